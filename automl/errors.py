@@ -1,0 +1,91 @@
+"""Every error that automl raises on purpose.
+
+    AutomlError
+    ├── UsageError                what the caller gave cannot be used; nothing was written   (exit code 2)
+    │   ├── ConfigError           options, study.yaml, unknown names
+    │   ├── SpaceError            a search space that cannot be built
+    │   ├── DataError             data that are missing, unreadable or too few
+    │   ├── StudyError            a study that does not exist, or exists with other settings
+    │   ├── ModelError            a model name or model folder that cannot be used
+    │   └── TimeLimitError        a time limit that cannot hold one trial
+    └── RunError                  something broke while running                              (exit code 1)
+        ├── TrialError            trials failed, with their common cause
+        ├── StorageError          the study's database cannot be read or written
+        ├── EngineError           Ray (or another engine) did not start or died
+        └── HoldoutError          the sealed holdout was opened a second time
+
+Each message is one sentence form: what must hold, what was given (`!r`), what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class AutomlError(Exception):
+    """Base of all errors of this package; `exit_code` is what the command line returns for it."""
+
+    exit_code = 1
+
+
+class UsageError(AutomlError):
+    """What the caller gave cannot be used; nothing was written."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """An option or a configuration file is wrong."""
+
+
+class SpaceError(UsageError):
+    """A search space cannot be built."""
+
+
+class DataError(UsageError):
+    """The data are missing, unreadable or too few."""
+
+
+class StudyError(UsageError):
+    """A study does not exist, or exists with other settings."""
+
+
+class ModelError(UsageError):
+    """A model name or a model folder cannot be used."""
+
+
+class TimeLimitError(UsageError):
+    """A time limit cannot hold one trial."""
+
+
+class RunError(AutomlError):
+    """Something broke while running."""
+
+
+class TrialError(RunError):
+    """Trials failed, with their common cause."""
+
+
+class StorageError(RunError):
+    """The study's database cannot be read or written."""
+
+
+class EngineError(RunError):
+    """An engine did not start, or died."""
+
+
+class HoldoutError(RunError):
+    """The sealed holdout was opened a second time."""
+
+
+def unknown_name(kind: str, given: str, valid: Iterable[str]) -> str:
+    """The message for a name that is not in a list: the closest match first, then all valid names.
+
+    >>> unknown_name("metric", "acuracy", ["accuracy", "f1"])
+    "unknown metric 'acuracy': did you mean 'accuracy'? Valid names: accuracy, f1"
+    """
+    names = sorted(valid)
+    close = difflib.get_close_matches(given, names, n=1, cutoff=0.6)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"unknown {kind} {given!r}: {hint}Valid names: {', '.join(names)}"

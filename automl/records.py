@@ -1,0 +1,182 @@
+"""The frozen records that stages hand to each other, so that every stage can be tested from a literal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+Task = Literal["classification", "multilabel", "regression"]
+Mode = Literal["max", "min"]
+Config = dict[str, Any]
+
+
+# --- data ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """What trials, models and reports need to know about a data set; small and picklable.
+
+    `classes` are the class names (classification) or the label columns (multilabel) in the order of the
+    model's outputs; for regression they are the target columns. `mean` and `std` (one value a channel, of
+    pixels scaled to 0..1) come from the training rows alone.
+    """
+
+    name: str
+    task: Task
+    classes: tuple[str, ...]
+    in_chans: int
+    img_size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    class_counts: tuple[int, ...]
+    fingerprint: str
+    n_train: int
+    n_val: int
+    n_holdout: int
+    n_skipped: int
+
+    @property
+    def n_outputs(self) -> int:
+        """Number of outputs that a model for these data has."""
+        return len(self.classes)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Some rows of a decoded data set: three `.npy` files that every process of a node maps into memory.
+
+    `images`: uint8 (N, H, W, C); `targets`: int64 (N,) for classification, float32 (N, n_outputs) otherwise;
+    `index`: int64 (n,), the rows that belong to this part. Pickling a `Rows` ships three paths, no pixels.
+    """
+
+    images: Path
+    targets: Path
+    index: Path
+    n: int
+
+    def __len__(self) -> int:
+        return self.n
+
+
+@dataclass(frozen=True)
+class SearchSplits:
+    """All that search code may see: training and validation rows. The holdout has another type."""
+
+    info: DatasetInfo
+    train: Rows
+    val: Rows
+
+
+@dataclass(frozen=True)
+class BadFile:
+    """A file that could not be used, and why."""
+
+    file: str
+    reason: str
+
+
+# --- trials -------------------------------------------------------------------------------------------------
+
+
+class TrialState(StrEnum):
+    """The state of a trial; PAUSED trials have a checkpoint and may still be promoted."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    COMPLETE = "complete"
+    PRUNED = "pruned"
+    FAILED = "failed"
+
+
+class Action(StrEnum):
+    """What a policy answers to a report."""
+
+    CONTINUE = "continue"
+    PAUSE = "pause"
+    STOP = "stop"
+
+
+@dataclass(frozen=True)
+class Report:
+    """One epoch of a trial: `epoch` counts from 1, `seconds` is the time of this epoch alone."""
+
+    trial: int
+    epoch: int
+    value: float
+    seconds: float
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The answer to a report. `state` is the trial's state after it; `rung` the epoch it was compared at."""
+
+    action: Action
+    state: TrialState
+    reason: str
+    rung: int | None = None
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A value with its confidence interval (95 %)."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.4f} ({self.low:.4f} to {self.high:.4f})"
+
+
+# --- what a person sees while it runs -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class TrialEvent:
+    """Something happened to a trial. `time` is seconds since the search began."""
+
+    trial: int
+    state: TrialState
+    config: Config
+    epoch: int
+    value: float | None
+    time: float
+    reason: str = ""
+    incumbent: bool = False
+
+
+class Observer(Protocol):
+    """Told what happens, in order, from one thread; shows it to a person, or to nobody."""
+
+    def stage(self, name: str, text: str) -> None:
+        """A stage begins: scan, cache, search, retrain, holdout, deliver."""
+
+    def progress(self, done: float, total: float) -> None:
+        """How far the current stage is."""
+
+    def trial(self, event: TrialEvent) -> None:
+        """A trial started, reported, paused or ended."""
+
+    def note(self, text: str) -> None:
+        """One sentence that a person should read (a skipped file, a plan, a warning)."""
+
+
+class Silent:
+    """An observer that shows nothing."""
+
+    def stage(self, name: str, text: str) -> None:
+        """Ignored."""
+
+    def progress(self, done: float, total: float) -> None:
+        """Ignored."""
+
+    def trial(self, event: TrialEvent) -> None:
+        """Ignored."""
+
+    def note(self, text: str) -> None:
+        """Ignored."""
