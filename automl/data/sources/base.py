@@ -42,7 +42,7 @@ class Source(Protocol):
         """The bytes of row i, whose SHA-256 tells copies apart. Raises DataError with a short reason."""
 
     def decode(self, data: bytes) -> Image.Image:
-        """A quick hash that changes when the data do: of names, sizes and times, not of all bytes."""
+        """The picture in the bytes of a row, perhaps not decoded yet; errors as for `read`."""
 
     def load(self, i: int) -> Image.Image:
         """The picture of row i. Raises DataError ("FILE: reason")."""
