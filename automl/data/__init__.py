@@ -1,0 +1,49 @@
+"""Data: sources, one scan into a memory-mapped cache, splits with a sealed holdout, batches and augmentation.
+
+The names below load on first use, so that importing this package costs neither torch nor pandas.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from automl.data.augment import Augment
+    from automl.data.batches import Batches
+    from automl.data.holdout import Holdout
+    from automl.data.pixels import load_pixels
+    from automl.data.prepare import PreparedData, prepare_data
+    from automl.data.report import DataReport
+    from automl.data.sources import open_source
+    from automl.data.sources.base import Source
+
+_HOMES = {
+    "Augment": "augment",
+    "Batches": "batches",
+    "DataReport": "report",
+    "Holdout": "holdout",
+    "PreparedData": "prepare",
+    "Source": "sources.base",
+    "load_pixels": "pixels",
+    "open_source": "sources",
+    "prepare_data": "prepare",
+}
+
+__all__ = [
+    "Augment",
+    "Batches",
+    "DataReport",
+    "Holdout",
+    "PreparedData",
+    "Source",
+    "load_pixels",
+    "open_source",
+    "prepare_data",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

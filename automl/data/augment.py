@@ -1,0 +1,116 @@
+"""Augmentation of whole batches: no work in Python for a single picture, one draw for each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+# Where a picture has at most so many pixels a side, it is moved by whole pixels instead of being scaled.
+_SMALL = 64
+
+
+@dataclass(frozen=True)
+class Augment:
+    """Random changes whose size follows `strength` (0: none but the flip, 1: strong).
+
+    Up to 64 px: a shift by up to 1/4 of the side times `strength`, the border mirrored (pad and crop). Above:
+    a crop of an area between 1 - 0.6 `strength` and 1, sides 3:4 to 4:3, scaled back (random resized crop).
+    Then brightness, contrast and saturation, and, with a probability of `strength` / 4, one rectangle is
+    erased (random erasing, arXiv:1708.04896). `hflip` mirrors half of the pictures. Raises ValueError for a
+    strength outside 0..1.
+    """
+
+    strength: float = 0.5
+    hflip: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.strength <= 1:
+            raise ValueError(f"the strength of augmentation must lie in 0..1, not {self.strength!r}")
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Change `images` (N, C, H, W), uint8 or float, 0..255. Returns float32 of the same shape, device and
+        scale.
+
+        All draws come from `generator`, a CPU generator, in one order, so that every device sees the same
+        pictures.
+        """
+        n = len(images)
+        draw = torch.rand((n, 12), generator=generator).to(images.device)
+        flip = draw[:, 0] < 0.5 if self.hflip else torch.zeros(n, dtype=torch.bool, device=images.device)
+        if self.strength == 0:
+            return torch.where(flip[:, None, None, None], images.flip(3), images).float()
+        if max(images.shape[2:]) <= _SMALL:
+            moved = _shift(images, _offsets(draw[:, 1:3], images.shape[2:], self.strength), flip).float()
+        else:
+            moved = _resized_crop(images.float(), draw[:, 1:5], flip, self.strength)
+        return _erase(_colour(moved, draw[:, 5:8], self.strength), draw[:, 8:12], self.strength)
+
+
+def _offsets(draw: Tensor, shape: torch.Size, strength: float) -> Tensor:
+    """Whole pixels (N, 2) down and right, between -reach and reach; 4 of 32 at strength 0.5."""
+    reach = torch.tensor([round(side * strength / 4) for side in shape], device=draw.device)
+    return (draw * (2 * reach + 1)).floor().long() - reach
+
+
+def _shift(images: Tensor, offsets: Tensor, flip: Tensor) -> Tensor:
+    """Move by whole pixels with mirrored borders, and flip, as one gather over all pictures."""
+    n, channels, height, width = images.shape
+    rows = _mirrored(torch.arange(height, device=images.device)[None, :] + offsets[:, :1], height)
+    columns = _mirrored(torch.arange(width, device=images.device)[None, :] + offsets[:, 1:], width)
+    columns = torch.where(flip[:, None], columns.flip(1), columns)
+    base = torch.arange(n, device=images.device)[:, None, None] * (height * width)
+    flat = (base + rows[:, :, None] * width + columns[:, None, :]).reshape(-1)
+    pixels = images.permute(0, 2, 3, 1).reshape(n * height * width, channels)
+    return pixels.index_select(0, flat).reshape(n, height, width, channels).permute(0, 3, 1, 2)
+
+
+def _mirrored(index: Tensor, size: int) -> Tensor:
+    """Indices beyond the border, sent back as by a mirror at the outermost pixel."""
+    period = max(2 * (size - 1), 1)
+    index = index.remainder(period)
+    return torch.where(index >= size, period - index, index)
+
+
+def _resized_crop(images: Tensor, draw: Tensor, flip: Tensor, strength: float) -> Tensor:
+    """A part of each picture, scaled to the whole, bilinear."""
+    area = 1 - 0.6 * strength * draw[:, 0]
+    ratio = torch.exp((draw[:, 1] * 2 - 1) * (0.2877 * min(1.0, 2 * strength)))  # log(4 / 3)
+    width = (area * ratio).sqrt().clamp(max=1)
+    height = (area / ratio).sqrt().clamp(max=1)
+    theta = torch.zeros((len(images), 2, 3), device=images.device)
+    theta[:, 0, 0] = torch.where(flip, -width, width)
+    theta[:, 1, 1] = height
+    theta[:, 0, 2] = (draw[:, 2] * 2 - 1) * (1 - width)
+    theta[:, 1, 2] = (draw[:, 3] * 2 - 1) * (1 - height)
+    grid = F.affine_grid(theta, list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
+
+
+def _colour(images: Tensor, draw: Tensor, strength: float) -> Tensor:
+    """Brightness, contrast and saturation, each by up to 40 % at full strength; not cut to 0..255."""
+    factors = 1 + (draw * 2 - 1) * (0.4 * strength)
+    brightness, contrast, saturation = (factors[:, k, None, None, None] for k in range(3))
+    mean = images.mean(dim=(1, 2, 3), keepdim=True)
+    # brightness * (mean + contrast * (x - mean)), with one multiplication a pixel
+    scale, offset = brightness * contrast, brightness * (1 - contrast) * mean
+    if images.shape[1] == 1:
+        return images * scale + offset
+    grey = images.mean(dim=1, keepdim=True)
+    return torch.addcmul(grey * ((1 - saturation) * scale) + offset, images, saturation * scale)
+
+
+def _erase(images: Tensor, draw: Tensor, strength: float) -> Tensor:
+    """Paint one rectangle of 1/16 to 1/4 of the area in some pictures with their own mean."""
+    n, _, height, width = images.shape
+    chosen = draw[:, 0] < 0.25 * strength
+    side = 0.25 + 0.25 * draw[:, 1]
+    rows = torch.arange(height, device=images.device)[None, :] / height
+    columns = torch.arange(width, device=images.device)[None, :] / width
+    top, left = draw[:, 2] * (1 - side), draw[:, 3] * (1 - side)
+    in_rows = (rows >= top[:, None]) & (rows < (top + side)[:, None]) & chosen[:, None]
+    in_columns = (columns >= left[:, None]) & (columns < (left + side)[:, None])
+    mask = (in_rows[:, :, None] & in_columns[:, None, :]).reshape(n, 1, height, width)
+    return torch.where(mask, images.mean(dim=(2, 3), keepdim=True), images)

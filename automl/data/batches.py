@@ -1,0 +1,114 @@
+"""Batches for training and scoring, gathered from the decoded pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import KW_ONLY, dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from automl.data.augment import Augment
+from automl.records import DatasetInfo, Rows
+
+# What a GPU may hold of the pictures beside model and optimizer, as a share of its free memory.
+_RESIDENT_SHARE = 0.3
+
+
+@dataclass(frozen=True, eq=False)
+class Batches:
+    """The rows of one part in batches, epoch by epoch.
+
+    Every pass gathers a batch of uint8 pictures at once, changes it with `augment` and normalises it with the
+    mean and deviation of `info`. Order and augmentation of epoch n depend on (`seed`, n) alone. On a GPU the
+    pictures stay in its memory if they fit. Raises ValueError for a batch size below 1, and for rows that
+    give no batch at all.
+    """
+
+    rows: Rows
+    _: KW_ONLY
+    batch_size: int
+    info: DatasetInfo
+    augment: Augment | None = None
+    shuffle: bool
+    seed: int
+    device: torch.device | str
+    drop_last: bool = False
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise ValueError(f"the batch size must be at least 1, not {self.batch_size!r}")
+        if len(self) == 0:
+            raise ValueError(
+                f"batches of {self.batch_size} need more than {len(self.rows)} rows, or drop_last=False"
+            )
+
+    def __len__(self) -> int:
+        """Batches an epoch."""
+        whole, rest = divmod(len(self.rows), self.batch_size)
+        return whole + (1 if rest and not self.drop_last else 0)
+
+    def epoch(self, n: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield (images, targets) of epoch `n` on the device.
+
+        images: float32 (B, C, H, W), normalised, channels_last; targets: int64 (B,) for classification,
+        float32 (B, outputs) otherwise. The last batch may be smaller unless `drop_last`.
+        """
+        generator = torch.Generator().manual_seed(self._seed_of(n))
+        order = np.arange(len(self.rows))
+        if self.shuffle:
+            order = torch.randperm(len(self.rows), generator=generator).numpy()
+        for start in range(0, len(self) * self.batch_size, self.batch_size):
+            chosen = order[start : start + self.batch_size]
+            images = self._gather(chosen)
+            pixels = self.augment(images, generator) if self.augment is not None else images.float()
+            yield self._normalised(pixels), self._targets[chosen].to(self.device, non_blocking=True)
+
+    def _seed_of(self, n: int) -> int:
+        state = np.random.SeedSequence([self.seed & (2**63 - 1), n]).generate_state(1, np.uint64)
+        return int(state[0]) & (2**63 - 1)
+
+    def _gather(self, chosen: npt.NDArray[np.int64]) -> Tensor:
+        """The pictures of these rows, uint8 (B, C, H, W) in the memory order of (B, H, W, C)."""
+        if self._resident is not None:
+            picked = self._resident.index_select(0, torch.from_numpy(chosen).to(self.device))
+        else:
+            picked = torch.from_numpy(self._images[self._index[chosen]]).to(self.device, non_blocking=True)
+        return picked.permute(0, 3, 1, 2)
+
+    def _normalised(self, pixels: Tensor) -> Tensor:
+        scale, offset = self._affine
+        return torch.addcmul(offset, pixels, scale).contiguous(memory_format=torch.channels_last)
+
+    @cached_property
+    def _images(self) -> npt.NDArray[np.uint8]:
+        return np.asarray(np.load(self.rows.images, mmap_mode="r"))
+
+    @cached_property
+    def _index(self) -> npt.NDArray[np.int64]:
+        return np.asarray(np.load(self.rows.index))
+
+    @cached_property
+    def _targets(self) -> Tensor:
+        return torch.from_numpy(np.load(self.rows.targets)[self._index])
+
+    @cached_property
+    def _affine(self) -> tuple[Tensor, Tensor]:
+        """(scale, offset) that bring 0..255 to mean 0 and deviation 1."""
+        mean = torch.tensor(self.info.mean, device=self.device).reshape(1, -1, 1, 1)
+        std = torch.tensor(self.info.std, device=self.device).reshape(1, -1, 1, 1)
+        return 1 / (255 * std), -mean / std
+
+    @cached_property
+    def _resident(self) -> Tensor | None:
+        """All pictures of the part in the memory of the GPU, or None on a CPU or where they do not fit."""
+        device = torch.device(self.device)
+        if device.type != "cuda":
+            return None
+        free, _ = torch.cuda.mem_get_info(device)
+        if len(self.rows) * int(np.prod(self._images.shape[1:])) > _RESIDENT_SHARE * free:
+            return None
+        return torch.from_numpy(self._images[self._index]).to(device)

@@ -1,0 +1,74 @@
+"""A first look at the headers of some pictures: the size to bring them to, and whether they have colour."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from automl.data.pixels import is_grey, quiet_pillow
+from automl.data.sources.base import Source
+from automl.errors import DataError
+
+# (largest median short side, image size): sizes that timm's families take, none far above what the pictures
+# hold.
+_STEPS = ((40, 32), (80, 64), (112, 96), (160, 128))
+_LARGEST = 224
+_SAMPLE = 512
+
+
+@dataclass(frozen=True)
+class Target:
+    """The pixels that pictures are brought to: (img_size, img_size, in_chans)."""
+
+    img_size: int
+    in_chans: int
+
+
+def choose_target(source: Source, *, img_size: int | Literal["auto"], max_size: int) -> Target:
+    """Look at up to 512 pictures, evenly spread over the rows, and choose size and channels.
+
+    "auto" follows the median short side and is at most `max_size`. One channel is enough if no picture of the
+    sample has a colour mode; decoding finds out if another one has. Raises DataError if no picture of the
+    sample opens or a given size lies outside 8..1024.
+    """
+    shorts, grey = _sample(source)
+    if img_size == "auto":
+        size = min(auto_size(statistics.median(shorts)), max_size)
+    elif isinstance(img_size, int) and 8 <= img_size <= 1024:
+        size = img_size
+    else:
+        raise DataError(f"the image size must be 'auto' or an integer from 8 to 1024, not {img_size!r}")
+    return Target(img_size=size, in_chans=1 if grey else 3)
+
+
+def auto_size(short_side: float) -> int:
+    """The image size for pictures whose median short side is `short_side` pixels."""
+    for limit, size in _STEPS:
+        if short_side <= limit:
+            return size
+    return _LARGEST
+
+
+def _sample(source: Source) -> tuple[list[int], bool]:
+    n = len(source.files)
+    shorts: list[int] = []
+    grey = True
+    problem = ""
+    with quiet_pillow():
+        for i in np.unique(np.linspace(0, n - 1, num=min(n, _SAMPLE)).astype(np.int64)).tolist():
+            try:
+                image = source.decode(source.read(i))
+            except DataError as error:
+                problem = problem or f"{source.files[i]}: {error}"
+                continue
+            shorts.append(min(image.size))
+            grey = grey and is_grey(image)
+    if not shorts:
+        raise DataError(
+            f"the data must hold readable images, but none of {n} files in {source.name!r} opens "
+            f"({problem}): check them"
+        )
+    return shorts, grey

@@ -1,0 +1,83 @@
+"""Where pictures come from. To add a kind: a class that satisfies `base.Source`, and a row here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from automl.data.sources.archive import open_zip
+from automl.data.sources.arrays import open_arrays
+from automl.data.sources.base import Source
+from automl.data.sources.digits import open_digits
+from automl.data.sources.folder import open_folder
+from automl.errors import DataError, unknown_name
+
+
+class _Open(Protocol):
+    def __call__(self, data: Any, *, target: str | None, task: str) -> Source: ...
+
+
+@dataclass(frozen=True)
+class SourceKind:
+    """A kind of source: `accepts(data)` says whether `open` is the one for what the caller gave."""
+
+    name: str
+    description: str
+    accepts: Callable[[Any], bool]
+    open: _Open
+
+
+SOURCES: tuple[SourceKind, ...] = (
+    SourceKind(
+        "arrays", "a pair (images, labels)", lambda data: isinstance(data, (tuple, list)), open_arrays
+    ),
+    SourceKind(
+        "digits",
+        "the built-in 'digits'",
+        lambda data: isinstance(data, str) and data == "digits",
+        open_digits,
+    ),
+    SourceKind("zip", "a .zip of such a folder", lambda data: _is_file(data, ".zip"), open_zip),
+    SourceKind(
+        "folder",
+        "a folder of class folders",
+        lambda data: _is_path(data) and Path(data).is_dir(),
+        open_folder,
+    ),
+)
+
+_TASKS = ("auto", "classification", "multilabel", "regression")
+
+
+def open_source(data: Any, *, target: str | None = None, task: str = "auto") -> Source:
+    """Open labelled pictures: a folder, a zip, "digits" or arrays `(images, labels)`.
+
+    Raises DataError if there is nothing there, if it is of no known kind or if the task does not suit it.
+    """
+    if task not in _TASKS:
+        raise DataError(unknown_name("task", str(task), _TASKS))
+    if isinstance(data, (tuple, list)) and len(data) != 2:
+        raise DataError(f"arrays must be given as (images, labels), not as {len(data)} values")
+    for kind in SOURCES:
+        if kind.accepts(data):
+            return kind.open(data, target=target, task=task)
+    raise DataError(_unknown(data))
+
+
+def _is_path(data: Any) -> bool:
+    return isinstance(data, (str, Path))
+
+
+def _is_file(data: Any, suffix: str) -> bool:
+    return _is_path(data) and Path(data).suffix.lower() == suffix and Path(data).is_file()
+
+
+def _unknown(data: Any) -> str:
+    kinds = ", ".join(kind.description for kind in sorted(SOURCES, key=lambda kind: kind.name != "folder"))
+    if not _is_path(data):
+        return f"the data must be {kinds}, not {type(data).__name__!r}"
+    if not Path(data).exists():
+        return f"the data must exist, but there is no file or folder {str(data)!r}: check the path ({kinds})"
+    return f"the data must be {kinds}, but {str(data)!r} is none of these"

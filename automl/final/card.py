@@ -1,0 +1,77 @@
+"""The model card: README.md of the model folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from automl.records import DatasetInfo
+
+CARD = """---
+library_name: timm
+pipeline_tag: image-classification
+---
+# {study}: {model}
+
+Made by automl {version} from {n_train:,} images of `{name}` ({n_classes} classes: {classes}).
+
+| on images that nothing had seen before (n = {n_holdout:,}) | value | 95 % interval |
+|---|---|---|
+{rows}
+
+{gap}
+
+## Use
+```python
+import automl
+automl.load("{folder}").predict(["picture.jpg"])
+```
+or, with timm alone (normalise with mean {mean} and std {std} at {size} px):
+```python
+import timm
+model = timm.create_model("local-dir:{folder}")
+```
+
+## How it was made
+Configuration: {config}. Trained for {epochs} epochs on the training and validation images together. The search tried {trials}
+configurations and compared them on {n_val:,} validation images (best: {metric} {val:.4f}); the numbers above are of other images.
+"""
+
+
+def write_card(path: Path, document: dict[str, Any], info: DatasetInfo) -> None:
+    """Write the card of the model that `document` (result.json) describes."""
+    best, data = document["best"], document["data"]
+    rows = "\n".join(
+        f"| {name} | {value['value']:.4f} | {value['low']:.4f} to {value['high']:.4f} |"
+        for name, value in document["holdout"].items()
+    )
+    classes = ", ".join(info.classes[:10]) + (", ..." if len(info.classes) > 10 else "")
+    path.write_text(
+        CARD.format(
+            study=document["study"],
+            model=best["config"]["model"],
+            version=document["versions"]["automl"],
+            n_train=document["retrain"]["n_train"],
+            name=info.name,
+            n_classes=data["n_classes"],
+            classes=classes,
+            n_holdout=data["n_holdout"],
+            n_val=data["n_val"],
+            rows=rows,
+            gap=document["gap"]["explained"],
+            folder=path.parent.name,
+            mean=_short(info.mean),
+            std=_short(info.std),
+            size=info.img_size,
+            config=", ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in best["config"].items()),
+            epochs=document["retrain"]["epochs"],
+            trials=document["trials"]["total"],
+            metric=document["metric"],
+            val=best["val_score"],
+        ),
+        encoding="utf-8",
+    )
+
+
+def _short(values: tuple[float, ...]) -> str:
+    return "(" + ", ".join(f"{value:.3f}" for value in values) + ")"

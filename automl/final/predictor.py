@@ -1,0 +1,110 @@
+"""The model folder, loaded and ready to predict."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+
+from automl.data.pixels import load_pixels, open_image
+from automl.errors import DataError, ModelError
+from automl.final.model_folder import CONFIG, PREPROCESS, info_from_json
+from automl.records import DatasetInfo
+from automl.torch_setup import import_timm
+from automl.training.evaluate import EVAL_BATCH, fit_size
+from automl.training.losses import to_scores
+from automl.training.metrics import to_labels
+
+
+class Predictor:
+    """Predicts labels for pictures; made by `Predictor.load` or `automl.load`."""
+
+    def __init__(self, model: nn.Module, info: DatasetInfo, size: int) -> None:
+        self.model = model.eval()
+        self.info = info
+        self.size = size
+
+    @classmethod
+    def load(cls, path: str | Path) -> Predictor:
+        """The predictor of a model folder or of a study folder.
+
+        Raises ModelError when there is no model, or one that this version cannot read. Nothing in the folder is run as
+        code: weights are safetensors, the rest is JSON.
+        """
+        folder = Path(path)
+        folder = folder / "model" if (folder / "model" / CONFIG).is_file() else folder
+        missing = [name for name in (CONFIG, PREPROCESS, "model.safetensors") if not (folder / name).is_file()]
+        if missing:
+            raise ModelError(f"{str(path)!r} must be a finished study or a model folder; it has no {missing[0]}")
+        try:
+            preprocess = json.loads((folder / PREPROCESS).read_text(encoding="utf-8"))
+            model: nn.Module = import_timm().create_model(f"local-dir:{folder.resolve()}")
+            return cls(model, info_from_json(preprocess), int(preprocess["input_size"]))
+        except (KeyError, ValueError, RuntimeError, OSError) as error:
+            raise ModelError(f"the model folder {str(folder)!r} cannot be loaded: {error}") from error
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The labels, in the order of the columns of `predict_proba`."""
+        return self.info.classes
+
+    def predict(self, images: Any) -> list[Any]:
+        """One label a picture (classification), the list of labels (multilabel) or the values (regression).
+
+        `images`: paths, PIL images, one array (N, H, W[, C]) or (N, C, H, W), or one of them.
+        """
+        scores = self.predict_proba(images)
+        decided = to_labels(scores, self.info.task)
+        if self.info.task == "classification":
+            return [self.classes[i] for i in decided]
+        if self.info.task == "multilabel":
+            return [[c for c, on in zip(self.classes, row, strict=True) if on] for row in decided]
+        return [row.tolist() for row in decided]
+
+    def predict_proba(self, images: Any) -> np.ndarray:
+        """Probabilities (n, n_classes), or the predicted values for regression. Raises DataError naming a bad picture."""
+        batches: list[np.ndarray] = []
+        chunk: list[np.ndarray] = []
+        for image in _each(images):
+            chunk.append(load_pixels(image, self.info))
+            if len(chunk) == EVAL_BATCH:
+                batches.append(self.predict_pixels(np.stack(chunk)))
+                chunk = []
+        if chunk:
+            batches.append(self.predict_pixels(np.stack(chunk)))
+        return np.concatenate(batches) if batches else np.empty((0, len(self.classes)), dtype=np.float32)
+
+    @torch.inference_mode()
+    def predict_pixels(self, pixels: np.ndarray) -> np.ndarray:
+        """Scores of pictures that `load_pixels` made: uint8 (B, H, W, C) to float32 (B, n_outputs)."""
+        mean = torch.tensor(self.info.mean).view(1, -1, 1, 1)
+        std = torch.tensor(self.info.std).view(1, -1, 1, 1)
+        images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float().div_(255.0).sub_(mean).div_(std)
+        scores: np.ndarray = to_scores(self.model(fit_size(images, self.size)), self.info.task).numpy()
+        return scores
+
+    def __repr__(self) -> str:
+        return f"Predictor({type(self.model).__name__}, {len(self.classes)} classes, {self.size} px)"
+
+
+def _each(images: Any) -> Iterable[Image.Image]:
+    """Every picture of what the caller gave, one at a time."""
+    if isinstance(images, (str, Path, Image.Image)):
+        images = [images]
+    if isinstance(images, torch.Tensor):
+        images = images.cpu().numpy()
+    if isinstance(images, np.ndarray):
+        from automl.data.sources.arrays import to_images
+
+        yield from to_images(images)
+        return
+    if not isinstance(images, (Sequence, Iterable)):
+        raise DataError(f"images must be paths, PIL images or an array, not {type(images).__name__}")
+    for image in images:
+        yield image if isinstance(image, Image.Image) else open_image(Path(image))

@@ -1,0 +1,63 @@
+"""Training the incumbent again, on train + validation rows."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from torch import nn
+
+from automl.errors import TrialError
+from automl.records import Config, Observer, Rows, SearchSplits
+from automl.training.loop import Trainer
+from automl.training.plan import TrainPlan
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """The final model; `epochs` may be a fraction where time ended it, `size` is its input side in pixels."""
+
+    model: nn.Module
+    size: int
+    epochs: float
+    seconds: float
+    n_train: int
+    images_trained: int
+
+
+def retrain(
+    config: Config, splits: SearchSplits, plan: TrainPlan, *, work_dir: Path, observer: Observer
+) -> Retrained:
+    """Train `config` from its start on train + val for `plan.epochs`, or until `plan.seconds` are over.
+
+    The schedule is paced so that it ends where the training does. Raises TrialError when the loss is not finite, or
+    when the time did not hold a single batch.
+    """
+    rows = join_rows(splits.train, splits.val, work_dir / "retrain_index.npy")
+    begun = time.perf_counter()
+    trainer = Trainer(config, splits.info, rows, plan)
+    while trainer.epoch < plan.epochs:
+        if trainer.train_epoch() is None:
+            break
+        observer.progress(trainer.progress(), 1.0)
+    if trainer.steps == 0:
+        raise TrialError("the time left for the retrain did not hold a single batch; raise --time-limit")
+    model = trainer.averaged
+    model.eval()
+    return Retrained(
+        model=model,
+        size=trainer.size,
+        epochs=round(trainer.steps / len(trainer.batches), 2),
+        seconds=time.perf_counter() - begun,
+        n_train=len(rows),
+        images_trained=trainer.steps * trainer.batches.batch_size,
+    )
+
+
+def join_rows(first: Rows, second: Rows, index: Path) -> Rows:
+    """The rows of both parts as one; the joined index is written to `index`."""
+    joined = np.sort(np.concatenate([np.load(first.index), np.load(second.index)]))
+    np.save(index, joined)
+    return Rows(images=first.images, targets=first.targets, index=index, n=len(joined))

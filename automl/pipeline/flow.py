@@ -1,0 +1,150 @@
+"""`fit` and `resume`: the stages of a study, in order."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from automl.config import StudyConfig, load, save
+from automl.errors import StudyError, UsageError, unknown_name
+from automl.final.holdout import score_holdout
+from automl.final.model_folder import write_model_folder
+from automl.final.predictor import Predictor
+from automl.final.retrain import Retrained, retrain
+from automl.pipeline.clock import Clock
+from automl.pipeline.outcome import Outcome, keep_model, write_outcome
+from automl.pipeline.setup import Setup, prepare
+from automl.pipeline.workspace import Workspace, open_workspace
+from automl.records import Interval, Observer, Silent
+from automl.result import FitResult
+from automl.search import SearchResult, SearchSettings, search, warm_up
+from automl.search.budget import retrain_epochs
+from automl.training.trial import ImageTrial
+
+
+def fit(config: StudyConfig, *, observer: Observer | None = None, started: float | None = None) -> FitResult:
+    """Search, retrain the best configuration, score the holdout once, and deliver the model.
+
+    `started` is the moment (`time.time()`) from which the time limit counts; now, if not given. Running the same again
+    continues the study; where nothing is left to do, the earlier result is returned. Raises UsageError for what the
+    person has to change (nothing is left behind then) and RunError where something broke.
+    """
+    observer = observer or Silent()
+    clock = Clock(config.time_limit, started)
+    workspace = open_workspace(str(config.directory), config.study, overwrite=config.overwrite)
+    try:
+        with warm_up(config) as engine:
+            setup = prepare(config, workspace, clock, observer)
+            save(config, workspace.study_yaml)
+            clock.finish_stage("setup")
+            found = _search(setup, observer, engine)
+            clock.finish_stage("search")
+    except UsageError:
+        if not workspace.existed:
+            shutil.rmtree(workspace.root, ignore_errors=True)
+        raise
+    return _finish(setup, found, clock, observer)
+
+
+def resume(
+    study: str, *, directory: str | Path = "studies", observer: Observer | None = None, started: float | None = None, **changes: Any
+) -> FitResult:
+    """Continue a study from its study.yaml, with `changes` to its options (a higher n_trials, another time_limit).
+
+    Raises StudyError when there is no such study.
+    """
+    path = Path(directory) / study / "study.yaml"
+    if not path.is_file():
+        names = [p.parent.name for p in Path(directory).glob("*/study.yaml")]
+        known = unknown_name("study", study, names) if names else f"no study {study!r}"
+        raise StudyError(f"{known} in {str(directory)!r}; `automl fit` starts one")
+    config = load(path, **{**changes, "study": study, "directory": Path(directory)})
+    return fit(config, observer=observer, started=started)
+
+
+def _search(setup: Setup, observer: Observer, engine: Any) -> SearchResult:
+    config, device = setup.config, setup.device
+    observer.stage("search", f"searching for the best {setup.metric.name}")
+    settings = SearchSettings(
+        study=config.study,
+        metric=setup.metric.name,
+        mode=setup.metric.mode,
+        max_epochs=setup.budget.epochs,
+        n_trials=config.n_trials,
+        deadline=setup.plan.deadline,
+        parallel=device.parallel,
+        engine=config.engine,
+        policy=config.policy,
+        sampler=config.sampler,
+        seed=config.seed,
+        storage=config.storage or f"sqlite:///{setup.workspace.database}",
+        directory=setup.workspace.root,
+    )
+    objective = partial(ImageTrial, splits=setup.data.splits, plan=setup.plan)
+    return search(objective, setup.space, settings, observer)
+
+
+def _finish(setup: Setup, found: SearchResult, clock: Clock, observer: Observer) -> FitResult:
+    kept = keep_model(setup, found)
+    if kept is not None:
+        observer.note("The best configuration has not changed: the delivered model and its holdout score stay.")
+        return write_outcome(setup, found, clock, kept)
+    final = _retrain(setup, found, clock, observer)
+    clock.finish_stage("retrain")
+    observer.stage("holdout", "scoring the sealed holdout")
+    workspace, info = setup.workspace, setup.data.splits.info
+    _deliver(setup, found, final)
+    held = _open_holdout(setup, workspace)
+    clock.finish_stage("holdout")
+    observer.stage("deliver", f"writing {workspace.root}")
+    best = found.best
+    outcome = Outcome(
+        best_config=best.config,
+        retrain={"epochs": final.epochs, "n_train": final.n_train, "seconds": round(final.seconds, 2)},
+        holdout=held,
+        reads=workspace.holdout_reads(),
+        retrain_images=final.images_trained,
+        trial=best.number,
+        same_length=final.epochs <= best.epoch and info.n_val == 0,
+    )
+    return write_outcome(setup, found, clock, outcome)
+
+
+def _retrain(setup: Setup, found: SearchResult, clock: Clock, observer: Observer) -> Retrained:
+    best, config, budget = found.best, setup.config, setup.budget
+    epochs = retrain_epochs(budget, best_epoch=best.epoch, most=config.epochs)
+    remaining = clock.remaining()
+    seconds = None if remaining is None else max(1.0, remaining - budget.closing_s)
+    plan = replace(
+        setup.plan,
+        epochs=epochs,
+        replicas=setup.device.all_threads if setup.device.kind == "cpu" else 1,
+        deadline=None,
+        seconds=seconds,
+    )
+    observer.stage("retrain", f"training the best configuration on all {len(setup.data.splits.train) + len(setup.data.splits.val):,} images")
+    return retrain(best.config, setup.data.splits, plan, work_dir=setup.workspace.root, observer=observer)
+
+
+def _deliver(setup: Setup, found: SearchResult, final: Retrained) -> None:
+    """Write the model beside an earlier one and put it in its place."""
+    workspace = setup.workspace
+    draft = workspace.root / ".model"
+    shutil.rmtree(draft, ignore_errors=True)
+    write_model_folder(draft, final.model, found.best.config, setup.data.splits.info, size=final.size)
+    shutil.rmtree(workspace.model_dir, ignore_errors=True)
+    draft.replace(workspace.model_dir)
+
+
+def _open_holdout(setup: Setup, workspace: Workspace) -> dict[str, Interval]:
+    reads = workspace.count_holdout_read()
+    return score_holdout(
+        Predictor.load(workspace.model_dir),
+        setup.data.holdout,
+        setup.metric.name,
+        seed=setup.config.seed,
+        again=reads > 1,
+    )

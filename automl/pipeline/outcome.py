@@ -1,0 +1,135 @@
+"""Writing down what came out: result.json, trials.csv and the model card."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from typing import Any
+
+from automl import __version__
+from automl.config.storage import mask_password
+from automl.final.card import write_card
+from automl.final.holdout import explain_gap
+from automl.pipeline.clock import Clock
+from automl.pipeline.setup import Setup
+from automl.pipeline.workspace import write_json
+from automl.records import Config, Interval
+from automl.result import FitResult
+from automl.search import SearchResult
+
+PACKAGES = ("numpy", "optuna", "ray", "scikit-learn", "timm", "torch", "torchvision")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the stages after the search found."""
+
+    best_config: Config
+    trial: int
+    retrain: dict[str, Any]
+    retrain_images: int
+    holdout: dict[str, Interval]
+    reads: int
+    same_length: bool
+
+
+def keep_model(setup: Setup, found: SearchResult) -> Outcome | None:
+    """The outcome of the earlier run if its model is still the one to deliver, so that the holdout stays closed."""
+    earlier = setup.workspace.read_result()
+    if earlier is None or not (setup.workspace.model_dir / "config.json").is_file():
+        return None
+    best = earlier["best"]
+    if best["trial"] != found.best.number or best["epochs"] != found.best.epoch:
+        return None
+    return Outcome(
+        best_config=best["config"],
+        trial=best["trial"],
+        retrain=earlier["retrain"],
+        retrain_images=0,
+        holdout={name: Interval(**value) for name, value in earlier["holdout"].items()},
+        reads=int(earlier["holdout_reads"]),
+        same_length=False,
+    )
+
+
+def write_outcome(setup: Setup, found: SearchResult, clock: Clock, outcome: Outcome) -> FitResult:
+    """Write data_report.json, splits.csv, trials.csv, the model card and, last, result.json."""
+    root = setup.workspace.root
+    write_json(root / "data_report.json", setup.data.report.to_json())
+    setup.data.table.to_csv(root / "splits.csv", index=False)
+    found.leaderboard().to_csv(root / "trials.csv", index=False)
+    document = _document(setup, found, clock, outcome)
+    write_card(setup.workspace.model_dir / "README.md", document, setup.data.splits.info)
+    clock.finish_stage("holdout")
+    document["time"] = _times(setup, found, clock)
+    write_json(setup.workspace.result_json, document)
+    return FitResult(root, document)
+
+
+def _document(setup: Setup, found: SearchResult, clock: Clock, outcome: Outcome) -> dict[str, Any]:
+    config, info, best = setup.config, setup.data.splits.info, found.best
+    gap = explain_gap(
+        best.value,
+        outcome.holdout[setup.metric.name],
+        trials=found.counts["total"],
+        same_length=outcome.same_length,
+    )
+    return {
+        "study": config.study,
+        "task": info.task,
+        "metric": setup.metric.name,
+        "mode": setup.metric.mode,
+        "seed": config.seed,
+        "space": config.space if isinstance(config.space, str) else "given in Python",
+        "data": {
+            "name": info.name,
+            "fingerprint": info.fingerprint,
+            "n_train": info.n_train,
+            "n_val": info.n_val,
+            "n_holdout": info.n_holdout,
+            "n_classes": info.n_outputs,
+            "n_skipped": info.n_skipped,
+        },
+        "best": {"trial": outcome.trial, "config": outcome.best_config, "val_score": best.value, "epochs": best.epoch},
+        "retrain": outcome.retrain,
+        "holdout": {name: asdict(value) for name, value in outcome.holdout.items()},
+        "holdout_reads": outcome.reads,
+        "gap": asdict(gap),
+        "trials": dict(found.counts),
+        "time": _times(setup, found, clock),
+        "work": {
+            "epochs": found.epochs_run,
+            "images_trained": int(found.epochs_run * info.n_train + outcome.retrain_images),
+            "busy_fraction": _busy(found, setup.device.parallel),
+        },
+        "pretrained": {"asked": config.pretrained, "used": False, "missing": []},
+        "versions": versions(),
+        "command": " ".join(mask_password(part) for part in sys.argv),
+    }
+
+
+def _times(setup: Setup, found: SearchResult, clock: Clock) -> dict[str, float | None]:
+    times: dict[str, float | None] = {"limit_s": setup.config.time_limit, "used_s": round(clock.elapsed(), 2)}
+    for stage in ("setup", "search", "retrain", "holdout"):
+        times[f"{stage}_s"] = round(clock.stages.get(stage, 0.0), 2)
+    first = found.first_report
+    times["first_result_s"] = None if first is None else round(first - clock.started, 2)
+    return times
+
+
+def _busy(found: SearchResult, parallel: int) -> float | None:
+    """Share of the workers' time in the search that was spent in epochs."""
+    return None if found.seconds <= 0 else round(min(1.0, found.busy_seconds / (found.seconds * parallel)), 3)
+
+
+def versions() -> dict[str, str]:
+    """Versions of this package, of Python and of what computed the result."""
+    found = {"automl": __version__, "python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found

@@ -1,0 +1,213 @@
+"""Everything before the first trial: data, metric, space, device, and the plan in time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from automl.config import StudyConfig
+from automl.config.durations import format_duration
+from automl.config.metrics import MetricSpec, resolve_metric
+from automl.data import PreparedData, open_source, prepare_data
+from automl.errors import TimeLimitError
+from automl.pipeline.clock import Clock
+from automl.pipeline.workspace import Workspace
+from automl.records import Config, Observer
+from automl.search.budget import Budget, Work, make_budget, shortest_limit
+from automl.spaces import SearchSpace
+from automl.training.plan import TrainPlan
+from automl.training.probe import Probe, probe
+
+CPU_SIZE = 96  # px; larger pictures are scaled down to this where no GPU trains
+GPU_SIZE = 224
+SMALL = 64  # px; up to here the tiny families of the `cpu` preset fit on any device
+
+
+@dataclass(frozen=True)
+class Device:
+    """What one trial computes on; `parallel` trials run at once."""
+
+    kind: str
+    threads: int
+    parallel: int
+    all_threads: int
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What the search, the retrain and the holdout start from."""
+
+    config: StudyConfig
+    workspace: Workspace
+    data: PreparedData
+    space: SearchSpace
+    metric: MetricSpec
+    device: Device
+    budget: Budget
+    plan: TrainPlan
+    probe: Probe
+
+
+def prepare(config: StudyConfig, workspace: Workspace, clock: Clock, observer: Observer) -> Setup:
+    """Open and decode the data, load the space, and plan the time.
+
+    Raises UsageError for anything that the person has to change; nothing was searched by then.
+    """
+    device = choose_device(config)
+    source = open_source(config.data, target=config.target, task=config.task)
+    try:
+        metric = resolve_metric(config.metric, source.task)
+        if config.space != "auto":
+            load_space(config, device, img_size=SMALL)  # wrong names are told before any picture is decoded
+        observer.stage("scan", f"reading {len(source.files):,} images of {source.name}")
+        data = prepare_data(
+            source,
+            img_size=config.img_size,
+            max_size=CPU_SIZE if device.kind == "cpu" else GPU_SIZE,
+            val=config.val,
+            holdout=config.holdout,
+            seed=config.seed,
+            on_bad_image=config.on_bad_image,
+            cache_dir=cache_dir(),
+            study_dir=workspace.root,
+            observer=observer,
+        )
+    finally:
+        source.close()
+    for note in data.report.notes:
+        observer.note(note)
+    space = load_space(config, device, img_size=data.splits.info.img_size)
+    identity = _identity(config, data, metric, space)
+    workspace.check_same(identity)
+    return _plan(config, workspace, clock, observer, (data, space, metric, device, identity))
+
+
+def choose_device(config: StudyConfig) -> Device:
+    """One thread a trial and a trial a core, as that trains the most images; or a trial a GPU where there is one."""
+    import torch
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if torch.cuda.is_available() and config.gpus_per_trial != 0:
+        share = config.gpus_per_trial or 1.0
+        parallel = config.parallel or max(1, int(torch.cuda.device_count() / share))
+        return Device("cuda", max(1, cores // parallel), parallel, cores)
+    threads = max(1, int(config.cpus_per_trial or 1))
+    parallel = config.parallel or max(1, cores // threads)
+    return Device("cpu", threads, parallel, cores)
+
+
+def load_space(config: StudyConfig, device: Device, *, img_size: int) -> SearchSpace:
+    """The space that was asked for; `auto` is `cpu` (tiny families) without a GPU or for small pictures."""
+    if config.space == "auto":
+        return SearchSpace.load("cpu" if device.kind == "cpu" or img_size <= SMALL else "default")
+    if isinstance(config.space, dict):
+        return SearchSpace.from_dict(config.space)
+    return SearchSpace.load(config.space)
+
+
+def first_config(space: SearchSpace, seed: int) -> Config:
+    """The configuration that the probe trains: the portfolio's first, or a draw from the space."""
+    if space.portfolio:
+        return dict(space.portfolio[0])
+    import optuna
+
+    sampler = optuna.samplers.RandomSampler(seed=seed)
+    return space.suggest(optuna.create_study(sampler=sampler).ask())
+
+
+def cache_dir() -> Path:
+    """Where decoded images lie, shared by all studies of a person: AUTOML_CACHE_DIR, or the user's cache folder."""
+    base = os.environ.get("AUTOML_CACHE_DIR")
+    if base:
+        return Path(base)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "automl"
+
+
+def _plan(
+    config: StudyConfig,
+    workspace: Workspace,
+    clock: Clock,
+    observer: Observer,
+    parts: tuple[PreparedData, SearchSpace, MetricSpec, Device, dict[str, Any]],
+) -> Setup:
+    data, space, metric, device, identity = parts
+    info = data.splits.info
+    plan = TrainPlan(
+        epochs=1, metric=metric.name, mode=metric.mode, seed=config.seed, threads=device.threads, device=device.kind
+    )
+    observer.stage("plan", "measuring how fast this machine trains")
+    measured = probe(first_config(space, config.seed), data.splits, plan)
+    work = Work(info.n_train, info.n_val, info.n_holdout, measured.images_per_second, device.parallel)
+    remaining = clock.remaining()
+    if remaining is not None and remaining < shortest_limit(work):
+        needed = clock.elapsed() + shortest_limit(work)
+        raise TimeLimitError(
+            f"--time-limit must hold one trial, and {format_duration(config.time_limit or 0)} does not: one epoch "
+            f"takes {work.epoch_seconds:.1f} s here; use --time-limit {format_duration(round(needed + 1))} or more"
+        )
+    budget = make_budget(work, remaining=remaining, epochs=config.epochs)
+    earlier = workspace.read_plan()
+    if earlier is not None:  # trials of one study are compared, so all have the same full length
+        budget = replace(budget, epochs=int(earlier["epochs"]))
+    observer.note(_in_words(budget, work, measured, device))
+    plan = replace(
+        plan,
+        epochs=budget.epochs,
+        precision=measured.precision,
+        deadline=None if budget.search_s is None else time.time() + budget.search_s,
+    )
+    _write_plan(workspace, identity, budget, measured, device)
+    return Setup(config, workspace, data, space, metric, device, budget, plan, measured)
+
+
+def _identity(config: StudyConfig, data: PreparedData, metric: MetricSpec, space: SearchSpace) -> dict[str, Any]:
+    info = data.splits.info
+    text = json.dumps(space.to_dict(), sort_keys=True, default=str)
+    return {
+        "data": info.fingerprint,
+        "data_name": info.name,
+        "task": info.task,
+        "metric": metric.name,
+        "space": hashlib.sha256(text.encode()).hexdigest()[:16],
+        "space_name": config.space if isinstance(config.space, str) else "given in Python",
+        "seed": config.seed,
+        "img_size": info.img_size,
+        "n_train": info.n_train,
+        "n_val": info.n_val,
+        "n_holdout": info.n_holdout,
+    }
+
+
+def _write_plan(
+    workspace: Workspace, identity: dict[str, Any], budget: Budget, measured: Probe, device: Device
+) -> None:
+    from automl.pipeline.workspace import write_json
+
+    write_json(
+        workspace.plan_json,
+        {
+            **identity,
+            "epochs": budget.epochs,
+            "search_s": budget.search_s,
+            "retrain_s": budget.retrain_s,
+            "images_per_second": round(measured.images_per_second, 1),
+            "precision": measured.precision,
+            "device": device.kind,
+            "parallel": device.parallel,
+            "threads_per_trial": device.threads,
+        },
+    )
+
+
+def _in_words(budget: Budget, work: Work, measured: Probe, device: Device) -> str:
+    speed = f"{measured.images_per_second:.0f} images/s a trial in {measured.precision}"
+    trials = f"{device.parallel} at once on {device.kind}, up to {budget.epochs} epochs each"
+    if budget.search_s is None or budget.retrain_s is None:
+        return f"Plan: {speed}; trials: {trials}"
+    search, final = format_duration(round(budget.search_s)), format_duration(round(budget.retrain_s))
+    return f"Plan: {speed}; {search} of search ({trials}), {final} kept for the retrain"

@@ -1,0 +1,130 @@
+"""The directory of a study: where each file lies, and whether an earlier study there may be continued."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from automl.errors import StudyError
+
+# What must be the same for a study to be continued; each changes what its trials mean.
+IDENTITY = ("data", "task", "metric", "space", "seed", "img_size", "n_train", "n_val", "n_holdout", "holdout")
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Paths of one study; `existed` tells whether the directory was there before."""
+
+    root: Path
+    existed: bool
+
+    @property
+    def study_yaml(self) -> Path:
+        """The resolved configuration."""
+        return self.root / "study.yaml"
+
+    @property
+    def result_json(self) -> Path:
+        """The result; written last."""
+        return self.root / "result.json"
+
+    @property
+    def model_dir(self) -> Path:
+        """The model that is handed over."""
+        return self.root / "model"
+
+    @property
+    def trials_dir(self) -> Path:
+        """One folder a trial."""
+        return self.root / "trials"
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file, where no storage URL was given."""
+        return self.root / "study.db"
+
+    @property
+    def plan_json(self) -> Path:
+        """What makes this study this study (`IDENTITY`), and the plan that its trials follow."""
+        return self.root / "plan.json"
+
+    def read_plan(self) -> dict[str, Any] | None:
+        """The plan of an earlier run, or None."""
+        return _read_json(self.plan_json)
+
+    def read_result(self) -> dict[str, Any] | None:
+        """The result of an earlier run that finished, or None."""
+        return _read_json(self.result_json)
+
+    def check_same(self, plan: dict[str, Any]) -> None:
+        """Raise StudyError that names the difference if an earlier study here cannot be continued as `plan`."""
+        earlier = self.read_plan()
+        if earlier is None:
+            return
+        changed = [key for key in IDENTITY if earlier.get(key) != plan.get(key)]
+        if changed:
+            key = changed[0]
+            was, now = (str(p.get(f"{key}_name", p.get(key))) for p in (earlier, plan))
+            detail = f"{was} there, {now} now" if was != now else f"other contents of {now}"
+            raise StudyError(
+                f"the study {self.root.name!r} exists with another {key} ({detail}); "
+                "choose another --study name, or replace it with --overwrite"
+            )
+
+    def holdout_reads(self) -> int:
+        """How often the holdout was opened so far."""
+        return int((_read_json(self.root / "holdout.json") or {"reads": 0})["reads"])
+
+    def count_holdout_read(self) -> int:
+        """Write down, before it happens, that the holdout is opened; the number of times including this one."""
+        reads = self.holdout_reads() + 1
+        write_json(self.root / "holdout.json", {"reads": reads})
+        return reads
+
+
+def open_workspace(directory: str, study: str, *, overwrite: bool) -> Workspace:
+    """The workspace of a study. Raises StudyError where the folder cannot be made or written, or is something else."""
+    root = Path(directory) / study
+    existed = root.exists()
+    if existed and any(root.iterdir() if root.is_dir() else [root]) and not (root / "study.yaml").is_file():
+        raise StudyError(f"{str(root)!r} must be a study or not exist, and it is something else; choose another --study name")
+    if existed and overwrite:
+        shutil.rmtree(root)
+        existed = False
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StudyError(_not_writable(root, error)) from error
+    if not os.access(root, os.W_OK | os.X_OK):
+        raise StudyError(_not_writable(root, "permission denied"))
+    return Workspace(root.resolve(), existed)
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write `content` atomically."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False, default=_plain) + "\n", encoding="utf-8")
+    temporary.replace(path)
+
+
+def _plain(value: Any) -> Any:
+    """Paths and NumPy numbers as JSON."""
+    return value.item() if hasattr(value, "item") else str(value)
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    if not path.is_file():
+        return None
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise StudyError(f"{str(path)!r} is damaged ({error}); remove it, or start again with --overwrite") from error
+    return content
+
+
+def _not_writable(root: Path, why: object) -> str:
+    return f"the study folder {str(root)!r} must be writable, and is not ({why}); choose another with --directory"

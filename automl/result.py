@@ -1,0 +1,88 @@
+"""What `fit` returns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from automl.records import Config, Interval
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from automl.final.predictor import Predictor
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """The outcome of a study; everything in it is also in the study's directory.
+
+    `val_score` is the best trial's score on the validation rows, which the search optimised and which therefore
+    flatters. `holdout` maps metric names to values with 95 % intervals, on rows that nothing had seen before.
+    """
+
+    directory: Path
+    document: Mapping[str, Any]
+
+    @property
+    def study(self) -> str:
+        """The study's name."""
+        return str(self.document["study"])
+
+    @property
+    def metric(self) -> str:
+        """The metric that the search optimised."""
+        return str(self.document["metric"])
+
+    @property
+    def best_config(self) -> Config:
+        """The configuration that was retrained."""
+        return dict(self.document["best"]["config"])
+
+    @property
+    def val_score(self) -> float:
+        """The best trial's `metric` on the validation rows."""
+        return float(self.document["best"]["val_score"])
+
+    @property
+    def holdout(self) -> dict[str, Interval]:
+        """Metrics of the delivered model on the sealed holdout."""
+        return {name: Interval(**value) for name, value in self.document["holdout"].items()}
+
+    @property
+    def trials(self) -> dict[str, int]:
+        """Numbers of trials: total, complete, pruned, failed."""
+        return dict(self.document["trials"])
+
+    @property
+    def time(self) -> dict[str, float | None]:
+        """Seconds: the limit, used in all, and by stage."""
+        return dict(self.document["time"])
+
+    @property
+    def model_dir(self) -> Path:
+        """The folder of the delivered model."""
+        return self.directory / "model"
+
+    @property
+    def predictor(self) -> Predictor:
+        """The delivered model, loaded."""
+        from automl.final.predictor import Predictor
+
+        return Predictor.load(self.model_dir)
+
+    def leaderboard(self) -> pd.DataFrame:
+        """One row a trial, the best first."""
+        import pandas as pd
+
+        return pd.read_csv(self.directory / "trials.csv")
+
+    def to_json(self) -> dict[str, Any]:
+        """What result.json holds."""
+        return dict(self.document)
+
+    def __repr__(self) -> str:
+        held = self.holdout[self.metric]
+        return f"FitResult(study={self.study!r}, holdout_{self.metric}={held}, model={str(self.model_dir)!r})"

@@ -1,0 +1,79 @@
+"""How a time limit is shared out between the search, the retrain and what comes after it. Pure arithmetic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+DEFAULT_EPOCHS = 50  # most epochs of a trial when neither the person nor the clock says less
+EVAL_SPEEDUP = 3.0  # forward alone costs a third of forward and backward
+FULL_TRIALS = 5.0  # full-length trials that the search time must hold, if it can
+RETRAIN_SHARE = 0.6  # most of the time that may be set aside for the retrain
+SPARE = 1.15  # the retrain is planned longer than measured, as neighbours may slow it down
+CLOSING = 2.5  # seconds to write the model, the tables and the result
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is to be done, in images, and how fast it goes."""
+
+    n_train: int
+    n_val: int
+    n_holdout: int
+    images_per_second: float
+    parallel: int
+
+    @property
+    def epoch_seconds(self) -> float:
+        """One epoch of a trial: training, then validation."""
+        return (self.n_train + self.n_val / EVAL_SPEEDUP) / self.images_per_second
+
+    @property
+    def retrain_epoch_seconds(self) -> float:
+        """One epoch of the retrain, counted at a single trial's speed though it has all cores."""
+        return (self.n_train + self.n_val) / self.images_per_second
+
+    @property
+    def closing_seconds(self) -> float:
+        """The holdout and the writing of what is delivered."""
+        return self.n_holdout / (EVAL_SPEEDUP * self.images_per_second) + CLOSING
+
+
+@dataclass(frozen=True)
+class Budget:
+    """`search_s` and `retrain_s` are seconds (None: no limit); `epochs` is the full length of a trial.
+
+    `stretch` says that time, not `epochs`, bounds a trial: the retrain may then be longer than a trial.
+    """
+
+    epochs: int
+    search_s: float | None
+    retrain_s: float | None
+    closing_s: float
+    stretch: bool
+
+
+def make_budget(work: Work, *, remaining: float | None, epochs: int | None) -> Budget:
+    """Share `remaining` seconds out; `epochs` is the most epochs that the person allows, None for the default.
+
+    The retrain gets what it needs for that many epochs, but at most 60 %. The search gets the rest, and trials are
+    made short enough for five of full length to fit.
+    """
+    most = epochs or DEFAULT_EPOCHS
+    if remaining is None:
+        return Budget(most, None, None, work.closing_seconds, stretch=False)
+    usable = max(0.0, remaining - work.closing_seconds)
+    retrain_s = min(most * work.retrain_epoch_seconds * SPARE, RETRAIN_SHARE * usable)
+    search_s = usable - retrain_s
+    held = int(search_s * work.parallel / work.epoch_seconds / FULL_TRIALS)
+    length = max(1, min(most, held))
+    return Budget(length, search_s, retrain_s, work.closing_seconds, stretch=length < most)
+
+
+def shortest_limit(work: Work) -> float:
+    """The least seconds, from now on, that hold one trial of one epoch, its retrain and the holdout."""
+    return work.epoch_seconds + work.retrain_epoch_seconds + work.closing_seconds
+
+
+def retrain_epochs(budget: Budget, *, best_epoch: int, most: int | None) -> int:
+    """Epochs of the retrain: those that the search found best, or as many as time allows where time cut trials short."""
+    return max(best_epoch, most or DEFAULT_EPOCHS) if budget.stretch else best_epoch

@@ -1,0 +1,54 @@
+"""Running a model over rows without training it."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from automl.data.batches import Batches
+from automl.records import DatasetInfo, Rows
+from automl.training.losses import loss, to_scores
+from automl.training.metrics import compute
+from automl.training.plan import Precision
+
+EVAL_BATCH = 256
+
+
+@torch.inference_mode()
+def predict_rows(
+    model: nn.Module, rows: Rows, info: DatasetInfo, *, size: int, device: str = "cpu", precision: Precision = "fp32"
+) -> tuple[Tensor, Tensor]:
+    """Logits (n, n_outputs) and targets of `rows`, in their order, on the CPU."""
+    model.eval()
+    logits, targets = [], []
+    batches = Batches(rows, batch_size=EVAL_BATCH, info=info, shuffle=False, seed=0, device=device)
+    for images, wanted in batches.epoch(0):
+        with autocast(device, precision):
+            logits.append(model(fit_size(images, size)).float().cpu())
+        targets.append(wanted.cpu())
+    return torch.cat(logits), torch.cat(targets)
+
+
+def score(logits: Tensor, targets: Tensor, info: DatasetInfo, metric: str) -> dict[str, float]:
+    """The metric and the loss of logits against targets."""
+    scores: np.ndarray = to_scores(logits, info.task).numpy()
+    value = compute(metric, targets.numpy(), scores, info.task)
+    return {metric: value, "val_loss": float(loss(logits, targets, info.task))}
+
+
+def fit_size(images: Tensor, size: int) -> Tensor:
+    """The batch (B, C, H, W) at `size` px a side; channels-last, as it came."""
+    if images.shape[-1] == size:
+        return images
+    resized = F.interpolate(images, size=(size, size), mode="bilinear", align_corners=False)
+    return resized.contiguous(memory_format=torch.channels_last)
+
+
+def autocast(device: str, precision: Precision) -> torch.autocast:
+    """The context that runs matrix work in bfloat16 where the plan says so.
+
+    Without its cache of converted weights: that is shared by threads, and so would be the graph behind them.
+    """
+    return torch.autocast(torch.device(device).type, torch.bfloat16, enabled=precision == "bf16", cache_enabled=False)

@@ -1,0 +1,86 @@
+"""Validation and holdout metrics, computed by scikit-learn."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+from sklearn import metrics as sk
+
+from automl.config.metrics import METRICS
+from automl.records import Task
+
+Array = np.ndarray
+
+
+def compute(name: str, targets: Array, scores: Array, task: Task) -> float:
+    """The metric `name` of `scores` against `targets`.
+
+    Classification: `targets` int (n,), `scores` probabilities (n, n_classes). Multilabel: both (n, n_labels), scores
+    in 0..1. Regression: both (n, n_targets). NaN where the metric is not defined for these rows (an area under a
+    curve with one class present). Raises KeyError for an unknown name: names are checked when the study is set up.
+    """
+    if not np.isfinite(scores).all():
+        return float("nan")
+    needs = METRICS[name].needs
+    with warnings.catch_warnings():
+        # scikit-learn warns of classes that were never predicted; the value itself says it.
+        warnings.simplefilter("ignore")
+        try:
+            if needs == "labels":
+                return float(_ON_LABELS[name](targets, to_labels(scores, task)))
+            return float(_ON_SCORES[name](targets, scores))
+        except ValueError:
+            return float("nan")
+
+
+def to_labels(scores: Array, task: Task) -> Array:
+    """The decision behind scores: the largest class, labels at 0.5, or the values themselves."""
+    if task == "classification":
+        return np.asarray(scores.argmax(axis=1))
+    return np.asarray(scores >= 0.5, dtype=np.int64) if task == "multilabel" else scores
+
+
+def _roc_auc(targets: Array, scores: Array) -> float:
+    if targets.ndim == 1 and scores.shape[1] == 2:
+        return float(sk.roc_auc_score(targets, scores[:, 1]))
+    if targets.ndim == 1:
+        labels = np.arange(scores.shape[1])
+        return float(sk.roc_auc_score(targets, scores, multi_class="ovr", labels=labels))
+    return float(sk.roc_auc_score(targets, scores))
+
+
+def _log_loss(targets: Array, scores: Array) -> float:
+    if targets.ndim == 1:
+        return float(sk.log_loss(targets, scores, labels=np.arange(scores.shape[1])))
+    clipped = np.clip(scores, 1e-7, 1 - 1e-7)
+    return float(-(targets * np.log(clipped) + (1 - targets) * np.log(1 - clipped)).mean())
+
+
+def _average_precision(targets: Array, scores: Array) -> float:
+    onehot = np.eye(scores.shape[1])[targets] if targets.ndim == 1 else targets
+    present = onehot.any(axis=0)
+    return float(sk.average_precision_score(onehot[:, present], scores[:, present], average="macro"))
+
+
+def _top5(targets: Array, scores: Array) -> float:
+    return float(sk.top_k_accuracy_score(targets, scores, k=min(5, scores.shape[1] - 1), labels=np.arange(scores.shape[1])))
+
+
+_ON_LABELS: dict[str, Callable[[Array, Array], float]] = {
+    "accuracy": sk.accuracy_score,
+    "balanced_accuracy": sk.balanced_accuracy_score,
+    "f1": lambda t, p: sk.f1_score(t, p, average="macro", zero_division=0.0),
+    "cohen_kappa": sk.cohen_kappa_score,
+}
+_ON_SCORES: dict[str, Callable[[Array, Array], float]] = {
+    "log_loss": _log_loss,
+    "roc_auc": _roc_auc,
+    "top5_accuracy": _top5,
+    "average_precision": _average_precision,
+    "rmse": lambda t, s: float(np.sqrt(sk.mean_squared_error(t, s))),
+    "mae": sk.mean_absolute_error,
+    "r2": sk.r2_score,
+}
+COMPUTED = frozenset(_ON_LABELS) | frozenset(_ON_SCORES)

@@ -1,0 +1,33 @@
+"""What a trial must know besides its configuration and its data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from automl.records import Mode
+
+Precision = Literal["fp32", "bf16"]
+
+
+@dataclass(frozen=True)
+class TrainPlan:
+    """How one training is run; the same for every trial of a search.
+
+    `epochs` is the planned length, which schedules are stretched over. `deadline` is a moment of `time.time()` (the
+    clock that processes of one node share) after which no batch is started. `seconds`, if given, paces the
+    schedule by time: it ends after `epochs` or after that many seconds, whichever is first.
+    `replicas` threads share each batch (CPU), and each operator uses `threads`.
+    """
+
+    epochs: int
+    metric: str
+    mode: Mode
+    seed: int = 0
+    threads: int = 1
+    replicas: int = 1
+    device: str = "cpu"
+    precision: Precision = "fp32"
+    deadline: float | None = None
+    seconds: float | None = None
+    pretrained: bool = False

@@ -1,0 +1,68 @@
+"""A few training steps before the search: how fast this machine trains, and whether bfloat16 helps."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from automl.records import Config, SearchSplits
+from automl.training.loop import Trainer
+from automl.training.plan import Precision, TrainPlan
+
+GAIN = 1.1  # bf16 is taken only when it is faster by more than the noise of so short a measurement
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Images a second of one trial with `plan.threads` threads, in the precision that was faster."""
+
+    images_per_second: float
+    precision: Precision
+    speedup: float
+
+
+def probe(config: Config, splits: SearchSplits, plan: TrainPlan, *, seconds: float = 1.0) -> Probe:
+    """Train `config` for about `seconds` in fp32 and, where the device can, in bf16; nothing of it is kept.
+
+    Slow models take at least two steps each, however long they are.
+    """
+    full = _rate(config, splits, replace(plan, precision="fp32"), seconds)
+    if not has_bf16(plan.device):
+        return Probe(full, "fp32", 1.0)
+    half = _rate(config, splits, replace(plan, precision="bf16"), seconds)
+    if half > full * GAIN:
+        return Probe(half, "bf16", half / full)
+    return Probe(full, "fp32", half / full)
+
+
+def has_bf16(device: str) -> bool:
+    """Whether the device multiplies bfloat16 matrices in hardware (AMX or AVX512-BF16 on x86, Ampere and later)."""
+    if torch.device(device).type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    cpu = torch.backends.cpu.get_cpu_capability()
+    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return bool(supported()) if supported is not None else "AVX512" in cpu
+
+
+def _rate(config: Config, splits: SearchSplits, plan: TrainPlan, seconds: float) -> float:
+    trainer = Trainer(config, splits.info, splits.train, plan)
+    trainer.model.train()
+    images = _endless(trainer)
+    trainer.train_step(*next(images))  # the first step also pays for allocations
+    begun, done = time.perf_counter(), 0
+    while done < 2 * trainer.batches.batch_size or time.perf_counter() - begun < seconds:
+        batch, targets = next(images)
+        trainer.train_step(batch, targets)
+        done += len(batch)
+    return done / (time.perf_counter() - begun)
+
+
+def _endless(trainer: Trainer) -> Iterator[tuple[Tensor, Tensor]]:
+    epoch = 0
+    while True:
+        yield from trainer.batches.epoch(epoch)
+        epoch += 1
