@@ -18,7 +18,7 @@ from automl.errors import ConfigError
 _SUFFIXES = (".yaml", ".yml")
 
 
-def load(data: Any, **options: Any) -> StudyConfig:
+def load(data: Any, /, **options: Any) -> StudyConfig:
     """The configuration of a study, from its data or its study.yaml, and options that override the file's.
 
     `data` that ends in .yaml or .yml is a study file, whose keys are the fields of StudyConfig. Its `data`,
