@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import click
@@ -15,12 +16,16 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 @dataclass
 class State:
-    """What one run of the command line shares between its command and its end."""
+    """What one run of the command line shares between its command and its end.
+
+    `started` is the moment (`time.time()`) from which a time limit counts: loading libraries is part of it.
+    """
 
     verbose: bool = False
     quiet: bool = False
     json: bool = False
     when_stopped: str = ""
+    started: float = field(default_factory=time.time)
 
 
 class SectionOption(click.Option):

@@ -1,0 +1,69 @@
+"""The leaderboard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from automl.errors import StudyError
+from automl.records import TrialState
+from automl.review.tables import TrialRow, leaderboard, leaderboard_rows, ranked, read_trials, write_trials
+from tests.review.studies_on_disk import TRIALS
+
+
+def row(trial: int, state: TrialState, value: float | None, epochs: int) -> TrialRow:
+    return TrialRow(trial, state, value, epochs, 1.0, {})
+
+
+def test_cut_trial_never_stands_above_a_complete_one() -> None:
+    assert [entry.trial for entry in ranked(TRIALS, "max")] == [2, 0, 1]
+
+
+@pytest.mark.parametrize(("mode", "order"), [("max", [1, 2, 0, 3]), ("min", [0, 1, 2, 3])])
+def test_complete_trials_are_ordered_by_value_and_ties_by_number(mode: str, order: list[int]) -> None:
+    values = [0.1, 0.5, 0.5, float("nan")]
+    rows = [row(number, TrialState.COMPLETE, value, 9) for number, value in enumerate(values)]
+    assert [entry.trial for entry in ranked(reversed(rows), "max" if mode == "max" else "min")] == order
+
+
+def test_cut_trials_are_ordered_by_how_far_they_came() -> None:
+    rows = [
+        row(0, TrialState.PRUNED, 0.9, 1),
+        row(1, TrialState.PAUSED, 0.5, 3),
+        row(2, TrialState.RUNNING, 0.6, 3),
+        row(3, TrialState.RUNNING, None, 0),
+        row(4, TrialState.FAILED, 0.99, 8),
+    ]
+    assert [entry.trial for entry in ranked(rows, "max")] == [2, 1, 0, 3, 4]
+
+
+def test_columns_begin_with_the_result_then_family_and_model() -> None:
+    rows = leaderboard_rows(TRIALS, "accuracy", "max")
+    names = list(rows[0])
+    assert names[:8] == ["rank", "trial", "state", "val_accuracy", "epochs", "seconds", "family", "model"]
+    assert names[-1] == "reason"
+    assert all(list(entry) == names for entry in rows)
+    assert rows[2]["opt"] is None
+
+
+def test_frame_has_the_fixed_columns_without_trials() -> None:
+    frame = leaderboard([], "f1", "max")
+    assert list(frame.columns) == ["rank", "trial", "state", "val_f1", "epochs", "seconds", "reason"]
+    assert len(leaderboard(TRIALS, "f1", "max")) == 3
+
+
+def test_written_trials_are_read_back_the_same(tmp_path: Path) -> None:
+    write_trials(TRIALS, "accuracy", "max", tmp_path / "trials.csv")
+    metric, rows = read_trials(tmp_path / "trials.csv")
+    assert metric == "accuracy"
+    assert sorted(rows, key=lambda entry: entry.trial) == list(TRIALS)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a,b\n1,2\n", "rank,trial,state,val_f1,epochs,seconds,reason\n1,x,complete,,,,\n"]
+)
+def test_other_csv_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "trials.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(StudyError, match=r"trials.csv must be a leaderboard, got"):
+        read_trials(tmp_path / "trials.csv")
