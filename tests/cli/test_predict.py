@@ -18,7 +18,7 @@ from automl.errors import DataError, UsageError
 
 
 class Brightness:
-    """A predictor without a network: the brighter a picture, the more it is `light`. Reads files as models do."""
+    """A predictor without a network: the brighter a picture, the more it is `light`."""
 
     def __init__(self, task: str = "classification", classes: tuple[str, ...] = ("dark", "light")) -> None:
         self.classes = classes
