@@ -29,7 +29,7 @@ automl.load("{folder}").predict(["picture.jpg"])
 or, with timm alone (normalise with mean {mean} and std {std} at {size} px):
 ```python
 import timm
-model = timm.create_model("local-dir:{folder}")
+model = timm.create_model("local-dir:{folder}", pretrained=True)
 ```
 
 ## How it was made

@@ -19,13 +19,16 @@ CONFIG, PREPROCESS = "config.json", "preprocess.json"
 def write_model_folder(folder: Path, model: nn.Module, config: Config, info: DatasetInfo, *, size: int) -> None:
     """Write config.json, model.safetensors, labels.txt and preprocess.json into `folder`.
 
-    `timm.create_model("local-dir:FOLDER")` builds the same model with the same weights. `size` is the side in pixels of
+    `timm.create_model("local-dir:FOLDER", pretrained=True)` builds the same model with the same weights. `size` is the side in pixels of
     the model's input.
     """
     folder.mkdir(parents=True, exist_ok=True)
     model.cpu().to(memory_format=_contiguous())  # type: ignore[call-overload]  # torch's stub lacks this form
     arguments = model_arguments(config, info)
-    import_timm().models.save_for_hf(
+    import_timm()
+    from timm.models import save_for_hf
+
+    save_for_hf(
         model,
         folder,
         model_config={

@@ -64,7 +64,6 @@ def prepare(config: StudyConfig, workspace: Workspace, clock: Clock, observer: O
         metric = resolve_metric(config.metric, source.task)
         if config.space != "auto":
             load_space(config, device, img_size=SMALL)  # wrong names are told before any picture is decoded
-        observer.stage("scan", f"reading {len(source.files):,} images of {source.name}")
         data = prepare_data(
             source,
             img_size=config.img_size,
@@ -79,8 +78,6 @@ def prepare(config: StudyConfig, workspace: Workspace, clock: Clock, observer: O
         )
     finally:
         source.close()
-    for note in data.report.notes:
-        observer.note(note)
     space = load_space(config, device, img_size=data.splits.info.img_size)
     identity = _identity(config, data, metric, space)
     workspace.check_same(identity)

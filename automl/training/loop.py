@@ -6,6 +6,7 @@ import math
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -50,7 +51,6 @@ class Trainer:
             device=plan.device,
             drop_last=True,  # a last batch of one or two rows would upset batch norm
         )
-        self.mix = torch.Generator().manual_seed(plan.seed)
         self.schedule = SCHEDULES[str(config.get("sched", "cosine"))]
         self.epoch = self.steps = 0
         self.spent = 0.0  # seconds of training so far
@@ -79,7 +79,8 @@ class Trainer:
         """One step on a batch (B, C, H, W) with its targets; returns the loss."""
         images = fit_size(images, self.size)
         if alpha := float(self.config.get("mixup", 0.0)):
-            images, targets = mixup(images, targets, alpha=alpha, n_outputs=self.info.n_outputs, generator=self.mix)
+            rng = np.random.default_rng([self.plan.seed, self.steps])  # by step, so that nothing has to be saved
+            images, targets = mixup(images, targets, alpha=alpha, n_outputs=self.info.n_outputs, rng=rng)
         value = self.gradients(images, targets)
         nn.utils.clip_grad_norm_(self.model.parameters(), CLIP_NORM, foreach=True)
         self.optimizer.step()
@@ -125,7 +126,6 @@ class Trainer:
             "epoch": self.epoch,
             "steps": self.steps,
             "spent": self.spent,
-            "mix": self.mix.get_state(),
             "torch": torch.get_rng_state(),
         }
         checkpoint.write(directory, weights, state)
@@ -138,7 +138,6 @@ class Trainer:
             self.ema.module.load_state_dict({k[4:]: v for k, v in weights.items() if k.startswith("ema.")})
         self.optimizer.load_state_dict(state["optimizer"])
         self.epoch, self.steps, self.spent = state["epoch"], state["steps"], state["spent"]
-        self.mix.set_state(state["mix"])
         torch.set_rng_state(state["torch"])
 
 
@@ -146,5 +145,8 @@ def _make_ema(model: nn.Module, decay: float) -> nn.Module | None:
     """timm's moving average of the weights, with its warm-up so that a short training is not ruled by its start."""
     if decay <= 0.0:
         return None
-    ema: nn.Module = import_timm().utils.ModelEmaV3(model, decay=decay, use_warmup=True, foreach=True)
+    import_timm()
+    from timm.utils import ModelEmaV3
+
+    ema: nn.Module = ModelEmaV3(model, decay=decay, use_warmup=True, foreach=True)
     return ema

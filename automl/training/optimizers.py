@@ -27,7 +27,9 @@ def make_optimizer(model: nn.Module, config: dict[str, Any]) -> torch.optim.Opti
         return FUSED[name](groups, lr=lr, fused=True)
     if name in ("sgd", "momentum"):
         return torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=name == "sgd", fused=True)
-    optim = import_timm().optim
+    import_timm()
+    from timm import optim
+
     if name not in optim.list_optimizers():
         raise ConfigError(unknown_name("optimizer", name, optim.list_optimizers()))
     optimizer: torch.optim.Optimizer = optim.create_optimizer_v2(groups, opt=name, lr=lr, momentum=momentum)
