@@ -1,3 +1,96 @@
-"""AutoML for image models: the best model that your time can buy, with a number you may believe."""
+"""AutoML for image models: the best model that your time can buy, with a number you may believe.
+
+    result = automl.fit("photos/", time_limit="10m")
+    result.holdout["accuracy"], result.best_config, result.predictor.predict(["new.jpg"])
+
+Importing this package imports neither torch nor ray; names come when they are first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from automl.config import StudyConfig
+    from automl.errors import AutomlError
+    from automl.final.predictor import Predictor
+    from automl.records import Observer
+    from automl.result import FitResult
+    from automl.search.tune import TuneResult, tune
+    from automl.spaces import SearchSpace
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "AutomlError",
+    "FitResult",
+    "SearchSpace",
+    "StudyConfig",
+    "TuneResult",
+    "__version__",
+    "fit",
+    "load",
+    "resume",
+    "tune",
+]
+
+_HOMES = {
+    "AutomlError": "automl.errors",
+    "FitResult": "automl.result",
+    "SearchSpace": "automl.spaces",
+    "StudyConfig": "automl.config",
+    "TuneResult": "automl.search.tune",
+    "tune": "automl.search.tune",
+}
+
+
+def fit(data: Any, labels: Any = None, *, observer: Observer | None = None, **options: Any) -> FitResult:
+    """Search the best model for the data, retrain it, score it on a sealed holdout and deliver it.
+
+    `data` is a folder of class folders, a zip of one, `"digits"`, a study.yaml, or images (N, H, W[, C]) and
+    `labels` (N,). `options` are the fields of StudyConfig, which are also the flags of `automl fit`:
+    `time_limit="10m"`, `n_trials=50`, `metric="f1"`, `space="cpu"` ... `observer` is told what happens; without
+    one it is silent. The same call again goes on with the study.
+    Raises AutomlError, whose message says what to do.
+    """
+    from automl import config, pipeline
+    from automl.records import Silent
+
+    given = data if labels is None else (data, labels)
+    return pipeline.fit(config.load(given, **options), observer=observer or Silent())
+
+
+def resume(
+    study: str, *, directory: str | Path = "studies", observer: Observer | None = None, **changes: Any
+) -> FitResult:
+    """Go on with a study after a stop or a crash, or with a higher limit (`n_trials=100`, `time_limit="1h"`).
+
+    Finished trials count and never run again. Raises StudyError if there is no such study.
+    """
+    from automl import pipeline
+    from automl.records import Silent
+
+    return pipeline.resume(study, directory=directory, observer=observer or Silent(), **changes)
+
+
+def load(model: str | Path, *, directory: str | Path = "studies") -> Predictor:
+    """The predictor of a finished study (its name or folder) or of a model folder. Raises ModelError."""
+    from automl.final.predictor import Predictor
+    from automl.review.studies import find_model
+
+    return Predictor.load(find_model(model, directory))
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        value = getattr(importlib.import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'automl' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,41 @@
+# `make demo` on a new machine is all that a first look takes: python3, its venv module and make must be there.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/installed
+TIME ?= 3m
+
+.PHONY: install demo test lint types tests format docs clean
+
+install: $(STAMP)
+
+# Made again when a pin or a dependency changes; a half-made one has no stamp and is completed the next time.
+$(STAMP): constraints.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dashboard,dev]"
+	touch $(STAMP)
+
+demo: install
+	$(BIN)/automl fit digits --time-limit $(TIME)
+
+test: lint types tests
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install
+	$(BIN)/mypy
+
+tests: install
+	$(BIN)/python -m pytest
+
+format: install
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: install
+	$(BIN)/python -m automl.cli.reference > docs/cli.md
+
+clean:
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,163 @@
+"""The checks of `automl doctor`, one function a subject; none of them raises."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from automl.config.sizes import format_size
+
+_NEEDED = (
+    "torch",
+    "torchvision",
+    "timm",
+    "optuna",
+    "ray",
+    "scikit-learn",
+    "pandas",
+    "pydantic",
+    "sqlalchemy",
+)
+_EXTRAS = {"optuna-dashboard": "optuna-dashboard", "psycopg": "psycopg[binary]", "pymysql": "pymysql"}
+_HUB = ("huggingface.co", 443)
+_HUB_SECONDS = 2.0
+_LEAST_MEMORY = 2 * 1024**3
+_LEAST_SHARED = 512 * 1024**2
+_LEAST_DISK = 1024**3
+
+
+@dataclass(frozen=True)
+class Check:
+    """One finding: `bad` keeps `fit` from working, `note` is worth knowing."""
+
+    name: str
+    level: Literal["ok", "note", "bad"]
+    text: str
+
+
+def check_all(directory: str) -> Iterator[Check]:
+    """All checks, in the order of the report; `directory` is where studies would be written."""
+    yield Check("python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
+    yield from _packages()
+    for check in (_torch_pair, _devices, _cores, _memory, _shared_memory, _hub):
+        yield _guarded(check)
+    yield _folder("studies", Path(directory))
+    yield _folder("cache", _cache_folder())
+    yield _folder("temporary", Path(tempfile.gettempdir()))
+
+
+def _guarded(check: Callable[[], Check]) -> Check:
+    """A check that breaks is itself a finding: doctor must come to its end on a sick machine."""
+    try:
+        return check()
+    except Exception as error:
+        return Check(check.__name__.strip("_").replace("_", " "), "bad", f"{type(error).__name__}: {error}")
+
+
+def _packages() -> Iterator[Check]:
+    for name in _NEEDED:
+        version = _version(name)
+        yield (
+            Check(name, "ok", version)
+            if version
+            else Check(name, "bad", f"missing; run `pip install {name}`")
+        )
+    for name, wanted in _EXTRAS.items():
+        version = _version(name)
+        missing = f"not installed; `pip install {wanted!r}` adds it"
+        yield Check(name, "ok" if version else "note", version or missing)
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def _torch_pair() -> Check:
+    from automl.torch_setup import import_timm, uses_torchvision_stand_in
+
+    stand_in = uses_torchvision_stand_in()
+    import_timm()
+    if stand_in:
+        return Check(
+            "torch pair", "ok", "torchvision's compiled part does not fit this torch; a stand-in is used"
+        )
+    return Check("torch pair", "ok", "torch and torchvision fit together")
+
+
+def _devices() -> Check:
+    import torch
+
+    if not torch.cuda.is_available():
+        return Check(
+            "GPU", "note", "none that torch can use: models train on the CPU, with the small search space"
+        )
+    found = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
+    return Check(
+        "GPU", "ok", ", ".join(f"{device.name} ({format_size(device.total_memory)})" for device in found)
+    )
+
+
+def _cores() -> Check:
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    return Check("cores", "ok", f"{usable} usable of {os.cpu_count() or usable}")
+
+
+def _memory() -> Check:
+    if not hasattr(os, "sysconf") or "SC_PHYS_PAGES" not in os.sysconf_names:
+        return Check("memory", "note", "unknown on this system")
+    page = os.sysconf("SC_PAGE_SIZE")
+    total = page * os.sysconf("SC_PHYS_PAGES")
+    free = page * os.sysconf("SC_AVPHYS_PAGES")
+    enough = total >= _LEAST_MEMORY
+    text = f"{format_size(total)}, {format_size(free)} free"
+    return Check("memory", "ok" if enough else "note", text if enough else f"{text}; 2G or more is advised")
+
+
+def _shared_memory() -> Check:
+    folder = Path("/dev/shm")
+    if not folder.is_dir():
+        return Check("/dev/shm", "note", "not there; Ray uses the temporary folder, which is slower")
+    free = shutil.disk_usage(folder).free
+    if free < _LEAST_SHARED:
+        return Check(
+            "/dev/shm", "note", f"{format_size(free)} free; in a container start it with --shm-size=2g"
+        )
+    return Check("/dev/shm", "ok", f"{format_size(free)} free")
+
+
+def _hub() -> Check:
+    if os.environ.get("HF_HUB_OFFLINE", "") not in ("", "0"):
+        return Check("weights hub", "note", "switched off by HF_HUB_OFFLINE: models start from scratch")
+    try:
+        with socket.create_connection(_HUB, timeout=_HUB_SECONDS):
+            return Check("weights hub", "ok", f"{_HUB[0]} can be reached")
+    except OSError:
+        return Check("weights hub", "note", f"{_HUB[0]} cannot be reached: models start from scratch")
+
+
+def _cache_folder() -> Path:
+    base = os.environ.get("AUTOML_CACHE_DIR")
+    return Path(base) if base else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "automl"
+
+
+def _folder(name: str, path: Path) -> Check:
+    """Whether a folder can be written; for one that is not there yet, the nearest above it."""
+    nearest = path.absolute()
+    while not nearest.exists() and nearest != nearest.parent:
+        nearest = nearest.parent
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        return Check(name, "bad", f"{path} cannot be written")
+    free = shutil.disk_usage(nearest).free
+    level: Literal["ok", "note"] = "ok" if free >= _LEAST_DISK else "note"
+    return Check(name, level, f"{path} can be written, {format_size(free)} free")

@@ -1,0 +1,71 @@
+"""The entry point: runs a command and turns every way it can end into one line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Sequence
+
+import click
+
+from automl.cli.group import root
+from automl.cli.options import State
+from automl.errors import AutomlError, unknown_name
+
+EXIT_FAILURE = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0, 1 (failed), 2 (wrong usage or input), 130 (Ctrl-C).
+
+    Errors are one line on stderr; `--verbose` adds the traceback.
+    """
+    state = State()
+    try:
+        with warnings.catch_warnings():
+            # Warnings speak to programmers; what a person must know comes as an error or a note.
+            warnings.simplefilter("ignore")
+            code = root.main(args=argv, prog_name="automl", standalone_mode=False, obj=state)
+            sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except click.exceptions.Exit as exit_:
+        return exit_.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        return _fail(state, f"stopped{state.when_stopped}", EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        # The reader (head, less) has gone: nothing more to say, and Python must not try again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILURE
+    except click.ClickException as error:
+        return _fail(state, usage_message(error), EXIT_USAGE)
+    except AutomlError as error:
+        return _fail(state, str(error), error.exit_code)
+    except Exception as error:
+        hint = "" if state.verbose else "; --verbose shows where"
+        return _fail(state, f"unexpected {type(error).__name__}: {error}{hint}", EXIT_FAILURE)
+
+
+def usage_message(error: click.ClickException) -> str:
+    """One sentence for what click found wrong with the command line; a wrong name gets its closest match."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    if isinstance(error, click.NoSuchOption) and context is not None:
+        valid = [name for param in context.command.params for name in param.opts if name.startswith("--")]
+        return unknown_name("option", error.option_name, [*valid, "--help"])
+    if isinstance(error, click.MissingParameter) and error.param is not None and context is not None:
+        name = error.param.make_metavar(context).rstrip(".")
+        return f"{name} must be given; see `{context.command_path} --help`"
+    text = error.format_message().rstrip(".")
+    text = text[:1].lower() + text[1:]
+    return f"{text}; see `{context.command_path} --help`" if context is not None else text
+
+
+def _fail(state: State, message: str, code: int) -> int:
+    if state.verbose and code != EXIT_INTERRUPTED:
+        traceback.print_exc()
+    # A message is one line whatever a library put into it.
+    print(f"automl: {' '.join(message.split())}", file=sys.stderr)
+    return code

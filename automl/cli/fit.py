@@ -1,0 +1,78 @@
+"""`automl fit`: search, retrain, score the holdout, deliver."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from automl.cli.options import (
+    SectionCommand,
+    State,
+    directory_option,
+    given,
+    json_option,
+    option,
+    quiet_option,
+    section,
+    verbose_option,
+)
+
+study = section("Study")
+budget = section("Budget")
+search = section("Search")
+images = section("Data")
+resources = section("Resources")
+
+
+@click.command("fit", cls=SectionCommand, short_help="Search, retrain, score the holdout, deliver a model.")
+@click.argument("data")
+@study("--study", "NAME", "name of the data", "Name of the study.")
+@directory_option
+@option(
+    "--overwrite", section="Study", is_flag=True, default=None, help="Delete the study of this name first."
+)
+@study("--storage", "URL", "study.db in its folder", "Database of the search, where several machines look.")
+@budget("--time-limit", "10m", "10m unless --n-trials", "Time for everything, with a unit or in seconds.")
+@budget("--n-trials", "N", "no limit", "Trials in total.")
+@budget("--epochs", "N", "automatic", "Most epochs that a trial may train.")
+@search("--space", "NAME|FILE", "auto", "Search space; see `automl spaces`.")
+@search("--metric", "NAME", "auto", "What to optimise: accuracy, balanced_accuracy, f1, log_loss, ...")
+@search("--task", "KIND", "auto", "classification, multilabel or regression.")
+@search("--pretrained", "WHEN", "auto", "auto, always, never, or a folder with weights.")
+@search("--policy", "NAME", "auto", "How weak trials are stopped early.")
+@search("--sampler", "NAME", "auto", "How configurations are proposed.")
+@search("--seed", "N", "0", "Seed of every random draw.")
+@images("--target", "COLUMN", "automatic", "Label column of a manifest.")
+@images("--img-size", "PIXELS", "auto", "Side of the square images that models see.")
+@images("--holdout", "SHARE", "0.2", "Share of the images that is sealed until the end.")
+@images("--val", "SHARE", "0.2", "Share of the rest that trials are scored on.")
+@images("--on-bad-image", "WHAT", "skip", "skip unreadable images, or error.")
+@resources("--parallel", "N", "automatic", "Trials at the same time.")
+@resources("--cpus-per-trial", "X", "automatic", "CPU cores for each trial.")
+@resources("--gpus-per-trial", "X", "automatic", "GPUs for each trial; shares are allowed.")
+@resources("--memory-limit", "8G", "none", "Memory for all trials together.")
+@resources("--max-disk", "20G", "20G", "Disk for decoded images.")
+@resources("--address", "ADDRESS", "this machine", "Ray cluster to run on.")
+@resources("--engine", "NAME", "ray", "ray, or local: one process, no Ray.")
+@json_option("One JSON object (what result.json holds) on stdout at the end; progress on stderr.")
+@quiet_option
+@verbose_option
+@click.pass_obj
+def command(state: State, /, data: str, **options: Any) -> None:
+    """Search the best model for DATA, retrain it, score it on the sealed holdout, and deliver it.
+
+    DATA is a folder of class folders, a zip of one, the built-in set `digits`, or a study.yaml whose keys
+    are these options (flags override it). Running the same command again goes on with the study.
+    """
+    from automl import config as configuration
+    from automl.cli.running import run
+
+    config = configuration.load(data, **given(options))
+
+    def start(observer: Any) -> Any:
+        from automl import pipeline
+
+        return pipeline.fit(config, observer=observer)
+
+    run(config, start, state)

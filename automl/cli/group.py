@@ -1,0 +1,56 @@
+"""The root command. Commands are imported when they are needed: `--help` must not wait for torch."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+from automl import __version__
+from automl.errors import unknown_name
+
+COMMANDS = {
+    "fit": "automl.cli.fit",
+    "resume": "automl.cli.resume",
+    "list": "automl.cli.list",
+    "show": "automl.cli.show",
+    "leaderboard": "automl.cli.leaderboard",
+    "dashboard": "automl.cli.dashboard",
+    "predict": "automl.cli.predict",
+    "spaces": "automl.cli.spaces",
+    "doctor": "automl.cli.doctor",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands live in one module each, as `command`; listed in the order above."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(COMMANDS[cmd_name]).command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise click.ClickException(unknown_name("command", args[0], COMMANDS))
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=LazyGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="First run: automl fit digits --time-limit 3m",
+)
+@click.version_option(__version__, message="automl %(version)s")
+@click.pass_context
+def root(ctx: click.Context) -> None:
+    """The best image model that your time can buy, with a number you may believe."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())

@@ -1,0 +1,37 @@
+"""The command line reference as Markdown, made from the help pages: `python -m automl.cli.reference`."""
+
+from __future__ import annotations
+
+import click
+
+from automl.cli.group import root
+
+_WIDTH = 100
+_HEAD = """# Command line
+
+This page is made from the help pages (`make docs`), and a test compares it with them.
+
+Exit codes: 0 done, 1 something failed, 2 wrong usage or input (nothing was written), 130 stopped with Ctrl-C.
+Errors are one line on stderr that begins with `automl:`; `--verbose` adds the traceback.
+"""
+
+
+def reference() -> str:
+    """The help page of every command in the order of `automl --help`, as one Markdown document."""
+    parts = [_HEAD, _page(root, None, "automl")]
+    context = click.Context(root, info_name="automl")
+    for name in root.list_commands(context):
+        command = root.get_command(context, name)
+        if command is not None:
+            parts.append(_page(command, context, name))
+    return "\n".join(parts)
+
+
+def _page(command: click.Command, parent: click.Context | None, name: str) -> str:
+    context = click.Context(command, info_name=name, parent=parent, **command.context_settings)
+    context.terminal_width = _WIDTH
+    return f"## {context.command_path}\n\n```text\n{command.get_help(context)}\n```\n"
+
+
+if __name__ == "__main__":
+    print(reference(), end="")

@@ -1,0 +1,69 @@
+"""`automl spaces`: the search spaces that come with automl, or one in full."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from automl.cli.options import SectionCommand, State, json_option, verbose_option
+
+
+@click.command("spaces", cls=SectionCommand, short_help="List search spaces, or print one.")
+@click.argument("name", required=False)
+@json_option("One JSON object on stdout.")
+@verbose_option
+@click.pass_obj
+def command(state: State, /, name: str | None) -> None:
+    """List the search spaces, or print one: its families, parameters and number of architectures.
+
+    NAME is one of the list, or a YAML file.
+    """
+    from automl.cli.output import print_json, print_table
+    from automl.spaces import SearchSpace, presets
+
+    if name is None:
+        entries = [_summary(preset, SearchSpace.load(preset)) for preset in presets()]
+        if state.json:
+            print_json({"spaces": entries})
+        else:
+            columns = ("space", "families", "architectures", "parameters", "description")
+            print_table(columns, [tuple(str(value) for value in entry.values()) for entry in entries])
+        return
+    space = SearchSpace.load(name)
+    if state.json:
+        print_json({**_summary(name, space), "space": space.to_dict()})
+    else:
+        _print_space(name, space)
+
+
+def _summary(name: str, space: Any) -> dict[str, Any]:
+    return {
+        "space": name,
+        "families": len(space.families),
+        "architectures": _architectures(space),
+        "parameters": len(space.parameters),
+        "description": space.description or "",
+    }
+
+
+def _architectures(space: Any) -> int:
+    return sum(len(models) for models in space.families.values())
+
+
+def _print_space(name: str, space: Any) -> None:
+    from automl.cli.output import print_table
+
+    print(f"{name}: {space.description}" if space.description else name)
+    if space.families:
+        print(f"\n{_architectures(space)} architectures in {len(space.families)} families")
+        print_table(
+            ("family", "models"), [(family, ", ".join(models)) for family, models in space.families.items()]
+        )
+    print_table(
+        ("parameter", "values", "when"), [tuple(str(cell) for cell in row) for row in _parameters(space)]
+    )
+
+
+def _parameters(space: Any) -> list[tuple[str, str, str]]:
+    return [tuple(row) for row in space.describe()]

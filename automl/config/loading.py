@@ -1,0 +1,123 @@
+"""From what a person gives (data or study.yaml, and options) to a StudyConfig, and back to study.yaml."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from automl.config.durations import format_duration, parse_duration
+from automl.config.names import BUILT_IN
+from automl.config.sizes import format_size, parse_size
+from automl.config.storage import ENVIRONMENT, mask_password, unmask
+from automl.config.study import StudyConfig
+from automl.errors import ConfigError
+
+_SUFFIXES = (".yaml", ".yml")
+
+
+def load(data: Any, /, **options: Any) -> StudyConfig:
+    """The configuration of a study, from its data or its study.yaml, and options that override the file's.
+
+    `data` that ends in .yaml or .yml is a study file, whose keys are the fields of StudyConfig. Its `data`,
+    where relative, is looked for from the current folder, then from the file's own folder and the two above
+    it (a study.yaml lies in directory/study/). A masked storage password comes from AUTOML_STORAGE.
+    Raises ConfigError naming every problem at once.
+    """
+    if not _is_study_file(data):
+        return StudyConfig(data=data, **options)
+    path = Path(data)
+    values = {**read_study_file(path), **options}
+    if values.get("data") is None:
+        raise ConfigError(
+            f"data must be given, {str(path)!r} names none; add a line `data: PATH`, "
+            f"or continue in Python where the data were handed over in memory"
+        )
+    if isinstance(values.get("data"), str):
+        values["data"] = _find_data(values["data"], path)
+    if isinstance(values.get("storage"), str):
+        values["storage"] = unmask(values["storage"])
+    return StudyConfig(**values)
+
+
+def read_study_file(path: Path) -> dict[str, Any]:
+    """The keys and values of a study file, unchecked. Raises ConfigError if it is no readable mapping."""
+    try:
+        values = yaml.load(path.read_text(encoding="utf-8"), _StrictLoader)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise ConfigError(f"a study file must be readable, got {str(path)!r} ({reason})") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"a study file must be valid YAML, got {str(path)!r} ({_where(error)})") from error
+    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+        raise ConfigError(f"a study file must hold lines of the form 'option: value', got {str(path)!r}")
+    return values
+
+
+def save(config: StudyConfig, path: Path) -> None:
+    """Write study.yaml: the resolved configuration, so that `automl fit PATH` repeats the study.
+
+    The password of a storage URL is masked (AUTOML_STORAGE or --storage gives it back), and data that were
+    handed over in memory are left out. Written to a file beside it first, so that a crash leaves no half.
+    """
+    # `overwrite` is an act, not a property of the study: repeating or resuming must not delete it.
+    values = {name: getattr(config, name) for name in type(config).model_fields if name != "overwrite"}
+    lines = ["# The resolved configuration of this study; `automl fit` with this file repeats it."]
+    if not isinstance(config.data, str):
+        del values["data"]
+        lines.append("# The data were handed over in memory and are not part of this file.")
+    values["time_limit"] = _readable(config.time_limit, format_duration, parse_duration)
+    values["max_disk"] = _readable(config.max_disk, format_size, parse_size)
+    values["memory_limit"] = _readable(config.memory_limit, format_size, parse_size)
+    if config.storage is not None:
+        values["storage"] = mask_password(config.storage)
+        if values["storage"] != config.storage:
+            lines.append(f"# The storage password is masked: {ENVIRONMENT} or --storage gives it back.")
+    body = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, default_flow_style=False)
+    draft = path.with_name(path.name + ".part")
+    draft.write_text("\n".join(lines) + "\n" + body, encoding="utf-8")
+    draft.replace(path)
+
+
+def _is_study_file(data: Any) -> bool:
+    return isinstance(data, str | os.PathLike) and Path(data).suffix.lower() in _SUFFIXES
+
+
+def _find_data(data: str, study_file: Path) -> str:
+    path = Path(data).expanduser()
+    if data in BUILT_IN or path.is_absolute() or path.exists():
+        return data
+    folder = study_file.resolve().parent
+    for base in (folder, *folder.parents[:2]):
+        if (base / path).exists():
+            return str(base / path)
+    return data
+
+
+def _readable(value: Any, write: Any, read: Any) -> Any:
+    """The value in words where reading them gives the same value back, else the number."""
+    if value is None:
+        return None
+    text = write(value)
+    return text if read(text) == value else value
+
+
+def _where(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or "cannot be parsed"
+    return f"line {mark.line + 1}: {problem}" if mark is not None else str(problem)
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """Safe YAML in which a key may stand once: plain YAML takes the last one and says nothing."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        for key in keys:
+            if keys.count(key) > 1 and key != "<<":
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"{key!r} is there twice", node.start_mark
+                )
+        return super().construct_mapping(node, deep)

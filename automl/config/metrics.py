@@ -1,0 +1,69 @@
+"""The metrics that a study can be steered by; the functions that compute them live in `automl.training`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from automl.errors import ConfigError, unknown_name
+from automl.records import Mode, Task
+
+Needs = Literal["labels", "proba", "values"]
+
+
+@dataclass(frozen=True)
+class MetricSpec:
+    """One metric. `needs`: predicted class labels, class probabilities, or predicted values (regression)."""
+
+    name: str
+    mode: Mode
+    tasks: tuple[Task, ...]
+    needs: Needs
+    description: str
+
+
+_CLASSES: tuple[Task, ...] = ("classification",)
+_LABELS: tuple[Task, ...] = ("multilabel",)
+_VALUES: tuple[Task, ...] = ("regression",)
+
+_ROWS = (
+    MetricSpec("accuracy", "max", _CLASSES, "labels", "share of images with the right class"),
+    MetricSpec("average_precision", "max", _LABELS, "proba", "mean of the labels' average precisions"),
+    MetricSpec("balanced_accuracy", "max", _CLASSES, "labels", "mean of the classes' recalls"),
+    MetricSpec("cohen_kappa", "max", _CLASSES, "labels", "agreement beyond chance (Cohen, unweighted)"),
+    MetricSpec("f1", "max", _CLASSES + _LABELS, "labels", "mean of the classes' F1 scores (macro)"),
+    MetricSpec("log_loss", "min", _CLASSES + _LABELS, "proba", "cross-entropy of the probabilities, in nats"),
+    MetricSpec("mae", "min", _VALUES, "values", "mean absolute error"),
+    MetricSpec("r2", "max", _VALUES, "values", "share of the variance explained"),
+    MetricSpec("rmse", "min", _VALUES, "values", "root of the mean squared error"),
+    MetricSpec(
+        "roc_auc", "max", _CLASSES + _LABELS, "proba", "area under the ROC curve, one class against the rest"
+    ),
+    MetricSpec(
+        "top5_accuracy", "max", _CLASSES, "proba", "share of images with the right class in the top five"
+    ),
+)
+
+METRICS: dict[str, MetricSpec] = {row.name: row for row in _ROWS}
+
+_AUTO: dict[Task, str] = {
+    "classification": "accuracy",
+    "multilabel": "average_precision",
+    "regression": "rmse",
+}
+
+
+def resolve_metric(name: str, task: Task) -> MetricSpec:
+    """The metric for a task; `auto` is accuracy, average_precision (multilabel) or rmse (regression).
+
+    Raises ConfigError for an unknown metric and for one that the task does not have.
+    """
+    if name == "auto":
+        return METRICS[_AUTO[task]]
+    if name not in METRICS:
+        raise ConfigError(unknown_name("metric", name, METRICS))
+    spec = METRICS[name]
+    if task not in spec.tasks:
+        fitting = ", ".join(sorted(row.name for row in _ROWS if task in row.tasks))
+        raise ConfigError(f"metric must fit the task {task!r}, got {name!r}; choose one of {fitting}")
+    return spec

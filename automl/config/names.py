@@ -1,0 +1,40 @@
+"""Names of studies: which are allowed, and the one that a data set suggests."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+ARCHIVES = (".zip", ".csv", ".parquet")
+BUILT_IN = ("digits",)
+_ALLOWED = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+_LONGEST = 100
+
+
+def check_study_name(name: str) -> str:
+    """The name, if it may name a folder: letters, digits, `-`, `_` and `.`, not starting with `-` or `.`.
+
+    Raises ValueError (one clause) otherwise; path parts are refused, they belong into `directory`.
+    """
+    if "/" in name or "\\" in name:
+        raise ValueError(f"must be a name without path parts, got {name!r}; set the folder with directory")
+    if not _ALLOWED.fullmatch(name) or len(name) > _LONGEST:
+        raise ValueError(
+            f"must consist of letters, digits, '-', '_' and '.', begin with a letter or a digit "
+            f"and have at most {_LONGEST} characters, got {name!r}"
+        )
+    return name
+
+
+def default_study_name(data: object) -> str:
+    """The study's name where none was given: `photos/` -> `photos`, `a/x.zip` -> `x`, arrays -> `arrays`."""
+    if not isinstance(data, str):
+        return "arrays"
+    if data in BUILT_IN:
+        return data
+    path = Path(data).expanduser()
+    last = path.name if path.name not in ("", "..") else path.resolve().name
+    if path.suffix.lower() in ARCHIVES:
+        last = last[: -len(path.suffix)]
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", last).strip("-.")[:_LONGEST]
+    return name or "study"

@@ -1,0 +1,39 @@
+"""Sizes of memory and disk as people write them: `8G`, `500M`, `20GB`."""
+
+from __future__ import annotations
+
+import math
+import re
+
+_FORM = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
+_POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
+
+
+def parse_size(value: object) -> int:
+    """Bytes, from a number of bytes or a text such as `8G`, `1.5T` or `500MiB` (powers of 1024).
+
+    Raises ValueError (one clause, without the name of the option) for anything else, and for zero or less.
+    """
+    size = _bytes(value)
+    if size is None:
+        raise ValueError(f"must be a size such as '8G' or '500M', got {value!r}")
+    if not (math.isfinite(size) and size >= 1):
+        raise ValueError(f"must be a size of at least one byte, got {value!r}")
+    return int(size)
+
+
+def format_size(size: float) -> str:
+    """A size in words that `parse_size` reads: `20G`, `1.5G`, `512M`, `12`; to one decimal."""
+    for unit in ("T", "G", "M", "K"):
+        if size >= 1024 ** _POWERS[unit]:
+            return f"{size / 1024 ** _POWERS[unit]:.1f}".removesuffix(".0") + unit
+    return f"{max(0, int(size))}"
+
+
+def _bytes(value: object) -> float | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | float):
+        return float(value)
+    match = _FORM.fullmatch(value.strip()) if isinstance(value, str) else None
+    return float(match[1]) * 1024 ** _POWERS[match[2].upper()] if match else None

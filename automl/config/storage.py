@@ -1,0 +1,49 @@
+"""Storage URLs: shown without their password, and made whole again from the environment."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from automl.errors import ConfigError
+
+ENVIRONMENT = "AUTOML_STORAGE"
+MASK = "***"
+# Greedy up to the last @: a password may hold one that nobody escaped.
+_USER = re.compile(r"^([\w+.-]+://[^:/@?]*):(.+)@")
+_QUERY = re.compile(r"([?&](?:password|passwd|pwd)=)[^&#]*", re.IGNORECASE)
+
+
+def check_storage(url: str) -> str:
+    """The URL, if it has the form of one. Raises ValueError (one clause, password masked) otherwise."""
+    if not re.match(r"^[A-Za-z][\w+.-]*://", url):
+        raise ValueError(
+            f"must be a database URL such as 'sqlite:///study.db' or 'postgresql://user@host/name', "
+            f"got {mask_password(url)!r}"
+        )
+    return url
+
+
+def mask_password(url: str) -> str:
+    """The URL with `***` in place of its password, for files, messages and logs.
+
+    >>> mask_password("postgresql://ann:secret@db/automl")
+    'postgresql://ann:***@db/automl'
+    """
+    return _QUERY.sub(rf"\g<1>{MASK}", _USER.sub(rf"\g<1>:{MASK}@", url))
+
+
+def unmask(url: str) -> str:
+    """The URL to connect to: itself, or where its password is masked, the one in AUTOML_STORAGE.
+
+    Raises ConfigError if the password is masked and the environment does not give it back.
+    """
+    if not (f":{MASK}@" in url or f"={MASK}" in url):
+        return url
+    whole = os.environ.get(ENVIRONMENT, "")
+    if not whole:
+        raise ConfigError(
+            f"the storage URL's password must be given again, study.yaml holds {url!r}; "
+            f"set the environment variable {ENVIRONMENT} or pass --storage with the whole URL"
+        )
+    return whole

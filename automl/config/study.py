@@ -1,0 +1,142 @@
+"""StudyConfig: everything that decides what a study does, in one frozen record."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from automl.config.checks import (
+    as_data,
+    as_directory,
+    as_duration,
+    as_size,
+    as_space,
+    check_img_size,
+    check_metric,
+    check_pretrained,
+    no_bool,
+)
+from automl.config.durations import format_duration
+from automl.config.messages import problems
+from automl.config.metrics import resolve_metric
+from automl.config.names import check_study_name, default_study_name
+from automl.config.storage import check_storage, mask_password
+from automl.errors import ConfigError
+from automl.records import Task
+
+DEFAULT_TIME_LIMIT = 600.0
+
+Count = Annotated[int, BeforeValidator(no_bool), Field(ge=1)]
+Share = Annotated[float, BeforeValidator(no_bool), Field(gt=0, le=0.8, allow_inf_nan=False)]
+Seconds = Annotated[float, BeforeValidator(as_duration)]
+Bytes = Annotated[int, BeforeValidator(as_size)]
+
+
+class StudyConfig(BaseModel):
+    """One field an option of `automl fit`; `automl.fit(...)`, flags and study.yaml all build this record.
+
+    Durations are seconds and sizes bytes once it is built (`"10m"` -> 600.0, `"20G"` -> 21474836480); `study`
+    is filled in from the data's name, and `time_limit` with ten minutes where `n_trials` is not given either.
+    `data` is a path, `"digits"` or `(images, labels)`. Raises ConfigError naming every problem at once.
+    """
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        validate_default=True,
+        arbitrary_types_allowed=True,
+        coerce_numbers_to_str=True,
+    )
+
+    data: Annotated[Any, BeforeValidator(as_data)]
+    study: Annotated[str, BeforeValidator(lambda name: check_study_name(str(name)))]
+    directory: Annotated[str, BeforeValidator(as_directory)] = "studies"
+    overwrite: bool = False
+
+    space: Annotated[str | dict[str, Any], BeforeValidator(as_space)] = "auto"
+    metric: Annotated[str, BeforeValidator(check_metric)] = "auto"
+    task: Literal["auto", "classification", "multilabel", "regression"] = "auto"
+    target: str | None = None
+
+    time_limit: Seconds | None = None
+    n_trials: Count | None = None
+    epochs: Count | None = None
+    seed: Annotated[int, BeforeValidator(no_bool), Field(ge=0, lt=2**32)] = 0
+    pretrained: Annotated[str, BeforeValidator(check_pretrained)] = "auto"
+    img_size: Annotated[int | str, BeforeValidator(check_img_size)] = "auto"
+    holdout: Share = 0.2
+    val: Share = 0.2
+    on_bad_image: Literal["skip", "error"] = "skip"
+
+    parallel: Count | None = None
+    cpus_per_trial: Annotated[float, BeforeValidator(no_bool), Field(gt=0, allow_inf_nan=False)] | None = None
+    gpus_per_trial: Annotated[float, BeforeValidator(no_bool), Field(ge=0, allow_inf_nan=False)] | None = None
+    memory_limit: Bytes | None = None
+    max_disk: Bytes = 20 * 1024**3
+
+    storage: Annotated[str, BeforeValidator(lambda url: check_storage(str(url)))] | None = None
+    address: str | None = None
+    engine: Literal["ray", "local"] = "ray"
+    policy: str = "auto"
+    sampler: str = "auto"
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise ConfigError(problems(error, tuple(type(self).model_fields))) from None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping) or "data" not in values:
+            return values
+        filled = dict(values)
+        if filled.get("study") is None:
+            data = filled["data"]
+            filled["study"] = default_study_name(os.fspath(data) if isinstance(data, os.PathLike) else data)
+        if filled.get("time_limit") is None and filled.get("n_trials") is None:
+            filled["time_limit"] = DEFAULT_TIME_LIMIT
+        return filled
+
+    @model_validator(mode="after")
+    def _metric_fits_task(self) -> StudyConfig:
+        if self.task != "auto":
+            try:
+                resolve_metric(self.metric, self.task)
+            except ConfigError as error:
+                raise ValueError(str(error)) from None
+        return self
+
+    @property
+    def study_dir(self) -> Path:
+        """The study's folder: `directory/study`."""
+        return Path(self.directory) / self.study
+
+    @property
+    def fixed_task(self) -> Task | None:
+        """The task, or None where the data decide."""
+        return None if self.task == "auto" else self.task
+
+    def changed(self, **changes: Any) -> StudyConfig:
+        """A copy with some fields changed and everything validated again. Raises ConfigError."""
+        return StudyConfig(**{**{name: getattr(self, name) for name in type(self).model_fields}, **changes})
+
+    def __repr__(self) -> str:
+        shown = {
+            "study": repr(self.study),
+            "data": repr(self.data) if isinstance(self.data, str) else "<arrays>",
+        }
+        if self.time_limit is not None:
+            shown["time_limit"] = repr(format_duration(self.time_limit))
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            if name not in shown and value != field.default:
+                shown[name] = repr(mask_password(value) if name == "storage" else value)
+        return f"StudyConfig({', '.join(f'{name}={value}' for name, value in shown.items())})"
+
+    __str__ = __repr__

@@ -1,0 +1,1 @@
+"""What people look at: the view of a running study, tables, results in words."""

@@ -1,0 +1,190 @@
+"""The live view in a terminal: time left, stages, trials, the incumbent and its curve, the latest events."""
+
+from __future__ import annotations
+
+import threading
+from textwrap import wrap
+from types import TracebackType
+
+from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich.live import Live
+from rich.text import Text
+
+from automl.config.durations import format_clock, format_duration
+from automl.records import TrialEvent, TrialState
+from automl.review.run_state import Look, RunState
+from automl.review.spark import over_time, sparkline
+from automl.review.words import config_words, score
+
+_WIDEST = 100
+_SPARK = 40
+_MOST_LINES = 8
+_FAILURES_LEFT = 3
+_FRAMES_A_SECOND = 4
+_ROOMY_FROM = 60
+_STYLES = {"best": "green", "failed": "red", "note": "yellow", "ended": "dim"}
+_MARKS = {"best": "▲", "failed": "✗", "note": "!", "ended": "·"}
+_ROAD = {"past": ("✓", "green"), "now": ("●", "bold cyan"), "next": ("○", "bright_black")}
+_COUNTS = (
+    (TrialState.RUNNING, "running", "cyan"),
+    (TrialState.PAUSED, "paused", "yellow"),
+    (TrialState.COMPLETE, "done", "green"),
+    (TrialState.PRUNED, "pruned", "white"),
+    (TrialState.FAILED, "failed", "red"),
+)
+
+
+class LiveView:
+    """An observer that redraws one block of lines in place; leaving its `with` block clears it."""
+
+    def __init__(self, look: Look, console: Console, state: RunState | None = None) -> None:
+        self.look = look
+        self.state = state or RunState()
+        # The drawing thread reads what the observed thread writes.
+        self._lock = threading.Lock()
+        self._live = Live(
+            self,
+            console=console,
+            refresh_per_second=_FRAMES_A_SECOND,
+            transient=True,
+            vertical_overflow="crop",
+        )
+
+    def stage(self, name: str, text: str) -> None:
+        """A stage begins."""
+        with self._lock:
+            self.state.enter(name, text)
+
+    def progress(self, done: float, total: float) -> None:
+        """How far the current stage is."""
+        with self._lock:
+            self.state.move(done, total)
+
+    def trial(self, event: TrialEvent) -> None:
+        """A trial started, reported, paused or ended."""
+        with self._lock:
+            self.state.take(event)
+
+    def note(self, text: str) -> None:
+        """A sentence for the person: shown among the latest lines, and left on the screen at the end."""
+        with self._lock:
+            self.state.tell(text)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        with self._lock:
+            yield draw(self.state, self.look, options.max_width, options.size.height)
+
+    def __enter__(self) -> LiveView:
+        self._live.start(refresh=True)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
+    ) -> None:
+        self._live.stop()
+        # What a person should have read stays when the view goes.
+        left = [*self.state.notes, *self.state.failures[:_FAILURES_LEFT]]
+        more = len(self.state.failures) - _FAILURES_LEFT
+        for text in [*left, f"{more} more trials failed"] if more > 0 else left:
+            self._live.console.print(Text(text, style="dim"))
+
+
+def draw(state: RunState, look: Look, width: int, height: int) -> Group:
+    """The whole block for a terminal of `width` x `height` characters; it never grows beyond either."""
+    width = max(20, min(width, _WIDEST))
+    head = [_title(state, look, width), _bar(state, look, width), Text()]
+    head += [_stages(state, width), _stage_text(state), Text(), _counts(state, width), Text()]
+    head += _incumbent(state, look, width)
+    room = max(0, min(_MOST_LINES, height - len(head) - 2))
+    latest = list(state.lines)[-room:] if room else []
+    tail = [Text(), *(_event(line.clock, line.kind, line.text) for line in latest)] if latest else []
+    lines = [*head, *tail][: max(1, height - 1)]
+    for line in lines:
+        line.no_wrap = True
+        line.overflow = "ellipsis"
+        line.truncate(width, overflow="ellipsis")
+    return Group(*lines)
+
+
+def _title(state: RunState, look: Look, width: int) -> Text:
+    left = Text.assemble((f" {look.title}", "bold"), (f"   {look.metric}", "dim"))
+    if width >= _ROOMY_FROM:
+        left.append(", higher is better" if look.mode == "max" else ", lower is better", style="dim")
+    if look.time_limit is None:
+        right = f"{format_clock(state.elapsed)} so far"
+    else:
+        right = f"{format_clock(look.time_limit - state.elapsed)} left"
+    left.truncate(max(1, width - len(right) - 2), overflow="ellipsis")
+    left.append(" " * max(1, width - left.cell_len - len(right) - 1))
+    return left.append(right, style="bold")
+
+
+def _bar(state: RunState, look: Look, width: int) -> Text:
+    if look.time_limit is None:
+        share, label = (state.done / state.total if state.total else 0.0), ""
+    else:
+        share, label = state.elapsed / look.time_limit, f" of {format_duration(look.time_limit)}"
+    share = min(1.0, max(0.0, share))
+    text = f"{share:4.0%}{label}"
+    room = max(4, width - len(text) - 3)
+    filled = round(share * room)
+    return Text.assemble(
+        " ", ("━" * filled, "cyan"), ("━" * (room - filled), "bright_black"), " ", (text, "dim")
+    )
+
+
+def _stages(state: RunState, width: int) -> Text:
+    text = Text(" ")
+    road = state.road()
+    short = width < sum(len(name) + 4 for name, _ in road)
+    for name, when in road:
+        mark, style = _ROAD[when]
+        text.append(mark if short and when != "now" else f"{mark} {name}", style=style)
+        text.append(" " if short else "  ")
+    return text
+
+
+def _stage_text(state: RunState) -> Text:
+    text = Text(f" {state.stage_text}" if state.stage_text else " starting")
+    if state.total > 0 and state.stage != "search":
+        text.append(f"   {min(1.0, state.done / state.total):.0%}", style="cyan")
+    return text
+
+
+def _counts(state: RunState, width: int) -> Text:
+    text = Text(" trials ", style="dim")
+    for kind, word, style in _COUNTS:
+        number = state.count(kind)
+        if width < _ROOMY_FROM and not number:
+            continue
+        text.append(f"  {number}", style=f"bold {style}" if number else "bright_black")
+        text.append(f" {word}", style="" if number else "bright_black")
+    return text
+
+
+def _incumbent(state: RunState, look: Look, width: int) -> list[Text]:
+    best = state.best
+    if best is None:
+        return [Text(" best    nothing finished an epoch yet", style="dim"), Text(), Text()]
+    values = over_time(state.history, state.elapsed, min(_SPARK, max(8, width - 30)))
+    first = state.history[0][1]
+    return [
+        Text.assemble(
+            (" best    ", "dim"),
+            (f"val {look.metric} {score(best.value)}", "bold green"),
+            (f"   trial {best.trial}, epoch {best.epoch}", "dim"),
+        ),
+        *(Text(f"         {line}") for line in wrap(config_words(best.config), width - 10)[:2]),
+        Text.assemble(
+            "         ",
+            (sparkline(values, len(values)), "green"),
+            (f"  {score(first)} → {score(best.value)}", "dim"),
+        ),
+    ]
+
+
+def _event(clock: float, kind: str, text: str) -> Text:
+    style = _STYLES[kind]
+    return Text.assemble(
+        (f"{format_clock(clock):>8} ", "bright_black"), (f"{_MARKS[kind]} ", style), (text, style)
+    )

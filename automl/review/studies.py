@@ -1,0 +1,103 @@
+"""Studies on disk: where they are, what their files say, which folder holds their model."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from automl.config.loading import read_study_file
+from automl.config.storage import unmask
+from automl.errors import ConfigError, ModelError, StudyError, unknown_name
+
+STUDY_FILE = "study.yaml"
+RESULT_FILE = "result.json"
+TRIALS_FILE = "trials.csv"
+DATABASE_FILE = "study.db"
+MODEL_FOLDER = "model"
+WEIGHTS_FILE = "model.safetensors"
+
+
+@dataclass(frozen=True)
+class StudyFolder:
+    """A study on disk: `config` is study.yaml as it stands; `result` is result.json, None if unfinished."""
+
+    name: str
+    path: Path
+    config: dict[str, Any]
+    result: dict[str, Any] | None
+
+    @property
+    def finished(self) -> bool:
+        """Whether the study came to its end (result.json is written last)."""
+        return self.result is not None
+
+    @property
+    def model_dir(self) -> Path:
+        """Where its model is, or will be."""
+        return self.path / MODEL_FOLDER
+
+    @property
+    def metric(self) -> str:
+        """The metric's name; `auto` where an unfinished study has not said which."""
+        return str((self.result or self.config).get("metric", "auto"))
+
+    def storage_url(self) -> str:
+        """The URL of its Optuna storage. Raises ConfigError if its password is masked and not given back."""
+        url = self.config.get("storage")
+        return unmask(str(url)) if url else f"sqlite:///{self.path / DATABASE_FILE}"
+
+
+def read_study(path: Path) -> StudyFolder:
+    """The study in a folder. Raises StudyError if its files cannot be read."""
+    try:
+        config = read_study_file(path / STUDY_FILE)
+        result_file = path / RESULT_FILE
+        result = json.loads(result_file.read_text(encoding="utf-8")) if result_file.exists() else None
+    except (ConfigError, OSError, ValueError) as error:
+        raise StudyError(f"a study's files must be readable, got {str(path)!r} ({error})") from error
+    if result is not None and not isinstance(result, dict):
+        raise StudyError(f"{RESULT_FILE} must hold one JSON object, got another kind in {str(path)!r}")
+    return StudyFolder(str(config.get("study") or path.resolve().name), path, config, result)
+
+
+def study_folders(directory: Path) -> list[Path]:
+    """The folders of the studies in a directory, by name; empty where there is no such directory."""
+    if not directory.is_dir():
+        return []
+    return sorted(entry for entry in directory.iterdir() if (entry / STUDY_FILE).is_file())
+
+
+def find_study(study: str, directory: str | Path) -> StudyFolder:
+    """The study of a name in `directory`, or in the folder that `study` is. Raises StudyError for none."""
+    for path in (Path(directory) / study, Path(study)):
+        if (path / STUDY_FILE).is_file():
+            return read_study(path)
+    names = [path.name for path in study_folders(Path(directory))]
+    if not names:
+        raise StudyError(
+            f"a study must exist, got {study!r}, but {str(directory)!r} holds none; "
+            f"start one with `automl fit DATA` or name their folder with --directory"
+        )
+    raise StudyError(unknown_name("study", study, names))
+
+
+def find_model(model: str | Path, directory: str | Path = "studies") -> Path:
+    """The model folder for a study's name or folder, or a model folder. Raises ModelError for none."""
+    given = Path(model)
+    for path in (given, given / MODEL_FOLDER, Path(directory) / model / MODEL_FOLDER):
+        if (path / WEIGHTS_FILE).is_file():
+            return path
+    for path in (given, Path(directory) / model):
+        if (path / STUDY_FILE).is_file():
+            raise ModelError(
+                f"a model must have been delivered, but study {path.name!r} is not finished; "
+                f"go on with `automl resume {path.name}`"
+            )
+    names = [path.name for path in study_folders(Path(directory)) if (path / MODEL_FOLDER).is_dir()]
+    if given.exists() or not names:
+        raise ModelError(
+            f"a model must be a study's name, its folder or a folder with {WEIGHTS_FILE}, got {str(model)!r}"
+        )
+    raise ModelError(unknown_name("model", str(model), names))

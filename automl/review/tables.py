@@ -1,0 +1,131 @@
+"""The leaderboard: trials in order, one row each, as rows, CSV or a DataFrame."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from automl.errors import StudyError
+from automl.records import Config, Mode, TrialState
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_FIRST = ("rank", "trial", "state")
+_NUMBERS = ("epochs", "seconds")
+_PLACE = {TrialState.COMPLETE: 0, TrialState.FAILED: 2}
+
+
+@dataclass(frozen=True)
+class TrialRow:
+    """One trial of a study: `value` is its last validation score, `seconds` the time its epochs took."""
+
+    trial: int
+    state: TrialState
+    value: float | None
+    epochs: int
+    seconds: float
+    config: Config
+    reason: str = ""
+
+
+def ranked(trials: Iterable[TrialRow], mode: Mode) -> list[TrialRow]:
+    """Trials from best to worst: complete ones by value; those cut, the furthest first; failed ones last.
+
+    A trial cut at epoch 3 is not comparable with a complete one, so it never stands above it. NaN and missing
+    values come last among their like; ties go to the lower number.
+    """
+
+    def key(row: TrialRow) -> tuple[float, ...]:
+        place = _PLACE.get(row.state, 1)
+        value = row.value if row.value is not None and not math.isnan(row.value) else None
+        worse = math.inf if value is None else (-value if mode == "max" else value)
+        return (place, -row.epochs if place else 0, worse, row.trial)
+
+    return sorted(trials, key=key)
+
+
+def leaderboard_rows(trials: Iterable[TrialRow], metric: str, mode: Mode) -> list[dict[str, Any]]:
+    """The leaderboard as dicts with the same keys in each: rank, trial, state, val_METRIC, epochs, seconds,
+    family, model, the other parameters, reason. A parameter that a trial does not have is None."""
+    rows = ranked(trials, mode)
+    names = list(dict.fromkeys(name for row in rows for name in row.config))
+    names = [name for name in ("family", "model") if name in names] + [
+        name for name in names if name not in ("family", "model")
+    ]
+    return [
+        {
+            "rank": rank,
+            "trial": row.trial,
+            "state": str(row.state),
+            f"val_{metric}": row.value,
+            "epochs": row.epochs,
+            "seconds": round(row.seconds, 3),
+            **{name: row.config.get(name) for name in names},
+            "reason": row.reason,
+        }
+        for rank, row in enumerate(rows, 1)
+    ]
+
+
+def leaderboard(trials: Iterable[TrialRow], metric: str, mode: Mode) -> pd.DataFrame:
+    """`leaderboard_rows` as a DataFrame; without trials it has the fixed columns and no rows."""
+    import pandas as pd
+
+    rows = leaderboard_rows(trials, metric, mode)
+    return pd.DataFrame(rows, columns=list(rows[0]) if rows else _columns(metric))
+
+
+def write_trials(trials: Iterable[TrialRow], metric: str, mode: Mode, path: Path) -> None:
+    """Write the leaderboard as CSV (trials.csv of a study; `automl leaderboard --csv`)."""
+    rows = leaderboard_rows(trials, metric, mode)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]) if rows else _columns(metric))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def read_trials(path: Path) -> tuple[str, list[TrialRow]]:
+    """The metric's name and the trials of a trials.csv. Raises StudyError if it is none."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            columns = list(reader.fieldnames or ())
+            metric = next(name for name in columns if name.startswith("val_")).removeprefix("val_")
+            return metric, [_row(record, metric, columns) for record in reader]
+    except (OSError, StopIteration, KeyError, ValueError) as error:
+        raise StudyError(f"trials.csv must be a leaderboard, got {str(path)!r} ({error})") from error
+
+
+def _columns(metric: str) -> list[str]:
+    return [*_FIRST, f"val_{metric}", *_NUMBERS, "reason"]
+
+
+def _row(record: dict[str, str], metric: str, columns: Sequence[str]) -> TrialRow:
+    fixed = _columns(metric)
+    config = {name: _read(record[name]) for name in columns if name not in fixed and record[name] != ""}
+    value = record[f"val_{metric}"]
+    return TrialRow(
+        trial=int(record["trial"]),
+        state=TrialState(record["state"]),
+        value=float(value) if value else None,
+        epochs=int(record["epochs"]),
+        seconds=float(record["seconds"] or 0),
+        config=config,
+        reason=record.get("reason", ""),
+    )
+
+
+def _read(text: str) -> Any:
+    if text in ("True", "False"):
+        return text == "True"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

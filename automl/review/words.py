@@ -1,0 +1,143 @@
+"""Configurations and results in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from automl.config.durations import format_duration
+from automl.records import Config, Interval, TrialState
+
+_SCHEDULES = {"onecycle": "one-cycle", "wsd": "warm-up, stable, decay", "none": "constant lr"}
+_WORDS: dict[str, Callable[[Any], str]] = {
+    "model": str,
+    "opt": str,
+    "lr": lambda value: f"lr {number(value)}",
+    "weight_decay": lambda value: f"weight decay {number(value)}",
+    "momentum": lambda value: f"momentum {number(value)}",
+    "batch_size": lambda value: f"batch {value}",
+    "sched": lambda value: _SCHEDULES.get(str(value), str(value)),
+    "warmup": lambda value: f"warm-up {number(value)}",
+    "augment": lambda value: f"augmentation {number(value)}",
+    "label_smoothing": lambda value: f"label smoothing {number(value)}",
+    "mixup": lambda value: f"mixup {number(value)}",
+    "drop_path": lambda value: f"drop path {number(value)}",
+    "ema": lambda value: f"ema {number(value)}",
+}
+# Zero means "not used" here, so it goes without saying.
+_SILENT_AT_ZERO = ("mixup", "drop_path", "ema", "label_smoothing", "warmup")
+_MAIN = ("model", "opt", "lr", "batch_size", "sched", "augment", "hflip")
+
+
+def number(value: Any) -> str:
+    """A number as short as it may be read: `0.0040`, `0.5`, `3.1e-05`, `64`; other values as text."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, int) or not math.isfinite(value) or value == int(value):
+        return f"{value:.0f}"
+    if abs(value) < 1e-3:
+        return f"{value:.1e}"
+    return f"{value:.4f}" if abs(value) < 0.01 else f"{value:.3g}"
+
+
+def score(value: float | None) -> str:
+    """A metric's value with four decimals (two from 100 on); a dash for none and NaN."""
+    if value is None or math.isnan(value):
+        return "-"
+    return f"{value:.4f}" if abs(value) < 100 else f"{value:.2f}"
+
+
+def config_words(config: Config, *, everything: bool = False) -> str:
+    """A configuration in words: `resnet10t, adamw, lr 0.0040, batch 64, augmentation 0.5 with flips`.
+
+    Without `everything` only the parameters that matter most are named (all, where a space has none of them).
+    """
+    names = list(_WORDS) if everything else [name for name in _MAIN if name in config]
+    parts = [_WORDS[name](config[name]) for name in names if name in _WORDS and _speaks(name, config)]
+    if config.get("hflip"):
+        flips = "with flips"
+        augmented = [index for index, part in enumerate(parts) if part.startswith("augmentation")]
+        if augmented:
+            parts[augmented[0]] += f" {flips}"
+        else:
+            parts.append(flips)
+    known = {*_WORDS, "hflip", "family"}
+    if everything or not parts:
+        parts += [f"{name} {number(value)}" for name, value in config.items() if name not in known]
+    return ", ".join(parts) or "no parameters"
+
+
+def _speaks(name: str, config: Config) -> bool:
+    return name in config and not (name in _SILENT_AT_ZERO and config[name] in (0, 0.0, None))
+
+
+def counts_words(counts: Mapping[str, int]) -> str:
+    """Trial counts in words: `12 trials: 4 complete, 7 pruned, 1 failed`."""
+    total = counts.get("total", sum(counts.values()))
+    parts = [f"{counts[state]} {state}" for state in TrialState if counts.get(state)]
+    return f"{total} trial{'' if total == 1 else 's'}" + (f": {', '.join(parts)}" if parts else "")
+
+
+def interval_words(entry: Mapping[str, float] | Interval) -> str:
+    """A holdout score with its 95 % interval: `0.9806 (0.9583 to 0.9911)`."""
+    value = entry if isinstance(entry, Interval) else Interval(entry["value"], entry["low"], entry["high"])
+    return f"{score(value.value)} ({score(value.low)} to {score(value.high)})"
+
+
+def dashboard_command(study: str, flags: str = "") -> str:
+    """The command that opens the dashboard of a study."""
+    return f"automl dashboard {study}{flags}"
+
+
+def summary(result: Mapping[str, Any], model_dir: Path, dashboard: str) -> list[str]:
+    """What a person should know at the end of a study, as lines; `result` is what result.json holds."""
+    best, metric = result["best"], str(result["metric"])
+    rows = [
+        *((f"holdout {name}", f"{interval_words(entry)}, 95 % interval") for name, entry in _holdout(result)),
+        (f"val {metric}", f"{score(best.get('val_score'))}, from trial {best.get('trial')}"),
+        ("best", config_words(best.get("config", {}))),
+        ("trials", counts_words(result.get("trials", {}))),
+        ("time", _time_words(result.get("time", {}))),
+        ("model", str(model_dir)),
+        ("dashboard", dashboard),
+    ]
+    width = max(len(name) for name, _ in rows)
+    return [f"{name:<{width}}   {text}" for name, text in rows if text]
+
+
+def _holdout(result: Mapping[str, Any]) -> list[tuple[str, Mapping[str, float]]]:
+    """The study's own metric first, then the others."""
+    scores = dict(result.get("holdout", {}))
+    return sorted(scores.items(), key=lambda item: item[0] != result["metric"])
+
+
+def _time_words(time: Mapping[str, Any]) -> str:
+    used, limit = time.get("used_s"), time.get("limit_s")
+    if used is None:
+        return ""
+    return format_duration(used) + (f" of {format_duration(limit)}" if limit else "")
+
+
+def details(result: Mapping[str, Any]) -> list[str]:
+    """The lines of `automl show` below the summary: data, retraining, the gap, speed, versions."""
+    data, retrain, gap = result.get("data", {}), result.get("retrain", {}), result.get("gap", {})
+    work, versions = result.get("work", {}), result.get("versions", {})
+    rows: list[tuple[str, str]] = []
+    if data:
+        counts = f"{data.get('n_train')} train, {data.get('n_val')} val, {data.get('n_holdout')} holdout"
+        skipped = f", {data['n_skipped']} skipped" if data.get("n_skipped") else ""
+        rows.append(("images", f"{counts}{skipped}; {data.get('n_classes')} classes"))
+    if retrain:
+        seconds = format_duration(retrain.get("seconds") or 0.0)
+        rows.append(
+            ("retrained", f"{retrain.get('epochs')} epochs on {retrain.get('n_train')} images, {seconds}")
+        )
+    if gap.get("explained"):
+        rows.append(("gap", str(gap["explained"])))
+    if work.get("images_trained"):
+        rows.append(("work", f"{work['images_trained']:,} images trained in {work.get('epochs')} epochs"))
+    rows.append(("seed", str(result.get("seed"))))
+    rows.append(("versions", ", ".join(f"{name} {version}" for name, version in dict(versions).items())))
+    return [f"{name:<11} {text}" for name, text in rows if text]

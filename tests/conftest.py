@@ -1,0 +1,58 @@
+"""What all tests share. Nothing here reaches the network, and nothing is left outside temporary folders."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+# Before anything imports timm: a hub that cannot be reached costs tens of seconds of retries.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+# Neighbours on the same cores lose everything to threads that spin while they wait.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import hypothesis
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared" / "data"
+
+# A busy machine must not turn a slow example into a failure; the same examples each time.
+hypothesis.settings.register_profile("automl", deadline=None, derandomize=True, max_examples=40)
+hypothesis.settings.load_profile("automl")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what this machine has no means for, and say so."""
+    missing = {}
+    if shutil.which("postgres") is None and not list(Path("/usr/lib/postgresql").glob("*/bin/postgres")):
+        missing["postgres"] = "no PostgreSQL server on this machine"
+    if not any(shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")):
+        missing["browser"] = "no Chromium on this machine"
+    for item in items:
+        for mark, reason in missing.items():
+            if item.get_closest_marker(mark):
+                item.add_marker(pytest.mark.skip(reason=reason))
+        if item.get_closest_marker("gpu") and not _has_gpu():
+            item.add_marker(pytest.mark.skip(reason="no CUDA device on this machine"))
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder with real data sets, next to the repository."""
+    if not SHARED.is_dir():
+        pytest.skip("the shared data sets are not on this machine")
+    return SHARED
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Decoded images and the storage URL come from the test alone, not from the person who runs it."""
+    monkeypatch.setenv("AUTOML_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "cache"))
+    monkeypatch.delenv("AUTOML_STORAGE", raising=False)
+
+
+def _has_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()

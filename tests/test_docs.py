@@ -1,0 +1,87 @@
+"""What the documents show works: commands parse, Python runs, the reference is the help, examples load."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from automl import config
+from automl.cli.group import COMMANDS, root
+from automl.cli.options import State
+from automl.cli.reference import reference
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+STUDIES = sorted((ROOT / "studies").glob("*.yaml"))
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def readme_commands() -> list[str]:
+    lines = [line.split(" #")[0].strip() for block in blocks("bash") for line in block.splitlines()]
+    inline = re.findall(r"`(automl \w+ [^`]+)`", README)
+    return [line for line in [*lines, *inline] if line.startswith("automl ") and "DATA" not in line]
+
+
+def test_reference_equals_help_pages() -> None:
+    written = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    assert written == reference(), "docs/cli.md is out of date: run `make docs`"
+
+
+def test_reference_has_every_command() -> None:
+    assert [f"## automl {name}" for name in COMMANDS] == re.findall(
+        r"^## automl \w+$", reference(), re.MULTILINE
+    )
+
+
+def test_readme_shows_most_commands() -> None:
+    shown = {line.split()[1] for line in readme_commands()}
+    assert shown >= set(COMMANDS)
+
+
+@pytest.mark.parametrize("line", readme_commands())
+def test_readme_command_parses(line: str) -> None:
+    name, *arguments = shlex.split(line)[1:]
+    command = root.get_command(click.Context(root), name)
+    assert command is not None
+    context = command.make_context(name, arguments, obj=State())
+    options: dict[str, Any] = {key: value for key, value in context.params.items() if value is not None}
+    if name == "fit" and not str(options["data"]).endswith(".yaml"):
+        assert config.load(options.pop("data"), **options).study
+
+
+def test_readme_names_make_targets_that_exist() -> None:
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert set(re.findall(r"\bmake (\w+)", "\n".join(blocks("bash")))) <= targets
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+def test_readme_python_blocks_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"__name__": "readme"}
+    for block in blocks("python"):
+        exec(compile(block, "README.md", "exec"), names)
+    assert names["result"].holdout["accuracy"].low <= names["result"].holdout["accuracy"].value
+    assert names["found"].best_config["lr"] > 0.001
+    assert (tmp_path / "studies" / "readme" / "model" / "model.safetensors").is_file()
+
+
+def test_readme_python_blocks_compile() -> None:
+    assert len(blocks("python")) == 3
+    for block in blocks("python"):
+        compile(block, "README.md", "exec")
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_example_study_loads(path: Path) -> None:
+    loaded = config.load(path)
+    assert loaded.directory == "studies"
+    assert f"automl fit studies/{path.name}" in path.read_text(encoding="utf-8")
