@@ -3,9 +3,9 @@
     python benchmarks/cifar10.py [--per-class 400] [--time-limit 180] [--zip ../shared/data/cifar10.zip]
 
 Both get the same images, the same cores and the same wall-clock, one after the other. The loop is what a person would
-write who needs no search: resnet10t, AdamW, one cycle to 4e-3 over the time, pad-crop and flip, label smoothing 0.1, batch 64,
-two threads, images already in memory; its time starts when its data are ready and torch is loaded. The time of `automl fit` is
-that of the whole command. Prints holdout accuracy and images trained per second over the whole run.
+write who needs no search: resnet10t, AdamW, one cycle to 4e-3 over the time, pad-crop and flip, label smoothing 0.1,
+batch 64, a thread a core, images already in memory; its time starts when its data are ready and torch is loaded. The
+time of `automl fit` is that of the whole command. Prints holdout accuracy and images trained per second over the whole run.
 """
 
 from __future__ import annotations
@@ -31,8 +31,12 @@ Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 def main() -> None:
     """Run both and print one table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--zip", type=Path, default=Path(__file__).parents[2] / "shared" / "data" / "cifar10.zip")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--zip", type=Path, default=Path(__file__).parents[2] / "shared" / "data" / "cifar10.zip"
+    )
     parser.add_argument("--per-class", type=int, default=400)
     parser.add_argument("--time-limit", type=int, default=180)
     parser.add_argument("--only", choices=["automl", "loop"])
@@ -48,7 +52,9 @@ def main() -> None:
             rows.append(run_automl(cut, Path(folder), args.time_limit, args.seed))
         if args.only != "automl":
             rows.append(run_loop(read(cut, names), args.time_limit, args.seed))
-    print(f"\n{10 * args.per_class:,} training and {10 * TEST_PER_CLASS:,} test images, {args.time_limit} s, {os.cpu_count()} cores")
+    print(
+        f"\n{10 * args.per_class:,} training and {10 * TEST_PER_CLASS:,} test images, {args.time_limit} s, {os.cpu_count()} cores"
+    )
     print(f"{'':12s} {'test accuracy':>13s} {'images/s':>9s} {'seconds':>8s}")
     for name, accuracy, rate, seconds in rows:
         print(f"{name:12s} {accuracy:13.4f} {rate:9.0f} {seconds:8.1f}")
@@ -80,16 +86,43 @@ def read(path: Path, names: list[str]) -> Arrays:
 
 def run_automl(data: Path, folder: Path, limit: int, seed: int) -> tuple[str, float, float, float]:
     """`automl fit` as a person starts it, with an empty cache."""
-    command = [sys.executable, "-m", "automl", "fit", str(data), "--time-limit", str(limit), "--seed", str(seed)]
-    command += ["--directory", str(folder / "studies"), "--pretrained", "never", "--metric", "accuracy", "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "automl",
+        "fit",
+        str(data),
+        "--time-limit",
+        str(limit),
+        "--seed",
+        str(seed),
+    ]
+    command += [
+        "--directory",
+        str(folder / "studies"),
+        "--pretrained",
+        "never",
+        "--metric",
+        "accuracy",
+        "--json",
+    ]
     begun = time.perf_counter()
     done = subprocess.run(
-        command, env={**os.environ, "AUTOML_CACHE_DIR": str(folder / "cache")}, stdout=subprocess.PIPE, text=True, check=True
+        command,
+        env={**os.environ, "AUTOML_CACHE_DIR": str(folder / "cache")},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
     )
     seconds = time.perf_counter() - begun
     result = json.loads(done.stdout)
     print({key: result[key] for key in ("best", "retrain", "trials", "time", "work")}, file=sys.stderr)
-    return "automl fit", result["holdout"]["accuracy"]["value"], result["work"]["images_trained"] / seconds, seconds
+    return (
+        "automl fit",
+        result["holdout"]["accuracy"]["value"],
+        result["work"]["images_trained"] / seconds,
+        seconds,
+    )
 
 
 def run_loop(arrays: Arrays, limit: int, seed: int) -> tuple[str, float, float, float]:

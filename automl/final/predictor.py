@@ -41,9 +41,13 @@ class Predictor:
         """
         folder = Path(path)
         folder = folder / "model" if (folder / "model" / CONFIG).is_file() else folder
-        missing = [name for name in (CONFIG, PREPROCESS, "model.safetensors") if not (folder / name).is_file()]
+        missing = [
+            name for name in (CONFIG, PREPROCESS, "model.safetensors") if not (folder / name).is_file()
+        ]
         if missing:
-            raise ModelError(f"{str(path)!r} must be a finished study or a model folder; it has no {missing[0]}")
+            raise ModelError(
+                f"{str(path)!r} must be a finished study or a model folder; it has no {missing[0]}"
+            )
         try:
             preprocess = json.loads((folder / PREPROCESS).read_text(encoding="utf-8"))
             model: nn.Module = import_timm().create_model(f"local-dir:{folder.resolve()}", pretrained=True)
@@ -70,7 +74,10 @@ class Predictor:
         return [row.tolist() for row in decided]
 
     def predict_proba(self, images: Any) -> np.ndarray:
-        """Probabilities (n, n_classes), or the predicted values for regression. Raises DataError naming a bad picture."""
+        """Probabilities (n, n_classes), or the predicted values for regression.
+
+        Raises DataError naming a picture that cannot be read.
+        """
         batches: list[np.ndarray] = []
         chunk: list[np.ndarray] = []
         for image in _each(images):

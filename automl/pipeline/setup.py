@@ -135,7 +135,12 @@ def _plan(
     data, space, metric, device, identity = parts
     info = data.splits.info
     plan = TrainPlan(
-        epochs=1, metric=metric.name, mode=metric.mode, seed=config.seed, threads=device.threads, device=device.kind
+        epochs=1,
+        metric=metric.name,
+        mode=metric.mode,
+        seed=config.seed,
+        threads=device.threads,
+        device=device.kind,
     )
     observer.stage("plan", "measuring how fast this machine trains")
     measured = probe(first_config(space, config.seed), data.splits, plan)
@@ -162,7 +167,9 @@ def _plan(
     return Setup(config, workspace, data, space, metric, device, budget, plan, measured)
 
 
-def _identity(config: StudyConfig, data: PreparedData, metric: MetricSpec, space: SearchSpace) -> dict[str, Any]:
+def _identity(
+    config: StudyConfig, data: PreparedData, metric: MetricSpec, space: SearchSpace
+) -> dict[str, Any]:
     info = data.splits.info
     text = json.dumps(space.to_dict(), sort_keys=True, default=str)
     return {

@@ -67,7 +67,11 @@ def _average_precision(targets: Array, scores: Array) -> float:
 
 
 def _top5(targets: Array, scores: Array) -> float:
-    return float(sk.top_k_accuracy_score(targets, scores, k=min(5, scores.shape[1] - 1), labels=np.arange(scores.shape[1])))
+    return float(
+        sk.top_k_accuracy_score(
+            targets, scores, k=min(5, scores.shape[1] - 1), labels=np.arange(scores.shape[1])
+        )
+    )
 
 
 _ON_LABELS: dict[str, Callable[[Array, Array], float]] = {

@@ -30,7 +30,9 @@ def test_bootstrap_covers_the_true_value_about_as_often_as_it_says() -> None:
     covered = 0
     for seed in range(40):
         targets = rng.normal(size=(60, 1))
-        found = interval("mae", targets, targets + rng.normal(scale=1.0, size=(60, 1)), "regression", seed=seed)
+        found = interval(
+            "mae", targets, targets + rng.normal(scale=1.0, size=(60, 1)), "regression", seed=seed
+        )
         covered += found.low <= math.sqrt(2 / math.pi) <= found.high
     assert 33 <= covered <= 40
 

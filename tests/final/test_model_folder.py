@@ -51,7 +51,9 @@ def test_timm_alone_predicts_the_same_as_the_predictor(folder: Path, splits: Sea
     np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
-def test_predictor_takes_paths_images_and_arrays_alike(folder: Path, splits: SearchSplits, tmp_path: Path) -> None:
+def test_predictor_takes_paths_images_and_arrays_alike(
+    folder: Path, splits: SearchSplits, tmp_path: Path
+) -> None:
     pixels = np.load(splits.val.images)[np.load(splits.val.index)[:4]]
     paths = []
     for i, array in enumerate(pixels):
@@ -75,7 +77,9 @@ def test_predictor_names_a_picture_that_cannot_be_read(folder: Path, tmp_path: P
 
 
 def test_folder_without_a_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"must be a finished study or a model folder; it has no config.json"):
+    with pytest.raises(
+        ModelError, match=r"must be a finished study or a model folder; it has no config.json"
+    ):
         Predictor.load(tmp_path)
 
 
@@ -93,7 +97,12 @@ def test_holdout_is_opened_once_and_scored_with_intervals(folder: Path, splits: 
     assert next(iter(held)) == "balanced_accuracy" and {"accuracy", "f1", "log_loss"} < set(held)
     pixels, truth = np.load(splits.val.images), np.load(splits.val.targets)
     index = np.load(splits.val.index)
-    right = np.mean([splits.info.classes[t] == p for t, p in zip(truth[index], predictor.predict(pixels[index]), strict=True)])
+    right = np.mean(
+        [
+            splits.info.classes[t] == p
+            for t, p in zip(truth[index], predictor.predict(pixels[index]), strict=True)
+        ]
+    )
     assert held["accuracy"].value == pytest.approx(right)
     with pytest.raises(HoldoutError, match="opened once"):
         score_holdout(predictor, holdout, "accuracy", seed=0)
@@ -111,4 +120,7 @@ def test_gap_inside_the_interval_is_called_harmless() -> None:
 
 
 def test_gap_outside_the_interval_names_the_selection() -> None:
-    assert "best of 20 trials" in explain_gap(0.99, Interval(0.89, 0.85, 0.93), trials=20, same_length=True).explained
+    assert (
+        "best of 20 trials"
+        in explain_gap(0.99, Interval(0.89, 0.85, 0.93), trials=20, same_length=True).explained
+    )

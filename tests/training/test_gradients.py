@@ -12,13 +12,18 @@ from automl.training.gradients import Gradients
 def _model() -> nn.Module:
     torch.manual_seed(0)
     # Without batch norm the parts' mean is exactly the whole.
-    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4))
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4)
+    )
 
 
 @pytest.mark.parametrize("n", [64, 65, 20])
 def test_replicas_give_the_gradient_of_the_whole_batch(n: int) -> None:
     generator = torch.Generator().manual_seed(1)
-    images, targets = torch.randn(n, 3, 8, 8, generator=generator), torch.randint(0, 4, (n,), generator=generator)
+    images, targets = (
+        torch.randn(n, 3, 8, 8, generator=generator),
+        torch.randint(0, 4, (n,), generator=generator),
+    )
     found = []
     for replicas in (1, 2, 3):
         model = _model()

@@ -48,7 +48,11 @@ def base_losses() -> dict[str, tuple[float, ...]]:
 
 @pytest.mark.parametrize("name", sorted(CHANGES))
 def test_every_searched_dimension_changes_the_run(
-    name: str, config: Config, splits: SearchSplits, plan: TrainPlan, base_losses: dict[str, tuple[float, ...]]
+    name: str,
+    config: Config,
+    splits: SearchSplits,
+    plan: TrainPlan,
+    base_losses: dict[str, tuple[float, ...]],
 ) -> None:
     base = {**config, "model": "resnet10t"} if name == "width" else config
     if base["model"] not in base_losses:
@@ -96,7 +100,9 @@ def test_checkpoint_carries_on_exactly(
     assert found["val_loss"] == expected["val_loss"]
 
 
-def test_damaged_checkpoint_is_named(config: Config, splits: SearchSplits, plan: TrainPlan, tmp_path: Path) -> None:
+def test_damaged_checkpoint_is_named(
+    config: Config, splits: SearchSplits, plan: TrainPlan, tmp_path: Path
+) -> None:
     trial = ImageTrial(config, splits=splits, plan=plan)
     trial.save(tmp_path / "t0001")
     (tmp_path / "t0001" / "weights.safetensors").write_bytes(b"not weights")
@@ -110,7 +116,9 @@ def test_deadline_interrupts_within_an_epoch(config: Config, splits: SearchSplit
     assert trial.trainer.steps == 0
 
 
-def test_schedule_paced_by_time_reaches_its_end(config: Config, splits: SearchSplits, plan: TrainPlan) -> None:
+def test_schedule_paced_by_time_reaches_its_end(
+    config: Config, splits: SearchSplits, plan: TrainPlan
+) -> None:
     trainer = Trainer(config, splits.info, splits.train, replace(plan, epochs=10_000, seconds=1.0))
     begun = time.perf_counter()
     while trainer.train_epoch() is not None:
@@ -119,7 +127,9 @@ def test_schedule_paced_by_time_reaches_its_end(config: Config, splits: SearchSp
     assert trainer.optimizer.param_groups[0]["lr"] < 0.2 * config["lr"]
 
 
-def test_loss_that_is_not_finite_fails_the_trial(config: Config, splits: SearchSplits, plan: TrainPlan) -> None:
+def test_loss_that_is_not_finite_fails_the_trial(
+    config: Config, splits: SearchSplits, plan: TrainPlan
+) -> None:
     trial = ImageTrial({**config, "opt": "sgd", "lr": 1e30}, splits=splits, plan=plan)
     with pytest.raises(TrialError, match="training loss became (nan|inf) in epoch"):
         for _ in range(3):

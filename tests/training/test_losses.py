@@ -11,7 +11,9 @@ from automl.training.losses import loss, to_scores
 
 
 def test_classification_loss_of_equal_logits_is_the_log_of_the_classes() -> None:
-    assert float(loss(torch.zeros(4, 5), torch.tensor([0, 1, 2, 3]), "classification")) == pytest.approx(math.log(5))
+    assert float(loss(torch.zeros(4, 5), torch.tensor([0, 1, 2, 3]), "classification")) == pytest.approx(
+        math.log(5)
+    )
 
 
 def test_classification_loss_takes_soft_targets() -> None:

@@ -11,7 +11,9 @@ from automl.config.metrics import METRICS
 from automl.training.metrics import COMPUTED, compute
 
 TARGETS = np.array([0, 0, 0, 1, 2, 2])
-SCORES = np.array([[0.8, 0.1, 0.1], [0.7, 0.2, 0.1], [0.2, 0.7, 0.1], [0.1, 0.8, 0.1], [0.1, 0.1, 0.8], [0.1, 0.2, 0.7]])
+SCORES = np.array(
+    [[0.8, 0.1, 0.1], [0.7, 0.2, 0.1], [0.2, 0.7, 0.1], [0.1, 0.8, 0.1], [0.1, 0.1, 0.8], [0.1, 0.2, 0.7]]
+)
 
 
 def test_every_metric_that_can_be_asked_for_is_computed() -> None:
@@ -23,7 +25,9 @@ def test_accuracy_counts_the_largest_score() -> None:
 
 
 def test_balanced_accuracy_is_the_mean_of_recalls() -> None:
-    assert compute("balanced_accuracy", TARGETS, SCORES, "classification") == pytest.approx((2 / 3 + 1 + 1) / 3)
+    assert compute("balanced_accuracy", TARGETS, SCORES, "classification") == pytest.approx(
+        (2 / 3 + 1 + 1) / 3
+    )
 
 
 def test_log_loss_is_the_mean_negative_log_probability() -> None:
@@ -43,11 +47,15 @@ def test_classification_metric_of_perfect_scores_beats_that_of_wrong_ones(name: 
 
 
 def test_rmse_is_the_root_of_the_mean_square() -> None:
-    assert compute("rmse", np.array([[1.0], [2.0]]), np.array([[1.0], [4.0]]), "regression") == pytest.approx(2**0.5)
+    assert compute("rmse", np.array([[1.0], [2.0]]), np.array([[1.0], [4.0]]), "regression") == pytest.approx(
+        2**0.5
+    )
 
 
 def test_roc_auc_of_rows_of_one_class_is_nan() -> None:
-    assert math.isnan(compute("roc_auc", np.array([0, 0]), np.array([[0.6, 0.4], [0.3, 0.7]]), "classification"))
+    assert math.isnan(
+        compute("roc_auc", np.array([0, 0]), np.array([[0.6, 0.4], [0.3, 0.7]]), "classification")
+    )
 
 
 def test_metric_of_scores_that_are_not_finite_is_nan() -> None:
