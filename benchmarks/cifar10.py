@@ -5,7 +5,8 @@
 Both get the same images, the same cores and the same wall-clock, one after the other. The loop is what a person would
 write who needs no search: resnet10t, AdamW, one cycle to 4e-3 over the time, pad-crop and flip, label smoothing 0.1,
 batch 64, a thread a core, images already in memory; its time starts when its data are ready and torch is loaded. The
-time of `automl fit` is that of the whole command. Prints holdout accuracy and images trained per second over the whole run.
+time of `automl fit` is that of the whole command. Prints holdout accuracy and images trained per second over the
+whole run.
 """
 
 from __future__ import annotations
@@ -52,9 +53,8 @@ def main() -> None:
             rows.append(run_automl(cut, Path(folder), args.time_limit, args.seed))
         if args.only != "automl":
             rows.append(run_loop(read(cut, names), args.time_limit, args.seed))
-    print(
-        f"\n{10 * args.per_class:,} training and {10 * TEST_PER_CLASS:,} test images, {args.time_limit} s, {os.cpu_count()} cores"
-    )
+    images = f"{10 * args.per_class:,} training and {10 * TEST_PER_CLASS:,} test images"
+    print(f"\n{images}, {args.time_limit} s, {os.cpu_count()} cores")
     print(f"{'':12s} {'test accuracy':>13s} {'images/s':>9s} {'seconds':>8s}")
     for name, accuracy, rate, seconds in rows:
         print(f"{name:12s} {accuracy:13.4f} {rate:9.0f} {seconds:8.1f}")
