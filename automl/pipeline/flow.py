@@ -50,7 +50,12 @@ def fit(config: StudyConfig, *, observer: Observer | None = None, started: float
 
 
 def resume(
-    study: str, *, directory: str | Path = "studies", observer: Observer | None = None, started: float | None = None, **changes: Any
+    study: str,
+    *,
+    directory: str | Path = "studies",
+    observer: Observer | None = None,
+    started: float | None = None,
+    **changes: Any,
 ) -> FitResult:
     """Continue a study from its study.yaml, with `changes` to its options (a higher n_trials, another time_limit).
 
@@ -90,7 +95,9 @@ def _search(setup: Setup, observer: Observer, engine: Any) -> SearchResult:
 def _finish(setup: Setup, found: SearchResult, clock: Clock, observer: Observer) -> FitResult:
     kept = keep_model(setup, found)
     if kept is not None:
-        observer.note("The best configuration has not changed: the delivered model and its holdout score stay.")
+        observer.note(
+            "The best configuration has not changed: the delivered model and its holdout score stay."
+        )
         return write_outcome(setup, found, clock, kept)
     final = _retrain(setup, found, clock, observer)
     clock.finish_stage("retrain")
@@ -125,7 +132,10 @@ def _retrain(setup: Setup, found: SearchResult, clock: Clock, observer: Observer
         deadline=None,
         seconds=seconds,
     )
-    observer.stage("retrain", f"training the best configuration on all {len(setup.data.splits.train) + len(setup.data.splits.val):,} images")
+    observer.stage(
+        "retrain",
+        f"training the best configuration on all {len(setup.data.splits.train) + len(setup.data.splits.val):,} images",
+    )
     return retrain(best.config, setup.data.splits, plan, work_dir=setup.workspace.root, observer=observer)
 
 

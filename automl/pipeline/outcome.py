@@ -92,7 +92,12 @@ def _document(setup: Setup, found: SearchResult, clock: Clock, outcome: Outcome)
             "n_classes": info.n_outputs,
             "n_skipped": info.n_skipped,
         },
-        "best": {"trial": outcome.trial, "config": outcome.best_config, "val_score": best.value, "epochs": best.epoch},
+        "best": {
+            "trial": outcome.trial,
+            "config": outcome.best_config,
+            "val_score": best.value,
+            "epochs": best.epoch,
+        },
         "retrain": outcome.retrain,
         "holdout": {name: asdict(value) for name, value in outcome.holdout.items()},
         "holdout_reads": outcome.reads,

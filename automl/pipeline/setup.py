@@ -64,7 +64,6 @@ def prepare(config: StudyConfig, workspace: Workspace, clock: Clock, observer: O
         metric = resolve_metric(config.metric, source.task)
         if config.space != "auto":
             load_space(config, device, img_size=SMALL)  # wrong names are told before any picture is decoded
-        observer.stage("scan", f"reading {len(source.files):,} images of {source.name}")
         data = prepare_data(
             source,
             img_size=config.img_size,
@@ -79,8 +78,6 @@ def prepare(config: StudyConfig, workspace: Workspace, clock: Clock, observer: O
         )
     finally:
         source.close()
-    for note in data.report.notes:
-        observer.note(note)
     space = load_space(config, device, img_size=data.splits.info.img_size)
     identity = _identity(config, data, metric, space)
     workspace.check_same(identity)
@@ -138,7 +135,12 @@ def _plan(
     data, space, metric, device, identity = parts
     info = data.splits.info
     plan = TrainPlan(
-        epochs=1, metric=metric.name, mode=metric.mode, seed=config.seed, threads=device.threads, device=device.kind
+        epochs=1,
+        metric=metric.name,
+        mode=metric.mode,
+        seed=config.seed,
+        threads=device.threads,
+        device=device.kind,
     )
     observer.stage("plan", "measuring how fast this machine trains")
     measured = probe(first_config(space, config.seed), data.splits, plan)
@@ -165,7 +167,9 @@ def _plan(
     return Setup(config, workspace, data, space, metric, device, budget, plan, measured)
 
 
-def _identity(config: StudyConfig, data: PreparedData, metric: MetricSpec, space: SearchSpace) -> dict[str, Any]:
+def _identity(
+    config: StudyConfig, data: PreparedData, metric: MetricSpec, space: SearchSpace
+) -> dict[str, Any]:
     info = data.splits.info
     text = json.dumps(space.to_dict(), sort_keys=True, default=str)
     return {

@@ -13,6 +13,8 @@ from automl.records import Config, Interval, TrialState
 _SCHEDULES = {"onecycle": "one-cycle", "wsd": "warm-up, stable, decay", "none": "constant lr"}
 _WORDS: dict[str, Callable[[Any], str]] = {
     "model": str,
+    "width": lambda value: f"{number(value)} of its width",
+    "upscale": lambda value: f"images x{number(value)}",
     "opt": str,
     "lr": lambda value: f"lr {number(value)}",
     "weight_decay": lambda value: f"weight decay {number(value)}",
@@ -28,7 +30,8 @@ _WORDS: dict[str, Callable[[Any], str]] = {
 }
 # Zero means "not used" here, so it goes without saying.
 _SILENT_AT_ZERO = ("mixup", "drop_path", "ema", "label_smoothing", "warmup")
-_MAIN = ("model", "opt", "lr", "batch_size", "sched", "augment", "hflip")
+_SILENT_AT_ONE = ("width", "upscale")
+_MAIN = ("model", "width", "upscale", "opt", "lr", "batch_size", "sched", "augment", "hflip")
 
 
 def number(value: Any) -> str:
@@ -70,6 +73,8 @@ def config_words(config: Config, *, everything: bool = False) -> str:
 
 
 def _speaks(name: str, config: Config) -> bool:
+    if name in _SILENT_AT_ONE and config.get(name) == 1:
+        return False
     return name in config and not (name in _SILENT_AT_ZERO and config[name] in (0, 0.0, None))
 
 

@@ -75,5 +75,5 @@ def shortest_limit(work: Work) -> float:
 
 
 def retrain_epochs(budget: Budget, *, best_epoch: int, most: int | None) -> int:
-    """Epochs of the retrain: those that the search found best, or as many as time allows where time cut trials short."""
+    """Epochs of the retrain: those that the search found best; the most allowed where time cut trials short."""
     return max(best_epoch, most or DEFAULT_EPOCHS) if budget.stretch else best_epoch

@@ -1,0 +1,38 @@
+"""The search: policies decide, Optuna samples and remembers, engines run trials.
+
+    policy/        pure decisions: continue, pause, stop, and what to run next
+    samplers.py    Optuna's samplers by name
+    store.py       the Optuna study and this package's own tables, in one database
+    coordinator.py the one object that engines talk to
+    engines/       ray, local, simulated: where trials run
+    run.py         `search`, the stage of the pipeline; tune.py: `tune`, over anybody's training loop
+
+Names come when they are first used: importing this package imports neither Optuna nor Ray.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from automl.search.result import BestTrial, SearchResult
+    from automl.search.run import search
+    from automl.search.settings import SearchSettings
+    from automl.search.warmup import warm_up
+
+__all__ = ["BestTrial", "SearchResult", "SearchSettings", "search", "warm_up"]
+
+_HOMES = {
+    "BestTrial": "result",
+    "SearchResult": "result",
+    "SearchSettings": "settings",
+    "search": "run",
+    "warm_up": "warmup",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

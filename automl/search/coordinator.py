@@ -1,0 +1,387 @@
+"""The one object that engines talk to: it stands between them and the policy, the store and whoever
+watches.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from automl.errors import AutomlError, TrialError
+from automl.records import Action, Config, Decision, Observer, Report, TrialEvent, TrialState
+from automl.search.incumbent import Incumbent
+from automl.search.metric import metric_value, numbers_of
+from automl.search.objectives import Launch, Step
+from automl.search.policy import History, Next, NextKind, Policy
+from automl.search.settings import SearchSettings, Space
+from automl.search.store import Store, Worker
+from automl.search.stored import StoredTrial
+from automl.search.trial_files import TrialFiles, checkpoint_epoch
+
+TIME_IS_UP = "time is up"
+PORTFOLIO = "portfolio"
+ENDED_BY_ITSELF = "the objective ended by itself"
+FINAL = frozenset({TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED})
+HERE = Worker("", "", 0)
+
+
+@dataclass
+class LiveTrial:
+    """What the coordinator keeps of a trial; `checkpoint` is the epoch that is saved, 0 if none."""
+
+    number: int
+    config: Config
+    state: TrialState = TrialState.RUNNING
+    epoch: int = 0
+    value: float | None = None
+    checkpoint: int = 0
+    moved: bool = False
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a coordinator is made of. `clock` gives seconds: of the wall, or of the simulator."""
+
+    store: Store
+    policy: Policy
+    space: Space
+    settings: SearchSettings
+    observer: Observer
+    files: TrialFiles
+    clock: Callable[[], float]
+
+
+class Coordinator:
+    """Runs one search, told by an engine what happens and telling it what to do.
+
+    An engine asks `next` when a worker is free, calls `start` or `resume` when a trial runs, `report` after
+    each epoch and `failed` when a trial broke, and leaves when `next` says FINISH; then `finish` settles all
+    trials. All calls come from one thread, except for `request_stop`. Nothing here raises because of a trial:
+    `fatal` holds what ended the search early.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        self._store = parts.store
+        self._policy = parts.policy
+        self._space = parts.space
+        self._settings = parts.settings
+        self._observer = parts.observer
+        self._files = parts.files
+        self._clock = parts.clock
+        self._begin = parts.clock()
+        # The wall's clock may be set while a search runs; from here on only the steady one counts.
+        self._deadline = self._begin + (parts.settings.deadline or 0.0) - time.time()
+        self._offset = 0.0
+        self.incumbent = Incumbent(parts.settings.mode)
+        self.fatal: AutomlError | None = None
+        self.stop_reason = ""
+        self.first_report: float | None = None
+        self._trials: dict[int, LiveTrial] = {}
+        self._early_causes: list[str] = []
+        self._succeeded = False
+        self._restore()
+        own = parts.space.portfolio if parts.settings.portfolio is None else parts.settings.portfolio
+        self._portfolio = list(own)[self._portfolio_done :]
+
+    # Time ---------------------------------------------------------------------------------------------------
+
+    def now(self) -> float:
+        """Seconds since the study's first search began; a continued study goes on where it had stopped."""
+        return self._offset + self._clock() - self._begin
+
+    def remaining(self) -> float:
+        """Seconds until the deadline, negative after it; infinite without one."""
+        ends = [math.inf]
+        if self._settings.time_limit is not None:
+            ends.append(self._begin + self._settings.time_limit)
+        if self._settings.deadline is not None:
+            ends.append(self._deadline)
+        return min(ends) - self._clock()
+
+    def elapsed(self) -> float:
+        """Seconds since this search began."""
+        return self._clock() - self._begin
+
+    @property
+    def over(self) -> bool:
+        """Whether the search has to end now: the deadline, a request, or an error."""
+        return self.fatal is not None or bool(self.stop_reason) or self.remaining() <= 0
+
+    def request_stop(self, reason: str) -> None:
+        """Asks the search to end in order; trials stay paused, so that the study can be continued. Any thread
+        may ask.
+        """
+        self.stop_reason = self.stop_reason or reason
+
+    # What runs ----------------------------------------------------------------------------------------------
+
+    @property
+    def running(self) -> list[int]:
+        """The trials that run, by number."""
+        return [live.number for live in self._trials.values() if live.state is TrialState.RUNNING]
+
+    def next(self) -> Next:
+        """What a free worker should do; asking changes nothing."""
+        if self.over:
+            return Next(NextKind.FINISH, self._why_over())
+        if len(self.running) >= self._settings.parallel:
+            return Next(NextKind.WAIT, "all workers are busy")
+        limit = self._settings.n_trials
+        return self._policy.next(may_start=limit is None or len(self._store) < limit)
+
+    def start(self, worker: Worker = HERE) -> Launch:
+        """A new trial runs: from the portfolio as long as it lasts, then from the sampler."""
+        fixed, origin = None, "sampler"
+        if self._portfolio:
+            fixed, origin = self._space.to_params(self._portfolio.pop(0)), PORTFOLIO
+        now = self.now()
+        number, config = self._store.create(self._space.suggest, time=now, fixed=fixed, origin=origin)
+        self._trials[number] = LiveTrial(number, config)
+        self._run(number, worker, resumed=False)
+        return self.launch(number)
+
+    def resume(self, number: int, worker: Worker = HERE) -> Launch:
+        """A paused trial runs again."""
+        self._trials[number].state = TrialState.RUNNING
+        self._run(number, worker, resumed=True)
+        return self.launch(number)
+
+    def launch(self, number: int) -> Launch:
+        """What is needed to run the trial from where it stands."""
+        live = self._trials[number]
+        place = self._files.checkpoint(number)
+        return Launch(number, live.config, live.epoch, place, self._policy.checkpoint_epochs)
+
+    def moved(self, number: int, worker: Worker) -> None:
+        """It became known which worker runs the trial; only the first call of a run counts."""
+        live = self._trials[number]
+        if not live.moved:
+            live.moved = True
+            self._store.moved(number, worker)
+
+    # What happened ------------------------------------------------------------------------------------------
+
+    def report(self, number: int, step: Step) -> Decision:
+        """An epoch is done, or the objective had nothing more to do. The decision has been carried out in the
+        store.
+        """
+        live = self._trials[number]
+        if live.state is not TrialState.RUNNING:
+            # A result that was under way when the search ended.
+            return Decision(Action.STOP, live.state, self._why_over())
+        if step.ended:
+            return self._ended(live)
+        if step.interrupted and self._settings.metric not in step.metrics:
+            return self._close(live, Decision(Action.STOP, TrialState.PRUNED, TIME_IS_UP))
+        try:
+            value = metric_value(step.metrics, self._settings.metric, number)
+        except TrialError as error:
+            self.fatal = self.fatal or error
+            return self.failed(number, str(error))
+        seconds = step.wall if step.seconds is None else float(step.seconds)
+        report = Report(number, step.epoch, value, seconds, numbers_of(step.metrics))
+        return self._take(live, report, step)
+
+    def failed(self, number: int, cause: str) -> Decision:
+        """The trial broke; the others are not touched."""
+        live = self._trials[number]
+        if live.state is not TrialState.RUNNING:
+            return Decision(Action.STOP, live.state, cause)
+        self.incumbent.drop(number)
+        return self._close(live, Decision(Action.STOP, TrialState.FAILED, cause))
+
+    def finish(self) -> None:
+        """Settles every trial: none is left running, and none paused unless the search was asked to stop."""
+        why = self._why_over()
+        for live in self._trials.values():
+            if live.state is TrialState.RUNNING and self.stop_reason:
+                self._release(live, why)
+            elif live.state is TrialState.RUNNING:
+                self._close(live, Decision(Action.STOP, TrialState.PRUNED, why))
+            elif live.state is TrialState.PAUSED and not self.stop_reason:
+                reason = why if self.over else "paused to the end: never promoted"
+                self._close(live, Decision(Action.STOP, TrialState.PRUNED, reason))
+
+    def config(self, number: int) -> Config:
+        """The configuration of a trial."""
+        return self._trials[number].config
+
+    def common_cause(self) -> str:
+        """What most of the failed trials have in common, for an error message."""
+        if not self._early_causes:
+            return ""
+        cause, count = Counter(self._early_causes).most_common(1)[0]
+        return f"{count} of {len(self._early_causes)} with {cause}"
+
+    # ------------------------------------------------------------------------------------------------------
+
+    def why_stopped(self) -> str:
+        """What cut the search short; empty if it came to its end."""
+        return self._why_over() if self.over else ""
+
+    def _run(self, number: int, worker: Worker, *, resumed: bool) -> None:
+        live = self._trials[number]
+        live.moved = worker is not HERE
+        self._store.started(number, worker, self.now())
+        self._policy.started(number, resumed)
+        self._tell(live, f"resumed after epoch {live.epoch}" if resumed else "started")
+
+    def _take(self, live: LiveTrial, report: Report, step: Step) -> Decision:
+        """Carries a report through policy, store, files and observer."""
+        decision = self._override(self._policy.report(report), report, step)
+        live.epoch, live.value = report.epoch, report.value
+        self.first_report = self.first_report or time.time()
+        if decision.state is not TrialState.FAILED:
+            before = self.incumbent.best
+            self.incumbent.report(report.trial, report.epoch, report.value)
+            if before is not None and not self.incumbent.is_best(before.trial):
+                self._tidy(self._trials[before.trial])
+        self._files.log(report)
+        self._store.report(report, decision, self.now())
+        if step.saved:
+            live.checkpoint = report.epoch
+            self._store.checkpoint(live.number, report.epoch, str(self._files.checkpoint(live.number)))
+        if decision.state is TrialState.PAUSED:
+            live.state = TrialState.PAUSED
+            self._succeeded = True
+            self._store.pause(live.number, live.epoch, decision.reason, self.now())
+        elif decision.state in FINAL:
+            return self._close(live, decision, recorded=True)
+        self._tell(live, decision.reason)
+        return decision
+
+    def _override(self, decision: Decision, report: Report, step: Step) -> Decision:
+        """The policy's decision, unless the objective's end, the deadline or a broken value says
+        otherwise.
+        """
+        found = decision
+        if step.interrupted:
+            found = Decision(Action.STOP, TrialState.PRUNED, TIME_IS_UP)
+        elif step.done and decision.state is not TrialState.COMPLETE:
+            found = Decision(Action.STOP, TrialState.COMPLETE, ENDED_BY_ITSELF)
+        elif decision.action is Action.CONTINUE and self.stop_reason:
+            found = Decision(Action.PAUSE, TrialState.PAUSED, self.stop_reason)
+        elif decision.action is Action.CONTINUE and self.over:
+            found = Decision(Action.STOP, TrialState.PRUNED, self._why_over())
+        if found.state is TrialState.COMPLETE and not math.isfinite(report.value):
+            cause = f"{self._settings.metric} was {report.value} at the last epoch, {report.epoch}"
+            found = Decision(Action.STOP, TrialState.FAILED, cause)
+        if found is not decision:
+            self._policy.ended(report.trial, found.state)
+        return found
+
+    def _ended(self, live: LiveTrial) -> Decision:
+        if live.value is None:
+            return self.failed(live.number, "the objective ended before its first epoch")
+        if not math.isfinite(live.value):
+            cause = f"{self._settings.metric} was {live.value} at the last epoch, {live.epoch}"
+            return self.failed(live.number, cause)
+        return self._close(live, Decision(Action.STOP, TrialState.COMPLETE, ENDED_BY_ITSELF))
+
+    def _close(self, live: LiveTrial, decision: Decision, *, recorded: bool = False) -> Decision:
+        """The trial is over for good. `recorded`: the policy and the decisions know already."""
+        now = self.now()
+        live.state = decision.state
+        if not recorded:
+            self._policy.ended(live.number, decision.state)
+            self._store.decided(live.number, live.epoch, decision, now)
+        if decision.state is TrialState.COMPLETE and live.value is not None:
+            self._store.complete(live.number, live.value, now)
+        else:
+            self._store.end(live.number, decision, now)
+        if decision.state is TrialState.FAILED:
+            self.incumbent.drop(live.number)
+            self._count_failure(decision.reason)
+        else:
+            self._succeeded = True
+        self._tidy(live)
+        self._tell(live, decision.reason)
+        return decision
+
+    def _release(self, live: LiveTrial, reason: str) -> None:
+        """The search stops while the trial is in the middle: it can be carried on from its checkpoint."""
+        decision = Decision(Action.PAUSE, TrialState.PAUSED, reason)
+        live.state = TrialState.PAUSED
+        self._store.pause(live.number, live.checkpoint, reason, self.now())
+        self._store.decided(live.number, live.epoch, decision, self.now())
+        self._tell(live, reason)
+
+    def _count_failure(self, cause: str) -> None:
+        self._early_causes.append(cause)
+        if self._succeeded or len(self._early_causes) < self._settings.max_failures:
+            return
+        if self.fatal is None:
+            self.fatal = TrialError(
+                f"the first {len(self._early_causes)} trials all failed, {self.common_cause()}: "
+                "mend the cause and start again"
+            )
+
+    def _tidy(self, live: LiveTrial) -> None:
+        """Only trials that may still be promoted and the incumbent keep their state on disk."""
+        if live.state in FINAL and not self.incumbent.is_best(live.number):
+            self._files.drop_checkpoint(live.number)
+            if live.checkpoint:
+                live.checkpoint = 0
+                self._store.checkpoint(live.number, None)
+
+    def _why_over(self) -> str:
+        if self.fatal is not None:
+            return f"the search ended early: {self.fatal}"
+        return self.stop_reason or TIME_IS_UP
+
+    def _tell(self, live: LiveTrial, reason: str) -> None:
+        value = live.value
+        event = TrialEvent(
+            trial=live.number,
+            state=live.state,
+            config=live.config,
+            epoch=live.epoch,
+            value=value,
+            time=self.now(),
+            reason=reason,
+            incumbent=self.incumbent.is_best(live.number),
+        )
+        self._observer.trial(event)
+        self._progress()
+
+    def _progress(self) -> None:
+        limit = self._settings.n_trials
+        if limit is not None:
+            done = sum(live.state in FINAL for live in self._trials.values())
+            self._observer.progress(done, limit)
+        elif self._settings.time_limit is not None:
+            left = min(max(self.remaining(), 0.0), self._settings.time_limit)
+            self._observer.progress(self._settings.time_limit - left, self._settings.time_limit)
+
+    def _restore(self) -> None:
+        """Takes in the trials of earlier runs; those that were running then are paused at their
+        checkpoint.
+        """
+        past = self._store.trials()
+        moments = [moment for trial in past for moment in (*trial.report_times, trial.ended or 0.0)]
+        self._offset = max(moments, default=0.0)
+        self._portfolio_done = sum(trial.origin == PORTFOLIO for trial in past)
+        histories = []
+        for trial in past:
+            history, live = self._recall(trial)
+            histories.append(history)
+            self._trials[trial.number] = live
+            if trial.state is TrialState.RUNNING:
+                self._release(live, "interrupted: the search stopped while it ran")
+            if trial.state is not TrialState.FAILED and trial.reports:
+                self._succeeded = True
+                self.incumbent.report(trial.number, trial.epochs, trial.value)
+        self._policy.restore(histories)
+
+    def _recall(self, trial: StoredTrial) -> tuple[History, LiveTrial]:
+        saved = checkpoint_epoch(self._files.checkpoint(trial.number))
+        epoch, state = trial.epochs, trial.state
+        if trial.interrupted:
+            epoch, state = min(saved, trial.epochs), TrialState.RUNNING
+        history = History(trial.number, state, epoch, trial.reports)
+        shown = TrialState.PAUSED if state is TrialState.RUNNING else state
+        value = trial.value if trial.reports else None
+        return history, LiveTrial(trial.number, trial.config, shown, epoch, value, saved)

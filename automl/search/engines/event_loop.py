@@ -1,0 +1,142 @@
+"""The loop of the engines that run in this process: as many slots as there are workers, one epoch at a
+time.
+"""
+
+from __future__ import annotations
+
+import heapq
+import os
+import platform
+from bisect import insort
+from collections import OrderedDict
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from automl.records import Action, TrialState
+from automl.search.coordinator import Coordinator
+from automl.search.objectives import Launch, Objective, Step, Stepper, cause_of
+from automl.search.policy import NextKind
+from automl.search.store import Worker
+
+MAX_ALIVE = 256
+
+
+class LoopClock(Protocol):
+    """How an engine's time passes while epochs run."""
+
+    def seconds(self, step: Step) -> float:
+        """How long an epoch counts."""
+
+    def advance(self, moment: float) -> bool:
+        """The next thing is due `moment` seconds after the loop began; says whether it comes to happen."""
+
+
+@dataclass(order=True)
+class Arrival:
+    """A result, or the cause of a failure, that is due at `moment`; `order` breaks ties by who began
+    earlier.
+    """
+
+    moment: float
+    order: int
+    slot: int = field(compare=False)
+    number: int = field(compare=False)
+    step: Step | None = field(compare=False)
+    cause: str = field(compare=False, default="")
+
+
+class EventLoop:
+    """Runs each slot's epoch, and hands in results in the order of the slots' accumulated seconds.
+
+    An epoch is run when its slot is free and its result held back until no other slot could come before it:
+    so the same epochs with the same seconds lead to the same decisions, whether the seconds pass or are only
+    counted.
+    """
+
+    def __init__(self, coordinator: Coordinator, objective: Objective, slots: int, clock: LoopClock) -> None:
+        self._coordinator = coordinator
+        self._objective = objective
+        self._clock = clock
+        self._free = list(range(slots))
+        self._arrivals: list[Arrival] = []
+        self._order = 0
+        self._moment = 0.0
+        self._running: dict[int, Stepper] = {}
+        # Generators cannot be saved: paused ones stay alive, and the longest paused are dropped and replayed.
+        self._alive: OrderedDict[int, Stepper] = OrderedDict()
+
+    def run(self) -> None:
+        """Until the coordinator says FINISH and all results are in."""
+        try:
+            while self._fill() or self._arrivals:
+                arrival = heapq.heappop(self._arrivals)
+                self._moment = arrival.moment
+                if not self._clock.advance(arrival.moment):
+                    break
+                self._hand_in(arrival)
+        finally:
+            for stepper in [*self._running.values(), *self._alive.values()]:
+                stepper.close()
+
+    def _fill(self) -> bool:
+        """Gives work to free slots; says whether any slot is busy."""
+        while self._free:
+            choice = self._coordinator.next()
+            slot = self._free[0]
+            worker = Worker(f"slot {slot}", platform.node(), os.getpid())
+            if choice.kind is NextKind.START:
+                launch = self._coordinator.start(worker)
+            elif choice.kind is NextKind.RESUME and choice.trial is not None:
+                launch = self._coordinator.resume(choice.trial, worker)
+            else:
+                break
+            self._free.pop(0)
+            self._begin(slot, launch)
+        return bool(self._arrivals)
+
+    def _begin(self, slot: int, launch: Launch) -> None:
+        stepper = self._alive.pop(launch.number, None)
+        if stepper is None:
+            try:
+                stepper = Stepper(self._objective, launch)
+            except Exception as error:
+                self._expect(Arrival(self._moment, self._order, slot, launch.number, None, cause_of(error)))
+                return
+        self._running[launch.number] = stepper
+        self._advance(slot, launch.number)
+
+    def _advance(self, slot: int, number: int) -> None:
+        try:
+            step = self._running[number].step()
+        except Exception as error:
+            self._expect(Arrival(self._moment, self._order, slot, number, None, cause_of(error)))
+            return
+        seconds = 0.0 if step.ended else self._clock.seconds(step)
+        step = replace(step, seconds=seconds)
+        self._expect(Arrival(self._moment + seconds, self._order, slot, number, step))
+
+    def _expect(self, arrival: Arrival) -> None:
+        self._order += 1
+        heapq.heappush(self._arrivals, arrival)
+
+    def _hand_in(self, arrival: Arrival) -> None:
+        if arrival.step is None:
+            decision = self._coordinator.failed(arrival.number, arrival.cause)
+        else:
+            decision = self._coordinator.report(arrival.number, arrival.step)
+        if decision.action is Action.CONTINUE:
+            self._advance(arrival.slot, arrival.number)
+            return
+        insort(self._free, arrival.slot)
+        stepper = self._running.pop(arrival.number, None)
+        if stepper is not None:
+            self._put_away(stepper, paused=decision.state is TrialState.PAUSED)
+
+    def _put_away(self, stepper: Stepper, *, paused: bool) -> None:
+        if not paused or stepper.can_save:
+            stepper.close()
+            return
+        self._alive[stepper.launch.number] = stepper
+        if len(self._alive) > MAX_ALIVE:
+            _, oldest = self._alive.popitem(last=False)
+            oldest.close()

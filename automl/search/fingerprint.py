@@ -1,0 +1,49 @@
+"""What makes two runs the same study, and how they differ where they do not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from automl.errors import StudyError
+from automl.search.settings import SearchSettings, Space
+
+
+def fingerprint(space: Space, settings: SearchSettings) -> dict[str, Any]:
+    """The settings that must be equal when a study is continued, as plain JSON data."""
+    known = {
+        "metric": settings.metric,
+        "mode": settings.mode,
+        "max_epochs": settings.max_epochs,
+        **settings.identity,
+        "space": space.to_dict(),
+    }
+    plain: dict[str, Any] = json.loads(json.dumps(known, default=str))
+    return plain
+
+
+def check_same(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    """Raises StudyError that names the differences, if there are any."""
+    found = list(_differences("", old, new))
+    if not found:
+        return
+    shown = "; ".join(found[:3]) + (f"; and {len(found) - 3} more" if len(found) > 3 else "")
+    raise StudyError(
+        f"the study {name!r} exists with other settings ({shown}): give the same settings to go on, "
+        "or another name to start anew"
+    )
+
+
+def _differences(path: str, old: Any, new: Any) -> Iterator[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in [*old, *(key for key in new if key not in old)]:
+            inner = f"{path}.{key}" if path else str(key)
+            yield from _differences(inner, old.get(key), new.get(key))
+    elif old != new:
+        yield f"{path} was {_short(old)}, now {_short(new)}"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

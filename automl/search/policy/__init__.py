@@ -1,0 +1,23 @@
+"""Policies: pure decisions about trials. They import neither Optuna nor Ray nor torch."""
+
+from automl.search.policy.base import (
+    History,
+    Next,
+    NextKind,
+    Policy,
+    PolicyContext,
+    TrialView,
+)
+from automl.search.policy.registry import POLICIES, PolicyRow, make_policy
+
+__all__ = [
+    "POLICIES",
+    "History",
+    "Next",
+    "NextKind",
+    "Policy",
+    "PolicyContext",
+    "PolicyRow",
+    "TrialView",
+    "make_policy",
+]

@@ -1,0 +1,196 @@
+"""What a policy is: the words it is spoken to in, and the book-keeping that all policies share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from automl.records import Action, Decision, Mode, Report, TrialState
+
+
+class NextKind(StrEnum):
+    """What a free worker should do."""
+
+    RESUME = "resume"
+    START = "start"
+    WAIT = "wait"
+    FINISH = "finish"
+
+
+@dataclass(frozen=True)
+class Next:
+    """The answer to a free worker; `trial` is set for RESUME only."""
+
+    kind: NextKind
+    reason: str
+    trial: int | None = None
+
+
+@dataclass(frozen=True)
+class PolicyContext:
+    """What a policy knows before the first trial: the full length in epochs and which way is better."""
+
+    max_epochs: int
+    mode: Mode = "max"
+
+
+@dataclass(frozen=True)
+class History:
+    """A trial of an earlier run, for `Policy.restore`.
+
+    `state` RUNNING means that the earlier run died while it ran: it is carried on before anything else.
+    `epoch` is where its checkpoint stands, which may be before the last report.
+    """
+
+    trial: int
+    state: TrialState
+    epoch: int
+    reports: tuple[Report, ...]
+
+
+@dataclass
+class TrialView:
+    """What a policy remembers of a trial; `values` are the reported ones by epoch, NaN included."""
+
+    number: int
+    state: TrialState = TrialState.RUNNING
+    epoch: int = 0
+    values: dict[int, float] = field(default_factory=dict)
+
+
+class Policy(Protocol):
+    """Decides about trials. Values are compared as the context's mode says; NaN and infinities come last."""
+
+    @property
+    def checkpoint_epochs(self) -> frozenset[int]:
+        """Epochs after which a trial may have to be carried on elsewhere, and so should be saved."""
+
+    def started(self, trial: int, resumed: bool) -> None:
+        """The trial runs now. What `next` picked counts only from here on."""
+
+    def report(self, report: Report) -> Decision:
+        """An epoch is done: go on, pause or stop, and why."""
+
+    def ended(self, trial: int, state: TrialState) -> None:
+        """The trial left the workers without a decision of this policy: crashed, cut, or ended by itself."""
+
+    def next(self, *, may_start: bool = True) -> Next:
+        """What a free worker should do; asking changes nothing. `may_start`: new trials are still allowed."""
+
+    def restore(self, history: Iterable[History]) -> None:
+        """Takes in the trials of an earlier run, in place of all that was known before."""
+
+
+class TrialBook:
+    """The part that all policies share: who runs, who waits to be carried on, when a trial is complete.
+
+    A policy overrides `judge` (a report below the full length) and, if it pauses trials, `promotion` and
+    `last_resort`.
+    """
+
+    def __init__(self, context: PolicyContext, checkpoint_epochs: Iterable[int]) -> None:
+        self.context = context
+        self.trials: dict[int, TrialView] = {}
+        self._checkpoint_epochs = frozenset(checkpoint_epochs)
+        self._interrupted: dict[int, int] = {}
+
+    @property
+    def checkpoint_epochs(self) -> frozenset[int]:
+        """Epochs after which a trial should be saved."""
+        return self._checkpoint_epochs
+
+    def started(self, trial: int, resumed: bool) -> None:
+        """The trial runs now, for the first time or again."""
+        view = self.trials.setdefault(trial, TrialView(trial))
+        view.state = TrialState.RUNNING
+        self._interrupted.pop(trial, None)
+        if resumed:
+            self.promoted(view)
+
+    def report(self, report: Report) -> Decision:
+        """An epoch is done: go on, pause or stop, and why."""
+        view = self.trials.setdefault(report.trial, TrialView(report.trial))
+        view.epoch = report.epoch
+        view.values[report.epoch] = report.value
+        decision = self._decide(view, report)
+        view.state = decision.state
+        return decision
+
+    def ended(self, trial: int, state: TrialState) -> None:
+        """The trial left the workers for good."""
+        view = self.trials.setdefault(trial, TrialView(trial))
+        view.state = state
+        self._interrupted.pop(trial, None)
+        if state is TrialState.FAILED:
+            self.dropped(view)
+
+    def next(self, *, may_start: bool = True) -> Next:
+        """Trials that a stop interrupted, then promotions, then a new trial."""
+        for trial, epoch in sorted(self._interrupted.items()):
+            return Next(NextKind.RESUME, f"interrupted after epoch {epoch}", trial)
+        promotion = self.promotion()
+        if promotion is not None:
+            return promotion
+        if may_start:
+            return Next(NextKind.START, "a worker is free")
+        if any(view.state is TrialState.RUNNING for view in self.trials.values()):
+            return Next(NextKind.WAIT, "no trial may start and none can be promoted yet")
+        rescue = None if self._any_complete() else self.last_resort()
+        return rescue or Next(NextKind.FINISH, "no trial may start and none can be promoted")
+
+    def restore(self, history: Iterable[History]) -> None:
+        """Takes in the trials of an earlier run; see `History`."""
+        self.trials.clear()
+        self._interrupted.clear()
+        for past in sorted(history, key=lambda past: past.trial):
+            view = TrialView(past.trial, past.state, past.epoch)
+            view.values = {report.epoch: report.value for report in past.reports}
+            self.trials[past.trial] = view
+            if past.state is TrialState.RUNNING:
+                # Nobody runs it at the moment: as PAUSED it cannot make `next` wait for it.
+                view.state = TrialState.PAUSED
+                self._interrupted[past.trial] = past.epoch
+            self.restored(view)
+
+    # What policies override -----------------------------------------------------------------------------
+
+    def judge(self, view: TrialView, report: Report) -> Decision:
+        """Decides about a report below the full length."""
+        return Decision(Action.CONTINUE, TrialState.RUNNING, "runs to the full length")
+
+    def promotion(self) -> Next | None:
+        """The paused trial that should be carried on now, if there is one."""
+        return None
+
+    def last_resort(self) -> Next | None:
+        """The paused trial to carry on when otherwise no trial at all would be complete."""
+        return None
+
+    def promoted(self, view: TrialView) -> None:
+        """A paused trial runs again."""
+
+    def dropped(self, view: TrialView) -> None:
+        """A trial crashed: it no longer takes part in comparisons."""
+
+    def restored(self, view: TrialView) -> None:
+        """A trial of an earlier run was taken in."""
+
+    # ------------------------------------------------------------------------------------------------------
+
+    def loss(self, value: float) -> float:
+        """The value as something to minimise; NaN and both infinities become +inf, that is, last."""
+        if not math.isfinite(value):
+            return math.inf
+        return -value if self.context.mode == "max" else value
+
+    def _decide(self, view: TrialView, report: Report) -> Decision:
+        if report.epoch >= self.context.max_epochs:
+            reason = f"reached the full length of {self.context.max_epochs} epochs"
+            return Decision(Action.STOP, TrialState.COMPLETE, reason, report.epoch)
+        return self.judge(view, report)
+
+    def _any_complete(self) -> bool:
+        return any(view.state is TrialState.COMPLETE for view in self.trials.values())

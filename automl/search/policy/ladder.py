@@ -1,0 +1,109 @@
+"""Rungs: the epochs at which trials are compared, and who stands where on them."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, insort
+from dataclasses import dataclass
+
+FACTOR = 3
+FIRST_RUNG_SHARE = 0.06
+
+
+def rung_epochs(max_epochs: int, first: int | None = None, factor: int = FACTOR) -> tuple[int, ...]:
+    """The rungs `first * factor**k` below the full length, and the full length.
+
+    `first` defaults to 6 % of the full length, at least 2: before that, values of image models mostly tell
+    how the learning rate warms up. With one or two epochs there is nothing to compare early.
+
+    >>> rung_epochs(50)
+    (3, 9, 27, 50)
+    >>> rung_epochs(2)
+    (2,)
+    """
+    rung = max(2, round(FIRST_RUNG_SHARE * max_epochs)) if first is None else first
+    epochs = []
+    while rung < max_epochs:
+        epochs.append(rung)
+        rung *= factor
+    return (*epochs, max_epochs)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a trial stands on a rung: `rank` counts from 1 among `size` trials."""
+
+    epoch: int
+    trial: int
+    rank: int
+    size: int
+
+    def __str__(self) -> str:
+        return f"rank {self.rank} of {self.size} at epoch {self.epoch}"
+
+
+class Rung:
+    """The trials that reached one epoch, ordered by loss (ties: the earlier trial), infinite losses last."""
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+        self._ranking: list[tuple[float, int]] = []
+        self._losses: dict[int, float] = {}
+        self._promoted: set[int] = set()
+
+    def __len__(self) -> int:
+        return len(self._ranking)
+
+    def record(self, trial: int, loss: float) -> None:
+        """Puts the trial on the rung; a second report of the same trial replaces the first."""
+        self._forget(trial)
+        self._losses[trial] = loss
+        insort(self._ranking, (loss, trial))
+
+    def drop(self, trial: int) -> None:
+        """Takes a trial off the rung: its place goes to the next best."""
+        self._forget(trial)
+        self._promoted.discard(trial)
+
+    def promote(self, trial: int) -> None:
+        """Marks that the trial went on from here."""
+        self._promoted.add(trial)
+
+    def is_promoted(self, trial: int) -> bool:
+        """Whether the trial went on from here."""
+        return trial in self._promoted
+
+    def standing(self, trial: int) -> Standing:
+        """The place of a trial that is on the rung."""
+        rank = bisect_left(self._ranking, (self._losses[trial], trial)) + 1
+        return Standing(self.epoch, trial, rank, len(self._ranking))
+
+    def top(self, count: int) -> list[int]:
+        """The best `count` trials with a finite loss, best first."""
+        return [trial for loss, trial in self._ranking[:count] if loss < math.inf]
+
+    def _forget(self, trial: int) -> None:
+        loss = self._losses.pop(trial, None)
+        if loss is not None:
+            del self._ranking[bisect_left(self._ranking, (loss, trial))]
+
+
+class Ladder:
+    """All rungs of one bracket. The last is the full length, where nothing is compared any more."""
+
+    def __init__(self, epochs: tuple[int, ...], factor: int = FACTOR) -> None:
+        self.epochs = epochs
+        self.factor = factor
+        self.rungs = {epoch: Rung(epoch) for epoch in epochs[:-1]}
+
+    def earns_promotion(self, standing: Standing) -> bool:
+        """Whether the place is among the best 1/factor, rounded down, of its rung."""
+        return standing.rank <= standing.size // self.factor
+
+    def best_third(self, rung: Rung) -> list[int]:
+        """The trials of a rung that earn a promotion, best first, promoted already or not."""
+        return rung.top(len(rung) // self.factor)
+
+    def top_down(self) -> list[Rung]:
+        """The rungs, highest first."""
+        return [self.rungs[epoch] for epoch in reversed(self.epochs[:-1])]

@@ -1,0 +1,44 @@
+"""The policies by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from automl.errors import ConfigError, unknown_name
+from automl.search.policy.base import Policy, PolicyContext
+from automl.search.policy.promotion import asha, hyperband
+from automl.search.policy.stopping import FullLength, MedianStop, StopAsha
+
+
+@dataclass(frozen=True)
+class PolicyRow:
+    """One policy: its name, how to make it, and what it does in one line."""
+
+    name: str
+    make: Callable[[PolicyContext], Policy]
+    description: str
+
+
+POLICIES = {
+    row.name: row
+    for row in (
+        PolicyRow("auto", asha, "the recommended policy: asha"),
+        PolicyRow(
+            "asha",
+            asha,
+            "pauses trials at rungs and promotes the best third (asynchronous successive halving)",
+        ),
+        PolicyRow("stop-asha", StopAsha, "stops trials for good that are not in the best third at a rung"),
+        PolicyRow("median", MedianStop, "stops trials that are worse than the median of the complete ones"),
+        PolicyRow("hyperband", hyperband, "asha in several brackets, with earlier and later first rungs"),
+        PolicyRow("none", FullLength, "runs every trial to the full length"),
+    )
+}
+
+
+def make_policy(name: str, context: PolicyContext) -> Policy:
+    """The policy of that name, fresh. Raises ConfigError for an unknown name."""
+    if name not in POLICIES:
+        raise ConfigError(unknown_name("policy", name, POLICIES))
+    return POLICIES[name].make(context)

@@ -1,0 +1,91 @@
+"""Policies that never pause: a trial goes on or is stopped for good."""
+
+from __future__ import annotations
+
+import math
+from statistics import median
+
+from automl.records import Action, Decision, Report, TrialState
+from automl.search.policy.base import PolicyContext, TrialBook, TrialView
+from automl.search.policy.ladder import FACTOR, Ladder, rung_epochs
+
+MEDIAN_STARTUP_TRIALS = 5
+
+
+class StopAsha(TrialBook):
+    """Stopping variant of asynchronous successive halving: the best third so far (rounded up) goes on.
+
+    The first trial at a rung always goes on unless its value is NaN, so some early trials run longer than
+    they deserve; in exchange nothing has to be saved and loaded. Rounding up keeps it from stopping all.
+
+    Source: Li et al. (MLSys 2020), section 3.3, in the form that Ray Tune calls AsyncHyperBand.
+    """
+
+    def __init__(self, context: PolicyContext) -> None:
+        epochs = rung_epochs(context.max_epochs)
+        super().__init__(context, epochs)
+        self._ladder = Ladder(epochs)
+
+    def judge(self, view: TrialView, report: Report) -> Decision:
+        """Compares at rungs."""
+        rung = self._ladder.rungs.get(report.epoch)
+        if rung is None:
+            return Decision(Action.CONTINUE, TrialState.RUNNING, "between rungs")
+        rung.record(view.number, self.loss(report.value))
+        standing = rung.standing(view.number)
+        if math.isfinite(report.value) and standing.rank <= math.ceil(standing.size / FACTOR):
+            return Decision(Action.CONTINUE, TrialState.RUNNING, f"{standing}: goes on", rung.epoch)
+        return Decision(Action.STOP, TrialState.PRUNED, f"{standing}: stopped", rung.epoch)
+
+    def dropped(self, view: TrialView) -> None:
+        """A crashed trial leaves all rungs."""
+        for rung in self._ladder.rungs.values():
+            rung.drop(view.number)
+
+    def restored(self, view: TrialView) -> None:
+        """Puts an earlier trial on the rungs it had reached."""
+        if view.state is TrialState.FAILED:
+            return
+        for rung in self._ladder.rungs.values():
+            rung.drop(view.number)
+            if rung.epoch in view.values:
+                rung.record(view.number, self.loss(view.values[rung.epoch]))
+
+
+class MedianStop(TrialBook):
+    """Stops a trial whose best value is worse than the median of the complete trials at the same epoch.
+
+    Nothing is stopped before the first rung, nor before five trials are complete. A trial without a finite
+    value at that point is stopped. Trials that ended by themselves before the epoch take no part in its
+    median.
+
+    Source: Golovin et al., "Google Vizier" (KDD 2017), with single values in place of running averages.
+    """
+
+    def __init__(self, context: PolicyContext) -> None:
+        epochs = rung_epochs(context.max_epochs)
+        super().__init__(context, epochs)
+        self._first = epochs[0]
+
+    def judge(self, view: TrialView, report: Report) -> Decision:
+        """Compares at every epoch from the first rung on."""
+        losses = self._complete_losses(report.epoch)
+        if report.epoch < self._first or len(losses) < MEDIAN_STARTUP_TRIALS:
+            return Decision(Action.CONTINUE, TrialState.RUNNING, "too early to compare")
+        middle = median(losses)
+        best = min(self.loss(value) for value in view.values.values())
+        place = f"the median of {len(losses)} complete trials at epoch {report.epoch}"
+        if best > middle or math.isinf(best):
+            return Decision(Action.STOP, TrialState.PRUNED, f"worse than {place}", report.epoch)
+        return Decision(Action.CONTINUE, TrialState.RUNNING, f"not worse than {place}", report.epoch)
+
+    def _complete_losses(self, epoch: int) -> list[float]:
+        complete = (view for view in self.trials.values() if view.state is TrialState.COMPLETE)
+        return [self.loss(view.values[epoch]) for view in complete if epoch in view.values]
+
+
+class FullLength(TrialBook):
+    """Every trial runs to the full length. The rungs only say when it is saved against a crash."""
+
+    def __init__(self, context: PolicyContext) -> None:
+        super().__init__(context, rung_epochs(context.max_epochs))

@@ -1,0 +1,130 @@
+"""What a search found, and its trials as tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from automl.records import Config, Mode, TrialState
+from automl.search.stored import StoredTrial
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TRIAL_COLUMNS = ("number", "state", "params", "epochs", "value", "seconds", "started", "ended")
+REPORT_COLUMNS = ("number", "epoch", "value", "time")
+
+
+@dataclass(frozen=True)
+class BestTrial:
+    """The incumbent: `value` is that of `epoch`, the last one; `checkpoint` its saved state, if there is
+    one.
+    """
+
+    number: int
+    config: Config
+    value: float
+    epoch: int
+    checkpoint: Path | None
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a search found.
+
+    `trials` are all of the study, by number. `stopped` says what cut the search short: "time is up", a
+    request, or "" if it came to its end. `seconds` is how long this run took; `first_report` the moment
+    (`time.time()`) of its first report.
+    """
+
+    best: BestTrial
+    trials: tuple[StoredTrial, ...] = field(repr=False)
+    mode: Mode
+    stopped: str
+    seconds: float
+    first_report: float | None = None
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """How many trials there are: total, complete, pruned, failed, paused."""
+        states = [trial.state for trial in self.trials]
+        kinds = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED, TrialState.PAUSED)
+        return {"total": len(states), **{kind.value: states.count(kind) for kind in kinds}}
+
+    @property
+    def epochs_run(self) -> int:
+        """Epochs that were reported, over all trials."""
+        return sum(len(trial.reports) for trial in self.trials)
+
+    @property
+    def busy_seconds(self) -> float:
+        """Time spent in epochs, over all workers."""
+        return math.fsum(trial.seconds for trial in self.trials)
+
+    def leaderboard(self) -> pd.DataFrame:
+        """One row a trial: the incumbent, then the others by value, then those without one.
+
+        Columns: `number, state, val_score, epochs, seconds, reason`, then the configuration's keys.
+        """
+        import pandas as pd
+
+        best = self.best
+        better = -1.0 if self.mode == "max" else 1.0
+
+        def place(trial: StoredTrial) -> tuple[bool, bool, float, int]:
+            first = trial.number == best.number
+            finite = math.isfinite(trial.value)
+            return (not first, not finite, better * trial.value if finite else 0.0, trial.number)
+
+        rows = [
+            {
+                "number": trial.number,
+                "state": trial.state.value,
+                "val_score": trial.value,
+                "epochs": trial.epochs,
+                "seconds": round(trial.seconds, 3),
+                "reason": trial.reason,
+                **trial.config,
+            }
+            for trial in sorted(self.trials, key=place)
+        ]
+        return pd.DataFrame(rows)
+
+
+def trials_frame(trials: Sequence[StoredTrial]) -> pd.DataFrame:
+    """One row a trial: number, state, params, epochs, value, seconds, started, ended (seconds of the
+    search's clock).
+    """
+    import pandas as pd
+
+    rows = [
+        (
+            trial.number,
+            trial.state.value,
+            trial.config,
+            trial.epochs,
+            trial.value,
+            trial.seconds,
+            math.nan if trial.started is None else trial.started,
+            math.nan if trial.ended is None else trial.ended,
+        )
+        for trial in trials
+    ]
+    return pd.DataFrame(rows, columns=list(TRIAL_COLUMNS))
+
+
+def reports_frame(trials: Iterable[StoredTrial]) -> pd.DataFrame:
+    """One row an epoch that was run, in the order of their times: number, epoch, value, time."""
+    import pandas as pd
+
+    rows = [
+        (trial.number, report.epoch, report.value, moment)
+        for trial in trials
+        for report, moment in zip(trial.reports, trial.report_times, strict=True)
+    ]
+    rows.sort(key=lambda row: (row[3], row[0], row[1]))
+    return pd.DataFrame(rows, columns=list(REPORT_COLUMNS))

@@ -1,0 +1,144 @@
+"""`search`: one search from its settings to its result."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from automl.errors import TimeLimitError, TrialError
+from automl.records import Observer, Silent
+from automl.search.coordinator import Coordinator, Parts
+from automl.search.engines.base import Engine
+from automl.search.engines.registry import load_engine
+from automl.search.fingerprint import fingerprint
+from automl.search.interrupt import INTERRUPTED, ctrl_c_asks
+from automl.search.objectives import Objective
+from automl.search.policy import PolicyContext, make_policy
+from automl.search.result import BestTrial, SearchResult
+from automl.search.samplers import make_sampler
+from automl.search.settings import SearchSettings, Space
+from automl.search.store import Store
+from automl.search.trial_files import TrialFiles
+
+
+def search(
+    objective: Objective,
+    space: Space,
+    settings: SearchSettings,
+    observer: Observer | None = None,
+    *,
+    engine: Engine | None = None,
+) -> SearchResult:
+    """Runs a search, or continues one.
+
+    `engine` is one that was made before, such as a Ray engine that is starting up; by default the one that
+    the settings name is made. After Ctrl-C the result says so in `stopped`.
+
+    Raises StudyError if the study exists with other settings, SpaceError for a portfolio outside of the
+    space, TrialError if nothing but failures came of it, TimeLimitError if not one epoch was done in time,
+    the errors of the storage and the engine, and KeyboardInterrupt after a Ctrl-C that came before any value.
+    """
+    for config in settings.portfolio if settings.portfolio is not None else space.portfolio:
+        space.to_params(config)
+    engine = load_engine(settings.engine)() if engine is None else engine
+    with _directory(settings) as directory, _open_store(space, settings) as store:
+        coordinator = Coordinator(
+            Parts(
+                store=store,
+                policy=make_policy(settings.policy, PolicyContext(settings.max_epochs, settings.mode)),
+                space=space,
+                settings=settings,
+                observer=observer or Silent(),
+                files=TrialFiles(directory, logs=settings.directory is not None),
+                clock=engine.clock,
+            )
+        )
+        try:
+            with ctrl_c_asks(coordinator.request_stop):
+                engine.run(coordinator, objective, settings)
+        except BaseException as error:
+            # Whatever broke, the trials stay where they are and the study can be continued.
+            coordinator.request_stop(f"the search broke: {type(error).__name__}")
+            raise
+        finally:
+            coordinator.finish()
+        return _result(coordinator, store, settings, directory)
+
+
+def _result(
+    coordinator: Coordinator, store: Store, settings: SearchSettings, directory: Path
+) -> SearchResult:
+    if coordinator.fatal is not None:
+        raise coordinator.fatal
+    trials = tuple(store.trials())
+    best = coordinator.incumbent.best
+    stopped = coordinator.why_stopped()
+    if best is None:
+        raise _nothing_found(coordinator, settings)
+    place = TrialFiles(directory, logs=False).checkpoint(best.trial)
+    kept = settings.directory is not None and place.exists()
+    found = BestTrial(
+        number=best.trial,
+        config=coordinator.config(best.trial),
+        value=best.value,
+        epoch=best.epoch,
+        checkpoint=place if kept else None,
+    )
+    return SearchResult(
+        found, trials, settings.mode, stopped, coordinator.elapsed(), coordinator.first_report
+    )
+
+
+def _nothing_found(coordinator: Coordinator, settings: SearchSettings) -> BaseException:
+    if coordinator.stop_reason == INTERRUPTED:
+        return KeyboardInterrupt(INTERRUPTED)
+    if coordinator.stop_reason:
+        return TrialError(f"the search stopped before any trial had a value: {coordinator.stop_reason}")
+    cause = coordinator.common_cause()
+    if cause:
+        return TrialError(f"no trial gave a value, and trials failed: {cause}")
+    if coordinator.remaining() <= 0:
+        return TimeLimitError(
+            "the time limit must hold at least one epoch of one trial, but none ended in "
+            f"{coordinator.elapsed():.1f} s: give more time"
+        )
+    return TrialError(
+        f"no trial reported a finite {settings.metric!r}: look at the objective's values in the reports"
+    )
+
+
+@contextmanager
+def _directory(settings: SearchSettings) -> Iterator[Path]:
+    """The study's folder, or a temporary one that goes away with the search."""
+    if settings.directory is not None:
+        settings.directory.mkdir(parents=True, exist_ok=True)
+        # Workers are told absolute paths: their working directory is another.
+        yield settings.directory.resolve()
+        return
+    with tempfile.TemporaryDirectory(prefix="automl-") as folder:
+        yield Path(folder)
+
+
+@contextmanager
+def _open_store(space: Space, settings: SearchSettings) -> Iterator[Store]:
+    store = Store.open(
+        settings.storage,
+        settings.study,
+        fingerprint=fingerprint(space, settings),
+        make_sampler=lambda count: make_sampler(settings.sampler, _seed(settings.seed, count)),
+    )
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def _seed(seed: int, count: int) -> int:
+    """The sampler's seed for a run that begins with `count` trials: a continued study must not repeat its
+    draws.
+    """
+    return int(np.random.SeedSequence([seed, count]).generate_state(1)[0])

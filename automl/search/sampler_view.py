@@ -1,0 +1,90 @@
+"""What samplers see of a study: a copy in memory in which paused trials count as pruned."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Container, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import optuna
+from optuna.storages import InMemoryStorage
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from automl.records import Mode
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+
+
+class SamplerView(InMemoryStorage):
+    """An Optuna storage in memory where paused trials are shown as PRUNED, with the values that they have.
+
+    In the study itself a paused trial is WAITING, so that no dashboard shows it as running. A sampler must
+    not see that: it would take the trial for one that has no result, and `Study.ask` would start it again.
+    Being a copy, the view also spares samplers the database: with it, a suggestion costs no query, where
+    Optuna's own storage reads all unfinished trials anew for every one.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._paused: set[int] = set()
+
+    def pause(self, trial_id: int) -> None:
+        """From now on the trial is shown as PRUNED."""
+        self._paused.add(trial_id)
+
+    def resume(self, trial_id: int) -> None:
+        """From now on the trial is shown as it is."""
+        self._paused.discard(trial_id)
+
+    def get_all_trials(
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        """As in Optuna, after paused trials were made PRUNED."""
+        trials = [self._shown(trial) for trial in super().get_all_trials(study_id, deepcopy=False)]
+        if states is not None:
+            trials = [trial for trial in trials if trial.state in states]
+        return copy.deepcopy(trials) if deepcopy else trials
+
+    def _shown(self, trial: FrozenTrial) -> FrozenTrial:
+        if trial._trial_id not in self._paused:
+            return trial
+        shown = copy.copy(trial)
+        shown.state = TrialState.PRUNED
+        return shown
+
+
+def open_view(sampler: BaseSampler, mode: Mode, past: list[FrozenTrial]) -> tuple[SamplerView, optuna.Study]:
+    """A view that holds the trials of a study, and a study over it to ask for suggestions."""
+    view = SamplerView()
+    direction = StudyDirection.MAXIMIZE if mode == "max" else StudyDirection.MINIMIZE
+    with quiet_optuna():
+        study = optuna.create_study(storage=view, sampler=sampler, direction=direction)
+    for trial in past:
+        template = copy.copy(trial)
+        if not trial.state.is_finished():
+            # RUNNING below the disguise: then it can be told a result, and Optuna never hands it out as
+            # waiting.
+            template.state = TrialState.RUNNING
+        trial_id = view.create_new_trial(study._study_id, template_trial=template)
+        if not trial.state.is_finished():
+            view.pause(trial_id)
+    return view, study
+
+
+@contextmanager
+def quiet_optuna() -> Iterator[None]:
+    """Optuna says nothing below an error in this block."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            # That an interface is experimental matters to those who write against it, not to who runs a
+            # search.
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        optuna.logging.set_verbosity(before)

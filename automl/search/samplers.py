@@ -1,0 +1,94 @@
+"""Optuna's samplers by name."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from automl.errors import ConfigError, unknown_name
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+
+
+def _tpe(seed: int) -> BaseSampler:
+    from optuna.samplers import TPESampler
+
+    # Grouping gives each branch of a conditional space its own joint model; without it, parameters that only
+    # some families have would be drawn independently. The liar keeps parallel workers from drawing the same
+    # point.
+    return TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True)
+
+
+def _random(seed: int) -> BaseSampler:
+    from optuna.samplers import RandomSampler
+
+    return RandomSampler(seed=seed)
+
+
+def _gp(seed: int) -> BaseSampler:
+    from optuna.samplers import GPSampler
+
+    return GPSampler(seed=seed)
+
+
+def _cmaes(seed: int) -> BaseSampler:
+    from optuna.samplers import CmaEsSampler
+
+    return CmaEsSampler(seed=seed, warn_independent_sampling=False)
+
+
+def _qmc(seed: int) -> BaseSampler:
+    from optuna.samplers import QMCSampler
+
+    return QMCSampler(
+        seed=seed, scramble=True, warn_independent_sampling=False, warn_asynchronous_seeding=False
+    )
+
+
+def _nsga2(seed: int) -> BaseSampler:
+    from optuna.samplers import NSGAIISampler
+
+    return NSGAIISampler(seed=seed)
+
+
+@dataclass(frozen=True)
+class SamplerRow:
+    """One sampler: its name, how to make it from a seed, and what it does in one line."""
+
+    name: str
+    make: Callable[[int], BaseSampler]
+    description: str
+
+
+SAMPLERS = {
+    row.name: row
+    for row in (
+        SamplerRow("auto", _tpe, "the recommended sampler: tpe"),
+        SamplerRow(
+            "tpe", _tpe, "tree-structured Parzen estimator, joint and aware of branches and parallel trials"
+        ),
+        SamplerRow("random", _random, "independent uniform draws"),
+        SamplerRow("gp", _gp, "Gaussian process with expected improvement; complete trials only"),
+        SamplerRow("cmaes", _cmaes, "CMA-ES; categorical and conditional parameters are drawn at random"),
+        SamplerRow("qmc", _qmc, "scrambled Sobol sequence: evenly spread, learns nothing"),
+        SamplerRow("nsga2", _nsga2, "genetic algorithm over complete trials"),
+    )
+}
+
+
+def make_sampler(name: str, seed: int) -> BaseSampler:
+    """The sampler of that name. Raises ConfigError for an unknown name or one whose package is missing."""
+    if name not in SAMPLERS:
+        raise ConfigError(unknown_name("sampler", name, SAMPLERS))
+    with warnings.catch_warnings():
+        # Experimental is a statement about Optuna's interface, and the version is pinned.
+        warnings.simplefilter("ignore")
+        try:
+            return SAMPLERS[name].make(seed)
+        except ImportError as error:
+            raise ConfigError(
+                f"the sampler {name!r} needs a package that is not installed: {error}"
+            ) from error

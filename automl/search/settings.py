@@ -1,0 +1,109 @@
+"""What a search is asked to do, and the parts that others hand to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from automl.errors import ConfigError, unknown_name
+from automl.records import Config, Mode
+from automl.search.engines.registry import ENGINES
+from automl.search.policy import POLICIES
+from automl.search.samplers import SAMPLERS
+
+MAX_FAILURES = 5
+
+
+class Space(Protocol):
+    """What the search needs from a search space."""
+
+    @property
+    def portfolio(self) -> Sequence[Config]:
+        """Configurations to try first."""
+
+    def suggest(self, trial: Any) -> Config:
+        """A configuration drawn through `trial.suggest_*` of an Optuna trial."""
+
+    def to_params(self, config: Config) -> dict[str, Any]:
+        """The names and values under which Optuna knows the configuration; raises SpaceError if it is
+        outside.
+        """
+
+    def to_dict(self) -> dict[str, Any]:
+        """The space as plain data; two spaces are the same if these are equal."""
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """What `search` is asked to do.
+
+    `n_trials` is a total over all runs of the study; `time_limit` (seconds) is for this run, and `deadline` a
+    moment of `time.time()`; whichever comes first ends it. `storage` is a SQLAlchemy URL, or None for a
+    database in memory. `directory` is where trials keep logs and checkpoints, or None for a temporary folder.
+    `identity` holds what else must be equal when a study is continued, such as the fingerprint of its data.
+    `portfolio` None takes the space's own. `address` is that of a Ray cluster, None starts Ray on this
+    machine.
+    """
+
+    metric: str
+    max_epochs: int
+    mode: Mode = "max"
+    n_trials: int | None = None
+    time_limit: float | None = None
+    deadline: float | None = None
+    parallel: int = 1
+    engine: str = "ray"
+    policy: str = "auto"
+    sampler: str = "auto"
+    portfolio: Sequence[Config] | None = None
+    seed: int = 0
+    study: str = "search"
+    storage: str | None = None
+    directory: Path | None = None
+    address: str | None = None
+    cpus_per_trial: float = 1.0
+    gpus_per_trial: float = 0.0
+    max_failures: int = MAX_FAILURES
+    identity: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError with all problems, one sentence each."""
+        problems = [*_unknown_names(self), *_wrong_numbers(self), *_missing_limits(self)]
+        if problems:
+            raise ConfigError("; ".join(problems))
+
+
+def _unknown_names(settings: SearchSettings) -> list[str]:
+    rows = (
+        ("engine", settings.engine, ENGINES),
+        ("policy", settings.policy, POLICIES),
+        ("sampler", settings.sampler, SAMPLERS),
+        ("mode", settings.mode, ("max", "min")),
+    )
+    return [unknown_name(kind, given, valid) for kind, given, valid in rows if given not in valid]
+
+
+def _wrong_numbers(settings: SearchSettings) -> list[str]:
+    problems = []
+    for name in ("max_epochs", "parallel", "n_trials", "max_failures"):
+        value = getattr(settings, name)
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if value is not None and not (whole and value >= 1):
+            problems.append(f"{name} must be a whole number of at least 1, got {value!r}")
+    for name in ("time_limit", "cpus_per_trial"):
+        value = getattr(settings, name)
+        if value is not None and not value > 0:
+            problems.append(f"{name} must be above 0, got {value!r}")
+    if not settings.gpus_per_trial >= 0:
+        problems.append(f"gpus_per_trial must be at least 0, got {settings.gpus_per_trial!r}")
+    return problems
+
+
+def _missing_limits(settings: SearchSettings) -> list[str]:
+    if settings.n_trials is None and settings.time_limit is None and settings.deadline is None:
+        return ["a search needs an end, got neither n_trials nor time_limit: give at least one of them"]
+    if settings.engine == "simulated" and settings.deadline is not None:
+        return ["the simulated engine has a clock of its own: give time_limit in place of deadline"]
+    return []

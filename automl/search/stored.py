@@ -1,0 +1,116 @@
+"""Reading a study back: its trials with all that happened to them."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from optuna.trial import FrozenTrial
+from optuna.trial import TrialState as OptunaState
+from sqlalchemy import Connection, Table, select
+
+from automl.records import Config, Report, TrialState
+from automl.search import tables
+
+STATES = {
+    OptunaState.RUNNING: TrialState.RUNNING,
+    OptunaState.WAITING: TrialState.PAUSED,
+    OptunaState.COMPLETE: TrialState.COMPLETE,
+    OptunaState.PRUNED: TrialState.PRUNED,
+    OptunaState.FAIL: TrialState.FAILED,
+}
+
+
+@dataclass(frozen=True)
+class StoredTrial:
+    """A trial as the database knows it. Times are seconds since the study's first search began.
+
+    `checkpoint` is the epoch whose state lies on disk, 0 if none; `report_times` has one entry a report.
+    `reason` is that of its last decision. `interrupted`: the search ended while it ran, so that it goes on
+    from its checkpoint, where other PAUSED trials stand at a rung.
+    """
+
+    number: int
+    state: TrialState
+    config: Config
+    origin: str
+    reports: tuple[Report, ...]
+    report_times: tuple[float, ...]
+    checkpoint: int
+    reason: str
+    interrupted: bool
+    started: float | None
+    ended: float | None
+
+    @property
+    def epochs(self) -> int:
+        """The last epoch that was reported, 0 if none."""
+        return self.reports[-1].epoch if self.reports else 0
+
+    @property
+    def value(self) -> float:
+        """The value of the last reported epoch; NaN for a failed trial and one without reports."""
+        if self.state is TrialState.FAILED or not self.reports:
+            return math.nan
+        return self.reports[-1].value
+
+    @property
+    def seconds(self) -> float:
+        """Time spent in epochs."""
+        return math.fsum(report.seconds for report in self.reports)
+
+
+def read_trials(connection: Connection, study_id: int, frozen: Sequence[FrozenTrial]) -> list[StoredTrial]:
+    """All trials of one study, by number; a trial whose own row is missing (the search died between two
+    writes) too.
+    """
+    configs = {row["trial"]: row for row in _rows(connection, tables.trials, study_id)}
+    checkpoints = {row["trial"]: row["epoch"] for row in _rows(connection, tables.checkpoints, study_id)}
+    decisions = {row["trial"]: row for row in _rows(connection, tables.decisions, study_id, "id")}
+    reports, runs = defaultdict(list), defaultdict(list)
+    for row in _rows(connection, tables.reports, study_id, "epoch"):
+        reports[row["trial"]].append(row)
+    for row in _rows(connection, tables.runs, study_id, "id"):
+        runs[row["trial"]].append(row)
+    found = []
+    for trial in frozen:
+        number = trial.number
+        own, last = configs.get(number), decisions.get(number)
+        ends = [row["ended"] for row in runs[number]]
+        found.append(
+            StoredTrial(
+                number=number,
+                state=STATES[trial.state],
+                config=json.loads(own["config"]) if own else dict(trial.params),
+                origin=own["origin"] if own else "",
+                reports=tuple(_report(row) for row in reports[number]),
+                report_times=tuple(row["time"] for row in reports[number]),
+                checkpoint=checkpoints.get(number, 0),
+                reason=last["reason"] if last else "",
+                interrupted=_interrupted(trial.state, last),
+                started=runs[number][0]["started"] if runs[number] else None,
+                ended=max((end for end in ends if end is not None), default=None),
+            )
+        )
+    return found
+
+
+def _rows(connection: Connection, table: Table, study_id: int, order: str = "trial") -> Sequence[Any]:
+    query = select(table).where(table.c.study_id == study_id).order_by(table.c[order])
+    return connection.execute(query).mappings().all()
+
+
+def _interrupted(state: OptunaState, last: Any) -> bool:
+    """Only a policy's pause has a rung; that of a search that was asked to stop has none."""
+    return state is OptunaState.RUNNING or (
+        state is OptunaState.WAITING and (last is None or last["rung"] is None)
+    )
+
+
+def _report(row: Any) -> Report:
+    value = math.nan if row["value"] is None else row["value"]
+    return Report(row["trial"], row["epoch"], value, row["seconds"], json.loads(row["metrics"]))

@@ -1,0 +1,87 @@
+"""Our own tables, beside Optuna's in the same database: what Optuna's schema cannot say.
+
+Every row carries Optuna's `study_id`, because one server may hold many studies. Times called `time`,
+`started` and `ended` are seconds since the study's first search began, on the clock of the engine (virtual
+under the simulator); `at` is a moment in UTC. Trials are named by their number in the study.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Float, Index, Integer, MetaData, String, Table, Text
+
+SCHEMA_VERSION = 1
+
+metadata = MetaData()
+
+meta = Table(
+    "automl_meta",
+    metadata,
+    Column("study_id", Integer, primary_key=True, autoincrement=False),
+    Column("schema_version", Integer, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("at", String(40), nullable=False),
+)
+
+trials = Table(
+    "automl_trials",
+    metadata,
+    Column("study_id", Integer, primary_key=True, autoincrement=False),
+    Column("trial", Integer, primary_key=True, autoincrement=False),
+    Column("config", Text, nullable=False),
+    Column("origin", String(40), nullable=False),
+    Column("time", Float, nullable=False),
+)
+
+reports = Table(
+    "automl_reports",
+    metadata,
+    Column("study_id", Integer, primary_key=True, autoincrement=False),
+    Column("trial", Integer, primary_key=True, autoincrement=False),
+    Column("epoch", Integer, primary_key=True, autoincrement=False),
+    # NaN is NULL here: not every database can hold it in a float column.
+    Column("value", Float),
+    Column("seconds", Float, nullable=False),
+    Column("metrics", Text, nullable=False),
+    Column("time", Float, nullable=False),
+    Column("at", String(40), nullable=False),
+)
+
+decisions = Table(
+    "automl_decisions",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("study_id", Integer, nullable=False),
+    Column("trial", Integer, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("action", String(20), nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("rung", Integer),
+    Column("reason", Text, nullable=False),
+    Column("time", Float, nullable=False),
+    Column("at", String(40), nullable=False),
+)
+
+checkpoints = Table(
+    "automl_checkpoints",
+    metadata,
+    Column("study_id", Integer, primary_key=True, autoincrement=False),
+    Column("trial", Integer, primary_key=True, autoincrement=False),
+    Column("epoch", Integer, nullable=False),
+    Column("path", Text, nullable=False),
+)
+
+runs = Table(
+    "automl_runs",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("study_id", Integer, nullable=False),
+    Column("trial", Integer, nullable=False),
+    Column("worker", String(80), nullable=False),
+    Column("node", String(255), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("started", Float, nullable=False),
+    Column("ended", Float),
+)
+
+Index("automl_decisions_by_trial", decisions.c.study_id, decisions.c.trial)
+Index("automl_runs_by_trial", runs.c.study_id, runs.c.trial)

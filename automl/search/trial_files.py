@@ -1,0 +1,85 @@
+"""The folder of a trial: `trials/t0007/` with `log.csv` and, while it is needed, `checkpoint`."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+from automl.records import Report
+
+CHECKPOINT = "checkpoint"
+EPOCH_FILE = "automl_epoch.json"
+
+
+class TrialFiles:
+    """The trial folders of one study. Names stay short: parameters in them would break path limits."""
+
+    def __init__(self, directory: Path, *, logs: bool) -> None:
+        """`logs`: whether `log.csv` is written."""
+        self._trials = directory / "trials"
+        self._logs = logs
+        self._columns: dict[int, list[str]] = {}
+
+    def folder(self, trial: int) -> Path:
+        """The folder of the trial, which need not exist."""
+        return self._trials / f"t{trial:04d}"
+
+    def checkpoint(self, trial: int) -> Path:
+        """Where the trial's state lies, if it has any."""
+        return self.folder(trial) / CHECKPOINT
+
+    def log(self, report: Report) -> None:
+        """Appends one epoch to `log.csv`; the metrics of the first epoch say which columns there are."""
+        if not self._logs:
+            return
+        path = self.folder(report.trial) / "log.csv"
+        columns = self._columns.get(report.trial)
+        if columns is None:
+            columns = self._open_log(path, report)
+            self._columns[report.trial] = columns
+        with path.open("a", newline="", encoding="utf-8") as file:
+            row = {"epoch": report.epoch, **report.metrics, "seconds": f"{report.seconds:.3f}"}
+            csv.DictWriter(file, columns, extrasaction="ignore").writerow(row)
+
+    def drop_checkpoint(self, trial: int) -> None:
+        """Removes the trial's state."""
+        shutil.rmtree(self.checkpoint(trial), ignore_errors=True)
+
+    def _open_log(self, path: Path, report: Report) -> list[str]:
+        """The columns of the log; makes it, or cuts off the epochs that are about to be run again."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        columns, rows = ["epoch", *report.metrics, "seconds"], []
+        if path.exists():
+            with path.open(newline="", encoding="utf-8") as file:
+                reader = csv.DictReader(file)
+                columns = list(reader.fieldnames or columns)
+                rows = [row for row in reader if int(row["epoch"]) < report.epoch]
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, columns, extrasaction="ignore")
+            writer.writeheader()
+            writer.writerows(rows)
+        return columns
+
+
+def publish_checkpoint(new: Path, place: Path, epoch: int) -> None:
+    """Puts a freshly written folder in the place of the old one, with a note of its epoch.
+
+    A crash leaves the old state, the new one, or (for an instant) none; never half of one.
+    """
+    (new / EPOCH_FILE).write_text(json.dumps({"epoch": epoch}), encoding="utf-8")
+    old = place.with_name(f".{place.name}-old")
+    shutil.rmtree(old, ignore_errors=True)
+    if place.exists():
+        place.rename(old)
+    new.rename(place)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def checkpoint_epoch(place: Path) -> int:
+    """The epoch of the state that lies there; 0 if there is none."""
+    path = place / EPOCH_FILE
+    if not path.exists():
+        return 0
+    return int(json.loads(path.read_text(encoding="utf-8"))["epoch"])

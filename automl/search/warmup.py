@@ -1,0 +1,47 @@
+"""Bringing an engine up in the background, while the data are still being read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+from automl.search.engines.base import Engine
+from automl.search.engines.registry import load_engine
+
+
+class EngineOptions(Protocol):
+    """The options that say which engine runs where; a StudyConfig has them."""
+
+    @property
+    def engine(self) -> str:
+        """The engine's name."""
+
+    @property
+    def address(self) -> str | None:
+        """The Ray cluster to join; None starts Ray on this machine."""
+
+
+@contextmanager
+def warm_up(
+    options: EngineOptions, *, cpus: int | None = None, preload: Sequence[str] = ()
+) -> Iterator[Engine]:
+    """The engine that the options name, on its way up, for `search(..., engine=...)`; it goes down with the
+    block.
+
+    `cpus` is how many processors Ray may use (None: all), and `preload` the modules that its workers import
+    meanwhile. What goes wrong while it starts is raised by the search. Raises ConfigError for an unknown
+    engine.
+    """
+    if options.engine != "ray":
+        yield load_engine(options.engine)()
+        return
+    from automl.search.engines.ray_engine import RayEngine
+    from automl.search.engines.ray_runtime import RayRuntime
+
+    runtime = RayRuntime(options.address, cpus=cpus, preload=preload)
+    runtime.start()
+    try:
+        yield RayEngine(runtime)
+    finally:
+        runtime.stop()
