@@ -22,7 +22,10 @@ from automl.records import Interval, Observer, Silent
 from automl.result import FitResult
 from automl.search import SearchResult, SearchSettings, search, warm_up
 from automl.search.budget import retrain_epochs
+from automl.torch_setup import quiet_waiting
 from automl.training.trial import ImageTrial
+
+PRELOAD = ("automl.training.trial",)  # what workers import while the data are still being read
 
 
 def fit(config: StudyConfig, *, observer: Observer | None = None, started: float | None = None) -> FitResult:
@@ -32,11 +35,12 @@ def fit(config: StudyConfig, *, observer: Observer | None = None, started: float
     continues the study; where nothing is left to do, the earlier result is returned. Raises UsageError for what the
     person has to change (nothing is left behind then) and RunError where something broke.
     """
+    quiet_waiting()
     observer = observer or Silent()
     clock = Clock(config.time_limit, started)
     workspace = open_workspace(str(config.directory), config.study, overwrite=config.overwrite)
     try:
-        with warm_up(config) as engine:
+        with warm_up(config, preload=PRELOAD) as engine:
             setup = prepare(config, workspace, clock, observer)
             save(config, workspace.study_yaml)
             clock.finish_stage("setup")

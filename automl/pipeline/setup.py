@@ -14,7 +14,7 @@ from automl.config import StudyConfig
 from automl.config.durations import format_duration
 from automl.config.metrics import MetricSpec, resolve_metric
 from automl.data import PreparedData, open_source, prepare_data
-from automl.errors import TimeLimitError
+from automl.errors import ConfigError, TimeLimitError
 from automl.pipeline.clock import Clock
 from automl.pipeline.workspace import Workspace
 from automl.records import Config, Observer
@@ -58,6 +58,7 @@ def prepare(config: StudyConfig, workspace: Workspace, clock: Clock, observer: O
 
     Raises UsageError for anything that the person has to change; nothing was searched by then.
     """
+    _refuse_unsupported(config)
     device = choose_device(config)
     source = open_source(config.data, target=config.target, task=config.task)
     try:
@@ -66,12 +67,13 @@ def prepare(config: StudyConfig, workspace: Workspace, clock: Clock, observer: O
             load_space(config, device, img_size=SMALL)  # wrong names are told before any picture is decoded
         data = prepare_data(
             source,
-            img_size=config.img_size,
+            img_size="auto" if isinstance(config.img_size, str) else config.img_size,
             max_size=CPU_SIZE if device.kind == "cpu" else GPU_SIZE,
             val=config.val,
             holdout=config.holdout,
             seed=config.seed,
             on_bad_image=config.on_bad_image,
+            max_disk=config.max_disk,
             cache_dir=cache_dir(),
             study_dir=workspace.root,
             observer=observer,
@@ -82,6 +84,18 @@ def prepare(config: StudyConfig, workspace: Workspace, clock: Clock, observer: O
     identity = _identity(config, data, metric, space)
     workspace.check_same(identity)
     return _plan(config, workspace, clock, observer, (data, space, metric, device, identity))
+
+
+def _refuse_unsupported(config: StudyConfig) -> None:
+    """An option that would be ignored is worse than one that is refused."""
+    if config.pretrained not in ("auto", "never"):
+        raise ConfigError(
+            f"--pretrained must be auto or never, got {config.pretrained!r}: this version trains from scratch only"
+        )
+    if config.memory_limit is not None:
+        raise ConfigError(
+            "--memory-limit cannot be kept by this version; leave it out and lower --parallel instead"
+        )
 
 
 def choose_device(config: StudyConfig) -> Device:
