@@ -30,12 +30,13 @@ SMALL = 64  # px; up to here the tiny families of the `cpu` preset fit on any de
 
 @dataclass(frozen=True)
 class Device:
-    """What one trial computes on; `parallel` trials run at once."""
+    """What one trial computes on; `parallel` trials run at once, each batch shared by `replicas` threads."""
 
     kind: str
     threads: int
     parallel: int
     all_threads: int
+    replicas: int = 1
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,8 @@ def choose_device(config: StudyConfig) -> Device:
         share = config.gpus_per_trial or 1.0
         parallel = config.parallel or max(1, int(torch.cuda.device_count() / share))
         return Device("cuda", max(1, cores // parallel), parallel, cores)
+    if config.engine == "local":  # this process alone: one trial after the other, each on all cores
+        return Device("cpu", 1, config.parallel or 1, cores, replicas=cores)
     threads = max(1, int(config.cpus_per_trial or 1))
     parallel = config.parallel or max(1, cores // threads)
     return Device("cpu", threads, parallel, cores)
@@ -154,11 +157,13 @@ def _plan(
         mode=metric.mode,
         seed=config.seed,
         threads=device.threads,
+        replicas=device.replicas,
         device=device.kind,
     )
     observer.stage("plan", "measuring how fast this machine trains")
     measured = probe(first_config(space, config.seed), data.splits, plan)
-    work = Work(info.n_train, info.n_val, info.n_holdout, measured.images_per_second, device.parallel)
+    workers = device.parallel if config.engine == "ray" else 1  # the local engine takes turns
+    work = Work(info.n_train, info.n_val, info.n_holdout, measured.images_per_second, workers)
     remaining = clock.remaining()
     if remaining is not None and remaining < shortest_limit(work):
         needed = clock.elapsed() + shortest_limit(work)
