@@ -16,7 +16,7 @@ from automl.final.predictor import Predictor
 from automl.final.retrain import Retrained, retrain
 from automl.pipeline.clock import Clock
 from automl.pipeline.outcome import Outcome, keep_model, write_outcome
-from automl.pipeline.setup import Setup, prepare
+from automl.pipeline.setup import Setup, prepare, ray_cpus
 from automl.pipeline.workspace import Workspace, open_workspace
 from automl.records import Interval, Observer, Silent
 from automl.result import FitResult
@@ -40,7 +40,7 @@ def fit(config: StudyConfig, *, observer: Observer | None = None, started: float
     clock = Clock(config.time_limit, started)
     workspace = open_workspace(str(config.directory), config.study, overwrite=config.overwrite)
     try:
-        with warm_up(config, preload=PRELOAD) as engine:
+        with warm_up(config, cpus=ray_cpus(config), preload=PRELOAD) as engine:
             setup = prepare(config, workspace, clock, observer)
             save(config, workspace.study_yaml)
             clock.finish_stage("setup")
@@ -91,9 +91,12 @@ def _search(setup: Setup, observer: Observer, engine: Any) -> SearchResult:
         seed=config.seed,
         storage=config.storage or f"sqlite:///{setup.workspace.database}",
         directory=setup.workspace.root,
+        address=config.address,
+        cpus_per_trial=device.threads,
+        gpus_per_trial=device.gpus_per_trial,
     )
     objective = partial(ImageTrial, splits=setup.data.splits, plan=setup.plan)
-    return search(objective, setup.space, settings, observer)
+    return search(objective, setup.space, settings, observer, engine=engine)
 
 
 def _finish(setup: Setup, found: SearchResult, clock: Clock, observer: Observer) -> FitResult:

@@ -37,6 +37,7 @@ class Device:
     parallel: int
     all_threads: int
     replicas: int = 1
+    gpus_per_trial: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -103,16 +104,27 @@ def choose_device(config: StudyConfig) -> Device:
     """One thread a trial and a trial a core, as that trains the most images; or a trial a GPU where there is one."""
     import torch
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = count_cores()
     if torch.cuda.is_available() and config.gpus_per_trial != 0:
         share = config.gpus_per_trial or 1.0
         parallel = config.parallel or max(1, int(torch.cuda.device_count() / share))
-        return Device("cuda", max(1, cores // parallel), parallel, cores)
+        return Device("cuda", max(1, cores // parallel), parallel, cores, gpus_per_trial=share)
     if config.engine == "local":  # this process alone: one trial after the other, each on all cores
         return Device("cpu", 1, config.parallel or 1, cores, replicas=cores)
     threads = max(1, int(config.cpus_per_trial or 1))
     parallel = config.parallel or max(1, cores // threads)
     return Device("cpu", threads, parallel, cores)
+
+
+def count_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def ray_cpus(config: StudyConfig) -> int:
+    """What Ray is told to have on this machine: the cores, or more where the person asks for more trials at once."""
+    wanted = (config.parallel or 1) * max(1, int(config.cpus_per_trial or 1))
+    return max(count_cores(), wanted)
 
 
 def load_space(config: StudyConfig, device: Device, *, img_size: int) -> SearchSpace:
