@@ -11,6 +11,8 @@ import click
 
 from automl import log
 
+HELP: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
@@ -44,6 +46,10 @@ class SectionOption(click.Option):
 
 class SectionCommand(click.Command):
     """A command whose help page lists its options section by section, in the order they were written."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # click keeps the help option that it makes first, and that may be without the root command.
+        super().__init__(*args, **{"context_settings": HELP, **kwargs})
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         sections: dict[str, list[tuple[str, str]]] = {}

@@ -59,14 +59,14 @@ def test_show_of_an_unfinished_study_tells_how_far_it_came(
     studies: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = run(capsys, "show", "leaves", "--directory", str(studies))
-    assert "4 trials: 1 paused, 1 complete, 1 pruned, 1 failed" in out
+    assert "5 trials: 1 running, 1 paused, 1 complete, 1 pruned, 1 failed" in out
     assert "val f1 0.7000, from trial 0" in out
     assert f"automl resume leaves --directory {studies}" in out
     document = json.loads(run(capsys, "show", "leaves", "--directory", str(studies), "--json"))
     assert document["best"]["val_score"] == 0.7
 
 
-@pytest.mark.parametrize(("study", "count"), [("photos", 3), ("leaves", 4)])
+@pytest.mark.parametrize(("study", "count"), [("photos", 3), ("leaves", 5)])
 def test_leaderboard_is_a_table_json_and_csv(
     studies: Path, study: str, count: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 import optuna
 
 from automl.config import load, save
-from automl.records import TrialState
+from automl.records import Action, Config, Decision, Report, TrialState
 from automl.review.tables import TrialRow, write_trials
+from automl.search.store import Store, Worker
 
 CONFIG: dict[str, Any] = {
     "family": "resnet",
@@ -72,28 +73,31 @@ def finished_study(directory: Path, name: str = "photos") -> Path:
 
 
 def running_study(directory: Path, name: str = "leaves") -> Path:
-    """A study under way: one trial complete, one pruned, one failed, one paused, one only enqueued."""
+    """A study under way: one trial complete, one pruned, one failed, one paused, one running."""
     root = directory / name
     root.mkdir(parents=True)
     save(load("leaves/", study=name, directory=str(directory), metric="f1"), root / "study.yaml")
-    study = optuna.create_study(
-        study_name=name, storage=f"sqlite:///{root / 'study.db'}", direction="maximize"
+    store = Store.open(
+        f"sqlite:///{root / 'study.db'}",
+        name,
+        fingerprint={"metric": "f1", "mode": "max"},
+        make_sampler=lambda _: optuna.samplers.RandomSampler(seed=0),
     )
-    for number, scores in enumerate([(0.5, 0.7), (0.4,), (), (0.6,)]):
-        trial = study.ask()
-        trial.suggest_categorical("family", ["resnet"])
-        trial.suggest_categorical("model.resnet", ["resnet10t", "resnet18"])
-        trial.suggest_float("lr.adamw", 1e-4, 1e-1, log=True)
+    for number, scores in enumerate([(0.5, 0.7), (0.4,), (), (0.6,), ()]):
+        store.create(_suggest, time=0.0)
+        store.started(number, Worker("w0", "node", 1), time=0.0)
         for epoch, value in enumerate(scores, 1):
-            trial.report(value, epoch)
-        if number == 0:
-            study.tell(trial, scores[-1])
-        elif number == 1:
-            study.tell(trial, state=optuna.trial.TrialState.PRUNED)
-        elif number == 2:
-            trial.set_user_attr("cause", "RuntimeError: no")
-            study.tell(trial, state=optuna.trial.TrialState.FAIL)
-        else:
-            study._storage.set_trial_state_values(trial._trial_id, optuna.trial.TrialState.WAITING)
-    study.enqueue_trial({"lr.adamw": 0.01})
+            report = Report(number, epoch, value, seconds=1.5)
+            store.report(report, Decision(Action.CONTINUE, TrialState.RUNNING, "goes on"), time=1.0)
+    store.complete(0, 0.7, time=2.0)
+    store.end(1, Decision(Action.STOP, TrialState.PRUNED, "rank 3 of 3"), time=2.0)
+    store.end(2, Decision(Action.STOP, TrialState.FAILED, "RuntimeError: no"), time=2.0)
+    store.decided(2, 0, Decision(Action.STOP, TrialState.FAILED, "RuntimeError: no"), time=2.0)
+    store.pause(3, 1, "waits at rung 0", time=2.0)
+    store.close()
     return root
+
+
+def _suggest(trial: optuna.Trial) -> Config:
+    model = trial.suggest_categorical("model.resnet", ["resnet10t", "resnet18"])
+    return {"family": "resnet", "model": model, "lr": trial.suggest_float("lr.adamw", 1e-4, 1e-1, log=True)}

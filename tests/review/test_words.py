@@ -37,7 +37,7 @@ def test_configuration_in_full_leaves_out_what_is_not_used() -> None:
     ("config", "words"),
     [
         ({}, "no parameters"),
-        ({"layers": 3, "width": 0.5}, "layers 3, width 0.5"),
+        ({"layers": 3, "dropout": 0.5}, "layers 3, dropout 0.5"),
         ({"model": "a", "hflip": True}, "a, with flips"),
         ({"model": "a", "augment": 0.0, "hflip": False}, "a, augmentation 0"),
     ],
