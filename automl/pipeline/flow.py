@@ -128,8 +128,8 @@ def _finish(setup: Setup, found: SearchResult, clock: Clock, observer: Observer)
 
 
 def _retrain(setup: Setup, found: SearchResult, clock: Clock, observer: Observer) -> Retrained:
-    best, config, budget = found.best, setup.config, setup.budget
-    epochs = retrain_epochs(budget, best_epoch=best.epoch, most=config.epochs)
+    best, budget = found.best, setup.budget
+    epochs = retrain_epochs(budget, best_epoch=best.epoch)
     remaining = clock.remaining()
     seconds = None if remaining is None else max(1.0, remaining - budget.closing_s)
     plan = replace(
