@@ -86,6 +86,7 @@ def prepare_data(
         splits[:] = [_split(cached, source, options)]
 
     cached = open_or_build(source, target, cache_dir=cache_dir, check=check, progress=watcher.progress)
+    watcher.progress(len(source.files), len(source.files))
     split = splits[0]
     parts = _write_parts(cached, split, study_dir / "index")
     info = _info(source, cached, parts)

@@ -1,0 +1,10 @@
+"""Search spaces: families of timm's models and parameters, from YAML, for Optuna. Needs neither torch nor
+timm.
+"""
+
+from __future__ import annotations
+
+from automl.spaces.families import Capability, capabilities
+from automl.spaces.space import SearchSpace, presets
+
+__all__ = ["Capability", "SearchSpace", "capabilities", "presets"]

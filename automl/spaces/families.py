@@ -1,0 +1,120 @@
+"""timm's models: which exist, and what each of them can be told when it is built."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cache
+from importlib import resources
+
+from automl.errors import SpaceError, unknown_name
+
+# A pattern that matches more than this is a slip; nobody searches over so many members of one family.
+_MOST_MEMBERS = 64
+
+
+@dataclass(frozen=True)
+class Capability:
+    """What timm's model of this name takes.
+
+    `img_size`, `drop_path`: whether the keywords `img_size` and `drop_path_rate` may be given; `patch_size`:
+    whether the model cuts pictures into patches of 8 px or more that may be made smaller; `channels`: the
+    widths of its stages where the keyword `channels` changes them, else empty; `min_size`: the smallest
+    square input in pixels, from 32 on, that it learns from; `fixed_size`: whether it takes only the size that
+    it was built for; `params`: millions of parameters with 10 outputs.
+    """
+
+    model: str
+    img_size: bool
+    patch_size: bool
+    drop_path: bool
+    channels: tuple[int, ...]
+    min_size: int
+    fixed_size: bool
+    params: float
+
+
+def capabilities(model: str) -> Capability:
+    """The row of a model: from the table, or, for a model that is not in it, found out by building it
+    (seconds).
+
+    Raises SpaceError with the closest match for a name that timm does not have.
+    """
+    row = table().get(model)
+    if row is not None:
+        return row
+    require_model(model)
+    return _measured(model)
+
+
+@cache
+def table() -> dict[str, Capability]:
+    """The capabilities that were measured beforehand, by name of the model; `automl.spaces.measure` writes
+    them.
+    """
+    text = resources.files("automl.spaces").joinpath("capabilities.json").read_text(encoding="utf-8")
+    rows = json.loads(text)
+    return {
+        name: Capability(**{**row, "model": name, "channels": tuple(row["channels"])})
+        for name, row in rows.items()
+    }
+
+
+def require_model(model: str) -> None:
+    """Raise SpaceError with the closest match if timm has no such model."""
+    if model in table():
+        return
+    from automl.torch_setup import import_timm
+
+    timm = import_timm()
+    if timm.is_model(model):
+        return
+    names: list[str] = timm.list_models()
+    message = unknown_name("model", model, names).split(" Valid names:")[0].rstrip(": ")
+    raise SpaceError(f"{message} timm has {len(names)} models; see timm.list_models()")
+
+
+def is_pattern(name: str) -> bool:
+    """Whether `name` stands for several models ("convnext_*")."""
+    return any(sign in name for sign in "*?[")
+
+
+def matches(model: str, patterns: tuple[str, ...]) -> bool:
+    """Whether `model` is one of the names, or fits one of the patterns."""
+    return any(
+        fnmatchcase(model, pattern) if is_pattern(pattern) else model == pattern for pattern in patterns
+    )
+
+
+def expand(patterns: tuple[str, ...]) -> tuple[str, ...]:
+    """The models that names and patterns stand for, in order, each once.
+
+    timm is imported only if there is a pattern. Raises SpaceError for a pattern that matches nothing, or more
+    than 64.
+    """
+    models: dict[str, None] = {}
+    for pattern in patterns:
+        models.update(dict.fromkeys(_matching(pattern) if is_pattern(pattern) else [pattern]))
+    return tuple(models)
+
+
+def _matching(pattern: str) -> list[str]:
+    from automl.torch_setup import import_timm
+
+    found: list[str] = import_timm().list_models(pattern)
+    if not found:
+        raise SpaceError(f"a pattern must match a model of timm, but {pattern!r} matches none: correct it")
+    if len(found) > _MOST_MEMBERS:
+        raise SpaceError(
+            f"a pattern may match at most {_MOST_MEMBERS} models, but {pattern!r} matches {len(found)}: make "
+            "it narrower"
+        )
+    return found
+
+
+@cache
+def _measured(model: str) -> Capability:
+    from automl.spaces.measure import measure
+
+    return measure(model)

@@ -1,0 +1,216 @@
+"""From a dict (or YAML) to the parts of a search space, with every problem reported at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from automl.errors import unknown_name
+from automl.spaces.families import is_pattern, matches
+from automl.spaces.parameters import Float, Parameter, Value, parse_parameter
+
+Families = dict[str, tuple[str, ...]]
+Variants = dict[str, tuple[Parameter, ...]]
+
+_KEYS = ("description", "families", "parameters", "portfolio")
+_RESERVED = ("family", "model")
+
+
+@dataclass
+class Parsed:
+    """The parts of a space. `order` lists the parameters so that conditions come before what they decide.
+
+    `written` names all parameters, also those whose range could not be read.
+    """
+
+    description: str = ""
+    families: Families = field(default_factory=dict)
+    parameters: Variants = field(default_factory=dict)
+    written: tuple[str, ...] = ()
+    order: tuple[str, ...] = ()
+    portfolio: tuple[dict[str, Any], ...] = ()
+    problems: list[str] = field(default_factory=list)
+
+
+def parse_space(spec: Mapping[str, Any]) -> Parsed:
+    """Read all that `spec` holds; what is wrong is in `problems`, one sentence each, with dotted keys.
+
+    Portfolio entries are only checked to be mappings; whether the space holds them is for the space to say.
+    """
+    parsed = Parsed()
+    for key in spec:
+        if key not in _KEYS:
+            parsed.problems.append(unknown_name("key", str(key), _KEYS))
+    description = spec.get("description") or ""
+    if not isinstance(description, str):
+        parsed.problems.append(f"description: must be text, not {description!r}")
+    parsed.description = " ".join(str(description).split())
+    _parse_families(spec.get("families"), parsed)
+    _parse_parameters(spec.get("parameters"), parsed)
+    _check_conditions(parsed)
+    _sort(parsed)
+    _parse_portfolio(spec.get("portfolio"), parsed)
+    if not parsed.families and not parsed.parameters and not parsed.problems:
+        parsed.problems.append("a search space must have families or parameters, but it has neither")
+    return parsed
+
+
+def _parse_families(families: Any, parsed: Parsed) -> None:
+    if families is None:
+        return
+    if not isinstance(families, Mapping):
+        parsed.problems.append(f"families: must be a mapping of names to models, not {families!r}")
+        return
+    owners: dict[str, str] = {}
+    for name, members in families.items():
+        listed = (members,) if isinstance(members, str) else members
+        whole = isinstance(listed, (list, tuple)) and bool(listed)
+        if not whole or not all(isinstance(member, str) and member for member in listed):
+            parsed.problems.append(
+                f"families.{name}: must be a model, a pattern or a list of them, not {members!r}"
+            )
+            continue
+        for member in listed:
+            if member in owners:
+                parsed.problems.append(
+                    f"families.{name}: each model may be listed once, but {member!r} is in "
+                    f"{owners[member]!r} too"
+                )
+            owners[member] = str(name)
+        parsed.families[str(name)] = tuple(listed)
+
+
+def _parse_parameters(parameters: Any, parsed: Parsed) -> None:
+    if parameters is None:
+        return
+    if not isinstance(parameters, Mapping):
+        parsed.problems.append(f"parameters: must be a mapping of names to ranges, not {parameters!r}")
+        return
+    parsed.written = tuple(str(key) for key in parameters)
+    names = {f"model.{family}": "the model of a family" for family in parsed.families}
+    for key, spec in parameters.items():
+        where = f"parameters.{key}"
+        if not isinstance(key, str) or not key or (parsed.families and key in _RESERVED):
+            parsed.problems.append(f"{where}: must have a name of its own; family and model are taken")
+            continue
+        variants = _parse_variants(key, spec, where, parsed.problems)
+        if variants:
+            parsed.parameters[key] = variants
+        for variant in variants:
+            if variant.name in names:
+                parsed.problems.append(
+                    f"{where}: {variant.name!r} must be unique, but {names[variant.name]} is called so too"
+                )
+            names[variant.name] = where
+
+
+def _parse_variants(key: str, spec: Any, where: str, problems: list[str]) -> tuple[Parameter, ...]:
+    """One parameter, or several of which the first with true conditions holds."""
+    if not isinstance(spec, (list, tuple)):
+        single = parse_parameter(spec, name=key, where=where, problems=problems)
+        return () if single is None else (single,)
+    if not spec:
+        problems.append(f"{where}: must have at least one range, not {spec!r}")
+    variants = []
+    for i, entry in enumerate(spec):
+        name = f"{key}.{_suffix(entry)}" if _suffix(entry) else key
+        variant = parse_parameter(entry, name=name, where=f"{where}[{i}]", problems=problems)
+        if variant is not None:
+            variants.append(variant)
+            if not variant.when and i < len(spec) - 1:
+                problems.append(
+                    f"{where}[{i}]: a range without `when` must be the last, because it always holds"
+                )
+    return tuple(variants)
+
+
+def _suffix(entry: Any) -> str:
+    """What tells a variant apart in Optuna's names: the values that its conditions name."""
+    when = entry.get("when") if isinstance(entry, Mapping) else None
+    if not isinstance(when, Mapping):
+        return ""
+    texts = []
+    for values in when.values():
+        listed = values if isinstance(values, (list, tuple)) else (values,)
+        texts.append("+".join(str(value) for value in listed))
+    return ",".join(texts)
+
+
+def _check_conditions(parsed: Parsed) -> None:
+    """Every condition must be on something that exists, and on a value that it can have."""
+    # A parameter with a broken range has its problem already; conditions on it are not unknown.
+    known = [*parsed.written, *(_RESERVED if parsed.families else ())]
+    for key, variants in parsed.parameters.items():
+        for i, variant in enumerate(variants):
+            where = f"parameters.{key}" + (f"[{i}]" if len(variants) > 1 else "") + ".when"
+            for name, values in variant.when:
+                if name not in known:
+                    parsed.problems.append(f"{where}: {unknown_name('parameter', name, known)}")
+                    continue
+                for value in values:
+                    problem = _value_problem(parsed, name, value)
+                    if problem:
+                        parsed.problems.append(f"{where}.{name}: {problem}")
+
+
+def _value_problem(parsed: Parsed, name: str, value: Value) -> str:
+    if name == "family" and parsed.families:
+        return "" if value in parsed.families else unknown_name("family", str(value), parsed.families)
+    if name == "model" and parsed.families:
+        patterns = tuple(member for members in parsed.families.values() for member in members)
+        return "" if matches(str(value), patterns) else unknown_name("model", str(value), patterns)
+    targets = parsed.parameters.get(name, ())
+    if any(isinstance(target, Float) for target in targets):
+        return "must be a categorical or an int to decide about others, but it is a float"
+    if targets and not any(target.admits(value) for target in targets):
+        return f"must be a value of {name} ({'; '.join(str(target) for target in targets)}), not {value!r}"
+    return ""
+
+
+def _sort(parsed: Parsed) -> None:
+    """Order parameters after what their conditions are on; otherwise as they are written."""
+    waits = {
+        key: {name for variant in variants for name, _ in variant.when if name in parsed.parameters}
+        for key, variants in parsed.parameters.items()
+    }
+    done: list[str] = []
+    while len(done) < len(waits):
+        ready = next((key for key in waits if key not in done and waits[key] <= set(done)), None)
+        if ready is None:
+            stuck = sorted(set(waits) - set(done))
+            parsed.problems.append(
+                f"parameters: conditions must not go in a circle, but those of {', '.join(stuck)} do: drop "
+                "one"
+            )
+            return
+        done.append(ready)
+    parsed.order = tuple(done)
+
+
+def _parse_portfolio(portfolio: Any, parsed: Parsed) -> None:
+    if portfolio is None:
+        return
+    if not isinstance(portfolio, Sequence) or isinstance(portfolio, str):
+        parsed.problems.append(f"portfolio: must be a list of configurations, not {portfolio!r}")
+        return
+    entries = []
+    for i, entry in enumerate(portfolio):
+        if not isinstance(entry, Mapping):
+            parsed.problems.append(
+                f"portfolio[{i}]: must be a mapping of parameters to values, not {entry!r}"
+            )
+            continue
+        entries.append(dict(entry))
+    parsed.portfolio = tuple(entries)
+
+
+def family_of(model: str, families: Families) -> str | None:
+    """The family that names the model, else the first with a pattern that fits; None if there is none."""
+    exact = (name for name, members in families.items() if model in members)
+    fitting = (
+        name
+        for name, members in families.items()
+        if matches(model, tuple(m for m in members if is_pattern(m)))
+    )
+    return next(exact, next(fitting, None))

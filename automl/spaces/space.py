@@ -1,0 +1,229 @@
+"""The search space: families of models and parameters, drawn through Optuna and translated back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from automl.errors import SpaceError, unknown_name
+from automl.records import Config
+from automl.spaces.families import expand, matches, require_model
+from automl.spaces.parameters import Parameter, condition_text, when_dict
+from automl.spaces.parsing import Families, Variants, family_of, parse_space
+
+if TYPE_CHECKING:
+    from optuna import Trial
+
+
+@dataclass(frozen=True, repr=False)
+class SearchSpace:
+    """What may be tried. Made by `load` or `from_dict`, which check everything that needs no timm.
+
+    `patterns`: the families as written, whose members may be patterns such as "convnext_*"; `parameters`: for
+    each key of a configuration its ranges, of which the first with true conditions holds; `order`: the keys
+    in the order in which they are drawn; `portfolio`: full configurations to try first.
+    """
+
+    name: str
+    description: str
+    patterns: Families
+    parameters: Variants
+    order: tuple[str, ...]
+    portfolio: tuple[Config, ...]
+
+    @staticmethod
+    def load(name_or_file: str | Path) -> SearchSpace:
+        """A preset by its name, or a YAML file. Raises SpaceError with the closest match, or with all
+        problems.
+        """
+        path = Path(name_or_file)
+        if path.suffix.lower() not in (".yaml", ".yml"):
+            if str(name_or_file) not in presets():
+                raise SpaceError(unknown_name("search space", str(name_or_file), presets()))
+            path = _preset_folder() / f"{name_or_file}.yaml"
+        try:
+            spec = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise SpaceError(
+                f"the search space must be a readable file, but {str(path)!r} is not ({error})"
+            ) from error
+        except yaml.YAMLError as error:
+            reason = " ".join(str(error).split())
+            raise SpaceError(f"the search space {str(path)!r} must be valid YAML: {reason}") from error
+        return SearchSpace.from_dict(spec, name=path.stem)
+
+    @staticmethod
+    def from_dict(spec: Mapping[str, Any], *, name: str = "custom") -> SearchSpace:
+        """A space from a dict of the form of the YAML files. Raises SpaceError that lists all problems."""
+        if not isinstance(spec, Mapping):
+            raise SpaceError(
+                f"the search space {name!r} must be a mapping with families and parameters, not "
+                f"{type(spec).__name__}"
+            )
+        parsed = parse_space(spec)
+        space = SearchSpace(
+            name=name,
+            description=parsed.description,
+            patterns=parsed.families,
+            parameters=parsed.parameters,
+            order=parsed.order,
+            portfolio=tuple(_complete(entry, parsed.families) for entry in parsed.portfolio),
+        )
+        problems = list(parsed.problems)
+        if not problems:  # with broken ranges, every configuration would look wrong
+            for i, config in enumerate(space.portfolio):
+                problems.extend(f"portfolio[{i}].{problem}" for problem in space._problems(config))
+        if problems:
+            count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
+            raise SpaceError(f"the search space {name!r} has {count}: {'; '.join(problems)}")
+        return space
+
+    @cached_property
+    def families(self) -> Families:
+        """The models of each family, with patterns resolved; timm is imported only if there are patterns.
+
+        Raises SpaceError for a pattern that matches nothing, or far too much.
+        """
+        return {name: expand(members) for name, members in self.patterns.items()}
+
+    def check_models(self) -> None:
+        """Raise SpaceError with the closest match for a model that timm does not have.
+
+        Drawing does it too; call this to know before a study is begun. The models of presets are known
+        without timm.
+        """
+        for members in self.families.values():
+            for member in members:
+                require_model(member)
+
+    def suggest(self, trial: Trial) -> Config:
+        """Draw a configuration; inactive parameters are absent. Raises SpaceError for a model timm lacks."""
+        config: Config = {}
+        if self.patterns:
+            family = trial.suggest_categorical("family", list(self._members))
+            members = self._members[family]
+            config["family"] = family
+            config["model"] = (
+                trial.suggest_categorical(f"model.{family}", members) if len(members) > 1 else members[0]
+            )
+        for key in self.order:
+            parameter = self._active(key, config)
+            if parameter is not None:
+                config[key] = parameter.suggest(trial)
+        return config
+
+    def to_params(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Optuna's names and values for a configuration: the inverse of `suggest`.
+
+        Raises SpaceError that lists all that lies outside of the space: values, missing and inactive
+        parameters.
+        """
+        config = _complete(config, self.patterns)
+        problems = self._problems(config)
+        if problems:
+            raise SpaceError(
+                f"the configuration must lie in the search space {self.name!r}, but it does not: "
+                f"{'; '.join(problems)}"
+            )
+        params: dict[str, Any] = {}
+        if self.patterns:
+            family = config["family"]
+            params["family"] = family
+            if len(self._members[family]) > 1:
+                params[f"model.{family}"] = config["model"]
+        for key in self.order:
+            parameter = self._active(key, config)
+            if parameter is not None:
+                params[parameter.name] = config[key]
+        return params
+
+    def to_dict(self) -> dict[str, Any]:
+        """The space in the form of the YAML files; `from_dict` makes an equal one of it."""
+        families = {name: list(members) for name, members in self.patterns.items()}
+        parameters = {key: _variants_dict(key, variants) for key, variants in self.parameters.items()}
+        return {
+            **({"description": self.description} if self.description else {}),
+            **({"families": families} if families else {}),
+            **({"parameters": parameters} if parameters else {}),
+            **({"portfolio": [dict(config) for config in self.portfolio]} if self.portfolio else {}),
+        }
+
+    def describe(self) -> list[tuple[str, str, str]]:
+        """A row a range, for a person: (Optuna's name, values, conditions or "")."""
+        return [
+            (parameter.name, str(parameter), condition_text(parameter.when))
+            for variants in self.parameters.values()
+            for parameter in variants
+        ]
+
+    def __repr__(self) -> str:
+        return f"SearchSpace({self.name!r}, {len(self.patterns)} families, {len(self.parameters)} parameters)"
+
+    @cached_property
+    def _members(self) -> Families:
+        """The families, all of whose models exist."""
+        self.check_models()
+        return self.families
+
+    def _active(self, key: str, config: Mapping[str, Any]) -> Parameter | None:
+        """The range of `key` that holds in `config`, if any. Needs the values that its conditions are on."""
+        return next((variant for variant in self.parameters[key] if variant.is_active(config)), None)
+
+    def _problems(self, config: Mapping[str, Any]) -> list[str]:
+        """What keeps `config` from being a point of the space, one sentence each."""
+        problems = self._model_problems(config) if self.patterns else []
+        known = {*self.parameters, *(("family", "model") if self.patterns else ())}
+        problems.extend(unknown_name("parameter", str(key), known) for key in config if key not in known)
+        for key in self.order:
+            parameter = self._active(key, config)
+            if parameter is None:
+                if key in config:
+                    conditions = " or ".join(condition_text(variant.when) for variant in self.parameters[key])
+                    problems.append(f"{key}: is searched only where {conditions}; leave it out")
+            elif key not in config:
+                problems.append(f"{key}: is missing; give a value of {parameter}")
+            elif not parameter.admits(config[key]):
+                problems.append(f"{key}: must be a value of {parameter}, not {config[key]!r}")
+        return problems
+
+    def _model_problems(self, config: Mapping[str, Any]) -> list[str]:
+        family, model = config.get("family"), config.get("model")
+        if family not in self.patterns:
+            return [f"family: {unknown_name('family', str(family), self.patterns)}"]
+        if not isinstance(model, str) or not matches(model, self.patterns[family]):
+            return [f"model: {unknown_name('model', str(model), self.patterns[family])}"]
+        return []
+
+
+def presets() -> list[str]:
+    """The names of the search spaces that come with automl, sorted."""
+    return sorted(path.stem for path in _preset_folder().glob("*.yaml"))
+
+
+def _preset_folder() -> Path:
+    """Inside the installed package, or beside the package in a checkout."""
+    here = Path(__file__).resolve()
+    installed = here.parents[1] / "search_spaces"
+    return installed if installed.is_dir() else here.parents[2] / "search_spaces"
+
+
+def _complete(config: Mapping[str, Any], families: Families) -> Config:
+    """The configuration with the family that its model belongs to, where it does not say."""
+    if families and "family" not in config and "model" in config:
+        family = family_of(str(config["model"]), families)
+        if family is not None:
+            return {"family": family, **config}
+    return dict(config)
+
+
+def _variants_dict(key: str, variants: tuple[Parameter, ...]) -> Any:
+    rows = [
+        {**variant.to_dict(), **({"when": when_dict(variant.when)} if variant.when else {})}
+        for variant in variants
+    ]
+    return rows[0] if len(rows) == 1 and variants[0].name == key else rows
