@@ -22,7 +22,7 @@ _SCHEMA = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 
 @cache
 def import_timm(*, offline: bool = False) -> ModuleType:
-    """Import timm without chatter, also where the compiled part of torchvision does not load.
+    """Import timm (with `optim` and `utils`) without chatter, also where torchvision's compiled part fails.
 
     With `offline` the Hugging Face hub is switched off for this process (unless the environment already
     decides): without a network each look at the hub costs tens of seconds of retries. It has an effect only
@@ -34,6 +34,8 @@ def import_timm(*, offline: bool = False) -> ModuleType:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         timm = importlib.import_module("timm")
+        for part in ("timm.optim", "timm.utils"):  # timm itself imports neither
+            importlib.import_module(part)
     # timm tells on this logger about each missing weight or fallback; errors still come through.
     logging.getLogger("timm").setLevel(logging.ERROR)
     return timm

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -23,15 +23,12 @@ class EngineOptions(Protocol):
 
 
 @contextmanager
-def warm_up(
-    options: EngineOptions, *, cpus: int | None = None, preload: Sequence[str] = ()
-) -> Iterator[Engine]:
-    """The engine that the options name, on its way up, for `search(..., engine=...)`; it goes down with the
-    block.
+def warm_up(options: EngineOptions, *, cpus: int | None = None) -> Iterator[Engine]:
+    """The engine that the options name, on its way up, for `search(..., engine=...)`; the block's end stops
+    it.
 
-    `cpus` is how many processors Ray may use (None: all), and `preload` the modules that its workers import
-    meanwhile. What goes wrong while it starts is raised by the search. Raises ConfigError for an unknown
-    engine.
+    `cpus` is how many processors Ray may use (None: all). What goes wrong while it starts is raised by the
+    search. Raises ConfigError for an unknown engine.
     """
     if options.engine != "ray":
         yield load_engine(options.engine)()
@@ -39,9 +36,5 @@ def warm_up(
     from automl.search.engines.ray_engine import RayEngine
     from automl.search.engines.ray_runtime import RayRuntime
 
-    runtime = RayRuntime(options.address, cpus=cpus, preload=preload)
-    runtime.start()
-    try:
+    with RayRuntime(options.address, cpus=cpus) as runtime:
         yield RayEngine(runtime)
-    finally:
-        runtime.stop()

@@ -1,0 +1,207 @@
+"""Ray Tune's searcher, scheduler, callback and stopper: they only translate between Tune and the
+coordinator.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import ray
+from ray.tune import Callback, Stopper
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import TrialScheduler
+from ray.tune.search import Searcher
+
+from automl.records import Action
+from automl.search.coordinator import Coordinator
+from automl.search.engines.ray_trainable import LAUNCH, OUTCOME, Outcome
+from automl.search.objectives import cause_of
+from automl.search.policy import NextKind
+
+GRACE_SECONDS = 1.0
+
+
+def short_name(trial: Trial) -> str:
+    """`t0007`: parameters in names would break path limits."""
+    return f"t{trial.config[LAUNCH].number:04d}"
+
+
+class Roll:
+    """Which trial of Tune is which of ours."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+        self._trials: dict[int, Trial] = {}
+        self._known: set[int] = set()
+
+    def expect(self, tune_id: str, number: int) -> None:
+        """Tune will make a trial with this id."""
+        self._numbers[tune_id] = number
+        self._known.add(number)
+
+    def add(self, trial: Trial) -> None:
+        """Tune made the trial."""
+        self._trials[self.number(trial)] = trial
+
+    def number(self, trial: Trial) -> int:
+        """Our number of Tune's trial."""
+        return self._numbers[trial.trial_id]
+
+    def knows(self, number: int) -> bool:
+        """Whether Tune has, or is about to make, the trial."""
+        return number in self._known
+
+    def trial(self, number: int) -> Trial | None:
+        """Tune's trial, once it made one."""
+        return self._trials.get(number)
+
+    def running(self) -> list[Trial]:
+        """The trials that Tune has running."""
+        return [trial for trial in self._trials.values() if trial.status == Trial.RUNNING]
+
+
+class CoordinatorSearcher(Searcher):
+    """Makes Tune's trials: new ones, and those of an earlier run that are carried on."""
+
+    def __init__(self, coordinator: Coordinator, roll: Roll) -> None:
+        super().__init__()
+        self._coordinator = coordinator
+        self._roll = roll
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:
+        """A trial if the coordinator wants one that Tune does not have; None while there is something else
+        to do.
+        """
+        choice = self._coordinator.next()
+        if choice.kind is NextKind.FINISH:
+            finished: Any = Searcher.FINISHED
+            return finished
+        if choice.kind is NextKind.START:
+            launch = self._coordinator.start()
+        elif choice.kind is NextKind.RESUME and choice.trial is not None:
+            if self._roll.knows(choice.trial):
+                return None
+            launch = self._coordinator.launch(choice.trial)
+        else:
+            return None
+        self._roll.expect(trial_id, launch.number)
+        return {LAUNCH: launch}
+
+    def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
+        """The scheduler has seen to it."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing to save: the study is the state."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing to restore: the study is the state."""
+
+
+class CoordinatorScheduler(TrialScheduler):
+    """Hands results to the coordinator, and its decisions to Tune."""
+
+    def __init__(self, coordinator: Coordinator, roll: Roll) -> None:
+        # The base class's __init__ is left out: all it does is to tell Ray's statistics which scheduler is in
+        # use.
+        self._coordinator = coordinator
+        self._roll = roll
+
+    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
+        """Tune made a trial out of a suggestion."""
+        self._roll.add(trial)
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """An epoch is done, or broke."""
+        number = self._roll.number(trial)
+        outcome: Outcome = result[OUTCOME]
+        self._coordinator.moved(number, outcome.worker)
+        if outcome.step is None:
+            decision = self._coordinator.failed(number, outcome.cause)
+        else:
+            decision = self._coordinator.report(number, outcome.step)
+        if decision.action is Action.CONTINUE:
+            return str(TrialScheduler.CONTINUE)
+        if decision.action is Action.STOP:
+            return str(TrialScheduler.STOP)
+        # The trial has saved itself where the next worker looks, so Tune need not; it is told so in this way
+        # only.
+        trial.set_config({LAUNCH: self._coordinator.launch(number)})
+        tune_controller.pause_trial(trial, should_checkpoint=False)
+        return str(TrialScheduler.NOOP)
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        """The paused trial to carry on; new ones Tune starts by itself. Asking changes nothing."""
+        choice = self._coordinator.next()
+        if choice.kind is not NextKind.RESUME or choice.trial is None:
+            return None
+        trial = self._roll.trial(choice.trial)
+        return trial if trial is not None and trial.status in (Trial.PAUSED, Trial.PENDING) else None
+
+    def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
+        """The worker died, or was given up after it ran out of memory."""
+        error = trial.get_pickled_error()
+        inner = getattr(error, "cause", None) or error
+        cause = cause_of(inner) if inner is not None else "the worker process died"
+        self._coordinator.failed(self._roll.number(trial), cause)
+
+    def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
+        """It was this scheduler that said so."""
+
+    def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
+        """It was this scheduler that said so."""
+
+    def debug_string(self) -> str:
+        """Tune prints it; nobody asked."""
+        return ""
+
+
+class StartListener(Callback):
+    """Tells the coordinator when a paused trial really runs."""
+
+    def __init__(self, coordinator: Coordinator, roll: Roll) -> None:
+        self._coordinator = coordinator
+        self._roll = roll
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """The trial has a worker."""
+        number = self._roll.number(trial)
+        if number not in self._coordinator.running:
+            self._coordinator.resume(number)
+
+
+class FinishStopper(Stopper):
+    """Ends Tune's run when the coordinator says FINISH.
+
+    At the deadline, results of trials that cut themselves short are waited for a moment; workers that are
+    still busy then are killed, because Tune would wait for their epoch to end.
+    """
+
+    def __init__(self, coordinator: Coordinator, roll: Roll) -> None:
+        self._coordinator = coordinator
+        self._roll = roll
+        self._over_since: float | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Tune writes its own state to a temporary folder now and then, this object included; nothing reads
+        # it.
+        return {}
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Single trials are the scheduler's."""
+        return False
+
+    def stop_all(self) -> bool:
+        """Whether to end; Tune asks after every event, at least ten times a second."""
+        if self._coordinator.next().kind is not NextKind.FINISH:
+            return False
+        if self._over_since is None:
+            self._over_since = time.monotonic()
+        waited = time.monotonic() - self._over_since
+        if self._coordinator.running and waited < GRACE_SECONDS:
+            return False
+        for trial in self._roll.running():
+            actor = trial.temporary_state.ray_actor
+            if actor is not None:
+                ray.kill(actor)
+        return True

@@ -1,0 +1,106 @@
+"""The Ray engine: Ray Tune runs the trials, in processes that are used again."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import time
+from importlib import import_module
+from typing import Any
+
+from automl.errors import EngineError
+from automl.search.coordinator import Coordinator
+from automl.search.engines.base import Clock
+from automl.search.engines.ray_runtime import RayRuntime, environment_set, quiet_ray
+from automl.search.objectives import Objective
+from automl.search.settings import SearchSettings
+
+# Tune reads its own settings from the environment.
+TUNE_ENVIRONMENT = {
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",
+    "TUNE_WARN_THRESHOLD_S": "1000000",
+    "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "1000000",
+    "RAY_AIR_NEW_OUTPUT": "0",
+}
+
+
+class RayEngine:
+    """Runs trials as Ray actors: on this machine, or on the cluster at `settings.address`."""
+
+    clock: Clock = staticmethod(time.monotonic)
+
+    def __init__(self, runtime: RayRuntime | None = None) -> None:
+        """`runtime` is one that was started before; it is the caller's to stop."""
+        self._runtime = runtime
+
+    def run(self, coordinator: Coordinator, objective: Objective, settings: SearchSettings) -> None:
+        """Runs the search. At the deadline, workers that are still busy are killed.
+
+        Raises EngineError if Ray does not start, has no room for one trial, or breaks.
+        """
+        if self._runtime is not None:
+            self._runtime.wait()
+            _run_tune(coordinator, objective, settings)
+            return
+        with RayRuntime(settings.address, cpus=_cpus(settings)) as runtime:
+            runtime.wait()
+            _run_tune(coordinator, objective, settings)
+
+
+def _cpus(settings: SearchSettings) -> int:
+    """Processors that Ray may count on: as many as the trials need. How many there are is the caller's
+    business.
+    """
+    return max(1, math.ceil(settings.parallel * settings.cpus_per_trial))
+
+
+def _run_tune(coordinator: Coordinator, objective: Objective, settings: SearchSettings) -> None:
+    from ray import tune
+    from ray.tune.error import TuneError
+
+    from automl.search.engines import ray_bridge
+    from automl.search.engines.ray_trainable import RayTrial
+
+    _check_room(settings)
+    roll = ray_bridge.Roll()
+    resources = {"cpu": settings.cpus_per_trial, "gpu": settings.gpus_per_trial}
+    trainable = tune.with_resources(tune.with_parameters(RayTrial, objective=objective), resources)
+    environment = {**TUNE_ENVIRONMENT, "TUNE_MAX_PENDING_TRIALS_PG": str(settings.parallel)}
+    with (
+        tempfile.TemporaryDirectory(prefix="automl-tune-") as folder,
+        quiet_ray(),
+        environment_set(environment),
+    ):
+        try:
+            tune.run(
+                trainable,
+                name="search",
+                num_samples=-1,
+                search_alg=ray_bridge.CoordinatorSearcher(coordinator, roll),
+                scheduler=ray_bridge.CoordinatorScheduler(coordinator, roll),
+                stop=ray_bridge.FinishStopper(coordinator, roll),
+                callbacks=[ray_bridge.StartListener(coordinator, roll)],
+                storage_path=folder,
+                trial_name_creator=ray_bridge.short_name,
+                trial_dirname_creator=ray_bridge.short_name,
+                reuse_actors=True,
+                raise_on_failed_trial=False,
+                verbose=0,
+            )
+        except TuneError as error:
+            last = str(error).strip().splitlines()[-1]
+            raise EngineError(f"Ray Tune broke while it ran the trials: {last}") from error
+
+
+def _check_room(settings: SearchSettings) -> None:
+    ray: Any = import_module("ray")
+    there = ray.cluster_resources()
+    for kind, wanted in (("CPU", settings.cpus_per_trial), ("GPU", settings.gpus_per_trial)):
+        if wanted > there.get(kind, 0):
+            raise EngineError(
+                f"one trial needs {wanted:g} {kind}, but Ray has {there.get(kind, 0):g}: ask for less, "
+                "or give Ray more"
+            )

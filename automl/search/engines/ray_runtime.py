@@ -1,0 +1,164 @@
+"""Starting Ray in the background, and stopping only what was started."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Self
+
+from automl.errors import EngineError
+
+WORKER_ENVIRONMENT = {
+    # OpenMP threads that spin while they wait slow their neighbours down manifold; read when torch loads.
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "PL_DISABLE_FORK": "1",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+}
+QUIET_ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+}
+OBJECT_STORE_BYTES = 100 * 1024 * 1024
+
+_one_at_a_time = threading.Lock()
+
+
+class RayRuntime:
+    """Ray on this machine, or a connection to a cluster: `start` returns at once, `wait` when it is there.
+
+    If Ray is initialised in this process already, that is used and left as it is. Otherwise Ray is started by
+    a thread that stays until `stop`: Ray's processes are tied to the thread that made them and die with it.
+    Workers run at normal priority (Ray's own default is niceness 15).
+    """
+
+    def __init__(self, address: str | None = None, *, cpus: int | None = None) -> None:
+        self._address = address
+        self._cpus = cpus
+        self._thread: threading.Thread | None = None
+        self._ready = threading.Event()
+        self._leave = threading.Event()
+        self._error: BaseException | None = None
+
+    def start(self) -> Self:
+        """Begins to start Ray; a second call changes nothing."""
+        if self._thread is None:
+            # A daemon with an exit handler, not an ordinary thread: Python would wait for that one before it
+            # ran any handler, and a program that ended without `stop` would hang.
+            self._thread = threading.Thread(target=self._live, name="automl-ray", daemon=True)
+            self._thread.start()
+            atexit.register(self.stop)
+        return self
+
+    def wait(self) -> None:
+        """Until Ray is there. Raises EngineError if it did not start."""
+        self.start()
+        self._ready.wait()
+        if self._error is not None:
+            place = "on this machine" if self._address is None else f"at {self._address!r}"
+            raise EngineError(f"Ray must start {place}, but did not: {self._error}") from self._error
+
+    def stop(self, *, wait: bool = True) -> None:
+        """Stops what `start` started. `wait` False: it goes down in the background."""
+        self._leave.set()
+        if self._thread is not None and wait:
+            self._thread.join()
+            atexit.unregister(self.stop)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
+
+    def _live(self) -> None:
+        # Ray is one per process: a second runtime waits until the first has gone down.
+        with _one_at_a_time:
+            try:
+                folder, started = self._begin()
+                # Seconds that the search would otherwise spend after Ray is up.
+                import_module("automl.search.engines.ray_bridge")
+            except BaseException as error:
+                self._error = error
+                self._ready.set()
+                return
+            self._ready.set()
+            self._leave.wait()
+            if started:
+                import ray
+
+                ray.shutdown()
+            if folder is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _begin(self) -> tuple[Path | None, bool]:
+        """Starts or joins Ray; gives the temporary folder that it made, and whether Ray has to be shut
+        down.
+        """
+        import ray  # sets up Ray's loggers, so that they can be quieted only from here on
+
+        with quiet_ray():
+            return self._init(ray)
+
+    def _init(self, ray: Any) -> tuple[Path | None, bool]:
+        if ray.is_initialized():
+            return None, False
+        options: dict[str, Any] = {
+            "log_to_driver": False,
+            "configure_logging": False,
+            "logging_level": logging.CRITICAL,
+            "runtime_env": {"env_vars": WORKER_ENVIRONMENT},
+        }
+        if self._address is not None:
+            ray.init(address=self._address, **options)
+            return None, True
+        folder = Path(tempfile.mkdtemp(prefix="automl-ray-", dir=_short_place()))
+        with environment_set(QUIET_ENVIRONMENT):
+            ray.init(
+                include_dashboard=False,
+                num_cpus=self._cpus,
+                object_store_memory=OBJECT_STORE_BYTES,
+                _temp_dir=str(folder),
+                _system_config={"worker_niceness": 0, "prestart_worker_first_driver": False},
+                **options,
+            )
+        return folder, True
+
+
+@contextmanager
+def quiet_ray() -> Iterator[None]:
+    """Ray's loggers say nothing in this block."""
+    loggers = [logging.getLogger(name) for name in ("ray", "ray.tune", "ray.train")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+@contextmanager
+def environment_set(values: Mapping[str, str]) -> Iterator[None]:
+    """These environment variables hold in this block, unless they were set before."""
+    added = {key: value for key, value in values.items() if key not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for key in added:
+            os.environ.pop(key, None)
+
+
+def _short_place() -> str | None:
+    """Paths of Unix sockets may have 107 characters, and Ray adds about 60."""
+    return "/tmp" if Path("/tmp").is_dir() else None

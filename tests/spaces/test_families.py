@@ -1,0 +1,86 @@
+"""What timm's models take."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from automl.errors import SpaceError
+from automl.spaces import families
+from automl.spaces.families import Capability, capabilities, expand, matches, require_model, table
+from automl.spaces.measure import measure, write_table
+from automl.torch_setup import import_timm
+
+
+@pytest.mark.parametrize(
+    "model", ["resnet10t", "vit_tiny_patch16_224", "ghostnet_050", "mobilevit_xxs", "test_vit"]
+)
+def test_table_says_what_building_shows(model: str) -> None:
+    assert table()[model] == measure(model)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", sorted(table()))
+def test_whole_table_says_what_building_shows(model: str) -> None:
+    assert table()[model] == measure(model)
+
+
+def test_known_differences_between_families_are_in_the_table() -> None:
+    assert not capabilities("resnet18").img_size
+    assert not capabilities("convnext_atto").img_size
+    assert not capabilities("ghostnet_100").drop_path
+    assert capabilities("vit_tiny_patch16_224").patch_size
+    assert not capabilities("swin_tiny_patch4_window7_224").patch_size
+    assert capabilities("resnet18").channels == (64, 128, 256, 512)
+
+
+@pytest.mark.parametrize("model", ["resnet18", "vit_tiny_patch16_224", "ghostnet_050"])
+def test_timm_accepts_what_the_table_says_and_refuses_the_rest(model: str) -> None:
+    timm, can = import_timm(), capabilities(model)
+    for keyword, value, taken in (("img_size", 32, can.img_size), ("drop_path_rate", 0.1, can.drop_path)):
+        if taken:
+            assert timm.create_model(model, **{keyword: value}) is not None
+        else:
+            with pytest.raises(TypeError, match=keyword):
+                timm.create_model(model, **{keyword: value})
+
+
+def test_model_beyond_the_table_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = capabilities("test_convnext")
+    assert "test_convnext" not in table()
+    assert first.drop_path
+    assert not first.img_size
+    assert capabilities("test_convnext") is first
+
+
+def test_model_that_cannot_learn_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("automl.spaces.measure._SIZES", ())
+    with pytest.raises(SpaceError, match="'test_resnet' must learn from square RGB pictures"):
+        measure("test_resnet")
+
+
+def test_unknown_model_names_the_closest() -> None:
+    with pytest.raises(SpaceError, match="unknown model 'resnt50': did you mean 'resnet50'"):
+        require_model("resnt50")
+    with pytest.raises(SpaceError, match="unknown model 'resnt50'"):
+        capabilities("resnt50")
+
+
+def test_models_and_patterns_expand_in_order_without_doubles() -> None:
+    assert expand(("resnet18", "resnet1[04]t", "resnet10t")) == ("resnet18", "resnet10t", "resnet14t")
+
+
+def test_match_is_exact_for_names() -> None:
+    assert matches("resnet18", ("resnet18",))
+    assert not matches("resnet18", ("resnet1",))
+    assert matches("resnet18", ("resnet*",))
+
+
+def test_written_table_is_read_back(tmp_path: Path) -> None:
+    write_table(["test_vit", "test_resnet"], tmp_path / "table.json")
+    rows = json.loads((tmp_path / "table.json").read_text())
+    assert list(rows) == ["test_resnet", "test_vit"]
+    row = {**rows["test_vit"], "channels": tuple(rows["test_vit"]["channels"])}
+    assert Capability(model="test_vit", **row) == families.table()["test_vit"]

@@ -1,0 +1,71 @@
+"""What the presets promise."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from automl.spaces import SearchSpace, capabilities, presets
+from automl.spaces.families import table
+from automl.torch_setup import import_timm
+
+_MODELS = sorted({(m, p) for p in presets() for ms in SearchSpace.load(p).families.values() for m in ms})
+
+
+def test_three_presets_are_there() -> None:
+    assert presets() == ["cpu", "default", "smoke"]
+
+
+@pytest.mark.parametrize("name", presets())
+def test_preset_describes_itself_and_has_something_to_begin_with(name: str) -> None:
+    space = SearchSpace.load(name)
+    assert space.description.endswith(".")
+    assert space.portfolio
+    assert set(space.families) == set(space.patterns)
+
+
+@pytest.mark.parametrize("name", ["cpu", "default"])
+def test_preset_covers_all_kinds_of_networks(name: str) -> None:
+    families = SearchSpace.load(name).families
+    assert len(families) >= 8
+    for kind in ({"resnet", "convnext"}, {"mobilenetv3", "mobilenetv4"}, {"vit"}, {"mobilevit", "edgenext"}):
+        assert kind <= set(families)
+
+
+@pytest.mark.parametrize(("model", "preset"), _MODELS)
+def test_every_model_is_in_the_table_and_fits_its_preset(model: str, preset: str) -> None:
+    assert model in table()
+    assert capabilities(model).min_size <= (96 if preset == "default" else 32)
+
+
+@pytest.mark.parametrize("name", presets())
+def test_drop_path_is_searched_only_where_it_is_taken(name: str) -> None:
+    space = SearchSpace.load(name)
+    (drop_path,) = space.parameters["drop_path"]
+    (condition,) = drop_path.when
+    assert condition[0] == "family"
+    for family in condition[1]:
+        assert all(capabilities(model).drop_path for model in space.families[str(family)])
+
+
+def test_every_optimizer_exists_and_has_its_ranges() -> None:
+    known = import_timm().optim.list_optimizers()
+    for name in presets():
+        space = SearchSpace.load(name)
+        for opt in ("adamw", "sgd", "momentum", "lamb"):
+            assert opt in known
+            for key in ("lr", "weight_decay"):
+                assert sum(variant.is_active({"opt": opt}) for variant in space.parameters[key]) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", [model for model, preset in _MODELS if preset in ("cpu", "smoke")])
+def test_tiny_model_learns_from_32_px(model: str) -> None:
+    can = capabilities(model)
+    size = {"img_size": 32} if can.img_size else {}
+    patch = {"patch_size": 4} if can.patch_size else {}
+    built = import_timm().create_model(model, num_classes=3, in_chans=1, **size, **patch)
+    result = built(torch.zeros(2, 1, 32, 32))
+    result.sum().backward()
+    assert result.shape == (2, 3)
+    assert bool(result.isfinite().all())

@@ -1,0 +1,62 @@
+"""Importing timm and torchvision, and threads."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from automl.torch_setup import import_timm, set_threads, uses_torchvision_stand_in
+
+
+def _run(code: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
+    return done.stdout.strip()
+
+
+def test_timm_and_torchvision_import_in_silence() -> None:
+    code = (
+        "from automl.torch_setup import import_timm, uses_torchvision_stand_in as stand_in\n"
+        "timm = import_timm()\nimport os, torchvision\n"
+        "print(timm.is_model('resnet18'), type(stand_in()).__name__, 'HF_HUB_OFFLINE' in os.environ)"
+    )
+    assert _run(code) == "True bool False"
+
+
+def test_offline_is_set_before_timm_is_imported() -> None:
+    code = (
+        "from automl.torch_setup import import_timm\nimport_timm(offline=True)\n"
+        "import huggingface_hub.constants as c; print(c.HF_HUB_OFFLINE)"
+    )
+    assert _run(code) == "True"
+
+
+def test_importing_the_module_imports_no_torch() -> None:
+    assert _run("import sys, automl.torch_setup; print('torch' in sys.modules)") == "False"
+
+
+def test_stand_in_is_used_exactly_where_the_operators_are_missing() -> None:
+    import_timm()
+    boxes = torch.tensor([[0.0, 0.0, 1.0, 1.0]])
+    if uses_torchvision_stand_in():
+        with pytest.raises(NotImplementedError, match="torchvision::nms"):
+            torch.ops.torchvision.nms(boxes, torch.ones(1), 0.5)
+    else:
+        assert torch.ops.torchvision.nms(boxes, torch.ones(1), 0.5).tolist() == [0]
+
+
+def test_threads_are_set() -> None:
+    before = torch.get_num_threads()
+    set_threads(1)
+    assert torch.get_num_threads() == 1
+    set_threads(before)
+
+
+def test_no_thread_is_refused() -> None:
+    with pytest.raises(ValueError, match="must be at least 1, not 0"):
+        set_threads(0)
