@@ -25,8 +25,6 @@ from automl.search.budget import retrain_epochs
 from automl.torch_setup import quiet_waiting
 from automl.training.trial import ImageTrial
 
-PRELOAD = ("automl.training.trial",)  # what workers import while the data are still being read
-
 
 def fit(config: StudyConfig, *, observer: Observer | None = None, started: float | None = None) -> FitResult:
     """Search, retrain the best configuration, score the holdout once, and deliver the model.
@@ -40,7 +38,7 @@ def fit(config: StudyConfig, *, observer: Observer | None = None, started: float
     clock = Clock(config.time_limit, started)
     workspace = open_workspace(str(config.directory), config.study, overwrite=config.overwrite)
     try:
-        with warm_up(config, cpus=ray_cpus(config), preload=PRELOAD) as engine:
+        with warm_up(config, cpus=ray_cpus(config)) as engine:
             setup = prepare(config, workspace, clock, observer)
             save(config, workspace.study_yaml)
             clock.finish_stage("setup")
