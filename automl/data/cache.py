@@ -12,7 +12,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +93,7 @@ def open_or_build(
     installed = _read(folder, len(source.files), target.img_size)
     if installed is None:
         raise DataError(f"the image cache {str(folder)!r} cannot be read back: choose another folder or disk")
-    return Cached(**{**vars(installed), "was_there": False})
+    return replace(installed, was_there=False)
 
 
 def _build(source: Source, target: Target, folder: Path, progress: Progress) -> Cached:

@@ -16,13 +16,16 @@ from automl.final.predictor import Predictor
 from automl.final.retrain import Retrained, retrain
 from automl.pipeline.clock import Clock
 from automl.pipeline.outcome import Outcome, keep_model, write_outcome
-from automl.pipeline.setup import Setup, prepare
+from automl.pipeline.setup import Setup, prepare, ray_cpus
 from automl.pipeline.workspace import Workspace, open_workspace
 from automl.records import Interval, Observer, Silent
 from automl.result import FitResult
 from automl.search import SearchResult, SearchSettings, search, warm_up
 from automl.search.budget import retrain_epochs
+from automl.torch_setup import quiet_waiting
 from automl.training.trial import ImageTrial
+
+PRELOAD = ("automl.training.trial",)  # what workers import while the data are still being read
 
 
 def fit(config: StudyConfig, *, observer: Observer | None = None, started: float | None = None) -> FitResult:
@@ -32,11 +35,12 @@ def fit(config: StudyConfig, *, observer: Observer | None = None, started: float
     continues the study; where nothing is left to do, the earlier result is returned. Raises UsageError for what the
     person has to change (nothing is left behind then) and RunError where something broke.
     """
+    quiet_waiting()
     observer = observer or Silent()
     clock = Clock(config.time_limit, started)
     workspace = open_workspace(str(config.directory), config.study, overwrite=config.overwrite)
     try:
-        with warm_up(config) as engine:
+        with warm_up(config, cpus=ray_cpus(config), preload=PRELOAD) as engine:
             setup = prepare(config, workspace, clock, observer)
             save(config, workspace.study_yaml)
             clock.finish_stage("setup")
@@ -87,9 +91,12 @@ def _search(setup: Setup, observer: Observer, engine: Any) -> SearchResult:
         seed=config.seed,
         storage=config.storage or f"sqlite:///{setup.workspace.database}",
         directory=setup.workspace.root,
+        address=config.address,
+        cpus_per_trial=device.threads,
+        gpus_per_trial=device.gpus_per_trial,
     )
     objective = partial(ImageTrial, splits=setup.data.splits, plan=setup.plan)
-    return search(objective, setup.space, settings, observer)
+    return search(objective, setup.space, settings, observer, engine=engine)
 
 
 def _finish(setup: Setup, found: SearchResult, clock: Clock, observer: Observer) -> FitResult:

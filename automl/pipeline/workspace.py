@@ -108,10 +108,13 @@ def open_workspace(directory: str, study: str, *, overwrite: bool) -> Workspace:
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write `content` atomically."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, default=_plain) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` atomically: a reader finds the old file or the new one."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(
-        json.dumps(content, indent=2, ensure_ascii=False, default=_plain) + "\n", encoding="utf-8"
-    )
+    temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)
 
 

@@ -19,11 +19,15 @@ _RESERVED = ("family", "model")
 
 @dataclass
 class Parsed:
-    """The parts of a space. `order` lists the parameters so that conditions come before what they decide."""
+    """The parts of a space. `order` lists the parameters so that conditions come before what they decide.
+
+    `written` names all parameters, also those whose range could not be read.
+    """
 
     description: str = ""
     families: Families = field(default_factory=dict)
     parameters: Variants = field(default_factory=dict)
+    written: tuple[str, ...] = ()
     order: tuple[str, ...] = ()
     portfolio: tuple[dict[str, Any], ...] = ()
     problems: list[str] = field(default_factory=list)
@@ -83,6 +87,7 @@ def _parse_parameters(parameters: Any, parsed: Parsed) -> None:
     if not isinstance(parameters, Mapping):
         parsed.problems.append(f"parameters: must be a mapping of names to ranges, not {parameters!r}")
         return
+    parsed.written = tuple(str(key) for key in parameters)
     names = {f"model.{family}": "the model of a family" for family in parsed.families}
     for key, spec in parameters.items():
         where = f"parameters.{key}"
@@ -134,7 +139,8 @@ def _suffix(entry: Any) -> str:
 
 def _check_conditions(parsed: Parsed) -> None:
     """Every condition must be on something that exists, and on a value that it can have."""
-    known = [*parsed.parameters, *(_RESERVED if parsed.families else ())]
+    # A parameter with a broken range has its problem already; conditions on it are not unknown.
+    known = [*parsed.written, *(_RESERVED if parsed.families else ())]
     for key, variants in parsed.parameters.items():
         for i, variant in enumerate(variants):
             where = f"parameters.{key}" + (f"[{i}]" if len(variants) > 1 else "") + ".when"
@@ -154,10 +160,10 @@ def _value_problem(parsed: Parsed, name: str, value: Value) -> str:
     if name == "model" and parsed.families:
         patterns = tuple(member for members in parsed.families.values() for member in members)
         return "" if matches(str(value), patterns) else unknown_name("model", str(value), patterns)
-    targets = parsed.parameters[name]
+    targets = parsed.parameters.get(name, ())
     if any(isinstance(target, Float) for target in targets):
         return "must be a categorical or an int to decide about others, but it is a float"
-    if not any(target.admits(value) for target in targets):
+    if targets and not any(target.admits(value) for target in targets):
         return f"must be a value of {name} ({'; '.join(str(target) for target in targets)}), not {value!r}"
     return ""
 

@@ -102,7 +102,7 @@ class SearchSpace:
                 require_model(member)
 
     def suggest(self, trial: Trial) -> Config:
-        """Draw a configuration; inactive parameters are absent. Raises SpaceError for models that timm lacks."""
+        """Draw a configuration; inactive parameters are absent. Raises SpaceError for a model timm lacks."""
         config: Config = {}
         if self.patterns:
             family = trial.suggest_categorical("family", list(self._members))

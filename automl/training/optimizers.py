@@ -11,7 +11,10 @@ from automl.errors import ConfigError, unknown_name
 from automl.torch_setup import import_timm
 
 # torch's own kernels that do a whole step in one pass; on a CPU AdamW's takes a third of the time of the loop's.
-FUSED: dict[str, type[torch.optim.AdamW | torch.optim.Adam]] = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}
+FUSED: dict[str, type[torch.optim.AdamW | torch.optim.Adam]] = {
+    "adamw": torch.optim.AdamW,
+    "adam": torch.optim.Adam,
+}
 
 
 def make_optimizer(model: nn.Module, config: dict[str, Any]) -> torch.optim.Optimizer:

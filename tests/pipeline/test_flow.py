@@ -131,9 +131,10 @@ def test_fit_again_with_nothing_to_do_returns_the_same_result(finished: FitResul
 
 def test_fit_again_with_more_trials_continues(tmp_path: Path) -> None:
     first = pipeline.fit(config_for(tmp_path, n_trials=2))
+    before = first.leaderboard()
     second = pipeline.fit(config_for(tmp_path, n_trials=4))
     assert (first.trials["total"], second.trials["total"]) == (2, 4)
-    merged = first.leaderboard().merge(second.leaderboard(), on="trial", suffixes=("_first", "_second"))
+    merged = before.merge(second.leaderboard(), on="trial", suffixes=("_first", "_second"))
     assert len(merged) == 2
     assert (merged["lr_first"] == merged["lr_second"]).all()
 

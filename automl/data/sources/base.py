@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from automl.data.pixels import quiet_pillow
 from automl.errors import DataError
 from automl.records import Task
 
@@ -65,7 +66,8 @@ class Source(Protocol):
 def load_row(source: Source, i: int) -> Image.Image:
     """`Source.load` for every source that has `read` and `decode`."""
     try:
-        return source.decode(source.read(i))
+        with quiet_pillow():
+            return source.decode(source.read(i))
     except DataError as error:
         raise DataError(f"{source.files[i]}: {error}") from error
 

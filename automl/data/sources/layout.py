@@ -102,18 +102,17 @@ def _pictures(paths: Sequence[str]) -> _Found:
 
 
 def _wrapper_depth(rows: Sequence[tuple[str, ...]]) -> int:
-    """How many folders lie around everything and tell nothing."""
+    """How many folders lie around everything and tell nothing: 0 unless class or split folders lie in the
+    last.
+    """
     depth = 0
     while True:
         tops = {parts[depth] for parts in rows if len(parts) > depth + 1}
-        if len(tops) != 1 or next(iter(tops)).lower() in SPLIT_FOLDERS:
+        direct = any(len(parts) == depth + 1 for parts in rows)
+        if len(tops) > 1 or any(top.lower() in SPLIT_FOLDERS for top in tops):
             return depth
-        below = {parts[depth + 1] for parts in rows if len(parts) > depth + 2}
-        # A single class folder with one folder inside is no wrapper unless that folder names a split.
-        if len(below) < 2 and not any(name.lower() in SPLIT_FOLDERS for name in below):
-            return depth
-        if any(len(parts) <= depth + 2 for parts in rows):
-            return depth
+        if not tops or direct:
+            return 0
         depth += 1
 
 

@@ -1,0 +1,86 @@
+"""Small pictures in folders, zips and caches."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from automl.records import DatasetInfo, Rows
+
+MakeFolder = Callable[[Mapping[str, int]], Path]
+MakeRows = Callable[..., tuple[Rows, DatasetInfo]]
+
+
+def picture(seed: int, *, size: tuple[int, int] = (12, 10), mode: str = "RGB") -> Image.Image:
+    """A picture of random pixels."""
+    shape = (size[1], size[0]) if mode == "L" else (size[1], size[0], 3)
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8))
+
+
+def encoded(image: Image.Image, form: str = "PNG") -> bytes:
+    """The bytes of a picture file."""
+    buffer = io.BytesIO()
+    image.save(buffer, form)
+    return buffer.getvalue()
+
+
+def pack(folder: Path, target: Path) -> Path:
+    """A zip of all files of a folder."""
+    with zipfile.ZipFile(target, "w") as archive:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                archive.write(path, path.relative_to(folder).as_posix())
+    return target
+
+
+@pytest.fixture
+def make_folder(tmp_path: Path) -> MakeFolder:
+    """Makes `root/FOLDER/000.png` and so on, `counts[FOLDER]` different pictures in each folder."""
+
+    def make(counts: Mapping[str, int]) -> Path:
+        root = tmp_path / "photos"
+        seed = 0
+        for folder, count in counts.items():
+            (root / folder).mkdir(parents=True, exist_ok=True)
+            for i in range(count):
+                seed += 1
+                picture(seed).save(root / folder / f"{i:03d}.png")
+        return root
+
+    return make
+
+
+@pytest.fixture
+def make_rows(tmp_path: Path) -> MakeRows:
+    """Makes decoded rows of random pixels, and the info that goes with them."""
+
+    def make(n: int = 10, *, size: int = 8, channels: int = 3) -> tuple[Rows, DatasetInfo]:
+        rng = np.random.default_rng(0)
+        np.save(tmp_path / "images.npy", rng.integers(0, 256, (2 * n, size, size, channels), dtype=np.uint8))
+        np.save(tmp_path / "targets.npy", np.arange(2 * n) % 3)
+        np.save(tmp_path / "index.npy", np.arange(1, 2 * n, 2))
+        rows = Rows(tmp_path / "images.npy", tmp_path / "targets.npy", tmp_path / "index.npy", n)
+        info = DatasetInfo(
+            name="random",
+            task="classification",
+            classes=("a", "b", "c"),
+            in_chans=channels,
+            img_size=size,
+            mean=(0.5, 0.4, 0.3)[:channels],
+            std=(0.25, 0.2, 0.5)[:channels],
+            class_counts=(4, 3, 3),
+            fingerprint="0",
+            n_train=n,
+            n_val=0,
+            n_holdout=0,
+            n_skipped=0,
+        )
+        return rows, info
+
+    return make

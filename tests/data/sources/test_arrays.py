@@ -1,0 +1,107 @@
+"""Pictures in memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from automl.data.sources.arrays import ArraySource
+from automl.data.sources.digits import open_digits
+from automl.errors import DataError
+
+_PIXELS = np.random.default_rng(0).integers(0, 256, (3, 5, 6, 3), dtype=np.uint8)
+_LABELS = [0, 1, 0]
+
+
+def _loaded(images: Any) -> Any:
+    return np.asarray(ArraySource(images, _LABELS).load(1))
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        _PIXELS,
+        _PIXELS.astype(np.int64),
+        _PIXELS / 255,
+        _PIXELS.astype(np.float32),
+        np.moveaxis(_PIXELS, 3, 1),
+        torch.from_numpy(_PIXELS).permute(0, 3, 1, 2),
+        torch.from_numpy(_PIXELS) / 255,
+        _PIXELS.tolist(),
+        _PIXELS.astype(np.uint16) * 257,
+    ],
+    ids=["uint8", "int64", "unit floats", "floats", "NCHW", "torch", "torch floats", "lists", "uint16"],
+)
+def test_layouts_and_ranges_give_the_same_pixels(images: Any) -> None:
+    assert np.array_equal(_loaded(images), _PIXELS[1])
+
+
+def test_grey_pictures_have_mode_l() -> None:
+    assert ArraySource(_PIXELS[..., 0], _LABELS).load(0).mode == "L"
+    assert np.array_equal(_loaded(_PIXELS[..., :1]), _PIXELS[1, :, :, 0])
+    assert np.array_equal(_loaded(_PIXELS[..., 0] > 127), (_PIXELS[1, :, :, 0] > 127) * 255)
+
+
+def test_four_channels_are_rgba() -> None:
+    assert ArraySource(np.zeros((3, 5, 6, 4), dtype=np.uint8), _LABELS).load(0).mode == "RGBA"
+
+
+def test_both_ends_like_channels_go_by_the_library() -> None:
+    cube = np.zeros((3, 3, 9, 3), dtype=np.uint8)
+    assert ArraySource(cube, _LABELS).load(0).size == (9, 3)
+    assert ArraySource(torch.from_numpy(cube), _LABELS).load(0).size == (3, 9)
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes", "numbers"),
+    [
+        ([10, 2, 10], ("2", "10"), [1, 0, 1]),
+        (["b", "a", "b"], ("a", "b"), [1, 0, 1]),
+        (np.array([1.0, 0.0, 1.0]), ("0", "1"), [1, 0, 1]),
+        (torch.tensor([True, False, True]), ("False", "True"), [1, 0, 1]),
+        (np.array(["b", "a", "b"], dtype=object), ("a", "b"), [1, 0, 1]),
+    ],
+)
+def test_labels_of_any_kind_are_encoded(labels: Any, classes: tuple[str, ...], numbers: list[int]) -> None:
+    source = ArraySource(_PIXELS, labels)
+    assert source.classes == classes
+    assert source.labels.tolist() == numbers
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "message"),
+    [
+        (_PIXELS, [0, 1], r"one entry an image, shape \(3,\), not \(2,\)"),
+        (_PIXELS, np.eye(3), r"not \(3, 3\)"),
+        (_PIXELS, [0.5, 1, 0], "with fractions"),
+        (_PIXELS, np.array(["a", None, "b"], dtype=object), "but None was given"),
+        (_PIXELS[0, 0], _LABELS, "must have the shape"),
+        (np.zeros((3, 5, 6, 7)), _LABELS, "must have the shape"),
+        (np.zeros((0, 5, 6, 3)), [], "at least one picture"),
+        (_PIXELS / 100 - 1, _LABELS, "undo their normalisation"),
+        (np.full((3, 5, 6), np.nan), _LABELS, "undo their normalisation"),
+        (_PIXELS.astype(np.int64) * 3, _LABELS, "they reach 765"),
+        ([[1, 2], [3]], _LABELS, "must each form one array"),
+        (np.array(["x", "y", "z"]), _LABELS, "must be an array of numbers"),
+    ],
+)
+def test_arrays_that_cannot_be_meant_are_refused(images: Any, labels: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        ArraySource(images, labels)
+
+
+def test_fingerprint_is_independent_of_order_and_state_is_not() -> None:
+    a, b = ArraySource(_PIXELS, ["x", "y", "z"]), ArraySource(_PIXELS[::-1], ["z", "y", "x"])
+    assert a.fingerprint() == b.fingerprint()
+    assert a.state() != b.state()
+    assert a.fingerprint() != ArraySource(_PIXELS, ["x", "y", "y"]).fingerprint()
+
+
+def test_digits_use_the_whole_range() -> None:
+    source = open_digits("digits", target=None, task="auto")
+    pixels = np.concatenate([np.asarray(source.load(i)) for i in range(50)])
+    assert (len(source.files), len(source.classes)) == (1797, 10)
+    assert (pixels.min(), pixels.max()) == (0, 255)

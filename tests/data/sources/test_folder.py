@@ -1,0 +1,67 @@
+"""Folders of class folders."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from automl.data.sources.folder import FolderSource
+from automl.errors import DataError
+from tests.data.conftest import MakeFolder, picture
+
+
+def test_fingerprint_is_independent_of_place_and_time(make_folder: MakeFolder, tmp_path: Path) -> None:
+    root = make_folder({"a": 2, "b": 2})
+    before = FolderSource(root)
+    moved = root.rename(tmp_path / "moved")
+    for path in moved.rglob("*.png"):
+        os.utime(path, (1, 1))
+    after = FolderSource(moved)
+    assert after.fingerprint() == before.content([_digest(moved / file) for file in before.files])
+    assert after.state() != before.state()
+
+
+def test_changed_file_changes_state_and_fingerprint(make_folder: MakeFolder) -> None:
+    root = make_folder({"a": 2, "b": 2})
+    before = FolderSource(root)
+    state, fingerprint = before.state(), before.fingerprint()
+    picture(99, size=(5, 5)).save(root / "a" / "000.png")
+    after = FolderSource(root)
+    assert after.state() != state
+    assert after.fingerprint() != fingerprint
+
+
+def test_link_that_goes_in_a_circle_ends(make_folder: MakeFolder) -> None:
+    root = make_folder({"a": 2, "b": 2})
+    (root / "a" / "loop").symlink_to(root, target_is_directory=True)
+    assert len(FolderSource(root).files) == 4
+
+
+def test_linked_class_folder_is_followed(make_folder: MakeFolder, tmp_path: Path) -> None:
+    root = make_folder({"a": 2})
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    picture(5).save(outside / "x.png")
+    (root / "b").symlink_to(outside, target_is_directory=True)
+    assert FolderSource(root).files == ["a/000.png", "a/001.png", "b/x.png"]
+
+
+def test_file_that_vanished_is_named(make_folder: MakeFolder) -> None:
+    root = make_folder({"a": 2, "b": 2})
+    source = FolderSource(root)
+    (root / "a" / "000.png").unlink()
+    with pytest.raises(DataError, match=r"a/000.png: cannot be read \(No such file"):
+        source.load(0)
+
+
+def test_empty_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no image file was found"):
+        FolderSource(tmp_path)
+
+
+def _digest(path: Path) -> str:
+    import hashlib
+
+    return hashlib.sha256(path.read_bytes()).hexdigest()

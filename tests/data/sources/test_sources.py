@@ -1,0 +1,108 @@
+"""What every kind of source must do, and how sources are found."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from automl.data.sources import SOURCES, open_source
+from automl.data.sources.base import Source
+from automl.errors import DataError
+from tests.data.conftest import MakeFolder, pack
+
+
+@pytest.fixture(params=[kind.name for kind in SOURCES])
+def source(request: pytest.FixtureRequest, make_folder: MakeFolder, tmp_path: Path) -> Iterator[Source]:
+    folder = make_folder({"red apple": 3, "größe 图": 2})
+    given: dict[str, Any] = {
+        "folder": folder,
+        "zip": pack(folder, tmp_path / "photos.zip"),
+        "digits": "digits",
+        "arrays": (
+            np.random.default_rng(0).integers(0, 256, (4, 6, 6, 3), dtype=np.uint8),
+            ["a", "b", "a", "b"],
+        ),
+    }
+    opened = open_source(given[request.param])
+    yield opened
+    opened.close()
+
+
+def test_source_has_one_entry_a_row(source: Source) -> None:
+    n = len(source.files)
+    assert n == len(source.labels) == len(source.splits) == len(source.targets)
+    assert len(set(source.files)) == n
+    assert source.labels.dtype == np.int64
+    assert source.task == "classification"
+
+
+def test_source_classes_are_sorted_and_used(source: Source) -> None:
+    assert list(source.classes) == sorted(source.classes)
+    assert set(source.labels.tolist()) == set(range(len(source.classes)))
+
+
+def test_source_load_gives_the_decoded_bytes(source: Source) -> None:
+    assert np.array_equal(np.asarray(source.load(1)), np.asarray(source.decode(source.read(1))))
+
+
+def test_source_fingerprint_agrees_with_known_digests(source: Source) -> None:
+    digests = [hashlib.sha256(source.read(i)).hexdigest() for i in range(len(source.files))]
+    assert source.content(digests) == source.fingerprint()
+    assert source.content(["other", *digests[1:]]) != source.fingerprint()
+
+
+def test_source_state_repeats(source: Source) -> None:
+    assert source.state() == source.state()
+
+
+def test_folder_and_its_zip_have_the_same_fingerprint(make_folder: MakeFolder, tmp_path: Path) -> None:
+    folder = make_folder({"a": 2, "b": 2})
+    packed = open_source(pack(folder, tmp_path / "x.zip"))
+    assert open_source(folder).fingerprint() == packed.fingerprint()
+    packed.close()
+
+
+def test_text_of_a_path_opens_the_folder(make_folder: MakeFolder) -> None:
+    assert open_source(str(make_folder({"a": 2, "b": 2}))).classes == ("a", "b")
+
+
+def test_missing_path_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"there is no file or folder '.*nowhere'"):
+        open_source(tmp_path / "nowhere")
+
+
+def test_other_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("a,b")
+    with pytest.raises(DataError, match="a folder of class folders, .*is none of these"):
+        open_source(tmp_path / "x.csv")
+
+
+def test_other_type_is_refused() -> None:
+    with pytest.raises(DataError, match="not 'int'"):
+        open_source(7)
+
+
+def test_three_arrays_are_refused() -> None:
+    with pytest.raises(DataError, match="not as 3 values"):
+        open_source((1, 2, 3))
+
+
+def test_unknown_task_names_the_closest() -> None:
+    with pytest.raises(DataError, match="did you mean 'regression'"):
+        open_source("digits", task="regresion")
+
+
+@pytest.mark.parametrize("task", ["multilabel", "regression"])
+def test_other_task_is_refused(task: str) -> None:
+    with pytest.raises(DataError, match="the task must be 'classification' for 'digits'"):
+        open_source("digits", task=task)
+
+
+def test_target_without_a_table_is_refused() -> None:
+    with pytest.raises(DataError, match="a target names the column of a table"):
+        open_source("digits", target="label")

@@ -1,0 +1,45 @@
+"""Mixing of pictures within a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from automl.data.mix import cutmix, mixup
+
+_IMAGES = torch.stack([torch.zeros(1, 8, 8), torch.ones(1, 8, 8)])
+_TARGETS = torch.tensor([0, 2])
+
+
+@pytest.mark.parametrize("mix", [mixup, cutmix])
+def test_targets_follow_the_share_of_each_picture(
+    mix: Callable[..., tuple[torch.Tensor, torch.Tensor]],
+) -> None:
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        images, targets = mix(_IMAGES, _TARGETS, alpha=0.5, n_outputs=3, rng=rng)
+        assert images.shape == _IMAGES.shape
+        assert torch.allclose(targets.sum(dim=1), torch.ones(2))
+        # The pictures are 0 and 1 throughout, so the mean is the share of the second one.
+        assert torch.allclose(images.mean(dim=(1, 2, 3)), targets[:, 2], atol=1e-5)
+
+
+@pytest.mark.parametrize("mix", [mixup, cutmix])
+def test_alpha_zero_keeps_the_pictures(mix: Callable[..., tuple[torch.Tensor, torch.Tensor]]) -> None:
+    images, targets = mix(_IMAGES, _TARGETS, alpha=0.0, n_outputs=3, rng=np.random.default_rng(0))
+    assert torch.equal(images, _IMAGES)
+    assert targets.tolist() == [[1, 0, 0], [0, 0, 1]]
+
+
+def test_soft_targets_are_mixed_again() -> None:
+    soft = torch.tensor([[0.5, 0.5], [0.0, 1.0]])
+    _, targets = mixup(_IMAGES, soft, alpha=1.0, n_outputs=2, rng=np.random.default_rng(0))
+    assert torch.allclose(targets.sum(dim=0), soft.sum(dim=0))
+
+
+def test_negative_alpha_is_refused() -> None:
+    with pytest.raises(ValueError, match="alpha must be at least 0, not -1"):
+        mixup(_IMAGES, _TARGETS, alpha=-1, n_outputs=3, rng=np.random.default_rng(0))

@@ -1,0 +1,167 @@
+"""From a file to pixels."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from automl.data.pixels import MAX_PIXELS, load_pixels, open_header, open_picture, quiet_pillow, to_pixels
+from automl.errors import DataError
+from tests.data.conftest import MakeRows, encoded, picture
+
+Colour = int | tuple[int, ...]
+
+
+def _half(mode: str, left: Colour, right: Colour, size: tuple[int, int] = (8, 8)) -> Image.Image:
+    """A picture whose left and right half have one colour each."""
+    image = Image.new(mode, size, left)
+    image.paste(right, (size[0] // 2, 0, size[0], size[1]))
+    return image
+
+
+def _values(image: Image.Image, channels: int = 3, form: str = "PNG") -> list[list[int]]:
+    """The colours of the left and the right end after a way through a file."""
+    pixels = to_pixels(open_header(encoded(image, form)), size=8, channels=channels)
+    return [pixels[4, 0].tolist(), pixels[4, 7].tolist()]
+
+
+def test_modes_become_rgb() -> None:
+    assert _values(_half("RGB", (1, 2, 3), (4, 5, 6))) == [[1, 2, 3], [4, 5, 6]]
+    assert _values(_half("L", 7, 200)) == [[7] * 3, [200] * 3]
+    assert _values(_half("1", 0, 1)) == [[0] * 3, [255] * 3]
+    assert _values(_half("CMYK", (0, 0, 0, 0), (0, 0, 0, 255)), form="TIFF") == [[255] * 3, [0] * 3]
+    assert _values(_half("RGB", (250, 0, 0), (0, 0, 0)).convert("P", palette=Image.Palette.ADAPTIVE)) == [
+        [250, 0, 0],
+        [0, 0, 0],
+    ]
+
+
+def test_transparency_is_put_on_white() -> None:
+    assert _values(_half("RGBA", (9, 9, 9, 0), (9, 9, 9, 255))) == [[255] * 3, [9] * 3]
+    assert _values(_half("LA", (9, 0), (9, 255)), channels=1) == [[255], [9]]
+    image = _half("P", 0, 1)
+    image.putpalette([10, 20, 30, 40, 50, 60])
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", transparency=0)
+    pixels = to_pixels(open_header(buffer.getvalue()), size=8, channels=3)
+    assert pixels[4, 0].tolist() == [255] * 3
+    assert pixels[4, 7].tolist() == [40, 50, 60]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (np.array([[0, 65535]], dtype=np.uint16), [0, 255]),
+        (np.array([[0, 128 * 257]], dtype=np.uint16), [0, 128]),
+        (np.array([[0.0, 1.0]], dtype=np.float32), [0, 255]),
+        (np.array([[0.0, 200.0]], dtype=np.float32), [0, 200]),
+        (np.array([[-10.0, 10.0]], dtype=np.float32), [0, 255]),
+        (np.array([[0, 255]], dtype=np.int32), [0, 255]),
+        (np.array([[0, 65535]], dtype=np.int32), [0, 255]),
+        (np.array([[5.0, np.nan]], dtype=np.float32), [5, 0]),
+    ],
+)
+def test_deep_grey_is_scaled_to_eight_bits(values: np.ndarray, expected: list[int]) -> None:
+    image = Image.fromarray(np.repeat(np.repeat(values, 4, axis=1), 8, axis=0))
+    pixels = to_pixels(open_header(encoded(image, "TIFF")), size=8, channels=1)
+    assert [int(pixels[4, 0, 0]), int(pixels[4, 7, 0])] == expected
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_undone(orientation: int) -> None:
+    upright = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    stored = {
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.swapaxes(0, 1),
+        6: np.rot90(upright, 1),
+        7: upright[::-1, ::-1].swapaxes(0, 1),
+        8: np.rot90(upright, -1),
+    }[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(stored)).save(buffer, "PNG", exif=exif)
+    assert np.array_equal(to_pixels(open_header(buffer.getvalue()), size=8, channels=3), upright)
+
+
+def test_long_side_is_cut_around_the_middle() -> None:
+    wide = Image.new("RGB", (30, 10))
+    wide.paste((255, 255, 255), (10, 0, 20, 10))
+    assert to_pixels(wide, size=10, channels=3).min() == 255
+
+
+@pytest.mark.parametrize("size", [(1, 4000), (4000, 1), (1, 1), (7, 300)])
+def test_odd_shapes_become_squares(size: tuple[int, int]) -> None:
+    assert to_pixels(picture(0, size=size), size=32, channels=3).shape == (32, 32, 3)
+
+
+def test_jpeg_is_decoded_small_with_the_same_look() -> None:
+    ramp = Image.fromarray(np.tile(np.linspace(0, 255, 640, dtype=np.uint8), (640, 1)))
+    small = to_pixels(open_header(encoded(ramp, "JPEG")), size=16, channels=1)[8, :, 0]
+    exact = np.asarray(ramp.resize((16, 16), Image.Resampling.BICUBIC))[8]
+    assert np.abs(small.astype(int) - exact).max() <= 4
+
+
+def test_first_frame_of_an_animation_counts() -> None:
+    buffer = io.BytesIO()
+    frames = [Image.new("L", (8, 8), value) for value in (30, 200)]
+    frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:])
+    assert to_pixels(open_header(buffer.getvalue()), size=8, channels=1).max() == 30
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "empty file"),
+        (b"hello, this is text", "^not an image$"),
+        (b"version https://git-lfs.github.com/spec/v1\noid", "Git LFS pointer"),
+        (b"\n<!DOCTYPE html><html>", "a web page"),
+        (b"\xff\xd8\xff\xe0", "truncated"),
+        (b"\x00\x00\x00\x18ftypheic", "pillow-heif"),
+    ],
+)
+def test_file_that_is_no_image_has_a_reason(data: bytes, reason: str) -> None:
+    with pytest.raises(DataError, match=reason):
+        open_header(data)
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG"])
+def test_truncated_picture_has_a_reason(form: str) -> None:
+    data = encoded(picture(0, size=(64, 64)), form)
+    with pytest.raises(DataError, match="^truncated$"):
+        to_pixels(open_header(data[: len(data) // 2]), size=8, channels=3)
+
+
+def test_decompression_bomb_is_refused_by_its_header() -> None:
+    side = int(MAX_PIXELS**0.5) + 2
+    data = bytearray(encoded(Image.new("1", (8, 8))))
+    data[16:24] = side.to_bytes(4, "big") * 2
+    with quiet_pillow(), pytest.raises(DataError, match=f"too many pixels to decode safely .{side}x{side}"):
+        open_header(_with_checksum(data))
+
+
+def _with_checksum(png: bytearray) -> bytes:
+    import zlib
+
+    png[29:33] = zlib.crc32(png[12:29]).to_bytes(4, "big")
+    return bytes(png)
+
+
+def test_open_picture_names_the_file(tmp_path: Path) -> None:
+    (tmp_path / "x.jpg").write_bytes(b"no")
+    with pytest.raises(DataError, match="^x.jpg: not an image$"):
+        open_picture(tmp_path / "x.jpg")
+    with pytest.raises(DataError, match="^gone.jpg: cannot be read"):
+        open_picture(tmp_path / "gone.jpg")
+
+
+def test_load_pixels_follows_the_info(make_rows: MakeRows) -> None:
+    _, info = make_rows(size=16, channels=1)
+    assert load_pixels(picture(0), info).shape == (16, 16, 1)
