@@ -43,13 +43,17 @@ def test_fit_again_prints_one_json_object_and_progress_on_stderr(
     directory: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pictures = str(directory.parent / "pictures")
-    code, document, err = run(capsys, "fit", pictures, *QUICK, "--directory", str(directory), "--n-trials", "2")
+    code, document, err = run(
+        capsys, "fit", pictures, *QUICK, "--directory", str(directory), "--n-trials", "2"
+    )
     assert code == 0
     assert document == json.loads((directory / "tiny" / "result.json").read_text(encoding="utf-8"))
     assert "] scan: " in err
 
 
-def test_resume_adds_trials_and_the_leaderboard_shows_them(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_resume_adds_trials_and_the_leaderboard_shows_them(
+    directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     place = ("--directory", str(directory))
     code, document, _ = run(capsys, "resume", "tiny", *place, "--n-trials", "3")
     assert (code, document["trials"]["total"]) == (0, 3)
@@ -57,7 +61,9 @@ def test_resume_adds_trials_and_the_leaderboard_shows_them(directory: Path, caps
     assert [row["rank"] for row in board["trials"]] == [1, 2, 3]
     assert board["trials"][0]["trial"] == document["best"]["trial"]
     _, listed, _ = run(capsys, "list", *place)
-    assert [(study["study"], study["state"], study["trials"]) for study in listed["studies"]] == [("tiny", "finished", 3)]
+    assert [(study["study"], study["state"], study["trials"]) for study in listed["studies"]] == [
+        ("tiny", "finished", 3)
+    ]
 
 
 def test_predict_gives_what_the_predictor_gives_and_names_bad_files(
@@ -77,7 +83,9 @@ def test_predict_gives_what_the_predictor_gives_and_names_bad_files(
     assert [entry["file"] for entry in document["skipped"]] == [str(bad)]
 
 
-def test_other_metric_for_the_same_study_is_refused(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_other_metric_for_the_same_study_is_refused(
+    directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     pictures = str(directory.parent / "pictures")
     place = ("--directory", str(directory))
     assert main(["fit", pictures, *QUICK, *place, "--n-trials", "2", "--metric", "f1", "--quiet"]) == 2
