@@ -30,6 +30,12 @@ def test_text_without_scheme_is_refused_without_its_password() -> None:
     assert "secret" not in str(caught.value)
 
 
+def test_other_database_is_refused_with_the_closest_match() -> None:
+    with pytest.raises(ValueError, match=r"unknown kind of storage 'postgres': did you mean 'postgresql'\?"):
+        check_storage("postgres://ann:secret@db/a")
+    assert check_storage("postgresql+psycopg://ann@db/a") == "postgresql+psycopg://ann@db/a"
+
+
 def test_masked_url_is_made_whole_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AUTOML_STORAGE", "postgresql://ann:secret@db/a")
     assert unmask("postgresql://ann:***@db/a") == "postgresql://ann:secret@db/a"
