@@ -52,7 +52,7 @@ class Store:
     """
 
     def __init__(self, database: Database, study: optuna.Study, mode: Mode, sampler: BaseSampler) -> None:
-        """Use `Store.open`."""
+        """Use `Store.open`. `mirror` is the study as samplers see it."""
         self._database = database
         self._optuna = database.optuna
         self._study_id = study._study_id
