@@ -5,7 +5,7 @@ coordinator.
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, cast
 
 import ray
 from ray.tune import Callback, Stopper
@@ -20,6 +20,8 @@ from automl.search.objectives import cause_of
 from automl.search.policy import NextKind
 
 GRACE_SECONDS = 1.0
+# A text, though `suggest` is declared to return a dict.
+FINISHED: dict[str, Any] = cast(Any, Searcher.FINISHED)
 
 
 def short_name(trial: Trial) -> str:
@@ -75,8 +77,7 @@ class CoordinatorSearcher(Searcher):
         """
         choice = self._coordinator.next()
         if choice.kind is NextKind.FINISH:
-            finished: Any = Searcher.FINISHED
-            return finished
+            return FINISHED
         if choice.kind is NextKind.START:
             launch = self._coordinator.start()
         elif choice.kind is NextKind.RESUME and choice.trial is not None:
