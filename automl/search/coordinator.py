@@ -75,6 +75,7 @@ class Coordinator:
         # The wall's clock may be set while a search runs; from here on only the steady one counts.
         self._deadline = self._begin + (parts.settings.deadline or 0.0) - time.time()
         self._offset = 0.0
+        self._time_given = max(self.remaining(), 1e-9)
         self.incumbent = Incumbent(parts.settings.mode)
         self.fatal: AutomlError | None = None
         self.stop_reason = ""
@@ -348,13 +349,15 @@ class Coordinator:
         self._progress()
 
     def _progress(self) -> None:
-        limit = self._settings.n_trials
-        if limit is not None:
+        """Tells how far the search is: by time or by trials, whichever is nearer to its end."""
+        ways = []
+        if math.isfinite(self._time_given):
+            spent = min(self.elapsed(), self._time_given)
+            ways.append((spent, self._time_given))
+        if self._settings.n_trials is not None:
             done = sum(live.state in FINAL for live in self._trials.values())
-            self._observer.progress(done, limit)
-        elif self._settings.time_limit is not None:
-            left = min(max(self.remaining(), 0.0), self._settings.time_limit)
-            self._observer.progress(self._settings.time_limit - left, self._settings.time_limit)
+            ways.append((float(done), float(self._settings.n_trials)))
+        self._observer.progress(*max(ways, key=lambda way: way[0] / way[1]))
 
     def _restore(self) -> None:
         """Takes in the trials of earlier runs; those that were running then are paused at their
