@@ -52,8 +52,8 @@ def fit(data: Any, labels: Any = None, *, observer: Observer | None = None, **op
 
     `data` is a folder of class folders, a zip of one, `"digits"`, a study.yaml, or images (N, H, W[, C]) and
     `labels` (N,). `options` are the fields of StudyConfig, which are also the flags of `automl fit`:
-    `time_limit="10m"`, `n_trials=50`, `metric="f1"`, `space="cpu"` ... `observer` is told what happens; without
-    one it is silent. The same call again goes on with the study.
+    `time_limit="10m"`, `n_trials=50`, `metric="f1"`, `space="cpu"` ... `observer` is told what happens;
+    without one it is silent. The same call again goes on with the study.
     Raises AutomlError, whose message says what to do.
     """
     from automl import config, pipeline

@@ -65,6 +65,14 @@ def set_threads(n: int) -> None:
             logging.getLogger(__name__).debug("inter-op threads stay as they are: %s", error)
 
 
+def quiet_waiting() -> None:
+    """Let idle threads of this process and of those it starts sleep instead of spin, unless the person decided.
+
+    It works only before torch is first imported, so it is called first thing where a study begins.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
 @cache
 def _prepare_torchvision() -> bool:
     """Make `import torchvision` possible; the library that holds the stand-ins, or None where none are

@@ -85,7 +85,8 @@ def _checked(storage: str) -> str:
     try:
         return check_storage(storage)
     except ValueError as error:
-        raise ConfigError(f"--storage {error}") from error
+        text = str(error)
+        raise ConfigError(f"--storage {text}" if text.startswith("must") else text) from error
 
 
 def _port(text: str | None) -> int:

@@ -73,6 +73,6 @@ def command(state: State, /, data: str, **options: Any) -> None:
     def start(observer: Any) -> Any:
         from automl import pipeline
 
-        return pipeline.fit(config, observer=observer)
+        return pipeline.fit(config, observer=observer, started=state.started)
 
     run(config, start, state)

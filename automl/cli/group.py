@@ -7,6 +7,7 @@ import importlib
 import click
 
 from automl import __version__
+from automl.cli.options import HELP
 from automl.errors import unknown_name
 
 COMMANDS = {
@@ -45,7 +46,7 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup,
     invoke_without_command=True,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings=HELP,
     epilog="First run: automl fit digits --time-limit 3m",
 )
 @click.version_option(__version__, message="automl %(version)s")

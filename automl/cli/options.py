@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import click
 
 from automl import log
 
+HELP: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
 @dataclass
 class State:
-    """What one run of the command line shares between its command and its end."""
+    """What one run of the command line shares between its command and its end.
+
+    `started` is the moment (`time.time()`) from which a time limit counts: loading libraries is part of it.
+    """
 
     verbose: bool = False
     quiet: bool = False
     json: bool = False
     when_stopped: str = ""
+    started: float = field(default_factory=time.time)
 
 
 class SectionOption(click.Option):
@@ -39,6 +46,10 @@ class SectionOption(click.Option):
 
 class SectionCommand(click.Command):
     """A command whose help page lists its options section by section, in the order they were written."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # click keeps the help option that it makes first, and that may be without the root command.
+        super().__init__(*args, **{"context_settings": HELP, **kwargs})
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         sections: dict[str, list[tuple[str, str]]] = {}

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
+
+_LEAST_ROOM = 24
 
 
 def print_json(value: Any) -> None:
@@ -17,27 +21,44 @@ def print_json(value: Any) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = ()) -> None:
-    """A table of texts on stdout, as wide as the terminal at most; `right` names columns to align right.
+    """A table of texts on stdout; `right` names the columns that are aligned to the right.
 
-    Where stdout is no terminal, lines are as long as they need to be, so that nothing is cut in a file.
+    In a terminal the last column is folded into the width that is left, or stands on lines of its own where
+    that is too little. Elsewhere lines are as long as they need to be, so that nothing is cut in a file.
     """
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for line in table_lines(columns, rows, right=right, width=width):
+        print(line)
 
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        widths = [max(len(cell) for cell in cells) for cells in zip(columns, *rows, strict=True)]
-        console.width = sum(widths) + 2 * len(widths) + 1
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), header_style="bold")
-    for name in columns:
-        wraps = name in ("configuration", "value", "description", "models", "values")
-        justify: Literal["right", "left"] = "right" if name in right else "left"
-        table.add_column(name, justify=justify, no_wrap=not wraps, overflow="fold" if wraps else "ellipsis")
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    console.print(table)
+
+def table_lines(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    right: Sequence[str] = (),
+    width: int | None = None,
+) -> list[str]:
+    """The lines of `print_table` for a terminal of `width` characters, or without a limit."""
+    widths = [max(map(len, cells)) for cells in zip(columns, *rows, strict=True)]
+
+    def padded(cells: Sequence[str]) -> str:
+        kept = zip(columns, cells, widths[:-1], strict=False)
+        return "  ".join(cell.rjust(size) if name in right else cell.ljust(size) for name, cell, size in kept)
+
+    indent = sum(widths[:-1]) + 2 * (len(widths) - 1)
+    room = max(widths[-1], 1) if width is None else width - indent
+    below = room < min(_LEAST_ROOM, widths[-1])
+    if below and width is not None:
+        indent, room = 4, max(width - 4, _LEAST_ROOM)
+    lines = []
+    for cells in (columns, *rows):
+        last = cells[-1].rjust(widths[-1]) if columns[-1] in right else cells[-1]
+        folded = textwrap.wrap(last, room, drop_whitespace=columns[-1] not in right) or [""]
+        first = [padded(cells)] if below else [f"{padded(cells)}  {folded.pop(0)}"]
+        lines += [line.rstrip() for line in first + [" " * indent + part for part in folded]]
+    rule = "─" * min(max(map(len, lines)), width or 10**6)
+    header = 1 if not below else 1 + len(textwrap.wrap(columns[-1], room))
+    return [*lines[:header], rule, *lines[header:]]
 
 
 def _plain(value: Any) -> Any:

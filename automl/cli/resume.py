@@ -56,6 +56,8 @@ def command(state: State, /, study: str, directory: str | None, **options: Any) 
     def start(observer: Any) -> Any:
         from automl import pipeline
 
-        return pipeline.resume(found.name, directory=folder, observer=observer, **changes)
+        return pipeline.resume(
+            found.name, directory=folder, observer=observer, started=state.started, **changes
+        )
 
     run(config, start, state)

@@ -11,7 +11,7 @@ from automl.cli.output import print_json
 from automl.config import StudyConfig, resolve_metric
 from automl.records import Observer
 from automl.review.watching import Look, watch
-from automl.review.words import dashboard_command, summary
+from automl.review.words import aligned, dashboard_command, summary
 
 
 def run(config: StudyConfig, start: Callable[[Observer], Any], state: State) -> None:
@@ -27,7 +27,7 @@ def run(config: StudyConfig, start: Callable[[Observer], Any], state: State) -> 
         print_json(result.to_json())
         return
     command = dashboard_command(config.study, _directory_flag(config))
-    for line in summary(result.to_json(), result.model_dir, command):
+    for line in aligned(summary(result.to_json(), result.model_dir, command)):
         print(line)
 
 

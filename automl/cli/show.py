@@ -42,14 +42,12 @@ def command(state: State, /, study: str, directory: str | None) -> None:
 
 
 def _print_result(found: StudyFolder, result: dict[str, Any], flags: str) -> None:
-    from automl.review.words import config_words, dashboard_command, details, summary
+    from automl.review.words import aligned, dashboard_command, details, summary
 
+    rows = summary(result, found.model_dir, dashboard_command(found.name, flags))
+    lines = aligned([*rows, *details(result)])
     print(f"{found.name}: finished\n")
-    for line in summary(result, found.model_dir, dashboard_command(found.name, flags)):
-        print(line)
-    print("\nin full     " + config_words(result["best"].get("config", {}), everything=True))
-    for line in details(result):
-        print(line)
+    print("\n".join([*lines[: len(rows)], "", *lines[len(rows) :]]))
 
 
 def _progress(found: StudyFolder) -> dict[str, Any]:
@@ -74,12 +72,18 @@ def _progress(found: StudyFolder) -> dict[str, Any]:
 
 
 def _print_progress(found: StudyFolder, progress: dict[str, Any], flags: str) -> None:
-    from automl.review.words import config_words, counts_words, score
+    from automl.review.words import aligned, config_words, counts_words, score
 
-    print(f"{found.name}: unfinished\n")
-    print(f"trials      {counts_words(progress['trials'])}")
+    rows = [("trials", counts_words(progress["trials"]))]
     best = progress["best"]
     if best is not None:
-        print(f"best so far val {progress['metric']} {score(best['val_score'])}, from trial {best['trial']}")
-        print(f"            {config_words(best['config'], everything=True)}")
-    print(f"go on with  automl resume {found.name}{flags}")
+        rows.append(
+            (
+                "best so far",
+                f"val {progress['metric']} {score(best['val_score'])}, from trial {best['trial']}",
+            )
+        )
+        rows.append(("in full", config_words(best["config"], everything=True)))
+    rows.append(("go on with", f"automl resume {found.name}{flags}"))
+    print(f"{found.name}: unfinished\n")
+    print("\n".join(aligned(rows)))

@@ -56,7 +56,7 @@ def _print_space(name: str, space: Any) -> None:
 
     print(f"{name}: {space.description}" if space.description else name)
     if space.families:
-        print(f"\n{_architectures(space)} architectures in {len(space.families)} families")
+        print(f"\n{_architectures(space)} architectures in {len(space.families)} families\n")
         print_table(
             ("family", "models"), [(family, ", ".join(models)) for family, models in space.families.items()]
         )

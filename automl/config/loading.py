@@ -22,8 +22,8 @@ def load(data: Any, /, **options: Any) -> StudyConfig:
     """The configuration of a study, from its data or its study.yaml, and options that override the file's.
 
     `data` that ends in .yaml or .yml is a study file, whose keys are the fields of StudyConfig. Its `data`,
-    where relative, is looked for from the current folder, then from the file's own folder and the two above
-    it (a study.yaml lies in directory/study/). A masked storage password comes from AUTOML_STORAGE.
+    where relative, is looked for from the current folder, then from the file's own folder and from the one
+    that holds studies/NAME/study.yaml. A masked storage password comes from AUTOML_STORAGE.
     Raises ConfigError naming every problem at once.
     """
     if not _is_study_file(data):
@@ -90,7 +90,8 @@ def _find_data(data: str, study_file: Path) -> str:
     if data in BUILT_IN or path.is_absolute() or path.exists():
         return data
     folder = study_file.resolve().parent
-    for base in (folder, *folder.parents[:2]):
+    # Not in `directory` itself: the study of photos/ is called photos too.
+    for base in (folder, *folder.parents[1:2]):
         if (base / path).exists():
             return str(base / path)
     return data

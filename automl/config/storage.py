@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import re
 
-from automl.errors import ConfigError
+from automl.errors import ConfigError, unknown_name
 
 ENVIRONMENT = "AUTOML_STORAGE"
 MASK = "***"
+DATABASES = ("mariadb", "mysql", "postgresql", "sqlite")
 # Greedy up to the last @: a password may hold one that nobody escaped.
 _USER = re.compile(r"^([\w+.-]+://[^:/@?]*):(.+)@")
 _QUERY = re.compile(r"([?&](?:password|passwd|pwd)=)[^&#]*", re.IGNORECASE)
@@ -16,11 +17,14 @@ _QUERY = re.compile(r"([?&](?:password|passwd|pwd)=)[^&#]*", re.IGNORECASE)
 
 def check_storage(url: str) -> str:
     """The URL, if it has the form of one. Raises ValueError (one clause, password masked) otherwise."""
-    if not re.match(r"^[A-Za-z][\w+.-]*://", url):
+    scheme = re.match(r"^([A-Za-z]\w*)(\+\w+)?://", url)
+    if not scheme:
         raise ValueError(
             f"must be a database URL such as 'sqlite:///study.db' or 'postgresql://user@host/name', "
             f"got {mask_password(url)!r}"
         )
+    if scheme[1].lower() not in DATABASES:
+        raise ValueError(unknown_name("kind of storage", scheme[1], DATABASES))
     return url
 
 

@@ -67,7 +67,7 @@ class StudyConfig(BaseModel):
     epochs: Count | None = None
     seed: Annotated[int, BeforeValidator(no_bool), Field(ge=0, lt=2**32)] = 0
     pretrained: Annotated[str, BeforeValidator(check_pretrained)] = "auto"
-    img_size: Annotated[int | str, BeforeValidator(check_img_size)] = "auto"
+    img_size: Annotated[int | Literal["auto"], BeforeValidator(check_img_size)] = "auto"
     holdout: Share = 0.2
     val: Share = 0.2
     on_bad_image: Literal["skip", "error"] = "skip"

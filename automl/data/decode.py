@@ -16,14 +16,12 @@ from automl.data.scan import Target
 from automl.data.sources.base import Source
 from automl.errors import DataError
 
-_CHUNK = 64
+_MOST_ROWS_AT_ONCE = 64
 
 
 @dataclass
 class Decoded:
-    """What decoding found out, a row each: `reasons[i]` is "" for a usable picture, `digests[i]` "" if
-    unreadable.
-    """
+    """What decoding found out, a row each; a reason is "" for a usable picture, a digest "" if unreadable."""
 
     reasons: list[str]
     digests: list[str]
@@ -38,8 +36,9 @@ class ColourFound(Exception):
 def decode_all(
     source: Source, target: Target, images: npt.NDArray[np.uint8], progress: Callable[[int, int], None]
 ) -> Decoded:
-    """Fill `images`, uint8 (N, img_size, img_size, in_chans), and tell what was found; unusable rows stay
-    zero.
+    """Fill `images`, uint8 (N, img_size, img_size, in_chans), and tell what was found.
+
+    Rows of unusable pictures stay zero.
 
     Threads, not processes: decoding and resizing leave Python's lock, and starting processes would import the
     caller's script again. `progress(done, total)` is called from this thread. Raises ColourFound if `target`
@@ -91,8 +90,10 @@ def _bounded(pool: ThreadPoolExecutor, work: Callable[[range], int], n: int, wor
     soon.
     """
     pending: set[Future[int]] = set()
-    chunks = iter(range(start, min(start + _CHUNK, n)) for start in range(0, n, _CHUNK))
-    for rows in chunks:
+    # Small enough that a few large photographs occupy all threads, large enough that handing over costs
+    # nothing.
+    size = max(1, min(_MOST_ROWS_AT_ONCE, n // (8 * workers)))
+    for rows in (range(start, min(start + size, n)) for start in range(0, n, size)):
         pending.add(pool.submit(work, rows))
         if len(pending) >= 4 * workers:
             finished, pending = wait(pending, return_when=FIRST_COMPLETED)

@@ -27,7 +27,7 @@ class DataOptions(TypedDict, total=False):
 
     `img_size` ("auto"): pixels; `max_size` (224): the most that "auto" may choose; `val` (0.2) and `holdout`
     (0.2): shares, used where the data give no such part; `seed` (0); `on_bad_image` ("skip"): "skip" or
-    "error".
+    "error"; `max_disk` (no limit): bytes that the decoded pictures may take.
     """
 
     img_size: int | Literal["auto"]
@@ -36,6 +36,7 @@ class DataOptions(TypedDict, total=False):
     holdout: float
     seed: int
     on_bad_image: Literal["skip", "error"]
+    max_disk: int
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ def prepare_data(
     target = choose_target(
         source, img_size=options.get("img_size", "auto"), max_size=options.get("max_size", 224)
     )
+    _require_allowed(len(source.files) * target.img_size**2 * target.in_chans, options.get("max_disk"))
     watcher.stage("cache", f"decoding {len(source.files)} images to {target.img_size} px")
     splits: list[Split] = []
 
@@ -112,6 +114,14 @@ def _check_early(source: Source, options: DataOptions) -> None:
         raise DataError(f"on_bad_image must be 'skip' or 'error', not {choice!r}")
     names = [source.classes[label] for label in source.labels.tolist()]
     require_classes(Counter(names))
+
+
+def _require_allowed(needed: int, allowed: int | None) -> None:
+    if allowed is not None and needed > allowed:
+        raise DataError(
+            f"the decoded images must fit into --max-disk, but they need {needed / 1e9:.2f} GB of the "
+            f"{allowed / 1e9:.2f} GB that it allows: raise it, or choose a smaller --img-size"
+        )
 
 
 def _refuse_bad(cached: Cached, source: Source) -> None:

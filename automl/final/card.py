@@ -29,12 +29,13 @@ automl.load("{folder}").predict(["picture.jpg"])
 or, with timm alone (normalise with mean {mean} and std {std} at {size} px):
 ```python
 import timm
-model = timm.create_model("local-dir:{folder}")
+model = timm.create_model("local-dir:{folder}", pretrained=True)
 ```
 
 ## How it was made
-Configuration: {config}. Trained for {epochs} epochs on the training and validation images together. The search tried {trials}
-configurations and compared them on {n_val:,} validation images (best: {metric} {val:.4f}); the numbers above are of other images.
+Configuration: {config}.
+Trained for {epochs} epochs on the training and validation images together. The search tried {trials} configurations and
+compared them on {n_val:,} validation images (best: {metric} {val:.4f}); the numbers above are of other images.
 """
 
 
@@ -63,7 +64,9 @@ def write_card(path: Path, document: dict[str, Any], info: DatasetInfo) -> None:
             mean=_short(info.mean),
             std=_short(info.std),
             size=info.img_size,
-            config=", ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in best["config"].items()),
+            config=", ".join(
+                f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in best["config"].items()
+            ),
             epochs=document["retrain"]["epochs"],
             trials=document["trials"]["total"],
             metric=document["metric"],

@@ -16,18 +16,23 @@ from automl.training.models import model_arguments
 CONFIG, PREPROCESS = "config.json", "preprocess.json"
 
 
-def write_model_folder(folder: Path, model: nn.Module, config: Config, info: DatasetInfo, *, size: int) -> None:
+def write_model_folder(
+    folder: Path, model: nn.Module, config: Config, info: DatasetInfo, *, size: int
+) -> None:
     """Write config.json, model.safetensors, labels.txt and preprocess.json into `folder`.
 
-    `timm.create_model("local-dir:FOLDER")` builds the same model with the same weights. `size` is the side in pixels of
-    the model's input.
+    `timm.create_model("local-dir:FOLDER", pretrained=True)` builds the same model with the same weights.
+    `size` is the side in pixels of the model's input.
     """
     folder.mkdir(parents=True, exist_ok=True)
     model.cpu().to(memory_format=_contiguous())  # type: ignore[call-overload]  # torch's stub lacks this form
     arguments = model_arguments(config, info)
-    import_timm().models.save_for_hf(
+    import_timm()
+    from timm.models import save_for_hf
+
+    save_for_hf(
         model,
-        folder,
+        str(folder),
         model_config={
             "label_names": list(info.classes),
             "pretrained_cfg": {
@@ -56,8 +61,12 @@ def info_from_json(preprocess: dict[str, Any]) -> DatasetInfo:
     """The inverse of `info_to_json`. Raises KeyError or ValueError for what this version cannot read."""
     if preprocess["format"] != 1:
         raise ValueError(f"its format is {preprocess['format']}, this version reads 1")
-    fields = {k: v for k, v in preprocess.items() if k not in ("format", "input_size")}
-    return DatasetInfo(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
+    fields: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in preprocess.items()
+        if key not in ("format", "input_size")
+    }
+    return DatasetInfo(**fields)
 
 
 def _contiguous() -> Any:

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from safetensors import SafetensorError
 from torch import nn
 
-from automl.data.pixels import load_pixels, open_image
+from automl.data.pixels import load_pixels, open_picture
+from automl.data.sources.arrays import to_images
 from automl.errors import DataError, ModelError
 from automl.final.model_folder import CONFIG, PREPROCESS, info_from_json
 from automl.records import DatasetInfo
@@ -39,14 +41,18 @@ class Predictor:
         """
         folder = Path(path)
         folder = folder / "model" if (folder / "model" / CONFIG).is_file() else folder
-        missing = [name for name in (CONFIG, PREPROCESS, "model.safetensors") if not (folder / name).is_file()]
+        missing = [
+            name for name in (CONFIG, PREPROCESS, "model.safetensors") if not (folder / name).is_file()
+        ]
         if missing:
-            raise ModelError(f"{str(path)!r} must be a finished study or a model folder; it has no {missing[0]}")
+            raise ModelError(
+                f"{str(path)!r} must be a finished study or a model folder; it has no {missing[0]}"
+            )
         try:
             preprocess = json.loads((folder / PREPROCESS).read_text(encoding="utf-8"))
-            model: nn.Module = import_timm().create_model(f"local-dir:{folder.resolve()}")
+            model: nn.Module = import_timm().create_model(f"local-dir:{folder.resolve()}", pretrained=True)
             return cls(model, info_from_json(preprocess), int(preprocess["input_size"]))
-        except (KeyError, ValueError, RuntimeError, OSError) as error:
+        except (KeyError, ValueError, RuntimeError, OSError, SafetensorError) as error:
             raise ModelError(f"the model folder {str(folder)!r} cannot be loaded: {error}") from error
 
     @property
@@ -68,7 +74,10 @@ class Predictor:
         return [row.tolist() for row in decided]
 
     def predict_proba(self, images: Any) -> np.ndarray:
-        """Probabilities (n, n_classes), or the predicted values for regression. Raises DataError naming a bad picture."""
+        """Probabilities (n, n_classes), or the predicted values for regression.
+
+        Raises DataError naming a picture that cannot be read.
+        """
         batches: list[np.ndarray] = []
         chunk: list[np.ndarray] = []
         for image in _each(images):
@@ -100,11 +109,9 @@ def _each(images: Any) -> Iterable[Image.Image]:
     if isinstance(images, torch.Tensor):
         images = images.cpu().numpy()
     if isinstance(images, np.ndarray):
-        from automl.data.sources.arrays import to_images
-
         yield from to_images(images)
         return
     if not isinstance(images, (Sequence, Iterable)):
         raise DataError(f"images must be paths, PIL images or an array, not {type(images).__name__}")
     for image in images:
-        yield image if isinstance(image, Image.Image) else open_image(Path(image))
+        yield image if isinstance(image, Image.Image) else open_picture(Path(image))

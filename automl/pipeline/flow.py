@@ -16,12 +16,13 @@ from automl.final.predictor import Predictor
 from automl.final.retrain import Retrained, retrain
 from automl.pipeline.clock import Clock
 from automl.pipeline.outcome import Outcome, keep_model, write_outcome
-from automl.pipeline.setup import Setup, prepare
+from automl.pipeline.setup import Setup, prepare, ray_cpus
 from automl.pipeline.workspace import Workspace, open_workspace
 from automl.records import Interval, Observer, Silent
 from automl.result import FitResult
 from automl.search import SearchResult, SearchSettings, search, warm_up
 from automl.search.budget import retrain_epochs
+from automl.torch_setup import quiet_waiting
 from automl.training.trial import ImageTrial
 
 
@@ -32,11 +33,12 @@ def fit(config: StudyConfig, *, observer: Observer | None = None, started: float
     continues the study; where nothing is left to do, the earlier result is returned. Raises UsageError for what the
     person has to change (nothing is left behind then) and RunError where something broke.
     """
+    quiet_waiting()
     observer = observer or Silent()
     clock = Clock(config.time_limit, started)
     workspace = open_workspace(str(config.directory), config.study, overwrite=config.overwrite)
     try:
-        with warm_up(config) as engine:
+        with warm_up(config, cpus=ray_cpus(config)) as engine:
             setup = prepare(config, workspace, clock, observer)
             save(config, workspace.study_yaml)
             clock.finish_stage("setup")
@@ -50,7 +52,12 @@ def fit(config: StudyConfig, *, observer: Observer | None = None, started: float
 
 
 def resume(
-    study: str, *, directory: str | Path = "studies", observer: Observer | None = None, started: float | None = None, **changes: Any
+    study: str,
+    *,
+    directory: str | Path = "studies",
+    observer: Observer | None = None,
+    started: float | None = None,
+    **changes: Any,
 ) -> FitResult:
     """Continue a study from its study.yaml, with `changes` to its options (a higher n_trials, another time_limit).
 
@@ -82,15 +89,22 @@ def _search(setup: Setup, observer: Observer, engine: Any) -> SearchResult:
         seed=config.seed,
         storage=config.storage or f"sqlite:///{setup.workspace.database}",
         directory=setup.workspace.root,
+        address=config.address,
+        cpus_per_trial=device.threads,
+        gpus_per_trial=device.gpus_per_trial,
     )
     objective = partial(ImageTrial, splits=setup.data.splits, plan=setup.plan)
-    return search(objective, setup.space, settings, observer)
+    return search(objective, setup.space, settings, observer, engine=engine)
 
 
 def _finish(setup: Setup, found: SearchResult, clock: Clock, observer: Observer) -> FitResult:
+    if found.stopped.startswith("interrupted"):
+        observer.note("Search stopped; the best so far is trained and delivered. Ctrl-C again leaves at once.")
     kept = keep_model(setup, found)
     if kept is not None:
-        observer.note("The best configuration has not changed: the delivered model and its holdout score stay.")
+        observer.note(
+            "The best configuration has not changed: the delivered model and its holdout score stay."
+        )
         return write_outcome(setup, found, clock, kept)
     final = _retrain(setup, found, clock, observer)
     clock.finish_stage("retrain")
@@ -114,8 +128,8 @@ def _finish(setup: Setup, found: SearchResult, clock: Clock, observer: Observer)
 
 
 def _retrain(setup: Setup, found: SearchResult, clock: Clock, observer: Observer) -> Retrained:
-    best, config, budget = found.best, setup.config, setup.budget
-    epochs = retrain_epochs(budget, best_epoch=best.epoch, most=config.epochs)
+    best, budget = found.best, setup.budget
+    epochs = retrain_epochs(budget, best_epoch=best.epoch)
     remaining = clock.remaining()
     seconds = None if remaining is None else max(1.0, remaining - budget.closing_s)
     plan = replace(
@@ -125,7 +139,10 @@ def _retrain(setup: Setup, found: SearchResult, clock: Clock, observer: Observer
         deadline=None,
         seconds=seconds,
     )
-    observer.stage("retrain", f"training the best configuration on all {len(setup.data.splits.train) + len(setup.data.splits.val):,} images")
+    observer.stage(
+        "retrain",
+        f"training the best configuration on all {len(setup.data.splits.train) + len(setup.data.splits.val):,} images",
+    )
     return retrain(best.config, setup.data.splits, plan, work_dir=setup.workspace.root, observer=observer)
 
 

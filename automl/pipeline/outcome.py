@@ -14,9 +14,10 @@ from automl.final.card import write_card
 from automl.final.holdout import explain_gap
 from automl.pipeline.clock import Clock
 from automl.pipeline.setup import Setup
-from automl.pipeline.workspace import write_json
+from automl.pipeline.workspace import write_json, write_text
 from automl.records import Config, Interval
 from automl.result import FitResult
+from automl.review.tables import TrialRow, write_trials
 from automl.search import SearchResult
 
 PACKAGES = ("numpy", "optuna", "ray", "scikit-learn", "timm", "torch", "torchvision")
@@ -57,9 +58,9 @@ def keep_model(setup: Setup, found: SearchResult) -> Outcome | None:
 def write_outcome(setup: Setup, found: SearchResult, clock: Clock, outcome: Outcome) -> FitResult:
     """Write data_report.json, splits.csv, trials.csv, the model card and, last, result.json."""
     root = setup.workspace.root
-    write_json(root / "data_report.json", setup.data.report.to_json())
+    write_text(root / "data_report.json", setup.data.report.to_json() + "\n")
     setup.data.table.to_csv(root / "splits.csv", index=False)
-    found.leaderboard().to_csv(root / "trials.csv", index=False)
+    write_trials(_rows(found), setup.metric.name, setup.metric.mode, root / "trials.csv")
     document = _document(setup, found, clock, outcome)
     write_card(setup.workspace.model_dir / "README.md", document, setup.data.splits.info)
     clock.finish_stage("holdout")
@@ -92,7 +93,12 @@ def _document(setup: Setup, found: SearchResult, clock: Clock, outcome: Outcome)
             "n_classes": info.n_outputs,
             "n_skipped": info.n_skipped,
         },
-        "best": {"trial": outcome.trial, "config": outcome.best_config, "val_score": best.value, "epochs": best.epoch},
+        "best": {
+            "trial": outcome.trial,
+            "config": outcome.best_config,
+            "val_score": best.value,
+            "epochs": best.epoch,
+        },
         "retrain": outcome.retrain,
         "holdout": {name: asdict(value) for name, value in outcome.holdout.items()},
         "holdout_reads": outcome.reads,
@@ -108,6 +114,21 @@ def _document(setup: Setup, found: SearchResult, clock: Clock, outcome: Outcome)
         "versions": versions(),
         "command": " ".join(mask_password(part) for part in sys.argv),
     }
+
+
+def _rows(found: SearchResult) -> list[TrialRow]:
+    return [
+        TrialRow(
+            trial=trial.number,
+            state=trial.state,
+            value=trial.value,
+            epochs=trial.epochs,
+            seconds=trial.seconds,
+            config=trial.config,
+            reason=trial.reason,
+        )
+        for trial in found.trials
+    ]
 
 
 def _times(setup: Setup, found: SearchResult, clock: Clock) -> dict[str, float | None]:

@@ -14,7 +14,7 @@ from automl.config import StudyConfig
 from automl.config.durations import format_duration
 from automl.config.metrics import MetricSpec, resolve_metric
 from automl.data import PreparedData, open_source, prepare_data
-from automl.errors import TimeLimitError
+from automl.errors import ConfigError, TimeLimitError
 from automl.pipeline.clock import Clock
 from automl.pipeline.workspace import Workspace
 from automl.records import Config, Observer
@@ -25,17 +25,20 @@ from automl.training.probe import Probe, probe
 
 CPU_SIZE = 96  # px; larger pictures are scaled down to this where no GPU trains
 GPU_SIZE = 224
+SCALING = 0.75  # of another core that shares the batches: what it adds to the images a second
 SMALL = 64  # px; up to here the tiny families of the `cpu` preset fit on any device
 
 
 @dataclass(frozen=True)
 class Device:
-    """What one trial computes on; `parallel` trials run at once."""
+    """What one trial computes on; `parallel` trials run at once, each batch shared by `replicas` threads."""
 
     kind: str
     threads: int
     parallel: int
     all_threads: int
+    replicas: int = 1
+    gpus_per_trial: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -58,47 +61,71 @@ def prepare(config: StudyConfig, workspace: Workspace, clock: Clock, observer: O
 
     Raises UsageError for anything that the person has to change; nothing was searched by then.
     """
+    _refuse_unsupported(config)
     device = choose_device(config)
     source = open_source(config.data, target=config.target, task=config.task)
     try:
         metric = resolve_metric(config.metric, source.task)
         if config.space != "auto":
             load_space(config, device, img_size=SMALL)  # wrong names are told before any picture is decoded
-        observer.stage("scan", f"reading {len(source.files):,} images of {source.name}")
         data = prepare_data(
             source,
-            img_size=config.img_size,
+            img_size="auto" if isinstance(config.img_size, str) else config.img_size,
             max_size=CPU_SIZE if device.kind == "cpu" else GPU_SIZE,
             val=config.val,
             holdout=config.holdout,
             seed=config.seed,
             on_bad_image=config.on_bad_image,
+            max_disk=config.max_disk,
             cache_dir=cache_dir(),
             study_dir=workspace.root,
             observer=observer,
         )
     finally:
         source.close()
-    for note in data.report.notes:
-        observer.note(note)
     space = load_space(config, device, img_size=data.splits.info.img_size)
     identity = _identity(config, data, metric, space)
     workspace.check_same(identity)
     return _plan(config, workspace, clock, observer, (data, space, metric, device, identity))
 
 
+def _refuse_unsupported(config: StudyConfig) -> None:
+    """An option that would be ignored is worse than one that is refused."""
+    if config.pretrained not in ("auto", "never"):
+        raise ConfigError(
+            f"--pretrained must be auto or never, got {config.pretrained!r}: this version trains from scratch only"
+        )
+    if config.memory_limit is not None:
+        raise ConfigError(
+            "--memory-limit cannot be kept by this version; leave it out and lower --parallel instead"
+        )
+
+
 def choose_device(config: StudyConfig) -> Device:
     """One thread a trial and a trial a core, as that trains the most images; or a trial a GPU where there is one."""
     import torch
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = count_cores()
     if torch.cuda.is_available() and config.gpus_per_trial != 0:
         share = config.gpus_per_trial or 1.0
         parallel = config.parallel or max(1, int(torch.cuda.device_count() / share))
-        return Device("cuda", max(1, cores // parallel), parallel, cores)
+        return Device("cuda", max(1, cores // parallel), parallel, cores, gpus_per_trial=share)
+    if config.engine == "local":  # this process alone: one trial after the other, each on all cores
+        return Device("cpu", 1, config.parallel or 1, cores, replicas=cores)
     threads = max(1, int(config.cpus_per_trial or 1))
     parallel = config.parallel or max(1, cores // threads)
     return Device("cpu", threads, parallel, cores)
+
+
+def count_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def ray_cpus(config: StudyConfig) -> int:
+    """What Ray is told to have on this machine: the cores, or more where the person asks for more trials at once."""
+    wanted = (config.parallel or 1) * max(1, int(config.cpus_per_trial or 1))
+    return max(count_cores(), wanted)
 
 
 def load_space(config: StudyConfig, device: Device, *, img_size: int) -> SearchSpace:
@@ -138,11 +165,23 @@ def _plan(
     data, space, metric, device, identity = parts
     info = data.splits.info
     plan = TrainPlan(
-        epochs=1, metric=metric.name, mode=metric.mode, seed=config.seed, threads=device.threads, device=device.kind
+        epochs=1,
+        metric=metric.name,
+        mode=metric.mode,
+        seed=config.seed,
+        threads=device.threads,
+        replicas=device.replicas,
+        device=device.kind,
     )
     observer.stage("plan", "measuring how fast this machine trains")
     measured = probe(first_config(space, config.seed), data.splits, plan)
-    work = Work(info.n_train, info.n_val, info.n_holdout, measured.images_per_second, device.parallel)
+    workers = device.parallel if config.engine == "ray" else 1  # the local engine takes turns
+    speedup = 1.0
+    if device.kind == "cpu":  # a trial's replicas against those of the retrain
+        speedup = (1 + SCALING * (device.all_threads - 1)) / (1 + SCALING * (device.replicas - 1))
+    work = Work(
+        info.n_train, info.n_val, info.n_holdout, measured.images_per_second, workers, retrain_speedup=speedup
+    )
     remaining = clock.remaining()
     if remaining is not None and remaining < shortest_limit(work):
         needed = clock.elapsed() + shortest_limit(work)
@@ -165,7 +204,9 @@ def _plan(
     return Setup(config, workspace, data, space, metric, device, budget, plan, measured)
 
 
-def _identity(config: StudyConfig, data: PreparedData, metric: MetricSpec, space: SearchSpace) -> dict[str, Any]:
+def _identity(
+    config: StudyConfig, data: PreparedData, metric: MetricSpec, space: SearchSpace
+) -> dict[str, Any]:
     info = data.splits.info
     text = json.dumps(space.to_dict(), sort_keys=True, default=str)
     return {

@@ -91,7 +91,9 @@ def open_workspace(directory: str, study: str, *, overwrite: bool) -> Workspace:
     root = Path(directory) / study
     existed = root.exists()
     if existed and any(root.iterdir() if root.is_dir() else [root]) and not (root / "study.yaml").is_file():
-        raise StudyError(f"{str(root)!r} must be a study or not exist, and it is something else; choose another --study name")
+        raise StudyError(
+            f"{str(root)!r} must be a study or not exist, and it is something else; choose another --study name"
+        )
     if existed and overwrite:
         shutil.rmtree(root)
         existed = False
@@ -106,8 +108,13 @@ def open_workspace(directory: str, study: str, *, overwrite: bool) -> Workspace:
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write `content` atomically."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, default=_plain) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` atomically: a reader finds the old file or the new one."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False, default=_plain) + "\n", encoding="utf-8")
+    temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)
 
 
@@ -122,7 +129,9 @@ def _read_json(path: Path) -> dict[str, Any] | None:
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise StudyError(f"{str(path)!r} is damaged ({error}); remove it, or start again with --overwrite") from error
+        raise StudyError(
+            f"{str(path)!r} is damaged ({error}); remove it, or start again with --overwrite"
+        ) from error
     return content
 
 

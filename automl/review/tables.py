@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 _FIRST = ("rank", "trial", "state")
 _NUMBERS = ("epochs", "seconds")
-_PLACE = {TrialState.COMPLETE: 0, TrialState.FAILED: 2}
 
 
 @dataclass(frozen=True)
@@ -34,17 +33,16 @@ class TrialRow:
 
 
 def ranked(trials: Iterable[TrialRow], mode: Mode) -> list[TrialRow]:
-    """Trials from best to worst: complete ones by value; those cut, the furthest first; failed ones last.
+    """Trials from best to worst by their last value, so that the first is the search's incumbent.
 
-    A trial cut at epoch 3 is not comparable with a complete one, so it never stands above it. NaN and missing
-    values come last among their like; ties go to the lower number.
+    A trial that was cut stands above a longer one only if it was better with less training. Equal values go
+    to more epochs, then to the lower number; trials without a finite value come next, failed ones last.
     """
 
     def key(row: TrialRow) -> tuple[float, ...]:
-        place = _PLACE.get(row.state, 1)
-        value = row.value if row.value is not None and not math.isnan(row.value) else None
-        worse = math.inf if value is None else (-value if mode == "max" else value)
-        return (place, -row.epochs if place else 0, worse, row.trial)
+        finite = row.value is not None and math.isfinite(row.value)
+        worse = 0.0 if row.value is None or not finite else (-row.value if mode == "max" else row.value)
+        return (row.state is TrialState.FAILED, not finite, worse, -row.epochs, row.trial)
 
     return sorted(trials, key=key)
 
@@ -62,7 +60,7 @@ def leaderboard_rows(trials: Iterable[TrialRow], metric: str, mode: Mode) -> lis
             "rank": rank,
             "trial": row.trial,
             "state": str(row.state),
-            f"val_{metric}": row.value,
+            f"val_{metric}": _finite(row.value),
             "epochs": row.epochs,
             "seconds": round(row.seconds, 3),
             **{name: row.config.get(name) for name in names},
@@ -99,6 +97,11 @@ def read_trials(path: Path) -> tuple[str, list[TrialRow]]:
             return metric, [_row(record, metric, columns) for record in reader]
     except (OSError, StopIteration, KeyError, ValueError) as error:
         raise StudyError(f"trials.csv must be a leaderboard, got {str(path)!r} ({error})") from error
+
+
+def _finite(value: float | None) -> float | None:
+    """A failed trial and one without reports may come with NaN: a table shows nothing there."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _columns(metric: str) -> list[str]:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from automl.config.metrics import METRICS
-from automl.errors import StorageError
-from automl.records import Mode, TrialState
+from automl.records import Mode
 from automl.review.studies import DATABASE_FILE, TRIALS_FILE, StudyFolder
 from automl.review.tables import TrialRow, read_trials
 
 if TYPE_CHECKING:
-    import optuna
-
-# A paused trial waits in the database, and says so in this attribute.
-_PAUSED = "paused"
-_REASONS = ("reason", "cause", _PAUSED)
+    from automl.search.stored import StoredTrial
 
 
 def study_trials(study: StudyFolder) -> tuple[str, Mode, list[TrialRow]]:
@@ -40,64 +37,38 @@ def study_mode(study: StudyFolder, metric: str) -> Mode:
     return METRICS[metric].mode if metric in METRICS else "max"
 
 
+def stored_rows(trials: Iterable[StoredTrial]) -> list[TrialRow]:
+    """Trials as the database knows them, as rows of the leaderboard."""
+    return [
+        TrialRow(
+            trial=trial.number,
+            state=trial.state,
+            value=trial.value if math.isfinite(trial.value) else None,
+            epochs=trial.epochs,
+            seconds=trial.seconds,
+            config=trial.config,
+            reason=trial.reason,
+        )
+        for trial in trials
+    ]
+
+
 def _from_database(study: StudyFolder) -> tuple[str, Mode, list[TrialRow]]:
     import optuna
-    import sqlalchemy.exc
 
-    before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    from automl.search.database import open_database, storage_errors
+    from automl.search.stored import read_trials as read_stored
+
+    database = open_database(study.storage_url())
     try:
-        url = study.storage_url()
-        names = optuna.get_all_study_names(url)
-        name = study.name if study.name in names else (names[0] if len(names) == 1 else None)
-        if name is None:
-            return study.metric, study_mode(study, study.metric), []
-        loaded = optuna.load_study(study_name=name, storage=url)
-        mode: Mode = "max" if loaded.direction == optuna.study.StudyDirection.MAXIMIZE else "min"
-        metric = study.metric if study.metric != "auto" else _metric_name(loaded)
-        return (
-            metric,
-            mode,
-            [trial_row(trial) for trial in loaded.get_trials(deepcopy=False) if _begun(trial)],
-        )
-    except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.OptunaError, RuntimeError) as error:
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise StorageError(f"the database of study {study.name!r} must be readable, got: {first}") from error
+        with storage_errors(database.shown):
+            if study.name not in {known.study_name for known in database.optuna.get_all_studies()}:
+                return study.metric, study_mode(study, study.metric), []
+            loaded = optuna.load_study(study_name=study.name, storage=database.optuna)
+            frozen = loaded.get_trials(deepcopy=False)
+            with database.engine.connect() as connection:
+                rows = stored_rows(read_stored(connection, loaded._study_id, frozen))
+        mode: Mode = "min" if loaded.direction == optuna.study.StudyDirection.MINIMIZE else "max"
+        return (loaded.metric_names or [study.metric])[0], mode, rows
     finally:
-        optuna.logging.set_verbosity(before)
-
-
-def trial_row(trial: optuna.trial.FrozenTrial) -> TrialRow:
-    """An Optuna trial as a row: parameters `lr.sgd` and `model.resnet` are `lr` and `model` again."""
-    steps = trial.intermediate_values
-    value = steps[max(steps)] if steps else None
-    if trial.values and trial.state.name == "COMPLETE":
-        value = trial.values[0]
-    seconds = trial.duration.total_seconds() if trial.duration else 0.0
-    return TrialRow(
-        trial=trial.number,
-        state=_state(trial),
-        value=value,
-        epochs=max(steps, default=0),
-        seconds=float(trial.user_attrs.get("seconds", seconds)),
-        config={name.split(".")[0]: number for name, number in trial.params.items()},
-        reason=next((str(trial.user_attrs[name]) for name in _REASONS if name in trial.user_attrs), ""),
-    )
-
-
-def _begun(trial: optuna.trial.FrozenTrial) -> bool:
-    """Trials that only wait for their first start are not part of a leaderboard."""
-    return trial.state.name != "WAITING" or bool(trial.intermediate_values)
-
-
-def _state(trial: optuna.trial.FrozenTrial) -> TrialState:
-    if trial.state.name == "WAITING":
-        return TrialState.PAUSED
-    return {"COMPLETE": TrialState.COMPLETE, "PRUNED": TrialState.PRUNED, "FAIL": TrialState.FAILED}.get(
-        trial.state.name, TrialState.RUNNING
-    )
-
-
-def _metric_name(study: optuna.Study) -> str:
-    names = study.metric_names
-    return names[0] if names else "value"
+        database.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from automl.records import Config, Interval, TrialState
 _SCHEDULES = {"onecycle": "one-cycle", "wsd": "warm-up, stable, decay", "none": "constant lr"}
 _WORDS: dict[str, Callable[[Any], str]] = {
     "model": str,
+    "width": lambda value: f"{number(value)} of its width",
+    "upscale": lambda value: f"images x{number(value)}",
     "opt": str,
     "lr": lambda value: f"lr {number(value)}",
     "weight_decay": lambda value: f"weight decay {number(value)}",
@@ -28,7 +30,8 @@ _WORDS: dict[str, Callable[[Any], str]] = {
 }
 # Zero means "not used" here, so it goes without saying.
 _SILENT_AT_ZERO = ("mixup", "drop_path", "ema", "label_smoothing", "warmup")
-_MAIN = ("model", "opt", "lr", "batch_size", "sched", "augment", "hflip")
+_SILENT_AT_ONE = ("width", "upscale")
+_MAIN = ("model", "width", "upscale", "opt", "lr", "batch_size", "sched", "augment", "hflip")
 
 
 def number(value: Any) -> str:
@@ -70,6 +73,8 @@ def config_words(config: Config, *, everything: bool = False) -> str:
 
 
 def _speaks(name: str, config: Config) -> bool:
+    if name in _SILENT_AT_ONE and config.get(name) == 1:
+        return False
     return name in config and not (name in _SILENT_AT_ZERO and config[name] in (0, 0.0, None))
 
 
@@ -91,10 +96,10 @@ def dashboard_command(study: str, flags: str = "") -> str:
     return f"automl dashboard {study}{flags}"
 
 
-def summary(result: Mapping[str, Any], model_dir: Path, dashboard: str) -> list[str]:
-    """What a person should know at the end of a study, as lines; `result` is what result.json holds."""
+def summary(result: Mapping[str, Any], model_dir: Path, dashboard: str) -> list[tuple[str, str]]:
+    """What a person should know at the end of a study, as (name, text); `result` is result.json."""
     best, metric = result["best"], str(result["metric"])
-    rows = [
+    return [
         *((f"holdout {name}", f"{interval_words(entry)}, 95 % interval") for name, entry in _holdout(result)),
         (f"val {metric}", f"{score(best.get('val_score'))}, from trial {best.get('trial')}"),
         ("best", config_words(best.get("config", {}))),
@@ -103,7 +108,11 @@ def summary(result: Mapping[str, Any], model_dir: Path, dashboard: str) -> list[
         ("model", str(model_dir)),
         ("dashboard", dashboard),
     ]
-    width = max(len(name) for name, _ in rows)
+
+
+def aligned(rows: Sequence[tuple[str, str]]) -> list[str]:
+    """Lines with the names in one column and the texts in another; rows without text are left out."""
+    width = max((len(name) for name, _ in rows), default=0)
     return [f"{name:<{width}}   {text}" for name, text in rows if text]
 
 
@@ -120,11 +129,11 @@ def _time_words(time: Mapping[str, Any]) -> str:
     return format_duration(used) + (f" of {format_duration(limit)}" if limit else "")
 
 
-def details(result: Mapping[str, Any]) -> list[str]:
-    """The lines of `automl show` below the summary: data, retraining, the gap, speed, versions."""
+def details(result: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What `automl show` says below the summary: the full configuration, data, gap, work, versions."""
     data, retrain, gap = result.get("data", {}), result.get("retrain", {}), result.get("gap", {})
     work, versions = result.get("work", {}), result.get("versions", {})
-    rows: list[tuple[str, str]] = []
+    rows = [("in full", config_words(result.get("best", {}).get("config", {}), everything=True))]
     if data:
         counts = f"{data.get('n_train')} train, {data.get('n_val')} val, {data.get('n_holdout')} holdout"
         skipped = f", {data['n_skipped']} skipped" if data.get("n_skipped") else ""
@@ -134,10 +143,9 @@ def details(result: Mapping[str, Any]) -> list[str]:
         rows.append(
             ("retrained", f"{retrain.get('epochs')} epochs on {retrain.get('n_train')} images, {seconds}")
         )
-    if gap.get("explained"):
-        rows.append(("gap", str(gap["explained"])))
+    rows.append(("gap", str(gap.get("explained") or "")))
     if work.get("images_trained"):
         rows.append(("work", f"{work['images_trained']:,} images trained in {work.get('epochs')} epochs"))
-    rows.append(("seed", str(result.get("seed"))))
+    rows.append(("seed", str(result.get("seed", ""))))
     rows.append(("versions", ", ".join(f"{name} {version}" for name, version in dict(versions).items())))
-    return [f"{name:<11} {text}" for name, text in rows if text]
+    return rows

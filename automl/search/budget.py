@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-DEFAULT_EPOCHS = 50  # most epochs of a trial when neither the person nor the clock says less
+DEFAULT_IMAGES = 600_000  # images that a trial sees at most, when neither the person nor the clock says less,
+FEWEST_EPOCHS, MOST_EPOCHS = 20, 100  # within these numbers of epochs
 EVAL_SPEEDUP = 3.0  # forward alone costs a third of forward and backward
 FULL_TRIALS = 5.0  # full-length trials that the search time must hold, if it can
 RETRAIN_SHARE = 0.6  # most of the time that may be set aside for the retrain
 SPARE = 1.15  # the retrain is planned longer than measured, as neighbours may slow it down
-CLOSING = 2.5  # seconds to write the model, the tables and the result
+CLOSING = 4.0  # seconds to score the intervals, write the model, the tables and the result, and leave
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Work:
     n_holdout: int
     images_per_second: float
     parallel: int
+    retrain_speedup: float = 1.0
 
     @property
     def epoch_seconds(self) -> float:
@@ -29,8 +31,13 @@ class Work:
 
     @property
     def retrain_epoch_seconds(self) -> float:
-        """One epoch of the retrain, counted at a single trial's speed though it has all cores."""
-        return (self.n_train + self.n_val) / self.images_per_second
+        """One epoch of the retrain, which has all cores."""
+        return (self.n_train + self.n_val) / (self.images_per_second * self.retrain_speedup)
+
+    @property
+    def default_epochs(self) -> int:
+        """Most epochs of a trial when nobody says less: fewer for more images."""
+        return min(MOST_EPOCHS, max(FEWEST_EPOCHS, DEFAULT_IMAGES // max(1, self.n_train)))
 
     @property
     def closing_seconds(self) -> float:
@@ -42,14 +49,15 @@ class Work:
 class Budget:
     """`search_s` and `retrain_s` are seconds (None: no limit); `epochs` is the full length of a trial.
 
-    `stretch` says that time, not `epochs`, bounds a trial: the retrain may then be longer than a trial.
+    `most_epochs` is what a trial could have had with enough time; where `epochs` is less, the retrain may be longer
+    than a trial.
     """
 
     epochs: int
     search_s: float | None
     retrain_s: float | None
     closing_s: float
-    stretch: bool
+    most_epochs: int
 
 
 def make_budget(work: Work, *, remaining: float | None, epochs: int | None) -> Budget:
@@ -58,15 +66,15 @@ def make_budget(work: Work, *, remaining: float | None, epochs: int | None) -> B
     The retrain gets what it needs for that many epochs, but at most 60 %. The search gets the rest, and trials are
     made short enough for five of full length to fit.
     """
-    most = epochs or DEFAULT_EPOCHS
+    most = epochs or work.default_epochs
     if remaining is None:
-        return Budget(most, None, None, work.closing_seconds, stretch=False)
+        return Budget(most, None, None, work.closing_seconds, most)
     usable = max(0.0, remaining - work.closing_seconds)
     retrain_s = min(most * work.retrain_epoch_seconds * SPARE, RETRAIN_SHARE * usable)
     search_s = usable - retrain_s
     held = int(search_s * work.parallel / work.epoch_seconds / FULL_TRIALS)
     length = max(1, min(most, held))
-    return Budget(length, search_s, retrain_s, work.closing_seconds, stretch=length < most)
+    return Budget(length, search_s, retrain_s, work.closing_seconds, most)
 
 
 def shortest_limit(work: Work) -> float:
@@ -74,6 +82,6 @@ def shortest_limit(work: Work) -> float:
     return work.epoch_seconds + work.retrain_epoch_seconds + work.closing_seconds
 
 
-def retrain_epochs(budget: Budget, *, best_epoch: int, most: int | None) -> int:
-    """Epochs of the retrain: those that the search found best, or as many as time allows where time cut trials short."""
-    return max(best_epoch, most or DEFAULT_EPOCHS) if budget.stretch else best_epoch
+def retrain_epochs(budget: Budget, *, best_epoch: int) -> int:
+    """Epochs of the retrain: those that the search found best; the most allowed where time cut trials short."""
+    return budget.most_epochs if budget.epochs < budget.most_epochs else best_epoch

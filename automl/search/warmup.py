@@ -40,5 +40,5 @@ def warm_up(options: EngineOptions, *, cpus: int | None = None) -> Iterator[Engi
     try:
         yield RayEngine(runtime)
     finally:
-        # What comes after the search does not wait until Ray is down.
+        # What comes next need not wait for Ray's processes to end; the program's end does.
         runtime.stop(wait=False)

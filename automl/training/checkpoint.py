@@ -20,7 +20,9 @@ def write(directory: Path, weights: dict[str, Tensor], state: dict[str, Any]) ->
     directory.mkdir(parents=True, exist_ok=True)
     token = f"{os.getpid()}.tmp"
     # Tied or strided tensors cannot be stored as they are.
-    save_file({k: v.detach().contiguous().clone() for k, v in weights.items()}, directory / f"{WEIGHTS}.{token}")
+    save_file(
+        {k: v.detach().contiguous().clone() for k, v in weights.items()}, directory / f"{WEIGHTS}.{token}"
+    )
     torch.save(state, directory / f"{STATE}.{token}")
     (directory / f"{WEIGHTS}.{token}").replace(directory / WEIGHTS)
     (directory / f"{STATE}.{token}").replace(directory / STATE)
@@ -31,4 +33,6 @@ def read(directory: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         return load_file(directory / WEIGHTS), torch.load(directory / STATE, weights_only=True)
     except Exception as error:
-        raise StorageError(f"the checkpoint {str(directory)!r} cannot be read ({error}); remove it to start over") from error
+        raise StorageError(
+            f"the checkpoint {str(directory)!r} cannot be read ({error}); remove it to start over"
+        ) from error

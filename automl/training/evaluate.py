@@ -18,7 +18,13 @@ EVAL_BATCH = 256
 
 @torch.inference_mode()
 def predict_rows(
-    model: nn.Module, rows: Rows, info: DatasetInfo, *, size: int, device: str = "cpu", precision: Precision = "fp32"
+    model: nn.Module,
+    rows: Rows,
+    info: DatasetInfo,
+    *,
+    size: int,
+    device: str = "cpu",
+    precision: Precision = "fp32",
 ) -> tuple[Tensor, Tensor]:
     """Logits (n, n_outputs) and targets of `rows`, in their order, on the CPU."""
     model.eval()
@@ -51,4 +57,6 @@ def autocast(device: str, precision: Precision) -> torch.autocast:
 
     Without its cache of converted weights: that is shared by threads, and so would be the graph behind them.
     """
-    return torch.autocast(torch.device(device).type, torch.bfloat16, enabled=precision == "bf16", cache_enabled=False)
+    return torch.autocast(
+        torch.device(device).type, torch.bfloat16, enabled=precision == "bf16", cache_enabled=False
+    )

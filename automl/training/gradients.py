@@ -25,7 +25,11 @@ class Gradients:
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.loss_of = loss_of
         self.replicas = replicas
-        self.pool = ThreadPoolExecutor(replicas, initializer=torch.set_num_threads, initargs=(1,)) if replicas > 1 else None
+        self.pool = (
+            ThreadPoolExecutor(replicas, initializer=torch.set_num_threads, initargs=(1,))
+            if replicas > 1
+            else None
+        )
 
     def __call__(self, images: Tensor, targets: Tensor) -> Tensor:
         """The mean loss of the batch, detached; `.grad` of every parameter is replaced."""

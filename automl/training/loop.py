@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -23,6 +25,9 @@ from automl.training.models import build_model, input_size
 from automl.training.optimizers import make_optimizer
 from automl.training.plan import TrainPlan
 from automl.training.schedules import SCHEDULES
+
+if TYPE_CHECKING:
+    from timm.utils.model_ema import ModelEmaV3
 
 CLIP_NORM = 5.0  # far above the norms of a healthy step; it only catches the rare explosion
 
@@ -44,13 +49,14 @@ class Trainer:
             rows,
             batch_size=min(int(config.get("batch_size", 64)), len(rows)),
             info=info,
-            augment=Augment(strength=float(config.get("augment", 0.0)), hflip=bool(config.get("hflip", False))),
+            augment=Augment(
+                strength=float(config.get("augment", 0.0)), hflip=bool(config.get("hflip", False))
+            ),
             shuffle=True,
             seed=plan.seed,
             device=plan.device,
             drop_last=True,  # a last batch of one or two rows would upset batch norm
         )
-        self.mix = torch.Generator().manual_seed(plan.seed)
         self.schedule = SCHEDULES[str(config.get("sched", "cosine"))]
         self.epoch = self.steps = 0
         self.spent = 0.0  # seconds of training so far
@@ -70,7 +76,9 @@ class Trainer:
             self.steps += 1
         mean = float(total) / len(self.batches)
         if not math.isfinite(mean):
-            raise TrialError(f"the training loss became {mean} in epoch {self.epoch + 1}; a lower lr would help")
+            raise TrialError(
+                f"the training loss became {mean} in epoch {self.epoch + 1}; a lower lr would help"
+            )
         self.epoch += 1
         self.spent += time.perf_counter() - begun
         return mean
@@ -79,7 +87,10 @@ class Trainer:
         """One step on a batch (B, C, H, W) with its targets; returns the loss."""
         images = fit_size(images, self.size)
         if alpha := float(self.config.get("mixup", 0.0)):
-            images, targets = mixup(images, targets, alpha=alpha, n_outputs=self.info.n_outputs, generator=self.mix)
+            rng = np.random.default_rng(
+                [self.plan.seed, self.steps]
+            )  # by step, so that nothing has to be saved
+            images, targets = mixup(images, targets, alpha=alpha, n_outputs=self.info.n_outputs, rng=rng)
         value = self.gradients(images, targets)
         nn.utils.clip_grad_norm_(self.model.parameters(), CLIP_NORM, foreach=True)
         self.optimizer.step()
@@ -113,7 +124,7 @@ class Trainer:
     @property
     def averaged(self) -> nn.Module:
         """The model to evaluate: the moving average of the weights where there is one."""
-        return self.model if self.ema is None else self.ema.module
+        return self.model if self.ema is None else cast(nn.Module, self.ema.module)
 
     def save(self, directory: Path) -> None:
         """Write a checkpoint."""
@@ -125,7 +136,6 @@ class Trainer:
             "epoch": self.epoch,
             "steps": self.steps,
             "spent": self.spent,
-            "mix": self.mix.get_state(),
             "torch": torch.get_rng_state(),
         }
         checkpoint.write(directory, weights, state)
@@ -138,13 +148,14 @@ class Trainer:
             self.ema.module.load_state_dict({k[4:]: v for k, v in weights.items() if k.startswith("ema.")})
         self.optimizer.load_state_dict(state["optimizer"])
         self.epoch, self.steps, self.spent = state["epoch"], state["steps"], state["spent"]
-        self.mix.set_state(state["mix"])
         torch.set_rng_state(state["torch"])
 
 
-def _make_ema(model: nn.Module, decay: float) -> nn.Module | None:
+def _make_ema(model: nn.Module, decay: float) -> ModelEmaV3 | None:
     """timm's moving average of the weights, with its warm-up so that a short training is not ruled by its start."""
     if decay <= 0.0:
         return None
-    ema: nn.Module = import_timm().utils.ModelEmaV3(model, decay=decay, use_warmup=True, foreach=True)
-    return ema
+    import_timm()
+    from timm.utils.model_ema import ModelEmaV3
+
+    return ModelEmaV3(model, decay=decay, use_warmup=True, foreach=True)

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable
 
 import numpy as np
+import sklearn
 from sklearn import metrics as sk
 
 from automl.config.metrics import METRICS
@@ -24,7 +25,8 @@ def compute(name: str, targets: Array, scores: Array, task: Task) -> float:
     if not np.isfinite(scores).all():
         return float("nan")
     needs = METRICS[name].needs
-    with warnings.catch_warnings():
+    # Checking the arguments takes scikit-learn longer than small metrics themselves; ours are always the same.
+    with warnings.catch_warnings(), sklearn.config_context(skip_parameter_validation=True):
         # scikit-learn warns of classes that were never predicted; the value itself says it.
         warnings.simplefilter("ignore")
         try:
@@ -65,7 +67,11 @@ def _average_precision(targets: Array, scores: Array) -> float:
 
 
 def _top5(targets: Array, scores: Array) -> float:
-    return float(sk.top_k_accuracy_score(targets, scores, k=min(5, scores.shape[1] - 1), labels=np.arange(scores.shape[1])))
+    return float(
+        sk.top_k_accuracy_score(
+            targets, scores, k=min(5, scores.shape[1] - 1), labels=np.arange(scores.shape[1])
+        )
+    )
 
 
 _ON_LABELS: dict[str, Callable[[Array, Array], float]] = {

@@ -11,7 +11,10 @@ from automl.errors import ConfigError, unknown_name
 from automl.torch_setup import import_timm
 
 # torch's own kernels that do a whole step in one pass; on a CPU AdamW's takes a third of the time of the loop's.
-FUSED = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam, "sgd": torch.optim.SGD, "momentum": torch.optim.SGD}
+FUSED: dict[str, type[torch.optim.AdamW | torch.optim.Adam]] = {
+    "adamw": torch.optim.AdamW,
+    "adam": torch.optim.Adam,
+}
 
 
 def make_optimizer(model: nn.Module, config: dict[str, Any]) -> torch.optim.Optimizer:
@@ -23,21 +26,25 @@ def make_optimizer(model: nn.Module, config: dict[str, Any]) -> torch.optim.Opti
     name, lr = str(config.get("opt", "adamw")), float(config["lr"])
     groups = param_groups(model, float(config.get("weight_decay", 0.0)))
     momentum = float(config.get("momentum", 0.9))
-    if name in ("adamw", "adam"):
+    if name in FUSED:
         return FUSED[name](groups, lr=lr, fused=True)
     if name in ("sgd", "momentum"):
         return torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=name == "sgd", fused=True)
-    optim = import_timm().optim
-    if name not in optim.list_optimizers():
-        raise ConfigError(unknown_name("optimizer", name, optim.list_optimizers()))
-    optimizer: torch.optim.Optimizer = optim.create_optimizer_v2(groups, opt=name, lr=lr, momentum=momentum)
+    import_timm()
+    from timm.optim._optim_factory import create_optimizer_v2, list_optimizers
+
+    names = [str(known) for known in list_optimizers()]
+    if name not in names:
+        raise ConfigError(unknown_name("optimizer", name, names))
+    optimizer: torch.optim.Optimizer = create_optimizer_v2(groups, opt=name, lr=lr, momentum=momentum)
     return optimizer
 
 
 def param_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     """Two groups: matrices and kernels with `weight_decay`; biases, norms and what the model exempts without."""
     exempt = set(model.no_weight_decay()) if hasattr(model, "no_weight_decay") else set()  # type: ignore[operator]  # timm's models offer it, nn.Module's stub does not know
-    decay, plain = [], []
+    decay: list[nn.Parameter] = []
+    plain: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             (plain if parameter.ndim <= 1 or name in exempt else decay).append(parameter)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -25,7 +25,7 @@ class Probe:
     speedup: float
 
 
-def probe(config: Config, splits: SearchSplits, plan: TrainPlan, *, seconds: float = 1.0) -> Probe:
+def probe(config: Config, splits: SearchSplits, plan: TrainPlan, *, seconds: float = 0.7) -> Probe:
     """Train `config` for about `seconds` in fp32 and, where the device can, in bf16; nothing of it is kept.
 
     Slow models take at least two steps each, however long they are.
@@ -42,7 +42,7 @@ def probe(config: Config, splits: SearchSplits, plan: TrainPlan, *, seconds: flo
 def has_bf16(device: str) -> bool:
     """Whether the device multiplies bfloat16 matrices in hardware (AMX or AVX512-BF16 on x86, Ampere and later)."""
     if torch.device(device).type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     cpu = torch.backends.cpu.get_cpu_capability()
     supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
     return bool(supported()) if supported is not None else "AVX512" in cpu
@@ -51,14 +51,30 @@ def has_bf16(device: str) -> bool:
 def _rate(config: Config, splits: SearchSplits, plan: TrainPlan, seconds: float) -> float:
     trainer = Trainer(config, splits.info, splits.train, plan)
     trainer.model.train()
+    clock = _clock(plan)
     images = _endless(trainer)
     trainer.train_step(*next(images))  # the first step also pays for allocations
-    begun, done = time.perf_counter(), 0
-    while done < 2 * trainer.batches.batch_size or time.perf_counter() - begun < seconds:
+    begun, done = clock(), 0
+    while done < 2 * trainer.batches.batch_size or clock() - begun < seconds:
         batch, targets = next(images)
         trainer.train_step(batch, targets)
         done += len(batch)
-    return done / (time.perf_counter() - begun)
+    rate = done / (clock() - begun)
+    trainer.gradients.close()
+    return rate
+
+
+def _clock(plan: TrainPlan) -> Callable[[], float]:
+    """Seconds of this thread on a core where it does all the work: then neighbours (an engine that is starting up)
+    do not count. Otherwise seconds on the wall, after the device has caught up."""
+    if torch.device(plan.device).type == "cuda":
+
+        def waited() -> float:
+            torch.cuda.synchronize()
+            return time.perf_counter()
+
+        return waited
+    return time.thread_time if plan.threads == plan.replicas == 1 else time.perf_counter
 
 
 def _endless(trainer: Trainer) -> Iterator[tuple[Tensor, Tensor]]:

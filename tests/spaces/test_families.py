@@ -47,7 +47,7 @@ def test_timm_accepts_what_the_table_says_and_refuses_the_rest(model: str) -> No
                 timm.create_model(model, **{keyword: value})
 
 
-def test_model_beyond_the_table_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_model_beyond_the_table_is_measured_once() -> None:
     first = capabilities("test_convnext")
     assert "test_convnext" not in table()
     assert first.drop_path

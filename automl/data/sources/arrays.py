@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,16 +45,11 @@ class ArraySource:
 
     def read(self, i: int) -> bytes:
         """The pixels of row i as uint8, row by row."""
-        image = self._images[i]
-        if self._scale is not None:
-            image = np.round(image.astype(np.float64) * self._scale).astype(np.uint8)
-        return np.ascontiguousarray(image).tobytes()
+        return np.ascontiguousarray(_eight_bits(self._images[i], self._scale)).tobytes()
 
     def decode(self, data: bytes) -> Image.Image:
         """The picture with these pixels."""
-        shape = self._images.shape[1:]
-        pixels = np.frombuffer(data, dtype=np.uint8).reshape(shape)
-        return Image.fromarray(pixels[:, :, 0] if shape[2] == 1 else pixels)
+        return _as_image(np.frombuffer(data, dtype=np.uint8).reshape(self._images.shape[1:]))
 
     def load(self, i: int) -> Image.Image:
         """The picture of row i."""
@@ -82,11 +77,27 @@ class ArraySource:
         """Nothing is open."""
 
 
+def to_images(images: Any) -> Iterator[Image.Image]:
+    """The pictures of an array without labels, read as `ArraySource` reads them. Raises DataError."""
+    array = _channels_last(images)
+    scale = _scale(array)
+    for image in array:
+        yield _as_image(_eight_bits(image, scale))
+
+
 def open_arrays(data: Any, *, target: str | None, task: str) -> ArraySource:
     """Open a pair of arrays. Raises DataError."""
     require_classification(task, target, "arrays")
     images, labels = data
     return ArraySource(images, labels)
+
+
+def _eight_bits(image: npt.NDArray[Any], scale: float | None) -> npt.NDArray[Any]:
+    return image if scale is None else np.round(image.astype(np.float64) * scale).astype(np.uint8)
+
+
+def _as_image(pixels: npt.NDArray[Any]) -> Image.Image:
+    return Image.fromarray(np.ascontiguousarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels))
 
 
 def _as_array(values: Any) -> npt.NDArray[Any]:

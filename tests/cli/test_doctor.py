@@ -1,0 +1,54 @@
+"""`automl doctor` on this machine."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+
+from automl.cli import checkup, main
+
+
+@pytest.mark.slow
+def test_doctor_finds_this_machine_ready(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--directory", str(tmp_path / "studies"), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    levels = {check["name"]: check["level"] for check in document["checks"]}
+    assert document["ok"]
+    assert {"python", "torch", "torch pair", "GPU", "cores", "memory", "weights hub", "studies"} <= set(
+        levels
+    )
+    assert "bad" not in levels.values()
+    assert list(tmp_path.iterdir()) == [], "looking must not make the folder"
+
+
+def test_folder_that_cannot_be_written_is_bad(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    check = checkup._folder("studies", tmp_path / "file" / "studies")
+    assert (check.level, check.text) == ("bad", f"{tmp_path / 'file' / 'studies'} cannot be written")
+    assert checkup._folder("studies", tmp_path / "a" / "b").level == "ok"
+
+
+def test_missing_package_is_bad_and_missing_extra_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkup, "_version", lambda name: "" if name in ("timm", "pymysql") else "1.0")
+    found = {check.name: check for check in checkup._packages()}
+    assert (found["timm"].level, found["pymysql"].level, found["torch"].level) == ("bad", "note", "ok")
+    assert found["timm"].text == "missing; run `pip install timm`"
+
+
+def test_check_that_breaks_is_a_finding() -> None:
+    def _a_subject() -> checkup.Check:
+        raise OSError("no")
+
+    assert checkup._guarded(_a_subject) == checkup.Check("a subject", "bad", "OSError: no")
+
+
+def test_hub_is_asked_unless_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "switched off by HF_HUB_OFFLINE" in checkup._hub().text
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setattr(checkup, "_HUB", server.getsockname())
+        assert checkup._hub().level == "ok"
+    assert checkup._hub().text == "127.0.0.1 cannot be reached: models start from scratch"

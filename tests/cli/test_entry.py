@@ -1,0 +1,109 @@
+"""How commands end: one line on stderr and an exit code."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from automl import __version__
+from automl.cli import main
+from automl.cli.group import COMMANDS
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["ft"], "automl: unknown command 'ft': did you mean 'fit'? Valid names: "),
+        (["fit"], "automl: DATA must be given; see `automl fit --help`\n"),
+        (["predict", "photos"], "automl: IMAGES must be given; see `automl predict --help`\n"),
+        (
+            ["fit", "x", "--tme-limit", "1"],
+            "automl: unknown option '--tme-limit': did you mean '--time-limit'?",
+        ),
+        (["fit", "x", "--study"], "automl: option '--study' requires an argument"),
+        (["list", "a", "b"], "automl: got unexpected extra arguments"),
+        (["--versio"], "automl: unknown option '--versio': did you mean '--version'?"),
+        (["fit", "digits", "--n-trials", "0"], "automl: n_trials must be at least 1, got '0'\n"),
+        (["fit", "digits", "--n-trials", "0", "--seed", "x"], "automl: 2 problems: (1) n_trials"),
+        (["fit", "none.yaml"], "automl: a study file must be readable, got 'none.yaml'"),
+        (["resume", "photos"], "automl: a study must exist, got 'photos', but 'studies' holds none;"),
+        (["show", "photos"], "automl: a study must exist, got 'photos'"),
+        (["leaderboard", "photos"], "automl: a study must exist, got 'photos'"),
+        (["dashboard"], "automl: a study must exist, got ''"),
+        (["dashboard", "--storage", "db"], "automl: --storage must be a database URL such as"),
+        (["predict", "photos", "a.jpg"], "automl: a model must be a study's name, its folder or"),
+        (
+            ["predict", "photos", "a.jpg", "--out", "a.txt"],
+            "automl: --out must end in .csv or .parquet, got 'a.txt'",
+        ),
+    ],
+)
+def test_wrong_input_is_one_line_and_exit_2(
+    arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert err.startswith(message)
+    assert err.count("\n") == 1
+    assert out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_lists_the_commands_in_order_of_use(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    without = capsys.readouterr().out
+    assert main(["--help"]) == 0
+    assert capsys.readouterr().out == without
+    places = [without.index(f"\n  {name} ") for name in COMMANDS]
+    assert places == sorted(places)
+    assert "..." not in without.split("Commands:")[1]
+
+
+def test_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"automl {__version__}\n"
+
+
+def test_verbose_adds_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "photos", "--verbose"]) == 2
+    err = capsys.readouterr().err
+    assert "Traceback" in err
+    assert err.splitlines()[-1].startswith("automl: a study must exist")
+
+
+def test_unexpected_error_is_one_line_and_exit_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(_: object) -> None:
+        raise ZeroDivisionError("by\nzero")
+
+    monkeypatch.setattr("automl.review.studies.study_folders", broken)
+    assert main(["list"]) == 1
+    assert capsys.readouterr().err == "automl: unexpected ZeroDivisionError: by zero; --verbose shows where\n"
+
+
+def test_ctrl_c_is_exit_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("automl.review.studies.study_folders", interrupted)
+    assert main(["list"]) == 130
+    # the empty line ends the one in which the terminal shows ^C
+    assert capsys.readouterr().err == "\nautoml: stopped\n"
+
+
+def test_reader_that_leaves_early_causes_no_noise() -> None:
+    command = f"{sys.executable} -m automl fit --help | head -1"
+    run = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, cwd=Path(__file__).parents[2], check=True
+    )
+    assert run.stdout.startswith("Usage: automl fit")
+    assert run.stderr == ""

@@ -1,0 +1,141 @@
+"""list, show, leaderboard, dashboard on studies as they lie on disk."""
+
+from __future__ import annotations
+
+import csv
+import json
+import threading
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from automl.cli import main
+from automl.cli.dashboard import _application, _is_loopback, _listen, _storage_url
+from automl.errors import StorageError, StudyError, UsageError
+from tests.review.studies_on_disk import RESULT
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    code = main(list(arguments))
+    out, err = capsys.readouterr()
+    assert (code, err) == (0, "")
+    return out
+
+
+def test_list_shows_finished_and_unfinished(studies: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = run(capsys, "list", "--directory", str(studies)).splitlines()
+    assert any(line.split()[:2] == ["leaves", "unfinished"] for line in lines)
+    assert any("photos" in line and "0.9200 (0.7484 to 0.9777)" in line and "9m54s" in line for line in lines)
+
+
+def test_list_names_a_damaged_study_and_the_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, text in (("good", "data: digits\n"), ("bad", "data: [\n")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "study.yaml").write_text(text, encoding="utf-8")
+    entries = json.loads(run(capsys, "list", "--directory", str(tmp_path), "--json"))["studies"]
+    assert [(entry["study"], entry["state"]) for entry in entries] == [
+        ("bad", "unreadable"),
+        ("good", "unfinished"),
+    ]
+
+
+def test_list_of_nothing_says_how_to_start(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "start one with `automl fit DATA`" in run(capsys, "list", "--directory", str(tmp_path / "none"))
+
+
+def test_show_prints_result_and_details(studies: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = run(capsys, "show", "photos", "--directory", str(studies))
+    assert out.startswith("photos: finished\n")
+    assert "0.9200 (0.7484 to 0.9777), 95 % interval" in out
+    assert "weight decay 0.02" in out
+    assert f"automl dashboard photos --directory {studies}" in out
+    assert json.loads(run(capsys, "show", "photos", "--directory", str(studies), "--json")) == {**RESULT}
+
+
+def test_show_of_an_unfinished_study_tells_how_far_it_came(
+    studies: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = run(capsys, "show", "leaves", "--directory", str(studies))
+    assert "5 trials: 1 running, 1 paused, 1 complete, 1 pruned, 1 failed" in out
+    assert "val f1 0.7000, from trial 0" in out
+    assert f"automl resume leaves --directory {studies}" in out
+    document = json.loads(run(capsys, "show", "leaves", "--directory", str(studies), "--json"))
+    assert document["best"]["val_score"] == 0.7
+
+
+@pytest.mark.parametrize(("study", "count"), [("photos", 3), ("leaves", 5)])
+def test_leaderboard_is_a_table_json_and_csv(
+    studies: Path, study: str, count: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = ("--directory", str(studies))
+    table = run(capsys, "leaderboard", study, *place)
+    document = json.loads(run(capsys, "leaderboard", study, *place, "--json"))
+    file = tmp_path / "trials.csv"
+    assert (
+        run(capsys, "leaderboard", study, *place, "--csv", str(file)) == f"{count} trials written to {file}\n"
+    )
+    with file.open(newline="", encoding="utf-8") as opened:
+        rows = list(csv.DictReader(opened))
+    order = [row["trial"] for row in document["trials"]]
+    assert len(order) == count
+    assert [int(row["trial"]) for row in rows] == order
+    assert [int(line.split()[1]) for line in table.splitlines()[2:] if line.strip()[:1].isdigit()] == order
+    assert "resnet10t" in table
+
+
+def test_leaderboard_file_that_cannot_be_written_is_named(
+    studies: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["leaderboard", "photos", "--directory", str(studies), "--csv", "no/such/file.csv"]) == 2
+    assert "--csv must be a file that can be written, got 'no/such/file.csv'" in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_dashboard_serves_the_study(studies: Path) -> None:
+    pytest.importorskip("optuna_dashboard")
+    with _listen(_application(_storage_url("leaves", str(studies), None)), "127.0.0.1", 0) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            url = f"http://127.0.0.1:{server.server_port}/api/studies"
+            with urllib.request.urlopen(url, timeout=10) as answer:
+                found = json.load(answer)
+        finally:
+            server.shutdown()
+            thread.join()
+    assert [study["study_name"] for study in found["study_summaries"]] == ["leaves"]
+
+
+def test_dashboard_needs_a_study_with_a_database(studies: Path) -> None:
+    with pytest.raises(
+        StudyError, match="STUDY must be given where there are several, one of leaves, photos"
+    ):
+        _storage_url(None, str(studies), None)
+    with pytest.raises(StudyError, match=r"'photos' must have begun its search, but has no study.db yet"):
+        _storage_url("photos", str(studies), None)
+    assert _storage_url(None, "nowhere", "sqlite:///x.db") == "sqlite:///x.db"
+
+
+def test_dashboard_on_a_taken_port_says_so(studies: Path) -> None:
+    with _listen(lambda *_: [], "127.0.0.1", 0) as server:
+        port = server.server_port
+        with pytest.raises(
+            UsageError, match=rf"must be free, got 127.0.0.1:{port} .*; try --port {port + 1}"
+        ):
+            _listen(lambda *_: [], "127.0.0.1", port)
+
+
+def test_dashboard_of_an_unreachable_storage_hides_the_password() -> None:
+    pytest.importorskip("optuna_dashboard")
+    with pytest.raises(StorageError, match=r"must be an Optuna database, got 'oracle\+none://a:\*\*\*@h/b'"):
+        _application("oracle+none://a:secret@h/b")
+
+
+@pytest.mark.parametrize(
+    ("host", "own"), [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False)]
+)
+def test_loopback_addresses_are_known(host: str, own: bool) -> None:
+    assert _is_loopback(host) is own

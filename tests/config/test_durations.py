@@ -1,0 +1,69 @@
+"""Durations in words."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from automl.config.durations import format_clock, format_duration, parse_duration
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("10m", 600),
+        ("1h30m", 5400),
+        ("1h 30m", 5400),
+        ("90s", 90),
+        ("600", 600),
+        (600, 600),
+        (0.5, 0.5),
+        ("1.5h", 5400),
+        (" 2D ", 172800),
+        ("1e3", 1000),
+    ],
+)
+def test_duration_is_read_in_every_form(text: object, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("given_", ["", "ten minutes", "10 min", "m", "1h-3m", True, None, [600]])
+def test_duration_of_another_form_is_refused(given_: object) -> None:
+    with pytest.raises(ValueError, match="must be a duration such as '10m'"):
+        parse_duration(given_)
+
+
+@pytest.mark.parametrize("given_", [0, "0s", -5, "-5", "inf", "nan"])
+def test_duration_not_above_zero_is_refused(given_: object) -> None:
+    with pytest.raises(ValueError, match="must be a duration above zero"):
+        parse_duration(given_)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (600, "10m"),
+        (5400, "1h30m"),
+        (100, "1m40s"),
+        (45, "45s"),
+        (0.42, "0.4s"),
+        (0, "0s"),
+        (-3, "0s"),
+        (9.99, "10s"),
+    ],
+)
+def test_duration_is_written_short(seconds: float, text: str) -> None:
+    assert format_duration(seconds) == text
+
+
+@given(st.integers(1, 10**7))
+def test_whole_seconds_survive_writing_and_reading(seconds: int) -> None:
+    assert parse_duration(format_duration(seconds)) == seconds
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(7, "0:07"), (750.9, "12:30"), (3723, "1:02:03"), (-1, "0:00")]
+)
+def test_clock_shows_hours_only_where_there_are_some(seconds: float, text: str) -> None:
+    assert format_clock(seconds) == text

@@ -1,0 +1,53 @@
+"""Names of studies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from automl.config.names import check_study_name, default_study_name
+
+
+@pytest.mark.parametrize("name", ["photos", "a-b_c.d", "2024", "_x", "A" * 100])
+def test_good_name_is_kept(name: str) -> None:
+    assert check_study_name(name) == name
+
+
+@pytest.mark.parametrize("name", ["", "-x", ".x", "..", "a b", "a:b", "naïve", "A" * 101, "x\n"])
+def test_name_with_other_characters_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="must consist of letters, digits"):
+        check_study_name(name)
+
+
+@pytest.mark.parametrize("name", ["a/b", "../x", "a\\b"])
+def test_name_with_path_parts_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="without path parts"):
+        check_study_name(name)
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        ("photos/", "photos"),
+        ("a/b/x.zip", "x"),
+        ("labels.csv", "labels"),
+        ("my photos (1)", "my-photos-1"),
+        ("v1.2/", "v1.2"),
+        ("digits", "digits"),
+        ("日本", "study"),
+        ((1, 2), "arrays"),
+        (np.zeros((2, 2)), "arrays"),
+    ],
+)
+def test_name_comes_from_the_data(data: object, name: str) -> None:
+    assert default_study_name(data) == name
+    assert check_study_name(name) == name
+
+
+def test_name_of_the_current_folder_is_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "leaves"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    assert default_study_name(".") == "leaves"

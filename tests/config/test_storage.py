@@ -1,0 +1,52 @@
+"""Storage URLs and their passwords."""
+
+from __future__ import annotations
+
+import pytest
+
+from automl.config.storage import check_storage, mask_password, unmask
+from automl.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("url", "masked"),
+    [
+        ("postgresql://ann:secret@db/automl", "postgresql://ann:***@db/automl"),
+        ("postgresql+psycopg://ann:s/e:c@r@db:5432/a", "postgresql+psycopg://ann:***@db:5432/a"),
+        ("mysql://:secret@db/a", "mysql://:***@db/a"),
+        ("postgresql://db/a?user=ann&password=secret&x=1", "postgresql://db/a?user=ann&password=***&x=1"),
+        ("postgresql://ann@db/a", "postgresql://ann@db/a"),
+        ("sqlite:///a/study.db", "sqlite:///a/study.db"),
+    ],
+)
+def test_password_is_masked(url: str, masked: str) -> None:
+    assert mask_password(url) == masked
+    assert mask_password(masked) == masked
+
+
+def test_text_without_scheme_is_refused_without_its_password() -> None:
+    with pytest.raises(ValueError, match="must be a database URL") as caught:
+        check_storage("db/automl?password=secret")
+    assert "secret" not in str(caught.value)
+
+
+def test_other_database_is_refused_with_the_closest_match() -> None:
+    with pytest.raises(ValueError, match=r"unknown kind of storage 'postgres': did you mean 'postgresql'\?"):
+        check_storage("postgres://ann:secret@db/a")
+    assert check_storage("postgresql+psycopg://ann@db/a") == "postgresql+psycopg://ann@db/a"
+
+
+def test_masked_url_is_made_whole_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUTOML_STORAGE", "postgresql://ann:secret@db/a")
+    assert unmask("postgresql://ann:***@db/a") == "postgresql://ann:secret@db/a"
+    assert unmask("postgresql://db/a?password=***") == "postgresql://ann:secret@db/a"
+
+
+def test_whole_url_does_not_look_at_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUTOML_STORAGE", "sqlite:///other.db")
+    assert unmask("sqlite:///study.db") == "sqlite:///study.db"
+
+
+def test_masked_url_without_environment_says_what_to_set() -> None:
+    with pytest.raises(ConfigError, match=r"must be given again.*AUTOML_STORAGE or pass --storage"):
+        unmask("postgresql://ann:***@db/a")

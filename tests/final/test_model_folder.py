@@ -1,0 +1,126 @@
+"""What is handed over loads in timm and predicts the same."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from automl.data.holdout import Holdout
+from automl.errors import DataError, HoldoutError, ModelError
+from automl.final.holdout import explain_gap, score_holdout
+from automl.final.model_folder import write_model_folder
+from automl.final.predictor import Predictor
+from automl.final.retrain import join_rows, retrain
+from automl.records import Config, Interval, SearchSplits, Silent
+from automl.torch_setup import import_timm
+from automl.training.plan import TrainPlan
+from tests.training.conftest import config, plan, splits
+
+__all__ = ["config", "plan", "splits"]  # fixtures
+
+
+@pytest.fixture
+def folder(config: Config, splits: SearchSplits, plan: TrainPlan, tmp_path: Path) -> Path:
+    """A model folder of a network that was trained for a moment."""
+    final = retrain({**config, "lr": 5e-3}, splits, plan, work_dir=tmp_path, observer=Silent())
+    write_model_folder(tmp_path / "model", final.model, config, splits.info, size=final.size)
+    return tmp_path / "model"
+
+
+def test_model_folder_has_timms_layout(folder: Path, splits: SearchSplits) -> None:
+    content = json.loads((folder / "config.json").read_text())
+    assert content["architecture"] == "test_resnet"
+    assert content["label_names"] == list(splits.info.classes)
+    assert (folder / "labels.txt").read_text().split() == list(splits.info.classes)
+    assert not list(folder.glob("*.bin")) and not list(folder.glob("*.pt"))
+
+
+def test_timm_alone_predicts_the_same_as_the_predictor(folder: Path, splits: SearchSplits) -> None:
+    pixels = np.load(splits.val.images)[np.load(splits.val.index)]
+    ours = Predictor.load(folder).predict_proba(pixels)
+    model = import_timm().create_model(f"local-dir:{folder}", pretrained=True).eval()
+    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (splits.info.mean, splits.info.std))
+    with torch.inference_mode():
+        images = (torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255 - mean) / std
+        theirs = model(images).softmax(dim=1).numpy()
+    np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+def test_predictor_takes_paths_images_and_arrays_alike(
+    folder: Path, splits: SearchSplits, tmp_path: Path
+) -> None:
+    pixels = np.load(splits.val.images)[np.load(splits.val.index)[:4]]
+    paths = []
+    for i, array in enumerate(pixels):
+        Image.fromarray(array).save(tmp_path / f"{i}.png")
+        paths.append(tmp_path / f"{i}.png")
+    predictor = Predictor.load(folder)
+    by_path = predictor.predict_proba(paths)
+    np.testing.assert_array_equal(by_path, predictor.predict_proba(pixels))
+    np.testing.assert_array_equal(by_path, predictor.predict_proba([Image.open(p) for p in paths]))
+    assert predictor.predict(paths[0]) == predictor.predict(paths)[:1]
+
+
+def test_predictor_of_no_pictures_is_empty(folder: Path) -> None:
+    assert Predictor.load(folder).predict_proba([]).shape == (0, 3)
+
+
+def test_predictor_names_a_picture_that_cannot_be_read(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff")
+    with pytest.raises(DataError, match="broken.jpg"):
+        Predictor.load(folder).predict([tmp_path / "broken.jpg"])
+
+
+def test_folder_without_a_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        ModelError, match=r"must be a finished study or a model folder; it has no config.json"
+    ):
+        Predictor.load(tmp_path)
+
+
+def test_damaged_weights_are_refused(folder: Path) -> None:
+    (folder / "model.safetensors").write_bytes(b"\x00" * 32)
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        Predictor.load(folder)
+
+
+def test_holdout_is_opened_once_and_scored_with_intervals(folder: Path, splits: SearchSplits) -> None:
+    holdout = Holdout(splits.val)
+    predictor = Predictor.load(folder)
+    held = score_holdout(predictor, holdout, "balanced_accuracy", seed=0)
+    assert holdout.reads == 1
+    assert next(iter(held)) == "balanced_accuracy" and {"accuracy", "f1", "log_loss"} < set(held)
+    pixels, truth = np.load(splits.val.images), np.load(splits.val.targets)
+    index = np.load(splits.val.index)
+    right = np.mean(
+        [
+            splits.info.classes[t] == p
+            for t, p in zip(truth[index], predictor.predict(pixels[index]), strict=True)
+        ]
+    )
+    assert held["accuracy"].value == pytest.approx(right)
+    with pytest.raises(HoldoutError, match="opened once"):
+        score_holdout(predictor, holdout, "accuracy", seed=0)
+
+
+def test_retrain_uses_train_and_validation_rows(splits: SearchSplits, tmp_path: Path) -> None:
+    rows = join_rows(splits.train, splits.val, tmp_path / "joined.npy")
+    assert len(rows) == len(splits.train) + len(splits.val)
+    assert np.array_equal(np.load(rows.index), np.arange(192))
+
+
+def test_gap_inside_the_interval_is_called_harmless() -> None:
+    gap = explain_gap(0.9, Interval(0.89, 0.85, 0.93), trials=20, same_length=True)
+    assert "inside" in gap.explained and (gap.val, gap.holdout) == (0.9, 0.89)
+
+
+def test_gap_outside_the_interval_names_the_selection() -> None:
+    assert (
+        "best of 20 trials"
+        in explain_gap(0.99, Interval(0.89, 0.85, 0.93), trials=20, same_length=True).explained
+    )

@@ -1,0 +1,237 @@
+"""The whole way on real pictures, in this process: what a study leaves behind, and how it is continued."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pandas as pd
+import pytest
+from sklearn.datasets import load_digits
+
+from automl import config as configuration
+from automl import pipeline
+from automl.config import StudyConfig
+from automl.data.holdout import Holdout
+from automl.errors import DataError, SpaceError, StudyError, TimeLimitError
+from automl.final.predictor import Predictor
+from automl.records import Rows, Silent
+from automl.result import FitResult
+
+FILES = {
+    "study.yaml",
+    "study.db",
+    "data_report.json",
+    "splits.csv",
+    "trials.csv",
+    "trials",
+    "model",
+    "result.json",
+}
+
+
+def digits(n: int = 240) -> tuple[np.ndarray, np.ndarray]:
+    """The first `n` handwritten digits that are 0, 1 or 2."""
+    data = load_digits()
+    chosen = np.flatnonzero(data.target < 3)[:n]
+    return (data.images[chosen] * 15.9).astype(np.uint8), data.target[chosen]
+
+
+def config_for(directory: Path, **options: Any) -> StudyConfig:
+    """A study of seconds, without Ray."""
+    quick = {"study": "tiny", "space": "smoke", "n_trials": 3, "epochs": 3, "engine": "local", "parallel": 1}
+    return configuration.load(options.pop("data", digits()), directory=directory, **{**quick, **options})
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> FitResult:
+    """A finished study, made once."""
+    return pipeline.fit(config_for(tmp_path_factory.mktemp("studies")))
+
+
+def test_study_directory_is_complete(finished: FitResult) -> None:
+    assert {path.name for path in finished.directory.iterdir()} >= FILES
+    assert {path.name for path in finished.model_dir.iterdir()} == {
+        "README.md",
+        "config.json",
+        "labels.txt",
+        "model.safetensors",
+        "preprocess.json",
+    }
+
+
+def test_result_json_has_what_scripts_rely_on(finished: FitResult) -> None:
+    written = json.loads((finished.directory / "result.json").read_text())
+    assert written == json.loads(json.dumps(finished.to_json()))
+    assert set(written) >= {
+        *("study", "task", "metric", "mode", "seed", "space", "data", "best", "retrain", "holdout", "gap"),
+        *("trials", "time", "work", "pretrained", "versions", "command"),
+    }
+    assert set(written["time"]) == {
+        *("limit_s", "used_s", "setup_s", "search_s", "retrain_s", "holdout_s", "first_result_s")
+    }
+    assert written["data"]["n_train"] + written["data"]["n_val"] == written["retrain"]["n_train"]
+    assert written["trials"]["total"] == 3
+
+
+def test_trials_csv_has_a_row_a_trial_and_agrees_with_the_database(finished: FitResult) -> None:
+    board = finished.leaderboard()
+    assert list(board.columns[:6]) == ["rank", "trial", "state", "val_accuracy", "epochs", "seconds"]
+    study = optuna.load_study(study_name=None, storage=f"sqlite:///{finished.directory / 'study.db'}")
+    states = {trial.number: trial.state.name.lower() for trial in study.trials}
+    assert dict(zip(board["trial"], board["state"], strict=True)) == states
+    assert finished.trials["complete"] == sum(state == "complete" for state in states.values())
+    for trial in study.trials:
+        assert sorted(trial.intermediate_values) == list(range(1, len(trial.intermediate_values) + 1))
+
+
+def test_splits_csv_names_every_picture_once(finished: FitResult) -> None:
+    table = pd.read_csv(finished.directory / "splits.csv")
+    assert table["file"].is_unique
+    assert table["split"].value_counts().to_dict() == {
+        part: finished.to_json()["data"][f"n_{part}"] for part in ("train", "val", "holdout")
+    }
+
+
+def test_predictor_of_the_result_scores_as_the_holdout_says(finished: FitResult) -> None:
+    table = pd.read_csv(finished.directory / "splits.csv", dtype={"file": str, "label": str})
+    held = table[table["split"] == "holdout"]
+    images, labels = digits()
+    rows = held["file"].astype(int).to_numpy()
+    predicted = finished.predictor.predict(images[rows])
+    right = np.mean(np.array(predicted) == labels[rows].astype(str))
+    assert finished.holdout["accuracy"].value == pytest.approx(right)
+
+
+def test_holdout_is_read_exactly_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[str] = []
+    real = Holdout.open
+
+    def counted(self: Holdout, *, again: bool = False) -> Rows:
+        reads.append("read")
+        return real(self, again=again)
+
+    monkeypatch.setattr(Holdout, "open", counted)
+    result = pipeline.fit(config_for(tmp_path, n_trials=1, epochs=1))
+    assert reads == ["read"]
+    assert result.to_json()["holdout_reads"] == 1
+
+
+def test_fit_again_with_nothing_to_do_returns_the_same_result(finished: FitResult) -> None:
+    before = (finished.model_dir / "model.safetensors").stat().st_mtime_ns
+    again = pipeline.fit(config_for(finished.directory.parent))
+    assert again.holdout == finished.holdout
+    assert again.trials == finished.trials
+    assert again.to_json()["holdout_reads"] == 1
+    assert (again.model_dir / "model.safetensors").stat().st_mtime_ns == before
+
+
+def test_fit_again_with_more_trials_continues(tmp_path: Path) -> None:
+    first = pipeline.fit(config_for(tmp_path, n_trials=2))
+    before = first.leaderboard()
+    second = pipeline.fit(config_for(tmp_path, n_trials=4))
+    assert (first.trials["total"], second.trials["total"]) == (2, 4)
+    merged = before.merge(second.leaderboard(), on="trial", suffixes=("_first", "_second"))
+    assert len(merged) == 2
+    assert (merged["lr_first"] == merged["lr_second"]).all()
+
+
+def test_resume_raises_the_number_of_trials(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    _write_pictures(folder)
+    pipeline.fit(config_for(tmp_path, data=str(folder), n_trials=1))
+    result = pipeline.resume("tiny", directory=tmp_path, n_trials=2)
+    assert result.trials["total"] == 2
+
+
+def test_resume_of_no_study_names_the_closest(finished: FitResult) -> None:
+    with pytest.raises(StudyError, match="did you mean 'tiny'"):
+        pipeline.resume("tinny", directory=finished.directory.parent)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"data": digits(150)}, "another data"),
+        ({"metric": "f1"}, "another metric .*accuracy there, f1 now"),
+        ({"seed": 5}, "another seed"),
+    ],
+)
+def test_study_with_another_identity_is_refused(
+    finished: FitResult, changes: dict[str, Any], message: str
+) -> None:
+    before = (finished.directory / "result.json").read_bytes()
+    with pytest.raises(StudyError, match=message):
+        pipeline.fit(config_for(finished.directory.parent, **changes))
+    assert (finished.directory / "result.json").read_bytes() == before
+
+
+def test_overwrite_starts_anew(tmp_path: Path) -> None:
+    pipeline.fit(config_for(tmp_path, n_trials=2, epochs=1))
+    result = pipeline.fit(config_for(tmp_path, n_trials=1, epochs=1, overwrite=True, seed=3))
+    assert result.trials["total"] == 1
+
+
+def test_one_class_leaves_nothing_behind(tmp_path: Path) -> None:
+    images, _ = digits(20)
+    with pytest.raises(DataError, match="class"):
+        pipeline.fit(config_for(tmp_path, data=(images, np.zeros(len(images), dtype=int))))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unknown_space_leaves_nothing_behind(tmp_path: Path) -> None:
+    with pytest.raises(SpaceError, match="smoke"):
+        pipeline.fit(config_for(tmp_path, space="smokee"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_limit_too_short_for_one_trial_says_what_would_do(tmp_path: Path) -> None:
+    with pytest.raises(
+        TimeLimitError, match=r"--time-limit must hold one trial.*use --time-limit \d+s or more"
+    ):
+        pipeline.fit(config_for(tmp_path, n_trials=None, time_limit=0.5))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folder_that_is_no_study_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny" / "thesis.tex").write_text("years of work")
+    with pytest.raises(StudyError, match="must be a study or not exist"):
+        pipeline.fit(config_for(tmp_path, overwrite=True))
+    assert (tmp_path / "tiny" / "thesis.tex").read_text() == "years of work"
+
+
+def test_corrupt_picture_is_counted_and_named(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    _write_pictures(folder)
+    (folder / "0" / "broken.png").write_bytes(b"\x89PNG but no more")
+    notes: list[str] = []
+
+    class Listening(Silent):
+        def note(self, text: str) -> None:
+            notes.append(text)
+
+    result = pipeline.fit(config_for(tmp_path, data=str(folder), n_trials=1, epochs=1), observer=Listening())
+    assert result.to_json()["data"]["n_skipped"] == 1
+    assert any("broken.png" in note for note in notes)
+    assert "broken.png" in (result.directory / "data_report.json").read_text()
+
+
+def test_time_limit_is_kept_and_the_time_used(tmp_path: Path) -> None:
+    result = pipeline.fit(config_for(tmp_path, n_trials=None, time_limit=12.0, epochs=None))
+    used = result.time["used_s"]
+    assert used is not None and 9.0 < used < 14.0
+    assert result.trials["total"] >= 2
+    assert isinstance(result.predictor, Predictor)
+
+
+def _write_pictures(folder: Path) -> None:
+    from PIL import Image
+
+    images, labels = digits(90)
+    for i, (image, label) in enumerate(zip(images, labels, strict=True)):
+        (folder / str(label)).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(folder / str(label) / f"{i:04d}.png")

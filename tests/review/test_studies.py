@@ -1,0 +1,96 @@
+"""Studies on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from automl.errors import ConfigError, ModelError, StorageError, StudyError
+from automl.review.studies import find_model, find_study, read_study, study_folders
+from automl.review.trials import study_trials
+
+
+def test_study_is_found_by_name_and_by_folder(studies: Path) -> None:
+    assert find_study("photos", studies) == find_study(str(studies / "photos"), "nowhere")
+    assert find_study("photos", studies).finished
+    assert not find_study("leaves", studies).finished
+
+
+def test_unknown_study_gets_the_closest_match(studies: Path) -> None:
+    with pytest.raises(
+        StudyError, match=r"unknown study 'photo': did you mean 'photos'\? Valid names: leaves, photos"
+    ):
+        find_study("photo", studies)
+
+
+def test_study_in_an_empty_directory_says_how_to_start_one(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match=r"holds none; start one with `automl fit DATA`"):
+        find_study("photos", tmp_path / "studies")
+    assert study_folders(tmp_path / "studies") == []
+
+
+@pytest.mark.parametrize("text", ["{", "[1]"])
+def test_damaged_result_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "study.yaml").write_text("data: digits\n", encoding="utf-8")
+    (tmp_path / "result.json").write_text(text, encoding="utf-8")
+    with pytest.raises(StudyError, match=r"must be readable, got|must hold one JSON object"):
+        read_study(tmp_path)
+
+
+def test_model_is_found_by_name_study_folder_and_model_folder(studies: Path) -> None:
+    folder = studies / "photos" / "model"
+    found = [find_model("photos", studies), find_model(studies / "photos"), find_model(folder)]
+    assert found == [folder] * 3
+
+
+def test_unfinished_study_has_no_model(studies: Path) -> None:
+    with pytest.raises(ModelError, match=r"'leaves' is not finished; go on with `automl resume leaves`"):
+        find_model("leaves", studies)
+
+
+def test_unknown_model_gets_the_closest_match(studies: Path) -> None:
+    with pytest.raises(ModelError, match=r"unknown model 'fotos': did you mean 'photos'"):
+        find_model("fotos", studies)
+
+
+def test_folder_without_weights_is_no_model(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"its folder or a folder with model.safetensors, got"):
+        find_model(tmp_path)
+
+
+def test_trials_of_a_finished_study_come_from_its_table(studies: Path) -> None:
+    metric, mode, rows = study_trials(find_study("photos", studies))
+    assert (metric, mode, len(rows)) == ("accuracy", "max", 3)
+
+
+def test_trials_of_a_running_study_come_from_its_database(studies: Path) -> None:
+    metric, mode, rows = study_trials(find_study("leaves", studies))
+    assert (metric, mode) == ("f1", "max")
+    assert [row.state for row in rows] == ["complete", "pruned", "failed", "paused", "running"]
+    assert [(row.value, row.epochs) for row in rows] == [(0.7, 2), (0.4, 1), (None, 0), (0.6, 1), (None, 0)]
+    assert rows[0].seconds == 3.0
+    assert set(rows[0].config) == {"family", "model", "lr"}
+    assert rows[2].reason == "RuntimeError: no"
+
+
+def test_study_before_its_search_has_no_trials(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text("data: digits\nmetric: log_loss\n", encoding="utf-8")
+    assert study_trials(read_study(tmp_path)) == ("log_loss", "min", [])
+
+
+def test_other_file_instead_of_a_database_is_named(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text("data: digits\nstudy: x\n", encoding="utf-8")
+    (tmp_path / "study.db").write_text(
+        "no database, but long enough to be looked at as one" * 40, encoding="utf-8"
+    )
+    with pytest.raises(
+        StorageError, match=r"database sqlite:///.* cannot be read or written: file is not a database"
+    ):
+        study_trials(read_study(tmp_path))
+
+
+def test_masked_storage_must_be_given_again(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text("data: digits\nstorage: postgresql://a:***@db/x\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="AUTOML_STORAGE"):
+        read_study(tmp_path).storage_url()

@@ -1,0 +1,84 @@
+"""The leaderboard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from automl.errors import StudyError
+from automl.records import TrialState
+from automl.review.tables import TrialRow, leaderboard, leaderboard_rows, ranked, read_trials, write_trials
+from automl.search.incumbent import Incumbent
+from tests.review.studies_on_disk import TRIALS
+
+
+def row(trial: int, state: TrialState, value: float | None, epochs: int) -> TrialRow:
+    return TrialRow(trial, state, value, epochs, 1.0, {})
+
+
+def test_failed_trials_are_last() -> None:
+    assert [entry.trial for entry in ranked(TRIALS, "max")] == [0, 2, 1]
+    assert [entry.trial for entry in ranked(TRIALS, "min")] == [2, 0, 1]
+
+
+@pytest.mark.parametrize(("mode", "order"), [("max", [1, 2, 0, 3]), ("min", [0, 1, 2, 3])])
+def test_trials_are_ordered_by_value_and_ties_by_number(mode: str, order: list[int]) -> None:
+    values = [0.1, 0.5, 0.5, float("nan")]
+    rows = [row(number, TrialState.COMPLETE, value, 9) for number, value in enumerate(values)]
+    assert [entry.trial for entry in ranked(reversed(rows), "max" if mode == "max" else "min")] == order
+
+
+def test_equal_values_go_to_more_epochs() -> None:
+    rows = [
+        row(0, TrialState.PRUNED, 0.5, 3),
+        row(1, TrialState.COMPLETE, 0.5, 9),
+        row(2, TrialState.RUNNING, None, 0),
+    ]
+    assert [entry.trial for entry in ranked(rows, "max")] == [1, 0, 2]
+
+
+def test_first_is_the_incumbent_of_the_search() -> None:
+    incumbent = Incumbent("max")
+    rows = [
+        row(0, TrialState.COMPLETE, 0.90, 9),
+        row(1, TrialState.PRUNED, 0.92, 3),
+        row(2, TrialState.PAUSED, 0.92, 1),
+        row(3, TrialState.FAILED, 0.99, 5),
+    ]
+    for entry in rows:
+        incumbent.report(entry.trial, entry.epochs, entry.value or 0.0)
+    incumbent.drop(3)
+    assert incumbent.best is not None
+    assert ranked(rows, "max")[0].trial == incumbent.best.trial == 1
+
+
+def test_columns_begin_with_the_result_then_family_and_model() -> None:
+    rows = leaderboard_rows(TRIALS, "accuracy", "max")
+    names = list(rows[0])
+    assert names[:8] == ["rank", "trial", "state", "val_accuracy", "epochs", "seconds", "family", "model"]
+    assert names[-1] == "reason"
+    assert all(list(entry) == names for entry in rows)
+    assert (rows[2]["opt"], rows[2]["val_accuracy"]) == (None, None)
+
+
+def test_frame_has_the_fixed_columns_without_trials() -> None:
+    frame = leaderboard([], "f1", "max")
+    assert list(frame.columns) == ["rank", "trial", "state", "val_f1", "epochs", "seconds", "reason"]
+    assert len(leaderboard(TRIALS, "f1", "max")) == 3
+
+
+def test_written_trials_are_read_back_the_same(tmp_path: Path) -> None:
+    write_trials(TRIALS, "accuracy", "max", tmp_path / "trials.csv")
+    metric, rows = read_trials(tmp_path / "trials.csv")
+    assert metric == "accuracy"
+    assert sorted(rows, key=lambda entry: entry.trial) == list(TRIALS)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a,b\n1,2\n", "rank,trial,state,val_f1,epochs,seconds,reason\n1,x,complete,,,,\n"]
+)
+def test_other_csv_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "trials.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(StudyError, match=r"trials.csv must be a leaderboard, got"):
+        read_trials(tmp_path / "trials.csv")
