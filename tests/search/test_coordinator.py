@@ -300,7 +300,7 @@ def test_events_tell_the_incumbent_and_come_in_order(bench: Bench) -> None:
         (0, 2, 0.6, False),
     ]
     assert [event.time for event in bench.listener.events] == [0, 0, 1, 2, 3]
-    assert bench.listener.steps[-1] == (1, 12)
+    assert bench.listener.steps[-1] == (1.0, 12.0)
 
 
 def test_log_holds_one_row_an_epoch_and_is_cut_when_epochs_run_again(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState as OptunaState
 
-from automl.errors import EngineError, TrialError
+from automl.errors import ConfigError, EngineError, TrialError
 from automl.records import Config, TrialState
 from automl.search import search
 from automl.search.engines.ray_engine import RayEngine
@@ -135,6 +136,23 @@ def test_ctrl_c_ends_in_order_and_the_study_goes_on(runtime: RayRuntime, tmp_pat
         assert trial.value == pytest.approx(trial.config["x"] * sum(range(1, trial.epochs + 1)))
 
 
+def test_workers_run_at_normal_priority_with_passive_threads(runtime: RayRuntime, tmp_path: Path) -> None:
+    def surroundings(config: Config) -> Iterator[dict[str, float]]:
+        passive = os.environ.get("OMP_WAIT_POLICY") == "PASSIVE"
+        yield {"accuracy": 1.0, "nice": os.nice(0), "passive": int(passive)}
+
+    result = run(runtime, surroundings, tmp_path, n_trials=1, max_epochs=1)
+    assert result.trials[0].reports[0].metrics == {"accuracy": 1.0, "nice": 0.0, "passive": 1.0}
+
+
+def test_second_runtime_shares_the_first_and_leaves_it_running(runtime: RayRuntime, tmp_path: Path) -> None:
+    runtime.wait()
+    chosen = settings(engine="ray", directory=tmp_path, n_trials=2, max_epochs=2)
+    assert search(climb, ToySpace(), chosen).counts["complete"] == 2
+    ray: Any = import_module("ray")
+    assert ray.is_initialized()
+
+
 def test_missing_metric_is_one_error(runtime: RayRuntime, tmp_path: Path) -> None:
     with pytest.raises(TrialError, match="metric 'f1', but trial . reported 'accuracy', 'loss'"):
         run(runtime, climb, tmp_path, metric="f1")
@@ -143,3 +161,14 @@ def test_missing_metric_is_one_error(runtime: RayRuntime, tmp_path: Path) -> Non
 def test_more_than_ray_has_is_refused(runtime: RayRuntime, tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="one trial needs 64 CPU, but Ray has 2"):
         run(runtime, climb, tmp_path, cpus_per_trial=64)
+
+
+def test_objective_that_cannot_travel_is_refused(runtime: RayRuntime, tmp_path: Path) -> None:
+    lock = threading.Lock()
+
+    def locked(config: Config) -> Iterator[dict[str, float]]:
+        with lock:
+            yield from climb(config)
+
+    with pytest.raises(ConfigError, match="must be something that can be pickled"):
+        run(runtime, locked, tmp_path)
