@@ -53,7 +53,7 @@ def decode_all(
         return len(rows)
 
     done = 0
-    workers = _cores()
+    workers = cores()
     with quiet_pillow(), ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
         try:
             for count in _bounded(pool, work, n, workers):
@@ -103,7 +103,7 @@ def _bounded(pool: ThreadPoolExecutor, work: Callable[[range], int], n: int, wor
         yield from (future.result() for future in finished)
 
 
-def _cores() -> int:
+def cores() -> int:
     """The cores that this process may use, which containers and batch systems limit."""
     if hasattr(os, "sched_getaffinity"):
         return max(1, len(os.sched_getaffinity(0)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypedDict, Unpack
 
@@ -15,6 +15,7 @@ from automl.data.cache import Cached, open_or_build
 from automl.data.holdout import Holdout
 from automl.data.report import DataReport, bad_files, bad_note, mode_counts, size_range
 from automl.data.scan import choose_target
+from automl.data.shelf import Hold
 from automl.data.sources.base import Source
 from automl.data.splits import HOLDOUT, TRAIN, VAL, Row, Split, require_classes, split_rows
 from automl.data.statistics import channel_statistics
@@ -27,7 +28,7 @@ class DataOptions(TypedDict, total=False):
 
     `img_size` ("auto"): pixels; `max_size` (224): the most that "auto" may choose; `val` (0.2) and `holdout`
     (0.2): shares, used where the data give no such part; `seed` (0); `on_bad_image` ("skip"): "skip" or
-    "error"; `max_disk` (no limit): bytes that the decoded pictures may take.
+    "error"; `max_disk` (no limit): bytes that all decoded pictures in the cache may take.
     """
 
     img_size: int | Literal["auto"]
@@ -42,13 +43,14 @@ class DataOptions(TypedDict, total=False):
 @dataclass(frozen=True)
 class PreparedData:
     """Data ready for a search. `table` has the columns file, label, split, group, sha256, one row a usable
-    image.
+    image. The decoded pictures stay in the cache at least as long as `hold` lives.
     """
 
     splits: SearchSplits
     holdout: Holdout
     report: DataReport
     table: pd.DataFrame
+    hold: Hold = field(repr=False, compare=False)
 
     def __repr__(self) -> str:
         info = self.splits.info
@@ -78,7 +80,6 @@ def prepare_data(
     target = choose_target(
         source, img_size=options.get("img_size", "auto"), max_size=options.get("max_size", 224)
     )
-    _require_allowed(len(source.files) * target.img_size**2 * target.in_chans, options.get("max_disk"))
     watcher.stage("cache", f"decoding {len(source.files)} images to {target.img_size} px")
     splits: list[Split] = []
 
@@ -87,7 +88,15 @@ def prepare_data(
             _refuse_bad(cached, source)
         splits[:] = [_split(cached, source, options)]
 
-    cached = open_or_build(source, target, cache_dir=cache_dir, check=check, progress=watcher.progress)
+    cached = open_or_build(
+        source,
+        target,
+        cache_dir=cache_dir,
+        check=check,
+        progress=watcher.progress,
+        max_disk=options.get("max_disk"),
+        note=watcher.note,
+    )
     watcher.progress(len(source.files), len(source.files))
     split = splits[0]
     parts = _write_parts(cached, split, study_dir / "index")
@@ -100,6 +109,7 @@ def prepare_data(
         holdout=Holdout(parts[HOLDOUT]),
         report=report,
         table=_table(source, cached, split),
+        hold=cached.hold,
     )
 
 
@@ -114,14 +124,6 @@ def _check_early(source: Source, options: DataOptions) -> None:
         raise DataError(f"on_bad_image must be 'skip' or 'error', not {choice!r}")
     names = [source.classes[label] for label in source.labels.tolist()]
     require_classes(Counter(names))
-
-
-def _require_allowed(needed: int, allowed: int | None) -> None:
-    if allowed is not None and needed > allowed:
-        raise DataError(
-            f"the decoded images must fit into --max-disk, but they need {needed / 1e9:.2f} GB of the "
-            f"{allowed / 1e9:.2f} GB that it allows: raise it, or choose a smaller --img-size"
-        )
 
 
 def _refuse_bad(cached: Cached, source: Source) -> None:
