@@ -164,7 +164,7 @@ def plain_loop(path: str, limit: float, seed: int) -> None:
 
     begun, seen, share, column = time.perf_counter(), 0, 0.0, torch.arange(SIDE)
     while share < 1.0:
-        for index in torch.randperm(len(labels)).split(64):
+        for index in torch.randperm(len(labels)).chunk(-(-len(labels) // 64)):
             share = (time.perf_counter() - begun) / limit
             if share >= 1.0:
                 break
@@ -176,13 +176,13 @@ def plain_loop(path: str, limit: float, seed: int) -> None:
             images = normal(padded[index[:, None, None], rows[:, :, None], columns[:, None, :]])
             loss = F.cross_entropy(model(images), labels[index], label_smoothing=0.1)
             optimizer.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             optimizer.step()
             seen += len(index)
     seconds = time.perf_counter() - begun
     model.eval()
     with torch.inference_mode():
-        found = torch.cat([model(normal(part)).argmax(1) for part in torch.from_numpy(test_x).split(250)])
+        found = torch.cat([model(normal(part)).argmax(1) for part in torch.from_numpy(test_x).chunk(8)])
     print(json.dumps([float((found.numpy() == test_y).mean()), seen / seconds, seconds]))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -12,8 +13,14 @@ from automl.torch_setup import import_timm, set_threads, uses_torchvision_stand_
 
 
 def _run(code: str) -> str:
+    # The tests' own environment switches the hub off; here it is this package that is looked at.
+    environment = {key: value for key, value in os.environ.items() if key != "HF_HUB_OFFLINE"}
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True
+        [sys.executable, "-W", "error", "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
     )
     assert done.stderr == ""
     return done.stdout.strip()

@@ -10,7 +10,7 @@ EVAL_SPEEDUP = 3.0  # forward alone costs a third of forward and backward
 FULL_TRIALS = 5.0  # full-length trials that the search time must hold, if it can
 RETRAIN_SHARE = 0.6  # most of the time that may be set aside for the retrain
 SPARE = 1.15  # the retrain is planned longer than measured, as neighbours may slow it down
-CLOSING = 2.5  # seconds to write the model, the tables and the result
+CLOSING = 4.0  # seconds to score the intervals, write the model, the tables and the result, and leave
 
 
 @dataclass(frozen=True)

@@ -13,32 +13,19 @@ from dataclasses import dataclass
 from automl.errors import AutomlError, TrialError
 from automl.records import Action, Config, Decision, Observer, Report, TrialEvent, TrialState
 from automl.search.incumbent import Incumbent
+from automl.search.live_trial import LiveTrial, recall
 from automl.search.metric import metric_value, numbers_of
 from automl.search.objectives import Launch, Step
-from automl.search.policy import History, Next, NextKind, Policy
+from automl.search.policy import Next, NextKind, Policy
 from automl.search.settings import SearchSettings, Space
 from automl.search.store import Store, Worker
-from automl.search.stored import StoredTrial
-from automl.search.trial_files import TrialFiles, checkpoint_epoch
+from automl.search.trial_files import TrialFiles
 
 TIME_IS_UP = "time is up"
 PORTFOLIO = "portfolio"
 ENDED_BY_ITSELF = "the objective ended by itself"
 FINAL = frozenset({TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED})
 HERE = Worker("", "", 0)
-
-
-@dataclass
-class LiveTrial:
-    """What the coordinator keeps of a trial; `checkpoint` is the epoch that is saved, 0 if none."""
-
-    number: int
-    config: Config
-    state: TrialState = TrialState.RUNNING
-    epoch: int = 0
-    value: float | None = None
-    checkpoint: int = 0
-    moved: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,6 +62,7 @@ class Coordinator:
         # The wall's clock may be set while a search runs; from here on only the steady one counts.
         self._deadline = self._begin + (parts.settings.deadline or 0.0) - time.time()
         self._offset = 0.0
+        self._time_given = max(self.remaining(), 1e-9)
         self.incumbent = Incumbent(parts.settings.mode)
         self.fatal: AutomlError | None = None
         self.stop_reason = ""
@@ -348,13 +336,15 @@ class Coordinator:
         self._progress()
 
     def _progress(self) -> None:
-        limit = self._settings.n_trials
-        if limit is not None:
+        """Tells how far the search is: by time or by trials, whichever is nearer to its end."""
+        ways = []
+        if math.isfinite(self._time_given):
+            spent = min(self.elapsed(), self._time_given)
+            ways.append((spent, self._time_given))
+        if self._settings.n_trials is not None:
             done = sum(live.state in FINAL for live in self._trials.values())
-            self._observer.progress(done, limit)
-        elif self._settings.time_limit is not None:
-            left = min(max(self.remaining(), 0.0), self._settings.time_limit)
-            self._observer.progress(self._settings.time_limit - left, self._settings.time_limit)
+            ways.append((float(done), float(self._settings.n_trials)))
+        self._observer.progress(*max(ways, key=lambda way: way[0] / way[1]))
 
     def _restore(self) -> None:
         """Takes in the trials of earlier runs; those that were running then are paused at their
@@ -366,7 +356,7 @@ class Coordinator:
         self._portfolio_done = sum(trial.origin == PORTFOLIO for trial in past)
         histories = []
         for trial in past:
-            history, live = self._recall(trial)
+            history, live = recall(trial, self._files)
             histories.append(history)
             self._trials[trial.number] = live
             if trial.state is TrialState.RUNNING:
@@ -375,13 +365,3 @@ class Coordinator:
                 self._succeeded = True
                 self.incumbent.report(trial.number, trial.epochs, trial.value)
         self._policy.restore(histories)
-
-    def _recall(self, trial: StoredTrial) -> tuple[History, LiveTrial]:
-        saved = checkpoint_epoch(self._files.checkpoint(trial.number))
-        epoch, state = trial.epochs, trial.state
-        if trial.interrupted:
-            epoch, state = min(saved, trial.epochs), TrialState.RUNNING
-        history = History(trial.number, state, epoch, trial.reports)
-        shown = TrialState.PAUSED if state is TrialState.RUNNING else state
-        value = trial.value if trial.reports else None
-        return history, LiveTrial(trial.number, trial.config, shown, epoch, value, saved)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from automl.errors import ConfigError, unknown_name
@@ -37,6 +38,7 @@ def _gp(seed: int) -> BaseSampler:
 def _cmaes(seed: int) -> BaseSampler:
     from optuna.samplers import CmaEsSampler
 
+    import_module("cmaes")  # Optuna would miss it only when it samples
     return CmaEsSampler(seed=seed, warn_independent_sampling=False)
 
 
@@ -90,5 +92,5 @@ def make_sampler(name: str, seed: int) -> BaseSampler:
             return SAMPLERS[name].make(seed)
         except ImportError as error:
             raise ConfigError(
-                f"the sampler {name!r} needs a package that is not installed: {error}"
+                f"the sampler {name!r} needs the package {error.name!r}: pip install {error.name}"
             ) from error

@@ -60,7 +60,8 @@ class SearchSettings:
     portfolio: Sequence[Config] | None = None
     seed: int = 0
     study: str = "search"
-    storage: str | None = None
+    # It may hold a password.
+    storage: str | None = field(default=None, repr=False)
     directory: Path | None = None
     address: str | None = None
     cpus_per_trial: float = 1.0

@@ -52,13 +52,13 @@ class Store:
     """
 
     def __init__(self, database: Database, study: optuna.Study, mode: Mode, sampler: BaseSampler) -> None:
-        """Use `Store.open`."""
+        """Use `Store.open`. `mirror` is the study as samplers see it."""
         self._database = database
         self._optuna = database.optuna
         self._study_id = study._study_id
         past = self._optuna.get_all_trials(self._study_id, deepcopy=False)
         self._ids = {trial.number: trial._trial_id for trial in past}
-        self._view, self._mirror = open_view(sampler, mode, past)
+        self._view, self.mirror = open_view(sampler, mode, past)
         self._runs: dict[int, int] = {}
 
     @classmethod
@@ -118,8 +118,8 @@ class Store:
         """
         with quiet_optuna():
             if fixed is not None:
-                self._mirror.enqueue_trial(dict(fixed))
-            trial = self._mirror.ask()
+                self.mirror.enqueue_trial(dict(fixed))
+            trial = self.mirror.ask()
             config = suggest(trial)
         template = self._view.get_trial(trial._trial_id)
         with self._writing() as connection:
@@ -255,12 +255,12 @@ class Store:
             connection.execute(update(tables.runs).where(tables.runs.c.id == run).values(ended=time))
 
     def _mirror_id(self, number: int) -> int:
-        return self._view.get_trial_id_from_study_id_trial_number(self._mirror._study_id, number)
+        return self._view.get_trial_id_from_study_id_trial_number(self.mirror._study_id, number)
 
     def _tell(self, number: int, state: OptunaState, value: float | None) -> None:
         self._view.resume(self._mirror_id(number))
         with quiet_optuna():
-            self._mirror.tell(number, value, state=state)
+            self.mirror.tell(number, value, state=state)
 
 
 def _open_study(database: Database, name: str, fingerprint: Mapping[str, Any]) -> optuna.Study:

@@ -36,5 +36,9 @@ def warm_up(options: EngineOptions, *, cpus: int | None = None) -> Iterator[Engi
     from automl.search.engines.ray_engine import RayEngine
     from automl.search.engines.ray_runtime import RayRuntime
 
-    with RayRuntime(options.address, cpus=cpus) as runtime:
+    runtime = RayRuntime(options.address, cpus=cpus).start()
+    try:
         yield RayEngine(runtime)
+    finally:
+        # What comes next need not wait for Ray's processes to end; the program's end does.
+        runtime.stop(wait=False)

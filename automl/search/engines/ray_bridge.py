@@ -5,7 +5,7 @@ coordinator.
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, cast
 
 import ray
 from ray.tune import Callback, Stopper
@@ -13,13 +13,16 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
-from automl.records import Action
+from automl.errors import AutomlError
+from automl.records import Action, Decision
 from automl.search.coordinator import Coordinator
 from automl.search.engines.ray_trainable import LAUNCH, OUTCOME, Outcome
 from automl.search.objectives import cause_of
 from automl.search.policy import NextKind
 
 GRACE_SECONDS = 1.0
+# A text, though `suggest` is declared to return a dict.
+FINISHED: dict[str, Any] = cast(Any, Searcher.FINISHED)
 
 
 def short_name(trial: Trial) -> str:
@@ -75,8 +78,7 @@ class CoordinatorSearcher(Searcher):
         """
         choice = self._coordinator.next()
         if choice.kind is NextKind.FINISH:
-            finished: Any = Searcher.FINISHED
-            return finished
+            return FINISHED
         if choice.kind is NextKind.START:
             launch = self._coordinator.start()
         elif choice.kind is NextKind.RESUME and choice.trial is not None:
@@ -114,12 +116,12 @@ class CoordinatorScheduler(TrialScheduler):
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """An epoch is done, or broke."""
         number = self._roll.number(trial)
-        outcome: Outcome = result[OUTCOME]
-        self._coordinator.moved(number, outcome.worker)
-        if outcome.step is None:
-            decision = self._coordinator.failed(number, outcome.cause)
-        else:
-            decision = self._coordinator.report(number, outcome.step)
+        try:
+            decision = self._decide(number, result[OUTCOME])
+        except AutomlError as error:
+            # Tune would make a text of it.
+            self._coordinator.fatal = self._coordinator.fatal or error
+            return str(TrialScheduler.STOP)
         if decision.action is Action.CONTINUE:
             return str(TrialScheduler.CONTINUE)
         if decision.action is Action.STOP:
@@ -129,6 +131,12 @@ class CoordinatorScheduler(TrialScheduler):
         trial.set_config({LAUNCH: self._coordinator.launch(number)})
         tune_controller.pause_trial(trial, should_checkpoint=False)
         return str(TrialScheduler.NOOP)
+
+    def _decide(self, number: int, outcome: Outcome) -> Decision:
+        self._coordinator.moved(number, outcome.worker)
+        if outcome.step is None:
+            return self._coordinator.failed(number, outcome.cause)
+        return self._coordinator.report(number, outcome.step)
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
         """The paused trial to carry on; new ones Tune starts by itself. Asking changes nothing."""

@@ -6,9 +6,10 @@ import math
 import tempfile
 import time
 from importlib import import_module
+from pickle import PickleError
 from typing import Any
 
-from automl.errors import EngineError
+from automl.errors import ConfigError, EngineError
 from automl.search.coordinator import Coordinator
 from automl.search.engines.base import Clock
 from automl.search.engines.ray_runtime import RayRuntime, environment_set, quiet_ray
@@ -67,6 +68,7 @@ def _run_tune(coordinator: Coordinator, objective: Objective, settings: SearchSe
     _check_room(settings)
     roll = ray_bridge.Roll()
     resources = {"cpu": settings.cpus_per_trial, "gpu": settings.gpus_per_trial}
+    _check_travels(objective)
     trainable = tune.with_resources(tune.with_parameters(RayTrial, objective=objective), resources)
     environment = {**TUNE_ENVIRONMENT, "TUNE_MAX_PENDING_TRIALS_PG": str(settings.parallel)}
     with (
@@ -104,3 +106,15 @@ def _check_room(settings: SearchSettings) -> None:
                 f"one trial needs {wanted:g} {kind}, but Ray has {there.get(kind, 0):g}: ask for less, "
                 "or give Ray more"
             )
+
+
+def _check_travels(objective: Objective) -> None:
+    # Asked before Tune is: it would keep what it could not pickle, and fail again at the next start of Ray.
+    cloudpickle: Any = import_module("ray.cloudpickle")
+    try:
+        cloudpickle.dumps(objective)
+    except (TypeError, AttributeError, PickleError) as error:
+        raise ConfigError(
+            f"the objective must be something that can be pickled to run under Ray, got {objective!r} "
+            f"({str(error).splitlines()[0]}): make it so, or use engine='local'"
+        ) from error

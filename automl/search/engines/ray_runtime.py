@@ -26,10 +26,16 @@ QUIET_ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
+    # Ray prints on the standard output that a worker died, where `--json` has one object and nothing else;
+    # the trial's cause tells it. This drops such lines, and is read when Ray is imported.
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",
 }
 OBJECT_STORE_BYTES = 100 * 1024 * 1024
 
-_one_at_a_time = threading.Lock()
+# Ray is one per process: how many runtimes use it, so that it goes down after the last, and none starts
+# meanwhile.
+_shared = threading.Condition()
+_users = 0
 
 
 class RayRuntime:
@@ -80,35 +86,33 @@ class RayRuntime:
         self.stop()
 
     def _live(self) -> None:
-        # Ray is one per process: a second runtime waits until the first has gone down.
-        with _one_at_a_time:
+        global _users
+        folder, started = None, False
+        with _shared:
             try:
                 folder, started = self._begin()
                 # Seconds that the search would otherwise spend after Ray is up.
                 import_module("automl.search.engines.ray_bridge")
+                _users += 1
             except BaseException as error:
                 self._error = error
-                self._ready.set()
                 return
-            self._ready.set()
-            self._leave.wait()
+            finally:
+                self._ready.set()
+        self._leave.wait()
+        with _shared:
+            _users -= 1
+            _shared.notify_all()
             if started:
-                import ray
-
-                ray.shutdown()
-            if folder is not None:
-                shutil.rmtree(folder, ignore_errors=True)
+                # Others may have found this Ray running: it goes down after the last of them.
+                _shared.wait_for(lambda: _users == 0)
+                _shut_down(folder)
 
     def _begin(self) -> tuple[Path | None, bool]:
-        """Starts or joins Ray; gives the temporary folder that it made, and whether Ray has to be shut
-        down.
-        """
-        import ray  # sets up Ray's loggers, so that they can be quieted only from here on
+        """Starts or joins Ray; gives the folder that it made, and whether Ray has to be shut down."""
+        with environment_set(QUIET_ENVIRONMENT):
+            import ray  # sets up Ray's loggers, so that they can be quieted only from here on
 
-        with quiet_ray():
-            return self._init(ray)
-
-    def _init(self, ray: Any) -> tuple[Path | None, bool]:
         if ray.is_initialized():
             return None, False
         options: dict[str, Any] = {
@@ -117,20 +121,35 @@ class RayRuntime:
             "logging_level": logging.CRITICAL,
             "runtime_env": {"env_vars": WORKER_ENVIRONMENT},
         }
+        folder = None
         if self._address is not None:
-            ray.init(address=self._address, **options)
-            return None, True
-        folder = Path(tempfile.mkdtemp(prefix="automl-ray-", dir=_short_place()))
-        with environment_set(QUIET_ENVIRONMENT):
-            ray.init(
-                include_dashboard=False,
-                num_cpus=self._cpus,
-                object_store_memory=OBJECT_STORE_BYTES,
-                _temp_dir=str(folder),
-                _system_config={"worker_niceness": 0, "prestart_worker_first_driver": False},
-                **options,
-            )
+            options["address"] = self._address
+        else:
+            folder = Path(tempfile.mkdtemp(prefix="automl-ray-", dir=_short_place()))
+            options |= {
+                "include_dashboard": False,
+                "num_cpus": self._cpus,
+                "object_store_memory": OBJECT_STORE_BYTES,
+                "_temp_dir": str(folder),
+                "_system_config": {"worker_niceness": 0, "prestart_worker_first_driver": False},
+            }
+        with quiet_ray(), environment_set(QUIET_ENVIRONMENT):
+            try:
+                ray.init(**options)
+            except BaseException:
+                # What came up of it must not outlive this thread half-way.
+                _shut_down(folder)
+                raise
         return folder, True
+
+
+def _shut_down(folder: Path | None) -> None:
+    import ray
+
+    with quiet_ray():
+        ray.shutdown()
+    if folder is not None:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -28,7 +28,7 @@ class Promotion(TrialBook):
     ) -> None:
         """`order` is a round: the ladder of trial n is `ladders[order[n % len(order)]]`."""
         super().__init__(context, (epoch for ladder in ladders for epoch in ladder.epochs))
-        self._ladders = tuple(ladders)
+        self.ladders = tuple(ladders)
         self._order = tuple(order)
 
     def judge(self, view: TrialView, report: Report) -> Decision:
@@ -76,7 +76,7 @@ class Promotion(TrialBook):
 
     def restore(self, history: Iterable[History]) -> None:
         """Takes in the trials of an earlier run."""
-        self._ladders = tuple(Ladder(ladder.epochs, ladder.factor) for ladder in self._ladders)
+        self.ladders = tuple(Ladder(ladder.epochs, ladder.factor) for ladder in self.ladders)
         super().restore(history)
 
     def restored(self, view: TrialView) -> None:
@@ -93,11 +93,11 @@ class Promotion(TrialBook):
     # ------------------------------------------------------------------------------------------------------
 
     def _ladder(self, trial: int) -> Ladder:
-        return self._ladders[self._order[trial % len(self._order)]]
+        return self.ladders[self._order[trial % len(self._order)]]
 
     def _top_down(self) -> Iterator[tuple[Ladder, Rung]]:
         """All rungs of all ladders, highest epoch first; equal epochs in the order of the ladders."""
-        pairs = [(ladder, rung) for ladder in self._ladders for rung in ladder.top_down()]
+        pairs = [(ladder, rung) for ladder in self.ladders for rung in ladder.top_down()]
         return iter(sorted(pairs, key=lambda pair: -pair[1].epoch))
 
     def _waits(self, rung: Rung, trial: int) -> bool:

@@ -1,0 +1,38 @@
+"""What a running search keeps of a trial, and how it is recalled from an earlier run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from automl.records import Config, TrialState
+from automl.search.policy import History
+from automl.search.stored import StoredTrial
+from automl.search.trial_files import TrialFiles, checkpoint_epoch
+
+
+@dataclass
+class LiveTrial:
+    """`checkpoint` is the epoch that is saved, 0 if none; `moved`: its worker is known."""
+
+    number: int
+    config: Config
+    state: TrialState = TrialState.RUNNING
+    epoch: int = 0
+    value: float | None = None
+    checkpoint: int = 0
+    moved: bool = False
+
+
+def recall(trial: StoredTrial, files: TrialFiles) -> tuple[History, LiveTrial]:
+    """A trial of an earlier run, for the policy and for the coordinator.
+
+    One that a stop or a crash interrupted stands at its checkpoint, or at its beginning if it has none;
+    epochs that were reported beyond that are run again. Any other stands where it was last reported.
+    """
+    saved = checkpoint_epoch(files.checkpoint(trial.number))
+    epoch, state, shown = trial.epochs, trial.state, trial.state
+    if trial.interrupted:
+        epoch, state, shown = min(saved, trial.epochs), TrialState.RUNNING, TrialState.PAUSED
+    history = History(trial.number, state, epoch, trial.reports)
+    value = trial.value if trial.reports else None
+    return history, LiveTrial(trial.number, trial.config, shown, epoch, value, saved)

@@ -1,0 +1,174 @@
+"""The Ray engine, for real: one Ray for all tests of this module."""
+
+import os
+import signal
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import TrialState as OptunaState
+
+from automl.errors import ConfigError, EngineError, TrialError
+from automl.records import Config, TrialState
+from automl.search import search
+from automl.search.engines.ray_engine import RayEngine
+from automl.search.engines.ray_runtime import RayRuntime
+from automl.search.result import SearchResult
+from tests.search.toy import Counter, ToySpace, climb, settings
+
+pytestmark = pytest.mark.ray
+
+
+@pytest.fixture(scope="module")
+def runtime() -> Iterator[RayRuntime]:
+    with RayRuntime(cpus=2) as found:
+        yield found
+
+
+def run(runtime: RayRuntime, objective: Any, folder: Path, **changes: Any) -> SearchResult:
+    chosen = settings(
+        engine="ray", storage=f"sqlite:///{folder}/study.db", directory=folder, **{"n_trials": 12, **changes}
+    )
+    return search(objective, ToySpace(), chosen, engine=RayEngine(runtime))
+
+
+def in_optuna(folder: Path) -> list[optuna.trial.FrozenTrial]:
+    return optuna.load_study(study_name="search", storage=f"sqlite:///{folder}/study.db").get_trials()
+
+
+def fragile(config: Config) -> Iterator[dict[str, float]]:
+    """Kind b breaks in its second epoch; every sixth or so kills its process."""
+    for step, report in enumerate(climb(config)):
+        if config["kind"] == "b" and step == 1:
+            if config["extra"] < 0.2:
+                os.kill(os.getpid(), signal.SIGKILL)
+            raise ValueError("kind b cannot be trained")
+        yield report
+
+
+def sleepy(config: Config) -> Iterator[dict[str, float]]:
+    """One quick epoch, then one that outlasts any test."""
+    yield {"accuracy": config["x"]}
+    time.sleep(120)
+    yield {"accuracy": config["x"]}
+
+
+def test_states_in_the_database_are_the_truth_and_every_epoch_is_there(
+    runtime: RayRuntime, tmp_path: Path
+) -> None:
+    notes = tmp_path / "notes.txt"
+    result = run(runtime, partial(Counter, notes=notes), tmp_path)
+    trials = in_optuna(tmp_path)
+    assert [trial.number for trial in trials] == list(range(12))
+    for trial, stored in zip(trials, result.trials, strict=True):
+        epochs = sorted(trial.intermediate_values)
+        assert epochs == list(range(1, stored.epochs + 1))
+        if trial.state is OptunaState.COMPLETE:
+            assert epochs[-1] == 9 and trial.value == trial.intermediate_values[9]
+        else:
+            assert trial.state is OptunaState.PRUNED and epochs[-1] in (2, 6) and trial.value is None
+            assert trial.user_attrs["reason"] == "paused to the end: never promoted"
+    states = [trial.state for trial in trials]
+    assert OptunaState.COMPLETE in states and OptunaState.PRUNED in states
+    # A paused trial went on from its state, in whichever process: the sums are those of a run without a
+    # pause, and no epoch was run twice.
+    for stored in result.trials:
+        sums = [stored.config["x"] * sum(range(1, epoch + 1)) for epoch in range(1, stored.epochs + 1)]
+        assert [report.value for report in stored.reports] == pytest.approx(sums)
+    lines = notes.read_text(encoding="utf-8").splitlines()
+    assert len(lines) == result.epochs_run
+    # Two processes did all the work.
+    pids = {line.split()[2] for line in lines}
+    assert len(pids) <= 3 and str(os.getpid()) not in pids
+    kept = [path.parent.name for path in (tmp_path / "trials").glob("*/checkpoint")]
+    assert kept == [f"t{result.best.number:04d}"]
+    with sqlite3.connect(tmp_path / "study.db") as connection:
+        rows = connection.execute("SELECT DISTINCT pid, ended IS NULL FROM automl_runs").fetchall()
+    connection.close()
+    assert {(str(pid), 0) for pid in pids} >= {(str(pid), open_) for pid, open_ in rows}
+
+
+def test_crashes_are_failures_with_their_cause_and_touch_nobody_else(
+    runtime: RayRuntime, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    result = run(runtime, fragile, tmp_path, max_failures=12, seed=2)
+    for trial in result.trials:
+        broken = trial.config["kind"] == "b"
+        assert (trial.state is TrialState.FAILED) == broken
+        if broken and trial.config["extra"] >= 0.2:
+            assert trial.reason.startswith("ValueError: kind b cannot be trained (test_ray.py:")
+        elif broken:
+            assert "worker process" in trial.reason
+    killed = [t for t in result.trials if t.config.get("extra", 1.0) < 0.2]
+    assert killed and result.counts["complete"] > 0
+    assert capfd.readouterr() == ("", "")
+
+
+def test_deadline_cuts_an_epoch_that_would_outlast_it(runtime: RayRuntime, tmp_path: Path) -> None:
+    begin = time.monotonic()
+    result = run(runtime, sleepy, tmp_path, n_trials=None, time_limit=4.0)
+    assert time.monotonic() - begin < 8.0
+    assert result.stopped == "time is up" and result.best.epoch == 1
+    assert {(trial.state, trial.reason) for trial in result.trials} == {(TrialState.PRUNED, "time is up")}
+
+
+def test_ctrl_c_ends_in_order_and_the_study_goes_on(runtime: RayRuntime, tmp_path: Path) -> None:
+    slow = partial(Counter, pause=0.15)
+    timer = threading.Timer(4.0, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    first = run(runtime, slow, tmp_path, n_trials=30)
+    timer.join()
+    assert first.stopped == "interrupted by Ctrl-C" and 0 < len(first.trials) < 30
+    assert OptunaState.RUNNING not in {trial.state for trial in in_optuna(tmp_path)}
+    assert first.counts["paused"] > 0
+    second = run(runtime, Counter, tmp_path, n_trials=30)
+    assert [trial.number for trial in second.trials] == list(range(30))
+    assert second.counts["paused"] == 0 and second.counts["complete"] > 0
+    for trial in second.trials:
+        assert [report.epoch for report in trial.reports] == list(range(1, trial.epochs + 1))
+        assert trial.value == pytest.approx(trial.config["x"] * sum(range(1, trial.epochs + 1)))
+
+
+def test_workers_run_at_normal_priority_with_passive_threads(runtime: RayRuntime, tmp_path: Path) -> None:
+    def surroundings(config: Config) -> Iterator[dict[str, float]]:
+        passive = os.environ.get("OMP_WAIT_POLICY") == "PASSIVE"
+        yield {"accuracy": 1.0, "nice": os.nice(0), "passive": int(passive)}
+
+    result = run(runtime, surroundings, tmp_path, n_trials=1, max_epochs=1)
+    assert result.trials[0].reports[0].metrics == {"accuracy": 1.0, "nice": 0.0, "passive": 1.0}
+
+
+def test_second_runtime_shares_the_first_and_leaves_it_running(runtime: RayRuntime, tmp_path: Path) -> None:
+    runtime.wait()
+    chosen = settings(engine="ray", directory=tmp_path, n_trials=2, max_epochs=2)
+    assert search(climb, ToySpace(), chosen).counts["complete"] == 2
+    ray: Any = import_module("ray")
+    assert ray.is_initialized()
+
+
+def test_missing_metric_is_one_error(runtime: RayRuntime, tmp_path: Path) -> None:
+    with pytest.raises(TrialError, match="metric 'f1', but trial . reported 'accuracy', 'loss'"):
+        run(runtime, climb, tmp_path, metric="f1")
+
+
+def test_more_than_ray_has_is_refused(runtime: RayRuntime, tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match="one trial needs 64 CPU, but Ray has 2"):
+        run(runtime, climb, tmp_path, cpus_per_trial=64)
+
+
+def test_objective_that_cannot_travel_is_refused(runtime: RayRuntime, tmp_path: Path) -> None:
+    lock = threading.Lock()
+
+    def locked(config: Config) -> Iterator[dict[str, float]]:
+        with lock:
+            yield from climb(config)
+
+    with pytest.raises(ConfigError, match="must be something that can be pickled"):
+        run(runtime, locked, tmp_path)

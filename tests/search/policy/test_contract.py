@@ -1,0 +1,247 @@
+"""What every policy has to keep to, run over all rows of the registry."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from automl.errors import ConfigError
+from automl.records import Action, Mode, Report, TrialState
+from automl.search.policy import (
+    POLICIES,
+    History,
+    Next,
+    NextKind,
+    Policy,
+    PolicyContext,
+    make_policy,
+)
+from automl.search.policy.promotion import Promotion
+
+NAMES = sorted(POLICIES)
+PROMOTING = ["asha", "auto", "hyperband"]
+MAX_EPOCHS = 12
+FINAL = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED)
+Curve = Callable[[int, int], float]
+
+
+class Play:
+    """Plays a search with a policy: `workers` trials at once, the arrivals in an order drawn from a seed."""
+
+    def __init__(
+        self, name: str, curve: Curve, *, workers: int = 3, seed: int = 0, mode: Mode = "max"
+    ) -> None:
+        self.policy: Policy = make_policy(name, PolicyContext(MAX_EPOCHS, mode))
+        self.curve, self.workers = curve, workers
+        self.rng = np.random.default_rng(seed)
+        self.epochs: dict[int, int] = {}
+        self.states: dict[int, TrialState] = {}
+        self.reports: list[Report] = []
+        self.crashes: dict[int, int] = {}
+        self.last = Next(NextKind.WAIT, "")
+
+    def running(self) -> list[int]:
+        return [trial for trial, state in self.states.items() if state is TrialState.RUNNING]
+
+    def fill(self, n_trials: int) -> None:
+        while len(self.running()) < self.workers:
+            self.last = self.policy.next(may_start=len(self.states) < n_trials)
+            if self.last.kind is NextKind.START:
+                trial = len(self.states)
+                self.epochs[trial] = 0
+                self.policy.started(trial, resumed=False)
+            elif self.last.kind is NextKind.RESUME and self.last.trial is not None:
+                trial = self.last.trial
+                assert self.states[trial] is TrialState.PAUSED
+                self.policy.started(trial, resumed=True)
+            else:
+                return
+            self.states[trial] = TrialState.RUNNING
+
+    def advance(self, trial: int) -> None:
+        self.epochs[trial] += 1
+        epoch = self.epochs[trial]
+        if self.crashes.get(trial) == epoch:
+            self.states[trial] = TrialState.FAILED
+            self.policy.ended(trial, TrialState.FAILED)
+            return
+        report = Report(trial, epoch, self.curve(trial, epoch), 1.0)
+        self.reports.append(report)
+        decision = self.policy.report(report)
+        assert decision.reason
+        self.states[trial] = decision.state
+
+    def run(self, n_trials: int, steps: int = 10_000) -> "Play":
+        for _ in range(steps):
+            self.fill(n_trials)
+            running = self.running()
+            if not running:
+                return self
+            self.advance(running[int(self.rng.integers(len(running)))])
+        raise RuntimeError("the search does not end")
+
+    def history(self) -> list[History]:
+        return [
+            History(t, s, self.epochs[t], tuple(r for r in self.reports if r.trial == t))
+            for t, s in self.states.items()
+        ]
+
+
+def quality(trial: int, epoch: int) -> float:
+    """Trials differ, and keep their order over epochs; no two are equal."""
+    return ((trial * 7919) % 101) / 101 + epoch / 10_000
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_next_asked_twice_answers_the_same_and_changes_nothing(name: str) -> None:
+    play = Play(name, quality)
+    for _ in range(60):
+        play.fill(20)
+        for may_start in (True, False):
+            first = play.policy.next(may_start=may_start)
+            assert [play.policy.next(may_start=may_start) for _ in range(3)] == [first] * 3
+        if play.running():
+            play.advance(play.running()[0])
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_search_with_a_total_ends_and_forgets_no_trial(name: str, seed: int) -> None:
+    play = Play(name, quality, seed=seed).run(20)
+    assert play.last.kind is NextKind.FINISH
+    assert len(play.states) == 20
+    assert all(state in FINAL or state is TrialState.PAUSED for state in play.states.values())
+    assert TrialState.COMPLETE in play.states.values()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_complete_trials_are_those_that_reached_the_full_length(name: str) -> None:
+    play = Play(name, quality).run(20)
+    for trial, state in play.states.items():
+        assert (state is TrialState.COMPLETE) == (play.epochs[trial] == MAX_EPOCHS)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("n_trials", [1, 2, 3, 4])
+def test_few_trials_always_give_a_complete_one(name: str, n_trials: int) -> None:
+    play = Play(name, quality, workers=2).run(n_trials)
+    assert TrialState.COMPLETE in play.states.values()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_trial_nan_still_finishes(name: str) -> None:
+    assert Play(name, lambda trial, epoch: math.nan).run(9).last.kind is NextKind.FINISH
+
+
+@pytest.mark.parametrize("name", ["asha", "stop-asha"])
+def test_nan_trials_never_leave_the_first_rung(name: str) -> None:
+    play = Play(name, lambda trial, epoch: math.nan).run(9)
+    assert set(play.epochs.values()) == {2}
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "none"])
+def test_nan_trial_never_beats_a_finite_one(name: str) -> None:
+    play = Play(name, lambda t, e: math.nan if t % 2 else quality(t, e), workers=1).run(24)
+    finite = [play.epochs[t] for t in play.states if not t % 2]
+    broken = [play.epochs[t] for t in play.states if t % 2]
+    assert np.mean(broken) < np.mean(finite)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_crashed_trial_is_never_chosen_again(name: str) -> None:
+    play = Play(name, quality)
+    play.crashes = {0: 1, 3: 3, 7: 2, 11: 5}
+    play.run(20)
+    assert play.last.kind is NextKind.FINISH
+    dead = [trial for trial, state in play.states.items() if state is TrialState.FAILED]
+    assert set(dead) <= set(play.crashes) and 0 in dead
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_all_trials_crashed_finishes(name: str) -> None:
+    play = Play(name, quality)
+    play.crashes = dict.fromkeys(range(6), 1)
+    assert play.run(6).last.kind is NextKind.FINISH
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("mode", ["max", "min"])
+def test_mode_min_on_negated_values_decides_the_same(name: str, mode: Mode) -> None:
+    sign = 1 if mode == "max" else -1
+    play = Play(name, lambda t, e: sign * quality(t, e), mode=mode).run(18)
+    reference = Play(name, quality).run(18)
+    assert play.states == reference.states and play.epochs == reference.epochs
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_restored_policy_goes_on_as_the_uninterrupted_one(name: str) -> None:
+    play = Play(name, quality, workers=1)
+    for _ in range(45):
+        play.fill(20)
+        play.advance(play.running()[0])
+    while play.running():
+        play.advance(play.running()[0])
+    copy = make_policy(name, PolicyContext(MAX_EPOCHS))
+    copy.restore(play.history())
+    assert copy.next(may_start=False) == play.policy.next(may_start=False)
+    assert copy.next() == play.policy.next()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_interrupted_trial_is_resumed_first(name: str) -> None:
+    reports = tuple(Report(0, epoch, 0.1, 1.0) for epoch in (1, 2, 3))
+    policy = make_policy(name, PolicyContext(MAX_EPOCHS))
+    policy.restore([History(0, TrialState.RUNNING, 2, reports), History(1, TrialState.RUNNING, 0, ())])
+    assert (policy.next().kind, policy.next().trial) == (NextKind.RESUME, 0)
+    policy.started(0, resumed=True)
+    assert (policy.next(may_start=False).kind, policy.next(may_start=False).trial) == (NextKind.RESUME, 1)
+    policy.started(1, resumed=True)
+    assert policy.next(may_start=False).kind is NextKind.WAIT
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_report_of_an_epoch_run_again_is_accepted(name: str) -> None:
+    policy = make_policy(name, PolicyContext(MAX_EPOCHS))
+    first = tuple(Report(0, epoch, 0.5, 1.0) for epoch in (1, 2, 3))
+    policy.restore([History(0, TrialState.RUNNING, 0, first)])
+    policy.started(0, resumed=True)
+    for epoch in (1, 2, 3):
+        assert policy.report(Report(0, epoch, 0.6, 1.0)).action is Action.CONTINUE
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("max_epochs", [1, 2, 3])
+def test_short_full_length_is_reached(name: str, max_epochs: int) -> None:
+    policy = make_policy(name, PolicyContext(max_epochs))
+    policy.started(0, resumed=False)
+    decision = None
+    for epoch in range(1, max_epochs + 1):
+        decision = policy.report(Report(0, epoch, 0.5, 1.0))
+        if decision.action is Action.PAUSE:
+            policy.started(0, resumed=True)
+    assert decision is not None and decision.state is TrialState.COMPLETE
+
+
+@pytest.mark.parametrize("name", PROMOTING)
+@pytest.mark.parametrize("seed", range(6))
+def test_at_quiescence_every_rung_has_its_best_third_promoted(name: str, seed: int) -> None:
+    play = Play(name, quality, workers=4, seed=seed).run(40)
+    assert isinstance(play.policy, Promotion)
+    for ladder in play.policy.ladders:
+        for rung in ladder.top_down():
+            third = ladder.best_third(rung)
+            assert len(third) == len(rung) // 3
+            assert all(rung.is_promoted(trial) for trial in third)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_best_trial_of_all_is_complete_whatever_the_order_of_arrival(seed: int) -> None:
+    play = Play("asha", quality, workers=4, seed=seed).run(30)
+    best = max(range(30), key=lambda trial: quality(trial, 0))
+    assert play.states[best] is TrialState.COMPLETE
+
+
+def test_unknown_policy_names_the_closest() -> None:
+    with pytest.raises(ConfigError, match="did you mean 'asha'"):
+        make_policy("ahsa", PolicyContext(3))

@@ -1,0 +1,115 @@
+"""`automl.tune`."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from automl.errors import ConfigError, SpaceError
+from automl.records import Config
+from automl.search.tune import tune
+
+SPACE = {
+    "parameters": {
+        "lr": {"type": "float", "low": 1e-5, "high": 1e-1, "log": True},
+        "opt": {"type": "categorical", "choices": ["adam", "sgd"]},
+        "momentum": {"type": "float", "low": 0.8, "high": 0.99, "when": {"opt": "sgd"}},
+    }
+}
+
+
+def train(config: Config) -> Iterator[dict[str, float]]:
+    for epoch in range(1, 10):
+        yield {"loss": config["lr"] + 1 / epoch, "seconds": 2.0}
+
+
+def run(**changes: Any) -> Any:
+    common: dict[str, Any] = {
+        "metric": "loss",
+        "mode": "min",
+        "max_epochs": 9,
+        "n_trials": 12,
+        "parallel": 2,
+        "engine": "simulated",
+    }
+    return tune(train, changes.pop("space", SPACE), **{**common, **changes})
+
+
+def test_dict_space_gives_the_documented_tables() -> None:
+    result = run()
+    assert list(result.trials.columns) == [
+        "number",
+        "state",
+        "params",
+        "epochs",
+        "value",
+        "seconds",
+        "started",
+        "ended",
+    ]
+    assert list(result.reports.columns) == ["number", "epoch", "value", "time"]
+    assert list(result.trials["number"]) == list(range(12))
+    assert len(result.reports) == result.trials["epochs"].sum()
+    assert result.reports["time"].is_monotonic_increasing
+    best = result.trials.loc[result.trials["value"].idxmin()]
+    assert (best["params"], best["value"]) == (result.best_config, result.best_value)
+    assert set(result.trials["state"]) == {"complete", "pruned"}
+
+
+def test_result_shows_itself_in_one_line() -> None:
+    assert "\n" not in repr(run()) and "best_value=" in repr(run())
+
+
+@pytest.mark.parametrize(("given", "seconds"), [("30s", 30), (30, 30), ("0.5m", 30)])
+def test_time_limit_takes_seconds_and_text(given: Any, seconds: float) -> None:
+    result = run(n_trials=None, time_limit=given)
+    assert result.reports["time"].max() == seconds and result.stopped == "time is up"
+
+
+def test_portfolio_is_tried_first() -> None:
+    first = {"lr": 1e-5, "opt": "adam"}
+    assert run(portfolio=[first]).trials["params"][0] == first
+
+
+def test_same_seed_gives_the_same_tables() -> None:
+    one, two = run(seed=3), run(seed=3)
+    pd.testing.assert_frame_equal(one.trials, two.trials)
+    pd.testing.assert_frame_equal(one.reports, two.reports)
+
+
+def test_stored_study_goes_on_to_a_higher_total(tmp_path: Any) -> None:
+    storage = f"sqlite:///{tmp_path}/study.db"
+    first = run(storage=storage, n_trials=5)
+    more = run(storage=storage, n_trials=9)
+    assert len(more.trials) == 9
+    assert list(more.trials["params"][:5]) == list(first.trials["params"])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"n_trials": None}, "got neither n_trials nor time_limit"),
+        ({"time_limit": "soon"}, "time_limit must be a duration"),
+        ({"engine": "rai"}, "did you mean 'ray'"),
+        ({"policy": "asah"}, "did you mean 'asha'"),
+        ({"sampler": "tpee"}, "did you mean 'tpe'"),
+        ({"mode": "up"}, "unknown mode 'up'"),
+        ({"max_epochs": 0}, "max_epochs must be a whole number of at least 1, got 0"),
+        ({"parallel": 1.5}, "parallel must be a whole number"),
+        ({"n_trials": 0, "parallel": 0}, "parallel .*; n_trials must be"),
+    ],
+)
+def test_wrong_option_is_a_config_error(wrong: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        run(**wrong)
+
+
+def test_wrong_space_is_a_space_error() -> None:
+    with pytest.raises(SpaceError, match="must be a SearchSpace or a dict"):
+        run(space=3)
+
+
+def test_portfolio_outside_of_the_space_is_refused_before_anything_runs() -> None:
+    with pytest.raises(SpaceError, match="lr"):
+        run(portfolio=[{"lr": 5.0, "opt": "adam"}])

@@ -1,0 +1,113 @@
+"""A small space, curves and objectives for the tests of the search."""
+
+import json
+import os
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from automl.errors import SpaceError
+from automl.records import Config, TrialEvent
+from automl.search.settings import SearchSettings
+
+
+class ToySpace:
+    """`x` in 0..1 and `kind` a or b; with kind b also `extra` in 0..1."""
+
+    def __init__(self, portfolio: Sequence[Config] = (), *, high: float = 1.0) -> None:
+        self.portfolio = portfolio
+        self.high = high
+
+    def suggest(self, trial: Any) -> Config:
+        config: Config = {
+            "x": trial.suggest_float("x", 0.0, self.high),
+            "kind": trial.suggest_categorical("kind", ["a", "b"]),
+        }
+        if config["kind"] == "b":
+            config["extra"] = trial.suggest_float("extra", 0.0, 1.0)
+        return config
+
+    def to_params(self, config: Config) -> dict[str, Any]:
+        if not 0 <= config["x"] <= self.high:
+            raise SpaceError(f"x must be between 0 and {self.high}, got {config['x']!r}")
+        return dict(config)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"parameters": {"x": {"low": 0.0, "high": self.high}, "kind": ["a", "b"]}}
+
+
+def value_at(config: Config, epoch: int) -> float:
+    """A rising curve whose height is x."""
+    return float(config["x"] * (1 - 0.5**epoch))
+
+
+def climb(config: Config) -> Iterator[dict[str, float]]:
+    """A generator that never ends by itself; an epoch takes 1 + x seconds, as it says."""
+    epoch = 0
+    while True:
+        epoch += 1
+        yield {"accuracy": value_at(config, epoch), "loss": 1.0, "seconds": 1 + config["x"]}
+
+
+class Counter:
+    """An objective with a state that has to survive: the sum of all its epochs; it notes who ran what."""
+
+    def __init__(self, config: Config, *, notes: Path | None = None, pause: float = 0.0) -> None:
+        self.config, self.notes, self.pause = config, notes, pause
+        self.epoch, self.total, self.closed = 0, 0.0, False
+
+    def step(self) -> dict[str, float]:
+        self.epoch += 1
+        self.total += self.config["x"] * self.epoch
+        time.sleep(self.pause)
+        if self.notes is not None:
+            with self.notes.open("a", encoding="utf-8") as file:
+                file.write(f"{self.config['x']} {self.epoch} {os.getpid()}\n")
+        return {"accuracy": self.total, "seconds": 1.0}
+
+    def save(self, directory: Path) -> None:
+        state = {"epoch": self.epoch, "total": self.total}
+        (directory / "state.json").write_text(json.dumps(state), encoding="utf-8")
+
+    def load(self, directory: Path) -> None:
+        state = json.loads((directory / "state.json").read_text(encoding="utf-8"))
+        self.epoch, self.total = state["epoch"], state["total"]
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def settings(**changes: Any) -> SearchSettings:
+    """Settings of a small simulated search at random points."""
+    common: dict[str, Any] = {
+        "metric": "accuracy",
+        "max_epochs": 9,
+        "n_trials": 12,
+        "parallel": 2,
+        "engine": "simulated",
+        "sampler": "random",
+    }
+    return SearchSettings(**{**common, **changes})
+
+
+class Listener:
+    """An observer that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.events: list[TrialEvent] = []
+        self.steps: list[tuple[float, float]] = []
+
+    def stage(self, name: str, text: str) -> None:
+        """Not told by the search."""
+
+    def progress(self, done: float, total: float) -> None:
+        """Keeps how far it is."""
+        self.steps.append((done, total))
+
+    def trial(self, event: TrialEvent) -> None:
+        """Keeps the event."""
+        self.events.append(event)
+
+    def note(self, text: str) -> None:
+        """Not told by the search."""
