@@ -22,7 +22,8 @@ class DatasetInfo:
 
     `classes` are the class names (classification) or the label columns (multilabel) in the order of the
     model's outputs; for regression they are the target columns. `mean` and `std` (one value a channel, of
-    pixels scaled to 0..1) come from the training rows alone.
+    pixels scaled to 0..1) come from the training rows alone, as do `target_mean` and `target_std` of a
+    regression (one value a column; empty for other tasks), by which targets are standardised for training.
     """
 
     name: str
@@ -38,6 +39,8 @@ class DatasetInfo:
     n_val: int
     n_holdout: int
     n_skipped: int
+    target_mean: tuple[float, ...] = ()
+    target_std: tuple[float, ...] = ()
 
     @property
     def n_outputs(self) -> int:

@@ -20,7 +20,7 @@ from automl.torch_setup import import_timm, set_threads
 from automl.training import checkpoint
 from automl.training.evaluate import autocast, fit_size
 from automl.training.gradients import Gradients
-from automl.training.losses import loss
+from automl.training.losses import loss, standardised
 from automl.training.models import build_model, input_size
 from automl.training.optimizers import make_optimizer
 from automl.training.plan import TrainPlan
@@ -85,7 +85,7 @@ class Trainer:
 
     def train_step(self, images: Tensor, targets: Tensor) -> Tensor:
         """One step on a batch (B, C, H, W) with its targets; returns the loss."""
-        images = fit_size(images, self.size)
+        images, targets = fit_size(images, self.size), standardised(targets, self.info)
         if alpha := float(self.config.get("mixup", 0.0)):
             rng = np.random.default_rng(
                 [self.plan.seed, self.steps]

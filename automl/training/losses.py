@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from automl.records import Task
+from automl.records import DatasetInfo, Task
 
 
 def loss(logits: Tensor, targets: Tensor, task: Task, label_smoothing: float = 0.0) -> Tensor:
@@ -33,3 +33,18 @@ def to_scores(logits: Tensor, task: Task) -> Tensor:
     if task == "multilabel":
         return torch.sigmoid(logits)
     return logits
+
+
+def standardised(targets: Tensor, info: DatasetInfo) -> Tensor:
+    """What the loss of a regression sees: targets (B, n_outputs) with mean 0 and deviation 1; others as they are."""
+    if not info.target_std:
+        return targets
+    return (targets - targets.new_tensor(info.target_mean)) / targets.new_tensor(info.target_std)
+
+
+def in_units(logits: Tensor, info: DatasetInfo) -> Tensor:
+    """`to_scores`, for a regression in the units of the targets."""
+    scores = to_scores(logits, info.task)
+    if not info.target_std:
+        return scores
+    return scores * scores.new_tensor(info.target_std) + scores.new_tensor(info.target_mean)
