@@ -23,8 +23,9 @@ from automl.data.decode import ColourFound, Decoded, decode_all
 from automl.data.derive import copy_findings, larger_entry, shrink
 from automl.data.likeness import alike
 from automl.data.scan import Target
-from automl.data.shelf import IMAGES, LOCK, META, Hold, make_room, new_folder, touch
+from automl.data.shelf import IMAGES, LOCK, META, Hold, NoRoomError, make_room, new_folder, touch
 from automl.data.sources.base import Source
+from automl.data.stream import Passing, can_stream
 from automl.errors import DataError
 from automl.log import get_logger
 
@@ -43,7 +44,8 @@ class Cached:
 
     `pairs` (m, 2) are rows of nearly equal pictures, and `telling` says whether likeness tells anything about
     these data (see `likeness`). Labels are no part of it, so that studies of other columns of one table share it.
-    No other process removes the folder to make room as long as `hold` lives.
+    No other process removes the folder to make room as long as `hold` lives. Where `streamed`, there was no room for
+    the pictures: only what was found out about them is there.
     """
 
     folder: Path
@@ -56,6 +58,7 @@ class Cached:
     pairs: npt.NDArray[np.int64]
     telling: bool
     was_there: bool
+    streamed: bool
     hold: Hold = field(repr=False, compare=False)
 
     @property
@@ -94,25 +97,38 @@ def open_or_build(
     `check` sees the result before anything is kept and may refuse it by raising. A damaged folder is made
     again; a new one appears at once, so that an interrupted run leaves nothing that looks whole. To make room,
     what was not used for the longest time is removed, but nothing that a running study uses; `note` is told. Raises
-    DataError if that is not enough for `max_disk` bytes and the disk, or if the folder cannot be written.
+    NoRoomError if that is not enough for `max_disk` bytes and the disk, unless the pictures can be streamed, and
+    DataError if the folder cannot be written.
     """
     shelf = Shelf(cache_dir, max_disk, note)
-    state = source.state()
-    folder = shelf.cache_dir / _key(state, target.img_size)
-    found = _read(folder, len(source.files), target.img_size)
+    plan = _Plan(source, source.state(), target, cache_dir, shelf)
+    try:
+        return _open(plan, check, progress)
+    except NoRoomError as error:
+        if not can_stream(source):
+            raise
+        note(f"Images are decoded again in every epoch: {error}.")
+        return _open(replace(plan, streamed=True), check, progress)
+
+
+def _open(plan: _Plan, check: Check, progress: Progress) -> Cached:
+    """What lies in the cache, or is put there now."""
+    cache_dir, n = plan.shelf.cache_dir, len(plan.source.files)
+    folder = cache_dir / plan.key
+    found = _read(folder, n, plan.target.img_size, streamed=plan.streamed)
     if found is not None:
         check(found)
         return found
-    with _workshop(shelf.cache_dir) as building:
-        plan = _Plan(source, state, target, building, shelf)
+    with _workshop(cache_dir) as building:
+        plan = replace(plan, folder=building)
         try:
             built = _derive(plan, progress) or _build(plan, progress)
         except ColourFound as error:
             _log.info("%s has colour: decoding again with three channels", error)
-            built = _build(replace(plan, target=Target(target.img_size, 3)), progress)
+            built = _build(replace(plan, target=Target(plan.target.img_size, 3)), progress)
         check(built)
         _install(building, folder, built)
-    installed = _read(folder, len(source.files), target.img_size)
+        installed = _read(folder, n, plan.target.img_size, streamed=plan.streamed)
     if installed is None:
         raise DataError(f"the image cache {str(folder)!r} cannot be read back: choose another folder or disk")
     return replace(installed, was_there=False)
@@ -127,15 +143,22 @@ class _Plan:
     target: Target
     folder: Path
     shelf: Shelf
+    streamed: bool = False
 
-
-def _key(state: str, img_size: int) -> str:
-    return hashlib.sha256(f"{_VERSION}\0{state}\0{img_size}".encode()).hexdigest()[:32]
+    @property
+    def key(self) -> str:
+        """The name of the folder in the cache."""
+        kind = "streamed" if self.streamed else ""
+        return hashlib.sha256(f"{_VERSION}\0{self.state}\0{self.target.img_size}{kind}".encode()).hexdigest()[
+            :32
+        ]
 
 
 def _derive(plan: _Plan, progress: Progress) -> Cached | None:
     """The pictures from larger ones in the cache; None where there are none, or damaged ones."""
     n, size = len(plan.source.files), plan.target.img_size
+    if plan.streamed:
+        return None
     found = larger_entry(plan.shelf.cache_dir, version=_VERSION, state=plan.state, img_size=size)
     larger = _read(found[0], n, found[1]) if found is not None else None
     if larger is None:
@@ -153,10 +176,13 @@ def _derive(plan: _Plan, progress: Progress) -> Cached | None:
 def _build(plan: _Plan, progress: Progress) -> Cached:
     start = time.perf_counter()
     source, target, folder = plan.source, plan.target, plan.folder
-    images = _new_images(plan, target.in_chans)
-    decoded = decode_all(source, target, images, progress)
-    images.flush()
-    del images
+    if plan.streamed:
+        passing = Passing((len(source.files), target.img_size, target.img_size, target.in_chans))
+        decoded = decode_all(source, target, passing, progress)
+    else:
+        images = _new_images(plan, target.in_chans)
+        decoded = decode_all(source, target, images, progress)
+        images.flush()
     usable = zip(decoded.digests, decoded.reasons, strict=True)
     pairs, telling = alike(decoded.thumbs, ["" if reason else digest for digest, reason in usable])
     np.save(folder / "pairs.npy", pairs)
@@ -168,6 +194,7 @@ def _build(plan: _Plan, progress: Progress) -> Cached:
         "img_size": target.img_size,
         "in_chans": target.in_chans,
         "telling": telling,
+        "streamed": plan.streamed,
         "seconds": round(time.perf_counter() - start, 3),
     }
     return _finished(plan, meta)
@@ -194,7 +221,7 @@ def _finished(plan: _Plan, meta: dict[str, Any]) -> Cached:
     """The folder with its last two files, read back."""
     (plan.folder / META).write_text(json.dumps(meta, indent=1, ensure_ascii=False), encoding="utf-8")
     write_checksums(plan.folder)
-    built = _read(plan.folder, meta["n"], meta["img_size"])
+    built = _read(plan.folder, meta["n"], meta["img_size"], streamed=plan.streamed)
     if built is None:
         raise DataError(
             f"the image cache {str(plan.folder)!r} cannot be read back: choose another folder or disk"
@@ -213,7 +240,7 @@ def _write_files(path: Path, source: Source, decoded: Decoded) -> None:
             writer.writerow((name, digest, mode, width, height, reason))
 
 
-def _read(folder: Path, n: int, img_size: int) -> Cached | None:
+def _read(folder: Path, n: int, img_size: int, *, streamed: bool = False) -> Cached | None:
     """What lies in `folder`; None if it is missing, incomplete, damaged or made for something else."""
     if not folder.is_dir():
         return None
@@ -222,14 +249,14 @@ def _read(folder: Path, n: int, img_size: int) -> Cached | None:
         if damage := find_damage(folder):
             raise ValueError(damage)
         meta: dict[str, Any] = json.loads((folder / META).read_text(encoding="utf-8"))
-        if (meta["version"], meta["n"], meta["img_size"]) != (_VERSION, n, img_size):
+        found = (meta["version"], meta["n"], meta["img_size"], meta["streamed"])
+        if found != (_VERSION, n, img_size, streamed):
             return None
         with (folder / "files.csv").open(newline="", encoding="utf-8") as file:
             digests, modes, widths, heights, reasons = _columns(file)
-        images = np.load(folder / IMAGES, mmap_mode="r")
         pairs = np.load(folder / "pairs.npy")
-        whole = images.shape == (n, img_size, img_size, meta["in_chans"]) and len(digests) == n
-        if not whole or images.dtype != np.uint8:
+        shape = (n, img_size, img_size, meta["in_chans"])
+        if len(digests) != n or not (streamed or _holds(folder / IMAGES, shape)):
             return None
         touch(folder)
         return Cached(
@@ -243,11 +270,17 @@ def _read(folder: Path, n: int, img_size: int) -> Cached | None:
             pairs=pairs,
             telling=bool(meta["telling"]),
             was_there=True,
+            streamed=streamed,
             hold=hold,
         )
     except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
         _log.info("the image cache %s is damaged and made again (%s)", folder, error)
         return None
+
+
+def _holds(path: Path, shape: tuple[int, ...]) -> bool:
+    images = np.load(path, mmap_mode="r")
+    return bool(images.shape == shape and images.dtype == np.uint8)
 
 
 def _columns(file: Iterable[str]) -> tuple[tuple[str, ...], ...]:
@@ -286,14 +319,14 @@ def _workshop(cache_dir: Path) -> Iterator[Path]:
 
 def _install(building: Path, folder: Path, built: Cached) -> None:
     """Move a finished folder to its place, unless another process was first with a whole one."""
-    if _read(folder, len(built.reasons), built.img_size) is not None:
+    if _read(folder, len(built.reasons), built.img_size, streamed=built.streamed) is not None:
         return
     for attempt in (1, 2):
         try:
             building.replace(folder)
             return
         except OSError as error:
-            if _read(folder, len(built.reasons), built.img_size) is not None:
+            if _read(folder, len(built.reasons), built.img_size, streamed=built.streamed) is not None:
                 return
             if attempt == 2:
                 raise DataError(

@@ -26,7 +26,7 @@ def larger_entry(cache_dir: Path, *, version: int, state: str, img_size: int) ->
     found = []
     for entry in entries(cache_dir):
         meta = _meta(entry.folder)
-        if (meta.get("version"), meta.get("state")) == (version, state):
+        if (meta.get("version"), meta.get("state"), meta.get("streamed")) == (version, state, False):
             size = meta.get("img_size", 0)
             if size >= _LEAST_RATIO * img_size:
                 found.append((entry.folder, size))

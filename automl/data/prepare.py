@@ -21,6 +21,7 @@ from automl.data.shelf import Hold
 from automl.data.sources.base import Source
 from automl.data.splits import HOLDOUT, TRAIN, VAL, Split, require_classes, split_rows
 from automl.data.statistics import channel_statistics
+from automl.data.stream import streaming_cost, write_stream
 from automl.errors import DataError
 from automl.records import DatasetInfo, Observer, Rows, SearchSplits, Silent
 
@@ -102,7 +103,9 @@ def prepare_data(
     )
     watcher.progress(len(source.files), len(source.files))
     labelled, split = found[0]
-    parts = _write_parts(cached, labelled, split, study_dir / "index")
+    parts = _write_parts(source, cached, labelled, split, study_dir / "index")
+    if cached.streamed:
+        watcher.note(streaming_cost(parts[TRAIN]))
     info = _info(source, cached, labelled, parts)
     report = make_report(source, cached, labelled, split, seconds=time.perf_counter() - start)
     for note in (*report.notes, *(finding.message for finding in report.findings)):
@@ -144,7 +147,9 @@ def _split(labelled: Labelled, options: DataOptions) -> Split:
     )
 
 
-def _write_parts(cached: Cached, labelled: Labelled, split: Split, folder: Path) -> dict[str, Rows]:
+def _write_parts(
+    source: Source, cached: Cached, labelled: Labelled, split: Split, folder: Path
+) -> dict[str, Rows]:
     parts = np.array(split.parts)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -152,13 +157,15 @@ def _write_parts(cached: Cached, labelled: Labelled, split: Split, folder: Path)
         targets[labelled.usable] = labelled.targets
         np.save(folder / "targets.npy", targets)
         rows = {}
+        images = cached.images_path
+        if cached.streamed:
+            images = folder / "images.json"
+            write_stream(images, source, size=cached.img_size, channels=cached.in_chans)
         for part in (TRAIN, VAL, HOLDOUT):
             index = labelled.usable[parts == part]
             path = folder / f"{part}.npy"
             np.save(path, index)
-            rows[part] = Rows(
-                images=cached.images_path, targets=folder / "targets.npy", index=path, n=len(index)
-            )
+            rows[part] = Rows(images=images, targets=folder / "targets.npy", index=path, n=len(index))
     except OSError as error:
         raise DataError(
             f"the folder of the study must be writable, but {str(folder)!r} is not ({error.strerror}): "

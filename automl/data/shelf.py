@@ -27,6 +27,10 @@ _UNFINISHED = re.compile(r"(building|removing)-\d+-\d+")
 _YOUNG_SECONDS = 60.0
 
 
+class NoRoomError(DataError):
+    """The disk has no room for the decoded pictures."""
+
+
 class Hold:
     """Marks an entry as used by this process, until it is released, dropped, or the process ends in any way.
 
@@ -76,7 +80,7 @@ def make_room(cache_dir: Path, needed: int, *, allowed: int | None, spare: int) 
     """Remove entries until `needed` more bytes fit; the removed ones, which nobody used, the longest unused first.
 
     All entries together may then take `allowed` bytes, and `spare` bytes of the disk stay free. What builders left
-    that were killed goes in any case. Raises DataError, and removes no entry, where that is not enough.
+    that were killed goes in any case. Raises NoRoomError, and removes no entry, where that is not enough.
     """
     remove_unfinished(cache_dir)
     known = entries(cache_dir)
@@ -92,7 +96,7 @@ def make_room(cache_dir: Path, needed: int, *, allowed: int | None, spare: int) 
             chosen.append(entry)
             missing -= entry.size
     if missing > 0:
-        raise DataError(_too_small(cache_dir, needed, allowed, free - spare))
+        raise NoRoomError(_too_small(cache_dir, needed, allowed, free - spare))
     return [entry for entry in chosen if _remove(entry.folder)]
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from automl.data.stream import StreamedImages, open_images
 from automl.records import Rows
 
 # Enough pictures for three exact digits, however large the data.
 _MOST_ROWS = 10_000
+_MOST_STREAMED = 1_000  # these have to be decoded for it
 _CHUNK_BYTES = 16 * 2**20
 # Pictures of one colour have no deviation; one grey level keeps the division possible.
 _SMALLEST_STD = 1 / 255
@@ -17,10 +19,11 @@ def channel_statistics(rows: Rows) -> tuple[tuple[float, ...], tuple[float, ...]
     """(mean, std) a channel of pixels scaled to 0..1, from at most 10,000 evenly spaced rows; in bounded
     memory.
     """
-    images = np.load(rows.images, mmap_mode="r")
+    images = open_images(rows.images)
+    most = _MOST_STREAMED if isinstance(images, StreamedImages) else _MOST_ROWS
     index = np.load(rows.index)
-    if len(index) > _MOST_ROWS:
-        index = index[np.linspace(0, len(index) - 1, num=_MOST_ROWS).astype(np.int64)]
+    if len(index) > most:
+        index = index[np.linspace(0, len(index) - 1, num=most).astype(np.int64)]
     channels = images.shape[3]
     step = max(1, _CHUNK_BYTES // int(np.prod(images.shape[1:])))
     # A histogram of 256 levels says all about uint8 pixels, exactly.

@@ -51,7 +51,7 @@ def has_bf16(device: str) -> bool:
 def _rate(config: Config, splits: SearchSplits, plan: TrainPlan, seconds: float) -> float:
     trainer = Trainer(config, splits.info, splits.train, plan)
     trainer.model.train()
-    clock = _clock(plan)
+    clock = time.perf_counter if trainer.batches.streamed else _clock(plan)  # other threads decode
     images = _endless(trainer)
     trainer.train_step(*next(images))  # the first step also pays for allocations
     begun, done = clock(), 0
