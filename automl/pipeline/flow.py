@@ -99,7 +99,9 @@ def _search(setup: Setup, observer: Observer, engine: Any) -> SearchResult:
 
 def _finish(setup: Setup, found: SearchResult, clock: Clock, observer: Observer) -> FitResult:
     if found.stopped.startswith("interrupted"):
-        observer.note("Search stopped; the best so far is trained and delivered. Ctrl-C again leaves at once.")
+        observer.note(
+            "Search stopped; the best so far is trained and delivered. Ctrl-C again leaves at once."
+        )
     kept = keep_model(setup, found)
     if kept is not None:
         observer.note(
