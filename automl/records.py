@@ -159,6 +159,9 @@ class Observer(Protocol):
     def stage(self, name: str, text: str) -> None:
         """A stage begins: scan, cache, search, retrain, holdout, deliver."""
 
+    def metric(self, name: str, mode: Mode) -> None:
+        """What trials are compared by, once the data have told."""
+
     def progress(self, done: float, total: float) -> None:
         """How far the current stage is."""
 
@@ -173,6 +176,9 @@ class Silent:
     """An observer that shows nothing."""
 
     def stage(self, name: str, text: str) -> None:
+        """Ignored."""
+
+    def metric(self, name: str, mode: Mode) -> None:
         """Ignored."""
 
     def progress(self, done: float, total: float) -> None:

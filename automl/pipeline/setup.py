@@ -14,6 +14,8 @@ from automl.config import StudyConfig
 from automl.config.durations import format_duration
 from automl.config.metrics import MetricSpec, resolve_metric
 from automl.data import PreparedData, open_source, prepare_data
+from automl.data.balance import Balance, choose_balance, skew
+from automl.data.inspection import SKEWED
 from automl.errors import ConfigError, TimeLimitError
 from automl.pipeline.clock import Clock
 from automl.pipeline.workspace import Workspace
@@ -65,7 +67,7 @@ def prepare(config: StudyConfig, workspace: Workspace, clock: Clock, observer: O
     device = choose_device(config)
     source = open_source(config.data, target=config.target, task=config.task)
     try:
-        metric = resolve_metric(config.metric, source.task)
+        resolve_metric(config.metric, source.task)  # a wrong one is told before any picture is decoded
         if config.space != "auto":
             load_space(config, device, img_size=SMALL)  # wrong names are told before any picture is decoded
         data = prepare_data(
@@ -84,9 +86,24 @@ def prepare(config: StudyConfig, workspace: Workspace, clock: Clock, observer: O
     finally:
         source.close()
     space = load_space(config, device, img_size=data.splits.info.img_size)
-    identity = _identity(config, data, metric, space)
+    metric, balance = _fitting(config, data, observer)
+    identity = {**_identity(config, data, metric, space), "balance": balance}
     workspace.check_same(identity)
     return _plan(config, workspace, clock, observer, (data, space, metric, device, identity))
+
+
+def _fitting(config: StudyConfig, data: PreparedData, observer: Observer) -> tuple[MetricSpec, Balance]:
+    """What to optimise, and what to do about rare classes, for these data."""
+    info = data.splits.info
+    skewed = info.task == "classification" and skew(info) >= SKEWED
+    metric = resolve_metric(config.metric, info.task, skewed=skewed)
+    observer.metric(metric.name, metric.mode)
+    if config.metric == "auto" and skewed:
+        observer.note(f"Metric: {metric.name}, as the classes are skewed ({skew(info):.0f}:1).")
+    balance, why = choose_balance(config.balance, info, metric.name)
+    if why:
+        observer.note(why)
+    return metric, balance
 
 
 def _refuse_unsupported(config: StudyConfig) -> None:
@@ -172,6 +189,7 @@ def _plan(
         threads=device.threads,
         replicas=device.replicas,
         device=device.kind,
+        balance=identity["balance"],
     )
     observer.stage("plan", "measuring how fast this machine trains")
     measured = probe(first_config(space, config.seed), data.splits, plan)

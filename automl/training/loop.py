@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from automl.data.augment import Augment
+from automl.data.balance import class_weights
 from automl.data.batches import Batches
 from automl.data.mix import mixup
 from automl.errors import TrialError
@@ -56,6 +57,10 @@ class Trainer:
             seed=plan.seed,
             device=plan.device,
             drop_last=True,  # a last batch of one or two rows would upset batch norm
+            balanced=plan.balance == "sampler",
+        )
+        self.weights = (
+            torch.tensor(class_weights(info), device=plan.device) if plan.balance == "loss" else None
         )
         self.schedule = SCHEDULES[str(config.get("sched", "cosine"))]
         self.epoch = self.steps = 0
@@ -101,7 +106,8 @@ class Trainer:
     def _loss(self, images: Tensor, targets: Tensor) -> Tensor:
         with autocast(self.plan.device, self.plan.precision):
             logits = self.model(images)
-        return loss(logits, targets, self.info.task, float(self.config.get("label_smoothing", 0.0)))
+        smoothing = float(self.config.get("label_smoothing", 0.0))
+        return loss(logits, targets, self.info.task, smoothing, self.weights)
 
     def progress(self, begun: float | None = None) -> float:
         """Share of the planned training that is done, by steps or by time, whichever is further."""

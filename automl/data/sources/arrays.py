@@ -11,7 +11,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from automl.data.sources.base import Source, hash_lines, label_words, refuse_target
-from automl.data.sources.labels import Labels, read_labels
+from automl.data.sources.labels import Labels, read_labels, vector_columns
 from automl.errors import DataError
 
 _LAYOUTS = "(N, H, W), (N, H, W, C) or (N, C, H, W) with C of 1, 3 or 4"
@@ -153,10 +153,9 @@ def _labels(labels: Any, n: int, task: str) -> Labels:
     if len(rows) != n or (numeric and labels.ndim > 2):
         shape = labels.shape if isinstance(labels, np.ndarray) else (len(rows),)
         raise DataError(f"labels must have one entry an image, shape ({n},) or ({n}, outputs), not {shape}")
-    columns = {"label": rows}
+    columns: dict[str, Sequence[Any]] = {"label": rows}
     if numeric and labels.ndim == 2:
-        width = len(str(labels.shape[1] - 1))
-        columns = {f"output {k:0{width}d}": labels[:, k].tolist() for k in range(labels.shape[1])}
+        columns = vector_columns(labels)
     found = read_labels(columns, task=task)
     if not found.kept.all():
         empty = int(np.argmin(found.kept))

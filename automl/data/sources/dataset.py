@@ -13,7 +13,7 @@ from PIL import Image
 
 from automl.data.sources.arrays import one_image
 from automl.data.sources.base import Source, hash_lines, refuse_target
-from automl.data.sources.labels import read_labels
+from automl.data.sources.labels import read_labels, vector_columns
 from automl.errors import DataError
 
 _LABEL_ATTRIBUTES = ("targets", "labels")
@@ -34,7 +34,7 @@ class DatasetSource(Source):
         if n == 0:
             raise DataError("a Dataset must have items, but its length is 0")
         _require_pair(dataset[0])
-        labels = read_labels({"label": _labels(dataset, n)}, task=task)
+        labels = read_labels(_columns(_labels(dataset, n)), task=task)
         if not labels.kept.all():
             raise DataError(
                 "every item of a Dataset must have a label, but some are None or NaN: leave these out"
@@ -105,7 +105,18 @@ def _labels(dataset: Any, n: int) -> list[Any]:
 def _plain(label: Any) -> Any:
     if hasattr(label, "detach"):
         label = label.detach().cpu().numpy()
-    return label.tolist() if isinstance(label, (np.ndarray, np.generic)) else label
+    return label.item() if isinstance(label, (np.ndarray, np.generic)) and np.ndim(label) == 0 else label
+
+
+def _columns(labels: list[Any]) -> dict[str, Sequence[Any]]:
+    """One column of labels, or one a place where every label is a vector of numbers."""
+    shapes = {
+        label.shape if isinstance(label, np.ndarray) and label.dtype.kind in "biuf" else ()
+        for label in labels
+    }
+    if len(shapes) == 1 and len(next(iter(shapes))) == 1:
+        return vector_columns(np.stack(labels))
+    return {"label": labels}
 
 
 def _class_names(dataset: Any, found: tuple[str, ...]) -> tuple[str, ...]:

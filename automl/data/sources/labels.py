@@ -57,6 +57,12 @@ def read_labels(columns: Mapping[str, Sequence[Any]], *, task: str) -> Labels:
     return Labels(chosen, classes, targets, kept, _notes(chosen, task, cells, kept))
 
 
+def vector_columns(vectors: npt.NDArray[Any]) -> dict[str, Sequence[Any]]:
+    """The columns of (N, outputs), with names that sort as they stand."""
+    width = len(str(vectors.shape[1] - 1))
+    return {f"output {k:0{width}d}": vectors[:, k].tolist() for k in range(vectors.shape[1])}
+
+
 def is_bits(column: Iterable[Any]) -> bool:
     """Whether all cells that are there are 0 or 1 (or true, false), and both occur."""
     found = {_BITS.get(str(cell).lower()) for cell in map(_plain, column) if cell is not None}
@@ -203,10 +209,12 @@ _READERS = {"classification": _classes, "multilabel": _several, "regression": _a
 
 
 def _number(cell: Any) -> float | None:
+    """The cell as a number, or None; "nan" is a word."""
     try:
-        return None if isinstance(cell, _LISTS) else float(cell)
+        value = math.nan if isinstance(cell, _LISTS) else float(cell)
     except (TypeError, ValueError):
         return None
+    return None if math.isnan(value) else value
 
 
 def _notes(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,7 @@ def read_table(name: str, content: bytes) -> pd.DataFrame:
         if suffix == ".parquet":
             frame = pd.read_parquet(io.BytesIO(content))
         elif suffix == ".jsonl":
-            frame = pd.read_json(io.BytesIO(content), lines=True, dtype=False, convert_dates=False)
+            frame = pd.DataFrame([json.loads(line) for line in content.splitlines() if line.strip()])
         else:
             text = content.decode("utf-8-sig")
             frame = pd.read_csv(
