@@ -60,6 +60,14 @@ class Cached:
         return self.folder / "images.npy"
 
 
+def default_cache_dir() -> Path:
+    """Where decoded images lie, shared by all studies of a person: AUTOML_CACHE_DIR, or the user's cache folder."""
+    base = os.environ.get("AUTOML_CACHE_DIR")
+    if base:
+        return Path(base)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "automl"
+
+
 Check = Callable[[Cached], None]
 Progress = Callable[[int, int], None]
 

@@ -19,7 +19,6 @@ from automl.data.report import DataReport, bad_files, make_report
 from automl.data.scan import choose_target
 from automl.data.sources.base import Source
 from automl.data.splits import HOLDOUT, TRAIN, VAL, Split, require_classes, split_rows
-from automl.data.statistics import channel_statistics
 from automl.errors import DataError
 from automl.records import DatasetInfo, Observer, Rows, SearchSplits, Silent
 
@@ -94,8 +93,8 @@ def prepare_data(
     watcher.progress(len(source.files), len(source.files))
     labelled, split = found[0]
     parts = _write_parts(cached, labelled, split, study_dir / "index")
-    info = _info(source, cached, labelled, parts)
     report = make_report(source, cached, labelled, split, seconds=time.perf_counter() - start)
+    info = _info(report, labelled, parts)
     for note in (*report.notes, *(finding.message for finding in report.findings)):
         watcher.note(note)
     return PreparedData(
@@ -165,8 +164,7 @@ def _write_parts(cached: Cached, labelled: Labelled, split: Split, folder: Path)
     return rows
 
 
-def _info(source: Source, cached: Cached, labelled: Labelled, parts: dict[str, Rows]) -> DatasetInfo:
-    mean, std = channel_statistics(parts[TRAIN])
+def _info(report: DataReport, labelled: Labelled, parts: dict[str, Rows]) -> DatasetInfo:
     targets = np.load(parts[TRAIN].targets)[np.load(parts[TRAIN].index)]
     scale: dict[str, tuple[float, ...]] = {}
     if labelled.task == "regression":
@@ -174,19 +172,19 @@ def _info(source: Source, cached: Cached, labelled: Labelled, parts: dict[str, R
         scale["target_mean"] = tuple(targets.mean(axis=0, dtype=np.float64).tolist())
         scale["target_std"] = tuple(np.where(spread > 0, spread, 1.0).tolist())
     return DatasetInfo(
-        name=source.name,
-        task=source.task,
+        name=report.name,
+        task=report.task,
         classes=labelled.classes,
-        in_chans=cached.in_chans,
-        img_size=cached.img_size,
-        mean=mean,
-        std=std,
+        in_chans=report.in_chans,
+        img_size=report.img_size,
+        mean=report.mean,
+        std=report.std,
         class_counts=_counts(targets, labelled),
-        fingerprint=source.content(cached.digests),
+        fingerprint=report.fingerprint,
         n_train=len(parts[TRAIN]),
         n_val=len(parts[VAL]),
         n_holdout=len(parts[HOLDOUT]),
-        n_skipped=sum(1 for reason in cached.reasons if reason),
+        n_skipped=len(report.bad),
         **scale,
     )
 

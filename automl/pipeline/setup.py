@@ -7,7 +7,6 @@ import json
 import os
 import time
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from automl.config import StudyConfig
@@ -15,7 +14,8 @@ from automl.config.durations import format_duration
 from automl.config.metrics import MetricSpec, resolve_metric
 from automl.data import PreparedData, open_source, prepare_data
 from automl.data.balance import Balance, choose_balance, skew
-from automl.data.inspection import SKEWED
+from automl.data.cache import default_cache_dir
+from automl.data.findings import SKEWED
 from automl.errors import ConfigError, TimeLimitError
 from automl.pipeline.clock import Clock
 from automl.pipeline.workspace import Workspace
@@ -79,7 +79,7 @@ def prepare(config: StudyConfig, workspace: Workspace, clock: Clock, observer: O
             seed=config.seed,
             on_bad_image=config.on_bad_image,
             max_disk=config.max_disk,
-            cache_dir=cache_dir(),
+            cache_dir=default_cache_dir(),
             study_dir=workspace.root,
             observer=observer,
         )
@@ -162,14 +162,6 @@ def first_config(space: SearchSpace, seed: int) -> Config:
 
     sampler = optuna.samplers.RandomSampler(seed=seed)
     return space.suggest(optuna.create_study(sampler=sampler).ask())
-
-
-def cache_dir() -> Path:
-    """Where decoded images lie, shared by all studies of a person: AUTOML_CACHE_DIR, or the user's cache folder."""
-    base = os.environ.get("AUTOML_CACHE_DIR")
-    if base:
-        return Path(base)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "automl"
 
 
 def _plan(
