@@ -23,6 +23,7 @@ from automl.records import Interval, Observer, Silent
 from automl.result import FitResult
 from automl.search import SearchResult, SearchSettings, search, warm_up
 from automl.search.budget import retrain_epochs
+from automl.search.interrupt import INTERRUPTED
 from automl.torch_setup import quiet_waiting
 from automl.training.trial import ImageTrial
 
@@ -104,7 +105,7 @@ def _search(setup: Setup, observer: Observer, engine: Any) -> SearchResult:
 
 
 def _finish(setup: Setup, found: SearchResult, clock: Clock, observer: Observer) -> FitResult:
-    if found.stopped.startswith("interrupted"):
+    if _interrupted(found):
         observer.note(
             "Search stopped; the best so far is trained and delivered. Ctrl-C again leaves at once."
         )
@@ -140,6 +141,10 @@ def _retrain(setup: Setup, found: SearchResult, clock: Clock, observer: Observer
     epochs = retrain_epochs(budget, best_epoch=best.epoch)
     remaining = clock.remaining()
     seconds = None if remaining is None else max(1.0, remaining - budget.closing_s)
+    if seconds is not None and budget.retrain_s is not None and _interrupted(found):
+        seconds = min(
+            seconds, budget.retrain_s
+        )  # who stops a search does not want to wait for all of the limit
     plan = replace(
         setup.plan,
         epochs=epochs,
@@ -152,6 +157,10 @@ def _retrain(setup: Setup, found: SearchResult, clock: Clock, observer: Observer
         f"training the best configuration on all {len(setup.data.splits.train) + len(setup.data.splits.val):,} images",
     )
     return retrain(best.config, setup.data.splits, plan, work_dir=setup.workspace.root, observer=observer)
+
+
+def _interrupted(found: SearchResult) -> bool:
+    return found.stopped == INTERRUPTED
 
 
 def _deliver(setup: Setup, found: SearchResult, final: Retrained) -> None:
