@@ -22,6 +22,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+MOST_NAMES = 40  # that are listed in one sentence
+
 
 class AutomlError(Exception):
     """Base of all errors of this package; `exit_code` is what the command line returns for it."""
@@ -88,4 +90,6 @@ def unknown_name(kind: str, given: str, valid: Iterable[str]) -> str:
     names = sorted(valid)
     close = difflib.get_close_matches(given, names, n=1, cutoff=0.6)
     hint = f"did you mean {close[0]!r}? " if close else ""
+    if len(names) > MOST_NAMES:
+        return f"unknown {kind} {given!r}: {hint}There are {len(names)} valid names, from {names[0]} to {names[-1]}"
     return f"unknown {kind} {given!r}: {hint}Valid names: {', '.join(names)}"

@@ -8,6 +8,7 @@ import contextlib
 import csv
 import hashlib
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -25,7 +26,7 @@ from automl.data.likeness import alike
 from automl.data.scan import Target
 from automl.data.shelf import IMAGES, LOCK, META, Hold, NoRoomError, make_room, new_folder, touch
 from automl.data.sources.base import Source
-from automl.data.stream import Passing, can_stream
+from automl.data.stream import STREAM, Passing, can_stream, write_stream
 from automl.errors import DataError
 from automl.log import get_logger
 
@@ -63,8 +64,16 @@ class Cached:
 
     @property
     def images_path(self) -> Path:
-        """uint8 (N, img_size, img_size, in_chans)."""
-        return self.folder / IMAGES
+        """uint8 (N, img_size, img_size, in_chans), or the list of files to decode; for `stream.open_images`."""
+        return self.folder / (STREAM if self.streamed else IMAGES)
+
+
+def default_cache_dir() -> Path:
+    """Where decoded images lie, shared by all studies of a person: AUTOML_CACHE_DIR, or the user's cache folder."""
+    base = os.environ.get("AUTOML_CACHE_DIR")
+    if base:
+        return Path(base)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "automl"
 
 
 Check = Callable[[Cached], None]
@@ -108,7 +117,10 @@ def open_or_build(
         if not can_stream(source):
             raise
         note(f"Images are decoded again in every epoch: {error}.")
-        return _open(replace(plan, streamed=True), check, progress)
+        cached = _open(replace(plan, streamed=True), check, progress)
+        # Each time, because the same zip may lie elsewhere now.
+        write_stream(cached.images_path, source, size=cached.img_size, channels=cached.in_chans)
+        return cached
 
 
 def _open(plan: _Plan, check: Check, progress: Progress) -> Cached:

@@ -1,104 +1,63 @@
-"""What a person should know about a data set before believing a score."""
+"""Looking at data without training on them."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import time
+from pathlib import Path
+from typing import Any, Literal
 
-from automl.data.sources.base import counted
-from automl.records import Task
+from automl.data.cache import Cached, default_cache_dir, open_or_build
+from automl.data.labelled import Labelled, label
+from automl.data.report import DataReport, make_report
+from automl.data.scan import choose_target
+from automl.data.sources import open_source
+from automl.data.splits import TRAIN, Split, split_rows
+from automl.errors import DataError
+from automl.records import Observer, Silent
 
-# Largest class to smallest from which accuracy says little about the small ones.
-SKEWED = 5.0
-# Rows of a class or label below which no part has enough of them.
-_FEW = 10
-_NAMED = 3
-
-
-@dataclass(frozen=True)
-class Looked:
-    """The rows that are looked at. `pictures` names byte-equal copies, `clusters` also nearly equal pictures."""
-
-    files: Sequence[str]
-    labels: Sequence[str]
-    given: Sequence[str]
-    pictures: Sequence[str]
-    clusters: Sequence[int]
+# What a search would choose: the decoded images are then found by it.
+_SIZE, _SIZE_ON_GPU = 96, 224
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One kind of thing that was found: `kind`, a sentence, how often, and the files, those of one case together.
+def inspect_data(
+    data: Any,
+    *,
+    target: str | None = None,
+    task: str = "auto",
+    img_size: int | Literal["auto"] = "auto",
+    seed: int = 0,
+    observer: Observer | None = None,
+) -> DataReport:
+    """The report on `data` (as in `open_source`), with the parts that a search would use.
 
-    Kinds: copies, near_copies, two_labels, leak, small_class, skew, too_alike.
+    Every picture is decoded, in parallel, and what was decoded is kept for a later search. Data that cannot be
+    divided are reported too, with the reason as a note. Raises DataError for data that cannot be read at all.
     """
+    start = time.perf_counter()
+    watcher = observer if observer is not None else Silent()
+    source = open_source(data, target=target, task=task)
+    try:
+        watcher.stage("scan", f"looking at {len(source.files)} images of {source.name}")
+        largest = _SIZE_ON_GPU if Path("/dev/nvidiactl").exists() else _SIZE
+        wanted = choose_target(source, img_size=img_size, max_size=largest)
+        found: list[Labelled] = []
 
-    kind: str
-    message: str
-    count: int
-    files: tuple[tuple[str, ...], ...] = ()
+        def check(cached: Cached) -> None:
+            found[:] = [label(source, cached)]
 
-
-def inspect_rows(
-    looked: Looked, task: Task, counts: Mapping[str, int], *, telling: bool
-) -> tuple[Finding, ...]:
-    """All findings about usable rows; `counts` are rows of each class or label (empty for a regression)."""
-    equal = _cases(looked.pictures)
-    near = [rows for rows in _cases(looked.clusters) if len({looked.pictures[i] for i in rows}) > 1]
-    leaking = [rows for rows in _cases(looked.clusters) if len({looked.given[i] for i in rows} - {""}) > 1]
-    differ = [rows for rows in _cases(looked.clusters) if len({looked.labels[i] for i in rows}) > 1]
-    findings = [
-        _finding(looked, "copies", equal, "of byte-equal images; their rows stay in one part"),
-        _finding(looked, "near_copies", near, "of nearly equal images; their rows stay in one part"),
-        _finding(looked, "leak", leaking, "of equal or nearly equal images across the given splits"),
-    ]
-    if task != "regression":
-        findings.append(
-            _finding(looked, "two_labels", differ, "of equal or nearly equal images with different labels")
+        watcher.stage("cache", f"decoding {len(source.files)} images to {wanted.img_size} px")
+        cached = open_or_build(
+            source, wanted, cache_dir=default_cache_dir(), check=check, progress=watcher.progress
         )
-    if not telling:
-        findings.append(
-            Finding("too_alike", "So many images look alike that nearly equal ones were not looked for.", 1)
-        )
-    return tuple(finding for finding in [*findings, *_class_findings(counts, task)] if finding is not None)
+        split = _split(found[0], seed)
+        return make_report(source, cached, found[0], split, seconds=time.perf_counter() - start)
+    finally:
+        source.close()
 
 
-def imbalance(counts: Mapping[str, int]) -> float:
-    """Rows of the largest class over those of the smallest that has any; 1 for none."""
-    present = [n for n in counts.values() if n > 0]
-    return max(present) / min(present) if present else 1.0
-
-
-def _cases(names: Iterable[str | int]) -> list[list[int]]:
-    """Rows that share a name, where there are two or more."""
-    rows: dict[str | int, list[int]] = defaultdict(list)
-    for i, name in enumerate(names):
-        rows[name].append(i)
-    return [found for found in rows.values() if len(found) > 1]
-
-
-def _finding(looked: Looked, kind: str, cases: list[list[int]], text: str) -> Finding | None:
-    if not cases:
-        return None
-    files = tuple(tuple(looked.files[i] for i in rows) for rows in cases)
-    shown = "; ".join(" = ".join(case[:_NAMED]) for case in files[:_NAMED])
-    more = f" and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
-    return Finding(kind, f"{counted(len(cases), 'group')} {text}: {shown}{more}.", len(cases), files)
-
-
-def _class_findings(counts: Mapping[str, int], task: Task) -> list[Finding]:
-    findings = []
-    noun = "class" if task == "classification" else "label"
-    few = [name for name, n in counts.items() if n < _FEW]
-    if few:
-        shown = ", ".join(f"{name} ({counts[name]})" for name in few[:_NAMED])
-        more = f" and {len(few) - _NAMED} more" if len(few) > _NAMED else ""
-        text = f"Too few images (under {_FEW}) of a {noun} to say how well it is told: {shown}{more}."
-        findings.append(Finding("small_class", text, len(few)))
-    if imbalance(counts) >= SKEWED:
-        ranked = Counter(counts).most_common()
-        large, small = ranked[0], next(pair for pair in reversed(ranked) if pair[1] > 0)
-        text = f"Skewed: {large[0]} has {large[1]:,} images, {small[0]} {small[1]:,} ({imbalance(counts):.0f}:1)."
-        findings.append(Finding("skew", text, 1))
-    return findings
+def _split(labelled: Labelled, seed: int) -> Split:
+    try:
+        return split_rows(labelled.rows(), val=0.2, holdout=0.2, seed=seed, task=labelled.task)
+    except DataError as error:
+        given = tuple(part or TRAIN for part in labelled.given)
+        return Split(given, (f"No study can use these data yet: {error}.",))

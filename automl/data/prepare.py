@@ -20,8 +20,7 @@ from automl.data.scan import choose_target
 from automl.data.shelf import Hold
 from automl.data.sources.base import Source
 from automl.data.splits import HOLDOUT, TRAIN, VAL, Split, require_classes, split_rows
-from automl.data.statistics import channel_statistics
-from automl.data.stream import streaming_cost, write_stream
+from automl.data.stream import streaming_cost
 from automl.errors import DataError
 from automl.records import DatasetInfo, Observer, Rows, SearchSplits, Silent
 
@@ -103,11 +102,11 @@ def prepare_data(
     )
     watcher.progress(len(source.files), len(source.files))
     labelled, split = found[0]
-    parts = _write_parts(source, cached, labelled, split, study_dir / "index")
+    parts = _write_parts(cached, labelled, split, study_dir / "index")
     if cached.streamed:
         watcher.note(streaming_cost(parts[TRAIN]))
-    info = _info(source, cached, labelled, parts)
     report = make_report(source, cached, labelled, split, seconds=time.perf_counter() - start)
+    info = _info(report, labelled, parts)
     for note in (*report.notes, *(finding.message for finding in report.findings)):
         watcher.note(note)
     return PreparedData(
@@ -147,9 +146,7 @@ def _split(labelled: Labelled, options: DataOptions) -> Split:
     )
 
 
-def _write_parts(
-    source: Source, cached: Cached, labelled: Labelled, split: Split, folder: Path
-) -> dict[str, Rows]:
+def _write_parts(cached: Cached, labelled: Labelled, split: Split, folder: Path) -> dict[str, Rows]:
     parts = np.array(split.parts)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -157,15 +154,13 @@ def _write_parts(
         targets[labelled.usable] = labelled.targets
         np.save(folder / "targets.npy", targets)
         rows = {}
-        images = cached.images_path
-        if cached.streamed:
-            images = folder / "images.json"
-            write_stream(images, source, size=cached.img_size, channels=cached.in_chans)
         for part in (TRAIN, VAL, HOLDOUT):
             index = labelled.usable[parts == part]
             path = folder / f"{part}.npy"
             np.save(path, index)
-            rows[part] = Rows(images=images, targets=folder / "targets.npy", index=path, n=len(index))
+            rows[part] = Rows(
+                images=cached.images_path, targets=folder / "targets.npy", index=path, n=len(index)
+            )
     except OSError as error:
         raise DataError(
             f"the folder of the study must be writable, but {str(folder)!r} is not ({error.strerror}): "
@@ -174,8 +169,7 @@ def _write_parts(
     return rows
 
 
-def _info(source: Source, cached: Cached, labelled: Labelled, parts: dict[str, Rows]) -> DatasetInfo:
-    mean, std = channel_statistics(parts[TRAIN])
+def _info(report: DataReport, labelled: Labelled, parts: dict[str, Rows]) -> DatasetInfo:
     targets = np.load(parts[TRAIN].targets)[np.load(parts[TRAIN].index)]
     scale: dict[str, tuple[float, ...]] = {}
     if labelled.task == "regression":
@@ -183,19 +177,19 @@ def _info(source: Source, cached: Cached, labelled: Labelled, parts: dict[str, R
         scale["target_mean"] = tuple(targets.mean(axis=0, dtype=np.float64).tolist())
         scale["target_std"] = tuple(np.where(spread > 0, spread, 1.0).tolist())
     return DatasetInfo(
-        name=source.name,
-        task=source.task,
+        name=report.name,
+        task=report.task,
         classes=labelled.classes,
-        in_chans=cached.in_chans,
-        img_size=cached.img_size,
-        mean=mean,
-        std=std,
+        in_chans=report.in_chans,
+        img_size=report.img_size,
+        mean=report.mean,
+        std=report.std,
         class_counts=_counts(targets, labelled),
-        fingerprint=source.content(cached.digests),
+        fingerprint=report.fingerprint,
         n_train=len(parts[TRAIN]),
         n_val=len(parts[VAL]),
         n_holdout=len(parts[HOLDOUT]),
-        n_skipped=sum(1 for reason in cached.reasons if reason),
+        n_skipped=len(report.bad),
         **scale,
     )
 

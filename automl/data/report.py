@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from automl.data.cache import Cached
-from automl.data.inspection import Finding, Looked, inspect_rows
+from automl.data.findings import Finding, Looked, inspect_rows, mode_finding
 from automl.data.labelled import Labelled
 from automl.data.sources.base import Source
 from automl.data.splits import HOLDOUT, TRAIN, VAL, Split
+from automl.data.statistics import channel_statistics
 from automl.records import BadFile, Task
 
 _NAMED_FILES = 3
@@ -27,8 +28,9 @@ class DataReport:
     `n_images` are usable; `bad` could not be used. `class_counts[class][part]` are rows of "train", "val" and
     "holdout", of each class or with each label; for a regression `values[column][part]` is (min, mean, max).
     `findings` are what was noticed about content and balance, `notes` other sentences. `widths` and `heights`
-    are (min, median, max) of the pictures as they came, in pixels; `modes` counts Pillow's modes. `seconds` is
-    the time that preparing took, `from_cache` whether decoding was saved.
+    are (min, median, max) of the pictures as they came, in pixels; `modes` counts Pillow's modes. `mean` and
+    `std` are those of the training pixels, scaled to 0..1, a value each channel. `seconds` is the time that
+    preparing took, `from_cache` whether decoding was saved.
     """
 
     name: str
@@ -45,6 +47,8 @@ class DataReport:
     seconds: float
     from_cache: bool
     notes: tuple[str, ...]
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
     findings: tuple[Finding, ...] = ()
     values: Mapping[str, Mapping[str, tuple[float, float, float]]] = field(default_factory=dict)
 
@@ -78,6 +82,9 @@ def make_report(
         pictures=labelled.digests,
         clusters=labelled.clusters,
     )
+    modes = mode_counts(cached)
+    odd = mode_finding(modes)
+    mean, std = channel_statistics(cached.images_path, labelled.usable[np.array(split.parts) == TRAIN])
     total = {name: sum(parts.values()) for name, parts in counts.items()}
     sizes = cached.sizes[labelled.usable]
     return DataReport(
@@ -89,13 +96,18 @@ def make_report(
         class_counts=counts,
         widths=size_range(sizes[:, 0].tolist()),
         heights=size_range(sizes[:, 1].tolist()),
-        modes=mode_counts(cached),
+        modes=modes,
         img_size=cached.img_size,
         in_chans=cached.in_chans,
         seconds=round(seconds, 3),
         from_cache=cached.was_there,
         notes=(*notes, *split.notes),
-        findings=inspect_rows(looked, source.task, total, telling=cached.telling),
+        findings=(
+            *inspect_rows(looked, source.task, total, telling=cached.telling),
+            *([odd] if odd is not None else []),
+        ),
+        mean=mean,
+        std=std,
         values=values,
     )
 

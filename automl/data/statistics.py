@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import numpy.typing as npt
 
 from automl.data.stream import StreamedImages, open_images
-from automl.records import Rows
 
 # Enough pictures for three exact digits, however large the data.
 _MOST_ROWS = 10_000
@@ -15,13 +17,17 @@ _CHUNK_BYTES = 16 * 2**20
 _SMALLEST_STD = 1 / 255
 
 
-def channel_statistics(rows: Rows) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """(mean, std) a channel of pixels scaled to 0..1, from at most 10,000 evenly spaced rows; in bounded
-    memory.
+def channel_statistics(
+    path: Path, index: npt.NDArray[np.int64]
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """(mean, std) a channel of pixels scaled to 0..1, of the rows `index` in the .npy file of images at `path`.
+
+    From at most 10,000 evenly spaced rows, in bounded memory; empty for no rows.
     """
-    images = open_images(rows.images)
+    if not len(index):
+        return (), ()
+    images = open_images(path)
     most = _MOST_STREAMED if isinstance(images, StreamedImages) else _MOST_ROWS
-    index = np.load(rows.index)
     if len(index) > most:
         index = index[np.linspace(0, len(index) - 1, num=most).astype(np.int64)]
     channels = images.shape[3]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 import warnings
@@ -24,6 +25,7 @@ from automl.data.sources.tar import TarFiles
 from automl.errors import DataError
 from automl.records import Rows
 
+STREAM = "images.json"
 _MEASURED = 64
 
 _Index = npt.NDArray[np.int64]
@@ -89,14 +91,26 @@ def can_stream(source: Source) -> bool:
 
 
 def write_stream(path: Path, source: Source, *, size: int, channels: int) -> None:
-    """Write what `open_images` needs to decode the rows of `source` in any process of this machine, as JSON."""
+    """Write what `open_images` needs to decode the rows of `source` in any process of this machine, as JSON.
+
+    Raises DataError if they lie in no files, or if the list can neither be written nor is there already.
+    """
     stored = source.stored()
     place = None if stored is None else _describe(stored[0])
     if stored is None or place is None:
         raise DataError(f"images can be streamed from folders, zips and tars only, not from {source.name!r}")
     content = {"place": place, "size": size, "channels": channels, "paths": list(stored[1])}
     # ASCII, because names that are no UTF-8 hold lone surrogates.
-    path.write_text(json.dumps(content, ensure_ascii=True), encoding="ascii")
+    text = json.dumps(content, ensure_ascii=True)
+    try:
+        draft = path.with_name(f"{path.name}.{os.getpid()}")
+        draft.write_text(text, encoding="ascii")
+        draft.replace(path)
+    except OSError as error:
+        if not path.exists():
+            raise DataError(
+                f"the image cache must be writable, but {str(path)!r} is not ({error.strerror})"
+            ) from error
 
 
 def is_streamed(path: Path) -> bool:

@@ -9,19 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from automl.config import StudyConfig, load, save
-from automl.errors import StudyError, UsageError, unknown_name
+from automl.data import open_source
+from automl.errors import StudyError, unknown_name
 from automl.final.holdout import score_holdout
 from automl.final.model_folder import write_model_folder
 from automl.final.predictor import Predictor
 from automl.final.retrain import Retrained, retrain
 from automl.pipeline.clock import Clock
 from automl.pipeline.outcome import Outcome, keep_model, write_outcome
-from automl.pipeline.setup import Setup, prepare, ray_cpus
+from automl.pipeline.setup import Setup, check, prepare, ray_cpus
 from automl.pipeline.workspace import Workspace, open_workspace
 from automl.records import Interval, Observer, Silent
 from automl.result import FitResult
 from automl.search import SearchResult, SearchSettings, search, warm_up
 from automl.search.budget import retrain_epochs
+from automl.search.interrupt import INTERRUPTED
 from automl.torch_setup import quiet_waiting
 from automl.training.trial import ImageTrial
 
@@ -36,19 +38,24 @@ def fit(config: StudyConfig, *, observer: Observer | None = None, started: float
     quiet_waiting()
     observer = observer or Silent()
     clock = Clock(config.time_limit, started)
+    check(config)
     workspace = open_workspace(str(config.directory), config.study, overwrite=config.overwrite)
     try:
+        # Opened before Ray is started, which takes seconds that a wrong path should not cost.
+        source = open_source(config.data, target=config.target, task=config.task)
         with warm_up(config, cpus=ray_cpus(config)) as engine:
-            setup = prepare(config, workspace, clock, observer)
+            setup = prepare(config, source, workspace, clock, observer)
             save(config, workspace.study_yaml)
+            workspace.begin()
             clock.finish_stage("setup")
             found = _search(setup, observer, engine)
+            engine.release()
             clock.finish_stage("search")
-    except UsageError:
-        if not workspace.existed:
-            shutil.rmtree(workspace.root, ignore_errors=True)
+            return _finish(setup, found, clock, observer)
+    except BaseException:
+        if not workspace.study_yaml.is_file():  # written when everything was found to be usable
+            workspace.abandon()
         raise
-    return _finish(setup, found, clock, observer)
 
 
 def resume(
@@ -98,7 +105,7 @@ def _search(setup: Setup, observer: Observer, engine: Any) -> SearchResult:
 
 
 def _finish(setup: Setup, found: SearchResult, clock: Clock, observer: Observer) -> FitResult:
-    if found.stopped.startswith("interrupted"):
+    if _interrupted(found):
         observer.note(
             "Search stopped; the best so far is trained and delivered. Ctrl-C again leaves at once."
         )
@@ -111,7 +118,7 @@ def _finish(setup: Setup, found: SearchResult, clock: Clock, observer: Observer)
     final = _retrain(setup, found, clock, observer)
     clock.finish_stage("retrain")
     observer.stage("holdout", "scoring the sealed holdout")
-    workspace, info = setup.workspace, setup.data.splits.info
+    workspace = setup.workspace
     _deliver(setup, found, final)
     held = _open_holdout(setup, workspace)
     clock.finish_stage("holdout")
@@ -124,7 +131,7 @@ def _finish(setup: Setup, found: SearchResult, clock: Clock, observer: Observer)
         reads=workspace.holdout_reads(),
         retrain_images=final.images_trained,
         trial=best.number,
-        same_length=final.epochs <= best.epoch and info.n_val == 0,
+        same_length=abs(final.epochs - best.epoch) < 1,
     )
     return write_outcome(setup, found, clock, outcome)
 
@@ -134,6 +141,10 @@ def _retrain(setup: Setup, found: SearchResult, clock: Clock, observer: Observer
     epochs = retrain_epochs(budget, best_epoch=best.epoch)
     remaining = clock.remaining()
     seconds = None if remaining is None else max(1.0, remaining - budget.closing_s)
+    if seconds is not None and budget.retrain_s is not None and _interrupted(found):
+        seconds = min(
+            seconds, budget.retrain_s
+        )  # who stops a search does not want to wait for all of the limit
     plan = replace(
         setup.plan,
         epochs=epochs,
@@ -146,6 +157,10 @@ def _retrain(setup: Setup, found: SearchResult, clock: Clock, observer: Observer
         f"training the best configuration on all {len(setup.data.splits.train) + len(setup.data.splits.val):,} images",
     )
     return retrain(best.config, setup.data.splits, plan, work_dir=setup.workspace.root, observer=observer)
+
+
+def _interrupted(found: SearchResult) -> bool:
+    return found.stopped == INTERRUPTED
 
 
 def _deliver(setup: Setup, found: SearchResult, final: Retrained) -> None:

@@ -6,24 +6,28 @@ import hashlib
 import json
 import os
 import time
+from contextlib import closing
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from automl.config import StudyConfig
 from automl.config.durations import format_duration
 from automl.config.metrics import MetricSpec, resolve_metric
-from automl.data import PreparedData, open_source, prepare_data
+from automl.data import PreparedData, Source, prepare_data
 from automl.data.balance import Balance, choose_balance, skew
-from automl.data.inspection import SKEWED
-from automl.errors import ConfigError, TimeLimitError
+from automl.data.cache import default_cache_dir
+from automl.data.findings import SKEWED
+from automl.errors import ConfigError, TimeLimitError, unknown_name
 from automl.pipeline.clock import Clock
 from automl.pipeline.workspace import Workspace
 from automl.records import Config, Observer
 from automl.search.budget import Budget, Work, make_budget, shortest_limit
+from automl.search.policy import POLICIES
+from automl.search.samplers import SAMPLERS
 from automl.spaces import SearchSpace
 from automl.training.plan import TrainPlan
 from automl.training.probe import Probe, probe
+from automl.training.vocabulary import check_space
 
 CPU_SIZE = 96  # px; larger pictures are scaled down to this where no GPU trains
 GPU_SIZE = 224
@@ -58,18 +62,26 @@ class Setup:
     probe: Probe
 
 
-def prepare(config: StudyConfig, workspace: Workspace, clock: Clock, observer: Observer) -> Setup:
-    """Open and decode the data, load the space, and plan the time.
+def check(config: StudyConfig) -> None:
+    """Raise UsageError for what names and options alone show to be wrong, before anything is started or read."""
+    _refuse_unsupported(config)
+    for kind, name, valid in (("policy", config.policy, POLICIES), ("sampler", config.sampler, SAMPLERS)):
+        if name not in valid:
+            raise ConfigError(unknown_name(kind, name, valid))
+    if config.space != "auto":
+        check_space(load_space(config, choose_device(config), img_size=SMALL))
+
+
+def prepare(
+    config: StudyConfig, source: Source, workspace: Workspace, clock: Clock, observer: Observer
+) -> Setup:
+    """Decode the data, load the space, and plan the time.
 
     Raises UsageError for anything that the person has to change; nothing was searched by then.
     """
-    _refuse_unsupported(config)
     device = choose_device(config)
-    source = open_source(config.data, target=config.target, task=config.task)
-    try:
+    with closing(source):
         resolve_metric(config.metric, source.task)  # a wrong one is told before any picture is decoded
-        if config.space != "auto":
-            load_space(config, device, img_size=SMALL)  # wrong names are told before any picture is decoded
         data = prepare_data(
             source,
             img_size="auto" if isinstance(config.img_size, str) else config.img_size,
@@ -79,12 +91,10 @@ def prepare(config: StudyConfig, workspace: Workspace, clock: Clock, observer: O
             seed=config.seed,
             on_bad_image=config.on_bad_image,
             max_disk=config.max_disk,
-            cache_dir=cache_dir(),
+            cache_dir=default_cache_dir(),
             study_dir=workspace.root,
             observer=observer,
         )
-    finally:
-        source.close()
     space = load_space(config, device, img_size=data.splits.info.img_size)
     metric, balance = _fitting(config, data, observer)
     identity = {**_identity(config, data, metric, space), "balance": balance}
@@ -111,6 +121,10 @@ def _refuse_unsupported(config: StudyConfig) -> None:
     if config.pretrained not in ("auto", "never"):
         raise ConfigError(
             f"--pretrained must be auto or never, got {config.pretrained!r}: this version trains from scratch only"
+        )
+    if config.overwrite and config.storage is not None:
+        raise ConfigError(
+            "--overwrite cannot delete a study in a shared database; choose another --study name"
         )
     if config.memory_limit is not None:
         raise ConfigError(
@@ -160,16 +174,12 @@ def first_config(space: SearchSpace, seed: int) -> Config:
         return dict(space.portfolio[0])
     import optuna
 
-    sampler = optuna.samplers.RandomSampler(seed=seed)
-    return space.suggest(optuna.create_study(sampler=sampler).ask())
-
-
-def cache_dir() -> Path:
-    """Where decoded images lie, shared by all studies of a person: AUTOML_CACHE_DIR, or the user's cache folder."""
-    base = os.environ.get("AUTOML_CACHE_DIR")
-    if base:
-        return Path(base)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "automl"
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # it tells of each study that it makes
+    try:
+        return space.suggest(optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed)).ask())
+    finally:
+        optuna.logging.set_verbosity(before)
 
 
 def _plan(
@@ -204,8 +214,9 @@ def _plan(
     if remaining is not None and remaining < shortest_limit(work):
         needed = clock.elapsed() + shortest_limit(work)
         raise TimeLimitError(
-            f"--time-limit must hold one trial, and {format_duration(config.time_limit or 0)} does not: one epoch "
-            f"takes {work.epoch_seconds:.1f} s here; use --time-limit {format_duration(round(needed + 1))} or more"
+            f"--time-limit must hold one trial, and {format_duration(config.time_limit or 0)} does not: "
+            f"setting up took {clock.elapsed():.0f} s and one epoch takes {work.epoch_seconds:.1f} s here; "
+            f"use --time-limit {format_duration(round(needed + 1))} or more"
         )
     budget = make_budget(work, remaining=remaining, epochs=config.epochs)
     earlier = workspace.read_plan()

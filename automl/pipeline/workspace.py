@@ -29,10 +29,15 @@ IDENTITY = (
 
 @dataclass(frozen=True)
 class Workspace:
-    """Paths of one study; `existed` tells whether the directory was there before."""
+    """Paths of one study.
+
+    `existed` tells whether the directory was there before; `replaced` is where an earlier study was moved that this
+    one overwrites, until it is sure that this one can begin.
+    """
 
     root: Path
     existed: bool
+    replaced: Path | None = None
 
     @property
     def study_yaml(self) -> Path:
@@ -87,6 +92,19 @@ class Workspace:
                 "choose another --study name, or replace it with --overwrite"
             )
 
+    def begin(self) -> None:
+        """Everything was checked and the study begins: what it replaces may go."""
+        if self.replaced is not None:
+            shutil.rmtree(self.replaced, ignore_errors=True)
+
+    def abandon(self) -> None:
+        """The study could not begin: leave everything as it was before."""
+        if self.existed:
+            return
+        shutil.rmtree(self.root, ignore_errors=True)
+        if self.replaced is not None and self.replaced.exists():
+            self.replaced.rename(self.root)
+
     def holdout_reads(self) -> int:
         """How often the holdout was opened so far."""
         return int((_read_json(self.root / "holdout.json") or {"reads": 0})["reads"])
@@ -106,16 +124,17 @@ def open_workspace(directory: str, study: str, *, overwrite: bool) -> Workspace:
         raise StudyError(
             f"{str(root)!r} must be a study or not exist, and it is something else; choose another --study name"
         )
-    if existed and overwrite:
-        shutil.rmtree(root)
-        existed = False
+    replaced = None
     try:
+        if existed and overwrite:
+            replaced = root.with_name(f".{root.name}.replaced-{os.getpid()}").absolute()
+            root.rename(replaced)
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StudyError(_not_writable(root, error)) from error
+        raise StudyError(_not_writable(root, error.strerror or error)) from error
     if not os.access(root, os.W_OK | os.X_OK):
         raise StudyError(_not_writable(root, "permission denied"))
-    return Workspace(root.resolve(), existed)
+    return Workspace(root.resolve(), existed and not overwrite, replaced)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

@@ -279,7 +279,7 @@ class Coordinator:
         if decision.state is TrialState.COMPLETE and live.value is not None:
             self._store.complete(live.number, live.value, now)
         else:
-            self._store.end(live.number, decision, now)
+            self._store.end(live.number, decision, now, live.value)
         if decision.state is TrialState.FAILED:
             self.incumbent.drop(live.number)
             self._count_failure(decision.reason)

@@ -191,14 +191,19 @@ class Store:
             self._end_run(connection, number, time)
         self._tell(number, OptunaState.COMPLETE, value)
 
-    def end(self, number: int, decision: Decision, time: float) -> None:
-        """The trial was stopped for good (PRUNED) or broke (FAILED), for the decision's reason."""
+    def end(self, number: int, decision: Decision, time: float, value: float | None = None) -> None:
+        """The trial was stopped for good (PRUNED) or broke (FAILED), for the decision's reason.
+
+        A pruned trial keeps its last `value`, as Optuna's own `tell` would have it: the dashboard then shows it where
+        pruned trials are asked for, and samplers go by the values of the epochs all the same.
+        """
         failed = decision.state is TrialState.FAILED
         trial_id = self._ids[number]
         state = OptunaState.FAIL if failed else OptunaState.PRUNED
         with self._writing() as connection:
             self._optuna.set_trial_user_attr(trial_id, CAUSE if failed else REASON, decision.reason)
-            self._optuna.set_trial_state_values(trial_id, state)
+            kept = None if failed or value is None or not math.isfinite(value) else [value]
+            self._optuna.set_trial_state_values(trial_id, state, kept)
             self._end_run(connection, number, time)
         self._tell(number, state, None)
 

@@ -36,9 +36,6 @@ def warm_up(options: EngineOptions, *, cpus: int | None = None) -> Iterator[Engi
     from automl.search.engines.ray_engine import RayEngine
     from automl.search.engines.ray_runtime import RayRuntime
 
-    runtime = RayRuntime(options.address, cpus=cpus).start()
-    try:
+    # Its end waits until Ray is down: a program that ended while Ray starts or stops would hang and lose its words.
+    with RayRuntime(options.address, cpus=cpus) as runtime:
         yield RayEngine(runtime)
-    finally:
-        # What comes next need not wait for Ray's processes to end; the program's end does.
-        runtime.stop(wait=False)

@@ -71,8 +71,7 @@ def require_model(model: str) -> None:
     if timm.is_model(model):
         return
     names: list[str] = timm.list_models()
-    message = unknown_name("model", model, names).split(" Valid names:")[0].rstrip(": ")
-    raise SpaceError(f"{message} timm has {len(names)} models; see timm.list_models()")
+    raise SpaceError(f"{unknown_name('model', model, names)}; see timm.list_models()")
 
 
 def is_pattern(name: str) -> bool:

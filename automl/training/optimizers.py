@@ -30,14 +30,23 @@ def make_optimizer(model: nn.Module, config: dict[str, Any]) -> torch.optim.Opti
         return FUSED[name](groups, lr=lr, fused=True)
     if name in ("sgd", "momentum"):
         return torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=name == "sgd", fused=True)
+    require_optimizer(name)
+    from timm.optim._optim_factory import create_optimizer_v2
+
+    optimizer: torch.optim.Optimizer = create_optimizer_v2(groups, opt=name, lr=lr, momentum=momentum)
+    return optimizer
+
+
+def require_optimizer(name: str) -> None:
+    """Raise ConfigError with the closest match if timm has no optimizer of that name."""
+    if name in (*FUSED, "sgd", "momentum"):
+        return
     import_timm()
-    from timm.optim._optim_factory import create_optimizer_v2, list_optimizers
+    from timm.optim._optim_factory import list_optimizers
 
     names = [str(known) for known in list_optimizers()]
     if name not in names:
         raise ConfigError(unknown_name("optimizer", name, names))
-    optimizer: torch.optim.Optimizer = create_optimizer_v2(groups, opt=name, lr=lr, momentum=momentum)
-    return optimizer
 
 
 def param_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

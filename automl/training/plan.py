@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from automl.data.balance import Balance
 from automl.records import Mode
+
+if TYPE_CHECKING:
+    from automl.data.balance import Balance
 
 Precision = Literal["fp32", "bf16"]
 

@@ -16,7 +16,7 @@ from automl import config as configuration
 from automl import pipeline
 from automl.config import StudyConfig
 from automl.data.holdout import Holdout
-from automl.errors import DataError, SpaceError, StudyError, TimeLimitError
+from automl.errors import ConfigError, DataError, SpaceError, StudyError, TimeLimitError
 from automl.final.predictor import Predictor
 from automl.records import Rows, Silent
 from automl.result import FitResult
@@ -235,3 +235,25 @@ def _write_pictures(folder: Path) -> None:
     for i, (image, label) in enumerate(zip(images, labels, strict=True)):
         (folder / str(label)).mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).save(folder / str(label) / f"{i:04d}.png")
+
+
+def test_overwrite_with_bad_input_keeps_the_earlier_study(tmp_path: Path) -> None:
+    pipeline.fit(config_for(tmp_path, n_trials=1, epochs=1))
+    before = (tmp_path / "tiny" / "result.json").read_bytes()
+    images, _ = digits(20)
+    with pytest.raises(DataError, match="class"):
+        pipeline.fit(config_for(tmp_path, data=(images, np.zeros(20, dtype=int)), overwrite=True))
+    assert (tmp_path / "tiny" / "result.json").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny"]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [("policy", "ashaa", "did you mean 'asha'"), ("sampler", "tpee", "did you mean 'tpe'")],
+)
+def test_unknown_name_is_told_before_anything_is_made(
+    tmp_path: Path, option: str, value: str, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        pipeline.fit(config_for(tmp_path, **{option: value}))
+    assert list(tmp_path.iterdir()) == []

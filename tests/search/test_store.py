@@ -59,16 +59,16 @@ def test_states_in_optuna_follow_the_trial(tmp_path: Path) -> None:
     store.close()
 
 
-def test_stopped_and_failed_trials_have_a_reason_and_no_value(tmp_path: Path) -> None:
+def test_stopped_trial_keeps_its_last_value_and_a_failed_one_has_none(tmp_path: Path) -> None:
     path = tmp_path / "study.db"
     store = open_store(path)
     cut, broken = start(store), start(store)
     store.report(Report(cut, 1, 0.5, 1.0), ON, 1.0)
-    store.end(cut, Decision(Action.STOP, TrialState.PRUNED, "time is up"), 1.0)
+    store.end(cut, Decision(Action.STOP, TrialState.PRUNED, "time is up"), 1.0, 0.5)
     store.end(broken, Decision(Action.STOP, TrialState.FAILED, "ValueError: no"), 1.0)
     store.close()
     first, second = seen_by_optuna(path)
-    assert (first.state, first.value, first.user_attrs["reason"]) == (OptunaState.PRUNED, None, "time is up")
+    assert (first.state, first.value, first.user_attrs["reason"]) == (OptunaState.PRUNED, 0.5, "time is up")
     assert first.intermediate_values == {1: 0.5}
     assert (second.state, second.value, second.user_attrs["cause"]) == (
         OptunaState.FAIL,

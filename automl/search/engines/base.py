@@ -25,3 +25,6 @@ class Engine(Protocol):
 
     def run(self, coordinator: Coordinator, objective: Objective, settings: SearchSettings) -> None:
         """Runs the search. Raises EngineError if the engine itself breaks, never because of a trial."""
+
+    def release(self) -> None:
+        """No other search will be run: what the engine holds may go down in the background."""

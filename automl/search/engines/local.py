@@ -24,6 +24,9 @@ class LocalEngine:
         """
         EventLoop(coordinator, objective, settings.parallel, self).run()
 
+    def release(self) -> None:
+        """Nothing is held."""
+
     def seconds(self, step: Step) -> float:
         """What the objective told, or what was measured."""
         return step.wall if step.seconds is None else step.seconds

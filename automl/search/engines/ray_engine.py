@@ -50,6 +50,11 @@ class RayEngine:
             runtime.wait()
             _run_tune(coordinator, objective, settings)
 
+    def release(self) -> None:
+        """Ray goes down while the caller goes on."""
+        if self._runtime is not None:
+            self._runtime.stop(wait=False)
+
 
 def _cpus(settings: SearchSettings) -> int:
     """Processors that Ray may count on: as many as the trials need. How many there are is the caller's

@@ -30,6 +30,7 @@ QUIET_ENVIRONMENT = {
     # the trial's cause tells it. This drops such lines, and is read when Ray is imported.
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",
 }
+FOLDER = "automl-ray-"  # then the process that made it
 OBJECT_STORE_BYTES = 100 * 1024 * 1024
 
 # Ray is one per process: how many runtimes use it, so that it goes down after the last, and none starts
@@ -125,7 +126,8 @@ class RayRuntime:
         if self._address is not None:
             options["address"] = self._address
         else:
-            folder = Path(tempfile.mkdtemp(prefix="automl-ray-", dir=_short_place()))
+            _sweep(Path(_short_place() or tempfile.gettempdir()))
+            folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER}{os.getpid()}-", dir=_short_place()))
             options |= {
                 "include_dashboard": False,
                 "num_cpus": self._cpus,
@@ -181,3 +183,21 @@ def environment_set(values: Mapping[str, str]) -> Iterator[None]:
 def _short_place() -> str | None:
     """Paths of Unix sockets may have 107 characters, and Ray adds about 60."""
     return "/tmp" if Path("/tmp").is_dir() else None
+
+
+def _sweep(place: Path) -> None:
+    """Removes what processes left behind that were killed and could not do it themselves."""
+    for folder in place.glob(f"{FOLDER}*"):
+        owner = folder.name.removeprefix(FOLDER).partition("-")[0]
+        if owner.isdigit() and not _alive(int(owner)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -33,6 +33,9 @@ class SimulatedEngine:
         self._limit = float("inf") if settings.time_limit is None else settings.time_limit
         EventLoop(coordinator, objective, settings.parallel, self).run()
 
+    def release(self) -> None:
+        """Nothing is held."""
+
     def seconds(self, step: Step) -> float:
         """What the objective told, or one second."""
         return DEFAULT_SECONDS if step.seconds is None else step.seconds

@@ -1,0 +1,58 @@
+"""A space that training cannot follow is refused, and every preset is one that it can."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from automl.errors import SpaceError
+from automl.spaces import SearchSpace, presets
+from automl.training.vocabulary import PARAMETERS, check_space
+from tests.training.test_loop import CHANGES
+
+LR = {"type": "float", "low": 0.001, "high": 0.01}
+
+
+@pytest.mark.parametrize("name", presets())
+def test_preset_can_be_trained(name: str) -> None:
+    check_space(SearchSpace.load(name))
+
+
+def test_every_known_parameter_is_shown_to_change_a_run() -> None:
+    assert set(CHANGES) - {"model"} | {"momentum"} == PARAMETERS
+
+
+@pytest.mark.parametrize(
+    ("families", "parameters", "message"),
+    [
+        (
+            {"a": ["test_resnet"]},
+            {"lr": LR, "layers": {"type": "int", "low": 1, "high": 2}},
+            "unknown parameter 'layers'",
+        ),
+        (
+            {"a": ["test_resnet"]},
+            {"batch_size": {"type": "categorical", "choices": [8]}},
+            "parameters must have lr",
+        ),
+        (
+            {"a": ["test_resnet"]},
+            {"lr": LR, "opt": {"type": "categorical", "choices": ["adamww"]}},
+            "mean 'adamw'",
+        ),
+        (
+            {"a": ["test_resnet"]},
+            {"lr": LR, "sched": {"type": "categorical", "choices": ["cosin"]}},
+            "mean 'cosine'",
+        ),
+        ({"a": ["test_resnett"]}, {"lr": LR}, "mean 'test_resnet'"),
+        ({}, {"lr": LR}, "at least one family"),
+    ],
+)
+def test_space_that_training_cannot_follow_is_refused(
+    families: dict[str, Any], parameters: dict[str, Any], message: str
+) -> None:
+    space = SearchSpace.from_dict({"families": families, "parameters": parameters})
+    with pytest.raises(SpaceError, match=message):
+        check_space(space)
