@@ -10,7 +10,9 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 import time
+from array import array
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -147,7 +149,7 @@ def _read(folder: Path, n: int, img_size: int) -> Cached | None:
         if (meta["version"], meta["n"], meta["img_size"]) != (_VERSION, n, img_size):
             return None
         with (folder / "files.csv").open(newline="", encoding="utf-8") as file:
-            digests, modes, widths, heights, reasons = _columns(file)
+            digests, modes, sizes, reasons = _columns(file)
         images = np.load(folder / "images.npy", mmap_mode="r")
         pairs = np.load(folder / "pairs.npy")
         whole = images.shape == (n, img_size, img_size, meta["in_chans"]) and len(digests) == n
@@ -160,7 +162,7 @@ def _read(folder: Path, n: int, img_size: int) -> Cached | None:
             reasons=reasons,
             digests=digests,
             modes=modes,
-            sizes=np.array([widths, heights], dtype=np.int32).T,
+            sizes=sizes,
             pairs=pairs,
             telling=bool(meta["telling"]),
             was_there=True,
@@ -171,13 +173,20 @@ def _read(folder: Path, n: int, img_size: int) -> Cached | None:
         return None
 
 
-def _columns(file: Iterable[str]) -> tuple[tuple[str, ...], ...]:
-    """The columns of files.csv after the name. Raises ValueError for rows of another length."""
+def _columns(
+    file: Iterable[str],
+) -> tuple[tuple[str, ...], tuple[str, ...], npt.NDArray[np.int32], tuple[str, ...]]:
+    """Digests, modes, sizes (n, 2) and problems in files.csv. Raises ValueError for rows of another length."""
     rows = csv.reader(file)
     if next(rows, None) != list(_HEADER):
         raise ValueError("another header")
-    _, *columns = zip(*rows, strict=True)
-    return tuple(columns)
+    digests, modes, sizes, reasons = [], [], array("i"), []
+    for _, digest, mode, width, height, reason in rows:
+        digests.append(digest)
+        modes.append(sys.intern(mode))
+        sizes.extend((int(width), int(height)))
+        reasons.append(reason)
+    return tuple(digests), tuple(modes), np.array(sizes, dtype=np.int32).reshape(-1, 2), tuple(reasons)
 
 
 @contextlib.contextmanager

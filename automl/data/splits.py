@@ -24,7 +24,7 @@ class Split:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Row:
     """What a split is made from. Rows of one `group` are drawn together.
 
