@@ -10,7 +10,9 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 import time
+from array import array
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -34,7 +36,7 @@ _log = get_logger(__name__)
 
 # Part of every key: a change of what is stored, or of how a picture becomes pixels, must not find older
 # files.
-_VERSION = 2
+_VERSION = 3
 _SPARE_BYTES = 64 * 2**20
 _HEADER = ("file", "sha256", "mode", "width", "height", "problem")
 
@@ -265,7 +267,7 @@ def _read(folder: Path, n: int, img_size: int, *, streamed: bool = False) -> Cac
         if found != (_VERSION, n, img_size, streamed):
             return None
         with (folder / "files.csv").open(newline="", encoding="utf-8") as file:
-            digests, modes, widths, heights, reasons = _columns(file)
+            digests, modes, sizes, reasons = _columns(file)
         pairs = np.load(folder / "pairs.npy")
         shape = (n, img_size, img_size, meta["in_chans"])
         if len(digests) != n or not (streamed or _holds(folder / IMAGES, shape)):
@@ -278,7 +280,7 @@ def _read(folder: Path, n: int, img_size: int, *, streamed: bool = False) -> Cac
             reasons=reasons,
             digests=digests,
             modes=modes,
-            sizes=np.array([widths, heights], dtype=np.int32).T,
+            sizes=sizes,
             pairs=pairs,
             telling=bool(meta["telling"]),
             was_there=True,
@@ -295,13 +297,20 @@ def _holds(path: Path, shape: tuple[int, ...]) -> bool:
     return bool(images.shape == shape and images.dtype == np.uint8)
 
 
-def _columns(file: Iterable[str]) -> tuple[tuple[str, ...], ...]:
-    """The columns of files.csv after the name. Raises ValueError for rows of another length."""
+def _columns(
+    file: Iterable[str],
+) -> tuple[tuple[str, ...], tuple[str, ...], npt.NDArray[np.int32], tuple[str, ...]]:
+    """Digests, modes, sizes (n, 2) and problems in files.csv. Raises ValueError for rows of another length."""
     rows = csv.reader(file)
     if next(rows, None) != list(_HEADER):
         raise ValueError("another header")
-    _, *columns = zip(*rows, strict=True)
-    return tuple(columns)
+    digests, modes, sizes, reasons = [], [], array("i"), []
+    for _, digest, mode, width, height, reason in rows:
+        digests.append(digest)
+        modes.append(sys.intern(mode))
+        sizes.extend((int(width), int(height)))
+        reasons.append(reason)
+    return tuple(digests), tuple(modes), np.array(sizes, dtype=np.int32).reshape(-1, 2), tuple(reasons)
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -60,9 +60,10 @@ def inspect_rows(
 ) -> tuple[Finding, ...]:
     """All findings about usable rows; `counts` are rows of each class or label (empty for a regression)."""
     equal = _cases(looked.pictures)
-    near = [rows for rows in _cases(looked.clusters) if len({looked.pictures[i] for i in rows}) > 1]
-    leaking = [rows for rows in _cases(looked.clusters) if len({looked.given[i] for i in rows} - {""}) > 1]
-    differ = [rows for rows in _cases(looked.clusters) if len({looked.labels[i] for i in rows}) > 1]
+    alike = _cases(looked.clusters)
+    near = [rows for rows in alike if len({looked.pictures[i] for i in rows}) > 1]
+    leaking = [rows for rows in alike if len({looked.given[i] for i in rows} - {""}) > 1]
+    differ = [rows for rows in alike if len({looked.labels[i] for i in rows}) > 1]
     findings = [
         _finding(looked, "copies", equal, "of byte-equal images; their rows stay in one part"),
         _finding(looked, "near_copies", near, "of nearly equal images; their rows stay in one part"),
@@ -96,10 +97,13 @@ def imbalance(counts: Mapping[str, int]) -> float:
 
 def _cases(names: Iterable[str | int]) -> list[list[int]]:
     """Rows that share a name, where there are two or more."""
-    rows: dict[str | int, list[int]] = defaultdict(list)
+    first: dict[str | int, int] = {}
+    rows: dict[int, list[int]] = {}
     for i, name in enumerate(names):
-        rows[name].append(i)
-    return [found for found in rows.values() if len(found) > 1]
+        start = first.setdefault(name, i)
+        if start != i:  # most names are there once: no list for them
+            rows.setdefault(start, [start]).append(i)
+    return [rows[start] for start in sorted(rows)]
 
 
 def _finding(looked: Looked, kind: str, cases: list[list[int]], text: str) -> Finding | None:

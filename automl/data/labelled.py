@@ -92,7 +92,9 @@ def label(source: Source, cached: Cached) -> Labelled:
 
 def _together(digests: Sequence[str], near: Sequence[int], groups: Sequence[str]) -> list[str]:
     """A name for all that belongs together: the smallest digest in it."""
-    joined = clusters(len(digests), [[str(cluster) for cluster in near], groups])
+    joined = near
+    if any(groups):
+        joined = clusters(len(digests), [[str(cluster) for cluster in near], groups])
     smallest: dict[int, str] = {}
     for cluster, digest in zip(joined, digests, strict=True):
         smallest[cluster] = min(digest, smallest.get(cluster, digest))

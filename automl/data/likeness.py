@@ -98,12 +98,12 @@ def clusters(n: int, links: Sequence[Pairs | Sequence[str]]) -> list[int]:
 
     `links` are pairs of rows, or a name a row, where rows of an equal name (not "") belong together.
     """
-    parent = np.arange(n)
+    parent = list(range(n))
 
     def root(i: int) -> int:
         while parent[i] != i:
             parent[i] = parent[parent[i]]
-            i = int(parent[i])
+            i = parent[i]
         return i
 
     for link in links:

@@ -24,7 +24,7 @@ class Split:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Row:
     """What a split is made from. Rows of one `group` are drawn together.
 
@@ -159,13 +159,16 @@ def _draw(
     """Move a share of the groups of every class from train to `into`."""
     by_class: dict[str, list[str]] = defaultdict(list)
     for group, indices in members.items():
-        by_class[_majority(rows[i].label for i in indices)].append(group)
+        name = rows[indices[0]].label if len(indices) == 1 else _majority(rows[i].label for i in indices)
+        by_class[name].append(group)
     left = _left(rows, parts)
     quotas = _quotas({name: (left[name], len(groups)) for name, groups in by_class.items()}, fraction)
     for name in sorted(by_class):
         taken = 0
         for group in sorted(by_class[name], key=lambda group: _rank(seed, into, group)):
             indices = members[group]
+            if taken == quotas[name]:
+                break
             cost = Counter(rows[i].label for i in indices)
             # A group too large for what is still wanted would distort the shares; a later one may fit.
             if taken + len(indices) > quotas[name] or any(left[label] - n < 1 for label, n in cost.items()):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import zipfile
 import zlib
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from automl.data.sources.base import Source
@@ -83,7 +82,7 @@ def open_zip(data: Any, *, target: str | None, task: str) -> Source:
 def safe_member(name: str, path: Path, kind: str) -> str:
     """The name of a member with "/" between its parts. Raises DataError for one that leaves the archive."""
     plain = name.replace("\\", "/")
-    if plain.startswith("/") or ".." in PurePosixPath(plain).parts or re.match(r"[A-Za-z]:", plain):
+    if plain.startswith("/") or (".." in plain and ".." in plain.split("/")) or plain[1:2] == ":":
         raise DataError(
             f"the names in a {kind} must stay inside of it, but {str(path)!r} holds {name!r}: pack it again"
         )

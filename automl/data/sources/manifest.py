@@ -112,14 +112,16 @@ def is_manifest(path: Path) -> bool:
 
 def find_tables(files: Files) -> list[Table]:
     """The tables called labels or metadata at the top of a folder or in its split folders that name pictures."""
-    folders = {posixpath.dirname(path) for path in files.paths}
+    folders = {path.rpartition("/")[0] for path in files.paths}
     around = posixpath.commonpath(folders) if folders else ""
     tables = []
     for path in files.paths:
-        stem, suffix = posixpath.splitext(posixpath.basename(path))
+        stem, suffix = posixpath.splitext(path.rpartition("/")[2])
+        if stem.lower() not in _TABLE_NAMES or suffix.lower() not in SUFFIXES:
+            continue
         inside = posixpath.relpath(posixpath.dirname(path) or ".", around or ".")
         split = SPLIT_FOLDERS.get(inside.lower(), "")
-        if stem.lower() in _TABLE_NAMES and suffix.lower() in SUFFIXES and (inside == "." or split):
+        if inside == "." or split:
             frame = read_table(path, files.read(path))
             table = _table(frame, where=path, folder=posixpath.dirname(path), split=split)
             tables += [table] if table is not None else []
