@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from automl.config import StudyConfig
+    from automl.data.report import DataReport
     from automl.errors import AutomlError
     from automl.final.predictor import Predictor
     from automl.records import Observer
@@ -32,6 +33,7 @@ __all__ = [
     "TuneResult",
     "__version__",
     "fit",
+    "inspect",
     "load",
     "resume",
     "tune",
@@ -50,8 +52,9 @@ _HOMES = {
 def fit(data: Any, labels: Any = None, *, observer: Observer | None = None, **options: Any) -> FitResult:
     """Search the best model for the data, retrain it, score it on a sealed holdout and deliver it.
 
-    `data` is a folder of class folders, a zip of one, `"digits"`, a study.yaml, or images (N, H, W[, C]) and
-    `labels` (N,). `options` are the fields of StudyConfig, which are also the flags of `automl fit`:
+    `data` is a folder of class folders, a zip or tar of one, a manifest (.csv, .parquet), a DataFrame, a map-style
+    torch Dataset, `"digits"`, a study.yaml, or images (N, H, W[, C]) and `labels` (N,) or (N, outputs).
+    `options` are the fields of StudyConfig, which are also the flags of `automl fit`:
     `time_limit="10m"`, `n_trials=50`, `metric="f1"`, `space="cpu"` ... `observer` is told what happens;
     without one it is silent. The same call again goes on with the study.
     Raises AutomlError, whose message says what to do.
@@ -61,6 +64,17 @@ def fit(data: Any, labels: Any = None, *, observer: Observer | None = None, **op
 
     given = data if labels is None else (data, labels)
     return pipeline.fit(config.load(given, **options), observer=observer or Silent())
+
+
+def inspect(data: Any, labels: Any = None, *, observer: Observer | None = None, **options: Any) -> DataReport:
+    """Look at the data before any training: what is unreadable, twice there, leaking, contradictory or skewed.
+
+    `data` and `labels` are as in `fit`; `options` are `target`, `task`, `img_size` and `seed`. Nothing is changed.
+    Raises DataError for data that cannot be read at all.
+    """
+    from automl.data.inspection import inspect_data
+
+    return inspect_data(data if labels is None else (data, labels), observer=observer, **options)
 
 
 def resume(

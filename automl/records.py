@@ -22,7 +22,8 @@ class DatasetInfo:
 
     `classes` are the class names (classification) or the label columns (multilabel) in the order of the
     model's outputs; for regression they are the target columns. `mean` and `std` (one value a channel, of
-    pixels scaled to 0..1) come from the training rows alone.
+    pixels scaled to 0..1) come from the training rows alone, as do `target_mean` and `target_std` of a
+    regression (one value a column; empty for other tasks), by which targets are standardised for training.
     """
 
     name: str
@@ -38,6 +39,8 @@ class DatasetInfo:
     n_val: int
     n_holdout: int
     n_skipped: int
+    target_mean: tuple[float, ...] = ()
+    target_std: tuple[float, ...] = ()
 
     @property
     def n_outputs(self) -> int:
@@ -156,6 +159,9 @@ class Observer(Protocol):
     def stage(self, name: str, text: str) -> None:
         """A stage begins: scan, cache, search, retrain, holdout, deliver."""
 
+    def metric(self, name: str, mode: Mode) -> None:
+        """What trials are compared by, once the data have told."""
+
     def progress(self, done: float, total: float) -> None:
         """How far the current stage is."""
 
@@ -170,6 +176,9 @@ class Silent:
     """An observer that shows nothing."""
 
     def stage(self, name: str, text: str) -> None:
+        """Ignored."""
+
+    def metric(self, name: str, mode: Mode) -> None:
         """Ignored."""
 
     def progress(self, done: float, total: float) -> None:

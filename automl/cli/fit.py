@@ -39,11 +39,14 @@ resources = section("Resources")
 @search("--space", "NAME|FILE", "auto", "Search space; see `automl spaces`.")
 @search("--metric", "NAME", "auto", "What to optimise: accuracy, balanced_accuracy, f1, log_loss, ...")
 @search("--task", "KIND", "auto", "classification, multilabel or regression.")
+@search(
+    "--balance", "HOW", "auto", "For rare classes: none, loss (they weigh more), sampler (drawn more often)."
+)
 @search("--pretrained", "WHEN", "auto", "auto, always, never, or a folder with weights.")
 @search("--policy", "NAME", "auto", "How weak trials are stopped early.")
 @search("--sampler", "NAME", "auto", "How configurations are proposed.")
 @search("--seed", "N", "0", "Seed of every random draw.")
-@images("--target", "COLUMN", "automatic", "Label column of a manifest.")
+@images("--target", "COLUMN", "automatic", "Column of a manifest to learn, or several: a,b.")
 @images("--img-size", "PIXELS", "auto", "Side of the square images that models see.")
 @images("--holdout", "SHARE", "0.2", "Share of the images that is sealed until the end.")
 @images("--val", "SHARE", "0.2", "Share of the rest that trials are scored on.")
@@ -62,8 +65,9 @@ resources = section("Resources")
 def command(state: State, /, data: str, **options: Any) -> None:
     """Search the best model for DATA, retrain it, score it on the sealed holdout, and deliver it.
 
-    DATA is a folder of class folders, a zip of one, the built-in set `digits`, or a study.yaml whose keys
-    are these options (flags override it). Running the same command again goes on with the study.
+    DATA is a folder of class folders, a zip or tar of one, a manifest (.csv or .parquet), the built-in set
+    `digits`, or a study.yaml whose keys are these options (flags override it). Running the same command again
+    goes on with the study.
     """
     from automl import config as configuration
     from automl.cli.running import run

@@ -13,6 +13,7 @@ from automl.errors import unknown_name
 COMMANDS = {
     "fit": "automl.cli.fit",
     "resume": "automl.cli.resume",
+    "inspect": "automl.cli.inspect",
     "list": "automl.cli.list",
     "show": "automl.cli.show",
     "leaderboard": "automl.cli.leaderboard",

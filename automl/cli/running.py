@@ -9,6 +9,7 @@ from typing import Any
 from automl.cli.options import State
 from automl.cli.output import print_json
 from automl.config import StudyConfig, resolve_metric
+from automl.config.metrics import METRICS
 from automl.records import Observer
 from automl.review.watching import Look, watch
 from automl.review.words import aligned, dashboard_command, summary
@@ -17,7 +18,9 @@ from automl.review.words import aligned, dashboard_command, summary
 def run(config: StudyConfig, start: Callable[[Observer], Any], state: State) -> None:
     """Call `start` with a view of its progress, then print the result (as JSON for `--json`)."""
     state.when_stopped = f"; go on with `automl resume {config.study}{_directory_flag(config)}`"
-    metric = resolve_metric(config.metric, config.fixed_task or "classification")
+    # A guess until the data have told the task; `Observer.metric` corrects it.
+    task = config.fixed_task or METRICS.get(config.metric, METRICS["accuracy"]).tasks[0]
+    metric = resolve_metric(config.metric, task)
     look = Look(title=config.study, metric=metric.name, mode=metric.mode, time_limit=config.time_limit)
     # stdout belongs to the JSON object where one was asked for.
     stream = sys.stderr if state.json else sys.stdout

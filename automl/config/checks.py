@@ -28,7 +28,7 @@ def as_data(value: Any) -> Any:
     if isinstance(value, os.PathLike):
         value = os.fspath(value)
     if value is None or (isinstance(value, str) and not value.strip()):
-        raise ValueError(f"must be a folder, a file, 'digits' or (images, labels), got {value!r}")
+        raise ValueError(f"must be a folder, a file, 'digits' or data in memory, got {value!r}")
     return value
 
 

@@ -53,13 +53,14 @@ _AUTO: dict[Task, str] = {
 }
 
 
-def resolve_metric(name: str, task: Task) -> MetricSpec:
-    """The metric for a task; `auto` is accuracy, average_precision (multilabel) or rmse (regression).
+def resolve_metric(name: str, task: Task, *, skewed: bool = False) -> MetricSpec:
+    """The metric for a task; `auto` is accuracy (balanced_accuracy where classes are `skewed`: accuracy says little
+    about small ones), average_precision (multilabel) or rmse (regression).
 
     Raises ConfigError for an unknown metric and for one that the task does not have.
     """
     if name == "auto":
-        return METRICS[_AUTO[task]]
+        return METRICS["balanced_accuracy" if skewed and task == "classification" else _AUTO[task]]
     if name not in METRICS:
         raise ConfigError(unknown_name("metric", name, METRICS))
     spec = METRICS[name]

@@ -41,7 +41,8 @@ class StudyConfig(BaseModel):
 
     Durations are seconds and sizes bytes once it is built (`"10m"` -> 600.0, `"20G"` -> 21474836480); `study`
     is filled in from the data's name, and `time_limit` with ten minutes where `n_trials` is not given either.
-    `data` is a path, `"digits"` or `(images, labels)`. Raises ConfigError naming every problem at once.
+    `data` is a path, `"digits"`, `(images, labels)`, a DataFrame or a Dataset. Raises ConfigError naming every
+    problem at once.
     """
 
     model_config = ConfigDict(
@@ -65,6 +66,7 @@ class StudyConfig(BaseModel):
     time_limit: Seconds | None = None
     n_trials: Count | None = None
     epochs: Count | None = None
+    balance: Literal["auto", "none", "loss", "sampler"] = "auto"
     seed: Annotated[int, BeforeValidator(no_bool), Field(ge=0, lt=2**32)] = 0
     pretrained: Annotated[str, BeforeValidator(check_pretrained)] = "auto"
     img_size: Annotated[int | Literal["auto"], BeforeValidator(check_img_size)] = "auto"

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from automl.data.augment import Augment
+from automl.data.balance import row_weights
 from automl.records import DatasetInfo, Rows
 
 # What a GPU may hold of the pictures beside model and optimizer, as a share of its free memory.
@@ -24,7 +25,8 @@ class Batches:
 
     Every pass gathers a batch of uint8 pictures at once, changes it with `augment` and normalises it with the
     mean and deviation of `info`. Order and augmentation of epoch n depend on (`seed`, n) alone. On a GPU the
-    pictures stay in its memory if they fit. Raises ValueError for a batch size below 1, and for rows that
+    pictures stay in its memory if they fit. `balanced` draws an epoch's rows with replacement, each class as often
+    as the others. Raises ValueError for a batch size below 1, and for rows that
     give no batch at all.
     """
 
@@ -37,6 +39,7 @@ class Batches:
     seed: int
     device: torch.device | str
     drop_last: bool = False
+    balanced: bool = False
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
@@ -58,14 +61,18 @@ class Batches:
         float32 (B, outputs) otherwise. The last batch may be smaller unless `drop_last`.
         """
         generator = torch.Generator().manual_seed(self._seed_of(n))
-        order = np.arange(len(self.rows))
-        if self.shuffle:
-            order = torch.randperm(len(self.rows), generator=generator).numpy()
+        order = self._order(generator)
         for start in range(0, len(self) * self.batch_size, self.batch_size):
             chosen = order[start : start + self.batch_size]
             images = self._gather(chosen)
             pixels = self.augment(images, generator) if self.augment is not None else images.float()
             yield self._normalised(pixels), self._targets[chosen].to(self.device, non_blocking=True)
+
+    def _order(self, generator: torch.Generator) -> npt.NDArray[np.int64]:
+        n = len(self.rows)
+        if self.balanced:
+            return torch.multinomial(self._weights, n, replacement=True, generator=generator).numpy()
+        return torch.randperm(n, generator=generator).numpy() if self.shuffle else np.arange(n)
 
     def _seed_of(self, n: int) -> int:
         state = np.random.SeedSequence([self.seed & (2**63 - 1), n]).generate_state(1, np.uint64)
@@ -94,6 +101,10 @@ class Batches:
     @cached_property
     def _targets(self) -> Tensor:
         return torch.from_numpy(np.load(self.rows.targets)[self._index])
+
+    @cached_property
+    def _weights(self) -> Tensor:
+        return row_weights(self._targets.numpy(), self.info.n_outputs)
 
     @cached_property
     def _affine(self) -> tuple[Tensor, Tensor]:

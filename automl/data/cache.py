@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.data.decode import ColourFound, Decoded, decode_all
+from automl.data.likeness import alike
 from automl.data.scan import Target
 from automl.data.sources.base import Source
 from automl.errors import DataError
@@ -29,27 +30,28 @@ _log = get_logger(__name__)
 
 # Part of every key: a change of what is stored, or of how a picture becomes pixels, must not find older
 # files.
-_VERSION = 1
+_VERSION = 2
 _SPARE_BYTES = 64 * 2**20
+_HEADER = ("file", "sha256", "mode", "width", "height", "problem")
 
 
 @dataclass(frozen=True)
 class Cached:
-    """A decoded data set. All rows of the source are there; `reasons[i]` is "" for those that can be used.
+    """Decoded pictures. All rows of the source are there; `reasons[i]` is "" for those that can be used.
 
-    `targets` (int64, N) count the classes that have a usable picture, in `classes`; unusable rows have -1.
+    `pairs` (m, 2) are rows of nearly equal pictures, and `telling` says whether likeness tells anything about
+    these data (see `likeness`). Labels are no part of it, so that studies of other columns of one table share it.
     """
 
     folder: Path
     img_size: int
     in_chans: int
-    classes: tuple[str, ...]
-    fingerprint: str
     reasons: tuple[str, ...]
     digests: tuple[str, ...]
     modes: tuple[str, ...]
     sizes: npt.NDArray[np.int32]
-    targets: npt.NDArray[np.int64]
+    pairs: npt.NDArray[np.int64]
+    telling: bool
     was_there: bool
 
     @property
@@ -57,10 +59,13 @@ class Cached:
         """uint8 (N, img_size, img_size, in_chans)."""
         return self.folder / "images.npy"
 
-    @property
-    def targets_path(self) -> Path:
-        """int64 (N,)."""
-        return self.folder / "targets.npy"
+
+def default_cache_dir() -> Path:
+    """Where decoded images lie, shared by all studies of a person: AUTOML_CACHE_DIR, or the user's cache folder."""
+    base = os.environ.get("AUTOML_CACHE_DIR")
+    if base:
+        return Path(base)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "automl"
 
 
 Check = Callable[[Cached], None]
@@ -105,20 +110,16 @@ def _build(source: Source, target: Target, folder: Path, progress: Progress) -> 
     decoded = decode_all(source, target, images, progress)
     images.flush()
     del images
-    usable = np.array([not reason for reason in decoded.reasons], dtype=bool)
-    present = np.unique(source.labels[usable])
-    renumber = np.full(len(source.classes), -1, dtype=np.int64)
-    renumber[present] = np.arange(len(present))
-    targets = np.where(usable, renumber[source.labels], -1)
-    np.save(folder / "targets.npy", targets)
+    usable = zip(decoded.digests, decoded.reasons, strict=True)
+    pairs, telling = alike(decoded.thumbs, ["" if reason else digest for digest, reason in usable])
+    np.save(folder / "pairs.npy", pairs)
     _write_files(folder / "files.csv", source, decoded)
     meta = {
         "version": _VERSION,
         "n": n,
         "img_size": size,
         "in_chans": target.in_chans,
-        "classes": [source.classes[i] for i in present],
-        "fingerprint": source.content(decoded.digests),
+        "telling": telling,
         "seconds": round(time.perf_counter() - start, 3),
     }
     (folder / "meta.json").write_text(json.dumps(meta, indent=1, ensure_ascii=False), encoding="utf-8")
@@ -131,7 +132,7 @@ def _build(source: Source, target: Target, folder: Path, progress: Progress) -> 
 def _write_files(path: Path, source: Source, decoded: Decoded) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(("file", "sha256", "mode", "width", "height", "problem"))
+        writer.writerow(_HEADER)
         rows = zip(
             source.files, decoded.digests, decoded.modes, decoded.sizes.tolist(), decoded.reasons, strict=True
         )
@@ -146,29 +147,37 @@ def _read(folder: Path, n: int, img_size: int) -> Cached | None:
         if (meta["version"], meta["n"], meta["img_size"]) != (_VERSION, n, img_size):
             return None
         with (folder / "files.csv").open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
+            digests, modes, widths, heights, reasons = _columns(file)
         images = np.load(folder / "images.npy", mmap_mode="r")
-        targets = np.load(folder / "targets.npy")
-        whole = images.shape == (n, img_size, img_size, meta["in_chans"]) and len(rows) == n == len(targets)
+        pairs = np.load(folder / "pairs.npy")
+        whole = images.shape == (n, img_size, img_size, meta["in_chans"]) and len(digests) == n
         if not whole or images.dtype != np.uint8:
             return None
         return Cached(
             folder=folder,
             img_size=img_size,
             in_chans=meta["in_chans"],
-            classes=tuple(meta["classes"]),
-            fingerprint=meta["fingerprint"],
-            reasons=tuple(row["problem"] for row in rows),
-            digests=tuple(row["sha256"] for row in rows),
-            modes=tuple(row["mode"] for row in rows),
-            sizes=np.array([(row["width"], row["height"]) for row in rows], dtype=np.int32),
-            targets=targets,
+            reasons=reasons,
+            digests=digests,
+            modes=modes,
+            sizes=np.array([widths, heights], dtype=np.int32).T,
+            pairs=pairs,
+            telling=bool(meta["telling"]),
             was_there=True,
         )
     except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
         if folder.exists():
             _log.info("the image cache %s is damaged and made again (%s)", folder, error)
         return None
+
+
+def _columns(file: Iterable[str]) -> tuple[tuple[str, ...], ...]:
+    """The columns of files.csv after the name. Raises ValueError for rows of another length."""
+    rows = csv.reader(file)
+    if next(rows, None) != list(_HEADER):
+        raise ValueError("another header")
+    _, *columns = zip(*rows, strict=True)
+    return tuple(columns)
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from automl.data.likeness import SIDE, thumbnails
 from automl.data.pixels import is_grey, quiet_pillow, to_pixels
 from automl.data.scan import Target
 from automl.data.sources.base import Source
@@ -21,12 +22,16 @@ _MOST_ROWS_AT_ONCE = 64
 
 @dataclass
 class Decoded:
-    """What decoding found out, a row each; a reason is "" for a usable picture, a digest "" if unreadable."""
+    """What decoding found out, a row each; a reason is "" for a usable picture, a digest "" if unreadable.
+
+    `thumbs` are as `likeness.thumbnails` makes them.
+    """
 
     reasons: list[str]
     digests: list[str]
     modes: list[str]
     sizes: npt.NDArray[np.int32] = field(repr=False)
+    thumbs: npt.NDArray[np.uint8] = field(repr=False)
 
 
 class ColourFound(Exception):
@@ -45,11 +50,14 @@ def decode_all(
     has one channel and a picture has colour.
     """
     n = len(source.files)
-    found = Decoded([""] * n, [""] * n, [""] * n, np.zeros((n, 2), dtype=np.int32))
+    thumbs = np.zeros((n, SIDE, SIDE), dtype=np.uint8)
+    found = Decoded([""] * n, [""] * n, [""] * n, np.zeros((n, 2), dtype=np.int32), thumbs)
 
     def work(rows: range) -> int:
         for i in rows:
             _decode_row(source, target, i, images, found)
+        part = slice(rows.start, rows.stop)
+        found.thumbs[part] = thumbnails(images[part])  # now, while the pixels are in the processor's cache
         return len(rows)
 
     done = 0

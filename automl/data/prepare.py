@@ -6,18 +6,19 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypedDict, Unpack
+from typing import Any, Literal, TypedDict, Unpack
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from automl.data.cache import Cached, open_or_build
 from automl.data.holdout import Holdout
-from automl.data.report import DataReport, bad_files, bad_note, mode_counts, size_range
+from automl.data.labelled import Labelled, label
+from automl.data.report import DataReport, bad_files, make_report
 from automl.data.scan import choose_target
 from automl.data.sources.base import Source
-from automl.data.splits import HOLDOUT, TRAIN, VAL, Row, Split, require_classes, split_rows
-from automl.data.statistics import channel_statistics
+from automl.data.splits import HOLDOUT, TRAIN, VAL, Split, require_classes, split_rows
 from automl.errors import DataError
 from automl.records import DatasetInfo, Observer, Rows, SearchSplits, Silent
 
@@ -67,8 +68,8 @@ def prepare_data(
 ) -> PreparedData:
     """Scan, decode (or find decoded) and divide the pictures of `source`.
 
-    The decoded pictures lie in `cache_dir`, shared by studies; `study_dir/index` receives the rows of each
-    part. Nothing stays written if the data cannot be used. Raises DataError for data that are too few, of one
+    The decoded pictures lie in `cache_dir`, shared by studies; `study_dir/index` receives targets and the rows of
+    each part. Nothing stays written if the data cannot be used. Raises DataError for data that are too few, of one
     class, without a readable picture, or with any unreadable one where `on_bad_image` is "error".
     """
     start = time.perf_counter()
@@ -80,40 +81,37 @@ def prepare_data(
     )
     _require_allowed(len(source.files) * target.img_size**2 * target.in_chans, options.get("max_disk"))
     watcher.stage("cache", f"decoding {len(source.files)} images to {target.img_size} px")
-    splits: list[Split] = []
+    found: list[tuple[Labelled, Split]] = []
 
     def check(cached: Cached) -> None:
         if options.get("on_bad_image", "skip") == "error":
             _refuse_bad(cached, source)
-        splits[:] = [_split(cached, source, options)]
+        labelled = label(source, cached)
+        found[:] = [(labelled, _split(labelled, options))]
 
     cached = open_or_build(source, target, cache_dir=cache_dir, check=check, progress=watcher.progress)
     watcher.progress(len(source.files), len(source.files))
-    split = splits[0]
-    parts = _write_parts(cached, split, study_dir / "index")
-    info = _info(source, cached, parts)
-    report = _report(source, cached, split, start)
-    for note in report.notes:
+    labelled, split = found[0]
+    parts = _write_parts(cached, labelled, split, study_dir / "index")
+    report = make_report(source, cached, labelled, split, seconds=time.perf_counter() - start)
+    info = _info(report, labelled, parts)
+    for note in (*report.notes, *(finding.message for finding in report.findings)):
         watcher.note(note)
     return PreparedData(
         splits=SearchSplits(info=info, train=parts[TRAIN], val=parts[VAL]),
         holdout=Holdout(parts[HOLDOUT]),
         report=report,
-        table=_table(source, cached, split),
+        table=_table(labelled, split),
     )
 
 
 def _check_early(source: Source, options: DataOptions) -> None:
     """Refuse before the first picture is decoded what names and options alone show to be unusable."""
-    if source.task != "classification":
-        raise DataError(
-            f"the task must be 'classification', not {source.task!r}: other tasks are not supported"
-        )
     choice = options.get("on_bad_image", "skip")
     if choice not in ("skip", "error"):
         raise DataError(f"on_bad_image must be 'skip' or 'error', not {choice!r}")
-    names = [source.classes[label] for label in source.labels.tolist()]
-    require_classes(Counter(names))
+    if source.task == "classification":
+        require_classes(Counter(source.classes[label] for label in source.targets.tolist()))
 
 
 def _require_allowed(needed: int, allowed: int | None) -> None:
@@ -133,40 +131,30 @@ def _refuse_bad(cached: Cached, source: Source) -> None:
         )
 
 
-def _usable(cached: Cached) -> list[int]:
-    return np.flatnonzero(cached.targets >= 0).tolist()
-
-
-def _split(cached: Cached, source: Source, options: DataOptions) -> Split:
-    """The split of all rows of the cache; "" for unusable ones."""
-    usable = _usable(cached)
-    rows = [
-        Row(cached.classes[cached.targets[i]], group=cached.digests[i], given=source.splits[i])
-        for i in usable
-    ]
-    split = split_rows(
-        rows,
+def _split(labelled: Labelled, options: DataOptions) -> Split:
+    return split_rows(
+        labelled.rows(),
         val=options.get("val", 0.2),
         holdout=options.get("holdout", 0.2),
         seed=options.get("seed", 0),
+        task=labelled.task,
     )
-    parts = [""] * len(cached.reasons)
-    for i, part in zip(usable, split.parts, strict=True):
-        parts[i] = part
-    return Split(parts=tuple(parts), notes=split.notes)
 
 
-def _write_parts(cached: Cached, split: Split, folder: Path) -> dict[str, Rows]:
+def _write_parts(cached: Cached, labelled: Labelled, split: Split, folder: Path) -> dict[str, Rows]:
     parts = np.array(split.parts)
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        targets = np.zeros((len(cached.reasons), *labelled.targets.shape[1:]), dtype=labelled.targets.dtype)
+        targets[labelled.usable] = labelled.targets
+        np.save(folder / "targets.npy", targets)
         rows = {}
         for part in (TRAIN, VAL, HOLDOUT):
-            index = np.flatnonzero(parts == part).astype(np.int64)
+            index = labelled.usable[parts == part]
             path = folder / f"{part}.npy"
             np.save(path, index)
             rows[part] = Rows(
-                images=cached.images_path, targets=cached.targets_path, index=path, n=len(index)
+                images=cached.images_path, targets=folder / "targets.npy", index=path, n=len(index)
             )
     except OSError as error:
         raise DataError(
@@ -176,69 +164,53 @@ def _write_parts(cached: Cached, split: Split, folder: Path) -> dict[str, Rows]:
     return rows
 
 
-def _info(source: Source, cached: Cached, parts: dict[str, Rows]) -> DatasetInfo:
-    mean, std = channel_statistics(parts[TRAIN])
-    counts = np.bincount(cached.targets[np.load(parts[TRAIN].index)], minlength=len(cached.classes))
+def _info(report: DataReport, labelled: Labelled, parts: dict[str, Rows]) -> DatasetInfo:
+    targets = np.load(parts[TRAIN].targets)[np.load(parts[TRAIN].index)]
+    scale: dict[str, tuple[float, ...]] = {}
+    if labelled.task == "regression":
+        spread = targets.std(axis=0, dtype=np.float64)
+        scale["target_mean"] = tuple(targets.mean(axis=0, dtype=np.float64).tolist())
+        scale["target_std"] = tuple(np.where(spread > 0, spread, 1.0).tolist())
     return DatasetInfo(
-        name=source.name,
-        task=source.task,
-        classes=cached.classes,
-        in_chans=cached.in_chans,
-        img_size=cached.img_size,
-        mean=mean,
-        std=std,
-        class_counts=tuple(counts.tolist()),
-        fingerprint=cached.fingerprint,
+        name=report.name,
+        task=report.task,
+        classes=labelled.classes,
+        in_chans=report.in_chans,
+        img_size=report.img_size,
+        mean=report.mean,
+        std=report.std,
+        class_counts=_counts(targets, labelled),
+        fingerprint=report.fingerprint,
         n_train=len(parts[TRAIN]),
         n_val=len(parts[VAL]),
         n_holdout=len(parts[HOLDOUT]),
-        n_skipped=sum(1 for reason in cached.reasons if reason),
+        n_skipped=len(report.bad),
+        **scale,
     )
 
 
-def _report(source: Source, cached: Cached, split: Split, start: float) -> DataReport:
-    usable = _usable(cached)
-    counts = {name: {TRAIN: 0, VAL: 0, HOLDOUT: 0} for name in cached.classes}
-    for i in usable:
-        if split.parts[i]:
-            counts[cached.classes[cached.targets[i]]][split.parts[i]] += 1
-    bad = bad_files(cached, source.files)
-    notes = list(source.notes)
-    if bad:
-        notes.append(bad_note(bad))
-    gone = sorted(set(source.classes) - set(cached.classes))
-    if gone:
-        notes.append(f"Classes without a readable image left out: {', '.join(gone)}.")
-    sizes = cached.sizes[usable]
-    return DataReport(
-        name=source.name,
-        task=source.task,
-        fingerprint=cached.fingerprint,
-        n_images=len(usable),
-        bad=bad,
-        class_counts=counts,
-        widths=size_range(sizes[:, 0].tolist()),
-        heights=size_range(sizes[:, 1].tolist()),
-        modes=mode_counts(cached),
-        img_size=cached.img_size,
-        in_chans=cached.in_chans,
-        seconds=round(time.perf_counter() - start, 3),
-        from_cache=cached.was_there,
-        notes=(*notes, *split.notes),
-    )
+def _counts(targets: npt.NDArray[Any], labelled: Labelled) -> tuple[int, ...]:
+    """Training rows of each class or with each label; all of them for each column of a regression."""
+    if labelled.task == "classification":
+        counts = np.bincount(targets, minlength=len(labelled.classes))
+    else:
+        counts = (
+            (targets > 0).sum(axis=0)
+            if labelled.task == "multilabel"
+            else np.full(targets.shape[1], len(targets))
+        )
+    return tuple(int(n) for n in counts)
 
 
-def _table(source: Source, cached: Cached, split: Split) -> pd.DataFrame:
-    usable = _usable(cached)
-    digests = [cached.digests[i] for i in usable]
-    copies = Counter(digests)
+def _table(labelled: Labelled, split: Split) -> pd.DataFrame:
+    together = Counter(labelled.together)
     return pd.DataFrame(
         {
-            "file": [source.files[i] for i in usable],
-            "label": [cached.classes[cached.targets[i]] for i in usable],
-            "split": [split.parts[i] for i in usable],
-            # A short name of the copies that stay together; empty where a picture has none.
-            "group": [digest[:12] if copies[digest] > 1 else "" for digest in digests],
-            "sha256": digests,
+            "file": list(labelled.files),
+            "label": list(labelled.words),
+            "split": list(split.parts),
+            # A short name of the rows that stay together; empty where a picture is alone.
+            "group": [name[:12] if together[name] > 1 else "" for name in labelled.together],
+            "sha256": list(labelled.digests),
         }
     )

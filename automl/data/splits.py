@@ -7,7 +7,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from automl.data.stratify import Unit, draw_labels
 from automl.errors import DataError
+from automl.records import Task
 
 TRAIN, VAL, HOLDOUT, LEFT_OUT = "train", "val", "holdout", ""
 
@@ -24,39 +26,66 @@ class Split:
 
 @dataclass(frozen=True)
 class Row:
-    """What a split is made from. Rows of one `group` (copies of one picture) never part."""
+    """What a split is made from. Rows of one `group` are drawn together.
+
+    `label` is what shares are kept of: the class, or the bin of a regression's value; for several labels, `labels`.
+    `copies` names the copies of one picture, which leave the other parts where a given part holds one of them;
+    None: the same as `group`.
+    """
 
     label: str
     group: str
     given: str = ""
+    copies: str | None = None
+    labels: tuple[str, ...] = ()
+
+    @property
+    def picture(self) -> str:
+        """The name of the copies of this row's picture."""
+        return self.group if self.copies is None else self.copies
+
+    @property
+    def counts(self) -> tuple[str, ...]:
+        """All that shares are kept of."""
+        return self.labels or ((self.label,) if self.label else ())
 
 
-def split_rows(rows: Sequence[Row], *, val: float, holdout: float, seed: int) -> Split:
-    """Divide rows: what the data give is kept, the rest is drawn by class; the same for any order of the
-    rows.
+def split_rows(
+    rows: Sequence[Row], *, val: float, holdout: float, seed: int, task: Task = "classification"
+) -> Split:
+    """Divide rows: what the data give is kept, the rest is drawn by label; the same for any order of the rows.
 
-    Of the rows that are free, first `holdout`, then `val` of what remains is taken of each class. A group's
-    place follows from a hash of its name and the seed, so that adding pictures moves few others. Every class
-    keeps a row for training. Copies of a picture of a given holdout (or validation) part are left out of the
-    other parts, because they would leak. Raises DataError for fractions outside 0..1, fewer than two classes,
-    or a class with one picture or none to train.
+    Of the rows that are free, first `holdout`, then `val` of what remains is taken of each class or bin, or, for
+    several labels, by iterative stratification. A group's place follows from a hash of its name and the seed, so
+    that adding pictures moves few others. Every label keeps a row for training. Copies of a picture of a given
+    holdout (or validation) part are left out of the other parts, because they would leak. Raises DataError for
+    fractions outside 0..1 and for too few rows; for a classification also for fewer than two classes with two
+    pictures, and for a class with none to train.
     """
-    for name, fraction in (("holdout", holdout), ("val", val)):
-        if not 0 < fraction < 1:
-            raise DataError(f"{name} must be a fraction between 0 and 1, not {fraction!r}: give 0.2, say")
-    require_classes(Counter(row.label for row in rows))
-    parts, notes = _given(rows)
-    labels = {row.label for row in rows}
-    _require_train(rows, parts, labels)
-    if HOLDOUT not in parts:
-        _draw(rows, parts, into=HOLDOUT, fraction=holdout, seed=seed)
-    if VAL not in parts:
-        _draw(rows, parts, into=VAL, fraction=val, seed=seed)
-    return Split(parts=tuple(parts), notes=notes)
+    _require_fractions(holdout=holdout, val=val)
+    notes: tuple[str, ...] = ()
+    if task == "classification":
+        notes = require_classes(Counter(row.label for row in rows))
+    parts, told = _given(rows)
+    if task == "classification":
+        _require_train(rows, parts, {row.label for row in rows})
+    draw = _draw_several if task == "multilabel" else _draw
+    for into, fraction in ((HOLDOUT, holdout), (VAL, val)):
+        if into in parts:
+            continue
+        members = _members(rows, parts)
+        draw(rows, parts, members, into, fraction, seed)
+        if into not in parts:
+            _draw_one(rows, parts, members, into=into, seed=seed)
+    if TRAIN not in parts:
+        raise DataError(
+            "the data must leave images to train on, but all lie in the given validation and test parts"
+        )
+    return Split(parts=tuple(parts), notes=(*notes, *told))
 
 
-def require_classes(counts: Mapping[str, int]) -> None:
-    """Raise DataError unless there are two classes, each with two pictures."""
+def require_classes(counts: Mapping[str, int]) -> tuple[str, ...]:
+    """Raise DataError unless two classes have two pictures each; notes on others that have one."""
     if len(counts) < 2:
         names = ", ".join(repr(name) for name in counts) or "none"
         raise DataError(
@@ -64,11 +93,32 @@ def require_classes(counts: Mapping[str, int]) -> None:
             "put the images of each class into a folder of its own"
         )
     single = sorted(name for name, count in counts.items() if count < 2)
-    if single:
+    if not single:
+        return ()
+    if len(counts) - len(single) < 2:
         raise DataError(
             "every class needs at least 2 readable images, one to train and one to test, but "
             f"{_names(single)} {'has' if len(single) == 1 else 'have'} 1: add images or remove the class"
         )
+    noun = "Class" if len(single) == 1 else "Classes"
+    return (
+        f"{noun} with one image, kept for training, so that no score says how well it is told: {_names(single)}.",
+    )
+
+
+def _require_fractions(**fractions: float) -> None:
+    for name, fraction in fractions.items():
+        if not 0 < fraction < 1:
+            raise DataError(f"{name} must be a fraction between 0 and 1, not {fraction!r}: give 0.2, say")
+
+
+def _members(rows: Sequence[Row], parts: Sequence[str]) -> dict[str, list[int]]:
+    """The rows of each group that may still be drawn."""
+    members: dict[str, list[int]] = defaultdict(list)
+    for i, row in enumerate(rows):
+        if parts[i] == TRAIN:
+            members[row.group].append(i)
+    return members
 
 
 def _given(rows: Sequence[Row]) -> tuple[list[str], tuple[str, ...]]:
@@ -76,8 +126,8 @@ def _given(rows: Sequence[Row]) -> tuple[list[str], tuple[str, ...]]:
     parts = [row.given or TRAIN for row in rows]
     strongest: dict[str, str] = {}
     for part in (VAL, HOLDOUT):
-        strongest.update({row.group: part for row in rows if row.given == part})
-    leaks = [i for i, row in enumerate(rows) if strongest.get(row.group, parts[i]) != parts[i]]
+        strongest.update({row.picture: part for row in rows if row.given == part})
+    leaks = [i for i, row in enumerate(rows) if strongest.get(row.picture, parts[i]) != parts[i]]
     for i in leaks:
         parts[i] = LEFT_OUT
     if not leaks:
@@ -98,16 +148,19 @@ def _require_train(rows: Sequence[Row], parts: Sequence[str], labels: Iterable[s
         )
 
 
-def _draw(rows: Sequence[Row], parts: list[str], *, into: str, fraction: float, seed: int) -> None:
+def _draw(
+    rows: Sequence[Row],
+    parts: list[str],
+    members: Mapping[str, list[int]],
+    into: str,
+    fraction: float,
+    seed: int,
+) -> None:
     """Move a share of the groups of every class from train to `into`."""
-    members: dict[str, list[int]] = defaultdict(list)
-    for i, row in enumerate(rows):
-        if parts[i] == TRAIN:
-            members[row.group].append(i)
     by_class: dict[str, list[str]] = defaultdict(list)
     for group, indices in members.items():
         by_class[_majority(rows[i].label for i in indices)].append(group)
-    left = Counter(rows[i].label for i in range(len(rows)) if parts[i] == TRAIN)
+    left = _left(rows, parts)
     quotas = _quotas({name: (left[name], len(groups)) for name, groups in by_class.items()}, fraction)
     for name in sorted(by_class):
         taken = 0
@@ -121,21 +174,38 @@ def _draw(rows: Sequence[Row], parts: list[str], *, into: str, fraction: float, 
             taken += len(indices)
             for i in indices:
                 parts[i] = into
-    if into not in parts:
-        _draw_one(rows, parts, members, into=into, seed=seed)
+
+
+def _draw_several(
+    rows: Sequence[Row],
+    parts: list[str],
+    members: Mapping[str, list[int]],
+    into: str,
+    fraction: float,
+    seed: int,
+) -> None:
+    """Move groups from train to `into` such that every label's share is kept, as far as that goes."""
+    ordered = sorted(members, key=lambda group: _rank(seed, into, group))
+    units = [
+        Unit(group, len(members[group]), Counter(label for i in members[group] for label in rows[i].labels))
+        for group in ordered
+    ]
+    for group in draw_labels(units, fraction):
+        for i in members[group]:
+            parts[i] = into
 
 
 def _draw_one(
     rows: Sequence[Row], parts: list[str], members: Mapping[str, list[int]], *, into: str, seed: int
 ) -> None:
-    """Move the smallest group that no class needs for training, where the shares of all classes rounded to
-    nothing.
-    """
-    left = Counter(row.label for row, part in zip(rows, parts, strict=True) if part == TRAIN)
+    """Move the smallest group that no label needs for training, where the shares of all rounded to nothing."""
+    left = _left(rows, parts)
+    total = sum(len(indices) for indices in members.values())
 
     def spare(group: str) -> int:
-        cost = Counter(rows[i].label for i in members[group])
-        return min(left[label] - n for label, n in cost.items())
+        cost = Counter(label for i in members[group] for label in rows[i].counts)
+        rest = [left[label] - n for label, n in cost.items()]
+        return min([total - len(members[group]), *rest])
 
     possible = [group for group in members if spare(group) >= 1]
     if not possible:
@@ -146,6 +216,12 @@ def _draw_one(
     chosen = min(possible, key=lambda group: (len(members[group]), -spare(group), _rank(seed, into, group)))
     for i in members[chosen]:
         parts[i] = into
+
+
+def _left(rows: Sequence[Row], parts: Sequence[str]) -> Counter[str]:
+    """How many rows for training have which label."""
+    taken = zip(rows, parts, strict=True)
+    return Counter(label for row, part in taken if part == TRAIN for label in row.counts)
 
 
 def _quotas(sizes: Mapping[str, tuple[int, int]], fraction: float) -> dict[str, int]:

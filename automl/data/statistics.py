@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
+from pathlib import Path
 
-from automl.records import Rows
+import numpy as np
+import numpy.typing as npt
 
 # Enough pictures for three exact digits, however large the data.
 _MOST_ROWS = 10_000
@@ -13,12 +14,16 @@ _CHUNK_BYTES = 16 * 2**20
 _SMALLEST_STD = 1 / 255
 
 
-def channel_statistics(rows: Rows) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """(mean, std) a channel of pixels scaled to 0..1, from at most 10,000 evenly spaced rows; in bounded
-    memory.
+def channel_statistics(
+    path: Path, index: npt.NDArray[np.int64]
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """(mean, std) a channel of pixels scaled to 0..1, of the rows `index` in the .npy file of images at `path`.
+
+    From at most 10,000 evenly spaced rows, in bounded memory; empty for no rows.
     """
-    images = np.load(rows.images, mmap_mode="r")
-    index = np.load(rows.index)
+    if not len(index):
+        return (), ()
+    images = np.load(path, mmap_mode="r")
     if len(index) > _MOST_ROWS:
         index = index[np.linspace(0, len(index) - 1, num=_MOST_ROWS).astype(np.int64)]
     channels = images.shape[3]

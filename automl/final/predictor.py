@@ -20,7 +20,7 @@ from automl.final.model_folder import CONFIG, PREPROCESS, info_from_json
 from automl.records import DatasetInfo
 from automl.torch_setup import import_timm
 from automl.training.evaluate import EVAL_BATCH, fit_size
-from automl.training.losses import to_scores
+from automl.training.losses import in_units
 from automl.training.metrics import to_labels
 
 
@@ -95,7 +95,7 @@ class Predictor:
         mean = torch.tensor(self.info.mean).view(1, -1, 1, 1)
         std = torch.tensor(self.info.std).view(1, -1, 1, 1)
         images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float().div_(255.0).sub_(mean).div_(std)
-        scores: np.ndarray = to_scores(self.model(fit_size(images, self.size)), self.info.task).numpy()
+        scores: np.ndarray = in_units(self.model(fit_size(images, self.size)), self.info).numpy()
         return scores
 
     def __repr__(self) -> str:

@@ -82,6 +82,7 @@ def _document(setup: Setup, found: SearchResult, clock: Clock, outcome: Outcome)
         "task": info.task,
         "metric": setup.metric.name,
         "mode": setup.metric.mode,
+        "balance": setup.plan.balance,
         "seed": config.seed,
         "space": config.space if isinstance(config.space, str) else "given in Python",
         "data": {

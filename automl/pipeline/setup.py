@@ -8,13 +8,15 @@ import os
 import time
 from contextlib import closing
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from automl.config import StudyConfig
 from automl.config.durations import format_duration
 from automl.config.metrics import MetricSpec, resolve_metric
 from automl.data import PreparedData, Source, prepare_data
+from automl.data.balance import Balance, choose_balance, skew
+from automl.data.cache import default_cache_dir
+from automl.data.findings import SKEWED
 from automl.errors import ConfigError, TimeLimitError, unknown_name
 from automl.pipeline.clock import Clock
 from automl.pipeline.workspace import Workspace
@@ -79,7 +81,7 @@ def prepare(
     """
     device = choose_device(config)
     with closing(source):
-        metric = resolve_metric(config.metric, source.task)
+        resolve_metric(config.metric, source.task)  # a wrong one is told before any picture is decoded
         data = prepare_data(
             source,
             img_size="auto" if isinstance(config.img_size, str) else config.img_size,
@@ -89,14 +91,29 @@ def prepare(
             seed=config.seed,
             on_bad_image=config.on_bad_image,
             max_disk=config.max_disk,
-            cache_dir=cache_dir(),
+            cache_dir=default_cache_dir(),
             study_dir=workspace.root,
             observer=observer,
         )
     space = load_space(config, device, img_size=data.splits.info.img_size)
-    identity = _identity(config, data, metric, space)
+    metric, balance = _fitting(config, data, observer)
+    identity = {**_identity(config, data, metric, space), "balance": balance}
     workspace.check_same(identity)
     return _plan(config, workspace, clock, observer, (data, space, metric, device, identity))
+
+
+def _fitting(config: StudyConfig, data: PreparedData, observer: Observer) -> tuple[MetricSpec, Balance]:
+    """What to optimise, and what to do about rare classes, for these data."""
+    info = data.splits.info
+    skewed = info.task == "classification" and skew(info) >= SKEWED
+    metric = resolve_metric(config.metric, info.task, skewed=skewed)
+    observer.metric(metric.name, metric.mode)
+    if config.metric == "auto" and skewed:
+        observer.note(f"Metric: {metric.name}, as the classes are skewed ({skew(info):.0f}:1).")
+    balance, why = choose_balance(config.balance, info, metric.name)
+    if why:
+        observer.note(why)
+    return metric, balance
 
 
 def _refuse_unsupported(config: StudyConfig) -> None:
@@ -165,14 +182,6 @@ def first_config(space: SearchSpace, seed: int) -> Config:
         optuna.logging.set_verbosity(before)
 
 
-def cache_dir() -> Path:
-    """Where decoded images lie, shared by all studies of a person: AUTOML_CACHE_DIR, or the user's cache folder."""
-    base = os.environ.get("AUTOML_CACHE_DIR")
-    if base:
-        return Path(base)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "automl"
-
-
 def _plan(
     config: StudyConfig,
     workspace: Workspace,
@@ -190,6 +199,7 @@ def _plan(
         threads=device.threads,
         replicas=device.replicas,
         device=device.kind,
+        balance=identity["balance"],
     )
     observer.stage("plan", "measuring how fast this machine trains")
     measured = probe(first_config(space, config.seed), data.splits, plan)

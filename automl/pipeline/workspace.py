@@ -12,7 +12,19 @@ from typing import Any
 from automl.errors import StudyError
 
 # What must be the same for a study to be continued; each changes what its trials mean.
-IDENTITY = ("data", "task", "metric", "space", "seed", "img_size", "n_train", "n_val", "n_holdout", "holdout")
+IDENTITY = (
+    "data",
+    "task",
+    "metric",
+    "balance",
+    "space",
+    "seed",
+    "img_size",
+    "n_train",
+    "n_val",
+    "n_holdout",
+    "holdout",
+)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from textwrap import wrap
 from types import TracebackType
 
@@ -11,7 +12,7 @@ from rich.live import Live
 from rich.text import Text
 
 from automl.config.durations import format_clock, format_duration
-from automl.records import TrialEvent, TrialState
+from automl.records import Mode, TrialEvent, TrialState
 from automl.review.run_state import Look, RunState
 from automl.review.spark import over_time, sparkline
 from automl.review.words import config_words, score
@@ -54,6 +55,11 @@ class LiveView:
         """A stage begins."""
         with self._lock:
             self.state.enter(name, text)
+
+    def metric(self, name: str, mode: Mode) -> None:
+        """What trials are compared by."""
+        with self._lock:
+            self.look = replace(self.look, metric=name, mode=mode)
 
     def progress(self, done: float, total: float) -> None:
         """How far the current stage is."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import TracebackType
 from typing import TextIO
 
 from automl.config.durations import format_clock
-from automl.records import TrialEvent, TrialState
+from automl.records import Mode, TrialEvent, TrialState
 from automl.review.run_state import ENDED, Look, RunState
 from automl.review.words import config_words, score
 
@@ -33,6 +34,10 @@ class PlainView:
         self._flush()
         self.state.enter(name, text)
         self._print(f"{name}: {text}" if text else name)
+
+    def metric(self, name: str, mode: Mode) -> None:
+        """What trials are compared by."""
+        self.look = replace(self.look, metric=name, mode=mode)
 
     def progress(self, done: float, total: float) -> None:
         """Kept, not printed."""

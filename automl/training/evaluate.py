@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from automl.data.batches import Batches
 from automl.records import DatasetInfo, Rows
-from automl.training.losses import loss, to_scores
+from automl.training.losses import in_units, loss, standardised
 from automl.training.metrics import compute
 from automl.training.plan import Precision
 
@@ -38,10 +38,10 @@ def predict_rows(
 
 
 def score(logits: Tensor, targets: Tensor, info: DatasetInfo, metric: str) -> dict[str, float]:
-    """The metric and the loss of logits against targets."""
-    scores: np.ndarray = to_scores(logits, info.task).numpy()
+    """The metric of logits against targets, in the units of the targets, and the loss."""
+    scores: np.ndarray = in_units(logits, info).numpy()
     value = compute(metric, targets.numpy(), scores, info.task)
-    return {metric: value, "val_loss": float(loss(logits, targets, info.task))}
+    return {metric: value, "val_loss": float(loss(logits, standardised(targets, info), info.task))}
 
 
 def fit_size(images: Tensor, size: int) -> Tensor:

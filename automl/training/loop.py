@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from automl.data.augment import Augment
+from automl.data.balance import class_weights
 from automl.data.batches import Batches
 from automl.data.mix import mixup
 from automl.errors import TrialError
@@ -20,7 +21,7 @@ from automl.torch_setup import import_timm, set_threads
 from automl.training import checkpoint
 from automl.training.evaluate import autocast, fit_size
 from automl.training.gradients import Gradients
-from automl.training.losses import loss
+from automl.training.losses import loss, standardised
 from automl.training.models import build_model, input_size
 from automl.training.optimizers import make_optimizer
 from automl.training.plan import TrainPlan
@@ -56,6 +57,10 @@ class Trainer:
             seed=plan.seed,
             device=plan.device,
             drop_last=True,  # a last batch of one or two rows would upset batch norm
+            balanced=plan.balance == "sampler",
+        )
+        self.weights = (
+            torch.tensor(class_weights(info), device=plan.device) if plan.balance == "loss" else None
         )
         self.schedule = SCHEDULES[str(config.get("sched", "cosine"))]
         self.epoch = self.steps = 0
@@ -85,7 +90,7 @@ class Trainer:
 
     def train_step(self, images: Tensor, targets: Tensor) -> Tensor:
         """One step on a batch (B, C, H, W) with its targets; returns the loss."""
-        images = fit_size(images, self.size)
+        images, targets = fit_size(images, self.size), standardised(targets, self.info)
         if alpha := float(self.config.get("mixup", 0.0)):
             rng = np.random.default_rng(
                 [self.plan.seed, self.steps]
@@ -101,7 +106,8 @@ class Trainer:
     def _loss(self, images: Tensor, targets: Tensor) -> Tensor:
         with autocast(self.plan.device, self.plan.precision):
             logits = self.model(images)
-        return loss(logits, targets, self.info.task, float(self.config.get("label_smoothing", 0.0)))
+        smoothing = float(self.config.get("label_smoothing", 0.0))
+        return loss(logits, targets, self.info.task, smoothing, self.weights)
 
     def progress(self, begun: float | None = None) -> float:
         """Share of the planned training that is done, by steps or by time, whichever is further."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from automl.records import Mode
+
+if TYPE_CHECKING:
+    from automl.data.balance import Balance
 
 Precision = Literal["fp32", "bf16"]
 
@@ -17,6 +20,7 @@ class TrainPlan:
     `epochs` is the planned length, which schedules are stretched over. `deadline` is a moment of `time.time()` (the
     clock that processes of one node share) after which no batch is started. `seconds`, if given, paces the
     schedule by time: it ends after `epochs` or after that many seconds, whichever is first.
+    `balance` is what is done about rare classes.
     `replicas` threads share each batch (CPU), and each operator uses `threads`.
     """
 
@@ -31,3 +35,4 @@ class TrainPlan:
     deadline: float | None = None
     seconds: float | None = None
     pretrained: bool = False
+    balance: Balance = "none"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tarfile
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -36,6 +37,13 @@ def pack(folder: Path, target: Path) -> Path:
         for path in sorted(folder.rglob("*")):
             if path.is_file():
                 archive.write(path, path.relative_to(folder).as_posix())
+    return target
+
+
+def pack_tar(folder: Path, target: Path) -> Path:
+    """A tar of all files of a folder, compressed as its name says."""
+    with tarfile.open(target, "w:gz" if target.suffix == ".gz" else "w") as archive:
+        archive.add(folder, arcname=".")
     return target
 
 

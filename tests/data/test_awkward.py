@@ -12,14 +12,13 @@ import pytest
 
 from automl.data import open_source, prepare_data
 from automl.data.prepare import PreparedData
-from automl.data.sources.archive import ZipSource
 from automl.errors import DataError
 
 _ZIP = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "awkward.zip"
 pytestmark = pytest.mark.skipif(not _ZIP.exists(), reason=f"needs {_ZIP}")
 
-# Classes that nothing can be learnt about: one has a single picture, one lies only in test/.
-_HOPELESS = ("train/triangle/", "test/hexagon/")
+# A class that nothing can be learnt about: it lies only in test/.
+_HOPELESS = ("test/hexagon/",)
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +41,9 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
     return result
 
 
-def test_class_with_one_picture_is_named(tmp_path: Path) -> None:
+def test_class_without_training_pictures_is_named(tmp_path: Path) -> None:
     source = open_source(_ZIP)
-    with pytest.raises(DataError, match="'triangle' has 1"):
+    with pytest.raises(DataError, match="'hexagon' has none outside of the given"):
         prepare_data(source, cache_dir=tmp_path / "cache", study_dir=tmp_path / "study")
     assert not any(tmp_path.iterdir())
     source.close()
@@ -66,7 +65,22 @@ def test_every_usable_file_is_used_and_every_broken_one_named(
 
 
 def test_broken_classes_and_hidden_folders_are_no_classes(prepared: PreparedData) -> None:
-    assert prepared.splits.info.classes == ("circle", "größe 图", "square")
+    assert prepared.splits.info.classes == ("circle", "größe 图", "square", "triangle")
+
+
+def test_class_with_one_picture_is_trained_on_and_told(prepared: PreparedData) -> None:
+    assert prepared.report.class_counts["triangle"] == {"train": 1, "val": 0, "holdout": 0}
+    assert any("Class with one image, kept for training" in note for note in prepared.report.notes)
+
+
+def test_pictures_that_were_saved_again_stay_with_their_original(prepared: PreparedData) -> None:
+    near = {
+        name
+        for finding in prepared.report.findings
+        if finding.kind == "near_copies"
+        for name in finding.files
+    }
+    assert near
 
 
 def test_copies_of_test_pictures_are_not_trained_on(prepared: PreparedData) -> None:
@@ -79,7 +93,7 @@ def test_copies_of_test_pictures_are_not_trained_on(prepared: PreparedData) -> N
 def test_encodings_of_one_picture_look_alike() -> None:
     from automl.data.pixels import to_pixels
 
-    source = ZipSource(_ZIP)
+    source = open_source(_ZIP)
     rows = {file: i for i, file in enumerate(source.files)}
     names = [f"train/square/exif_{i}.jpg" for i in range(1, 9)]
     pixels = [to_pixels(source.load(rows[name]), size=32, channels=3).astype(int) for name in names]

@@ -12,7 +12,7 @@ from automl.data import cache, scan
 from automl.data.cache import Cached, open_or_build
 from automl.data.pixels import to_pixels
 from automl.data.scan import Target
-from automl.data.sources.folder import FolderSource
+from automl.data.sources import open_source
 from automl.errors import DataError
 from tests.data.conftest import MakeFolder, picture
 
@@ -23,7 +23,7 @@ def _accept(cached: Cached) -> None:
 
 def _open(root: Path, cache_dir: Path, target: Target | None = None) -> Cached:
     return open_or_build(
-        FolderSource(root),
+        open_source(root),
         target or Target(8, 3),
         cache_dir=cache_dir,
         check=_accept,
@@ -36,14 +36,12 @@ def root(make_folder: MakeFolder) -> Path:
     return make_folder({"a": 3, "b": 2, "c": 2})
 
 
-def test_cache_holds_the_pixels_and_targets_of_every_row(root: Path, tmp_path: Path) -> None:
-    source = FolderSource(root)
+def test_cache_holds_the_pixels_of_every_row(root: Path, tmp_path: Path) -> None:
+    source = open_source(root)
     cached = _open(root, tmp_path / "cache")
     images = np.load(cached.images_path, mmap_mode="r")
     assert images.shape == (7, 8, 8, 3)
     assert np.array_equal(images[4], to_pixels(source.load(4), size=8, channels=3))
-    assert np.load(cached.targets_path).tolist() == [0, 0, 0, 1, 1, 2, 2]
-    assert cached.fingerprint == source.fingerprint()
     assert cached.sizes.tolist() == [[12, 10]] * 7
     assert set(cached.modes) == {"RGB"}
 
@@ -63,7 +61,7 @@ def test_other_size_or_changed_data_are_another_folder(root: Path, tmp_path: Pat
     assert _open(root, tmp_path / "cache").folder != first.folder
 
 
-@pytest.mark.parametrize("name", ["images.npy", "targets.npy", "files.csv", "meta.json"])
+@pytest.mark.parametrize("name", ["images.npy", "pairs.npy", "files.csv", "meta.json"])
 @pytest.mark.parametrize("damage", ["missing", "cut", "empty"])
 def test_damaged_folder_is_made_again(root: Path, tmp_path: Path, name: str, damage: str) -> None:
     folder = _open(root, tmp_path / "cache").folder
@@ -78,14 +76,12 @@ def test_damaged_folder_is_made_again(root: Path, tmp_path: Path, name: str, dam
     assert [path.name for path in (tmp_path / "cache").iterdir()] == [folder.name]
 
 
-def test_bad_files_are_named_and_their_class_may_vanish(root: Path, tmp_path: Path) -> None:
+def test_bad_files_are_named(root: Path, tmp_path: Path) -> None:
     (root / "a" / "001.png").write_bytes(b"")
     for name in ("000.png", "001.png"):
         (root / "b" / name).write_bytes(b"text")
     cached = _open(root, tmp_path / "cache")
     assert cached.reasons == ("", "empty file", "", "not an image", "not an image", "", "")
-    assert cached.classes == ("a", "c")
-    assert cached.targets.tolist() == [0, -1, 0, -1, -1, 1, 1]
 
 
 def test_refusing_check_leaves_nothing(root: Path, tmp_path: Path) -> None:
@@ -94,7 +90,7 @@ def test_refusing_check_leaves_nothing(root: Path, tmp_path: Path) -> None:
 
     with pytest.raises(DataError, match="^no$"):
         open_or_build(
-            FolderSource(root),
+            open_source(root),
             Target(8, 3),
             cache_dir=tmp_path / "deep" / "cache",
             check=refuse,
@@ -110,7 +106,7 @@ def test_colour_beyond_the_sample_is_found(
         if path.name != "001.png":
             picture(0, mode="L").save(path)
     monkeypatch.setattr(scan, "_SAMPLE", 1)
-    target = scan.choose_target(FolderSource(root), img_size=8, max_size=224)
+    target = scan.choose_target(open_source(root), img_size=8, max_size=224)
     assert target.in_chans == 1
     cached = _open(root, tmp_path / "cache", target)
     assert cached.in_chans == 3
@@ -132,7 +128,7 @@ def test_cache_folder_that_is_a_file_is_refused(root: Path, tmp_path: Path) -> N
 def test_progress_reaches_the_total(root: Path, tmp_path: Path) -> None:
     steps: list[tuple[int, int]] = []
     open_or_build(
-        FolderSource(root),
+        open_source(root),
         Target(8, 3),
         cache_dir=tmp_path / "cache",
         check=_accept,

@@ -108,7 +108,8 @@ def test_bad_file_is_skipped_counted_and_named(make_folder: MakeFolder, tmp_path
     assert prepared.splits.info.n_skipped == 3
     assert prepared.splits.info.classes == ("a", "b")
     assert [file.file for file in prepared.report.bad] == ["a/000.png", "gone/000.png", "gone/001.png"]
-    assert observer.notes == list(prepared.report.notes)
+    findings = [finding.message for finding in prepared.report.findings]
+    assert observer.notes == [*prepared.report.notes, *findings]
     assert observer.notes[0].startswith("3 files skipped: a/000.png (truncated), gone/000.png (empty file)")
     assert observer.notes[1] == "Classes without a readable image left out: gone."
     assert observer.stages == ["scan", "cache"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from automl.errors import SpaceError
-from automl.records import Config, TrialEvent
+from automl.records import Config, Silent, TrialEvent
 from automl.search.settings import SearchSettings
 
 
@@ -91,7 +91,7 @@ def settings(**changes: Any) -> SearchSettings:
     return SearchSettings(**{**common, **changes})
 
 
-class Listener:
+class Listener(Silent):
     """An observer that keeps what it is told."""
 
     def __init__(self) -> None:

@@ -10,8 +10,11 @@ from typing import Any, Protocol
 from automl.data.sources.archive import open_zip
 from automl.data.sources.arrays import open_arrays
 from automl.data.sources.base import Source
+from automl.data.sources.dataset import is_dataset, open_dataset
 from automl.data.sources.digits import open_digits
 from automl.data.sources.folder import open_folder
+from automl.data.sources.manifest import is_manifest, open_frame, open_manifest
+from automl.data.sources.tar import is_tar, open_tar
 from automl.errors import DataError, unknown_name
 
 
@@ -31,28 +34,36 @@ class SourceKind:
 
 SOURCES: tuple[SourceKind, ...] = (
     SourceKind(
-        "arrays", "a pair (images, labels)", lambda data: isinstance(data, (tuple, list)), open_arrays
-    ),
-    SourceKind(
         "digits",
         "the built-in 'digits'",
         lambda data: isinstance(data, str) and data == "digits",
         open_digits,
     ),
-    SourceKind("zip", "a .zip of such a folder", lambda data: _is_file(data, ".zip"), open_zip),
     SourceKind(
         "folder",
-        "a folder of class folders",
+        "a folder of class folders or with labels.csv",
         lambda data: _is_path(data) and Path(data).is_dir(),
         open_folder,
     ),
+    SourceKind("zip", "a .zip of such a folder", lambda data: _is_file(data, _is_zip), open_zip),
+    SourceKind("tar", "a .tar or .tar.gz of one", lambda data: _is_file(data, is_tar), open_tar),
+    SourceKind(
+        "manifest", "a .csv or .parquet manifest", lambda data: _is_file(data, is_manifest), open_manifest
+    ),
+    SourceKind(
+        "arrays", "a pair (images, labels)", lambda data: isinstance(data, (tuple, list)), open_arrays
+    ),
+    SourceKind(
+        "frame", "a DataFrame", lambda data: hasattr(data, "iloc") and hasattr(data, "columns"), open_frame
+    ),
+    SourceKind("dataset", "a map-style torch Dataset", is_dataset, open_dataset),
 )
 
 _TASKS = ("auto", "classification", "multilabel", "regression")
 
 
 def open_source(data: Any, *, target: str | None = None, task: str = "auto") -> Source:
-    """Open labelled pictures: a folder, a zip, "digits" or arrays `(images, labels)`.
+    """Open labelled pictures: one of `SOURCES`. `target` names the column of a table, or several, with commas.
 
     Raises DataError if there is nothing there, if it is of no known kind or if the task does not suit it.
     """
@@ -70,12 +81,16 @@ def _is_path(data: Any) -> bool:
     return isinstance(data, (str, Path))
 
 
-def _is_file(data: Any, suffix: str) -> bool:
-    return _is_path(data) and Path(data).suffix.lower() == suffix and Path(data).is_file()
+def _is_file(data: Any, fits: Callable[[Path], bool]) -> bool:
+    return _is_path(data) and fits(Path(data)) and Path(data).is_file()
+
+
+def _is_zip(path: Path) -> bool:
+    return path.suffix.lower() == ".zip"
 
 
 def _unknown(data: Any) -> str:
-    kinds = ", ".join(kind.description for kind in sorted(SOURCES, key=lambda kind: kind.name != "folder"))
+    kinds = ", ".join(kind.description for kind in sorted(SOURCES, key=lambda kind: kind.name == "digits"))
     if not _is_path(data):
         return f"the data must be {kinds}, not {type(data).__name__!r}"
     if not Path(data).exists():

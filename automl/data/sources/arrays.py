@@ -10,38 +10,34 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from automl.data.sources.base import Labels, digests_of, hash_lines, load_row, require_classification
+from automl.data.sources.base import Source, hash_lines, label_words, refuse_target
+from automl.data.sources.labels import Labels, read_labels, vector_columns
 from automl.errors import DataError
-from automl.records import Task
 
 _LAYOUTS = "(N, H, W), (N, H, W, C) or (N, C, H, W) with C of 1, 3 or 4"
 
 
-class ArraySource:
+class ArraySource(Source):
     """Pictures in one array and their labels. Raises DataError for shapes, ranges or labels that cannot be
     meant.
 
     `images`: uint8, other integers or bool, or floats in 0..1 or 0..255; shapes as in `_LAYOUTS`, numpy or
     torch. Where both ends could be the channels, a torch tensor is read as (N, C, H, W), an array as (N, H,
-    W, C).
+    W, C). `labels`: one entry an image, which may be a list of labels, or (N, outputs) with 0 and 1 for several
+    labels or with numbers for a regression.
     """
 
-    task: Task = "classification"
-
-    def __init__(self, images: Any, labels: Any, *, name: str = "arrays") -> None:
+    def __init__(self, images: Any, labels: Any, *, name: str = "arrays", task: str = "auto") -> None:
         self.name = name
         self._images = _channels_last(images)
         self._scale = _scale(self._images)
-        self.classes, self.labels = _encode(_as_array(labels), len(self._images))
+        found = _labels(labels, len(self._images), task)
+        self.task, self.classes, self.targets = found.task, found.classes, found.targets
         width = max(5, len(str(len(self._images) - 1)))
         self.files: Sequence[str] = [f"{i:0{width}d}" for i in range(len(self._images))]
         self.splits: Sequence[str] = [""] * len(self._images)
-        self.notes: tuple[str, ...] = ()
-
-    @property
-    def targets(self) -> Labels:
-        """The labels."""
-        return self.labels
+        self.groups: Sequence[str] = [""] * len(self._images)
+        self.notes: tuple[str, ...] = found.notes
 
     def read(self, i: int) -> bytes:
         """The pixels of row i as uint8, row by row."""
@@ -51,27 +47,18 @@ class ArraySource:
         """The picture with these pixels."""
         return _as_image(np.frombuffer(data, dtype=np.uint8).reshape(self._images.shape[1:]))
 
-    def load(self, i: int) -> Image.Image:
-        """The picture of row i."""
-        return load_row(self, i)
-
     def state(self) -> str:
-        """Hash of all pixels and labels, in order."""
-        digest = hashlib.sha256(repr((self._images.shape, self._images.dtype.str, self.classes)).encode())
-        digest.update(self.labels.tobytes())
+        """Hash of all pixels, in order."""
+        digest = hashlib.sha256(repr((self._images.shape, self._images.dtype.str)).encode())
         for start in range(0, len(self._images), 1024):
             digest.update(np.ascontiguousarray(self._images[start : start + 1024]).tobytes())
         return digest.hexdigest()
 
-    def fingerprint(self) -> str:
-        """Hash of pixels and class names, whatever the order of the rows."""
-        return self.content(digests_of(self))
-
     def content(self, digests: Sequence[str]) -> str:
-        """The fingerprint from the SHA-256 of every row."""
-        names = [self.classes[label] for label in self.labels]
+        """Hash of pixels and labels, whatever the order of the rows."""
         shape = self._images.shape[1:]
-        return hash_lines(f"{name}\0{shape}\0{digest}" for name, digest in zip(names, digests, strict=True))
+        rows = zip(label_words(self), digests, strict=True)
+        return hash_lines(f"{label}\0{shape}\0{digest}" for label, digest in rows)
 
     def close(self) -> None:
         """Nothing is open."""
@@ -85,11 +72,17 @@ def to_images(images: Any) -> Iterator[Image.Image]:
         yield _as_image(_eight_bits(image, scale))
 
 
+def one_image(image: Any) -> Image.Image:
+    """The picture in an array or tensor (H, W), (H, W, C) or (C, H, W). Raises DataError."""
+    array = image[None] if hasattr(image, "detach") else _as_array(image)[None]
+    return next(iter(to_images(array)))
+
+
 def open_arrays(data: Any, *, target: str | None, task: str) -> ArraySource:
     """Open a pair of arrays. Raises DataError."""
-    require_classification(task, target, "arrays")
+    refuse_target(target, "arrays")
     images, labels = data
-    return ArraySource(images, labels)
+    return ArraySource(images, labels, task=task)
 
 
 def _eight_bits(image: npt.NDArray[Any], scale: float | None) -> npt.NDArray[Any]:
@@ -151,26 +144,22 @@ def _scale(images: npt.NDArray[Any]) -> float | None:
     raise DataError(f"pixels must lie in 0..1 or 0..255, but they reach {high:g}: scale them")
 
 
-def _encode(labels: npt.NDArray[Any], n: int) -> tuple[tuple[str, ...], Labels]:
-    """Class names, sorted (numbers by value), and the number of each row's class."""
-    if labels.shape != (n,):
+def _labels(labels: Any, n: int, task: str) -> Labels:
+    """What the labels say. Raises DataError unless there is one entry, or one row, an image."""
+    if hasattr(labels, "detach"):
+        labels = labels.detach().cpu().numpy()
+    rows = labels.tolist() if isinstance(labels, np.ndarray) else list(labels)
+    numeric = isinstance(labels, np.ndarray) and labels.dtype.kind in "biuf"
+    if len(rows) != n or (numeric and labels.ndim > 2):
+        shape = labels.shape if isinstance(labels, np.ndarray) else (len(rows),)
+        raise DataError(f"labels must have one entry an image, shape ({n},) or ({n}, outputs), not {shape}")
+    columns: dict[str, Sequence[Any]] = {"label": rows}
+    if numeric and labels.ndim == 2:
+        columns = vector_columns(labels)
+    found = read_labels(columns, task=task)
+    if not found.kept.all():
+        empty = int(np.argmin(found.kept))
         raise DataError(
-            f"labels must have one entry an image, shape ({n},), not {labels.shape}: give class names"
+            f"every image must have a label, but that of image {empty} is {rows[empty]!r}: fill or drop such rows"
         )
-    if labels.dtype.kind == "O":
-        odd = [value for value in labels.tolist() if not isinstance(value, (str, int))]
-        if odd:
-            raise DataError(
-                f"labels must be integers or strings, but {odd[0]!r} was given: fill or drop such rows"
-            )
-        labels = labels.astype(str)
-    if labels.dtype.kind == "f":
-        if not np.array_equal(labels, np.round(labels)):
-            raise DataError(
-                f"labels must be integers or strings, not {labels.dtype} with fractions: round them"
-            )
-        labels = labels.astype(np.int64)
-    if labels.dtype.kind not in "biuUS":
-        raise DataError(f"labels must be integers or strings, not {labels.dtype}: convert them")
-    names, numbers = np.unique(labels, return_inverse=True)
-    return tuple(str(name) for name in names.tolist()), numbers.astype(np.int64).reshape(n)
+    return found

@@ -10,79 +10,78 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from automl.data.pixels import quiet_pillow
+from automl.data.pixels import open_header, quiet_pillow
 from automl.errors import DataError
 from automl.records import Task
 
-Labels = npt.NDArray[np.int64]
 Targets = npt.NDArray[np.int64] | npt.NDArray[np.float32]
 
 
 class Source(Protocol):
-    """Labelled pictures, wherever they come from. Row i is `files[i]`, `labels[i]` and `splits[i]`.
+    """Labelled pictures, wherever they come from. Row i is `files[i]`, `targets[i]`, `splits[i]`, `groups[i]`.
 
-    `files` are unique, printable names; `labels` index into `classes` (int64, N); `targets` is what a model
-    learns (the labels for classification, float32 (N, outputs) for other tasks); `splits` holds "train",
-    "val", "holdout" or "" where the data do not say. `notes` are sentences for a person about what was left
-    out.
+    `files` are unique, printable names. `targets` is what a model learns: indices into `classes` (int64, N) for
+    classification; float32 (N, len(classes)) for the other tasks, 0 or 1 for each label of `classes`
+    (multilabel) or the value of each column in `classes` (regression). `splits` holds "train", "val",
+    "holdout" or "" where the data do not say; rows of one group (not "") must never be parted. `notes` are
+    sentences for a person about what was left out or guessed.
     """
 
     name: str
     task: Task
     classes: tuple[str, ...]
     files: Sequence[str]
-    labels: Labels
+    targets: Targets
     splits: Sequence[str]
+    groups: Sequence[str]
     notes: tuple[str, ...]
-
-    @property
-    def targets(self) -> Targets:
-        """What a model learns, a row each."""
 
     def read(self, i: int) -> bytes:
         """The bytes of row i, whose SHA-256 tells copies apart. Raises DataError with a short reason."""
 
+    def state(self) -> str:
+        """A quick hash that changes when the pictures do: of names, sizes and times, not of all bytes."""
+
     def decode(self, data: bytes) -> Image.Image:
         """The picture in the bytes of a row, perhaps not decoded yet; errors as for `read`."""
+        return open_header(data)
 
     def load(self, i: int) -> Image.Image:
         """The picture of row i. Raises DataError ("FILE: reason")."""
-
-    def state(self) -> str:
-        """A quick hash that changes when the data do: of names, sizes and times, not of all bytes."""
-
-    def fingerprint(self) -> str:
-        """A hash of content and labels, the same wherever and in whatever order the data lie; reads
-        everything.
-        """
+        try:
+            with quiet_pillow():
+                return self.decode(self.read(i))
+        except DataError as error:
+            raise DataError(f"{self.files[i]}: {error}") from error
 
     def content(self, digests: Sequence[str]) -> str:
         """The fingerprint, where the SHA-256 of every row ("" for unreadable ones) is known already."""
+        rows = zip(self.files, digests, label_words(self), strict=True)
+        return hash_lines("\0".join(row) for row in rows)
+
+    def fingerprint(self) -> str:
+        """A hash of content and labels, the same wherever and in whatever order the data lie; reads everything."""
+        return self.content([_digest(self, i) for i in range(len(self.files))])
 
     def close(self) -> None:
         """Release open files."""
 
 
-def load_row(source: Source, i: int) -> Image.Image:
-    """`Source.load` for every source that has `read` and `decode`."""
-    try:
-        with quiet_pillow():
-            return source.decode(source.read(i))
-    except DataError as error:
-        raise DataError(f"{source.files[i]}: {error}") from error
-
-
-def digests_of(source: Source) -> list[str]:
-    """The SHA-256 of every row, "" for rows that cannot be read."""
-    return [_digest(source, i) for i in range(len(source.files))]
+def label_words(source: Source) -> list[str]:
+    """The target of every row as text: the class, the labels with "|" between them, or the values."""
+    classes = source.classes
+    if source.task == "classification":
+        return [classes[label] for label in source.targets.tolist()]
+    rows = source.targets.tolist()
+    if source.task == "multilabel":
+        return ["|".join(name for name, on in zip(classes, row, strict=True) if on) for row in rows]
+    return ["|".join(f"{value:.9g}" for value in row) for row in rows]
 
 
 def hash_lines(lines: Iterable[str]) -> str:
     """SHA-256 of a set of lines, whatever their order."""
-    digest = hashlib.sha256()
-    for line in sorted(lines):
-        digest.update(line.encode("utf-8", "surrogatepass") + b"\n")
-    return digest.hexdigest()
+    joined = "".join(f"{line}\n" for line in sorted(lines))
+    return hashlib.sha256(joined.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def require_classification(task: str, target: Any, what: str) -> None:
@@ -92,10 +91,20 @@ def require_classification(task: str, target: Any, what: str) -> None:
             f"the task must be 'classification' for {what}, not {task!r}: its labels are class names; leave "
             "out the task"
         )
+    refuse_target(target, what)
+
+
+def refuse_target(target: Any, what: str) -> None:
+    """Raise DataError if a column is named although `what` has none."""
     if target is not None:
         raise DataError(
             f"a target names the column of a table and must be left out for {what}, but {target!r} was given"
         )
+
+
+def counted(n: int, noun: str) -> str:
+    """`1 file`, `2 files`."""
+    return f"{n:,} {noun}{'s' if n != 1 else ''}"
 
 
 def _digest(source: Source, i: int) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from automl.data.sources.archive import ZipSource
+from automl.data.sources import open_source
 from automl.errors import DataError
 from tests.data.conftest import encoded, picture
 
@@ -22,7 +22,7 @@ def _zip(path: Path, members: dict[str, bytes]) -> Path:
 
 def test_zip_with_a_folder_around_and_backslashes_is_read(tmp_path: Path) -> None:
     data = encoded(picture(1))
-    source = ZipSource(
+    source = open_source(
         _zip(tmp_path / "pets.zip", {"pets\\a\\1.png": data, "pets/b/2.png": data, "pets/": b""})
     )
     assert source.name == "pets"
@@ -34,13 +34,13 @@ def test_zip_with_a_folder_around_and_backslashes_is_read(tmp_path: Path) -> Non
 @pytest.mark.parametrize("name", ["../a/1.png", "/a/1.png", "a/../../1.png", "C:/a/1.png"])
 def test_member_that_leaves_the_zip_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(DataError, match="must stay inside of it"):
-        ZipSource(_zip(tmp_path / "x.zip", {name: b"", "a/1.png": b""}))
+        open_source(_zip(tmp_path / "x.zip", {name: b"", "a/1.png": b""}))
 
 
 def test_file_that_is_no_zip_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.zip").write_bytes(b"nothing")
     with pytest.raises(DataError, match="must be a readable zip"):
-        ZipSource(tmp_path / "x.zip")
+        open_source(tmp_path / "x.zip")
 
 
 def test_damaged_member_is_named(tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_damaged_member_is_named(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[80] ^= 0xFF
     path.write_bytes(data)
-    source = ZipSource(path)
+    source = open_source(path)
     with pytest.raises(DataError, match=r"a/1.png: damaged in the zip \(Bad CRC-32"):
         source.load(0)
     source.close()
@@ -59,8 +59,11 @@ def test_damaged_member_is_named(tmp_path: Path) -> None:
 
 def test_state_follows_the_checksums_not_the_place(tmp_path: Path) -> None:
     members = {"a/1.png": encoded(picture(1)), "b/1.png": encoded(picture(2))}
-    first, second = ZipSource(_zip(tmp_path / "x.zip", members)), ZipSource(_zip(tmp_path / "y.zip", members))
-    other = ZipSource(_zip(tmp_path / "z.zip", {**members, "b/1.png": encoded(picture(3))}))
+    first, second = (
+        open_source(_zip(tmp_path / "x.zip", members)),
+        open_source(_zip(tmp_path / "y.zip", members)),
+    )
+    other = open_source(_zip(tmp_path / "z.zip", {**members, "b/1.png": encoded(picture(3))}))
     assert first.state() == second.state() != other.state()
     for source in (first, second, other):
         source.close()

@@ -68,16 +68,17 @@ def test_both_ends_like_channels_go_by_the_library() -> None:
 def test_labels_of_any_kind_are_encoded(labels: Any, classes: tuple[str, ...], numbers: list[int]) -> None:
     source = ArraySource(_PIXELS, labels)
     assert source.classes == classes
-    assert source.labels.tolist() == numbers
+    assert source.targets.tolist() == numbers
 
 
 @pytest.mark.parametrize(
     ("images", "labels", "message"),
     [
-        (_PIXELS, [0, 1], r"one entry an image, shape \(3,\), not \(2,\)"),
-        (_PIXELS, np.eye(3), r"not \(3, 3\)"),
-        (_PIXELS, [0.5, 1, 0], "with fractions"),
-        (_PIXELS, np.array(["a", None, "b"], dtype=object), "but None was given"),
+        (_PIXELS, [0, 1], r"one entry an image, shape \(3,\) or \(3, outputs\), not \(2,\)"),
+        (_PIXELS, np.eye(2), r"not \(2, 2\)"),
+        (_PIXELS, np.zeros((3, 1, 1)), r"not \(3, 1, 1\)"),
+        (_PIXELS, np.array(["a", None, "b"], dtype=object), "that of image 1 is None"),
+        (_PIXELS, [0.5, np.nan, 0], "that of image 1 is nan"),
         (_PIXELS[0, 0], _LABELS, "must have the shape"),
         (np.zeros((3, 5, 6, 7)), _LABELS, "must have the shape"),
         (np.zeros((0, 5, 6, 3)), [], "at least one picture"),
@@ -91,6 +92,20 @@ def test_labels_of_any_kind_are_encoded(labels: Any, classes: tuple[str, ...], n
 def test_arrays_that_cannot_be_meant_are_refused(images: Any, labels: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
         ArraySource(images, labels)
+
+
+def test_fractions_and_columns_choose_the_task() -> None:
+    assert ArraySource(_PIXELS, [0.5, 1, 0]).task == "regression"
+    several = ArraySource(_PIXELS, np.eye(3))
+    assert (several.task, several.targets.tolist()) == ("multilabel", np.eye(3).tolist())
+    assert several.classes == ("output 0", "output 1", "output 2")
+    named = ArraySource(_PIXELS, [["b", "a"], [], ["b"]])
+    assert (named.task, named.classes, named.targets.tolist()) == (
+        "multilabel",
+        ("a", "b"),
+        [[1, 1], [0, 0], [0, 1]],
+    )
+    assert ArraySource(_PIXELS, [3, 1, 2], task="regression").targets.tolist() == [[3], [1], [2]]
 
 
 def test_fingerprint_is_independent_of_order_and_state_is_not() -> None:

@@ -7,28 +7,28 @@ from pathlib import Path
 
 import pytest
 
-from automl.data.sources.folder import FolderSource
+from automl.data.sources import open_source
 from automl.errors import DataError
 from tests.data.conftest import MakeFolder, picture
 
 
 def test_fingerprint_is_independent_of_place_and_time(make_folder: MakeFolder, tmp_path: Path) -> None:
     root = make_folder({"a": 2, "b": 2})
-    before = FolderSource(root)
+    before = open_source(root)
     moved = root.rename(tmp_path / "moved")
     for path in moved.rglob("*.png"):
         os.utime(path, (1, 1))
-    after = FolderSource(moved)
+    after = open_source(moved)
     assert after.fingerprint() == before.content([_digest(moved / file) for file in before.files])
     assert after.state() != before.state()
 
 
 def test_changed_file_changes_state_and_fingerprint(make_folder: MakeFolder) -> None:
     root = make_folder({"a": 2, "b": 2})
-    before = FolderSource(root)
+    before = open_source(root)
     state, fingerprint = before.state(), before.fingerprint()
     picture(99, size=(5, 5)).save(root / "a" / "000.png")
-    after = FolderSource(root)
+    after = open_source(root)
     assert after.state() != state
     assert after.fingerprint() != fingerprint
 
@@ -36,7 +36,7 @@ def test_changed_file_changes_state_and_fingerprint(make_folder: MakeFolder) -> 
 def test_link_that_goes_in_a_circle_ends(make_folder: MakeFolder) -> None:
     root = make_folder({"a": 2, "b": 2})
     (root / "a" / "loop").symlink_to(root, target_is_directory=True)
-    assert len(FolderSource(root).files) == 4
+    assert len(open_source(root).files) == 4
 
 
 def test_linked_class_folder_is_followed(make_folder: MakeFolder, tmp_path: Path) -> None:
@@ -45,12 +45,12 @@ def test_linked_class_folder_is_followed(make_folder: MakeFolder, tmp_path: Path
     outside.mkdir()
     picture(5).save(outside / "x.png")
     (root / "b").symlink_to(outside, target_is_directory=True)
-    assert FolderSource(root).files == ["a/000.png", "a/001.png", "b/x.png"]
+    assert open_source(root).files == ["a/000.png", "a/001.png", "b/x.png"]
 
 
 def test_file_that_vanished_is_named(make_folder: MakeFolder) -> None:
     root = make_folder({"a": 2, "b": 2})
-    source = FolderSource(root)
+    source = open_source(root)
     (root / "a" / "000.png").unlink()
     with pytest.raises(DataError, match=r"a/000.png: cannot be read \(No such file"):
         source.load(0)
@@ -58,7 +58,7 @@ def test_file_that_vanished_is_named(make_folder: MakeFolder) -> None:
 
 def test_empty_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no image file was found"):
-        FolderSource(tmp_path)
+        open_source(tmp_path)
 
 
 def _digest(path: Path) -> str:

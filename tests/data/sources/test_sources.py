@@ -8,20 +8,41 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+from PIL import Image
 
 from automl.data.sources import SOURCES, open_source
 from automl.data.sources.base import Source
 from automl.errors import DataError
-from tests.data.conftest import MakeFolder, pack
+from tests.data.conftest import MakeFolder, pack, pack_tar, picture
+
+
+class _Pairs:
+    """A map-style Dataset without torch."""
+
+    classes = ("no", "yes")
+
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, i: int) -> tuple[Image.Image, int]:
+        return picture(i), i % 2
 
 
 @pytest.fixture(params=[kind.name for kind in SOURCES])
 def source(request: pytest.FixtureRequest, make_folder: MakeFolder, tmp_path: Path) -> Iterator[Source]:
     folder = make_folder({"red apple": 3, "größe 图": 2})
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.png"))
+    table = pd.DataFrame({"image": names, "label": [name.split("/")[0] for name in names]})
+    table.to_csv(folder / "list.csv", index=False)
     given: dict[str, Any] = {
         "folder": folder,
         "zip": pack(folder, tmp_path / "photos.zip"),
+        "tar": pack_tar(folder, tmp_path / "photos.tar.gz"),
+        "manifest": folder / "list.csv",
+        "frame": table.assign(image=[str(folder / name) for name in names]),
+        "dataset": _Pairs(),
         "digits": "digits",
         "arrays": (
             np.random.default_rng(0).integers(0, 256, (4, 6, 6, 3), dtype=np.uint8),
@@ -35,15 +56,15 @@ def source(request: pytest.FixtureRequest, make_folder: MakeFolder, tmp_path: Pa
 
 def test_source_has_one_entry_a_row(source: Source) -> None:
     n = len(source.files)
-    assert n == len(source.labels) == len(source.splits) == len(source.targets)
+    assert n == len(source.splits) == len(source.targets) == len(source.groups)
     assert len(set(source.files)) == n
-    assert source.labels.dtype == np.int64
+    assert source.targets.dtype == np.int64
     assert source.task == "classification"
 
 
 def test_source_classes_are_sorted_and_used(source: Source) -> None:
     assert list(source.classes) == sorted(source.classes)
-    assert set(source.labels.tolist()) == set(range(len(source.classes)))
+    assert set(source.targets.tolist()) == set(range(len(source.classes)))
 
 
 def test_source_load_gives_the_decoded_bytes(source: Source) -> None:
@@ -77,9 +98,9 @@ def test_missing_path_is_named(tmp_path: Path) -> None:
 
 
 def test_other_file_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "x.csv").write_text("a,b")
-    with pytest.raises(DataError, match="a folder of class folders, .*is none of these"):
-        open_source(tmp_path / "x.csv")
+    (tmp_path / "x.txt").write_text("a,b")
+    with pytest.raises(DataError, match="a folder of class folders .*is none of these"):
+        open_source(tmp_path / "x.txt")
 
 
 def test_other_type_is_refused() -> None:

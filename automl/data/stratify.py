@@ -1,0 +1,79 @@
+"""Shares of many labels at once, and bins of numbers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+# Enough bins to keep the shape of a distribution, and enough rows in each to be divided.
+_MOST_BINS = 10
+_ROWS_A_BIN = 10
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Rows that stay together: how many, and how many of them have which label."""
+
+    name: str
+    rows: int
+    labels: Counter[str]
+
+
+def draw_labels(units: Sequence[Unit], fraction: float) -> set[str]:
+    """The names of units that hold `fraction` of the rows and of the rows of each label, as nearly as that goes.
+
+    Iterative stratification (Sechidis, Tsoumakas & Vlahavas 2011) into two parts: the rarest label first, each
+    unit to the part that still lacks more of it, then of all rows. Ties go by the order of `units`. No label
+    loses all its rows to the part that is drawn.
+    """
+    left: Counter[str] = Counter()
+    for unit in units:
+        left.update(unit.labels)
+    wanted = {label: fraction * n for label, n in left.items()}
+    rows_wanted = fraction * sum(unit.rows for unit in units)
+    waiting = {unit.name: unit for unit in units}
+    open_rows = left.copy()  # of each label, in units that have no part yet
+    drawn: set[str] = set()
+
+    def place(unit: Unit, lacks: float) -> None:
+        nonlocal rows_wanted
+        del waiting[unit.name]
+        open_rows.subtract(unit.labels)
+        if (
+            lacks <= 0
+            or rows_wanted < unit.rows / 2
+            or any(left[label] - n < 1 for label, n in unit.labels.items())
+        ):
+            return
+        drawn.add(unit.name)
+        rows_wanted -= unit.rows
+        left.subtract(unit.labels)
+        for label, n in unit.labels.items():
+            wanted[label] -= n
+
+    while any(n > 0 for n in open_rows.values()):
+        rarest = min((n, label) for label, n in open_rows.items() if n > 0)[1]
+        for unit in [unit for unit in waiting.values() if unit.labels[rarest]]:
+            # What the drawn part lacks of the label against what the other one does.
+            lacks = wanted[rarest] - unit.labels[rarest] / 2
+            place(unit, lacks)
+    for unit in list(waiting.values()):
+        place(unit, rows_wanted - unit.rows / 2 + 1e-9)
+    return drawn
+
+
+def value_bins(targets: npt.NDArray[Any]) -> list[str]:
+    """The bin of each row of (N, outputs) numbers: quantiles of their mean, each column standardised first.
+
+    At most ten bins and about ten rows in each; rows of equal values share a bin.
+    """
+    spread = targets.std(axis=0)
+    values = ((targets - targets.mean(axis=0)) / np.where(spread > 0, spread, 1)).mean(axis=1)
+    bins = int(np.clip(len(values) // _ROWS_A_BIN, 1, _MOST_BINS))
+    edges = np.unique(np.quantile(values, np.linspace(0, 1, bins + 1)[1:-1]))
+    return [f"bin {k:02d}" for k in np.searchsorted(edges, values, side="right")]

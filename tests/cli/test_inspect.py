@@ -1,0 +1,104 @@
+"""`automl inspect` on small folders."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import automl
+from automl.cli import main
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Twelve cats and two dogs: a cat twice, a copy of it among the dogs, and a broken file."""
+    rng = np.random.default_rng(0)
+    for name, count in (("cat", 12), ("dog", 2)):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for i in range(count):
+            pixels = rng.integers(0, 256, (12, 12, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{i}.png")
+    shutil.copy(tmp_path / "photos" / "cat" / "0.png", tmp_path / "photos" / "cat" / "twin.png")
+    shutil.copy(tmp_path / "photos" / "cat" / "1.png", tmp_path / "photos" / "dog" / "wrong.png")
+    (tmp_path / "photos" / "dog" / "broken.png").write_bytes(b"\x89PNG")
+    return tmp_path / "photos"
+
+
+def test_table_names_what_was_found(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", str(photos)]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert "photos: 16 images for classification" in out
+    assert [line.split()[:2] for line in out.splitlines() if line.startswith(("cat", "dog"))] == [
+        ["cat", "13"],
+        ["dog", "3"],
+    ]
+    assert "2 groups of byte-equal images" in out
+    assert "cat/0.png = cat/twin.png" in out
+    assert "1 group of equal or nearly equal images with different labels" in out
+    assert "dog/broken.png: truncated" in out
+    assert out.count("broken.png") == 1
+
+
+def test_json_is_the_data_report(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", str(photos), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["n_images"] == 16
+    assert {finding["kind"] for finding in facts["findings"]} == {"copies", "two_labels", "small_class"}
+    assert facts["bad"] == [{"file": "dog/broken.png", "reason": "truncated"}]
+
+
+def test_files_are_cut_short_unless_all_are_asked_for(
+    photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for i in range(12):
+        (photos / "dog" / f"empty{i}.png").write_bytes(b"")
+    main(["inspect", str(photos)])
+    short = capsys.readouterr().out
+    main(["inspect", str(photos), "--all"])
+    whole = capsys.readouterr().out
+    assert "... and 3 more; --all names them" in short
+    assert short.count("empty file") == 9
+    assert whole.count("empty file") == 12
+
+
+def test_data_that_cannot_be_divided_are_reported_all_the_same(
+    photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(photos / "dog")
+    assert main(["inspect", str(photos)]) == 0
+    assert (
+        "No study can use these data yet: classification needs images of at least 2"
+        in capsys.readouterr().out
+    )
+
+
+def test_regression_shows_ranges(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = "".join(f"cat/{i}.png,{i + 0.5}\n" for i in range(12))
+    (photos / "ages.csv").write_text(f"path,age\n{rows}", encoding="utf-8")
+    assert main(["inspect", str(photos / "ages.csv")]) == 0
+    out = capsys.readouterr().out
+    assert "12 images for regression" in out
+    assert "min .. mean .. max of" in out
+
+
+def test_folder_without_images_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", str(tmp_path)]) == 2
+    assert "no image file was found" in capsys.readouterr().err
+
+
+def test_size_that_is_no_number_is_refused(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", str(photos), "--img-size", "big"]) == 2
+    assert "--img-size must be a whole number, got 'big'" in capsys.readouterr().err
+
+
+def test_inspect_in_python_is_the_same_report(photos: Path) -> None:
+    report = automl.inspect(photos, img_size=32)
+    assert (report.n_images, report.img_size, len(report.bad)) == (16, 32, 1)
+    arrays = automl.inspect(np.zeros((6, 8, 8), dtype=np.uint8), list("ababab"))
+    assert [finding.kind for finding in arrays.findings][:2] == ["copies", "two_labels"]

@@ -1,0 +1,87 @@
+"""Map-style Datasets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import Dataset, TensorDataset
+
+from automl.data.sources import open_source
+from automl.errors import DataError
+
+_PIXELS = np.random.default_rng(0).integers(0, 256, (4, 3, 6, 5), dtype=np.uint8)
+
+
+class _Items(Dataset[Any]):
+    """A Dataset of given items, which counts how often one is taken."""
+
+    def __init__(self, *items: Any, **attributes: Any) -> None:
+        self.items, self.taken = items, 0
+        self.__dict__.update(attributes)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, i: int) -> Any:
+        self.taken += 1
+        return self.items[i]
+
+
+def test_tensor_dataset_of_torch_is_read() -> None:
+    source = open_source(TensorDataset(torch.from_numpy(_PIXELS) / 255, torch.tensor([1, 0, 1, 0])))
+    assert (source.name, source.task, source.classes) == ("TensorDataset", "classification", ("0", "1"))
+    assert np.array_equal(np.asarray(source.load(2)), np.moveaxis(_PIXELS[2], 0, 2))
+
+
+def test_names_and_labels_of_the_dataset_are_used() -> None:
+    pairs = [(np.moveaxis(image, 0, 2), i % 2) for i, image in enumerate(_PIXELS)]
+    dataset = _Items(*pairs, targets=[0, 1, 0, 1], classes=["cat", "dog"])
+    source = open_source(dataset)
+    assert (source.classes, source.targets.tolist()) == (("cat", "dog"), [0, 1, 0, 1])
+    assert dataset.taken <= 3  # to check that it gives pairs, and the same ones each time
+
+
+def test_vectors_are_several_labels_or_numbers() -> None:
+    labels = [torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]), torch.tensor([1.0, 1.0]), torch.zeros(2)]
+    several = open_source(TensorDataset(torch.from_numpy(_PIXELS), torch.stack(labels)))
+    assert (several.task, several.targets.tolist()) == ("multilabel", [[1, 0], [0, 1], [1, 1], [0, 0]])
+    numbers = open_source(TensorDataset(torch.from_numpy(_PIXELS), torch.tensor([0.5, 1.5, 2.0, 3.0])))
+    assert (numbers.task, numbers.targets.shape) == ("regression", (4, 1))
+
+
+def test_random_transform_is_refused() -> None:
+    class Noisy(_Items):
+        def __getitem__(self, i: int) -> Any:
+            self.taken += 1
+            return np.full((4, 4, 3), self.taken, dtype=np.uint8), i
+
+    with pytest.raises(DataError, match="take random transforms away"):
+        open_source(Noisy(1, 2))
+
+
+@pytest.mark.parametrize(
+    ("dataset", "message"),
+    [
+        (_Items(), "must have items, but its length is 0"),
+        (_Items(_PIXELS[0], _PIXELS[1]), "pairs .image, label., not ndarray"),
+        (_Items((_PIXELS[0], "a"), (_PIXELS[1], None)), "every item of a Dataset must have a label"),
+    ],
+)
+def test_dataset_that_cannot_be_used_says_why(dataset: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        open_source(dataset)
+
+
+def test_item_that_raises_is_a_bad_one() -> None:
+    class Torn(_Items):
+        def __getitem__(self, i: int) -> Any:
+            if i == 1:
+                raise OSError("disk gone")
+            return super().__getitem__(i)
+
+    source = open_source(Torn(*[(image, i % 2) for i, image in enumerate(_PIXELS)], targets=[0, 1, 0, 1]))
+    with pytest.raises(DataError, match="00001: the Dataset raised OSError: disk gone"):
+        source.load(1)

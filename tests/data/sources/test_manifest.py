@@ -1,0 +1,209 @@
+"""Tables of pictures."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from automl.data.sources import open_source
+from automl.errors import DataError
+from tests.data.conftest import MakeFolder, encoded, pack, pack_tar, picture
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A folder with six pictures in pics/."""
+    (tmp_path / "pics").mkdir()
+    for i in range(6):
+        picture(i).save(tmp_path / "pics" / f"{i}.png")
+    return tmp_path
+
+
+def _write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def _rows(header: str, *labels: str) -> str:
+    return "\n".join([header, *(f"pics/{i}.png,{label}" for i, label in enumerate(labels))]) + "\n"
+
+
+def test_paths_are_relative_to_the_manifest(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir("/")
+    source = open_source(_write(root / "birds.csv", _rows("image,label", "b", "a", "b")))
+    assert (source.name, source.task, source.classes) == ("birds", "classification", ("a", "b"))
+    assert source.files == ["pics/0.png", "pics/1.png", "pics/2.png"]
+    assert source.targets.tolist() == [1, 0, 1]
+    assert source.read(1) == (root / "pics" / "1.png").read_bytes()
+
+
+@pytest.mark.parametrize("column", ["image", "image_path", "file_name", "path", "Image"])
+@pytest.mark.parametrize("label", ["label", "target", "class"])
+def test_usual_column_names_are_known(root: Path, column: str, label: str) -> None:
+    source = open_source(_write(root / "x.csv", _rows(f"{column},{label}", "b", "a")))
+    assert source.classes == ("a", "b")
+
+
+def test_classes_stay_as_they_are_written(root: Path) -> None:
+    source = open_source(_write(root / "x.csv", _rows("path,label", "007", "NA", "None", "1e3")))
+    assert source.classes == ("007", "1e3", "NA", "None")
+
+
+def test_semicolons_and_a_byte_order_mark_are_read(root: Path) -> None:
+    (root / "x.csv").write_bytes("\ufeffimage;label\npics/0.png;ä\npics/1.png;b\n".encode())
+    assert open_source(root / "x.csv").classes == ("b", "ä")
+
+
+def test_split_group_and_is_valid_are_respected(root: Path) -> None:
+    rows = [["train", "g"], ["validation", ""], ["test", "h"], ["", ""]]
+    frame = pd.DataFrame(
+        [[f"pics/{i}.png", "ab"[i % 2], *row] for i, row in enumerate(rows)],
+        columns=["image", "label", "split", "group"],
+    )
+    frame.to_csv(root / "x.csv", index=False)
+    source = open_source(root / "x.csv")
+    assert source.splits == ["train", "val", "holdout", ""]
+    assert source.groups == ["g", "", "h", ""]
+    valid = open_source(_write(root / "y.csv", _rows("image,label,is_valid", "a,False", "b,True")))
+    assert valid.splits == ["train", "val"]
+
+
+def test_parquet_with_lists_and_bytes_is_read(root: Path) -> None:
+    frame = pd.DataFrame(
+        {
+            "image": [{"bytes": encoded(picture(i)), "path": f"{i}.png"} for i in range(3)],
+            "label": [["x", "y"], ["y"], []],
+        }
+    )
+    frame.to_parquet(root / "x.parquet")
+    source = open_source(root / "x.parquet")
+    assert (source.task, source.classes) == ("multilabel", ("x", "y"))
+    assert source.load(2).size == (12, 10)
+    assert len(set(source.files)) == 3
+
+
+def test_several_targets_are_named_with_commas(root: Path) -> None:
+    path = _write(root / "x.csv", _rows("image,x,y,z", "1,2.5,u", "2,3,v", "3,1,w"))
+    source = open_source(path, target="x, y")
+    assert (source.task, source.classes) == ("regression", ("x", "y"))
+    assert source.targets.tolist() == [[1, 2.5], [2, 3], [3, 1]]
+    with pytest.raises(DataError, match="unknown target column 'yy': did you mean 'y'"):
+        open_source(path, target="x,yy")
+
+
+def test_without_a_label_column_bits_are_taken_and_others_told(root: Path) -> None:
+    source = open_source(_write(root / "x.csv", _rows("image,cat,dog,n", "1,0,3", "0,1,2", "1,1,1")))
+    assert (source.task, source.classes) == ("multilabel", ("cat", "dog"))
+    assert source.notes[-1] == "Columns not used: n; --target names others to learn."
+
+
+def test_folder_and_archives_with_a_table_use_it(root: Path) -> None:
+    """Names without their folder are looked for in images/ too."""
+    (root / "pics").rename(root / "images")
+    _write(root / "labels.csv", _rows("image,label", "a", "b", "a").replace("pics/", ""))
+    sources = [
+        open_source(root),
+        open_source(pack(root, root / "x.zip")),
+        open_source(pack_tar(root, root / "x.tar")),
+    ]
+    for source in sources:
+        assert source.files == ["images/0.png", "images/1.png", "images/2.png"]
+        assert source.read(0) == (root / "images" / "0.png").read_bytes()
+        source.close()
+
+
+def test_metadata_in_split_folders_gives_the_splits(tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        (tmp_path / part).mkdir()
+        for i in range(2):
+            picture(i + 10 * (part == "test")).save(tmp_path / part / f"{i}.png")
+        _write(tmp_path / part / "metadata.csv", "file_name,label\n0.png,a\n1.png,b\n")
+    source = open_source(tmp_path)
+    assert source.files == ["test/0.png", "test/1.png", "train/0.png", "train/1.png"]
+    assert source.splits == ["holdout", "holdout", "train", "train"]
+
+
+def test_class_folders_win_over_a_table_without_labels(make_folder: MakeFolder) -> None:
+    root = make_folder({"a": 2, "b": 2})
+    _write(root / "metadata.csv", "file_name,caption,score\na/000.png,one,1.5\n")
+    assert open_source(root).classes == ("a", "b")
+    assert open_source(root, target="score", task="classification").classes == ("1.5",)
+
+
+def test_missing_file_is_bad_and_all_missing_an_error(root: Path) -> None:
+    source = open_source(_write(root / "x.csv", _rows("image,label", "a", "b") + "pics/gone.png,a\n"))
+    with pytest.raises(DataError, match=r"pics/gone.png: cannot be read \(No such file"):
+        source.load(2)
+    with pytest.raises(DataError, match=r"none of 1 files is there, the first is 'nowhere.png'"):
+        open_source(_write(root / "y.csv", "image,label\nnowhere.png,a\n"))
+
+
+def test_path_that_leaves_an_archive_is_not_followed(root: Path) -> None:
+    _write(root / "labels.csv", _rows("image,label", "a", "b") + "../../etc/hostname,a\n")
+    source = open_source(pack(root, root.parent / "x.zip"))
+    with pytest.raises(DataError, match="not in the zip"):
+        source.load(2)
+    source.close()
+
+
+def test_file_in_two_rows_is_kept_for_each_label(root: Path) -> None:
+    text = _rows("image,label", "a", "b") + "pics/0.png,b\npics/1.png,b\n"
+    source = open_source(_write(root / "x.csv", text))
+    assert source.files == ["pics/0.png", "pics/1.png", "pics/0.png (2)"]
+    assert source.notes == (
+        "1 file named in several rows with different labels.",
+        "1 row that repeat another left out.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name,label\nx.png,a\n", "must have a column image or image_path or file_name or path"),
+        ("image,label\n", "must have rows"),
+        ("", "must be a readable table"),
+        ("image,label,split\npics/0.png,a,maybe\n", "must hold train, val or test, but 'maybe'"),
+        ("image,label,is_valid\npics/0.png,a,perhaps\n", "true or false, but 'perhaps'"),
+        (
+            "image,x,y\npics/0.png,1,2.5\npics/1.png,3,4\n",
+            r"name the column to learn with --target \(x or y, say\)",
+        ),
+        ('image,label\n"pics/0.png,a\n', "must be a readable table"),
+    ],
+)
+def test_manifest_that_cannot_be_used_says_why(root: Path, text: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        open_source(_write(root / "x.csv", text))
+
+
+def test_parquet_that_is_none_is_refused(root: Path) -> None:
+    with pytest.raises(DataError, match=r"'x.parquet' is not \("):
+        open_source(_write(root / "x.parquet", "text"))
+
+
+def test_frame_with_absolute_paths_and_an_odd_index_is_read(root: Path) -> None:
+    frame = pd.DataFrame(
+        {"path": [str(root / "pics" / f"{i}.png") for i in range(4)], "age": [1.5, 2.5, None, 4.0]},
+        index=[7, 7, 3, 1],
+    )
+    source = open_source(frame)
+    assert (source.task, source.targets.tolist()) == ("regression", [[1.5], [2.5], [4.0]])
+    assert source.load(2).size == (12, 10)
+
+
+def test_other_labels_are_another_fingerprint_but_the_same_pictures(root: Path) -> None:
+    one = open_source(_write(root / "x.csv", _rows("image,label", "a", "b")))
+    two = open_source(_write(root / "x.csv", _rows("image,label", "b", "a")))
+    assert one.fingerprint() != two.fingerprint()
+    assert one.state() == two.state()
+
+
+def test_table_of_json_lines_is_read(root: Path) -> None:
+    lines = io.StringIO()
+    pd.DataFrame({"file_name": ["pics/0.png", "pics/1.png"], "label": ["a", "b"]}).to_json(
+        lines, orient="records", lines=True
+    )
+    assert open_source(_write(root / "x.jsonl", lines.getvalue())).classes == ("a", "b")
