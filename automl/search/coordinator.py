@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from automl.errors import AutomlError, TrialError
 from automl.records import Action, Config, Decision, Observer, Report, TrialEvent, TrialState
 from automl.search.incumbent import Incumbent
+from automl.search.last_call import last_call
 from automl.search.live_trial import LiveTrial, recall
 from automl.search.metric import metric_value, numbers_of
 from automl.search.objectives import Launch, Step
@@ -117,7 +118,16 @@ class Coordinator:
             return Next(NextKind.FINISH, self._why_over())
         if len(self.running) >= self._settings.parallel:
             return Next(NextKind.WAIT, "all workers are busy")
-        limit = self._settings.n_trials
+        settings = self._settings
+        urgent = last_call(
+            self._trials.values(),
+            mode=settings.mode,
+            max_epochs=settings.max_epochs,
+            remaining=self.remaining(),
+        )
+        if urgent is not None:
+            return urgent
+        limit = settings.n_trials
         return self._policy.next(may_start=limit is None or len(self._store) < limit)
 
     def start(self, worker: Worker = HERE) -> Launch:
@@ -220,7 +230,7 @@ class Coordinator:
     def _take(self, live: LiveTrial, report: Report, step: Step) -> Decision:
         """Carries a report through policy, store, files and observer."""
         decision = self._override(self._policy.report(report), report, step)
-        live.epoch, live.value = report.epoch, report.value
+        live.epoch, live.value, live.seconds = report.epoch, report.value, report.seconds
         self.first_report = self.first_report or time.time()
         if decision.state is not TrialState.FAILED:
             before = self.incumbent.best

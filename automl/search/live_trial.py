@@ -12,7 +12,7 @@ from automl.search.trial_files import TrialFiles, checkpoint_epoch
 
 @dataclass
 class LiveTrial:
-    """`checkpoint` is the epoch that is saved, 0 if none; `moved`: its worker is known."""
+    """`checkpoint` is the epoch that is saved, 0 if none; `moved`: its worker is known; `seconds`: its last epoch's."""
 
     number: int
     config: Config
@@ -21,6 +21,7 @@ class LiveTrial:
     value: float | None = None
     checkpoint: int = 0
     moved: bool = False
+    seconds: float = 0.0
 
 
 def recall(trial: StoredTrial, files: TrialFiles) -> tuple[History, LiveTrial]:
@@ -35,4 +36,5 @@ def recall(trial: StoredTrial, files: TrialFiles) -> tuple[History, LiveTrial]:
         epoch, state, shown = min(saved, trial.epochs), TrialState.RUNNING, TrialState.PAUSED
     history = History(trial.number, state, epoch, trial.reports)
     value = trial.value if trial.reports else None
-    return history, LiveTrial(trial.number, trial.config, shown, epoch, value, saved)
+    seconds = trial.reports[-1].seconds if trial.reports else 0.0
+    return history, LiveTrial(trial.number, trial.config, shown, epoch, value, saved, seconds=seconds)

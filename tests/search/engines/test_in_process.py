@@ -15,6 +15,7 @@ from automl.records import Config, TrialState
 from automl.search import search
 from automl.search.engines.registry import load_engine
 from automl.search.result import SearchResult
+from automl.search.tune import tune
 from tests.search.toy import Counter, Listener, ToySpace, climb, settings
 
 ENGINES = ["local", "simulated"]
@@ -273,3 +274,23 @@ def test_leaderboard_has_the_incumbent_first() -> None:
 def test_unknown_engine_names_the_closest() -> None:
     with pytest.raises(ConfigError, match="did you mean 'local'"):
         load_engine("locl")
+
+
+def test_short_search_ends_with_a_complete_trial() -> None:
+    def train(config: Config) -> Iterator[dict[str, float]]:
+        for _ in range(27):
+            yield {"accuracy": config["x"], "seconds": 1.0}
+
+    space = {"parameters": {"x": {"type": "float", "low": 0.0, "high": 1.0}}}
+    found = tune(
+        train,
+        space,
+        metric="accuracy",
+        max_epochs=27,
+        time_limit=45.0,
+        engine="simulated",
+        policy="asha",
+        seed=1,
+    )
+    complete = found.trials[found.trials["state"] == "complete"]
+    assert len(complete) == 1

@@ -1,0 +1,38 @@
+"""Near the deadline, the best trial that can still be finished is carried to its end before others are tried."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from automl.records import Mode, TrialState
+from automl.search.live_trial import LiveTrial
+from automl.search.policy import Next, NextKind
+
+MARGIN = 1.15  # an epoch may take a little longer than the last one
+AHEAD = 1.4  # how early, in multiples of the time that the trial needs: workers are busy until a trial ends
+
+
+def last_call(trials: Iterable[LiveTrial], *, mode: Mode, max_epochs: int, remaining: float) -> Next | None:
+    """Resume the best paused trial whose rest the time left still holds, if it just holds it; else None.
+
+    Promotion waits for a third of a rung, which few trials never fill: without this rule a short search would end
+    with nothing but half-trained trials. It says nothing once a trial is complete, and without a deadline
+    (`remaining` infinite).
+    """
+    held: dict[int, tuple[float, float]] = {}
+    for live in trials:
+        if live.state is TrialState.COMPLETE:
+            return None
+        needed = (max_epochs - live.epoch) * live.seconds * MARGIN
+        if live.state is TrialState.PAUSED and live.value is not None and 0.0 < needed <= remaining:
+            held[live.number] = (live.value if mode == "max" else -live.value, needed)
+    finite = {number: pair for number, pair in held.items() if math.isfinite(pair[0])}
+    if not finite:
+        return None
+    best = max(finite, key=lambda number: (finite[number][0], -number))
+    if remaining > AHEAD * finite[best][1]:
+        return None
+    return Next(
+        NextKind.RESUME, "the best that can be finished is carried to its end before the time is up", best
+    )
