@@ -20,6 +20,8 @@ PARAMETERS = frozenset(
         "label_smoothing",
         "lr",
         "mixup",
+        "cutmix",
+        "rand_augment",
         "momentum",
         "opt",
         "sched",
