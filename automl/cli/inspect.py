@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -39,11 +40,12 @@ _CASES_SHOWN = 5
 @images("--img-size", "PIXELS", "auto", "Side of the square images that models see.")
 @images("--seed", "N", "0", "Seed of the split that is shown.")
 @option("--all", "everything", section="Output", is_flag=True, help="Name every file, not the first ones.")
+@option("--html", metavar="FILE", section="Output", help="Write a page with pictures of what was found.")
 @json_option("One JSON object on stdout: what data_report.json of a study holds.")
 @quiet_option
 @verbose_option
 @click.pass_obj
-def command(state: State, /, data: str, everything: bool, **options: Any) -> None:
+def command(state: State, /, data: str, everything: bool, html: str | None, **options: Any) -> None:
     """Look at DATA: unreadable files, copies, leaks between splits, labels that contradict, skewed classes.
 
     DATA is as in `automl fit`. Nothing of it is changed; decoded images are kept for a later search.
@@ -53,8 +55,14 @@ def command(state: State, /, data: str, everything: bool, **options: Any) -> Non
     from automl.cli.output import print_json
     from automl.data.inspection import inspect_data
 
+    chosen = _typed(given(options))
     with _progress(quiet=state.quiet or not sys.stderr.isatty()) as observer:
-        report = inspect_data(data, observer=observer, **_typed(given(options)))
+        report = inspect_data(data, observer=observer, **chosen)
+    if html is not None:
+        from automl.review.data_page import write_data_page
+
+        how = {name: chosen[name] for name in ("target", "task") if name in chosen}
+        write_data_page(report, Path(html), data, **how)
     if state.json:
         print_json(json.loads(report.to_json()))
     else:

@@ -87,6 +87,20 @@ def test_regression_shows_ranges(photos: Path, capsys: pytest.CaptureFixture[str
     assert "min .. mean .. max of" in out
 
 
+def test_page_shows_pictures_of_what_was_found(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (photos / "cat" / "0.png").rename(photos / "cat" / "<b>.png")
+    page = photos.parent / "page.html"
+    assert main(["inspect", str(photos), "--html", str(page)]) == 0
+    text = page.read_text(encoding="utf-8")
+    assert text.count("<figure><img") == 6  # two pairs of copies, one of which has two labels
+    assert "cat/&lt;b&gt;.png" in text
+    assert "<b>" not in text
+    assert "dog/broken.png: truncated" in text
+    capsys.readouterr()
+    assert main(["inspect", str(photos), "--html", str(photos)]) == 2
+    assert "--html must be a file that can be written" in capsys.readouterr().err
+
+
 def test_folder_without_images_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["inspect", str(tmp_path)]) == 2
     assert "no image file was found" in capsys.readouterr().err

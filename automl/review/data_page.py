@@ -1,0 +1,103 @@
+"""A page with small pictures of what was found in data; one file that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+import io
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from automl.data.pixels import quiet_pillow, to_pixels
+from automl.data.report import DataReport
+from automl.data.sources import open_source
+from automl.errors import DataError, UsageError
+
+_SIDE = 112
+_MOST_CASES, _MOST_IN_CASE = 30, 8
+_PAGE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>{name}</title>
+<style>
+body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem;
+  color-scheme: light dark; }}
+.case {{ display: flex; flex-wrap: wrap; gap: .5rem; margin: .75rem 0; padding: .5rem; border: 1px solid #8885;
+  border-radius: 6px; }}
+figure {{ margin: 0; width: {side}px; }}
+figcaption {{ font-size: 11px; overflow-wrap: anywhere; }}
+</style>
+<h1>{name}</h1>
+<p>{images:,} images for {task}, {bad} not readable.</p>
+{body}
+</html>
+"""
+
+
+def write_data_page(report: DataReport, path: Path, data: Any, **how: Any) -> None:
+    """Write the findings of `report` on `data` (opened with the keywords `how`) with a picture for each file.
+
+    At most 30 cases of a finding and 8 files of a case are shown. Raises UsageError if `path` cannot be written.
+    """
+    source = open_source(data, **how)
+    try:
+        rows = {file: i for i, file in enumerate(source.files)}
+
+        def picture(file: str) -> str:
+            return _figure(file, _jpeg(source, rows[file]))
+
+        body = "\n".join(_section(finding.headline, finding.files, picture) for finding in report.findings)
+    finally:
+        source.close()
+    notes = "".join(f"<li>{escape(note)}</li>" for note in report.notes)
+    bad = "".join(f"<li>{escape(file.file)}: {escape(file.reason)}</li>" for file in report.bad)
+    lists = [
+        f"<h2>{title}</h2><ul>{items}</ul>"
+        for title, items in (("Notes", notes), ("Not readable", bad))
+        if items
+    ]
+    page = _PAGE.format(
+        name=escape(report.name),
+        side=_SIDE,
+        images=report.n_images,
+        task=report.task,
+        bad=len(report.bad),
+        body="\n".join([body or "<p>Nothing odd was found.</p>", *lists]),
+    )
+    try:
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"--html must be a file that can be written, got {str(path)!r} ({error.strerror})"
+        ) from error
+
+
+def _section(headline: str, cases: tuple[tuple[str, ...], ...], picture: Any) -> str:
+    shown = [
+        f'<div class="case">{"".join(picture(file) for file in case[:_MOST_IN_CASE])}</div>'
+        for case in cases[:_MOST_CASES]
+    ]
+    left = len(cases) - len(shown)
+    more = f"<p>and {left} more</p>" if left > 0 else ""
+    return f"<h2>{escape(headline)}</h2>\n{''.join(shown)}{more}"
+
+
+def _figure(file: str, jpeg: bytes | None) -> str:
+    data = "" if jpeg is None else base64.b64encode(jpeg).decode()
+    image = (
+        f'<img width="{_SIDE}" height="{_SIDE}" alt="" src="data:image/jpeg;base64,{data}">' if data else ""
+    )
+    return f"<figure>{image}<figcaption>{escape(file)}</figcaption></figure>"
+
+
+def _jpeg(source: Any, i: int) -> bytes | None:
+    """The middle of a picture as a small JPEG; None if it cannot be read any more."""
+    from PIL import Image
+
+    try:
+        with quiet_pillow():
+            pixels = to_pixels(source.load(i), size=_SIDE, channels=3)
+    except DataError:
+        return None
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=80)
+    return buffer.getvalue()
