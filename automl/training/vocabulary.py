@@ -14,6 +14,7 @@ PARAMETERS = frozenset(
     {
         "augment",
         "batch_size",
+        "cutmix",
         "drop_path",
         "ema",
         "hflip",
@@ -24,6 +25,7 @@ PARAMETERS = frozenset(
         "rand_augment",
         "momentum",
         "opt",
+        "rand_augment",
         "sched",
         "upscale",
         "warmup",
