@@ -21,8 +21,6 @@ PARAMETERS = frozenset(
         "label_smoothing",
         "lr",
         "mixup",
-        "cutmix",
-        "rand_augment",
         "momentum",
         "opt",
         "rand_augment",
