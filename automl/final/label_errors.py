@@ -24,6 +24,9 @@ from automl.training.trial import ImageTrial
 if TYPE_CHECKING:
     import pandas as pd
 
+# Below this share of right answers a contradiction says more about the model than about the label.
+LEAST_ACCURACY = 0.6
+_LEAST_CONFIDENCE = 0.5
 COLUMNS = ("file", "given_label", "suggested_label", "confidence")
 
 
@@ -50,7 +53,7 @@ def likely_errors(
     """The table of suspects, the clearest first; columns `COLUMNS`.
 
     `scores`: (n, n_classes) from a model that did not train on these images, `given`: their labels. A suspect is an
-    image whose most probable likely class is another one than given, and more probable than the given one;
+    image whose most probable likely class is another one than given, and more probable than all others together;
     `confidence` is that class's probability. Classes that no image is given as are never suggested.
     """
     import pandas as pd
@@ -65,7 +68,7 @@ def likely_errors(
     likely = np.where(scores >= thresholds, scores, -np.inf)
     suggested = likely.argmax(axis=1)
     best = likely[rows, suggested]
-    suspects = np.flatnonzero((suggested != labels) & (best > own))
+    suspects = np.flatnonzero((suggested != labels) & (best > np.maximum(own, _LEAST_CONFIDENCE)))
     order = suspects[np.argsort(own[suspects] - best[suspects], kind="stable")]
     return pd.DataFrame(
         {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from automl.data.splits import VAL
 from automl.errors import AutomlError
-from automl.final.label_errors import in_words, likely_errors, val_scores
+from automl.final.label_errors import LEAST_ACCURACY, in_words, likely_errors, val_scores
 from automl.pipeline.clock import Clock
 from automl.pipeline.setup import Setup
 from automl.pipeline.workspace import write_text
@@ -19,7 +19,7 @@ def write_suspects(setup: Setup, found: SearchResult, clock: Clock) -> str:
     """Write the table of likely label errors of a classification; returns what to tell, "" where that is nothing.
 
     It is made before the retrain, which then has what is left of the time. Where it would take more than 2 % of the
-    time limit, or where the best trial left no checkpoint, there is no table.
+    time limit, or where the best trial left no checkpoint or is often wrong, there is no table.
     """
     info, path = setup.data.splits.info, setup.workspace.root / "label_errors.csv"
     if info.task != "classification":
@@ -35,6 +35,13 @@ def write_suspects(setup: Setup, found: SearchResult, clock: Clock) -> str:
     if scores is None:
         return "Likely label errors were not looked for: the best trial left no checkpoint."
     rows = setup.data.table[setup.data.table["split"] == VAL]
-    table = likely_errors(scores, rows["file"].tolist(), rows["label"].tolist(), info.classes)
+    given = rows["label"].tolist()
+    right = sum(info.classes[i] == label for i, label in zip(scores.argmax(axis=1), given, strict=True))
+    if right < LEAST_ACCURACY * len(given):
+        return (
+            f"Likely label errors were not looked for: the best trial is right for {right} of {len(given):,} "
+            "validation images, too few to tell a wrong label from a hard image."
+        )
+    table = likely_errors(scores, rows["file"].tolist(), given, info.classes)
     write_text(path, table.to_csv(index=False))
     return in_words(table, info.n_val)

@@ -26,7 +26,6 @@ FILES = {
     "study.db",
     "data_report.json",
     "splits.csv",
-    "label_errors.csv",
     "trials.csv",
     "trials",
     "model",

@@ -72,6 +72,16 @@ def test_trial_without_checkpoint_gives_a_note_and_no_table(setup: Setup) -> Non
     assert not _table(setup).exists()
 
 
+def test_trial_that_is_often_wrong_accuses_nobody(setup: Setup, tmp_path: Path) -> None:
+    config = setup.space.portfolio[0]
+    trial = ImageTrial(config, splits=setup.data.splits, plan=setup.plan)
+    trial.save(tmp_path / "checkpoint")
+    trial.close()
+    text = write_suspects(setup, _found(config, tmp_path / "checkpoint"), Clock(None))
+    assert "too few to tell a wrong label from a hard image" in text
+    assert not _table(setup).exists()
+
+
 def test_damaged_checkpoint_gives_a_note(setup: Setup, tmp_path: Path) -> None:
     text = write_suspects(setup, _found(setup.space.portfolio[0], tmp_path), Clock(None))
     assert text.startswith("Likely label errors were not looked for: the checkpoint ")
