@@ -9,7 +9,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -50,7 +50,7 @@ def check_all(directory: str) -> Iterator[Check]:
     for check in (_torch_pair, _devices, _cores, _memory, _shared_memory, _hub):
         yield _guarded(check)
     yield _folder("studies", Path(directory))
-    yield _folder("cache", _cache_folder())
+    yield _with_content(_folder("cache", _cache_folder()), _cache_folder())
     yield _folder("temporary", Path(tempfile.gettempdir()))
 
 
@@ -149,6 +149,18 @@ def _hub() -> Check:
 def _cache_folder() -> Path:
     base = os.environ.get("AUTOML_CACHE_DIR")
     return Path(base) if base else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "automl"
+
+
+def _with_content(check: Check, folder: Path) -> Check:
+    """The check of the cache folder with what lies in it."""
+    from automl.data.shelf import entries
+
+    found = entries(folder)
+    if not found:
+        return replace(check, text=f"{check.text}; no decoded images in it")
+    sets = "1 set" if len(found) == 1 else f"{len(found)} sets"
+    total = format_size(sum(entry.size for entry in found))
+    return replace(check, text=f"{check.text}; {sets} of decoded images in it take {total}")
 
 
 def _folder(name: str, path: Path) -> Check:

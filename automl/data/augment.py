@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from automl.data.rand_augment import DRAWS, grey_of, levels, rand_augment
+
 # Where a picture has at most so many pixels a side, it is moved by whole pixels instead of being scaled.
 _SMALL = 64
 
@@ -19,16 +21,21 @@ class Augment:
     Up to 64 px: a shift by up to 1/4 of the side times `strength`, the border mirrored (pad and crop). Above:
     a crop of an area between 1 - 0.6 `strength` and 1, sides 3:4 to 4:3, scaled back (random resized crop).
     Then brightness, contrast and saturation, and, with a probability of `strength` / 4, one rectangle is
-    erased (random erasing, arXiv:1708.04896). `hflip` mirrors half of the pictures. Raises ValueError for a
-    strength outside 0..1.
+    erased (random erasing, arXiv:1708.04896). `hflip` mirrors half of the pictures. `rand_augment` above 0 adds two
+    operations a picture, of at most that magnitude. Raises ValueError for a strength or magnitude outside 0..1.
     """
 
     strength: float = 0.5
     hflip: bool = False
+    rand_augment: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.strength <= 1:
-            raise ValueError(f"the strength of augmentation must lie in 0..1, not {self.strength!r}")
+        for name, value in (
+            ("strength of augmentation", self.strength),
+            ("magnitude of rand_augment", self.rand_augment),
+        ):
+            if not 0 <= value <= 1:
+                raise ValueError(f"the {name} must lie in 0..1, not {value!r}")
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Change `images` (N, C, H, W), uint8 or float, 0..255. Returns float32 of the same shape, device and
@@ -39,6 +46,13 @@ class Augment:
         """
         n = len(images)
         draw = torch.rand((n, 12), generator=generator).to(images.device)
+        if not self.rand_augment:
+            return self._changed(images, draw)
+        level = levels(torch.rand((n, DRAWS), generator=generator), self.rand_augment)
+        return rand_augment(self._changed(images, draw), level)
+
+    def _changed(self, images: Tensor, draw: Tensor) -> Tensor:
+        n = len(images)
         flip = draw[:, 0] < 0.5 if self.hflip else torch.zeros(n, dtype=torch.bool, device=images.device)
         if self.strength == 0:
             return torch.where(flip[:, None, None, None], images.flip(3), images).float()
@@ -98,7 +112,7 @@ def _colour(images: Tensor, draw: Tensor, strength: float) -> Tensor:
     scale, offset = brightness * contrast, brightness * (1 - contrast) * mean
     if images.shape[1] == 1:
         return images * scale + offset
-    grey = images.mean(dim=1, keepdim=True)
+    grey = grey_of(images)
     return torch.addcmul(grey * ((1 - saturation) * scale) + offset, images, saturation * scale)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 
@@ -13,10 +15,15 @@ from torch import Tensor
 
 from automl.data.augment import Augment
 from automl.data.balance import row_weights
+from automl.data.decode import cores
+from automl.data.stream import StreamedImages, is_streamed, open_images
 from automl.records import DatasetInfo, Rows
 
 # What a GPU may hold of the pictures beside model and optimizer, as a share of its free memory.
 _RESIDENT_SHARE = 0.3
+# A trial has neighbours that decode too.
+_STREAMING_THREADS = 2
+_BATCHES_AHEAD = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,9 +31,10 @@ class Batches:
     """The rows of one part in batches, epoch by epoch.
 
     Every pass gathers a batch of uint8 pictures at once, changes it with `augment` and normalises it with the
-    mean and deviation of `info`. Order and augmentation of epoch n depend on (`seed`, n) alone. On a GPU the
-    pictures stay in its memory if they fit. `balanced` draws an epoch's rows with replacement, each class as often
-    as the others. Raises ValueError for a batch size below 1, and for rows that
+    mean and deviation of `info`. Where the disk has no room for decoded pictures, threads decode a few batches
+    ahead. Order and augmentation of epoch n depend on (`seed`, n) alone. On a GPU the pictures stay in its memory
+    if they fit. `balanced` draws an epoch's rows with replacement, each class as often as the others. Raises
+    ValueError for a batch size below 1, and for rows that
     give no batch at all.
     """
 
@@ -62,9 +70,9 @@ class Batches:
         """
         generator = torch.Generator().manual_seed(self._seed_of(n))
         order = self._order(generator)
-        for start in range(0, len(self) * self.batch_size, self.batch_size):
-            chosen = order[start : start + self.batch_size]
-            images = self._gather(chosen)
+        starts = range(0, len(self) * self.batch_size, self.batch_size)
+        parts = [order[start : start + self.batch_size] for start in starts]
+        for chosen, images in zip(parts, self._gathered(parts), strict=True):
             pixels = self.augment(images, generator) if self.augment is not None else images.float()
             yield self._normalised(pixels), self._targets[chosen].to(self.device, non_blocking=True)
 
@@ -78,6 +86,23 @@ class Batches:
         state = np.random.SeedSequence([self.seed & (2**63 - 1), n]).generate_state(1, np.uint64)
         return int(state[0]) & (2**63 - 1)
 
+    def _gathered(self, parts: list[npt.NDArray[np.int64]]) -> Iterator[Tensor]:
+        """The pictures of each part, in order; those that must be decoded are so by threads, ahead of need."""
+        if not self.streamed:
+            yield from map(self._gather, parts)
+            return
+        waiting: deque[Future[Tensor]] = deque()
+        with ThreadPoolExecutor(min(_STREAMING_THREADS, cores()), thread_name_prefix="stream") as pool:
+            try:
+                for part in parts:
+                    waiting.append(pool.submit(self._gather, part))
+                    if len(waiting) > _BATCHES_AHEAD:
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:  # an epoch that the deadline cuts does not decode on
+                pool.shutdown(wait=True, cancel_futures=True)
+
     def _gather(self, chosen: npt.NDArray[np.int64]) -> Tensor:
         """The pictures of these rows, uint8 (B, C, H, W) in the memory order of (B, H, W, C)."""
         if self._resident is not None:
@@ -90,9 +115,14 @@ class Batches:
         scale, offset = self._affine
         return torch.addcmul(offset, pixels, scale).contiguous(memory_format=torch.channels_last)
 
+    @property
+    def streamed(self) -> bool:
+        """Whether pictures are decoded in every epoch."""
+        return is_streamed(self.rows.images)
+
     @cached_property
-    def _images(self) -> npt.NDArray[np.uint8]:
-        return np.asarray(np.load(self.rows.images, mmap_mode="r"))
+    def _images(self) -> npt.NDArray[np.uint8] | StreamedImages:
+        return open_images(self.rows.images)
 
     @cached_property
     def _index(self) -> npt.NDArray[np.int64]:
@@ -117,7 +147,7 @@ class Batches:
     def _resident(self) -> Tensor | None:
         """All pictures of the part in the memory of the GPU, or None on a CPU or where they do not fit."""
         device = torch.device(self.device)
-        if device.type != "cuda":
+        if device.type != "cuda" or self.streamed:
             return None
         free, _ = torch.cuda.mem_get_info(device)
         if len(self.rows) * int(np.prod(self._images.shape[1:])) > _RESIDENT_SHARE * free:

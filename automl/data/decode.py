@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -34,13 +35,19 @@ class Decoded:
     thumbs: npt.NDArray[np.uint8] = field(repr=False)
 
 
+class Sink(Protocol):
+    """What takes decoded rows and gives the last ones back: an array, or something that keeps nothing."""
+
+    def __setitem__(self, row: int, pixels: npt.NDArray[np.uint8], /) -> None: ...
+
+    def __getitem__(self, part: slice, /) -> npt.NDArray[np.uint8]: ...
+
+
 class ColourFound(Exception):
     """A picture has colour although one channel was planned."""
 
 
-def decode_all(
-    source: Source, target: Target, images: npt.NDArray[np.uint8], progress: Callable[[int, int], None]
-) -> Decoded:
+def decode_all(source: Source, target: Target, images: Sink, progress: Callable[[int, int], None]) -> Decoded:
     """Fill `images`, uint8 (N, img_size, img_size, in_chans), and tell what was found.
 
     Rows of unusable pictures stay zero.
@@ -61,7 +68,7 @@ def decode_all(
         return len(rows)
 
     done = 0
-    workers = _cores()
+    workers = cores()
     with quiet_pillow(), ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
         try:
             for count in _bounded(pool, work, n, workers):
@@ -73,9 +80,7 @@ def decode_all(
     return found
 
 
-def _decode_row(
-    source: Source, target: Target, i: int, images: npt.NDArray[np.uint8], found: Decoded
-) -> None:
+def _decode_row(source: Source, target: Target, i: int, images: Sink, found: Decoded) -> None:
     try:
         data = source.read(i)
         found.digests[i] = hashlib.sha256(data).hexdigest()
@@ -111,7 +116,7 @@ def _bounded(pool: ThreadPoolExecutor, work: Callable[[range], int], n: int, wor
         yield from (future.result() for future in finished)
 
 
-def _cores() -> int:
+def cores() -> int:
     """The cores that this process may use, which containers and batch systems limit."""
     if hasattr(os, "sched_getaffinity"):
         return max(1, len(os.sched_getaffinity(0)))

@@ -8,6 +8,25 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
+def mix(
+    images: Tensor,
+    targets: Tensor,
+    *,
+    alphas: tuple[float, float],
+    n_outputs: int,
+    rng: np.random.Generator,
+) -> tuple[Tensor, Tensor]:
+    """`mixup` or `cutmix` with the first and the second of `alphas`; where both are above 0, either with even chance.
+
+    Shapes and errors as in `mixup`.
+    """
+    first, second = alphas
+    cut = second > 0 and (first <= 0 or rng.random() < 0.5)
+    if cut:
+        return cutmix(images, targets, alpha=second, n_outputs=n_outputs, rng=rng)
+    return mixup(images, targets, alpha=first, n_outputs=n_outputs, rng=rng)
+
+
 def mixup(
     images: Tensor, targets: Tensor, *, alpha: float, n_outputs: int, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor]:

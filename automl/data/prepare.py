@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack
 
@@ -17,8 +17,10 @@ from automl.data.holdout import Holdout
 from automl.data.labelled import Labelled, label
 from automl.data.report import DataReport, bad_files, make_report
 from automl.data.scan import choose_target
+from automl.data.shelf import Hold
 from automl.data.sources.base import Source
 from automl.data.splits import HOLDOUT, TRAIN, VAL, Split, require_classes, split_rows
+from automl.data.stream import streaming_cost
 from automl.errors import DataError
 from automl.records import DatasetInfo, Observer, Rows, SearchSplits, Silent
 
@@ -28,7 +30,7 @@ class DataOptions(TypedDict, total=False):
 
     `img_size` ("auto"): pixels; `max_size` (224): the most that "auto" may choose; `val` (0.2) and `holdout`
     (0.2): shares, used where the data give no such part; `seed` (0); `on_bad_image` ("skip"): "skip" or
-    "error"; `max_disk` (no limit): bytes that the decoded pictures may take.
+    "error"; `max_disk` (no limit): bytes that all decoded pictures in the cache may take.
     """
 
     img_size: int | Literal["auto"]
@@ -43,13 +45,14 @@ class DataOptions(TypedDict, total=False):
 @dataclass(frozen=True)
 class PreparedData:
     """Data ready for a search. `table` has the columns file, label, split, group, sha256, one row a usable
-    image.
+    image. The decoded pictures stay in the cache at least as long as `hold` lives.
     """
 
     splits: SearchSplits
     holdout: Holdout
     report: DataReport
     table: pd.DataFrame
+    hold: Hold = field(repr=False, compare=False)
 
     def __repr__(self) -> str:
         info = self.splits.info
@@ -79,7 +82,6 @@ def prepare_data(
     target = choose_target(
         source, img_size=options.get("img_size", "auto"), max_size=options.get("max_size", 224)
     )
-    _require_allowed(len(source.files) * target.img_size**2 * target.in_chans, options.get("max_disk"))
     watcher.stage("cache", f"decoding {len(source.files)} images to {target.img_size} px")
     found: list[tuple[Labelled, Split]] = []
 
@@ -89,10 +91,20 @@ def prepare_data(
         labelled = label(source, cached)
         found[:] = [(labelled, _split(labelled, options))]
 
-    cached = open_or_build(source, target, cache_dir=cache_dir, check=check, progress=watcher.progress)
+    cached = open_or_build(
+        source,
+        target,
+        cache_dir=cache_dir,
+        check=check,
+        progress=watcher.progress,
+        max_disk=options.get("max_disk"),
+        note=watcher.note,
+    )
     watcher.progress(len(source.files), len(source.files))
     labelled, split = found[0]
     parts = _write_parts(cached, labelled, split, study_dir / "index")
+    if cached.streamed:
+        watcher.note(streaming_cost(parts[TRAIN]))
     report = make_report(source, cached, labelled, split, seconds=time.perf_counter() - start)
     info = _info(report, labelled, parts)
     for note in (*report.notes, *(finding.message for finding in report.findings)):
@@ -102,6 +114,7 @@ def prepare_data(
         holdout=Holdout(parts[HOLDOUT]),
         report=report,
         table=_table(labelled, split),
+        hold=cached.hold,
     )
 
 
@@ -112,14 +125,6 @@ def _check_early(source: Source, options: DataOptions) -> None:
         raise DataError(f"on_bad_image must be 'skip' or 'error', not {choice!r}")
     if source.task == "classification":
         require_classes(Counter(source.classes[label] for label in source.targets.tolist()))
-
-
-def _require_allowed(needed: int, allowed: int | None) -> None:
-    if allowed is not None and needed > allowed:
-        raise DataError(
-            f"the decoded images must fit into --max-disk, but they need {needed / 1e9:.2f} GB of the "
-            f"{allowed / 1e9:.2f} GB that it allows: raise it, or choose a smaller --img-size"
-        )
 
 
 def _refuse_bad(cached: Cached, source: Source) -> None:

@@ -7,9 +7,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from automl.data.stream import StreamedImages, open_images
+
 # Enough pictures, and pixels of each, for three digits, however large the data.
 _MOST_ROWS = 5_000
 _MOST_SIDE = 48
+_MOST_STREAMED = 1_000  # these have to be decoded for it
 _CHUNK_BYTES = 16 * 2**20
 # Pictures of one colour have no deviation; one grey level keeps the division possible.
 _SMALLEST_STD = 1 / 255
@@ -20,13 +23,15 @@ def channel_statistics(
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """(mean, std) a channel of pixels scaled to 0..1, of the rows `index` in the .npy file of images at `path`.
 
-    From at most 5,000 rows and every few pixels of large pictures, evenly spaced; in bounded memory. Empty for no rows.
+    From at most 5,000 rows (1,000 where they are streamed) and every few pixels of large pictures, evenly spaced; in
+    bounded memory. Empty for no rows.
     """
     if not len(index):
         return (), ()
-    images = np.load(path, mmap_mode="r")
-    if len(index) > _MOST_ROWS:
-        index = index[np.linspace(0, len(index) - 1, num=_MOST_ROWS).astype(np.int64)]
+    images = open_images(path)
+    most = _MOST_STREAMED if isinstance(images, StreamedImages) else _MOST_ROWS
+    if len(index) > most:
+        index = index[np.linspace(0, len(index) - 1, num=most).astype(np.int64)]
     channels = images.shape[3]
     step = max(1, _CHUNK_BYTES // int(np.prod(images.shape[1:])))
     # A histogram of 256 levels says all about uint8 pixels, exactly.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from automl.data.holdout import Holdout
+from automl.data.stream import open_images
 from automl.final.intervals import interval
 from automl.final.predictor import Predictor
 from automl.records import Interval, Task
@@ -36,7 +37,7 @@ def score_holdout(
     Raises HoldoutError when the holdout was opened before, unless `again` (a study that was extended).
     """
     rows = holdout.open(again=again)
-    images = np.load(rows.images, mmap_mode="r")
+    images = open_images(rows.images)
     targets, index = np.load(rows.targets, mmap_mode="r"), np.load(rows.index)
     parts = [index[i : i + EVAL_BATCH] for i in range(0, len(index), EVAL_BATCH)]
     scores = np.concatenate([predictor.predict_pixels(np.ascontiguousarray(images[part])) for part in parts])

@@ -18,6 +18,7 @@ from automl.final.retrain import Retrained, retrain
 from automl.pipeline.clock import Clock
 from automl.pipeline.outcome import Outcome, keep_model, write_outcome
 from automl.pipeline.setup import Setup, check, prepare, ray_cpus
+from automl.pipeline.suspects import write_suspects
 from automl.pipeline.workspace import Workspace, open_workspace
 from automl.records import Interval, Observer, Silent
 from automl.result import FitResult
@@ -115,6 +116,7 @@ def _finish(setup: Setup, found: SearchResult, clock: Clock, observer: Observer)
             "The best configuration has not changed: the delivered model and its holdout score stay."
         )
         return write_outcome(setup, found, clock, kept)
+    suspects = write_suspects(setup, found, clock)
     final = _retrain(setup, found, clock, observer)
     clock.finish_stage("retrain")
     observer.stage("holdout", "scoring the sealed holdout")
@@ -133,6 +135,8 @@ def _finish(setup: Setup, found: SearchResult, clock: Clock, observer: Observer)
         trial=best.number,
         same_length=abs(final.epochs - best.epoch) < 1,
     )
+    if suspects:
+        observer.note(suspects)
     return write_outcome(setup, found, clock, outcome)
 
 

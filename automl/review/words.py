@@ -24,12 +24,14 @@ _WORDS: dict[str, Callable[[Any], str]] = {
     "warmup": lambda value: f"warm-up {number(value)}",
     "augment": lambda value: f"augmentation {number(value)}",
     "label_smoothing": lambda value: f"label smoothing {number(value)}",
+    "rand_augment": lambda value: f"RandAugment {number(value)}",
     "mixup": lambda value: f"mixup {number(value)}",
+    "cutmix": lambda value: f"cutmix {number(value)}",
     "drop_path": lambda value: f"drop path {number(value)}",
     "ema": lambda value: f"ema {number(value)}",
 }
 # Zero means "not used" here, so it goes without saying.
-_SILENT_AT_ZERO = ("mixup", "drop_path", "ema", "label_smoothing", "warmup")
+_SILENT_AT_ZERO = ("rand_augment", "mixup", "cutmix", "drop_path", "ema", "label_smoothing", "warmup")
 _SILENT_AT_ONE = ("width", "upscale")
 _MAIN = ("model", "width", "upscale", "opt", "lr", "batch_size", "sched", "augment", "hflip")
 

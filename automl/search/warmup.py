@@ -33,9 +33,13 @@ def warm_up(options: EngineOptions, *, cpus: int | None = None) -> Iterator[Engi
     if options.engine != "ray":
         yield load_engine(options.engine)()
         return
+    from threadpoolctl import threadpool_limits
+
     from automl.search.engines.ray_engine import RayEngine
     from automl.search.engines.ray_runtime import RayRuntime
 
     # Its end waits until Ray is down: a program that ended while Ray starts or stops would hang and lose its words.
-    with RayRuntime(options.address, cpus=cpus) as runtime:
+    # BLAS keeps to one thread meanwhile: Ray starts its processes by fork in a thread of its own, and OpenBLAS shuts
+    # its threads down at a fork, whoever waits for one of them: a matrix product in this thread would never return.
+    with threadpool_limits(limits=1, user_api="blas"), RayRuntime(options.address, cpus=cpus) as runtime:
         yield RayEngine(runtime)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from automl.data.augment import Augment
 from automl.data.balance import class_weights
 from automl.data.batches import Batches
-from automl.data.mix import mixup
+from automl.data.mix import mix
 from automl.errors import TrialError
 from automl.records import Config, DatasetInfo, Rows
 from automl.torch_setup import import_timm, set_threads
@@ -51,7 +51,9 @@ class Trainer:
             batch_size=min(int(config.get("batch_size", 64)), len(rows)),
             info=info,
             augment=Augment(
-                strength=float(config.get("augment", 0.0)), hflip=bool(config.get("hflip", False))
+                strength=float(config.get("augment", 0.0)),
+                hflip=bool(config.get("hflip", False)),
+                rand_augment=float(config.get("rand_augment", 0.0)),
             ),
             shuffle=True,
             seed=plan.seed,
@@ -91,11 +93,12 @@ class Trainer:
     def train_step(self, images: Tensor, targets: Tensor) -> Tensor:
         """One step on a batch (B, C, H, W) with its targets; returns the loss."""
         images, targets = fit_size(images, self.size), standardised(targets, self.info)
-        if alpha := float(self.config.get("mixup", 0.0)):
+        alphas = float(self.config.get("mixup", 0.0)), float(self.config.get("cutmix", 0.0))
+        if any(alphas):
             rng = np.random.default_rng(
                 [self.plan.seed, self.steps]
             )  # by step, so that nothing has to be saved
-            images, targets = mixup(images, targets, alpha=alpha, n_outputs=self.info.n_outputs, rng=rng)
+            images, targets = mix(images, targets, alphas=alphas, n_outputs=self.info.n_outputs, rng=rng)
         value = self.gradients(images, targets)
         nn.utils.clip_grad_norm_(self.model.parameters(), CLIP_NORM, foreach=True)
         self.optimizer.step()

@@ -51,7 +51,7 @@ def has_bf16(device: str) -> bool:
 def _rate(config: Config, splits: SearchSplits, plan: TrainPlan, seconds: float) -> float:
     trainer = Trainer(config, splits.info, splits.train, plan)
     trainer.model.train()
-    clock = _clock(plan)
+    clock = _clock(plan, streamed=trainer.batches.streamed)
     images = _endless(trainer)
     trainer.train_step(*next(images))  # the first step also pays for allocations
     begun, done = clock(), 0
@@ -64,9 +64,10 @@ def _rate(config: Config, splits: SearchSplits, plan: TrainPlan, seconds: float)
     return rate
 
 
-def _clock(plan: TrainPlan) -> Callable[[], float]:
+def _clock(plan: TrainPlan, *, streamed: bool) -> Callable[[], float]:
     """Seconds of this thread on a core where it does all the work: then neighbours (an engine that is starting up)
-    do not count. Otherwise seconds on the wall, after the device has caught up."""
+    do not count. Where other threads decode for it, their seconds are added, because beside other trials there is no
+    idle core for them. Otherwise seconds on the wall, after the device has caught up."""
     if torch.device(plan.device).type == "cuda":
 
         def waited() -> float:
@@ -74,7 +75,9 @@ def _clock(plan: TrainPlan) -> Callable[[], float]:
             return time.perf_counter()
 
         return waited
-    return time.thread_time if plan.threads == plan.replicas == 1 else time.perf_counter
+    if plan.threads == plan.replicas == 1:
+        return time.process_time if streamed else time.thread_time
+    return time.perf_counter
 
 
 def _endless(trainer: Trainer) -> Iterator[tuple[Tensor, Tensor]]:

@@ -14,6 +14,7 @@ PARAMETERS = frozenset(
     {
         "augment",
         "batch_size",
+        "cutmix",
         "drop_path",
         "ema",
         "hflip",
@@ -22,6 +23,7 @@ PARAMETERS = frozenset(
         "mixup",
         "momentum",
         "opt",
+        "rand_augment",
         "sched",
         "upscale",
         "warmup",

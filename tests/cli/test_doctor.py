@@ -31,6 +31,17 @@ def test_folder_that_cannot_be_written_is_bad(tmp_path: Path) -> None:
     assert checkup._folder("studies", tmp_path / "a" / "b").level == "ok"
 
 
+def test_cache_is_shown_with_its_size_and_place(tmp_path: Path) -> None:
+    def told() -> str:
+        return checkup._with_content(checkup._folder("cache", tmp_path), tmp_path).text
+
+    assert told().startswith(f"{tmp_path} can be written")
+    assert told().endswith("no decoded images in it")
+    (tmp_path / ("a" * 32)).mkdir()
+    (tmp_path / ("a" * 32) / "images.npy").write_bytes(bytes(2048))
+    assert told().endswith("1 set of decoded images in it take 2K")
+
+
 def test_missing_package_is_bad_and_missing_extra_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkup, "_version", lambda name: "" if name in ("timm", "pymysql") else "1.0")
     found = {check.name: check for check in checkup._packages()}

@@ -26,6 +26,7 @@ FILES = {
     "study.db",
     "data_report.json",
     "splits.csv",
+    "label_errors.csv",
     "trials.csv",
     "trials",
     "model",

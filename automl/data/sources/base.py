@@ -11,6 +11,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from automl.data.pixels import open_header, quiet_pillow
+from automl.data.sources.files import Files
 from automl.errors import DataError
 from automl.records import Task
 
@@ -62,6 +63,10 @@ class Source(Protocol):
     def fingerprint(self) -> str:
         """A hash of content and labels, the same wherever and in whatever order the data lie; reads everything."""
         return self.content([_digest(self, i) for i in range(len(self.files))])
+
+    def stored(self) -> tuple[Files, Sequence[str]] | None:
+        """The files that hold the pictures and the path of each row in them; None where there are no such files."""
+        return None
 
     def close(self) -> None:
         """Release open files."""

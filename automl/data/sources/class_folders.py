@@ -43,6 +43,10 @@ class ClassFolderSource(Source):
         """Hash of relative paths, which hold the classes, and of contents."""
         return hash_lines(f"{file}\0{digest}" for file, digest in zip(self.files, digests, strict=True))
 
+    def stored(self) -> tuple[Files, Sequence[str]] | None:
+        """The files, and the path of each picture."""
+        return self._files, self._paths
+
     def close(self) -> None:
         """Close the archive."""
         self._files.close()

@@ -73,6 +73,11 @@ class ManifestSource(Source):
     def _state_of(self, cell: str | bytes) -> str:
         return hashlib.sha256(cell).hexdigest() if isinstance(cell, bytes) else self._files.state(cell)
 
+    def stored(self) -> tuple[Files, Sequence[str]] | None:
+        """The files and the path of each row; None for tables that hold the bytes of pictures."""
+        paths = [cell for cell in self._cells if isinstance(cell, str)]
+        return (self._files, paths) if len(paths) == len(self._cells) else None
+
     def close(self) -> None:
         """Close the archive."""
         self._files.close()

@@ -1,0 +1,68 @@
+"""Images that look like another class than they are given as."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from automl.final.label_errors import COLUMNS, in_words, likely_errors
+
+CLASSES = ("ant", "bee", "fly")
+
+
+def _noisy(
+    wrong: int, *, n: int = 300, seed: int = 0
+) -> tuple[npt.NDArray[np.float32], list[str], list[int]]:
+    """Scores of a fair model, labels of which the first `wrong` are false, and the true classes."""
+    rng = np.random.default_rng(seed)
+    true = rng.integers(0, 3, n)
+    logits = rng.normal(0, 0.7, (n, 3))
+    logits[np.arange(n), true] += 4
+    logits[:, 1] -= 1  # less sure of bees, which the thresholds make up for
+    scores = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    given = true.copy()
+    given[:wrong] = (true[:wrong] + 1) % 3
+    return scores.astype(np.float32), [CLASSES[i] for i in given], true.tolist()
+
+
+def _files(n: int) -> list[str]:
+    return [f"{i}.jpg" for i in range(n)]
+
+
+def test_false_labels_are_found_and_their_class_is_suggested() -> None:
+    scores, given, true = _noisy(20)
+    table = likely_errors(scores, _files(300), given, CLASSES)
+    assert tuple(table.columns) == COLUMNS
+    found = {
+        int(name[:-4]): label for name, label in zip(table["file"], table["suggested_label"], strict=True)
+    }
+    assert len(set(range(20)) & set(found)) >= 14
+    assert len(set(found) - set(range(20))) <= 3
+    assert all(found[i] == CLASSES[true[i]] for i in set(range(20)) & set(found))
+    assert (table["given_label"] != table["suggested_label"]).all()
+
+
+def test_clearest_suspect_comes_first() -> None:
+    scores = np.array([[0.9, 0.1, 0], [0.1, 0.9, 0], [0.01, 0.99, 0], [0.2, 0.8, 0]], dtype=np.float32)
+    table = likely_errors(scores, _files(4), ["ant", "bee", "ant", "ant"], CLASSES)
+    assert table["file"].tolist()[0] == "2.jpg"
+    assert table["confidence"].tolist()[0] == pytest.approx(0.99)
+    assert "fly" not in set(table["suggested_label"]), "no image is given as one"
+
+
+def test_clean_labels_give_an_empty_table_and_no_words() -> None:
+    scores = np.eye(3, dtype=np.float32)[[0, 1, 2, 0]]
+    table = likely_errors(scores, _files(4), ["ant", "bee", "fly", "ant"], CLASSES)
+    assert table.empty
+    assert tuple(table.columns) == COLUMNS
+    assert in_words(table, 4) == ""
+
+
+def test_words_name_the_clearest_suspect() -> None:
+    scores, given, _ = _noisy(9, n=1200)
+    text = in_words(likely_errors(scores, _files(1200), given, CLASSES), 1200)
+    assert (
+        " of 1,200 validation images may be labelled wrongly, see label_errors.csv; the clearest is " in text
+    )
+    assert "(given " in text and ", looks like " in text

@@ -1,0 +1,83 @@
+"""label_errors.csv of a study."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.datasets import load_digits
+
+from automl import config as configuration
+from automl.data import open_source
+from automl.pipeline.clock import Clock
+from automl.pipeline.setup import Setup, prepare
+from automl.pipeline.suspects import write_suspects
+from automl.pipeline.workspace import open_workspace
+from automl.records import Config, Silent
+from automl.search import BestTrial, SearchResult
+from automl.training.trial import ImageTrial
+
+WRONG = frozenset(range(0, 360, 12))  # rows whose label is false
+
+
+@pytest.fixture(scope="module")
+def setup(tmp_path_factory: pytest.TempPathFactory) -> Setup:
+    """A prepared study of the digits 0, 1 and 2, one in twelve with a false label."""
+    directory = tmp_path_factory.mktemp("studies")
+    data = load_digits()
+    chosen = np.flatnonzero(data.target < 3)[:360]
+    labels = data.target[chosen]
+    labels[sorted(WRONG)] = (labels[sorted(WRONG)] + 1) % 3
+    images = (data.images[chosen] * 15.9).astype(np.uint8)
+    config = configuration.load(
+        (images, labels), directory=directory, study="s", space="smoke", n_trials=1, epochs=6, engine="local"
+    )
+    workspace = open_workspace(str(directory), "s", overwrite=False)
+    return prepare(config, open_source((images, labels)), workspace, Clock(None), Silent())
+
+
+def _found(config: Config, checkpoint: Path | None) -> SearchResult:
+    best = BestTrial(number=0, config=config, value=0.9, epoch=6, checkpoint=checkpoint)
+    return SearchResult(best=best, trials=(), mode="max", stopped="", seconds=1.0)
+
+
+def _table(setup: Setup) -> Path:
+    return setup.workspace.root / "label_errors.csv"
+
+
+def test_false_labels_among_the_validation_images_are_listed(setup: Setup, tmp_path: Path) -> None:
+    config = {**setup.space.portfolio[0], "lr": 5e-3, "augment": 0.0, "batch_size": 32}
+    trial = ImageTrial(config, splits=setup.data.splits, plan=replace(setup.plan, epochs=6))
+    for _ in range(6):
+        trial.step()
+    trial.save(tmp_path / "checkpoint")
+    trial.close()
+    text = write_suspects(setup, _found(config, tmp_path / "checkpoint"), Clock(None))
+    found = pd.read_csv(_table(setup), dtype={"file": str})
+    rows = setup.data.table[setup.data.table["split"] == "val"]
+    wrong = {file for file in rows["file"] if int(file) in WRONG}
+    assert set(found["file"]) <= set(rows["file"]), "the holdout stays sealed"
+    assert len(wrong) >= 3
+    assert len(wrong & set(found["file"])) > len(wrong) / 2
+    assert text.startswith(f"{len(found)} of {len(rows)} validation images may be labelled wrongly")
+
+
+def test_trial_without_checkpoint_gives_a_note_and_no_table(setup: Setup) -> None:
+    _table(setup).write_text("of an earlier trial")
+    text = write_suspects(setup, _found(setup.space.portfolio[0], None), Clock(None))
+    assert text == "Likely label errors were not looked for: the best trial left no checkpoint."
+    assert not _table(setup).exists()
+
+
+def test_damaged_checkpoint_gives_a_note(setup: Setup, tmp_path: Path) -> None:
+    text = write_suspects(setup, _found(setup.space.portfolio[0], tmp_path), Clock(None))
+    assert text.startswith("Likely label errors were not looked for: the checkpoint ")
+    assert "cannot be read" in text
+
+
+def test_limit_that_is_too_short_gives_a_note(setup: Setup, tmp_path: Path) -> None:
+    text = write_suspects(setup, _found(setup.space.portfolio[0], tmp_path), Clock(2.0))
+    assert text.endswith("s, over 2 % of the time limit.")
