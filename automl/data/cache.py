@@ -36,7 +36,7 @@ _log = get_logger(__name__)
 
 # Part of every key: a change of what is stored, or of how a picture becomes pixels, must not find older
 # files.
-_VERSION = 3
+_VERSION = 4
 _SPARE_BYTES = 64 * 2**20
 _HEADER = ("file", "sha256", "mode", "width", "height", "problem")
 

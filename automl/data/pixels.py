@@ -126,7 +126,9 @@ def to_pixels(image: Image.Image, *, size: int, channels: int) -> Pixels:
         left, top = (plain.width - side) / 2, (plain.height - side) / 2
         if plain.size != (size, size):
             box = (left, top, left + side, top + side)
-            plain = plain.resize((size, size), Image.Resampling.BICUBIC, box=box, reducing_gap=2.0)
+            # Hamming is as sharp as bicubic where a picture becomes smaller, at half the cost.
+            way = Image.Resampling.HAMMING if side > size else Image.Resampling.BICUBIC
+            plain = plain.resize((size, size), way, box=box, reducing_gap=2.0)
     except DataError:
         raise
     except Exception as error:  # readers raise nearly anything on bad bytes

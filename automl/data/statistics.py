@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from automl.data.stream import StreamedImages, open_images
 
-# Enough pictures for three exact digits, however large the data.
-_MOST_ROWS = 10_000
+# Enough pictures, and pixels of each, for three digits, however large the data.
+_MOST_ROWS = 5_000
+_MOST_SIDE = 48
 _MOST_STREAMED = 1_000  # these have to be decoded for it
 _CHUNK_BYTES = 16 * 2**20
 # Pictures of one colour have no deviation; one grey level keeps the division possible.
@@ -22,7 +23,8 @@ def channel_statistics(
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """(mean, std) a channel of pixels scaled to 0..1, of the rows `index` in the .npy file of images at `path`.
 
-    From at most 10,000 evenly spaced rows, in bounded memory; empty for no rows.
+    From at most 5,000 rows (1,000 where they are streamed) and every few pixels of large pictures, evenly spaced; in
+    bounded memory. Empty for no rows.
     """
     if not len(index):
         return (), ()
@@ -34,8 +36,9 @@ def channel_statistics(
     step = max(1, _CHUNK_BYTES // int(np.prod(images.shape[1:])))
     # A histogram of 256 levels says all about uint8 pixels, exactly.
     counts = np.zeros((channels, 256), dtype=np.int64)
+    apart = max(1, images.shape[1] // _MOST_SIDE)
     for start in range(0, len(index), step):
-        chunk = images[index[start : start + step]]
+        chunk = images[index[start : start + step]][:, apart // 2 :: apart, apart // 2 :: apart]
         for channel in range(channels):
             counts[channel] += np.bincount(chunk[..., channel].ravel(), minlength=256)
     levels = np.arange(256) / 255.0

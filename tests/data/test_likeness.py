@@ -57,6 +57,13 @@ def test_equal_bytes_are_compared_once_and_unreadable_rows_never() -> None:
     assert alike(thumbs, ["a", "a", "b", ""])[0].tolist() == [[0, 2]]
 
 
+def test_picture_that_is_a_little_brighter_all_over_is_found() -> None:
+    """The difference that no averaging makes smaller."""
+    base = np.random.default_rng(0).integers(40, 200, (30, 16, 16), dtype=np.uint8)
+    assert alike(np.concatenate([base, base[:1] + 3]), [str(i) for i in range(31)])[0].tolist() == [[0, 30]]
+    assert alike(np.concatenate([base, base[:1] + 4]), [str(i) for i in range(31)])[0].tolist() == []
+
+
 def test_pictures_of_nothing_tell_nothing() -> None:
     thumbs = np.full((400, 16, 16), 250, dtype=np.uint8)
     pairs, telling = alike(thumbs, [str(i) for i in range(400)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
 from pathlib import Path
 
@@ -54,6 +55,24 @@ def test_damaged_member_is_named(tmp_path: Path) -> None:
     source = open_source(path)
     with pytest.raises(DataError, match=r"a/1.png: damaged in the zip \(Bad CRC-32"):
         source.load(0)
+    source.close()
+
+
+@pytest.mark.parametrize(
+    "method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
+)
+@pytest.mark.parametrize("before", [b"", b"#!/bin/sh\n" * 100])
+def test_members_are_read_whatever_their_method_and_what_lies_before(
+    tmp_path: Path, method: int, before: bytes
+) -> None:
+    members = {f"{'ab'[i % 2]}/ü{i}.png": encoded(picture(i)) for i in range(4)} | {"a/empty.png": b""}
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    (tmp_path / "x.zip").write_bytes(before + buffer.getvalue())
+    source = open_source(tmp_path / "x.zip")
+    assert {file: source.read(i) for i, file in enumerate(source.files)} == members
     source.close()
 
 
