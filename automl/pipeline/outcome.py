@@ -17,7 +17,8 @@ from automl.pipeline.setup import Setup
 from automl.pipeline.workspace import write_json, write_text
 from automl.records import Config, Interval
 from automl.result import FitResult
-from automl.review.tables import TrialRow, write_trials
+from automl.review.tables import write_trials
+from automl.review.trials import stored_rows
 from automl.search import SearchResult
 
 PACKAGES = ("numpy", "optuna", "ray", "scikit-learn", "timm", "torch", "torchvision")
@@ -60,7 +61,7 @@ def write_outcome(setup: Setup, found: SearchResult, clock: Clock, outcome: Outc
     root = setup.workspace.root
     write_text(root / "data_report.json", setup.data.report.to_json() + "\n")
     setup.data.table.to_csv(root / "splits.csv", index=False)
-    write_trials(_rows(found), setup.metric.name, setup.metric.mode, root / "trials.csv")
+    write_trials(stored_rows(found.trials), setup.metric.name, setup.metric.mode, root / "trials.csv")
     document = _document(setup, found, clock, outcome)
     write_card(setup.workspace.model_dir / "README.md", document, setup.data.splits.info)
     clock.finish_stage("holdout")
@@ -115,21 +116,6 @@ def _document(setup: Setup, found: SearchResult, clock: Clock, outcome: Outcome)
         "versions": versions(),
         "command": " ".join(mask_password(part) for part in sys.argv),
     }
-
-
-def _rows(found: SearchResult) -> list[TrialRow]:
-    return [
-        TrialRow(
-            trial=trial.number,
-            state=trial.state,
-            value=trial.value,
-            epochs=trial.epochs,
-            seconds=trial.seconds,
-            config=trial.config,
-            reason=trial.reason,
-        )
-        for trial in found.trials
-    ]
 
 
 def _times(setup: Setup, found: SearchResult, clock: Clock) -> dict[str, float | None]:

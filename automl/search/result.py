@@ -65,35 +65,6 @@ class SearchResult:
         """Time spent in epochs, over all workers."""
         return math.fsum(trial.seconds for trial in self.trials)
 
-    def leaderboard(self) -> pd.DataFrame:
-        """One row a trial: the incumbent, then the others by value, then those without one.
-
-        Columns: `number, state, val_score, epochs, seconds, reason`, then the configuration's keys.
-        """
-        import pandas as pd
-
-        best = self.best
-        better = -1.0 if self.mode == "max" else 1.0
-
-        def place(trial: StoredTrial) -> tuple[bool, bool, float, int]:
-            first = trial.number == best.number
-            finite = math.isfinite(trial.value)
-            return (not first, not finite, better * trial.value if finite else 0.0, trial.number)
-
-        rows = [
-            {
-                "number": trial.number,
-                "state": trial.state.value,
-                "val_score": trial.value,
-                "epochs": trial.epochs,
-                "seconds": round(trial.seconds, 3),
-                "reason": trial.reason,
-                **trial.config,
-            }
-            for trial in sorted(self.trials, key=place)
-        ]
-        return pd.DataFrame(rows)
-
 
 def trials_frame(trials: Sequence[StoredTrial]) -> pd.DataFrame:
     """One row a trial: number, state, params, epochs, value, seconds, started, ended (seconds of the

@@ -263,14 +263,6 @@ def test_sigint_ends_the_search_in_order(tmp_path: Path) -> None:
     assert result.counts["paused"] > 0
 
 
-def test_leaderboard_has_the_incumbent_first() -> None:
-    result = search(climb, ToySpace(), settings(n_trials=10))
-    table = result.leaderboard()
-    assert table["number"].iloc[0] == result.best.number and len(table) == 10
-    assert list(table.columns[:6]) == ["number", "state", "val_score", "epochs", "seconds", "reason"]
-    assert table["val_score"].iloc[1:].is_monotonic_decreasing
-
-
 def test_unknown_engine_names_the_closest() -> None:
     with pytest.raises(ConfigError, match="did you mean 'local'"):
         load_engine("locl")
