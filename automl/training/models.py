@@ -11,6 +11,8 @@ from automl.records import Config, DatasetInfo
 from automl.spaces.families import capabilities
 from automl.torch_setup import import_timm
 
+LARGEST_ENLARGED = 96  # px
+
 
 def build_model(config: Config, info: DatasetInfo, *, pretrained: bool = False) -> nn.Module:
     """The timm model `config["model"]` with one output a class, ready to train.
@@ -52,10 +54,11 @@ def input_size(config: Config, info: DatasetInfo) -> int:
     """The side in pixels of what the network sees.
 
     It is the stored size times `upscale`: networks made for 224 px shrink a picture 32 times, so small pictures are
-    worth enlarging first.
+    worth enlarging first. Beyond 96 px nothing is enlarged: it would cost time and show nothing new.
     """
     can = capabilities(str(config["model"]))
-    size = round(info.img_size * float(config.get("upscale", 1.0)))
+    enlarged = round(info.img_size * float(config.get("upscale", 1.0)))
+    size = min(enlarged, max(info.img_size, LARGEST_ENLARGED))
     return max(size, can.min_size)
 
 
