@@ -1,4 +1,4 @@
-"""The leaderboard: trials in order, one row each, as rows, CSV or a DataFrame."""
+"""The leaderboard: trials in order, one row each, as rows or CSV."""
 
 from __future__ import annotations
 
@@ -7,13 +7,10 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from automl.errors import StudyError
 from automl.records import Config, Mode, TrialState
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _FIRST = ("rank", "trial", "state")
 _NUMBERS = ("epochs", "seconds")
@@ -68,14 +65,6 @@ def leaderboard_rows(trials: Iterable[TrialRow], metric: str, mode: Mode) -> lis
         }
         for rank, row in enumerate(rows, 1)
     ]
-
-
-def leaderboard(trials: Iterable[TrialRow], metric: str, mode: Mode) -> pd.DataFrame:
-    """`leaderboard_rows` as a DataFrame; without trials it has the fixed columns and no rows."""
-    import pandas as pd
-
-    rows = leaderboard_rows(trials, metric, mode)
-    return pd.DataFrame(rows, columns=list(rows[0]) if rows else _columns(metric))
 
 
 def write_trials(trials: Iterable[TrialRow], metric: str, mode: Mode, path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from automl.errors import StudyError
 from automl.records import TrialState
-from automl.review.tables import TrialRow, leaderboard, leaderboard_rows, ranked, read_trials, write_trials
+from automl.review.tables import TrialRow, leaderboard_rows, ranked, read_trials, write_trials
 from automl.search.incumbent import Incumbent
 from tests.review.studies_on_disk import TRIALS
 
@@ -60,12 +60,6 @@ def test_columns_begin_with_the_result_then_family_and_model() -> None:
     assert names[-1] == "reason"
     assert all(list(entry) == names for entry in rows)
     assert (rows[2]["opt"], rows[2]["val_accuracy"]) == (None, None)
-
-
-def test_frame_has_the_fixed_columns_without_trials() -> None:
-    frame = leaderboard([], "f1", "max")
-    assert list(frame.columns) == ["rank", "trial", "state", "val_f1", "epochs", "seconds", "reason"]
-    assert len(leaderboard(TRIALS, "f1", "max")) == 3
 
 
 def test_written_trials_are_read_back_the_same(tmp_path: Path) -> None:
