@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.data.cache import Cached
+from automl.data.digests import Digests
 from automl.data.likeness import clusters
 from automl.data.sources.base import Source, Targets, label_words
 from automl.data.splits import Row
@@ -69,12 +70,15 @@ def label(source: Source, cached: Cached) -> Labelled:
         targets = np.searchsorted(present, targets)
         classes = tuple(source.classes[i] for i in present)
     rows = usable.tolist()
-    digests = [cached.digests[i] for i in rows]
+    digests = Digests(cached.digests.octets[usable])
     words = label_words(source)
     place = np.full(len(cached.reasons), -1, dtype=np.int64)
     place[usable] = np.arange(len(usable))
     pairs = place[cached.pairs]
-    near = clusters(len(rows), [digests, pairs[(pairs >= 0).all(axis=1)]])
+    first = digests.first_rows()
+    copies = np.flatnonzero(first != np.arange(len(first)))
+    links = [np.stack([first[copies], copies], axis=1), pairs[(pairs >= 0).all(axis=1)]]
+    near = clusters(len(rows), links)
     groups = [source.groups[i] for i in rows]
     return Labelled(
         task=source.task,

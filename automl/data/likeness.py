@@ -40,20 +40,15 @@ def thumbnails(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return np.asarray(total // (cell * cell * samples.shape[3]), dtype=np.uint8)
 
 
-def alike(thumbs: npt.NDArray[np.uint8], digests: Sequence[str]) -> tuple[Pairs, bool]:
-    """Pairs of rows, (m, 2), whose thumbnails differ by less than `TOLERANCE` although their bytes do, and
-    whether likeness tells anything (no pairs where it does not).
+def alike(thumbs: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64]) -> tuple[Pairs, bool]:
+    """Pairs among `rows` of the thumbnails, (m, 2), which differ by less than `TOLERANCE`, and whether likeness tells
+    anything (no pairs where it does not). The rows are those of usable pictures whose bytes differ.
 
     Exact, without comparing all pairs: a projection makes no distance larger, so every pair is among the
-    neighbours in a few principal components, which a k-d tree finds. Rows with an empty digest are left out; of
-    byte-equal rows only the first is compared. Hashes of gradients (dHash) are not used: on plain surfaces they
-    are noise, and 5,000 pairs of a set of 1,300 were equal in all but 4 bits where 18 were copies.
+    neighbours in a few principal components, which a k-d tree finds. Hashes of gradients (dHash) are not used:
+    on plain surfaces they are noise, and 5,000 pairs of a set of 1,300 were equal in all but 4 bits where 18 were
+    copies.
     """
-    first: dict[str, int] = {}
-    for i, digest in enumerate(digests):
-        if digest:
-            first.setdefault(digest, i)
-    rows = np.array(list(first.values()), dtype=np.int64)
     none = np.empty((0, 2), dtype=np.int64)
     if len(rows) < 2:
         return none, True
