@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import overload
 
 import numpy as np
 import numpy.typing as npt
 
 from automl.data.convert import DIGEST
+
+# Rows that are turned to text together.
+_AT_ONCE = 4096
 
 
 class Digests(Sequence[str]):
@@ -31,6 +34,13 @@ class Digests(Sequence[str]):
             return Digests(self.octets[row])
         octets = self.octets[row].tobytes()
         return octets.hex() if any(octets) else ""
+
+    def __iter__(self) -> Iterator[str]:
+        unknown = (~self.known()).tolist()
+        for start in range(0, len(self), _AT_ONCE):
+            text = self.octets[start : start + _AT_ONCE].tobytes().hex()
+            for row, begin in zip(range(start, len(self)), range(0, len(text), 2 * DIGEST), strict=False):
+                yield "" if unknown[row] else text[begin : begin + 2 * DIGEST]
 
     def __len__(self) -> int:
         return len(self.octets)
@@ -62,3 +72,9 @@ class Digests(Sequence[str]):
         """The first row of each digest among the usable ones, in order."""
         places = np.flatnonzero(usable)
         return places[np.unique(Digests(self.octets[places]).first_rows())]
+
+    def ranks(self) -> npt.NDArray[np.int64]:
+        """The place of each row when they are sorted (n,); equal ones in the order of the rows."""
+        ranks = np.empty(len(self), dtype=np.int64)
+        ranks[np.lexsort(self.octets.view(">u8").T[::-1])] = np.arange(len(self))
+        return ranks

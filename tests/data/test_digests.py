@@ -17,6 +17,9 @@ def _digests(*contents: bytes) -> Digests:
 def test_digests_read_as_hexadecimal_texts_and_unknown_ones_as_nothing() -> None:
     found = _digests(b"a", b"", b"b")
     assert list(found) == [hashlib.sha256(b"a").hexdigest(), "", hashlib.sha256(b"b").hexdigest()]
+    assert [found[i] for i in range(3)] == list(found)
+    many = Digests(np.arange(5000 * 32).astype(np.uint8))
+    assert list(many) == [many[i] for i in range(5000)]
     assert list(found[1:]) == list(found)[1:]
     assert found.known().tolist() == [True, False, True]
 
