@@ -67,11 +67,16 @@ class PrunerPolicy(TrialBook):
         return Decision(Action.CONTINUE, TrialState.RUNNING, f"not stopped by {self._name}")
 
     def restored(self, view: TrialView) -> None:
-        """Puts an earlier trial into the pruner's study."""
+        """Puts an earlier trial into the pruner's study, and lets it see the epochs one by one: some pruners keep
+        notes of their own.
+        """
         if view.number == min(self.trials):
             self._open()
-        for epoch, value in view.values.items():
+        for epoch, value in sorted(view.values.items()):
             self._storage.set_trial_intermediate_value(self._id(view.number), epoch, value)
+            if epoch < self.context.max_epochs and math.isfinite(value):
+                with quiet_optuna():
+                    self._pruner.prune(self._study, self._storage.get_trial(self._id(view.number)))
         self._settle(view.number, view.state)
 
     # ------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import optuna
 import pytest
 from optuna.pruners import BasePruner
 
-from automl.records import Mode, Report, TrialState
+from automl.records import Action, Mode, Report, TrialState
 from automl.search.policy import History, NextKind, PolicyContext
 from automl.search.pruner_policy import PrunerPolicy
 from automl.search.sampler_view import quiet_optuna
@@ -75,8 +75,12 @@ def test_restored_policy_decides_as_the_uninterrupted_one(name: str) -> None:
     for policy in (game.policy, again):
         policy.started(12, resumed=False)
     for epoch in range(1, MAX_EPOCHS):
-        report = Report(12, epoch, 0.2 + epoch / 1000, 1.0)
-        assert game.policy.report(report) == again.report(report)
+        report = Report(12, epoch, 0.05 + epoch / 1000, 1.0)
+        decision = game.policy.report(report)
+        assert again.report(report) == decision
+        if decision.action is Action.STOP:
+            return
+    pytest.fail("the trial was to be stopped")
 
 
 def test_second_restore_replaces_the_first() -> None:
