@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from optuna.trial import FrozenTrial, TrialState
@@ -14,6 +16,15 @@ from automl.search.curve_gp.encoding import Array, Encoding
 CAP = 160
 CLIP = 1.5
 HIGH_SHARE = 2 / 3
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A trial's parameters, by Optuna's names, and its values by epoch."""
+
+    number: int
+    params: Mapping[str, Any]
+    values: Mapping[int, float]
 
 
 class Curves:
@@ -42,23 +53,31 @@ class Curves:
 
     def update(self, trials: Sequence[FrozenTrial], *, maximize: bool) -> None:
         """Takes in what is new."""
-        sign = 1.0 if maximize else -1.0
         for trial in trials:
-            number, steps = trial.number, trial.intermediate_values
             if trial.state is TrialState.FAIL:
-                self._values.pop(number, None)
-            elif steps and self._seen.get(number) != len(steps):
-                self._seen[number] = len(steps)
-                last = max(steps)
-                known = {
-                    epoch: sign * value
-                    for epoch, value in steps.items()
-                    if math.isfinite(value) and (epoch == last or epoch in self._levels)
-                }
-                if known:
-                    self._values[number] = known
-                    self._params[number] = trial.params
-                    self._points[number] = self._encoding.encode([trial.params])[0]
+                self._values.pop(trial.number, None)
+            elif trial.intermediate_values and self._seen.get(trial.number) != len(trial.intermediate_values):
+                self._seen[trial.number] = len(trial.intermediate_values)
+                self.add(Trace(trial.number, trial.params, trial.intermediate_values), maximize=maximize)
+
+    def add(self, trace: Trace, *, maximize: bool) -> bool:
+        """Takes a trial in, in place of what was known of it; says whether it has any finite value."""
+        sign = 1.0 if maximize else -1.0
+        last = max(trace.values, default=0)
+        known = {
+            epoch: sign * value
+            for epoch, value in trace.values.items()
+            if math.isfinite(value) and (epoch == last or epoch in self._levels)
+        }
+        if known:
+            self._values[trace.number] = known
+            self._params[trace.number] = dict(trace.params)
+            self._points[trace.number] = self._encoding.encode([trace.params])[0]
+        return bool(known)
+
+    def points(self) -> Array:
+        """The configurations of all trials with a value, in the order in which they came: (trials, columns)."""
+        return np.array([self._points[number] for number in self._values])
 
     def best(self, count: int) -> list[Params]:
         """The configurations of the best last values."""
