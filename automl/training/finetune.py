@@ -11,12 +11,11 @@ from typing import Any
 from torch import nn
 
 from automl.records import Config
-from automl.torch_setup import import_timm
+from automl.spaces.stages import layers
 from automl.training.weights import classifier_names
 
 # none: all layers learn; half: the first half of them stays; stages: all but the last one stay; head: all stay.
 FREEZE = ("none", "half", "stages", "head")
-_GROUPS = 6  # of a network that says nothing of its layers
 
 
 def freeze(model: nn.Module, how: str) -> None:
@@ -34,23 +33,6 @@ def freeze(model: nn.Module, how: str) -> None:
         parameter.requires_grad_(not frozen)
     if how != "none":
         model.register_forward_pre_hook(_Hold(model))
-
-
-def layers(model: nn.Module, *, coarse: bool) -> dict[str, int]:
-    """The number of each parameter's layer, from 0 at the input; the largest is that of the head."""
-    timm = import_timm()
-    matcher: Any = getattr(model, "group_matcher", None)
-    try:
-        found: dict[str, int] = timm.models.group_parameters(model, matcher(coarse=coarse), reverse=True)
-    except (TypeError, AssertionError):  # no matcher, or none of this kind
-        found = timm.optim.auto_group_layers(model, num_groups=_GROUPS)
-    top = max(found.values(), default=0)
-    return {name: found.get(name, top) for name, _ in model.named_parameters()}
-
-
-def freezing_points(model: nn.Module) -> int:
-    """How many layers below the head can be kept: stages, or blocks of a transformer."""
-    return max(layers(model, coarse=True).values())
 
 
 def scaled_rates(groups: list[dict[str, Any]], model: nn.Module, config: Config) -> list[dict[str, Any]]:

@@ -8,12 +8,13 @@ from torch import nn
 
 from automl.errors import ModelError
 from automl.records import Config, DatasetInfo
-from automl.spaces.families import capabilities
+from automl.spaces.families import Capability, capabilities
 from automl.torch_setup import import_timm
 from automl.training.finetune import freeze
 from automl.training.weights import Weights, load_model
 
 LARGEST_ENLARGED = 96  # px
+LEAST_PLACES = 2  # a side, of the last features
 LARGEST_FINE_TUNED = 128  # px; what pretrained filters look for is larger, and there is less to train
 
 
@@ -43,8 +44,8 @@ def model_arguments(config: Config, info: DatasetInfo, weights: Weights | None =
     """The keywords that make the same architecture again: what the model folder's config.json must say.
 
     Models that fix their input size (transformers) are told it; where the picture is small their patch is made
-    smaller, so that 32 px become 64 tokens and not 4. With weights, patches and widths are those of the weights. Drop
-    path is not part of it: it acts in training alone.
+    smaller, so that 32 px become 64 tokens and not 4, and so is a stem of patches. With weights, patches and widths are
+    those of the weights. Drop path is not part of it: it acts in training alone.
     """
     can = capabilities(str(config["model"]))
     arguments: dict[str, Any] = {"num_classes": info.n_outputs, "in_chans": info.in_chans}
@@ -53,8 +54,8 @@ def model_arguments(config: Config, info: DatasetInfo, weights: Weights | None =
         arguments["img_size"] = size
     if weights is not None:
         return {**arguments, **weights.arguments}
-    if can.patch_size and size < 96:
-        arguments["patch_size"] = max(2, size // 8)
+    if patch := _smaller_patch(can, size):
+        arguments["patch_size"] = patch
     if can.channels and float(config.get("width", 1.0)) != 1.0:
         arguments["channels"] = [max(8, int(c * float(config["width"]))) for c in can.channels]
     return arguments
@@ -65,13 +66,28 @@ def input_size(config: Config, info: DatasetInfo) -> int:
 
     It is the stored size times `upscale`: networks made for 224 px shrink a picture 32 times, so small pictures are
     worth enlarging first. Beyond 96 px (128 where weights are fine-tuned) nothing is enlarged: it would cost time and
-    show nothing new.
+    show nothing new. Where a space does not search it, a network whose patches cannot be made smaller sees so many
+    pixels that its last features have two places a side.
     """
     can = capabilities(str(config["model"]))
     enlarged = round(info.img_size * float(config.get("upscale", 1.0)))
+    if "upscale" not in config and not can.patch_size:
+        enlarged = max(enlarged, LEAST_PLACES * can.stride)
     largest = LARGEST_FINE_TUNED if config.get("pretrained", False) else LARGEST_ENLARGED
     size = min(enlarged, max(info.img_size, largest))
     return max(size, can.min_size)
+
+
+def _smaller_patch(can: Capability, size: int) -> int:
+    """The patch for a small picture; 0 to leave it as it is."""
+    if not can.patch_size or size >= LARGEST_ENLARGED:
+        return 0
+    if can.stride <= can.patch_size:  # the same places from the first layer to the last
+        return max(2, size // 8)
+    patch, later = can.patch_size, can.stride // can.patch_size
+    while patch > 1 and size < LEAST_PLACES * later * patch:
+        patch //= 2
+    return patch if patch < can.patch_size else 0
 
 
 def _drop_path(config: Config) -> float:

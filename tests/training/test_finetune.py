@@ -12,8 +12,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 from automl.records import Config, Rows, SearchSplits
+from automl.spaces.stages import freezing_points, layers
 from automl.torch_setup import import_timm
-from automl.training.finetune import FREEZE, freeze, freezing_points, layers, scaled_rates
+from automl.training.finetune import FREEZE, freeze, scaled_rates
 from automl.training.loop import Trainer
 from automl.training.optimizers import param_groups
 from automl.training.plan import TrainPlan
