@@ -26,6 +26,7 @@ from automl.training.models import build_model, input_size
 from automl.training.optimizers import make_optimizer
 from automl.training.plan import TrainPlan
 from automl.training.schedules import SCHEDULES
+from automl.training.weights import normalised, used_by
 
 if TYPE_CHECKING:
     from timm.utils.model_ema import ModelEmaV3
@@ -39,9 +40,10 @@ class Trainer:
     def __init__(self, config: Config, info: DatasetInfo, rows: Rows, plan: TrainPlan) -> None:
         set_threads(plan.threads)
         torch.manual_seed(plan.seed)  # initial weights, dropout and drop path
-        self.config, self.info, self.plan = config, info, plan
+        self.pretrained = used_by(config, plan.weights)
+        self.config, self.info, self.plan = config, normalised(info, self.pretrained), plan
         self.size = input_size(config, info)
-        model = build_model(config, info, pretrained=plan.pretrained)
+        model = build_model(config, info, weights=self.pretrained)
         self.model = model.to(device=plan.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks this form
         self.optimizer = make_optimizer(self.model, config)
         self.gradients = Gradients(self.model, self._loss, plan.replicas)
@@ -49,7 +51,7 @@ class Trainer:
         self.batches = Batches(
             rows,
             batch_size=min(int(config.get("batch_size", 64)), len(rows)),
-            info=info,
+            info=self.info,
             augment=Augment(
                 strength=float(config.get("augment", 0.0)),
                 hflip=bool(config.get("hflip", False)),
@@ -128,7 +130,7 @@ class Trainer:
     def _set_lr(self, begun: float) -> None:
         factor = self.schedule(self.progress(begun), float(self.config.get("warmup", 0.0)))
         for group in self.optimizer.param_groups:
-            group["lr"] = float(self.config["lr"]) * factor
+            group["lr"] = float(self.config["lr"]) * factor * float(group.get("lr_scale", 1.0))
 
     @property
     def averaged(self) -> nn.Module:

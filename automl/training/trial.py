@@ -30,7 +30,7 @@ class ImageTrial:
         train_loss = self.trainer.train_epoch()
         if train_loss is None:
             return {"interrupted": True, "seconds": time.perf_counter() - begun}
-        plan, info = self.plan, self.splits.info
+        plan, info = self.plan, self.trainer.info
         logits, targets = predict_rows(
             self.trainer.averaged,
             self.splits.val,

@@ -9,7 +9,7 @@ import pytest
 from automl.errors import SpaceError
 from automl.spaces import SearchSpace, presets
 from automl.training.vocabulary import PARAMETERS, check_space
-from tests.training.test_loop import CHANGES
+from tests.training.test_loop import CHANGES, FINE_TUNING
 
 LR = {"type": "float", "low": 0.001, "high": 0.01}
 
@@ -20,7 +20,8 @@ def test_preset_can_be_trained(name: str) -> None:
 
 
 def test_every_known_parameter_is_shown_to_change_a_run() -> None:
-    assert set(CHANGES) - {"model"} | {"momentum"} == PARAMETERS
+    tuned = {name for name, _ in FINE_TUNING}
+    assert set(CHANGES) - {"model"} | {"momentum"} | tuned == PARAMETERS
 
 
 @pytest.mark.parametrize(
