@@ -114,6 +114,7 @@ def _document(setup: Setup, found: SearchResult, clock: Clock, outcome: Outcome)
             "busy_fraction": _busy(found, setup.device.parallel),
         },
         "pretrained": shown(setup.beginning.record),
+        "warm_start": setup.identity["warm_start"]["studies"],
         "versions": versions(),
         "command": " ".join(mask_password(part) for part in sys.argv),
     }
