@@ -61,7 +61,7 @@ def write_outcome(setup: Setup, found: SearchResult, clock: Clock, outcome: Outc
     """Write data_report.json, splits.csv, trials.csv, the model card and, last, result.json."""
     root = setup.workspace.root
     write_text(root / "data_report.json", setup.data.report.to_json() + "\n")
-    setup.data.table.to_csv(root / "splits.csv", index=False)
+    setup.data.write_table(root / "splits.csv")
     write_trials(stored_rows(found.trials), setup.metric.name, setup.metric.mode, root / "trials.csv")
     document = _document(setup, found, clock, outcome)
     write_card(setup.workspace.model_dir / "README.md", document, setup.data.splits.info)
