@@ -71,7 +71,8 @@ def fit(data: Any, labels: Any = None, *, observer: Observer | None = None, **op
 def inspect(data: Any, labels: Any = None, *, observer: Observer | None = None, **options: Any) -> DataReport:
     """Look at the data before any training: what is unreadable, twice there, leaking, contradictory or skewed.
 
-    `data` and `labels` are as in `fit`; `options` are `target`, `task`, `img_size` and `seed`. Nothing is changed.
+    `data` and `labels` are as in `fit`; `options` are `target`, `task`, `img_size`, `seed` and
+    `max_disk`. Nothing is changed.
     Raises DataError for data that cannot be read at all.
     """
     from automl.data.inspection import inspect_data
