@@ -31,7 +31,8 @@ PROBE_SHARE = 0.1  # of the time that is left, at most
 PROBE_SECONDS = 60.0  # at most, and where there is no limit
 DOWNLOAD_SHARE = 0.1
 DOWNLOAD_SECONDS = 300.0
-CPU_ROWS, GPU_ROWS = 1000, 4000
+CPU_ROWS, GPU_ROWS, LEAST_ROWS = 1000, 4000, 150
+SLOW = 50.0  # images a second of a small network on a busy machine
 KEPT = 6  # architectures that the search goes on with
 # An epoch of fine-tuning takes about this many times a forward pass; a trial is to fit into a share of the time.
 STEP_COST = 3.0
@@ -73,7 +74,7 @@ def begin(config: StudyConfig, space: SearchSpace, situation: Situation, observe
     asked = config.pretrained
     models = [model for members in space.families.values() for model in members]
     if asked == "never" or (asked == "auto" and not _may(space, pretrained=True)):
-        return _from_scratch(space, asked, models, "")
+        return _from_scratch(space, asked, [], "")
     found, hub = _look(asked, models, situation)
     missing = [model for model in models if model not in found]
     if not found:
@@ -201,7 +202,7 @@ def _rank(
     if situation.remaining is not None:
         limit = min(limit, PROBE_SHARE * situation.remaining)
     until = time.monotonic() + limit
-    rows = _sampled(situation)
+    rows = _sampled(situation, seconds=limit / len(found))
     pixels = probe_pixels(rows)
     ranking = []
     for model in sorted(found, key=lambda name: capabilities(name).params):
@@ -214,11 +215,13 @@ def _rank(
     return sorted(ranking, key=lambda row: -row.score), pixels
 
 
-def _sampled(situation: Situation) -> Sample:
+def _sampled(situation: Situation, *, seconds: float) -> Sample:
+    """Fewer rows where there are `seconds` for each network that a slow machine would need for more."""
+    most = CPU_ROWS if situation.device == "cpu" else GPU_ROWS
     return sample(
         situation.splits,
         situation.folder,
-        most=CPU_ROWS if situation.device == "cpu" else GPU_ROWS,
+        most=max(LEAST_ROWS, min(most, int(SLOW * seconds))),
         device=situation.device,
         threads=situation.threads,
     )
@@ -230,7 +233,7 @@ def _worth_it(ranking: list[Probed], pixels: float) -> bool:
 
 
 def _keep(ranking: list[Probed], found: list[str], situation: Situation) -> list[str]:
-    """The best of those whose epochs fit into the time, else the fastest; all, where none was probed."""
+    """The best of those whose epochs fit into the time, else the fastest; the smallest, where none was probed."""
     if not ranking:
         return sorted(found, key=lambda name: capabilities(name).params)[:KEPT]
     if situation.remaining is None:
