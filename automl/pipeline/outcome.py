@@ -62,7 +62,7 @@ def write_outcome(setup: Setup, found: SearchResult, clock: Clock, outcome: Outc
     """Write data_report.json, splits.csv, trials.csv, the model card and, last, result.json."""
     root = setup.workspace.root
     write_text(root / "data_report.json", setup.data.report.to_json() + "\n")
-    setup.data.table.to_csv(root / "splits.csv", index=False)
+    setup.data.write_table(root / "splits.csv")
     write_trials(stored_rows(found.trials), setup.metric.name, setup.metric.mode, root / "trials.csv")
     document = _document(setup, found, clock, outcome)
     info, size = read_preprocess(setup.workspace.model_dir)
@@ -116,6 +116,7 @@ def _document(setup: Setup, found: SearchResult, clock: Clock, outcome: Outcome)
             "busy_fraction": _busy(found, setup.device.parallel),
         },
         "pretrained": shown(setup.beginning.record),
+        "warm_start": setup.identity["warm_start"]["studies"],
         "versions": versions(),
         "command": " ".join(mask_password(part) for part in sys.argv),
     }
