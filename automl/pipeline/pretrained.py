@@ -74,13 +74,14 @@ def begin(config: StudyConfig, space: SearchSpace, situation: Situation, observe
     asked = config.pretrained
     models = [model for members in space.families.values() for model in members]
     if asked == "never" or (asked == "auto" and not _may(space, pretrained=True)):
-        return _from_scratch(space, asked, [], "")
+        return _from_scratch(space, asked, missing=[])
     found, hub = _look(asked, models, situation)
     missing = [model for model in models if model not in found]
     if not found:
         if asked == "auto":
             why = f"no weights of its {len(models)} architectures are cached and the hub {hub}"
-            return _from_scratch(space, asked, models, why, observer)
+            observer.note(f"Models start from scratch: {why}.")
+            return _from_scratch(space, asked, missing=models, why=why)
         raise ConfigError(_none_found(asked, models, hub))
     tuned = narrowed(space, pretrained=True, models=found.keys())
     recipes = narrowed(space, pretrained=True).portfolio
@@ -93,7 +94,8 @@ def begin(config: StudyConfig, space: SearchSpace, situation: Situation, observe
     ranking, pixels = _rank(found, configs, situation)
     if asked == "auto" and not _worth_it(ranking, pixels):
         why = _no_better(ranking, pixels, situation)
-        return _from_scratch(space, asked, missing, why, observer, probe=_rows(ranking, []))
+        observer.note(f"Models start from scratch: {why}.")
+        return _from_scratch(space, asked, missing=missing, why=why, probe=_rows(ranking, []))
     kept = _keep(ranking, list(found), situation)
     if not ranking:  # then no file was looked at yet
         for model in kept:
@@ -159,15 +161,12 @@ def _tuned(space: SearchSpace, models: Sequence[str]) -> SearchSpace:
 def _from_scratch(
     space: SearchSpace,
     asked: str,
-    missing: list[str],
-    why: str,
-    observer: Observer | None = None,
     *,
-    probe: list[dict[str, Any]] | None = None,
+    missing: list[str],
+    why: str = "",
+    probe: Sequence[dict[str, Any]] = (),
 ) -> Beginning:
-    if observer is not None and why:
-        observer.note(f"Models start from scratch: {why}.")
-    record = {"asked": asked, "used": False, "missing": missing, "why": why, "probe": probe or []}
+    record = {"asked": asked, "used": False, "missing": missing, "why": why, "probe": list(probe)}
     return Beginning(narrowed(space, pretrained=False), {}, record)
 
 
