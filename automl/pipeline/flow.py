@@ -16,7 +16,7 @@ from automl.final.model_folder import write_model_folder
 from automl.final.predictor import Predictor
 from automl.final.retrain import Retrained, retrain
 from automl.pipeline.clock import Clock
-from automl.pipeline.outcome import Outcome, keep_model, write_outcome
+from automl.pipeline.outcome import Outcome, is_done, keep_model, write_outcome
 from automl.pipeline.setup import Setup, check, prepare, ray_cpus
 from automl.pipeline.suspects import write_suspects
 from automl.pipeline.workspace import Workspace, open_workspace
@@ -44,7 +44,7 @@ def fit(config: StudyConfig, *, observer: Observer | None = None, started: float
     try:
         # Opened before Ray is started, which takes seconds that a wrong path should not cost.
         source = open_source(config.data, target=config.target, task=config.task)
-        with warm_up(config, cpus=ray_cpus(config)) as engine:
+        with warm_up(config, cpus=ray_cpus(config), begin=not is_done(config, workspace)) as engine:
             setup = prepare(config, source, workspace, clock, observer)
             save(config, workspace.study_yaml)
             workspace.begin()
@@ -57,6 +57,8 @@ def fit(config: StudyConfig, *, observer: Observer | None = None, started: float
         if not workspace.study_yaml.is_file():  # written when everything was found to be usable
             workspace.abandon()
         raise
+    finally:
+        workspace.close()
 
 
 def resume(

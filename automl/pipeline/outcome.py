@@ -9,6 +9,7 @@ from importlib import metadata
 from typing import Any
 
 from automl import __version__
+from automl.config import StudyConfig
 from automl.config.storage import mask_password
 from automl.final.card import write_card
 from automl.final.holdout import explain_gap
@@ -16,7 +17,7 @@ from automl.final.model_folder import read_preprocess
 from automl.pipeline.clock import Clock
 from automl.pipeline.pretrained import shown
 from automl.pipeline.setup import Setup
-from automl.pipeline.workspace import write_json, write_text
+from automl.pipeline.workspace import Workspace, write_json, write_text
 from automl.records import Config, Interval
 from automl.result import FitResult
 from automl.review.tables import write_trials
@@ -37,6 +38,16 @@ class Outcome:
     holdout: dict[str, Interval]
     reads: int
     same_length: bool
+
+
+def is_done(config: StudyConfig, workspace: Workspace) -> bool:
+    """Whether an earlier run has already come to the end that is asked for, so that no trial will be run."""
+    earlier = workspace.read_result()
+    if earlier is None or config.n_trials is None or not (workspace.model_dir / "config.json").is_file():
+        return False
+    counts = earlier["trials"]
+    ended = sum(int(counts[kind]) for kind in ("complete", "pruned", "failed"))
+    return ended == int(counts["total"]) >= config.n_trials
 
 
 def keep_model(setup: Setup, found: SearchResult) -> Outcome | None:

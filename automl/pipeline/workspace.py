@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from automl.errors import StudyError
+from automl.pipeline.claim import REPLACED, Claim, clear, never_began, restore_replaced
 
 # What must be the same for a study to be continued; each changes what its trials mean.
 IDENTITY = (
@@ -33,12 +34,13 @@ class Workspace:
     """Paths of one study.
 
     `existed` tells whether the directory was there before; `replaced` is where an earlier study was moved that this
-    one overwrites, until it is sure that this one can begin.
+    one overwrites, until it is sure that this one can begin. `claims` keep other processes out until `close`.
     """
 
     root: Path
     existed: bool
     replaced: Path | None = None
+    claims: tuple[Claim, ...] = ()
 
     @property
     def study_yaml(self) -> Path:
@@ -106,6 +108,11 @@ class Workspace:
         if self.replaced is not None and self.replaced.exists():
             self.replaced.rename(self.root)
 
+    def close(self) -> None:
+        """Another process may go on with the study."""
+        for claim in self.claims:
+            claim.release()
+
     def holdout_reads(self) -> int:
         """How often the holdout was opened so far."""
         return int((_read_json(self.root / "holdout.json") or {"reads": 0})["reads"])
@@ -120,22 +127,26 @@ class Workspace:
 def open_workspace(directory: str, study: str, *, overwrite: bool) -> Workspace:
     """The workspace of a study. Raises StudyError where the folder cannot be made or written, or is something else."""
     root = Path(directory) / study
-    existed = root.exists()
+    restore_replaced(root)
+    existed = root.exists() and not never_began(root)
     if existed and any(root.iterdir() if root.is_dir() else [root]) and not (root / "study.yaml").is_file():
         raise StudyError(
             f"{str(root)!r} must be a study or not exist, and it is something else; choose another --study name"
         )
-    replaced = None
+    replaced = earlier = None
     try:
         if existed and overwrite:
-            replaced = root.with_name(f".{root.name}.replaced-{os.getpid()}").absolute()
+            earlier = Claim(root)  # not from under a process that runs it
+            replaced = root.with_name(f".{root.name}{REPLACED}{os.getpid()}").absolute()
             root.rename(replaced)
         root.mkdir(parents=True, exist_ok=True)
+        claim = Claim(root)
     except OSError as error:
         raise StudyError(_not_writable(root, error.strerror or error)) from error
-    if not os.access(root, os.W_OK | os.X_OK):
-        raise StudyError(_not_writable(root, "permission denied"))
-    return Workspace(root.resolve(), existed and not overwrite, replaced)
+    if not existed:
+        clear(root)
+    claims = (claim,) if earlier is None else (claim, earlier)
+    return Workspace(root.resolve(), existed and not overwrite, replaced, claims)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

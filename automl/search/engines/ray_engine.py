@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import tempfile
 import time
 from importlib import import_module
@@ -12,8 +13,9 @@ from typing import Any
 from automl.errors import ConfigError, EngineError
 from automl.search.coordinator import Coordinator
 from automl.search.engines.base import Clock
-from automl.search.engines.ray_runtime import RayRuntime, environment_set, quiet_ray
+from automl.search.engines.ray_runtime import TUNE_FOLDER, RayRuntime, environment_set, quiet_ray
 from automl.search.objectives import Objective
+from automl.search.policy import NextKind
 from automl.search.settings import SearchSettings
 
 # Tune reads its own settings from the environment.
@@ -42,6 +44,8 @@ class RayEngine:
 
         Raises EngineError if Ray does not start, has no room for one trial, or breaks.
         """
+        if coordinator.next().kind is NextKind.FINISH:
+            return  # nothing is left to do: Ray would take seconds to say so
         if self._runtime is not None:
             self._runtime.wait()
             _run_tune(coordinator, objective, settings)
@@ -77,7 +81,7 @@ def _run_tune(coordinator: Coordinator, objective: Objective, settings: SearchSe
     trainable = tune.with_resources(tune.with_parameters(RayTrial, objective=objective), resources)
     environment = {**TUNE_ENVIRONMENT, "TUNE_MAX_PENDING_TRIALS_PG": str(settings.parallel)}
     with (
-        tempfile.TemporaryDirectory(prefix="automl-tune-") as folder,
+        tempfile.TemporaryDirectory(prefix=f"{TUNE_FOLDER}{os.getpid()}-") as folder,
         quiet_ray(),
         environment_set(environment),
     ):
