@@ -227,7 +227,6 @@ def _check_kept(study: Study, earlier: dict[int, tuple[Any, ...]], book: Book) -
     now = study.finals()
     for trial, row in earlier.items():
         book.expect(now.get(trial) == row, f"trial {trial} was {row} and is {now.get(trial)}")
-    # Each start of Ray sweeps; the watcher of a driver that was killed needs a moment too.
     dead = study.drivers
     folders = [p.name for pid in dead for p in Path(tempfile.gettempdir()).glob(f"automl-*{pid}-*")]
     book.expect(not folders, f"folders of dead drivers: {folders}")

@@ -192,9 +192,14 @@ class Coordinator:
         self.incumbent.drop(number)
         return self._close(live, Decision(Action.STOP, TrialState.FAILED, cause))
 
-    def finish(self) -> None:
-        """Settles every trial: none is left running, and none paused unless the search was asked to stop."""
+    def finish(self, *, at_least_one: bool = False) -> None:
+        """Settles every trial: none is left running, and none paused unless the search was asked to stop.
+
+        `at_least_one`: where the time ended before a trial was started, one is written down all the same.
+        """
         why = self._why_over()
+        if at_least_one and not self._trials and self.fatal is None and not self.stop_reason:
+            self.start()
         for live in self._trials.values():
             if live.state is TrialState.RUNNING and self.stop_reason:
                 self._release(live, why)

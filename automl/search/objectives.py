@@ -15,7 +15,7 @@ from automl.records import Config
 from automl.search.trial_files import checkpoint_epoch, publish_checkpoint
 
 Objective = Callable[[Config], Any]
-CONTROL_KEYS = frozenset({"seconds", "done", "interrupted"})
+CONTROL_KEYS = frozenset({"seconds", "done", "interrupted", "save"})
 
 
 @dataclass(frozen=True)
@@ -83,10 +83,11 @@ class Stepper:
             return Step(self.epoch, {}, None, wall, ended=True)
         self.epoch += 1
         done, interrupted = bool(raw.get("done", False)), bool(raw.get("interrupted", False))
-        saved = self.can_save and (self.epoch in self.launch.save_epochs or done or interrupted)
+        metrics = {key: value for key, value in raw.items() if key not in CONTROL_KEYS}
+        asked = bool(raw.get("save", False)) or (interrupted and bool(metrics))
+        saved = self.can_save and (self.epoch in self.launch.save_epochs or done or asked)
         if saved:
             self.save()
-        metrics = {key: value for key, value in raw.items() if key not in CONTROL_KEYS}
         seconds = _seconds(raw.get("seconds"))
         return Step(self.epoch, metrics, seconds, wall, False, done, interrupted, saved)
 

@@ -48,6 +48,8 @@ class SearchSettings:
     database in memory. `directory` is where trials keep logs and checkpoints, or None for a temporary folder.
     `identity` holds what else must be equal when a study is continued, such as the fingerprint of its data.
     `policy` is a name or one of Optuna's pruners, `sampler` a name or one of Optuna's samplers.
+    `deliver_anyway`: where the time ended before any trial had a value, the result names the first configuration,
+    with the value NaN, instead of an error.
     `portfolio` None takes the space's own. `address` is that of a Ray cluster, None starts Ray on this
     machine.
     """
@@ -72,6 +74,7 @@ class SearchSettings:
     cpus_per_trial: float = 1.0
     gpus_per_trial: float = 0.0
     max_failures: int = MAX_FAILURES
+    deliver_anyway: bool = False
     identity: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -69,9 +70,11 @@ class Trainer:
         self.schedule = SCHEDULES[str(config.get("sched", "cosine"))]
         self.epoch = self.steps = 0
         self.spent = 0.0  # seconds of training so far
+        self.deadline = plan.deadline
+        self.asked_to_stop: Callable[[], bool] = lambda: False
 
     def train_epoch(self) -> float | None:
-        """One epoch; the mean training loss, or None when the deadline cut it short.
+        """One epoch; the mean training loss, or None when the deadline or `asked_to_stop` cut it short.
 
         Raises TrialError when the loss is not finite.
         """
@@ -123,7 +126,7 @@ class Trainer:
         return min(1.0, max(by_steps, spent / max(1e-9, self.plan.seconds)))
 
     def _over(self, begun: float) -> bool:
-        if self.plan.deadline is not None and time.time() >= self.plan.deadline:
+        if self.asked_to_stop() or (self.deadline is not None and time.time() >= self.deadline):
             return True
         return self.plan.seconds is not None and self.progress(begun) >= 1.0
 

@@ -22,6 +22,8 @@ class TrainPlan:
     `epochs` is the planned length, which schedules are stretched over. `deadline` is a moment of `time.time()` (the
     clock that processes of one node share) after which no batch is started. `seconds`, if given, paces the
     schedule by time: it ends after `epochs` or after that many seconds, whichever is first.
+    `reporting` are the seconds before the deadline at which a trial that has never reported stops to train and
+    validates what it has.
     `balance` is what is done about rare classes.
     `weights` are those that configurations with `pretrained` start from, by model.
     `replicas` threads share each batch (CPU), and each operator uses `threads`.
@@ -36,6 +38,7 @@ class TrainPlan:
     device: str = "cpu"
     precision: Precision = "fp32"
     deadline: float | None = None
+    reporting: float = 0.0
     seconds: float | None = None
     weights: Mapping[str, Weights] = field(default_factory=dict)
     balance: Balance = "none"

@@ -21,6 +21,7 @@ from automl.search.objectives import cause_of
 from automl.search.policy import NextKind
 
 GRACE_SECONDS = 1.0
+LONGER_GRACE = 4.0  # as long as no trial at all has reported: the first report decides what is delivered
 # A text, though `suggest` is declared to return a dict.
 FINISHED: dict[str, Any] = cast(Any, Searcher.FINISHED)
 
@@ -206,7 +207,8 @@ class FinishStopper(Stopper):
         if self._over_since is None:
             self._over_since = time.monotonic()
         waited = time.monotonic() - self._over_since
-        if self._coordinator.running and waited < GRACE_SECONDS:
+        grace = GRACE_SECONDS if self._coordinator.incumbent.best is not None else LONGER_GRACE
+        if self._coordinator.running and waited < grace:
             return False
         for trial in self._roll.running():
             actor = trial.temporary_state.ray_actor

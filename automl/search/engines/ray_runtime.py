@@ -153,7 +153,8 @@ class Session:
 
     def __init__(self, place: str | None) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER}{os.getpid()}-", dir=place))
-        command = [sys.executable, "-I", "-S", ray_watcher.__file__, str(self.folder)]
+        others = Path(tempfile.gettempdir()) / f"{TUNE_FOLDER}{os.getpid()}-"
+        command = [sys.executable, "-I", "-S", ray_watcher.__file__, str(self.folder), str(others)]
         # A session of its own: what a terminal sends to the group of this process does not reach it.
         self._watcher = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True

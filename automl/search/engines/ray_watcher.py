@@ -1,9 +1,9 @@
 """A small process that outlives a driver which is killed, and takes what Ray left behind with it.
 
-Run as a program with the session's folder: it waits until its standard input ends, which the system sees to however the
-driver ends; then it kills every process that writes its output into the folder, and removes the folder. Ray's
-raylet dies with the driver, but its agents, and workers that are just starting, may stay for ever.
-It imports nothing but the standard library, so that it costs a few megabytes.
+Run as a program with the session's folder and the beginning of the names of other folders to remove: it waits until its
+standard input ends, which the system sees to however the driver ends; then it kills every process that writes its
+output into the folder, and removes the folder. Ray's raylet dies with the driver, but its agents, and workers that are
+just starting, may stay for ever. It imports nothing but the standard library, so that it costs a few megabytes.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     sys.stdin.buffer.read()
     clean(Path(sys.argv[1]))
+    others = Path(sys.argv[2])
+    for folder in others.parent.glob(f"{others.name}*"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def clean(folder: Path) -> None:
@@ -40,16 +43,24 @@ def clean(folder: Path) -> None:
 
 
 def of_session(folder: Path) -> list[int]:
-    """Ray's processes and their children: what they print goes to files in the folder. Only where there is /proc."""
+    """Ray's processes and their children, by the log files in the folder that they hold. Only where there is /proc.
+
+    Whoever else holds a file there (a person who reads a log, another program that uses this Ray) is left alone.
+    """
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            outputs = [(entry / "fd" / number).readlink() for number in ("1", "2")]
+            held = {path.name: path.readlink() for path in (entry / "fd").iterdir()}
+            inside = {number for number, file in held.items() if file.is_relative_to(folder)}
+            if inside and ({"1", "2"} & inside or _is_ray((entry / "cmdline").read_bytes(), folder)):
+                found.append(int(entry.name))
         except OSError:  # another user's, or gone meanwhile
             continue
-        if any(output.is_relative_to(folder) for output in outputs):
-            found.append(int(entry.name))
-    return found
+    return [pid for pid in found if pid != os.getpid()]
+
+
+def _is_ray(command: bytes, folder: Path) -> bool:
+    return command.startswith(b"ray::") or str(folder).encode() in command
 
 
 def kill(pid: int) -> bool:
