@@ -9,9 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from automl.config import StudyConfig, load, save
 from automl.data import open_source
-from automl.errors import StudyError, unknown_name
+from automl.errors import StorageError, StudyError, unknown_name
 from automl.final.holdout import score_holdout
 from automl.final.model_folder import write_model_folder
 from automl.final.predictor import Predictor
@@ -22,10 +24,12 @@ from automl.pipeline.outcome import Outcome, is_done, keep_model, write_outcome
 from automl.pipeline.setup import Setup, check, prepare, ray_cpus
 from automl.pipeline.suspects import write_suspects
 from automl.pipeline.workspace import Workspace, open_workspace
-from automl.records import Interval, Observer, Silent
+from automl.records import Interval, Observer, OnFailure, Silent
 from automl.result import FitResult
 from automl.search import SearchResult, SearchSettings, search, warm_up
+from automl.search.coordinator import DISK_FULL
 from automl.search.interrupt import ctrl_c_asks, sigterm_leaves
+from automl.search.trial_files import is_disk_full
 from automl.torch_setup import quiet_waiting
 from automl.training.trial import ImageTrial
 
@@ -38,7 +42,12 @@ def fit(config: StudyConfig, *, observer: Observer | None = None, started: float
     person has to change (nothing is left behind then) and RunError where something broke.
     """
     with sigterm_leaves():
-        return _fit(config, observer or Silent(), Clock(config.time_limit, started))
+        try:
+            return _fit(config, observer or Silent(), Clock(config.time_limit, started))
+        except (OSError, SafetensorError) as error:
+            if not is_disk_full(error):
+                raise
+            raise StorageError(_no_room(config.study_dir)) from error
 
 
 def _fit(config: StudyConfig, observer: Observer, clock: Clock) -> FitResult:
@@ -63,6 +72,13 @@ def _fit(config: StudyConfig, observer: Observer, clock: Clock) -> FitResult:
         raise
     finally:
         workspace.close()
+
+
+def _no_room(place: Path) -> str:
+    return (
+        f"the disk of {str(place)!r} is full, and the study stopped as it stands: make room, then go on with "
+        f"`automl resume {place.name}`"
+    )
 
 
 def resume(
@@ -107,12 +123,15 @@ def _search(setup: Setup, observer: Observer, engine: Any) -> SearchResult:
         cpus_per_trial=device.threads,
         gpus_per_trial=device.gpus_per_trial,
         deliver_anyway=True,
+        on_failure=OnFailure(config.on_failure),
     )
     objective = partial(ImageTrial, splits=setup.data.splits, plan=setup.plan)
     return search(objective, setup.space, settings, observer, engine=engine)
 
 
 def _finish(setup: Setup, found: SearchResult, clock: Clock, observer: Observer) -> FitResult:
+    if found.stopped == DISK_FULL:
+        raise StorageError(_no_room(setup.workspace.root))
     if interrupted(found):
         observer.note(
             "Search stopped; the best so far is trained and delivered. Ctrl-C again leaves at once."

@@ -20,6 +20,7 @@ from automl.records import Config, Decision, Mode, Report, TrialState
 from automl.search import tables
 from automl.search.database import Database, open_database, storage_errors
 from automl.search.fingerprint import check_same
+from automl.search.patience import patient
 from automl.search.sampler_view import open_view, quiet_optuna
 from automl.search.stored import StoredTrial, read_trials
 
@@ -98,6 +99,7 @@ class Store:
         """Gives back all connections; one in memory is gone then."""
         self._database.close()
 
+    @patient
     def trials(self) -> list[StoredTrial]:
         """All trials of the study, by number, with what happened to them."""
         with storage_errors(self.shown):
@@ -122,20 +124,37 @@ class Store:
             trial = self.mirror.ask()
             config = suggest(trial)
         template = self._view.get_trial(trial._trial_id)
-        with self._writing() as connection:
-            trial_id = self._optuna.create_new_trial(self._study_id, template_trial=template)
-            number = self._optuna.get_trial_number_from_id(trial_id)
-            if number != trial.number:
-                raise StorageError(
-                    f"one search at a time may write to a study, but trial {number} appeared in {self.shown} "
-                    "while this one ran: stop the other one"
-                )
-            self._ids[number] = trial_id
-            self._optuna.set_trial_user_attr(trial_id, ORIGIN, origin)
-            row = self._row(number, config=json.dumps(config), origin=origin, time=time)
-            connection.execute(insert(tables.trials), row)
+        number = self._create(template)
+        if number != trial.number:
+            raise StorageError(
+                f"one search at a time may write to a study, but trial {number} appeared in {self.shown} "
+                "while this one ran: stop the other one"
+            )
+        self._describe(number, config=json.dumps(config), origin=origin, time=time)
         return number, config
 
+    @patient
+    def _create(self, template: optuna.trial.FrozenTrial) -> int:
+        with storage_errors(self.shown):
+            trial_id = self._optuna.create_new_trial(self._study_id, template_trial=template)
+        number = self._number(trial_id)
+        self._ids[number] = trial_id
+        return number
+
+    @patient
+    def _number(self, trial_id: int) -> int:
+        with storage_errors(self.shown):
+            return self._optuna.get_trial_number_from_id(trial_id)
+
+    @patient
+    def _describe(self, number: int, *, config: str, origin: str, time: float) -> None:
+        with self._writing() as connection:
+            self._optuna.set_trial_user_attr(self._ids[number], ORIGIN, origin)
+            connection.execute(self._delete(tables.trials, number))
+            row = self._row(number, config=config, origin=origin, time=time)
+            connection.execute(insert(tables.trials), row)
+
+    @patient
     def started(self, number: int, worker: Worker, time: float) -> None:
         """A worker runs the trial now, for the first time or again."""
         trial_id = self._ids[number]
@@ -149,6 +168,7 @@ class Store:
             if key is not None:
                 self._runs[number] = key[0]
 
+    @patient
     def moved(self, number: int, worker: Worker) -> None:
         """It became known which worker runs the trial."""
         if number in self._runs:
@@ -157,6 +177,7 @@ class Store:
             with self._writing() as connection:
                 connection.execute(update(tables.runs).where(which).values(values))
 
+    @patient
     def report(self, report: Report, decision: Decision, time: float) -> None:
         """An epoch and what was decided about it; a second report of the same epoch replaces the first."""
         self._view.set_trial_intermediate_value(self._mirror_id(report.trial), report.epoch, report.value)
@@ -175,6 +196,7 @@ class Store:
             connection.execute(insert(tables.reports), row)
             self._decide(connection, report.trial, report.epoch, decision, time)
 
+    @patient
     def pause(self, number: int, epoch: int, reason: str, time: float) -> None:
         """The trial left its worker and may still be promoted."""
         trial_id = self._ids[number]
@@ -183,14 +205,18 @@ class Store:
             self._optuna.set_trial_user_attr(trial_id, PAUSED, f"after epoch {epoch}: {reason}")
             self._optuna.set_trial_state_values(trial_id, OptunaState.WAITING)
             self._end_run(connection, number, time)
+        self._runs.pop(number, None)
 
+    @patient
     def complete(self, number: int, value: float, time: float) -> None:
         """The trial reached its end; `value` is its last epoch's."""
         with self._writing() as connection:
-            self._optuna.set_trial_state_values(self._ids[number], OptunaState.COMPLETE, [value])
+            self._settle(number, OptunaState.COMPLETE, [value])
             self._end_run(connection, number, time)
+        self._runs.pop(number, None)
         self._tell(number, OptunaState.COMPLETE, value)
 
+    @patient
     def end(self, number: int, decision: Decision, time: float, value: float | None = None) -> None:
         """The trial was stopped for good (PRUNED) or broke (FAILED), for the decision's reason.
 
@@ -198,20 +224,21 @@ class Store:
         pruned trials are asked for, and samplers go by the values of the epochs all the same.
         """
         failed = decision.state is TrialState.FAILED
-        trial_id = self._ids[number]
         state = OptunaState.FAIL if failed else OptunaState.PRUNED
         with self._writing() as connection:
-            self._optuna.set_trial_user_attr(trial_id, CAUSE if failed else REASON, decision.reason)
             kept = None if failed or value is None or not math.isfinite(value) else [value]
-            self._optuna.set_trial_state_values(trial_id, state, kept)
+            self._settle(number, state, kept, **{CAUSE if failed else REASON: decision.reason})
             self._end_run(connection, number, time)
+        self._runs.pop(number, None)
         self._tell(number, state, None)
 
+    @patient
     def decided(self, number: int, epoch: int, decision: Decision, time: float) -> None:
         """A decision that no report led to."""
         with self._writing() as connection:
             self._decide(connection, number, epoch, decision, time)
 
+    @patient
     def checkpoint(self, number: int, epoch: int | None, path: str = "") -> None:
         """Where the trial's state of `epoch` lies; None: it has none any more."""
         with self._writing() as connection:
@@ -254,8 +281,17 @@ class Store:
         )
         connection.execute(insert(tables.decisions), row)
 
+    def _settle(self, number: int, state: OptunaState, values: list[float] | None, **attributes: str) -> None:
+        """Ends the trial for good; nothing where an earlier try of the same write has done it."""
+        trial_id = self._ids[number]
+        if self._optuna.get_trial(trial_id).state.is_finished():
+            return
+        for key, text in attributes.items():
+            self._optuna.set_trial_user_attr(trial_id, key, text)
+        self._optuna.set_trial_state_values(trial_id, state, values)
+
     def _end_run(self, connection: Connection, number: int, time: float) -> None:
-        run = self._runs.pop(number, None)
+        run = self._runs.get(number)
         if run is not None:
             connection.execute(update(tables.runs).where(tables.runs.c.id == run).values(ended=time))
 

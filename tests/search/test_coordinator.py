@@ -45,7 +45,7 @@ class Bench:
         parts = Parts(self.store, policy, space, self.settings, self.listener, self.files, lambda: self.now)
         self.coordinator = Coordinator(parts)
 
-    def epoch(self, trial: int, value: float, *, saved: bool = False, **flags: bool) -> Action:
+    def epoch(self, trial: int, value: float, *, saved: bool = False, **flags: Any) -> Action:
         self.now += 1
         epoch = self.coordinator.launch(trial).epoch + 1
         if saved:

@@ -47,17 +47,22 @@ class RayEngine:
         if coordinator.next().kind is NextKind.FINISH:
             return  # nothing is left to do: Ray would take seconds to say so
         if self._runtime is not None:
-            self._runtime.wait()
-            _run_tune(coordinator, objective, settings)
+            if self._runtime.wait(_finite(coordinator.remaining())):
+                _run_tune(coordinator, objective, settings)
             return
         with RayRuntime(settings.address, cpus=_cpus(settings)) as runtime:
-            runtime.wait()
-            _run_tune(coordinator, objective, settings)
+            if runtime.wait(_finite(coordinator.remaining())):
+                _run_tune(coordinator, objective, settings)
 
     def release(self) -> None:
         """Ray goes down while the caller goes on."""
         if self._runtime is not None:
             self._runtime.stop(wait=False)
+
+
+def _finite(seconds: float) -> float | None:
+    """For `wait`: a deadline that comes before Ray does ends the search without it."""
+    return seconds if math.isfinite(seconds) else None
 
 
 def _cpus(settings: SearchSettings) -> int:

@@ -68,13 +68,15 @@ class RayRuntime:
             atexit.register(self.stop)
         return self
 
-    def wait(self) -> None:
-        """Until Ray is there. Raises EngineError if it did not start."""
+    def wait(self, seconds: float | None = None) -> bool:
+        """Until Ray is there, or for so many seconds; whether it is. Raises EngineError if it did not start."""
         self.start()
-        self._ready.wait()
+        if not self._ready.wait(seconds):
+            return False
         if self._error is not None:
             place = "on this machine" if self._address is None else f"at {self._address!r}"
             raise EngineError(f"Ray must start {place}, but did not: {self._error}") from self._error
+        return True
 
     def stop(self, *, wait: bool = True) -> None:
         """Stops what `start` started. `wait` False: it goes down in the background."""

@@ -173,3 +173,45 @@ def test_objective_that_cannot_travel_is_refused(runtime: RayRuntime, tmp_path: 
 
     with pytest.raises(ConfigError, match="must be something that can be pickled"):
         run(runtime, locked, tmp_path)
+
+
+def lost_once(config: Config, *, folder: Path) -> Any:
+    """The process of each trial's third epoch dies, the first time."""
+
+    class Dying(Counter):
+        def step(self) -> dict[str, float]:
+            mark = folder / f"{config['x']}.mark"
+            if self.epoch == 2 and not mark.exists():
+                mark.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            return super().step()
+
+    return Dying(config)
+
+
+def test_trial_whose_process_was_killed_is_tried_once_more_from_its_checkpoint(
+    runtime: RayRuntime, tmp_path: Path
+) -> None:
+    result = run(runtime, partial(lost_once, folder=tmp_path), tmp_path, n_trials=3, policy="none")
+    assert len(list(tmp_path.glob("*.mark"))) == 3
+    assert result.counts == {"total": 3, "complete": 3, "pruned": 0, "failed": 0, "paused": 0}
+    for trial in result.trials:
+        assert [report.epoch for report in trial.reports] == list(range(1, 10))
+        assert trial.value == pytest.approx(trial.config["x"] * 45)
+
+
+def test_trial_that_hangs_is_ended_with_the_reason_and_the_others_go_on(
+    runtime: RayRuntime, tmp_path: Path
+) -> None:
+    def hangs(config: Config) -> Iterator[dict[str, float]]:
+        for step, report in enumerate(climb(config)):
+            if config["kind"] == "b" and step == 1:
+                time.sleep(600)
+            yield {**report, "seconds": 0.05}
+
+    portfolio = [{"x": 0.9, "kind": "a"}, {"x": 0.5, "kind": "b", "extra": 0.5}, {"x": 0.8, "kind": "a"}]
+    chosen = {"n_trials": 3, "policy": "none", "patience": 3.0, "portfolio": portfolio}
+    result = run(runtime, hangs, tmp_path, on_failure="skip", **chosen)
+    states = [trial.state for trial in result.trials]
+    assert states == [TrialState.COMPLETE, TrialState.FAILED, TrialState.COMPLETE]
+    assert "hung: no report for" in result.trials[1].reason
