@@ -55,6 +55,7 @@ def _fit(config: StudyConfig, observer: Observer, clock: Clock) -> FitResult:
     check(config)
     workspace = open_workspace(str(config.directory), config.study, overwrite=config.overwrite)
     try:
+        workspace.check_whole()
         # Opened before Ray is started, which takes seconds that a wrong path should not cost.
         source = open_source(config.data, target=config.target, task=config.task)
         with warm_up(config, cpus=ray_cpus(config), begin=not is_done(config, workspace)) as engine:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,11 +75,17 @@ class Workspace:
 
     def read_plan(self) -> dict[str, Any] | None:
         """The plan of an earlier run, or None."""
-        return _read_json(self.plan_json)
+        return _read_json(self.plan_json, needed=("epochs", "begun_with"))
 
     def read_result(self) -> dict[str, Any] | None:
         """The result of an earlier run that finished, or None."""
-        return _read_json(self.result_json)
+        return _read_json(self.result_json, needed=("best", "trials", "retrain", "holdout", "holdout_reads"))
+
+    def check_whole(self) -> None:
+        """Raise StudyError that names a damaged file of an earlier run, before hours were spent."""
+        self.read_plan()
+        self.read_result()
+        self.holdout_reads()
 
     def check_same(self, plan: dict[str, Any]) -> None:
         """Raise StudyError that names the difference if an earlier study here cannot be continued as `plan`."""
@@ -115,7 +122,7 @@ class Workspace:
 
     def holdout_reads(self) -> int:
         """How often the holdout was opened so far."""
-        return int((_read_json(self.root / "holdout.json") or {"reads": 0})["reads"])
+        return int((_read_json(self.root / "holdout.json", needed=("reads",)) or {"reads": 0})["reads"])
 
     def count_holdout_read(self) -> int:
         """Write down, before it happens, that the holdout is opened; the number of times including this one."""
@@ -166,11 +173,14 @@ def _plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else str(value)
 
 
-def _read_json(path: Path) -> dict[str, Any] | None:
+def _read_json(path: Path, *, needed: Sequence[str]) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        missing = [key for key in needed if not isinstance(content, dict) or key not in content]
+        if missing:
+            raise ValueError(f"it lacks {missing[0]!r}")
     except ValueError as error:
         raise StudyError(
             f"{str(path)!r} is damaged ({error}); remove it, or start again with --overwrite"
