@@ -10,7 +10,7 @@ from automl.records import Mode
 if TYPE_CHECKING:
     from automl.data.balance import Balance
 
-Precision = Literal["fp32", "bf16"]
+Precision = Literal["fp32", "bf16", "fp16"]
 
 
 @dataclass(frozen=True)
