@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,8 +18,9 @@ from automl.data.batches import Batches
 from automl.data.mix import mix
 from automl.errors import TrialError
 from automl.records import Config, DatasetInfo, Rows
-from automl.torch_setup import import_timm, set_threads
+from automl.torch_setup import set_threads
 from automl.training import checkpoint
+from automl.training.average import DECAY, Average
 from automl.training.evaluate import autocast, fit_size
 from automl.training.gradients import Gradients
 from automl.training.losses import loss, standardised
@@ -30,9 +31,6 @@ from automl.training.plan import TrainPlan
 from automl.training.schedules import SCHEDULES
 from automl.training.snapshot import Snapshot
 from automl.training.update import CLIP_NORM, Update
-
-if TYPE_CHECKING:
-    from timm.utils.model_ema import ModelEmaV3
 
 LOOKS = 16  # steps between two looks at whether the loss is still finite; on a GPU each look waits for it
 STATES = (
@@ -66,7 +64,8 @@ class Trainer:
             allowance=_allowance(self.model, config, plan.device, self.batches.batch_size),
             scale=self.update.scale,
         )
-        self.ema = _make_ema(self.model, float(config.get("ema", 0.0)))
+        decay = float(config.get("ema", DECAY))
+        self.ema = Average(self.model, decay) if decay > 0.0 else None
         self.weights_of_classes = (
             torch.tensor(class_weights(info), device=plan.device) if plan.balance == "loss" else None
         )
@@ -106,7 +105,7 @@ class Trainer:
         value = self.gradients(images, targets)
         self.update()
         if self.ema is not None:
-            self.ema.update(self.model, step=self.steps)
+            self.ema.update(self.steps)
         return value
 
     def progress(self, begun: float | None = None) -> float:
@@ -120,7 +119,7 @@ class Trainer:
     @property
     def averaged(self) -> nn.Module:
         """The model to evaluate: the moving average of the weights where there is one."""
-        return self.model if self.ema is None else cast(nn.Module, self.ema.module)
+        return self.model if self.ema is None else self.ema.module
 
     @property
     def micro_batch(self) -> int:
@@ -236,13 +235,3 @@ def _allowance(model: nn.Module, config: Config, device: str, batch_size: int) -
     rounds = int(config.get("grad_accum_steps", 1))
     own = STATES * sum(p.numel() * p.element_size() for p in model.parameters())
     return Allowance(device, rows=-(-batch_size // rounds) if rounds > 1 else None, own=own)
-
-
-def _make_ema(model: nn.Module, decay: float) -> ModelEmaV3 | None:
-    """timm's moving average of the weights, with its warm-up so that a short training is not ruled by its start."""
-    if decay <= 0.0:
-        return None
-    import_timm()
-    from timm.utils.model_ema import ModelEmaV3
-
-    return ModelEmaV3(model, decay=decay, use_warmup=True, foreach=True)

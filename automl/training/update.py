@@ -45,13 +45,21 @@ class Update:
         """One step of the optimizer."""
         if self.scaler is not None:
             self.scaler.unscale_(self.optimizer)
-        if self.clip_grad > 0:
-            nn.utils.clip_grad_norm_(self.parameters, self.clip_grad, foreach=True)
+        self._clip()
         if self.scaler is None:
             self.optimizer.step()
             return
         self.scaler.step(self.optimizer)
         self.scaler.update()
+
+    def _clip(self) -> None:
+        if self.clip_grad <= 0:
+            return
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        norm = nn.utils.get_total_norm(gradients, foreach=True)
+        # Where asking costs no waiting, gradients that are short enough are not touched.
+        if norm.device.type != "cpu" or not norm <= self.clip_grad:
+            nn.utils.clip_grads_with_norm_(self.parameters, self.clip_grad, norm, foreach=True)
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint needs besides the optimizer's own state."""
