@@ -20,6 +20,7 @@ COMMANDS = {
     "dashboard": "automl.cli.dashboard",
     "predict": "automl.cli.predict",
     "spaces": "automl.cli.spaces",
+    "portfolio": "automl.cli.portfolio",
     "doctor": "automl.cli.doctor",
 }
 

@@ -24,6 +24,9 @@ def reference() -> str:
         command = root.get_command(context, name)
         if command is not None:
             parts.append(_page(command, context, name))
+        if isinstance(command, click.Group):
+            inner = click.Context(command, info_name=name, parent=context)
+            parts.extend(_page(below, inner, key) for key, below in command.commands.items())
     return "\n".join(parts)
 
 

@@ -40,8 +40,8 @@ def val_scores(best: BestTrial, splits: SearchSplits, plan: TrainPlan) -> npt.ND
     trial = ImageTrial(best.config, splits=splits, plan=replace(plan, replicas=1, deadline=None))
     try:
         trial.load(best.checkpoint)
-        model, size = trial.trainer.averaged, trial.trainer.size
-        logits, _ = predict_rows(model, splits.val, splits.info, size=size, device=plan.device)
+        model, size, info = trial.trainer.averaged, trial.trainer.size, trial.trainer.info
+        logits, _ = predict_rows(model, splits.val, info, size=size, device=plan.device)
     finally:
         trial.close()
     return np.asarray(to_scores(logits, splits.info.task).numpy())

@@ -12,21 +12,28 @@ from torch import nn
 from automl.records import Config, DatasetInfo
 from automl.torch_setup import import_timm
 from automl.training.models import model_arguments
+from automl.training.weights import Weights
 
 CONFIG, PREPROCESS = "config.json", "preprocess.json"
 
 
 def write_model_folder(
-    folder: Path, model: nn.Module, config: Config, info: DatasetInfo, *, size: int
+    folder: Path,
+    model: nn.Module,
+    config: Config,
+    info: DatasetInfo,
+    *,
+    size: int,
+    weights: Weights | None = None,
 ) -> None:
     """Write config.json, model.safetensors, labels.txt and preprocess.json into `folder`.
 
     `timm.create_model("local-dir:FOLDER", pretrained=True)` builds the same model with the same weights.
-    `size` is the side in pixels of the model's input.
+    `size` is the side in pixels of the model's input, `weights` what its training began with.
     """
     folder.mkdir(parents=True, exist_ok=True)
     model.cpu().to(memory_format=_contiguous())  # type: ignore[call-overload]  # torch's stub lacks this form
-    arguments = model_arguments(config, info)
+    arguments = model_arguments(config, info, weights)
     import_timm()
     from timm.models import save_for_hf
 

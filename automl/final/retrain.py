@@ -10,14 +10,18 @@ import numpy as np
 from torch import nn
 
 from automl.errors import TrialError
-from automl.records import Config, Observer, Rows, SearchSplits
+from automl.records import Config, DatasetInfo, Observer, Rows, SearchSplits
 from automl.training.loop import Trainer
 from automl.training.plan import TrainPlan
+from automl.training.weights import Weights
 
 
 @dataclass(frozen=True)
 class Retrained:
-    """The final model; `epochs` may be a fraction where time ended it, `size` is its input side in pixels."""
+    """The final model; `epochs` may be a fraction where time ended it, `size` is its input side in pixels.
+
+    `info` holds the statistics that its pixels are normalised by, `weights` what it started from, if anything.
+    """
 
     model: nn.Module
     size: int
@@ -25,6 +29,8 @@ class Retrained:
     seconds: float
     n_train: int
     images_trained: int
+    info: DatasetInfo
+    weights: Weights | None = None
 
 
 def retrain(
@@ -53,6 +59,8 @@ def retrain(
         seconds=time.perf_counter() - begun,
         n_train=len(rows),
         images_trained=trainer.steps * trainer.batches.batch_size,
+        info=trainer.info,
+        weights=trainer.pretrained,
     )
 
 

@@ -172,7 +172,9 @@ def _deliver(setup: Setup, found: SearchResult, final: Retrained) -> None:
     workspace = setup.workspace
     draft = workspace.root / ".model"
     shutil.rmtree(draft, ignore_errors=True)
-    write_model_folder(draft, final.model, found.best.config, setup.data.splits.info, size=final.size)
+    write_model_folder(
+        draft, final.model, found.best.config, final.info, size=final.size, weights=final.weights
+    )
     shutil.rmtree(workspace.model_dir, ignore_errors=True)
     draft.replace(workspace.model_dir)
 

@@ -13,6 +13,7 @@ from automl.config.storage import mask_password
 from automl.final.card import write_card
 from automl.final.holdout import explain_gap
 from automl.pipeline.clock import Clock
+from automl.pipeline.pretrained import shown
 from automl.pipeline.setup import Setup
 from automl.pipeline.workspace import write_json, write_text
 from automl.records import Config, Interval
@@ -112,7 +113,7 @@ def _document(setup: Setup, found: SearchResult, clock: Clock, outcome: Outcome)
             "images_trained": int(found.epochs_run * info.n_train + outcome.retrain_images),
             "busy_fraction": _busy(found, setup.device.parallel),
         },
-        "pretrained": {"asked": config.pretrained, "used": False, "missing": []},
+        "pretrained": shown(setup.beginning.record),
         "versions": versions(),
         "command": " ".join(mask_password(part) for part in sys.argv),
     }

@@ -19,6 +19,7 @@ from automl.data.cache import default_cache_dir
 from automl.data.findings import SKEWED
 from automl.errors import ConfigError, TimeLimitError, unknown_name
 from automl.pipeline.clock import Clock
+from automl.pipeline.pretrained import Beginning, Situation, begin, begin_again, check_pretrained
 from automl.pipeline.workspace import Workspace
 from automl.records import Config, Observer
 from automl.search.budget import Budget, Work, make_budget, shortest_limit
@@ -60,11 +61,13 @@ class Setup:
     budget: Budget
     plan: TrainPlan
     probe: Probe
+    beginning: Beginning
 
 
 def check(config: StudyConfig) -> None:
     """Raise UsageError for what names and options alone show to be wrong, before anything is started or read."""
     _refuse_unsupported(config)
+    check_pretrained(config)
     for kind, name, valid in (("policy", config.policy, POLICIES), ("sampler", config.sampler, SAMPLERS)):
         if name not in valid:
             raise ConfigError(unknown_name(kind, name, valid))
@@ -99,7 +102,16 @@ def prepare(
     metric, balance = _fitting(config, data, observer)
     identity = {**_identity(config, data, metric, space), "balance": balance}
     workspace.check_same(identity)
-    return _plan(config, workspace, clock, observer, (data, space, metric, device, identity))
+    earlier = workspace.read_plan()
+    if earlier is not None:
+        beginning = begin_again(space, earlier["begun_with"])
+    else:
+        place = Situation(
+            data.splits, device.kind, device.all_threads, workspace.root, remaining=clock.remaining()
+        )
+        beginning = begin(config, space, place, observer)
+    identity["begun_with"] = dict(beginning.record)
+    return _plan(config, workspace, clock, observer, (data, beginning, metric, device, identity))
 
 
 def _fitting(config: StudyConfig, data: PreparedData, observer: Observer) -> tuple[MetricSpec, Balance]:
@@ -118,10 +130,6 @@ def _fitting(config: StudyConfig, data: PreparedData, observer: Observer) -> tup
 
 def _refuse_unsupported(config: StudyConfig) -> None:
     """An option that would be ignored is worse than one that is refused."""
-    if config.pretrained not in ("auto", "never"):
-        raise ConfigError(
-            f"--pretrained must be auto or never, got {config.pretrained!r}: this version trains from scratch only"
-        )
     if config.overwrite and config.storage is not None:
         raise ConfigError(
             "--overwrite cannot delete a study in a shared database; choose another --study name"
@@ -187,9 +195,10 @@ def _plan(
     workspace: Workspace,
     clock: Clock,
     observer: Observer,
-    parts: tuple[PreparedData, SearchSpace, MetricSpec, Device, dict[str, Any]],
+    parts: tuple[PreparedData, Beginning, MetricSpec, Device, dict[str, Any]],
 ) -> Setup:
-    data, space, metric, device, identity = parts
+    data, beginning, metric, device, identity = parts
+    space = beginning.space
     info = data.splits.info
     plan = TrainPlan(
         epochs=1,
@@ -200,6 +209,7 @@ def _plan(
         replicas=device.replicas,
         device=device.kind,
         balance=identity["balance"],
+        weights=beginning.weights,
     )
     observer.stage("plan", "measuring how fast this machine trains")
     measured = probe(first_config(space, config.seed), data.splits, plan)
@@ -230,7 +240,7 @@ def _plan(
         deadline=None if budget.search_s is None else time.time() + budget.search_s,
     )
     _write_plan(workspace, identity, budget, measured, device)
-    return Setup(config, workspace, data, space, metric, device, budget, plan, measured)
+    return Setup(config, workspace, data, space, metric, device, budget, plan, measured, beginning)
 
 
 def _identity(
@@ -245,6 +255,7 @@ def _identity(
         "metric": metric.name,
         "space": hashlib.sha256(text.encode()).hexdigest()[:16],
         "space_name": config.space if isinstance(config.space, str) else "given in Python",
+        "pretrained": config.pretrained,
         "seed": config.seed,
         "img_size": info.img_size,
         "n_train": info.n_train,

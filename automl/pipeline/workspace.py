@@ -18,6 +18,7 @@ IDENTITY = (
     "metric",
     "balance",
     "space",
+    "pretrained",
     "seed",
     "img_size",
     "n_train",

@@ -26,7 +26,8 @@ def study_trials(study: StudyFolder) -> tuple[str, Mode, list[TrialRow]]:
         return metric, study_mode(study, metric), rows
     if not study.config.get("storage") and not (study.path / DATABASE_FILE).is_file():
         return study.metric, study_mode(study, study.metric), []
-    return _from_database(study)
+    metric, mode, trials = stored_trials(study)
+    return metric, mode, stored_rows(trials)
 
 
 def study_mode(study: StudyFolder, metric: str) -> Mode:
@@ -53,7 +54,11 @@ def stored_rows(trials: Iterable[StoredTrial]) -> list[TrialRow]:
     ]
 
 
-def _from_database(study: StudyFolder) -> tuple[str, Mode, list[TrialRow]]:
+def stored_trials(study: StudyFolder) -> tuple[str, Mode, list[StoredTrial]]:
+    """Metric, mode and trials of a study as its database holds them, with every epoch; none where it holds no study.
+
+    Raises StorageError where the database cannot be read.
+    """
     import optuna
 
     from automl.search.database import open_database, storage_errors
@@ -67,8 +72,8 @@ def _from_database(study: StudyFolder) -> tuple[str, Mode, list[TrialRow]]:
             loaded = optuna.load_study(study_name=study.name, storage=database.optuna)
             frozen = loaded.get_trials(deepcopy=False)
             with database.engine.connect() as connection:
-                rows = stored_rows(read_stored(connection, loaded._study_id, frozen))
+                trials = read_stored(connection, loaded._study_id, frozen)
         mode: Mode = "min" if loaded.direction == optuna.study.StudyDirection.MINIMIZE else "max"
-        return (loaded.metric_names or [study.metric])[0], mode, rows
+        return (loaded.metric_names or [study.metric])[0], mode, trials
     finally:
         database.close()

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,12 +18,15 @@ from automl.search.engines.registry import load_engine
 from automl.search.fingerprint import fingerprint
 from automl.search.interrupt import INTERRUPTED, ctrl_c_asks
 from automl.search.objectives import Objective
-from automl.search.policy import PolicyContext, make_policy
+from automl.search.policy import Policy, PolicyContext, make_policy
 from automl.search.result import BestTrial, SearchResult
-from automl.search.samplers import make_sampler
+from automl.search.samplers import SamplerContext, make_sampler
 from automl.search.settings import SearchSettings, Space
 from automl.search.store import Store
 from automl.search.trial_files import TrialFiles
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
 
 
 def search(
@@ -49,7 +53,7 @@ def search(
         coordinator = Coordinator(
             Parts(
                 store=store,
-                policy=make_policy(settings.policy, PolicyContext(settings.max_epochs, settings.mode)),
+                policy=policy_of(settings),
                 space=space,
                 settings=settings,
                 observer=observer or Silent(),
@@ -111,6 +115,16 @@ def _nothing_found(coordinator: Coordinator, settings: SearchSettings) -> BaseEx
     )
 
 
+def policy_of(settings: SearchSettings) -> Policy:
+    """The policy that the settings name, fresh; one of Optuna's pruners is made into one."""
+    context = PolicyContext(settings.max_epochs, settings.mode)
+    if isinstance(settings.policy, str):
+        return make_policy(settings.policy, context)
+    from automl.search.pruner_policy import PrunerPolicy
+
+    return PrunerPolicy(context, settings.policy)
+
+
 @contextmanager
 def _directory(settings: SearchSettings) -> Iterator[Path]:
     """The study's folder, or a temporary one that goes away with the search."""
@@ -129,12 +143,19 @@ def _open_store(space: Space, settings: SearchSettings) -> Iterator[Store]:
         settings.storage,
         settings.study,
         fingerprint=fingerprint(space, settings),
-        make_sampler=lambda count: make_sampler(settings.sampler, _seed(settings.seed, count)),
+        make_sampler=lambda count: _sampler(space, settings, count),
     )
     try:
         yield store
     finally:
         store.close()
+
+
+def _sampler(space: Space, settings: SearchSettings, count: int) -> BaseSampler:
+    if not isinstance(settings.sampler, str):
+        return settings.sampler
+    context = SamplerContext(_seed(settings.seed, count), space.suggest, settings.max_epochs)
+    return make_sampler(settings.sampler, context)
 
 
 def _seed(seed: int, count: int) -> int:

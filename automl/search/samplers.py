@@ -9,66 +9,92 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from automl.errors import ConfigError, unknown_name
+from automl.search.policy.ladder import rung_epochs
 
 if TYPE_CHECKING:
+    from optuna import Trial
     from optuna.samplers import BaseSampler
 
+    from automl.records import Config
 
-def _tpe(seed: int) -> BaseSampler:
+
+@dataclass(frozen=True)
+class SamplerContext:
+    """What a sampler may know of its search: `suggest` draws a configuration through an Optuna trial,
+    `max_epochs` is the full length of a trial.
+    """
+
+    seed: int
+    suggest: Callable[[Trial], Config]
+    max_epochs: int
+
+
+def _curve_gp(context: SamplerContext) -> BaseSampler:
+    from automl.search.curve_gp import CurveGPSampler
+
+    return CurveGPSampler(context.suggest, levels=rung_epochs(context.max_epochs), seed=context.seed)
+
+
+def _tpe(context: SamplerContext) -> BaseSampler:
     from optuna.samplers import TPESampler
 
     # Grouping gives each branch of a conditional space its own joint model; without it, parameters that only
     # some families have would be drawn independently. The liar keeps parallel workers from drawing the same
     # point.
-    return TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True)
+    return TPESampler(seed=context.seed, multivariate=True, group=True, constant_liar=True)
 
 
-def _random(seed: int) -> BaseSampler:
+def _random(context: SamplerContext) -> BaseSampler:
     from optuna.samplers import RandomSampler
 
-    return RandomSampler(seed=seed)
+    return RandomSampler(seed=context.seed)
 
 
-def _gp(seed: int) -> BaseSampler:
+def _gp(context: SamplerContext) -> BaseSampler:
     from optuna.samplers import GPSampler
 
-    return GPSampler(seed=seed)
+    return GPSampler(seed=context.seed)
 
 
-def _cmaes(seed: int) -> BaseSampler:
+def _cmaes(context: SamplerContext) -> BaseSampler:
     from optuna.samplers import CmaEsSampler
 
     import_module("cmaes")  # Optuna would miss it only when it samples
-    return CmaEsSampler(seed=seed, warn_independent_sampling=False)
+    return CmaEsSampler(seed=context.seed, warn_independent_sampling=False)
 
 
-def _qmc(seed: int) -> BaseSampler:
+def _qmc(context: SamplerContext) -> BaseSampler:
     from optuna.samplers import QMCSampler
 
     return QMCSampler(
-        seed=seed, scramble=True, warn_independent_sampling=False, warn_asynchronous_seeding=False
+        seed=context.seed, scramble=True, warn_independent_sampling=False, warn_asynchronous_seeding=False
     )
 
 
-def _nsga2(seed: int) -> BaseSampler:
+def _nsga2(context: SamplerContext) -> BaseSampler:
     from optuna.samplers import NSGAIISampler
 
-    return NSGAIISampler(seed=seed)
+    return NSGAIISampler(seed=context.seed)
 
 
 @dataclass(frozen=True)
 class SamplerRow:
-    """One sampler: its name, how to make it from a seed, and what it does in one line."""
+    """One sampler: its name, how to make it for a search, and what it does in one line."""
 
     name: str
-    make: Callable[[int], BaseSampler]
+    make: Callable[[SamplerContext], BaseSampler]
     description: str
 
 
 SAMPLERS = {
     row.name: row
     for row in (
-        SamplerRow("auto", _tpe, "the recommended sampler: tpe"),
+        SamplerRow("auto", _curve_gp, "the recommended sampler: curve-gp"),
+        SamplerRow(
+            "curve-gp",
+            _curve_gp,
+            "Gaussian process over all partial curves, with expected improvement at the end",
+        ),
         SamplerRow(
             "tpe", _tpe, "tree-structured Parzen estimator, joint and aware of branches and parallel trials"
         ),
@@ -81,7 +107,7 @@ SAMPLERS = {
 }
 
 
-def make_sampler(name: str, seed: int) -> BaseSampler:
+def make_sampler(name: str, context: SamplerContext) -> BaseSampler:
     """The sampler of that name. Raises ConfigError for an unknown name or one whose package is missing."""
     if name not in SAMPLERS:
         raise ConfigError(unknown_name("sampler", name, SAMPLERS))
@@ -89,7 +115,7 @@ def make_sampler(name: str, seed: int) -> BaseSampler:
         # Experimental is a statement about Optuna's interface, and the version is pinned.
         warnings.simplefilter("ignore")
         try:
-            return SAMPLERS[name].make(seed)
+            return SAMPLERS[name].make(context)
         except ImportError as error:
             raise ConfigError(
                 f"the sampler {name!r} needs the package {error.name!r}: pip install {error.name}"

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from automl.errors import ConfigError, unknown_name
 from automl.records import Config, Mode
 from automl.search.engines.registry import ENGINES
 from automl.search.policy import POLICIES
 from automl.search.samplers import SAMPLERS
+
+if TYPE_CHECKING:
+    from optuna.pruners import BasePruner
+    from optuna.samplers import BaseSampler
 
 MAX_FAILURES = 5
 
@@ -43,6 +47,7 @@ class SearchSettings:
     moment of `time.time()`; whichever comes first ends it. `storage` is a SQLAlchemy URL, or None for a
     database in memory. `directory` is where trials keep logs and checkpoints, or None for a temporary folder.
     `identity` holds what else must be equal when a study is continued, such as the fingerprint of its data.
+    `policy` is a name or one of Optuna's pruners, `sampler` a name or one of Optuna's samplers.
     `portfolio` None takes the space's own. `address` is that of a Ray cluster, None starts Ray on this
     machine.
     """
@@ -55,8 +60,8 @@ class SearchSettings:
     deadline: float | None = None
     parallel: int = 1
     engine: str = "ray"
-    policy: str = "auto"
-    sampler: str = "auto"
+    policy: str | BasePruner = "auto"
+    sampler: str | BaseSampler = "auto"
     portfolio: Sequence[Config] | None = None
     seed: int = 0
     study: str = "search"
@@ -83,7 +88,12 @@ def _unknown_names(settings: SearchSettings) -> list[str]:
         ("sampler", settings.sampler, SAMPLERS),
         ("mode", settings.mode, ("max", "min")),
     )
-    return [unknown_name(kind, given, valid) for kind, given, valid in rows if given not in valid]
+    # A pruner or a sampler of Optuna has no name to check.
+    return [
+        unknown_name(kind, given, valid)
+        for kind, given, valid in rows
+        if isinstance(given, str) and given not in valid
+    ]
 
 
 def _wrong_numbers(settings: SearchSettings) -> list[str]:

@@ -15,6 +15,8 @@ from automl.search.settings import SearchSettings, Space
 
 if TYPE_CHECKING:
     import pandas as pd
+    from optuna.pruners import BasePruner
+    from optuna.samplers import BaseSampler
 
     from automl.search.objectives import Objective
 
@@ -47,8 +49,8 @@ def tune(
     time_limit: float | str | None = None,
     parallel: int = 1,
     engine: str = "ray",
-    policy: str = "auto",
-    sampler: str = "auto",
+    policy: str | BasePruner = "auto",
+    sampler: str | BaseSampler = "auto",
     portfolio: Sequence[Config] | None = None,
     seed: int = 0,
     storage: str | None = None,
@@ -60,7 +62,8 @@ def tune(
     `close()`, where state must survive a pause: a generator is run again up to the epoch it had reached.
     `space` is a SearchSpace or the dict that makes one. `n_trials` is a total over all runs of a stored
     study; `time_limit` is seconds, or text such as "10m"; at least one of the two is needed. `storage` is a
-    database URL, None keeps nothing.
+    database URL, None keeps nothing. `policy` is a name or one of Optuna's pruners, `sampler` a name or one of Optuna's
+    samplers.
 
     Raises ConfigError for wrong options, SpaceError for a wrong space or portfolio, StudyError where the
     storage holds a study with other settings, TrialError if nothing but failures came of it, TimeLimitError

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib import resources
 
 from automl.errors import SpaceError, unknown_name
+from automl.spaces.limits import Limits
 
 # A pattern that matches more than this is a slip; nobody searches over so many members of one family.
 _MOST_MEMBERS = 64
@@ -18,21 +20,31 @@ _MOST_MEMBERS = 64
 class Capability:
     """What timm's model of this name takes.
 
-    `img_size`, `drop_path`: whether the keywords `img_size` and `drop_path_rate` may be given; `patch_size`:
-    whether the model cuts pictures into patches of 8 px or more that may be made smaller; `channels`: the
-    widths of its stages where the keyword `channels` changes them, else empty; `min_size`: the smallest
-    square input in pixels, from 32 on, that it learns from; `fixed_size`: whether it takes only the size that
-    it was built for; `params`: millions of parameters with 10 outputs.
+    `img_size`, `drop_path`: whether the keywords `img_size` and `drop_path_rate` may be given; `in_chans`:
+    whether it can be built for gray pictures; `patch_size`: the side in pixels of the patches that it cuts
+    pictures into, where the keyword makes them smaller, else 0; `stride`: how many times it shrinks a picture in
+    all (0: it does not say); `channels`: the widths of its stages where the keyword `channels` changes them,
+    else empty; `min_size`: the smallest square input in pixels, from 32 on, that it learns from; `fixed_size`:
+    whether it takes only the size that it was built for; `freezing`: how many layers below the head can be
+    frozen one after the other; `params`: millions of parameters with 10 outputs; `input_size`: the side in
+    pixels of the pictures that it was made for, and `macs`: billions of multiplications for one of them;
+    `weights`: timm's tag of its usual published weights, "" where there are none.
     """
 
     model: str
     img_size: bool
-    patch_size: bool
     drop_path: bool
+    in_chans: bool
+    patch_size: int
+    stride: int
     channels: tuple[int, ...]
     min_size: int
     fixed_size: bool
+    freezing: int
     params: float
+    input_size: int
+    macs: float
+    weights: str
 
 
 def capabilities(model: str) -> Capability:
@@ -86,16 +98,33 @@ def matches(model: str, patterns: tuple[str, ...]) -> bool:
     )
 
 
-def expand(patterns: tuple[str, ...]) -> tuple[str, ...]:
-    """The models that names and patterns stand for, in order, each once.
+def expand(
+    patterns: tuple[str, ...], limits: Mapping[str, Limits | None] | None = None, bounds: Limits | None = None
+) -> tuple[str, ...]:
+    """The models that names and patterns stand for, in order, each once, without those beyond the limits.
 
-    timm is imported only if there is a pattern. Raises SpaceError for a pattern that matches nothing, or more
-    than 64.
+    `limits` are by pattern, `bounds` hold for all. timm is imported only if there is a pattern, or a limit for a model
+    beyond the table. Raises SpaceError for a pattern that matches nothing, or more than 64, and where nothing is left.
     """
     models: dict[str, None] = {}
     for pattern in patterns:
-        models.update(dict.fromkeys(_matching(pattern) if is_pattern(pattern) else [pattern]))
+        found = _matching(pattern) if is_pattern(pattern) else [pattern]
+        for limit in ((limits or {}).get(pattern), bounds):
+            found = [model for model in found if limit is None or _within(model, limit)]
+        models.update(dict.fromkeys(found))
+    if not models:
+        raise SpaceError(f"no model of {', '.join(map(repr, patterns))} keeps within the limits: raise them")
     return tuple(models)
+
+
+def _within(model: str, limits: Limits) -> bool:
+    def size() -> tuple[float, float, str]:
+        row = table().get(model)
+        return _sized(model) if row is None else (row.params, row.macs, row.weights)
+
+    return not limits or limits.admit(
+        params=lambda: size()[0] * 1e6, macs=lambda: size()[1] * 1e9, weights=lambda: size()[2]
+    )
 
 
 def _matching(pattern: str) -> list[str]:
@@ -110,6 +139,14 @@ def _matching(pattern: str) -> list[str]:
             "it narrower"
         )
     return found
+
+
+@cache
+def _sized(model: str) -> tuple[float, float, str]:
+    from automl.spaces.measure import measure_size
+
+    require_model(model)
+    return measure_size(model)
 
 
 @cache

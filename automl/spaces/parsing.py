@@ -8,24 +8,29 @@ from typing import Any
 
 from automl.errors import unknown_name
 from automl.spaces.families import is_pattern, matches
+from automl.spaces.limits import KEYS as LIMITS
+from automl.spaces.limits import Limits, parse_limits
 from automl.spaces.parameters import Float, Parameter, Value, parse_parameter
 
 Families = dict[str, tuple[str, ...]]
 Variants = dict[str, tuple[Parameter, ...]]
 
-_KEYS = ("description", "families", "parameters", "portfolio")
+_KEYS = ("description", "families", "max_params", "max_macs", "parameters", "portfolio")
 _RESERVED = ("family", "model")
 
 
 @dataclass
 class Parsed:
-    """The parts of a space. `order` lists the parameters so that conditions come before what they decide.
+    """The parts of a space. `limits` are those of single models or patterns, `bounds` those of all.
 
-    `written` names all parameters, also those whose range could not be read.
+    `order` lists the parameters so that conditions come before what they decide; `written` names all parameters, also
+    those whose range could not be read.
     """
 
     description: str = ""
     families: Families = field(default_factory=dict)
+    limits: dict[str, Limits] = field(default_factory=dict)
+    bounds: Limits = field(default_factory=Limits)
     parameters: Variants = field(default_factory=dict)
     written: tuple[str, ...] = ()
     order: tuple[str, ...] = ()
@@ -46,6 +51,8 @@ def parse_space(spec: Mapping[str, Any]) -> Parsed:
     if not isinstance(description, str):
         parsed.problems.append(f"description: must be text, not {description!r}")
     parsed.description = " ".join(str(description).split())
+    sizes = {key: spec[key] for key in ("max_params", "max_macs") if key in spec}
+    parsed.bounds = parse_limits(sizes, "", parsed.problems)
     _parse_families(spec.get("families"), parsed)
     _parse_parameters(spec.get("parameters"), parsed)
     _check_conditions(parsed)
@@ -64,12 +71,8 @@ def _parse_families(families: Any, parsed: Parsed) -> None:
         return
     owners: dict[str, str] = {}
     for name, members in families.items():
-        listed = (members,) if isinstance(members, str) else members
-        whole = isinstance(listed, (list, tuple)) and bool(listed)
-        if not whole or not all(isinstance(member, str) and member for member in listed):
-            parsed.problems.append(
-                f"families.{name}: must be a model, a pattern or a list of them, not {members!r}"
-            )
+        listed = _parse_members(members, f"families.{name}", parsed)
+        if not listed:
             continue
         for member in listed:
             if member in owners:
@@ -79,6 +82,30 @@ def _parse_families(families: Any, parsed: Parsed) -> None:
                 )
             owners[member] = str(name)
         parsed.families[str(name)] = tuple(listed)
+
+
+def _parse_members(members: Any, where: str, parsed: Parsed) -> list[str]:
+    """The models and patterns of a family; those with limits are mappings such as {timm: "convnext*", max_params: 30M}.
+
+    Empty where they cannot be read.
+    """
+    listed = members if isinstance(members, (list, tuple)) else (members,)
+    names: list[str] = []
+    for member in listed:
+        name = member.get("timm") if isinstance(member, Mapping) else member
+        if not isinstance(name, str) or not name:
+            break
+        if isinstance(member, Mapping):
+            wrong = [str(key) for key in member if key not in ("timm", *LIMITS)]
+            parsed.problems.extend(f"{where}: {unknown_name('key', key, ('timm', *LIMITS))}" for key in wrong)
+            limits = parse_limits(member, f"{where}.", parsed.problems)
+            if limits:
+                parsed.limits[name] = limits
+        names.append(name)
+    if not names or len(names) < len(listed):
+        parsed.problems.append(f"{where}: must be a model, a pattern or a list of them, not {members!r}")
+        return []
+    return names
 
 
 def _parse_parameters(parameters: Any, parsed: Parsed) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ import yaml
 from automl.errors import SpaceError, unknown_name
 from automl.records import Config
 from automl.spaces.families import expand, matches, require_model
+from automl.spaces.limits import Limits
 from automl.spaces.parameters import Parameter, condition_text, when_dict
 from automl.spaces.parsing import Families, Variants, family_of, parse_space
 
@@ -26,7 +27,8 @@ class SearchSpace:
 
     `patterns`: the families as written, whose members may be patterns such as "convnext_*"; `parameters`: for
     each key of a configuration its ranges, of which the first with true conditions holds; `order`: the keys
-    in the order in which they are drawn; `portfolio`: full configurations to try first.
+    in the order in which they are drawn; `portfolio`: full configurations to try first; `limits`: how large the
+    models of a pattern may be; `bounds`: how large all may be.
     """
 
     name: str
@@ -35,6 +37,8 @@ class SearchSpace:
     parameters: Variants
     order: tuple[str, ...]
     portfolio: tuple[Config, ...]
+    limits: Mapping[str, Limits] = field(default_factory=dict)
+    bounds: Limits = field(default_factory=Limits)
 
     @staticmethod
     def load(name_or_file: str | Path) -> SearchSpace:
@@ -73,6 +77,8 @@ class SearchSpace:
             parameters=parsed.parameters,
             order=parsed.order,
             portfolio=tuple(_complete(entry, parsed.families) for entry in parsed.portfolio),
+            limits=parsed.limits,
+            bounds=parsed.bounds,
         )
         problems = list(parsed.problems)
         if not problems:  # with broken ranges, every configuration would look wrong
@@ -87,9 +93,11 @@ class SearchSpace:
     def families(self) -> Families:
         """The models of each family, with patterns resolved; timm is imported only if there are patterns.
 
-        Raises SpaceError for a pattern that matches nothing, or far too much.
+        Models beyond the limits of their pattern or of the space are left out. Raises SpaceError for a pattern that
+        matches nothing, or far too much, and for a family of which nothing is left.
         """
-        return {name: expand(members) for name, members in self.patterns.items()}
+        bounds = {member: self.limits.get(member) for members in self.patterns.values() for member in members}
+        return {name: expand(members, bounds, self.bounds) for name, members in self.patterns.items()}
 
     def check_models(self) -> None:
         """Raise SpaceError with the closest match for a model that timm does not have.
@@ -144,11 +152,12 @@ class SearchSpace:
 
     def to_dict(self) -> dict[str, Any]:
         """The space in the form of the YAML files; `from_dict` makes an equal one of it."""
-        families = {name: list(members) for name, members in self.patterns.items()}
+        families = {name: [self._member(each) for each in members] for name, members in self.patterns.items()}
         parameters = {key: _variants_dict(key, variants) for key, variants in self.parameters.items()}
         return {
             **({"description": self.description} if self.description else {}),
             **({"families": families} if families else {}),
+            **self.bounds.to_dict(),
             **({"parameters": parameters} if parameters else {}),
             **({"portfolio": [dict(config) for config in self.portfolio]} if self.portfolio else {}),
         }
@@ -169,6 +178,11 @@ class SearchSpace:
         """The families, all of whose models exist."""
         self.check_models()
         return self.families
+
+    def _member(self, name: str) -> Any:
+        """A model or pattern as in YAML."""
+        limits = self.limits.get(name)
+        return {"timm": name, **limits.to_dict()} if limits else name
 
     def _active(self, key: str, config: Mapping[str, Any]) -> Parameter | None:
         """The range of `key` that holds in `config`, if any. Needs the values that its conditions are on."""
@@ -197,6 +211,8 @@ class SearchSpace:
             return [f"family: {unknown_name('family', str(family), self.patterns)}"]
         if not isinstance(model, str) or not matches(model, self.patterns[family]):
             return [f"model: {unknown_name('model', str(model), self.patterns[family])}"]
+        if (self.limits or self.bounds) and model not in self.families[family]:
+            return [f"model: {model!r} must keep within the limits of the space; leave it out or raise them"]
         return []
 
 

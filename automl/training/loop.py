@@ -31,11 +31,10 @@ from automl.training.plan import TrainPlan
 from automl.training.schedules import SCHEDULES
 from automl.training.snapshot import Snapshot
 from automl.training.update import CLIP_NORM, Update
+from automl.training.weights import normalised, used_by
 
 LOOKS = 16  # steps between two looks at whether the loss is still finite; on a GPU each look waits for it
-STATES = (
-    5  # copies of the weights that a training holds by right: themselves, gradients, two moments, an average
-)
+STATES = 5  # copies of the weights that a training holds: themselves, gradients, two moments, an average
 
 
 class Trainer:
@@ -44,9 +43,10 @@ class Trainer:
     def __init__(self, config: Config, info: DatasetInfo, rows: Rows, plan: TrainPlan) -> None:
         set_threads(plan.threads)
         torch.manual_seed(plan.seed)  # initial weights, dropout and drop path
-        self.config, self.info, self.plan = config, info, plan
+        self.pretrained = used_by(config, plan.weights)
+        self.config, self.info, self.plan = config, normalised(info, self.pretrained), plan
         self.size = input_size(config, info)
-        model = build_model(config, info, pretrained=plan.pretrained)
+        model = build_model(config, info, weights=self.pretrained)
         self.model = model.to(device=plan.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks this form
         self.optimizer = make_optimizer(self.model, config)
         self.update = Update(
@@ -56,7 +56,7 @@ class Trainer:
             precision=plan.precision,
             device=plan.device,
         )
-        self.batches = _batches(config, info, rows, plan)
+        self.batches = _batches(config, self.info, rows, plan)
         self.gradients = Gradients(
             self.model,
             self._loss,
@@ -209,7 +209,7 @@ class Trainer:
     def _set_lr(self, begun: float) -> None:
         factor = self.schedule(self.progress(begun), float(self.config.get("warmup", 0.0))) * self.lr_scale
         for group in self.optimizer.param_groups:
-            group["lr"] = float(self.config["lr"]) * factor
+            group["lr"] = float(self.config["lr"]) * factor * float(group.get("lr_scale", 1.0))
 
 
 def _batches(config: Config, info: DatasetInfo, rows: Rows, plan: TrainPlan) -> Batches:

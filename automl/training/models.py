@@ -8,23 +8,31 @@ from torch import nn
 
 from automl.errors import ModelError
 from automl.records import Config, DatasetInfo
-from automl.spaces.families import capabilities
+from automl.spaces.families import Capability, capabilities
 from automl.torch_setup import import_timm
+from automl.training.finetune import freeze
+from automl.training.weights import Weights, load_model
 
 LARGEST_ENLARGED = 96  # px
+LEAST_PLACES = 2  # a side, of the last features
+LARGEST_FINE_TUNED = 128  # px; what pretrained filters look for is larger, and there is less to train
 
 
-def build_model(config: Config, info: DatasetInfo, *, pretrained: bool = False) -> nn.Module:
-    """The timm model `config["model"]` with one output a class, ready to train.
+def build_model(config: Config, info: DatasetInfo, *, weights: Weights | None = None) -> nn.Module:
+    """The timm model `config["model"]` with one output a class, ready to train; from `weights` where there are any.
 
-    Raises ModelError where timm cannot build it.
+    Raises ModelError where timm cannot build it, or the weights cannot be used.
     """
     timm = import_timm()
-    arguments = model_arguments(config, info)
+    arguments = model_arguments(config, info, weights)
     if drop_path := _drop_path(config):
         arguments["drop_path_rate"] = drop_path
+    if weights is not None:
+        tuned = load_model(weights, arguments)
+        freeze(tuned, str(config.get("freeze", "none")))
+        return tuned
     try:
-        model: nn.Module = timm.create_model(config["model"], pretrained=pretrained, **arguments)
+        model: nn.Module = timm.create_model(config["model"], pretrained=False, **arguments)
     except (RuntimeError, TypeError, ValueError, AssertionError) as error:
         raise ModelError(
             f"the model {config['model']!r} could not be built with {arguments}: {error}; leave it out of the space"
@@ -32,19 +40,22 @@ def build_model(config: Config, info: DatasetInfo, *, pretrained: bool = False) 
     return model
 
 
-def model_arguments(config: Config, info: DatasetInfo) -> dict[str, Any]:
+def model_arguments(config: Config, info: DatasetInfo, weights: Weights | None = None) -> dict[str, Any]:
     """The keywords that make the same architecture again: what the model folder's config.json must say.
 
     Models that fix their input size (transformers) are told it; where the picture is small their patch is made
-    smaller, so that 32 px become 64 tokens and not 4. Drop path is not part of it: it acts in training alone.
+    smaller, so that 32 px become 64 tokens and not 4, and so is a stem of patches. With weights, patches and widths are
+    those of the weights. Drop path is not part of it: it acts in training alone.
     """
     can = capabilities(str(config["model"]))
     arguments: dict[str, Any] = {"num_classes": info.n_outputs, "in_chans": info.in_chans}
     size = input_size(config, info)
     if can.img_size:
         arguments["img_size"] = size
-    if can.patch_size and size < 96:
-        arguments["patch_size"] = max(2, size // 8)
+    if weights is not None:
+        return {**arguments, **weights.arguments}
+    if patch := _smaller_patch(can, size):
+        arguments["patch_size"] = patch
     if can.channels and float(config.get("width", 1.0)) != 1.0:
         arguments["channels"] = [max(8, int(c * float(config["width"]))) for c in can.channels]
     return arguments
@@ -54,12 +65,29 @@ def input_size(config: Config, info: DatasetInfo) -> int:
     """The side in pixels of what the network sees.
 
     It is the stored size times `upscale`: networks made for 224 px shrink a picture 32 times, so small pictures are
-    worth enlarging first. Beyond 96 px nothing is enlarged: it would cost time and show nothing new.
+    worth enlarging first. Beyond 96 px (128 where weights are fine-tuned) nothing is enlarged: it would cost time and
+    show nothing new. Where a space does not search it, a network whose patches cannot be made smaller sees so many
+    pixels that its last features have two places a side.
     """
     can = capabilities(str(config["model"]))
     enlarged = round(info.img_size * float(config.get("upscale", 1.0)))
-    size = min(enlarged, max(info.img_size, LARGEST_ENLARGED))
+    if "upscale" not in config and not can.patch_size:
+        enlarged = max(enlarged, LEAST_PLACES * can.stride)
+    largest = LARGEST_FINE_TUNED if config.get("pretrained", False) else LARGEST_ENLARGED
+    size = min(enlarged, max(info.img_size, largest))
     return max(size, can.min_size)
+
+
+def _smaller_patch(can: Capability, size: int) -> int:
+    """The patch for a small picture; 0 to leave it as it is."""
+    if not can.patch_size or size >= LARGEST_ENLARGED:
+        return 0
+    if can.stride <= can.patch_size:  # the same places from the first layer to the last
+        return max(2, size // 8)
+    patch, later = can.patch_size, can.stride // can.patch_size
+    while patch > 1 and size < LEAST_PLACES * later * patch:
+        patch //= 2
+    return patch if patch < can.patch_size else 0
 
 
 def _drop_path(config: Config) -> float:

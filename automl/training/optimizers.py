@@ -9,6 +9,7 @@ from torch import nn
 
 from automl.errors import ConfigError, unknown_name
 from automl.torch_setup import import_timm
+from automl.training.finetune import scaled_rates
 
 # torch's own kernels that do a whole step in one pass; on a CPU AdamW's takes a third of the time of the loop's.
 FUSED: dict[str, type[torch.optim.AdamW | torch.optim.Adam]] = {
@@ -24,7 +25,7 @@ def make_optimizer(model: nn.Module, config: dict[str, Any]) -> torch.optim.Opti
     that timm does not have.
     """
     name, lr = str(config.get("opt", "adamw")), float(config["lr"])
-    groups = param_groups(model, float(config.get("weight_decay", 0.0)))
+    groups = scaled_rates(param_groups(model, float(config.get("weight_decay", 0.0))), model, config)
     momentum = float(config.get("momentum", 0.9))
     if name in FUSED:
         return FUSED[name](groups, lr=lr, fused=True)

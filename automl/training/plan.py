@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from automl.records import Mode
 
 if TYPE_CHECKING:
     from automl.data.balance import Balance
+    from automl.training.weights import Weights
 
 Precision = Literal["fp32", "bf16", "fp16"]
 
@@ -21,6 +23,7 @@ class TrainPlan:
     clock that processes of one node share) after which no batch is started. `seconds`, if given, paces the
     schedule by time: it ends after `epochs` or after that many seconds, whichever is first.
     `balance` is what is done about rare classes.
+    `weights` are those that configurations with `pretrained` start from, by model.
     `replicas` threads share each batch (CPU), and each operator uses `threads`.
     """
 
@@ -34,5 +37,5 @@ class TrainPlan:
     precision: Precision = "fp32"
     deadline: float | None = None
     seconds: float | None = None
-    pretrained: bool = False
+    weights: Mapping[str, Weights] = field(default_factory=dict)
     balance: Balance = "none"

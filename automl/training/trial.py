@@ -76,7 +76,7 @@ class ImageTrial:
 
     def _scores(self) -> dict[str, float]:
         """The metric and the loss on the validation rows."""
-        plan, info = self.plan, self.splits.info
+        plan, info = self.plan, self.trainer.info
         logits, targets = predict_rows(
             self.trainer.averaged,
             self.splits.val,

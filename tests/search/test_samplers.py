@@ -8,14 +8,14 @@ import pytest
 from automl.errors import ConfigError
 from automl.search.sampler_view import quiet_optuna
 from automl.search.samplers import SAMPLERS, make_sampler
-from tests.search.toy import ToySpace
+from tests.search.toy import ToySpace, context
 
 NEEDS = {"cmaes": "cmaes"}
 
 
 def draws(name: str, seed: int) -> list[object]:
     with quiet_optuna():
-        study = optuna.create_study(sampler=make_sampler(name, seed))
+        study = optuna.create_study(sampler=make_sampler(name, context(seed)))
         found: list[object] = []
         for _ in range(12):
             trial = study.ask()
@@ -30,7 +30,7 @@ def test_sampler_repeats_its_draws_for_a_seed_and_not_for_another(name: str) -> 
     package = NEEDS.get(name)
     if package and importlib.util.find_spec(package) is None:
         with pytest.raises(ConfigError, match=f"'{name}' needs the package '{package}'"):
-            make_sampler(name, 0)
+            make_sampler(name, context(0))
         return
     assert draws(name, 1) == draws(name, 1)
     assert draws(name, 1) != draws(name, 2)
@@ -38,4 +38,4 @@ def test_sampler_repeats_its_draws_for_a_seed_and_not_for_another(name: str) -> 
 
 def test_unknown_sampler_names_the_closest() -> None:
     with pytest.raises(ConfigError, match="did you mean 'random'"):
-        make_sampler("randm", 0)
+        make_sampler("randm", context(0))

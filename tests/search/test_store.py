@@ -14,7 +14,7 @@ from automl.records import Action, Decision, Report, TrialState
 from automl.search.database import masked, open_database
 from automl.search.samplers import make_sampler
 from automl.search.store import Store, Worker
-from tests.search.toy import ToySpace
+from tests.search.toy import ToySpace, context
 
 KEYS = {"metric": "accuracy", "mode": "max", "max_epochs": 9, "space": {"parameters": {"x": [0, 1]}}}
 WORKER = Worker("w0", "node", 7)
@@ -25,7 +25,10 @@ PAUSE = Decision(Action.PAUSE, TrialState.PAUSED, "rank 2 of 3 at epoch 3", 3)
 def open_store(path: Path | None, sampler: str = "random", **changes: Any) -> Store:
     url = None if path is None else f"sqlite:///{path}"
     return Store.open(
-        url, "s", fingerprint={**KEYS, **changes}, make_sampler=lambda count: make_sampler(sampler, count)
+        url,
+        "s",
+        fingerprint={**KEYS, **changes},
+        make_sampler=lambda count: make_sampler(sampler, context(count)),
     )
 
 
@@ -189,7 +192,7 @@ def test_database_is_in_wal_mode(tmp_path: Path) -> None:
 def test_two_studies_share_a_database_without_mixing(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/study.db"
     stores = [
-        Store.open(url, name, fingerprint=KEYS, make_sampler=lambda count: make_sampler("random", 0))
+        Store.open(url, name, fingerprint=KEYS, make_sampler=lambda count: make_sampler("random", context(0)))
         for name in ("one", "two")
     ]
     for store in stores:

@@ -9,6 +9,7 @@ from typing import Any
 
 from automl.errors import SpaceError
 from automl.records import Config, Silent, TrialEvent
+from automl.search.samplers import SamplerContext
 from automl.search.settings import SearchSettings
 
 
@@ -76,6 +77,11 @@ class Counter:
 
     def close(self) -> None:
         self.closed = True
+
+
+def context(seed: int, *, max_epochs: int = 9) -> SamplerContext:
+    """What a sampler is told of a search over the small space."""
+    return SamplerContext(seed, ToySpace().suggest, max_epochs)
 
 
 def settings(**changes: Any) -> SearchSettings:

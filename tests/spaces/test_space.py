@@ -147,6 +147,42 @@ def test_patterns_are_expanded_when_needed() -> None:
     assert space.to_params(config) == {"family": "c", "model.c": config["model"]}
 
 
+def test_patterns_keep_within_their_limits() -> None:
+    spec = {
+        "families": {
+            "c": [{"timm": "convnext_[ap]*", "max_params": "5M"}, "convnext_tiny"],
+            "g": {"timm": "ghostnet_*", "pretrained": True},
+            "r": {"timm": "resnet1[08]*", "max_macs": "1G"},
+        }
+    }
+    space = SearchSpace.from_dict(spec)
+    assert space.families["c"][-1] == "convnext_tiny"
+    assert set(space.families["c"][:-1]) >= {"convnext_atto"}
+    assert not any(model.startswith("convnext_pico") for model in space.families["c"])
+    assert space.families["g"] == ("ghostnet_100",)
+    assert space.families["r"] == ("resnet10t",)
+    assert SearchSpace.from_dict(space.to_dict()) == space
+    with pytest.raises(SpaceError, match="'convnext_pico' must keep within the limits of the space"):
+        space.to_params({"family": "c", "model": "convnext_pico"})
+
+
+@pytest.mark.parametrize(
+    ("families", "problem"),
+    [
+        (
+            {"c": {"timm": "convnext_*", "max_params": "thirty"}},
+            "max_params: must be a number above 0 such as",
+        ),
+        ({"c": {"timm": "convnext_*", "max_param": 3}}, "families.c: unknown key 'max_param': did you mean"),
+        ({"c": {"max_params": 3}}, "families.c: must be a model, a pattern or a list of them"),
+        ({"c": {"timm": "resnet18", "pretrained": 1}}, "pretrained: must be true or false, not 1"),
+    ],
+)
+def test_limits_that_cannot_be_read_are_named(families: dict[str, Any], problem: str) -> None:
+    with pytest.raises(SpaceError, match=problem):
+        SearchSpace.from_dict({"families": families})
+
+
 @pytest.mark.parametrize(
     ("pattern", "problem"), [("zzz_*", "'zzz_\\*' matches none"), ("*", r"matches at most|matches \d{4}")]
 )

@@ -9,12 +9,16 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from automl.errors import ConfigError, StorageError
 from automl.records import Config, SearchSplits
+from automl.torch_setup import import_timm
 from automl.training.loop import Trainer
 from automl.training.plan import Precision, TrainPlan
 from automl.training.trial import ImageTrial
+from automl.training.weight_sources import in_folder
+from automl.training.weights import Weights
 
 CHANGES: dict[str, Any] = {
     "model": "test_efficientnet",
@@ -38,6 +42,14 @@ CHANGES: dict[str, Any] = {
     "upscale": 1.5,
     "width": 0.5,
 }
+
+FINE_TUNING = [
+    ("pretrained", False),
+    ("freeze", "half"),
+    ("freeze", "head"),
+    ("layer_decay", 0.5),
+    ("head_lr", 4.0),
+]
 
 
 def _losses(config: Config, splits: SearchSplits, plan: TrainPlan) -> tuple[float, ...]:
@@ -72,6 +84,24 @@ def test_same_seed_gives_the_same_run_and_another_seed_another(
     first, second = (_losses(config, splits, plan) for _ in range(2))
     assert first == second
     assert _losses(config, splits, replace(plan, seed=2)) != first
+
+
+@pytest.fixture(scope="module")
+def pretrained(tmp_path_factory: pytest.TempPathFactory) -> Weights:
+    """Weights of the smallest network."""
+    folder = tmp_path_factory.mktemp("weights")
+    torch.manual_seed(3)
+    save_file(import_timm().create_model("test_resnet").state_dict(), folder / "test_resnet.safetensors")
+    return in_folder(folder)["test_resnet"]
+
+
+@pytest.mark.parametrize(("name", "value"), FINE_TUNING)
+def test_every_dimension_of_fine_tuning_changes_the_run(
+    name: str, value: Any, pretrained: Weights, config: Config, splits: SearchSplits, plan: TrainPlan
+) -> None:
+    plan = replace(plan, weights={"test_resnet": pretrained})
+    base = {**config, "pretrained": True, "freeze": "none", "layer_decay": 1.0, "head_lr": 1.0}
+    assert _losses({**base, name: value}, splits, plan) != _losses(base, splits, plan)
 
 
 def test_momentum_changes_a_run_of_sgd(config: Config, splits: SearchSplits, plan: TrainPlan) -> None:

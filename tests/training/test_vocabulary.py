@@ -9,7 +9,7 @@ import pytest
 from automl.errors import SpaceError
 from automl.spaces import SearchSpace, presets
 from automl.training.vocabulary import PARAMETERS, check_space
-from tests.training.test_loop import CHANGES
+from tests.training.test_loop import CHANGES, FINE_TUNING
 
 LR = {"type": "float", "low": 0.001, "high": 0.01}
 
@@ -21,7 +21,8 @@ def test_preset_can_be_trained(name: str) -> None:
 
 def test_every_known_parameter_is_shown_to_change_a_run() -> None:
     # momentum needs another optimizer, and patience more than one epoch: they have tests of their own.
-    assert set(CHANGES) - {"model"} | {"momentum", "patience"} == PARAMETERS
+    tuned = {name for name, _ in FINE_TUNING}
+    assert set(CHANGES) - {"model"} | {"momentum", "patience"} | tuned == PARAMETERS
 
 
 @pytest.mark.parametrize(

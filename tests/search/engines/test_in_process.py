@@ -282,6 +282,7 @@ def test_short_search_ends_with_a_complete_trial() -> None:
         time_limit=45.0,
         engine="simulated",
         policy="asha",
+        sampler="random",
         seed=1,
     )
     complete = found.trials[found.trials["state"] == "complete"]

@@ -1,0 +1,93 @@
+"""Walks through a search space without Optuna: configurations from numbers between 0 and 1."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
+
+import numpy as np
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+from automl.records import Config
+from automl.search.curve_gp.encoding import from_unit, to_unit
+
+Params = dict[str, Any]
+Choose = Callable[[str, BaseDistribution], Any]
+Suggest = Callable[[optuna.Trial], Config]
+
+
+class Walk:
+    """Stands in for an Optuna trial while a space asks for its parameters one by one, so that what is asked
+    for always follows the space's conditions. `params` and `distributions` hold what was asked for.
+    """
+
+    def __init__(self, choose: Choose) -> None:
+        self._choose = choose
+        self.params: Params = {}
+        self.distributions: dict[str, BaseDistribution] = {}
+
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
+    ) -> float:
+        """As of an Optuna trial."""
+        return float(self._take(name, FloatDistribution(low, high, log=log, step=step)))
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
+        """As of an Optuna trial."""
+        return int(self._take(name, IntDistribution(low, high, log=log, step=step)))
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """As of an Optuna trial."""
+        return self._take(name, CategoricalDistribution(choices))
+
+    def _take(self, name: str, distribution: BaseDistribution) -> Any:
+        if name not in self.params:
+            self.params[name] = self._choose(name, distribution)
+            self.distributions[name] = distribution
+        return self.params[name]
+
+
+def walk(suggest: Suggest, choose: Choose) -> Walk:
+    """One way through the space, with every value from `choose`."""
+    way = Walk(choose)
+    suggest(cast(optuna.Trial, way))
+    return way
+
+
+def at_random(rng: np.random.Generator) -> Choose:
+    """Every value independent and uniform on its scale."""
+    return lambda _, distribution: from_unit(distribution, rng.random())
+
+
+def at_point(point: Mapping[str, float], rng: np.random.Generator) -> Choose:
+    """Values at the shares that a point of the unit cube has by name; random where it has none."""
+
+    def choose(name: str, distribution: BaseDistribution) -> Any:
+        return from_unit(distribution, point[name] if name in point else rng.random())
+
+    return choose
+
+
+def near(params: Mapping[str, Any], rng: np.random.Generator, *, width: float, rate: float) -> Choose:
+    """Values of a known configuration, each changed with probability `rate`: numbers by a normal step of
+    `width` of their range, choices to any. What the known configuration lacks is drawn at random.
+    """
+
+    def choose(name: str, distribution: BaseDistribution) -> Any:
+        known = name in params and distribution._contains(distribution.to_internal_repr(params[name]))
+        if not known:
+            return from_unit(distribution, rng.random())
+        if rng.random() >= rate:
+            return params[name]
+        if isinstance(distribution, CategoricalDistribution):
+            return from_unit(distribution, rng.random())
+        share = to_unit(distribution, params[name]) + width * rng.standard_normal()
+        return from_unit(distribution, float(np.clip(share, 0.0, 1.0 - 1e-9)))
+
+    return choose

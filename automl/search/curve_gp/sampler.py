@@ -1,0 +1,167 @@
+"""The curve sampler: expected improvement at the full length, learnt from all partial curves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler, RandomSampler
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+from scipy.special import ndtr
+from scipy.stats.qmc import Sobol
+from threadpoolctl import ThreadpoolController
+
+from automl.search.curve_gp.curves import Curves
+from automl.search.curve_gp.draws import Params, Suggest, at_point, at_random, near, walk
+from automl.search.curve_gp.encoding import Array, Encoding
+from automl.search.curve_gp.model import CurveModel
+
+DISCOVERY = 256
+START_TRIALS = 10
+RANDOM = 100
+QUASI_RANDOM = 100
+LOCAL = 100
+PARENTS = 6
+CHANGE_RATE = 0.5
+WIDTHS = (0.045, 0.15)
+REFINED = 5
+REFINEMENTS = 2
+REFINED_EACH = 10
+MAX_SOBOL_DIMENSIONS = 1000
+
+
+class CurveGPSampler(BaseSampler):
+    """Suggests the configuration with the largest expected improvement at the full length.
+
+    A Gaussian process over (configuration, log epoch) reads every trial's curve up to where it got to, so
+    that a trial that was paused after a few epochs counts for what it showed. Trials that are running are
+    taken to reach what the model believes of them, so that parallel workers are sent elsewhere. The first ten
+    trials are a scrambled Sobol sequence. Suggestions are ordinary Optuna ones.
+
+    Source: the acquisition is that of Jones, Schonlau, Welch (1998); to model partial curves jointly, Swersky et al.
+    (2014) and Klein et al., "Model-based Asynchronous Hyperparameter and Neural Architecture Search" (2020).
+    """
+
+    def __init__(
+        self, suggest: Suggest, *, levels: Sequence[int], seed: int, start_trials: int = START_TRIALS
+    ) -> None:
+        """`suggest` draws a configuration of the space through an Optuna trial; `levels` are the
+        epochs whose values are learnt from, beside each trial's last, and of which the last is the full length.
+        """
+        self._suggest = suggest
+        self._levels = tuple(levels)
+        self._start_trials = start_trials
+        self._blas = ThreadpoolController().select(user_api="blas")
+        self._independent = RandomSampler(seed=seed)
+        self._seed(seed)
+
+    def reseed_rng(self) -> None:
+        """New random numbers, as Optuna asks of samplers that were copied to another process."""
+        self._independent.reseed_rng()
+        self._seed(int(np.random.SeedSequence().generate_state(1)[0]))
+
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """All parameters of the space, those of all branches."""
+        return self._encoding.distributions
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """The suggestion: names and values of the parameters that are active in it."""
+        trials = study.get_trials(deepcopy=False)
+        others = [other for other in trials if other.number != trial.number]
+        self._curves.update(others, maximize=study.direction is StudyDirection.MAXIMIZE)
+        if self._curves.count < self._start_trials:
+            chosen = self._quasi_random(1)[0]
+        else:
+            running = [other.params for other in others if other.state is TrialState.RUNNING]
+            # Matrices of this size are worked on sooner by one thread, and trials need the other cores.
+            with self._blas.limit(limits=1):
+                chosen = self._improve(running)
+        return {name: value for name, value in chosen.items() if name in search_space}
+
+    def sample_independent(
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """A parameter that no walk through the space had met before: at random."""
+        return self._independent.sample_independent(study, trial, param_name, param_distribution)
+
+    # ------------------------------------------------------------------------------------------------------
+
+    def _seed(self, seed: int) -> None:
+        self._rng = np.random.default_rng(seed)
+        known: dict[str, BaseDistribution] = {}
+        for _ in range(DISCOVERY):
+            known.update(walk(self._suggest, at_random(self._rng)).distributions)
+        self._encoding = Encoding(known)
+        self._model = CurveModel(self._encoding.groups, self._rng)
+        self._curves = Curves(self._encoding, self._levels, self._rng)
+        self._names = list(known)[:MAX_SOBOL_DIMENSIONS]
+        self._sobol = Sobol(max(len(self._names), 1), rng=self._rng)
+
+    def _improve(self, running: Sequence[Params]) -> Params:
+        x, y = self._curves.data()
+        self._model.fit(x, y)
+        best = float(y.max())
+        if running:
+            there = self._finished(running)
+            believed, _ = self._model.predict(there)
+            self._model.condition(np.vstack([x, there]), np.concatenate([y, believed]))
+        pool = [
+            *self._random(RANDOM),
+            *self._quasi_random(QUASI_RANDOM),
+            *self._local(self._curves.best(PARENTS)),
+        ]
+        scores = self._scores(pool, best)
+        for _ in range(REFINEMENTS):
+            top = [pool[i] for i in np.argsort(-scores)[:REFINED]]
+            fresh = [child for parent in top for child in self._children(parent, REFINED_EACH)]
+            pool = [*pool, *fresh]
+            scores = np.concatenate([scores, self._scores(fresh, best)])
+        return pool[int(np.argmax(scores))]
+
+    def _scores(self, pool: Sequence[Params], best: float) -> Array:
+        """Log expected improvement over `best` at the full length."""
+        mean, deviation = self._model.predict(self._finished(pool))
+        z = (mean - best) / deviation
+        density = np.exp(-0.5 * z * z) / np.sqrt(2.0 * np.pi)
+        improvement: Array = np.log(deviation * (z * ndtr(z) + density) + 1e-12)
+        return improvement
+
+    def _finished(self, pool: Sequence[Params]) -> Array:
+        """The points of configurations at the full length."""
+        points = self._encoding.encode(pool)
+        return np.hstack([points, np.ones((len(points), 1))])
+
+    # Candidates ---------------------------------------------------------------------------------------------
+
+    def _random(self, count: int) -> list[Params]:
+        return [walk(self._suggest, at_random(self._rng)).params for _ in range(count)]
+
+    def _quasi_random(self, count: int) -> list[Params]:
+        points = self._sobol.random(count)
+        shares = (dict(zip(self._names, point, strict=False)) for point in points.tolist())
+        return [walk(self._suggest, at_point(share, self._rng)).params for share in shares]
+
+    def _local(self, parents: Sequence[Params]) -> list[Params]:
+        each = -(-LOCAL // max(len(parents), 1))
+        return [child for parent in parents for child in self._children(parent, each)]
+
+    def _children(self, parent: Params, count: int) -> list[Params]:
+        return [
+            walk(
+                self._suggest,
+                near(parent, self._rng, width=float(self._rng.choice(WIDTHS)), rate=CHANGE_RATE),
+            ).params
+            for _ in range(count)
+        ]

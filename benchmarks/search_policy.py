@@ -1,0 +1,248 @@
+"""How good the search is for its time, on recorded surrogates of learning curves.
+
+The objective is LCBench (neural networks on tables, 7 hyperparameters, 52 epochs) as YAHPO Gym's surrogate predicts it;
+nothing is trained. `automl.tune(engine="simulated")` searches with as many virtual seconds as a number of full-length
+trials take. Regret is (best - value) / (best - median) of the incumbent's value at its full length, from 0 (best known)
+to 1 (a median random configuration).
+
+Run: python benchmarks/search_policy.py [--seeds 3] [--workers 1,4] [--searches curve-gp+asha,tpe+stop-asha,random+none]
+It needs `pip install onnxruntime` and the folder of the surrogate: --data, by default ../shared/search_policy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import importlib.util
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+DATA = Path(__file__).resolve().parents[2] / "shared" / "search_policy"
+SEARCHES = "curve-gp+asha,tpe+stop-asha,random+none"
+NAMES = ("batch_size", "lr", "momentum", "weight_decay", "layers", "units", "dropout")
+SPACE: dict[str, Any] = {
+    "parameters": {
+        "batch_size": {"type": "int", "low": 16, "high": 512, "log": True},
+        "lr": {"type": "float", "low": 1e-4, "high": 1e-1, "log": True},
+        "momentum": {"type": "float", "low": 0.1, "high": 0.99},
+        "weight_decay": {"type": "float", "low": 1e-5, "high": 1e-1},
+        "layers": {"type": "int", "low": 1, "high": 5},
+        "units": {"type": "int", "low": 64, "high": 1024, "log": True},
+        "dropout": {"type": "float", "low": 0.0, "high": 1.0},
+    }
+}
+WANTED = {1: {5.0: 0.36, 10.0: 0.24, 20.0: 0.17}, 4: {5.0: 0.19, 10.0: 0.12}}
+
+
+@dataclass(frozen=True)
+class Task:
+    """One search on one data set. `budgets` are in mean full-length trials of a worker."""
+
+    search: str
+    instance: str
+    seed: int
+    workers: int
+    budgets: tuple[float, ...]
+    data: Path
+
+
+def main() -> None:
+    options = _options()
+    surrogate = load_surrogate(options.data)
+    tasks = [
+        Task(search, instance, seed, workers, budgets_of(workers), options.data)
+        for workers in options.workers
+        for search in options.searches.split(",")
+        for seed in range(options.seeds)
+        for instance in surrogate.INSTANCES[: options.sets]
+    ]
+    start = time.perf_counter()
+    with ProcessPoolExecutor(options.processes) as pool:
+        rows = [row for found in pool.map(run, tasks) for row in found]
+    best: dict[str, float] = {}
+    for row in rows:
+        best[row["instance"]] = max(best.get(row["instance"], row["best"]), row["value"])
+    for row in rows:
+        top = best[row["instance"]]
+        row["regret"] = float(np.clip((top - row["value"]) / (top - row["median"]), 0.0, 1.0))
+    if options.out:
+        write(rows, options.out)
+    show(rows, options.workers, options.searches.split(","))
+    print(f"{len(tasks)} searches in {time.perf_counter() - start:.0f} s")
+
+
+def budgets_of(workers: int) -> tuple[float, ...]:
+    """One worker gets up to 20 full trials' time, four get 10 each."""
+    return (2.0, 5.0, 10.0, 20.0) if workers == 1 else (2.0, 5.0, 10.0)
+
+
+def run(task: Task) -> list[dict[str, Any]]:
+    """The incumbent's full-length value at each budget of one search."""
+    import automl
+
+    surrogate = load_surrogate(task.data)
+    problem = surrogate.Problem(task.instance)
+    sampler, policy = task.search.split("+")
+    objective = Objective(surrogate, task.instance)
+    cpu = time.process_time()
+    found = automl.tune(
+        objective,
+        SPACE,
+        metric="accuracy",
+        max_epochs=surrogate.MAXE,
+        time_limit=max(task.budgets) * problem.mean_full,
+        parallel=task.workers,
+        engine="simulated",
+        policy=policy,
+        sampler=sampler,
+        seed=task.seed * 1000 + surrogate.INSTANCES.index(task.instance),
+    )
+    cpu = time.process_time() - cpu
+    params = dict(zip(found.trials.number, found.trials.params, strict=True))
+    rows = []
+    for budget in task.budgets:
+        seen = found.reports[found.reports.time <= budget * problem.mean_full]
+        value = -np.inf
+        if len(seen):
+            winner = int(seen.loc[seen.value.idxmax()].number)
+            value = objective.curve(params[winner]).true_final()
+        rows.append(
+            {
+                "search": task.search,
+                "workers": task.workers,
+                "instance": task.instance,
+                "seed": task.seed,
+                "budget": budget,
+                "value": value,
+                "median": problem.median,
+                "best": problem.best,
+                "trials": len(found.trials),
+                "cpu": cpu,
+            }
+        )
+    return rows
+
+
+class Objective:
+    """A training loop that looks its epochs up."""
+
+    def __init__(self, surrogate: ModuleType, instance: str) -> None:
+        self._surrogate = surrogate
+        self._instance = instance
+
+    def __call__(self, config: Mapping[str, Any]) -> Iterator[dict[str, float]]:
+        curve = self.curve(config)
+        before = 0.0
+        for epoch in range(1, self._surrogate.MAXE + 1):
+            curve.upto(epoch)
+            yield {"accuracy": float(curve.acc[epoch - 1]), "seconds": float(curve.cum[epoch - 1] - before)}
+            before = curve.cum[epoch - 1]
+
+    def curve(self, config: Mapping[str, Any]) -> Any:
+        return self._surrogate.Curve(self._instance, unit(config))
+
+
+def unit(config: Mapping[str, Any]) -> np.ndarray:
+    """The surrogate's own point of the unit cube for a configuration."""
+    values = [float(config[name]) for name in NAMES]
+    return np.array(
+        [
+            np.log(values[0] / 16) / np.log(32),
+            np.log(values[1] / 1e-4) / np.log(1e3),
+            (values[2] - 0.1) / 0.89,
+            (values[3] - 1e-5) / (0.1 - 1e-5),
+            (values[4] - 0.5) / 5,
+            np.log(values[5] / 64) / np.log(16),
+            values[6],
+        ]
+    )
+
+
+def load_surrogate(data: Path) -> ModuleType:
+    """The surrogate's module, with its pool of random configurations kept in the temporary folder."""
+    if "surrogate" in sys.modules:
+        return sys.modules["surrogate"]
+    spec = importlib.util.spec_from_file_location("surrogate", data / "surrogate.py")
+    if spec is None or spec.loader is None:
+        raise SystemExit(f"no surrogate.py in {data}: give its folder as --data")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["surrogate"] = module
+    spec.loader.exec_module(module)
+    module.pool(str(Path(tempfile.gettempdir()) / "automl-search-policy" / "pool.npz"))
+    return module
+
+
+def show(rows: list[dict[str, Any]], workers: list[int], searches: list[str]) -> None:
+    """Mean regret over data sets and seeds, and on how many sets the first search is better."""
+    for count in workers:
+        budgets = budgets_of(count)
+        print(
+            f"\n{count} worker{'s' if count > 1 else ''}: mean regret at "
+            + " / ".join(f"{b:g}" for b in budgets)
+        )
+        for search in searches:
+            mine = [row for row in rows if row["workers"] == count and row["search"] == search]
+            means = [np.mean([row["regret"] for row in mine if row["budget"] == b]) for b in budgets]
+            trials = np.mean([row["trials"] for row in mine])
+            cost = 1000 * np.mean([row["cpu"] / row["trials"] for row in mine])
+            text = " / ".join(f"{mean:.3f}" for mean in means)
+            print(f"  {search:24} {text}   {trials:.0f} trials, {cost:.0f} ms a trial")
+        wanted = WANTED.get(count, {})
+        print(
+            "  wanted                   " + " / ".join(f"{wanted.get(b, float('nan')):.3f}" for b in budgets)
+        )
+        for other in searches[1:]:
+            print(f"  {searches[0]} better than {other} on: " + versus(rows, count, searches[0], other))
+
+
+def versus(rows: list[dict[str, Any]], workers: int, one: str, other: str) -> str:
+    """Data sets won, by mean regret over seeds, at each budget."""
+    text = []
+    for budget in budgets_of(workers):
+        means: dict[tuple[str, str], list[float]] = {}
+        for row in rows:
+            if row["workers"] == workers and row["budget"] == budget:
+                means.setdefault((row["instance"], row["search"]), []).append(row["regret"])
+        instances = sorted({instance for instance, _ in means})
+        wins = sum(np.mean(means[i, one]) < np.mean(means[i, other]) for i in instances)
+        text.append(f"{wins}/{len(instances)}")
+    return " / ".join(text)
+
+
+def write(rows: list[dict[str, Any]], path: Path) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument(
+        "--workers", type=lambda text: [int(part) for part in text.split(",")], default=[1, 4]
+    )
+    parser.add_argument("--searches", default=SEARCHES, help="SAMPLER+POLICY, with commas between")
+    parser.add_argument("--sets", type=int, default=17, help="how many of the data sets")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--data", type=Path, default=DATA)
+    parser.add_argument("--out", type=Path, help="a CSV file for all values")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,231 @@
+"""Studies that begin with weights: which are used, what is said and recorded, and that nothing is mixed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from sklearn.datasets import load_digits
+
+from automl import config as configuration
+from automl import pipeline
+from automl.config import StudyConfig
+from automl.errors import ConfigError, ModelError, StudyError
+from automl.final.predictor import Predictor
+from automl.records import Silent
+from automl.result import FitResult
+from automl.torch_setup import import_timm
+
+
+class Notes(Silent):
+    """Keeps what a person would read."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def note(self, text: str) -> None:
+        """Kept."""
+        self.said.append(text)
+
+
+def config_for(directory: Path, **options: Any) -> StudyConfig:
+    """A study of seconds on three digits, without Ray."""
+    data = load_digits()
+    chosen = np.flatnonzero(data.target < 3)[:240]
+    digits = (data.images[chosen] * 15.9).astype(np.uint8), data.target[chosen]
+    quick = {"study": "tiny", "space": "smoke", "n_trials": 3, "epochs": 1, "engine": "local", "parallel": 1}
+    return configuration.load(digits, directory=directory, **{**quick, **options})
+
+
+@pytest.fixture(scope="module")
+def related(tmp_path_factory: pytest.TempPathFactory) -> FitResult:
+    """A study from scratch of the other digits."""
+    data = load_digits()
+    chosen = np.flatnonzero(data.target >= 3)[:400]
+    images = (data.images[chosen] * 15.9).astype(np.uint8)
+    space = {
+        "families": {"resnet": ["test_resnet"]},
+        "parameters": {"lr": {"type": "float", "low": 4e-3, "high": 5e-3}},
+    }
+    return pipeline.fit(
+        config_for(tmp_path_factory.mktemp("related"), space=space, n_trials=1, epochs=6).changed(
+            data=(images, data.target[chosen])
+        )
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(related: FitResult, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the model of the related study, and weights of another network that were never trained."""
+    root = tmp_path_factory.mktemp("weights")
+    (root / "mine").symlink_to(related.model_dir)
+    torch.manual_seed(0)
+    save_file(import_timm().create_model("test_vit").state_dict(), root / "test_vit.safetensors")
+    return root
+
+
+@pytest.fixture(scope="module")
+def tuned(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[FitResult, list[str]]:
+    """A study that begins with them, and what it said."""
+    notes = Notes()
+    config = config_for(tmp_path_factory.mktemp("tuned"), pretrained=folder)
+    return pipeline.fit(config, observer=notes), notes.said
+
+
+def test_families_without_weights_are_left_out_and_it_is_said(tuned: tuple[FitResult, list[str]]) -> None:
+    result, said = tuned
+    record = result.to_json()["pretrained"]
+    assert record["used"] is True and record["models"] == ["test_resnet", "test_vit"]
+    assert record["missing"] == ["test_efficientnet", "test_vit2"]
+    (line,) = [text for text in said if text.startswith("Weights: ")]
+    assert "2 of 4 architectures have pretrained weights (folder), the others are left out" in line
+
+
+def test_search_begins_with_what_the_probe_ranks_first(tuned: tuple[FitResult, list[str]]) -> None:
+    result, said = tuned
+    probe = result.to_json()["pretrained"]["probe"]
+    best, second = probe
+    assert best["score"] >= second["score"] and best["kept"] and second["kept"]
+    assert f"{best['model']} {best['score']:.3f}" in " ".join(said)
+    board = result.leaderboard().sort_values("trial")
+    assert list(board["model"]) == [best["model"], second["model"], best["model"]]
+    assert board["pretrained"].all()
+
+
+def test_every_trial_of_a_study_with_weights_begins_with_them(tuned: tuple[FitResult, list[str]]) -> None:
+    config = tuned[0].best_config
+    assert config["pretrained"] is True
+    assert {"freeze", "layer_decay", "head_lr"} < set(config)
+
+
+def test_delivered_model_is_normalised_as_its_weights_were(
+    tuned: tuple[FitResult, list[str]], related: FitResult
+) -> None:
+    result = tuned[0]
+    own = json.loads((result.model_dir / "preprocess.json").read_text())
+    theirs = json.loads((related.model_dir / "preprocess.json").read_text())
+    expected = theirs["mean"] if result.best_config["model"] == "test_resnet" else [0.5]
+    assert own["mean"] == pytest.approx(expected)
+    said = json.loads((result.model_dir / "config.json").read_text())
+    assert said["pretrained_cfg"]["mean"] == pytest.approx(expected)
+    assert "file" not in said["pretrained_cfg"]
+
+
+def test_delivered_model_predicts_as_timm_alone(tuned: tuple[FitResult, list[str]]) -> None:
+    result = tuned[0]
+    predictor = Predictor.load(result.model_dir)
+    pixels = (load_digits().images[:8] * 15.9).astype(np.uint8)
+    assert predictor.predict_proba(pixels).shape == (8, 3)
+    assert predictor.info.mean == pytest.approx(
+        json.loads((result.model_dir / "config.json").read_text())["pretrained_cfg"]["mean"]
+    )
+    assert result.holdout["accuracy"].value > 0.5
+
+
+def test_continued_study_goes_on_with_the_same_weights(folder: Path, tmp_path: Path) -> None:
+    pipeline.fit(config_for(tmp_path, pretrained=folder, n_trials=1))
+    again = pipeline.fit(config_for(tmp_path, pretrained=folder, n_trials=2))
+    assert again.trials["total"] == 2
+    with pytest.raises(StudyError, match="with another pretrained .*never now"):
+        pipeline.fit(config_for(tmp_path, pretrained="never", n_trials=2))
+
+
+def test_continued_study_whose_weights_are_gone_says_which(tmp_path: Path) -> None:
+    weights = tmp_path / "weights" / "test_resnet.safetensors"
+    weights.parent.mkdir()
+    save_file(import_timm().create_model("test_resnet").state_dict(), weights)
+    pipeline.fit(config_for(tmp_path / "s", pretrained=weights.parent, n_trials=1))
+    weights.rename(weights.with_name("test_vit.safetensors"))
+    with pytest.raises(StudyError, match=r"weights '.*test_resnet.safetensors', which are gone"):
+        pipeline.fit(config_for(tmp_path / "s", pretrained=weights.parent, n_trials=2))
+
+
+def test_damaged_weights_stop_the_study_and_leave_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "w").mkdir()
+    (tmp_path / "w" / "test_resnet.safetensors").write_bytes(b"\x00" * 99)
+    with pytest.raises(ModelError, match="test_resnet.safetensors' must be those of 'test_resnet'"):
+        pipeline.fit(config_for(tmp_path / "s", pretrained=tmp_path / "w"))
+    assert not (tmp_path / "s" / "tiny").exists()
+
+
+def test_folder_for_other_networks_names_what_it_holds(tmp_path: Path) -> None:
+    (tmp_path / "resnet18.safetensors").write_bytes(b"")
+    with pytest.raises(
+        ConfigError, match=r"at least one architecture .*test_resnet, .*holds those of resnet18"
+    ):
+        pipeline.fit(config_for(tmp_path / "s", pretrained=tmp_path))
+
+
+def test_always_without_weights_names_the_way_out(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="none are cached and the hub cannot be reached; give a folder"):
+        pipeline.fit(config_for(tmp_path, pretrained="always"))
+
+
+def strokes(seed: int, n: int = 240) -> tuple[np.ndarray, np.ndarray]:
+    """Lying and standing strokes anywhere in pictures of noise: no pixel tells one from the other."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % 2
+    images = rng.integers(0, 80, (n, 32, 32, 3))
+    for picture, label, (x, y) in zip(images, labels, rng.integers(0, 20, (n, 2)), strict=True):
+        picture[slice(x, x + 12) if label else x, y if label else slice(y, y + 12)] += 150
+    return images.astype(np.uint8), labels
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The place of test_resnet's weights in a cache of the hub that is otherwise empty."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    repository = tmp_path / "hub" / "models--timm--test_resnet.r160_in1k"
+    for folder in ("refs", "snapshots/abc"):
+        (repository / folder).mkdir(parents=True)
+    (repository / "refs" / "main").write_text("abc")
+    return repository / "snapshots" / "abc" / "model.safetensors"
+
+
+def test_auto_takes_cached_weights_that_tell_more_than_pixels(
+    cache: Path, tmp_path: Path, related: FitResult
+) -> None:
+    space = {
+        "families": {"resnet": ["test_resnet"]},
+        "parameters": {"lr": {"type": "float", "low": 4e-3, "high": 5e-3}},
+    }
+    first = config_for(tmp_path, study="first", space=space, n_trials=1, epochs=8, pretrained="never")
+    teacher = pipeline.fit(first.changed(data=strokes(0, 320)))
+    save_file(load_file(teacher.model_dir / "model.safetensors"), cache)
+    notes = Notes()
+    result = pipeline.fit(config_for(tmp_path, n_trials=1).changed(data=strokes(1)), observer=notes)
+    record = result.to_json()["pretrained"]
+    assert record["used"] is True and record["models"] == ["test_resnet"]
+    assert record["probe"][0]["score"] > record["pixels"] + 0.1
+    assert any("1 of 4 architectures have pretrained weights (cache)" in text for text in notes.said)
+
+
+def test_auto_leaves_weights_that_tell_no_more_than_pixels(cache: Path, tmp_path: Path) -> None:
+    values = import_timm().create_model("test_resnet").state_dict()
+    save_file({name: torch.full_like(value, 0.01) for name, value in values.items()}, cache)
+    notes = Notes()
+    result = pipeline.fit(config_for(tmp_path, n_trials=1), observer=notes)
+    record = result.to_json()["pretrained"]
+    assert record["used"] is False and record["missing"] == ["test_efficientnet", "test_vit", "test_vit2"]
+    assert any("tell no more about these data than plain pixels" in text for text in notes.said)
+    again = pipeline.fit(config_for(tmp_path, n_trials=1))
+    assert again.to_json()["pretrained"] == record
+
+
+def test_auto_without_weights_starts_from_scratch_and_says_why(tmp_path: Path) -> None:
+    notes = Notes()
+    result = pipeline.fit(config_for(tmp_path, n_trials=1), observer=notes)
+    record = result.to_json()["pretrained"]
+    assert (record["asked"], record["used"]) == ("auto", False)
+    assert len(record["missing"]) == 4
+    assert any(
+        "start from scratch: no weights of its 4 architectures are cached and the hub cannot be reached"
+        in text
+        for text in notes.said
+    )
+    assert "pretrained" not in result.best_config

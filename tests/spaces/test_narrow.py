@@ -1,0 +1,117 @@
+"""Smaller spaces: what can no longer hold goes, what always holds is no condition any more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import optuna
+import pytest
+
+from automl.errors import SpaceError
+from automl.spaces import SearchSpace, presets
+from automl.spaces.narrow import begun_with, configuration, narrowed
+
+_SPEC: dict[str, Any] = {
+    "families": {"resnet": ["resnet10t", "resnet18"], "vit": ["vit_tiny_patch16_224"]},
+    "parameters": {
+        "pretrained": {"type": "categorical", "choices": [False, True]},
+        "freeze": {"type": "categorical", "choices": ["none", "head"], "when": {"pretrained": True}},
+        "points": {"type": "int", "low": 2, "high": 9, "when": {"freeze": "head"}},
+        "lr": [
+            {"type": "float", "low": 1e-5, "high": 1e-3, "log": True, "when": {"pretrained": True}},
+            {"type": "float", "low": 1e-3, "high": 1e-1, "log": True},
+        ],
+        "drop_path": {"type": "float", "low": 0.0, "high": 0.3, "when": {"family": "vit"}},
+        "steps": {"type": "float", "low": 1.0, "high": 2.0, "step": 0.25},
+    },
+    "portfolio": [
+        {"pretrained": False, "model": "resnet18", "lr": 0.05, "steps": 1.0},
+        {"pretrained": True, "model": "resnet18", "freeze": "none", "lr": 1e-4, "steps": 2.0},
+    ],
+}
+
+
+def _space() -> SearchSpace:
+    return SearchSpace.from_dict(_SPEC)
+
+
+def test_without_weights_everything_about_them_disappears() -> None:
+    scratch = narrowed(_space(), pretrained=False)
+    assert list(scratch.parameters) == ["lr", "drop_path", "steps"]
+    (lr,) = scratch.parameters["lr"]
+    assert (lr.name, lr.when, lr.to_dict()["low"]) == ("lr", (), 1e-3)
+    assert scratch.portfolio == ({"family": "resnet", "model": "resnet18", "lr": 0.05, "steps": 1.0},)
+
+
+def test_with_weights_every_configuration_says_so_and_has_their_ranges() -> None:
+    tuned = narrowed(_space(), pretrained=True)
+    assert [entry["lr"] for entry in tuned.portfolio] == [1e-4]
+    for seed in range(8):
+        trial = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed)).ask()
+        config = tuned.suggest(trial)
+        assert config["pretrained"] is True and config["lr"] <= 1e-3
+        assert ("points" in config) == (config["freeze"] == "head")
+
+
+def test_left_out_models_take_their_parameters_along() -> None:
+    space = narrowed(_space(), pretrained=True, models=["resnet10t"])
+    assert space.families == {"resnet": ("resnet10t",)}
+    assert "drop_path" not in space.parameters
+    assert space.portfolio == ()
+
+
+def test_models_begin_with_the_recipe_where_it_fits_and_the_middle_elsewhere() -> None:
+    space = narrowed(_space(), pretrained=True)
+    recipe = {"freeze": "head", "lr": 0.5, "steps": 1.75}
+    assert configuration(space, "vit_tiny_patch16_224", recipe) == {
+        "family": "vit",
+        "model": "vit_tiny_patch16_224",
+        "pretrained": True,
+        "freeze": "head",
+        "points": 6,
+        "lr": pytest.approx(1e-4),
+        "drop_path": 0.0,
+        "steps": 1.75,
+    }
+
+
+def test_other_recipes_are_tried_on_the_best_model() -> None:
+    space = narrowed(_space(), pretrained=True)
+    models = ["vit_tiny_patch16_224", "resnet10t", "resnet18"]
+    begun = begun_with(space, models, [{"steps": 1.0}, {"steps": 2.0}])
+    tried = [(config["model"], config["steps"]) for config in begun.portfolio]
+    assert tried == [(models[0], 1.0), (models[1], 1.0), (models[0], 2.0), (models[2], 1.0)]
+
+
+@pytest.mark.parametrize("name", presets())
+@pytest.mark.parametrize("pretrained", [False, True])
+def test_preset_can_be_narrowed_to_any_one_family(name: str, pretrained: bool) -> None:
+    space = SearchSpace.load(name)
+    recipes = narrowed(space, pretrained=pretrained).portfolio
+    assert recipes
+    for members in space.families.values():
+        small = narrowed(space, pretrained=pretrained, models=members)
+        assert list(small.families.values()) == [members]
+        begun = begun_with(small, members, recipes)
+        for config in begun.portfolio:
+            assert small.to_params(config)
+            assert bool(config.get("pretrained", False)) == pretrained
+
+
+def test_space_without_the_parameter_gets_it() -> None:
+    spec = {"families": {"resnet": "resnet18"}, "parameters": {"lr": {"type": "float", "low": 0, "high": 1}}}
+    space = SearchSpace.from_dict(spec)
+    assert narrowed(space, pretrained=False) == narrowed(narrowed(space, pretrained=False), pretrained=False)
+    assert configuration(narrowed(space, pretrained=True), "resnet18", {})["pretrained"] is True
+
+
+def test_space_that_wants_the_opposite_is_refused() -> None:
+    fixed = {**_SPEC["parameters"], "pretrained": {"type": "categorical", "choices": [True]}}
+    space = SearchSpace.from_dict({**_SPEC, "parameters": fixed, "portfolio": []})
+    with pytest.raises(SpaceError, match="says pretrained: true, and this study trains from scratch"):
+        narrowed(space, pretrained=False)
+
+
+def test_space_without_any_model_left_is_refused() -> None:
+    with pytest.raises(SpaceError, match="must keep a model, and none of its models is left"):
+        narrowed(_space(), pretrained=True, models=["resnet50"])
