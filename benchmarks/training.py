@@ -232,13 +232,13 @@ def rungs(args: argparse.Namespace, folder: Path) -> list[Row]:
 
 
 def drawn(n: int) -> Iterator[Config]:
-    """Configurations out of the preset `cpu` for one small network; the way of the schedule is left open."""
+    """Configurations out of rungs.yaml for one small network; the way of the schedule is left open."""
     import optuna
 
     from automl.spaces import SearchSpace
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    space = SearchSpace.load("cpu")
+    space = SearchSpace.load(Path(__file__).with_name("rungs.yaml"))
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     fixed = {"family": "resnet", "model": "resnet10t", "width": 0.5, "upscale": 1.0, "ema": 0.0}
     for _ in range(n):
@@ -363,7 +363,7 @@ def recipe(args: argparse.Namespace, folder: Path) -> list[Row]:
 
     splits = cifar(args.zip, folder, n_train=4000, n_val=2000)
     precision: Any = "bf16" if has_bf16("cpu") else "fp32"
-    plan = TrainPlan(args.epochs, "accuracy", "max", precision=precision, threads=1)
+    plan = TrainPlan(args.epochs, "accuracy", "max", precision=precision, final=True)
     rows: list[Row] = []
     for name in args.recipes.split(";"):
         config = {**SearchSpace.load("cpu").portfolio[0], **RECIPES[name]}

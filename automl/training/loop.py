@@ -28,7 +28,7 @@ from automl.training.memory import Allowance
 from automl.training.models import build_model, input_size
 from automl.training.optimizers import make_optimizer
 from automl.training.plan import TrainPlan
-from automl.training.schedules import SCHEDULES
+from automl.training.schedules import schedule_of
 from automl.training.snapshot import Snapshot
 from automl.training.update import CLIP_NORM, Update
 from automl.training.weights import normalised, used_by
@@ -69,7 +69,7 @@ class Trainer:
         self.weights_of_classes = (
             torch.tensor(class_weights(info), device=plan.device) if plan.balance == "loss" else None
         )
-        self.schedule = SCHEDULES[str(config.get("sched", "cosine"))]
+        self.schedule, self.warmup = schedule_of(config, final=plan.final)
         self.epoch = self.steps = 0
         self.spent = 0.0  # seconds of training so far
         self.lr_scale = 1.0  # halved once, where the loss stopped being finite
@@ -207,7 +207,7 @@ class Trainer:
         return self.plan.seconds is not None and self.progress(begun) >= 1.0
 
     def _set_lr(self, begun: float) -> None:
-        factor = self.schedule(self.progress(begun), float(self.config.get("warmup", 0.0))) * self.lr_scale
+        factor = self.schedule(self.progress(begun), self.warmup) * self.lr_scale
         for group in self.optimizer.param_groups:
             group["lr"] = float(self.config["lr"]) * factor * float(group.get("lr_scale", 1.0))
 

@@ -166,6 +166,24 @@ def test_deadline_interrupts_within_an_epoch(config: Config, splits: SearchSplit
     assert trial.trainer.steps == 0
 
 
+def test_promoted_trial_follows_the_schedule_of_its_whole_length(
+    config: Config, splits: SearchSplits, plan: TrainPlan, tmp_path: Path
+) -> None:
+    config = {name: value for name, value in config.items() if name not in ("sched", "warmup")}
+    plan = replace(plan, epochs=6)
+    rates = []
+    trial = ImageTrial(config, splits=splits, plan=plan)
+    for epoch in range(1, 7):
+        trial.step()
+        rates.append(trial.trainer.optimizer.param_groups[0]["lr"] / config["lr"])
+        if epoch in (2, 4):  # rungs: the trial waits and goes on in another process
+            trial.save(tmp_path / "checkpoint")
+            trial = ImageTrial(config, splits=splits, plan=plan)
+            trial.load(tmp_path / "checkpoint")
+    assert rates[:4] == pytest.approx([1.0] * 4)
+    assert 0.4 < rates[4] < 0.7 and rates[5] < 0.1
+
+
 def test_schedule_paced_by_time_reaches_its_end(
     config: Config, splits: SearchSplits, plan: TrainPlan
 ) -> None:
