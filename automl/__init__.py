@@ -12,6 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from automl.config import StudyConfig
@@ -90,12 +91,18 @@ def resume(
     return pipeline.resume(study, directory=directory, observer=observer or Silent(), **changes)
 
 
-def load(model: str | Path, *, directory: str | Path = "studies") -> Predictor:
-    """The predictor of a finished study (its name or folder) or of a model folder. Raises ModelError."""
+def load(
+    model: str | Path, *, directory: str | Path = "studies", factory: str | Callable[..., Any] | None = None
+) -> Predictor:
+    """The predictor of a finished study (its name or folder) or of a model folder. Raises ModelError.
+
+    `factory` is the function that makes the network, or its name ("package.module:make"), where the search space had
+    one: it is code, so the model folder alone must not decide that it is run.
+    """
     from automl.final.predictor import Predictor
     from automl.review.studies import find_model
 
-    return Predictor.load(find_model(model, directory))
+    return Predictor.load(find_model(model, directory), factory=factory)
 
 
 def __getattr__(name: str) -> Any:

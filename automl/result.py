@@ -71,7 +71,7 @@ class FitResult:
         """The delivered model, loaded."""
         from automl.final.predictor import Predictor
 
-        return Predictor.load(self.model_dir)
+        return Predictor.load(self.model_dir, factory=str(self.best_config["model"]))
 
     def leaderboard(self) -> pd.DataFrame:
         """One row a trial, the best first."""

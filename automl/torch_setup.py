@@ -41,6 +41,14 @@ def import_timm(*, offline: bool = False) -> ModuleType:
     return timm
 
 
+def import_torchvision(part: str) -> ModuleType:
+    """Import a part of torchvision ("datasets"), also where its compiled part fails."""
+    _prepare_torchvision()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return importlib.import_module(f"torchvision.{part}")
+
+
 def uses_torchvision_stand_in() -> bool:
     """Whether stand-ins replace the compiled part of torchvision in this process."""
     return _prepare_torchvision()

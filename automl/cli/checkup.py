@@ -6,7 +6,6 @@ import importlib.metadata
 import os
 import platform
 import shutil
-import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -27,8 +26,6 @@ _NEEDED = (
     "sqlalchemy",
 )
 _EXTRAS = {"optuna-dashboard": "optuna-dashboard", "psycopg": "psycopg[binary]", "pymysql": "pymysql"}
-_HUB = ("huggingface.co", 443)
-_HUB_SECONDS = 2.0
 _LEAST_MEMORY = 2 * 1024**3
 _LEAST_SHARED = 512 * 1024**2
 _LEAST_DISK = 1024**3
@@ -137,13 +134,23 @@ def _shared_memory() -> Check:
 
 
 def _hub() -> Check:
+    """What `--pretrained auto` would find: weights in the caches, and whether others can be fetched."""
+    from huggingface_hub import constants
+
+    from automl.spaces.families import table
+    from automl.training.weight_sources import hub_answers, in_caches
+
+    known = [model for model, row in table().items() if row.weights]
+    cached = len(in_caches(known))
+    text = f"weights of {cached} of {len(known)} architectures are cached"
     if os.environ.get("HF_HUB_OFFLINE", "") not in ("", "0"):
-        return Check("weights hub", "note", "switched off by HF_HUB_OFFLINE: models start from scratch")
-    try:
-        with socket.create_connection(_HUB, timeout=_HUB_SECONDS):
-            return Check("weights hub", "ok", f"{_HUB[0]} can be reached")
-    except OSError:
-        return Check("weights hub", "note", f"{_HUB[0]} cannot be reached: models start from scratch")
+        where = "the hub is switched off by HF_HUB_OFFLINE"
+    elif hub_answers():
+        return Check("weights", "ok", f"{text}, {constants.ENDPOINT} can be reached")
+    else:
+        where = f"{constants.ENDPOINT} cannot be reached"
+    otherwise = "" if cached else ": models start from scratch, or from a folder (--pretrained DIR)"
+    return Check("weights", "ok" if cached else "note", f"{text}, {where}{otherwise}")
 
 
 def _cache_folder() -> Path:

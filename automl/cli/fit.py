@@ -42,7 +42,13 @@ resources = section("Resources")
 @search(
     "--balance", "HOW", "auto", "For rare classes: none, loss (they weigh more), sampler (drawn more often)."
 )
-@search("--pretrained", "WHEN", "auto", "auto, always, never, or a folder with weights.")
+@search(
+    "--pretrained",
+    "WHEN",
+    "auto",
+    "Begin with weights: auto (where they help), always, never, or a folder of them.",
+)
+@search("--warm-start", "STUDIES", "auto", "auto, none, or names of earlier studies to begin from: a,b.")
 @search("--policy", "NAME", "auto", "How weak trials are stopped early.")
 @search("--sampler", "NAME", "auto", "How configurations are proposed.")
 @search("--seed", "N", "0", "Seed of every random draw.")

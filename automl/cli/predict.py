@@ -34,13 +34,21 @@ Row = dict[str, Any]
 @click.argument("images", nargs=-1, required=True)
 @directory_option
 @option("--out", metavar="FILE", section="Output", help="Write a .csv or .parquet file instead of a table.")
+@option("--factory", metavar="MODULE:FUNCTION", section="Output", help="What makes the network, if not timm.")
 @option("--proba", section="Output", is_flag=True, help="Add a column with the probability of each class.")
 @json_option("One JSON object on stdout, with a row for each image.")
 @quiet_option
 @verbose_option
 @click.pass_obj
 def command(
-    state: State, /, model: str, images: tuple[str, ...], directory: str | None, out: str | None, proba: bool
+    state: State,
+    /,
+    model: str,
+    images: tuple[str, ...],
+    directory: str | None,
+    out: str | None,
+    factory: str | None,
+    proba: bool,
 ) -> int:
     """Predict the labels of IMAGES (files, or folders of them) with MODEL.
 
@@ -57,7 +65,7 @@ def command(
     from automl.final.predictor import Predictor
 
     bad: list[tuple[Path, str]] = []
-    rows = list(predicted(Predictor.load(folder), files, proba=proba, bad=bad))
+    rows = list(predicted(Predictor.load(folder, factory=factory), files, proba=proba, bad=bad))
     _show(state, rows, bad, out)
     for path, reason in bad:
         print(f"automl: skipped {str(path)!r}: {reason}", file=sys.stderr)

@@ -32,7 +32,9 @@ def command(state: State, /, name: str | None) -> None:
         return
     space = SearchSpace.load(name)
     if state.json:
-        print_json({**_summary(name, space), "space": space.to_dict()})
+        published, cached = _weights(space)
+        weights = {"published": published, "cached": cached}
+        print_json({**_summary(name, space), "weights": weights, "space": space.to_dict()})
     else:
         _print_space(name, space)
 
@@ -51,15 +53,37 @@ def _architectures(space: Any) -> int:
     return sum(len(models) for models in space.families.values())
 
 
+def _weights(space: Any) -> tuple[list[str], list[str]]:
+    """The models that weights are published of, and those whose weights lie in a cache of this machine."""
+    from automl.spaces import capabilities
+    from automl.training.weight_sources import in_caches
+
+    models = [model for members in space.families.values() for model in members]
+    published = [model for model in models if capabilities(model).weights]
+    return published, list(in_caches(published))
+
+
 def _print_space(name: str, space: Any) -> None:
     from automl.cli.output import print_table
 
     print(f"{name}: {space.description}" if space.description else name)
     if space.families:
-        print(f"\n{_architectures(space)} architectures in {len(space.families)} families\n")
-        print_table(
-            ("family", "models"), [(family, ", ".join(models)) for family, models in space.families.items()]
+        published, cached = _weights(space)
+        print(
+            f"\n{_architectures(space)} architectures in {len(space.families)} families; weights are published for "
+            f"{len(published)} and cached for {len(cached)} of them\n"
         )
+        rows = [
+            (
+                family,
+                f"{sum(model in published for model in models)} of {len(models)}",
+                ", ".join(f"{model}*" if model in cached else model for model in models),
+            )
+            for family, models in space.families.items()
+        ]
+        print_table(("family", "weights", "models"), rows)
+        if cached:
+            print("* weights are cached\n")
     print_table(
         ("parameter", "values", "when"), [tuple(str(cell) for cell in row) for row in _parameters(space)]
     )

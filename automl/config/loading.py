@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from automl.config.durations import format_duration, parse_duration
-from automl.config.names import BUILT_IN
+from automl.config.names import BUILT_IN, REMOTE
 from automl.config.sizes import format_size, parse_size
 from automl.config.storage import ENVIRONMENT, mask_password, unmask
 from automl.config.study import StudyConfig
@@ -87,7 +87,7 @@ def _is_study_file(data: Any) -> bool:
 
 def _find_data(data: str, study_file: Path) -> str:
     path = Path(data).expanduser()
-    if data in BUILT_IN or path.is_absolute() or path.exists():
+    if data in BUILT_IN or data.startswith(REMOTE) or path.is_absolute() or path.exists():
         return data
     folder = study_file.resolve().parent
     # Not in `directory` itself: the study of photos/ is called photos too.

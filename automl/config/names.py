@@ -7,6 +7,8 @@ from pathlib import Path
 
 ARCHIVES = (".zip", ".csv", ".parquet")
 BUILT_IN = ("digits",)
+# What such a text begins with is no path.
+REMOTE = ("torchvision:", "hf:")
 _ALLOWED = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _LONGEST = 100
 
@@ -32,6 +34,8 @@ def default_study_name(data: object) -> str:
         return "arrays"
     if data in BUILT_IN:
         return data
+    for prefix in REMOTE:
+        data = data.removeprefix(prefix)
     path = Path(data).expanduser()
     last = path.name if path.name not in ("", "..") else path.resolve().name
     if path.suffix.lower() in ARCHIVES:

@@ -69,6 +69,7 @@ class StudyConfig(BaseModel):
     balance: Literal["auto", "none", "loss", "sampler"] = "auto"
     seed: Annotated[int, BeforeValidator(no_bool), Field(ge=0, lt=2**32)] = 0
     pretrained: Annotated[str, BeforeValidator(check_pretrained)] = "auto"
+    warm_start: str = "auto"
     img_size: Annotated[int | Literal["auto"], BeforeValidator(check_img_size)] = "auto"
     holdout: Share = 0.2
     val: Share = 0.2

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from automl.data.augment import Augment
 from automl.data.balance import row_weights
-from automl.data.decode import cores
+from automl.data.crew import cores
 from automl.data.stream import StreamedImages, is_streamed, open_images
 from automl.records import DatasetInfo, Rows
 

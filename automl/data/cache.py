@@ -5,15 +5,12 @@ process.
 from __future__ import annotations
 
 import contextlib
-import csv
 import hashlib
 import json
 import os
 import shutil
-import sys
 import time
-from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -24,11 +21,12 @@ import numpy.typing as npt
 from automl.data.checksums import find_damage, write_checksums
 from automl.data.decode import ColourFound, Decoded, decode_all
 from automl.data.derive import copy_findings, larger_entry, shrink
+from automl.data.digests import Digests
 from automl.data.likeness import alike
 from automl.data.scan import Target
 from automl.data.shelf import IMAGES, LOCK, META, Hold, NoRoomError, make_room, new_folder, touch
 from automl.data.sources.base import Source
-from automl.data.stream import STREAM, Passing, can_stream, write_stream
+from automl.data.stream import STREAM, can_stream, write_stream
 from automl.errors import DataError
 from automl.log import get_logger
 
@@ -36,9 +34,10 @@ _log = get_logger(__name__)
 
 # Part of every key: a change of what is stored, or of how a picture becomes pixels, must not find older
 # files.
-_VERSION = 4
+_VERSION = 5
 _SPARE_BYTES = 64 * 2**20
-_HEADER = ("file", "sha256", "mode", "width", "height", "problem")
+# Modes of Pillow by number, and the reasons of rows that cannot be used.
+_WORDS = "words.json"
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class Cached:
     img_size: int
     in_chans: int
     reasons: tuple[str, ...]
-    digests: tuple[str, ...]
+    digests: Digests
     modes: tuple[str, ...]
     sizes: npt.NDArray[np.int32]
     pairs: npt.NDArray[np.int64]
@@ -190,17 +189,14 @@ def _derive(plan: _Plan, progress: Progress) -> Cached | None:
 def _build(plan: _Plan, progress: Progress) -> Cached:
     start = time.perf_counter()
     source, target, folder = plan.source, plan.target, plan.folder
-    if plan.streamed:
-        passing = Passing((len(source.files), target.img_size, target.img_size, target.in_chans))
-        decoded = decode_all(source, target, passing, progress)
-    else:
-        images = _new_images(plan, target.in_chans)
-        decoded = decode_all(source, target, images, progress)
-        images.flush()
-    usable = zip(decoded.digests, decoded.reasons, strict=True)
-    pairs, telling = alike(decoded.thumbs, ["" if reason else digest for digest, reason in usable])
+    images = None if plan.streamed else _new_images(plan, target.in_chans)
+    decoded = decode_all(source, target, images, progress, folder=folder)
+    digests = Digests(decoded.findings.digests)
+    usable = digests.known()
+    usable[list(decoded.reasons)] = False
+    pairs, telling = alike(decoded.findings.thumbs, digests.distinct(usable))
     np.save(folder / "pairs.npy", pairs)
-    _write_files(folder / "files.csv", source, decoded)
+    _write_findings(folder, digests, decoded)
     meta = {
         "version": _VERSION,
         "state": plan.state,
@@ -243,15 +239,17 @@ def _finished(plan: _Plan, meta: dict[str, Any]) -> Cached:
     return built
 
 
-def _write_files(path: Path, source: Source, decoded: Decoded) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(_HEADER)
-        rows = zip(
-            source.files, decoded.digests, decoded.modes, decoded.sizes.tolist(), decoded.reasons, strict=True
-        )
-        for name, digest, mode, (width, height), reason in rows:
-            writer.writerow((name, digest, mode, width, height, reason))
+def _write_findings(folder: Path, digests: Digests, decoded: Decoded) -> None:
+    """What was found out about the files, as arrays and a few words."""
+    (folder / "thumbs.npy").unlink(missing_ok=True)
+    names = sorted(set(decoded.modes))
+    number = {name: k for k, name in enumerate(names)}
+    np.save(folder / "modes.npy", np.array([number[mode] for mode in decoded.modes], dtype=np.uint8))
+    if not isinstance(decoded.findings.sizes, np.memmap):  # else processes have written them to their place
+        np.save(folder / "digests.npy", digests.octets)
+        np.save(folder / "sizes.npy", decoded.findings.sizes)
+    words = {"modes": names, "reasons": decoded.reasons}
+    (folder / _WORDS).write_text(json.dumps(words), encoding="utf-8")
 
 
 def _read(folder: Path, n: int, img_size: int, *, streamed: bool = False) -> Cached | None:
@@ -266,9 +264,9 @@ def _read(folder: Path, n: int, img_size: int, *, streamed: bool = False) -> Cac
         found = (meta["version"], meta["n"], meta["img_size"], meta["streamed"])
         if found != (_VERSION, n, img_size, streamed):
             return None
-        with (folder / "files.csv").open(newline="", encoding="utf-8") as file:
-            digests, modes, sizes, reasons = _columns(file)
-        pairs = np.load(folder / "pairs.npy")
+        words: dict[str, Any] = json.loads((folder / _WORDS).read_text(encoding="utf-8"))
+        digests, sizes, pairs = (np.load(folder / f"{name}.npy") for name in ("digests", "sizes", "pairs"))
+        modes = np.load(folder / "modes.npy").tolist()
         shape = (n, img_size, img_size, meta["in_chans"])
         if len(digests) != n or not (streamed or _holds(folder / IMAGES, shape)):
             return None
@@ -277,9 +275,9 @@ def _read(folder: Path, n: int, img_size: int, *, streamed: bool = False) -> Cac
             folder=folder,
             img_size=img_size,
             in_chans=meta["in_chans"],
-            reasons=reasons,
-            digests=digests,
-            modes=modes,
+            reasons=_reasons(n, words["reasons"]),
+            digests=Digests(digests),
+            modes=tuple(words["modes"][k] for k in modes),
             sizes=sizes,
             pairs=pairs,
             telling=bool(meta["telling"]),
@@ -287,7 +285,7 @@ def _read(folder: Path, n: int, img_size: int, *, streamed: bool = False) -> Cac
             streamed=streamed,
             hold=hold,
         )
-    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+    except (OSError, ValueError, KeyError, TypeError, IndexError, EOFError) as error:
         _log.info("the image cache %s is damaged and made again (%s)", folder, error)
         return None
 
@@ -297,20 +295,11 @@ def _holds(path: Path, shape: tuple[int, ...]) -> bool:
     return bool(images.shape == shape and images.dtype == np.uint8)
 
 
-def _columns(
-    file: Iterable[str],
-) -> tuple[tuple[str, ...], tuple[str, ...], npt.NDArray[np.int32], tuple[str, ...]]:
-    """Digests, modes, sizes (n, 2) and problems in files.csv. Raises ValueError for rows of another length."""
-    rows = csv.reader(file)
-    if next(rows, None) != list(_HEADER):
-        raise ValueError("another header")
-    digests, modes, sizes, reasons = [], [], array("i"), []
-    for _, digest, mode, width, height, reason in rows:
-        digests.append(digest)
-        modes.append(sys.intern(mode))
-        sizes.extend((int(width), int(height)))
-        reasons.append(reason)
-    return tuple(digests), tuple(modes), np.array(sizes, dtype=np.int32).reshape(-1, 2), tuple(reasons)
+def _reasons(n: int, found: dict[str, str]) -> tuple[str, ...]:
+    reasons = [""] * n
+    for row, reason in found.items():
+        reasons[int(row)] = reason
+    return tuple(reasons)
 
 
 @contextlib.contextmanager

@@ -2,122 +2,162 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Protocol
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from automl.data.likeness import SIDE, thumbnails
-from automl.data.pixels import is_grey, quiet_pillow, to_pixels
+from automl.data import crew
+from automl.data.convert import DIGEST, ColourFound, Conversion, Findings, Told, new_findings
+from automl.data.crew import cores
+from automl.data.likeness import SIDE
+from automl.data.pixels import quiet_pillow
+from automl.data.places import Place
 from automl.data.scan import Target
 from automl.data.sources.base import Source
-from automl.errors import DataError
+from automl.data.worker import Errand
+from automl.log import get_logger
 
-_MOST_ROWS_AT_ONCE = 64
+__all__ = ["ColourFound", "Decoded", "cores", "decode_all"]
+_log = get_logger(__name__)
+
+# Up to here threads are done before processes have started.
+FEW = 500
+_MOST_ROWS_AT_ONCE = 256
+_BYTES_AT_ONCE = 2**21
 
 
-@dataclass
+@dataclass(frozen=True)
 class Decoded:
-    """What decoding found out, a row each; a reason is "" for a usable picture, a digest "" if unreadable.
+    """What decoding found out: `reasons` of the rows that cannot be used, and a mode each ("" for those)."""
 
-    `thumbs` are as `likeness.thumbnails` makes them.
-    """
-
-    reasons: list[str]
-    digests: list[str]
+    reasons: dict[int, str]
     modes: list[str]
-    sizes: npt.NDArray[np.int32] = field(repr=False)
-    thumbs: npt.NDArray[np.uint8] = field(repr=False)
+    findings: Findings = field(repr=False)
 
 
-class Sink(Protocol):
-    """What takes decoded rows and gives the last ones back: an array, or something that keeps nothing."""
-
-    def __setitem__(self, row: int, pixels: npt.NDArray[np.uint8], /) -> None: ...
-
-    def __getitem__(self, part: slice, /) -> npt.NDArray[np.uint8]: ...
+Work = Generator[tuple[range, Told], None, None]
+Progress = Callable[[int, int], None]
+Images = npt.NDArray[np.uint8]
 
 
-class ColourFound(Exception):
-    """A picture has colour although one channel was planned."""
+def decode_all(
+    source: Source, target: Target, images: Images | None, progress: Progress, *, folder: Path | None = None
+) -> Decoded:
+    """Fill `images`, uint8 (N, img_size, img_size, in_chans), if there are any, and tell what was found.
 
-
-def decode_all(source: Source, target: Target, images: Sink, progress: Callable[[int, int], None]) -> Decoded:
-    """Fill `images`, uint8 (N, img_size, img_size, in_chans), and tell what was found.
-
-    Rows of unusable pictures stay zero.
-
-    Threads, not processes: decoding and resizing leave Python's lock, and starting processes would import the
-    caller's script again. `progress(done, total)` is called from this thread. Raises ColourFound if `target`
-    has one channel and a picture has colour.
+    Rows of unusable pictures stay zero. Processes share the work where `folder` is given for what they find out, the
+    images are mapped from a file, and the pictures lie in files that can be opened again; threads elsewhere.
+    `progress(done, total)` is called from this thread. Raises ColourFound if `target` has one channel and a
+    picture has colour.
     """
     n = len(source.files)
-    thumbs = np.zeros((n, SIDE, SIDE), dtype=np.uint8)
-    found = Decoded([""] * n, [""] * n, [""] * n, np.zeros((n, 2), dtype=np.int32), thumbs)
+    parts = _parts(n, target)
+    place = _place(source, images) if folder is not None else None
+    if folder is not None and place is not None:
+        findings = _mapped_findings(folder, n)
+        work = _by_processes(place, target, images, folder, parts)
+        try:
+            return _collect(source, findings, work, progress)
+        except crew.NoCrewError as error:
+            _log.info("decoding with threads, as processes do not start (%s)", error)
+    findings = new_findings(n)
+    plain = type(source).decode is Source.decode
+    conversion = Conversion(
+        read=source.read,
+        size=target.img_size,
+        channels=target.in_chans,
+        images=images,
+        findings=findings,
+        decode=None if plain else source.decode,
+    )
+    return _collect(source, findings, _by_threads(conversion, parts), progress)
 
-    def work(rows: range) -> int:
-        for i in rows:
-            _decode_row(source, target, i, images, found)
-        part = slice(rows.start, rows.stop)
-        found.thumbs[part] = thumbnails(images[part])  # now, while the pixels are in the processor's cache
-        return len(rows)
 
-    done = 0
+def _collect(source: Source, findings: Findings, work: Work, progress: Progress) -> Decoded:
+    n, done = len(source.files), 0
+    reasons: dict[int, str] = {}
+    modes = [""] * n
+    try:
+        with closing(work):
+            for rows, told in work:
+                reasons.update(told.reasons)
+                modes[rows.start : rows.stop] = map(sys.intern, told.modes)
+                done += len(rows)
+                progress(done, n)
+    except ColourFound as error:
+        raise ColourFound(source.files[error.args[0]]) from None
+    return Decoded(dict(sorted(reasons.items())), modes, findings)
+
+
+def _parts(n: int, target: Target) -> list[range]:
+    """Chunks of rows: small enough that a few large photographs occupy all cores, large enough that handing over
+    costs nothing.
+    """
+    row = target.img_size**2 * target.in_chans
+    most = max(1, min(_MOST_ROWS_AT_ONCE, _BYTES_AT_ONCE // row, n // (8 * cores())))
+    return [range(start, min(start + most, n)) for start in range(0, n, most)]
+
+
+def _place(source: Source, images: Images | None) -> Place | None:
+    """Where processes find the pictures; None where threads have to do."""
+    if len(source.files) < FEW or not crew.can_start():
+        return None
+    stored = source.stored() if images is None or isinstance(images, np.memmap) else None
+    return None if stored is None else stored[0].place_of(stored[1])
+
+
+def _mapped_findings(folder: Path, n: int) -> Findings:
+    def new(name: str, dtype: type[np.generic], *shape: int) -> Any:
+        return np.lib.format.open_memmap(folder / name, mode="w+", dtype=np.dtype(dtype), shape=(n, *shape))
+
+    return Findings(
+        new("digests.npy", np.uint8, DIGEST),
+        new("sizes.npy", np.int32, 2),
+        new("thumbs.npy", np.uint8, SIDE, SIDE),
+    )
+
+
+def _by_processes(
+    place: Place, target: Target, images: Images | None, folder: Path, parts: Sequence[range]
+) -> Work:
+    errand = Errand(
+        kind=place.kind,
+        path=place.path,
+        size=target.img_size,
+        channels=target.in_chans,
+        images=str(images.filename) if isinstance(images, np.memmap) else None,
+        digests=str(folder / "digests.npy"),
+        sizes=str(folder / "sizes.npy"),
+        thumbs=str(folder / "thumbs.npy"),
+    )
+    return crew.convert_all(errand, place, parts)
+
+
+def _by_threads(conversion: Conversion, parts: Sequence[range]) -> Work:
+    """Convert the parts with a few of them waiting, so that a failure or Ctrl-C stops it soon."""
     workers = cores()
+    pending: dict[Future[Told], range] = {}
     with quiet_pillow(), ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
         try:
-            for count in _bounded(pool, work, n, workers):
-                done += count
-                progress(done, n)
+            for rows in parts:
+                pending[pool.submit(conversion.convert, rows)] = rows
+                if len(pending) >= 4 * workers:
+                    yield from _finished(pending)
+            while pending:
+                yield from _finished(pending)
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
-    return found
 
 
-def _decode_row(source: Source, target: Target, i: int, images: Sink, found: Decoded) -> None:
-    try:
-        data = source.read(i)
-        found.digests[i] = hashlib.sha256(data).hexdigest()
-        image = source.decode(data)
-        # Taken now: decoding a JPEG at a fraction of its size changes both.
-        mode, size = image.mode, image.size
-        pixels = to_pixels(image, size=target.img_size, channels=target.in_chans)
-    except DataError as error:
-        found.reasons[i] = str(error)
-        return
-    if target.in_chans == 1 and not is_grey(image):
-        raise ColourFound(source.files[i])
-    images[i] = pixels
-    found.modes[i] = mode
-    found.sizes[i] = size
-
-
-def _bounded(pool: ThreadPoolExecutor, work: Callable[[range], int], n: int, workers: int) -> Iterator[int]:
-    """Run `work` over chunks of the rows with a few chunks waiting, so that a failure or Ctrl-C stops it
-    soon.
-    """
-    pending: set[Future[int]] = set()
-    # Small enough that a few large photographs occupy all threads, large enough that handing over costs
-    # nothing.
-    size = max(1, min(_MOST_ROWS_AT_ONCE, n // (8 * workers)))
-    for rows in (range(start, min(start + size, n)) for start in range(0, n, size)):
-        pending.add(pool.submit(work, rows))
-        if len(pending) >= 4 * workers:
-            finished, pending = wait(pending, return_when=FIRST_COMPLETED)
-            yield from (future.result() for future in finished)
-    while pending:
-        finished, pending = wait(pending, return_when=FIRST_COMPLETED)
-        yield from (future.result() for future in finished)
-
-
-def cores() -> int:
-    """The cores that this process may use, which containers and batch systems limit."""
-    if hasattr(os, "sched_getaffinity"):
-        return max(1, len(os.sched_getaffinity(0)))
-    return os.cpu_count() or 1
+def _finished(pending: dict[Future[Told], range]) -> Work:
+    finished, _ = wait(pending, return_when=FIRST_COMPLETED)
+    for future in finished:
+        yield pending.pop(future), future.result()

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from automl.data.decode import cores
+from automl.data.checksums import CHECKSUMS
+from automl.data.crew import cores
 from automl.data.shelf import IMAGES, META, entries
 
 # Below this ratio the larger pictures hold hardly more than the smaller ones need, and being resized twice shows.
@@ -57,7 +58,7 @@ def shrink(
 def copy_findings(larger: Path, folder: Path) -> None:
     """Copy what was found out about the files, which holds at every size."""
     for path in sorted(larger.iterdir()):
-        if path.suffix in (".csv", ".npy") and path.name != IMAGES:
+        if path.suffix in (".json", ".npy") and path.name not in (IMAGES, META, CHECKSUMS):
             shutil.copyfile(path, folder / path.name)
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
 
 from automl.data.sources.base import counted
 from automl.records import Task
@@ -24,13 +27,13 @@ _WAYS = {
 
 @dataclass(frozen=True)
 class Looked:
-    """The rows that are looked at. `pictures` names byte-equal copies, `clusters` also nearly equal pictures."""
+    """The rows that are looked at. `pictures` numbers byte-equal copies alike, `clusters` also nearly equal ones."""
 
     files: Sequence[str]
     labels: Sequence[str]
     given: Sequence[str]
-    pictures: Sequence[str]
-    clusters: Sequence[int]
+    pictures: npt.NDArray[np.int64]
+    clusters: npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -95,15 +98,14 @@ def imbalance(counts: Mapping[str, int]) -> float:
     return max(present) / min(present) if present else 1.0
 
 
-def _cases(names: Iterable[str | int]) -> list[list[int]]:
-    """Rows that share a name, where there are two or more."""
-    first: dict[str | int, int] = {}
+def _cases(found: npt.NDArray[np.int64]) -> list[list[int]]:
+    """Rows that share a number, where there are two or more."""
+    values, counts = np.unique(found, return_counts=True)
     rows: dict[int, list[int]] = {}
-    for i, name in enumerate(names):
-        start = first.setdefault(name, i)
-        if start != i:  # most names are there once: no list for them
-            rows.setdefault(start, [start]).append(i)
-    return [rows[start] for start in sorted(rows)]
+    shared = np.flatnonzero(np.isin(found, values[counts > 1]))
+    for row, number in zip(shared.tolist(), found[shared].tolist(), strict=True):
+        rows.setdefault(number, []).append(row)
+    return list(rows.values())
 
 
 def _finding(looked: Looked, kind: str, cases: list[list[int]], text: str) -> Finding | None:

@@ -11,7 +11,7 @@ from automl.data.labelled import Labelled, label
 from automl.data.report import DataReport, make_report
 from automl.data.scan import choose_target
 from automl.data.sources import open_source
-from automl.data.splits import TRAIN, Split, split_rows
+from automl.data.splits import TRAIN, Split, split_columns
 from automl.errors import DataError
 from automl.records import Observer, Silent
 
@@ -50,14 +50,15 @@ def inspect_data(
             source, wanted, cache_dir=default_cache_dir(), check=check, progress=watcher.progress
         )
         split = _split(found[0], seed)
-        return make_report(source, cached, found[0], split, seconds=time.perf_counter() - start)
+        labelled = found[0].trained(split) if TRAIN in split.parts else found[0]
+        return make_report(source, cached, labelled, split, seconds=time.perf_counter() - start)
     finally:
         source.close()
 
 
 def _split(labelled: Labelled, seed: int) -> Split:
     try:
-        return split_rows(labelled.rows(), val=0.2, holdout=0.2, seed=seed, task=labelled.task)
+        return split_columns(labelled.columns(), val=0.2, holdout=0.2, seed=seed, task=labelled.task)
     except DataError as error:
         given = tuple(part or TRAIN for part in labelled.given)
         return Split(given, (f"No study can use these data yet: {error}.",))

@@ -19,6 +19,9 @@ _MOST_SAMPLES = 64
 _CHUNK = 50_000
 _SAMPLE = 4096
 _MOST_CANDIDATES = 50
+# Up to here all pairs are compared, so many rows at a time with all.
+_FEW = 5000
+_ROWS_AT_ONCE = 512
 
 Pairs = npt.NDArray[np.int64]
 
@@ -40,20 +43,15 @@ def thumbnails(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return np.asarray(total // (cell * cell * samples.shape[3]), dtype=np.uint8)
 
 
-def alike(thumbs: npt.NDArray[np.uint8], digests: Sequence[str]) -> tuple[Pairs, bool]:
-    """Pairs of rows, (m, 2), whose thumbnails differ by less than `TOLERANCE` although their bytes do, and
-    whether likeness tells anything (no pairs where it does not).
+def alike(thumbs: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64]) -> tuple[Pairs, bool]:
+    """Pairs among `rows` of the thumbnails, (m, 2), which differ by less than `TOLERANCE`, and whether likeness tells
+    anything (no pairs where it does not). The rows are those of usable pictures whose bytes differ.
 
     Exact, without comparing all pairs: a projection makes no distance larger, so every pair is among the
-    neighbours in a few principal components, which a k-d tree finds. Rows with an empty digest are left out; of
-    byte-equal rows only the first is compared. Hashes of gradients (dHash) are not used: on plain surfaces they
-    are noise, and 5,000 pairs of a set of 1,300 were equal in all but 4 bits where 18 were copies.
+    neighbours in a few principal components, which a k-d tree finds. Hashes of gradients (dHash) are not used:
+    on plain surfaces they are noise, and 5,000 pairs of a set of 1,300 were equal in all but 4 bits where 18 were
+    copies.
     """
-    first: dict[str, int] = {}
-    for i, digest in enumerate(digests):
-        if digest:
-            first.setdefault(digest, i)
-    rows = np.array(list(first.values()), dtype=np.int64)
     none = np.empty((0, 2), dtype=np.int64)
     if len(rows) < 2:
         return none, True
@@ -72,18 +70,41 @@ def alike(thumbs: npt.NDArray[np.uint8], digests: Sequence[str]) -> tuple[Pairs,
 
 def _neighbours(thumbs: npt.NDArray[np.uint8]) -> Pairs | None:
     """All pairs that may be closer than `TOLERANCE`, and others; None where there are too many to look at."""
-    from scipy.spatial import cKDTree
-
     half = SIDE // 2
     # Means of 2 x 2 pixels make no distance larger either, and 64 axes are found at once.
     cells = thumbs.reshape(-1, half, 2, half, 2).sum(axis=(2, 4), dtype=np.uint16)
     pixels = cells.reshape(-1, half * half)
+    # The distance of half * half sums of 4, where the root mean square is the tolerance; and what float32 rounds.
+    radius = 4 * TOLERANCE * half * (1 + 1e-5)
+    return _all_within(pixels, radius) if len(pixels) <= _FEW else _tree_within(pixels, radius)
+
+
+def _all_within(pixels: npt.NDArray[np.uint16], radius: float) -> Pairs | None:
+    """Pairs of few rows within `radius`, by comparing all: sooner done than SciPy is loaded."""
+    # Sums of squares below 2**24 are exact in float32; those of distances far above matter to nobody.
+    values = pixels.astype(np.float32) - np.float32(pixels.mean())
+    squares = (values * values).sum(axis=1)
+    found = [np.empty((0, 2), dtype=np.int64)]
+    for start in range(0, len(values), _ROWS_AT_ONCE):
+        part = slice(start, start + _ROWS_AT_ONCE)
+        apart = squares[part, None] + squares[None, start:] - 2 * (values[part] @ values[start:].T)
+        # Rounding is relative to the squares, not to their difference.
+        slack = 1e-5 * (squares[part, None] + squares[None, start:])
+        near = np.argwhere(apart <= radius**2 + slack) + start
+        found.append(near[near[:, 0] < near[:, 1]])
+        if sum(map(len, found)) > _MOST_CANDIDATES * (len(values) + _SAMPLE):
+            return None
+    return np.concatenate(found)
+
+
+def _tree_within(pixels: npt.NDArray[np.uint16], radius: float) -> Pairs | None:
+    """Pairs of many rows within `radius` in a few principal components, by a k-d tree."""
+    from scipy.spatial import cKDTree
+
     rng = np.random.default_rng(0)
     sample = pixels[rng.permutation(len(pixels))[:_SAMPLE]].astype(np.float32)
     centre = sample.mean(axis=0)
     _, axes = np.linalg.eigh((sample - centre).T @ (sample - centre))
-    # The distance of half * half sums of 4, where the root mean square is the tolerance; and what float32 rounds.
-    radius = 4 * TOLERANCE * half * (1 + 1e-5)
     for components in (6, 16, 48):
         projected = np.concatenate(
             [(pixels[k : k + _CHUNK] - centre) @ axes[:, -components:] for k in range(0, len(pixels), _CHUNK)]
@@ -96,24 +117,26 @@ def _neighbours(thumbs: npt.NDArray[np.uint8]) -> Pairs | None:
     return None
 
 
-def clusters(n: int, links: Sequence[Pairs | Sequence[str]]) -> list[int]:
+def clusters(n: int, links: Sequence[Pairs | Sequence[str]]) -> npt.NDArray[np.int64]:
     """The number of each row's cluster, which is that of its first row.
 
     `links` are pairs of rows, or a name a row, where rows of an equal name (not "") belong together.
     """
-    parent = list(range(n))
+    parent = np.arange(n)
 
     def root(i: int) -> int:
         while parent[i] != i:
             parent[i] = parent[parent[i]]
-            i = parent[i]
+            i = int(parent[i])
         return i
 
     for link in links:
         for a, b in link.tolist() if isinstance(link, np.ndarray) else _chains(link):
             low, high = sorted((root(a), root(b)))
             parent[high] = low
-    return [root(i) for i in range(n)]
+    while (parent[parent] != parent).any():
+        parent = parent[parent]
+    return parent
 
 
 def _chains(names: Sequence[str]) -> list[tuple[int, int]]:

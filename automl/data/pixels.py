@@ -122,18 +122,25 @@ def to_pixels(image: Image.Image, *, size: int, channels: int) -> Pixels:
         if image.width * image.height > MAX_PIXELS:
             raise DataError(f"too many pixels to decode safely ({image.width}x{image.height})")
         plain = _turned(_plain(image, "L" if channels == 1 else "RGB"), _orientation(image))
-        side = min(plain.size)
-        left, top = (plain.width - side) / 2, (plain.height - side) / 2
-        if plain.size != (size, size):
-            box = (left, top, left + side, top + side)
-            # Hamming is as sharp as bicubic where a picture becomes smaller, at half the cost.
-            way = Image.Resampling.HAMMING if side > size else Image.Resampling.BICUBIC
-            plain = plain.resize((size, size), way, box=box, reducing_gap=2.0)
+        return fit(plain, size, channels)
     except DataError:
         raise
     except Exception as error:  # readers raise nearly anything on bad bytes
         raise DataError(_reason(error)) from error
-    return np.asarray(plain, dtype=np.uint8).reshape(size, size, channels)
+
+
+def fit(plain: Image.Image, size: int, channels: int) -> Pixels:
+    """The central square of a decoded picture ("L" or "RGB"), as uint8 (size, size, channels)."""
+    if plain.size != (size, size):
+        side = min(plain.size)
+        left, top = (plain.width - side) / 2, (plain.height - side) / 2
+        box = (left, top, left + side, top + side)
+        # Hamming is as sharp as bicubic where a picture becomes smaller, at half the cost.
+        way = Image.Resampling.HAMMING if side > size else Image.Resampling.BICUBIC
+        plain = plain.resize((size, size), way, box=box, reducing_gap=2.0)
+    mode = "L" if channels == 1 else "RGB"
+    plain = plain if plain.mode == mode else plain.convert(mode)
+    return np.frombuffer(plain.tobytes(), dtype=np.uint8).reshape(size, size, channels)
 
 
 def _orientation(image: Image.Image) -> int:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from automl.data.cache import Cached, open_or_build
 from automl.data.holdout import Holdout
@@ -19,10 +20,15 @@ from automl.data.report import DataReport, bad_files, make_report
 from automl.data.scan import choose_target
 from automl.data.shelf import Hold
 from automl.data.sources.base import Source
-from automl.data.splits import HOLDOUT, TRAIN, VAL, Split, require_classes, split_rows
+from automl.data.splits import HOLDOUT, TRAIN, VAL, Split, require_classes, split_columns
 from automl.data.stream import streaming_cost
 from automl.errors import DataError
 from automl.records import DatasetInfo, Observer, Rows, SearchSplits, Silent
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_COLUMNS = ("file", "label", "split", "group", "sha256")
 
 
 class DataOptions(TypedDict, total=False):
@@ -44,15 +50,36 @@ class DataOptions(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class PreparedData:
-    """Data ready for a search. `table` has the columns file, label, split, group, sha256, one row a usable
-    image. The decoded pictures stay in the cache at least as long as `hold` lives.
-    """
+    """Data ready for a search. The decoded pictures stay in the cache at least as long as `hold` lives."""
 
     splits: SearchSplits
     holdout: Holdout
     report: DataReport
-    table: pd.DataFrame
     hold: Hold = field(repr=False, compare=False)
+    labelled: Labelled = field(repr=False, compare=False)
+    split: Split = field(repr=False, compare=False)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row a usable image: file, label, split, group, sha256. Made anew each time, as it is large."""
+        import pandas as pd
+
+        return pd.DataFrame(list(self.rows()), columns=list(_COLUMNS), dtype=str)
+
+    def rows(self) -> Iterator[tuple[str, ...]]:
+        """The rows of `table`."""
+        labelled = self.labelled
+        sizes = np.bincount(labelled.together, minlength=1)
+        # A short name of the rows that stay together; empty where a picture is alone.
+        groups = (labelled.group(k)[:12] if sizes[k] > 1 else "" for k in labelled.together.tolist())
+        return zip(labelled.files, labelled.words, self.split.parts, groups, labelled.digests, strict=True)
+
+    def write_table(self, path: Path) -> None:
+        """Write `table` as CSV, row by row. Raises OSError."""
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(_COLUMNS)
+            writer.writerows(self.rows())
 
     def __repr__(self) -> str:
         info = self.splits.info
@@ -89,7 +116,8 @@ def prepare_data(
         if options.get("on_bad_image", "skip") == "error":
             _refuse_bad(cached, source)
         labelled = label(source, cached)
-        found[:] = [(labelled, _split(labelled, options))]
+        split = _split(labelled, options)
+        found[:] = [(labelled.trained(split), split)]
 
     cached = open_or_build(
         source,
@@ -113,8 +141,9 @@ def prepare_data(
         splits=SearchSplits(info=info, train=parts[TRAIN], val=parts[VAL]),
         holdout=Holdout(parts[HOLDOUT]),
         report=report,
-        table=_table(labelled, split),
         hold=cached.hold,
+        labelled=labelled,
+        split=split,
     )
 
 
@@ -137,8 +166,8 @@ def _refuse_bad(cached: Cached, source: Source) -> None:
 
 
 def _split(labelled: Labelled, options: DataOptions) -> Split:
-    return split_rows(
-        labelled.rows(),
+    return split_columns(
+        labelled.columns(),
         val=options.get("val", 0.2),
         holdout=options.get("holdout", 0.2),
         seed=options.get("seed", 0),
@@ -205,17 +234,3 @@ def _counts(targets: npt.NDArray[Any], labelled: Labelled) -> tuple[int, ...]:
             else np.full(targets.shape[1], len(targets))
         )
     return tuple(int(n) for n in counts)
-
-
-def _table(labelled: Labelled, split: Split) -> pd.DataFrame:
-    together = Counter(labelled.together)
-    return pd.DataFrame(
-        {
-            "file": list(labelled.files),
-            "label": list(labelled.words),
-            "split": list(split.parts),
-            # A short name of the rows that stay together; empty where a picture is alone.
-            "group": [name[:12] if together[name] > 1 else "" for name in labelled.together],
-            "sha256": list(labelled.digests),
-        }
-    )

@@ -71,7 +71,10 @@ def make_report(
     notes = list(source.notes)
     if bad:
         notes.append(bad_note(bad))
-    gone = sorted(set(source.classes) - set(labelled.classes))
+    gone = []
+    if source.task == "classification":
+        readable = np.unique(source.targets[labelled.usable]).tolist()
+        gone = sorted(set(source.classes) - {source.classes[k] for k in readable})
     if gone:
         notes.append(f"Classes without a readable image left out: {', '.join(gone)}.")
     counts, values = _by_part(labelled, split)
@@ -79,7 +82,7 @@ def make_report(
         files=labelled.files,
         labels=labelled.words,
         given=labelled.given,
-        pictures=labelled.digests,
+        pictures=labelled.digests.first_rows(),
         clusters=labelled.clusters,
     )
     modes = mode_counts(cached)
@@ -119,7 +122,13 @@ def _by_part(
     parts = np.array(split.parts)
     targets = labelled.targets
     if labelled.task == "classification":
-        targets = np.eye(len(labelled.classes), dtype=np.float32)[targets]
+        by = {
+            part: np.bincount(targets[parts == part], minlength=len(labelled.classes)).tolist()
+            for part in (TRAIN, VAL, HOLDOUT)
+        }
+        return {
+            name: {part: column[k] for part, column in by.items()} for k, name in enumerate(labelled.classes)
+        }, {}
     counts: dict[str, dict[str, int]] = {}
     values: dict[str, dict[str, tuple[float, float, float]]] = {}
     for k, name in enumerate(labelled.classes):

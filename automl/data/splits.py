@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
 
 from automl.data.stratify import Unit, draw_labels
 from automl.errors import DataError
 from automl.records import Task
 
 TRAIN, VAL, HOLDOUT, LEFT_OUT = "train", "val", "holdout", ""
+_PARTS = (TRAIN, VAL, HOLDOUT, LEFT_OUT)
+_CODES = {part: code for code, part in enumerate(_PARTS)}
+
+Numbers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -44,14 +51,58 @@ class Row:
         """The name of the copies of this row's picture."""
         return self.group if self.copies is None else self.copies
 
-    @property
-    def counts(self) -> tuple[str, ...]:
-        """All that shares are kept of."""
-        return self.labels or ((self.label,) if self.label else ())
+
+@dataclass(frozen=True)
+class Columns:
+    """What a split is made from, a column each: rows as objects take a kilobyte each while one is made.
+
+    `labels` (n,) are places in `names`, `groups` (n,) numbers of groups, the name of which `group_name` knows,
+    `pictures` (n,) numbers of pictures; `given` are parts. `several` holds the labels of each row where there may be
+    more than one, and nothing otherwise.
+    """
+
+    names: Sequence[str]
+    labels: Numbers
+    groups: Numbers
+    group_name: Callable[[int], str]
+    given: Sequence[str]
+    pictures: Numbers
+    several: Sequence[tuple[str, ...]] = ()
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def counts(self, i: int) -> tuple[str, ...]:
+        """All that shares are kept of, in row i."""
+        name = self.names[self.labels[i]]
+        return _labels(self, i) or ((name,) if name else ())
+
+
+def columns_of(rows: Sequence[Row]) -> Columns:
+    """The columns of some rows."""
+    names, labels = _numbered([row.label for row in rows])
+    groups, group = _numbered([row.group for row in rows])
+    several = [row.labels for row in rows]
+    return Columns(
+        names=names,
+        labels=labels,
+        groups=group,
+        group_name=groups.__getitem__,
+        given=[row.given for row in rows],
+        pictures=_numbered([row.picture for row in rows])[1],
+        several=several if any(several) else (),
+    )
 
 
 def split_rows(
     rows: Sequence[Row], *, val: float, holdout: float, seed: int, task: Task = "classification"
+) -> Split:
+    """`split_columns` of the columns of `rows`."""
+    return split_columns(columns_of(rows), val=val, holdout=holdout, seed=seed, task=task)
+
+
+def split_columns(
+    columns: Columns, *, val: float, holdout: float, seed: int, task: Task = "classification"
 ) -> Split:
     """Divide rows: what the data give is kept, the rest is drawn by label; the same for any order of the rows.
 
@@ -60,28 +111,29 @@ def split_rows(
     that adding pictures moves few others. Every label keeps a row for training. Copies of a picture of a given
     holdout (or validation) part are left out of the other parts, because they would leak. Raises DataError for
     fractions outside 0..1 and for too few rows; for a classification also for fewer than two classes with two
-    pictures, and for a class with none to train.
+    pictures. Classes of which no row is for training are left out.
     """
     _require_fractions(holdout=holdout, val=val)
-    notes: tuple[str, ...] = ()
     if task == "classification":
-        notes = require_classes(Counter(row.label for row in rows))
-    parts, told = _given(rows)
+        require_classes(_class_counts(columns.labels, columns.names))
+    parts, notes = _given(columns)
     if task == "classification":
-        _require_train(rows, parts, {row.label for row in rows})
+        untrained, told = _leave_untrained(columns, parts)
+        rest = columns.labels[~np.isin(columns.labels, untrained)]
+        notes = (*require_classes(_class_counts(rest, columns.names)), *notes, *told)
     draw = _draw_several if task == "multilabel" else _draw
     for into, fraction in ((HOLDOUT, holdout), (VAL, val)):
-        if into in parts:
+        if (parts == _CODES[into]).any():
             continue
-        members = _members(rows, parts)
-        draw(rows, parts, members, into, fraction, seed)
-        if into not in parts:
-            _draw_one(rows, parts, members, into=into, seed=seed)
-    if TRAIN not in parts:
+        members = Members(columns, parts)
+        draw(columns, parts, members, into, fraction, seed)
+        if not (parts == _CODES[into]).any():
+            _draw_one(columns, parts, members, into=into, seed=seed)
+    if not (parts == _CODES[TRAIN]).any():
         raise DataError(
             "the data must leave images to train on, but all lie in the given validation and test parts"
         )
-    return Split(parts=tuple(parts), notes=(*notes, *told))
+    return Split(parts=tuple(_PARTS[code] for code in parts.tolist()), notes=notes)
 
 
 def require_classes(counts: Mapping[str, int]) -> tuple[str, ...]:
@@ -112,122 +164,161 @@ def _require_fractions(**fractions: float) -> None:
             raise DataError(f"{name} must be a fraction between 0 and 1, not {fraction!r}: give 0.2, say")
 
 
-def _members(rows: Sequence[Row], parts: Sequence[str]) -> dict[str, list[int]]:
-    """The rows of each group that may still be drawn."""
-    members: dict[str, list[int]] = defaultdict(list)
-    for i, row in enumerate(rows):
-        if parts[i] == TRAIN:
-            members[row.group].append(i)
-    return members
+class Members:
+    """The rows of each group that may still be drawn; a group goes by its place in `groups`."""
+
+    def __init__(self, columns: Columns, parts: Numbers) -> None:
+        rows = np.flatnonzero(parts == _CODES[TRAIN])
+        order = np.argsort(columns.groups[rows], kind="stable")
+        self._rows = rows[order]
+        self.groups, self._starts = np.unique(columns.groups[self._rows], return_index=True)
+        self.sizes: Numbers = np.diff(self._starts, append=len(self._rows))
+
+    def rows(self, place: int) -> Numbers:
+        """The rows of a group, in order."""
+        start = self._starts[place]
+        return self._rows[start : start + self.sizes[place]]
+
+    def first_rows(self) -> Numbers:
+        """The first row of each group."""
+        return self._rows[self._starts]
+
+    def ordered(self, places: Iterable[int], columns: Columns, into: str, seed: int) -> list[int]:
+        """Groups in the order in which they are drawn."""
+        return sorted(
+            places, key=lambda place: _rank(seed, into, columns.group_name(int(self.groups[place])))
+        )
 
 
-def _given(rows: Sequence[Row]) -> tuple[list[str], tuple[str, ...]]:
+def _numbered(words: Sequence[str]) -> tuple[list[str], Numbers]:
+    """The different words, sorted, and the place of each word among them."""
+    names = sorted(set(words))
+    number = {name: k for k, name in enumerate(names)}
+    return names, np.array([number[word] for word in words], dtype=np.int64)
+
+
+def _class_counts(labels: Numbers, names: Sequence[str]) -> dict[str, int]:
+    counts = np.bincount(labels, minlength=len(names)).tolist()
+    return {name: count for name, count in zip(names, counts, strict=True) if count}
+
+
+def _given(columns: Columns) -> tuple[Numbers, tuple[str, ...]]:
     """The parts that the data give, "train" for all others, without copies across them."""
-    parts = [row.given or TRAIN for row in rows]
-    strongest: dict[str, str] = {}
-    for part in (VAL, HOLDOUT):
-        strongest.update({row.picture: part for row in rows if row.given == part})
-    leaks = [i for i, row in enumerate(rows) if strongest.get(row.picture, parts[i]) != parts[i]]
-    for i in leaks:
-        parts[i] = LEFT_OUT
-    if not leaks:
+    parts = np.array([_CODES[part or TRAIN] for part in columns.given], dtype=np.int64)
+    most = int(columns.pictures.max(initial=-1)) + 1
+    strongest = np.zeros(most, dtype=np.int64)
+    np.maximum.at(strongest, columns.pictures, parts)  # the codes grow from training to holdout
+    leaks = strongest[columns.pictures] != parts
+    parts[leaks] = _CODES[LEFT_OUT]
+    n = int(leaks.sum())
+    if not n:
         return parts, ()
-    noun = "image is a copy" if len(leaks) == 1 else "images are copies"
-    return parts, (
-        f"{len(leaks)} {noun} of validation or test images and left out, so that no answer leaks.",
+    noun = "image is a copy" if n == 1 else "images are copies"
+    return parts, (f"{n} {noun} of validation or test images and left out, so that no answer leaks.",)
+
+
+def _leave_untrained(columns: Columns, parts: Numbers) -> tuple[Numbers, tuple[str, ...]]:
+    """Leave out the rows of classes of which none is for training: no answer to them can be right. These classes, and
+    a note. Raises DataError where fewer than two classes are left.
+    """
+    everywhere = np.unique(columns.labels)
+    trained = np.unique(columns.labels[parts == _CODES[TRAIN]])
+    untrained = np.setdiff1d(everywhere, trained)
+    if not len(untrained):
+        return untrained, ()
+    names = [columns.names[k] for k in untrained]
+    if len(trained) < 2:
+        raise DataError(
+            f"at least 2 classes need images to train on, but {_names(names)} has none outside of the given "
+            "validation and test parts: add images or remove the class"
+        )
+    lost = np.isin(columns.labels, untrained)
+    parts[lost] = _CODES[LEFT_OUT]
+    has = "Class" if len(names) == 1 else "Classes"
+    images = "1 image" if lost.sum() == 1 else f"{lost.sum():,} images"
+    return untrained, (
+        f"{has} without a training image left out, with {images} that no model could answer rightly: {_names(names)}.",
     )
 
 
-def _require_train(rows: Sequence[Row], parts: Sequence[str], labels: Iterable[str]) -> None:
-    trained = {row.label for row, part in zip(rows, parts, strict=True) if part == TRAIN}
-    untrained = sorted(set(labels) - trained)
-    if untrained:
-        raise DataError(
-            f"every class needs images to train on, but {_names(untrained)} has none outside of the given "
-            "validation and test parts: add images or remove the class"
-        )
-
-
-def _draw(
-    rows: Sequence[Row],
-    parts: list[str],
-    members: Mapping[str, list[int]],
-    into: str,
-    fraction: float,
-    seed: int,
-) -> None:
+def _draw(columns: Columns, parts: Numbers, members: Members, into: str, fraction: float, seed: int) -> None:
     """Move a share of the groups of every class from train to `into`."""
-    by_class: dict[str, list[str]] = defaultdict(list)
-    for group, indices in members.items():
-        name = rows[indices[0]].label if len(indices) == 1 else _majority(rows[i].label for i in indices)
-        by_class[name].append(group)
-    left = _left(rows, parts)
-    quotas = _quotas({name: (left[name], len(groups)) for name, groups in by_class.items()}, fraction)
-    for name in sorted(by_class):
+    of_group = columns.labels[members.first_rows()]
+    for place in np.flatnonzero(members.sizes > 1).tolist():
+        of_group[place] = _majority(columns.labels[members.rows(place)].tolist())
+    left = np.bincount(columns.labels[parts == _CODES[TRAIN]], minlength=len(columns.names))
+    groups = np.bincount(of_group, minlength=len(columns.names))
+    quotas = _quotas(
+        {k: (int(left[k]), int(groups[k])) for k in np.unique(of_group).tolist()},
+        fraction,
+    )
+    for label, quota in quotas.items():
         taken = 0
-        for group in sorted(by_class[name], key=lambda group: _rank(seed, into, group)):
-            indices = members[group]
-            if taken == quotas[name]:
+        waiting = np.flatnonzero(of_group == label).tolist() if quota else []
+        for place in members.ordered(waiting, columns, into, seed):
+            rows = members.rows(place)
+            if taken == quota:
                 break
-            cost = Counter(rows[i].label for i in indices)
             # A group too large for what is still wanted would distort the shares; a later one may fit.
-            if taken + len(indices) > quotas[name] or any(left[label] - n < 1 for label, n in cost.items()):
+            if taken + len(rows) > quota:
                 continue
-            left.subtract(cost)
-            taken += len(indices)
-            for i in indices:
-                parts[i] = into
+            cost = np.bincount(columns.labels[rows], minlength=len(left)) if len(rows) > 1 else None
+            if left[label] < 2 if cost is None else (left[cost > 0] - cost[cost > 0] < 1).any():
+                continue
+            if cost is None:
+                left[label] -= 1
+            else:
+                left -= cost
+            taken += len(rows)
+            parts[rows] = _CODES[into]
 
 
 def _draw_several(
-    rows: Sequence[Row],
-    parts: list[str],
-    members: Mapping[str, list[int]],
-    into: str,
-    fraction: float,
-    seed: int,
+    columns: Columns, parts: Numbers, members: Members, into: str, fraction: float, seed: int
 ) -> None:
     """Move groups from train to `into` such that every label's share is kept, as far as that goes."""
-    ordered = sorted(members, key=lambda group: _rank(seed, into, group))
+    ordered = members.ordered(range(len(members.groups)), columns, into, seed)
+    places = {str(place): place for place in ordered}
     units = [
-        Unit(group, len(members[group]), Counter(label for i in members[group] for label in rows[i].labels))
-        for group in ordered
+        Unit(
+            name,
+            int(members.sizes[place]),
+            Counter(label for i in members.rows(place).tolist() for label in _labels(columns, i)),
+        )
+        for name, place in places.items()
     ]
-    for group in draw_labels(units, fraction):
-        for i in members[group]:
-            parts[i] = into
+    for name in draw_labels(units, fraction):
+        parts[members.rows(places[name])] = _CODES[into]
 
 
-def _draw_one(
-    rows: Sequence[Row], parts: list[str], members: Mapping[str, list[int]], *, into: str, seed: int
-) -> None:
+def _draw_one(columns: Columns, parts: Numbers, members: Members, *, into: str, seed: int) -> None:
     """Move the smallest group that no label needs for training, where the shares of all rounded to nothing."""
-    left = _left(rows, parts)
-    total = sum(len(indices) for indices in members.values())
+    free = np.flatnonzero(parts == _CODES[TRAIN]).tolist()
+    left = Counter(label for i in free for label in columns.counts(i))
+    total = int(members.sizes.sum())
 
-    def spare(group: str) -> int:
-        cost = Counter(label for i in members[group] for label in rows[i].counts)
+    def spare(place: int) -> int:
+        cost = Counter(label for i in members.rows(place).tolist() for label in columns.counts(i))
         rest = [left[label] - n for label, n in cost.items()]
-        return min([total - len(members[group]), *rest])
+        return min([total - int(members.sizes[place]), *rest])
 
-    possible = [group for group in members if spare(group) >= 1]
+    spares = {place: spare(place) for place in range(len(members.groups))}
+    possible = [place for place, n in spares.items() if n >= 1]
     if not possible:
         raise DataError(
-            f"the data must be enough for a {'validation' if into == VAL else into} part, but {len(rows)} "
-            f"images with {len(members)} distinct ones left to divide are too few: add images"
+            f"the data must be enough for a {'validation' if into == VAL else into} part, but {len(columns)} "
+            f"images with {len(members.groups)} distinct ones left to divide are too few: add images"
         )
-    chosen = min(possible, key=lambda group: (len(members[group]), -spare(group), _rank(seed, into, group)))
-    for i in members[chosen]:
-        parts[i] = into
+    ordered = members.ordered(possible, columns, into, seed)
+    chosen = min(ordered, key=lambda place: (members.sizes[place], -spares[place]))
+    parts[members.rows(chosen)] = _CODES[into]
 
 
-def _left(rows: Sequence[Row], parts: Sequence[str]) -> Counter[str]:
-    """How many rows for training have which label."""
-    taken = zip(rows, parts, strict=True)
-    return Counter(label for row, part in taken if part == TRAIN for label in row.counts)
+def _labels(columns: Columns, i: int) -> tuple[str, ...]:
+    return columns.several[i] if columns.several else ()
 
 
-def _quotas(sizes: Mapping[str, tuple[int, int]], fraction: float) -> dict[str, int]:
+def _quotas(sizes: Mapping[int, tuple[int, int]], fraction: float) -> dict[int, int]:
     """Rows to take of each class (rows, groups): its share, rounded, but at least 1 of 4 groups."""
     return {
         name: min(max(round(fraction * n), 1 if groups >= 4 else 0), max(n - 1, 0))
@@ -235,9 +326,9 @@ def _quotas(sizes: Mapping[str, tuple[int, int]], fraction: float) -> dict[str, 
     }
 
 
-def _majority(labels: Iterable[str]) -> str:
+def _majority(labels: Iterable[int]) -> int:
     counts = Counter(labels)
-    return min(counts, key=lambda name: (-counts[name], name))
+    return min(counts, key=lambda label: (-counts[label], label))
 
 
 def _rank(seed: int, into: str, group: str) -> bytes:

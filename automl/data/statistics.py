@@ -13,7 +13,7 @@ from automl.data.stream import StreamedImages, open_images
 _MOST_ROWS = 5_000
 _MOST_SIDE = 48
 _MOST_STREAMED = 1_000  # these have to be decoded for it
-_CHUNK_BYTES = 16 * 2**20
+_CHUNK_BYTES = 2**20
 # Pictures of one colour have no deviation; one grey level keeps the division possible.
 _SMALLEST_STD = 1 / 255
 

@@ -65,25 +65,6 @@ class StreamedImages:
             ) from error
 
 
-class Passing:
-    """Takes the pixels of a scan like an array, and forgets each part once it was looked at."""
-
-    def __init__(self, shape: tuple[int, int, int, int]) -> None:
-        self.shape = shape
-        self._rows: dict[int, npt.NDArray[np.uint8]] = {}
-
-    def __setitem__(self, row: int, pixels: npt.NDArray[np.uint8]) -> None:
-        self._rows[row] = pixels
-
-    def __getitem__(self, part: slice) -> npt.NDArray[np.uint8]:
-        """The rows from `part.start` to `part.stop`; black where nothing was put."""
-        found = np.zeros((part.stop - part.start, *self.shape[1:]), dtype=np.uint8)
-        for place, row in enumerate(range(part.start, part.stop)):
-            if row in self._rows:
-                found[place] = self._rows.pop(row)
-        return found
-
-
 def can_stream(source: Source) -> bool:
     """Whether other processes can open the pictures of `source`: those in folders, zips and plain tars."""
     stored = source.stored()

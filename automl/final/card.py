@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from automl.records import DatasetInfo
+from automl.spaces.factories import is_factory
 
 CARD = """---
 library_name: timm
@@ -22,7 +23,15 @@ Made by automl {version} from {n_train:,} images of `{name}` ({n_classes} classe
 {gap}
 
 ## Use
-```python
+{use}
+## How it was made
+Configuration: {config}.
+Trained for {epochs} epochs on the training and validation images together. The search tried {trials} configurations and
+compared them on {n_val:,} validation images (best: {metric} {val:.4f}); the numbers above are of other images.
+"""
+
+
+USE = """```python
 import automl
 automl.load("{folder}").predict(["picture.jpg"])
 ```
@@ -31,16 +40,19 @@ or, with timm alone (normalise with mean {mean} and std {std} at {size} px):
 import timm
 model = timm.create_model("local-dir:{folder}", pretrained=True)
 ```
-
-## How it was made
-Configuration: {config}.
-Trained for {epochs} epochs on the training and validation images together. The search tried {trials} configurations and
-compared them on {n_val:,} validation images (best: {metric} {val:.4f}); the numbers above are of other images.
+"""
+USE_OWN = """The network is made by the function `{model}`, which is not in this folder and must be importable:
+```python
+import automl
+automl.load("{folder}", factory="{model}").predict(["picture.jpg"])
+```
+or `automl predict {folder} picture.jpg --factory {model}`. Pixels are normalised with mean {mean} and std {std} at
+{size} px.
 """
 
 
-def write_card(path: Path, document: dict[str, Any], info: DatasetInfo) -> None:
-    """Write the card of the model that `document` (result.json) describes."""
+def write_card(path: Path, document: dict[str, Any], info: DatasetInfo, *, size: int) -> None:
+    """Write the card of the model that `document` (result.json) describes; `size` is its input side in pixels."""
     best, data = document["best"], document["data"]
     rows = "\n".join(
         f"| {name} | {value['value']:.4f} | {value['low']:.4f} to {value['high']:.4f} |"
@@ -60,10 +72,7 @@ def write_card(path: Path, document: dict[str, Any], info: DatasetInfo) -> None:
             n_val=data["n_val"],
             rows=rows,
             gap=document["gap"]["explained"],
-            folder=path.parent.name,
-            mean=_short(info.mean),
-            std=_short(info.std),
-            size=info.img_size,
+            use=_use(path.parent.name, best["config"]["model"], info, size),
             config=", ".join(
                 f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in best["config"].items()
             ),
@@ -74,6 +83,11 @@ def write_card(path: Path, document: dict[str, Any], info: DatasetInfo) -> None:
         ),
         encoding="utf-8",
     )
+
+
+def _use(folder: str, model: str, info: DatasetInfo, size: int) -> str:
+    text = USE_OWN if is_factory(model) else USE
+    return text.format(folder=folder, model=model, mean=_short(info.mean), std=_short(info.std), size=size)
 
 
 def _short(values: tuple[float, ...]) -> str:

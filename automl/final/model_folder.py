@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from safetensors.torch import load_file, save_file
 from torch import nn
 
+from automl.errors import ModelError
 from automl.records import Config, DatasetInfo
+from automl.spaces.factories import is_factory, load_factory
 from automl.torch_setup import import_timm
 from automl.training.models import model_arguments
 from automl.training.weights import Weights
 
 CONFIG, PREPROCESS = "config.json", "preprocess.json"
+FACTORY = "factory"
 
 
 def write_model_folder(
@@ -28,10 +33,15 @@ def write_model_folder(
 ) -> None:
     """Write config.json, model.safetensors, labels.txt and preprocess.json into `folder`.
 
-    `timm.create_model("local-dir:FOLDER", pretrained=True)` builds the same model with the same weights.
+    `timm.create_model("local-dir:FOLDER", pretrained=True)` builds the same model with the same weights; a
+    network of a person's own function is built by that function (`load_network`).
     `size` is the side in pixels of the model's input, `weights` what its training began with.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    if is_factory(str(config["model"])):
+        _write_own(folder, model, str(config["model"]), info, model_arguments(config, info))
+        _write_texts(folder, info, size)
+        return
     model.cpu().to(memory_format=_contiguous())  # type: ignore[call-overload]  # torch's stub lacks this form
     arguments = model_arguments(config, info, weights)
     import_timm()
@@ -53,6 +63,51 @@ def write_model_folder(
         model_args={k: v for k, v in arguments.items() if k != "num_classes"},
         safe_serialization=True,
     )
+    _write_texts(folder, info, size)
+
+
+def read_preprocess(folder: Path) -> tuple[DatasetInfo, int]:
+    """What a model folder's preprocess.json says, and the side in pixels of the model's input.
+
+    Raises OSError, KeyError or ValueError where it cannot be read.
+    """
+    said = json.loads((folder / PREPROCESS).read_text(encoding="utf-8"))
+    return info_from_json(said), int(said["input_size"])
+
+
+def load_network(folder: Path, factory: str | Callable[..., nn.Module] | None) -> nn.Module:
+    """The network of a model folder, with its weights.
+
+    Nothing in the folder is run as code. One that a person's own function made needs that function as `factory`, itself
+    or by the name that the folder gives: who passes it trusts it. Raises ModelError without it, and KeyError,
+    ValueError, RuntimeError, OSError or SafetensorError for a folder that is damaged.
+    """
+    said = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    name = said.get(FACTORY)
+    if name is None:
+        network: nn.Module = import_timm().create_model(f"local-dir:{folder.resolve()}", pretrained=True)
+        return network
+    if factory is None or (isinstance(factory, str) and factory != name):
+        raise ModelError(
+            f"the model folder {str(folder)!r} needs the function {name!r}, which is code and not in it; "
+            f"if you trust it, name it: factory={name!r} in Python, --factory {name} for a command"
+        )
+    made = (load_factory(factory) if isinstance(factory, str) else factory)(**said["model_args"])
+    made.load_state_dict(load_file(folder / "model.safetensors"))
+    return made
+
+
+def _write_own(
+    folder: Path, model: nn.Module, name: str, info: DatasetInfo, arguments: dict[str, Any]
+) -> None:
+    """The folder's files of a network that timm does not know: which function makes it, with what, and its weights."""
+    tensors = {key: value.detach().cpu().contiguous().clone() for key, value in model.state_dict().items()}
+    save_file(tensors, folder / "model.safetensors")
+    said = {FACTORY: name, "model_args": arguments, "label_names": list(info.classes)}
+    (folder / CONFIG).write_text(json.dumps(said, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _write_texts(folder: Path, info: DatasetInfo, size: int) -> None:
     (folder / "labels.txt").write_text("".join(f"{label}\n" for label in info.classes), encoding="utf-8")
     text = json.dumps(info_to_json(info, size), indent=2, ensure_ascii=False)
     (folder / PREPROCESS).write_text(text + "\n", encoding="utf-8")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,8 @@ from torch import nn
 from automl.data.pixels import load_pixels, open_picture
 from automl.data.sources.arrays import to_images
 from automl.errors import DataError, ModelError
-from automl.final.model_folder import CONFIG, PREPROCESS, info_from_json
+from automl.final.model_folder import CONFIG, PREPROCESS, load_network, read_preprocess
 from automl.records import DatasetInfo
-from automl.torch_setup import import_timm
 from automl.training.evaluate import EVAL_BATCH, fit_size
 from automl.training.losses import in_units
 from automl.training.metrics import to_labels
@@ -33,11 +31,12 @@ class Predictor:
         self.size = size
 
     @classmethod
-    def load(cls, path: str | Path) -> Predictor:
+    def load(cls, path: str | Path, *, factory: str | Callable[..., nn.Module] | None = None) -> Predictor:
         """The predictor of a model folder or of a study folder.
 
-        Raises ModelError when there is no model, or one that this version cannot read. Nothing in the folder is run as
-        code: weights are safetensors, the rest is JSON.
+        `factory` is the function that makes the network, or its name, where it is no model of timm. Raises ModelError
+        when there is no model, or one that this version cannot read. Nothing in the folder is run as code: weights are
+        safetensors, the rest is JSON.
         """
         folder = Path(path)
         folder = folder / "model" if (folder / "model" / CONFIG).is_file() else folder
@@ -49,9 +48,8 @@ class Predictor:
                 f"{str(path)!r} must be a finished study or a model folder; it has no {missing[0]}"
             )
         try:
-            preprocess = json.loads((folder / PREPROCESS).read_text(encoding="utf-8"))
-            model: nn.Module = import_timm().create_model(f"local-dir:{folder.resolve()}", pretrained=True)
-            return cls(model, info_from_json(preprocess), int(preprocess["input_size"]))
+            info, size = read_preprocess(folder)
+            return cls(load_network(folder, factory), info, size)
         except (KeyError, ValueError, RuntimeError, OSError, SafetensorError) as error:
             raise ModelError(f"the model folder {str(folder)!r} cannot be loaded: {error}") from error
 

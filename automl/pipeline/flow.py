@@ -122,7 +122,7 @@ def _finish(setup: Setup, found: SearchResult, clock: Clock, observer: Observer)
     observer.stage("holdout", "scoring the sealed holdout")
     workspace = setup.workspace
     _deliver(setup, found, final)
-    held = _open_holdout(setup, workspace)
+    held = _open_holdout(setup, workspace, factory=str(found.best.config["model"]))
     clock.finish_stage("holdout")
     observer.stage("deliver", f"writing {workspace.root}")
     best = found.best
@@ -179,10 +179,10 @@ def _deliver(setup: Setup, found: SearchResult, final: Retrained) -> None:
     draft.replace(workspace.model_dir)
 
 
-def _open_holdout(setup: Setup, workspace: Workspace) -> dict[str, Interval]:
+def _open_holdout(setup: Setup, workspace: Workspace, *, factory: str) -> dict[str, Interval]:
     reads = workspace.count_holdout_read()
     return score_holdout(
-        Predictor.load(workspace.model_dir),
+        Predictor.load(workspace.model_dir, factory=factory),
         setup.data.holdout,
         setup.metric.name,
         seed=setup.config.seed,

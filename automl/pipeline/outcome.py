@@ -12,6 +12,7 @@ from automl import __version__
 from automl.config.storage import mask_password
 from automl.final.card import write_card
 from automl.final.holdout import explain_gap
+from automl.final.model_folder import read_preprocess
 from automl.pipeline.clock import Clock
 from automl.pipeline.pretrained import shown
 from automl.pipeline.setup import Setup
@@ -61,10 +62,11 @@ def write_outcome(setup: Setup, found: SearchResult, clock: Clock, outcome: Outc
     """Write data_report.json, splits.csv, trials.csv, the model card and, last, result.json."""
     root = setup.workspace.root
     write_text(root / "data_report.json", setup.data.report.to_json() + "\n")
-    setup.data.table.to_csv(root / "splits.csv", index=False)
+    setup.data.write_table(root / "splits.csv")
     write_trials(stored_rows(found.trials), setup.metric.name, setup.metric.mode, root / "trials.csv")
     document = _document(setup, found, clock, outcome)
-    write_card(setup.workspace.model_dir / "README.md", document, setup.data.splits.info)
+    info, size = read_preprocess(setup.workspace.model_dir)
+    write_card(setup.workspace.model_dir / "README.md", document, info, size=size)
     clock.finish_stage("holdout")
     document["time"] = _times(setup, found, clock)
     write_json(setup.workspace.result_json, document)
@@ -114,6 +116,7 @@ def _document(setup: Setup, found: SearchResult, clock: Clock, outcome: Outcome)
             "busy_fraction": _busy(found, setup.device.parallel),
         },
         "pretrained": shown(setup.beginning.record),
+        "warm_start": setup.identity["warm_start"]["studies"],
         "versions": versions(),
         "command": " ".join(mask_password(part) for part in sys.argv),
     }

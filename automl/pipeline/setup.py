@@ -19,6 +19,7 @@ from automl.data.cache import default_cache_dir
 from automl.data.findings import SKEWED
 from automl.errors import ConfigError, TimeLimitError, unknown_name
 from automl.pipeline.clock import Clock
+from automl.pipeline.earlier import WarmStart, check_warm_start, traits, warm_start
 from automl.pipeline.pretrained import Beginning, Situation, begin, begin_again, check_pretrained
 from automl.pipeline.workspace import Workspace
 from automl.records import Config, Observer
@@ -62,12 +63,14 @@ class Setup:
     plan: TrainPlan
     probe: Probe
     beginning: Beginning
+    identity: dict[str, Any]
 
 
 def check(config: StudyConfig) -> None:
     """Raise UsageError for what names and options alone show to be wrong, before anything is started or read."""
     _refuse_unsupported(config)
     check_pretrained(config)
+    check_warm_start(config)
     for kind, name, valid in (("policy", config.policy, POLICIES), ("sampler", config.sampler, SAMPLERS)):
         if name not in valid:
             raise ConfigError(unknown_name(kind, name, valid))
@@ -105,12 +108,15 @@ def prepare(
     earlier = workspace.read_plan()
     if earlier is not None:
         beginning = begin_again(space, earlier["begun_with"])
+        warm = WarmStart.from_dict(earlier.get("warm_start", {}))
     else:
         place = Situation(
             data.splits, device.kind, device.all_threads, workspace.root, remaining=clock.remaining()
         )
         beginning = begin(config, space, place, observer)
-    identity["begun_with"] = dict(beginning.record)
+        warm = warm_start(config, beginning.space, data.splits.info, observer)
+    beginning = replace(beginning, space=warm.begun(beginning.space))
+    identity |= {"begun_with": dict(beginning.record), "warm_start": warm.to_dict()}
     return _plan(config, workspace, clock, observer, (data, beginning, metric, device, identity))
 
 
@@ -240,7 +246,7 @@ def _plan(
         deadline=None if budget.search_s is None else time.time() + budget.search_s,
     )
     _write_plan(workspace, identity, budget, measured, device)
-    return Setup(config, workspace, data, space, metric, device, budget, plan, measured, beginning)
+    return Setup(config, workspace, data, space, metric, device, budget, plan, measured, beginning, identity)
 
 
 def _identity(
@@ -255,6 +261,8 @@ def _identity(
         "metric": metric.name,
         "space": hashlib.sha256(text.encode()).hexdigest()[:16],
         "space_name": config.space if isinstance(config.space, str) else "given in Python",
+        "space_used": space.name if config.space == "auto" else config.space,
+        "traits": traits(info),
         "pretrained": config.pretrained,
         "seed": config.seed,
         "img_size": info.img_size,

@@ -11,12 +11,22 @@ from automl.config.durations import format_duration
 from automl.records import Config, Interval, TrialState
 
 _SCHEDULES = {"onecycle": "one-cycle", "wsd": "warm-up, stable, decay", "none": "constant lr"}
+_FROZEN = {
+    "none": "no layer frozen",
+    "half": "half of the layers frozen",
+    "stages": "all but the last stage frozen",
+    "head": "all but the head frozen",
+}
 _WORDS: dict[str, Callable[[Any], str]] = {
     "model": str,
+    "pretrained": lambda value: "pretrained" if value else "from scratch",
     "width": lambda value: f"{number(value)} of its width",
     "upscale": lambda value: f"images x{number(value)}",
+    "freeze": lambda value: _FROZEN.get(str(value), str(value)),
     "opt": str,
     "lr": lambda value: f"lr {number(value)}",
+    "head_lr": lambda value: f"head x{number(value)}",
+    "layer_decay": lambda value: f"layer decay {number(value)}",
     "weight_decay": lambda value: f"weight decay {number(value)}",
     "momentum": lambda value: f"momentum {number(value)}",
     "batch_size": lambda value: f"batch {value}",
@@ -33,7 +43,10 @@ _WORDS: dict[str, Callable[[Any], str]] = {
 # Zero means "not used" here, so it goes without saying.
 _SILENT_AT_ZERO = ("rand_augment", "mixup", "cutmix", "drop_path", "ema", "label_smoothing", "warmup")
 _SILENT_AT_ONE = ("width", "upscale")
-_MAIN = ("model", "width", "upscale", "opt", "lr", "batch_size", "sched", "augment", "hflip")
+_MAIN = (
+    *("model", "pretrained", "width", "upscale", "freeze", "opt", "lr"),
+    *("batch_size", "sched", "augment", "hflip"),
+)
 
 
 def number(value: Any) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from automl.errors import AutomlError, TrialError
 from automl.records import Action, Config, Decision, Observer, Report, TrialEvent, TrialState
 from automl.search.incumbent import Incumbent
-from automl.search.last_call import last_call
+from automl.search.last_call import last_call, too_late_to_start
 from automl.search.live_trial import LiveTrial, recall
 from automl.search.metric import metric_value, numbers_of
 from automl.search.objectives import Launch, Step
@@ -127,8 +127,9 @@ class Coordinator:
         )
         if urgent is not None:
             return urgent
-        limit = settings.n_trials
-        return self._policy.next(may_start=limit is None or len(self._store) < limit)
+        late, limit = self._too_late(), settings.n_trials
+        choice = self._policy.next(may_start=not late and (limit is None or len(self._store) < limit))
+        return Next(NextKind.FINISH, TIME_IS_UP) if late and choice.kind is NextKind.FINISH else choice
 
     def start(self, worker: Worker = HERE) -> Launch:
         """A new trial runs: from the portfolio as long as it lasts, then from the sampler."""
@@ -200,7 +201,7 @@ class Coordinator:
             elif live.state is TrialState.RUNNING:
                 self._close(live, Decision(Action.STOP, TrialState.PRUNED, why))
             elif live.state is TrialState.PAUSED and not self.stop_reason:
-                reason = why if self.over else "paused to the end: never promoted"
+                reason = self.why_stopped() or "paused to the end: never promoted"
                 self._close(live, Decision(Action.STOP, TrialState.PRUNED, reason))
 
     def config(self, number: int) -> Config:
@@ -218,7 +219,11 @@ class Coordinator:
 
     def why_stopped(self) -> str:
         """What cut the search short; empty if it came to its end."""
-        return self._why_over() if self.over else ""
+        return self._why_over() if self.over or self._too_late() else ""
+
+    def _too_late(self) -> bool:
+        first_rung = min(self._policy.checkpoint_epochs, default=1)
+        return too_late_to_start(self._trials.values(), first_rung=first_rung, remaining=self.remaining())
 
     def _run(self, number: int, worker: Worker, *, resumed: bool) -> None:
         live = self._trials[number]

@@ -1,8 +1,9 @@
-"""Near the deadline, the best trial that can still be finished is carried to its end before others are tried."""
+"""Near the deadline: the best trial that can still be finished is carried to its end, and none is begun in vain."""
 
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Iterable
 
 from automl.records import Mode, TrialState
@@ -36,3 +37,13 @@ def last_call(trials: Iterable[LiveTrial], *, mode: Mode, max_epochs: int, remai
     return Next(
         NextKind.RESUME, "the best that can be finished is carried to its end before the time is up", best
     )
+
+
+def too_late_to_start(trials: Iterable[LiveTrial], *, first_rung: int, remaining: float) -> bool:
+    """Whether a new trial could not reach the first rung (an epoch) in the `remaining` seconds.
+
+    Judged by the median of the trials' last epochs; false as long as no epoch is known. What is left of the time
+    is of more use to the trials that run, and to what comes after the search.
+    """
+    known = [live.seconds for live in trials if live.seconds > 0.0]
+    return bool(known) and remaining < first_rung * statistics.median(known)

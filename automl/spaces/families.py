@@ -10,6 +10,7 @@ from functools import cache
 from importlib import resources
 
 from automl.errors import SpaceError, unknown_name
+from automl.spaces.factories import is_factory, load_factory
 from automl.spaces.limits import Limits
 
 # A pattern that matches more than this is a slip; nobody searches over so many members of one family.
@@ -74,8 +75,11 @@ def table() -> dict[str, Capability]:
 
 
 def require_model(model: str) -> None:
-    """Raise SpaceError with the closest match if timm has no such model."""
+    """Raise SpaceError with the closest match if timm has no such model, or if there is no such function."""
     if model in table():
+        return
+    if is_factory(model):
+        load_factory(model)
         return
     from automl.torch_setup import import_timm
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl.errors import SpaceError
+from automl.spaces.factories import create
 from automl.spaces.families import Capability
 from automl.spaces.stages import freezing_points
-from automl.torch_setup import import_timm
 
 if TYPE_CHECKING:
     from torch import nn
@@ -100,7 +100,7 @@ def _builds(model: str, **keywords: Any) -> nn.Module | None:
 
     try:
         with torch.device("meta"):
-            built: nn.Module = import_timm().create_model(model, pretrained=False, num_classes=10, **keywords)
+            return create(model, **{"num_classes": 10, "in_chans": 3, **keywords})
     except (
         TypeError,
         ValueError,
@@ -111,7 +111,6 @@ def _builds(model: str, **keywords: Any) -> nn.Module | None:
         ArithmeticError,
     ):
         return None
-    return built
 
 
 def _runs(model: nn.Module, size: int) -> bool:

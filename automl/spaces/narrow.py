@@ -10,9 +10,8 @@ from automl.errors import SpaceError
 from automl.records import Config
 from automl.spaces.parameters import Categorical, Float, Int, Parameter
 from automl.spaces.parsing import family_of
-from automl.spaces.space import SearchSpace
+from automl.spaces.space import PRETRAINED, SearchSpace
 
-PRETRAINED = "pretrained"
 _Spec = dict[str, Any]
 
 

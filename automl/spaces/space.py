@@ -17,6 +17,8 @@ from automl.spaces.limits import Limits
 from automl.spaces.parameters import Parameter, condition_text, when_dict
 from automl.spaces.parsing import Families, Variants, family_of, parse_space
 
+PRETRAINED = "pretrained"  # the parameter that says whether training begins with weights
+
 if TYPE_CHECKING:
     from optuna import Trial
 
@@ -76,7 +78,9 @@ class SearchSpace:
             patterns=parsed.families,
             parameters=parsed.parameters,
             order=parsed.order,
-            portfolio=tuple(_complete(entry, parsed.families) for entry in parsed.portfolio),
+            portfolio=tuple(
+                _complete(entry, parsed.families, parsed.parameters) for entry in parsed.portfolio
+            ),
             limits=parsed.limits,
             bounds=parsed.bounds,
         )
@@ -131,7 +135,7 @@ class SearchSpace:
         Raises SpaceError that lists all that lies outside of the space: values, missing and inactive
         parameters.
         """
-        config = _complete(config, self.patterns)
+        config = _complete(config, self.patterns, self.parameters)
         problems = self._problems(config)
         if problems:
             raise SpaceError(
@@ -228,8 +232,12 @@ def _preset_folder() -> Path:
     return installed if installed.is_dir() else here.parents[2] / "search_spaces"
 
 
-def _complete(config: Mapping[str, Any], families: Families) -> Config:
-    """The configuration with the family that its model belongs to, where it does not say."""
+def _complete(config: Mapping[str, Any], families: Families, parameters: Variants) -> Config:
+    """The configuration with the family that its model belongs to, where it does not say, and `pretrained: false`:
+    studies from scratch do not say that either.
+    """
+    if PRETRAINED not in config and any(one.admits(False) for one in parameters.get(PRETRAINED, ())):
+        config = {PRETRAINED: False, **config}
     if families and "family" not in config and "model" in config:
         family = family_of(str(config["model"]), families)
         if family is not None:

@@ -8,8 +8,8 @@ from torch import nn
 
 from automl.errors import ModelError
 from automl.records import Config, DatasetInfo
+from automl.spaces.factories import create
 from automl.spaces.families import Capability, capabilities
-from automl.torch_setup import import_timm
 from automl.training.finetune import freeze
 from automl.training.weights import Weights, load_model
 
@@ -19,11 +19,10 @@ LARGEST_FINE_TUNED = 128  # px; what pretrained filters look for is larger, and 
 
 
 def build_model(config: Config, info: DatasetInfo, *, weights: Weights | None = None) -> nn.Module:
-    """The timm model `config["model"]` with one output a class, ready to train; from `weights` where there are any.
+    """The model `config["model"]` with one output a class, ready to train; from `weights` where there are any.
 
-    Raises ModelError where timm cannot build it, or the weights cannot be used.
+    Raises ModelError where it cannot be built, or the weights cannot be used.
     """
-    timm = import_timm()
     arguments = model_arguments(config, info, weights)
     if drop_path := _drop_path(config):
         arguments["drop_path_rate"] = drop_path
@@ -32,7 +31,7 @@ def build_model(config: Config, info: DatasetInfo, *, weights: Weights | None = 
         freeze(tuned, str(config.get("freeze", "none")))
         return tuned
     try:
-        model: nn.Module = timm.create_model(config["model"], pretrained=False, **arguments)
+        model = create(str(config["model"]), **arguments)
     except (RuntimeError, TypeError, ValueError, AssertionError) as error:
         raise ModelError(
             f"the model {config['model']!r} could not be built with {arguments}: {error}; leave it out of the space"

@@ -54,6 +54,8 @@ def in_folder(folder: str | Path) -> dict[str, Weights]:
 def in_caches(models: Iterable[str]) -> dict[str, Weights]:
     """Weights of these models that lie in the caches of this machine, by name; nothing is asked of the network."""
     found: dict[str, Weights] = {}
+    if not _anything_cached():
+        return found
     for model in models:
         for name, cfg in _published(model).items():
             file = _cached_file(cfg)
@@ -114,6 +116,15 @@ def _published(model: str) -> dict[str, Any]:
     if "." in model:
         cfgs = {name: cfg for name, cfg in cfgs.items() if name == model}
     return {name: cfg for name, cfg in cfgs.items() if (cfg.hf_hub_id or cfg.url) and not cfg.custom_load}
+
+
+def _anything_cached() -> bool:
+    """Whether there is any file to look for: asking for each is slow where nothing can be found."""
+    from huggingface_hub import constants
+    from torch.hub import get_dir
+
+    places = (Path(constants.HF_HUB_CACHE), "models--*"), (Path(get_dir()) / "checkpoints", "*")
+    return any(next(folder.glob(pattern), None) is not None for folder, pattern in places)
 
 
 def _cached_file(cfg: Any) -> Path | None:

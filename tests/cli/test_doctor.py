@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-import socket
+import re
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -17,9 +19,7 @@ def test_doctor_finds_this_machine_ready(tmp_path: Path, capsys: pytest.CaptureF
     document = json.loads(capsys.readouterr().out)
     levels = {check["name"]: check["level"] for check in document["checks"]}
     assert document["ok"]
-    assert {"python", "torch", "torch pair", "GPU", "cores", "memory", "weights hub", "studies"} <= set(
-        levels
-    )
+    assert {"python", "torch", "torch pair", "GPU", "cores", "memory", "weights", "studies"} <= set(levels)
     assert "bad" not in levels.values()
     assert list(tmp_path.iterdir()) == [], "looking must not make the folder"
 
@@ -57,9 +57,21 @@ def test_check_that_breaks_is_a_finding() -> None:
 
 
 def test_hub_is_asked_unless_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "switched off by HF_HUB_OFFLINE" in checkup._hub().text
+    assert re.match(
+        r"weights of 0 of \d+ architectures are cached, the hub is switched off", checkup._hub().text
+    )
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     monkeypatch.delenv("HF_HUB_OFFLINE")
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        monkeypatch.setattr(checkup, "_HUB", server.getsockname())
-        assert checkup._hub().level == "ok"
-    assert checkup._hub().text == "127.0.0.1 cannot be reached: models start from scratch"
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        address = f"http://127.0.0.1:{server.server_address[1]}"
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        found = checkup._hub()
+        thread.join()
+    assert found.level == "ok" and found.text.endswith(f"are cached, {address} can be reached")
+    gone = checkup._hub()
+    assert gone.level == "note"
+    assert gone.text.endswith(
+        "cannot be reached: models start from scratch, or from a folder (--pretrained DIR)"
+    )

@@ -62,7 +62,9 @@ def test_other_size_or_changed_data_are_another_folder(root: Path, tmp_path: Pat
     assert _open(root, tmp_path / "cache").folder != first.folder
 
 
-@pytest.mark.parametrize("name", ["images.npy", "pairs.npy", "files.csv", "meta.json", "checksums.json"])
+@pytest.mark.parametrize(
+    "name", ["images.npy", "pairs.npy", "words.json", "digests.npy", "meta.json", "checksums.json"]
+)
 @pytest.mark.parametrize("damage", ["missing", "cut", "empty", "one bit"])
 def test_damaged_folder_is_made_again(root: Path, tmp_path: Path, name: str, damage: str) -> None:
     folder = _open(root, tmp_path / "cache").folder

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from automl.data.findings import Finding, Looked, imbalance, inspect_rows
 
 _FILES = ("a1", "a2", "a3", "b1", "b2")
@@ -14,7 +16,8 @@ def _found(
     pictures: str = "12345",
     clusters: tuple[int, ...] = (0, 1, 2, 3, 4),
 ) -> dict[str, Finding]:
-    looked = Looked(_FILES, labels, given, pictures, clusters)
+    numbers = np.array([int(picture) for picture in pictures]), np.array(clusters)
+    looked = Looked(_FILES, labels, given, *numbers)
     return {finding.kind: finding for finding in inspect_rows(looked, "classification", {}, telling=True)}
 
 
@@ -43,7 +46,8 @@ def test_picture_on_both_sides_of_given_splits_is_a_leak() -> None:
 
 
 def test_class_sizes_are_judged() -> None:
-    looked = Looked((), (), (), (), ())
+    none = np.empty(0, dtype=np.int64)
+    looked = Looked((), (), (), none, none)
     findings = inspect_rows(looked, "classification", {"a": 60, "b": 9, "c": 12}, telling=False)
     assert [finding.headline for finding in findings] == [
         "So many images look alike that nearly equal ones were not looked for.",

@@ -44,13 +44,16 @@ def test_any_split_keeps_copies_together_and_every_class_in_train(
         split = split_rows(rows, val=0.25, holdout=0.2, seed=seed)
     except DataError:
         assume(False)
+    trained = set(_counts(rows, split.parts)["train"])
     places = defaultdict(set)
     for row, part in zip(rows, split.parts, strict=True):
         places[row.group].add(part)
         if row.given == "holdout":
-            assert part == "holdout"
-    assert all(len(parts - {""}) == 1 for parts in places.values())
-    assert {row.label for row in rows} == set(_counts(rows, split.parts)["train"])
+            assert part == ("holdout" if row.label in trained else "")
+        if row.label not in trained:
+            assert (part, keep_given) == ("", True), "only given parts leave a class untrained"
+    assert all(len(parts - {""}) <= 1 for parts in places.values())
+    assert len(trained) >= 2
     assert {"train", "val", "holdout"} <= set(split.parts)
     order = list(range(len(rows)))
     random.shuffle(order)
@@ -138,8 +141,17 @@ def test_one_class_is_refused() -> None:
         split_rows(_rows({"a": 5}), val=0.2, holdout=0.2, seed=0)
 
 
-def test_class_that_is_only_in_test_is_named() -> None:
-    rows = [*_rows({"a": 9, "b": 9}, "train"), *_rows({"a": 2, "new": 2}, "holdout")]
+def test_class_that_is_only_in_test_is_left_out_and_named() -> None:
+    rows = [*_rows({"a": 9, "b": 9}, "train"), *_rows({"a": 2, "new": 2, "one": 1}, "holdout")]
+    split = split_rows(rows, val=0.2, holdout=0.2, seed=0)
+    assert split.parts[-5:] == ("holdout", "holdout", "", "", "")
+    assert split.notes == (
+        "Classes without a training image left out, with 3 images that no model could answer rightly: 'new', 'one'.",
+    )
+
+
+def test_classes_that_are_only_in_test_are_refused_where_one_is_left() -> None:
+    rows = [*_rows({"a": 9}, "train"), *_rows({"a": 2, "new": 2}, "holdout")]
     with pytest.raises(DataError, match="'new' has none outside of the given validation and test parts"):
         split_rows(rows, val=0.2, holdout=0.2, seed=0)
 

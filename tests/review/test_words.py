@@ -26,6 +26,13 @@ def test_configuration_names_what_matters() -> None:
     assert config_words(CONFIG) == words
 
 
+def test_fine_tuning_is_told_in_words() -> None:
+    config = {"model": "resnet18", "pretrained": True, "freeze": "stages", "opt": "adamw", "lr": 5e-4}
+    assert config_words(config) == "resnet18, pretrained, all but the last stage frozen, adamw, lr 5.0e-04"
+    full = config_words({**config, "head_lr": 5.0, "layer_decay": 0.9}, everything=True)
+    assert "head x5, layer decay 0.9" in full
+
+
 def test_configuration_in_full_leaves_out_what_is_not_used() -> None:
     words = config_words({**CONFIG, "cutout": 0.25}, everything=True)
     assert "weight decay 0.02" in words

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import pytest
 
-from automl.records import TrialState
-from automl.search.last_call import AHEAD, MARGIN, last_call
+from automl.records import Config, TrialState
+from automl.search.last_call import AHEAD, MARGIN, last_call, too_late_to_start
 from automl.search.live_trial import LiveTrial
 from automl.search.policy import NextKind
+from automl.search.tune import tune
+from tests.search.toy import ToySpace
 
 NEEDED = (18 - 6) * 2.0 * MARGIN
 
@@ -45,3 +48,46 @@ def test_nothing_is_said_once_a_trial_is_complete() -> None:
 
 def test_trial_whose_value_is_nan_is_not_chosen() -> None:
     assert chosen(paused(value=math.nan), remaining=NEEDED * 1.2) is None
+
+
+@pytest.mark.parametrize(("remaining", "late"), [(5.9, True), (6.1, False), (math.inf, False)])
+def test_no_trial_is_begun_that_cannot_reach_the_first_rung(remaining: float, late: bool) -> None:
+    trials = [paused(1), paused(2), LiveTrial(3, {}, epoch=1, seconds=90.0), LiveTrial(4, {})]
+    assert too_late_to_start(trials, first_rung=3, remaining=remaining) is late
+
+
+def test_first_trial_is_begun_whatever_the_time() -> None:
+    assert not too_late_to_start([LiveTrial(0, {})], first_rung=3, remaining=0.1)
+
+
+def test_search_ends_early_rather_than_beginning_in_vain() -> None:
+    def train(config: Config) -> Iterator[dict[str, float]]:
+        while True:
+            yield {"accuracy": config["x"], "seconds": 10.0}
+
+    found = tune(
+        train,
+        ToySpace(),
+        metric="accuracy",
+        max_epochs=27,
+        time_limit=105.0,
+        engine="simulated",
+        policy="none",
+        sampler="random",
+    )
+    assert found.stopped == "time is up"
+    assert len(found.trials) == 1
+
+    found = tune(
+        train,
+        ToySpace(),
+        metric="accuracy",
+        max_epochs=5,
+        time_limit=115.0,
+        engine="simulated",
+        policy="none",
+        sampler="random",
+    )
+    assert found.trials.epochs.tolist() == [5, 5]
+    assert found.trials.ended.max() == 100.0
+    assert found.stopped == "time is up"

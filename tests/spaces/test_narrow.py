@@ -43,6 +43,13 @@ def test_without_weights_everything_about_them_disappears() -> None:
     assert scratch.portfolio == ({"family": "resnet", "model": "resnet18", "lr": 0.05, "steps": 1.0},)
 
 
+def test_configuration_from_scratch_is_one_of_the_whole_space() -> None:
+    config = {"model": "resnet18", "lr": 0.05, "steps": 1.0}
+    params = _space().to_params(config)
+    assert params["pretrained"] is False
+    assert narrowed(_space(), pretrained=False).to_params(config).items() <= {**params, "lr": 0.05}.items()
+
+
 def test_with_weights_every_configuration_says_so_and_has_their_ranges() -> None:
     tuned = narrowed(_space(), pretrained=True)
     assert [entry["lr"] for entry in tuned.portfolio] == [1e-4]

@@ -51,6 +51,7 @@ def config() -> Config:
     return {
         "family": "test",
         "model": "test_resnet",
+        "upscale": 1.0,
         "opt": "adamw",
         "lr": 2e-3,
         "weight_decay": 0.05,

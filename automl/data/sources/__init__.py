@@ -13,8 +13,10 @@ from automl.data.sources.base import Source
 from automl.data.sources.dataset import is_dataset, open_dataset
 from automl.data.sources.digits import open_digits
 from automl.data.sources.folder import open_folder
+from automl.data.sources.hub_sets import is_hub, open_hub
 from automl.data.sources.manifest import is_manifest, open_frame, open_manifest
 from automl.data.sources.tar import is_tar, open_tar
+from automl.data.sources.torchvision_sets import is_torchvision, open_torchvision
 from automl.errors import DataError, unknown_name
 
 
@@ -39,6 +41,8 @@ SOURCES: tuple[SourceKind, ...] = (
         lambda data: isinstance(data, str) and data == "digits",
         open_digits,
     ),
+    SourceKind("torchvision", "torchvision:NAME", is_torchvision, open_torchvision),
+    SourceKind("hub", "hf:NAME", is_hub, open_hub),
     SourceKind(
         "folder",
         "a folder of class folders or with labels.csv",

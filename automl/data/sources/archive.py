@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import struct
 import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from automl.data.places import Place, ZipReader
 from automl.data.sources.base import Source
+from automl.data.sources.directory import CHECKSUM, SIZE, read_directory
 from automl.data.sources.folder import open_files
 from automl.errors import DataError
-
-# A member that unpacks to more is no picture that could be decoded, and unpacking it would fill the memory.
-MAX_MEMBER_BYTES = 512 * 2**20
-_LOCAL_HEADER = 30
 
 
 class ZipFiles:
@@ -26,57 +21,60 @@ class ZipFiles:
         self.name = path.stem
         self.where = str(path)
         try:
-            self._zip = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
+            directory = read_directory(path)
+            self._reader = ZipReader(path)
+        except (zipfile.BadZipFile, OSError, NotImplementedError, UnicodeDecodeError) as error:
             raise DataError(
                 f"the data must be a readable zip, but {str(path)!r} is not ({error}): copy or pack it again"
             ) from error
         try:
-            self._members = _members(self._zip, path)
+            self._rows = _members(directory.names, path)
         except DataError:
-            self._zip.close()
+            self._reader.close()
             raise
-        self.paths: Sequence[str] = list(self._members)
+        self._spots = directory.spots
+        self.paths: Sequence[str] = list(self._rows)
 
     def read(self, path: str) -> bytes:
         """The unpacked bytes of a member. Raises DataError if it is damaged, encrypted or far too large."""
-        info = self._members.get(path)
-        if info is None:
+        if path not in self._rows:
             raise DataError("not in the zip")
-        if info.file_size > MAX_MEMBER_BYTES:
-            raise DataError(f"unpacks to {info.file_size / 2**20:.0f} MB")
-        if info.flag_bits & 0x1:
-            raise DataError("encrypted")
-        try:
-            # zipfile takes turns at the file and five times as long; it is asked where anything is unusual.
-            found = _fast_read(self._zip, info)
-            return self._zip.read(info) if found is None else found
-        except (
-            zipfile.BadZipFile,
-            zlib.error,
-            OSError,
-            EOFError,
-            NotImplementedError,
-            RuntimeError,
-        ) as error:
-            raise DataError(f"damaged in the zip ({error})") from error
+        return self._reader.read(self._spots[self._rows[path]].tolist())
 
     def state(self, path: str) -> str:
         """Size and checksum, from the zip's directory."""
-        info = self._members.get(path)
-        return "" if info is None else f"{info.file_size}\0{info.CRC}"
+        row = self._rows.get(path)
+        return "" if row is None else f"{self._spots[row, SIZE]}\0{self._spots[row, CHECKSUM]}"
+
+    def states(self, paths: Sequence[str]) -> list[str]:
+        """`state` of each path."""
+        rows = [self._rows.get(path, -1) for path in paths]
+        columns = self._spots[rows][:, [SIZE, CHECKSUM]].tolist() if len(self._spots) else []
+        return [
+            "" if row < 0 else f"{size}\0{check}" for row, (size, check) in zip(rows, columns, strict=True)
+        ]
 
     def has(self, path: str) -> bool:
         """Whether there is such a member."""
-        return path in self._members
+        return path in self._rows
 
     def place(self) -> str:
         """Nothing: the checksums say all, wherever the zip lies."""
         return ""
 
+    def place_of(self, paths: Sequence[str]) -> Place | None:
+        """The zip, and where each member lies in it; None unless all are there."""
+        chosen = [self._rows.get(path, -1) for path in paths]
+        if min(chosen, default=-1) < 0:
+            return None
+        spots = self._spots[chosen]
+        return Place(
+            "zip", str(Path(self.where).resolve()), lambda rows: spots[rows.start : rows.stop].tolist()
+        )
+
     def close(self) -> None:
         """Close the zip."""
-        self._zip.close()
+        self._reader.close()
 
 
 def open_zip(data: Any, *, target: str | None, task: str) -> Source:
@@ -94,28 +92,9 @@ def safe_member(name: str, path: Path, kind: str) -> str:
     return plain
 
 
-def _fast_read(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes | None:
-    """The content of a plain stored or deflated member whose checksum is right; None for all others."""
-    if archive.fp is None or not hasattr(os, "pread"):
-        return None
-    # The local header repeats the name and has extra fields of its own, so their lengths come from there.
-    start = os.pread(archive.fp.fileno(), _LOCAL_HEADER, info.header_offset)
-    if len(start) < _LOCAL_HEADER or start[:4] != b"PK\3\4":
-        return None
-    name, extra = struct.unpack("<HH", start[26:30])
-    data = os.pread(
-        archive.fp.fileno(), info.compress_size, info.header_offset + _LOCAL_HEADER + name + extra
-    )
-    if info.compress_type == zipfile.ZIP_DEFLATED:
-        data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, info.file_size or 1)
-    elif info.compress_type != zipfile.ZIP_STORED:
-        return None
-    return data if len(data) == info.file_size and zlib.crc32(data) == info.CRC else None
-
-
-def _members(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]:
-    """The files of the archive by name, sorted; of equal names the last counts, as when unpacking."""
-    members = {
-        safe_member(info.filename, path, "zip"): info for info in archive.infolist() if not info.is_dir()
-    }
-    return dict(sorted(members.items()))
+def _members(names: Sequence[str], path: Path) -> dict[str, int]:
+    """The row of each file by its name, sorted; of equal names the last counts, as when unpacking."""
+    if any("\\" in name or ".." in name or name[:1] == "/" or name[1:2] == ":" for name in names):
+        names = [safe_member(name, path, "zip") for name in names]
+    rows = {name: row for row, name in enumerate(names) if name[-1:] != "/"}
+    return {name: rows[name] for name in sorted(rows)}

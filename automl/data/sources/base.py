@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
@@ -14,6 +15,9 @@ from automl.data.pixels import open_header, quiet_pillow
 from automl.data.sources.files import Files
 from automl.errors import DataError
 from automl.records import Task
+
+# All at once would take the memory of all lines three times.
+_LINES_AT_ONCE = 4096
 
 Targets = npt.NDArray[np.int64] | npt.NDArray[np.float32]
 
@@ -85,8 +89,21 @@ def label_words(source: Source) -> list[str]:
 
 def hash_lines(lines: Iterable[str]) -> str:
     """SHA-256 of a set of lines, whatever their order."""
-    joined = "".join(f"{line}\n" for line in sorted(lines))
-    return hashlib.sha256(joined.encode("utf-8", "surrogatepass")).hexdigest()
+    return _hash_sorted(sorted(lines))
+
+
+def hash_pairs(names: Sequence[str], words: Iterable[str]) -> str:
+    """`hash_lines` of each name (all differ) with its word, a NUL between them, without all lines in memory at once."""
+    if all(one < other for one, other in itertools.pairwise(names)):
+        return _hash_sorted(f"{name}\0{word}" for name, word in zip(names, words, strict=True))
+    return hash_lines(f"{name}\0{word}" for name, word in zip(names, words, strict=True))
+
+
+def _hash_sorted(lines: Iterable[str]) -> str:
+    digest, left = hashlib.sha256(), iter(lines)
+    while part := list(itertools.islice(left, _LINES_AT_ONCE)):
+        digest.update("".join(f"{line}\n" for line in part).encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
 
 
 def require_classification(task: str, target: Any, what: str) -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
-from automl.data.sources.base import Source, hash_lines
+from automl.data.sources.base import Source, hash_pairs
 from automl.data.sources.files import Files
 from automl.data.sources.layout import printable, read_layout
 from automl.records import Task
@@ -20,11 +18,11 @@ class ClassFolderSource(Source):
     def __init__(self, files: Files) -> None:
         layout = read_layout(files.paths, where=files.where)
         self._files = files
-        self._paths = [files.paths[i] for i in layout.kept]
+        self._paths = [files.paths[i] for i in layout.kept.tolist()]
         self.name = files.name
         self.files: Sequence[str] = [printable(path) for path in self._paths]
         self.classes = tuple(printable(name) for name in layout.classes)
-        self.targets = np.array(layout.labels, dtype=np.int64)
+        self.targets = layout.labels
         self.splits: Sequence[str] = layout.splits
         self.groups: Sequence[str] = [""] * len(self.files)
         self.notes = layout.notes
@@ -35,13 +33,11 @@ class ClassFolderSource(Source):
 
     def state(self) -> str:
         """Hash of names, sizes and times or checksums, and of the place of a folder."""
-        return hash_lines(
-            [f"{path}\0{self._files.state(path)}" for path in self._paths] + [self._files.place()]
-        )
+        return hash_pairs(["", *self._paths], [self._files.place(), *self._files.states(self._paths)])
 
     def content(self, digests: Sequence[str]) -> str:
         """Hash of relative paths, which hold the classes, and of contents."""
-        return hash_lines(f"{file}\0{digest}" for file, digest in zip(self.files, digests, strict=True))
+        return hash_pairs(self.files, digests)
 
     def stored(self) -> tuple[Files, Sequence[str]] | None:
         """The files, and the path of each picture."""

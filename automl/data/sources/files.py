@@ -7,6 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+
+from automl.data.places import FolderReader, Place
 from automl.errors import DataError
 
 _Entry = tuple[str, int, int]
@@ -25,8 +28,14 @@ class Files(Protocol):
     def state(self, path: str) -> str:
         """What changes when the file does; "" for one that is not there."""
 
+    def states(self, paths: Sequence[str]) -> list[str]:
+        """`state` of each path."""
+
     def has(self, path: str) -> bool:
         """Whether there is such a file."""
+
+    def place_of(self, paths: Sequence[str]) -> Place | None:
+        """Where another process finds these files; None where it cannot."""
 
     def place(self) -> str:
         """What the state of the whole depends on besides that of its files: where a folder lies."""
@@ -43,20 +52,33 @@ class FolderFiles:
         self.name = root.resolve().name
         self.where = str(root)
         entries = sorted(_walk(root))
-        self._entries = {path: (size, changed) for path, size, changed in entries}
-        self.paths: Sequence[str] = list(self._entries)
+        self.paths: Sequence[str] = [path for path, _, _ in entries]
+        self._rows = {path: row for row, path in enumerate(self.paths)}
+        # Size and time of change, in less memory than pairs of numbers.
+        self._stats = np.array([stat for _, *stat in entries], dtype=np.int64).reshape(-1, 2)
+        self._reader = FolderReader(root)
 
     def read(self, path: str) -> bytes:
         """The bytes of a file. Raises DataError if it cannot be read."""
-        return _read(self.root / path)
+        return self._reader.read(path)
 
     def state(self, path: str) -> str:
         """Size and time of change."""
-        return "{}\0{}".format(*self._entries[path]) if path in self._entries else ""
+        return self.states([path])[0]
+
+    def states(self, paths: Sequence[str]) -> list[str]:
+        """`state` of each path."""
+        rows = [self._rows.get(path, -1) for path in paths]
+        stats = self._stats[rows].tolist() if len(self._stats) else [(0, 0)] * len(rows)
+        return ["" if row < 0 else f"{size}\0{time}" for row, (size, time) in zip(rows, stats, strict=True)]
+
+    def place_of(self, paths: Sequence[str]) -> Place | None:
+        """The folder, and the paths."""
+        return Place("folder", str(self.root.resolve()), lambda rows: list(paths[rows.start : rows.stop]))
 
     def has(self, path: str) -> bool:
         """Whether it was there when the folder was listed."""
-        return path in self._entries
+        return path in self._rows
 
     def place(self) -> str:
         """The absolute path of the folder."""
@@ -74,10 +96,11 @@ class LooseFiles:
         self.name = name
         self.where = str(root)
         self.paths: Sequence[str] = []
+        self._reader = FolderReader(root)
 
     def read(self, path: str) -> bytes:
         """The bytes of a file. Raises DataError if it cannot be read."""
-        return _read(self.root / path)
+        return self._reader.read(path)
 
     def state(self, path: str) -> str:
         """Size and time of change; "" where there is no such file."""
@@ -86,6 +109,14 @@ class LooseFiles:
         except (OSError, ValueError):
             return ""
         return f"{found.st_size}\0{found.st_mtime_ns}"
+
+    def states(self, paths: Sequence[str]) -> list[str]:
+        """`state` of each path."""
+        return [self.state(path) for path in paths]
+
+    def place_of(self, paths: Sequence[str]) -> Place | None:
+        """The folder, and the paths."""
+        return Place("folder", str(self.root.resolve()), lambda rows: list(paths[rows.start : rows.stop]))
 
     def has(self, path: str) -> bool:
         """Whether there is such a file now."""
@@ -100,13 +131,6 @@ class LooseFiles:
 
     def close(self) -> None:
         """Nothing is open."""
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except (OSError, ValueError) as error:
-        raise DataError(f"cannot be read ({getattr(error, 'strerror', None) or error})") from error
 
 
 def _walk(root: Path) -> Iterator[_Entry]:

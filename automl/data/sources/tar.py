@@ -5,7 +5,6 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
-import os
 import shutil
 import tarfile
 import tempfile
@@ -14,7 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any, cast
 
-from automl.data.sources.archive import MAX_MEMBER_BYTES, safe_member
+from automl.data.places import Place, Spot, read_span
+from automl.data.sources.archive import safe_member
 from automl.data.sources.base import Source
 from automl.data.sources.folder import open_files
 from automl.errors import DataError
@@ -52,20 +52,29 @@ class TarFiles:
         if path not in self._members or self._stream is None:
             raise DataError("not in the tar")
         offset, size, _ = self._members[path]
-        if size > MAX_MEMBER_BYTES:
-            raise DataError(f"unpacks to {size / 2**20:.0f} MB")
-        data = os.pread(self._stream.fileno(), size, offset)
-        if len(data) < size:
-            raise DataError("damaged in the tar (cut off)")
-        return data
+        return read_span(self._stream.fileno(), offset, size)
 
     def state(self, path: str) -> str:
         """Size, and place and time in the tar."""
         return "\0".join(map(str, self._members[path])) if path in self._members else ""
 
+    def states(self, paths: Sequence[str]) -> list[str]:
+        """`state` of each path."""
+        return [self.state(path) for path in paths]
+
     def has(self, path: str) -> bool:
         """Whether there is such a member."""
         return path in self._members
+
+    def place_of(self, paths: Sequence[str]) -> Place | None:
+        """The tar, and where each member lies in it; None for a compressed one, whose copy has no name."""
+        if Path(self.where).suffix.lower() != ".tar" or not all(path in self._members for path in paths):
+            return None
+
+        def spots(rows: range) -> list[Spot]:
+            return [self._members[path][:2] for path in paths[rows.start : rows.stop]]
+
+        return Place("tar", str(Path(self.where).resolve()), spots)
 
     def place(self) -> str:
         """The tar has no checksums of its members, so its own place and time of change count."""

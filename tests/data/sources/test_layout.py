@@ -11,14 +11,14 @@ from automl.errors import DataError
 def test_class_folders_become_sorted_classes() -> None:
     layout = read_layout(["dog/1.jpg", "cat/1.jpg", "cat/2.PNG"], where="x")
     assert layout.classes == ("cat", "dog")
-    assert layout.labels == (1, 0, 0)
-    assert layout.splits == ("", "", "")
+    assert layout.labels.tolist() == [1, 0, 0]
+    assert layout.splits == ["", "", ""]
 
 
 @pytest.mark.parametrize("val", ["val", "valid", "validation"])
 def test_split_folders_name_the_split_of_each_row(val: str) -> None:
     layout = read_layout(["train/a/1.jpg", f"{val}/a/2.jpg", "Test/b/3.jpg"], where="x")
-    assert layout.splits == ("train", "val", "holdout")
+    assert layout.splits == ["train", "val", "holdout"]
     assert layout.classes == ("a", "b")
 
 
@@ -31,7 +31,7 @@ def test_class_named_train_beside_other_classes_is_a_class() -> None:
 def test_folder_beside_two_splits_is_ignored_and_told() -> None:
     paths = ["train/a/1.jpg", "train/b/1.jpg", "test/a/2.jpg", "test/b/1.jpg", "masks/a/1.png"]
     layout = read_layout(paths, where="x")
-    assert layout.kept == (0, 1, 2, 3)
+    assert layout.kept.tolist() == [0, 1, 2, 3]
     assert "masks" in " ".join(layout.notes)
 
 
@@ -44,7 +44,7 @@ def test_deeper_folders_belong_to_the_class_at_the_top() -> None:
 def test_single_folder_around_everything_is_looked_through(prefix: str) -> None:
     layout = read_layout([f"{prefix}train/a/1.jpg", f"{prefix}train/b/2.jpg"], where="x")
     assert layout.classes == ("a", "b")
-    assert layout.splits == ("train", "train")
+    assert layout.splits == ["train", "train"]
 
 
 def test_single_class_folder_stays_a_class() -> None:
@@ -54,7 +54,7 @@ def test_single_class_folder_stays_a_class() -> None:
 def test_hidden_and_other_files_are_left_out_and_counted() -> None:
     paths = ["a/1.jpg", "a/.2.jpg", ".git/a/1.jpg", "__MACOSX/a/1.jpg", "a/notes.txt", "3.jpg", "b/1.jpg"]
     layout = read_layout(paths, where="x")
-    assert layout.kept == (0, 6)
+    assert layout.kept.tolist() == [0, 6]
     assert layout.notes == (
         "1 file without the ending of an image ignored.",
         "1 image outside of the class folders ignored.",

@@ -16,6 +16,7 @@ from automl.data.sources import SOURCES, open_source
 from automl.data.sources.base import Source
 from automl.errors import DataError
 from tests.data.conftest import MakeFolder, pack, pack_tar, picture
+from tests.data.sources.hubs_on_disk import write_mnist
 
 
 class _Pairs:
@@ -30,8 +31,26 @@ class _Pairs:
         return picture(i), i % 2
 
 
+def _saved(folder: Path) -> Path:
+    """A set that the hub's library has saved."""
+    import datasets
+
+    cells = {"image": [picture(i) for i in range(4)], "label": ["a", "b", "a", "b"]}
+    datasets.Dataset.from_dict(cells).cast_column("image", datasets.Image()).save_to_disk(str(folder))
+    return folder
+
+
 @pytest.fixture(params=[kind.name for kind in SOURCES])
-def source(request: pytest.FixtureRequest, make_folder: MakeFolder, tmp_path: Path) -> Iterator[Source]:
+def source(
+    request: pytest.FixtureRequest,
+    make_folder: MakeFolder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Source]:
+    if request.param == "hub":
+        pytest.importorskip("datasets", reason="needs automl[hf]")
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    write_mnist(tmp_path / "torch" / "datasets")
     folder = make_folder({"red apple": 3, "größe 图": 2})
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.png"))
     table = pd.DataFrame({"image": names, "label": [name.split("/")[0] for name in names]})
@@ -44,6 +63,8 @@ def source(request: pytest.FixtureRequest, make_folder: MakeFolder, tmp_path: Pa
         "frame": table.assign(image=[str(folder / name) for name in names]),
         "dataset": _Pairs(),
         "digits": "digits",
+        "torchvision": "torchvision:MNIST",
+        "hub": f"hf:{_saved(tmp_path / 'saved')}" if request.param == "hub" else None,
         "arrays": (
             np.random.default_rng(0).integers(0, 256, (4, 6, 6, 3), dtype=np.uint8),
             ["a", "b", "a", "b"],

@@ -1,0 +1,92 @@
+"""`torchvision:NAME`: a data set of torchvision, downloaded by it or put to where it looks."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+from automl.data.sources.base import Source, refuse_target
+from automl.data.sources.joined import JoinedSource
+from automl.errors import DataError, unknown_name
+from automl.torch_setup import import_torchvision
+
+PREFIX = "torchvision:"
+_PATIENCE = 10.0  # seconds without an answer after which a download is given up
+
+_FLAG = {"train": {"train": True}, "holdout": {"train": False}}
+_TWO = {"train": {"split": "train"}, "holdout": {"split": "test"}}
+_THREE = {"train": {"split": "train"}, "val": {"split": "val"}, "holdout": {"split": "test"}}
+_NONE: dict[str, dict[str, Any]] = {"": {}}
+# The sets with one label a picture, and how each of their parts is asked for.
+SETS: dict[str, dict[str, dict[str, Any]]] = {
+    **dict.fromkeys(("CIFAR10", "CIFAR100", "FashionMNIST", "KMNIST", "MNIST", "USPS"), _FLAG),
+    **dict.fromkeys(("Food101", "GTSRB", "STL10", "SVHN", "StanfordCars"), _TWO),
+    **dict.fromkeys(("DTD", "FGVCAircraft", "Flowers102", "PCAM", "RenderedSST2"), _THREE),
+    **dict.fromkeys(("Caltech101", "Caltech256", "EuroSAT", "SEMEION", "SUN397"), _NONE),
+    "Country211": {**_THREE, "val": {"split": "valid"}},
+    "Imagenette": {"train": {"split": "train"}, "holdout": {"split": "val"}},
+    "OxfordIIITPet": {"train": {"split": "trainval"}, "holdout": {"split": "test"}},
+}
+
+
+def is_torchvision(data: Any) -> bool:
+    """Whether it is a text torchvision:NAME."""
+    return isinstance(data, str) and data.startswith(PREFIX)
+
+
+def torchvision_folder(name: str) -> Path:
+    """Where torchvision finds, or puts, the files of a set: in $TORCH_HOME/datasets/NAME."""
+    home = os.environ.get("TORCH_HOME")
+    base = Path(home) if home else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "torch"
+    return base / "datasets" / name
+
+
+def open_torchvision(data: Any, *, target: str | None, task: str) -> Source:
+    """Open torchvision:NAME, with the parts that it has; downloads it if it is not there yet.
+
+    Raises DataError for an unknown name, and at once where the files are missing and nothing can be downloaded.
+    """
+    asked = str(data).removeprefix(PREFIX)
+    name = next((known for known in SETS if known.lower() == asked.lower()), None)
+    if name is None:
+        raise DataError(unknown_name("torchvision data set", asked, SETS))
+    refuse_target(target, str(data))
+    folder = torchvision_folder(name)
+    make = getattr(import_torchvision("datasets"), name)
+    parts = {part: _open(make, name, folder, options) for part, options in SETS[name].items()}
+    return JoinedSource(parts, name=name, folder=folder, task=task)
+
+
+def _open(make: Any, name: str, folder: Path, options: dict[str, Any]) -> Any:
+    """One part of a set. A file that is there is not asked for again."""
+    with contextlib.suppress(RuntimeError, OSError):  # "not found": what a download is for
+        if folder.is_dir():
+            return make(str(folder), **options)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _impatient(), contextlib.redirect_stdout(sys.stderr):
+            return make(str(folder), **options, download=True)
+    except (RuntimeError, OSError, TypeError, ImportError) as error:
+        for empty in sorted((folder, *(path for path in folder.rglob("*") if path.is_dir())), reverse=True):
+            with contextlib.suppress(OSError):  # not empty: something was there, or was downloaded
+                empty.rmdir()
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(
+            f"{PREFIX}{name} must be downloaded or lie in {str(folder)!r}, but neither is so ({reason[:120]}): put its "
+            "files there as torchvision lays them out (TORCH_HOME moves the place), or give a folder of images"
+        ) from error
+
+
+@contextlib.contextmanager
+def _impatient() -> Any:
+    """Connections that do not answer are given up."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_PATIENCE)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
