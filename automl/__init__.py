@@ -54,7 +54,8 @@ def fit(data: Any, labels: Any = None, *, observer: Observer | None = None, **op
     """Search the best model for the data, retrain it, score it on a sealed holdout and deliver it.
 
     `data` is a folder of class folders, a zip or tar of one, a manifest (.csv, .parquet), a DataFrame, a map-style
-    torch Dataset, `"digits"`, a study.yaml, or images (N, H, W[, C]) and `labels` (N,) or (N, outputs).
+    torch Dataset, `"torchvision:NAME"`, `"hf:NAME"`, `"digits"`, a study.yaml, or images (N, H, W[, C]) and
+    `labels` (N,) or (N, outputs).
     `options` are the fields of StudyConfig, which are also the flags of `automl fit`:
     `time_limit="10m"`, `n_trials=50`, `metric="f1"`, `space="cpu"` ... `observer` is told what happens;
     without one it is silent. The same call again goes on with the study.
@@ -70,7 +71,8 @@ def fit(data: Any, labels: Any = None, *, observer: Observer | None = None, **op
 def inspect(data: Any, labels: Any = None, *, observer: Observer | None = None, **options: Any) -> DataReport:
     """Look at the data before any training: what is unreadable, twice there, leaking, contradictory or skewed.
 
-    `data` and `labels` are as in `fit`; `options` are `target`, `task`, `img_size` and `seed`. Nothing is changed.
+    `data` and `labels` are as in `fit`; `options` are `target`, `task`, `img_size`, `seed` and
+    `max_disk`. Nothing is changed.
     Raises DataError for data that cannot be read at all.
     """
     from automl.data.inspection import inspect_data

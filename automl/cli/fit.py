@@ -71,9 +71,9 @@ resources = section("Resources")
 def command(state: State, /, data: str, **options: Any) -> None:
     """Search the best model for DATA, retrain it, score it on the sealed holdout, and deliver it.
 
-    DATA is a folder of class folders, a zip or tar of one, a manifest (.csv or .parquet), the built-in set
-    `digits`, or a study.yaml whose keys are these options (flags override it). Running the same command again
-    goes on with the study.
+    DATA is a folder of class folders, a zip or tar of one, a manifest (.csv or .parquet), torchvision:NAME or
+    hf:NAME, the built-in set `digits`, or a study.yaml whose keys are these options (flags override it). Running
+    the same command again goes on with the study.
     """
     from automl import config as configuration
     from automl.cli.running import run

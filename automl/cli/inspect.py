@@ -39,6 +39,7 @@ _CASES_SHOWN = 5
 @images("--task", "KIND", "auto", "classification, multilabel or regression.")
 @images("--img-size", "PIXELS", "auto", "Side of the square images that models see.")
 @images("--seed", "N", "0", "Seed of the split that is shown.")
+@images("--max-disk", "20G", "20G", "Disk for all decoded images that are kept.")
 @option("--all", "everything", section="Output", is_flag=True, help="Name every file, not the first ones.")
 @option("--html", metavar="FILE", section="Output", help="Write a page with pictures of what was found.")
 @json_option("One JSON object on stdout: what data_report.json of a study holds.")

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any, Literal
 
+from automl.config.sizes import parse_size
 from automl.data.cache import Cached, default_cache_dir, open_or_build
 from automl.data.labelled import Labelled, label
 from automl.data.report import DataReport, make_report
@@ -17,6 +18,7 @@ from automl.records import Observer, Silent
 
 # What a search would choose: the decoded images are then found by it.
 _SIZE, _SIZE_ON_GPU = 96, 224
+MAX_DISK = "20G"
 
 
 def inspect_data(
@@ -26,12 +28,14 @@ def inspect_data(
     task: str = "auto",
     img_size: int | Literal["auto"] = "auto",
     seed: int = 0,
+    max_disk: int | str = MAX_DISK,
     observer: Observer | None = None,
 ) -> DataReport:
     """The report on `data` (as in `open_source`), with the parts that a search would use.
 
     Every picture is decoded, in parallel, and what was decoded is kept for a later search. Data that cannot be
-    divided are reported too, with the reason as a note. Raises DataError for data that cannot be read at all.
+    divided are reported too, with the reason as a note. `max_disk` bounds all that is kept, as in a study. Raises
+    DataError for data that cannot be read at all.
     """
     start = time.perf_counter()
     watcher = observer if observer is not None else Silent()
@@ -47,13 +51,26 @@ def inspect_data(
 
         watcher.stage("cache", f"decoding {len(source.files)} images to {wanted.img_size} px")
         cached = open_or_build(
-            source, wanted, cache_dir=default_cache_dir(), check=check, progress=watcher.progress
+            source,
+            wanted,
+            cache_dir=default_cache_dir(),
+            check=check,
+            progress=watcher.progress,
+            max_disk=_bytes(max_disk),
+            note=watcher.note,
         )
         split = _split(found[0], seed)
         labelled = found[0].trained(split) if TRAIN in split.parts else found[0]
         return make_report(source, cached, labelled, split, seconds=time.perf_counter() - start)
     finally:
         source.close()
+
+
+def _bytes(size: int | str) -> int:
+    try:
+        return parse_size(size)
+    except ValueError as error:
+        raise DataError(f"max_disk {error}") from error
 
 
 def _split(labelled: Labelled, seed: int) -> Split:

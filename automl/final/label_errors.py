@@ -1,4 +1,4 @@
-"""Validation images whose given label is likely to be wrong, by what the best trial says of them.
+"""Images whose given label is likely to be wrong, by what models say that did not learn these labels.
 
 Confident learning (Northcutt, Jiang and Chuang 2021, "Confident learning: estimating uncertainty in dataset
 labels", JAIR 70): a class is likely for an image if its probability reaches the mean that the class has over the
@@ -8,11 +8,12 @@ images which are given as it. That mean makes up for a model that is more, or le
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor, nn
 
 from automl.records import SearchSplits
 from automl.search import BestTrial
@@ -30,10 +31,20 @@ _LEAST_CONFIDENCE = 0.5
 COLUMNS = ("file", "given_label", "suggested_label", "confidence")
 
 
-def val_scores(best: BestTrial, splits: SearchSplits, plan: TrainPlan) -> npt.NDArray[np.float32] | None:
-    """Probabilities (n_val, n_classes) of the validation rows by the best trial, which did not train on them.
+@dataclass(frozen=True)
+class Seen:
+    """What the best trial sees in the images: probabilities (n_val, n_classes) of the validation rows, which it did
+    not train on, and the features (n_train, n_features) before its last layer of the training rows, or None.
+    """
 
-    None where it left no checkpoint. Raises StorageError for a checkpoint that cannot be read.
+    val: npt.NDArray[np.float32]
+    train: npt.NDArray[np.float32] | None
+
+
+def look(best: BestTrial, splits: SearchSplits, plan: TrainPlan, *, with_train: bool) -> Seen | None:
+    """What the best trial sees; None where it left no checkpoint.
+
+    Raises StorageError for a checkpoint that is there and cannot be read.
     """
     if best.checkpoint is None or not best.checkpoint.is_dir():
         return None
@@ -42,9 +53,27 @@ def val_scores(best: BestTrial, splits: SearchSplits, plan: TrainPlan) -> npt.ND
         trial.load(best.checkpoint)
         model, size, info = trial.trainer.averaged, trial.trainer.size, trial.trainer.info
         logits, _ = predict_rows(model, splits.val, info, size=size, device=plan.device)
+        features = None
+        if with_train:
+            network = _Features(model)
+            features, _ = predict_rows(network, splits.train, info, size=size, device=plan.device)
     finally:
         trial.close()
-    return np.asarray(to_scores(logits, splits.info.task).numpy())
+    scores = np.asarray(to_scores(logits, splits.info.task).numpy())
+    return Seen(scores, None if features is None else np.asarray(features.numpy()))
+
+
+class _Features(nn.Module):
+    """A network of timm without its last layer."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self._network: Any = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, n_features)."""
+        found: Tensor = self._network.forward_head(self._network.forward_features(images), pre_logits=True)
+        return found.flatten(1)
 
 
 def likely_errors(
@@ -56,6 +85,21 @@ def likely_errors(
     image whose most probable likely class is another one than given, and more probable than all others together;
     `confidence` is that class's probability. Classes that no image is given as are never suggested.
     """
+    return merged([rank(scores, files, given, classes)])
+
+
+def merged(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Some tables of `rank` as one, the clearest suspect first; columns `COLUMNS`."""
+    import pandas as pd
+
+    whole = pd.concat(list(tables), ignore_index=True) if len(tables) > 1 else tables[0]
+    return whole.sort_values("margin", ascending=False, kind="stable", ignore_index=True)[list(COLUMNS)]
+
+
+def rank(
+    scores: npt.NDArray[np.float32], files: Sequence[str], given: Sequence[str], classes: Sequence[str]
+) -> pd.DataFrame:
+    """What `likely_errors` says, with a column margin: by how much the suggested class is more probable."""
     import pandas as pd
 
     number = {name: i for i, name in enumerate(classes)}
@@ -76,17 +120,18 @@ def likely_errors(
             "given_label": [classes[labels[i]] for i in order],
             "suggested_label": [classes[suggested[i]] for i in order],
             "confidence": [round(float(best[i]), 4) for i in order],
+            "margin": [float(best[i] - own[i]) for i in order],
         },
-        columns=list(COLUMNS),
+        columns=[*COLUMNS, "margin"],
     )
 
 
-def in_words(table: pd.DataFrame, n_val: int) -> str:
-    """One sentence for a person; "" where nothing was found."""
+def in_words(table: pd.DataFrame, n: int, *, which: str = "validation") -> str:
+    """One sentence for a person about `n` images; "" where nothing was found."""
     if table.empty:
         return ""
     first = table.iloc[0]
-    count = f"{len(table)} of {n_val:,} validation images"
+    count = f"{len(table)} of {n:,} {which} images"
     return (
         f"{count} may be labelled wrongly, see label_errors.csv; the clearest is {first['file']} "
         f"(given {first['given_label']}, looks like {first['suggested_label']}, {first['confidence']:.2f})."

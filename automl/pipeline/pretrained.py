@@ -31,7 +31,8 @@ PROBE_SHARE = 0.1  # of the time that is left, at most
 PROBE_SECONDS = 60.0  # at most, and where there is no limit
 DOWNLOAD_SHARE = 0.1
 DOWNLOAD_SECONDS = 300.0
-CPU_ROWS, GPU_ROWS = 1000, 4000
+CPU_ROWS, GPU_ROWS, LEAST_ROWS = 1000, 4000, 150
+SLOW = 50.0  # images a second of a small network on a busy machine
 KEPT = 6  # architectures that the search goes on with
 # An epoch of fine-tuning takes about this many times a forward pass; a trial is to fit into a share of the time.
 STEP_COST = 3.0
@@ -73,13 +74,14 @@ def begin(config: StudyConfig, space: SearchSpace, situation: Situation, observe
     asked = config.pretrained
     models = [model for members in space.families.values() for model in members]
     if asked == "never" or (asked == "auto" and not _may(space, pretrained=True)):
-        return _from_scratch(space, asked, models, "")
+        return _from_scratch(space, asked, missing=[])
     found, hub = _look(asked, models, situation)
     missing = [model for model in models if model not in found]
     if not found:
         if asked == "auto":
             why = f"no weights of its {len(models)} architectures are cached and the hub {hub}"
-            return _from_scratch(space, asked, models, why, observer)
+            observer.note(f"Models start from scratch: {why}.")
+            return _from_scratch(space, asked, missing=models, why=why)
         raise ConfigError(_none_found(asked, models, hub))
     tuned = narrowed(space, pretrained=True, models=found.keys())
     recipes = narrowed(space, pretrained=True).portfolio
@@ -92,7 +94,8 @@ def begin(config: StudyConfig, space: SearchSpace, situation: Situation, observe
     ranking, pixels = _rank(found, configs, situation)
     if asked == "auto" and not _worth_it(ranking, pixels):
         why = _no_better(ranking, pixels, situation)
-        return _from_scratch(space, asked, missing, why, observer, probe=_rows(ranking, []))
+        observer.note(f"Models start from scratch: {why}.")
+        return _from_scratch(space, asked, missing=missing, why=why, probe=_rows(ranking, []))
     kept = _keep(ranking, list(found), situation)
     if not ranking:  # then no file was looked at yet
         for model in kept:
@@ -158,15 +161,12 @@ def _tuned(space: SearchSpace, models: Sequence[str]) -> SearchSpace:
 def _from_scratch(
     space: SearchSpace,
     asked: str,
-    missing: list[str],
-    why: str,
-    observer: Observer | None = None,
     *,
-    probe: list[dict[str, Any]] | None = None,
+    missing: list[str],
+    why: str = "",
+    probe: Sequence[dict[str, Any]] = (),
 ) -> Beginning:
-    if observer is not None and why:
-        observer.note(f"Models start from scratch: {why}.")
-    record = {"asked": asked, "used": False, "missing": missing, "why": why, "probe": probe or []}
+    record = {"asked": asked, "used": False, "missing": missing, "why": why, "probe": list(probe)}
     return Beginning(narrowed(space, pretrained=False), {}, record)
 
 
@@ -201,7 +201,7 @@ def _rank(
     if situation.remaining is not None:
         limit = min(limit, PROBE_SHARE * situation.remaining)
     until = time.monotonic() + limit
-    rows = _sampled(situation)
+    rows = _sampled(situation, seconds=limit / len(found))
     pixels = probe_pixels(rows)
     ranking = []
     for model in sorted(found, key=lambda name: capabilities(name).params):
@@ -214,11 +214,13 @@ def _rank(
     return sorted(ranking, key=lambda row: -row.score), pixels
 
 
-def _sampled(situation: Situation) -> Sample:
+def _sampled(situation: Situation, *, seconds: float) -> Sample:
+    """Fewer rows where there are `seconds` for each network that a slow machine would need for more."""
+    most = CPU_ROWS if situation.device == "cpu" else GPU_ROWS
     return sample(
         situation.splits,
         situation.folder,
-        most=CPU_ROWS if situation.device == "cpu" else GPU_ROWS,
+        most=max(LEAST_ROWS, min(most, int(SLOW * seconds))),
         device=situation.device,
         threads=situation.threads,
     )
@@ -230,7 +232,7 @@ def _worth_it(ranking: list[Probed], pixels: float) -> bool:
 
 
 def _keep(ranking: list[Probed], found: list[str], situation: Situation) -> list[str]:
-    """The best of those whose epochs fit into the time, else the fastest; all, where none was probed."""
+    """The best of those whose epochs fit into the time, else the fastest; the smallest, where none was probed."""
     if not ranking:
         return sorted(found, key=lambda name: capabilities(name).params)[:KEPT]
     if situation.remaining is None:

@@ -25,7 +25,7 @@ from automl.training.evaluate import fit_size
 from automl.training.losses import standardised
 from automl.training.metrics import compute
 from automl.training.models import input_size, model_arguments
-from automl.training.weights import Weights, load_model, normalised, verify
+from automl.training.weights import Weights, normalised, verify
 
 Array = npt.NDArray[np.float32]
 
@@ -82,8 +82,7 @@ def probe_features(weights: Weights, config: Config, rows: Sample, *, until: flo
     """
     info, size = normalised(rows.info, weights), input_size(config, rows.info)
     arguments = model_arguments(config, rows.info, weights)
-    verify(weights, arguments)
-    model = load_model(weights, {**arguments, "num_classes": 0}).to(rows.device).eval()
+    model = verify(weights, {**arguments, "num_classes": 0}).to(rows.device).eval()
     begun = time.perf_counter()
 
     def embed(images: Tensor) -> Tensor:

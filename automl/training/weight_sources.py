@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -30,7 +31,7 @@ def in_folder(folder: str | Path) -> dict[str, Weights]:
     under any name, such as the `model` of a study, or be such a folder itself. What is none of this is passed over.
     Raises ModelError where there are no weights at all, and for two files of one architecture.
     """
-    root = Path(folder).expanduser()
+    root = Path(folder).expanduser().absolute()  # workers run in folders of their own
     found: dict[str, Weights] = {}
     for place in [root] if (root / "config.json").is_file() else sorted(root.iterdir()):
         weights = _at(place)
@@ -71,14 +72,14 @@ def hub_answers(seconds: float = HUB_SECONDS) -> bool:
 
     if constants.HF_HUB_OFFLINE or os.environ.get("HF_HUB_OFFLINE", "") not in ("", "0"):
         return False
-    request = urllib.request.Request(constants.ENDPOINT, method="HEAD")
-    try:
-        with urllib.request.urlopen(request, timeout=seconds):
-            return True
-    except urllib.error.HTTPError:
-        return True  # it answers
-    except (OSError, ValueError):
-        return False
+    answers: list[bool] = []
+    # Looking up a name knows no timeout: the thread is left behind where it hangs.
+    thread = threading.Thread(
+        target=lambda: answers.append(_answers(constants.ENDPOINT, seconds)), daemon=True
+    )
+    thread.start()
+    thread.join(seconds)
+    return any(answers)
 
 
 def download(models: Sequence[tuple[str, float]], *, seconds: float) -> dict[str, Weights]:
@@ -108,6 +109,16 @@ def download(models: Sequence[tuple[str, float]], *, seconds: float) -> dict[str
             found[model] = describe_weights(name, Path(path), "hub")
             got += size
     return found
+
+
+def _answers(address: str, seconds: float) -> bool:
+    try:
+        with urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=seconds):
+            return True
+    except urllib.error.HTTPError:
+        return True  # it answers
+    except (OSError, ValueError):
+        return False
 
 
 def _published(model: str) -> dict[str, Any]:

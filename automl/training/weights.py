@@ -146,15 +146,16 @@ def load_model(weights: Weights, arguments: Mapping[str, Any]) -> nn.Module:
     return model
 
 
-def verify(weights: Weights, arguments: Mapping[str, Any]) -> None:
-    """Raise ModelError that names the file unless its values reach the network that is built with `arguments`.
+def verify(weights: Weights, arguments: Mapping[str, Any]) -> nn.Module:
+    """The network of `load_model`; raises ModelError that names the file unless the file's values are in it.
 
     timm does not mind values that have no place, nor places that get no value. So the network is built twice from the
     same seed, with weights and without: what is the same in both was not in the file.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        loaded = dict(load_model(weights, arguments).named_parameters())
+        network = load_model(weights, arguments)
+        loaded = dict(network.named_parameters())
         torch.manual_seed(0)
         scratch: nn.Module = import_timm().create_model(_known(weights.model), **arguments)
     heads = classifier_names(scratch)
@@ -169,6 +170,7 @@ def verify(weights: Weights, arguments: Mapping[str, Any]) -> None:
     for name, value in loaded.items():
         if not bool(value.isfinite().all()):
             raise ModelError(_unusable(weights, f"{name} holds values that are not finite"))
+    return network
 
 
 def classifier_names(model: nn.Module) -> tuple[str, ...]:

@@ -116,3 +116,14 @@ def test_inspect_in_python_is_the_same_report(photos: Path) -> None:
     assert (report.n_images, report.img_size, len(report.bad)) == (16, 32, 1)
     arrays = automl.inspect(np.zeros((6, 8, 8), dtype=np.uint8), list("ababab"))
     assert [finding.kind for finding in arrays.findings][:2] == ["copies", "two_labels"]
+
+
+def test_decoded_images_take_no_more_disk_than_they_may(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AUTOML_CACHE_DIR", str(tmp_path / "cache"))
+    assert main(["inspect", str(photos), "--max-disk", "1K"]) == 0
+    assert "16 images for classification" in capsys.readouterr().out
+    assert not list((tmp_path / "cache").rglob("images.npy"))
+    assert main(["inspect", str(photos), "--max-disk", "much"]) == 2
+    assert "max_disk must" in capsys.readouterr().err

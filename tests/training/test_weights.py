@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -156,6 +158,12 @@ def test_folder_without_weights_says_what_it_should_hold(tmp_path: Path) -> None
         in_folder(tmp_path)
 
 
+def test_folder_may_be_named_from_where_one_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_weights(tmp_path / "w" / "test_resnet.safetensors", "test_resnet")
+    monkeypatch.chdir(tmp_path)
+    assert in_folder("w")["test_resnet"].file == tmp_path / "w" / "test_resnet.safetensors"
+
+
 def test_two_files_of_one_architecture_are_refused(tmp_path: Path) -> None:
     save_weights(tmp_path / "test_resnet.safetensors", "test_resnet")
     save_weights(tmp_path / "test_resnet.r160_in1k" / "model.safetensors", "test_resnet")
@@ -205,6 +213,24 @@ def test_weights_in_torchs_cache_are_found(tmp_path: Path, monkeypatch: pytest.M
     url = import_timm().models.get_pretrained_cfg("resnet18.tv_in1k").url
     save_weights(tmp_path / "checkpoints" / url.rpartition("/")[2], "resnet18")
     assert in_caches(["resnet18"])["resnet18"].model == "resnet18.tv_in1k"
+
+
+def test_hub_whose_name_is_looked_up_for_ever_costs_the_time_that_was_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    asked = threading.Event()
+
+    def hangs(*args: object, **options: object) -> None:
+        asked.set()
+        time.sleep(3)
+        raise OSError("no such name")
+
+    monkeypatch.setattr("socket.getaddrinfo", hangs)
+    begun = time.monotonic()
+    assert not hub_answers(0.3)
+    assert asked.is_set() and time.monotonic() - begun < 2.5
 
 
 def test_hub_that_is_switched_off_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
