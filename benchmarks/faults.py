@@ -1,13 +1,15 @@
 """Kills a study's processes at random moments, goes on with it, and checks that nothing was lost.
 
     python benchmarks/faults.py [--kind driver|trial|raylet] [--rounds 5] [--seed 0] [--trials 8]
+    python benchmarks/faults.py --kind deadline [--rounds 5] [--data digits] [--longest 120]
 
 A round starts `automl fit digits` (under Ray) or goes on with it, and kills, after a random time, the driver (with
 -9, in any stage), a process that runs a trial, or Ray's raylet. A study that got to its end is checked once more and
 the next begins. Checked after every kill: nothing of the study still runs after some seconds, no file in /dev/shm;
 after every start: no folder of a dead driver is left; no finished trial was changed or run again. Checked in the
-end: no trial RUNNING or waiting, their number exact, result.json whole, the holdout's reads told. Exit code 1 if
-anything was wrong.
+end: no trial RUNNING or waiting, their number exact, result.json whole, the holdout's reads told. With `deadline`
+nothing is killed: the whole command, from its start to its end, must keep to its time limit. Exit code 1 if anything
+was wrong.
 """
 
 from __future__ import annotations
@@ -132,16 +134,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--kind", choices=("driver", "trial", "raylet"), default="driver")
+    parser.add_argument("--kind", choices=("driver", "trial", "raylet", "deadline"), default="driver")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--trials", type=int, default=8)
-    parser.add_argument("--longest", type=float, default=40.0, help="seconds until a kill, at most")
+    parser.add_argument(
+        "--longest", type=float, default=40.0, help="seconds until a kill or a deadline, at most"
+    )
+    parser.add_argument("--data", default="digits")
     chosen = parser.parse_args()
     book, rng = Book(), random.Random(chosen.seed)
     before = {path.name for path in Path("/dev/shm").iterdir()}
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="automl-faults-") as folder:
+        if chosen.kind == "deadline":
+            _deadlines(Path(folder), chosen, book, rng)
+            sys.exit(1 if book.wrong else 0)
         _rounds(Path(folder), chosen, book, rng)
     left = set(os.listdir("/dev/shm")) - before  # noqa: PTH208
     book.expect(not left, f"files in /dev/shm: {sorted(left)}")
@@ -165,6 +173,32 @@ def _rounds(root: Path, chosen: argparse.Namespace, book: Book, rng: random.Rand
             study = Study(root, number, chosen.trials)
     if study.drivers:  # the last one is led to its end
         _one_run(study, "none", LONGEST_RUN, book, rng)
+
+
+def _deadlines(root: Path, chosen: argparse.Namespace, book: Book, rng: random.Random) -> None:
+    """Studies with limits from 60 s on; each must deliver a model and end at most 2 % or 2 s late."""
+    for round_ in range(chosen.rounds):
+        limit = round(rng.uniform(60.0, max(61.0, chosen.longest)))
+        name = f"d{round_}"
+        flags = ["--time-limit", f"{limit}s", "--study", name, "--directory", str(root), "--quiet"]
+        load = os.getloadavg()[0]
+        begun = time.monotonic()
+        done = subprocess.run(
+            [sys.executable, "-m", "automl", "fit", chosen.data, *flags], capture_output=True, text=True
+        )
+        wall = time.monotonic() - begun
+        book.expect(done.returncode == 0, f"exit code {done.returncode}: {done.stderr.strip()[-300:]}")
+        if done.returncode:
+            continue
+        result = json.loads((root / name / "result.json").read_text())
+        used, late = result["time"]["used_s"], max(2.0, 0.02 * limit)
+        held = next(iter(result["holdout"].values()))["value"]
+        print(
+            f"{round_ + 1}: limit {limit} s, result after {used:.1f} s, command {wall:.1f} s (load {load:.1f}), "
+            f"{result['trials']['total']} trials, {result['retrain']['how']}, holdout {held:.3f}",
+            flush=True,
+        )
+        book.expect(wall <= limit + late, f"the command ended {wall - limit:.1f} s after its limit")
 
 
 def _one_run(study: Study, kind: str, delay: float, book: Book, rng: random.Random) -> bool:

@@ -52,7 +52,7 @@ def retrain(
     """
     rows = join_rows(splits.train, splits.val, work_dir / "retrain_index.npy")
     begun = time.perf_counter()
-    trainer = Trainer(config, splits.info, rows, plan)
+    trainer = Trainer(config, splits.info, rows, replace(plan, final=True))
     trainer.asked_to_stop = asked_to_stop
     while trainer.epoch < plan.epochs:
         if trainer.train_epoch() is None:

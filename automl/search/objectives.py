@@ -15,7 +15,7 @@ from automl.records import Config
 from automl.search.trial_files import checkpoint_epoch, is_disk_full, publish_checkpoint
 
 Objective = Callable[[Config], Any]
-CONTROL_KEYS = frozenset({"seconds", "done", "interrupted", "save"})
+CONTROL_KEYS = frozenset({"seconds", "done", "reason", "interrupted", "save"})
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,8 @@ class Step:
     """What one epoch gave. `epoch` counts from 1; `seconds` is None unless the objective told; `wall` was
     measured.
 
-    `ended`: the objective had nothing more to do, and there are no metrics. `done`: this was its last epoch.
+    `ended`: the objective had nothing more to do, and there are no metrics. `done`: this was its last epoch, and
+    `reason` tells why.
     `interrupted`: it was cut by the deadline. `saved`: its state lies in the checkpoint.
     `disk_full`: it should, but the disk had no room for it. `restarted`: why it began again, where its checkpoint
     could not be read.
@@ -52,6 +53,7 @@ class Step:
     done: bool = False
     interrupted: bool = False
     saved: bool = False
+    reason: str = ""
     disk_full: bool = False
     restarted: str = ""
 
@@ -72,6 +74,11 @@ class Stepper:
         self._go_to(launch.epoch)
 
     @property
+    def spent(self) -> bool:
+        """Whether the objective says that its process should not be used again."""
+        return bool(getattr(self._subject, "spent", False))
+
+    @property
     def can_save(self) -> bool:
         """Whether the trial's state can be saved and loaded."""
         return hasattr(self._subject, "save") and hasattr(self._subject, "load")
@@ -90,9 +97,18 @@ class Stepper:
         due = self.can_save and (self.epoch in self.launch.save_epochs or done or asked)
         saved = due and self._saved()
         restarted, self._restarted = self._restarted, ""
-        seconds = _seconds(raw.get("seconds"))
+        seconds, reason = _seconds(raw.get("seconds")), str(raw.get("reason", ""))
         return Step(
-            self.epoch, metrics, seconds, wall, False, done, interrupted, saved, due and not saved, restarted
+            epoch=self.epoch,
+            metrics=metrics,
+            seconds=seconds,
+            wall=wall,
+            done=done,
+            interrupted=interrupted,
+            saved=saved,
+            reason=reason,
+            disk_full=due and not saved,
+            restarted=restarted,
         )
 
     def save(self) -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from automl.data.balance import Balance
     from automl.training.weights import Weights
 
-Precision = Literal["fp32", "bf16"]
+Precision = Literal["fp32", "bf16", "fp16"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,8 @@ class TrainPlan:
 
     `epochs` is the planned length, which schedules are stretched over. `deadline` is a moment of `time.time()` (the
     clock that processes of one node share) after which no batch is started. `seconds`, if given, paces the
-    schedule by time: it ends after `epochs` or after that many seconds, whichever is first.
+    schedule by time: it ends after `epochs` or after that many seconds, whichever is first. `final` is the training of
+    the model that is delivered, which nobody cuts short.
     `reporting` are the seconds before the deadline at which a trial that has never reported stops to train and
     validates what it has.
     `balance` is what is done about rare classes.
@@ -40,5 +41,6 @@ class TrainPlan:
     deadline: float | None = None
     reporting: float = 0.0
     seconds: float | None = None
+    final: bool = False
     weights: Mapping[str, Weights] = field(default_factory=dict)
     balance: Balance = "none"

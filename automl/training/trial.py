@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import gc
 import time
 from pathlib import Path
-
-import torch
 
 from automl.records import Config, SearchSplits
 from automl.training.evaluate import predict_part, predict_rows, score
 from automl.training.loop import Trainer
+from automl.training.memory import release
+from automl.training.patience import Patience
 from automl.training.plan import TrainPlan
+
+BEST = "best"  # the folder of a checkpoint that holds the best epoch, where there is patience
 
 
 class ImageTrial:
@@ -25,10 +26,15 @@ class ImageTrial:
         self.trainer = Trainer(config, splits.info, splits.train, plan)
         if plan.deadline is not None:  # until it has reported once
             self.trainer.deadline = plan.deadline - plan.reporting
+        patience = int(config.get("patience", 0))
+        self.patience = Patience(patience, metric=plan.metric, mode=plan.mode) if patience > 0 else None
 
-    def step(self) -> dict[str, float | bool]:
+    def step(self) -> dict[str, float | bool | str]:
         """One epoch: the validation metric, losses, `seconds` and `images`; `interrupted` when the deadline cut it.
 
+        `micro_batch` is how many rows went through the model at once, and `lr_scale` what the lr was multiplied by
+        after a loss that was not finite. A trial that runs out of `patience` goes back to its best epoch, reports
+        that one's metrics once more, and is `done`, with the `reason`.
         A trial that meets the deadline before its first report validates what it has, on as many validation rows as
         the time left holds, and reports that. `save` asks to be saved, because no further epoch will fit.
         """
@@ -40,30 +46,50 @@ class ImageTrial:
         if train_loss is None or (first and not self._holds(time.perf_counter() - begun)):
             return self._in_haste(begun)
         self.trainer.deadline = self.plan.deadline
-        plan, info = self.plan, self.trainer.info
-        logits, targets = predict_rows(
-            self.trainer.averaged,
-            self.splits.val,
-            info,
-            size=self.trainer.size,
-            device=plan.device,
-            precision=plan.precision,
-        )
-        metrics = score(logits, targets, info, plan.metric)
-        return {
-            **metrics,
+        metrics = self._scores() | {
             "train_loss": train_loss,
             "images": float(len(self.trainer.batches) * self.trainer.batches.batch_size),
-            "seconds": time.perf_counter() - begun,
-            "save": not self._holds(time.perf_counter() - begun),
+            "micro_batch": float(self.trainer.micro_batch),
+            "lr_scale": self.trainer.lr_scale,
         }
+        if self.patience is not None and self.patience.report(metrics, self.trainer):
+            reason = self.patience.back_to_best(self.trainer)
+            seconds = time.perf_counter() - begun
+            return {**self.patience.best, "done": True, "reason": reason, "seconds": seconds}
+        seconds = time.perf_counter() - begun
+        return {**metrics, "seconds": seconds, "save": not self._holds(seconds)}
+
+    @property
+    def spent(self) -> bool:
+        """Whether this process lost memory for good and should not run another trial."""
+        return self.trainer.gradients.allowance.leaked
+
+    def save(self, directory: Path) -> None:
+        """Write a checkpoint into `directory`."""
+        self.trainer.save(Path(directory))
+        if self.patience is not None:
+            self.patience.save(Path(directory) / BEST)
+
+    def load(self, directory: Path) -> None:
+        """Go on from a checkpoint in `directory`."""
+        self.trainer.load(Path(directory))
+        self.trainer.deadline = self.plan.deadline
+        if self.patience is not None:
+            self.patience.load(Path(directory) / BEST)
+
+    def close(self) -> None:
+        """Give the memory of model and optimizer back, so that the process can run the next trial."""
+        self.trainer.gradients.close()
+        del self.trainer
+        self.patience = None
+        release()
 
     def _holds(self, seconds: float) -> bool:
         """Whether the time left holds something that took, or may take, that long."""
         deadline = self.plan.deadline
         return deadline is None or time.time() + seconds < deadline
 
-    def _in_haste(self, begun: float) -> dict[str, float | bool]:
+    def _in_haste(self, begun: float) -> dict[str, float | bool | str]:
         """The report of a part of an epoch or of the validation rows, made before the deadline."""
         plan, info = self.plan, self.trainer.info
         until = (plan.deadline or 0.0) - plan.reporting / 3
@@ -78,18 +104,15 @@ class ImageTrial:
             "interrupted": True,
         }
 
-    def save(self, directory: Path) -> None:
-        """Write a checkpoint into `directory`."""
-        self.trainer.save(Path(directory))
-
-    def load(self, directory: Path) -> None:
-        """Go on from a checkpoint in `directory`."""
-        self.trainer.load(Path(directory))
-        self.trainer.deadline = self.plan.deadline
-
-    def close(self) -> None:
-        """Give the memory of model and optimizer back, so that the process can run the next trial."""
-        del self.trainer
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+    def _scores(self) -> dict[str, float]:
+        """The metric and the loss on the validation rows."""
+        plan, info = self.plan, self.trainer.info
+        logits, targets = predict_rows(
+            self.trainer.averaged,
+            self.splits.val,
+            info,
+            size=self.trainer.size,
+            device=plan.device,
+            precision=plan.precision,
+        )
+        return score(logits, targets, info, plan.metric)

@@ -122,7 +122,11 @@ def test_objective_that_ends_by_itself_is_complete(bench: Bench) -> None:
     assert (decision.state, decision.reason) == (TrialState.COMPLETE, "the objective ended by itself")
     second = bench.coordinator.start().number
     bench.epoch(second, 0.7, done=True)
-    assert bench.states() == [TrialState.COMPLETE, TrialState.COMPLETE]
+    third = bench.coordinator.start().number
+    step = Step(1, {"accuracy": 0.6}, 2.0, 1.0, done=True, reason="no better for 3 epochs")
+    decision = bench.coordinator.report(third, step)
+    assert (decision.state, decision.reason) == (TrialState.COMPLETE, "no better for 3 epochs")
+    assert bench.states() == [TrialState.COMPLETE] * 3
 
 
 def test_objective_without_any_epoch_failed(bench: Bench) -> None:
