@@ -67,6 +67,7 @@ class Coordinator:
         self.stop_reason = ""
         self.first_report: float | None = None
         self._trials: dict[int, LiveTrial] = {}
+        self._lost: list[int] = []
         self._failures = Failures(parts.settings.on_failure, parts.settings.max_failures)
         self._restore()
         own = parts.space.portfolio if parts.settings.portfolio is None else parts.settings.portfolio
@@ -111,9 +112,8 @@ class Coordinator:
         if len(self.running) >= self._settings.parallel:
             return Next(NextKind.WAIT, "all workers are busy")
         settings = self._settings
-        for live in self._trials.values():
-            if live.tries and live.state is TrialState.PAUSED:
-                return Next(NextKind.RESUME, "its process was lost: it is tried once more", live.number)
+        if self._lost:
+            return Next(NextKind.RESUME, "its process was lost: it is tried once more", self._lost[0])
         urgent = last_call(
             self._trials.values(),
             mode=settings.mode,
@@ -140,6 +140,7 @@ class Coordinator:
     def resume(self, number: int, worker: Worker = HERE) -> Launch:
         """A paused trial runs again."""
         self._trials[number].state = TrialState.RUNNING
+        self._lost = [lost for lost in self._lost if lost != number]
         self._run(number, worker, resumed=True)
         return self.launch(number)
 
@@ -180,15 +181,13 @@ class Coordinator:
         return self._take(live, report, step)
 
     def failed(self, number: int, cause: str, *, lost: bool = False) -> Decision:
-        """The trial broke; the others are not touched.
-
-        `lost`: its process is gone, which need not be the configuration's fault: it may be tried once more.
-        """
+        """The trial broke, or its process is `lost`, which may not be its fault; the others are not touched."""
         live = self._trials[number]
         if live.state is not TrialState.RUNNING:
             return Decision(Action.STOP, live.state, cause)
         if lost and not live.tries and self._settings.on_failure == OnFailure.RETRY and not self.over:
             live.tries += 1
+            self._lost.append(number)
             live.epoch = min(live.epoch, live.checkpoint)
             self._release(live, f"tried once more from epoch {live.epoch}: {cause}")
             return Decision(Action.PAUSE, TrialState.PAUSED, cause)
