@@ -109,7 +109,7 @@ def _too_short(setup: Setup, found: SearchResult, plan: TrainPlan) -> str:
     info = setup.data.splits.info
     epoch = statistics.median(report.seconds for report in best.reports)
     rows = (info.n_train + info.n_val) / (info.n_train + info.n_val / EVAL_SPEEDUP)
-    held = plan.seconds / max(1e-9, epoch * rows)
+    held = plan.seconds * setup.device.speedup / max(1e-9, epoch * rows)
     if held >= ENOUGH * min(found.best.epoch, plan.epochs):
         return ""
     return f"the {plan.seconds:.0f} s left hold {held:.1f} of {found.best.epoch} epochs of a retrain"

@@ -49,6 +49,13 @@ class Device:
     replicas: int = 1
     gpus_per_trial: float = 0.0
 
+    @property
+    def speedup(self) -> float:
+        """How much faster the retrain is than a trial: on a CPU it has all cores, a trial those of its replicas."""
+        if self.kind != "cpu":
+            return 1.0
+        return (1 + SCALING * (self.all_threads - 1)) / (1 + SCALING * (self.replicas - 1))
+
 
 @dataclass(frozen=True)
 class Setup:
@@ -237,11 +244,13 @@ def _plan(
     observer.stage("plan", "measuring how fast this machine trains")
     measured = probe(first_config(space, config.seed), data.splits, plan)
     workers = device.parallel if config.engine == "ray" else 1  # the local engine takes turns
-    speedup = 1.0
-    if device.kind == "cpu":  # a trial's replicas against those of the retrain
-        speedup = (1 + SCALING * (device.all_threads - 1)) / (1 + SCALING * (device.replicas - 1))
     work = Work(
-        info.n_train, info.n_val, info.n_holdout, measured.images_per_second, workers, retrain_speedup=speedup
+        info.n_train,
+        info.n_val,
+        info.n_holdout,
+        measured.images_per_second,
+        workers,
+        retrain_speedup=device.speedup,
     )
     remaining = clock.remaining()
     if remaining is not None and remaining < shortest_limit(work):

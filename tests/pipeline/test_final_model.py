@@ -83,9 +83,7 @@ def test_no_time_for_a_retrain_delivers_the_best_trials_own_weights(
         return Budget(400, remaining - 1.5, 1.0, 1.0, 400)
 
     monkeypatch.setattr(setup, "make_budget", all_for_the_search)
-    started = time.time()
     result = pipeline.fit(config_for(tmp_path, n_trials=None, time_limit=9.0, epochs=None))
-    assert time.time() - started < 11
     found = retrain_of(result)
     assert found["how"] == "own weights" and "epochs of a retrain" in found["why"]
     assert found["epochs"] == result.to_json()["best"]["epochs"]
