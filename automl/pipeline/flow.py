@@ -24,6 +24,7 @@ from automl.records import Interval, Observer, Silent
 from automl.result import FitResult
 from automl.search import SearchResult, SearchSettings, search, warm_up
 from automl.search.budget import retrain_epochs
+from automl.search.forget import forget_study
 from automl.search.interrupt import INTERRUPTED
 from automl.torch_setup import quiet_waiting
 from automl.training.trial import ImageTrial
@@ -46,6 +47,8 @@ def fit(config: StudyConfig, *, observer: Observer | None = None, started: float
         source = open_source(config.data, target=config.target, task=config.task)
         with warm_up(config, cpus=ray_cpus(config)) as engine:
             setup = prepare(config, source, workspace, clock, observer)
+            if config.overwrite and config.storage is not None:
+                forget_study(config.storage, config.study)
             save(config, workspace.study_yaml)
             workspace.begin()
             clock.finish_stage("setup")

@@ -136,10 +136,6 @@ def _fitting(config: StudyConfig, data: PreparedData, observer: Observer) -> tup
 
 def _refuse_unsupported(config: StudyConfig) -> None:
     """An option that would be ignored is worse than one that is refused."""
-    if config.overwrite and config.storage is not None:
-        raise ConfigError(
-            "--overwrite cannot delete a study in a shared database; choose another --study name"
-        )
     if config.memory_limit is not None:
         raise ConfigError(
             "--memory-limit cannot be kept by this version; leave it out and lower --parallel instead"
