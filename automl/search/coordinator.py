@@ -69,6 +69,9 @@ class Coordinator:
         self.stop_reason = ""
         self.first_report: float | None = None
         self._trials: dict[int, LiveTrial] = {}
+        # Counted along: with thousands of trials a look at all of them for each report would take milliseconds.
+        self._running: set[int] = set()
+        self._done = 0
         self._early_causes: list[str] = []
         self._succeeded = False
         self._restore()
@@ -110,13 +113,13 @@ class Coordinator:
     @property
     def running(self) -> list[int]:
         """The trials that run, by number."""
-        return [live.number for live in self._trials.values() if live.state is TrialState.RUNNING]
+        return sorted(self._running)
 
     def next(self) -> Next:
         """What a free worker should do; asking changes nothing."""
         if self.over:
             return Next(NextKind.FINISH, self._why_over())
-        if len(self.running) >= self._settings.parallel:
+        if len(self._running) >= self._settings.parallel:
             return Next(NextKind.WAIT, "all workers are busy")
         settings = self._settings
         urgent = last_call(
@@ -227,6 +230,7 @@ class Coordinator:
 
     def _run(self, number: int, worker: Worker, *, resumed: bool) -> None:
         live = self._trials[number]
+        self._running.add(number)
         live.moved = worker is not HERE
         self._store.started(number, worker, self.now())
         self._policy.started(number, resumed)
@@ -249,6 +253,7 @@ class Coordinator:
             self._store.checkpoint(live.number, report.epoch, str(self._files.checkpoint(live.number)))
         if decision.state is TrialState.PAUSED:
             live.state = TrialState.PAUSED
+            self._running.discard(live.number)
             self._succeeded = True
             self._store.pause(live.number, live.epoch, decision.reason, self.now())
         elif decision.state in FINAL:
@@ -288,6 +293,8 @@ class Coordinator:
         """The trial is over for good. `recorded`: the policy and the decisions know already."""
         now = self.now()
         live.state = decision.state
+        self._running.discard(live.number)
+        self._done += 1
         if not recorded:
             self._policy.ended(live.number, decision.state)
             self._store.decided(live.number, live.epoch, decision, now)
@@ -308,6 +315,7 @@ class Coordinator:
         """The search stops while the trial is in the middle: it can be carried on from its checkpoint."""
         decision = Decision(Action.PAUSE, TrialState.PAUSED, reason)
         live.state = TrialState.PAUSED
+        self._running.discard(live.number)
         self._store.pause(live.number, live.checkpoint, reason, self.now())
         self._store.decided(live.number, live.epoch, decision, self.now())
         self._tell(live, reason)
@@ -357,8 +365,7 @@ class Coordinator:
             spent = min(self.elapsed(), self._time_given)
             ways.append((spent, self._time_given))
         if self._settings.n_trials is not None:
-            done = sum(live.state in FINAL for live in self._trials.values())
-            ways.append((float(done), float(self._settings.n_trials)))
+            ways.append((float(self._done), float(self._settings.n_trials)))
         self._observer.progress(*max(ways, key=lambda way: way[0] / way[1]))
 
     def _restore(self) -> None:
@@ -374,6 +381,7 @@ class Coordinator:
             history, live = recall(trial, self._files)
             histories.append(history)
             self._trials[trial.number] = live
+            self._done += live.state in FINAL
             if trial.state is TrialState.RUNNING:
                 self._release(live, "interrupted: the search stopped while it ran")
             if trial.state is not TrialState.FAILED and trial.reports:

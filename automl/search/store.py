@@ -290,9 +290,10 @@ class Store:
         if value is not None:
             self._journal.add(rows.VALUES, rows.NEW_VALUE, rows.value_row(number, value))
         self._state(number, rows.SET_ENDED, state, moment=rows.utc_now())
-        self._paused.discard(number)
         self._end_run(number, time)
-        self._journal.settle(final=True)
+        # The many that are still paused at the end of a search have nothing that a crash could lose.
+        self._journal.settle(final=number not in self._paused)
+        self._paused.discard(number)
 
     def _end_run(self, number: int, time: float) -> None:
         if number in self._runs:
