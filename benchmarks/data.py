@@ -236,6 +236,7 @@ def trainer(splits: Any) -> Any:
 
     config = {
         "model": "resnet10t",
+        "upscale": 1.0,
         "opt": "adamw",
         "lr": 4e-3,
         "batch_size": 64,

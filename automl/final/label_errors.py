@@ -64,16 +64,30 @@ def look(best: BestTrial, splits: SearchSplits, plan: TrainPlan, *, with_train: 
 
 
 class _Features(nn.Module):
-    """A network of timm without its last layer."""
+    """What the last layer of a network is given: in a person's own network, what its last linear layer is given."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self._network: Any = network
+        self._last = [layer for layer in network.modules() if isinstance(layer, nn.Linear)][-1:]
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, n_features)."""
-        found: Tensor = self._network.forward_head(self._network.forward_features(images), pre_logits=True)
-        return found.flatten(1)
+        if hasattr(self._network, "forward_head"):
+            found: Tensor = self._network.forward_head(
+                self._network.forward_features(images), pre_logits=True
+            )
+            return found.flatten(1)
+        kept: list[Tensor] = []
+        hooks = [
+            layer.register_forward_pre_hook(lambda _, given: kept.append(given[0])) for layer in self._last
+        ]
+        try:
+            answer: Tensor = self._network(images)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return (kept[-1] if kept else answer).flatten(1)
 
 
 def likely_errors(

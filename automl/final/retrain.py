@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +43,7 @@ def retrain(
     """
     rows = join_rows(splits.train, splits.val, work_dir / "retrain_index.npy")
     begun = time.perf_counter()
-    trainer = Trainer(config, splits.info, rows, plan)
+    trainer = Trainer(config, splits.info, rows, replace(plan, final=True))
     while trainer.epoch < plan.epochs:
         if trainer.train_epoch() is None:
             break

@@ -269,7 +269,7 @@ class Coordinator:
         if step.interrupted:
             found = Decision(Action.STOP, TrialState.PRUNED, TIME_IS_UP)
         elif step.done and decision.state is not TrialState.COMPLETE:
-            found = Decision(Action.STOP, TrialState.COMPLETE, ENDED_BY_ITSELF)
+            found = Decision(Action.STOP, TrialState.COMPLETE, step.reason or ENDED_BY_ITSELF)
         elif decision.action is Action.CONTINUE and self.stop_reason:
             found = Decision(Action.PAUSE, TrialState.PAUSED, self.stop_reason)
         elif decision.action is Action.CONTINUE and self.over:

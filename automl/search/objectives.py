@@ -15,7 +15,7 @@ from automl.records import Config
 from automl.search.trial_files import checkpoint_epoch, publish_checkpoint
 
 Objective = Callable[[Config], Any]
-CONTROL_KEYS = frozenset({"seconds", "done", "interrupted"})
+CONTROL_KEYS = frozenset({"seconds", "done", "reason", "interrupted"})
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,8 @@ class Step:
     """What one epoch gave. `epoch` counts from 1; `seconds` is None unless the objective told; `wall` was
     measured.
 
-    `ended`: the objective had nothing more to do, and there are no metrics. `done`: this was its last epoch.
+    `ended`: the objective had nothing more to do, and there are no metrics. `done`: this was its last epoch, and
+    `reason` tells why.
     `interrupted`: it was cut by the deadline. `saved`: its state lies in the checkpoint.
     """
 
@@ -50,6 +51,7 @@ class Step:
     done: bool = False
     interrupted: bool = False
     saved: bool = False
+    reason: str = ""
 
 
 class Stepper:
@@ -70,6 +72,11 @@ class Stepper:
         self._go_to(launch.epoch)
 
     @property
+    def spent(self) -> bool:
+        """Whether the objective says that its process should not be used again."""
+        return bool(getattr(self._subject, "spent", False))
+
+    @property
     def can_save(self) -> bool:
         """Whether the trial's state can be saved and loaded."""
         return hasattr(self._subject, "save") and hasattr(self._subject, "load")
@@ -87,8 +94,8 @@ class Stepper:
         if saved:
             self.save()
         metrics = {key: value for key, value in raw.items() if key not in CONTROL_KEYS}
-        seconds = _seconds(raw.get("seconds"))
-        return Step(self.epoch, metrics, seconds, wall, False, done, interrupted, saved)
+        seconds, reason = _seconds(raw.get("seconds")), str(raw.get("reason", ""))
+        return Step(self.epoch, metrics, seconds, wall, False, done, interrupted, saved, reason)
 
     def save(self) -> None:
         """Saves the state; what was saved before is replaced in one go."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -10,6 +12,7 @@ from torch import Tensor, nn
 from automl.data.batches import Batches
 from automl.records import DatasetInfo, Rows
 from automl.training.losses import in_units, loss, standardised
+from automl.training.memory import Allowance, parts_of
 from automl.training.metrics import compute
 from automl.training.plan import Precision
 
@@ -26,13 +29,22 @@ def predict_rows(
     device: str = "cpu",
     precision: Precision = "fp32",
 ) -> tuple[Tensor, Tensor]:
-    """Logits (n, n_outputs) and targets of `rows`, in their order, on the CPU."""
+    """Logits (n, n_outputs) and targets of `rows`, in their order, on the CPU.
+
+    Where a batch does not fit into memory, it goes through in smaller parts.
+    """
     model.eval()
     logits, targets = [], []
+    allowance = Allowance(device)
+
+    def forward(images: Tensor, most: int) -> Tensor:
+        with autocast(device, precision):
+            parts = images.tensor_split(parts_of(len(images), most))
+            return torch.cat([model(fit_size(part, size)).float().cpu() for part in parts])
+
     batches = Batches(rows, batch_size=EVAL_BATCH, info=info, shuffle=False, seed=0, device=device)
     for images, wanted in batches.epoch(0):
-        with autocast(device, precision):
-            logits.append(model(fit_size(images, size)).float().cpu())
+        logits.append(allowance.fit(len(images), partial(forward, images)))
         targets.append(wanted.cpu())
     return torch.cat(logits), torch.cat(targets)
 
@@ -53,10 +65,9 @@ def fit_size(images: Tensor, size: int) -> Tensor:
 
 
 def autocast(device: str, precision: Precision) -> torch.autocast:
-    """The context that runs matrix work in bfloat16 where the plan says so.
+    """The context that runs matrix work in bfloat16 or float16 where the plan says so.
 
     Without its cache of converted weights: that is shared by threads, and so would be the graph behind them.
     """
-    return torch.autocast(
-        torch.device(device).type, torch.bfloat16, enabled=precision == "bf16", cache_enabled=False
-    )
+    dtype = torch.float16 if precision == "fp16" else torch.bfloat16
+    return torch.autocast(torch.device(device).type, dtype, enabled=precision != "fp32", cache_enabled=False)

@@ -1,8 +1,12 @@
-"""The gradient of one batch: in one piece, or in equal parts on several threads.
+"""The gradient of one batch: in one piece, in parts on several threads, or in parts one after the other.
 
 On a CPU, two threads that each take half of a batch through the whole network train more images a second than one
 pass whose every operator is split over two threads: nothing waits at the end of each operator. It is synchronous data
 parallelism within a process (as Goyal et al. 2017, section 2.3): the parts' gradients are averaged before the step.
+
+Where a batch does not fit into memory, it goes through in rounds of half as many rows, and so on; the step is still
+that of the whole batch. The mean is exact for a loss that is a mean over rows. Only batch norm sees the difference: its
+statistics are those of a part ("ghost batches", Hoffer et al. 2017).
 """
 
 from __future__ import annotations
@@ -13,18 +17,39 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 from torch import Tensor, nn
 
-LEAST_PART = 16  # images; smaller parts make batch-norm statistics too noisy
+from automl.training.memory import Allowance, parts_of
+
+LEAST_PART = 16  # images a thread; smaller parts make batch-norm statistics too noisy
 
 LossOf = Callable[[Tensor, Tensor], Tensor]
+Part = tuple[Tensor, tuple[Tensor | None, ...]]
+
+
+def _as_it_is(loss: Tensor) -> Tensor:
+    return loss
 
 
 class Gradients:
-    """Puts the gradient of the mean loss of a batch into the parameters' `.grad`."""
+    """Puts the gradient of the mean loss of a batch into the parameters' `.grad`.
 
-    def __init__(self, model: nn.Module, loss_of: LossOf, replicas: int = 1) -> None:
+    `replicas` threads share the rows that are allowed at once (`allowance`). `scale` is applied to the loss before
+    the gradient is taken (for half precision); what is returned is the loss without it.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        loss_of: LossOf,
+        replicas: int = 1,
+        *,
+        allowance: Allowance | None = None,
+        scale: Callable[[Tensor], Tensor] = _as_it_is,
+    ) -> None:
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.loss_of = loss_of
         self.replicas = replicas
+        self.allowance = allowance or Allowance()
+        self.scale = scale
         self.pool = (
             ThreadPoolExecutor(replicas, initializer=torch.set_num_threads, initargs=(1,))
             if replicas > 1
@@ -32,38 +57,56 @@ class Gradients:
         )
 
     def __call__(self, images: Tensor, targets: Tensor) -> Tensor:
-        """The mean loss of the batch, detached; `.grad` of every parameter is replaced."""
-        parts = min(self.replicas, len(images) // LEAST_PART)
-        if self.pool is None or parts < 2:
-            for parameter in self.parameters:
-                parameter.grad = None
-            loss = self.loss_of(images, targets)
-            loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-            return loss.detach()
-        shares = list(zip(images.chunk(parts), targets.chunk(parts), strict=True))
-        results = list(self.pool.map(self._part, *zip(*shares, strict=True)))
-        weights = [len(part) / len(images) for part, _ in shares]
-        for i, parameter in enumerate(self.parameters):
-            parts_of = [(w, grads[i]) for w, (_, grads) in zip(weights, results, strict=True)]
-            parameter.grad = _mean(parts_of)
-        return torch.stack([w * loss for w, (loss, _) in zip(weights, results, strict=True)]).sum()
+        """The mean loss of the batch, detached; `.grad` of every parameter is replaced.
+
+        Raises what the loss raises; running out of memory only when two rows do not fit.
+        """
+        return self.allowance.fit(len(images), lambda rows: self._batch(images, targets, rows))
 
     def close(self) -> None:
         """End the threads."""
         if self.pool is not None:
             self.pool.shutdown()
 
-    def _part(self, images: Tensor, targets: Tensor) -> tuple[Tensor, tuple[Tensor | None, ...]]:
+    def _batch(self, images: Tensor, targets: Tensor, rows: int) -> Tensor:
+        for parameter in self.parameters:
+            parameter.grad = None
+        rounds = parts_of(len(images), rows)
+        if rounds == 1:
+            return self._round(images, targets, 1.0)
+        parts = zip(images.tensor_split(rounds), targets.tensor_split(rounds), strict=True)
+        return torch.stack([self._round(x, y, len(x) / len(images)) for x, y in parts]).sum()
+
+    def _round(self, images: Tensor, targets: Tensor, share: float) -> Tensor:
+        """Adds the gradient of `share` of these rows' mean loss; returns that loss."""
+        parts = min(self.replicas, len(images) // LEAST_PART)
+        if self.pool is None or parts < 2:
+            loss = self.loss_of(images, targets)
+            loss = loss if share == 1.0 else loss * share
+            self.scale(loss).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+            return loss.detach()
+        shares = list(zip(images.tensor_split(parts), targets.tensor_split(parts), strict=True))
+        # All are waited for, so that after a failure no thread goes on.
+        waiting = [self.pool.submit(self._part, x, y) for x, y in shares]
+        errors = [error for error in [future.exception() for future in waiting] if error is not None]
+        if errors:
+            raise errors[0]
+        results = [future.result() for future in waiting]
+        weights = [share * len(x) / len(images) for x, _ in shares]
+        for i, parameter in enumerate(self.parameters):
+            found = [(w, gradients[i]) for w, (_, gradients) in zip(weights, results, strict=True)]
+            parameter.grad = _sum(found, parameter.grad)
+        return torch.stack([w * loss for w, (loss, _) in zip(weights, results, strict=True)]).sum()
+
+    def _part(self, images: Tensor, targets: Tensor) -> Part:
         loss = self.loss_of(images, targets)
-        return loss.detach(), torch.autograd.grad(loss, self.parameters, allow_unused=True)
+        return loss.detach(), torch.autograd.grad(self.scale(loss), self.parameters, allow_unused=True)
 
 
-def _mean(parts: list[tuple[float, Tensor | None]]) -> Tensor | None:
-    """The weighted sum, written into the first part's memory; None where no part has a gradient."""
-    present = [(w, g) for w, g in parts if g is not None]
-    if not present:
-        return None
-    total = present[0][1].mul_(present[0][0])
-    for weight, gradient in present[1:]:
-        total.add_(gradient, alpha=weight)
+def _sum(parts: list[tuple[float, Tensor | None]], total: Tensor | None) -> Tensor | None:
+    """`total` and the weighted sum, in memory that was there; None where no part has a gradient."""
+    for weight, gradient in parts:
+        if gradient is None:
+            continue
+        total = gradient.mul_(weight) if total is None else total.add_(gradient, alpha=weight)
     return total

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,21 +18,23 @@ from automl.data.batches import Batches
 from automl.data.mix import mix
 from automl.errors import TrialError
 from automl.records import Config, DatasetInfo, Rows
-from automl.torch_setup import import_timm, set_threads
+from automl.torch_setup import set_threads
 from automl.training import checkpoint
+from automl.training.average import DECAY, Average
 from automl.training.evaluate import autocast, fit_size
 from automl.training.gradients import Gradients
 from automl.training.losses import loss, standardised
+from automl.training.memory import Allowance
 from automl.training.models import build_model, input_size
 from automl.training.optimizers import make_optimizer
 from automl.training.plan import TrainPlan
-from automl.training.schedules import SCHEDULES
+from automl.training.schedules import schedule_of
+from automl.training.snapshot import Snapshot
+from automl.training.update import CLIP_NORM, Update
 from automl.training.weights import normalised, used_by
 
-if TYPE_CHECKING:
-    from timm.utils.model_ema import ModelEmaV3
-
-CLIP_NORM = 5.0  # far above the norms of a healthy step; it only catches the rare explosion
+LOOKS = 16  # steps between two looks at whether the loss is still finite; on a GPU each look waits for it
+STATES = 5  # copies of the weights that a training holds: themselves, gradients, two moments, an average
 
 
 class Trainer:
@@ -46,54 +49,52 @@ class Trainer:
         model = build_model(config, info, weights=self.pretrained)
         self.model = model.to(device=plan.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks this form
         self.optimizer = make_optimizer(self.model, config)
-        self.gradients = Gradients(self.model, self._loss, plan.replicas)
-        self.ema = _make_ema(self.model, float(config.get("ema", 0.0)))
-        self.batches = Batches(
-            rows,
-            batch_size=min(int(config.get("batch_size", 64)), len(rows)),
-            info=self.info,
-            augment=Augment(
-                strength=float(config.get("augment", 0.0)),
-                hflip=bool(config.get("hflip", False)),
-                rand_augment=float(config.get("rand_augment", 0.0)),
-            ),
-            shuffle=True,
-            seed=plan.seed,
+        self.update = Update(
+            self.model,
+            self.optimizer,
+            clip_grad=float(config.get("clip_grad", CLIP_NORM)),
+            precision=plan.precision,
             device=plan.device,
-            drop_last=True,  # a last batch of one or two rows would upset batch norm
-            balanced=plan.balance == "sampler",
         )
-        self.weights = (
+        self.batches = _batches(config, self.info, rows, plan)
+        self.gradients = Gradients(
+            self.model,
+            self._loss,
+            plan.replicas,
+            allowance=_allowance(self.model, config, plan.device, self.batches.batch_size),
+            scale=self.update.scale,
+        )
+        decay = float(config.get("ema", DECAY))
+        self.ema = Average(self.model, decay) if decay > 0.0 else None
+        self.weights_of_classes = (
             torch.tensor(class_weights(info), device=plan.device) if plan.balance == "loss" else None
         )
-        self.schedule = SCHEDULES[str(config.get("sched", "cosine"))]
+        self.schedule, self.warmup = schedule_of(config, final=plan.final)
         self.epoch = self.steps = 0
         self.spent = 0.0  # seconds of training so far
+        self.lr_scale = 1.0  # halved once, where the loss stopped being finite
 
     def train_epoch(self) -> float | None:
         """One epoch; the mean training loss, or None when the deadline cut it short.
 
-        Raises TrialError when the loss is not finite.
+        When the loss stops being finite, the epoch is run again from its beginning with half the lr, once in a
+        training; then TrialError is raised.
         """
-        self.model.train()
-        total, begun = torch.zeros(()), time.perf_counter()
-        for images, targets in self.batches.epoch(self.epoch):
-            if self._over(begun):
-                return None
-            self._set_lr(begun)
-            total += self.train_step(images, targets)
-            self.steps += 1
-        mean = float(total) / len(self.batches)
-        if not math.isfinite(mean):
-            raise TrialError(
-                f"the training loss became {mean} in epoch {self.epoch + 1}; a lower lr would help"
-            )
+        begun, good = time.perf_counter(), Snapshot(self)
+        total, whole = self._pass(begun)
+        if not math.isfinite(total):
+            self._recover(good, total)
+            total, whole = self._pass(begun)
+            if not math.isfinite(total):
+                self._recover(good, total)
+        if not whole:
+            return None
         self.epoch += 1
         self.spent += time.perf_counter() - begun
-        return mean
+        return total / len(self.batches)
 
     def train_step(self, images: Tensor, targets: Tensor) -> Tensor:
-        """One step on a batch (B, C, H, W) with its targets; returns the loss."""
+        """One step on a batch (B, C, H, W) with its targets; returns the loss, on the device."""
         images, targets = fit_size(images, self.size), standardised(targets, self.info)
         alphas = float(self.config.get("mixup", 0.0)), float(self.config.get("cutmix", 0.0))
         if any(alphas):
@@ -102,17 +103,10 @@ class Trainer:
             )  # by step, so that nothing has to be saved
             images, targets = mix(images, targets, alphas=alphas, n_outputs=self.info.n_outputs, rng=rng)
         value = self.gradients(images, targets)
-        nn.utils.clip_grad_norm_(self.model.parameters(), CLIP_NORM, foreach=True)
-        self.optimizer.step()
+        self.update()
         if self.ema is not None:
-            self.ema.update(self.model, step=self.steps)
-        return value.cpu()
-
-    def _loss(self, images: Tensor, targets: Tensor) -> Tensor:
-        with autocast(self.plan.device, self.plan.precision):
-            logits = self.model(images)
-        smoothing = float(self.config.get("label_smoothing", 0.0))
-        return loss(logits, targets, self.info.task, smoothing, self.weights)
+            self.ema.update(self.steps)
+        return value
 
     def progress(self, begun: float | None = None) -> float:
         """Share of the planned training that is done, by steps or by time, whichever is further."""
@@ -122,51 +116,122 @@ class Trainer:
         spent = self.spent + (time.perf_counter() - begun if begun is not None else 0.0)
         return min(1.0, max(by_steps, spent / max(1e-9, self.plan.seconds)))
 
+    @property
+    def averaged(self) -> nn.Module:
+        """The model to evaluate: the moving average of the weights where there is one."""
+        return self.model if self.ema is None else self.ema.module
+
+    @property
+    def micro_batch(self) -> int:
+        """Rows that go through the model at once: those of a batch, unless memory or the configuration says less."""
+        return min(self.batches.batch_size, self.gradients.allowance.rows or self.batches.batch_size)
+
+    def save(self, directory: Path) -> None:
+        """Write a checkpoint."""
+        checkpoint.write(directory, self.weights(), self.state())
+
+    def load(self, directory: Path) -> None:
+        """Go on from a checkpoint. Raises StorageError when it is damaged."""
+        self.restore(*checkpoint.read(directory))
+
+    def weights(self) -> dict[str, Tensor]:
+        """Weights and buffers of the model and of their average."""
+        found = {f"model.{k}": v for k, v in self.model.state_dict().items()}
+        if self.ema is not None:
+            found |= {f"ema.{k}": v for k, v in self.ema.module.state_dict().items()}
+        return found
+
+    def state(self) -> dict[str, Any]:
+        """What a training needs besides its weights to go on exactly; tensors, numbers and texts."""
+        cuda = torch.device(self.plan.device).type == "cuda"
+        return {
+            "optimizer": self.optimizer.state_dict(),
+            "update": self.update.state(),
+            "epoch": self.epoch,
+            "steps": self.steps,
+            "spent": self.spent,
+            "lr_scale": self.lr_scale,
+            "rows": self.gradients.allowance.rows,
+            "torch": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state(self.plan.device) if cuda else None,
+        }
+
+    def restore(self, weights: dict[str, Tensor], state: dict[str, Any]) -> None:
+        """Go on from `weights` and `state`."""
+        self.model.load_state_dict({k[6:]: v for k, v in weights.items() if k.startswith("model.")})
+        if self.ema is not None:
+            self.ema.module.load_state_dict({k[4:]: v for k, v in weights.items() if k.startswith("ema.")})
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.update.restore(state["update"])
+        self.epoch, self.steps, self.spent = state["epoch"], state["steps"], state["spent"]
+        self.lr_scale, self.gradients.allowance.rows = state["lr_scale"], state["rows"]
+        torch.set_rng_state(state["torch"])
+        if state["cuda"] is not None:
+            torch.cuda.set_rng_state(state["cuda"], self.plan.device)
+
+    def _pass(self, begun: float) -> tuple[float, bool]:
+        """The steps of one epoch: the sum of their losses, and whether none was left out for want of time."""
+        self.model.train()
+        total = torch.zeros((), device=self.plan.device)
+        for images, targets in self.batches.epoch(self.epoch):
+            if self._over(begun):
+                return float(total), False
+            self._set_lr(begun)
+            total += self.train_step(images, targets)
+            self.steps += 1
+            if self.steps % LOOKS == 0 and not math.isfinite(total):
+                break
+        return float(total), True
+
+    def _recover(self, good: Snapshot, total: float) -> None:
+        """Back to the beginning of the epoch with half the lr; raises TrialError when that was done before."""
+        told = f"the training loss became {total} in epoch {self.epoch + 1}"
+        if self.lr_scale < 1.0:
+            raise TrialError(f"{told}, also with half the lr; a lower lr would help")
+        rows = self.gradients.allowance.rows
+        good.give_back(self)
+        self.lr_scale, self.gradients.allowance.rows = 0.5, rows
+        logging.getLogger(__name__).info(
+            "%s; going on from the beginning of the epoch with half the lr", told
+        )
+
+    def _loss(self, images: Tensor, targets: Tensor) -> Tensor:
+        with autocast(self.plan.device, self.plan.precision):
+            logits = self.model(images)
+        smoothing, focal = (float(self.config.get(name, 0.0)) for name in ("label_smoothing", "focal"))
+        return loss(logits, targets, self.info.task, smoothing, self.weights_of_classes, focal=focal)
+
     def _over(self, begun: float) -> bool:
         if self.plan.deadline is not None and time.time() >= self.plan.deadline:
             return True
         return self.plan.seconds is not None and self.progress(begun) >= 1.0
 
     def _set_lr(self, begun: float) -> None:
-        factor = self.schedule(self.progress(begun), float(self.config.get("warmup", 0.0)))
+        factor = self.schedule(self.progress(begun), self.warmup) * self.lr_scale
         for group in self.optimizer.param_groups:
             group["lr"] = float(self.config["lr"]) * factor * float(group.get("lr_scale", 1.0))
 
-    @property
-    def averaged(self) -> nn.Module:
-        """The model to evaluate: the moving average of the weights where there is one."""
-        return self.model if self.ema is None else cast(nn.Module, self.ema.module)
 
-    def save(self, directory: Path) -> None:
-        """Write a checkpoint."""
-        weights = {f"model.{k}": v for k, v in self.model.state_dict().items()}
-        if self.ema is not None:
-            weights |= {f"ema.{k}": v for k, v in self.ema.module.state_dict().items()}
-        state = {
-            "optimizer": self.optimizer.state_dict(),
-            "epoch": self.epoch,
-            "steps": self.steps,
-            "spent": self.spent,
-            "torch": torch.get_rng_state(),
-        }
-        checkpoint.write(directory, weights, state)
-
-    def load(self, directory: Path) -> None:
-        """Go on from a checkpoint. Raises StorageError when it is damaged."""
-        weights, state = checkpoint.read(directory)
-        self.model.load_state_dict({k[6:]: v for k, v in weights.items() if k.startswith("model.")})
-        if self.ema is not None:
-            self.ema.module.load_state_dict({k[4:]: v for k, v in weights.items() if k.startswith("ema.")})
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.epoch, self.steps, self.spent = state["epoch"], state["steps"], state["spent"]
-        torch.set_rng_state(state["torch"])
+def _batches(config: Config, info: DatasetInfo, rows: Rows, plan: TrainPlan) -> Batches:
+    return Batches(
+        rows,
+        batch_size=min(int(config.get("batch_size", 64)), len(rows)),
+        info=info,
+        augment=Augment(
+            strength=float(config.get("augment", 0.0)),
+            hflip=bool(config.get("hflip", False)),
+            rand_augment=float(config.get("rand_augment", 0.0)),
+        ),
+        shuffle=True,
+        seed=plan.seed,
+        device=plan.device,
+        drop_last=True,  # a last batch of one or two rows would upset batch norm
+        balanced=plan.balance == "sampler",
+    )
 
 
-def _make_ema(model: nn.Module, decay: float) -> ModelEmaV3 | None:
-    """timm's moving average of the weights, with its warm-up so that a short training is not ruled by its start."""
-    if decay <= 0.0:
-        return None
-    import_timm()
-    from timm.utils.model_ema import ModelEmaV3
-
-    return ModelEmaV3(model, decay=decay, use_warmup=True, foreach=True)
+def _allowance(model: nn.Module, config: Config, device: str, batch_size: int) -> Allowance:
+    """All rows of a batch at once, unless the configuration asks for more rounds (`grad_accum_steps`)."""
+    rounds = int(config.get("grad_accum_steps", 1))
+    own = STATES * sum(p.numel() * p.element_size() for p in model.parameters())
+    return Allowance(device, rows=-(-batch_size // rounds) if rounds > 1 else None, own=own)

@@ -1,4 +1,4 @@
-"""The loss of each task, on logits."""
+"""The loss of each task, on logits: always a mean over rows, so that the parts of a batch add up to the whole."""
 
 from __future__ import annotations
 
@@ -10,22 +10,58 @@ from automl.records import DatasetInfo, Task
 
 
 def loss(
-    logits: Tensor, targets: Tensor, task: Task, label_smoothing: float = 0.0, weights: Tensor | None = None
+    logits: Tensor,
+    targets: Tensor,
+    task: Task,
+    label_smoothing: float = 0.0,
+    weights: Tensor | None = None,
+    *,
+    focal: float = 0.0,
 ) -> Tensor:
     """Mean loss of a batch.
 
     `logits` is (B, n_outputs). `targets` is int64 (B,) or soft float (B, n_outputs) for classification
     (cross-entropy), 0/1 float (B, n_outputs) for multilabel (binary cross-entropy), float (B, n_outputs) for
     regression (smooth L1, so that a few mislabelled rows do not rule the gradient). `weights` (n_outputs,) is what
-    a row of each class, or a label that applies, weighs; a regression has none.
+    a row of each class, or a label that applies, weighs; a regression has none. `focal` above 0 weighs a row down by
+    (1 - p)^focal, where p is the probability of its class (Lin et al. 2017); a regression has no such probability.
     """
     logits = logits.float()
     if task == "classification":
-        return F.cross_entropy(logits, targets, weight=weights, label_smoothing=label_smoothing)
+        return _cross_entropy(logits, targets, label_smoothing, weights, focal)
     if task == "multilabel":
         smooth = targets * (1.0 - label_smoothing) + 0.5 * label_smoothing
-        return F.binary_cross_entropy_with_logits(logits, smooth, pos_weight=weights)
+        if not focal:
+            return F.binary_cross_entropy_with_logits(logits, smooth, pos_weight=weights)
+        each = F.binary_cross_entropy_with_logits(logits, smooth, pos_weight=weights, reduction="none")
+        p = logits.sigmoid()
+        return (each * _missing(smooth * (1.0 - p) + (1.0 - smooth) * p) ** focal).mean()
     return F.smooth_l1_loss(logits, targets)
+
+
+def _cross_entropy(
+    logits: Tensor, targets: Tensor, label_smoothing: float, weights: Tensor | None, focal: float
+) -> Tensor:
+    if not focal and weights is None:
+        return F.cross_entropy(logits, targets, label_smoothing=label_smoothing)
+    if not focal:
+        # Not torch's own mean, which divides by the sum of the weights of a batch: parts would not add up.
+        each = F.cross_entropy(
+            logits, targets, weight=weights, label_smoothing=label_smoothing, reduction="none"
+        )
+        return each.mean()
+    n = logits.shape[1]
+    soft = targets if targets.ndim == 2 else F.one_hot(targets, n).to(logits.dtype)
+    soft = soft * (1.0 - label_smoothing) + label_smoothing / n
+    if weights is not None:
+        soft = soft * weights
+    log_p = logits.log_softmax(dim=1)
+    return -(soft * _missing(1.0 - log_p.exp()) ** focal * log_p).sum(dim=1).mean()
+
+
+def _missing(share: Tensor) -> Tensor:
+    """What a probability lacks of 1; never 0, where a power below 1 has no finite slope."""
+    return share.clamp(min=1e-6)
 
 
 def to_scores(logits: Tensor, task: Task) -> Tensor:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from automl.data.balance import Balance
     from automl.training.weights import Weights
 
-Precision = Literal["fp32", "bf16"]
+Precision = Literal["fp32", "bf16", "fp16"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,8 @@ class TrainPlan:
 
     `epochs` is the planned length, which schedules are stretched over. `deadline` is a moment of `time.time()` (the
     clock that processes of one node share) after which no batch is started. `seconds`, if given, paces the
-    schedule by time: it ends after `epochs` or after that many seconds, whichever is first.
+    schedule by time: it ends after `epochs` or after that many seconds, whichever is first. `final` is the training of
+    the model that is delivered, which nobody cuts short.
     `balance` is what is done about rare classes.
     `weights` are those that configurations with `pretrained` start from, by model.
     `replicas` threads share each batch (CPU), and each operator uses `threads`.
@@ -37,5 +38,6 @@ class TrainPlan:
     precision: Precision = "fp32"
     deadline: float | None = None
     seconds: float | None = None
+    final: bool = False
     weights: Mapping[str, Weights] = field(default_factory=dict)
     balance: Balance = "none"

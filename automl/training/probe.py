@@ -1,4 +1,4 @@
-"""A few training steps before the search: how fast this machine trains, and whether bfloat16 helps."""
+"""A few training steps before the search: how fast this machine trains, and whether half precision helps."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from automl.records import Config, SearchSplits
 from automl.training.loop import Trainer
 from automl.training.plan import Precision, TrainPlan
 
-GAIN = 1.1  # bf16 is taken only when it is faster by more than the noise of so short a measurement
+GAIN = 1.1  # half precision is taken only when it is faster by more than the noise of so short a measurement
 
 
 @dataclass(frozen=True)
@@ -28,15 +28,21 @@ class Probe:
 def probe(config: Config, splits: SearchSplits, plan: TrainPlan, *, seconds: float = 0.7) -> Probe:
     """Train `config` for about `seconds` in fp32 and, where the device can, in bf16; nothing of it is kept.
 
-    Slow models take at least two steps each, however long they are.
+    On a GPU where bf16 is missing or no faster, fp16 is tried. Slow models take at least two steps each, however
+    long they are.
     """
     full = _rate(config, splits, replace(plan, precision="fp32"), seconds)
-    if not has_bf16(plan.device):
-        return Probe(full, "fp32", 1.0)
-    half = _rate(config, splits, replace(plan, precision="bf16"), seconds)
-    if half > full * GAIN:
-        return Probe(half, "bf16", half / full)
-    return Probe(full, "fp32", half / full)
+    for precision in _half(plan.device):
+        rate = _rate(config, splits, replace(plan, precision=precision), seconds)
+        if rate > full * GAIN:
+            return Probe(rate, precision, rate / full)
+    return Probe(full, "fp32", 1.0)
+
+
+def _half(device: str) -> tuple[Precision, ...]:
+    """The half precisions worth measuring, in the order in which they are preferred."""
+    bf16: tuple[Precision, ...] = ("bf16",) if has_bf16(device) else ()
+    return (*bf16, "fp16") if torch.device(device).type == "cuda" else bf16
 
 
 def has_bf16(device: str) -> bool:

@@ -8,10 +8,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 FLOOR = 0.01  # the factor that warm-up starts from and annealing ends at; an lr of exactly 0 wastes the last steps
 
 Schedule = Callable[[float, float], float]
+
+
+# Where a configuration names no schedule. Trials are compared before they are finished, and a rate that is still high
+# says little unless it has been stable for all; a training whose length is known anneals all the way. Measured in
+# docs/benchmarks.md, "Values at rungs".
+OF_TRIALS, OF_RETRAIN = ("wsd", 0.1), ("onecycle", 0.25)
+
+
+def schedule_of(config: dict[str, Any], *, final: bool) -> tuple[Schedule, float]:
+    """The schedule and the warm-up of a configuration (`sched`, `warmup`), or else those of trials or of the retrain.
+
+    A schedule that is named has no warm-up unless that is named too.
+    """
+    if "sched" in config:
+        return SCHEDULES[str(config["sched"])], float(config.get("warmup", 0.0))
+    name, warmup = OF_RETRAIN if final else OF_TRIALS
+    return SCHEDULES[name], float(config.get("warmup", warmup))
 
 
 def constant(progress: float, warmup: float) -> float:

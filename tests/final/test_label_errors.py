@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pytest
+import torch
+from torch import nn
 
-from automl.final.label_errors import COLUMNS, in_words, likely_errors
+from automl.final.label_errors import COLUMNS, _Features, in_words, likely_errors
 
 CLASSES = ("ant", "bee", "fly")
 
@@ -66,3 +68,17 @@ def test_words_name_the_clearest_suspect() -> None:
         " of 1,200 validation images may be labelled wrongly, see label_errors.csv; the clearest is " in text
     )
     assert "(given " in text and ", looks like " in text
+
+
+def test_features_of_an_own_network_are_what_its_last_linear_layer_is_given() -> None:
+    trunk = nn.Sequential(nn.Flatten(), nn.Linear(12, 5), nn.ReLU())
+    network = nn.Sequential(trunk, nn.Linear(5, 2), nn.Dropout(0.5)).eval()
+    images = torch.randn(3, 3, 2, 2, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(_Features(network)(images), trunk(images))
+    assert not any(layer._forward_pre_hooks for layer in network.modules())
+
+
+def test_network_without_a_linear_layer_gives_its_answer() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.AdaptiveAvgPool2d(1))
+    images = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(_Features(network)(images), network(images).flatten(1))

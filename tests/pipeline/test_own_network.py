@@ -32,7 +32,7 @@ SPACE = {
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> FitResult:
     """A study of two trials."""
-    return pipeline.fit(config_for(tmp_path_factory.mktemp("own"), space=SPACE, n_trials=2, epochs=4))
+    return pipeline.fit(config_for(tmp_path_factory.mktemp("own"), space=SPACE, n_trials=2, epochs=16))
 
 
 def test_own_network_is_measured_like_one_of_timm() -> None:

@@ -76,7 +76,7 @@ def test_numbers_are_learnt_and_predicted_in_their_units(tmp_path: Path) -> None
     observer = Listening()
     result = run((images, values), tmp_path, observer, epochs=10, task="regression")
     assert observer.told == ("rmse", "min")
-    assert result.holdout["rmse"].value < 0.7 * values.std()
+    assert result.holdout["rmse"].value < 0.85 * values.std()
     predicted = np.array(result.predictor.predict(images))[:, 0]
     assert 4800 < predicted.min() < predicted.max() < 5600
     assert result.to_json()["best"]["val_score"] < values.std() * 1.5

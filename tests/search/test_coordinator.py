@@ -45,7 +45,7 @@ class Bench:
         parts = Parts(self.store, policy, space, self.settings, self.listener, self.files, lambda: self.now)
         self.coordinator = Coordinator(parts)
 
-    def epoch(self, trial: int, value: float, *, saved: bool = False, **flags: bool) -> Action:
+    def epoch(self, trial: int, value: float, *, saved: bool = False, **flags: Any) -> Action:
         self.now += 1
         epoch = self.coordinator.launch(trial).epoch + 1
         if saved:
@@ -122,7 +122,11 @@ def test_objective_that_ends_by_itself_is_complete(bench: Bench) -> None:
     assert (decision.state, decision.reason) == (TrialState.COMPLETE, "the objective ended by itself")
     second = bench.coordinator.start().number
     bench.epoch(second, 0.7, done=True)
-    assert bench.states() == [TrialState.COMPLETE, TrialState.COMPLETE]
+    third = bench.coordinator.start().number
+    step = Step(1, {"accuracy": 0.6}, 2.0, 1.0, done=True, reason="no better for 3 epochs")
+    decision = bench.coordinator.report(third, step)
+    assert (decision.state, decision.reason) == (TrialState.COMPLETE, "no better for 3 epochs")
+    assert bench.states() == [TrialState.COMPLETE] * 3
 
 
 def test_objective_without_any_epoch_failed(bench: Bench) -> None:

@@ -11,11 +11,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from automl.errors import ConfigError, StorageError, TrialError
+from automl.errors import ConfigError, StorageError
 from automl.records import Config, SearchSplits
 from automl.torch_setup import import_timm
 from automl.training.loop import Trainer
-from automl.training.plan import TrainPlan
+from automl.training.plan import Precision, TrainPlan
 from automl.training.trial import ImageTrial
 from automl.training.weight_sources import in_folder
 from automl.training.weights import Weights
@@ -30,6 +30,9 @@ CHANGES: dict[str, Any] = {
     "warmup": 0.5,
     "augment": 0.8,
     "hflip": True,
+    "clip_grad": 1e-3,
+    "focal": 2.0,
+    "grad_accum_steps": 2,
     "label_smoothing": 0.2,
     "rand_augment": 0.5,
     "mixup": 0.4,
@@ -113,23 +116,38 @@ def test_training_learns_the_task(config: Config, splits: SearchSplits, plan: Tr
     assert float(reports[-1]["train_loss"]) < float(reports[0]["train_loss"])
 
 
-@pytest.mark.parametrize("ema", [0.0, 0.9])
+@pytest.mark.parametrize(
+    ("changes", "precision"),
+    [
+        ({}, "fp32"),
+        ({"ema": 0.9, "mixup": 0.2, "drop_path": 0.2}, "fp32"),
+        ({"opt": "muon", "sched": "wsd", "rand_augment": 0.3}, "bf16"),
+        ({"opt": "sgd", "lr": 0.05, "cutmix": 0.5, "grad_accum_steps": 2}, "fp16"),
+    ],
+)
 def test_checkpoint_carries_on_exactly(
-    ema: float, config: Config, splits: SearchSplits, plan: TrainPlan, tmp_path: Path
+    changes: Config,
+    precision: Precision,
+    config: Config,
+    splits: SearchSplits,
+    plan: TrainPlan,
+    tmp_path: Path,
 ) -> None:
-    config = {**config, "ema": ema, "mixup": 0.2, "drop_path": 0.2}
+    config, plan = {**config, **changes}, replace(plan, precision=precision)
     whole = ImageTrial(config, splits=splits, plan=plan)
-    expected = [whole.step() for _ in range(3)][-1]
+    expected = [whole.step() for _ in range(3)]
     first = ImageTrial(config, splits=splits, plan=plan)
     first.step()
     first.save(tmp_path / "checkpoint")
     first.close()
+    torch.manual_seed(99)  # another process stands elsewhere
     second = ImageTrial(config, splits=splits, plan=plan)
     second.load(tmp_path / "checkpoint")
-    second.step()
-    found = second.step()
-    assert found["train_loss"] == expected["train_loss"]
-    assert found["val_loss"] == expected["val_loss"]
+    for wanted in expected[1:]:
+        found = second.step()
+        assert found["train_loss"] == wanted["train_loss"]
+        assert found["val_loss"] == wanted["val_loss"]
+    assert second.trainer.optimizer.param_groups[0]["lr"] == whole.trainer.optimizer.param_groups[0]["lr"]
 
 
 def test_damaged_checkpoint_is_named(
@@ -148,6 +166,24 @@ def test_deadline_interrupts_within_an_epoch(config: Config, splits: SearchSplit
     assert trial.trainer.steps == 0
 
 
+def test_promoted_trial_follows_the_schedule_of_its_whole_length(
+    config: Config, splits: SearchSplits, plan: TrainPlan, tmp_path: Path
+) -> None:
+    config = {name: value for name, value in config.items() if name not in ("sched", "warmup")}
+    plan = replace(plan, epochs=6)
+    rates = []
+    trial = ImageTrial(config, splits=splits, plan=plan)
+    for epoch in range(1, 7):
+        trial.step()
+        rates.append(trial.trainer.optimizer.param_groups[0]["lr"] / config["lr"])
+        if epoch in (2, 4):  # rungs: the trial waits and goes on in another process
+            trial.save(tmp_path / "checkpoint")
+            trial = ImageTrial(config, splits=splits, plan=plan)
+            trial.load(tmp_path / "checkpoint")
+    assert rates[:4] == pytest.approx([1.0] * 4)
+    assert 0.4 < rates[4] < 0.7 and rates[5] < 0.1
+
+
 def test_schedule_paced_by_time_reaches_its_end(
     config: Config, splits: SearchSplits, plan: TrainPlan
 ) -> None:
@@ -157,15 +193,6 @@ def test_schedule_paced_by_time_reaches_its_end(
         pass
     assert 0.9 < time.perf_counter() - begun < 2.0
     assert trainer.optimizer.param_groups[0]["lr"] < 0.2 * config["lr"]
-
-
-def test_loss_that_is_not_finite_fails_the_trial(
-    config: Config, splits: SearchSplits, plan: TrainPlan
-) -> None:
-    trial = ImageTrial({**config, "opt": "sgd", "lr": 1e30}, splits=splits, plan=plan)
-    with pytest.raises(TrialError, match="training loss became (nan|inf) in epoch"):
-        for _ in range(3):
-            trial.step()
 
 
 def test_unknown_optimizer_is_refused_with_the_closest_name(

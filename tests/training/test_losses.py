@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import Tensor
 
-from automl.records import SearchSplits
+from automl.records import SearchSplits, Task
 from automl.training.losses import in_units, loss, standardised, to_scores
 
 
@@ -41,11 +42,50 @@ def test_weights_of_classes_move_the_loss_towards_rare_ones() -> None:
     logits, targets = torch.tensor([[2.0, 0.0], [2.0, 0.0]]), torch.tensor([0, 1])
     each = [float(loss(logits[:1], torch.tensor([k]), "classification")) for k in (0, 1)]
     weighted = float(loss(logits, targets, "classification", weights=torch.tensor([1.0, 3.0])))
-    assert weighted == pytest.approx((each[0] + 3 * each[1]) / 4)
+    assert weighted == pytest.approx((each[0] + 3 * each[1]) / 2)
     plain = loss(torch.zeros(1, 1), torch.ones(1, 1), "multilabel")
     assert float(loss(torch.zeros(1, 1), torch.ones(1, 1), "multilabel", weights=torch.tensor([2.0]))) == (
         pytest.approx(2 * float(plain))
     )
+
+
+def test_focal_loss_weighs_a_row_by_what_its_probability_lacks() -> None:
+    logits = torch.tensor([[2.0, 0.0], [2.0, 0.0]])
+    p = logits.softmax(dim=1)
+    for k in (0, 1):
+        found = float(loss(logits, torch.tensor([k, k]), "classification", focal=2.0))
+        assert found == pytest.approx(float((1 - p[0, k]) ** 2 * -p[0, k].log()))
+    q = float(torch.sigmoid(torch.tensor(1.5)))
+    found = float(loss(torch.tensor([[1.5]]), torch.tensor([[1.0]]), "multilabel", focal=2.0))
+    assert found == pytest.approx((1 - q) ** 2 * -math.log(q))
+    values = torch.tensor([[0.5]]), torch.tensor([[1.5]])
+    assert loss(*values, "regression", focal=2.0) == loss(*values, "regression")
+
+
+@pytest.mark.parametrize("focal", [0.0, 2.0])
+def test_parts_of_a_batch_add_up_to_the_whole(focal: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits, targets = torch.randn(12, 3, generator=generator), torch.arange(12) % 3
+    labels = (torch.rand(12, 3, generator=generator) < 0.4).float()
+    weights = torch.tensor([1.0, 4.0, 0.5])
+    cases: list[tuple[Task, Tensor]] = [
+        ("classification", targets),
+        ("multilabel", labels),
+        ("regression", labels),
+    ]
+    for task, wanted in cases:
+        whole = loss(logits, wanted, task, 0.1, weights, focal=focal)
+        parts = [
+            len(x) / 12 * loss(x, y, task, 0.1, weights, focal=focal)
+            for x, y in zip(logits.tensor_split([7]), wanted.tensor_split([7]), strict=True)
+        ]
+        assert torch.isclose(sum(parts, torch.zeros(())), whole)
+
+
+def test_focal_loss_of_a_certain_row_has_a_finite_gradient() -> None:
+    logits = torch.tensor([[200.0, -200.0]], requires_grad=True)
+    torch.autograd.backward(loss(logits, torch.tensor([0]), "classification", focal=0.5))
+    assert logits.grad is not None and bool(logits.grad.isfinite().all())
 
 
 def test_standardised_targets_come_back_in_their_units(splits: SearchSplits) -> None:

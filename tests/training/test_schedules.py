@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from automl.training.schedules import FLOOR, SCHEDULES
+from automl.training.schedules import FLOOR, SCHEDULES, schedule_of
 
 
 @pytest.mark.parametrize("name", sorted(SCHEDULES))
@@ -43,3 +43,19 @@ def test_wsd_is_flat_until_two_thirds_and_then_linear() -> None:
 
 def test_step_drops_to_a_tenth_at_half_of_the_training() -> None:
     assert [SCHEDULES["step"](p, 0.0) for p in (0.49, 0.5, 0.75)] == [1.0, 0.1, FLOOR]
+
+
+def test_trial_without_a_schedule_is_stable_until_its_last_third_and_a_retrain_anneals() -> None:
+    trial, warmup = schedule_of({"lr": 0.1}, final=False)
+    assert [trial(p, warmup) for p in (0.1, 0.4, 2 / 3)] == pytest.approx([1.0, 1.0, 1.0])
+    assert trial(1.0, warmup) == pytest.approx(FLOOR)
+    final, warmup = schedule_of({"lr": 0.1}, final=True)
+    assert final(0.25, warmup) == pytest.approx(1.0) and final(0.4, warmup) < 0.95
+    assert final(1.0, warmup) == pytest.approx(FLOOR)
+
+
+@pytest.mark.parametrize("final", [False, True])
+def test_schedule_that_is_named_holds_for_trials_and_retrain(final: bool) -> None:
+    assert schedule_of({"sched": "step"}, final=final) == (SCHEDULES["step"], 0.0)
+    assert schedule_of({"sched": "cosine", "warmup": 0.3}, final=final) == (SCHEDULES["cosine"], 0.3)
+    assert schedule_of({"warmup": 0.4}, final=final)[1] == 0.4

@@ -5,6 +5,8 @@ coordinator.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 
 import ray
@@ -124,11 +126,17 @@ class CoordinatorScheduler(TrialScheduler):
             return str(TrialScheduler.STOP)
         if decision.action is Action.CONTINUE:
             return str(TrialScheduler.CONTINUE)
+        with _process_kept(tune_controller, not result[OUTCOME].spent):
+            return self._leave(tune_controller, trial, decision)
+
+    def _leave(self, tune_controller: Any, trial: Any, decision: Decision) -> str:
+        """The trial gives its worker up."""
         if decision.action is Action.STOP:
-            return str(TrialScheduler.STOP)
+            tune_controller.stop_trial(trial)
+            return str(TrialScheduler.NOOP)
         # The trial has saved itself where the next worker looks, so Tune need not; it is told so in this way
         # only.
-        trial.set_config({LAUNCH: self._coordinator.launch(number)})
+        trial.set_config({LAUNCH: self._coordinator.launch(self._roll.number(trial))})
         tune_controller.pause_trial(trial, should_checkpoint=False)
         return str(TrialScheduler.NOOP)
 
@@ -162,6 +170,24 @@ class CoordinatorScheduler(TrialScheduler):
     def debug_string(self) -> str:
         """Tune prints it; nobody asked."""
         return ""
+
+
+@contextmanager
+def _process_kept(tune_controller: Any, kept: bool) -> Iterator[None]:
+    """A trial that leaves its worker within this leaves the process to the next trial only if `kept`.
+
+    Tune has no word for it: what it hands to schedulers wraps its controller, which decides this by one attribute. If
+    that is gone in some version, the process is used again, as it was before.
+    """
+    controller = vars(tune_controller).get("_tune_controller")
+    if kept or controller is None:
+        yield
+        return
+    controller._reuse_actors = False
+    try:
+        yield
+    finally:
+        controller._reuse_actors = True
 
 
 class StartListener(Callback):

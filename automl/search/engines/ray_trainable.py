@@ -11,6 +11,7 @@ from ray.tune import Trainable
 
 from automl.search.objectives import Launch, Objective, Step, Stepper, cause_of
 from automl.search.store import Worker
+from automl.training.memory import is_out_of_memory
 
 LAUNCH = "launch"
 OUTCOME = "outcome"
@@ -18,18 +19,20 @@ OUTCOME = "outcome"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an epoch came to: a step, or the cause of a failure."""
+    """What an epoch came to: a step, or the cause of a failure. `spent`: the process should run no other trial."""
 
     worker: Worker
     step: Step | None
     cause: str = ""
+    spent: bool = False
 
 
 class RayTrial(Trainable):
     """Runs the objective epoch by epoch. The same process takes the next trial through `reset_config`.
 
-    A failure is reported like a result, so that the process lives on. Only after running out of memory is it
-    raised: then the process must go, because nothing says what it still holds.
+    A failure is reported like a result, so that the process lives on. Only after running out of memory for good is
+    it raised: then the process must go, because nothing says what it still holds. An objective that survived that,
+    with less at once, says itself whether its memory came back (`spent`).
     """
 
     def setup(self, config: dict[str, Any], objective: Objective | None = None) -> None:
@@ -52,9 +55,9 @@ class RayTrial(Trainable):
                 if self._objective is None:
                     raise RuntimeError("the objective did not reach the worker")
                 self._stepper = Stepper(self._objective, self._launch)
-            outcome = Outcome(self._worker, self._stepper.step())
+            outcome = Outcome(self._worker, self._stepper.step(), spent=self._stepper.spent)
         except Exception as error:
-            if _out_of_memory(error):
+            if is_out_of_memory(error):
                 raise
             outcome = Outcome(self._worker, None, cause_of(error))
             self._drop()
@@ -68,7 +71,3 @@ class RayTrial(Trainable):
         stepper, self._stepper = self._stepper, None
         if stepper is not None:
             stepper.close()
-
-
-def _out_of_memory(error: BaseException) -> bool:
-    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"

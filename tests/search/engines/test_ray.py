@@ -112,6 +112,32 @@ def test_crashes_are_failures_with_their_cause_and_touch_nobody_else(
     assert capfd.readouterr() == ("", "")
 
 
+class Worn(Counter):
+    """Kind b says that its process should not be used again."""
+
+    @property
+    def spent(self) -> bool:
+        return bool(self.config["kind"] == "b")
+
+
+def test_process_that_lost_memory_runs_no_other_trial(runtime: RayRuntime, tmp_path: Path) -> None:
+    notes = tmp_path / "notes.txt"
+    result = run(runtime, partial(Worn, notes=notes), tmp_path, max_epochs=3)
+    assert result.counts["failed"] == 0 and result.counts["complete"] > 0
+    kinds = {str(trial.config["x"]): trial.config["kind"] for trial in result.trials}
+    assert set(kinds.values()) == {"a", "b"}
+    lines = [line.split() for line in notes.read_text(encoding="utf-8").splitlines()]
+    of_worn = [{pid for x, _, pid in lines if x == one} for one, kind in kinds.items() if kind == "b"]
+    for pids in of_worn:
+        for pid in pids:  # nobody came after
+            trials = [x for x, _, used in lines if used == pid]
+            assert kinds[trials[-1]] == "b" and len({x for x in trials if kinds[x] == "b"}) == 1
+    # A paused trial goes on in a new process.
+    stored = [trial for trial in result.trials if trial.config["kind"] == "b"]
+    for trial in stored:
+        assert [report.epoch for report in trial.reports] == list(range(1, trial.epochs + 1))
+
+
 def test_deadline_cuts_an_epoch_that_would_outlast_it(runtime: RayRuntime, tmp_path: Path) -> None:
     begin = time.monotonic()
     result = run(runtime, sleepy, tmp_path, n_trials=None, time_limit=4.0)

@@ -1,0 +1,97 @@
+"""Running out of memory: told from other errors, answered by fewer rows at once, and checked to have passed.
+
+Importing this imports no torch, so that a search over somebody's own objective can use it too.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+
+LEAST_ROWS = 2  # batch norm needs two
+SLACK = 256 << 20  # bytes that allocators and kernels may keep after a failure without anything being lost
+_WORDS = (
+    "can't allocate memory",
+    "not enough memory",
+    "out of memory",
+    "cudnn_status_alloc_failed",
+    "cublas_status_alloc_failed",
+)
+_STATM = Path("/proc/self/statm")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether `error` says that there was no memory: Python's, CUDA's, or the RuntimeError of torch's CPU allocator."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and any(word in str(error).lower() for word in _WORDS)
+
+
+class Allowance:
+    """How many rows may go through a model at once; it shrinks when memory runs out.
+
+    `own` are the bytes that the model, its gradients and its optimizer may hold by right. `halvings` counts how often
+    memory ran out; `leaked` tells that it did not come back afterwards, so that the process should not be used again.
+    """
+
+    def __init__(self, device: str = "cpu", *, rows: int | None = None, own: int = 0) -> None:
+        self.device, self.rows, self.own = device, rows, own
+        self.halvings = 0
+        self.leaked = False
+        self._before = held(device)
+
+    def fit(self, n: int, attempt: Callable[[int], T]) -> T:
+        """What `attempt(rows)` gives, for as many rows at once as are allowed (at most `n`) and as memory holds.
+
+        Each time that memory runs out, half as many are tried. What is not about memory passes through, and so does
+        running out of it with two rows.
+        """
+        while True:
+            rows = min(n, self.rows or n)
+            try:
+                return attempt(rows)
+            except Exception as error:
+                if not is_out_of_memory(error) or rows <= LEAST_ROWS:
+                    raise
+                reason = f"{type(error).__name__}: {error}"
+            # Outside of the handler: there the traceback would keep what the failed attempt had made.
+            self.rows, self.halvings = max(LEAST_ROWS, (rows + 1) // 2), self.halvings + 1
+            release()
+            self.leaked = self.leaked or held(self.device) > self._before + self.own + SLACK
+            log = logging.getLogger(__name__)
+            log.info("out of memory with %d rows at once (%s); going on with %d", rows, reason, self.rows)
+
+
+def parts_of(n: int, rows: int) -> int:
+    """In how many parts of about equal size `n` rows go, none above `rows` nor, where that can be, below two.
+
+    >>> parts_of(64, 16), parts_of(65, 16), parts_of(3, 2)
+    (4, 5, 1)
+    """
+    return max(1, min(-(-n // max(1, rows)), n // LEAST_ROWS))
+
+
+def release() -> None:
+    """Give memory that nothing refers to back to the system and to the device."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def held(device: str) -> int:
+    """Bytes that this process holds: on the GPU for a CUDA device, else resident ones (0 where Linux does not tell)."""
+    if device.startswith("cuda"):
+        import torch
+
+        return int(torch.cuda.memory_allocated(device))
+    if not _STATM.is_file():
+        return 0
+    return int(_STATM.read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")

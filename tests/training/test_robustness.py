@@ -1,0 +1,188 @@
+"""What a training does when the loss explodes, memory runs out, or it gets no better."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from automl.errors import TrialError
+from automl.records import Config, SearchSplits
+from automl.training.gradients import LossOf
+from automl.training.loop import Trainer
+from automl.training.patience import Patience
+from automl.training.plan import TrainPlan
+from automl.training.trial import ImageTrial
+
+
+@pytest.fixture
+def vit(config: Config) -> Config:
+    """A network without batch norm, so that parts of a batch add up exactly."""
+    return {**config, "family": "vit", "model": "test_vit", "batch_size": 48}
+
+
+def _short_of_memory(model: nn.Module, most: int) -> list[int]:
+    """From now on a pass of more than `most` rows through the model fails as the allocator does; the rows seen."""
+    seen: list[int] = []
+
+    def hook(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        seen.append(len(inputs[0]))
+        if len(inputs[0]) > most:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")
+
+    model.register_forward_pre_hook(hook)
+    return seen
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_out_of_memory_keeps_the_effective_batch(
+    replicas: int, vit: Config, splits: SearchSplits, plan: TrainPlan
+) -> None:
+    plan = replace(plan, replicas=replicas)
+    plain = ImageTrial(vit, splits=splits, plan=plan)
+    expected = plain.step()
+    trial = ImageTrial(vit, splits=splits, plan=plan)
+    seen = _short_of_memory(trial.trainer.model, 14)
+    found = trial.step()
+    assert trial.trainer.steps == plain.trainer.steps == 3
+    assert found["micro_batch"] == 12 and expected["micro_batch"] == 48
+    assert max(seen[-4:]) <= 14 and seen.count(48) <= 2  # once in training, once among the 48 validation rows
+    assert found["train_loss"] == pytest.approx(float(expected["train_loss"]), rel=1e-3)
+    assert found["val_loss"] == pytest.approx(float(expected["val_loss"]), rel=1e-3)
+    plain.close()
+    trial.close()
+
+
+def test_limit_of_memory_is_known_after_a_pause(
+    vit: Config, splits: SearchSplits, plan: TrainPlan, tmp_path: Path
+) -> None:
+    first = ImageTrial(vit, splits=splits, plan=plan)
+    _short_of_memory(first.trainer.model, 24)
+    first.step()
+    first.save(tmp_path / "checkpoint")
+    second = ImageTrial(vit, splits=splits, plan=plan)
+    second.load(tmp_path / "checkpoint")
+    assert second.trainer.micro_batch == 24
+
+
+def test_two_rows_without_room_fail_the_trial(vit: Config, splits: SearchSplits, plan: TrainPlan) -> None:
+    trial = ImageTrial(vit, splits=splits, plan=plan)
+    _short_of_memory(trial.trainer.model, 1)
+    with pytest.raises(RuntimeError, match="can't allocate memory"):
+        trial.step()
+
+
+def _broken_at(trainer: Trainer, *steps: int) -> LossOf:
+    """The loss, but not finite in the passes of these numbers."""
+    whole, count = trainer.gradients.loss_of, 0
+
+    def loss_of(images: Tensor, targets: Tensor) -> Tensor:
+        nonlocal count
+        count += 1
+        return whole(images, targets) * (float("nan") if count in steps else 1.0)
+
+    return loss_of
+
+
+def test_loss_that_is_not_finite_once_halves_the_lr_and_goes_on_from_the_last_good_state(
+    config: Config, splits: SearchSplits, plan: TrainPlan
+) -> None:
+    config = {**config, "ema": 0.9}
+    trial = ImageTrial(config, splits=splits, plan=plan)
+    clean = trial.step()
+    trial.trainer.gradients.loss_of = _broken_at(trial.trainer, 4)  # of 9 an epoch
+    found = trial.step()
+    assert (clean["lr_scale"], found["lr_scale"]) == (1.0, 0.5)
+    assert trial.trainer.epoch == 2 and trial.trainer.steps == 18
+    # The same as a training that had half the lr from its second epoch on.
+    halved = ImageTrial(config, splits=splits, plan=plan)
+    halved.step()
+    halved.trainer.lr_scale = 0.5
+    expected = halved.step()
+    assert (found["train_loss"], found["val_loss"]) == (expected["train_loss"], expected["val_loss"])
+
+
+def test_loss_that_is_not_finite_twice_fails_the_trial(
+    config: Config, splits: SearchSplits, plan: TrainPlan
+) -> None:
+    trial = ImageTrial(config, splits=splits, plan=plan)
+    trial.trainer.gradients.loss_of = _broken_at(trial.trainer, 2, 30)
+    trial.step()
+    with pytest.raises(
+        TrialError, match="loss became nan in epoch 3, also with half the lr; a lower lr would"
+    ):
+        for _ in range(2):
+            trial.step()
+
+
+def test_rate_that_explodes_fails_the_trial(config: Config, splits: SearchSplits, plan: TrainPlan) -> None:
+    trial = ImageTrial({**config, "opt": "sgd", "lr": 1e30}, splits=splits, plan=plan)
+    with pytest.raises(TrialError, match="training loss became (nan|inf) in epoch"):
+        for _ in range(3):
+            trial.step()
+
+
+def test_half_the_lr_is_known_after_a_pause(
+    config: Config, splits: SearchSplits, plan: TrainPlan, tmp_path: Path
+) -> None:
+    first = ImageTrial(config, splits=splits, plan=plan)
+    first.trainer.gradients.loss_of = _broken_at(first.trainer, 2)
+    first.step()
+    first.save(tmp_path / "checkpoint")
+    second = ImageTrial(config, splits=splits, plan=plan)
+    second.load(tmp_path / "checkpoint")
+    assert second.step()["lr_scale"] == 0.5
+
+
+def test_time_that_ends_after_an_explosion_leaves_the_last_good_weights(
+    config: Config, splits: SearchSplits, plan: TrainPlan
+) -> None:
+    trainer = Trainer(config, splits.info, splits.train, replace(plan, epochs=100))
+    trainer.train_epoch()
+    whole = trainer.gradients.loss_of
+
+    def last_one(images: Tensor, targets: Tensor) -> Tensor:
+        trainer.plan = replace(trainer.plan, deadline=time.time())  # this step is the last that has time
+        return whole(images, targets) * float("nan")
+
+    trainer.gradients.loss_of = last_one
+    assert trainer.train_epoch() is None
+    assert all(bool(p.isfinite().all()) for p in trainer.model.parameters())
+
+
+def test_patience_ends_a_trial_at_its_best(
+    config: Config, splits: SearchSplits, plan: TrainPlan, tmp_path: Path
+) -> None:
+    # After the first epoch the rate makes the network worse and worse.
+    trial = ImageTrial({**config, "patience": 2}, splits=splits, plan=replace(plan, epochs=50))
+    reports = [trial.step()]
+    trial.trainer.config["lr"] = 10.0
+    trial.save(tmp_path / "early")
+    carried = ImageTrial({**config, "patience": 2, "lr": 10.0}, splits=splits, plan=replace(plan, epochs=50))
+    carried.load(tmp_path / "early")  # a pause forgets nothing
+    while not reports[-1].get("done"):
+        assert len(reports) < 20
+        reports.append(carried.step())
+    last = reports[-1]
+    best = max(range(len(reports)), key=lambda k: (float(reports[k]["accuracy"]), -k))
+    assert len(reports) == best + 1 + 2
+    assert last["accuracy"] == reports[best]["accuracy"] and last["val_loss"] == reports[best]["val_loss"]
+    assert last["reason"] == f"no better for 2 epochs; ends at its best, that of epoch {best + 1}"
+    carried.save(tmp_path / "late")
+    again = ImageTrial(config, splits=splits, plan=plan)
+    again.load(tmp_path / "late")
+    for name, weight in carried.trainer.model.state_dict().items():
+        assert torch.equal(weight, again.trainer.model.state_dict()[name])
+    assert carried.trainer.epoch == best + 1
+
+
+def test_patience_without_a_finite_value_never_ends(
+    config: Config, splits: SearchSplits, plan: TrainPlan
+) -> None:
+    trainer = Trainer(config, splits.info, splits.train, plan)
+    patience = Patience(1, metric="roc_auc", mode="max")
+    assert not any(patience.report({"roc_auc": float("nan")}, trainer) for _ in range(4))
