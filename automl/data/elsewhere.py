@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from automl.data.cache import Cached, default_cache_dir, open_or_build
-from automl.data.pixels import Target
+from automl.data.scan import Target
 from automl.data.sources import open_source
 from automl.errors import AutomlError, DataError
 from automl.records import SearchSplits
