@@ -95,6 +95,19 @@ class TrialState(StrEnum):
     FAILED = "failed"
 
 
+class OnFailure(StrEnum):
+    """What a study does when a trial breaks.
+
+    RETRY: one whose process was lost (killed, hanging, out of memory) begins once more, from its checkpoint; one that
+    raised an error would raise it again, and is FAILED. SKIP: any is FAILED at once. STOP: as SKIP, and the study stops
+    after a few failures in a row, wherever they come.
+    """
+
+    RETRY = "retry"
+    SKIP = "skip"
+    STOP = "stop"
+
+
 class Action(StrEnum):
     """What a policy answers to a report."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,8 +44,9 @@ class FitResult:
 
     @property
     def val_score(self) -> float:
-        """The best trial's `metric` on the validation rows."""
-        return float(self.document["best"]["val_score"])
+        """The best trial's `metric` on the validation rows; NaN where the time ended before any trial had one."""
+        value = self.document["best"]["val_score"]
+        return math.nan if value is None else float(value)
 
     @property
     def holdout(self) -> dict[str, Interval]:

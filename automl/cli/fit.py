@@ -51,6 +51,12 @@ resources = section("Resources")
 @search("--warm-start", "STUDIES", "auto", "auto, none, or names of earlier studies to begin from: a,b.")
 @search("--policy", "NAME", "auto", "How weak trials are stopped early.")
 @search("--sampler", "NAME", "auto", "How configurations are proposed.")
+@search(
+    "--on-failure",
+    "WHAT",
+    "retry",
+    "When a trial breaks: retry (once, if its process was lost), skip, stop (after 5 in a row).",
+)
 @search("--seed", "N", "0", "Seed of every random draw.")
 @images("--target", "COLUMN", "automatic", "Column of a manifest to learn, or several: a,b.")
 @images("--img-size", "PIXELS", "auto", "Side of the square images that models see.")

@@ -76,6 +76,7 @@ class StudyConfig(BaseModel):
     holdout: Share = 0.2
     val: Share = 0.2
     on_bad_image: Literal["skip", "error"] = "skip"
+    on_failure: Literal["retry", "skip", "stop"] = "retry"  # the values of records.OnFailure
 
     parallel: Annotated[Count | None, BeforeValidator(auto_is_none)] = None
     cpus_per_trial: Annotated[float, BeforeValidator(no_bool), Field(gt=0, allow_inf_nan=False)] | None = None

@@ -26,8 +26,8 @@ Made by automl {version} from {n_train:,} images of `{name}` ({n_classes} classe
 {use}
 ## How it was made
 Configuration: {config}.
-Trained for {epochs} epochs on the training and validation images together. The search tried {trials} configurations and
-compared them on {n_val:,} validation images (best: {metric} {val:.4f}); the numbers above are of other images.
+Trained for {epochs} epochs on {rows_of}. The search tried {trials} configurations and
+compared them on {n_val:,} validation images (best: {metric} {val}); the numbers above are of other images.
 """
 
 
@@ -79,10 +79,18 @@ def write_card(path: Path, document: dict[str, Any], info: DatasetInfo, *, size:
             epochs=document["retrain"]["epochs"],
             trials=document["trials"]["total"],
             metric=document["metric"],
-            val=best["val_score"],
+            val="none" if best["val_score"] is None else f"{best['val_score']:.4f}",
+            rows_of=_rows_of(document),
         ),
         encoding="utf-8",
     )
+
+
+def _rows_of(document: dict[str, Any]) -> str:
+    """Which images it was trained on: in short time, the best trial's own weights are delivered."""
+    if document["retrain"]["n_train"] == document["data"]["n_train"]:
+        return "the training images, as the search left it"
+    return "the training and validation images together"
 
 
 def _use(folder: str, model: str, info: DatasetInfo, size: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,6 +49,9 @@ def score_holdout(
 
 def explain_gap(val: float, held: Interval, *, trials: int, same_length: bool) -> Gap:
     """One or two sentences on how far validation and holdout lie apart, and what that means."""
+    if not math.isfinite(val):
+        text = "The time ended before any configuration had a validation score: this one was compared with no other."
+        return Gap(val, held.value, text)
     inside = held.low <= val <= held.high
     if inside:
         text = f"The validation score {val:.4f} lies inside the holdout's interval: no sign of over-optimism."

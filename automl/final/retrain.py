@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -31,19 +32,28 @@ class Retrained:
     images_trained: int
     info: DatasetInfo
     weights: Weights | None = None
+    progress: float = 1.0
 
 
 def retrain(
-    config: Config, splits: SearchSplits, plan: TrainPlan, *, work_dir: Path, observer: Observer
+    config: Config,
+    splits: SearchSplits,
+    plan: TrainPlan,
+    *,
+    work_dir: Path,
+    observer: Observer,
+    asked_to_stop: Callable[[], bool] = lambda: False,
 ) -> Retrained:
     """Train `config` from its start on train + val for `plan.epochs`, or until `plan.seconds` are over.
 
-    The schedule is paced so that it ends where the training does. Raises TrialError when the loss is not finite, or
-    when the time did not hold a single batch.
+    The schedule is paced so that it ends where the training does; `asked_to_stop` is asked before each batch and ends
+    it early, at `progress` below 1. Raises TrialError when the loss is not finite, or when the time did not hold a
+    single batch.
     """
     rows = join_rows(splits.train, splits.val, work_dir / "retrain_index.npy")
     begun = time.perf_counter()
     trainer = Trainer(config, splits.info, rows, replace(plan, final=True))
+    trainer.asked_to_stop = asked_to_stop
     while trainer.epoch < plan.epochs:
         if trainer.train_epoch() is None:
             break
@@ -59,6 +69,31 @@ def retrain(
         seconds=time.perf_counter() - begun,
         n_train=len(rows),
         images_trained=trainer.steps * trainer.batches.batch_size,
+        info=trainer.info,
+        weights=trainer.pretrained,
+        progress=trainer.progress(),
+    )
+
+
+def own_weights(
+    config: Config, splits: SearchSplits, plan: TrainPlan, checkpoint: Path, *, epochs: float
+) -> Retrained:
+    """The network as the search left it in `checkpoint` after `epochs`, trained on the training rows alone.
+
+    Raises StorageError when the checkpoint is damaged.
+    """
+    begun = time.perf_counter()
+    trainer = Trainer(config, splits.info, splits.train, replace(plan, deadline=None))
+    trainer.load(checkpoint)
+    model = trainer.averaged
+    model.eval()
+    return Retrained(
+        model=model,
+        size=trainer.size,
+        epochs=epochs,
+        seconds=time.perf_counter() - begun,
+        n_train=len(splits.train),
+        images_trained=0,
         info=trainer.info,
         weights=trainer.pretrained,
     )

@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
+import math
 import shutil
-from dataclasses import replace
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from automl.config import StudyConfig, load, save
 from automl.data import open_source
 from automl.data.elsewhere import Origin
-from automl.errors import StudyError, unknown_name
+from automl.errors import StorageError, StudyError, unknown_name
 from automl.final.holdout import score_holdout
 from automl.final.model_folder import write_model_folder
 from automl.final.predictor import Predictor
-from automl.final.retrain import Retrained, retrain
+from automl.final.retrain import Retrained
 from automl.pipeline.clock import Clock
 from automl.pipeline.device import ray_cpus
+from automl.pipeline.final_model import Final, final_model, interrupted
 from automl.pipeline.node_trial import node_trial
-from automl.pipeline.outcome import Outcome, keep_model, write_outcome
+from automl.pipeline.outcome import Outcome, is_done, keep_model, write_outcome
 from automl.pipeline.setup import Setup, check, prepare
 from automl.pipeline.suspects import write_suspects
 from automl.pipeline.workspace import Workspace, open_workspace
-from automl.records import Interval, Observer, Silent
+from automl.records import Interval, Observer, OnFailure, Silent
 from automl.result import FitResult
 from automl.search import SearchResult, SearchSettings, search, warm_up
-from automl.search.budget import retrain_epochs
+from automl.search.coordinator import DISK_FULL
 from automl.search.forget import forget_study
-from automl.search.interrupt import INTERRUPTED
+from automl.search.interrupt import ctrl_c_asks, sigterm_leaves
+from automl.search.trial_files import is_disk_full
 from automl.torch_setup import quiet_waiting
 
 
@@ -39,15 +44,24 @@ def fit(config: StudyConfig, *, observer: Observer | None = None, started: float
     continues the study; where nothing is left to do, the earlier result is returned. Raises UsageError for what the
     person has to change (nothing is left behind then) and RunError where something broke.
     """
+    with sigterm_leaves():
+        try:
+            return _fit(config, observer or Silent(), Clock(config.time_limit, started))
+        except (OSError, SafetensorError) as error:
+            if not is_disk_full(error):
+                raise
+            raise StorageError(_no_room(config.study_dir)) from error
+
+
+def _fit(config: StudyConfig, observer: Observer, clock: Clock) -> FitResult:
     quiet_waiting()
-    observer = observer or Silent()
-    clock = Clock(config.time_limit, started)
     check(config)
     workspace = open_workspace(str(config.directory), config.study, overwrite=config.overwrite)
     try:
+        workspace.check_whole()
         # Opened before Ray is started, which takes seconds that a wrong path should not cost.
         source = open_source(config.data, target=config.target, task=config.task)
-        with warm_up(config, cpus=ray_cpus(config)) as engine:
+        with warm_up(config, cpus=ray_cpus(config), begin=not is_done(config, workspace)) as engine:
             room = engine.room() if config.address is not None else None
             setup = prepare(config, source, workspace, clock, observer, room=room)
             if config.overwrite and config.storage is not None:
@@ -63,6 +77,15 @@ def fit(config: StudyConfig, *, observer: Observer | None = None, started: float
         if not workspace.study_yaml.is_file():  # written when everything was found to be usable
             workspace.abandon()
         raise
+    finally:
+        workspace.close()
+
+
+def _no_room(place: Path) -> str:
+    return (
+        f"the disk of {str(place)!r} is full, and the study stopped as it stands: make room, then go on with "
+        f"`automl resume {place.name}`"
+    )
 
 
 def resume(
@@ -106,6 +129,8 @@ def _search(setup: Setup, observer: Observer, engine: Any) -> SearchResult:
         address=config.address,
         cpus_per_trial=device.threads,
         gpus_per_trial=device.gpus_per_trial,
+        deliver_anyway=True,
+        on_failure=OnFailure(config.on_failure),
     )
     info = setup.data.splits.info
     data = (
@@ -127,7 +152,9 @@ def _search(setup: Setup, observer: Observer, engine: Any) -> SearchResult:
 
 
 def _finish(setup: Setup, found: SearchResult, clock: Clock, observer: Observer) -> FitResult:
-    if _interrupted(found):
+    if found.stopped == DISK_FULL:
+        raise StorageError(_no_room(setup.workspace.root))
+    if interrupted(found):
         observer.note(
             "Search stopped; the best so far is trained and delivered. Ctrl-C again leaves at once."
         )
@@ -137,55 +164,62 @@ def _finish(setup: Setup, found: SearchResult, clock: Clock, observer: Observer)
             "The best configuration has not changed: the delivered model and its holdout score stay."
         )
         return write_outcome(setup, found, clock, kept)
+    if not math.isfinite(found.best.value):
+        observer.note(
+            "The time ended before any trial had a score: the first configuration is trained in what is left, "
+            "and was compared with no other."
+        )
     suspects = write_suspects(setup, found, clock)
-    final = _retrain(setup, found, clock, observer)
+    final = final_model(setup, found, clock, observer)
+    if final.why:
+        observer.note(f"{final.why[:1].upper()}{final.why[1:]}.")
     clock.finish_stage("retrain")
+    with _nothing_to_stop(found, final, observer):
+        return _hand_over(setup, found, clock, observer, final, suspects)
+
+
+def _nothing_to_stop(found: SearchResult, final: Final, observer: Observer) -> AbstractContextManager[None]:
+    """What is left takes seconds: the first Ctrl-C of a study changes nothing, and another leaves."""
+    if interrupted(found) or final.stopped:
+        return nullcontext()
+    return ctrl_c_asks(lambda _: observer.note("Almost done; Ctrl-C again leaves at once."))
+
+
+def _hand_over(
+    setup: Setup, found: SearchResult, clock: Clock, observer: Observer, final: Final, suspects: str
+) -> FitResult:
+    """Write the model, score it on the holdout, and write down what came out."""
     observer.stage("holdout", "scoring the sealed holdout")
     workspace = setup.workspace
-    _deliver(setup, found, final)
+    _deliver(setup, found, final.trained)
     held = _open_holdout(setup, workspace, factory=str(found.best.config["model"]))
     clock.finish_stage("holdout")
     observer.stage("deliver", f"writing {workspace.root}")
     best = found.best
     outcome = Outcome(
         best_config=best.config,
-        retrain={"epochs": final.epochs, "n_train": final.n_train, "seconds": round(final.seconds, 2)},
+        retrain=_described(final),
         holdout=held,
         reads=workspace.holdout_reads(),
-        retrain_images=final.images_trained,
+        retrain_images=final.trained.images_trained,
         trial=best.number,
-        same_length=abs(final.epochs - best.epoch) < 1,
+        same_length=abs(final.trained.epochs - best.epoch) < 1,
     )
     if suspects:
         observer.note(suspects)
     return write_outcome(setup, found, clock, outcome)
 
 
-def _retrain(setup: Setup, found: SearchResult, clock: Clock, observer: Observer) -> Retrained:
-    best, budget = found.best, setup.budget
-    epochs = retrain_epochs(budget, best_epoch=best.epoch)
-    remaining = clock.remaining()
-    seconds = None if remaining is None else max(1.0, remaining - budget.closing_s)
-    if seconds is not None and budget.retrain_s is not None and _interrupted(found):
-        seconds = min(
-            seconds, budget.retrain_s
-        )  # who stops a search does not want to wait for all of the limit
-    plan = replace(
-        setup.plan,
-        epochs=epochs,
-        replicas=setup.device.all_threads if setup.device.kind == "cpu" else 1,
-        deadline=None,
-        seconds=seconds,
-    )
-    observer.stage(
-        "retrain",
-        f"training the best configuration on all {len(setup.data.splits.train) + len(setup.data.splits.val):,} images",
-    )
-    return retrain(best.config, setup.data.splits, plan, work_dir=setup.workspace.root, observer=observer)
-
-
-def _interrupted(found: SearchResult) -> bool:
-    return found.stopped == INTERRUPTED
+def _described(final: Final) -> dict[str, Any]:
+    """What result.json says of the final training."""
+    trained = final.trained
+    return {
+        "how": final.how,
+        "why": final.why,
+        "epochs": trained.epochs,
+        "n_train": trained.n_train,
+        "seconds": round(trained.seconds, 2),
+    }
 
 
 def _deliver(setup: Setup, found: SearchResult, final: Retrained) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 import sys
 from dataclasses import asdict, dataclass
@@ -9,14 +10,16 @@ from importlib import metadata
 from typing import Any
 
 from automl import __version__
+from automl.config import StudyConfig
 from automl.config.storage import mask_password
 from automl.final.card import write_card
 from automl.final.holdout import explain_gap
 from automl.final.model_folder import read_preprocess
 from automl.pipeline.clock import Clock
+from automl.pipeline.final_model import RETRAINED
 from automl.pipeline.pretrained import shown
 from automl.pipeline.setup import Setup
-from automl.pipeline.workspace import write_json, write_text
+from automl.pipeline.workspace import Workspace, write_json, write_text
 from automl.records import Config, Interval
 from automl.result import FitResult
 from automl.review.tables import write_trials
@@ -39,11 +42,23 @@ class Outcome:
     same_length: bool
 
 
+def is_done(config: StudyConfig, workspace: Workspace) -> bool:
+    """Whether an earlier run has already come to the end that is asked for, so that no trial will be run."""
+    earlier = workspace.read_result()
+    if earlier is None or config.n_trials is None or not (workspace.model_dir / "config.json").is_file():
+        return False
+    counts = earlier["trials"]
+    ended = sum(int(counts[kind]) for kind in ("complete", "pruned", "failed"))
+    return ended == int(counts["total"]) >= config.n_trials
+
+
 def keep_model(setup: Setup, found: SearchResult) -> Outcome | None:
     """The outcome of the earlier run if its model is still the one to deliver, so that the holdout stays closed."""
     earlier = setup.workspace.read_result()
     if earlier is None or not (setup.workspace.model_dir / "config.json").is_file():
         return None
+    if earlier["retrain"].get("how", RETRAINED) != RETRAINED:
+        return None  # a stop or the time had cut it short
     best = earlier["best"]
     if best["trial"] != found.best.number or best["epochs"] != found.best.epoch:
         return None
@@ -101,13 +116,13 @@ def _document(setup: Setup, found: SearchResult, clock: Clock, outcome: Outcome)
         "best": {
             "trial": outcome.trial,
             "config": outcome.best_config,
-            "val_score": best.value,
+            "val_score": best.value if math.isfinite(best.value) else None,
             "epochs": best.epoch,
         },
         "retrain": outcome.retrain,
         "holdout": {name: asdict(value) for name, value in outcome.holdout.items()},
         "holdout_reads": outcome.reads,
-        "gap": asdict(gap),
+        "gap": {**asdict(gap), "val": best.value if math.isfinite(best.value) else None},
         "trials": dict(found.counts),
         "time": _times(setup, found, clock),
         "work": {

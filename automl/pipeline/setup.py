@@ -24,7 +24,7 @@ from automl.pipeline.earlier import WarmStart, check_warm_start, traits, warm_st
 from automl.pipeline.pretrained import Beginning, Situation, begin, begin_again, check_pretrained
 from automl.pipeline.workspace import Workspace
 from automl.records import Config, Observer
-from automl.search.budget import Budget, Work, make_budget, shortest_limit
+from automl.search.budget import Budget, Work, make_budget, reporting_seconds, shortest_limit
 from automl.search.engines.room import Room
 from automl.search.policy import POLICIES
 from automl.search.samplers import SAMPLERS
@@ -212,6 +212,7 @@ def _plan(
         epochs=budget.epochs,
         precision=measured.precision,
         deadline=None if budget.search_s is None else time.time() + budget.search_s,
+        reporting=0.0 if budget.search_s is None else reporting_seconds(work, budget.search_s),
     )
     _write_plan(workspace, identity, budget, measured, device)
     return Setup(config, workspace, data, space, metric, device, budget, plan, measured, beginning, identity)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from automl.errors import StudyError
+from automl.pipeline.claim import REPLACED, Claim, clear, never_began, restore_replaced
 
 # What must be the same for a study to be continued; each changes what its trials mean.
 IDENTITY = (
@@ -33,12 +35,13 @@ class Workspace:
     """Paths of one study.
 
     `existed` tells whether the directory was there before; `replaced` is where an earlier study was moved that this
-    one overwrites, until it is sure that this one can begin.
+    one overwrites, until it is sure that this one can begin. `claims` keep other processes out until `close`.
     """
 
     root: Path
     existed: bool
     replaced: Path | None = None
+    claims: tuple[Claim, ...] = ()
 
     @property
     def study_yaml(self) -> Path:
@@ -72,11 +75,17 @@ class Workspace:
 
     def read_plan(self) -> dict[str, Any] | None:
         """The plan of an earlier run, or None."""
-        return _read_json(self.plan_json)
+        return _read_json(self.plan_json, needed=("epochs", "begun_with"))
 
     def read_result(self) -> dict[str, Any] | None:
         """The result of an earlier run that finished, or None."""
-        return _read_json(self.result_json)
+        return _read_json(self.result_json, needed=("best", "trials", "retrain", "holdout", "holdout_reads"))
+
+    def check_whole(self) -> None:
+        """Raise StudyError that names a damaged file of an earlier run, before hours were spent."""
+        self.read_plan()
+        self.read_result()
+        self.holdout_reads()
 
     def check_same(self, plan: dict[str, Any]) -> None:
         """Raise StudyError that names the difference if an earlier study here cannot be continued as `plan`."""
@@ -106,9 +115,14 @@ class Workspace:
         if self.replaced is not None and self.replaced.exists():
             self.replaced.rename(self.root)
 
+    def close(self) -> None:
+        """Another process may go on with the study."""
+        for claim in self.claims:
+            claim.release()
+
     def holdout_reads(self) -> int:
         """How often the holdout was opened so far."""
-        return int((_read_json(self.root / "holdout.json") or {"reads": 0})["reads"])
+        return int((_read_json(self.root / "holdout.json", needed=("reads",)) or {"reads": 0})["reads"])
 
     def count_holdout_read(self) -> int:
         """Write down, before it happens, that the holdout is opened; the number of times including this one."""
@@ -120,22 +134,26 @@ class Workspace:
 def open_workspace(directory: str, study: str, *, overwrite: bool) -> Workspace:
     """The workspace of a study. Raises StudyError where the folder cannot be made or written, or is something else."""
     root = Path(directory) / study
-    existed = root.exists()
+    restore_replaced(root)
+    existed = root.exists() and not never_began(root)
     if existed and any(root.iterdir() if root.is_dir() else [root]) and not (root / "study.yaml").is_file():
         raise StudyError(
             f"{str(root)!r} must be a study or not exist, and it is something else; choose another --study name"
         )
-    replaced = None
+    replaced = earlier = None
     try:
         if existed and overwrite:
-            replaced = root.with_name(f".{root.name}.replaced-{os.getpid()}").absolute()
+            earlier = Claim(root)  # not from under a process that runs it
+            replaced = root.with_name(f".{root.name}{REPLACED}{os.getpid()}").absolute()
             root.rename(replaced)
         root.mkdir(parents=True, exist_ok=True)
+        claim = Claim(root)
     except OSError as error:
         raise StudyError(_not_writable(root, error.strerror or error)) from error
-    if not os.access(root, os.W_OK | os.X_OK):
-        raise StudyError(_not_writable(root, "permission denied"))
-    return Workspace(root.resolve(), existed and not overwrite, replaced)
+    if not existed:
+        clear(root)
+    claims = (claim,) if earlier is None else (claim, earlier)
+    return Workspace(root.resolve(), existed and not overwrite, replaced, claims)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
@@ -155,11 +173,14 @@ def _plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else str(value)
 
 
-def _read_json(path: Path) -> dict[str, Any] | None:
+def _read_json(path: Path, *, needed: Sequence[str]) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        missing = [key for key in needed if not isinstance(content, dict) or key not in content]
+        if missing:
+            raise ValueError(f"it lacks {missing[0]!r}")
     except ValueError as error:
         raise StudyError(
             f"{str(path)!r} is damaged ({error}); remove it, or start again with --overwrite"

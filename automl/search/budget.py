@@ -10,6 +10,7 @@ EVAL_SPEEDUP = 3.0  # forward alone costs a third of forward and backward
 FULL_TRIALS = 5.0  # full-length trials that the search time must hold, if it can
 RETRAIN_SHARE = 0.6  # most of the time that may be set aside for the retrain
 SPARE = 1.15  # the retrain is planned longer than measured, as neighbours may slow it down
+MOST_SLOWDOWN = 3.0  # beyond this, what was measured is taken for a hiccup
 CLOSING = 4.0  # seconds to score the intervals, write the model, the tables and the result, and leave
 
 
@@ -75,6 +76,19 @@ def make_budget(work: Work, *, remaining: float | None, epochs: int | None) -> B
     held = int(search_s * work.parallel / work.epoch_seconds / FULL_TRIALS)
     length = max(1, min(most, held))
     return Budget(length, search_s, retrain_s, work.closing_seconds, most)
+
+
+def reporting_seconds(work: Work, search_s: float) -> float:
+    """Seconds before the deadline at which a trial that has never reported validates what it has.
+
+    Thrice as long as its validation should take, but at most a fifth of the search.
+    """
+    return min(max(2.0, 3.0 * work.n_val / (EVAL_SPEEDUP * work.images_per_second)), 0.2 * search_s)
+
+
+def closing_seconds(budget: Budget, *, slowdown: float) -> float:
+    """The closing on a machine that turned out to be `slowdown` times slower than measured before the search."""
+    return budget.closing_s * min(MOST_SLOWDOWN, max(1.0, slowdown))
 
 
 def shortest_limit(work: Work) -> float:

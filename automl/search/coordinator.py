@@ -1,28 +1,30 @@
-"""The one object that engines talk to: it stands between them and the policy, the store and whoever
-watches.
-"""
+"""The one object that engines talk to: it stands between them and policy, store and whoever watches."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from automl.errors import AutomlError, TrialError
-from automl.records import Action, Config, Decision, Observer, Report, TrialEvent, TrialState
+from automl.records import Action, Config, Decision, Observer, OnFailure, Report, TrialEvent, TrialState
+from automl.search.failures import Failures
+from automl.search.hanging import hanging
 from automl.search.incumbent import Incumbent
 from automl.search.last_call import last_call, too_late_to_start
 from automl.search.live_trial import LiveTrial, recall
 from automl.search.metric import metric_value, numbers_of
 from automl.search.objectives import Launch, Step
 from automl.search.policy import Next, NextKind, Policy
+from automl.search.room import weaker_half
 from automl.search.settings import SearchSettings, Space
 from automl.search.store import Store, Worker
+from automl.search.timing import Timing
 from automl.search.trial_files import TrialFiles
 
 TIME_IS_UP = "time is up"
+DISK_FULL = "the disk is full, and there are no more checkpoints that could go"
 PORTFOLIO = "portfolio"
 ENDED_BY_ITSELF = "the objective ended by itself"
 FINAL = frozenset({TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED})
@@ -59,21 +61,16 @@ class Coordinator:
         self._observer = parts.observer
         self._files = parts.files
         self._clock = parts.clock
-        self._begin = parts.clock()
-        # The wall's clock may be set while a search runs; from here on only the steady one counts.
-        self._deadline = self._begin + (parts.settings.deadline or 0.0) - time.time()
-        self._offset = 0.0
-        self._time_given = max(self.remaining(), 1e-9)
+        self._time = Timing(parts.settings, parts.clock)
         self.incumbent = Incumbent(parts.settings.mode)
         self.fatal: AutomlError | None = None
         self.stop_reason = ""
         self.first_report: float | None = None
         self._trials: dict[int, LiveTrial] = {}
-        # Counted along: with thousands of trials a look at all of them for each report would take milliseconds.
-        self._running: set[int] = set()
+        # Counted along: a look at thousands of trials for each report would take milliseconds.
+        self._running, self._lost = set[int](), set[int]()
         self._done = 0
-        self._early_causes: list[str] = []
-        self._succeeded = False
+        self._failures = Failures(parts.settings.on_failure, parts.settings.max_failures)
         self._restore()
         own = parts.space.portfolio if parts.settings.portfolio is None else parts.settings.portfolio
         self._portfolio = list(own)[self._portfolio_done :]
@@ -82,20 +79,15 @@ class Coordinator:
 
     def now(self) -> float:
         """Seconds since the study's first search began; a continued study goes on where it had stopped."""
-        return self._offset + self._clock() - self._begin
+        return self._time.offset + self.elapsed()
 
     def remaining(self) -> float:
         """Seconds until the deadline, negative after it; infinite without one."""
-        ends = [math.inf]
-        if self._settings.time_limit is not None:
-            ends.append(self._begin + self._settings.time_limit)
-        if self._settings.deadline is not None:
-            ends.append(self._deadline)
-        return min(ends) - self._clock()
+        return self._time.remaining()
 
     def elapsed(self) -> float:
         """Seconds since this search began."""
-        return self._clock() - self._begin
+        return self._time.elapsed()
 
     @property
     def over(self) -> bool:
@@ -103,9 +95,7 @@ class Coordinator:
         return self.fatal is not None or bool(self.stop_reason) or self.remaining() <= 0
 
     def request_stop(self, reason: str) -> None:
-        """Asks the search to end in order; trials stay paused, so that the study can be continued. Any thread
-        may ask.
-        """
+        """Asks the search to end in order; trials stay paused, so that it can be continued. Any thread may ask."""
         self.stop_reason = self.stop_reason or reason
 
     # What runs ----------------------------------------------------------------------------------------------
@@ -122,6 +112,8 @@ class Coordinator:
         if len(self._running) >= self._settings.parallel:
             return Next(NextKind.WAIT, "all workers are busy")
         settings = self._settings
+        if self._lost:
+            return Next(NextKind.RESUME, "its process was lost: it is tried once more", min(self._lost))
         urgent = last_call(
             self._trials.values(),
             mode=settings.mode,
@@ -167,9 +159,7 @@ class Coordinator:
     # What happened ------------------------------------------------------------------------------------------
 
     def report(self, number: int, step: Step) -> Decision:
-        """An epoch is done, or the objective had nothing more to do. The decision has been carried out in the
-        store.
-        """
+        """An epoch is done, or the objective had nothing more to do. The decision has been carried out."""
         live = self._trials[number]
         if live.state is not TrialState.RUNNING:
             # A result that was under way when the search ended.
@@ -187,17 +177,31 @@ class Coordinator:
         report = Report(number, step.epoch, value, seconds, numbers_of(step.metrics))
         return self._take(live, report, step)
 
-    def failed(self, number: int, cause: str) -> Decision:
-        """The trial broke; the others are not touched."""
+    def failed(self, number: int, cause: str, *, lost: bool = False) -> Decision:
+        """The trial broke; the others are not touched.
+
+        `lost`: its process is gone, which need not be the configuration's fault: it may be tried once more.
+        """
         live = self._trials[number]
         if live.state is not TrialState.RUNNING:
             return Decision(Action.STOP, live.state, cause)
+        if lost and not live.tries and self._settings.on_failure == OnFailure.RETRY and not self.over:
+            live.tries += 1
+            live.epoch = min(live.epoch, live.checkpoint)
+            self._lost.add(number)
+            self._release(live, f"tried once more from epoch {live.epoch}: {cause}")
+            return Decision(Action.PAUSE, TrialState.PAUSED, cause)
         self.incumbent.drop(number)
         return self._close(live, Decision(Action.STOP, TrialState.FAILED, cause))
 
-    def finish(self) -> None:
-        """Settles every trial: none is left running, and none paused unless the search was asked to stop."""
+    def finish(self, *, at_least_one: bool = False) -> None:
+        """Settles every trial: none is left running, and none paused unless the search was asked to stop.
+
+        `at_least_one`: where the time ended before a trial was started, one is written down all the same.
+        """
         why = self._why_over()
+        if at_least_one and not self._trials and self.fatal is None and not self.stop_reason:
+            self.start()
         for live in self._trials.values():
             if live.state is TrialState.RUNNING and self.stop_reason:
                 self._release(live, why)
@@ -207,16 +211,18 @@ class Coordinator:
                 reason = self.why_stopped() or "paused to the end: never promoted"
                 self._close(live, Decision(Action.STOP, TrialState.PRUNED, reason))
 
+    def silent(self) -> dict[int, str]:
+        """The running trials that hang, and the sentence that says so; the engine ends their processes."""
+        found = hanging(self._trials.values(), now=self._clock(), patience=self._settings.patience)
+        return {number: f"hung: no report for {seconds:.0f} s" for number, seconds in found.items()}
+
     def config(self, number: int) -> Config:
         """The configuration of a trial."""
         return self._trials[number].config
 
     def common_cause(self) -> str:
         """What most of the failed trials have in common, for an error message."""
-        if not self._early_causes:
-            return ""
-        cause, count = Counter(self._early_causes).most_common(1)[0]
-        return f"{count} of {len(self._early_causes)} with {cause}"
+        return self._failures.common_cause()
 
     # ------------------------------------------------------------------------------------------------------
 
@@ -231,7 +237,8 @@ class Coordinator:
     def _run(self, number: int, worker: Worker, *, resumed: bool) -> None:
         live = self._trials[number]
         self._running.add(number)
-        live.moved = worker is not HERE
+        self._lost.discard(number)
+        live.moved, live.heard = worker is not HERE, self._clock()
         self._store.started(number, worker, self.now())
         self._policy.started(number, resumed)
         self._tell(live, f"resumed after epoch {live.epoch}" if resumed else "started")
@@ -240,13 +247,18 @@ class Coordinator:
         """Carries a report through policy, store, files and observer."""
         decision = self._override(self._policy.report(report), report, step)
         live.epoch, live.value, live.seconds = report.epoch, report.value, report.seconds
+        live.heard = self._clock()
         self.first_report = self.first_report or time.time()
         if decision.state is not TrialState.FAILED:
             before = self.incumbent.best
             self.incumbent.report(report.trial, report.epoch, report.value)
             if before is not None and not self.incumbent.is_best(before.trial):
                 self._tidy(self._trials[before.trial])
-        self._files.log(report)
+        # The database has the same numbers as a log that cannot be written.
+        if not self._files.log(report) or step.disk_full:
+            self._make_room()
+        if step.restarted:
+            self._observer.note(f"Trial {live.number} began again: {step.restarted}.")
         self._store.report(report, decision, self.now())
         if step.saved:
             live.checkpoint = report.epoch
@@ -254,17 +266,32 @@ class Coordinator:
         if decision.state is TrialState.PAUSED:
             live.state = TrialState.PAUSED
             self._running.discard(live.number)
-            self._succeeded = True
+            self._failures.success()
             self._store.pause(live.number, live.epoch, decision.reason, self.now())
         elif decision.state in FINAL:
             return self._close(live, decision, recorded=True)
         self._tell(live, decision.reason)
         return decision
 
-    def _override(self, decision: Decision, report: Report, step: Step) -> Decision:
-        """The policy's decision, unless the objective's end, the deadline or a broken value says
-        otherwise.
+    def _make_room(self) -> None:
+        """The disk is full: the weaker half of the waiting trials lose their checkpoints, then the search stops.
+
+        A trial without one is trained again up to where it stood, should it be promoted.
         """
+        best = self.incumbent.best
+        gone = weaker_half(
+            self._trials.values(), mode=self._settings.mode, best=None if best is None else best.trial
+        )
+        for live in gone:
+            self._drop_checkpoint(live)
+        if gone:
+            numbers = ", ".join(str(live.number) for live in gone)
+            self._observer.note(f"The disk is full: the checkpoints of trials {numbers} were removed.")
+        else:
+            self.request_stop(DISK_FULL)
+
+    def _override(self, decision: Decision, report: Report, step: Step) -> Decision:
+        """The policy's decision, unless the objective's end, the deadline or a broken value says otherwise."""
         found = decision
         if step.interrupted:
             found = Decision(Action.STOP, TrialState.PRUNED, TIME_IS_UP)
@@ -304,9 +331,9 @@ class Coordinator:
             self._store.end(live.number, decision, now, live.value)
         if decision.state is TrialState.FAILED:
             self.incumbent.drop(live.number)
-            self._count_failure(decision.reason)
+            self.fatal = self.fatal or self._failures.count(decision.reason)
         else:
-            self._succeeded = True
+            self._failures.success()
         self._tidy(live)
         self._tell(live, decision.reason)
         return decision
@@ -320,23 +347,16 @@ class Coordinator:
         self._store.decided(live.number, live.epoch, decision, self.now())
         self._tell(live, reason)
 
-    def _count_failure(self, cause: str) -> None:
-        self._early_causes.append(cause)
-        if self._succeeded or len(self._early_causes) < self._settings.max_failures:
-            return
-        if self.fatal is None:
-            self.fatal = TrialError(
-                f"the first {len(self._early_causes)} trials all failed, {self.common_cause()}: "
-                "mend the cause and start again"
-            )
-
     def _tidy(self, live: LiveTrial) -> None:
         """Only trials that may still be promoted and the incumbent keep their state on disk."""
         if live.state in FINAL and not self.incumbent.is_best(live.number):
-            self._files.drop_checkpoint(live.number)
-            if live.checkpoint:
-                live.checkpoint = 0
-                self._store.checkpoint(live.number, None)
+            self._drop_checkpoint(live)
+
+    def _drop_checkpoint(self, live: LiveTrial) -> None:
+        self._files.drop_checkpoint(live.number)
+        if live.checkpoint:
+            live.checkpoint = 0
+            self._store.checkpoint(live.number, None)
 
     def _why_over(self) -> str:
         if self.fatal is not None:
@@ -344,37 +364,26 @@ class Coordinator:
         return self.stop_reason or TIME_IS_UP
 
     def _tell(self, live: LiveTrial, reason: str) -> None:
-        value = live.value
+        best = self.incumbent.is_best(live.number)
         event = TrialEvent(
-            trial=live.number,
-            state=live.state,
-            config=live.config,
-            epoch=live.epoch,
-            value=value,
-            time=self.now(),
-            reason=reason,
-            incumbent=self.incumbent.is_best(live.number),
+            live.number, live.state, live.config, live.epoch, live.value, self.now(), reason, best
         )
         self._observer.trial(event)
         self._progress()
 
     def _progress(self) -> None:
         """Tells how far the search is: by time or by trials, whichever is nearer to its end."""
-        ways = []
-        if math.isfinite(self._time_given):
-            spent = min(self.elapsed(), self._time_given)
-            ways.append((spent, self._time_given))
+        spent = self._time.spent()
+        ways = [] if spent is None else [spent]
         if self._settings.n_trials is not None:
             ways.append((float(self._done), float(self._settings.n_trials)))
         self._observer.progress(*max(ways, key=lambda way: way[0] / way[1]))
 
     def _restore(self) -> None:
-        """Takes in the trials of earlier runs; those that were running then are paused at their
-        checkpoint.
-        """
+        """Takes in the trials of earlier runs; those that were running then are paused at their checkpoint."""
         past = self._store.trials()
         moments = [moment for trial in past for moment in (*trial.report_times, trial.ended or 0.0)]
-        self._offset = max(moments, default=0.0)
+        self._time.offset = max(moments, default=0.0)
         self._portfolio_done = sum(trial.origin == PORTFOLIO for trial in past)
         histories = []
         for trial in past:
@@ -385,6 +394,6 @@ class Coordinator:
             if trial.state is TrialState.RUNNING:
                 self._release(live, "interrupted: the search stopped while it ran")
             if trial.state is not TrialState.FAILED and trial.reports:
-                self._succeeded = True
+                self._failures.success()
                 self.incumbent.report(trial.number, trial.epochs, trial.value)
         self._policy.restore(histories)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from optuna.exceptions import StorageInternalError
 from sqlalchemy import Connection, Executable, Insert, Table
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from automl.errors import AutomlError, StorageError
 from automl.log import get_logger
@@ -17,10 +17,10 @@ from automl.search import optuna_rows as rows
 from automl.search import tables
 from automl.search.database import Database, storage_errors
 from automl.search.ownership import Ownership
+from automl.search.patience import LONGEST, is_away
 
 MOMENT_S = 0.05  # writes closer together than this share a transaction
 RETRY_S = 0.5  # between attempts while the database is away
-PATIENCE_S = 600.0  # how long it may be away before the search gives up
 MOST = 5_000  # rows that may wait while the database is there
 # Parents before children; the order within a table is kept, that between tables does not matter in a transaction.
 ORDER: tuple[Table, ...] = (
@@ -53,7 +53,7 @@ class Journal:
 
     def __init__(self, database: Database, ids: dict[int, int], ownership: Ownership) -> None:
         """`ids` are Optuna's ids by number of trial; those of new trials are added as they are written."""
-        self.patience = PATIENCE_S
+        self.patience = LONGEST
         self._database = database
         self._ids = ids
         self._ownership = ownership
@@ -215,7 +215,7 @@ class Journal:
     def _failed(self, error: Exception) -> None:
         """Waits for an outage to pass, as long as patience lasts; keeps anything else to be raised."""
         now = time.monotonic()
-        if _is_outage(error):
+        if is_away(error):
             if self._away_since is None:
                 self._away_since = now
                 get_logger(__name__).warning(
@@ -232,15 +232,3 @@ class Journal:
     def _raise(self) -> None:
         if self._error is not None:
             raise self._error
-
-
-def _is_outage(error: BaseException | None) -> bool:
-    """Whether waiting may help: the server is not there or does not answer, or the file is locked."""
-    if isinstance(error, StorageInternalError):
-        return _is_outage(error.__cause__)
-    if isinstance(error, DBAPIError) and error.connection_invalidated:
-        return True
-    if not isinstance(error, (OperationalError, InterfaceError)):
-        return False
-    # Of SQLite's operational errors, such as a full disk, only this one passes by itself.
-    return not type(error.orig).__module__.startswith("sqlite3") or "locked" in str(error.orig)

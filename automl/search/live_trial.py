@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from automl.records import Config, TrialState
 from automl.search.policy import History
 from automl.search.stored import StoredTrial
-from automl.search.trial_files import TrialFiles, checkpoint_epoch
+from automl.search.trial_files import TrialFiles
 
 
 @dataclass
 class LiveTrial:
-    """`checkpoint` is the epoch that is saved, 0 if none; `moved`: its worker is known; `seconds`: its last epoch's."""
+    """`checkpoint` is the epoch that is saved, 0 if none; `moved`: its worker is known; `seconds`: its last epoch's.
+
+    `heard`: the engine's clock when it began to run or last reported; `tries`: how often its process was lost.
+    """
 
     number: int
     config: Config
@@ -22,6 +25,8 @@ class LiveTrial:
     checkpoint: int = 0
     moved: bool = False
     seconds: float = 0.0
+    heard: float = 0.0
+    tries: int = 0
 
 
 def recall(trial: StoredTrial, files: TrialFiles) -> tuple[History, LiveTrial]:
@@ -30,7 +35,7 @@ def recall(trial: StoredTrial, files: TrialFiles) -> tuple[History, LiveTrial]:
     One that a stop or a crash interrupted stands at its checkpoint, or at its beginning if it has none;
     epochs that were reported beyond that are run again. Any other stands where it was last reported.
     """
-    saved = checkpoint_epoch(files.checkpoint(trial.number))
+    saved = files.saved_epoch(trial.number)
     epoch, state, shown = trial.epochs, trial.state, trial.state
     if trial.interrupted:
         epoch, state, shown = min(saved, trial.epochs), TrialState.RUNNING, TrialState.PAUSED

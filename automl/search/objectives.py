@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from automl.records import Config
-from automl.search.trial_files import checkpoint_epoch, publish_checkpoint
+from automl.search.trial_files import checkpoint_epoch, is_disk_full, publish_checkpoint
 
 Objective = Callable[[Config], Any]
-CONTROL_KEYS = frozenset({"seconds", "done", "reason", "interrupted"})
+CONTROL_KEYS = frozenset({"seconds", "done", "reason", "interrupted", "save"})
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,8 @@ class Step:
     `ended`: the objective had nothing more to do, and there are no metrics. `done`: this was its last epoch, and
     `reason` tells why.
     `interrupted`: it was cut by the deadline. `saved`: its state lies in the checkpoint.
+    `disk_full`: it should, but the disk had no room for it. `restarted`: why it began again, where its checkpoint
+    could not be read.
     """
 
     epoch: int
@@ -52,6 +54,8 @@ class Step:
     interrupted: bool = False
     saved: bool = False
     reason: str = ""
+    disk_full: bool = False
+    restarted: str = ""
 
 
 class Stepper:
@@ -64,11 +68,9 @@ class Stepper:
 
     def __init__(self, objective: Objective, launch: Launch) -> None:
         self.launch = launch
-        self.epoch = 0
-        self._subject = objective(launch.config)
-        self._iterator: Iterator[Any] | None = None
-        if not hasattr(self._subject, "step"):
-            self._iterator = _iterator(self._subject)
+        self._objective = objective
+        self._restarted = ""
+        self._begin()
         self._go_to(launch.epoch)
 
     @property
@@ -90,12 +92,24 @@ class Stepper:
             return Step(self.epoch, {}, None, wall, ended=True)
         self.epoch += 1
         done, interrupted = bool(raw.get("done", False)), bool(raw.get("interrupted", False))
-        saved = self.can_save and (self.epoch in self.launch.save_epochs or done or interrupted)
-        if saved:
-            self.save()
         metrics = {key: value for key, value in raw.items() if key not in CONTROL_KEYS}
+        asked = bool(raw.get("save", False)) or (interrupted and bool(metrics))
+        due = self.can_save and (self.epoch in self.launch.save_epochs or done or asked)
+        saved = due and self._saved()
+        restarted, self._restarted = self._restarted, ""
         seconds, reason = _seconds(raw.get("seconds")), str(raw.get("reason", ""))
-        return Step(self.epoch, metrics, seconds, wall, False, done, interrupted, saved, reason)
+        return Step(
+            epoch=self.epoch,
+            metrics=metrics,
+            seconds=seconds,
+            wall=wall,
+            done=done,
+            interrupted=interrupted,
+            saved=saved,
+            reason=reason,
+            disk_full=due and not saved,
+            restarted=restarted,
+        )
 
     def save(self) -> None:
         """Saves the state; what was saved before is replaced in one go."""
@@ -106,18 +120,43 @@ class Stepper:
         self._subject.save(new)
         publish_checkpoint(new, place, self.epoch)
 
+    def _saved(self) -> bool:
+        """Saves the state; False where the disk is full, which must not cost the trial."""
+        try:
+            self.save()
+        except Exception as error:
+            if not is_disk_full(error):
+                raise
+            place = self.launch.checkpoint
+            shutil.rmtree(place.with_name(f".{place.name}-new"), ignore_errors=True)
+            return False
+        return True
+
     def close(self) -> None:
         """Lets go of what the trial holds."""
         close = getattr(self._subject, "close", None)
         if callable(close):
             close()
 
+    def _begin(self) -> None:
+        self.epoch = 0
+        self._subject = self._objective(self.launch.config)
+        self._iterator: Iterator[Any] | None = None
+        if not hasattr(self._subject, "step"):
+            self._iterator = _iterator(self._subject)
+
     def _go_to(self, epoch: int) -> None:
         place = self.launch.checkpoint
         saved = checkpoint_epoch(place) if epoch and self.can_save else 0
         if 0 < saved <= epoch:
-            self._subject.load(place)
-            self.epoch = saved
+            try:
+                self._subject.load(place)
+                self.epoch = saved
+            except Exception as error:
+                # Half of it may have been loaded: a fresh one begins again.
+                self.close()
+                self._begin()
+                self._restarted = f"its checkpoint is damaged ({cause_of(error)})"
         while self.epoch < epoch and self._advance() is not None:
             self.epoch += 1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -69,7 +70,7 @@ def search(
             coordinator.request_stop(f"the search broke: {type(error).__name__}")
             raise
         finally:
-            coordinator.finish()
+            coordinator.finish(at_least_one=settings.deliver_anyway)
         return _result(coordinator, store, settings, directory)
 
 
@@ -82,7 +83,11 @@ def _result(
     best = coordinator.incumbent.best
     stopped = coordinator.why_stopped()
     if best is None:
-        raise _nothing_found(coordinator, settings)
+        error = _nothing_found(coordinator, settings)
+        if not (settings.deliver_anyway and isinstance(error, TimeLimitError)):
+            raise error
+        first = BestTrial(0, trials[0].config, math.nan, 0, None)
+        return SearchResult(first, trials, settings.mode, stopped, coordinator.elapsed())
     place = TrialFiles(directory, logs=False).checkpoint(best.trial)
     kept = settings.directory is not None and place.exists()
     found = BestTrial(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from automl.errors import ConfigError, unknown_name
-from automl.records import Config, Mode
+from automl.records import Config, Mode, OnFailure
 from automl.search.engines.registry import ENGINES
 from automl.search.policy import POLICIES
 from automl.search.samplers import SAMPLERS
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
 MAX_FAILURES = 5
+PATIENCE = 60.0
 
 
 class Space(Protocol):
@@ -48,6 +49,11 @@ class SearchSettings:
     database in memory. `directory` is where trials keep logs and checkpoints, or None for a temporary folder.
     `identity` holds what else must be equal when a study is continued, such as the fingerprint of its data.
     `policy` is a name or one of Optuna's pruners, `sampler` a name or one of Optuna's samplers.
+    `deliver_anyway`: where the time ended before any trial had a value, the result names the first configuration,
+    with the value NaN, instead of an error.
+    `on_failure` says what is done about trials that break; `max_failures` of them in a row end the search when no
+    trial has succeeded yet, and with `stop` at any time. `patience` is the least number of seconds without a report
+    after which a trial may count as hanging; only engines with processes of their own can end one.
     `portfolio` None takes the space's own. `address` is that of a Ray cluster, None starts Ray on this
     machine.
     """
@@ -72,6 +78,9 @@ class SearchSettings:
     cpus_per_trial: float = 1.0
     gpus_per_trial: float = 0.0
     max_failures: int = MAX_FAILURES
+    on_failure: OnFailure = OnFailure.RETRY
+    patience: float = PATIENCE
+    deliver_anyway: bool = False
     identity: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -87,6 +96,7 @@ def _unknown_names(settings: SearchSettings) -> list[str]:
         ("policy", settings.policy, POLICIES),
         ("sampler", settings.sampler, SAMPLERS),
         ("mode", settings.mode, ("max", "min")),
+        ("on_failure", settings.on_failure, tuple(OnFailure)),
     )
     # A pruner or a sampler of Optuna has no name to check.
     return [
@@ -103,7 +113,7 @@ def _wrong_numbers(settings: SearchSettings) -> list[str]:
         whole = isinstance(value, int) and not isinstance(value, bool)
         if value is not None and not (whole and value >= 1):
             problems.append(f"{name} must be a whole number of at least 1, got {value!r}")
-    for name in ("time_limit", "cpus_per_trial"):
+    for name in ("time_limit", "cpus_per_trial", "patience"):
         value = getattr(settings, name)
         if value is not None and not value > 0:
             problems.append(f"{name} must be above 0, got {value!r}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import shutil
 from pathlib import Path
@@ -30,10 +31,21 @@ class TrialFiles:
         """Where the trial's state lies, if it has any."""
         return self.folder(trial) / CHECKPOINT
 
-    def log(self, report: Report) -> None:
-        """Appends one epoch to `log.csv`; the metrics of the first epoch say which columns there are."""
-        if not self._logs:
-            return
+    def log(self, report: Report) -> bool:
+        """Appends one epoch to `log.csv`, unless the disk is full: False then.
+
+        The metrics of the first epoch say which columns there are.
+        """
+        try:
+            if self._logs:
+                self._append(report)
+        except OSError as error:
+            if not is_disk_full(error):
+                raise
+            return False
+        return True
+
+    def _append(self, report: Report) -> None:
         path = self.folder(report.trial) / "log.csv"
         columns = self._columns.get(report.trial)
         if columns is None:
@@ -42,6 +54,10 @@ class TrialFiles:
         with path.open("a", newline="", encoding="utf-8") as file:
             row = {"epoch": report.epoch, **report.metrics, "seconds": f"{report.seconds:.3f}"}
             csv.DictWriter(file, columns, extrasaction="ignore").writerow(row)
+
+    def saved_epoch(self, trial: int) -> int:
+        """The epoch of the trial's state, 0 if it has none or it is damaged."""
+        return checkpoint_epoch(self.checkpoint(trial))
 
     def drop_checkpoint(self, trial: int) -> None:
         """Removes the trial's state."""
@@ -78,8 +94,23 @@ def publish_checkpoint(new: Path, place: Path, epoch: int) -> None:
 
 
 def checkpoint_epoch(place: Path) -> int:
-    """The epoch of the state that lies there; 0 if there is none."""
+    """The epoch of the state that lies there; 0 if there is none, or the note of it is damaged."""
     path = place / EPOCH_FILE
-    if not path.exists():
+    try:
+        return int(json.loads(path.read_text(encoding="utf-8"))["epoch"])
+    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
         return 0
-    return int(json.loads(path.read_text(encoding="utf-8"))["epoch"])
+
+
+def is_disk_full(error: BaseException | None) -> bool:
+    """Whether the error, or what it came from, is a disk (or a person's share of it) without room.
+
+    The writers of weights tell it in words of their own.
+    """
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        if "No space left" in str(error) or "os error 28" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

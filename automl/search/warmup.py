@@ -23,14 +23,14 @@ class EngineOptions(Protocol):
 
 
 @contextmanager
-def warm_up(options: EngineOptions, *, cpus: int | None = None) -> Iterator[Engine]:
+def warm_up(options: EngineOptions, *, cpus: int | None = None, begin: bool = True) -> Iterator[Engine]:
     """The engine that the options name, on its way up, for `search(..., engine=...)`; the block's end stops
     it.
 
-    `cpus` is how many processors Ray may use (None: all). What goes wrong while it starts is raised by the
-    search. Raises ConfigError for an unknown engine.
+    `cpus` is how many processors Ray may use (None: all). Without `begin` it comes up only when a trial is run.
+    What goes wrong while it starts is raised by the search. Raises ConfigError for an unknown engine.
     """
-    if options.engine != "ray":
+    if options.engine != "ray" or not begin:
         yield load_engine(options.engine)()
         return
     from threadpoolctl import threadpool_limits

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 
 import numpy as np
@@ -14,9 +15,10 @@ from automl.records import DatasetInfo, Rows
 from automl.training.losses import in_units, loss, standardised
 from automl.training.memory import Allowance, parts_of
 from automl.training.metrics import compute
-from automl.training.plan import Precision
+from automl.training.plan import Precision, TrainPlan
 
 EVAL_BATCH = 256
+PART_BATCH = 64  # small, to look at the clock often
 
 
 @torch.inference_mode()
@@ -45,6 +47,29 @@ def predict_rows(
     batches = Batches(rows, batch_size=EVAL_BATCH, info=info, shuffle=False, seed=0, device=device)
     for images, wanted in batches.epoch(0):
         logits.append(allowance.fit(len(images), partial(forward, images)))
+        targets.append(wanted.cpu())
+    return torch.cat(logits), torch.cat(targets)
+
+
+@torch.inference_mode()
+def predict_part(
+    model: nn.Module, rows: Rows, info: DatasetInfo, *, size: int, plan: TrainPlan, until: float
+) -> tuple[Tensor, Tensor]:
+    """As `predict_rows`, but in an order drawn by the plan's seed, and no batch begins after the moment `until`.
+
+    At least one batch is predicted.
+    """
+    model.eval()
+    logits: list[Tensor] = []
+    targets: list[Tensor] = []
+    batches = Batches(
+        rows, batch_size=PART_BATCH, info=info, shuffle=True, seed=plan.seed, device=plan.device
+    )
+    for images, wanted in batches.epoch(0):
+        if logits and time.time() >= until:
+            break
+        with autocast(plan.device, plan.precision):
+            logits.append(model(fit_size(images, size)).float().cpu())
         targets.append(wanted.cpu())
     return torch.cat(logits), torch.cat(targets)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -72,10 +73,12 @@ class Trainer:
         self.schedule, self.warmup = schedule_of(config, final=plan.final)
         self.epoch = self.steps = 0
         self.spent = 0.0  # seconds of training so far
+        self.deadline = plan.deadline
+        self.asked_to_stop: Callable[[], bool] = lambda: False
         self.lr_scale = 1.0  # halved once, where the loss stopped being finite
 
     def train_epoch(self) -> float | None:
-        """One epoch; the mean training loss, or None when the deadline cut it short.
+        """One epoch; the mean training loss, or None when the deadline or `asked_to_stop` cut it short.
 
         When the loss stops being finite, the epoch is run again from its beginning with half the lr, once in a
         training; then TrialError is raised.
@@ -202,7 +205,7 @@ class Trainer:
         return loss(logits, targets, self.info.task, smoothing, self.weights_of_classes, focal=focal)
 
     def _over(self, begun: float) -> bool:
-        if self.plan.deadline is not None and time.time() >= self.plan.deadline:
+        if self.asked_to_stop() or (self.deadline is not None and time.time() >= self.deadline):
             return True
         return self.plan.seconds is not None and self.progress(begun) >= 1.0
 

@@ -23,6 +23,8 @@ class TrainPlan:
     clock that processes of one node share) after which no batch is started. `seconds`, if given, paces the
     schedule by time: it ends after `epochs` or after that many seconds, whichever is first. `final` is the training of
     the model that is delivered, which nobody cuts short.
+    `reporting` are the seconds before the deadline at which a trial that has never reported stops to train and
+    validates what it has.
     `balance` is what is done about rare classes.
     `weights` are those that configurations with `pretrained` start from, by model.
     `replicas` threads share each batch (CPU), and each operator uses `threads`.
@@ -37,6 +39,7 @@ class TrainPlan:
     device: str = "cpu"
     precision: Precision = "fp32"
     deadline: float | None = None
+    reporting: float = 0.0
     seconds: float | None = None
     final: bool = False
     weights: Mapping[str, Weights] = field(default_factory=dict)

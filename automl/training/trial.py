@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from automl.records import Config, SearchSplits
-from automl.training.evaluate import predict_rows, score
+from automl.training.evaluate import predict_part, predict_rows, score
 from automl.training.loop import Trainer
 from automl.training.memory import release
 from automl.training.patience import Patience
@@ -24,6 +24,8 @@ class ImageTrial:
     def __init__(self, config: Config, *, splits: SearchSplits, plan: TrainPlan) -> None:
         self.splits, self.plan = splits, plan
         self.trainer = Trainer(config, splits.info, splits.train, plan)
+        if plan.deadline is not None:  # until it has reported once
+            self.trainer.deadline = plan.deadline - plan.reporting
         patience = int(config.get("patience", 0))
         self.patience = Patience(patience, metric=plan.metric, mode=plan.mode) if patience > 0 else None
 
@@ -33,11 +35,17 @@ class ImageTrial:
         `micro_batch` is how many rows went through the model at once, and `lr_scale` what the lr was multiplied by
         after a loss that was not finite. A trial that runs out of `patience` goes back to its best epoch, reports
         that one's metrics once more, and is `done`, with the `reason`.
+        A trial that meets the deadline before its first report validates what it has, on as many validation rows as
+        the time left holds, and reports that. `save` asks to be saved, because no further epoch will fit.
         """
         begun = time.perf_counter()
         train_loss = self.trainer.train_epoch()
-        if train_loss is None:
+        first = self.trainer.deadline != self.plan.deadline
+        if train_loss is None and not (first and self.trainer.steps):
             return {"interrupted": True, "seconds": time.perf_counter() - begun}
+        if train_loss is None or (first and not self._holds(time.perf_counter() - begun)):
+            return self._in_haste(begun)
+        self.trainer.deadline = self.plan.deadline
         metrics = self._scores() | {
             "train_loss": train_loss,
             "images": float(len(self.trainer.batches) * self.trainer.batches.batch_size),
@@ -48,7 +56,8 @@ class ImageTrial:
             reason = self.patience.back_to_best(self.trainer)
             seconds = time.perf_counter() - begun
             return {**self.patience.best, "done": True, "reason": reason, "seconds": seconds}
-        return {**metrics, "seconds": time.perf_counter() - begun}
+        seconds = time.perf_counter() - begun
+        return {**metrics, "seconds": seconds, "save": not self._holds(seconds)}
 
     @property
     def spent(self) -> bool:
@@ -64,6 +73,7 @@ class ImageTrial:
     def load(self, directory: Path) -> None:
         """Go on from a checkpoint in `directory`."""
         self.trainer.load(Path(directory))
+        self.trainer.deadline = self.plan.deadline
         if self.patience is not None:
             self.patience.load(Path(directory) / BEST)
 
@@ -73,6 +83,26 @@ class ImageTrial:
         del self.trainer
         self.patience = None
         release()
+
+    def _holds(self, seconds: float) -> bool:
+        """Whether the time left holds something that took, or may take, that long."""
+        deadline = self.plan.deadline
+        return deadline is None or time.time() + seconds < deadline
+
+    def _in_haste(self, begun: float) -> dict[str, float | bool | str]:
+        """The report of a part of an epoch or of the validation rows, made before the deadline."""
+        plan, info = self.plan, self.trainer.info
+        until = (plan.deadline or 0.0) - plan.reporting / 3
+        model, size = self.trainer.averaged, self.trainer.size
+        logits, targets = predict_part(model, self.splits.val, info, size=size, plan=plan, until=until)
+        batches = self.trainer.batches
+        return {
+            **score(logits, targets, info, plan.metric),
+            "val_rows": float(len(targets)),
+            "images": float(self.trainer.steps * batches.batch_size),
+            "seconds": time.perf_counter() - begun,
+            "interrupted": True,
+        }
 
     def _scores(self) -> dict[str, float]:
         """The metric and the loss on the validation rows."""

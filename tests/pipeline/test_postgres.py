@@ -40,6 +40,7 @@ def test_study_in_postgres_is_read_by_all_commands_and_its_password_is_nowhere(
     url, place = postgres.create_database("fits"), ("--directory", str(tmp_path))
     assert main(["fit", *QUICK, *place, "--n-trials", "2", "--storage", url, "--json", "--verbose"]) == 0
     out, err = capfd.readouterr()
+    assert out.startswith("{"), out[:500]
     assert json.loads(out)["trials"]["total"] == 2
     written = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     assert not [path for path, text in written.items() if any(s.encode() in text for s in SECRETS)]

@@ -12,6 +12,7 @@ from typing import Any, cast
 import ray
 from ray.tune import Callback, Stopper
 from ray.tune.experiment import Trial
+from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
@@ -23,6 +24,8 @@ from automl.search.objectives import cause_of
 from automl.search.policy import NextKind
 
 GRACE_SECONDS = 1.0
+LONGER_GRACE = 4.0  # as long as no trial at all has reported: the first report decides what is delivered
+LOOK_SECONDS = 1.0  # between two looks for trials that hang
 # A text, though `suggest` is declared to return a dict.
 FINISHED: dict[str, Any] = cast(Any, Searcher.FINISHED)
 
@@ -39,6 +42,7 @@ class Roll:
         self._numbers: dict[str, int] = {}
         self._trials: dict[int, Trial] = {}
         self._known: set[int] = set()
+        self.given_up: dict[int, str] = {}
 
     def expect(self, tune_id: str, number: int) -> None:
         """Tune will make a trial with this id."""
@@ -60,6 +64,13 @@ class Roll:
     def trial(self, number: int) -> Trial | None:
         """Tune's trial, once it made one."""
         return self._trials.get(number)
+
+    def forget(self, trial: Trial) -> None:
+        """Tune will not run it any more; another may be made for the same number."""
+        number = self.number(trial)
+        if self._trials.get(number) is trial:
+            del self._trials[number]
+            self._known.discard(number)
 
     def running(self) -> list[Trial]:
         """The trials that Tune has running."""
@@ -159,7 +170,10 @@ class CoordinatorScheduler(TrialScheduler):
         error = trial.get_pickled_error()
         inner = getattr(error, "cause", None) or error
         cause = cause_of(inner) if inner is not None else "the worker process died"
-        self._coordinator.failed(self._roll.number(trial), cause)
+        number = self._roll.number(trial)
+        cause = self._roll.given_up.pop(number, cause)
+        if self._coordinator.failed(number, cause, lost=True).action is Action.PAUSE:
+            self._roll.forget(trial)
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
         """It was this scheduler that said so."""
@@ -204,6 +218,16 @@ class StartListener(Callback):
             self._coordinator.resume(number)
 
 
+class Unprinted(TrialProgressCallback):  # takes the place of the one that Tune would add
+    """Says nothing: even with `verbose=0` Tune prints that trials completed, on an output that is not its own."""
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Told by our own observers."""
+
+    def log_result(self, trial: Trial, result: dict[str, Any], error: bool = False) -> None:
+        """Told by our own observers."""
+
+
 class FinishStopper(Stopper):
     """Ends Tune's run when the coordinator says FINISH.
 
@@ -215,6 +239,7 @@ class FinishStopper(Stopper):
         self._coordinator = coordinator
         self._roll = roll
         self._over_since: float | None = None
+        self._look_again = 0.0
 
     def __getstate__(self) -> dict[str, Any]:
         # Tune writes its own state to a temporary folder now and then, this object included; nothing reads
@@ -227,15 +252,32 @@ class FinishStopper(Stopper):
 
     def stop_all(self) -> bool:
         """Whether to end; Tune asks after every event, at least ten times a second."""
+        self._end_hanging()
         if self._coordinator.next().kind is not NextKind.FINISH:
             return False
         if self._over_since is None:
             self._over_since = time.monotonic()
         waited = time.monotonic() - self._over_since
-        if self._coordinator.running and waited < GRACE_SECONDS:
+        grace = GRACE_SECONDS if self._coordinator.incumbent.best is not None else LONGER_GRACE
+        if self._coordinator.running and waited < grace:
             return False
         for trial in self._roll.running():
-            actor = trial.temporary_state.ray_actor
-            if actor is not None:
-                ray.kill(actor)
+            _kill(trial)
         return True
+
+    def _end_hanging(self) -> None:
+        """Trials that hang lose their process; Tune then tells the scheduler, as of any that died."""
+        if time.monotonic() < self._look_again:
+            return
+        self._look_again = time.monotonic() + LOOK_SECONDS
+        for number, cause in self._coordinator.silent().items():
+            trial = self._roll.trial(number)
+            if trial is not None and number not in self._roll.given_up:
+                self._roll.given_up[number] = cause
+                _kill(trial)
+
+
+def _kill(trial: Trial) -> None:
+    actor = trial.temporary_state.ray_actor
+    if actor is not None:
+        ray.kill(actor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import tempfile
 import time
 from importlib import import_module
@@ -12,9 +13,10 @@ from typing import Any
 from automl.errors import ConfigError, EngineError
 from automl.search.coordinator import Coordinator
 from automl.search.engines.base import Clock
-from automl.search.engines.ray_runtime import RayRuntime, environment_set, quiet_ray
+from automl.search.engines.ray_runtime import TUNE_FOLDER, RayRuntime, environment_set, quiet_ray
 from automl.search.engines.room import NodeRoom, Room
 from automl.search.objectives import Objective
+from automl.search.policy import NextKind
 from automl.search.settings import SearchSettings
 
 # Tune reads its own settings from the environment.
@@ -43,13 +45,15 @@ class RayEngine:
 
         Raises EngineError if Ray does not start, has no room for one trial, or breaks.
         """
+        if coordinator.next().kind is NextKind.FINISH:
+            return  # nothing is left to do: Ray would take seconds to say so
         if self._runtime is not None:
-            self._runtime.wait()
-            _run_tune(coordinator, objective, settings)
+            if self._runtime.wait(_finite(coordinator.remaining())):
+                _run_tune(coordinator, objective, settings)
             return
         with RayRuntime(settings.address, cpus=_cpus(settings)) as runtime:
-            runtime.wait()
-            _run_tune(coordinator, objective, settings)
+            if runtime.wait(_finite(coordinator.remaining())):
+                _run_tune(coordinator, objective, settings)
 
     def room(self) -> Room | None:
         """The machines of the cluster that this engine joins; None where it has not been told of one."""
@@ -62,6 +66,11 @@ class RayEngine:
         """Ray goes down while the caller goes on."""
         if self._runtime is not None:
             self._runtime.stop(wait=False)
+
+
+def _finite(seconds: float) -> float | None:
+    """For `wait`: a deadline that comes before Ray does ends the search without it."""
+    return seconds if math.isfinite(seconds) else None
 
 
 def _cpus(settings: SearchSettings) -> int:
@@ -85,7 +94,7 @@ def _run_tune(coordinator: Coordinator, objective: Objective, settings: SearchSe
     trainable = tune.with_resources(tune.with_parameters(RayTrial, objective=objective), resources)
     environment = {**TUNE_ENVIRONMENT, "TUNE_MAX_PENDING_TRIALS_PG": str(settings.parallel)}
     with (
-        tempfile.TemporaryDirectory(prefix="automl-tune-") as folder,
+        tempfile.TemporaryDirectory(prefix=f"{TUNE_FOLDER}{os.getpid()}-") as folder,
         quiet_ray(),
         environment_set(environment),
     ):
@@ -97,7 +106,7 @@ def _run_tune(coordinator: Coordinator, objective: Objective, settings: SearchSe
                 search_alg=ray_bridge.CoordinatorSearcher(coordinator, roll),
                 scheduler=ray_bridge.CoordinatorScheduler(coordinator, roll),
                 stop=ray_bridge.FinishStopper(coordinator, roll),
-                callbacks=[ray_bridge.StartListener(coordinator, roll)],
+                callbacks=[ray_bridge.StartListener(coordinator, roll), ray_bridge.Unprinted()],
                 storage_path=folder,
                 trial_name_creator=ray_bridge.short_name,
                 trial_dirname_creator=ray_bridge.short_name,

@@ -6,6 +6,8 @@ import atexit
 import logging
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from automl.errors import EngineError
+from automl.search.engines import ray_watcher
 
 WORKER_ENVIRONMENT = {
     # OpenMP threads that spin while they wait slow their neighbours down manifold; read when torch loads.
@@ -30,7 +33,7 @@ QUIET_ENVIRONMENT = {
     # the trial's cause tells it. This drops such lines, and is read when Ray is imported.
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",
 }
-FOLDER = "automl-ray-"  # then the process that made it
+FOLDER, TUNE_FOLDER = "automl-ray-", "automl-tune-"  # then the process that made it
 OBJECT_STORE_BYTES = 100 * 1024 * 1024
 
 # Ray is one per process: how many runtimes use it, so that it goes down after the last, and none starts
@@ -65,13 +68,15 @@ class RayRuntime:
             atexit.register(self.stop)
         return self
 
-    def wait(self) -> None:
-        """Until Ray is there. Raises EngineError if it did not start."""
+    def wait(self, seconds: float | None = None) -> bool:
+        """Until Ray is there, or for so many seconds; whether it is. Raises EngineError if it did not start."""
         self.start()
-        self._ready.wait()
+        if not self._ready.wait(seconds):
+            return False
         if self._error is not None:
             place = "on this machine" if self._address is None else f"at {self._address!r}"
             raise EngineError(f"Ray must start {place}, but did not: {self._error}") from self._error
+        return True
 
     def stop(self, *, wait: bool = True) -> None:
         """Stops what `start` started. `wait` False: it goes down in the background."""
@@ -88,10 +93,10 @@ class RayRuntime:
 
     def _live(self) -> None:
         global _users
-        folder, started = None, False
+        session, started = None, False
         with _shared:
             try:
-                folder, started = self._begin()
+                session, started = self._begin()
                 # Seconds that the search would otherwise spend after Ray is up.
                 import_module("automl.search.engines.ray_bridge")
                 _users += 1
@@ -107,10 +112,10 @@ class RayRuntime:
             if started:
                 # Others may have found this Ray running: it goes down after the last of them.
                 _shared.wait_for(lambda: _users == 0)
-                _shut_down(folder)
+                _shut_down(session)
 
-    def _begin(self) -> tuple[Path | None, bool]:
-        """Starts or joins Ray; gives the folder that it made, and whether Ray has to be shut down."""
+    def _begin(self) -> tuple[Session | None, bool]:
+        """Starts or joins Ray; gives the session that it made, and whether Ray has to be shut down."""
         with environment_set(QUIET_ENVIRONMENT):
             import ray  # sets up Ray's loggers, so that they can be quieted only from here on
 
@@ -122,19 +127,19 @@ class RayRuntime:
             "logging_level": logging.CRITICAL,
             "runtime_env": {"env_vars": WORKER_ENVIRONMENT},
         }
-        folder = None
+        session = None
         if self._address is not None:
             options["address"] = self._address
         else:
-            _sweep(Path(_short_place() or tempfile.gettempdir()))
-            folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER}{os.getpid()}-", dir=_short_place()))
+            sweep(Path(_short_place() or tempfile.gettempdir()))
+            session = Session(_short_place())
             options |= {
                 # Named, because Ray would else join the cluster of RAY_ADDRESS, which nobody asked for.
                 "address": "local",
                 "include_dashboard": False,
                 "num_cpus": self._cpus,
                 "object_store_memory": OBJECT_STORE_BYTES,
-                "_temp_dir": str(folder),
+                "_temp_dir": str(session.folder),
                 "_system_config": {"worker_niceness": 0, "prestart_worker_first_driver": False},
             }
         with quiet_ray(), environment_set(QUIET_ENVIRONMENT):
@@ -142,18 +147,39 @@ class RayRuntime:
                 ray.init(**options)
             except BaseException:
                 # What came up of it must not outlive this thread half-way.
-                _shut_down(folder)
+                _shut_down(session)
                 raise
-        return folder, True
+        return session, True
 
 
-def _shut_down(folder: Path | None) -> None:
+class Session:
+    """The folder of a Ray that was started here, and a process that cleans up should this one be killed."""
+
+    def __init__(self, place: str | None) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER}{os.getpid()}-", dir=place))
+        others = Path(tempfile.gettempdir()) / f"{TUNE_FOLDER}{os.getpid()}-"
+        command = [sys.executable, "-I", "-S", ray_watcher.__file__, str(self.folder), str(others)]
+        # A session of its own: what a terminal sends to the group of this process does not reach it.
+        self._watcher = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
+        )
+
+    def close(self) -> None:
+        """Ray is down: what is left of it goes at once."""
+        for pid in ray_watcher.of_session(self.folder):
+            ray_watcher.kill(pid)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self._watcher.kill()
+        self._watcher.communicate()
+
+
+def _shut_down(session: Session | None) -> None:
     import ray
 
     with quiet_ray():
         ray.shutdown()
-    if folder is not None:
-        shutil.rmtree(folder, ignore_errors=True)
+    if session is not None:
+        session.close()
 
 
 @contextmanager
@@ -187,12 +213,15 @@ def _short_place() -> str | None:
     return "/tmp" if Path("/tmp").is_dir() else None
 
 
-def _sweep(place: Path) -> None:
-    """Removes what processes left behind that were killed and could not do it themselves."""
-    for folder in place.glob(f"{FOLDER}*"):
-        owner = folder.name.removeprefix(FOLDER).partition("-")[0]
-        if owner.isdigit() and not _alive(int(owner)):
-            shutil.rmtree(folder, ignore_errors=True)
+def sweep(place: Path) -> None:
+    """Removes what killed processes left behind: their folders, and the processes of their Ray."""
+    for prefix in (FOLDER, TUNE_FOLDER):
+        for folder in place.glob(f"{prefix}*"):
+            owner = folder.name.removeprefix(prefix).partition("-")[0]
+            if owner.isdigit() and not _alive(int(owner)):
+                for pid in ray_watcher.of_session(folder):
+                    ray_watcher.kill(pid)
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _alive(pid: int) -> bool:

@@ -3,6 +3,8 @@
 import os
 import signal
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -19,7 +21,8 @@ from automl.errors import ConfigError, EngineError, TrialError
 from automl.records import Config, TrialState
 from automl.search import search
 from automl.search.engines.ray_engine import RayEngine
-from automl.search.engines.ray_runtime import RayRuntime
+from automl.search.engines.ray_runtime import FOLDER, RayRuntime
+from automl.search.engines.ray_watcher import of_session
 from automl.search.result import SearchResult
 from tests.search.toy import Counter, ToySpace, climb, settings
 
@@ -199,3 +202,82 @@ def test_objective_that_cannot_travel_is_refused(runtime: RayRuntime, tmp_path: 
 
     with pytest.raises(ConfigError, match="must be something that can be pickled"):
         run(runtime, locked, tmp_path)
+
+
+def lost_once(config: Config, *, folder: Path) -> Any:
+    """The process of each trial's third epoch dies, the first time."""
+
+    class Dying(Counter):
+        def step(self) -> dict[str, float]:
+            mark = folder / f"{config['x']}.mark"
+            if self.epoch == 2 and not mark.exists():
+                mark.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            return super().step()
+
+    return Dying(config)
+
+
+def test_trial_whose_process_was_killed_is_tried_once_more_from_its_checkpoint(
+    runtime: RayRuntime, tmp_path: Path
+) -> None:
+    result = run(runtime, partial(lost_once, folder=tmp_path), tmp_path, n_trials=3, policy="none")
+    assert len(list(tmp_path.glob("*.mark"))) == 3
+    assert result.counts == {"total": 3, "complete": 3, "pruned": 0, "failed": 0, "paused": 0}
+    for trial in result.trials:
+        assert [report.epoch for report in trial.reports] == list(range(1, 10))
+        assert trial.value == pytest.approx(trial.config["x"] * 45)
+
+
+def test_trial_that_hangs_is_ended_with_the_reason_and_the_others_go_on(
+    runtime: RayRuntime, tmp_path: Path
+) -> None:
+    def hangs(config: Config) -> Iterator[dict[str, float]]:
+        for step, report in enumerate(climb(config)):
+            if config["kind"] == "b" and step == 1:
+                time.sleep(600)
+            yield {**report, "seconds": 0.05}
+
+    portfolio = [{"x": 0.9, "kind": "a"}, {"x": 0.5, "kind": "b", "extra": 0.5}, {"x": 0.8, "kind": "a"}]
+    chosen = {"n_trials": 3, "policy": "none", "patience": 3.0, "portfolio": portfolio}
+    result = run(runtime, hangs, tmp_path, on_failure="skip", **chosen)
+    states = [trial.state for trial in result.trials]
+    assert states == [TrialState.COMPLETE, TrialState.FAILED, TrialState.COMPLETE]
+    assert "hung: no report for" in result.trials[1].reason
+
+
+DRIVER = """
+import sys
+from functools import partial
+from pathlib import Path
+from automl.search import search
+from tests.search.toy import Counter, ToySpace, settings
+folder = Path(sys.argv[1])
+search(partial(Counter, pause=0.1), ToySpace(), settings(
+    engine="ray", storage=f"sqlite:///{folder}/study.db", directory=folder, n_trials=12))
+"""
+
+
+def test_killed_driver_leaves_no_process_nor_folder_and_the_study_goes_on(
+    runtime: RayRuntime, tmp_path: Path
+) -> None:
+    driver = subprocess.Popen([sys.executable, "-c", DRIVER, str(tmp_path)])
+    while not list((tmp_path / "trials").glob("*/log.csv")):
+        time.sleep(0.05)
+        assert driver.poll() is None
+    time.sleep(1.0)
+    driver.kill()
+    driver.wait()
+    folders = list(Path("/tmp").glob(f"{FOLDER}{driver.pid}-*"))
+    assert len(folders) == 1
+    ended = {t.number: t.values for t in in_optuna(tmp_path) if t.state.is_finished()}
+    end = time.monotonic() + 20
+    while time.monotonic() < end and (folders[0].exists() or of_session(folders[0])):
+        time.sleep(0.2)
+    assert not folders[0].exists() and of_session(folders[0]) == []
+    result = run(runtime, Counter, tmp_path)
+    trials = in_optuna(tmp_path)
+    assert len(trials) == 12 and all(trial.state.is_finished() for trial in trials)
+    assert {number: trials[number].values for number in ended} == ended
+    for trial in result.trials:
+        assert trial.value == pytest.approx(trial.config["x"] * sum(range(1, trial.epochs + 1)))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from automl.search.engines.ray_runtime import FOLDER, _sweep
+from automl.search.engines.ray_runtime import FOLDER, TUNE_FOLDER, sweep
 
 
 def test_folders_of_dead_processes_go_and_others_stay(tmp_path: Path) -> None:
@@ -18,14 +18,15 @@ def test_folders_of_dead_processes_go_and_others_stay(tmp_path: Path) -> None:
     )
     names = [
         f"{FOLDER}{dead.stdout.strip()}-abc",
+        f"{TUNE_FOLDER}{dead.stdout.strip()}-abc",
         f"{FOLDER}{os.getpid()}-abc",
         f"{FOLDER}old",
         "automl-other",
     ]
     for name in names:
         (tmp_path / name / "session").mkdir(parents=True)
-    _sweep(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names[1:])
+    sweep(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names[2:])
 
 
 @pytest.mark.ray

@@ -1,0 +1,130 @@
+"""Which model is delivered: the best configuration trained again, or, where that cannot be, as the search left it."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+
+from automl.errors import StorageError
+from automl.final.retrain import Retrained, own_weights, retrain
+from automl.pipeline.clock import Clock
+from automl.pipeline.setup import Setup
+from automl.records import Observer
+from automl.search import SearchResult
+from automl.search.budget import EVAL_SPEEDUP, closing_seconds, retrain_epochs
+from automl.search.interrupt import INTERRUPTED, ctrl_c_asks
+from automl.search.result import BestTrial
+from automl.search.trial_files import checkpoint_epoch
+from automl.training.plan import TrainPlan
+
+ENOUGH = 0.5  # of the best trial's epochs: with less, the retrain would be worse than the trial
+NEARLY = 0.8  # of the retrain: what is stopped later has already left its high learning rates
+RETRAINED, OWN, CUT = "retrained", "own weights", "cut short"
+
+
+@dataclass(frozen=True)
+class Final:
+    """The model to deliver; `how` is one of RETRAINED, OWN and CUT, `why` says what led to the latter two.
+
+    `stopped`: Ctrl-C was pressed meanwhile.
+    """
+
+    trained: Retrained
+    how: str = RETRAINED
+    why: str = ""
+    stopped: bool = False
+
+
+def interrupted(found: SearchResult) -> bool:
+    """Whether the search was stopped by Ctrl-C."""
+    return found.stopped == INTERRUPTED
+
+
+def final_model(setup: Setup, found: SearchResult, clock: Clock, observer: Observer) -> Final:
+    """Train the best configuration again on all rows but the holdout, or deliver what the search has of it.
+
+    The latter where the time left holds less than half of the epochs that made it best, and where Ctrl-C stops the
+    retrain early. After a Ctrl-C in the search, the next one leaves at once.
+    """
+    plan = _plan(setup, found, clock)
+    why = _too_short(setup, found, plan)
+    if why:
+        own = _own(setup, found, plan, observer)
+        if own is not None:
+            return Final(own, OWN, f"{why}: the best trial's own weights are delivered")
+    count = len(setup.data.splits.train) + len(setup.data.splits.val)
+    observer.stage("retrain", f"training the best configuration on all {count:,} images")
+    asked = threading.Event()
+    with _listening(found, lambda _: asked.set()):
+        trained = retrain(
+            found.best.config,
+            setup.data.splits,
+            plan,
+            work_dir=setup.workspace.root,
+            observer=observer,
+            asked_to_stop=asked.is_set,
+        )
+    if not asked.is_set() or trained.progress >= 1.0:
+        return Final(trained, stopped=asked.is_set())
+    why = f"the retrain was stopped by Ctrl-C after {trained.progress:.0%}"
+    own = _own(setup, found, plan, observer) if trained.progress < NEARLY else None
+    if own is not None:
+        return Final(own, OWN, f"{why}: the best trial's own weights are delivered", stopped=True)
+    return Final(trained, CUT, f"{why}: it is delivered as far as it came", stopped=True)
+
+
+def slowdown(setup: Setup, found: SearchResult) -> float:
+    """How much longer the search's epochs took than was measured before it; 1 where nothing is known."""
+    info = setup.data.splits.info
+    first = next((trial for trial in found.trials if trial.number == 0 and trial.reports), None)
+    if first is None:
+        return 1.0 if math.isfinite(found.best.value) else math.inf
+    planned = (info.n_train + info.n_val / EVAL_SPEEDUP) / setup.probe.images_per_second
+    return statistics.median(report.seconds for report in first.reports) / planned
+
+
+def _plan(setup: Setup, found: SearchResult, clock: Clock) -> TrainPlan:
+    best, budget = found.best, setup.budget
+    epochs = retrain_epochs(budget, best_epoch=best.epoch or budget.epochs)
+    remaining = clock.remaining()
+    seconds = None
+    if remaining is not None:
+        closing = closing_seconds(budget, slowdown=slowdown(setup, found))
+        seconds = max(1.0, remaining - closing)
+        if budget.retrain_s is not None and interrupted(found):
+            seconds = min(seconds, budget.retrain_s)  # who stops a search does not want to wait for all of it
+    replicas = setup.device.all_threads if setup.device.kind == "cpu" else 1
+    return replace(setup.plan, epochs=epochs, replicas=replicas, deadline=None, seconds=seconds)
+
+
+def _too_short(setup: Setup, found: SearchResult, plan: TrainPlan) -> str:
+    """Why the retrain cannot be held, as the start of a sentence; "" where it can."""
+    best = next((trial for trial in found.trials if trial.number == found.best.number), None)
+    if plan.seconds is None or best is None or not best.reports:
+        return ""
+    info = setup.data.splits.info
+    epoch = statistics.median(report.seconds for report in best.reports)
+    rows = (info.n_train + info.n_val) / (info.n_train + info.n_val / EVAL_SPEEDUP)
+    held = plan.seconds / max(1e-9, epoch * rows)
+    if held >= ENOUGH * min(found.best.epoch, plan.epochs):
+        return ""
+    return f"the {plan.seconds:.0f} s left hold {held:.1f} of {found.best.epoch} epochs of a retrain"
+
+
+def _own(setup: Setup, found: SearchResult, plan: TrainPlan, observer: Observer) -> Retrained | None:
+    best: BestTrial = found.best
+    if best.checkpoint is None or checkpoint_epoch(best.checkpoint) != best.epoch:
+        return None  # those of another epoch were not what was found best
+    try:
+        return own_weights(best.config, setup.data.splits, plan, best.checkpoint, epochs=best.epoch)
+    except StorageError as error:
+        observer.note(str(error))
+        return None
+
+
+def _listening(found: SearchResult, stop: Callable[[str], None]) -> AbstractContextManager[None]:
+    return nullcontext() if interrupted(found) else ctrl_c_asks(stop)

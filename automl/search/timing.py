@@ -1,0 +1,40 @@
+"""The clocks of one search: since the study began, since this search began, and until its deadline."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+
+from automl.search.settings import SearchSettings
+
+
+class Timing:
+    """Counts seconds on `clock`, that of the wall or of the simulator, which only goes forward.
+
+    `offset` is where the study had stopped, when it is continued.
+    """
+
+    def __init__(self, settings: SearchSettings, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._begin = clock()
+        self.offset = 0.0
+        self._ends = [math.inf]
+        if settings.time_limit is not None:
+            self._ends.append(self._begin + settings.time_limit)
+        if settings.deadline is not None:
+            # The wall's clock may be set while a search runs; from here on only the steady one counts.
+            self._ends.append(self._begin + settings.deadline - time.time())
+        self.given = max(self.remaining(), 1e-9)
+
+    def elapsed(self) -> float:
+        """Seconds since this search began."""
+        return self._clock() - self._begin
+
+    def remaining(self) -> float:
+        """Seconds until the deadline, negative after it; infinite without one."""
+        return min(self._ends) - self._clock()
+
+    def spent(self) -> tuple[float, float] | None:
+        """Seconds that have passed of those that were given; None without a deadline."""
+        return (min(self.elapsed(), self.given), self.given) if math.isfinite(self.given) else None

@@ -1,0 +1,63 @@
+"""One process at a time runs a study, and a start that was killed leaves nothing in the way."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from automl.errors import StudyError
+from automl.pipeline.claim import LOCK, REPLACED, Claim
+from automl.pipeline.workspace import open_workspace
+
+
+def test_second_process_is_refused_while_the_first_runs_and_let_in_when_it_was_killed(tmp_path: Path) -> None:
+    code = (
+        "import sys; from automl.pipeline.workspace import open_workspace\n"
+        "held = open_workspace(sys.argv[1], 's', overwrite=False); print('held', flush=True); input()"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert child.stdout is not None and child.stdout.readline() == b"held\n"
+    for overwrite in (False, True):
+        with pytest.raises(StudyError, match=f"one process at a time, and process {child.pid} runs it"):
+            open_workspace(str(tmp_path), "s", overwrite=overwrite)
+    child.kill()
+    child.communicate()
+    workspace = open_workspace(str(tmp_path), "s", overwrite=False)
+    assert not workspace.existed
+    workspace.close()
+
+
+def test_start_that_was_killed_in_set_up_can_be_started_again(tmp_path: Path) -> None:
+    root = tmp_path / "s"
+    (root / "rows").mkdir(parents=True)
+    (root / "rows" / "train.npy").write_text("half")
+    (root / LOCK).write_text("process 1")
+    workspace = open_workspace(str(tmp_path), "s", overwrite=False)
+    assert not workspace.existed and [path.name for path in root.iterdir()] == [LOCK]
+    workspace.close()
+
+
+def test_study_that_a_killed_overwrite_had_moved_away_comes_back(tmp_path: Path) -> None:
+    moved = tmp_path / f".s{REPLACED}1"
+    moved.mkdir()
+    (moved / "study.yaml").write_text("data: digits")
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / LOCK).write_text("process 1")
+    workspace = open_workspace(str(tmp_path), "s", overwrite=False)
+    assert workspace.existed and (tmp_path / "s" / "study.yaml").read_text() == "data: digits"
+    assert not moved.exists()
+    workspace.close()
+
+
+def test_study_of_a_living_overwrite_is_left_alone(tmp_path: Path) -> None:
+    moved = tmp_path / f".s{REPLACED}1"
+    moved.mkdir()
+    held = Claim(moved)
+    open_workspace(str(tmp_path), "s", overwrite=False).close()
+    assert moved.exists()
+    held.release()

@@ -1,0 +1,46 @@
+"""A damaged file of a study is named in one sentence, and nothing is overwritten."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from automl import pipeline
+from automl.errors import AutomlError
+from tests.pipeline.test_flow import config_for
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished study, made once."""
+    return pipeline.fit(config_for(tmp_path_factory.mktemp("studies"), n_trials=1, epochs=1)).directory
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        (
+            "study.db",
+            b"this is not a database, but long enough to look like one to a program that reads it" * 40,
+        ),
+        ("plan.json", b'{"data": "ab'),
+        ("plan.json", b"[]"),
+        ("plan.json", b"{}"),
+        ("result.json", b"{"),
+        ("result.json", b'{"trials": 3}'),
+        ("holdout.json", b'"once"'),
+    ],
+)
+def test_damaged_file_is_named_and_left_as_it_is(
+    study: Path, tmp_path: Path, name: str, content: bytes
+) -> None:
+    shutil.copytree(study, tmp_path / "tiny")
+    for beside in (tmp_path / "tiny").glob("study.db-*"):
+        beside.unlink()
+    (tmp_path / "tiny" / name).write_bytes(content)
+    with pytest.raises(AutomlError, match=name.replace(".", r"\.")) as caught:
+        pipeline.fit(config_for(tmp_path, n_trials=2, epochs=1))
+    assert "\n" not in str(caught.value)
+    assert (tmp_path / "tiny" / name).read_bytes() == content

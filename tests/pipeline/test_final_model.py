@@ -1,0 +1,139 @@
+"""What is delivered where there is no time for a retrain, no score, or a person who presses Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from automl import pipeline
+from automl.pipeline import setup
+from automl.records import Silent
+from automl.result import FitResult
+from automl.search.budget import Budget, Work
+from automl.training.loop import Trainer
+from tests.pipeline.test_flow import config_for, digits
+
+
+class Notes(Silent):
+    """Keeps the notes, and calls `then` when a stage begins."""
+
+    def __init__(self, stage: str = "", then: Any = None) -> None:
+        self.notes: list[str] = []
+        self._when, self._then = stage, then
+
+    def stage(self, name: str, text: str) -> None:
+        if name == self._when:
+            self._then()
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def retrain_of(result: FitResult) -> dict[str, Any]:
+    """What result.json says of the final training."""
+    found: dict[str, Any] = json.loads((result.directory / "result.json").read_text())["retrain"]
+    return found
+
+
+def test_ctrl_c_in_the_retrain_delivers_the_best_trials_own_weights_and_resume_retrains(
+    tmp_path: Path,
+) -> None:
+    timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM))
+    notes = Notes("retrain", timer.start)
+    chosen = {"n_trials": 1, "epochs": 9, "space": "smoke", "data": digits()}
+    slow = Trainer.train_step
+
+    def slowly(self: Trainer, *batch: Any) -> Any:
+        if not timer.finished.is_set() and timer.is_alive():
+            time.sleep(0.05)
+        return slow(self, *batch)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Trainer, "train_step", slowly)
+        first = pipeline.fit(config_for(tmp_path, **chosen), observer=notes)
+    found = retrain_of(first)
+    assert found["how"] == "own weights" and "stopped by Ctrl-C" in found["why"]
+    assert found["n_train"] == first.to_json()["data"]["n_train"]
+    assert any("own weights are delivered" in note for note in notes.notes)
+    second = pipeline.fit(config_for(tmp_path, **chosen))
+    assert retrain_of(second)["how"] == "retrained"
+    assert second.to_json()["holdout_reads"] == 2 and second.trials["total"] == 1
+
+
+def test_ctrl_c_in_the_set_up_leaves_nothing_behind(tmp_path: Path) -> None:
+    watching = Notes("plan", lambda: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.fit(config_for(tmp_path), observer=watching)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_time_for_a_retrain_delivers_the_best_trials_own_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def all_for_the_search(work: Work, *, remaining: float | None, epochs: int | None) -> Budget:
+        assert remaining is not None
+        return Budget(400, remaining - 1.5, 1.0, 1.0, 400)
+
+    monkeypatch.setattr(setup, "make_budget", all_for_the_search)
+    started = time.time()
+    result = pipeline.fit(config_for(tmp_path, n_trials=None, time_limit=9.0, epochs=None))
+    assert time.time() - started < 11
+    found = retrain_of(result)
+    assert found["how"] == "own weights" and "epochs of a retrain" in found["why"]
+    assert found["epochs"] == result.to_json()["best"]["epochs"]
+    images, _ = digits()
+    assert len(result.predictor.predict(images[:2])) == 2
+
+
+def test_trial_that_meets_the_deadline_in_its_first_epoch_reports_what_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _slow_down(monkeypatch, 0.6)
+    result = pipeline.fit(config_for(tmp_path, n_trials=None, time_limit=12.0, epochs=None))
+    board = result.leaderboard()
+    assert list(board["state"]) == ["pruned"] and 0.0 <= result.val_score <= 1.0
+    assert (result.model_dir / "model.safetensors").is_file()
+
+
+def test_nothing_reported_in_time_delivers_the_first_configuration_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("automl.training.trial.ImageTrial.step", lambda self: _late(self.plan.deadline))
+    notes = Notes()
+    result = pipeline.fit(config_for(tmp_path, n_trials=None, time_limit=9.0), observer=notes)
+    written = json.loads((result.directory / "result.json").read_text())
+    assert written["best"]["val_score"] is None and np.isnan(result.val_score)
+    assert "compared with no other" in written["gap"]["explained"]
+    assert any("compared with no other" in note for note in notes.notes)
+    assert result.trials == {"total": 1, "complete": 0, "pruned": 1, "failed": 0, "paused": 0}
+
+
+def _late(deadline: float) -> dict[str, bool]:
+    time.sleep(max(0.0, deadline - time.time()))
+    return {"interrupted": True}
+
+
+def _slow_down(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """From the search on, a step of a trial takes that much longer than the probe had measured."""
+    real = Trainer.train_epoch
+
+    def slowly(self: Trainer) -> float | None:
+        step = self.train_step
+
+        def slow_step(*batch: Any) -> Any:
+            if self.plan.seconds is None:
+                time.sleep(seconds)
+            return step(*batch)
+
+        monkeypatch.setattr(self, "train_step", slow_step, raising=False)
+        return real(self)
+
+    monkeypatch.setattr(Trainer, "train_epoch", slowly)
