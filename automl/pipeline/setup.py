@@ -7,7 +7,7 @@ import json
 import time
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from automl.config import StudyConfig
 from automl.config.durations import format_duration
@@ -22,6 +22,7 @@ from automl.pipeline.clock import Clock
 from automl.pipeline.device import Device, choose_device, idle_gpus, packed, within_memory
 from automl.pipeline.earlier import WarmStart, check_warm_start, traits, warm_start
 from automl.pipeline.pretrained import Beginning, Situation, begin, begin_again, check_pretrained
+from automl.pipeline.resolution import largest_size
 from automl.pipeline.workspace import Workspace
 from automl.records import Config, Observer
 from automl.search.budget import Budget, Work, make_budget, reporting_seconds, shortest_limit
@@ -84,10 +85,11 @@ def prepare(
     device = choose_device(config, room)
     with closing(source):
         resolve_metric(config.metric, source.task)  # a wrong one is told before any picture is decoded
+        img_size, max_size = _sizes(config, source, workspace, clock, device)
         data = prepare_data(
             source,
-            img_size="auto" if isinstance(config.img_size, str) else config.img_size,
-            max_size=CPU_SIZE if device.kind == "cpu" else GPU_SIZE,
+            img_size=img_size,
+            max_size=max_size,
             val=config.val,
             holdout=config.holdout,
             seed=config.seed,
@@ -114,6 +116,21 @@ def prepare(
     beginning = replace(beginning, space=warm.begun(beginning.space))
     identity |= {"begun_with": dict(beginning.record), "warm_start": warm.to_dict()}
     return _plan(config, workspace, clock, observer, (data, beginning, metric, device, identity))
+
+
+def _sizes(
+    config: StudyConfig, source: Source, workspace: Workspace, clock: Clock, device: Device
+) -> tuple[int | Literal["auto"], int]:
+    """The image size, and the largest that `auto` may choose: a continued study keeps its own."""
+    if config.img_size != "auto":
+        return config.img_size, GPU_SIZE
+    earlier = workspace.read_plan()
+    if earlier is not None:
+        return int(earlier["img_size"]), GPU_SIZE
+    if device.kind != "cpu":
+        return "auto", GPU_SIZE
+    space = load_space(config, device, img_size=CPU_SIZE)
+    return "auto", largest_size(config, source, clock, space, workers=device.all_threads, most=CPU_SIZE)
 
 
 def _fitting(config: StudyConfig, data: PreparedData, observer: Observer) -> tuple[MetricSpec, Balance]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 DEFAULT_IMAGES = 600_000  # images that a trial sees at most, when neither the person nor the clock says less,
@@ -11,6 +12,9 @@ FULL_TRIALS = 5.0  # full-length trials that the search time must hold, if it ca
 RETRAIN_SHARE = 0.6  # most of the time that may be set aside for the retrain
 SPARE = 1.15  # the retrain is planned longer than measured, as neighbours may slow it down
 MOST_SLOWDOWN = 3.0  # beyond this, what was measured is taken for a hiccup
+SIZES = (96, 64, 48, 32)  # px; sides that a training from scratch may be held to
+# What a training from scratch should see in the end, before more pixels are worth their time.
+WANTED_IMAGES, WANTED_EPOCHS = 30_000, 12
 CLOSING = 4.0  # seconds to score the intervals, write the model, the tables and the result, and leave
 
 
@@ -89,6 +93,17 @@ def reporting_seconds(work: Work, search_s: float) -> float:
 def closing_seconds(budget: Budget, *, slowdown: float) -> float:
     """The closing on a machine that turned out to be `slowdown` times slower than measured before the search."""
     return budget.closing_s * min(MOST_SLOWDOWN, max(1.0, slowdown))
+
+
+def affordable_size(*, n_train: int, seconds: float, rate: Callable[[int], float], most: int) -> int:
+    """The largest side in pixels, at most `most`, at which the retrain sees enough images in its share of `seconds`.
+
+    `rate(size)` is images a second on all cores. The least of `SIZES` where none is small enough. Measured
+    in docs/benchmarks.md, "Size and time".
+    """
+    wanted = max(WANTED_IMAGES, WANTED_EPOCHS * n_train)
+    fitting = [size for size in SIZES if size <= most and RETRAIN_SHARE * seconds * rate(size) >= wanted]
+    return max(fitting, default=min(most, SIZES[-1]))
 
 
 def shortest_limit(work: Work) -> float:

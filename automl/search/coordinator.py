@@ -67,9 +67,9 @@ class Coordinator:
         self.stop_reason = ""
         self.first_report: float | None = None
         self._trials: dict[int, LiveTrial] = {}
+        self._lost: list[int] = []
         # Counted along: a look at thousands of trials for each report would take milliseconds.
-        self._running, self._lost = set[int](), set[int]()
-        self._done = 0
+        self._running, self._done = set[int](), 0
         self._failures = Failures(parts.settings.on_failure, parts.settings.max_failures)
         self._restore()
         own = parts.space.portfolio if parts.settings.portfolio is None else parts.settings.portfolio
@@ -113,7 +113,7 @@ class Coordinator:
             return Next(NextKind.WAIT, "all workers are busy")
         settings = self._settings
         if self._lost:
-            return Next(NextKind.RESUME, "its process was lost: it is tried once more", min(self._lost))
+            return Next(NextKind.RESUME, "its process was lost: it is tried once more", self._lost[0])
         urgent = last_call(
             self._trials.values(),
             mode=settings.mode,
@@ -140,6 +140,7 @@ class Coordinator:
     def resume(self, number: int, worker: Worker = HERE) -> Launch:
         """A paused trial runs again."""
         self._trials[number].state = TrialState.RUNNING
+        self._lost = [lost for lost in self._lost if lost != number]
         self._run(number, worker, resumed=True)
         return self.launch(number)
 
@@ -178,17 +179,14 @@ class Coordinator:
         return self._take(live, report, step)
 
     def failed(self, number: int, cause: str, *, lost: bool = False) -> Decision:
-        """The trial broke; the others are not touched.
-
-        `lost`: its process is gone, which need not be the configuration's fault: it may be tried once more.
-        """
+        """The trial broke, or its process is `lost`, which may not be its fault; the others are not touched."""
         live = self._trials[number]
         if live.state is not TrialState.RUNNING:
             return Decision(Action.STOP, live.state, cause)
         if lost and not live.tries and self._settings.on_failure == OnFailure.RETRY and not self.over:
             live.tries += 1
+            self._lost.append(number)
             live.epoch = min(live.epoch, live.checkpoint)
-            self._lost.add(number)
             self._release(live, f"tried once more from epoch {live.epoch}: {cause}")
             return Decision(Action.PAUSE, TrialState.PAUSED, cause)
         self.incumbent.drop(number)
@@ -237,7 +235,6 @@ class Coordinator:
     def _run(self, number: int, worker: Worker, *, resumed: bool) -> None:
         live = self._trials[number]
         self._running.add(number)
-        self._lost.discard(number)
         live.moved, live.heard = worker is not HERE, self._clock()
         self._store.started(number, worker, self.now())
         self._policy.started(number, resumed)

@@ -338,3 +338,22 @@ def test_worker_of_a_run_is_kept_once_it_is_known(bench: Bench) -> None:
         rows = connection.execute("SELECT worker, node, pid, started, ended FROM automl_runs").fetchall()
     connection.close()
     assert rows == [("host:1", "host", 1, 0.0, 1.0)]
+
+
+def test_trial_that_was_tried_again_and_then_pauses_waits_for_its_promotion(
+    tmp_path: Path,
+) -> None:
+    bench = Bench(tmp_path, parallel=1, n_trials=6)
+    coordinator = bench.coordinator
+    first = coordinator.start().number
+    assert coordinator.failed(first, "killed", lost=True).state is TrialState.PAUSED
+    assert (coordinator.next().kind, coordinator.next().trial) == (NextKind.RESUME, first)
+    coordinator.resume(first)
+    assert bench.epoch(first, 0.1) is Action.CONTINUE
+    assert bench.epoch(first, 0.1) is Action.PAUSE
+    assert coordinator.next().kind is NextKind.START
+    coordinator.start()
+    assert coordinator.failed(1, "killed", lost=True).state is TrialState.PAUSED
+    coordinator.resume(1)
+    assert coordinator.failed(1, "killed", lost=True).state is TrialState.FAILED
+    bench.store.close()

@@ -172,8 +172,9 @@ class CoordinatorScheduler(TrialScheduler):
         cause = cause_of(inner) if inner is not None else "the worker process died"
         number = self._roll.number(trial)
         cause = self._roll.given_up.pop(number, cause)
-        if self._coordinator.failed(number, cause, lost=True).action is Action.PAUSE:
-            self._roll.forget(trial)
+        self._coordinator.failed(number, cause, lost=True)
+        # Tune runs it no more. One that had just been paused when its process died may still be promoted.
+        self._roll.forget(trial)
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
         """It was this scheduler that said so."""

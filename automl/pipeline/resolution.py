@@ -1,0 +1,39 @@
+"""How large the pictures are that a short study trains on: more epochs are worth more than more pixels."""
+
+from __future__ import annotations
+
+from automl.config import StudyConfig
+from automl.data import Source
+from automl.pipeline.clock import Clock
+from automl.search.budget import affordable_size
+from automl.spaces import SearchSpace
+from automl.training.probe import scratch_rate
+from automl.training.weight_sources import hub_answers, in_caches
+
+
+def largest_size(
+    config: StudyConfig, source: Source, clock: Clock, space: SearchSpace, *, workers: int, most: int
+) -> int:
+    """The largest side in pixels that the time allows to train on, at most `most`.
+
+    Only a training from scratch is held back: pretrained filters look for what small pictures do not show. Without a
+    time limit, and where a size was asked for, it is `most`.
+    """
+    remaining = clock.remaining()
+    if remaining is None or config.img_size != "auto":
+        return most
+    shares = (1.0 - config.holdout) * (1.0 - config.val)
+    size = affordable_size(
+        n_train=max(1, round(len(source.files) * shares)),
+        seconds=remaining,
+        rate=lambda size: workers * scratch_rate(size),
+        most=most,
+    )
+    return most if size < most and _may_begin_with_weights(config, space) else size
+
+
+def _may_begin_with_weights(config: StudyConfig, space: SearchSpace) -> bool:
+    if config.pretrained != "auto":
+        return config.pretrained != "never"
+    models = [model for members in space.families.values() for model in members]
+    return bool(in_caches(models)) or hub_answers()

@@ -1,0 +1,83 @@
+"""How large the pictures are that a short study trains on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from automl import config as configuration
+from automl import pipeline
+from automl.data import open_source
+from automl.pipeline.clock import Clock
+from automl.pipeline.resolution import largest_size
+from automl.search.budget import affordable_size
+from automl.spaces import SearchSpace
+from automl.training.probe import scratch_rate
+
+
+def rate(size: int) -> float:
+    return 1000.0 * (64 / size) ** 2
+
+
+@pytest.mark.parametrize(
+    ("n_train", "seconds", "most", "expected"),
+    [
+        (1000, 3600.0, 96, 96),
+        (1000, 60.0, 96, 64),
+        (1000, 20.0, 96, 32),
+        (50_000, 120.0, 96, 32),
+        (1000, 20.0, 28, 28),
+        (1000, 1.0, 224, 32),
+    ],
+)
+def test_short_times_and_many_images_make_small_pictures(
+    n_train: int, seconds: float, most: int, expected: int
+) -> None:
+    assert affordable_size(n_train=n_train, seconds=seconds, rate=rate, most=most) == expected
+
+
+def test_small_pictures_train_faster_by_their_area() -> None:
+    assert scratch_rate(32) == pytest.approx(4 * scratch_rate(64))
+    assert scratch_rate(64) > 1
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    for number in range(24):
+        folder = tmp_path / "photos" / "ab"[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        pixels = rng.integers(0, 120, (100, 100, 3)) + 100 * (number % 2)
+        Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{number}.png")
+    return tmp_path / "photos"
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"pretrained": "never", "time_limit": 1}, 32),
+        ({"pretrained": "always", "time_limit": 1}, 96),
+        ({"pretrained": "never", "n_trials": 1}, 96),
+        ({"pretrained": "never", "time_limit": 1, "img_size": 96}, 96),
+    ],
+)
+def test_only_a_training_from_scratch_with_a_limit_is_held_back(
+    photos: Path, options: dict[str, object], expected: int
+) -> None:
+    config = configuration.load(str(photos), **options)
+    source = open_source(str(photos))
+    clock = Clock(config.time_limit, None)
+    found = largest_size(config, source, clock, SearchSpace.load("smoke"), workers=1, most=96)
+    source.close()
+    assert found == expected
+
+
+def test_continued_study_keeps_its_size(photos: Path, tmp_path: Path) -> None:
+    options = {"study": "s", "directory": tmp_path, "space": "smoke", "engine": "local", "epochs": 1}
+    first = configuration.load(str(photos), n_trials=1, img_size=48, **options)
+    assert pipeline.fit(first).to_json()["trials"]["total"] == 1
+    again = configuration.load(str(photos), n_trials=2, **options)
+    assert pipeline.fit(again).to_json()["trials"]["total"] == 2
