@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 # Before anything imports timm: a hub that cannot be reached costs tens of seconds of retries.
@@ -16,6 +18,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import hypothesis
 import pytest
 
+from tests.postgres_server import Server, binaries, serve
+
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared" / "data"
 
@@ -27,8 +31,10 @@ hypothesis.settings.load_profile("automl")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what this machine has no means for, and say so."""
     missing = {}
-    if shutil.which("postgres") is None and not list(Path("/usr/lib/postgresql").glob("*/bin/postgres")):
-        missing["postgres"] = "no PostgreSQL server on this machine"
+    if binaries() is None:
+        missing["postgres"] = "no PostgreSQL server on this machine (Debian: apt-get install postgresql)"
+    elif importlib.util.find_spec("psycopg") is None:
+        missing["postgres"] = "psycopg is not installed (pip install 'automl[postgresql]')"
     if not any(shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")):
         missing["browser"] = "no Chromium on this machine"
     for item in items:
@@ -45,6 +51,13 @@ def shared_data() -> Path:
     if not SHARED.is_dir():
         pytest.skip("the shared data sets are not on this machine")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A PostgreSQL server of the tests' own; whoever stops it starts it again."""
+    with serve() as server:
+        yield server
 
 
 @pytest.fixture(autouse=True)

@@ -102,6 +102,7 @@ def _port(text: str | None) -> int:
 def _application(url: str) -> WSGIApplication:
     from automl.config.storage import mask_password
     from automl.errors import StorageError, UsageError
+    from automl.search.database import open_optuna
 
     try:
         import optuna
@@ -112,7 +113,7 @@ def _application(url: str) -> WSGIApplication:
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
-        app: WSGIApplication = optuna_dashboard.wsgi(url)
+        app: WSGIApplication = optuna_dashboard.wsgi(open_optuna(url))
     except (sqlalchemy.exc.SQLAlchemyError, RuntimeError, ImportError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise StorageError(

@@ -63,12 +63,17 @@ resources = section("Resources")
 @images("--holdout", "SHARE", "0.2", "Share of the images that is sealed until the end.")
 @images("--val", "SHARE", "0.2", "Share of the rest that trials are scored on.")
 @images("--on-bad-image", "WHAT", "skip", "skip unreadable images, or error.")
-@resources("--parallel", "N", "automatic", "Trials at the same time.")
+@resources("--parallel", "N|auto", "automatic", "Trials at the same time.")
 @resources("--cpus-per-trial", "X", "automatic", "CPU cores for each trial.")
-@resources("--gpus-per-trial", "X", "automatic", "GPUs for each trial; shares are allowed.")
+@resources(
+    "--gpus-per-trial",
+    "X|auto",
+    "automatic",
+    "GPUs for each trial, such as 0.25; auto packs by memory.",
+)
 @resources("--memory-limit", "8G", "none", "Memory for all trials together.")
 @resources("--max-disk", "20G", "20G", "Disk for decoded images.")
-@resources("--address", "ADDRESS", "this machine", "Ray cluster to run on.")
+@resources("--address", "ADDRESS", "this machine", "Ray cluster to run on: auto or HOST:PORT.")
 @resources("--engine", "NAME", "ray", "ray, or local: one process, no Ray.")
 @json_option("One JSON object (what result.json holds) on stdout at the end; progress on stderr.")
 @quiet_option

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -93,3 +94,21 @@ def check_img_size(value: Any) -> Any:
     if side < SMALLEST_IMAGE:
         raise ValueError(f"must be 'auto' or a whole number from {SMALLEST_IMAGE} pixels on, got {value!r}")
     return side
+
+
+def auto_is_none(value: Any) -> Any:
+    """The word `auto` says what leaving the option out says."""
+    return None if value == "auto" else value
+
+
+def check_gpus(value: Any) -> Any:
+    """None, `auto`, a share of a GPU from 0 on, or a whole number of GPUs: half of two GPUs is nothing that exists."""
+    if value is None or value == "auto":
+        return value
+    try:
+        number = -1.0 if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        number = -1.0
+    if not 0 <= number < math.inf or (number > 1 and number != int(number)):
+        raise ValueError(f"must be 'auto', a share such as 0.25, or a whole number of GPUs, got {value!r}")
+    return number

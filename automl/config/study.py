@@ -15,6 +15,8 @@ from automl.config.checks import (
     as_duration,
     as_size,
     as_space,
+    auto_is_none,
+    check_gpus,
     check_img_size,
     check_metric,
     check_pretrained,
@@ -76,9 +78,9 @@ class StudyConfig(BaseModel):
     on_bad_image: Literal["skip", "error"] = "skip"
     on_failure: Literal["retry", "skip", "stop"] = "retry"  # the values of records.OnFailure
 
-    parallel: Count | None = None
+    parallel: Annotated[Count | None, BeforeValidator(auto_is_none)] = None
     cpus_per_trial: Annotated[float, BeforeValidator(no_bool), Field(gt=0, allow_inf_nan=False)] | None = None
-    gpus_per_trial: Annotated[float, BeforeValidator(no_bool), Field(ge=0, allow_inf_nan=False)] | None = None
+    gpus_per_trial: Annotated[float | Literal["auto"] | None, BeforeValidator(check_gpus)] = None
     memory_limit: Bytes | None = None
     max_disk: Bytes = 20 * 1024**3
 

@@ -13,25 +13,28 @@ from safetensors import SafetensorError
 
 from automl.config import StudyConfig, load, save
 from automl.data import open_source
+from automl.data.elsewhere import Origin
 from automl.errors import StorageError, StudyError, unknown_name
 from automl.final.holdout import score_holdout
 from automl.final.model_folder import write_model_folder
 from automl.final.predictor import Predictor
 from automl.final.retrain import Retrained
 from automl.pipeline.clock import Clock
+from automl.pipeline.device import ray_cpus
 from automl.pipeline.final_model import Final, final_model, interrupted
+from automl.pipeline.node_trial import node_trial
 from automl.pipeline.outcome import Outcome, is_done, keep_model, write_outcome
-from automl.pipeline.setup import Setup, check, prepare, ray_cpus
+from automl.pipeline.setup import Setup, check, prepare
 from automl.pipeline.suspects import write_suspects
 from automl.pipeline.workspace import Workspace, open_workspace
 from automl.records import Interval, Observer, OnFailure, Silent
 from automl.result import FitResult
 from automl.search import SearchResult, SearchSettings, search, warm_up
 from automl.search.coordinator import DISK_FULL
+from automl.search.forget import forget_study
 from automl.search.interrupt import ctrl_c_asks, sigterm_leaves
 from automl.search.trial_files import is_disk_full
 from automl.torch_setup import quiet_waiting
-from automl.training.trial import ImageTrial
 
 
 def fit(config: StudyConfig, *, observer: Observer | None = None, started: float | None = None) -> FitResult:
@@ -59,7 +62,10 @@ def _fit(config: StudyConfig, observer: Observer, clock: Clock) -> FitResult:
         # Opened before Ray is started, which takes seconds that a wrong path should not cost.
         source = open_source(config.data, target=config.target, task=config.task)
         with warm_up(config, cpus=ray_cpus(config), begin=not is_done(config, workspace)) as engine:
-            setup = prepare(config, source, workspace, clock, observer)
+            room = engine.room() if config.address is not None else None
+            setup = prepare(config, source, workspace, clock, observer, room=room)
+            if config.overwrite and config.storage is not None:
+                forget_study(config.storage, config.study)
             save(config, workspace.study_yaml)
             workspace.begin()
             clock.finish_stage("setup")
@@ -126,7 +132,22 @@ def _search(setup: Setup, observer: Observer, engine: Any) -> SearchResult:
         deliver_anyway=True,
         on_failure=OnFailure(config.on_failure),
     )
-    objective = partial(ImageTrial, splits=setup.data.splits, plan=setup.plan)
+    info = setup.data.splits.info
+    data = (
+        str(Path(config.data).resolve())
+        if isinstance(config.data, str) and Path(config.data).exists()
+        else None
+    )
+    origin = Origin(
+        # Workers have another working directory.
+        data=data or (config.data if isinstance(config.data, str) else None),
+        target=config.target,
+        task=config.task,
+        img_size=info.img_size,
+        in_chans=info.in_chans,
+        max_disk=config.max_disk,
+    )
+    objective = partial(node_trial, splits=setup.data.splits, plan=setup.plan, origin=origin)
     return search(objective, setup.space, settings, observer, engine=engine)
 
 

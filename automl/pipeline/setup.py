@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -13,18 +12,21 @@ from typing import Any, Literal
 from automl.config import StudyConfig
 from automl.config.durations import format_duration
 from automl.config.metrics import MetricSpec, resolve_metric
+from automl.config.sizes import format_size
 from automl.data import PreparedData, Source, prepare_data
 from automl.data.balance import Balance, choose_balance, skew
 from automl.data.cache import default_cache_dir
 from automl.data.findings import SKEWED
 from automl.errors import ConfigError, TimeLimitError, unknown_name
 from automl.pipeline.clock import Clock
+from automl.pipeline.device import Device, choose_device, idle_gpus, packed, within_memory
 from automl.pipeline.earlier import WarmStart, check_warm_start, traits, warm_start
 from automl.pipeline.pretrained import Beginning, Situation, begin, begin_again, check_pretrained
 from automl.pipeline.resolution import largest_size
 from automl.pipeline.workspace import Workspace
 from automl.records import Config, Observer
 from automl.search.budget import Budget, Work, make_budget, reporting_seconds, shortest_limit
+from automl.search.engines.room import Room
 from automl.search.policy import POLICIES
 from automl.search.samplers import SAMPLERS
 from automl.spaces import SearchSpace
@@ -34,27 +36,7 @@ from automl.training.vocabulary import check_space
 
 CPU_SIZE = 96  # px; larger pictures are scaled down to this where no GPU trains
 GPU_SIZE = 224
-SCALING = 0.75  # of another core that shares the batches: what it adds to the images a second
 SMALL = 64  # px; up to here the tiny families of the `cpu` preset fit on any device
-
-
-@dataclass(frozen=True)
-class Device:
-    """What one trial computes on; `parallel` trials run at once, each batch shared by `replicas` threads."""
-
-    kind: str
-    threads: int
-    parallel: int
-    all_threads: int
-    replicas: int = 1
-    gpus_per_trial: float = 0.0
-
-    @property
-    def speedup(self) -> float:
-        """How much faster the retrain is than a trial: on a CPU it has all cores, a trial those of its replicas."""
-        if self.kind != "cpu":
-            return 1.0
-        return (1 + SCALING * (self.all_threads - 1)) / (1 + SCALING * (self.replicas - 1))
 
 
 @dataclass(frozen=True)
@@ -87,13 +69,19 @@ def check(config: StudyConfig) -> None:
 
 
 def prepare(
-    config: StudyConfig, source: Source, workspace: Workspace, clock: Clock, observer: Observer
+    config: StudyConfig,
+    source: Source,
+    workspace: Workspace,
+    clock: Clock,
+    observer: Observer,
+    *,
+    room: Room | None = None,
 ) -> Setup:
-    """Decode the data, load the space, and plan the time.
+    """Decode the data, load the space, and plan the time. `room` is the cluster, None for this machine alone.
 
     Raises UsageError for anything that the person has to change; nothing was searched by then.
     """
-    device = choose_device(config)
+    device = choose_device(config, room)
     with closing(source):
         resolve_metric(config.metric, source.task)  # a wrong one is told before any picture is decoded
         img_size, max_size = _sizes(config, source, workspace, clock, device)
@@ -160,41 +148,11 @@ def _fitting(config: StudyConfig, data: PreparedData, observer: Observer) -> tup
 
 def _refuse_unsupported(config: StudyConfig) -> None:
     """An option that would be ignored is worse than one that is refused."""
-    if config.overwrite and config.storage is not None:
+    if config.memory_limit is not None and (config.engine != "ray" or config.address is not None):
         raise ConfigError(
-            "--overwrite cannot delete a study in a shared database; choose another --study name"
+            "--memory-limit is for trials in processes on this machine, got another --engine or an --address: "
+            "leave it out"
         )
-    if config.memory_limit is not None:
-        raise ConfigError(
-            "--memory-limit cannot be kept by this version; leave it out and lower --parallel instead"
-        )
-
-
-def choose_device(config: StudyConfig) -> Device:
-    """One thread a trial and a trial a core, as that trains the most images; or a trial a GPU where there is one."""
-    import torch
-
-    cores = count_cores()
-    if torch.cuda.is_available() and config.gpus_per_trial != 0:
-        share = config.gpus_per_trial or 1.0
-        parallel = config.parallel or max(1, int(torch.cuda.device_count() / share))
-        return Device("cuda", max(1, cores // parallel), parallel, cores, gpus_per_trial=share)
-    if config.engine == "local":  # this process alone: one trial after the other, each on all cores
-        return Device("cpu", 1, config.parallel or 1, cores, replicas=cores)
-    threads = max(1, int(config.cpus_per_trial or 1))
-    parallel = config.parallel or max(1, cores // threads)
-    return Device("cpu", threads, parallel, cores)
-
-
-def count_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def ray_cpus(config: StudyConfig) -> int:
-    """What Ray is told to have on this machine: the cores, or more where the person asks for more trials at once."""
-    wanted = (config.parallel or 1) * max(1, int(config.cpus_per_trial or 1))
-    return max(count_cores(), wanted)
 
 
 def load_space(config: StudyConfig, device: Device, *, img_size: int) -> SearchSpace:
@@ -243,6 +201,8 @@ def _plan(
     )
     observer.stage("plan", "measuring how fast this machine trains")
     measured = probe(first_config(space, config.seed), data.splits, plan)
+    device = _packed(config, device, measured, observer)
+    plan = replace(plan, threads=device.threads)
     workers = device.parallel if config.engine == "ray" else 1  # the local engine takes turns
     work = Work(
         info.n_train,
@@ -274,6 +234,25 @@ def _plan(
     )
     _write_plan(workspace, identity, budget, measured, device)
     return Setup(config, workspace, data, space, metric, device, budget, plan, measured, beginning, identity)
+
+
+def _packed(config: StudyConfig, device: Device, measured: Probe, observer: Observer) -> Device:
+    """The device with as many trials at once as what was measured of one allows."""
+    if config.gpus_per_trial == "auto" and device.gpus and config.parallel is None:
+        import torch
+
+        total = torch.cuda.get_device_properties(0).total_memory
+        device = packed(device, measured.gpu_memory, total)
+    if (
+        config.engine == "ray" and config.address is None
+    ):  # of other machines, Ray itself looks after the memory
+        chosen = config.parallel is not None
+        device, note = within_memory(device, measured.memory, limit=config.memory_limit, chosen=chosen)
+        if note:
+            observer.note(note)
+    if idle := idle_gpus(device):
+        observer.note(idle)
+    return device
 
 
 def _identity(
@@ -316,13 +295,18 @@ def _write_plan(
             "device": device.kind,
             "parallel": device.parallel,
             "threads_per_trial": device.threads,
+            "gpus_per_trial": device.gpus_per_trial,
+            "memory_per_trial": measured.memory,
         },
     )
 
 
 def _in_words(budget: Budget, work: Work, measured: Probe, device: Device) -> str:
     speed = f"{measured.images_per_second:.0f} images/s a trial in {measured.precision}"
-    trials = f"{device.parallel} at once on {device.kind}, up to {budget.epochs} epochs each"
+    if measured.memory:
+        speed += f" and about {format_size(round(measured.memory, -8))}"
+    place = f"{device.gpus} GPU{'s' * (device.gpus != 1)}" if device.gpus else device.kind
+    trials = f"{device.parallel} at once on {place}, up to {budget.epochs} epochs each"
     if budget.search_s is None or budget.retrain_s is None:
         return f"Plan: {speed}; trials: {trials}"
     search, final = format_duration(round(budget.search_s)), format_duration(round(budget.retrain_s))

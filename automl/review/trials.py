@@ -70,9 +70,8 @@ def stored_trials(study: StudyFolder) -> tuple[str, Mode, list[StoredTrial]]:
             if study.name not in {known.study_name for known in database.optuna.get_all_studies()}:
                 return study.metric, study_mode(study, study.metric), []
             loaded = optuna.load_study(study_name=study.name, storage=database.optuna)
-            frozen = loaded.get_trials(deepcopy=False)
             with database.engine.connect() as connection:
-                trials = read_stored(connection, loaded._study_id, frozen)
+                trials = read_stored(connection, loaded._study_id)
         mode: Mode = "min" if loaded.direction == optuna.study.StudyDirection.MINIMIZE else "max"
         return (loaded.metric_names or [study.metric])[0], mode, trials
     finally:

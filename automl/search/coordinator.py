@@ -68,6 +68,8 @@ class Coordinator:
         self.first_report: float | None = None
         self._trials: dict[int, LiveTrial] = {}
         self._lost: list[int] = []
+        # Counted along: a look at thousands of trials for each report would take milliseconds.
+        self._running, self._done = set[int](), 0
         self._failures = Failures(parts.settings.on_failure, parts.settings.max_failures)
         self._restore()
         own = parts.space.portfolio if parts.settings.portfolio is None else parts.settings.portfolio
@@ -93,9 +95,7 @@ class Coordinator:
         return self.fatal is not None or bool(self.stop_reason) or self.remaining() <= 0
 
     def request_stop(self, reason: str) -> None:
-        """Asks the search to end in order; trials stay paused, so that the study can be continued. Any thread
-        may ask.
-        """
+        """Asks the search to end in order; trials stay paused, so that it can be continued. Any thread may ask."""
         self.stop_reason = self.stop_reason or reason
 
     # What runs ----------------------------------------------------------------------------------------------
@@ -103,13 +103,13 @@ class Coordinator:
     @property
     def running(self) -> list[int]:
         """The trials that run, by number."""
-        return [live.number for live in self._trials.values() if live.state is TrialState.RUNNING]
+        return sorted(self._running)
 
     def next(self) -> Next:
         """What a free worker should do; asking changes nothing."""
         if self.over:
             return Next(NextKind.FINISH, self._why_over())
-        if len(self.running) >= self._settings.parallel:
+        if len(self._running) >= self._settings.parallel:
             return Next(NextKind.WAIT, "all workers are busy")
         settings = self._settings
         if self._lost:
@@ -160,9 +160,7 @@ class Coordinator:
     # What happened ------------------------------------------------------------------------------------------
 
     def report(self, number: int, step: Step) -> Decision:
-        """An epoch is done, or the objective had nothing more to do. The decision has been carried out in the
-        store.
-        """
+        """An epoch is done, or the objective had nothing more to do. The decision has been carried out."""
         live = self._trials[number]
         if live.state is not TrialState.RUNNING:
             # A result that was under way when the search ended.
@@ -236,6 +234,7 @@ class Coordinator:
 
     def _run(self, number: int, worker: Worker, *, resumed: bool) -> None:
         live = self._trials[number]
+        self._running.add(number)
         live.moved, live.heard = worker is not HERE, self._clock()
         self._store.started(number, worker, self.now())
         self._policy.started(number, resumed)
@@ -263,6 +262,7 @@ class Coordinator:
             self._store.checkpoint(live.number, report.epoch, str(self._files.checkpoint(live.number)))
         if decision.state is TrialState.PAUSED:
             live.state = TrialState.PAUSED
+            self._running.discard(live.number)
             self._failures.success()
             self._store.pause(live.number, live.epoch, decision.reason, self.now())
         elif decision.state in FINAL:
@@ -288,9 +288,7 @@ class Coordinator:
             self.request_stop(DISK_FULL)
 
     def _override(self, decision: Decision, report: Report, step: Step) -> Decision:
-        """The policy's decision, unless the objective's end, the deadline or a broken value says
-        otherwise.
-        """
+        """The policy's decision, unless the objective's end, the deadline or a broken value says otherwise."""
         found = decision
         if step.interrupted:
             found = Decision(Action.STOP, TrialState.PRUNED, TIME_IS_UP)
@@ -319,6 +317,8 @@ class Coordinator:
         """The trial is over for good. `recorded`: the policy and the decisions know already."""
         now = self.now()
         live.state = decision.state
+        self._running.discard(live.number)
+        self._done += 1
         if not recorded:
             self._policy.ended(live.number, decision.state)
             self._store.decided(live.number, live.epoch, decision, now)
@@ -339,6 +339,7 @@ class Coordinator:
         """The search stops while the trial is in the middle: it can be carried on from its checkpoint."""
         decision = Decision(Action.PAUSE, TrialState.PAUSED, reason)
         live.state = TrialState.PAUSED
+        self._running.discard(live.number)
         self._store.pause(live.number, live.checkpoint, reason, self.now())
         self._store.decided(live.number, live.epoch, decision, self.now())
         self._tell(live, reason)
@@ -372,14 +373,11 @@ class Coordinator:
         spent = self._time.spent()
         ways = [] if spent is None else [spent]
         if self._settings.n_trials is not None:
-            done = sum(live.state in FINAL for live in self._trials.values())
-            ways.append((float(done), float(self._settings.n_trials)))
+            ways.append((float(self._done), float(self._settings.n_trials)))
         self._observer.progress(*max(ways, key=lambda way: way[0] / way[1]))
 
     def _restore(self) -> None:
-        """Takes in the trials of earlier runs; those that were running then are paused at their
-        checkpoint.
-        """
+        """Takes in the trials of earlier runs; those that were running then are paused at their checkpoint."""
         past = self._store.trials()
         moments = [moment for trial in past for moment in (*trial.report_times, trial.ended or 0.0)]
         self._time.offset = max(moments, default=0.0)
@@ -389,6 +387,7 @@ class Coordinator:
             history, live = recall(trial, self._files)
             histories.append(history)
             self._trials[trial.number] = live
+            self._done += live.state in FINAL
             if trial.state is TrialState.RUNNING:
                 self._release(live, "interrupted: the search stopped while it ran")
             if trial.state is not TrialState.FAILED and trial.reports:

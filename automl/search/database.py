@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from optuna.exceptions import StorageInternalError
-from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
+from optuna.storages import BaseStorage, RDBStorage
 from sqlalchemy import Engine, create_engine, event
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
@@ -18,15 +18,22 @@ from automl.errors import ConfigError, StorageError
 from automl.search import tables
 
 BUSY_TIMEOUT_MS = 30_000
+CONNECT_TIMEOUT_S = 10
+# The drivers that the extras install, where a URL names none.
+DRIVERS = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql", "mariadb": "mariadb+pymysql"}
 
 
 @dataclass(frozen=True)
 class Database:
-    """Optuna's storage and the engine for our own tables. `shown` is the URL as it may be printed."""
+    """Optuna's storage and the engine for our own tables. `shown` is the URL as it may be printed.
+
+    `shared`: others may look at it while a search writes.
+    """
 
     optuna: BaseStorage
     engine: Engine
     shown: str
+    shared: bool = True
 
     def close(self) -> None:
         """Gives back all connections."""
@@ -50,12 +57,17 @@ def open_database(url: str | None) -> Database:
     or lacks its driver, and StorageError where the database cannot be reached.
     """
     if url is None:
-        engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
-        tables.metadata.create_all(engine)
-        return Database(InMemoryStorage(), engine, "in memory")
+        memory = {
+            "poolclass": StaticPool,
+            "connect_args": {"check_same_thread": False},
+            "pool_events": [(_no_migrations, "connect")],
+        }
+        inside = RDBStorage("sqlite://", engine_kwargs=memory, skip_compatibility_check=True)
+        tables.metadata.create_all(inside.engine)
+        return Database(inside, inside.engine, "in memory", shared=False)
     shown = masked(url)
     try:
-        parsed = make_url(url)
+        parsed = with_driver(url)
     except ArgumentError as error:
         raise ConfigError(
             "storage must be a database URL like sqlite:///study.db or postgresql://user@host/name: "
@@ -63,16 +75,29 @@ def open_database(url: str | None) -> Database:
         ) from error
     with storage_errors(shown):
         try:
-            if parsed.get_backend_name() == "sqlite":
-                _set_wal(url)
-            storage = RDBStorage(url, engine_kwargs=_engine_options(parsed.get_backend_name()))
+            storage = open_optuna(url)
         except ImportError as error:
-            extra = parsed.get_backend_name()
+            extra = "postgresql" if parsed.get_backend_name() == "postgresql" else "mysql"
             raise ConfigError(
                 f"the driver of the storage {shown} is not installed: try pip install 'automl[{extra}]'"
             ) from error
         tables.metadata.create_all(storage.engine)
     return Database(storage, storage.engine, shown)
+
+
+def open_optuna(url: str) -> RDBStorage:
+    """Optuna's storage alone, with the connections that we want. Raises SQLAlchemy's errors and ImportError."""
+    parsed = with_driver(url)
+    if parsed.get_backend_name() == "sqlite":
+        _set_wal(url)
+    whole = parsed.render_as_string(hide_password=False)
+    return RDBStorage(whole, engine_kwargs=_engine_options(parsed.get_backend_name()))
+
+
+def with_driver(url: str) -> URL:
+    """The URL with the driver that our extras install, unless it names one. Raises SQLAlchemy's ArgumentError."""
+    parsed = make_url(url)
+    return parsed.set(drivername=DRIVERS.get(parsed.drivername, parsed.drivername))
 
 
 @contextmanager
@@ -88,7 +113,11 @@ def storage_errors(shown: str) -> Iterator[None]:
 
 def _engine_options(backend: str) -> dict[str, Any]:
     if backend != "sqlite":
-        return {"pool_pre_ping": True}
+        # A connection that broke while it lay in the pool is found out before it is used.
+        arguments: dict[str, Any] = {"connect_timeout": CONNECT_TIMEOUT_S}
+        if backend == "postgresql":
+            arguments["client_encoding"] = "utf8"  # a database in SQL_ASCII would hand out bytes for texts
+        return {"pool_pre_ping": True, "connect_args": arguments}
     return {"pool_events": [(_on_connect, "connect")]}
 
 
@@ -99,6 +128,13 @@ def _set_wal(url: str) -> None:
     with engine.connect():
         pass
     engine.dispose()
+
+
+def _no_migrations(connection: Any, record: object) -> None:
+    # What lives in memory is of this version. Optuna would read all its migrations to say so, which takes longer than
+    # many a simulated search.
+    connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
+    connection.execute("INSERT INTO alembic_version VALUES ('in memory')")
 
 
 def _on_connect(connection: Any, record: object) -> None:

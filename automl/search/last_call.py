@@ -21,6 +21,8 @@ def last_call(trials: Iterable[LiveTrial], *, mode: Mode, max_epochs: int, remai
     with nothing but half-trained trials. It says nothing once a trial is complete, and without a deadline
     (`remaining` infinite).
     """
+    if math.isinf(remaining):  # asked for every free worker, so without a look at every trial
+        return None
     held: dict[int, tuple[float, float]] = {}
     for live in trials:
         if live.state is TrialState.COMPLETE:
@@ -45,5 +47,7 @@ def too_late_to_start(trials: Iterable[LiveTrial], *, first_rung: int, remaining
     Judged by the median of the trials' last epochs; false as long as no epoch is known. What is left of the time
     is of more use to the trials that run, and to what comes after the search.
     """
+    if math.isinf(remaining):
+        return False
     known = [live.seconds for live in trials if live.seconds > 0.0]
     return bool(known) and remaining < first_rung * statistics.median(known)

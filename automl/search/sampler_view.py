@@ -30,31 +30,29 @@ class SamplerView(InMemoryStorage):
 
     def __init__(self) -> None:
         super().__init__()
-        self._paused: set[int] = set()
+        # By trial: as it is shown while it is paused, during which nothing about it changes.
+        self._paused: dict[int, FrozenTrial] = {}
 
     def pause(self, trial_id: int) -> None:
         """From now on the trial is shown as PRUNED."""
-        self._paused.add(trial_id)
+        shown = copy.copy(self.get_trial(trial_id))
+        shown.state = TrialState.PRUNED
+        self._paused[trial_id] = shown
 
     def resume(self, trial_id: int) -> None:
         """From now on the trial is shown as it is."""
-        self._paused.discard(trial_id)
+        self._paused.pop(trial_id, None)
 
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
         """As in Optuna, after paused trials were made PRUNED."""
-        trials = [self._shown(trial) for trial in super().get_all_trials(study_id, deepcopy=False)]
+        paused = self._paused
+        everything = super().get_all_trials(study_id, deepcopy=False)
+        trials = [paused.get(trial._trial_id, trial) for trial in everything]
         if states is not None:
             trials = [trial for trial in trials if trial.state in states]
         return copy.deepcopy(trials) if deepcopy else trials
-
-    def _shown(self, trial: FrozenTrial) -> FrozenTrial:
-        if trial._trial_id not in self._paused:
-            return trial
-        shown = copy.copy(trial)
-        shown.state = TrialState.PRUNED
-        return shown
 
 
 def open_view(sampler: BaseSampler, mode: Mode, past: list[FrozenTrial]) -> tuple[SamplerView, optuna.Study]:

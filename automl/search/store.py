@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -13,14 +12,16 @@ from typing import TYPE_CHECKING, Any
 import optuna
 from optuna.study import StudyDirection
 from optuna.trial import TrialState as OptunaState
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Executable, Table, bindparam, delete, insert, select, update
 
-from automl.errors import StorageError, StudyError
+from automl.errors import StudyError
 from automl.records import Config, Decision, Mode, Report, TrialState
+from automl.search import optuna_rows as rows
 from automl.search import tables
 from automl.search.database import Database, open_database, storage_errors
 from automl.search.fingerprint import check_same
-from automl.search.patience import patient
+from automl.search.journal import Journal
+from automl.search.ownership import ownership_of
 from automl.search.sampler_view import open_view, quiet_optuna
 from automl.search.stored import StoredTrial, read_trials
 
@@ -31,6 +32,27 @@ PAUSED = "paused"
 REASON = "reason"
 CAUSE = "cause"
 ORIGIN = "origin"
+
+
+def _of_trial(table: Table) -> Any:
+    return (table.c.study_id == bindparam("of_study")) & (table.c.trial == bindparam("of_number"))
+
+
+NEW_TRIAL = insert(tables.trials)
+NEW_REPORT = insert(tables.reports)
+NEW_DECISION = insert(tables.decisions)
+NEW_CHECKPOINT = insert(tables.checkpoints)
+NEW_RUN = insert(tables.runs)
+DROP_CHECKPOINT = delete(tables.checkpoints).where(_of_trial(tables.checkpoints))
+DROP_REPORT = delete(tables.reports).where(
+    _of_trial(tables.reports), tables.reports.c.epoch == bindparam("of_epoch")
+)
+# A run is known by the moment at which it began: its key comes only with the transaction that writes it.
+_THIS_RUN = update(tables.runs).where(
+    _of_trial(tables.runs), tables.runs.c.started == bindparam("of_started"), tables.runs.c.ended.is_(None)
+)
+END_RUN = _THIS_RUN.values(ended=bindparam("to_ended"))
+MOVE_RUN = _THIS_RUN.values(worker=bindparam("to_worker"), node=bindparam("to_node"), pid=bindparam("to_pid"))
 
 
 @dataclass(frozen=True)
@@ -48,19 +70,26 @@ class Store:
     RUNNING while it trains; WAITING with the user attribute `paused` while it may still be promoted; COMPLETE
     only at the full length or when the objective ended by itself, with the last epoch's value; PRUNED without
     a value, with the user attribute `reason`; FAIL without a value, with the user attribute `cause`. Every
-    epoch is an intermediate value. Optuna restarts `datetime_start` at each resume; the runs in our own
+    epoch is an intermediate value. What happens is written in order, a moment's news in one transaction, and a trial's
+    end at once (`journal.py`). Optuna restarts `datetime_start` at each resume; the runs in our own
     tables keep all moments.
     """
 
     def __init__(self, database: Database, study: optuna.Study, mode: Mode, sampler: BaseSampler) -> None:
         """Use `Store.open`. `mirror` is the study as samplers see it."""
         self._database = database
-        self._optuna = database.optuna
         self._study_id = study._study_id
-        past = self._optuna.get_all_trials(self._study_id, deepcopy=False)
-        self._ids = {trial.number: trial._trial_id for trial in past}
+        ids: dict[int, int] = {}
+        # Before anything is read: another search could be writing.
+        guard = ownership_of(database, study.study_name, study._study_id)
+        self._journal = Journal(database, ids, guard)
+        past = database.optuna.get_all_trials(self._study_id, deepcopy=False)
+        ids |= {trial.number: trial._trial_id for trial in past}
         self._view, self.mirror = open_view(sampler, mode, past)
-        self._runs: dict[int, int] = {}
+        self._count = len(past)
+        self._paused = {trial.number for trial in past if trial.state is OptunaState.WAITING}
+        self._attributes = {(trial.number, key) for trial in past for key in trial.user_attrs}
+        self._runs: dict[int, float] = {}
 
     @classmethod
     def open(
@@ -93,19 +122,22 @@ class Store:
         return self._database.shown
 
     def __len__(self) -> int:
-        return len(self._ids)
+        return self._count
 
     def close(self) -> None:
-        """Gives back all connections; one in memory is gone then."""
-        self._database.close()
+        """Writes what waits and gives back all connections; a database in memory is gone then."""
+        try:
+            self._journal.close()
+        finally:
+            self._database.close()
 
-    @patient
+    def flush(self) -> None:
+        """Writes what waits: others read it then."""
+        self._journal.flush()
+
     def trials(self) -> list[StoredTrial]:
         """All trials of the study, by number, with what happened to them."""
-        with storage_errors(self.shown):
-            frozen = self._optuna.get_all_trials(self._study_id, deepcopy=False)
-            with self._database.engine.connect() as connection:
-                return read_trials(connection, self._study_id, frozen)
+        return self._journal.read(lambda connection: read_trials(connection, self._study_id))
 
     def create(
         self,
@@ -124,99 +156,73 @@ class Store:
             trial = self.mirror.ask()
             config = suggest(trial)
         template = self._view.get_trial(trial._trial_id)
-        number = self._create(template)
-        if number != trial.number:
-            raise StorageError(
-                f"one search at a time may write to a study, but trial {number} appeared in {self.shown} "
-                "while this one ran: stop the other one"
-            )
-        self._describe(number, config=json.dumps(config), origin=origin, time=time)
+        add, number = self._journal.add, trial.number
+        add(rows.TRIALS, rows.NEW_TRIAL, rows.trial_row(self._study_id, template))
+        for row in rows.param_rows(template):
+            add(rows.PARAMS, rows.NEW_PARAM, row)
+        for row in rows.system_attribute_rows(template):
+            add(rows.SYSTEM_ATTRIBUTES, rows.NEW_SYSTEM_ATTRIBUTE, row)
+        self._attribute(number, ORIGIN, origin)
+        own = self._row(number, config=json.dumps(config), origin=origin, time=time)
+        add(tables.trials, NEW_TRIAL, own)
+        self._count += 1
+        self._journal.settle()
         return number, config
 
-    @patient
-    def _create(self, template: optuna.trial.FrozenTrial) -> int:
-        with storage_errors(self.shown):
-            trial_id = self._optuna.create_new_trial(self._study_id, template_trial=template)
-        number = self._number(trial_id)
-        self._ids[number] = trial_id
-        return number
-
-    @patient
-    def _number(self, trial_id: int) -> int:
-        with storage_errors(self.shown):
-            return self._optuna.get_trial_number_from_id(trial_id)
-
-    @patient
-    def _describe(self, number: int, *, config: str, origin: str, time: float) -> None:
-        with self._writing() as connection:
-            self._optuna.set_trial_user_attr(self._ids[number], ORIGIN, origin)
-            connection.execute(self._delete(tables.trials, number))
-            row = self._row(number, config=config, origin=origin, time=time)
-            connection.execute(insert(tables.trials), row)
-
-    @patient
     def started(self, number: int, worker: Worker, time: float) -> None:
         """A worker runs the trial now, for the first time or again."""
-        trial_id = self._ids[number]
         self._view.resume(self._mirror_id(number))
-        with self._writing() as connection:
-            if self._optuna.get_trial(trial_id).state is OptunaState.WAITING:
-                self._optuna.set_trial_user_attr(trial_id, PAUSED, "")
-                self._optuna.set_trial_state_values(trial_id, OptunaState.RUNNING)
-            row = self._row(number, worker=worker.name, node=worker.node, pid=worker.pid, started=time)
-            key = connection.execute(insert(tables.runs), row).inserted_primary_key
-            if key is not None:
-                self._runs[number] = key[0]
+        if number in self._paused:
+            self._paused.discard(number)
+            self._attribute(number, PAUSED, "")
+            self._state(number, rows.SET_STARTED, OptunaState.RUNNING, moment=rows.utc_now())
+        row = self._row(number, worker=worker.name, node=worker.node, pid=worker.pid, started=time)
+        self._journal.add(tables.runs, NEW_RUN, row)
+        self._runs[number] = time
+        self._journal.settle()
 
-    @patient
     def moved(self, number: int, worker: Worker) -> None:
         """It became known which worker runs the trial."""
         if number in self._runs:
-            which = tables.runs.c.id == self._runs[number]
-            values = {"worker": worker.name, "node": worker.node, "pid": worker.pid}
-            with self._writing() as connection:
-                connection.execute(update(tables.runs).where(which).values(values))
+            row = self._of_run(number, to_worker=worker.name, to_node=worker.node, to_pid=worker.pid)
+            self._journal.add(tables.runs, MOVE_RUN, row)
+            self._journal.settle()
 
-    @patient
     def report(self, report: Report, decision: Decision, time: float) -> None:
         """An epoch and what was decided about it; a second report of the same epoch replaces the first."""
-        self._view.set_trial_intermediate_value(self._mirror_id(report.trial), report.epoch, report.value)
-        with self._writing() as connection:
-            self._optuna.set_trial_intermediate_value(self._ids[report.trial], report.epoch, report.value)
-            row = self._row(
-                report.trial,
-                epoch=report.epoch,
-                value=report.value if math.isfinite(report.value) else None,
-                seconds=report.seconds,
-                metrics=json.dumps(dict(report.metrics)),
-                time=time,
-                at=_utc_now(),
-            )
-            connection.execute(self._delete(tables.reports, report.trial, epoch=report.epoch))
-            connection.execute(insert(tables.reports), row)
-            self._decide(connection, report.trial, report.epoch, decision, time)
+        number, mirror_id, add = report.trial, self._mirror_id(report.trial), self._journal.add
+        if report.epoch in self._view.get_trial(mirror_id).intermediate_values:
+            add(rows.EPOCHS, rows.DROP_EPOCH, {rows.TRIAL: number, "of_step": report.epoch})
+            add(tables.reports, DROP_REPORT, self._of(number, of_epoch=report.epoch))
+        self._view.set_trial_intermediate_value(mirror_id, report.epoch, report.value)
+        add(rows.EPOCHS, rows.NEW_EPOCH, rows.epoch_row(number, report.epoch, report.value))
+        row = self._row(
+            number,
+            epoch=report.epoch,
+            value=report.value if math.isfinite(report.value) else None,
+            seconds=report.seconds,
+            metrics=json.dumps(dict(report.metrics)),
+            time=time,
+            at=_utc_now(),
+        )
+        add(tables.reports, NEW_REPORT, row)
+        self._decide(number, report.epoch, decision, time)
+        self._journal.settle()
 
-    @patient
     def pause(self, number: int, epoch: int, reason: str, time: float) -> None:
         """The trial left its worker and may still be promoted."""
-        trial_id = self._ids[number]
         self._view.pause(self._mirror_id(number))
-        with self._writing() as connection:
-            self._optuna.set_trial_user_attr(trial_id, PAUSED, f"after epoch {epoch}: {reason}")
-            self._optuna.set_trial_state_values(trial_id, OptunaState.WAITING)
-            self._end_run(connection, number, time)
-        self._runs.pop(number, None)
+        self._paused.add(number)
+        self._attribute(number, PAUSED, f"after epoch {epoch}: {reason}")
+        self._state(number, rows.SET_STATE, OptunaState.WAITING)
+        self._end_run(number, time)
+        self._journal.settle()
 
-    @patient
     def complete(self, number: int, value: float, time: float) -> None:
         """The trial reached its end; `value` is its last epoch's."""
-        with self._writing() as connection:
-            self._settle(number, OptunaState.COMPLETE, [value])
-            self._end_run(connection, number, time)
-        self._runs.pop(number, None)
+        self._finish(number, OptunaState.COMPLETE, value, time)
         self._tell(number, OptunaState.COMPLETE, value)
 
-    @patient
     def end(self, number: int, decision: Decision, time: float, value: float | None = None) -> None:
         """The trial was stopped for good (PRUNED) or broke (FAILED), for the decision's reason.
 
@@ -225,50 +231,49 @@ class Store:
         """
         failed = decision.state is TrialState.FAILED
         state = OptunaState.FAIL if failed else OptunaState.PRUNED
-        with self._writing() as connection:
-            kept = None if failed or value is None or not math.isfinite(value) else [value]
-            self._settle(number, state, kept, **{CAUSE if failed else REASON: decision.reason})
-            self._end_run(connection, number, time)
-        self._runs.pop(number, None)
+        self._attribute(number, CAUSE if failed else REASON, decision.reason)
+        kept = None if failed or value is None or not math.isfinite(value) else value
+        self._finish(number, state, kept, time)
         self._tell(number, state, None)
 
-    @patient
     def decided(self, number: int, epoch: int, decision: Decision, time: float) -> None:
         """A decision that no report led to."""
-        with self._writing() as connection:
-            self._decide(connection, number, epoch, decision, time)
+        self._decide(number, epoch, decision, time)
+        self._journal.settle()
 
-    @patient
     def checkpoint(self, number: int, epoch: int | None, path: str = "") -> None:
         """Where the trial's state of `epoch` lies; None: it has none any more."""
-        with self._writing() as connection:
-            connection.execute(self._delete(tables.checkpoints, number))
-            if epoch is not None:
-                connection.execute(insert(tables.checkpoints), self._row(number, epoch=epoch, path=path))
+        self._journal.add(tables.checkpoints, DROP_CHECKPOINT, self._of(number))
+        if epoch is not None:
+            row = self._row(number, epoch=epoch, path=path)
+            self._journal.add(tables.checkpoints, NEW_CHECKPOINT, row)
+        self._journal.settle()
 
     # ------------------------------------------------------------------------------------------------------
-
-    @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        # Optuna writes through connections of its own, and SQLite has one writer: ours must not begin before
-        # Optuna's statements are through. SQLAlchemy begins at the first statement, so inside of these blocks
-        # Optuna comes first.
-        with storage_errors(self.shown), self._database.engine.connect() as connection:
-            yield connection
-            connection.commit()
 
     def _row(self, number: int, **values: object) -> dict[str, object]:
         return {"study_id": self._study_id, "trial": number, **values}
 
-    def _delete(self, table: Any, number: int, **where: object) -> Any:
-        statement = delete(table).where(table.c.study_id == self._study_id, table.c.trial == number)
-        for column, value in where.items():
-            statement = statement.where(table.c[column] == value)
-        return statement
+    def _of(self, number: int, **values: object) -> dict[str, object]:
+        return {"of_study": self._study_id, "of_number": number, **values}
 
-    def _decide(
-        self, connection: Connection, number: int, epoch: int, decision: Decision, time: float
-    ) -> None:
+    def _of_run(self, number: int, **values: object) -> dict[str, object]:
+        return self._of(number, of_started=self._runs[number], **values)
+
+    def _state(self, number: int, statement: Executable, state: OptunaState, **values: object) -> None:
+        self._journal.add(rows.TRIALS, statement, {rows.TRIAL: number, "to_state": state, **values})
+
+    def _attribute(self, number: int, key: str, value: str) -> None:
+        text = json.dumps(value)
+        if (number, key) in self._attributes:
+            row = {rows.TRIAL: number, "of_key": key, "to_json": text}
+            self._journal.add(rows.USER_ATTRIBUTES, rows.SET_USER_ATTRIBUTE, row)
+            return
+        self._attributes.add((number, key))
+        row = {rows.TRIAL: number, "key": key, "value_json": text}
+        self._journal.add(rows.USER_ATTRIBUTES, rows.NEW_USER_ATTRIBUTE, row)
+
+    def _decide(self, number: int, epoch: int, decision: Decision, time: float) -> None:
         row = self._row(
             number,
             epoch=epoch,
@@ -279,21 +284,21 @@ class Store:
             time=time,
             at=_utc_now(),
         )
-        connection.execute(insert(tables.decisions), row)
+        self._journal.add(tables.decisions, NEW_DECISION, row)
 
-    def _settle(self, number: int, state: OptunaState, values: list[float] | None, **attributes: str) -> None:
-        """Ends the trial for good; nothing where an earlier try of the same write has done it."""
-        trial_id = self._ids[number]
-        if self._optuna.get_trial(trial_id).state.is_finished():
-            return
-        for key, text in attributes.items():
-            self._optuna.set_trial_user_attr(trial_id, key, text)
-        self._optuna.set_trial_state_values(trial_id, state, values)
+    def _finish(self, number: int, state: OptunaState, value: float | None, time: float) -> None:
+        if value is not None:
+            self._journal.add(rows.VALUES, rows.NEW_VALUE, rows.value_row(number, value))
+        self._state(number, rows.SET_ENDED, state, moment=rows.utc_now())
+        self._end_run(number, time)
+        # The many that are still paused at the end of a search have nothing that a crash could lose.
+        self._journal.settle(final=number not in self._paused)
+        self._paused.discard(number)
 
-    def _end_run(self, connection: Connection, number: int, time: float) -> None:
-        run = self._runs.get(number)
-        if run is not None:
-            connection.execute(update(tables.runs).where(tables.runs.c.id == run).values(ended=time))
+    def _end_run(self, number: int, time: float) -> None:
+        if number in self._runs:
+            self._journal.add(tables.runs, END_RUN, self._of_run(number, to_ended=time))
+            del self._runs[number]
 
     def _mirror_id(self, number: int) -> int:
         return self._view.get_trial_id_from_study_id_trial_number(self.mirror._study_id, number)

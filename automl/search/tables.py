@@ -11,6 +11,9 @@ from sqlalchemy import Column, Float, Index, Integer, MetaData, String, Table, T
 
 SCHEMA_VERSION = 1
 
+# MySQL's FLOAT has 24 bits unless it is told how many are wanted; elsewhere it changes nothing.
+Real = Float(53)
+
 metadata = MetaData()
 
 meta = Table(
@@ -29,7 +32,7 @@ trials = Table(
     Column("trial", Integer, primary_key=True, autoincrement=False),
     Column("config", Text, nullable=False),
     Column("origin", String(40), nullable=False),
-    Column("time", Float, nullable=False),
+    Column("time", Real, nullable=False),
 )
 
 reports = Table(
@@ -39,10 +42,10 @@ reports = Table(
     Column("trial", Integer, primary_key=True, autoincrement=False),
     Column("epoch", Integer, primary_key=True, autoincrement=False),
     # NaN is NULL here: not every database can hold it in a float column.
-    Column("value", Float),
-    Column("seconds", Float, nullable=False),
+    Column("value", Float(53)),
+    Column("seconds", Real, nullable=False),
     Column("metrics", Text, nullable=False),
-    Column("time", Float, nullable=False),
+    Column("time", Real, nullable=False),
     Column("at", String(40), nullable=False),
 )
 
@@ -57,7 +60,7 @@ decisions = Table(
     Column("state", String(20), nullable=False),
     Column("rung", Integer),
     Column("reason", Text, nullable=False),
-    Column("time", Float, nullable=False),
+    Column("time", Real, nullable=False),
     Column("at", String(40), nullable=False),
 )
 
@@ -79,8 +82,8 @@ runs = Table(
     Column("worker", String(80), nullable=False),
     Column("node", String(255), nullable=False),
     Column("pid", Integer, nullable=False),
-    Column("started", Float, nullable=False),
-    Column("ended", Float),
+    Column("started", Real, nullable=False),
+    Column("ended", Float(53)),
 )
 
 Index("automl_decisions_by_trial", decisions.c.study_id, decisions.c.trial)

@@ -15,6 +15,7 @@ from automl.spaces.factories import create
 from automl.torch_setup import set_threads
 from automl.training.evaluate import autocast
 from automl.training.loop import Trainer
+from automl.training.peak import Peak
 from automl.training.plan import Precision, TrainPlan
 
 GAIN = 1.1  # half precision is taken only when it is faster by more than the noise of so short a measurement
@@ -22,11 +23,16 @@ GAIN = 1.1  # half precision is taken only when it is faster by more than the no
 
 @dataclass(frozen=True)
 class Probe:
-    """Images a second of one trial with `plan.threads` threads, in the precision that was faster."""
+    """Images a second of one trial with `plan.threads` threads, in the precision that was faster.
+
+    `memory` and `gpu_memory` are the most bytes that it took, 0 where the system does not tell.
+    """
 
     images_per_second: float
     precision: Precision
     speedup: float
+    memory: int = 0
+    gpu_memory: int = 0
 
 
 def probe(config: Config, splits: SearchSplits, plan: TrainPlan, *, seconds: float = 0.7) -> Probe:
@@ -35,6 +41,12 @@ def probe(config: Config, splits: SearchSplits, plan: TrainPlan, *, seconds: flo
     On a GPU where bf16 is missing or no faster, fp16 is tried. Slow models take at least two steps each, however
     long they are.
     """
+    with Peak(plan.device) as peak:
+        found = _fastest(config, splits, plan, seconds)
+    return replace(found, memory=peak.memory, gpu_memory=peak.gpu_memory)
+
+
+def _fastest(config: Config, splits: SearchSplits, plan: TrainPlan, seconds: float) -> Probe:
     full = _rate(config, splits, replace(plan, precision="fp32"), seconds)
     for precision in _half(plan.device):
         rate = _rate(config, splits, replace(plan, precision=precision), seconds)

@@ -44,7 +44,10 @@ def test_options_are_read_from_text_as_flags_give_them() -> None:
         ({"holdout": 0}, r"^holdout must be above 0, got 0$"),
         ({"val": 0.9}, r"^val must be at most 0.8, got 0.9$"),
         ({"val": "x"}, r"^val must be a number, got 'x'$"),
-        ({"gpus_per_trial": float("inf")}, r"^gpus_per_trial must be a finite number, got inf$"),
+        (
+            {"gpus_per_trial": float("inf")},
+            r"^gpus_per_trial must be 'auto', a share such as 0.25, or a whole number of GPUs, got inf$",
+        ),
         ({"time_limit": "soon"}, r"^time_limit must be a duration such as '10m'.*got 'soon'$"),
         ({"max_disk": "much"}, r"^max_disk must be a size such as '8G'.*got 'much'$"),
         (

@@ -1,6 +1,7 @@
 """The study and our own tables."""
 
 import math
+import os
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -46,13 +47,16 @@ def test_states_in_optuna_follow_the_trial(tmp_path: Path) -> None:
     path = tmp_path / "study.db"
     store = open_store(path)
     number = start(store)
+    store.flush()
     assert seen_by_optuna(path)[0].state is OptunaState.RUNNING
     store.report(Report(number, 1, 0.5, 1.0), PAUSE, 1.0)
     store.pause(number, 1, PAUSE.reason, 1.0)
+    store.flush()
     paused = seen_by_optuna(path)[0]
     assert paused.state is OptunaState.WAITING
     assert paused.user_attrs["paused"] == "after epoch 1: rank 2 of 3 at epoch 3"
     store.started(number, WORKER, 2.0)
+    store.flush()
     assert seen_by_optuna(path)[0].state is OptunaState.RUNNING
     assert seen_by_optuna(path)[0].user_attrs["paused"] == ""
     store.report(Report(number, 2, 0.6, 1.0), ON, 3.0)
@@ -173,13 +177,16 @@ def test_study_of_somebody_else_is_refused(tmp_path: Path) -> None:
         open_store(tmp_path / "study.db")
 
 
-def test_second_writer_is_found_out(tmp_path: Path) -> None:
-    one, two = open_store(tmp_path / "study.db"), open_store(tmp_path / "study.db")
+def test_second_search_on_a_study_is_refused_by_name_until_the_first_is_over(tmp_path: Path) -> None:
+    one = open_store(tmp_path / "study.db")
+    with pytest.raises(StudyError, match=rf"another \(.*:{os.getpid()}\) is running 's' in sqlite"):
+        open_store(tmp_path / "study.db")
     start(one)
-    with pytest.raises(StorageError, match="one search at a time"):
-        start(two)
     one.close()
+    two = open_store(tmp_path / "study.db")
+    assert start(two) == 1
     two.close()
+    assert {path.name for path in tmp_path.iterdir()} == {"study.db"}
 
 
 def test_database_is_in_wal_mode(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from automl.search.coordinator import Coordinator
+from automl.search.engines.room import Room
 from automl.search.objectives import Objective
 from automl.search.settings import SearchSettings
 
@@ -25,6 +26,9 @@ class Engine(Protocol):
 
     def run(self, coordinator: Coordinator, objective: Objective, settings: SearchSettings) -> None:
         """Runs the search. Raises EngineError if the engine itself breaks, never because of a trial."""
+
+    def room(self) -> Room | None:
+        """The machines that there are, as far as the engine knows more than this process; waits until it is up."""
 
     def release(self) -> None:
         """No other search will be run: what the engine holds may go down in the background."""

@@ -7,6 +7,7 @@ import time
 from automl.search.coordinator import Coordinator
 from automl.search.engines.base import Clock
 from automl.search.engines.event_loop import EventLoop
+from automl.search.engines.room import Room
 from automl.search.objectives import Objective, Step
 from automl.search.settings import SearchSettings
 
@@ -23,6 +24,10 @@ class LocalEngine:
         short.
         """
         EventLoop(coordinator, objective, settings.parallel, self).run()
+
+    def room(self) -> Room | None:
+        """Nothing beyond this process."""
+        return None
 
     def release(self) -> None:
         """Nothing is held."""

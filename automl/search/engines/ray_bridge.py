@@ -12,6 +12,7 @@ from typing import Any, cast
 import ray
 from ray.tune import Callback, Stopper
 from ray.tune.experiment import Trial
+from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
@@ -216,6 +217,16 @@ class StartListener(Callback):
         number = self._roll.number(trial)
         if number not in self._coordinator.running:
             self._coordinator.resume(number)
+
+
+class Unprinted(TrialProgressCallback):  # takes the place of the one that Tune would add
+    """Says nothing: even with `verbose=0` Tune prints that trials completed, on an output that is not its own."""
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Told by our own observers."""
+
+    def log_result(self, trial: Trial, result: dict[str, Any], error: bool = False) -> None:
+        """Told by our own observers."""
 
 
 class FinishStopper(Stopper):

@@ -14,6 +14,7 @@ from automl.errors import ConfigError, EngineError
 from automl.search.coordinator import Coordinator
 from automl.search.engines.base import Clock
 from automl.search.engines.ray_runtime import TUNE_FOLDER, RayRuntime, environment_set, quiet_ray
+from automl.search.engines.room import NodeRoom, Room
 from automl.search.objectives import Objective
 from automl.search.policy import NextKind
 from automl.search.settings import SearchSettings
@@ -54,6 +55,13 @@ class RayEngine:
             if runtime.wait(_finite(coordinator.remaining())):
                 _run_tune(coordinator, objective, settings)
 
+    def room(self) -> Room | None:
+        """The machines of the cluster that this engine joins; None where it has not been told of one."""
+        if self._runtime is None:
+            return None
+        self._runtime.wait()
+        return _room()
+
     def release(self) -> None:
         """Ray goes down while the caller goes on."""
         if self._runtime is not None:
@@ -79,7 +87,7 @@ def _run_tune(coordinator: Coordinator, objective: Objective, settings: SearchSe
     from automl.search.engines import ray_bridge
     from automl.search.engines.ray_trainable import RayTrial
 
-    _check_room(settings)
+    _room().check(settings.cpus_per_trial, settings.gpus_per_trial)
     roll = ray_bridge.Roll()
     resources = {"cpu": settings.cpus_per_trial, "gpu": settings.gpus_per_trial}
     _check_travels(objective)
@@ -98,7 +106,7 @@ def _run_tune(coordinator: Coordinator, objective: Objective, settings: SearchSe
                 search_alg=ray_bridge.CoordinatorSearcher(coordinator, roll),
                 scheduler=ray_bridge.CoordinatorScheduler(coordinator, roll),
                 stop=ray_bridge.FinishStopper(coordinator, roll),
-                callbacks=[ray_bridge.StartListener(coordinator, roll)],
+                callbacks=[ray_bridge.StartListener(coordinator, roll), ray_bridge.Unprinted()],
                 storage_path=folder,
                 trial_name_creator=ray_bridge.short_name,
                 trial_dirname_creator=ray_bridge.short_name,
@@ -111,15 +119,20 @@ def _run_tune(coordinator: Coordinator, objective: Objective, settings: SearchSe
             raise EngineError(f"Ray Tune broke while it ran the trials: {last}") from error
 
 
-def _check_room(settings: SearchSettings) -> None:
+def _room() -> Room:
     ray: Any = import_module("ray")
-    there = ray.cluster_resources()
-    for kind, wanted in (("CPU", settings.cpus_per_trial), ("GPU", settings.gpus_per_trial)):
-        if wanted > there.get(kind, 0):
-            raise EngineError(
-                f"one trial needs {wanted:g} {kind}, but Ray has {there.get(kind, 0):g}: ask for less, "
-                "or give Ray more"
+    nodes = [node for node in ray.nodes() if node["Alive"]]
+    return Room(
+        tuple(
+            NodeRoom(
+                node["NodeManagerHostname"],
+                node["Resources"].get("CPU", 0.0),
+                node["Resources"].get("GPU", 0.0),
+                node["Resources"].get("memory", 0.0),
             )
+            for node in nodes
+        )
+    )
 
 
 def _check_travels(objective: Objective) -> None:

@@ -134,6 +134,8 @@ class RayRuntime:
             sweep(Path(_short_place() or tempfile.gettempdir()))
             session = Session(_short_place())
             options |= {
+                # Named, because Ray would else join the cluster of RAY_ADDRESS, which nobody asked for.
+                "address": "local",
                 "include_dashboard": False,
                 "num_cpus": self._cpus,
                 "object_store_memory": OBJECT_STORE_BYTES,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from automl.search.coordinator import Coordinator
 from automl.search.engines.base import Clock
 from automl.search.engines.event_loop import EventLoop
+from automl.search.engines.room import Room
 from automl.search.objectives import Objective, Step
 from automl.search.settings import SearchSettings
 
@@ -32,6 +33,10 @@ class SimulatedEngine:
         """Runs the search."""
         self._limit = float("inf") if settings.time_limit is None else settings.time_limit
         EventLoop(coordinator, objective, settings.parallel, self).run()
+
+    def room(self) -> Room | None:
+        """Nothing beyond this process."""
+        return None
 
     def release(self) -> None:
         """Nothing is held."""

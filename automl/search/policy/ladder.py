@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, insort
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 FACTOR = 3
@@ -50,6 +51,8 @@ class Rung:
         self._ranking: list[tuple[float, int]] = []
         self._losses: dict[int, float] = {}
         self._promoted: set[int] = set()
+        # Those of the ranking that were not promoted: a free worker looks at their best ones only.
+        self._open: list[tuple[float, int]] = []
 
     def __len__(self) -> int:
         return len(self._ranking)
@@ -59,6 +62,8 @@ class Rung:
         self._forget(trial)
         self._losses[trial] = loss
         insort(self._ranking, (loss, trial))
+        if trial not in self._promoted:
+            insort(self._open, (loss, trial))
 
     def drop(self, trial: int) -> None:
         """Takes a trial off the rung: its place goes to the next best."""
@@ -68,6 +73,8 @@ class Rung:
     def promote(self, trial: int) -> None:
         """Marks that the trial went on from here."""
         self._promoted.add(trial)
+        if trial in self._losses:
+            self._close((self._losses[trial], trial))
 
     def is_promoted(self, trial: int) -> bool:
         """Whether the trial went on from here."""
@@ -82,10 +89,24 @@ class Rung:
         """The best `count` trials with a finite loss, best first."""
         return [trial for loss, trial in self._ranking[:count] if loss < math.inf]
 
+    def open_among(self, count: int) -> Iterator[int]:
+        """Of the best `count` trials those with a finite loss that were not promoted, best first."""
+        last = self._ranking[count - 1] if count else (-math.inf, 0)
+        for place in self._open:
+            if place > last or place[0] == math.inf:
+                return
+            yield place[1]
+
     def _forget(self, trial: int) -> None:
         loss = self._losses.pop(trial, None)
         if loss is not None:
             del self._ranking[bisect_left(self._ranking, (loss, trial))]
+            self._close((loss, trial))
+
+    def _close(self, place: tuple[float, int]) -> None:
+        index = bisect_left(self._open, place)
+        if index < len(self._open) and self._open[index] == place:
+            del self._open[index]
 
 
 class Ladder:
@@ -100,9 +121,9 @@ class Ladder:
         """Whether the place is among the best 1/factor, rounded down, of its rung."""
         return standing.rank <= standing.size // self.factor
 
-    def best_third(self, rung: Rung) -> list[int]:
-        """The trials of a rung that earn a promotion, best first, promoted already or not."""
-        return rung.top(len(rung) // self.factor)
+    def promotable(self, rung: Rung) -> Iterator[int]:
+        """The trials of a rung that earn a promotion and have not got it, best first."""
+        return rung.open_among(len(rung) // self.factor)
 
     def top_down(self) -> list[Rung]:
         """The rungs, highest first."""

@@ -49,7 +49,7 @@ class Promotion(TrialBook):
     def promotion(self) -> Next | None:
         """The best promotable trial of the highest rung that has one."""
         for ladder, rung in self._top_down():
-            for trial in ladder.best_third(rung):
+            for trial in ladder.promotable(rung):
                 if self._waits(rung, trial):
                     return Next(NextKind.RESUME, f"promoted: {rung.standing(trial)}", trial)
         return None

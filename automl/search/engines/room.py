@@ -1,0 +1,57 @@
+"""What the machines of a cluster hold, and how many trials fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from automl.errors import EngineError
+
+ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class NodeRoom:
+    """One machine: its name, cores, GPUs and memory (bytes) as Ray may use them."""
+
+    name: str
+    cpus: float
+    gpus: float
+    memory: float
+
+    def trials(self, cpus: float, gpus: float) -> int:
+        """Trials at once on this machine. A share of a GPU must lie on one GPU."""
+        fits = int(self.cpus / cpus + ROUNDING)
+        if gpus <= 0:
+            return fits
+        by_gpu = int(self.gpus / gpus + ROUNDING) if gpus >= 1 else int(self.gpus) * int(1 / gpus + ROUNDING)
+        return min(fits, by_gpu)
+
+
+@dataclass(frozen=True)
+class Room:
+    """All machines that are there."""
+
+    nodes: tuple[NodeRoom, ...]
+
+    def trials_at_once(self, cpus: float, gpus: float) -> int:
+        """How many trials run at once if each gets so many cores and GPUs; a trial lies on one machine."""
+        return sum(node.trials(cpus, gpus) for node in self.nodes)
+
+    def check(self, cpus: float, gpus: float) -> None:
+        """Raises EngineError if not one trial fits on any machine."""
+        if self.trials_at_once(cpus, gpus) > 0:
+            return
+        for kind, wanted, there in (
+            ("CPU", cpus, max((node.cpus for node in self.nodes), default=0.0)),
+            ("GPU", gpus, max((node.gpus for node in self.nodes), default=0.0)),
+        ):
+            if wanted > there:
+                raise EngineError(
+                    f"one trial needs {wanted:g} {kind}, but Ray has {there:g}: ask for less, or give Ray more"
+                    if len(self.nodes) == 1
+                    else f"one trial needs {wanted:g} {kind}, but the largest node of {len(self.nodes)} has "
+                    f"{there:g}: ask for less, or give Ray more"
+                )
+        raise EngineError(
+            f"one trial needs {cpus:g} CPU and {gpus:g} GPU on one machine, but no node has both: ask for less"
+        )

@@ -1,0 +1,59 @@
+"""The most memory that a piece of work took, in this process and on its device."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+EVERY_S = 0.01
+_STATUS = Path("/proc/self/status")
+
+
+class Peak:
+    """`with Peak(device) as peak: ...` and then `peak.memory` and `peak.gpu_memory`, in bytes; 0 where nobody tells.
+
+    `memory` is the most anonymous memory that this whole process had, which is near what a process that does the same
+    work takes: decoded pictures are mapped files, shared by all, and do not count. It is looked at a hundred times a
+    second, because the kernel keeps no record of it. `gpu_memory` is what CUDA's allocator had reserved at most.
+    """
+
+    def __init__(self, device: str) -> None:
+        self._cuda = device.startswith("cuda")
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="automl-peak", daemon=True)
+        self.memory = self.gpu_memory = 0
+
+    def __enter__(self) -> Self:
+        if self._cuda:
+            import torch
+
+            torch.cuda.reset_peak_memory_stats()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._done.set()
+        self._thread.join()
+        if self._cuda:
+            import torch
+
+            self.gpu_memory = int(torch.cuda.max_memory_reserved())
+
+    def _watch(self) -> None:
+        while True:
+            self.memory = max(self.memory, anonymous())
+            if self._done.wait(EVERY_S):
+                self.memory = max(self.memory, anonymous())
+                return
+
+
+def anonymous() -> int:
+    """Bytes of this process's memory that belong to no file; 0 where the system is not Linux."""
+    if not _STATUS.is_file():
+        return 0
+    lines = _STATUS.read_text(encoding="ascii", errors="replace").splitlines()
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon:")), 0)
