@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +25,7 @@ WRONG = frozenset(range(0, 360, 12))  # rows whose label is false
 
 
 @pytest.fixture(scope="module")
-def setup(tmp_path_factory: pytest.TempPathFactory) -> Setup:
+def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
     """A prepared study of the digits 0, 1 and 2, one in twelve with a false label."""
     directory = tmp_path_factory.mktemp("studies")
     data = load_digits()
@@ -36,7 +37,8 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Setup:
         (images, labels), directory=directory, study="s", space="smoke", n_trials=1, epochs=6, engine="local"
     )
     workspace = open_workspace(str(directory), "s", overwrite=False)
-    return prepare(config, open_source((images, labels)), workspace, Clock(None), Silent())
+    yield prepare(config, open_source((images, labels)), workspace, Clock(None), Silent())
+    workspace.close()
 
 
 def _found(config: Config, checkpoint: Path | None) -> SearchResult:
