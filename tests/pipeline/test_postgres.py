@@ -8,10 +8,13 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from optuna.storages import RDBStorage
 
 from automl.cli import main
 from automl.cli.dashboard import _application, _listen, _storage_url
 from automl.config.storage import ENVIRONMENT
+from automl.search import database
+from automl.search.database import open_optuna
 from tests.postgres_server import Server
 
 pytestmark = [pytest.mark.postgres, pytest.mark.ray]
@@ -59,6 +62,15 @@ def test_study_in_postgres_is_read_by_all_commands_and_its_password_is_nowhere(
     assert main(["resume", "far", *place, "--n-trials", "3", "--json", "--quiet"]) == 0
     assert json.loads(capfd.readouterr().out)["trials"]["total"] == 3
 
+    opened: list[RDBStorage] = []
+
+    def kept(whole: str) -> RDBStorage:
+        opened.append(open_optuna(whole))
+        return opened[-1]
+
+    monkeypatch.setattr(
+        database, "open_optuna", kept
+    )  # the command ends with its process, this test does not
     with _listen(_application(_storage_url("far", str(tmp_path), None)), "127.0.0.1", 0) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -70,6 +82,7 @@ def test_study_in_postgres_is_read_by_all_commands_and_its_password_is_nowhere(
         finally:
             server.shutdown()
             thread.join()
+            opened[0].engine.dispose()
 
     again = ["fit", *QUICK, *place, "--n-trials", "1", "--storage", url, "--overwrite", "--engine", "local"]
     assert main([*again, "--seed", "5", "--json", "--quiet"]) == 0
