@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from automl.errors import SpaceError
 from automl.records import Config, Mode
 from automl.search.curve_gp.curves import Curves, Trace
-from automl.search.curve_gp.draws import at_random, walk
+from automl.search.curve_gp.draws import discover
 from automl.search.curve_gp.encoding import Array, Encoding
 from automl.search.curve_gp.model import CurveModel
 from automl.search.policy.ladder import rung_epochs
@@ -19,7 +18,6 @@ from automl.search.settings import Space
 
 MIN_TRIALS = 5
 CANDIDATES_EACH = 25
-DISCOVERY = 256
 # A configuration cannot be worse than a median one by more than this: what lies below says no more.
 WORST_REGRET = 1.5
 
@@ -58,7 +56,7 @@ def learn_portfolio(studies: Sequence[PastStudy], space: Space, *, size: int = 8
 
     Source: greedy portfolios as in Feurer et al., "Auto-sklearn 2.0" (JMLR 2022), section 3.1.
     """
-    encoding = _encoding(space)
+    encoding = Encoding(discover(space.suggest, np.random.default_rng(0)))
     views = [view for study in studies if (view := _View.of(study, space, encoding)) is not None]
     pool = _candidates(views)
     if not pool:
@@ -119,14 +117,6 @@ class _View:
     def _at_end(self, points: Array) -> Array:
         mean, _ = self._model.predict(np.hstack([points, np.ones((len(points), 1))]))
         return mean
-
-
-def _encoding(space: Space) -> Encoding:
-    rng = np.random.default_rng(0)
-    known: dict[str, Any] = {}
-    for _ in range(DISCOVERY):
-        known.update(walk(space.suggest, at_random(rng)).distributions)
-    return Encoding(known)
 
 
 def _candidates(views: Sequence[_View]) -> list[Config]:

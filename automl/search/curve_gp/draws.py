@@ -21,6 +21,8 @@ Params = dict[str, Any]
 Choose = Callable[[str, BaseDistribution], Any]
 Suggest = Callable[[optuna.Trial], Config]
 
+DISCOVERY = 256
+
 
 class Walk:
     """Stands in for an Optuna trial while a space asks for its parameters one by one, so that what is asked
@@ -58,6 +60,14 @@ def walk(suggest: Suggest, choose: Choose) -> Walk:
     way = Walk(choose)
     suggest(cast(optuna.Trial, way))
     return way
+
+
+def discover(suggest: Suggest, rng: np.random.Generator) -> dict[str, BaseDistribution]:
+    """All parameters that many random walks through the space met, by name, with their distributions."""
+    known: dict[str, BaseDistribution] = {}
+    for _ in range(DISCOVERY):
+        known.update(walk(suggest, at_random(rng)).distributions)
+    return known
 
 
 def at_random(rng: np.random.Generator) -> Choose:

@@ -16,11 +16,10 @@ from scipy.stats.qmc import Sobol
 from threadpoolctl import ThreadpoolController
 
 from automl.search.curve_gp.curves import Curves
-from automl.search.curve_gp.draws import Params, Suggest, at_point, at_random, near, walk
+from automl.search.curve_gp.draws import Params, Suggest, at_point, at_random, discover, near, walk
 from automl.search.curve_gp.encoding import Array, Encoding
 from automl.search.curve_gp.model import CurveModel
 
-DISCOVERY = 256
 START_TRIALS = 10
 RANDOM = 100
 QUASI_RANDOM = 100
@@ -100,9 +99,7 @@ class CurveGPSampler(BaseSampler):
 
     def _seed(self, seed: int) -> None:
         self._rng = np.random.default_rng(seed)
-        known: dict[str, BaseDistribution] = {}
-        for _ in range(DISCOVERY):
-            known.update(walk(self._suggest, at_random(self._rng)).distributions)
+        known = discover(self._suggest, self._rng)
         self._encoding = Encoding(known)
         self._model = CurveModel(self._encoding.groups, self._rng)
         self._curves = Curves(self._encoding, self._levels, self._rng)
