@@ -203,7 +203,7 @@ def _hand_over(
         reads=workspace.holdout_reads(),
         retrain_images=final.trained.images_trained,
         trial=best.number,
-        same_length=abs(final.trained.epochs - best.epoch) < 1,
+        same_length=abs(final.trained.epochs - found.best_passes) < 1,
     )
     if suspects:
         observer.note(suspects)
@@ -217,6 +217,7 @@ def _described(final: Final) -> dict[str, Any]:
         "how": final.how,
         "why": final.why,
         "epochs": trained.epochs,
+        "continued": trained.continued,
         "n_train": trained.n_train,
         "seconds": round(trained.seconds, 2),
     }

@@ -30,12 +30,14 @@ from automl.search.engines.room import Room
 from automl.search.policy import POLICIES
 from automl.search.samplers import SAMPLERS
 from automl.spaces import SearchSpace
+from automl.torch_setup import import_seconds
 from automl.training.plan import TrainPlan
 from automl.training.probe import Probe, probe
 from automl.training.vocabulary import check_space
 
 CPU_SIZE = 96  # px; larger pictures are scaled down to this where no GPU trains
 GPU_SIZE = 224
+WORKER_START = 2.0  # times what importing timm takes: from a worker's start to the first step of its trial
 SMALL = 64  # px; up to here the tiny families of the `cpu` preset fit on any device
 
 
@@ -211,10 +213,13 @@ def _plan(
         measured.images_per_second,
         workers,
         retrain_speedup=device.speedup,
+        # A worker's start is mostly imports: torch and ours beside timm.
+        startup=WORKER_START * import_seconds() if config.engine == "ray" else 0.0,
     )
     remaining = clock.remaining()
-    if remaining is not None and remaining < shortest_limit(work):
-        needed = clock.elapsed() + shortest_limit(work)
+    shortest = shortest_limit(work, timed=config.epochs is None)
+    if remaining is not None and remaining < shortest:
+        needed = clock.elapsed() + shortest
         raise TimeLimitError(
             f"--time-limit must hold one trial, and {format_duration(config.time_limit or 0)} does not: "
             f"setting up took {clock.elapsed():.0f} s and one epoch takes {work.epoch_seconds:.1f} s here; "
@@ -223,11 +228,12 @@ def _plan(
     budget = make_budget(work, remaining=remaining, epochs=config.epochs)
     earlier = workspace.read_plan()
     if earlier is not None:  # trials of one study are compared, so all have the same full length
-        budget = replace(budget, epochs=int(earlier["epochs"]))
+        budget = replace(budget, epochs=int(earlier["epochs"]), round_s=earlier["round_s"])
     observer.note(_in_words(budget, work, measured, device))
     plan = replace(
         plan,
         epochs=budget.epochs,
+        round_seconds=budget.round_s,
         precision=measured.precision,
         deadline=None if budget.search_s is None else time.time() + budget.search_s,
         reporting=0.0 if budget.search_s is None else reporting_seconds(work, budget.search_s),
@@ -288,6 +294,7 @@ def _write_plan(
         {
             **identity,
             "epochs": budget.epochs,
+            "round_s": budget.round_s,
             "search_s": budget.search_s,
             "retrain_s": budget.retrain_s,
             "images_per_second": round(measured.images_per_second, 1),
@@ -306,7 +313,10 @@ def _in_words(budget: Budget, work: Work, measured: Probe, device: Device) -> st
     if measured.memory:
         speed += f" and about {format_size(round(measured.memory, -8))}"
     place = f"{device.gpus} GPU{'s' * (device.gpus != 1)}" if device.gpus else device.kind
-    trials = f"{device.parallel} at once on {place}, up to {budget.epochs} epochs each"
+    length = f"{budget.epochs} epoch{'s' * (budget.epochs != 1)}"
+    if budget.round_s is not None:
+        length = f"{format_duration(round(budget.epochs * budget.round_s))} in {budget.epochs} rounds"
+    trials = f"{device.parallel} at once on {place}, up to {length} each"
     if budget.search_s is None or budget.retrain_s is None:
         return f"Plan: {speed}; trials: {trials}"
     search, final = format_duration(round(budget.search_s)), format_duration(round(budget.retrain_s))
