@@ -93,7 +93,7 @@ def make_budget(work: Work, *, remaining: float | None, epochs: int | None) -> B
     if epochs is not None:
         length = max(1, min(most, int(full_s / work.epoch_seconds)))
         return Budget(length, search_s + work.startup, retrain_s, work.closing_seconds, most)
-    two_s = 0.9 * search_s * min(1.0, work.parallel / 2)  # two trials fit in any case: one is no search
+    two_s = 0.75 * search_s * min(1.0, work.parallel / 2)  # two trials fit in any case: one is no search
     least_s = min(two_s, LEAST_LENGTH * retrain_s * work.retrain_speedup)
     full_s = min(most * work.epoch_seconds, max(full_s, least_s))
     rounds = max(1, min(most, MOST_ROUNDS, int(full_s / _shortest_round(work))))

@@ -57,7 +57,7 @@ def test_retrain_gets_more_of_a_time_in_which_it_sees_too_little() -> None:
 def test_trials_of_a_short_search_are_long_enough_to_say_something_of_the_retrain() -> None:
     budget = make_budget(replace(WORK, images_per_second=150.0), remaining=170.0, epochs=None)
     assert budget.search_s is not None and budget.retrain_s is not None and budget.round_s is not None
-    assert budget.epochs * budget.round_s >= min(0.9 * budget.search_s, 0.12 * budget.retrain_s)
+    assert budget.epochs * budget.round_s >= min(0.75 * budget.search_s, 0.12 * budget.retrain_s)
 
 
 def test_rounds_are_long_beside_what_it_takes_to_score_them() -> None:
