@@ -31,6 +31,10 @@ class Promotion(TrialBook):
         self.ladders = tuple(ladders)
         self._order = tuple(order)
 
+    def rungs(self, trial: int | None = None) -> tuple[int, ...]:
+        """The rungs of the trial's ladder; of one that would start now, those of all ladders."""
+        return self._rungs if trial is None else self._ladder(trial).epochs
+
     def judge(self, view: TrialView, report: Report) -> Decision:
         """Compares at rungs: the best third goes on, the others pause."""
         ladder = self._ladder(view.number)

@@ -20,7 +20,7 @@ from automl.search.policy import (
 from automl.search.policy.promotion import Promotion
 
 NAMES = sorted(POLICIES)
-PROMOTING = ["asha", "auto", "hyperband"]
+PROMOTING = ["asha", "asha-watched", "auto", "hyperband"]
 MAX_EPOCHS = 12
 FINAL = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED)
 Curve = Callable[[int, int], float]
