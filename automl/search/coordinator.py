@@ -248,7 +248,7 @@ class Coordinator:
         if math.isinf(remaining):
             return False
         latest = islice(reversed(self._trials.values()), LOOK_BACK)
-        quick = self._forecast.quick(live.config for live in latest)
+        quick = self._forecast.quick((live.number, live.config) for live in latest)
         return too_late_to_start(
             first_rung=min(self._policy.rungs()), epoch_seconds=quick, remaining=remaining
         )

@@ -57,6 +57,7 @@ class Forecast:
         self._families: dict[str, _Average] = {}
         self._all = _Average()
         self._last: dict[int, float] = {}
+        self._expected: dict[int, Expected] = {}
         self._told = 1.0
 
     def learn(self, trial: int, config: Config, seconds: float) -> None:
@@ -67,7 +68,7 @@ class Forecast:
         self._last.pop(trial, None)
         self._last[trial] = seconds
         if self._expect is not None:
-            expected = self._expect(config)
+            expected = self._of(trial, config)
             off = math.log(seconds / expected.seconds)
             self._families.setdefault(expected.family, _Average()).add(off)
             self._all.add(off)
@@ -76,21 +77,18 @@ class Forecast:
         """An epoch of the configuration; None as long as nothing is known."""
         if self._expect is None:
             return self.usual()
-        expected = self._expect(config)
-        everywhere = self._all.towards(0.0)
-        family = self._families.get(expected.family)
-        return expected.seconds * math.exp(everywhere if family is None else family.towards(everywhere))
+        return self._corrected(self._expect(config))
 
     def usual(self) -> float | None:
         """The median of the last epochs of the trials that reported most recently; None before the first."""
         recent = list(islice(reversed(self._last.values()), LOOK_BACK))
         return statistics.median(recent) if recent else None
 
-    def quick(self, configs: Iterable[Config]) -> float | None:
-        """An epoch of a quick configuration: what a quarter of these take at most; None as long as nothing is known."""
+    def quick(self, trials: Iterable[tuple[int, Config]]) -> float | None:
+        """An epoch of a quick configuration: what a quarter of the trials take at most; None where there is none."""
         if self._expect is None:
             return self.usual()
-        known = sorted(found for config in configs if (found := self.seconds(config)) is not None)
+        known = sorted(self._corrected(self._of(number, config)) for number, config in trials)
         return known[len(known) // 4] if known else None
 
     def revision(self) -> str:
@@ -101,3 +99,14 @@ class Forecast:
         self._told = slower
         than = f"{slower:.1f} times as long as" if slower >= 1.0 else f"only {slower:.0%} of"
         return f"Plan revised: epochs take {than} what was measured before the search"
+
+    def _of(self, number: int, config: Config) -> Expected:
+        assert self._expect is not None
+        if number not in self._expected:
+            self._expected[number] = self._expect(config)
+        return self._expected[number]
+
+    def _corrected(self, expected: Expected) -> float:
+        everywhere = self._all.towards(0.0)
+        family = self._families.get(expected.family)
+        return expected.seconds * math.exp(everywhere if family is None else family.towards(everywhere))

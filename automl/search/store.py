@@ -320,6 +320,8 @@ class Store:
         self._journal.add(tables.decisions, NEW_DECISION, row)
 
     def _finish(self, number: int, state: OptunaState, value: float | None, time: float) -> None:
+        if number in self._paused:
+            self._attribute(number, PAUSED, "")
         if value is not None:
             self._journal.add(rows.VALUES, rows.NEW_VALUE, rows.value_row(number, value))
         self._state(number, rows.SET_ENDED, state, moment=rows.utc_now())

@@ -11,8 +11,8 @@ FEWEST = 12  # trials that must have reached the first rung before it may move d
 SURE = 0.8  # the least Spearman correlation of their earlier values with those at the rung (95 %, one-sided),
 BETTER_HALF = 0.6  # the same within the better half, where ranks matter
 FEWEST_LATE = 20  # trials that must have gone on before a rung may be called empty,
-EMPTY = 0.3  # the most that its correlation with the later epoch may be, at the upper end of its interval
-Z95 = 1.645
+EMPTY = 0.5  # the most that its correlation with the later epoch may be (90 %, one-sided)
+Z95, Z90 = 1.645, 1.282
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def _empty(witnesses: Sequence[Witness], levels: Sequence[int], place: int) -> s
     for late in reversed(levels[place + 1 :]):
         pairs = _pairs(witnesses, early, late)
         if len(pairs) >= FEWEST_LATE:
-            top = corrected(_bound(spearman(pairs), len(pairs), Z95), everyone, [one for one, _ in pairs])
+            top = corrected(_bound(spearman(pairs), len(pairs), Z90), everyone, [one for one, _ in pairs])
             known = f"Spearman at most {top:.2f} over {len(pairs)} trials"
             return f"epoch {early} says nothing about epoch {late} ({known})" if top < EMPTY else ""
     return ""
