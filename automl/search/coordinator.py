@@ -74,10 +74,10 @@ class Coordinator:
         # Counted along: a look at thousands of trials for each report would take milliseconds.
         self._running = set[int]()
         self._picked: dict[int, str] = {}
-        self._first_rung = min(self._policy.rungs())
         self._failures = Failures(parts.settings.on_failure, parts.settings.max_failures)
         past = self._store.trials()
         self._restore(past)
+        self._first_rung = min(self._policy.rungs())
         self._suggestions = Suggestions(parts.store, parts.space, parts.settings, self._forecast, past)
 
     # Time ---------------------------------------------------------------------------------------------------
@@ -123,8 +123,11 @@ class Coordinator:
 
     def start(self, worker: Worker = HERE) -> Launch:
         """A new trial runs: from the portfolio as long as it lasts, then from the sampler."""
-        found = self._suggestions.take(Limit(min(self._policy.rungs()), self.remaining()))
-        why = self._policy.next().reason
+        first, why = min(self._policy.rungs()), self._policy.next().reason
+        if first != self._first_rung:
+            self._first_rung = first
+            self._tells.note(f"From now on trials are first compared at epoch {first}: {why}.")
+        found = self._suggestions.take(Limit(first, self.remaining()))
         number = self._store.adopt(found.draft, time=self.now(), origin=found.origin)
         self._trials[number] = LiveTrial(number, found.draft.config)
         self._run(number, worker, "; ".join((why, *found.notes)))
@@ -262,9 +265,6 @@ class Coordinator:
         first = min(self._policy.rungs(number))
         self._store.started(number, worker, self.now(), LogEntry(kind.value, live.epoch, why, first))
         self._tells.trial(live, f"resumed after epoch {live.epoch}" if resumed else "started")
-        if not resumed and first != self._first_rung:
-            self._first_rung = first
-            self._tells.note(f"Trials are first compared at epoch {first} from now on ({why}).")
 
     def _take(self, live: LiveTrial, report: Report, step: Step) -> Decision:
         """Carries a report through policy, store, files and observer."""

@@ -47,7 +47,7 @@ class Suggestions:
         past: Sequence[StoredTrial],
     ) -> None:
         self._store, self._space, self._forecast = store, space, forecast
-        self._seed = settings.seed
+        self._seed, self._n_trials = settings.seed, settings.n_trials
         own = space.portfolio if settings.portfolio is None else settings.portfolio
         self._portfolio = _untried(own, past)
         self._ahead: AskAhead | None = None
@@ -59,7 +59,7 @@ class Suggestions:
 
     def news(self) -> None:
         """The study knows more than before."""
-        if self._ahead is not None:
+        if self._ahead is not None and self._more():
             self._ahead.news()
 
     def close(self) -> None:
@@ -70,7 +70,7 @@ class Suggestions:
 
     def taken(self) -> None:
         """What was taken has become a trial."""
-        if self._ahead is not None:
+        if self._ahead is not None and self._more():
             self._ahead.resume()
 
     def take(self, limit: Limit) -> Suggestion:
@@ -102,6 +102,9 @@ class Suggestions:
         return Suggestion(quickest, SAMPLER, (*notes, *_passed_over(reasons[1:])))
 
     # ------------------------------------------------------------------------------------------------------
+
+    def _more(self) -> bool:
+        return self._n_trials is None or len(self._store) < self._n_trials
 
     def _first(self) -> tuple[Draft, tuple[str, ...]]:
         if self._ahead is None:
