@@ -130,6 +130,7 @@ def _search(setup: Setup, observer: Observer, engine: Any) -> SearchResult:
         cpus_per_trial=device.threads,
         gpus_per_trial=device.gpus_per_trial,
         deliver_anyway=True,
+        expect=setup.expect,
         on_failure=OnFailure(config.on_failure),
     )
     info = setup.data.splits.info

@@ -19,6 +19,7 @@ from automl.data.cache import default_cache_dir
 from automl.data.findings import SKEWED
 from automl.errors import ConfigError, TimeLimitError, unknown_name
 from automl.pipeline.clock import Clock
+from automl.pipeline.cost import expectation, in_rounds, spread
 from automl.pipeline.device import Device, choose_device, idle_gpus, packed, within_memory
 from automl.pipeline.earlier import WarmStart, check_warm_start, traits, warm_start
 from automl.pipeline.pretrained import Beginning, Situation, begin, begin_again, check_pretrained
@@ -27,6 +28,7 @@ from automl.pipeline.workspace import Workspace
 from automl.records import Config, Observer
 from automl.search.budget import Budget, Work, make_budget, reporting_seconds, shortest_limit
 from automl.search.engines.room import Room
+from automl.search.forecast import Expect
 from automl.search.policy import POLICIES
 from automl.search.samplers import SAMPLERS
 from automl.spaces import SearchSpace
@@ -54,6 +56,7 @@ class Setup:
     budget: Budget
     plan: TrainPlan
     probe: Probe
+    expect: Expect
     beginning: Beginning
     identity: dict[str, Any]
 
@@ -202,7 +205,8 @@ def _plan(
         weights=beginning.weights,
     )
     observer.stage("plan", "measuring how fast this machine trains")
-    measured = probe(first_config(space, config.seed), data.splits, plan)
+    first = first_config(space, config.seed)
+    measured = probe(first, data.splits, plan)
     device = _packed(config, device, measured, observer)
     plan = replace(plan, threads=device.threads)
     workers = device.parallel if config.engine == "ray" else 1  # the local engine takes turns
@@ -229,7 +233,12 @@ def _plan(
     earlier = workspace.read_plan()
     if earlier is not None:  # trials of one study are compared, so all have the same full length
         budget = replace(budget, epochs=int(earlier["epochs"]), round_s=earlier["round_s"])
-    observer.note(_in_words(budget, work, measured, device))
+    expect = expectation(space, info, first, work.epoch_seconds)
+    observer.note(
+        f"{_in_words(budget, work, measured, device)}; {_epochs(spread(space, expect, config.seed), work)}"
+    )
+    if budget.round_s is not None:
+        expect = in_rounds(expect, info, budget.round_s)
     plan = replace(
         plan,
         epochs=budget.epochs,
@@ -239,7 +248,9 @@ def _plan(
         reporting=0.0 if budget.search_s is None else reporting_seconds(work, budget.search_s),
     )
     _write_plan(workspace, identity, budget, measured, device)
-    return Setup(config, workspace, data, space, metric, device, budget, plan, measured, beginning, identity)
+    return Setup(
+        config, workspace, data, space, metric, device, budget, plan, measured, expect, beginning, identity
+    )
 
 
 def _packed(config: StudyConfig, device: Device, measured: Probe, observer: Observer) -> Device:
@@ -306,6 +317,11 @@ def _write_plan(
             "memory_per_trial": measured.memory,
         },
     )
+
+
+def _epochs(range_s: tuple[float, float], work: Work) -> str:
+    low, high = range_s
+    return f"an epoch should take {work.epoch_seconds:.2g} s, in most of the space {low:.2g} to {high:.2g} s"
 
 
 def _in_words(budget: Budget, work: Work, measured: Probe, device: Device) -> str:

@@ -53,7 +53,9 @@ def test_retrain_goes_on_from_the_trial_at_the_full_rate(
         observer=Silent(),
         begun=Begun(place, trial=0, speedup=2.0),
     )
-    assert found.continued == 1.5 and found.epochs > 1.5  # two passes through 144 images are 1.5 through all 192
+    assert (
+        found.continued == 1.5 and found.epochs > 1.5
+    )  # two passes through 144 images are 1.5 through all 192
     assert found.n_train == 192 and found.images_trained == len(rates) * 16
     assert rates[0] == pytest.approx(free["lr"], rel=0.05) and rates[-1] < 0.2 * free["lr"]
     assert found.progress == 1.0
