@@ -23,7 +23,11 @@ PATIENCE = 60.0
 
 
 class Space(Protocol):
-    """What the search needs from a search space."""
+    """What the search needs from a search space.
+
+    One may have two things more: `priors`, what is believed of parameters by Optuna's names, and `constraints` with
+    `allows(config)`, which says whether a configuration keeps them (as SearchSpace has them).
+    """
 
     @property
     def portfolio(self) -> Sequence[Config]:
