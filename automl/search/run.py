@@ -154,6 +154,7 @@ def _open_store(space: Space, settings: SearchSettings) -> Iterator[Store]:
         settings.study,
         fingerprint=fingerprint(space, settings),
         make_sampler=lambda count: _sampler(space, settings, count),
+        objectives=settings.objectives,
     )
     try:
         yield store
