@@ -43,16 +43,22 @@ def retrain(
     work_dir: Path,
     observer: Observer,
     asked_to_stop: Callable[[], bool] = lambda: False,
+    checkpoint: Path | None = None,
 ) -> Retrained:
     """Train `config` from its start on train + val for `plan.epochs`, or until `plan.seconds` are over.
 
     The schedule is paced so that it ends where the training does; `asked_to_stop` is asked before each batch and ends
-    it early, at `progress` below 1. Raises TrialError when the loss is not finite, or when the time did not hold a
+    it early, at `progress` below 1. With a `checkpoint` it goes on from there.
+    Raises TrialError when the loss is not finite, or when the time did not hold a
     single batch.
     """
     rows = join_rows(splits.train, splits.val, work_dir / "retrain_index.npy")
     begun = time.perf_counter()
     trainer = Trainer(config, splits.info, rows, replace(plan, final=True))
+    if checkpoint is not None:
+        trainer.load(checkpoint)
+        if plan.seconds is not None:  # the pace counts what was spent before, too
+            trainer.plan = replace(trainer.plan, seconds=plan.seconds + trainer.spent)
     trainer.asked_to_stop = asked_to_stop
     while trainer.epoch < plan.epochs:
         if trainer.train_epoch() is None:
@@ -60,14 +66,19 @@ def retrain(
         observer.progress(trainer.progress(), 1.0)
     if trainer.steps == 0:
         raise TrialError("the time left for the retrain did not hold a single batch; raise --time-limit")
+    return retrained(trainer, time.perf_counter() - begun, len(rows))
+
+
+def retrained(trainer: Trainer, seconds: float, n_train: int) -> Retrained:
+    """What a trainer that has come to its end made of `n_train` rows in so many seconds."""
     model = trainer.averaged
     model.eval()
     return Retrained(
         model=model,
         size=trainer.size,
         epochs=round(trainer.steps / len(trainer.batches), 2),
-        seconds=time.perf_counter() - begun,
-        n_train=len(rows),
+        seconds=seconds,
+        n_train=n_train,
         images_trained=trainer.steps * trainer.batches.batch_size,
         info=trainer.info,
         weights=trainer.pretrained,
