@@ -11,11 +11,11 @@ from pathlib import Path
 import torch
 
 from automl.data.elsewhere import Origin, at_hand
-from automl.final.retrain import Retrained, join_rows, retrained
+from automl.final.retrain import Begun, Retrained, join_rows, retrained, trainer_of
 from automl.records import Config, Observer, Rows, SearchSplits
 from automl.search.engines.ray_train import Link, Party, Watch, run_together
 from automl.training.checkpoint import STATE
-from automl.training.loop import Trainer
+from automl.training.peers import agreed
 from automl.training.plan import TrainPlan
 
 KEEP_S = 20.0  # between two checkpoints of the first worker
@@ -48,6 +48,7 @@ def retrain_together(
     place: Place,
     observer: Observer,
     asked_to_stop: Callable[[], bool] = lambda: False,
+    begun: Begun | None = None,
 ) -> Retrained:
     """As `retrain`, by `place.workers` processes of Ray. The batch stays as large as it was: each takes a part of it.
 
@@ -56,15 +57,15 @@ def retrain_together(
     """
     place.folder.mkdir(parents=True, exist_ok=True)
     rows = join_rows(splits.train, splits.val, place.folder.parent / "retrain_index.npy")
-    begun = time.time()
-    work = partial(_work, config=config, splits=splits, index=rows.index, plan=plan, place=place, begun=begun)
+    start = time.time()
+    job = Job(config, splits, rows.index, plan, place, begun, start)
     gpu = torch.device(plan.device).type == "cuda"
     party = Party(place.workers, gpu, plan.seconds, place.folder, place.address, place.cpus)
     watch = Watch(lambda done: observer.progress(done, 1.0), asked_to_stop)
-    progress = run_together(work, party, watch)
-    trainer = Trainer(config, splits.info, rows, replace(plan, final=True, replicas=1))
+    progress = run_together(partial(_work, job=job), party, watch)
+    trainer, _ = trainer_of(config, splits, rows, replace(plan, replicas=1, seconds=None), None)
     trainer.load(place.checkpoint)
-    return replace(retrained(trainer, time.time() - begun, len(rows)), progress=progress)
+    return replace(retrained(trainer, time.time() - start, len(rows)), progress=progress)
 
 
 def has_begun(place: Place) -> bool:
@@ -72,31 +73,36 @@ def has_begun(place: Place) -> bool:
     return (place.checkpoint / STATE).is_file()
 
 
-def _work(
-    link: Link,
-    cores: int,
-    *,
-    config: Config,
-    splits: SearchSplits,
-    index: Path,
-    plan: TrainPlan,
-    place: Place,
-    begun: float,
-) -> None:
+@dataclass(frozen=True)
+class Job:
+    """What every worker is told. `index` names the rows, `start` (time.time()) is when the workers were asked for."""
+
+    config: Config
+    splits: SearchSplits
+    index: Path
+    plan: TrainPlan
+    place: Place
+    begun: Begun | None
+    start: float
+
+
+def _work(link: Link, cores: int, *, job: Job) -> None:
     """What one worker does. Only the first one saves, and looks at the clock for all."""
-    splits = at_hand(splits, place.origin)
-    rows = Rows(splits.train.images, splits.train.targets, index, len(splits.train) + len(splits.val))
+    splits, plan, place = at_hand(job.splits, job.place.origin), job.plan, job.place
+    rows = Rows(splits.train.images, splits.train.targets, job.index, len(splits.train) + len(splits.val))
     on_cpu = torch.device(link.device).type == "cpu"
     if not on_cpu:
         torch.cuda.set_device(link.device)
-    plan = replace(plan, final=True, device=link.device, replicas=cores if on_cpu else 1)
+    plan = replace(plan, device=link.device, replicas=cores if on_cpu else 1)
     if plan.seconds is not None:  # what the start of the workers took is not there any more
-        plan = replace(plan, seconds=max(0.5, plan.seconds - max(0.0, time.time() - begun)))
-    trainer = Trainer(config, splits.info, rows, plan)
+        left = max(0.5, plan.seconds - max(0.0, time.time() - job.start))
+        plan = replace(plan, seconds=agreed(left, link.device))
+    trainer, _ = trainer_of(job.config, splits, rows, plan, job.begun)
     trainer.join()
     first = link.rank == 0
     if first:
         trainer.asked_to_stop = lambda: link.exchange(min(0.999, trainer.progress()))
+    before = trainer.steps
     kept = -KEEP_S  # the first epoch is kept in any case
     while trainer.epoch < plan.epochs and trainer.train_epoch() is not None:
         if first and time.monotonic() - kept > KEEP_S:
@@ -104,7 +110,7 @@ def _work(
             kept = time.monotonic()
     if not first:
         return
-    if trainer.steps == 0:
+    if trainer.steps == before:
         raise RuntimeError("the time left for the retrain did not hold a single batch; raise --time-limit")
     trainer.save(place.checkpoint)
     if not link.exchange(trainer.progress()):

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 from automl.errors import EngineError, StorageError
-from automl.final.retrain import Retrained, own_weights, retrain
+from automl.final.retrain import Begun, Retrained, own_weights, retrain
 from automl.final.together import Place, has_begun, retrain_together
 from automl.pipeline.clock import Clock
 from automl.pipeline.device import ray_cpus
@@ -102,6 +102,7 @@ def _by_workers(
             place=_place(setup, min(most, wanted)),
             observer=observer,
             asked_to_stop=asked,
+            begun=_begun(setup, found),
         )
     except EngineError as error:
         observer.note(f"The retrain goes on in one process, because {error}.")
@@ -112,7 +113,9 @@ def _alone(
     setup: Setup, found: SearchResult, clock: Clock, observer: Observer, asked: Callable[[], bool]
 ) -> Retrained:
     """The retrain in this process, from where several had come to before one of them broke."""
-    place = _place(setup, 1)
+    place, begun = _place(setup, 1), _begun(setup, found)
+    if setup.config.retrain_workers > 1 and has_begun(place):
+        begun = Begun(place.checkpoint, found.best.number, 1.0, itself=True)
     return retrain(
         found.best.config,
         setup.data.splits,
@@ -120,7 +123,7 @@ def _alone(
         work_dir=setup.workspace.root,
         observer=observer,
         asked_to_stop=asked,
-        checkpoint=place.checkpoint if setup.config.retrain_workers > 1 and has_begun(place) else None,
+        begun=begun,
     )
 
 
@@ -136,7 +139,9 @@ def slowdown(setup: Setup, found: SearchResult) -> float:
     first = next((trial for trial in found.trials if trial.number == 0 and trial.reports), None)
     if first is None:
         return 1.0 if math.isfinite(found.best.value) else math.inf
-    planned = (info.n_train + info.n_val / EVAL_SPEEDUP) / setup.probe.images_per_second
+    planned = setup.budget.round_s
+    if planned is None:
+        planned = (info.n_train + info.n_val / EVAL_SPEEDUP) / setup.probe.images_per_second
     return statistics.median(report.seconds for report in first.reports) / planned
 
 
@@ -160,12 +165,19 @@ def _too_short(setup: Setup, found: SearchResult, plan: TrainPlan) -> str:
     if plan.seconds is None or best is None or not best.reports:
         return ""
     info = setup.data.splits.info
-    epoch = statistics.median(report.seconds for report in best.reports)
+    spent = math.fsum(report.seconds for report in best.reports)
     rows = (info.n_train + info.n_val) / (info.n_train + info.n_val / EVAL_SPEEDUP)
-    held = plan.seconds * setup.device.speedup / max(1e-9, epoch * rows)
-    if held >= ENOUGH * min(found.best.epoch, plan.epochs):
+    held = plan.seconds * setup.device.speedup / max(1e-9, spent * rows)
+    if held >= ENOUGH * min(1.0, plan.epochs / max(1, found.best.epoch)):
         return ""
-    return f"the {plan.seconds:.0f} s left hold {held:.1f} of {found.best.epoch} epochs of a retrain"
+    return f"the {plan.seconds:.0f} s left hold {held:.0%} of a retrain as long as the best trial"
+
+
+def _begun(setup: Setup, found: SearchResult) -> Begun | None:
+    """The best trial's state for the retrain to go on from, where the search is too short to throw it away."""
+    if setup.budget.round_s is None or found.best.checkpoint is None or "sched" in found.best.config:
+        return None
+    return Begun(found.best.checkpoint, found.best.number, setup.device.speedup)
 
 
 def _own(setup: Setup, found: SearchResult, plan: TrainPlan, observer: Observer) -> Retrained | None:

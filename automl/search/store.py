@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,11 +20,13 @@ from automl.records import Config, Decision, Mode, Report, TrialState
 from automl.search import optuna_rows as rows
 from automl.search import tables
 from automl.search.database import Database, open_database, storage_errors
+from automl.search.drafts import Draft, adopt, draw
 from automl.search.fingerprint import check_same
 from automl.search.journal import Journal
 from automl.search.ownership import ownership_of
+from automl.search.replay import SEARCH, Event, read_events
 from automl.search.sampler_view import open_view, quiet_optuna
-from automl.search.stored import StoredTrial, read_trials
+from automl.search.stored import LogEntry, StoredTrial, read_trials
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -90,6 +93,8 @@ class Store:
         self._paused = {trial.number for trial in past if trial.state is OptunaState.WAITING}
         self._attributes = {(trial.number, key) for trial in past for key in trial.user_attrs}
         self._runs: dict[int, float] = {}
+        # Optuna's samplers know nothing of threads.
+        self._sampling = threading.RLock()
 
     @classmethod
     def open(
@@ -150,27 +155,47 @@ class Store:
         """A new RUNNING trial: its number and configuration. `fixed` are Optuna's parameters to use, where
         given.
         """
-        with quiet_optuna():
-            if fixed is not None:
-                self.mirror.enqueue_trial(dict(fixed))
-            trial = self.mirror.ask()
-            config = suggest(trial)
-        template = self._view.get_trial(trial._trial_id)
-        add, number = self._journal.add, trial.number
+        draft = self.draw(suggest, fixed=fixed)
+        return self.adopt(draft, time=time, origin=origin), draft.config
+
+    def draw(
+        self,
+        suggest: Callable[[optuna.Trial], Config],
+        *,
+        fixed: Mapping[str, Any] | None = None,
+        sampler: BaseSampler | None = None,
+    ) -> Draft:
+        """A configuration that is no trial yet; any thread may ask. `sampler`: one to ask in place of the study's."""
+        with self._sampling:
+            return draw(self._view, self.mirror, suggest, fixed=fixed, sampler=sampler)
+
+    def adopt(self, draft: Draft, *, time: float, origin: str) -> int:
+        """Makes a RUNNING trial of a draft; its number."""
+        template = adopt(self._view, self.mirror, draft)
+        add, number = self._journal.add, template.number
         add(rows.TRIALS, rows.NEW_TRIAL, rows.trial_row(self._study_id, template))
         for row in rows.param_rows(template):
             add(rows.PARAMS, rows.NEW_PARAM, row)
         for row in rows.system_attribute_rows(template):
             add(rows.SYSTEM_ATTRIBUTES, rows.NEW_SYSTEM_ATTRIBUTE, row)
         self._attribute(number, ORIGIN, origin)
-        own = self._row(number, config=json.dumps(config), origin=origin, time=time)
+        own = self._row(number, config=json.dumps(draft.config), origin=origin, time=time)
         add(tables.trials, NEW_TRIAL, own)
         self._count += 1
         self._journal.settle()
-        return number, config
+        return number
 
-    def started(self, number: int, worker: Worker, time: float) -> None:
-        """A worker runs the trial now, for the first time or again."""
+    def begun(self, time: float) -> None:
+        """A search begins with what the study holds: from here on its policy is another object."""
+        reason = f"a search began, with {self._count} trials"
+        log = LogEntry(SEARCH, 0, reason)
+        self._log(-1, log, time)
+        self._journal.settle()
+
+    def started(self, number: int, worker: Worker, time: float, log: LogEntry | None = None) -> None:
+        """A worker runs the trial now, for the first time or again. `log` says why it was chosen."""
+        if log is not None:
+            self._log(number, log, time)
         self._view.resume(self._mirror_id(number))
         if number in self._paused:
             self._paused.discard(number)
@@ -249,6 +274,10 @@ class Store:
             self._journal.add(tables.checkpoints, NEW_CHECKPOINT, row)
         self._journal.settle()
 
+    def events(self) -> list[Event]:
+        """The log of all that was decided, in order, for `replay`."""
+        return self._journal.read(lambda connection: read_events(connection, self._study_id))
+
     # ------------------------------------------------------------------------------------------------------
 
     def _row(self, number: int, **values: object) -> dict[str, object]:
@@ -274,19 +303,25 @@ class Store:
         self._journal.add(rows.USER_ATTRIBUTES, rows.NEW_USER_ATTRIBUTE, row)
 
     def _decide(self, number: int, epoch: int, decision: Decision, time: float) -> None:
+        action, state = decision.action.value, decision.state.value
+        self._log(number, LogEntry(action, epoch, decision.reason, decision.rung, state), time)
+
+    def _log(self, number: int, log: LogEntry, time: float) -> None:
         row = self._row(
             number,
-            epoch=epoch,
-            action=decision.action.value,
-            state=decision.state.value,
-            rung=decision.rung,
-            reason=decision.reason,
+            epoch=log.epoch,
+            action=log.action,
+            state=log.state,
+            rung=log.rung,
+            reason=log.reason,
             time=time,
             at=_utc_now(),
         )
         self._journal.add(tables.decisions, NEW_DECISION, row)
 
     def _finish(self, number: int, state: OptunaState, value: float | None, time: float) -> None:
+        if number in self._paused:
+            self._attribute(number, PAUSED, "")
         if value is not None:
             self._journal.add(rows.VALUES, rows.NEW_VALUE, rows.value_row(number, value))
         self._state(number, rows.SET_ENDED, state, moment=rows.utc_now())
@@ -305,7 +340,7 @@ class Store:
 
     def _tell(self, number: int, state: OptunaState, value: float | None) -> None:
         self._view.resume(self._mirror_id(number))
-        with quiet_optuna():
+        with self._sampling, quiet_optuna():
             self.mirror.tell(number, value, state=state)
 
 

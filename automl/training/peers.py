@@ -24,20 +24,28 @@ def most_workers(batch_size: int) -> int:
     return max(1, batch_size // LEAST_PART)
 
 
+def agreed(value: float, device: str) -> float:
+    """The first worker's value, for all."""
+    told = torch.tensor([value], dtype=torch.float64, device=device)
+    dist.broadcast(told, src=0)
+    return float(told)
+
+
 class Peers:
     """This process's place among the workers of torch's default process group, which must be up.
 
     Every method is called by all of them in the same order, and raises RuntimeError when another one died.
     """
 
-    def __init__(self, model: nn.Module, device: str) -> None:
+    def __init__(self, model: nn.Module, averaged: nn.Module, device: str) -> None:
         self.rank, self.size = dist.get_rank(), dist.get_world_size()
         self.device = device
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.buffers = [b for b in model.buffers() if b.is_floating_point()]
         # The same seed made the same weights; where an operation on some device did not, the first worker's hold.
-        for tensor in [*model.parameters(), *model.buffers()]:
-            dist.broadcast(tensor.data, src=0)
+        for network in (model, averaged):
+            for tensor in (*network.parameters(), *network.buffers()):
+                dist.broadcast(tensor.data, src=0)
 
     def lead(self, over: bool, progress: float) -> tuple[bool, float]:
         """What the first worker says: whether to stop, and how far the training is. Clocks differ, steps must not."""

@@ -30,15 +30,16 @@ class ImageTrial:
         self.patience = Patience(patience, metric=plan.metric, mode=plan.mode) if patience > 0 else None
 
     def step(self) -> dict[str, float | bool | str]:
-        """One epoch: the validation metric, losses, `seconds` and `images`; `interrupted` when the deadline cut it.
+        """One round: the validation metric, losses, `seconds` and `images`; `interrupted` when the deadline cut it.
 
+        `passes` is how often the training rows were gone through so far.
         `micro_batch` is how many rows went through the model at once, and `lr_scale` what the lr was multiplied by
         after a loss that was not finite. A trial that runs out of `patience` goes back to its best epoch, reports
         that one's metrics once more, and is `done`, with the `reason`.
         A trial that meets the deadline before its first report validates what it has, on as many validation rows as
         the time left holds, and reports that. `save` asks to be saved, because no further epoch will fit.
         """
-        begun = time.perf_counter()
+        begun, done = time.perf_counter(), self.trainer.steps
         train_loss = self.trainer.train_epoch()
         first = self.trainer.deadline != self.plan.deadline
         if train_loss is None and not (first and self.trainer.steps):
@@ -48,7 +49,8 @@ class ImageTrial:
         self.trainer.deadline = self.plan.deadline
         metrics = self._scores() | {
             "train_loss": train_loss,
-            "images": float(len(self.trainer.batches) * self.trainer.batches.batch_size),
+            "images": float((self.trainer.steps - done) * self.trainer.batches.batch_size),
+            "passes": round(self.trainer.passes, 3),
             "micro_batch": float(self.trainer.micro_batch),
             "lr_scale": self.trainer.lr_scale,
         }

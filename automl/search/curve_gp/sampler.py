@@ -77,7 +77,7 @@ class CurveGPSampler(BaseSampler):
         others = [other for other in trials if other.number != trial.number]
         self._curves.update(others, maximize=study.direction is StudyDirection.MAXIMIZE)
         if self._curves.count < self._start_trials:
-            chosen = self._quasi_random(1)[0]
+            chosen = self._spread(trial.number)
         else:
             running = [other.params for other in others if other.state is TrialState.RUNNING]
             # Matrices of this size are worked on sooner by one thread, and trials need the other cores.
@@ -105,6 +105,7 @@ class CurveGPSampler(BaseSampler):
         self._curves = Curves(self._encoding, self._levels, self._rng)
         self._names = list(known)[:MAX_SOBOL_DIMENSIONS]
         self._sobol = Sobol(max(len(self._names), 1), rng=self._rng)
+        self._begun: list[Params] = []
 
     def _improve(self, running: Sequence[Params]) -> Params:
         x, y = self._curves.data()
@@ -139,6 +140,12 @@ class CurveGPSampler(BaseSampler):
         """The points of configurations at the full length."""
         points = self._encoding.encode(pool)
         return np.hstack([points, np.ones((len(points), 1))])
+
+    def _spread(self, number: int) -> Params:
+        """The point of the sequence for the trial of that number: asked twice, it is the same."""
+        while len(self._begun) <= number:
+            self._begun += self._quasi_random(1)
+        return self._begun[number]
 
     # Candidates ---------------------------------------------------------------------------------------------
 
