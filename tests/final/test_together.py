@@ -142,7 +142,7 @@ def test_worker_that_dies_ends_the_others_and_leaves_a_checkpoint_to_go_on_from(
         observer=Silent(),
         begun=Begun(place.checkpoint, 0, 1.0, itself=True),
     )
-    assert rest.epochs > 2
+    assert rest.epochs > 1  # at least one of the workers', and what a second held
 
 
 def _workers() -> list[int]:
