@@ -3,6 +3,8 @@
     policy/        pure decisions: continue, pause, stop, and what to run next
     samplers.py    Optuna's samplers by name
     store.py       the Optuna study and this package's own tables, in one database
+    suggestions.py what the next trial tries; forecast.py: how long its epochs take
+    replay.py      a recorded study through a fresh policy
     coordinator.py the one object that engines talk to
     engines/       ray, local, simulated: where trials run
     run.py         `search`, the stage of the pipeline; tune.py: `tune`, over anybody's training loop

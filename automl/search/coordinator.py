@@ -199,6 +199,7 @@ class Coordinator:
 
         `at_least_one`: where the time ended before a trial was started, one is written down all the same.
         """
+        self._suggestions.close()
         why = self._why_over()
         if at_least_one and not self._trials and self.fatal is None and not self.stop_reason:
             self.start()
@@ -210,7 +211,6 @@ class Coordinator:
             elif live.state is TrialState.PAUSED and not self.stop_reason:
                 reason = self.why_stopped() or "paused to the end: never promoted"
                 self._close(live, Decision(Action.STOP, TrialState.PRUNED, reason))
-        self._suggestions.close()
 
     def silent(self) -> dict[int, str]:
         """The running trials that hang, and the sentence that says so; the engine ends their processes."""

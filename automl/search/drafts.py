@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import optuna
@@ -51,9 +53,11 @@ def draw(
 
 
 def adopt(view: SamplerView, study: optuna.Study, draft: Draft) -> FrozenTrial:
-    """Makes a running trial of a draft, with the next number."""
+    """Makes a running trial of a draft, with the next number; it starts at this moment."""
     known = view.get_study_system_attrs(study._study_id)
     for key, value in draft.notes.items():
         if known.get(key) != value:
             view.set_study_system_attr(study._study_id, key, value)
-    return view.get_trial(view.create_new_trial(study._study_id, template_trial=draft.trial))
+    trial = copy.copy(draft.trial)
+    trial.datetime_start = datetime.now()
+    return view.get_trial(view.create_new_trial(study._study_id, template_trial=trial))

@@ -24,7 +24,7 @@ class PolicyRow:
 POLICIES = {
     row.name: row
     for row in (
-        PolicyRow("auto", asha, "the recommended policy: asha"),
+        PolicyRow("auto", WatchedPromotion, "the recommended policy: asha-watched"),
         PolicyRow(
             "asha",
             asha,
