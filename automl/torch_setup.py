@@ -10,6 +10,7 @@ import importlib
 import importlib.util
 import logging
 import os
+import time
 import warnings
 from functools import cache
 from pathlib import Path
@@ -17,6 +18,7 @@ from types import ModuleType
 
 # The two operators whose fake versions torchvision's Python part registers on import.
 _STAND_INS = ("torchvision::nms", "torchvision::qnms")
+_took: dict[str, float] = {}
 _SCHEMA = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 
 
@@ -28,6 +30,7 @@ def import_timm(*, offline: bool = False) -> ModuleType:
     decides): without a network each look at the hub costs tens of seconds of retries. It has an effect only
     before the first import of timm in a process.
     """
+    begun = time.perf_counter()
     if offline:
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
     _prepare_torchvision()
@@ -38,7 +41,13 @@ def import_timm(*, offline: bool = False) -> ModuleType:
             importlib.import_module(part)
     # timm tells on this logger about each missing weight or fallback; errors still come through.
     logging.getLogger("timm").setLevel(logging.ERROR)
+    _took["timm"] = time.perf_counter() - begun
     return timm
+
+
+def import_seconds() -> float:
+    """How long this process took to import timm, 0 where it has not: what a new one will take is a multiple of it."""
+    return _took.get("timm", 0.0)
 
 
 def import_torchvision(part: str) -> ModuleType:

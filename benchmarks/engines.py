@@ -2,6 +2,7 @@
 
     python benchmarks/engines.py                 # 200 trials of 5 empty epochs, 2 in parallel
     python benchmarks/engines.py --trials 50 --skip-ray
+    python benchmarks/engines.py --idle          # how long a free worker of Ray waits for the default sampler
 
 "beyond start" leaves out what Ray takes until its first trial runs, which is told apart. The sampler draws at
 random, so that the time is that of policy, store and engine; the rows with tpe say what suggestions add.
@@ -10,6 +11,8 @@ random, so that the time is that of policy, store and engine; the rows with tpe 
 from __future__ import annotations
 
 import argparse
+import sqlite3
+import statistics
 import tempfile
 import time
 from collections.abc import Iterator
@@ -18,9 +21,12 @@ from pathlib import Path
 
 from automl.records import Config
 from automl.search import SearchSettings, search
+from automl.search.coordinator import Coordinator
+from automl.search.curve_gp.sampler import START_TRIALS
 from automl.search.engines.base import Engine
 from automl.search.engines.ray_engine import RayEngine
 from automl.search.engines.ray_runtime import RayRuntime
+from automl.search.suggestions import Limit, Suggestion, Suggestions
 from automl.spaces import SearchSpace
 
 SPACE = {
@@ -84,6 +90,64 @@ def measure(row: Row, trials: int, parallel: int, engine: Engine | None) -> tupl
     return first, total - first
 
 
+def sleepy(config: Config) -> Iterator[dict[str, float]]:
+    """Epochs that take a while and no processor."""
+    for epoch in range(1, EPOCHS + 1):
+        time.sleep(0.3)
+        yield {"accuracy": config["lr"] * epoch}
+
+
+def idle(trials: int, parallel: int, engine: Engine, *, ahead: bool) -> tuple[list[float], list[float]]:
+    """Seconds between two trials of a worker, from the study's tables; and those that suggestions were waited for."""
+    waited: list[float] = []
+    ask_ahead, take = Coordinator.ask_ahead, Suggestions.take
+
+    def timed(self: Suggestions, limit: Limit) -> Suggestion:
+        begin = time.perf_counter()
+        found = take(self, limit)
+        waited.append(time.perf_counter() - begin)
+        return found
+
+    with tempfile.TemporaryDirectory() as folder:
+        settings = SearchSettings(
+            metric="accuracy",
+            max_epochs=EPOCHS,
+            n_trials=trials,
+            parallel=parallel,
+            sampler="curve-gp",
+            storage=f"sqlite:///{folder}/study.db",
+        )
+        try:
+            Suggestions.take = timed  # type: ignore[method-assign]  # measured, and put back below
+            if not ahead:
+                Coordinator.ask_ahead = lambda self: None  # type: ignore[method-assign]  # put back below
+            search(sleepy, SearchSpace.from_dict(SPACE), settings, engine=engine)
+        finally:
+            Coordinator.ask_ahead, Suggestions.take = ask_ahead, take  # type: ignore[method-assign]  # as it was
+        with sqlite3.connect(f"{folder}/study.db") as connection:
+            rows = connection.execute("SELECT worker, started, ended FROM automl_runs ORDER BY id").fetchall()
+        connection.close()
+    gaps, last = [], dict[str, float]()
+    for worker, started, ended in rows:
+        if worker in last:
+            gaps.append(started - last[worker])
+        last[worker] = ended
+    return gaps, waited[START_TRIALS:]
+
+
+def show_idle(trials: int, parallel: int, engine: Engine) -> None:
+    """Prints how long workers wait, with and without asking ahead."""
+    print(f"{trials} trials of {EPOCHS} epochs of 0.3 s under Ray, {parallel} in parallel, curve-gp")
+    for ahead in (False, True, False, True):
+        gaps, waited = idle(trials, parallel, engine, ahead=ahead)
+        name = "asked ahead" if ahead else "asked when needed"
+        print(
+            f"{name:18} waits for a suggestion {1000 * statistics.median(waited):6.1f} ms (most "
+            f"{1000 * max(waited):6.1f}); between two trials {1000 * statistics.median(gaps):6.1f} ms",
+            flush=True,
+        )
+
+
 def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(
@@ -92,7 +156,12 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--parallel", type=int, default=2)
     parser.add_argument("--skip-ray", action="store_true")
+    parser.add_argument("--idle", action="store_true")
     arguments = parser.parse_args()
+    if arguments.idle:
+        with RayRuntime(cpus=arguments.parallel) as runtime:
+            show_idle(min(arguments.trials, 60), arguments.parallel, RayEngine(runtime))
+        return
     print(f"{arguments.trials} trials of {EPOCHS} empty epochs, {arguments.parallel} in parallel")
     names = f"{'engine':<10} {'policy':<6} {'sampler':<7} {'storage':<7}"
     print(f"{names} {'start s':>8} {'ms a trial':>11} {'target':>7}")

@@ -56,13 +56,22 @@ class Task:
     workers: int
     budgets: tuple[float, ...]
     data: Path
+    skip: int = 0
 
 
 def main() -> None:
     options = _options()
     surrogate = load_surrogate(options.data)
     tasks = [
-        Task(search, instance, seed, workers, budgets_of(workers), options.data)
+        Task(
+            search,
+            instance,
+            seed,
+            workers,
+            options.budgets or budgets_of(workers),
+            options.data,
+            options.skip_epochs,
+        )
         for workers in options.workers
         for search in options.searches.split(",")
         for seed in range(options.seeds)
@@ -80,6 +89,8 @@ def main() -> None:
     if options.out:
         write(rows, options.out)
     show(rows, options.workers, options.searches.split(","))
+    if options.paired:
+        paired(rows, options.workers, options.searches.split(","))
     print(f"{len(tasks)} searches in {time.perf_counter() - start:.0f} s")
 
 
@@ -95,13 +106,13 @@ def run(task: Task) -> list[dict[str, Any]]:
     surrogate = load_surrogate(task.data)
     problem = surrogate.Problem(task.instance)
     sampler, policy = task.search.split("+")
-    objective = Objective(surrogate, task.instance)
+    objective = Objective(surrogate, task.instance, task.skip)
     cpu = time.process_time()
     found = automl.tune(
         objective,
         SPACE,
         metric="accuracy",
-        max_epochs=surrogate.MAXE,
+        max_epochs=surrogate.MAXE - task.skip,
         time_limit=max(task.budgets) * problem.mean_full,
         parallel=task.workers,
         engine="simulated",
@@ -136,18 +147,23 @@ def run(task: Task) -> list[dict[str, Any]]:
 
 
 class Objective:
-    """A training loop that looks its epochs up."""
+    """A training loop that looks its epochs up. The first `skip` are left out, as if weights were fine-tuned that had
+    been trained for so long: early epochs then rank configurations well.
+    """
 
-    def __init__(self, surrogate: ModuleType, instance: str) -> None:
+    def __init__(self, surrogate: ModuleType, instance: str, skip: int = 0) -> None:
         self._surrogate = surrogate
         self._instance = instance
+        self._skip = skip
 
     def __call__(self, config: Mapping[str, Any]) -> Iterator[dict[str, float]]:
         curve = self.curve(config)
         before = 0.0
         for epoch in range(1, self._surrogate.MAXE + 1):
             curve.upto(epoch)
-            yield {"accuracy": float(curve.acc[epoch - 1]), "seconds": float(curve.cum[epoch - 1] - before)}
+            if epoch > self._skip:
+                seconds = float(curve.cum[epoch - 1] - before)
+                yield {"accuracy": float(curve.acc[epoch - 1]), "seconds": seconds}
             before = curve.cum[epoch - 1]
 
     def curve(self, config: Mapping[str, Any]) -> Any:
@@ -184,10 +200,36 @@ def load_surrogate(data: Path) -> ModuleType:
     return module
 
 
+def shown_budgets(rows: list[dict[str, Any]], workers: int) -> list[float]:
+    """The budgets that were run with so many workers."""
+    return sorted({row["budget"] for row in rows if row["workers"] == workers})
+
+
+def paired(rows: list[dict[str, Any]], workers: list[int], searches: list[str]) -> None:
+    """Mean difference of each search to the first over the same data sets and seeds, with its standard error."""
+    known = {
+        (row["search"], row["workers"], row["budget"], row["instance"], row["seed"]): row["regret"]
+        for row in rows
+    }
+    for count in workers:
+        for search in searches[1:]:
+            cells = []
+            for budget in shown_budgets(rows, count):
+                off = [
+                    regret - known[searches[0], *rest]
+                    for (name, *rest), regret in known.items()
+                    if name == search and rest[:2] == [count, budget]
+                ]
+                same = sum(one == 0.0 for one in off)
+                error = np.std(off, ddof=1) / np.sqrt(len(off))
+                cells.append(f"{np.mean(off):+.3f} +- {error:.3f} ({same} of {len(off)} equal)")
+            print(f"  {count} workers, {search} minus {searches[0]}: " + " / ".join(cells))
+
+
 def show(rows: list[dict[str, Any]], workers: list[int], searches: list[str]) -> None:
     """Mean regret over data sets and seeds, and on how many sets the first search is better."""
     for count in workers:
-        budgets = budgets_of(count)
+        budgets = shown_budgets(rows, count)
         print(
             f"\n{count} worker{'s' if count > 1 else ''}: mean regret at "
             + " / ".join(f"{b:g}" for b in budgets)
@@ -210,7 +252,7 @@ def show(rows: list[dict[str, Any]], workers: list[int], searches: list[str]) ->
 def versus(rows: list[dict[str, Any]], workers: int, one: str, other: str) -> str:
     """Data sets won, by mean regret over seeds, at each budget."""
     text = []
-    for budget in budgets_of(workers):
+    for budget in shown_budgets(rows, workers):
         means: dict[tuple[str, str], list[float]] = {}
         for row in rows:
             if row["workers"] == workers and row["budget"] == budget:
@@ -238,6 +280,9 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--searches", default=SEARCHES, help="SAMPLER+POLICY, with commas between")
     parser.add_argument("--sets", type=int, default=17, help="how many of the data sets")
+    parser.add_argument("--budgets", type=lambda text: tuple(float(part) for part in text.split(",")))
+    parser.add_argument("--skip-epochs", type=int, default=0, help="as if fine-tuned: see Objective")
+    parser.add_argument("--paired", action="store_true", help="also differences to the first search")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--out", type=Path, help="a CSV file for all values")

@@ -44,12 +44,14 @@ class Augment:
         All draws come from `generator`, a CPU generator, in one order, so that every device sees the same
         pictures.
         """
-        n = len(images)
-        draw = torch.rand((n, 12), generator=generator).to(images.device)
-        if not self.rand_augment:
-            return self._changed(images, draw)
-        level = levels(torch.rand((n, DRAWS), generator=generator), self.rand_augment)
-        return rand_augment(self._changed(images, draw), level)
+        draw, more = self.draw(len(images), generator)
+        changed = self._changed(images, draw.to(images.device))
+        return changed if more is None else rand_augment(changed, levels(more, self.rand_augment))
+
+    def draw(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
+        """All random numbers that `n` pictures take: (n, 12), and (n, DRAWS) where there is `rand_augment`."""
+        draw = torch.rand((n, 12), generator=generator)
+        return draw, torch.rand((n, DRAWS), generator=generator) if self.rand_augment else None
 
     def _changed(self, images: Tensor, draw: Tensor) -> Tensor:
         n = len(images)

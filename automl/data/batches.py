@@ -62,8 +62,8 @@ class Batches:
         whole, rest = divmod(len(self.rows), self.batch_size)
         return whole + (1 if rest and not self.drop_last else 0)
 
-    def epoch(self, n: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield (images, targets) of epoch `n` on the device.
+    def epoch(self, n: int, *, skip: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield (images, targets) of epoch `n` on the device, without its first `skip` batches; the rest is the same.
 
         images: float32 (B, C, H, W), normalised, channels_last; targets: int64 (B,) for classification,
         float32 (B, outputs) otherwise. The last batch may be smaller unless `drop_last`.
@@ -72,6 +72,10 @@ class Batches:
         order = self._order(generator)
         starts = range(0, len(self) * self.batch_size, self.batch_size)
         parts = [order[start : start + self.batch_size] for start in starts]
+        if self.augment is not None:
+            for chosen in parts[:skip]:
+                self.augment.draw(len(chosen), generator)
+        parts = parts[skip:]
         for chosen, images in zip(parts, self._gathered(parts), strict=True):
             pixels = self.augment(images, generator) if self.augment is not None else images.float()
             yield self._normalised(pixels), self._targets[chosen].to(self.device, non_blocking=True)

@@ -6,29 +6,24 @@ import math
 
 import numpy as np
 
+from automl.final.bootstrap import resampled
 from automl.records import Interval, Task
 from automl.training.metrics import compute
 
 CONFIDENCE_Z = 1.959964  # 95 %, two-sided
-BUDGET = 1_000_000  # rows that all resamples of one metric may cost together
 
 
 def interval(metric: str, targets: np.ndarray, scores: np.ndarray, task: Task, *, seed: int) -> Interval:
     """The value of `metric` and its 95 % confidence interval.
 
-    Accuracy: Wilson's score interval (Wilson 1927). Others: the percentile bootstrap over rows (Efron 1979), with 100
+    Accuracy: Wilson's score interval (Wilson 1927). Others: the percentile bootstrap over rows (Efron 1979), with 40
     to 400 resamples. The bounds are NaN where no resample had a value.
     """
     value = compute(metric, targets, scores, task)
     if metric == "accuracy" and task == "classification":
         return Interval(value, *wilson(value, len(targets)))
-    rng = np.random.default_rng(seed)
-    resamples = int(np.clip(BUDGET // max(1, len(targets)), 100, 400))
-    drawn = []
-    for _ in range(resamples):
-        rows = rng.integers(0, len(targets), len(targets))
-        drawn.append(compute(metric, targets[rows], scores[rows], task))
-    finite = np.array(drawn)[np.isfinite(drawn)]
+    drawn = resampled(metric, targets, scores, task, seed=seed)
+    finite = drawn[np.isfinite(drawn)]
     if not len(finite):
         return Interval(value, math.nan, math.nan)
     low, high = np.quantile(finite, [0.025, 0.975])

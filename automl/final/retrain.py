@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from automl.errors import TrialError
+from automl.errors import StorageError, TrialError
 from automl.records import Config, DatasetInfo, Observer, Rows, SearchSplits
 from automl.training.loop import Trainer
 from automl.training.plan import TrainPlan
@@ -33,6 +34,21 @@ class Retrained:
     info: DatasetInfo
     weights: Weights | None = None
     progress: float = 1.0
+    continued: float = 0.0
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A trial that a retrain may go on from: its state, its number, and how much faster the retrain is."""
+
+    checkpoint: Path
+    trial: int
+    speedup: float
+
+
+# Of the whole training, trial and retrain together, what the trial may have been. With more, the network would have
+# seen the validation images too little, and it would have learnt the others by heart (Ash & Adams 2020).
+MOST_BEGUN = 0.5
 
 
 def retrain(
@@ -43,36 +59,65 @@ def retrain(
     work_dir: Path,
     observer: Observer,
     asked_to_stop: Callable[[], bool] = lambda: False,
+    begun: Begun | None = None,
 ) -> Retrained:
     """Train `config` from its start on train + val for `plan.epochs`, or until `plan.seconds` are over.
 
     The schedule is paced so that it ends where the training does; `asked_to_stop` is asked before each batch and ends
-    it early, at `progress` below 1. Raises TrialError when the loss is not finite, or when the time did not hold a
-    single batch.
+    it early, at `progress` below 1. Where `plan.seconds` is given and a trial has `begun` the same training, at a
+    stable rate, the retrain goes on from there and anneals: then nothing of it is lost. Raises TrialError when the loss
+    is not finite, or when the time did not hold a single batch.
     """
     rows = join_rows(splits.train, splits.val, work_dir / "retrain_index.npy")
-    begun = time.perf_counter()
-    trainer = Trainer(config, splits.info, rows, replace(plan, final=True))
+    start = time.perf_counter()
+    trainer, before = _trainer(config, splits, rows, replace(plan, final=True, round_seconds=None), begun)
     trainer.asked_to_stop = asked_to_stop
+    first = trainer.steps
     while trainer.epoch < plan.epochs:
         if trainer.train_epoch() is None:
             break
         observer.progress(trainer.progress(), 1.0)
-    if trainer.steps == 0:
+    if trainer.steps == first:
         raise TrialError("the time left for the retrain did not hold a single batch; raise --time-limit")
     model = trainer.averaged
     model.eval()
     return Retrained(
         model=model,
         size=trainer.size,
-        epochs=round(trainer.steps / len(trainer.batches), 2),
-        seconds=time.perf_counter() - begun,
+        epochs=round(trainer.passes, 2),
+        seconds=time.perf_counter() - start,
         n_train=len(rows),
-        images_trained=trainer.steps * trainer.batches.batch_size,
+        images_trained=(trainer.steps - first) * trainer.batches.batch_size,
         info=trainer.info,
         weights=trainer.pretrained,
         progress=trainer.progress(),
+        continued=round(before, 2),
     )
+
+
+def _trainer(
+    config: Config, splits: SearchSplits, rows: Rows, plan: TrainPlan, begun: Begun | None
+) -> tuple[Trainer, float]:
+    """The training to be run, and how many epochs of it a trial has done already.
+
+    Its time counts as if it had been spent here; the rate goes on at its full height and falls from there.
+    """
+    trainer = Trainer(config, splits.info, rows, plan)
+    if begun is None or plan.seconds is None:
+        return trainer, 0.0
+    try:
+        trainer.load(begun.checkpoint)
+    except StorageError as error:
+        logging.getLogger(__name__).warning("%s; the retrain begins anew", error)
+        return Trainer(config, splits.info, rows, plan), 0.0
+    spent = trainer.spent / begun.speedup
+    whole = spent + plan.seconds
+    if spent > MOST_BEGUN * whole:
+        return Trainer(config, splits.info, rows, plan), 0.0
+    trainer.plan = replace(plan, seconds=whole)
+    trainer.spent, trainer.epoch = spent, int(trainer.passes)
+    trainer.warmup = trainer.progress()
+    return trainer, trainer.passes
 
 
 def own_weights(
@@ -82,7 +127,7 @@ def own_weights(
 
     Raises StorageError when the checkpoint is damaged.
     """
-    begun = time.perf_counter()
+    start = time.perf_counter()
     trainer = Trainer(config, splits.info, splits.train, replace(plan, deadline=None))
     trainer.load(checkpoint)
     model = trainer.averaged
@@ -91,7 +136,7 @@ def own_weights(
         model=model,
         size=trainer.size,
         epochs=epochs,
-        seconds=time.perf_counter() - begun,
+        seconds=time.perf_counter() - start,
         n_train=len(splits.train),
         images_trained=0,
         info=trainer.info,

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 from automl.errors import StorageError
-from automl.final.retrain import Retrained, own_weights, retrain
+from automl.final.retrain import Begun, Retrained, own_weights, retrain
 from automl.pipeline.clock import Clock
 from automl.pipeline.setup import Setup
 from automl.records import Observer
@@ -67,6 +67,7 @@ def final_model(setup: Setup, found: SearchResult, clock: Clock, observer: Obser
             work_dir=setup.workspace.root,
             observer=observer,
             asked_to_stop=asked.is_set,
+            begun=_begun(setup, found),
         )
     if not asked.is_set() or trained.progress >= 1.0:
         return Final(trained, stopped=asked.is_set())
@@ -83,7 +84,9 @@ def slowdown(setup: Setup, found: SearchResult) -> float:
     first = next((trial for trial in found.trials if trial.number == 0 and trial.reports), None)
     if first is None:
         return 1.0 if math.isfinite(found.best.value) else math.inf
-    planned = (info.n_train + info.n_val / EVAL_SPEEDUP) / setup.probe.images_per_second
+    planned = setup.budget.round_s
+    if planned is None:
+        planned = (info.n_train + info.n_val / EVAL_SPEEDUP) / setup.probe.images_per_second
     return statistics.median(report.seconds for report in first.reports) / planned
 
 
@@ -107,12 +110,19 @@ def _too_short(setup: Setup, found: SearchResult, plan: TrainPlan) -> str:
     if plan.seconds is None or best is None or not best.reports:
         return ""
     info = setup.data.splits.info
-    epoch = statistics.median(report.seconds for report in best.reports)
+    spent = math.fsum(report.seconds for report in best.reports)
     rows = (info.n_train + info.n_val) / (info.n_train + info.n_val / EVAL_SPEEDUP)
-    held = plan.seconds * setup.device.speedup / max(1e-9, epoch * rows)
-    if held >= ENOUGH * min(found.best.epoch, plan.epochs):
+    held = plan.seconds * setup.device.speedup / max(1e-9, spent * rows)
+    if held >= ENOUGH * min(1.0, plan.epochs / max(1, found.best.epoch)):
         return ""
-    return f"the {plan.seconds:.0f} s left hold {held:.1f} of {found.best.epoch} epochs of a retrain"
+    return f"the {plan.seconds:.0f} s left hold {held:.0%} of a retrain as long as the best trial"
+
+
+def _begun(setup: Setup, found: SearchResult) -> Begun | None:
+    """The best trial's state for the retrain to go on from, where the search is too short to throw it away."""
+    if setup.budget.round_s is None or found.best.checkpoint is None or "sched" in found.best.config:
+        return None
+    return Begun(found.best.checkpoint, found.best.number, setup.device.speedup)
 
 
 def _own(setup: Setup, found: SearchResult, plan: TrainPlan, observer: Observer) -> Retrained | None:

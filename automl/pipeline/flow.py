@@ -131,6 +131,7 @@ def _search(setup: Setup, observer: Observer, engine: Any) -> SearchResult:
         cpus_per_trial=device.threads,
         gpus_per_trial=device.gpus_per_trial,
         deliver_anyway=True,
+        expect=setup.expect,
         on_failure=OnFailure(config.on_failure),
         objectives={PARAMS: "min", MACS: "min"},
     )
@@ -205,7 +206,7 @@ def _hand_over(
         reads=workspace.holdout_reads(),
         retrain_images=final.trained.images_trained,
         trial=best.number,
-        same_length=abs(final.trained.epochs - best.epoch) < 1,
+        same_length=abs(final.trained.epochs - found.best_passes) < 1,
     )
     if suspects:
         observer.note(suspects)
@@ -219,6 +220,7 @@ def _described(final: Final) -> dict[str, Any]:
         "how": final.how,
         "why": final.why,
         "epochs": trained.epochs,
+        "continued": trained.continued,
         "n_train": trained.n_train,
         "seconds": round(trained.seconds, 2),
     }

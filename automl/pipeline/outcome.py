@@ -127,7 +127,7 @@ def _document(setup: Setup, found: SearchResult, clock: Clock, outcome: Outcome)
         "time": _times(setup, found, clock),
         "work": {
             "epochs": found.epochs_run,
-            "images_trained": int(found.epochs_run * info.n_train + outcome.retrain_images),
+            "images_trained": found.images_trained + outcome.retrain_images,
             "busy_fraction": _busy(found, setup.device.parallel),
         },
         "pretrained": shown(setup.beginning.record),

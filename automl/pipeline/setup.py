@@ -19,6 +19,7 @@ from automl.data.cache import default_cache_dir
 from automl.data.findings import SKEWED
 from automl.errors import ConfigError, TimeLimitError, unknown_name
 from automl.pipeline.clock import Clock
+from automl.pipeline.cost import expectation, in_rounds, spread
 from automl.pipeline.device import Device, choose_device, idle_gpus, packed, within_memory
 from automl.pipeline.earlier import WarmStart, check_warm_start, traits, warm_start
 from automl.pipeline.pretrained import Beginning, Situation, begin, begin_again, check_pretrained
@@ -28,9 +29,11 @@ from automl.records import Config, Observer
 from automl.search.budget import Budget, Work, make_budget, reporting_seconds, shortest_limit
 from automl.search.engines.room import Room
 from automl.search.feasible import feasibility
+from automl.search.forecast import Expect
 from automl.search.policy import POLICIES
 from automl.search.samplers import SAMPLERS
 from automl.spaces import SearchSpace
+from automl.torch_setup import import_seconds
 from automl.training.plan import TrainPlan
 from automl.training.probe import Probe, probe
 from automl.training.vocabulary import check_space
@@ -38,6 +41,7 @@ from automl.training.vocabulary import check_space
 CPU_SIZE = 96  # px; larger pictures are scaled down to this where no GPU trains
 GPU_SIZE = 224
 MOST_DRAWS = 1000  # for a configuration within the constraints
+WORKER_START = 2.0  # times what importing timm takes: from a worker's start to the first step of its trial
 SMALL = 64  # px; up to here the tiny families of the `cpu` preset fit on any device
 
 
@@ -54,6 +58,7 @@ class Setup:
     budget: Budget
     plan: TrainPlan
     probe: Probe
+    expect: Expect
     beginning: Beginning
     identity: dict[str, Any]
 
@@ -210,7 +215,8 @@ def _plan(
         weights=beginning.weights,
     )
     observer.stage("plan", "measuring how fast this machine trains")
-    measured = probe(first_config(space, config.seed), data.splits, plan)
+    first = first_config(space, config.seed)
+    measured = probe(first, data.splits, plan)
     device = _packed(config, device, measured, observer)
     plan = replace(plan, threads=device.threads)
     workers = device.parallel if config.engine == "ray" else 1  # the local engine takes turns
@@ -221,10 +227,13 @@ def _plan(
         measured.images_per_second,
         workers,
         retrain_speedup=device.speedup,
+        # A worker's start is mostly imports: torch and ours beside timm.
+        startup=WORKER_START * import_seconds() if config.engine == "ray" else 0.0,
     )
     remaining = clock.remaining()
-    if remaining is not None and remaining < shortest_limit(work):
-        needed = clock.elapsed() + shortest_limit(work)
+    shortest = shortest_limit(work, timed=config.epochs is None)
+    if remaining is not None and remaining < shortest:
+        needed = clock.elapsed() + shortest
         raise TimeLimitError(
             f"--time-limit must hold one trial, and {format_duration(config.time_limit or 0)} does not: "
             f"setting up took {clock.elapsed():.0f} s and one epoch takes {work.epoch_seconds:.1f} s here; "
@@ -233,17 +242,25 @@ def _plan(
     budget = make_budget(work, remaining=remaining, epochs=config.epochs)
     earlier = workspace.read_plan()
     if earlier is not None:  # trials of one study are compared, so all have the same full length
-        budget = replace(budget, epochs=int(earlier["epochs"]))
-    observer.note(_in_words(budget, work, measured, device))
+        budget = replace(budget, epochs=int(earlier["epochs"]), round_s=earlier["round_s"])
+    expect = expectation(space, info, first, work.epoch_seconds)
+    observer.note(
+        f"{_in_words(budget, work, measured, device)}; {_epochs(spread(space, expect, config.seed), work)}"
+    )
+    if budget.round_s is not None:
+        expect = in_rounds(expect, info, budget.round_s)
     plan = replace(
         plan,
         epochs=budget.epochs,
+        round_seconds=budget.round_s,
         precision=measured.precision,
         deadline=None if budget.search_s is None else time.time() + budget.search_s,
         reporting=0.0 if budget.search_s is None else reporting_seconds(work, budget.search_s),
     )
     _write_plan(workspace, identity, budget, measured, device)
-    return Setup(config, workspace, data, space, metric, device, budget, plan, measured, beginning, identity)
+    return Setup(
+        config, workspace, data, space, metric, device, budget, plan, measured, expect, beginning, identity
+    )
 
 
 def _packed(config: StudyConfig, device: Device, measured: Probe, observer: Observer) -> Device:
@@ -298,6 +315,7 @@ def _write_plan(
         {
             **identity,
             "epochs": budget.epochs,
+            "round_s": budget.round_s,
             "search_s": budget.search_s,
             "retrain_s": budget.retrain_s,
             "images_per_second": round(measured.images_per_second, 1),
@@ -311,12 +329,20 @@ def _write_plan(
     )
 
 
+def _epochs(range_s: tuple[float, float], work: Work) -> str:
+    low, high = range_s
+    return f"an epoch should take {work.epoch_seconds:.2g} s, in most of the space {low:.2g} to {high:.2g} s"
+
+
 def _in_words(budget: Budget, work: Work, measured: Probe, device: Device) -> str:
     speed = f"{measured.images_per_second:.0f} images/s a trial in {measured.precision}"
     if measured.memory:
         speed += f" and about {format_size(round(measured.memory, -8))}"
     place = f"{device.gpus} GPU{'s' * (device.gpus != 1)}" if device.gpus else device.kind
-    trials = f"{device.parallel} at once on {place}, up to {budget.epochs} epochs each"
+    length = f"{budget.epochs} epoch{'s' * (budget.epochs != 1)}"
+    if budget.round_s is not None:
+        length = f"{format_duration(round(budget.epochs * budget.round_s))} in {budget.epochs} rounds"
+    trials = f"{device.parallel} at once on {place}, up to {length} each"
     if budget.search_s is None or budget.retrain_s is None:
         return f"Plan: {speed}; trials: {trials}"
     search, final = format_duration(round(budget.search_s)), format_duration(round(budget.retrain_s))

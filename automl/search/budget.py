@@ -9,7 +9,15 @@ DEFAULT_IMAGES = 600_000  # images that a trial sees at most, when neither the p
 FEWEST_EPOCHS, MOST_EPOCHS = 20, 100  # within these numbers of epochs
 EVAL_SPEEDUP = 3.0  # forward alone costs a third of forward and backward
 FULL_TRIALS = 5.0  # full-length trials that the search time must hold, if it can
-RETRAIN_SHARE = 0.6  # most of the time that may be set aside for the retrain
+LEAST_LENGTH = (
+    0.12  # of the retrain's work: what a full-length trial should have at least, to tell something of it
+)
+# Of the time, what may be set aside for the retrain: more than the first only until it sees enough images.
+RETRAIN_SHARE, MOST_RETRAIN = 0.6, 0.85
+ENOUGH_IMAGES, ENOUGH_EPOCHS, PLENTY_EPOCHS = 60_000, 15, 40
+MOST_ROUNDS = 100
+# A round of a trial is at least so long: in images, in seconds, and in multiples of what it takes to score it.
+ROUND_IMAGES, ROUND_SECONDS, ROUND_SCORINGS = 1000, 1.0, 4.0
 SPARE = 1.15  # the retrain is planned longer than measured, as neighbours may slow it down
 MOST_SLOWDOWN = 3.0  # beyond this, what was measured is taken for a hiccup
 SIZES = (96, 64, 48, 32)  # px; sides that a training from scratch may be held to
@@ -20,7 +28,7 @@ CLOSING = 4.0  # seconds to score the intervals, write the model, the tables and
 
 @dataclass(frozen=True)
 class Work:
-    """What is to be done, in images, and how fast it goes."""
+    """What is to be done, in images, and how fast it goes; `startup` is seconds until the first trial trains."""
 
     n_train: int
     n_val: int
@@ -28,6 +36,7 @@ class Work:
     images_per_second: float
     parallel: int
     retrain_speedup: float = 1.0
+    startup: float = 0.0
 
     @property
     def epoch_seconds(self) -> float:
@@ -52,10 +61,10 @@ class Work:
 
 @dataclass(frozen=True)
 class Budget:
-    """`search_s` and `retrain_s` are seconds (None: no limit); `epochs` is the full length of a trial.
+    """`search_s` and `retrain_s` are seconds (None: no limit); `epochs` is the full length of a trial, in rounds.
 
-    `most_epochs` is what a trial could have had with enough time; where `epochs` is less, the retrain may be longer
-    than a trial.
+    A round takes `round_s` seconds of a trial's work; None makes it an epoch. `most_epochs` is what the retrain may
+    have in epochs, and a trial could have had with enough time.
     """
 
     epochs: int
@@ -63,23 +72,46 @@ class Budget:
     retrain_s: float | None
     closing_s: float
     most_epochs: int
+    round_s: float | None = None
 
 
 def make_budget(work: Work, *, remaining: float | None, epochs: int | None) -> Budget:
     """Share `remaining` seconds out; `epochs` is the most epochs that the person allows, None for the default.
 
-    The retrain gets what it needs for that many epochs, but at most 60 %. The search gets the rest, and trials are
-    made short enough for five of full length to fit.
+    The retrain gets what it needs for that many epochs, but at most 60 %, or what it takes to see enough images, up to
+    85 %. The search gets the rest, and trials are made short enough for five of full length to fit, unless they would
+    then say too little about the retrain. Where the person does not count in epochs, trials are counted in rounds of
+    equal time.
     """
     most = epochs or work.default_epochs
     if remaining is None:
         return Budget(most, None, None, work.closing_seconds, most)
-    usable = max(0.0, remaining - work.closing_seconds)
-    retrain_s = min(most * work.retrain_epoch_seconds * SPARE, RETRAIN_SHARE * usable)
+    usable = max(0.0, remaining - work.closing_seconds - work.startup)
+    retrain_s = min(most * work.retrain_epoch_seconds * SPARE, retrain_share(work, usable) * usable)
     search_s = usable - retrain_s
-    held = int(search_s * work.parallel / work.epoch_seconds / FULL_TRIALS)
-    length = max(1, min(most, held))
-    return Budget(length, search_s, retrain_s, work.closing_seconds, most)
+    full_s = search_s * work.parallel / FULL_TRIALS
+    if epochs is not None:
+        length = max(1, min(most, int(full_s / work.epoch_seconds)))
+        return Budget(length, search_s + work.startup, retrain_s, work.closing_seconds, most)
+    two_s = 0.75 * search_s * min(1.0, work.parallel / 2)  # two trials fit in any case: one is no search
+    least_s = min(two_s, LEAST_LENGTH * retrain_s * work.retrain_speedup)
+    full_s = min(most * work.epoch_seconds, max(full_s, least_s))
+    rounds = max(1, min(most, MOST_ROUNDS, int(full_s / _shortest_round(work))))
+    round_s = max(0.1, full_s / rounds)
+    return Budget(rounds, search_s + work.startup, retrain_s, work.closing_seconds, most, round_s)
+
+
+def retrain_share(work: Work, usable: float) -> float:
+    """The share of `usable` seconds that the retrain may have: enough to see enough images, if that is possible."""
+    rows = work.n_train + work.n_val
+    wanted = min(max(ENOUGH_IMAGES, ENOUGH_EPOCHS * rows), PLENTY_EPOCHS * rows)
+    seconds = wanted / (work.images_per_second * work.retrain_speedup)
+    return min(MOST_RETRAIN, max(RETRAIN_SHARE, seconds / max(usable, 1e-9)))
+
+
+def _shortest_round(work: Work) -> float:
+    scoring = work.n_val / (EVAL_SPEEDUP * work.images_per_second)
+    return max(ROUND_SECONDS, ROUND_SCORINGS * scoring, ROUND_IMAGES / work.images_per_second)
 
 
 def reporting_seconds(work: Work, search_s: float) -> float:
@@ -106,11 +138,16 @@ def affordable_size(*, n_train: int, seconds: float, rate: Callable[[int], float
     return max(fitting, default=min(most, SIZES[-1]))
 
 
-def shortest_limit(work: Work) -> float:
-    """The least seconds, from now on, that hold one trial of one epoch, its retrain and the holdout."""
-    return work.epoch_seconds + work.retrain_epoch_seconds + work.closing_seconds
+def shortest_limit(work: Work, *, timed: bool = False) -> float:
+    """The least seconds, from now on, that hold one trial of one epoch (`timed`: or of the shortest round), its retrain
+    and the holdout.
+    """
+    trial = min(work.epoch_seconds, _shortest_round(work)) if timed else work.epoch_seconds
+    return work.startup + trial + work.retrain_epoch_seconds + work.closing_seconds
 
 
 def retrain_epochs(budget: Budget, *, best_epoch: int) -> int:
-    """Epochs of the retrain: those that the search found best; the most allowed where time cut trials short."""
-    return budget.most_epochs if budget.epochs < budget.most_epochs else best_epoch
+    """Epochs of the retrain: those that the search found best; the most allowed where time decides."""
+    if budget.round_s is not None or budget.epochs < budget.most_epochs:
+        return budget.most_epochs
+    return best_epoch

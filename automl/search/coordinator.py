@@ -4,29 +4,32 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from automl.errors import AutomlError, TrialError
-from automl.records import Action, Config, Decision, Observer, OnFailure, Report, TrialEvent, TrialState
+from automl.records import Action, Config, Decision, Observer, OnFailure, Report, TrialState
 from automl.search.failures import Failures
+from automl.search.forecast import LOOK_BACK, Forecast
 from automl.search.hanging import hanging
 from automl.search.incumbent import Incumbent
 from automl.search.last_call import last_call, too_late_to_start
 from automl.search.live_trial import LiveTrial, recall
-from automl.search.metric import metric_value, numbers_of, require_numbers
+from automl.search.metric import metric_value, numbers_of
 from automl.search.objectives import Launch, Step
+from automl.search.overriding import ENDED_BY_ITSELF, LOST, TIME_IS_UP, no_value, overridden
 from automl.search.policy import Next, NextKind, Policy
 from automl.search.room import weaker_half
 from automl.search.settings import SearchSettings, Space
 from automl.search.store import Store, Worker
+from automl.search.stored import LogEntry, StoredTrial
+from automl.search.suggestions import Limit, Suggestions
+from automl.search.teller import Teller
 from automl.search.timing import Timing
 from automl.search.trial_files import TrialFiles
 
-TIME_IS_UP = "time is up"
 DISK_FULL = "the disk is full, and there are no more checkpoints that could go"
-PORTFOLIO = "portfolio"
-ENDED_BY_ITSELF = "the objective ended by itself"
 FINAL = frozenset({TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED})
 HERE = Worker("", "", 0)
 
@@ -56,9 +59,7 @@ class Coordinator:
     def __init__(self, parts: Parts) -> None:
         self._store = parts.store
         self._policy = parts.policy
-        self._space = parts.space
         self._settings = parts.settings
-        self._observer = parts.observer
         self._files = parts.files
         self._clock = parts.clock
         self._time = Timing(parts.settings, parts.clock)
@@ -68,18 +69,22 @@ class Coordinator:
         self.first_report: float | None = None
         self._trials: dict[int, LiveTrial] = {}
         self._lost: list[int] = []
+        self._tells = Teller(parts.observer, parts.settings, self._time, self.incumbent)
+        self._forecast = Forecast(parts.settings.expect)
         # Counted along: a look at thousands of trials for each report would take milliseconds.
-        self._running, self._done = set[int](), 0
+        self._running = set[int]()
+        self._picked: dict[int, str] = {}
         self._failures = Failures(parts.settings.on_failure, parts.settings.max_failures)
-        self._restore()
-        own = parts.space.portfolio if parts.settings.portfolio is None else parts.settings.portfolio
-        self._portfolio = list(own)[self._portfolio_done :]
+        past = self._store.trials()
+        self._restore(past)
+        self._first_rung = min(self._policy.rungs())
+        self._suggestions = Suggestions(parts.store, parts.space, parts.settings, self._forecast, past)
 
     # Time ---------------------------------------------------------------------------------------------------
 
     def now(self) -> float:
         """Seconds since the study's first search began; a continued study goes on where it had stopped."""
-        return self._time.offset + self.elapsed()
+        return self._time.now()
 
     def remaining(self) -> float:
         """Seconds until the deadline, negative after it; infinite without one."""
@@ -111,44 +116,40 @@ class Coordinator:
             return Next(NextKind.FINISH, self._why_over())
         if len(self._running) >= self._settings.parallel:
             return Next(NextKind.WAIT, "all workers are busy")
-        settings = self._settings
-        if self._lost:
-            return Next(NextKind.RESUME, "its process was lost: it is tried once more", self._lost[0])
-        urgent = last_call(
-            self._trials.values(),
-            mode=settings.mode,
-            max_epochs=settings.max_epochs,
-            remaining=self.remaining(),
-        )
-        if urgent is not None:
-            return urgent
-        late, limit = self._too_late(), settings.n_trials
-        choice = self._policy.next(may_start=not late and (limit is None or len(self._store) < limit))
-        return Next(NextKind.FINISH, TIME_IS_UP) if late and choice.kind is NextKind.FINISH else choice
+        choice = self._choose()
+        if choice.trial is not None:
+            self._picked[choice.trial] = choice.reason
+        return choice
 
     def start(self, worker: Worker = HERE) -> Launch:
         """A new trial runs: from the portfolio as long as it lasts, then from the sampler."""
-        fixed, origin = None, "sampler"
-        if self._portfolio:
-            fixed, origin = self._space.to_params(self._portfolio.pop(0)), PORTFOLIO
-        now = self.now()
-        number, config = self._store.create(self._space.suggest, time=now, fixed=fixed, origin=origin)
-        self._trials[number] = LiveTrial(number, config)
-        self._run(number, worker, resumed=False)
+        first, why = min(self._policy.rungs()), self._policy.next().reason
+        if first != self._first_rung:
+            self._first_rung = first
+            self._tells.note(f"From now on trials are first compared at epoch {first}: {why}.")
+        found = self._suggestions.take(Limit(first, self.remaining()))
+        number = self._store.adopt(found.draft, time=self.now(), origin=found.origin)
+        self._trials[number] = LiveTrial(number, found.draft.config)
+        self._run(number, worker, "; ".join((why, *found.notes)))
+        self._suggestions.taken()
         return self.launch(number)
+
+    def ask_ahead(self) -> None:
+        """Suggestions are computed in a thread before they are needed. For engines whose workers would wait."""
+        self._suggestions.ask_ahead()
 
     def resume(self, number: int, worker: Worker = HERE) -> Launch:
         """A paused trial runs again."""
         self._trials[number].state = TrialState.RUNNING
         self._lost = [lost for lost in self._lost if lost != number]
-        self._run(number, worker, resumed=True)
+        self._run(number, worker, self._picked.get(number, ""), resumed=True)
         return self.launch(number)
 
     def launch(self, number: int) -> Launch:
         """What is needed to run the trial from where it stands."""
         live = self._trials[number]
         place = self._files.checkpoint(number)
-        return Launch(number, live.config, live.epoch, place, self._policy.checkpoint_epochs)
+        return Launch(number, live.config, live.epoch, place, frozenset(self._policy.rungs(number)))
 
     def moved(self, number: int, worker: Worker) -> None:
         """It became known which worker runs the trial; only the first call of a run counts."""
@@ -170,8 +171,7 @@ class Coordinator:
         if step.interrupted and self._settings.metric not in step.metrics:
             return self._close(live, Decision(Action.STOP, TrialState.PRUNED, TIME_IS_UP))
         try:
-            value = metric_value(step.metrics, self._settings.metric, number)
-            require_numbers(step.metrics, () if step.interrupted else self._settings.objectives, number)
+            value = metric_value(step.metrics, self._settings.metric, number, self._settings.objectives)
         except TrialError as error:
             self.fatal = self.fatal or error
             return self.failed(number, str(error))
@@ -209,6 +209,7 @@ class Coordinator:
             elif live.state is TrialState.PAUSED and not self.stop_reason:
                 reason = self.why_stopped() or "paused to the end: never promoted"
                 self._close(live, Decision(Action.STOP, TrialState.PRUNED, reason))
+        self._suggestions.close()
 
     def silent(self) -> dict[int, str]:
         """The running trials that hang, and the sentence that says so; the engine ends their processes."""
@@ -229,23 +230,48 @@ class Coordinator:
         """What cut the search short; empty if it came to its end."""
         return self._why_over() if self.over or self._too_late() else ""
 
-    def _too_late(self) -> bool:
-        first_rung = min(self._policy.checkpoint_epochs, default=1)
-        return too_late_to_start(self._trials.values(), first_rung=first_rung, remaining=self.remaining())
+    def _choose(self) -> Next:
+        settings = self._settings
+        if self._lost:
+            return Next(NextKind.RESUME, LOST, self._lost[0])
+        urgent = last_call(
+            self._trials.values(),
+            mode=settings.mode,
+            max_epochs=settings.max_epochs,
+            remaining=self.remaining(),
+        )
+        if urgent is not None:
+            return urgent
+        late, limit = self._too_late(), settings.n_trials
+        choice = self._policy.next(may_start=not late and (limit is None or len(self._store) < limit))
+        return Next(NextKind.FINISH, TIME_IS_UP) if late and choice.kind is NextKind.FINISH else choice
 
-    def _run(self, number: int, worker: Worker, *, resumed: bool) -> None:
+    def _too_late(self) -> bool:
+        remaining = self.remaining()
+        if math.isinf(remaining):
+            return False
+        latest = islice(reversed(self._trials.values()), LOOK_BACK)
+        quick = self._forecast.quick((live.number, live.config) for live in latest)
+        return too_late_to_start(
+            first_rung=min(self._policy.rungs()), epoch_seconds=quick, remaining=remaining
+        )
+
+    def _run(self, number: int, worker: Worker, why: str, *, resumed: bool = False) -> None:
         live = self._trials[number]
         self._running.add(number)
         live.moved, live.heard = worker is not HERE, self._clock()
-        self._store.started(number, worker, self.now())
         self._policy.started(number, resumed)
-        self._tell(live, f"resumed after epoch {live.epoch}" if resumed else "started")
+        kind = NextKind.RESUME if resumed else NextKind.START
+        first = min(self._policy.rungs(number))
+        self._store.started(number, worker, self.now(), LogEntry(kind.value, live.epoch, why, first))
+        self._tells.trial(live, f"resumed after epoch {live.epoch}" if resumed else "started")
 
     def _take(self, live: LiveTrial, report: Report, step: Step) -> Decision:
         """Carries a report through policy, store, files and observer."""
         decision = self._override(self._policy.report(report), report, step)
         live.epoch, live.value, live.seconds = report.epoch, report.value, report.seconds
         live.heard = self._clock()
+        self._forecast.learn(live.number, live.config, report.seconds)
         self.first_report = self.first_report or time.time()
         if decision.state is not TrialState.FAILED:
             before = self.incumbent.best
@@ -256,7 +282,7 @@ class Coordinator:
         if not self._files.log(report) or step.disk_full:
             self._make_room()
         if step.restarted:
-            self._observer.note(f"Trial {live.number} began again: {step.restarted}.")
+            self._tells.note(f"Trial {live.number} began again: {step.restarted}.")
         self._store.report(report, decision, self.now())
         if step.saved:
             live.checkpoint = report.epoch
@@ -268,7 +294,9 @@ class Coordinator:
             self._store.pause(live.number, live.epoch, decision.reason, self.now())
         elif decision.state in FINAL:
             return self._close(live, decision, recorded=True)
-        self._tell(live, decision.reason)
+        self._tells.trial(live, decision.reason)
+        self._tells.note(self._forecast.revision())
+        self._suggestions.news()
         return decision
 
     def _make_room(self) -> None:
@@ -284,24 +312,14 @@ class Coordinator:
             self._drop_checkpoint(live)
         if gone:
             numbers = ", ".join(str(live.number) for live in gone)
-            self._observer.note(f"The disk is full: the checkpoints of trials {numbers} were removed.")
+            self._tells.note(f"The disk is full: the checkpoints of trials {numbers} were removed.")
         else:
             self.request_stop(DISK_FULL)
 
     def _override(self, decision: Decision, report: Report, step: Step) -> Decision:
-        """The policy's decision, unless the objective's end, the deadline or a broken value says otherwise."""
-        found = decision
-        if step.interrupted:
-            found = Decision(Action.STOP, TrialState.PRUNED, TIME_IS_UP)
-        elif step.done and decision.state is not TrialState.COMPLETE:
-            found = Decision(Action.STOP, TrialState.COMPLETE, step.reason or ENDED_BY_ITSELF)
-        elif decision.action is Action.CONTINUE and self.stop_reason:
-            found = Decision(Action.PAUSE, TrialState.PAUSED, self.stop_reason)
-        elif decision.action is Action.CONTINUE and self.over:
-            found = Decision(Action.STOP, TrialState.PRUNED, self._why_over())
-        if found.state is TrialState.COMPLETE and not math.isfinite(report.value):
-            cause = f"{self._settings.metric} was {report.value} at the last epoch, {report.epoch}"
-            found = Decision(Action.STOP, TrialState.FAILED, cause)
+        over = self._why_over() if self.over else ""
+        metric, stop = self._settings.metric, self.stop_reason
+        found = overridden(decision, report, step, metric=metric, stop=stop, over=over)
         if found is not decision:
             self._policy.ended(report.trial, found.state)
         return found
@@ -310,8 +328,7 @@ class Coordinator:
         if live.value is None:
             return self.failed(live.number, "the objective ended before its first epoch")
         if not math.isfinite(live.value):
-            cause = f"{self._settings.metric} was {live.value} at the last epoch, {live.epoch}"
-            return self.failed(live.number, cause)
+            return self.failed(live.number, no_value(self._settings.metric, live.value, live.epoch))
         return self._close(live, Decision(Action.STOP, TrialState.COMPLETE, ENDED_BY_ITSELF))
 
     def _close(self, live: LiveTrial, decision: Decision, *, recorded: bool = False) -> Decision:
@@ -319,7 +336,7 @@ class Coordinator:
         now = self.now()
         live.state = decision.state
         self._running.discard(live.number)
-        self._done += 1
+        self._tells.done += 1
         if not recorded:
             self._policy.ended(live.number, decision.state)
             self._store.decided(live.number, live.epoch, decision, now)
@@ -333,7 +350,8 @@ class Coordinator:
         else:
             self._failures.success()
         self._tidy(live)
-        self._tell(live, decision.reason)
+        self._tells.trial(live, decision.reason)
+        self._suggestions.news()
         return decision
 
     def _release(self, live: LiveTrial, reason: str) -> None:
@@ -343,7 +361,7 @@ class Coordinator:
         self._running.discard(live.number)
         self._store.pause(live.number, live.checkpoint, reason, self.now())
         self._store.decided(live.number, live.epoch, decision, self.now())
-        self._tell(live, reason)
+        self._tells.trial(live, reason)
 
     def _tidy(self, live: LiveTrial) -> None:
         """Only trials that may still be promoted and the incumbent keep their state on disk."""
@@ -361,37 +379,21 @@ class Coordinator:
             return f"the search ended early: {self.fatal}"
         return self.stop_reason or TIME_IS_UP
 
-    def _tell(self, live: LiveTrial, reason: str) -> None:
-        best = self.incumbent.is_best(live.number)
-        event = TrialEvent(
-            live.number, live.state, live.config, live.epoch, live.value, self.now(), reason, best
-        )
-        self._observer.trial(event)
-        self._progress()
-
-    def _progress(self) -> None:
-        """Tells how far the search is: by time or by trials, whichever is nearer to its end."""
-        spent = self._time.spent()
-        ways = [] if spent is None else [spent]
-        if self._settings.n_trials is not None:
-            ways.append((float(self._done), float(self._settings.n_trials)))
-        self._observer.progress(*max(ways, key=lambda way: way[0] / way[1]))
-
-    def _restore(self) -> None:
+    def _restore(self, past: Sequence[StoredTrial]) -> None:
         """Takes in the trials of earlier runs; those that were running then are paused at their checkpoint."""
-        past = self._store.trials()
         moments = [moment for trial in past for moment in (*trial.report_times, trial.ended or 0.0)]
         self._time.offset = max(moments, default=0.0)
-        self._portfolio_done = sum(trial.origin == PORTFOLIO for trial in past)
         histories = []
         for trial in past:
             history, live = recall(trial, self._files)
             histories.append(history)
             self._trials[trial.number] = live
-            self._done += live.state in FINAL
+            self._forecast.learn(trial.number, trial.config, live.seconds)
+            self._tells.done += live.state in FINAL
             if trial.state is TrialState.RUNNING:
                 self._release(live, "interrupted: the search stopped while it ran")
             if trial.state is not TrialState.FAILED and trial.reports:
                 self._failures.success()
                 self.incumbent.report(trial.number, trial.epochs, trial.value)
         self._policy.restore(histories)
+        self._store.begun(self.now())

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Iterable
 
 from automl.records import Mode, TrialState
 from automl.search.live_trial import LiveTrial
 from automl.search.policy import Next, NextKind
 
+LAST_CALL = "the best that can be finished is carried to its end before the time is up"
 MARGIN = 1.15  # an epoch may take a little longer than the last one
 AHEAD = 1.4  # how early, in multiples of the time that the trial needs: workers are busy until a trial ends
 
@@ -36,18 +36,13 @@ def last_call(trials: Iterable[LiveTrial], *, mode: Mode, max_epochs: int, remai
     best = max(finite, key=lambda number: (finite[number][0], -number))
     if remaining > AHEAD * finite[best][1]:
         return None
-    return Next(
-        NextKind.RESUME, "the best that can be finished is carried to its end before the time is up", best
-    )
+    return Next(NextKind.RESUME, LAST_CALL, best)
 
 
-def too_late_to_start(trials: Iterable[LiveTrial], *, first_rung: int, remaining: float) -> bool:
-    """Whether a new trial could not reach the first rung (an epoch) in the `remaining` seconds.
+def too_late_to_start(*, first_rung: int, epoch_seconds: float | None, remaining: float) -> bool:
+    """Whether a new trial could not reach its first rung (an epoch) in the `remaining` seconds.
 
-    Judged by the median of the trials' last epochs; false as long as no epoch is known. What is left of the time
-    is of more use to the trials that run, and to what comes after the search.
+    `epoch_seconds` is what an epoch of a quick configuration takes; None, as long as nothing is known, says that it
+    could. What is left of the time is of more use to the trials that run, and to what comes after the search.
     """
-    if math.isinf(remaining):
-        return False
-    known = [live.seconds for live in trials if live.seconds > 0.0]
-    return bool(known) and remaining < first_rung * statistics.median(known)
+    return epoch_seconds is not None and remaining < first_rung * epoch_seconds

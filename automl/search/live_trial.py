@@ -39,7 +39,7 @@ def recall(trial: StoredTrial, files: TrialFiles) -> tuple[History, LiveTrial]:
     epoch, state, shown = trial.epochs, trial.state, trial.state
     if trial.interrupted:
         epoch, state, shown = min(saved, trial.epochs), TrialState.RUNNING, TrialState.PAUSED
-    history = History(trial.number, state, epoch, trial.reports)
+    history = History(trial.number, state, epoch, trial.reports, trial.first_rung)
     value = trial.value if trial.reports else None
     seconds = trial.reports[-1].seconds if trial.reports else 0.0
     return history, LiveTrial(trial.number, trial.config, shown, epoch, value, saved, seconds=seconds)

@@ -62,6 +62,18 @@ class SearchResult:
         return sum(len(trial.reports) for trial in self.trials)
 
     @property
+    def images_trained(self) -> int:
+        """Images that went through training steps, by what the trials reported as `images`."""
+        return round(sum(r.metrics.get("images", 0.0) for trial in self.trials for r in trial.reports))
+
+    @property
+    def best_passes(self) -> float:
+        """How often the best trial went through its training rows: what it reported as `passes`, or else its epochs."""
+        trial = next((trial for trial in self.trials if trial.number == self.best.number), None)
+        reports = () if trial is None else trial.reports
+        return reports[-1].metrics.get("passes", float(reports[-1].epoch)) if reports else 0.0
+
+    @property
     def busy_seconds(self) -> float:
         """Time spent in epochs, over all workers."""
         return math.fsum(trial.seconds for trial in self.trials)

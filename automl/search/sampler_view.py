@@ -43,6 +43,17 @@ class SamplerView(InMemoryStorage):
         """From now on the trial is shown as it is."""
         self._paused.pop(trial_id, None)
 
+    def snapshot(self) -> SamplerView:
+        """A copy of this moment. Trials are shared: in memory, Optuna replaces a trial instead of changing it."""
+        with self._lock:
+            twin = SamplerView()
+            twin.__dict__.update({key: copy.copy(value) for key, value in self.__getstate__().items()})
+            for key, info in self._studies.items():
+                twin._studies[key] = copy.copy(info)
+                twin._studies[key].trials = list(info.trials)
+                twin._studies[key].param_distribution = dict(info.param_distribution)
+            return twin
+
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:

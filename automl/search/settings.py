@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from automl.errors import ConfigError, unknown_name
 from automl.records import Config, Mode, OnFailure
 from automl.search.engines.registry import ENGINES
+from automl.search.forecast import Expect
 from automl.search.objectives import CONTROL_KEYS
 from automl.search.policy import POLICIES
 from automl.search.samplers import SAMPLERS
@@ -61,8 +62,8 @@ class SearchSettings:
     `on_failure` says what is done about trials that break; `max_failures` of them in a row end the search when no
     trial has succeeded yet, and with `stop` at any time. `patience` is the least number of seconds without a report
     after which a trial may count as hanging; only engines with processes of their own can end one.
-    `portfolio` None takes the space's own. `address` is that of a Ray cluster, None starts Ray on this
-    machine.
+    `expect` says how long an epoch of a configuration should take, so that none is begun in vain near the end; None: as
+    long as the others. `portfolio` None takes the space's own. `address` is a Ray cluster's, None starts one here.
     """
 
     metric: str
@@ -88,6 +89,7 @@ class SearchSettings:
     on_failure: OnFailure = OnFailure.RETRY
     patience: float = PATIENCE
     deliver_anyway: bool = False
+    expect: Expect | None = field(default=None, repr=False, compare=False)
     identity: Mapping[str, str] = field(default_factory=dict)
     objectives: Mapping[str, Mode] = field(default_factory=dict)
 

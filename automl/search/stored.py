@@ -27,12 +27,28 @@ STATES = {
 
 
 @dataclass(frozen=True)
+class LogEntry:
+    """A line of the log: what was done with a trial that had done so many epochs, and why.
+
+    `action` is that of a decision, or "start", "resume" and, for a whole search, "search"; `rung` is where a decision
+    compared, or where a trial that begins or goes on is compared first.
+    """
+
+    action: str
+    epoch: int
+    reason: str
+    rung: int | None = None
+    state: str = TrialState.RUNNING.value
+
+
+@dataclass(frozen=True)
 class StoredTrial:
     """A trial as the database knows it. Times are seconds since the study's first search began.
 
     `checkpoint` is the epoch whose state lies on disk, 0 if none; `report_times` has one entry a report.
     `reason` is that of its last decision. `interrupted`: the search ended while it ran, so that it goes on
-    from its checkpoint, where other PAUSED trials stand at a rung.
+    from its checkpoint, where other PAUSED trials stand at a rung. `first_rung` is the epoch at which it was to be
+    compared first when it began.
     """
 
     number: int
@@ -46,6 +62,7 @@ class StoredTrial:
     interrupted: bool
     started: float | None
     ended: float | None
+    first_rung: int | None = None
 
     @property
     def epochs(self) -> int:
@@ -72,7 +89,9 @@ def read_trials(connection: Connection, study_id: int) -> list[StoredTrial]:
     known = connection.execute(query).all()
     configs = {row["trial"]: row for row in _rows(connection, tables.trials, study_id)}
     checkpoints = {row["trial"]: row["epoch"] for row in _rows(connection, tables.checkpoints, study_id)}
-    decisions = {row["trial"]: row for row in _rows(connection, tables.decisions, study_id, "id")}
+    log = _rows(connection, tables.decisions, study_id, "id")
+    decisions = {row["trial"]: row for row in log}
+    firsts = {row["trial"]: row["rung"] for row in log if row["action"] == "start"}
     reports, runs = defaultdict(list), defaultdict(list)
     for row in _rows(connection, tables.reports, study_id, "epoch"):
         reports[row["trial"]].append(row)
@@ -95,6 +114,7 @@ def read_trials(connection: Connection, study_id: int) -> list[StoredTrial]:
                 interrupted=_interrupted(state, last),
                 started=runs[number][0]["started"] if runs[number] else None,
                 ended=max((end for end in ends if end is not None), default=None),
+                first_rung=firsts.get(number),
             )
         )
     return found

@@ -31,6 +31,10 @@ class Timing:
         """Seconds since this search began."""
         return self._clock() - self._begin
 
+    def now(self) -> float:
+        """Seconds since the study's first search began; a continued study goes on where it had stopped."""
+        return self.offset + self.elapsed()
+
     def remaining(self) -> float:
         """Seconds until the deadline, negative after it; infinite without one."""
         return min(self._ends) - self._clock()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from automl.training.memory import Allowance
 from automl.training.models import build_model, input_size
 from automl.training.optimizers import make_optimizer
 from automl.training.plan import TrainPlan
+from automl.training.rounds import Round, clock_of
 from automl.training.schedules import schedule_of
 from automl.training.snapshot import Snapshot
 from automl.training.update import CLIP_NORM, Update
@@ -39,7 +41,10 @@ STATES = 5  # copies of the weights that a training holds: themselves, gradients
 
 
 class Trainer:
-    """Trains one configuration, an epoch a call, and can be saved between epochs and go on elsewhere."""
+    """Trains one configuration, a round a call, and can be saved between rounds and go on elsewhere.
+
+    A round is an epoch, or what `plan.round_seconds` hold. `epoch` counts rounds.
+    """
 
     def __init__(self, config: Config, info: DatasetInfo, rows: Rows, plan: TrainPlan) -> None:
         set_threads(plan.threads)
@@ -71,6 +76,14 @@ class Trainer:
             torch.tensor(class_weights(info), device=plan.device) if plan.balance == "loss" else None
         )
         self.schedule, self.warmup = schedule_of(config, final=plan.final)
+        alone = plan.threads == plan.replicas == 1
+        self.round = Round(
+            len(self.batches),
+            seconds=plan.round_seconds,
+            rows=self.batches.batch_size,
+            n_val=info.n_val,
+            clock=clock_of(plan.device, alone=alone, streamed=self.batches.streamed),
+        )
         self.epoch = self.steps = 0
         self.spent = 0.0  # seconds of training so far
         self.deadline = plan.deadline
@@ -78,23 +91,23 @@ class Trainer:
         self.lr_scale = 1.0  # halved once, where the loss stopped being finite
 
     def train_epoch(self) -> float | None:
-        """One epoch; the mean training loss, or None when the deadline or `asked_to_stop` cut it short.
+        """One round; the mean training loss, or None when the deadline or `asked_to_stop` cut it short.
 
-        When the loss stops being finite, the epoch is run again from its beginning with half the lr, once in a
+        When the loss stops being finite, the round is run again from its beginning with half the lr, once in a
         training; then TrialError is raised.
         """
-        begun, good = time.perf_counter(), Snapshot(self)
+        begun, good, first = time.perf_counter(), Snapshot(self), self.steps
         total, whole = self._pass(begun)
         if not math.isfinite(total):
             self._recover(good, total)
             total, whole = self._pass(begun)
             if not math.isfinite(total):
                 self._recover(good, total)
+        self.spent += time.perf_counter() - begun
         if not whole:
             return None
         self.epoch += 1
-        self.spent += time.perf_counter() - begun
-        return total / len(self.batches)
+        return total / (self.steps - first)
 
     def train_step(self, images: Tensor, targets: Tensor) -> Tensor:
         """One step on a batch (B, C, H, W) with its targets; returns the loss, on the device."""
@@ -113,7 +126,7 @@ class Trainer:
 
     def progress(self, begun: float | None = None) -> float:
         """Share of the planned training that is done, by steps or by time, whichever is further."""
-        by_steps = self.steps / max(1, self.plan.epochs * len(self.batches))
+        by_steps = self.steps / max(1, self.plan.epochs * self.round.steps)
         if self.plan.seconds is None:
             return min(1.0, by_steps)
         spent = self.spent + (time.perf_counter() - begun if begun is not None else 0.0)
@@ -123,6 +136,11 @@ class Trainer:
     def averaged(self) -> nn.Module:
         """The model to evaluate: the moving average of the weights where there is one."""
         return self.model if self.ema is None else self.ema.module
+
+    @property
+    def passes(self) -> float:
+        """How often the training rows were gone through so far."""
+        return self.steps / len(self.batches)
 
     @property
     def micro_batch(self) -> int:
@@ -153,6 +171,7 @@ class Trainer:
             "epoch": self.epoch,
             "steps": self.steps,
             "spent": self.spent,
+            "round": self.round.known,
             "lr_scale": self.lr_scale,
             "rows": self.gradients.allowance.rows,
             "torch": torch.get_rng_state(),
@@ -167,33 +186,45 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.update.restore(state["update"])
         self.epoch, self.steps, self.spent = state["epoch"], state["steps"], state["spent"]
+        self.round.known = state["round"]
         self.lr_scale, self.gradients.allowance.rows = state["lr_scale"], state["rows"]
         torch.set_rng_state(state["torch"])
         if state["cuda"] is not None:
             torch.cuda.set_rng_state(state["cuda"], self.plan.device)
 
     def _pass(self, begun: float) -> tuple[float, bool]:
-        """The steps of one epoch: the sum of their losses, and whether none was left out for want of time."""
+        """The steps of one round: the sum of their losses, and whether none was left out for want of time."""
         self.model.train()
-        total = torch.zeros((), device=self.plan.device)
-        for images, targets in self.batches.epoch(self.epoch):
-            if self._over(begun):
-                return float(total), False
-            self._set_lr(begun)
-            total += self.train_step(images, targets)
-            self.steps += 1
-            if self.steps % LOOKS == 0 and not math.isfinite(total):
-                break
+        total, first = torch.zeros((), device=self.plan.device), self.steps
+        with closing(self._ahead()) as batches:
+            for images, targets in batches:
+                if self._over(begun):
+                    return float(total), False
+                self._set_lr(begun)
+                total += self.train_step(images, targets)
+                self.steps += 1
+                if self.round.ends(self.steps - first):
+                    break
+                if self.steps % LOOKS == 0 and not math.isfinite(total):
+                    break
         return float(total), True
+
+    def _ahead(self) -> Generator[tuple[Tensor, Tensor], None, None]:
+        """The batches from where the training stands, epoch after epoch."""
+        epoch, done = divmod(self.steps, len(self.batches))
+        while True:
+            yield from self.batches.epoch(epoch, skip=done)
+            epoch, done = epoch + 1, 0
 
     def _recover(self, good: Snapshot, total: float) -> None:
         """Back to the beginning of the epoch with half the lr; raises TrialError when that was done before."""
-        told = f"the training loss became {total} in epoch {self.epoch + 1}"
+        unit = "epoch" if self.plan.round_seconds is None else "round"
+        told = f"the training loss became {total} in {unit} {self.epoch + 1}"
         if self.lr_scale < 1.0:
             raise TrialError(f"{told}, also with half the lr; a lower lr would help")
-        rows = self.gradients.allowance.rows
+        rows, steps = self.gradients.allowance.rows, self.round.known
         good.give_back(self)
-        self.lr_scale, self.gradients.allowance.rows = 0.5, rows
+        self.lr_scale, self.gradients.allowance.rows, self.round.known = 0.5, rows, steps
         logging.getLogger(__name__).info(
             "%s; going on from the beginning of the epoch with half the lr", told
         )

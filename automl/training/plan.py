@@ -19,7 +19,8 @@ Precision = Literal["fp32", "bf16", "fp16"]
 class TrainPlan:
     """How one training is run; the same for every trial of a search.
 
-    `epochs` is the planned length, which schedules are stretched over. `deadline` is a moment of `time.time()` (the
+    `epochs` is the planned length in rounds, which schedules are stretched over; a round is an epoch, or what
+    `round_seconds` of work hold, validation included. `deadline` is a moment of `time.time()` (the
     clock that processes of one node share) after which no batch is started. `seconds`, if given, paces the
     schedule by time: it ends after `epochs` or after that many seconds, whichever is first. `final` is the training of
     the model that is delivered, which nobody cuts short.
@@ -41,6 +42,7 @@ class TrainPlan:
     deadline: float | None = None
     reporting: float = 0.0
     seconds: float | None = None
+    round_seconds: float | None = None
     final: bool = False
     weights: Mapping[str, Weights] = field(default_factory=dict)
     balance: Balance = "none"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -17,6 +17,7 @@ from automl.training.evaluate import autocast
 from automl.training.loop import Trainer
 from automl.training.peak import Peak
 from automl.training.plan import Precision, TrainPlan
+from automl.training.rounds import clock_of
 
 GAIN = 1.1  # half precision is taken only when it is faster by more than the noise of so short a measurement
 
@@ -97,7 +98,8 @@ def has_bf16(device: str) -> bool:
 def _rate(config: Config, splits: SearchSplits, plan: TrainPlan, seconds: float) -> float:
     trainer = Trainer(config, splits.info, splits.train, plan)
     trainer.model.train()
-    clock = _clock(plan, streamed=trainer.batches.streamed)
+    alone = plan.threads == plan.replicas == 1
+    clock = clock_of(plan.device, alone=alone, streamed=trainer.batches.streamed)
     images = _endless(trainer)
     trainer.train_step(*next(images))  # the first step also pays for allocations
     begun, done = clock(), 0
@@ -108,22 +110,6 @@ def _rate(config: Config, splits: SearchSplits, plan: TrainPlan, seconds: float)
     rate = done / (clock() - begun)
     trainer.gradients.close()
     return rate
-
-
-def _clock(plan: TrainPlan, *, streamed: bool) -> Callable[[], float]:
-    """Seconds of this thread on a core where it does all the work: then neighbours (an engine that is starting up)
-    do not count. Where other threads decode for it, their seconds are added, because beside other trials there is no
-    idle core for them. Otherwise seconds on the wall, after the device has caught up."""
-    if torch.device(plan.device).type == "cuda":
-
-        def waited() -> float:
-            torch.cuda.synchronize()
-            return time.perf_counter()
-
-        return waited
-    if plan.threads == plan.replicas == 1:
-        return time.process_time if streamed else time.thread_time
-    return time.perf_counter
 
 
 def _endless(trainer: Trainer) -> Iterator[tuple[Tensor, Tensor]]:

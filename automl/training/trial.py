@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 
@@ -32,16 +33,17 @@ class ImageTrial:
         self.patience = Patience(patience, metric=plan.metric, mode=plan.mode) if patience > 0 else None
 
     def step(self) -> dict[str, float | bool | str]:
-        """One epoch: the validation metric, losses, `seconds` and `images`; `interrupted` when the deadline cut it.
+        """One round: the validation metric, losses, `seconds` and `images`; `interrupted` when the deadline cut it.
 
-        `params` and `macs` tell how large the network is (`extent.py`);
+        `params` and `macs` tell how large the network is (`extent.py`), `passes` how often the training rows were gone
+        through so far.
         `micro_batch` is how many rows went through the model at once, and `lr_scale` what the lr was multiplied by
         after a loss that was not finite. A trial that runs out of `patience` goes back to its best epoch, reports
         that one's metrics once more, and is `done`, with the `reason`.
         A trial that meets the deadline before its first report validates what it has, on as many validation rows as
         the time left holds, and reports that. `save` asks to be saved, because no further epoch will fit.
         """
-        begun = time.perf_counter()
+        begun, done = time.perf_counter(), self.trainer.steps
         train_loss = self.trainer.train_epoch()
         first = self.trainer.deadline != self.plan.deadline
         if train_loss is None and not (first and self.trainer.steps):
@@ -49,16 +51,15 @@ class ImageTrial:
         if train_loss is None or (first and not self._holds(time.perf_counter() - begun)):
             return self._in_haste(begun)
         self.trainer.deadline = self.plan.deadline
-        metrics = (
-            self._scores()
-            | self._extent()
-            | {
-                "train_loss": train_loss,
-                "images": float(len(self.trainer.batches) * self.trainer.batches.batch_size),
-                "micro_batch": float(self.trainer.micro_batch),
-                "lr_scale": self.trainer.lr_scale,
-            }
-        )
+        metrics = {
+            **self._scores(),
+            **self._extent(),
+            "train_loss": train_loss,
+            "images": float((self.trainer.steps - done) * self.trainer.batches.batch_size),
+            "passes": round(self.trainer.passes, 3),
+            "micro_batch": float(self.trainer.micro_batch),
+            "lr_scale": self.trainer.lr_scale,
+        }
         if self.patience is not None and self.patience.report(metrics, self.trainer):
             reason = self.patience.back_to_best(self.trainer)
             seconds = time.perf_counter() - begun
@@ -105,7 +106,8 @@ class ImageTrial:
         batches = self.trainer.batches
         return {
             **score(logits, targets, info, plan.metric),
-            PARAMS: parameters(model),  # there is no time to count more
+            PARAMS: parameters(model),
+            MACS: math.nan,  # there is no time to count them
             "val_rows": float(len(targets)),
             "images": float(self.trainer.steps * batches.batch_size),
             "seconds": time.perf_counter() - begun,

@@ -69,6 +69,24 @@ def test_shuffled_epoch_repeats_by_seed_and_number(make_rows: MakeRows) -> None:
     assert not torch.equal(first(0, 1), first(1, 1))
 
 
+@pytest.mark.parametrize("magnitude", [0.0, 0.5])
+def test_epoch_from_the_middle_gives_the_batches_that_are_left(make_rows: MakeRows, magnitude: float) -> None:
+    rows, info = make_rows(20)
+    batches = Batches(
+        rows,
+        batch_size=3,
+        info=info,
+        augment=Augment(0.5, True, magnitude),
+        shuffle=True,
+        seed=1,
+        device="cpu",
+    )
+    whole, rest = list(batches.epoch(2)), list(batches.epoch(2, skip=4))
+    assert len(rest) == len(whole) - 4
+    for (images, targets), (wanted, of) in zip(rest, whole[4:], strict=True):
+        assert torch.equal(images, wanted) and torch.equal(targets, of)
+
+
 def test_shuffled_epoch_holds_every_row_once(make_rows: MakeRows) -> None:
     plain = torch.cat([images for images, _ in _batches(make_rows).epoch(0)])
     mixed = torch.cat([images for images, _ in _batches(make_rows, shuffle=True).epoch(0)])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from automl.search.budget import Budget, Work, make_budget, retrain_epochs, shortest_limit
+from automl.search.budget import Budget, Work, make_budget, retrain_epochs, retrain_share, shortest_limit
 
 WORK = Work(n_train=3200, n_val=800, n_holdout=2000, images_per_second=400.0, parallel=2)
 
@@ -15,8 +17,9 @@ def test_search_retrain_and_closing_add_up_to_the_time() -> None:
     assert budget.search_s + budget.retrain_s + budget.closing_s == pytest.approx(170.0)
 
 
-def test_short_time_makes_trials_shorter_and_lets_the_retrain_run_longer() -> None:
-    budget = make_budget(WORK, remaining=170.0, epochs=None)
+@pytest.mark.parametrize("epochs", [None, 100])
+def test_short_time_makes_trials_shorter_and_lets_the_retrain_run_longer(epochs: int | None) -> None:
+    budget = make_budget(WORK, remaining=170.0, epochs=epochs)
     assert 1 <= budget.epochs < budget.most_epochs
     assert retrain_epochs(budget, best_epoch=budget.epochs) == budget.most_epochs
 
@@ -33,9 +36,42 @@ def test_without_a_limit_nothing_is_cut() -> None:
 
 
 def test_search_time_holds_five_full_trials() -> None:
-    budget = make_budget(WORK, remaining=600.0, epochs=None)
-    assert budget.search_s is not None
+    budget = make_budget(WORK, remaining=900.0, epochs=None)
+    assert budget.search_s is not None and budget.round_s is not None
+    assert 5 * budget.epochs * budget.round_s == pytest.approx(budget.search_s * WORK.parallel)
+
+
+def test_a_person_who_counts_in_epochs_gets_epochs() -> None:
+    budget = make_budget(WORK, remaining=900.0, epochs=40)
+    assert budget.round_s is None and budget.search_s is not None
     assert 5 * budget.epochs * WORK.epoch_seconds <= budget.search_s * WORK.parallel
+
+
+def test_retrain_gets_more_of_a_time_in_which_it_sees_too_little() -> None:
+    slow, fast = (replace(WORK, images_per_second=rate, retrain_speedup=1.75) for rate in (150.0, 900.0))
+    assert retrain_share(slow, 170.0) == 0.85
+    assert retrain_share(fast, 170.0) == 0.6
+    assert 0.6 < retrain_share(replace(WORK, images_per_second=250.0, retrain_speedup=1.75), 180.0) < 0.85
+
+
+def test_trials_of_a_short_search_are_long_enough_to_say_something_of_the_retrain() -> None:
+    budget = make_budget(replace(WORK, images_per_second=150.0), remaining=170.0, epochs=None)
+    assert budget.search_s is not None and budget.retrain_s is not None and budget.round_s is not None
+    assert budget.epochs * budget.round_s >= min(0.75 * budget.search_s, 0.12 * budget.retrain_s)
+
+
+def test_rounds_are_long_beside_what_it_takes_to_score_them() -> None:
+    for n_val in (100, 800, 5000):
+        work = replace(WORK, n_val=n_val)
+        budget = make_budget(work, remaining=1800.0, epochs=None)
+        assert budget.round_s is not None
+        assert budget.round_s >= 4 * n_val / (3 * work.images_per_second)
+
+
+def test_start_of_workers_is_no_time_for_trials() -> None:
+    without = make_budget(WORK, remaining=170.0, epochs=None)
+    budget = make_budget(replace(WORK, startup=10.0), remaining=180.0, epochs=None)
+    assert budget == replace(without, search_s=(without.search_s or 0.0) + 10.0)
 
 
 def test_shortest_limit_holds_one_epoch_its_retrain_and_the_closing() -> None:

@@ -52,12 +52,11 @@ def test_trial_whose_value_is_nan_is_not_chosen() -> None:
 
 @pytest.mark.parametrize(("remaining", "late"), [(5.9, True), (6.1, False), (math.inf, False)])
 def test_no_trial_is_begun_that_cannot_reach_the_first_rung(remaining: float, late: bool) -> None:
-    trials = [paused(1), paused(2), LiveTrial(3, {}, epoch=1, seconds=90.0), LiveTrial(4, {})]
-    assert too_late_to_start(trials, first_rung=3, remaining=remaining) is late
+    assert too_late_to_start(first_rung=3, epoch_seconds=2.0, remaining=remaining) is late
 
 
 def test_first_trial_is_begun_whatever_the_time() -> None:
-    assert not too_late_to_start([LiveTrial(0, {})], first_rung=3, remaining=0.1)
+    assert not too_late_to_start(first_rung=3, epoch_seconds=None, remaining=0.1)
 
 
 def test_search_ends_early_rather_than_beginning_in_vain() -> None:

@@ -84,7 +84,7 @@ class CurveGPSampler(BaseSampler):
         self._curves.update(others, maximize=study.direction is StudyDirection.MAXIMIZE)
         if self._curves.count < self._start_trials:
             drawn = sum(GIVEN not in other.system_attrs for other in others)
-            chosen = self._candidates.first(drawn)
+            chosen = self._spread(trial.number, drawn)
         else:
             running = [other.params for other in others if other.state is TrialState.RUNNING]
             # Matrices of this size are worked on sooner by one thread, and trials need the other cores.
@@ -113,6 +113,7 @@ class CurveGPSampler(BaseSampler):
         self._candidates = Candidates(
             self._suggest, self._rng, known, priors=self._priors, allows=self._allows
         )
+        self._begun: list[Params] = []
 
     def _improve(self, running: Sequence[Params]) -> Params:
         x, y = self._curves.data()
@@ -145,3 +146,13 @@ class CurveGPSampler(BaseSampler):
         """The points of configurations at the full length."""
         points = self._encoding.encode(pool)
         return np.hstack([points, np.ones((len(points), 1))])
+
+    def _spread(self, number: int, drawn: int) -> Params:
+        """The point of the sequence for the trial of that number, with so many drawn before: asked twice, it is the
+        same.
+        """
+        while len(self._begun) < number:
+            self._begun.append(self._candidates.first())
+        if len(self._begun) == number:
+            self._begun.append(self._candidates.first(drawn))
+        return self._begun[number]

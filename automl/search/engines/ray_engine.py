@@ -91,6 +91,7 @@ def _run_tune(coordinator: Coordinator, objective: Objective, settings: SearchSe
     roll = ray_bridge.Roll()
     resources = {"cpu": settings.cpus_per_trial, "gpu": settings.gpus_per_trial}
     _check_travels(objective)
+    coordinator.ask_ahead()
     trainable = tune.with_resources(tune.with_parameters(RayTrial, objective=objective), resources)
     environment = {**TUNE_ENVIRONMENT, "TUNE_MAX_PENDING_TRIALS_PG": str(settings.parallel)}
     with (

@@ -42,13 +42,15 @@ class History:
     """A trial of an earlier run, for `Policy.restore`.
 
     `state` RUNNING means that the earlier run died while it ran: it is carried on before anything else.
-    `epoch` is where its checkpoint stands, which may be before the last report.
+    `epoch` is where its checkpoint stands, which may be before the last report. `first_rung` is the epoch at which it
+    was to be compared first when it began; None where that was not written down.
     """
 
     trial: int
     state: TrialState
     epoch: int
     reports: tuple[Report, ...]
+    first_rung: int | None = None
 
 
 @dataclass
@@ -64,9 +66,10 @@ class TrialView:
 class Policy(Protocol):
     """Decides about trials. Values are compared as the context's mode says; NaN and infinities come last."""
 
-    @property
-    def checkpoint_epochs(self) -> frozenset[int]:
-        """Epochs after which a trial may have to be carried on elsewhere, and so should be saved."""
+    def rungs(self, trial: int | None = None) -> tuple[int, ...]:
+        """Epochs after which the trial may have to be carried on elsewhere, and so should be saved, ascending; None: of
+        one that would start now, whatever its number.
+        """
 
     def started(self, trial: int, resumed: bool) -> None:
         """The trial runs now. What `next` picked counts only from here on."""
@@ -91,16 +94,15 @@ class TrialBook:
     `last_resort`.
     """
 
-    def __init__(self, context: PolicyContext, checkpoint_epochs: Iterable[int]) -> None:
+    def __init__(self, context: PolicyContext, rungs: Iterable[int]) -> None:
         self.context = context
         self.trials: dict[int, TrialView] = {}
-        self._checkpoint_epochs = frozenset(checkpoint_epochs)
+        self._rungs = tuple(sorted(set(rungs)))
         self._interrupted: dict[int, int] = {}
 
-    @property
-    def checkpoint_epochs(self) -> frozenset[int]:
-        """Epochs after which a trial should be saved."""
-        return self._checkpoint_epochs
+    def rungs(self, trial: int | None = None) -> tuple[int, ...]:
+        """Epochs after which a trial should be saved: the same for all."""
+        return self._rungs
 
     def started(self, trial: int, resumed: bool) -> None:
         """The trial runs now, for the first time or again."""
@@ -135,7 +137,7 @@ class TrialBook:
         if promotion is not None:
             return promotion
         if may_start:
-            return Next(NextKind.START, "a worker is free")
+            return Next(NextKind.START, self.start_reason())
         if any(view.state is TrialState.RUNNING for view in self.trials.values()):
             return Next(NextKind.WAIT, "no trial may start and none can be promoted yet")
         rescue = None if self._any_complete() else self.last_resort()
@@ -168,6 +170,10 @@ class TrialBook:
     def last_resort(self) -> Next | None:
         """The paused trial to carry on when otherwise no trial at all would be complete."""
         return None
+
+    def start_reason(self) -> str:
+        """Why a new trial is started now."""
+        return "a worker is free"
 
     def promoted(self, view: TrialView) -> None:
         """A paused trial runs again."""

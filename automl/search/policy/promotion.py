@@ -31,9 +31,17 @@ class Promotion(TrialBook):
         self.ladders = tuple(ladders)
         self._order = tuple(order)
 
+    def rungs(self, trial: int | None = None) -> tuple[int, ...]:
+        """The rungs of the trial's ladder; of one that would start now, those of all ladders."""
+        return self._rungs if trial is None else self.ladder_of(trial).epochs
+
+    def ladder_of(self, trial: int) -> Ladder:
+        """The ladder on which the trial is compared: it follows from its number."""
+        return self.ladders[self._order[trial % len(self._order)]]
+
     def judge(self, view: TrialView, report: Report) -> Decision:
         """Compares at rungs: the best third goes on, the others pause."""
-        ladder = self._ladder(view.number)
+        ladder = self.ladder_of(view.number)
         rung = ladder.rungs.get(report.epoch)
         if rung is None:
             return Decision(Action.CONTINUE, TrialState.RUNNING, "between rungs")
@@ -65,13 +73,13 @@ class Promotion(TrialBook):
 
     def promoted(self, view: TrialView) -> None:
         """Marks the promotion on the rung where the trial had paused."""
-        rung = self._ladder(view.number).rungs.get(view.epoch)
+        rung = self.ladder_of(view.number).rungs.get(view.epoch)
         if rung is not None:
             rung.promote(view.number)
 
     def dropped(self, view: TrialView) -> None:
         """A crashed trial leaves all its rungs."""
-        for rung in self._ladder(view.number).rungs.values():
+        for rung in self.ladder_of(view.number).rungs.values():
             rung.drop(view.number)
 
     def restore(self, history: Iterable[History]) -> None:
@@ -84,16 +92,13 @@ class Promotion(TrialBook):
         if view.state is TrialState.FAILED:
             return
         last = max(view.values, default=0)
-        for rung in self._ladder(view.number).rungs.values():
+        for rung in self.ladder_of(view.number).rungs.values():
             if rung.epoch in view.values:
                 rung.record(view.number, self.loss(view.values[rung.epoch]))
                 if last > rung.epoch:
                     rung.promote(view.number)
 
     # ------------------------------------------------------------------------------------------------------
-
-    def _ladder(self, trial: int) -> Ladder:
-        return self.ladders[self._order[trial % len(self._order)]]
 
     def _top_down(self) -> Iterator[tuple[Ladder, Rung]]:
         """All rungs of all ladders, highest epoch first; equal epochs in the order of the ladders."""

@@ -9,6 +9,7 @@ from automl.errors import ConfigError, unknown_name
 from automl.search.policy.base import Policy, PolicyContext
 from automl.search.policy.promotion import asha, hyperband
 from automl.search.policy.stopping import FullLength, MedianStop, StopAsha
+from automl.search.policy.watched import WatchedPromotion
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,11 @@ POLICIES = {
             "asha",
             asha,
             "pauses trials at rungs and promotes the best third (asynchronous successive halving)",
+        ),
+        PolicyRow(
+            "asha-watched",
+            WatchedPromotion,
+            "asha whose first rung moves to where early values are seen to rank trials well",
         ),
         PolicyRow("stop-asha", StopAsha, "stops trials for good that are not in the best third at a rung"),
         PolicyRow("median", MedianStop, "stops trials that are worse than the median of the complete ones"),

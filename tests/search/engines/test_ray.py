@@ -18,13 +18,14 @@ import pytest
 from optuna.trial import TrialState as OptunaState
 
 from automl.errors import ConfigError, EngineError, TrialError
-from automl.records import Config, TrialState
+from automl.records import Config, TrialEvent, TrialState
 from automl.search import search
 from automl.search.engines.ray_engine import RayEngine
 from automl.search.engines.ray_runtime import FOLDER, RayRuntime
 from automl.search.engines.ray_watcher import of_session
 from automl.search.result import SearchResult
-from tests.search.toy import Counter, ToySpace, climb, settings
+from tests.search.test_replay import events_of, played_again
+from tests.search.toy import Counter, Listener, ToySpace, climb, settings
 
 pytestmark = pytest.mark.ray
 
@@ -244,6 +245,68 @@ def test_trial_that_hangs_is_ended_with_the_reason_and_the_others_go_on(
     states = [trial.state for trial in result.trials]
     assert states == [TrialState.COMPLETE, TrialState.FAILED, TrialState.COMPLETE]
     assert "hung: no report for" in result.trials[1].reason
+
+
+def slow_climb(config: Config) -> Iterator[dict[str, float]]:
+    for report in climb(config):
+        time.sleep(0.02)
+        yield report
+
+
+@pytest.mark.parametrize("policy", ["asha", "asha-watched", "hyperband", "stop-asha"])
+def test_ray_study_with_the_default_sampler_replays_exactly(
+    runtime: RayRuntime, tmp_path: Path, policy: str
+) -> None:
+    chosen = settings(policy=policy)
+    run(runtime, slow_climb, tmp_path, policy=policy, sampler="auto", n_trials=20)
+    events = events_of(tmp_path)
+    assert sum(event.action == "start" for event in events) == 20
+    assert played_again(events, chosen) == ""
+
+
+@pytest.mark.parametrize("policy", ["asha", "asha-watched", "stop-asha", "median"])
+def test_ray_local_and_simulated_decide_the_same_on_the_same_curves(
+    runtime: RayRuntime, tmp_path: Path, policy: str
+) -> None:
+    curves = [{"x": (7 * n % 15) / 15, "kind": "a"} for n in range(15)]
+    told = []
+    for engine in ("ray", "local", "simulated"):
+        folder = tmp_path / engine
+        folder.mkdir()
+        chosen = settings(
+            engine=engine,
+            policy=policy,
+            portfolio=curves,
+            n_trials=15,
+            parallel=1,
+            storage=f"sqlite:///{folder}/study.db",
+        )
+        search(climb, ToySpace(), chosen, engine=RayEngine(runtime) if engine == "ray" else None)
+        told.append([(e.action, e.trial, e.epoch, e.rung, e.reason) for e in events_of(folder)])
+    assert told[0] == told[1] == told[2]
+
+
+class Watching(Listener):
+    """Looks at the study as Optuna's dashboard would, whenever something happens."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder, self.most = folder, 0
+
+    def trial(self, event: TrialEvent) -> None:
+        super().trial(event)
+        states = [trial.state for trial in in_optuna(self.folder)]
+        self.most = max(self.most, states.count(OptunaState.RUNNING))
+
+
+def test_suggestion_that_was_asked_ahead_is_no_trial_yet(runtime: RayRuntime, tmp_path: Path) -> None:
+    chosen = settings(engine="ray", storage=f"sqlite:///{tmp_path}/study.db", sampler="curve-gp", n_trials=14)
+    watching = Watching(tmp_path)
+    search(slow_climb, ToySpace(), chosen, watching, engine=RayEngine(runtime))
+    assert watching.most <= 2 and len(in_optuna(tmp_path)) == 14
+    starts = [event.reason for event in events_of(tmp_path) if event.action == "start"]
+    assert len(starts) == 14 and all("asked ahead" in reason for reason in starts)
+    assert "automl-ask-ahead" not in {thread.name for thread in threading.enumerate()}
 
 
 DRIVER = """

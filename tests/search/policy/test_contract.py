@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from automl.errors import ConfigError
-from automl.records import Action, Mode, Report, TrialState
+from automl.records import Action, Decision, Mode, Report, TrialState
 from automl.search.policy import (
     POLICIES,
     History,
@@ -20,7 +20,7 @@ from automl.search.policy import (
 from automl.search.policy.promotion import Promotion
 
 NAMES = sorted(POLICIES)
-PROMOTING = ["asha", "auto", "hyperband"]
+PROMOTING = ["asha", "asha-watched", "auto", "hyperband"]
 MAX_EPOCHS = 12
 FINAL = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED)
 Curve = Callable[[int, int], float]
@@ -33,11 +33,13 @@ class Play:
         self, name: str, curve: Curve, *, workers: int = 3, seed: int = 0, mode: Mode = "max"
     ) -> None:
         self.policy: Policy = make_policy(name, PolicyContext(MAX_EPOCHS, mode))
+        self.name, self.mode = name, mode
         self.curve, self.workers = curve, workers
         self.rng = np.random.default_rng(seed)
         self.epochs: dict[int, int] = {}
         self.states: dict[int, TrialState] = {}
         self.reports: list[Report] = []
+        self.decisions: list[tuple[int, int, Decision]] = []
         self.crashes: dict[int, int] = {}
         self.last = Next(NextKind.WAIT, "")
 
@@ -46,18 +48,23 @@ class Play:
 
     def fill(self, n_trials: int) -> None:
         while len(self.running()) < self.workers:
-            self.last = self.policy.next(may_start=len(self.states) < n_trials)
-            if self.last.kind is NextKind.START:
-                trial = len(self.states)
-                self.epochs[trial] = 0
-                self.policy.started(trial, resumed=False)
-            elif self.last.kind is NextKind.RESUME and self.last.trial is not None:
-                trial = self.last.trial
-                assert self.states[trial] is TrialState.PAUSED
-                self.policy.started(trial, resumed=True)
-            else:
+            if not self.give(self.policy.next(may_start=len(self.states) < n_trials)):
                 return
-            self.states[trial] = TrialState.RUNNING
+
+    def give(self, choice: Next) -> bool:
+        """Does what the policy says with a free worker; says whether it has work."""
+        self.last = choice
+        if choice.kind is NextKind.START:
+            trial = len(self.states)
+            self.epochs[trial] = 0
+        elif choice.kind is NextKind.RESUME and choice.trial is not None:
+            trial = choice.trial
+            assert self.states[trial] is TrialState.PAUSED
+        else:
+            return False
+        self.policy.started(trial, resumed=choice.kind is NextKind.RESUME)
+        self.states[trial] = TrialState.RUNNING
+        return True
 
     def advance(self, trial: int) -> None:
         self.epochs[trial] += 1
@@ -69,6 +76,7 @@ class Play:
         report = Report(trial, epoch, self.curve(trial, epoch), 1.0)
         self.reports.append(report)
         decision = self.policy.report(report)
+        self.decisions.append((trial, epoch, decision))
         assert decision.reason
         self.states[trial] = decision.state
 
@@ -81,9 +89,23 @@ class Play:
             self.advance(running[int(self.rng.integers(len(running)))])
         raise RuntimeError("the search does not end")
 
+    def restart(self) -> None:
+        """The search stops, whatever runs, and a fresh policy goes on from what is known."""
+        fresh = make_policy(self.name, PolicyContext(MAX_EPOCHS, self.mode))
+        fresh.restore(self.history())
+        for trial in self.running():
+            self.states[trial] = TrialState.PAUSED
+        self.policy = fresh
+
     def history(self) -> list[History]:
         return [
-            History(t, s, self.epochs[t], tuple(r for r in self.reports if r.trial == t))
+            History(
+                t,
+                s,
+                self.epochs[t],
+                tuple(r for r in self.reports if r.trial == t),
+                self.policy.rungs(t)[0],
+            )
             for t, s in self.states.items()
         ]
 
@@ -91,6 +113,11 @@ class Play:
 def quality(trial: int, epoch: int) -> float:
     """Trials differ, and keep their order over epochs; no two are equal."""
     return ((trial * 7919) % 101) / 101 + epoch / 10_000
+
+
+def late(trial: int, epoch: int) -> float:
+    """The first epoch says nothing about the others."""
+    return quality(trial, epoch) if epoch > 1 else ((trial * 5051) % 97) / 97
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -188,6 +215,41 @@ def test_restored_policy_goes_on_as_the_uninterrupted_one(name: str) -> None:
     assert copy.next() == play.policy.next()
 
 
+@pytest.mark.parametrize("curve", [quality, late])
+@pytest.mark.parametrize("name", NAMES)
+def test_search_in_pieces_decides_as_the_one_in_one_piece(name: str, curve: Curve) -> None:
+    """Each time when one trial has left, everything is forgotten and restored from the trials alone."""
+    whole = Play(name, curve, workers=1).run(48)
+    pieces = Play(name, curve, workers=1)
+    while True:
+        pieces.restart()
+        pieces.fill(48)
+        if not pieces.running():
+            break
+        while pieces.running():
+            pieces.advance(pieces.running()[0])
+    assert pieces.last.kind is NextKind.FINISH
+    assert (pieces.states, pieces.epochs, pieces.decisions) == (whole.states, whole.epochs, whole.decisions)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_search_that_is_killed_now_and_then_forgets_no_trial(name: str, seed: int) -> None:
+    play = Play(name, quality, seed=seed)
+    for step in range(10_000):
+        if step % 17 == 16:
+            play.restart()
+        play.fill(24)
+        if not play.running():
+            break
+        play.advance(play.running()[int(play.rng.integers(len(play.running())))])
+    assert play.last.kind is NextKind.FINISH and len(play.states) == 24
+    assert TrialState.RUNNING not in play.states.values() and TrialState.COMPLETE in play.states.values()
+    for trial in play.states:
+        own = [report.epoch for report in play.reports if report.trial == trial]
+        assert own == list(range(1, play.epochs[trial] + 1))
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_interrupted_trial_is_resumed_first(name: str) -> None:
     reports = tuple(Report(0, epoch, 0.1, 1.0) for epoch in (1, 2, 3))
@@ -233,6 +295,78 @@ def test_at_quiescence_every_rung_has_its_best_third_promoted(name: str, seed: i
             third = rung.top(len(rung) // ladder.factor)
             assert len(third) == len(rung) // 3
             assert all(rung.is_promoted(trial) for trial in third)
+
+
+class Witnessed(Play):
+    """Checks each promotion by itself, from the reports alone: among the best third of its rung, ties by number."""
+
+    def fill(self, n_trials: int) -> None:
+        for _ in range(self.workers - len(self.running())):
+            choice = self.policy.next(may_start=len(self.states) < n_trials)
+            if choice.trial is not None and choice.reason.startswith("promoted:"):
+                self.check(choice.trial, self.epochs[choice.trial])
+            self.give(choice)
+
+    def advance(self, trial: int) -> None:
+        super().advance(trial)
+        if self.decisions and "promoted at once" in self.decisions[-1][2].reason:
+            self.check(*self.decisions[-1][:2])
+
+    def check(self, trial: int, epoch: int) -> None:
+        policy = self.policy
+        assert isinstance(policy, Promotion)
+        there = [
+            (-report.value if math.isfinite(report.value) else math.inf, report.trial)
+            for report in self.reports
+            if report.epoch == epoch
+            and self.states[report.trial] is not TrialState.FAILED
+            and policy.ladder_of(report.trial) is policy.ladder_of(trial)
+        ]
+        assert trial in [number for _, number in sorted(there)[: len(there) // 3]]
+        self.promotions += 1
+
+    promotions = 0
+
+
+@pytest.mark.parametrize("name", PROMOTING)
+@pytest.mark.parametrize(
+    "curve", [quality, late, lambda t, e: 0.5, lambda t, e: math.nan if t % 4 == 0 else quality(t, e)]
+)
+def test_every_promotion_is_of_the_best_third_of_that_moment(name: str, curve: Curve) -> None:
+    play = Witnessed(name, curve, workers=3, seed=1)
+    play.crashes = {5: 3, 9: 2}
+    play.run(45)
+    assert play.promotions > 8
+
+
+@pytest.mark.parametrize("name", ["asha", "asha-watched"])
+def test_order_of_arrival_is_irrelevant_to_the_best_third_that_is_promoted(name: str) -> None:
+    thirds = set()
+    for seed in range(8):
+        policy = Play(name, late, workers=5, seed=seed).run(42).policy
+        assert isinstance(policy, Promotion)
+        (ladder,) = policy.ladders
+        rung = ladder.rungs[2]
+        assert len(rung) == 42 and all(rung.is_promoted(trial) for trial in rung.top(14))
+        thirds.add(tuple(rung.top(14)))
+    assert len(thirds) == 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_trials_pause_only_where_they_were_to_be_saved(name: str) -> None:
+    play = Play(name, quality, workers=2)
+    saved: dict[int, tuple[int, ...]] = {}
+    for _ in range(10_000):
+        play.fill(40)
+        for trial in play.running():
+            saved.setdefault(trial, play.policy.rungs(trial))
+            assert play.policy.rungs(trial) == saved[trial]
+        if not play.running():
+            break
+        play.advance(play.running()[0])
+    paused = [(t, e) for t, e, decision in play.decisions if decision.action is Action.PAUSE]
+    assert all(epoch in saved[trial] for trial, epoch in paused)
+    assert all(own[-1] == MAX_EPOCHS for own in saved.values())
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -1,0 +1,89 @@
+"""How long an epoch of a configuration should take, from one measurement of another and what their networks compute."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from automl.records import Config, DatasetInfo
+from automl.search.curve_gp.draws import at_random, walk
+from automl.search.forecast import Expect, Expected
+from automl.spaces import SearchSpace
+from automl.spaces.families import capabilities
+from automl.training.models import input_size, model_arguments
+from automl.training.rounds import LEAST_SHARE, VALIDATES
+
+if TYPE_CHECKING:
+    from optuna import Trial
+
+# In billions of multiplications (docs/benchmarks.md, "Seconds of an epoch"): what a step costs whatever it computes,
+# and what the optimizer does for a million parameters.
+STEP, PARAMETERS = 6.0, 1.9
+BACKWARD = 2.0  # as many multiplications as forward, for layers that learn
+# How much of the backward pass is left where layers are frozen; layers are counted alike.
+LEARNING = {"none": 1.0, "half": 0.5, "stages": 0.25, "head": 0.0}
+DRAWS = 48
+
+
+def epoch_work(config: Config, info: DatasetInfo) -> float:
+    """What an epoch of training and validation computes, in about billions of multiplications.
+
+    Multiplications are those of timm's network at its own size, scaled to the pictures that it sees, the number of its
+    patches and its width; raises SpaceError for a model that there is not.
+    """
+    can = capabilities(str(config["model"]))
+    tuned = bool(config.get("pretrained", False))
+    patch = 0 if tuned else int(model_arguments(config, info).get("patch_size", 0))
+    seen = input_size(config, info) * (can.patch_size / patch if patch else 1.0)
+    width = float(config.get("width", 1.0)) if can.channels and not tuned else 1.0
+    forward = can.macs * (seen / can.input_size) ** 2 * width**2
+    learning = LEARNING.get(str(config.get("freeze", "none")), 1.0) if tuned else 1.0
+    steps = math.ceil(info.n_train / max(1, int(config.get("batch_size", 64))))
+    training = info.n_train * forward * (1.0 + BACKWARD * learning)
+    overhead = steps * (STEP + PARAMETERS * can.params * width**2 * learning)
+    return training + overhead + info.n_val * forward
+
+
+def expectation(space: SearchSpace, info: DatasetInfo, measured: Config, seconds: float) -> Expect:
+    """Seconds of an epoch, where one of the `measured` configuration takes `seconds`; families are the space's."""
+    families = {model: family for family, members in space.families.items() for model in members}
+    unit = seconds / epoch_work(measured, info)
+
+    def expect(config: Config) -> Expected:
+        model = str(config["model"])
+        return Expected(families.get(model, model), unit * epoch_work(config, info))
+
+    return expect
+
+
+def in_rounds(expect: Expect, info: DatasetInfo, seconds: float) -> Expect:
+    """Seconds of a round that is to take `seconds`: more only where scoring and a third of training take longer."""
+    scoring = info.n_val / VALIDATES / (info.n_train + info.n_val / VALIDATES)
+
+    def expect_round(config: Config) -> Expected:
+        epoch = expect(config)
+        steps = max(1, info.n_train // max(1, int(config.get("batch_size", 64))))
+        training = max(epoch.seconds * (1.0 - scoring) / steps, LEAST_SHARE * seconds)
+        return replace(epoch, seconds=max(seconds, epoch.seconds * scoring + training))
+
+    return expect_round
+
+
+def spread(space: SearchSpace, expect: Callable[[Config], Expected], seed: int) -> tuple[float, float]:
+    """Seconds of an epoch that nine tenths of the space's configurations exceed, and that one tenth does."""
+    rng = np.random.default_rng(seed)
+    configs: list[Config] = []
+
+    def draw(trial: Trial) -> Config:
+        config = space.suggest(trial)
+        configs.append(config)
+        return config
+
+    for _ in range(DRAWS):
+        walk(draw, at_random(rng))
+    low, high = np.quantile([expect(config).seconds for config in configs], [0.1, 0.9])
+    return float(low), float(high)

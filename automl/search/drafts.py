@@ -1,0 +1,59 @@
+"""Drafts: configurations that a sampler drew and that belong to no trial yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import optuna
+from optuna.trial import FrozenTrial
+
+from automl.records import Config
+from automl.search.sampler_view import SamplerView, quiet_optuna
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A configuration, its trial as Optuna would have it, and what the sampler noted about the study while it drew."""
+
+    config: Config
+    trial: FrozenTrial
+    notes: Mapping[str, Any]
+
+
+def draw(
+    view: SamplerView,
+    study: optuna.Study,
+    suggest: Callable[[optuna.Trial], Config],
+    *,
+    fixed: Mapping[str, Any] | None = None,
+    sampler: BaseSampler | None = None,
+) -> Draft:
+    """A draft from what the view holds at this moment; neither view nor study is changed, and others may change them.
+
+    `fixed` are Optuna's parameters to use where given; `sampler` draws in place of the study's own. Samplers are no
+    safer in threads than Optuna makes them: one draw at a time.
+    """
+    twin = view.snapshot()
+    with quiet_optuna():
+        scratch = optuna.load_study(
+            study_name=study.study_name, storage=twin, sampler=sampler or study.sampler
+        )
+        if fixed is not None:
+            scratch.enqueue_trial(dict(fixed))
+        trial = scratch.ask()
+        config = suggest(trial)
+    return Draft(config, twin.get_trial(trial._trial_id), twin.get_study_system_attrs(study._study_id))
+
+
+def adopt(view: SamplerView, study: optuna.Study, draft: Draft) -> FrozenTrial:
+    """Makes a running trial of a draft, with the next number."""
+    known = view.get_study_system_attrs(study._study_id)
+    for key, value in draft.notes.items():
+        if known.get(key) != value:
+            view.set_study_system_attr(study._study_id, key, value)
+    return view.get_trial(view.create_new_trial(study._study_id, template_trial=draft.trial))

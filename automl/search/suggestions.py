@@ -1,0 +1,156 @@
+"""What the next trial tries: first from the portfolio, then from the sampler, and nothing that takes too long."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from automl.records import Config
+from automl.search.ahead import AskAhead
+from automl.search.drafts import Draft
+from automl.search.forecast import Forecast
+from automl.search.samplers import context_of, within_constraints
+from automl.search.settings import SearchSettings, Space
+from automl.search.store import Store
+from automl.search.stored import StoredTrial
+
+PORTFOLIO, SAMPLER = "portfolio", "sampler"
+AGAIN = 3  # times that the sampler is asked again where its suggestion takes too long,
+AT_RANDOM = 30  # and then draws at random, of which one will do
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What a new trial has to keep: its first `epochs` must fit into so many `seconds`."""
+
+    epochs: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A draft, where it came from, and what a person may want to know about how it was chosen."""
+
+    draft: Draft
+    origin: str
+    notes: tuple[str, ...] = ()
+
+
+class Suggestions:
+    """Hands out drafts. After `take`, the caller makes a trial of the draft and then calls `taken`."""
+
+    def __init__(
+        self,
+        store: Store,
+        space: Space,
+        settings: SearchSettings,
+        forecast: Forecast,
+        past: Sequence[StoredTrial],
+    ) -> None:
+        self._store, self._space, self._forecast = store, space, forecast
+        self._seed, self._n_trials = settings.seed, settings.n_trials
+        self._max_epochs = settings.max_epochs
+        own = space.portfolio if settings.portfolio is None else settings.portfolio
+        self._portfolio = _untried(own, past)
+        self._ahead: AskAhead | None = None
+
+    def ask_ahead(self) -> None:
+        """From now on the sampler is asked in a thread, before there is need."""
+        if self._ahead is None:
+            self._ahead = AskAhead(lambda: self._store.draw(self._space.suggest))
+
+    def news(self) -> None:
+        """The study knows more than before."""
+        if self._ahead is not None and self._more():
+            self._ahead.news()
+
+    def close(self) -> None:
+        """Nothing will be asked any more."""
+        if self._ahead is not None:
+            self._ahead.close()
+            self._ahead = None
+
+    def taken(self) -> None:
+        """What was taken has become a trial."""
+        if self._ahead is not None and self._more():
+            self._ahead.resume()
+
+    def take(self, limit: Limit) -> Suggestion:
+        """The next configuration whose first epochs fit into the time; if none does, the quickest that was drawn.
+
+        What was passed over is told in the notes.
+        """
+        for place, config in enumerate(self._portfolio):
+            if not self._too_slow(config, limit):
+                passed = [self._too_slow(one, limit) for one in self._portfolio[:place]]
+                del self._portfolio[place]
+                if self._ahead is not None:
+                    self._ahead.skip()
+                fixed = self._space.to_params(config)
+                draft = self._store.draw(self._space.suggest, fixed=fixed)
+                return Suggestion(draft, PORTFOLIO, _passed_over(passed))
+        draft, notes = self._first()
+        why = self._too_slow(draft.config, limit)
+        if not why:
+            return Suggestion(draft, SAMPLER, notes)
+        drafts, reasons = [draft], [why]
+        for attempt in range(AGAIN + AT_RANDOM):
+            drafts.append(self._again(attempt))
+            why = self._too_slow(drafts[-1].config, limit)
+            if not why:
+                return Suggestion(drafts[-1], SAMPLER, (*notes, *_passed_over(reasons)))
+            reasons.append(why)
+        quickest = min(drafts, key=lambda one: self._forecast.seconds(one.config) or 0.0)
+        return Suggestion(quickest, SAMPLER, (*notes, *_passed_over(reasons[1:])))
+
+    # ------------------------------------------------------------------------------------------------------
+
+    def _more(self) -> bool:
+        return self._n_trials is None or len(self._store) < self._n_trials
+
+    def _first(self) -> tuple[Draft, tuple[str, ...]]:
+        if self._ahead is None:
+            return self._store.draw(self._space.suggest), ()
+        draft, since = self._ahead.take()
+        return draft, (f"asked ahead, {since} reports before",) if since else ("asked ahead",)
+
+    def _again(self, attempt: int) -> Draft:
+        if attempt < AGAIN:
+            return self._store.draw(self._space.suggest)
+        from optuna.samplers import RandomSampler
+
+        seed = (self._seed * 1_000_003 + len(self._store) * 101 + attempt) % 2**32
+        # Not by the priors: what they speak for is what takes too long.
+        context = context_of(self._space, seed=seed, max_epochs=self._max_epochs)
+        sampler = within_constraints(RandomSampler(seed=seed), context)
+        return self._store.draw(self._space.suggest, sampler=sampler)
+
+    def _too_slow(self, config: Config, limit: Limit) -> str:
+        seconds = self._forecast.seconds(config)
+        if seconds is None or limit.epochs * seconds <= limit.seconds:
+            return ""
+        what, needed = config.get("model", "a configuration"), limit.epochs * seconds
+        return f"{what} would take {needed:.3g} s to its first comparison, {limit.seconds:.3g} s are left"
+
+
+def _passed_over(reasons: Sequence[str]) -> tuple[str, ...]:
+    if not reasons:
+        return ()
+    more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+    return (f"passed over: {reasons[0]}{more}",)
+
+
+def _untried(portfolio: Sequence[Config], past: Sequence[StoredTrial]) -> list[Config]:
+    """The portfolio without what an earlier run has tried of it. A trial's configuration may hold more than what was
+    asked for; where none agrees (a portfolio that was changed), as many as were tried are left out from the front.
+    """
+    left = list(portfolio)
+    for trial in past:
+        if trial.origin == PORTFOLIO and left:
+            same = (place for place, config in enumerate(left) if _agrees(trial.config, config))
+            del left[next(same, 0)]
+    return left
+
+
+def _agrees(tried: Config, config: Config) -> bool:
+    return all(tried.get(name) == value for name, value in config.items())

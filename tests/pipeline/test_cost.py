@@ -1,0 +1,97 @@
+"""What an epoch of a configuration computes, and how long it should take."""
+
+from dataclasses import replace
+
+import pytest
+
+from automl.pipeline.cost import epoch_work, expectation, in_rounds, spread
+from automl.records import Config, DatasetInfo
+from automl.search.forecast import Expected
+from automl.spaces import SearchSpace
+
+INFO = DatasetInfo(
+    "d", "classification", ("a", "b"), 3, 32, (0.5,) * 3, (0.2,) * 3, (10, 10), "x", 4000, 1000, 1000, 0
+)
+RESNET: Config = {
+    "model": "resnet18",
+    "upscale": 2.0,
+    "width": 1.0,
+    "batch_size": 64,
+    "pretrained": False,
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "more"),
+    [
+        ({"upscale": 1.0}, False),
+        ({"width": 0.5}, False),
+        ({"batch_size": 16}, True),
+        ({"model": "resnet10t"}, False),
+        ({"model": "resnet34"}, True),
+    ],
+)
+def test_what_makes_a_network_larger_makes_its_epoch_longer(change: Config, more: bool) -> None:
+    assert (epoch_work({**RESNET, **change}, INFO) > epoch_work(RESNET, INFO)) is more
+
+
+def test_frozen_layers_need_no_backward_pass() -> None:
+    work = [
+        epoch_work({**RESNET, "pretrained": True, "freeze": how}, INFO)
+        for how in ("head", "stages", "half", "none")
+    ]
+    assert work == sorted(work) and work[0] < 0.5 * work[-1]
+
+
+def test_small_patches_of_a_small_picture_are_counted() -> None:
+    vit = {"model": "vit_tiny_patch16_224", "upscale": 1.0, "batch_size": 64, "pretrained": False}
+    assert epoch_work(vit, INFO) > 1.5 * epoch_work(RESNET, INFO)
+
+
+def test_work_grows_with_the_rows() -> None:
+    twice = replace(INFO, n_train=8000, n_val=2000)
+    assert epoch_work(RESNET, twice) == pytest.approx(2.0 * epoch_work(RESNET, INFO), rel=0.01)
+
+
+def test_expectation_goes_through_what_was_measured_and_knows_the_families() -> None:
+    space = SearchSpace.load("cpu")
+    expect = expectation(space, INFO, RESNET, 3.0)
+    assert expect(RESNET).seconds == pytest.approx(3.0) and expect(RESNET).family == "resnet"
+    low, high = spread(space, expect, 0)
+    assert 0.0 < low < high and (low, high) == spread(space, expect, 0)
+
+
+# Seconds of processor time of a step (batch 64, AdamW) on the machine of docs/benchmarks.md, "Seconds of an epoch".
+MEASURED = {
+    ("resnet10t", 1.5, 0.5): 0.376,
+    ("resnet18", 2.0, 1.0): 1.853,
+    ("convnext_atto", 2.0, 1.0): 0.830,
+    ("regnetx_002", 1.5, 1.0): 0.396,
+    ("efficientnet_lite0", 1.5, 1.0): 0.657,
+    ("mobilenetv3_small_075", 2.0, 1.0): 0.308,
+    ("ghostnet_100", 1.5, 1.0): 0.506,
+    ("vit_tiny_patch16_224", 1.0, 1.0): 2.585,
+    ("pvt_v2_b0", 1.5, 1.0): 0.482,
+    ("mobilevit_xxs", 1.5, 1.0): 0.341,
+    ("edgenext_xx_small", 1.5, 1.0): 0.263,
+    ("efficientvit_b0", 1.5, 1.0): 0.271,
+}
+
+
+def test_expected_seconds_are_within_half_of_the_measured_ones() -> None:
+    def config(key: tuple[str, float, float]) -> Config:
+        return {"model": key[0], "upscale": key[1], "width": key[2], "batch_size": 64, "pretrained": False}
+
+    first = next(iter(MEASURED))
+    expect = expectation(SearchSpace.load("cpu"), INFO, config(first), MEASURED[first])
+    for key, seconds in MEASURED.items():
+        assert expect(config(key)).seconds == pytest.approx(seconds, rel=0.5), key
+
+
+def test_round_takes_its_time_whatever_is_trained_unless_scoring_alone_takes_longer() -> None:
+    info = replace(INFO, n_train=3000, n_val=900)
+    seconds = {"cheap": 1.0, "dear": 30.0, "hopeless": 3000.0}
+    expect = in_rounds(lambda config: Expected("any", seconds[config["model"]]), info, 10.0)
+    found = {name: expect({"model": name, "batch_size": 30}).seconds for name in seconds}
+    assert found["cheap"] == found["dear"] == 10.0
+    assert found["hopeless"] == pytest.approx(3000 * 300 / 3300 + 3000 * 3000 / 3300 / 100)

@@ -1,0 +1,185 @@
+"""Where trials are first compared."""
+
+import math
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import spearmanr
+
+from automl.records import Action, Report, TrialState
+from automl.search.policy import History, PolicyContext
+from automl.search.policy.first_rung import (
+    FEWEST,
+    FEWEST_LATE,
+    Witness,
+    choose_first_rung,
+    corrected,
+    levels_around,
+    spearman,
+)
+from automl.search.policy.watched import WatchedPromotion
+
+LEVELS = (1, 3, 9, 27, 50)
+
+
+@given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=3, max_size=25))
+def test_spearman_agrees_with_scipy_also_on_ties(rows: list[tuple[int, int]]) -> None:
+    pairs = [(float(a), float(b)) for a, b in rows]
+    if len({a for a, _ in pairs}) == 1 or len({b for _, b in pairs}) == 1:
+        assert spearman(pairs) == 0.0
+    else:
+        assert spearman(pairs) == pytest.approx(spearmanr(pairs).statistic)
+
+
+def test_infinite_losses_rank_last() -> None:
+    assert spearman([(0.1, 0.2), (0.2, 0.3), (math.inf, math.inf), (math.inf, math.inf)]) == pytest.approx(
+        1.0
+    )
+
+
+def test_correlation_of_a_selection_is_corrected_towards_that_of_everyone() -> None:
+    rng = random.Random(3)
+    everyone = []
+    for _ in range(3000):
+        x = rng.gauss(0, 1)
+        everyone.append((x, x + rng.gauss(0, 0.75)))
+    chosen = sorted(everyone)[:1000]
+    true, seen = spearman(everyone), spearman(chosen)
+    assert seen < true - 0.2
+    better = corrected(seen, [x for x, _ in everyone], [x for x, _ in chosen])
+    assert abs(better - true) < 0.12
+    assert corrected(0.0, [x for x, _ in everyone], [x for x, _ in chosen]) == 0.0
+
+
+def test_levels_below_the_usual_rungs() -> None:
+    assert levels_around((3, 9, 27, 50), 3) == LEVELS
+    assert levels_around((18, 54, 162, 300), 3) == (2, 6, 18, 54, 162, 300)
+    assert levels_around((2,), 3) == (2,)
+
+
+def full(quality: float, early: float) -> Witness:
+    """A trial that was trained to its end, with a value of its own at the first epoch."""
+    return Witness({1: early, 3: quality, 9: quality, 27: quality, 50: quality}, 3)
+
+
+def test_first_rung_moves_down_where_the_first_epoch_ranks_as_well() -> None:
+    found = choose_first_rung([full(i / 40, i / 41) for i in range(40)], LEVELS, 3)
+    assert found.epoch == 1 and "epoch 1 ranks 40 trials as epoch 3 does (Spearman 1.00)" in found.why
+
+
+@pytest.mark.parametrize("count", [0, 1, FEWEST - 1])
+def test_few_trials_move_nothing(count: int) -> None:
+    assert choose_first_rung([full(i / 40, i / 41) for i in range(count)], LEVELS, 3).epoch == 3
+
+
+def test_first_epoch_that_says_nothing_leaves_the_rung_where_it_is() -> None:
+    rng = random.Random(0)
+    found = choose_first_rung([full(i / 40, rng.random()) for i in range(40)], LEVELS, 3)
+    assert found.epoch == 3 and found.why == ""
+
+
+def test_agreement_among_hopeless_trials_alone_is_not_enough() -> None:
+    rng = random.Random(0)
+    good = [full(rng.random(), rng.random()) for _ in range(10)]
+    hopeless = [full(2.0 + i, 2.0 + i) for i in range(40)]
+    half = [full(rng.random(), rng.random()) for _ in range(40)]
+    assert choose_first_rung([*good, *half, *hopeless], LEVELS, 3).epoch == 3
+
+
+def test_selected_trials_do_not_count_for_a_move_down() -> None:
+    later = [Witness(full(i / 40, i / 41).losses, 1) for i in range(40)]
+    assert choose_first_rung(later, LEVELS, 3).epoch == 3
+
+
+def promoted(count: int, noise: float, seed: int = 1) -> list[Witness]:
+    """Of `count` trials at epoch 3 the best third went on to 9, where `noise` is mixed into their values."""
+    rng = random.Random(seed)
+    found = []
+    for i in range(count):
+        losses = {1: rng.random(), 3: i / count}
+        if i < count // 3:
+            losses[9] = (1 - noise) * i / count + noise * rng.random()
+        found.append(Witness(losses, 3))
+    return found
+
+
+def test_first_rung_moves_up_where_it_says_nothing_about_what_comes_later() -> None:
+    backwards = [
+        Witness({**w.losses, 9: -w.losses[3]}, 3) if 9 in w.losses else w for w in promoted(90, noise=1.0)
+    ]
+    found = choose_first_rung(backwards, LEVELS, 3)
+    assert found.epoch == 9 and "epoch 3 says nothing about epoch 9" in found.why
+    noise = [choose_first_rung(promoted(300, noise=1.0, seed=seed), LEVELS, 3).epoch for seed in range(20)]
+    assert 10 <= noise.count(9) < 20
+
+
+def test_first_rung_stays_where_selection_alone_explains_a_low_correlation() -> None:
+    for seed in range(10):
+        assert choose_first_rung(promoted(240, noise=0.3, seed=seed), LEVELS, 3).epoch == 3
+        few = promoted(3 * FEWEST_LATE - 3, noise=1.0, seed=seed)
+        assert choose_first_rung(few, LEVELS, 3).epoch == 3
+
+
+def test_order_of_witnesses_is_irrelevant() -> None:
+    witnesses = [full(i / 40, i / 41) for i in range(40)]
+    shuffled = witnesses.copy()
+    random.Random(1).shuffle(shuffled)
+    assert choose_first_rung(shuffled, LEVELS, 3) == choose_first_rung(witnesses, LEVELS, 3)
+
+
+def played(trials: int) -> WatchedPromotion:
+    """Fine-tuning: the first epoch ranks as all others do."""
+    policy = WatchedPromotion(PolicyContext(50))
+    for trial in range(trials):
+        policy.started(trial, resumed=False)
+        for epoch in range(1, 4):
+            decision = policy.report(Report(trial, epoch, ((trial * 37) % 101) / 101, 1.0))
+            if decision.action is not Action.CONTINUE:
+                break
+        if decision.action is Action.CONTINUE:
+            policy.ended(trial, TrialState.PRUNED)
+    return policy
+
+
+def test_trials_that_start_later_are_compared_earlier_and_those_that_run_are_not() -> None:
+    policy = played(30)
+    assert policy.rungs(0) == (3, 9, 27, 50) and policy.rungs() == (1, 3, 9, 27, 50)
+    assert "first compared at epoch 1" in policy.start_reason()
+    policy.started(30, resumed=False)
+    assert policy.rungs(30) == (1, 3, 9, 27, 50)
+    worst = policy.report(Report(30, 1, -1.0, 1.0))
+    assert (worst.action, worst.rung) == (Action.PAUSE, 1) and "of 31 at epoch 1" in worst.reason
+    policy.started(31, resumed=False)
+    best = policy.report(Report(31, 1, 2.0, 1.0))
+    assert best.action is Action.CONTINUE and "rank 1 of 32" in best.reason
+
+
+def test_restored_policy_knows_where_each_trial_is_compared() -> None:
+    policy = played(30)
+    policy.started(30, resumed=False)
+    past = [
+        History(
+            number,
+            view.state,
+            view.epoch,
+            tuple(Report(number, epoch, value, 1.0) for epoch, value in view.values.items()),
+            policy.rungs(number)[0],
+        )
+        for number, view in policy.trials.items()
+    ]
+    copy = WatchedPromotion(PolicyContext(50))
+    copy.restore(past)
+    assert [copy.rungs(number) for number in range(31)] == [policy.rungs(number) for number in range(31)]
+    assert copy.first_rung() == policy.first_rung()
+    copy.started(30, resumed=True)
+    assert copy.report(Report(30, 1, -1.0, 1.0)) == policy.report(Report(30, 1, -1.0, 1.0))
+
+
+def test_crashed_trials_are_no_witnesses() -> None:
+    policy = played(14)
+    assert policy.first_rung().epoch == 1
+    for trial in range(5):
+        policy.ended(trial, TrialState.FAILED)
+    assert policy.first_rung().epoch == 3

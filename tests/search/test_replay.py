@@ -1,0 +1,107 @@
+"""A recorded study, played again."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, select
+
+from automl.records import Config, TrialState
+from automl.search import search, tables
+from automl.search.policy import POLICIES
+from automl.search.replay import Event, read_events, replay
+from automl.search.run import policy_of
+from automl.search.settings import SearchSettings
+from tests.search.toy import Counter, Listener, ToySpace, climb, settings
+
+
+def events_of(folder: Path) -> list[Event]:
+    engine = create_engine(f"sqlite:///{folder}/study.db")
+    with engine.connect() as connection:
+        study = connection.execute(select(tables.meta.c.study_id)).scalar_one()
+        found = read_events(connection, study)
+    engine.dispose()
+    return found
+
+
+def played_again(events: Sequence[Event], chosen: SearchSettings) -> str:
+    return str(replay(events, lambda: policy_of(chosen)) or "")
+
+
+def stored(folder: Path, **changes: object) -> SearchSettings:
+    return settings(storage=f"sqlite:///{folder}/study.db", directory=folder, **changes)
+
+
+@pytest.mark.parametrize("engine", ["local", "simulated"])
+@pytest.mark.parametrize("policy", sorted(POLICIES))
+def test_recorded_study_replays_without_a_difference(policy: str, engine: str, tmp_path: Path) -> None:
+    chosen = stored(tmp_path, engine=engine, policy=policy, parallel=3, n_trials=24)
+    result = search(climb, ToySpace(), chosen)
+    events = events_of(tmp_path)
+    assert played_again(events, chosen) == ""
+    assert [event.trial for event in events if event.action == "start"] == list(range(24))
+    assert sum(event.action in ("continue", "pause", "stop") for event in events) >= result.epochs_run
+
+
+@pytest.mark.parametrize("policy", ["asha", "asha-watched", "stop-asha"])
+def test_study_that_was_interrupted_and_continued_replays_too(policy: str, tmp_path: Path) -> None:
+    class Impatient(Listener):
+        def progress(self, done: float, total: float) -> None:
+            if len(self.events) > 30:
+                raise KeyboardInterrupt
+
+    chosen = stored(tmp_path, policy=policy, n_trials=15, parallel=3)
+    with pytest.raises(KeyboardInterrupt):
+        search(Counter, ToySpace(), chosen, Impatient())
+    search(Counter, ToySpace(), chosen)
+    events = events_of(tmp_path)
+    assert sum(event.action == "search" for event in events) == 2
+    assert any(event.reason.startswith("interrupted after epoch") for event in events)
+    assert played_again(events, chosen) == ""
+
+
+def test_deadline_and_failures_are_taken_as_they_were(tmp_path: Path) -> None:
+    def fragile(config: Config) -> Iterator[dict[str, float]]:
+        for step, report in enumerate(climb(config)):
+            if config["x"] < 0.3 and step == 1:
+                raise ValueError("too small")
+            yield report
+
+    chosen = stored(tmp_path, n_trials=None, time_limit=60.0, parallel=3)
+    result = search(fragile, ToySpace(), chosen)
+    assert {trial.state for trial in result.trials} >= {TrialState.FAILED, TrialState.PRUNED}
+    assert played_again(events_of(tmp_path), chosen) == ""
+
+
+@pytest.mark.parametrize("action", ["start", "resume", "continue", "pause"])
+def test_changed_log_is_found_out_at_the_changed_event(action: str, tmp_path: Path) -> None:
+    chosen = stored(tmp_path, policy="asha", parallel=3, n_trials=24)
+    search(climb, ToySpace(), chosen)
+    events = events_of(tmp_path)
+    place = max(i for i, event in enumerate(events) if event.action == action and event.rung)
+    changed = {
+        "start": replace(events[place], rung=6),
+        "resume": replace(events[place], reason="promoted: rank 1 of 99 at epoch 2"),
+        "continue": replace(events[place], action="pause", state="paused"),
+        "pause": replace(events[place], reason="rank 1 of 1 at epoch 2"),
+    }
+    events[place] = changed[action]
+    difference = replay(events, lambda: policy_of(chosen))
+    assert difference is not None and difference.place == place
+    assert f"event {place}: recorded was" in str(difference)
+
+
+def test_other_policy_than_the_recorded_one_differs(tmp_path: Path) -> None:
+    chosen = stored(tmp_path, policy="asha", parallel=2, n_trials=12)
+    search(climb, ToySpace(), chosen)
+    assert "the policy says" in played_again(events_of(tmp_path), replace(chosen, policy="stop-asha"))
+
+
+def test_log_says_why_each_trial_began_and_went_on(tmp_path: Path) -> None:
+    search(climb, ToySpace(), stored(tmp_path, policy="asha", n_trials=12))
+    events = events_of(tmp_path)
+    assert {event.reason for event in events if event.action == "start"} == {"a worker is free"}
+    resumed = [event for event in events if event.action == "resume"]
+    assert resumed and all("rank" in event.reason for event in resumed)
+    assert [event.time for event in events] == sorted(event.time for event in events)

@@ -1,0 +1,91 @@
+"""A round is an epoch, or what a stretch of time holds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from automl.records import Config, SearchSplits
+from automl.training.loop import Trainer
+from automl.training.plan import TrainPlan
+from automl.training.rounds import Round, steps_in
+
+
+def timed_round(step_seconds: float, *, seconds: float | None = 10.0, epoch_steps: int = 50) -> Round:
+    """A round whose clock goes on by `step_seconds` at each look."""
+    ticks = iter(range(10_000))
+    return Round(epoch_steps, seconds=seconds, rows=64, n_val=0, clock=lambda: next(ticks) * step_seconds)
+
+
+def steps_of(one: Round) -> int:
+    """Steps until the round ends."""
+    return next(done for done in range(1, 10_000) if one.ends(done))
+
+
+def test_round_without_a_time_is_an_epoch() -> None:
+    one = timed_round(0.1, seconds=None)
+    assert one.known == 50 and steps_of(one) == 50
+
+
+@pytest.mark.parametrize(("step", "steps"), [(0.1, 100), (0.05, 200), (0.5, 20), (2.5, 4)])
+def test_steps_of_a_timed_round_are_as_many_as_the_time_holds(step: float, steps: int) -> None:
+    one = timed_round(step)
+    assert steps_of(one) == steps
+    assert one.known == one.steps == steps
+    assert steps_of(one) == steps  # counted out once
+
+
+def test_round_that_was_counted_out_elsewhere_is_not_measured_again() -> None:
+    one = timed_round(0.1)
+    one.known = 7
+    assert steps_of(one) == 7
+
+
+def test_dear_step_gets_one_step_and_scoring_never_takes_more_than_two_thirds() -> None:
+    assert steps_in(1.0, 20.0, rows=64, n_val=10_000) == 1
+    assert steps_in(30.0, 0.1, rows=64, n_val=10**6) == 100
+
+
+@pytest.fixture
+def timed(plan: TrainPlan) -> TrainPlan:
+    return replace(plan, round_seconds=30.0, epochs=4)
+
+
+def test_rounds_cross_epochs_and_see_the_batches_of_whole_epochs(
+    config: Config, splits: SearchSplits, timed: TrainPlan
+) -> None:
+    trainer = Trainer(config, splits.info, splits.train, timed)
+    per_epoch = len(trainer.batches)
+    trainer.round.known = per_epoch + 4
+    whole = Trainer(config, splits.info, splits.train, replace(timed, round_seconds=None, epochs=4))
+    seen: dict[str, list[float]] = {"rounds": [], "epochs": []}
+    for name, one, turns in (("rounds", trainer, 2), ("epochs", whole, 3)):
+        step = one.train_step
+
+        def watched(images: torch.Tensor, targets: torch.Tensor, step=step, name=name) -> torch.Tensor:  # type: ignore[no-untyped-def]  # defaults bind the loop's names
+            seen[name].append(float(images.sum()))
+            return step(images, targets)  # type: ignore[no-any-return]  # untyped as above
+
+        one.train_step = watched  # type: ignore[method-assign]  # to look at what goes by
+        for _ in range(turns):
+            assert one.train_epoch() is not None
+    assert trainer.epoch == 2 and trainer.steps == 2 * per_epoch + 8
+    assert trainer.passes == pytest.approx(2 + 8 / per_epoch)
+    assert seen["rounds"] == seen["epochs"][: len(seen["rounds"])]
+
+
+def test_timed_trial_goes_on_exactly_from_its_checkpoint(
+    config: Config, splits: SearchSplits, timed: TrainPlan, tmp_path: Path
+) -> None:
+    one = Trainer(config, splits.info, splits.train, timed)
+    one.round.known = 5
+    one.train_epoch()
+    one.save(tmp_path)
+    wanted = one.train_epoch()
+    other = Trainer(config, splits.info, splits.train, timed)
+    other.load(tmp_path)
+    assert other.round.known == 5
+    assert other.train_epoch() == wanted
