@@ -87,10 +87,10 @@ def regrets(seed: int, sampler: str, kind: str) -> list[float]:
         sampler=sampler,
         seed=seed,
     ).trials
+    reached: list[float] = trials["value"].tolist()
     found = []
     for count in COUNTS:
-        first = trials[trials["number"] < count]
-        value = function.value(point_of(first.loc[first["value"].idxmax(), "params"]))
+        value = function.value(point_of(trials["params"].iloc[int(np.argmax(reached[:count]))]))
         found.append(float(np.clip((1 - value) / (1 - function.median), 0, 1.5)))
     return found
 
