@@ -1,11 +1,12 @@
 """Kills a study's processes at random moments, goes on with it, and checks that nothing was lost.
 
-    python benchmarks/faults.py [--kind driver|trial|raylet] [--rounds 5] [--seed 0] [--trials 8]
+    python benchmarks/faults.py [--kind driver|trial|raylet] [--rounds 5] [--seed 0] [--trials 8] [--stage retrain]
     python benchmarks/faults.py --kind deadline [--rounds 5] [--data digits] [--longest 120]
 
 A round starts `automl fit digits` (under Ray) or goes on with it, and kills, after a random time, the driver (with
--9, in any stage), a process that runs a trial, or Ray's raylet. A study that got to its end is checked once more and
-the next begins. Checked after every kill: nothing of the study still runs after some seconds, no file in /dev/shm;
+-9, in any stage, or in the one that --stage names), a process that runs a trial, or Ray's raylet. A study that got
+to its end is checked once more and the next begins. Checked after every kill: nothing of the study still runs after
+some seconds, no file in /dev/shm;
 after every start: no folder of a dead driver is left; no finished trial was changed or run again. Checked in the
 end: no trial RUNNING or waiting, their number exact, result.json whole, the holdout's reads told. With `deadline`
 nothing is killed: the whole command, from its start to its end, must keep to its time limit. Exit code 1 if anything
@@ -31,6 +32,7 @@ from typing import Any
 
 TOKEN = "AUTOML_FAULTS"
 LONGEST_RUN = 300.0  # seconds after which a run counts as hanging
+WITHIN = 1.0  # seconds after the beginning of a stage in which it is killed
 PATIENCE = 15.0  # seconds that processes may take to go
 FINAL = ("COMPLETE", "PRUNED", "FAIL")
 
@@ -142,6 +144,7 @@ def main() -> None:
         "--longest", type=float, default=40.0, help="seconds until a kill or a deadline, at most"
     )
     parser.add_argument("--data", default="digits")
+    parser.add_argument("--stage", choices=("search", "retrain", "holdout"), help="kill in this stage only")
     chosen = parser.parse_args()
     book, rng = Book(), random.Random(chosen.seed)
     before = {path.name for path in Path("/dev/shm").iterdir()}
@@ -149,6 +152,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="automl-faults-") as folder:
         if chosen.kind == "deadline":
             _deadlines(Path(folder), chosen, book, rng)
+            print(
+                f"deadline: {chosen.rounds} runs, {len(book.wrong)} wrong, {time.monotonic() - begun:.0f} s in all"
+            )
             sys.exit(1 if book.wrong else 0)
         _rounds(Path(folder), chosen, book, rng)
     left = set(os.listdir("/dev/shm")) - before  # noqa: PTH208
@@ -168,7 +174,7 @@ def _rounds(root: Path, chosen: argparse.Namespace, book: Book, rng: random.Rand
     study = Study(root, number, chosen.trials)
     while len(book.stages) < chosen.rounds:
         delay = rng.uniform(0.5, chosen.longest)
-        if _one_run(study, chosen.kind, delay, book, rng):
+        if _one_run(study, chosen.kind, delay, book, rng, stage=chosen.stage):
             number += 1
             study = Study(root, number, chosen.trials)
     if study.drivers:  # the last one is led to its end
@@ -201,19 +207,26 @@ def _deadlines(root: Path, chosen: argparse.Namespace, book: Book, rng: random.R
         book.expect(wall <= limit + late, f"the command ended {wall - limit:.1f} s after its limit")
 
 
-def _one_run(study: Study, kind: str, delay: float, book: Book, rng: random.Random) -> bool:
-    """Start it, kill after `delay` seconds, check; whether the study got to its end."""
+def _one_run(
+    study: Study, kind: str, delay: float, book: Book, rng: random.Random, *, stage: str | None = None
+) -> bool:
+    """Start it, kill after `delay` seconds (or soon after `stage` began), check; whether the study got to its end."""
     earlier = study.finals()
     process = study.start()
+    if stage is not None and kind != "none":
+        delay = rng.uniform(0.0, WITHIN)
+        until = time.monotonic() + LONGEST_RUN
+        while study.stage() != stage and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.02)
     try:
         process.wait(delay)
     except subprocess.TimeoutExpired:
-        stage = study.stage()
+        hit = study.stage()
         victim = _victim(study, kind, rng)
         if victim is not None:
-            print(f"{len(book.stages) + 1}: {kind} killed in {stage} after {delay:.1f} s", flush=True)
+            print(f"{len(book.stages) + 1}: {kind} killed in {hit} after {delay:.1f} s", flush=True)
             os.kill(victim, signal.SIGKILL)
-            book.stages.append(stage)
+            book.stages.append(hit)
     if kind == "driver" and process.poll() is None:
         process.wait(PATIENCE)
     try:

@@ -14,6 +14,7 @@ PACKAGE = ROOT / "automl"
 # From the bottom up; a module imports from its own entry and those before it.
 LAYERS = (
     ("errors", "records", "log", "torch_setup"),
+    ("remote",),
     ("config",),
     ("data",),
     ("spaces",),

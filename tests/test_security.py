@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +60,117 @@ def test_model_folder_with_code_in_it_is_refused_and_the_code_not_run(folder: Pa
     with pytest.raises(ModelError, match="cannot be loaded"):
         Predictor.load(folder)
     assert not (tmp_path / "boom").exists()
+
+
+SECRET = "outside"
+NAMES: tuple[Any, ...] = (
+    "hf-hub:a/b",
+    "local-dir:/etc",
+    "../../etc",
+    "os.system",
+    "timm.models",
+    "",
+    None,
+    7,
+    ["test_vit"],
+    {},
+)
+HOSTILE: list[tuple[str, dict[str, Any]]] = [("architecture", {"architecture": name}) for name in NAMES]
+HOSTILE += [
+    ("model_args", {"model_args": {key: value}})
+    for key, value in {
+        "checkpoint_path": f"{SECRET}/secret.pth",
+        "pretrained": True,
+        "pretrained_cfg": {"url": "http://192.0.2.1/x.pth"},
+        "pretrained_cfg_overlay": {"file": f"{SECRET}/secret.pth"},
+        "pretrained_strict": False,
+        "cache_dir": SECRET,
+        "norm_layer": "os.system",
+        "act_layer": "../x",
+        "img_size": "../../etc/passwd",
+        "in_chans": 10**12,
+        "channels": [[10**9]],
+        "features_only": True,
+        "nonsense": 1,
+    }.items()
+]
+HOSTILE += [("num_classes", {"num_classes": value}) for value in (10**12, -1, "three", None, 4)]
+HARMLESS: list[dict[str, Any]] = [
+    {"url": "http://192.0.2.1/x.pth", "source": "url"},
+    {"hf_hub_id": "someone/model", "source": "hf-hub"},
+    {"file": f"{SECRET}/secret.pth", "source": "file"},
+    {"custom_load": True, "hf_hub_filename": "evil.bin"},
+    {"state_dict": {"a": 1}, "label_names": [SECRET]},
+]
+
+
+@pytest.fixture
+def touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Connections that are tried, and files of the folder `outside` that are opened, while the test runs."""
+    (tmp_path / SECRET).mkdir()
+    torch.save({"epoch": Bomb(tmp_path / "boom")}, tmp_path / SECRET / "secret.pth")
+    monkeypatch.chdir(tmp_path)
+    seen: list[str] = []
+    open_: list[bool] = [True]
+
+    def note(event: str, arguments: tuple[Any, ...]) -> None:  # cannot be taken away again, so it can be shut
+        if open_ and (
+            event in ("socket.connect", "socket.getaddrinfo", "os.system", "subprocess.Popen")
+            or (event == "open" and SECRET in str(arguments[0]))
+        ):
+            seen.append(f"{event} {arguments[0]}")
+
+    sys.addaudithook(note)
+    yield seen
+    open_.clear()
+    assert not (tmp_path / "boom").exists()
+
+
+def test_hostile_config_of_a_model_folder_is_refused_and_reads_nothing_outside(
+    folder: Path, touched: list[str]
+) -> None:
+    said = json.loads((folder / "config.json").read_text())
+    for key, hostile in HOSTILE:
+        assert key in said
+        changed = {**said, **hostile}
+        if key == "model_args":
+            changed["model_args"] = {**said["model_args"], **hostile["model_args"]}
+        (folder / "config.json").write_text(json.dumps(changed))
+        with pytest.raises(ModelError, match="cannot be loaded"):
+            Predictor.load(folder)
+        assert touched == [], hostile
+
+
+def test_addresses_and_paths_in_a_model_folder_are_never_followed(folder: Path, touched: list[str]) -> None:
+    whole = Predictor.load(folder)
+    said = json.loads((folder / "config.json").read_text())
+    for hostile in HARMLESS:
+        changed = {**said, "pretrained_cfg": {**said["pretrained_cfg"], **hostile}}
+        (folder / "config.json").write_text(json.dumps(changed))
+        again = Predictor.load(folder)
+        assert touched == [], hostile
+        for a, b in zip(whole.model.state_dict().values(), again.model.state_dict().values(), strict=True):
+            assert torch.equal(a, b)
+
+
+def test_hostile_preprocess_of_a_model_folder_is_refused(folder: Path, touched: list[str]) -> None:
+    said = json.loads((folder / "preprocess.json").read_text())
+    attacks: tuple[dict[str, Any], ...] = (
+        {"input_size": 10**9},
+        {"input_size": "big"},
+        {"img_size": -1},
+        {"classes": [{"a": 1}]},
+        {"classes": 3},
+        {"nonsense": 1},
+        {"format": 99},
+        {"format": {}},
+        {"mean": "x", "in_chans": []},
+    )
+    for hostile in attacks:
+        (folder / "preprocess.json").write_text(json.dumps({**said, **hostile}))
+        with pytest.raises(ModelError, match="cannot be loaded"):
+            Predictor.load(folder)
+    assert touched == []
 
 
 @pytest.mark.parametrize("name", ["../up", "a/b", "..", "/etc", "a\\b", ".hidden", "-rf"])

@@ -60,7 +60,6 @@ def command(
 
 
 def _storage_url(study: str | None, directory: str, storage: str | None) -> str:
-    from pathlib import Path
 
     from automl.errors import StudyError
     from automl.review.studies import DATABASE_FILE, find_study, study_folders
@@ -68,7 +67,7 @@ def _storage_url(study: str | None, directory: str, storage: str | None) -> str:
     if storage is not None:
         return _checked(storage)
     if study is None:
-        names = [path.name for path in study_folders(Path(directory))]
+        names = [path.name for path in study_folders(directory)]
         if len(names) > 1:
             raise StudyError(f"STUDY must be given where there are several, one of {', '.join(names)}")
         study = names[0] if names else ""
@@ -102,6 +101,7 @@ def _port(text: str | None) -> int:
 def _application(url: str) -> WSGIApplication:
     from automl.config.storage import mask_password
     from automl.errors import StorageError, UsageError
+    from automl.search.bulk import BulkStorage
     from automl.search.database import open_optuna
 
     try:
@@ -113,7 +113,7 @@ def _application(url: str) -> WSGIApplication:
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
-        app: WSGIApplication = optuna_dashboard.wsgi(open_optuna(url))
+        app: WSGIApplication = optuna_dashboard.wsgi(open_optuna(url, BulkStorage))
     except (sqlalchemy.exc.SQLAlchemyError, RuntimeError, ImportError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise StorageError(

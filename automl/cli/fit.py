@@ -71,6 +71,9 @@ resources = section("Resources")
     "automatic",
     "GPUs for each trial, such as 0.25; auto packs by memory.",
 )
+@resources(
+    "--retrain-workers", "N", "1", "Processes that share the final training, a GPU each where there are any."
+)
 @resources("--memory-limit", "8G", "none", "Memory for all trials together.")
 @resources("--max-disk", "20G", "20G", "Disk for decoded images.")
 @resources("--address", "ADDRESS", "this machine", "Ray cluster to run on: auto or HOST:PORT.")

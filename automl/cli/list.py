@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -21,7 +20,7 @@ def command(state: State, /, directory: str | None) -> None:
     from automl.errors import StudyError
     from automl.review.studies import read_study, study_folders
 
-    folder = Path(directory or "studies")
+    folder = directory or "studies"
     entries = []
     for path in study_folders(folder):
         try:
@@ -30,9 +29,9 @@ def command(state: State, /, directory: str | None) -> None:
             # One damaged study must not hide the others.
             entries.append({"study": path.name, "state": "unreadable", "problem": str(error)})
     if state.json:
-        print_json({"directory": str(folder), "studies": entries})
+        print_json({"directory": folder, "studies": entries})
     elif not entries:
-        print(f"no studies in {str(folder)!r}; start one with `automl fit DATA`")
+        print(f"no studies in {folder!r}; start one with `automl fit DATA`")
     else:
         columns = ("study", "state", "metric", "val", "holdout", "trials", "time")
         print_table(columns, [_cells(entry) for entry in entries], right=("val", "trials", "time"))

@@ -53,7 +53,9 @@ def table_lines(
     lines = []
     for cells in (columns, *rows):
         last = cells[-1].rjust(widths[-1]) if columns[-1] in right else cells[-1]
-        folded = textwrap.wrap(last, room, drop_whitespace=columns[-1] not in right) or [""]
+        folded = [last]
+        if len(last) > room:  # thousands of rows that fit are not taken apart
+            folded = textwrap.wrap(last, room, drop_whitespace=columns[-1] not in right) or [""]
         first = [padded(cells)] if below else [f"{padded(cells)}  {folded.pop(0)}"]
         lines += [line.rstrip() for line in first + [" " * indent + part for part in folded]]
     rule = "─" * min(max(map(len, lines)), width or 10**6)

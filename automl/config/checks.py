@@ -12,6 +12,7 @@ from automl.config.durations import parse_duration
 from automl.config.metrics import METRICS
 from automl.config.sizes import parse_size
 from automl.errors import unknown_name
+from automl.remote import is_remote
 
 SMALLEST_IMAGE = 8
 PRETRAINED = ("auto", "always", "never")
@@ -34,11 +35,11 @@ def as_data(value: Any) -> Any:
 
 
 def as_directory(value: Any) -> str:
-    """A folder's path as text; a home folder's `~` is spelled out."""
+    """A folder's path as text; a home folder's `~` is spelled out, an address (s3://...) is left as it is."""
     text = os.fspath(value) if isinstance(value, os.PathLike) else value
     if not isinstance(text, str) or not text.strip():
         raise ValueError(f"must be a folder, got {value!r}")
-    return str(Path(text).expanduser())
+    return text.rstrip("/") if is_remote(text) else str(Path(text).expanduser())
 
 
 def as_duration(value: Any) -> Any:

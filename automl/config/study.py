@@ -29,6 +29,7 @@ from automl.config.names import check_study_name, default_study_name
 from automl.config.storage import check_storage, mask_password
 from automl.errors import ConfigError
 from automl.records import Task
+from automl.remote import is_remote, local_root
 
 DEFAULT_TIME_LIMIT = 600.0
 
@@ -81,6 +82,7 @@ class StudyConfig(BaseModel):
     parallel: Annotated[Count | None, BeforeValidator(auto_is_none)] = None
     cpus_per_trial: Annotated[float, BeforeValidator(no_bool), Field(gt=0, allow_inf_nan=False)] | None = None
     gpus_per_trial: Annotated[float | Literal["auto"] | None, BeforeValidator(check_gpus)] = None
+    retrain_workers: Count = 1
     memory_limit: Bytes | None = None
     max_disk: Bytes = 20 * 1024**3
 
@@ -120,8 +122,10 @@ class StudyConfig(BaseModel):
 
     @property
     def study_dir(self) -> Path:
-        """The study's folder: `directory/study`."""
-        return Path(self.directory) / self.study
+        """The study's folder on this machine: `directory/study`, or the one from which it is brought to an address."""
+        return (
+            local_root(self.directory) if is_remote(self.directory) else Path(self.directory)
+        ) / self.study
 
     @property
     def fixed_task(self) -> Task | None:

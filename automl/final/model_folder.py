@@ -15,11 +15,13 @@ from automl.errors import ModelError
 from automl.records import Config, DatasetInfo
 from automl.spaces.factories import is_factory, load_factory
 from automl.torch_setup import import_timm
+from automl.training.architecture import plain_arguments
 from automl.training.models import model_arguments
 from automl.training.weights import Weights
 
 CONFIG, PREPROCESS = "config.json", "preprocess.json"
 FACTORY = "factory"
+LARGEST = 8192  # px; beyond it a size in a file is no size but an attack on memory
 
 
 def write_model_folder(
@@ -72,7 +74,17 @@ def read_preprocess(folder: Path) -> tuple[DatasetInfo, int]:
     Raises OSError, KeyError or ValueError where it cannot be read.
     """
     said = json.loads((folder / PREPROCESS).read_text(encoding="utf-8"))
-    return info_from_json(said), int(said["input_size"])
+    try:
+        info, size = info_from_json(said), int(said["input_size"])
+        sizes, labels = (size, int(info.img_size), int(info.in_chans)), info.classes
+        whole = all(1 <= side <= LARGEST for side in sizes) and all(
+            isinstance(label, str) for label in labels
+        )
+    except TypeError as error:
+        raise ValueError(f"{PREPROCESS} is none of this version ({error})") from error
+    if not whole:
+        raise ValueError(f"{PREPROCESS} must have sizes up to {LARGEST} and labels that are texts")
+    return info, size
 
 
 def load_network(folder: Path, factory: str | Callable[..., nn.Module] | None) -> nn.Module:
@@ -85,8 +97,7 @@ def load_network(folder: Path, factory: str | Callable[..., nn.Module] | None) -
     said = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     name = said.get(FACTORY)
     if name is None:
-        network: nn.Module = import_timm().create_model(f"local-dir:{folder.resolve()}", pretrained=True)
-        return network
+        return _timm_network(folder, said)
     if factory is None or (isinstance(factory, str) and factory != name):
         raise ModelError(
             f"the model folder {str(folder)!r} needs the function {name!r}, which is code and not in it; "
@@ -95,6 +106,24 @@ def load_network(folder: Path, factory: str | Callable[..., nn.Module] | None) -
     made = (load_factory(factory) if isinstance(factory, str) else factory)(**said["model_args"])
     made.load_state_dict(load_file(folder / "model.safetensors"))
     return made
+
+
+def _timm_network(folder: Path, said: dict[str, Any]) -> nn.Module:
+    """timm's network with the folder's weights.
+
+    timm could open the folder by itself, and would then follow what else its config.json says (`pretrained_cfg` with
+    addresses and paths, keywords that name files). A stranger wrote that: the architecture and its sizes are all that
+    is taken from there.
+    """
+    timm = import_timm()
+    name, arguments = said["architecture"], plain_arguments(said.get("model_args") or {})
+    if not (isinstance(name, str) and timm.is_model(name)):
+        raise ValueError(f"timm has no architecture {name!r}")
+    network: nn.Module = timm.create_model(
+        name, pretrained=False, **{**arguments, "num_classes": int(said["num_classes"])}
+    )
+    network.load_state_dict(load_file(folder / "model.safetensors"))
+    return network
 
 
 def _write_own(

@@ -50,7 +50,19 @@ class Predictor:
         try:
             info, size = read_preprocess(folder)
             return cls(load_network(folder, factory), info, size)
-        except (KeyError, ValueError, RuntimeError, OSError, SafetensorError) as error:
+        # Whatever a file may hold: a wrong type or size comes up deep inside timm as any of these.
+        except (
+            ArithmeticError,
+            AssertionError,
+            AttributeError,
+            LookupError,
+            MemoryError,
+            OSError,
+            RuntimeError,
+            SafetensorError,
+            TypeError,
+            ValueError,
+        ) as error:
             raise ModelError(f"the model folder {str(folder)!r} cannot be loaded: {error}") from error
 
     @property

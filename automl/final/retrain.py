@@ -39,11 +39,15 @@ class Retrained:
 
 @dataclass(frozen=True)
 class Begun:
-    """A trial that a retrain may go on from: its state, its number, and how much faster the retrain is."""
+    """A trial that a retrain may go on from: its state, its number, and how much faster the retrain is.
+
+    `itself`: the state is that of this retrain, which was broken off.
+    """
 
     checkpoint: Path
     trial: int
     speedup: float
+    itself: bool = False
 
 
 # Of the whole training, trial and retrain together, what the trial may have been. With more, the network would have
@@ -70,7 +74,7 @@ def retrain(
     """
     rows = join_rows(splits.train, splits.val, work_dir / "retrain_index.npy")
     start = time.perf_counter()
-    trainer, before = _trainer(config, splits, rows, replace(plan, final=True, round_seconds=None), begun)
+    trainer, before = trainer_of(config, splits, rows, plan, begun)
     trainer.asked_to_stop = asked_to_stop
     first = trainer.steps
     while trainer.epoch < plan.epochs:
@@ -79,37 +83,49 @@ def retrain(
         observer.progress(trainer.progress(), 1.0)
     if trainer.steps == first:
         raise TrialError("the time left for the retrain did not hold a single batch; raise --time-limit")
+    done = retrained(trainer, time.perf_counter() - start, len(rows))
+    return replace(
+        done, images_trained=(trainer.steps - first) * trainer.batches.batch_size, continued=round(before, 2)
+    )
+
+
+def retrained(trainer: Trainer, seconds: float, n_train: int) -> Retrained:
+    """What a trainer that has come to its end made of `n_train` rows in so many seconds."""
     model = trainer.averaged
     model.eval()
     return Retrained(
         model=model,
         size=trainer.size,
         epochs=round(trainer.passes, 2),
-        seconds=time.perf_counter() - start,
-        n_train=len(rows),
-        images_trained=(trainer.steps - first) * trainer.batches.batch_size,
+        seconds=seconds,
+        n_train=n_train,
+        images_trained=trainer.steps * trainer.batches.batch_size,
         info=trainer.info,
         weights=trainer.pretrained,
         progress=trainer.progress(),
-        continued=round(before, 2),
     )
 
 
-def _trainer(
+def trainer_of(
     config: Config, splits: SearchSplits, rows: Rows, plan: TrainPlan, begun: Begun | None
 ) -> tuple[Trainer, float]:
     """The training to be run, and how many epochs of it a trial has done already.
 
     Its time counts as if it had been spent here; the rate goes on at its full height and falls from there.
     """
+    plan = replace(plan, final=True, round_seconds=None)
     trainer = Trainer(config, splits.info, rows, plan)
-    if begun is None or plan.seconds is None:
+    if begun is None or (plan.seconds is None and not begun.itself):
         return trainer, 0.0
     try:
         trainer.load(begun.checkpoint)
     except StorageError as error:
         logging.getLogger(__name__).warning("%s; the retrain begins anew", error)
         return Trainer(config, splits.info, rows, plan), 0.0
+    if begun.itself or plan.seconds is None:
+        seconds = None if plan.seconds is None else plan.seconds + trainer.spent
+        trainer.plan = replace(plan, seconds=seconds)
+        return trainer, 0.0
     spent = trainer.spent / begun.speedup
     whole = spent + plan.seconds
     if spent > MOST_BEGUN * whole:

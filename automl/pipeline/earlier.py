@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from automl.config import StudyConfig
@@ -118,7 +117,7 @@ def _weighted(studies: list[StudyFolder], here: Mapping[str, Any]) -> list[PastS
 
 def _others(config: StudyConfig, here: Mapping[str, Any]) -> list[PastStudy]:
     found: list[tuple[float, StudyFolder]] = []
-    for path in study_folders(Path(config.directory)):
+    for path in study_folders(config.directory):
         if path.name == config.study:
             continue
         try:

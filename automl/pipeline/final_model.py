@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+import shutil
 import statistics
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
-from automl.errors import StorageError
+from automl.errors import EngineError, StorageError
 from automl.final.retrain import Begun, Retrained, own_weights, retrain
+from automl.final.together import Place, has_begun, retrain_together
 from automl.pipeline.clock import Clock
+from automl.pipeline.device import ray_cpus
+from automl.pipeline.node_trial import origin_of
 from automl.pipeline.setup import Setup
 from automl.records import Observer
 from automl.search import SearchResult
@@ -19,10 +23,12 @@ from automl.search.budget import EVAL_SPEEDUP, closing_seconds, retrain_epochs
 from automl.search.interrupt import INTERRUPTED, ctrl_c_asks
 from automl.search.result import BestTrial
 from automl.search.trial_files import checkpoint_epoch
+from automl.training.peers import most_workers
 from automl.training.plan import TrainPlan
 
 ENOUGH = 0.5  # of the best trial's epochs: with less, the retrain would be worse than the trial
 NEARLY = 0.8  # of the retrain: what is stopped later has already left its high learning rates
+FOLDER = ".retrain"  # what several workers share while they retrain
 RETRAINED, OWN, CUT = "retrained", "own weights", "cut short"
 
 
@@ -60,15 +66,10 @@ def final_model(setup: Setup, found: SearchResult, clock: Clock, observer: Obser
     observer.stage("retrain", f"training the best configuration on all {count:,} images")
     asked = threading.Event()
     with _listening(found, lambda _: asked.set()):
-        trained = retrain(
-            found.best.config,
-            setup.data.splits,
-            plan,
-            work_dir=setup.workspace.root,
-            observer=observer,
-            asked_to_stop=asked.is_set,
-            begun=_begun(setup, found),
-        )
+        trained = _by_workers(setup, found, plan, observer, asked.is_set)
+        if trained is None:
+            trained = _alone(setup, found, clock, observer, asked.is_set)
+    shutil.rmtree(setup.workspace.root / FOLDER, ignore_errors=True)
     if not asked.is_set() or trained.progress >= 1.0:
         return Final(trained, stopped=asked.is_set())
     why = f"the retrain was stopped by Ctrl-C after {trained.progress:.0%}"
@@ -76,6 +77,60 @@ def final_model(setup: Setup, found: SearchResult, clock: Clock, observer: Obser
     if own is not None:
         return Final(own, OWN, f"{why}: the best trial's own weights are delivered", stopped=True)
     return Final(trained, CUT, f"{why}: it is delivered as far as it came", stopped=True)
+
+
+def _by_workers(
+    setup: Setup, found: SearchResult, plan: TrainPlan, observer: Observer, asked: Callable[[], bool]
+) -> Retrained | None:
+    """The retrain by several processes, if that was asked for and works; says so where it does not."""
+    wanted = setup.config.retrain_workers
+    if wanted == 1:
+        return None
+    shutil.rmtree(setup.workspace.root / FOLDER, ignore_errors=True)  # of a run that was killed
+    most = most_workers(min(int(found.best.config.get("batch_size", 64)), setup.data.splits.info.n_train))
+    if most < wanted:
+        observer.note(
+            f"{most} of {wanted} workers retrain: more have no 16 rows each of the best batch size."
+        )
+    if most == 1:
+        return None
+    try:
+        return retrain_together(
+            found.best.config,
+            setup.data.splits,
+            plan,
+            place=_place(setup, min(most, wanted)),
+            observer=observer,
+            asked_to_stop=asked,
+            begun=_begun(setup, found),
+        )
+    except EngineError as error:
+        observer.note(f"The retrain goes on in one process, because {error}.")
+        return None
+
+
+def _alone(
+    setup: Setup, found: SearchResult, clock: Clock, observer: Observer, asked: Callable[[], bool]
+) -> Retrained:
+    """The retrain in this process, from where several had come to before one of them broke."""
+    place, begun = _place(setup, 1), _begun(setup, found)
+    if setup.config.retrain_workers > 1 and has_begun(place):
+        begun = Begun(place.checkpoint, found.best.number, 1.0, itself=True)
+    return retrain(
+        found.best.config,
+        setup.data.splits,
+        _plan(setup, found, clock),
+        work_dir=setup.workspace.root,
+        observer=observer,
+        asked_to_stop=asked,
+        begun=begun,
+    )
+
+
+def _place(setup: Setup, workers: int) -> Place:
+    config = setup.config
+    origin, folder = origin_of(config, setup.data.splits.info), setup.workspace.root / FOLDER
+    return Place(workers, origin, folder, config.address, ray_cpus(config))
 
 
 def slowdown(setup: Setup, found: SearchResult) -> float:

@@ -13,7 +13,6 @@ from safetensors import SafetensorError
 
 from automl.config import StudyConfig, load, save
 from automl.data import open_source
-from automl.data.elsewhere import Origin
 from automl.errors import StorageError, StudyError, unknown_name
 from automl.final.holdout import score_holdout
 from automl.final.model_folder import write_model_folder
@@ -22,12 +21,13 @@ from automl.final.retrain import Retrained
 from automl.pipeline.clock import Clock
 from automl.pipeline.device import ray_cpus
 from automl.pipeline.final_model import Final, final_model, interrupted
-from automl.pipeline.node_trial import node_trial
+from automl.pipeline.node_trial import node_trial, origin_of
 from automl.pipeline.outcome import Outcome, is_done, keep_model, write_outcome
 from automl.pipeline.setup import Setup, check, prepare
 from automl.pipeline.suspects import write_suspects
 from automl.pipeline.workspace import Workspace, open_workspace
 from automl.records import Interval, Observer, OnFailure, Silent
+from automl.remote import is_remote, look_at, names_at
 from automl.result import FitResult
 from automl.search import SearchResult, SearchSettings, search, warm_up
 from automl.search.coordinator import DISK_FULL
@@ -70,16 +70,23 @@ def _fit(config: StudyConfig, observer: Observer, clock: Clock) -> FitResult:
             save(config, workspace.study_yaml)
             workspace.begin()
             clock.finish_stage("setup")
-            found = _search(setup, observer, engine)
-            engine.release()
-            clock.finish_stage("search")
-            return _finish(setup, found, clock, observer)
+            with workspace.kept_up():
+                return _run(setup, clock, observer, engine)
     except BaseException:
         if not workspace.study_yaml.is_file():  # written when everything was found to be usable
             workspace.abandon()
         raise
     finally:
         workspace.close()
+
+
+def _run(setup: Setup, clock: Clock, observer: Observer, engine: Any) -> FitResult:
+    """Everything of a study that has begun."""
+    found = _search(setup, observer, engine)
+    if setup.config.retrain_workers == 1:  # else they need it once more
+        engine.release()
+    clock.finish_stage("search")
+    return _finish(setup, found, clock, observer)
 
 
 def _no_room(place: Path) -> str:
@@ -101,12 +108,14 @@ def resume(
 
     Raises StudyError when there is no such study.
     """
-    path = Path(directory) / study / "study.yaml"
+    remote = is_remote(directory)
+    root = look_at(str(directory), study) if remote else Path(directory)
+    path = root / study / "study.yaml"
     if not path.is_file():
-        names = [p.parent.name for p in Path(directory).glob("*/study.yaml")]
+        names = names_at(str(directory)) if remote else [p.parent.name for p in root.glob("*/study.yaml")]
         known = unknown_name("study", study, names) if names else f"no study {study!r}"
         raise StudyError(f"{known} in {str(directory)!r}; `automl fit` starts one")
-    config = load(path, **{**changes, "study": study, "directory": Path(directory)})
+    config = load(path, **{**changes, "study": study, "directory": directory})
     return fit(config, observer=observer, started=started)
 
 
@@ -135,21 +144,7 @@ def _search(setup: Setup, observer: Observer, engine: Any) -> SearchResult:
         on_failure=OnFailure(config.on_failure),
         objectives={PARAMS: "min", MACS: "min"},
     )
-    info = setup.data.splits.info
-    data = (
-        str(Path(config.data).resolve())
-        if isinstance(config.data, str) and Path(config.data).exists()
-        else None
-    )
-    origin = Origin(
-        # Workers have another working directory.
-        data=data or (config.data if isinstance(config.data, str) else None),
-        target=config.target,
-        task=config.task,
-        img_size=info.img_size,
-        in_chans=info.in_chans,
-        max_disk=config.max_disk,
-    )
+    origin = origin_of(config, setup.data.splits.info)
     objective = partial(node_trial, splits=setup.data.splits, plan=setup.plan, origin=origin)
     return search(objective, setup.space, settings, observer, engine=engine)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from automl.config import StudyConfig
 from automl.data.elsewhere import Origin, at_hand
-from automl.records import Config, SearchSplits
+from automl.records import Config, DatasetInfo, SearchSplits
 from automl.training.plan import TrainPlan
 from automl.training.trial import ImageTrial
 
@@ -14,3 +17,17 @@ def node_trial(config: Config, *, splits: SearchSplits, plan: TrainPlan, origin:
     Raises DataError where it cannot, which fails the trial with that sentence.
     """
     return ImageTrial(config, splits=at_hand(splits, origin), plan=plan)
+
+
+def origin_of(config: StudyConfig, info: DatasetInfo) -> Origin:
+    """Where other machines find the pictures of a study."""
+    data = config.data if isinstance(config.data, str) else None
+    return Origin(
+        # Workers have another working directory.
+        data=str(Path(data).resolve()) if data is not None and Path(data).exists() else data,
+        target=config.target,
+        task=config.task,
+        img_size=info.img_size,
+        in_chans=info.in_chans,
+        max_disk=config.max_disk,
+    )

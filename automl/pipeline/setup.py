@@ -26,6 +26,7 @@ from automl.pipeline.pretrained import Beginning, Situation, begin, begin_again,
 from automl.pipeline.resolution import largest_size
 from automl.pipeline.workspace import Workspace
 from automl.records import Config, Observer
+from automl.remote import is_remote
 from automl.search.budget import Budget, Work, make_budget, reporting_seconds, shortest_limit
 from automl.search.engines.room import Room
 from automl.search.feasible import feasibility
@@ -66,6 +67,7 @@ class Setup:
 def check(config: StudyConfig) -> None:
     """Raise UsageError for what names and options alone show to be wrong, before anything is started or read."""
     _refuse_unsupported(config)
+    _refuse_misplaced(config)
     check_pretrained(config)
     check_warm_start(config)
     for kind, name, valid in (("policy", config.policy, POLICIES), ("sampler", config.sampler, SAMPLERS)):
@@ -161,6 +163,18 @@ def _refuse_unsupported(config: StudyConfig) -> None:
         raise ConfigError(
             "--memory-limit is for trials in processes on this machine, got another --engine or an --address: "
             "leave it out"
+        )
+
+
+def _refuse_misplaced(config: StudyConfig) -> None:
+    if config.retrain_workers > 1 and config.engine != "ray":
+        raise ConfigError(
+            f"--retrain-workers needs --engine ray, got {config.retrain_workers} with {config.engine!r}: leave one out"
+        )
+    if is_remote(config.directory) and config.address is not None:
+        raise ConfigError(
+            f"--directory must be a folder that all nodes mount where --address joins a cluster, got "
+            f"{config.directory!r}: trials hand their checkpoints on through it"
         )
 
 

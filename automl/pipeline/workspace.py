@@ -6,12 +6,14 @@ import json
 import os
 import shutil
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from automl.errors import StudyError
 from automl.pipeline.claim import REPLACED, Claim, clear, never_began, restore_replaced
+from automl.remote import Mirror, is_remote
 
 # What must be the same for a study to be continued; each changes what its trials mean.
 IDENTITY = (
@@ -35,13 +37,15 @@ class Workspace:
     """Paths of one study.
 
     `existed` tells whether the directory was there before; `replaced` is where an earlier study was moved that this
-    one overwrites, until it is sure that this one can begin. `claims` keep other processes out until `close`.
+    one overwrites, until it is sure that this one can begin. `claims` keep other processes out until `close`. `mirror`
+    brings the folder to the address that was given as --directory.
     """
 
     root: Path
     existed: bool
     replaced: Path | None = None
     claims: tuple[Claim, ...] = ()
+    mirror: Mirror | None = None
 
     @property
     def study_yaml(self) -> Path:
@@ -106,6 +110,18 @@ class Workspace:
         """Everything was checked and the study begins: what it replaces may go."""
         if self.replaced is not None:
             shutil.rmtree(self.replaced, ignore_errors=True)
+        if self.mirror is not None and not self.existed:
+            self.mirror.delete()
+        self.publish()
+
+    def publish(self) -> None:
+        """What is here now must survive this machine. Raises StorageError where it cannot be brought there."""
+        if self.mirror is not None:
+            self.mirror.push()
+
+    def kept_up(self) -> AbstractContextManager[None]:
+        """In this block it is published every now and then, and at the end."""
+        return nullcontext() if self.mirror is None else self.mirror.kept_up()
 
     def abandon(self) -> None:
         """The study could not begin: leave everything as it was before."""
@@ -128,13 +144,17 @@ class Workspace:
         """Write down, before it happens, that the holdout is opened; the number of times including this one."""
         reads = self.holdout_reads() + 1
         write_json(self.root / "holdout.json", {"reads": reads})
+        self.publish()
         return reads
 
 
 def open_workspace(directory: str, study: str, *, overwrite: bool) -> Workspace:
     """The workspace of a study. Raises StudyError where the folder cannot be made or written, or is something else."""
-    root = Path(directory) / study
+    mirror = Mirror(directory, study) if is_remote(directory) else None
+    root = Path(directory) / study if mirror is None else mirror.root
     restore_replaced(root)
+    if mirror is not None:
+        mirror.pull()
     existed = root.exists() and not never_began(root)
     if existed and any(root.iterdir() if root.is_dir() else [root]) and not (root / "study.yaml").is_file():
         raise StudyError(
@@ -153,7 +173,7 @@ def open_workspace(directory: str, study: str, *, overwrite: bool) -> Workspace:
     if not existed:
         clear(root)
     claims = (claim,) if earlier is None else (claim, earlier)
-    return Workspace(root.resolve(), existed and not overwrite, replaced, claims)
+    return Workspace(root.resolve(), existed and not overwrite, replaced, claims, mirror)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

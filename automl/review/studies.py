@@ -10,6 +10,7 @@ from typing import Any
 from automl.config.loading import read_study_file
 from automl.config.storage import unmask
 from automl.errors import ConfigError, ModelError, StudyError, unknown_name
+from automl.remote import is_remote, look_at, names_at
 
 STUDY_FILE = "study.yaml"
 RESULT_FILE = "result.json"
@@ -62,19 +63,33 @@ def read_study(path: Path) -> StudyFolder:
     return StudyFolder(str(config.get("study") or path.resolve().name), path, config, result)
 
 
-def study_folders(directory: Path) -> list[Path]:
-    """The folders of the studies in a directory, by name; empty where there is no such directory."""
+def study_folders(directory: str | Path) -> list[Path]:
+    """The folders of the studies in a directory, by name; empty where there is no such directory.
+
+    Studies at an address are brought here for reading.
+    """
+    if is_remote(directory):
+        url = str(directory)
+        return [look_at(url, name) / name for name in names_at(url)]
+    directory = Path(directory)
     if not directory.is_dir():
         return []
     return sorted(entry for entry in directory.iterdir() if (entry / STUDY_FILE).is_file())
 
 
 def find_study(study: str, directory: str | Path) -> StudyFolder:
-    """The study of a name in `directory`, or in the folder that `study` is. Raises StudyError for none."""
+    """The study of a name in `directory`, or in the folder that `study` is. Raises StudyError for none.
+
+    Of studies at an address (s3://...) a copy for reading is brought here.
+    """
+    if is_remote(study):
+        directory, _, study = study.rstrip("/").rpartition("/")
+    if is_remote(directory):
+        return _find_remote(study, str(directory))
     for path in (Path(directory) / study, Path(study)):
         if (path / STUDY_FILE).is_file():
             return read_study(path)
-    names = [path.name for path in study_folders(Path(directory))]
+    names = [path.name for path in study_folders(directory)]
     if not names:
         raise StudyError(
             f"a study must exist, got {study!r}, but {str(directory)!r} holds none; "
@@ -83,8 +98,24 @@ def find_study(study: str, directory: str | Path) -> StudyFolder:
     raise StudyError(unknown_name("study", study, names))
 
 
+def _find_remote(study: str, url: str) -> StudyFolder:
+    names = names_at(url)
+    if study in names:
+        return read_study(look_at(url, study) / study)
+    raise StudyError(
+        unknown_name("study", study, names) if names else f"{url!r} holds no study, got {study!r}"
+    )
+
+
 def find_model(model: str | Path, directory: str | Path = "studies") -> Path:
     """The model folder for a study's name or folder, or a model folder. Raises ModelError for none."""
+    if is_remote(str(model)):
+        directory, _, model = str(model).rstrip("/").rpartition("/")
+    if is_remote(directory):
+        if str(model) not in names_at(str(directory)):
+            raise ModelError(unknown_name("model", str(model), names_at(str(directory))))
+        directory = look_at(str(directory), str(model), model=True)
+        model = directory / model
     given = Path(model)
     for path in (given, given / MODEL_FOLDER, Path(directory) / model / MODEL_FOLDER):
         if (path / WEIGHTS_FILE).is_file():
@@ -95,7 +126,7 @@ def find_model(model: str | Path, directory: str | Path = "studies") -> Path:
                 f"a model must have been delivered, but study {path.name!r} is not finished; "
                 f"go on with `automl resume {path.name}`"
             )
-    names = [path.name for path in study_folders(Path(directory)) if (path / MODEL_FOLDER).is_dir()]
+    names = [path.name for path in study_folders(directory) if (path / MODEL_FOLDER).is_dir()]
     if given.exists() or not names:
         raise ModelError(
             f"a model must be a study's name, its folder or a folder with {WEIGHTS_FILE}, got {str(model)!r}"

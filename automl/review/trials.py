@@ -13,6 +13,7 @@ from automl.review.tables import TrialRow, read_trials
 
 if TYPE_CHECKING:
     from automl.search.stored import StoredTrial
+    from automl.search.summary import TrialSummary
 
 
 def study_trials(study: StudyFolder) -> tuple[str, Mode, list[TrialRow]]:
@@ -26,6 +27,11 @@ def study_trials(study: StudyFolder) -> tuple[str, Mode, list[TrialRow]]:
         return metric, study_mode(study, metric), rows
     if not study.config.get("storage") and not (study.path / DATABASE_FILE).is_file():
         return study.metric, study_mode(study, study.metric), []
+    from automl.search.summary import read_summary
+
+    summary = read_summary(study.storage_url(), study.name)
+    if summary is not None:
+        return summary.metric or study.metric, summary.mode, stored_rows(summary.trials)
     metric, mode, trials = stored_trials(study)
     return metric, mode, stored_rows(trials)
 
@@ -38,7 +44,7 @@ def study_mode(study: StudyFolder, metric: str) -> Mode:
     return METRICS[metric].mode if metric in METRICS else "max"
 
 
-def stored_rows(trials: Iterable[StoredTrial]) -> list[TrialRow]:
+def stored_rows(trials: Iterable[StoredTrial | TrialSummary]) -> list[TrialRow]:
     """Trials as the database knows them, as rows of the leaderboard."""
     return [
         TrialRow(
@@ -49,17 +55,11 @@ def stored_rows(trials: Iterable[StoredTrial]) -> list[TrialRow]:
             seconds=trial.seconds,
             config=trial.config,
             reason=trial.reason,
-            params=_counted(trial, "params"),
-            macs=_counted(trial, "macs"),
+            params=trial.objective("params"),
+            macs=trial.objective("macs"),
         )
         for trial in trials
     ]
-
-
-def _counted(trial: StoredTrial, name: str) -> float | None:
-    """A number that the last epoch reported of the network."""
-    found = trial.reports[-1].metrics.get(name, math.nan) if trial.reports else math.nan
-    return found if math.isfinite(found) else None
 
 
 def stored_trials(study: StudyFolder) -> tuple[str, Mode, list[StoredTrial]]:

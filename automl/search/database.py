@@ -10,17 +10,15 @@ from typing import Any
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, RDBStorage
 from sqlalchemy import Engine, create_engine, event
-from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from automl.errors import ConfigError, StorageError
 from automl.search import tables
+from automl.search.urls import masked, with_driver
 
 BUSY_TIMEOUT_MS = 30_000
 CONNECT_TIMEOUT_S = 10
-# The drivers that the extras install, where a URL names none.
-DRIVERS = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql", "mariadb": "mariadb+pymysql"}
 
 
 @dataclass(frozen=True)
@@ -39,14 +37,6 @@ class Database:
         """Gives back all connections."""
         self.optuna.remove_session()
         self.engine.dispose()
-
-
-def masked(url: str) -> str:
-    """The URL with its password replaced by ***; a text that is no URL is not shown at all."""
-    try:
-        return make_url(url).render_as_string(hide_password=True)
-    except ArgumentError:
-        return "(not a database URL)"
 
 
 def open_database(url: str | None) -> Database:
@@ -85,19 +75,13 @@ def open_database(url: str | None) -> Database:
     return Database(storage, storage.engine, shown)
 
 
-def open_optuna(url: str) -> RDBStorage:
+def open_optuna(url: str, kind: type[RDBStorage] = RDBStorage) -> RDBStorage:
     """Optuna's storage alone, with the connections that we want. Raises SQLAlchemy's errors and ImportError."""
     parsed = with_driver(url)
     if parsed.get_backend_name() == "sqlite":
         _set_wal(url)
     whole = parsed.render_as_string(hide_password=False)
-    return RDBStorage(whole, engine_kwargs=_engine_options(parsed.get_backend_name()))
-
-
-def with_driver(url: str) -> URL:
-    """The URL with the driver that our extras install, unless it names one. Raises SQLAlchemy's ArgumentError."""
-    parsed = make_url(url)
-    return parsed.set(drivername=DRIVERS.get(parsed.drivername, parsed.drivername))
+    return kind(whole, engine_kwargs=_engine_options(parsed.get_backend_name()))
 
 
 @contextmanager

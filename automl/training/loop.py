@@ -29,6 +29,7 @@ from automl.training.losses import loss, standardised
 from automl.training.memory import Allowance
 from automl.training.models import build_model, input_size
 from automl.training.optimizers import make_optimizer
+from automl.training.peers import Peers
 from automl.training.plan import TrainPlan
 from automl.training.rounds import Round, clock_of
 from automl.training.schedules import schedule_of
@@ -89,6 +90,12 @@ class Trainer:
         self.deadline = plan.deadline
         self.asked_to_stop: Callable[[], bool] = lambda: False
         self.lr_scale = 1.0  # halved once, where the loss stopped being finite
+        self.peers: Peers | None = None
+
+    def join(self) -> None:
+        """Train together with the other workers of torch's process group, which all call this before a first step."""
+        self.peers = Peers(self.model, self.averaged, self.plan.device)
+        torch.manual_seed(self.plan.seed + self.peers.rank)  # other rows, another dropout
 
     def train_epoch(self) -> float | None:
         """One round; the mean training loss, or None when the deadline or `asked_to_stop` cut it short.
@@ -118,7 +125,10 @@ class Trainer:
                 [self.plan.seed, self.steps]
             )  # by step, so that nothing has to be saved
             images, targets = mix(images, targets, alphas=alphas, n_outputs=self.info.n_outputs, rng=rng)
-        value = self.gradients(images, targets)
+        if self.peers is None:
+            value = self.gradients(images, targets)
+        else:
+            value = self.peers.gradient(self.gradients, images, targets)
         self.update()
         if self.ema is not None:
             self.ema.update(self.steps)
@@ -198,9 +208,12 @@ class Trainer:
         total, first = torch.zeros((), device=self.plan.device), self.steps
         with closing(self._ahead()) as batches:
             for images, targets in batches:
-                if self._over(begun):
+                over, progress = self._over(begun), self.progress(begun)
+                if self.peers is not None:
+                    over, progress = self.peers.lead(over, progress)
+                if over:
                     return float(total), False
-                self._set_lr(begun)
+                self._set_lr(progress)
                 total += self.train_step(images, targets)
                 self.steps += 1
                 if self.round.ends(self.steps - first):
@@ -240,8 +253,8 @@ class Trainer:
             return True
         return self.plan.seconds is not None and self.progress(begun) >= 1.0
 
-    def _set_lr(self, begun: float) -> None:
-        factor = self.schedule(self.progress(begun), self.warmup) * self.lr_scale
+    def _set_lr(self, progress: float) -> None:
+        factor = self.schedule(progress, self.warmup) * self.lr_scale
         for group in self.optimizer.param_groups:
             group["lr"] = float(self.config["lr"]) * factor * float(group.get("lr_scale", 1.0))
 

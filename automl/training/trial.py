@@ -35,8 +35,8 @@ class ImageTrial:
     def step(self) -> dict[str, float | bool | str]:
         """One round: the validation metric, losses, `seconds` and `images`; `interrupted` when the deadline cut it.
 
-        `params` and `macs` tell how large the network is (`extent.py`), `passes` how often the training rows were gone
-        through so far.
+        `passes` is how often the training rows were gone through so far; `params` and `macs` tell how large the network
+        is (`extent.py`).
         `micro_batch` is how many rows went through the model at once, and `lr_scale` what the lr was multiplied by
         after a loss that was not finite. A trial that runs out of `patience` goes back to its best epoch, reports
         that one's metrics once more, and is `done`, with the `reason`.
@@ -51,15 +51,17 @@ class ImageTrial:
         if train_loss is None or (first and not self._holds(time.perf_counter() - begun)):
             return self._in_haste(begun)
         self.trainer.deadline = self.plan.deadline
-        metrics = {
-            **self._scores(),
-            **self._extent(),
-            "train_loss": train_loss,
-            "images": float((self.trainer.steps - done) * self.trainer.batches.batch_size),
-            "passes": round(self.trainer.passes, 3),
-            "micro_batch": float(self.trainer.micro_batch),
-            "lr_scale": self.trainer.lr_scale,
-        }
+        metrics = (
+            self._scores()
+            | self._extent()
+            | {
+                "train_loss": train_loss,
+                "images": float((self.trainer.steps - done) * self.trainer.batches.batch_size),
+                "passes": round(self.trainer.passes, 3),
+                "micro_batch": float(self.trainer.micro_batch),
+                "lr_scale": self.trainer.lr_scale,
+            }
+        )
         if self.patience is not None and self.patience.report(metrics, self.trainer):
             reason = self.patience.back_to_best(self.trainer)
             seconds = time.perf_counter() - begun

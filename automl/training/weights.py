@@ -14,6 +14,7 @@ from torch import nn
 from automl.errors import ModelError
 from automl.records import Config, DatasetInfo
 from automl.torch_setup import import_timm
+from automl.training.architecture import plain_arguments
 
 # Of the values behind the weights' own network, this share may be missing: a head with hidden layers is new.
 MOST_MISSING = 0.05
@@ -67,11 +68,11 @@ def describe_weights(name: str, file: Path, source: str, said: Mapping[str, Any]
     cfgs = import_timm().models.get_arch_pretrained_cfgs(arch(name))
     cfg = cfgs.get(name, next(iter(cfgs.values()), None))
     facts = {key: own[key] for key in sorted(_FACTS & set(own))}
-    arguments = {
-        key: value
-        for key, value in dict((said or {}).get("model_args") or {}).items()
-        if key not in ("num_classes", "in_chans", "img_size")
-    }
+    try:
+        shape = plain_arguments((said or {}).get("model_args") or {})
+    except (AttributeError, ValueError) as error:
+        raise ModelError(f"config.json beside the weights {str(file)!r} cannot be used: {error}") from error
+    arguments = {k: v for k, v in shape.items() if k not in ("num_classes", "in_chans", "img_size")}
     mean, std = (own.get(key) or getattr(cfg, key, None) or (0.5,) for key in ("mean", "std"))
     try:
         statistics = tuple(float(v) for v in mean), tuple(float(v) for v in std)

@@ -12,9 +12,10 @@ from optuna.trial import TrialState as OptunaState
 
 from automl.errors import ConfigError, StorageError, StudyError
 from automl.records import Action, Decision, Report, TrialState
-from automl.search.database import masked, open_database
+from automl.search.database import open_database
 from automl.search.samplers import make_sampler
 from automl.search.store import Store, Worker
+from automl.search.urls import masked
 from tests.search.toy import ToySpace, context
 
 KEYS = {"metric": "accuracy", "mode": "max", "max_epochs": 9, "space": {"parameters": {"x": [0, 1]}}}

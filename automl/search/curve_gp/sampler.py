@@ -83,8 +83,10 @@ class CurveGPSampler(BaseSampler):
         others = [other for other in trials if other.number != trial.number]
         self._curves.update(others, maximize=study.direction is StudyDirection.MAXIMIZE)
         if self._curves.count < self._start_trials:
-            drawn = sum(GIVEN not in other.system_attrs for other in others)
-            chosen = self._spread(trial.number, drawn)
+            if trial.number not in self._begun:  # asked twice for one trial, the answer is the same
+                drawn = sum(GIVEN not in other.system_attrs for other in others)
+                self._begun[trial.number] = self._candidates.first(drawn)
+            chosen = self._begun[trial.number]
         else:
             running = [other.params for other in others if other.state is TrialState.RUNNING]
             # Matrices of this size are worked on sooner by one thread, and trials need the other cores.
@@ -113,7 +115,7 @@ class CurveGPSampler(BaseSampler):
         self._candidates = Candidates(
             self._suggest, self._rng, known, priors=self._priors, allows=self._allows
         )
-        self._begun: list[Params] = []
+        self._begun: dict[int, Params] = {}
 
     def _improve(self, running: Sequence[Params]) -> Params:
         x, y = self._curves.data()
@@ -146,13 +148,3 @@ class CurveGPSampler(BaseSampler):
         """The points of configurations at the full length."""
         points = self._encoding.encode(pool)
         return np.hstack([points, np.ones((len(points), 1))])
-
-    def _spread(self, number: int, drawn: int) -> Params:
-        """The point of the sequence for the trial of that number, with so many drawn before: asked twice, it is the
-        same.
-        """
-        while len(self._begun) < number:
-            self._begun.append(self._candidates.first())
-        if len(self._begun) == number:
-            self._begun.append(self._candidates.first(drawn))
-        return self._begun[number]

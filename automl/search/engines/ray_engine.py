@@ -60,7 +60,7 @@ class RayEngine:
         if self._runtime is None:
             return None
         self._runtime.wait()
-        return _room()
+        return current_room()
 
     def release(self) -> None:
         """Ray goes down while the caller goes on."""
@@ -87,7 +87,7 @@ def _run_tune(coordinator: Coordinator, objective: Objective, settings: SearchSe
     from automl.search.engines import ray_bridge
     from automl.search.engines.ray_trainable import RayTrial
 
-    _room().check(settings.cpus_per_trial, settings.gpus_per_trial)
+    current_room().check(settings.cpus_per_trial, settings.gpus_per_trial)
     roll = ray_bridge.Roll()
     resources = {"cpu": settings.cpus_per_trial, "gpu": settings.gpus_per_trial}
     _check_travels(objective)
@@ -120,7 +120,8 @@ def _run_tune(coordinator: Coordinator, objective: Objective, settings: SearchSe
             raise EngineError(f"Ray Tune broke while it ran the trials: {last}") from error
 
 
-def _room() -> Room:
+def current_room() -> Room:
+    """The machines that this process's Ray has now."""
     ray: Any = import_module("ray")
     nodes = [node for node in ray.nodes() if node["Alive"]]
     return Room(

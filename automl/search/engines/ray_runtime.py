@@ -11,13 +11,15 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Self
 
 from automl.errors import EngineError
 from automl.search.engines import ray_watcher
+from automl.search.engines.ray_signals import out_of_the_group, sigterm_kept
+from automl.search.engines.ray_token import forget_token, token_in_force
 
 WORKER_ENVIRONMENT = {
     # OpenMP threads that spin while they wait slow their neighbours down manifold; read when torch loads.
@@ -139,10 +141,11 @@ class RayRuntime:
                 "include_dashboard": False,
                 "num_cpus": self._cpus,
                 "object_store_memory": OBJECT_STORE_BYTES,
-                "_temp_dir": str(session.folder),
+                "_temp_dir": str(session.inner),
                 "_system_config": {"worker_niceness": 0, "prestart_worker_first_driver": False},
             }
-        with quiet_ray(), environment_set(QUIET_ENVIRONMENT):
+        locked = nullcontext() if session is None else token_in_force(session.folder)
+        with quiet_ray(), environment_set(QUIET_ENVIRONMENT), locked, sigterm_kept(), out_of_the_group():
             try:
                 ray.init(**options)
             except BaseException:
@@ -157,6 +160,9 @@ class Session:
 
     def __init__(self, place: str | None) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER}{os.getpid()}-", dir=place))
+        self.inner = (
+            self.folder / "r"
+        )  # Ray opens its own folder to everybody; the outer one stays this user's
         others = Path(tempfile.gettempdir()) / f"{TUNE_FOLDER}{os.getpid()}-"
         command = [sys.executable, "-I", "-S", ray_watcher.__file__, str(self.folder), str(others)]
         # A session of its own: what a terminal sends to the group of this process does not reach it.
@@ -180,6 +186,7 @@ def _shut_down(session: Session | None) -> None:
         ray.shutdown()
     if session is not None:
         session.close()
+        forget_token()
 
 
 @contextmanager

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
+import signal
+import stat
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from automl.search.engines.ray_runtime import FOLDER, TUNE_FOLDER, sweep
+from automl.search.engines import ray_watcher
+from automl.search.engines.ray_runtime import FOLDER, TUNE_FOLDER, RayRuntime, sweep
+from automl.search.engines.ray_token import FILE, MODE, TOKEN, TOKEN_FILE
 
 
 def test_folders_of_dead_processes_go_and_others_stay(tmp_path: Path) -> None:
@@ -47,3 +53,73 @@ print(rounds > 3)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "True", done.stderr
+
+
+CLIENT = """
+import sys
+from ray._raylet import GcsClient
+try:
+    GcsClient(address=sys.argv[1]).internal_kv_keys(b"", namespace=None, timeout=5)
+    print("in")
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+@pytest.mark.ray
+def test_ray_that_was_started_here_refuses_who_has_not_its_token() -> None:
+    before = {name: value for name, value in os.environ.items() if name.startswith("RAY_AUTH")}
+    with RayRuntime(cpus=1) as runtime:
+        runtime.wait()
+        ray: Any = import_module("ray")
+        address = ray.get_runtime_context().gcs_address
+        (token,) = Path("/tmp").glob(f"{FOLDER}{os.getpid()}-*/{FILE}")
+        assert stat.S_IMODE(token.stat().st_mode) == 0o600
+        assert stat.S_IMODE(token.parent.stat().st_mode) == 0o700
+        assert {name: value for name, value in os.environ.items() if name.startswith("RAY_AUTH")} == before
+        said = {
+            name: subprocess.run(
+                [sys.executable, "-c", CLIENT, address],
+                env={**os.environ, "RAY_gcs_rpc_server_connect_timeout_s": "1", **env},
+                capture_output=True,
+                text=True,
+            ).stdout
+            for name, env in {
+                "without": {MODE: "disabled"},
+                "wrong": {MODE: "token", TOKEN: "0" * 64},
+                "right": {MODE: "token", TOKEN_FILE: str(token)},
+            }.items()
+        }
+    assert said.pop("right") == "in\n"
+    assert all("token" in answer and answer != "in\n" for answer in said.values()), said
+
+
+DRIVER = """
+import signal, sys, time
+from automl.search.engines.ray_runtime import RayRuntime
+def stop(number, frame):
+    print("in order", flush=True)
+    sys.exit(0)
+signal.signal(signal.SIGTERM, stop)
+with RayRuntime(cpus=1) as runtime:
+    runtime.wait()
+    import ray
+    assert ray.get(ray.remote(lambda: 1).remote()) == 1
+    print("up", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.ray
+def test_sigterm_to_the_whole_group_reaches_the_driver_alone_and_its_handler() -> None:
+    driver = subprocess.Popen(
+        [sys.executable, "-c", DRIVER], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert driver.stdout is not None
+    with driver.stdout:
+        assert driver.stdout.readline() == "up\n"
+        raylets = ray_watcher.of_session(next(Path("/tmp").glob(f"{FOLDER}{driver.pid}-*")))
+        assert raylets and all(os.getpgid(pid) != driver.pid for pid in raylets)
+        os.killpg(driver.pid, signal.SIGTERM)
+        assert driver.stdout.read() == "in order\n"
+    assert driver.wait() == 0

@@ -1,0 +1,227 @@
+"""Studies at an address (s3://, gs://, file:// ...): worked on in a local folder, and brought there by fsspec.
+
+What lies at the address can be gone on with by another machine at any moment. A checkpoint's files come before the note
+that makes it count, all checkpoints before the database that speaks of them, and result.json last: a database that is
+newer than a checkpoint costs some epochs, one that is older would not know of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sqlite3
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from importlib import import_module
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from automl.errors import StorageError, UsageError
+from automl.log import get_logger
+
+EVERY_S = 20.0  # between two uploads while a study runs
+TURN = "turn.json"  # how often the study was brought there
+DATABASE, EPOCH_NOTE = "study.db", "automl_epoch.json"
+# In this order they come; what is not named comes with the first.
+LATE = (EPOCH_NOTE, DATABASE, "study.yaml", "result.json")
+_LOCAL = ("-wal", "-shm", ".lock", ".tmp", ".part")
+
+
+def is_remote(place: str | Path) -> bool:
+    """Whether `place` is an address rather than a path."""
+    return "://" in str(place)
+
+
+def local_root(url: str, *, kind: str = "studies") -> Path:
+    """The local folder for the studies at `url`: under AUTOML_CACHE_DIR, or the user's cache folder."""
+    base = os.environ.get("AUTOML_CACHE_DIR") or str(
+        Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "automl"
+    )
+    return Path(base) / kind / hashlib.sha256(url.rstrip("/").encode()).hexdigest()[:16]
+
+
+def names_at(url: str) -> list[str]:
+    """The names of the studies at `url`; none where there is nothing. Raises StorageError and UsageError."""
+    with _opened(url) as (files, base):
+        if not files.exists(base):
+            return []
+        folders = [entry["name"] for entry in files.ls(base, detail=True) if entry["type"] == "directory"]
+        return sorted(PurePosixPath(f).name for f in folders if files.exists(f"{f.rstrip('/')}/study.yaml"))
+
+
+def look_at(url: str, study: str, *, model: bool = False) -> Path:
+    """A local copy of a study for reading, brought up to date: without checkpoints, and the model only if asked for."""
+
+    def wanted(path: PurePosixPath) -> bool:
+        return path.parts[0] != "trials" and (model or path.parts[0] != "model")
+
+    root = local_root(url, kind="views")
+    _download(url, study, root / study, wanted)
+    return root
+
+
+class Mirror:
+    """The local folder of one study and its place at an address."""
+
+    def __init__(self, url: str, study: str) -> None:
+        self.url, self.study = url.rstrip("/"), study
+        self.root = local_root(url) / study
+        self._sent: dict[str, tuple[int, int]] = {}
+        self._lock = threading.Lock()
+
+    def pull(self) -> None:
+        """Before a study goes on: what is at the address, unless this machine was the last to bring something there.
+
+        Then the local folder holds that and maybe more. Raises StorageError where the address cannot be read.
+        """
+        there, here = self._turn_there(), _read_turn(self.root / TURN)
+        if there is not None and there != here:
+            shutil.rmtree(self.root, ignore_errors=True)
+            _download(self.url, self.study, self.root, lambda path: True)
+
+    def push(self) -> None:
+        """Bring what has changed to the address. Raises StorageError where that cannot be."""
+        with self._lock, _opened(self.url) as (files, base):
+            there = f"{base}/{self.study}"
+            found = {path.relative_to(self.root).as_posix(): path for path in self._files()}
+            states = {name: _state(path) for name, path in found.items()}
+            changed = [name for name, state in states.items() if self._sent.get(name) != state]
+            if not changed and set(found) == set(self._sent):
+                return
+            for name in _notes_of(changed, there, files):
+                files.rm_file(name)  # what it speaks of is about to change
+            for name in sorted(changed, key=_order):
+                _upload(files, found[name], f"{there}/{name}")
+            self._remove_gone(files, there, set(found))
+            turn = json.dumps({"turn": (_read_turn(self.root / TURN) or 0) + 1})
+            (self.root / TURN).write_text(turn, encoding="utf-8")
+            _upload(files, self.root / TURN, f"{there}/{TURN}")
+            self._sent = states
+
+    def delete(self) -> None:
+        """Remove the study from the address, for one that replaces it."""
+        with _opened(self.url) as (files, base):
+            if files.exists(f"{base}/{self.study}"):
+                files.rm(f"{base}/{self.study}", recursive=True)
+
+    @contextmanager
+    def kept_up(self) -> Iterator[None]:
+        """In this block the study is brought there every 20 seconds, and once more at its end, however it ends."""
+        done = threading.Event()
+
+        def run() -> None:
+            while not done.wait(EVERY_S):
+                try:
+                    self.push()
+                except StorageError as error:  # it may be away for a while; the last one counts
+                    get_logger(__name__).warning("%s", error)
+
+        thread = threading.Thread(target=run, name="automl-mirror", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+            if (self.root / "study.yaml").is_file():
+                self.push()
+
+    def _turn_there(self) -> int | None:
+        with _opened(self.url) as (files, base):
+            place = f"{base}/{self.study}/{TURN}"
+            return int(json.loads(files.cat_file(place))["turn"]) if files.exists(place) else None
+
+    def _files(self) -> Iterator[Path]:
+        """What belongs to the study: nothing half written, and nothing that is this machine's alone."""
+        for path in self.root.rglob("*"):
+            parts = path.relative_to(self.root).parts
+            hidden = any(part.startswith(".") for part in parts)
+            if path.is_file() and not hidden and not path.name.endswith(_LOCAL) and path.name != TURN:
+                yield path
+
+    def _remove_gone(self, files: Any, there: str, left: set[str]) -> None:
+        for path in sorted(files.find(there), key=lambda path: not path.endswith(EPOCH_NOTE)):
+            name = path[len(there) :].lstrip("/") if path.startswith(there) else None
+            if name and name != TURN and name not in left:
+                files.rm_file(path)
+
+
+def _order(name: str) -> int:
+    last = PurePosixPath(name).name
+    return LATE.index(last) if last in LATE else -1
+
+
+def _notes_of(changed: list[str], there: str, files: Any) -> list[str]:
+    """The notes at the address of checkpoints of which a file has changed."""
+    folders = {PurePosixPath(name).parent for name in changed if "checkpoint" in PurePosixPath(name).parts}
+    notes = [f"{there}/{folder}/{EPOCH_NOTE}" for folder in folders]
+    return [note for note in notes if files.exists(note)]
+
+
+def _state(path: Path) -> tuple[int, int]:
+    """What changes when a file does; of a database also the state of what is written beside it first."""
+    beside = path.with_name(f"{path.name}-wal")
+    known = [path.stat(), *([beside.stat()] if path.name == DATABASE and beside.exists() else [])]
+    return sum(one.st_size for one in known), max(one.st_mtime_ns for one in known)
+
+
+def _upload(files: Any, path: Path, place: str) -> None:
+    files.makedirs(place.rpartition("/")[0], exist_ok=True)
+    if path.name != DATABASE:
+        files.put_file(str(path), place)
+        return
+    with tempfile.TemporaryDirectory(prefix="automl-mirror-") as folder:
+        copy = Path(folder) / DATABASE  # a moment's whole state, while the search writes on
+        with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(copy)) as target:
+            source.backup(target)
+        files.put_file(str(copy), place)
+
+
+def _download(url: str, study: str, root: Path, wanted: Callable[[PurePosixPath], bool]) -> None:
+    """Bring the wanted files of a study here, those that have changed; others that lie here are removed."""
+    tokens_file = root / ".tokens.json"
+    with _opened(url) as (files, base):
+        there = f"{base}/{study}"
+        found = {}
+        for path in files.find(there) if files.exists(there) else []:
+            name = PurePosixPath(path[len(there) :].lstrip("/"))
+            if ".." not in name.parts and wanted(name):
+                found[name.as_posix()] = path
+        tokens = json.loads(tokens_file.read_text(encoding="utf-8")) if tokens_file.is_file() else {}
+        for gone in set(tokens) - set(found):
+            (root / gone).unlink(missing_ok=True)
+        fresh = {key: str(files.ukey(path)) for key, path in found.items()}
+        for key, path in found.items():
+            if tokens.get(key) != fresh[key] or not (root / key).is_file():
+                (root / key).parent.mkdir(parents=True, exist_ok=True)
+                files.get_file(path, str(root / key))
+        if found:
+            tokens_file.write_text(json.dumps(fresh), encoding="utf-8")
+
+
+def _read_turn(path: Path) -> int | None:
+    try:
+        return int(json.loads(path.read_text(encoding="utf-8"))["turn"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+@contextmanager
+def _opened(url: str) -> Iterator[tuple[Any, str]]:
+    """fsspec's file system of an address and the path in it; its errors become one sentence."""
+    try:
+        fsspec: Any = import_module("fsspec")
+        files, base = fsspec.core.url_to_fs(url)
+        files.invalidate_cache()
+        yield files, base.rstrip("/")
+    except (ImportError, ValueError) as error:
+        raise UsageError(f"--directory {url!r} cannot be used: {error}") from error
+    except (StorageError, UsageError):
+        raise
+    except Exception as error:  # each file system has errors of its own
+        cause = " ".join(str(error).split()) or type(error).__name__
+        raise StorageError(f"the studies at {url!r} cannot be read or written: {cause}") from error

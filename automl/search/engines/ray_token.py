@@ -1,0 +1,54 @@
+"""The secret that opens a Ray started here, fresh for each start."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+MODE, TOKEN, TOKEN_FILE = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"
+FILE = "token"
+
+
+@contextmanager
+def token_in_force(folder: Path) -> Iterator[None]:
+    """Ray that is started in this block asks every client for a fresh token, which lies in `folder`.
+
+    Ray listens on the machine's address, and who reaches its ports can run code. By itself it writes one token for all
+    its starts to ~/.ray, readable by everybody. A person's own RAY_AUTH_* variables are left as they are. The folder
+    must be nobody else's. `forget_token` belongs after the shutdown.
+    """
+    if any(name in os.environ for name in (MODE, TOKEN, TOKEN_FILE)):
+        yield
+        return
+    place = folder / FILE
+    descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(secrets.token_hex(32))
+    os.environ |= {MODE: "token", TOKEN_FILE: str(place)}  # Ray's processes inherit them
+    _read_again()
+    try:
+        yield
+    finally:
+        # Ray has read both; programs that this process starts later have no use for them.
+        for name in (MODE, TOKEN_FILE):
+            os.environ.pop(name, None)
+
+
+def forget_token() -> None:
+    """This process may join or start another Ray, with another token or none."""
+    _read_again()
+
+
+def _read_again() -> None:
+    # Ray reads these variables once a process and has no public word for reading them again. A version without
+    # these names reads them when it starts.
+    raylet: Any = import_module("ray._raylet")
+    loader, config = getattr(raylet, "AuthenticationTokenLoader", None), getattr(raylet, "Config", None)
+    if loader is not None and config is not None:
+        config.initialize("")
+        loader.instance().reset_cache()

@@ -1,0 +1,23 @@
+"""Database URLs: with the driver that our extras install, and as they may be shown. Imports no Optuna."""
+
+from __future__ import annotations
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+# The drivers that the extras install, where a URL names none.
+DRIVERS = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql", "mariadb": "mariadb+pymysql"}
+
+
+def masked(url: str) -> str:
+    """The URL with its password replaced by ***; a text that is no URL is not shown at all."""
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except ArgumentError:
+        return "(not a database URL)"
+
+
+def with_driver(url: str) -> URL:
+    """The URL with the driver that our extras install, unless it names one. Raises SQLAlchemy's ArgumentError."""
+    parsed = make_url(url)
+    return parsed.set(drivername=DRIVERS.get(parsed.drivername, parsed.drivername))

@@ -1,0 +1,148 @@
+"""A study at an address is gone on with from there alone, by a machine that has never seen it."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pytest
+
+import automl
+from automl import pipeline
+from automl.cli.entry import main
+from automl.errors import ConfigError, ModelError, StorageError, StudyError, UsageError
+from automl.pipeline.setup import check
+from automl.remote import EPOCH_NOTE, TURN, Mirror, is_remote, names_at
+from automl.review.studies import find_study
+from tests.pipeline.test_flow import config_for, digits
+
+
+@pytest.fixture
+def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An address, and a machine that has nothing of it yet."""
+    monkeypatch.setenv("AUTOML_CACHE_DIR", str(tmp_path / "first"))
+    return f"file://{tmp_path}/bucket/studies"
+
+
+def finals(study: Path) -> dict[int, tuple[Any, ...]]:
+    with sqlite3.connect(study / "study.db") as connection:
+        query = "SELECT number, state, datetime_start, datetime_complete FROM trials"
+        return {
+            row[0]: row[1:] for row in connection.execute(query) if row[1] in ("COMPLETE", "PRUNED", "FAIL")
+        }
+
+
+@pytest.mark.slow
+def test_study_goes_on_from_the_address_alone(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = pipeline.fit(config_for(Path(), n_trials=2).changed(directory=url))
+    there = tmp_path / "bucket" / "studies" / "tiny"
+    assert {"study.yaml", "study.db", "result.json", "model", "trials", "plan.json"} <= {
+        path.name for path in there.iterdir()
+    }
+    assert not list(there.rglob("*-wal")) and not list(there.rglob(".*"))
+    before = finals(there)
+    assert len(before) == 2 or first.trials["paused"]
+
+    monkeypatch.setenv("AUTOML_CACHE_DIR", str(tmp_path / "second"))  # another machine
+    second = pipeline.fit(config_for(Path(), n_trials=4).changed(directory=url))
+    after = finals(there)
+    assert before.items() <= after.items() and second.trials["total"] == 4
+    assert second.to_json()["holdout_reads"] in (1, 2)
+
+    monkeypatch.setenv("AUTOML_CACHE_DIR", str(tmp_path / "third"))
+    images, _ = digits()
+    assert len(automl.load("tiny", directory=url).predict(images[:2])) == 2
+    assert len(automl.load(f"{url}/tiny").predict(images[:2])) == 2
+    assert find_study(f"{url}/tiny", "studies").result == second.to_json()
+    assert main(["list", "--directory", url]) == 0 and main(["show", "tiny", "--directory", url]) == 0
+    assert main(["leaderboard", "tiny", "--directory", url]) == 0
+    said = capsys.readouterr().out
+    assert "finished" in said and "holdout accuracy" in said
+
+    monkeypatch.setenv("AUTOML_CACHE_DIR", str(tmp_path / "first"))  # the first one has old files of it
+    third = pipeline.fit(config_for(Path(), n_trials=4).changed(directory=url))
+    assert (
+        third.to_json()["holdout_reads"] == second.to_json()["holdout_reads"] and third.trials["total"] == 4
+    )
+
+
+def test_checkpoint_counts_at_the_address_only_when_all_of_it_is_there(url: str, tmp_path: Path) -> None:
+    mirror = Mirror(url, "s")
+    place = mirror.root / "trials" / "t0000" / "checkpoint"
+    place.mkdir(parents=True)
+    (mirror.root / "study.yaml").write_text("data: digits\n")
+    sqlite3.connect(mirror.root / "study.db").close()
+    for name in ("weights.safetensors", "state.pt", EPOCH_NOTE):
+        (place / name).write_text("1")
+    mirror.push()
+    there = tmp_path / "bucket" / "studies" / "s"
+    turn = (there / TURN).read_text()
+    mirror.push()
+    assert (there / TURN).read_text() == turn  # nothing had changed
+
+    for name in ("weights.safetensors", "state.pt", EPOCH_NOTE):
+        (place / name).write_text("22")
+    order: list[str] = []
+    real = fsspec.implementations.local.LocalFileSystem.put_file
+
+    def put(files: Any, local: str, to: str, **options: Any) -> None:
+        order.append(Path(to).name)
+        if order[-1] in ("weights.safetensors", "state.pt"):
+            assert not (there / "trials" / "t0000" / "checkpoint" / EPOCH_NOTE).exists()
+        real(files, local, to, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fsspec.implementations.local.LocalFileSystem, "put_file", put)
+        mirror.push()
+    assert (
+        order[-2:] == [EPOCH_NOTE, TURN] and (there / "trials/t0000/checkpoint/state.pt").read_text() == "22"
+    )
+    for path in place.iterdir():
+        path.unlink()
+    mirror.push()
+    assert not list((there / "trials").rglob("*.pt"))
+
+
+def test_addresses_of_any_file_system_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("AUTOML_CACHE_DIR", str(tmp_path))
+    mirror = Mirror("memory://bucket/studies", "m")
+    mirror.root.mkdir(parents=True)
+    (mirror.root / "study.yaml").write_text("data: digits\n")
+    mirror.push()
+    assert names_at("memory://bucket/studies") == ["m"]
+    monkeypatch.setenv("AUTOML_CACHE_DIR", str(tmp_path / "other"))
+    again = Mirror("memory://bucket/studies", "m")
+    again.pull()
+    assert (again.root / "study.yaml").read_text() == "data: digits\n" and again.root != mirror.root
+    again.delete()
+    assert names_at("memory://bucket/studies") == []
+
+
+def test_address_that_cannot_be_used_is_told_in_a_sentence(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match="--directory 'nonsense://a' cannot be used"):
+        names_at("nonsense://a")
+    with pytest.raises(StudyError, match="holds no study, got 'x'"):
+        find_study("x", url)
+    with pytest.raises(StudyError, match="no study 'x' in 'file://"):
+        pipeline.resume("x", directory=url)
+    with pytest.raises(ModelError, match="'x'"):
+        automl.load("x", directory=url)
+    with pytest.raises(ConfigError, match="must be a folder that all nodes mount"):
+        check(config_for(Path()).changed(directory=url, engine="ray", address="auto"))
+    with pytest.raises(StorageError, match="cannot be read or written"):
+        Mirror("file:///proc/nowhere", "s")._turn_there()
+        _with_a_file(Mirror("file:///proc/nowhere", "s")).push()
+
+
+def _with_a_file(mirror: Mirror) -> Mirror:
+    mirror.root.mkdir(parents=True, exist_ok=True)
+    (mirror.root / "study.yaml").write_text("data: digits\n")
+    return mirror
+
+
+def test_paths_are_no_addresses() -> None:
+    assert is_remote("s3://bucket/studies") and not is_remote("C:/studies") and not is_remote(Path("studies"))
