@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,14 +54,16 @@ def learn(
     """Learn from STUDIES which configurations to try first, in which order.
 
     Each next configuration is the one that lowers the mean normalised regret over the studies most. STUDIES are names
-    of studies or their folders. The file that --out writes is a search space for `automl fit --space`.
+    of studies or their folders; at least four of them, on different data, are recommended. The file that --out writes
+    is a search space for `automl fit --space`.
     """
     from automl.cli.output import print_json
     from automl.review.past import read_past
     from automl.review.studies import find_study
     from automl.search.portfolio import learn_portfolio
 
-    found = [find_study(study, directory or "studies") for study in studies]
+    named = [find_study(study, directory or "studies") for study in studies]
+    found = list({study.path.resolve(): study for study in named}.values())
     chosen = _space(space, found[0])
     portfolio = learn_portfolio([read_past(study) for study in found], chosen, size=size)
     if not portfolio.configs:
@@ -72,6 +75,9 @@ def learn(
         )
     if out is not None:
         _write(chosen, portfolio, Path(out))
+    few = _few(portfolio, len(found))
+    if few:
+        print(few, file=sys.stderr)
     if state.json:
         print_json(
             {
@@ -99,6 +105,20 @@ def _space(given: str | None, study: StudyFolder) -> Any:
             f"--space must be given, as the study {study.name!r} has not chosen one yet: for example --space cpu"
         )
     return SearchSpace.from_dict(own) if isinstance(own, dict) else SearchSpace.load(own)
+
+
+def _few(portfolio: Portfolio, asked: int) -> str:
+    """A note where the portfolio was learnt from less than is recommended; "" where it was not."""
+    from automl.search.portfolio import ENOUGH_STUDIES
+
+    count = len(portfolio.studies)
+    if count >= ENOUGH_STUDIES:
+        return ""
+    dropped = f" ({asked - count} had too few trials in the space)" if asked > count else ""
+    return (
+        f"Note: learnt from {count} {'study' if count == 1 else 'studies'}{dropped}; of fewer than {ENOUGH_STUDIES} "
+        "data sets, a portfolio says more about them than about others."
+    )
 
 
 def _print(portfolio: Portfolio) -> None:

@@ -56,8 +56,8 @@ def check_warm_start(config: StudyConfig) -> None:
 def warm_start(config: StudyConfig, space: SearchSpace, info: DatasetInfo, observer: Observer) -> WarmStart:
     """What the earlier studies of the directory (`auto`), or those that were named, say about these data.
 
-    Studies of another task take no part. Raises StudyError and StorageError for a named study that cannot be
-    read; where none was named, such studies are passed over.
+    Studies of another task take part only where they are named. Raises StudyError and StorageError for a named study
+    that cannot be read; where none was named, such studies are passed over.
     """
     if config.warm_start == NONE:
         return WarmStart()
@@ -87,7 +87,7 @@ def traits(info: DatasetInfo) -> dict[str, Any]:
 def alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> float:
     """How alike two data sets are, from 0 to 1 (the same traits): by rows, outputs, channels, resolution and balance.
 
-    0 for another task, and where traits are missing.
+    0 for another task, and where traits are missing or are no numbers above 0.
     """
     if one.get("task") != other.get("task"):
         return 0.0
@@ -95,8 +95,8 @@ def alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> float:
     try:
         apart = sum(abs(math.log(one[key] / other[key])) / scale for key, scale in scales.items())
         apart += 0.5 * (one["in_chans"] != other["in_chans"])
-    except (KeyError, ZeroDivisionError, ValueError):
-        return 0.0
+    except (KeyError, ZeroDivisionError, ValueError, TypeError, OverflowError):
+        return 0.0  # another study's plan.json may say anything
     return math.exp(-apart)
 
 

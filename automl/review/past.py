@@ -26,7 +26,8 @@ def read_past(study: StudyFolder) -> PastStudy:
     ]
     reached = max((max(values) for _, values in trials), default=1)
     planned = read_plan(study).get("epochs")
-    return PastStudy(study.name, mode, max(int(planned or reached), reached), trials)
+    epochs = planned if isinstance(planned, int) else reached
+    return PastStudy(study.name, mode, max(epochs, reached), trials)
 
 
 def read_plan(study: StudyFolder) -> dict[str, Any]:

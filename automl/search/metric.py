@@ -9,11 +9,13 @@ from typing import Any
 from automl.errors import TrialError
 
 
-def metric_value(metrics: Mapping[str, Any], metric: str, trial: int) -> float:
+def metric_value(metrics: Mapping[str, Any], metric: str, trial: int, others: Iterable[str] = ()) -> float:
     """The metric as a float, NaN and infinities included.
 
-    Raises TrialError, naming the keys that are there, if the metric is missing or is not a number.
+    Raises TrialError, naming the keys that are there, if the metric or one of the `others` is missing or not a number.
     """
+    for other in others:
+        metric_value(metrics, other, trial)
     keys = ", ".join(sorted(map(repr, metrics))) or "nothing"
     if metric not in metrics:
         raise TrialError(
@@ -27,12 +29,6 @@ def metric_value(metrics: Mapping[str, Any], metric: str, trial: int) -> float:
             f"(among {keys})"
         )
     return number
-
-
-def require_numbers(metrics: Mapping[str, Any], names: Iterable[str], trial: int) -> None:
-    """Raises TrialError as `metric_value` for an objective that is missing or no number."""
-    for name in names:
-        metric_value(metrics, name, trial)
 
 
 def numbers_of(metrics: Mapping[str, Any]) -> dict[str, float]:

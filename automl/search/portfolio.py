@@ -17,6 +17,8 @@ from automl.search.policy.ladder import rung_epochs
 from automl.search.settings import Space
 
 MIN_TRIALS = 5
+# With fewer studies, what was learnt may hold for their data alone.
+ENOUGH_STUDIES = 4
 CANDIDATES_EACH = 25
 # A configuration cannot be worse than a median one by more than this: what lies below says no more.
 WORST_REGRET = 1.5

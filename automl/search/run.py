@@ -16,13 +16,13 @@ from automl.records import Observer, Silent
 from automl.search.coordinator import Coordinator, Parts
 from automl.search.engines.base import Engine
 from automl.search.engines.registry import load_engine
-from automl.search.feasible import constraints_of, feasibility
+from automl.search.feasible import feasibility
 from automl.search.fingerprint import fingerprint
 from automl.search.interrupt import INTERRUPTED, ctrl_c_asks
 from automl.search.objectives import Objective
 from automl.search.policy import Policy, PolicyContext, make_policy
 from automl.search.result import BestTrial, SearchResult
-from automl.search.samplers import SamplerContext, make_sampler, within_constraints
+from automl.search.samplers import context_of, make_sampler, within_constraints
 from automl.search.settings import SearchSettings, Space
 from automl.search.store import Store
 from automl.search.trial_files import TrialFiles
@@ -163,13 +163,7 @@ def _open_store(space: Space, settings: SearchSettings) -> Iterator[Store]:
 
 
 def _sampler(space: Space, settings: SearchSettings, count: int) -> BaseSampler:
-    context = SamplerContext(
-        _seed(settings.seed, count),
-        space.suggest,
-        settings.max_epochs,
-        priors=getattr(space, "priors", {}),
-        allows=constraints_of(space),
-    )
+    context = context_of(space, seed=_seed(settings.seed, count), max_epochs=settings.max_epochs)
     if isinstance(settings.sampler, str):
         return make_sampler(settings.sampler, context)
     return within_constraints(settings.sampler, context)

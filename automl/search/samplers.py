@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from automl.errors import ConfigError, unknown_name
+from automl.search.feasible import constraints_of
 from automl.search.policy.ladder import rung_epochs
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
     from automl.records import Config
+    from automl.search.settings import Space
     from automl.spaces.priors import Prior
 
 # Configurations that are drawn by the priors before a sampler that knows of none takes over.
@@ -125,6 +127,12 @@ SAMPLERS = {
         SamplerRow("nsga2", _nsga2, "genetic algorithm over complete trials"),
     )
 }
+
+
+def context_of(space: Space, *, seed: int, max_epochs: int) -> SamplerContext:
+    """What a sampler is told of a search over `space`."""
+    priors = getattr(space, "priors", {})
+    return SamplerContext(seed, space.suggest, max_epochs, priors=priors, allows=constraints_of(space))
 
 
 def make_sampler(name: str, context: SamplerContext) -> BaseSampler:

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import optuna
 from optuna.study import StudyDirection
 from optuna.trial import TrialState as OptunaState
-from sqlalchemy import Executable, Table, bindparam, delete, insert, select, update
+from sqlalchemy import Executable, insert, select
 
 from automl.errors import StudyError
 from automl.records import Config, Decision, Mode, Report, TrialState
 from automl.search import optuna_rows as rows
-from automl.search import tables
+from automl.search import own_rows, tables
 from automl.search.database import Database, open_database, storage_errors
 from automl.search.drafts import Draft, adopt, draw
 from automl.search.fingerprint import check_same
@@ -35,29 +35,6 @@ PAUSED = "paused"
 REASON = "reason"
 CAUSE = "cause"
 ORIGIN = "origin"
-
-
-def _of_trial(table: Table) -> Any:
-    return (table.c.study_id == bindparam("of_study")) & (table.c.trial == bindparam("of_number"))
-
-
-NEW_TRIAL = insert(tables.trials)
-NEW_REPORT = insert(tables.reports)
-NEW_DECISION = insert(tables.decisions)
-NEW_CHECKPOINT = insert(tables.checkpoints)
-NEW_RUN = insert(tables.runs)
-DROP_CHECKPOINT = delete(tables.checkpoints).where(_of_trial(tables.checkpoints))
-NEW_OBJECTIVE = insert(tables.objectives)
-DROP_OBJECTIVES = delete(tables.objectives).where(_of_trial(tables.objectives))
-DROP_REPORT = delete(tables.reports).where(
-    _of_trial(tables.reports), tables.reports.c.epoch == bindparam("of_epoch")
-)
-# A run is known by the moment at which it began: its key comes only with the transaction that writes it.
-_THIS_RUN = update(tables.runs).where(
-    _of_trial(tables.runs), tables.runs.c.started == bindparam("of_started"), tables.runs.c.ended.is_(None)
-)
-END_RUN = _THIS_RUN.values(ended=bindparam("to_ended"))
-MOVE_RUN = _THIS_RUN.values(worker=bindparam("to_worker"), node=bindparam("to_node"), pid=bindparam("to_pid"))
 
 
 @dataclass(frozen=True)
@@ -102,10 +79,10 @@ class Store:
         self._paused = {trial.number for trial in past if trial.state is OptunaState.WAITING}
         self._attributes = {(trial.number, key) for trial in past for key in trial.user_attrs}
         self._runs: dict[int, float] = {}
-        # Optuna's samplers know nothing of threads.
-        self._sampling = threading.RLock()
         self._objectives = objectives
         self._reached: dict[int, Mapping[str, float]] = {}
+        # Optuna's samplers know nothing of threads.
+        self._sampling = threading.RLock()
 
     @classmethod
     def open(
@@ -193,7 +170,7 @@ class Store:
             add(rows.SYSTEM_ATTRIBUTES, rows.NEW_SYSTEM_ATTRIBUTE, row)
         self._attribute(number, ORIGIN, origin)
         own = self._row(number, config=json.dumps(draft.config), origin=origin, time=time)
-        add(tables.trials, NEW_TRIAL, own)
+        add(tables.trials, own_rows.NEW_TRIAL, own)
         self._count += 1
         self._journal.settle()
         return number
@@ -215,7 +192,7 @@ class Store:
             self._attribute(number, PAUSED, "")
             self._state(number, rows.SET_STARTED, OptunaState.RUNNING, moment=rows.utc_now())
         row = self._row(number, worker=worker.name, node=worker.node, pid=worker.pid, started=time)
-        self._journal.add(tables.runs, NEW_RUN, row)
+        self._journal.add(tables.runs, own_rows.NEW_RUN, row)
         self._runs[number] = time
         self._journal.settle()
 
@@ -223,7 +200,7 @@ class Store:
         """It became known which worker runs the trial."""
         if number in self._runs:
             row = self._of_run(number, to_worker=worker.name, to_node=worker.node, to_pid=worker.pid)
-            self._journal.add(tables.runs, MOVE_RUN, row)
+            self._journal.add(tables.runs, own_rows.MOVE_RUN, row)
             self._journal.settle()
 
     def report(self, report: Report, decision: Decision, time: float) -> None:
@@ -231,7 +208,7 @@ class Store:
         number, mirror_id, add = report.trial, self._mirror_id(report.trial), self._journal.add
         if report.epoch in self._view.get_trial(mirror_id).intermediate_values:
             add(rows.EPOCHS, rows.DROP_EPOCH, {rows.TRIAL: number, "of_step": report.epoch})
-            add(tables.reports, DROP_REPORT, self._of(number, of_epoch=report.epoch))
+            add(tables.reports, own_rows.DROP_REPORT, self._of(number, of_epoch=report.epoch))
         self._view.set_trial_intermediate_value(mirror_id, report.epoch, report.value)
         add(rows.EPOCHS, rows.NEW_EPOCH, rows.epoch_row(number, report.epoch, report.value))
         row = self._row(
@@ -243,7 +220,7 @@ class Store:
             time=time,
             at=_utc_now(),
         )
-        add(tables.reports, NEW_REPORT, row)
+        add(tables.reports, own_rows.NEW_REPORT, row)
         self._reached[number] = report.metrics
         self._decide(number, report.epoch, decision, time)
         self._journal.settle()
@@ -283,10 +260,10 @@ class Store:
 
     def checkpoint(self, number: int, epoch: int | None, path: str = "") -> None:
         """Where the trial's state of `epoch` lies; None: it has none any more."""
-        self._journal.add(tables.checkpoints, DROP_CHECKPOINT, self._of(number))
+        self._journal.add(tables.checkpoints, own_rows.DROP_CHECKPOINT, self._of(number))
         if epoch is not None:
             row = self._row(number, epoch=epoch, path=path)
-            self._journal.add(tables.checkpoints, NEW_CHECKPOINT, row)
+            self._journal.add(tables.checkpoints, own_rows.NEW_CHECKPOINT, row)
         self._journal.settle()
 
     def events(self) -> list[Event]:
@@ -309,12 +286,12 @@ class Store:
         metrics = self._reached.pop(number, None)
         if metrics is None or not self._objectives:
             return
-        self._journal.add(tables.objectives, DROP_OBJECTIVES, self._of(number))
+        self._journal.add(tables.objectives, own_rows.DROP_OBJECTIVES, self._of(number))
         for name, mode in self._objectives.items():
             value = metrics.get(name, math.nan)
             kept = value if math.isfinite(value) else None
             row = self._row(number, name=name, mode=mode, value=kept)
-            self._journal.add(tables.objectives, NEW_OBJECTIVE, row)
+            self._journal.add(tables.objectives, own_rows.NEW_OBJECTIVE, row)
             self._attribute(number, f"{name} ({mode})", kept)
 
     def _state(self, number: int, statement: Executable, state: OptunaState, **values: object) -> None:
@@ -345,7 +322,7 @@ class Store:
             time=time,
             at=_utc_now(),
         )
-        self._journal.add(tables.decisions, NEW_DECISION, row)
+        self._journal.add(tables.decisions, own_rows.NEW_DECISION, row)
 
     def _finish(self, number: int, state: OptunaState, value: float | None, time: float) -> None:
         if number in self._paused:
@@ -361,7 +338,7 @@ class Store:
 
     def _end_run(self, number: int, time: float) -> None:
         if number in self._runs:
-            self._journal.add(tables.runs, END_RUN, self._of_run(number, to_ended=time))
+            self._journal.add(tables.runs, own_rows.END_RUN, self._of_run(number, to_ended=time))
             del self._runs[number]
 
     def _mirror_id(self, number: int) -> int:

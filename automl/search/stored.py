@@ -76,6 +76,11 @@ class StoredTrial:
             return math.nan
         return self.reports[-1].value
 
+    def objective(self, name: str) -> float | None:
+        """A number that the last epoch reported beside the metric; None where it did not, or none that is finite."""
+        found = self.reports[-1].metrics.get(name, math.nan) if self.reports else math.nan
+        return found if math.isfinite(found) else None
+
     @property
     def seconds(self) -> float:
         """Time spent in epochs."""

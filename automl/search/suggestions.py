@@ -9,6 +9,7 @@ from automl.records import Config
 from automl.search.ahead import AskAhead
 from automl.search.drafts import Draft
 from automl.search.forecast import Forecast
+from automl.search.samplers import context_of, within_constraints
 from automl.search.settings import SearchSettings, Space
 from automl.search.store import Store
 from automl.search.stored import StoredTrial
@@ -48,6 +49,7 @@ class Suggestions:
     ) -> None:
         self._store, self._space, self._forecast = store, space, forecast
         self._seed, self._n_trials = settings.seed, settings.n_trials
+        self._max_epochs = settings.max_epochs
         own = space.portfolio if settings.portfolio is None else settings.portfolio
         self._portfolio = _untried(own, past)
         self._ahead: AskAhead | None = None
@@ -118,7 +120,10 @@ class Suggestions:
         from optuna.samplers import RandomSampler
 
         seed = (self._seed * 1_000_003 + len(self._store) * 101 + attempt) % 2**32
-        return self._store.draw(self._space.suggest, sampler=RandomSampler(seed=seed))
+        # Not by the priors: what they speak for is what takes too long.
+        context = context_of(self._space, seed=seed, max_epochs=self._max_epochs)
+        sampler = within_constraints(RandomSampler(seed=seed), context)
+        return self._store.draw(self._space.suggest, sampler=sampler)
 
     def _too_slow(self, config: Config, limit: Limit) -> str:
         seconds = self._forecast.seconds(config)

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, create_engine, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, ProgrammingError, SQLAlchemyError
 
 from automl.records import Config, Mode, TrialState
 from automl.search.urls import with_driver
@@ -42,6 +44,7 @@ _REASONS = text(
     "SELECT d.trial, d.reason FROM automl_decisions d"
     " JOIN (SELECT MAX(id) AS id FROM automl_decisions WHERE study_id = :study GROUP BY trial) m ON m.id = d.id"
 )
+_OBJECTIVES = text("SELECT trial, name, value FROM automl_objectives WHERE study_id = :study")
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,11 @@ class TrialSummary:
     value: float
     seconds: float
     reason: str
+    objectives: Mapping[str, float | None] = field(default_factory=dict)
+
+    def objective(self, name: str) -> float | None:
+        """What the trial had reached beside the metric when it last left its worker."""
+        return self.objectives.get(name)
 
 
 @dataclass(frozen=True)
@@ -90,8 +98,10 @@ def _read(connection: Connection, study: str) -> StudySummary | None:
     chosen = {"study": study_id}
     reports = {row[0]: row[1:] for row in connection.execute(_REPORTS, chosen)}
     reasons = {row[0]: row[1] for row in connection.execute(_REASONS, chosen)}
+    known = connection.execute(_TRIALS, chosen).all()
+    objectives = _objectives(connection, chosen)
     trials = []
-    for number, state, config in connection.execute(_TRIALS, chosen):
+    for number, state, config in known:
         if config is None:  # a search of an earlier version died between two writes
             return None
         epochs, value, seconds = reports.get(number, (0, None, 0.0))
@@ -105,7 +115,19 @@ def _read(connection: Connection, study: str) -> StudySummary | None:
                 value=math.nan if value is None or failed else value,
                 seconds=seconds,
                 reason=reasons.get(number, ""),
+                objectives=objectives.get(number, {}),
             )
         )
     metric = (json.loads(names) or [""])[0] if names else ""
     return StudySummary(metric, "min" if direction == "MINIMIZE" else "max", trials)
+
+
+def _objectives(connection: Connection, chosen: dict[str, int]) -> dict[int, dict[str, float | None]]:
+    """The further objectives by trial; asked for last, because databases of earlier versions have no such table."""
+    found: dict[int, dict[str, float | None]] = defaultdict(dict)
+    try:
+        for trial, name, value in connection.execute(_OBJECTIVES, chosen):
+            found[trial][name] = value
+    except (OperationalError, ProgrammingError):
+        return {}
+    return found

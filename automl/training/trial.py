@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 
@@ -107,7 +108,8 @@ class ImageTrial:
         batches = self.trainer.batches
         return {
             **score(logits, targets, info, plan.metric),
-            PARAMS: parameters(model),  # there is no time to count more
+            PARAMS: parameters(model),
+            MACS: math.nan,  # there is no time to count them
             "val_rows": float(len(targets)),
             "images": float(self.trainer.steps * batches.batch_size),
             "seconds": time.perf_counter() - begun,

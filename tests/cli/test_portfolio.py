@@ -56,7 +56,7 @@ def studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(capsys: pytest.CaptureFixture[str], directory: Path, *arguments: str) -> str:
     code = main(["portfolio", "learn", *arguments, "--directory", str(directory)])
     out, err = capsys.readouterr()
-    assert (code, err) == (0, "")
+    assert code == 0 and err.startswith("Note: learnt from ")
     return out
 
 
@@ -65,6 +65,16 @@ def test_learn_prints_the_best_first(studies: Path, capsys: pytest.CaptureFixtur
     assert found["studies"] == ["first", "second"]
     assert 0.002 < found["portfolio"][0]["lr"] < 0.05
     assert run(capsys, studies, "first").startswith("learnt from first\n")
+
+
+def test_learning_from_few_studies_is_told(studies: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = ("--directory", str(studies), "--json")
+    assert main(["portfolio", "learn", "first", "second", str(studies / "first"), *place]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["studies"] == ["first", "second"]
+    assert err == (
+        "Note: learnt from 2 studies; of fewer than 4 data sets, a portfolio says more about them than about others.\n"
+    )
 
 
 def test_out_is_a_space_that_begins_with_the_portfolio(

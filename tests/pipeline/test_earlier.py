@@ -92,3 +92,8 @@ def test_data_are_less_alike_the_more_they_differ(change: dict[str, Any]) -> Non
 
 def test_missing_traits_are_not_alike() -> None:
     assert alike({"task": "classification"}, TRAITS) == 0.0
+
+
+@pytest.mark.parametrize("value", [None, "many", 0, -3, [1]])
+def test_damaged_traits_of_another_study_are_not_alike_and_no_error(value: Any) -> None:
+    assert alike({**TRAITS, "n_train": value}, TRAITS) == 0.0

@@ -13,6 +13,7 @@ import sqlalchemy
 
 from automl.errors import ConfigError, TrialError
 from automl.records import Config
+from automl.search.summary import read_summary
 from automl.search.tune import TuneResult, tune
 
 _SPACE = {
@@ -115,3 +116,23 @@ def test_objective_that_is_not_reported_ends_the_search() -> None:
 def test_wrong_objectives_are_refused(objectives: Any, problem: str) -> None:
     with pytest.raises(ConfigError, match=problem):
         _tune(objectives=objectives)
+
+
+def test_summary_of_a_study_knows_its_objectives_also_without_their_table(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'study.db'}"
+    found = _tune(storage=url)
+    expected = {
+        n: None if math.isnan(c) else c
+        for n, c in zip(found.trials["number"], found.trials["cost"], strict=True)
+    }
+    summary = read_summary(url, "tune")
+    assert summary is not None
+    assert {trial.number: trial.objective("cost") for trial in summary.trials} == pytest.approx(expected)
+    assert summary.trials[0].objective("params") is None
+    engine = sqlalchemy.create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(sqlalchemy.text("drop table automl_objectives"))
+    engine.dispose()
+    earlier = read_summary(url, "tune")
+    assert earlier is not None and len(earlier.trials) == 30
+    assert earlier.trials[0].objective("cost") is None

@@ -7,7 +7,7 @@ import pytest
 from automl.records import Config
 from automl.search import search
 from automl.search.forecast import Expected, Forecast
-from automl.search.samplers import make_sampler
+from automl.search.samplers import context_of, make_sampler
 from automl.search.store import Store
 from automl.search.suggestions import Limit, Suggestion, Suggestions
 from tests.search.test_store import KEYS
@@ -94,3 +94,21 @@ def test_slow_configurations_are_not_begun_near_the_deadline() -> None:
 
     assert sum(in_vain(seed) for seed in range(8)) > 3
     assert [in_vain(seed, expect=expect) for seed in range(8)] == [0] * 8
+
+
+def test_constraints_hold_also_for_what_is_drawn_again_for_being_slow() -> None:
+    class Limited(ToySpace):
+        constraints = ("x <= 0.05 or x >= 0.6",)
+
+        def allows(self, config: Config) -> bool:
+            return not 0.05 < config["x"] < 0.6
+
+    desk = Desk(seed=3)
+    desk.space = Limited()
+    sampler = make_sampler("random", context_of(desk.space, seed=3, max_epochs=9))
+    desk.store = Store.open(None, "s", fingerprint=KEYS, make_sampler=lambda count: sampler)
+    desk.open()
+    found = [desk.take(Limit(1, 0.3)) for _ in range(12)]
+    assert all(Limited().allows(one.draft.config) for one in found)
+    assert all(expect(one.draft.config).seconds <= 0.3 for one in found)
+    assert any("passed over: " in note for one in found for note in one.notes)

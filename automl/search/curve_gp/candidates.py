@@ -65,9 +65,13 @@ class Candidates:
         self._names = list(known)[:MAX_SOBOL_DIMENSIONS]
         self._sobol = Sobol(max(len(self._names), 1), rng=rng)
 
-    def first(self, index: int) -> Params:
-        """What a search tries as its draw number `index`, from 0, before there is anything to learn from."""
+    def first(self, index: int | None = None) -> Params:
+        """What a search tries as its draw number `index`, from 0, before there is anything to learn from; None: the
+        next point of the sequence, whatever is believed.
+        """
         made: list[Params] = []
+        if index is None:
+            return self._one(lambda: self._quasi(NO_PRIORS))
         if self._priors and index == 0:
             made = self._drawn(1, lambda: at_peak(self._priors, self._quasi(self._priors)))
         if self._priors and not made and index % PLAIN_EACH < PLAIN_EACH - 1:
