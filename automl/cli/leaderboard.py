@@ -10,6 +10,8 @@ import click
 from automl.cli.options import SectionCommand, State, directory_option, json_option, option, verbose_option
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from automl.review.tables import TrialRow
 
 
@@ -27,7 +29,7 @@ def command(state: State, /, study: str, directory: str | None, csv_file: str | 
     """
     from automl.cli.output import print_json, print_table
     from automl.review.studies import find_study
-    from automl.review.tables import leaderboard_rows, ranked
+    from automl.review.tables import leaderboard_rows, pareto_trials, ranked
     from automl.review.trials import study_trials
 
     found = find_study(study, directory or "studies")
@@ -42,14 +44,28 @@ def command(state: State, /, study: str, directory: str | None, csv_file: str | 
     elif not trials:
         print(f"no trials yet in study {found.name!r}")
     else:
-        columns = ("rank", "trial", "state", f"val_{metric}", "epochs", "seconds", "family", "configuration")
-        cells = [_cells(rank, row) for rank, row in enumerate(ranked(trials, mode), 1)]
-        print_table(columns, cells, right=("rank", "trial", f"val_{metric}", "epochs", "seconds"))
+        front = pareto_trials(trials, mode)
+        sized = ("params", "pareto") if front else ()
+        columns = (
+            "rank",
+            "trial",
+            "state",
+            f"val_{metric}",
+            "epochs",
+            "seconds",
+            *sized,
+            "family",
+            "configuration",
+        )
+        cells = [_cells(rank, row, front) for rank, row in enumerate(ranked(trials, mode), 1)]
+        print_table(columns, cells, right=("rank", "trial", f"val_{metric}", "epochs", "seconds", "params"))
 
 
-def _cells(rank: int, row: TrialRow) -> tuple[str, ...]:
+def _cells(rank: int, row: TrialRow, front: Collection[int]) -> tuple[str, ...]:
     from automl.review.words import config_words, score
 
+    params = "-" if row.params is None else f"{row.params / 1e6:.2f}M"
+    sized = (params, "yes" if row.trial in front else "") if front else ()
     return (
         str(rank),
         str(row.trial),
@@ -57,6 +73,7 @@ def _cells(rank: int, row: TrialRow) -> tuple[str, ...]:
         score(row.value),
         str(row.epochs),
         f"{row.seconds:.1f}",
+        *sized,
         str(row.config.get("family", "-")),
         config_words(row.config),
     )

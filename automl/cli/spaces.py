@@ -31,12 +31,15 @@ def command(state: State, /, name: str | None) -> None:
             print_table(columns, [tuple(str(value) for value in entry.values()) for entry in entries])
         return
     space = SearchSpace.load(name)
+    allowed = _share_allowed(space)
     if state.json:
         published, cached = _weights(space)
-        weights = {"published": published, "cached": cached}
-        print_json({**_summary(name, space), "weights": weights, "space": space.to_dict()})
+        more: dict[str, Any] = {"weights": {"published": published, "cached": cached}}
+        if allowed is not None:
+            more["share_allowed"] = allowed
+        print_json({**_summary(name, space), **more, "space": space.to_dict()})
     else:
-        _print_space(name, space)
+        _print_space(name, space, allowed)
 
 
 def _summary(name: str, space: Any) -> dict[str, Any]:
@@ -63,7 +66,7 @@ def _weights(space: Any) -> tuple[list[str], list[str]]:
     return published, list(in_caches(published))
 
 
-def _print_space(name: str, space: Any) -> None:
+def _print_space(name: str, space: Any, allowed: float | None) -> None:
     from automl.cli.output import print_table
 
     print(f"{name}: {space.description}" if space.description else name)
@@ -75,7 +78,7 @@ def _print_space(name: str, space: Any) -> None:
         )
         rows = [
             (
-                family,
+                _family(family, space),
                 f"{sum(model in published for model in models)} of {len(models)}",
                 ", ".join(f"{model}*" if model in cached else model for model in models),
             )
@@ -87,6 +90,24 @@ def _print_space(name: str, space: Any) -> None:
     print_table(
         ("parameter", "values", "when"), [tuple(str(cell) for cell in row) for row in _parameters(space)]
     )
+    if allowed is not None:
+        kept = f"about {allowed:.0%}" if allowed >= 0.01 else f"{allowed:.1%}" if allowed else "none"
+        print(f"\nconstraints, which {kept} of the configurations keep")
+        for constraint in space.constraints:
+            print(f"  {constraint.text}")
+
+
+def _family(name: str, space: Any) -> str:
+    return f"{name} (weight {space.weights[name]:g})" if name in space.weights else name
+
+
+def _share_allowed(space: Any) -> float | None:
+    """The share of configurations that keep the constraints; None where there are none."""
+    if not space.constraints:
+        return None
+    from automl.search.feasible import share_allowed
+
+    return share_allowed(space)
 
 
 def _parameters(space: Any) -> list[tuple[str, str, str]]:

@@ -37,6 +37,8 @@ def load(data: Any, /, **options: Any) -> StudyConfig:
         )
     if isinstance(values.get("data"), str):
         values["data"] = _find_data(values["data"], path)
+    if isinstance(values.get("space"), dict):
+        values["space"] = _with_its_files(values["space"], path)
     if isinstance(values.get("storage"), str):
         values["storage"] = unmask(values["storage"])
     return StudyConfig(**values)
@@ -95,6 +97,17 @@ def _find_data(data: str, study_file: Path) -> str:
         if (base / path).exists():
             return str(base / path)
     return data
+
+
+def _with_its_files(space: dict[str, Any], study_file: Path) -> dict[str, Any]:
+    """A space written in a study file includes files beside that one, from wherever the study is continued."""
+    given = space.get("include")
+    names = [name for name in (given if isinstance(given, list) else [given]) if isinstance(name, str)]
+    if not names or len(names) < (len(given) if isinstance(given, list) else 1):
+        return space  # none, or what the space will refuse
+    folder = study_file.resolve().parent
+    found = [str(folder / name) if name.lower().endswith(_SUFFIXES) else name for name in names]
+    return {**space, "include": found}
 
 
 def _readable(value: Any, write: Any, read: Any) -> Any:

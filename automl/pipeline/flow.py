@@ -35,6 +35,7 @@ from automl.search.forget import forget_study
 from automl.search.interrupt import ctrl_c_asks, sigterm_leaves
 from automl.search.trial_files import is_disk_full
 from automl.torch_setup import quiet_waiting
+from automl.training.extent import MACS, PARAMS
 
 
 def fit(config: StudyConfig, *, observer: Observer | None = None, started: float | None = None) -> FitResult:
@@ -142,6 +143,7 @@ def _search(setup: Setup, observer: Observer, engine: Any) -> SearchResult:
         deliver_anyway=True,
         expect=setup.expect,
         on_failure=OnFailure(config.on_failure),
+        objectives={PARAMS: "min", MACS: "min"},
     )
     origin = origin_of(config, setup.data.splits.info)
     objective = partial(node_trial, splits=setup.data.splits, plan=setup.plan, origin=origin)

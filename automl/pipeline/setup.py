@@ -29,6 +29,7 @@ from automl.records import Config, Observer
 from automl.remote import is_remote
 from automl.search.budget import Budget, Work, make_budget, reporting_seconds, shortest_limit
 from automl.search.engines.room import Room
+from automl.search.feasible import feasibility
 from automl.search.forecast import Expect
 from automl.search.policy import POLICIES
 from automl.search.samplers import SAMPLERS
@@ -40,6 +41,7 @@ from automl.training.vocabulary import check_space
 
 CPU_SIZE = 96  # px; larger pictures are scaled down to this where no GPU trains
 GPU_SIZE = 224
+MOST_DRAWS = 1000  # for a configuration within the constraints
 WORKER_START = 2.0  # times what importing timm takes: from a worker's start to the first step of its trial
 SMALL = 64  # px; up to here the tiny families of the `cpu` preset fit on any device
 
@@ -72,7 +74,9 @@ def check(config: StudyConfig) -> None:
         if name not in valid:
             raise ConfigError(unknown_name(kind, name, valid))
     if config.space != "auto":
-        check_space(load_space(config, choose_device(config), img_size=SMALL))
+        space = load_space(config, choose_device(config), img_size=SMALL)
+        check_space(space)
+        feasibility(space)
 
 
 def prepare(
@@ -192,7 +196,13 @@ def first_config(space: SearchSpace, seed: int) -> Config:
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)  # it tells of each study that it makes
     try:
-        return space.suggest(optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed)).ask())
+        study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
+        config = space.suggest(study.ask())
+        for _ in range(MOST_DRAWS):
+            if space.allows(config):
+                break
+            config = space.suggest(study.ask())
+        return config
     finally:
         optuna.logging.set_verbosity(before)
 

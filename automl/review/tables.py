@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from automl.errors import StudyError
 from automl.records import Config, Mode, TrialState
+from automl.search.pareto import on_front
 
 _FIRST = ("rank", "trial", "state")
 _NUMBERS = ("epochs", "seconds")
+_EXTENT = ("params", "macs", "pareto")
 
 
 @dataclass(frozen=True)
 class TrialRow:
-    """One trial of a study: `value` is its last validation score, `seconds` the time its epochs took."""
+    """One trial of a study: `value` is its last validation score, `seconds` the time its epochs took; `params` and
+    `macs`, the parameters of its network and the multiplications for one picture, are None where nobody counted.
+    """
 
     trial: int
     state: TrialState
@@ -27,6 +31,8 @@ class TrialRow:
     seconds: float
     config: Config
     reason: str = ""
+    params: float | None = None
+    macs: float | None = None
 
 
 def ranked(trials: Iterable[TrialRow], mode: Mode) -> list[TrialRow]:
@@ -45,9 +51,14 @@ def ranked(trials: Iterable[TrialRow], mode: Mode) -> list[TrialRow]:
 
 
 def leaderboard_rows(trials: Iterable[TrialRow], metric: str, mode: Mode) -> list[dict[str, Any]]:
-    """The leaderboard as dicts with the same keys in each: rank, trial, state, val_METRIC, epochs, seconds,
-    family, model, the other parameters, reason. A parameter that a trial does not have is None."""
+    """The leaderboard as dicts with the same keys in each: rank, trial, state, val_METRIC, epochs, seconds, params,
+    macs, pareto, family, model, the other parameters, reason. A parameter that a trial does not have is None.
+
+    params, macs and pareto are there where any trial has them. `pareto`: no other trial is at least as good with as
+    few parameters, and better or smaller.
+    """
     rows = ranked(trials, mode)
+    front = pareto_trials(rows, mode)
     names = list(dict.fromkeys(name for row in rows for name in row.config))
     names = [name for name in ("family", "model") if name in names] + [
         name for name in names if name not in ("family", "model")
@@ -60,11 +71,24 @@ def leaderboard_rows(trials: Iterable[TrialRow], metric: str, mode: Mode) -> lis
             f"val_{metric}": _finite(row.value),
             "epochs": row.epochs,
             "seconds": round(row.seconds, 3),
+            **(_extent(row, front) if front else {}),
             **{name: row.config.get(name) for name in names},
             "reason": row.reason,
         }
         for rank, row in enumerate(rows, 1)
     ]
+
+
+def pareto_trials(rows: Sequence[TrialRow], mode: Mode) -> set[int]:
+    """The numbers of the trials on the front of validation score and parameters; failed ones take no part."""
+    unknown = math.nan
+    points = [
+        (unknown, unknown)
+        if row.state is TrialState.FAILED or row.value is None or row.params is None
+        else (row.value, row.params)
+        for row in rows
+    ]
+    return {row.trial for row, best in zip(rows, on_front(points, (mode, "min")), strict=True) if best}
 
 
 def write_trials(trials: Iterable[TrialRow], metric: str, mode: Mode, path: Path) -> None:
@@ -93,12 +117,21 @@ def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
+def _extent(row: TrialRow, front: Collection[int]) -> dict[str, Any]:
+    whole = {name: None if number is None else int(number) for name, number in _counts(row).items()}
+    return {**whole, "pareto": row.trial in front}
+
+
+def _counts(row: TrialRow) -> dict[str, float | None]:
+    return {"params": row.params, "macs": _finite(row.macs)}
+
+
 def _columns(metric: str) -> list[str]:
     return [*_FIRST, f"val_{metric}", *_NUMBERS, "reason"]
 
 
 def _row(record: dict[str, str], metric: str, columns: Sequence[str]) -> TrialRow:
-    fixed = _columns(metric)
+    fixed = {*_columns(metric), *_EXTENT}
     config = {name: _read(record[name]) for name in columns if name not in fixed and record[name] != ""}
     value = record[f"val_{metric}"]
     return TrialRow(
@@ -109,7 +142,13 @@ def _row(record: dict[str, str], metric: str, columns: Sequence[str]) -> TrialRo
         seconds=float(record["seconds"] or 0),
         config=config,
         reason=record.get("reason", ""),
+        params=_number(record, "params"),
+        macs=_number(record, "macs"),
     )
+
+
+def _number(record: dict[str, str], name: str) -> float | None:
+    return float(record[name]) if record.get(name) else None
 
 
 def _read(text: str) -> Any:

@@ -55,9 +55,17 @@ def stored_rows(trials: Iterable[StoredTrial | TrialSummary]) -> list[TrialRow]:
             seconds=trial.seconds,
             config=trial.config,
             reason=trial.reason,
+            params=_counted(trial, "params"),
+            macs=_counted(trial, "macs"),
         )
         for trial in trials
     ]
+
+
+def _counted(trial: StoredTrial, name: str) -> float | None:
+    """A number that the last epoch reported of the network."""
+    found = trial.reports[-1].metrics.get(name, math.nan) if trial.reports else math.nan
+    return found if math.isfinite(found) else None
 
 
 def stored_trials(study: StudyFolder) -> tuple[str, Mode, list[StoredTrial]]:

@@ -16,7 +16,7 @@ from automl.search.hanging import hanging
 from automl.search.incumbent import Incumbent
 from automl.search.last_call import last_call, too_late_to_start
 from automl.search.live_trial import LiveTrial, recall
-from automl.search.metric import metric_value, numbers_of
+from automl.search.metric import metric_value, numbers_of, require_numbers
 from automl.search.objectives import Launch, Step
 from automl.search.overriding import ENDED_BY_ITSELF, LOST, TIME_IS_UP, no_value, overridden
 from automl.search.policy import Next, NextKind, Policy
@@ -172,6 +172,7 @@ class Coordinator:
             return self._close(live, Decision(Action.STOP, TrialState.PRUNED, TIME_IS_UP))
         try:
             value = metric_value(step.metrics, self._settings.metric, number)
+            require_numbers(step.metrics, () if step.interrupted else self._settings.objectives, number)
         except TrialError as error:
             self.fatal = self.fatal or error
             return self.failed(number, str(error))

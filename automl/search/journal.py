@@ -35,6 +35,7 @@ ORDER: tuple[Table, ...] = (
     tables.reports,
     tables.decisions,
     tables.checkpoints,
+    tables.objectives,
 )
 
 Found = TypeVar("Found")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from numbers import Real
 from typing import Any
 
@@ -27,6 +27,12 @@ def metric_value(metrics: Mapping[str, Any], metric: str, trial: int) -> float:
             f"(among {keys})"
         )
     return number
+
+
+def require_numbers(metrics: Mapping[str, Any], names: Iterable[str], trial: int) -> None:
+    """Raises TrialError as `metric_value` for an objective that is missing or no number."""
+    for name in names:
+        metric_value(metrics, name, trial)
 
 
 def numbers_of(metrics: Mapping[str, Any]) -> dict[str, float]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from automl.records import Config, Mode, TrialState
+from automl.search.pareto import on_front
 from automl.search.stored import StoredTrial
 
 if TYPE_CHECKING:
@@ -78,9 +79,14 @@ class SearchResult:
         return math.fsum(trial.seconds for trial in self.trials)
 
 
-def trials_frame(trials: Sequence[StoredTrial]) -> pd.DataFrame:
+def trials_frame(
+    trials: Sequence[StoredTrial], mode: Mode = "max", objectives: Mapping[str, Mode] | None = None
+) -> pd.DataFrame:
     """One row a trial: number, state, params, epochs, value, seconds, started, ended (seconds of the
     search's clock).
+
+    With `objectives`, a column for each of them with its value of the last epoch (NaN for a failed trial), and
+    `pareto`: whether no other trial is at least as good in everything and better in something.
     """
     import pandas as pd
 
@@ -97,7 +103,21 @@ def trials_frame(trials: Sequence[StoredTrial]) -> pd.DataFrame:
         )
         for trial in trials
     ]
-    return pd.DataFrame(rows, columns=list(TRIAL_COLUMNS))
+    frame = pd.DataFrame(rows, columns=list(TRIAL_COLUMNS))
+    if objectives:
+        reached = [objective_values(trial, objectives) for trial in trials]
+        for place, name in enumerate(objectives):
+            frame[name] = [values[place] for values in reached]
+        points = [(trial.value, *values) for trial, values in zip(trials, reached, strict=True)]
+        frame["pareto"] = on_front(points, [mode, *objectives.values()])
+    return frame
+
+
+def objective_values(trial: StoredTrial, objectives: Iterable[str]) -> tuple[float, ...]:
+    """The objectives as the trial's last epoch reported them; NaN where it did not, and for a failed trial."""
+    if trial.state is TrialState.FAILED or not trial.reports:
+        return tuple(math.nan for _ in objectives)
+    return tuple(trial.reports[-1].metrics.get(name, math.nan) for name in objectives)
 
 
 def reports_frame(trials: Iterable[StoredTrial]) -> pd.DataFrame:

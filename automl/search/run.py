@@ -16,12 +16,13 @@ from automl.records import Observer, Silent
 from automl.search.coordinator import Coordinator, Parts
 from automl.search.engines.base import Engine
 from automl.search.engines.registry import load_engine
+from automl.search.feasible import constraints_of, feasibility
 from automl.search.fingerprint import fingerprint
 from automl.search.interrupt import INTERRUPTED, ctrl_c_asks
 from automl.search.objectives import Objective
 from automl.search.policy import Policy, PolicyContext, make_policy
 from automl.search.result import BestTrial, SearchResult
-from automl.search.samplers import SamplerContext, make_sampler
+from automl.search.samplers import SamplerContext, make_sampler, within_constraints
 from automl.search.settings import SearchSettings, Space
 from automl.search.store import Store
 from automl.search.trial_files import TrialFiles
@@ -43,12 +44,16 @@ def search(
     `engine` is one that was made before, such as a Ray engine that is starting up; by default the one that
     the settings name is made. After Ctrl-C the result says so in `stopped`.
 
-    Raises StudyError if the study exists with other settings, SpaceError for a portfolio outside of the
-    space, TrialError if nothing but failures came of it, TimeLimitError if not one epoch was done in time,
-    the errors of the storage and the engine, and KeyboardInterrupt after a Ctrl-C that came before any value.
+    Raises StudyError if the study exists with other settings, SpaceError for a portfolio outside of the space and for
+    constraints that nothing keeps, TrialError if nothing but failures came of it, TimeLimitError if not one epoch was
+    done in time, the errors of the storage and the engine, and KeyboardInterrupt after a Ctrl-C that came before any
+    value.
     """
     for config in settings.portfolio if settings.portfolio is not None else space.portfolio:
         space.to_params(config)
+    note = feasibility(space)
+    if note and observer is not None:
+        observer.note(note)
     engine = load_engine(settings.engine)() if engine is None else engine
     with _directory(settings) as directory, _open_store(space, settings) as store:
         coordinator = Coordinator(
@@ -149,6 +154,7 @@ def _open_store(space: Space, settings: SearchSettings) -> Iterator[Store]:
         settings.study,
         fingerprint=fingerprint(space, settings),
         make_sampler=lambda count: _sampler(space, settings, count),
+        objectives=settings.objectives,
     )
     try:
         yield store
@@ -157,10 +163,16 @@ def _open_store(space: Space, settings: SearchSettings) -> Iterator[Store]:
 
 
 def _sampler(space: Space, settings: SearchSettings, count: int) -> BaseSampler:
-    if not isinstance(settings.sampler, str):
-        return settings.sampler
-    context = SamplerContext(_seed(settings.seed, count), space.suggest, settings.max_epochs)
-    return make_sampler(settings.sampler, context)
+    context = SamplerContext(
+        _seed(settings.seed, count),
+        space.suggest,
+        settings.max_epochs,
+        priors=getattr(space, "priors", {}),
+        allows=constraints_of(space),
+    )
+    if isinstance(settings.sampler, str):
+        return make_sampler(settings.sampler, context)
+    return within_constraints(settings.sampler, context)
 
 
 def _seed(seed: int, count: int) -> int:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -16,23 +16,36 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
     from automl.records import Config
+    from automl.spaces.priors import Prior
+
+# Configurations that are drawn by the priors before a sampler that knows of none takes over.
+START = 10
 
 
 @dataclass(frozen=True)
 class SamplerContext:
     """What a sampler may know of its search: `suggest` draws a configuration through an Optuna trial,
-    `max_epochs` is the full length of a trial.
+    `max_epochs` is the full length of a trial. `priors` are what is believed of single parameters, by Optuna's names;
+    `allows` says whether a configuration keeps the space's constraints, None: it has none.
     """
 
     seed: int
     suggest: Callable[[Trial], Config]
     max_epochs: int
+    priors: Mapping[str, Prior] = field(default_factory=dict)
+    allows: Callable[[Config], bool] | None = None
 
 
 def _curve_gp(context: SamplerContext) -> BaseSampler:
     from automl.search.curve_gp import CurveGPSampler
 
-    return CurveGPSampler(context.suggest, levels=rung_epochs(context.max_epochs), seed=context.seed)
+    return CurveGPSampler(
+        context.suggest,
+        levels=rung_epochs(context.max_epochs),
+        seed=context.seed,
+        priors=context.priors,
+        allows=context.allows,
+    )
 
 
 def _tpe(context: SamplerContext) -> BaseSampler:
@@ -79,26 +92,33 @@ def _nsga2(context: SamplerContext) -> BaseSampler:
 
 @dataclass(frozen=True)
 class SamplerRow:
-    """One sampler: its name, how to make it for a search, and what it does in one line."""
+    """One sampler: its name, how to make it for a search, and what it does in one line.
+
+    `by_priors`: how many configurations are drawn by the priors before it takes over; None: all of them are.
+    `guided`: it minds priors and constraints by itself.
+    """
 
     name: str
     make: Callable[[SamplerContext], BaseSampler]
     description: str
+    by_priors: int | None = START
+    guided: bool = False
 
 
 SAMPLERS = {
     row.name: row
     for row in (
-        SamplerRow("auto", _curve_gp, "the recommended sampler: curve-gp"),
+        SamplerRow("auto", _curve_gp, "the recommended sampler: curve-gp", guided=True),
         SamplerRow(
             "curve-gp",
             _curve_gp,
             "Gaussian process over all partial curves, with expected improvement at the end",
+            guided=True,
         ),
         SamplerRow(
             "tpe", _tpe, "tree-structured Parzen estimator, joint and aware of branches and parallel trials"
         ),
-        SamplerRow("random", _random, "independent uniform draws"),
+        SamplerRow("random", _random, "independent draws: uniform, or by priors and weights", None),
         SamplerRow("gp", _gp, "Gaussian process with expected improvement; complete trials only"),
         SamplerRow("cmaes", _cmaes, "CMA-ES; categorical and conditional parameters are drawn at random"),
         SamplerRow("qmc", _qmc, "scrambled Sobol sequence: evenly spread, learns nothing"),
@@ -115,8 +135,25 @@ def make_sampler(name: str, context: SamplerContext) -> BaseSampler:
         # Experimental is a statement about Optuna's interface, and the version is pinned.
         warnings.simplefilter("ignore")
         try:
-            return SAMPLERS[name].make(context)
+            row = SAMPLERS[name]
+            made = row.make(context)
         except ImportError as error:
             raise ConfigError(
                 f"the sampler {name!r} needs the package {error.name!r}: pip install {error.name}"
             ) from error
+    if row.guided:
+        return made
+    if context.priors:
+        from automl.search.prior_sampler import PriorSampler
+
+        made = PriorSampler(made, context.priors, seed=context.seed, trials=row.by_priors)
+    return within_constraints(made, context)
+
+
+def within_constraints(sampler: BaseSampler, context: SamplerContext) -> BaseSampler:
+    """The sampler, or one around it where the space has constraints."""
+    if context.allows is None:
+        return sampler
+    from automl.search.constrained_sampler import ConstrainedSampler
+
+    return ConstrainedSampler(sampler, context.suggest, context.allows, seed=context.seed)

@@ -11,6 +11,7 @@ from automl.errors import ConfigError, unknown_name
 from automl.records import Config, Mode, OnFailure
 from automl.search.engines.registry import ENGINES
 from automl.search.forecast import Expect
+from automl.search.objectives import CONTROL_KEYS
 from automl.search.policy import POLICIES
 from automl.search.samplers import SAMPLERS
 
@@ -23,7 +24,11 @@ PATIENCE = 60.0
 
 
 class Space(Protocol):
-    """What the search needs from a search space."""
+    """What the search needs from a search space.
+
+    One may have two things more: `priors`, what is believed of parameters by Optuna's names, and `constraints` with
+    `allows(config)`, which says whether a configuration keeps them (as SearchSpace has them).
+    """
 
     @property
     def portfolio(self) -> Sequence[Config]:
@@ -49,7 +54,9 @@ class SearchSettings:
     moment of `time.time()`; whichever comes first ends it. `storage` is a SQLAlchemy URL, or None for a
     database in memory. `directory` is where trials keep logs and checkpoints, or None for a temporary folder.
     `identity` holds what else must be equal when a study is continued, such as the fingerprint of its data.
-    `policy` is a name or one of Optuna's pruners, `sampler` a name or one of Optuna's samplers.
+    `policy` is a name or one of Optuna's pruners, `sampler` a name or one of Optuna's samplers. `objectives` are
+    further numbers that every epoch reports, and whether more ("max") or less ("min") of each is better; they are kept
+    with the trials, and decide nothing.
     `deliver_anyway`: where the time ended before any trial had a value, the result names the first configuration,
     with the value NaN, instead of an error.
     `on_failure` says what is done about trials that break; `max_failures` of them in a row end the search when no
@@ -85,10 +92,16 @@ class SearchSettings:
     deliver_anyway: bool = False
     expect: Expect | None = field(default=None, repr=False, compare=False)
     identity: Mapping[str, str] = field(default_factory=dict)
+    objectives: Mapping[str, Mode] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Raises ConfigError with all problems, one sentence each."""
-        problems = [*_unknown_names(self), *_wrong_numbers(self), *_missing_limits(self)]
+        problems = [
+            *_unknown_names(self),
+            *_wrong_numbers(self),
+            *_missing_limits(self),
+            *_wrong_objectives(self),
+        ]
         if problems:
             raise ConfigError("; ".join(problems))
 
@@ -122,6 +135,23 @@ def _wrong_numbers(settings: SearchSettings) -> list[str]:
             problems.append(f"{name} must be above 0, got {value!r}")
     if not settings.gpus_per_trial >= 0:
         problems.append(f"gpus_per_trial must be at least 0, got {settings.gpus_per_trial!r}")
+    return problems
+
+
+def _wrong_objectives(settings: SearchSettings) -> list[str]:
+    given: Any = settings.objectives
+    if not isinstance(given, Mapping):
+        return [f"objectives must be a mapping such as {{'seconds_per_image': 'min'}}, got {given!r}"]
+    problems = []
+    for name, mode in given.items():
+        if not isinstance(name, str) or name == settings.metric or name in CONTROL_KEYS:
+            taken = ", ".join(sorted(CONTROL_KEYS))
+            problems.append(
+                f"objectives must name numbers beside the metric {settings.metric!r} and the words of an epoch "
+                f"({taken}), got {name!r}: report it under another name"
+            )
+        if mode not in ("max", "min"):
+            problems.append(f"objectives.{name} must be 'max' or 'min', got {mode!r}")
     return problems
 
 

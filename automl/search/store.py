@@ -47,6 +47,8 @@ NEW_DECISION = insert(tables.decisions)
 NEW_CHECKPOINT = insert(tables.checkpoints)
 NEW_RUN = insert(tables.runs)
 DROP_CHECKPOINT = delete(tables.checkpoints).where(_of_trial(tables.checkpoints))
+NEW_OBJECTIVE = insert(tables.objectives)
+DROP_OBJECTIVES = delete(tables.objectives).where(_of_trial(tables.objectives))
 DROP_REPORT = delete(tables.reports).where(
     _of_trial(tables.reports), tables.reports.c.epoch == bindparam("of_epoch")
 )
@@ -78,7 +80,14 @@ class Store:
     tables keep all moments.
     """
 
-    def __init__(self, database: Database, study: optuna.Study, mode: Mode, sampler: BaseSampler) -> None:
+    def __init__(
+        self,
+        database: Database,
+        study: optuna.Study,
+        mode: Mode,
+        sampler: BaseSampler,
+        objectives: Mapping[str, Mode],
+    ) -> None:
         """Use `Store.open`. `mirror` is the study as samplers see it."""
         self._database = database
         self._study_id = study._study_id
@@ -95,6 +104,8 @@ class Store:
         self._runs: dict[int, float] = {}
         # Optuna's samplers know nothing of threads.
         self._sampling = threading.RLock()
+        self._objectives = objectives
+        self._reached: dict[int, Mapping[str, float]] = {}
 
     @classmethod
     def open(
@@ -104,8 +115,10 @@ class Store:
         *,
         fingerprint: Mapping[str, Any],
         make_sampler: Callable[[int], BaseSampler],
+        objectives: Mapping[str, Mode] | None = None,
     ) -> Store:
-        """Opens the study, or creates it. `fingerprint` needs the keys `metric` and `mode`.
+        """Opens the study, or creates it. `fingerprint` needs the keys `metric` and `mode`; `objectives` are kept with
+        each trial beside them.
 
         `make_sampler` is called with the number of trials that the study has, so that a continued study does
         not draw its first points again. Raises StudyError if the study exists with another fingerprint,
@@ -116,7 +129,7 @@ class Store:
             with storage_errors(database.shown), quiet_optuna():
                 study = _open_study(database, name, fingerprint)
                 count = len(study.get_trials(deepcopy=False))
-                return cls(database, study, fingerprint["mode"], make_sampler(count))
+                return cls(database, study, fingerprint["mode"], make_sampler(count), objectives or {})
         except BaseException:
             database.close()
             raise
@@ -231,6 +244,7 @@ class Store:
             at=_utc_now(),
         )
         add(tables.reports, NEW_REPORT, row)
+        self._reached[number] = report.metrics
         self._decide(number, report.epoch, decision, time)
         self._journal.settle()
 
@@ -240,6 +254,7 @@ class Store:
         self._paused.add(number)
         self._attribute(number, PAUSED, f"after epoch {epoch}: {reason}")
         self._state(number, rows.SET_STATE, OptunaState.WAITING)
+        self._keep_objectives(number)
         self._end_run(number, time)
         self._journal.settle()
 
@@ -289,10 +304,23 @@ class Store:
     def _of_run(self, number: int, **values: object) -> dict[str, object]:
         return self._of(number, of_started=self._runs[number], **values)
 
+    def _keep_objectives(self, number: int) -> None:
+        """What a trial has reached beside the metric, as it leaves its worker; the dashboard shows it by name."""
+        metrics = self._reached.pop(number, None)
+        if metrics is None or not self._objectives:
+            return
+        self._journal.add(tables.objectives, DROP_OBJECTIVES, self._of(number))
+        for name, mode in self._objectives.items():
+            value = metrics.get(name, math.nan)
+            kept = value if math.isfinite(value) else None
+            row = self._row(number, name=name, mode=mode, value=kept)
+            self._journal.add(tables.objectives, NEW_OBJECTIVE, row)
+            self._attribute(number, f"{name} ({mode})", kept)
+
     def _state(self, number: int, statement: Executable, state: OptunaState, **values: object) -> None:
         self._journal.add(rows.TRIALS, statement, {rows.TRIAL: number, "to_state": state, **values})
 
-    def _attribute(self, number: int, key: str, value: str) -> None:
+    def _attribute(self, number: int, key: str, value: str | float | None) -> None:
         text = json.dumps(value)
         if (number, key) in self._attributes:
             row = {rows.TRIAL: number, "of_key": key, "to_json": text}
@@ -325,6 +353,7 @@ class Store:
         if value is not None:
             self._journal.add(rows.VALUES, rows.NEW_VALUE, rows.value_row(number, value))
         self._state(number, rows.SET_ENDED, state, moment=rows.utc_now())
+        self._keep_objectives(number)
         self._end_run(number, time)
         # The many that are still paused at the end of a search have nothing that a crash could lose.
         self._journal.settle(final=number not in self._paused)

@@ -73,6 +73,17 @@ checkpoints = Table(
     Column("path", Text, nullable=False),
 )
 
+# The last values of what is wanted beside the metric: one row a trial and objective.
+objectives = Table(
+    "automl_objectives",
+    metadata,
+    Column("study_id", Integer, primary_key=True, autoincrement=False),
+    Column("trial", Integer, primary_key=True, autoincrement=False),
+    Column("name", String(100), primary_key=True),
+    Column("mode", String(10), nullable=False),
+    Column("value", Float(53)),
+)
+
 runs = Table(
     "automl_runs",
     metadata,

@@ -25,10 +25,11 @@ if TYPE_CHECKING:
 class TuneResult:
     """What `tune` found. All times are seconds of the search's clock, virtual under the simulated engine.
 
-    `best_config` and `best_value` are the incumbent's. `trials` has
-    one row a trial: number, state ("complete", "pruned", "failed", "paused"), params, epochs, value, seconds,
-    started, ended. `reports` has one row an epoch that was run: number, epoch, value, time. `stopped`: what
-    cut the search short, or "".
+    `best_config` and `best_value` are the incumbent's. `trials` has one row a trial: number, state ("complete",
+    "pruned", "failed", "paused"), params, epochs, value, seconds, started, ended, and with several objectives a column
+    for each and `pareto`. `pareto` are those rows of `trials` that no other one beats in everything, the best by the
+    metric first; None without further objectives. `reports` has one row an epoch that was run: number, epoch, value,
+    time. `stopped`: what cut the search short, or "".
     """
 
     best_config: Config
@@ -36,6 +37,7 @@ class TuneResult:
     trials: pd.DataFrame = field(repr=False)
     reports: pd.DataFrame = field(repr=False)
     stopped: str = ""
+    pareto: pd.DataFrame | None = field(default=None, repr=False)
 
 
 def tune(
@@ -54,6 +56,7 @@ def tune(
     portfolio: Sequence[Config] | None = None,
     seed: int = 0,
     storage: str | None = None,
+    objectives: Mapping[str, Mode] | None = None,
 ) -> TuneResult:
     """Searches the configuration with the best `metric`.
 
@@ -63,7 +66,8 @@ def tune(
     `space` is a SearchSpace or the dict that makes one. `n_trials` is a total over all runs of a stored
     study; `time_limit` is seconds, or text such as "10m"; at least one of the two is needed. `storage` is a
     database URL, None keeps nothing. `policy` is a name or one of Optuna's pruners, `sampler` a name or one of Optuna's
-    samplers.
+    samplers. `objectives` are further numbers that every epoch yields, such as {"seconds_per_image": "min"}: they are
+    kept with each trial and say which trials are on the Pareto front; the metric alone steers the search.
 
     Raises ConfigError for wrong options, SpaceError for a wrong space or portfolio, StudyError where the
     storage holds a study with other settings, TrialError if nothing but failures came of it, TimeLimitError
@@ -83,14 +87,18 @@ def tune(
         seed=seed,
         study="tune",
         storage=storage,
+        objectives={} if objectives is None else objectives,
     )
     found = search(objective, _space(space), settings)
+    trials = trials_frame(found.trials, mode, settings.objectives)
+    front = trials[trials["pareto"]] if settings.objectives else None
     return TuneResult(
         best_config=found.best.config,
         best_value=found.best.value,
-        trials=trials_frame(found.trials),
+        trials=trials,
         reports=reports_frame(found.trials),
         stopped=found.stopped,
+        pareto=None if front is None else front.sort_values("value", ascending=mode == "min", kind="stable"),
     )
 
 

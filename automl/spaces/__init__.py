@@ -5,6 +5,7 @@ timm.
 from __future__ import annotations
 
 from automl.spaces.families import Capability, capabilities
-from automl.spaces.space import SearchSpace, presets
+from automl.spaces.files import presets
+from automl.spaces.space import SearchSpace
 
 __all__ = ["Capability", "SearchSpace", "capabilities", "presets"]

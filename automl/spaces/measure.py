@@ -82,7 +82,8 @@ def write_table(models: list[str], path: Path = _TABLE) -> None:
 
 def preset_models() -> list[str]:
     """Every model that a preset names."""
-    from automl.spaces.space import SearchSpace, presets
+    from automl.spaces.files import presets
+    from automl.spaces.space import SearchSpace
 
     return sorted(
         {

@@ -8,7 +8,8 @@ from typing import Any
 
 from automl.errors import SpaceError
 from automl.records import Config
-from automl.spaces.parameters import Categorical, Float, Int, Parameter
+from automl.spaces.constraints import Constraint
+from automl.spaces.parameters import middle
 from automl.spaces.parsing import family_of
 from automl.spaces.space import PRETRAINED, SearchSpace
 
@@ -28,6 +29,7 @@ def narrowed(space: SearchSpace, *, pretrained: bool, models: Collection[str] | 
         for name, members in space.families.items()
     }
     families = {name: members for name, members in families.items() if members}
+    constraints = _constraints(space, wanted)
     if not families:
         raise SpaceError(f"the search space {space.name!r} must keep a model, and none of its models is left")
     known: dict[str, set[Any]] = {
@@ -45,33 +47,39 @@ def narrowed(space: SearchSpace, *, pretrained: bool, models: Collection[str] | 
         for entry in space.portfolio
         if bool(entry.get(PRETRAINED, False)) == pretrained and entry.get("model") in known["model"]
     ]
-    spec |= {"families": families, "parameters": parameters, "portfolio": portfolio}
-    return SearchSpace.from_dict(spec, name=space.name)
+    spec |= {"families": families, "parameters": parameters, "portfolio": portfolio, "constraints": None}
+    made = SearchSpace.from_dict(spec, name=space.name)
+    weights = {name: weight for name, weight in space.weights.items() if name in families}
+    # They were checked against the whole space: here, some of the models that they name may be gone.
+    left = tuple(each for each in constraints if each.names <= {*parameters, "family", "model"})
+    return replace(made, weights=weights, constraints=left)
 
 
 def begun_with(space: SearchSpace, models: Sequence[str], recipes: Sequence[Config]) -> SearchSpace:
     """The space with configurations of these models, the best first, to try first, and no others.
 
     The first two models follow the first recipe, then the best one follows the others, then come the other models.
+    What breaks a constraint is left out.
     """
     first, *others = recipes or ({},)
     tried = [(model, first) for model in models[:2]]
     tried += [(model, recipe) for recipe in others for model in models[:1]]
     tried += [(model, first) for model in models[2:]]
-    return replace(space, portfolio=tuple(configuration(space, model, recipe) for model, recipe in tried))
+    portfolio = [configuration(space, model, recipe) for model, recipe in tried]
+    return replace(space, portfolio=tuple(config for config in portfolio if space.allows(config)))
 
 
 def configuration(space: SearchSpace, model: str, recipe: Mapping[str, Any]) -> Config:
     """A configuration of `model` in the space, as close to `recipe` as the space allows.
 
-    Where it says nothing that fits: the first choice, 0 where a range begins there, and else the middle.
+    Where it says nothing that fits: the prior, the first choice, 0 where a range begins there, and else the middle.
     """
     config: Config = {"family": family_of(model, space.patterns), "model": model}
     for key in space.order:
         parameter = next((one for one in space.parameters[key] if one.is_active(config)), None)
         if parameter is not None:
             given = recipe.get(key)
-            config[key] = given if key in recipe and parameter.admits(given) else _middle(parameter)
+            config[key] = given if key in recipe and parameter.admits(given) else middle(parameter)
     return config
 
 
@@ -83,6 +91,21 @@ def _wanted(space: SearchSpace, pretrained: bool) -> bool:
             f"{'from weights' if pretrained else 'from scratch'}; change one of them"
         )
     return pretrained
+
+
+def _constraints(space: SearchSpace, pretrained: bool) -> list[Constraint]:
+    """What is left of the constraints once `pretrained` is decided."""
+    left: list[Constraint] = []
+    for constraint in space.constraints:
+        settled = constraint if pretrained else constraint.settled({PRETRAINED: False})
+        if settled is False:
+            raise SpaceError(
+                f"the search space {space.name!r} must hold configurations that train from scratch, but its constraint "
+                f"{constraint.text!r} allows none: change it, or give weights"
+            )
+        if isinstance(settled, Constraint):
+            left.append(settled)
+    return left
 
 
 def _parameters(parameters: Mapping[str, Any], known: dict[str, set[Any]]) -> _Spec:
@@ -128,18 +151,3 @@ def _conditions(when: Mapping[str, Any], known: dict[str, set[Any]], names: Coll
                 continue
         left[name] = listed if len(listed) > 1 else listed[0]
     return left
-
-
-def _middle(parameter: Parameter) -> Any:
-    if isinstance(parameter, Categorical):
-        return parameter.choices[0]
-    low, high = parameter.low, parameter.high
-    if low == 0:
-        return low  # off, for all that is searched
-    middle = (low * high) ** 0.5 if parameter.log else (low + high) / 2
-    if parameter.step is not None:
-        middle = low + round((middle - low) / parameter.step) * parameter.step
-    if isinstance(parameter, Int):
-        return round(middle)
-    assert isinstance(parameter, Float)
-    return float(middle)

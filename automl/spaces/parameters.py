@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from automl.spaces.priors import Around, Prior, Weighted, favouring
+
 if TYPE_CHECKING:
     from optuna import Trial
 
@@ -14,7 +16,7 @@ Value = bool | int | float | str | None
 Condition = tuple[str, tuple[Value, ...]]
 
 # How far a float may lie off a step, as a share of the step: what printing and reading a number may cost.
-_STEP_TOLERANCE = 1e-6
+STEP_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -36,12 +38,15 @@ class Domain:
 
 @dataclass(frozen=True)
 class Float(Domain):
-    """A number from `low` to `high`, both included; on a logarithmic scale, or in steps from `low`."""
+    """A number from `low` to `high`, both included; on a logarithmic scale, or in steps from `low`. `prior` is where a
+    good value is believed to lie.
+    """
 
     low: float = 0.0
     high: float = 1.0
     log: bool = False
     step: float | None = None
+    prior: float | None = None
 
     def suggest(self, trial: Trial) -> Value:
         """Draw a value."""
@@ -58,24 +63,45 @@ class Float(Domain):
         if self.step is None:
             return True
         steps = (value - self.low) / self.step
-        return abs(steps - round(steps)) <= _STEP_TOLERANCE
+        return abs(steps - round(steps)) <= STEP_TOLERANCE
+
+    def belief(self) -> Prior | None:
+        """The prior, None where there is none."""
+        return None if self.prior is None else Around(self.prior, self.share(self.prior))
+
+    def share(self, value: float) -> float:
+        """Where a value lies in the range, from 0 to 1, on its scale; with steps, the middle of the value's part."""
+        if self.high <= self.low:
+            return 0.5
+        if self.log:
+            return math.log(value / self.low) / math.log(self.high / self.low)
+        if self.step is None:
+            return (value - self.low) / (self.high - self.low)
+        return _step_share(value - self.low, self.high - self.low, self.step)
 
     def __str__(self) -> str:
         return f"{self.low:g} to {self.high:g}" + _scale(self.log, self.step)
 
+    def described(self) -> str:
+        """The range, and what is believed of it."""
+        return str(self) + ("" if self.prior is None else f", around {self.prior:g}")
+
     def to_dict(self) -> dict[str, Any]:
         """As in YAML."""
-        return {"type": "float", "low": self.low, "high": self.high, **_options(self.log, self.step)}
+        return {"type": "float", "low": self.low, "high": self.high, **_options(self)}
 
 
 @dataclass(frozen=True)
 class Int(Domain):
-    """An integer from `low` to `high`, both included; on a logarithmic scale, or in steps from `low`."""
+    """An integer from `low` to `high`, both included; on a logarithmic scale, or in steps from `low`. `prior` is where
+    a good value is believed to lie.
+    """
 
     low: int = 0
     high: int = 1
     log: bool = False
     step: int | None = None
+    prior: int | None = None
 
     def suggest(self, trial: Trial) -> Value:
         """Draw a value."""
@@ -87,19 +113,38 @@ class Int(Domain):
             return False
         return (value - self.low) % (self.step or 1) == 0
 
+    def belief(self) -> Prior | None:
+        """The prior, None where there is none."""
+        return None if self.prior is None else Around(self.prior, self.share(self.prior))
+
+    def share(self, value: int) -> float:
+        """The middle of the part of the range, on its scale from 0 to 1, that belongs to a value."""
+        if self.log:
+            low, high = math.log(self.low - 0.5), math.log(self.high + 0.5)
+            return (math.log(value) - low) / (high - low)
+        return _step_share(value - self.low, self.high - self.low, self.step or 1)
+
     def __str__(self) -> str:
         return f"{self.low} to {self.high}" + _scale(self.log, self.step, kind=", whole")
 
+    def described(self) -> str:
+        """The range, and what is believed of it."""
+        return str(self) + ("" if self.prior is None else f", around {self.prior}")
+
     def to_dict(self) -> dict[str, Any]:
         """As in YAML."""
-        return {"type": "int", "low": self.low, "high": self.high, **_options(self.log, self.step)}
+        return {"type": "int", "low": self.low, "high": self.high, **_options(self)}
 
 
 @dataclass(frozen=True)
 class Categorical(Domain):
-    """One of some values."""
+    """One of some values. `weights` say how likely each is to be good, in proportion; `prior` names the one that is
+    believed to be. At most one of the two is given.
+    """
 
     choices: tuple[Value, ...] = ()
+    weights: tuple[float, ...] = ()
+    prior: Value = None
 
     def suggest(self, trial: Trial) -> Value:
         """Draw a value."""
@@ -109,15 +154,49 @@ class Categorical(Domain):
         """Whether `value` may have been drawn."""
         return any(same(value, choice) for choice in self.choices)
 
+    def belief(self) -> Prior | None:
+        """The weights, or those that follow from the prior; None where there are none."""
+        if self.prior is not None:
+            place = next(i for i, choice in enumerate(self.choices) if same(choice, self.prior))
+            return Weighted(favouring(place, len(self.choices)), self.prior)
+        return Weighted(self.weights) if self.weights else None
+
     def __str__(self) -> str:
         return ", ".join(str(choice) for choice in self.choices)
 
+    def described(self) -> str:
+        """The choices, with their weights where there are any, or the one that is believed in."""
+        if self.weights:
+            pairs = zip(self.choices, self.weights, strict=True)
+            return ", ".join(f"{choice} (weight {weight:g})" for choice, weight in pairs)
+        return str(self) + ("" if self.prior is None else f"; likely {self.prior}")
+
     def to_dict(self) -> dict[str, Any]:
         """As in YAML."""
-        return {"type": "categorical", "choices": list(self.choices)}
+        beliefs = {"weights": list(self.weights)} if self.weights else {}
+        prior = {} if self.prior is None else {"prior": self.prior}
+        return {"type": "categorical", "choices": list(self.choices), **beliefs, **prior}
 
 
 Parameter = Float | Int | Categorical
+
+
+def middle(parameter: Parameter) -> Value:
+    """A value to begin with where nothing else is known: the prior, the first (or weightiest) choice, 0 where a range
+    begins there, and else the middle.
+    """
+    if parameter.prior is not None:
+        return parameter.prior
+    if isinstance(parameter, Categorical):
+        weights = parameter.weights or (1.0,)
+        return parameter.choices[weights.index(max(weights))]
+    low, high = parameter.low, parameter.high
+    if low == 0:
+        return low  # off, for all that is searched
+    found = (low * high) ** 0.5 if parameter.log else (low + high) / 2
+    if parameter.step is not None:
+        found = low + round((found - low) / parameter.step) * parameter.step
+    return round(found) if isinstance(parameter, Int) else float(found)
 
 
 def same(a: Any, b: Any) -> bool:
@@ -130,135 +209,19 @@ def condition_text(when: Sequence[Condition]) -> str:
     return " and ".join(f"{name} is {' or '.join(str(value) for value in values)}" for name, values in when)
 
 
-def parse_parameter(spec: Any, *, name: str, where: str, problems: list[str]) -> Parameter | None:
-    """A parameter from its YAML dict. What is wrong is added to `problems` under the dotted key `where`.
-
-    Conditions are checked for their form alone; whether they name something is known to the space.
-    """
-    if not isinstance(spec, Mapping):
-        problems.append(f"{where}: must be a mapping such as {{type: float, low: 0, high: 1}}, not {spec!r}")
-        return None
-    kind = spec.get("type")
-    if kind not in _KEYS:
-        problems.append(f"{where}.type: must be one of {', '.join(_KEYS)}, not {kind!r}")
-        return None
-    before = len(problems)
-    allowed = {"type", "when", *_KEYS[kind]}
-    for key in spec:
-        if key not in allowed:
-            problems.append(
-                f"{where}.{key}: unknown key for a {kind}; valid keys: {', '.join(sorted(allowed))}"
-            )
-    when = _parse_when(spec.get("when", {}), where, problems)
-    if kind == "categorical":
-        choices = _parse_choices(spec.get("choices"), where, problems)
-        return Categorical(name, when, choices) if len(problems) == before else None
-    bounds = {
-        key: _number(spec, key, kind, where, problems) for key in ("low", "high", "step") if key in spec
-    }
-    problems.extend(
-        f"{where}.{key}: is missing; give the bounds low and high"
-        for key in ("low", "high")
-        if key not in spec
-    )
-    log = spec.get("log", False)
-    if not isinstance(log, bool):
-        problems.append(f"{where}.log: must be true or false, not {log!r}")
-    if len(problems) > before:
-        return None
-    return _ranged(kind, name, when, {**bounds, "log": log}, where, problems)
-
-
-_KEYS: dict[str, tuple[str, ...]] = {
-    "float": ("low", "high", "log", "step"),
-    "int": ("low", "high", "log", "step"),
-    "categorical": ("choices",),
-}
-
-
-def _ranged(
-    kind: str,
-    name: str,
-    when: tuple[Condition, ...],
-    bounds: Mapping[str, Any],
-    where: str,
-    problems: list[str],
-) -> Parameter | None:
-    """A Float or an Int whose bounds make sense together."""
-    before = len(problems)
-    low, high, step, log = bounds["low"], bounds["high"], bounds.get("step"), bounds["log"]
-    if low > high:
-        problems.append(f"{where}: low must not be above high, but {low!r} is above {high!r}: swap them")
-    if log and low <= 0:
-        problems.append(f"{where}.low: must be above 0 on a logarithmic scale, not {low!r}")
-    if step is not None and step <= 0:
-        problems.append(f"{where}.step: must be above 0, not {step!r}")
-    if step is not None and log:
-        problems.append(f"{where}.step: cannot be combined with log: true; leave one of them out")
-    if step is not None and step > 0 and not _divides(step, high - low):
-        problems.append(f"{where}.step: must divide high - low, but {step!r} does not divide {high - low!r}")
-    if len(problems) > before:
-        return None
-    if kind == "float":
-        return Float(name, when, float(low), float(high), log, None if step is None else float(step))
-    return Int(name, when, int(low), int(high), log, None if step is None else int(step))
-
-
-def _divides(step: float, length: float) -> bool:
-    steps = length / step
-    return abs(steps - round(steps)) <= _STEP_TOLERANCE
-
-
-def _number(spec: Mapping[str, Any], key: str, kind: str, where: str, problems: list[str]) -> float | int:
-    value = spec[key]
-    if isinstance(value, str):
-        # YAML 1.1 reads 1e-5, without a point, as text.
-        try:
-            value = float(value)
-        except ValueError:
-            value = None
-    if kind == "int" and isinstance(value, float) and value.is_integer():
-        value = int(value)
-    wanted = int if kind == "int" else (int, float)
-    if isinstance(value, bool) or not isinstance(value, wanted) or not math.isfinite(value):
-        what = "an integer" if kind == "int" else "a number"
-        problems.append(f"{where}.{key}: must be {what}, not {spec[key]!r}")
-        return 0
-    return value
-
-
-def _parse_choices(choices: Any, where: str, problems: list[str]) -> tuple[Value, ...]:
-    if not isinstance(choices, (list, tuple)) or not choices:
-        problems.append(f"{where}.choices: must be a list of at least one value, not {choices!r}")
-        return ()
-    for i, choice in enumerate(choices):
-        if choice is not None and not isinstance(choice, (bool, int, float, str)):
-            problems.append(f"{where}.choices: must hold plain values, not {choice!r}")
-        elif any(same(choice, other) for other in choices[:i]):
-            problems.append(f"{where}.choices: must differ, but {choice!r} occurs twice")
-    return tuple(choices)
-
-
-def _parse_when(when: Any, where: str, problems: list[str]) -> tuple[Condition, ...]:
-    if not isinstance(when, Mapping):
-        problems.append(f"{where}.when: must be a mapping such as {{opt: [sgd, momentum]}}, not {when!r}")
-        return ()
-    conditions: list[Condition] = []
-    for name, values in when.items():
-        listed = tuple(values) if isinstance(values, (list, tuple)) else (values,)
-        if not listed or any(isinstance(value, (list, tuple, dict)) for value in listed):
-            problems.append(f"{where}.when.{name}: must be a value or a list of values, not {values!r}")
-            continue
-        conditions.append((str(name), listed))
-    return tuple(conditions)
-
-
 def _scale(log: bool, step: float | None, kind: str = "") -> str:
     return kind + (", log" if log else "") + (f", step {step:g}" if step is not None else "")
 
 
-def _options(log: bool, step: float | None) -> dict[str, Any]:
-    return {**({"log": True} if log else {}), **({"step": step} if step is not None else {})}
+def _step_share(distance: float, length: float, step: float) -> float:
+    """The middle of the part of the unit interval that a value on a step has."""
+    return (round(distance / step) + 0.5) / (round(length / step) + 1)
+
+
+def _options(parameter: Float | Int) -> dict[str, Any]:
+    numbers = {"step": parameter.step, "prior": parameter.prior}
+    given = {key: value for key, value in numbers.items() if value is not None}
+    return {**({"log": True} if parameter.log else {}), **given}
 
 
 def when_dict(when: Sequence[Condition]) -> dict[str, Any]:

@@ -4,24 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from automl.errors import unknown_name
+from automl.spaces.checking import NUMBER, TEXT, Name, kind_of, parse_constraints, unchecked
+from automl.spaces.constraints import Constraint
 from automl.spaces.families import is_pattern, matches
 from automl.spaces.limits import KEYS as LIMITS
 from automl.spaces.limits import Limits, parse_limits
-from automl.spaces.parameters import Float, Parameter, Value, parse_parameter
+from automl.spaces.parameters import Categorical, Float, Parameter, Value
+from automl.spaces.priors import is_weight
+from automl.spaces.ranges import parse_parameter
 
 Families = dict[str, tuple[str, ...]]
 Variants = dict[str, tuple[Parameter, ...]]
 
-_KEYS = ("description", "families", "max_params", "max_macs", "parameters", "portfolio")
-_RESERVED = ("family", "model")
+_KEYS = (
+    "include",
+    "description",
+    "families",
+    "max_params",
+    "max_macs",
+    "parameters",
+    "constraints",
+    "portfolio",
+)
+_FAMILY_KEYS = ("models", "weight")
+RESERVED = ("family", "model")
 
 
 @dataclass
 class Parsed:
-    """The parts of a space. `limits` are those of single models or patterns, `bounds` those of all.
+    """The parts of a space. `limits` are those of single models or patterns, `bounds` those of all; `weights` those of
+    families.
 
     `order` lists the parameters so that conditions come before what they decide; `written` names all parameters, also
     those whose range could not be read.
@@ -29,11 +45,13 @@ class Parsed:
 
     description: str = ""
     families: Families = field(default_factory=dict)
+    weights: dict[str, float] = field(default_factory=dict)
     limits: dict[str, Limits] = field(default_factory=dict)
     bounds: Limits = field(default_factory=Limits)
     parameters: Variants = field(default_factory=dict)
     written: tuple[str, ...] = ()
     order: tuple[str, ...] = ()
+    constraints: tuple[Constraint, ...] = ()
     portfolio: tuple[dict[str, Any], ...] = ()
     problems: list[str] = field(default_factory=list)
 
@@ -57,6 +75,7 @@ def parse_space(spec: Mapping[str, Any]) -> Parsed:
     _parse_parameters(spec.get("parameters"), parsed)
     _check_conditions(parsed)
     _sort(parsed)
+    parsed.constraints = parse_constraints(spec.get("constraints"), _names(parsed), parsed.problems)
     _parse_portfolio(spec.get("portfolio"), parsed)
     if not parsed.families and not parsed.parameters and not parsed.problems:
         parsed.problems.append("a search space must have families or parameters, but it has neither")
@@ -70,7 +89,8 @@ def _parse_families(families: Any, parsed: Parsed) -> None:
         parsed.problems.append(f"families: must be a mapping of names to models, not {families!r}")
         return
     owners: dict[str, str] = {}
-    for name, members in families.items():
+    for name, given in families.items():
+        members = _parse_weight(given, str(name), parsed)
         listed = _parse_members(members, f"families.{name}", parsed)
         if not listed:
             continue
@@ -82,6 +102,21 @@ def _parse_families(families: Any, parsed: Parsed) -> None:
                 )
             owners[member] = str(name)
         parsed.families[str(name)] = tuple(listed)
+
+
+def _parse_weight(family: Any, name: str, parsed: Parsed) -> Any:
+    """The models of a family; one with a weight is a mapping such as {models: [resnet18], weight: 2}."""
+    if not isinstance(family, Mapping) or not family.keys() & set(_FAMILY_KEYS):
+        return family
+    where = f"families.{name}"
+    wrong = [str(key) for key in family if key not in _FAMILY_KEYS]
+    parsed.problems.extend(f"{where}: {unknown_name('key', key, _FAMILY_KEYS)}" for key in wrong)
+    weight = family.get("weight", 1)
+    if not is_weight(weight):
+        parsed.problems.append(f"{where}.weight: must be a number above 0, not {weight!r}")
+    elif weight != 1:
+        parsed.weights[name] = float(weight)
+    return family.get("models")
 
 
 def _parse_members(members: Any, where: str, parsed: Parsed) -> list[str]:
@@ -118,7 +153,7 @@ def _parse_parameters(parameters: Any, parsed: Parsed) -> None:
     names = {f"model.{family}": "the model of a family" for family in parsed.families}
     for key, spec in parameters.items():
         where = f"parameters.{key}"
-        if not isinstance(key, str) or not key or (parsed.families and key in _RESERVED):
+        if not isinstance(key, str) or not key or (parsed.families and key in RESERVED):
             parsed.problems.append(f"{where}: must have a name of its own; family and model are taken")
             continue
         variants = _parse_variants(key, spec, where, parsed.problems)
@@ -167,7 +202,7 @@ def _suffix(entry: Any) -> str:
 def _check_conditions(parsed: Parsed) -> None:
     """Every condition must be on something that exists, and on a value that it can have."""
     # A parameter with a broken range has its problem already; conditions on it are not unknown.
-    known = [*parsed.written, *(_RESERVED if parsed.families else ())]
+    known = [*parsed.written, *(RESERVED if parsed.families else ())]
     for key, variants in parsed.parameters.items():
         for i, variant in enumerate(variants):
             where = f"parameters.{key}" + (f"[{i}]" if len(variants) > 1 else "") + ".when"
@@ -193,6 +228,21 @@ def _value_problem(parsed: Parsed, name: str, value: Value) -> str:
     if targets and not any(target.admits(value) for target in targets):
         return f"must be a value of {name} ({'; '.join(str(target) for target in targets)}), not {value!r}"
     return ""
+
+
+def _names(parsed: Parsed) -> dict[str, Name]:
+    """What constraints may speak of."""
+    names = {key: unchecked() for key in parsed.written}
+    for key, variants in parsed.parameters.items():
+        values = [c for each in variants if isinstance(each, Categorical) for c in each.choices]
+        ranges = [each for each in variants if not isinstance(each, Categorical)]
+        kinds = frozenset((*map(kind_of, values), *([NUMBER] if ranges else [])))
+
+        names[key] = Name(kinds, (lambda _: "") if ranges else partial(_value_problem, parsed, key))
+    if parsed.families:
+        for key in RESERVED:
+            names[key] = Name(frozenset((TEXT,)), partial(_value_problem, parsed, key))
+    return names
 
 
 def _sort(parsed: Parsed) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,10 +12,14 @@ import yaml
 
 from automl.errors import SpaceError, unknown_name
 from automl.records import Config
+from automl.spaces.checking import speaks_of
+from automl.spaces.constraints import Constraint
 from automl.spaces.families import expand, matches, require_model
+from automl.spaces.files import Merged, find_space, merged, read_space
 from automl.spaces.limits import Limits
-from automl.spaces.parameters import Parameter, condition_text, when_dict
-from automl.spaces.parsing import Families, Variants, family_of, parse_space
+from automl.spaces.parameters import Parameter, condition_text, middle, when_dict
+from automl.spaces.parsing import RESERVED, Families, Variants, family_of, parse_space
+from automl.spaces.priors import Prior, family_prior
 
 PRETRAINED = "pretrained"  # the parameter that says whether training begins with weights
 
@@ -30,7 +34,8 @@ class SearchSpace:
     `patterns`: the families as written, whose members may be patterns such as "convnext_*"; `parameters`: for
     each key of a configuration its ranges, of which the first with true conditions holds; `order`: the keys
     in the order in which they are drawn; `portfolio`: full configurations to try first; `limits`: how large the
-    models of a pattern may be; `bounds`: how large all may be.
+    models of a pattern may be; `bounds`: how large all may be; `weights`: how likely a family is to be good, 1 where it
+    does not say; `constraints`: what every configuration keeps.
     """
 
     name: str
@@ -41,57 +46,31 @@ class SearchSpace:
     portfolio: tuple[Config, ...]
     limits: Mapping[str, Limits] = field(default_factory=dict)
     bounds: Limits = field(default_factory=Limits)
+    weights: Mapping[str, float] = field(default_factory=dict)
+    constraints: tuple[Constraint, ...] = ()
 
     @staticmethod
     def load(name_or_file: str | Path) -> SearchSpace:
         """A preset by its name, or a YAML file. Raises SpaceError with the closest match, or with all
         problems.
         """
-        path = Path(name_or_file)
-        if path.suffix.lower() not in (".yaml", ".yml"):
-            if str(name_or_file) not in presets():
-                raise SpaceError(unknown_name("search space", str(name_or_file), presets()))
-            path = _preset_folder() / f"{name_or_file}.yaml"
-        try:
-            spec = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise SpaceError(
-                f"the search space must be a readable file, but {str(path)!r} is not ({error})"
-            ) from error
-        except yaml.YAMLError as error:
-            reason = " ".join(str(error).split())
-            raise SpaceError(f"the search space {str(path)!r} must be valid YAML: {reason}") from error
-        return SearchSpace.from_dict(spec, name=path.stem)
+        path = find_space(name_or_file)
+        return _made(read_space(path), name=path.stem, path=path)
 
     @staticmethod
     def from_dict(spec: Mapping[str, Any], *, name: str = "custom") -> SearchSpace:
-        """A space from a dict of the form of the YAML files. Raises SpaceError that lists all problems."""
-        if not isinstance(spec, Mapping):
-            raise SpaceError(
-                f"the search space {name!r} must be a mapping with families and parameters, not "
-                f"{type(spec).__name__}"
-            )
-        parsed = parse_space(spec)
-        space = SearchSpace(
-            name=name,
-            description=parsed.description,
-            patterns=parsed.families,
-            parameters=parsed.parameters,
-            order=parsed.order,
-            portfolio=tuple(
-                _complete(entry, parsed.families, parsed.parameters) for entry in parsed.portfolio
-            ),
-            limits=parsed.limits,
-            bounds=parsed.bounds,
-        )
-        problems = list(parsed.problems)
-        if not problems:  # with broken ranges, every configuration would look wrong
-            for i, config in enumerate(space.portfolio):
-                problems.extend(f"portfolio[{i}].{problem}" for problem in space._problems(config))
-        if problems:
-            count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
-            raise SpaceError(f"the search space {name!r} has {count}: {'; '.join(problems)}")
-        return space
+        """A space from a dict of the form of the YAML files; files that it includes are looked for from the current
+        folder. Raises SpaceError that lists all problems.
+        """
+        return _made(spec, name=name, path=None)
+
+    def save(self, path: str | Path) -> None:
+        """Write the space as YAML that `load` reads: an equal space, what was included being part of it.
+
+        Raises OSError where the file cannot be written.
+        """
+        text = yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True)
+        Path(path).write_text(text, encoding="utf-8")
 
     @cached_property
     def families(self) -> Families:
@@ -154,22 +133,35 @@ class SearchSpace:
                 params[parameter.name] = config[key]
         return params
 
+    @property
+    def priors(self) -> dict[str, Prior]:
+        """What is believed of the parameters that have a prior or weights, by Optuna's names."""
+        found = {"family": family_prior(tuple(self._members), self.weights)} if self.weights else {}
+        ranges = (variant for variants in self.parameters.values() for variant in variants)
+        beliefs = {variant.name: variant.belief() for variant in ranges}
+        return found | {name: belief for name, belief in beliefs.items() if belief is not None}
+
+    def allows(self, config: Mapping[str, Any]) -> bool:
+        """Whether a configuration keeps all constraints; one counts as kept where a parameter of it is absent."""
+        return all(constraint.holds(config) for constraint in self.constraints)
+
     def to_dict(self) -> dict[str, Any]:
         """The space in the form of the YAML files; `from_dict` makes an equal one of it."""
-        families = {name: [self._member(each) for each in members] for name, members in self.patterns.items()}
+        families = {name: self._family(name, members) for name, members in self.patterns.items()}
         parameters = {key: _variants_dict(key, variants) for key, variants in self.parameters.items()}
         return {
             **({"description": self.description} if self.description else {}),
             **({"families": families} if families else {}),
             **self.bounds.to_dict(),
             **({"parameters": parameters} if parameters else {}),
+            **({"constraints": [each.text for each in self.constraints]} if self.constraints else {}),
             **({"portfolio": [dict(config) for config in self.portfolio]} if self.portfolio else {}),
         }
 
     def describe(self) -> list[tuple[str, str, str]]:
-        """A row a range, for a person: (Optuna's name, values, conditions or "")."""
+        """A row a range, for a person: (Optuna's name, values and what is believed of them, conditions or "")."""
         return [
-            (parameter.name, str(parameter), condition_text(parameter.when))
+            (parameter.name, parameter.described(), condition_text(parameter.when))
             for variants in self.parameters.values()
             for parameter in variants
         ]
@@ -182,6 +174,11 @@ class SearchSpace:
         """The families, all of whose models exist."""
         self.check_models()
         return self.families
+
+    def _family(self, name: str, members: tuple[str, ...]) -> Any:
+        """A family as in YAML."""
+        models = [self._member(each) for each in members]
+        return {"models": models, "weight": self.weights[name]} if name in self.weights else models
 
     def _member(self, name: str) -> Any:
         """A model or pattern as in YAML."""
@@ -207,7 +204,12 @@ class SearchSpace:
                 problems.append(f"{key}: is missing; give a value of {parameter}")
             elif not parameter.admits(config[key]):
                 problems.append(f"{key}: must be a value of {parameter}, not {config[key]!r}")
-        return problems
+        # Of a configuration that is no point of the space, nothing could be computed.
+        return problems or [
+            f"must keep the constraint {constraint.text!r}; change it or leave it out"
+            for constraint in self.constraints
+            if not constraint.holds(config)
+        ]
 
     def _model_problems(self, config: Mapping[str, Any]) -> list[str]:
         family, model = config.get("family"), config.get("model")
@@ -220,16 +222,72 @@ class SearchSpace:
         return []
 
 
-def presets() -> list[str]:
-    """The names of the search spaces that come with automl, sorted."""
-    return sorted(path.stem for path in _preset_folder().glob("*.yaml"))
+def _made(spec: Any, *, name: str, path: Path | None) -> SearchSpace:
+    """The space of a mapping with all that it includes. Raises SpaceError that lists all problems."""
+    if not isinstance(spec, Mapping):
+        raise SpaceError(
+            f"the search space {name!r} must be a mapping with families and parameters, not {type(spec).__name__}"
+        )
+    whole = merged(spec, Path() if path is None else path.parent, path)
+    # Without what could not be included, the rest would be full of unknown names.
+    space, problems = (None, whole.problems) if whole.problems else _parsed(whole, name)
+    if space is None or problems:
+        count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
+        raise SpaceError(f"the search space {name!r} has {count}: {'; '.join(problems)}")
+    return space
 
 
-def _preset_folder() -> Path:
-    """Inside the installed package, or beside the package in a checkout."""
-    here = Path(__file__).resolve()
-    installed = here.parents[1] / "search_spaces"
-    return installed if installed.is_dir() else here.parents[2] / "search_spaces"
+def _parsed(whole: Merged, name: str) -> tuple[SearchSpace, list[str]]:
+    parsed = parse_space(_without_removed(whole))
+    space = SearchSpace(
+        name=name,
+        description=parsed.description,
+        patterns=parsed.families,
+        parameters=parsed.parameters,
+        order=parsed.order,
+        portfolio=(),
+        limits=parsed.limits,
+        bounds=parsed.bounds,
+        weights=parsed.weights,
+        constraints=parsed.constraints,
+    )
+    problems = list(parsed.problems)
+    if problems:  # with broken ranges, every configuration would look wrong
+        return space, problems
+    entries = [_complete(entry, parsed.families, parsed.parameters) for entry in parsed.portfolio]
+    if "portfolio" in whole.inherited:
+        entries = [_adapted(entry, space) for entry in entries]
+        entries = [entry for entry in entries if not space._problems(entry)]
+    for i, config in enumerate(entries):
+        problems.extend(f"portfolio[{i}]{_joint(problem)}{problem}" for problem in space._problems(config))
+    return replace(space, portfolio=tuple(entries)), problems
+
+
+def _joint(problem: str) -> str:
+    """A problem that begins with a key continues the dotted one before it."""
+    key, colon, _ = problem.partition(": ")
+    return "." if colon and " " not in key else ": "
+
+
+def _without_removed(whole: Merged) -> dict[str, Any]:
+    """An included constraint on a parameter that was taken out says nothing any more."""
+    constraints = whole.spec.get("constraints")
+    if not whole.removed or "constraints" not in whole.inherited or not isinstance(constraints, list):
+        return whole.spec
+    gone = whole.removed - set(whole.spec.get("parameters") or ())
+    return {**whole.spec, "constraints": [text for text in constraints if not speaks_of(text, gone)]}
+
+
+def _adapted(entry: Config, space: SearchSpace) -> Config:
+    """An included portfolio's entry without the parameters that the space lacks, and with those that it has besides."""
+    config = {key: value for key, value in entry.items() if key in space.parameters or key in RESERVED}
+    for key in space.order:
+        parameter = space._active(key, config)
+        if parameter is None:
+            config.pop(key, None)
+        elif key not in config:
+            config[key] = middle(parameter)
+    return config
 
 
 def _complete(config: Mapping[str, Any], families: Families, parameters: Variants) -> Config:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from automl.records import Config, SearchSplits
 from automl.training.evaluate import predict_part, predict_rows, score
+from automl.training.extent import MACS, PARAMS, multiplications, parameters
 from automl.training.loop import Trainer
 from automl.training.memory import release
 from automl.training.patience import Patience
@@ -26,13 +27,15 @@ class ImageTrial:
         self.trainer = Trainer(config, splits.info, splits.train, plan)
         if plan.deadline is not None:  # until it has reported once
             self.trainer.deadline = plan.deadline - plan.reporting
+        self._counted: dict[str, float] | None = None
         patience = int(config.get("patience", 0))
         self.patience = Patience(patience, metric=plan.metric, mode=plan.mode) if patience > 0 else None
 
     def step(self) -> dict[str, float | bool | str]:
         """One round: the validation metric, losses, `seconds` and `images`; `interrupted` when the deadline cut it.
 
-        `passes` is how often the training rows were gone through so far.
+        `passes` is how often the training rows were gone through so far; `params` and `macs` tell how large the network
+        is (`extent.py`).
         `micro_batch` is how many rows went through the model at once, and `lr_scale` what the lr was multiplied by
         after a loss that was not finite. A trial that runs out of `patience` goes back to its best epoch, reports
         that one's metrics once more, and is `done`, with the `reason`.
@@ -47,13 +50,17 @@ class ImageTrial:
         if train_loss is None or (first and not self._holds(time.perf_counter() - begun)):
             return self._in_haste(begun)
         self.trainer.deadline = self.plan.deadline
-        metrics = self._scores() | {
-            "train_loss": train_loss,
-            "images": float((self.trainer.steps - done) * self.trainer.batches.batch_size),
-            "passes": round(self.trainer.passes, 3),
-            "micro_batch": float(self.trainer.micro_batch),
-            "lr_scale": self.trainer.lr_scale,
-        }
+        metrics = (
+            self._scores()
+            | self._extent()
+            | {
+                "train_loss": train_loss,
+                "images": float((self.trainer.steps - done) * self.trainer.batches.batch_size),
+                "passes": round(self.trainer.passes, 3),
+                "micro_batch": float(self.trainer.micro_batch),
+                "lr_scale": self.trainer.lr_scale,
+            }
+        )
         if self.patience is not None and self.patience.report(metrics, self.trainer):
             reason = self.patience.back_to_best(self.trainer)
             seconds = time.perf_counter() - begun
@@ -100,11 +107,21 @@ class ImageTrial:
         batches = self.trainer.batches
         return {
             **score(logits, targets, info, plan.metric),
+            PARAMS: parameters(model),  # there is no time to count more
             "val_rows": float(len(targets)),
             "images": float(self.trainer.steps * batches.batch_size),
             "seconds": time.perf_counter() - begun,
             "interrupted": True,
         }
+
+    def _extent(self) -> dict[str, float]:
+        """How large the network is, counted once in a trial."""
+        if self._counted is None:
+            trainer = self.trainer
+            size = (trainer.info.in_chans, trainer.size, trainer.size)
+            macs = multiplications(trainer.averaged, size, self.plan.device)
+            self._counted = {PARAMS: parameters(trainer.averaged), MACS: macs}
+        return self._counted
 
     def _scores(self) -> dict[str, float]:
         """The metric and the loss on the validation rows."""

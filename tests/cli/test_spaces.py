@@ -33,3 +33,29 @@ def test_cached_weights_are_marked(
     assert "test_vit*, test_vit2" in text and "* weights are cached" in text
     assert main(["spaces", "smoke", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["weights"]["cached"] == ["test_vit"]
+
+
+def test_file_is_printed_with_its_beliefs_and_constraints(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "include: smoke\nfamilies: {vit: {weight: 3}}\n"
+        "parameters: {mixup: null, label_smoothing: {prior: 0.1}, batch_size: {weights: [1, 4]}}\n"
+        "constraints: [batch_size == 32 or augment < 0.5]\n",
+        encoding="utf-8",
+    )
+    assert main(["spaces", str(path)]) == 0
+    text = capsys.readouterr().out
+    for shown in (
+        "vit (weight 3)",
+        "0 to 0.2, around 0.1",
+        "32 (weight 1), 64 (weight 4)",
+        "  batch_size == 32 or augment < 0.5",
+    ):
+        assert shown in text
+    assert "of the configurations keep" in text and "mixup" not in text
+    assert main(["spaces", str(path), "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["space"]["constraints"] == ["batch_size == 32 or augment < 0.5"]
+    assert 0.6 < record["share_allowed"] < 0.9

@@ -117,3 +117,16 @@ def test_binary_study_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "s.yml").write_bytes(b"\xff\xfe\x00data")
     with pytest.raises(ConfigError, match="not UTF-8 text"):
         load(tmp_path / "s.yml")
+
+
+def test_space_in_a_study_file_includes_files_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "deep"
+    folder.mkdir()
+    (folder / "study.yaml").write_text(
+        "data: digits\nspace: {include: [smoke, mine.yaml]}\n", encoding="utf-8"
+    )
+    monkeypatch.chdir(tmp_path)
+    config = load("deep/study.yaml")
+    assert config.space == {"include": ["smoke", str(folder / "mine.yaml")]}

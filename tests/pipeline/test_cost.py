@@ -1,13 +1,18 @@
 """What an epoch of a configuration computes, and how long it should take."""
 
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from automl.pipeline.cost import epoch_work, expectation, in_rounds, spread
 from automl.records import Config, DatasetInfo
+from automl.search import search
 from automl.search.forecast import Expected
+from automl.search.stored import StoredTrial
 from automl.spaces import SearchSpace
+from tests.search.toy import settings
 
 INFO = DatasetInfo(
     "d", "classification", ("a", "b"), 3, 32, (0.5,) * 3, (0.2,) * 3, (10, 10), "x", 4000, 1000, 1000, 0
@@ -59,6 +64,25 @@ def test_expectation_goes_through_what_was_measured_and_knows_the_families() -> 
     assert expect(RESNET).seconds == pytest.approx(3.0) and expect(RESNET).family == "resnet"
     low, high = spread(space, expect, 0)
     assert 0.0 < low < high and (low, high) == spread(space, expect, 0)
+
+
+def test_short_search_begins_no_network_that_cannot_reach_its_first_comparison() -> None:
+    space = SearchSpace.load("cpu")
+    usual = dict(space.portfolio[0])
+    expect = expectation(space, INFO, usual, 4.0)
+
+    def train(config: Config) -> Iterator[dict[str, float]]:
+        while True:
+            yield {"accuracy": config["lr"], "seconds": expect(config).seconds}
+
+    def begun(**changes: Any) -> tuple[StoredTrial, ...]:
+        chosen = settings(n_trials=None, time_limit=30.0, policy="asha", parallel=3, max_epochs=4, **changes)
+        return search(train, space, chosen).trials
+
+    assert any(trial.config["family"] == "vit" for trial in begun())
+    trials = begun(expect=expect)
+    assert all(trial.epochs >= 2 for trial in trials) and len(trials) >= 6
+    assert all(2 * expect(trial.config).seconds <= 30.0 for trial in trials)
 
 
 # Seconds of processor time of a step (batch 64, AdamW) on the machine of docs/benchmarks.md, "Seconds of an epoch".

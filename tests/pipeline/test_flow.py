@@ -84,6 +84,12 @@ def test_trials_csv_has_a_row_a_trial_and_agrees_with_the_database(finished: Fit
     states = {trial.number: trial.state.name.lower() for trial in study.trials}
     assert dict(zip(board["trial"], board["state"], strict=True)) == states
     assert finished.trials["complete"] == sum(state == "complete" for state in states.values())
+    # The size of each network is in the table and on the dashboard, and the front needs both columns.
+    sizes = dict(zip(board["trial"], board["params"], strict=True))
+    assert {t.number: t.user_attrs["params (min)"] for t in study.trials} == sizes
+    assert all(trial.user_attrs["macs (min)"] > 0 for trial in study.trials)
+    best = board.sort_values(["val_accuracy", "params"], ascending=[False, True]).iloc[0]
+    assert board["pareto"].any() and best["pareto"]
     for trial in study.trials:
         assert sorted(trial.intermediate_values) == list(range(1, len(trial.intermediate_values) + 1))
 

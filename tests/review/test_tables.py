@@ -76,3 +76,21 @@ def test_other_csv_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "trials.csv").write_text(text, encoding="utf-8")
     with pytest.raises(StudyError, match=r"trials.csv must be a leaderboard, got"):
         read_trials(tmp_path / "trials.csv")
+
+
+def test_front_of_score_and_size_is_shown_where_sizes_are_known(tmp_path: Path) -> None:
+    sized = [
+        TrialRow(0, TrialState.COMPLETE, 0.9, 9, 1.0, {"lr": 0.1}, "", 5e6, 2e8),
+        TrialRow(1, TrialState.PRUNED, 0.8, 3, 1.0, {"lr": 0.1}, "", 1e6, None),
+        TrialRow(2, TrialState.COMPLETE, 0.8, 9, 1.0, {"lr": 0.1}, "", 2e6, 1e8),
+        TrialRow(3, TrialState.FAILED, None, 0, 1.0, {"lr": 0.1}, "broke", 1e3, 1e3),
+        TrialRow(4, TrialState.COMPLETE, 0.7, 9, 1.0, {"lr": 0.1}),
+    ]
+    rows = leaderboard_rows(sized, "accuracy", "max")
+    assert {entry["trial"] for entry in rows if entry["pareto"]} == {0, 1}
+    assert [entry["params"] for entry in rows] == [5_000_000, 2_000_000, 1_000_000, None, 1000]
+    assert list(rows[0])[6:10] == ["params", "macs", "pareto", "lr"]
+    write_trials(sized, "accuracy", "max", tmp_path / "trials.csv")
+    _, again = read_trials(tmp_path / "trials.csv")
+    assert leaderboard_rows(again, "accuracy", "max") == rows
+    assert "pareto" not in leaderboard_rows([sized[4]], "accuracy", "max")[0]

@@ -103,6 +103,7 @@ class Listener(Silent):
     def __init__(self) -> None:
         self.events: list[TrialEvent] = []
         self.steps: list[tuple[float, float]] = []
+        self.notes: list[str] = []
 
     def stage(self, name: str, text: str) -> None:
         """Not told by the search."""
@@ -116,4 +117,5 @@ class Listener(Silent):
         self.events.append(event)
 
     def note(self, text: str) -> None:
-        """Not told by the search."""
+        """Keeps the sentence."""
+        self.notes.append(text)

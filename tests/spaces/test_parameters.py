@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from automl.spaces.parameters import Categorical, Float, Int, parse_parameter
+from automl.spaces.parameters import Categorical, Float, Int
+from automl.spaces.ranges import parse_parameter
 
 
 def _parse(spec: Any) -> tuple[Any, list[str]]:

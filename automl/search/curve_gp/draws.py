@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, cast
 
 import numpy as np
@@ -16,23 +17,29 @@ from optuna.distributions import (
 
 from automl.records import Config
 from automl.search.curve_gp.encoding import from_unit, to_unit
+from automl.spaces.priors import Prior
 
+NO_PRIORS: Mapping[str, Prior] = MappingProxyType({})
 Params = dict[str, Any]
 Choose = Callable[[str, BaseDistribution], Any]
 Suggest = Callable[[optuna.Trial], Config]
 
 DISCOVERY = 256
+# Where Optuna notes down the parameters that a trial was given, as those of a portfolio are.
+GIVEN = "fixed_params"
 
 
 class Walk:
     """Stands in for an Optuna trial while a space asks for its parameters one by one, so that what is asked
-    for always follows the space's conditions. `params` and `distributions` hold what was asked for.
+    for always follows the space's conditions. `params` and `distributions` hold what was asked for, `config` what the
+    space made of it.
     """
 
     def __init__(self, choose: Choose) -> None:
         self._choose = choose
         self.params: Params = {}
         self.distributions: dict[str, BaseDistribution] = {}
+        self.config: Config = {}
 
     def suggest_float(
         self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
@@ -58,7 +65,7 @@ class Walk:
 def walk(suggest: Suggest, choose: Choose) -> Walk:
     """One way through the space, with every value from `choose`."""
     way = Walk(choose)
-    suggest(cast(optuna.Trial, way))
+    way.config = suggest(cast(optuna.Trial, way))
     return way
 
 
@@ -70,16 +77,31 @@ def discover(suggest: Suggest, rng: np.random.Generator) -> dict[str, BaseDistri
     return known
 
 
-def at_random(rng: np.random.Generator) -> Choose:
-    """Every value independent and uniform on its scale."""
-    return lambda _, distribution: from_unit(distribution, rng.random())
+def at_random(rng: np.random.Generator, priors: Mapping[str, Prior] = NO_PRIORS) -> Choose:
+    """Every value independent: uniform on its scale, or by its prior."""
+    return at_point({}, rng, priors)
 
 
-def at_point(point: Mapping[str, float], rng: np.random.Generator) -> Choose:
-    """Values at the shares that a point of the unit cube has by name; random where it has none."""
+def at_point(
+    point: Mapping[str, float], rng: np.random.Generator, priors: Mapping[str, Prior] = NO_PRIORS
+) -> Choose:
+    """Values at the shares that a point of the unit cube has by name; random where it has none. Priors bend the cube,
+    so that even points become points that are dense where good values are believed to be.
+    """
 
     def choose(name: str, distribution: BaseDistribution) -> Any:
-        return from_unit(distribution, point[name] if name in point else rng.random())
+        share = point[name] if name in point else rng.random()
+        return from_unit(distribution, priors[name].share(share) if name in priors else share)
+
+    return choose
+
+
+def at_peak(priors: Mapping[str, Prior], otherwise: Choose) -> Choose:
+    """The values that priors name, and others where they name none."""
+
+    def choose(name: str, distribution: BaseDistribution) -> Any:
+        value = priors[name].value if name in priors else None
+        return otherwise(name, distribution) if value is None else value
 
     return choose
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,25 +12,21 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from scipy.special import ndtr
-from scipy.stats.qmc import Sobol
 from threadpoolctl import ThreadpoolController
 
+from automl.records import Config
+from automl.search.curve_gp.candidates import Candidates
 from automl.search.curve_gp.curves import Curves
-from automl.search.curve_gp.draws import Params, Suggest, at_point, at_random, discover, near, walk
+from automl.search.curve_gp.draws import GIVEN, NO_PRIORS, Params, Suggest, discover
 from automl.search.curve_gp.encoding import Array, Encoding
 from automl.search.curve_gp.model import CurveModel
+from automl.spaces.priors import Prior
 
 START_TRIALS = 10
-RANDOM = 100
-QUASI_RANDOM = 100
-LOCAL = 100
 PARENTS = 6
-CHANGE_RATE = 0.5
-WIDTHS = (0.045, 0.15)
 REFINED = 5
 REFINEMENTS = 2
 REFINED_EACH = 10
-MAX_SOBOL_DIMENSIONS = 1000
 
 
 class CurveGPSampler(BaseSampler):
@@ -39,18 +35,28 @@ class CurveGPSampler(BaseSampler):
     A Gaussian process over (configuration, log epoch) reads every trial's curve up to where it got to, so
     that a trial that was paused after a few epochs counts for what it showed. Trials that are running are
     taken to reach what the model believes of them, so that parallel workers are sent elsewhere. The first ten
-    trials are a scrambled Sobol sequence. Suggestions are ordinary Optuna ones.
+    trials are a scrambled Sobol sequence. Suggestions are ordinary Optuna ones. Priors say where to begin, and less
+    with every trial that is seen; a configuration that breaks a constraint is no candidate (`candidates.py`).
 
     Source: the acquisition is that of Jones, Schonlau, Welch (1998); to model partial curves jointly, Swersky et al.
     (2014) and Klein et al., "Model-based Asynchronous Hyperparameter and Neural Architecture Search" (2020).
     """
 
     def __init__(
-        self, suggest: Suggest, *, levels: Sequence[int], seed: int, start_trials: int = START_TRIALS
+        self,
+        suggest: Suggest,
+        *,
+        levels: Sequence[int],
+        seed: int,
+        start_trials: int = START_TRIALS,
+        priors: Mapping[str, Prior] = NO_PRIORS,
+        allows: Callable[[Config], bool] | None = None,
     ) -> None:
         """`suggest` draws a configuration of the space through an Optuna trial; `levels` are the
         epochs whose values are learnt from, beside each trial's last, and of which the last is the full length.
+        `priors` are by Optuna's names; `allows` says whether a configuration keeps the space's constraints.
         """
+        self._priors, self._allows = priors, allows
         self._suggest = suggest
         self._levels = tuple(levels)
         self._start_trials = start_trials
@@ -77,7 +83,10 @@ class CurveGPSampler(BaseSampler):
         others = [other for other in trials if other.number != trial.number]
         self._curves.update(others, maximize=study.direction is StudyDirection.MAXIMIZE)
         if self._curves.count < self._start_trials:
-            chosen = self._spread(trial.number)
+            if trial.number not in self._begun:  # asked twice for one trial, the answer is the same
+                drawn = sum(GIVEN not in other.system_attrs for other in others)
+                self._begun[trial.number] = self._candidates.first(drawn)
+            chosen = self._begun[trial.number]
         else:
             running = [other.params for other in others if other.state is TrialState.RUNNING]
             # Matrices of this size are worked on sooner by one thread, and trials need the other cores.
@@ -103,9 +112,10 @@ class CurveGPSampler(BaseSampler):
         self._encoding = Encoding(known)
         self._model = CurveModel(self._encoding.groups, self._rng)
         self._curves = Curves(self._encoding, self._levels, self._rng)
-        self._names = list(known)[:MAX_SOBOL_DIMENSIONS]
-        self._sobol = Sobol(max(len(self._names), 1), rng=self._rng)
-        self._begun: list[Params] = []
+        self._candidates = Candidates(
+            self._suggest, self._rng, known, priors=self._priors, allows=self._allows
+        )
+        self._begun: dict[int, Params] = {}
 
     def _improve(self, running: Sequence[Params]) -> Params:
         x, y = self._curves.data()
@@ -115,15 +125,13 @@ class CurveGPSampler(BaseSampler):
             there = self._finished(running)
             believed, _ = self._model.predict(there)
             self._model.condition(np.vstack([x, there]), np.concatenate([y, believed]))
-        pool = [
-            *self._random(RANDOM),
-            *self._quasi_random(QUASI_RANDOM),
-            *self._local(self._curves.best(PARENTS)),
-        ]
+        pool = self._candidates.pool(self._curves.best(PARENTS), self._curves.count)
         scores = self._scores(pool, best)
         for _ in range(REFINEMENTS):
             top = [pool[i] for i in np.argsort(-scores)[:REFINED]]
-            fresh = [child for parent in top for child in self._children(parent, REFINED_EACH)]
+            fresh = [child for parent in top for child in self._candidates.children(parent, REFINED_EACH)]
+            if not fresh:
+                break
             pool = [*pool, *fresh]
             scores = np.concatenate([scores, self._scores(fresh, best)])
         return pool[int(np.argmax(scores))]
@@ -140,32 +148,3 @@ class CurveGPSampler(BaseSampler):
         """The points of configurations at the full length."""
         points = self._encoding.encode(pool)
         return np.hstack([points, np.ones((len(points), 1))])
-
-    def _spread(self, number: int) -> Params:
-        """The point of the sequence for the trial of that number: asked twice, it is the same."""
-        while len(self._begun) <= number:
-            self._begun += self._quasi_random(1)
-        return self._begun[number]
-
-    # Candidates ---------------------------------------------------------------------------------------------
-
-    def _random(self, count: int) -> list[Params]:
-        return [walk(self._suggest, at_random(self._rng)).params for _ in range(count)]
-
-    def _quasi_random(self, count: int) -> list[Params]:
-        points = self._sobol.random(count)
-        shares = (dict(zip(self._names, point, strict=False)) for point in points.tolist())
-        return [walk(self._suggest, at_point(share, self._rng)).params for share in shares]
-
-    def _local(self, parents: Sequence[Params]) -> list[Params]:
-        each = -(-LOCAL // max(len(parents), 1))
-        return [child for parent in parents for child in self._children(parent, each)]
-
-    def _children(self, parent: Params, count: int) -> list[Params]:
-        return [
-            walk(
-                self._suggest,
-                near(parent, self._rng, width=float(self._rng.choice(WIDTHS)), rate=CHANGE_RATE),
-            ).params
-            for _ in range(count)
-        ]
