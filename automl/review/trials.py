@@ -62,9 +62,9 @@ def stored_rows(trials: Iterable[StoredTrial | TrialSummary]) -> list[TrialRow]:
     ]
 
 
-def _counted(trial: StoredTrial, name: str) -> float | None:
+def _counted(trial: StoredTrial | TrialSummary, name: str) -> float | None:
     """A number that the last epoch reported of the network."""
-    found = trial.reports[-1].metrics.get(name, math.nan) if trial.reports else math.nan
+    found = trial.metrics.get(name, math.nan)
     return found if math.isfinite(found) else None
 
 

@@ -305,10 +305,8 @@ class Coordinator:
 
     def _make_room(self, why: str = "The disk is full", *, stop: bool = True) -> None:
         """The weaker half of the waiting trials lose their checkpoints; where none has any, the search stops."""
-        best = self.incumbent.best
-        gone = weaker_half(
-            self._trials.values(), mode=self._settings.mode, best=None if best is None else best.trial
-        )
+        best = None if self.incumbent.best is None else self.incumbent.best.trial
+        gone = weaker_half(self._trials.values(), mode=self._settings.mode, best=best)
         for live in gone:
             self._drop_checkpoint(live)
         if gone:

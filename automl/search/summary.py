@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from automl.records import Config, Mode, TrialState
-from automl.search.urls import with_driver
+from automl.search.urls import server_options, with_driver
 
 STATES = {
     "RUNNING": TrialState.RUNNING,
@@ -33,7 +34,7 @@ _TRIALS = text(
     " ON c.study_id = t.study_id AND c.trial = t.number WHERE t.study_id = :study ORDER BY t.number"
 )
 _REPORTS = text(
-    "SELECT r.trial, r.epoch, r.value, g.seconds FROM automl_reports r"
+    "SELECT r.trial, r.epoch, r.value, g.seconds, r.metrics FROM automl_reports r"
     " JOIN (SELECT trial, MAX(epoch) AS epoch, SUM(seconds) AS seconds FROM automl_reports"
     " WHERE study_id = :study GROUP BY trial) g ON g.trial = r.trial AND g.epoch = r.epoch"
     " WHERE r.study_id = :study"
@@ -46,7 +47,7 @@ _REASONS = text(
 
 @dataclass(frozen=True)
 class TrialSummary:
-    """One trial: its last epoch and its value there (NaN where it has none), and the seconds of all its epochs."""
+    """One trial: its last epoch, its value (NaN where it has none) and metrics there, and the seconds of all epochs."""
 
     number: int
     state: TrialState
@@ -55,6 +56,7 @@ class TrialSummary:
     value: float
     seconds: float
     reason: str
+    metrics: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,9 @@ def read_summary(url: str, study: str) -> StudySummary | None:
     Whoever gets None asks Optuna, which also says what is wrong.
     """
     try:
-        engine = create_engine(with_driver(url))
+        parsed = with_driver(url)
+        backend = parsed.get_backend_name()
+        engine = create_engine(parsed, **({} if backend == "sqlite" else server_options(backend)))
         try:
             with engine.connect() as connection:
                 return _read(connection, study)
@@ -94,7 +98,7 @@ def _read(connection: Connection, study: str) -> StudySummary | None:
     for number, state, config in connection.execute(_TRIALS, chosen):
         if config is None:  # a search of an earlier version died between two writes
             return None
-        epochs, value, seconds = reports.get(number, (0, None, 0.0))
+        epochs, value, seconds, metrics = reports.get(number, (0, None, 0.0, "{}"))
         failed = state == "FAIL"
         trials.append(
             TrialSummary(
@@ -105,6 +109,7 @@ def _read(connection: Connection, study: str) -> StudySummary | None:
                 value=math.nan if value is None or failed else value,
                 seconds=seconds,
                 reason=reasons.get(number, ""),
+                metrics=json.loads(metrics),
             )
         )
     metric = (json.loads(names) or [""])[0] if names else ""
