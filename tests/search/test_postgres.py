@@ -12,6 +12,7 @@ from typing import Any
 
 import optuna
 import pytest
+from optuna.storages import RDBStorage
 
 from automl.errors import StorageError, StudyError
 from automl.records import Action, Decision, Report, TrialState
@@ -19,11 +20,12 @@ from automl.review.studies import StudyFolder
 from automl.review.trials import stored_rows, stored_trials
 from automl.search import search
 from automl.search.bulk import BulkStorage
-from automl.search.database import open_database, open_optuna
+from automl.search.database import open_database
 from automl.search.forget import forget_study
 from automl.search.store import Store
 from automl.search.summary import read_summary
 from tests.postgres_server import PASSWORD, Server
+from tests.search.test_bulk import trials_of
 from tests.search.test_store import KEYS, ON, start
 from tests.search.toy import ToySpace, climb, settings
 
@@ -56,11 +58,8 @@ def test_search_in_postgres_reads_the_same_as_in_memory(url: str) -> None:
 def test_reading_in_bulk_gives_what_optuna_gives(url: str) -> None:
     search(climb, ToySpace(), settings(storage=url, n_trials=30, parallel=4))
     name = settings().study
-    bulk, plain = (
-        optuna.load_study(study_name=name, storage=open_optuna(url, kind))
-        for kind in (BulkStorage, optuna.storages.RDBStorage)
-    )
-    assert bulk.trials == plain.trials and len(bulk.trials) == 30
+    bulk, plain = trials_of(url, BulkStorage), trials_of(url, RDBStorage)
+    assert bulk == plain and len(bulk) == 30
     folder = StudyFolder(name, Path(), {"storage": url}, None)
     metric, mode, trials = stored_trials(folder)
     summary = read_summary(url, name)

@@ -76,8 +76,14 @@ class RayRuntime:
         if not self._ready.wait(seconds):
             return False
         if self._error is not None:
-            place = "on this machine" if self._address is None else f"at {self._address!r}"
-            raise EngineError(f"Ray must start {place}, but did not: {self._error}") from self._error
+            if self._address is None:
+                raise EngineError(
+                    f"Ray must start on this machine, but did not: {self._error}"
+                ) from self._error
+            raise EngineError(
+                f"Ray must be reached at {self._address!r}, and was not: {self._error}; where the cluster asks for "
+                "a token, RAY_AUTH_MODE=token and the token must be given here too"
+            ) from self._error
         return True
 
     def stop(self, *, wait: bool = True) -> None:
