@@ -170,7 +170,8 @@ class Session:
             self.folder / "r"
         )  # Ray opens its own folder to everybody; the outer one stays this user's
         others = Path(tempfile.gettempdir()) / f"{TUNE_FOLDER}{os.getpid()}-"
-        command = [sys.executable, "-I", "-S", ray_watcher.__file__, str(self.folder), str(others)]
+        places = [str(self.folder), str(others), str(os.getpid())]
+        command = [sys.executable, "-I", "-S", ray_watcher.__file__, *places]
         # A session of its own: what a terminal sends to the group of this process does not reach it.
         self._watcher = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
