@@ -4,13 +4,12 @@
     python benchmarks/faults.py --kind deadline [--rounds 5] [--data digits] [--longest 120]
 
 A round starts `automl fit digits` (under Ray) or goes on with it, and kills, after a random time, the driver (with
--9, in any stage, or in the one that --stage names), a process that runs a trial, or Ray's raylet. A study that got
-to its end is checked once more and the next begins. Checked after every kill: nothing of the study still runs after
-some seconds, no file in /dev/shm;
-after every start: no folder of a dead driver is left; no finished trial was changed or run again. Checked in the
-end: no trial RUNNING or waiting, their number exact, result.json whole, the holdout's reads told. With `deadline`
-nothing is killed: the whole command, from its start to its end, must keep to its time limit. Exit code 1 if anything
-was wrong.
+-9, in any stage, or in the one that --stage names), a process that runs a trial, or Ray's raylet. A study that got to
+its end is checked once more and the next begins. Checked after every kill: nothing of the study still runs after some
+seconds, no file in /dev/shm; after every start: no folder of a dead driver is left; no finished trial was changed or
+run again. Checked in the end: no trial RUNNING or waiting, their number exact, result.json whole, the holdout's reads
+told. With `deadline` nothing is killed: the whole command, from its start to its end, must keep to its time limit.
+Exit code 1 if anything was wrong.
 """
 
 from __future__ import annotations

@@ -64,8 +64,10 @@ def usage_message(error: click.ClickException) -> str:
 
 
 def _fail(state: State, message: str, code: int) -> int:
+    from automl.config.storage import mask_passwords  # the configuration's libraries are not for --help
+
     if state.verbose and code != EXIT_INTERRUPTED:
-        traceback.print_exc()
+        print(mask_passwords(traceback.format_exc()), end="", file=sys.stderr)
     # A message is one line whatever a library put into it.
-    print(f"automl: {' '.join(message.split())}", file=sys.stderr)
+    print(f"automl: {mask_passwords(' '.join(message.split()))}", file=sys.stderr)
     return code

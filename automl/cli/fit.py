@@ -75,7 +75,7 @@ resources = section("Resources")
     "--retrain-workers", "N", "1", "Processes that share the final training, a GPU each where there are any."
 )
 @resources("--memory-limit", "8G", "none", "Memory for all trials together.")
-@resources("--max-disk", "20G", "20G", "Disk for decoded images.")
+@resources("--max-disk", "20G", "20G", "Disk for decoded images, and as much for checkpoints.")
 @resources("--address", "ADDRESS", "this machine", "Ray cluster to run on: auto or HOST:PORT.")
 @resources("--engine", "NAME", "ray", "ray, or local: one process, no Ray.")
 @json_option("One JSON object (what result.json holds) on stdout at the end; progress on stderr.")

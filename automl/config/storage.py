@@ -12,7 +12,8 @@ MASK = "***"
 DATABASES = ("mariadb", "mysql", "postgresql", "sqlite")
 # Greedy up to the last @: a password may hold one that nobody escaped.
 _USER = re.compile(r"^([\w+.-]+://[^:/@?]*):(.+)@")
-_QUERY = re.compile(r"([?&](?:password|passwd|pwd)=)[^&#]*", re.IGNORECASE)
+_WITHIN = re.compile(r"([A-Za-z][\w+.-]*://[^:/@?\s'\"]*):([^\s'\"]+)@")
+_QUERY = re.compile(r"([?&](?:password|passwd|pwd)=)[^&#\s'\"]*", re.IGNORECASE)
 
 
 def check_storage(url: str) -> str:
@@ -35,6 +36,15 @@ def mask_password(url: str) -> str:
     'postgresql://ann:***@db/automl'
     """
     return _QUERY.sub(rf"\g<1>{MASK}", _USER.sub(rf"\g<1>:{MASK}@", url))
+
+
+def mask_passwords(text: str) -> str:
+    """A text of any kind with the password of every URL in it masked: messages of libraries, tracebacks, log lines.
+
+    >>> mask_passwords("cannot reach 'postgresql://ann:secret@db/a'; try again")
+    "cannot reach 'postgresql://ann:***@db/a'; try again"
+    """
+    return _QUERY.sub(rf"\g<1>{MASK}", _WITHIN.sub(rf"\g<1>:{MASK}@", text))
 
 
 def unmask(url: str) -> str:

@@ -136,6 +136,7 @@ def _search(setup: Setup, observer: Observer, engine: Any) -> SearchResult:
         seed=config.seed,
         storage=config.storage or f"sqlite:///{setup.workspace.database}",
         directory=setup.workspace.root,
+        max_disk=config.max_disk,
         address=config.address,
         cpus_per_trial=device.threads,
         gpus_per_trial=device.gpus_per_trial,

@@ -287,11 +287,14 @@ class Coordinator:
         if step.saved:
             live.checkpoint = report.epoch
             self._store.checkpoint(live.number, report.epoch, str(self._files.checkpoint(live.number)))
+        crowded = step.saved and self._files.crowded(live.number)
         if decision.state is TrialState.PAUSED:
             live.state = TrialState.PAUSED
             self._running.discard(live.number)
             self._failures.success()
             self._store.pause(live.number, live.epoch, decision.reason, self.now())
+            if crowded:
+                self._make_room("Checkpoints fill --max-disk", stop=False)
         elif decision.state in FINAL:
             return self._close(live, decision, recorded=True)
         self._tells.trial(live, decision.reason)
@@ -299,21 +302,16 @@ class Coordinator:
         self._suggestions.news()
         return decision
 
-    def _make_room(self) -> None:
-        """The disk is full: the weaker half of the waiting trials lose their checkpoints, then the search stops.
-
-        A trial without one is trained again up to where it stood, should it be promoted.
-        """
-        best = self.incumbent.best
-        gone = weaker_half(
-            self._trials.values(), mode=self._settings.mode, best=None if best is None else best.trial
-        )
+    def _make_room(self, why: str = "The disk is full", *, stop: bool = True) -> None:
+        """The weaker half of the waiting trials lose their checkpoints; where none has any, the search stops."""
+        best = None if self.incumbent.best is None else self.incumbent.best.trial
+        gone = weaker_half(self._trials.values(), mode=self._settings.mode, best=best)
         for live in gone:
             self._drop_checkpoint(live)
         if gone:
             numbers = ", ".join(str(live.number) for live in gone)
-            self._tells.note(f"The disk is full: the checkpoints of trials {numbers} were removed.")
-        else:
+            self._tells.note(f"{why}: the checkpoints of trials {numbers} were removed.")
+        elif stop:
             self.request_stop(DISK_FULL)
 
     def _override(self, decision: Decision, report: Report, step: Step) -> Decision:

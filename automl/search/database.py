@@ -15,10 +15,9 @@ from sqlalchemy.pool import StaticPool
 
 from automl.errors import ConfigError, StorageError
 from automl.search import tables
-from automl.search.urls import masked, with_driver
+from automl.search.urls import masked, server_options, with_driver
 
 BUSY_TIMEOUT_MS = 30_000
-CONNECT_TIMEOUT_S = 10
 
 
 @dataclass(frozen=True)
@@ -97,11 +96,7 @@ def storage_errors(shown: str) -> Iterator[None]:
 
 def _engine_options(backend: str) -> dict[str, Any]:
     if backend != "sqlite":
-        # A connection that broke while it lay in the pool is found out before it is used.
-        arguments: dict[str, Any] = {"connect_timeout": CONNECT_TIMEOUT_S}
-        if backend == "postgresql":
-            arguments["client_encoding"] = "utf8"  # a database in SQL_ASCII would hand out bytes for texts
-        return {"pool_pre_ping": True, "connect_args": arguments}
+        return server_options(backend)
     return {"pool_events": [(_on_connect, "connect")]}
 
 

@@ -63,7 +63,7 @@ def search(
                 space=space,
                 settings=settings,
                 observer=observer or Silent(),
-                files=TrialFiles(directory, logs=settings.directory is not None),
+                files=TrialFiles(directory, logs=settings.directory is not None, limit=settings.max_disk),
                 clock=engine.clock,
             )
         )

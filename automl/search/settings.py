@@ -82,6 +82,7 @@ class SearchSettings:
     # It may hold a password.
     storage: str | None = field(default=None, repr=False)
     directory: Path | None = None
+    max_disk: int | None = None
     address: str | None = None
     cpus_per_trial: float = 1.0
     gpus_per_trial: float = 0.0

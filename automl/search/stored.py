@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,6 +68,11 @@ class StoredTrial:
     def epochs(self) -> int:
         """The last epoch that was reported, 0 if none."""
         return self.reports[-1].epoch if self.reports else 0
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """All that the last epoch reported."""
+        return self.reports[-1].metrics if self.reports else {}
 
     @property
     def value(self) -> float:

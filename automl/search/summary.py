@@ -15,7 +15,7 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import OperationalError, ProgrammingError, SQLAlchemyError
 
 from automl.records import Config, Mode, TrialState
-from automl.search.urls import with_driver
+from automl.search.urls import server_options, with_driver
 
 STATES = {
     "RUNNING": TrialState.RUNNING,
@@ -80,7 +80,9 @@ def read_summary(url: str, study: str) -> StudySummary | None:
     Whoever gets None asks Optuna, which also says what is wrong.
     """
     try:
-        engine = create_engine(with_driver(url))
+        parsed = with_driver(url)
+        backend = parsed.get_backend_name()
+        engine = create_engine(parsed, **({} if backend == "sqlite" else server_options(backend)))
         try:
             with engine.connect() as connection:
                 return _read(connection, study)

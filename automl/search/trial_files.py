@@ -17,11 +17,13 @@ EPOCH_FILE = "automl_epoch.json"
 class TrialFiles:
     """The trial folders of one study. Names stay short: parameters in them would break path limits."""
 
-    def __init__(self, directory: Path, *, logs: bool) -> None:
-        """`logs`: whether `log.csv` is written."""
+    def __init__(self, directory: Path, *, logs: bool, limit: int | None = None) -> None:
+        """`logs`: whether `log.csv` is written; `limit`: bytes that all checkpoints may take together."""
         self._trials = directory / "trials"
         self._logs = logs
         self._columns: dict[int, list[str]] = {}
+        self._limit = limit
+        self._sizes: dict[int, int] = {}
 
     def folder(self, trial: int) -> Path:
         """The folder of the trial, which need not exist."""
@@ -61,7 +63,21 @@ class TrialFiles:
 
     def drop_checkpoint(self, trial: int) -> None:
         """Removes the trial's state."""
+        self._sizes.pop(trial, None)
         shutil.rmtree(self.checkpoint(trial), ignore_errors=True)
+
+    def crowded(self, trial: int) -> bool:
+        """Whether all checkpoints take more than they may, after that of `trial` was written."""
+        if self._limit is None:
+            return False
+        if not self._sizes:  # those of an earlier run, too
+            folders = [int(path.parent.name[1:]) for path in self._trials.glob(f"t*/{CHECKPOINT}")]
+            self._sizes = {number: self._size(number) for number in folders}
+        self._sizes[trial] = self._size(trial)
+        return sum(self._sizes.values()) > self._limit
+
+    def _size(self, trial: int) -> int:
+        return sum(path.stat().st_size for path in self.checkpoint(trial).rglob("*") if path.is_file())
 
     def _open_log(self, path: Path, report: Report) -> list[str]:
         """The columns of the log; makes it, or cuts off the epochs that are about to be run again."""

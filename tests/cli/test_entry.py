@@ -107,3 +107,12 @@ def test_reader_that_leaves_early_causes_no_noise() -> None:
     )
     assert run.stdout.startswith("Usage: automl fit")
     assert run.stderr == ""
+
+
+def test_password_is_masked_in_whatever_is_said_of_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    url = "postgresql://ann:s3:cret@127.0.0.1:1/none"
+    for flags in ([], ["--verbose"]):
+        assert main(["dashboard", "--storage", url, *flags]) == 1
+        said = capsys.readouterr()
+        assert "s3:cret" not in said.err + said.out and "ann:***@127.0.0.1" in said.err
+        assert ("Traceback" in said.err) == bool(flags)

@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from automl.errors import StorageError, TrialError
-from automl.records import Config, OnFailure, TrialState
+from automl.records import Config, OnFailure, TrialEvent, TrialState
 from automl.search import database, search
 from automl.search.coordinator import DISK_FULL
 from automl.search.patience import is_away
@@ -68,6 +68,31 @@ def test_full_disk_costs_the_weakest_checkpoints_first_and_no_trial(tmp_path: Pa
         assert trial.value == pytest.approx(trial.config["x"] * sum(range(1, trial.epochs + 1)))
 
 
+class Large(Counter):
+    """Its checkpoints take a megabyte."""
+
+    def save(self, directory: Path) -> None:
+        super().save(directory)
+        (directory / "weights").write_bytes(bytes(1_000_000))
+
+
+def test_checkpoints_keep_to_the_disk_that_they_may_take(tmp_path: Path) -> None:
+    most: list[int] = []
+
+    class Watching(Notes):
+        def trial(self, event: TrialEvent) -> None:
+            most.append(len(list((tmp_path / "trials").glob("*/checkpoint/weights"))))
+
+    run(Large, tmp_path, Watching(), n_trials=8)
+    assert max(most) > 5
+    most.clear()
+    bounded = run(Large, tmp_path, Watching(), n_trials=24, max_disk=3_500_000)
+    assert 3 <= max(most) <= 5  # the limit, the one that is too many, and that of a trial that runs
+    result = run(Large, tmp_path, n_trials=28, max_disk=3_500_000)
+    assert len(result.trials) == 28 and result.counts["failed"] == 0 and bounded.stopped == ""
+    assert result.best.checkpoint is not None
+
+
 def test_full_disk_without_anything_to_remove_stops_in_order_and_the_study_goes_on(tmp_path: Path) -> None:
     none = partial(OnSmallDisk, trials=tmp_path / "trials", room=0)
     stopped = run(none, tmp_path, n_trials=6)
@@ -87,9 +112,8 @@ def test_locked_database_makes_reports_wait_and_loses_none(
     held: list[float] = []
 
     def lock() -> None:
-        while not (tmp_path / "study.db").exists():
+        while not list((tmp_path / "trials").glob("*/log.csv")):  # it has begun to report
             time.sleep(0.01)
-        time.sleep(0.4)
         connection = sqlite3.connect(tmp_path / "study.db", timeout=10)
         connection.execute("BEGIN IMMEDIATE")
         begun = time.monotonic()

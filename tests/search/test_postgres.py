@@ -6,18 +6,26 @@ import itertools
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
+from optuna.storages import RDBStorage
 
 from automl.errors import StorageError, StudyError
 from automl.records import Action, Decision, Report, TrialState
+from automl.review.studies import StudyFolder
+from automl.review.trials import stored_rows, stored_trials
 from automl.search import search
+from automl.search.bulk import BulkStorage
 from automl.search.database import open_database
 from automl.search.forget import forget_study
 from automl.search.store import Store
+from automl.search.summary import read_summary
 from tests.postgres_server import PASSWORD, Server
+from tests.search.test_bulk import trials_of
 from tests.search.test_store import KEYS, ON, start
 from tests.search.toy import ToySpace, climb, settings
 
@@ -45,6 +53,22 @@ def test_search_in_postgres_reads_the_same_as_in_memory(url: str) -> None:
         open_database(url.replace("s3cret", "wrong"))
     assert "password authentication failed" in str(found.value)
     assert "wrong" not in str(found.value) and PASSWORD not in str(found.value)
+
+
+def test_reading_in_bulk_gives_what_optuna_gives(url: str) -> None:
+    search(climb, ToySpace(), settings(storage=url, n_trials=30, parallel=4))
+    name = settings().study
+    bulk, plain = trials_of(url, BulkStorage), trials_of(url, RDBStorage)
+    assert bulk == plain and len(bulk) == 30
+    folder = StudyFolder(name, Path(), {"storage": url}, None)
+    metric, mode, trials = stored_trials(folder)
+    summary = read_summary(url, name)
+    assert summary is not None and (summary.metric, summary.mode) == (metric, mode)
+    added, read = (
+        [replace(row, seconds=round(row.seconds, 6)) for row in stored_rows(of)]
+        for of in (summary.trials, trials)
+    )
+    assert added == read
 
 
 def test_study_is_continued_and_another_in_the_same_database_is_left_alone(url: str) -> None:

@@ -76,8 +76,14 @@ class RayRuntime:
         if not self._ready.wait(seconds):
             return False
         if self._error is not None:
-            place = "on this machine" if self._address is None else f"at {self._address!r}"
-            raise EngineError(f"Ray must start {place}, but did not: {self._error}") from self._error
+            if self._address is None:
+                raise EngineError(
+                    f"Ray must start on this machine, but did not: {self._error}"
+                ) from self._error
+            raise EngineError(
+                f"Ray must be reached at {self._address!r}, and was not: {self._error}; where the cluster asks for "
+                "a token, RAY_AUTH_MODE=token and the token must be given here too"
+            ) from self._error
         return True
 
     def stop(self, *, wait: bool = True) -> None:
@@ -164,7 +170,8 @@ class Session:
             self.folder / "r"
         )  # Ray opens its own folder to everybody; the outer one stays this user's
         others = Path(tempfile.gettempdir()) / f"{TUNE_FOLDER}{os.getpid()}-"
-        command = [sys.executable, "-I", "-S", ray_watcher.__file__, str(self.folder), str(others)]
+        places = [str(self.folder), str(others), str(os.getpid())]
+        command = [sys.executable, "-I", "-S", ray_watcher.__file__, *places]
         # A session of its own: what a terminal sends to the group of this process does not reach it.
         self._watcher = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True

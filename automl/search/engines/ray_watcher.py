@@ -1,9 +1,10 @@
 """A small process that outlives a driver which is killed, and takes what Ray left behind with it.
 
-Run as a program with the session's folder and the beginning of the names of other folders to remove: it waits until its
-standard input ends, which the system sees to however the driver ends; then it kills every process that writes its
-output into the folder, and removes the folder. Ray's raylet dies with the driver, but its agents, and workers that are
-just starting, may stay for ever. It imports nothing but the standard library, so that it costs a few megabytes.
+Run as a program with the session's folder, the beginning of the names of other folders to remove, and the driver's
+number: it waits until its standard input ends, which the system sees to however the driver ends; then it says so, kills
+every process that writes its output into the folder, and removes the folder. Ray's raylet dies with the driver, but its
+agents, and workers that are just starting, may stay for ever. It imports nothing but the standard library, so that it
+costs a few megabytes.
 """
 
 from __future__ import annotations
@@ -13,10 +14,15 @@ import shutil
 import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 QUIET = 1.0  # seconds without any such process, after which none is expected to appear any more
 LONGEST = 15.0
+WORDS = (
+    "automl: process {} ended without being able to say why: it was killed, there was no memory left, or Ray's raylet "
+    "died; what was reported is kept, and the study can be gone on with"
+)
 
 
 def main() -> None:
@@ -25,6 +31,9 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     sys.stdin.buffer.read()
+    # Who ends in order kills this process first. Ray ends the driver, too, a few seconds after its raylet has died.
+    with suppress(OSError):  # nobody reads it any more
+        print(WORDS.format(sys.argv[3]), file=sys.stderr, flush=True)
     clean(Path(sys.argv[1]))
     others = Path(sys.argv[2])
     for folder in others.parent.glob(f"{others.name}*"):

@@ -35,6 +35,18 @@ def test_folders_of_dead_processes_go_and_others_stay(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names[2:])
 
 
+def test_driver_that_ends_without_a_word_is_told_of_and_cleaned_up_after(tmp_path: Path) -> None:
+    folder, other = tmp_path / "session", tmp_path / "tune-1-x"
+    folder.mkdir()
+    other.mkdir()
+    command = [sys.executable, "-I", "-S", ray_watcher.__file__, str(folder), str(tmp_path / "tune-1-"), "77"]
+    done = subprocess.run(command, input="", capture_output=True, text=True)
+    assert (
+        done.stderr.startswith("automl: process 77 ended without being able to say why") and not done.stdout
+    )
+    assert not folder.exists() and not other.exists()
+
+
 @pytest.mark.ray
 def test_matrix_products_go_on_while_ray_starts() -> None:
     # Without a limit on BLAS threads this hangs: OpenBLAS ends its threads when another thread forks.
