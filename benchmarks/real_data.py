@@ -168,7 +168,7 @@ def looped(source: Path, what: Set, folder: Path, seed: int) -> tuple[float, flo
         holdout=config.holdout,
         seed=seed,
         on_bad_image="skip",
-        max_disk=None,
+        max_disk=1 << 30,
         cache_dir=folder / "cache",
         study_dir=folder,
         observer=Silent(),

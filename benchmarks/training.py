@@ -359,7 +359,7 @@ def prepared(path: Path, folder: Path) -> SearchSplits:
         holdout=0.2,
         seed=0,
         on_bad_image="skip",
-        max_disk=None,
+        max_disk=1 << 30,
         cache_dir=folder / "cache",
         study_dir=folder,
         observer=Silent(),

@@ -14,6 +14,8 @@ LEAST_LENGTH = (
 )
 # Of the time, what may be set aside for the retrain: more than the first only until it sees enough images.
 RETRAIN_SHARE, MOST_RETRAIN = 0.6, 0.85
+# The search has at least so many seconds and rounds, up to half of the time: without a value nothing is compared.
+LEAST_SEARCH, LEAST_ROUNDS = 3.0, 1.5
 ENOUGH_IMAGES, ENOUGH_EPOCHS, PLENTY_EPOCHS = 60_000, 15, 40
 MOST_ROUNDS = 100
 # A round of a trial is at least so long: in images, in seconds, and in multiples of what it takes to score it.
@@ -23,7 +25,7 @@ MOST_SLOWDOWN = 3.0  # beyond this, what was measured is taken for a hiccup
 SIZES = (96, 64, 48, 32)  # px; sides that a training from scratch may be held to
 # What a training from scratch should see in the end, before more pixels are worth their time.
 WANTED_IMAGES, WANTED_EPOCHS = 30_000, 12
-CLOSING = 4.0  # seconds to score the intervals, write the model, the tables and the result, and leave
+CLOSING = 2.5  # seconds to score the intervals, write the model, the tables and the result, and leave
 
 
 @dataclass(frozen=True)
@@ -105,8 +107,10 @@ def retrain_share(work: Work, usable: float) -> float:
     """The share of `usable` seconds that the retrain may have: enough to see enough images, if that is possible."""
     rows = work.n_train + work.n_val
     wanted = min(max(ENOUGH_IMAGES, ENOUGH_EPOCHS * rows), PLENTY_EPOCHS * rows)
-    seconds = wanted / (work.images_per_second * work.retrain_speedup)
-    return min(MOST_RETRAIN, max(RETRAIN_SHARE, seconds / max(usable, 1e-9)))
+    usable = max(usable, 1e-9)
+    share = wanted / (work.images_per_second * work.retrain_speedup) / usable
+    least_search = max(LEAST_SEARCH, LEAST_ROUNDS * _shortest_round(work))
+    return min(MOST_RETRAIN, max(RETRAIN_SHARE, share), max(0.5, 1.0 - least_search / usable))
 
 
 def _shortest_round(work: Work) -> float:

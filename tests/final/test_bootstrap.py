@@ -21,8 +21,8 @@ def drawn(task: Task, n: int = 300) -> tuple[np.ndarray, np.ndarray]:
     if task == "multilabel":
         targets = (rng.random((n, 3)) < 0.4).astype(np.int64)
         return targets, np.clip(0.5 * targets + 0.5 * rng.random((n, 3)), 0, 1)
-    targets = rng.normal(size=(n, 2))
-    return targets, targets + rng.normal(size=(n, 2))
+    values = rng.normal(size=(n, 2))
+    return values, values + rng.normal(size=(n, 2))
 
 
 CASES: list[tuple[str, Task]] = [
