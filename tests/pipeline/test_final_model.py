@@ -85,7 +85,7 @@ def test_no_time_for_a_retrain_delivers_the_best_trials_own_weights(
     monkeypatch.setattr(setup, "make_budget", all_for_the_search)
     result = pipeline.fit(config_for(tmp_path, n_trials=None, time_limit=9.0, epochs=None))
     found = retrain_of(result)
-    assert found["how"] == "own weights" and "epochs of a retrain" in found["why"]
+    assert found["how"] == "own weights" and "of a retrain" in found["why"]
     assert found["epochs"] == result.to_json()["best"]["epochs"]
     images, _ = digits()
     assert len(result.predictor.predict(images[:2])) == 2
