@@ -2,8 +2,9 @@
 
 Run as a program with the session's folder, the beginning of the names of other folders to remove, and the driver's
 number: it waits until its standard input ends, which the system sees to however the driver ends; then it says so, kills
-every process that writes its output into the folder, and removes the folder. Ray's raylet dies with the driver, but its agents, and workers that are
-just starting, may stay for ever. It imports nothing but the standard library, so that it costs a few megabytes.
+every process that writes its output into the folder, and removes the folder. Ray's raylet dies with the driver, but its
+agents, and workers that are just starting, may stay for ever. It imports nothing but the standard library, so that it
+costs a few megabytes.
 """
 
 from __future__ import annotations
