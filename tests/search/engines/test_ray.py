@@ -152,10 +152,18 @@ def test_deadline_cuts_an_epoch_that_would_outlast_it(runtime: RayRuntime, tmp_p
 
 def test_ctrl_c_ends_in_order_and_the_study_goes_on(runtime: RayRuntime, tmp_path: Path) -> None:
     slow = partial(Counter, pause=0.15)
-    timer = threading.Timer(4.0, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
+
+    def press() -> None:
+        until = time.monotonic() + 60.0
+        while not list(tmp_path.rglob("log.csv")) and time.monotonic() < until:
+            time.sleep(0.05)
+        time.sleep(1.0)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    presser = threading.Thread(target=press)
+    presser.start()
     first = run(runtime, slow, tmp_path, n_trials=30)
-    timer.join()
+    presser.join()
     assert first.stopped == "interrupted by Ctrl-C" and 0 < len(first.trials) < 30
     assert OptunaState.RUNNING not in {trial.state for trial in in_optuna(tmp_path)}
     assert first.counts["paused"] > 0
