@@ -25,6 +25,7 @@ from automl.training import checkpoint
 from automl.training.average import DECAY, Average
 from automl.training.evaluate import autocast, fit_size
 from automl.training.gradients import Gradients
+from automl.training.layout import laid_out
 from automl.training.losses import loss, standardised
 from automl.training.memory import Allowance
 from automl.training.models import build_model, input_size
@@ -54,7 +55,7 @@ class Trainer:
         self.config, self.info, self.plan = config, normalised(info, self.pretrained), plan
         self.size = input_size(config, info)
         model = build_model(config, info, weights=self.pretrained)
-        self.model = model.to(device=plan.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks this form
+        self.model = laid_out(model, plan.device)
         self.optimizer = make_optimizer(self.model, config)
         self.update = Update(
             self.model,
