@@ -77,8 +77,14 @@ def test_retrain_begins_anew_where_the_trial_was_most_of_the_training(
 
 
 def test_retrain_begins_anew_where_the_checkpoint_is_damaged(
-    free: Config, splits: SearchSplits, plan: TrainPlan, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    free: Config,
+    splits: SearchSplits,
+    plan: TrainPlan,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(logging.getLogger("automl"), "propagate", True)  # a command keeps its words to itself
     place = trial_of(free, splits, plan, tmp_path / "checkpoint", spent=0.1)
     for file in place.iterdir():
         file.write_bytes(b"broken")

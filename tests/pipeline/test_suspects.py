@@ -61,7 +61,7 @@ def test_false_labels_among_training_and_validation_images_are_listed(setup: Set
     found = pd.read_csv(_table(setup), dtype={"file": str})
     rows = setup.data.table[setup.data.table["split"].isin(["train", "val"])]
     assert set(found["file"]) <= set(rows["file"]), "the holdout stays sealed"
-    for part, least in (("train", 1 / 4), ("val", 1 / 2)):
+    for part, least in (("train", 1 / 6), ("val", 1 / 2)):
         wrong = {file for file in rows["file"][rows["split"] == part] if int(file) in WRONG}
         assert len(wrong) >= 3
         assert len(wrong & set(found["file"])) > least * len(wrong), part

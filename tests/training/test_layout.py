@@ -30,5 +30,5 @@ def test_strided_points_over_few_channels_train_as_they_would_in_the_usual_layou
 
 def test_other_convolutions_lie_channels_last() -> None:
     model = laid_out(nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3, stride=2)), "cpu")
-    for parameter in (module.weight for module in model if isinstance(module, nn.Conv2d)):
+    for parameter in (module.weight for module in model.modules() if isinstance(module, nn.Conv2d)):
         assert parameter.is_contiguous(memory_format=torch.channels_last)
