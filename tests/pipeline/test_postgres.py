@@ -64,7 +64,7 @@ def test_study_in_postgres_is_read_by_all_commands_and_its_password_is_nowhere(
 
     opened: list[RDBStorage] = []
 
-    def kept(whole: str, kind: type[RDBStorage]) -> RDBStorage:
+    def kept(whole: str, kind: type[RDBStorage] = RDBStorage) -> RDBStorage:
         opened.append(open_optuna(whole, kind))
         return opened[-1]
 
