@@ -151,7 +151,12 @@ def _plan(setup: Setup, found: SearchResult, clock: Clock) -> TrainPlan:
     remaining = clock.remaining()
     seconds = None
     if remaining is not None:
-        closing = closing_seconds(budget, slowdown=slowdown(setup, found))
+        closing = closing_seconds(
+            budget,
+            slowdown=slowdown(setup, found),
+            n_holdout=setup.data.splits.info.n_holdout,
+            rate=found.best_rate,
+        )
         seconds = max(1.0, remaining - closing)
         if budget.retrain_s is not None and interrupted(found):
             seconds = min(seconds, budget.retrain_s)  # who stops a search does not want to wait for all of it

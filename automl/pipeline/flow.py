@@ -34,7 +34,7 @@ from automl.search.coordinator import DISK_FULL
 from automl.search.forget import forget_study
 from automl.search.interrupt import ctrl_c_asks, sigterm_leaves
 from automl.search.trial_files import is_disk_full
-from automl.torch_setup import quiet_waiting
+from automl.torch_setup import quiet_waiting, set_threads
 from automl.training.extent import MACS, PARAMS
 
 
@@ -236,6 +236,7 @@ def _deliver(setup: Setup, found: SearchResult, final: Retrained) -> None:
 
 def _open_holdout(setup: Setup, workspace: Workspace, *, factory: str) -> dict[str, Interval]:
     reads = workspace.count_holdout_read()
+    set_threads(setup.device.all_threads)  # nothing else runs any more
     return score_holdout(
         Predictor.load(workspace.model_dir, factory=factory),
         setup.data.holdout,

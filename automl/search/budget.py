@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -126,9 +127,13 @@ def reporting_seconds(work: Work, search_s: float) -> float:
     return min(max(2.0, 3.0 * work.n_val / (EVAL_SPEEDUP * work.images_per_second)), 0.2 * search_s)
 
 
-def closing_seconds(budget: Budget, *, slowdown: float) -> float:
-    """The closing on a machine that turned out to be `slowdown` times slower than measured before the search."""
-    return budget.closing_s * min(MOST_SLOWDOWN, max(1.0, slowdown))
+def closing_seconds(budget: Budget, *, slowdown: float, n_holdout: int = 0, rate: float = math.inf) -> float:
+    """The closing on a machine that turned out to be `slowdown` times slower than measured before the search.
+
+    `rate` is images a second at which the best trial trained: where it is dear, scoring the `n_holdout` images is too.
+    """
+    slower = min(MOST_SLOWDOWN, max(1.0, slowdown))
+    return max(budget.closing_s * slower, CLOSING * slower + n_holdout / (EVAL_SPEEDUP * rate))
 
 
 def affordable_size(*, n_train: int, seconds: float, rate: Callable[[int], float], most: int) -> int:

@@ -67,6 +67,16 @@ class SearchResult:
         return round(sum(r.metrics.get("images", 0.0) for trial in self.trials for r in trial.reports))
 
     @property
+    def best_rate(self) -> float:
+        """Images a second of the best trial, its scoring included; infinite where it reported none."""
+        reports = next((trial.reports for trial in self.trials if trial.number == self.best.number), ())
+        images, seconds = (
+            math.fsum(of)
+            for of in ([r.metrics.get("images", 0.0) for r in reports], [r.seconds for r in reports])
+        )
+        return images / seconds if images > 0 and seconds > 0 else math.inf
+
+    @property
     def best_passes(self) -> float:
         """How often the best trial went through its training rows: what it reported as `passes`, or else its epochs."""
         trial = next((trial for trial in self.trials if trial.number == self.best.number), None)

@@ -6,7 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from automl.search.budget import Budget, Work, make_budget, retrain_epochs, retrain_share, shortest_limit
+from automl.search.budget import (
+    Budget,
+    Work,
+    closing_seconds,
+    make_budget,
+    retrain_epochs,
+    retrain_share,
+    shortest_limit,
+)
 
 WORK = Work(n_train=3200, n_val=800, n_holdout=2000, images_per_second=400.0, parallel=2)
 
@@ -66,6 +74,14 @@ def test_rounds_are_long_beside_what_it_takes_to_score_them() -> None:
         budget = make_budget(work, remaining=1800.0, epochs=None)
         assert budget.round_s is not None
         assert budget.round_s >= 4 * n_val / (3 * work.images_per_second)
+
+
+def test_scoring_a_dear_network_takes_longer_than_was_planned() -> None:
+    budget = make_budget(WORK, remaining=170.0, epochs=None)
+    planned = closing_seconds(budget, slowdown=1.0, n_holdout=WORK.n_holdout, rate=WORK.images_per_second)
+    assert planned == pytest.approx(budget.closing_s) == closing_seconds(budget, slowdown=1.0)
+    dear = closing_seconds(budget, slowdown=1.0, n_holdout=WORK.n_holdout, rate=40.0)
+    assert dear - planned == pytest.approx(2000 / 120 - 2000 / 1200)
 
 
 def test_start_of_workers_is_no_time_for_trials() -> None:
