@@ -34,25 +34,6 @@ class Retrained:
     info: DatasetInfo
     weights: Weights | None = None
     progress: float = 1.0
-    continued: float = 0.0
-
-
-@dataclass(frozen=True)
-class Begun:
-    """A trial that a retrain may go on from: its state, its number, and how much faster the retrain is.
-
-    `itself`: the state is that of this retrain, which was broken off.
-    """
-
-    checkpoint: Path
-    trial: int
-    speedup: float
-    itself: bool = False
-
-
-# Of the whole training, trial and retrain together, what the trial may have been. With more, the network would have
-# seen the validation images too little, and it would have learnt the others by heart (Ash & Adams 2020).
-MOST_BEGUN = 0.5
 
 
 def retrain(
@@ -63,18 +44,17 @@ def retrain(
     work_dir: Path,
     observer: Observer,
     asked_to_stop: Callable[[], bool] = lambda: False,
-    begun: Begun | None = None,
+    begun: Path | None = None,
 ) -> Retrained:
     """Train `config` from its start on train + val for `plan.epochs`, or until `plan.seconds` are over.
 
     The schedule is paced so that it ends where the training does; `asked_to_stop` is asked before each batch and ends
-    it early, at `progress` below 1. Where `plan.seconds` is given and a trial has `begun` the same training, at a
-    stable rate, the retrain goes on from there and anneals: then nothing of it is lost. Raises TrialError when the loss
-    is not finite, or when the time did not hold a single batch.
+    it early, at `progress` below 1. Where several workers have `begun` the same training and broke, it goes on from the
+    checkpoint that they left. Raises TrialError when the loss is not finite, or when the time held not a single batch.
     """
     rows = join_rows(splits.train, splits.val, work_dir / "retrain_index.npy")
     start = time.perf_counter()
-    trainer, before = trainer_of(config, splits, rows, plan, begun)
+    trainer = trainer_of(config, splits, rows, plan, begun)
     trainer.asked_to_stop = asked_to_stop
     first = trainer.steps
     while trainer.epoch < plan.epochs:
@@ -84,9 +64,7 @@ def retrain(
     if trainer.steps == first:
         raise TrialError("the time left for the retrain did not hold a single batch; raise --time-limit")
     done = retrained(trainer, time.perf_counter() - start, len(rows))
-    return replace(
-        done, images_trained=(trainer.steps - first) * trainer.batches.batch_size, continued=round(before, 2)
-    )
+    return replace(done, images_trained=(trainer.steps - first) * trainer.batches.batch_size)
 
 
 def retrained(trainer: Trainer, seconds: float, n_train: int) -> Retrained:
@@ -107,33 +85,21 @@ def retrained(trainer: Trainer, seconds: float, n_train: int) -> Retrained:
 
 
 def trainer_of(
-    config: Config, splits: SearchSplits, rows: Rows, plan: TrainPlan, begun: Begun | None
-) -> tuple[Trainer, float]:
-    """The training to be run, and how many epochs of it a trial has done already.
-
-    Its time counts as if it had been spent here; the rate goes on at its full height and falls from there.
-    """
+    config: Config, splits: SearchSplits, rows: Rows, plan: TrainPlan, begun: Path | None = None
+) -> Trainer:
+    """The training to be run, from its start or from the checkpoint where it had `begun`, whose time counts."""
     plan = replace(plan, final=True, round_seconds=None)
     trainer = Trainer(config, splits.info, rows, plan)
-    if begun is None or (plan.seconds is None and not begun.itself):
-        return trainer, 0.0
+    if begun is None:
+        return trainer
     try:
-        trainer.load(begun.checkpoint)
+        trainer.load(begun)
     except StorageError as error:
         logging.getLogger(__name__).warning("%s; the retrain begins anew", error)
-        return Trainer(config, splits.info, rows, plan), 0.0
-    if begun.itself or plan.seconds is None:
-        seconds = None if plan.seconds is None else plan.seconds + trainer.spent
-        trainer.plan = replace(plan, seconds=seconds)
-        return trainer, 0.0
-    spent = trainer.spent / begun.speedup
-    whole = spent + plan.seconds
-    if spent > MOST_BEGUN * whole:
-        return Trainer(config, splits.info, rows, plan), 0.0
-    trainer.plan = replace(plan, seconds=whole)
-    trainer.spent, trainer.epoch = spent, int(trainer.passes)
-    trainer.warmup = trainer.progress()
-    return trainer, trainer.passes
+        return Trainer(config, splits.info, rows, plan)
+    if plan.seconds is not None:
+        trainer.plan = replace(plan, seconds=plan.seconds + trainer.spent)
+    return trainer
 
 
 def own_weights(

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from automl.data.elsewhere import Origin, at_hand
-from automl.final.retrain import Begun, Retrained, join_rows, retrained, trainer_of
+from automl.final.retrain import Retrained, join_rows, retrained, trainer_of
 from automl.records import Config, Observer, Rows, SearchSplits
 from automl.search.engines.ray_train import Link, Party, Watch, run_together
 from automl.training.checkpoint import STATE
@@ -48,7 +48,6 @@ def retrain_together(
     place: Place,
     observer: Observer,
     asked_to_stop: Callable[[], bool] = lambda: False,
-    begun: Begun | None = None,
 ) -> Retrained:
     """As `retrain`, by `place.workers` processes of Ray. The batch stays as large as it was: each takes a part of it.
 
@@ -58,12 +57,12 @@ def retrain_together(
     place.folder.mkdir(parents=True, exist_ok=True)
     rows = join_rows(splits.train, splits.val, place.folder.parent / "retrain_index.npy")
     start = time.time()
-    job = Job(config, splits, rows.index, plan, place, begun, start)
+    job = Job(config, splits, rows.index, plan, place, start)
     gpu = torch.device(plan.device).type == "cuda"
     party = Party(place.workers, gpu, plan.seconds, place.folder, place.address, place.cpus)
     watch = Watch(lambda done: observer.progress(done, 1.0), asked_to_stop)
     progress = run_together(partial(_work, job=job), party, watch)
-    trainer, _ = trainer_of(config, splits, rows, replace(plan, replicas=1, seconds=None), None)
+    trainer = trainer_of(config, splits, rows, replace(plan, replicas=1, seconds=None))
     trainer.load(place.checkpoint)
     return replace(retrained(trainer, time.time() - start, len(rows)), progress=progress)
 
@@ -82,7 +81,6 @@ class Job:
     index: Path
     plan: TrainPlan
     place: Place
-    begun: Begun | None
     start: float
 
 
@@ -97,7 +95,7 @@ def _work(link: Link, cores: int, *, job: Job) -> None:
     if plan.seconds is not None:  # what the start of the workers took is not there any more
         left = max(0.5, plan.seconds - max(0.0, time.time() - job.start))
         plan = replace(plan, seconds=agreed(left, link.device))
-    trainer, _ = trainer_of(job.config, splits, rows, plan, job.begun)
+    trainer = trainer_of(job.config, splits, rows, plan)
     trainer.join()
     first = link.rank == 0
     if first:

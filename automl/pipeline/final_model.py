@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 from automl.errors import EngineError, StorageError
-from automl.final.retrain import Begun, Retrained, own_weights, retrain
+from automl.final.retrain import Retrained, own_weights, retrain
 from automl.final.together import Place, has_begun, retrain_together
 from automl.pipeline.clock import Clock
 from automl.pipeline.device import ray_cpus
@@ -102,7 +102,6 @@ def _by_workers(
             place=_place(setup, min(most, wanted)),
             observer=observer,
             asked_to_stop=asked,
-            begun=_begun(setup, found),
         )
     except EngineError as error:
         observer.note(f"The retrain goes on in one process, because {error}.")
@@ -113,9 +112,8 @@ def _alone(
     setup: Setup, found: SearchResult, clock: Clock, observer: Observer, asked: Callable[[], bool]
 ) -> Retrained:
     """The retrain in this process, from where several had come to before one of them broke."""
-    place, begun = _place(setup, 1), _begun(setup, found)
-    if setup.config.retrain_workers > 1 and has_begun(place):
-        begun = Begun(place.checkpoint, found.best.number, 1.0, itself=True)
+    place = _place(setup, 1)
+    begun = place.checkpoint if setup.config.retrain_workers > 1 and has_begun(place) else None
     return retrain(
         found.best.config,
         setup.data.splits,
@@ -176,13 +174,6 @@ def _too_short(setup: Setup, found: SearchResult, plan: TrainPlan) -> str:
     if held >= ENOUGH * min(1.0, plan.epochs / max(1, found.best.epoch)):
         return ""
     return f"the {plan.seconds:.0f} s left hold {held:.0%} of a retrain as long as the best trial"
-
-
-def _begun(setup: Setup, found: SearchResult) -> Begun | None:
-    """The best trial's state for the retrain to go on from, where the search is too short to throw it away."""
-    if setup.budget.round_s is None or found.best.checkpoint is None or "sched" in found.best.config:
-        return None
-    return Begun(found.best.checkpoint, found.best.number, setup.device.speedup)
 
 
 def _own(setup: Setup, found: SearchResult, plan: TrainPlan, observer: Observer) -> Retrained | None:

@@ -216,7 +216,6 @@ def _described(final: Final) -> dict[str, Any]:
         "how": final.how,
         "why": final.why,
         "epochs": trained.epochs,
-        "continued": trained.continued,
         "n_train": trained.n_train,
         "seconds": round(trained.seconds, 2),
     }

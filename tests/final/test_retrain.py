@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from automl.final.retrain import Begun, retrain
+from automl.final.retrain import retrain
 from automl.records import Config, SearchSplits, Silent
 from automl.training.loop import Trainer
 from automl.training.plan import TrainPlan
@@ -17,26 +17,10 @@ from tests.training.conftest import config, plan, splits
 __all__ = ["config", "plan", "splits"]
 
 
-@pytest.fixture
-def free(config: Config) -> Config:
-    """Without a schedule of its own."""
-    return {key: value for key, value in config.items() if key not in ("sched", "warmup")}
-
-
-def trial_of(free: Config, splits: SearchSplits, plan: TrainPlan, place: Path, *, spent: float) -> Path:
-    """The checkpoint of a trial of two epochs that took `spent` seconds."""
-    trainer = Trainer(free, splits.info, splits.train, plan)
-    for _ in range(2):
-        trainer.train_epoch()
-    trainer.spent = spent
-    trainer.save(place)
-    return place
-
-
-def test_retrain_goes_on_from_the_trial_at_the_full_rate(
-    free: Config, splits: SearchSplits, plan: TrainPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_retrain_anneals_to_the_end_of_its_time(
+    config: Config, splits: SearchSplits, plan: TrainPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place = trial_of(free, splits, plan, tmp_path / "checkpoint", spent=2.0)
+    free = {key: value for key, value in config.items() if key not in ("sched", "warmup")}
     rates: list[float] = []
     step = Trainer.train_step
 
@@ -45,39 +29,16 @@ def test_retrain_goes_on_from_the_trial_at_the_full_rate(
         return step(self, *batch)  # type: ignore[arg-type]  # a batch, whatever it is
 
     monkeypatch.setattr(Trainer, "train_step", watched)
-    found = retrain(
-        free,
-        splits,
-        replace(plan, epochs=400, seconds=1.5),
-        work_dir=tmp_path,
-        observer=Silent(),
-        begun=Begun(place, trial=0, speedup=2.0),
-    )
-    assert (
-        found.continued == 1.5 and found.epochs > 1.5
-    )  # two passes through 144 images are 1.5 through all 192
+    timed = replace(plan, epochs=10_000, seconds=1.5, round_seconds=0.5)  # rounds are for trials
+    found = retrain(free, splits, timed, work_dir=tmp_path, observer=Silent())
     assert found.n_train == 192 and found.images_trained == len(rates) * 16
-    assert rates[0] == pytest.approx(free["lr"], rel=0.05) and rates[-1] < 0.2 * free["lr"]
+    assert found.epochs == pytest.approx(len(rates) / 12, abs=0.01)
+    assert max(rates) == pytest.approx(free["lr"], rel=0.1) and rates[-1] < 0.2 * free["lr"]
     assert found.progress == 1.0
 
 
-def test_retrain_begins_anew_where_the_trial_was_most_of_the_training(
-    free: Config, splits: SearchSplits, plan: TrainPlan, tmp_path: Path
-) -> None:
-    place = trial_of(free, splits, plan, tmp_path / "checkpoint", spent=9.0)
-    found = retrain(
-        free,
-        splits,
-        replace(plan, epochs=400, seconds=1.0),
-        work_dir=tmp_path,
-        observer=Silent(),
-        begun=Begun(place, trial=0, speedup=1.0),
-    )
-    assert found.continued == 0.0
-
-
-def test_retrain_begins_anew_where_the_checkpoint_is_damaged(
-    free: Config,
+def test_retrain_goes_on_from_a_checkpoint_of_its_own_and_begins_anew_where_that_is_damaged(
+    config: Config,
     splits: SearchSplits,
     plan: TrainPlan,
     tmp_path: Path,
@@ -85,16 +46,15 @@ def test_retrain_begins_anew_where_the_checkpoint_is_damaged(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(logging.getLogger("automl"), "propagate", True)  # a command keeps its words to itself
-    place = trial_of(free, splits, plan, tmp_path / "checkpoint", spent=0.1)
-    for file in place.iterdir():
+    trainer = Trainer(config, splits.info, splits.train, plan)
+    trainer.train_epoch()
+    trainer.save(tmp_path / "checkpoint")
+    begun = tmp_path / "checkpoint"
+    whole = retrain(config, splits, plan, work_dir=tmp_path, observer=Silent())
+    rest = retrain(config, splits, plan, work_dir=tmp_path, observer=Silent(), begun=begun)
+    assert whole.images_trained == 3 * 192 and rest.images_trained == 2 * 192
+    for file in begun.iterdir():
         file.write_bytes(b"broken")
     with caplog.at_level(logging.WARNING):
-        found = retrain(
-            free,
-            splits,
-            replace(plan, epochs=400, seconds=1.0),
-            work_dir=tmp_path,
-            observer=Silent(),
-            begun=Begun(place, trial=0, speedup=1.0),
-        )
-    assert found.continued == 0.0 and "begins anew" in caplog.text
+        anew = retrain(config, splits, plan, work_dir=tmp_path, observer=Silent(), begun=begun)
+    assert anew.images_trained == 3 * 192 and "begins anew" in caplog.text

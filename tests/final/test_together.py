@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from automl.data.elsewhere import Origin
 from automl.errors import EngineError
-from automl.final.retrain import Begun, join_rows, retrain
+from automl.final.retrain import join_rows, retrain
 from automl.final.together import Place, has_begun, retrain_together
 from automl.records import Config, SearchSplits, Silent
 from automl.search.engines import ray_watcher
@@ -140,7 +140,7 @@ def test_worker_that_dies_ends_the_others_and_leaves_a_checkpoint_to_go_on_from(
         replace(plan, seconds=1.0),
         work_dir=tmp_path,
         observer=Silent(),
-        begun=Begun(place.checkpoint, 0, 1.0, itself=True),
+        begun=place.checkpoint,
     )
     assert rest.epochs > 1  # at least one of the workers', and what a second held
 
