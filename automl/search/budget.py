@@ -17,15 +17,13 @@ LEAST_LENGTH = (
 RETRAIN_SHARE, MOST_RETRAIN = 0.6, 0.85
 # The search has at least so many seconds and rounds, up to half of the time: without a value nothing is compared.
 LEAST_SEARCH, LEAST_ROUNDS = 3.0, 1.5
-ENOUGH_IMAGES, ENOUGH_EPOCHS, PLENTY_EPOCHS = 60_000, 15, 40
+ENOUGH_IMAGES, ENOUGH_EPOCHS, PLENTY_EPOCHS = 80_000, 20, 40
 MOST_ROUNDS = 100
 # A round of a trial is at least so long: in images, in seconds, and in multiples of what it takes to score it.
 ROUND_IMAGES, ROUND_SECONDS, ROUND_SCORINGS = 1000, 1.0, 4.0
 SPARE = 1.15  # the retrain is planned longer than measured, as neighbours may slow it down
 MOST_SLOWDOWN = 3.0  # beyond this, what was measured is taken for a hiccup
 SIZES = (96, 64, 48, 32)  # px; sides that a training from scratch may be held to
-# What a training from scratch should see in the end, before more pixels are worth their time.
-WANTED_IMAGES, WANTED_EPOCHS = 30_000, 12
 CLOSING = 2.5  # seconds to score the intervals, write the model, the tables and the result, and leave
 
 
@@ -106,12 +104,16 @@ def make_budget(work: Work, *, remaining: float | None, epochs: int | None) -> B
 
 def retrain_share(work: Work, usable: float) -> float:
     """The share of `usable` seconds that the retrain may have: enough to see enough images, if that is possible."""
-    rows = work.n_train + work.n_val
-    wanted = min(max(ENOUGH_IMAGES, ENOUGH_EPOCHS * rows), PLENTY_EPOCHS * rows)
+    wanted = enough_images(work.n_train + work.n_val)
     usable = max(usable, 1e-9)
     share = wanted / (work.images_per_second * work.retrain_speedup) / usable
     least_search = max(LEAST_SEARCH, LEAST_ROUNDS * _shortest_round(work))
     return min(MOST_RETRAIN, max(RETRAIN_SHARE, share), max(0.5, 1.0 - least_search / usable))
+
+
+def enough_images(rows: int) -> int:
+    """What a training from scratch should see in the end, before more pixels or a search are worth its time."""
+    return min(max(ENOUGH_IMAGES, ENOUGH_EPOCHS * rows), PLENTY_EPOCHS * rows)
 
 
 def _shortest_round(work: Work) -> float:
@@ -142,7 +144,7 @@ def affordable_size(*, n_train: int, seconds: float, rate: Callable[[int], float
     `rate(size)` is images a second on all cores. The least of `SIZES` where none is small enough. Measured
     in docs/benchmarks.md, "Size and time".
     """
-    wanted = max(WANTED_IMAGES, WANTED_EPOCHS * n_train)
+    wanted = enough_images(n_train)
     fitting = [size for size in SIZES if size <= most and RETRAIN_SHARE * seconds * rate(size) >= wanted]
     return max(fitting, default=min(most, SIZES[-1]))
 
