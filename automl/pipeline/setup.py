@@ -25,7 +25,7 @@ from automl.pipeline.earlier import WarmStart, check_warm_start, traits, warm_st
 from automl.pipeline.pretrained import Beginning, Situation, begin, begin_again, check_pretrained
 from automl.pipeline.resolution import largest_size
 from automl.pipeline.workspace import Workspace
-from automl.records import Config, Observer
+from automl.records import Config, DatasetInfo, Observer
 from automl.remote import is_remote
 from automl.search.budget import Budget, Work, make_budget, reporting_seconds, shortest_limit
 from automl.search.engines.room import Room
@@ -233,30 +233,12 @@ def _plan(
     measured = probe(first, data.splits, plan)
     device = _packed(config, device, measured, observer)
     plan = replace(plan, threads=device.threads)
-    workers = device.parallel if config.engine == "ray" else 1  # the local engine takes turns
-    work = Work(
-        info.n_train,
-        info.n_val,
-        info.n_holdout,
-        measured.images_per_second,
-        workers,
-        retrain_speedup=device.speedup,
-        # A worker's start is mostly imports: torch and ours beside timm.
-        startup=WORKER_START * import_seconds() if config.engine == "ray" else 0.0,
-    )
-    remaining = clock.remaining()
-    shortest = shortest_limit(work, timed=config.epochs is None)
-    if remaining is not None and remaining < shortest:
-        needed = clock.elapsed() + shortest
-        raise TimeLimitError(
-            f"--time-limit must hold one trial, and {format_duration(config.time_limit or 0)} does not: "
-            f"setting up took {clock.elapsed():.0f} s and one epoch takes {work.epoch_seconds:.1f} s here; "
-            f"use --time-limit {format_duration(round(needed + 1))} or more"
-        )
-    budget = make_budget(work, remaining=remaining, epochs=config.epochs)
+    work = _work(config, info, measured, device)
+    _refuse_too_short(config, clock, work)
+    budget = make_budget(work, remaining=clock.remaining(), epochs=config.epochs)
     earlier = workspace.read_plan()
     if earlier is not None:  # trials of one study are compared, so all have the same full length
-        budget = replace(budget, epochs=int(earlier["epochs"]), round_s=earlier["round_s"])
+        budget = replace(budget, epochs=int(earlier["epochs"]), round_s=earlier.get("round_s"))
     expect = expectation(space, info, first, work.epoch_seconds)
     observer.note(
         f"{_in_words(budget, work, measured, device)}; {_epochs(spread(space, expect, config.seed), work)}"
@@ -274,6 +256,32 @@ def _plan(
     _write_plan(workspace, identity, budget, measured, device)
     return Setup(
         config, workspace, data, space, metric, device, budget, plan, measured, expect, beginning, identity
+    )
+
+
+def _work(config: StudyConfig, info: DatasetInfo, measured: Probe, device: Device) -> Work:
+    ray = config.engine == "ray"
+    return Work(
+        info.n_train,
+        info.n_val,
+        info.n_holdout,
+        measured.images_per_second,
+        device.parallel if ray else 1,  # the local engine takes turns
+        retrain_speedup=device.speedup,
+        # A worker's start is mostly imports: torch and ours beside timm.
+        startup=WORKER_START * import_seconds() if ray else 0.0,
+    )
+
+
+def _refuse_too_short(config: StudyConfig, clock: Clock, work: Work) -> None:
+    """Raises TimeLimitError where the time left holds no trial, with the limit that would."""
+    remaining, shortest = clock.remaining(), shortest_limit(work, timed=config.epochs is None)
+    if remaining is None or remaining >= shortest:
+        return
+    raise TimeLimitError(
+        f"--time-limit must hold one trial, and {format_duration(config.time_limit or 0)} does not: "
+        f"setting up took {clock.elapsed():.0f} s and one epoch takes {work.epoch_seconds:.1f} s here; "
+        f"use --time-limit {format_duration(round(clock.elapsed() + shortest + 1))} or more"
     )
 
 
