@@ -1,6 +1,6 @@
 """What the training loop costs, whether it grows, and how well early values rank finished models.
 
-    python benchmarks/training.py [--only loop|memory|recipe|rungs] [--zip ../shared/data/cifar10.zip]
+    python benchmarks/training.py [--only loop|memory|rungs] [--zip ../shared/data/cifar10.zip]
 
 - loop: images a second of processor time of the loop of `automl` against a bare one (forward, loss, backward, step on a
   batch in memory; the same model with its enlargement, thread and precision), for three models; the two take turns. At
@@ -8,8 +8,6 @@
 - memory: 300 tiny trials in one process; resident memory at the end against that after the first 20. At most 5 % more.
 - rungs: random configurations are trained to their end in several ways, and each way's validation accuracy at the rungs
   is compared with that of the finished, fully annealed model of another seed (Spearman's rank correlation).
-- recipe: 4,000 images from scratch, the same epochs for each recipe: accuracy on 2,000 test images along the way. With
-  another --zip, its training part at 32 px and its validation rows.
 """
 
 from __future__ import annotations
@@ -46,10 +44,6 @@ def main() -> None:
     parser.add_argument("--only", choices=sorted(PARTS))
     parser.add_argument("--configs", type=int, default=16, help="configurations of the part rungs")
     parser.add_argument("--trials", type=int, default=300, help="trials of the part memory")
-    parser.add_argument("--epochs", type=int, default=48, help="epochs of the part recipe")
-    parser.add_argument(
-        "--recipes", default=";".join(RECIPES), help="recipes of the part recipe, with ; between"
-    )
     parser.add_argument("--kept", type=Path, help="a file in which the part rungs keeps what it measured")
     args = parser.parse_args()
     if not args.zip.is_file():
@@ -343,79 +337,9 @@ def correlations(found: list[dict[str, Any]]) -> list[Row]:
     return rows
 
 
-# --- recipe -------------------------------------------------------------------------------------------------
-
-
-def prepared(path: Path, folder: Path) -> SearchSplits:
-    """The training and validation rows of a zip at 32 px, as `automl fit` splits them."""
-    from automl.data import open_source, prepare_data
-    from automl.records import Silent
-
-    return prepare_data(
-        open_source(str(path), target=None, task="auto"),
-        img_size=32,
-        max_size=32,
-        val=0.2,
-        holdout=0.2,
-        seed=0,
-        on_bad_image="skip",
-        max_disk=1 << 30,
-        cache_dir=folder / "cache",
-        study_dir=folder,
-        observer=Silent(),
-    ).splits
-
-
-RECIPES: dict[str, Config] = {
-    "portfolio": {},
-    "mixed": {"cutmix": 0.5, "mixup": 0.2},
-    "mixed, rand_augment": {"cutmix": 0.5, "mixup": 0.2, "rand_augment": 0.3},
-    "wider": {"width": 1.0},
-    "larger": {"upscale": 2.0},
-}
-
-
-def recipe(args: argparse.Namespace, folder: Path) -> list[Row]:
-    """The first configuration of the preset `cpu`, and changes to it, for equally many epochs: the curve of each."""
-    from automl.data.balance import skew
-    from automl.data.findings import SKEWED
-    from automl.spaces import SearchSpace
-    from automl.training.evaluate import predict_rows, score
-    from automl.training.loop import Trainer
-    from automl.training.plan import TrainPlan
-    from automl.training.probe import has_bf16
-
-    splits = (
-        cifar(args.zip, folder, n_train=4000, n_val=2000)
-        if args.zip.stem == "cifar10"
-        else prepared(args.zip, folder)
-    )
-    skewed = skew(splits.info) >= SKEWED  # as `automl fit` would: rare classes are drawn more often
-    name_of = "balanced_accuracy" if skewed else "accuracy"
-    balance: Any = "sampler" if skewed else "none"
-    precision: Any = "bf16" if has_bf16("cpu") else "fp32"
-    plan = TrainPlan(args.epochs, name_of, "max", precision=precision, final=True, balance=balance)
-    rows: list[Row] = []
-    for name in args.recipes.split(";"):
-        config = {**SearchSpace.load("cpu").portfolio[0], **RECIPES[name]}
-        trainer, curve, begun = Trainer(config, splits.info, splits.train, plan), [], time.process_time()
-        for epoch in range(1, args.epochs + 1):
-            trainer.train_epoch()
-            if epoch % max(1, args.epochs // 6) and epoch < args.epochs:
-                continue
-            logits, targets = predict_rows(trainer.averaged, splits.val, splits.info, size=trainer.size)
-            curve.append(f"{epoch}: {score(logits, targets, splits.info, name_of)[name_of]:.3f}")
-            print(name, curve[-1], f"{time.process_time() - begun:.0f} s", file=sys.stderr, flush=True)
-        rows.append(
-            (f"recipe: {name}", ", ".join(curve), f"{time.process_time() - begun:.0f} s of processor time")
-        )
-    return rows
-
-
 PARTS: dict[str, Callable[[argparse.Namespace, Path], list[Row]]] = {
     "loop": loop,
     "memory": memory,
-    "recipe": recipe,
     "rungs": rungs,
 }
 

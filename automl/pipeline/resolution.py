@@ -23,10 +23,11 @@ def largest_size(
     if remaining is None or config.img_size != "auto":
         return most
     shares = (1.0 - config.holdout) * (1.0 - config.val)
+    seen = _enlargement(space)
     size = affordable_size(
         n_train=max(1, round(len(source.files) * shares)),
         seconds=remaining,
-        rate=lambda size: workers * scratch_rate(size),
+        rate=lambda size: workers * scratch_rate(size * seen),
         most=most,
     )
     return most if size < most and _may_begin_with_weights(config, space) else size
@@ -37,3 +38,9 @@ def _may_begin_with_weights(config: StudyConfig, space: SearchSpace) -> bool:
         return config.pretrained != "never"
     models = [model for members in space.families.values() for model in members]
     return bool(in_caches(models)) or hub_answers()
+
+
+def _enlargement(space: SearchSpace) -> float:
+    """How many times the recipe that is tried first enlarges the pictures before its network sees them."""
+    recipes = [config for config in space.portfolio if not config.get("pretrained", False)]
+    return float(recipes[0].get("upscale", 1.0)) if recipes else 1.0

@@ -56,7 +56,7 @@ def _fastest(config: Config, splits: SearchSplits, plan: TrainPlan, seconds: flo
     return Probe(full, "fp32", 1.0)
 
 
-def scratch_rate(size: int, *, steps: int = 3) -> float:
+def scratch_rate(size: float, *, steps: int = 3) -> float:
     """About how many images of `size` px a second one core of this machine trains: a narrow ResNet from scratch.
 
     Measured once a process, at 64 px, in the precision that is faster.

@@ -43,9 +43,7 @@ def test_retrain_goes_on_from_a_checkpoint_of_its_own_and_begins_anew_where_that
     plan: TrainPlan,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(logging.getLogger("automl"), "propagate", True)  # a command keeps its words to itself
     trainer = Trainer(config, splits.info, splits.train, plan)
     trainer.train_epoch()
     trainer.save(tmp_path / "checkpoint")

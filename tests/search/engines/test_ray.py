@@ -144,8 +144,8 @@ def test_process_that_lost_memory_runs_no_other_trial(runtime: RayRuntime, tmp_p
 
 def test_deadline_cuts_an_epoch_that_would_outlast_it(runtime: RayRuntime, tmp_path: Path) -> None:
     begin = time.monotonic()
-    result = run(runtime, sleepy, tmp_path, n_trials=None, time_limit=4.0)
-    assert time.monotonic() - begin < 8.0
+    result = run(runtime, sleepy, tmp_path, n_trials=None, time_limit=8.0)
+    assert time.monotonic() - begin < 14.0
     assert result.stopped == "time is up" and result.best.epoch == 1
     assert {(trial.state, trial.reason) for trial in result.trials} == {(TrialState.PRUNED, "time is up")}
 

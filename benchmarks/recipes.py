@@ -1,0 +1,116 @@
+"""Which training recipe is best when the whole time goes into one training: the same epochs for each, from scratch.
+
+    python -m benchmarks.recipes [--zip ../shared/data/cifar10.zip] [--epochs 48] [--recipes "portfolio;mixed"]
+
+The first configuration of the preset `cpu` and changes to it, on one core. Of CIFAR-10 4,000 images, scored on 2,000
+test images; of another --zip its training part at --size pixels, scored on its validation rows (balanced accuracy, rare
+classes drawn more often, where the classes are skewed, as `automl fit` would).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from automl.data import open_source, prepare_data
+from automl.data.balance import Balance, skew
+from automl.data.findings import SKEWED
+from automl.records import Config, SearchSplits
+from automl.spaces import SearchSpace
+from automl.training.evaluate import predict_rows, score
+from automl.training.loop import Trainer
+from automl.training.plan import Precision, TrainPlan
+from automl.training.probe import has_bf16
+from benchmarks.training import cifar
+
+CIFAR = Path(__file__).parents[2] / "shared" / "data" / "cifar10.zip"
+RECIPES: dict[str, Config] = {
+    "portfolio": {},
+    "mixed": {"cutmix": 0.5, "mixup": 0.2},
+    "cutmix": {"cutmix": 0.5},
+    "cutmix 1": {"cutmix": 1.0},
+    "mixed, rand_augment": {"cutmix": 0.5, "mixup": 0.2, "rand_augment": 0.3},
+    "rand_augment": {"rand_augment": 0.3},
+    "augment .8": {"augment": 0.8},
+    "augment .15": {"augment": 0.15},
+    "decay .1": {"weight_decay": 0.1},
+    "wider": {"width": 1.0},
+    "larger": {"upscale": 2.0},
+    "as stored": {"upscale": 1.0},
+}
+
+
+def main() -> None:
+    """Train each recipe and print its curve."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--zip", type=Path, default=CIFAR)
+    parser.add_argument(
+        "--size", type=int, default=32, help="side of the pictures of another --zip, in pixels"
+    )
+    parser.add_argument("--epochs", type=int, default=48)
+    parser.add_argument("--recipes", default="portfolio;mixed", help=f"with ; between: {'; '.join(RECIPES)}")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    if not args.zip.is_file():
+        sys.exit(f"the data set must be at {str(args.zip)!r}; give its place with --zip")
+    with tempfile.TemporaryDirectory() as folder:
+        splits = splits_of(args.zip, Path(folder), args.size)
+        skewed = skew(splits.info) >= SKEWED
+        metric = "balanced_accuracy" if skewed else "accuracy"
+        balance: Balance = "sampler" if skewed else "none"
+        plan = plan_of(args.epochs, metric, balance, args.seed)
+        for name in args.recipes.split(";"):
+            config = {**SearchSpace.load("cpu").portfolio[0], **RECIPES[name]}
+            print(
+                f"{args.zip.stem}, {metric}, seed {args.seed}: {name:20} {curve(config, splits, plan)}",
+                flush=True,
+            )
+
+
+def splits_of(path: Path, folder: Path, size: int) -> SearchSplits:
+    """4,000 training images of CIFAR-10 and 2,000 of its test images; of other data what `automl fit` would split."""
+    if path.stem == "cifar10":
+        return cifar(path, folder, n_train=4000, n_val=2000)
+    return prepare_data(
+        open_source(str(path)),
+        img_size=size,
+        max_size=size,
+        val=0.2,
+        holdout=0.2,
+        seed=0,
+        on_bad_image="skip",
+        max_disk=1 << 30,
+        cache_dir=folder / "cache",
+        study_dir=folder,
+    ).splits
+
+
+def plan_of(epochs: int, metric: str, balance: Balance, seed: int) -> TrainPlan:
+    """A training of known length, as the retrain's: one cycle, in the precision that the processor is made for."""
+    precision: Precision = "bf16" if has_bf16("cpu") else "fp32"
+    return replace(
+        TrainPlan(epochs, metric, "max", precision=precision, final=True, balance=balance), seed=seed
+    )
+
+
+def curve(config: Config, splits: SearchSplits, plan: TrainPlan) -> str:
+    """The metric after each sixth of the epochs, and the processor time of all."""
+    trainer, found, begun = Trainer(config, splits.info, splits.train, plan), [], time.process_time()
+    for epoch in range(1, plan.epochs + 1):
+        trainer.train_epoch()
+        if epoch % max(1, plan.epochs // 6) and epoch < plan.epochs:
+            continue
+        logits, targets = predict_rows(trainer.averaged, splits.val, splits.info, size=trainer.size)
+        value = score(logits, targets, splits.info, plan.metric)[plan.metric]
+        found.append(f"{epoch}: {value:.3f}")
+    return f"{', '.join(found)} ({time.process_time() - begun:.0f} s of processor time)"
+
+
+if __name__ == "__main__":
+    main()
