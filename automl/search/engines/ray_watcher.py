@@ -10,6 +10,7 @@ costs a few megabytes.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import sys
@@ -19,6 +20,9 @@ from pathlib import Path
 
 QUIET = 1.0  # seconds without any such process, after which none is expected to appear any more
 LONGEST = 15.0
+LOG_TAIL = 200_000  # characters
+# [2026-11-25 22:28:35,193 E 7593 7593] (raylet) agent_manager.cc:86: The raylet exited ...
+SERIOUS = re.compile(r"^\[[^\]]* [EFC] \d+ \d+\] \(raylet\) (?:\S+: *)?(.+)$", re.MULTILINE)
 WORDS = (
     "automl: process {} ended without being able to say why: it was killed, there was no memory left, or Ray's raylet "
     "died; what was reported is kept, and the study can be gone on with"
@@ -32,12 +36,22 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     sys.stdin.buffer.read()
     # Who ends in order kills this process first. Ray ends the driver, too, a few seconds after its raylet has died.
+    folder = Path(sys.argv[1])
     with suppress(OSError):  # nobody reads it any more
-        print(WORDS.format(sys.argv[3]), file=sys.stderr, flush=True)
-    clean(Path(sys.argv[1]))
+        print(WORDS.format(sys.argv[3]) + last_words(folder), file=sys.stderr, flush=True)
+    clean(folder)
     others = Path(sys.argv[2])
     for folder in others.parent.glob(f"{others.name}*"):
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def last_words(folder: Path) -> str:
+    """What the raylet said of its own end, as the rest of a sentence; "" where it said nothing or still lives."""
+    found = []
+    for log in folder.glob("r/session_2*/logs/raylet.out"):
+        with suppress(OSError):
+            found += SERIOUS.findall(log.read_text(errors="replace")[-LOG_TAIL:])
+    return f"; the raylet's last error: {found[-1]}" if found else ""
 
 
 def clean(folder: Path) -> None:

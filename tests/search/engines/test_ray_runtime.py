@@ -39,11 +39,18 @@ def test_driver_that_ends_without_a_word_is_told_of_and_cleaned_up_after(tmp_pat
     folder, other = tmp_path / "session", tmp_path / "tune-1-x"
     folder.mkdir()
     other.mkdir()
+    logs = folder / "r" / "session_2026-01-02" / "logs"
+    logs.mkdir(parents=True)
+    said = (
+        f"[2026-11-25 22:28:35,193 {kind} 75 75] (raylet) agent.cc:8{kind}: of {kind}\n" for kind in "IECI"
+    )
+    (logs / "raylet.out").write_text("".join(said))
     command = [sys.executable, "-I", "-S", ray_watcher.__file__, str(folder), str(tmp_path / "tune-1-"), "77"]
     done = subprocess.run(command, input="", capture_output=True, text=True)
     assert (
         done.stderr.startswith("automl: process 77 ended without being able to say why") and not done.stdout
     )
+    assert done.stderr.endswith("; the raylet's last error: of C\n")
     assert not folder.exists() and not other.exists()
 
 
