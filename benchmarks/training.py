@@ -1,10 +1,12 @@
 """What the training loop costs, whether it grows, and how well early values rank finished models.
 
-    python benchmarks/training.py [--only loop|memory|rungs] [--zip ../shared/data/cifar10.zip]
+    python benchmarks/training.py [--only cores|loop|memory|rungs] [--zip ../shared/data/cifar10.zip]
 
 - loop: images a second of processor time of the loop of `automl` against a bare one (forward, loss, backward, step on a
   batch in memory; the same model with its enlargement, thread and precision), for three models; the two take turns. At
   least 95 %.
+- cores: for five configurations, images a second of the loop on one core, on all of them with each batch shared, and
+  with each operator shared; they take turns, and the least time of an epoch counts.
 - memory: 300 tiny trials in one process; resident memory at the end against that after the first 20. At most 5 % more.
 - rungs: random configurations are trained to their end in several ways, and each way's validation accuracy at the rungs
   is compared with that of the finished, fully annealed model of another seed (Spearman's rank correlation).
@@ -179,6 +181,45 @@ def bare_step(config: Config, splits: SearchSplits, precision: Any) -> Callable[
     return step
 
 
+# --- cores --------------------------------------------------------------------------------------------------
+
+
+def cores(args: argparse.Namespace, folder: Path) -> list[Row]:
+    """How fast the ways are in which the retrain can use all cores."""
+    from automl.spaces import SearchSpace
+    from automl.torch_setup import set_threads
+    from automl.training.loop import Trainer
+    from automl.training.plan import TrainPlan
+    from automl.training.probe import has_bf16
+
+    everything, portfolio = os.cpu_count() or 1, SearchSpace.load("cpu").portfolio
+    ways = {"one core": (1, 1), "batches": (1, everything), "operators": (everything, 1)}  # threads, replicas
+    precision: Any = "bf16" if has_bf16("cpu") else "fp32"
+    rows: list[Row] = []
+    for config in (portfolio[0], *portfolio[3:7]):
+        splits = cifar(args.zip, folder, n_train=960, n_val=10)
+        trainers = {
+            way: Trainer(
+                config,
+                splits.info,
+                splits.train,
+                TrainPlan(100, "accuracy", "max", precision=precision, threads=threads, replicas=replicas),
+            )
+            for way, (threads, replicas) in ways.items()
+        }
+        times: dict[str, list[float]] = {way: [] for way in ways}
+        for _ in range(4):
+            for way, (threads, _) in ways.items():
+                set_threads(threads)
+                begun = time.perf_counter()
+                trainers[way].train_epoch()
+                times[way].append(time.perf_counter() - begun)
+        rates = ", ".join(f"{way} {960 / min(found):.0f}" for way, found in times.items())
+        rows.append((f"cores: {config['model']} x{config['upscale']}, images/s", rates, ""))
+        print(rows[-1], file=sys.stderr, flush=True)
+    return rows
+
+
 # --- memory -------------------------------------------------------------------------------------------------
 
 
@@ -346,6 +387,7 @@ def correlations(found: list[dict[str, Any]]) -> list[Row]:
 
 
 PARTS: dict[str, Callable[[argparse.Namespace, Path], list[Row]]] = {
+    "cores": cores,
     "loop": loop,
     "memory": memory,
     "rungs": rungs,

@@ -1,8 +1,9 @@
 """The gradient of one batch: in one piece, in parts on several threads, or in parts one after the other.
 
-On a CPU, two threads that each take half of a batch through the whole network train more images a second than one
-pass whose every operator is split over two threads: nothing waits at the end of each operator. It is synchronous data
-parallelism within a process (as Goyal et al. 2017, section 2.3): the parts' gradients are averaged before the step.
+On a CPU, two threads that each take half of a batch through the whole network often train more images a second than
+one pass whose every operator is split over two threads: nothing waits at the end of each operator. It is synchronous
+data parallelism within a process (as Goyal et al. 2017, section 2.3): the parts' gradients are averaged before the
+step. On other processors it is the other way round, so a long training tries both (`contest.py`).
 
 Where a batch does not fit into memory, it goes through in rounds of half as many rows, and so on; the step is still
 that of the whole batch. The mean is exact for a loss that is a mean over rows. Only batch norm sees the difference: its
@@ -17,8 +18,10 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 from torch import Tensor, nn
 
+from automl.training.contest import Contest
 from automl.training.memory import Allowance, parts_of
 
+SHARED_BATCH, SHARED_OPERATORS = range(2)  # the ways of a contest
 LEAST_PART = 16  # images a thread; smaller parts make batch-norm statistics too noisy
 
 LossOf = Callable[[Tensor, Tensor], Tensor]
@@ -32,7 +35,8 @@ def _as_it_is(loss: Tensor) -> Tensor:
 class Gradients:
     """Puts the gradient of the mean loss of a batch into the parameters' `.grad`.
 
-    `replicas` threads share the rows that are allowed at once (`allowance`). `scale` is applied to the loss before
+    `replicas` threads share the rows that are allowed at once (`allowance`), or, where a `contest` finds that faster,
+    each operator; the calling thread's number of operator threads is then set. `scale` is applied to the loss before
     the gradient is taken (for half precision); what is returned is the loss without it.
     """
 
@@ -44,12 +48,14 @@ class Gradients:
         *,
         allowance: Allowance | None = None,
         scale: Callable[[Tensor], Tensor] = _as_it_is,
+        contest: Contest | None = None,
     ) -> None:
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.loss_of = loss_of
-        self.replicas = replicas
+        self.replicas = self.parts = replicas
         self.allowance = allowance or Allowance()
         self.scale = scale
+        self.contest = contest if replicas > 1 else None
         self.pool = (
             ThreadPoolExecutor(replicas, initializer=torch.set_num_threads, initargs=(1,))
             if replicas > 1
@@ -61,12 +67,19 @@ class Gradients:
 
         Raises what the loss raises; running out of memory only when two rows do not fit.
         """
-        return self.allowance.fit(len(images), lambda rows: self._batch(images, targets, rows))
+        if self.contest is None:
+            return self.allowance.fit(len(images), lambda rows: self._batch(images, targets, rows))
+        with self.contest.turn() as way:
+            torch.set_num_threads(self.replicas if way == SHARED_OPERATORS else 1)
+            self.parts = self.replicas if way == SHARED_BATCH else 1
+            return self.allowance.fit(len(images), lambda rows: self._batch(images, targets, rows))
 
     def close(self) -> None:
         """End the threads."""
         if self.pool is not None:
             self.pool.shutdown()
+        if self.contest is not None:
+            torch.set_num_threads(1)
 
     def _batch(self, images: Tensor, targets: Tensor, rows: int) -> Tensor:
         for parameter in self.parameters:
@@ -79,7 +92,7 @@ class Gradients:
 
     def _round(self, images: Tensor, targets: Tensor, share: float) -> Tensor:
         """Adds the gradient of `share` of these rows' mean loss; returns that loss."""
-        parts = min(self.replicas, len(images) // LEAST_PART)
+        parts = min(self.parts, len(images) // LEAST_PART)
         if self.pool is None or parts < 2:
             loss = self.loss_of(images, targets)
             loss = loss if share == 1.0 else loss * share

@@ -23,6 +23,7 @@ from automl.records import Config, DatasetInfo, Rows
 from automl.torch_setup import set_threads
 from automl.training import checkpoint
 from automl.training.average import DECAY, Average
+from automl.training.contest import Contest
 from automl.training.evaluate import autocast, fit_size
 from automl.training.gradients import Gradients
 from automl.training.layout import laid_out
@@ -71,6 +72,7 @@ class Trainer:
             plan.replicas,
             allowance=_allowance(self.model, config, plan.device, self.batches.batch_size),
             scale=self.update.scale,
+            contest=Contest() if plan.final and plan.device == "cpu" else None,
         )
         decay = float(config.get("ema", DECAY))
         self.ema = Average(self.model, decay) if decay > 0.0 else None
