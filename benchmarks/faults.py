@@ -4,12 +4,12 @@
     python benchmarks/faults.py --kind deadline [--rounds 5] [--data digits] [--longest 120]
 
 A round starts `automl fit digits` (under Ray) or goes on with it, and kills, after a random time, the driver (with
--9, in any stage, or in the one that --stage names), a process that runs a trial, or Ray's raylet. A study that got to
-its end is checked once more and the next begins. Checked after every kill: nothing of the study still runs after some
-seconds, no file in /dev/shm; after every start: no folder of a dead driver is left; no finished trial was changed or
-run again. Checked in the end: no trial RUNNING or waiting, their number exact, result.json whole, the holdout's reads
-told. With `deadline` nothing is killed: the whole command, from its start to its end, must keep to its time limit.
-Exit code 1 if anything was wrong.
+-9, in any stage, or in the one that --stage names), processes that run a trial, one after the other, or Ray's raylet.
+A study that got to its end is checked once more and the next begins. Checked after every kill: nothing of the study
+still runs after some seconds, no file in /dev/shm; after every start: no folder of a dead driver is left; no finished
+trial was changed or run again. Checked in the end: no trial RUNNING or waiting, their number exact, result.json whole,
+the holdout's reads told. With `deadline` nothing is killed: the whole command, from its start to its end, must keep to
+its time limit. Exit code 1 if anything was wrong.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from typing import Any
 
 TOKEN = "AUTOML_FAULTS"
 LONGEST_RUN = 300.0  # seconds after which a run counts as hanging
+BETWEEN = (8.0, 20.0)  # seconds between two kills of trials of one run
 WITHIN = 1.0  # seconds after the beginning of a stage in which it is killed
 PATIENCE = 15.0  # seconds that processes may take to go
 FINAL = ("COMPLETE", "PRUNED", "FAIL")
@@ -173,7 +174,7 @@ def _rounds(root: Path, chosen: argparse.Namespace, book: Book, rng: random.Rand
     study = Study(root, number, chosen.trials)
     while len(book.stages) < chosen.rounds:
         delay = rng.uniform(0.5, chosen.longest)
-        if _one_run(study, chosen.kind, delay, book, rng, stage=chosen.stage):
+        if _one_run(study, chosen.kind, delay, book, rng, stage=chosen.stage, most=chosen.rounds):
             number += 1
             study = Study(root, number, chosen.trials)
     if study.drivers:  # the last one is led to its end
@@ -207,9 +208,19 @@ def _deadlines(root: Path, chosen: argparse.Namespace, book: Book, rng: random.R
 
 
 def _one_run(
-    study: Study, kind: str, delay: float, book: Book, rng: random.Random, *, stage: str | None = None
+    study: Study,
+    kind: str,
+    delay: float,
+    book: Book,
+    rng: random.Random,
+    *,
+    stage: str | None = None,
+    most: int = 1,
 ) -> bool:
-    """Start it, kill after `delay` seconds (or soon after `stage` began), check; whether the study got to its end."""
+    """Start it, kill after `delay` seconds (or soon after `stage` began), check; whether the study got to its end.
+
+    Of trials, one after the other is killed, until there are `most` kills in the book.
+    """
     earlier = study.finals()
     process = study.start()
     if stage is not None and kind != "none":
@@ -217,15 +228,9 @@ def _one_run(
         until = time.monotonic() + LONGEST_RUN
         while study.stage() != stage and process.poll() is None and time.monotonic() < until:
             time.sleep(0.02)
-    try:
-        process.wait(delay)
-    except subprocess.TimeoutExpired:
-        hit = study.stage()
-        victim = _victim(study, kind, rng)
-        if victim is not None:
-            print(f"{len(book.stages) + 1}: {kind} killed in {hit} after {delay:.1f} s", flush=True)
-            os.kill(victim, signal.SIGKILL)
-            book.stages.append(hit)
+    _kill_after(study, kind, delay, book, rng)
+    while kind == "trial" and process.poll() is None and len(book.stages) < most:
+        _kill_after(study, kind, rng.uniform(*BETWEEN), book, rng)
     if kind == "driver" and process.poll() is None:
         process.wait(PATIENCE)
     try:
@@ -243,6 +248,21 @@ def _one_run(
         print(f"  exit code {code}: {last}", flush=True)
         book.expect(kind == "raylet" and last.startswith("automl: "), f"exit code {code}: {last}")
     return code == 0
+
+
+def _kill_after(study: Study, kind: str, delay: float, book: Book, rng: random.Random) -> None:
+    """Wait for the run to end; kill what is asked for if it has not by then, and if there is such a process."""
+    process = study.process
+    assert process is not None
+    try:
+        process.wait(delay)
+    except subprocess.TimeoutExpired:
+        hit = study.stage()
+        victim = _victim(study, kind, rng)
+        if victim is not None:
+            print(f"{len(book.stages) + 1}: {kind} killed in {hit} after {delay:.1f} s", flush=True)
+            os.kill(victim, signal.SIGKILL)
+            book.stages.append(hit)
 
 
 def _victim(study: Study, kind: str, rng: random.Random) -> int | None:
