@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -75,9 +76,13 @@ def test_only_a_training_from_scratch_with_a_limit_is_held_back(
     assert found == expected
 
 
-def test_continued_study_keeps_its_size(photos: Path, tmp_path: Path) -> None:
+def test_continued_study_of_an_earlier_version_keeps_its_size(photos: Path, tmp_path: Path) -> None:
     options = {"study": "s", "directory": tmp_path, "space": "smoke", "engine": "local", "epochs": 1}
     first = configuration.load(str(photos), n_trials=1, img_size=48, **options)
     assert pipeline.fit(first).to_json()["trials"]["total"] == 1
+    plan_json = tmp_path / "s" / "plan.json"
+    plan = json.loads(plan_json.read_text())
+    del plan["round_s"]  # as versions wrote it that counted in epochs only
+    plan_json.write_text(json.dumps(plan))
     again = configuration.load(str(photos), n_trials=2, **options)
     assert pipeline.fit(again).to_json()["trials"]["total"] == 2
