@@ -268,11 +268,11 @@ def _kill_after(study: Study, kind: str, delay: float, book: Book, rng: random.R
 def _victim(study: Study, kind: str, rng: random.Random) -> int | None:
     if kind == "driver" and study.process is not None:
         return study.process.pid
-    word = {"trial": "ray::", "raylet": "/raylet/raylet"}.get(kind)
+    word = {"trial": "ray::ResourceTrainable", "raylet": "/raylet/raylet"}.get(kind)
     if word is None:
         return None
     running = study.processes().items()
-    found = sorted(pid for pid, line in running if word in line and "IDLE" not in line)
+    found = sorted(pid for pid, line in running if word in line)
     return rng.choice(found) if found else None
 
 

@@ -102,6 +102,8 @@ def test_trial_lies_on_one_machine_and_a_share_on_one_gpu() -> None:
         and room.trials_at_once(1, 2) == 1
         and room.trials_at_once(4, 0.25) == 4
     )
+    with pytest.raises(EngineError, match="Ray has no living node any more"):
+        Room(()).check(1, 0)
     with pytest.raises(EngineError, match="one trial needs 3 GPU, but the largest node of 2 has 2"):
         room.check(1, 3)
     with pytest.raises(EngineError, match="on one machine, but no node has both"):

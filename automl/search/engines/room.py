@@ -41,9 +41,13 @@ class Room:
         """Raises EngineError if not one trial fits on any machine."""
         if self.trials_at_once(cpus, gpus) > 0:
             return
+        if not self.nodes:
+            raise EngineError(
+                "Ray has no living node any more: one of its own processes ended; start again to go on"
+            )
         for kind, wanted, there in (
-            ("CPU", cpus, max((node.cpus for node in self.nodes), default=0.0)),
-            ("GPU", gpus, max((node.gpus for node in self.nodes), default=0.0)),
+            ("CPU", cpus, max(node.cpus for node in self.nodes)),
+            ("GPU", gpus, max(node.gpus for node in self.nodes)),
         ):
             if wanted > there:
                 raise EngineError(
