@@ -69,14 +69,12 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
 
 
 @pytest.fixture(autouse=True)
-def _logging_as_it_was() -> Iterator[None]:
-    """A command sets up the package's logger for its own process, which tests share."""
+def _logging_untouched() -> None:
+    """A command sets up the package's logger for its own process, which tests share, fixtures of modules among them."""
     logger = logging.getLogger("automl")
-    level, handlers, propagate = logger.level, logger.handlers[:], logger.propagate
-    yield
-    logger.setLevel(level)
-    logger.handlers[:] = handlers
-    logger.propagate = propagate
+    logger.setLevel(logging.NOTSET)
+    logger.handlers.clear()
+    logger.propagate = True
 
 
 def _has_gpu() -> bool:
