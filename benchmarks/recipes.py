@@ -13,10 +13,8 @@ import argparse
 import sys
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 
-from automl.data import open_source, prepare_data
 from automl.data.balance import Balance, skew
 from automl.data.findings import SKEWED
 from automl.records import Config, SearchSplits
@@ -25,6 +23,7 @@ from automl.training.evaluate import predict_rows, score
 from automl.training.loop import Trainer
 from automl.training.plan import Precision, TrainPlan
 from automl.training.probe import has_bf16
+from benchmarks.sizes import prepared
 from benchmarks.training import cifar
 
 CIFAR = Path(__file__).parents[2] / "shared" / "data" / "cifar10.zip"
@@ -77,26 +76,13 @@ def splits_of(path: Path, folder: Path, size: int) -> SearchSplits:
     """4,000 training images of CIFAR-10 and 2,000 of its test images; of other data what `automl fit` would split."""
     if path.stem == "cifar10":
         return cifar(path, folder, n_train=4000, n_val=2000)
-    return prepare_data(
-        open_source(str(path)),
-        img_size=size,
-        max_size=size,
-        val=0.2,
-        holdout=0.2,
-        seed=0,
-        on_bad_image="skip",
-        max_disk=1 << 30,
-        cache_dir=folder / "cache",
-        study_dir=folder,
-    ).splits
+    return prepared(path, folder, size).splits
 
 
 def plan_of(epochs: int, metric: str, balance: Balance, seed: int) -> TrainPlan:
     """A training of known length, as the retrain's: one cycle, in the precision that the processor is made for."""
     precision: Precision = "bf16" if has_bf16("cpu") else "fp32"
-    return replace(
-        TrainPlan(epochs, metric, "max", precision=precision, final=True, balance=balance), seed=seed
-    )
+    return TrainPlan(epochs, metric, "max", seed=seed, precision=precision, final=True, balance=balance)
 
 
 def curve(config: Config, splits: SearchSplits, plan: TrainPlan) -> str:
