@@ -74,8 +74,10 @@ class Figures:
 
 
 def settings_of(url: str, trials: int, workers: int, **changes: Any) -> SearchSettings:
-    """A simulated search at random points: what is measured is the search itself."""
-    common: dict[str, Any] = {"sampler": "random", "engine": "simulated", "study": NAME}
+    """A simulated search at random points: what is measured is the search itself. The rungs are those of `asha`, which
+    do not move, so that figures of different versions are of the same trials.
+    """
+    common: dict[str, Any] = {"sampler": "random", "policy": "asha", "engine": "simulated", "study": NAME}
     return SearchSettings(
         metric="accuracy",
         max_epochs=EPOCHS,

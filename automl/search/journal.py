@@ -18,6 +18,7 @@ from automl.search import tables
 from automl.search.database import Database, storage_errors
 from automl.search.ownership import Ownership
 from automl.search.patience import LONGEST, is_away
+from automl.search.pending import Pending
 
 MOMENT_S = 0.05  # writes closer together than this share a transaction
 RETRY_S = 0.5  # between attempts while the database is away
@@ -39,7 +40,6 @@ ORDER: tuple[Table, ...] = (
 )
 
 Found = TypeVar("Found")
-Pending = dict[Table, list[tuple[Any, list[dict[str, Any]]]]]
 
 
 class Journal:
@@ -59,7 +59,7 @@ class Journal:
         self._ids = ids
         self._ownership = ownership
         self._lock = threading.RLock()
-        self._pending: Pending = {}
+        self._pending: dict[Table, Pending] = {}
         self._count = 0
         self._connection: Connection | None = None
         self._written = self._tried = 0.0
@@ -79,11 +79,9 @@ class Journal:
         """One row to be written."""
         with self._lock:
             self._count += 1
-            queue = self._pending.setdefault(table, [])
-            if queue and queue[-1][0] is statement:
-                queue[-1][1].append(dict(values))
-            else:
-                queue.append((statement, [dict(values)]))
+            if table not in self._pending:
+                self._pending[table] = Pending()
+            self._pending[table].add(statement, values)
 
     def settle(self, *, final: bool = False) -> None:
         """A piece of news is complete. `final`: it is written before this returns, if the database is there."""
@@ -97,7 +95,7 @@ class Journal:
                 or self._count >= MOST
             ):
                 self._attempt()
-            else:
+            elif not self._wake.is_set():
                 self._wake.set()
 
     def flush(self) -> None:
@@ -178,14 +176,24 @@ class Journal:
         for table in ORDER:
             for statement, values in self._pending.get(table, ()):
                 if statement is rows.NEW_TRIAL:
-                    for row in values:
-                        key = connection.execute(statement, row).inserted_primary_key
-                        assert key is not None  # an insert of one row always has one
-                        self._ids[row["number"]] = key[0]
+                    self._insert_trials(connection, values)
                     continue
                 # An update looks for Optuna's id under the name of its parameter, an insert under its column's.
                 name = "trial_id" if isinstance(statement, Insert) else rows.TRIAL
                 connection.execute(statement, [self._with_id(row, name) for row in values])
+
+    def _insert_trials(self, connection: Connection, values: list[dict[str, Any]]) -> None:
+        """New trials, whose ids the database chooses."""
+        if connection.dialect.insert_executemany_returning:
+            made = connection.execute(
+                rows.NEW_TRIAL.returning(rows.TRIALS.c.number, rows.TRIALS.c.trial_id), values
+            )
+            self._ids.update((number, key) for number, key in made)
+            return
+        for row in values:  # MySQL
+            key = connection.execute(rows.NEW_TRIAL, row).inserted_primary_key
+            assert key is not None  # an insert of one row always has one
+            self._ids[row["number"]] = key[0]
 
     def _with_id(self, row: dict[str, Any], name: str) -> dict[str, Any]:
         if rows.TRIAL not in row:

@@ -32,6 +32,7 @@ class SamplerView(InMemoryStorage):
         super().__init__()
         # By trial: as it is shown while it is paused, during which nothing about it changes.
         self._paused: dict[int, FrozenTrial] = {}
+        self._copied = 0  # trials that were there when this copy was made, none of which waits to be started
 
     def pause(self, trial_id: int) -> None:
         """From now on the trial is shown as PRUNED."""
@@ -52,15 +53,21 @@ class SamplerView(InMemoryStorage):
                 twin._studies[key] = copy.copy(info)
                 twin._studies[key].trials = list(info.trials)
                 twin._studies[key].param_distribution = dict(info.param_distribution)
+                twin._copied = len(info.trials)
             return twin
 
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
         """As in Optuna, after paused trials were made PRUNED."""
-        paused = self._paused
-        everything = super().get_all_trials(study_id, deepcopy=False)
-        trials = [paused.get(trial._trial_id, trial) for trial in everything]
+        trials = super().get_all_trials(study_id, deepcopy=False)
+        if states == (
+            TrialState.WAITING,
+        ):  # asked before each suggestion, in studies of ten thousand trials too
+            trials = trials[self._copied :]
+        else:
+            for shown in self._paused.values():
+                trials[shown.number] = shown
         if states is not None:
             trials = [trial for trial in trials if trial.state in states]
         return copy.deepcopy(trials) if deepcopy else trials
@@ -88,7 +95,8 @@ def open_view(sampler: BaseSampler, mode: Mode, past: list[FrozenTrial]) -> tupl
 def quiet_optuna() -> Iterator[None]:
     """Optuna says nothing below an error in this block."""
     before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    if before < optuna.logging.ERROR:  # setting a level makes all loggers forget what they had looked up
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
         with warnings.catch_warnings():
             # That an interface is experimental matters to those who write against it, not to who runs a
@@ -96,4 +104,5 @@ def quiet_optuna() -> Iterator[None]:
             warnings.simplefilter("ignore")
             yield
     finally:
-        optuna.logging.set_verbosity(before)
+        if before < optuna.logging.ERROR:
+            optuna.logging.set_verbosity(before)

@@ -30,10 +30,16 @@ class Domain:
 
     def is_active(self, config: Mapping[str, Any]) -> bool:
         """Whether all conditions hold; a parameter that is absent from `config` fulfils none."""
-        return all(
-            name in config and any(same(config[name], value) for value in values)
-            for name, values in self.when
-        )
+        for name, values in self.when:  # asked hundreds of times for a suggestion, so without generators
+            if name not in config:
+                return False
+            found = config[name]
+            for value in values:
+                if same(found, value):
+                    break
+            else:
+                return False
+        return True
 
 
 @dataclass(frozen=True)

@@ -187,7 +187,10 @@ class SearchSpace:
 
     def _active(self, key: str, config: Mapping[str, Any]) -> Parameter | None:
         """The range of `key` that holds in `config`, if any. Needs the values that its conditions are on."""
-        return next((variant for variant in self.parameters[key] if variant.is_active(config)), None)
+        for variant in self.parameters[key]:
+            if not variant.when or variant.is_active(config):
+                return variant
+        return None
 
     def _problems(self, config: Mapping[str, Any]) -> list[str]:
         """What keeps `config` from being a point of the space, one sentence each."""

@@ -92,7 +92,7 @@ class Candidates:
         """Changed copies of a configuration; perhaps fewer, where constraints leave little room around it."""
         return self._drawn(
             count,
-            lambda: near(parent, self._rng, width=float(self._rng.choice(WIDTHS)), rate=CHANGE_RATE),
+            lambda: near(parent, self._rng, width=WIDTHS[self._rng.integers(len(WIDTHS))], rate=CHANGE_RATE),
         )
 
     def _spread(self) -> list[Params]:

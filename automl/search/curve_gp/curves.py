@@ -33,56 +33,73 @@ class Curves:
     `levels` are epochs, of which the last is the full length.
 
     Trials are read again only where they got further. Failed trials and values that are not finite are left
-    out.
+    out. A trial has a row of arrays, a column a level and one for its last epoch: a suggestion in a study of ten
+    thousand trials must not look at each of them in turn.
     """
 
     def __init__(self, encoding: Encoding, levels: Sequence[int], rng: np.random.Generator) -> None:
         self._encoding = encoding
-        self._levels = frozenset(levels)
+        self._columns = {epoch: column for column, epoch in enumerate(sorted(set(levels)))}
         self._max_epochs = max(levels)
         self._rng = rng
-        self._points: dict[int, Array] = {}
-        self._params: dict[int, Params] = {}
-        self._values: dict[int, dict[int, float]] = {}
+        self.running: dict[int, Params] = {}  # the configurations of trials that run, by number
+        self._read: Sequence[FrozenTrial] = ()
         self._seen: dict[int, int] = {}
+        self._rows: dict[int, int] = {}  # by the trial's number
+        self._params: list[Params] = []
+        self._points = np.empty((0, len(encoding.groups)))
+        self._epochs = np.empty((0, len(self._columns) + 1))
+        self._values = np.empty((0, len(self._columns) + 1))  # NaN: there is none
 
     @property
     def count(self) -> int:
         """How many trials have a value."""
-        return len(self._values)
+        return len(self._rows)
 
     def update(self, trials: Sequence[FrozenTrial], *, maximize: bool) -> None:
-        """Takes in what is new."""
-        for trial in trials:
+        """Takes in what is new. Optuna replaces a trial when it changes, so those of the last call are passed over."""
+        new = [trial for trial, known in zip(trials, self._read, strict=False) if trial is not known]
+        for trial in [*new, *trials[len(self._read) :]]:
+            if trial.state is TrialState.RUNNING:
+                self.running[trial.number] = trial.params
+            else:
+                self.running.pop(trial.number, None)
             if trial.state is TrialState.FAIL:
-                self._values.pop(trial.number, None)
+                self._forget(trial.number)
             elif trial.intermediate_values and self._seen.get(trial.number) != len(trial.intermediate_values):
                 self._seen[trial.number] = len(trial.intermediate_values)
                 self.add(Trace(trial.number, trial.params, trial.intermediate_values), maximize=maximize)
+        self._read = trials
 
     def add(self, trace: Trace, *, maximize: bool) -> bool:
         """Takes a trial in, in place of what was known of it; says whether it has any finite value."""
         sign = 1.0 if maximize else -1.0
-        last = max(trace.values, default=0)
+        last, beyond = max(trace.values, default=0), len(self._columns)
         known = {
-            epoch: sign * value
+            self._columns.get(epoch, beyond): (epoch, sign * value)
             for epoch, value in trace.values.items()
-            if math.isfinite(value) and (epoch == last or epoch in self._levels)
+            if math.isfinite(value) and (epoch == last or epoch in self._columns)
         }
         if known:
-            self._values[trace.number] = known
-            self._params[trace.number] = dict(trace.params)
-            self._points[trace.number] = self._encoding.encode([trace.params])[0]
+            row = self._row(trace.number)
+            self._params[row] = dict(trace.params)
+            self._points[row] = self._encoding.encode([trace.params])[0]
+            self._values[row] = np.nan
+            for column, (epoch, value) in known.items():
+                self._epochs[row, column], self._values[row, column] = epoch, value
         return bool(known)
 
     def points(self) -> Array:
         """The configurations of all trials with a value, in the order in which they came: (trials, columns)."""
-        return np.array([self._points[number] for number in self._values])
+        return self._points[list(self._rows.values())]
 
     def best(self, count: int) -> list[Params]:
-        """The configurations of the best last values."""
-        ranked = sorted(self._values, key=lambda number: -_last(self._values[number]))
-        return [self._params[number] for number in ranked[:count]]
+        """The configurations of the best last values; equal ones in the order in which they came."""
+        size = len(self._params)
+        reached = np.where(np.isnan(self._values[:size]), -1.0, self._epochs[:size])
+        last = self._values[np.arange(size), reached.argmax(axis=1)]
+        order = np.argsort(np.where(np.isnan(last), np.inf, -last), kind="stable")
+        return [self._params[row] for row in order[: min(count, self.count)]]
 
     def data(self) -> tuple[Array, Array]:
         """Points (rows, columns + 1) and values, standardised.
@@ -90,18 +107,32 @@ class Curves:
         Where there are too many, those of late epochs are kept first, among them the best, and the rest are
         drawn. Values far below the median are raised: a crashed run must not set the scale.
         """
-        rows = [
-            (number, epoch, value) for number, known in self._values.items() for epoch, value in known.items()
-        ]
-        epochs = np.array([row[1] for row in rows], dtype=float)
-        y = np.array([row[2] for row in rows])
+        rows, columns = np.nonzero(~np.isnan(self._values[: len(self._params)]))
+        epochs, y = self._epochs[rows, columns], self._values[rows, columns]
         kept = self._kept(epochs, y)
         times = np.log(epochs[kept]) / max(math.log(self._max_epochs), 1e-9)
-        x = np.hstack([np.array([self._points[rows[i][0]] for i in kept]), times[:, None]])
+        x = np.hstack([self._points[rows[kept]], times[:, None]])
         y = y[kept]
         middle = float(np.median(y))
         y = np.maximum(y, middle - CLIP * (float(y.max()) - middle))
         return x, (y - y.mean()) / (y.std() + 1e-9)
+
+    def _row(self, number: int) -> int:
+        """The row of a trial, at the end if it has none yet."""
+        row = self._rows.get(number)
+        if row is None:
+            row = self._rows[number] = len(self._params)
+            self._params.append({})
+            if row == len(self._values):
+                self._points, self._epochs, self._values = map(
+                    _with_room, (self._points, self._epochs, self._values)
+                )
+        return row
+
+    def _forget(self, number: int) -> None:
+        row = self._rows.pop(number, None)
+        if row is not None:
+            self._values[row] = np.nan
 
     def _kept(self, epochs: Array, y: Array) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
         if len(y) <= CAP:
@@ -112,5 +143,6 @@ class Curves:
         return np.concatenate([high, np.sort(rest)])
 
 
-def _last(known: Mapping[int, float]) -> float:
-    return known[max(known)]
+def _with_room(array: Array) -> Array:
+    """The array with twice as many rows."""
+    return np.concatenate([array, np.full((max(len(array), 64), array.shape[1]), np.nan)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -45,11 +46,11 @@ class Walk:
         self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
     ) -> float:
         """As of an Optuna trial."""
-        return float(self._take(name, FloatDistribution(low, high, log=log, step=step)))
+        return float(self._take(name, _float(low, high, log, step)))
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
         """As of an Optuna trial."""
-        return int(self._take(name, IntDistribution(low, high, log=log, step=step)))
+        return int(self._take(name, _int(low, high, log, step)))
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
         """As of an Optuna trial."""
@@ -60,6 +61,11 @@ class Walk:
             self.params[name] = self._choose(name, distribution)
             self.distributions[name] = distribution
         return self.params[name]
+
+
+# A suggestion walks through the space some four hundred times, and making a distribution checks it.
+_float = lru_cache(4096)(lambda low, high, log, step: FloatDistribution(low, high, log=log, step=step))
+_int = lru_cache(4096)(lambda low, high, log, step: IntDistribution(low, high, log=log, step=step))
 
 
 def walk(suggest: Suggest, choose: Choose) -> Walk:
@@ -120,6 +126,6 @@ def near(params: Mapping[str, Any], rng: np.random.Generator, *, width: float, r
         if isinstance(distribution, CategoricalDistribution):
             return from_unit(distribution, rng.random())
         share = to_unit(distribution, params[name]) + width * rng.standard_normal()
-        return from_unit(distribution, float(np.clip(share, 0.0, 1.0 - 1e-9)))
+        return from_unit(distribution, min(max(share, 0.0), 1.0 - 1e-9))
 
     return choose

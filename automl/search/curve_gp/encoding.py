@@ -24,6 +24,7 @@ IMPUTED = 0.5
 # Two different choices are as far apart as the ends of a range are from its middle, times the root of two.
 CHOICE_DISTANCE = 0.7
 MIN_ORDERED = 3
+NUMBERS = (FloatDistribution, IntDistribution)
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ class Encoding:
 
 def to_unit(distribution: BaseDistribution, value: Any) -> float:
     """Where a number lies in its range, from 0 to 1, on a logarithmic scale if the range has one."""
-    if not isinstance(distribution, FloatDistribution | IntDistribution):
+    if not isinstance(distribution, NUMBERS):
         raise TypeError(f"a range of numbers is needed, got {distribution!r}")
     low, high = float(distribution.low), float(distribution.high)
     if high <= low:
@@ -112,7 +113,7 @@ def from_unit(distribution: BaseDistribution, share: float) -> Any:
     if isinstance(distribution, CategoricalDistribution):
         count = len(distribution.choices)
         return distribution.choices[min(int(share * count), count - 1)]
-    if not isinstance(distribution, FloatDistribution | IntDistribution):
+    if not isinstance(distribution, NUMBERS):
         raise TypeError(f"the distribution must be one of Optuna's three kinds, got {distribution!r}")
     low, high = float(distribution.low), float(distribution.high)
     whole = isinstance(distribution, IntDistribution)

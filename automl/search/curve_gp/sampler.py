@@ -10,7 +10,7 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 from scipy.special import ndtr
 from threadpoolctl import ThreadpoolController
 
@@ -80,7 +80,12 @@ class CurveGPSampler(BaseSampler):
     ) -> dict[str, Any]:
         """The suggestion: names and values of the parameters that are active in it."""
         trials = study.get_trials(deepcopy=False)
-        others = [other for other in trials if other.number != trial.number]
+        if (
+            trials and trials[-1].number == trial.number
+        ):  # as ever, unless several were begun before they were asked for
+            others = trials[:-1]
+        else:
+            others = [other for other in trials if other.number != trial.number]
         self._curves.update(others, maximize=study.direction is StudyDirection.MAXIMIZE)
         if self._curves.count < self._start_trials:
             if trial.number not in self._begun:  # asked twice for one trial, the answer is the same
@@ -88,10 +93,10 @@ class CurveGPSampler(BaseSampler):
                 self._begun[trial.number] = self._candidates.first(drawn)
             chosen = self._begun[trial.number]
         else:
-            running = [other.params for other in others if other.state is TrialState.RUNNING]
             # Matrices of this size are worked on sooner by one thread, and trials need the other cores.
             with self._blas.limit(limits=1):
-                chosen = self._improve(running)
+                running = self._curves.running
+                chosen = self._improve([running[number] for number in sorted(running)])
         return {name: value for name, value in chosen.items() if name in search_space}
 
     def sample_independent(

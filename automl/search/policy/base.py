@@ -99,6 +99,8 @@ class TrialBook:
         self.trials: dict[int, TrialView] = {}
         self._rungs = tuple(sorted(set(rungs)))
         self._interrupted: dict[int, int] = {}
+        # Kept along: a look at ten thousand trials for each free worker would take milliseconds.
+        self._running: set[int] = set()
 
     def rungs(self, trial: int | None = None) -> tuple[int, ...]:
         """Epochs after which a trial should be saved: the same for all."""
@@ -107,7 +109,7 @@ class TrialBook:
     def started(self, trial: int, resumed: bool) -> None:
         """The trial runs now, for the first time or again."""
         view = self.trials.setdefault(trial, TrialView(trial))
-        view.state = TrialState.RUNNING
+        self._became(view, TrialState.RUNNING)
         self._interrupted.pop(trial, None)
         if resumed:
             self.promoted(view)
@@ -118,13 +120,13 @@ class TrialBook:
         view.epoch = report.epoch
         view.values[report.epoch] = report.value
         decision = self._decide(view, report)
-        view.state = decision.state
+        self._became(view, decision.state)
         return decision
 
     def ended(self, trial: int, state: TrialState) -> None:
         """The trial left the workers for good."""
         view = self.trials.setdefault(trial, TrialView(trial))
-        view.state = state
+        self._became(view, state)
         self._interrupted.pop(trial, None)
         if state is TrialState.FAILED:
             self.dropped(view)
@@ -138,7 +140,7 @@ class TrialBook:
             return promotion
         if may_start:
             return Next(NextKind.START, self.start_reason())
-        if any(view.state is TrialState.RUNNING for view in self.trials.values()):
+        if self._running:
             return Next(NextKind.WAIT, "no trial may start and none can be promoted yet")
         rescue = None if self._any_complete() else self.last_resort()
         return rescue or Next(NextKind.FINISH, "no trial may start and none can be promoted")
@@ -147,6 +149,7 @@ class TrialBook:
         """Takes in the trials of an earlier run; see `History`."""
         self.trials.clear()
         self._interrupted.clear()
+        self._running.clear()
         for past in sorted(history, key=lambda past: past.trial):
             view = TrialView(past.trial, past.state, past.epoch)
             view.values = {report.epoch: report.value for report in past.reports}
@@ -197,6 +200,13 @@ class TrialBook:
             reason = f"reached the full length of {self.context.max_epochs} epochs"
             return Decision(Action.STOP, TrialState.COMPLETE, reason, report.epoch)
         return self.judge(view, report)
+
+    def _became(self, view: TrialView, state: TrialState) -> None:
+        view.state = state
+        if state is TrialState.RUNNING:
+            self._running.add(view.number)
+        else:
+            self._running.discard(view.number)
 
     def _any_complete(self) -> bool:
         return any(view.state is TrialState.COMPLETE for view in self.trials.values())
