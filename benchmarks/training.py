@@ -3,8 +3,8 @@
     python benchmarks/training.py [--only cores|loop|memory|rungs] [--zip ../shared/data/cifar10.zip]
 
 - loop: images a second of processor time of the loop of `automl` against a bare one (forward, loss, backward, step on a
-  batch in memory; the same model with its enlargement, thread and precision), for three models; the two take turns. At
-  least 95 %.
+  batch in memory; the same model with its enlargement, thread and precision), for three models; their steps take turns.
+  At least 95 %.
 - cores: for five configurations, images a second of the loop on one core, on all of them with each batch shared, and
   with each operator shared; they take turns, and the least time of an epoch counts.
 - memory: 300 tiny trials in one process; resident memory at the end against that after the first 20. At most 5 % more.
@@ -34,7 +34,7 @@ from automl.records import Config, DatasetInfo, Rows, SearchSplits
 Row = tuple[str, str, str]
 RUNGS, EPOCHS = (2, 4), 9
 STUDY_TRAIN, STUDY_VAL = 2000, 2000
-TURNS = 10  # of the part loop
+EPOCHS_TIMED = 5  # of the part loop
 
 
 def main() -> None:
@@ -112,7 +112,11 @@ def loop(args: argparse.Namespace, folder: Path) -> list[Row]:
     portfolio = {config["model"]: config for config in reversed(SearchSpace.load("cpu").portfolio)}
     rows: list[Row] = []
     # Slow networks get fewer images, although what an epoch costs besides its steps then weighs more.
-    for model, images in (("resnet10t", 640), ("mobilenetv3_small_075", 640), ("vit_tiny_patch16_224", 192)):
+    for model, images in (
+        ("resnet10t", 1920),
+        ("mobilenetv3_small_075", 1920),
+        ("vit_tiny_patch16_224", 640),
+    ):
         splits = cifar(args.zip, folder, n_train=images, n_val=10)
         precision = "bf16" if has_bf16("cpu") else "fp32"
         bare, whole, share = rates(portfolio[model], splits, precision)
@@ -123,36 +127,34 @@ def loop(args: argparse.Namespace, folder: Path) -> list[Row]:
 
 
 def rates(config: Config, splits: SearchSplits, precision: Any) -> tuple[float, float, float]:
-    """Images a second of processor time, bare and whole, and the second as a share of the first.
-
-    Epochs of both take turns: medians, for the share of the turns' own shares, as the machine changes its speed.
-    """
+    """Images a second of processor time, bare and whole, and the second as a share of the first: their steps take turns."""
     import torch
 
     from automl.training.loop import Trainer
     from automl.training.plan import TrainPlan
 
-    trainer = Trainer(
-        config, splits.info, splits.train, TrainPlan(100, "accuracy", "max", precision=precision)
-    )
-    bare = bare_step(config, splits, precision)
-    steps, times = len(trainer.batches), ([], [])  # type: tuple[int, tuple[list[float], list[float]]]
-    torch.set_num_threads(1)
-    for _ in range(TURNS + 1):
+    plan = TrainPlan(100, "accuracy", "max", precision=precision)
+    trainer = Trainer(config, splits.info, splits.train, plan)
+    bare, times = bare_step(config, splits, precision), [0.0]
+
+    def beside() -> bool:
+        """What the loop asks before each of its steps."""
         begun = time.thread_time()
-        for _ in range(steps):
-            bare()
-        times[0].append(time.thread_time() - begun)
+        bare()
+        times[-1] += time.thread_time() - begun
+        return False
+
+    trainer.asked_to_stop = beside
+    torch.set_num_threads(1)
+    wholes: list[float] = []
+    for _ in range(EPOCHS_TIMED + 1):
+        times.append(0.0)
         begun = time.thread_time()
         trainer.train_epoch()
-        times[1].append(time.thread_time() - begun)
-    images = steps * trainer.batches.batch_size
-    first, second = (np.array(one[1:]) for one in times)  # the first pays for allocations
-    return (
-        images / float(np.median(first)),
-        images / float(np.median(second)),
-        float(np.median(first / second)),
-    )
+        wholes.append(time.thread_time() - begun - times[-1])
+    first, second = np.array(times[2:]), np.array(wholes[1:])  # the first epoch pays for allocations
+    images = len(trainer.batches) * trainer.batches.batch_size
+    return images / np.median(first), images / np.median(second), float(np.median(first / second))
 
 
 def bare_step(config: Config, splits: SearchSplits, precision: Any) -> Callable[[], None]:

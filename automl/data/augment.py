@@ -45,7 +45,7 @@ class Augment:
         pictures.
         """
         draw, more = self.draw(len(images), generator)
-        changed = self._changed(images, draw.to(images.device))
+        changed = self._changed(images, draw)
         return changed if more is None else rand_augment(changed, levels(more, self.rand_augment))
 
     def draw(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
@@ -53,8 +53,8 @@ class Augment:
         draw = torch.rand((n, 12), generator=generator)
         return draw, torch.rand((n, DRAWS), generator=generator) if self.rand_augment else None
 
-    def _changed(self, images: Tensor, draw: Tensor) -> Tensor:
-        n = len(images)
+    def _changed(self, images: Tensor, drawn: Tensor) -> Tensor:
+        n, draw = len(images), drawn.to(images.device)
         flip = draw[:, 0] < 0.5 if self.hflip else torch.zeros(n, dtype=torch.bool, device=images.device)
         if self.strength == 0:
             return torch.where(flip[:, None, None, None], images.flip(3), images).float()
@@ -62,7 +62,10 @@ class Augment:
             moved = _shift(images, _offsets(draw[:, 1:3], images.shape[2:], self.strength), flip).float()
         else:
             moved = _resized_crop(images.float(), draw[:, 1:5], flip, self.strength)
-        return _erase(_colour(moved, draw[:, 5:8], self.strength), draw[:, 8:12], self.strength)
+        coloured = _colour(moved, draw[:, 5:8], self.strength)
+        # On the side of the draws, so that no GPU has to be waited for.
+        erased = (drawn[:, 8] < 0.25 * self.strength).nonzero().flatten().to(images.device)
+        return _erase_in(coloured, erased, draw[erased, 9:12]) if len(erased) else coloured
 
 
 def _offsets(draw: Tensor, shape: torch.Size, strength: float) -> Tensor:
@@ -118,15 +121,16 @@ def _colour(images: Tensor, draw: Tensor, strength: float) -> Tensor:
     return torch.addcmul(grey * ((1 - saturation) * scale) + offset, images, saturation * scale)
 
 
-def _erase(images: Tensor, draw: Tensor, strength: float) -> Tensor:
-    """Paint one rectangle of 1/16 to 1/4 of the area in some pictures with their own mean."""
-    n, _, height, width = images.shape
-    chosen = draw[:, 0] < 0.25 * strength
-    side = 0.25 + 0.25 * draw[:, 1]
+def _erase_in(images: Tensor, chosen: Tensor, draw: Tensor) -> Tensor:
+    """Paint one rectangle of 1/16 to 1/4 of the area in each of the `chosen` pictures with its own mean; in place."""
+    height, width = images.shape[2:]
+    side = 0.25 + 0.25 * draw[:, 0]
     rows = torch.arange(height, device=images.device)[None, :] / height
     columns = torch.arange(width, device=images.device)[None, :] / width
-    top, left = draw[:, 2] * (1 - side), draw[:, 3] * (1 - side)
-    in_rows = (rows >= top[:, None]) & (rows < (top + side)[:, None]) & chosen[:, None]
+    top, left = draw[:, 1] * (1 - side), draw[:, 2] * (1 - side)
+    in_rows = (rows >= top[:, None]) & (rows < (top + side)[:, None])
     in_columns = (columns >= left[:, None]) & (columns < (left + side)[:, None])
-    mask = (in_rows[:, :, None] & in_columns[:, None, :]).reshape(n, 1, height, width)
-    return torch.where(mask, images.mean(dim=(2, 3), keepdim=True), images)
+    mask = (in_rows[:, :, None] & in_columns[:, None, :]).reshape(-1, 1, height, width)
+    those = images[chosen]
+    images[chosen] = torch.where(mask, those.mean(dim=(2, 3), keepdim=True), those)
+    return images
