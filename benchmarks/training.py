@@ -127,7 +127,7 @@ def loop(args: argparse.Namespace, folder: Path) -> list[Row]:
 
 
 def rates(config: Config, splits: SearchSplits, precision: Any) -> tuple[float, float, float]:
-    """Images a second of processor time, bare and whole, and the second as a share of the first: their steps take turns."""
+    """Images a second of processor time, bare and whole, and the second as a share of the first; steps take turns."""
     import torch
 
     from automl.training.loop import Trainer

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from automl.records import DatasetInfo
+from automl.final.model_folder import Preprocess
 from automl.spaces.factories import is_factory
 
 CARD = """---
@@ -51,9 +51,14 @@ or `automl predict {folder} picture.jpg --factory {model}`. Pixels are normalise
 """
 
 
-def write_card(path: Path, document: dict[str, Any], info: DatasetInfo, *, size: int) -> None:
-    """Write the card of the model that `document` (result.json) describes; `size` is its input side in pixels."""
-    best, data = document["best"], document["data"]
+MIRRORED = """The numbers above, and `automl`, take the mean of the scores of a picture and of its mirror image; the
+network alone is a little worse.
+"""
+
+
+def write_card(path: Path, document: dict[str, Any], preprocess: Preprocess) -> None:
+    """Write the card of the model that `document` (result.json) describes."""
+    best, data, info = document["best"], document["data"], preprocess.info
     rows = "\n".join(
         f"| {name} | {value['value']:.4f} | {value['low']:.4f} to {value['high']:.4f} |"
         for name, value in document["holdout"].items()
@@ -72,7 +77,7 @@ def write_card(path: Path, document: dict[str, Any], info: DatasetInfo, *, size:
             n_val=data["n_val"],
             rows=rows,
             gap=document["gap"]["explained"],
-            use=_use(path.parent.name, best["config"]["model"], info, size),
+            use=_use(path.parent.name, best["config"]["model"], preprocess),
             config=", ".join(
                 f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in best["config"].items()
             ),
@@ -93,9 +98,12 @@ def _rows_of(document: dict[str, Any]) -> str:
     return "the training and validation images together"
 
 
-def _use(folder: str, model: str, info: DatasetInfo, size: int) -> str:
-    text = USE_OWN if is_factory(model) else USE
-    return text.format(folder=folder, model=model, mean=_short(info.mean), std=_short(info.std), size=size)
+def _use(folder: str, model: str, preprocess: Preprocess) -> str:
+    info, text = preprocess.info, USE_OWN if is_factory(model) else USE
+    used = text.format(
+        folder=folder, model=model, mean=_short(info.mean), std=_short(info.std), size=preprocess.size
+    )
+    return used + MIRRORED if preprocess.mirrored else used
 
 
 def _short(values: tuple[float, ...]) -> str:

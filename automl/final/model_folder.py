@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,19 @@ FACTORY = "factory"
 LARGEST = 8192  # px; beyond it a size in a file is no size but an attack on memory
 
 
+@dataclass(frozen=True)
+class Preprocess:
+    """How pictures become the model's input, `size` pixels a side, and what is made of its output.
+
+    `mirrored`: scores are the mean over a picture and its mirror image. A network that was trained on both scores the
+    two a little differently, and the mean is nearer to the truth (Krizhevsky et al. 2012, section 4.1).
+    """
+
+    info: DatasetInfo
+    size: int
+    mirrored: bool = False
+
+
 def write_model_folder(
     folder: Path,
     model: nn.Module,
@@ -40,9 +53,10 @@ def write_model_folder(
     `size` is the side in pixels of the model's input, `weights` what its training began with.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    preprocess = Preprocess(info, size, mirrored=bool(config.get("hflip", False)))
     if is_factory(str(config["model"])):
         _write_own(folder, model, str(config["model"]), info, model_arguments(config, info))
-        _write_texts(folder, info, size)
+        _write_texts(folder, preprocess)
         return
     model.cpu().to(memory_format=_contiguous())  # type: ignore[call-overload]  # torch's stub lacks this form
     arguments = model_arguments(config, info, weights)
@@ -65,26 +79,28 @@ def write_model_folder(
         model_args={k: v for k, v in arguments.items() if k != "num_classes"},
         safe_serialization=True,
     )
-    _write_texts(folder, info, size)
+    _write_texts(folder, preprocess)
 
 
-def read_preprocess(folder: Path) -> tuple[DatasetInfo, int]:
-    """What a model folder's preprocess.json says, and the side in pixels of the model's input.
+def read_preprocess(folder: Path) -> Preprocess:
+    """What a model folder's preprocess.json says.
 
     Raises OSError, KeyError or ValueError where it cannot be read.
     """
     said = json.loads((folder / PREPROCESS).read_text(encoding="utf-8"))
     try:
-        info, size = info_from_json(said), int(said["input_size"])
+        info, size, mirrored = info_from_json(said), int(said["input_size"]), said.get("mirrored", False)
         sizes, labels = (size, int(info.img_size), int(info.in_chans)), info.classes
         whole = all(1 <= side <= LARGEST for side in sizes) and all(
             isinstance(label, str) for label in labels
         )
     except TypeError as error:
         raise ValueError(f"{PREPROCESS} is none of this version ({error})") from error
-    if not whole:
-        raise ValueError(f"{PREPROCESS} must have sizes up to {LARGEST} and labels that are texts")
-    return info, size
+    if not whole or not isinstance(mirrored, bool):
+        raise ValueError(
+            f"{PREPROCESS} must have sizes up to {LARGEST}, labels that are texts, and true or false for mirrored"
+        )
+    return Preprocess(info, size, mirrored)
 
 
 def load_network(folder: Path, factory: str | Callable[..., nn.Module] | None) -> nn.Module:
@@ -136,26 +152,28 @@ def _write_own(
     (folder / CONFIG).write_text(json.dumps(said, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _write_texts(folder: Path, info: DatasetInfo, size: int) -> None:
-    (folder / "labels.txt").write_text("".join(f"{label}\n" for label in info.classes), encoding="utf-8")
-    text = json.dumps(info_to_json(info, size), indent=2, ensure_ascii=False)
+def _write_texts(folder: Path, preprocess: Preprocess) -> None:
+    labels = "".join(f"{label}\n" for label in preprocess.info.classes)
+    (folder / "labels.txt").write_text(labels, encoding="utf-8")
+    text = json.dumps(preprocess_to_json(preprocess), indent=2, ensure_ascii=False)
     (folder / PREPROCESS).write_text(text + "\n", encoding="utf-8")
 
 
-def info_to_json(info: DatasetInfo, size: int) -> dict[str, Any]:
+def preprocess_to_json(preprocess: Preprocess) -> dict[str, Any]:
     """What `Predictor` must know: a picture is turned upright, its short side scaled to `img_size`, cropped in the
-    centre, scaled to 0..1, normalised by mean and std, and enlarged to `input_size`."""
-    return {"format": 1, "input_size": size, **asdict(info)}
+    centre, scaled to 0..1, normalised by mean and std, and enlarged to `input_size`; `mirrored`: see `Preprocess`."""
+    own = {"format": 1, "input_size": preprocess.size, "mirrored": preprocess.mirrored}
+    return {**own, **asdict(preprocess.info)}
 
 
 def info_from_json(preprocess: dict[str, Any]) -> DatasetInfo:
-    """The inverse of `info_to_json`. Raises KeyError or ValueError for what this version cannot read."""
+    """The data set that `preprocess_to_json` wrote down. Raises KeyError or ValueError where it cannot be read."""
     if preprocess["format"] != 1:
         raise ValueError(f"its format is {preprocess['format']}, this version reads 1")
     fields: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value
         for key, value in preprocess.items()
-        if key not in ("format", "input_size")
+        if key not in ("format", "input_size", "mirrored")
     }
     return DatasetInfo(**fields)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 DEFAULT_IMAGES = 600_000  # images that a trial sees at most, when neither the person nor the clock says less,
 FEWEST_EPOCHS, MOST_EPOCHS = 20, 100  # within these numbers of epochs
 EVAL_SPEEDUP = 3.0  # forward alone costs a third of forward and backward
+MIRRORED = 2.0  # the delivered model looks at a picture and at its mirror image
 FULL_TRIALS = 5.0  # full-length trials that the search time must hold, if it can
 LEAST_LENGTH = (
     0.12  # of the retrain's work: what a full-length trial should have at least, to tell something of it
@@ -57,7 +58,7 @@ class Work:
     @property
     def closing_seconds(self) -> float:
         """The holdout and the writing of what is delivered."""
-        return self.n_holdout / (EVAL_SPEEDUP * self.images_per_second) + CLOSING
+        return MIRRORED * self.n_holdout / (EVAL_SPEEDUP * self.images_per_second) + CLOSING
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ def closing_seconds(budget: Budget, *, slowdown: float, n_holdout: int = 0, rate
     `rate` is images a second at which the best trial trained: where it is dear, scoring the `n_holdout` images is too.
     """
     slower = min(MOST_SLOWDOWN, max(1.0, slowdown))
-    return max(budget.closing_s * slower, CLOSING * slower + n_holdout / (EVAL_SPEEDUP * rate))
+    return max(budget.closing_s * slower, CLOSING * slower + MIRRORED * n_holdout / (EVAL_SPEEDUP * rate))
 
 
 def affordable_size(*, n_train: int, seconds: float, rate: Callable[[int], float], most: int) -> int:

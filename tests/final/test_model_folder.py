@@ -51,6 +51,32 @@ def test_timm_alone_predicts_the_same_as_the_predictor(folder: Path, splits: Sea
     np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
+def test_a_network_that_was_trained_on_mirror_images_is_asked_about_both(
+    config: Config, splits: SearchSplits, plan: TrainPlan, tmp_path: Path
+) -> None:
+    trained = {**config, "lr": 5e-3, "hflip": True}
+    final = retrain(trained, splits, plan, work_dir=tmp_path, observer=Silent())
+    write_model_folder(tmp_path / "model", final.model, trained, splits.info, size=final.size)
+    pixels = np.load(splits.val.images)[np.load(splits.val.index)]
+    predictor = Predictor.load(tmp_path / "model")
+    both = predictor.predict_proba(pixels)
+    np.testing.assert_allclose(both, predictor.predict_proba(pixels[:, :, ::-1].copy()), atol=1e-6)
+    predictor.mirrored = False
+    one, other = (predictor.predict_proba(np.ascontiguousarray(p)) for p in (pixels, pixels[:, :, ::-1]))
+    assert np.abs(one - other).max() > 1e-4
+    np.testing.assert_allclose(both, (one + other) / 2, atol=1e-6)
+
+
+def test_a_folder_from_before_mirror_images_is_read_without_them(folder: Path) -> None:
+    said = json.loads((folder / "preprocess.json").read_text())
+    del said["mirrored"]
+    (folder / "preprocess.json").write_text(json.dumps(said))
+    assert not Predictor.load(folder).mirrored
+    (folder / "preprocess.json").write_text(json.dumps({**said, "mirrored": "yes"}))
+    with pytest.raises(ModelError, match="true or false for mirrored"):
+        Predictor.load(folder)
+
+
 def test_predictor_takes_paths_images_and_arrays_alike(
     folder: Path, splits: SearchSplits, tmp_path: Path
 ) -> None:
