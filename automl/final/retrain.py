@@ -45,9 +45,11 @@ def retrain(
     observer: Observer,
     asked_to_stop: Callable[[], bool] = lambda: False,
     begun: Path | None = None,
+    seconds_left: Callable[[nn.Module, int], float] | None = None,
 ) -> Retrained:
     """Train `config` from its start on train + val for `plan.epochs`, or until `plan.seconds` are over.
 
+    `seconds_left` is asked for these seconds once more when the network is there, with it and the side of its input.
     The schedule is paced so that it ends where the training does; `asked_to_stop` is asked before each batch and ends
     it early, at `progress` below 1. Where several workers have `begun` the same training and broke, it goes on from the
     checkpoint that they left. Raises TrialError when the loss is not finite, or when the time held not a single batch.
@@ -56,6 +58,9 @@ def retrain(
     start = time.perf_counter()
     trainer = trainer_of(config, splits, rows, plan, begun)
     trainer.asked_to_stop = asked_to_stop
+    if seconds_left is not None and plan.seconds is not None:
+        left = seconds_left(trainer.averaged, trainer.size) + trainer.spent
+        trainer.plan = replace(trainer.plan, seconds=left)
     first = trainer.steps
     while trainer.epoch < plan.epochs:
         if trainer.train_epoch() is None:

@@ -9,9 +9,13 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
+
+from torch import nn
 
 from automl.errors import EngineError, StorageError
 from automl.final.retrain import Retrained, own_weights, retrain
+from automl.final.scoring import seconds_a_picture
 from automl.final.together import Place, has_begun, retrain_together
 from automl.pipeline.clock import Clock
 from automl.pipeline.device import ray_cpus
@@ -19,7 +23,7 @@ from automl.pipeline.node_trial import origin_of
 from automl.pipeline.setup import Setup
 from automl.records import Observer
 from automl.search import SearchResult
-from automl.search.budget import EVAL_SPEEDUP, closing_seconds, retrain_epochs
+from automl.search.budget import EVAL_SPEEDUP, closing_seconds, measured_closing, retrain_epochs
 from automl.search.interrupt import INTERRUPTED, ctrl_c_asks
 from automl.search.result import BestTrial
 from automl.search.trial_files import checkpoint_epoch
@@ -122,7 +126,28 @@ def _alone(
         observer=observer,
         asked_to_stop=asked,
         begun=begun,
+        seconds_left=partial(_seconds_left, setup, found, clock),
     )
+
+
+def _seconds_left(setup: Setup, found: SearchResult, clock: Clock, model: nn.Module, size: int) -> float:
+    """What the retrain may take, now that the time for scoring the holdout can be measured on its network."""
+    info, slower = setup.data.splits.info, slowdown(setup, found)
+    passes = 2 if found.best.config.get("hflip") else 1
+    one = seconds_a_picture(model, info, size, threads=setup.device.all_threads)
+    return _held(
+        setup, found, clock, measured_closing(slowdown=slower, scoring=passes * info.n_holdout * one)
+    )
+
+
+def _held(setup: Setup, found: SearchResult, clock: Clock, closing: float) -> float:
+    """Seconds for the retrain before the last `closing` ones."""
+    seconds = max(1.0, (clock.remaining() or 0.0) - closing)
+    if setup.budget.retrain_s is not None and interrupted(found):
+        seconds = min(
+            seconds, setup.budget.retrain_s
+        )  # who stops a search does not want to wait for all of it
+    return seconds
 
 
 def _place(setup: Setup, workers: int) -> Place:
@@ -146,18 +171,15 @@ def slowdown(setup: Setup, found: SearchResult) -> float:
 def _plan(setup: Setup, found: SearchResult, clock: Clock) -> TrainPlan:
     best, budget = found.best, setup.budget
     epochs = retrain_epochs(budget, best_epoch=best.epoch or budget.epochs)
-    remaining = clock.remaining()
     seconds = None
-    if remaining is not None:
+    if clock.remaining() is not None:
         closing = closing_seconds(
             budget,
             slowdown=slowdown(setup, found),
             n_holdout=setup.data.splits.info.n_holdout,
             rate=found.best_rate,
         )
-        seconds = max(1.0, remaining - closing)
-        if budget.retrain_s is not None and interrupted(found):
-            seconds = min(seconds, budget.retrain_s)  # who stops a search does not want to wait for all of it
+        seconds = _held(setup, found, clock, closing)
     replicas = setup.device.all_threads if setup.device.kind == "cpu" else 1
     return replace(setup.plan, epochs=epochs, replicas=replicas, deadline=None, seconds=seconds)
 

@@ -36,6 +36,7 @@ from automl.search.interrupt import ctrl_c_asks, sigterm_leaves
 from automl.search.trial_files import is_disk_full
 from automl.torch_setup import quiet_waiting, set_threads
 from automl.training.extent import MACS, PARAMS
+from automl.training.metrics import standard_error
 
 
 def fit(config: StudyConfig, *, observer: Observer | None = None, started: float | None = None) -> FitResult:
@@ -120,7 +121,7 @@ def resume(
 
 
 def _search(setup: Setup, observer: Observer, engine: Any) -> SearchResult:
-    config, device = setup.config, setup.device
+    config, device, info = setup.config, setup.device, setup.data.splits.info
     observer.stage("search", f"searching for the best {setup.metric.name}")
     settings = SearchSettings(
         study=config.study,
@@ -142,10 +143,11 @@ def _search(setup: Setup, observer: Observer, engine: Any) -> SearchResult:
         gpus_per_trial=device.gpus_per_trial,
         deliver_anyway=True,
         expect=setup.expect,
+        noise=lambda value: standard_error(setup.metric.name, value, info.class_counts, info.n_val),
         on_failure=OnFailure(config.on_failure),
         objectives={PARAMS: "min", MACS: "min"},
     )
-    origin = origin_of(config, setup.data.splits.info)
+    origin = origin_of(config, info)
     objective = partial(node_trial, splits=setup.data.splits, plan=setup.plan, origin=origin)
     return search(objective, setup.space, settings, observer, engine=engine)
 
@@ -167,6 +169,12 @@ def _finish(setup: Setup, found: SearchResult, clock: Clock, observer: Observer)
         observer.note(
             "The time ended before any trial had a score: the first configuration is trained in what is left, "
             "and was compared with no other."
+        )
+    if found.ahead is not None:
+        lead = abs(found.ahead.value - found.best.value)
+        observer.note(
+            f"Trial {found.ahead.trial} leads by {lead:.4f}, which may be chance: trial {found.best.number} is taken, "
+            "which comes before it in the portfolio."
         )
     suspects = write_suspects(setup, found, clock)
     final = final_model(setup, found, clock, observer)

@@ -36,7 +36,7 @@ class TrialRow:
 
 
 def ranked(trials: Iterable[TrialRow], mode: Mode) -> list[TrialRow]:
-    """Trials from best to worst by their last value, so that the first is the search's incumbent.
+    """Trials from best to worst by their last value, so that the first leads the search (`search/incumbent.py`).
 
     A trial that was cut stands above a longer one only if it was better with less training. Equal values go
     to more epochs, then to the lower number; trials without a finite value come next, failed ones last.

@@ -25,6 +25,7 @@ ROUND_IMAGES, ROUND_SECONDS, ROUND_SCORINGS = 1000, 1.0, 4.0
 SPARE = 1.15  # the retrain is planned longer than measured, as neighbours may slow it down
 MOST_SLOWDOWN = 3.0  # beyond this, what was measured is taken for a hiccup
 SIZES = (96, 64, 48, 32)  # px; sides that a training from scratch may be held to
+SURE = 1.3  # of what was measured on a few pictures
 CLOSING = 2.5  # seconds to score the intervals, write the model, the tables and the result, and leave
 
 
@@ -137,6 +138,11 @@ def closing_seconds(budget: Budget, *, slowdown: float, n_holdout: int = 0, rate
     """
     slower = min(MOST_SLOWDOWN, max(1.0, slowdown))
     return max(budget.closing_s * slower, CLOSING * slower + MIRRORED * n_holdout / (EVAL_SPEEDUP * rate))
+
+
+def measured_closing(*, slowdown: float, scoring: float) -> float:
+    """The closing where scoring the holdout should take `scoring` seconds, by a measurement on the very network."""
+    return CLOSING * min(MOST_SLOWDOWN, max(1.0, slowdown)) + SURE * scoring
 
 
 def affordable_size(*, n_train: int, seconds: float, rate: Callable[[int], float], most: int) -> int:

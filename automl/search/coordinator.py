@@ -24,7 +24,7 @@ from automl.search.room import weaker_half
 from automl.search.settings import SearchSettings, Space
 from automl.search.store import Store, Worker
 from automl.search.stored import LogEntry, StoredTrial
-from automl.search.suggestions import Limit, Suggestions
+from automl.search.suggestions import PORTFOLIO, Limit, Suggestions
 from automl.search.teller import Teller
 from automl.search.timing import Timing
 from automl.search.trial_files import TrialFiles
@@ -63,7 +63,7 @@ class Coordinator:
         self._files = parts.files
         self._clock = parts.clock
         self._time = Timing(parts.settings, parts.clock)
-        self.incumbent = Incumbent(parts.settings.mode)
+        self.incumbent = Incumbent(parts.settings.mode, parts.settings.noise)
         self.fatal: AutomlError | None = None
         self.stop_reason = ""
         self.first_report: float | None = None
@@ -130,6 +130,7 @@ class Coordinator:
         found = self._suggestions.take(Limit(first, self.remaining()))
         number = self._store.adopt(found.draft, time=self.now(), origin=found.origin)
         self._trials[number] = LiveTrial(number, found.draft.config)
+        self.incumbent.began(number, trusted=found.origin == PORTFOLIO)
         self._run(number, worker, "; ".join((why, *found.notes)))
         self._suggestions.taken()
         return self.launch(number)
@@ -388,6 +389,7 @@ class Coordinator:
             self._trials[trial.number] = live
             self._forecast.learn(trial.number, trial.config, live.seconds)
             self._tells.done += live.state in FINAL
+            self.incumbent.began(trial.number, trusted=trial.origin == PORTFOLIO)
             if trial.state is TrialState.RUNNING:
                 self._release(live, "interrupted: the search stopped while it ran")
             if trial.state is not TrialState.FAILED and trial.reports:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from automl.records import Mode
@@ -24,12 +25,40 @@ class Incumbent:
     over only if its value, reached with less training, is already better than what the longer trained one has
     now; equal values go to more epochs, then to the earlier trial. A failed trial drops out. Only a trial's
     latest value counts, not its luckiest: it is what training it so far is worth.
+
+    Trials that are trusted, as the portfolio's are, which were good on other data, stand in an order: one that leads by
+    no more than `noise(value)`, a standard error, gives way to the earliest that was trained for as long. It is the one
+    standard error rule of Breiman et al. ("Classification and Regression Trees", 1984, section 3.4.3).
     """
 
-    def __init__(self, mode: Mode) -> None:
+    def __init__(self, mode: Mode, noise: Callable[[float], float] | None = None) -> None:
         self._sign = -1.0 if mode == "max" else 1.0
+        self._noise = noise
         self._standing: dict[int, Best] = {}
-        self.best: Best | None = None
+        self._trusted: list[int] = []
+        self.leader: Best | None = None  # by the values alone
+
+    @property
+    def best(self) -> Best | None:
+        """The best trial so far."""
+        leader = self.leader
+        if leader is None or self._noise is None or leader.trial not in self._trusted:
+            return leader
+        margin = self._noise(leader.value)
+        for trial in self._trusted:
+            found = self._standing.get(trial)
+            if (
+                found is not None
+                and found.epoch >= leader.epoch
+                and abs(found.value - leader.value) <= margin
+            ):
+                return found
+        return leader
+
+    def began(self, trial: int, *, trusted: bool) -> None:
+        """`trusted`: the trial's configuration was good on other data, though less so than those that began before."""
+        if trusted:
+            self._trusted.append(trial)
 
     def report(self, trial: int, epoch: int, value: float) -> None:
         """Takes in a value; NaN and infinities change nothing."""
@@ -37,23 +66,24 @@ class Incumbent:
             return
         found = Best(trial, value, epoch)
         self._standing[trial] = found
-        if self.best is None or self._key(found) < self._key(self.best):
-            self.best = found
-        elif self.best.trial == trial:
+        if self.leader is None or self._key(found) < self._key(self.leader):
+            self.leader = found
+        elif self.leader.trial == trial:
             self._search()
 
     def drop(self, trial: int) -> None:
         """The trial failed."""
         self._standing.pop(trial, None)
-        if self.best is not None and self.best.trial == trial:
+        if self.leader is not None and self.leader.trial == trial:
             self._search()
 
     def is_best(self, trial: int) -> bool:
         """Whether the trial is the incumbent."""
-        return self.best is not None and self.best.trial == trial
+        best = self.best
+        return best is not None and best.trial == trial
 
     def _search(self) -> None:
-        self.best = min(self._standing.values(), key=self._key, default=None)
+        self.leader = min(self._standing.values(), key=self._key, default=None)
 
     def _key(self, best: Best) -> tuple[float, int, int]:
         return (self._sign * best.value, -best.epoch, best.trial)

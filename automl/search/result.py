@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from automl.records import Config, Mode, TrialState
+from automl.search.incumbent import Best
 from automl.search.pareto import on_front
 from automl.search.stored import StoredTrial
 
@@ -39,7 +40,8 @@ class SearchResult:
 
     `trials` are all of the study, by number. `stopped` says what cut the search short: "time is up", a
     request, or "" if it came to its end. `seconds` is how long this run took; `first_report` the moment
-    (`time.time()`) of its first report.
+    (`time.time()`) of its first report. `ahead` is the trial with a better value than the best one, where the lead is
+    no more than noise.
     """
 
     best: BestTrial
@@ -48,6 +50,7 @@ class SearchResult:
     stopped: str
     seconds: float
     first_report: float | None = None
+    ahead: Best | None = None
 
     @cached_property
     def counts(self) -> dict[str, int]:

@@ -102,8 +102,15 @@ def _result(
         epoch=best.epoch,
         checkpoint=place if kept else None,
     )
+    leader = coordinator.incumbent.leader
     return SearchResult(
-        found, trials, settings.mode, stopped, coordinator.elapsed(), coordinator.first_report
+        found,
+        trials,
+        settings.mode,
+        stopped,
+        coordinator.elapsed(),
+        coordinator.first_report,
+        ahead=None if leader is None or leader.trial == best.trial else leader,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -62,6 +62,8 @@ class SearchSettings:
     `on_failure` says what is done about trials that break; `max_failures` of them in a row end the search when no
     trial has succeeded yet, and with `stop` at any time. `patience` is the least number of seconds without a report
     after which a trial may count as hanging; only engines with processes of their own can end one.
+    `noise` gives the standard error of a value of the metric: configurations of the portfolio that lie within one are
+    not told apart (`incumbent.py`). None: every difference counts.
     `expect` says how long an epoch of a configuration should take, so that none is begun in vain near the end; None: as
     long as the others. `portfolio` None takes the space's own. `address` is a Ray cluster's, None starts one here.
     """
@@ -91,6 +93,7 @@ class SearchSettings:
     patience: float = PATIENCE
     deliver_anyway: bool = False
     expect: Expect | None = field(default=None, repr=False, compare=False)
+    noise: Callable[[float], float] | None = field(default=None, repr=False, compare=False)
     identity: Mapping[str, str] = field(default_factory=dict)
     objectives: Mapping[str, Mode] = field(default_factory=dict)
 

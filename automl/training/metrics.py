@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import sklearn
@@ -90,3 +91,18 @@ _ON_SCORES: dict[str, Callable[[Array, Array], float]] = {
     "r2": sk.r2_score,
 }
 COMPUTED = frozenset(_ON_LABELS) | frozenset(_ON_SCORES)
+
+
+def standard_error(metric: str, value: float, class_counts: Sequence[int], n: int) -> float:
+    """By how much a value of `metric` on `n` rows varies by chance; 0 for metrics of which that is not known.
+
+    `class_counts` gives the shares of the classes. The binomial deviation, for balanced accuracy as if all classes were
+    equally hard: sqrt(p (1 - p) sum(1 / n_k)) / K.
+    """
+    spread = max(0.0, value * (1.0 - value))
+    if metric == "accuracy":
+        return math.sqrt(spread / max(1, n))
+    if metric == "balanced_accuracy":
+        rows = [max(1.0, n * count / sum(class_counts)) for count in class_counts if count]
+        return math.sqrt(spread * math.fsum(1.0 / k for k in rows)) / max(1, len(rows))
+    return 0.0

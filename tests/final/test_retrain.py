@@ -7,8 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+from torch import nn
 
 from automl.final.retrain import retrain
+from automl.final.scoring import seconds_a_picture
 from automl.records import Config, SearchSplits, Silent
 from automl.training.loop import Trainer
 from automl.training.plan import TrainPlan
@@ -35,6 +38,32 @@ def test_retrain_anneals_to_the_end_of_its_time(
     assert found.epochs == pytest.approx(len(rates) / 12, abs=0.01)
     assert max(rates) == pytest.approx(free["lr"], rel=0.1) and rates[-1] < 0.2 * free["lr"]
     assert found.progress == 1.0
+
+
+def test_retrain_asks_how_long_it_may_take_when_its_network_is_there(
+    config: Config, splits: SearchSplits, plan: TrainPlan, tmp_path: Path
+) -> None:
+    asked: list[float] = []
+
+    def left(model: nn.Module, size: int) -> float:
+        asked.append(seconds_a_picture(model, splits.info, size, threads=1))
+        return 0.5
+
+    timed = replace(plan, epochs=10_000, seconds=600.0)
+    found = retrain(config, splits, timed, work_dir=tmp_path, observer=Silent(), seconds_left=left)
+    assert 0.4 < found.seconds < 20.0 and found.progress == 1.0
+    assert len(asked) == 1 and 0.0 < asked[0] < 1.0
+
+
+def test_a_measured_pass_changes_neither_the_network_nor_the_threads(
+    config: Config, splits: SearchSplits, plan: TrainPlan
+) -> None:
+    trainer = Trainer(config, splits.info, splits.train, plan)
+    before = {key: tensor.clone() for key, tensor in trainer.model.state_dict().items()}
+    assert trainer.model.training and torch.get_num_threads() == plan.threads
+    seconds_a_picture(trainer.model, splits.info, trainer.size, threads=2)
+    assert trainer.model.training and torch.get_num_threads() == plan.threads
+    assert all(torch.equal(before[key], tensor) for key, tensor in trainer.model.state_dict().items())
 
 
 def test_retrain_goes_on_from_a_checkpoint_of_its_own_and_begins_anew_where_that_is_damaged(

@@ -7,10 +7,12 @@ from dataclasses import replace
 import pytest
 
 from automl.search.budget import (
+    CLOSING,
     Budget,
     Work,
     closing_seconds,
     make_budget,
+    measured_closing,
     retrain_epochs,
     retrain_share,
     shortest_limit,
@@ -99,3 +101,11 @@ def test_shortest_limit_holds_one_epoch_its_retrain_and_the_closing() -> None:
 @pytest.mark.parametrize(("n_train", "epochs"), [(1000, 100), (20_000, 30), (10**7, 20)])
 def test_default_length_falls_with_the_number_of_images(n_train: int, epochs: int) -> None:
     assert Work(n_train, 1, 1, 1.0, 1).default_epochs == epochs
+
+
+def test_closing_follows_the_measured_scoring_and_what_python_takes_on_this_machine() -> None:
+    assert (
+        measured_closing(slowdown=0.5, scoring=0.0) == measured_closing(slowdown=1.0, scoring=0.0) == CLOSING
+    )
+    assert measured_closing(slowdown=2.0, scoring=10.0) == pytest.approx(2 * CLOSING + 1.3 * 10.0)
+    assert measured_closing(slowdown=100.0, scoring=0.0) == pytest.approx(3 * CLOSING)

@@ -41,3 +41,42 @@ def test_nan_changes_nothing_and_a_failed_trial_drops_out() -> None:
     assert incumbent.is_best(0)
     incumbent.drop(0)
     assert incumbent.best is None
+
+
+def _leading(noise: float, *values: tuple[int, int, float]) -> Incumbent:
+    """Trials 0, 1 and 2 of the portfolio and trial 3 of the sampler, with some reports (trial, epoch, value)."""
+    incumbent = Incumbent("max", lambda value: noise)
+    for trial in range(4):
+        incumbent.began(trial, trusted=trial < 3)
+    for report in values:
+        incumbent.report(*report)
+    return incumbent
+
+
+def test_a_lead_within_noise_gives_way_to_what_comes_first_in_the_portfolio() -> None:
+    reports = ((0, 9, 0.590), (1, 9, 0.595), (2, 9, 0.600))
+    assert _leading(0.02, *reports).is_best(0)
+    assert _leading(0.007, *reports).is_best(1)
+    assert _leading(0.001, *reports).is_best(2)
+    leading = _leading(0.02, *reports).leader
+    assert leading is not None and leading.trial == 2
+
+
+def test_a_trial_that_was_trained_for_less_is_no_match_for_the_leader() -> None:
+    assert _leading(0.02, (0, 3, 0.595), (1, 9, 0.600)).is_best(1)
+    assert _leading(0.02, (0, 27, 0.595), (1, 9, 0.600)).is_best(0)
+
+
+def test_what_the_sampler_found_need_not_give_way() -> None:
+    incumbent = _leading(0.02, (0, 9, 0.595), (3, 9, 0.600))
+    assert incumbent.is_best(3)
+    incumbent.drop(3)
+    assert incumbent.is_best(0)
+
+
+def test_without_noise_the_values_alone_count() -> None:
+    incumbent = Incumbent("max")
+    for trial, value in enumerate((0.599, 0.600)):
+        incumbent.began(trial, trusted=True)
+        incumbent.report(trial, 9, value)
+    assert incumbent.is_best(1)
