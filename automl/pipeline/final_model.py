@@ -170,7 +170,8 @@ def slowdown(setup: Setup, found: SearchResult) -> float:
 
 def _plan(setup: Setup, found: SearchResult, clock: Clock) -> TrainPlan:
     best, budget = found.best, setup.budget
-    epochs = retrain_epochs(budget, best_epoch=best.epoch or budget.epochs)
+    longest = max(best.epoch, 0 if found.ahead is None else found.ahead.epoch)
+    epochs = retrain_epochs(budget, best_epoch=longest or budget.epochs)
     seconds = None
     if clock.remaining() is not None:
         closing = closing_seconds(

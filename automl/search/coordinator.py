@@ -394,6 +394,6 @@ class Coordinator:
                 self._release(live, "interrupted: the search stopped while it ran")
             if trial.state is not TrialState.FAILED and trial.reports:
                 self._failures.success()
-                self.incumbent.report(trial.number, trial.epochs, trial.value)
+                self.incumbent.restore(trial.number, {one.epoch: one.value for one in trial.reports})
         self._policy.restore(histories)
         self._store.begun(self.now())

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from automl.records import Mode
+
+LATE = 3  # the leader may have been trained thrice as long: rungs are that far apart
 
 
 @dataclass(frozen=True)
@@ -26,16 +28,17 @@ class Incumbent:
     now; equal values go to more epochs, then to the earlier trial. A failed trial drops out. Only a trial's
     latest value counts, not its luckiest: it is what training it so far is worth.
 
-    Trials that are trusted, as the portfolio's are, which were good on other data, stand in an order: one that leads by
-    no more than `noise(value)`, a standard error, gives way to the earliest that was trained for as long. It is the one
-    standard error rule of Breiman et al. ("Classification and Regression Trees", 1984, section 3.4.3).
+    Trials that are trusted, as the portfolio's are, which were good on other data, stand in an order: one that leads
+    gives way to the earliest that was no more than `noise(value)`, a standard error, behind it where the two were last
+    compared. That must not be long ago: a third of the leader's epochs. It is the one standard error rule of Breiman et
+    al. ("Classification and Regression Trees", 1984, section 3.4.3).
     """
 
     def __init__(self, mode: Mode, noise: Callable[[float], float] | None = None) -> None:
         self._sign = -1.0 if mode == "max" else 1.0
         self._noise = noise
         self._standing: dict[int, Best] = {}
-        self._trusted: list[int] = []
+        self._trusted: dict[int, dict[int, float]] = {}  # their values by epoch
         self.leader: Best | None = None  # by the values alone
 
     @property
@@ -44,21 +47,19 @@ class Incumbent:
         leader = self.leader
         if leader is None or self._noise is None or leader.trial not in self._trusted:
             return leader
-        margin = self._noise(leader.value)
-        for trial in self._trusted:
-            found = self._standing.get(trial)
-            if (
-                found is not None
-                and found.epoch >= leader.epoch
-                and abs(found.value - leader.value) <= margin
-            ):
-                return found
+        ahead = self._trusted[leader.trial]
+        for trial, values in self._trusted.items():
+            common = max(values.keys() & ahead.keys(), default=0)
+            if trial not in self._standing or LATE * common < leader.epoch:
+                continue
+            if self._sign * (values[common] - ahead[common]) <= self._noise(ahead[common]):
+                return self._standing[trial]
         return leader
 
     def began(self, trial: int, *, trusted: bool) -> None:
         """`trusted`: the trial's configuration was good on other data, though less so than those that began before."""
         if trusted:
-            self._trusted.append(trial)
+            self._trusted[trial] = {}
 
     def report(self, trial: int, epoch: int, value: float) -> None:
         """Takes in a value; NaN and infinities change nothing."""
@@ -66,10 +67,17 @@ class Incumbent:
             return
         found = Best(trial, value, epoch)
         self._standing[trial] = found
+        if trial in self._trusted:
+            self._trusted[trial][epoch] = value
         if self.leader is None or self._key(found) < self._key(self.leader):
             self.leader = found
         elif self.leader.trial == trial:
             self._search()
+
+    def restore(self, trial: int, values: Mapping[int, float]) -> None:
+        """Takes in all values, by epoch, of a trial of an earlier run."""
+        for epoch, value in values.items():
+            self.report(trial, epoch, value)
 
     def drop(self, trial: int) -> None:
         """The trial failed."""

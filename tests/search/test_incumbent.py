@@ -62,9 +62,12 @@ def test_a_lead_within_noise_gives_way_to_what_comes_first_in_the_portfolio() ->
     assert leading is not None and leading.trial == 2
 
 
-def test_a_trial_that_was_trained_for_less_is_no_match_for_the_leader() -> None:
-    assert _leading(0.02, (0, 3, 0.595), (1, 9, 0.600)).is_best(1)
-    assert _leading(0.02, (0, 27, 0.595), (1, 9, 0.600)).is_best(0)
+def test_trials_are_compared_where_both_were_last_seen_and_not_long_ago() -> None:
+    paused = ((0, 9, 0.500), (1, 9, 0.505))
+    assert _leading(0.02, *paused, (1, 27, 0.700)).is_best(0)
+    assert _leading(0.001, *paused, (1, 27, 0.700)).is_best(1)
+    assert _leading(0.02, *paused, (1, 27, 0.700), (1, 28, 0.700)).is_best(1)
+    assert _leading(0.02, (0, 27, 0.690), (1, 9, 0.700)).is_best(1)  # nowhere compared
 
 
 def test_what_the_sampler_found_need_not_give_way() -> None:
