@@ -113,9 +113,9 @@ def loop(args: argparse.Namespace, folder: Path) -> list[Row]:
     rows: list[Row] = []
     # Slow networks get fewer images, although what an epoch costs besides its steps then weighs more.
     for model, images in (
-        ("resnet10t", 1920),
-        ("mobilenetv3_small_075", 1920),
-        ("vit_tiny_patch16_224", 640),
+        ("resnet10t", 1280),
+        ("mobilenetv3_small_075", 1280),
+        ("vit_tiny_patch16_224", 320),
     ):
         splits = cifar(args.zip, folder, n_train=images, n_val=10)
         precision = "bf16" if has_bf16("cpu") else "fp32"

@@ -16,6 +16,7 @@ from automl.records import Config, DatasetInfo
 from automl.spaces.factories import is_factory, load_factory
 from automl.torch_setup import import_timm
 from automl.training.architecture import plain_arguments
+from automl.training.layout import on_cpu
 from automl.training.models import model_arguments
 from automl.training.weights import Weights
 
@@ -53,12 +54,12 @@ def write_model_folder(
     `size` is the side in pixels of the model's input, `weights` what its training began with.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    preprocess = Preprocess(info, size, mirrored=bool(config.get("hflip", False)))
+    preprocess = Preprocess(info, size, mirrored=is_mirrored(config))
     if is_factory(str(config["model"])):
         _write_own(folder, model, str(config["model"]), info, model_arguments(config, info))
         _write_texts(folder, preprocess)
         return
-    model.cpu().to(memory_format=_contiguous())  # type: ignore[call-overload]  # torch's stub lacks this form
+    on_cpu(model)
     arguments = model_arguments(config, info, weights)
     import_timm()
     from timm.models import save_for_hf
@@ -80,6 +81,11 @@ def write_model_folder(
         safe_serialization=True,
     )
     _write_texts(folder, preprocess)
+
+
+def is_mirrored(config: Config) -> bool:
+    """Whether a model of this configuration is asked about mirror images too."""
+    return bool(config.get("hflip", False))
 
 
 def read_preprocess(folder: Path) -> Preprocess:
@@ -176,9 +182,3 @@ def info_from_json(preprocess: dict[str, Any]) -> DatasetInfo:
         if key not in ("format", "input_size", "mirrored")
     }
     return DatasetInfo(**fields)
-
-
-def _contiguous() -> Any:
-    import torch
-
-    return torch.contiguous_format

@@ -10,6 +10,7 @@ from torch import nn
 
 from automl.records import DatasetInfo
 from automl.torch_setup import set_threads
+from automl.training.layout import on_cpu
 
 PICTURES = 16
 LONG_S = 1.0  # a first pass, which also sets things up, is measured again unless it took longer
@@ -22,7 +23,7 @@ def seconds_a_picture(model: nn.Module, info: DatasetInfo, size: int, *, threads
     `threads` are those of the measurement; torch's number is the same afterwards.
     """
     before = torch.get_num_threads()
-    network = copy.deepcopy(model).cpu().to(memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]  # torch's stub lacks this form
+    network = on_cpu(copy.deepcopy(model)).eval()
     images = torch.zeros((PICTURES, info.in_chans, size, size))
     set_threads(threads)
     try:

@@ -14,6 +14,7 @@ from functools import partial
 from torch import nn
 
 from automl.errors import EngineError, StorageError
+from automl.final.model_folder import is_mirrored
 from automl.final.retrain import Retrained, own_weights, retrain
 from automl.final.scoring import seconds_a_picture
 from automl.final.together import Place, has_begun, retrain_together
@@ -133,20 +134,18 @@ def _alone(
 def _seconds_left(setup: Setup, found: SearchResult, clock: Clock, model: nn.Module, size: int) -> float:
     """What the retrain may take, now that the time for scoring the holdout can be measured on its network."""
     info, slower = setup.data.splits.info, slowdown(setup, found)
-    passes = 2 if found.best.config.get("hflip") else 1
+    passes = 2 if is_mirrored(found.best.config) else 1
     one = seconds_a_picture(model, info, size, threads=setup.device.all_threads)
-    return _held(
-        setup, found, clock, measured_closing(slowdown=slower, scoring=passes * info.n_holdout * one)
-    )
+    closing = measured_closing(slowdown=slower, scoring=passes * info.n_holdout * one)
+    return _held(setup, found, clock, closing)
 
 
 def _held(setup: Setup, found: SearchResult, clock: Clock, closing: float) -> float:
     """Seconds for the retrain before the last `closing` ones."""
     seconds = max(1.0, (clock.remaining() or 0.0) - closing)
     if setup.budget.retrain_s is not None and interrupted(found):
-        seconds = min(
-            seconds, setup.budget.retrain_s
-        )  # who stops a search does not want to wait for all of it
+        # Who stops a search does not want to wait for all of it.
+        seconds = min(seconds, setup.budget.retrain_s)
     return seconds
 
 

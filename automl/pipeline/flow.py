@@ -171,10 +171,9 @@ def _finish(setup: Setup, found: SearchResult, clock: Clock, observer: Observer)
             "and was compared with no other."
         )
     if found.ahead is not None:
-        lead = abs(found.ahead.value - found.best.value)
         observer.note(
-            f"Trial {found.ahead.trial} leads by {lead:.4f}, which may be chance: trial {found.best.number} is taken, "
-            "which comes before it in the portfolio."
+            f"Trial {found.ahead.trial} has the best score, but chance may have parted it from trial "
+            f"{found.best.number}, which comes before it in the portfolio and is taken."
         )
     suspects = write_suspects(setup, found, clock)
     final = final_model(setup, found, clock, observer)

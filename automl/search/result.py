@@ -40,8 +40,8 @@ class SearchResult:
 
     `trials` are all of the study, by number. `stopped` says what cut the search short: "time is up", a
     request, or "" if it came to its end. `seconds` is how long this run took; `first_report` the moment
-    (`time.time()`) of its first report. `ahead` is the trial with a better value than the best one, where the lead is
-    no more than noise.
+    (`time.time()`) of its first report. `ahead` is the trial with the best value, where it is
+    not the best one, because chance may have parted them (`Incumbent`).
     """
 
     best: BestTrial

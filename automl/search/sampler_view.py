@@ -61,9 +61,8 @@ class SamplerView(InMemoryStorage):
     ) -> list[FrozenTrial]:
         """As in Optuna, after paused trials were made PRUNED."""
         trials = super().get_all_trials(study_id, deepcopy=False)
-        if states == (
-            TrialState.WAITING,
-        ):  # asked before each suggestion, in studies of ten thousand trials too
+        if states == (TrialState.WAITING,):
+            # Asked before each suggestion, in studies of ten thousand trials too.
             trials = trials[self._copied :]
         else:
             for shown in self._paused.values():

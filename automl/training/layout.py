@@ -27,6 +27,12 @@ def laid_out(model: nn.Module, device: str) -> nn.Module:
     return placed
 
 
+def on_cpu(model: nn.Module) -> nn.Module:
+    """The model on the CPU in the usual layout, as it is written down and read again."""
+    placed: nn.Module = model.cpu().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # as above
+    return placed
+
+
 def _breaks(conv: nn.Conv2d) -> bool:
     return conv.kernel_size == (1, 1) and max(conv.stride) > 1 and 1 < conv.in_channels < _LANES
 

@@ -86,3 +86,14 @@ def test_gpu_and_cpu_give_the_same_pictures() -> None:
     images = _images(32)
     on_gpu = Augment(0.5, hflip=True)(images.cuda(), _generator()).cpu()
     assert torch.allclose(on_gpu, Augment(0.5, hflip=True)(images, _generator()), atol=1e-2)
+
+
+@pytest.mark.parametrize("size", [32, 72])
+def test_a_quarter_of_the_strength_is_the_share_of_pictures_of_which_a_rectangle_is_erased(size: int) -> None:
+    for strength, low, high in ((1.0, 0.19, 0.31), (0.2, 0.02, 0.09)):
+        changed = Augment(strength)(_images(size, n=600), _generator(2))[:, 0].flatten(1)
+        # Noise has no two pixels alike in the place of a rectangle that was painted with one value.
+        alike = torch.stack([(picture == picture.mode().values).sum() for picture in changed])
+        share = float((alike >= size * size / 25).float().mean())
+        assert low < share < high
+        assert int(alike.max()) <= size * size / 4 * 1.15

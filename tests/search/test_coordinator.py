@@ -83,6 +83,22 @@ def test_portfolio_comes_first_and_is_marked(tmp_path: Path) -> None:
     bench.store.close()
 
 
+def test_a_lead_by_chance_in_the_portfolio_gives_way_also_in_a_continued_study(tmp_path: Path) -> None:
+    portfolio = ({"x": 0.25, "kind": "a"}, {"x": 0.5, "kind": "a"})
+    for begins in (True, False):  # then continued
+        bench = Bench(tmp_path, portfolio, noise=lambda value: 0.02)
+        if begins:
+            for _ in portfolio:
+                bench.coordinator.start()
+            for trial, value in ((0, 0.50), (1, 0.51)):
+                bench.epoch(trial, value, saved=True)
+        incumbent = bench.coordinator.incumbent
+        assert incumbent.is_best(0) and incumbent.leader is not None and incumbent.leader.trial == 1
+        bench.coordinator.request_stop("a break")
+        bench.coordinator.finish()
+        bench.store.close()
+
+
 def test_portfolio_is_not_tried_again_by_a_later_run(tmp_path: Path) -> None:
     portfolio = ({"x": 0.25, "kind": "a"}, {"x": 0.5, "kind": "a"})
     bench = Bench(tmp_path, portfolio)

@@ -96,7 +96,7 @@ class CurveGPSampler(BaseSampler):
             # Matrices of this size are worked on sooner by one thread, and trials need the other cores.
             with self._blas.limit(limits=1):
                 running = self._curves.running
-                chosen = self._improve([running[number] for number in sorted(running)])
+                chosen = self._improve([running[n] for n in sorted(running) if n != trial.number])
         return {name: value for name, value in chosen.items() if name in search_space}
 
     def sample_independent(

@@ -10,7 +10,8 @@ from optuna.trial import TrialState
 
 from automl.search.curve_gp import CurveGPSampler
 from automl.search.curve_gp.curves import CAP, Curves
-from automl.search.curve_gp.encoding import Encoding
+from automl.search.curve_gp.encoding import Array, Encoding
+from automl.search.curve_gp.model import CurveModel
 from automl.search.sampler_view import quiet_optuna
 from automl.search.tune import tune
 from tests.search.toy import ToySpace, climb, value_at
@@ -59,6 +60,32 @@ def test_running_trials_send_the_next_elsewhere() -> None:
         (round(config["x"], 2), config["kind"], round(config.get("extra", -1), 2)) for config in waiting
     }
     assert len(points) >= 4
+
+
+def test_the_model_is_told_of_every_running_trial_and_forgets_it_when_it_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    study = study_of(1)
+    run(study, 14, epochs=27)
+    told: list[int] = []
+    condition = CurveModel.condition
+
+    def watched(self: CurveModel, x: Array, y: Array) -> None:
+        told.append(len(y))
+        condition(self, x, y)
+
+    monkeypatch.setattr(CurveModel, "condition", watched)
+    with quiet_optuna():
+        trials = [study.ask() for _ in range(3)]
+        for trial in trials:
+            ToySpace().suggest(trial)
+        rows = 14 * len(LEVELS)
+        assert max(told) == rows + 2  # the two others, however many were begun before one was drawn
+        for trial in trials:
+            study.tell(trial, state=TrialState.FAIL)
+        told.clear()
+        ToySpace().suggest(study.ask())
+    assert max(told) == rows
 
 
 def test_failed_trials_and_values_that_are_not_finite_are_left_out() -> None:
