@@ -1,7 +1,7 @@
 """`automl fit` on real images beside random search, TPE with ASHA and a plain training loop, in the same wall-clock.
 
     python -m benchmarks.real_data [--sets cifar4k,magnetic_tile] [--methods fit,random,tpe,loop] [--seeds 3]
-        [--data ../shared/data] [--kept results.jsonl] [--seconds 60]
+        [--data ../shared/data] [--kept results.jsonl] [--studies FOLDER] [--seconds 60]
 
 - fit: the product as it comes.
 - random: the same engine and retrain, random configurations without pruning; nothing is tried first.
@@ -11,7 +11,8 @@
   clock starts.
 
 All are scored on the same held-out images: those of the set's test part, or the holdout that `fit` seals. Methods take
-turns within each seed, so that a noisy machine is noisy for all. `--kept` keeps what was measured, and goes on from it.
+turns within each seed, so that a noisy machine is noisy for all. `--kept` keeps what was measured, and goes on from it;
+`--studies` keeps the studies as FOLDER/SET/METHOD-SEED, from which `automl portfolio learn` can learn.
 """
 
 from __future__ import annotations
@@ -74,6 +75,7 @@ def main() -> None:
     parser.add_argument("--methods", default=",".join(METHODS))
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--kept", type=Path, help="a file of JSON lines")
+    parser.add_argument("--studies", type=Path, help="a folder that keeps the studies")
     parser.add_argument("--seconds", type=int, help="a limit for all sets in place of their own")
     args = parser.parse_args()
     if args.seconds:
@@ -88,7 +90,7 @@ def main() -> None:
             for method in args.methods.split(","):
                 if any((row["set"], row["seed"], row["method"]) == (name, seed, method) for row in found):
                     continue
-                row = measured(name, method, seed, args.data)
+                row = measured(name, method, seed, args.data, args.studies)
                 print(row, file=sys.stderr, flush=True)
                 found.append(row)
                 if args.kept:
@@ -97,7 +99,7 @@ def main() -> None:
     show(found, args.sets.split(","))
 
 
-def measured(name: str, method: str, seed: int, data: Path) -> dict[str, Any]:
+def measured(name: str, method: str, seed: int, data: Path, studies: Path | None) -> dict[str, Any]:
     """One run of one method."""
     what = SETS[name]
     source = data / f"{what.zip}.zip"
@@ -111,7 +113,8 @@ def measured(name: str, method: str, seed: int, data: Path) -> dict[str, Any]:
         if method == "loop":
             value, rate, seconds = looped(source, what, folder, seed)
             return row_of(name, method, seed, value, seconds, {"rate": rate})
-        result, seconds = searched(source, what, folder, seed, OPTIONS[method])
+        place = (studies or folder) / name / f"{method}-{seed}"
+        result, seconds = searched(source, what, folder, place, seed, OPTIONS[method])
     told = {key: result[key] for key in ("best", "retrain", "trials", "time", "work")}
     return row_of(name, method, seed, result["holdout"][what.metric]["value"], seconds, told)
 
@@ -124,11 +127,11 @@ def row_of(
 
 
 def searched(
-    source: Path, what: Set, folder: Path, seed: int, options: list[str]
+    source: Path, what: Set, folder: Path, study: Path, seed: int, options: list[str]
 ) -> tuple[dict[str, Any], float]:
-    """result.json of `automl fit`, and the seconds of the whole command, with an empty cache."""
+    """result.json of `automl fit`, and the seconds of the whole command, with an empty cache in `folder`."""
     command = [sys.executable, "-m", "automl", "fit", str(source), "--time-limit", str(what.seconds)]
-    command += ["--seed", str(seed), "--directory", str(folder / "studies"), "--study", "one"]
+    command += ["--seed", str(seed), "--directory", str(study.parent), "--study", study.name]
     command += ["--pretrained", "never", "--metric", what.metric, "--json", "--quiet", *options]
     if options:
         command += ["--space", str(bare_space(folder))]

@@ -25,8 +25,8 @@ from automl.training.trial import ImageTrial
 if TYPE_CHECKING:
     import pandas as pd
 
-# Below this share of right answers a contradiction says more about the model than about the label.
-LEAST_ACCURACY = 0.6
+# Below this, a contradiction says more about the model than about the label: half of what chance leaves to be known.
+LEAST_AGREEMENT = 0.5
 _LEAST_CONFIDENCE = 0.5
 COLUMNS = ("file", "given_label", "suggested_label", "confidence")
 
@@ -88,6 +88,20 @@ class _Features(nn.Module):
             for hook in hooks:
                 hook.remove()
         return (kept[-1] if kept else answer).flatten(1)
+
+
+def agreement(scores: npt.NDArray[np.float32], given: Sequence[str], classes: Sequence[str]) -> float:
+    """By how much the most probable classes agree with the given labels beyond chance: 0 is chance, 1 always.
+
+    Cohen's kappa (Cohen 1960, "A coefficient of agreement for nominal scales"): of two classes a model that knows
+    nothing gets half right, of ten a tenth. 0 where all are given as one class.
+    """
+    if len(set(given)) < 2:
+        return 0.0
+    from sklearn.metrics import cohen_kappa_score
+
+    said = [classes[i] for i in scores.argmax(axis=1)]
+    return float(cohen_kappa_score(given, said))
 
 
 def likely_errors(

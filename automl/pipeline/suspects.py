@@ -8,7 +8,7 @@ import numpy as np
 
 from automl.data.splits import TRAIN, VAL
 from automl.errors import AutomlError
-from automl.final.label_errors import LEAST_ACCURACY, Seen, in_words, look, merged, rank
+from automl.final.label_errors import LEAST_AGREEMENT, Seen, agreement, in_words, look, merged, rank
 from automl.final.out_of_fold import out_of_fold, seconds_needed
 from automl.pipeline.clock import Clock
 from automl.pipeline.setup import Setup
@@ -47,11 +47,11 @@ def write_suspects(setup: Setup, found: SearchResult, clock: Clock) -> str:
     if seen is None:
         return "Likely label errors were not looked for: the best trial left no checkpoint."
     files, given = _rows(setup, VAL)
-    right = _right(seen.val, given, info.classes)
-    if right < LEAST_ACCURACY * len(given):
+    if agreement(seen.val, given, info.classes) < LEAST_AGREEMENT:
+        right = sum(info.classes[i] == label for i, label in zip(seen.val.argmax(axis=1), given, strict=True))
         return (
             f"Likely label errors were not looked for: the best trial is right for {right} of {len(given):,} "
-            "validation images, too few to tell a wrong label from a hard image."
+            "validation images, too little beyond chance to tell a wrong label from a hard image."
         )
     tables = [rank(seen.val, files, given, info.classes)]
     train = _train_table(setup, seen)
@@ -73,7 +73,7 @@ def _train_table(setup: Setup, seen: Seen) -> pd.DataFrame | None:
     labels = np.array([numbers[label] for label in given], dtype=np.int64)
     groups = data.labelled.together[np.array(data.split.parts) == TRAIN]
     scores = out_of_fold(seen.train, labels, groups, n_classes=len(info.classes), seed=setup.config.seed)
-    if _right(scores, given, info.classes) < LEAST_ACCURACY * len(given):
+    if agreement(scores, given, info.classes) < LEAST_AGREEMENT:
         return None
     return rank(scores, files, given, info.classes)
 
@@ -82,8 +82,3 @@ def _rows(setup: Setup, part: str) -> tuple[list[str], list[str]]:
     """Files and labels of a part, in the order of its rows."""
     chosen = [(row[0], row[1]) for row in setup.data.rows() if row[2] == part]
     return [file for file, _ in chosen], [label for _, label in chosen]
-
-
-def _right(scores: np.ndarray, given: list[str], classes: tuple[str, ...]) -> int:
-    """How many rows are most probably what they are given as."""
-    return sum(classes[i] == label for i, label in zip(scores.argmax(axis=1), given, strict=True))

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from automl.final.label_errors import COLUMNS, _Features, in_words, likely_errors
+from automl.final.label_errors import COLUMNS, _Features, agreement, in_words, likely_errors
 
 CLASSES = ("ant", "bee", "fly")
 
@@ -30,6 +30,26 @@ def _noisy(
 
 def _files(n: int) -> list[str]:
     return [f"{i}.jpg" for i in range(n)]
+
+
+@pytest.mark.parametrize(
+    ("right", "classes", "expected"),
+    [(61, 2, 0.22), (75, 2, 0.5), (55, 10, 0.5), (100, 3, 1.0), (0, 2, -1.0)],
+)
+def test_agreement_counts_what_is_right_beyond_chance(right: int, classes: int, expected: float) -> None:
+    names = [str(number) for number in range(classes)]
+    true = np.repeat(np.arange(classes), 100)
+    wrong = np.tile(np.arange(100) >= right, classes)
+    # what is wrong goes to the other classes in turn, so that each is said equally often
+    said = np.where(
+        wrong, (true + 1 + np.tile(np.arange(100), classes) % max(1, classes - 1)) % classes, true
+    )
+    scores = np.eye(classes, dtype=np.float32)[said]
+    assert agreement(scores, [names[i] for i in true], names) == pytest.approx(expected, abs=0.01)
+
+
+def test_agreement_about_a_single_class_is_none() -> None:
+    assert agreement(np.ones((4, 1), dtype=np.float32), ["a"] * 4, ["a"]) == 0.0
 
 
 def test_false_labels_are_found_and_their_class_is_suggested() -> None:

@@ -83,7 +83,7 @@ def test_trial_that_is_often_wrong_accuses_nobody(setup: Setup, tmp_path: Path) 
     trial.save(tmp_path / "checkpoint")
     trial.close()
     text = write_suspects(setup, _found(config, tmp_path / "checkpoint"), Clock(None))
-    assert "too few to tell a wrong label from a hard image" in text
+    assert "too little beyond chance to tell a wrong label from a hard image" in text
     assert not _table(setup).exists()
 
 
