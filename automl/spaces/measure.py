@@ -48,6 +48,7 @@ def measure(model: str) -> Capability:
         patch_size=_patch_size(model, built, img_size),
         stride=_stride(built),
         channels=_channels(model, built),
+        stem=_stem(model, built),
         min_size=smallest,
         fixed_size=not (_runs(built, 2 * smallest) or _runs(built, smallest + 32)),
         freezing=freezing_points(built),
@@ -180,6 +181,20 @@ def _channels(model: str, built: nn.Module) -> tuple[int, ...]:
     same = _builds(model, channels=list(widths))
     unchanged = same is not None and sum(p.numel() for p in same.parameters()) == count
     return widths if unchanged and narrow_count < count else ()
+
+
+def _stem(model: str, built: nn.Module) -> int:
+    """The width of the stem of a ResNet whose stem is of several layers, where half of it gives a smaller model; else 0."""
+    layers: Any = getattr(built, "conv1", None)
+    try:
+        width = int(layers[-1].out_channels) // 2  # timm's stems end at twice their width
+    except (TypeError, AttributeError, IndexError):
+        return 0
+    same, narrow = _builds(model, stem_width=width), _builds(model, stem_width=width // 2)
+    if same is None or narrow is None or not _runs(narrow, 64):
+        return 0
+    count, same_count, narrow_count = (_params(each) for each in (built, same, narrow))
+    return width if same_count == count > narrow_count else 0
 
 
 if __name__ == "__main__":

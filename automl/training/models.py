@@ -55,8 +55,11 @@ def model_arguments(config: Config, info: DatasetInfo, weights: Weights | None =
         return {**arguments, **weights.arguments}
     if patch := _smaller_patch(can, size):
         arguments["patch_size"] = patch
-    if can.channels and float(config.get("width", 1.0)) != 1.0:
-        arguments["channels"] = [max(8, int(c * float(config["width"]))) for c in can.channels]
+    width = float(config.get("width", 1.0))
+    if can.channels and width != 1.0:
+        arguments["channels"] = [max(8, int(c * width)) for c in can.channels]
+        if can.stem:  # of a narrow network, a stem as it was would take most of the time
+            arguments["stem_width"] = max(8, 4 * round(can.stem * width / 4))
     return arguments
 
 
