@@ -37,7 +37,12 @@ class Device:
         """How much faster the retrain is than a trial: on a CPU it has all cores, a trial those of its replicas."""
         if self.kind != "cpu":
             return 1.0
-        return (1 + SCALING * (self.all_threads - 1)) / (1 + SCALING * (self.replicas - 1))
+        return self.cores_together / (1 + SCALING * (self.replicas - 1))
+
+    @property
+    def cores_together(self) -> float:
+        """How many times faster than one core all of them train one network."""
+        return 1 + SCALING * (self.all_threads - 1)
 
 
 def choose_device(config: StudyConfig, room: Room | None = None) -> Device:

@@ -12,12 +12,12 @@ from automl.training.weight_sources import hub_answers, in_caches
 
 
 def largest_size(
-    config: StudyConfig, source: Source, clock: Clock, space: SearchSpace, *, workers: int, most: int
+    config: StudyConfig, source: Source, clock: Clock, space: SearchSpace, *, cores: float, most: int
 ) -> int:
     """The largest side in pixels that the time allows to train on, at most `most`.
 
     Only a training from scratch is held back: pretrained filters look for what small pictures do not show. Without a
-    time limit, and where a size was asked for, it is `most`.
+    time limit, and where a size was asked for, it is `most`. The retrain is as fast as so many `cores` of this machine.
     """
     remaining = clock.remaining()
     if remaining is None or config.img_size != "auto":
@@ -27,7 +27,7 @@ def largest_size(
     size = affordable_size(
         n_train=max(1, round(len(source.files) * shares)),
         seconds=remaining,
-        rate=lambda size: workers * scratch_rate(size * seen),
+        rate=lambda size: cores * scratch_rate(size * seen),
         most=most,
     )
     return most if size < most and _may_begin_with_weights(config, space) else size

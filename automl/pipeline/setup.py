@@ -140,7 +140,7 @@ def _sizes(
     if device.kind != "cpu":
         return "auto", GPU_SIZE
     space = load_space(config, device, img_size=CPU_SIZE)
-    return "auto", largest_size(config, source, clock, space, workers=device.all_threads, most=CPU_SIZE)
+    return "auto", largest_size(config, source, clock, space, cores=device.cores_together, most=CPU_SIZE)
 
 
 def _fitting(config: StudyConfig, data: PreparedData, observer: Observer) -> tuple[MetricSpec, Balance]:

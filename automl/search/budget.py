@@ -18,10 +18,10 @@ LEAST_LENGTH = (
 RETRAIN_SHARE, MOST_RETRAIN = 0.6, 0.85
 # The search has at least so many seconds and rounds, up to half of the time: without a value nothing is compared.
 LEAST_SEARCH, LEAST_ROUNDS = 3.0, 1.5
-ENOUGH_IMAGES, ENOUGH_EPOCHS, PLENTY_EPOCHS = 80_000, 20, 40
+ENOUGH_IMAGES, ENOUGH_EPOCHS, PLENTY_EPOCHS = 80_000, 30, 40
 MOST_ROUNDS = 100
 # A round of a trial is at least so long: in images, in seconds, and in multiples of what it takes to score it.
-ROUND_IMAGES, ROUND_SECONDS, ROUND_SCORINGS = 1000, 1.0, 4.0
+ROUND_IMAGES, ROUND_SECONDS, ROUND_SCORINGS = 1000, 1.0, 8.0
 SPARE = 1.15  # the retrain is planned longer than measured, as neighbours may slow it down
 MOST_SLOWDOWN = 3.0  # beyond this, what was measured is taken for a hiccup
 SIZES = (96, 64, 48, 32)  # px; sides that a training from scratch may be held to

@@ -25,11 +25,12 @@ class Capability:
     whether it can be built for gray pictures; `patch_size`: the side in pixels of the patches that it cuts
     pictures into, where the keyword makes them smaller, else 0; `stride`: how many times it shrinks a picture in
     all (0: it does not say); `channels`: the widths of its stages where the keyword `channels` changes them,
-    else empty; `stem`: the width of its stem where the keyword `stem_width` changes it, else 0; `min_size`: the smallest square input in pixels, from 32 on, that it learns from; `fixed_size`:
-    whether it takes only the size that it was built for; `freezing`: how many layers below the head can be
-    frozen one after the other; `params`: millions of parameters with 10 outputs; `input_size`: the side in
-    pixels of the pictures that it was made for, and `macs`: billions of multiplications for one of them;
-    `weights`: timm's tag of its usual published weights, "" where there are none.
+    else empty; `stem`: the width of its stem where the keyword `stem_width` changes it, else 0; `min_size`: the
+    smallest square input in pixels, from 32 on, that it learns from; `fixed_size`: whether it takes only the size
+    that it was built for; `freezing`: how many layers below the head can be frozen one after the other; `params`:
+    millions of parameters with 10 outputs; `input_size`: the side in pixels of the pictures that it was made for,
+    and `macs`: billions of multiplications for one of them; `weights`: timm's tag of its usual
+    published weights, "" where there are none.
     """
 
     model: str

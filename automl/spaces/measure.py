@@ -184,7 +184,7 @@ def _channels(model: str, built: nn.Module) -> tuple[int, ...]:
 
 
 def _stem(model: str, built: nn.Module) -> int:
-    """The width of the stem of a ResNet whose stem is of several layers, where half of it gives a smaller model; else 0."""
+    """The width of a ResNet's stem of several layers, where half of it gives a smaller model; 0 for other models."""
     layers: Any = getattr(built, "conv1", None)
     try:
         width = int(layers[-1].out_channels) // 2  # timm's stems end at twice their width

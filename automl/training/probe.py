@@ -67,7 +67,7 @@ def scratch_rate(size: float, *, steps: int = 3) -> float:
 @functools.cache
 def _rate_at_64(steps: int) -> float:
     set_threads(1)
-    model = create("resnet10t", num_classes=10, channels=[32, 64, 128, 256], stem_width=16)
+    model = create("resnet10t", num_classes=10, channels=[16, 32, 64, 128], stem_width=8)
     images = torch.rand(64, 3, 64, 64).contiguous(memory_format=torch.channels_last)
     rates = []
     for precision in ("fp32", *_half("cpu")):

@@ -68,8 +68,7 @@ def test_expectation_goes_through_what_was_measured_and_knows_the_families() -> 
 
 def test_short_search_begins_no_network_that_cannot_reach_its_first_comparison() -> None:
     space = SearchSpace.load("cpu")
-    usual = dict(space.portfolio[0])
-    expect = expectation(space, INFO, usual, 4.0)
+    expect = expectation(space, INFO, {**space.portfolio[0], "width": 0.5}, 4.0)
 
     def train(config: Config) -> Iterator[dict[str, float]]:
         while True:

@@ -61,7 +61,7 @@ def test_retrain_gets_more_of_a_time_in_which_it_sees_too_little() -> None:
     slow, fast = (replace(WORK, images_per_second=rate, retrain_speedup=1.75) for rate in (150.0, 900.0))
     assert retrain_share(slow, 170.0) == 0.85
     assert retrain_share(fast, 170.0) == 0.6
-    assert 0.6 < retrain_share(replace(WORK, images_per_second=400.0, retrain_speedup=1.75), 180.0) < 0.85
+    assert 0.6 < retrain_share(replace(WORK, images_per_second=500.0, retrain_speedup=1.75), 180.0) < 0.85
 
 
 def test_trials_of_a_short_search_are_long_enough_to_say_something_of_the_retrain() -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import torch
 
 from automl.records import SearchSplits
-from automl.training.models import input_size, model_arguments
+from automl.training.models import build_model, input_size, model_arguments
 
 
 @pytest.mark.parametrize(
@@ -52,10 +53,26 @@ def test_pretrained_networks_may_see_more_pixels(splits: SearchSplits) -> None:
     assert input_size({**config, "pretrained": True}, splits.info) == 128
 
 
-def test_width_scales_the_stages_of_a_resnet(splits: SearchSplits) -> None:
-    assert model_arguments({"model": "resnet10t", "width": 0.5}, splits.info)["channels"] == [
-        32,
-        64,
-        128,
-        256,
-    ]
+@pytest.mark.parametrize(
+    ("model", "width", "channels", "stem"),
+    [
+        ("resnet10t", 0.5, [32, 64, 128, 256], 16),
+        ("resnet10t", 0.375, [24, 48, 96, 192], 12),
+        ("resnet10t", 0.1, [8, 12, 25, 51], 8),
+        ("resnet18", 0.5, [32, 64, 128, 256], None),
+        ("resnet10t", 1.0, None, None),
+    ],
+)
+def test_width_scales_the_stages_of_a_resnet_and_a_stem_of_several_layers(
+    model: str, width: float, channels: list[int] | None, stem: int | None, splits: SearchSplits
+) -> None:
+    arguments = model_arguments({"model": model, "width": width}, splits.info)
+    assert (arguments.get("channels"), arguments.get("stem_width")) == (channels, stem)
+
+
+def test_stem_of_a_narrow_resnet_does_not_take_most_of_the_multiplications(splits: SearchSplits) -> None:
+    narrow = build_model({"model": "resnet10t", "width": 0.25}, splits.info)
+    whole = build_model({"model": "resnet10t", "width": 1.0}, splits.info)
+    sizes = [sum(p.numel() for p in model.get_submodule("conv1").parameters()) for model in (narrow, whole)]
+    assert sizes[0] < sizes[1] / 10
+    assert narrow(torch.zeros(2, 3, 32, 32)).shape == (2, splits.info.n_outputs)
