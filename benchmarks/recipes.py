@@ -1,6 +1,9 @@
 """Which training recipe is best when the whole time goes into one training: the same epochs for each, from scratch.
 
-    python -m benchmarks.recipes [--zip ../shared/data/cifar10.zip] [--epochs 48] [--recipes "portfolio;mixed"]
+    python -m benchmarks.recipes [--zip ../shared/data/cifar10.zip] [--epochs 48 | --seconds 90]
+        [--recipes "portfolio;mixed"]
+
+With --seconds each gets the same time in place of the same epochs, and its passes through the images are told.
 
 The first configuration of the preset `cpu` and changes to it, on one core. Of CIFAR-10 4,000 images, scored on 2,000
 test images; of another --zip its training part at --size pixels, scored on its validation rows (balanced accuracy, rare
@@ -14,6 +17,7 @@ import argparse
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -40,10 +44,17 @@ RECIPES: dict[str, Config] = {
     "augment .8": {"augment": 0.8},
     "augment .15": {"augment": 0.15},
     "decay .1": {"weight_decay": 0.1},
-    "wider": {"width": 1.0},
+    "three eighths of the width": {"width": 0.375},
+    "half the width": {"width": 0.5},
+    "half the width, as stored": {"width": 0.5, "upscale": 1.0},
+    "half the width, larger": {"width": 0.5, "upscale": 2.0},
+    "whole, as stored": {"width": 1.0, "upscale": 1.0},
     "larger": {"upscale": 2.0},
     "as stored": {"upscale": 1.0},
 }
+
+
+MOST_PASSES = 1000  # where seconds end a training
 
 
 def main() -> None:
@@ -56,6 +67,7 @@ def main() -> None:
         "--size", type=int, default=32, help="side of the pictures of another --zip, in pixels"
     )
     parser.add_argument("--epochs", type=int, default=48)
+    parser.add_argument("--seconds", type=float, help="of each training, in place of --epochs")
     parser.add_argument("--recipes", default="portfolio;mixed", help=f"with ; between: {'; '.join(RECIPES)}")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
@@ -67,6 +79,8 @@ def main() -> None:
         metric = "balanced_accuracy" if skewed else "accuracy"
         balance: Balance = "sampler" if skewed else "none"
         plan = plan_of(args.epochs, metric, balance, args.seed)
+        if args.seconds:
+            plan = replace(plan, epochs=MOST_PASSES, seconds=args.seconds)
         for name in args.recipes.split(";"):
             config = {**SearchSpace.load("cpu").portfolio[0], **RECIPES[name]}
             print(
@@ -92,12 +106,14 @@ def curve(config: Config, splits: SearchSplits, plan: TrainPlan) -> str:
     """The metric after each sixth of the epochs, and the processor time of all."""
     trainer, found, begun = Trainer(config, splits.info, splits.train, plan), [], time.process_time()
     for epoch in range(1, plan.epochs + 1):
-        trainer.train_epoch()
-        if epoch % max(1, plan.epochs // 6) and epoch < plan.epochs:
+        over = trainer.train_epoch() is None or epoch == plan.epochs
+        if not over and (plan.seconds is not None or epoch % max(1, plan.epochs // 6)):
             continue
         logits, targets = predict_rows(trainer.averaged, splits.val, splits.info, size=trainer.size)
         value = score(logits, targets, splits.info, plan.metric)[plan.metric]
-        found.append(f"{epoch}: {value:.3f}")
+        found.append(f"{trainer.passes:.0f}: {value:.3f}")
+        if over:
+            break
     if config["hflip"]:
         mirrored, _ = predict_rows(Mirror(trainer.averaged), splits.val, splits.info, size=trainer.size)
         both = (logits.softmax(1) + mirrored.softmax(1)).log()
