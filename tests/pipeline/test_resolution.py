@@ -71,7 +71,7 @@ def test_only_a_training_from_scratch_with_a_limit_is_held_back(
     config = configuration.load(str(photos), **options)
     source = open_source(str(photos))
     clock = Clock(config.time_limit, None)
-    found = largest_size(config, source, clock, SearchSpace.load("smoke"), cores=1.0, most=96)
+    found = largest_size(config, source, clock, SearchSpace.load("smoke"), cores=0.05, most=96)
     source.close()
     assert found == expected
 
