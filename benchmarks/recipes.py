@@ -52,8 +52,6 @@ RECIPES: dict[str, Config] = {
     "larger": {"upscale": 2.0},
     "as stored": {"upscale": 1.0},
 }
-
-
 MOST_PASSES = 1000  # where seconds end a training
 
 

@@ -58,7 +58,7 @@ def model_arguments(config: Config, info: DatasetInfo, weights: Weights | None =
     width = float(config.get("width", 1.0))
     if can.channels and width != 1.0:
         arguments["channels"] = [max(8, int(c * width)) for c in can.channels]
-        if can.stem:  # of a narrow network, a stem as it was would take most of the time
+        if can.stem:  # a whole one would take a third of the time and more
             arguments["stem_width"] = max(8, 4 * round(can.stem * width / 4))
     return arguments
 
