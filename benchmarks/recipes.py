@@ -1,9 +1,10 @@
 """Which training recipe is best when the whole time goes into one training: the same epochs for each, from scratch.
 
-    python -m benchmarks.recipes [--zip ../shared/data/cifar10.zip] [--epochs 48 | --seconds 90]
+    python -m benchmarks.recipes [--zip ../shared/data/cifar10.zip] [--epochs 48 | --seconds 90 [--no-grow]]
         [--recipes "portfolio;mixed"]
 
-With --seconds each gets the same time in place of the same epochs, and its passes through the images are told.
+With --seconds each gets the same time in place of the same epochs, as the retrain does, and its passes through the
+images are told; pictures grow then, unless --no-grow says otherwise.
 
 The first configuration of the preset `cpu` and changes to it, on one core. Of CIFAR-10 4,000 images, scored on 2,000
 test images; of another --zip its training part at --size pixels, scored on its validation rows (balanced accuracy, rare
@@ -68,6 +69,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, help="of each training, in place of --epochs")
     parser.add_argument("--recipes", default="portfolio;mixed", help=f"with ; between: {'; '.join(RECIPES)}")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--no-grow", action="store_true", help="with --seconds: pictures of one size")
     args = parser.parse_args()
     if not args.zip.is_file():
         sys.exit(f"the data set must be at {str(args.zip)!r}; give its place with --zip")
@@ -78,7 +80,7 @@ def main() -> None:
         balance: Balance = "sampler" if skewed else "none"
         plan = plan_of(args.epochs, metric, balance, args.seed)
         if args.seconds:
-            plan = replace(plan, epochs=MOST_PASSES, seconds=args.seconds)
+            plan = replace(plan, epochs=MOST_PASSES, seconds=args.seconds, grow=not args.no_grow)
         for name in args.recipes.split(";"):
             config = {**SearchSpace.load("cpu").portfolio[0], **RECIPES[name]}
             print(

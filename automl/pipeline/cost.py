@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,17 +12,15 @@ from automl.records import Config, DatasetInfo
 from automl.search.curve_gp.draws import at_random, walk
 from automl.search.forecast import Expect, Expected
 from automl.spaces import SearchSpace
-from automl.spaces.families import capabilities
+from automl.spaces.families import Capability, capabilities
 from automl.training.models import input_size, model_arguments
 from automl.training.rounds import LEAST_SHARE, VALIDATES
 
-if TYPE_CHECKING:
-    from optuna import Trial
-
-# In billions of multiplications (docs/benchmarks.md, "Seconds of an epoch"): what a step costs whatever it computes,
-# and what the optimizer does for a million parameters.
-STEP, PARAMETERS = 6.0, 1.9
-BACKWARD = 2.0  # as many multiplications as forward, for layers that learn
+# In billions of multiplications, fitted to measured steps (docs/benchmarks.md, "Seconds of an epoch"): what a million
+# numbers cost that a layer writes, what a call of a layer costs whatever it computes, and what the optimizer does for a
+# million parameters.
+WRITING, LAYERS, PARAMETERS = 0.1, 0.005, 2.7
+BACKWARD = 2.0  # as much work as forward, for layers that learn
 # How much of the backward pass is left where layers are frozen; layers are counted alike.
 LEARNING = {"none": 1.0, "half": 0.5, "stages": 0.25, "head": 0.0}
 DRAWS = 48
@@ -35,17 +32,39 @@ def epoch_work(config: Config, info: DatasetInfo) -> float:
     Multiplications are those of timm's network at its own size, scaled to the pictures that it sees, the number of its
     patches and its width; raises SpaceError for a model that there is not.
     """
+    steps = math.ceil(info.n_train / max(1, int(config.get("batch_size", 64))))
+    return steps * step_work(config, info) + info.n_val * _forward(config, info, WRITING)
+
+
+def step_work(
+    config: Config,
+    info: DatasetInfo,
+    writing: float = WRITING,
+    layers: float = LAYERS,
+    parameters: float = PARAMETERS,
+) -> float:
+    """What one step of training on a full batch computes, in about billions of multiplications."""
     can = capabilities(str(config["model"]))
     tuned = bool(config.get("pretrained", False))
-    patch = 0 if tuned else int(model_arguments(config, info).get("patch_size", 0))
-    seen = input_size(config, info) * (can.patch_size / patch if patch else 1.0)
-    width = float(config.get("width", 1.0)) if can.channels and not tuned else 1.0
-    forward = can.macs * (seen / can.input_size) ** 2 * width**2
     learning = LEARNING.get(str(config.get("freeze", "none")), 1.0) if tuned else 1.0
-    steps = math.ceil(info.n_train / max(1, int(config.get("batch_size", 64))))
-    training = info.n_train * forward * (1.0 + BACKWARD * learning)
-    overhead = steps * (STEP + PARAMETERS * can.params * width**2 * learning)
-    return training + overhead + info.n_val * forward
+    rows = min(int(config.get("batch_size", 64)), max(1, info.n_train))
+    both = 1.0 + BACKWARD * learning
+    each = rows * both * _forward(config, info, writing) + both * layers * can.layers
+    return each + learning * parameters * can.params * _width(config, can) ** 2
+
+
+def _forward(config: Config, info: DatasetInfo, writing: float) -> float:
+    """The work of one picture on its way through the network."""
+    can = capabilities(str(config["model"]))
+    patch = 0 if config.get("pretrained", False) else int(model_arguments(config, info).get("patch_size", 0))
+    seen = input_size(config, info) * (can.patch_size / patch if patch else 1.0)
+    width = _width(config, can)
+    return (seen / can.input_size) ** 2 * (can.macs * width**2 + writing * can.writes * width)
+
+
+def _width(config: Config, can: Capability) -> float:
+    narrow = can.channels and not config.get("pretrained", False)
+    return float(config.get("width", 1.0)) if narrow else 1.0
 
 
 def expectation(space: SearchSpace, info: DatasetInfo, measured: Config, seconds: float) -> Expect:
@@ -75,15 +94,11 @@ def in_rounds(expect: Expect, info: DatasetInfo, seconds: float) -> Expect:
 
 def spread(space: SearchSpace, expect: Callable[[Config], Expected], seed: int) -> tuple[float, float]:
     """Seconds of an epoch that nine tenths of the space's configurations exceed, and that one tenth does."""
-    rng = np.random.default_rng(seed)
-    configs: list[Config] = []
-
-    def draw(trial: Trial) -> Config:
-        config = space.suggest(trial)
-        configs.append(config)
-        return config
-
-    for _ in range(DRAWS):
-        walk(draw, at_random(rng))
-    low, high = np.quantile([expect(config).seconds for config in configs], [0.1, 0.9])
+    low, high = np.quantile([expect(config).seconds for config in drawn(space, seed)], [0.1, 0.9])
     return float(low), float(high)
+
+
+def drawn(space: SearchSpace, seed: int) -> list[Config]:
+    """Some configurations of the space, at random."""
+    rng = np.random.default_rng(seed)
+    return [walk(space.suggest, at_random(rng)).config for _ in range(DRAWS)]

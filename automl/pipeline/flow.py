@@ -133,6 +133,8 @@ def _search(setup: Setup, observer: Observer, engine: Any) -> SearchResult:
         parallel=device.parallel,
         engine=config.engine,
         policy=config.policy,
+        portfolio=setup.portfolio,
+        suits=setup.suits,
         sampler=config.sampler,
         seed=config.seed,
         storage=config.storage or f"sqlite:///{setup.workspace.database}",

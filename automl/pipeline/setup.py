@@ -12,18 +12,19 @@ from typing import Any, Literal
 from automl.config import StudyConfig
 from automl.config.durations import format_duration
 from automl.config.metrics import MetricSpec, resolve_metric
-from automl.config.sizes import format_size
 from automl.data import PreparedData, Source, prepare_data
 from automl.data.balance import Balance, choose_balance, skew
 from automl.data.cache import default_cache_dir
 from automl.data.findings import SKEWED
 from automl.errors import ConfigError, TimeLimitError, unknown_name
 from automl.pipeline.clock import Clock
-from automl.pipeline.cost import expectation, in_rounds, spread
+from automl.pipeline.cost import epoch_work, expectation, in_rounds, spread
 from automl.pipeline.device import Device, choose_device, idle_gpus, packed, within_memory
 from automl.pipeline.earlier import WarmStart, check_warm_start, traits, warm_start
+from automl.pipeline.plan_words import epochs_in_words, plan_in_words
 from automl.pipeline.pretrained import Beginning, Situation, begin, begin_again, check_pretrained
 from automl.pipeline.resolution import largest_size
+from automl.pipeline.suited import Suited, suited
 from automl.pipeline.workspace import Workspace
 from automl.records import Config, DatasetInfo, Observer
 from automl.remote import is_remote
@@ -62,6 +63,8 @@ class Setup:
     expect: Expect
     beginning: Beginning
     identity: dict[str, Any]
+    suits: Suited
+    portfolio: tuple[Config, ...]  # what of the space's suits the time
 
 
 def check(config: StudyConfig) -> None:
@@ -229,20 +232,32 @@ def _plan(
         weights=beginning.weights,
     )
     observer.stage("plan", "measuring how fast this machine trains")
+    earlier = workspace.read_plan()
     first = first_config(space, config.seed)
     measured = probe(first, data.splits, plan)
     device = _packed(config, device, measured, observer)
     plan = replace(plan, threads=device.threads)
     work = _work(config, info, measured, device)
     _refuse_too_short(config, clock, work)
+    suits = (
+        _suited(config, clock, space, info, work, first)
+        if earlier is None
+        else Suited.from_dict(info, earlier.get("suits", {}))
+    )
+    portfolio = suits.of(space.portfolio)
+    if portfolio and portfolio[0] != first:
+        first = portfolio[0]
+        measured = probe(first, data.splits, plan)
+        work = _work(config, info, measured, device)
     budget = make_budget(work, remaining=clock.remaining(), epochs=config.epochs)
-    earlier = workspace.read_plan()
     if earlier is not None:  # trials of one study are compared, so all have the same full length
         budget = replace(budget, epochs=int(earlier["epochs"]), round_s=earlier.get("round_s"))
     expect = expectation(space, info, first, work.epoch_seconds)
     observer.note(
-        f"{_in_words(budget, work, measured, device)}; {_epochs(spread(space, expect, config.seed), work)}"
+        f"{plan_in_words(budget, measured, device)}; {epochs_in_words(spread(space, expect, config.seed), work)}"
     )
+    if why := suits.in_words(space, config.seed):
+        observer.note(why)
     if budget.round_s is not None:
         expect = in_rounds(expect, info, budget.round_s)
     plan = replace(
@@ -253,10 +268,34 @@ def _plan(
         deadline=None if budget.search_s is None else time.time() + budget.search_s,
         reporting=0.0 if budget.search_s is None else reporting_seconds(work, budget.search_s),
     )
-    _write_plan(workspace, identity, budget, measured, device)
+    _write_plan(workspace, {**identity, "suits": suits.to_dict()}, budget, measured, device)
     return Setup(
-        config, workspace, data, space, metric, device, budget, plan, measured, expect, beginning, identity
+        config,
+        workspace,
+        data,
+        space,
+        metric,
+        device,
+        budget,
+        plan,
+        measured,
+        expect,
+        beginning,
+        identity,
+        suits,
+        portfolio,
     )
+
+
+def _suited(
+    config: StudyConfig, clock: Clock, space: SearchSpace, info: DatasetInfo, work: Work, first: Config
+) -> Suited:
+    """Which configurations suit the time: all of them where a person counts in epochs, or there is no limit."""
+    remaining = clock.remaining()
+    if remaining is None or config.epochs is not None:
+        return Suited(info)
+    unit = work.epoch_seconds / epoch_work(first, info)
+    return suited(space, work, info, remaining=remaining, unit=unit, seed=config.seed)
 
 
 def _work(config: StudyConfig, info: DatasetInfo, measured: Probe, device: Device) -> Work:
@@ -349,23 +388,3 @@ def _write_plan(
             "memory_per_trial": measured.memory,
         },
     )
-
-
-def _epochs(range_s: tuple[float, float], work: Work) -> str:
-    low, high = range_s
-    return f"an epoch should take {work.epoch_seconds:.2g} s, in most of the space {low:.2g} to {high:.2g} s"
-
-
-def _in_words(budget: Budget, work: Work, measured: Probe, device: Device) -> str:
-    speed = f"{measured.images_per_second:.0f} images/s a trial in {measured.precision}"
-    if measured.memory:
-        speed += f" and about {format_size(round(measured.memory, -8))}"
-    place = f"{device.gpus} GPU{'s' * (device.gpus != 1)}" if device.gpus else device.kind
-    length = f"{budget.epochs} epoch{'s' * (budget.epochs != 1)}"
-    if budget.round_s is not None:
-        length = f"{format_duration(round(budget.epochs * budget.round_s))} in {budget.epochs} rounds"
-    trials = f"{device.parallel} at once on {place}, up to {length} each"
-    if budget.search_s is None or budget.retrain_s is None:
-        return f"Plan: {speed}; trials: {trials}"
-    search, final = format_duration(round(budget.search_s)), format_duration(round(budget.retrain_s))
-    return f"Plan: {speed}; {search} of search ({trials}), {final} kept for the retrain"

@@ -113,6 +113,12 @@ def retrain_share(work: Work, usable: float) -> float:
     return min(MOST_RETRAIN, max(RETRAIN_SHARE, share), max(0.5, 1.0 - least_search / usable))
 
 
+def retrain_at_most(work: Work, remaining: float) -> float:
+    """What of `remaining` seconds the retrain may have, for a configuration that needs all of it."""
+    usable = max(0.0, remaining - work.closing_seconds - work.startup)
+    return retrain_share(work, usable) * usable
+
+
 def enough_images(rows: int) -> int:
     """What a training from scratch should see in the end, before more pixels or a search are worth its time."""
     return min(max(ENOUGH_IMAGES, ENOUGH_EPOCHS * rows), PLENTY_EPOCHS * rows)

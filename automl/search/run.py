@@ -170,7 +170,7 @@ def _open_store(space: Space, settings: SearchSettings) -> Iterator[Store]:
 
 
 def _sampler(space: Space, settings: SearchSettings, count: int) -> BaseSampler:
-    context = context_of(space, seed=_seed(settings.seed, count), max_epochs=settings.max_epochs)
+    context = context_of(space, settings, seed=_seed(settings.seed, count))
     if isinstance(settings.sampler, str):
         return make_sampler(settings.sampler, context)
     return within_constraints(settings.sampler, context)

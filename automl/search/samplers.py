@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
     from automl.records import Config
-    from automl.search.settings import Space
+    from automl.search.settings import SearchSettings, Space
     from automl.spaces.priors import Prior
 
 # Configurations that are drawn by the priors before a sampler that knows of none takes over.
@@ -28,7 +29,7 @@ START = 10
 class SamplerContext:
     """What a sampler may know of its search: `suggest` draws a configuration through an Optuna trial,
     `max_epochs` is the full length of a trial. `priors` are what is believed of single parameters, by Optuna's names;
-    `allows` says whether a configuration keeps the space's constraints, None: it has none.
+    `allows` says whether a configuration may be suggested, None: all may.
     """
 
     seed: int
@@ -129,10 +130,15 @@ SAMPLERS = {
 }
 
 
-def context_of(space: Space, *, seed: int, max_epochs: int) -> SamplerContext:
+def context_of(space: Space, settings: SearchSettings, *, seed: int) -> SamplerContext:
     """What a sampler is told of a search over `space`."""
-    priors = getattr(space, "priors", {})
-    return SamplerContext(seed, space.suggest, max_epochs, priors=priors, allows=constraints_of(space))
+    priors, allows, suits = getattr(space, "priors", {}), constraints_of(space), settings.suits
+    both = partial(_both, allows, suits) if allows and suits else allows or suits
+    return SamplerContext(seed, space.suggest, settings.max_epochs, priors=priors, allows=both)
+
+
+def _both(one: Callable[[Config], bool], other: Callable[[Config], bool], config: Config) -> bool:
+    return one(config) and other(config)
 
 
 def make_sampler(name: str, context: SamplerContext) -> BaseSampler:

@@ -48,8 +48,7 @@ class Suggestions:
         past: Sequence[StoredTrial],
     ) -> None:
         self._store, self._space, self._forecast = store, space, forecast
-        self._seed, self._n_trials = settings.seed, settings.n_trials
-        self._max_epochs = settings.max_epochs
+        self._settings, self._n_trials = settings, settings.n_trials
         own = space.portfolio if settings.portfolio is None else settings.portfolio
         self._portfolio = _untried(own, past)
         self._ahead: AskAhead | None = None
@@ -119,9 +118,9 @@ class Suggestions:
             return self._store.draw(self._space.suggest)
         from optuna.samplers import RandomSampler
 
-        seed = (self._seed * 1_000_003 + len(self._store) * 101 + attempt) % 2**32
+        seed = (self._settings.seed * 1_000_003 + len(self._store) * 101 + attempt) % 2**32
         # Not by the priors: what they speak for is what takes too long.
-        context = context_of(self._space, seed=seed, max_epochs=self._max_epochs)
+        context = context_of(self._space, self._settings, seed=seed)
         sampler = within_constraints(RandomSampler(seed=seed), context)
         return self._store.draw(self._space.suggest, sampler=sampler)
 

@@ -29,8 +29,9 @@ class Capability:
     smallest square input in pixels, from 32 on, that it learns from; `fixed_size`: whether it takes only the size
     that it was built for; `freezing`: how many layers below the head can be frozen one after the other; `params`:
     millions of parameters with 10 outputs; `input_size`: the side in pixels of the pictures that it was made for,
-    and `macs`: billions of multiplications for one of them; `weights`: timm's tag of its usual
-    published weights, "" where there are none.
+    `macs`: billions of multiplications for one of them, `writes`: millions of numbers that its layers write for it, and
+    `layers`: how many layers without layers of their own are called; `weights`: timm's tag of its usual published
+    weights, "" where there are none.
     """
 
     model: str
@@ -47,6 +48,8 @@ class Capability:
     params: float
     input_size: int
     macs: float
+    writes: float
+    layers: int
     weights: str
 
 

@@ -40,6 +40,8 @@ def measure(model: str) -> Capability:
         )
     sized = {"img_size": smallest} if img_size else {}
     native = _native(built, smallest)
+    whole = _builds(model, img_size=native) if img_size else built
+    writes, layers = _writes(whole, native)
     return Capability(
         model=model,
         img_size=img_size,
@@ -54,7 +56,9 @@ def measure(model: str) -> Capability:
         freezing=freezing_points(built),
         params=_params(built),
         input_size=native,
-        macs=round(_macs(_builds(model, img_size=native) if img_size else built, native), 4),
+        macs=round(_macs(whole, native), 4),
+        writes=round(writes, 3),
+        layers=layers,
         weights=_weights(built),
     )
 
@@ -169,6 +173,32 @@ def _macs(built: nn.Module | None, size: int) -> float:
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         built.eval()(torch.zeros((1, 3, size, size), device="meta"))
     return float(counter.get_total_flops()) / 2e9
+
+
+def _writes(built: nn.Module | None, size: int) -> tuple[float, int]:
+    """Millions of numbers that layers write for one picture of `size` pixels ("activations" in Radosavovic et al.,
+    "Designing Network Design Spaces", 2020, of all layers here), and how often one is called; 0 where that cannot be
+    followed.
+    """
+    import torch
+
+    if built is None:
+        return 0.0, 0
+    idle = (torch.nn.Identity, torch.nn.Dropout)
+    written: list[int] = []
+
+    def note(module: nn.Module, inputs: Any, output: Any) -> None:
+        written.append(output.numel() if isinstance(output, torch.Tensor) else 0)
+
+    leaves = [
+        module for module in built.modules() if not (list(module.children()) or isinstance(module, idle))
+    ]
+    hooks = [module.register_forward_hook(note) for module in leaves]
+    with torch.no_grad():
+        built.eval()(torch.zeros((1, 3, size, size), device="meta"))
+    for hook in hooks:
+        hook.remove()
+    return sum(written) / 1e6, len(written)
 
 
 def _channels(model: str, built: nn.Module) -> tuple[int, ...]:

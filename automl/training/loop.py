@@ -26,6 +26,7 @@ from automl.training.average import DECAY, Average
 from automl.training.contest import Contest
 from automl.training.evaluate import autocast, fit_size
 from automl.training.gradients import Gradients
+from automl.training.growth import may_grow, side_at
 from automl.training.layout import laid_out
 from automl.training.losses import loss, standardised
 from automl.training.memory import Allowance
@@ -54,7 +55,8 @@ class Trainer:
         torch.manual_seed(plan.seed)  # initial weights, dropout and drop path
         self.pretrained = used_by(config, plan.weights)
         self.config, self.info, self.plan = config, normalised(info, self.pretrained), plan
-        self.size = input_size(config, info)
+        self.size = self.seen = input_size(config, info)  # the side of pictures in the end, and now
+        self.grows = plan.grow and plan.final and plan.seconds is not None and may_grow(config, self.size)
         model = build_model(config, info, weights=self.pretrained)
         self.model = laid_out(model, plan.device)
         self.optimizer = make_optimizer(self.model, config)
@@ -121,7 +123,7 @@ class Trainer:
 
     def train_step(self, images: Tensor, targets: Tensor) -> Tensor:
         """One step on a batch (B, C, H, W) with its targets; returns the loss, on the device."""
-        images, targets = fit_size(images, self.size), standardised(targets, self.info)
+        images, targets = fit_size(images, self.seen), standardised(targets, self.info)
         alphas = float(self.config.get("mixup", 0.0)), float(self.config.get("cutmix", 0.0))
         if any(alphas):
             rng = np.random.default_rng(
@@ -217,6 +219,8 @@ class Trainer:
                 if over:
                     return float(total), False
                 self._set_lr(progress)
+                if self.grows:
+                    self.seen = side_at(progress, self.size)
                 total += self.train_step(images, targets)
                 self.steps += 1
                 if self.round.ends(self.steps - first):

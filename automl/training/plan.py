@@ -23,7 +23,7 @@ class TrainPlan:
     `round_seconds` of work hold, validation included. `deadline` is a moment of `time.time()` (the
     clock that processes of one node share) after which no batch is started. `seconds`, if given, paces the
     schedule by time: it ends after `epochs` or after that many seconds, whichever is first. `final` is the training of
-    the model that is delivered, which nobody cuts short.
+    the model that is delivered, which nobody cuts short; where time ends it, pictures may `grow` (`growth.py`).
     `reporting` are the seconds before the deadline at which a trial that has never reported stops to train and
     validates what it has.
     `balance` is what is done about rare classes.
@@ -44,5 +44,6 @@ class TrainPlan:
     seconds: float | None = None
     round_seconds: float | None = None
     final: bool = False
+    grow: bool = True
     weights: Mapping[str, Weights] = field(default_factory=dict)
     balance: Balance = "none"

@@ -1,5 +1,6 @@
 """What an epoch of a configuration computes, and how long it should take."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -84,31 +85,35 @@ def test_short_search_begins_no_network_that_cannot_reach_its_first_comparison()
     assert all(2 * expect(trial.config).seconds <= 30.0 for trial in trials)
 
 
-# Seconds of processor time of a step (batch 64, AdamW) on the machine of docs/benchmarks.md, "Seconds of an epoch".
+# Milliseconds of processor time of a step (batch 64, AdamW): docs/benchmarks.md, "Seconds of an epoch".
 MEASURED = {
-    ("resnet10t", 1.5, 0.5): 0.376,
-    ("resnet18", 2.0, 1.0): 1.853,
-    ("convnext_atto", 2.0, 1.0): 0.830,
-    ("regnetx_002", 1.5, 1.0): 0.396,
-    ("efficientnet_lite0", 1.5, 1.0): 0.657,
-    ("mobilenetv3_small_075", 2.0, 1.0): 0.308,
-    ("ghostnet_100", 1.5, 1.0): 0.506,
-    ("vit_tiny_patch16_224", 1.0, 1.0): 2.585,
-    ("pvt_v2_b0", 1.5, 1.0): 0.482,
-    ("mobilevit_xxs", 1.5, 1.0): 0.341,
-    ("edgenext_xx_small", 1.5, 1.0): 0.263,
-    ("efficientvit_b0", 1.5, 1.0): 0.271,
+    ("resnet10t", 1.5, 0.25): 69,
+    ("resnet10t", 1.0, 0.25): 41,
+    ("resnet10t", 1.5, 0.5): 143,
+    ("resnet10t", 1.0, 1.0): 368,
+    ("resnet18", 2.0, 1.0): 1393,
+    ("convnext_atto", 2.0, 1.0): 711,
+    ("regnetx_002", 1.5, 1.0): 276,
+    ("efficientnet_lite0", 1.5, 1.0): 985,
+    ("mobilenetv3_small_075", 2.0, 1.0): 254,
+    ("ghostnet_100", 1.5, 1.0): 494,
+    ("vit_tiny_patch16_224", 1.0, 1.0): 2905,
+    ("pvt_v2_b0", 1.5, 1.0): 447,
+    ("mobilevit_xxs", 1.5, 1.0): 299,
+    ("edgenext_xx_small", 1.5, 1.0): 220,
+    ("efficientvit_b0", 1.5, 1.0): 268,
 }
 
 
-def test_expected_seconds_are_within_half_of_the_measured_ones() -> None:
+def test_expected_seconds_are_like_the_measured_ones() -> None:
     def config(key: tuple[str, float, float]) -> Config:
         return {"model": key[0], "upscale": key[1], "width": key[2], "batch_size": 64, "pretrained": False}
 
     first = next(iter(MEASURED))
     expect = expectation(SearchSpace.load("cpu"), INFO, config(first), MEASURED[first])
-    for key, seconds in MEASURED.items():
-        assert expect(config(key)).seconds == pytest.approx(seconds, rel=0.5), key
+    off = {key: math.log(expect(config(key)).seconds / measured) for key, measured in MEASURED.items()}
+    assert math.sqrt(sum(one**2 for one in off.values()) / len(off)) < 0.4, off
+    assert max(map(abs, off.values())) < math.log(2.2), off
 
 
 def test_round_takes_its_time_whatever_is_trained_unless_scoring_alone_takes_longer() -> None:

@@ -1,0 +1,86 @@
+"""Which networks suit the time, of those that are trained from scratch.
+
+A trial is a fraction of the retrain, so that the trials of a study favour networks that are soon as good as they will
+be: such a one wins a ten-minute search by what it learns in a minute, and the retrain then takes it through the same
+pictures a hundred times for nothing. How good a network gets in a given time is best between some twenty and fifty
+passes, at one minute as at six (docs/benchmarks.md, "Width and time"). So what would get many more passes, or hardly
+any, is not tried where the space has enough of what lies between.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from automl.pipeline.cost import drawn, epoch_work
+from automl.records import Config, DatasetInfo
+from automl.search.budget import EVAL_SPEEDUP, Work, retrain_at_most
+from automl.spaces import SearchSpace
+
+# Passes through the pictures in the planned retrain, and pictures that are enough however few passes they are.
+MOST_PASSES, LEAST_PASSES = 64.0, 5.0
+FEW_IMAGES = 60_000
+# The share of the space that must be left on either side: where nearly all of it is too small or too large, the time is
+# not what decides.
+LEFT = 0.25
+
+
+@dataclass(frozen=True)
+class Suited:
+    """Says of a configuration whether it suits the time: an epoch of it computes from `least` to `most`
+    (`cost.epoch_work`). One that begins with weights always does: it needs few passes, and gains by size.
+    """
+
+    info: DatasetInfo
+    least: float = 0.0
+    most: float = math.inf
+
+    def __call__(self, config: Config) -> bool:
+        if config.get("pretrained", False) or (self.least, self.most) == (0.0, math.inf):
+            return True
+        return self.least <= epoch_work(config, self.info) <= self.most
+
+    def in_words(self, space: SearchSpace, seed: int) -> str:
+        """A sentence where something is left out of the space; "" where nothing is."""
+        left = [self(config) for config in drawn(space, seed)]
+        if all(left):
+            return ""
+        share = 1.0 - sum(left) / len(left)
+        return (
+            f"About {share:.0%} of the space does not suit the time and is left out: networks that the retrain would "
+            f"take through the pictures more than {MOST_PASSES:.0f} times, or fewer than {LEAST_PASSES:.0f} times."
+        )
+
+    def of(self, portfolio: Sequence[Config]) -> tuple[Config, ...]:
+        """Those of a portfolio that suit the time; all where none does."""
+        return tuple(config for config in portfolio if self(config)) or tuple(portfolio)
+
+    def to_dict(self) -> dict[str, float | None]:
+        """As JSON; `most` is None where there is no end."""
+        return {"least": self.least, "most": None if math.isinf(self.most) else self.most}
+
+    @staticmethod
+    def from_dict(info: DatasetInfo, found: dict[str, float | None]) -> Suited:
+        """What `to_dict` gave; a plan of before knows of no limits."""
+        most = found.get("most")
+        return Suited(info, found.get("least") or 0.0, math.inf if most is None else most)
+
+
+def suited(
+    space: SearchSpace, work: Work, info: DatasetInfo, *, remaining: float, unit: float, seed: int
+) -> Suited:
+    """What suits `remaining` seconds, where `epoch_work` takes `unit` seconds a unit on one trial's cores."""
+    seconds = retrain_at_most(work, remaining) * work.retrain_speedup
+    rows = info.n_train + info.n_val
+    training = (info.n_train + info.n_val / EVAL_SPEEDUP) / rows  # of an epoch: the retrain validates nothing
+    one_pass = seconds * training / unit
+    least, most = one_pass / MOST_PASSES, one_pass / min(LEAST_PASSES, FEW_IMAGES / rows)
+    works = [epoch_work(config, info) for config in drawn(space, seed) if not config.get("pretrained", False)]
+    if not works:
+        return Suited(info)
+    least = least if np.quantile(works, 1.0 - LEFT) >= least else 0.0
+    most = most if np.quantile(works, LEFT) <= most else math.inf
+    return Suited(info, least, most)
