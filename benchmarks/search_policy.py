@@ -6,6 +6,7 @@ trials take. Regret is (best - value) / (best - median) of the incumbent's value
 to 1 (a median random configuration).
 
 Run: python benchmarks/search_policy.py [--seeds 3] [--workers 1,4] [--searches curve-gp+asha,tpe+stop-asha,random+none]
+    [--reference results.csv --paired]
 It needs `pip install onnxruntime` and the folder of the surrogate: --data, by default ../shared/search_policy.
 """
 
@@ -80,6 +81,11 @@ def main() -> None:
     start = time.perf_counter()
     with ProcessPoolExecutor(options.processes) as pool:
         rows = [row for found in pool.map(run, tasks) for row in found]
+    searches = options.searches.split(",")
+    if options.reference:
+        other = referred(options.reference, rows, surrogate)
+        rows += other
+        searches += sorted({row["search"] for row in other})
     best: dict[str, float] = {}
     for row in rows:
         best[row["instance"]] = max(best.get(row["instance"], row["best"]), row["value"])
@@ -88,9 +94,9 @@ def main() -> None:
         row["regret"] = float(np.clip((top - row["value"]) / (top - row["median"]), 0.0, 1.0))
     if options.out:
         write(rows, options.out)
-    show(rows, options.workers, options.searches.split(","))
+    show(rows, options.workers, searches)
     if options.paired:
-        paired(rows, options.workers, options.searches.split(","))
+        paired(rows, options.workers, searches)
     print(f"{len(tasks)} searches in {time.perf_counter() - start:.0f} s")
 
 
@@ -144,6 +150,22 @@ def run(task: Task) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def referred(path: Path, rows: list[dict[str, Any]], surrogate: ModuleType) -> list[dict[str, Any]]:
+    """What the laboratory's own run.py wrote of the searches (data set, seed, workers, budget) that were run here."""
+    here = {(row["instance"], row["seed"], row["workers"], row["budget"]) for row in rows}
+    found = []
+    with path.open(newline="") as file:
+        for line in csv.DictReader(file):
+            key = line["instance"], int(line["seed"]), int(line["W"]), float(line["budget"])
+            if key in here:
+                problem = surrogate.Problem(line["instance"])
+                numbers = {"value": float(line["final"]), "median": problem.median, "best": problem.best}
+                cost = {"trials": int(line["trials"]), "cpu": float(line["cpu"])}
+                names = dict(zip(("instance", "seed", "workers", "budget"), key, strict=True))
+                found.append({"search": line["policy"], **names, **numbers, **cost})
+    return found
 
 
 class Objective:
@@ -285,6 +307,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--paired", action="store_true", help="also differences to the first search")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--data", type=Path, default=DATA)
+    parser.add_argument("--reference", type=Path, help="a CSV file of run.py in --data, to compare with")
     parser.add_argument("--out", type=Path, help="a CSV file for all values")
     return parser.parse_args()
 

@@ -23,9 +23,9 @@ from automl.spaces import SearchSpace
 # Passes through the pictures in the planned retrain, and pictures that are enough however few passes they are.
 MOST_PASSES, LEAST_PASSES = 64.0, 5.0
 FEW_IMAGES = 60_000
-# The share of the space that must be left on either side: where nearly all of it is too small or too large, the time is
-# not what decides.
-LEFT = 0.25
+# The share of the space that must be left on either side, and in all: where nearly all of it is too small or too large,
+# the time is not what decides.
+LEFT, LEFT_IN_ALL = 0.25, 0.1
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,11 @@ class Suited:
         if all(left):
             return ""
         share = 1.0 - sum(left) / len(left)
+        gone = len(space.portfolio) - len(self.of(space.portfolio))
+        first = f", {gone} of {len(space.portfolio)} that would be tried first among them" if gone else ""
         return (
-            f"About {share:.0%} of the space does not suit the time and is left out: networks that the retrain would "
-            f"take through the pictures more than {MOST_PASSES:.0f} times, or fewer than {LEAST_PASSES:.0f} times."
+            f"About {share:.0%} of the space does not suit the time and is left out{first}: networks that the retrain "
+            f"would take through the pictures more than {MOST_PASSES:.0f} times, or fewer than {LEAST_PASSES:.0f}."
         )
 
     def of(self, portfolio: Sequence[Config]) -> tuple[Config, ...]:
@@ -83,4 +85,5 @@ def suited(
         return Suited(info)
     least = least if np.quantile(works, 1.0 - LEFT) >= least else 0.0
     most = most if np.quantile(works, LEFT) <= most else math.inf
-    return Suited(info, least, most)
+    left = sum(least <= each <= most for each in works) / len(works)
+    return Suited(info, least, most) if left >= LEFT_IN_ALL else Suited(info)

@@ -76,7 +76,21 @@ def test_words_tell_the_share_that_is_left_out() -> None:
     suits = of_time(590.0)
     share = sum(not suits(config) for config in drawn(SPACE, 0)) / len(drawn(SPACE, 0))
     assert 0.1 < share < 0.75
-    assert suits.in_words(SPACE, 0).startswith(f"About {share:.0%} of the space does not suit the time")
+    gone = len(SPACE.portfolio) - len(suits.of(SPACE.portfolio))
+    assert suits.in_words(SPACE, 0).startswith(
+        f"About {share:.0%} of the space does not suit the time and is left out, {gone} of {len(SPACE.portfolio)} that"
+    )
+
+
+def test_nothing_is_left_out_of_a_space_that_has_nothing_between() -> None:
+    families = {"small": ["mobilenetv3_small_050"], "large": ["resnet50"]}
+    space = SearchSpace.from_dict(
+        {"families": families, "parameters": {"lr": {"type": "float", "low": 0.1, "high": 1.0}}}
+    )
+    for seconds in (60.0, 600.0, 6000.0, 60_000.0):
+        unit = WORK.epoch_seconds / epoch_work(QUARTER, INFO)
+        suits = suited(space, WORK, INFO, remaining=seconds, unit=unit, seed=0)
+        assert sum(map(suits, drawn(space, 0))) >= 0.1 * len(drawn(space, 0))
 
 
 # CMA-ES needs a package that is not installed with ours.
