@@ -233,19 +233,17 @@ def _plan(
     )
     observer.stage("plan", "measuring how fast this machine trains")
     earlier = workspace.read_plan()
-    first = first_config(space, config.seed)
+    suits = Suited.from_dict(info, {} if earlier is None else earlier.get("suits", {}))
+    first = first_config(replace(space, portfolio=suits.of(space.portfolio)), config.seed)
     measured = probe(first, data.splits, plan)
     device = _packed(config, device, measured, observer)
     plan = replace(plan, threads=device.threads)
     work = _work(config, info, measured, device)
     _refuse_too_short(config, clock, work)
-    suits = (
-        _suited(config, clock, space, info, work, first)
-        if earlier is None
-        else Suited.from_dict(info, earlier.get("suits", {}))
-    )
+    if earlier is None:
+        suits = _suited(config, clock, space, info, work, first)
     portfolio = suits.of(space.portfolio)
-    if portfolio and portfolio[0] != first:
+    if portfolio and portfolio[0] != first:  # what is tried first is what trials are planned by
         first = portfolio[0]
         measured = probe(first, data.splits, plan)
         work = _work(config, info, measured, device)

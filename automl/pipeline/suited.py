@@ -17,10 +17,11 @@ import numpy as np
 
 from automl.pipeline.cost import drawn, epoch_work
 from automl.records import Config, DatasetInfo
-from automl.search.budget import EVAL_SPEEDUP, Work, retrain_at_most
+from automl.search.budget import ENOUGH_IMAGES, EVAL_SPEEDUP, Work, retrain_at_most
 from automl.spaces import SearchSpace
 
-# Passes through the pictures in the planned retrain, and pictures that are enough however few passes they are.
+# Passes through the pictures in the planned retrain. Where pictures are few, a network needs more of them to learn
+# anything (`budget.ENOUGH_IMAGES`); where they are many, FEW_IMAGES of them are enough however few passes that is.
 MOST_PASSES, LEAST_PASSES = 64.0, 5.0
 FEW_IMAGES = 60_000
 # The share of the space that must be left on either side, and in all: where nearly all of it is too small or too large,
@@ -52,8 +53,8 @@ class Suited:
         gone = len(space.portfolio) - len(self.of(space.portfolio))
         first = f", {gone} of {len(space.portfolio)} that would be tried first among them" if gone else ""
         return (
-            f"About {share:.0%} of the space does not suit the time and is left out{first}: networks that the retrain "
-            f"would take through the pictures more than {MOST_PASSES:.0f} times, or fewer than {LEAST_PASSES:.0f}."
+            f"About {share:.0%} of the space does not suit the time and is left out{first}: networks so small that "
+            "the retrain would go round and round with them, or so large that it would hardly begin."
         )
 
     def of(self, portfolio: Sequence[Config]) -> tuple[Config, ...]:
@@ -79,7 +80,8 @@ def suited(
     rows = info.n_train + info.n_val
     training = (info.n_train + info.n_val / EVAL_SPEEDUP) / rows  # of an epoch: the retrain validates nothing
     one_pass = seconds * training / unit
-    least, most = one_pass / MOST_PASSES, one_pass / min(LEAST_PASSES, FEW_IMAGES / rows)
+    least = one_pass / max(MOST_PASSES, ENOUGH_IMAGES / rows)
+    most = one_pass / min(LEAST_PASSES, FEW_IMAGES / rows)
     works = [epoch_work(config, info) for config in drawn(space, seed) if not config.get("pretrained", False)]
     if not works:
         return Suited(info)

@@ -114,3 +114,12 @@ def test_space_keeps_its_constraints_beside_what_suits() -> None:
     chosen = settings(suits=lambda config: config["lr"] < 0.6)
     trials = search(lambda config: climb({"x": config["lr"]}), space, chosen).trials
     assert all(0.5 < trial.config["lr"] < 0.6 for trial in trials)
+
+
+def test_few_pictures_are_gone_through_more_often() -> None:
+    few = replace(INFO, n_train=195, n_val=49)
+    work = replace(WORK, n_train=195, n_val=49, n_holdout=153, images_per_second=150.0)
+    unit = work.epoch_seconds / epoch_work(QUARTER, few)
+    suits = suited(SPACE, work, few, remaining=280.0, unit=unit, seed=0)
+    passes = 0.6 * (280.0 - work.closing_seconds) * 1.75 * 150.0 / 244
+    assert passes > 2 * MOST_PASSES and suits(QUARTER)
