@@ -90,6 +90,8 @@ def make_budget(work: Work, *, remaining: float | None, epochs: int | None) -> B
     if remaining is None:
         return Budget(most, None, None, work.closing_seconds, most)
     usable = max(0.0, remaining - work.closing_seconds - work.startup)
+    if epochs is None:  # where pictures are few, until it has seen enough
+        most = max(most, ENOUGH_IMAGES // max(1, work.n_train))
     retrain_s = min(most * work.retrain_epoch_seconds * SPARE, retrain_share(work, usable) * usable)
     search_s = usable - retrain_s
     full_s = search_s * work.parallel / FULL_TRIALS

@@ -64,6 +64,15 @@ def test_retrain_gets_more_of_a_time_in_which_it_sees_too_little() -> None:
     assert 0.6 < retrain_share(replace(WORK, images_per_second=500.0, retrain_speedup=1.75), 180.0) < 0.85
 
 
+def test_few_pictures_are_trained_on_for_all_of_the_time() -> None:
+    few = replace(WORK, n_train=200, n_val=50, n_holdout=50)
+    budget = make_budget(few, remaining=3000.0, epochs=None)
+    assert budget.most_epochs == 400
+    assert budget.retrain_s == pytest.approx(400 * few.retrain_epoch_seconds * 1.15)
+    assert make_budget(few, remaining=3000.0, epochs=30).most_epochs == 30
+    assert make_budget(few, remaining=None, epochs=None).most_epochs == 100
+
+
 def test_trials_of_a_short_search_are_long_enough_to_say_something_of_the_retrain() -> None:
     budget = make_budget(replace(WORK, images_per_second=150.0), remaining=170.0, epochs=None)
     assert budget.search_s is not None and budget.retrain_s is not None and budget.round_s is not None
