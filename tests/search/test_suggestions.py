@@ -105,7 +105,7 @@ def test_constraints_hold_also_for_what_is_drawn_again_for_being_slow() -> None:
 
     desk = Desk(seed=3)
     desk.space = Limited()
-    sampler = make_sampler("random", context_of(desk.space, seed=3, max_epochs=9))
+    sampler = make_sampler("random", context_of(desk.space, settings(), seed=3))
     desk.store = Store.open(None, "s", fingerprint=KEYS, make_sampler=lambda count: sampler)
     desk.open()
     found = [desk.take(Limit(1, 0.3)) for _ in range(12)]
