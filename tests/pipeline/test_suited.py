@@ -2,17 +2,24 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
 
+from automl import pipeline
+from automl.pipeline import setup
 from automl.pipeline.cost import drawn, epoch_work
 from automl.pipeline.suited import MOST_PASSES, Suited, suited
 from automl.records import Config, DatasetInfo
+from automl.result import FitResult
 from automl.search import search
 from automl.search.budget import Work
 from automl.search.samplers import SAMPLERS
 from automl.spaces import SearchSpace
 from automl.spaces.narrow import narrowed
+from tests.pipeline.test_flow import config_for
 from tests.search.toy import ToySpace, climb, settings
 
 SPACE = narrowed(SearchSpace.load("cpu"), pretrained=False)
@@ -123,3 +130,42 @@ def test_few_pictures_are_gone_through_more_often() -> None:
     suits = suited(SPACE, work, few, remaining=280.0, unit=unit, seed=0)
     passes = 0.6 * (280.0 - work.closing_seconds) * 1.75 * 150.0 / 244
     assert passes > 2 * MOST_PASSES and suits(QUARTER)
+
+
+SMALL_AND_WHOLE: dict[str, Any] = {
+    "families": {"resnet": ["resnet10t"]},
+    "parameters": {
+        "width": {"type": "categorical", "choices": [0.25, 0.3, 0.35, 0.4, 0.45, 1.0]},
+        "lr": {"type": "float", "low": 1e-3, "high": 1e-2},
+    },
+}
+FIRST = {"family": "resnet", "model": "resnet10t", "lr": 0.003}
+
+
+@pytest.mark.parametrize("portfolio", [[{**FIRST, "width": 0.25}, {**FIRST, "width": 1.0}], []])
+def test_study_tries_only_what_suits_and_goes_on_so(
+    portfolio: list[Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def whole_ones(_: SearchSpace, work: Work, info: DatasetInfo, **__: float) -> Suited:
+        return Suited(info, least=epoch_work({"model": "resnet10t", "width": 0.5}, info))
+
+    monkeypatch.setattr(setup, "suited", whole_ones)
+    options: dict[str, Any] = {
+        "space": {**SMALL_AND_WHOLE, "portfolio": portfolio},
+        "epochs": None,
+        "directory": tmp_path,
+    }
+    first = pipeline.fit(config_for(**options, n_trials=1, time_limit=14.0))
+    assert set(read_trials(first)["width"]) == {1.0}
+    if portfolio:
+        return
+    monkeypatch.setattr(setup, "suited", None)  # a continued study keeps what was found
+    second = pipeline.fit(config_for(**options, n_trials=2, time_limit=14.0))
+    assert set(read_trials(second)["width"]) == {1.0}
+    plans = [json.loads((result.directory / "plan.json").read_text()) for result in (first, second)]
+    assert plans[0]["suits"] == plans[1]["suits"] and plans[0]["suits"]["least"] > 0
+
+
+def read_trials(result: FitResult) -> pd.DataFrame:
+    """trials.csv."""
+    return pd.read_csv(result.directory / "trials.csv")
