@@ -90,7 +90,9 @@ def main() -> None:
     )
     if args.fit:
         grid = itertools.product(
-            (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8), (0.0, 0.003, 0.01, 0.03), (0.0, 0.1, 0.3, 1.0, 2.0)
+            (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8),
+            (0.0, 0.003, 0.005, 0.01, 0.03),
+            (0.0, 0.3, 1.0, 2.0, 2.7, 4.0),
         )
         for found in sorted((off(configs, info, measured, constants), constants) for constants in grid)[:8]:
             print(found)

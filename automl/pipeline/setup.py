@@ -220,17 +220,7 @@ def _plan(
     data, beginning, metric, device, identity = parts
     space = beginning.space
     info = data.splits.info
-    plan = TrainPlan(
-        epochs=1,
-        metric=metric.name,
-        mode=metric.mode,
-        seed=config.seed,
-        threads=device.threads,
-        replicas=device.replicas,
-        device=device.kind,
-        balance=identity["balance"],
-        weights=beginning.weights,
-    )
+    plan = _untimed(config, beginning, metric, device, identity["balance"])
     observer.stage("plan", "measuring how fast this machine trains")
     earlier = workspace.read_plan()
     suits = Suited.from_dict(info, {} if earlier is None else earlier.get("suits", {}))
@@ -258,14 +248,7 @@ def _plan(
         observer.note(why)
     if budget.round_s is not None:
         expect = in_rounds(expect, info, budget.round_s)
-    plan = replace(
-        plan,
-        epochs=budget.epochs,
-        round_seconds=budget.round_s,
-        precision=measured.precision,
-        deadline=None if budget.search_s is None else time.time() + budget.search_s,
-        reporting=0.0 if budget.search_s is None else reporting_seconds(work, budget.search_s),
-    )
+    plan = _timed(plan, budget, work, measured)
     _write_plan(workspace, {**identity, "suits": suits.to_dict()}, budget, measured, device)
     return Setup(
         config,
@@ -283,6 +266,32 @@ def _plan(
         suits,
         portfolio,
     )
+
+
+def _untimed(
+    config: StudyConfig, beginning: Beginning, metric: MetricSpec, device: Device, balance: Balance
+) -> TrainPlan:
+    """How trials are run, before it is known for how long."""
+    return TrainPlan(
+        epochs=1,
+        metric=metric.name,
+        mode=metric.mode,
+        seed=config.seed,
+        threads=device.threads,
+        replicas=device.replicas,
+        device=device.kind,
+        balance=balance,
+        weights=beginning.weights,
+    )
+
+
+def _timed(plan: TrainPlan, budget: Budget, work: Work, measured: Probe) -> TrainPlan:
+    """The plan with its length, its precision and its end, counted from now."""
+    plan = replace(plan, epochs=budget.epochs, round_seconds=budget.round_s, precision=measured.precision)
+    if budget.search_s is None:
+        return plan
+    reporting = reporting_seconds(work, budget.search_s)
+    return replace(plan, deadline=time.time() + budget.search_s, reporting=reporting)
 
 
 def _suited(
