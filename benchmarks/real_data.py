@@ -1,7 +1,7 @@
 """`automl fit` on real images beside random search, TPE with ASHA and a plain training loop, in the same wall-clock.
 
     python -m benchmarks.real_data [--sets cifar4k,magnetic_tile] [--methods fit,random,tpe,loop] [--seeds 3]
-        [--data ../shared/data] [--kept results.jsonl] [--studies FOLDER] [--seconds 60]
+        [--first-seed 0] [--data ../shared/data] [--kept results.jsonl] [--studies FOLDER] [--seconds 60]
 
 - fit: the product as it comes.
 - random: the same engine and retrain, random configurations without pruning; nothing is tried first.
@@ -74,6 +74,7 @@ def main() -> None:
     parser.add_argument("--sets", default=",".join(SETS))
     parser.add_argument("--methods", default=",".join(METHODS))
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--kept", type=Path, help="a file of JSON lines")
     parser.add_argument("--studies", type=Path, help="a folder that keeps the studies")
     parser.add_argument("--seconds", type=int, help="a limit for all sets in place of their own")
@@ -86,7 +87,7 @@ def main() -> None:
         else []
     )
     for name in args.sets.split(","):
-        for seed in range(args.seeds):
+        for seed in range(args.first_seed, args.first_seed + args.seeds):
             for method in args.methods.split(","):
                 if any((row["set"], row["seed"], row["method"]) == (name, seed, method) for row in found):
                     continue
@@ -133,6 +134,7 @@ def searched(
     command = [sys.executable, "-m", "automl", "fit", str(source), "--time-limit", str(what.seconds)]
     command += ["--seed", str(seed), "--directory", str(study.parent), "--study", study.name]
     command += ["--pretrained", "never", "--metric", what.metric, "--json", "--quiet", *options]
+    command += ["--warm-start", "none"]  # studies of other methods lie beside this one
     if options:
         command += ["--space", str(bare_space(folder))]
     begun = time.perf_counter()
