@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from automl import pipeline
-from automl.pipeline import setup
+from automl.pipeline import planning
 from automl.records import Silent
 from automl.result import FitResult
 from automl.search.budget import Budget, Work
@@ -82,7 +82,7 @@ def test_no_time_for_a_retrain_delivers_the_best_trials_own_weights(
         assert remaining is not None
         return Budget(400, remaining - 1.5, 1.0, 1.0, 400)
 
-    monkeypatch.setattr(setup, "make_budget", all_for_the_search)
+    monkeypatch.setattr(planning, "make_budget", all_for_the_search)
     result = pipeline.fit(config_for(tmp_path, n_trials=None, time_limit=9.0, epochs=None))
     found = retrain_of(result)
     assert found["how"] == "own weights" and "of a retrain" in found["why"]

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from automl import pipeline
-from automl.pipeline import setup
+from automl.pipeline import planning
 from automl.pipeline.cost import drawn, epoch_work
 from automl.pipeline.suited import MOST_PASSES, Suited, suited
 from automl.records import Config, DatasetInfo
@@ -149,7 +149,7 @@ def test_study_tries_only_what_suits_and_goes_on_so(
     def whole_ones(_: SearchSpace, work: Work, info: DatasetInfo, **__: float) -> Suited:
         return Suited(info, least=epoch_work({"model": "resnet10t", "width": 0.5}, info))
 
-    monkeypatch.setattr(setup, "suited", whole_ones)
+    monkeypatch.setattr(planning, "suited", whole_ones)
     options: dict[str, Any] = {
         "space": {**SMALL_AND_WHOLE, "portfolio": portfolio},
         "epochs": None,
@@ -159,7 +159,7 @@ def test_study_tries_only_what_suits_and_goes_on_so(
     assert set(read_trials(first)["width"]) == {1.0}
     if portfolio:
         return
-    monkeypatch.setattr(setup, "suited", None)  # a continued study keeps what was found
+    monkeypatch.setattr(planning, "suited", None)  # a continued study keeps what was found
     second = pipeline.fit(config_for(**options, n_trials=2, time_limit=14.0))
     assert set(read_trials(second)["width"]) == {1.0}
     plans = [json.loads((result.directory / "plan.json").read_text()) for result in (first, second)]
