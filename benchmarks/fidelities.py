@@ -1,7 +1,7 @@
 """Whether trials on part of the rows, or on smaller pictures, tell more of the retrain than trials that are just short.
 
     python -m benchmarks.fidelities [--zip ../shared/data/cifar10.zip [--size 32]] [--seconds 60] [--part 6]
-        [--configs "first;half"] [--kept results.jsonl]
+        [--configs "first;half"] [--fidelities "all rows;a quarter of the rows"] [--kept results.jsonl]
 
 Configurations that a search might choose between are each trained for --seconds as the retrain would, and for a --part
 of that as trials are: on all rows, on half and a quarter of each class, and on pictures of two thirds of the side. Two
@@ -86,13 +86,14 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0, help="of a retrain")
     parser.add_argument("--part", type=float, default=6.0, help="of a retrain's seconds that a trial has")
     parser.add_argument("--configs", default=";".join(CHANGES), help="with ; between, of those in CHANGES")
+    parser.add_argument("--fidelities", default=";".join(FIDELITIES), help="likewise")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--kept", type=Path, help="a file of JSON lines")
     args = parser.parse_args()
     if not args.zip.is_file():
         sys.exit(f"the data set must be at {str(args.zip)!r}; give its place with --zip")
-    found, names = kept(args.kept), args.configs.split(";")
-    jobs = [Job(args.zip.stem, args.seed, name, how) for name in names for how in (RETRAIN, *FIDELITIES)]
+    found, ways = kept(args.kept), [RETRAIN, *args.fidelities.split(";")]
+    jobs = [Job(args.zip.stem, args.seed, name, how) for name in args.configs.split(";") for how in ways]
     with (
         tempfile.TemporaryDirectory() as folder,
         ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn")) as pool,
@@ -176,11 +177,13 @@ def show(found: dict[Job, list[float]]) -> None:
     for job, values in found.items():
         by_name.setdefault(job.name, {})[job.how] = values
     for name, values in by_name.items():
-        told = "  ".join(f"{how} {values[how][-1]:.3f}" for how in (RETRAIN, *FIDELITIES))
+        told = "  ".join(f"{how} {curve[-1]:.3f}" for how, curve in values.items())
         print(f"  {name:22s} {told}")
     retrains = np.array([values[RETRAIN][0] for values in by_name.values()])
     print("  rank correlation with the retrain, and what its choice loses, after each round")
-    for how in FIDELITIES:
+    for how in next(iter(by_name.values())):
+        if how == RETRAIN:
+            continue
         rounds = np.array([values[how] for values in by_name.values()]).T
         print(f"  {how:24s} {'  '.join(worth(values, retrains) for values in rounds)}")
 
