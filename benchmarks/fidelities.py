@@ -99,12 +99,11 @@ def main() -> None:
         ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn")) as pool,
     ):
         splits = splits_of(args.zip, Path(folder), args.size)
-        parts = {share: part_of(splits, share, Path(folder)) for share, _ in FIDELITIES.values()}
         skewed = skew(splits.info) >= SKEWED
         metric = "balanced_accuracy" if skewed else "accuracy"
         plan = plan_of(MOST_PASSES, metric, "sampler" if skewed else "none", args.seed)
         waiting = {
-            pool.submit(trained, job, parts, plan, args.seconds, args.part): job
+            pool.submit(trained, job, splits, plan, args.seconds, args.part): job
             for job in jobs
             if job not in found
         }
@@ -127,17 +126,15 @@ def kept(path: Path | None) -> dict[Job, list[float]]:
     return {Job(*job): values for *job, values in rows}
 
 
-def trained(
-    job: Job, parts: dict[float, SearchSplits], plan: TrainPlan, seconds: float, part: float
-) -> list[float]:
+def trained(job: Job, splits: SearchSplits, plan: TrainPlan, seconds: float, part: float) -> list[float]:
     """The metric after each round of a trial; of a retrain, that of the delivered model."""
     config = {**SearchSpace.load("cpu").portfolio[0], **CHANGES[job.name]}
     if job.how == RETRAIN:
-        return [retrained(config, parts[1.0], replace(plan, seconds=seconds))]
-    rows, side = FIDELITIES[job.how]
+        return [retrained(config, splits, replace(plan, seconds=seconds))]
+    share, side = FIDELITIES[job.how]
     config["upscale"] = float(config["upscale"]) * side
-    short = replace(plan, epochs=ROUNDS, final=False, round_seconds=seconds / part / ROUNDS)
-    trial = ImageTrial(config, splits=parts[rows], plan=short)
+    short = replace(plan, epochs=ROUNDS, final=False, round_seconds=seconds / part / ROUNDS, share=share)
+    trial = ImageTrial(config, splits=splits, plan=short)
     return [float(trial.step()[plan.metric]) for _ in range(ROUNDS)]
 
 
@@ -151,24 +148,6 @@ def retrained(config: Config, splits: SearchSplits, plan: TrainPlan) -> float:
         mirrored, _ = predict_rows(Mirror(trainer.averaged), splits.val, splits.info, size=trainer.size)
         logits = (logits.softmax(1) + mirrored.softmax(1)).log()
     return score(logits, targets, splits.info, plan.metric)[plan.metric]
-
-
-def part_of(splits: SearchSplits, share: float, folder: Path) -> SearchSplits:
-    """The splits with a share of each class's training rows, one at least; validation has all of its rows."""
-    if share == 1.0:
-        return splits
-    index = np.load(splits.train.index)
-    targets = np.load(splits.train.targets, mmap_mode="r")[index]
-    rng = np.random.default_rng(0)
-    chosen = []
-    for label in range(splits.info.n_outputs):
-        of_class = rng.permutation(index[targets == label])
-        chosen.append(of_class[: max(1, round(share * len(of_class)))])
-    counts = tuple(len(rows) for rows in chosen)
-    place = folder / f"part-{share}.npy"
-    np.save(place, np.sort(np.concatenate(chosen)))
-    info = replace(splits.info, n_train=sum(counts), class_counts=counts)
-    return SearchSplits(info, replace(splits.train, index=place, n=sum(counts)), splits.val)
 
 
 def show(found: dict[Job, list[float]]) -> None:

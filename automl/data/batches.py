@@ -16,6 +16,7 @@ from torch import Tensor
 from automl.data.augment import Augment
 from automl.data.balance import row_weights
 from automl.data.crew import cores
+from automl.data.part import part_of
 from automl.data.stream import StreamedImages, is_streamed, open_images
 from automl.records import DatasetInfo, Rows
 
@@ -33,9 +34,9 @@ class Batches:
     Every pass gathers a batch of uint8 pictures at once, changes it with `augment` and normalises it with the
     mean and deviation of `info`. Where the disk has no room for decoded pictures, threads decode a few batches
     ahead. Order and augmentation of epoch n depend on (`seed`, n) alone. On a GPU the pictures stay in its memory
-    if they fit. `balanced` draws an epoch's rows with replacement, each class as often as the others. Raises
-    ValueError for a batch size below 1, and for rows that
-    give no batch at all.
+    if they fit. `balanced` draws an epoch's rows with replacement, each class as often as the others. A `share` below
+    1 leaves the others out altogether: which rows stay depends on (`share`, `seed`). Raises ValueError for a batch
+    size below 1, and for rows that give no batch at all.
     """
 
     rows: Rows
@@ -48,19 +49,23 @@ class Batches:
     device: torch.device | str
     drop_last: bool = False
     balanced: bool = False
+    share: float = 1.0
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
             raise ValueError(f"the batch size must be at least 1, not {self.batch_size!r}")
         if len(self) == 0:
-            raise ValueError(
-                f"batches of {self.batch_size} need more than {len(self.rows)} rows, or drop_last=False"
-            )
+            raise ValueError(f"batches of {self.batch_size} need more than {self.n} rows, or drop_last=False")
 
     def __len__(self) -> int:
         """Batches an epoch."""
-        whole, rest = divmod(len(self.rows), self.batch_size)
+        whole, rest = divmod(self.n, self.batch_size)
         return whole + (1 if rest and not self.drop_last else 0)
+
+    @property
+    def n(self) -> int:
+        """Rows that an epoch goes through."""
+        return len(self.rows) if self.share >= 1.0 else len(self._index)
 
     def epoch(self, n: int, *, skip: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield (images, targets) of epoch `n` on the device, without its first `skip` batches; the rest is the same.
@@ -81,7 +86,7 @@ class Batches:
             yield self._normalised(pixels), self._targets[chosen].to(self.device, non_blocking=True)
 
     def _order(self, generator: torch.Generator) -> npt.NDArray[np.int64]:
-        n = len(self.rows)
+        n = self.n
         if self.balanced:
             return torch.multinomial(self._weights, n, replacement=True, generator=generator).numpy()
         return torch.randperm(n, generator=generator).numpy() if self.shuffle else np.arange(n)
@@ -130,7 +135,11 @@ class Batches:
 
     @cached_property
     def _index(self) -> npt.NDArray[np.int64]:
-        return np.asarray(np.load(self.rows.index))
+        index = np.asarray(np.load(self.rows.index))
+        if self.share >= 1.0:
+            return index
+        targets = np.load(self.rows.targets, mmap_mode="r")[index]
+        return index[part_of(targets, self.info.task, self.share, self._seed_of(0))]
 
     @cached_property
     def _targets(self) -> Tensor:
@@ -154,6 +163,6 @@ class Batches:
         if device.type != "cuda" or self.streamed:
             return None
         free, _ = torch.cuda.mem_get_info(device)
-        if len(self.rows) * int(np.prod(self._images.shape[1:])) > _RESIDENT_SHARE * free:
+        if self.n * int(np.prod(self._images.shape[1:])) > _RESIDENT_SHARE * free:
             return None
         return torch.from_numpy(self._images[self._index]).to(device)

@@ -93,7 +93,7 @@ def trainer_of(
     config: Config, splits: SearchSplits, rows: Rows, plan: TrainPlan, begun: Path | None = None
 ) -> Trainer:
     """The training to be run, from its start or from the checkpoint where it had `begun`, whose time counts."""
-    plan = replace(plan, final=True, round_seconds=None)
+    plan = replace(plan, final=True, round_seconds=None, share=1.0)
     trainer = Trainer(config, splits.info, rows, plan)
     if begun is None:
         return trainer
@@ -124,7 +124,7 @@ def own_weights(
         size=trainer.size,
         epochs=epochs,
         seconds=time.perf_counter() - start,
-        n_train=len(splits.train),
+        n_train=trainer.batches.n,
         images_trained=0,
         info=trainer.info,
         weights=trainer.pretrained,

@@ -211,7 +211,7 @@ def _hand_over(
         reads=workspace.holdout_reads(),
         retrain_images=final.trained.images_trained,
         trial=best.number,
-        same_length=abs(final.trained.epochs - found.best_passes) < 1,
+        same_length=setup.plan.share == 1.0 and abs(final.trained.epochs - found.best_passes) < 1,
     )
     if suspects:
         observer.note(suspects)

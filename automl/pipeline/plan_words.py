@@ -15,6 +15,14 @@ def epochs_in_words(range_s: tuple[float, float], work: Work) -> str:
     return f"an epoch should take {work.epoch_seconds:.2g} s, in most of the space {low:.2g} to {high:.2g} s"
 
 
+def share_in_words(share: float) -> str:
+    """That trials learn from a share of the training images, and why."""
+    return (
+        f"Trials learn from {share:.0%} of the training images, which they go through about as often as the retrain "
+        "goes through all: so they tell what overfits. Their scores are lower than that of the final model will be."
+    )
+
+
 def plan_in_words(budget: Budget, measured: Probe, device: Device) -> str:
     """The speed that was measured, what the time is shared out to, and the trials."""
     speed = f"{measured.images_per_second:.0f} images/s a trial in {measured.precision}"

@@ -14,11 +14,18 @@ from automl.errors import TimeLimitError
 from automl.pipeline.clock import Clock
 from automl.pipeline.cost import epoch_work, expectation, in_rounds, spread
 from automl.pipeline.device import Device, idle_gpus, packed, within_memory
-from automl.pipeline.plan_words import epochs_in_words, plan_in_words
+from automl.pipeline.plan_words import epochs_in_words, plan_in_words, share_in_words
 from automl.pipeline.pretrained import Beginning
 from automl.pipeline.suited import Suited, suited
 from automl.records import Config, DatasetInfo, Observer, SearchSplits
-from automl.search.budget import Budget, Work, make_budget, reporting_seconds, shortest_limit
+from automl.search.budget import (
+    Budget,
+    Work,
+    make_budget,
+    part_of_rows,
+    reporting_seconds,
+    shortest_limit,
+)
 from automl.search.forecast import Expect
 from automl.spaces import SearchSpace
 from automl.torch_setup import import_seconds
@@ -45,6 +52,7 @@ class Planned:
         """As plan.json keeps it."""
         return {
             "suits": self.suits.to_dict(),
+            "share": self.plan.share,
             "epochs": self.budget.epochs,
             "round_s": self.budget.round_s,
             "search_s": self.budget.search_s,
@@ -102,7 +110,10 @@ def make_plan(
         observer.note(why)
     if budget.round_s is not None:
         expect = in_rounds(expect, info, budget.round_s)
-    plan = _timed(plan, budget, work, measured)
+    share = _share(beginning, budget, work) if earlier is None else float(earlier.get("share", 1.0))
+    if share < 1.0:
+        observer.note(share_in_words(share))
+    plan = replace(_timed(plan, budget, work, measured), share=share)
     return Planned(device, budget, plan, measured, expect, suits, portfolio)
 
 
@@ -150,6 +161,11 @@ def _timed(plan: TrainPlan, budget: Budget, work: Work, measured: Probe) -> Trai
         return plan
     reporting = reporting_seconds(work, budget.search_s)
     return replace(plan, deadline=time.time() + budget.search_s, reporting=reporting)
+
+
+def _share(beginning: Beginning, budget: Budget, work: Work) -> float:
+    """What of the training rows trials learn from; fine-tuning, which takes few passes, is always from all."""
+    return 1.0 if beginning.weights else part_of_rows(work, budget)
 
 
 def _suited(

@@ -22,6 +22,9 @@ ENOUGH_IMAGES, ENOUGH_EPOCHS, PLENTY_EPOCHS = 80_000, 30, 40
 MOST_ROUNDS = 100
 # A round of a trial is at least so long: in images, in seconds, and in multiples of what it takes to score it.
 ROUND_IMAGES, ROUND_SECONDS, ROUND_SCORINGS = 1000, 1.0, 8.0
+# Where the retrain goes through its pictures often, trials learn from a part of them, so that they go through it about
+# as often: which configuration overfits shows in no other way. At least so large a part, and so many rows.
+OFTEN, LEAST_PART, LEAST_ROWS = 20.0, 0.25, 1000
 SPARE = 1.15  # the retrain is planned longer than measured, as neighbours may slow it down
 MOST_SLOWDOWN = 3.0  # beyond this, what was measured is taken for a hiccup
 SIZES = (96, 64, 48, 32)  # px; sides that a training from scratch may be held to
@@ -104,6 +107,21 @@ def make_budget(work: Work, *, remaining: float | None, epochs: int | None) -> B
     rounds = max(1, min(most, MOST_ROUNDS, int(full_s / _shortest_round(work))))
     round_s = max(0.1, full_s / rounds)
     return Budget(rounds, search_s + work.startup, retrain_s, work.closing_seconds, most, round_s)
+
+
+def part_of_rows(work: Work, budget: Budget) -> float:
+    """The share of the training rows that trials learn from, 1 where the retrain sees its pictures a few times only.
+
+    With as many passes through a smaller part as the retrain has through all, trials rank configurations as it does.
+    Measured in docs/benchmarks.md, "Part of the rows".
+    """
+    if budget.round_s is None or budget.retrain_s is None:
+        return 1.0
+    retrain_s = budget.retrain_s * work.retrain_speedup
+    if retrain_s * work.images_per_second < OFTEN * (work.n_train + work.n_val):
+        return 1.0
+    trial_s = budget.epochs * budget.round_s
+    return min(1.0, max(LEAST_PART, trial_s / retrain_s, LEAST_ROWS / max(1, work.n_train)))
 
 
 def retrain_share(work: Work, usable: float) -> float:

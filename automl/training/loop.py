@@ -154,7 +154,7 @@ class Trainer:
 
     @property
     def passes(self) -> float:
-        """How often the training rows were gone through so far."""
+        """How often the training rows that are learned from were gone through so far."""
         return self.steps / len(self.batches)
 
     @property
@@ -269,7 +269,7 @@ class Trainer:
 def _batches(config: Config, info: DatasetInfo, rows: Rows, plan: TrainPlan) -> Batches:
     return Batches(
         rows,
-        batch_size=min(int(config.get("batch_size", 64)), len(rows)),
+        batch_size=min(int(config.get("batch_size", 64)), max(1, int(plan.share * len(rows)))),
         info=info,
         augment=Augment(
             strength=float(config.get("augment", 0.0)),
@@ -281,6 +281,7 @@ def _batches(config: Config, info: DatasetInfo, rows: Rows, plan: TrainPlan) -> 
         device=plan.device,
         drop_last=True,  # a last batch of one or two rows would upset batch norm
         balanced=plan.balance == "sampler",
+        share=plan.share,
     )
 
 

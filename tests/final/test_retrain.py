@@ -32,7 +32,9 @@ def test_retrain_anneals_to_the_end_of_its_time(
         return step(self, *batch)  # type: ignore[arg-type]  # a batch, whatever it is
 
     monkeypatch.setattr(Trainer, "train_step", watched)
-    timed = replace(plan, epochs=10_000, seconds=1.5, round_seconds=0.5)  # rounds are for trials
+    timed = replace(
+        plan, epochs=10_000, seconds=1.5, round_seconds=0.5, share=0.5
+    )  # rounds and shares are for trials
     found = retrain(free, splits, timed, work_dir=tmp_path, observer=Silent())
     assert found.n_train == 192 and found.images_trained == len(rates) * 16
     assert found.epochs == pytest.approx(len(rates) / 12, abs=0.01)

@@ -150,6 +150,7 @@ def test_study_tries_only_what_suits_and_goes_on_so(
         return Suited(info, least=epoch_work({"model": "resnet10t", "width": 0.5}, info))
 
     monkeypatch.setattr(planning, "suited", whole_ones)
+    monkeypatch.setattr(planning, "part_of_rows", lambda *_: 0.5)
     options: dict[str, Any] = {
         "space": {**SMALL_AND_WHOLE, "portfolio": portfolio},
         "epochs": None,
@@ -157,13 +158,18 @@ def test_study_tries_only_what_suits_and_goes_on_so(
     }
     first = pipeline.fit(config_for(**options, n_trials=1, time_limit=14.0))
     assert set(read_trials(first)["width"]) == {1.0}
+    log = pd.read_csv(first.directory / "log.csv")
+    info = json.loads((first.directory / "result.json").read_text())["data"]
+    assert log["images"].sum() / log["passes"].max() == pytest.approx(info["n_train"] / 2, rel=0.15)
     if portfolio:
         return
     monkeypatch.setattr(planning, "suited", None)  # a continued study keeps what was found
+    monkeypatch.setattr(planning, "part_of_rows", None)
     second = pipeline.fit(config_for(**options, n_trials=2, time_limit=14.0))
     assert set(read_trials(second)["width"]) == {1.0}
     plans = [json.loads((result.directory / "plan.json").read_text()) for result in (first, second)]
     assert plans[0]["suits"] == plans[1]["suits"] and plans[0]["suits"]["least"] > 0
+    assert plans[0]["share"] == plans[1]["share"] == 0.5
 
 
 def read_trials(result: FitResult) -> pd.DataFrame:

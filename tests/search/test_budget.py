@@ -13,6 +13,7 @@ from automl.search.budget import (
     closing_seconds,
     make_budget,
     measured_closing,
+    part_of_rows,
     retrain_epochs,
     retrain_share,
     shortest_limit,
@@ -39,6 +40,30 @@ def test_long_time_gives_the_retrain_no_more_than_it_needs() -> None:
     assert budget.epochs == 20
     assert budget.retrain_s == pytest.approx(20 * WORK.retrain_epoch_seconds * 1.15)
     assert retrain_epochs(budget, best_epoch=12) == 12
+
+
+@pytest.mark.parametrize(
+    ("remaining", "n_train", "rows"),
+    [
+        (600.0, 3200, 1000),  # the fewest that are taken
+        (600.0, 8000, 2000),  # a quarter
+        (6000.0, 3200, 2412),  # trials have three quarters of the retrain's work
+        (600.0, 16_000, 16_000),  # the retrain hardly sees them a few times
+        (600.0, 900, 900),
+    ],
+)
+def test_trials_learn_from_a_part_where_the_retrain_sees_its_pictures_often(
+    remaining: float, n_train: int, rows: int
+) -> None:
+    work = replace(WORK, n_train=n_train, n_val=n_train // 4)
+    budget = make_budget(work, remaining=remaining, epochs=None)
+    assert part_of_rows(work, budget) * n_train == pytest.approx(rows, rel=0.01)
+
+
+def test_trials_that_are_counted_in_epochs_or_have_no_end_learn_from_all_rows() -> None:
+    counted = make_budget(WORK, remaining=6000.0, epochs=100)
+    endless = make_budget(WORK, remaining=None, epochs=None)
+    assert part_of_rows(WORK, counted) == part_of_rows(WORK, endless) == 1.0
 
 
 def test_without_a_limit_nothing_is_cut() -> None:
