@@ -155,15 +155,15 @@ def show(found: dict[Job, list[float]]) -> None:
     by_name: dict[str, dict[str, list[float]]] = {}
     for job, values in found.items():
         by_name.setdefault(job.name, {})[job.how] = values
-    for name, values in by_name.items():
-        told = "  ".join(f"{how} {curve[-1]:.3f}" for how, curve in values.items())
+    for name, curves in by_name.items():
+        told = "  ".join(f"{how} {curve[-1]:.3f}" for how, curve in curves.items())
         print(f"  {name:22s} {told}")
-    retrains = np.array([values[RETRAIN][0] for values in by_name.values()])
+    retrains = np.array([curves[RETRAIN][0] for curves in by_name.values()])
     print("  rank correlation with the retrain, and what its choice loses, after each round")
     for how in next(iter(by_name.values())):
         if how == RETRAIN:
             continue
-        rounds = np.array([values[how] for values in by_name.values()]).T
+        rounds = np.array([curves[how] for curves in by_name.values()]).T
         print(f"  {how:24s} {'  '.join(worth(values, retrains) for values in rounds)}")
 
 

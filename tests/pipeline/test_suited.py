@@ -158,9 +158,6 @@ def test_study_tries_only_what_suits_and_goes_on_so(
     }
     first = pipeline.fit(config_for(**options, n_trials=1, time_limit=14.0))
     assert set(read_trials(first)["width"]) == {1.0}
-    log = pd.read_csv(first.directory / "log.csv")
-    info = json.loads((first.directory / "result.json").read_text())["data"]
-    assert log["images"].sum() / log["passes"].max() == pytest.approx(info["n_train"] / 2, rel=0.15)
     if portfolio:
         return
     monkeypatch.setattr(planning, "suited", None)  # a continued study keeps what was found

@@ -216,3 +216,24 @@ def test_biases_and_norms_are_not_decayed(config: Config, splits: SearchSplits, 
     assert decayed["weight_decay"] == config["weight_decay"] and plain["weight_decay"] == 0.0
     assert all(p.ndim > 1 for p in decayed["params"]) and all(p.ndim <= 1 for p in plain["params"])
     assert torch.is_tensor(decayed["params"][0])
+
+
+def test_trial_on_a_part_of_the_rows_makes_shorter_epochs_and_goes_on_with_the_same_part(
+    config: Config, splits: SearchSplits, plan: TrainPlan, tmp_path: Path
+) -> None:
+    half = replace(plan, share=0.5)
+    trial = ImageTrial(config, splits=splits, plan=half)
+    first = trial.step()
+    assert trial.trainer.batches.n == 72 and first["images"] == 4 * 16 and first["passes"] == 1.0
+    trial.save(tmp_path)
+    again = ImageTrial(config, splits=splits, plan=half)
+    again.load(tmp_path)
+    assert again.step()["train_loss"] == trial.step()["train_loss"]
+
+
+def test_part_that_is_smaller_than_a_batch_makes_smaller_batches(
+    config: Config, splits: SearchSplits, plan: TrainPlan
+) -> None:
+    trainer = Trainer(config, splits.info, splits.train, replace(plan, share=0.1))
+    assert (trainer.batches.n, trainer.batches.batch_size) == (3 * 8, 14)
+    assert trainer.train_epoch() is not None
