@@ -35,8 +35,8 @@ class ImageTrial:
     def step(self) -> dict[str, float | bool | str]:
         """One round: the validation metric, losses, `seconds` and `images`; `interrupted` when the deadline cut it.
 
-        `passes` is how often the training rows were gone through so far; `params` and `macs` tell how large the network
-        is (`extent.py`).
+        `passes` is how often the training rows that it learns from were gone through; `params` and `macs` tell how
+        large the network is (`extent.py`).
         `micro_batch` is how many rows went through the model at once, and `lr_scale` what the lr was multiplied by
         after a loss that was not finite. A trial that runs out of `patience` goes back to its best epoch, reports
         that one's metrics once more, and is `done`, with the `reason`.
