@@ -21,8 +21,9 @@ def part_of(targets: npt.NDArray[np.generic], task: Task, share: float, seed: in
     rng, n = np.random.default_rng(seed), len(targets)
     if task != "classification":
         return np.sort(rng.permutation(n)[: math.ceil(share * n)])
-    chosen = []
-    for label in np.unique(targets):
-        of_class = np.flatnonzero(targets == label)
-        chosen.append(rng.permutation(of_class)[: max(FEWEST, math.ceil(share * len(of_class)))])
-    return np.sort(np.concatenate(chosen))
+    order = rng.permutation(n)
+    order = order[np.argsort(targets[order], kind="stable")]  # class after class, each at random
+    _, first, counts = np.unique(targets[order], return_index=True, return_counts=True)
+    kept = np.maximum(FEWEST, np.ceil(share * counts))
+    turn = np.arange(n) - np.repeat(first, counts)
+    return np.sort(order[turn < np.repeat(kept, counts)])

@@ -107,10 +107,8 @@ def trainer_of(
     return trainer
 
 
-def own_weights(
-    config: Config, splits: SearchSplits, plan: TrainPlan, checkpoint: Path, *, epochs: float
-) -> Retrained:
-    """The network as the search left it in `checkpoint` after `epochs`, trained on the training rows alone.
+def own_weights(config: Config, splits: SearchSplits, plan: TrainPlan, checkpoint: Path) -> Retrained:
+    """The network as the search left it in `checkpoint`, trained on the training rows alone.
 
     Raises StorageError when the checkpoint is damaged.
     """
@@ -122,7 +120,7 @@ def own_weights(
     return Retrained(
         model=model,
         size=trainer.size,
-        epochs=epochs,
+        epochs=round(trainer.passes, 2),
         seconds=time.perf_counter() - start,
         n_train=trainer.batches.n,
         images_trained=0,

@@ -203,7 +203,7 @@ def _own(setup: Setup, found: SearchResult, plan: TrainPlan, observer: Observer)
     if best.checkpoint is None or checkpoint_epoch(best.checkpoint) != best.epoch:
         return None  # those of another epoch were not what was found best
     try:
-        return own_weights(best.config, setup.data.splits, plan, best.checkpoint, epochs=best.epoch)
+        return own_weights(best.config, setup.data.splits, plan, best.checkpoint)
     except StorageError as error:
         observer.note(str(error))
         return None

@@ -20,7 +20,7 @@ from automl.final.predictor import Predictor
 from automl.final.retrain import Retrained
 from automl.pipeline.clock import Clock
 from automl.pipeline.device import ray_cpus
-from automl.pipeline.final_model import Final, final_model, interrupted
+from automl.pipeline.final_model import OWN, Final, final_model, interrupted
 from automl.pipeline.node_trial import node_trial, origin_of
 from automl.pipeline.outcome import Outcome, is_done, keep_model, write_outcome
 from automl.pipeline.setup import Setup, check, prepare
@@ -211,7 +211,8 @@ def _hand_over(
         reads=workspace.holdout_reads(),
         retrain_images=final.trained.images_trained,
         trial=best.number,
-        same_length=setup.plan.share == 1.0 and abs(final.trained.epochs - found.best_passes) < 1,
+        same_length=final.how == OWN
+        or (setup.plan.share == 1.0 and abs(final.trained.epochs - found.best_passes) < 1),
     )
     if suspects:
         observer.note(suspects)

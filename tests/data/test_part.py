@@ -10,6 +10,7 @@ import torch
 
 from automl.data.batches import Batches
 from automl.data.part import FEWEST, part_of
+from automl.records import Task
 from tests.data.conftest import MakeRows
 
 TARGETS = np.repeat([0, 1, 2], [100, 41, 5])
@@ -27,8 +28,8 @@ def test_rows_depend_on_the_seed_alone() -> None:
 
 
 @pytest.mark.parametrize("task", ["multilabel", "regression"])
-def test_rows_without_classes_are_drawn_from_all(task: str) -> None:
-    chosen = part_of(np.zeros((10, 2)), task, 0.25, seed=0)  # type: ignore[arg-type]
+def test_rows_without_classes_are_drawn_from_all(task: Task) -> None:
+    chosen = part_of(np.zeros((10, 2)), task, 0.25, seed=0)
     assert len(chosen) == len(set(chosen.tolist())) == 3
 
 

@@ -83,10 +83,14 @@ def test_no_time_for_a_retrain_delivers_the_best_trials_own_weights(
         return Budget(400, remaining - 1.5, 1.0, 1.0, 400)
 
     monkeypatch.setattr(planning, "make_budget", all_for_the_search)
+    monkeypatch.setattr(planning, "part_of_rows", lambda *_: 0.5)
     result = pipeline.fit(config_for(tmp_path, n_trials=None, time_limit=9.0, epochs=None))
     found = retrain_of(result)
     assert found["how"] == "own weights" and "of a retrain" in found["why"]
     assert found["epochs"] == result.to_json()["best"]["epochs"]
+    assert found["n_train"] == pytest.approx(
+        result.to_json()["data"]["n_train"] / 2, abs=10
+    )  # those of the trial
     images, _ = digits()
     assert len(result.predictor.predict(images[:2])) == 2
 
