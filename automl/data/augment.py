@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from automl.data.rand_augment import DRAWS, grey_of, levels, rand_augment
+from automl.data.sending import send
 
 # Where a picture has at most so many pixels a side, it is moved by whole pixels instead of being scaled.
 _SMALL = 64
@@ -45,7 +46,8 @@ class Augment:
         pictures.
         """
         draw, more = self.draw(len(images), generator)
-        changed = self._changed(images, draw)
+        on_cpu = images.device.type == "cpu"
+        changed = self.changed(images, send(draw, images.device), draw if on_cpu else None)
         return changed if more is None else rand_augment(changed, levels(more, self.rand_augment))
 
     def draw(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
@@ -53,8 +55,13 @@ class Augment:
         draw = torch.rand((n, 12), generator=generator)
         return draw, torch.rand((n, DRAWS), generator=generator) if self.rand_augment else None
 
-    def _changed(self, images: Tensor, drawn: Tensor) -> Tensor:
-        n, draw = len(images), drawn.to(images.device)
+    def changed(self, images: Tensor, draw: Tensor, drawn: Tensor | None = None) -> Tensor:
+        """What `draw` (N, 12), on the device of the `images`, makes of them, but for `rand_augment`.
+
+        With the same numbers on the CPU as `drawn`, only pictures that get a rectangle are gone through for it.
+        Without, all are, and nothing waits for a GPU: what there is to do does not depend on the numbers.
+        """
+        n = len(images)
         flip = draw[:, 0] < 0.5 if self.hflip else torch.zeros(n, dtype=torch.bool, device=images.device)
         if self.strength == 0:
             return torch.where(flip[:, None, None, None], images.flip(3), images).float()
@@ -63,15 +70,20 @@ class Augment:
         else:
             moved = _resized_crop(images.float(), draw[:, 1:5], flip, self.strength)
         coloured = _colour(moved, draw[:, 5:8], self.strength)
-        # On the side of the draws, so that no GPU has to be waited for.
-        erased = (drawn[:, 8] < 0.25 * self.strength).nonzero().flatten().to(images.device)
-        return _erase_in(coloured, erased, draw[erased, 9:12]) if len(erased) else coloured
+        if drawn is None:
+            return _erase(coloured, draw[:, 9:12], draw[:, 8] < 0.25 * self.strength)
+        chosen = (drawn[:, 8] < 0.25 * self.strength).nonzero().flatten()
+        if len(chosen):
+            coloured[chosen] = _erase(coloured[chosen], draw[chosen, 9:12])
+        return coloured
 
 
 def _offsets(draw: Tensor, shape: torch.Size, strength: float) -> Tensor:
     """Whole pixels (N, 2) down and right, between -reach and reach; 4 of 32 at strength 0.5."""
-    reach = torch.tensor([round(side * strength / 4) for side in shape], device=draw.device)
-    return (draw * (2 * reach + 1)).floor().long() - reach
+    reaches = [round(side * strength / 4) for side in shape]
+    # Column by column: a tensor of the reaches would have to be sent, and waited for.
+    columns = zip(draw.unbind(1), reaches, strict=True)
+    return torch.stack([(column * (2 * reach + 1)).floor().long() - reach for column, reach in columns], 1)
 
 
 def _shift(images: Tensor, offsets: Tensor, flip: Tensor) -> Tensor:
@@ -121,8 +133,8 @@ def _colour(images: Tensor, draw: Tensor, strength: float) -> Tensor:
     return torch.addcmul(grey * ((1 - saturation) * scale) + offset, images, saturation * scale)
 
 
-def _erase_in(images: Tensor, chosen: Tensor, draw: Tensor) -> Tensor:
-    """Paint one rectangle of 1/16 to 1/4 of the area in each of the `chosen` pictures with its own mean; in place."""
+def _erase(images: Tensor, draw: Tensor, chosen: Tensor | None = None) -> Tensor:
+    """One rectangle of 1/16 to 1/4 of the area painted with the picture's own mean, in all or in the `chosen` (N,)."""
     height, width = images.shape[2:]
     side = 0.25 + 0.25 * draw[:, 0]
     rows = torch.arange(height, device=images.device)[None, :] / height
@@ -130,7 +142,7 @@ def _erase_in(images: Tensor, chosen: Tensor, draw: Tensor) -> Tensor:
     top, left = draw[:, 1] * (1 - side), draw[:, 2] * (1 - side)
     in_rows = (rows >= top[:, None]) & (rows < (top + side)[:, None])
     in_columns = (columns >= left[:, None]) & (columns < (left + side)[:, None])
+    if chosen is not None:
+        in_rows = in_rows & chosen[:, None]
     mask = (in_rows[:, :, None] & in_columns[:, None, :]).reshape(-1, 1, height, width)
-    those = images[chosen]
-    images[chosen] = torch.where(mask, those.mean(dim=(2, 3), keepdim=True), those)
-    return images
+    return torch.where(mask, images.mean(dim=(2, 3), keepdim=True), images)

@@ -13,10 +13,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from automl.cuda_graphs import Recorder
 from automl.data.augment import Augment
 from automl.data.balance import row_weights
 from automl.data.crew import cores
 from automl.data.part import part_of
+from automl.data.sending import send
 from automl.data.stream import StreamedImages, is_streamed, open_images
 from automl.records import DatasetInfo, Rows
 
@@ -34,9 +36,10 @@ class Batches:
     Every pass gathers a batch of uint8 pictures at once, changes it with `augment` and normalises it with the
     mean and deviation of `info`. Where the disk has no room for decoded pictures, threads decode a few batches
     ahead. Order and augmentation of epoch n depend on (`seed`, n) alone. On a GPU the pictures stay in its memory
-    if they fit. `balanced` draws an epoch's rows with replacement, each class as often as the others. A `share` below
-    1 leaves the others out altogether: which rows stay depends on (`share`, `seed`). Raises ValueError for a batch
-    size below 1, and for rows that give no batch at all.
+    if they fit, and how they are changed is recorded (`cuda_graphs.py`). `balanced` draws an epoch's rows with
+    replacement, each class as often as the others. A `share` below 1 leaves the others out altogether: which rows
+    stay depends on (`share`, `seed`). Raises ValueError for a batch size below 1, and for rows that give no batch at
+    all.
     """
 
     rows: Rows
@@ -81,9 +84,15 @@ class Batches:
             for chosen in parts[:skip]:
                 self.augment.draw(len(chosen), generator)
         parts = parts[skip:]
+        if self._recorder is not None and self.augment is not None:
+            for chosen in parts:
+                draw, _ = self.augment.draw(len(chosen), generator)
+                pixels = self._recorder(self._sent(chosen), send(draw, self.device))
+                yield pixels, send(self._targets[chosen], self.device)
+            return
         for chosen, images in zip(parts, self._gathered(parts), strict=True):
             pixels = self.augment(images, generator) if self.augment is not None else images.float()
-            yield self._normalised(pixels), self._targets[chosen].to(self.device, non_blocking=True)
+            yield self._normalised(pixels), send(self._targets[chosen], self.device)
 
     def _order(self, generator: torch.Generator) -> npt.NDArray[np.int64]:
         n = self.n
@@ -115,10 +124,13 @@ class Batches:
     def _gather(self, chosen: npt.NDArray[np.int64]) -> Tensor:
         """The pictures of these rows, uint8 (B, C, H, W) in the memory order of (B, H, W, C)."""
         if self._resident is not None:
-            picked = self._resident.index_select(0, torch.from_numpy(chosen).to(self.device))
+            picked = self._resident.index_select(0, self._sent(chosen))
         else:
-            picked = torch.from_numpy(self._images[self._index[chosen]]).to(self.device, non_blocking=True)
+            picked = send(torch.from_numpy(self._images[self._index[chosen]]), self.device)
         return picked.permute(0, 3, 1, 2)
+
+    def _sent(self, chosen: npt.NDArray[np.int64]) -> Tensor:
+        return send(torch.from_numpy(chosen), self.device)
 
     def _normalised(self, pixels: Tensor) -> Tensor:
         scale, offset = self._affine
@@ -155,6 +167,19 @@ class Batches:
         mean = torch.tensor(self.info.mean, device=self.device).reshape(1, -1, 1, 1)
         std = torch.tensor(self.info.std, device=self.device).reshape(1, -1, 1, 1)
         return 1 / (255 * std), -mean / std
+
+    @cached_property
+    def _recorder(self) -> Recorder | None:
+        """What makes a batch of rows and random numbers, recorded: where that is the same work each time."""
+        augment, resident = self.augment, self._resident
+        if resident is None or augment is None or augment.rand_augment or not self.drop_last:
+            return None
+
+        def made(chosen: Tensor, draw: Tensor) -> Tensor:
+            pictures = resident.index_select(0, chosen).permute(0, 3, 1, 2)
+            return self._normalised(augment.changed(pictures, draw))
+
+        return Recorder(made)
 
     @cached_property
     def _resident(self) -> Tensor | None:

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from automl.data.sending import send
+
 # The first six move pixels and become one matrix; the others change values. Identity costs a draw, not time.
 _MOVES = ("rotate", "shear_x", "shear_y", "translate_x", "translate_y", "scale")
 _VALUES = ("brightness", "contrast", "saturation", "sharpness", "posterize", "solarize")
@@ -44,14 +46,14 @@ def rand_augment(images: Tensor, level: Tensor) -> Tensor:
     sharpness, posterize (fewer levels) and solarize (inverted above a threshold), all cut to 0..255.
     """
     by_name = dict(zip(OPERATIONS, level.unbind(1), strict=True))
-    column = {name: by_name[name].to(images.device)[:, None, None, None] for name in _VALUES}
-    geometry = _geometry(level).to(images.device)
+    column = {name: send(by_name[name], images.device)[:, None, None, None] for name in _VALUES}
+    geometry = send(_geometry(level), images.device)
     images = _tone(images, column["brightness"], column["contrast"], column["saturation"])
 
     def on_some(chosen: Tensor, change: Callable[[Tensor, Tensor], Tensor]) -> None:
         # These cost more, and few pictures drew them. They are found on the CPU, so that no GPU has to be waited for.
         if len(rows := torch.nonzero(chosen)[:, 0]):
-            rows = rows.to(images.device)
+            rows = send(rows, images.device)
             images.index_copy_(0, rows, change(images.index_select(0, rows), rows))
 
     on_some(level[:, : len(_MOVES)].any(1), lambda part, rows: affine(part, *geometry[rows].unbind(1)))

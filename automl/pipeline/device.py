@@ -14,6 +14,9 @@ from automl.search.engines.room import Room
 SPARE = 1.2  # a configuration may take more than the one that was measured
 USABLE = 0.9  # of the memory that is there: the system and the driver need some too
 MOST_SHARES = 8  # trials on one GPU; with more, they only wait for each other
+PACKING = (
+    1.2  # what trials that share a GPU train together, to one alone (benchmarks/gpu.py, four small networks)
+)
 SCALING = 0.75  # of another core that shares the batches: what it adds to the images a second
 
 
@@ -34,10 +37,18 @@ class Device:
 
     @property
     def speedup(self) -> float:
-        """How much faster the retrain is than a trial: on a CPU it has all cores, a trial those of its replicas."""
+        """How much faster the retrain is than a trial: on a CPU it has all cores, a trial those of its replicas; on a
+        GPU it is alone.
+        """
         if self.kind != "cpu":
-            return 1.0
+            return self.slowdown
         return self.cores_together / (1 + SCALING * (self.replicas - 1))
+
+    @property
+    def slowdown(self) -> float:
+        """How much slower a trial is among those that share its GPU than alone."""
+        shares = int(1 / self.gpus_per_trial + 1e-9) if 0 < self.gpus_per_trial < 1 else 1
+        return max(1.0, shares / PACKING)
 
     @property
     def cores_together(self) -> float:

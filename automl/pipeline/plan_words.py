@@ -25,7 +25,7 @@ def share_in_words(share: float) -> str:
 
 def plan_in_words(budget: Budget, measured: Probe, device: Device) -> str:
     """The speed that was measured, what the time is shared out to, and the trials."""
-    speed = f"{measured.images_per_second:.0f} images/s a trial in {measured.precision}"
+    speed = f"{measured.images_per_second / device.slowdown:.0f} images/s a trial in {measured.precision}"
     if measured.memory:
         speed += f" and about {format_size(round(measured.memory, -8))}"
     place = f"{device.gpus} GPU{'s' * (device.gpus != 1)}" if device.gpus else device.kind

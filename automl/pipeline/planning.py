@@ -185,7 +185,7 @@ def _work(config: StudyConfig, info: DatasetInfo, measured: Probe, device: Devic
         info.n_train,
         info.n_val,
         info.n_holdout,
-        measured.images_per_second,
+        measured.images_per_second / device.slowdown,
         device.parallel if ray else 1,  # the local engine takes turns
         retrain_speedup=device.speedup,
         # A worker's start is mostly imports: torch and ours beside timm.

@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 from torch import Tensor, nn
 
+from automl.cuda_graphs import Recorder
 from automl.training.contest import Contest
 from automl.training.memory import Allowance, parts_of
 
@@ -37,7 +38,8 @@ class Gradients:
 
     `replicas` threads share the rows that are allowed at once (`allowance`), or, where a `contest` finds that faster,
     each operator; the calling thread's number of operator threads is then set. `scale` is applied to the loss before
-    the gradient is taken (for half precision); what is returned is the loss without it.
+    the gradient is taken (for half precision); what is returned is the loss without it. `record`: on a GPU, whole
+    batches are recorded and replayed (`cuda_graphs.py`).
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Gradients:
         allowance: Allowance | None = None,
         scale: Callable[[Tensor], Tensor] = _as_it_is,
         contest: Contest | None = None,
+        record: bool = False,
     ) -> None:
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.loss_of = loss_of
@@ -56,6 +59,8 @@ class Gradients:
         self.allowance = allowance or Allowance()
         self.scale = scale
         self.contest = contest if replicas > 1 else None
+        self.recorder = Recorder(self._whole, prepare=self._clear) if record else None
+        self._lasting: list[Tensor | None] = []  # the gradients of recorded batches
         self.pool = (
             ThreadPoolExecutor(replicas, initializer=torch.set_num_threads, initargs=(1,))
             if replicas > 1
@@ -75,20 +80,41 @@ class Gradients:
             return self.allowance.fit(len(images), lambda rows: self._batch(images, targets, rows))
 
     def close(self) -> None:
-        """End the threads."""
+        """End the threads, and let recorded batches go."""
+        self.recorder, self._lasting = None, []
         if self.pool is not None:
             self.pool.shutdown()
         if self.contest is not None:
             torch.set_num_threads(1)
 
     def _batch(self, images: Tensor, targets: Tensor, rows: int) -> Tensor:
-        for parameter in self.parameters:
-            parameter.grad = None
         rounds = parts_of(len(images), rows)
+        if rounds == 1 and self.recorder is not None:
+            return self._recorded(self.recorder, images, targets)
+        self._clear()
         if rounds == 1:
-            return self._round(images, targets, 1.0)
+            return self._whole(images, targets)
         parts = zip(images.tensor_split(rounds), targets.tensor_split(rounds), strict=True)
         return torch.stack([self._round(x, y, len(x) / len(images)) for x, y in parts]).sum()
+
+    def _whole(self, images: Tensor, targets: Tensor) -> Tensor:
+        return self._round(images, targets, 1.0)
+
+    def _recorded(self, recorder: Recorder, images: Tensor, targets: Tensor) -> Tensor:
+        before = recorder.recording
+        loss = recorder(images, targets)
+        if recorder.recording is None:
+            self._lasting = []
+            return loss
+        if recorder.recording is not before:
+            self._lasting = [parameter.grad for parameter in self.parameters]
+        for parameter, gradient in zip(self.parameters, self._lasting, strict=True):
+            parameter.grad = gradient  # rounds of other batches may have put others there
+        return loss
+
+    def _clear(self) -> None:
+        for parameter in self.parameters:
+            parameter.grad = None
 
     def _round(self, images: Tensor, targets: Tensor, share: float) -> Tensor:
         """Adds the gradient of `share` of these rows' mean loss; returns that loss."""

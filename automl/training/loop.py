@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from automl.cuda_graphs import SETTLED, Pace
 from automl.data.augment import Augment
 from automl.data.balance import class_weights
 from automl.data.batches import Batches
@@ -34,7 +35,7 @@ from automl.training.models import build_model, input_size
 from automl.training.optimizers import make_optimizer
 from automl.training.peers import Peers
 from automl.training.plan import TrainPlan
-from automl.training.rounds import Round, clock_of
+from automl.training.rounds import WARM, Round, clock_of
 from automl.training.schedules import schedule_of
 from automl.training.snapshot import Snapshot
 from automl.training.update import CLIP_NORM, Update
@@ -75,6 +76,7 @@ class Trainer:
             allowance=_allowance(self.model, config, plan.device, self.batches.batch_size),
             scale=self.update.scale,
             contest=Contest() if plan.final and plan.device == "cpu" else None,
+            record=torch.device(plan.device).type == "cuda",
         )
         decay = float(config.get("ema", DECAY))
         self.ema = Average(self.model, decay) if decay > 0.0 else None
@@ -89,7 +91,9 @@ class Trainer:
             rows=self.batches.batch_size,
             n_val=info.n_val,
             clock=clock_of(plan.device, alone=alone, streamed=self.batches.streamed),
+            warm=WARM if self.gradients.recorder is None else SETTLED,
         )
+        self.pace = Pace(plan.device)
         self.epoch = self.steps = 0
         self.spent = 0.0  # seconds of training so far
         self.deadline = plan.deadline
@@ -223,6 +227,7 @@ class Trainer:
                     self.seen = side_at(progress, self.size)
                 total += self.train_step(images, targets)
                 self.steps += 1
+                self.pace.step()
                 if self.round.ends(self.steps - first):
                     break
                 if self.steps % LOOKS == 0 and not math.isfinite(total):

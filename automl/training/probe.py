@@ -10,11 +10,13 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from automl.cuda_graphs import SETTLED
 from automl.records import Config, SearchSplits
 from automl.spaces.factories import create
 from automl.torch_setup import set_threads
 from automl.training.evaluate import autocast
 from automl.training.loop import Trainer
+from automl.training.memory import release
 from automl.training.peak import Peak
 from automl.training.plan import Precision, TrainPlan
 from automl.training.rounds import clock_of
@@ -39,8 +41,8 @@ class Probe:
 def probe(config: Config, splits: SearchSplits, plan: TrainPlan, *, seconds: float = 0.7) -> Probe:
     """Train `config` for about `seconds` in fp32 and, where the device can, in bf16; nothing of it is kept.
 
-    On a GPU where bf16 is missing or no faster, fp16 is tried. Slow models take at least two steps each, however
-    long they are.
+    A GPU that has bf16 uses it unless that is slower here: larger networks of the space gain more from it. Where it is
+    missing, fp16 is tried. Slow models take at least two steps each, however long they are.
     """
     with Peak(plan.device) as peak:
         found = _fastest(config, splits, plan, seconds)
@@ -51,9 +53,14 @@ def _fastest(config: Config, splits: SearchSplits, plan: TrainPlan, seconds: flo
     full = _rate(config, splits, replace(plan, precision="fp32"), seconds)
     for precision in _half(plan.device):
         rate = _rate(config, splits, replace(plan, precision=precision), seconds)
-        if rate > full * GAIN:
+        if rate > full * (1 / GAIN if on_gpu(plan) and precision == "bf16" else GAIN):
             return Probe(rate, precision, rate / full)
     return Probe(full, "fp32", 1.0)
+
+
+def on_gpu(plan: TrainPlan) -> bool:
+    """Whether the plan trains on a CUDA device."""
+    return torch.device(plan.device).type == "cuda"
 
 
 def scratch_rate(size: float, *, steps: int = 3) -> float:
@@ -101,7 +108,8 @@ def _rate(config: Config, splits: SearchSplits, plan: TrainPlan, seconds: float)
     alone = plan.threads == plan.replicas == 1
     clock = clock_of(plan.device, alone=alone, streamed=trainer.batches.streamed)
     images = _endless(trainer)
-    trainer.train_step(*next(images))  # the first step also pays for allocations
+    for _ in range(SETTLED if on_gpu(plan) else 1):  # the first also pay for allocations
+        trainer.train_step(*next(images))
     begun, done = clock(), 0
     while done < 2 * trainer.batches.batch_size or clock() - begun < seconds:
         batch, targets = next(images)
@@ -109,6 +117,9 @@ def _rate(config: Config, splits: SearchSplits, plan: TrainPlan, seconds: float)
         done += len(batch)
     rate = done / (clock() - begun)
     trainer.gradients.close()
+    del trainer, images
+    if on_gpu(plan):
+        release()  # the next precision shows what it takes itself
     return rate
 
 

@@ -25,13 +25,21 @@ class Round:
     """The length of a training's rounds in steps, `steps` of `rows` images each; found out on the way.
 
     `seconds`: what a round may take, the scoring of `n_val` images included; None makes it an epoch of `epoch_steps`.
+    The first `warm` steps do not count, because they take longer than those after them.
     """
 
     def __init__(
-        self, epoch_steps: int, *, seconds: float | None, rows: int, n_val: int, clock: Clock
+        self,
+        epoch_steps: int,
+        *,
+        seconds: float | None,
+        rows: int,
+        n_val: int,
+        clock: Clock,
+        warm: int = WARM,
     ) -> None:
         self.epoch_steps, self.seconds, self.rows, self.n_val = epoch_steps, seconds, rows, n_val
-        self._clock = clock
+        self._clock, self._warm = clock, warm
         self._times: list[float] = []
         self._known = epoch_steps if seconds is None else 0
 
@@ -57,7 +65,7 @@ class Round:
 
     def _measure(self) -> None:
         self._times.append(self._clock())
-        timed = self._times[WARM - 1 :]
+        timed = self._times[self._warm - 1 :]
         if len(timed) < 2 or (len(timed) <= MEASURED and timed[-1] - timed[0] < ENOUGH):
             return
         self._known = steps_in(

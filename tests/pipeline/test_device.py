@@ -13,6 +13,7 @@ from automl import pipeline
 from automl.config import StudyConfig
 from automl.errors import ConfigError, EngineError
 from automl.pipeline.device import (
+    PACKING,
     Device,
     choose_device,
     free_memory,
@@ -66,6 +67,13 @@ def test_gpus_are_packed_by_what_one_trial_took(trial: int, total: int, shares: 
     assert device.parallel == 4 * shares and device.gpus_per_trial == pytest.approx(1 / shares)
     assert device.threads * device.parallel <= device.all_threads
     assert whole_trials(4, device.gpus_per_trial) == device.parallel
+
+
+@pytest.mark.parametrize(("share", "slower"), [(1.0, 1.0), (0.25, 4 / PACKING), (0.9, 1.0), (2.0, 1.0)])
+def test_retrain_has_a_gpu_for_itself_that_trials_may_share(share: float, slower: float) -> None:
+    device = replace(GPUS, gpus_per_trial=share)
+    assert device.slowdown == device.speedup == pytest.approx(slower)
+    assert replace(CPU, gpus_per_trial=0.0).slowdown == 1.0
 
 
 def test_gpus_are_not_packed_beyond_the_cores() -> None:
