@@ -1,7 +1,7 @@
 """Which training recipe is best when the whole time goes into one training: the same epochs for each, from scratch.
 
     python -m benchmarks.recipes [--zip ../shared/data/cifar10.zip] [--epochs 48 | --seconds 90 [--no-grow]]
-        [--recipes "portfolio;mixed"]
+        [--recipes "portfolio;mixed"] [--few 40] [--seed 0]
 
 With --seconds each gets the same time in place of the same epochs, as the retrain does, and its passes through the
 images are told; pictures grow then, unless --no-grow says otherwise.
@@ -10,6 +10,8 @@ The first configuration of the preset `cpu` and changes to it, on one core. Of C
 test images; of another --zip its training part at --size pixels, scored on its validation rows (balanced accuracy, rare
 classes drawn more often, where the classes are skewed, as `automl fit` would). The last value with a + is of the scores
 of each picture and its mirror image together, which is what the delivered model gives.
+
+--few leaves so many training images of each class, drawn by the seed; all others are scored.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from torch import Tensor, nn
 
 from automl.data.balance import Balance, skew
@@ -45,6 +48,9 @@ RECIPES: dict[str, Config] = {
     "augment .8": {"augment": 0.8},
     "augment .15": {"augment": 0.15},
     "decay .1": {"weight_decay": 0.1},
+    "mixup .3": {"mixup": 0.3},
+    "half the width, mixup .3": {"width": 0.5, "mixup": 0.3},
+    "half the width, mixed": {"width": 0.5, "cutmix": 0.5, "mixup": 0.2},
     "three eighths of the width": {"width": 0.375},
     "half the width": {"width": 0.5},
     "half the width, as stored": {"width": 0.5, "upscale": 1.0},
@@ -69,12 +75,15 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, help="of each training, in place of --epochs")
     parser.add_argument("--recipes", default="portfolio;mixed", help=f"with ; between: {'; '.join(RECIPES)}")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--few", type=int, help="training images of each class")
     parser.add_argument("--no-grow", action="store_true", help="with --seconds: pictures of one size")
     args = parser.parse_args()
     if not args.zip.is_file():
         sys.exit(f"the data set must be at {str(args.zip)!r}; give its place with --zip")
     with tempfile.TemporaryDirectory() as folder:
         splits = splits_of(args.zip, Path(folder), args.size)
+        if args.few:
+            splits = few(splits, Path(folder), args.few, args.seed)
         skewed = skew(splits.info) >= SKEWED
         metric = "balanced_accuracy" if skewed else "accuracy"
         balance: Balance = "sampler" if skewed else "none"
@@ -94,6 +103,22 @@ def splits_of(path: Path, folder: Path, size: int) -> SearchSplits:
     if path.stem == "cifar10":
         return cifar(path, folder, n_train=4000, n_val=2000)
     return prepared(path, folder, size).splits
+
+
+def few(splits: SearchSplits, folder: Path, per_class: int, seed: int) -> SearchSplits:
+    """So many training rows of each class of a classification, and for scoring all rows that are left."""
+    rows = [np.load(part.index) for part in (splits.train, splits.val)]
+    targets = np.load(splits.train.targets)
+    drawn = np.random.default_rng(seed).permutation(rows[0])
+    kept = np.concatenate([drawn[targets[drawn] == k][:per_class] for k in range(splits.info.n_outputs)])
+    left = np.concatenate([np.setdiff1d(rows[0], kept), rows[1]])
+    parts = []
+    for name, index in (("few", kept), ("rest", left)):
+        np.save(folder / f"{name}.npy", index)
+        parts.append(replace(splits.train, index=folder / f"{name}.npy", n=len(index)))
+    counts = tuple(int((targets[kept] == k).sum()) for k in range(splits.info.n_outputs))
+    info = replace(splits.info, class_counts=counts, n_train=len(kept), n_val=len(left))
+    return SearchSplits(info, *parts)
 
 
 def plan_of(epochs: int, metric: str, balance: Balance, seed: int) -> TrainPlan:
