@@ -31,9 +31,8 @@ FEW_IMAGES = 60_000
 # The share of the space that must be left on either side, and in all: where nearly all of it is too small or too large,
 # the time is not what decides.
 LEFT, LEFT_IN_ALL = 0.25, 0.1
-MIXING_PASSES = (
-    100.0  # from so many passes on, of two configurations that differ in mixup the one with more is tried
-)
+# From so many passes on, of two configurations that differ in mixup the one with more is tried.
+MIXING_PASSES = 100.0
 
 
 @dataclass(frozen=True)
