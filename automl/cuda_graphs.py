@@ -122,7 +122,7 @@ class Pace:
         """A step was asked for; returns when the one two before it is done, on a CPU at once."""
         if not self._on:
             return
-        event = torch.cuda.Event()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        event = torch.cuda.Event()
         event.record()
         self._asked.append(event)
         if len(self._asked) > AHEAD:
@@ -132,7 +132,7 @@ class Pace:
 @functools.cache
 def stream_of(device: int) -> torch.cuda.Stream:
     """The stream that records, one for all of a process: libraries keep memory for each stream that ever used them."""
-    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]  # as above
+    return torch.cuda.Stream(device)
 
 
 @contextmanager
@@ -152,9 +152,8 @@ def waiting_refused() -> Iterator[None]:
     """What waits for the GPU raises RuntimeError."""
     mode = torch.cuda.get_sync_debug_mode()
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # torch calls it a prototype; what it misses, the recording itself refuses
+        # torch calls it a prototype; what it misses, the recording itself refuses.
+        warnings.simplefilter("ignore")
         torch.cuda.set_sync_debug_mode("error")
     try:
         yield

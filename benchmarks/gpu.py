@@ -151,6 +151,8 @@ def precision(args: argparse.Namespace, folder: Path) -> Iterator[Row]:
     """For each network and precision: the loop, a bare loop, and memory."""
     import torch
 
+    from automl.training.memory import release
+
     for name, (config, size) in NETWORKS.items():
         for kind in args.precisions.split(","):
             if args.device == "cuda":
@@ -187,18 +189,11 @@ def bare_step(trainer: Any, kind: str, device: str) -> Callable[[], None]:
         trainer.optimizer.zero_grad()
         with torch.autocast(device, dtype, enabled=kind != "fp32"):
             loss = F.cross_entropy(trainer.model(images), targets)
-        scaler.scale(loss).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        scaler.scale(loss).backward()
         scaler.step(trainer.optimizer)
         scaler.update()
 
     return step
-
-
-def release() -> None:
-    """What a trial does at its end."""
-    from automl.training.memory import release as give_back
-
-    give_back()
 
 
 # --- packing ------------------------------------------------------------------------------------------------

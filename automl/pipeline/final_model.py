@@ -163,7 +163,8 @@ def slowdown(setup: Setup, found: SearchResult) -> float:
         return 1.0 if math.isfinite(found.best.value) else math.inf
     planned = setup.budget.round_s
     if planned is None:
-        planned = (info.n_train + info.n_val / EVAL_SPEEDUP) / setup.probe.images_per_second
+        rate = setup.probe.images_per_second / setup.device.slowdown
+        planned = (info.n_train + info.n_val / EVAL_SPEEDUP) / rate
     return statistics.median(report.seconds for report in first.reports) / planned
 
 

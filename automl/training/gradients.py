@@ -122,7 +122,7 @@ class Gradients:
         if self.pool is None or parts < 2:
             loss = self.loss_of(images, targets)
             loss = loss if share == 1.0 else loss * share
-            self.scale(loss).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+            self.scale(loss).backward()
             return loss.detach()
         shares = list(zip(images.tensor_split(parts), targets.tensor_split(parts), strict=True))
         # All are waited for, so that after a failure no thread goes on.

@@ -97,3 +97,11 @@ def test_a_quarter_of_the_strength_is_the_share_of_pictures_of_which_a_rectangle
         share = float((alike >= size * size / 25).float().mean())
         assert low < share < high
         assert int(alike.max()) <= size * size / 4 * 1.15
+
+
+@pytest.mark.parametrize("size", [32, 72])
+def test_the_same_work_for_all_pictures_gives_the_same_as_going_through_the_chosen_ones(size: int) -> None:
+    augment, images = Augment(1.0, hflip=True), _images(size, n=64)
+    draw, _ = augment.draw(len(images), _generator())
+    assert torch.allclose(augment.changed(images, draw), augment.changed(images, draw, draw), atol=1e-3)
+    assert not torch.allclose(augment.changed(images, draw), augment.changed(images, draw.flip(0)), atol=1.0)

@@ -88,9 +88,8 @@ def test_no_time_for_a_retrain_delivers_the_best_trials_own_weights(
     found = retrain_of(result)
     assert found["how"] == "own weights" and "of a retrain" in found["why"]
     assert found["epochs"] == result.to_json()["best"]["epochs"]
-    assert found["n_train"] == pytest.approx(
-        result.to_json()["data"]["n_train"] / 2, abs=10
-    )  # those of the trial
+    # Those of the trial.
+    assert found["n_train"] == pytest.approx(result.to_json()["data"]["n_train"] / 2, abs=10)
     images, _ = digits()
     assert len(result.predictor.predict(images[:2])) == 2
 
