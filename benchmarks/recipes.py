@@ -1,16 +1,17 @@
 """Which training recipe is best when the whole time goes into one training: the same epochs for each, from scratch.
 
     python -m benchmarks.recipes [--zip ../shared/data/cifar10.zip] [--epochs 48 | --seconds 90 [--no-grow]]
-        [--recipes "portfolio;mixed"] [--few 40] [--seed 0]
+        [--recipes "portfolio;mixed"] [--opt adamw] [--few 40] [--seed 0]
 
 With --seconds each gets the same time in place of the same epochs, as the retrain does, and its passes through the
 images are told; pictures grow then, unless --no-grow says otherwise.
 
 The first configuration of the preset `cpu` and changes to it, on one core. Of CIFAR-10 4,000 images, scored on 2,000
 test images; of another --zip its training part at --size pixels, scored on its validation rows (balanced accuracy, rare
-classes drawn more often, where the classes are skewed, as `automl fit` would). The last value with a + is of the scores
-of each picture and its mirror image together, which is what the delivered model gives.
+classes drawn more often, where the classes are skewed, as `automl fit` would). The last value with a +, and its loss,
+is of the scores of each picture and its mirror image together, which is what the delivered model gives.
 
+--opt adamw puts AdamW in place of the SGD that the preset begins with, --lr and --decay change what either takes.
 --few leaves so many training images of each class, drawn by the seed; all others are scored.
 """
 
@@ -38,6 +39,10 @@ from benchmarks.sizes import prepared
 from benchmarks.training import cifar
 
 CIFAR = Path(__file__).parents[2] / "shared" / "data" / "cifar10.zip"
+OPTS: dict[str, Config] = {
+    "sgd": {"opt": "sgd", "lr": 0.1, "weight_decay": 2e-3, "momentum": 0.9},
+    "adamw": {"opt": "adamw", "lr": 8e-3, "weight_decay": 0.02},
+}
 RECIPES: dict[str, Config] = {
     "portfolio": {},
     "mixed": {"cutmix": 0.5, "mixup": 0.2},
@@ -47,7 +52,9 @@ RECIPES: dict[str, Config] = {
     "rand_augment": {"rand_augment": 0.3},
     "augment .8": {"augment": 0.8},
     "augment .15": {"augment": 0.15},
-    "decay .1": {"weight_decay": 0.1},
+    "cutmix, augment .8": {"cutmix": 0.5, "augment": 0.8},
+    "mixup .3, augment .8": {"mixup": 0.3, "augment": 0.8},
+    "mixed, augment .8": {"cutmix": 0.5, "mixup": 0.3, "augment": 0.8},
     "mixup .3": {"mixup": 0.3},
     "half the width, mixup .3": {"width": 0.5, "mixup": 0.3},
     "half the width, mixed": {"width": 0.5, "cutmix": 0.5, "mixup": 0.2},
@@ -58,6 +65,8 @@ RECIPES: dict[str, Config] = {
     "whole, as stored": {"width": 1.0, "upscale": 1.0},
     "larger": {"upscale": 2.0},
     "as stored": {"upscale": 1.0},
+    "regnety": {"family": "regnet", "model": "regnety_002", "width": None},
+    "efficientvit": {"family": "efficientvit", "model": "efficientvit_b0", "width": None},
 }
 MOST_PASSES = 1000  # where seconds end a training
 
@@ -74,6 +83,9 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=48)
     parser.add_argument("--seconds", type=float, help="of each training, in place of --epochs")
     parser.add_argument("--recipes", default="portfolio;mixed", help=f"with ; between: {'; '.join(RECIPES)}")
+    parser.add_argument("--opt", choices=sorted(OPTS), default="sgd")
+    parser.add_argument("--lr", type=float, help="in place of the optimizer's own")
+    parser.add_argument("--decay", type=float, help="weight decay in place of the optimizer's own")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--few", type=int, help="training images of each class")
     parser.add_argument("--no-grow", action="store_true", help="with --seconds: pictures of one size")
@@ -90,12 +102,18 @@ def main() -> None:
         plan = plan_of(args.epochs, metric, balance, args.seed)
         if args.seconds:
             plan = replace(plan, epochs=MOST_PASSES, seconds=args.seconds, grow=not args.no_grow)
+        asked = {"lr": args.lr, "weight_decay": args.decay}
         for name in args.recipes.split(";"):
-            config = {**SearchSpace.load("cpu").portfolio[0], **RECIPES[name]}
-            print(
-                f"{args.zip.stem}, {metric}, seed {args.seed}: {name:20} {curve(config, splits, plan)}",
-                flush=True,
-            )
+            config = {**first(args.opt), **{k: v for k, v in asked.items() if v is not None}, **RECIPES[name]}
+            config = {key: value for key, value in config.items() if value is not None}
+            of = f"{args.zip.stem}, {metric}, seed {args.seed}, {args.opt}"
+            print(f"{of}: {name:20} {curve(config, splits, plan)}", flush=True)
+
+
+def first(opt: str) -> Config:
+    """The first configuration of the preset `cpu`, with one of `OPTS` as its optimizer."""
+    config = {key: value for key, value in SearchSpace.load("cpu").portfolio[0].items() if key != "momentum"}
+    return {**config, **OPTS[opt]}
 
 
 def splits_of(path: Path, folder: Path, size: int) -> SearchSplits:
@@ -142,7 +160,8 @@ def curve(config: Config, splits: SearchSplits, plan: TrainPlan) -> str:
     if config["hflip"]:
         mirrored, _ = predict_rows(Mirror(trainer.averaged), splits.val, splits.info, size=trainer.size)
         both = (logits.softmax(1) + mirrored.softmax(1)).log()
-        found.append(f"+ {score(both, targets, splits.info, plan.metric)[plan.metric]:.3f}")
+        scored = score(both, targets, splits.info, plan.metric)
+        found.append(f"+ {scored[plan.metric]:.3f} (loss {scored['val_loss']:.3f})")
     return f"{', '.join(found)} ({time.process_time() - begun:.0f} s of processor time)"
 
 

@@ -5,14 +5,10 @@ be: such a one wins a ten-minute search by what it learns in a minute, and the r
 pictures a hundred times for nothing. How good a network gets in a given time is best between some twenty and fifty
 passes, at one minute as at six (docs/benchmarks.md, "Width and time"). So what would get many more passes, or hardly
 any, is not tried where the space has enough of what lies between.
-
-Where pictures are few there is nothing else than many passes. Blending pictures (mixup) then makes up for some of what
-is missing; with fewer passes it costs more than it gives (docs/benchmarks.md, "Few pictures").
 """
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,31 +27,22 @@ FEW_IMAGES = 60_000
 # The share of the space that must be left on either side, and in all: where nearly all of it is too small or too large,
 # the time is not what decides.
 LEFT, LEFT_IN_ALL = 0.25, 0.1
-# From so many passes on, of two configurations that differ in mixup the one with more is tried.
-MIXING_PASSES = 100.0
 
 
 @dataclass(frozen=True)
 class Suited:
     """Says of a configuration whether it suits the time: an epoch of it computes from `least` to `most`
     (`cost.epoch_work`). One that begins with weights always does: it needs few passes, and gains by size.
-
-    `retrain` is what the whole retrain computes, in the same unit; 0 where nobody knows.
     """
 
     info: DatasetInfo
     least: float = 0.0
     most: float = math.inf
-    retrain: float = 0.0
 
     def __call__(self, config: Config) -> bool:
         if config.get("pretrained", False) or (self.least, self.most) == (0.0, math.inf):
             return True
         return self.least <= epoch_work(config, self.info) <= self.most
-
-    def passes(self, config: Config) -> float:
-        """How often the retrain would go through all pictures; 0 where nobody knows."""
-        return self.retrain / epoch_work(config, self.info)
 
     def in_words(self, space: SearchSpace, seed: int) -> str:
         """A sentence where something is left out of the space; "" where nothing is."""
@@ -63,7 +50,7 @@ class Suited:
         if all(left):
             return ""
         share = 1.0 - sum(left) / len(left)
-        gone = sum(not self(config) for config in space.portfolio)
+        gone = len(space.portfolio) - len(self.of(space.portfolio))
         first = f", {gone} of {len(space.portfolio)} that would be tried first among them" if gone else ""
         return (
             f"About {share:.0%} of the space does not suit the time and is left out{first}: networks so small that "
@@ -71,32 +58,18 @@ class Suited:
         )
 
     def of(self, portfolio: Sequence[Config]) -> tuple[Config, ...]:
-        """Those of a portfolio that suit the time; all where none does.
-
-        Of configurations that differ in mixup alone one is left, in the place of the first: with the most of it where
-        the retrain goes through the pictures often, else with the least.
-        """
-        twins: dict[str, list[Config]] = {}
-        for config in tuple(filter(self, portfolio)) or portfolio:
-            alike = {name: value for name, value in config.items() if name != "mixup"}
-            twins.setdefault(json.dumps(alike, sort_keys=True, default=str), []).append(config)
-        return tuple(map(self._of_twins, twins.values()))
-
-    def _of_twins(self, twins: list[Config]) -> Config:
-        by_mixup = sorted(twins, key=lambda config: float(config.get("mixup", 0.0)))
-        return by_mixup[-1 if self.passes(twins[0]) >= MIXING_PASSES else 0]
+        """Those of a portfolio that suit the time; all where none does."""
+        return tuple(config for config in portfolio if self(config)) or tuple(portfolio)
 
     def to_dict(self) -> dict[str, float | None]:
         """As JSON; `most` is None where there is no end."""
-        most = None if math.isinf(self.most) else self.most
-        return {"least": self.least, "most": most, "retrain": self.retrain}
+        return {"least": self.least, "most": None if math.isinf(self.most) else self.most}
 
     @staticmethod
     def from_dict(info: DatasetInfo, found: dict[str, float | None]) -> Suited:
         """What `to_dict` gave; a plan of before knows of no limits."""
         most = found.get("most")
-        most = math.inf if most is None else most
-        return Suited(info, found.get("least") or 0.0, most, found.get("retrain") or 0.0)
+        return Suited(info, found.get("least") or 0.0, math.inf if most is None else most)
 
 
 def suited(
@@ -106,13 +79,13 @@ def suited(
     seconds = retrain_at_most(work, remaining) * work.retrain_speedup
     rows = info.n_train + info.n_val
     training = (info.n_train + info.n_val / EVAL_SPEEDUP) / rows  # of an epoch: the retrain validates nothing
-    whole = seconds * training / unit
-    least = whole / max(MOST_PASSES, ENOUGH_IMAGES / rows)
-    most = whole / min(LEAST_PASSES, FEW_IMAGES / rows)
+    one_pass = seconds * training / unit
+    least = one_pass / max(MOST_PASSES, ENOUGH_IMAGES / rows)
+    most = one_pass / min(LEAST_PASSES, FEW_IMAGES / rows)
     works = [epoch_work(config, info) for config in drawn(space, seed) if not config.get("pretrained", False)]
     if not works:
-        return Suited(info, retrain=whole)
+        return Suited(info)
     least = least if np.quantile(works, 1.0 - LEFT) >= least else 0.0
     most = most if np.quantile(works, LEFT) <= most else math.inf
     left = sum(least <= each <= most for each in works) / len(works)
-    return Suited(info, least, most, whole) if left >= LEFT_IN_ALL else Suited(info, retrain=whole)
+    return Suited(info, least, most) if left >= LEFT_IN_ALL else Suited(info)

@@ -11,7 +11,7 @@ import pytest
 from automl import pipeline
 from automl.pipeline import planning
 from automl.pipeline.cost import drawn, epoch_work
-from automl.pipeline.suited import MIXING_PASSES, MOST_PASSES, Suited, suited
+from automl.pipeline.suited import MOST_PASSES, Suited, suited
 from automl.records import Config, DatasetInfo
 from automl.result import FitResult
 from automl.search import search
@@ -67,23 +67,6 @@ def test_nothing_is_left_out_where_all_of_the_space_is_too_small_or_too_large(
 def test_weights_are_fine_tuned_for_few_passes_whatever_their_size() -> None:
     suits = of_time(590.0)
     assert suits({**QUARTER, "pretrained": True})
-
-
-@pytest.mark.parametrize(("n_train", "mixup"), [(3200, 0.0), (200, 0.3)])
-def test_of_twins_the_one_that_mixes_is_for_many_passes(n_train: int, mixup: float) -> None:
-    info = replace(INFO, n_train=n_train, n_val=n_train // 4)
-    work = replace(WORK, n_train=n_train, n_val=n_train // 4, images_per_second=250.0)
-    unit = work.epoch_seconds / epoch_work(QUARTER, info)
-    suits = suited(SPACE, work, info, remaining=300.0, unit=unit, seed=0)
-    assert (suits.passes({**QUARTER, "width": 0.5}) >= MIXING_PASSES) is (mixup > 0)
-    left = suits.of(SPACE.portfolio)
-    halves = [config for config in left if config.get("width") == 0.5 and config["opt"] == "adamw"]
-    assert [config["mixup"] for config in halves] == [mixup]
-
-
-def test_of_twins_the_plain_one_is_left_where_nobody_knows_the_passes() -> None:
-    mixed, other = {**QUARTER, "mixup": 0.3}, {**QUARTER, "lr": 0.001}
-    assert Suited(INFO).of((mixed, other, QUARTER)) == (QUARTER, other)
 
 
 def test_portfolio_of_which_nothing_suits_stays() -> None:
