@@ -62,6 +62,8 @@ RECIPES: dict[str, Config] = {
     "half the width": {"width": 0.5},
     "half the width, as stored": {"width": 0.5, "upscale": 1.0},
     "half the width, larger": {"width": 0.5, "upscale": 2.0},
+    "three quarters of the width": {"width": 0.75},
+    "whole": {"width": 1.0},
     "whole, as stored": {"width": 1.0, "upscale": 1.0},
     "larger": {"upscale": 2.0},
     "as stored": {"upscale": 1.0},

@@ -2,9 +2,9 @@
 
 A trial is a fraction of the retrain, so that the trials of a study favour networks that are soon as good as they will
 be: such a one wins a ten-minute search by what it learns in a minute, and the retrain then takes it through the same
-pictures a hundred times for nothing. How good a network gets in a given time is best between some twenty and fifty
-passes, at one minute as at six (docs/benchmarks.md, "Width and time"). So what would get many more passes, or hardly
-any, is not tried where the space has enough of what lies between.
+pictures hundreds of times for nothing. How good a network gets in a given time is best between some twenty and a
+hundred passes (docs/benchmarks.md, "Width and time"). So what would get many more passes, or hardly any, is not tried
+where the space has enough of what lies between.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from automl.spaces import SearchSpace
 
 # Passes through the pictures in the planned retrain. Where pictures are few, a network needs more of them to learn
 # anything (`budget.ENOUGH_IMAGES`); where they are many, FEW_IMAGES of them are enough however few passes that is.
-MOST_PASSES, LEAST_PASSES = 64.0, 5.0
+MOST_PASSES, LEAST_PASSES = 110.0, 5.0
 FEW_IMAGES = 60_000
 # The share of the space that must be left on either side, and in all: where nearly all of it is too small or too large,
 # the time is not what decides.

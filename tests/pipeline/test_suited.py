@@ -80,7 +80,7 @@ def test_what_suits_is_kept_with_the_plan() -> None:
 
 
 def test_words_tell_the_share_that_is_left_out() -> None:
-    suits = of_time(590.0)
+    suits = of_time(170.0)
     share = sum(not suits(config) for config in drawn(SPACE, 0)) / len(drawn(SPACE, 0))
     assert 0.1 < share < 0.75
     gone = sum(not suits(config) for config in SPACE.portfolio)
@@ -129,7 +129,7 @@ def test_few_pictures_are_gone_through_more_often() -> None:
     unit = work.epoch_seconds / epoch_work(QUARTER, few)
     suits = suited(SPACE, work, few, remaining=280.0, unit=unit, seed=0)
     passes = 0.6 * (280.0 - work.closing_seconds) * 1.75 * 150.0 / 244
-    assert passes > 2 * MOST_PASSES and suits(QUARTER)
+    assert passes > 1.5 * MOST_PASSES and suits(QUARTER)
 
 
 SMALL_AND_WHOLE: dict[str, Any] = {
