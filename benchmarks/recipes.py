@@ -67,8 +67,13 @@ RECIPES: dict[str, Config] = {
     "whole, as stored": {"width": 1.0, "upscale": 1.0},
     "larger": {"upscale": 2.0},
     "as stored": {"upscale": 1.0},
-    "regnety": {"family": "regnet", "model": "regnety_002", "width": None},
-    "efficientvit": {"family": "efficientvit", "model": "efficientvit_b0", "width": None},
+    "regnety, mixup .3": {"family": "regnet", "model": "regnety_002", "width": None, "mixup": 0.3},
+    "efficientvit, mixup .3": {
+        "family": "efficientvit",
+        "model": "efficientvit_b0",
+        "width": None,
+        "mixup": 0.3,
+    },
 }
 MOST_PASSES = 1000  # where seconds end a training
 
