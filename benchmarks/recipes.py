@@ -62,6 +62,7 @@ RECIPES: dict[str, Config] = {
     "half the width": {"width": 0.5},
     "half the width, as stored": {"width": 0.5, "upscale": 1.0},
     "half the width, larger": {"width": 0.5, "upscale": 2.0},
+    "half the width, batches of 32": {"width": 0.5, "batch_size": 32},
     "three quarters of the width": {"width": 0.75},
     "whole": {"width": 1.0},
     "whole, as stored": {"width": 1.0, "upscale": 1.0},

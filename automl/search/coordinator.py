@@ -14,7 +14,7 @@ from automl.search.failures import Failures
 from automl.search.forecast import LOOK_BACK, Forecast
 from automl.search.hanging import hanging
 from automl.search.incumbent import Incumbent
-from automl.search.last_call import last_call, too_late_to_start
+from automl.search.last_call import carried, too_late_to_start
 from automl.search.live_trial import LiveTrial, recall
 from automl.search.metric import metric_value, numbers_of
 from automl.search.objectives import Launch, Step
@@ -232,14 +232,11 @@ class Coordinator:
         return self._why_over() if self.over or self._too_late() else ""
 
     def _choose(self) -> Next:
-        settings = self._settings
+        settings, left, yardstick = self._settings, self.remaining(), self.incumbent.yardstick
         if self._lost:
             return Next(NextKind.RESUME, LOST, self._lost[0])
-        urgent = last_call(
-            self._trials.values(),
-            mode=settings.mode,
-            max_epochs=settings.max_epochs,
-            remaining=self.remaining(),
+        urgent = carried(
+            self._trials.values(), yardstick, settings.mode, max_epochs=settings.max_epochs, remaining=left
         )
         if urgent is not None:
             return urgent
@@ -389,10 +386,11 @@ class Coordinator:
             self._trials[trial.number] = live
             self._forecast.learn(trial.number, trial.config, live.seconds)
             self._tells.done += live.state in FINAL
-            self.incumbent.began(trial.number, trusted=trial.origin == PORTFOLIO)
+            failed = trial.state is TrialState.FAILED
+            self.incumbent.began(trial.number, trusted=trial.origin == PORTFOLIO and not failed)
             if trial.state is TrialState.RUNNING:
                 self._release(live, "interrupted: the search stopped while it ran")
-            if trial.state is not TrialState.FAILED and trial.reports:
+            if not failed and trial.reports:
                 self._failures.success()
                 self.incumbent.restore(trial.number, {one.epoch: one.value for one in trial.reports})
         self._policy.restore(histories)

@@ -56,6 +56,11 @@ class Incumbent:
                 return self._standing[trial]
         return leader
 
+    @property
+    def yardstick(self) -> int | None:
+        """The first trusted trial that has not failed; None where an order says nothing."""
+        return None if self._noise is None else next(iter(self._trusted), None)
+
     def began(self, trial: int, *, trusted: bool) -> None:
         """`trusted`: the trial's configuration was good on other data, though less so than those that began before."""
         if trusted:
@@ -82,6 +87,7 @@ class Incumbent:
     def drop(self, trial: int) -> None:
         """The trial failed."""
         self._standing.pop(trial, None)
+        self._trusted.pop(trial, None)
         if self.leader is not None and self.leader.trial == trial:
             self._search()
 

@@ -10,12 +10,16 @@ from sqlalchemy import Connection, select
 
 from automl.records import Action, Decision, Report, TrialState
 from automl.search import tables
-from automl.search.last_call import LAST_CALL
+from automl.search.last_call import LAST_CALL, YARDSTICK
 from automl.search.overriding import LOST
 from automl.search.policy import History, NextKind, Policy
 
 SEARCH = "search"  # a search begins: the study's first, or one that continues it
-OWN_RESUMES = (LOST, LAST_CALL)  # trials that the search itself carries on, whatever its policy says
+OWN_RESUMES = (
+    LOST,
+    LAST_CALL,
+    YARDSTICK,
+)  # trials that the search itself carries on, whatever its policy says
 
 
 @dataclass(frozen=True)

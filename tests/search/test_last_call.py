@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from automl.records import Config, TrialState
-from automl.search.last_call import AHEAD, MARGIN, last_call, too_late_to_start
+from automl.records import Config, Mode, TrialState
+from automl.search import search
+from automl.search.last_call import AHEAD, MARGIN, carried, too_late_to_start
 from automl.search.live_trial import LiveTrial
 from automl.search.policy import NextKind
 from automl.search.tune import tune
-from tests.search.toy import ToySpace
+from tests.search.toy import ToySpace, settings
 
 NEEDED = (18 - 6) * 2.0 * MARGIN
 
@@ -21,8 +22,11 @@ def paused(number: int = 3, value: float = 0.9, epoch: int = 6) -> LiveTrial:
     return LiveTrial(number, {}, TrialState.PAUSED, epoch=epoch, value=value, checkpoint=epoch, seconds=2.0)
 
 
-def chosen(*trials: LiveTrial, remaining: float, mode: str = "max") -> int | None:
-    choice = last_call(trials, mode="max" if mode == "max" else "min", max_epochs=18, remaining=remaining)
+def chosen(
+    *trials: LiveTrial, remaining: float, mode: str = "max", yardstick: int | None = None
+) -> int | None:
+    way: Mode = "max" if mode == "max" else "min"
+    choice = carried(trials, yardstick, way, max_epochs=18, remaining=remaining)
     assert choice is None or choice.kind is NextKind.RESUME
     return None if choice is None else choice.trial
 
@@ -48,6 +52,42 @@ def test_nothing_is_said_once_a_trial_is_complete() -> None:
 
 def test_trial_whose_value_is_nan_is_not_chosen() -> None:
     assert chosen(paused(value=math.nan), remaining=NEEDED * 1.2) is None
+
+
+@pytest.mark.parametrize(
+    ("remaining", "trial"), [(1e6, 1), (NEEDED * 1.1, 1), (NEEDED * 0.9, None), (math.inf, None)]
+)
+def test_yardstick_goes_on_wherever_it_pauses_as_long_as_the_time_holds_it(
+    remaining: float, trial: int | None
+) -> None:
+    assert chosen(paused(1, 0.5), paused(2, 0.9), remaining=remaining, yardstick=1) == trial
+
+
+def test_beside_a_complete_yardstick_the_best_other_trial_is_finished_too() -> None:
+    done = LiveTrial(1, {}, TrialState.COMPLETE, epoch=18, value=0.8, seconds=2.0)
+    assert chosen(done, paused(), remaining=NEEDED * 1.2, yardstick=1) == 3
+    assert chosen(done, paused(), remaining=1e6, yardstick=1) is None
+
+
+@pytest.mark.parametrize(("noise", "epochs"), [(lambda value: 0.01, 27), (None, 2)])
+def test_first_of_the_portfolio_is_trained_to_its_end_before_many_are_tried(
+    noise: Callable[[float], float] | None, epochs: int
+) -> None:
+    """Here it is the worst of all, so that successive halving alone leaves it at its first rung."""
+
+    def train(config: Config) -> Iterator[dict[str, float]]:
+        while True:
+            yield {"accuracy": config["x"], "seconds": 1.0}
+
+    space = ToySpace(({"x": 0.01, "kind": "a"}, {"x": 0.5, "kind": "a"}))
+    limits = settings(n_trials=None, time_limit=200.0, max_epochs=27, policy="asha", noise=noise)
+    found = search(train, space, limits)
+    first, *others = found.trials
+    assert first.epochs == epochs
+    assert TrialState.COMPLETE in {trial.state for trial in others}
+    if noise is not None:
+        assert first.state is TrialState.COMPLETE and len(first.reports) == 27
+        assert first.ended is not None and first.ended < 40.0
 
 
 @pytest.mark.parametrize(("remaining", "late"), [(5.9, True), (6.1, False), (math.inf, False)])

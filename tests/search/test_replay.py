@@ -9,6 +9,7 @@ from sqlalchemy import create_engine, select
 
 from automl.records import Config, TrialState
 from automl.search import search, tables
+from automl.search.last_call import YARDSTICK
 from automl.search.policy import POLICIES
 from automl.search.replay import Event, read_events, replay
 from automl.search.run import policy_of
@@ -68,8 +69,10 @@ def test_deadline_and_failures_are_taken_as_they_were(tmp_path: Path) -> None:
                 raise ValueError("too small")
             yield report
 
-    chosen = stored(tmp_path, n_trials=None, time_limit=60.0, parallel=3)
-    result = search(fragile, ToySpace(), chosen)
+    space = ToySpace(({"x": 0.31, "kind": "a"}, {"x": 0.5, "kind": "a"}))
+    chosen = stored(tmp_path, n_trials=None, time_limit=60.0, parallel=3, noise=lambda value: 0.01)
+    result = search(fragile, space, chosen)
+    assert any(event.reason == YARDSTICK for event in events_of(tmp_path))
     assert {trial.state for trial in result.trials} >= {TrialState.FAILED, TrialState.PRUNED}
     assert played_again(events_of(tmp_path), chosen) == ""
 
