@@ -82,7 +82,7 @@ def make_plan(
 
     Raises TimeLimitError where the time left holds no trial.
     """
-    space, info = beginning.space, splits.info
+    space, info, scratch = beginning.space, splits.info, not beginning.weights
     plan = _untimed(config, beginning, device, *goal)
     observer.stage("plan", "measuring how fast this machine trains")
     suits = Suited.from_dict(info, {} if earlier is None else earlier.get("suits", {}))
@@ -90,7 +90,7 @@ def make_plan(
     measured = probe(first, splits, plan)
     device = _packed(config, device, measured, observer)
     plan = replace(plan, threads=device.threads)
-    work = _work(config, info, measured, device)
+    work = _work(config, info, measured, device, scratch=scratch)
     _refuse_too_short(config, clock, work)
     if earlier is None:
         suits = _suited(config, clock, space, info, work, first)
@@ -98,7 +98,7 @@ def make_plan(
     if portfolio and portfolio[0] != first:  # what is tried first is what trials are planned by
         first = portfolio[0]
         measured = probe(first, splits, plan)
-        work = _work(config, info, measured, device)
+        work = _work(config, info, measured, device, scratch=scratch)
     budget = make_budget(work, remaining=clock.remaining(), epochs=config.epochs)
     if earlier is not None:  # trials of one study are compared, so all have the same full length
         budget = replace(budget, epochs=int(earlier["epochs"]), round_s=earlier.get("round_s"))
@@ -179,7 +179,7 @@ def _suited(
     return suited(space, work, info, remaining=remaining, unit=unit, seed=config.seed)
 
 
-def _work(config: StudyConfig, info: DatasetInfo, measured: Probe, device: Device) -> Work:
+def _work(config: StudyConfig, info: DatasetInfo, measured: Probe, device: Device, *, scratch: bool) -> Work:
     ray = config.engine == "ray"
     return Work(
         info.n_train,
@@ -190,6 +190,7 @@ def _work(config: StudyConfig, info: DatasetInfo, measured: Probe, device: Devic
         retrain_speedup=device.speedup,
         # A worker's start is mostly imports: torch and ours beside timm.
         startup=WORKER_START * import_seconds() if ray else 0.0,
+        scratch=scratch,
     )
 
 

@@ -7,7 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 DEFAULT_IMAGES = 600_000  # images that a trial sees at most, when neither the person nor the clock says less,
-FEWEST_EPOCHS, MOST_EPOCHS = 20, 100  # within these numbers of epochs
+FEWEST_EPOCHS, MOST_EPOCHS = (
+    20,
+    100,
+)  # within these numbers of epochs; from scratch the clock alone may allow the last
 EVAL_SPEEDUP = 3.0  # forward alone costs a third of forward and backward
 MIRRORED = 2.0  # the delivered model looks at a picture and at its mirror image
 FULL_TRIALS = 5.0  # full-length trials that the search time must hold, if it can
@@ -34,7 +37,10 @@ CLOSING = 2.5  # seconds to score the intervals, write the model, the tables and
 
 @dataclass(frozen=True)
 class Work:
-    """What is to be done, in images, and how fast it goes; `startup` is seconds until the first trial trains."""
+    """What is to be done, in images, and how fast it goes; `startup` is seconds until the first trial trains.
+
+    `scratch`: networks learn from nothing, which takes more epochs than fine-tuning.
+    """
 
     n_train: int
     n_val: int
@@ -43,6 +49,7 @@ class Work:
     parallel: int
     retrain_speedup: float = 1.0
     startup: float = 0.0
+    scratch: bool = True
 
     @property
     def epoch_seconds(self) -> float:
@@ -94,7 +101,8 @@ def make_budget(work: Work, *, remaining: float | None, epochs: int | None) -> B
         return Budget(most, None, None, work.closing_seconds, most)
     usable = max(0.0, remaining - work.closing_seconds - work.startup)
     if epochs is None:  # where pictures are few, until it has seen enough
-        most = max(most, ENOUGH_IMAGES // max(1, work.n_train))
+        longest = MOST_EPOCHS if work.scratch else most
+        most = max(longest, ENOUGH_IMAGES // max(1, work.n_train))
     retrain_s = min(most * work.retrain_epoch_seconds * SPARE, retrain_share(work, usable) * usable)
     search_s = usable - retrain_s
     full_s = search_s * work.parallel / FULL_TRIALS

@@ -98,6 +98,16 @@ def test_few_pictures_are_trained_on_for_all_of_the_time() -> None:
     assert make_budget(few, remaining=None, epochs=None).most_epochs == 100
 
 
+def test_from_scratch_the_retrain_of_many_pictures_may_take_its_share_of_the_time() -> None:
+    many = replace(WORK, n_train=16_000, n_val=4000, images_per_second=4000.0)
+    from_scratch = make_budget(many, remaining=600.0, epochs=None)
+    tuned = make_budget(replace(many, scratch=False), remaining=600.0, epochs=None)
+    assert from_scratch.most_epochs == 100 and tuned.most_epochs == many.default_epochs == 37
+    assert from_scratch.retrain_s == pytest.approx(0.6 * (600.0 - many.closing_seconds))
+    assert tuned.retrain_s == pytest.approx(37 * many.retrain_epoch_seconds * 1.15)
+    assert make_budget(many, remaining=None, epochs=None).most_epochs == 37
+
+
 def test_trials_of_a_short_search_are_long_enough_to_say_something_of_the_retrain() -> None:
     budget = make_budget(replace(WORK, images_per_second=150.0), remaining=170.0, epochs=None)
     assert budget.search_s is not None and budget.retrain_s is not None and budget.round_s is not None
