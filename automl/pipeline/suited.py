@@ -24,6 +24,9 @@ from automl.spaces import SearchSpace
 # anything (`budget.ENOUGH_IMAGES`); where they are many, FEW_IMAGES of them are enough however few passes that is.
 MOST_PASSES, LEAST_PASSES = 110.0, 5.0
 FEW_IMAGES = 60_000
+# More pictures than these want a larger network rather than as many passes: the limit falls with the root of their
+# number, down to the least.
+MANY_ROWS, LEAST_OF_MANY = 4_000, 20.0
 # The share of the space that must be left on either side, and in all: where nearly all of it is too small or too large,
 # the time is not what decides.
 LEFT, LEFT_IN_ALL = 0.25, 0.1
@@ -72,6 +75,16 @@ class Suited:
         return Suited(info, found.get("least") or 0.0, math.inf if most is None else most)
 
 
+def most_passes(rows: int) -> float:
+    """Passes through `rows` pictures that a planned retrain makes at most.
+
+    >>> [round(most_passes(rows)) for rows in (100, 4000, 16_000, 10**6)]
+    [800, 110, 55, 20]
+    """
+    of_many = max(LEAST_OF_MANY, MOST_PASSES * math.sqrt(MANY_ROWS / max(rows, MANY_ROWS)))
+    return max(of_many, ENOUGH_IMAGES / rows)
+
+
 def suited(
     space: SearchSpace, work: Work, info: DatasetInfo, *, remaining: float, unit: float, seed: int
 ) -> Suited:
@@ -80,7 +93,7 @@ def suited(
     rows = info.n_train + info.n_val
     training = (info.n_train + info.n_val / EVAL_SPEEDUP) / rows  # of an epoch: the retrain validates nothing
     one_pass = seconds * training / unit
-    least = one_pass / max(MOST_PASSES, ENOUGH_IMAGES / rows)
+    least = one_pass / most_passes(rows)
     most = one_pass / min(LEAST_PASSES, FEW_IMAGES / rows)
     works = [epoch_work(config, info) for config in drawn(space, seed) if not config.get("pretrained", False)]
     if not works:

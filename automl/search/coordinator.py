@@ -236,7 +236,7 @@ class Coordinator:
         if self._lost:
             return Next(NextKind.RESUME, LOST, self._lost[0])
         urgent = carried(
-            self._trials.values(), yardstick, settings.mode, max_epochs=settings.max_epochs, remaining=left
+            self._trials.values(), yardstick, settings.mode, rungs=self._policy.rungs(), remaining=left
         )
         if urgent is not None:
             return urgent

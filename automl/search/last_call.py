@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from automl.records import Mode, TrialState
 from automl.search.live_trial import LiveTrial
@@ -12,38 +13,44 @@ from automl.search.policy import Next, NextKind
 YARDSTICK = "the first of the portfolio is carried to its end, for the others to be measured by"
 LAST_CALL = "the best that can be finished is carried to its end before the time is up"
 MARGIN = 1.15  # an epoch may take a little longer than the last one
-AHEAD = 1.4  # how early, in multiples of the time that the trial needs: workers are busy until a trial ends
+# How early, in multiples of the time that the trial needs; or by what keeps a worker busy from one rung to the next.
+AHEAD = 1.4
 
 
 def carried(
-    trials: Iterable[LiveTrial], yardstick: int | None, mode: Mode, *, max_epochs: int, remaining: float
+    trials: Iterable[LiveTrial],
+    yardstick: int | None,
+    mode: Mode,
+    *,
+    rungs: Sequence[int],
+    remaining: float,
 ) -> Next | None:
     """The paused trial that a free worker should resume for one of two reasons, or None.
 
     The `yardstick`, the first configuration of a portfolio, is resumed wherever it pauses: values at rungs favour what
-    learns quickly (docs/benchmarks.md, "Values at rungs"), so it is known at full length what others have to beat.
-    Of the others the best is resumed whose rest the time left still holds, if it just holds it. Promotion waits for a
-    third of a rung, which few trials never fill: without this rule a short search would end with nothing but
-    half-trained trials. It says nothing once one of them is complete. None without a deadline (`remaining` infinite).
+    learns quickly (docs/benchmarks.md, "What learns slowly"), so it is known at full length what others have to
+    beat. Of the others the best is resumed whose rest the time left still holds, if it just holds it: a worker that
+    took something else now would be free too late. Promotion waits for a third of a rung, which few trials never fill:
+    without this rule a short search would end with nothing but half-trained trials. It says nothing once one of them is
+    complete. `rungs` end with the full length. None without a deadline (`remaining` infinite).
     """
     if math.isinf(remaining):  # asked for every free worker, so without a look at every trial
         return None
-    held: dict[int, tuple[float, float]] = {}
-    done = False
+    full, held, done = rungs[-1], dict[int, tuple[float, float, float]](), False
+    busy = max((after - before for before, after in pairwise((0, *rungs[:-1]))), default=0)
     for live in trials:
         done = done or (live.state is TrialState.COMPLETE and live.number != yardstick)
-        needed = (max_epochs - live.epoch) * live.seconds * MARGIN
+        needed = (full - live.epoch) * live.seconds * MARGIN
         if live.state is TrialState.PAUSED and live.value is not None and 0.0 < needed <= remaining:
-            held[live.number] = (live.value if mode == "max" else -live.value, needed)
-    finite = {number: pair for number, pair in held.items() if math.isfinite(pair[0])}
+            start_by = max(AHEAD * needed, needed + busy * live.seconds * MARGIN)
+            held[live.number] = (live.value if mode == "max" else -live.value, -live.number, start_by)
+    finite = {number: found for number, found in held.items() if math.isfinite(found[0])}
     if yardstick in finite:
         return Next(NextKind.RESUME, YARDSTICK, yardstick)
     if done or not finite:
         return None
-    best = max(finite, key=lambda number: (finite[number][0], -number))
-    if remaining > AHEAD * finite[best][1]:
-        return None
-    return Next(NextKind.RESUME, LAST_CALL, best)
+    best = max(finite, key=lambda number: finite[number])
+    return Next(NextKind.RESUME, LAST_CALL, best) if remaining <= finite[best][2] else None
 
 
 def too_late_to_start(*, first_rung: int, epoch_seconds: float | None, remaining: float) -> bool:

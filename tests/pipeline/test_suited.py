@@ -11,7 +11,7 @@ import pytest
 from automl import pipeline
 from automl.pipeline import planning
 from automl.pipeline.cost import drawn, epoch_work
-from automl.pipeline.suited import MOST_PASSES, Suited, suited
+from automl.pipeline.suited import MOST_PASSES, Suited, most_passes, suited
 from automl.records import Config, DatasetInfo
 from automl.result import FitResult
 from automl.search import search
@@ -54,6 +54,13 @@ def test_limit_is_where_the_retrain_would_make_its_most_passes() -> None:
     suits = of_time(590.0)
     passes = 0.6 * (590.0 - WORK.closing_seconds) * 1750.0 / 4000 * epoch_work(QUARTER, INFO) / suits.least
     assert passes == pytest.approx(MOST_PASSES, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("rows", "passes"), [(100, 800), (1000, 110), (4000, 110), (16_000, 55), (20_000, 49), (1_281_167, 20)]
+)
+def test_many_pictures_want_a_larger_network_rather_than_many_passes(rows: int, passes: int) -> None:
+    assert round(most_passes(rows)) == passes
 
 
 @pytest.mark.parametrize(("seconds", "rate"), [(7 * 86_400.0, 1000.0), (60.0, 1.0)])

@@ -23,10 +23,14 @@ def paused(number: int = 3, value: float = 0.9, epoch: int = 6) -> LiveTrial:
 
 
 def chosen(
-    *trials: LiveTrial, remaining: float, mode: str = "max", yardstick: int | None = None
+    *trials: LiveTrial,
+    remaining: float,
+    mode: str = "max",
+    yardstick: int | None = None,
+    rungs: tuple[int, ...] = (2, 6, 18),
 ) -> int | None:
     way: Mode = "max" if mode == "max" else "min"
-    choice = carried(trials, yardstick, way, max_epochs=18, remaining=remaining)
+    choice = carried(trials, yardstick, way, rungs=rungs, remaining=remaining)
     assert choice is None or choice.kind is NextKind.RESUME
     return None if choice is None else choice.trial
 
@@ -34,6 +38,13 @@ def chosen(
 def test_best_paused_trial_is_resumed_when_the_time_left_just_holds_it() -> None:
     assert chosen(paused(1, 0.5), paused(), remaining=NEEDED * 1.2) == 3
     assert chosen(paused(1, 0.5), paused(), remaining=NEEDED * 1.2, mode="min") == 1
+
+
+def test_trial_with_a_short_rest_is_resumed_before_a_worker_is_busy_for_longer_than_that() -> None:
+    held, needed, stretch = paused(epoch=12), 6 * 2.0 * MARGIN, 8 * 2.0 * MARGIN
+    rungs = (4, 12, 18)
+    assert chosen(held, remaining=needed + 0.9 * stretch, rungs=rungs) == 3
+    assert chosen(held, remaining=needed + 1.1 * stretch, rungs=rungs) is None
 
 
 def test_better_trial_that_cannot_be_finished_is_passed_over() -> None:

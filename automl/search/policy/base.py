@@ -67,8 +67,8 @@ class Policy(Protocol):
     """Decides about trials. Values are compared as the context's mode says; NaN and infinities come last."""
 
     def rungs(self, trial: int | None = None) -> tuple[int, ...]:
-        """Epochs after which the trial may have to be carried on elsewhere, and so should be saved, ascending; None: of
-        one that would start now, whatever its number.
+        """Epochs after which the trial may have to be carried on elsewhere, and so should be saved, ascending up to the
+        full length; None: of one that would start now, whatever its number.
         """
 
     def started(self, trial: int, resumed: bool) -> None:

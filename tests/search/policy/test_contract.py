@@ -361,6 +361,7 @@ def test_trials_pause_only_where_they_were_to_be_saved(name: str) -> None:
         for trial in play.running():
             saved.setdefault(trial, play.policy.rungs(trial))
             assert play.policy.rungs(trial) == saved[trial]
+            assert saved[trial][-1] == play.policy.rungs()[-1] == MAX_EPOCHS
         if not play.running():
             break
         play.advance(play.running()[0])
