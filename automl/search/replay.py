@@ -15,11 +15,7 @@ from automl.search.overriding import LOST
 from automl.search.policy import History, NextKind, Policy
 
 SEARCH = "search"  # a search begins: the study's first, or one that continues it
-OWN_RESUMES = (
-    LOST,
-    LAST_CALL,
-    YARDSTICK,
-)  # trials that the search itself carries on, whatever its policy says
+OWN_RESUMES = (LOST, LAST_CALL, YARDSTICK)  # what the search itself carries on, whatever its policy says
 
 
 @dataclass(frozen=True)
