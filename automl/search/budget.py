@@ -7,10 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 DEFAULT_IMAGES = 600_000  # images that a trial sees at most, when neither the person nor the clock says less,
-FEWEST_EPOCHS, MOST_EPOCHS = (
-    20,
-    100,
-)  # within these numbers of epochs; from scratch the clock alone may allow the last
+# within these numbers of epochs; a retrain from scratch may have the last, where the clock allows it.
+FEWEST_EPOCHS, MOST_EPOCHS = 20, 100
 EVAL_SPEEDUP = 3.0  # forward alone costs a third of forward and backward
 MIRRORED = 2.0  # the delivered model looks at a picture and at its mirror image
 FULL_TRIALS = 5.0  # full-length trials that the search time must hold, if it can

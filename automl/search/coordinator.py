@@ -235,9 +235,7 @@ class Coordinator:
         settings, left, yardstick = self._settings, self.remaining(), self.incumbent.yardstick
         if self._lost:
             return Next(NextKind.RESUME, LOST, self._lost[0])
-        urgent = carried(
-            self._trials.values(), yardstick, settings.mode, rungs=self._policy.rungs(), remaining=left
-        )
+        urgent = carried(self._trials, yardstick, settings.mode, rungs=self._policy.rungs(), remaining=left)
         if urgent is not None:
             return urgent
         late, limit = self._too_late(), settings.n_trials

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from automl.records import Mode, TrialState
@@ -18,7 +18,7 @@ AHEAD = 1.4
 
 
 def carried(
-    trials: Iterable[LiveTrial],
+    trials: Mapping[int, LiveTrial],
     yardstick: int | None,
     mode: Mode,
     *,
@@ -36,21 +36,37 @@ def carried(
     """
     if math.isinf(remaining):  # asked for every free worker, so without a look at every trial
         return None
-    full, held, done = rungs[-1], dict[int, tuple[float, float, float]](), False
-    busy = max((after - before for before, after in pairwise((0, *rungs[:-1]))), default=0)
-    for live in trials:
-        done = done or (live.state is TrialState.COMPLETE and live.number != yardstick)
-        needed = (full - live.epoch) * live.seconds * MARGIN
-        if live.state is TrialState.PAUSED and live.value is not None and 0.0 < needed <= remaining:
-            start_by = max(AHEAD * needed, needed + busy * live.seconds * MARGIN)
-            held[live.number] = (live.value if mode == "max" else -live.value, -live.number, start_by)
-    finite = {number: found for number, found in held.items() if math.isfinite(found[0])}
-    if yardstick in finite:
+    if yardstick is not None and yardstick in trials and _fits(trials[yardstick], rungs[-1], remaining):
         return Next(NextKind.RESUME, YARDSTICK, yardstick)
-    if done or not finite:
+    best: LiveTrial | None = None
+    for live in trials.values():
+        if live.state is TrialState.COMPLETE and live.number != yardstick:
+            return None  # likewise: of many trials, one of the first is complete
+        if _fits(live, rungs[-1], remaining) and (best is None or _rank(live, mode) > _rank(best, mode)):
+            best = live
+    if best is None:
         return None
-    best = max(finite, key=lambda number: finite[number])
-    return Next(NextKind.RESUME, LAST_CALL, best) if remaining <= finite[best][2] else None
+    busy = max((after - before for before, after in pairwise((0, *rungs[:-1]))), default=0)
+    needed = _rest(best, rungs[-1])
+    start_by = max(AHEAD * needed, needed + busy * best.seconds * MARGIN)
+    return Next(NextKind.RESUME, LAST_CALL, best.number) if remaining <= start_by else None
+
+
+def _rest(live: LiveTrial, full: int) -> float:
+    """Seconds that the trial may take to its full length."""
+    return (full - live.epoch) * live.seconds * MARGIN
+
+
+def _fits(live: LiveTrial, full: int, remaining: float) -> bool:
+    """Whether the trial waits with a value that is a number, and the `remaining` seconds hold its rest."""
+    waits = live.state is TrialState.PAUSED and live.value is not None and math.isfinite(live.value)
+    return waits and 0.0 < _rest(live, full) <= remaining
+
+
+def _rank(live: LiveTrial, mode: Mode) -> tuple[float, int]:
+    """The larger, the better; ties go to the earlier trial."""
+    value = live.value or 0.0
+    return (value if mode == "max" else -value, -live.number)
 
 
 def too_late_to_start(*, first_rung: int, epoch_seconds: float | None, remaining: float) -> bool:

@@ -70,9 +70,8 @@ def test_ctrl_c_in_the_retrain_delivers_the_best_trials_own_weights_and_resume_r
 
 def test_ctrl_c_in_the_set_up_leaves_nothing_behind(tmp_path: Path) -> None:
     watching = Notes("plan", lambda: os.kill(os.getpid(), signal.SIGTERM))
-    before = signal.signal(
-        signal.SIGTERM, signal.SIG_DFL
-    )  # Ray leaves a handler of its own, where it ran before
+    # Ray leaves a handler of its own, where it ran before.
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         with pytest.raises(KeyboardInterrupt):
             pipeline.fit(config_for(tmp_path), observer=watching)

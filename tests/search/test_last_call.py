@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,8 @@ def chosen(
     rungs: tuple[int, ...] = (2, 6, 18),
 ) -> int | None:
     way: Mode = "max" if mode == "max" else "min"
-    choice = carried(trials, yardstick, way, rungs=rungs, remaining=remaining)
+    known = {trial.number: trial for trial in trials}
+    choice = carried(known, yardstick, way, rungs=rungs, remaining=remaining)
     assert choice is None or choice.kind is NextKind.RESUME
     return None if choice is None else choice.trial
 
@@ -59,6 +61,23 @@ def test_nothing_is_said_too_early_too_late_or_without_a_deadline(remaining: flo
 def test_nothing_is_said_once_a_trial_is_complete() -> None:
     done = LiveTrial(1, {}, TrialState.COMPLETE, epoch=18, value=0.8, seconds=2.0)
     assert chosen(done, paused(), remaining=NEEDED * 1.2) is None
+
+
+@pytest.mark.parametrize("yardstick", [None, 0])
+def test_of_many_trials_only_the_first_are_looked_at(yardstick: int | None) -> None:
+    looked: list[int] = []
+
+    class Watched(dict[int, LiveTrial]):
+        def values(self) -> Any:
+            for number in self:
+                looked.append(number)
+                yield self[number]
+
+    many = Watched(
+        {n: LiveTrial(n, {}, TrialState.COMPLETE, epoch=18, value=0.8, seconds=2.0) for n in range(5000)}
+    )
+    assert carried(many, yardstick, "max", rungs=(2, 6, 18), remaining=60.0) is None
+    assert len(looked) <= 2
 
 
 def test_trial_whose_value_is_nan_is_not_chosen() -> None:
