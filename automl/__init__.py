@@ -94,17 +94,22 @@ def resume(
 
 
 def load(
-    model: str | Path, *, directory: str | Path = "studies", factory: str | Callable[..., Any] | None = None
+    model: str | Path,
+    *,
+    directory: str | Path = "studies",
+    factory: str | Callable[..., Any] | None = None,
+    device: str = "cpu",
 ) -> Predictor:
-    """The predictor of a finished study (its name or folder) or of a model folder. Raises ModelError.
+    """The predictor of a finished study (its name or folder) or of a model folder, computing on `device` ("cuda").
 
+    Raises ModelError where there is no such model, and ConfigError for a device that there is not.
     `factory` is the function that makes the network, or its name ("package.module:make"), where the search space had
     one: it is code, so the model folder alone must not decide that it is run.
     """
     from automl.final.predictor import Predictor
     from automl.review.studies import find_model
 
-    return Predictor.load(find_model(model, directory), factory=factory)
+    return Predictor.load(find_model(model, directory), factory=factory, device=device)
 
 
 def __getattr__(name: str) -> Any:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from automl.final.predictor import Predictor
 
 _AT_ONCE = 64
+_MANY = 256  # images; a GPU takes seconds to start, in which a CPU scores as many of most models
 _TABLES = (".csv", ".parquet")
 Row = dict[str, Any]
 
@@ -35,6 +36,13 @@ Row = dict[str, Any]
 @directory_option
 @option("--out", metavar="FILE", section="Output", help="Write a .csv or .parquet file instead of a table.")
 @option("--factory", metavar="MODULE:FUNCTION", section="Output", help="What makes the network, if not timm.")
+@option(
+    "--device",
+    section="Output",
+    default="auto",
+    metavar="auto|cpu|cuda",
+    help="Where to compute; auto is a GPU where there is one and images are many.",
+)
 @option("--proba", section="Output", is_flag=True, help="Add a column with the probability of each class.")
 @json_option("One JSON object on stdout, with a row for each image.")
 @quiet_option
@@ -48,6 +56,7 @@ def command(
     directory: str | None,
     out: str | None,
     factory: str | None,
+    device: str,
     proba: bool,
 ) -> int:
     """Predict the labels of IMAGES (files, or folders of them) with MODEL.
@@ -65,11 +74,20 @@ def command(
     from automl.final.predictor import Predictor
 
     bad: list[tuple[Path, str]] = []
-    rows = list(predicted(Predictor.load(folder, factory=factory), files, proba=proba, bad=bad))
+    predictor = Predictor.load(folder, factory=factory, device=_device(device, len(files)))
+    rows = list(predicted(predictor, files, proba=proba, bad=bad))
     _show(state, rows, bad, out)
     for path, reason in bad:
         print(f"automl: skipped {str(path)!r}: {reason}", file=sys.stderr)
     return 1 if bad else 0
+
+
+def _device(asked: str, images: int) -> str:
+    if asked != "auto":
+        return asked
+    import torch
+
+    return "cuda" if images > _MANY and torch.cuda.is_available() else "cpu"
 
 
 def collect(paths: Iterable[str]) -> list[Path]:

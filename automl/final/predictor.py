@@ -10,15 +10,17 @@ import numpy as np
 import torch
 from PIL import Image
 from safetensors import SafetensorError
-from torch import nn
+from torch import Tensor, nn
 
 from automl.data.pixels import load_pixels, open_picture
 from automl.data.sources.arrays import to_images
-from automl.errors import DataError, ModelError
+from automl.errors import ConfigError, DataError, ModelError
 from automl.final.model_folder import CONFIG, PREPROCESS, load_network, read_preprocess
+from automl.final.scoring import in_float32, placed
 from automl.records import DatasetInfo
 from automl.training.evaluate import EVAL_BATCH, fit_size
 from automl.training.losses import in_units
+from automl.training.memory import Allowance, parts_of
 from automl.training.metrics import to_labels
 
 
@@ -26,23 +28,35 @@ class Predictor:
     """Predicts labels for pictures; made by `Predictor.load` or `automl.load`.
 
     `mirrored`: scores are the mean over a picture and its mirror image, as in the scores of the holdout. Set it to
-    False for half the time a picture, and predictions that are a little worse.
+    False for half the time a picture, and predictions that are a little worse. It computes on `device`, in float32
+    wherever that is.
     """
 
-    def __init__(self, model: nn.Module, info: DatasetInfo, size: int, *, mirrored: bool = False) -> None:
-        self.model = model.eval()
+    def __init__(
+        self, model: nn.Module, info: DatasetInfo, size: int, *, mirrored: bool = False, device: str = "cpu"
+    ) -> None:
+        self.device = device
+        self.model = placed(model, device).eval()
         self.info = info
         self.size = size
         self.mirrored = mirrored
+        self._allowance = Allowance(device)
 
     @classmethod
-    def load(cls, path: str | Path, *, factory: str | Callable[..., nn.Module] | None = None) -> Predictor:
-        """The predictor of a model folder or of a study folder.
+    def load(
+        cls,
+        path: str | Path,
+        *,
+        factory: str | Callable[..., nn.Module] | None = None,
+        device: str = "cpu",
+    ) -> Predictor:
+        """The predictor of a model folder or of a study folder, on `device` ("cpu", "cuda", "cuda:1", ...).
 
         `factory` is the function that makes the network, or its name, where it is no model of timm. Raises ModelError
-        when there is no model, or one that this version cannot read. Nothing in the folder is run as code: weights are
-        safetensors, the rest is JSON.
+        when there is no model, or one that this version cannot read, and ConfigError for a device that there is not.
+        Nothing in the folder is run as code: weights are safetensors, the rest is JSON.
         """
+        check_device(device)
         folder = Path(path)
         folder = folder / "model" if (folder / "model" / CONFIG).is_file() else folder
         missing = [
@@ -54,7 +68,7 @@ class Predictor:
             )
         try:
             said = read_preprocess(folder)
-            return cls(load_network(folder, factory), said.info, said.size, mirrored=said.mirrored)
+            network = load_network(folder, factory)
         # Whatever a file may hold: a wrong type or size comes up deep inside timm as any of these.
         except (
             ArithmeticError,
@@ -69,6 +83,7 @@ class Predictor:
             ValueError,
         ) as error:
             raise ModelError(f"the model folder {str(folder)!r} cannot be loaded: {error}") from error
+        return cls(network, said.info, said.size, mirrored=said.mirrored, device=device)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -106,19 +121,41 @@ class Predictor:
 
     @torch.inference_mode()
     def predict_pixels(self, pixels: np.ndarray) -> np.ndarray:
-        """Scores of pictures that `load_pixels` made: uint8 (B, H, W, C) to float32 (B, n_outputs)."""
-        mean = torch.tensor(self.info.mean).view(1, -1, 1, 1)
-        std = torch.tensor(self.info.std).view(1, -1, 1, 1)
-        images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float().div_(255.0).sub_(mean).div_(std)
+        """Scores of pictures that `load_pixels` made: uint8 (B, H, W, C) to float32 (B, n_outputs).
+
+        Where a batch does not fit into memory, it goes through in smaller parts.
+        """
+        images = torch.from_numpy(pixels).to(self.device)
+        with in_float32(self.device):
+            found = self._allowance.fit(len(images), lambda rows: self._scores(images, rows))
+        scores: np.ndarray = found.numpy()
+        return scores
+
+    def _scores(self, images: Tensor, rows: int) -> Tensor:
+        parts = images.tensor_split(parts_of(len(images), rows))
+        return torch.cat([self._part(part).cpu() for part in parts])
+
+    def _part(self, pixels: Tensor) -> Tensor:
+        mean = torch.tensor(self.info.mean, device=self.device).view(1, -1, 1, 1)
+        std = torch.tensor(self.info.std, device=self.device).view(1, -1, 1, 1)
+        images = pixels.permute(0, 3, 1, 2).float().div_(255.0).sub_(mean).div_(std)
         images = fit_size(images, self.size)
         scores = in_units(self.model(images), self.info)
         if self.mirrored:
             scores = (scores + in_units(self.model(images.flip(3)), self.info)) / 2
-        found: np.ndarray = scores.numpy()
-        return found
+        return scores
 
     def __repr__(self) -> str:
         return f"Predictor({type(self.model).__name__}, {len(self.classes)} classes, {self.size} px)"
+
+
+def check_device(device: str) -> None:
+    """Raise ConfigError where torch has no such device here."""
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"device must be one that torch can use here, got {device!r}: {reason}") from error
 
 
 def _each(images: Any) -> Iterable[Image.Image]:

@@ -135,7 +135,7 @@ def _seconds_left(setup: Setup, found: SearchResult, clock: Clock, model: nn.Mod
     """What the retrain may take, now that the time for scoring the holdout can be measured on its network."""
     info, slower = setup.data.splits.info, slowdown(setup, found)
     passes = 2 if is_mirrored(found.best.config) else 1
-    one = seconds_a_picture(model, info, size, threads=setup.device.all_threads)
+    one = seconds_a_picture(model, info, size, threads=setup.device.all_threads, device=setup.device.kind)
     closing = measured_closing(slowdown=slower, scoring=passes * info.n_holdout * one)
     return _held(setup, found, clock, closing)
 
@@ -165,7 +165,8 @@ def slowdown(setup: Setup, found: SearchResult) -> float:
     if planned is None:
         rate = setup.probe.images_per_second / setup.device.slowdown
         planned = (info.n_train + info.n_val / EVAL_SPEEDUP) / rate
-    return statistics.median(report.seconds for report in first.reports) / planned
+    # Of two, the less: the first round of a GPU also pays for what is set up once.
+    return statistics.median_low(report.seconds for report in first.reports) / planned
 
 
 def _plan(setup: Setup, found: SearchResult, clock: Clock) -> TrainPlan:

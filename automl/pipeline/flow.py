@@ -247,7 +247,7 @@ def _open_holdout(setup: Setup, workspace: Workspace, *, factory: str) -> dict[s
     reads = workspace.count_holdout_read()
     set_threads(setup.device.all_threads)  # nothing else runs any more
     return score_holdout(
-        Predictor.load(workspace.model_dir, factory=factory),
+        Predictor.load(workspace.model_dir, factory=factory, device=setup.device.kind),
         setup.data.holdout,
         setup.metric.name,
         seed=setup.config.seed,

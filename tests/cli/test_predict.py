@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from automl.cli.options import State
-from automl.cli.predict import _show, collect, predicted
+from automl.cli.predict import _device, _show, collect, predicted
 from automl.data.pixels import open_picture
 from automl.errors import DataError, UsageError
 
@@ -120,3 +120,11 @@ def test_json_names_what_was_skipped(capsys: pytest.CaptureFixture[str]) -> None
 def test_reader_of_the_test_refuses_what_is_no_picture(pictures: Path) -> None:
     with pytest.raises(DataError, match="not an image"):
         open_picture(pictures / "notes.txt")
+
+
+def test_gpu_is_used_where_there_is_one_and_images_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _device("cpu", 10_000) == "cpu" and _device("cuda:1", 1) == "cuda:1"
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    assert _device("auto", 10_000) == "cuda" and _device("auto", 3) == "cpu"
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert _device("auto", 10_000) == "cpu"

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 from automl.data.holdout import Holdout
-from automl.errors import DataError, HoldoutError, ModelError
+from automl.errors import ConfigError, DataError, HoldoutError, ModelError
 from automl.final.holdout import explain_gap, score_holdout
 from automl.final.model_folder import write_model_folder
 from automl.final.predictor import Predictor
@@ -90,6 +91,33 @@ def test_predictor_takes_paths_images_and_arrays_alike(
     np.testing.assert_array_equal(by_path, predictor.predict_proba(pixels))
     np.testing.assert_array_equal(by_path, predictor.predict_proba([Image.open(p) for p in paths]))
     assert predictor.predict(paths[0]) == predictor.predict(paths)[:1]
+
+
+def test_batch_that_does_not_fit_into_memory_is_scored_in_parts(folder: Path, splits: SearchSplits) -> None:
+    pixels = np.load(splits.val.images)[:30]
+    predictor = Predictor.load(folder)
+    whole, network = predictor.predict_pixels(pixels), predictor.model
+    seen: list[int] = []
+
+    class Narrow(nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            if len(images) > 8:
+                raise MemoryError
+            seen.append(len(images))
+            found: torch.Tensor = network(images)
+            return found
+
+    predictor.model = Narrow()
+    np.testing.assert_allclose(predictor.predict_pixels(pixels), whole, atol=1e-5)
+    assert set(seen) == {7, 8}
+
+
+def test_device_that_there_is_not_is_named(folder: Path) -> None:
+    for device in ("cuda:99", "quantum"):
+        with pytest.raises(
+            ConfigError, match=f"device must be one that torch can use here, got '{device}': "
+        ):
+            Predictor.load(folder, device=device)
 
 
 def test_predictor_of_no_pictures_is_empty(folder: Path) -> None:
