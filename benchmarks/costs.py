@@ -1,33 +1,42 @@
 """What a training step of a configuration costs on this machine, beside what `pipeline/cost.py` expects.
 
-    python -m benchmarks.costs [--size 32] [--steps 4] [--fit]
+    python -m benchmarks.costs [--size 32] [--steps 4] [--fit] [--device cuda] [--keep FILE] [--measured FILE]
 
 Processor time of a step (batch 64, AdamW, one core, the precision that the processor is made for) for configurations of
-the preset `cpu`. What is expected follows from the first row alone, as in a study. `--fit` finds the constants of
-`pipeline/cost.py` that suit this machine best.
+the preset `cpu`; on a GPU the time of a step of the whole training loop in bfloat16, for networks of all presets, small
+and large pictures and batches. What is expected follows from the first row alone, as in a study. `--fit` finds the
+constants of `pipeline/cost.py` that suit this machine best. `--keep` writes what was measured, and `--measured` reads
+it in place of measuring.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
+import json
 import math
+import sys
+import tempfile
 import time
+from pathlib import Path
 
 import torch
 
-from automl.pipeline.cost import LAYERS, PARAMETERS, WRITING, step_work
+from automl.pipeline.cost import Prices, prices, step_work
 from automl.records import Config, DatasetInfo
 from automl.torch_setup import set_threads
 from automl.training.evaluate import autocast, fit_size
 from automl.training.layout import laid_out
+from automl.training.memory import release
 from automl.training.models import build_model, input_size
 from automl.training.optimizers import make_optimizer
 from automl.training.plan import Precision
 from automl.training.probe import has_bf16
+from benchmarks import gpu
 from benchmarks.recipes import first
 
 BATCH = 64
+LOOP_S = 0.6  # of each row on a GPU
 ROWS: tuple[tuple[str, float, float | None], ...] = (
     ("resnet10t", 1.5, 0.25),
     ("resnet10t", 1.0, 0.25),
@@ -58,6 +67,47 @@ ROWS: tuple[tuple[str, float, float | None], ...] = (
     ("edgenext_xx_small", 1.5, None),
     ("efficientvit_b0", 1.5, None),
 )
+# Side of the pictures, model, how much they are enlarged, width, and batch.
+GPU_ROWS: tuple[tuple[int, str, float, float | None, int], ...] = (
+    (32, "resnet10t", 1.5, 0.5, 64),
+    (32, "resnet10t", 1.5, 0.25, 64),
+    (32, "resnet10t", 1.5, 1.0, 64),
+    (32, "resnet10t", 1.5, 0.5, 256),
+    (32, "resnet10t", 3.0, 1.0, 128),
+    (32, "resnet10t", 3.0, 1.0, 512),
+    (32, "resnet18", 2.0, 1.0, 128),
+    (32, "resnet18", 3.0, 1.0, 64),
+    (32, "resnet18", 3.0, 1.0, 128),
+    (32, "resnet18", 3.0, 1.0, 256),
+    (32, "resnet34", 3.0, 1.0, 128),
+    (32, "resnet50", 3.0, 1.0, 128),
+    (32, "seresnet50", 3.0, 1.0, 128),
+    (32, "regnety_008", 3.0, None, 128),
+    (32, "regnety_002", 2.0, None, 128),
+    (32, "convnext_atto", 2.0, None, 128),
+    (32, "convnext_tiny", 3.0, None, 128),
+    (32, "efficientnet_b0", 3.0, None, 128),
+    (32, "mobilenetv3_small_075", 2.0, None, 64),
+    (32, "vit_tiny_patch16_224", 1.0, None, 128),
+    (32, "densenet121", 3.0, None, 128),
+    (32, "mobilevitv2_050", 2.0, None, 64),
+    (224, "resnet10t", 1.0, 1.0, 64),
+    (224, "resnet18", 1.0, 1.0, 64),
+    (224, "resnet50", 1.0, 1.0, 64),
+    (224, "regnety_008", 1.0, None, 64),
+    (224, "efficientnet_b0", 1.0, None, 64),
+    (224, "mobilenetv3_small_075", 1.0, None, 64),
+    (224, "mobilenetv4_conv_medium", 1.0, None, 64),
+    (224, "convnext_atto", 1.0, None, 64),
+    (224, "convnext_tiny", 1.0, None, 64),
+    (224, "densenet121", 1.0, None, 64),
+    (224, "vit_tiny_patch16_224", 1.0, None, 64),
+    (224, "vit_small_patch16_224", 1.0, None, 64),
+    (224, "swin_tiny_patch4_window7_224", 1.0, None, 64),
+    (224, "edgenext_small", 1.0, None, 64),
+    (224, "resnet18", 1.0, 1.0, 256),
+)
+Row = tuple[Config, DatasetInfo]
 
 
 def main() -> None:
@@ -65,41 +115,62 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--size", type=int, default=32, help="side of the pictures as stored, in pixels")
+    parser.add_argument(
+        "--size", type=int, default=32, help="side of the pictures as stored on a CPU, in pixels"
+    )
     parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--fit", action="store_true")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--keep", type=Path)
+    parser.add_argument("--measured", type=Path)
     args = parser.parse_args()
-    set_threads(1)
-    classes, counts, channels = tuple("abcdefghij"), (400,) * 10, (0.5,) * 3
-    info = DatasetInfo(
-        "cost", "classification", classes, 3, args.size, channels, channels, counts, "x", 4000, 1, 1, 0
-    )
-    configs = [config_of(first("adamw"), *row) for row in ROWS]
-    measured = [step_seconds(config, info, args.steps) for config in configs]
-    unit = measured[0] / step_work(configs[0], info)
-    for config, seconds in zip(configs, measured, strict=True):
-        expected = unit * step_work(config, info)
-        name = f"{config['model']}, x{config['upscale']:g}"
+    rows = rows_of(args.device, args.size)
+    if args.measured:
+        measured = json.loads(args.measured.read_text(encoding="utf-8"))
+    elif args.device == "cpu":
+        set_threads(1)
+        measured = [step_seconds(*row, args.steps) for row in rows]
+    else:
+        measured = loop_seconds(rows, args.device)
+    if args.keep:
+        args.keep.write_text(json.dumps(measured), encoding="utf-8")
+    now = prices(args.device)
+    expected = seconds_of(rows, measured, now)
+    for (config, info), seconds, guess in zip(rows, measured, expected, strict=True):
+        name = f"{config['model']}, {info.img_size} px x{config['upscale']:g}"
         name += f", width {config['width']:g}" if "width" in config else ""
-        print(
-            f"{name:36s} {1000 * seconds:7.0f} ms  expected {1000 * expected:7.0f}  {expected / seconds:5.2f}"
-        )
-    print(
-        f"root mean square of the logarithm: {off(configs, info, measured, (WRITING, LAYERS, PARAMETERS)):.3f}"
-    )
+        name += f", {config['batch_size']} rows"
+        print(f"{name:52s} {1000 * seconds:8.2f} ms  expected {1000 * guess:8.2f}  {guess / seconds:5.2f}")
+    print(f"root mean square of the logarithm: {off(rows, measured, now):.3f}")
     if args.fit:
         grid = itertools.product(
-            (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8),
-            (0.0, 0.003, 0.005, 0.01, 0.03),
-            (0.0, 0.3, 1.0, 2.0, 2.7, 4.0),
+            (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 2.0),
+            (0.0, 0.003, 0.005, 0.01, 0.03, 0.1, 0.2, 0.4, 0.8),
+            (0.0, 0.3, 1.0, 2.0, 2.7, 4.0, 8.0),
         )
-        for found in sorted((off(configs, info, measured, constants), constants) for constants in grid)[:8]:
-            print(found)
+        tried = [Prices(*constants) for constants in grid]
+        for found in sorted(((off(rows, measured, each), each) for each in tried), key=lambda x: x[0])[:8]:
+            print(*found)
 
 
-def config_of(first: Config, model: str, upscale: float, width: float | None) -> Config:
+def rows_of(device: str, size: int) -> list[Row]:
+    """Configurations like the preset's first, and the pictures that they are for."""
+    if device == "cpu":
+        return [(config_of(*row, BATCH), pictures(size)) for row in ROWS]
+    return [(config_of(*row), pictures(size)) for size, *row in GPU_ROWS]  # type: ignore[arg-type]  # of a tuple's rest
+
+
+def pictures(size: int) -> DatasetInfo:
+    """4,000 of ten classes."""
+    classes, counts, channels = tuple("abcdefghij"), (400,) * 10, (0.5,) * 3
+    return DatasetInfo(
+        "cost", "classification", classes, 3, size, channels, channels, counts, "x", 4000, 1, 1, 0
+    )
+
+
+def config_of(model: str, upscale: float, width: float | None, batch: int) -> Config:
     """A configuration like the preset's first."""
-    config = {**first, "model": model, "upscale": upscale, "batch_size": BATCH}
+    config = {**first("adamw"), "model": model, "upscale": upscale, "batch_size": batch}
     del config["width"]
     return config if width is None else {**config, "width": width}
 
@@ -122,12 +193,34 @@ def step_seconds(config: Config, info: DatasetInfo, steps: int) -> float:
     return min(times[1:])
 
 
-def off(
-    configs: list[Config], info: DatasetInfo, measured: list[float], constants: tuple[float, float, float]
-) -> float:
+def loop_seconds(rows: list[Row], device: str) -> list[float]:
+    """Seconds of a step of the product's loop, pictures of noise, in bfloat16."""
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        for config, info in rows:
+            trainer = gpu.trainer_of(config, info.img_size, "bf16", Path(folder), device)
+            batch = int(config["batch_size"])
+            found.append(batch / gpu.rate(gpu.steps_of(trainer), batch, LOOP_S, device))
+            print(
+                f"{config['model']} {info.img_size} px: {1000 * found[-1]:.2f} ms",
+                file=sys.stderr,
+                flush=True,
+            )
+            del trainer
+            release()
+    return found
+
+
+def seconds_of(rows: list[Row], measured: list[float], of: Prices) -> list[float]:
+    """What is expected of each row, from what was measured of the first."""
+    work = [step_work(*row, of) for row in rows]
+    return [each / work[0] * measured[0] for each in work]
+
+
+def off(rows: list[Row], measured: list[float], of: Prices) -> float:
     """Root mean square of the logarithm of expected over measured, from the first row alone."""
-    work = [step_work(config, info, *constants) for config in configs]
-    errors = [math.log(w / work[0] * measured[0] / s) for w, s in zip(work, measured, strict=True)]
+    expected = seconds_of(rows, measured, of)
+    errors = [math.log(guess / seconds) for guess, seconds in zip(expected, measured, strict=True)]
     return math.sqrt(sum(error**2 for error in errors) / len(errors))
 
 

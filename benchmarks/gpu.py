@@ -2,11 +2,12 @@
 
     python -m benchmarks.gpu [--only precision,packing,fit] [--zip ../shared/data/cifar10.zip]
         [--time-limit 60] [--shares 1,auto] [--seconds 2] [--precisions fp32,bf16,fp16] [--processes 1,2,4,8]
+        [--options "--engine local --space cpu"]
 
 - precision: images a second of training four networks in fp32, bf16 and fp16, the memory that each takes, the same
   without recorded gradients, and a bare loop (forward, loss, backward, step on one batch in memory, no augmentation).
 - packing: so many processes train the same network on one GPU at once; images a second of all of them.
-- fit: the whole command on `--zip`, once for each of the `--shares` of a GPU that a trial gets.
+- fit: the whole command on `--zip`, once for each of the `--shares` of a GPU that a trial gets; with more `--options`.
 
 Pictures of the first two are noise, because only their number and size matter.
 """
@@ -17,6 +18,7 @@ import argparse
 import json
 import multiprocessing
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -58,6 +60,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement of the first two")
     parser.add_argument("--precisions", default="fp32,bf16,fp16")
     parser.add_argument("--processes", default="1,2,4,8")
+    parser.add_argument("--options", default="", help="more of them for the whole command")
     parser.add_argument("--device", default="cuda", help="cpu tries the command itself out")
     args = parser.parse_args()
     rows: list[Row] = []
@@ -240,7 +243,7 @@ def fit(args: argparse.Namespace, folder: Path) -> Iterator[Row]:
     for share in args.shares.split(","):
         command = [sys.executable, "-m", "automl", "fit", str(args.zip), "--time-limit", str(args.time_limit)]
         command += ["--gpus-per-trial", share, "--pretrained", "never", "--warm-start", "none", "--json"]
-        command += ["--directory", str(folder), "--study", f"share-{share}"]
+        command += ["--directory", str(folder), "--study", f"share-{share}", *shlex.split(args.options)]
         begun = time.perf_counter()
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         seconds = time.perf_counter() - begun

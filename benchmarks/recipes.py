@@ -1,15 +1,17 @@
 """Which training recipe is best when the whole time goes into one training: the same epochs for each, from scratch.
 
     python -m benchmarks.recipes [--zip ../shared/data/cifar10.zip] [--epochs 48 | --seconds 90 [--no-grow]]
-        [--recipes "portfolio;mixed"] [--opt adamw] [--few 40] [--seed 0]
+        [--recipes "portfolio;mixed;model=resnet18 width=1 upscale=3"] [--opt adamw] [--few 40] [--seed 0]
+        [--device cuda --train 50000 --score 10000]
 
 With --seconds each gets the same time in place of the same epochs, as the retrain does, and its passes through the
 images are told; pictures grow then, unless --no-grow says otherwise.
 
-The first configuration of the preset `cpu` and changes to it, on one core. Of CIFAR-10 4,000 images, scored on 2,000
-test images; of another --zip its training part at --size pixels, scored on its validation rows (balanced accuracy, rare
-classes drawn more often, where the classes are skewed, as `automl fit` would). The last value with a +, and its loss,
-is of the scores of each picture and its mirror image together, which is what the delivered model gives.
+The first configuration of the preset `cpu` and changes to it (by a name, or as they stand in a space), on one core or
+one GPU. Of CIFAR-10 --train images, scored on --score test images; of another --zip its training part at --size pixels,
+scored on its validation rows (balanced accuracy, rare classes drawn more often, where the classes are skewed, as
+`automl fit` would). The last value with a +, and its loss, is of the scores of each picture and its mirror image
+together, which is what the delivered model gives.
 
 --opt adamw puts AdamW in place of the SGD that the preset begins with, --lr and --decay change what either takes.
 --few leaves so many training images of each class, drawn by the seed; all others are scored.
@@ -22,9 +24,11 @@ import sys
 import tempfile
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import yaml
 from torch import Tensor, nn
 
 from automl.data.balance import Balance, skew
@@ -91,6 +95,9 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=48)
     parser.add_argument("--seconds", type=float, help="of each training, in place of --epochs")
     parser.add_argument("--recipes", default="portfolio;mixed", help=f"with ; between: {'; '.join(RECIPES)}")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--train", type=int, default=4000, help="images of CIFAR-10 to learn from")
+    parser.add_argument("--score", type=int, default=2000, help="test images of CIFAR-10 to score")
     parser.add_argument("--opt", choices=sorted(OPTS), default="sgd")
     parser.add_argument("--lr", type=float, help="in place of the optimizer's own")
     parser.add_argument("--decay", type=float, help="weight decay in place of the optimizer's own")
@@ -101,18 +108,18 @@ def main() -> None:
     if not args.zip.is_file():
         sys.exit(f"the data set must be at {str(args.zip)!r}; give its place with --zip")
     with tempfile.TemporaryDirectory() as folder:
-        splits = splits_of(args.zip, Path(folder), args.size)
+        splits = splits_of(args.zip, Path(folder), args.size, n_train=args.train, n_val=args.score)
         if args.few:
             splits = few(splits, Path(folder), args.few, args.seed)
         skewed = skew(splits.info) >= SKEWED
         metric = "balanced_accuracy" if skewed else "accuracy"
         balance: Balance = "sampler" if skewed else "none"
-        plan = plan_of(args.epochs, metric, balance, args.seed)
+        plan = plan_of(args.epochs, metric, balance, args.seed, args.device)
         if args.seconds:
             plan = replace(plan, epochs=MOST_PASSES, seconds=args.seconds, grow=not args.no_grow)
         asked = {"lr": args.lr, "weight_decay": args.decay}
         for name in args.recipes.split(";"):
-            config = {**first(args.opt), **{k: v for k, v in asked.items() if v is not None}, **RECIPES[name]}
+            config = {**first(args.opt), **{k: v for k, v in asked.items() if v is not None}, **changes(name)}
             config = {key: value for key, value in config.items() if value is not None}
             of = f"{args.zip.stem}, {metric}, seed {args.seed}, {args.opt}"
             print(f"{of}: {name:20} {curve(config, splits, plan)}", flush=True)
@@ -124,10 +131,21 @@ def first(opt: str) -> Config:
     return {**config, **OPTS[opt]}
 
 
-def splits_of(path: Path, folder: Path, size: int) -> SearchSplits:
-    """4,000 training images of CIFAR-10 and 2,000 of its test images; of other data what `automl fit` would split."""
+def changes(recipe: str) -> Config:
+    """What a recipe changes: by its name, or written out.
+
+    >>> changes("model=resnet18 width=1 opt=sgd")
+    {'model': 'resnet18', 'width': 1, 'opt': 'sgd'}
+    """
+    if recipe in RECIPES:
+        return RECIPES[recipe]
+    return {key: yaml.safe_load(value) for key, value in (part.split("=") for part in recipe.split())}
+
+
+def splits_of(path: Path, folder: Path, size: int, *, n_train: int = 4000, n_val: int = 2000) -> SearchSplits:
+    """Images of CIFAR-10 and of its test images; of other data what `automl fit` would split."""
     if path.stem == "cifar10":
-        return cifar(path, folder, n_train=4000, n_val=2000)
+        return cifar(path, folder, n_train=n_train, n_val=n_val)
     return prepared(path, folder, size).splits
 
 
@@ -147,30 +165,42 @@ def few(splits: SearchSplits, folder: Path, per_class: int, seed: int) -> Search
     return SearchSplits(info, *parts)
 
 
-def plan_of(epochs: int, metric: str, balance: Balance, seed: int) -> TrainPlan:
-    """A training of known length, as the retrain's: one cycle, in the precision that the processor is made for."""
-    precision: Precision = "bf16" if has_bf16("cpu") else "fp32"
-    return TrainPlan(epochs, metric, "max", seed=seed, precision=precision, final=True, balance=balance)
+def plan_of(epochs: int, metric: str, balance: Balance, seed: int, device: str = "cpu") -> TrainPlan:
+    """A training of known length, as the retrain's: one cycle, in the precision that the device is made for."""
+    precision: Precision = "bf16" if has_bf16(device) else "fp32"
+    return TrainPlan(
+        epochs, metric, "max", seed=seed, precision=precision, final=True, balance=balance, device=device
+    )
 
 
 def curve(config: Config, splits: SearchSplits, plan: TrainPlan) -> str:
     """The metric after each sixth of the epochs, and the processor time of all."""
-    trainer, found, begun = Trainer(config, splits.info, splits.train, plan), [], time.process_time()
+    begun, wall = time.process_time(), time.perf_counter()
+    trainer, found = Trainer(config, splits.info, splits.train, plan), []
+    scored_by = partial(
+        predict_rows,
+        rows=splits.val,
+        info=splits.info,
+        size=trainer.size,
+        device=plan.device,
+        precision=plan.precision if plan.device != "cpu" else "fp32",
+    )
     for epoch in range(1, plan.epochs + 1):
         over = trainer.train_epoch() is None or epoch == plan.epochs
         if not over and (plan.seconds is not None or epoch % max(1, plan.epochs // 6)):
             continue
-        logits, targets = predict_rows(trainer.averaged, splits.val, splits.info, size=trainer.size)
+        logits, targets = scored_by(trainer.averaged)
         value = score(logits, targets, splits.info, plan.metric)[plan.metric]
         found.append(f"{trainer.passes:.0f}: {value:.3f}")
         if over:
             break
     if config["hflip"]:
-        mirrored, _ = predict_rows(Mirror(trainer.averaged), splits.val, splits.info, size=trainer.size)
+        mirrored, _ = scored_by(Mirror(trainer.averaged))
         both = (logits.softmax(1) + mirrored.softmax(1)).log()
         scored = score(both, targets, splits.info, plan.metric)
         found.append(f"+ {scored[plan.metric]:.3f} (loss {scored['val_loss']:.3f})")
-    return f"{', '.join(found)} ({time.process_time() - begun:.0f} s of processor time)"
+    spent = f"{time.process_time() - begun:.0f} s of processor time in {time.perf_counter() - wall:.0f} s"
+    return f"{', '.join(found)} ({spent})"
 
 
 class Mirror(nn.Module):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,41 +16,55 @@ from automl.spaces.families import Capability, capabilities
 from automl.training.models import input_size, model_arguments
 from automl.training.rounds import LEAST_SHARE, VALIDATES
 
-# In billions of multiplications, fitted to measured steps (docs/benchmarks.md, "Seconds of an epoch"): what a million
-# numbers cost that a layer writes, what a call of a layer costs whatever it computes, and what the optimizer does for a
-# million parameters.
-WRITING, LAYERS, PARAMETERS = 0.1, 0.005, 2.7
 BACKWARD = 2.0  # as much work as forward, for layers that learn
 # How much of the backward pass is left where layers are frozen; layers are counted alike.
 LEARNING = {"none": 1.0, "half": 0.5, "stages": 0.25, "head": 0.0}
 DRAWS = 48
 
 
-def epoch_work(config: Config, info: DatasetInfo) -> float:
+@dataclass(frozen=True)
+class Prices:
+    """What there is to pay beside multiplications, in billions of them.
+
+    `writing` for a million numbers that a layer writes, `layers` for a call of a layer whatever it computes, and
+    `parameters` for what the optimizer does to a million of them.
+    """
+
+    writing: float
+    layers: float
+    parameters: float
+
+
+# Fitted to measured steps (docs/benchmarks.md, "Seconds of an epoch"). A GPU multiplies so fast that small networks
+# cost what their layers do, and large ones what they write.
+ON_CPU = Prices(writing=0.1, layers=0.005, parameters=2.7)
+ON_GPU = Prices(writing=0.8, layers=3.0, parameters=2.7)
+
+
+def prices(kind: str) -> Prices:
+    """Those of a kind of device: "cpu" or "cuda"."""
+    return ON_CPU if kind == "cpu" else ON_GPU
+
+
+def epoch_work(config: Config, info: DatasetInfo, of: Prices = ON_CPU) -> float:
     """What an epoch of training and validation computes, in about billions of multiplications.
 
     Multiplications are those of timm's network at its own size, scaled to the pictures that it sees, the number of its
     patches and its width; raises SpaceError for a model that there is not.
     """
     steps = math.ceil(info.n_train / max(1, int(config.get("batch_size", 64))))
-    return steps * step_work(config, info) + info.n_val * _forward(config, info, WRITING)
+    return steps * step_work(config, info, of) + info.n_val * _forward(config, info, of.writing)
 
 
-def step_work(
-    config: Config,
-    info: DatasetInfo,
-    writing: float = WRITING,
-    layers: float = LAYERS,
-    parameters: float = PARAMETERS,
-) -> float:
+def step_work(config: Config, info: DatasetInfo, of: Prices = ON_CPU) -> float:
     """What one step of training on a full batch computes, in about billions of multiplications."""
     can = capabilities(str(config["model"]))
     tuned = bool(config.get("pretrained", False))
     learning = LEARNING.get(str(config.get("freeze", "none")), 1.0) if tuned else 1.0
     rows = min(int(config.get("batch_size", 64)), max(1, info.n_train))
     both = 1.0 + BACKWARD * learning
-    each = rows * both * _forward(config, info, writing) + both * layers * can.layers
-    return each + learning * parameters * can.params * _width(config, can) ** 2
+    each = rows * both * _forward(config, info, of.writing) + both * of.layers * can.layers
+    return each + learning * of.parameters * can.params * _width(config, can) ** 2
 
 
 def _forward(config: Config, info: DatasetInfo, writing: float) -> float:
@@ -67,14 +81,16 @@ def _width(config: Config, can: Capability) -> float:
     return float(config.get("width", 1.0)) if narrow else 1.0
 
 
-def expectation(space: SearchSpace, info: DatasetInfo, measured: Config, seconds: float) -> Expect:
+def expectation(
+    space: SearchSpace, info: DatasetInfo, measured: Config, seconds: float, of: Prices = ON_CPU
+) -> Expect:
     """Seconds of an epoch, where one of the `measured` configuration takes `seconds`; families are the space's."""
     families = {model: family for family, members in space.families.items() for model in members}
-    unit = seconds / epoch_work(measured, info)
+    unit = seconds / epoch_work(measured, info, of)
 
     def expect(config: Config) -> Expected:
         model = str(config["model"])
-        return Expected(families.get(model, model), unit * epoch_work(config, info))
+        return Expected(families.get(model, model), unit * epoch_work(config, info, of))
 
     return expect
 

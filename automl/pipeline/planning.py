@@ -12,7 +12,7 @@ from automl.config.metrics import MetricSpec
 from automl.data.balance import Balance
 from automl.errors import TimeLimitError
 from automl.pipeline.clock import Clock
-from automl.pipeline.cost import epoch_work, expectation, in_rounds, spread
+from automl.pipeline.cost import Prices, epoch_work, expectation, in_rounds, prices, spread
 from automl.pipeline.device import Device, idle_gpus, packed, within_memory
 from automl.pipeline.plan_words import epochs_in_words, plan_in_words, share_in_words
 from automl.pipeline.pretrained import Beginning
@@ -85,7 +85,8 @@ def make_plan(
     space, info, scratch = beginning.space, splits.info, not beginning.weights
     plan = _untimed(config, beginning, device, *goal)
     observer.stage("plan", "measuring how fast this machine trains")
-    suits = Suited.from_dict(info, {} if earlier is None else earlier.get("suits", {}))
+    of = prices(device.kind)
+    suits = Suited.from_dict(info, {} if earlier is None else earlier.get("suits", {}), of)
     first = first_config(replace(space, portfolio=suits.of(space.portfolio)), config.seed)
     measured = probe(first, splits, plan)
     device = _packed(config, device, measured, observer)
@@ -93,7 +94,7 @@ def make_plan(
     work = _work(config, info, measured, device, scratch=scratch)
     _refuse_too_short(config, clock, work)
     if earlier is None:
-        suits = _suited(config, clock, space, info, work, first)
+        suits = _suited(config, clock, space, info, work, first, of)
     portfolio = suits.of(space.portfolio)
     if portfolio and portfolio[0] != first:  # what is tried first is what trials are planned by
         first = portfolio[0]
@@ -102,7 +103,7 @@ def make_plan(
     budget = make_budget(work, remaining=clock.remaining(), epochs=config.epochs)
     if earlier is not None:  # trials of one study are compared, so all have the same full length
         budget = replace(budget, epochs=int(earlier["epochs"]), round_s=earlier.get("round_s"))
-    expect = expectation(space, info, first, work.epoch_seconds)
+    expect = expectation(space, info, first, work.epoch_seconds, of)
     observer.note(
         f"{plan_in_words(budget, measured, device)}; {epochs_in_words(spread(space, expect, config.seed), work)}"
     )
@@ -169,14 +170,20 @@ def _share(beginning: Beginning, budget: Budget, work: Work) -> float:
 
 
 def _suited(
-    config: StudyConfig, clock: Clock, space: SearchSpace, info: DatasetInfo, work: Work, first: Config
+    config: StudyConfig,
+    clock: Clock,
+    space: SearchSpace,
+    info: DatasetInfo,
+    work: Work,
+    first: Config,
+    of: Prices,
 ) -> Suited:
     """Which configurations suit the time: all of them where a person counts in epochs, or there is no limit."""
     remaining = clock.remaining()
     if remaining is None or config.epochs is not None:
-        return Suited(info)
-    unit = work.epoch_seconds / epoch_work(first, info)
-    return suited(space, work, info, remaining=remaining, unit=unit, seed=config.seed)
+        return Suited(info, prices=of)
+    unit = work.epoch_seconds / epoch_work(first, info, of)
+    return suited(space, work, info, remaining=remaining, unit=unit, seed=config.seed, of=of)
 
 
 def _work(config: StudyConfig, info: DatasetInfo, measured: Probe, device: Device, *, scratch: bool) -> Work:

@@ -40,7 +40,7 @@ CPU_SIZE = 96  # px; larger pictures are scaled down to this where no GPU trains
 GPU_SIZE = 224
 MOST_DRAWS = 1000  # for a configuration within the constraints
 WORKER_START = 2.0  # times what importing timm takes: from a worker's start to the first step of its trial
-SMALL = 64  # px; up to here the tiny families of the `cpu` preset fit on any device
+SMALL = 64  # px; up to here a GPU trains the networks of the preset `small`
 
 
 @dataclass(frozen=True)
@@ -208,9 +208,10 @@ def _refuse_misplaced(config: StudyConfig) -> None:
 
 
 def load_space(config: StudyConfig, device: Device, *, img_size: int) -> SearchSpace:
-    """The space that was asked for; `auto` is `cpu` (tiny families) without a GPU or for small pictures."""
+    """The space that was asked for; `auto` is `cpu` (tiny families) without a GPU, else by the size of the pictures."""
     if config.space == "auto":
-        return SearchSpace.load("cpu" if device.kind == "cpu" or img_size <= SMALL else "default")
+        on_gpu = "small" if img_size <= SMALL else "default"
+        return SearchSpace.load("cpu" if device.kind == "cpu" else on_gpu)
     if isinstance(config.space, dict):
         return SearchSpace.from_dict(config.space)
     return SearchSpace.load(config.space)

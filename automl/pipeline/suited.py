@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from automl.pipeline.cost import drawn, epoch_work
+from automl.pipeline.cost import ON_CPU, Prices, drawn, epoch_work
 from automl.records import Config, DatasetInfo
 from automl.search.budget import ENOUGH_IMAGES, EVAL_SPEEDUP, Work, retrain_at_most
 from automl.spaces import SearchSpace
@@ -41,11 +41,12 @@ class Suited:
     info: DatasetInfo
     least: float = 0.0
     most: float = math.inf
+    prices: Prices = ON_CPU
 
     def __call__(self, config: Config) -> bool:
         if config.get("pretrained", False) or (self.least, self.most) == (0.0, math.inf):
             return True
-        return self.least <= epoch_work(config, self.info) <= self.most
+        return self.least <= epoch_work(config, self.info, self.prices) <= self.most
 
     def in_words(self, space: SearchSpace, seed: int) -> str:
         """A sentence where something is left out of the space; "" where nothing is."""
@@ -69,10 +70,10 @@ class Suited:
         return {"least": self.least, "most": None if math.isinf(self.most) else self.most}
 
     @staticmethod
-    def from_dict(info: DatasetInfo, found: dict[str, float | None]) -> Suited:
+    def from_dict(info: DatasetInfo, found: dict[str, float | None], of: Prices = ON_CPU) -> Suited:
         """What `to_dict` gave; a plan of before knows of no limits."""
         most = found.get("most")
-        return Suited(info, found.get("least") or 0.0, math.inf if most is None else most)
+        return Suited(info, found.get("least") or 0.0, math.inf if most is None else most, of)
 
 
 def most_passes(rows: int) -> float:
@@ -86,7 +87,14 @@ def most_passes(rows: int) -> float:
 
 
 def suited(
-    space: SearchSpace, work: Work, info: DatasetInfo, *, remaining: float, unit: float, seed: int
+    space: SearchSpace,
+    work: Work,
+    info: DatasetInfo,
+    *,
+    remaining: float,
+    unit: float,
+    seed: int,
+    of: Prices = ON_CPU,
 ) -> Suited:
     """What suits `remaining` seconds, where `epoch_work` takes `unit` seconds a unit on one trial's cores."""
     seconds = retrain_at_most(work, remaining) * work.retrain_speedup
@@ -95,10 +103,12 @@ def suited(
     one_pass = seconds * training / unit
     least = one_pass / most_passes(rows)
     most = one_pass / min(LEAST_PASSES, FEW_IMAGES / rows)
-    works = [epoch_work(config, info) for config in drawn(space, seed) if not config.get("pretrained", False)]
+    scratch = [config for config in drawn(space, seed) if not config.get("pretrained", False)]
+    works = [epoch_work(config, info, of) for config in scratch]
+    everything = Suited(info, prices=of)
     if not works:
-        return Suited(info)
+        return everything
     least = least if np.quantile(works, 1.0 - LEFT) >= least else 0.0
     most = most if np.quantile(works, LEFT) <= most else math.inf
     left = sum(least <= each <= most for each in works) / len(works)
-    return Suited(info, least, most) if left >= LEFT_IN_ALL else Suited(info)
+    return Suited(info, least, most, of) if left >= LEFT_IN_ALL else everything

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from automl.pipeline.cost import epoch_work, expectation, in_rounds, spread
+from automl.pipeline.cost import ON_CPU, ON_GPU, epoch_work, expectation, in_rounds, prices, spread, step_work
 from automl.records import Config, DatasetInfo
 from automl.search import search
 from automl.search.forecast import Expected
@@ -114,6 +114,55 @@ def test_expected_seconds_are_like_the_measured_ones() -> None:
     off = {key: math.log(expect(config(key)).seconds / measured) for key, measured in MEASURED.items()}
     assert math.sqrt(sum(one**2 for one in off.values()) / len(off)) < 0.4, off
     assert max(map(abs, off.values())) < math.log(2.2), off
+
+
+# Milliseconds of a step of the loop on an H100 in bfloat16: picture, enlarged, width, batch (the same page).
+MEASURED_ON_GPU = {
+    ("resnet10t", 32, 1.5, 0.5, 64): 1.83,
+    ("resnet10t", 32, 1.5, 0.25, 64): 1.67,
+    ("resnet10t", 32, 1.5, 1.0, 64): 1.86,
+    ("resnet10t", 32, 3.0, 1.0, 512): 10.27,
+    ("resnet18", 32, 3.0, 1.0, 64): 3.00,
+    ("resnet18", 32, 3.0, 1.0, 256): 6.54,
+    ("resnet50", 32, 3.0, 1.0, 128): 9.43,
+    ("regnety_008", 32, 3.0, 1.0, 128): 7.67,
+    ("efficientnet_b0", 32, 3.0, 1.0, 128): 10.13,
+    ("mobilenetv3_small_075", 32, 2.0, 1.0, 64): 4.61,
+    ("vit_tiny_patch16_224", 32, 1.0, 1.0, 128): 7.62,
+    ("resnet50", 224, 1.0, 1.0, 64): 19.64,
+    ("convnext_tiny", 224, 1.0, 1.0, 64): 29.43,
+    ("vit_small_patch16_224", 224, 1.0, 1.0, 64): 15.47,
+    ("swin_tiny_patch4_window7_224", 224, 1.0, 1.0, 64): 36.29,
+}
+
+
+def test_expected_steps_of_a_gpu_are_like_the_measured_ones() -> None:
+    def work(key: tuple[str, int, float, float, int]) -> float:
+        model, size, upscale, width, batch = key
+        config = {
+            "model": model,
+            "upscale": upscale,
+            "width": width,
+            "batch_size": batch,
+            "pretrained": False,
+        }
+        return step_work(config, replace(INFO, img_size=size), ON_GPU)
+
+    first = next(iter(MEASURED_ON_GPU))
+    unit = MEASURED_ON_GPU[first] / work(first)
+    off = {key: math.log(unit * work(key) / measured) for key, measured in MEASURED_ON_GPU.items()}
+    assert math.sqrt(sum(one**2 for one in off.values()) / len(off)) < 0.3, off
+    assert max(map(abs, off.values())) < math.log(2.0), off
+
+
+def test_a_gpu_hardly_notices_what_makes_a_small_network_smaller() -> None:
+    small = {**RESNET, "model": "resnet10t", "upscale": 1.5}
+    whole, quarter = (
+        [epoch_work({**small, "width": width}, INFO, of) for of in (prices("cpu"), prices("cuda"))]
+        for width in (1.0, 0.25)
+    )
+    assert (prices("cpu"), prices("cuda")) == (ON_CPU, ON_GPU)
+    assert whole[0] > 4 * quarter[0] and whole[1] < 1.5 * quarter[1]
 
 
 def test_round_takes_its_time_whatever_is_trained_unless_scoring_alone_takes_longer() -> None:

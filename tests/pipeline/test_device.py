@@ -22,6 +22,7 @@ from automl.pipeline.device import (
     whole_trials,
     within_memory,
 )
+from automl.pipeline.setup import load_space
 from automl.search.engines.room import NodeRoom, Room
 
 GIB = 2**30
@@ -31,6 +32,17 @@ GPUS = Device("cuda", 4, 4, 32, gpus_per_trial=1.0, gpus=4)
 
 def options(**changes: object) -> StudyConfig:
     return StudyConfig(**{"data": "digits", "n_trials": 1, **changes})
+
+
+@pytest.mark.parametrize(
+    ("device", "size", "preset"),
+    [(CPU, 32, "cpu"), (CPU, 224, "cpu"), (GPUS, 32, "small"), (GPUS, 64, "small"), (GPUS, 65, "default")],
+)
+def test_space_follows_from_the_device_and_the_size_of_the_pictures(
+    device: Device, size: int, preset: str
+) -> None:
+    assert load_space(options(), device, img_size=size).name == preset
+    assert load_space(options(space="mobile"), device, img_size=size).name == "mobile"
 
 
 @pytest.mark.parametrize(("limit", "parallel"), [(12 * GIB, 8), (6 * GIB, 5), (int(1.2 * GIB), 1)])

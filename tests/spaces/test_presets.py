@@ -14,7 +14,7 @@ _MODELS = sorted({(m, p) for p in presets() for ms in SearchSpace.load(p).famili
 
 
 def test_presets_are_there() -> None:
-    assert presets() == ["accuracy", "cpu", "default", "mobile", "smoke", "transformers"]
+    assert presets() == ["accuracy", "cpu", "default", "mobile", "small", "smoke", "transformers"]
 
 
 def test_default_offers_more_than_twenty_families() -> None:
@@ -37,7 +37,7 @@ def test_preset_describes_itself_and_has_something_to_begin_with(name: str) -> N
     assert set(space.families) == set(space.patterns)
 
 
-@pytest.mark.parametrize("name", ["cpu", "default"])
+@pytest.mark.parametrize("name", ["cpu", "small", "default"])
 def test_preset_covers_all_kinds_of_networks(name: str) -> None:
     families = SearchSpace.load(name).families
     assert len(families) >= 8
@@ -48,7 +48,7 @@ def test_preset_covers_all_kinds_of_networks(name: str) -> None:
 @pytest.mark.parametrize(("model", "preset"), _MODELS)
 def test_every_model_is_in_the_table_and_fits_its_preset(model: str, preset: str) -> None:
     assert model in table()
-    assert capabilities(model).min_size <= (32 if preset in ("cpu", "smoke") else 96)
+    assert capabilities(model).min_size <= (32 if preset in ("cpu", "small", "smoke") else 96)
 
 
 @pytest.mark.parametrize("name", presets())

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import gc
+import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
+from automl import config as configuration
+from automl import pipeline
 from automl.cuda_graphs import Pace, Recorder
 from automl.data.batches import Batches
+from automl.final.model_folder import write_model_folder
+from automl.final.predictor import Predictor
+from automl.final.scoring import seconds_a_picture
 from automl.records import Config, SearchSplits
+from automl.spaces.factories import create
 from automl.training.evaluate import predict_rows
 from automl.training.gradients import Gradients
 from automl.training.loop import Trainer
@@ -85,6 +95,22 @@ def test_model_scores_the_same_on_both_processors(
     scores, _ = predict_rows(trainer.averaged, splits.val, splits.info, size=trainer.size, device="cuda")
     there, _ = predict_rows(trainer.averaged.cpu(), splits.val, splits.info, size=trainer.size)
     assert torch.allclose(scores, there, atol=0.02)  # convolutions of a GPU round to 10 bits
+
+
+def test_delivered_model_predicts_the_same_on_both_processors(
+    config: Config, splits: SearchSplits, on_gpu: TrainPlan, tmp_path: Path
+) -> None:
+    trainer = Trainer({**config, "model": "resnet18", "hflip": True}, splits.info, splits.train, on_gpu)
+    trainer.train_epoch()
+    write_model_folder(tmp_path, trainer.averaged, trainer.config, splits.info, size=trainer.size)
+    pixels = np.load(splits.val.images)[:50]
+    here, there = (
+        Predictor.load(tmp_path, device=device).predict_pixels(pixels) for device in ("cpu", "cuda")
+    )
+    assert np.abs(here - there).max() < 1e-4 and here.std() > 0.01
+    assert torch.backends.cudnn.allow_tf32  # training may round
+    large = partial(seconds_a_picture, create("resnet50", num_classes=3), splits.info, 224, threads=1)
+    assert large(device="cuda") < 0.2 * large(device="cpu")
 
 
 def test_memory_comes_back_after_each_trial(config: Config, splits: SearchSplits, on_gpu: TrainPlan) -> None:
@@ -194,3 +220,16 @@ def test_processor_is_two_steps_ahead_of_the_gpu_at_most() -> None:
     asked = time.perf_counter() - begun
     torch.cuda.synchronize()
     assert asked > 0.7 * (time.perf_counter() - begun)  # ten of twelve steps were waited for
+
+
+def test_whole_study_of_small_pictures(tmp_path: Path) -> None:
+    found = load_digits()
+    images = (found.images * 15.9).astype(np.uint8)
+    chosen = {"engine": "local", "time_limit": 45.0, "study": "tiny", "pretrained": "never"}
+    result = pipeline.fit(configuration.load((images, found.target), directory=tmp_path, **chosen))
+    said = json.loads((result.directory / "plan.json").read_text())
+    assert said["device"] == "cuda" and said["space_used"] == "small"
+    written = result.to_json()
+    assert written["retrain"]["how"] == "retrained" and written["retrain"]["epochs"] > 10
+    assert written["time"]["used_s"] < 46.0 and written["time"]["holdout_s"] < 5.0
+    assert written["holdout"]["accuracy"]["value"] > 0.95
