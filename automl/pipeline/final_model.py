@@ -63,17 +63,32 @@ def final_model(setup: Setup, found: SearchResult, clock: Clock, observer: Obser
     """
     plan = _plan(setup, found, clock)
     why = _too_short(setup, found, plan)
-    if why:
-        own = _own(setup, found, plan, observer)
-        if own is not None:
-            return Final(own, OWN, f"{why}: the best trial's own weights are delivered")
+    own = _own(setup, found, plan, observer) if why else None
+    if own is None:
+        try:
+            return _trained_again(setup, found, clock, observer, plan, anyway=bool(why))
+        except _TooShortError as error:
+            why, own = str(error), _own(setup, found, plan, observer)
+    if own is None:  # its checkpoint cannot be read: whatever the time holds is better than nothing
+        return _trained_again(setup, found, clock, observer, plan, anyway=True)
+    return Final(own, OWN, f"{why}: the best trial's own weights are delivered")
+
+
+class _TooShortError(Exception):
+    """What scoring the network takes, measured on it, leaves too little for the retrain; says how little."""
+
+
+def _trained_again(
+    setup: Setup, found: SearchResult, clock: Clock, observer: Observer, plan: TrainPlan, *, anyway: bool
+) -> Final:
+    """The retrain. Raises _TooShortError where it is too short after all, unless it is to be held `anyway`."""
     count = len(setup.data.splits.train) + len(setup.data.splits.val)
     observer.stage("retrain", f"training the best configuration on all {count:,} images")
     asked = threading.Event()
     with _listening(found, lambda _: asked.set()):
         trained = _by_workers(setup, found, plan, observer, asked.is_set)
         if trained is None:
-            trained = _alone(setup, found, clock, observer, asked.is_set)
+            trained = _alone(setup, found, clock, observer, asked.is_set, anyway=anyway)
     shutil.rmtree(setup.workspace.root / FOLDER, ignore_errors=True)
     if not asked.is_set() or trained.progress >= 1.0:
         return Final(trained, stopped=asked.is_set())
@@ -114,7 +129,13 @@ def _by_workers(
 
 
 def _alone(
-    setup: Setup, found: SearchResult, clock: Clock, observer: Observer, asked: Callable[[], bool]
+    setup: Setup,
+    found: SearchResult,
+    clock: Clock,
+    observer: Observer,
+    asked: Callable[[], bool],
+    *,
+    anyway: bool,
 ) -> Retrained:
     """The retrain in this process, from where several had come to before one of them broke."""
     place = _place(setup, 1)
@@ -127,17 +148,26 @@ def _alone(
         observer=observer,
         asked_to_stop=asked,
         begun=begun,
-        seconds_left=partial(_seconds_left, setup, found, clock),
+        seconds_left=partial(_seconds_left, setup, found, clock, begun is not None or anyway),
     )
 
 
-def _seconds_left(setup: Setup, found: SearchResult, clock: Clock, model: nn.Module, size: int) -> float:
-    """What the retrain may take, now that the time for scoring the holdout can be measured on its network."""
+def _seconds_left(
+    setup: Setup, found: SearchResult, clock: Clock, anyway: bool, model: nn.Module, size: int
+) -> float:
+    """What the retrain may take, now that the time for scoring the holdout can be measured on its network.
+
+    Raises _TooShortError where that is too little, unless it is to be held `anyway`.
+    """
     info, slower = setup.data.splits.info, slowdown(setup, found)
     passes = 2 if is_mirrored(found.best.config) else 1
     one = seconds_a_picture(model, info, size, threads=setup.device.all_threads, device=setup.device.kind)
     closing = measured_closing(slowdown=slower, scoring=passes * info.n_holdout * one)
-    return _held(setup, found, clock, closing)
+    seconds = _held(setup, found, clock, closing)
+    why = _too_short(setup, found, replace(_plan(setup, found, clock), seconds=seconds))
+    if why and not anyway:
+        raise _TooShortError(why)
+    return seconds
 
 
 def _held(setup: Setup, found: SearchResult, clock: Clock, closing: float) -> float:

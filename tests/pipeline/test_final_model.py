@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 
 from automl import pipeline
-from automl.pipeline import planning
+from automl.pipeline import final_model, planning
 from automl.records import Silent
 from automl.result import FitResult
 from automl.search.budget import Budget, Work
 from automl.training.loop import Trainer
+from automl.training.plan import TrainPlan
 from tests.pipeline.test_flow import config_for, digits
 
 
@@ -99,6 +100,32 @@ def test_no_time_for_a_retrain_delivers_the_best_trials_own_weights(
     assert found["n_train"] == pytest.approx(result.to_json()["data"]["n_train"] / 2, abs=10)
     images, _ = digits()
     assert len(result.predictor.predict(images[:2])) == 2
+
+
+def test_network_that_turns_out_too_dear_to_score_is_not_retrained_for_a_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As of a GPU's network that a processor were to score: hours.
+    monkeypatch.setattr(final_model, "seconds_a_picture", lambda *_, **__: 100.0)
+    monkeypatch.setattr(final_model, "ENOUGH", 1e6)
+    monkeypatch.setattr(planning, "part_of_rows", lambda *_: 1.0)
+    short = final_model._too_short
+    told: list[float] = []
+
+    def only_when_measured(setup: Any, found: Any, plan: TrainPlan) -> str:
+        told.append(plan.seconds or 0.0)
+        return short(setup, found, plan) if len(told) > 1 else ""
+
+    monkeypatch.setattr(final_model, "_too_short", only_when_measured)
+    result = pipeline.fit(config_for(tmp_path, n_trials=None, time_limit=9.0, epochs=None))
+    found = retrain_of(result)
+    assert found["how"] == "own weights" and found["why"].startswith("the 1 s left hold")
+    assert len(told) == 2 and told[0] > told[1] == 1.0
+    # Where the trial's own weights cannot be read, what the time holds is delivered.
+    told.clear()
+    monkeypatch.setattr(final_model, "_own", lambda *_: None)
+    result = pipeline.fit(config_for(tmp_path / "unread", n_trials=None, time_limit=9.0, epochs=None))
+    assert retrain_of(result)["how"] == "retrained" and len(told) == 3
 
 
 def test_trial_that_meets_the_deadline_in_its_first_epoch_reports_what_it_has(
