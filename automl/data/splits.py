@@ -31,33 +31,14 @@ class Split:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """What a split is made from. Rows of one `group` are drawn together.
-
-    `label` is what shares are kept of: the class, or the bin of a regression's value; for several labels, `labels`.
-    `copies` names the copies of one picture, which leave the other parts where a given part holds one of them;
-    None: the same as `group`.
-    """
-
-    label: str
-    group: str
-    given: str = ""
-    copies: str | None = None
-    labels: tuple[str, ...] = ()
-
-    @property
-    def picture(self) -> str:
-        """The name of the copies of this row's picture."""
-        return self.group if self.copies is None else self.copies
-
-
 @dataclass(frozen=True)
 class Columns:
     """What a split is made from, a column each: rows as objects take a kilobyte each while one is made.
 
-    `labels` (n,) are places in `names`, `groups` (n,) numbers of groups, the name of which `group_name` knows,
-    `pictures` (n,) numbers of pictures; `given` are parts. `several` holds the labels of each row where there may be
+    `labels` (n,) are places in `names`: what shares are kept of, the class or the bin of a regression's value. Rows of
+    one group are drawn together; `groups` (n,) are their numbers, and `group_name` knows the name of each. `pictures`
+    (n,) are numbers of pictures: copies of one leave the other parts where a given part holds one of them. `given` are
+    parts ("" for a row that is free). `several` holds the labels of each row where there may be
     more than one, and nothing otherwise.
     """
 
@@ -76,29 +57,6 @@ class Columns:
         """All that shares are kept of, in row i."""
         name = self.names[self.labels[i]]
         return _labels(self, i) or ((name,) if name else ())
-
-
-def columns_of(rows: Sequence[Row]) -> Columns:
-    """The columns of some rows."""
-    names, labels = _numbered([row.label for row in rows])
-    groups, group = _numbered([row.group for row in rows])
-    several = [row.labels for row in rows]
-    return Columns(
-        names=names,
-        labels=labels,
-        groups=group,
-        group_name=groups.__getitem__,
-        given=[row.given for row in rows],
-        pictures=_numbered([row.picture for row in rows])[1],
-        several=several if any(several) else (),
-    )
-
-
-def split_rows(
-    rows: Sequence[Row], *, val: float, holdout: float, seed: int, task: Task = "classification"
-) -> Split:
-    """`split_columns` of the columns of `rows`."""
-    return split_columns(columns_of(rows), val=val, holdout=holdout, seed=seed, task=task)
 
 
 def split_columns(
@@ -188,13 +146,6 @@ class Members:
         return sorted(
             places, key=lambda place: _rank(seed, into, columns.group_name(int(self.groups[place])))
         )
-
-
-def _numbered(words: Sequence[str]) -> tuple[list[str], Numbers]:
-    """The different words, sorted, and the place of each word among them."""
-    names = sorted(set(words))
-    number = {name: k for k, name in enumerate(names)}
-    return names, np.array([number[word] for word in words], dtype=np.int64)
 
 
 def _class_counts(labels: Numbers, names: Sequence[str]) -> dict[str, int]:

@@ -104,18 +104,6 @@ def agreement(scores: npt.NDArray[np.float32], given: Sequence[str], classes: Se
     return float(cohen_kappa_score(given, said))
 
 
-def likely_errors(
-    scores: npt.NDArray[np.float32], files: Sequence[str], given: Sequence[str], classes: Sequence[str]
-) -> pd.DataFrame:
-    """The table of suspects, the clearest first; columns `COLUMNS`.
-
-    `scores`: (n, n_classes) from a model that did not train on these images, `given`: their labels. A suspect is an
-    image whose most probable likely class is another one than given, and more probable than all others together;
-    `confidence` is that class's probability. Classes that no image is given as are never suggested.
-    """
-    return merged([rank(scores, files, given, classes)])
-
-
 def merged(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Some tables of `rank` as one, the clearest suspect first; columns `COLUMNS`."""
     import pandas as pd
@@ -127,7 +115,13 @@ def merged(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
 def rank(
     scores: npt.NDArray[np.float32], files: Sequence[str], given: Sequence[str], classes: Sequence[str]
 ) -> pd.DataFrame:
-    """What `likely_errors` says, with a column margin: by how much the suggested class is more probable."""
+    """The table of suspects, the clearest first; columns `COLUMNS` and margin: by how much the suggested class is
+    more probable.
+
+    `scores`: (n, n_classes) from a model that did not train on these images, `given`: their labels. A suspect is an
+    image whose most probable likely class is another one than given, and more probable than all others together;
+    `confidence` is that class's probability. Classes that no image is given as are never suggested.
+    """
     import pandas as pd
 
     number = {name: i for i, name in enumerate(classes)}

@@ -38,8 +38,6 @@ from automl.training.vocabulary import check_space
 
 CPU_SIZE = 96  # px; larger pictures are scaled down to this where no GPU trains
 GPU_SIZE = 224
-MOST_DRAWS = 1000  # for a configuration within the constraints
-WORKER_START = 2.0  # times what importing timm takes: from a worker's start to the first step of its trial
 SMALL = 64  # px; up to here a GPU trains the networks of the preset `small`
 
 

@@ -63,11 +63,6 @@ class Workspace:
         return self.root / "model"
 
     @property
-    def trials_dir(self) -> Path:
-        """One folder a trial."""
-        return self.root / "trials"
-
-    @property
     def database(self) -> Path:
         """The SQLite file, where no storage URL was given."""
         return self.root / "study.db"

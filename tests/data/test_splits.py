@@ -9,8 +9,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from automl.data.splits import Row, split_rows
 from automl.errors import DataError
+from tests.data.rows import Row, split_rows
 
 
 def _rows(counts: dict[str, int], given: str = "") -> list[Row]:

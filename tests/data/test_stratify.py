@@ -10,9 +10,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from automl.data.splits import Row, split_rows
 from automl.data.stratify import value_bins
 from automl.errors import DataError
+from tests.data.rows import Row, split_rows
 
 _NAMES = "abcd"
 _ROWS = st.lists(st.tuples(st.sets(st.sampled_from(_NAMES)), st.integers(0, 40)), min_size=10, max_size=80)

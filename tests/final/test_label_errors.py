@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from automl.final.label_errors import COLUMNS, _Features, agreement, in_words, likely_errors
+from automl.final.label_errors import COLUMNS, _Features, agreement, in_words, merged, rank
 
 CLASSES = ("ant", "bee", "fly")
 
@@ -54,7 +54,7 @@ def test_agreement_about_a_single_class_is_none() -> None:
 
 def test_false_labels_are_found_and_their_class_is_suggested() -> None:
     scores, given, true = _noisy(20)
-    table = likely_errors(scores, _files(300), given, CLASSES)
+    table = merged([rank(scores, _files(300), given, CLASSES)])
     assert tuple(table.columns) == COLUMNS
     found = {
         int(name[:-4]): label for name, label in zip(table["file"], table["suggested_label"], strict=True)
@@ -67,7 +67,7 @@ def test_false_labels_are_found_and_their_class_is_suggested() -> None:
 
 def test_clearest_suspect_comes_first() -> None:
     scores = np.array([[0.9, 0.1, 0], [0.1, 0.9, 0], [0.01, 0.99, 0], [0.2, 0.8, 0]], dtype=np.float32)
-    table = likely_errors(scores, _files(4), ["ant", "bee", "ant", "ant"], CLASSES)
+    table = merged([rank(scores, _files(4), ["ant", "bee", "ant", "ant"], CLASSES)])
     assert table["file"].tolist()[0] == "2.jpg"
     assert table["confidence"].tolist()[0] == pytest.approx(0.99)
     assert "fly" not in set(table["suggested_label"]), "no image is given as one"
@@ -75,7 +75,7 @@ def test_clearest_suspect_comes_first() -> None:
 
 def test_clean_labels_give_an_empty_table_and_no_words() -> None:
     scores = np.eye(3, dtype=np.float32)[[0, 1, 2, 0]]
-    table = likely_errors(scores, _files(4), ["ant", "bee", "fly", "ant"], CLASSES)
+    table = merged([rank(scores, _files(4), ["ant", "bee", "fly", "ant"], CLASSES)])
     assert table.empty
     assert tuple(table.columns) == COLUMNS
     assert in_words(table, 4) == ""
@@ -83,7 +83,7 @@ def test_clean_labels_give_an_empty_table_and_no_words() -> None:
 
 def test_words_name_the_clearest_suspect() -> None:
     scores, given, _ = _noisy(9, n=1200)
-    text = in_words(likely_errors(scores, _files(1200), given, CLASSES), 1200)
+    text = in_words(merged([rank(scores, _files(1200), given, CLASSES)]), 1200)
     assert (
         " of 1,200 validation images may be labelled wrongly, see label_errors.csv; the clearest is " in text
     )

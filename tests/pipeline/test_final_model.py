@@ -117,14 +117,15 @@ def test_network_that_turns_out_too_dear_to_score_is_not_retrained_for_a_moment(
         return short(setup, found, plan) if len(told) > 1 else ""
 
     monkeypatch.setattr(final_model, "_too_short", only_when_measured)
-    result = pipeline.fit(config_for(tmp_path, n_trials=None, time_limit=9.0, epochs=None))
+    chosen = {"n_trials": 1, "epochs": 2, "time_limit": 60.0}
+    result = pipeline.fit(config_for(tmp_path, **chosen))
     found = retrain_of(result)
     assert found["how"] == "own weights" and found["why"].startswith("the 1 s left hold")
     assert len(told) == 2 and told[0] > told[1] == 1.0
     # Where the trial's own weights cannot be read, what the time holds is delivered.
     told.clear()
     monkeypatch.setattr(final_model, "_own", lambda *_: None)
-    result = pipeline.fit(config_for(tmp_path / "unread", n_trials=None, time_limit=9.0, epochs=None))
+    result = pipeline.fit(config_for(tmp_path / "unread", **chosen))
     assert retrain_of(result)["how"] == "retrained" and len(told) == 3
 
 
