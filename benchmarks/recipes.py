@@ -28,6 +28,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import torch
 import yaml
 from torch import Tensor, nn
 
@@ -195,24 +196,31 @@ def curve(config: Config, splits: SearchSplits, plan: TrainPlan) -> str:
         if over:
             break
     if config["hflip"]:
-        mirrored, _ = scored_by(Mirror(trainer.averaged))
+        mirrored, _ = scored_by(View(trainer.averaged))
         both = (logits.softmax(1) + mirrored.softmax(1)).log()
         scored = score(both, targets, splits.info, plan.metric)
         found.append(f"+ {scored[plan.metric]:.3f} (loss {scored['val_loss']:.3f})")
+    if config.get("rot90"):
+        views = [
+            scored_by(View(trainer.averaged, k, flip))[0].softmax(1) for k in range(4) for flip in (0, 1)
+        ]
+        scored = score(torch.stack(views).mean(0).log(), targets, splits.info, plan.metric)
+        found.append(f"8 views {scored[plan.metric]:.3f} (loss {scored['val_loss']:.3f})")
     spent = f"{time.process_time() - begun:.0f} s of processor time in {time.perf_counter() - wall:.0f} s"
     return f"{', '.join(found)} ({spent})"
 
 
-class Mirror(nn.Module):
-    """A network that sees mirror images."""
+class View(nn.Module):
+    """A network that sees pictures turned by so many quarters, and mirrored."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, quarters: int = 0, mirrored: int = 1) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.quarters, self.mirrored = network, quarters, mirrored
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits of the pictures' mirror images."""
-        logits: Tensor = self.network(images.flip(3))
+        """Logits of what it sees."""
+        seen = torch.rot90(images, self.quarters, (2, 3))
+        logits: Tensor = self.network(seen.flip(3) if self.mirrored else seen)
         return logits
 
 

@@ -17,18 +17,21 @@ _SMALL = 64
 
 @dataclass(frozen=True)
 class Augment:
-    """Random changes whose size follows `strength` (0: none but the flip, 1: strong).
+    """Random changes whose size follows `strength` (0: none but flip and turn, 1: strong).
 
     Up to 64 px: a shift by up to 1/4 of the side times `strength`, the border mirrored (pad and crop). Above:
     a crop of an area between 1 - 0.6 `strength` and 1, sides 3:4 to 4:3, scaled back (random resized crop).
     Then brightness, contrast and saturation, and, with a probability of `strength` / 4, one rectangle is
-    erased (random erasing, arXiv:1708.04896). `hflip` mirrors half of the pictures. `rand_augment` above 0 adds two
-    operations a picture, of at most that magnitude. Raises ValueError for a strength or magnitude outside 0..1.
+    erased (random erasing, arXiv:1708.04896). `hflip` mirrors half of the pictures, `rot90` turns each by a multiple of
+    90 degrees, for what has no up and down (leaves, cells, the ground from above); it is for square pictures.
+    `rand_augment` above 0 adds two operations a picture, of at most that magnitude. Raises ValueError for a strength or
+    magnitude outside 0..1.
     """
 
     strength: float = 0.5
     hflip: bool = False
     rand_augment: float = 0.0
+    rot90: bool = False
 
     def __post_init__(self) -> None:
         for name, value in (
@@ -63,12 +66,17 @@ class Augment:
         """
         n = len(images)
         flip = draw[:, 0] < 0.5 if self.hflip else torch.zeros(n, dtype=torch.bool, device=images.device)
+        # Turns follow from what the flip leaves of its number, so that without them pictures stay what they were.
+        turn = (draw[:, 0] * 8).long() % 4 if self.rot90 else torch.zeros_like(flip, dtype=torch.long)
         if self.strength == 0:
-            return torch.where(flip[:, None, None, None], images.flip(3), images).float()
+            turned = _turned(images, turn) if self.rot90 else images
+            return torch.where(flip[:, None, None, None], turned.flip(3), turned).float()
         if max(images.shape[2:]) <= _SMALL:
-            moved = _shift(images, _offsets(draw[:, 1:3], images.shape[2:], self.strength), flip).float()
+            moved = _shift(
+                images, _offsets(draw[:, 1:3], images.shape[2:], self.strength), flip, turn
+            ).float()
         else:
-            moved = _resized_crop(images.float(), draw[:, 1:5], flip, self.strength)
+            moved = _resized_crop(images.float(), draw[:, 1:5], flip, turn, self.strength)
         coloured = _colour(moved, draw[:, 5:8], self.strength)
         if drawn is None:
             return _erase(coloured, draw[:, 9:12], draw[:, 8] < 0.25 * self.strength)
@@ -76,6 +84,14 @@ class Augment:
         if len(chosen):
             coloured[chosen] = _erase(coloured[chosen], draw[chosen, 9:12])
         return coloured
+
+
+def _turned(images: Tensor, turn: Tensor) -> Tensor:
+    """Each square picture turned by so many quarters (N,), counterclockwise as `torch.rot90`."""
+    turn = turn[:, None, None, None]
+    images = torch.where(turn % 2 == 1, images.transpose(2, 3), images)
+    images = torch.where((turn == 1) | (turn == 2), images.flip(2), images)
+    return torch.where(turn >= 2, images.flip(3), images)
 
 
 def _offsets(draw: Tensor, shape: torch.Size, strength: float) -> Tensor:
@@ -86,14 +102,21 @@ def _offsets(draw: Tensor, shape: torch.Size, strength: float) -> Tensor:
     return torch.stack([(column * (2 * reach + 1)).floor().long() - reach for column, reach in columns], 1)
 
 
-def _shift(images: Tensor, offsets: Tensor, flip: Tensor) -> Tensor:
-    """Move by whole pixels with mirrored borders, and flip, as one gather over all pictures."""
+def _shift(images: Tensor, offsets: Tensor, flip: Tensor, turn: Tensor) -> Tensor:
+    """Turn, move by whole pixels with mirrored borders, and flip, as one gather over all pictures."""
     n, channels, height, width = images.shape
     rows = _mirrored(torch.arange(height, device=images.device)[None, :] + offsets[:, :1], height)
     columns = _mirrored(torch.arange(width, device=images.device)[None, :] + offsets[:, 1:], width)
     columns = torch.where(flip[:, None], columns.flip(1), columns)
+    # Of a picture that is turned by a quarter or three, a row is a column; it is square then.
+    turn = turn[:, None]
+    rows = torch.where((turn == 1) | (turn == 2), height - 1 - rows, rows)
+    columns = torch.where(turn >= 2, width - 1 - columns, columns)
+    across = turn % 2  # 1: a step down in the turned picture is one along in the stored one
+    down = (width - across * (width - 1)) * rows
+    along = (1 + across * (width - 1)) * columns
     base = torch.arange(n, device=images.device)[:, None, None] * (height * width)
-    flat = (base + rows[:, :, None] * width + columns[:, None, :]).reshape(-1)
+    flat = (base + down[:, :, None] + along[:, None, :]).reshape(-1)
     pixels = images.permute(0, 2, 3, 1).reshape(n * height * width, channels)
     return pixels.index_select(0, flat).reshape(n, height, width, channels).permute(0, 3, 1, 2)
 
@@ -105,18 +128,19 @@ def _mirrored(index: Tensor, size: int) -> Tensor:
     return torch.where(index >= size, period - index, index)
 
 
-def _resized_crop(images: Tensor, draw: Tensor, flip: Tensor, strength: float) -> Tensor:
-    """A part of each picture, scaled to the whole, bilinear."""
+def _resized_crop(images: Tensor, draw: Tensor, flip: Tensor, turn: Tensor, strength: float) -> Tensor:
+    """A part of each turned picture, scaled to the whole, bilinear."""
     area = 1 - 0.6 * strength * draw[:, 0]
     ratio = torch.exp((draw[:, 1] * 2 - 1) * (0.2877 * min(1.0, 2 * strength)))  # log(4 / 3)
     width = (area * ratio).sqrt().clamp(max=1)
     height = (area / ratio).sqrt().clamp(max=1)
-    theta = torch.zeros((len(images), 2, 3), device=images.device)
-    theta[:, 0, 0] = torch.where(flip, -width, width)
-    theta[:, 1, 1] = height
-    theta[:, 0, 2] = (draw[:, 2] * 2 - 1) * (1 - width)
-    theta[:, 1, 2] = (draw[:, 3] * 2 - 1) * (1 - height)
-    grid = F.affine_grid(theta, list(images.shape), align_corners=False)
+    # Where a pixel of the turned picture lies: x = (width, 0, along) and y = (0, height, down) of its place.
+    x = torch.where(flip, -width, width), (draw[:, 2] * 2 - 1) * (1 - width)
+    y = height, (draw[:, 3] * 2 - 1) * (1 - height)
+    cos, sin = (turn == 0).float() - (turn == 2).float(), (turn == 1).float() - (turn == 3).float()
+    top = torch.stack((cos * x[0], -sin * y[0], cos * x[1] - sin * y[1]), 1)
+    bottom = torch.stack((sin * x[0], cos * y[0], sin * x[1] + cos * y[1]), 1)
+    grid = F.affine_grid(torch.stack((top, bottom), 1), list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
 
 

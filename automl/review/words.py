@@ -45,7 +45,7 @@ _SILENT_AT_ZERO = ("rand_augment", "mixup", "cutmix", "drop_path", "ema", "label
 _SILENT_AT_ONE = ("width", "upscale")
 _MAIN = (
     *("model", "pretrained", "width", "upscale", "freeze", "opt", "lr"),
-    *("batch_size", "sched", "augment", "hflip"),
+    *("batch_size", "sched", "augment", "hflip", "rot90"),
 )
 
 
@@ -74,14 +74,15 @@ def config_words(config: Config, *, everything: bool = False) -> str:
     """
     names = list(_WORDS) if everything else [name for name in _MAIN if name in config]
     parts = [_WORDS[name](config[name]) for name in names if name in _WORDS and _speaks(name, config)]
-    if config.get("hflip"):
-        flips = "with flips"
+    said = [word for name, word in (("hflip", "flips"), ("rot90", "turns")) if config.get(name)]
+    if said:
+        flips = f"with {' and '.join(said)}"
         augmented = [index for index, part in enumerate(parts) if part.startswith("augmentation")]
         if augmented:
             parts[augmented[0]] += f" {flips}"
         else:
             parts.append(flips)
-    known = {*_WORDS, "hflip", "family"}
+    known = {*_WORDS, "hflip", "rot90", "family"}
     if everything or not parts:
         parts += [f"{name} {number(value)}" for name, value in config.items() if name not in known]
     return ", ".join(parts) or "no parameters"

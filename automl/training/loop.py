@@ -280,6 +280,7 @@ def _batches(config: Config, info: DatasetInfo, rows: Rows, plan: TrainPlan) -> 
             strength=float(config.get("augment", 0.0)),
             hflip=bool(config.get("hflip", False)),
             rand_augment=float(config.get("rand_augment", 0.0)),
+            rot90=bool(config.get("rot90", False)),
         ),
         shuffle=True,
         seed=plan.seed,

@@ -33,6 +33,7 @@ PARAMETERS = frozenset(
         "patience",
         "pretrained",
         "rand_augment",
+        "rot90",
         "sched",
         "upscale",
         "warmup",

@@ -33,6 +33,32 @@ def test_flip_alone_mirrors_about_half() -> None:
     assert 70 < int(mirrored.sum()) < 130
 
 
+@pytest.mark.parametrize("hflip", [False, True])
+def test_turns_alone_give_each_turn_to_a_quarter_of_the_pictures(hflip: bool) -> None:
+    images = _images(8, n=400).float()
+    result = Augment(0.0, hflip=hflip, rot90=True)(images, _generator())
+    kinds = [torch.rot90(images, k, (2, 3)) for k in range(4)]
+    if hflip:
+        kinds += [kind.flip(3) for kind in kinds]
+    found = torch.stack([(result == kind).flatten(1).all(1) for kind in kinds])
+    assert bool((found.sum(0) == 1).all())
+    expected = 400 / len(kinds)
+    assert all(0.6 * expected < int(count) < 1.4 * expected for count in found.sum(1))
+
+
+@pytest.mark.parametrize("hflip", [False, True])
+@pytest.mark.parametrize("size", [32, 72])
+def test_turned_pictures_are_changed_as_pictures_that_came_turned(size: int, hflip: bool) -> None:
+    images = _images(size, n=64)
+    plain, turning = Augment(0.7, hflip=hflip), Augment(0.7, hflip=hflip, rot90=True)
+    draw, _ = plain.draw(len(images), _generator())
+    quarters = (draw[:, 0] * 8).long() % 4
+    turned = torch.stack([picture.rot90(int(k), (1, 2)) for picture, k in zip(images, quarters, strict=True)])
+    assert quarters.unique().tolist() == [0, 1, 2, 3]
+    assert torch.allclose(turning.changed(images, draw), plain.changed(turned, draw), atol=1e-2)
+    assert not torch.allclose(turning.changed(images, draw), plain.changed(images, draw), atol=1.0)
+
+
 @pytest.mark.parametrize("size", [16, 72])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_strength_changes_every_picture_and_keeps_form(size: int, channels: int) -> None:
@@ -84,8 +110,9 @@ def test_strength_outside_of_its_range_is_refused(strength: float) -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_gpu_and_cpu_give_the_same_pictures() -> None:
     images = _images(32)
-    on_gpu = Augment(0.5, hflip=True)(images.cuda(), _generator()).cpu()
-    assert torch.allclose(on_gpu, Augment(0.5, hflip=True)(images, _generator()), atol=1e-2)
+    augment = Augment(0.5, hflip=True, rot90=True)
+    on_gpu = augment(images.cuda(), _generator()).cpu()
+    assert torch.allclose(on_gpu, augment(images, _generator()), atol=1e-2)
 
 
 @pytest.mark.parametrize("size", [32, 72])

@@ -46,6 +46,12 @@ def test_configuration_in_full_leaves_out_what_is_not_used() -> None:
         ({}, "no parameters"),
         ({"layers": 3, "dropout": 0.5}, "layers 3, dropout 0.5"),
         ({"model": "a", "hflip": True}, "a, with flips"),
+        (
+            {"model": "a", "augment": 0.4, "hflip": True, "rot90": True},
+            "a, augmentation 0.4 with flips and turns",
+        ),
+        ({"model": "a", "hflip": False, "rot90": True}, "a, with turns"),
+        ({"model": "a", "hflip": False, "rot90": False}, "a"),
         ({"model": "a", "augment": 0.0, "hflip": False}, "a, augmentation 0"),
     ],
 )
