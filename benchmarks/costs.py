@@ -145,7 +145,7 @@ def main() -> None:
     if args.fit:
         grid = itertools.product(
             (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 2.0),
-            (0.0, 0.003, 0.005, 0.01, 0.03, 0.1, 0.2, 0.4, 0.8),
+            (0.0, 0.003, 0.005, 0.01, 0.03, 0.1, 0.4, 0.8, 1.6, 3.0, 6.0),
             (0.0, 0.3, 1.0, 2.0, 2.7, 4.0, 8.0),
         )
         tried = [Prices(*constants) for constants in grid]
@@ -157,7 +157,10 @@ def rows_of(device: str, size: int) -> list[Row]:
     """Configurations like the preset's first, and the pictures that they are for."""
     if device == "cpu":
         return [(config_of(*row, BATCH), pictures(size)) for row in ROWS]
-    return [(config_of(*row), pictures(size)) for size, *row in GPU_ROWS]  # type: ignore[arg-type]  # of a tuple's rest
+    return [
+        (config_of(model, upscale, width, batch), pictures(side))
+        for side, model, upscale, width, batch in GPU_ROWS
+    ]
 
 
 def pictures(size: int) -> DatasetInfo:

@@ -68,6 +68,7 @@ def final_model(setup: Setup, found: SearchResult, clock: Clock, observer: Obser
         try:
             return _trained_again(setup, found, clock, observer, plan, anyway=bool(why))
         except _TooShortError as error:
+            shutil.rmtree(setup.workspace.root / FOLDER, ignore_errors=True)
             why, own = str(error), _own(setup, found, plan, observer)
     if own is None:  # its checkpoint cannot be read: whatever the time holds is better than nothing
         return _trained_again(setup, found, clock, observer, plan, anyway=True)
