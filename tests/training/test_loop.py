@@ -30,6 +30,7 @@ CHANGES: dict[str, Any] = {
     "warmup": 0.5,
     "augment": 0.8,
     "hflip": True,
+    "rot90": True,
     "clip_grad": 1e-3,
     "focal": 2.0,
     "grad_accum_steps": 2,
