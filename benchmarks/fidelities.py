@@ -32,7 +32,7 @@ from automl.training.evaluate import predict_rows, score
 from automl.training.loop import Trainer
 from automl.training.plan import TrainPlan
 from automl.training.trial import ImageTrial
-from benchmarks.recipes import CIFAR, MOST_PASSES, Mirror, first, plan_of, splits_of
+from benchmarks.recipes import CIFAR, MOST_PASSES, View, first, plan_of, splits_of
 
 ROUNDS = 5  # of a trial
 WORKERS = 2
@@ -144,7 +144,7 @@ def retrained(config: Config, splits: SearchSplits, plan: TrainPlan) -> float:
         pass
     logits, targets = predict_rows(trainer.averaged, splits.val, splits.info, size=trainer.size)
     if config["hflip"]:
-        mirrored, _ = predict_rows(Mirror(trainer.averaged), splits.val, splits.info, size=trainer.size)
+        mirrored, _ = predict_rows(View(trainer.averaged), splits.val, splits.info, size=trainer.size)
         logits = (logits.softmax(1) + mirrored.softmax(1)).log()
     return score(logits, targets, splits.info, plan.metric)[plan.metric]
 
