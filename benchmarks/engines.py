@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 from automl.records import Config
 from automl.search import SearchSettings, search
@@ -100,7 +101,7 @@ def sleepy(config: Config) -> Iterator[dict[str, float]]:
 def idle(trials: int, parallel: int, engine: Engine, *, ahead: bool) -> tuple[list[float], list[float]]:
     """Seconds between two trials of a worker, from the study's tables; and those that suggestions were waited for."""
     waited: list[float] = []
-    ask_ahead, take = Coordinator.ask_ahead, Suggestions.take
+    take = Suggestions.take
 
     def timed(self: Suggestions, limit: Limit) -> Suggestion:
         begin = time.perf_counter()
@@ -117,13 +118,9 @@ def idle(trials: int, parallel: int, engine: Engine, *, ahead: bool) -> tuple[li
             sampler="curve-gp",
             storage=f"sqlite:///{folder}/study.db",
         )
-        try:
-            Suggestions.take = timed  # type: ignore[method-assign]  # measured, and put back below
-            if not ahead:
-                Coordinator.ask_ahead = lambda self: None  # type: ignore[method-assign]  # put back below
+        asking = Coordinator.ask_ahead if ahead else lambda self: None
+        with patch.object(Suggestions, "take", timed), patch.object(Coordinator, "ask_ahead", asking):
             search(sleepy, SearchSpace.from_dict(SPACE), settings, engine=engine)
-        finally:
-            Coordinator.ask_ahead, Suggestions.take = ask_ahead, take  # type: ignore[method-assign]  # as it was
         with sqlite3.connect(f"{folder}/study.db") as connection:
             rows = connection.execute("SELECT worker, started, ended FROM automl_runs ORDER BY id").fetchall()
         connection.close()

@@ -198,8 +198,7 @@ def cores(args: argparse.Namespace, folder: Path) -> list[Row]:
     ways = {"one core": (1, 1), "batches": (1, everything), "operators": (everything, 1)}  # threads, replicas
     precision: Any = "bf16" if has_bf16("cpu") else "fp32"
     rows: list[Row] = []
-    others = [each for each in portfolio if each["opt"] == "adamw" and not each["pretrained"]]
-    for config in (portfolio[0], *others[1:]):
+    for config in (portfolio[0], *[c for c in portfolio if c["opt"] == "adamw" and not c["pretrained"]][1:]):
         splits = cifar(args.zip, folder, n_train=960, n_val=10)
         trainers = {
             way: Trainer(

@@ -66,7 +66,8 @@ def final_model(setup: Setup, found: SearchResult, clock: Clock, observer: Obser
     own = _own(setup, found, plan, observer) if why else None
     if own is None:
         try:
-            return _trained_again(setup, found, clock, observer, plan, anyway=bool(why))
+            anyway = bool(why) or not _has_own(found.best)
+            return _trained_again(setup, found, clock, observer, plan, anyway=anyway)
         except _TooShortError as error:
             shutil.rmtree(setup.workspace.root / FOLDER, ignore_errors=True)
             why, own = str(error), _own(setup, found, plan, observer)
@@ -231,10 +232,15 @@ def _too_short(setup: Setup, found: SearchResult, plan: TrainPlan) -> str:
     return f"the {plan.seconds:.0f} s left hold {held:.0%} of a retrain as long as the best trial"
 
 
+def _has_own(best: BestTrial) -> bool:
+    """Whether the best trial left its weights; those of another epoch were not what was found best."""
+    return best.checkpoint is not None and checkpoint_epoch(best.checkpoint) == best.epoch
+
+
 def _own(setup: Setup, found: SearchResult, plan: TrainPlan, observer: Observer) -> Retrained | None:
     best: BestTrial = found.best
-    if best.checkpoint is None or checkpoint_epoch(best.checkpoint) != best.epoch:
-        return None  # those of another epoch were not what was found best
+    if best.checkpoint is None or not _has_own(best):
+        return None
     try:
         return own_weights(best.config, setup.data.splits, plan, best.checkpoint)
     except StorageError as error:

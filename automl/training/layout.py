@@ -18,7 +18,7 @@ def laid_out(model: nn.Module, device: str) -> nn.Module:
     backward pass in channels_last writes beyond its memory where the CPU has AVX2 and no AVX-512 (oneDNN of torch
     2.13), and the process dies.
     """
-    placed: nn.Module = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks this form
+    placed = _moved(model, device, torch.channels_last)
     if torch.device(device).type == "cpu":
         for module in placed.modules():
             if isinstance(module, nn.Conv2d) and _breaks(module):
@@ -29,8 +29,12 @@ def laid_out(model: nn.Module, device: str) -> nn.Module:
 
 def on_cpu(model: nn.Module) -> nn.Module:
     """The model on the CPU in the usual layout, as it is written down and read again."""
-    placed: nn.Module = model.cpu().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # as above
-    return placed
+    return _moved(model, "cpu", torch.contiguous_format)
+
+
+def _moved(model: nn.Module, device: str, layout: torch.memory_format) -> nn.Module:
+    moved: nn.Module = model.to(device=device, memory_format=layout)  # type: ignore[call-overload]  # torch's stub lacks this form
+    return moved
 
 
 def _breaks(conv: nn.Conv2d) -> bool:

@@ -127,6 +127,11 @@ def test_network_that_turns_out_too_dear_to_score_is_not_retrained_for_a_moment(
     monkeypatch.setattr(final_model, "_own", lambda *_: None)
     result = pipeline.fit(config_for(tmp_path / "unread", **chosen))
     assert retrain_of(result)["how"] == "retrained" and len(told) == 3
+    # Where it left none, that is known before the network is built.
+    told.clear()
+    monkeypatch.setattr(final_model, "_has_own", lambda _: False)
+    result = pipeline.fit(config_for(tmp_path / "left none", **chosen))
+    assert retrain_of(result)["how"] == "retrained" and len(told) == 2
 
 
 def test_trial_that_meets_the_deadline_in_its_first_epoch_reports_what_it_has(

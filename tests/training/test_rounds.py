@@ -55,26 +55,26 @@ def timed(plan: TrainPlan) -> TrainPlan:
 
 
 def test_rounds_cross_epochs_and_see_the_batches_of_whole_epochs(
-    config: Config, splits: SearchSplits, timed: TrainPlan
+    config: Config, splits: SearchSplits, timed: TrainPlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trainer = Trainer(config, splits.info, splits.train, timed)
     per_epoch = len(trainer.batches)
     trainer.round.known = per_epoch + 4
     whole = Trainer(config, splits.info, splits.train, replace(timed, round_seconds=None, epochs=4))
-    seen: dict[str, list[float]] = {"rounds": [], "epochs": []}
-    for name, one, turns in (("rounds", trainer, 2), ("epochs", whole, 3)):
-        step = one.train_step
+    seen: dict[Trainer, list[float]] = {trainer: [], whole: []}
+    step = Trainer.train_step
 
-        def watched(images: torch.Tensor, targets: torch.Tensor, step=step, name=name) -> torch.Tensor:  # type: ignore[no-untyped-def]  # defaults bind the loop's names
-            seen[name].append(float(images.sum()))
-            return step(images, targets)  # type: ignore[no-any-return]  # untyped as above
+    def watched(self: Trainer, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        seen[self].append(float(images.sum()))
+        return step(self, images, targets)
 
-        one.train_step = watched  # type: ignore[method-assign]  # to look at what goes by
+    monkeypatch.setattr(Trainer, "train_step", watched)
+    for one, turns in ((trainer, 2), (whole, 3)):
         for _ in range(turns):
             assert one.train_epoch() is not None
     assert trainer.epoch == 2 and trainer.steps == 2 * per_epoch + 8
     assert trainer.passes == pytest.approx(2 + 8 / per_epoch)
-    assert seen["rounds"] == seen["epochs"][: len(seen["rounds"])]
+    assert seen[trainer] == seen[whole][: len(seen[trainer])]
 
 
 def test_timed_trial_goes_on_exactly_from_its_checkpoint(
