@@ -34,7 +34,7 @@ format: install
 	$(BIN)/ruff format .
 
 docs: install
-	$(BIN)/python -m automl.cli.reference > docs/cli.md
+	$(BIN)/python -m automl.cli.reference > docs/reference/cli.md
 
 clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -20,6 +20,7 @@ from automl.cli.reference import reference
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 STUDIES = sorted((ROOT / "studies").glob("*.yaml"))
 
 
@@ -34,8 +35,8 @@ def readme_commands() -> list[str]:
 
 
 def test_reference_equals_help_pages() -> None:
-    written = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
-    assert written == reference(), "docs/cli.md is out of date: run `make docs`"
+    written = (ROOT / "docs" / "reference" / "cli.md").read_text(encoding="utf-8")
+    assert written == reference(), "docs/reference/cli.md is out of date: run `make docs`"
 
 
 def test_reference_has_every_command() -> None:
@@ -91,6 +92,18 @@ def test_readme_python_blocks_compile() -> None:
     assert len(blocks("python")) == 3
     for block in blocks("python"):
         compile(block, "README.md", "exec")
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_page_has_short_lines_and_paragraphs_and_links_that_exist(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    prose = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    long = [line for line in text.splitlines() if len(line) >= 120 and not line.startswith("|")]
+    assert not long or path.name == "CHANGELOG.md", long
+    for paragraph in re.split(r"\n\s*\n|\n(?=[|#]|\s*(?:[-*]|\d+\.) )", prose):
+        assert len(paragraph.strip().splitlines()) <= 10, paragraph
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", prose):
+        assert target.startswith("http") or (path.parent / target).exists(), target
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)

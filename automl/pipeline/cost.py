@@ -35,8 +35,8 @@ class Prices:
     parameters: float
 
 
-# Fitted to measured steps (docs/benchmarks.md, "Seconds of an epoch"). A GPU multiplies so fast that small networks
-# cost what their layers do, and large ones what they write.
+# Fitted to measured steps (docs/benchmarks/history.md, "Seconds of an epoch"). A GPU multiplies so fast that small
+# networks cost what their layers do, and large ones what they write.
 ON_CPU = Prices(writing=0.1, layers=0.005, parameters=2.7)
 ON_GPU = Prices(writing=0.8, layers=3.0, parameters=2.7)
 

@@ -3,8 +3,8 @@
 A trial is a fraction of the retrain, so that the trials of a study favour networks that are soon as good as they will
 be: such a one wins a ten-minute search by what it learns in a minute, and the retrain then takes it through the same
 pictures hundreds of times for nothing. How good a network gets in a given time is best between some twenty and a
-hundred passes (docs/benchmarks.md, "Width and time"). So what would get many more passes, or hardly any, is not tried
-where the space has enough of what lies between.
+hundred passes (docs/benchmarks/history.md, "Width and time"). So what would get many more passes, or hardly any, is not
+tried where the space has enough of what lies between.
 """
 
 from __future__ import annotations

@@ -119,7 +119,7 @@ def part_of_rows(work: Work, budget: Budget) -> float:
     """The share of the training rows that trials learn from, 1 where the retrain sees its pictures a few times only.
 
     With as many passes through a smaller part as the retrain has through all, trials rank configurations as it does.
-    Measured in docs/benchmarks.md, "Part of the rows".
+    Measured in docs/benchmarks/history.md, "Part of the rows".
     """
     if budget.round_s is None or budget.retrain_s is None:
         return 1.0
@@ -181,7 +181,7 @@ def affordable_size(*, n_train: int, seconds: float, rate: Callable[[int], float
     """The largest side in pixels, at most `most`, at which the retrain sees enough images in its share of `seconds`.
 
     `rate(size)` is images a second on all cores. The least of `SIZES` where none is small enough. Measured
-    in docs/benchmarks.md, "Size and time".
+    in docs/benchmarks/history.md, "Size and time".
     """
     wanted = enough_images(n_train)
     fitting = [size for size in SIZES if size <= most and RETRAIN_SHARE * seconds * rate(size) >= wanted]

@@ -28,7 +28,7 @@ def carried(
     """The paused trial that a free worker should resume for one of two reasons, or None.
 
     The `yardstick`, the first configuration of a portfolio, is resumed wherever it pauses: values at rungs favour what
-    learns quickly (docs/benchmarks.md, "What learns slowly"), so it is known at full length what others have to
+    learns quickly (docs/benchmarks/history.md, "What learns slowly"), so it is known at full length what others have to
     beat. Of the others the best is resumed whose rest the time left still holds, if it just holds it: a worker that
     took something else now would be free too late. Promotion waits for a third of a rung, which few trials never fill:
     without this rule a short search would end with nothing but half-trained trials. It says nothing once one of them is

@@ -3,7 +3,7 @@
 Progressive resizing, as Howard et al. trained for DAWNBench (2018) and Tan and Le ("EfficientNetV2", 2021, section 4):
 a retrain that time ends sees pictures of two thirds of their side first, then of five sixths, and the last part of the
 training, where it anneals, as they will be predicted. In the same time a network from scratch goes through its pictures
-a third more often (docs/benchmarks.md, "Growing pictures").
+a third more often (docs/benchmarks/history.md, "Growing pictures").
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ Schedule = Callable[[float, float], float]
 
 # Where a configuration names no schedule. Trials are compared before they are finished, and a rate that is still high
 # says little unless it has been stable for all; a training whose length is known anneals all the way. Measured in
-# docs/benchmarks.md, "Values at rungs".
+# docs/benchmarks/history.md, "Values at rungs".
 OF_TRIALS, OF_RETRAIN = ("wsd", 0.1), ("onecycle", 0.25)
 
 

@@ -85,7 +85,7 @@ def test_short_search_begins_no_network_that_cannot_reach_its_first_comparison()
     assert all(2 * expect(trial.config).seconds <= 30.0 for trial in trials)
 
 
-# Milliseconds of processor time of a step (batch 64, AdamW): docs/benchmarks.md, "Seconds of an epoch".
+# Milliseconds of processor time of a step (batch 64, AdamW): docs/benchmarks/history.md, "Seconds of an epoch".
 MEASURED = {
     ("resnet10t", 1.5, 0.25): 69,
     ("resnet10t", 1.0, 0.25): 41,
