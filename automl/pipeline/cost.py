@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from automl.records import Config, DatasetInfo
-from automl.search.curve_gp.draws import at_random, walk
 from automl.search.forecast import Expect, Expected
 from automl.spaces import SearchSpace
-from automl.spaces.families import Capability, capabilities
+from automl.spaces.capability import Capability
+from automl.spaces.draw import at_random, walk
+from automl.spaces.families import capabilities
 from automl.training.models import input_size, model_arguments
 from automl.training.rounds import LEAST_SHARE, VALIDATES
 

@@ -18,6 +18,7 @@ from automl.final.model_folder import is_mirrored
 from automl.final.retrain import Retrained, own_weights, retrain
 from automl.final.scoring import seconds_a_picture
 from automl.final.together import Place, has_begun, retrain_together
+from automl.interrupt import INTERRUPTED, ctrl_c_asks
 from automl.pipeline.clock import Clock
 from automl.pipeline.device import ray_cpus
 from automl.pipeline.node_trial import origin_of
@@ -25,7 +26,6 @@ from automl.pipeline.setup import Setup
 from automl.records import Observer
 from automl.search import SearchResult
 from automl.search.budget import EVAL_SPEEDUP, closing_seconds, measured_closing, retrain_epochs
-from automl.search.interrupt import INTERRUPTED, ctrl_c_asks
 from automl.search.result import BestTrial
 from automl.search.trial_files import checkpoint_epoch
 from automl.training.peers import most_workers

@@ -1,16 +1,12 @@
-"""Find out what a model can be told, by building it; run with `python -m` it writes the table anew."""
+"""Find out what a model can be told, by building it."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl.errors import SpaceError
+from automl.spaces.capability import Capability
 from automl.spaces.factories import create
-from automl.spaces.families import Capability
 from automl.spaces.stages import freezing_points
 
 if TYPE_CHECKING:
@@ -19,7 +15,6 @@ if TYPE_CHECKING:
 _SIZES = (32, 48, 64, 96, 112, 128, 160, 192, 224, 240, 256, 288, 320, 384, 448, 512)
 _SMALL_PATCH = 4
 _STEM = 4  # px; of the networks with a stem of patches that they do not call patch_embed
-_TABLE = Path(__file__).with_name("capabilities.json")
 
 
 def measure(model: str) -> Capability:
@@ -72,32 +67,6 @@ def measure_size(model: str) -> tuple[float, float, str]:
     if built is None:
         raise SpaceError(f"the model {model!r} cannot be built with 10 outputs: leave it out of the space")
     return _params(built), round(_macs(built, _native(built, 224)), 4), _weights(built)
-
-
-def write_table(models: list[str], path: Path = _TABLE) -> None:
-    """Measure `models` and write the table, sorted by name."""
-    rows: dict[str, Any] = {}
-    for name in sorted(models):
-        row = dataclasses.asdict(measure(name))
-        del row["model"]
-        rows[name] = row
-    lines = ",\n".join(f" {json.dumps(name)}: {json.dumps(row)}" for name, row in rows.items())
-    path.write_text("{\n" + lines + "\n}\n", encoding="utf-8")
-
-
-def preset_models() -> list[str]:
-    """Every model that a preset names."""
-    from automl.spaces.files import presets
-    from automl.spaces.space import SearchSpace
-
-    return sorted(
-        {
-            model
-            for preset in presets()
-            for members in SearchSpace.load(preset).families.values()
-            for model in members
-        }
-    )
 
 
 def _builds(model: str, **keywords: Any) -> nn.Module | None:
@@ -225,7 +194,3 @@ def _stem(model: str, built: nn.Module) -> int:
         return 0
     count, same_count, narrow_count = (_params(each) for each in (built, same, narrow))
     return width if same_count == count > narrow_count else 0
-
-
-if __name__ == "__main__":
-    write_table(sys.argv[1:] or preset_models())

@@ -8,8 +8,9 @@ from torch import nn
 
 from automl.errors import ModelError
 from automl.records import Config, DatasetInfo
+from automl.spaces.capability import Capability
 from automl.spaces.factories import create
-from automl.spaces.families import Capability, capabilities
+from automl.spaces.families import capabilities
 from automl.training.finetune import freeze
 from automl.training.weights import Weights, load_model
 

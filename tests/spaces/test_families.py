@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import pytest
 
 from automl.errors import SpaceError
-from automl.spaces import families
-from automl.spaces.families import Capability, capabilities, expand, matches, require_model, table
-from automl.spaces.measure import measure, write_table
+from automl.spaces.families import capabilities, expand, require_model, table
+from automl.spaces.measure import measure
 from automl.torch_setup import import_timm
 
 
@@ -78,17 +74,3 @@ def test_unknown_model_names_the_closest() -> None:
 
 def test_models_and_patterns_expand_in_order_without_doubles() -> None:
     assert expand(("resnet18", "resnet1[04]t", "resnet10t")) == ("resnet18", "resnet10t", "resnet14t")
-
-
-def test_match_is_exact_for_names() -> None:
-    assert matches("resnet18", ("resnet18",))
-    assert not matches("resnet18", ("resnet1",))
-    assert matches("resnet18", ("resnet*",))
-
-
-def test_written_table_is_read_back(tmp_path: Path) -> None:
-    write_table(["test_vit", "test_resnet"], tmp_path / "table.json")
-    rows = json.loads((tmp_path / "table.json").read_text())
-    assert list(rows) == ["test_resnet", "test_vit"]
-    row = {**rows["test_vit"], "channels": tuple(rows["test_vit"]["channels"])}
-    assert Capability(model="test_vit", **row) == families.table()["test_vit"]
