@@ -14,7 +14,6 @@ from functools import partial
 from torch import nn
 
 from automl.errors import EngineError, StorageError
-from automl.final.model_folder import is_mirrored
 from automl.final.retrain import Retrained, own_weights, retrain
 from automl.final.scoring import seconds_a_picture
 from automl.final.together import Place, has_begun, retrain_together
@@ -28,6 +27,7 @@ from automl.search import SearchResult
 from automl.search.budget import EVAL_SPEEDUP, closing_seconds, measured_closing, retrain_epochs
 from automl.search.result import BestTrial
 from automl.search.trial_files import checkpoint_epoch
+from automl.training.hyperparameters import Recipe
 from automl.training.peers import most_workers
 from automl.training.plan import TrainPlan
 
@@ -109,7 +109,7 @@ def _by_workers(
     if wanted == 1:
         return None
     shutil.rmtree(setup.workspace.root / FOLDER, ignore_errors=True)  # of a run that was killed
-    most = most_workers(min(int(found.best.config.get("batch_size", 64)), setup.data.splits.info.n_train))
+    most = most_workers(min(Recipe.from_config(found.best.config).batch_size, setup.data.splits.info.n_train))
     if most < wanted:
         observer.note(
             f"{most} of {wanted} workers retrain: more have no 16 rows each of the best batch size."
@@ -162,7 +162,7 @@ def _seconds_left(
     Raises _TooShortError where that is too little, unless it is to be held `anyway`.
     """
     info, slower = setup.data.splits.info, slowdown(setup, found)
-    passes = 2 if is_mirrored(found.best.config) else 1
+    passes = 2 if Recipe.from_config(found.best.config).hflip else 1
     one = seconds_a_picture(model, info, size, threads=setup.device.all_threads, device=setup.device.kind)
     closing = measured_closing(slowdown=slower, scoring=passes * info.n_holdout * one)
     seconds = _held(setup, found, clock, closing)

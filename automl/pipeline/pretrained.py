@@ -14,6 +14,7 @@ from automl.errors import ConfigError, SpaceError, StudyError
 from automl.records import Observer, SearchSplits
 from automl.spaces import SearchSpace, capabilities
 from automl.spaces.narrow import begun_with, configuration, narrowed
+from automl.training.hyperparameters import Recipe
 from automl.training.linear_probe import (
     METRICS,
     OutOfTimeError,
@@ -99,7 +100,8 @@ def begin(config: StudyConfig, space: SearchSpace, situation: Situation, observe
     kept = _keep(ranking, list(found), situation)
     if not ranking:  # then no file was looked at yet
         for model in kept:
-            verify(found[model], model_arguments(configs[model], situation.splits.info, found[model]))
+            recipe = Recipe.from_config(configs[model])
+            verify(found[model], model_arguments(recipe, situation.splits.info, found[model]))
     return _from_weights(_Chosen(space, found, kept, ranking, pixels, missing, asked), situation, observer)
 
 
@@ -206,7 +208,7 @@ def _rank(
     ranking = []
     for model in sorted(found, key=lambda name: capabilities(name).params):
         try:
-            row = probe_features(found[model], configs[model], rows, until=until)
+            row = probe_features(found[model], Recipe.from_config(configs[model]), rows, until=until)
         except OutOfTimeError:
             break
         ranking.append(replace(row, model=model))  # as the space calls it, without a tag of its weights

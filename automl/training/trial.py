@@ -29,7 +29,7 @@ class ImageTrial:
         if plan.deadline is not None:  # until it has reported once
             self.trainer.deadline = plan.deadline - plan.reporting
         self._counted: dict[str, float] | None = None
-        patience = int(config.get("patience", 0))
+        patience = self.trainer.recipe.patience
         self.patience = Patience(patience, metric=plan.metric, mode=plan.mode) if patience > 0 else None
 
     def step(self) -> dict[str, float | bool | str]:

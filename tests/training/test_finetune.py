@@ -15,6 +15,7 @@ from automl.records import Config, Rows, SearchSplits
 from automl.spaces.stages import freezing_points, layers
 from automl.torch_setup import import_timm
 from automl.training.finetune import FREEZE, freeze, scaled_rates
+from automl.training.hyperparameters import Recipe
 from automl.training.loop import Trainer
 from automl.training.optimizers import param_groups
 from automl.training.plan import TrainPlan
@@ -86,7 +87,9 @@ def test_frozen_parameters_do_not_move_in_training(
 
 def test_rates_fall_by_layer_and_the_heads_is_its_own() -> None:
     model = _model("test_vit")
-    groups = scaled_rates(param_groups(model, 0.1), model, {"layer_decay": 0.5, "head_lr": 3.0})
+    groups = scaled_rates(
+        param_groups(model, 0.1), model, Recipe("test_vit", lr=0.1, layer_decay=0.5, head_lr=3.0)
+    )
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     scale = {names[id(p)]: group["lr_scale"] for group in groups for p in group["params"]}
     assert set(scale) == set(names.values())

@@ -160,7 +160,7 @@ def test_patience_ends_a_trial_at_its_best(
     # After the first epoch the rate makes the network worse and worse.
     trial = ImageTrial({**config, "patience": 2}, splits=splits, plan=replace(plan, epochs=50))
     reports = [trial.step()]
-    trial.trainer.config["lr"] = 10.0
+    trial.trainer.recipe = replace(trial.trainer.recipe, lr=10.0)
     trial.save(tmp_path / "early")
     carried = ImageTrial({**config, "patience": 2, "lr": 10.0}, splits=splits, plan=replace(plan, epochs=50))
     carried.load(tmp_path / "early")  # a pause forgets nothing
