@@ -16,9 +16,8 @@ from automl.spaces.draw import at_random, walk
 from automl.spaces.families import capabilities
 from automl.training.hyperparameters import Recipe
 from automl.training.models import input_size, model_arguments
-from automl.training.rounds import LEAST_SHARE, VALIDATES
+from automl.training.rounds import LEAST_SHARE, STEP_COST
 
-BACKWARD = 2.0  # as much work as forward, for layers that learn
 # How much of the backward pass is left where layers are frozen; layers are counted alike.
 LEARNING = {"none": 1.0, "half": 0.5, "stages": 0.25, "head": 0.0}
 DRAWS = 48
@@ -64,7 +63,7 @@ def step_work(recipe: Recipe, info: DatasetInfo, of: Prices = ON_CPU) -> float:
     can = capabilities(recipe.model)
     learning = LEARNING.get(recipe.freeze, 1.0) if recipe.pretrained else 1.0
     rows = min(recipe.batch_size, max(1, info.n_train))
-    both = 1.0 + BACKWARD * learning
+    both = 1.0 + (STEP_COST - 1.0) * learning
     each = rows * both * _forward(recipe, info, of.writing) + both * of.layers * can.layers
     return each + learning * of.parameters * can.params * _width(recipe, can) ** 2
 
@@ -98,7 +97,7 @@ def expectation(
 
 def in_rounds(expect: Expect, info: DatasetInfo, seconds: float) -> Expect:
     """Seconds of a round that is to take `seconds`: more only where scoring and a third of training take longer."""
-    scoring = info.n_val / VALIDATES / (info.n_train + info.n_val / VALIDATES)
+    scoring = info.n_val / STEP_COST / (info.n_train + info.n_val / STEP_COST)
 
     def expect_round(config: Config) -> Expected:
         epoch = expect(config)

@@ -24,12 +24,13 @@ from automl.pipeline.node_trial import origin_of
 from automl.pipeline.setup import Setup
 from automl.records import Observer
 from automl.search import SearchResult
-from automl.search.budget import EVAL_SPEEDUP, closing_seconds, measured_closing, retrain_epochs
+from automl.search.budget import closing_seconds, measured_closing, retrain_epochs
 from automl.search.result import BestTrial
 from automl.search.trial_files import checkpoint_epoch
 from automl.training.hyperparameters import Recipe
 from automl.training.peers import most_workers
 from automl.training.plan import TrainPlan
+from automl.training.rounds import STEP_COST
 
 ENOUGH = 0.5  # of the best trial's epochs: with less, the retrain would be worse than the trial
 NEARLY = 0.8  # of the retrain: what is stopped later has already left its high learning rates
@@ -196,7 +197,7 @@ def slowdown(setup: Setup, found: SearchResult) -> float:
     planned = setup.budget.round_s
     if planned is None:
         rate = setup.probe.images_per_second / setup.device.slowdown
-        planned = (info.n_train + info.n_val / EVAL_SPEEDUP) / rate
+        planned = (info.n_train + info.n_val / STEP_COST) / rate
     # Of two, the less: the first round of a GPU also pays for what is set up once.
     return statistics.median_low(report.seconds for report in first.reports) / planned
 
@@ -225,7 +226,7 @@ def _too_short(setup: Setup, found: SearchResult, plan: TrainPlan) -> str:
         return ""
     info = setup.data.splits.info
     spent = math.fsum(report.seconds for report in best.reports)
-    rows = (info.n_train + info.n_val) / (info.n_train + info.n_val / EVAL_SPEEDUP)
+    rows = (info.n_train + info.n_val) / (info.n_train + info.n_val / STEP_COST)
     held = plan.seconds * setup.device.speedup / max(1e-9, spent * rows)
     if held >= ENOUGH * min(1.0, plan.epochs / max(1, found.best.epoch)):
         return ""

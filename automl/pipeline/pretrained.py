@@ -25,6 +25,7 @@ from automl.training.linear_probe import (
     sample,
 )
 from automl.training.models import model_arguments
+from automl.training.rounds import STEP_COST
 from automl.training.weight_sources import download, hub_answers, in_caches, in_folder
 from automl.training.weights import Weights, arch, verify
 
@@ -35,9 +36,7 @@ DOWNLOAD_SECONDS = 300.0
 CPU_ROWS, GPU_ROWS, LEAST_ROWS = 1000, 4000, 150
 SLOW = 50.0  # images a second of a small network on a busy machine
 KEPT = 6  # architectures that the search goes on with
-# An epoch of fine-tuning takes about this many times a forward pass; a trial is to fit into a share of the time.
-STEP_COST = 3.0
-TRIAL_SHARE = 0.1
+TRIAL_SHARE = 0.1  # of the time that is left, into which an epoch of fine-tuning must fit
 
 
 @dataclass(frozen=True)

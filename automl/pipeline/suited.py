@@ -17,9 +17,10 @@ import numpy as np
 
 from automl.pipeline.cost import ON_CPU, Prices, drawn, epoch_work
 from automl.records import Config, DatasetInfo
-from automl.search.budget import ENOUGH_IMAGES, EVAL_SPEEDUP, Work, retrain_at_most
+from automl.search.budget import ENOUGH_IMAGES, Work, retrain_at_most
 from automl.spaces import SearchSpace
 from automl.training.hyperparameters import Recipe
+from automl.training.rounds import STEP_COST
 
 # Passes through the pictures in the planned retrain. Where pictures are few, a network needs more of them to learn
 # anything (`budget.ENOUGH_IMAGES`); where they are many, FEW_IMAGES of them are enough however few passes that is.
@@ -100,7 +101,7 @@ def suited(
     """What suits `remaining` seconds, where `epoch_work` takes `unit` seconds a unit on one trial's cores."""
     seconds = retrain_at_most(work, remaining) * work.retrain_speedup
     rows = info.n_train + info.n_val
-    training = (info.n_train + info.n_val / EVAL_SPEEDUP) / rows  # of an epoch: the retrain validates nothing
+    training = (info.n_train + info.n_val / STEP_COST) / rows  # of an epoch: the retrain validates nothing
     one_pass = seconds * training / unit
     least = one_pass / most_passes(rows)
     most = one_pass / min(LEAST_PASSES, FEW_IMAGES / rows)
