@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from automl.errors import SpaceError
 from automl.spaces.capability import Capability
 from automl.spaces.factories import create
-from automl.spaces.stages import freezing_points
 
 if TYPE_CHECKING:
     from torch import nn
@@ -41,14 +40,12 @@ def measure(model: str) -> Capability:
         model=model,
         img_size=img_size,
         drop_path=_builds(model, drop_path_rate=0.1, **sized) is not None,
-        in_chans=_builds(model, in_chans=1, **sized) is not None,
         patch_size=_patch_size(model, built, img_size),
         stride=_stride(built),
         channels=_channels(model, built),
         stem=_stem(model, built),
         min_size=smallest,
         fixed_size=not (_runs(built, 2 * smallest) or _runs(built, smallest + 32)),
-        freezing=freezing_points(built),
         params=_params(built),
         input_size=native,
         macs=round(_macs(whole, native), 4),

@@ -32,8 +32,6 @@ def test_known_differences_between_families_are_in_the_table() -> None:
     assert capabilities("swin_tiny_patch4_window7_224").patch_size == 4
     assert capabilities("convnext_atto").patch_size == 4
     assert not capabilities("resnet18").patch_size
-    assert capabilities("resnet18").freezing == 5
-    assert capabilities("vit_tiny_patch16_224").freezing == 13
     assert not capabilities("ghostnet_050").weights
     assert capabilities("resnet18").weights == "a1_in1k"
     assert capabilities("resnet18").macs == pytest.approx(1.81, abs=0.01)  # as He et al. 2016 count it
