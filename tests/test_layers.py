@@ -13,7 +13,7 @@ PACKAGE = ROOT / "automl"
 
 # From the bottom up; a module imports from its own entry and those before it.
 LAYERS = (
-    ("_version", "errors", "records", "log", "interrupt", "torch_setup", "cuda_graphs"),
+    ("_version", "errors", "records", "log", "interrupt", "machine", "torch_setup", "cuda_graphs"),
     ("remote",),
     ("config",),
     ("data",),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from automl.config import StudyConfig
 from automl.data import Source
+from automl.machine import hub_answers
 from automl.pipeline.clock import Clock
 from automl.search.budget import affordable_size
 from automl.spaces import SearchSpace
 from automl.training.hyperparameters import Recipe
 from automl.training.probe import scratch_rate
-from automl.training.weight_sources import hub_answers, in_caches
+from automl.training.weight_sources import in_caches
 
 
 def largest_size(
