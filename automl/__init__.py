@@ -11,6 +11,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from automl._version import __version__
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
     from automl.result import FitResult
     from automl.search.tune import TuneResult, tune
     from automl.spaces import SearchSpace
-
-__version__ = "0.1.0"
 
 __all__ = [
     "AutomlError",

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import logging
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 def get_logger(name: str) -> logging.Logger:
@@ -21,3 +24,22 @@ def configure(verbosity: int) -> None:
     handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
     root.addHandler(handler)
     root.propagate = False
+
+
+@contextmanager
+def quiet_optuna() -> Iterator[None]:
+    """Optuna says nothing below an error in this block."""
+    import optuna  # here, since every command imports this module
+
+    before = optuna.logging.get_verbosity()
+    if before < optuna.logging.ERROR:  # setting a level makes all loggers forget what they had looked up
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            # That an interface is experimental matters to those who write against it, not to who runs a
+            # search.
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        if before < optuna.logging.ERROR:
+            optuna.logging.set_verbosity(before)

@@ -23,16 +23,9 @@ _SCHEMA = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 
 
 @cache
-def import_timm(*, offline: bool = False) -> ModuleType:
-    """Import timm (with `optim` and `utils`) without chatter, also where torchvision's compiled part fails.
-
-    With `offline` the Hugging Face hub is switched off for this process (unless the environment already
-    decides): without a network each look at the hub costs tens of seconds of retries. It has an effect only
-    before the first import of timm in a process.
-    """
+def import_timm() -> ModuleType:
+    """Import timm (with `optim` and `utils`) without chatter, also where torchvision's compiled part fails."""
     begun = time.perf_counter()
-    if offline:
-        os.environ.setdefault("HF_HUB_OFFLINE", "1")
     _prepare_torchvision()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -26,6 +26,7 @@ from automl.pipeline.cost import Prices, prices, step_work
 from automl.records import Config, DatasetInfo
 from automl.torch_setup import set_threads
 from automl.training.evaluate import autocast, fit_size
+from automl.training.hyperparameters import Recipe
 from automl.training.layout import laid_out
 from automl.training.memory import release
 from automl.training.models import build_model, input_size
@@ -181,14 +182,15 @@ def config_of(model: str, upscale: float, width: float | None, batch: int) -> Co
 def step_seconds(config: Config, info: DatasetInfo, steps: int) -> float:
     """The least processor time of a training step, in seconds."""
     precision: Precision = "bf16" if has_bf16("cpu") else "fp32"
-    model = laid_out(build_model(config, info), "cpu").train()
-    optimizer = make_optimizer(model, config)
+    recipe = Recipe.from_config(config)
+    model = laid_out(build_model(recipe, info), "cpu").train()
+    optimizer = make_optimizer(model, recipe)
     images = torch.rand(BATCH, 3, info.img_size, info.img_size).contiguous(memory_format=torch.channels_last)
     times = []
     for _ in range(steps + 1):  # the first also pays for allocations
         begun = time.thread_time()
         with autocast("cpu", precision):
-            loss = model(fit_size(images, input_size(config, info))).float().logsumexp(dim=1).mean()
+            loss = model(fit_size(images, input_size(recipe, info))).float().logsumexp(dim=1).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -216,7 +218,7 @@ def loop_seconds(rows: list[Row], device: str) -> list[float]:
 
 def seconds_of(rows: list[Row], measured: list[float], of: Prices) -> list[float]:
     """What is expected of each row, from what was measured of the first."""
-    work = [step_work(*row, of) for row in rows]
+    work = [step_work(Recipe.from_config(config), info, of) for config, info in rows]
     return [each / work[0] * measured[0] for each in work]
 
 

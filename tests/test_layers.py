@@ -13,7 +13,7 @@ PACKAGE = ROOT / "automl"
 
 # From the bottom up; a module imports from its own entry and those before it.
 LAYERS = (
-    ("errors", "records", "log", "torch_setup", "cuda_graphs"),
+    ("_version", "errors", "records", "log", "interrupt", "machine", "torch_setup", "cuda_graphs"),
     ("remote",),
     ("config",),
     ("data",),
@@ -57,7 +57,7 @@ def upward_edges(path: Path, source: str) -> list[str]:
     edges = []
     for name in imported_names(ast.parse(source), types=False):
         parts = name.split(".")
-        if parts[0] != "automl" or len(parts) < 2 or parts[1] == "__version__":
+        if parts[0] != "automl" or len(parts) < 2:
             continue
         if HEIGHT.get(parts[1], len(LAYERS)) > here:
             edges.append(f"{path.relative_to(ROOT)} imports {name}")

@@ -35,14 +35,6 @@ def test_timm_and_torchvision_import_in_silence() -> None:
     assert _run(code) == "True bool False"
 
 
-def test_offline_is_set_before_timm_is_imported() -> None:
-    code = (
-        "from automl.torch_setup import import_timm\nimport_timm(offline=True)\n"
-        "import huggingface_hub.constants as c; print(c.HF_HUB_OFFLINE)"
-    )
-    assert _run(code) == "True"
-
-
 def test_importing_the_module_imports_no_torch() -> None:
     assert _run("import sys, automl.torch_setup; print('torch' in sys.modules)") == "False"
 

@@ -6,7 +6,7 @@ import importlib
 
 import click
 
-from automl import __version__
+from automl._version import __version__
 from automl.cli.options import HELP
 from automl.errors import unknown_name
 

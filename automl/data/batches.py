@@ -16,10 +16,10 @@ from torch import Tensor
 from automl.cuda_graphs import Recorder
 from automl.data.augment import Augment
 from automl.data.balance import row_weights
-from automl.data.crew import cores
 from automl.data.part import part_of
 from automl.data.sending import send
 from automl.data.stream import StreamedImages, is_streamed, open_images
+from automl.machine import cores
 from automl.records import DatasetInfo, Rows
 
 # What a GPU may hold of the pictures beside model and optimizer, as a share of its free memory.

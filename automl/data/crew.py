@@ -23,6 +23,7 @@ from automl.data.convert import ColourFound, Told
 from automl.data.places import Place
 from automl.data.worker import LENGTH, READY, Errand, Load
 from automl.errors import RunError
+from automl.machine import cores
 
 # One that is decoded, and one that waits for it to be done.
 _LOADS_IN_HAND = 2
@@ -162,10 +163,3 @@ def _crew(n: int, errand: Errand) -> Iterator[list[_Member]]:
 def can_start() -> bool:
     """Whether processes can be started and waited for here."""
     return bool(sys.executable) and sys.platform != "win32"
-
-
-def cores() -> int:
-    """The cores that this process may use, which containers and batch systems limit."""
-    if hasattr(os, "sched_getaffinity"):
-        return max(1, len(os.sched_getaffinity(0)))
-    return os.cpu_count() or 1

@@ -15,7 +15,6 @@ import numpy.typing as npt
 
 from automl.data import crew
 from automl.data.convert import DIGEST, ColourFound, Conversion, Findings, Told, new_findings
-from automl.data.crew import cores
 from automl.data.likeness import SIDE
 from automl.data.pixels import quiet_pillow
 from automl.data.places import Place
@@ -23,6 +22,7 @@ from automl.data.scan import Target
 from automl.data.sources.base import Source
 from automl.data.worker import Errand
 from automl.log import get_logger
+from automl.machine import cores
 
 __all__ = ["ColourFound", "Decoded", "cores", "decode_all"]
 _log = get_logger(__name__)

@@ -14,8 +14,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from automl.data.checksums import CHECKSUMS
-from automl.data.crew import cores
 from automl.data.shelf import IMAGES, META, entries
+from automl.machine import cores
 
 # Below this ratio the larger pictures hold hardly more than the smaller ones need, and being resized twice shows.
 _LEAST_RATIO = 2

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from scipy.stats import binomtest
 
 from automl.final.bootstrap import resampled
 from automl.records import Interval, Task
 from automl.training.metrics import compute
-
-CONFIDENCE_Z = 1.959964  # 95 %, two-sided
 
 
 def interval(metric: str, targets: np.ndarray, scores: np.ndarray, task: Task, *, seed: int) -> Interval:
@@ -31,10 +30,8 @@ def interval(metric: str, targets: np.ndarray, scores: np.ndarray, task: Task, *
 
 
 def wilson(share: float, n: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share seen in `n` independent rows; (0, 1) for n = 0."""
-    if n == 0:
+    """Wilson's 95 % interval of a share seen in `n` independent rows; (0, 1) for n = 0 or NaN."""
+    if n == 0 or math.isnan(share):
         return 0.0, 1.0
-    z2 = CONFIDENCE_Z**2
-    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = CONFIDENCE_Z / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    found = binomtest(round(share * n), n).proportion_ci(method="wilson")
+    return float(found.low), float(found.high)

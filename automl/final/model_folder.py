@@ -16,6 +16,7 @@ from automl.records import Config, DatasetInfo
 from automl.spaces.factories import is_factory, load_factory
 from automl.torch_setup import import_timm
 from automl.training.architecture import plain_arguments
+from automl.training.hyperparameters import Recipe
 from automl.training.layout import on_cpu
 from automl.training.models import model_arguments
 from automl.training.weights import Weights
@@ -54,13 +55,14 @@ def write_model_folder(
     `size` is the side in pixels of the model's input, `weights` what its training began with.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    preprocess = Preprocess(info, size, mirrored=is_mirrored(config))
-    if is_factory(str(config["model"])):
-        _write_own(folder, model, str(config["model"]), info, model_arguments(config, info))
+    recipe = Recipe.from_config(config)
+    preprocess = Preprocess(info, size, mirrored=recipe.hflip)
+    if is_factory(recipe.model):
+        _write_own(folder, model, recipe.model, info, model_arguments(recipe, info))
         _write_texts(folder, preprocess)
         return
     on_cpu(model)
-    arguments = model_arguments(config, info, weights)
+    arguments = model_arguments(recipe, info, weights)
     import_timm()
     from timm.models import save_for_hf
 
@@ -81,11 +83,6 @@ def write_model_folder(
         safe_serialization=True,
     )
     _write_texts(folder, preprocess)
-
-
-def is_mirrored(config: Config) -> bool:
-    """Whether a model of this configuration is asked about mirror images too."""
-    return bool(config.get("hflip", False))
 
 
 def read_preprocess(folder: Path) -> Preprocess:

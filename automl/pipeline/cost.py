@@ -9,14 +9,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from automl.records import Config, DatasetInfo
-from automl.search.curve_gp.draws import at_random, walk
 from automl.search.forecast import Expect, Expected
 from automl.spaces import SearchSpace
-from automl.spaces.families import Capability, capabilities
+from automl.spaces.capability import Capability
+from automl.spaces.draw import at_random, walk
+from automl.spaces.families import capabilities
+from automl.training.hyperparameters import Recipe
 from automl.training.models import input_size, model_arguments
-from automl.training.rounds import LEAST_SHARE, VALIDATES
+from automl.training.rounds import LEAST_SHARE, STEP_COST
 
-BACKWARD = 2.0  # as much work as forward, for layers that learn
 # How much of the backward pass is left where layers are frozen; layers are counted alike.
 LEARNING = {"none": 1.0, "half": 0.5, "stages": 0.25, "head": 0.0}
 DRAWS = 48
@@ -52,33 +53,32 @@ def epoch_work(config: Config, info: DatasetInfo, of: Prices = ON_CPU) -> float:
     Multiplications are those of timm's network at its own size, scaled to the pictures that it sees, the number of its
     patches and its width; raises SpaceError for a model that there is not.
     """
-    steps = math.ceil(info.n_train / max(1, int(config.get("batch_size", 64))))
-    return steps * step_work(config, info, of) + info.n_val * _forward(config, info, of.writing)
+    recipe = Recipe.from_config(config)
+    steps = math.ceil(info.n_train / max(1, recipe.batch_size))
+    return steps * step_work(recipe, info, of) + info.n_val * _forward(recipe, info, of.writing)
 
 
-def step_work(config: Config, info: DatasetInfo, of: Prices = ON_CPU) -> float:
+def step_work(recipe: Recipe, info: DatasetInfo, of: Prices = ON_CPU) -> float:
     """What one step of training on a full batch computes, in about billions of multiplications."""
-    can = capabilities(str(config["model"]))
-    tuned = bool(config.get("pretrained", False))
-    learning = LEARNING.get(str(config.get("freeze", "none")), 1.0) if tuned else 1.0
-    rows = min(int(config.get("batch_size", 64)), max(1, info.n_train))
-    both = 1.0 + BACKWARD * learning
-    each = rows * both * _forward(config, info, of.writing) + both * of.layers * can.layers
-    return each + learning * of.parameters * can.params * _width(config, can) ** 2
+    can = capabilities(recipe.model)
+    learning = LEARNING.get(recipe.freeze, 1.0) if recipe.pretrained else 1.0
+    rows = min(recipe.batch_size, max(1, info.n_train))
+    both = 1.0 + (STEP_COST - 1.0) * learning
+    each = rows * both * _forward(recipe, info, of.writing) + both * of.layers * can.layers
+    return each + learning * of.parameters * can.params * _width(recipe, can) ** 2
 
 
-def _forward(config: Config, info: DatasetInfo, writing: float) -> float:
+def _forward(recipe: Recipe, info: DatasetInfo, writing: float) -> float:
     """The work of one picture on its way through the network."""
-    can = capabilities(str(config["model"]))
-    patch = 0 if config.get("pretrained", False) else int(model_arguments(config, info).get("patch_size", 0))
-    seen = input_size(config, info) * (can.patch_size / patch if patch else 1.0)
-    width = _width(config, can)
+    can = capabilities(recipe.model)
+    patch = 0 if recipe.pretrained else int(model_arguments(recipe, info).get("patch_size", 0))
+    seen = input_size(recipe, info) * (can.patch_size / patch if patch else 1.0)
+    width = _width(recipe, can)
     return (seen / can.input_size) ** 2 * (can.macs * width**2 + writing * can.writes * width)
 
 
-def _width(config: Config, can: Capability) -> float:
-    narrow = can.channels and not config.get("pretrained", False)
-    return float(config.get("width", 1.0)) if narrow else 1.0
+def _width(recipe: Recipe, can: Capability) -> float:
+    return recipe.width if can.channels and not recipe.pretrained else 1.0
 
 
 def expectation(
@@ -97,11 +97,11 @@ def expectation(
 
 def in_rounds(expect: Expect, info: DatasetInfo, seconds: float) -> Expect:
     """Seconds of a round that is to take `seconds`: more only where scoring and a third of training take longer."""
-    scoring = info.n_val / VALIDATES / (info.n_train + info.n_val / VALIDATES)
+    scoring = info.n_val / STEP_COST / (info.n_train + info.n_val / STEP_COST)
 
     def expect_round(config: Config) -> Expected:
         epoch = expect(config)
-        steps = max(1, info.n_train // max(1, int(config.get("batch_size", 64))))
+        steps = max(1, info.n_train // max(1, Recipe.from_config(config).batch_size))
         training = max(epoch.seconds * (1.0 - scoring) / steps, LEAST_SHARE * seconds)
         return replace(epoch, seconds=max(seconds, epoch.seconds * scoring + training))
 

@@ -14,22 +14,23 @@ from functools import partial
 from torch import nn
 
 from automl.errors import EngineError, StorageError
-from automl.final.model_folder import is_mirrored
 from automl.final.retrain import Retrained, own_weights, retrain
 from automl.final.scoring import seconds_a_picture
 from automl.final.together import Place, has_begun, retrain_together
+from automl.interrupt import INTERRUPTED, ctrl_c_asks
 from automl.pipeline.clock import Clock
 from automl.pipeline.device import ray_cpus
 from automl.pipeline.node_trial import origin_of
 from automl.pipeline.setup import Setup
 from automl.records import Observer
 from automl.search import SearchResult
-from automl.search.budget import EVAL_SPEEDUP, closing_seconds, measured_closing, retrain_epochs
-from automl.search.interrupt import INTERRUPTED, ctrl_c_asks
+from automl.search.budget import closing_seconds, measured_closing, retrain_epochs
 from automl.search.result import BestTrial
 from automl.search.trial_files import checkpoint_epoch
+from automl.training.hyperparameters import Recipe
 from automl.training.peers import most_workers
 from automl.training.plan import TrainPlan
+from automl.training.rounds import STEP_COST
 
 ENOUGH = 0.5  # of the best trial's epochs: with less, the retrain would be worse than the trial
 NEARLY = 0.8  # of the retrain: what is stopped later has already left its high learning rates
@@ -109,7 +110,7 @@ def _by_workers(
     if wanted == 1:
         return None
     shutil.rmtree(setup.workspace.root / FOLDER, ignore_errors=True)  # of a run that was killed
-    most = most_workers(min(int(found.best.config.get("batch_size", 64)), setup.data.splits.info.n_train))
+    most = most_workers(min(Recipe.from_config(found.best.config).batch_size, setup.data.splits.info.n_train))
     if most < wanted:
         observer.note(
             f"{most} of {wanted} workers retrain: more have no 16 rows each of the best batch size."
@@ -162,7 +163,7 @@ def _seconds_left(
     Raises _TooShortError where that is too little, unless it is to be held `anyway`.
     """
     info, slower = setup.data.splits.info, slowdown(setup, found)
-    passes = 2 if is_mirrored(found.best.config) else 1
+    passes = 2 if Recipe.from_config(found.best.config).hflip else 1
     one = seconds_a_picture(model, info, size, threads=setup.device.all_threads, device=setup.device.kind)
     closing = measured_closing(slowdown=slower, scoring=passes * info.n_holdout * one)
     seconds = _held(setup, found, clock, closing)
@@ -196,7 +197,7 @@ def slowdown(setup: Setup, found: SearchResult) -> float:
     planned = setup.budget.round_s
     if planned is None:
         rate = setup.probe.images_per_second / setup.device.slowdown
-        planned = (info.n_train + info.n_val / EVAL_SPEEDUP) / rate
+        planned = (info.n_train + info.n_val / STEP_COST) / rate
     # Of two, the less: the first round of a GPU also pays for what is set up once.
     return statistics.median_low(report.seconds for report in first.reports) / planned
 
@@ -225,7 +226,7 @@ def _too_short(setup: Setup, found: SearchResult, plan: TrainPlan) -> str:
         return ""
     info = setup.data.splits.info
     spent = math.fsum(report.seconds for report in best.reports)
-    rows = (info.n_train + info.n_val) / (info.n_train + info.n_val / EVAL_SPEEDUP)
+    rows = (info.n_train + info.n_val) / (info.n_train + info.n_val / STEP_COST)
     held = plan.seconds * setup.device.speedup / max(1e-9, spent * rows)
     if held >= ENOUGH * min(1.0, plan.epochs / max(1, found.best.epoch)):
         return ""

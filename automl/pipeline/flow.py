@@ -18,6 +18,7 @@ from automl.final.holdout import score_holdout
 from automl.final.model_folder import write_model_folder
 from automl.final.predictor import Predictor
 from automl.final.retrain import Retrained
+from automl.interrupt import ctrl_c_asks, sigterm_leaves
 from automl.pipeline.clock import Clock
 from automl.pipeline.device import ray_cpus
 from automl.pipeline.final_model import OWN, Final, final_model, interrupted
@@ -32,7 +33,6 @@ from automl.result import FitResult
 from automl.search import SearchResult, SearchSettings, search, warm_up
 from automl.search.coordinator import DISK_FULL
 from automl.search.forget import forget_study
-from automl.search.interrupt import ctrl_c_asks, sigterm_leaves
 from automl.search.trial_files import is_disk_full
 from automl.torch_setup import quiet_waiting, set_threads
 from automl.training.extent import MACS, PARAMS

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from typing import Any
 
-from automl import __version__
+from automl._version import __version__
 from automl.config import StudyConfig
 from automl.config.storage import mask_password
 from automl.final.card import write_card

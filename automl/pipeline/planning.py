@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from automl.config import StudyConfig
 from automl.config.durations import format_duration
 from automl.config.metrics import MetricSpec
@@ -28,6 +30,7 @@ from automl.search.budget import (
 )
 from automl.search.forecast import Expect
 from automl.spaces import SearchSpace
+from automl.spaces.draw import at_random, walk
 from automl.torch_setup import import_seconds
 from automl.training.plan import TrainPlan
 from automl.training.probe import Probe, probe
@@ -122,20 +125,13 @@ def first_config(space: SearchSpace, seed: int) -> Config:
     """The configuration that the probe trains: the portfolio's first, or a draw from the space."""
     if space.portfolio:
         return dict(space.portfolio[0])
-    import optuna
-
-    before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)  # it tells of each study that it makes
-    try:
-        study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
-        config = space.suggest(study.ask())
-        for _ in range(MOST_DRAWS):
-            if space.allows(config):
-                break
-            config = space.suggest(study.ask())
-        return config
-    finally:
-        optuna.logging.set_verbosity(before)
+    rng = np.random.default_rng(seed)
+    config: Config = {}
+    for _ in range(MOST_DRAWS):
+        config = walk(space.suggest, at_random(rng)).config
+        if space.allows(config):
+            break
+    return config
 
 
 def _untimed(

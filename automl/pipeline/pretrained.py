@@ -11,9 +11,11 @@ from typing import Any
 
 from automl.config import StudyConfig
 from automl.errors import ConfigError, SpaceError, StudyError
+from automl.machine import hub_answers
 from automl.records import Observer, SearchSplits
 from automl.spaces import SearchSpace, capabilities
 from automl.spaces.narrow import begun_with, configuration, narrowed
+from automl.training.hyperparameters import Recipe
 from automl.training.linear_probe import (
     METRICS,
     OutOfTimeError,
@@ -24,7 +26,8 @@ from automl.training.linear_probe import (
     sample,
 )
 from automl.training.models import model_arguments
-from automl.training.weight_sources import download, hub_answers, in_caches, in_folder
+from automl.training.rounds import STEP_COST
+from automl.training.weight_sources import download, in_caches, in_folder
 from automl.training.weights import Weights, arch, verify
 
 PROBE_SHARE = 0.1  # of the time that is left, at most
@@ -34,9 +37,7 @@ DOWNLOAD_SECONDS = 300.0
 CPU_ROWS, GPU_ROWS, LEAST_ROWS = 1000, 4000, 150
 SLOW = 50.0  # images a second of a small network on a busy machine
 KEPT = 6  # architectures that the search goes on with
-# An epoch of fine-tuning takes about this many times a forward pass; a trial is to fit into a share of the time.
-STEP_COST = 3.0
-TRIAL_SHARE = 0.1
+TRIAL_SHARE = 0.1  # of the time that is left, into which an epoch of fine-tuning must fit
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,8 @@ def begin(config: StudyConfig, space: SearchSpace, situation: Situation, observe
     kept = _keep(ranking, list(found), situation)
     if not ranking:  # then no file was looked at yet
         for model in kept:
-            verify(found[model], model_arguments(configs[model], situation.splits.info, found[model]))
+            recipe = Recipe.from_config(configs[model])
+            verify(found[model], model_arguments(recipe, situation.splits.info, found[model]))
     return _from_weights(_Chosen(space, found, kept, ranking, pixels, missing, asked), situation, observer)
 
 
@@ -206,7 +208,7 @@ def _rank(
     ranking = []
     for model in sorted(found, key=lambda name: capabilities(name).params):
         try:
-            row = probe_features(found[model], configs[model], rows, until=until)
+            row = probe_features(found[model], Recipe.from_config(configs[model]), rows, until=until)
         except OutOfTimeError:
             break
         ranking.append(replace(row, model=model))  # as the space calls it, without a tag of its weights

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from automl.config import StudyConfig
 from automl.data import Source
+from automl.machine import hub_answers
 from automl.pipeline.clock import Clock
 from automl.search.budget import affordable_size
 from automl.spaces import SearchSpace
+from automl.training.hyperparameters import Recipe
 from automl.training.probe import scratch_rate
-from automl.training.weight_sources import hub_answers, in_caches
+from automl.training.weight_sources import in_caches
 
 
 def largest_size(
@@ -42,5 +44,6 @@ def _may_begin_with_weights(config: StudyConfig, space: SearchSpace) -> bool:
 
 def _enlargement(space: SearchSpace) -> float:
     """How many times the recipe that is tried first enlarges the pictures before its network sees them."""
-    recipes = [config for config in space.portfolio if not config.get("pretrained", False)]
-    return float(recipes[0].get("upscale", 1.0)) if recipes else 1.0
+    recipes = map(Recipe.from_config, space.portfolio)
+    first = next((recipe for recipe in recipes if not recipe.pretrained), None)
+    return 1.0 if first is None or first.upscale is None else first.upscale

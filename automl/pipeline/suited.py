@@ -17,8 +17,10 @@ import numpy as np
 
 from automl.pipeline.cost import ON_CPU, Prices, drawn, epoch_work
 from automl.records import Config, DatasetInfo
-from automl.search.budget import ENOUGH_IMAGES, EVAL_SPEEDUP, Work, retrain_at_most
+from automl.search.budget import ENOUGH_IMAGES, Work, retrain_at_most
 from automl.spaces import SearchSpace
+from automl.training.hyperparameters import Recipe
+from automl.training.rounds import STEP_COST
 
 # Passes through the pictures in the planned retrain. Where pictures are few, a network needs more of them to learn
 # anything (`budget.ENOUGH_IMAGES`); where they are many, FEW_IMAGES of them are enough however few passes that is.
@@ -44,7 +46,7 @@ class Suited:
     prices: Prices = ON_CPU
 
     def __call__(self, config: Config) -> bool:
-        if config.get("pretrained", False) or (self.least, self.most) == (0.0, math.inf):
+        if Recipe.from_config(config).pretrained or (self.least, self.most) == (0.0, math.inf):
             return True
         return self.least <= epoch_work(config, self.info, self.prices) <= self.most
 
@@ -99,11 +101,11 @@ def suited(
     """What suits `remaining` seconds, where `epoch_work` takes `unit` seconds a unit on one trial's cores."""
     seconds = retrain_at_most(work, remaining) * work.retrain_speedup
     rows = info.n_train + info.n_val
-    training = (info.n_train + info.n_val / EVAL_SPEEDUP) / rows  # of an epoch: the retrain validates nothing
+    training = (info.n_train + info.n_val / STEP_COST) / rows  # of an epoch: the retrain validates nothing
     one_pass = seconds * training / unit
     least = one_pass / most_passes(rows)
     most = one_pass / min(LEAST_PASSES, FEW_IMAGES / rows)
-    scratch = [config for config in drawn(space, seed) if not config.get("pretrained", False)]
+    scratch = [config for config in drawn(space, seed) if not Recipe.from_config(config).pretrained]
     works = [epoch_work(config, info, of) for config in scratch]
     everything = Suited(info, prices=of)
     if not works:

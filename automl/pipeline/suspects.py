@@ -14,7 +14,7 @@ from automl.pipeline.clock import Clock
 from automl.pipeline.setup import Setup
 from automl.pipeline.workspace import write_text
 from automl.search import SearchResult
-from automl.search.budget import EVAL_SPEEDUP
+from automl.training.rounds import STEP_COST
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,10 +34,10 @@ def write_suspects(setup: Setup, found: SearchResult, clock: Clock) -> str:
     if info.task != "classification":
         return ""
     path.unlink(missing_ok=True)  # one of an earlier best trial would be taken for this one's
-    seconds = _BUILDING + info.n_val / (EVAL_SPEEDUP * setup.probe.images_per_second)
+    seconds = _BUILDING + info.n_val / (STEP_COST * setup.probe.images_per_second)
     if clock.limit is not None and seconds > _SHARE * clock.limit:
         return f"Likely label errors were not looked for: that takes {seconds:.1f} s, over 2 % of the time limit."
-    more = info.n_train / (EVAL_SPEEDUP * setup.probe.images_per_second)
+    more = info.n_train / (STEP_COST * setup.probe.images_per_second)
     more += seconds_needed(info.n_train, info.n_outputs)
     in_time = clock.limit is None or seconds + more <= _SHARE * clock.limit
     try:

@@ -6,10 +6,11 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from automl.training.rounds import STEP_COST
+
 DEFAULT_IMAGES = 600_000  # images that a trial sees at most, when neither the person nor the clock says less,
 # within these numbers of epochs; a retrain from scratch may have the last, where the clock allows it.
 FEWEST_EPOCHS, MOST_EPOCHS = 20, 100
-EVAL_SPEEDUP = 3.0  # forward alone costs a third of forward and backward
 MIRRORED = 2.0  # the delivered model looks at a picture and at its mirror image
 FULL_TRIALS = 5.0  # full-length trials that the search time must hold, if it can
 LEAST_LENGTH = (
@@ -52,7 +53,7 @@ class Work:
     @property
     def epoch_seconds(self) -> float:
         """One epoch of a trial: training, then validation."""
-        return (self.n_train + self.n_val / EVAL_SPEEDUP) / self.images_per_second
+        return (self.n_train + self.n_val / STEP_COST) / self.images_per_second
 
     @property
     def retrain_epoch_seconds(self) -> float:
@@ -67,7 +68,7 @@ class Work:
     @property
     def closing_seconds(self) -> float:
         """The holdout and the writing of what is delivered."""
-        return MIRRORED * self.n_holdout / (EVAL_SPEEDUP * self.images_per_second) + CLOSING
+        return MIRRORED * self.n_holdout / (STEP_COST * self.images_per_second) + CLOSING
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ def enough_images(rows: int) -> int:
 
 
 def _shortest_round(work: Work) -> float:
-    scoring = work.n_val / (EVAL_SPEEDUP * work.images_per_second)
+    scoring = work.n_val / (STEP_COST * work.images_per_second)
     return max(ROUND_SECONDS, ROUND_SCORINGS * scoring, ROUND_IMAGES / work.images_per_second)
 
 
@@ -160,7 +161,7 @@ def reporting_seconds(work: Work, search_s: float) -> float:
 
     Thrice as long as its validation should take, but at most a fifth of the search.
     """
-    return min(max(2.0, 3.0 * work.n_val / (EVAL_SPEEDUP * work.images_per_second)), 0.2 * search_s)
+    return min(max(2.0, 3.0 * work.n_val / (STEP_COST * work.images_per_second)), 0.2 * search_s)
 
 
 def closing_seconds(budget: Budget, *, slowdown: float, n_holdout: int = 0, rate: float = math.inf) -> float:
@@ -169,7 +170,7 @@ def closing_seconds(budget: Budget, *, slowdown: float, n_holdout: int = 0, rate
     `rate` is images a second at which the best trial trained: where it is dear, scoring the `n_holdout` images is too.
     """
     slower = min(MOST_SLOWDOWN, max(1.0, slowdown))
-    return max(budget.closing_s * slower, CLOSING * slower + MIRRORED * n_holdout / (EVAL_SPEEDUP * rate))
+    return max(budget.closing_s * slower, CLOSING * slower + MIRRORED * n_holdout / (STEP_COST * rate))
 
 
 def measured_closing(*, slowdown: float, scoring: float) -> float:

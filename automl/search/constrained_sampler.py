@@ -13,9 +13,9 @@ from optuna.trial import FrozenTrial
 
 from automl.errors import SpaceError
 from automl.records import Config
-from automl.search.curve_gp.draws import GIVEN, Suggest, Walk, at_random, near, walk
-from automl.search.curve_gp.encoding import from_unit, to_unit
 from automl.search.wrapped_sampler import WrappedSampler
+from automl.spaces.draw import GIVEN, Suggest, Walk, at_random, near, walk
+from automl.spaces.units import from_unit, to_unit
 
 # So often the sampler inside is asked; then its last wish is changed, in so many ways.
 ASKED = 3

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import optuna
 from optuna.trial import FrozenTrial
 
+from automl.log import quiet_optuna
 from automl.records import Config
-from automl.search.sampler_view import SamplerView, quiet_optuna
+from automl.search.sampler_view import SamplerView
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler

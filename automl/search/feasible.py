@@ -33,7 +33,7 @@ def share_allowed(space: Any, *, seed: int = 0) -> float:
         return 1.0
     import numpy as np
 
-    from automl.search.curve_gp.draws import at_random, walk
+    from automl.spaces.draw import at_random, walk
 
     rng = np.random.default_rng(seed)
     kept = drawn = 0

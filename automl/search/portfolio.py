@@ -10,11 +10,11 @@ import numpy as np
 from automl.errors import SpaceError
 from automl.records import Config, Mode
 from automl.search.curve_gp.curves import Curves, Trace
-from automl.search.curve_gp.draws import discover
 from automl.search.curve_gp.encoding import Array, Encoding
 from automl.search.curve_gp.model import CurveModel
 from automl.search.policy.ladder import rung_epochs
 from automl.search.settings import Space
+from automl.spaces.draw import discover
 
 MIN_TRIALS = 5
 # With fewer studies, what was learnt may hold for their data alone.

@@ -11,8 +11,8 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
-from automl.search.curve_gp.draws import GIVEN, at_peak, at_random
 from automl.search.wrapped_sampler import WrappedSampler
+from automl.spaces.draw import GIVEN, at_peak, at_random
 from automl.spaces.priors import Prior
 
 

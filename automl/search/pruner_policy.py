@@ -10,10 +10,10 @@ from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
 from optuna.trial import TrialState as OptunaState
 
+from automl.log import quiet_optuna
 from automl.records import Action, Decision, Report, TrialState
 from automl.search.policy.base import PolicyContext, TrialBook, TrialView
 from automl.search.policy.ladder import rung_epochs
-from automl.search.sampler_view import quiet_optuna
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from automl.errors import TimeLimitError, TrialError
+from automl.interrupt import INTERRUPTED, ctrl_c_asks
 from automl.records import Observer, Silent
 from automl.search.coordinator import Coordinator, Parts
 from automl.search.engines.base import Engine
 from automl.search.engines.registry import load_engine
 from automl.search.feasible import feasibility
 from automl.search.fingerprint import fingerprint
-from automl.search.interrupt import INTERRUPTED, ctrl_c_asks
 from automl.search.objectives import Objective
 from automl.search.policy import Policy, PolicyContext, make_policy
 from automl.search.result import BestTrial, SearchResult

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-import warnings
-from collections.abc import Container, Iterator
-from contextlib import contextmanager
+from collections.abc import Container
 from typing import TYPE_CHECKING
 
 import optuna
@@ -13,6 +11,7 @@ from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from automl.log import quiet_optuna
 from automl.records import Mode
 
 if TYPE_CHECKING:
@@ -88,20 +87,3 @@ def open_view(sampler: BaseSampler, mode: Mode, past: list[FrozenTrial]) -> tupl
         if not trial.state.is_finished():
             view.pause(trial_id)
     return view, study
-
-
-@contextmanager
-def quiet_optuna() -> Iterator[None]:
-    """Optuna says nothing below an error in this block."""
-    before = optuna.logging.get_verbosity()
-    if before < optuna.logging.ERROR:  # setting a level makes all loggers forget what they had looked up
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            # That an interface is experimental matters to those who write against it, not to who runs a
-            # search.
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        if before < optuna.logging.ERROR:
-            optuna.logging.set_verbosity(before)

@@ -16,6 +16,7 @@ from optuna.trial import TrialState as OptunaState
 from sqlalchemy import Executable, insert, select
 
 from automl.errors import StudyError
+from automl.log import quiet_optuna
 from automl.records import Config, Decision, Mode, Report, TrialState
 from automl.search import optuna_rows as rows
 from automl.search import own_rows, tables
@@ -25,7 +26,7 @@ from automl.search.fingerprint import check_same
 from automl.search.journal import Journal
 from automl.search.ownership import ownership_of
 from automl.search.replay import SEARCH, Event, read_events
-from automl.search.sampler_view import open_view, quiet_optuna
+from automl.search.sampler_view import open_view
 from automl.search.stored import LogEntry, StoredTrial, read_trials
 
 if TYPE_CHECKING:

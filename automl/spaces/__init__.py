@@ -4,7 +4,8 @@ timm.
 
 from __future__ import annotations
 
-from automl.spaces.families import Capability, capabilities
+from automl.spaces.capability import Capability
+from automl.spaces.families import capabilities
 from automl.spaces.files import presets
 from automl.spaces.space import SearchSpace
 

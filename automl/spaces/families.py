@@ -4,53 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import cache
 from importlib import resources
 
 from automl.errors import SpaceError, unknown_name
+from automl.spaces.capability import Capability
 from automl.spaces.factories import is_factory, load_factory
 from automl.spaces.limits import Limits
+from automl.spaces.patterns import is_pattern
 
 # A pattern that matches more than this is a slip; nobody searches over so many members of one family.
 _MOST_MEMBERS = 64
-
-
-@dataclass(frozen=True)
-class Capability:
-    """What timm's model of this name takes.
-
-    `img_size`, `drop_path`: whether the keywords `img_size` and `drop_path_rate` may be given; `in_chans`:
-    whether it can be built for gray pictures; `patch_size`: the side in pixels of the patches that it cuts
-    pictures into, where the keyword makes them smaller, else 0; `stride`: how many times it shrinks a picture in
-    all (0: it does not say); `channels`: the widths of its stages where the keyword `channels` changes them,
-    else empty; `stem`: the width of its stem where the keyword `stem_width` changes it, else 0; `min_size`: the
-    smallest square input in pixels, from 32 on, that it learns from; `fixed_size`: whether it takes only the size
-    that it was built for; `freezing`: how many layers below the head can be frozen one after the other; `params`:
-    millions of parameters with 10 outputs; `input_size`: the side in pixels of the pictures that it was made for,
-    `macs`: billions of multiplications for one of them, `writes`: millions of numbers that its layers write for it, and
-    `layers`: how many layers without layers of their own are called; `weights`: timm's tag of its usual published
-    weights, "" where there are none.
-    """
-
-    model: str
-    img_size: bool
-    drop_path: bool
-    in_chans: bool
-    patch_size: int
-    stride: int
-    channels: tuple[int, ...]
-    stem: int
-    min_size: int
-    fixed_size: bool
-    freezing: int
-    params: float
-    input_size: int
-    macs: float
-    writes: float
-    layers: int
-    weights: str
 
 
 def capabilities(model: str) -> Capability:
@@ -68,9 +32,7 @@ def capabilities(model: str) -> Capability:
 
 @cache
 def table() -> dict[str, Capability]:
-    """The capabilities that were measured beforehand, by name of the model; `automl.spaces.measure` writes
-    them.
-    """
+    """The capabilities that were measured beforehand, by name of the model; `automl.spaces.build_table` writes them."""
     text = resources.files("automl.spaces").joinpath("capabilities.json").read_text(encoding="utf-8")
     rows = json.loads(text)
     return {
@@ -93,18 +55,6 @@ def require_model(model: str) -> None:
         return
     names: list[str] = timm.list_models()
     raise SpaceError(f"{unknown_name('model', model, names)}; see timm.list_models()")
-
-
-def is_pattern(name: str) -> bool:
-    """Whether `name` stands for several models ("convnext_*")."""
-    return any(sign in name for sign in "*?[")
-
-
-def matches(model: str, patterns: tuple[str, ...]) -> bool:
-    """Whether `model` is one of the names, or fits one of the patterns."""
-    return any(
-        fnmatchcase(model, pattern) if is_pattern(pattern) else model == pattern for pattern in patterns
-    )
 
 
 def expand(

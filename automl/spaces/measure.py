@@ -1,17 +1,12 @@
-"""Find out what a model can be told, by building it; run with `python -m` it writes the table anew."""
+"""Find out what a model can be told, by building it."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl.errors import SpaceError
+from automl.spaces.capability import Capability
 from automl.spaces.factories import create
-from automl.spaces.families import Capability
-from automl.spaces.stages import freezing_points
 
 if TYPE_CHECKING:
     from torch import nn
@@ -19,7 +14,6 @@ if TYPE_CHECKING:
 _SIZES = (32, 48, 64, 96, 112, 128, 160, 192, 224, 240, 256, 288, 320, 384, 448, 512)
 _SMALL_PATCH = 4
 _STEM = 4  # px; of the networks with a stem of patches that they do not call patch_embed
-_TABLE = Path(__file__).with_name("capabilities.json")
 
 
 def measure(model: str) -> Capability:
@@ -46,14 +40,12 @@ def measure(model: str) -> Capability:
         model=model,
         img_size=img_size,
         drop_path=_builds(model, drop_path_rate=0.1, **sized) is not None,
-        in_chans=_builds(model, in_chans=1, **sized) is not None,
         patch_size=_patch_size(model, built, img_size),
         stride=_stride(built),
         channels=_channels(model, built),
         stem=_stem(model, built),
         min_size=smallest,
         fixed_size=not (_runs(built, 2 * smallest) or _runs(built, smallest + 32)),
-        freezing=freezing_points(built),
         params=_params(built),
         input_size=native,
         macs=round(_macs(whole, native), 4),
@@ -72,32 +64,6 @@ def measure_size(model: str) -> tuple[float, float, str]:
     if built is None:
         raise SpaceError(f"the model {model!r} cannot be built with 10 outputs: leave it out of the space")
     return _params(built), round(_macs(built, _native(built, 224)), 4), _weights(built)
-
-
-def write_table(models: list[str], path: Path = _TABLE) -> None:
-    """Measure `models` and write the table, sorted by name."""
-    rows: dict[str, Any] = {}
-    for name in sorted(models):
-        row = dataclasses.asdict(measure(name))
-        del row["model"]
-        rows[name] = row
-    lines = ",\n".join(f" {json.dumps(name)}: {json.dumps(row)}" for name, row in rows.items())
-    path.write_text("{\n" + lines + "\n}\n", encoding="utf-8")
-
-
-def preset_models() -> list[str]:
-    """Every model that a preset names."""
-    from automl.spaces.files import presets
-    from automl.spaces.space import SearchSpace
-
-    return sorted(
-        {
-            model
-            for preset in presets()
-            for members in SearchSpace.load(preset).families.values()
-            for model in members
-        }
-    )
 
 
 def _builds(model: str, **keywords: Any) -> nn.Module | None:
@@ -225,7 +191,3 @@ def _stem(model: str, built: nn.Module) -> int:
         return 0
     count, same_count, narrow_count = (_params(each) for each in (built, same, narrow))
     return width if same_count == count > narrow_count else 0
-
-
-if __name__ == "__main__":
-    write_table(sys.argv[1:] or preset_models())

@@ -10,7 +10,7 @@ from automl.errors import SpaceError
 from automl.records import Config
 from automl.spaces.constraints import Constraint
 from automl.spaces.parameters import middle
-from automl.spaces.parsing import family_of
+from automl.spaces.patterns import family_of
 from automl.spaces.space import PRETRAINED, SearchSpace
 
 _Spec = dict[str, Any]

@@ -10,14 +10,13 @@ from typing import Any
 from automl.errors import unknown_name
 from automl.spaces.checking import NUMBER, TEXT, Name, kind_of, parse_constraints, unchecked
 from automl.spaces.constraints import Constraint
-from automl.spaces.families import is_pattern, matches
 from automl.spaces.limits import KEYS as LIMITS
 from automl.spaces.limits import Limits, parse_limits
 from automl.spaces.parameters import Categorical, Float, Parameter, Value
+from automl.spaces.patterns import Families, matches
 from automl.spaces.priors import is_weight
 from automl.spaces.ranges import parse_parameter
 
-Families = dict[str, tuple[str, ...]]
 Variants = dict[str, tuple[Parameter, ...]]
 
 _KEYS = (
@@ -280,14 +279,3 @@ def _parse_portfolio(portfolio: Any, parsed: Parsed) -> None:
             continue
         entries.append(dict(entry))
     parsed.portfolio = tuple(entries)
-
-
-def family_of(model: str, families: Families) -> str | None:
-    """The family that names the model, else the first with a pattern that fits; None if there is none."""
-    exact = (name for name, members in families.items() if model in members)
-    fitting = (
-        name
-        for name, members in families.items()
-        if matches(model, tuple(m for m in members if is_pattern(m)))
-    )
-    return next(exact, next(fitting, None))

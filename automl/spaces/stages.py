@@ -22,8 +22,3 @@ def layers(model: nn.Module, *, coarse: bool) -> dict[str, int]:
         found = timm.optim.auto_group_layers(model, num_groups=_GROUPS)
     top = max(found.values(), default=0)
     return {name: found.get(name, top) for name, _ in model.named_parameters()}
-
-
-def freezing_points(model: nn.Module) -> int:
-    """How many layers below the head can be kept: stages, or blocks of a transformer."""
-    return max(layers(model, coarse=True).values())

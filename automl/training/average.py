@@ -7,7 +7,6 @@ import copy
 import torch
 from torch import Tensor, nn
 
-DECAY = 0.99  # where a configuration says nothing
 DENSE = 128  # steps in which the average follows every one; after them it follows every fourth
 SPARSE = 4
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from torch import nn
 
-from automl.records import Config
 from automl.spaces.stages import layers
+from automl.training.hyperparameters import Recipe
 from automl.training.weights import classifier_names
 
 # none: all layers learn; half: the first half of them stays; stages: all but the last one stay; head: all stay.
@@ -35,13 +35,13 @@ def freeze(model: nn.Module, how: str) -> None:
         model.register_forward_pre_hook(_Hold(model))
 
 
-def scaled_rates(groups: list[dict[str, Any]], model: nn.Module, config: Config) -> list[dict[str, Any]]:
+def scaled_rates(groups: list[dict[str, Any]], model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
     """The optimizer's groups, parted so that each has one `lr_scale`, by which the learning rate is multiplied.
 
     `layer_decay` is the factor from one layer to the one below it, `head_lr` that of the new head. Without either the
     groups stay as they are.
     """
-    decay, head = float(config.get("layer_decay", 1.0)), float(config.get("head_lr", 1.0))
+    decay, head = recipe.layer_decay, recipe.head_lr
     if decay == 1.0 and head == 1.0:
         return groups
     heads, of = classifier_names(model), layers(model, coarse=False)

@@ -8,8 +8,8 @@ a third more often (docs/benchmarks/history.md, "Growing pictures").
 
 from __future__ import annotations
 
-from automl.records import Config
 from automl.spaces.families import capabilities
+from automl.training.hyperparameters import Recipe
 
 # Up to such a share of the training, so large a part of the side.
 STAGES = ((0.35, 2 / 3), (0.70, 5 / 6))
@@ -26,8 +26,8 @@ def side_at(progress: float, size: int) -> int:
     return max(min(LEAST, size), round(part * size))
 
 
-def may_grow(config: Config, size: int) -> bool:
+def may_grow(recipe: Recipe, size: int) -> bool:
     """Whether the network learns from scratch, and from pictures of any side down to the smallest of the stages."""
-    can = capabilities(str(config["model"]))
-    any_side = not (can.img_size or can.fixed_size or config.get("pretrained", False))
+    can = capabilities(recipe.model)
+    any_side = not (can.img_size or can.fixed_size or recipe.pretrained)
     return any_side and can.min_size <= side_at(0.0, size)

@@ -20,8 +20,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from automl.data.batches import Batches
-from automl.records import Config, DatasetInfo, Rows, SearchSplits, Task
+from automl.records import DatasetInfo, Rows, SearchSplits, Task
 from automl.training.evaluate import fit_size
+from automl.training.hyperparameters import Recipe
 from automl.training.losses import standardised
 from automl.training.metrics import compute
 from automl.training.models import input_size, model_arguments
@@ -75,13 +76,13 @@ def sample(splits: SearchSplits, folder: Path, *, most: int, device: str, thread
     return Sample(parts[0], parts[1], splits.info, device, threads)
 
 
-def probe_features(weights: Weights, config: Config, rows: Sample, *, until: float) -> Probed:
-    """Score the frozen features of `weights` at the input size of `config`.
+def probe_features(weights: Weights, recipe: Recipe, rows: Sample, *, until: float) -> Probed:
+    """Score the frozen features of `weights` at the input size of `recipe`.
 
     Raises OutOfTimeError at the moment `until` (of `time.monotonic()`), ModelError for weights that cannot be used.
     """
-    info, size = normalised(rows.info, weights), input_size(config, rows.info)
-    arguments = model_arguments(config, rows.info, weights)
+    info, size = normalised(rows.info, weights), input_size(recipe, rows.info)
+    arguments = model_arguments(recipe, rows.info, weights)
     model = verify(weights, {**arguments, "num_classes": 0}).to(rows.device).eval()
     begun = time.perf_counter()
 

@@ -23,11 +23,12 @@ from automl.errors import TrialError
 from automl.records import Config, DatasetInfo, Rows
 from automl.torch_setup import set_threads
 from automl.training import checkpoint
-from automl.training.average import DECAY, Average
+from automl.training.average import Average
 from automl.training.contest import Contest
 from automl.training.evaluate import autocast, fit_size
 from automl.training.gradients import Gradients
 from automl.training.growth import may_grow, side_at
+from automl.training.hyperparameters import Recipe
 from automl.training.layout import laid_out
 from automl.training.losses import loss, standardised
 from automl.training.memory import Allowance
@@ -38,7 +39,7 @@ from automl.training.plan import TrainPlan
 from automl.training.rounds import WARM, Round, clock_of
 from automl.training.schedules import schedule_of
 from automl.training.snapshot import Snapshot
-from automl.training.update import CLIP_NORM, Update
+from automl.training.update import Update
 from automl.training.weights import normalised, used_by
 
 LOOKS = 16  # steps between two looks at whether the loss is still finite; on a GPU each look waits for it
@@ -54,36 +55,36 @@ class Trainer:
     def __init__(self, config: Config, info: DatasetInfo, rows: Rows, plan: TrainPlan) -> None:
         set_threads(plan.threads)
         torch.manual_seed(plan.seed)  # initial weights, dropout and drop path
-        self.pretrained = used_by(config, plan.weights)
-        self.config, self.info, self.plan = config, normalised(info, self.pretrained), plan
-        self.size = self.seen = input_size(config, info)  # the side of pictures in the end, and now
-        self.grows = plan.grow and plan.final and plan.seconds is not None and may_grow(config, self.size)
-        model = build_model(config, info, weights=self.pretrained)
+        self.recipe = recipe = Recipe.from_config(config)
+        self.pretrained = used_by(recipe, plan.weights)
+        self.info, self.plan = normalised(info, self.pretrained), plan
+        self.size = self.seen = input_size(recipe, info)  # the side of pictures in the end, and now
+        self.grows = plan.grow and plan.final and plan.seconds is not None and may_grow(recipe, self.size)
+        model = build_model(recipe, info, weights=self.pretrained)
         self.model = laid_out(model, plan.device)
-        self.optimizer = make_optimizer(self.model, config)
+        self.optimizer = make_optimizer(self.model, recipe)
         self.update = Update(
             self.model,
             self.optimizer,
-            clip_grad=float(config.get("clip_grad", CLIP_NORM)),
+            clip_grad=recipe.clip_grad,
             precision=plan.precision,
             device=plan.device,
         )
-        self.batches = _batches(config, self.info, rows, plan)
+        self.batches = _batches(recipe, self.info, rows, plan)
         self.gradients = Gradients(
             self.model,
             self._loss,
             plan.replicas,
-            allowance=_allowance(self.model, config, plan.device, self.batches.batch_size),
+            allowance=_allowance(self.model, recipe, plan.device, self.batches.batch_size),
             scale=self.update.scale,
             contest=Contest() if plan.final and plan.device == "cpu" else None,
             record=torch.device(plan.device).type == "cuda",
         )
-        decay = float(config.get("ema", DECAY))
-        self.ema = Average(self.model, decay) if decay > 0.0 else None
+        self.ema = Average(self.model, recipe.ema) if recipe.ema > 0.0 else None
         self.weights_of_classes = (
             torch.tensor(class_weights(info), device=plan.device) if plan.balance == "loss" else None
         )
-        self.schedule, self.warmup = schedule_of(config, final=plan.final)
+        self.schedule, self.warmup = schedule_of(recipe, final=plan.final)
         alone = plan.threads == plan.replicas == 1
         self.round = Round(
             len(self.batches),
@@ -128,7 +129,7 @@ class Trainer:
     def train_step(self, images: Tensor, targets: Tensor) -> Tensor:
         """One step on a batch (B, C, H, W) with its targets; returns the loss, on the device."""
         images, targets = fit_size(images, self.seen), standardised(targets, self.info)
-        alphas = float(self.config.get("mixup", 0.0)), float(self.config.get("cutmix", 0.0))
+        alphas = self.recipe.mixup, self.recipe.cutmix
         if any(alphas):
             rng = np.random.default_rng(
                 [self.plan.seed, self.steps]
@@ -257,7 +258,7 @@ class Trainer:
     def _loss(self, images: Tensor, targets: Tensor) -> Tensor:
         with autocast(self.plan.device, self.plan.precision):
             logits = self.model(images)
-        smoothing, focal = (float(self.config.get(name, 0.0)) for name in ("label_smoothing", "focal"))
+        smoothing, focal = self.recipe.label_smoothing, self.recipe.focal
         return loss(logits, targets, self.info.task, smoothing, self.weights_of_classes, focal=focal)
 
     def _over(self, begun: float) -> bool:
@@ -268,19 +269,19 @@ class Trainer:
     def _set_lr(self, progress: float) -> None:
         factor = self.schedule(progress, self.warmup) * self.lr_scale
         for group in self.optimizer.param_groups:
-            group["lr"] = float(self.config["lr"]) * factor * float(group.get("lr_scale", 1.0))
+            group["lr"] = self.recipe.lr * factor * float(group.get("lr_scale", 1.0))
 
 
-def _batches(config: Config, info: DatasetInfo, rows: Rows, plan: TrainPlan) -> Batches:
+def _batches(recipe: Recipe, info: DatasetInfo, rows: Rows, plan: TrainPlan) -> Batches:
     return Batches(
         rows,
-        batch_size=min(int(config.get("batch_size", 64)), max(1, int(plan.share * len(rows)))),
+        batch_size=min(recipe.batch_size, max(1, int(plan.share * len(rows)))),
         info=info,
         augment=Augment(
-            strength=float(config.get("augment", 0.0)),
-            hflip=bool(config.get("hflip", False)),
-            rand_augment=float(config.get("rand_augment", 0.0)),
-            rot90=bool(config.get("rot90", False)),
+            strength=recipe.augment,
+            hflip=recipe.hflip,
+            rand_augment=recipe.rand_augment,
+            rot90=recipe.rot90,
         ),
         shuffle=True,
         seed=plan.seed,
@@ -291,8 +292,8 @@ def _batches(config: Config, info: DatasetInfo, rows: Rows, plan: TrainPlan) -> 
     )
 
 
-def _allowance(model: nn.Module, config: Config, device: str, batch_size: int) -> Allowance:
-    """All rows of a batch at once, unless the configuration asks for more rounds (`grad_accum_steps`)."""
-    rounds = int(config.get("grad_accum_steps", 1))
+def _allowance(model: nn.Module, recipe: Recipe, device: str, batch_size: int) -> Allowance:
+    """All rows of a batch at once, unless the recipe asks for more rounds (`grad_accum_steps`)."""
+    rounds = recipe.grad_accum_steps
     own = STATES * sum(p.numel() * p.element_size() for p in model.parameters())
     return Allowance(device, rows=-(-batch_size // rounds) if rounds > 1 else None, own=own)

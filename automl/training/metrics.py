@@ -90,7 +90,6 @@ _ON_SCORES: dict[str, Callable[[Array, Array], float]] = {
     "mae": sk.mean_absolute_error,
     "r2": sk.r2_score,
 }
-COMPUTED = frozenset(_ON_LABELS) | frozenset(_ON_SCORES)
 
 
 def standard_error(metric: str, value: float, class_counts: Sequence[int], n: int) -> float:

@@ -10,6 +10,7 @@ from torch import nn
 from automl.errors import ConfigError, unknown_name
 from automl.torch_setup import import_timm
 from automl.training.finetune import scaled_rates
+from automl.training.hyperparameters import Recipe
 
 # torch's own kernels that do a whole step in one pass; on a CPU AdamW's takes a third of the time of the loop's.
 FUSED: dict[str, type[torch.optim.AdamW | torch.optim.Adam]] = {
@@ -18,23 +19,22 @@ FUSED: dict[str, type[torch.optim.AdamW | torch.optim.Adam]] = {
 }
 
 
-def make_optimizer(model: nn.Module, config: dict[str, Any]) -> torch.optim.Optimizer:
-    """The optimizer that `config` names (`opt`, `lr`, `weight_decay`, `momentum`).
+def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """Make the optimizer that `recipe` names (`opt`, `lr`, `weight_decay`, `momentum`).
 
     As in timm, `sgd` is SGD with Nesterov momentum and `momentum` the plain one. Raises ConfigError for a name
     that timm does not have.
     """
-    name, lr = str(config.get("opt", "adamw")), float(config["lr"])
-    groups = scaled_rates(param_groups(model, float(config.get("weight_decay", 0.0))), model, config)
-    momentum = float(config.get("momentum", 0.9))
+    name, lr, momentum = recipe.opt, recipe.lr, recipe.momentum
+    groups = scaled_rates(param_groups(model, recipe.weight_decay), model, recipe)
     if name in FUSED:
         return FUSED[name](groups, lr=lr, fused=True)
     if name in ("sgd", "momentum"):
         return torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=name == "sgd", fused=True)
     require_optimizer(name)
-    from timm.optim._optim_factory import create_optimizer_v2
-
-    optimizer: torch.optim.Optimizer = create_optimizer_v2(groups, opt=name, lr=lr, momentum=momentum)
+    optimizer: torch.optim.Optimizer = import_timm().optim.create_optimizer_v2(
+        groups, opt=name, lr=lr, momentum=momentum
+    )
     return optimizer
 
 
@@ -42,10 +42,7 @@ def require_optimizer(name: str) -> None:
     """Raise ConfigError with the closest match if timm has no optimizer of that name."""
     if name in (*FUSED, "sgd", "momentum"):
         return
-    import_timm()
-    from timm.optim._optim_factory import list_optimizers
-
-    names = [str(known) for known in list_optimizers()]
+    names = [str(known) for known in import_timm().optim.list_optimizers()]
     if name not in names:
         raise ConfigError(unknown_name("optimizer", name, names))
 

@@ -63,16 +63,17 @@ def on_gpu(plan: TrainPlan) -> bool:
     return torch.device(plan.device).type == "cuda"
 
 
-def scratch_rate(size: float, *, steps: int = 3) -> float:
+def scratch_rate(size: float) -> float:
     """About how many images of `size` px a second one core of this machine trains: a narrow ResNet from scratch.
 
     Measured once a process, at 64 px, in the precision that is faster.
     """
-    return _rate_at_64(steps) * (64 / size) ** 2
+    return _rate_at_64() * (64 / size) ** 2
 
 
 @functools.cache
-def _rate_at_64(steps: int) -> float:
+def _rate_at_64() -> float:
+    steps = 3
     set_threads(1)
     model = create("resnet10t", num_classes=10, channels=[16, 32, 64, 128], stem_width=8)
     images = torch.rand(64, 3, 64, 64).contiguous(memory_format=torch.channels_last)

@@ -15,7 +15,9 @@ import torch
 WARM = 2  # steps that also pay for allocations
 MEASURED = 6  # steps that are timed,
 ENOUGH = 1.0  # seconds of them at most
-VALIDATES = 3.0  # forward alone is three times as fast as forward and backward
+# What a training step costs, in forward passes: its own, and about as many multiplications each for the gradients by
+# activations and by weights. Counted for networks whose layers all learn; not fitted to a machine.
+STEP_COST = 3.0
 LEAST_SHARE = 1 / 3  # of a round that is training, however long validation takes
 
 Clock = Callable[[], float]
@@ -83,7 +85,7 @@ def steps_in(seconds: float, step: float, *, rows: int, n_val: int) -> int:
     >>> steps_in(1.0, 0.1, rows=64, n_val=6400), steps_in(1.0, 7.0, rows=64, n_val=0)
     (3, 1)
     """
-    scoring = n_val * step / (rows * VALIDATES)
+    scoring = n_val * step / (rows * STEP_COST)
     return max(1, round(max(LEAST_SHARE * seconds, seconds - scoring) / max(step, 1e-9)))
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+
+from automl.training.hyperparameters import Recipe
 
 FLOOR = 0.01  # the factor that warm-up starts from and annealing ends at; an lr of exactly 0 wastes the last steps
 
@@ -21,15 +22,16 @@ Schedule = Callable[[float, float], float]
 OF_TRIALS, OF_RETRAIN = ("wsd", 0.1), ("onecycle", 0.25)
 
 
-def schedule_of(config: dict[str, Any], *, final: bool) -> tuple[Schedule, float]:
-    """The schedule and the warm-up of a configuration (`sched`, `warmup`), or else those of trials or of the retrain.
+def schedule_of(recipe: Recipe, *, final: bool) -> tuple[Schedule, float]:
+    """The schedule and the warm-up of a recipe (`sched`, `warmup`), or else those of trials or of the retrain.
 
     A schedule that is named has no warm-up unless that is named too.
     """
-    if "sched" in config:
-        return SCHEDULES[str(config["sched"])], float(config.get("warmup", 0.0))
-    name, warmup = OF_RETRAIN if final else OF_TRIALS
-    return SCHEDULES[name], float(config.get("warmup", warmup))
+    if recipe.sched is not None:
+        name, warmup = recipe.sched, 0.0
+    else:
+        name, warmup = OF_RETRAIN if final else OF_TRIALS
+    return SCHEDULES[name], warmup if recipe.warmup is None else recipe.warmup
 
 
 def constant(progress: float, warmup: float) -> float:

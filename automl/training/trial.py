@@ -26,10 +26,12 @@ class ImageTrial:
     def __init__(self, config: Config, *, splits: SearchSplits, plan: TrainPlan) -> None:
         self.splits, self.plan = splits, plan
         self.trainer = Trainer(config, splits.info, splits.train, plan)
-        if plan.deadline is not None:  # until it has reported once
+        # Until the first report, the end of the time is kept back for making one.
+        self._owes_report = plan.deadline is not None and plan.reporting > 0
+        if plan.deadline is not None:
             self.trainer.deadline = plan.deadline - plan.reporting
         self._counted: dict[str, float] | None = None
-        patience = int(config.get("patience", 0))
+        patience = self.trainer.recipe.patience
         self.patience = Patience(patience, metric=plan.metric, mode=plan.mode) if patience > 0 else None
 
     def step(self) -> dict[str, float | bool | str]:
@@ -45,12 +47,11 @@ class ImageTrial:
         """
         begun, done = time.perf_counter(), self.trainer.steps
         train_loss = self.trainer.train_epoch()
-        first = self.trainer.deadline != self.plan.deadline
-        if train_loss is None and not (first and self.trainer.steps):
+        if train_loss is None and not (self._owes_report and self.trainer.steps):
             return {"interrupted": True, "seconds": time.perf_counter() - begun}
-        if train_loss is None or (first and not self._holds(time.perf_counter() - begun)):
+        if train_loss is None or (self._owes_report and not self._holds(time.perf_counter() - begun)):
             return self._in_haste(begun)
-        self.trainer.deadline = self.plan.deadline
+        self._reported()
         metrics = (
             self._scores()
             | self._extent()
@@ -83,7 +84,7 @@ class ImageTrial:
     def load(self, directory: Path) -> None:
         """Go on from a checkpoint in `directory`."""
         self.trainer.load(Path(directory))
-        self.trainer.deadline = self.plan.deadline
+        self._reported()
         if self.patience is not None:
             self.patience.load(Path(directory) / BEST)
 
@@ -93,6 +94,11 @@ class ImageTrial:
         del self.trainer
         self.patience = None
         release()
+
+    def _reported(self) -> None:
+        """From now on no time is kept back for a first report."""
+        self._owes_report = False
+        self.trainer.deadline = self.plan.deadline
 
     def _holds(self, seconds: float) -> bool:
         """Whether the time left holds something that took, or may take, that long."""

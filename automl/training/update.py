@@ -9,8 +9,6 @@ from torch import Tensor, nn
 
 from automl.training.plan import Precision
 
-CLIP_NORM = 5.0  # far above the norms of a healthy step; it only catches the rare explosion
-
 
 class Update:
     """Applies the gradients that lie in `.grad`.
@@ -25,7 +23,7 @@ class Update:
         model: nn.Module,
         optimizer: torch.optim.Optimizer,
         *,
-        clip_grad: float = CLIP_NORM,
+        clip_grad: float,
         precision: Precision = "fp32",
         device: str = "cpu",
     ) -> None:

@@ -1,4 +1,4 @@
-"""The hyperparameters that training applies. A space may search over these and no others: what is sampled must act."""
+"""Check that training can apply everything that a search space samples."""
 
 from __future__ import annotations
 
@@ -8,39 +8,9 @@ from typing import Any
 from automl.errors import ConfigError, SpaceError, unknown_name
 from automl.spaces import SearchSpace
 from automl.training.finetune import FREEZE
+from automl.training.hyperparameters import PARAMETERS
 from automl.training.optimizers import require_optimizer
 from automl.training.schedules import SCHEDULES
-
-PARAMETERS = frozenset(
-    {
-        "augment",
-        "batch_size",
-        "clip_grad",
-        "cutmix",
-        "drop_path",
-        "ema",
-        "focal",
-        "grad_accum_steps",
-        "freeze",
-        "head_lr",
-        "hflip",
-        "label_smoothing",
-        "layer_decay",
-        "lr",
-        "mixup",
-        "momentum",
-        "opt",
-        "patience",
-        "pretrained",
-        "rand_augment",
-        "rot90",
-        "sched",
-        "upscale",
-        "warmup",
-        "weight_decay",
-        "width",
-    }
-)
 
 
 def check_space(space: SearchSpace) -> None:

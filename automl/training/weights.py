@@ -12,9 +12,10 @@ import torch
 from torch import nn
 
 from automl.errors import ModelError
-from automl.records import Config, DatasetInfo
+from automl.records import DatasetInfo
 from automl.torch_setup import import_timm
 from automl.training.architecture import plain_arguments
+from automl.training.hyperparameters import Recipe
 
 # Of the values behind the weights' own network, this share may be missing: a head with hidden layers is new.
 MOST_MISSING = 0.05
@@ -113,17 +114,17 @@ def normalised(info: DatasetInfo, weights: Weights | None) -> DatasetInfo:
     )
 
 
-def used_by(config: Config, weights: Mapping[str, Weights]) -> Weights | None:
-    """The weights that a configuration starts from; None where it starts from scratch.
+def used_by(recipe: Recipe, weights: Mapping[str, Weights]) -> Weights | None:
+    """The weights that a training starts from; None where it starts from scratch.
 
     Raises ModelError where it wants weights that are not at hand: it must not start from scratch unnoticed.
     """
-    if not config.get("pretrained", False):
+    if not recipe.pretrained:
         return None
-    found = weights.get(str(config["model"]))
+    found = weights.get(recipe.model)
     if found is None:
         raise ModelError(
-            f"the configuration wants weights of {config['model']!r}, and there are none at hand; "
+            f"the configuration wants weights of {recipe.model!r}, and there are none at hand; "
             "use --pretrained never, or a folder with weights"
         )
     return found

@@ -60,11 +60,10 @@ def test_hub_is_asked_unless_switched_off(monkeypatch: pytest.MonkeyPatch) -> No
     assert re.match(
         r"weights of 0 of \d+ architectures are cached, the hub is switched off", checkup._hub().text
     )
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     monkeypatch.delenv("HF_HUB_OFFLINE")
     with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
         address = f"http://127.0.0.1:{server.server_address[1]}"
-        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
+        monkeypatch.setenv("HF_ENDPOINT", address)
         thread = threading.Thread(target=server.handle_request)
         thread.start()
         found = checkup._hub()

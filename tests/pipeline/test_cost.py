@@ -13,6 +13,7 @@ from automl.search import search
 from automl.search.forecast import Expected
 from automl.search.stored import StoredTrial
 from automl.spaces import SearchSpace
+from automl.training.hyperparameters import Recipe
 from tests.search.toy import settings
 
 INFO = DatasetInfo(
@@ -20,6 +21,7 @@ INFO = DatasetInfo(
 )
 RESNET: Config = {
     "model": "resnet18",
+    "lr": 0.01,
     "upscale": 2.0,
     "width": 1.0,
     "batch_size": 64,
@@ -50,7 +52,7 @@ def test_frozen_layers_need_no_backward_pass() -> None:
 
 
 def test_small_patches_of_a_small_picture_are_counted() -> None:
-    vit = {"model": "vit_tiny_patch16_224", "upscale": 1.0, "batch_size": 64, "pretrained": False}
+    vit = {"model": "vit_tiny_patch16_224", "lr": 0.01, "upscale": 1.0, "batch_size": 64, "pretrained": False}
     assert epoch_work(vit, INFO) > 1.5 * epoch_work(RESNET, INFO)
 
 
@@ -107,7 +109,14 @@ MEASURED = {
 
 def test_expected_seconds_are_like_the_measured_ones() -> None:
     def config(key: tuple[str, float, float]) -> Config:
-        return {"model": key[0], "upscale": key[1], "width": key[2], "batch_size": 64, "pretrained": False}
+        return {
+            "model": key[0],
+            "lr": 0.01,
+            "upscale": key[1],
+            "width": key[2],
+            "batch_size": 64,
+            "pretrained": False,
+        }
 
     first = next(iter(MEASURED))
     expect = expectation(SearchSpace.load("cpu"), INFO, config(first), MEASURED[first])
@@ -139,14 +148,8 @@ MEASURED_ON_GPU = {
 def test_expected_steps_of_a_gpu_are_like_the_measured_ones() -> None:
     def work(key: tuple[str, int, float, float, int]) -> float:
         model, size, upscale, width, batch = key
-        config = {
-            "model": model,
-            "upscale": upscale,
-            "width": width,
-            "batch_size": batch,
-            "pretrained": False,
-        }
-        return step_work(config, replace(INFO, img_size=size), ON_GPU)
+        recipe = Recipe(model, lr=0.1, upscale=upscale, width=width, batch_size=batch)
+        return step_work(recipe, replace(INFO, img_size=size), ON_GPU)
 
     first = next(iter(MEASURED_ON_GPU))
     unit = MEASURED_ON_GPU[first] / work(first)
@@ -169,6 +172,6 @@ def test_round_takes_its_time_whatever_is_trained_unless_scoring_alone_takes_lon
     info = replace(INFO, n_train=3000, n_val=900)
     seconds = {"cheap": 1.0, "dear": 30.0, "hopeless": 3000.0}
     expect = in_rounds(lambda config: Expected("any", seconds[config["model"]]), info, 10.0)
-    found = {name: expect({"model": name, "batch_size": 30}).seconds for name in seconds}
+    found = {name: expect({"model": name, "lr": 0.01, "batch_size": 30}).seconds for name in seconds}
     assert found["cheap"] == found["dear"] == 10.0
     assert found["hopeless"] == pytest.approx(3000 * 300 / 3300 + 3000 * 3000 / 3300 / 100)

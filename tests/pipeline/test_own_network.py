@@ -37,7 +37,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> FitResult:
 
 def test_own_network_is_measured_like_one_of_timm() -> None:
     row = capabilities(NAME)
-    assert row.drop_path and row.in_chans and not row.img_size
+    assert row.drop_path and not row.img_size
     assert (row.min_size, row.weights) == (32, "")
     assert row.params == pytest.approx(0.006, abs=1e-3)
 

@@ -154,7 +154,7 @@ def test_study_tries_only_what_suits_and_goes_on_so(
     portfolio: list[Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def whole_ones(_: SearchSpace, work: Work, info: DatasetInfo, **__: float) -> Suited:
-        return Suited(info, least=epoch_work({"model": "resnet10t", "width": 0.5}, info))
+        return Suited(info, least=epoch_work({"model": "resnet10t", "lr": 0.1, "width": 0.5}, info))
 
     monkeypatch.setattr(planning, "suited", whole_ones)
     monkeypatch.setattr(planning, "part_of_rows", lambda *_: 0.5)

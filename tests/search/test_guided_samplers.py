@@ -11,13 +11,13 @@ import optuna
 import pytest
 
 from automl.errors import SpaceError
+from automl.log import quiet_optuna
 from automl.records import Config
-from automl.search.curve_gp.draws import at_random, walk
 from automl.search.feasible import feasibility, share_allowed
-from automl.search.sampler_view import quiet_optuna
 from automl.search.samplers import SAMPLERS, START, SamplerContext, make_sampler, within_constraints
 from automl.search.tune import tune
 from automl.spaces import SearchSpace
+from automl.spaces.draw import at_random, walk
 from tests.search.toy import Listener
 
 AVAILABLE = [name for name in SAMPLERS if name != "cmaes" or importlib.util.find_spec("cmaes")]

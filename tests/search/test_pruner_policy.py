@@ -7,10 +7,10 @@ import optuna
 import pytest
 from optuna.pruners import BasePruner
 
+from automl.log import quiet_optuna
 from automl.records import Action, Mode, Report, TrialState
 from automl.search.policy import History, NextKind, PolicyContext
 from automl.search.pruner_policy import PrunerPolicy
-from automl.search.sampler_view import quiet_optuna
 from automl.search.tune import tune
 from tests.search.policy.test_contract import FINAL, MAX_EPOCHS, Play, quality
 from tests.search.toy import ToySpace, climb

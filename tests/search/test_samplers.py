@@ -6,7 +6,7 @@ import optuna
 import pytest
 
 from automl.errors import ConfigError
-from automl.search.sampler_view import quiet_optuna
+from automl.log import quiet_optuna
 from automl.search.samplers import SAMPLERS, make_sampler
 from tests.search.toy import ToySpace, context
 

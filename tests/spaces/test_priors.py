@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from automl.errors import SpaceError
-from automl.search.curve_gp.draws import at_random, walk
-from automl.search.curve_gp.encoding import from_unit
 from automl.spaces import SearchSpace
+from automl.spaces.draw import at_random, walk
 from automl.spaces.parameters import Categorical, Float, Int, Parameter
 from automl.spaces.priors import WIDTH, Around, Weighted
+from automl.spaces.units import from_unit
 
 _PARAMETERS: list[Parameter] = [
     Float("x", (), 1e-5, 1e-1, True, None, 3e-4),

@@ -11,8 +11,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from automl.search.curve_gp.draws import at_random, walk
 from automl.spaces import SearchSpace
+from automl.spaces.draw import at_random, walk
 
 _NUMBERS = st.floats(-1e6, 1e6, allow_nan=False).map(lambda x: round(x, 6))
 _WEIGHTS = st.floats(0.01, 100).map(lambda x: round(x, 4))

@@ -12,9 +12,10 @@ from safetensors.torch import save_file
 from torch import nn
 
 from automl.records import Config, Rows, SearchSplits
-from automl.spaces.stages import freezing_points, layers
+from automl.spaces.stages import layers
 from automl.torch_setup import import_timm
 from automl.training.finetune import FREEZE, freeze, scaled_rates
+from automl.training.hyperparameters import Recipe
 from automl.training.loop import Trainer
 from automl.training.optimizers import param_groups
 from automl.training.plan import TrainPlan
@@ -47,7 +48,7 @@ def test_more_is_frozen_from_word_to_word_and_the_head_never(name: str) -> None:
 
 def test_stages_of_a_resnet_are_its_freezing_points() -> None:
     model = _model("resnet10t")
-    assert freezing_points(model) == 5
+    assert max(layers(model, coarse=True).values()) == 5
     freeze(model, "stages")
     assert {name.split(".")[0] for name in _learning(model)} == {"layer4", "fc"}
 
@@ -55,7 +56,7 @@ def test_stages_of_a_resnet_are_its_freezing_points() -> None:
 def test_network_that_names_no_stages_is_frozen_in_parts() -> None:
     with torch.device("meta"):
         model = _model("poolformer_s12")
-    assert 2 <= freezing_points(model) <= 6
+    assert 2 <= max(layers(model, coarse=True).values()) <= 6
     freeze(model, "stages")
     assert 2 < len(_learning(model)) < len(list(model.parameters())) / 2
 
@@ -86,7 +87,9 @@ def test_frozen_parameters_do_not_move_in_training(
 
 def test_rates_fall_by_layer_and_the_heads_is_its_own() -> None:
     model = _model("test_vit")
-    groups = scaled_rates(param_groups(model, 0.1), model, {"layer_decay": 0.5, "head_lr": 3.0})
+    groups = scaled_rates(
+        param_groups(model, 0.1), model, Recipe("test_vit", lr=0.1, layer_decay=0.5, head_lr=3.0)
+    )
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     scale = {names[id(p)]: group["lr_scale"] for group in groups for p in group["params"]}
     assert set(scale) == set(names.values())

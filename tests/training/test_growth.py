@@ -6,6 +6,7 @@ import pytest
 
 from automl.records import Config, SearchSplits
 from automl.training.growth import may_grow, side_at
+from automl.training.hyperparameters import Recipe
 from automl.training.loop import Trainer
 from automl.training.plan import TrainPlan
 
@@ -20,7 +21,7 @@ from automl.training.plan import TrainPlan
     ],
 )
 def test_networks_from_scratch_that_take_any_side_grow(change: Config, size: int, grows: bool) -> None:
-    assert may_grow({"model": "resnet10t", "pretrained": False, **change}, size) is grows
+    assert may_grow(Recipe.from_config({"model": "resnet10t", "lr": 0.1, **change}), size) is grows
 
 
 def test_side_grows_to_its_end_and_never_below_what_networks_see() -> None:

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from automl.errors import ModelError
 from automl.records import Config, Rows, SearchSplits
 from automl.torch_setup import import_timm
+from automl.training.hyperparameters import Recipe
 from automl.training.linear_probe import OutOfTimeError, probe_features, probe_pixels, sample
 from automl.training.loop import Trainer
 from automl.training.plan import TrainPlan
@@ -54,7 +55,9 @@ def test_features_of_a_trained_network_score_above_those_of_a_fresh_one_and_pixe
         trainer.train_epoch()
     trained = _weights(tmp_path / "trained.safetensors", trainer.model.state_dict())
     rows = sample(scattered, tmp_path, most=144, device="cpu", threads=2)
-    scores = [probe_features(w, config, rows, until=LATER).score for w in (trained, fresh)]
+    scores = [
+        probe_features(w, Recipe.from_config(config), rows, until=LATER).score for w in (trained, fresh)
+    ]
     assert scores[0] > 0.9
     assert scores[0] > scores[1] + 0.05
     assert scores[0] > probe_pixels(rows) + 0.05
@@ -74,7 +77,12 @@ def test_probe_ends_when_its_time_does(splits: SearchSplits, config: Config, tmp
     values = import_timm().create_model("test_resnet").state_dict()
     rows = sample(splits, tmp_path, most=64, device="cpu", threads=2)
     with pytest.raises(OutOfTimeError):
-        probe_features(_weights(tmp_path / "w.safetensors", values), config, rows, until=time.monotonic() - 1)
+        probe_features(
+            _weights(tmp_path / "w.safetensors", values),
+            Recipe.from_config(config),
+            rows,
+            until=time.monotonic() - 1,
+        )
 
 
 def test_probe_refuses_weights_of_another_network(
@@ -83,7 +91,9 @@ def test_probe_refuses_weights_of_another_network(
     values = import_timm().create_model("test_vit").state_dict()
     rows = sample(splits, tmp_path, most=64, device="cpu", threads=1)
     with pytest.raises(ModelError, match="w.safetensors"):
-        probe_features(_weights(tmp_path / "w.safetensors", values), config, rows, until=LATER)
+        probe_features(
+            _weights(tmp_path / "w.safetensors", values), Recipe.from_config(config), rows, until=LATER
+        )
 
 
 @pytest.mark.parametrize("task", ["multilabel", "regression"])
@@ -99,5 +109,7 @@ def test_probe_of_other_tasks_scores_the_bars(
     rows = sample(SearchSplits(info, *parts), tmp_path, most=144, device="cpu", threads=1)
     assert probe_pixels(rows) > 0.9
     values = import_timm().create_model("test_resnet").state_dict()
-    found = probe_features(_weights(tmp_path / "w.safetensors", values), config, rows, until=LATER)
+    found = probe_features(
+        _weights(tmp_path / "w.safetensors", values), Recipe.from_config(config), rows, until=LATER
+    )
     assert found.score > 0.5 and found.size == 32 and found.images_per_second > 0

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from automl.records import SearchSplits
+from automl.training.hyperparameters import Recipe
 from automl.training.models import build_model, input_size, model_arguments
 
 
@@ -19,11 +20,11 @@ def test_small_pictures_are_enlarged_and_large_ones_are_not(
     img_size: int, upscale: float, expected: int, splits: SearchSplits
 ) -> None:
     info = replace(splits.info, img_size=img_size)
-    assert input_size({"model": "resnet10t", "upscale": upscale}, info) == expected
+    assert input_size(Recipe("resnet10t", lr=0.1, upscale=upscale), info) == expected
 
 
 def test_transformer_is_told_its_size_and_cuts_small_pictures_finer(splits: SearchSplits) -> None:
-    arguments = model_arguments({"model": "vit_tiny_patch16_224"}, splits.info)
+    arguments = model_arguments(Recipe("vit_tiny_patch16_224", lr=0.1), splits.info)
     assert (arguments["img_size"], arguments["patch_size"]) == (32, 4)
 
 
@@ -34,23 +35,23 @@ def test_transformer_is_told_its_size_and_cuts_small_pictures_finer(splits: Sear
 def test_stem_of_patches_is_made_smaller_for_small_pictures(
     model: str, size: int, patch: int | None, splits: SearchSplits
 ) -> None:
-    arguments = model_arguments({"model": model}, replace(splits.info, img_size=size))
+    arguments = model_arguments(Recipe(model, lr=0.1), replace(splits.info, img_size=size))
     assert arguments.get("patch_size") == patch
 
 
 def test_picture_that_would_shrink_to_a_point_is_enlarged_where_the_space_does_not_search_it(
     splits: SearchSplits,
 ) -> None:
-    assert input_size({"model": "resnet18"}, splits.info) == 64
-    assert input_size({"model": "resnet18", "upscale": 1.0}, splits.info) == 32
-    assert input_size({"model": "convnext_atto"}, splits.info) == 32
-    assert input_size({"model": "resmlp_12_224"}, splits.info) == 32
+    assert input_size(Recipe("resnet18", lr=0.1), splits.info) == 64
+    assert input_size(Recipe("resnet18", lr=0.1, upscale=1.0), splits.info) == 32
+    assert input_size(Recipe("convnext_atto", lr=0.1), splits.info) == 32
+    assert input_size(Recipe("resmlp_12_224", lr=0.1), splits.info) == 32
 
 
 def test_pretrained_networks_may_see_more_pixels(splits: SearchSplits) -> None:
-    config = {"model": "resnet10t", "upscale": 4.0}
-    assert input_size(config, splits.info) == 96
-    assert input_size({**config, "pretrained": True}, splits.info) == 128
+    recipe = Recipe("resnet10t", lr=0.1, upscale=4.0)
+    assert input_size(recipe, splits.info) == 96
+    assert input_size(replace(recipe, pretrained=True), splits.info) == 128
 
 
 @pytest.mark.parametrize(
@@ -66,13 +67,13 @@ def test_pretrained_networks_may_see_more_pixels(splits: SearchSplits) -> None:
 def test_width_scales_the_stages_of_a_resnet_and_a_stem_of_several_layers(
     model: str, width: float, channels: list[int] | None, stem: int | None, splits: SearchSplits
 ) -> None:
-    arguments = model_arguments({"model": model, "width": width}, splits.info)
+    arguments = model_arguments(Recipe(model, lr=0.1, width=width), splits.info)
     assert (arguments.get("channels"), arguments.get("stem_width")) == (channels, stem)
 
 
 def test_stem_of_a_narrow_resnet_does_not_take_most_of_the_multiplications(splits: SearchSplits) -> None:
-    narrow = build_model({"model": "resnet10t", "width": 0.25}, splits.info)
-    whole = build_model({"model": "resnet10t", "width": 1.0}, splits.info)
+    narrow = build_model(Recipe("resnet10t", lr=0.1, width=0.25), splits.info)
+    whole = build_model(Recipe("resnet10t", lr=0.1, width=1.0), splits.info)
     sizes = [sum(p.numel() for p in model.get_submodule("conv1").parameters()) for model in (narrow, whole)]
     assert sizes[0] < sizes[1] / 10
     assert narrow(torch.zeros(2, 3, 32, 32)).shape == (2, splits.info.n_outputs)

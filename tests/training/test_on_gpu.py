@@ -100,9 +100,10 @@ def test_model_scores_the_same_on_both_processors(
 def test_delivered_model_predicts_the_same_on_both_processors(
     config: Config, splits: SearchSplits, on_gpu: TrainPlan, tmp_path: Path
 ) -> None:
-    trainer = Trainer({**config, "model": "resnet18", "hflip": True}, splits.info, splits.train, on_gpu)
+    config = {**config, "model": "resnet18", "hflip": True}
+    trainer = Trainer(config, splits.info, splits.train, on_gpu)
     trainer.train_epoch()
-    write_model_folder(tmp_path, trainer.averaged, trainer.config, splits.info, size=trainer.size)
+    write_model_folder(tmp_path, trainer.averaged, config, splits.info, size=trainer.size)
     pixels = np.load(splits.val.images)[:50]
     here, there = (
         Predictor.load(tmp_path, device=device).predict_pixels(pixels) for device in ("cpu", "cuda")

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from automl.spaces import SearchSpace, presets
+from automl.training.hyperparameters import Recipe
 from automl.training.optimizers import make_optimizer
 from automl.training.update import Update
 
@@ -56,7 +57,7 @@ def test_presets_offer_the_usual_optimizers() -> None:
 @pytest.mark.parametrize("opt", OFFERED)
 def test_optimizer_lowers_the_loss(opt: str) -> None:
     model = _model()
-    optimizer = make_optimizer(model, {"opt": opt, "lr": LR.get(opt, 1e-2), "weight_decay": 1e-3})
+    optimizer = make_optimizer(model, Recipe("", lr=LR.get(opt, 1e-2), opt=opt, weight_decay=1e-3))
     losses = _train(model, optimizer, 40)
     assert losses[-1] < 0.8 * losses[0]
 
@@ -66,7 +67,7 @@ def test_decay_shrinks_kernels_and_spares_norms_and_biases(opt: str) -> None:
     moved = []
     for decay in (0.0, 0.5):
         model = _model()
-        optimizer = make_optimizer(model, {"opt": opt, "lr": LR.get(opt, 1e-2), "weight_decay": decay})
+        optimizer = make_optimizer(model, Recipe("", lr=LR.get(opt, 1e-2), opt=opt, weight_decay=decay))
         _train(model, optimizer, 1)
         _train(model, optimizer, 1)
         moved.append({name: p.detach().clone() for name, p in model.named_parameters()})
@@ -79,12 +80,12 @@ def test_decay_shrinks_kernels_and_spares_norms_and_biases(opt: str) -> None:
 
 @pytest.mark.parametrize("opt", OFFERED)
 def test_state_of_an_optimizer_carries_on_exactly(opt: str) -> None:
-    config = {"opt": opt, "lr": LR.get(opt, 1e-2), "weight_decay": 1e-3}
+    recipe = Recipe("", lr=LR.get(opt, 1e-2), opt=opt, weight_decay=1e-3)
     model = _model()
-    optimizer = make_optimizer(model, config)
+    optimizer = make_optimizer(model, recipe)
     _train(model, optimizer, 3)
     other = copy.deepcopy(model)
-    second = make_optimizer(other, config)
+    second = make_optimizer(other, recipe)
     second.load_state_dict(copy.deepcopy(optimizer.state_dict()))
     assert _train(other, second, 3) == _train(model, optimizer, 3)
 

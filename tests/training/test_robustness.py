@@ -160,7 +160,7 @@ def test_patience_ends_a_trial_at_its_best(
     # After the first epoch the rate makes the network worse and worse.
     trial = ImageTrial({**config, "patience": 2}, splits=splits, plan=replace(plan, epochs=50))
     reports = [trial.step()]
-    trial.trainer.config["lr"] = 10.0
+    trial.trainer.recipe = replace(trial.trainer.recipe, lr=10.0)
     trial.save(tmp_path / "early")
     carried = ImageTrial({**config, "patience": 2, "lr": 10.0}, splits=splits, plan=replace(plan, epochs=50))
     carried.load(tmp_path / "early")  # a pause forgets nothing
@@ -186,3 +186,23 @@ def test_patience_without_a_finite_value_never_ends(
     trainer = Trainer(config, splits.info, splits.train, plan)
     patience = Patience(1, metric="roc_auc", mode="max")
     assert not any(patience.report({"roc_auc": float("nan")}, trainer) for _ in range(4))
+
+
+@pytest.mark.parametrize("reported", [False, True])
+def test_only_a_trial_that_has_never_reported_validates_a_part_of_a_round(
+    reported: bool, config: Config, splits: SearchSplits, plan: TrainPlan
+) -> None:
+    timed = replace(plan, deadline=time.time() + 600.0, reporting=60.0)
+    trial = ImageTrial(config, splits=splits, plan=timed)
+    if reported:
+        assert not trial.step().get("interrupted")
+    whole = trial.trainer.gradients.loss_of
+
+    def last_one(images: Tensor, targets: Tensor) -> Tensor:
+        trial.trainer.deadline = time.time()  # this step is the last that has time
+        return whole(images, targets)
+
+    trial.trainer.gradients.loss_of = last_one
+    report = trial.step()
+    assert report["interrupted"] is True
+    assert ("accuracy" in report, report.get("val_rows")) == ((False, None) if reported else (True, 48.0))

@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from automl.training.hyperparameters import Recipe
 from automl.training.schedules import FLOOR, SCHEDULES, schedule_of
 
 
@@ -46,16 +47,19 @@ def test_step_drops_to_a_tenth_at_half_of_the_training() -> None:
 
 
 def test_trial_without_a_schedule_is_stable_until_its_last_third_and_a_retrain_anneals() -> None:
-    trial, warmup = schedule_of({"lr": 0.1}, final=False)
+    trial, warmup = schedule_of(Recipe("resnet18", lr=0.1), final=False)
     assert [trial(p, warmup) for p in (0.1, 0.4, 2 / 3)] == pytest.approx([1.0, 1.0, 1.0])
     assert trial(1.0, warmup) == pytest.approx(FLOOR)
-    final, warmup = schedule_of({"lr": 0.1}, final=True)
+    final, warmup = schedule_of(Recipe("resnet18", lr=0.1), final=True)
     assert final(0.25, warmup) == pytest.approx(1.0) and final(0.4, warmup) < 0.95
     assert final(1.0, warmup) == pytest.approx(FLOOR)
 
 
 @pytest.mark.parametrize("final", [False, True])
 def test_schedule_that_is_named_holds_for_trials_and_retrain(final: bool) -> None:
-    assert schedule_of({"sched": "step"}, final=final) == (SCHEDULES["step"], 0.0)
-    assert schedule_of({"sched": "cosine", "warmup": 0.3}, final=final) == (SCHEDULES["cosine"], 0.3)
-    assert schedule_of({"warmup": 0.4}, final=final)[1] == 0.4
+    assert schedule_of(Recipe("resnet18", lr=0.1, sched="step"), final=final) == (SCHEDULES["step"], 0.0)
+    assert schedule_of(Recipe("resnet18", lr=0.1, sched="cosine", warmup=0.3), final=final) == (
+        SCHEDULES["cosine"],
+        0.3,
+    )
+    assert schedule_of(Recipe("resnet18", lr=0.1, warmup=0.4), final=final)[1] == 0.4

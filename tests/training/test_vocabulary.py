@@ -8,7 +8,8 @@ import pytest
 
 from automl.errors import SpaceError
 from automl.spaces import SearchSpace, presets
-from automl.training.vocabulary import PARAMETERS, check_space
+from automl.training.hyperparameters import PARAMETERS
+from automl.training.vocabulary import check_space
 from tests.training.test_loop import CHANGES, FINE_TUNING
 
 LR = {"type": "float", "low": 0.001, "high": 0.01}

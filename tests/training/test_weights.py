@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,8 +13,9 @@ from safetensors.torch import load_file, save_file
 from automl.errors import ModelError
 from automl.records import SearchSplits
 from automl.torch_setup import import_timm
+from automl.training.hyperparameters import Recipe
 from automl.training.models import build_model, model_arguments
-from automl.training.weight_sources import hub_answers, in_caches, in_folder
+from automl.training.weight_sources import in_caches, in_folder
 from automl.training.weights import Weights, load_model, normalised, used_by, verify
 
 
@@ -42,7 +41,7 @@ def test_file_and_folder_named_after_a_model_are_found_and_loaded(
     values = save_weights(tmp_path / name, "test_resnet")
     (weights,) = in_folder(tmp_path).values()
     assert weights.source == "folder" and weights.mean == (0.5, 0.5, 0.5)
-    model = build_model({"model": "test_resnet", "lr": 1.0}, splits.info, weights=weights)
+    model = build_model(Recipe("test_resnet", lr=1.0), splits.info, weights=weights)
     assert torch.equal(model.state_dict()["layer1.0.conv1.weight"], values["layer1.0.conv1.weight"])
     assert model.state_dict()["fc.weight"].shape[0] == 3
 
@@ -63,7 +62,7 @@ def test_folder_in_timms_layout_brings_its_statistics_and_its_arguments(
     weights = in_folder(tmp_path)["resnet10t"]
     assert weights == Weights.from_dict(json.loads(json.dumps(weights.to_dict())))
     assert normalised(splits.info, weights).mean == (0.1, 0.2, 0.3)
-    arguments = model_arguments({"model": "resnet10t", "width": 0.75}, splits.info, weights)
+    arguments = model_arguments(Recipe("resnet10t", lr=0.1, width=0.75), splits.info, weights)
     assert arguments == {"num_classes": 3, "in_chans": 3, "channels": channels}
     verify(weights, arguments)
     loaded = load_model(weights, arguments).state_dict()
@@ -76,7 +75,7 @@ def test_gray_pictures_get_the_summed_first_layer_and_the_mean_statistics(
     values = save_weights(tmp_path / "test_resnet.safetensors", "test_resnet")
     info = replace(splits.info, in_chans=1, mean=(0.1,), std=(0.1,))
     weights = replace(in_folder(tmp_path)["test_resnet"], mean=(0.3, 0.4, 0.5))
-    model = build_model({"model": "test_resnet"}, info, weights=weights)
+    model = build_model(Recipe("test_resnet", lr=0.1), info, weights=weights)
     first = next(name for name, value in values.items() if value.ndim == 4)
     torch.testing.assert_close(model.state_dict()[first], values[first].sum(dim=1, keepdim=True))
     assert normalised(info, weights).mean == pytest.approx((0.4,))
@@ -87,9 +86,9 @@ def test_transformer_keeps_its_patches_and_gets_positions_for_another_size(
 ) -> None:
     values = save_weights(tmp_path / "test_vit.safetensors", "test_vit")
     weights = in_folder(tmp_path)["test_vit"]
-    config = {"model": "test_vit", "pretrained": True, "upscale": 2.0}
-    verify(weights, model_arguments(config, splits.info, weights))
-    model = build_model(config, splits.info, weights=weights)
+    recipe = Recipe("test_vit", lr=0.1, pretrained=True, upscale=2.0)
+    verify(weights, model_arguments(recipe, splits.info, weights))
+    model = build_model(recipe, splits.info, weights=weights)
     assert torch.equal(model.state_dict()["patch_embed.proj.weight"], values["patch_embed.proj.weight"])
     assert model.state_dict()["pos_embed"].shape != values["pos_embed"].shape
     assert model(torch.zeros(1, 3, 64, 64)).shape == (1, 3)
@@ -101,14 +100,14 @@ def test_weights_of_another_network_are_refused_by_name(tmp_path: Path, splits: 
     with pytest.raises(
         ModelError, match=r"test_efficientnet.safetensors' must be those of .* not in the file"
     ):
-        verify(weights, model_arguments({"model": "test_efficientnet"}, splits.info, weights))
+        verify(weights, model_arguments(Recipe("test_efficientnet", lr=0.1), splits.info, weights))
 
 
 def test_weights_of_other_shapes_are_refused_by_name(tmp_path: Path, splits: SearchSplits) -> None:
     save_weights(tmp_path / "resnet10t.safetensors", "resnet10t", channels=[16, 32, 64, 128])
     weights = in_folder(tmp_path)["resnet10t"]
     with pytest.raises(ModelError, match=r"resnet10t.safetensors' .*size mismatch"):
-        build_model({"model": "resnet10t"}, splits.info, weights=weights)
+        build_model(Recipe("resnet10t", lr=0.1), splits.info, weights=weights)
 
 
 def test_weights_with_half_of_the_layers_are_refused(tmp_path: Path, splits: SearchSplits) -> None:
@@ -117,7 +116,7 @@ def test_weights_with_half_of_the_layers_are_refused(tmp_path: Path, splits: Sea
     save_file({k: v for k, v in load_file(file).items() if not k.startswith("layer4")}, file)
     weights = in_folder(tmp_path)["test_resnet"]
     with pytest.raises(ModelError, match=r"\d+% of its values are not in the file"):
-        verify(weights, model_arguments({"model": "test_resnet"}, splits.info, weights))
+        verify(weights, model_arguments(Recipe("test_resnet", lr=0.1), splits.info, weights))
 
 
 def test_weights_that_are_not_finite_are_refused(tmp_path: Path, splits: SearchSplits) -> None:
@@ -127,7 +126,7 @@ def test_weights_that_are_not_finite_are_refused(tmp_path: Path, splits: SearchS
     save_file(values, file)
     weights = in_folder(tmp_path)["test_resnet"]
     with pytest.raises(ModelError, match="layer1.0.conv1.weight holds values that are not finite"):
-        verify(weights, model_arguments({"model": "test_resnet"}, splits.info, weights))
+        verify(weights, model_arguments(Recipe("test_resnet", lr=0.1), splits.info, weights))
 
 
 @pytest.mark.parametrize("name", ["test_resnet.safetensors", "test_resnet.pth"])
@@ -135,7 +134,7 @@ def test_damaged_file_is_refused_by_name(name: str, tmp_path: Path, splits: Sear
     (tmp_path / name).write_bytes(b"\x00" * 64)
     weights = in_folder(tmp_path)["test_resnet"]
     with pytest.raises(ModelError, match=rf"{name}' must be those of 'test_resnet', and cannot be used"):
-        build_model({"model": "test_resnet"}, splits.info, weights=weights)
+        build_model(Recipe("test_resnet", lr=0.1), splits.info, weights=weights)
 
 
 def test_pickle_with_code_in_it_is_refused(tmp_path: Path, splits: SearchSplits) -> None:
@@ -146,7 +145,7 @@ def test_pickle_with_code_in_it_is_refused(tmp_path: Path, splits: SearchSplits)
     torch.save({"fc.weight": Evil()}, tmp_path / "test_resnet.pth")
     weights = in_folder(tmp_path)["test_resnet"]
     with pytest.raises(ModelError, match="test_resnet.pth"):
-        build_model({"model": "test_resnet"}, splits.info, weights=weights)
+        build_model(Recipe("test_resnet", lr=0.1), splits.info, weights=weights)
     assert not (tmp_path / "ran").exists()
 
 
@@ -190,9 +189,9 @@ def test_config_beside_weights_that_cannot_be_used_is_named(
 
 
 def test_configuration_without_its_weights_does_not_start_from_scratch(tmp_path: Path) -> None:
-    assert used_by({"model": "test_resnet"}, {}) is None
+    assert used_by(Recipe("test_resnet", lr=0.1), {}) is None
     with pytest.raises(ModelError, match="wants weights of 'test_resnet', and there are none"):
-        used_by({"model": "test_resnet", "pretrained": True}, {})
+        used_by(Recipe("test_resnet", lr=0.1, pretrained=True), {})
 
 
 def test_weights_in_the_hubs_cache_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,27 +212,3 @@ def test_weights_in_torchs_cache_are_found(tmp_path: Path, monkeypatch: pytest.M
     url = import_timm().models.get_pretrained_cfg("resnet18.tv_in1k").url
     save_weights(tmp_path / "checkpoints" / url.rpartition("/")[2], "resnet18")
     assert in_caches(["resnet18"])["resnet18"].model == "resnet18.tv_in1k"
-
-
-def test_hub_whose_name_is_looked_up_for_ever_costs_the_time_that_was_given(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-    monkeypatch.delenv("HF_HUB_OFFLINE")
-    asked = threading.Event()
-
-    def hangs(*args: object, **options: object) -> None:
-        asked.set()
-        time.sleep(3)
-        raise OSError("no such name")
-
-    monkeypatch.setattr("socket.getaddrinfo", hangs)
-    begun = time.monotonic()
-    assert not hub_answers(0.3)
-    assert asked.is_set() and time.monotonic() - begun < 2.5
-
-
-def test_hub_that_is_switched_off_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setattr("urllib.request.urlopen", lambda *a, **k: pytest.fail("asked"))
-    assert not hub_answers()

@@ -10,7 +10,7 @@ from scipy.stats.qmc import Sobol
 
 from automl.errors import SpaceError
 from automl.records import Config
-from automl.search.curve_gp.draws import (
+from automl.spaces.draw import (
     NO_PRIORS,
     Choose,
     Params,

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
-from automl.search.curve_gp.draws import Params
 from automl.search.curve_gp.encoding import Array, Encoding
+from automl.spaces.draw import Params
 
 CAP = 160
 CLIP = 1.5

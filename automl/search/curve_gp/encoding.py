@@ -9,22 +9,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+
+from automl.spaces.units import MIDDLE, to_unit
 
 Array = NDArray[np.float64]
 
 # Two configurations differ by this much where one has a parameter that the other lacks.
 ABSENT_DISTANCE = 0.5
-IMPUTED = 0.5
 # Two different choices are as far apart as the ends of a range are from its middle, times the root of two.
 CHOICE_DISTANCE = 0.7
 MIN_ORDERED = 3
-NUMBERS = (FloatDistribution, IntDistribution)
 
 
 @dataclass(frozen=True)
@@ -56,7 +51,7 @@ class Dimension:
         """Writes that the parameter is absent."""
         row[self.start : self.stop] = 0.0
         if not self.choices:
-            row[self.start] = IMPUTED
+            row[self.start] = MIDDLE
 
 
 class Encoding:
@@ -92,44 +87,6 @@ class Encoding:
                 if dimension is not None:
                     dimension.fill(row, value)
         return out
-
-
-def to_unit(distribution: BaseDistribution, value: Any) -> float:
-    """Where a number lies in its range, from 0 to 1, on a logarithmic scale if the range has one."""
-    if not isinstance(distribution, NUMBERS):
-        raise TypeError(f"a range of numbers is needed, got {distribution!r}")
-    low, high = float(distribution.low), float(distribution.high)
-    if high <= low:
-        return IMPUTED
-    if distribution.log:
-        return (math.log(value) - math.log(low)) / (math.log(high) - math.log(low))
-    return (float(value) - low) / (high - low)
-
-
-def from_unit(distribution: BaseDistribution, share: float) -> Any:
-    """The value at a share of a range, 0 to 1; whole numbers and steps get equal parts of it; a choice is
-    drawn by its place.
-    """
-    if isinstance(distribution, CategoricalDistribution):
-        count = len(distribution.choices)
-        return distribution.choices[min(int(share * count), count - 1)]
-    if not isinstance(distribution, NUMBERS):
-        raise TypeError(f"the distribution must be one of Optuna's three kinds, got {distribution!r}")
-    low, high = float(distribution.low), float(distribution.high)
-    whole = isinstance(distribution, IntDistribution)
-    step = distribution.step if not (whole and distribution.log) else 1
-    if step and not distribution.log:
-        count = round((high - low) / step) + 1
-        place = min(int(share * count), count - 1)
-        value = min(low + place * step, high)
-    elif distribution.log:
-        edge = 0.5 if whole else 0.0
-        first, last = math.log(low - edge), math.log(high + edge)
-        value = math.exp(first + share * (last - first))
-    else:
-        value = low + share * (high - low)
-    value = min(max(value, low), high)
-    return int(min(max(round(value), distribution.low), distribution.high)) if whole else value
 
 
 def _dimension(distribution: BaseDistribution, start: int) -> Dimension:

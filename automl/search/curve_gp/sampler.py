@@ -17,9 +17,9 @@ from threadpoolctl import ThreadpoolController
 from automl.records import Config
 from automl.search.curve_gp.candidates import Candidates
 from automl.search.curve_gp.curves import Curves
-from automl.search.curve_gp.draws import GIVEN, NO_PRIORS, Params, Suggest, discover
 from automl.search.curve_gp.encoding import Array, Encoding
 from automl.search.curve_gp.model import CurveModel
+from automl.spaces.draw import GIVEN, NO_PRIORS, Params, Suggest, discover
 from automl.spaces.priors import Prior
 
 START_TRIALS = 10

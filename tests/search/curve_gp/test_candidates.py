@@ -9,8 +9,8 @@ import pytest
 
 from automl.errors import SpaceError
 from automl.search.curve_gp.candidates import LOCAL, QUASI_RANDOM, RANDOM, Candidates
-from automl.search.curve_gp.draws import Params, discover
 from automl.spaces import SearchSpace
+from automl.spaces.draw import Params, discover
 
 _SPEC: dict[str, Any] = {
     "x": {"type": "float", "low": 1e-5, "high": 1e-1, "log": True},

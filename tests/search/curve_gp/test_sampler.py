@@ -8,11 +8,11 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from automl.log import quiet_optuna
 from automl.search.curve_gp import CurveGPSampler
 from automl.search.curve_gp.curves import CAP, Curves
 from automl.search.curve_gp.encoding import Array, Encoding
 from automl.search.curve_gp.model import CurveModel
-from automl.search.sampler_view import quiet_optuna
 from automl.search.tune import tune
 from tests.search.toy import ToySpace, climb, value_at
 

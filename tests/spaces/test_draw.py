@@ -4,8 +4,8 @@ import numpy as np
 import optuna
 import pytest
 
-from automl.search.curve_gp.draws import Params, at_point, at_random, near, walk
-from automl.search.sampler_view import quiet_optuna
+from automl.log import quiet_optuna
+from automl.spaces.draw import Params, at_point, at_random, near, walk
 from tests.search.toy import ToySpace
 
 SUGGEST = ToySpace().suggest

@@ -1,4 +1,4 @@
-"""Walks through a search space without Optuna: configurations from numbers between 0 and 1."""
+"""Draw configurations from a search space without an Optuna study."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from optuna.distributions import (
 )
 
 from automl.records import Config
-from automl.search.curve_gp.encoding import from_unit, to_unit
 from automl.spaces.priors import Prior
+from automl.spaces.units import from_unit, to_unit
 
 NO_PRIORS: Mapping[str, Prior] = MappingProxyType({})
 Params = dict[str, Any]

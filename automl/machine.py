@@ -1,0 +1,62 @@
+"""What this machine offers: cores, a cache folder, and a way to the Hugging Face hub."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+HUB_SECONDS = 2.0  # how long the question whether the hub answers may take
+
+
+def cores() -> int:
+    """Count the cores that this process may use, which containers and batch systems limit."""
+    if hasattr(os, "sched_getaffinity"):
+        return max(1, len(os.sched_getaffinity(0)))
+    return os.cpu_count() or 1
+
+
+def cache_folder() -> Path:
+    """Return the folder for decoded images and for copies of remote studies: AUTOML_CACHE_DIR, or the user's cache."""
+    base = os.environ.get("AUTOML_CACHE_DIR")
+    if base:
+        return Path(base)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "automl"
+
+
+def hub_address() -> str:
+    """Return the address of the Hugging Face hub."""
+    return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
+
+
+def hub_is_off() -> bool:
+    """Whether the environment forbids asking the hub."""
+    return os.environ.get("HF_HUB_OFFLINE", "") not in ("", "0")
+
+
+def hub_answers(seconds: float = HUB_SECONDS) -> bool:
+    """Whether the hub may be asked and answers within `seconds`; it is asked once.
+
+    Imports nothing of the hub's own packages, which read HF_HUB_OFFLINE once, when they are imported.
+    """
+    if hub_is_off():
+        return False
+    answers: list[bool] = []
+    # Looking up a name knows no timeout, so a thread that hangs is left behind.
+    thread = threading.Thread(target=lambda: answers.append(_answers(hub_address(), seconds)), daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return any(answers)
+
+
+def _answers(address: str, seconds: float) -> bool:
+    import urllib.error  # here, since every command imports this module
+    import urllib.request
+
+    try:
+        with urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=seconds):
+            return True
+    except urllib.error.HTTPError:
+        return True  # an error page is an answer
+    except (OSError, ValueError):
+        return False
