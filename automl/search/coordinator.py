@@ -10,6 +10,7 @@ from itertools import islice
 
 from automl.errors import AutomlError, TrialError
 from automl.records import Action, Config, Decision, Observer, OnFailure, Report, TrialState
+from automl.search.event_log import LogEntry
 from automl.search.failures import Failures
 from automl.search.forecast import LOOK_BACK, Forecast
 from automl.search.hanging import hanging
@@ -21,9 +22,10 @@ from automl.search.objectives import Launch, Step
 from automl.search.overriding import ENDED_BY_ITSELF, LOST, TIME_IS_UP, no_value, overridden
 from automl.search.policy import Next, NextKind, Policy
 from automl.search.room import weaker_half
-from automl.search.settings import SearchSettings, Space
+from automl.search.settings import SearchSettings
+from automl.search.space import Space
 from automl.search.store import Store, Worker
-from automl.search.stored import LogEntry, StoredTrial
+from automl.search.stored import StoredTrial
 from automl.search.suggestions import PORTFOLIO, Limit, Suggestions
 from automl.search.teller import Teller
 from automl.search.timing import Timing

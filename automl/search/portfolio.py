@@ -14,7 +14,7 @@ from automl.search.curve_gp.draws import discover
 from automl.search.curve_gp.encoding import Array, Encoding
 from automl.search.curve_gp.model import CurveModel
 from automl.search.policy.ladder import rung_epochs
-from automl.search.settings import Space
+from automl.search.space import Space
 
 MIN_TRIALS = 5
 # With fewer studies, what was learnt may hold for their data alone.

@@ -2,35 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, select
-
 from automl.records import Action, Decision, Report, TrialState
-from automl.search import tables
+from automl.search.event_log import SEARCH, Event
 from automl.search.last_call import LAST_CALL, YARDSTICK
 from automl.search.overriding import LOST
 from automl.search.policy import History, NextKind, Policy
 
-SEARCH = "search"  # a search begins: the study's first, or one that continues it
 OWN_RESUMES = (LOST, LAST_CALL, YARDSTICK)  # what the search itself carries on, whatever its policy says
-
-
-@dataclass(frozen=True)
-class Event:
-    """A line of a study's log, in the order in which things happened; see `LogEntry`. `value` is that of the epoch."""
-
-    action: str
-    trial: int
-    epoch: int
-    state: str
-    rung: int | None
-    reason: str
-    time: float
-    value: float = math.nan
-    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -45,35 +26,6 @@ class Difference:
         one = self.event
         what = f"{one.action} of trial {one.trial} after epoch {one.epoch} ({one.reason})"
         return f"event {self.place}: recorded was {what}, but the policy says: {self.expected}"
-
-
-def read_events(connection: Connection, study_id: int) -> list[Event]:
-    """The log of one study. Of an epoch that was run twice only the second value is known."""
-    reports = {
-        (row["trial"], row["epoch"]): row
-        for row in connection.execute(
-            select(tables.reports).where(tables.reports.c.study_id == study_id)
-        ).mappings()
-    }
-    log = select(tables.decisions).where(tables.decisions.c.study_id == study_id)
-    events = []
-    for row in connection.execute(log.order_by(tables.decisions.c.id)).mappings():
-        report = reports.get((row["trial"], row["epoch"]))
-        known = report is not None and report["value"] is not None
-        events.append(
-            Event(
-                row["action"],
-                row["trial"],
-                row["epoch"],
-                row["state"],
-                row["rung"],
-                row["reason"],
-                row["time"],
-                value=report["value"] if report is not None and known else math.nan,
-                seconds=report["seconds"] if report is not None else 0.0,
-            )
-        )
-    return events
 
 
 def replay(events: Sequence[Event], make: Callable[[], Policy]) -> Difference | None:

@@ -21,12 +21,12 @@ from automl.search import optuna_rows as rows
 from automl.search import own_rows, tables
 from automl.search.database import Database, open_database, storage_errors
 from automl.search.drafts import Draft, adopt, draw
+from automl.search.event_log import SEARCH, Event, LogEntry, read_events
 from automl.search.fingerprint import check_same
 from automl.search.journal import Journal
 from automl.search.ownership import ownership_of
-from automl.search.replay import SEARCH, Event, read_events
 from automl.search.sampler_view import open_view, quiet_optuna
-from automl.search.stored import LogEntry, StoredTrial, read_trials
+from automl.search.stored import StoredTrial, read_trials
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler

@@ -27,21 +27,6 @@ STATES = {
 
 
 @dataclass(frozen=True)
-class LogEntry:
-    """A line of the log: what was done with a trial that had done so many epochs, and why.
-
-    `action` is that of a decision, or "start", "resume" and, for a whole search, "search"; `rung` is where a decision
-    compared, or where a trial that begins or goes on is compared first.
-    """
-
-    action: str
-    epoch: int
-    reason: str
-    rung: int | None = None
-    state: str = TrialState.RUNNING.value
-
-
-@dataclass(frozen=True)
 class StoredTrial:
     """A trial as the database knows it. Times are seconds since the study's first search began.
 

@@ -10,7 +10,8 @@ from automl.search.ahead import AskAhead
 from automl.search.drafts import Draft
 from automl.search.forecast import Forecast
 from automl.search.samplers import context_of, within_constraints
-from automl.search.settings import SearchSettings, Space
+from automl.search.settings import SearchSettings
+from automl.search.space import Space
 from automl.search.store import Store
 from automl.search.stored import StoredTrial
 

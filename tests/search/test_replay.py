@@ -9,9 +9,10 @@ from sqlalchemy import create_engine, select
 
 from automl.records import Config, TrialState
 from automl.search import search, tables
+from automl.search.event_log import Event, read_events
 from automl.search.last_call import YARDSTICK
 from automl.search.policy import POLICIES
-from automl.search.replay import Event, read_events, replay
+from automl.search.replay import replay
 from automl.search.run import policy_of
 from automl.search.settings import SearchSettings
 from tests.search.toy import Counter, Listener, ToySpace, climb, settings

@@ -13,7 +13,6 @@ import pytest
 from automl.errors import ConfigError, StudyError, TimeLimitError, TrialError
 from automl.records import Config, TrialState
 from automl.search import search
-from automl.search.engines.registry import load_engine
 from automl.search.result import SearchResult
 from automl.search.tune import tune
 from tests.search.toy import Counter, Listener, ToySpace, climb, settings
@@ -265,7 +264,7 @@ def test_sigint_ends_the_search_in_order(tmp_path: Path) -> None:
 
 def test_unknown_engine_names_the_closest() -> None:
     with pytest.raises(ConfigError, match="did you mean 'local'"):
-        load_engine("locl")
+        search(climb, ToySpace(), settings(engine="locl"))
 
 
 def test_short_search_ends_with_a_complete_trial() -> None:

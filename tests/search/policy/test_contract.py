@@ -6,7 +6,6 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from automl.errors import ConfigError
 from automl.records import Action, Decision, Mode, Report, TrialState
 from automl.search.policy import (
     POLICIES,
@@ -375,8 +374,3 @@ def test_best_trial_of_all_is_complete_whatever_the_order_of_arrival(seed: int) 
     play = Play("asha", quality, workers=4, seed=seed).run(30)
     best = max(range(30), key=lambda trial: quality(trial, 0))
     assert play.states[best] is TrialState.COMPLETE
-
-
-def test_unknown_policy_names_the_closest() -> None:
-    with pytest.raises(ConfigError, match="did you mean 'asha'"):
-        make_policy("ahsa", PolicyContext(3))
