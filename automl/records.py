@@ -108,14 +108,6 @@ class OnFailure(StrEnum):
     STOP = "stop"
 
 
-class Action(StrEnum):
-    """What a policy answers to a report."""
-
-    CONTINUE = "continue"
-    PAUSE = "pause"
-    STOP = "stop"
-
-
 @dataclass(frozen=True)
 class Report:
     """One epoch of a trial: `epoch` counts from 1, `seconds` is the time of this epoch alone."""
@@ -125,16 +117,6 @@ class Report:
     value: float
     seconds: float
     metrics: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Decision:
-    """The answer to a report. `state` is the trial's state after it; `rung` the epoch it was compared at."""
-
-    action: Action
-    state: TrialState
-    reason: str
-    rung: int | None = None
 
 
 @dataclass(frozen=True)

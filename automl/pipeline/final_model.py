@@ -25,7 +25,8 @@ from automl.pipeline.setup import Setup
 from automl.records import Observer
 from automl.search import SearchResult
 from automl.search.budget import EVAL_SPEEDUP, closing_seconds, measured_closing, retrain_epochs
-from automl.search.interrupt import INTERRUPTED, ctrl_c_asks
+from automl.search.interrupt import ctrl_c_asks
+from automl.search.reasons import Code
 from automl.search.result import BestTrial
 from automl.search.trial_files import checkpoint_epoch
 from automl.training.peers import most_workers
@@ -52,7 +53,7 @@ class Final:
 
 def interrupted(found: SearchResult) -> bool:
     """Whether the search was stopped by Ctrl-C."""
-    return found.stopped == INTERRUPTED
+    return found.stopped_for(Code.INTERRUPTED)
 
 
 def final_model(setup: Setup, found: SearchResult, clock: Clock, observer: Observer) -> Final:

@@ -54,7 +54,7 @@ def stored_rows(trials: Iterable[StoredTrial | TrialSummary]) -> list[TrialRow]:
             epochs=trial.epochs,
             seconds=trial.seconds,
             config=trial.config,
-            reason=trial.reason,
+            reason="" if trial.reason is None else str(trial.reason),
             params=trial.objective("params"),
             macs=trial.objective("macs"),
         )

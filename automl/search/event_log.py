@@ -9,6 +9,7 @@ from sqlalchemy import Connection, select
 
 from automl.records import TrialState
 from automl.search import tables
+from automl.search.reasons import Reason
 
 SEARCH = "search"  # a search begins: the study's first, or one that continues it
 
@@ -23,7 +24,7 @@ class LogEntry:
 
     action: str
     epoch: int
-    reason: str
+    reason: Reason
     rung: int | None = None
     state: str = TrialState.RUNNING.value
 
@@ -37,7 +38,7 @@ class Event:
     epoch: int
     state: str
     rung: int | None
-    reason: str
+    reason: Reason
     time: float
     value: float = math.nan
     seconds: float = 0.0
@@ -63,7 +64,7 @@ def read_events(connection: Connection, study_id: int) -> list[Event]:
                 row["epoch"],
                 row["state"],
                 row["rung"],
-                row["reason"],
+                Reason.from_json(row["reason"]),
                 row["time"],
                 value=report["value"] if report is not None and known else math.nan,
                 seconds=report["seconds"] if report is not None else 0.0,

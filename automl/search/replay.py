@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from automl.records import Action, Decision, Report, TrialState
+from automl.records import Report, TrialState
 from automl.search.event_log import SEARCH, Event
-from automl.search.last_call import LAST_CALL, YARDSTICK
-from automl.search.overriding import LOST
-from automl.search.policy import History, NextKind, Policy
+from automl.search.policy import Action, Decision, History, NextKind, Policy
+from automl.search.reasons import Code, Reason
 
-OWN_RESUMES = (LOST, LAST_CALL, YARDSTICK)  # what the search itself carries on, whatever its policy says
+# What the search itself resumes, whatever its policy says.
+OWN_RESUMES = frozenset({Code.LOST, Code.LAST_CALL, Code.YARDSTICK})
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class _Played:
     first_rung: int | None
     interrupted: bool = False
     reports: dict[int, Report] = field(default_factory=dict)
-    answers: set[str] = field(default_factory=set)
+    answers: set[Reason] = field(default_factory=set)
 
 
 class _Playback:
@@ -100,8 +100,8 @@ class _Playback:
     def _resume(self, event: Event) -> str:
         trial = self._trials[event.trial]
         expected = ""
-        if event.reason not in trial.answers and not event.reason.startswith(OWN_RESUMES):
-            expected = f"never to resume it; it would have for {sorted(trial.answers)}"
+        if event.reason not in trial.answers and event.reason.code not in OWN_RESUMES:
+            expected = f"never to resume it; it would have for {sorted(map(str, trial.answers))}"
         trial.state, trial.epoch, trial.interrupted = TrialState.RUNNING, event.epoch, False
         trial.answers.clear()
         self._policy.started(event.trial, resumed=True)

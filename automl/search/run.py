@@ -21,6 +21,7 @@ from automl.search.fingerprint import fingerprint
 from automl.search.interrupt import INTERRUPTED, ctrl_c_asks
 from automl.search.objectives import Objective
 from automl.search.policy import POLICIES, Policy, PolicyContext, make_policy
+from automl.search.reasons import Code, Reason
 from automl.search.result import BestTrial, SearchResult
 from automl.search.samplers import SAMPLERS, context_of, make_sampler, within_constraints
 from automl.search.settings import SearchSettings
@@ -71,11 +72,11 @@ def search(
             )
         )
         try:
-            with ctrl_c_asks(coordinator.request_stop):
+            with ctrl_c_asks(lambda _: coordinator.request_stop(Reason(Code.INTERRUPTED))):
                 engine.run(coordinator, objective, settings)
         except BaseException as error:
             # Whatever broke, the trials stay where they are and the study can be continued.
-            coordinator.request_stop(f"the search broke: {type(error).__name__}")
+            coordinator.request_stop(Reason(Code.SEARCH_BROKE, {"error": type(error).__name__}))
             raise
         finally:
             coordinator.finish(at_least_one=settings.deliver_anyway)
@@ -130,10 +131,11 @@ def _result(
 
 
 def _nothing_found(coordinator: Coordinator, settings: SearchSettings) -> BaseException:
-    if coordinator.stop_reason == INTERRUPTED:
+    why = coordinator.stop_reason
+    if why is not None and why.code is Code.INTERRUPTED:
         return KeyboardInterrupt(INTERRUPTED)
-    if coordinator.stop_reason:
-        return TrialError(f"the search stopped before any trial had a value: {coordinator.stop_reason}")
+    if why is not None:
+        return TrialError(f"the search stopped before any trial had a value: {why}")
     cause = coordinator.common_cause()
     if cause:
         return TrialError(f"no trial gave a value, and trials failed: {cause}")

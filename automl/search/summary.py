@@ -15,6 +15,7 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import OperationalError, ProgrammingError, SQLAlchemyError
 
 from automl.records import Config, Mode, TrialState
+from automl.search.reasons import Reason
 from automl.search.urls import server_options, with_driver
 
 STATES = {
@@ -57,7 +58,7 @@ class TrialSummary:
     epochs: int
     value: float
     seconds: float
-    reason: str
+    reason: Reason | None
     objectives: Mapping[str, float | None] = field(default_factory=dict)
 
     def objective(self, name: str) -> float | None:
@@ -99,7 +100,7 @@ def _read(connection: Connection, study: str) -> StudySummary | None:
     study_id, direction, names = found
     chosen = {"study": study_id}
     reports = {row[0]: row[1:] for row in connection.execute(_REPORTS, chosen)}
-    reasons = {row[0]: row[1] for row in connection.execute(_REASONS, chosen)}
+    reasons = {row[0]: Reason.from_json(row[1]) for row in connection.execute(_REASONS, chosen)}
     known = connection.execute(_TRIALS, chosen).all()
     objectives = _objectives(connection, chosen)
     trials = []
@@ -116,7 +117,7 @@ def _read(connection: Connection, study: str) -> StudySummary | None:
                 epochs=epochs,
                 value=math.nan if value is None or failed else value,
                 seconds=seconds,
-                reason=reasons.get(number, ""),
+                reason=reasons.get(number),
                 objectives=objectives.get(number, {}),
             )
         )

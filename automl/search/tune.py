@@ -98,7 +98,7 @@ def tune(
         best_value=found.best.value,
         trials=trials,
         reports=reports_frame(found.trials),
-        stopped=found.stopped,
+        stopped="" if found.stopped is None else str(found.stopped),
         pareto=None if front is None else front.sort_values("value", ascending=mode == "min", kind="stable"),
     )
 

@@ -7,8 +7,8 @@ import optuna
 import pytest
 from optuna.pruners import BasePruner
 
-from automl.records import Action, Mode, Report, TrialState
-from automl.search.policy import History, NextKind, PolicyContext
+from automl.records import Mode, Report, TrialState
+from automl.search.policy import Action, History, NextKind, PolicyContext
 from automl.search.pruner_policy import PrunerPolicy
 from automl.search.sampler_view import quiet_optuna
 from automl.search.tune import tune

@@ -17,11 +17,11 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from automl.errors import AutomlError
-from automl.records import Action, Decision
 from automl.search.coordinator import Coordinator
 from automl.search.engines.ray_trainable import LAUNCH, OUTCOME, Outcome
 from automl.search.objectives import cause_of
-from automl.search.policy import NextKind
+from automl.search.policy import Action, Decision, NextKind
+from automl.search.reasons import Reason, crashed
 
 GRACE_SECONDS = 1.0
 LONGER_GRACE = 4.0  # as long as no trial at all has reported: the first report decides what is delivered
@@ -42,7 +42,7 @@ class Roll:
         self._numbers: dict[str, int] = {}
         self._trials: dict[int, Trial] = {}
         self._known: set[int] = set()
-        self.given_up: dict[int, str] = {}
+        self.given_up: dict[int, Reason] = {}
 
     def expect(self, tune_id: str, number: int) -> None:
         """Tune will make a trial with this id."""
@@ -154,7 +154,7 @@ class CoordinatorScheduler(TrialScheduler):
     def _decide(self, number: int, outcome: Outcome) -> Decision:
         self._coordinator.moved(number, outcome.worker)
         if outcome.step is None:
-            return self._coordinator.failed(number, outcome.cause)
+            return self._coordinator.failed(number, crashed(outcome.cause))
         return self._coordinator.report(number, outcome.step)
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
@@ -171,8 +171,8 @@ class CoordinatorScheduler(TrialScheduler):
         inner = getattr(error, "cause", None) or error
         cause = cause_of(inner) if inner is not None else "the worker process died"
         number = self._roll.number(trial)
-        cause = self._roll.given_up.pop(number, cause)
-        self._coordinator.failed(number, cause, lost=True)
+        why = self._roll.given_up.pop(number, crashed(cause))
+        self._coordinator.failed(number, why, lost=True)
         # Tune runs it no more. One that had just been paused when its process died may still be promoted.
         self._roll.forget(trial)
 
@@ -271,10 +271,10 @@ class FinishStopper(Stopper):
         if time.monotonic() < self._look_again:
             return
         self._look_again = time.monotonic() + LOOK_SECONDS
-        for number, cause in self._coordinator.silent().items():
+        for number, why in self._coordinator.silent().items():
             trial = self._roll.trial(number)
             if trial is not None and number not in self._roll.given_up:
-                self._roll.given_up[number] = cause
+                self._roll.given_up[number] = why
                 _kill(trial)
 
 

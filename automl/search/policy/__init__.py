@@ -1,6 +1,8 @@
 """Policies: pure decisions about trials. They import neither Optuna nor Ray nor torch."""
 
 from automl.search.policy.base import (
+    Action,
+    Decision,
     History,
     Next,
     NextKind,
@@ -12,6 +14,8 @@ from automl.search.policy.registry import POLICIES, PolicyRow, make_policy
 
 __all__ = [
     "POLICIES",
+    "Action",
+    "Decision",
     "History",
     "Next",
     "NextKind",

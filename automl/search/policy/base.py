@@ -8,7 +8,26 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from automl.records import Action, Decision, Mode, Report, TrialState
+from automl.records import Mode, Report, TrialState
+from automl.search.reasons import Code, Reason
+
+
+class Action(StrEnum):
+    """What a policy answers to a report."""
+
+    CONTINUE = "continue"
+    PAUSE = "pause"
+    STOP = "stop"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The answer to a report. `state` is the trial's state after it; `rung` the epoch it was compared at."""
+
+    action: Action
+    state: TrialState
+    reason: Reason
+    rung: int | None = None
 
 
 class NextKind(StrEnum):
@@ -25,7 +44,7 @@ class Next:
     """The answer to a free worker; `trial` is set for RESUME only."""
 
     kind: NextKind
-    reason: str
+    reason: Reason
     trial: int | None = None
 
 
@@ -134,16 +153,16 @@ class TrialBook:
     def next(self, *, may_start: bool = True) -> Next:
         """Trials that a stop interrupted, then promotions, then a new trial."""
         for trial, epoch in sorted(self._interrupted.items()):
-            return Next(NextKind.RESUME, f"interrupted after epoch {epoch}", trial)
+            return Next(NextKind.RESUME, Reason(Code.AFTER_INTERRUPTION, {"epoch": epoch}), trial)
         promotion = self.promotion()
         if promotion is not None:
             return promotion
         if may_start:
             return Next(NextKind.START, self.start_reason())
         if self._running:
-            return Next(NextKind.WAIT, "no trial may start and none can be promoted yet")
+            return Next(NextKind.WAIT, Reason(Code.NOTHING_YET))
         rescue = None if self._any_complete() else self.last_resort()
-        return rescue or Next(NextKind.FINISH, "no trial may start and none can be promoted")
+        return rescue or Next(NextKind.FINISH, Reason(Code.NOTHING_LEFT))
 
     def restore(self, history: Iterable[History]) -> None:
         """Takes in the trials of an earlier run; see `History`."""
@@ -164,7 +183,7 @@ class TrialBook:
 
     def judge(self, view: TrialView, report: Report) -> Decision:
         """Decides about a report below the full length."""
-        return Decision(Action.CONTINUE, TrialState.RUNNING, "runs to the full length")
+        return Decision(Action.CONTINUE, TrialState.RUNNING, Reason(Code.NEVER_STOPPED))
 
     def promotion(self) -> Next | None:
         """The paused trial that should be carried on now, if there is one."""
@@ -174,9 +193,9 @@ class TrialBook:
         """The paused trial to carry on when otherwise no trial at all would be complete."""
         return None
 
-    def start_reason(self) -> str:
+    def start_reason(self) -> Reason:
         """Why a new trial is started now."""
-        return "a worker is free"
+        return Reason(Code.WORKER_FREE)
 
     def promoted(self, view: TrialView) -> None:
         """A paused trial runs again."""
@@ -197,7 +216,7 @@ class TrialBook:
 
     def _decide(self, view: TrialView, report: Report) -> Decision:
         if report.epoch >= self.context.max_epochs:
-            reason = f"reached the full length of {self.context.max_epochs} epochs"
+            reason = Reason(Code.FULL_LENGTH, {"epochs": self.context.max_epochs})
             return Decision(Action.STOP, TrialState.COMPLETE, reason, report.epoch)
         return self.judge(view, report)
 

@@ -13,9 +13,10 @@ import pytest
 from automl.errors import ConfigError, StudyError, TimeLimitError, TrialError
 from automl.records import Config, TrialState
 from automl.search import search
+from automl.search.reasons import Code
 from automl.search.result import SearchResult
 from automl.search.tune import tune
-from tests.search.toy import Counter, Listener, ToySpace, climb, settings
+from tests.search.toy import Counter, Listener, ToySpace, climb, code_of, settings
 
 ENGINES = ["local", "simulated"]
 
@@ -75,10 +76,10 @@ def test_epoch_without_seconds_counts_one_virtual_second() -> None:
 @pytest.mark.parametrize("limit", [7.0, 20.0])
 def test_virtual_time_limit_is_kept_exactly(limit: float) -> None:
     result = search(climb, ToySpace(), settings(n_trials=None, time_limit=limit, parallel=3))
-    assert result.seconds == limit and result.stopped == "time is up"
+    assert result.seconds == limit and result.stopped_for(Code.TIME_IS_UP)
     assert max(moment for trial in result.trials for moment in trial.report_times) <= limit
     assert not {trial.state for trial in result.trials} & {TrialState.RUNNING, TrialState.PAUSED}
-    assert "time is up" in {trial.reason for trial in result.trials}
+    assert Code.TIME_IS_UP in {code_of(trial) for trial in result.trials}
 
 
 def test_many_simulated_workers_are_used_at_once() -> None:
@@ -95,13 +96,13 @@ def test_wall_time_limit_stops_the_local_engine() -> None:
     begin = time.monotonic()
     result = search(slow, ToySpace(), settings(engine="local", n_trials=None, time_limit=0.15))
     assert time.monotonic() - begin < 1.5
-    assert result.stopped == "time is up" and len(result.trials) > 1
+    assert result.stopped_for(Code.TIME_IS_UP) and len(result.trials) > 1
 
 
 def test_absolute_deadline_is_kept() -> None:
     moment = time.time() + 0.5
     result = search(climb, ToySpace(), settings(engine="local", n_trials=None, deadline=moment))
-    assert result.stopped == "time is up" and result.seconds == pytest.approx(0.5, abs=0.5)
+    assert result.stopped_for(Code.TIME_IS_UP) and result.seconds == pytest.approx(0.5, abs=0.5)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -115,7 +116,7 @@ def test_crash_of_one_trial_leaves_the_others(engine: str) -> None:
     result = search(fragile, ToySpace(), settings(engine=engine, n_trials=14))
     failed = [trial for trial in result.trials if trial.state is TrialState.FAILED]
     assert failed and all(trial.config["kind"] == "b" for trial in failed)
-    assert all("ValueError: kind 'b' cannot be trained (test_in_process.py" in t.reason for t in failed)
+    assert all("ValueError: kind 'b' cannot be trained (test_in_process.py" in str(t.reason) for t in failed)
     assert result.best.config["kind"] == "a" and result.counts["complete"] > 0
 
 
@@ -244,7 +245,9 @@ def test_deadline_inside_of_an_epoch_is_pruned() -> None:
             return super().step()
 
     result = search(Cut, ToySpace(), settings(n_trials=3))
-    assert {(t.state, t.reason, t.epochs) for t in result.trials} == {(TrialState.PRUNED, "time is up", 1)}
+    assert {(t.state, code_of(t), t.epochs) for t in result.trials} == {
+        (TrialState.PRUNED, Code.TIME_IS_UP, 1)
+    }
 
 
 def test_sigint_ends_the_search_in_order(tmp_path: Path) -> None:
@@ -257,7 +260,7 @@ def test_sigint_ends_the_search_in_order(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGINT)
     result = search(interrupting, ToySpace(), settings(engine="local", directory=tmp_path))
     assert signal.getsignal(signal.SIGINT) is before
-    assert result.stopped == "interrupted by Ctrl-C"
+    assert result.stopped_for(Code.INTERRUPTED) and str(result.stopped) == "interrupted by Ctrl-C"
     assert TrialState.RUNNING not in {trial.state for trial in result.trials}
     assert result.counts["paused"] > 0
 

@@ -6,9 +6,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from automl.records import Action, Decision, Mode, Report, TrialState
+from automl.records import Mode, Report, TrialState
 from automl.search.policy import (
     POLICIES,
+    Action,
+    Decision,
     History,
     Next,
     NextKind,
@@ -17,6 +19,7 @@ from automl.search.policy import (
     make_policy,
 )
 from automl.search.policy.promotion import Promotion
+from automl.search.reasons import Code, Reason
 
 NAMES = sorted(POLICIES)
 PROMOTING = ["asha", "asha-watched", "auto", "hyperband"]
@@ -40,7 +43,7 @@ class Play:
         self.reports: list[Report] = []
         self.decisions: list[tuple[int, int, Decision]] = []
         self.crashes: dict[int, int] = {}
-        self.last = Next(NextKind.WAIT, "")
+        self.last = Next(NextKind.WAIT, Reason(Code.NOTHING_YET))
 
     def running(self) -> list[int]:
         return [trial for trial, state in self.states.items() if state is TrialState.RUNNING]
@@ -76,7 +79,7 @@ class Play:
         self.reports.append(report)
         decision = self.policy.report(report)
         self.decisions.append((trial, epoch, decision))
-        assert decision.reason
+        assert str(decision.reason)
         self.states[trial] = decision.state
 
     def run(self, n_trials: int, steps: int = 10_000) -> "Play":
@@ -302,13 +305,13 @@ class Witnessed(Play):
     def fill(self, n_trials: int) -> None:
         for _ in range(self.workers - len(self.running())):
             choice = self.policy.next(may_start=len(self.states) < n_trials)
-            if choice.trial is not None and choice.reason.startswith("promoted:"):
+            if choice.trial is not None and choice.reason.code is Code.PROMOTED:
                 self.check(choice.trial, self.epochs[choice.trial])
             self.give(choice)
 
     def advance(self, trial: int) -> None:
         super().advance(trial)
-        if self.decisions and "promoted at once" in self.decisions[-1][2].reason:
+        if self.decisions and self.decisions[-1][2].reason.code is Code.PROMOTED_AT_ONCE:
             self.check(*self.decisions[-1][:2])
 
     def check(self, trial: int, epoch: int) -> None:
