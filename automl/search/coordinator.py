@@ -75,7 +75,6 @@ class Coordinator:
         self._forecast = Forecast(parts.settings.expect)
         # Counted along: a look at thousands of trials for each report would take milliseconds.
         self._running = set[int]()
-        self._picked: dict[int, Reason] = {}
         self._failures = Failures(parts.settings.on_failure, parts.settings.max_failures)
         past = self._store.trials()
         self._restore(past)
@@ -118,10 +117,7 @@ class Coordinator:
             return Next(NextKind.FINISH, self._why_over())
         if len(self._running) >= self._settings.parallel:
             return Next(NextKind.WAIT, Reason(Code.WORKERS_BUSY))
-        choice = self._choose()
-        if choice.trial is not None:
-            self._picked[choice.trial] = choice.reason
-        return choice
+        return self._choose()
 
     def start(self, worker: Worker = HERE) -> Launch:
         """A new trial runs: from the portfolio as long as it lasts, then from the sampler."""
@@ -141,11 +137,11 @@ class Coordinator:
         """Suggestions are computed in a thread before they are needed. For engines whose workers would wait."""
         self._suggestions.ask_ahead()
 
-    def resume(self, number: int, worker: Worker = HERE) -> Launch:
-        """A paused trial runs again."""
+    def resume(self, number: int, why: Reason, worker: Worker = HERE) -> Launch:
+        """A paused trial runs again, for the reason that `next` gave."""
         self._trials[number].state = TrialState.RUNNING
         self._lost = [lost for lost in self._lost if lost != number]
-        self._run(number, worker, self._picked.get(number, Reason(Code.WORKER_FREE)), resumed=True)
+        self._run(number, worker, why, resumed=True)
         return self.launch(number)
 
     def launch(self, number: int) -> Launch:
@@ -196,15 +192,10 @@ class Coordinator:
         self.incumbent.drop(number)
         return self._close(live, Decision(Action.STOP, TrialState.FAILED, why))
 
-    def finish(self, *, at_least_one: bool = False) -> None:
-        """Settles every trial: none is left running, and none paused unless the search was asked to stop.
-
-        `at_least_one`: where the time ended before a trial was started, one is written down all the same.
-        """
+    def finish(self) -> None:
+        """Settles every trial: none is left running, and none paused unless the search was asked to stop."""
         self._suggestions.close()
         why = self._why_over()
-        if at_least_one and not self._trials and self.fatal is None and not self.stop_reason:
-            self.start()
         for live in self._trials.values():
             if live.state is TrialState.RUNNING and self.stop_reason:
                 self._release(live, why)
@@ -217,6 +208,12 @@ class Coordinator:
     def silent(self) -> dict[int, Reason]:
         """The running trials that hang; the engine ends their processes."""
         return hanging(self._trials.values(), now=self._clock(), patience=self._settings.patience)
+
+    def first_config(self) -> Config:
+        """What the first trial tries or, where none was started in time, would have tried."""
+        for live in self._trials.values():
+            return live.config
+        return self._suggestions.take(Limit(self._first_rung, self.remaining())).draft.config
 
     def config(self, number: int) -> Config:
         """The configuration of a trial."""

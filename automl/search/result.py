@@ -24,8 +24,9 @@ REPORT_COLUMNS = ("number", "epoch", "value", "time")
 
 @dataclass(frozen=True)
 class BestTrial:
-    """The incumbent: `value` is that of `epoch`, the last one; `checkpoint` its saved state, if there is
-    one.
+    """The incumbent: `value` is that of `epoch`, the last one; `checkpoint` its saved state, if there is one.
+
+    Where no trial had a value in time, it is the first configuration, with the value NaN and the epoch 0.
     """
 
     number: int
@@ -39,9 +40,10 @@ class BestTrial:
 class SearchResult:
     """What a search found.
 
-    `trials` are all of the study, by number. `stopped` is what cut the search short, None if it came to its end.
-    `seconds` is how long this run took; `first_report` the moment (`time.time()`) of its first report. `ahead` is the
-    trial with the best value, where it is not the best one, because chance may have parted them (`Incumbent`).
+    `trials` are all of the study, by number; there are none where the time ended before one began. `stopped` is what
+    cut the search short, None if it came to its end. `seconds` is how long this run took; `first_report` the moment
+    (`time.time()`) of its first report. `ahead` is the trial with the best value, where it is not the best one, because
+    chance may have parted them (`Incumbent`).
     """
 
     best: BestTrial

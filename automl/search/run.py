@@ -79,7 +79,7 @@ def search(
             coordinator.request_stop(Reason(Code.SEARCH_BROKE, {"error": type(error).__name__}))
             raise
         finally:
-            coordinator.finish(at_least_one=settings.deliver_anyway)
+            coordinator.finish()
         return _result(coordinator, store, settings, directory)
 
 
@@ -107,7 +107,7 @@ def _result(
         error = _nothing_found(coordinator, settings)
         if not (settings.deliver_anyway and isinstance(error, TimeLimitError)):
             raise error
-        first = BestTrial(0, trials[0].config, math.nan, 0, None)
+        first = BestTrial(0, coordinator.first_config(), math.nan, 0, None)
         return SearchResult(first, trials, settings.mode, stopped, coordinator.elapsed())
     place = TrialFiles(directory, logs=False).checkpoint(best.trial)
     kept = settings.directory is not None and place.exists()

@@ -14,7 +14,7 @@ from automl.records import Config, TrialState
 from automl.search.coordinator import Coordinator, Parts
 from automl.search.fingerprint import fingerprint
 from automl.search.objectives import Step
-from automl.search.policy import Action, NextKind
+from automl.search.policy import Action, Next, NextKind
 from automl.search.reasons import Code, Reason, crashed
 from automl.search.run import policy_of
 from automl.search.samplers import make_sampler
@@ -22,6 +22,8 @@ from automl.search.settings import SearchSettings
 from automl.search.store import Store, Worker
 from automl.search.trial_files import TrialFiles
 from tests.search.toy import Listener, ToySpace, code_of, context, settings
+
+AGAIN = Reason(Code.LAST_RESORT, {"rank": 1, "trials": 2, "epoch": 2})
 
 
 class Bench:
@@ -74,6 +76,17 @@ def test_next_waits_when_all_workers_are_busy(bench: Bench) -> None:
     assert bench.coordinator.next().kind is NextKind.WAIT
 
 
+def test_asking_what_to_do_changes_nothing(bench: Bench) -> None:
+    first = bench.coordinator.start().number
+    bench.coordinator.failed(first, crashed("killed"), lost=True)
+    before, told = bench.store.events(), list(bench.listener.events)
+    choices = [bench.coordinator.next() for _ in range(3)]
+    assert choices == [Next(NextKind.RESUME, Reason(Code.LOST), first)] * 3
+    assert (bench.store.events(), bench.listener.events) == (before, told)
+    bench.coordinator.resume(first, AGAIN)
+    assert bench.store.events()[-1].reason == AGAIN
+
+
 def test_portfolio_comes_first_and_is_marked(tmp_path: Path) -> None:
     first = {"x": 0.25, "kind": "a"}
     bench = Bench(tmp_path, (first, {"x": 0.5, "kind": "b", "extra": 0.1}))
@@ -118,7 +131,7 @@ def test_pause_is_stored_and_the_trial_resumes_where_it_stood(bench: Bench) -> N
     assert bench.epoch(first, 0.6, saved=True) is Action.PAUSE
     assert bench.states() == [TrialState.PAUSED, TrialState.RUNNING]
     assert bench.store.trials()[0].checkpoint == 2
-    launch = bench.coordinator.resume(first)
+    launch = bench.coordinator.resume(first, AGAIN)
     assert launch.epoch == 2 and launch.checkpoint.parent.name == "t0000"
     assert bench.states()[0] is TrialState.RUNNING
 
@@ -127,7 +140,7 @@ def test_full_length_completes_with_the_last_value(bench: Bench) -> None:
     trial = bench.coordinator.start().number
     for epoch in range(1, 10):
         if bench.epoch(trial, epoch / 10 if epoch < 9 else 0.3) is Action.PAUSE:
-            bench.coordinator.resume(trial)
+            bench.coordinator.resume(trial, AGAIN)
     (stored,) = bench.store.trials()
     assert (stored.state, stored.value, stored.epochs) == (TrialState.COMPLETE, 0.3, 9)
 
@@ -185,6 +198,15 @@ def test_deadline_prunes_what_runs_and_what_is_paused(tmp_path: Path) -> None:
     bench.store.close()
 
 
+def test_time_that_ends_before_the_first_trial_leaves_no_trial_behind(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, ({"x": 0.25, "kind": "a"},), time_limit=10)
+    bench.now += 11
+    bench.coordinator.finish()
+    assert bench.coordinator.first_config() == {"x": 0.25, "kind": "a"}
+    assert bench.store.trials() == [] and bench.listener.events == []
+    bench.store.close()
+
+
 def test_late_result_after_the_end_changes_nothing(tmp_path: Path) -> None:
     bench = Bench(tmp_path, time_limit=10)
     trial = bench.coordinator.start().number
@@ -200,7 +222,7 @@ def test_requested_stop_leaves_trials_to_be_continued(tmp_path: Path) -> None:
     one, two = bench.coordinator.start().number, bench.coordinator.start().number
     bench.epoch(one, 0.5)
     bench.epoch(one, 0.5, saved=True)
-    bench.coordinator.resume(one)
+    bench.coordinator.resume(one, AGAIN)
     bench.epoch(one, 0.6)
     bench.epoch(two, 0.4)
     bench.coordinator.request_stop(Reason(Code.DISK_FULL))
@@ -213,7 +235,7 @@ def test_requested_stop_leaves_trials_to_be_continued(tmp_path: Path) -> None:
     again = Bench(tmp_path, n_trials=3)
     choice = again.coordinator.next()
     assert (choice.kind, choice.trial) == (NextKind.RESUME, one)
-    assert again.coordinator.resume(one).epoch == 2
+    assert again.coordinator.resume(one, AGAIN).epoch == 2
     again.store.close()
 
 
@@ -222,16 +244,16 @@ def test_trials_of_a_died_run_go_on_from_their_checkpoint_or_from_the_start(tmp_
     one, two = bench.coordinator.start(), bench.coordinator.start()
     bench.epoch(one.number, 0.5)
     assert bench.epoch(one.number, 0.5, saved=True) is Action.PAUSE
-    bench.coordinator.resume(one.number)
+    bench.coordinator.resume(one.number, AGAIN)
     bench.epoch(one.number, 0.55)
     bench.epoch(two.number, 0.4)
     bench.store.close()
     again = Bench(tmp_path, n_trials=3)
     assert again.states() == [TrialState.PAUSED, TrialState.PAUSED]
     assert again.coordinator.next().trial == 0
-    first = again.coordinator.resume(0)
+    first = again.coordinator.resume(0, AGAIN)
     assert (first.epoch, first.config) == (2, one.config)
-    second = again.coordinator.resume(1)
+    second = again.coordinator.resume(1, AGAIN)
     assert (second.epoch, second.config) == (0, two.config)
     assert again.coordinator.running == [0, 1]
     again.store.close()
@@ -331,11 +353,11 @@ def test_log_holds_one_row_an_epoch_and_is_cut_when_epochs_run_again(tmp_path: P
     trial = bench.coordinator.start().number
     bench.epoch(trial, 0.5)
     bench.epoch(trial, 0.6, saved=True)
-    bench.coordinator.resume(trial)
+    bench.coordinator.resume(trial, AGAIN)
     bench.epoch(trial, 0.65)
     bench.store.close()
     again = Bench(tmp_path)
-    again.coordinator.resume(trial)
+    again.coordinator.resume(trial, AGAIN)
     again.epoch(trial, 0.7)
     again.store.close()
     with (tmp_path / "trials/t0000/log.csv").open(encoding="utf-8") as file:
@@ -366,12 +388,12 @@ def test_trial_that_was_tried_again_and_then_pauses_waits_for_its_promotion(
     first = coordinator.start().number
     assert coordinator.failed(first, crashed("killed"), lost=True).state is TrialState.PAUSED
     assert (coordinator.next().kind, coordinator.next().trial) == (NextKind.RESUME, first)
-    coordinator.resume(first)
+    coordinator.resume(first, AGAIN)
     assert bench.epoch(first, 0.1) is Action.CONTINUE
     assert bench.epoch(first, 0.1) is Action.PAUSE
     assert coordinator.next().kind is NextKind.START
     coordinator.start()
     assert coordinator.failed(1, crashed("killed"), lost=True).state is TrialState.PAUSED
-    coordinator.resume(1)
+    coordinator.resume(1, AGAIN)
     assert coordinator.failed(1, crashed("killed"), lost=True).state is TrialState.FAILED
     bench.store.close()

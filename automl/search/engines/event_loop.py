@@ -88,7 +88,7 @@ class EventLoop:
             if choice.kind is NextKind.START:
                 launch = self._coordinator.start(worker)
             elif choice.kind is NextKind.RESUME and choice.trial is not None:
-                launch = self._coordinator.resume(choice.trial, worker)
+                launch = self._coordinator.resume(choice.trial, choice.reason, worker)
             else:
                 break
             self._free.pop(0)

@@ -43,6 +43,7 @@ class Roll:
         self._trials: dict[int, Trial] = {}
         self._known: set[int] = set()
         self.given_up: dict[int, Reason] = {}
+        self._chosen: dict[int, Reason] = {}
 
     def expect(self, tune_id: str, number: int) -> None:
         """Tune will make a trial with this id."""
@@ -72,6 +73,14 @@ class Roll:
             del self._trials[number]
             self._known.discard(number)
 
+    def choose(self, number: int, why: Reason) -> None:
+        """Tune is told to resume the trial. It runs some time later."""
+        self._chosen[number] = why
+
+    def why_chosen(self, number: int) -> Reason:
+        """Why Tune was last told to resume the trial."""
+        return self._chosen[number]
+
     def running(self) -> list[Trial]:
         """The trials that Tune has running."""
         return [trial for trial in self._trials.values() if trial.status == Trial.RUNNING]
@@ -98,6 +107,7 @@ class CoordinatorSearcher(Searcher):
             if self._roll.knows(choice.trial):
                 return None
             launch = self._coordinator.launch(choice.trial)
+            self._roll.choose(choice.trial, choice.reason)
         else:
             return None
         self._roll.expect(trial_id, launch.number)
@@ -158,12 +168,15 @@ class CoordinatorScheduler(TrialScheduler):
         return self._coordinator.report(number, outcome.step)
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
-        """The paused trial to carry on; new ones Tune starts by itself. Asking changes nothing."""
+        """The paused trial to resume; new ones Tune starts by itself."""
         choice = self._coordinator.next()
         if choice.kind is not NextKind.RESUME or choice.trial is None:
             return None
         trial = self._roll.trial(choice.trial)
-        return trial if trial is not None and trial.status in (Trial.PAUSED, Trial.PENDING) else None
+        if trial is None or trial.status not in (Trial.PAUSED, Trial.PENDING):
+            return None
+        self._roll.choose(choice.trial, choice.reason)
+        return trial
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         """The worker died, or was given up after it ran out of memory."""
@@ -216,7 +229,7 @@ class StartListener(Callback):
         """The trial has a worker."""
         number = self._roll.number(trial)
         if number not in self._coordinator.running:
-            self._coordinator.resume(number)
+            self._coordinator.resume(number, self._roll.why_chosen(number))
 
 
 class Unprinted(TrialProgressCallback):  # takes the place of the one that Tune would add

@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,16 @@ def test_nothing_but_nan_is_an_error() -> None:
 def test_time_limit_below_one_epoch_is_an_error() -> None:
     with pytest.raises(TimeLimitError, match="must hold at least one epoch of one trial"):
         search(climb, ToySpace(), settings(time_limit=0.5))
+
+
+def test_no_trial_in_time_still_gives_a_configuration_to_deliver() -> None:
+    late = settings(engine="local", n_trials=None, deadline=time.time() - 1, deliver_anyway=True)
+    space = ToySpace(({"x": 0.25, "kind": "a"},))
+    found = search(climb, space, late)
+    assert found.trials == () and found.counts["total"] == 0 and found.stopped_for(Code.TIME_IS_UP)
+    assert found.best.config == {"x": 0.25, "kind": "a"} and math.isnan(found.best.value)
+    with pytest.raises(TimeLimitError, match="none ended"):
+        search(climb, space, replace(late, deliver_anyway=False))
 
 
 @pytest.mark.parametrize("engine", ENGINES)
