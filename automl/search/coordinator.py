@@ -271,7 +271,7 @@ class Coordinator:
         self.first_report = self.first_report or time.time()
         if decision.state is not TrialState.FAILED:
             before = self.incumbent.best
-            self.incumbent.report(report.trial, report.epoch, report.value)
+            self.incumbent.report(report)
             if before is not None and not self.incumbent.is_best(before.trial):
                 self._tidy(self._trials[before.trial])
         # The database has the same numbers as a log that cannot be written.
@@ -377,10 +377,10 @@ class Coordinator:
         """Takes in the trials of earlier runs; those that were running then are paused at their checkpoint."""
         moments = [moment for trial in past for moment in (*trial.report_times, trial.ended or 0.0)]
         self._time.offset = max(moments, default=0.0)
-        histories = []
+        views = []
         for trial in past:
-            history, live = recall(trial, self._files)
-            histories.append(history)
+            view, live = recall(trial, self._files)
+            views.append(view)
             self._trials[trial.number] = live
             self._forecast.learn(trial.number, trial.config, live.seconds)
             self._tells.done += live.state in FINAL
@@ -390,6 +390,7 @@ class Coordinator:
                 self._release(live, Reason(Code.SEARCH_DIED))
             if not failed and trial.reports:
                 self._failures.success()
-                self.incumbent.restore(trial.number, {one.epoch: one.value for one in trial.reports})
-        self._policy.restore(histories)
+                for report in trial.reports:
+                    self.incumbent.report(report)
+        self._policy.restore(views)
         self._store.begun(self.now())

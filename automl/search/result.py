@@ -9,8 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from automl.records import Config, Mode, TrialState
-from automl.search.incumbent import Best
+from automl.records import Config, Mode, Report, TrialState
 from automl.search.pareto import on_front
 from automl.search.reasons import Code, Reason
 from automl.search.stored import StoredTrial
@@ -42,8 +41,8 @@ class SearchResult:
 
     `trials` are all of the study, by number; there are none where the time ended before one began. `stopped` is what
     cut the search short, None if it came to its end. `seconds` is how long this run took; `first_report` the moment
-    (`time.time()`) of its first report. `ahead` is the trial with the best value, where it is not the best one, because
-    chance may have parted them (`Incumbent`).
+    (`time.time()`) of its first report. `ahead` is the last report of the trial with the best value, where that is not
+    the best trial, because chance may have parted them (`Incumbent`).
     """
 
     best: BestTrial
@@ -52,7 +51,7 @@ class SearchResult:
     stopped: Reason | None
     seconds: float
     first_report: float | None = None
-    ahead: Best | None = None
+    ahead: Report | None = None
 
     def stopped_for(self, code: Code) -> bool:
         """Whether this is what cut the search short."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from automl.errors import StudyError
-from automl.records import TrialState
+from automl.records import Report, TrialState
 from automl.review.tables import TrialRow, leaderboard_rows, ranked, read_trials, write_trials
 from automl.search.incumbent import Incumbent
 from tests.review.studies_on_disk import TRIALS
@@ -47,7 +47,7 @@ def test_first_is_the_incumbent_of_the_search() -> None:
         row(3, TrialState.FAILED, 0.99, 5),
     ]
     for entry in rows:
-        incumbent.report(entry.trial, entry.epochs, entry.value or 0.0)
+        incumbent.report(Report(entry.trial, entry.epochs, entry.value or 0.0, 1.0))
     incumbent.drop(3)
     assert incumbent.best is not None
     assert ranked(rows, "max")[0].trial == incumbent.best.trial == 1

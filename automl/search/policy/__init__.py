@@ -3,7 +3,6 @@
 from automl.search.policy.base import (
     Action,
     Decision,
-    History,
     Next,
     NextKind,
     Policy,
@@ -16,7 +15,6 @@ __all__ = [
     "POLICIES",
     "Action",
     "Decision",
-    "History",
     "Next",
     "NextKind",
     "Policy",

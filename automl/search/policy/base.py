@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
 
@@ -56,30 +56,20 @@ class PolicyContext:
     mode: Mode = "max"
 
 
-@dataclass(frozen=True)
-class History:
-    """A trial of an earlier run, for `Policy.restore`.
-
-    `state` RUNNING means that the earlier run died while it ran: it is carried on before anything else.
-    `epoch` is where its checkpoint stands, which may be before the last report. `first_rung` is the epoch at which it
-    was to be compared first when it began; None where that was not written down.
-    """
-
-    trial: int
-    state: TrialState
-    epoch: int
-    reports: tuple[Report, ...]
-    first_rung: int | None = None
-
-
 @dataclass
 class TrialView:
-    """What a policy remembers of a trial; `values` are the reported ones by epoch, NaN included."""
+    """A trial as a policy sees it.
+
+    `epoch` is where it stands; for one of an earlier run, that is its checkpoint, which may be before its last report.
+    `values` are the reported ones by epoch, NaN included. `first_rung` is the epoch at which it was to be compared
+    first when it began; None where nobody wrote that down.
+    """
 
     number: int
     state: TrialState = TrialState.RUNNING
     epoch: int = 0
     values: dict[int, float] = field(default_factory=dict)
+    first_rung: int | None = None
 
 
 class Policy(Protocol):
@@ -102,8 +92,11 @@ class Policy(Protocol):
     def next(self, *, may_start: bool = True) -> Next:
         """What a free worker should do; asking changes nothing. `may_start`: new trials are still allowed."""
 
-    def restore(self, history: Iterable[History]) -> None:
-        """Takes in the trials of an earlier run, in place of all that was known before."""
+    def restore(self, past: Iterable[TrialView]) -> None:
+        """Takes in the trials of an earlier run, in place of all that was known before.
+
+        One that is RUNNING was interrupted: it is resumed before anything else.
+        """
 
 
 class TrialBook:
@@ -164,19 +157,18 @@ class TrialBook:
         rescue = None if self._any_complete() else self.last_resort()
         return rescue or Next(NextKind.FINISH, Reason(Code.NOTHING_LEFT))
 
-    def restore(self, history: Iterable[History]) -> None:
-        """Takes in the trials of an earlier run; see `History`."""
+    def restore(self, past: Iterable[TrialView]) -> None:
+        """Takes in copies of the trials of an earlier run."""
         self.trials.clear()
         self._interrupted.clear()
         self._running.clear()
-        for past in sorted(history, key=lambda past: past.trial):
-            view = TrialView(past.trial, past.state, past.epoch)
-            view.values = {report.epoch: report.value for report in past.reports}
-            self.trials[past.trial] = view
-            if past.state is TrialState.RUNNING:
+        for one in sorted(past, key=lambda one: one.number):
+            view = replace(one, values=dict(one.values))
+            self.trials[one.number] = view
+            if one.state is TrialState.RUNNING:
                 # Nobody runs it at the moment: as PAUSED it cannot make `next` wait for it.
                 view.state = TrialState.PAUSED
-                self._interrupted[past.trial] = past.epoch
+                self._interrupted[one.number] = one.epoch
             self.restored(view)
 
     # What policies override -----------------------------------------------------------------------------

@@ -9,7 +9,6 @@ from automl.records import Report, TrialState
 from automl.search.policy.base import (
     Action,
     Decision,
-    History,
     Next,
     NextKind,
     PolicyContext,
@@ -93,10 +92,10 @@ class Promotion(TrialBook):
         for rung in self.ladder_of(view.number).rungs.values():
             rung.drop(view.number)
 
-    def restore(self, history: Iterable[History]) -> None:
+    def restore(self, past: Iterable[TrialView]) -> None:
         """Takes in the trials of an earlier run."""
         self.ladders = tuple(Ladder(ladder.epochs, ladder.factor) for ladder in self.ladders)
-        super().restore(history)
+        super().restore(past)
 
     def restored(self, view: TrialView) -> None:
         """Puts an earlier trial on its rungs; it was promoted from those that it has been seen beyond."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from automl.records import Report, TrialState
-from automl.search.policy.base import Action, Decision, History, PolicyContext, TrialView
+from automl.search.policy.base import Action, Decision, PolicyContext, TrialView
 from automl.search.policy.first_rung import (
     WATCHED,
     FirstRung,
@@ -81,12 +81,12 @@ class WatchedPromotion(Promotion):
         self._current = None
         super().dropped(view)
 
-    def restore(self, history: Iterable[History]) -> None:
+    def restore(self, past: Iterable[TrialView]) -> None:
         """Takes in the trials of an earlier run, each with the first rung that it had."""
-        past = list(history)
-        self._first = {one.trial: one.first_rung or self._usual for one in past}
+        views = list(past)
+        self._first = {view.number: view.first_rung or self._usual for view in views}
         self._current = None
-        super().restore(past)
+        super().restore(views)
 
     def restored(self, view: TrialView) -> None:
         """Puts an earlier trial on its rungs; from those before its first one it went on."""

@@ -11,11 +11,11 @@ from automl.search.policy import (
     POLICIES,
     Action,
     Decision,
-    History,
     Next,
     NextKind,
     Policy,
     PolicyContext,
+    TrialView,
     make_policy,
 )
 from automl.search.policy.promotion import Promotion
@@ -99,13 +99,13 @@ class Play:
             self.states[trial] = TrialState.PAUSED
         self.policy = fresh
 
-    def history(self) -> list[History]:
+    def history(self) -> list[TrialView]:
         return [
-            History(
+            TrialView(
                 t,
                 s,
                 self.epochs[t],
-                tuple(r for r in self.reports if r.trial == t),
+                {report.epoch: report.value for report in self.reports if report.trial == t},
                 self.policy.rungs(t)[0],
             )
             for t, s in self.states.items()
@@ -254,9 +254,9 @@ def test_search_that_is_killed_now_and_then_forgets_no_trial(name: str, seed: in
 
 @pytest.mark.parametrize("name", NAMES)
 def test_interrupted_trial_is_resumed_first(name: str) -> None:
-    reports = tuple(Report(0, epoch, 0.1, 1.0) for epoch in (1, 2, 3))
+    values = dict.fromkeys((1, 2, 3), 0.1)
     policy = make_policy(name, PolicyContext(MAX_EPOCHS))
-    policy.restore([History(0, TrialState.RUNNING, 2, reports), History(1, TrialState.RUNNING, 0, ())])
+    policy.restore([TrialView(0, TrialState.RUNNING, 2, values), TrialView(1, TrialState.RUNNING)])
     assert (policy.next().kind, policy.next().trial) == (NextKind.RESUME, 0)
     policy.started(0, resumed=True)
     assert (policy.next(may_start=False).kind, policy.next(may_start=False).trial) == (NextKind.RESUME, 1)
@@ -267,8 +267,8 @@ def test_interrupted_trial_is_resumed_first(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_report_of_an_epoch_run_again_is_accepted(name: str) -> None:
     policy = make_policy(name, PolicyContext(MAX_EPOCHS))
-    first = tuple(Report(0, epoch, 0.5, 1.0) for epoch in (1, 2, 3))
-    policy.restore([History(0, TrialState.RUNNING, 0, first)])
+    first = dict.fromkeys((1, 2, 3), 0.5)
+    policy.restore([TrialView(0, TrialState.RUNNING, 0, first)])
     policy.started(0, resumed=True)
     for epoch in (1, 2, 3):
         assert policy.report(Report(0, epoch, 0.6, 1.0)).action is Action.CONTINUE

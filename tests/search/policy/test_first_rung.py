@@ -2,6 +2,7 @@
 
 import math
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
 from automl.records import Report, TrialState
-from automl.search.policy import Action, History, PolicyContext
+from automl.search.policy import Action, PolicyContext
 from automl.search.policy.first_rung import (
     FEWEST,
     FEWEST_LATE,
@@ -164,16 +165,7 @@ def test_trials_that_start_later_are_compared_earlier_and_those_that_run_are_not
 def test_restored_policy_knows_where_each_trial_is_compared() -> None:
     policy = played(30)
     policy.started(30, resumed=False)
-    past = [
-        History(
-            number,
-            view.state,
-            view.epoch,
-            tuple(Report(number, epoch, value, 1.0) for epoch, value in view.values.items()),
-            policy.rungs(number)[0],
-        )
-        for number, view in policy.trials.items()
-    ]
+    past = [replace(view, first_rung=policy.rungs(number)[0]) for number, view in policy.trials.items()]
     copy = WatchedPromotion(PolicyContext(50))
     copy.restore(past)
     assert [copy.rungs(number) for number in range(31)] == [policy.rungs(number) for number in range(31)]
