@@ -131,7 +131,25 @@ class Interval:
         return f"{self.value:.4f} ({self.low:.4f} to {self.high:.4f})"
 
 
-# --- what a person sees while it runs -------------------------------------------------------------------------
+# --- what a person sees ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class TrialRow:
+    """A trial as tables show it.
+
+    `value` is its last validation score, None where it has none; `epochs` its last epoch, `seconds` the time that all
+    its epochs took. `objectives` are the numbers that are known of it beside the metric, by name.
+    """
+
+    trial: int
+    state: TrialState
+    value: float | None
+    epochs: int
+    seconds: float
+    config: Config
+    reason: str = ""
+    objectives: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from typing import Any
 import optuna
 
 from automl.config import load, save
-from automl.records import Config, Report, TrialState
-from automl.review.tables import TrialRow, write_trials
+from automl.records import Config, Report, TrialRow, TrialState
+from automl.review.tables import write_trials
 from automl.search.policy import Action, Decision
 from automl.search.reasons import Code, Reason, crashed
 from automl.search.store import Store, Worker

@@ -67,8 +67,8 @@ def test_reading_in_bulk_gives_what_optuna_gives(url: str) -> None:
     summary = read_summary(url, name)
     assert summary is not None and (summary.metric, summary.mode) == (metric, mode)
     added, read = (
-        [replace(row, seconds=round(row.seconds, 6)) for row in stored_rows(of)]
-        for of in (summary.trials, trials)
+        [replace(row, seconds=round(row.seconds, 6)) for row in rows]
+        for rows in (summary.trials, stored_rows(trials))
     )
     assert added == read
 
