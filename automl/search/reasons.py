@@ -11,6 +11,8 @@ from typing import Any
 
 Value = str | int | float
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
 
 class Code(StrEnum):
     """The reasons that there are. The values are stored in databases: they never change."""
@@ -95,7 +97,7 @@ class Reason:
 
     def to_json(self) -> str:
         """Code, data and notes as JSON text, as the log keeps them."""
-        return json.dumps(_plain(self), separators=(",", ":"))
+        return _encode(_plain(self))
 
     @staticmethod
     def from_json(text: str) -> Reason:
