@@ -108,14 +108,6 @@ class OnFailure(StrEnum):
     STOP = "stop"
 
 
-class Action(StrEnum):
-    """What a policy answers to a report."""
-
-    CONTINUE = "continue"
-    PAUSE = "pause"
-    STOP = "stop"
-
-
 @dataclass(frozen=True)
 class Report:
     """One epoch of a trial: `epoch` counts from 1, `seconds` is the time of this epoch alone."""
@@ -125,16 +117,6 @@ class Report:
     value: float
     seconds: float
     metrics: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Decision:
-    """The answer to a report. `state` is the trial's state after it; `rung` the epoch it was compared at."""
-
-    action: Action
-    state: TrialState
-    reason: str
-    rung: int | None = None
 
 
 @dataclass(frozen=True)
@@ -149,7 +131,25 @@ class Interval:
         return f"{self.value:.4f} ({self.low:.4f} to {self.high:.4f})"
 
 
-# --- what a person sees while it runs -------------------------------------------------------------------------
+# --- what a person sees ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class TrialRow:
+    """A trial as tables show it.
+
+    `value` is its last validation score, None where it has none; `epochs` its last epoch, `seconds` the time that all
+    its epochs took. `objectives` are the numbers that are known of it beside the metric, by name.
+    """
+
+    trial: int
+    state: TrialState
+    value: float | None
+    epochs: int
+    seconds: float
+    config: Config
+    reason: str = ""
+    objectives: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

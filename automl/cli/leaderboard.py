@@ -12,7 +12,7 @@ from automl.cli.options import SectionCommand, State, directory_option, json_opt
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from automl.review.tables import TrialRow
+    from automl.records import TrialRow
 
 
 @click.command("leaderboard", cls=SectionCommand, short_help="List the trials of a study, best first.")
@@ -64,7 +64,8 @@ def command(state: State, /, study: str, directory: str | None, csv_file: str | 
 def _cells(rank: int, row: TrialRow, front: Collection[int]) -> tuple[str, ...]:
     from automl.review.words import config_words, score
 
-    params = "-" if row.params is None else f"{row.params / 1e6:.2f}M"
+    count = row.objectives.get("params")
+    params = "-" if count is None else f"{count / 1e6:.2f}M"
     sized = (params, "yes" if row.trial in front else "") if front else ()
     return (
         str(rank),

@@ -17,7 +17,7 @@ from automl.errors import EngineError, StorageError
 from automl.final.retrain import Retrained, own_weights, retrain
 from automl.final.scoring import seconds_a_picture
 from automl.final.together import Place, has_begun, retrain_together
-from automl.interrupt import INTERRUPTED, ctrl_c_asks
+from automl.interrupt import ctrl_c_asks
 from automl.pipeline.clock import Clock
 from automl.pipeline.device import ray_cpus
 from automl.pipeline.node_trial import origin_of
@@ -25,6 +25,7 @@ from automl.pipeline.setup import Setup
 from automl.records import Observer
 from automl.search import SearchResult
 from automl.search.budget import closing_seconds, measured_closing, retrain_epochs
+from automl.search.reasons import Code
 from automl.search.result import BestTrial
 from automl.search.trial_files import checkpoint_epoch
 from automl.training.hyperparameters import Recipe
@@ -53,7 +54,7 @@ class Final:
 
 def interrupted(found: SearchResult) -> bool:
     """Whether the search was stopped by Ctrl-C."""
-    return found.stopped == INTERRUPTED
+    return found.stopped_for(Code.INTERRUPTED)
 
 
 def final_model(setup: Setup, found: SearchResult, clock: Clock, observer: Observer) -> Final:

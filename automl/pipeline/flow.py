@@ -31,8 +31,8 @@ from automl.records import Interval, Observer, OnFailure, Silent
 from automl.remote import is_remote, look_at, names_at
 from automl.result import FitResult
 from automl.search import SearchResult, SearchSettings, search, warm_up
-from automl.search.coordinator import DISK_FULL
 from automl.search.forget import forget_study
+from automl.search.reasons import Code
 from automl.search.trial_files import is_disk_full
 from automl.torch_setup import quiet_waiting, set_threads
 from automl.training.extent import MACS, PARAMS
@@ -155,7 +155,7 @@ def _search(setup: Setup, observer: Observer, engine: Any) -> SearchResult:
 
 
 def _finish(setup: Setup, found: SearchResult, clock: Clock, observer: Observer) -> FitResult:
-    if found.stopped == DISK_FULL:
+    if found.stopped_for(Code.DISK_FULL):
         raise StorageError(_no_room(setup.workspace.root))
     if interrupted(found):
         observer.note(

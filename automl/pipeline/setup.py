@@ -13,7 +13,7 @@ from automl.config.metrics import MetricSpec, resolve_metric
 from automl.data import PreparedData, Source, prepare_data
 from automl.data.balance import Balance, choose_balance, skew
 from automl.data.findings import SKEWED
-from automl.errors import ConfigError, unknown_name
+from automl.errors import ConfigError
 from automl.machine import cache_folder
 from automl.pipeline.clock import Clock
 from automl.pipeline.device import Device, choose_device
@@ -29,8 +29,7 @@ from automl.search.budget import Budget
 from automl.search.engines.room import Room
 from automl.search.feasible import feasibility
 from automl.search.forecast import Expect
-from automl.search.policy import POLICIES
-from automl.search.samplers import SAMPLERS
+from automl.search.run import check_names
 from automl.spaces import SearchSpace
 from automl.training.plan import TrainPlan
 from automl.training.probe import Probe
@@ -67,9 +66,7 @@ def check(config: StudyConfig) -> None:
     _refuse_misplaced(config)
     check_pretrained(config)
     check_warm_start(config)
-    for kind, name, valid in (("policy", config.policy, POLICIES), ("sampler", config.sampler, SAMPLERS)):
-        if name not in valid:
-            raise ConfigError(unknown_name(kind, name, valid))
+    check_names(engine=config.engine, policy=config.policy, sampler=config.sampler)
     if config.space != "auto":
         space = load_space(config, choose_device(config), img_size=SMALL)
         check_space(space)

@@ -5,34 +5,18 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from automl.errors import StudyError
-from automl.records import Config, Mode, TrialState
+from automl.records import Mode, TrialRow, TrialState
 from automl.search.pareto import on_front
 
 _FIRST = ("rank", "trial", "state")
 _NUMBERS = ("epochs", "seconds")
-_EXTENT = ("params", "macs", "pareto")
-
-
-@dataclass(frozen=True)
-class TrialRow:
-    """One trial of a study: `value` is its last validation score, `seconds` the time its epochs took; `params` and
-    `macs`, the parameters of its network and the multiplications for one picture, are None where nobody counted.
-    """
-
-    trial: int
-    state: TrialState
-    value: float | None
-    epochs: int
-    seconds: float
-    config: Config
-    reason: str = ""
-    params: float | None = None
-    macs: float | None = None
+_PARETO = "pareto"
+# Of a trial's objectives those that are columns: the parameters of its network, and the multiplications for one image.
+EXTENT = ("params", "macs")
 
 
 def ranked(trials: Iterable[TrialRow], mode: Mode) -> list[TrialRow]:
@@ -84,8 +68,8 @@ def pareto_trials(rows: Sequence[TrialRow], mode: Mode) -> set[int]:
     unknown = math.nan
     points = [
         (unknown, unknown)
-        if row.state is TrialState.FAILED or row.value is None or row.params is None
-        else (row.value, row.params)
+        if row.state is TrialState.FAILED or row.value is None or "params" not in row.objectives
+        else (row.value, row.objectives["params"])
         for row in rows
     ]
     return {row.trial for row, best in zip(rows, on_front(points, (mode, "min")), strict=True) if best}
@@ -118,12 +102,9 @@ def _finite(value: float | None) -> float | None:
 
 
 def _extent(row: TrialRow, front: Collection[int]) -> dict[str, Any]:
-    whole = {name: None if number is None else int(number) for name, number in _counts(row).items()}
-    return {**whole, "pareto": row.trial in front}
-
-
-def _counts(row: TrialRow) -> dict[str, float | None]:
-    return {"params": row.params, "macs": _finite(row.macs)}
+    known = {name: _finite(row.objectives.get(name)) for name in EXTENT}
+    whole = {name: None if number is None else int(number) for name, number in known.items()}
+    return {**whole, _PARETO: row.trial in front}
 
 
 def _columns(metric: str) -> list[str]:
@@ -131,7 +112,7 @@ def _columns(metric: str) -> list[str]:
 
 
 def _row(record: dict[str, str], metric: str, columns: Sequence[str]) -> TrialRow:
-    fixed = {*_columns(metric), *_EXTENT}
+    fixed = {*_columns(metric), *EXTENT, _PARETO}
     config = {name: _read(record[name]) for name in columns if name not in fixed and record[name] != ""}
     value = record[f"val_{metric}"]
     return TrialRow(
@@ -142,13 +123,8 @@ def _row(record: dict[str, str], metric: str, columns: Sequence[str]) -> TrialRo
         seconds=float(record["seconds"] or 0),
         config=config,
         reason=record.get("reason", ""),
-        params=_number(record, "params"),
-        macs=_number(record, "macs"),
+        objectives={name: float(record[name]) for name in EXTENT if record.get(name)},
     )
-
-
-def _number(record: dict[str, str], name: str) -> float | None:
-    return float(record[name]) if record.get(name) else None
 
 
 def _read(text: str) -> Any:

@@ -7,13 +7,12 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from automl.config.metrics import METRICS
-from automl.records import Mode
+from automl.records import Mode, TrialRow
 from automl.review.studies import DATABASE_FILE, TRIALS_FILE, StudyFolder
-from automl.review.tables import TrialRow, read_trials
+from automl.review.tables import EXTENT, read_trials
 
 if TYPE_CHECKING:
     from automl.search.stored import StoredTrial
-    from automl.search.summary import TrialSummary
 
 
 def study_trials(study: StudyFolder) -> tuple[str, Mode, list[TrialRow]]:
@@ -31,7 +30,7 @@ def study_trials(study: StudyFolder) -> tuple[str, Mode, list[TrialRow]]:
 
     summary = read_summary(study.storage_url(), study.name)
     if summary is not None:
-        return summary.metric or study.metric, summary.mode, stored_rows(summary.trials)
+        return summary.metric or study.metric, summary.mode, summary.trials
     metric, mode, trials = stored_trials(study)
     return metric, mode, stored_rows(trials)
 
@@ -44,7 +43,7 @@ def study_mode(study: StudyFolder, metric: str) -> Mode:
     return METRICS[metric].mode if metric in METRICS else "max"
 
 
-def stored_rows(trials: Iterable[StoredTrial | TrialSummary]) -> list[TrialRow]:
+def stored_rows(trials: Iterable[StoredTrial]) -> list[TrialRow]:
     """Trials as the database knows them, as rows of the leaderboard."""
     return [
         TrialRow(
@@ -54,9 +53,8 @@ def stored_rows(trials: Iterable[StoredTrial | TrialSummary]) -> list[TrialRow]:
             epochs=trial.epochs,
             seconds=trial.seconds,
             config=trial.config,
-            reason=trial.reason,
-            params=trial.objective("params"),
-            macs=trial.objective("macs"),
+            reason="" if trial.reason is None else str(trial.reason),
+            objectives={name: count for name in EXTENT if (count := trial.objective(name)) is not None},
         )
         for trial in trials
     ]

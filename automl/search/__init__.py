@@ -2,12 +2,17 @@
 
     policy/        pure decisions: continue, pause, stop, and what to run next
     samplers.py    Optuna's samplers by name
+    reasons.py     why things happen to trials, as codes; their sentences
     store.py       the Optuna study and this package's own tables, in one database
+    event_log.py   the log of a study: what was done with which trial and why
     suggestions.py what the next trial tries; forecast.py: how long its epochs take
     replay.py      a recorded study through a fresh policy
     coordinator.py the one object that engines talk to
     engines/       ray, local, simulated: where trials run
     run.py         `search`, the stage of the pipeline; tune.py: `tune`, over anybody's training loop
+
+A trial has one form for each reader: StoredTrial is what the database knows, LiveTrial what a running search keeps,
+TrialView what a policy sees, and TrialRow (`automl.records`) what tables show.
 
 Names come when they are first used: importing this package imports neither Optuna nor Ray.
 """

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from itertools import islice
 
 from automl.errors import AutomlError, TrialError
-from automl.records import Action, Config, Decision, Observer, OnFailure, Report, TrialState
+from automl.records import Config, Observer, OnFailure, Report, TrialState
+from automl.search.event_log import LogEntry
 from automl.search.failures import Failures
 from automl.search.forecast import LOOK_BACK, Forecast
 from automl.search.hanging import hanging
@@ -18,18 +19,19 @@ from automl.search.last_call import carried, too_late_to_start
 from automl.search.live_trial import LiveTrial, recall
 from automl.search.metric import metric_value, numbers_of
 from automl.search.objectives import Launch, Step
-from automl.search.overriding import ENDED_BY_ITSELF, LOST, TIME_IS_UP, no_value, overridden
-from automl.search.policy import Next, NextKind, Policy
+from automl.search.overriding import no_value, overridden
+from automl.search.policy import Action, Decision, Next, NextKind, Policy
+from automl.search.reasons import Code, Reason, crashed
 from automl.search.room import weaker_half
-from automl.search.settings import SearchSettings, Space
+from automl.search.settings import SearchSettings
+from automl.search.space import Space
 from automl.search.store import Store, Worker
-from automl.search.stored import LogEntry, StoredTrial
+from automl.search.stored import StoredTrial
 from automl.search.suggestions import PORTFOLIO, Limit, Suggestions
 from automl.search.teller import Teller
 from automl.search.timing import Timing
 from automl.search.trial_files import TrialFiles
 
-DISK_FULL = "the disk is full, and there are no more checkpoints that could go"
 FINAL = frozenset({TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED})
 HERE = Worker("", "", 0)
 
@@ -65,7 +67,7 @@ class Coordinator:
         self._time = Timing(parts.settings, parts.clock)
         self.incumbent = Incumbent(parts.settings.mode, parts.settings.noise)
         self.fatal: AutomlError | None = None
-        self.stop_reason = ""
+        self.stop_reason: Reason | None = None
         self.first_report: float | None = None
         self._trials: dict[int, LiveTrial] = {}
         self._lost: list[int] = []
@@ -73,7 +75,6 @@ class Coordinator:
         self._forecast = Forecast(parts.settings.expect)
         # Counted along: a look at thousands of trials for each report would take milliseconds.
         self._running = set[int]()
-        self._picked: dict[int, str] = {}
         self._failures = Failures(parts.settings.on_failure, parts.settings.max_failures)
         past = self._store.trials()
         self._restore(past)
@@ -97,9 +98,9 @@ class Coordinator:
     @property
     def over(self) -> bool:
         """Whether the search has to end now: the deadline, a request, or an error."""
-        return self.fatal is not None or bool(self.stop_reason) or self.remaining() <= 0
+        return self.fatal is not None or self.stop_reason is not None or self.remaining() <= 0
 
-    def request_stop(self, reason: str) -> None:
+    def request_stop(self, reason: Reason) -> None:
         """Asks the search to end in order; trials stay paused, so that it can be continued. Any thread may ask."""
         self.stop_reason = self.stop_reason or reason
 
@@ -115,11 +116,8 @@ class Coordinator:
         if self.over:
             return Next(NextKind.FINISH, self._why_over())
         if len(self._running) >= self._settings.parallel:
-            return Next(NextKind.WAIT, "all workers are busy")
-        choice = self._choose()
-        if choice.trial is not None:
-            self._picked[choice.trial] = choice.reason
-        return choice
+            return Next(NextKind.WAIT, Reason(Code.WORKERS_BUSY))
+        return self._choose()
 
     def start(self, worker: Worker = HERE) -> Launch:
         """A new trial runs: from the portfolio as long as it lasts, then from the sampler."""
@@ -131,7 +129,7 @@ class Coordinator:
         number = self._store.adopt(found.draft, time=self.now(), origin=found.origin)
         self._trials[number] = LiveTrial(number, found.draft.config)
         self.incumbent.began(number, trusted=found.origin == PORTFOLIO)
-        self._run(number, worker, "; ".join((why, *found.notes)))
+        self._run(number, worker, why.with_notes(*found.notes))
         self._suggestions.taken()
         return self.launch(number)
 
@@ -139,11 +137,11 @@ class Coordinator:
         """Suggestions are computed in a thread before they are needed. For engines whose workers would wait."""
         self._suggestions.ask_ahead()
 
-    def resume(self, number: int, worker: Worker = HERE) -> Launch:
-        """A paused trial runs again."""
+    def resume(self, number: int, why: Reason, worker: Worker = HERE) -> Launch:
+        """A paused trial runs again, for the reason that `next` gave."""
         self._trials[number].state = TrialState.RUNNING
         self._lost = [lost for lost in self._lost if lost != number]
-        self._run(number, worker, self._picked.get(number, ""), resumed=True)
+        self._run(number, worker, why, resumed=True)
         return self.launch(number)
 
     def launch(self, number: int) -> Launch:
@@ -170,52 +168,52 @@ class Coordinator:
         if step.ended:
             return self._ended(live)
         if step.interrupted and self._settings.metric not in step.metrics:
-            return self._close(live, Decision(Action.STOP, TrialState.PRUNED, TIME_IS_UP))
+            return self._close(live, Decision(Action.STOP, TrialState.PRUNED, Reason(Code.TIME_IS_UP)))
         try:
             value = metric_value(step.metrics, self._settings.metric, number, self._settings.objectives)
         except TrialError as error:
             self.fatal = self.fatal or error
-            return self.failed(number, str(error))
+            return self.failed(number, crashed(str(error)))
         seconds = step.wall if step.seconds is None else float(step.seconds)
         report = Report(number, step.epoch, value, seconds, numbers_of(step.metrics))
         return self._take(live, report, step)
 
-    def failed(self, number: int, cause: str, *, lost: bool = False) -> Decision:
+    def failed(self, number: int, why: Reason, *, lost: bool = False) -> Decision:
         """The trial broke, or its process is `lost`, which may not be its fault; the others are not touched."""
         live = self._trials[number]
         if live.state is not TrialState.RUNNING:
-            return Decision(Action.STOP, live.state, cause)
+            return Decision(Action.STOP, live.state, why)
         if lost and not live.tries and self._settings.on_failure == OnFailure.RETRY and not self.over:
             live.tries += 1
             self._lost.append(number)
             live.epoch = min(live.epoch, live.checkpoint)
-            self._release(live, f"tried once more from epoch {live.epoch}: {cause}")
-            return Decision(Action.PAUSE, TrialState.PAUSED, cause)
+            self._release(live, Reason(Code.TRIED_AGAIN, {"epoch": live.epoch, "cause": str(why)}))
+            return Decision(Action.PAUSE, TrialState.PAUSED, why)
         self.incumbent.drop(number)
-        return self._close(live, Decision(Action.STOP, TrialState.FAILED, cause))
+        return self._close(live, Decision(Action.STOP, TrialState.FAILED, why))
 
-    def finish(self, *, at_least_one: bool = False) -> None:
-        """Settles every trial: none is left running, and none paused unless the search was asked to stop.
-
-        `at_least_one`: where the time ended before a trial was started, one is written down all the same.
-        """
+    def finish(self) -> None:
+        """Settles every trial: none is left running, and none paused unless the search was asked to stop."""
         self._suggestions.close()
         why = self._why_over()
-        if at_least_one and not self._trials and self.fatal is None and not self.stop_reason:
-            self.start()
         for live in self._trials.values():
             if live.state is TrialState.RUNNING and self.stop_reason:
                 self._release(live, why)
             elif live.state is TrialState.RUNNING:
                 self._close(live, Decision(Action.STOP, TrialState.PRUNED, why))
             elif live.state is TrialState.PAUSED and not self.stop_reason:
-                reason = self.why_stopped() or "paused to the end: never promoted"
+                reason = self.why_stopped() or Reason(Code.NEVER_PROMOTED)
                 self._close(live, Decision(Action.STOP, TrialState.PRUNED, reason))
 
-    def silent(self) -> dict[int, str]:
-        """The running trials that hang, and the sentence that says so; the engine ends their processes."""
-        found = hanging(self._trials.values(), now=self._clock(), patience=self._settings.patience)
-        return {number: f"hung: no report for {seconds:.0f} s" for number, seconds in found.items()}
+    def silent(self) -> dict[int, Reason]:
+        """The running trials that hang; the engine ends their processes."""
+        return hanging(self._trials.values(), now=self._clock(), patience=self._settings.patience)
+
+    def first_config(self) -> Config:
+        """What the first trial tries or, where none was started in time, would have tried."""
+        for live in self._trials.values():
+            return live.config
+        return self._suggestions.take(Limit(self._first_rung, self.remaining())).draft.config
 
     def config(self, number: int) -> Config:
         """The configuration of a trial."""
@@ -227,20 +225,22 @@ class Coordinator:
 
     # ------------------------------------------------------------------------------------------------------
 
-    def why_stopped(self) -> str:
-        """What cut the search short; empty if it came to its end."""
-        return self._why_over() if self.over or self._too_late() else ""
+    def why_stopped(self) -> Reason | None:
+        """What cut the search short; None if it came to its end."""
+        return self._why_over() if self.over or self._too_late() else None
 
     def _choose(self) -> Next:
         settings, left, yardstick = self._settings, self.remaining(), self.incumbent.yardstick
         if self._lost:
-            return Next(NextKind.RESUME, LOST, self._lost[0])
+            return Next(NextKind.RESUME, Reason(Code.LOST), self._lost[0])
         urgent = carried(self._trials, yardstick, settings.mode, rungs=self._policy.rungs(), remaining=left)
         if urgent is not None:
             return urgent
         late, limit = self._too_late(), settings.n_trials
         choice = self._policy.next(may_start=not late and (limit is None or len(self._store) < limit))
-        return Next(NextKind.FINISH, TIME_IS_UP) if late and choice.kind is NextKind.FINISH else choice
+        if late and choice.kind is NextKind.FINISH:
+            return Next(NextKind.FINISH, Reason(Code.TIME_IS_UP))
+        return choice
 
     def _too_late(self) -> bool:
         remaining = self.remaining()
@@ -252,7 +252,7 @@ class Coordinator:
             first_rung=min(self._policy.rungs()), epoch_seconds=quick, remaining=remaining
         )
 
-    def _run(self, number: int, worker: Worker, why: str, *, resumed: bool = False) -> None:
+    def _run(self, number: int, worker: Worker, why: Reason, *, resumed: bool = False) -> None:
         live = self._trials[number]
         self._running.add(number)
         live.moved, live.heard = worker is not HERE, self._clock()
@@ -271,7 +271,7 @@ class Coordinator:
         self.first_report = self.first_report or time.time()
         if decision.state is not TrialState.FAILED:
             before = self.incumbent.best
-            self.incumbent.report(report.trial, report.epoch, report.value)
+            self.incumbent.report(report)
             if before is not None and not self.incumbent.is_best(before.trial):
                 self._tidy(self._trials[before.trial])
         # The database has the same numbers as a log that cannot be written.
@@ -293,7 +293,7 @@ class Coordinator:
                 self._make_room("Checkpoints fill --max-disk", stop=False)
         elif decision.state in FINAL:
             return self._close(live, decision, recorded=True)
-        self._tells.trial(live, decision.reason)
+        self._tells.trial(live, str(decision.reason))
         self._tells.note(self._forecast.revision())
         self._suggestions.news()
         return decision
@@ -308,10 +308,10 @@ class Coordinator:
             numbers = ", ".join(str(live.number) for live in gone)
             self._tells.note(f"{why}: the checkpoints of trials {numbers} were removed.")
         elif stop:
-            self.request_stop(DISK_FULL)
+            self.request_stop(Reason(Code.DISK_FULL))
 
     def _override(self, decision: Decision, report: Report, step: Step) -> Decision:
-        over = self._why_over() if self.over else ""
+        over = self._why_over() if self.over else None
         metric, stop = self._settings.metric, self.stop_reason
         found = overridden(decision, report, step, metric=metric, stop=stop, over=over)
         if found is not decision:
@@ -320,10 +320,10 @@ class Coordinator:
 
     def _ended(self, live: LiveTrial) -> Decision:
         if live.value is None:
-            return self.failed(live.number, "the objective ended before its first epoch")
+            return self.failed(live.number, Reason(Code.NO_EPOCH))
         if not math.isfinite(live.value):
             return self.failed(live.number, no_value(self._settings.metric, live.value, live.epoch))
-        return self._close(live, Decision(Action.STOP, TrialState.COMPLETE, ENDED_BY_ITSELF))
+        return self._close(live, Decision(Action.STOP, TrialState.COMPLETE, Reason(Code.ENDED_BY_ITSELF)))
 
     def _close(self, live: LiveTrial, decision: Decision, *, recorded: bool = False) -> Decision:
         """The trial is over for good. `recorded`: the policy and the decisions know already."""
@@ -344,18 +344,18 @@ class Coordinator:
         else:
             self._failures.success()
         self._tidy(live)
-        self._tells.trial(live, decision.reason)
+        self._tells.trial(live, str(decision.reason))
         self._suggestions.news()
         return decision
 
-    def _release(self, live: LiveTrial, reason: str) -> None:
+    def _release(self, live: LiveTrial, reason: Reason) -> None:
         """The search stops while the trial is in the middle: it can be carried on from its checkpoint."""
         decision = Decision(Action.PAUSE, TrialState.PAUSED, reason)
         live.state = TrialState.PAUSED
         self._running.discard(live.number)
         self._store.pause(live.number, live.checkpoint, reason, self.now())
         self._store.decided(live.number, live.epoch, decision, self.now())
-        self._tells.trial(live, reason)
+        self._tells.trial(live, str(reason))
 
     def _tidy(self, live: LiveTrial) -> None:
         """Only trials that may still be promoted and the incumbent keep their state on disk."""
@@ -368,28 +368,29 @@ class Coordinator:
             live.checkpoint = 0
             self._store.checkpoint(live.number, None)
 
-    def _why_over(self) -> str:
+    def _why_over(self) -> Reason:
         if self.fatal is not None:
-            return f"the search ended early: {self.fatal}"
-        return self.stop_reason or TIME_IS_UP
+            return Reason(Code.SEARCH_FAILED, {"error": str(self.fatal)})
+        return self.stop_reason or Reason(Code.TIME_IS_UP)
 
     def _restore(self, past: Sequence[StoredTrial]) -> None:
         """Takes in the trials of earlier runs; those that were running then are paused at their checkpoint."""
         moments = [moment for trial in past for moment in (*trial.report_times, trial.ended or 0.0)]
         self._time.offset = max(moments, default=0.0)
-        histories = []
+        views = []
         for trial in past:
-            history, live = recall(trial, self._files)
-            histories.append(history)
+            view, live = recall(trial, self._files)
+            views.append(view)
             self._trials[trial.number] = live
             self._forecast.learn(trial.number, trial.config, live.seconds)
             self._tells.done += live.state in FINAL
             failed = trial.state is TrialState.FAILED
             self.incumbent.began(trial.number, trusted=trial.origin == PORTFOLIO and not failed)
             if trial.state is TrialState.RUNNING:
-                self._release(live, "interrupted: the search stopped while it ran")
+                self._release(live, Reason(Code.SEARCH_DIED))
             if not failed and trial.reports:
                 self._failures.success()
-                self.incumbent.restore(trial.number, {one.epoch: one.value for one in trial.reports})
-        self._policy.restore(histories)
+                for report in trial.reports:
+                    self.incumbent.report(report)
+        self._policy.restore(views)
         self._store.begun(self.now())

@@ -6,6 +6,7 @@ from collections import Counter
 
 from automl.errors import TrialError
 from automl.records import OnFailure
+from automl.search.reasons import Reason
 
 
 class Failures:
@@ -13,7 +14,7 @@ class Failures:
 
     def __init__(self, on_failure: OnFailure, most: int) -> None:
         """`most` failures end the search."""
-        self._causes: list[str] = []
+        self._causes: list[Reason] = []
         self._stops = on_failure == OnFailure.STOP
         self._most = most
         self._succeeded = False
@@ -24,9 +25,9 @@ class Failures:
         if self._stops:
             self._causes.clear()
 
-    def count(self, cause: str) -> TrialError | None:
+    def count(self, reason: Reason) -> TrialError | None:
         """A trial failed; the error that ends the search, if it was one too many."""
-        self._causes.append(cause)
+        self._causes.append(reason)
         count = len(self._causes)
         if (self._succeeded and not self._stops) or count < self._most:
             return None

@@ -9,7 +9,7 @@ from automl.errors import SpaceError
 
 if TYPE_CHECKING:
     from automl.records import Config
-    from automl.search.settings import Space
+    from automl.search.space import Space
 
 # A share below this is told: then most draws are in vain, and the space could be written with less left out.
 LITTLE = 0.01

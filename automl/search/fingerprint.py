@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from automl.errors import StudyError
-from automl.search.settings import SearchSettings, Space
+from automl.search.settings import SearchSettings
+from automl.search.space import Space
 
 
 def fingerprint(space: Space, settings: SearchSettings) -> dict[str, Any]:

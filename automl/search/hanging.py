@@ -6,14 +6,15 @@ from collections.abc import Iterable
 
 from automl.records import TrialState
 from automl.search.live_trial import LiveTrial
+from automl.search.reasons import Code, Reason
 
 EPOCHS = 20.0  # of the longest seen: architectures differ that much in how long an epoch takes
 STARTING = 2.0  # a process that starts also imports, decodes and loads
 UNKNOWN = 1800.0  # seconds as long as no trial has reported at all
 
 
-def hanging(trials: Iterable[LiveTrial], *, now: float, patience: float) -> dict[int, float]:
-    """The running trials that count as hanging, with the seconds since they began to run or last reported.
+def hanging(trials: Iterable[LiveTrial], *, now: float, patience: float) -> dict[int, Reason]:
+    """The running trials that count as hanging; the reasons hold the seconds since they began to run or last reported.
 
     A trial may be silent for 20 times the longest epoch of any trial, and for `patience` seconds in any case; twice
     as long while its process starts.
@@ -25,5 +26,5 @@ def hanging(trials: Iterable[LiveTrial], *, now: float, patience: float) -> dict
     for trial in live:
         limit = allowed if trial.moved else STARTING * allowed
         if trial.state is TrialState.RUNNING and now - trial.heard > limit:
-            silent[trial.number] = now - trial.heard
+            silent[trial.number] = Reason(Code.HUNG, {"seconds": now - trial.heard})
     return silent

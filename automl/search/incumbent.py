@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 
-from automl.records import Mode
+from automl.records import Mode, Report
 
 LATE = 3  # the leader may have been trained thrice as long: rungs are that far apart
 
 
-@dataclass(frozen=True)
-class Best:
-    """A trial, its last finite value and the epoch of that."""
-
-    trial: int
-    value: float
-    epoch: int
-
-
 class Incumbent:
-    """The best trial, by the last finite value that each has reported.
+    """The best trial, by the last report of each that has a finite value.
 
     Trials stand at different epochs. The longer trained one is preferred: a trial with fewer epochs takes
     over only if its value, reached with less training, is already better than what the longer trained one has
@@ -37,13 +27,13 @@ class Incumbent:
     def __init__(self, mode: Mode, noise: Callable[[float], float] | None = None) -> None:
         self._sign = -1.0 if mode == "max" else 1.0
         self._noise = noise
-        self._standing: dict[int, Best] = {}
+        self._standing: dict[int, Report] = {}
         self._trusted: dict[int, dict[int, float]] = {}  # their values by epoch
-        self.leader: Best | None = None  # by the values alone
+        self.leader: Report | None = None  # by the values alone
 
     @property
-    def best(self) -> Best | None:
-        """The best trial so far."""
+    def best(self) -> Report | None:
+        """What the best trial so far reported."""
         leader = self.leader
         if leader is None or self._noise is None or leader.trial not in self._trusted:
             return leader
@@ -66,23 +56,17 @@ class Incumbent:
         if trusted:
             self._trusted[trial] = {}
 
-    def report(self, trial: int, epoch: int, value: float) -> None:
+    def report(self, report: Report) -> None:
         """Takes in a value; NaN and infinities change nothing."""
-        if not math.isfinite(value):
+        if not math.isfinite(report.value):
             return
-        found = Best(trial, value, epoch)
-        self._standing[trial] = found
-        if trial in self._trusted:
-            self._trusted[trial][epoch] = value
-        if self.leader is None or self._key(found) < self._key(self.leader):
-            self.leader = found
-        elif self.leader.trial == trial:
+        self._standing[report.trial] = report
+        if report.trial in self._trusted:
+            self._trusted[report.trial][report.epoch] = report.value
+        if self.leader is None or self._key(report) < self._key(self.leader):
+            self.leader = report
+        elif self.leader.trial == report.trial:
             self._search()
-
-    def restore(self, trial: int, values: Mapping[int, float]) -> None:
-        """Takes in all values, by epoch, of a trial of an earlier run."""
-        for epoch, value in values.items():
-            self.report(trial, epoch, value)
 
     def drop(self, trial: int) -> None:
         """The trial failed."""
@@ -99,5 +83,5 @@ class Incumbent:
     def _search(self) -> None:
         self.leader = min(self._standing.values(), key=self._key, default=None)
 
-    def _key(self, best: Best) -> tuple[float, int, int]:
-        return (self._sign * best.value, -best.epoch, best.trial)
+    def _key(self, report: Report) -> tuple[float, int, int]:
+        return (self._sign * report.value, -report.epoch, report.trial)

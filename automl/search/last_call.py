@@ -9,9 +9,8 @@ from itertools import pairwise
 from automl.records import Mode, TrialState
 from automl.search.live_trial import LiveTrial
 from automl.search.policy import Next, NextKind
+from automl.search.reasons import Code, Reason
 
-YARDSTICK = "the first of the portfolio is carried to its end, for the others to be measured by"
-LAST_CALL = "the best that can be finished is carried to its end before the time is up"
 MARGIN = 1.15  # an epoch may take a little longer than the last one
 # How early, in multiples of the time that the trial needs; or by what keeps a worker busy from one rung to the next.
 AHEAD = 1.4
@@ -37,7 +36,7 @@ def carried(
     if math.isinf(remaining):  # asked for every free worker, so without a look at every trial
         return None
     if yardstick is not None and yardstick in trials and _fits(trials[yardstick], rungs[-1], remaining):
-        return Next(NextKind.RESUME, YARDSTICK, yardstick)
+        return Next(NextKind.RESUME, Reason(Code.YARDSTICK), yardstick)
     best: LiveTrial | None = None
     for live in trials.values():
         if live.state is TrialState.COMPLETE and live.number != yardstick:
@@ -49,7 +48,7 @@ def carried(
     busy = max((after - before for before, after in pairwise((0, *rungs[:-1]))), default=0)
     needed = _rest(best, rungs[-1])
     start_by = max(AHEAD * needed, needed + busy * best.seconds * MARGIN)
-    return Next(NextKind.RESUME, LAST_CALL, best.number) if remaining <= start_by else None
+    return Next(NextKind.RESUME, Reason(Code.LAST_CALL), best.number) if remaining <= start_by else None
 
 
 def _rest(live: LiveTrial, full: int) -> float:

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from automl.records import Config
+from automl.search.space import CONTROL_KEYS
 from automl.search.trial_files import checkpoint_epoch, is_disk_full, publish_checkpoint
 
 Objective = Callable[[Config], Any]
-CONTROL_KEYS = frozenset({"seconds", "done", "reason", "interrupted", "save"})
 
 
 @dataclass(frozen=True)

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import math
 
-from automl.records import Action, Decision, Report, TrialState
+from automl.records import Report, TrialState
 from automl.search.objectives import Step
-
-TIME_IS_UP = "time is up"
-ENDED_BY_ITSELF = "the objective ended by itself"
-LOST = "its process was lost: it is tried once more"
+from automl.search.policy import Action, Decision
+from automl.search.reasons import Code, Reason
 
 
 def overridden(
-    decision: Decision, report: Report, step: Step, *, metric: str, stop: str, over: str
+    decision: Decision, report: Report, step: Step, *, metric: str, stop: Reason | None, over: Reason | None
 ) -> Decision:
     """The policy's decision, unless something else says otherwise; then it has no rung.
 
-    `stop` is why the search was asked to stop, `over` why it is over; both empty while it goes on.
+    `stop` is why the search was asked to stop, `over` why it is over; both None while it goes on.
     """
     found = decision
     if step.interrupted:
-        found = Decision(Action.STOP, TrialState.PRUNED, TIME_IS_UP)
+        found = Decision(Action.STOP, TrialState.PRUNED, Reason(Code.TIME_IS_UP))
     elif step.done and decision.state is not TrialState.COMPLETE:
-        found = Decision(Action.STOP, TrialState.COMPLETE, step.reason or ENDED_BY_ITSELF)
+        said = (
+            Reason(Code.OBJECTIVE_SAID, {"text": step.reason})
+            if step.reason
+            else Reason(Code.ENDED_BY_ITSELF)
+        )
+        found = Decision(Action.STOP, TrialState.COMPLETE, said)
     elif decision.action is Action.CONTINUE and stop:
         found = Decision(Action.PAUSE, TrialState.PAUSED, stop)
     elif decision.action is Action.CONTINUE and over:
@@ -33,6 +36,6 @@ def overridden(
     return found
 
 
-def no_value(metric: str, value: float, epoch: int) -> str:
+def no_value(metric: str, value: float, epoch: int) -> Reason:
     """Why a trial that reached its end failed."""
-    return f"{metric} was {value} at the last epoch, {epoch}"
+    return Reason(Code.NO_VALUE, {"metric": metric, "value": str(value), "epoch": epoch})

@@ -13,7 +13,7 @@ from automl.search.curve_gp.curves import Curves, Trace
 from automl.search.curve_gp.encoding import Array, Encoding
 from automl.search.curve_gp.model import CurveModel
 from automl.search.policy.ladder import rung_epochs
-from automl.search.settings import Space
+from automl.search.space import Space
 from automl.spaces.draw import discover
 
 MIN_TRIALS = 5

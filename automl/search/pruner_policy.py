@@ -11,9 +11,10 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState as OptunaState
 
 from automl.log import quiet_optuna
-from automl.records import Action, Decision, Report, TrialState
-from automl.search.policy.base import PolicyContext, TrialBook, TrialView
+from automl.records import Report, TrialState
+from automl.search.policy.base import Action, Decision, PolicyContext, TrialBook, TrialView
 from automl.search.policy.ladder import rung_epochs
+from automl.search.reasons import Code, Reason
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
@@ -59,12 +60,16 @@ class PrunerPolicy(TrialBook):
     def judge(self, view: TrialView, report: Report) -> Decision:
         """Asks the pruner."""
         if not math.isfinite(report.value):
-            return Decision(Action.STOP, TrialState.PRUNED, f"its value was {report.value}", report.epoch)
+            reason = Reason(Code.VALUE_NOT_FINITE, {"value": str(report.value)})
+            return Decision(Action.STOP, TrialState.PRUNED, reason, report.epoch)
         with quiet_optuna():
             stops = self._pruner.prune(self._study, self._storage.get_trial(self._id(view.number)))
         if stops:
-            return Decision(Action.STOP, TrialState.PRUNED, f"stopped by {self._name}", report.epoch)
-        return Decision(Action.CONTINUE, TrialState.RUNNING, f"not stopped by {self._name}")
+            reason = Reason(Code.PRUNER_STOPPED, {"pruner": self._name})
+            return Decision(Action.STOP, TrialState.PRUNED, reason, report.epoch)
+        return Decision(
+            Action.CONTINUE, TrialState.RUNNING, Reason(Code.PRUNER_WENT_ON, {"pruner": self._name})
+        )
 
     def restored(self, view: TrialView) -> None:
         """Puts an earlier trial into the pruner's study, and lets it see the epochs one by one: some pruners keep

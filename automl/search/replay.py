@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-import math
+from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection, select
+from automl.records import Report, TrialState
+from automl.search.event_log import SEARCH, Event
+from automl.search.policy import Action, Decision, NextKind, Policy, TrialView
+from automl.search.reasons import Code, Reason
 
-from automl.records import Action, Decision, Report, TrialState
-from automl.search import tables
-from automl.search.last_call import LAST_CALL, YARDSTICK
-from automl.search.overriding import LOST
-from automl.search.policy import History, NextKind, Policy
-
-SEARCH = "search"  # a search begins: the study's first, or one that continues it
-OWN_RESUMES = (LOST, LAST_CALL, YARDSTICK)  # what the search itself carries on, whatever its policy says
-
-
-@dataclass(frozen=True)
-class Event:
-    """A line of a study's log, in the order in which things happened; see `LogEntry`. `value` is that of the epoch."""
-
-    action: str
-    trial: int
-    epoch: int
-    state: str
-    rung: int | None
-    reason: str
-    time: float
-    value: float = math.nan
-    seconds: float = 0.0
+# What the search itself resumes, whatever its policy says.
+OWN_RESUMES = frozenset({Code.LOST, Code.LAST_CALL, Code.YARDSTICK})
 
 
 @dataclass(frozen=True)
@@ -45,35 +27,6 @@ class Difference:
         one = self.event
         what = f"{one.action} of trial {one.trial} after epoch {one.epoch} ({one.reason})"
         return f"event {self.place}: recorded was {what}, but the policy says: {self.expected}"
-
-
-def read_events(connection: Connection, study_id: int) -> list[Event]:
-    """The log of one study. Of an epoch that was run twice only the second value is known."""
-    reports = {
-        (row["trial"], row["epoch"]): row
-        for row in connection.execute(
-            select(tables.reports).where(tables.reports.c.study_id == study_id)
-        ).mappings()
-    }
-    log = select(tables.decisions).where(tables.decisions.c.study_id == study_id)
-    events = []
-    for row in connection.execute(log.order_by(tables.decisions.c.id)).mappings():
-        report = reports.get((row["trial"], row["epoch"]))
-        known = report is not None and report["value"] is not None
-        events.append(
-            Event(
-                row["action"],
-                row["trial"],
-                row["epoch"],
-                row["state"],
-                row["rung"],
-                row["reason"],
-                row["time"],
-                value=report["value"] if report is not None and known else math.nan,
-                seconds=report["seconds"] if report is not None else 0.0,
-            )
-        )
-    return events
 
 
 def replay(events: Sequence[Event], make: Callable[[], Policy]) -> Difference | None:
@@ -91,23 +44,16 @@ def replay(events: Sequence[Event], make: Callable[[], Policy]) -> Difference | 
     return None
 
 
-@dataclass
-class _Played:
-    """A trial as the log has told so far; `answers` are the reasons for which the policy would have resumed it."""
-
-    state: TrialState
-    epoch: int
-    first_rung: int | None
-    interrupted: bool = False
-    reports: dict[int, Report] = field(default_factory=dict)
-    answers: set[str] = field(default_factory=set)
-
-
 class _Playback:
+    """The trials as the log has told so far, and the policy that is asked about them."""
+
     def __init__(self, make: Callable[[], Policy]) -> None:
         self._make = make
         self._policy = make()
-        self._trials: dict[int, _Played] = {}
+        self._trials: dict[int, TrialView] = {}
+        self._interrupted: set[int] = set()
+        # For what the policy would have resumed each trial since it was last paused.
+        self._answers: defaultdict[int, set[Reason]] = defaultdict(set)
 
     def take(self, event: Event, later: Sequence[Event]) -> str:
         """Lets an event happen; says what the policy would have done instead, if something else."""
@@ -124,21 +70,20 @@ class _Playback:
         return expected
 
     def _restore(self, later: Sequence[Event]) -> None:
-        history = []
+        past = []
         for number, trial in self._trials.items():
             state, epoch = trial.state, trial.epoch
-            if trial.state is TrialState.RUNNING or trial.interrupted:
+            if trial.state is TrialState.RUNNING or number in self._interrupted:
                 # Where its checkpoint stood is known from where it went on.
                 goes_on = (e.epoch for e in later if e.trial == number and e.action == NextKind.RESUME)
                 state, epoch = TrialState.RUNNING, next(goes_on, trial.epoch)
-            reports = tuple(trial.reports.values())
-            history.append(History(number, state, epoch, reports, trial.first_rung))
+            past.append(replace(trial, state=state, epoch=epoch))
         self._policy = self._make()
-        self._policy.restore(history)
+        self._policy.restore(past)
 
     def _start(self, event: Event) -> str:
         choice = self._policy.next()
-        self._trials[event.trial] = _Played(TrialState.RUNNING, 0, event.rung)
+        self._trials[event.trial] = TrialView(event.trial, first_rung=event.rung)
         self._policy.started(event.trial, resumed=False)
         first = min(self._policy.rungs(event.trial))
         if choice.kind is not NextKind.START:
@@ -146,12 +91,12 @@ class _Playback:
         return "" if first == event.rung else f"first compared at epoch {first}"
 
     def _resume(self, event: Event) -> str:
-        trial = self._trials[event.trial]
+        trial, answers = self._trials[event.trial], self._answers.pop(event.trial, set())
         expected = ""
-        if event.reason not in trial.answers and not event.reason.startswith(OWN_RESUMES):
-            expected = f"never to resume it; it would have for {sorted(trial.answers)}"
-        trial.state, trial.epoch, trial.interrupted = TrialState.RUNNING, event.epoch, False
-        trial.answers.clear()
+        if event.reason not in answers and event.reason.code not in OWN_RESUMES:
+            expected = f"never to resume it; it would have for {sorted(map(str, answers))}"
+        trial.state, trial.epoch = TrialState.RUNNING, event.epoch
+        self._interrupted.discard(event.trial)
         self._policy.started(event.trial, resumed=True)
         return expected
 
@@ -161,20 +106,22 @@ class _Playback:
         own = event.rung is None and decided.action is not Action.CONTINUE
         expected = ""
         if event.epoch > trial.epoch:
-            report = Report(event.trial, event.epoch, event.value, event.seconds)
-            trial.epoch, trial.reports[event.epoch] = event.epoch, report
-            found = self._policy.report(report)
+            trial.epoch, trial.values[event.epoch] = event.epoch, event.value
+            found = self._policy.report(Report(event.trial, event.epoch, event.value, event.seconds))
             if found != decided and own:
                 self._policy.ended(event.trial, decided.state)
             elif found != decided:
                 expected = f"{found.action} because {found.reason}"
         elif decided.action is Action.STOP:
             self._policy.ended(event.trial, decided.state)
-        trial.state, trial.interrupted = decided.state, own and decided.state is TrialState.PAUSED
+        trial.state = decided.state
+        self._interrupted.discard(event.trial)
+        if own and decided.state is TrialState.PAUSED:
+            self._interrupted.add(event.trial)
         return expected
 
     def _ask(self) -> None:
         for may_start in (True, False):
             choice = self._policy.next(may_start=may_start)
             if choice.kind is NextKind.RESUME and choice.trial in self._trials:
-                self._trials[choice.trial].answers.add(choice.reason)
+                self._answers[choice.trial].add(choice.reason)

@@ -9,9 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from automl.records import Config, Mode, TrialState
-from automl.search.incumbent import Best
+from automl.records import Config, Mode, Report, TrialState
 from automl.search.pareto import on_front
+from automl.search.reasons import Code, Reason
 from automl.search.stored import StoredTrial
 
 if TYPE_CHECKING:
@@ -23,8 +23,9 @@ REPORT_COLUMNS = ("number", "epoch", "value", "time")
 
 @dataclass(frozen=True)
 class BestTrial:
-    """The incumbent: `value` is that of `epoch`, the last one; `checkpoint` its saved state, if there is
-    one.
+    """The incumbent: `value` is that of `epoch`, the last one; `checkpoint` its saved state, if there is one.
+
+    Where no trial had a value in time, it is the first configuration, with the value NaN and the epoch 0.
     """
 
     number: int
@@ -38,19 +39,23 @@ class BestTrial:
 class SearchResult:
     """What a search found.
 
-    `trials` are all of the study, by number. `stopped` says what cut the search short: "time is up", a
-    request, or "" if it came to its end. `seconds` is how long this run took; `first_report` the moment
-    (`time.time()`) of its first report. `ahead` is the trial with the best value, where it is
-    not the best one, because chance may have parted them (`Incumbent`).
+    `trials` are all of the study, by number; there are none where the time ended before one began. `stopped` is what
+    cut the search short, None if it came to its end. `seconds` is how long this run took; `first_report` the moment
+    (`time.time()`) of its first report. `ahead` is the last report of the trial with the best value, where that is not
+    the best trial, because chance may have parted them (`Incumbent`).
     """
 
     best: BestTrial
     trials: tuple[StoredTrial, ...] = field(repr=False)
     mode: Mode
-    stopped: str
+    stopped: Reason | None
     seconds: float
     first_report: float | None = None
-    ahead: Best | None = None
+    ahead: Report | None = None
+
+    def stopped_for(self, code: Code) -> bool:
+        """Whether this is what cut the search short."""
+        return self.stopped is not None and self.stopped.code is code
 
     @cached_property
     def counts(self) -> dict[str, int]:

@@ -11,19 +11,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from automl.errors import TimeLimitError, TrialError
+from automl.errors import ConfigError, TimeLimitError, TrialError, unknown_name
 from automl.interrupt import INTERRUPTED, ctrl_c_asks
 from automl.records import Observer, Silent
 from automl.search.coordinator import Coordinator, Parts
 from automl.search.engines.base import Engine
-from automl.search.engines.registry import load_engine
+from automl.search.engines.registry import ENGINES, load_engine
 from automl.search.feasible import feasibility
 from automl.search.fingerprint import fingerprint
 from automl.search.objectives import Objective
-from automl.search.policy import Policy, PolicyContext, make_policy
+from automl.search.policy import POLICIES, Policy, PolicyContext, make_policy
+from automl.search.reasons import Code, Reason
 from automl.search.result import BestTrial, SearchResult
-from automl.search.samplers import context_of, make_sampler, within_constraints
-from automl.search.settings import SearchSettings, Space
+from automl.search.samplers import SAMPLERS, context_of, make_sampler, within_constraints
+from automl.search.settings import SearchSettings
+from automl.search.space import Space
 from automl.search.store import Store
 from automl.search.trial_files import TrialFiles
 
@@ -44,11 +46,13 @@ def search(
     `engine` is one that was made before, such as a Ray engine that is starting up; by default the one that
     the settings name is made. After Ctrl-C the result says so in `stopped`.
 
-    Raises StudyError if the study exists with other settings, SpaceError for a portfolio outside of the space and for
+    Raises ConfigError for an unknown engine, policy or sampler, StudyError if the study exists with other settings,
+    SpaceError for a portfolio outside of the space and for
     constraints that nothing keeps, TrialError if nothing but failures came of it, TimeLimitError if not one epoch was
     done in time, the errors of the storage and the engine, and KeyboardInterrupt after a Ctrl-C that came before any
     value.
     """
+    check_names(engine=settings.engine, policy=settings.policy, sampler=settings.sampler)
     for config in settings.portfolio if settings.portfolio is not None else space.portfolio:
         space.to_params(config)
     note = feasibility(space)
@@ -68,15 +72,27 @@ def search(
             )
         )
         try:
-            with ctrl_c_asks(coordinator.request_stop):
+            with ctrl_c_asks(lambda _: coordinator.request_stop(Reason(Code.INTERRUPTED))):
                 engine.run(coordinator, objective, settings)
         except BaseException as error:
             # Whatever broke, the trials stay where they are and the study can be continued.
-            coordinator.request_stop(f"the search broke: {type(error).__name__}")
+            coordinator.request_stop(Reason(Code.SEARCH_BROKE, {"error": type(error).__name__}))
             raise
         finally:
-            coordinator.finish(at_least_one=settings.deliver_anyway)
+            coordinator.finish()
         return _result(coordinator, store, settings, directory)
+
+
+def check_names(*, engine: str = "ray", policy: object = "auto", sampler: object = "auto") -> None:
+    """Raises ConfigError with all names that are unknown. A pruner or a sampler of Optuna has no name to check."""
+    rows = (("engine", engine, ENGINES), ("policy", policy, POLICIES), ("sampler", sampler, SAMPLERS))
+    problems = [
+        unknown_name(kind, name, valid)
+        for kind, name, valid in rows
+        if isinstance(name, str) and name not in valid
+    ]
+    if problems:
+        raise ConfigError("; ".join(problems))
 
 
 def _result(
@@ -91,7 +107,7 @@ def _result(
         error = _nothing_found(coordinator, settings)
         if not (settings.deliver_anyway and isinstance(error, TimeLimitError)):
             raise error
-        first = BestTrial(0, trials[0].config, math.nan, 0, None)
+        first = BestTrial(0, coordinator.first_config(), math.nan, 0, None)
         return SearchResult(first, trials, settings.mode, stopped, coordinator.elapsed())
     place = TrialFiles(directory, logs=False).checkpoint(best.trial)
     kept = settings.directory is not None and place.exists()
@@ -115,10 +131,11 @@ def _result(
 
 
 def _nothing_found(coordinator: Coordinator, settings: SearchSettings) -> BaseException:
-    if coordinator.stop_reason == INTERRUPTED:
+    why = coordinator.stop_reason
+    if why is not None and why.code is Code.INTERRUPTED:
         return KeyboardInterrupt(INTERRUPTED)
-    if coordinator.stop_reason:
-        return TrialError(f"the search stopped before any trial had a value: {coordinator.stop_reason}")
+    if why is not None:
+        return TrialError(f"the search stopped before any trial had a value: {why}")
     cause = coordinator.common_cause()
     if cause:
         return TrialError(f"no trial gave a value, and trials failed: {cause}")

@@ -9,7 +9,7 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from automl.errors import ConfigError, unknown_name
+from automl.errors import ConfigError
 from automl.search.feasible import constraints_of
 from automl.search.policy.ladder import rung_epochs
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
     from automl.records import Config
-    from automl.search.settings import SearchSettings, Space
+    from automl.search.settings import SearchSettings
+    from automl.search.space import Space
     from automl.spaces.priors import Prior
 
 # Configurations that are drawn by the priors before a sampler that knows of none takes over.
@@ -142,9 +143,7 @@ def _both(one: Callable[[Config], bool], other: Callable[[Config], bool], config
 
 
 def make_sampler(name: str, context: SamplerContext) -> BaseSampler:
-    """The sampler of that name. Raises ConfigError for an unknown name or one whose package is missing."""
-    if name not in SAMPLERS:
-        raise ConfigError(unknown_name("sampler", name, SAMPLERS))
+    """The sampler of a name in SAMPLERS. Raises ConfigError where its package is missing."""
     with warnings.catch_warnings():
         # Experimental is a statement about Optuna's interface, and the version is pinned.
         warnings.simplefilter("ignore")

@@ -1,19 +1,16 @@
-"""What a search is asked to do, and the parts that others hand to it."""
+"""What a search is asked to do."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from automl.errors import ConfigError, unknown_name
 from automl.records import Config, Mode, OnFailure
-from automl.search.engines.registry import ENGINES
 from automl.search.forecast import Expect
-from automl.search.objectives import CONTROL_KEYS
-from automl.search.policy import POLICIES
-from automl.search.samplers import SAMPLERS
+from automl.search.space import CONTROL_KEYS
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
@@ -21,29 +18,6 @@ if TYPE_CHECKING:
 
 MAX_FAILURES = 5
 PATIENCE = 60.0
-
-
-class Space(Protocol):
-    """What the search needs from a search space.
-
-    One may have two things more: `priors`, what is believed of parameters by Optuna's names, and `constraints` with
-    `allows(config)`, which says whether a configuration keeps them (as SearchSpace has them).
-    """
-
-    @property
-    def portfolio(self) -> Sequence[Config]:
-        """Configurations to try first."""
-
-    def suggest(self, trial: Any) -> Config:
-        """A configuration drawn through `trial.suggest_*` of an Optuna trial."""
-
-    def to_params(self, config: Config) -> dict[str, Any]:
-        """The names and values under which Optuna knows the configuration; raises SpaceError if it is
-        outside.
-        """
-
-    def to_dict(self) -> dict[str, Any]:
-        """The space as plain data; two spaces are the same if these are equal."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +74,7 @@ class SearchSettings:
     objectives: Mapping[str, Mode] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Raises ConfigError with all problems, one sentence each."""
+        """Raises ConfigError with all problems, one sentence each. Names of parts are checked in `run.py`."""
         problems = [
             *_unknown_names(self),
             *_wrong_numbers(self),
@@ -113,18 +87,10 @@ class SearchSettings:
 
 def _unknown_names(settings: SearchSettings) -> list[str]:
     rows = (
-        ("engine", settings.engine, ENGINES),
-        ("policy", settings.policy, POLICIES),
-        ("sampler", settings.sampler, SAMPLERS),
         ("mode", settings.mode, ("max", "min")),
         ("on_failure", settings.on_failure, tuple(OnFailure)),
     )
-    # A pruner or a sampler of Optuna has no name to check.
-    return [
-        unknown_name(kind, given, valid)
-        for kind, given, valid in rows
-        if isinstance(given, str) and given not in valid
-    ]
+    return [unknown_name(kind, given, valid) for kind, given, valid in rows if given not in valid]
 
 
 def _wrong_numbers(settings: SearchSettings) -> list[str]:

@@ -17,17 +17,19 @@ from sqlalchemy import Executable, insert, select
 
 from automl.errors import StudyError
 from automl.log import quiet_optuna
-from automl.records import Config, Decision, Mode, Report, TrialState
+from automl.records import Config, Mode, Report, TrialState
 from automl.search import optuna_rows as rows
 from automl.search import own_rows, tables
 from automl.search.database import Database, open_database, storage_errors
 from automl.search.drafts import Draft, adopt, draw
+from automl.search.event_log import SEARCH, Event, LogEntry, read_events
 from automl.search.fingerprint import check_same
 from automl.search.journal import Journal
 from automl.search.ownership import ownership_of
-from automl.search.replay import SEARCH, Event, read_events
+from automl.search.policy import Decision
+from automl.search.reasons import Code, Reason
 from automl.search.sampler_view import open_view
-from automl.search.stored import LogEntry, StoredTrial, read_trials
+from automl.search.stored import StoredTrial, read_trials
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -178,9 +180,8 @@ class Store:
 
     def begun(self, time: float) -> None:
         """A search begins with what the study holds: from here on its policy is another object."""
-        reason = f"a search began, with {self._count} trials"
-        log = LogEntry(SEARCH, 0, reason)
-        self._log(-1, log, time)
+        reason = Reason(Code.SEARCH_BEGAN, {"trials": self._count})
+        self._log(-1, LogEntry(SEARCH, 0, reason), time)
         self._journal.settle()
 
     def started(self, number: int, worker: Worker, time: float, log: LogEntry | None = None) -> None:
@@ -226,7 +227,7 @@ class Store:
         self._decide(number, report.epoch, decision, time)
         self._journal.settle()
 
-    def pause(self, number: int, epoch: int, reason: str, time: float) -> None:
+    def pause(self, number: int, epoch: int, reason: Reason, time: float) -> None:
         """The trial left its worker and may still be promoted."""
         self._view.pause(self._mirror_id(number))
         self._paused.add(number)
@@ -249,7 +250,7 @@ class Store:
         """
         failed = decision.state is TrialState.FAILED
         state = OptunaState.FAIL if failed else OptunaState.PRUNED
-        self._attribute(number, CAUSE if failed else REASON, decision.reason)
+        self._attribute(number, CAUSE if failed else REASON, str(decision.reason))
         kept = None if failed or value is None or not math.isfinite(value) else value
         self._finish(number, state, kept, time)
         self._tell(number, state, None)
@@ -319,7 +320,7 @@ class Store:
             action=log.action,
             state=log.state,
             rung=log.rung,
-            reason=log.reason,
+            reason=log.reason.to_json(),
             time=time,
             at=_utc_now(),
         )
@@ -376,8 +377,9 @@ def _open_study(database: Database, name: str, fingerprint: Mapping[str, Any]) -
             return study
     if row["schema_version"] != tables.SCHEMA_VERSION:
         raise StudyError(
-            f"the study {name!r} has tables of version {row['schema_version']}, this automl reads version "
-            f"{tables.SCHEMA_VERSION}: use the version of automl that made it"
+            f"the study {name!r} in {database.shown} was made by another version of automl (its tables have version "
+            f"{row['schema_version']}, this automl writes version {tables.SCHEMA_VERSION}) and cannot be continued: "
+            "go on with the automl that made it, or start a new study under another name"
         )
     check_same(name, json.loads(row["fingerprint"]), fingerprint)
     return study

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Table, select
 from automl.records import Config, Report, TrialState
 from automl.search import optuna_rows as rows
 from automl.search import tables
+from automl.search.reasons import Reason
 
 STATES = {
     OptunaState.RUNNING: TrialState.RUNNING,
@@ -27,28 +28,13 @@ STATES = {
 
 
 @dataclass(frozen=True)
-class LogEntry:
-    """A line of the log: what was done with a trial that had done so many epochs, and why.
-
-    `action` is that of a decision, or "start", "resume" and, for a whole search, "search"; `rung` is where a decision
-    compared, or where a trial that begins or goes on is compared first.
-    """
-
-    action: str
-    epoch: int
-    reason: str
-    rung: int | None = None
-    state: str = TrialState.RUNNING.value
-
-
-@dataclass(frozen=True)
 class StoredTrial:
     """A trial as the database knows it. Times are seconds since the study's first search began.
 
     `checkpoint` is the epoch whose state lies on disk, 0 if none; `report_times` has one entry a report.
-    `reason` is that of its last decision. `interrupted`: the search ended while it ran, so that it goes on
-    from its checkpoint, where other PAUSED trials stand at a rung. `first_rung` is the epoch at which it was to be
-    compared first when it began.
+    `reason` is that of its last decision, None before the first. `interrupted`: the search ended while it ran, so that
+    it goes on from its checkpoint, where other PAUSED trials stand at a rung. `first_rung` is the epoch at which it was
+    to be compared first when it began.
     """
 
     number: int
@@ -58,7 +44,7 @@ class StoredTrial:
     reports: tuple[Report, ...]
     report_times: tuple[float, ...]
     checkpoint: int
-    reason: str
+    reason: Reason | None
     interrupted: bool
     started: float | None
     ended: float | None
@@ -120,7 +106,7 @@ def read_trials(connection: Connection, study_id: int) -> list[StoredTrial]:
                 reports=tuple(_report(row) for row in reports[number]),
                 report_times=tuple(row["time"] for row in reports[number]),
                 checkpoint=checkpoints.get(number, 0),
-                reason=last["reason"] if last else "",
+                reason=Reason.from_json(last["reason"]) if last else None,
                 interrupted=_interrupted(state, last),
                 started=runs[number][0]["started"] if runs[number] else None,
                 ended=max((end for end in ends if end is not None), default=None),

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from automl.records import Config
 from automl.search.ahead import AskAhead
 from automl.search.drafts import Draft
 from automl.search.forecast import Forecast
+from automl.search.reasons import Code, Reason
 from automl.search.samplers import context_of, within_constraints
-from automl.search.settings import SearchSettings, Space
+from automl.search.settings import SearchSettings
+from automl.search.space import Space
 from automl.search.store import Store
 from automl.search.stored import StoredTrial
 
@@ -33,7 +35,7 @@ class Suggestion:
 
     draft: Draft
     origin: str
-    notes: tuple[str, ...] = ()
+    notes: tuple[Reason, ...] = ()
 
 
 class Suggestions:
@@ -80,7 +82,7 @@ class Suggestions:
         What was passed over is told in the notes.
         """
         for place, config in enumerate(self._portfolio):
-            if not self._too_slow(config, limit):
+            if self._too_slow(config, limit) is None:
                 passed = [self._too_slow(one, limit) for one in self._portfolio[:place]]
                 del self._portfolio[place]
                 if self._ahead is not None:
@@ -90,28 +92,28 @@ class Suggestions:
                 return Suggestion(draft, PORTFOLIO, _passed_over(passed))
         draft, notes = self._first()
         why = self._too_slow(draft.config, limit)
-        if not why:
+        if why is None:
             return Suggestion(draft, SAMPLER, notes)
-        drafts, reasons = [draft], [why]
+        drafts, passed = [draft], [why]
         for attempt in range(AGAIN + AT_RANDOM):
             drafts.append(self._again(attempt))
             why = self._too_slow(drafts[-1].config, limit)
-            if not why:
-                return Suggestion(drafts[-1], SAMPLER, (*notes, *_passed_over(reasons)))
-            reasons.append(why)
+            if why is None:
+                return Suggestion(drafts[-1], SAMPLER, (*notes, *_passed_over(passed)))
+            passed.append(why)
         quickest = min(drafts, key=lambda one: self._forecast.seconds(one.config) or 0.0)
-        return Suggestion(quickest, SAMPLER, (*notes, *_passed_over(reasons[1:])))
+        return Suggestion(quickest, SAMPLER, (*notes, *_passed_over(passed[1:])))
 
     # ------------------------------------------------------------------------------------------------------
 
     def _more(self) -> bool:
         return self._n_trials is None or len(self._store) < self._n_trials
 
-    def _first(self) -> tuple[Draft, tuple[str, ...]]:
+    def _first(self) -> tuple[Draft, tuple[Reason, ...]]:
         if self._ahead is None:
             return self._store.draw(self._space.suggest), ()
         draft, since = self._ahead.take()
-        return draft, (f"asked ahead, {since} reports before",) if since else ("asked ahead",)
+        return draft, (Reason(Code.ASKED_AHEAD, {"reports": since}),)
 
     def _again(self, attempt: int) -> Draft:
         if attempt < AGAIN:
@@ -124,19 +126,21 @@ class Suggestions:
         sampler = within_constraints(RandomSampler(seed=seed), context)
         return self._store.draw(self._space.suggest, sampler=sampler)
 
-    def _too_slow(self, config: Config, limit: Limit) -> str:
+    def _too_slow(self, config: Config, limit: Limit) -> dict[str, str | float] | None:
+        """The name and the seconds of a configuration that does not keep the limit; None for one that does."""
         seconds = self._forecast.seconds(config)
         if seconds is None or limit.epochs * seconds <= limit.seconds:
-            return ""
-        what, needed = config.get("model", "a configuration"), limit.epochs * seconds
-        return f"{what} would take {needed:.3g} s to its first comparison, {limit.seconds:.3g} s are left"
+            return None
+        model = str(config.get("model", "a configuration"))
+        return {"model": model, "needed": limit.epochs * seconds, "left": limit.seconds}
 
 
-def _passed_over(reasons: Sequence[str]) -> tuple[str, ...]:
-    if not reasons:
+def _passed_over(passed: Sequence[Mapping[str, str | float] | None]) -> tuple[Reason, ...]:
+    """A note about configurations that take too long: the first, and how many others."""
+    first = next(iter(passed), None)
+    if first is None:
         return ()
-    more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
-    return (f"passed over: {reasons[0]}{more}",)
+    return (Reason(Code.PASSED_OVER, {**first, "others": len(passed) - 1}),)
 
 
 def _untried(portfolio: Sequence[Config], past: Sequence[StoredTrial]) -> list[Config]:

@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 import math
 from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import OperationalError, ProgrammingError, SQLAlchemyError
 
-from automl.records import Config, Mode, TrialState
+from automl.records import Mode, TrialRow, TrialState
+from automl.search.reasons import Reason
 from automl.search.urls import server_options, with_driver
 
 STATES = {
@@ -48,30 +48,12 @@ _OBJECTIVES = text("SELECT trial, name, value FROM automl_objectives WHERE study
 
 
 @dataclass(frozen=True)
-class TrialSummary:
-    """One trial: its last epoch and its value there (NaN where it has none), and the seconds of all its epochs."""
-
-    number: int
-    state: TrialState
-    config: Config
-    epochs: int
-    value: float
-    seconds: float
-    reason: str
-    objectives: Mapping[str, float | None] = field(default_factory=dict)
-
-    def objective(self, name: str) -> float | None:
-        """What the trial had reached beside the metric when it last left its worker."""
-        return self.objectives.get(name)
-
-
-@dataclass(frozen=True)
 class StudySummary:
     """A study's metric ("" where the database does not say) and its trials, by number."""
 
     metric: str
     mode: Mode
-    trials: list[TrialSummary]
+    trials: list[TrialRow]
 
 
 def read_summary(url: str, study: str) -> StudySummary | None:
@@ -99,7 +81,7 @@ def _read(connection: Connection, study: str) -> StudySummary | None:
     study_id, direction, names = found
     chosen = {"study": study_id}
     reports = {row[0]: row[1:] for row in connection.execute(_REPORTS, chosen)}
-    reasons = {row[0]: row[1] for row in connection.execute(_REASONS, chosen)}
+    reasons = {row[0]: str(Reason.from_json(row[1])) for row in connection.execute(_REASONS, chosen)}
     known = connection.execute(_TRIALS, chosen).all()
     objectives = _objectives(connection, chosen)
     trials = []
@@ -109,13 +91,13 @@ def _read(connection: Connection, study: str) -> StudySummary | None:
         epochs, value, seconds = reports.get(number, (0, None, 0.0))
         failed = state == "FAIL"
         trials.append(
-            TrialSummary(
-                number=number,
+            TrialRow(
+                trial=number,
                 state=STATES[state],
-                config=json.loads(config),
+                value=None if failed or value is None or not math.isfinite(value) else value,
                 epochs=epochs,
-                value=math.nan if value is None or failed else value,
                 seconds=seconds,
+                config=json.loads(config),
                 reason=reasons.get(number, ""),
                 objectives=objectives.get(number, {}),
             )
@@ -124,12 +106,16 @@ def _read(connection: Connection, study: str) -> StudySummary | None:
     return StudySummary(metric, "min" if direction == "MINIMIZE" else "max", trials)
 
 
-def _objectives(connection: Connection, chosen: dict[str, int]) -> dict[int, dict[str, float | None]]:
-    """The further objectives by trial; asked for last, because databases of earlier versions have no such table."""
-    found: dict[int, dict[str, float | None]] = defaultdict(dict)
+def _objectives(connection: Connection, chosen: dict[str, int]) -> dict[int, dict[str, float]]:
+    """The further objectives by trial, as far as they are known.
+
+    Asked for last, because databases of earlier versions have no such table.
+    """
+    found: dict[int, dict[str, float]] = defaultdict(dict)
     try:
         for trial, name, value in connection.execute(_OBJECTIVES, chosen):
-            found[trial][name] = value
+            if value is not None:
+                found[trial][name] = value
     except (OperationalError, ProgrammingError):
         return {}
     return found

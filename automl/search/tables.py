@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Float, Index, Integer, MetaData, String, Table, Text
 
-SCHEMA_VERSION = 1
+# 2: `automl_decisions.reason` holds a code and its data as JSON; in version 1 it held a sentence.
+SCHEMA_VERSION = 2
 
 # MySQL's FLOAT has 24 bits unless it is told how many are wanted; elsewhere it changes nothing.
 Real = Float(53)
@@ -49,6 +50,8 @@ reports = Table(
     Column("at", String(40), nullable=False),
 )
 
+# `reason` is a `Reason` as JSON text: its code and its data. They are in the column that held a sentence in version 1,
+# so that one server can hold studies of both versions.
 decisions = Table(
     "automl_decisions",
     metadata,

@@ -11,7 +11,8 @@ from automl.errors import ConfigError, SpaceError
 from automl.records import Config, Mode
 from automl.search.result import reports_frame, trials_frame
 from automl.search.run import search
-from automl.search.settings import SearchSettings, Space
+from automl.search.settings import SearchSettings
+from automl.search.space import Space
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,7 +98,7 @@ def tune(
         best_value=found.best.value,
         trials=trials,
         reports=reports_frame(found.trials),
-        stopped=found.stopped,
+        stopped="" if found.stopped is None else str(found.stopped),
         pareto=None if front is None else front.sort_values("value", ascending=mode == "min", kind="stable"),
     )
 

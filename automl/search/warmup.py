@@ -8,6 +8,7 @@ from typing import Protocol
 
 from automl.search.engines.base import Engine
 from automl.search.engines.registry import load_engine
+from automl.search.run import check_names
 
 
 class EngineOptions(Protocol):
@@ -30,6 +31,7 @@ def warm_up(options: EngineOptions, *, cpus: int | None = None, begin: bool = Tr
     `cpus` is how many processors Ray may use (None: all). Without `begin` it comes up only when a trial is run.
     What goes wrong while it starts is raised by the search. Raises ConfigError for an unknown engine.
     """
+    check_names(engine=options.engine)
     if options.engine != "ray" or not begin:
         yield load_engine(options.engine)()
         return

@@ -9,8 +9,10 @@ from typing import Any
 import optuna
 
 from automl.config import load, save
-from automl.records import Action, Config, Decision, Report, TrialState
-from automl.review.tables import TrialRow, write_trials
+from automl.records import Config, Report, TrialRow, TrialState
+from automl.review.tables import write_trials
+from automl.search.policy import Action, Decision
+from automl.search.reasons import Code, Reason, crashed
 from automl.search.store import Store, Worker
 
 CONFIG: dict[str, Any] = {
@@ -88,12 +90,15 @@ def running_study(directory: Path, name: str = "leaves") -> Path:
         store.started(number, Worker("w0", "node", 1), time=0.0)
         for epoch, value in enumerate(scores, 1):
             report = Report(number, epoch, value, seconds=1.5)
-            store.report(report, Decision(Action.CONTINUE, TrialState.RUNNING, "goes on"), time=1.0)
+            on = Decision(Action.CONTINUE, TrialState.RUNNING, Reason(Code.BETWEEN_RUNGS))
+            store.report(report, on, time=1.0)
     store.complete(0, 0.7, time=2.0)
-    store.end(1, Decision(Action.STOP, TrialState.PRUNED, "rank 3 of 3"), time=2.0)
-    store.end(2, Decision(Action.STOP, TrialState.FAILED, "RuntimeError: no"), time=2.0)
-    store.decided(2, 0, Decision(Action.STOP, TrialState.FAILED, "RuntimeError: no"), time=2.0)
-    store.pause(3, 1, "waits at rung 0", time=2.0)
+    place = {"rank": 3, "trials": 3, "epoch": 1}
+    store.end(1, Decision(Action.STOP, TrialState.PRUNED, Reason(Code.NOT_AMONG_BEST, place)), time=2.0)
+    broken = Decision(Action.STOP, TrialState.FAILED, crashed("RuntimeError: no"))
+    store.end(2, broken, time=2.0)
+    store.decided(2, 0, broken, time=2.0)
+    store.pause(3, 1, Reason(Code.PAUSED_AT_RUNG, place), time=2.0)
     store.close()
     return root
 

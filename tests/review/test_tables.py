@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from automl.errors import StudyError
-from automl.records import TrialState
-from automl.review.tables import TrialRow, leaderboard_rows, ranked, read_trials, write_trials
+from automl.records import Report, TrialRow, TrialState
+from automl.review.tables import leaderboard_rows, ranked, read_trials, write_trials
 from automl.search.incumbent import Incumbent
 from tests.review.studies_on_disk import TRIALS
 
@@ -47,7 +47,7 @@ def test_first_is_the_incumbent_of_the_search() -> None:
         row(3, TrialState.FAILED, 0.99, 5),
     ]
     for entry in rows:
-        incumbent.report(entry.trial, entry.epochs, entry.value or 0.0)
+        incumbent.report(Report(entry.trial, entry.epochs, entry.value or 0.0, 1.0))
     incumbent.drop(3)
     assert incumbent.best is not None
     assert ranked(rows, "max")[0].trial == incumbent.best.trial == 1
@@ -80,10 +80,10 @@ def test_other_csv_is_refused(tmp_path: Path, text: str) -> None:
 
 def test_front_of_score_and_size_is_shown_where_sizes_are_known(tmp_path: Path) -> None:
     sized = [
-        TrialRow(0, TrialState.COMPLETE, 0.9, 9, 1.0, {"lr": 0.1}, "", 5e6, 2e8),
-        TrialRow(1, TrialState.PRUNED, 0.8, 3, 1.0, {"lr": 0.1}, "", 1e6, None),
-        TrialRow(2, TrialState.COMPLETE, 0.8, 9, 1.0, {"lr": 0.1}, "", 2e6, 1e8),
-        TrialRow(3, TrialState.FAILED, None, 0, 1.0, {"lr": 0.1}, "broke", 1e3, 1e3),
+        TrialRow(0, TrialState.COMPLETE, 0.9, 9, 1.0, {"lr": 0.1}, "", {"params": 5e6, "macs": 2e8}),
+        TrialRow(1, TrialState.PRUNED, 0.8, 3, 1.0, {"lr": 0.1}, "", {"params": 1e6}),
+        TrialRow(2, TrialState.COMPLETE, 0.8, 9, 1.0, {"lr": 0.1}, "", {"params": 2e6, "macs": 1e8}),
+        TrialRow(3, TrialState.FAILED, None, 0, 1.0, {"lr": 0.1}, "broke", {"params": 1e3, "macs": 1e3}),
         TrialRow(4, TrialState.COMPLETE, 0.7, 9, 1.0, {"lr": 0.1}),
     ]
     rows = leaderboard_rows(sized, "accuracy", "max")

@@ -66,8 +66,8 @@ def test_summary_is_what_all_epochs_add_up_to(url: str, tmp_path: Path) -> None:
     assert summary is not None and (summary.metric, summary.mode) == (metric, mode)
     assert {row.state for row in summary.trials} > {TrialState.FAILED}
     added, read = (
-        [replace(row, seconds=round(row.seconds, 6)) for row in stored_rows(of)]
-        for of in (summary.trials, trials)
+        [replace(row, seconds=round(row.seconds, 6)) for row in rows]
+        for rows in (summary.trials, stored_rows(trials))
     )
     assert added == read
 

@@ -10,17 +10,20 @@ from typing import Any
 import pytest
 
 from automl.errors import TrialError
-from automl.records import Action, Config, TrialState
+from automl.records import Config, TrialState
 from automl.search.coordinator import Coordinator, Parts
 from automl.search.fingerprint import fingerprint
 from automl.search.objectives import Step
-from automl.search.policy import NextKind
+from automl.search.policy import Action, Next, NextKind
+from automl.search.reasons import Code, Reason, crashed
 from automl.search.run import policy_of
 from automl.search.samplers import make_sampler
 from automl.search.settings import SearchSettings
 from automl.search.store import Store, Worker
 from automl.search.trial_files import TrialFiles
-from tests.search.toy import Listener, ToySpace, context, settings
+from tests.search.toy import Listener, ToySpace, code_of, context, settings
+
+AGAIN = Reason(Code.LAST_RESORT, {"rank": 1, "trials": 2, "epoch": 2})
 
 
 class Bench:
@@ -73,6 +76,17 @@ def test_next_waits_when_all_workers_are_busy(bench: Bench) -> None:
     assert bench.coordinator.next().kind is NextKind.WAIT
 
 
+def test_asking_what_to_do_changes_nothing(bench: Bench) -> None:
+    first = bench.coordinator.start().number
+    bench.coordinator.failed(first, crashed("killed"), lost=True)
+    before, told = bench.store.events(), list(bench.listener.events)
+    choices = [bench.coordinator.next() for _ in range(3)]
+    assert choices == [Next(NextKind.RESUME, Reason(Code.LOST), first)] * 3
+    assert (bench.store.events(), bench.listener.events) == (before, told)
+    bench.coordinator.resume(first, AGAIN)
+    assert bench.store.events()[-1].reason == AGAIN
+
+
 def test_portfolio_comes_first_and_is_marked(tmp_path: Path) -> None:
     first = {"x": 0.25, "kind": "a"}
     bench = Bench(tmp_path, (first, {"x": 0.5, "kind": "b", "extra": 0.1}))
@@ -94,7 +108,7 @@ def test_a_lead_by_chance_in_the_portfolio_gives_way_also_in_a_continued_study(t
                 bench.epoch(trial, value, saved=True)
         incumbent = bench.coordinator.incumbent
         assert incumbent.is_best(0) and incumbent.leader is not None and incumbent.leader.trial == 1
-        bench.coordinator.request_stop("a break")
+        bench.coordinator.request_stop(Reason(Code.INTERRUPTED))
         bench.coordinator.finish()
         bench.store.close()
 
@@ -117,7 +131,7 @@ def test_pause_is_stored_and_the_trial_resumes_where_it_stood(bench: Bench) -> N
     assert bench.epoch(first, 0.6, saved=True) is Action.PAUSE
     assert bench.states() == [TrialState.PAUSED, TrialState.RUNNING]
     assert bench.store.trials()[0].checkpoint == 2
-    launch = bench.coordinator.resume(first)
+    launch = bench.coordinator.resume(first, AGAIN)
     assert launch.epoch == 2 and launch.checkpoint.parent.name == "t0000"
     assert bench.states()[0] is TrialState.RUNNING
 
@@ -126,7 +140,7 @@ def test_full_length_completes_with_the_last_value(bench: Bench) -> None:
     trial = bench.coordinator.start().number
     for epoch in range(1, 10):
         if bench.epoch(trial, epoch / 10 if epoch < 9 else 0.3) is Action.PAUSE:
-            bench.coordinator.resume(trial)
+            bench.coordinator.resume(trial, AGAIN)
     (stored,) = bench.store.trials()
     assert (stored.state, stored.value, stored.epochs) == (TrialState.COMPLETE, 0.3, 9)
 
@@ -135,27 +149,28 @@ def test_objective_that_ends_by_itself_is_complete(bench: Bench) -> None:
     trial = bench.coordinator.start().number
     bench.epoch(trial, 0.5)
     decision = bench.coordinator.report(trial, Step(1, {}, None, 0.1, ended=True))
-    assert (decision.state, decision.reason) == (TrialState.COMPLETE, "the objective ended by itself")
+    assert (decision.state, decision.reason.code) == (TrialState.COMPLETE, Code.ENDED_BY_ITSELF)
     second = bench.coordinator.start().number
     bench.epoch(second, 0.7, done=True)
     third = bench.coordinator.start().number
     step = Step(1, {"accuracy": 0.6}, 2.0, 1.0, done=True, reason="no better for 3 epochs")
     decision = bench.coordinator.report(third, step)
-    assert (decision.state, decision.reason) == (TrialState.COMPLETE, "no better for 3 epochs")
+    assert (decision.state, str(decision.reason)) == (TrialState.COMPLETE, "no better for 3 epochs")
     assert bench.states() == [TrialState.COMPLETE] * 3
 
 
 def test_objective_without_any_epoch_failed(bench: Bench) -> None:
     trial = bench.coordinator.start().number
     decision = bench.coordinator.report(trial, Step(0, {}, None, 0.1, ended=True))
-    assert decision.state is TrialState.FAILED and "before its first epoch" in decision.reason
+    assert (decision.state, decision.reason.code) == (TrialState.FAILED, Code.NO_EPOCH)
 
 
 def test_nan_at_the_end_is_a_failure_and_not_a_value(bench: Bench) -> None:
     trial = bench.coordinator.start().number
     bench.epoch(trial, math.nan, done=True)
     (stored,) = bench.store.trials()
-    assert stored.state is TrialState.FAILED and stored.reason == "accuracy was nan at the last epoch, 1"
+    reason = Reason(Code.NO_VALUE, {"metric": "accuracy", "value": "nan", "epoch": 1})
+    assert (stored.state, stored.reason) == (TrialState.FAILED, reason)
 
 
 def test_interrupted_epoch_is_pruned_because_time_is_up(bench: Bench) -> None:
@@ -164,7 +179,7 @@ def test_interrupted_epoch_is_pruned_because_time_is_up(bench: Bench) -> None:
     bench.coordinator.report(one, Step(2, {}, 0.4, 0.4, interrupted=True))
     bench.epoch(two, 0.5, interrupted=True)
     assert bench.states() == [TrialState.PRUNED, TrialState.PRUNED]
-    assert {trial.reason for trial in bench.store.trials()} == {"time is up"}
+    assert {code_of(trial) for trial in bench.store.trials()} == {Code.TIME_IS_UP}
     assert [trial.epochs for trial in bench.store.trials()] == [1, 1]
 
 
@@ -179,7 +194,16 @@ def test_deadline_prunes_what_runs_and_what_is_paused(tmp_path: Path) -> None:
     assert bench.coordinator.next().kind is NextKind.FINISH
     bench.coordinator.finish()
     assert bench.states() == [TrialState.PRUNED, TrialState.PRUNED]
-    assert {trial.reason for trial in bench.store.trials()} == {"time is up"}
+    assert {code_of(trial) for trial in bench.store.trials()} == {Code.TIME_IS_UP}
+    bench.store.close()
+
+
+def test_time_that_ends_before_the_first_trial_leaves_no_trial_behind(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, ({"x": 0.25, "kind": "a"},), time_limit=10)
+    bench.now += 11
+    bench.coordinator.finish()
+    assert bench.coordinator.first_config() == {"x": 0.25, "kind": "a"}
+    assert bench.store.trials() == [] and bench.listener.events == []
     bench.store.close()
 
 
@@ -198,20 +222,20 @@ def test_requested_stop_leaves_trials_to_be_continued(tmp_path: Path) -> None:
     one, two = bench.coordinator.start().number, bench.coordinator.start().number
     bench.epoch(one, 0.5)
     bench.epoch(one, 0.5, saved=True)
-    bench.coordinator.resume(one)
+    bench.coordinator.resume(one, AGAIN)
     bench.epoch(one, 0.6)
     bench.epoch(two, 0.4)
-    bench.coordinator.request_stop("enough")
-    bench.coordinator.request_stop("more")
+    bench.coordinator.request_stop(Reason(Code.DISK_FULL))
+    bench.coordinator.request_stop(Reason(Code.INTERRUPTED))
     assert bench.epoch(two, 0.5) is Action.PAUSE
     bench.coordinator.finish()
     assert bench.states() == [TrialState.PAUSED, TrialState.PAUSED]
-    assert bench.coordinator.why_stopped() == "enough"
+    assert bench.coordinator.why_stopped() == Reason(Code.DISK_FULL)
     bench.store.close()
     again = Bench(tmp_path, n_trials=3)
     choice = again.coordinator.next()
     assert (choice.kind, choice.trial) == (NextKind.RESUME, one)
-    assert again.coordinator.resume(one).epoch == 2
+    assert again.coordinator.resume(one, AGAIN).epoch == 2
     again.store.close()
 
 
@@ -220,16 +244,16 @@ def test_trials_of_a_died_run_go_on_from_their_checkpoint_or_from_the_start(tmp_
     one, two = bench.coordinator.start(), bench.coordinator.start()
     bench.epoch(one.number, 0.5)
     assert bench.epoch(one.number, 0.5, saved=True) is Action.PAUSE
-    bench.coordinator.resume(one.number)
+    bench.coordinator.resume(one.number, AGAIN)
     bench.epoch(one.number, 0.55)
     bench.epoch(two.number, 0.4)
     bench.store.close()
     again = Bench(tmp_path, n_trials=3)
     assert again.states() == [TrialState.PAUSED, TrialState.PAUSED]
     assert again.coordinator.next().trial == 0
-    first = again.coordinator.resume(0)
+    first = again.coordinator.resume(0, AGAIN)
     assert (first.epoch, first.config) == (2, one.config)
-    second = again.coordinator.resume(1)
+    second = again.coordinator.resume(1, AGAIN)
     assert (second.epoch, second.config) == (0, two.config)
     assert again.coordinator.running == [0, 1]
     again.store.close()
@@ -293,7 +317,7 @@ def test_first_failures_in_a_row_end_the_search_with_their_common_cause(tmp_path
     bench = Bench(tmp_path, max_failures=3)
     for cause in ("ValueError: a", "KeyError: b", "ValueError: a"):
         assert bench.coordinator.fatal is None
-        bench.coordinator.failed(bench.coordinator.start().number, cause)
+        bench.coordinator.failed(bench.coordinator.start().number, crashed(cause))
     assert "first 3 trials all failed, 2 of 3 with ValueError: a" in str(bench.coordinator.fatal)
     bench.store.close()
 
@@ -302,7 +326,7 @@ def test_failures_after_a_success_do_not_end_the_search(tmp_path: Path) -> None:
     bench = Bench(tmp_path, max_failures=2)
     bench.epoch(bench.coordinator.start().number, 0.5, done=True)
     for _ in range(3):
-        bench.coordinator.failed(bench.coordinator.start().number, "ValueError: a")
+        bench.coordinator.failed(bench.coordinator.start().number, crashed("ValueError: a"))
     assert bench.coordinator.fatal is None
     bench.store.close()
 
@@ -329,11 +353,11 @@ def test_log_holds_one_row_an_epoch_and_is_cut_when_epochs_run_again(tmp_path: P
     trial = bench.coordinator.start().number
     bench.epoch(trial, 0.5)
     bench.epoch(trial, 0.6, saved=True)
-    bench.coordinator.resume(trial)
+    bench.coordinator.resume(trial, AGAIN)
     bench.epoch(trial, 0.65)
     bench.store.close()
     again = Bench(tmp_path)
-    again.coordinator.resume(trial)
+    again.coordinator.resume(trial, AGAIN)
     again.epoch(trial, 0.7)
     again.store.close()
     with (tmp_path / "trials/t0000/log.csv").open(encoding="utf-8") as file:
@@ -362,14 +386,14 @@ def test_trial_that_was_tried_again_and_then_pauses_waits_for_its_promotion(
     bench = Bench(tmp_path, parallel=1, n_trials=6)
     coordinator = bench.coordinator
     first = coordinator.start().number
-    assert coordinator.failed(first, "killed", lost=True).state is TrialState.PAUSED
+    assert coordinator.failed(first, crashed("killed"), lost=True).state is TrialState.PAUSED
     assert (coordinator.next().kind, coordinator.next().trial) == (NextKind.RESUME, first)
-    coordinator.resume(first)
+    coordinator.resume(first, AGAIN)
     assert bench.epoch(first, 0.1) is Action.CONTINUE
     assert bench.epoch(first, 0.1) is Action.PAUSE
     assert coordinator.next().kind is NextKind.START
     coordinator.start()
-    assert coordinator.failed(1, "killed", lost=True).state is TrialState.PAUSED
-    coordinator.resume(1)
-    assert coordinator.failed(1, "killed", lost=True).state is TrialState.FAILED
+    assert coordinator.failed(1, crashed("killed"), lost=True).state is TrialState.PAUSED
+    coordinator.resume(1, AGAIN)
+    assert coordinator.failed(1, crashed("killed"), lost=True).state is TrialState.FAILED
     bench.store.close()

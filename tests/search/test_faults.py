@@ -18,8 +18,8 @@ from sqlalchemy.exc import OperationalError
 from automl.errors import StorageError, TrialError
 from automl.records import Config, OnFailure, TrialEvent, TrialState
 from automl.search import database, search
-from automl.search.coordinator import DISK_FULL
 from automl.search.patience import is_away
+from automl.search.reasons import Code
 from automl.search.result import SearchResult
 from tests.search.toy import Counter, Listener, ToySpace, climb, settings
 
@@ -63,7 +63,7 @@ def test_full_disk_costs_the_weakest_checkpoints_first_and_no_trial(tmp_path: Pa
     small = partial(OnSmallDisk, trials=tmp_path / "trials", room=3)
     result = run(small, tmp_path, notes, n_trials=12)
     assert any(note.startswith("The disk is full: the checkpoints of trials ") for note in notes.notes)
-    assert result.stopped == "" and len(result.trials) == 12 and result.counts["failed"] == 0
+    assert result.stopped is None and len(result.trials) == 12 and result.counts["failed"] == 0
     for trial in result.trials:
         assert trial.value == pytest.approx(trial.config["x"] * sum(range(1, trial.epochs + 1)))
 
@@ -89,14 +89,14 @@ def test_checkpoints_keep_to_the_disk_that_they_may_take(tmp_path: Path) -> None
     bounded = run(Large, tmp_path, Watching(), n_trials=24, max_disk=3_500_000)
     assert 3 <= max(most) <= 5  # the limit, the one that is too many, and that of a trial that runs
     result = run(Large, tmp_path, n_trials=28, max_disk=3_500_000)
-    assert len(result.trials) == 28 and result.counts["failed"] == 0 and bounded.stopped == ""
+    assert len(result.trials) == 28 and result.counts["failed"] == 0 and bounded.stopped is None
     assert result.best.checkpoint is not None
 
 
 def test_full_disk_without_anything_to_remove_stops_in_order_and_the_study_goes_on(tmp_path: Path) -> None:
     none = partial(OnSmallDisk, trials=tmp_path / "trials", room=0)
     stopped = run(none, tmp_path, n_trials=6)
-    assert stopped.stopped == DISK_FULL and 0 < len(stopped.trials) < 6
+    assert stopped.stopped_for(Code.DISK_FULL) and 0 < len(stopped.trials) < 6
     assert stopped.counts["failed"] == 0
     with sqlite3.connect(tmp_path / "study.db") as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)

@@ -5,6 +5,11 @@ from __future__ import annotations
 from automl.records import TrialState
 from automl.search.hanging import UNKNOWN, hanging
 from automl.search.live_trial import LiveTrial
+from automl.search.reasons import Code, Reason
+
+
+def hung(seconds: float) -> Reason:
+    return Reason(Code.HUNG, {"seconds": seconds})
 
 
 def test_trial_hangs_after_twenty_of_the_longest_epochs_and_a_starting_one_after_twice_that() -> None:
@@ -14,14 +19,14 @@ def test_trial_hangs_after_twenty_of_the_longest_epochs_and_a_starting_one_after
         LiveTrial(2, {}, TrialState.PAUSED, moved=True, heard=0.0, seconds=1.0),
     ]
     assert hanging(trials, now=99.0, patience=60.0) == {}
-    assert hanging(trials, now=101.0, patience=60.0) == {0: 101.0}
-    assert hanging(trials, now=201.0, patience=60.0) == {0: 201.0, 1: 201.0}
+    assert hanging(trials, now=101.0, patience=60.0) == {0: hung(101.0)}
+    assert hanging(trials, now=201.0, patience=60.0) == {0: hung(201.0), 1: hung(201.0)}
 
 
 def test_trials_have_at_least_the_patience_and_half_an_hour_while_no_epoch_is_known() -> None:
     quick = [LiveTrial(0, {}, moved=True, heard=10.0, seconds=0.1)]
     assert hanging(quick, now=69.0, patience=60.0) == {}
-    assert hanging(quick, now=71.0, patience=60.0) == {0: 61.0}
+    assert hanging(quick, now=71.0, patience=60.0) == {0: hung(61.0)}
     unknown = [LiveTrial(0, {}, moved=True, heard=0.0)]
     assert hanging(unknown, now=UNKNOWN - 1, patience=60.0) == {}
-    assert hanging(unknown, now=UNKNOWN + 1, patience=60.0) == {0: UNKNOWN + 1}
+    assert hanging(unknown, now=UNKNOWN + 1, patience=60.0) == {0: hung(UNKNOWN + 1)}

@@ -2,40 +2,41 @@
 
 import math
 
+from automl.records import Report
 from automl.search.incumbent import Incumbent
 
 
 def test_better_value_takes_over_whatever_its_epoch() -> None:
     incumbent = Incumbent("max")
-    incumbent.report(0, 27, 0.6)
-    incumbent.report(1, 9, 0.5)
+    incumbent.report(Report(0, 27, 0.6, 1.0))
+    incumbent.report(Report(1, 9, 0.5, 1.0))
     assert incumbent.is_best(0)
-    incumbent.report(1, 10, 0.7)
+    incumbent.report(Report(1, 10, 0.7, 1.0))
     assert incumbent.is_best(1)
 
 
 def test_equal_values_go_to_more_epochs_then_to_the_earlier_trial() -> None:
     incumbent = Incumbent("max")
-    incumbent.report(3, 9, 0.5)
-    incumbent.report(5, 27, 0.5)
+    incumbent.report(Report(3, 9, 0.5, 1.0))
+    incumbent.report(Report(5, 27, 0.5, 1.0))
     assert incumbent.is_best(5)
-    incumbent.report(4, 27, 0.5)
+    incumbent.report(Report(4, 27, 0.5, 1.0))
     assert incumbent.is_best(4)
 
 
 def test_trial_that_gets_worse_hands_over() -> None:
     incumbent = Incumbent("min")
-    incumbent.report(0, 3, 0.1)
-    incumbent.report(1, 3, 0.2)
-    incumbent.report(0, 4, 0.9)
+    incumbent.report(Report(0, 3, 0.1, 1.0))
+    incumbent.report(Report(1, 3, 0.2, 1.0))
+    incumbent.report(Report(0, 4, 0.9, 1.0))
     assert incumbent.best is not None and (incumbent.best.trial, incumbent.best.value) == (1, 0.2)
 
 
 def test_nan_changes_nothing_and_a_failed_trial_drops_out() -> None:
     incumbent = Incumbent("max")
-    incumbent.report(0, 3, 0.4)
-    incumbent.report(1, 3, 0.5)
-    incumbent.report(1, 4, math.nan)
+    incumbent.report(Report(0, 3, 0.4, 1.0))
+    incumbent.report(Report(1, 3, 0.5, 1.0))
+    incumbent.report(Report(1, 4, math.nan, 1.0))
     assert incumbent.is_best(1)
     incumbent.drop(1)
     assert incumbent.is_best(0)
@@ -49,7 +50,7 @@ def _leading(noise: float, *values: tuple[int, int, float]) -> Incumbent:
     for trial in range(4):
         incumbent.began(trial, trusted=trial < 3)
     for report in values:
-        incumbent.report(*report)
+        incumbent.report(Report(*report, 1.0))
     return incumbent
 
 
@@ -89,5 +90,5 @@ def test_without_noise_the_values_alone_count() -> None:
     incumbent = Incumbent("max")
     for trial, value in enumerate((0.599, 0.600)):
         incumbent.began(trial, trusted=True)
-        incumbent.report(trial, 9, value)
+        incumbent.report(Report(trial, 9, value, 1.0))
     assert incumbent.is_best(1)

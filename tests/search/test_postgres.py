@@ -15,13 +15,15 @@ import pytest
 from optuna.storages import RDBStorage
 
 from automl.errors import StorageError, StudyError
-from automl.records import Action, Decision, Report, TrialState
+from automl.records import Report, TrialState
 from automl.review.studies import StudyFolder
 from automl.review.trials import stored_rows, stored_trials
 from automl.search import search
 from automl.search.bulk import BulkStorage
 from automl.search.database import open_database
 from automl.search.forget import forget_study
+from automl.search.policy import Action, Decision
+from automl.search.reasons import Code, Reason
 from automl.search.store import Store
 from automl.search.summary import read_summary
 from tests.postgres_server import PASSWORD, Server
@@ -65,8 +67,8 @@ def test_reading_in_bulk_gives_what_optuna_gives(url: str) -> None:
     summary = read_summary(url, name)
     assert summary is not None and (summary.metric, summary.mode) == (metric, mode)
     added, read = (
-        [replace(row, seconds=round(row.seconds, 6)) for row in stored_rows(of)]
-        for of in (summary.trials, trials)
+        [replace(row, seconds=round(row.seconds, 6)) for row in rows]
+        for rows in (summary.trials, stored_rows(trials))
     )
     assert added == read
 
@@ -111,7 +113,7 @@ def test_reports_wait_while_the_server_is_away_and_none_is_lost(
     second = start(store)
     for epoch in range(1, 6):
         store.report(Report(second, epoch, epoch / 10, 1.0), ON, float(epoch))
-    store.end(second, Decision(Action.STOP, TrialState.PRUNED, "time is up"), 6.0, 0.5)
+    store.end(second, Decision(Action.STOP, TrialState.PRUNED, Reason(Code.TIME_IS_UP)), 6.0, 0.5)
     assert time.monotonic() - begun < 2.0  # the search is not held up
     postgres.start()
     trials = store.trials()

@@ -8,8 +8,8 @@ import pytest
 from optuna.pruners import BasePruner
 
 from automl.log import quiet_optuna
-from automl.records import Action, Mode, Report, TrialState
-from automl.search.policy import History, NextKind, PolicyContext
+from automl.records import Mode, Report, TrialState
+from automl.search.policy import Action, NextKind, PolicyContext, TrialView
 from automl.search.pruner_policy import PrunerPolicy
 from automl.search.tune import tune
 from tests.search.policy.test_contract import FINAL, MAX_EPOCHS, Play, quality
@@ -85,7 +85,7 @@ def test_restored_policy_decides_as_the_uninterrupted_one(name: str) -> None:
 
 def test_second_restore_replaces_the_first() -> None:
     policy = PrunerPolicy(PolicyContext(MAX_EPOCHS), pruner("median"))
-    history = [History(t, TrialState.PRUNED, 1, (Report(t, 1, 0.5, 1.0),)) for t in range(3)]
+    history = [TrialView(t, TrialState.PRUNED, 1, {1: 0.5}) for t in range(3)]
     policy.restore(history)
     policy.restore(history)
     assert len(policy._study.trials) == 3

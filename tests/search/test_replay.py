@@ -9,9 +9,10 @@ from sqlalchemy import create_engine, select
 
 from automl.records import Config, TrialState
 from automl.search import search, tables
-from automl.search.last_call import YARDSTICK
+from automl.search.event_log import Event, read_events
 from automl.search.policy import POLICIES
-from automl.search.replay import Event, read_events, replay
+from automl.search.reasons import Code, Reason
+from automl.search.replay import replay
 from automl.search.run import policy_of
 from automl.search.settings import SearchSettings
 from tests.search.toy import Counter, Listener, ToySpace, climb, settings
@@ -58,7 +59,7 @@ def test_study_that_was_interrupted_and_continued_replays_too(policy: str, tmp_p
     search(Counter, ToySpace(), chosen)
     events = events_of(tmp_path)
     assert sum(event.action == "search" for event in events) == 2
-    assert any(event.reason.startswith("interrupted after epoch") for event in events)
+    assert any(event.reason.code is Code.AFTER_INTERRUPTION for event in events)
     assert played_again(events, chosen) == ""
 
 
@@ -72,7 +73,7 @@ def test_deadline_and_failures_are_taken_as_they_were(tmp_path: Path) -> None:
     space = ToySpace(({"x": 0.31, "kind": "a"}, {"x": 0.5, "kind": "a"}))
     chosen = stored(tmp_path, n_trials=None, time_limit=60.0, parallel=3, noise=lambda value: 0.01)
     result = search(fragile, space, chosen)
-    assert any(event.reason == YARDSTICK for event in events_of(tmp_path))
+    assert any(event.reason.code is Code.YARDSTICK for event in events_of(tmp_path))
     assert {trial.state for trial in result.trials} >= {TrialState.FAILED, TrialState.PRUNED}
     assert played_again(events_of(tmp_path), chosen) == ""
 
@@ -85,9 +86,11 @@ def test_changed_log_is_found_out_at_the_changed_event(action: str, tmp_path: Pa
     place = max(i for i, event in enumerate(events) if event.action == action and event.rung)
     changed = {
         "start": replace(events[place], rung=6),
-        "resume": replace(events[place], reason="promoted: rank 1 of 99 at epoch 2"),
+        "resume": replace(events[place], reason=Reason(Code.PROMOTED, {"rank": 1, "trials": 99, "epoch": 2})),
         "continue": replace(events[place], action="pause", state="paused"),
-        "pause": replace(events[place], reason="rank 1 of 1 at epoch 2"),
+        "pause": replace(
+            events[place], reason=Reason(Code.PAUSED_AT_RUNG, {"rank": 1, "trials": 1, "epoch": 2})
+        ),
     }
     events[place] = changed[action]
     difference = replay(events, lambda: policy_of(chosen))
@@ -104,7 +107,7 @@ def test_other_policy_than_the_recorded_one_differs(tmp_path: Path) -> None:
 def test_log_says_why_each_trial_began_and_went_on(tmp_path: Path) -> None:
     search(climb, ToySpace(), stored(tmp_path, policy="asha", n_trials=12))
     events = events_of(tmp_path)
-    assert {event.reason for event in events if event.action == "start"} == {"a worker is free"}
+    assert {event.reason for event in events if event.action == "start"} == {Reason(Code.WORKER_FREE)}
     resumed = [event for event in events if event.action == "resume"]
-    assert resumed and all("rank" in event.reason for event in resumed)
+    assert resumed and all("rank" in event.reason.data for event in resumed)
     assert [event.time for event in events] == sorted(event.time for event in events)

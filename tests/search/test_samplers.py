@@ -34,8 +34,3 @@ def test_sampler_repeats_its_draws_for_a_seed_and_not_for_another(name: str) -> 
         return
     assert draws(name, 1) == draws(name, 1)
     assert draws(name, 1) != draws(name, 2)
-
-
-def test_unknown_sampler_names_the_closest() -> None:
-    with pytest.raises(ConfigError, match="did you mean 'random'"):
-        make_sampler("randm", context(0))

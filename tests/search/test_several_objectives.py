@@ -121,18 +121,18 @@ def test_wrong_objectives_are_refused(objectives: Any, problem: str) -> None:
 def test_summary_of_a_study_knows_its_objectives_also_without_their_table(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'study.db'}"
     found = _tune(storage=url)
-    expected = {
-        n: None if math.isnan(c) else c
-        for n, c in zip(found.trials["number"], found.trials["cost"], strict=True)
-    }
+    costs = zip(found.trials["number"], found.trials["cost"], strict=True)
+    expected = {number: cost for number, cost in costs if not math.isnan(cost)}
     summary = read_summary(url, "tune")
     assert summary is not None
-    assert {trial.number: trial.objective("cost") for trial in summary.trials} == pytest.approx(expected)
-    assert summary.trials[0].objective("params") is None
+    assert {row.trial: row.objectives["cost"] for row in summary.trials if row.objectives} == pytest.approx(
+        expected
+    )
+    assert "params" not in summary.trials[0].objectives
     engine = sqlalchemy.create_engine(url)
     with engine.begin() as connection:
         connection.execute(sqlalchemy.text("drop table automl_objectives"))
     engine.dispose()
     earlier = read_summary(url, "tune")
     assert earlier is not None and len(earlier.trials) == 30
-    assert earlier.trials[0].objective("cost") is None
+    assert earlier.trials[0].objectives == {}

@@ -11,8 +11,10 @@ import pytest
 from optuna.trial import TrialState as OptunaState
 
 from automl.errors import ConfigError, StorageError, StudyError
-from automl.records import Action, Decision, Report, TrialState
+from automl.records import Report, TrialState
 from automl.search.database import open_database
+from automl.search.policy import Action, Decision
+from automl.search.reasons import Code, Reason, crashed
 from automl.search.samplers import make_sampler
 from automl.search.store import Store, Worker
 from automl.search.urls import masked
@@ -20,8 +22,9 @@ from tests.search.toy import ToySpace, context
 
 KEYS = {"metric": "accuracy", "mode": "max", "max_epochs": 9, "space": {"parameters": {"x": [0, 1]}}}
 WORKER = Worker("w0", "node", 7)
-ON = Decision(Action.CONTINUE, TrialState.RUNNING, "between rungs")
-PAUSE = Decision(Action.PAUSE, TrialState.PAUSED, "rank 2 of 3 at epoch 3", 3)
+ON = Decision(Action.CONTINUE, TrialState.RUNNING, Reason(Code.BETWEEN_RUNGS))
+RANK = Reason(Code.PAUSED_AT_RUNG, {"rank": 2, "trials": 3, "epoch": 3})
+PAUSE = Decision(Action.PAUSE, TrialState.PAUSED, RANK, 3)
 
 
 def open_store(path: Path | None, sampler: str = "random", **changes: Any) -> Store:
@@ -72,8 +75,8 @@ def test_stopped_trial_keeps_its_last_value_and_a_failed_one_has_none(tmp_path: 
     store = open_store(path)
     cut, broken = start(store), start(store)
     store.report(Report(cut, 1, 0.5, 1.0), ON, 1.0)
-    store.end(cut, Decision(Action.STOP, TrialState.PRUNED, "time is up"), 1.0, 0.5)
-    store.end(broken, Decision(Action.STOP, TrialState.FAILED, "ValueError: no"), 1.0)
+    store.end(cut, Decision(Action.STOP, TrialState.PRUNED, Reason(Code.TIME_IS_UP)), 1.0, 0.5)
+    store.end(broken, Decision(Action.STOP, TrialState.FAILED, crashed("ValueError: no")), 1.0)
     store.close()
     first, second = seen_by_optuna(path)
     assert (first.state, first.value, first.user_attrs["reason"]) == (OptunaState.PRUNED, 0.5, "time is up")

@@ -7,6 +7,7 @@ import pytest
 from automl.records import Config
 from automl.search import search
 from automl.search.forecast import Expected, Forecast
+from automl.search.reasons import Code
 from automl.search.samplers import context_of, make_sampler
 from automl.search.store import Store
 from automl.search.suggestions import Limit, Suggestion, Suggestions
@@ -57,9 +58,8 @@ def test_slow_entry_of_the_portfolio_waits_and_the_reason_is_told() -> None:
     desk = Desk((B, A, C))
     found = desk.take(Limit(3, 5.0))
     assert found.draft.config == A and found.origin == "portfolio"
-    assert found.notes == (
-        "passed over: a configuration would take 27 s to its first comparison, 5 s are left",
-    )
+    (note,) = found.notes
+    assert str(note) == "passed over: a configuration would take 27 s to its first comparison, 5 s are left"
     assert desk.take(AMPLE).draft.config == B
 
 
@@ -75,7 +75,7 @@ def test_suggestion_that_would_take_too_long_is_drawn_again(seed: int) -> None:
     desk = Desk(seed=seed)
     found = [desk.take(Limit(1, 0.5)) for _ in range(6)]
     assert all(expect(one.draft.config).seconds <= 0.5 for one in found)
-    assert any("passed over: " in note for one in found for note in one.notes)
+    assert any(note.code is Code.PASSED_OVER for one in found for note in one.notes)
 
 
 def test_quickest_is_taken_where_none_fits() -> None:
@@ -111,4 +111,4 @@ def test_constraints_hold_also_for_what_is_drawn_again_for_being_slow() -> None:
     found = [desk.take(Limit(1, 0.3)) for _ in range(12)]
     assert all(Limited().allows(one.draft.config) for one in found)
     assert all(expect(one.draft.config).seconds <= 0.3 for one in found)
-    assert any("passed over: " in note for one in found for note in one.notes)
+    assert any(note.code is Code.PASSED_OVER for one in found for note in one.notes)

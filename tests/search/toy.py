@@ -9,8 +9,10 @@ from typing import Any
 
 from automl.errors import SpaceError
 from automl.records import Config, Silent, TrialEvent
+from automl.search.reasons import Code
 from automl.search.samplers import SamplerContext
 from automl.search.settings import SearchSettings
+from automl.search.stored import StoredTrial
 
 
 class ToySpace:
@@ -82,6 +84,11 @@ class Counter:
 def context(seed: int, *, max_epochs: int = 9) -> SamplerContext:
     """What a sampler is told of a search over the small space."""
     return SamplerContext(seed, ToySpace().suggest, max_epochs)
+
+
+def code_of(trial: StoredTrial) -> Code | None:
+    """For what a trial was last decided about."""
+    return None if trial.reason is None else trial.reason.code
 
 
 def settings(**changes: Any) -> SearchSettings:

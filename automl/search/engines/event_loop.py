@@ -12,10 +12,11 @@ from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from automl.records import Action, TrialState
+from automl.records import TrialState
 from automl.search.coordinator import Coordinator
 from automl.search.objectives import Launch, Objective, Step, Stepper, cause_of
-from automl.search.policy import NextKind
+from automl.search.policy import Action, NextKind
+from automl.search.reasons import crashed
 from automl.search.store import Worker
 
 MAX_ALIVE = 256
@@ -87,7 +88,7 @@ class EventLoop:
             if choice.kind is NextKind.START:
                 launch = self._coordinator.start(worker)
             elif choice.kind is NextKind.RESUME and choice.trial is not None:
-                launch = self._coordinator.resume(choice.trial, worker)
+                launch = self._coordinator.resume(choice.trial, choice.reason, worker)
             else:
                 break
             self._free.pop(0)
@@ -121,7 +122,7 @@ class EventLoop:
 
     def _hand_in(self, arrival: Arrival) -> None:
         if arrival.step is None:
-            decision = self._coordinator.failed(arrival.number, arrival.cause)
+            decision = self._coordinator.failed(arrival.number, crashed(arrival.cause))
         else:
             decision = self._coordinator.report(arrival.number, arrival.step)
         if decision.action is Action.CONTINUE:

@@ -17,11 +17,11 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from automl.errors import AutomlError
-from automl.records import Action, Decision
 from automl.search.coordinator import Coordinator
 from automl.search.engines.ray_trainable import LAUNCH, OUTCOME, Outcome
 from automl.search.objectives import cause_of
-from automl.search.policy import NextKind
+from automl.search.policy import Action, Decision, NextKind
+from automl.search.reasons import Reason, crashed
 
 GRACE_SECONDS = 1.0
 LONGER_GRACE = 4.0  # as long as no trial at all has reported: the first report decides what is delivered
@@ -42,7 +42,8 @@ class Roll:
         self._numbers: dict[str, int] = {}
         self._trials: dict[int, Trial] = {}
         self._known: set[int] = set()
-        self.given_up: dict[int, str] = {}
+        self.given_up: dict[int, Reason] = {}
+        self._chosen: dict[int, Reason] = {}
 
     def expect(self, tune_id: str, number: int) -> None:
         """Tune will make a trial with this id."""
@@ -72,6 +73,14 @@ class Roll:
             del self._trials[number]
             self._known.discard(number)
 
+    def choose(self, number: int, why: Reason) -> None:
+        """Tune is told to resume the trial. It runs some time later."""
+        self._chosen[number] = why
+
+    def why_chosen(self, number: int) -> Reason:
+        """Why Tune was last told to resume the trial."""
+        return self._chosen[number]
+
     def running(self) -> list[Trial]:
         """The trials that Tune has running."""
         return [trial for trial in self._trials.values() if trial.status == Trial.RUNNING]
@@ -98,6 +107,7 @@ class CoordinatorSearcher(Searcher):
             if self._roll.knows(choice.trial):
                 return None
             launch = self._coordinator.launch(choice.trial)
+            self._roll.choose(choice.trial, choice.reason)
         else:
             return None
         self._roll.expect(trial_id, launch.number)
@@ -154,16 +164,19 @@ class CoordinatorScheduler(TrialScheduler):
     def _decide(self, number: int, outcome: Outcome) -> Decision:
         self._coordinator.moved(number, outcome.worker)
         if outcome.step is None:
-            return self._coordinator.failed(number, outcome.cause)
+            return self._coordinator.failed(number, crashed(outcome.cause))
         return self._coordinator.report(number, outcome.step)
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
-        """The paused trial to carry on; new ones Tune starts by itself. Asking changes nothing."""
+        """The paused trial to resume; new ones Tune starts by itself."""
         choice = self._coordinator.next()
         if choice.kind is not NextKind.RESUME or choice.trial is None:
             return None
         trial = self._roll.trial(choice.trial)
-        return trial if trial is not None and trial.status in (Trial.PAUSED, Trial.PENDING) else None
+        if trial is None or trial.status not in (Trial.PAUSED, Trial.PENDING):
+            return None
+        self._roll.choose(choice.trial, choice.reason)
+        return trial
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         """The worker died, or was given up after it ran out of memory."""
@@ -171,8 +184,8 @@ class CoordinatorScheduler(TrialScheduler):
         inner = getattr(error, "cause", None) or error
         cause = cause_of(inner) if inner is not None else "the worker process died"
         number = self._roll.number(trial)
-        cause = self._roll.given_up.pop(number, cause)
-        self._coordinator.failed(number, cause, lost=True)
+        why = self._roll.given_up.pop(number, crashed(cause))
+        self._coordinator.failed(number, why, lost=True)
         # Tune runs it no more. One that had just been paused when its process died may still be promoted.
         self._roll.forget(trial)
 
@@ -216,7 +229,7 @@ class StartListener(Callback):
         """The trial has a worker."""
         number = self._roll.number(trial)
         if number not in self._coordinator.running:
-            self._coordinator.resume(number)
+            self._coordinator.resume(number, self._roll.why_chosen(number))
 
 
 class Unprinted(TrialProgressCallback):  # takes the place of the one that Tune would add
@@ -271,10 +284,10 @@ class FinishStopper(Stopper):
         if time.monotonic() < self._look_again:
             return
         self._look_again = time.monotonic() + LOOK_SECONDS
-        for number, cause in self._coordinator.silent().items():
+        for number, why in self._coordinator.silent().items():
             trial = self._roll.trial(number)
             if trial is not None and number not in self._roll.given_up:
-                self._roll.given_up[number] = cause
+                self._roll.given_up[number] = why
                 _kill(trial)
 
 

@@ -1,7 +1,8 @@
 """Policies: pure decisions about trials. They import neither Optuna nor Ray nor torch."""
 
 from automl.search.policy.base import (
-    History,
+    Action,
+    Decision,
     Next,
     NextKind,
     Policy,
@@ -12,7 +13,8 @@ from automl.search.policy.registry import POLICIES, PolicyRow, make_policy
 
 __all__ = [
     "POLICIES",
-    "History",
+    "Action",
+    "Decision",
     "Next",
     "NextKind",
     "Policy",

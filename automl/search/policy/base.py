@@ -4,11 +4,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
 
-from automl.records import Action, Decision, Mode, Report, TrialState
+from automl.records import Mode, Report, TrialState
+from automl.search.reasons import Code, Reason
+
+
+class Action(StrEnum):
+    """What a policy answers to a report."""
+
+    CONTINUE = "continue"
+    PAUSE = "pause"
+    STOP = "stop"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The answer to a report. `state` is the trial's state after it; `rung` the epoch it was compared at."""
+
+    action: Action
+    state: TrialState
+    reason: Reason
+    rung: int | None = None
 
 
 class NextKind(StrEnum):
@@ -25,7 +44,7 @@ class Next:
     """The answer to a free worker; `trial` is set for RESUME only."""
 
     kind: NextKind
-    reason: str
+    reason: Reason
     trial: int | None = None
 
 
@@ -37,30 +56,20 @@ class PolicyContext:
     mode: Mode = "max"
 
 
-@dataclass(frozen=True)
-class History:
-    """A trial of an earlier run, for `Policy.restore`.
-
-    `state` RUNNING means that the earlier run died while it ran: it is carried on before anything else.
-    `epoch` is where its checkpoint stands, which may be before the last report. `first_rung` is the epoch at which it
-    was to be compared first when it began; None where that was not written down.
-    """
-
-    trial: int
-    state: TrialState
-    epoch: int
-    reports: tuple[Report, ...]
-    first_rung: int | None = None
-
-
 @dataclass
 class TrialView:
-    """What a policy remembers of a trial; `values` are the reported ones by epoch, NaN included."""
+    """A trial as a policy sees it.
+
+    `epoch` is where it stands; for one of an earlier run, that is its checkpoint, which may be before its last report.
+    `values` are the reported ones by epoch, NaN included. `first_rung` is the epoch at which it was to be compared
+    first when it began; None where nobody wrote that down.
+    """
 
     number: int
     state: TrialState = TrialState.RUNNING
     epoch: int = 0
     values: dict[int, float] = field(default_factory=dict)
+    first_rung: int | None = None
 
 
 class Policy(Protocol):
@@ -83,8 +92,11 @@ class Policy(Protocol):
     def next(self, *, may_start: bool = True) -> Next:
         """What a free worker should do; asking changes nothing. `may_start`: new trials are still allowed."""
 
-    def restore(self, history: Iterable[History]) -> None:
-        """Takes in the trials of an earlier run, in place of all that was known before."""
+    def restore(self, past: Iterable[TrialView]) -> None:
+        """Takes in the trials of an earlier run, in place of all that was known before.
+
+        One that is RUNNING was interrupted: it is resumed before anything else.
+        """
 
 
 class TrialBook:
@@ -134,37 +146,36 @@ class TrialBook:
     def next(self, *, may_start: bool = True) -> Next:
         """Trials that a stop interrupted, then promotions, then a new trial."""
         for trial, epoch in sorted(self._interrupted.items()):
-            return Next(NextKind.RESUME, f"interrupted after epoch {epoch}", trial)
+            return Next(NextKind.RESUME, Reason(Code.AFTER_INTERRUPTION, {"epoch": epoch}), trial)
         promotion = self.promotion()
         if promotion is not None:
             return promotion
         if may_start:
             return Next(NextKind.START, self.start_reason())
         if self._running:
-            return Next(NextKind.WAIT, "no trial may start and none can be promoted yet")
+            return Next(NextKind.WAIT, Reason(Code.NOTHING_YET))
         rescue = None if self._any_complete() else self.last_resort()
-        return rescue or Next(NextKind.FINISH, "no trial may start and none can be promoted")
+        return rescue or Next(NextKind.FINISH, Reason(Code.NOTHING_LEFT))
 
-    def restore(self, history: Iterable[History]) -> None:
-        """Takes in the trials of an earlier run; see `History`."""
+    def restore(self, past: Iterable[TrialView]) -> None:
+        """Takes in copies of the trials of an earlier run."""
         self.trials.clear()
         self._interrupted.clear()
         self._running.clear()
-        for past in sorted(history, key=lambda past: past.trial):
-            view = TrialView(past.trial, past.state, past.epoch)
-            view.values = {report.epoch: report.value for report in past.reports}
-            self.trials[past.trial] = view
-            if past.state is TrialState.RUNNING:
+        for one in sorted(past, key=lambda one: one.number):
+            view = replace(one, values=dict(one.values))
+            self.trials[one.number] = view
+            if one.state is TrialState.RUNNING:
                 # Nobody runs it at the moment: as PAUSED it cannot make `next` wait for it.
                 view.state = TrialState.PAUSED
-                self._interrupted[past.trial] = past.epoch
+                self._interrupted[one.number] = one.epoch
             self.restored(view)
 
     # What policies override -----------------------------------------------------------------------------
 
     def judge(self, view: TrialView, report: Report) -> Decision:
         """Decides about a report below the full length."""
-        return Decision(Action.CONTINUE, TrialState.RUNNING, "runs to the full length")
+        return Decision(Action.CONTINUE, TrialState.RUNNING, Reason(Code.NEVER_STOPPED))
 
     def promotion(self) -> Next | None:
         """The paused trial that should be carried on now, if there is one."""
@@ -174,9 +185,9 @@ class TrialBook:
         """The paused trial to carry on when otherwise no trial at all would be complete."""
         return None
 
-    def start_reason(self) -> str:
+    def start_reason(self) -> Reason:
         """Why a new trial is started now."""
-        return "a worker is free"
+        return Reason(Code.WORKER_FREE)
 
     def promoted(self, view: TrialView) -> None:
         """A paused trial runs again."""
@@ -197,7 +208,7 @@ class TrialBook:
 
     def _decide(self, view: TrialView, report: Report) -> Decision:
         if report.epoch >= self.context.max_epochs:
-            reason = f"reached the full length of {self.context.max_epochs} epochs"
+            reason = Reason(Code.FULL_LENGTH, {"epochs": self.context.max_epochs})
             return Decision(Action.STOP, TrialState.COMPLETE, reason, report.epoch)
         return self.judge(view, report)
 

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from automl.search.reasons import Code, Reason
+
 WATCHED = 300  # trials, those of the lowest numbers: later ones lie ever closer together, and ranks say less
 FEWEST = 12  # trials that must have reached the first rung before it may move down,
 SURE = 0.8  # the least Spearman correlation of their earlier values with those at the rung (95 %, one-sided),
@@ -25,10 +27,10 @@ class Witness:
 
 @dataclass(frozen=True)
 class FirstRung:
-    """The epoch at which trials that start now are first compared; `why` is empty where it is the usual one."""
+    """The epoch at which trials that start now are first compared; `why` is None where it is the usual one."""
 
     epoch: int
-    why: str = ""
+    why: Reason | None = None
 
 
 def levels_around(rungs: Sequence[int], factor: int) -> tuple[int, ...]:
@@ -62,7 +64,7 @@ def choose_first_rung(witnesses: Sequence[Witness], levels: Sequence[int], usual
     place = levels.index(usual)
     found = FirstRung(usual)
     while place > 0 and (agreed := _agreement(witnesses, levels[place - 1], levels[place])):
-        if _empty(witnesses, levels, place - 1):
+        if _empty(witnesses, levels, place - 1) is not None:
             break
         place -= 1
         found = FirstRung(levels[place], agreed)
@@ -72,29 +74,34 @@ def choose_first_rung(witnesses: Sequence[Witness], levels: Sequence[int], usual
     return found
 
 
-def _agreement(witnesses: Sequence[Witness], early: int, late: int) -> str:
-    """Why `early` may stand for `late`; empty if it may not."""
+def _agreement(witnesses: Sequence[Witness], early: int, late: int) -> Reason | None:
+    """Why `early` may stand for `late`; None if it may not."""
     pairs = _pairs([witness for witness in witnesses if witness.first >= late], early, late)
     if len(pairs) < FEWEST:
-        return ""
+        return None
     rho = spearman(pairs)
     better = sorted(pairs, key=lambda pair: pair[1])[: len(pairs) // 2]
     if _bound(rho, len(pairs), -Z95) < SURE or spearman(better) < BETTER_HALF:
-        return ""
-    return f"epoch {early} ranks {len(pairs)} trials as epoch {late} does (Spearman {rho:.2f})"
+        return None
+    data = {"first": early, "early": early, "late": late, "trials": len(pairs), "spearman": rho}
+    return Reason(Code.RUNG_MOVED_DOWN, data)
 
 
-def _empty(witnesses: Sequence[Witness], levels: Sequence[int], place: int) -> str:
-    """Why the level says nothing about the latest one that enough trials have reached; empty if it may."""
+def _empty(witnesses: Sequence[Witness], levels: Sequence[int], place: int) -> Reason | None:
+    """Why the level says nothing about the latest one that enough trials have reached; None if it may."""
     early = levels[place]
     everyone = [witness.losses[early] for witness in witnesses if early in witness.losses]
     for late in reversed(levels[place + 1 :]):
         pairs = _pairs(witnesses, early, late)
         if len(pairs) >= FEWEST_LATE:
             top = corrected(_bound(spearman(pairs), len(pairs), Z90), everyone, [one for one, _ in pairs])
-            known = f"Spearman at most {top:.2f} over {len(pairs)} trials"
-            return f"epoch {early} says nothing about epoch {late} ({known})" if top < EMPTY else ""
-    return ""
+            if top >= EMPTY:
+                return None
+            known = {"trials": len(pairs), "spearman": top}
+            return Reason(
+                Code.RUNG_MOVED_UP, {"first": levels[place + 1], "early": early, "late": late, **known}
+            )
+    return None
 
 
 def spearman(pairs: Sequence[tuple[float, float]]) -> float:

@@ -7,6 +7,8 @@ from bisect import bisect_left, insort
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from automl.search.reasons import Code, Reason
+
 FACTOR = 3
 FIRST_RUNG_SHARE = 0.06
 
@@ -39,8 +41,9 @@ class Standing:
     rank: int
     size: int
 
-    def __str__(self) -> str:
-        return f"rank {self.rank} of {self.size} at epoch {self.epoch}"
+    def reason(self, code: Code) -> Reason:
+        """The place as the data of a reason."""
+        return Reason(code, {"rank": self.rank, "trials": self.size, "epoch": self.epoch})
 
 
 class Rung:

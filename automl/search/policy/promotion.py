@@ -5,9 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 
-from automl.records import Action, Decision, Report, TrialState
-from automl.search.policy.base import History, Next, NextKind, PolicyContext, TrialBook, TrialView
+from automl.records import Report, TrialState
+from automl.search.policy.base import (
+    Action,
+    Decision,
+    Next,
+    NextKind,
+    PolicyContext,
+    TrialBook,
+    TrialView,
+)
 from automl.search.policy.ladder import FACTOR, Ladder, Rung, rung_epochs
+from automl.search.reasons import Code, Reason
 
 
 class Promotion(TrialBook):
@@ -44,22 +53,24 @@ class Promotion(TrialBook):
         ladder = self.ladder_of(view.number)
         rung = ladder.rungs.get(report.epoch)
         if rung is None:
-            return Decision(Action.CONTINUE, TrialState.RUNNING, "between rungs")
+            return Decision(Action.CONTINUE, TrialState.RUNNING, Reason(Code.BETWEEN_RUNGS))
         rung.record(view.number, self.loss(report.value))
         standing = rung.standing(view.number)
         if rung.is_promoted(view.number):
-            return Decision(Action.CONTINUE, TrialState.RUNNING, f"{standing}: promoted before", rung.epoch)
+            reason = standing.reason(Code.PROMOTED_BEFORE)
+            return Decision(Action.CONTINUE, TrialState.RUNNING, reason, rung.epoch)
         if ladder.earns_promotion(standing) and math.isfinite(report.value):
             rung.promote(view.number)
-            return Decision(Action.CONTINUE, TrialState.RUNNING, f"{standing}: promoted at once", rung.epoch)
-        return Decision(Action.PAUSE, TrialState.PAUSED, str(standing), rung.epoch)
+            reason = standing.reason(Code.PROMOTED_AT_ONCE)
+            return Decision(Action.CONTINUE, TrialState.RUNNING, reason, rung.epoch)
+        return Decision(Action.PAUSE, TrialState.PAUSED, standing.reason(Code.PAUSED_AT_RUNG), rung.epoch)
 
     def promotion(self) -> Next | None:
         """The best promotable trial of the highest rung that has one."""
         for ladder, rung in self._top_down():
             for trial in ladder.promotable(rung):
                 if self._waits(rung, trial):
-                    return Next(NextKind.RESUME, f"promoted: {rung.standing(trial)}", trial)
+                    return Next(NextKind.RESUME, rung.standing(trial).reason(Code.PROMOTED), trial)
         return None
 
     def last_resort(self) -> Next | None:
@@ -67,8 +78,7 @@ class Promotion(TrialBook):
         for _, rung in self._top_down():
             for trial in rung.top(len(rung)):
                 if self._waits(rung, trial):
-                    reason = f"promoted because no trial is complete yet: {rung.standing(trial)}"
-                    return Next(NextKind.RESUME, reason, trial)
+                    return Next(NextKind.RESUME, rung.standing(trial).reason(Code.LAST_RESORT), trial)
         return None
 
     def promoted(self, view: TrialView) -> None:
@@ -82,10 +92,10 @@ class Promotion(TrialBook):
         for rung in self.ladder_of(view.number).rungs.values():
             rung.drop(view.number)
 
-    def restore(self, history: Iterable[History]) -> None:
+    def restore(self, past: Iterable[TrialView]) -> None:
         """Takes in the trials of an earlier run."""
         self.ladders = tuple(Ladder(ladder.epochs, ladder.factor) for ladder in self.ladders)
-        super().restore(history)
+        super().restore(past)
 
     def restored(self, view: TrialView) -> None:
         """Puts an earlier trial on its rungs; it was promoted from those that it has been seen beyond."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from statistics import median
 
-from automl.records import Action, Decision, Report, TrialState
-from automl.search.policy.base import PolicyContext, TrialBook, TrialView
+from automl.records import Report, TrialState
+from automl.search.policy.base import Action, Decision, PolicyContext, TrialBook, TrialView
 from automl.search.policy.ladder import FACTOR, Ladder, rung_epochs
+from automl.search.reasons import Code, Reason
 
 MEDIAN_STARTUP_TRIALS = 5
 
@@ -30,12 +31,13 @@ class StopAsha(TrialBook):
         """Compares at rungs."""
         rung = self._ladder.rungs.get(report.epoch)
         if rung is None:
-            return Decision(Action.CONTINUE, TrialState.RUNNING, "between rungs")
+            return Decision(Action.CONTINUE, TrialState.RUNNING, Reason(Code.BETWEEN_RUNGS))
         rung.record(view.number, self.loss(report.value))
         standing = rung.standing(view.number)
         if math.isfinite(report.value) and standing.rank <= math.ceil(standing.size / FACTOR):
-            return Decision(Action.CONTINUE, TrialState.RUNNING, f"{standing}: goes on", rung.epoch)
-        return Decision(Action.STOP, TrialState.PRUNED, f"{standing}: stopped", rung.epoch)
+            reason = standing.reason(Code.AMONG_BEST)
+            return Decision(Action.CONTINUE, TrialState.RUNNING, reason, rung.epoch)
+        return Decision(Action.STOP, TrialState.PRUNED, standing.reason(Code.NOT_AMONG_BEST), rung.epoch)
 
     def dropped(self, view: TrialView) -> None:
         """A crashed trial leaves all rungs."""
@@ -71,13 +73,15 @@ class MedianStop(TrialBook):
         """Compares at every epoch from the first rung on."""
         losses = self._complete_losses(report.epoch)
         if report.epoch < self._first or len(losses) < MEDIAN_STARTUP_TRIALS:
-            return Decision(Action.CONTINUE, TrialState.RUNNING, "too early to compare")
+            return Decision(Action.CONTINUE, TrialState.RUNNING, Reason(Code.TOO_EARLY))
         middle = median(losses)
         best = min(self.loss(value) for value in view.values.values())
-        place = f"the median of {len(losses)} complete trials at epoch {report.epoch}"
+        compared = {"trials": len(losses), "epoch": report.epoch}
         if best > middle or math.isinf(best):
-            return Decision(Action.STOP, TrialState.PRUNED, f"worse than {place}", report.epoch)
-        return Decision(Action.CONTINUE, TrialState.RUNNING, f"not worse than {place}", report.epoch)
+            reason = Reason(Code.WORSE_THAN_MEDIAN, compared)
+            return Decision(Action.STOP, TrialState.PRUNED, reason, report.epoch)
+        reason = Reason(Code.NOT_WORSE_THAN_MEDIAN, compared)
+        return Decision(Action.CONTINUE, TrialState.RUNNING, reason, report.epoch)
 
     def _complete_losses(self, epoch: int) -> list[float]:
         complete = (view for view in self.trials.values() if view.state is TrialState.COMPLETE)

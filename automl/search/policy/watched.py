@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from automl.records import Action, Decision, Report, TrialState
-from automl.search.policy.base import History, PolicyContext, TrialView
+from automl.records import Report, TrialState
+from automl.search.policy.base import Action, Decision, PolicyContext, TrialView
 from automl.search.policy.first_rung import (
     WATCHED,
     FirstRung,
@@ -15,6 +15,7 @@ from automl.search.policy.first_rung import (
 )
 from automl.search.policy.ladder import FACTOR, Ladder, rung_epochs
 from automl.search.policy.promotion import Promotion
+from automl.search.reasons import Code, Reason
 
 
 class WatchedPromotion(Promotion):
@@ -73,19 +74,19 @@ class WatchedPromotion(Promotion):
             return super().judge(view, report)
         rung.record(view.number, self.loss(report.value))
         rung.promote(view.number)
-        return Decision(Action.CONTINUE, TrialState.RUNNING, f"first compared at epoch {first}")
+        return Decision(Action.CONTINUE, TrialState.RUNNING, Reason(Code.BEFORE_FIRST_RUNG, {"first": first}))
 
     def dropped(self, view: TrialView) -> None:
         """A crashed trial is no witness either."""
         self._current = None
         super().dropped(view)
 
-    def restore(self, history: Iterable[History]) -> None:
+    def restore(self, past: Iterable[TrialView]) -> None:
         """Takes in the trials of an earlier run, each with the first rung that it had."""
-        past = list(history)
-        self._first = {one.trial: one.first_rung or self._usual for one in past}
+        views = list(past)
+        self._first = {view.number: view.first_rung or self._usual for view in views}
         self._current = None
-        super().restore(past)
+        super().restore(views)
 
     def restored(self, view: TrialView) -> None:
         """Puts an earlier trial on its rungs; from those before its first one it went on."""
@@ -95,8 +96,7 @@ class WatchedPromotion(Promotion):
                 if rung.epoch < self._first[view.number] and rung.epoch in view.values:
                     rung.promote(view.number)
 
-    def start_reason(self) -> str:
+    def start_reason(self) -> Reason:
         """Says where the trial will first be compared, if not where it usually is."""
-        first = self.first_rung()
-        usual = super().start_reason()
-        return f"{usual}; it is first compared at epoch {first.epoch}: {first.why}" if first.why else usual
+        why = self.first_rung().why
+        return super().start_reason() if why is None else super().start_reason().with_notes(why)

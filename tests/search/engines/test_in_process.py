@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,10 @@ import pytest
 from automl.errors import ConfigError, StudyError, TimeLimitError, TrialError
 from automl.records import Config, TrialState
 from automl.search import search
-from automl.search.engines.registry import load_engine
+from automl.search.reasons import Code
 from automl.search.result import SearchResult
 from automl.search.tune import tune
-from tests.search.toy import Counter, Listener, ToySpace, climb, settings
+from tests.search.toy import Counter, Listener, ToySpace, climb, code_of, settings
 
 ENGINES = ["local", "simulated"]
 
@@ -76,10 +77,10 @@ def test_epoch_without_seconds_counts_one_virtual_second() -> None:
 @pytest.mark.parametrize("limit", [7.0, 20.0])
 def test_virtual_time_limit_is_kept_exactly(limit: float) -> None:
     result = search(climb, ToySpace(), settings(n_trials=None, time_limit=limit, parallel=3))
-    assert result.seconds == limit and result.stopped == "time is up"
+    assert result.seconds == limit and result.stopped_for(Code.TIME_IS_UP)
     assert max(moment for trial in result.trials for moment in trial.report_times) <= limit
     assert not {trial.state for trial in result.trials} & {TrialState.RUNNING, TrialState.PAUSED}
-    assert "time is up" in {trial.reason for trial in result.trials}
+    assert Code.TIME_IS_UP in {code_of(trial) for trial in result.trials}
 
 
 def test_many_simulated_workers_are_used_at_once() -> None:
@@ -96,13 +97,13 @@ def test_wall_time_limit_stops_the_local_engine() -> None:
     begin = time.monotonic()
     result = search(slow, ToySpace(), settings(engine="local", n_trials=None, time_limit=0.15))
     assert time.monotonic() - begin < 1.5
-    assert result.stopped == "time is up" and len(result.trials) > 1
+    assert result.stopped_for(Code.TIME_IS_UP) and len(result.trials) > 1
 
 
 def test_absolute_deadline_is_kept() -> None:
     moment = time.time() + 0.5
     result = search(climb, ToySpace(), settings(engine="local", n_trials=None, deadline=moment))
-    assert result.stopped == "time is up" and result.seconds == pytest.approx(0.5, abs=0.5)
+    assert result.stopped_for(Code.TIME_IS_UP) and result.seconds == pytest.approx(0.5, abs=0.5)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -116,7 +117,7 @@ def test_crash_of_one_trial_leaves_the_others(engine: str) -> None:
     result = search(fragile, ToySpace(), settings(engine=engine, n_trials=14))
     failed = [trial for trial in result.trials if trial.state is TrialState.FAILED]
     assert failed and all(trial.config["kind"] == "b" for trial in failed)
-    assert all("ValueError: kind 'b' cannot be trained (test_in_process.py" in t.reason for t in failed)
+    assert all("ValueError: kind 'b' cannot be trained (test_in_process.py" in str(t.reason) for t in failed)
     assert result.best.config["kind"] == "a" and result.counts["complete"] > 0
 
 
@@ -164,6 +165,16 @@ def test_nothing_but_nan_is_an_error() -> None:
 def test_time_limit_below_one_epoch_is_an_error() -> None:
     with pytest.raises(TimeLimitError, match="must hold at least one epoch of one trial"):
         search(climb, ToySpace(), settings(time_limit=0.5))
+
+
+def test_no_trial_in_time_still_gives_a_configuration_to_deliver() -> None:
+    late = settings(engine="local", n_trials=None, deadline=time.time() - 1, deliver_anyway=True)
+    space = ToySpace(({"x": 0.25, "kind": "a"},))
+    found = search(climb, space, late)
+    assert found.trials == () and found.counts["total"] == 0 and found.stopped_for(Code.TIME_IS_UP)
+    assert found.best.config == {"x": 0.25, "kind": "a"} and math.isnan(found.best.value)
+    with pytest.raises(TimeLimitError, match="none ended"):
+        search(climb, space, replace(late, deliver_anyway=False))
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -245,7 +256,9 @@ def test_deadline_inside_of_an_epoch_is_pruned() -> None:
             return super().step()
 
     result = search(Cut, ToySpace(), settings(n_trials=3))
-    assert {(t.state, t.reason, t.epochs) for t in result.trials} == {(TrialState.PRUNED, "time is up", 1)}
+    assert {(t.state, code_of(t), t.epochs) for t in result.trials} == {
+        (TrialState.PRUNED, Code.TIME_IS_UP, 1)
+    }
 
 
 def test_sigint_ends_the_search_in_order(tmp_path: Path) -> None:
@@ -258,14 +271,14 @@ def test_sigint_ends_the_search_in_order(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGINT)
     result = search(interrupting, ToySpace(), settings(engine="local", directory=tmp_path))
     assert signal.getsignal(signal.SIGINT) is before
-    assert result.stopped == "interrupted by Ctrl-C"
+    assert result.stopped_for(Code.INTERRUPTED) and str(result.stopped) == "interrupted by Ctrl-C"
     assert TrialState.RUNNING not in {trial.state for trial in result.trials}
     assert result.counts["paused"] > 0
 
 
 def test_unknown_engine_names_the_closest() -> None:
     with pytest.raises(ConfigError, match="did you mean 'local'"):
-        load_engine("locl")
+        search(climb, ToySpace(), settings(engine="locl"))
 
 
 def test_short_search_ends_with_a_complete_trial() -> None:

@@ -23,9 +23,10 @@ from automl.search import search
 from automl.search.engines.ray_engine import RayEngine
 from automl.search.engines.ray_runtime import FOLDER, RayRuntime
 from automl.search.engines.ray_watcher import of_session
+from automl.search.reasons import Code
 from automl.search.result import SearchResult
 from tests.search.test_replay import events_of, played_again
-from tests.search.toy import Counter, Listener, ToySpace, climb, settings
+from tests.search.toy import Counter, Listener, ToySpace, climb, code_of, settings
 
 pytestmark = pytest.mark.ray
 
@@ -108,9 +109,9 @@ def test_crashes_are_failures_with_their_cause_and_touch_nobody_else(
         broken = trial.config["kind"] == "b"
         assert (trial.state is TrialState.FAILED) == broken
         if broken and trial.config["extra"] >= 0.2:
-            assert trial.reason.startswith("ValueError: kind b cannot be trained (test_ray.py:")
+            assert str(trial.reason).startswith("ValueError: kind b cannot be trained (test_ray.py:")
         elif broken:
-            assert "worker process" in trial.reason
+            assert "worker process" in str(trial.reason)
     killed = [t for t in result.trials if t.config.get("extra", 1.0) < 0.2]
     assert killed and result.counts["complete"] > 0
     assert capfd.readouterr() == ("", "")
@@ -146,8 +147,10 @@ def test_deadline_cuts_an_epoch_that_would_outlast_it(runtime: RayRuntime, tmp_p
     begin = time.monotonic()
     result = run(runtime, sleepy, tmp_path, n_trials=None, time_limit=8.0)
     assert time.monotonic() - begin < 14.0
-    assert result.stopped == "time is up" and result.best.epoch == 1
-    assert {(trial.state, trial.reason) for trial in result.trials} == {(TrialState.PRUNED, "time is up")}
+    assert result.stopped_for(Code.TIME_IS_UP) and result.best.epoch == 1
+    assert {(trial.state, code_of(trial)) for trial in result.trials} == {
+        (TrialState.PRUNED, Code.TIME_IS_UP)
+    }
 
 
 def test_ctrl_c_ends_in_order_and_the_study_goes_on(runtime: RayRuntime, tmp_path: Path) -> None:
@@ -164,7 +167,7 @@ def test_ctrl_c_ends_in_order_and_the_study_goes_on(runtime: RayRuntime, tmp_pat
     presser.start()
     first = run(runtime, slow, tmp_path, n_trials=30)
     presser.join()
-    assert first.stopped == "interrupted by Ctrl-C" and 0 < len(first.trials) < 30
+    assert first.stopped_for(Code.INTERRUPTED) and 0 < len(first.trials) < 30
     assert OptunaState.RUNNING not in {trial.state for trial in in_optuna(tmp_path)}
     assert first.counts["paused"] > 0
     second = run(runtime, Counter, tmp_path, n_trials=30)
@@ -252,7 +255,7 @@ def test_trial_that_hangs_is_ended_with_the_reason_and_the_others_go_on(
     result = run(runtime, hangs, tmp_path, on_failure="skip", **chosen)
     states = [trial.state for trial in result.trials]
     assert states == [TrialState.COMPLETE, TrialState.FAILED, TrialState.COMPLETE]
-    assert "hung: no report for" in result.trials[1].reason
+    assert code_of(result.trials[1]) is Code.HUNG
 
 
 def slow_climb(config: Config) -> Iterator[dict[str, float]]:
@@ -313,7 +316,7 @@ def test_suggestion_that_was_asked_ahead_is_no_trial_yet(runtime: RayRuntime, tm
     search(slow_climb, ToySpace(), chosen, watching, engine=RayEngine(runtime))
     assert watching.more == 0 and len(in_optuna(tmp_path)) == 14
     starts = [event.reason for event in events_of(tmp_path) if event.action == "start"]
-    assert len(starts) == 14 and all("asked ahead" in reason for reason in starts)
+    assert len(starts) == 14 and all(reason.notes[-1].code is Code.ASKED_AHEAD for reason in starts)
     assert "automl-ask-ahead" not in {thread.name for thread in threading.enumerate()}
 
 

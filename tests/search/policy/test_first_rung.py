@@ -2,14 +2,15 @@
 
 import math
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
-from automl.records import Action, Report, TrialState
-from automl.search.policy import History, PolicyContext
+from automl.records import Report, TrialState
+from automl.search.policy import Action, PolicyContext
 from automl.search.policy.first_rung import (
     FEWEST,
     FEWEST_LATE,
@@ -20,6 +21,7 @@ from automl.search.policy.first_rung import (
     spearman,
 )
 from automl.search.policy.watched import WatchedPromotion
+from automl.search.reasons import Code, Reason
 
 LEVELS = (1, 3, 9, 27, 50)
 
@@ -66,7 +68,7 @@ def full(quality: float, early: float) -> Witness:
 
 def test_first_rung_moves_down_where_the_first_epoch_ranks_as_well() -> None:
     found = choose_first_rung([full(i / 40, i / 41) for i in range(40)], LEVELS, 3)
-    assert found.epoch == 1 and "epoch 1 ranks 40 trials as epoch 3 does (Spearman 1.00)" in found.why
+    assert found.epoch == 1 and "epoch 1 ranks 40 trials as epoch 3 does (Spearman 1.00)" in str(found.why)
 
 
 @pytest.mark.parametrize("count", [0, 1, FEWEST - 1])
@@ -77,7 +79,7 @@ def test_few_trials_move_nothing(count: int) -> None:
 def test_first_epoch_that_says_nothing_leaves_the_rung_where_it_is() -> None:
     rng = random.Random(0)
     found = choose_first_rung([full(i / 40, rng.random()) for i in range(40)], LEVELS, 3)
-    assert found.epoch == 3 and found.why == ""
+    assert found.epoch == 3 and found.why is None
 
 
 def test_agreement_among_hopeless_trials_alone_is_not_enough() -> None:
@@ -110,7 +112,7 @@ def test_first_rung_moves_up_where_it_says_nothing_about_what_comes_later() -> N
         Witness({**w.losses, 9: -w.losses[3]}, 3) if 9 in w.losses else w for w in promoted(90, noise=1.0)
     ]
     found = choose_first_rung(backwards, LEVELS, 3)
-    assert found.epoch == 9 and "epoch 3 says nothing about epoch 9" in found.why
+    assert found.epoch == 9 and "epoch 3 says nothing about epoch 9" in str(found.why)
     noise = [choose_first_rung(promoted(300, noise=1.0, seed=seed), LEVELS, 3).epoch for seed in range(20)]
     assert 10 <= noise.count(9) < 20
 
@@ -146,29 +148,24 @@ def played(trials: int) -> WatchedPromotion:
 def test_trials_that_start_later_are_compared_earlier_and_those_that_run_are_not() -> None:
     policy = played(30)
     assert policy.rungs(0) == (3, 9, 27, 50) and policy.rungs() == (1, 3, 9, 27, 50)
-    assert "first compared at epoch 1" in policy.start_reason()
+    assert "first compared at epoch 1" in str(policy.start_reason())
     policy.started(30, resumed=False)
     assert policy.rungs(30) == (1, 3, 9, 27, 50)
     worst = policy.report(Report(30, 1, -1.0, 1.0))
-    assert (worst.action, worst.rung) == (Action.PAUSE, 1) and "of 31 at epoch 1" in worst.reason
+    assert (worst.action, worst.rung) == (Action.PAUSE, 1)
+    assert worst.reason == Reason(Code.PAUSED_AT_RUNG, {"rank": 31, "trials": 31, "epoch": 1})
     policy.started(31, resumed=False)
     best = policy.report(Report(31, 1, 2.0, 1.0))
-    assert best.action is Action.CONTINUE and "rank 1 of 32" in best.reason
+    assert best.action is Action.CONTINUE and (best.reason.data["rank"], best.reason.data["trials"]) == (
+        1,
+        32,
+    )
 
 
 def test_restored_policy_knows_where_each_trial_is_compared() -> None:
     policy = played(30)
     policy.started(30, resumed=False)
-    past = [
-        History(
-            number,
-            view.state,
-            view.epoch,
-            tuple(Report(number, epoch, value, 1.0) for epoch, value in view.values.items()),
-            policy.rungs(number)[0],
-        )
-        for number, view in policy.trials.items()
-    ]
+    past = [replace(view, first_rung=policy.rungs(number)[0]) for number, view in policy.trials.items()]
     copy = WatchedPromotion(PolicyContext(50))
     copy.restore(past)
     assert [copy.rungs(number) for number in range(31)] == [policy.rungs(number) for number in range(31)]

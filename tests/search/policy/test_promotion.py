@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from automl.records import Action, Report, TrialState
-from automl.search.policy import NextKind, PolicyContext
+from automl.records import Report, TrialState
+from automl.search.policy import Action, NextKind, PolicyContext
 from automl.search.policy.ladder import Rung, rung_epochs
 from automl.search.policy.promotion import Promotion, asha, hyperband, interleaved
+from automl.search.reasons import Code, Reason
 
 
 @pytest.mark.parametrize(
@@ -44,7 +45,7 @@ def test_third_trial_that_is_best_goes_on_without_a_pause() -> None:
     policy.report(Report(2, 1, 0.3, 1.0))
     decision = policy.report(Report(2, 2, 0.3, 1.0))
     assert (decision.action, decision.rung) == (Action.CONTINUE, 2)
-    assert "rank 1 of 3" in decision.reason
+    assert decision.reason == Reason(Code.PROMOTED_AT_ONCE, {"rank": 1, "trials": 3, "epoch": 2})
 
 
 def test_third_trial_that_is_worst_pauses_and_the_best_is_promoted() -> None:
@@ -53,7 +54,7 @@ def test_third_trial_that_is_worst_pauses_and_the_best_is_promoted() -> None:
     assert policy.trials[2].state is TrialState.PAUSED
     choice = policy.next()
     assert (choice.kind, choice.trial) == (NextKind.RESUME, 0)
-    assert "rank 1 of 3" in choice.reason
+    assert choice.reason == Reason(Code.PROMOTED, {"rank": 1, "trials": 3, "epoch": 2})
 
 
 def test_tie_goes_to_the_earlier_trial() -> None:
@@ -82,7 +83,7 @@ def test_higher_rung_is_served_first() -> None:
         policy.report(Report(trial, 1, 0.75, 1.0))
         policy.report(Report(trial, 2, 0.75, 1.0))
     assert policy.next().trial == 0
-    assert "epoch 6" in policy.next().reason
+    assert policy.next().reason.data["epoch"] == 6
 
 
 def test_crashed_trial_leaves_its_place_to_the_next_best() -> None:
@@ -111,7 +112,7 @@ def test_last_resort_is_taken_only_while_nothing_is_complete() -> None:
     paused(policy, [0.2, 0.1])
     choice = policy.next(may_start=False)
     assert (choice.kind, choice.trial) == (NextKind.RESUME, 0)
-    assert "no trial is complete" in choice.reason
+    assert choice.reason.code is Code.LAST_RESORT
     policy.started(0, resumed=True)
     assert policy.next(may_start=False).kind is NextKind.WAIT
     policy.ended(0, TrialState.COMPLETE)

@@ -2,9 +2,10 @@
 
 import math
 
-from automl.records import Action, Report, TrialState
-from automl.search.policy import PolicyContext
+from automl.records import Report, TrialState
+from automl.search.policy import Action, PolicyContext
 from automl.search.policy.stopping import MedianStop, StopAsha
+from automl.search.reasons import Code, Reason
 
 
 def at_rung(policy: StopAsha, trial: int, value: float) -> Action:
@@ -42,7 +43,7 @@ def test_median_compares_only_after_five_complete_trials() -> None:
     assert policy.report(Report(9, 2, 0.0, 1.0)).action is Action.CONTINUE
     complete(policy, 4, 0.5)
     decision = policy.report(Report(9, 3, 0.0, 1.0))
-    assert decision.action is Action.STOP and "median of 5" in decision.reason
+    assert decision.reason == Reason(Code.WORSE_THAN_MEDIAN, {"trials": 5, "epoch": 3})
 
 
 def test_median_counts_the_best_value_so_far() -> None:

@@ -1,0 +1,32 @@
+"""A study whose time ends before any trial begins."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from automl import pipeline
+from automl.pipeline import planning
+from automl.search.budget import Budget, Work
+from tests.pipeline.test_final_model import Notes
+from tests.pipeline.test_flow import config_for
+
+
+def test_first_configuration_is_trained_where_no_trial_ran(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_for_the_search(work: Work, *, remaining: float | None, epochs: int | None) -> Budget:
+        return Budget(3, 1e-6, 1.0, 1.0, 3)
+
+    monkeypatch.setattr(planning, "make_budget", none_for_the_search)
+    notes = Notes()
+    result = pipeline.fit(config_for(tmp_path, n_trials=None, time_limit=60.0, epochs=None), observer=notes)
+    assert any(note.startswith("The time ended before any trial had a score") for note in notes.notes)
+    document = result.to_json()
+    assert document["trials"]["total"] == 0 and document["best"]["val_score"] is None
+    assert document["best"]["config"]["model"]
+    rows = (result.directory / "trials.csv").read_text(encoding="utf-8").splitlines()
+    assert len(rows) == 1
+    assert json.loads((result.directory / "result.json").read_text())["holdout_reads"] == 1
