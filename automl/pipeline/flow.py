@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 from safetensors import SafetensorError
 
 from automl.config import StudyConfig, load
+from automl.config.options import ResumeOptions
 from automl.data import open_source
 from automl.errors import StorageError, StudyError, unknown_name
 from automl.pipeline.clock import Clock
@@ -68,7 +69,7 @@ def resume(
     directory: str | Path = "studies",
     observer: Observer | None = None,
     started: float | None = None,
-    **changes: Any,
+    **changes: Unpack[ResumeOptions],
 ) -> FitResult:
     """Continue a study from its study.yaml, with `changes` to its options (a higher n_trials, another time_limit).
 
