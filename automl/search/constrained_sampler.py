@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial
 
 from automl.errors import SpaceError
 from automl.records import Config
-from automl.search.curve_gp.draws import GIVEN, Suggest, Walk, at_random, near, walk
+from automl.search.curve_gp.draws import GIVEN, Suggest, Walk, at_random, holds, near, walk
 from automl.search.curve_gp.encoding import from_unit, to_unit
 from automl.search.wrapped_sampler import WrappedSampler
 
@@ -93,7 +93,7 @@ class ConstrainedSampler(WrappedSampler):
         joint = self._inside.sample_relative(study, trial, known)
 
         def choose(name: str, distribution: BaseDistribution) -> Any:
-            if name in joint and distribution._contains(distribution.to_internal_repr(joint[name])):
+            if name in joint and holds(distribution, joint[name]):
                 return joint[name]
             if distribution.single():
                 return from_unit(distribution, 0.0)

@@ -32,9 +32,9 @@ def make_optimizer(model: nn.Module, config: dict[str, Any]) -> torch.optim.Opti
     if name in ("sgd", "momentum"):
         return torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=name == "sgd", fused=True)
     require_optimizer(name)
-    from timm.optim._optim_factory import create_optimizer_v2
-
-    optimizer: torch.optim.Optimizer = create_optimizer_v2(groups, opt=name, lr=lr, momentum=momentum)
+    optimizer: torch.optim.Optimizer = import_timm().optim.create_optimizer_v2(
+        groups, opt=name, lr=lr, momentum=momentum
+    )
     return optimizer
 
 
@@ -42,10 +42,7 @@ def require_optimizer(name: str) -> None:
     """Raise ConfigError with the closest match if timm has no optimizer of that name."""
     if name in (*FUSED, "sgd", "momentum"):
         return
-    import_timm()
-    from timm.optim._optim_factory import list_optimizers
-
-    names = [str(known) for known in list_optimizers()]
+    names = [str(known) for known in import_timm().optim.list_optimizers()]
     if name not in names:
         raise ConfigError(unknown_name("optimizer", name, names))
 

@@ -64,6 +64,8 @@ class HubSource(Source):
         """Hash of the library's fingerprint of the rows, which follows from all that was done to them."""
         files = [str(file["filename"]) for file in self._rows.cache_files]
         stats = [f"{name}\0{Path(name).stat().st_mtime_ns}" for name in files if Path(name).is_file()]
+        # Private to `datasets`, which has no public name for it. Without it, rows that were changed in memory could not
+        # be told from those before, and an earlier decoding would be used for them.
         return hash_lines([f"{self._rows._fingerprint}\0{len(self._rows)}\0{self._image}", *stats])
 
     def close(self) -> None:
