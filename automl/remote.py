@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import sqlite3
 import tempfile
@@ -22,6 +21,7 @@ from typing import Any
 
 from automl.errors import StorageError, UsageError
 from automl.log import get_logger
+from automl.machine import cache_folder
 
 EVERY_S = 20.0  # between two uploads while a study runs
 TURN = "turn.json"  # how often the study was brought there
@@ -37,11 +37,8 @@ def is_remote(place: str | Path) -> bool:
 
 
 def local_root(url: str, *, kind: str = "studies") -> Path:
-    """The local folder for the studies at `url`: under AUTOML_CACHE_DIR, or the user's cache folder."""
-    base = os.environ.get("AUTOML_CACHE_DIR") or str(
-        Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "automl"
-    )
-    return Path(base) / kind / hashlib.sha256(url.rstrip("/").encode()).hexdigest()[:16]
+    """The local folder for the studies at `url`, in the cache folder."""
+    return cache_folder() / kind / hashlib.sha256(url.rstrip("/").encode()).hexdigest()[:16]
 
 
 def names_at(url: str) -> list[str]:

@@ -13,7 +13,7 @@ PACKAGE = ROOT / "automl"
 
 # From the bottom up; a module imports from its own entry and those before it.
 LAYERS = (
-    ("errors", "records", "log", "torch_setup", "cuda_graphs"),
+    ("errors", "records", "log", "machine", "hub", "torch_setup", "cuda_graphs"),
     ("remote",),
     ("config",),
     ("data",),

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from automl.config.sizes import format_size
+from automl.machine import cache_folder, usable_cores
 
 _NEEDED = (
     "torch",
@@ -47,7 +48,7 @@ def check_all(directory: str) -> Iterator[Check]:
     for check in (_torch_pair, _devices, _cores, _memory, _shared_memory, _hub):
         yield _guarded(check)
     yield _folder("studies", Path(directory))
-    yield _with_content(_folder("cache", _cache_folder()), _cache_folder())
+    yield _with_content(_folder("cache", cache_folder()), cache_folder())
     yield _folder("temporary", Path(tempfile.gettempdir()))
 
 
@@ -106,7 +107,7 @@ def _devices() -> Check:
 
 
 def _cores() -> Check:
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    usable = usable_cores()
     return Check("cores", "ok", f"{usable} usable of {os.cpu_count() or usable}")
 
 
@@ -135,27 +136,21 @@ def _shared_memory() -> Check:
 
 def _hub() -> Check:
     """What `--pretrained auto` would find: weights in the caches, and whether others can be fetched."""
-    from huggingface_hub import constants
-
+    from automl.hub import hub_address, hub_answers, hub_is_off
     from automl.spaces.families import table
-    from automl.training.weight_sources import hub_answers, in_caches
+    from automl.training.weight_sources import in_caches
 
     known = [model for model, row in table().items() if row.weights]
     cached = len(in_caches(known))
     text = f"weights of {cached} of {len(known)} architectures are cached"
-    if os.environ.get("HF_HUB_OFFLINE", "") not in ("", "0"):
+    if hub_is_off():
         where = "the hub is switched off by HF_HUB_OFFLINE"
     elif hub_answers():
-        return Check("weights", "ok", f"{text}, {constants.ENDPOINT} can be reached")
+        return Check("weights", "ok", f"{text}, {hub_address()} can be reached")
     else:
-        where = f"{constants.ENDPOINT} cannot be reached"
+        where = f"{hub_address()} cannot be reached"
     otherwise = "" if cached else ": models start from scratch, or from a folder (--pretrained DIR)"
     return Check("weights", "ok" if cached else "note", f"{text}, {where}{otherwise}")
-
-
-def _cache_folder() -> Path:
-    base = os.environ.get("AUTOML_CACHE_DIR")
-    return Path(base) if base else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "automl"
 
 
 def _with_content(check: Check, folder: Path) -> Check:

@@ -16,10 +16,10 @@ from torch import Tensor
 from automl.cuda_graphs import Recorder
 from automl.data.augment import Augment
 from automl.data.balance import row_weights
-from automl.data.crew import cores
 from automl.data.part import part_of
 from automl.data.sending import send
 from automl.data.stream import StreamedImages, is_streamed, open_images
+from automl.machine import usable_cores
 from automl.records import DatasetInfo, Rows
 
 # What a GPU may hold of the pictures beside model and optimizer, as a share of its free memory.
@@ -110,7 +110,7 @@ class Batches:
             yield from map(self._gather, parts)
             return
         waiting: deque[Future[Tensor]] = deque()
-        with ThreadPoolExecutor(min(_STREAMING_THREADS, cores()), thread_name_prefix="stream") as pool:
+        with ThreadPoolExecutor(min(_STREAMING_THREADS, usable_cores()), thread_name_prefix="stream") as pool:
             try:
                 for part in parts:
                     waiting.append(pool.submit(self._gather, part))

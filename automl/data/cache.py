@@ -7,7 +7,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -67,14 +66,6 @@ class Cached:
     def images_path(self) -> Path:
         """uint8 (N, img_size, img_size, in_chans), or the list of files to decode; for `stream.open_images`."""
         return self.folder / (STREAM if self.streamed else IMAGES)
-
-
-def default_cache_dir() -> Path:
-    """Where decoded images lie, shared by all studies of a person: AUTOML_CACHE_DIR, or the user's cache folder."""
-    base = os.environ.get("AUTOML_CACHE_DIR")
-    if base:
-        return Path(base)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "automl"
 
 
 Check = Callable[[Cached], None]

@@ -23,6 +23,7 @@ from automl.data.convert import ColourFound, Told
 from automl.data.places import Place
 from automl.data.worker import LENGTH, READY, Errand, Load
 from automl.errors import RunError
+from automl.machine import usable_cores
 
 # One that is decoded, and one that waits for it to be done.
 _LOADS_IN_HAND = 2
@@ -42,7 +43,7 @@ def convert_all(
     does, and RunError where a process ends or fails. However this ends, its processes have ended before it does.
     """
     waiting = deque(parts)
-    with _crew(min(cores(), len(parts)), errand) as members, selectors.DefaultSelector() as selector:
+    with _crew(min(usable_cores(), len(parts)), errand) as members, selectors.DefaultSelector() as selector:
         for member in members:
             selector.register(member.answers, selectors.EVENT_READ, member)
         for _ in range(_LOADS_IN_HAND):
@@ -162,10 +163,3 @@ def _crew(n: int, errand: Errand) -> Iterator[list[_Member]]:
 def can_start() -> bool:
     """Whether processes can be started and waited for here."""
     return bool(sys.executable) and sys.platform != "win32"
-
-
-def cores() -> int:
-    """The cores that this process may use, which containers and batch systems limit."""
-    if hasattr(os, "sched_getaffinity"):
-        return max(1, len(os.sched_getaffinity(0)))
-    return os.cpu_count() or 1

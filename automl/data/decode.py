@@ -15,7 +15,6 @@ import numpy.typing as npt
 
 from automl.data import crew
 from automl.data.convert import DIGEST, ColourFound, Conversion, Findings, Told, new_findings
-from automl.data.crew import cores
 from automl.data.likeness import SIDE
 from automl.data.pixels import quiet_pillow
 from automl.data.places import Place
@@ -23,8 +22,9 @@ from automl.data.scan import Target
 from automl.data.sources.base import Source
 from automl.data.worker import Errand
 from automl.log import get_logger
+from automl.machine import usable_cores
 
-__all__ = ["ColourFound", "Decoded", "cores", "decode_all"]
+__all__ = ["ColourFound", "Decoded", "decode_all"]
 _log = get_logger(__name__)
 
 # Up to here threads are done before processes have started.
@@ -101,7 +101,7 @@ def _parts(n: int, target: Target) -> list[range]:
     costs nothing.
     """
     row = target.img_size**2 * target.in_chans
-    most = max(1, min(_MOST_ROWS_AT_ONCE, _BYTES_AT_ONCE // row, n // (8 * cores())))
+    most = max(1, min(_MOST_ROWS_AT_ONCE, _BYTES_AT_ONCE // row, n // (8 * usable_cores())))
     return [range(start, min(start + most, n)) for start in range(0, n, most)]
 
 
@@ -142,7 +142,7 @@ def _by_processes(
 
 def _by_threads(conversion: Conversion, parts: Sequence[range]) -> Work:
     """Convert the parts with a few of them waiting, so that a failure or Ctrl-C stops it soon."""
-    workers = cores()
+    workers = usable_cores()
     pending: dict[Future[Told], range] = {}
     with quiet_pillow(), ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
         try:

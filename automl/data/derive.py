@@ -14,8 +14,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from automl.data.checksums import CHECKSUMS
-from automl.data.crew import cores
 from automl.data.shelf import IMAGES, META, entries
+from automl.machine import usable_cores
 
 # Below this ratio the larger pictures hold hardly more than the smaller ones need, and being resized twice shows.
 _LEAST_RATIO = 2
@@ -50,7 +50,7 @@ def shrink(
             smaller[i] = _resized(larger[i], smaller.shape[1])
         return stop
 
-    with ThreadPoolExecutor(cores(), thread_name_prefix="shrink") as pool:
+    with ThreadPoolExecutor(usable_cores(), thread_name_prefix="shrink") as pool:
         for done in pool.map(work, range(0, n, _ROWS_AT_ONCE)):
             progress(done, n)
 

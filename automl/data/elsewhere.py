@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from automl.data.cache import Cached, default_cache_dir, open_or_build
+from automl.data.cache import Cached, open_or_build
 from automl.data.scan import Target
 from automl.data.sources import open_source
 from automl.errors import AutomlError, DataError
+from automl.machine import cache_folder
 from automl.records import SearchSplits
 
 
@@ -63,7 +64,7 @@ def _decoded_here(origin: Origin, images: Path) -> Cached:
             cached = open_or_build(
                 source,
                 Target(origin.img_size, origin.in_chans),
-                cache_dir=default_cache_dir(),
+                cache_dir=cache_folder(),
                 check=_accept,
                 progress=_silent,
                 max_disk=origin.max_disk,

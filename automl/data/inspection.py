@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from automl.config.sizes import parse_size
-from automl.data.cache import Cached, default_cache_dir, open_or_build
+from automl.data.cache import Cached, open_or_build
 from automl.data.labelled import Labelled, label
 from automl.data.report import DataReport, make_report
 from automl.data.scan import choose_target
 from automl.data.sources import open_source
 from automl.data.splits import TRAIN, Split, split_columns
 from automl.errors import DataError
+from automl.machine import cache_folder
 from automl.records import Observer, Silent
 
 # What a search would choose: the decoded images are then found by it.
@@ -53,7 +54,7 @@ def inspect_data(
         cached = open_or_build(
             source,
             wanted,
-            cache_dir=default_cache_dir(),
+            cache_dir=cache_folder(),
             check=check,
             progress=watcher.progress,
             max_disk=_bytes(max_disk),

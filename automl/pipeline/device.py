@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from automl.config import StudyConfig
 from automl.config.sizes import format_size
 from automl.errors import ConfigError
+from automl.machine import usable_cores
 from automl.search.engines.room import Room
 
 SPARE = 1.2  # a configuration may take more than the one that was measured
@@ -64,7 +64,7 @@ def choose_device(config: StudyConfig, room: Room | None = None) -> Device:
     """
     import torch
 
-    cores = count_cores()
+    cores = usable_cores()
     share = 1.0 if config.gpus_per_trial in (None, "auto") else float(config.gpus_per_trial or 0.0)
     if (
         room is not None
@@ -161,12 +161,7 @@ def free_memory() -> int:
     return max(0, min(free, left))
 
 
-def count_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def ray_cpus(config: StudyConfig) -> int:
     """What Ray is told to have on this machine: the cores, or more where the person asks for more trials at once."""
     wanted = (config.parallel or 1) * max(1, int(config.cpus_per_trial or 1))
-    return max(count_cores(), wanted)
+    return max(usable_cores(), wanted)

@@ -11,6 +11,7 @@ from typing import Any
 
 from automl.config import StudyConfig
 from automl.errors import ConfigError, SpaceError, StudyError
+from automl.hub import hub_answers
 from automl.records import Observer, SearchSplits
 from automl.spaces import SearchSpace, capabilities
 from automl.spaces.narrow import begun_with, configuration, narrowed
@@ -24,7 +25,7 @@ from automl.training.linear_probe import (
     sample,
 )
 from automl.training.models import model_arguments
-from automl.training.weight_sources import download, hub_answers, in_caches, in_folder
+from automl.training.weight_sources import download, in_caches, in_folder
 from automl.training.weights import Weights, arch, verify
 
 PROBE_SHARE = 0.1  # of the time that is left, at most

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from automl.config import StudyConfig
 from automl.data import Source
+from automl.hub import hub_answers
 from automl.pipeline.context import Context
 from automl.search.budget import affordable_size
 from automl.spaces import SearchSpace
 from automl.training.probe import scratch_rate
-from automl.training.weight_sources import hub_answers, in_caches
+from automl.training.weight_sources import in_caches
 
 CPU_SIZE = 96  # px; larger pictures are scaled down to this where no GPU trains
 

@@ -12,9 +12,9 @@ from automl.config import StudyConfig
 from automl.config.metrics import MetricSpec, resolve_metric
 from automl.data import PreparedData, Source, prepare_data
 from automl.data.balance import Balance, choose_balance, skew
-from automl.data.cache import default_cache_dir
 from automl.data.findings import SKEWED
 from automl.errors import ConfigError, unknown_name
+from automl.machine import cache_folder
 from automl.pipeline.context import Context
 from automl.pipeline.device import Device, choose_device
 from automl.pipeline.earlier import WarmStart, check_warm_start, traits, warm_start
@@ -128,7 +128,7 @@ def _decoded(context: Context, source: Source, device: Device) -> PreparedData:
             seed=config.seed,
             on_bad_image=config.on_bad_image,
             max_disk=config.max_disk,
-            cache_dir=default_cache_dir(),
+            cache_dir=cache_folder(),
             study_dir=context.workspace.root,
             observer=context.observer,
         )

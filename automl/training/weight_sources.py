@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from automl.errors import ModelError
+from automl.hub import HUB_SECONDS
 from automl.torch_setup import import_timm
 from automl.training.weights import Weights, arch, describe_weights, read_config
 
-HUB_SECONDS = 2.0  # how long the one question whether the hub answers may take
 _NAMES = ("model.safetensors", "pytorch_model.bin", "pytorch_model.pth", "model.pth")
 _ENDINGS = (".safetensors", ".pth", ".pt", ".bin")
 _BYTES_A_WEIGHT = 4
@@ -66,22 +62,6 @@ def in_caches(models: Iterable[str]) -> dict[str, Weights]:
     return found
 
 
-def hub_answers(seconds: float = HUB_SECONDS) -> bool:
-    """Whether the Hugging Face hub may be asked and answers; asked once, without retries."""
-    from huggingface_hub import constants
-
-    if constants.HF_HUB_OFFLINE or os.environ.get("HF_HUB_OFFLINE", "") not in ("", "0"):
-        return False
-    answers: list[bool] = []
-    # Looking up a name knows no timeout: the thread is left behind where it hangs.
-    thread = threading.Thread(
-        target=lambda: answers.append(_answers(constants.ENDPOINT, seconds)), daemon=True
-    )
-    thread.start()
-    thread.join(seconds)
-    return any(answers)
-
-
 def download(models: Sequence[tuple[str, float]], *, seconds: float) -> dict[str, Weights]:
     """Fetch weights from the hub into its cache, in the order given, for `seconds`.
 
@@ -109,16 +89,6 @@ def download(models: Sequence[tuple[str, float]], *, seconds: float) -> dict[str
             found[model] = describe_weights(name, Path(path), "hub")
             got += size
     return found
-
-
-def _answers(address: str, seconds: float) -> bool:
-    try:
-        with urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=seconds):
-            return True
-    except urllib.error.HTTPError:
-        return True  # it answers
-    except (OSError, ValueError):
-        return False
 
 
 def _published(model: str) -> dict[str, Any]:

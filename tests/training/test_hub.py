@@ -18,7 +18,8 @@ from automl.torch_setup import import_timm
 
 _ASK = """
 import json, sys
-from automl.training.weight_sources import download, hub_answers, in_caches
+from automl.hub import hub_answers
+from automl.training.weight_sources import download, in_caches
 models = [("test_resnet", 0.4), ("test_vit", 0.4), ("resnet18", 1e9)]
 answers = hub_answers()
 got = download(models, seconds=60) if answers else {}

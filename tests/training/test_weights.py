@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +14,7 @@ from automl.errors import ModelError
 from automl.records import SearchSplits
 from automl.torch_setup import import_timm
 from automl.training.models import build_model, model_arguments
-from automl.training.weight_sources import hub_answers, in_caches, in_folder
+from automl.training.weight_sources import in_caches, in_folder
 from automl.training.weights import Weights, load_model, normalised, used_by, verify
 
 
@@ -213,27 +211,3 @@ def test_weights_in_torchs_cache_are_found(tmp_path: Path, monkeypatch: pytest.M
     url = import_timm().models.get_pretrained_cfg("resnet18.tv_in1k").url
     save_weights(tmp_path / "checkpoints" / url.rpartition("/")[2], "resnet18")
     assert in_caches(["resnet18"])["resnet18"].model == "resnet18.tv_in1k"
-
-
-def test_hub_whose_name_is_looked_up_for_ever_costs_the_time_that_was_given(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-    monkeypatch.delenv("HF_HUB_OFFLINE")
-    asked = threading.Event()
-
-    def hangs(*args: object, **options: object) -> None:
-        asked.set()
-        time.sleep(3)
-        raise OSError("no such name")
-
-    monkeypatch.setattr("socket.getaddrinfo", hangs)
-    begun = time.monotonic()
-    assert not hub_answers(0.3)
-    assert asked.is_set() and time.monotonic() - begun < 2.5
-
-
-def test_hub_that_is_switched_off_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setattr("urllib.request.urlopen", lambda *a, **k: pytest.fail("asked"))
-    assert not hub_answers()

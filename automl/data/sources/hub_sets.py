@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import socket
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -17,6 +15,7 @@ from automl.data.sources.base import Source, hash_lines
 from automl.data.sources.labels import read_labels
 from automl.data.sources.layout import SPLIT_FOLDERS
 from automl.errors import DataError, unknown_name
+from automl.hub import hub_answers
 
 PREFIX = "hf:"
 _PATIENCE = 3.0  # seconds in which the hub must answer
@@ -84,7 +83,7 @@ def open_hub(data: Any, *, target: str | None, task: str) -> Source:
     where the set is neither in its cache nor can be downloaded.
     """
     name = str(data).removeprefix(PREFIX)
-    online = Path(name).is_dir() or _reachable()
+    online = Path(name).is_dir() or hub_answers(_PATIENCE)
     if not online:
         os.environ.setdefault("HF_HUB_OFFLINE", "1")  # else the library asks again and again, for minutes
     try:
@@ -126,21 +125,6 @@ def _load(datasets: Any, name: str, *, online: bool) -> dict[str, Any]:
 
 def _config(datasets: Any, *, online: bool) -> Any:
     return datasets.DownloadConfig(max_retries=1, local_files_only=not online)
-
-
-def _reachable() -> bool:
-    """Whether the hub answers; it is not asked where a proxy stands between or the environment forbids it."""
-    if os.environ.get("HF_HUB_OFFLINE", "") not in ("", "0"):
-        return False
-    if any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")):
-        return True
-    address = urlsplit(os.environ.get("HF_ENDPOINT") or "https://huggingface.co")
-    port = address.port or (80 if address.scheme == "http" else 443)
-    try:
-        socket.create_connection((address.hostname or "", port), timeout=_PATIENCE).close()
-    except OSError:
-        return False
-    return True
 
 
 def _image_column(rows: Any) -> str:
