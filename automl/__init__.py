@@ -16,8 +16,10 @@ from automl._version import __version__
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+    from typing import Unpack
 
     from automl.config import StudyConfig
+    from automl.config.options import FitOptions, InspectOptions, ResumeOptions
     from automl.data.report import DataReport
     from automl.errors import AutomlError
     from automl.final.predictor import Predictor
@@ -50,7 +52,9 @@ _HOMES = {
 }
 
 
-def fit(data: Any, labels: Any = None, *, observer: Observer | None = None, **options: Any) -> FitResult:
+def fit(
+    data: Any, labels: Any = None, *, observer: Observer | None = None, **options: Unpack[FitOptions]
+) -> FitResult:
     """Search the best model for the data, retrain it, score it on a sealed holdout and deliver it.
 
     `data` is a folder of class folders, a zip or tar of one, a manifest (.csv, .parquet), a DataFrame, a map-style
@@ -68,7 +72,9 @@ def fit(data: Any, labels: Any = None, *, observer: Observer | None = None, **op
     return pipeline.fit(config.load(given, **options), observer=observer or Silent())
 
 
-def inspect(data: Any, labels: Any = None, *, observer: Observer | None = None, **options: Any) -> DataReport:
+def inspect(
+    data: Any, labels: Any = None, *, observer: Observer | None = None, **options: Unpack[InspectOptions]
+) -> DataReport:
     """Look at the data before any training: what is unreadable, twice there, leaking, contradictory or skewed.
 
     `data` and `labels` are as in `fit`; `options` are `target`, `task`, `img_size`, `seed` and
@@ -81,7 +87,11 @@ def inspect(data: Any, labels: Any = None, *, observer: Observer | None = None, 
 
 
 def resume(
-    study: str, *, directory: str | Path = "studies", observer: Observer | None = None, **changes: Any
+    study: str,
+    *,
+    directory: str | Path = "studies",
+    observer: Observer | None = None,
+    **changes: Unpack[ResumeOptions],
 ) -> FitResult:
     """Go on with a study after a stop or a crash, or with a higher limit (`n_trials=100`, `time_limit="1h"`).
 

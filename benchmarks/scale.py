@@ -141,7 +141,7 @@ def dashboard_s(url: str) -> float:
     from automl.cli.dashboard import _application, _listen
 
     database = open_database(url)
-    study_id = next(s._study_id for s in database.optuna.get_all_studies() if s.study_name == NAME)
+    study_id = database.optuna.get_study_id_from_name(NAME)
     database.close()
     with _listen(_application(url), "127.0.0.1", 0) as server:
         thread = threading.Thread(target=server.serve_forever)

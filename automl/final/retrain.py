@@ -45,31 +45,57 @@ def retrain(
     observer: Observer,
     asked_to_stop: Callable[[], bool] = lambda: False,
     begun: Path | None = None,
-    seconds_left: Callable[[nn.Module, int], float] | None = None,
 ) -> Retrained:
-    """Train `config` from its start on train + val for `plan.epochs`, or until `plan.seconds` are over.
+    """Build a `Retrain` and train it."""
+    return Retrain(config, splits, plan, work_dir=work_dir, begun=begun).train(observer, asked_to_stop)
 
-    `seconds_left` is asked for these seconds once more when the network is there, with it and the side of its input.
-    The schedule is paced so that it ends where the training does; `asked_to_stop` is asked before each batch and ends
-    it early, at `progress` below 1. Where several workers have `begun` the same training and broke, it goes on from the
-    checkpoint that they left. Raises TrialError when the loss is not finite, or when the time held not a single batch.
+
+class Retrain:
+    """A training of `config` on train + val for `plan.epochs`, or until `plan.seconds` are over.
+
+    It is built first and trained by `train`, so that a caller can measure its network in between. Where several workers
+    have `begun` the same training and broke, it continues from the checkpoint that they left.
     """
-    rows = join_rows(splits.train, splits.val, work_dir / "retrain_index.npy")
-    start = time.perf_counter()
-    trainer = trainer_of(config, splits, rows, plan, begun)
-    trainer.asked_to_stop = asked_to_stop
-    if seconds_left is not None and plan.seconds is not None:
-        left = seconds_left(trainer.averaged, trainer.size) + trainer.spent
-        trainer.plan = replace(trainer.plan, seconds=left)
-    first = trainer.steps
-    while trainer.epoch < plan.epochs:
-        if trainer.train_epoch() is None:
-            break
-        observer.progress(trainer.progress(), 1.0)
-    if trainer.steps == first:
-        raise TrialError("the time left for the retrain did not hold a single batch; raise --time-limit")
-    done = retrained(trainer, time.perf_counter() - start, len(rows))
-    return replace(done, images_trained=(trainer.steps - first) * trainer.batches.batch_size)
+
+    def __init__(
+        self,
+        config: Config,
+        splits: SearchSplits,
+        plan: TrainPlan,
+        *,
+        work_dir: Path,
+        begun: Path | None = None,
+    ) -> None:
+        self._rows = join_rows(splits.train, splits.val, work_dir / "retrain_index.npy")
+        self._start = time.perf_counter()
+        self.trainer = trainer_of(config, splits, self._rows, plan, begun)
+
+    def train(
+        self,
+        observer: Observer,
+        asked_to_stop: Callable[[], bool] = lambda: False,
+        *,
+        seconds: float | None = None,
+    ) -> Retrained:
+        """Train to the end; `seconds`, counted from now, replace those of the plan.
+
+        The schedule is paced so that it ends where the training does. `asked_to_stop` is called before each batch and
+        ends the training early, at `progress` below 1. Raises TrialError when the loss is not finite, or when the time
+        did not hold a single batch.
+        """
+        trainer = self.trainer
+        trainer.asked_to_stop = asked_to_stop
+        if seconds is not None:
+            trainer.plan = replace(trainer.plan, seconds=seconds + trainer.spent)
+        first = trainer.steps
+        while trainer.epoch < trainer.plan.epochs:
+            if trainer.train_epoch() is None:
+                break
+            observer.progress(trainer.progress(), 1.0)
+        if trainer.steps == first:
+            raise TrialError("the time left for the retrain did not hold a single batch; raise --time-limit")
+        done = retrained(trainer, time.perf_counter() - self._start, len(self._rows))
+        return replace(done, images_trained=(trainer.steps - first) * trainer.batches.batch_size)
 
 
 def retrained(trainer: Trainer, seconds: float, n_train: int) -> Retrained:

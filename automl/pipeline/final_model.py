@@ -9,26 +9,23 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from functools import partial
-
-from torch import nn
 
 from automl.errors import EngineError, StorageError
-from automl.final.retrain import Retrained, own_weights, retrain
+from automl.final.retrain import Retrain, Retrained, own_weights
 from automl.final.scoring import seconds_a_picture
 from automl.final.together import Place, has_begun, retrain_together
 from automl.interrupt import ctrl_c_asks
-from automl.pipeline.clock import Clock
+from automl.pipeline.delivery import Delivery, Shortfall, Stopped, TooShort, delivery_in_words
 from automl.pipeline.device import ray_cpus
 from automl.pipeline.node_trial import origin_of
 from automl.pipeline.setup import Setup
-from automl.records import Observer
 from automl.search import SearchResult
 from automl.search.budget import closing_seconds, measured_closing, retrain_epochs
 from automl.search.reasons import Code
 from automl.search.result import BestTrial
 from automl.search.trial_files import checkpoint_epoch
 from automl.training.hyperparameters import Recipe
+from automl.training.loop import Trainer
 from automl.training.peers import most_workers
 from automl.training.plan import TrainPlan
 from automl.training.rounds import STEP_COST
@@ -36,20 +33,23 @@ from automl.training.rounds import STEP_COST
 ENOUGH = 0.5  # of the best trial's epochs: with less, the retrain would be worse than the trial
 NEARLY = 0.8  # of the retrain: what is stopped later has already left its high learning rates
 FOLDER = ".retrain"  # what several workers share while they retrain
-RETRAINED, OWN, CUT = "retrained", "own weights", "cut short"
 
 
 @dataclass(frozen=True)
 class Final:
-    """The model to deliver; `how` is one of RETRAINED, OWN and CUT, `why` says what led to the latter two.
+    """The model to deliver, and `why` it is not a full retrain; None where it is one.
 
     `stopped`: Ctrl-C was pressed meanwhile.
     """
 
     trained: Retrained
-    how: str = RETRAINED
-    why: str = ""
+    delivery: Delivery = Delivery.RETRAINED
+    why: Shortfall | None = None
     stopped: bool = False
+
+    def in_words(self) -> str:
+        """A sentence that says why it is not a full retrain; "" where it is one."""
+        return delivery_in_words(self.delivery, self.why)
 
 
 def interrupted(found: SearchResult) -> bool:
@@ -57,57 +57,49 @@ def interrupted(found: SearchResult) -> bool:
     return found.stopped_for(Code.INTERRUPTED)
 
 
-def final_model(setup: Setup, found: SearchResult, clock: Clock, observer: Observer) -> Final:
+def final_model(setup: Setup, found: SearchResult) -> Final:
     """Train the best configuration again on all rows but the holdout, or deliver what the search has of it.
 
     The latter where the time left holds less than half of the epochs that made it best, and where Ctrl-C stops the
     retrain early. After a Ctrl-C in the search, the next one leaves at once.
     """
-    plan = _plan(setup, found, clock)
+    plan = _plan(setup, found)
     why = _too_short(setup, found, plan)
-    own = _own(setup, found, plan, observer) if why else None
-    if own is None:
-        try:
-            anyway = bool(why) or not _has_own(found.best)
-            return _trained_again(setup, found, clock, observer, plan, anyway=anyway)
-        except _TooShortError as error:
-            shutil.rmtree(setup.workspace.root / FOLDER, ignore_errors=True)
-            why, own = str(error), _own(setup, found, plan, observer)
-    if own is None:  # its checkpoint cannot be read: whatever the time holds is better than nothing
-        return _trained_again(setup, found, clock, observer, plan, anyway=True)
-    return Final(own, OWN, f"{why}: the best trial's own weights are delivered")
+    own = _own(setup, found, plan) if why else None
+    if own is not None:
+        return Final(own, Delivery.OWN_WEIGHTS, why)
+    return _trained_again(setup, found, plan, anyway=why is not None or not _has_own(found.best))
 
 
-class _TooShortError(Exception):
-    """What scoring the network takes, measured on it, leaves too little for the retrain; says how little."""
-
-
-def _trained_again(
-    setup: Setup, found: SearchResult, clock: Clock, observer: Observer, plan: TrainPlan, *, anyway: bool
-) -> Final:
-    """The retrain. Raises _TooShortError where it is too short after all, unless it is to be held `anyway`."""
+def _trained_again(setup: Setup, found: SearchResult, plan: TrainPlan, *, anyway: bool) -> Final:
+    """The retrain; where it turns out to be too short and is not to be held `anyway`, the best trial's own weights."""
     count = len(setup.data.splits.train) + len(setup.data.splits.val)
-    observer.stage("retrain", f"training the best configuration on all {count:,} images")
+    setup.observer.stage("retrain", f"training the best configuration on all {count:,} images")
     asked = threading.Event()
     with _listening(found, lambda _: asked.set()):
-        trained = _by_workers(setup, found, plan, observer, asked.is_set)
+        trained: Retrained | TooShort | None = _by_workers(setup, found, plan, asked.is_set)
         if trained is None:
-            trained = _alone(setup, found, clock, observer, asked.is_set, anyway=anyway)
+            trained = _alone(setup, found, asked.is_set, anyway=anyway)
     shutil.rmtree(setup.workspace.root / FOLDER, ignore_errors=True)
+    if isinstance(trained, TooShort):
+        own = _own(setup, found, plan)
+        if own is None:  # its checkpoint cannot be read: whatever the time holds is better than nothing
+            return _trained_again(setup, found, plan, anyway=True)
+        return Final(own, Delivery.OWN_WEIGHTS, trained)
     if not asked.is_set() or trained.progress >= 1.0:
         return Final(trained, stopped=asked.is_set())
-    why = f"the retrain was stopped by Ctrl-C after {trained.progress:.0%}"
-    own = _own(setup, found, plan, observer) if trained.progress < NEARLY else None
+    why = Stopped(trained.progress)
+    own = _own(setup, found, plan) if trained.progress < NEARLY else None
     if own is not None:
-        return Final(own, OWN, f"{why}: the best trial's own weights are delivered", stopped=True)
-    return Final(trained, CUT, f"{why}: it is delivered as far as it came", stopped=True)
+        return Final(own, Delivery.OWN_WEIGHTS, why, stopped=True)
+    return Final(trained, Delivery.CUT_SHORT, why, stopped=True)
 
 
 def _by_workers(
-    setup: Setup, found: SearchResult, plan: TrainPlan, observer: Observer, asked: Callable[[], bool]
+    setup: Setup, found: SearchResult, plan: TrainPlan, asked: Callable[[], bool]
 ) -> Retrained | None:
     """The retrain by several processes, if that was asked for and works; says so where it does not."""
-    wanted = setup.config.retrain_workers
+    wanted, observer = setup.config.retrain_workers, setup.observer
     if wanted == 1:
         return None
     shutil.rmtree(setup.workspace.root / FOLDER, ignore_errors=True)  # of a run that was killed
@@ -133,50 +125,38 @@ def _by_workers(
 
 
 def _alone(
-    setup: Setup,
-    found: SearchResult,
-    clock: Clock,
-    observer: Observer,
-    asked: Callable[[], bool],
-    *,
-    anyway: bool,
-) -> Retrained:
-    """The retrain in this process, from where several had come to before one of them broke."""
-    place = _place(setup, 1)
-    begun = place.checkpoint if setup.config.retrain_workers > 1 and has_begun(place) else None
-    return retrain(
-        found.best.config,
-        setup.data.splits,
-        _plan(setup, found, clock),
-        work_dir=setup.workspace.root,
-        observer=observer,
-        asked_to_stop=asked,
-        begun=begun,
-        seconds_left=partial(_seconds_left, setup, found, clock, begun is not None or anyway),
-    )
+    setup: Setup, found: SearchResult, asked: Callable[[], bool], *, anyway: bool
+) -> Retrained | TooShort:
+    """The retrain in this process, from where several had come to before one of them broke.
 
-
-def _seconds_left(
-    setup: Setup, found: SearchResult, clock: Clock, anyway: bool, model: nn.Module, size: int
-) -> float:
-    """What the retrain may take, now that the time for scoring the holdout can be measured on its network.
-
-    Raises _TooShortError where that is too little, unless it is to be held `anyway`.
+    TooShort where the time left is too little for the network that was built, unless it is to be trained `anyway`.
     """
+    place, plan = _place(setup, 1), _plan(setup, found)
+    begun = place.checkpoint if setup.config.retrain_workers > 1 and has_begun(place) else None
+    retrain = Retrain(found.best.config, setup.data.splits, plan, work_dir=setup.workspace.root, begun=begun)
+    seconds = None
+    if plan.seconds is not None:
+        seconds = _seconds_left(setup, found, retrain.trainer)
+        why = _too_short(setup, found, replace(_plan(setup, found), seconds=seconds))
+        if why and begun is None and not anyway:
+            return why
+    return retrain.train(setup.observer, asked, seconds=seconds)
+
+
+def _seconds_left(setup: Setup, found: SearchResult, trainer: Trainer) -> float:
+    """What the retrain may take, now that the time for scoring the holdout can be measured on its network."""
     info, slower = setup.data.splits.info, slowdown(setup, found)
     passes = 2 if Recipe.from_config(found.best.config).hflip else 1
-    one = seconds_a_picture(model, info, size, threads=setup.device.all_threads, device=setup.device.kind)
+    one = seconds_a_picture(
+        trainer.averaged, info, trainer.size, threads=setup.device.all_threads, device=setup.device.kind
+    )
     closing = measured_closing(slowdown=slower, scoring=passes * info.n_holdout * one)
-    seconds = _held(setup, found, clock, closing)
-    why = _too_short(setup, found, replace(_plan(setup, found, clock), seconds=seconds))
-    if why and not anyway:
-        raise _TooShortError(why)
-    return seconds
+    return _held(setup, found, closing)
 
 
-def _held(setup: Setup, found: SearchResult, clock: Clock, closing: float) -> float:
+def _held(setup: Setup, found: SearchResult, closing: float) -> float:
     """Seconds for the retrain before the last `closing` ones."""
-    seconds = max(1.0, (clock.remaining() or 0.0) - closing)
+    seconds = max(1.0, (setup.clock.remaining() or 0.0) - closing)
     if setup.budget.retrain_s is not None and interrupted(found):
         # Who stops a search does not want to wait for all of it.
         seconds = min(seconds, setup.budget.retrain_s)
@@ -203,35 +183,35 @@ def slowdown(setup: Setup, found: SearchResult) -> float:
     return statistics.median_low(report.seconds for report in first.reports) / planned
 
 
-def _plan(setup: Setup, found: SearchResult, clock: Clock) -> TrainPlan:
+def _plan(setup: Setup, found: SearchResult) -> TrainPlan:
     best, budget = found.best, setup.budget
     longest = max(best.epoch, 0 if found.ahead is None else found.ahead.epoch)
     epochs = retrain_epochs(budget, best_epoch=longest or budget.epochs)
     seconds = None
-    if clock.remaining() is not None:
+    if setup.clock.remaining() is not None:
         closing = closing_seconds(
             budget,
             slowdown=slowdown(setup, found),
             n_holdout=setup.data.splits.info.n_holdout,
             rate=found.best_rate,
         )
-        seconds = _held(setup, found, clock, closing)
+        seconds = _held(setup, found, closing)
     replicas = setup.device.all_threads if setup.device.kind == "cpu" else 1
     return replace(setup.plan, epochs=epochs, replicas=replicas, deadline=None, seconds=seconds)
 
 
-def _too_short(setup: Setup, found: SearchResult, plan: TrainPlan) -> str:
-    """Why the retrain cannot be held, as the start of a sentence; "" where it can."""
+def _too_short(setup: Setup, found: SearchResult, plan: TrainPlan) -> TooShort | None:
+    """Why the retrain cannot be held; None where it can."""
     best = next((trial for trial in found.trials if trial.number == found.best.number), None)
     if plan.seconds is None or best is None or not best.reports:
-        return ""
+        return None
     info = setup.data.splits.info
     spent = math.fsum(report.seconds for report in best.reports)
     rows = (info.n_train + info.n_val) / (info.n_train + info.n_val / STEP_COST)
     held = plan.seconds * setup.device.speedup / max(1e-9, spent * rows)
     if held >= ENOUGH * min(1.0, plan.epochs / max(1, found.best.epoch)):
-        return ""
-    return f"the {plan.seconds:.0f} s left hold {held:.0%} of a retrain as long as the best trial"
+        return None
+    return TooShort(plan.seconds, held)
 
 
 def _has_own(best: BestTrial) -> bool:
@@ -239,14 +219,14 @@ def _has_own(best: BestTrial) -> bool:
     return best.checkpoint is not None and checkpoint_epoch(best.checkpoint) == best.epoch
 
 
-def _own(setup: Setup, found: SearchResult, plan: TrainPlan, observer: Observer) -> Retrained | None:
+def _own(setup: Setup, found: SearchResult, plan: TrainPlan) -> Retrained | None:
     best: BestTrial = found.best
     if best.checkpoint is None or not _has_own(best):
         return None
     try:
         return own_weights(best.config, setup.data.splits, plan, best.checkpoint)
     except StorageError as error:
-        observer.note(str(error))
+        setup.observer.note(str(error))
         return None
 
 

@@ -15,8 +15,7 @@ from automl.config.storage import mask_password
 from automl.final.card import write_card
 from automl.final.holdout import explain_gap
 from automl.final.model_folder import read_preprocess
-from automl.pipeline.clock import Clock
-from automl.pipeline.final_model import RETRAINED
+from automl.pipeline.delivery import Delivery
 from automl.pipeline.pretrained import shown
 from automl.pipeline.setup import Setup
 from automl.pipeline.workspace import Workspace, write_json, write_text
@@ -57,7 +56,7 @@ def keep_model(setup: Setup, found: SearchResult) -> Outcome | None:
     earlier = setup.workspace.read_result()
     if earlier is None or not (setup.workspace.model_dir / "config.json").is_file():
         return None
-    if earlier["retrain"].get("how", RETRAINED) != RETRAINED:
+    if earlier["retrain"].get("how", Delivery.RETRAINED) != Delivery.RETRAINED:
         return None  # a stop or the time had cut it short
     best = earlier["best"]
     if best["trial"] != found.best.number or best["epochs"] != found.best.epoch:
@@ -73,21 +72,21 @@ def keep_model(setup: Setup, found: SearchResult) -> Outcome | None:
     )
 
 
-def write_outcome(setup: Setup, found: SearchResult, clock: Clock, outcome: Outcome) -> FitResult:
+def write_outcome(setup: Setup, found: SearchResult, outcome: Outcome) -> FitResult:
     """Write data_report.json, splits.csv, trials.csv, the model card and, last, result.json."""
     root = setup.workspace.root
     write_text(root / "data_report.json", setup.data.report.to_json() + "\n")
     setup.data.write_table(root / "splits.csv")
     write_trials(stored_rows(found.trials), setup.metric.name, setup.metric.mode, root / "trials.csv")
-    document = _document(setup, found, clock, outcome)
+    document = _document(setup, found, outcome)
     write_card(setup.workspace.model_dir / "README.md", document, read_preprocess(setup.workspace.model_dir))
-    clock.finish_stage("holdout")
-    document["time"] = _times(setup, found, clock)
+    setup.clock.finish_stage("holdout")
+    document["time"] = _times(setup, found)
     write_json(setup.workspace.result_json, document)
     return FitResult(root, document)
 
 
-def _document(setup: Setup, found: SearchResult, clock: Clock, outcome: Outcome) -> dict[str, Any]:
+def _document(setup: Setup, found: SearchResult, outcome: Outcome) -> dict[str, Any]:
     config, info, best = setup.config, setup.data.splits.info, found.best
     gap = explain_gap(
         best.value,
@@ -123,7 +122,7 @@ def _document(setup: Setup, found: SearchResult, clock: Clock, outcome: Outcome)
         "holdout_reads": outcome.reads,
         "gap": {**asdict(gap), "val": best.value if math.isfinite(best.value) else None},
         "trials": dict(found.counts),
-        "time": _times(setup, found, clock),
+        "time": _times(setup, found),
         "work": {
             "epochs": found.epochs_run,
             "images_trained": found.images_trained + outcome.retrain_images,
@@ -136,7 +135,8 @@ def _document(setup: Setup, found: SearchResult, clock: Clock, outcome: Outcome)
     }
 
 
-def _times(setup: Setup, found: SearchResult, clock: Clock) -> dict[str, float | None]:
+def _times(setup: Setup, found: SearchResult) -> dict[str, float | None]:
+    clock = setup.clock
     times: dict[str, float | None] = {"limit_s": setup.config.time_limit, "used_s": round(clock.elapsed(), 2)}
     for stage in ("setup", "search", "retrain", "holdout"):
         times[f"{stage}_s"] = round(clock.stages.get(stage, 0.0), 2)

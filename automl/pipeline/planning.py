@@ -14,7 +14,8 @@ from automl.config.metrics import MetricSpec
 from automl.data.balance import Balance
 from automl.errors import TimeLimitError
 from automl.pipeline.clock import Clock
-from automl.pipeline.cost import Prices, epoch_work, expectation, in_rounds, prices, spread
+from automl.pipeline.context import Context
+from automl.pipeline.cost import epoch_work, expectation, in_rounds, prices, spread
 from automl.pipeline.device import Device, idle_gpus, packed, within_memory
 from automl.pipeline.plan_words import epochs_in_words, plan_in_words, share_in_words
 from automl.pipeline.pretrained import Beginning
@@ -70,23 +71,24 @@ class Planned:
         }
 
 
-def make_plan(
-    config: StudyConfig,
-    splits: SearchSplits,
-    beginning: Beginning,
-    device: Device,
-    goal: tuple[MetricSpec, Balance],
-    clock: Clock,
-    observer: Observer,
-    *,
-    earlier: dict[str, Any] | None,
-) -> Planned:
-    """Measure, share the time out, and say so. `earlier` is the plan.json of a study that goes on.
+@dataclass(frozen=True)
+class Basis:
+    """What a plan is made for; `earlier` is the plan.json of a study that is continued."""
 
-    Raises TimeLimitError where the time left holds no trial.
-    """
+    splits: SearchSplits
+    beginning: Beginning
+    device: Device
+    metric: MetricSpec
+    balance: Balance
+    earlier: dict[str, Any] | None = None
+
+
+def make_plan(context: Context, basis: Basis) -> Planned:
+    """Measure, share the time out, and say so. Raises TimeLimitError where the time left holds no trial."""
+    config, clock, observer = context.config, context.clock, context.observer
+    splits, beginning, device, earlier = basis.splits, basis.beginning, basis.device, basis.earlier
     space, info, scratch = beginning.space, splits.info, not beginning.weights
-    plan = _untimed(config, beginning, device, *goal)
+    plan = _untimed(config, basis)
     observer.stage("plan", "measuring how fast this machine trains")
     of = prices(device.kind)
     suits = Suited.from_dict(info, {} if earlier is None else earlier.get("suits", {}), of)
@@ -97,7 +99,7 @@ def make_plan(
     work = _work(config, info, measured, device, scratch=scratch)
     _refuse_too_short(config, clock, work)
     if earlier is None:
-        suits = _suited(config, clock, space, info, work, first, of)
+        suits = _suited(context, basis, work, first)
     portfolio = suits.of(space.portfolio)
     if portfolio and portfolio[0] != first:  # what is tried first is what trials are planned by
         first = portfolio[0]
@@ -134,20 +136,19 @@ def first_config(space: SearchSpace, seed: int) -> Config:
     return config
 
 
-def _untimed(
-    config: StudyConfig, beginning: Beginning, device: Device, metric: MetricSpec, balance: Balance
-) -> TrainPlan:
+def _untimed(config: StudyConfig, basis: Basis) -> TrainPlan:
     """How trials are run, before it is known for how long."""
+    device = basis.device
     return TrainPlan(
         epochs=1,
-        metric=metric.name,
-        mode=metric.mode,
+        metric=basis.metric.name,
+        mode=basis.metric.mode,
         seed=config.seed,
         threads=device.threads,
         replicas=device.replicas,
         device=device.kind,
-        balance=balance,
-        weights=beginning.weights,
+        balance=basis.balance,
+        weights=basis.beginning.weights,
     )
 
 
@@ -165,20 +166,14 @@ def _share(beginning: Beginning, budget: Budget, work: Work) -> float:
     return 1.0 if beginning.weights else part_of_rows(work, budget)
 
 
-def _suited(
-    config: StudyConfig,
-    clock: Clock,
-    space: SearchSpace,
-    info: DatasetInfo,
-    work: Work,
-    first: Config,
-    of: Prices,
-) -> Suited:
+def _suited(context: Context, basis: Basis, work: Work, first: Config) -> Suited:
     """Which configurations suit the time: all of them where a person counts in epochs, or there is no limit."""
-    remaining = clock.remaining()
+    config, remaining, info = context.config, context.clock.remaining(), basis.splits.info
+    of = prices(basis.device.kind)
     if remaining is None or config.epochs is not None:
         return Suited(info, prices=of)
     unit = work.epoch_seconds / epoch_work(first, info, of)
+    space = basis.beginning.space
     return suited(space, work, info, remaining=remaining, unit=unit, seed=config.seed, of=of)
 
 

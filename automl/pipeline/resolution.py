@@ -5,34 +5,34 @@ from __future__ import annotations
 from automl.config import StudyConfig
 from automl.data import Source
 from automl.machine import hub_answers
-from automl.pipeline.clock import Clock
+from automl.pipeline.context import Context
 from automl.search.budget import affordable_size
 from automl.spaces import SearchSpace
 from automl.training.hyperparameters import Recipe
 from automl.training.probe import scratch_rate
 from automl.training.weight_sources import in_caches
 
+CPU_SIZE = 96  # px; larger pictures are scaled down to this where no GPU trains
 
-def largest_size(
-    config: StudyConfig, source: Source, clock: Clock, space: SearchSpace, *, cores: float, most: int
-) -> int:
-    """The largest side in pixels that the time allows to train on, at most `most`.
+
+def largest_size(context: Context, source: Source, space: SearchSpace, *, cores: float) -> int:
+    """The largest side in pixels that the time allows to train on, at most `CPU_SIZE`.
 
     Only a training from scratch is held back: pretrained filters look for what small pictures do not show. Without a
-    time limit, and where a size was asked for, it is `most`. The retrain is as fast as so many `cores` of this machine.
+    time limit, and where a size was asked for, it is `CPU_SIZE`. The retrain is as fast as `cores` of this machine.
     """
-    remaining = clock.remaining()
+    config, remaining = context.config, context.clock.remaining()
     if remaining is None or config.img_size != "auto":
-        return most
+        return CPU_SIZE
     shares = (1.0 - config.holdout) * (1.0 - config.val)
     seen = _enlargement(space)
     size = affordable_size(
         n_train=max(1, round(len(source.files) * shares)),
         seconds=remaining,
         rate=lambda size: cores * scratch_rate(size * seen),
-        most=most,
+        most=CPU_SIZE,
     )
-    return most if size < most and _may_begin_with_weights(config, space) else size
+    return CPU_SIZE if size < CPU_SIZE and _may_begin_with_weights(config, space) else size
 
 
 def _may_begin_with_weights(config: StudyConfig, space: SearchSpace) -> bool:

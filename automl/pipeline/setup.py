@@ -15,14 +15,14 @@ from automl.data.balance import Balance, choose_balance, skew
 from automl.data.findings import SKEWED
 from automl.errors import ConfigError
 from automl.machine import cache_folder
-from automl.pipeline.clock import Clock
+from automl.pipeline.context import Context
 from automl.pipeline.device import Device, choose_device
 from automl.pipeline.earlier import WarmStart, check_warm_start, traits, warm_start
-from automl.pipeline.planning import make_plan
+from automl.pipeline.planning import Basis, make_plan
 from automl.pipeline.pretrained import Beginning, Situation, begin, begin_again, check_pretrained
-from automl.pipeline.resolution import largest_size
+from automl.pipeline.resolution import CPU_SIZE, largest_size
 from automl.pipeline.suited import Suited
-from automl.pipeline.workspace import Workspace, write_json
+from automl.pipeline.workspace import write_json
 from automl.records import Config, Observer
 from automl.remote import is_remote
 from automl.search.budget import Budget
@@ -35,17 +35,14 @@ from automl.training.plan import TrainPlan
 from automl.training.probe import Probe
 from automl.training.vocabulary import check_space
 
-CPU_SIZE = 96  # px; larger pictures are scaled down to this where no GPU trains
 GPU_SIZE = 224
 SMALL = 64  # px; up to here a GPU trains the networks of the preset `small`
 
 
 @dataclass(frozen=True)
-class Setup:
+class Setup(Context):
     """What the search, the retrain and the holdout start from."""
 
-    config: StudyConfig
-    workspace: Workspace
     data: PreparedData
     space: SearchSpace
     metric: MetricSpec
@@ -73,53 +70,31 @@ def check(config: StudyConfig) -> None:
         feasibility(space)
 
 
-def prepare(
-    config: StudyConfig,
-    source: Source,
-    workspace: Workspace,
-    clock: Clock,
-    observer: Observer,
-    *,
-    room: Room | None = None,
-) -> Setup:
+def prepare(context: Context, source: Source, *, room: Room | None = None) -> Setup:
     """Decode the data, load the space, and plan the time. `room` is the cluster, None for this machine alone.
 
     Raises UsageError for anything that the person has to change; nothing was searched by then.
     """
+    config, workspace = context.config, context.workspace
     device = choose_device(config, room)
-    with closing(source):
-        resolve_metric(config.metric, source.task)  # a wrong one is told before any picture is decoded
-        img_size, max_size = _sizes(config, source, workspace, clock, device)
-        data = prepare_data(
-            source,
-            img_size=img_size,
-            max_size=max_size,
-            val=config.val,
-            holdout=config.holdout,
-            seed=config.seed,
-            on_bad_image=config.on_bad_image,
-            max_disk=config.max_disk,
-            cache_dir=cache_folder(),
-            study_dir=workspace.root,
-            observer=observer,
-        )
+    data = _decoded(context, source, device)
     space = load_space(config, device, img_size=data.splits.info.img_size)
-    metric, balance = _fitting(config, data, observer)
+    metric, balance = _fitting(config, data, context.observer)
     identity = {**_identity(config, data, metric, space), "balance": balance}
     workspace.check_same(identity)
     earlier = workspace.read_plan()
     place = Situation(
-        data.splits, device.kind, device.all_threads, workspace.root, remaining=clock.remaining()
+        data.splits, device.kind, device.all_threads, workspace.root, remaining=context.clock.remaining()
     )
-    beginning, warm = _begin(config, space, place, earlier, observer)
+    beginning, warm = _begin(context, space, place, earlier)
     identity |= {"begun_with": dict(beginning.record), "warm_start": warm.to_dict()}
-    planned = make_plan(
-        config, data.splits, beginning, device, (metric, balance), clock, observer, earlier=earlier
-    )
+    planned = make_plan(context, Basis(data.splits, beginning, device, metric, balance, earlier))
     write_json(workspace.plan_json, identity | planned.to_dict())
     return Setup(
         config=config,
         workspace=workspace,
+        clock=context.clock,
+        observer=context.observer,
         data=data,
         space=beginning.space,
         metric=metric,
@@ -135,36 +110,52 @@ def prepare(
     )
 
 
+def _decoded(context: Context, source: Source, device: Device) -> PreparedData:
+    """The data, decoded at the size that is trained on, and split."""
+    config = context.config
+    with closing(source):
+        resolve_metric(config.metric, source.task)  # a wrong one is told before any picture is decoded
+        img_size, max_size = _sizes(context, source, device)
+        return prepare_data(
+            source,
+            img_size=img_size,
+            max_size=max_size,
+            val=config.val,
+            holdout=config.holdout,
+            seed=config.seed,
+            on_bad_image=config.on_bad_image,
+            max_disk=config.max_disk,
+            cache_dir=cache_folder(),
+            study_dir=context.workspace.root,
+            observer=context.observer,
+        )
+
+
 def _begin(
-    config: StudyConfig,
-    space: SearchSpace,
-    place: Situation,
-    earlier: dict[str, Any] | None,
-    observer: Observer,
+    context: Context, space: SearchSpace, place: Situation, earlier: dict[str, Any] | None
 ) -> tuple[Beginning, WarmStart]:
     """Weights and earlier studies to begin with; those of its plan.json, where a study goes on."""
     if earlier is not None:
         beginning = begin_again(space, earlier["begun_with"])
         warm = WarmStart.from_dict(earlier.get("warm_start", {}))
     else:
-        beginning = begin(config, space, place, observer)
-        warm = warm_start(config, beginning.space, place.splits.info, observer)
+        beginning = begin(context.config, space, place, context.observer)
+        warm = warm_start(context.config, beginning.space, place.splits.info, context.observer)
     return replace(beginning, space=warm.begun(beginning.space)), warm
 
 
-def _sizes(
-    config: StudyConfig, source: Source, workspace: Workspace, clock: Clock, device: Device
-) -> tuple[int | Literal["auto"], int]:
+def _sizes(context: Context, source: Source, device: Device) -> tuple[int | Literal["auto"], int]:
     """The image size, and the largest that `auto` may choose: a continued study keeps its own."""
+    config = context.config
     if config.img_size != "auto":
         return config.img_size, GPU_SIZE
-    earlier = workspace.read_plan()
+    earlier = context.workspace.read_plan()
     if earlier is not None:
         return int(earlier["img_size"]), GPU_SIZE
     if device.kind != "cpu":
         return "auto", GPU_SIZE
     space = load_space(config, device, img_size=CPU_SIZE)
-    return "auto", largest_size(config, source, clock, space, cores=device.cores_together, most=CPU_SIZE)
+    return "auto", largest_size(context, source, space, cores=device.cores_together)
 
 
 def _fitting(config: StudyConfig, data: PreparedData, observer: Observer) -> tuple[MetricSpec, Balance]:

@@ -10,7 +10,6 @@ from automl.data.splits import TRAIN, VAL
 from automl.errors import AutomlError
 from automl.final.label_errors import LEAST_AGREEMENT, Seen, agreement, in_words, look, merged, rank
 from automl.final.out_of_fold import out_of_fold, seconds_needed
-from automl.pipeline.clock import Clock
 from automl.pipeline.setup import Setup
 from automl.pipeline.workspace import write_text
 from automl.search import SearchResult
@@ -23,7 +22,7 @@ _SHARE = 0.02  # of the time limit
 _BUILDING = 0.3  # seconds to build the model and load the checkpoint
 
 
-def write_suspects(setup: Setup, found: SearchResult, clock: Clock) -> str:
+def write_suspects(setup: Setup, found: SearchResult) -> str:
     """Write the table of likely label errors of a classification; returns what to tell, "" where that is nothing.
 
     It is made before the retrain, which then has what is left of the time. Where it would take more than 2 % of the
@@ -31,15 +30,16 @@ def write_suspects(setup: Setup, found: SearchResult, clock: Clock) -> str:
     images would, the table is of the validation images.
     """
     info, path = setup.data.splits.info, setup.workspace.root / "label_errors.csv"
+    limit = setup.clock.limit
     if info.task != "classification":
         return ""
     path.unlink(missing_ok=True)  # one of an earlier best trial would be taken for this one's
     seconds = _BUILDING + info.n_val / (STEP_COST * setup.probe.images_per_second)
-    if clock.limit is not None and seconds > _SHARE * clock.limit:
+    if limit is not None and seconds > _SHARE * limit:
         return f"Likely label errors were not looked for: that takes {seconds:.1f} s, over 2 % of the time limit."
     more = info.n_train / (STEP_COST * setup.probe.images_per_second)
     more += seconds_needed(info.n_train, info.n_outputs)
-    in_time = clock.limit is None or seconds + more <= _SHARE * clock.limit
+    in_time = limit is None or seconds + more <= _SHARE * limit
     try:
         seen = look(found.best, setup.data.splits, setup.plan, with_train=in_time)
     except AutomlError as error:

@@ -1,4 +1,4 @@
-"""The directory of a study: where each file lies, and whether an earlier study there may be continued."""
+"""The folder of a study: where each file lies, which process may write it, and when a study there is continued."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from automl.errors import StudyError
-from automl.pipeline.claim import REPLACED, Claim, clear, never_began, restore_replaced
 from automl.remote import Mirror, is_remote
+
+LOCK = ".running"
+REPLACED = ".replaced-"  # then the process that moved it away
 
 # What must be the same for a study to be continued; each changes what its trials mean.
 IDENTITY = (
@@ -28,8 +30,35 @@ IDENTITY = (
     "n_train",
     "n_val",
     "n_holdout",
-    "holdout",
 )
+
+
+class FolderLock:
+    """Keeps other processes out of a study's folder; the system releases it when this process ends.
+
+    Where the file system has no locks (or the system is not Unix), it keeps nobody out.
+    """
+
+    def __init__(self, root: Path) -> None:
+        """Raises StudyError if another process runs the study. The folder must exist."""
+        self._file: IO[str] | None = (root / LOCK).open("a+", encoding="utf-8")
+        if _locked_by_another(self._file):
+            self._file.seek(0)
+            owner = self._file.read().strip() or "another process"
+            self._file.close()
+            raise StudyError(
+                f"the study {root.name!r} must be run by one process at a time, and {owner} runs it: "
+                "wait for its end, or stop it"
+            )
+        self._file.truncate(0)
+        self._file.write(f"process {os.getpid()}")
+        self._file.flush()
+
+    def release(self) -> None:
+        """Another process may go on with the study. The file stays: it tells a study that never began."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
 
 @dataclass(frozen=True)
@@ -37,14 +66,14 @@ class Workspace:
     """Paths of one study.
 
     `existed` tells whether the directory was there before; `replaced` is where an earlier study was moved that this
-    one overwrites, until it is sure that this one can begin. `claims` keep other processes out until `close`. `mirror`
+    one overwrites, until it is sure that this one can begin. `locks` keep other processes out until `close`. `mirror`
     brings the folder to the address that was given as --directory.
     """
 
     root: Path
     existed: bool
     replaced: Path | None = None
-    claims: tuple[Claim, ...] = ()
+    locks: tuple[FolderLock, ...] = ()
     mirror: Mirror | None = None
 
     @property
@@ -128,8 +157,8 @@ class Workspace:
 
     def close(self) -> None:
         """Another process may go on with the study."""
-        for claim in self.claims:
-            claim.release()
+        for lock in self.locks:
+            lock.release()
 
     def holdout_reads(self) -> int:
         """How often the holdout was opened so far."""
@@ -147,10 +176,10 @@ def open_workspace(directory: str, study: str, *, overwrite: bool) -> Workspace:
     """The workspace of a study. Raises StudyError where the folder cannot be made or written, or is something else."""
     mirror = Mirror(directory, study) if is_remote(directory) else None
     root = Path(directory) / study if mirror is None else mirror.root
-    restore_replaced(root)
+    _restore_replaced(root)
     if mirror is not None:
         mirror.pull()
-    existed = root.exists() and not never_began(root)
+    existed = root.exists() and not _never_began(root)
     if existed and any(root.iterdir() if root.is_dir() else [root]) and not (root / "study.yaml").is_file():
         raise StudyError(
             f"{str(root)!r} must be a study or not exist, and it is something else; choose another --study name"
@@ -158,17 +187,59 @@ def open_workspace(directory: str, study: str, *, overwrite: bool) -> Workspace:
     replaced = earlier = None
     try:
         if existed and overwrite:
-            earlier = Claim(root)  # not from under a process that runs it
+            earlier = FolderLock(root)  # not from under a process that runs it
             replaced = root.with_name(f".{root.name}{REPLACED}{os.getpid()}").absolute()
             root.rename(replaced)
         root.mkdir(parents=True, exist_ok=True)
-        claim = Claim(root)
+        lock = FolderLock(root)
     except OSError as error:
         raise StudyError(_not_writable(root, error.strerror or error)) from error
     if not existed:
-        clear(root)
-    claims = (claim,) if earlier is None else (claim, earlier)
-    return Workspace(root.resolve(), existed and not overwrite, replaced, claims, mirror)
+        _clear(root)
+    locks = (lock,) if earlier is None else (lock, earlier)
+    return Workspace(root.resolve(), existed and not overwrite, replaced, locks, mirror)
+
+
+def _never_began(root: Path) -> bool:
+    """Whether the folder is that of a study whose start was killed before there was anything to go on from."""
+    return (root / LOCK).is_file() and not (root / "study.yaml").is_file()
+
+
+def _clear(root: Path) -> None:
+    """Empty the folder of a study that never began, but for its lock."""
+    for path in root.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != LOCK:
+            path.unlink()
+
+
+def _restore_replaced(root: Path) -> None:
+    """Put back the study that an `--overwrite` had moved away when it was killed, unless the new one has begun."""
+    for moved in sorted(root.parent.glob(f".{root.name}{REPLACED}*")):
+        try:
+            FolderLock(moved).release()
+        except StudyError:  # the process that moved it lives, and decides
+            continue
+        if (root / "study.yaml").is_file():
+            shutil.rmtree(moved)
+        elif not root.exists() or _never_began(root):
+            shutil.rmtree(root, ignore_errors=True)
+            moved.rename(root)
+
+
+def _locked_by_another(file: IO[str]) -> bool:
+    try:
+        import fcntl
+    except ImportError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # a file system without locks
+        return False
+    return False
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

@@ -77,7 +77,7 @@ def stored_trials(study: StudyFolder) -> tuple[str, Mode, list[StoredTrial]]:
                 return study.metric, study_mode(study, study.metric), []
             loaded = optuna.load_study(study_name=study.name, storage=database.optuna)
             with database.engine.connect() as connection:
-                trials = read_stored(connection, loaded._study_id)
+                trials = read_stored(connection, database.optuna.get_study_id_from_name(study.name))
         mode: Mode = "min" if loaded.direction == optuna.study.StudyDirection.MINIMIZE else "max"
         return (loaded.metric_names or [study.metric])[0], mode, trials
     finally:

@@ -10,7 +10,6 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution, json_to_distribution
 from optuna.storages import RDBStorage
-from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection, Table, select
 
@@ -25,6 +24,9 @@ class BulkStorage(RDBStorage):
     """Reads what `RDBStorage` reads. Optuna makes an object of every value of every epoch on its way to a trial; here
     rows become trials directly: 0.8 instead of 8.6 seconds of processor time for 10,000 trials with 47,000 epochs.
     """
+
+    # `_get_trials` is private to Optuna. Its cache, which the dashboard wraps around this storage, reads through it and
+    # through nothing public. Where it is gone, the dashboard is as slow as with Optuna's own storage, and still right.
 
     def _get_trials(
         self,
@@ -57,14 +59,13 @@ class _Parts:
             self.distributions[trial][name] = distribution
             self.params[trial][name] = distribution.to_external_repr(value)
         self.epochs: dict[int, dict[int, float]] = defaultdict(dict)
-        read_epoch = models.TrialIntermediateValueModel.stored_repr_to_intermediate_value
         columns = ("trial_id", "step", "intermediate_value", "intermediate_value_type")
         for trial, step, value, kind in _of(connection, rows.EPOCHS, study_id, columns):
-            self.epochs[trial][step] = read_epoch(value, kind)
+            self.epochs[trial][step] = rows.number_of(value, kind)
         self.values: dict[int, dict[int, float]] = defaultdict(dict)
         columns = ("trial_id", "objective", "value", "value_type")
         for trial, objective, value, kind in _of(connection, rows.VALUES, study_id, columns):
-            self.values[trial][objective] = models.TrialValueModel.stored_repr_to_value(value, kind)
+            self.values[trial][objective] = rows.number_of(value, kind)
         self.user, self.system = (
             _attributes(connection, table, study_id)
             for table in (rows.USER_ATTRIBUTES, rows.SYSTEM_ATTRIBUTES)

@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial
 from automl.errors import SpaceError
 from automl.records import Config
 from automl.search.wrapped_sampler import WrappedSampler
-from automl.spaces.draw import GIVEN, Suggest, Walk, at_random, near, walk
+from automl.spaces.draw import GIVEN, Suggest, Walk, at_random, holds, near, walk
 from automl.spaces.units import from_unit, to_unit
 
 # So often the sampler inside is asked; then its last wish is changed, in so many ways.
@@ -93,7 +93,7 @@ class ConstrainedSampler(WrappedSampler):
         joint = self._inside.sample_relative(study, trial, known)
 
         def choose(name: str, distribution: BaseDistribution) -> Any:
-            if name in joint and distribution._contains(distribution.to_internal_repr(joint[name])):
+            if name in joint and holds(distribution, joint[name]):
                 return joint[name]
             if distribution.single():
                 return from_unit(distribution, 0.0)

@@ -50,15 +50,18 @@ def draw(
             scratch.enqueue_trial(dict(fixed))
         trial = scratch.ask()
         config = suggest(trial)
-    return Draft(config, twin.get_trial(trial._trial_id), twin.get_study_system_attrs(study._study_id))
+    study_id = twin.get_study_id_from_name(study.study_name)
+    drawn = twin.get_trial(twin.get_trial_id_from_study_id_trial_number(study_id, trial.number))
+    return Draft(config, drawn, twin.get_study_system_attrs(study_id))
 
 
 def adopt(view: SamplerView, study: optuna.Study, draft: Draft) -> FrozenTrial:
     """Makes a running trial of a draft, with the next number; it starts at this moment."""
-    known = view.get_study_system_attrs(study._study_id)
+    study_id = view.get_study_id_from_name(study.study_name)
+    known = view.get_study_system_attrs(study_id)
     for key, value in draft.notes.items():
         if known.get(key) != value:
-            view.set_study_system_attr(study._study_id, key, value)
+            view.set_study_system_attr(study_id, key, value)
     trial = copy.copy(draft.trial)
     trial.datetime_start = datetime.now()
-    return view.get_trial(view.create_new_trial(study._study_id, template_trial=trial))
+    return view.get_trial(view.create_new_trial(study_id, template_trial=trial))

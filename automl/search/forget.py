@@ -20,8 +20,8 @@ def forget_study(url: str, name: str) -> None:
     database = open_database(url)
     try:
         with storage_errors(database.shown), database.engine.connect() as connection:
-            studies = rows.TABLES["studies"]
-            found = connection.execute(select(studies.c.study_id).where(studies.c.study_name == name)).first()
+            known = rows.STUDIES.c
+            found = connection.execute(select(known.study_id).where(known.study_name == name)).first()
             if found is None:
                 return
             study_id = int(found[0])

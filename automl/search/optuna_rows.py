@@ -1,29 +1,116 @@
 """Rows for Optuna's own tables, so that they go into the transactions of ours.
 
 Optuna's storage interface takes several queries and a transaction for every value; 1,000 reports a second are beyond
-it. What is written here reads the same through Optuna (tests/search/test_store.py reads everything back that way).
+it. What is written here reads the same through Optuna (tests/search/test_store.py reads everything back that way), and
+the tables are those that Optuna makes (tests/test_private_names.py compares them).
 """
 
 from __future__ import annotations
 
+import enum
 import json
 import math
 from datetime import UTC, datetime
 from typing import Any
 
 from optuna.distributions import distribution_to_json
-from optuna.storages._rdb import models
-from optuna.trial import FrozenTrial
-from sqlalchemy import BindParameter, Table, bindparam, delete, insert, update
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import (
+    BindParameter,
+    Column,
+    Connection,
+    DateTime,
+    Enum,
+    Float,
+    ForeignKey,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    bindparam,
+    delete,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.schema import SchemaItem
 
-METADATA = models.BaseModel.metadata
-TABLES = METADATA.tables
-TRIALS: Table = TABLES["trials"]
-PARAMS: Table = TABLES["trial_params"]
-VALUES: Table = TABLES["trial_values"]
-EPOCHS: Table = TABLES["trial_intermediate_values"]
-USER_ATTRIBUTES: Table = TABLES["trial_user_attributes"]
-SYSTEM_ATTRIBUTES: Table = TABLES["trial_system_attributes"]
+METADATA = MetaData()  # Optuna makes these tables; nothing here does
+
+
+class Kind(enum.Enum):
+    """How a column that holds one finite number says that the number is none of these."""
+
+    FINITE = 1
+    INF_POS = 2
+    INF_NEG = 3
+    NAN = 4
+
+
+_NOT_FINITE = {Kind.INF_POS: math.inf, Kind.INF_NEG: -math.inf, Kind.NAN: math.nan}
+
+
+def _table(name: str, *columns: SchemaItem, of: str) -> Table:
+    """A table whose rows belong to a row of `of`; its first column numbers its rows."""
+    first, *others = columns
+    parent: Column[int] = Column(_KEYS[of], ForeignKey(f"{of}.{_KEYS[of]}"))
+    return Table(name, METADATA, first, parent, *others)
+
+
+def _key(name: str) -> Column[int]:
+    return Column(name, Integer, primary_key=True)
+
+
+_KEYS = {"studies": "study_id", "trials": "trial_id"}
+STUDIES = Table("studies", METADATA, _key("study_id"), Column("study_name", String(512)))
+TRIALS = _table(
+    "trials",
+    _key("trial_id"),
+    Column("number", Integer),
+    Column("state", Enum(TrialState, name="trialstate")),
+    Column("datetime_start", DateTime),
+    Column("datetime_complete", DateTime),
+    of="studies",
+)
+PARAMS = _table(
+    "trial_params",
+    _key("param_id"),
+    Column("param_name", String(512)),
+    Column("param_value", Float(53)),
+    Column("distribution_json", Text),
+    of="trials",
+)
+VALUES = _table(
+    "trial_values",
+    _key("trial_value_id"),
+    Column("objective", Integer),
+    Column("value", Float(53)),
+    # PostgreSQL knows these types by name.
+    Column("value_type", Enum(*(kind.name for kind in Kind if kind is not Kind.NAN), name="trialvaluetype")),
+    of="trials",
+)
+EPOCHS = _table(
+    "trial_intermediate_values",
+    _key("trial_intermediate_value_id"),
+    Column("step", Integer),
+    Column("intermediate_value", Float(53)),
+    Column("intermediate_value_type", Enum(*(kind.name for kind in Kind), name="trialintermediatevaluetype")),
+    of="trials",
+)
+
+
+def _attributes(name: str, key: str, *, of: str) -> Table:
+    return _table(name, _key(key), Column("key", String(512)), Column("value_json", Text), of=of)
+
+
+USER_ATTRIBUTES = _attributes("trial_user_attributes", "trial_user_attribute_id", of="trials")
+SYSTEM_ATTRIBUTES = _attributes("trial_system_attributes", "trial_system_attribute_id", of="trials")
+# What else belongs to a study, and goes with it.
+_attributes("study_user_attributes", "study_user_attribute_id", of="studies")
+_attributes("study_system_attributes", "study_system_attribute_id", of="studies")
+_table("study_directions", _key("study_direction_id"), of="studies")
+_table("trial_heartbeats", _key("trial_heartbeat_id"), of="trials")
 
 # Rows carry the trial's number under this name; the journal puts Optuna's id in its place when it writes.
 TRIAL = "of_trial"
@@ -85,8 +172,29 @@ def system_attribute_rows(trial: FrozenTrial) -> list[dict[str, Any]]:
 
 def epoch_row(number: int, epoch: int, value: float) -> dict[str, Any]:
     """The value of one epoch; what is not finite is a word in Optuna's schema."""
-    stored, kind = models.TrialIntermediateValueModel.intermediate_value_to_stored_repr(value)
-    return {TRIAL: number, "step": epoch, "intermediate_value": stored, "intermediate_value_type": kind}
+    kind = kind_of(value)
+    stored = value if kind is Kind.FINITE else None
+    return {TRIAL: number, "step": epoch, "intermediate_value": stored, "intermediate_value_type": kind.name}
+
+
+def kind_of(value: float) -> Kind:
+    """How Optuna's schema calls a number."""
+    if math.isnan(value):
+        return Kind.NAN
+    if math.isinf(value):
+        return Kind.INF_POS if value > 0 else Kind.INF_NEG
+    return Kind.FINITE
+
+
+def number_of(stored: float | None, kind: str) -> float:
+    """The number that a row holds."""
+    return _NOT_FINITE.get(Kind[kind], math.nan) if stored is None else stored
+
+
+def trial_ids(connection: Connection, study_id: int) -> dict[int, int]:
+    """Optuna's ids of a study's trials, by number."""
+    query = select(TRIALS.c.number, TRIALS.c.trial_id).where(TRIALS.c.study_id == study_id)
+    return {int(number): int(trial) for number, trial in connection.execute(query)}
 
 
 def value_row(number: int, value: float) -> dict[str, Any]:
@@ -97,5 +205,5 @@ def value_row(number: int, value: float) -> dict[str, Any]:
         TRIAL: number,
         "objective": 0,
         "value": value,
-        "value_type": models.TrialValueModel.TrialValueType.FINITE,
+        "value_type": Kind.FINITE.name,
     }

@@ -92,13 +92,14 @@ class PrunerPolicy(TrialBook):
         direction = StudyDirection.MAXIMIZE if self.context.mode == "max" else StudyDirection.MINIMIZE
         with quiet_optuna():
             self._study = optuna.create_study(storage=self._storage, direction=direction, pruner=self._pruner)
+        self._study_id = self._storage.get_study_id_from_name(self._study.study_name)
 
     def _id(self, trial: int) -> int:
         """Where the pruner's study has the trial; the numbers there are the same where trials come in their
         order.
         """
         if trial not in self._ids:
-            self._ids[trial] = self._storage.create_new_trial(self._study._study_id)
+            self._ids[trial] = self._storage.create_new_trial(self._study_id)
         return self._ids[trial]
 
     def _settle(self, trial: int, state: TrialState) -> None:

@@ -70,14 +70,15 @@ class Store:
     ) -> None:
         """Use `Store.open`. `mirror` is the study as samplers see it."""
         self._database = database
-        self._study_id = study._study_id
+        self._study_id = database.optuna.get_study_id_from_name(study.study_name)
         ids: dict[int, int] = {}
         # Before anything is read: another search could be writing.
-        guard = ownership_of(database, study.study_name, study._study_id)
+        guard = ownership_of(database, study.study_name, self._study_id)
         self._journal = Journal(database, ids, guard)
         past = database.optuna.get_all_trials(self._study_id, deepcopy=False)
-        ids |= {trial.number: trial._trial_id for trial in past}
+        ids |= self._journal.read(lambda connection: rows.trial_ids(connection, self._study_id))
         self._view, self.mirror = open_view(sampler, mode, past)
+        self._mirror_study = self._view.get_study_id_from_name(self.mirror.study_name)
         self._count = len(past)
         self._paused = {trial.number for trial in past if trial.state is OptunaState.WAITING}
         self._attributes = {(trial.number, key) for trial in past for key in trial.user_attrs}
@@ -344,7 +345,7 @@ class Store:
             del self._runs[number]
 
     def _mirror_id(self, number: int) -> int:
-        return self._view.get_trial_id_from_study_id_trial_number(self.mirror._study_id, number)
+        return self._view.get_trial_id_from_study_id_trial_number(self._mirror_study, number)
 
     def _tell(self, number: int, state: OptunaState, value: float | None) -> None:
         self._view.resume(self._mirror_id(number))
@@ -358,7 +359,8 @@ def _open_study(database: Database, name: str, fingerprint: Mapping[str, Any]) -
     study = optuna.create_study(
         storage=database.optuna, study_name=name, direction=direction, load_if_exists=True
     )
-    query = select(tables.meta).where(tables.meta.c.study_id == study._study_id)
+    study_id = database.optuna.get_study_id_from_name(name)
+    query = select(tables.meta).where(tables.meta.c.study_id == study_id)
     with database.engine.begin() as connection:
         row = connection.execute(query).mappings().first()
         if row is None:
@@ -368,7 +370,7 @@ def _open_study(database: Database, name: str, fingerprint: Mapping[str, Any]) -
                 )
             study.set_metric_names([fingerprint["metric"]])
             values = {
-                "study_id": study._study_id,
+                "study_id": study_id,
                 "schema_version": tables.SCHEMA_VERSION,
                 "fingerprint": json.dumps(fingerprint),
                 "at": _utc_now(),

@@ -112,14 +112,28 @@ def at_peak(priors: Mapping[str, Prior], otherwise: Choose) -> Choose:
     return choose
 
 
+def holds(distribution: BaseDistribution, value: Any) -> bool:
+    """Whether a value lies within a distribution; raises ValueError for a choice that there is not.
+
+    >>> holds(FloatDistribution(0.0, 1.0), 1.5), holds(IntDistribution(2, 10, step=4), 6)
+    (False, True)
+    """
+    inside = distribution.to_internal_repr(value)
+    if not isinstance(distribution, FloatDistribution | IntDistribution):
+        return True
+    if not distribution.low <= inside <= distribution.high:
+        return False
+    steps = 0.0 if distribution.step is None else (inside - distribution.low) / distribution.step
+    return abs(steps - round(steps)) < 1e-8
+
+
 def near(params: Mapping[str, Any], rng: np.random.Generator, *, width: float, rate: float) -> Choose:
     """Values of a known configuration, each changed with probability `rate`: numbers by a normal step of
     `width` of their range, choices to any. What the known configuration lacks is drawn at random.
     """
 
     def choose(name: str, distribution: BaseDistribution) -> Any:
-        known = name in params and distribution._contains(distribution.to_internal_repr(params[name]))
-        if not known:
+        if name not in params or not holds(distribution, params[name]):
             return from_unit(distribution, rng.random())
         if rng.random() >= rate:
             return params[name]

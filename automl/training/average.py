@@ -6,6 +6,7 @@ import copy
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 DENSE = 128  # steps in which the average follows every one; after them it follows every fourth
 SPARSE = 4
@@ -32,9 +33,9 @@ class Average:
         """The model took its step number `step`, counted from 0."""
         if step >= DENSE and (step + 1) % SPARSE:
             return
-        moved = 1.0 - decay_at(step, self.decay) ** (SPARSE if step >= DENSE else 1)
+        kept = decay_at(step, self.decay) ** (SPARSE if step >= DENSE else 1)
         averages: list[Tensor] = [average for average, _ in self._floats]
-        torch._foreach_lerp_(averages, [tensor.detach() for _, tensor in self._floats], moved)
+        get_ema_multi_avg_fn(kept)(averages, [tensor.detach() for _, tensor in self._floats], step)
         for average, tensor in self._others:
             average.copy_(tensor)
 

@@ -98,9 +98,10 @@ def has_bf16(device: str) -> bool:
     """Whether the device multiplies bfloat16 matrices in hardware (AMX or AVX512-BF16 on x86, Ampere and later)."""
     if torch.device(device).type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    cpu = torch.backends.cpu.get_cpu_capability()
-    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    return bool(supported()) if supported is not None else "AVX512" in cpu
+    capabilities = getattr(torch.cpu, "get_capabilities", None)  # older torch lacks it
+    if capabilities is None:
+        return "AVX512" in torch.backends.cpu.get_cpu_capability()
+    return bool(capabilities().get("avx512_bf16", False))
 
 
 def _rate(config: Config, splits: SearchSplits, plan: TrainPlan, seconds: float) -> float:

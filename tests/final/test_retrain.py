@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
 
-from automl.final.retrain import retrain
+from automl.final.retrain import Retrain, retrain
 from automl.final.scoring import seconds_a_picture
 from automl.records import Config, SearchSplits, Silent
 from automl.training.loop import Trainer
@@ -42,19 +41,15 @@ def test_retrain_anneals_to_the_end_of_its_time(
     assert found.progress == 1.0
 
 
-def test_retrain_asks_how_long_it_may_take_when_its_network_is_there(
+def test_retrain_is_given_its_seconds_when_its_network_was_measured(
     config: Config, splits: SearchSplits, plan: TrainPlan, tmp_path: Path
 ) -> None:
-    asked: list[float] = []
-
-    def left(model: nn.Module, size: int) -> float:
-        asked.append(seconds_a_picture(model, splits.info, size, threads=1))
-        return 0.5
-
     timed = replace(plan, epochs=10_000, seconds=600.0)
-    found = retrain(config, splits, timed, work_dir=tmp_path, observer=Silent(), seconds_left=left)
+    built = Retrain(config, splits, timed, work_dir=tmp_path)
+    one = seconds_a_picture(built.trainer.averaged, splits.info, built.trainer.size, threads=1)
+    found = built.train(Silent(), seconds=0.5)
     assert 0.4 < found.seconds < 20.0 and found.progress == 1.0
-    assert len(asked) == 1 and 0.0 < asked[0] < 1.0
+    assert 0.0 < one < 1.0
 
 
 def test_a_measured_pass_changes_neither_the_network_nor_the_threads(

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from automl.errors import StudyError
-from automl.pipeline.claim import LOCK, REPLACED, Claim
-from automl.pipeline.workspace import open_workspace
+from automl.pipeline.workspace import LOCK, REPLACED, FolderLock, open_workspace
 
 
 def test_second_process_is_refused_while_the_first_runs_and_let_in_when_it_was_killed(tmp_path: Path) -> None:
@@ -57,7 +56,7 @@ def test_study_that_a_killed_overwrite_had_moved_away_comes_back(tmp_path: Path)
 def test_study_of_a_living_overwrite_is_left_alone(tmp_path: Path) -> None:
     moved = tmp_path / f".s{REPLACED}1"
     moved.mkdir()
-    held = Claim(moved)
+    held = FolderLock(moved)
     open_workspace(str(tmp_path), "s", overwrite=False).close()
     assert moved.exists()
     held.release()

@@ -15,6 +15,7 @@ import pytest
 
 from automl import pipeline
 from automl.pipeline import final_model, planning
+from automl.pipeline.delivery import Delivery, Stopped, TooShort, delivery_in_words
 from automl.records import Silent
 from automl.result import FitResult
 from automl.search.budget import Budget, Work
@@ -69,6 +70,32 @@ def test_ctrl_c_in_the_retrain_delivers_the_best_trials_own_weights_and_resume_r
     assert second.to_json()["holdout_reads"] == 2 and second.trials["total"] == 1
 
 
+@pytest.mark.parametrize(
+    ("delivery", "why", "sentence"),
+    [
+        (Delivery.RETRAINED, None, ""),
+        (
+            Delivery.OWN_WEIGHTS,
+            TooShort(seconds=12.4, share=0.31),
+            "the 12 s left hold 31% of a retrain as long as the best trial: the best trial's own weights are delivered",
+        ),
+        (
+            Delivery.CUT_SHORT,
+            Stopped(progress=0.85),
+            "the retrain was stopped by Ctrl-C after 85%: it is delivered as far as it came",
+        ),
+    ],
+)
+def test_reason_of_a_delivery_is_told_with_its_numbers(
+    delivery: Delivery, why: TooShort | Stopped | None, sentence: str
+) -> None:
+    assert delivery_in_words(delivery, why) == sentence
+
+
+def test_values_of_deliveries_are_those_that_result_json_had_from_the_start() -> None:
+    assert [delivery.value for delivery in Delivery] == ["retrained", "own weights", "cut short"]
+
+
 def test_ctrl_c_in_the_set_up_leaves_nothing_behind(tmp_path: Path) -> None:
     watching = Notes("plan", lambda: os.kill(os.getpid(), signal.SIGTERM))
     # Ray leaves a handler of its own, where it ran before.
@@ -112,9 +139,9 @@ def test_network_that_turns_out_too_dear_to_score_is_not_retrained_for_a_moment(
     short = final_model._too_short
     told: list[float] = []
 
-    def only_when_measured(setup: Any, found: Any, plan: TrainPlan) -> str:
+    def only_when_measured(setup: Any, found: Any, plan: TrainPlan) -> TooShort | None:
         told.append(plan.seconds or 0.0)
-        return short(setup, found, plan) if len(told) > 1 else ""
+        return short(setup, found, plan) if len(told) > 1 else None
 
     monkeypatch.setattr(final_model, "_too_short", only_when_measured)
     chosen = {"n_trials": 1, "epochs": 2, "time_limit": 60.0}

@@ -13,7 +13,10 @@ from automl import config as configuration
 from automl import pipeline
 from automl.data import open_source
 from automl.pipeline.clock import Clock
+from automl.pipeline.context import Context
 from automl.pipeline.resolution import largest_size
+from automl.pipeline.workspace import open_workspace
+from automl.records import Silent
 from automl.search.budget import affordable_size
 from automl.spaces import SearchSpace
 from automl.training.probe import scratch_rate
@@ -66,13 +69,15 @@ def photos(tmp_path: Path) -> Path:
     ],
 )
 def test_only_a_training_from_scratch_with_a_limit_is_held_back(
-    photos: Path, options: dict[str, object], expected: int
+    photos: Path, tmp_path: Path, options: dict[str, object], expected: int
 ) -> None:
     config = configuration.load(str(photos), **options)
     source = open_source(str(photos))
-    clock = Clock(config.time_limit, None)
-    found = largest_size(config, source, clock, SearchSpace.load("smoke"), cores=0.05, most=96)
+    workspace = open_workspace(str(tmp_path), "s", overwrite=False)
+    context = Context(config, workspace, Clock(config.time_limit), Silent())
+    found = largest_size(context, source, SearchSpace.load("smoke"), cores=0.05)
     source.close()
+    workspace.close()
     assert found == expected
 
 

@@ -14,6 +14,7 @@ from sklearn.datasets import load_digits
 from automl import config as configuration
 from automl.data import open_source
 from automl.pipeline.clock import Clock
+from automl.pipeline.context import Context
 from automl.pipeline.setup import Setup, prepare
 from automl.pipeline.suspects import write_suspects
 from automl.pipeline.workspace import open_workspace
@@ -37,7 +38,8 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
         (images, labels), directory=directory, study="s", space="smoke", n_trials=1, epochs=6, engine="local"
     )
     workspace = open_workspace(str(directory), "s", overwrite=False)
-    yield prepare(config, open_source((images, labels)), workspace, Clock(None), Silent())
+    context = Context(config, workspace, Clock(None), Silent())
+    yield prepare(context, open_source((images, labels)))
     workspace.close()
 
 
@@ -57,7 +59,7 @@ def test_false_labels_among_training_and_validation_images_are_listed(setup: Set
         trial.step()
     trial.save(tmp_path / "checkpoint")
     trial.close()
-    text = write_suspects(setup, _found(config, tmp_path / "checkpoint"), Clock(None))
+    text = write_suspects(setup, _found(config, tmp_path / "checkpoint"))
     found = pd.read_csv(_table(setup), dtype={"file": str})
     rows = setup.data.table[setup.data.table["split"].isin(["train", "val"])]
     assert set(found["file"]) <= set(rows["file"]), "the holdout stays sealed"
@@ -72,7 +74,7 @@ def test_false_labels_among_training_and_validation_images_are_listed(setup: Set
 
 def test_trial_without_checkpoint_gives_a_note_and_no_table(setup: Setup) -> None:
     _table(setup).write_text("of an earlier trial")
-    text = write_suspects(setup, _found(setup.space.portfolio[0], None), Clock(None))
+    text = write_suspects(setup, _found(setup.space.portfolio[0], None))
     assert text == "Likely label errors were not looked for: the best trial left no checkpoint."
     assert not _table(setup).exists()
 
@@ -82,17 +84,18 @@ def test_trial_that_is_often_wrong_accuses_nobody(setup: Setup, tmp_path: Path) 
     trial = ImageTrial(config, splits=setup.data.splits, plan=setup.plan)
     trial.save(tmp_path / "checkpoint")
     trial.close()
-    text = write_suspects(setup, _found(config, tmp_path / "checkpoint"), Clock(None))
+    text = write_suspects(setup, _found(config, tmp_path / "checkpoint"))
     assert "too little beyond chance to tell a wrong label from a hard image" in text
     assert not _table(setup).exists()
 
 
 def test_damaged_checkpoint_gives_a_note(setup: Setup, tmp_path: Path) -> None:
-    text = write_suspects(setup, _found(setup.space.portfolio[0], tmp_path), Clock(None))
+    text = write_suspects(setup, _found(setup.space.portfolio[0], tmp_path))
     assert text.startswith("Likely label errors were not looked for: the checkpoint ")
     assert "cannot be read" in text
 
 
 def test_limit_that_is_too_short_gives_a_note(setup: Setup, tmp_path: Path) -> None:
-    text = write_suspects(setup, _found(setup.space.portfolio[0], tmp_path), Clock(2.0))
+    short = replace(setup, clock=Clock(2.0))
+    text = write_suspects(short, _found(setup.space.portfolio[0], tmp_path))
     assert text.endswith("s, over 2 % of the time limit.")

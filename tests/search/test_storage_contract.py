@@ -41,7 +41,9 @@ class Dashboard(Listener):
         if event.epoch and event.value is not None:
             curve[event.epoch] = event.value
         self.storage = self.storage or RDBStorage(self.url)
-        shown = self.storage.get_all_trials(self.storage.get_all_studies()[0]._study_id)
+        shown = self.storage.get_all_trials(
+            self.storage.get_study_id_from_name(self.storage.get_all_studies()[0].study_name)
+        )
         assert [trial.number for trial in shown] == sorted(self.told)
         for trial in shown:
             self.compare(trial, self.told[trial.number])

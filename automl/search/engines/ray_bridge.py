@@ -204,9 +204,10 @@ class CoordinatorScheduler(TrialScheduler):
 def _process_kept(tune_controller: Any, kept: bool) -> Iterator[None]:
     """A trial that leaves its worker within this leaves the process to the next trial only if `kept`.
 
-    Tune has no word for it: what it hands to schedulers wraps its controller, which decides this by one attribute. If
-    that is gone in some version, the process is used again, as it was before.
+    Tune has no public name for it: it hands schedulers a wrapper of its controller, which decides by an attribute.
     """
+    # Private to Ray Tune: `_tune_controller` and `_reuse_actors`. Where they are gone, a process whose memory did not
+    # come back after an out-of-memory error is used again, and its next trials have less room.
     controller = vars(tune_controller).get("_tune_controller")
     if kept or controller is None:
         yield

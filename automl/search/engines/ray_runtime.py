@@ -147,6 +147,9 @@ class RayRuntime:
                 "include_dashboard": False,
                 "num_cpus": self._cpus,
                 "object_store_memory": OBJECT_STORE_BYTES,
+                # Private to `ray.init`: `_temp_dir` and `_system_config`. Without the first, Ray's sessions lie in
+                # /tmp/ray, where other users can read them and nothing removes them after a kill; without the second,
+                # workers yield to every other process and Ray starts one that nobody needs.
                 "_temp_dir": str(session.inner),
                 "_system_config": {"worker_niceness": 0, "prestart_worker_first_driver": False},
             }

@@ -39,9 +39,10 @@ def out_of_the_group() -> Iterator[None]:
     """Processes that Ray starts in this block get a session of their own.
 
     A signal for the whole group of this process (a terminal's Ctrl-C, a batch system's SIGTERM) would otherwise end
-    Ray before this process has stopped its search in order, and it would then wait a minute for Ray's answers. Ray has
-    no option for it; where the name is gone in some version, they stay in the group.
+    Ray before this process has stopped its search in order, and it would then wait a minute for Ray's answers.
     """
+    # `ray._private.services.ConsolePopen` is private, and Ray has no option for this. Where it is gone, Ray's processes
+    # stay in the group: a Ctrl-C in a terminal ends Ray first, and the search then waits a minute before it stops.
     services: Any = import_module("ray._private.services")
     start = getattr(services, "ConsolePopen", None)
     if start is None:

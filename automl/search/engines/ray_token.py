@@ -45,8 +45,9 @@ def forget_token() -> None:
 
 
 def _read_again() -> None:
-    # Ray reads these variables once a process and has no public word for reading them again. A version without
-    # these names reads them when it starts.
+    # Private to Ray: `ray._raylet.AuthenticationTokenLoader` and `Config`. Ray reads these variables once a process and
+    # has no public name for reading them again. Where they are gone, the second Ray of a process is refused by its own
+    # token, unless that version reads the variables at each start.
     raylet: Any = import_module("ray._raylet")
     loader, config = getattr(raylet, "AuthenticationTokenLoader", None), getattr(raylet, "Config", None)
     if loader is not None and config is not None:

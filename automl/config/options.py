@@ -1,0 +1,74 @@
+"""The options of `automl.fit`, `resume` and `inspect` as types, so that editors complete and check them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from os import PathLike
+from typing import Any, Literal, Protocol, TypedDict
+
+
+class SpaceLike(Protocol):
+    """A search space in memory, as `automl.SearchSpace` is."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The definition of the space."""
+
+
+class StudyOptions(TypedDict, total=False):
+    """What both `fit` and `resume` take: the fields of StudyConfig, with the values that it accepts for them."""
+
+    overwrite: bool
+
+    space: str | PathLike[str] | Mapping[str, Any] | SpaceLike
+    metric: str
+    task: Literal["auto", "classification", "multilabel", "regression"]
+    target: str | None
+
+    time_limit: float | str | None
+    n_trials: int | None
+    epochs: int | None
+    balance: Literal["auto", "none", "loss", "sampler"]
+    seed: int
+    pretrained: str | PathLike[str]
+    warm_start: str
+    img_size: int | Literal["auto"]
+    holdout: float
+    val: float
+    on_bad_image: Literal["skip", "error"]
+    on_failure: Literal["retry", "skip", "stop"]
+
+    parallel: int | Literal["auto"] | None
+    cpus_per_trial: float | None
+    gpus_per_trial: float | Literal["auto"] | None
+    retrain_workers: int
+    memory_limit: int | str | None
+    max_disk: int | str
+
+    storage: str | None
+    address: str | None
+    engine: Literal["ray", "local"]
+    policy: str
+    sampler: str
+
+
+class FitOptions(StudyOptions, total=False):
+    """The options of `automl.fit`."""
+
+    study: str | None
+    directory: str | PathLike[str]
+
+
+class ResumeOptions(StudyOptions, total=False):
+    """What `automl.resume` may change of a study; `data` is for data that have moved."""
+
+    data: Any
+
+
+class InspectOptions(TypedDict, total=False):
+    """The options of `automl.inspect`."""
+
+    target: str | None
+    task: Literal["auto", "classification", "multilabel", "regression"]
+    img_size: int | Literal["auto"]
+    seed: int
+    max_disk: int | str

@@ -1,0 +1,20 @@
+"""What every stage of a run needs, from the first to the last."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from automl.config import StudyConfig
+from automl.pipeline.clock import Clock
+from automl.pipeline.workspace import Workspace
+from automl.records import Observer
+
+
+@dataclass(frozen=True)
+class Context:
+    """The configuration of a run, the folder of its study, its clock, and the observer that it reports to."""
+
+    config: StudyConfig
+    workspace: Workspace
+    clock: Clock
+    observer: Observer

@@ -1,0 +1,221 @@
+"""One run of a study: its stages, in order."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from automl.config import save
+from automl.data import Source
+from automl.errors import StorageError
+from automl.final.holdout import score_holdout
+from automl.final.model_folder import write_model_folder
+from automl.final.predictor import Predictor
+from automl.final.retrain import Retrained
+from automl.interrupt import ctrl_c_asks
+from automl.pipeline.context import Context
+from automl.pipeline.delivery import Delivery
+from automl.pipeline.final_model import Final, final_model, interrupted
+from automl.pipeline.node_trial import node_trial, origin_of
+from automl.pipeline.outcome import Outcome, keep_model, write_outcome
+from automl.pipeline.setup import Setup, prepare
+from automl.pipeline.suspects import write_suspects
+from automl.records import Interval, OnFailure
+from automl.result import FitResult
+from automl.search import SearchResult, SearchSettings, search
+from automl.search.engines.base import Engine
+from automl.search.forget import forget_study
+from automl.search.reasons import Code
+from automl.torch_setup import set_threads
+from automl.training.extent import MACS, PARAMS
+from automl.training.metrics import standard_error
+
+
+@dataclass(frozen=True)
+class Run:
+    """A study that is set up, and the engine that runs its trials. Each public method is a stage."""
+
+    setup: Setup
+    engine: Engine
+
+    @classmethod
+    def prepare(cls, context: Context, source: Source, engine: Engine) -> Run:
+        """Stage `setup`: read the data, plan the time, and write what `resume` needs."""
+        config = context.config
+        room = engine.room() if config.address is not None else None
+        setup = prepare(context, source, room=room)
+        if config.overwrite and config.storage is not None:
+            forget_study(config.storage, config.study)
+        save(config, setup.workspace.study_yaml)
+        setup.workspace.begin()
+        setup.clock.finish_stage("setup")
+        return cls(setup, engine)
+
+    def finish(self) -> FitResult:
+        """Run the stages after the setup. Where the delivered model stays the best, the holdout stays closed."""
+        found = self.search()
+        if found.stopped_for(Code.DISK_FULL):
+            raise StorageError(no_room(self.setup.workspace.root))
+        if interrupted(found):
+            self._note(
+                "Search stopped; the best so far is trained and delivered. Ctrl-C again leaves at once."
+            )
+        kept = keep_model(self.setup, found)
+        if kept is not None:
+            self._note(
+                "The best configuration has not changed: the delivered model and its holdout score stay."
+            )
+            return self.write_results(found, kept)
+        self._tell_of_the_best(found)
+        suspects = write_suspects(self.setup, found)
+        final = self.retrain(found)
+        with self._ctrl_c_changes_nothing(found, final):
+            self.setup.observer.stage("holdout", "scoring the sealed holdout")
+            self.deliver(found, final.trained)
+            outcome = self.holdout(found, final)
+            self.setup.observer.stage("deliver", f"writing {self.setup.workspace.root}")
+            if suspects:
+                self._note(suspects)
+            return self.write_results(found, outcome)
+
+    def search(self) -> SearchResult:
+        """Stage `search`: find the best configuration."""
+        setup = self.setup
+        setup.observer.stage("search", f"searching for the best {setup.metric.name}")
+        info = setup.data.splits.info
+        origin = origin_of(setup.config, info)
+        objective = partial(node_trial, splits=setup.data.splits, plan=setup.plan, origin=origin)
+        settings = _search_settings(setup)
+        found = search(objective, setup.space, settings, setup.observer, engine=self.engine)
+        if setup.config.retrain_workers == 1:  # else they need the engine once more
+            self.engine.release()
+        setup.clock.finish_stage("search")
+        return found
+
+    def retrain(self, found: SearchResult) -> Final:
+        """Stage `retrain`: the model to deliver."""
+        final = final_model(self.setup, found)
+        if why := final.in_words():
+            self._note(f"{why[:1].upper()}{why[1:]}.")
+        self.setup.clock.finish_stage("retrain")
+        return final
+
+    def deliver(self, found: SearchResult, final: Retrained) -> None:
+        """Write the model beside an earlier one and put it in its place."""
+        workspace = self.setup.workspace
+        draft = workspace.root / ".model"
+        shutil.rmtree(draft, ignore_errors=True)
+        write_model_folder(
+            draft, final.model, found.best.config, final.info, size=final.size, weights=final.weights
+        )
+        shutil.rmtree(workspace.model_dir, ignore_errors=True)
+        draft.replace(workspace.model_dir)
+
+    def holdout(self, found: SearchResult, final: Final) -> Outcome:
+        """Stage `holdout`: score the delivered model on the holdout, once."""
+        setup, best, trained = self.setup, found.best, final.trained
+        held = self._open_holdout(factory=str(best.config["model"]))
+        setup.clock.finish_stage("holdout")
+        same_length = setup.plan.share == 1.0 and abs(trained.epochs - found.best_passes) < 1
+        return Outcome(
+            best_config=best.config,
+            retrain=_described(final),
+            holdout=held,
+            reads=setup.workspace.holdout_reads(),
+            retrain_images=trained.images_trained,
+            trial=best.number,
+            same_length=final.delivery is Delivery.OWN_WEIGHTS or same_length,
+        )
+
+    def write_results(self, found: SearchResult, outcome: Outcome) -> FitResult:
+        """Write down what came out, result.json last."""
+        return write_outcome(self.setup, found, outcome)
+
+    def _open_holdout(self, *, factory: str) -> dict[str, Interval]:
+        setup = self.setup
+        reads = setup.workspace.count_holdout_read()
+        set_threads(setup.device.all_threads)  # nothing else runs any more
+        return score_holdout(
+            Predictor.load(setup.workspace.model_dir, factory=factory, device=setup.device.kind),
+            setup.data.holdout,
+            setup.metric.name,
+            seed=setup.config.seed,
+            again=reads > 1,
+        )
+
+    def _tell_of_the_best(self, found: SearchResult) -> None:
+        """Say where the trial that is retrained is not simply the one with the best score."""
+        if not math.isfinite(found.best.value):
+            self._note(
+                "The time ended before any trial had a score: the first configuration is trained in what is left, "
+                "and was compared with no other."
+            )
+        if found.ahead is not None:
+            self._note(
+                f"Trial {found.ahead.trial} has the best score, but chance may have parted it from trial "
+                f"{found.best.number}, which comes before it in the portfolio and is taken."
+            )
+
+    def _ctrl_c_changes_nothing(self, found: SearchResult, final: Final) -> AbstractContextManager[None]:
+        """What is left takes seconds: the first Ctrl-C of a study changes nothing, and another leaves."""
+        if interrupted(found) or final.stopped:
+            return nullcontext()
+        return ctrl_c_asks(lambda _: self._note("Almost done; Ctrl-C again leaves at once."))
+
+    def _note(self, text: str) -> None:
+        self.setup.observer.note(text)
+
+
+def no_room(folder: Path) -> str:
+    """Return what to tell a person where the disk of a study is full."""
+    return (
+        f"the disk of {str(folder)!r} is full, and the study stopped as it stands: make room, then go on with "
+        f"`automl resume {folder.name}`"
+    )
+
+
+def _search_settings(setup: Setup) -> SearchSettings:
+    config, device, info = setup.config, setup.device, setup.data.splits.info
+    return SearchSettings(
+        study=config.study,
+        metric=setup.metric.name,
+        mode=setup.metric.mode,
+        max_epochs=setup.budget.epochs,
+        n_trials=config.n_trials,
+        deadline=setup.plan.deadline,
+        parallel=device.parallel,
+        engine=config.engine,
+        policy=config.policy,
+        portfolio=setup.portfolio,
+        suits=setup.suits,
+        sampler=config.sampler,
+        seed=config.seed,
+        storage=config.storage or f"sqlite:///{setup.workspace.database}",
+        directory=setup.workspace.root,
+        max_disk=config.max_disk,
+        address=config.address,
+        cpus_per_trial=device.threads,
+        gpus_per_trial=device.gpus_per_trial,
+        deliver_anyway=True,
+        expect=setup.expect,
+        noise=lambda value: standard_error(setup.metric.name, value, info.class_counts, info.n_val),
+        on_failure=OnFailure(config.on_failure),
+        objectives={PARAMS: "min", MACS: "min"},
+    )
+
+
+def _described(final: Final) -> dict[str, Any]:
+    """What result.json says of the final training."""
+    trained = final.trained
+    return {
+        "how": final.delivery.value,
+        "why": final.in_words(),
+        "epochs": trained.epochs,
+        "n_train": trained.n_train,
+        "seconds": round(trained.seconds, 2),
+    }

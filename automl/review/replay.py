@@ -1,0 +1,72 @@
+"""`python -m automl.review.replay STUDY`: check that a recorded study is decided the same by the policies of today.
+
+For those who change a policy: the reports of the study go through a fresh policy in their recorded order, and the first
+decision that differs is printed. Nothing is trained, and nothing is written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+
+from sqlalchemy import select
+
+from automl.errors import AutomlError, StudyError
+from automl.review.studies import StudyFolder, find_study
+from automl.search import tables
+from automl.search.database import open_database, storage_errors
+from automl.search.event_log import read_events
+from automl.search.policy import PolicyContext, make_policy
+from automl.search.replay import Difference, replay
+
+
+def replay_study(study: StudyFolder, policy: str | None = None) -> tuple[int, Difference | None]:
+    """Return how many events a study recorded, and the first that the policy would not have led to.
+
+    `policy` is the name of one, by default the study's own. Raises StudyError where the study has no log that this
+    version can read, ConfigError for an unknown policy and StorageError where the database cannot be read.
+    """
+    database = open_database(study.storage_url())
+    try:
+        with storage_errors(database.shown), database.engine.connect() as connection:
+            names = {known.study_name for known in database.optuna.get_all_studies()}
+            study_id = database.optuna.get_study_id_from_name(study.name) if study.name in names else None
+            meta = select(tables.meta).where(tables.meta.c.study_id == study_id)
+            row = connection.execute(meta).mappings().first()
+            if row is None or row["schema_version"] != tables.SCHEMA_VERSION:
+                there = "none" if row is None else f"one of version {row['schema_version']}"
+                raise StudyError(
+                    f"the study {study.name!r} must have a log of version {tables.SCHEMA_VERSION}, and has {there}: "
+                    "choose a study that this version of automl made"
+                )
+            known = json.loads(row["fingerprint"])
+            events = read_events(connection, int(row["study_id"]))
+    finally:
+        database.close()
+    name = policy or str(study.config.get("policy", "auto"))
+    context = PolicyContext(known["max_epochs"], known["mode"])
+    return len(events), replay(events, lambda: make_policy(name, context))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print whether a study is decided the same; 0 if so, 1 if not, 2 where that cannot be said."""
+    parser = argparse.ArgumentParser(prog="python -m automl.review.replay", description=__doc__)
+    parser.add_argument("study", help="a study's name, or its folder")
+    parser.add_argument("--directory", default="studies", help="the folder of the studies (default: studies)")
+    parser.add_argument("--policy", help="another policy than the study's own")
+    asked = parser.parse_args(arguments)
+    try:
+        count, difference = replay_study(find_study(asked.study, asked.directory), asked.policy)
+    except AutomlError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(
+        f"The same decisions in all {count} events." if difference is None else f"Not the same: {difference}."
+    )
+    return 0 if difference is None else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
