@@ -26,5 +26,5 @@ def hanging(trials: Iterable[LiveTrial], *, now: float, patience: float) -> dict
     for trial in live:
         limit = allowed if trial.moved else STARTING * allowed
         if trial.state is TrialState.RUNNING and now - trial.heard > limit:
-            silent[trial.number] = Reason(Code.HUNG, {"seconds": now - trial.heard})
+            silent[trial.number] = Reason(Code.HUNG, {"seconds": round(now - trial.heard)})
     return silent
