@@ -22,6 +22,7 @@ from optuna.trial import TrialState
 
 from automl.search import optuna_rows as rows
 from automl.search.bulk import BulkStorage
+from automl.torch_setup import import_torchvision
 
 
 def gone(name: str, *, lost: str, look: str) -> str:
@@ -216,3 +217,14 @@ def test_rows_of_hugging_face_have_a_fingerprint_that_changes_with_them() -> Non
     )
     assert getattr(first, "_fingerprint", ""), lost
     assert first._fingerprint != first.select([0, 1])._fingerprint, lost
+
+
+@pytest.mark.parametrize("name", ["Flowers102", "Food101", "DTD", "OxfordIIITPet", "FGVCAircraft"])
+def test_sets_of_torchvision_keep_their_labels_under_the_name_that_is_read(name: str) -> None:
+    source = inspect.getsource(getattr(import_torchvision("datasets"), name))
+    lost = gone(
+        f"torchvision.datasets.{name}._labels",
+        lost="every image is decoded once more to learn its label",
+        look="automl/data/sources/joined.py",
+    )
+    assert "self._labels" in source, lost

@@ -20,6 +20,7 @@ from automl.search.database import open_database, storage_errors
 from automl.search.event_log import read_events
 from automl.search.policy import PolicyContext, make_policy
 from automl.search.replay import Difference, replay
+from automl.search.run import check_names
 
 
 def replay_study(study: StudyFolder, policy: str | None = None) -> tuple[int, Difference | None]:
@@ -46,6 +47,7 @@ def replay_study(study: StudyFolder, policy: str | None = None) -> tuple[int, Di
     finally:
         database.close()
     name = policy or str(study.config.get("policy", "auto"))
+    check_names(policy=name)
     context = PolicyContext(known["max_epochs"], known["mode"])
     return len(events), replay(events, lambda: make_policy(name, context))
 

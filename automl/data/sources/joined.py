@@ -11,6 +11,8 @@ from typing import Any
 from automl.data.sources.base import hash_lines
 from automl.data.sources.dataset import DatasetSource
 
+# `_labels` is private to torchvision, where seven of its sets keep what others call `targets`. Where it is gone, every
+# image is decoded once more to learn its label.
 _LABELS = ("targets", "labels", "_labels")
 
 
