@@ -1,10 +1,15 @@
-"""What this machine offers: cores, a cache folder, and a way to the Hugging Face hub."""
+"""What this machine offers to this process: cores, memory, a cache folder, and a way to the Hugging Face hub.
+
+`psutil` is imported when memory is first asked for: `automl --help` does not wait for it.
+"""
 
 from __future__ import annotations
 
 import os
 import threading
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 HUB_SECONDS = 2.0  # how long the question whether the hub answers may take
 
@@ -60,3 +65,41 @@ def _answers(address: str, seconds: float) -> bool:
         return True  # an error page is an answer
     except (OSError, ValueError):
         return False
+
+
+def free_memory() -> int:
+    """Return how many bytes may still be taken: what the system calls available, or what the container has left."""
+    import psutil
+
+    free = int(psutil.virtual_memory().available)
+    limit, used = (Path("/sys/fs/cgroup") / name for name in ("memory.max", "memory.current"))
+    try:
+        left = int(limit.read_text(encoding="ascii")) - int(used.read_text(encoding="ascii"))
+    except (OSError, ValueError):  # no container, or one without a limit
+        return free
+    return max(0, min(free, left))
+
+
+def resident_memory() -> int:
+    """Return how many bytes of memory this process has, mapped files included."""
+    return int(_this_process().memory_info().rss)
+
+
+def private_memory() -> int:
+    """Return how many bytes of memory this process has that belong to no file and to no other process."""
+    info = _this_process().memory_info()
+    shared = getattr(info, "shared", None)
+    if shared is not None:  # Linux
+        return max(0, int(info.rss - shared))
+    return int(_this_process().memory_full_info().uss)
+
+
+@cache
+def _process(pid: int) -> Any:
+    import psutil
+
+    return psutil.Process(pid)
+
+
+def _this_process() -> Any:
+    return _process(os.getpid())  # by its number: a fork is another process

@@ -7,7 +7,7 @@
 - scan: images a second of the first start (scan, hash, decode, resize, look for copies, write), against decoding alone
   with Pillow in a process a core (already started), from files in memory; at least 90 %. And seconds of the second
   start; at most 1.
-- memory: the peak of private memory (RssAnon; pages of the mapped cache are shared and can be dropped) of a start and
+- memory: the peak of private memory (pages of the mapped cache are shared and can be dropped) of a start and
   of a training, for 60,000 and for 4,000 images; at most 10 % more.
 
 On cifar10.zip (60,000 of 32 px), seedlings.zip (4,042 of 128 px) and JPEGs of 256 px that are drawn here.
@@ -35,6 +35,8 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+
+from automl.machine import private_memory
 
 FEW = 4000
 STEPS = 60
@@ -197,10 +199,7 @@ def peak() -> Iterator[dict[str, Any]]:
 
 def private_mb() -> float:
     """Private memory of this process."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("RssAnon:"):
-            return int(line.split()[1]) / 1024
-    raise SystemExit("this benchmark needs Linux: /proc/self/status has no RssAnon here")
+    return private_memory() / 2**20
 
 
 def decode_alone(path: Path) -> float:

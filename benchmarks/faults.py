@@ -29,6 +29,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 TOKEN = "AUTOML_FAULTS"
 LONGEST_RUN = 300.0  # seconds after which a run counts as hanging
 BETWEEN = (8.0, 20.0)  # seconds between two kills of trials of one run
@@ -92,15 +94,13 @@ class Study:
     def processes(self) -> dict[int, str]:
         """All that live and carry the study's mark: process numbers and command lines."""
         found = {}
-        for folder in Path("/proc").iterdir():
-            if not folder.name.isdigit():
-                continue
+        for process in psutil.process_iter():
             try:
-                if f"{TOKEN}={self.mark}".encode() in (folder / "environ").read_bytes().split(b"\0"):
-                    line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                if process.environ().get(TOKEN) == self.mark:
+                    line = " ".join(process.cmdline())
                     if line and "ray_watcher" not in line:  # a zombie has none
-                        found[int(folder.name)] = line.strip()
-            except OSError:
+                        found[process.pid] = line.strip()
+            except psutil.Error:
                 continue
         return found
 

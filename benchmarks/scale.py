@@ -24,6 +24,7 @@ from typing import Any
 
 from optuna.samplers import BaseSampler
 
+from automl.machine import resident_memory
 from automl.records import Config, Silent, TrialEvent, TrialState
 from automl.search import SearchSettings, search
 from automl.search.database import open_database
@@ -220,8 +221,7 @@ def measure_ray(figures: Figures, folder: Path, trials: int) -> None:
 
 
 def _resident() -> float:
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return float(pages * resource.getpagesize())
+    return float(resident_memory())
 
 
 def main() -> None:

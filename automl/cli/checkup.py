@@ -111,11 +111,9 @@ def _cores() -> Check:
 
 
 def _memory() -> Check:
-    if not hasattr(os, "sysconf") or "SC_PHYS_PAGES" not in os.sysconf_names:
-        return Check("memory", "note", "unknown on this system")
-    page = os.sysconf("SC_PAGE_SIZE")
-    total = page * os.sysconf("SC_PHYS_PAGES")
-    free = page * os.sysconf("SC_AVPHYS_PAGES")
+    import psutil
+
+    total, free = psutil.virtual_memory().total, psutil.virtual_memory().free
     enough = total >= _LEAST_MEMORY
     text = f"{format_size(total)}, {format_size(free)} free"
     return Check("memory", "ok" if enough else "note", text if enough else f"{text}; 2G or more is advised")

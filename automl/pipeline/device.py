@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from automl.config import StudyConfig
 from automl.config.sizes import format_size
 from automl.errors import ConfigError
 from automl.machine import cores as usable_cores
+from automl.machine import free_memory
 from automl.search.engines.room import Room
 
 SPARE = 1.2  # a configuration may take more than the one that was measured
@@ -147,18 +147,6 @@ def idle_gpus(device: Device) -> str:
     if used == device.gpus:
         return ""
     return f"{used} of {device.gpus} GPUs are used by the search: raise --parallel to use all."
-
-
-def free_memory() -> int:
-    """Bytes that may still be taken: what the system calls available, or what the container has left."""
-    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
-    limit, used = (Path("/sys/fs/cgroup") / name for name in ("memory.max", "memory.current"))
-    try:
-        left = int(limit.read_text(encoding="ascii")) - int(used.read_text(encoding="ascii"))
-    except (OSError, ValueError):  # no container, or one without a limit
-        return free
-    return max(0, min(free, left))
 
 
 def ray_cpus(config: StudyConfig) -> int:

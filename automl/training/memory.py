@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import gc
 import logging
-import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeVar
+
+from automl.machine import resident_memory
 
 T = TypeVar("T")
 
@@ -24,7 +24,6 @@ _WORDS = (
     "cudnn_status_alloc_failed",
     "cublas_status_alloc_failed",
 )
-_STATM = Path("/proc/self/statm")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -87,11 +86,9 @@ def release() -> None:
 
 
 def held(device: str) -> int:
-    """Bytes that this process holds: on the GPU for a CUDA device, else resident ones (0 where Linux does not tell)."""
+    """Bytes that this process holds: on the GPU for a CUDA device, else resident ones."""
     if device.startswith("cuda"):
         import torch
 
         return int(torch.cuda.memory_allocated(device))
-    if not _STATM.is_file():
-        return 0
-    return int(_STATM.read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return resident_memory()

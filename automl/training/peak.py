@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from automl.machine import private_memory
+
 EVERY_S = 0.01
-_STATUS = Path("/proc/self/status")
 
 
 class Peak:
-    """`with Peak(device) as peak: ...` and then `peak.memory` and `peak.gpu_memory`, in bytes; 0 where nobody tells.
+    """`with Peak(device) as peak: ...` and then `peak.memory` and `peak.gpu_memory`, in bytes; no GPU: 0.
 
-    `memory` is the most anonymous memory that this whole process had, which is near what a process that does the same
+    `memory` is the most private memory that this whole process had, which is near what a process that does the same
     work takes: decoded pictures are mapped files, shared by all, and do not count. It is looked at a hundred times a
     second, because the kernel keeps no record of it. `gpu_memory` is what CUDA's allocator had reserved at most.
     """
@@ -45,15 +45,7 @@ class Peak:
 
     def _watch(self) -> None:
         while True:
-            self.memory = max(self.memory, anonymous())
+            self.memory = max(self.memory, private_memory())
             if self._done.wait(EVERY_S):
-                self.memory = max(self.memory, anonymous())
+                self.memory = max(self.memory, private_memory())
                 return
-
-
-def anonymous() -> int:
-    """Bytes of this process's memory that belong to no file; 0 where the system is not Linux."""
-    if not _STATUS.is_file():
-        return 0
-    lines = _STATUS.read_text(encoding="ascii", errors="replace").splitlines()
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon:")), 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from automl.data import crew
@@ -53,15 +55,7 @@ def _quiet(done: int, total: int) -> None:
 
 def _children() -> set[int]:
     """Processes whose parent is this one."""
-    found = set()
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[1]) == os.getpid():
-            found.add(int(stat.parent.name))
-    return found
+    return {child.pid for child in psutil.Process().children()}
 
 
 @pytest.mark.parametrize("kind", ["folder", "zip", "tar"])
@@ -148,13 +142,10 @@ def test_processes_end_when_their_starter_is_killed(root: Path, tmp_path: Path) 
 def _group(leader: int) -> set[int]:
     """Living processes of a group."""
     found = set()
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[2]) == leader and fields[0] != "Z":
-            found.add(int(stat.parent.name))
+    for process in psutil.process_iter(["status"]):
+        with contextlib.suppress(ProcessLookupError):
+            if os.getpgid(process.pid) == leader and process.info["status"] != psutil.STATUS_ZOMBIE:
+                found.add(process.pid)
     return found
 
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import torch
 from torch import Tensor, nn
@@ -149,7 +150,7 @@ def _workers() -> list[int]:
     (session,) = Path("/tmp").glob(f"{FOLDER}{os.getpid()}-*")
     found = []
     for pid in ray_watcher.of_session(session):
-        if b"RayTrainWorker" in Path(f"/proc/{pid}/cmdline").read_bytes():
+        if any("RayTrainWorker" in word for word in psutil.Process(pid).cmdline()):
             found.append(pid)
     return sorted(found)
 

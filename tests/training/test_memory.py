@@ -66,7 +66,6 @@ def test_other_errors_pass_at_once() -> None:
         Allowance().fit(64, attempt)
 
 
-@pytest.mark.skipif(not memory.held("cpu"), reason="resident memory is read from Linux's /proc")
 @pytest.mark.parametrize("keeps", [False, True])
 def test_memory_that_does_not_come_back_is_told(keeps: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "SLACK", 16 << 20)
