@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from automl.config import StudyConfig
     from automl.config.options import FitOptions, InspectOptions, ResumeOptions
-    from automl.data.report import DataReport
+    from automl.data.quality.report import DataReport
     from automl.errors import AutomlError
     from automl.final.predictor import Predictor
     from automl.records import Observer
@@ -81,7 +81,7 @@ def inspect(
     `max_disk`. Nothing is changed.
     Raises DataError for data that cannot be read at all.
     """
-    from automl.data.inspection import inspect_data
+    from automl.data.quality.inspect import inspect_data
 
     return inspect_data(data if labels is None else (data, labels), observer=observer, **options)
 

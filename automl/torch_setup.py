@@ -81,7 +81,7 @@ def quiet_waiting() -> None:
     It works only before torch is first imported, so it is called first thing where a study begins.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    # For the copy of OpenBLAS that scipy brings and loads later; see `search/warmup.py` for why one thread.
+    # For the copy of OpenBLAS that scipy brings and loads later; see `search/engines/warmup.py` for why one thread.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 

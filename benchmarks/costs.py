@@ -1,12 +1,12 @@
-"""What a training step of a configuration costs on this machine, beside what `pipeline/cost.py` expects.
+"""What a training step of a configuration costs on this machine, beside what `pipeline/plan/epoch_cost.py` expects.
 
     python -m benchmarks.costs [--size 32] [--steps 4] [--fit] [--device cuda] [--keep FILE] [--measured FILE]
 
 Processor time of a step (batch 64, AdamW, one core, the precision that the processor is made for) for configurations of
 the preset `cpu`; on a GPU the time of a step of the whole training loop in bfloat16, for networks of all presets, small
 and large pictures and batches. What is expected follows from the first row alone, as in a study. `--fit` finds the
-constants of `pipeline/cost.py` that suit this machine best. `--keep` writes what was measured, and `--measured` reads
-it in place of measuring.
+constants of `pipeline/plan/epoch_cost.py` that suit this machine best. `--keep` writes what was measured, and
+`--measured` reads it in place of measuring.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from pathlib import Path
 
 import torch
 
-from automl.pipeline.cost import Prices, prices, step_work
+from automl.pipeline.plan.epoch_cost import Prices, prices, step_work
 from automl.records import Config, DatasetInfo
 from automl.torch_setup import set_threads
 from automl.training.evaluate import autocast, fit_size
-from automl.training.hyperparameters import Recipe
-from automl.training.layout import laid_out
-from automl.training.memory import release
-from automl.training.models import build_model, input_size
-from automl.training.optimizers import make_optimizer
+from automl.training.hardware.out_of_memory import release
+from automl.training.models.build import build_model, input_size
+from automl.training.models.hyperparameters import Recipe
+from automl.training.models.memory_format import laid_out
 from automl.training.plan import Precision
-from automl.training.probe import has_bf16
+from automl.training.speed_probe import has_bf16
+from automl.training.steps.optimizers import make_optimizer
 from benchmarks import gpu
 from benchmarks.recipes import first
 

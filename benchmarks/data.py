@@ -155,7 +155,7 @@ def measure(what: str, path: str, cache: str) -> None:
     kept = Path(cache) / "splits.pickle"  # as an engine hands them to a worker
     with peak() as found:
         if what in ("driver", "trial", "loader"):
-            import automl.pipeline.flow  # noqa: F401  # what the process of a study has loaded by then
+            import automl.pipeline.fit  # noqa: F401  # what the process of a study has loaded by then
         if what == "trial":
             train(pickle.loads(kept.read_bytes()))
         else:
@@ -230,8 +230,8 @@ def decode_alone(path: Path) -> float:
 
 def trainer(splits: Any) -> Any:
     """A trainer of a small network."""
-    from automl.training.loop import Trainer
     from automl.training.plan import TrainPlan
+    from automl.training.trainer import Trainer
 
     config = {
         "model": "resnet10t",

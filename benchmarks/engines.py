@@ -22,12 +22,12 @@ from unittest.mock import patch
 
 from automl.records import Config
 from automl.search import SearchSettings, search
-from automl.search.coordinator import Coordinator
-from automl.search.curve_gp.sampler import START_TRIALS
+from automl.search.control.coordinator import Coordinator
+from automl.search.control.suggestions import Limit, Suggestion, Suggestions
 from automl.search.engines.base import Engine
-from automl.search.engines.ray_engine import RayEngine
-from automl.search.engines.ray_runtime import RayRuntime
-from automl.search.suggestions import Limit, Suggestion, Suggestions
+from automl.search.engines.ray.engine import RayEngine
+from automl.search.engines.ray.runtime import RayRuntime
+from automl.search.sampling.curve_gp.sampler import START_TRIALS
 from automl.spaces import SearchSpace
 
 SPACE = {

@@ -26,11 +26,11 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from automl.data.balance import skew
-from automl.data.findings import SKEWED
+from automl.data.quality.findings import SKEWED
 from automl.records import Config, SearchSplits
 from automl.training.evaluate import predict_rows, score
-from automl.training.loop import Trainer
 from automl.training.plan import TrainPlan
+from automl.training.trainer import Trainer
 from automl.training.trial import ImageTrial
 from benchmarks.recipes import CIFAR, MOST_PASSES, View, first, plan_of, splits_of
 

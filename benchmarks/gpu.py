@@ -106,8 +106,8 @@ def noise(folder: Path, *, n: int, size: int) -> SearchSplits:
 
 def trainer_of(config: Config, size: int, precision: Any, folder: Path, device: str) -> Any:
     """The product's trainer on pictures of noise."""
-    from automl.training.loop import Trainer
     from automl.training.plan import TrainPlan
+    from automl.training.trainer import Trainer
 
     splits = noise(folder, n=4096 if size < 100 else 1024, size=size)
     plan = TrainPlan(1000, "accuracy", "max", precision=precision, device=device)
@@ -154,7 +154,7 @@ def precision(args: argparse.Namespace, folder: Path) -> Iterator[Row]:
     """For each network and precision: the loop, a bare loop, and memory."""
     import torch
 
-    from automl.training.memory import release
+    from automl.training.hardware.out_of_memory import release
 
     for name, (config, size) in NETWORKS.items():
         for kind in args.precisions.split(","):

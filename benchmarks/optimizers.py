@@ -18,12 +18,12 @@ from pathlib import Path
 import torch
 
 from automl.records import Config, SearchSplits
-from automl.training import average
 from automl.training.evaluate import predict_rows, score
-from automl.training.loop import Trainer
 from automl.training.plan import Precision, TrainPlan
-from automl.training.probe import has_bf16
-from automl.training.schedules import FLOOR, SCHEDULES
+from automl.training.speed_probe import has_bf16
+from automl.training.steps import ema as average
+from automl.training.steps.schedules import FLOOR, SCHEDULES
+from automl.training.trainer import Trainer
 from benchmarks.recipes import CIFAR, first
 from benchmarks.training import cifar
 

@@ -33,13 +33,13 @@ import yaml
 from torch import Tensor, nn
 
 from automl.data.balance import Balance, skew
-from automl.data.findings import SKEWED
+from automl.data.quality.findings import SKEWED
 from automl.records import Config, SearchSplits
 from automl.spaces import SearchSpace
 from automl.training.evaluate import predict_rows, score
-from automl.training.loop import Trainer
 from automl.training.plan import Precision, TrainPlan
-from automl.training.probe import has_bf16
+from automl.training.speed_probe import has_bf16
+from automl.training.trainer import Trainer
 from benchmarks.sizes import prepared
 from benchmarks.training import cifar
 

@@ -27,10 +27,10 @@ from optuna.samplers import BaseSampler
 from automl.machine import resident_memory
 from automl.records import Config, Silent, TrialEvent, TrialState
 from automl.search import SearchSettings, search
-from automl.search.database import open_database
-from automl.search.fingerprint import fingerprint
-from automl.search.samplers import SamplerContext, make_sampler
-from automl.search.store import Store
+from automl.search.sampling.registry import SamplerContext, make_sampler
+from automl.search.storage.fingerprint import fingerprint
+from automl.search.storage.sql.database import open_database
+from automl.search.storage.store import Store
 from automl.spaces import SearchSpace
 from tests.postgres_server import binaries, serve
 
@@ -139,7 +139,7 @@ def leaderboard_s(url: str, folder: Path) -> float:
 
 def dashboard_s(url: str) -> float:
     """Seconds until the first page of the study has its data, in a dashboard that has just started."""
-    from automl.cli.dashboard import _application, _listen
+    from automl.cli.commands.dashboard import _application, _listen
 
     database = open_database(url)
     study_id = database.optuna.get_study_id_from_name(NAME)

@@ -19,8 +19,8 @@ from pathlib import Path
 from automl.data import PreparedData, open_source, prepare_data
 from automl.data.balance import Balance
 from automl.training.evaluate import predict_rows, score
-from automl.training.loop import Trainer
 from automl.training.plan import TrainPlan
+from automl.training.trainer import Trainer
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 # data set, seconds of one core, metric, balance

@@ -107,7 +107,7 @@ def cifar(path: Path, folder: Path, *, n_train: int, n_val: int) -> SearchSplits
 def loop(args: argparse.Namespace, folder: Path) -> list[Row]:
     """For three configurations of the preset `cpu`: the share of a bare loop's images a second."""
     from automl.spaces import SearchSpace
-    from automl.training.probe import has_bf16
+    from automl.training.speed_probe import has_bf16
 
     portfolio = {config["model"]: config for config in reversed(SearchSpace.load("cpu").portfolio)}
     rows: list[Row] = []
@@ -130,8 +130,8 @@ def rates(config: Config, splits: SearchSplits, precision: Any) -> tuple[float, 
     """Images a second of processor time, bare and whole, and the second as a share of the first; steps take turns."""
     import torch
 
-    from automl.training.loop import Trainer
     from automl.training.plan import TrainPlan
+    from automl.training.trainer import Trainer
 
     plan = TrainPlan(100, "accuracy", "max", precision=precision)
     trainer = Trainer(config, splits.info, splits.train, plan)
@@ -163,8 +163,8 @@ def bare_step(config: Config, splits: SearchSplits, precision: Any) -> Callable[
     from torch.nn.functional import cross_entropy
 
     from automl.training.evaluate import fit_size
-    from automl.training.loop import Trainer
     from automl.training.plan import TrainPlan
+    from automl.training.trainer import Trainer
 
     made = Trainer(config, splits.info, splits.train, TrainPlan(1, "accuracy", "max"))
     images, targets = next(iter(made.batches.epoch(0)))
@@ -190,9 +190,9 @@ def cores(args: argparse.Namespace, folder: Path) -> list[Row]:
     """How fast the ways are in which the retrain can use all cores."""
     from automl.spaces import SearchSpace
     from automl.torch_setup import set_threads
-    from automl.training.loop import Trainer
     from automl.training.plan import TrainPlan
-    from automl.training.probe import has_bf16
+    from automl.training.speed_probe import has_bf16
+    from automl.training.trainer import Trainer
 
     everything, portfolio = os.cpu_count() or 1, SearchSpace.load("cpu").portfolio
     ways = {"one core": (1, 1), "batches": (1, everything), "operators": (everything, 1)}  # threads, replicas
@@ -227,9 +227,9 @@ def cores(args: argparse.Namespace, folder: Path) -> list[Row]:
 
 def memory(args: argparse.Namespace, folder: Path) -> list[Row]:
     """Resident memory after the first 20 trials and after all, of one process."""
-    from automl.search.objectives import Launch, Stepper
+    from automl.search.objective import Launch, Stepper
     from automl.spaces import SearchSpace
-    from automl.training.memory import held
+    from automl.training.hardware.out_of_memory import held
     from automl.training.plan import TrainPlan
     from automl.training.trial import ImageTrial
 
@@ -293,7 +293,7 @@ def drawn(n: int) -> Iterator[Config]:
 
 def trained_in_all_ways(config: Config, splits: SearchSplits) -> dict[str, Any]:
     """Accuracies at the rungs of every way, with and without averaged weights, and of the finished model."""
-    from automl.training.schedules import FLOOR, SCHEDULES
+    from automl.training.steps.schedules import FLOOR, SCHEDULES
 
     def eased(progress: float, warmup: float) -> float:
         """The stable rate; down over the last 40 % of the stretch before each rung, and up again after it."""
@@ -339,9 +339,9 @@ def followed(
 
     from automl.torch_setup import import_timm
     from automl.training.evaluate import predict_rows, score
-    from automl.training.loop import Trainer
     from automl.training.plan import TrainPlan
-    from automl.training.probe import has_bf16
+    from automl.training.speed_probe import has_bf16
+    from automl.training.trainer import Trainer
 
     plan = TrainPlan(EPOCHS, "accuracy", "max", seed=seed, precision="bf16" if has_bf16("cpu") else "fp32")
     trainer = Trainer(config, splits.info, splits.train, plan)

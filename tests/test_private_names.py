@@ -20,8 +20,8 @@ import sqlalchemy
 from optuna.storages import InMemoryStorage, RDBStorage, get_storage
 from optuna.trial import TrialState
 
-from automl.search import optuna_rows as rows
-from automl.search.bulk import BulkStorage
+from automl.search.storage.sql import optuna_tables as rows
+from automl.search.storage.sql.dashboard_storage import BulkStorage
 from automl.torch_setup import import_torchvision
 
 
@@ -33,7 +33,7 @@ def gone(name: str, *, lost: str, look: str) -> str:
 TABLES = gone(
     "the layout of Optuna's tables",
     lost="trials cannot be written or deleted in bulk",
-    look="automl/search/optuna_rows.py",
+    look="automl/search/storage/sql/optuna_tables.py",
 )
 
 
@@ -106,7 +106,7 @@ def test_optunas_cache_reads_trials_through_the_method_that_the_dashboard_replac
     lost = gone(
         "RDBStorage._get_trials",
         lost="the dashboard needs ten times as long for large studies",
-        look="automl/search/bulk.py",
+        look="automl/search/storage/sql/dashboard_storage.py",
     )
     assert inspect.signature(BulkStorage._get_trials) == inspect.signature(RDBStorage._get_trials), lost
     url = f"sqlite:///{tmp_path / 'study.db'}"
@@ -128,7 +128,7 @@ def test_optunas_storage_in_memory_can_be_copied_part_by_part() -> None:
     lost = gone(
         "InMemoryStorage._studies or _lock",
         lost="a draw ahead cannot have a copy of the study within a millisecond",
-        look="SamplerView.snapshot in automl/search/sampler_view.py",
+        look="SamplerView.snapshot in automl/search/sampling/study_view.py",
     )
     storage = InMemoryStorage()
     study = optuna.create_study(storage=storage)
@@ -148,7 +148,7 @@ def test_ray_names_that_read_the_token_again_are_there() -> None:
     lost = gone(
         "ray._raylet.AuthenticationTokenLoader or Config",
         lost="a second Ray in one process may be refused by its own token",
-        look="automl/search/engines/ray_token.py",
+        look="automl/search/engines/ray/auth_token.py",
     )
     assert callable(getattr(getattr(raylet, "Config", None), "initialize", None)), lost
     assert callable(getattr(getattr(raylet, "AuthenticationTokenLoader", None), "instance", None)), lost
@@ -160,7 +160,7 @@ def test_ray_starts_its_processes_by_the_class_that_is_replaced() -> None:
     lost = gone(
         "ray._private.services.ConsolePopen",
         lost="Ctrl-C in a terminal ends Ray before the search has stopped in order",
-        look="automl/search/engines/ray_signals.py",
+        look="automl/search/engines/ray/signals.py",
     )
     assert issubclass(getattr(services, "ConsolePopen", type(None)), subprocess.Popen), lost
     assert "ConsolePopen(" in inspect.getsource(services.start_ray_process), lost
@@ -172,7 +172,7 @@ def test_ray_init_takes_the_folder_and_the_system_config() -> None:
         ("_temp_dir", "sessions lie in /tmp/ray, open to everybody"),
         ("_system_config", "workers yield to every other process"),
     ):
-        look = "RayRuntime._begin in automl/search/engines/ray_runtime.py"
+        look = "RayRuntime._begin in automl/search/engines/ray/runtime.py"
         assert f'"{name}"' in source, gone(f"ray.init({name}=...)", lost=lost, look=look)
 
 
@@ -182,7 +182,7 @@ def test_tune_decides_by_one_attribute_whether_a_process_is_used_again() -> None
     lost = gone(
         "TuneController._reuse_actors or TrialRunnerWrapper._tune_controller",
         lost="a process that ran out of memory runs further trials",
-        look="_process_kept in automl/search/engines/ray_bridge.py",
+        look="_process_kept in automl/search/engines/ray/tune_bridge.py",
     )
     wrapped = object()
     assert vars(controllers.TrialRunnerWrapper(wrapped, None)).get("_tune_controller") is wrapped, lost
@@ -199,7 +199,7 @@ def test_tune_names_that_are_public_by_name_only_are_there() -> None:
     }
     for module, names in places.items():
         for name in names:
-            look = "automl/search/engines/ray_bridge.py"
+            look = "automl/search/engines/ray/tune_bridge.py"
             lost = gone(f"{module}.{name}", lost="the engine `ray` does not start", look=look)
             assert hasattr(import_module(module), name), lost
     trial: Callable[..., Any] = import_module("ray.tune.experiment").Trial
@@ -213,7 +213,7 @@ def test_rows_of_hugging_face_have_a_fingerprint_that_changes_with_them() -> Non
     lost = gone(
         "datasets.Dataset._fingerprint",
         lost="an old decoding may be used for rows that were changed in memory",
-        look="automl/data/sources/hub_sets.py",
+        look="automl/data/sources/huggingface.py",
     )
     assert getattr(first, "_fingerprint", ""), lost
     assert first._fingerprint != first.select([0, 1])._fingerprint, lost

@@ -16,7 +16,7 @@ from automl.errors import ConfigError, ModelError, StorageError, StudyError, Usa
 from automl.pipeline.setup import check
 from automl.remote import EPOCH_NOTE, TURN, Mirror, is_remote, names_at
 from automl.review.studies import find_study
-from tests.pipeline.test_flow import config_for, digits
+from tests.pipeline.test_fit import config_for, digits
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from automl.cli import dashboard
+from automl.cli.commands import dashboard
 from automl.config import StudyConfig, load
 from automl.errors import ConfigError, ModelError, StorageError
 from automl.final.predictor import Predictor

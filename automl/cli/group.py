@@ -11,17 +11,17 @@ from automl.cli.options import HELP
 from automl.errors import unknown_name
 
 COMMANDS = {
-    "fit": "automl.cli.fit",
-    "resume": "automl.cli.resume",
-    "inspect": "automl.cli.inspect",
-    "list": "automl.cli.list",
-    "show": "automl.cli.show",
-    "leaderboard": "automl.cli.leaderboard",
-    "dashboard": "automl.cli.dashboard",
-    "predict": "automl.cli.predict",
-    "spaces": "automl.cli.spaces",
-    "portfolio": "automl.cli.portfolio",
-    "doctor": "automl.cli.doctor",
+    "fit": "automl.cli.commands.fit",
+    "resume": "automl.cli.commands.resume",
+    "inspect": "automl.cli.commands.inspect",
+    "list": "automl.cli.commands.list",
+    "show": "automl.cli.commands.show",
+    "leaderboard": "automl.cli.commands.leaderboard",
+    "dashboard": "automl.cli.commands.dashboard",
+    "predict": "automl.cli.commands.predict",
+    "spaces": "automl.cli.commands.spaces",
+    "portfolio": "automl.cli.commands.portfolio",
+    "doctor": "automl.cli.commands.doctor",
 }
 
 

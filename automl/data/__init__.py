@@ -9,19 +9,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from automl.data.augment import Augment
-    from automl.data.batches import Batches
     from automl.data.holdout import Holdout
+    from automl.data.loading.augment import Augment
+    from automl.data.loading.batches import Batches
     from automl.data.pixels import load_pixels
     from automl.data.prepare import PreparedData, prepare_data
-    from automl.data.report import DataReport
+    from automl.data.quality.report import DataReport
     from automl.data.sources import open_source
     from automl.data.sources.base import Source
 
 _HOMES = {
-    "Augment": "augment",
-    "Batches": "batches",
-    "DataReport": "report",
+    "Augment": "loading.augment",
+    "Batches": "loading.batches",
+    "DataReport": "quality.report",
     "Holdout": "holdout",
     "PreparedData": "prepare",
     "Source": "sources.base",

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 import numpy as np
 import numpy.typing as npt
 
-from automl.data.cache import Cached, open_or_build
+from automl.data.cache.cache import Cached, open_or_build
+from automl.data.cache.eviction import Hold
+from automl.data.cache.streamed_images import streaming_cost
+from automl.data.decoding.image_format import choose_target
 from automl.data.holdout import Holdout
-from automl.data.labelled import Labelled, label
-from automl.data.report import DataReport, bad_files, make_report
-from automl.data.scan import choose_target
-from automl.data.shelf import Hold
+from automl.data.labelled_rows import Labelled, label
+from automl.data.quality.report import DataReport, bad_files, make_report
 from automl.data.sources.base import Source
 from automl.data.splits import HOLDOUT, TRAIN, VAL, Split, require_classes, split_columns
-from automl.data.stream import streaming_cost
 from automl.errors import DataError
 from automl.records import DatasetInfo, Observer, Rows, SearchSplits, Silent
 

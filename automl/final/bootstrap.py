@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from automl.records import Task
-from automl.training.metrics import compute, to_labels
+from automl.training.steps.metrics import compute, to_labels
 
 Array = np.ndarray
 BUDGET = 4_000_000  # rows that all resamples of one metric may cost together
@@ -21,7 +21,7 @@ CHUNK = 1_000_000  # rows that are drawn at once
 
 
 def resampled(name: str, targets: Array, scores: Array, task: Task, *, seed: int) -> Array:
-    """The metric `name` of 40 to 400 resamples of the rows, as `automl.training.metrics.compute` defines it.
+    """The metric `name` of 40 to 400 resamples of the rows, as `automl.training.steps.metrics.compute` defines it.
 
     NaN where a resample has no value.
     """

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from automl.final.model_folder import Preprocess
-from automl.spaces.factories import is_factory
+from automl.spaces.architectures.factories import is_factory
 
 CARD = """---
 library_name: timm

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from automl.data.cache.streamed_images import open_images
 from automl.data.holdout import Holdout
-from automl.data.stream import open_images
 from automl.final.intervals import interval
 from automl.final.predictor import Predictor
 from automl.records import Interval, Task

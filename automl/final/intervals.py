@@ -9,7 +9,7 @@ from scipy.stats import binomtest
 
 from automl.final.bootstrap import resampled
 from automl.records import Interval, Task
-from automl.training.metrics import compute
+from automl.training.steps.metrics import compute
 
 
 def interval(metric: str, targets: np.ndarray, scores: np.ndarray, task: Task, *, seed: int) -> Interval:

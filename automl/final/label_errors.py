@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from automl.records import SearchSplits
 from automl.search import BestTrial
 from automl.training.evaluate import predict_rows
-from automl.training.losses import to_scores
 from automl.training.plan import TrainPlan
+from automl.training.steps.losses import to_scores
 from automl.training.trial import ImageTrial
 
 if TYPE_CHECKING:

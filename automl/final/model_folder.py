@@ -13,13 +13,13 @@ from torch import nn
 
 from automl.errors import ModelError
 from automl.records import Config, DatasetInfo
-from automl.spaces.factories import is_factory, load_factory
+from automl.spaces.architectures.factories import is_factory, load_factory
 from automl.torch_setup import import_timm
-from automl.training.architecture import plain_arguments
-from automl.training.hyperparameters import Recipe
-from automl.training.layout import on_cpu
-from automl.training.models import model_arguments
-from automl.training.weights import Weights
+from automl.training.models.build import model_arguments
+from automl.training.models.hyperparameters import Recipe
+from automl.training.models.memory_format import on_cpu
+from automl.training.models.pretrained_weights import Weights
+from automl.training.models.safe_arguments import plain_arguments
 
 CONFIG, PREPROCESS = "config.json", "preprocess.json"
 FACTORY = "factory"

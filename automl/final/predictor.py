@@ -19,9 +19,9 @@ from automl.final.model_folder import CONFIG, PREPROCESS, load_network, read_pre
 from automl.final.scoring import in_float32, placed
 from automl.records import DatasetInfo
 from automl.training.evaluate import EVAL_BATCH, fit_size
-from automl.training.losses import in_units
-from automl.training.memory import Allowance, parts_of
-from automl.training.metrics import to_labels
+from automl.training.hardware.out_of_memory import Allowance, parts_of
+from automl.training.steps.losses import in_units
+from automl.training.steps.metrics import to_labels
 
 
 class Predictor:

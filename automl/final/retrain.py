@@ -13,9 +13,9 @@ from torch import nn
 
 from automl.errors import StorageError, TrialError
 from automl.records import Config, DatasetInfo, Observer, Rows, SearchSplits
-from automl.training.loop import Trainer
+from automl.training.models.pretrained_weights import Weights
 from automl.training.plan import TrainPlan
-from automl.training.weights import Weights
+from automl.training.trainer import Trainer
 
 
 @dataclass(frozen=True)

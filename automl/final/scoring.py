@@ -11,7 +11,7 @@ from torch import nn
 
 from automl.records import DatasetInfo
 from automl.torch_setup import set_threads
-from automl.training.layout import laid_out, on_cpu
+from automl.training.models.memory_format import laid_out, on_cpu
 
 PICTURES, ON_A_GPU = 16, 64  # at once; with fewer a GPU waits for the processor
 LONG_S = 1.0  # a first pass, which also sets things up, is measured again unless it took longer

@@ -1,5 +1,5 @@
 """The whole way: data in, search, retrain, holdout, model out."""
 
-from automl.pipeline.flow import fit, resume
+from automl.pipeline.fit import fit, resume
 
 __all__ = ["fit", "resume"]

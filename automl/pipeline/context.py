@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from automl.config import StudyConfig
 from automl.pipeline.clock import Clock
-from automl.pipeline.workspace import Workspace
+from automl.pipeline.study_folder import Workspace
 from automl.records import Observer
 
 

@@ -11,24 +11,24 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 from automl.errors import EngineError, StorageError
+from automl.final.distributed_retrain import Place, has_begun, retrain_together
 from automl.final.retrain import Retrain, Retrained, own_weights
 from automl.final.scoring import seconds_a_picture
-from automl.final.together import Place, has_begun, retrain_together
 from automl.interrupt import ctrl_c_asks
 from automl.pipeline.delivery import Delivery, Shortfall, Stopped, TooShort, delivery_in_words
-from automl.pipeline.device import ray_cpus
-from automl.pipeline.node_trial import origin_of
+from automl.pipeline.objective import origin_of
+from automl.pipeline.plan.budget import closing_seconds, measured_closing, retrain_epochs
+from automl.pipeline.plan.hardware import ray_cpus
 from automl.pipeline.setup import Setup
 from automl.search import SearchResult
-from automl.search.budget import closing_seconds, measured_closing, retrain_epochs
 from automl.search.reasons import Code
 from automl.search.result import BestTrial
-from automl.search.trial_files import checkpoint_epoch
-from automl.training.hyperparameters import Recipe
-from automl.training.loop import Trainer
-from automl.training.peers import most_workers
+from automl.search.storage.checkpoints import checkpoint_epoch
+from automl.training.hardware.data_parallel import most_workers
+from automl.training.models.hyperparameters import Recipe
 from automl.training.plan import TrainPlan
 from automl.training.rounds import STEP_COST
+from automl.training.trainer import Trainer
 
 ENOUGH = 0.5  # of the best trial's epochs: with less, the retrain would be worse than the trial
 NEARLY = 0.8  # of the retrain: what is stopped later has already left its high learning rates

@@ -21,19 +21,19 @@ from automl.interrupt import ctrl_c_asks
 from automl.pipeline.context import Context
 from automl.pipeline.delivery import Delivery
 from automl.pipeline.final_model import Final, final_model, interrupted
-from automl.pipeline.node_trial import node_trial, origin_of
-from automl.pipeline.outcome import Outcome, keep_model, write_outcome
+from automl.pipeline.label_errors import write_suspects
+from automl.pipeline.objective import node_trial, origin_of
+from automl.pipeline.results import Outcome, keep_model, write_outcome
 from automl.pipeline.setup import Setup, prepare
-from automl.pipeline.suspects import write_suspects
 from automl.records import Interval, OnFailure
 from automl.result import FitResult
 from automl.search import SearchResult, SearchSettings, search
 from automl.search.engines.base import Engine
-from automl.search.forget import forget_study
 from automl.search.reasons import Code
+from automl.search.storage.delete_study import forget_study
 from automl.torch_setup import set_threads
-from automl.training.extent import MACS, PARAMS
-from automl.training.metrics import standard_error
+from automl.training.models.complexity import MACS, PARAMS
+from automl.training.steps.metrics import standard_error
 
 
 @dataclass(frozen=True)

@@ -12,28 +12,28 @@ from automl.config import StudyConfig
 from automl.config.metrics import MetricSpec, resolve_metric
 from automl.data import PreparedData, Source, prepare_data
 from automl.data.balance import Balance, choose_balance, skew
-from automl.data.findings import SKEWED
+from automl.data.quality.findings import SKEWED
 from automl.errors import ConfigError
 from automl.machine import cache_folder
 from automl.pipeline.context import Context
-from automl.pipeline.device import Device, choose_device
-from automl.pipeline.earlier import WarmStart, check_warm_start, traits, warm_start
-from automl.pipeline.planning import Basis, make_plan
-from automl.pipeline.pretrained import Beginning, Situation, begin, begin_again, check_pretrained
-from automl.pipeline.resolution import CPU_SIZE, largest_size
-from automl.pipeline.suited import Suited
-from automl.pipeline.workspace import write_json
+from automl.pipeline.plan.budget import Budget
+from automl.pipeline.plan.hardware import Device, choose_device
+from automl.pipeline.plan.image_size import CPU_SIZE, largest_size
+from automl.pipeline.plan.plan import Basis, make_plan
+from automl.pipeline.plan.pretrained import Beginning, Situation, begin, begin_again, check_pretrained
+from automl.pipeline.plan.size_limits import Suited
+from automl.pipeline.plan.warm_start import WarmStart, check_warm_start, traits, warm_start
+from automl.pipeline.study_folder import write_json
 from automl.records import Config, Observer
 from automl.remote import is_remote
-from automl.search.budget import Budget
-from automl.search.engines.room import Room
-from automl.search.feasible import feasibility
-from automl.search.forecast import Expect
+from automl.search.engines.cluster_resources import Room
+from automl.search.epoch_time import Expect
 from automl.search.run import check_names
+from automl.search.sampling.feasibility import feasibility
 from automl.spaces import SearchSpace
+from automl.training.models.check_space import check_space
 from automl.training.plan import TrainPlan
-from automl.training.probe import Probe
-from automl.training.vocabulary import check_space
+from automl.training.speed_probe import Probe
 
 GPU_SIZE = 224
 SMALL = 64  # px; up to here a GPU trains the networks of the preset `small`

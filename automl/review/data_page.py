@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from automl.data.pixels import quiet_pillow, to_pixels
-from automl.data.report import DataReport
+from automl.data.quality.report import DataReport
 from automl.data.sources import open_source
 from automl.errors import DataError, UsageError
 

@@ -15,12 +15,12 @@ from sqlalchemy import select
 
 from automl.errors import AutomlError, StudyError
 from automl.review.studies import StudyFolder, find_study
-from automl.search import tables
-from automl.search.database import open_database, storage_errors
-from automl.search.event_log import read_events
 from automl.search.policy import PolicyContext, make_policy
 from automl.search.replay import Difference, replay
 from automl.search.run import check_names
+from automl.search.storage.event_log import read_events
+from automl.search.storage.sql import tables
+from automl.search.storage.sql.database import open_database, storage_errors
 
 
 def replay_study(study: StudyFolder, policy: str | None = None) -> tuple[int, Difference | None]:

@@ -20,7 +20,7 @@ EXTENT = ("params", "macs")
 
 
 def ranked(trials: Iterable[TrialRow], mode: Mode) -> list[TrialRow]:
-    """Trials from best to worst by their last value, so that the first leads the search (`search/incumbent.py`).
+    """Trials from best to worst by their last value, so that the first leads the search (see `Incumbent`).
 
     A trial that was cut stands above a longer one only if it was better with less training. Equal values go
     to more epochs, then to the lower number; trials without a finite value come next, failed ones last.

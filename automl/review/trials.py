@@ -12,7 +12,7 @@ from automl.review.studies import DATABASE_FILE, TRIALS_FILE, StudyFolder
 from automl.review.tables import EXTENT, read_trials
 
 if TYPE_CHECKING:
-    from automl.search.stored import StoredTrial
+    from automl.search.storage.reader import StoredTrial
 
 
 def study_trials(study: StudyFolder) -> tuple[str, Mode, list[TrialRow]]:
@@ -26,7 +26,7 @@ def study_trials(study: StudyFolder) -> tuple[str, Mode, list[TrialRow]]:
         return metric, study_mode(study, metric), rows
     if not study.config.get("storage") and not (study.path / DATABASE_FILE).is_file():
         return study.metric, study_mode(study, study.metric), []
-    from automl.search.summary import read_summary
+    from automl.search.storage.summary import read_summary
 
     summary = read_summary(study.storage_url(), study.name)
     if summary is not None:
@@ -67,8 +67,8 @@ def stored_trials(study: StudyFolder) -> tuple[str, Mode, list[StoredTrial]]:
     """
     import optuna
 
-    from automl.search.database import open_database, storage_errors
-    from automl.search.stored import read_trials as read_stored
+    from automl.search.storage.reader import read_trials as read_stored
+    from automl.search.storage.sql.database import open_database, storage_errors
 
     database = open_database(study.storage_url())
     try:

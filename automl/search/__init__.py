@@ -23,10 +23,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from automl.search.engines.warmup import warm_up
     from automl.search.result import BestTrial, SearchResult
     from automl.search.run import search
     from automl.search.settings import SearchSettings
-    from automl.search.warmup import warm_up
 
 __all__ = ["BestTrial", "SearchResult", "SearchSettings", "search", "warm_up"]
 
@@ -35,7 +35,7 @@ _HOMES = {
     "SearchResult": "result",
     "SearchSettings": "settings",
     "search": "run",
-    "warm_up": "warmup",
+    "warm_up": "engines.warmup",
 }
 
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from automl.records import Report, TrialState
-from automl.search.event_log import SEARCH, Event
 from automl.search.policy import Action, Decision, NextKind, Policy, TrialView
 from automl.search.reasons import Code, Reason
+from automl.search.storage.event_log import SEARCH, Event
 
 # What the search itself resumes, whatever its policy says.
 OWN_RESUMES = frozenset({Code.LOST, Code.LAST_CALL, Code.YARDSTICK})

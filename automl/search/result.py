@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from automl.records import Config, Mode, Report, TrialState
 from automl.search.pareto import on_front
 from automl.search.reasons import Code, Reason
-from automl.search.stored import StoredTrial
+from automl.search.storage.reader import StoredTrial
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,20 +14,20 @@ import numpy as np
 from automl.errors import ConfigError, TimeLimitError, TrialError, unknown_name
 from automl.interrupt import INTERRUPTED, ctrl_c_asks
 from automl.records import Observer, Silent
-from automl.search.coordinator import Coordinator, Parts
+from automl.search.control.coordinator import Coordinator, Parts
 from automl.search.engines.base import Engine
 from automl.search.engines.registry import ENGINES, load_engine
-from automl.search.feasible import feasibility
-from automl.search.fingerprint import fingerprint
-from automl.search.objectives import Objective
+from automl.search.objective import Objective
 from automl.search.policy import POLICIES, Policy, PolicyContext, make_policy
 from automl.search.reasons import Code, Reason
 from automl.search.result import BestTrial, SearchResult
-from automl.search.samplers import SAMPLERS, context_of, make_sampler, within_constraints
+from automl.search.sampling.feasibility import feasibility
+from automl.search.sampling.registry import SAMPLERS, context_of, make_sampler, within_constraints
 from automl.search.settings import SearchSettings
 from automl.search.space import Space
-from automl.search.store import Store
-from automl.search.trial_files import TrialFiles
+from automl.search.storage.checkpoints import TrialFiles
+from automl.search.storage.fingerprint import fingerprint
+from automl.search.storage.store import Store
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -154,7 +154,7 @@ def policy_of(settings: SearchSettings) -> Policy:
     context = PolicyContext(settings.max_epochs, settings.mode)
     if isinstance(settings.policy, str):
         return make_policy(settings.policy, context)
-    from automl.search.pruner_policy import PrunerPolicy
+    from automl.search.policy.optuna_pruner import PrunerPolicy
 
     return PrunerPolicy(context, settings.policy)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from automl.errors import ConfigError, unknown_name
 from automl.records import Config, Mode, OnFailure
-from automl.search.forecast import Expect
+from automl.search.epoch_time import Expect
 from automl.search.space import CONTROL_KEYS
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from optuna.pruners import BasePruner
     from optuna.samplers import BaseSampler
 
-    from automl.search.objectives import Objective
+    from automl.search.objective import Objective
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ timm.
 
 from __future__ import annotations
 
-from automl.spaces.capability import Capability
-from automl.spaces.families import capabilities
-from automl.spaces.files import presets
+from automl.spaces.architectures.capability import Capability
+from automl.spaces.architectures.families import capabilities
+from automl.spaces.parsing.includes import presets
 from automl.spaces.space import SearchSpace
 
 __all__ = ["Capability", "SearchSpace", "capabilities", "presets"]

@@ -8,9 +8,9 @@ from typing import Any
 
 from automl.errors import SpaceError
 from automl.records import Config
+from automl.spaces.architectures.patterns import family_of
 from automl.spaces.constraints import Constraint
 from automl.spaces.parameters import middle
-from automl.spaces.patterns import family_of
 from automl.spaces.space import PRETRAINED, SearchSpace
 
 _Spec = dict[str, Any]

@@ -12,14 +12,14 @@ import yaml
 
 from automl.errors import SpaceError, unknown_name
 from automl.records import Config
-from automl.spaces.checking import speaks_of
+from automl.spaces.architectures.families import expand, require_model
+from automl.spaces.architectures.limits import Limits
+from automl.spaces.architectures.patterns import Families, family_of, matches
 from automl.spaces.constraints import Constraint
-from automl.spaces.families import expand, require_model
-from automl.spaces.files import Merged, find_space, merged, read_space
-from automl.spaces.limits import Limits
 from automl.spaces.parameters import Parameter, condition_text, middle, when_dict
-from automl.spaces.parsing import RESERVED, Variants, parse_space
-from automl.spaces.patterns import Families, family_of, matches
+from automl.spaces.parsing.constraint_checker import speaks_of
+from automl.spaces.parsing.includes import Merged, find_space, merged, read_space
+from automl.spaces.parsing.space_parser import RESERVED, Variants, parse_space
 from automl.spaces.priors import Prior, family_prior
 
 PRETRAINED = "pretrained"  # the parameter that says whether training begins with weights

@@ -10,12 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from automl.data.batches import Batches
+from automl.data.loading.batches import Batches
 from automl.records import DatasetInfo, Rows
-from automl.training.losses import in_units, loss, standardised
-from automl.training.memory import Allowance, parts_of
-from automl.training.metrics import compute
+from automl.training.hardware.out_of_memory import Allowance, parts_of
 from automl.training.plan import Precision, TrainPlan
+from automl.training.steps.losses import in_units, loss, standardised
+from automl.training.steps.metrics import compute
 
 EVAL_BATCH = 256
 PART_BATCH = 64  # small, to look at the clock often

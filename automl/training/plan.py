@@ -10,7 +10,7 @@ from automl.records import Mode
 
 if TYPE_CHECKING:
     from automl.data.balance import Balance
-    from automl.training.weights import Weights
+    from automl.training.models.pretrained_weights import Weights
 
 Precision = Literal["fp32", "bf16", "fp16"]
 
@@ -26,7 +26,7 @@ class TrainPlan:
     the model that is delivered, which nobody cuts short; where time ends it, pictures may `grow` (`growth.py`).
     `reporting` are the seconds before the deadline at which a trial that has never reported stops to train and
     validates what it has.
-    `share` is the part of the training rows that are learned from (`data/part.py`).
+    `share` is the part of the training rows that are learned from (`data/loading/subset.py`).
     `balance` is what is done about rare classes.
     `weights` are those that configurations with `pretrained` start from, by model.
     `replicas` threads share each batch (CPU), and each operator uses `threads`.

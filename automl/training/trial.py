@@ -7,12 +7,12 @@ import time
 from pathlib import Path
 
 from automl.records import Config, SearchSplits
+from automl.training.early_stopping import Patience
 from automl.training.evaluate import predict_part, predict_rows, score
-from automl.training.extent import MACS, PARAMS, multiplications, parameters
-from automl.training.loop import Trainer
-from automl.training.memory import release
-from automl.training.patience import Patience
+from automl.training.hardware.out_of_memory import release
+from automl.training.models.complexity import MACS, PARAMS, multiplications, parameters
 from automl.training.plan import TrainPlan
+from automl.training.trainer import Trainer
 
 BEST = "best"  # the folder of a checkpoint that holds the best epoch, where there is patience
 

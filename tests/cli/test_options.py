@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 import pytest
 
-from automl.cli.fit import command as fit
+from automl.cli.commands.fit import command as fit
+from automl.cli.commands.resume import command as resume
 from automl.cli.group import COMMANDS, root
 from automl.cli.options import SectionOption, State
-from automl.cli.resume import command as resume
 from automl.config import StudyConfig
 from automl.config.durations import format_duration
 from automl.config.sizes import format_size

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from automl.cli import main
-from automl.cli.dashboard import _application, _is_loopback, _listen, _storage_url
+from automl.cli.commands.dashboard import _application, _is_loopback, _listen, _storage_url
 from automl.errors import StorageError, StudyError, UsageError
 from tests.review.studies_on_disk import RESULT
 

@@ -13,7 +13,7 @@ import pytest
 import automl
 from automl.config import StudyConfig
 from automl.config.options import FitOptions, InspectOptions, ResumeOptions, SpaceLike
-from automl.data.inspection import inspect_data
+from automl.data.quality.inspect import inspect_data
 from automl.spaces import SearchSpace
 
 FIELDS = get_type_hints(StudyConfig, include_extras=False)

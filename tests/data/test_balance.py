@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from automl.data.balance import choose_balance, class_weights, row_weights, skew
-from automl.data.batches import Batches
+from automl.data.loading.batches import Batches
 from automl.errors import ConfigError
 from automl.records import DatasetInfo
 from tests.data.conftest import MakeRows

@@ -9,7 +9,7 @@ import pytest
 
 from automl.final.bootstrap import resampled
 from automl.records import Task
-from automl.training.metrics import compute
+from automl.training.steps.metrics import compute
 
 
 def drawn(task: Task, n: int = 300) -> tuple[np.ndarray, np.ndarray]:

@@ -14,8 +14,8 @@ from automl.final.predictor import Predictor
 from automl.records import SearchSplits
 from automl.spaces import SearchSpace, capabilities, presets
 from automl.training.evaluate import fit_size
-from automl.training.loop import Trainer
 from automl.training.plan import TrainPlan
+from automl.training.trainer import Trainer
 from tests.training.conftest import plan, splits
 
 __all__ = ["plan", "splits"]  # fixtures

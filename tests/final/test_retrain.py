@@ -12,8 +12,8 @@ import torch
 from automl.final.retrain import Retrain, retrain
 from automl.final.scoring import seconds_a_picture
 from automl.records import Config, SearchSplits, Silent
-from automl.training.loop import Trainer
 from automl.training.plan import TrainPlan
+from automl.training.trainer import Trainer
 from tests.training.conftest import config, plan, splits
 
 __all__ = ["config", "plan", "splits"]

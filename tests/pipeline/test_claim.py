@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from automl.errors import StudyError
-from automl.pipeline.workspace import LOCK, REPLACED, FolderLock, open_workspace
+from automl.pipeline.study_folder import LOCK, REPLACED, FolderLock, open_workspace
 
 
 def test_second_process_is_refused_while_the_first_runs_and_let_in_when_it_was_killed(tmp_path: Path) -> None:
     code = (
-        "import sys; from automl.pipeline.workspace import open_workspace\n"
+        "import sys; from automl.pipeline.study_folder import open_workspace\n"
         "held = open_workspace(sys.argv[1], 's', overwrite=False); print('held', flush=True); input()"
     )
     child = subprocess.Popen(

@@ -9,7 +9,7 @@ import pytest
 
 from automl import pipeline
 from automl.errors import AutomlError
-from tests.pipeline.test_flow import config_for
+from tests.pipeline.test_fit import config_for
 
 
 @pytest.fixture(scope="module")

@@ -14,14 +14,15 @@ import numpy as np
 import pytest
 
 from automl import pipeline
-from automl.pipeline import final_model, planning
+from automl.pipeline import final_model
 from automl.pipeline.delivery import Delivery, Stopped, TooShort, delivery_in_words
+from automl.pipeline.plan import plan as planning
+from automl.pipeline.plan.budget import Budget, Work
 from automl.records import Silent
 from automl.result import FitResult
-from automl.search.budget import Budget, Work
-from automl.training.loop import Trainer
 from automl.training.plan import TrainPlan
-from tests.pipeline.test_flow import config_for, digits
+from automl.training.trainer import Trainer
+from tests.pipeline.test_fit import config_for, digits
 
 
 class Notes(Silent):

@@ -17,7 +17,7 @@ from automl.errors import ModelError, SpaceError
 from automl.result import FitResult
 from automl.spaces import capabilities
 from tests.own_networks import make
-from tests.pipeline.test_pretrained import config_for
+from tests.pipeline.plan.test_pretrained import config_for
 
 NAME = "tests.own_networks:make"
 SPACE = {

@@ -11,10 +11,10 @@ import pytest
 from optuna.storages import RDBStorage
 
 from automl.cli import main
-from automl.cli.dashboard import _application, _listen, _storage_url
+from automl.cli.commands.dashboard import _application, _listen, _storage_url
 from automl.config.storage import ENVIRONMENT
-from automl.search import database
-from automl.search.database import open_optuna
+from automl.search.storage.sql import database
+from automl.search.storage.sql.database import open_optuna
 from tests.postgres_server import Server
 
 pytestmark = [pytest.mark.postgres, pytest.mark.ray]

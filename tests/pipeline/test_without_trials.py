@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from automl import pipeline
-from automl.pipeline import planning
-from automl.search.budget import Budget, Work
+from automl.pipeline.plan import plan as planning
+from automl.pipeline.plan.budget import Budget, Work
 from tests.pipeline.test_final_model import Notes
-from tests.pipeline.test_flow import config_for
+from tests.pipeline.test_fit import config_for
 
 
 def test_first_configuration_is_trained_where_no_trial_ran(

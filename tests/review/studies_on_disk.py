@@ -13,7 +13,7 @@ from automl.records import Config, Report, TrialRow, TrialState
 from automl.review.tables import write_trials
 from automl.search.policy import Action, Decision
 from automl.search.reasons import Code, Reason, crashed
-from automl.search.store import Store, Worker
+from automl.search.storage.store import Store, Worker
 
 CONFIG: dict[str, Any] = {
     "family": "resnet",

@@ -9,7 +9,7 @@ import pytest
 from automl.errors import StudyError
 from automl.records import Report, TrialRow, TrialState
 from automl.review.tables import leaderboard_rows, ranked, read_trials, write_trials
-from automl.search.incumbent import Incumbent
+from automl.search.control.incumbent import Incumbent
 from tests.review.studies_on_disk import TRIALS
 
 

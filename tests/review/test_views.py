@@ -8,11 +8,10 @@ import pytest
 from rich.console import Console
 
 from automl.records import Config, Observer, Silent, TrialEvent, TrialState
-from automl.review.live import LiveView, draw
-from automl.review.plain import PlainView
+from automl.review.choose_view import watch
+from automl.review.live import LiveView, draw, over_time, sparkline
+from automl.review.plain_lines import PlainView
 from automl.review.run_state import Look, RunState
-from automl.review.spark import over_time, sparkline
-from automl.review.watching import watch
 
 LOOK = Look("digits", "accuracy", "max", 180.0)
 CONFIG: Config = {"model": "resnet10t", "opt": "adamw", "lr": 0.004}

@@ -8,13 +8,14 @@ import pytest
 from sqlalchemy import create_engine, select
 
 from automl.records import Config, TrialState
-from automl.search import search, tables
-from automl.search.event_log import Event, read_events
+from automl.search import search
 from automl.search.policy import POLICIES
 from automl.search.reasons import Code, Reason
 from automl.search.replay import replay
 from automl.search.run import policy_of
 from automl.search.settings import SearchSettings
+from automl.search.storage.event_log import Event, read_events
+from automl.search.storage.sql import tables
 from tests.search.toy import Counter, Listener, ToySpace, climb, settings
 
 

@@ -13,7 +13,7 @@ import sqlalchemy
 
 from automl.errors import ConfigError, TrialError
 from automl.records import Config
-from automl.search.summary import read_summary
+from automl.search.storage.summary import read_summary
 from automl.search.tune import TuneResult, tune
 
 _SPACE = {

@@ -10,9 +10,9 @@ from typing import Any
 from automl.errors import SpaceError
 from automl.records import Config, Silent, TrialEvent
 from automl.search.reasons import Code
-from automl.search.samplers import SamplerContext
+from automl.search.sampling.registry import SamplerContext
 from automl.search.settings import SearchSettings
-from automl.search.stored import StoredTrial
+from automl.search.storage.reader import StoredTrial
 
 
 class ToySpace:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from automl.spaces.parameters import Categorical, Float, Int
-from automl.spaces.ranges import parse_parameter
+from automl.spaces.parsing.parameter_parser import parse_parameter
 
 
 def _parse(spec: Any) -> tuple[Any, list[str]]:

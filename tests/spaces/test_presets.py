@@ -7,7 +7,7 @@ import torch
 
 from automl.errors import SpaceError
 from automl.spaces import SearchSpace, capabilities, presets
-from automl.spaces.families import table
+from automl.spaces.architectures.families import table
 from automl.torch_setup import import_timm
 
 _MODELS = sorted({(m, p) for p in presets() for ms in SearchSpace.load(p).families.values() for m in ms})

@@ -19,18 +19,18 @@ from torch import Tensor, nn
 from automl import config as configuration
 from automl import pipeline
 from automl.cuda_graphs import Pace, Recorder
-from automl.data.batches import Batches
+from automl.data.loading.batches import Batches
 from automl.final.model_folder import write_model_folder
 from automl.final.predictor import Predictor
 from automl.final.scoring import seconds_a_picture
 from automl.records import Config, SearchSplits
-from automl.spaces.factories import create
+from automl.spaces.architectures.factories import create
 from automl.training.evaluate import predict_rows
-from automl.training.gradients import Gradients
-from automl.training.loop import Trainer
-from automl.training.memory import held
+from automl.training.hardware.out_of_memory import held
 from automl.training.plan import Precision, TrainPlan
-from automl.training.probe import has_bf16, probe
+from automl.training.speed_probe import has_bf16, probe
+from automl.training.steps.gradients import Gradients
+from automl.training.trainer import Trainer
 from automl.training.trial import ImageTrial
 
 pytestmark = pytest.mark.gpu
@@ -158,7 +158,7 @@ def test_pictures_that_leave_no_room_stay_in_the_memory_of_the_machine(
 
     before = torch.cuda.memory_allocated()
     there = first_batch()
-    monkeypatch.setattr("automl.data.batches._RESIDENT_SHARE", 0.0)
+    monkeypatch.setattr("automl.data.loading.batches._RESIDENT_SHARE", 0.0)
     from_host = first_batch()
     assert torch.equal(there, from_host)
     assert torch.cuda.memory_allocated() - before < 2 * MIB  # both batches, and nothing of the 144 pictures

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from automl.errors import TrialError
 from automl.records import Config, SearchSplits
-from automl.training.gradients import LossOf
-from automl.training.loop import Trainer
-from automl.training.patience import Patience
+from automl.training.early_stopping import Patience
 from automl.training.plan import TrainPlan
+from automl.training.steps.gradients import LossOf
+from automl.training.trainer import Trainer
 from automl.training.trial import ImageTrial
 
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from automl.records import Config, SearchSplits
-from automl.training.loop import Trainer
 from automl.training.plan import TrainPlan
 from automl.training.rounds import Round, steps_in
+from automl.training.trainer import Trainer
 
 
 def timed_round(step_seconds: float, *, seconds: float | None = 10.0, epoch_steps: int = 50) -> Round:

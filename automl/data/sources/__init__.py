@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from automl.data.sources.archive import open_zip
 from automl.data.sources.arrays import open_arrays
 from automl.data.sources.base import Source
-from automl.data.sources.dataset import is_dataset, open_dataset
 from automl.data.sources.digits import open_digits
-from automl.data.sources.folder import open_folder
-from automl.data.sources.hub_sets import is_hub, open_hub
-from automl.data.sources.manifest import is_manifest, open_frame, open_manifest
-from automl.data.sources.tar import is_tar, open_tar
+from automl.data.sources.files.folder import open_folder
+from automl.data.sources.files.manifest import is_manifest, open_frame, open_manifest
+from automl.data.sources.files.tar_archive import is_tar, open_tar
+from automl.data.sources.files.zip_archive import open_zip
+from automl.data.sources.huggingface import is_hub, open_hub
+from automl.data.sources.torch_dataset import is_dataset, open_dataset
 from automl.data.sources.torchvision_sets import is_torchvision, open_torchvision
 from automl.errors import DataError, unknown_name
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from automl.data.pixels import open_header, quiet_pillow
-from automl.data.sources.files import Files
+from automl.data.sources.files.base import Files
 from automl.errors import DataError
 from automl.records import Task
 

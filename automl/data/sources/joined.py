@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from automl.data.sources.base import hash_lines
-from automl.data.sources.dataset import DatasetSource
+from automl.data.sources.torch_dataset import DatasetSource
 
 # `_labels` is private to torchvision, where seven of its sets keep what others call `targets`. Where it is gone, every
 # image is decoded once more to learn its label.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from automl.search.coordinator import Coordinator
-from automl.search.engines.room import Room
-from automl.search.objectives import Objective
+from automl.search.control.coordinator import Coordinator
+from automl.search.engines.cluster_resources import Room
+from automl.search.objective import Objective
 from automl.search.settings import SearchSettings
 
 

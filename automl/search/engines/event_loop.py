@@ -13,11 +13,11 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from automl.records import TrialState
-from automl.search.coordinator import Coordinator
-from automl.search.objectives import Launch, Objective, Step, Stepper, cause_of
+from automl.search.control.coordinator import Coordinator
+from automl.search.objective import Launch, Objective, Step, Stepper, cause_of
 from automl.search.policy import Action, NextKind
 from automl.search.reasons import crashed
-from automl.search.store import Worker
+from automl.search.storage.store import Worker
 
 MAX_ALIVE = 256
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 
-from automl.search.coordinator import Coordinator
+from automl.search.control.coordinator import Coordinator
 from automl.search.engines.base import Clock
+from automl.search.engines.cluster_resources import Room
 from automl.search.engines.event_loop import EventLoop
-from automl.search.engines.room import Room
-from automl.search.objectives import Objective, Step
+from automl.search.objective import Objective, Step
 from automl.search.settings import SearchSettings
 
 

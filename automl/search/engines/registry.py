@@ -30,7 +30,7 @@ ENGINES = {
     row.name: row
     for row in (
         EngineRow(
-            "ray", "automl.search.engines.ray_engine:RayEngine", "processes on this machine or a cluster"
+            "ray", "automl.search.engines.ray.engine:RayEngine", "processes on this machine or a cluster"
         ),
         EngineRow("local", "automl.search.engines.local:LocalEngine", "this process, one epoch at a time"),
         EngineRow(

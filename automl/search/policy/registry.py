@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from automl.search.policy.adaptive_asha import WatchedPromotion
+from automl.search.policy.asha import asha, hyperband
 from automl.search.policy.base import Policy, PolicyContext
-from automl.search.policy.promotion import asha, hyperband
 from automl.search.policy.stopping import FullLength, MedianStop, StopAsha
-from automl.search.policy.watched import WatchedPromotion
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from statistics import median
 
 from automl.records import Report, TrialState
 from automl.search.policy.base import Action, Decision, PolicyContext, TrialBook, TrialView
-from automl.search.policy.ladder import FACTOR, Ladder, rung_epochs
+from automl.search.policy.rungs import FACTOR, Ladder, rung_epochs
 from automl.search.reasons import Code, Reason
 
 MEDIAN_STARTUP_TRIALS = 5

@@ -16,8 +16,8 @@ import pytest
 from automl.errors import EngineError
 from automl.records import TrialState
 from automl.search import search
-from automl.search.engines.ray_engine import RayEngine
-from automl.search.engines.ray_runtime import QUIET_ENVIRONMENT, RayRuntime, environment_set
+from automl.search.engines.ray.engine import RayEngine
+from automl.search.engines.ray.runtime import QUIET_ENVIRONMENT, RayRuntime, environment_set
 from tests.search.toy import Counter, ToySpace, settings
 
 pytestmark = pytest.mark.ray

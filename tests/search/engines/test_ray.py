@@ -20,9 +20,9 @@ from optuna.trial import TrialState as OptunaState
 from automl.errors import ConfigError, EngineError, TrialError
 from automl.records import Config, TrialEvent, TrialState
 from automl.search import search
-from automl.search.engines.ray_engine import RayEngine
-from automl.search.engines.ray_runtime import FOLDER, RayRuntime
-from automl.search.engines.ray_watcher import of_session
+from automl.search.engines.ray.cleanup_process import of_session
+from automl.search.engines.ray.engine import RayEngine
+from automl.search.engines.ray.runtime import FOLDER, RayRuntime
 from automl.search.reasons import Code
 from automl.search.result import SearchResult
 from tests.search.test_replay import events_of, played_again

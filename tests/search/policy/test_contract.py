@@ -18,7 +18,7 @@ from automl.search.policy import (
     TrialView,
     make_policy,
 )
-from automl.search.policy.promotion import Promotion
+from automl.search.policy.asha import Promotion
 from automl.search.reasons import Code, Reason
 
 NAMES = sorted(POLICIES)

@@ -11,6 +11,7 @@ from scipy.stats import spearmanr
 
 from automl.records import Report, TrialState
 from automl.search.policy import Action, PolicyContext
+from automl.search.policy.adaptive_asha import WatchedPromotion
 from automl.search.policy.first_rung import (
     FEWEST,
     FEWEST_LATE,
@@ -20,7 +21,6 @@ from automl.search.policy.first_rung import (
     levels_around,
     spearman,
 )
-from automl.search.policy.watched import WatchedPromotion
 from automl.search.reasons import Code, Reason
 
 LEVELS = (1, 3, 9, 27, 50)

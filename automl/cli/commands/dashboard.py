@@ -1,0 +1,160 @@
+"""`automl dashboard`: optuna-dashboard on the storage of a study."""
+
+from __future__ import annotations
+
+import socket
+import socketserver
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+import click
+
+from automl.cli.options import SectionCommand, State, directory_option, option, section, verbose_option
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
+
+server = section("Server")
+_HOST = "127.0.0.1"
+_PORT = 8080
+
+
+@click.command("dashboard", cls=SectionCommand, short_help="Open a study's dashboard in the browser.")
+@click.argument("study", required=False)
+@directory_option
+@section("Study")("--storage", "URL", "that of STUDY", "Show all studies of this database.")
+@server("--port", "PORT", "8080", "Port to listen on; 0 takes a free one.")
+@option(
+    "--host",
+    metavar="HOST",
+    section="Server",
+    standard=_HOST,
+    help="Address to listen on. Nobody is asked for a password.",
+)
+@verbose_option
+@click.pass_obj
+def command(
+    state: State,
+    /,
+    study: str | None,
+    directory: str | None,
+    storage: str | None,
+    port: str | None,
+    host: str | None,
+) -> None:
+    """Open the dashboard of STUDY, or of every study in a database.
+
+    STUDY is the name of a study or its folder; without it the only one there is. Ctrl-C stops it.
+    """
+    url = _storage_url(study, directory or "studies", storage)
+    host = host or _HOST
+    app = _application(url)
+    with _listen(app, host, _port(port)) as listening:
+        shown = f"[{host}]" if ":" in host else host
+        if not _is_loopback(host):
+            print("automl: others can reach this address, and nobody is asked for a password", flush=True)
+        print(f"dashboard at http://{shown}:{listening.server_port}  (Ctrl-C stops it)", flush=True)
+        state.when_stopped = " the dashboard"
+        listening.serve_forever()
+
+
+def _storage_url(study: str | None, directory: str, storage: str | None) -> str:
+
+    from automl.errors import StudyError
+    from automl.review.studies import DATABASE_FILE, find_study, study_folders
+
+    if storage is not None:
+        return _checked(storage)
+    if study is None:
+        names = [path.name for path in study_folders(directory)]
+        if len(names) > 1:
+            raise StudyError(f"STUDY must be given where there are several, one of {', '.join(names)}")
+        study = names[0] if names else ""
+    found = find_study(study, directory)
+    if not found.config.get("storage") and not (found.path / DATABASE_FILE).is_file():
+        raise StudyError(f"study {found.name!r} must have begun its search, but has no {DATABASE_FILE} yet")
+    return found.storage_url()
+
+
+def _checked(storage: str) -> str:
+    from automl.config.storage import check_storage
+    from automl.errors import ConfigError
+
+    try:
+        return check_storage(storage)
+    except ValueError as error:
+        text = str(error)
+        raise ConfigError(f"--storage {text}" if text.startswith("must") else text) from error
+
+
+def _port(text: str | None) -> int:
+    from automl.errors import UsageError
+
+    if text is None:
+        return _PORT
+    if not (text.isdecimal() and int(text) < 65536):
+        raise UsageError(f"--port must be a number from 0 to 65535, got {text!r}")
+    return int(text)
+
+
+def _application(url: str) -> WSGIApplication:
+    from automl.config.storage import mask_password
+    from automl.errors import StorageError, UsageError
+    from automl.search.storage.sql.dashboard_storage import BulkStorage
+    from automl.search.storage.sql.database import open_optuna
+
+    try:
+        import optuna
+        import optuna_dashboard
+    except ImportError as error:
+        raise UsageError("the dashboard must be installed; run `pip install optuna-dashboard`") from error
+    import sqlalchemy.exc
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        app: WSGIApplication = optuna_dashboard.wsgi(open_optuna(url, BulkStorage))
+    except (sqlalchemy.exc.SQLAlchemyError, RuntimeError, ImportError) as error:
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise StorageError(
+            f"the storage must be an Optuna database, got {mask_password(url)!r} ({first})"
+        ) from error
+    return app
+
+
+class _Server(socketserver.ThreadingMixIn, WSGIServer):
+    """A page asks for several things at once: one slow query must not hold up the others."""
+
+    daemon_threads = True
+
+
+class _SixServer(_Server):
+    """The same on an IPv6 address."""
+
+    address_family = socket.AF_INET6
+
+
+class _Handler(WSGIRequestHandler):
+    """Logs no request: the terminal is for people."""
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Said nowhere."""
+
+
+def _listen(app: WSGIApplication, host: str, port: int) -> WSGIServer:
+    from automl.errors import UsageError
+
+    kind = _SixServer if ":" in host else _Server
+    try:
+        return make_server(host, port, app, server_class=kind, handler_class=_Handler)
+    except OSError as error:
+        raise UsageError(
+            f"--host and --port must be free, got {host}:{port} ({error.strerror}); try --port {port + 1}"
+        ) from error
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,190 @@
+"""`automl inspect`: what is in the data, before any training."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from automl.cli.options import (
+    SectionCommand,
+    State,
+    given,
+    json_option,
+    option,
+    quiet_option,
+    section,
+    verbose_option,
+)
+from automl.records import Silent
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from automl.data.quality.report import DataReport
+
+images = section("Data")
+_MOST_ROWS = 40
+_BAD_SHOWN = 10
+_CASES_SHOWN = 5
+
+
+@click.command("inspect", cls=SectionCommand, short_help="Look at data before any training.")
+@click.argument("data")
+@images("--target", "COLUMN", "automatic", "Column of a manifest to learn, or several: a,b.")
+@images("--task", "KIND", "auto", "classification, multilabel or regression.")
+@images("--img-size", "PIXELS", "auto", "Side of the square images that models see.")
+@images("--seed", "N", "0", "Seed of the split that is shown.")
+@images("--max-disk", "20G", "20G", "Disk for all decoded images that are kept.")
+@option("--all", "everything", section="Output", is_flag=True, help="Name every file, not the first ones.")
+@option("--html", metavar="FILE", section="Output", help="Write a page with pictures of what was found.")
+@json_option("One JSON object on stdout: what data_report.json of a study holds.")
+@quiet_option
+@verbose_option
+@click.pass_obj
+def command(state: State, /, data: str, everything: bool, html: str | None, **options: Any) -> None:
+    """Look at DATA: unreadable files, copies, leaks between splits, labels that contradict, skewed classes.
+
+    DATA is as in `automl fit`. Nothing of it is changed; decoded images are kept for a later search.
+    """
+    import json
+
+    from automl.cli.output import print_json
+    from automl.data.quality.inspect import inspect_data
+
+    chosen = _typed(given(options))
+    with _progress(quiet=state.quiet or not sys.stderr.isatty()) as observer:
+        report = inspect_data(data, observer=observer, **chosen)
+    if html is not None:
+        from automl.review.data_page import write_data_page
+
+        how = {name: chosen[name] for name in ("target", "task") if name in chosen}
+        write_data_page(report, Path(html), data, **how)
+    if state.json:
+        print_json(json.loads(report.to_json()))
+    else:
+        _print(report, everything=everything)
+
+
+def _typed(options: dict[str, Any]) -> dict[str, Any]:
+    """Numbers as numbers. Raises UsageError that names the option."""
+    from automl.errors import UsageError
+
+    for name in ("img_size", "seed"):
+        value = options.get(name)
+        if value is None or (name == "img_size" and value == "auto"):
+            continue
+        if not str(value).isdecimal():
+            raise UsageError(f"--{name.replace('_', '-')} must be a whole number, got {value!r}")
+        options[name] = int(value)
+    return options
+
+
+class _Bar(Silent):
+    """Draws how far decoding is."""
+
+    def __init__(self, progress: Progress, task: TaskID) -> None:
+        self._progress, self._task = progress, task
+
+    def stage(self, name: str, text: str) -> None:
+        """What is done now."""
+        self._progress.update(self._task, description=text)
+
+    def progress(self, done: float, total: float) -> None:
+        """How far it is."""
+        self._progress.update(self._task, completed=done, total=total)
+
+
+@contextmanager
+def _progress(*, quiet: bool) -> Iterator[Silent]:
+    """An observer with a progress bar on stderr, or a silent one."""
+    if quiet:
+        yield Silent()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        yield _Bar(progress, progress.add_task("", total=None))
+
+
+def _print(report: DataReport, *, everything: bool) -> None:
+    from automl.cli.output import print_table
+    from automl.data.quality.report import bad_note
+    from automl.review.describe import aligned
+
+    print("\n".join(aligned(_facts(report))) + "\n")
+    columns, rows = _table(report)
+    shown = rows if everything else rows[:_MOST_ROWS]
+    print_table(columns, shown, right=columns[1:])
+    if len(shown) < len(rows):
+        print(f"... and {len(rows) - len(shown)} more; --all shows them")
+    for note in report.notes:
+        if not (report.bad and note == bad_note(report.bad)):
+            print(f"\n! {note}")
+    for finding in report.findings:
+        print(f"\n! {finding.headline}")
+        _print_some([" = ".join(case) for case in finding.files], _CASES_SHOWN, everything)
+    if report.bad:
+        print(f"\n! Not readable: {len(report.bad)} files")
+        _print_some([f"{bad.file}: {bad.reason}" for bad in report.bad], _BAD_SHOWN, everything)
+    if not (report.notes or report.findings or report.bad):
+        print("\nNothing odd was found.")
+
+
+def _print_some(lines: list[str], most: int, everything: bool) -> None:
+    shown = lines if everything else lines[:most]
+    for line in shown:
+        print(f"    {line}")
+    if len(shown) < len(lines):
+        print(f"    ... and {len(lines) - len(shown)} more; --all names them")
+
+
+def _facts(report: DataReport) -> list[tuple[str, str]]:
+    kind = "grey" if report.in_chans == 1 else "colour"
+    modes = ", ".join(f"{mode} {count:,}" for mode, count in report.modes.items())
+    seconds = f"{report.seconds:.1f} s" + (", from what was decoded before" if report.from_cache else "")
+    return [
+        ("data", f"{report.name}: {report.n_images:,} images for {report.task}"),
+        ("sizes", f"{_range(report.widths)} wide, {_range(report.heights)} high; median in the middle"),
+        ("models see", f"{report.img_size} x {report.img_size} px, {kind}"),
+        ("modes", modes),
+        ("pixels", _pixels(report)),
+        ("looked at in", seconds),
+    ]
+
+
+def _pixels(report: DataReport) -> str:
+    """Mean and deviation of the training pixels, a number for each channel."""
+    mean, std = (" ".join(f"{value:.3f}" for value in values) for values in (report.mean, report.std))
+    return f"mean {mean}, deviation {std} in the training images (of 0..1)" if mean else ""
+
+
+def _range(values: tuple[int, int, int]) -> str:
+    low, middle, high = values
+    return f"{low} px" if low == high else f"{low} .. {middle} .. {high} px"
+
+
+def _table(report: DataReport) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Classes or labels with their rows in each part, or the range of each number."""
+    parts = ("train", "val", "holdout")
+    if report.task == "regression":
+        rows = [
+            (name, *(_span(ranges[part]) if part in ranges else "-" for part in parts))
+            for name, ranges in report.values.items()
+        ]
+        return ("min .. mean .. max of", *parts), rows
+    noun = "class" if report.task == "classification" else "label"
+    counts = sorted(report.class_counts.items(), key=lambda item: -sum(item[1].values()))
+    return (noun, "images", *parts), [
+        (name, f"{sum(by.values()):,}", *(f"{by[part]:,}" for part in parts)) for name, by in counts
+    ]
+
+
+def _span(values: tuple[float, float, float]) -> str:
+    return " .. ".join(f"{value:.4g}" for value in values)

@@ -1,0 +1,92 @@
+"""`automl leaderboard`: the trials of a study, best first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from automl.cli.options import SectionCommand, State, directory_option, json_option, option, verbose_option
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from automl.records import TrialRow
+
+
+@click.command("leaderboard", cls=SectionCommand, short_help="List the trials of a study, best first.")
+@click.argument("study")
+@directory_option
+@option("--csv", "csv_file", metavar="FILE", section="Output", help="Write all columns to a CSV file.")
+@json_option("One JSON object on stdout, with a row for each trial.")
+@verbose_option
+@click.pass_obj
+def command(state: State, /, study: str, directory: str | None, csv_file: str | None) -> None:
+    """List the trials of STUDY, best first; of a running study as they are now.
+
+    STUDY is the name of a study or its folder.
+    """
+    from automl.cli.output import print_json, print_table
+    from automl.review.studies import find_study
+    from automl.review.tables import leaderboard_rows, pareto_trials, ranked
+    from automl.review.trials import study_trials
+
+    found = find_study(study, directory or "studies")
+    metric, mode, trials = study_trials(found)
+    if csv_file is not None:
+        _write(trials, metric, mode, Path(csv_file))
+    if state.json:
+        rows = leaderboard_rows(trials, metric, mode)
+        print_json({"study": found.name, "metric": metric, "mode": mode, "trials": rows})
+    elif csv_file is not None:
+        print(f"{len(trials)} trials written to {csv_file}")
+    elif not trials:
+        print(f"no trials yet in study {found.name!r}")
+    else:
+        front = pareto_trials(trials, mode)
+        sized = ("params", "pareto") if front else ()
+        columns = (
+            "rank",
+            "trial",
+            "state",
+            f"val_{metric}",
+            "epochs",
+            "seconds",
+            *sized,
+            "family",
+            "configuration",
+        )
+        cells = [_cells(rank, row, front) for rank, row in enumerate(ranked(trials, mode), 1)]
+        print_table(columns, cells, right=("rank", "trial", f"val_{metric}", "epochs", "seconds", "params"))
+
+
+def _cells(rank: int, row: TrialRow, front: Collection[int]) -> tuple[str, ...]:
+    from automl.review.describe import config_words, score
+
+    count = row.objectives.get("params")
+    params = "-" if count is None else f"{count / 1e6:.2f}M"
+    sized = (params, "yes" if row.trial in front else "") if front else ()
+    return (
+        str(rank),
+        str(row.trial),
+        str(row.state),
+        score(row.value),
+        str(row.epochs),
+        f"{row.seconds:.1f}",
+        *sized,
+        str(row.config.get("family", "-")),
+        config_words(row.config),
+    )
+
+
+def _write(trials: list[TrialRow], metric: str, mode: Any, path: Path) -> None:
+    from automl.errors import UsageError
+    from automl.review.tables import write_trials
+
+    try:
+        write_trials(trials, metric, mode, path)
+    except OSError as error:
+        raise UsageError(
+            f"--csv must be a file that can be written, got {str(path)!r} ({error.strerror})"
+        ) from error

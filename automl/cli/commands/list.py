@@ -1,0 +1,68 @@
+"""`automl list`: the studies of a directory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from automl.cli.options import SectionCommand, State, directory_option, json_option, verbose_option
+
+
+@click.command("list", cls=SectionCommand, short_help="List studies and their results.")
+@directory_option
+@json_option("One JSON object on stdout.")
+@verbose_option
+@click.pass_obj
+def command(state: State, /, directory: str | None) -> None:
+    """List the studies of a directory with their results."""
+    from automl.cli.output import print_json, print_table
+    from automl.errors import StudyError
+    from automl.review.studies import read_study, study_folders
+
+    folder = directory or "studies"
+    entries = []
+    for path in study_folders(folder):
+        try:
+            entries.append(_entry(read_study(path)))
+        except StudyError as error:
+            # One damaged study must not hide the others.
+            entries.append({"study": path.name, "state": "unreadable", "problem": str(error)})
+    if state.json:
+        print_json({"directory": folder, "studies": entries})
+    elif not entries:
+        print(f"no studies in {folder!r}; start one with `automl fit DATA`")
+    else:
+        columns = ("study", "state", "metric", "val", "holdout", "trials", "time")
+        print_table(columns, [_cells(entry) for entry in entries], right=("val", "trials", "time"))
+
+
+def _entry(study: Any) -> dict[str, Any]:
+    result = study.result or {}
+    metric = study.metric
+    return {
+        "study": study.name,
+        "state": "finished" if study.finished else "unfinished",
+        "metric": metric,
+        "val_score": result.get("best", {}).get("val_score"),
+        "holdout": result.get("holdout", {}).get(metric),
+        "trials": result.get("trials", {}).get("total"),
+        "used_s": result.get("time", {}).get("used_s"),
+        "path": str(study.path),
+    }
+
+
+def _cells(entry: dict[str, Any]) -> tuple[str, ...]:
+    from automl.config.durations import format_duration
+    from automl.review.describe import interval_words, score
+
+    holdout, used, trials = entry.get("holdout"), entry.get("used_s"), entry.get("trials")
+    return (
+        entry["study"],
+        entry["state"],
+        entry.get("metric", "-"),
+        score(entry.get("val_score")),
+        interval_words(holdout) if holdout else "-",
+        "-" if trials is None else str(trials),
+        "-" if used is None else format_duration(used),
+    )

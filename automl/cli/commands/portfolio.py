@@ -1,0 +1,147 @@
+"""`automl portfolio`: which configurations to try first."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from automl.cli.options import (
+    HELP,
+    SectionCommand,
+    State,
+    directory_option,
+    json_option,
+    option,
+    section,
+    verbose_option,
+)
+
+if TYPE_CHECKING:
+    from automl.review.studies import StudyFolder
+    from automl.search.sampling.portfolio import Portfolio
+
+search = section("Search")
+
+
+@click.group("portfolio", context_settings=HELP, short_help="Learn which configurations to try first.")
+def command() -> None:
+    """Configurations that a search tries first, learnt from earlier studies."""
+
+
+@command.command("learn", cls=SectionCommand, short_help="Learn a portfolio from studies.")
+@click.argument("studies", nargs=-1, required=True, metavar="STUDIES...")
+@directory_option
+@search("--space", "NAME|FILE", "that of the first study", "Search space that the portfolio is for.")
+@option("--size", section="Search", type=click.IntRange(min=1), default=8, help="Most configurations.  [8]")
+@option(
+    "--out", "out", metavar="FILE", section="Output", help="Write a copy of the space with the portfolio."
+)
+@json_option("One JSON object on stdout.")
+@verbose_option
+@click.pass_obj
+def learn(
+    state: State,
+    /,
+    studies: tuple[str, ...],
+    directory: str | None,
+    space: str | None,
+    size: int,
+    out: str | None,
+) -> None:
+    """Learn from STUDIES which configurations to try first, in which order.
+
+    Each next configuration is the one that lowers the mean normalised regret over the studies most. STUDIES are names
+    of studies or their folders; at least four of them, on different data, are recommended. The file that --out writes
+    is a search space for `automl fit --space`.
+    """
+    from automl.cli.output import print_json
+    from automl.review.earlier_studies import read_past
+    from automl.review.studies import find_study
+    from automl.search.sampling.portfolio import learn_portfolio
+
+    named = [find_study(study, directory or "studies") for study in studies]
+    found = list({study.path.resolve(): study for study in named}.values())
+    chosen = _space(space, found[0])
+    portfolio = learn_portfolio([read_past(study) for study in found], chosen, size=size)
+    if not portfolio.configs:
+        from automl.errors import StudyError
+
+        raise StudyError(
+            f"the studies must hold at least five trials with values in the space {chosen.name!r}, and none does: "
+            "name other studies, or their --space"
+        )
+    if out is not None:
+        _write(chosen, portfolio, Path(out))
+    few = _few(portfolio, len(found))
+    if few:
+        print(few, file=sys.stderr)
+    if state.json:
+        print_json(
+            {
+                "space": chosen.name,
+                "studies": list(portfolio.studies),
+                "portfolio": [dict(config) for config in portfolio.configs],
+                "regret": list(portfolio.regret),
+            }
+        )
+    else:
+        _print(portfolio)
+
+
+def _space(given: str | None, study: StudyFolder) -> Any:
+    """The space that was asked for, else the first study's; where that was `auto`, what its plan chose."""
+    from automl.errors import UsageError
+    from automl.review.earlier_studies import read_plan
+    from automl.spaces import SearchSpace
+
+    own = study.config.get("space", "auto") if given is None else given
+    if own == "auto":
+        own = read_plan(study).get("space_used")
+    if own is None:
+        raise UsageError(
+            f"--space must be given, as the study {study.name!r} has not chosen one yet: for example --space cpu"
+        )
+    return SearchSpace.from_dict(own) if isinstance(own, dict) else SearchSpace.load(own)
+
+
+def _few(portfolio: Portfolio, asked: int) -> str:
+    """A note where the portfolio was learnt from less than is recommended; "" where it was not."""
+    from automl.search.sampling.portfolio import ENOUGH_STUDIES
+
+    count = len(portfolio.studies)
+    if count >= ENOUGH_STUDIES:
+        return ""
+    dropped = f" ({asked - count} had too few trials in the space)" if asked > count else ""
+    return (
+        f"Note: learnt from {count} {'study' if count == 1 else 'studies'}{dropped}; of fewer than {ENOUGH_STUDIES} "
+        "data sets, a portfolio says more about them than about others."
+    )
+
+
+def _print(portfolio: Portfolio) -> None:
+    from automl.cli.output import print_table
+    from automl.review.describe import config_words
+
+    rows = [
+        (str(rank), f"{regret:.3f}", str(config.get("family", "-")), config_words(config))
+        for rank, (config, regret) in enumerate(zip(portfolio.configs, portfolio.regret, strict=True), 1)
+    ]
+    print(f"learnt from {', '.join(portfolio.studies)}\n")
+    print_table(("rank", "mean regret so far", "family", "configuration"), rows)
+
+
+def _write(space: Any, portfolio: Portfolio, path: Path) -> None:
+    import yaml
+
+    from automl.errors import UsageError
+
+    content = {**space.to_dict(), "portfolio": [dict(config) for config in portfolio.configs]}
+    try:
+        path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"--out must be a file that can be written, got {str(path)!r} ({error.strerror})"
+        ) from error

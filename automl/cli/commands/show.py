@@ -1,0 +1,89 @@
+"""`automl show`: what is known about one study."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from automl.cli.options import SectionCommand, State, directory_option, json_option, verbose_option
+
+if TYPE_CHECKING:
+    from automl.review.studies import StudyFolder
+
+
+@click.command("show", cls=SectionCommand, short_help="Show one study.")
+@click.argument("study")
+@directory_option
+@json_option("One JSON object on stdout: what result.json holds, or how far the study came.")
+@verbose_option
+@click.pass_obj
+def command(state: State, /, study: str, directory: str | None) -> None:
+    """Show the result of STUDY, or how far it came.
+
+    STUDY is the name of a study or its folder.
+    """
+    from automl.cli.output import print_json
+    from automl.review.studies import find_study
+
+    found = find_study(study, directory or "studies")
+    flags = f" --directory {directory}" if directory else ""
+    if found.result is not None:
+        if state.json:
+            print_json(found.result)
+        else:
+            _print_result(found, found.result, flags)
+        return
+    progress = _progress(found)
+    if state.json:
+        print_json(progress)
+    else:
+        _print_progress(found, progress, flags)
+
+
+def _print_result(found: StudyFolder, result: dict[str, Any], flags: str) -> None:
+    from automl.review.describe import aligned, dashboard_command, details, summary
+
+    rows = summary(result, found.model_dir, dashboard_command(found.name, flags))
+    lines = aligned([*rows, *details(result)])
+    print(f"{found.name}: finished\n")
+    print("\n".join([*lines[: len(rows)], "", *lines[len(rows) :]]))
+
+
+def _progress(found: StudyFolder) -> dict[str, Any]:
+    from collections import Counter
+
+    from automl.review.tables import ranked
+    from automl.review.trials import study_trials
+
+    metric, mode, trials = study_trials(found)
+    best = next((row for row in ranked(trials, mode) if row.value is not None), None)
+    counts = Counter(str(row.state) for row in trials)
+    return {
+        "study": found.name,
+        "state": "unfinished",
+        "metric": metric,
+        "mode": mode,
+        "trials": {"total": len(trials), **counts},
+        "best": None
+        if best is None
+        else {"trial": best.trial, "val_score": best.value, "epochs": best.epochs, "config": best.config},
+    }
+
+
+def _print_progress(found: StudyFolder, progress: dict[str, Any], flags: str) -> None:
+    from automl.review.describe import aligned, config_words, counts_words, score
+
+    rows = [("trials", counts_words(progress["trials"]))]
+    best = progress["best"]
+    if best is not None:
+        rows.append(
+            (
+                "best so far",
+                f"val {progress['metric']} {score(best['val_score'])}, from trial {best['trial']}",
+            )
+        )
+        rows.append(("in full", config_words(best["config"], everything=True)))
+    rows.append(("go on with", f"automl resume {found.name}{flags}"))
+    print(f"{found.name}: unfinished\n")
+    print("\n".join(aligned(rows)))

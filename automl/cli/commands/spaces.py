@@ -1,0 +1,114 @@
+"""`automl spaces`: the search spaces that come with automl, or one in full."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from automl.cli.options import SectionCommand, State, json_option, verbose_option
+
+
+@click.command("spaces", cls=SectionCommand, short_help="List search spaces, or print one.")
+@click.argument("name", required=False)
+@json_option("One JSON object on stdout.")
+@verbose_option
+@click.pass_obj
+def command(state: State, /, name: str | None) -> None:
+    """List the search spaces, or print one: its families, parameters and number of architectures.
+
+    NAME is one of the list, or a YAML file.
+    """
+    from automl.cli.output import print_json, print_table
+    from automl.spaces import SearchSpace, presets
+
+    if name is None:
+        entries = [_summary(preset, SearchSpace.load(preset)) for preset in presets()]
+        if state.json:
+            print_json({"spaces": entries})
+        else:
+            columns = ("space", "families", "architectures", "parameters", "description")
+            print_table(columns, [tuple(str(value) for value in entry.values()) for entry in entries])
+        return
+    space = SearchSpace.load(name)
+    allowed = _share_allowed(space)
+    if state.json:
+        published, cached = _weights(space)
+        more: dict[str, Any] = {"weights": {"published": published, "cached": cached}}
+        if allowed is not None:
+            more["share_allowed"] = allowed
+        print_json({**_summary(name, space), **more, "space": space.to_dict()})
+    else:
+        _print_space(name, space, allowed)
+
+
+def _summary(name: str, space: Any) -> dict[str, Any]:
+    return {
+        "space": name,
+        "families": len(space.families),
+        "architectures": _architectures(space),
+        "parameters": len(space.parameters),
+        "description": space.description or "",
+    }
+
+
+def _architectures(space: Any) -> int:
+    return sum(len(models) for models in space.families.values())
+
+
+def _weights(space: Any) -> tuple[list[str], list[str]]:
+    """The models that weights are published of, and those whose weights lie in a cache of this machine."""
+    from automl.spaces import capabilities
+    from automl.training.models.weight_sources import in_caches
+
+    models = [model for members in space.families.values() for model in members]
+    published = [model for model in models if capabilities(model).weights]
+    return published, list(in_caches(published))
+
+
+def _print_space(name: str, space: Any, allowed: float | None) -> None:
+    from automl.cli.output import print_table
+
+    print(f"{name}: {space.description}" if space.description else name)
+    if space.families:
+        published, cached = _weights(space)
+        print(
+            f"\n{_architectures(space)} architectures in {len(space.families)} families; weights are published for "
+            f"{len(published)} and cached for {len(cached)} of them\n"
+        )
+        rows = [
+            (
+                _family(family, space),
+                f"{sum(model in published for model in models)} of {len(models)}",
+                ", ".join(f"{model}*" if model in cached else model for model in models),
+            )
+            for family, models in space.families.items()
+        ]
+        print_table(("family", "weights", "models"), rows)
+        if cached:
+            print("* weights are cached\n")
+    print_table(
+        ("parameter", "values", "when"), [tuple(str(cell) for cell in row) for row in _parameters(space)]
+    )
+    if allowed is not None:
+        kept = f"about {allowed:.0%}" if allowed >= 0.01 else f"{allowed:.1%}" if allowed else "none"
+        print(f"\nconstraints, which {kept} of the configurations keep")
+        for constraint in space.constraints:
+            print(f"  {constraint.text}")
+
+
+def _family(name: str, space: Any) -> str:
+    return f"{name} (weight {space.weights[name]:g})" if name in space.weights else name
+
+
+def _share_allowed(space: Any) -> float | None:
+    """The share of configurations that keep the constraints; None where there are none."""
+    if not space.constraints:
+        return None
+    from automl.search.sampling.feasibility import share_allowed
+
+    return share_allowed(space)
+
+
+def _parameters(space: Any) -> list[tuple[str, str, str]]:
+    return [tuple(row) for row in space.describe()]

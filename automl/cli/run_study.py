@@ -1,0 +1,38 @@
+"""Running a study from the command line: shows it while it runs, and its result at the end."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from automl.cli.options import State
+from automl.cli.output import print_json
+from automl.config import StudyConfig, resolve_metric
+from automl.config.metrics import METRICS
+from automl.records import Observer
+from automl.review.choose_view import Look, watch
+from automl.review.describe import aligned, dashboard_command, summary
+
+
+def run(config: StudyConfig, start: Callable[[Observer], Any], state: State) -> None:
+    """Call `start` with a view of its progress, then print the result (as JSON for `--json`)."""
+    state.when_stopped = f"; go on with `automl resume {config.study}{_directory_flag(config)}`"
+    # A guess until the data have told the task; `Observer.metric` corrects it.
+    task = config.fixed_task or METRICS.get(config.metric, METRICS["accuracy"]).tasks[0]
+    metric = resolve_metric(config.metric, task)
+    look = Look(title=config.study, metric=metric.name, mode=metric.mode, time_limit=config.time_limit)
+    # stdout belongs to the JSON object where one was asked for.
+    stream = sys.stderr if state.json else sys.stdout
+    with watch(look, stream, quiet=state.quiet) as observer:
+        result = start(observer)
+    if state.json:
+        print_json(result.to_json())
+        return
+    command = dashboard_command(config.study, _directory_flag(config))
+    for line in aligned(summary(result.to_json(), result.model_dir, command)):
+        print(line)
+
+
+def _directory_flag(config: StudyConfig) -> str:
+    return "" if config.directory == "studies" else f" --directory {config.directory}"

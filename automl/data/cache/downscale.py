@@ -1,0 +1,76 @@
+"""Smaller pictures from larger ones that lie in the cache, so that a second image size costs no second decoding."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from automl.data.cache.checksums import CHECKSUMS
+from automl.data.cache.eviction import IMAGES, META, entries
+from automl.machine import cores
+
+# Below this ratio the larger pictures hold hardly more than the smaller ones need, and being resized twice shows.
+_LEAST_RATIO = 2
+_ROWS_AT_ONCE = 64
+
+
+def larger_entry(cache_dir: Path, *, version: int, state: str, img_size: int) -> tuple[Path, int] | None:
+    """(folder, image size) of the smallest entry of the same pictures with at least twice `img_size`, if any."""
+    found = []
+    for entry in entries(cache_dir):
+        meta = _meta(entry.folder)
+        if (meta.get("version"), meta.get("state"), meta.get("streamed")) == (version, state, False):
+            size = meta.get("img_size", 0)
+            if size >= _LEAST_RATIO * img_size:
+                found.append((entry.folder, size))
+    return min(found, key=lambda item: item[1], default=None)
+
+
+def shrink(
+    larger: npt.NDArray[np.uint8], smaller: npt.NDArray[np.uint8], progress: Callable[[int, int], None]
+) -> None:
+    """Fill `smaller`, uint8 (N, s, s, C), from `larger`, uint8 (N, S, S, C): each new pixel is the weighted mean of
+    an area (Pillow's bicubic window, stretched by S / s), as in decoding.
+
+    Threads share the work, as resizing leaves Python's lock; `progress(done, total)` is called from this one.
+    """
+    n = len(larger)
+
+    def work(start: int) -> int:
+        stop = min(start + _ROWS_AT_ONCE, n)
+        for i in range(start, stop):
+            smaller[i] = _resized(larger[i], smaller.shape[1])
+        return stop
+
+    with ThreadPoolExecutor(cores(), thread_name_prefix="shrink") as pool:
+        for done in pool.map(work, range(0, n, _ROWS_AT_ONCE)):
+            progress(done, n)
+
+
+def copy_findings(larger: Path, folder: Path) -> None:
+    """Copy what was found out about the files, which holds at every size."""
+    for path in sorted(larger.iterdir()):
+        if path.suffix in (".json", ".npy") and path.name not in (IMAGES, META, CHECKSUMS):
+            shutil.copyfile(path, folder / path.name)
+
+
+def _resized(pixels: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
+    image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+    resized = image.resize((size, size), Image.Resampling.HAMMING)
+    return np.asarray(resized, dtype=np.uint8).reshape(size, size, pixels.shape[2])
+
+
+def _meta(folder: Path) -> dict[str, Any]:
+    try:
+        found = json.loads((folder / META).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,126 @@
+"""The usable rows of a source: their labels, and which of them belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from automl.data.cache.cache import Cached
+from automl.data.cache.hashes import Digests
+from automl.data.decoding.near_duplicates import clusters
+from automl.data.sources.base import Source, Targets, label_words
+from automl.data.splits import TRAIN, Columns, Split
+from automl.data.stratify import value_bins
+from automl.errors import DataError
+from automl.records import Task
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Usable rows, `usable` (n,) of all. `targets` and `classes` are as in `Source`, without unused classes.
+
+    `words` are the labels as text; `given` the parts that the data give. `clusters[i]` is the first row that is an
+    equal or nearly equal picture, and `together[i]` a row that rows share which must stay in one part: such
+    pictures and the rows of one group of the data. It is the one with the smallest digest, which names the group, so
+    that the same data are divided alike wherever they lie.
+    """
+
+    task: Task
+    classes: tuple[str, ...]
+    usable: npt.NDArray[np.int64]
+    targets: Targets
+    files: Sequence[str]
+    words: Sequence[str]
+    given: Sequence[str]
+    digests: Digests
+    clusters: npt.NDArray[np.int64]
+    together: npt.NDArray[np.int64]
+
+    def group(self, row: int) -> str:
+        """The name of what `together` numbers."""
+        return self.digests[row]
+
+    def trained(self, split: Split) -> Labelled:
+        """The same without classes of which no row is for training; their rows are left out of all parts."""
+        if self.task != "classification":
+            return self
+        kept = np.unique(np.asarray(self.targets)[np.array(split.parts) == TRAIN])
+        if len(kept) == len(self.classes):
+            return self
+        targets = np.minimum(np.searchsorted(kept, self.targets), len(kept) - 1)
+        return replace(self, classes=tuple(self.classes[k] for k in kept), targets=targets)
+
+    def columns(self) -> Columns:
+        """What a split is made from."""
+        n = len(self.files)
+        names: tuple[str, ...] = ("",)
+        labels = np.zeros(n, dtype=np.int64)
+        several: list[tuple[str, ...]] = []
+        if self.task == "classification":
+            names, labels = self.classes, np.asarray(self.targets, dtype=np.int64)
+        elif self.task == "regression":
+            bins = value_bins(self.targets)
+            names = tuple(sorted(set(bins)))
+            labels = np.searchsorted(np.array(names), np.array(bins))
+        else:
+            words = np.array(self.classes, dtype=object)
+            several = [tuple(words[row > 0].tolist()) for row in self.targets]
+        return Columns(names, labels, self.together, self.group, self.given, self.clusters, several)
+
+
+def label(source: Source, cached: Cached) -> Labelled:
+    """The usable rows of `source`. Raises DataError if no picture can be used."""
+    usable = np.flatnonzero([not reason for reason in cached.reasons])
+    if not len(usable):
+        raise DataError(
+            f"the data must hold readable images, but none of {len(cached.reasons)} files in {source.name!r} is "
+            f"({source.files[0]}: {cached.reasons[0]}): check them"
+        )
+    targets, classes = source.targets[usable], source.classes
+    if source.task == "classification":
+        present = np.unique(targets)
+        targets = np.searchsorted(present, targets)
+        classes = tuple(source.classes[i] for i in present)
+    digests = Digests(cached.digests.octets[usable])
+    words = label_words(source)
+    place = np.full(len(cached.reasons), -1, dtype=np.int64)
+    place[usable] = np.arange(len(usable))
+    pairs = place[cached.pairs]
+    first = digests.first_rows()
+    copies = np.flatnonzero(first != np.arange(len(first)))
+    links = [np.stack([first[copies], copies], axis=1), pairs[(pairs >= 0).all(axis=1)]]
+    near = clusters(len(usable), links)
+    groups = _chosen(source.groups, usable)
+    return Labelled(
+        task=source.task,
+        classes=classes,
+        usable=usable,
+        targets=targets,
+        files=_chosen(source.files, usable),
+        words=_chosen(words, usable),
+        given=_chosen(source.splits, usable),
+        digests=digests,
+        clusters=near,
+        together=_together(digests, near, groups),
+    )
+
+
+def _chosen(values: Sequence[str], rows: npt.NDArray[np.int64]) -> Sequence[str]:
+    """The values of these rows, which are mostly all."""
+    return values if len(rows) == len(values) else [values[i] for i in rows.tolist()]
+
+
+def _together(digests: Digests, near: npt.NDArray[np.int64], groups: Sequence[str]) -> npt.NDArray[np.int64]:
+    """For each row the one with the smallest digest in all that belongs together."""
+    joined = near
+    if any(groups):
+        joined = clusters(len(digests), [[str(cluster) for cluster in near.tolist()], groups])
+    order = np.lexsort((digests.ranks(), joined))
+    begins = np.ones(len(order), dtype=np.bool_)
+    begins[1:] = joined[order[1:]] != joined[order[:-1]]
+    found = np.empty(len(order), dtype=np.int64)
+    found[order] = order[np.flatnonzero(begins)[np.cumsum(begins) - 1]]
+    return found

@@ -1,0 +1,1 @@
+"""From decoded arrays to training batches: subsets, augmentation, mixup and CutMix, the copy to the device."""

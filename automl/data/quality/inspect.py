@@ -1,0 +1,82 @@
+"""Looking at data without training on them."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any, Literal
+
+from automl.config.sizes import parse_size
+from automl.data.cache.cache import Cached, open_or_build
+from automl.data.decoding.image_format import choose_target
+from automl.data.labelled_rows import Labelled, label
+from automl.data.quality.report import DataReport, make_report
+from automl.data.sources import open_source
+from automl.data.splits import TRAIN, Split, split_columns
+from automl.errors import DataError
+from automl.machine import cache_folder
+from automl.records import Observer, Silent
+
+# What a search would choose: the decoded images are then found by it.
+_SIZE, _SIZE_ON_GPU = 96, 224
+MAX_DISK = "20G"
+
+
+def inspect_data(
+    data: Any,
+    *,
+    target: str | None = None,
+    task: str = "auto",
+    img_size: int | Literal["auto"] = "auto",
+    seed: int = 0,
+    max_disk: int | str = MAX_DISK,
+    observer: Observer | None = None,
+) -> DataReport:
+    """The report on `data` (as in `open_source`), with the parts that a search would use.
+
+    Every picture is decoded, in parallel, and what was decoded is kept for a later search. Data that cannot be
+    divided are reported too, with the reason as a note. `max_disk` bounds all that is kept, as in a study. Raises
+    DataError for data that cannot be read at all.
+    """
+    start = time.perf_counter()
+    watcher = observer if observer is not None else Silent()
+    source = open_source(data, target=target, task=task)
+    try:
+        watcher.stage("scan", f"looking at {len(source.files)} images of {source.name}")
+        largest = _SIZE_ON_GPU if Path("/dev/nvidiactl").exists() else _SIZE
+        wanted = choose_target(source, img_size=img_size, max_size=largest)
+        found: list[Labelled] = []
+
+        def check(cached: Cached) -> None:
+            found[:] = [label(source, cached)]
+
+        watcher.stage("cache", f"decoding {len(source.files)} images to {wanted.img_size} px")
+        cached = open_or_build(
+            source,
+            wanted,
+            cache_dir=cache_folder(),
+            check=check,
+            progress=watcher.progress,
+            max_disk=_bytes(max_disk),
+            note=watcher.note,
+        )
+        split = _split(found[0], seed)
+        labelled = found[0].trained(split) if TRAIN in split.parts else found[0]
+        return make_report(source, cached, labelled, split, seconds=time.perf_counter() - start)
+    finally:
+        source.close()
+
+
+def _bytes(size: int | str) -> int:
+    try:
+        return parse_size(size)
+    except ValueError as error:
+        raise DataError(f"max_disk {error}") from error
+
+
+def _split(labelled: Labelled, seed: int) -> Split:
+    try:
+        return split_columns(labelled.columns(), val=0.2, holdout=0.2, seed=seed, task=labelled.task)
+    except DataError as error:
+        given = tuple(part or TRAIN for part in labelled.given)
+        return Split(given, (f"No study can use these data yet: {error}.",))

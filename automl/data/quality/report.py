@@ -1,0 +1,166 @@
+"""What the scan found in the data."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from automl.data.cache.cache import Cached
+from automl.data.channel_stats import channel_statistics
+from automl.data.labelled_rows import Labelled
+from automl.data.quality.findings import Finding, Looked, inspect_rows, mode_finding
+from automl.data.sources.base import Source
+from automl.data.splits import HOLDOUT, TRAIN, VAL, Split
+from automl.records import BadFile, Task
+
+_NAMED_FILES = 3
+
+
+@dataclass(frozen=True)
+class DataReport:
+    """The facts about a data set that a person should know before believing a score.
+
+    `n_images` are usable; `bad` could not be used. `class_counts[class][part]` are rows of "train", "val" and
+    "holdout", of each class or with each label; for a regression `values[column][part]` is (min, mean, max).
+    `findings` are what was noticed about content and balance, `notes` other sentences. `widths` and `heights`
+    are (min, median, max) of the pictures as they came, in pixels; `modes` counts Pillow's modes. `mean` and
+    `std` are those of the training pixels, scaled to 0..1, a value each channel. `seconds` is the time that
+    preparing took, `from_cache` whether decoding was saved.
+    """
+
+    name: str
+    task: Task
+    fingerprint: str
+    n_images: int
+    bad: tuple[BadFile, ...]
+    class_counts: Mapping[str, Mapping[str, int]]
+    widths: tuple[int, int, int]
+    heights: tuple[int, int, int]
+    modes: Mapping[str, int]
+    img_size: int
+    in_chans: int
+    seconds: float
+    from_cache: bool
+    notes: tuple[str, ...]
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    values: Mapping[str, Mapping[str, tuple[float, float, float]]] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """All fields as one JSON object."""
+        return json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False)
+
+    def __repr__(self) -> str:
+        return (
+            f"DataReport({self.name!r}, {self.task}, {self.n_images} images, {len(self.class_counts)} classes, "
+            f"{len(self.bad)} bad, {self.img_size} px, {self.in_chans} channels)"
+        )
+
+
+def make_report(
+    source: Source, cached: Cached, labelled: Labelled, split: Split, *, seconds: float
+) -> DataReport:
+    """The report on data that were decoded and divided; `seconds` is what that took."""
+    bad = bad_files(cached, source.files)
+    notes = list(source.notes)
+    if bad:
+        notes.append(bad_note(bad))
+    gone = []
+    if source.task == "classification":
+        readable = np.unique(source.targets[labelled.usable]).tolist()
+        gone = sorted(set(source.classes) - {source.classes[k] for k in readable})
+    if gone:
+        notes.append(f"Classes without a readable image left out: {', '.join(gone)}.")
+    counts, values = _by_part(labelled, split)
+    looked = Looked(
+        files=labelled.files,
+        labels=labelled.words,
+        given=labelled.given,
+        pictures=labelled.digests.first_rows(),
+        clusters=labelled.clusters,
+    )
+    modes = mode_counts(cached)
+    odd = mode_finding(modes)
+    mean, std = channel_statistics(cached.images_path, labelled.usable[np.array(split.parts) == TRAIN])
+    total = {name: sum(parts.values()) for name, parts in counts.items()}
+    sizes = cached.sizes[labelled.usable]
+    return DataReport(
+        name=source.name,
+        task=source.task,
+        fingerprint=source.content(cached.digests),
+        n_images=len(labelled.files),
+        bad=bad,
+        class_counts=counts,
+        widths=size_range(sizes[:, 0].tolist()),
+        heights=size_range(sizes[:, 1].tolist()),
+        modes=modes,
+        img_size=cached.img_size,
+        in_chans=cached.in_chans,
+        seconds=round(seconds, 3),
+        from_cache=cached.was_there,
+        notes=(*notes, *split.notes),
+        findings=(
+            *inspect_rows(looked, source.task, total, telling=cached.telling),
+            *([odd] if odd is not None else []),
+        ),
+        mean=mean,
+        std=std,
+        values=values,
+    )
+
+
+def _by_part(
+    labelled: Labelled, split: Split
+) -> tuple[dict[str, dict[str, int]], dict[str, dict[str, tuple[float, float, float]]]]:
+    """Rows of each class or label by part, or the range of each column of a regression by part."""
+    parts = np.array(split.parts)
+    targets = labelled.targets
+    if labelled.task == "classification":
+        by = {
+            part: np.bincount(targets[parts == part], minlength=len(labelled.classes)).tolist()
+            for part in (TRAIN, VAL, HOLDOUT)
+        }
+        return {
+            name: {part: column[k] for part, column in by.items()} for k, name in enumerate(labelled.classes)
+        }, {}
+    counts: dict[str, dict[str, int]] = {}
+    values: dict[str, dict[str, tuple[float, float, float]]] = {}
+    for k, name in enumerate(labelled.classes):
+        columns = {part: targets[parts == part, k] for part in (TRAIN, VAL, HOLDOUT)}
+        if labelled.task == "regression":
+            values[name] = {
+                part: (float(cells.min()), float(cells.mean()), float(cells.max()))
+                for part, cells in columns.items()
+                if len(cells)
+            }
+        else:
+            counts[name] = {part: int(cells.sum()) for part, cells in columns.items()}
+    return counts, values
+
+
+def size_range(values: Sequence[int]) -> tuple[int, int, int]:
+    """(min, median, max)."""
+    return int(np.min(values)), int(np.median(values)), int(np.max(values))
+
+
+def bad_files(cached: Cached, files: Sequence[str]) -> tuple[BadFile, ...]:
+    """The files that could not be used."""
+    return tuple(BadFile(file, reason) for file, reason in zip(files, cached.reasons, strict=True) if reason)
+
+
+def mode_counts(cached: Cached) -> dict[str, int]:
+    """How many usable pictures have which mode of Pillow's, the most frequent first."""
+    return dict(Counter(mode for mode in cached.modes if mode).most_common())
+
+
+def bad_note(bad: Sequence[BadFile]) -> str:
+    """One sentence that names the first bad files."""
+    shown = ", ".join(f"{file.file} ({file.reason})" for file in bad[:_NAMED_FILES])
+    more = f" and {len(bad) - _NAMED_FILES} more" if len(bad) > _NAMED_FILES else ""
+    return f"{len(bad)} file{'s' if len(bad) != 1 else ''} skipped: {shown}{more}."

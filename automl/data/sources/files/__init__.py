@@ -1,0 +1,1 @@
+"""Data sources made of image files: folders, manifests, zip and tar archives."""

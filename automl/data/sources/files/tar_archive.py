@@ -1,0 +1,142 @@
+"""The files of a tar, read in place; of a compressed one, from an unpacked copy that vanishes when it is closed."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import shutil
+import tarfile
+import tempfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any, cast
+
+from automl.data.readers import Place, Spot, read_span
+from automl.data.sources.base import Source
+from automl.data.sources.files.folder import open_files
+from automl.data.sources.files.zip_archive import safe_member
+from automl.errors import DataError
+
+SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+# Pictures hardly shrink: what grows more than this when it is unpacked was made to fill a disk.
+_MOST_GROWTH = 50
+_ALWAYS_ALLOWED = 2**30
+_BROKEN = (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError)
+
+
+class TarFiles:
+    """The members of a tar. Raises DataError if it is none, is damaged, or holds links, devices or unsafe names."""
+
+    def __init__(self, path: Path) -> None:
+        self.where = str(path)
+        self.name = next(path.name[: -len(end)] for end in SUFFIXES[::-1] if path.name.lower().endswith(end))
+        self._stream: IO[bytes] | None = None
+        try:
+            self._stream = path.open("rb") if path.suffix.lower() == ".tar" else _unpacked(path)
+            with tarfile.open(fileobj=self._stream, mode="r:") as archive:
+                self._members = _members(archive, path)
+        except _BROKEN as error:
+            self.close()
+            raise DataError(
+                f"the data must be a readable tar, but {str(path)!r} is not ({error}): copy or pack it again"
+            ) from error
+        except DataError:
+            self.close()
+            raise
+        self.paths: Sequence[str] = list(self._members)
+
+    def read(self, path: str) -> bytes:
+        """The bytes of a member; threads may read at once. Raises DataError if it is cut or far too large."""
+        if path not in self._members or self._stream is None:
+            raise DataError("not in the tar")
+        offset, size, _ = self._members[path]
+        return read_span(self._stream.fileno(), offset, size)
+
+    def state(self, path: str) -> str:
+        """Size, and place and time in the tar."""
+        return "\0".join(map(str, self._members[path])) if path in self._members else ""
+
+    def states(self, paths: Sequence[str]) -> list[str]:
+        """`state` of each path."""
+        return [self.state(path) for path in paths]
+
+    def has(self, path: str) -> bool:
+        """Whether there is such a member."""
+        return path in self._members
+
+    def place_of(self, paths: Sequence[str]) -> Place | None:
+        """The tar, and where each member lies in it; None for a compressed one, whose copy has no name."""
+        if Path(self.where).suffix.lower() != ".tar" or not all(path in self._members for path in paths):
+            return None
+
+        def spots(rows: range) -> list[Spot]:
+            return [self._members[path][:2] for path in paths[rows.start : rows.stop]]
+
+        return Place("tar", str(Path(self.where).resolve()), spots)
+
+    def place(self) -> str:
+        """The tar has no checksums of its members, so its own place and time of change count."""
+        found = Path(self.where).stat()
+        return f"{Path(self.where).resolve()}\0{found.st_size}\0{found.st_mtime_ns}"
+
+    def close(self) -> None:
+        """Close the tar and remove the unpacked copy."""
+        if self._stream is not None:
+            self._stream.close()
+
+
+def open_tar(data: Any, *, target: str | None, task: str) -> Source:
+    """Open a tar of class folders, or of a manifest and its pictures. Raises DataError."""
+    return open_files(TarFiles(Path(data)), target=target, task=task)
+
+
+def is_tar(path: Path) -> bool:
+    """Whether the name is that of a tar."""
+    return path.name.lower().endswith(SUFFIXES)
+
+
+def _members(archive: tarfile.TarFile, path: Path) -> dict[str, tuple[int, int, int]]:
+    """(offset, size, time) of the files by name, sorted; of equal names the last counts, as when unpacking."""
+    members: dict[str, tuple[int, int, int]] = {}
+    for info in archive:
+        name = safe_member(info.name, path, "tar")
+        if info.isdir():
+            continue
+        if not info.isreg() or info.issparse():
+            raise DataError(
+                f"a tar must hold plain files and folders, but {info.name!r} in {str(path)!r} is a link or a "
+                "device: pack it again with the files themselves (tar --dereference)"
+            )
+        members[name.removeprefix("./")] = (info.offset_data, info.size, int(info.mtime))
+    return dict(sorted(members.items()))
+
+
+def _unpacked(path: Path) -> IO[bytes]:
+    """The tar inside of a compressed one, as a nameless file on disk."""
+    copy = tempfile.TemporaryFile()  # noqa: SIM115  # it lives as long as the source
+    free = shutil.disk_usage(tempfile.gettempdir()).free
+    allowed = min(free // 2, max(_ALWAYS_ALLOWED, _MOST_GROWTH * path.stat().st_size))
+    try:
+        with _opened(path) as packed:
+            while chunk := packed.read(2**20):
+                copy.write(chunk)
+                if copy.tell() > allowed:
+                    raise DataError(
+                        f"a compressed tar must unpack to at most {allowed / 1e9:.1f} GB here, but {str(path)!r} "
+                        "is larger: unpack it yourself and give the folder"
+                    )
+    except BaseException:
+        copy.close()
+        raise
+    copy.seek(0)  # also hands over what is still in Python's buffer
+    return copy
+
+
+def _opened(path: Path) -> IO[bytes]:
+    if path.suffix.lower() in (".gz", ".tgz"):
+        return cast(IO[bytes], gzip.open(path, "rb"))
+    if path.suffix.lower() in (".bz2", ".tbz2"):
+        return bz2.open(path, "rb")
+    return lzma.open(path, "rb")

@@ -1,0 +1,86 @@
+"""`fit` and `resume`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Unpack
+
+from safetensors import SafetensorError
+
+from automl.config import StudyConfig, load
+from automl.config.options import ResumeOptions
+from automl.data import open_source
+from automl.errors import StorageError, StudyError, unknown_name
+from automl.interrupt import sigterm_leaves
+from automl.pipeline.clock import Clock
+from automl.pipeline.context import Context
+from automl.pipeline.plan.hardware import ray_cpus
+from automl.pipeline.results import is_done
+from automl.pipeline.run import Run, no_room
+from automl.pipeline.setup import check
+from automl.pipeline.study_folder import open_workspace
+from automl.records import Observer, Silent
+from automl.remote import is_remote, look_at, names_at
+from automl.result import FitResult
+from automl.search import warm_up
+from automl.search.storage.checkpoints import is_disk_full
+from automl.torch_setup import quiet_waiting
+
+
+def fit(config: StudyConfig, *, observer: Observer | None = None, started: float | None = None) -> FitResult:
+    """Search, retrain the best configuration, score the holdout once, and deliver the model.
+
+    `started` is the moment (`time.time()`) from which the time limit counts; now, if not given. Running the same again
+    continues the study; where nothing is left to do, the earlier result is returned. Raises UsageError for what the
+    person has to change (nothing is left behind then) and RunError where something broke.
+    """
+    with sigterm_leaves():
+        try:
+            return _fit(config, observer or Silent(), Clock(config.time_limit, started))
+        except (OSError, SafetensorError) as error:
+            if not is_disk_full(error):
+                raise
+            raise StorageError(no_room(config.study_dir)) from error
+
+
+def _fit(config: StudyConfig, observer: Observer, clock: Clock) -> FitResult:
+    quiet_waiting()
+    check(config)
+    workspace = open_workspace(str(config.directory), config.study, overwrite=config.overwrite)
+    try:
+        workspace.check_whole()
+        # Opened before Ray is started, which takes seconds that a wrong path should not cost.
+        source = open_source(config.data, target=config.target, task=config.task)
+        with warm_up(config, cpus=ray_cpus(config), begin=not is_done(config, workspace)) as engine:
+            run = Run.prepare(Context(config, workspace, clock, observer), source, engine)
+            with workspace.kept_up():
+                return run.finish()
+    except BaseException:
+        if not workspace.study_yaml.is_file():  # written when everything was found to be usable
+            workspace.abandon()
+        raise
+    finally:
+        workspace.close()
+
+
+def resume(
+    study: str,
+    *,
+    directory: str | Path = "studies",
+    observer: Observer | None = None,
+    started: float | None = None,
+    **changes: Unpack[ResumeOptions],
+) -> FitResult:
+    """Continue a study from its study.yaml, with `changes` to its options (a higher n_trials, another time_limit).
+
+    Raises StudyError when there is no such study.
+    """
+    remote = is_remote(directory)
+    root = look_at(str(directory), study) if remote else Path(directory)
+    path = root / study / "study.yaml"
+    if not path.is_file():
+        names = names_at(str(directory)) if remote else [p.parent.name for p in root.glob("*/study.yaml")]
+        known = unknown_name("study", study, names) if names else f"no study {study!r}"
+        raise StudyError(f"{known} in {str(directory)!r}; `automl fit` starts one")
+    config = load(path, **{**changes, "study": study, "directory": directory})
+    return fit(config, observer=observer, started=started)

@@ -1,0 +1,84 @@
+"""label_errors.csv: which images a person should look at again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from automl.data.splits import TRAIN, VAL
+from automl.errors import AutomlError
+from automl.final.label_errors import LEAST_AGREEMENT, Seen, agreement, in_words, look, merged, rank
+from automl.final.out_of_fold import out_of_fold, seconds_needed
+from automl.pipeline.setup import Setup
+from automl.pipeline.study_folder import write_text
+from automl.search import SearchResult
+from automl.training.rounds import STEP_COST
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_SHARE = 0.02  # of the time limit
+_BUILDING = 0.3  # seconds to build the model and load the checkpoint
+
+
+def write_suspects(setup: Setup, found: SearchResult) -> str:
+    """Write the table of likely label errors of a classification; returns what to tell, "" where that is nothing.
+
+    It is made before the retrain, which then has what is left of the time. Where it would take more than 2 % of the
+    time limit, or where the best trial left no checkpoint or is often wrong, there is no table; where only the training
+    images would, the table is of the validation images.
+    """
+    info, path = setup.data.splits.info, setup.workspace.root / "label_errors.csv"
+    limit = setup.clock.limit
+    if info.task != "classification":
+        return ""
+    path.unlink(missing_ok=True)  # one of an earlier best trial would be taken for this one's
+    seconds = _BUILDING + info.n_val / (STEP_COST * setup.probe.images_per_second)
+    if limit is not None and seconds > _SHARE * limit:
+        return f"Likely label errors were not looked for: that takes {seconds:.1f} s, over 2 % of the time limit."
+    more = info.n_train / (STEP_COST * setup.probe.images_per_second)
+    more += seconds_needed(info.n_train, info.n_outputs)
+    in_time = limit is None or seconds + more <= _SHARE * limit
+    try:
+        seen = look(found.best, setup.data.splits, setup.plan, with_train=in_time)
+    except AutomlError as error:
+        return f"Likely label errors were not looked for: {error}."
+    if seen is None:
+        return "Likely label errors were not looked for: the best trial left no checkpoint."
+    files, given = _rows(setup, VAL)
+    if agreement(seen.val, given, info.classes) < LEAST_AGREEMENT:
+        right = sum(info.classes[i] == label for i, label in zip(seen.val.argmax(axis=1), given, strict=True))
+        return (
+            f"Likely label errors were not looked for: the best trial is right for {right} of {len(given):,} "
+            "validation images, too little beyond chance to tell a wrong label from a hard image."
+        )
+    tables = [rank(seen.val, files, given, info.classes)]
+    train = _train_table(setup, seen)
+    tables += [train] if train is not None else []
+    table = merged(tables)
+    write_text(path, table.to_csv(index=False))
+    if train is None:
+        return in_words(table, info.n_val)
+    return in_words(table, info.n_train + info.n_val, which="training and validation")
+
+
+def _train_table(setup: Setup, seen: Seen) -> pd.DataFrame | None:
+    """Suspects among the training images, each judged by the others; None where that cannot tell either."""
+    if seen.train is None:
+        return None
+    info, data = setup.data.splits.info, setup.data
+    files, given = _rows(setup, TRAIN)
+    numbers = {name: k for k, name in enumerate(info.classes)}
+    labels = np.array([numbers[label] for label in given], dtype=np.int64)
+    groups = data.labelled.together[np.array(data.split.parts) == TRAIN]
+    scores = out_of_fold(seen.train, labels, groups, n_classes=len(info.classes), seed=setup.config.seed)
+    if agreement(scores, given, info.classes) < LEAST_AGREEMENT:
+        return None
+    return rank(scores, files, given, info.classes)
+
+
+def _rows(setup: Setup, part: str) -> tuple[list[str], list[str]]:
+    """Files and labels of a part, in the order of its rows."""
+    chosen = [(row[0], row[1]) for row in setup.data.rows() if row[2] == part]
+    return [file for file, _ in chosen], [label for _, label in chosen]

@@ -1,0 +1,33 @@
+"""A trial of a study on whatever machine of a cluster it comes to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from automl.config import StudyConfig
+from automl.data.cache.node_cache import Origin, at_hand
+from automl.records import Config, DatasetInfo, SearchSplits
+from automl.training.plan import TrainPlan
+from automl.training.trial import ImageTrial
+
+
+def node_trial(config: Config, *, splits: SearchSplits, plan: TrainPlan, origin: Origin) -> ImageTrial:
+    """The objective of a study: reads the decoded pictures of its own machine, or makes them first.
+
+    Raises DataError where it cannot, which fails the trial with that sentence.
+    """
+    return ImageTrial(config, splits=at_hand(splits, origin), plan=plan)
+
+
+def origin_of(config: StudyConfig, info: DatasetInfo) -> Origin:
+    """Where other machines find the pictures of a study."""
+    data = config.data if isinstance(config.data, str) else None
+    return Origin(
+        # Workers have another working directory.
+        data=str(Path(data).resolve()) if data is not None and Path(data).exists() else data,
+        target=config.target,
+        task=config.task,
+        img_size=info.img_size,
+        in_chans=info.in_chans,
+        max_disk=config.max_disk,
+    )

@@ -1,0 +1,143 @@
+"""Warm start: a new study tries first what was good in a person's earlier studies of alike data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from automl.config import StudyConfig
+from automl.data.balance import skew
+from automl.errors import AutomlError
+from automl.log import get_logger
+from automl.records import Config, DatasetInfo, Observer
+from automl.review.earlier_studies import read_past, read_plan
+from automl.review.studies import StudyFolder, find_study, read_study, study_folders
+from automl.search.sampling.portfolio import PastStudy, learn_portfolio
+from automl.spaces import SearchSpace
+
+AUTO, NONE = "auto", "none"
+MOST_CONFIGS = 4
+MOST_STUDIES = 10
+# Studies that are less alike than this say nothing of use.
+LEAST_ALIKE = 0.1
+
+logger = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class WarmStart:
+    """Configurations to try first, and the studies that they were learnt from."""
+
+    configs: tuple[Config, ...] = ()
+    studies: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plan.json keeps it."""
+        return {"studies": list(self.studies), "configs": [dict(config) for config in self.configs]}
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> WarmStart:
+        """The inverse of `to_dict`; an empty mapping is no warm start."""
+        return cls(tuple(record.get("configs", ())), tuple(record.get("studies", ())))
+
+    def begun(self, space: SearchSpace) -> SearchSpace:
+        """The space with these configurations before its own."""
+        own = [config for config in space.portfolio if config not in self.configs]
+        return replace(space, portfolio=(*self.configs, *own)) if self.configs else space
+
+
+def check_warm_start(config: StudyConfig) -> None:
+    """Raise StudyError for a study that was named and does not exist, before any picture is decoded."""
+    _named(config)
+
+
+def warm_start(config: StudyConfig, space: SearchSpace, info: DatasetInfo, observer: Observer) -> WarmStart:
+    """What the earlier studies of the directory (`auto`), or those that were named, say about these data.
+
+    Studies of another task take part only where they are named. Raises StudyError and StorageError for a named study
+    that cannot be read; where none was named, such studies are passed over.
+    """
+    if config.warm_start == NONE:
+        return WarmStart()
+    here = traits(info)
+    past = _others(config, here) if config.warm_start == AUTO else _weighted(_named(config), here)
+    learnt = learn_portfolio(past, space, size=MOST_CONFIGS)
+    if learnt.configs:
+        observer.note(
+            f"Warm start: {len(learnt.configs)} configurations that were good in earlier studies "
+            f"({', '.join(learnt.studies)}) are tried first; --warm-start none leaves them out."
+        )
+    return WarmStart(learnt.configs, learnt.studies)
+
+
+def traits(info: DatasetInfo) -> dict[str, Any]:
+    """What data are compared by; plan.json keeps it."""
+    return {
+        "task": info.task,
+        "n_train": info.n_train,
+        "n_outputs": info.n_outputs,
+        "in_chans": info.in_chans,
+        "img_size": info.img_size,
+        "skew": round(skew(info), 3) if info.task == "classification" else 1.0,
+    }
+
+
+def alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> float:
+    """How alike two data sets are, from 0 to 1 (the same traits): by rows, outputs, channels, resolution and balance.
+
+    0 for another task, and where traits are missing or are no numbers above 0.
+    """
+    if one.get("task") != other.get("task"):
+        return 0.0
+    scales = {"n_train": 2.0, "n_outputs": 1.5, "img_size": 1.0, "skew": 3.0}
+    try:
+        apart = sum(abs(math.log(one[key] / other[key])) / scale for key, scale in scales.items())
+        apart += 0.5 * (one["in_chans"] != other["in_chans"])
+    except (KeyError, ZeroDivisionError, ValueError, TypeError, OverflowError):
+        return 0.0  # another study's plan.json may say anything
+    return math.exp(-apart)
+
+
+def _named(config: StudyConfig) -> list[StudyFolder]:
+    if config.warm_start in (AUTO, NONE):
+        return []
+    names = [name.strip() for name in config.warm_start.split(",") if name.strip()]
+    return [find_study(name, config.directory) for name in names]
+
+
+def _weighted(studies: list[StudyFolder], here: Mapping[str, Any]) -> list[PastStudy]:
+    """Studies that a person named count whatever their data, and more where these are alike."""
+    return [
+        replace(read_past(study), weight=max(alike(_traits_of(study), here), LEAST_ALIKE))
+        for study in studies
+    ]
+
+
+def _others(config: StudyConfig, here: Mapping[str, Any]) -> list[PastStudy]:
+    found: list[tuple[float, StudyFolder]] = []
+    for path in study_folders(config.directory):
+        if path.name == config.study:
+            continue
+        try:
+            study = read_study(path)
+        except AutomlError as error:
+            logger.info("no warm start from %s: %s", path, error)
+            continue
+        weight = alike(_traits_of(study), here)
+        if weight >= LEAST_ALIKE:
+            found.append((weight, study))
+    found.sort(key=lambda pair: (-pair[0], pair[1].name))
+    past = []
+    for weight, study in found[:MOST_STUDIES]:
+        try:
+            past.append(replace(read_past(study), weight=weight))
+        except AutomlError as error:
+            logger.info("no warm start from %s: %s", study.path, error)
+    return past
+
+
+def _traits_of(study: StudyFolder) -> dict[str, Any]:
+    found = read_plan(study).get("traits")
+    return dict(found) if isinstance(found, dict) else {}

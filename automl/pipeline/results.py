@@ -1,0 +1,161 @@
+"""Writing down what came out: result.json, trials.csv and the model card."""
+
+from __future__ import annotations
+
+import math
+import platform
+import sys
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from typing import Any
+
+from automl._version import __version__
+from automl.config import StudyConfig
+from automl.config.storage import mask_password
+from automl.final.card import write_card
+from automl.final.holdout import explain_gap
+from automl.final.model_folder import read_preprocess
+from automl.pipeline.delivery import Delivery
+from automl.pipeline.plan.pretrained import shown
+from automl.pipeline.setup import Setup
+from automl.pipeline.study_folder import Workspace, write_json, write_text
+from automl.records import Config, Interval
+from automl.result import FitResult
+from automl.review.tables import write_trials
+from automl.review.trials import stored_rows
+from automl.search import SearchResult
+
+PACKAGES = ("numpy", "optuna", "ray", "scikit-learn", "timm", "torch", "torchvision")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the stages after the search found."""
+
+    best_config: Config
+    trial: int
+    retrain: dict[str, Any]
+    retrain_images: int
+    holdout: dict[str, Interval]
+    reads: int
+    same_length: bool
+
+
+def is_done(config: StudyConfig, workspace: Workspace) -> bool:
+    """Whether an earlier run has already come to the end that is asked for, so that no trial will be run."""
+    earlier = workspace.read_result()
+    if earlier is None or config.n_trials is None or not (workspace.model_dir / "config.json").is_file():
+        return False
+    counts = earlier["trials"]
+    ended = sum(int(counts[kind]) for kind in ("complete", "pruned", "failed"))
+    return ended == int(counts["total"]) >= config.n_trials
+
+
+def keep_model(setup: Setup, found: SearchResult) -> Outcome | None:
+    """The outcome of the earlier run if its model is still the one to deliver, so that the holdout stays closed."""
+    earlier = setup.workspace.read_result()
+    if earlier is None or not (setup.workspace.model_dir / "config.json").is_file():
+        return None
+    if earlier["retrain"].get("how", Delivery.RETRAINED) != Delivery.RETRAINED:
+        return None  # a stop or the time had cut it short
+    best = earlier["best"]
+    if best["trial"] != found.best.number or best["epochs"] != found.best.epoch:
+        return None
+    return Outcome(
+        best_config=best["config"],
+        trial=best["trial"],
+        retrain=earlier["retrain"],
+        retrain_images=0,
+        holdout={name: Interval(**value) for name, value in earlier["holdout"].items()},
+        reads=int(earlier["holdout_reads"]),
+        same_length=False,
+    )
+
+
+def write_outcome(setup: Setup, found: SearchResult, outcome: Outcome) -> FitResult:
+    """Write data_report.json, splits.csv, trials.csv, the model card and, last, result.json."""
+    root = setup.workspace.root
+    write_text(root / "data_report.json", setup.data.report.to_json() + "\n")
+    setup.data.write_table(root / "splits.csv")
+    write_trials(stored_rows(found.trials), setup.metric.name, setup.metric.mode, root / "trials.csv")
+    document = _document(setup, found, outcome)
+    write_card(setup.workspace.model_dir / "README.md", document, read_preprocess(setup.workspace.model_dir))
+    setup.clock.finish_stage("holdout")
+    document["time"] = _times(setup, found)
+    write_json(setup.workspace.result_json, document)
+    return FitResult(root, document)
+
+
+def _document(setup: Setup, found: SearchResult, outcome: Outcome) -> dict[str, Any]:
+    config, info, best = setup.config, setup.data.splits.info, found.best
+    gap = explain_gap(
+        best.value,
+        outcome.holdout[setup.metric.name],
+        trials=found.counts["total"],
+        same_length=outcome.same_length,
+    )
+    return {
+        "study": config.study,
+        "task": info.task,
+        "metric": setup.metric.name,
+        "mode": setup.metric.mode,
+        "balance": setup.plan.balance,
+        "seed": config.seed,
+        "space": config.space if isinstance(config.space, str) else "given in Python",
+        "data": {
+            "name": info.name,
+            "fingerprint": info.fingerprint,
+            "n_train": info.n_train,
+            "n_val": info.n_val,
+            "n_holdout": info.n_holdout,
+            "n_classes": info.n_outputs,
+            "n_skipped": info.n_skipped,
+        },
+        "best": {
+            "trial": outcome.trial,
+            "config": outcome.best_config,
+            "val_score": best.value if math.isfinite(best.value) else None,
+            "epochs": best.epoch,
+        },
+        "retrain": outcome.retrain,
+        "holdout": {name: asdict(value) for name, value in outcome.holdout.items()},
+        "holdout_reads": outcome.reads,
+        "gap": {**asdict(gap), "val": best.value if math.isfinite(best.value) else None},
+        "trials": dict(found.counts),
+        "time": _times(setup, found),
+        "work": {
+            "epochs": found.epochs_run,
+            "images_trained": found.images_trained + outcome.retrain_images,
+            "busy_fraction": _busy(found, setup.device.parallel),
+        },
+        "pretrained": shown(setup.beginning.record),
+        "warm_start": setup.identity["warm_start"]["studies"],
+        "versions": versions(),
+        "command": " ".join(mask_password(part) for part in sys.argv),
+    }
+
+
+def _times(setup: Setup, found: SearchResult) -> dict[str, float | None]:
+    clock = setup.clock
+    times: dict[str, float | None] = {"limit_s": setup.config.time_limit, "used_s": round(clock.elapsed(), 2)}
+    for stage in ("setup", "search", "retrain", "holdout"):
+        times[f"{stage}_s"] = round(clock.stages.get(stage, 0.0), 2)
+    first = found.first_report
+    times["first_result_s"] = None if first is None else round(first - clock.started, 2)
+    return times
+
+
+def _busy(found: SearchResult, parallel: int) -> float | None:
+    """Share of the workers' time in the search that was spent in epochs."""
+    return None if found.seconds <= 0 else round(min(1.0, found.busy_seconds / (found.seconds * parallel)), 3)
+
+
+def versions() -> dict[str, str]:
+    """Versions of this package, of Python and of what computed the result."""
+    found = {"automl": __version__, "python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found

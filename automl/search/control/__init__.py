@@ -1,0 +1,1 @@
+"""The coordinator and what it uses: deadlines, the incumbent, failures, prefetched suggestions, progress."""

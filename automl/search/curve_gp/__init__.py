@@ -1,5 +1,0 @@
-"""A Gaussian process over configurations and epochs, as an Optuna sampler."""
-
-from automl.search.curve_gp.sampler import CurveGPSampler
-
-__all__ = ["CurveGPSampler"]

@@ -1,0 +1,1 @@
+"""The Ray engine. Ray is imported in this folder only."""

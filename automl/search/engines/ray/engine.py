@@ -1,0 +1,149 @@
+"""The Ray engine: Ray Tune runs the trials, in processes that are used again."""
+
+from __future__ import annotations
+
+import math
+import os
+import tempfile
+import time
+from importlib import import_module
+from pickle import PickleError
+from typing import Any
+
+from automl.errors import ConfigError, EngineError
+from automl.search.control.coordinator import Coordinator
+from automl.search.engines.base import Clock
+from automl.search.engines.cluster_resources import NodeRoom, Room
+from automl.search.engines.ray.runtime import TUNE_FOLDER, RayRuntime, environment_set, quiet_ray
+from automl.search.objective import Objective
+from automl.search.policy import NextKind
+from automl.search.settings import SearchSettings
+
+# Tune reads its own settings from the environment.
+TUNE_ENVIRONMENT = {
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",
+    "TUNE_WARN_THRESHOLD_S": "1000000",
+    "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "1000000",
+    "RAY_AIR_NEW_OUTPUT": "0",
+}
+
+
+class RayEngine:
+    """Runs trials as Ray actors: on this machine, or on the cluster at `settings.address`."""
+
+    clock: Clock = staticmethod(time.monotonic)
+
+    def __init__(self, runtime: RayRuntime | None = None) -> None:
+        """`runtime` is one that was started before; it is the caller's to stop."""
+        self._runtime = runtime
+
+    def run(self, coordinator: Coordinator, objective: Objective, settings: SearchSettings) -> None:
+        """Runs the search. At the deadline, workers that are still busy are killed.
+
+        Raises EngineError if Ray does not start, has no room for one trial, or breaks.
+        """
+        if coordinator.next().kind is NextKind.FINISH:
+            return  # nothing is left to do: Ray would take seconds to say so
+        if self._runtime is not None:
+            if self._runtime.wait(_finite(coordinator.remaining())):
+                _run_tune(coordinator, objective, settings)
+            return
+        with RayRuntime(settings.address, cpus=_cpus(settings)) as runtime:
+            if runtime.wait(_finite(coordinator.remaining())):
+                _run_tune(coordinator, objective, settings)
+
+    def room(self) -> Room | None:
+        """The machines of the cluster that this engine joins; None where it has not been told of one."""
+        if self._runtime is None:
+            return None
+        self._runtime.wait()
+        return current_room()
+
+    def release(self) -> None:
+        """Ray goes down while the caller goes on."""
+        if self._runtime is not None:
+            self._runtime.stop(wait=False)
+
+
+def _finite(seconds: float) -> float | None:
+    """For `wait`: a deadline that comes before Ray does ends the search without it."""
+    return seconds if math.isfinite(seconds) else None
+
+
+def _cpus(settings: SearchSettings) -> int:
+    """Processors that Ray may count on: as many as the trials need. How many there are is the caller's
+    business.
+    """
+    return max(1, math.ceil(settings.parallel * settings.cpus_per_trial))
+
+
+def _run_tune(coordinator: Coordinator, objective: Objective, settings: SearchSettings) -> None:
+    from ray import tune
+    from ray.tune.error import TuneError
+
+    from automl.search.engines.ray import tune_bridge as ray_bridge
+    from automl.search.engines.ray.trainable import RayTrial
+
+    current_room().check(settings.cpus_per_trial, settings.gpus_per_trial)
+    roll = ray_bridge.Roll()
+    resources = {"cpu": settings.cpus_per_trial, "gpu": settings.gpus_per_trial}
+    _check_travels(objective)
+    coordinator.ask_ahead()
+    trainable = tune.with_resources(tune.with_parameters(RayTrial, objective=objective), resources)
+    environment = {**TUNE_ENVIRONMENT, "TUNE_MAX_PENDING_TRIALS_PG": str(settings.parallel)}
+    with (
+        tempfile.TemporaryDirectory(prefix=f"{TUNE_FOLDER}{os.getpid()}-") as folder,
+        quiet_ray(),
+        environment_set(environment),
+    ):
+        try:
+            tune.run(
+                trainable,
+                name="search",
+                num_samples=-1,
+                search_alg=ray_bridge.CoordinatorSearcher(coordinator, roll),
+                scheduler=ray_bridge.CoordinatorScheduler(coordinator, roll),
+                stop=ray_bridge.FinishStopper(coordinator, roll),
+                callbacks=[ray_bridge.StartListener(coordinator, roll), ray_bridge.Unprinted()],
+                storage_path=folder,
+                trial_name_creator=ray_bridge.short_name,
+                trial_dirname_creator=ray_bridge.short_name,
+                reuse_actors=True,
+                raise_on_failed_trial=False,
+                verbose=0,
+            )
+        except TuneError as error:
+            last = str(error).strip().splitlines()[-1]
+            raise EngineError(f"Ray Tune broke while it ran the trials: {last}") from error
+
+
+def current_room() -> Room:
+    """The machines that this process's Ray has now."""
+    ray: Any = import_module("ray")
+    nodes = [node for node in ray.nodes() if node["Alive"]]
+    return Room(
+        tuple(
+            NodeRoom(
+                node["NodeManagerHostname"],
+                node["Resources"].get("CPU", 0.0),
+                node["Resources"].get("GPU", 0.0),
+                node["Resources"].get("memory", 0.0),
+            )
+            for node in nodes
+        )
+    )
+
+
+def _check_travels(objective: Objective) -> None:
+    # Asked before Tune is: it would keep what it could not pickle, and fail again at the next start of Ray.
+    cloudpickle: Any = import_module("ray.cloudpickle")
+    try:
+        cloudpickle.dumps(objective)
+    except (TypeError, AttributeError, PickleError) as error:
+        raise ConfigError(
+            f"the objective must be something that can be pickled to run under Ray, got {objective!r} "
+            f"({str(error).splitlines()[0]}): make it so, or use engine='local'"
+        ) from error

@@ -1,0 +1,73 @@
+"""What runs in a Ray worker: one trial after the other, in one process."""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import dataclass
+from typing import Any
+
+from ray.tune import Trainable
+
+from automl.search.objective import Launch, Objective, Step, Stepper, cause_of
+from automl.search.storage.store import Worker
+from automl.training.hardware.out_of_memory import is_out_of_memory
+
+LAUNCH = "launch"
+OUTCOME = "outcome"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an epoch came to: a step, or the cause of a failure. `spent`: the process should run no other trial."""
+
+    worker: Worker
+    step: Step | None
+    cause: str = ""
+    spent: bool = False
+
+
+class RayTrial(Trainable):
+    """Runs the objective epoch by epoch. The same process takes the next trial through `reset_config`.
+
+    A failure is reported like a result, so that the process lives on. Only after running out of memory for good is
+    it raised: then the process must go, because nothing says what it still holds. An objective that survived that,
+    with less at once, says itself whether its memory came back (`spent`).
+    """
+
+    def setup(self, config: dict[str, Any], objective: Objective | None = None) -> None:
+        """The first trial of this process."""
+        self._objective = objective
+        self._stepper: Stepper | None = None
+        self._launch: Launch = config[LAUNCH]
+        self._worker = Worker(f"{platform.node()}:{os.getpid()}", platform.node(), os.getpid())
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """The next trial; the last one's memory is let go first."""
+        self._drop()
+        self._launch = new_config[LAUNCH]
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """One epoch."""
+        try:
+            if self._stepper is None:
+                if self._objective is None:
+                    raise RuntimeError("the objective did not reach the worker")
+                self._stepper = Stepper(self._objective, self._launch)
+            outcome = Outcome(self._worker, self._stepper.step(), spent=self._stepper.spent)
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise
+            outcome = Outcome(self._worker, None, cause_of(error))
+            self._drop()
+        return {OUTCOME: outcome}
+
+    def cleanup(self) -> None:
+        """The process ends."""
+        self._drop()
+
+    def _drop(self) -> None:
+        stepper, self._stepper = self._stepper, None
+        if stepper is not None:
+            stepper.close()

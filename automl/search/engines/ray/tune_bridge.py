@@ -1,0 +1,298 @@
+"""Ray Tune's searcher, scheduler, callback and stopper: they only translate between Tune and the
+coordinator.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+import ray
+from ray.tune import Callback, Stopper
+from ray.tune.experiment import Trial
+from ray.tune.progress_reporter import TrialProgressCallback
+from ray.tune.schedulers import TrialScheduler
+from ray.tune.search import Searcher
+
+from automl.errors import AutomlError
+from automl.search.control.coordinator import Coordinator
+from automl.search.engines.ray.trainable import LAUNCH, OUTCOME, Outcome
+from automl.search.objective import cause_of
+from automl.search.policy import Action, Decision, NextKind
+from automl.search.reasons import Reason, crashed
+
+GRACE_SECONDS = 1.0
+LONGER_GRACE = 4.0  # as long as no trial at all has reported: the first report decides what is delivered
+LOOK_SECONDS = 1.0  # between two looks for trials that hang
+# A text, though `suggest` is declared to return a dict.
+FINISHED: dict[str, Any] = cast(Any, Searcher.FINISHED)
+
+
+def short_name(trial: Trial) -> str:
+    """`t0007`: parameters in names would break path limits."""
+    return f"t{trial.config[LAUNCH].number:04d}"
+
+
+class Roll:
+    """Which trial of Tune is which of ours."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+        self._trials: dict[int, Trial] = {}
+        self._known: set[int] = set()
+        self.given_up: dict[int, Reason] = {}
+        self._chosen: dict[int, Reason] = {}
+
+    def expect(self, tune_id: str, number: int) -> None:
+        """Tune will make a trial with this id."""
+        self._numbers[tune_id] = number
+        self._known.add(number)
+
+    def add(self, trial: Trial) -> None:
+        """Tune made the trial."""
+        self._trials[self.number(trial)] = trial
+
+    def number(self, trial: Trial) -> int:
+        """Our number of Tune's trial."""
+        return self._numbers[trial.trial_id]
+
+    def knows(self, number: int) -> bool:
+        """Whether Tune has, or is about to make, the trial."""
+        return number in self._known
+
+    def trial(self, number: int) -> Trial | None:
+        """Tune's trial, once it made one."""
+        return self._trials.get(number)
+
+    def forget(self, trial: Trial) -> None:
+        """Tune will not run it any more; another may be made for the same number."""
+        number = self.number(trial)
+        if self._trials.get(number) is trial:
+            del self._trials[number]
+            self._known.discard(number)
+
+    def choose(self, number: int, why: Reason) -> None:
+        """Tune is told to resume the trial. It runs some time later."""
+        self._chosen[number] = why
+
+    def why_chosen(self, number: int) -> Reason:
+        """Why Tune was last told to resume the trial."""
+        return self._chosen[number]
+
+    def running(self) -> list[Trial]:
+        """The trials that Tune has running."""
+        return [trial for trial in self._trials.values() if trial.status == Trial.RUNNING]
+
+
+class CoordinatorSearcher(Searcher):
+    """Makes Tune's trials: new ones, and those of an earlier run that are carried on."""
+
+    def __init__(self, coordinator: Coordinator, roll: Roll) -> None:
+        super().__init__()
+        self._coordinator = coordinator
+        self._roll = roll
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:
+        """A trial if the coordinator wants one that Tune does not have; None while there is something else
+        to do.
+        """
+        choice = self._coordinator.next()
+        if choice.kind is NextKind.FINISH:
+            return FINISHED
+        if choice.kind is NextKind.START:
+            launch = self._coordinator.start()
+        elif choice.kind is NextKind.RESUME and choice.trial is not None:
+            if self._roll.knows(choice.trial):
+                return None
+            launch = self._coordinator.launch(choice.trial)
+            self._roll.choose(choice.trial, choice.reason)
+        else:
+            return None
+        self._roll.expect(trial_id, launch.number)
+        return {LAUNCH: launch}
+
+    def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
+        """The scheduler has seen to it."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing to save: the study is the state."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing to restore: the study is the state."""
+
+
+class CoordinatorScheduler(TrialScheduler):
+    """Hands results to the coordinator, and its decisions to Tune."""
+
+    def __init__(self, coordinator: Coordinator, roll: Roll) -> None:
+        # The base class's __init__ is left out: all it does is to tell Ray's statistics which scheduler is in
+        # use.
+        self._coordinator = coordinator
+        self._roll = roll
+
+    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
+        """Tune made a trial out of a suggestion."""
+        self._roll.add(trial)
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """An epoch is done, or broke."""
+        number = self._roll.number(trial)
+        try:
+            decision = self._decide(number, result[OUTCOME])
+        except AutomlError as error:
+            # Tune would make a text of it.
+            self._coordinator.fatal = self._coordinator.fatal or error
+            return str(TrialScheduler.STOP)
+        if decision.action is Action.CONTINUE:
+            return str(TrialScheduler.CONTINUE)
+        with _process_kept(tune_controller, not result[OUTCOME].spent):
+            return self._leave(tune_controller, trial, decision)
+
+    def _leave(self, tune_controller: Any, trial: Any, decision: Decision) -> str:
+        """The trial gives its worker up."""
+        if decision.action is Action.STOP:
+            tune_controller.stop_trial(trial)
+            return str(TrialScheduler.NOOP)
+        # The trial has saved itself where the next worker looks, so Tune need not; it is told so in this way
+        # only.
+        trial.set_config({LAUNCH: self._coordinator.launch(self._roll.number(trial))})
+        tune_controller.pause_trial(trial, should_checkpoint=False)
+        return str(TrialScheduler.NOOP)
+
+    def _decide(self, number: int, outcome: Outcome) -> Decision:
+        self._coordinator.moved(number, outcome.worker)
+        if outcome.step is None:
+            return self._coordinator.failed(number, crashed(outcome.cause))
+        return self._coordinator.report(number, outcome.step)
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        """The paused trial to resume; new ones Tune starts by itself."""
+        choice = self._coordinator.next()
+        if choice.kind is not NextKind.RESUME or choice.trial is None:
+            return None
+        trial = self._roll.trial(choice.trial)
+        if trial is None or trial.status not in (Trial.PAUSED, Trial.PENDING):
+            return None
+        self._roll.choose(choice.trial, choice.reason)
+        return trial
+
+    def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
+        """The worker died, or was given up after it ran out of memory."""
+        error = trial.get_pickled_error()
+        inner = getattr(error, "cause", None) or error
+        cause = cause_of(inner) if inner is not None else "the worker process died"
+        number = self._roll.number(trial)
+        why = self._roll.given_up.pop(number, crashed(cause))
+        self._coordinator.failed(number, why, lost=True)
+        # Tune runs it no more. One that had just been paused when its process died may still be promoted.
+        self._roll.forget(trial)
+
+    def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
+        """It was this scheduler that said so."""
+
+    def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
+        """It was this scheduler that said so."""
+
+    def debug_string(self) -> str:
+        """Tune prints it; nobody asked."""
+        return ""
+
+
+@contextmanager
+def _process_kept(tune_controller: Any, kept: bool) -> Iterator[None]:
+    """A trial that leaves its worker within this leaves the process to the next trial only if `kept`.
+
+    Tune has no public name for it: it hands schedulers a wrapper of its controller, which decides by an attribute.
+    """
+    # Private to Ray Tune: `_tune_controller` and `_reuse_actors`. Where they are gone, a process whose memory did not
+    # come back after an out-of-memory error is used again, and its next trials have less room.
+    controller = vars(tune_controller).get("_tune_controller")
+    if kept or controller is None:
+        yield
+        return
+    controller._reuse_actors = False
+    try:
+        yield
+    finally:
+        controller._reuse_actors = True
+
+
+class StartListener(Callback):
+    """Tells the coordinator when a paused trial really runs."""
+
+    def __init__(self, coordinator: Coordinator, roll: Roll) -> None:
+        self._coordinator = coordinator
+        self._roll = roll
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """The trial has a worker."""
+        number = self._roll.number(trial)
+        if number not in self._coordinator.running:
+            self._coordinator.resume(number, self._roll.why_chosen(number))
+
+
+class Unprinted(TrialProgressCallback):  # takes the place of the one that Tune would add
+    """Says nothing: even with `verbose=0` Tune prints that trials completed, on an output that is not its own."""
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Told by our own observers."""
+
+    def log_result(self, trial: Trial, result: dict[str, Any], error: bool = False) -> None:
+        """Told by our own observers."""
+
+
+class FinishStopper(Stopper):
+    """Ends Tune's run when the coordinator says FINISH.
+
+    At the deadline, results of trials that cut themselves short are waited for a moment; workers that are
+    still busy then are killed, because Tune would wait for their epoch to end.
+    """
+
+    def __init__(self, coordinator: Coordinator, roll: Roll) -> None:
+        self._coordinator = coordinator
+        self._roll = roll
+        self._over_since: float | None = None
+        self._look_again = 0.0
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Tune writes its own state to a temporary folder now and then, this object included; nothing reads
+        # it.
+        return {}
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Single trials are the scheduler's."""
+        return False
+
+    def stop_all(self) -> bool:
+        """Whether to end; Tune asks after every event, at least ten times a second."""
+        self._end_hanging()
+        if self._coordinator.next().kind is not NextKind.FINISH:
+            return False
+        if self._over_since is None:
+            self._over_since = time.monotonic()
+        waited = time.monotonic() - self._over_since
+        grace = GRACE_SECONDS if self._coordinator.incumbent.best is not None else LONGER_GRACE
+        if self._coordinator.running and waited < grace:
+            return False
+        for trial in self._roll.running():
+            _kill(trial)
+        return True
+
+    def _end_hanging(self) -> None:
+        """Trials that hang lose their process; Tune then tells the scheduler, as of any that died."""
+        if time.monotonic() < self._look_again:
+            return
+        self._look_again = time.monotonic() + LOOK_SECONDS
+        for number, why in self._coordinator.silent().items():
+            trial = self._roll.trial(number)
+            if trial is not None and number not in self._roll.given_up:
+                self._roll.given_up[number] = why
+                _kill(trial)
+
+
+def _kill(trial: Trial) -> None:
+    actor = trial.temporary_state.ray_actor
+    if actor is not None:
+        ray.kill(actor)

@@ -1,0 +1,202 @@
+"""One way to run an objective, whether it is a generator or an object with `step`."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from automl.records import Config
+from automl.search.space import CONTROL_KEYS
+from automl.search.storage.checkpoints import checkpoint_epoch, is_disk_full, publish_checkpoint
+
+Objective = Callable[[Config], Any]
+
+
+@dataclass(frozen=True)
+class Launch:
+    """All that an engine needs to run a trial: picklable, and small.
+
+    `epoch` is where it goes on (0: from the beginning); `save_epochs` are the epochs after which it is saved
+    to `checkpoint`.
+    """
+
+    number: int
+    config: Config
+    epoch: int
+    checkpoint: Path
+    save_epochs: frozenset[int]
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one epoch gave. `epoch` counts from 1; `seconds` is None unless the objective told; `wall` was
+    measured.
+
+    `ended`: the objective had nothing more to do, and there are no metrics. `done`: this was its last epoch, and
+    `reason` tells why.
+    `interrupted`: it was cut by the deadline. `saved`: its state lies in the checkpoint.
+    `disk_full`: it should, but the disk had no room for it. `restarted`: why it began again, where its checkpoint
+    could not be read.
+    """
+
+    epoch: int
+    metrics: Mapping[str, Any]
+    seconds: float | None
+    wall: float
+    ended: bool = False
+    done: bool = False
+    interrupted: bool = False
+    saved: bool = False
+    reason: str = ""
+    disk_full: bool = False
+    restarted: str = ""
+
+
+class Stepper:
+    """One trial in a process: made, carried on from where it was, advanced an epoch at a time, saved, closed.
+
+    An objective is called with the configuration and gives an iterator of dicts (one an epoch) or an object
+    with `step()` and perhaps `save(dir)`, `load(dir)` and `close()`. What cannot be loaded is run again,
+    silently, up to the epoch it had reached.
+    """
+
+    def __init__(self, objective: Objective, launch: Launch) -> None:
+        self.launch = launch
+        self._objective = objective
+        self._restarted = ""
+        self._begin()
+        self._go_to(launch.epoch)
+
+    @property
+    def spent(self) -> bool:
+        """Whether the objective says that its process should not be used again."""
+        return bool(getattr(self._subject, "spent", False))
+
+    @property
+    def can_save(self) -> bool:
+        """Whether the trial's state can be saved and loaded."""
+        return hasattr(self._subject, "save") and hasattr(self._subject, "load")
+
+    def step(self) -> Step:
+        """Runs one epoch and saves the state where that is due. What the objective raises passes through."""
+        start = time.perf_counter()
+        raw = self._advance()
+        wall = time.perf_counter() - start
+        if raw is None:
+            return Step(self.epoch, {}, None, wall, ended=True)
+        self.epoch += 1
+        done, interrupted = bool(raw.get("done", False)), bool(raw.get("interrupted", False))
+        metrics = {key: value for key, value in raw.items() if key not in CONTROL_KEYS}
+        asked = bool(raw.get("save", False)) or (interrupted and bool(metrics))
+        due = self.can_save and (self.epoch in self.launch.save_epochs or done or asked)
+        saved = due and self._saved()
+        restarted, self._restarted = self._restarted, ""
+        seconds, reason = _seconds(raw.get("seconds")), str(raw.get("reason", ""))
+        return Step(
+            epoch=self.epoch,
+            metrics=metrics,
+            seconds=seconds,
+            wall=wall,
+            done=done,
+            interrupted=interrupted,
+            saved=saved,
+            reason=reason,
+            disk_full=due and not saved,
+            restarted=restarted,
+        )
+
+    def save(self) -> None:
+        """Saves the state; what was saved before is replaced in one go."""
+        place = self.launch.checkpoint
+        new = place.with_name(f".{place.name}-new")
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir(parents=True)
+        self._subject.save(new)
+        publish_checkpoint(new, place, self.epoch)
+
+    def _saved(self) -> bool:
+        """Saves the state; False where the disk is full, which must not cost the trial."""
+        try:
+            self.save()
+        except Exception as error:
+            if not is_disk_full(error):
+                raise
+            place = self.launch.checkpoint
+            shutil.rmtree(place.with_name(f".{place.name}-new"), ignore_errors=True)
+            return False
+        return True
+
+    def close(self) -> None:
+        """Lets go of what the trial holds."""
+        close = getattr(self._subject, "close", None)
+        if callable(close):
+            close()
+
+    def _begin(self) -> None:
+        self.epoch = 0
+        self._subject = self._objective(self.launch.config)
+        self._iterator: Iterator[Any] | None = None
+        if not hasattr(self._subject, "step"):
+            self._iterator = _iterator(self._subject)
+
+    def _go_to(self, epoch: int) -> None:
+        place = self.launch.checkpoint
+        saved = checkpoint_epoch(place) if epoch and self.can_save else 0
+        if 0 < saved <= epoch:
+            try:
+                self._subject.load(place)
+                self.epoch = saved
+            except Exception as error:
+                # Half of it may have been loaded: a fresh one begins again.
+                self.close()
+                self._begin()
+                self._restarted = f"its checkpoint is damaged ({cause_of(error)})"
+        while self.epoch < epoch and self._advance() is not None:
+            self.epoch += 1
+
+    def _advance(self) -> Mapping[str, Any] | None:
+        if self._iterator is None:
+            try:
+                raw = self._subject.step()
+            except StopIteration:
+                return None
+        else:
+            raw = next(self._iterator, None)
+            if raw is None:
+                return None
+        if not isinstance(raw, Mapping):
+            raise TypeError(f"an epoch of the objective must give a dict of metrics, got {raw!r}")
+        return raw
+
+
+def cause_of(error: BaseException) -> str:
+    """The error in one line: its type, its message and where it was raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno} in {frames[-1].name})" if frames else ""
+    message = " ".join(str(error).split())
+    return f"{type(error).__name__}: {message}{where}" if message else f"{type(error).__name__}{where}"
+
+
+def _seconds(told: Any) -> float | None:
+    if told is None:
+        return None
+    seconds = float(told)
+    if not 0 <= seconds < math.inf:
+        raise ValueError(f"'seconds' of an epoch must be a finite number of at least 0, got {told!r}")
+    return seconds
+
+
+def _iterator(subject: Any) -> Iterator[Any]:
+    if isinstance(subject, (str, bytes, Mapping)) or not hasattr(subject, "__iter__"):
+        raise TypeError(
+            "the objective must give an iterator of dicts (one an epoch) or an object with step(), "
+            f"got {subject!r}"
+        )
+    iterator: Iterator[Any] = iter(subject)
+    return iterator

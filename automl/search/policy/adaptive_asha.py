@@ -1,0 +1,102 @@
+"""Promotion whose first rung follows from what the study itself shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from automl.records import Report, TrialState
+from automl.search.policy.asha import Promotion
+from automl.search.policy.base import Action, Decision, PolicyContext, TrialView
+from automl.search.policy.first_rung import (
+    WATCHED,
+    FirstRung,
+    Witness,
+    choose_first_rung,
+    levels_around,
+)
+from automl.search.policy.rungs import FACTOR, Ladder, rung_epochs
+from automl.search.reasons import Code, Reason
+
+
+class WatchedPromotion(Promotion):
+    """Successive halving by promotion; trials that start later are first compared where that was seen to be enough.
+
+    The first rung is the usual one (6 % of the full length) until many trials say otherwise; see
+    `choose_first_rung`. A trial keeps the one that it started with, so that it pauses only at epochs that its worker
+    knew of. It stands on earlier rungs too, as one that went on from there: those that pause there are compared with
+    all that were ever seen at that epoch.
+    """
+
+    def __init__(self, context: PolicyContext) -> None:
+        usual = rung_epochs(context.max_epochs)
+        super().__init__(context, [Ladder(levels_around(usual, FACTOR))])
+        self._usual = usual[0]
+        self._first: dict[int, int] = {}
+        self._current: FirstRung | None = None
+
+    def rungs(self, trial: int | None = None) -> tuple[int, ...]:
+        """Epochs at which the trial is compared, and the full length; None: one that starts now."""
+        first = self.first_rung().epoch if trial is None else self._first.get(trial, self._usual)
+        return tuple(epoch for epoch in self.ladders[0].epochs if epoch >= first)
+
+    def first_rung(self) -> FirstRung:
+        """Where trials that start now are first compared, and why."""
+        if self._current is None:
+            levels = self.ladders[0].epochs
+            witnesses = [
+                Witness(
+                    {level: self.loss(view.values[level]) for level in levels if level in view.values},
+                    self._first.get(number, self._usual),
+                )
+                for number, view in self.trials.items()
+                if number < WATCHED and view.state is not TrialState.FAILED
+            ]
+            self._current = choose_first_rung(witnesses, levels, self._usual)
+        return self._current
+
+    def started(self, trial: int, resumed: bool) -> None:
+        """A new trial takes the first rung of this moment."""
+        if trial not in self._first:
+            self._first[trial] = self._usual if resumed else self.first_rung().epoch
+        super().started(trial, resumed)
+
+    def report(self, report: Report) -> Decision:
+        """As ever; values at levels may move the first rung."""
+        if report.trial < WATCHED and report.epoch in self.ladders[0].epochs:
+            self._current = None
+        return super().report(report)
+
+    def judge(self, view: TrialView, report: Report) -> Decision:
+        """Compares at rungs from the trial's own first one on."""
+        first = self._first.get(view.number, self._usual)
+        rung = self.ladders[0].rungs.get(report.epoch)
+        if rung is None or report.epoch >= first:
+            return super().judge(view, report)
+        rung.record(view.number, self.loss(report.value))
+        rung.promote(view.number)
+        return Decision(Action.CONTINUE, TrialState.RUNNING, Reason(Code.BEFORE_FIRST_RUNG, {"first": first}))
+
+    def dropped(self, view: TrialView) -> None:
+        """A crashed trial is no witness either."""
+        self._current = None
+        super().dropped(view)
+
+    def restore(self, past: Iterable[TrialView]) -> None:
+        """Takes in the trials of an earlier run, each with the first rung that it had."""
+        views = list(past)
+        self._first = {view.number: view.first_rung or self._usual for view in views}
+        self._current = None
+        super().restore(views)
+
+    def restored(self, view: TrialView) -> None:
+        """Puts an earlier trial on its rungs; from those before its first one it went on."""
+        super().restored(view)
+        if view.state is not TrialState.FAILED:
+            for rung in self.ladders[0].rungs.values():
+                if rung.epoch < self._first[view.number] and rung.epoch in view.values:
+                    rung.promote(view.number)
+
+    def start_reason(self) -> Reason:
+        """Says where the trial will first be compared, if not where it usually is."""
+        why = self.first_rung().why
+        return super().start_reason() if why is None else super().start_reason().with_notes(why)

@@ -1,0 +1,113 @@
+"""Optuna's pruners as policies."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import optuna
+from optuna.storages import InMemoryStorage
+from optuna.study import StudyDirection
+from optuna.trial import TrialState as OptunaState
+
+from automl.log import quiet_optuna
+from automl.records import Report, TrialState
+from automl.search.policy.base import Action, Decision, PolicyContext, TrialBook, TrialView
+from automl.search.policy.rungs import rung_epochs
+from automl.search.reasons import Code, Reason
+
+if TYPE_CHECKING:
+    from optuna.pruners import BasePruner
+
+STATES = {
+    TrialState.COMPLETE: OptunaState.COMPLETE,
+    TrialState.PRUNED: OptunaState.PRUNED,
+    TrialState.FAILED: OptunaState.FAIL,
+}
+
+
+class PrunerPolicy(TrialBook):
+    """Stops a trial for good when an Optuna pruner says so after one of its epochs.
+
+    The pruner sees a study in memory that holds what was reported, so that what it notes there does not end up
+    in the study that people look at. Values that are not finite are stopped whatever it says: pruners
+    differ in what they make of them. Optuna's own Hyperband assigns brackets by trial number, as ever.
+    """
+
+    def __init__(self, context: PolicyContext, pruner: BasePruner) -> None:
+        super().__init__(context, rung_epochs(context.max_epochs))
+        self._pruner = pruner
+        self._name = type(pruner).__name__
+        self._open()
+
+    def started(self, trial: int, resumed: bool) -> None:
+        """The trial runs now."""
+        super().started(trial, resumed)
+        self._id(trial)
+
+    def report(self, report: Report) -> Decision:
+        """An epoch is done."""
+        self._storage.set_trial_intermediate_value(self._id(report.trial), report.epoch, report.value)
+        decision = super().report(report)
+        self._settle(report.trial, decision.state)
+        return decision
+
+    def ended(self, trial: int, state: TrialState) -> None:
+        """The trial left the workers for good."""
+        super().ended(trial, state)
+        self._settle(trial, state)
+
+    def judge(self, view: TrialView, report: Report) -> Decision:
+        """Asks the pruner."""
+        if not math.isfinite(report.value):
+            reason = Reason(Code.VALUE_NOT_FINITE, {"value": str(report.value)})
+            return Decision(Action.STOP, TrialState.PRUNED, reason, report.epoch)
+        with quiet_optuna():
+            stops = self._pruner.prune(self._study, self._storage.get_trial(self._id(view.number)))
+        if stops:
+            reason = Reason(Code.PRUNER_STOPPED, {"pruner": self._name})
+            return Decision(Action.STOP, TrialState.PRUNED, reason, report.epoch)
+        return Decision(
+            Action.CONTINUE, TrialState.RUNNING, Reason(Code.PRUNER_WENT_ON, {"pruner": self._name})
+        )
+
+    def restored(self, view: TrialView) -> None:
+        """Puts an earlier trial into the pruner's study, and lets it see the epochs one by one: some pruners keep
+        notes of their own.
+        """
+        if view.number == min(self.trials):
+            self._open()
+        for epoch, value in sorted(view.values.items()):
+            self._storage.set_trial_intermediate_value(self._id(view.number), epoch, value)
+            if epoch < self.context.max_epochs and math.isfinite(value):
+                with quiet_optuna():
+                    self._pruner.prune(self._study, self._storage.get_trial(self._id(view.number)))
+        self._settle(view.number, view.state)
+
+    # ------------------------------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        self._storage = InMemoryStorage()
+        self._ids: dict[int, int] = {}
+        direction = StudyDirection.MAXIMIZE if self.context.mode == "max" else StudyDirection.MINIMIZE
+        with quiet_optuna():
+            self._study = optuna.create_study(storage=self._storage, direction=direction, pruner=self._pruner)
+        self._study_id = self._storage.get_study_id_from_name(self._study.study_name)
+
+    def _id(self, trial: int) -> int:
+        """Where the pruner's study has the trial; the numbers there are the same where trials come in their
+        order.
+        """
+        if trial not in self._ids:
+            self._ids[trial] = self._storage.create_new_trial(self._study_id)
+        return self._ids[trial]
+
+    def _settle(self, trial: int, state: TrialState) -> None:
+        known = STATES.get(state)
+        if known is None:
+            return
+        finite = [value for _, value in sorted(self.trials[trial].values.items()) if math.isfinite(value)]
+        if known is OptunaState.COMPLETE and not finite:
+            known = OptunaState.FAIL
+        values = None if known is OptunaState.FAIL or not finite else finite[-1:]
+        self._storage.set_trial_state_values(self._id(trial), known, values)

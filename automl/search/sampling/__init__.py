@@ -1,0 +1,1 @@
+"""How configurations are proposed: samplers, priors, constraints, the portfolio."""

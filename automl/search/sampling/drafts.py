@@ -1,0 +1,67 @@
+"""Drafts: configurations that a sampler drew and that belong to no trial yet."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import optuna
+from optuna.trial import FrozenTrial
+
+from automl.log import quiet_optuna
+from automl.records import Config
+from automl.search.sampling.study_view import SamplerView
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A configuration, its trial as Optuna would have it, and what the sampler noted about the study while it drew."""
+
+    config: Config
+    trial: FrozenTrial
+    notes: Mapping[str, Any]
+
+
+def draw(
+    view: SamplerView,
+    study: optuna.Study,
+    suggest: Callable[[optuna.Trial], Config],
+    *,
+    fixed: Mapping[str, Any] | None = None,
+    sampler: BaseSampler | None = None,
+) -> Draft:
+    """A draft from what the view holds at this moment; neither view nor study is changed, and others may change them.
+
+    `fixed` are Optuna's parameters to use where given; `sampler` draws in place of the study's own. Samplers are no
+    safer in threads than Optuna makes them: one draw at a time.
+    """
+    twin = view.snapshot()
+    with quiet_optuna():
+        scratch = optuna.load_study(
+            study_name=study.study_name, storage=twin, sampler=sampler or study.sampler
+        )
+        if fixed is not None:
+            scratch.enqueue_trial(dict(fixed))
+        trial = scratch.ask()
+        config = suggest(trial)
+    study_id = twin.get_study_id_from_name(study.study_name)
+    drawn = twin.get_trial(twin.get_trial_id_from_study_id_trial_number(study_id, trial.number))
+    return Draft(config, drawn, twin.get_study_system_attrs(study_id))
+
+
+def adopt(view: SamplerView, study: optuna.Study, draft: Draft) -> FrozenTrial:
+    """Makes a running trial of a draft, with the next number; it starts at this moment."""
+    study_id = view.get_study_id_from_name(study.study_name)
+    known = view.get_study_system_attrs(study_id)
+    for key, value in draft.notes.items():
+        if known.get(key) != value:
+            view.set_study_system_attr(study_id, key, value)
+    trial = copy.copy(draft.trial)
+    trial.datetime_start = datetime.now()
+    return view.get_trial(view.create_new_trial(study_id, template_trial=trial))

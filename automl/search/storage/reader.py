@@ -1,0 +1,142 @@
+"""Reading a study back: its trials with all that happened to them."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from optuna.distributions import json_to_distribution
+from optuna.trial import TrialState as OptunaState
+from sqlalchemy import Connection, Table, select
+
+from automl.records import Config, Report, TrialState
+from automl.search.reasons import Reason
+from automl.search.storage.sql import optuna_tables as rows
+from automl.search.storage.sql import tables
+
+STATES = {
+    OptunaState.RUNNING: TrialState.RUNNING,
+    OptunaState.WAITING: TrialState.PAUSED,
+    OptunaState.COMPLETE: TrialState.COMPLETE,
+    OptunaState.PRUNED: TrialState.PRUNED,
+    OptunaState.FAIL: TrialState.FAILED,
+}
+
+
+@dataclass(frozen=True)
+class StoredTrial:
+    """A trial as the database knows it. Times are seconds since the study's first search began.
+
+    `checkpoint` is the epoch whose state lies on disk, 0 if none; `report_times` has one entry a report.
+    `reason` is that of its last decision, None before the first. `interrupted`: the search ended while it ran, so that
+    it goes on from its checkpoint, where other PAUSED trials stand at a rung. `first_rung` is the epoch at which it was
+    to be compared first when it began.
+    """
+
+    number: int
+    state: TrialState
+    config: Config
+    origin: str
+    reports: tuple[Report, ...]
+    report_times: tuple[float, ...]
+    checkpoint: int
+    reason: Reason | None
+    interrupted: bool
+    started: float | None
+    ended: float | None
+    first_rung: int | None = None
+
+    @property
+    def epochs(self) -> int:
+        """The last epoch that was reported, 0 if none."""
+        return self.reports[-1].epoch if self.reports else 0
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """All that the last epoch reported."""
+        return self.reports[-1].metrics if self.reports else {}
+
+    @property
+    def value(self) -> float:
+        """The value of the last reported epoch; NaN for a failed trial and one without reports."""
+        if self.state is TrialState.FAILED or not self.reports:
+            return math.nan
+        return self.reports[-1].value
+
+    def objective(self, name: str) -> float | None:
+        """A number that the last epoch reported beside the metric; None where it did not, or none that is finite."""
+        found = self.reports[-1].metrics.get(name, math.nan) if self.reports else math.nan
+        return found if math.isfinite(found) else None
+
+    @property
+    def seconds(self) -> float:
+        """Time spent in epochs."""
+        return math.fsum(report.seconds for report in self.reports)
+
+
+def read_trials(connection: Connection, study_id: int) -> list[StoredTrial]:
+    """All trials of one study, by number. Read without Optuna's storage, which takes several times as long."""
+    query = select(rows.TRIALS.c.number, rows.TRIALS.c.trial_id, rows.TRIALS.c.state)
+    query = query.where(rows.TRIALS.c.study_id == study_id).order_by(rows.TRIALS.c.number)
+    known = connection.execute(query).all()
+    configs = {row["trial"]: row for row in _rows(connection, tables.trials, study_id)}
+    checkpoints = {row["trial"]: row["epoch"] for row in _rows(connection, tables.checkpoints, study_id)}
+    log = _rows(connection, tables.decisions, study_id, "id")
+    decisions = {row["trial"]: row for row in log}
+    firsts = {row["trial"]: row["rung"] for row in log if row["action"] == "start"}
+    reports, runs = defaultdict(list), defaultdict(list)
+    for row in _rows(connection, tables.reports, study_id, "epoch"):
+        reports[row["trial"]].append(row)
+    for row in _rows(connection, tables.runs, study_id, "id"):
+        runs[row["trial"]].append(row)
+    found = []
+    for number, trial_id, state in known:
+        own, last = configs.get(number), decisions.get(number)
+        ends = [row["ended"] for row in runs[number]]
+        found.append(
+            StoredTrial(
+                number=number,
+                state=STATES[state],
+                config=json.loads(own["config"]) if own else _params(connection, trial_id),
+                origin=own["origin"] if own else "",
+                reports=tuple(_report(row) for row in reports[number]),
+                report_times=tuple(row["time"] for row in reports[number]),
+                checkpoint=checkpoints.get(number, 0),
+                reason=Reason.from_json(last["reason"]) if last else None,
+                interrupted=_interrupted(state, last),
+                started=runs[number][0]["started"] if runs[number] else None,
+                ended=max((end for end in ends if end is not None), default=None),
+                first_rung=firsts.get(number),
+            )
+        )
+    return found
+
+
+def _params(connection: Connection, trial_id: int) -> Config:
+    """The parameters of a trial without a row of our own: a search of an earlier version died between two writes."""
+    query = select(rows.PARAMS).where(rows.PARAMS.c.trial_id == trial_id)
+    return {
+        row["param_name"]: json_to_distribution(row["distribution_json"]).to_external_repr(row["param_value"])
+        for row in connection.execute(query).mappings()
+    }
+
+
+def _rows(connection: Connection, table: Table, study_id: int, order: str = "trial") -> Sequence[Any]:
+    query = select(table).where(table.c.study_id == study_id).order_by(table.c[order])
+    return connection.execute(query).mappings().all()
+
+
+def _interrupted(state: OptunaState, last: Any) -> bool:
+    """Only a policy's pause has a rung; that of a search that was asked to stop has none."""
+    return state is OptunaState.RUNNING or (
+        state is OptunaState.WAITING and (last is None or last["rung"] is None)
+    )
+
+
+def _report(row: Any) -> Report:
+    value = math.nan if row["value"] is None else row["value"]
+    return Report(row["trial"], row["epoch"], value, row["seconds"], json.loads(row["metrics"]))

@@ -1,0 +1,124 @@
+"""Opening the database: Optuna's storage and an engine for our own tables, from one URL or in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from optuna.exceptions import StorageInternalError
+from optuna.storages import BaseStorage, RDBStorage
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.pool import StaticPool
+
+from automl.errors import ConfigError, StorageError
+from automl.search.storage.sql import tables
+from automl.search.storage.sql.urls import masked, server_options, with_driver
+
+BUSY_TIMEOUT_MS = 30_000
+
+
+@dataclass(frozen=True)
+class Database:
+    """Optuna's storage and the engine for our own tables. `shown` is the URL as it may be printed.
+
+    `shared`: others may look at it while a search writes.
+    """
+
+    optuna: BaseStorage
+    engine: Engine
+    shown: str
+    shared: bool = True
+
+    def close(self) -> None:
+        """Gives back all connections."""
+        self.optuna.remove_session()
+        self.engine.dispose()
+
+
+def open_database(url: str | None) -> Database:
+    """Opens or creates the database; None is one in memory, which is gone when it is closed.
+
+    SQLite runs in WAL mode, so that a dashboard can read while the search writes, with `synchronous=NORMAL`:
+    a power cut may lose the last moments but cannot corrupt the file. Raises ConfigError for what is no URL
+    or lacks its driver, and StorageError where the database cannot be reached.
+    """
+    if url is None:
+        memory = {
+            "poolclass": StaticPool,
+            "connect_args": {"check_same_thread": False},
+            "pool_events": [(_no_migrations, "connect")],
+        }
+        inside = RDBStorage("sqlite://", engine_kwargs=memory, skip_compatibility_check=True)
+        tables.metadata.create_all(inside.engine)
+        return Database(inside, inside.engine, "in memory", shared=False)
+    shown = masked(url)
+    try:
+        parsed = with_driver(url)
+    except ArgumentError as error:
+        raise ConfigError(
+            "storage must be a database URL like sqlite:///study.db or postgresql://user@host/name: "
+            "what was given is none"
+        ) from error
+    with storage_errors(shown):
+        try:
+            storage = open_optuna(url)
+        except ImportError as error:
+            extra = "postgresql" if parsed.get_backend_name() == "postgresql" else "mysql"
+            raise ConfigError(
+                f"the driver of the storage {shown} is not installed: try pip install 'automl[{extra}]'"
+            ) from error
+        tables.metadata.create_all(storage.engine)
+    return Database(storage, storage.engine, shown)
+
+
+def open_optuna(url: str, kind: type[RDBStorage] = RDBStorage) -> RDBStorage:
+    """Optuna's storage alone, with the connections that we want. Raises SQLAlchemy's errors and ImportError."""
+    parsed = with_driver(url)
+    if parsed.get_backend_name() == "sqlite":
+        _set_wal(url)
+    whole = parsed.render_as_string(hide_password=False)
+    return kind(whole, engine_kwargs=_engine_options(parsed.get_backend_name()))
+
+
+@contextmanager
+def storage_errors(shown: str) -> Iterator[None]:
+    """Turns the errors of SQLAlchemy and Optuna's storages into one StorageError that hides the password."""
+    try:
+        yield
+    except (SQLAlchemyError, StorageInternalError) as error:
+        origin = error.orig if isinstance(error, DBAPIError) else (error.__cause__ or error)
+        cause = str(getattr(origin, "orig", None) or origin).strip().splitlines()[0]
+        raise StorageError(f"the study's database {shown} cannot be read or written: {cause}") from error
+
+
+def _engine_options(backend: str) -> dict[str, Any]:
+    if backend != "sqlite":
+        return server_options(backend)
+    return {"pool_events": [(_on_connect, "connect")]}
+
+
+def _set_wal(url: str) -> None:
+    """Sets WAL, a property of the file, before Optuna makes its tables: it spares a disk flush for each."""
+    engine = create_engine(url)
+    event.listen(engine, "connect", _on_connect)
+    with engine.connect():
+        pass
+    engine.dispose()
+
+
+def _no_migrations(connection: Any, record: object) -> None:
+    # What lives in memory is of this version. Optuna would read all its migrations to say so, which takes longer than
+    # many a simulated search.
+    connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
+    connection.execute("INSERT INTO alembic_version VALUES ('in memory')")
+
+
+def _on_connect(connection: Any, record: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.close()

@@ -1,0 +1,392 @@
+"""The memory of a search: the Optuna study, the only truth about states, and our own tables beside it."""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import optuna
+from optuna.study import StudyDirection
+from optuna.trial import TrialState as OptunaState
+from sqlalchemy import Executable, insert, select
+
+from automl.errors import StudyError
+from automl.log import quiet_optuna
+from automl.records import Config, Mode, Report, TrialState
+from automl.search.policy import Decision
+from automl.search.reasons import Code, Reason
+from automl.search.sampling.drafts import Draft, adopt, draw
+from automl.search.sampling.study_view import open_view
+from automl.search.storage.event_log import SEARCH, Event, LogEntry, read_events
+from automl.search.storage.fingerprint import check_same
+from automl.search.storage.reader import StoredTrial, read_trials
+from automl.search.storage.sql import automl_rows as own_rows
+from automl.search.storage.sql import optuna_tables as rows
+from automl.search.storage.sql import tables
+from automl.search.storage.sql.database import Database, open_database, storage_errors
+from automl.search.storage.sql.study_lock import ownership_of
+from automl.search.storage.sql.write_journal import Journal
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+
+PAUSED = "paused"
+REASON = "reason"
+CAUSE = "cause"
+ORIGIN = "origin"
+
+
+@dataclass(frozen=True)
+class Worker:
+    """Who runs a trial."""
+
+    name: str
+    node: str
+    pid: int
+
+
+class Store:
+    """One study, open for one search. Optuna's states tell the truth at every moment:
+
+    RUNNING while it trains; WAITING with the user attribute `paused` while it may still be promoted; COMPLETE
+    only at the full length or when the objective ended by itself, with the last epoch's value; PRUNED without
+    a value, with the user attribute `reason`; FAIL without a value, with the user attribute `cause`. Every
+    epoch is an intermediate value. What happens is written in order, a moment's news in one transaction, and a trial's
+    end at once (`journal.py`). Optuna restarts `datetime_start` at each resume; the runs in our own
+    tables keep all moments.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        study: optuna.Study,
+        mode: Mode,
+        sampler: BaseSampler,
+        objectives: Mapping[str, Mode],
+    ) -> None:
+        """Use `Store.open`. `mirror` is the study as samplers see it."""
+        self._database = database
+        self._study_id = database.optuna.get_study_id_from_name(study.study_name)
+        ids: dict[int, int] = {}
+        # Before anything is read: another search could be writing.
+        guard = ownership_of(database, study.study_name, self._study_id)
+        self._journal = Journal(database, ids, guard)
+        past = database.optuna.get_all_trials(self._study_id, deepcopy=False)
+        ids |= self._journal.read(lambda connection: rows.trial_ids(connection, self._study_id))
+        self._view, self.mirror = open_view(sampler, mode, past)
+        self._mirror_study = self._view.get_study_id_from_name(self.mirror.study_name)
+        self._count = len(past)
+        self._paused = {trial.number for trial in past if trial.state is OptunaState.WAITING}
+        self._attributes = {(trial.number, key) for trial in past for key in trial.user_attrs}
+        self._runs: dict[int, float] = {}
+        self._objectives = objectives
+        self._reached: dict[int, Mapping[str, float]] = {}
+        # Optuna's samplers know nothing of threads.
+        self._sampling = threading.RLock()
+
+    @classmethod
+    def open(
+        cls,
+        url: str | None,
+        name: str,
+        *,
+        fingerprint: Mapping[str, Any],
+        make_sampler: Callable[[int], BaseSampler],
+        objectives: Mapping[str, Mode] | None = None,
+    ) -> Store:
+        """Opens the study, or creates it. `fingerprint` needs the keys `metric` and `mode`; `objectives` are kept with
+        each trial beside them.
+
+        `make_sampler` is called with the number of trials that the study has, so that a continued study does
+        not draw its first points again. Raises StudyError if the study exists with another fingerprint,
+        ConfigError for an impossible URL and StorageError where the database cannot be used.
+        """
+        database = open_database(url)
+        try:
+            with storage_errors(database.shown), quiet_optuna():
+                study = _open_study(database, name, fingerprint)
+                count = len(study.get_trials(deepcopy=False))
+                return cls(database, study, fingerprint["mode"], make_sampler(count), objectives or {})
+        except BaseException:
+            database.close()
+            raise
+
+    @property
+    def shown(self) -> str:
+        """The database's URL without its password."""
+        return self._database.shown
+
+    def __len__(self) -> int:
+        return self._count
+
+    def close(self) -> None:
+        """Writes what waits and gives back all connections; a database in memory is gone then."""
+        try:
+            self._journal.close()
+        finally:
+            self._database.close()
+
+    def flush(self) -> None:
+        """Writes what waits: others read it then."""
+        self._journal.flush()
+
+    def trials(self) -> list[StoredTrial]:
+        """All trials of the study, by number, with what happened to them."""
+        return self._journal.read(lambda connection: read_trials(connection, self._study_id))
+
+    def create(
+        self,
+        suggest: Callable[[optuna.Trial], Config],
+        *,
+        time: float,
+        fixed: Mapping[str, Any] | None = None,
+        origin: str = "sampler",
+    ) -> tuple[int, Config]:
+        """A new RUNNING trial: its number and configuration. `fixed` are Optuna's parameters to use, where
+        given.
+        """
+        draft = self.draw(suggest, fixed=fixed)
+        return self.adopt(draft, time=time, origin=origin), draft.config
+
+    def draw(
+        self,
+        suggest: Callable[[optuna.Trial], Config],
+        *,
+        fixed: Mapping[str, Any] | None = None,
+        sampler: BaseSampler | None = None,
+    ) -> Draft:
+        """A configuration that is no trial yet; any thread may ask. `sampler`: one to ask in place of the study's."""
+        with self._sampling:
+            return draw(self._view, self.mirror, suggest, fixed=fixed, sampler=sampler)
+
+    def adopt(self, draft: Draft, *, time: float, origin: str) -> int:
+        """Makes a RUNNING trial of a draft; its number."""
+        template = adopt(self._view, self.mirror, draft)
+        add, number = self._journal.add, template.number
+        add(rows.TRIALS, rows.NEW_TRIAL, rows.trial_row(self._study_id, template))
+        for row in rows.param_rows(template):
+            add(rows.PARAMS, rows.NEW_PARAM, row)
+        for row in rows.system_attribute_rows(template):
+            add(rows.SYSTEM_ATTRIBUTES, rows.NEW_SYSTEM_ATTRIBUTE, row)
+        self._attribute(number, ORIGIN, origin)
+        own = self._row(number, config=json.dumps(draft.config), origin=origin, time=time)
+        add(tables.trials, own_rows.NEW_TRIAL, own)
+        self._count += 1
+        self._journal.settle()
+        return number
+
+    def begun(self, time: float) -> None:
+        """A search begins with what the study holds: from here on its policy is another object."""
+        reason = Reason(Code.SEARCH_BEGAN, {"trials": self._count})
+        self._log(-1, LogEntry(SEARCH, 0, reason), time)
+        self._journal.settle()
+
+    def started(self, number: int, worker: Worker, time: float, log: LogEntry | None = None) -> None:
+        """A worker runs the trial now, for the first time or again. `log` says why it was chosen."""
+        if log is not None:
+            self._log(number, log, time)
+        self._view.resume(self._mirror_id(number))
+        if number in self._paused:
+            self._paused.discard(number)
+            self._attribute(number, PAUSED, "")
+            self._state(number, rows.SET_STARTED, OptunaState.RUNNING, moment=rows.utc_now())
+        row = self._row(number, worker=worker.name, node=worker.node, pid=worker.pid, started=time)
+        self._journal.add(tables.runs, own_rows.NEW_RUN, row)
+        self._runs[number] = time
+        self._journal.settle()
+
+    def moved(self, number: int, worker: Worker) -> None:
+        """It became known which worker runs the trial."""
+        if number in self._runs:
+            row = self._of_run(number, to_worker=worker.name, to_node=worker.node, to_pid=worker.pid)
+            self._journal.add(tables.runs, own_rows.MOVE_RUN, row)
+            self._journal.settle()
+
+    def report(self, report: Report, decision: Decision, time: float) -> None:
+        """An epoch and what was decided about it; a second report of the same epoch replaces the first."""
+        number, mirror_id, add = report.trial, self._mirror_id(report.trial), self._journal.add
+        if report.epoch in self._view.get_trial(mirror_id).intermediate_values:
+            add(rows.EPOCHS, rows.DROP_EPOCH, {rows.TRIAL: number, "of_step": report.epoch})
+            add(tables.reports, own_rows.DROP_REPORT, self._of(number, of_epoch=report.epoch))
+        self._view.set_trial_intermediate_value(mirror_id, report.epoch, report.value)
+        add(rows.EPOCHS, rows.NEW_EPOCH, rows.epoch_row(number, report.epoch, report.value))
+        row = self._row(
+            number,
+            epoch=report.epoch,
+            value=report.value if math.isfinite(report.value) else None,
+            seconds=report.seconds,
+            metrics=json.dumps(dict(report.metrics)),
+            time=time,
+            at=_utc_now(),
+        )
+        add(tables.reports, own_rows.NEW_REPORT, row)
+        self._reached[number] = report.metrics
+        self._decide(number, report.epoch, decision, time)
+        self._journal.settle()
+
+    def pause(self, number: int, epoch: int, reason: Reason, time: float) -> None:
+        """The trial left its worker and may still be promoted."""
+        self._view.pause(self._mirror_id(number))
+        self._paused.add(number)
+        self._attribute(number, PAUSED, f"after epoch {epoch}: {reason}")
+        self._state(number, rows.SET_STATE, OptunaState.WAITING)
+        self._keep_objectives(number)
+        self._end_run(number, time)
+        self._journal.settle()
+
+    def complete(self, number: int, value: float, time: float) -> None:
+        """The trial reached its end; `value` is its last epoch's."""
+        self._finish(number, OptunaState.COMPLETE, value, time)
+        self._tell(number, OptunaState.COMPLETE, value)
+
+    def end(self, number: int, decision: Decision, time: float, value: float | None = None) -> None:
+        """The trial was stopped for good (PRUNED) or broke (FAILED), for the decision's reason.
+
+        A pruned trial keeps its last `value`, as Optuna's own `tell` would have it: the dashboard then shows it where
+        pruned trials are asked for, and samplers go by the values of the epochs all the same.
+        """
+        failed = decision.state is TrialState.FAILED
+        state = OptunaState.FAIL if failed else OptunaState.PRUNED
+        self._attribute(number, CAUSE if failed else REASON, str(decision.reason))
+        kept = None if failed or value is None or not math.isfinite(value) else value
+        self._finish(number, state, kept, time)
+        self._tell(number, state, None)
+
+    def decided(self, number: int, epoch: int, decision: Decision, time: float) -> None:
+        """A decision that no report led to."""
+        self._decide(number, epoch, decision, time)
+        self._journal.settle()
+
+    def checkpoint(self, number: int, epoch: int | None, path: str = "") -> None:
+        """Where the trial's state of `epoch` lies; None: it has none any more."""
+        self._journal.add(tables.checkpoints, own_rows.DROP_CHECKPOINT, self._of(number))
+        if epoch is not None:
+            row = self._row(number, epoch=epoch, path=path)
+            self._journal.add(tables.checkpoints, own_rows.NEW_CHECKPOINT, row)
+        self._journal.settle()
+
+    def events(self) -> list[Event]:
+        """The log of all that was decided, in order, for `replay`."""
+        return self._journal.read(lambda connection: read_events(connection, self._study_id))
+
+    # ------------------------------------------------------------------------------------------------------
+
+    def _row(self, number: int, **values: object) -> dict[str, object]:
+        return {"study_id": self._study_id, "trial": number, **values}
+
+    def _of(self, number: int, **values: object) -> dict[str, object]:
+        return {"of_study": self._study_id, "of_number": number, **values}
+
+    def _of_run(self, number: int, **values: object) -> dict[str, object]:
+        return self._of(number, of_started=self._runs[number], **values)
+
+    def _keep_objectives(self, number: int) -> None:
+        """What a trial has reached beside the metric, as it leaves its worker; the dashboard shows it by name."""
+        metrics = self._reached.pop(number, None)
+        if metrics is None or not self._objectives:
+            return
+        self._journal.add(tables.objectives, own_rows.DROP_OBJECTIVES, self._of(number))
+        for name, mode in self._objectives.items():
+            value = metrics.get(name, math.nan)
+            kept = value if math.isfinite(value) else None
+            row = self._row(number, name=name, mode=mode, value=kept)
+            self._journal.add(tables.objectives, own_rows.NEW_OBJECTIVE, row)
+            self._attribute(number, f"{name} ({mode})", kept)
+
+    def _state(self, number: int, statement: Executable, state: OptunaState, **values: object) -> None:
+        self._journal.add(rows.TRIALS, statement, {rows.TRIAL: number, "to_state": state, **values})
+
+    def _attribute(self, number: int, key: str, value: str | float | None) -> None:
+        text = json.dumps(value)
+        if (number, key) in self._attributes:
+            row = {rows.TRIAL: number, "of_key": key, "to_json": text}
+            self._journal.add(rows.USER_ATTRIBUTES, rows.SET_USER_ATTRIBUTE, row)
+            return
+        self._attributes.add((number, key))
+        row = {rows.TRIAL: number, "key": key, "value_json": text}
+        self._journal.add(rows.USER_ATTRIBUTES, rows.NEW_USER_ATTRIBUTE, row)
+
+    def _decide(self, number: int, epoch: int, decision: Decision, time: float) -> None:
+        action, state = decision.action.value, decision.state.value
+        self._log(number, LogEntry(action, epoch, decision.reason, decision.rung, state), time)
+
+    def _log(self, number: int, log: LogEntry, time: float) -> None:
+        row = self._row(
+            number,
+            epoch=log.epoch,
+            action=log.action,
+            state=log.state,
+            rung=log.rung,
+            reason=log.reason.to_json(),
+            time=time,
+            at=_utc_now(),
+        )
+        self._journal.add(tables.decisions, own_rows.NEW_DECISION, row)
+
+    def _finish(self, number: int, state: OptunaState, value: float | None, time: float) -> None:
+        if number in self._paused:
+            self._attribute(number, PAUSED, "")
+        if value is not None:
+            self._journal.add(rows.VALUES, rows.NEW_VALUE, rows.value_row(number, value))
+        self._state(number, rows.SET_ENDED, state, moment=rows.utc_now())
+        self._keep_objectives(number)
+        self._end_run(number, time)
+        # The many that are still paused at the end of a search have nothing that a crash could lose.
+        self._journal.settle(final=number not in self._paused)
+        self._paused.discard(number)
+
+    def _end_run(self, number: int, time: float) -> None:
+        if number in self._runs:
+            self._journal.add(tables.runs, own_rows.END_RUN, self._of_run(number, to_ended=time))
+            del self._runs[number]
+
+    def _mirror_id(self, number: int) -> int:
+        return self._view.get_trial_id_from_study_id_trial_number(self._mirror_study, number)
+
+    def _tell(self, number: int, state: OptunaState, value: float | None) -> None:
+        self._view.resume(self._mirror_id(number))
+        with self._sampling, quiet_optuna():
+            self.mirror.tell(number, value, state=state)
+
+
+def _open_study(database: Database, name: str, fingerprint: Mapping[str, Any]) -> optuna.Study:
+    direction = StudyDirection.MAXIMIZE if fingerprint["mode"] == "max" else StudyDirection.MINIMIZE
+    known = {study.study_name for study in database.optuna.get_all_studies()}
+    study = optuna.create_study(
+        storage=database.optuna, study_name=name, direction=direction, load_if_exists=True
+    )
+    study_id = database.optuna.get_study_id_from_name(name)
+    query = select(tables.meta).where(tables.meta.c.study_id == study_id)
+    with database.engine.begin() as connection:
+        row = connection.execute(query).mappings().first()
+        if row is None:
+            if name in known and study.get_trials(deepcopy=False):
+                raise StudyError(
+                    f"the Optuna study {name!r} in {database.shown} was not made by automl: give another name"
+                )
+            study.set_metric_names([fingerprint["metric"]])
+            values = {
+                "study_id": study_id,
+                "schema_version": tables.SCHEMA_VERSION,
+                "fingerprint": json.dumps(fingerprint),
+                "at": _utc_now(),
+            }
+            connection.execute(insert(tables.meta), values)
+            return study
+    if row["schema_version"] != tables.SCHEMA_VERSION:
+        raise StudyError(
+            f"the study {name!r} in {database.shown} was made by another version of automl (its tables have version "
+            f"{row['schema_version']}, this automl writes version {tables.SCHEMA_VERSION}) and cannot be continued: "
+            "go on with the automl that made it, or start a new study under another name"
+        )
+    check_same(name, json.loads(row["fingerprint"]), fingerprint)
+    return study
+
+
+def _utc_now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

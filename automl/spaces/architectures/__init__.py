@@ -1,0 +1,1 @@
+"""What timm's architectures can do: families, capabilities, size limits, factories."""

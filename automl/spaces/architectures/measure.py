@@ -1,0 +1,193 @@
+"""Find out what a model can be told, by building it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from automl.errors import SpaceError
+from automl.spaces.architectures.capability import Capability
+from automl.spaces.architectures.factories import create
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_SIZES = (32, 48, 64, 96, 112, 128, 160, 192, 224, 240, 256, 288, 320, 384, 448, 512)
+_SMALL_PATCH = 4
+_STEM = 4  # px; of the networks with a stem of patches that they do not call patch_embed
+
+
+def measure(model: str) -> Capability:
+    """Build `model` with each keyword and try input sizes from 32 px on. Raises SpaceError if none works.
+
+    Nothing is computed: torch's meta device follows shapes alone.
+    """
+    img_size = _builds(model, img_size=224) is not None
+    plain = None if img_size else _builds(model)
+    for smallest in _SIZES:
+        built = _builds(model, img_size=smallest) if img_size else plain
+        if built is not None and _runs(built, smallest):
+            break
+    else:
+        raise SpaceError(
+            f"the model {model!r} must learn from square RGB pictures of 32 to 512 px, but it does from "
+            "none: leave it out of the space"
+        )
+    sized = {"img_size": smallest} if img_size else {}
+    native = _native(built, smallest)
+    whole = _builds(model, img_size=native) if img_size else built
+    writes, layers = _writes(whole, native)
+    return Capability(
+        model=model,
+        img_size=img_size,
+        drop_path=_builds(model, drop_path_rate=0.1, **sized) is not None,
+        patch_size=_patch_size(model, built, img_size),
+        stride=_stride(built),
+        channels=_channels(model, built),
+        stem=_stem(model, built),
+        min_size=smallest,
+        fixed_size=not (_runs(built, 2 * smallest) or _runs(built, smallest + 32)),
+        params=_params(built),
+        input_size=native,
+        macs=round(_macs(whole, native), 4),
+        writes=round(writes, 3),
+        layers=layers,
+        weights=_weights(built),
+    )
+
+
+def measure_size(model: str) -> tuple[float, float, str]:
+    """Millions of parameters with 10 outputs, billions of multiplications at the model's own size, and the tag of its
+    weights: the part of a row that limits ask for, in a fraction of its time. Raises SpaceError for a model that
+    cannot be built.
+    """
+    built = _builds(model)
+    if built is None:
+        raise SpaceError(f"the model {model!r} cannot be built with 10 outputs: leave it out of the space")
+    return _params(built), round(_macs(built, _native(built, 224)), 4), _weights(built)
+
+
+def _builds(model: str, **keywords: Any) -> nn.Module | None:
+    """The model without memory for its weights; None if timm refuses the keywords."""
+    import torch
+
+    try:
+        with torch.device("meta"):
+            return create(model, **{"num_classes": 10, "in_chans": 3, **keywords})
+    except (
+        TypeError,
+        ValueError,
+        RuntimeError,
+        AssertionError,
+        AttributeError,
+        LookupError,
+        ArithmeticError,
+    ):
+        return None
+
+
+def _runs(model: nn.Module, size: int) -> bool:
+    """Whether two pictures go through forward and backward while training."""
+    import torch
+
+    try:
+        model.train()(torch.zeros((2, 3, size, size), device="meta")).sum().backward()
+    except (RuntimeError, AssertionError, ValueError, TypeError, LookupError, ArithmeticError):
+        return False
+    return True
+
+
+def _patch_size(model: str, built: nn.Module, img_size: bool) -> int:
+    """The side of the patches (of a ConvNeXt: of its stem) if it also learns with smaller ones, else 0."""
+    patch = getattr(getattr(built, "patch_embed", None), "patch_size", None) or _STEM
+    largest = max(patch) if isinstance(patch, (tuple, list)) else int(patch)
+    smaller = _SMALL_PATCH if largest > _SMALL_PATCH else largest // 2
+    small = _builds(model, patch_size=smaller, **({"img_size": 32} if img_size else {}))
+    return largest if small is not None and _runs(small, 32) else 0
+
+
+def _params(built: nn.Module) -> float:
+    return round(sum(p.numel() for p in built.parameters()) / 1e6, 3)
+
+
+def _native(built: nn.Module, otherwise: int) -> int:
+    """The side in pixels of the pictures that a model was made for."""
+    return int((_cfg(built).get("input_size") or (3, otherwise, otherwise))[-1])
+
+
+def _weights(built: nn.Module) -> str:
+    cfg = _cfg(built)
+    return str(cfg.get("tag") or "") if cfg.get("hf_hub_id") or cfg.get("url") else ""
+
+
+def _cfg(built: nn.Module) -> dict[str, Any]:
+    return dict(getattr(built, "pretrained_cfg", None) or {})
+
+
+def _stride(built: nn.Module) -> int:
+    """How many times the last features are smaller than the picture; 0 where the model does not say."""
+    features: Any = getattr(built, "feature_info", None)
+    return int(features[-1]["reduction"]) if isinstance(features, list) and features else 0
+
+
+def _macs(built: nn.Module | None, size: int) -> float:
+    """Billions of multiplications for one picture of `size` pixels; 0 where it cannot be followed."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    if built is None:
+        return 0.0
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        built.eval()(torch.zeros((1, 3, size, size), device="meta"))
+    return float(counter.get_total_flops()) / 2e9
+
+
+def _writes(built: nn.Module | None, size: int) -> tuple[float, int]:
+    """Millions of numbers that layers write for one picture of `size` pixels ("activations" in Radosavovic et al.,
+    "Designing Network Design Spaces", 2020, of all layers here), and how often one is called; 0 where that cannot be
+    followed.
+    """
+    import torch
+
+    if built is None:
+        return 0.0, 0
+    idle = (torch.nn.Identity, torch.nn.Dropout)
+    written: list[int] = []
+
+    def note(module: nn.Module, inputs: Any, output: Any) -> None:
+        written.append(output.numel() if isinstance(output, torch.Tensor) else 0)
+
+    leaves = [
+        module for module in built.modules() if not (list(module.children()) or isinstance(module, idle))
+    ]
+    hooks = [module.register_forward_hook(note) for module in leaves]
+    with torch.no_grad():
+        built.eval()(torch.zeros((1, 3, size, size), device="meta"))
+    for hook in hooks:
+        hook.remove()
+    return sum(written) / 1e6, len(written)
+
+
+def _channels(model: str, built: nn.Module) -> tuple[int, ...]:
+    """The stage widths of a ResNet, where half of each gives a smaller model; () for other models."""
+    widths = (64, 128, 256, 512)
+    narrow = _builds(model, channels=[width // 2 for width in widths])
+    if narrow is None or not _runs(narrow, 64):
+        return ()
+    count, narrow_count = (sum(p.numel() for p in each.parameters()) for each in (built, narrow))
+    same = _builds(model, channels=list(widths))
+    unchanged = same is not None and sum(p.numel() for p in same.parameters()) == count
+    return widths if unchanged and narrow_count < count else ()
+
+
+def _stem(model: str, built: nn.Module) -> int:
+    """The width of a ResNet's stem of several layers, where half of it gives a smaller model; 0 for other models."""
+    layers: Any = getattr(built, "conv1", None)
+    try:
+        width = int(layers[-1].out_channels) // 2  # timm's stems end at twice their width
+    except (TypeError, AttributeError, IndexError):
+        return 0
+    same, narrow = _builds(model, stem_width=width), _builds(model, stem_width=width // 2)
+    if same is None or narrow is None or not _runs(narrow, 64):
+        return 0
+    count, same_count, narrow_count = (_params(each) for each in (built, same, narrow))
+    return width if same_count == count > narrow_count else 0

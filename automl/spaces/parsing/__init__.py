@@ -1,0 +1,1 @@
+"""From YAML or a dict to a SearchSpace: includes, parameters, constraints."""

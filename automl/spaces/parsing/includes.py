@@ -1,0 +1,160 @@
+"""Spaces as files: presets by name, YAML beside each other, and what a file includes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from automl.errors import SpaceError, unknown_name
+
+INCLUDE = "include"
+# Of these keys, single entries are taken over; the others are taken as a whole.
+_BY_ENTRY = ("families", "parameters")
+_WEIGHT = "weight"
+_SUFFIXES = (".yaml", ".yml")
+
+
+@dataclass
+class Merged:
+    """A space as one mapping, with all that it includes.
+
+    `inherited` are the keys that come from an included file alone, and `removed` the parameters that were taken out.
+    """
+
+    spec: dict[str, Any]
+    inherited: frozenset[str] = frozenset()
+    removed: frozenset[str] = frozenset()
+    problems: list[str] = field(default_factory=list)
+
+
+def presets() -> list[str]:
+    """The names of the search spaces that come with automl, sorted. Files that begin with _ are parts of others."""
+    return sorted(path.stem for path in _preset_folder().glob("[!_]*.yaml"))
+
+
+def find_space(name_or_file: str | Path, folder: Path | None = None) -> Path:
+    """The file of a preset or a path, which is looked for from `folder` on. Raises SpaceError for an unknown preset."""
+    path = Path(name_or_file)
+    if path.suffix.lower() in _SUFFIXES:
+        return path if folder is None else folder / path.expanduser()
+    preset = _preset_folder() / f"{name_or_file}.yaml"
+    if path.name != str(name_or_file) or not preset.is_file():
+        raise SpaceError(unknown_name("search space", str(name_or_file), presets()))
+    return preset
+
+
+def read_space(path: Path) -> Any:
+    """What the file holds. Raises SpaceError if it is no YAML that can be read."""
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpaceError(
+            f"the search space must be a readable file, but {str(path)!r} is not ({error})"
+        ) from error
+    except yaml.YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise SpaceError(f"the search space {str(path)!r} must be valid YAML: {reason}") from error
+
+
+def merged(spec: Mapping[str, Any], folder: Path, path: Path | None = None) -> Merged:
+    """`spec` over what it includes: presets by name and YAML files, relative to `folder`, of which later ones win over
+    earlier ones and `spec` itself over all; `path` is its own file, if it has one.
+
+    Single parameters and families are taken over, and null takes one out. A parameter that says its `type` replaces
+    the included one, and one that does not changes single keys of it; a family that is only {weight: 2} keeps its
+    models. Circles, missing files and nulls without anything to take out are in `problems`.
+    """
+    return _merge(spec, folder, () if path is None else (path.resolve(),))
+
+
+def _merge(spec: Mapping[str, Any], folder: Path, way: tuple[Path, ...]) -> Merged:
+    if INCLUDE not in spec:
+        return Merged(dict(spec))
+    base = Merged({})
+    for name in _names(spec[INCLUDE], base.problems):
+        try:
+            included = _included(name, folder, way)
+        except SpaceError as error:
+            base.problems.append(f"{INCLUDE}: {error}")
+            continue
+        base.problems.extend(included.problems)
+        base.removed |= included.removed
+        base.spec = _over(base.spec, included.spec, base)
+    own = {key: value for key, value in spec.items() if key != INCLUDE}
+    base.inherited = frozenset(base.spec.keys() - own.keys())
+    base.spec = _over(base.spec, own, base)
+    return base
+
+
+def _names(names: Any, problems: list[str]) -> list[str]:
+    listed = names if isinstance(names, list | tuple) else [names]
+    if not listed or not all(isinstance(name, str) and name for name in listed):
+        problems.append(f"{INCLUDE}: must be a preset, a YAML file or a list of them, not {names!r}")
+        return []
+    return list(listed)
+
+
+def _included(name: str, folder: Path, way: tuple[Path, ...]) -> Merged:
+    path = find_space(name, folder)
+    place = path.resolve()
+    if place in way:
+        circle = " -> ".join(each.name for each in (*way[way.index(place) :], place))
+        raise SpaceError(f"files must not include each other in a circle, but {circle} do: drop one")
+    spec = read_space(path)
+    if not isinstance(spec, Mapping):
+        raise SpaceError(f"the file {str(path)!r} must hold a mapping, not {type(spec).__name__}")
+    return _merge(spec, place.parent, (*way, place))
+
+
+def _over(base: Mapping[str, Any], own: Mapping[str, Any], into: Merged) -> dict[str, Any]:
+    """`own` over `base`, in the order of `base`; what is wrong or was removed is told to `into`."""
+    found = deepcopy(dict(base))
+    for key, value in own.items():
+        if value is None and key in found:
+            del found[key]
+        elif key in _BY_ENTRY and isinstance(value, Mapping) and isinstance(found.get(key, {}), Mapping):
+            found[key] = _entries(key, found.get(key, {}), value, into)
+        else:
+            found[key] = value
+    return found
+
+
+def _entries(key: str, base: Mapping[str, Any], own: Mapping[str, Any], into: Merged) -> dict[str, Any]:
+    found = dict(base)
+    for name, value in own.items():
+        if value is not None:
+            found[name] = _entry(key, found.get(name), value)
+        elif name in found:
+            del found[name]
+            if key == "parameters":
+                into.removed |= {str(name)}
+        else:
+            into.problems.append(
+                f"{key}.{name}: null takes out what was included, and nothing of that name was"
+            )
+    return found
+
+
+def _entry(key: str, base: Any, own: Any) -> Any:
+    """A parameter without its type, or a family's weight alone, over the included one."""
+    if not isinstance(own, Mapping) or base is None:
+        return own
+    if key == "families":
+        models = base["models"] if isinstance(base, Mapping) and "models" in base else base
+        return {"models": models, **own} if own.keys() == {_WEIGHT} else own
+    if "type" in own or not isinstance(base, Mapping):
+        return own
+    changed = {**base, **own}
+    return {name: value for name, value in changed.items() if value is not None}
+
+
+def _preset_folder() -> Path:
+    """Inside the installed package, or beside the package in a checkout."""
+    here = Path(__file__).resolve()
+    installed = here.parents[2] / "search_spaces"
+    return installed if installed.is_dir() else here.parents[3] / "search_spaces"

@@ -1,0 +1,1 @@
+"""What depends on the machine: micro-batches, data parallel training, memory."""

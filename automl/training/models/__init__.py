@@ -1,0 +1,1 @@
+"""Models: building them, pretrained weights, fine-tuning, hyperparameters."""

@@ -1,0 +1,178 @@
+"""How much the features of a pretrained network tell about the data, before anything of it is trained.
+
+Features of some training rows are computed once, a ridge regression on one-hot targets is solved in closed form, and
+validation rows are scored: seconds for an architecture, where fine-tuning it takes minutes. As a way to choose among
+pretrained networks: Kornblith, Shlens and Le 2019, "Do better ImageNet models transfer better?", section 4.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from automl.data.loading.batches import Batches
+from automl.records import DatasetInfo, Rows, SearchSplits, Task
+from automl.training.evaluate import fit_size
+from automl.training.models.build import input_size, model_arguments
+from automl.training.models.hyperparameters import Recipe
+from automl.training.models.pretrained_weights import Weights, normalised, verify
+from automl.training.steps.losses import standardised
+from automl.training.steps.metrics import compute
+
+Array = npt.NDArray[np.float32]
+
+PIXELS = 16  # side of the thumbnails that frozen features are compared with
+_BATCH = 32
+_RIDGES = (1e-3, 1e-2, 1e-1, 1.0)  # of the mean square of the features
+# By decided labels or ranks, which need no probabilities: those of a ridge regression mean little.
+METRICS: dict[Task, str] = {
+    "classification": "balanced_accuracy",
+    "multilabel": "average_precision",
+    "regression": "r2",
+}
+
+
+class OutOfTimeError(Exception):
+    """The time for one architecture ended before its features were computed."""
+
+
+@dataclass(frozen=True)
+class Probed:
+    """`score` is the metric of METRICS on validation rows; `images_per_second` is that of forward passes at `size`
+    pixels on all cores."""
+
+    model: str
+    score: float
+    size: int
+    images_per_second: float
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The rows that are looked at, the same for all architectures, and what they are computed on."""
+
+    train: Rows
+    val: Rows
+    info: DatasetInfo
+    device: str
+    threads: int
+
+
+def sample(splits: SearchSplits, folder: Path, *, most: int, device: str, threads: int) -> Sample:
+    """At most `most` training rows and half as many validation rows, each class alike; indices go to `folder`."""
+    parts = [
+        _subset(rows, splits.info, folder / f"probe_{name}.npy", count)
+        for name, rows, count in (("train", splits.train, most), ("val", splits.val, most // 2))
+    ]
+    return Sample(parts[0], parts[1], splits.info, device, threads)
+
+
+def probe_features(weights: Weights, recipe: Recipe, rows: Sample, *, until: float) -> Probed:
+    """Score the frozen features of `weights` at the input size of `recipe`.
+
+    Raises OutOfTimeError at the moment `until` (of `time.monotonic()`), ModelError for weights that cannot be used.
+    """
+    info, size = normalised(rows.info, weights), input_size(recipe, rows.info)
+    arguments = model_arguments(recipe, rows.info, weights)
+    model = verify(weights, {**arguments, "num_classes": 0}).to(rows.device).eval()
+    begun = time.perf_counter()
+
+    def embed(images: Tensor) -> Tensor:
+        if time.monotonic() > until:
+            raise OutOfTimeError
+        return _pooled(model, fit_size(images, size))
+
+    features = [_features(part, info, embed, rows) for part in (rows.train, rows.val)]
+    rate = (len(rows.train) + len(rows.val)) / (time.perf_counter() - begun)
+    return Probed(weights.model, _linear(features, info), size, rate)
+
+
+def probe_pixels(rows: Sample) -> float:
+    """The same score of the pixels themselves, 16 x 16: features that tell less are worth nothing."""
+
+    def embed(images: Tensor) -> Tensor:
+        return F.interpolate(images, size=(PIXELS, PIXELS), mode="area").flatten(1)
+
+    return _linear([_features(part, rows.info, embed, rows) for part in (rows.train, rows.val)], rows.info)
+
+
+def _subset(rows: Rows, info: DatasetInfo, index: Path, most: int) -> Rows:
+    chosen = np.load(rows.index)
+    rng = np.random.default_rng(0)
+    order = rng.permutation(len(chosen))
+    if info.task == "classification":  # the first of each class, then the second of each, ...
+        targets = np.load(rows.targets, mmap_mode="r")[chosen[order]]
+        seen = np.zeros(info.n_outputs, dtype=np.int64)
+        turn = np.empty(len(order), dtype=np.int64)
+        for i, target in enumerate(targets):
+            turn[i] = seen[target]
+            seen[target] += 1
+        order = order[np.argsort(turn, kind="stable")]
+    kept = np.sort(chosen[order[:most]])
+    np.save(index, kept)
+    return Rows(images=rows.images, targets=rows.targets, index=index, n=len(kept))
+
+
+def _features(
+    rows: Rows, info: DatasetInfo, embed: Callable[[Tensor], Tensor], sample: Sample
+) -> tuple[Array, Tensor]:
+    """Features (n, d) and targets of the rows. On a CPU each thread takes its own batches."""
+    batches = Batches(rows, batch_size=_BATCH, info=info, shuffle=False, seed=0, device=sample.device)
+    targets: list[Tensor] = []
+
+    def images() -> Iterator[Tensor]:
+        for pixels, wanted in batches.epoch(0):
+            targets.append(wanted.cpu())
+            yield pixels
+
+    @torch.inference_mode()
+    def one(pixels: Tensor) -> Array:
+        return np.asarray(embed(pixels).float().cpu().numpy(), dtype=np.float32)
+
+    if torch.device(sample.device).type == "cpu" and sample.threads > 1:
+        with ThreadPoolExecutor(sample.threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            found = list(pool.map(one, images()))
+    else:
+        found = [one(pixels) for pixels in images()]
+    return np.concatenate(found), torch.cat(targets)
+
+
+def _pooled(model: nn.Module, images: Tensor) -> Tensor:
+    """Features (B, d); a network whose last layer keeps its places gets their mean."""
+    found: Tensor = model(images)
+    return found.flatten(2).mean(2) if found.ndim > 2 else found
+
+
+def _linear(parts: list[tuple[Array, Tensor]], info: DatasetInfo) -> float:
+    """The best score over a few strengths of the ridge; NaN where features are not finite."""
+    (train, wanted), (val, truth) = parts
+    if not (np.isfinite(train).all() and np.isfinite(val).all()):
+        return float("nan")
+    mean, deviation = train.mean(axis=0), train.std(axis=0) + 1e-6
+    x, y = (train - mean) / deviation, _one_hot(wanted, info)
+    own, others = x @ x.T, ((val - mean) / deviation) @ x.T
+    values, vectors = np.linalg.eigh(own.astype(np.float64))
+    centre = y.mean(axis=0)
+    rotated = vectors.T @ (y - centre)
+    scores = []
+    for ridge in _RIDGES:
+        weight = vectors @ (rotated / (np.maximum(values, 0.0) + ridge * x.shape[1])[:, None])
+        predicted = (others @ weight + centre).astype(np.float32)
+        expected = standardised(truth, info).numpy()
+        scores.append(compute(METRICS[info.task], expected, predicted, info.task))
+    return float(np.nanmax(scores)) if np.isfinite(scores).any() else float("nan")
+
+
+def _one_hot(targets: Tensor, info: DatasetInfo) -> npt.NDArray[np.float64]:
+    if info.task == "classification":
+        return np.asarray(np.eye(info.n_outputs)[targets.numpy()], dtype=np.float64)
+    return np.asarray(standardised(targets, info).numpy(), dtype=np.float64)

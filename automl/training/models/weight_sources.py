@@ -1,0 +1,148 @@
+"""Where weights lie: a folder of the person's, the caches of the Hugging Face hub and of torch, or the hub itself."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from automl.errors import ModelError
+from automl.machine import HUB_SECONDS
+from automl.torch_setup import import_timm
+from automl.training.models.pretrained_weights import Weights, arch, describe_weights, read_config
+
+_NAMES = ("model.safetensors", "pytorch_model.bin", "pytorch_model.pth", "model.pth")
+_ENDINGS = (".safetensors", ".pth", ".pt", ".bin")
+_BYTES_A_WEIGHT = 4
+# Assumed of a line until the first file has shown its speed; a slower line wastes at most one file's time.
+_BYTES_A_SECOND = 5e6
+
+
+def in_folder(folder: str | Path) -> dict[str, Weights]:
+    """The weights in a folder, by name of the architecture, sorted.
+
+    It may hold files and folders that are called after timm's models, with or without a tag
+    (`resnet18.a1_in1k.safetensors`, `resnet18/model.safetensors`, `.pth`), folders with a config.json in timm's layout
+    under any name, such as the `model` of a study, or be such a folder itself. What is none of this is passed over.
+    Raises ModelError where there are no weights at all, and for two files of one architecture.
+    """
+    root = Path(folder).expanduser().absolute()  # workers run in folders of their own
+    found: dict[str, Weights] = {}
+    for place in [root] if (root / "config.json").is_file() else sorted(root.iterdir()):
+        weights = _at(place)
+        if weights is None:
+            continue
+        earlier = found.setdefault(arch(weights.model), weights)
+        if earlier is not weights:
+            raise ModelError(
+                f"a folder with weights may hold one file for each architecture, and {str(root)!r} has "
+                f"{earlier.file.name if earlier.file.parent == root else earlier.file.parent.name!r} and "
+                f"{place.name!r} for {arch(weights.model)!r}; keep one"
+            )
+    if not found:
+        raise ModelError(
+            f"the folder with weights {str(folder)!r} must hold files such as resnet18.safetensors or "
+            "resnet18.a1_in1k/model.safetensors, named after timm's models, and holds none"
+        )
+    return found
+
+
+def in_caches(models: Iterable[str]) -> dict[str, Weights]:
+    """Weights of these models that lie in the caches of this machine, by name; nothing is asked of the network."""
+    found: dict[str, Weights] = {}
+    if not _anything_cached():
+        return found
+    for model in models:
+        for name, cfg in _published(model).items():
+            file = _cached_file(cfg)
+            if file is not None:
+                found[model] = describe_weights(name, file, "cache")
+                break
+    return found
+
+
+def download(models: Sequence[tuple[str, float]], *, seconds: float) -> dict[str, Weights]:
+    """Fetch weights from the hub into its cache, in the order given, for `seconds`.
+
+    `models` are names with their millions of parameters: what would not be there in time is not begun. A file that
+    cannot be had is passed over; the caller sees which are missing.
+    """
+    from huggingface_hub import hf_hub_download
+
+    found: dict[str, Weights] = {}
+    begun, got = time.monotonic(), 0.0
+    for model, millions in models:
+        spent = time.monotonic() - begun
+        rate = got / spent if got else _BYTES_A_SECOND
+        size = millions * 1e6 * _BYTES_A_WEIGHT
+        if spent + size / rate > seconds:
+            continue
+        for name, cfg in list(_published(model).items())[:1]:
+            if not cfg.hf_hub_id:
+                continue
+            file = cfg.hf_hub_filename or _NAMES[0]
+            try:
+                path = hf_hub_download(cfg.hf_hub_id, file, etag_timeout=HUB_SECONDS)
+            except Exception:  # a hub may refuse, vanish, or lack the file, each in its own way
+                continue
+            found[model] = describe_weights(name, Path(path), "hub")
+            got += size
+    return found
+
+
+def _published(model: str) -> dict[str, Any]:
+    """timm's entries of weights for a model, the usual ones first; only those that are plain PyTorch weights."""
+    cfgs: dict[str, Any] = import_timm().models.get_arch_pretrained_cfgs(arch(model))
+    if "." in model:
+        cfgs = {name: cfg for name, cfg in cfgs.items() if name == model}
+    return {name: cfg for name, cfg in cfgs.items() if (cfg.hf_hub_id or cfg.url) and not cfg.custom_load}
+
+
+def _anything_cached() -> bool:
+    """Whether there is any file to look for: asking for each is slow where nothing can be found."""
+    from huggingface_hub import constants
+    from torch.hub import get_dir
+
+    places = (Path(constants.HF_HUB_CACHE), "models--*"), (Path(get_dir()) / "checkpoints", "*")
+    return any(next(folder.glob(pattern), None) is not None for folder, pattern in places)
+
+
+def _cached_file(cfg: Any) -> Path | None:
+    from huggingface_hub import try_to_load_from_cache
+
+    if cfg.hf_hub_id:
+        repository, _, revision = str(cfg.hf_hub_id).partition("@")
+        for name in (cfg.hf_hub_filename,) if cfg.hf_hub_filename else _NAMES[:2]:
+            path = try_to_load_from_cache(repository, name, revision=revision or None)
+            if isinstance(path, str):
+                return Path(path)
+    if cfg.url:
+        from torch.hub import get_dir
+
+        url = cfg.url if isinstance(cfg.url, str) else cfg.url[1]
+        file = Path(get_dir()) / "checkpoints" / url.rpartition("/")[2]
+        return file if file.is_file() else None
+    return None
+
+
+def _at(place: Path) -> Weights | None:
+    """The weights of a file or a folder; None where it is none."""
+    if place.is_dir():
+        file = next((place / name for name in _NAMES if (place / name).is_file()), None)
+        if file is None:
+            return None
+        if (place / "config.json").is_file():
+            said = read_config(place / "config.json")
+            name = place.name if arch(place.name) == said["architecture"] else said["architecture"]
+            if not import_timm().is_model(arch(name)):
+                raise ModelError(f"{str(place / 'config.json')!r} names {name!r}, which timm does not have")
+            return describe_weights(name, file, "folder", said)
+        return describe_weights(place.name, file, "folder") if _is_model(place.name) else None
+    ending = next((ending for ending in _ENDINGS if place.name.endswith(ending)), None)
+    name = place.name.removesuffix(ending) if ending else ""
+    return describe_weights(name, place, "folder") if ending and _is_model(name) else None
+
+
+def _is_model(name: str) -> bool:
+    return bool(import_timm().is_model(arch(name)))

@@ -1,0 +1,132 @@
+"""A few training steps before the search: how fast this machine trains, and whether half precision helps."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from automl.cuda_graphs import SETTLED
+from automl.records import Config, SearchSplits
+from automl.spaces.architectures.factories import create
+from automl.torch_setup import set_threads
+from automl.training.evaluate import autocast
+from automl.training.hardware.memory_peak import Peak
+from automl.training.hardware.out_of_memory import release
+from automl.training.plan import Precision, TrainPlan
+from automl.training.rounds import clock_of
+from automl.training.trainer import Trainer
+
+GAIN = 1.1  # half precision is taken only when it is faster by more than the noise of so short a measurement
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Images a second of one trial with `plan.threads` threads, in the precision that was faster.
+
+    `memory` and `gpu_memory` are the most bytes that it took, 0 where the system does not tell.
+    """
+
+    images_per_second: float
+    precision: Precision
+    speedup: float
+    memory: int = 0
+    gpu_memory: int = 0
+
+
+def probe(config: Config, splits: SearchSplits, plan: TrainPlan, *, seconds: float = 0.7) -> Probe:
+    """Train `config` for about `seconds` in fp32 and, where the device can, in bf16; nothing of it is kept.
+
+    A GPU that has bf16 uses it unless that is slower here: larger networks of the space gain more from it. Where it is
+    missing, fp16 is tried. Slow models take at least two steps each, however long they are.
+    """
+    with Peak(plan.device) as peak:
+        found = _fastest(config, splits, plan, seconds)
+    return replace(found, memory=peak.memory, gpu_memory=peak.gpu_memory)
+
+
+def _fastest(config: Config, splits: SearchSplits, plan: TrainPlan, seconds: float) -> Probe:
+    full = _rate(config, splits, replace(plan, precision="fp32"), seconds)
+    for precision in _half(plan.device):
+        rate = _rate(config, splits, replace(plan, precision=precision), seconds)
+        if rate > full * (1 / GAIN if on_gpu(plan) and precision == "bf16" else GAIN):
+            return Probe(rate, precision, rate / full)
+    return Probe(full, "fp32", 1.0)
+
+
+def on_gpu(plan: TrainPlan) -> bool:
+    """Whether the plan trains on a CUDA device."""
+    return torch.device(plan.device).type == "cuda"
+
+
+def scratch_rate(size: float) -> float:
+    """About how many images of `size` px a second one core of this machine trains: a narrow ResNet from scratch.
+
+    Measured once a process, at 64 px, in the precision that is faster.
+    """
+    return _rate_at_64() * (64 / size) ** 2
+
+
+@functools.cache
+def _rate_at_64() -> float:
+    steps = 3
+    set_threads(1)
+    model = create("resnet10t", num_classes=10, channels=[16, 32, 64, 128], stem_width=8)
+    images = torch.rand(64, 3, 64, 64).contiguous(memory_format=torch.channels_last)
+    rates = []
+    for precision in ("fp32", *_half("cpu")):
+        for step in range(steps):
+            if step == 1:  # the first also pays for allocations
+                begun = time.thread_time()
+            with autocast("cpu", precision):
+                model(images).float().logsumexp(dim=1).mean().backward()
+        rates.append((steps - 1) * len(images) / max(time.thread_time() - begun, 1e-6))
+    return max(rates)
+
+
+def _half(device: str) -> tuple[Precision, ...]:
+    """The half precisions worth measuring, in the order in which they are preferred."""
+    bf16: tuple[Precision, ...] = ("bf16",) if has_bf16(device) else ()
+    return (*bf16, "fp16") if torch.device(device).type == "cuda" else bf16
+
+
+def has_bf16(device: str) -> bool:
+    """Whether the device multiplies bfloat16 matrices in hardware (AMX or AVX512-BF16 on x86, Ampere and later)."""
+    if torch.device(device).type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    capabilities = getattr(torch.cpu, "get_capabilities", None)  # older torch lacks it
+    if capabilities is None:
+        return "AVX512" in torch.backends.cpu.get_cpu_capability()
+    return bool(capabilities().get("avx512_bf16", False))
+
+
+def _rate(config: Config, splits: SearchSplits, plan: TrainPlan, seconds: float) -> float:
+    trainer = Trainer(config, splits.info, splits.train, plan)
+    trainer.model.train()
+    alone = plan.threads == plan.replicas == 1
+    clock = clock_of(plan.device, alone=alone, streamed=trainer.batches.streamed)
+    images = _endless(trainer)
+    for _ in range(SETTLED if on_gpu(plan) else 1):  # the first also pay for allocations
+        trainer.train_step(*next(images))
+    begun, done = clock(), 0
+    while done < 2 * trainer.batches.batch_size or clock() - begun < seconds:
+        batch, targets = next(images)
+        trainer.train_step(batch, targets)
+        done += len(batch)
+    rate = done / (clock() - begun)
+    trainer.gradients.close()
+    del trainer, images
+    if on_gpu(plan):
+        release()  # the next precision shows what it takes itself
+    return rate
+
+
+def _endless(trainer: Trainer) -> Iterator[tuple[Tensor, Tensor]]:
+    epoch = 0
+    while True:
+        yield from trainer.batches.epoch(epoch)
+        epoch += 1

@@ -1,0 +1,85 @@
+"""Learning-rate schedules: pure functions from progress (0 at the first step, 1 at the end) to a factor of `lr`.
+
+Progress is a share of the planned training, in steps or in time; so the same schedule fits a number of epochs
+and a number of seconds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from automl.training.models.hyperparameters import Recipe
+
+FLOOR = 0.01  # the factor that warm-up starts from and annealing ends at; an lr of exactly 0 wastes the last steps
+
+Schedule = Callable[[float, float], float]
+
+
+# Where a configuration names no schedule. Trials are compared before they are finished, and a rate that is still high
+# says little unless it has been stable for all; a training whose length is known anneals all the way. Measured in
+# docs/benchmarks/history.md, "Values at rungs".
+OF_TRIALS, OF_RETRAIN = ("wsd", 0.1), ("onecycle", 0.25)
+
+
+def schedule_of(recipe: Recipe, *, final: bool) -> tuple[Schedule, float]:
+    """The schedule and the warm-up of a recipe (`sched`, `warmup`), or else those of trials or of the retrain.
+
+    A schedule that is named has no warm-up unless that is named too.
+    """
+    if recipe.sched is not None:
+        name, warmup = recipe.sched, 0.0
+    else:
+        name, warmup = OF_RETRAIN if final else OF_TRIALS
+    return SCHEDULES[name], warmup if recipe.warmup is None else recipe.warmup
+
+
+def constant(progress: float, warmup: float) -> float:
+    """Linear warm-up over the share `warmup`, then the full rate to the end."""
+    return _ramp(progress, warmup) if progress < warmup else 1.0
+
+
+def cosine(progress: float, warmup: float) -> float:
+    """Linear warm-up, then half a cosine down to the floor (Loshchilov & Hutter 2017, one cycle)."""
+    if progress < warmup:
+        return _ramp(progress, warmup)
+    return _anneal((progress - warmup) / max(1e-9, 1.0 - warmup))
+
+
+def onecycle(progress: float, warmup: float) -> float:
+    """Half a cosine up over the share `warmup`, then half a cosine down (Smith & Topin 2018)."""
+    if progress < warmup:
+        return FLOOR + (1.0 - FLOOR) * 0.5 * (1.0 - math.cos(math.pi * progress / warmup))
+    return cosine(progress, warmup)
+
+
+def wsd(progress: float, warmup: float) -> float:
+    """Warm-up, stable, decay: linear warm-up, the full rate, and a linear decay over the last third."""
+    decay_from = max(warmup, 2.0 / 3.0)
+    if progress < decay_from:
+        return constant(progress, warmup)
+    return max(FLOOR, 1.0 - (1.0 - FLOOR) * (progress - decay_from) / max(1e-9, 1.0 - decay_from))
+
+
+def step(progress: float, warmup: float) -> float:
+    """Linear warm-up, then a tenth of the rate after half and a hundredth after three quarters of the training."""
+    if progress < warmup:
+        return _ramp(progress, warmup)
+    return 1.0 if progress < 0.5 else (0.1 if progress < 0.75 else FLOOR)
+
+
+SCHEDULES: dict[str, Schedule] = {
+    "constant": constant,
+    "cosine": cosine,
+    "onecycle": onecycle,
+    "step": step,
+    "wsd": wsd,
+}
+
+
+def _ramp(progress: float, warmup: float) -> float:
+    return FLOOR + (1.0 - FLOOR) * progress / warmup
+
+
+def _anneal(share: float) -> float:
+    return FLOOR + (1.0 - FLOOR) * 0.5 * (1.0 + math.cos(math.pi * min(1.0, share)))

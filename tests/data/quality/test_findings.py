@@ -1,0 +1,61 @@
+"""What is found in data."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from automl.data.quality.findings import Finding, Looked, imbalance, inspect_rows
+
+_FILES = ("a1", "a2", "a3", "b1", "b2")
+
+
+def _found(
+    *,
+    labels: str = "aaabb",
+    given: tuple[str, ...] = ("",) * 5,
+    pictures: str = "12345",
+    clusters: tuple[int, ...] = (0, 1, 2, 3, 4),
+) -> dict[str, Finding]:
+    numbers = np.array([int(picture) for picture in pictures]), np.array(clusters)
+    looked = Looked(_FILES, labels, given, *numbers)
+    return {finding.kind: finding for finding in inspect_rows(looked, "classification", {}, telling=True)}
+
+
+def test_rows_that_differ_are_no_finding() -> None:
+    assert _found() == {}
+
+
+def test_copies_and_near_copies_are_told_apart() -> None:
+    equal = _found(pictures="11345", clusters=(0, 0, 2, 3, 4))
+    assert list(equal) == ["copies"]
+    assert equal["copies"].files == (("a1", "a2"),)
+    near = _found(clusters=(0, 0, 2, 3, 4))
+    assert list(near) == ["near_copies"]
+    assert near["near_copies"].message == (
+        "1 group of nearly equal images; their rows stay in one part: a1 = a2."
+    )
+
+
+def test_one_picture_under_two_labels_is_named() -> None:
+    assert _found(clusters=(0, 1, 2, 2, 4))["two_labels"].files == (("a3", "b1"),)
+
+
+def test_picture_on_both_sides_of_given_splits_is_a_leak() -> None:
+    given = ("train", "holdout", "train", "train", "")
+    assert _found(given=given, clusters=(0, 0, 2, 3, 3))["leak"].files == (("a1", "a2"),)
+
+
+def test_class_sizes_are_judged() -> None:
+    none = np.empty(0, dtype=np.int64)
+    looked = Looked((), (), (), none, none)
+    findings = inspect_rows(looked, "classification", {"a": 60, "b": 9, "c": 12}, telling=False)
+    assert [finding.headline for finding in findings] == [
+        "So many images look alike that nearly equal ones were not looked for.",
+        "Too few images (under 10) of a class to say how well it is told: b (9).",
+        "Skewed: a has 60 images, b 9 (7:1).",
+    ]
+
+
+def test_imbalance_ignores_empty_classes() -> None:
+    assert imbalance({"a": 30, "b": 10, "c": 0}) == 3
+    assert imbalance({}) == 1

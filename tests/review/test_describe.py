@@ -1,0 +1,123 @@
+"""Configurations and results in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from automl.records import Interval
+from automl.review.describe import (
+    aligned,
+    config_words,
+    counts_words,
+    details,
+    interval_words,
+    number,
+    score,
+    summary,
+)
+from tests.review.studies_on_disk import CONFIG, RESULT
+
+
+def test_configuration_names_what_matters() -> None:
+    words = "resnet10t, adamw, lr 0.0040, batch 64, one-cycle, augmentation 0.5 with flips"
+    assert config_words(CONFIG) == words
+
+
+def test_fine_tuning_is_told_in_words() -> None:
+    config = {"model": "resnet18", "pretrained": True, "freeze": "stages", "opt": "adamw", "lr": 5e-4}
+    assert config_words(config) == "resnet18, pretrained, all but the last stage frozen, adamw, lr 5.0e-04"
+    full = config_words({**config, "head_lr": 5.0, "layer_decay": 0.9}, everything=True)
+    assert "head x5, layer decay 0.9" in full
+
+
+def test_configuration_in_full_leaves_out_what_is_not_used() -> None:
+    words = config_words({**CONFIG, "cutout": 0.25}, everything=True)
+    assert "weight decay 0.02" in words
+    assert "mixup" not in words
+    assert words.endswith("cutout 0.25")
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({}, "no parameters"),
+        ({"layers": 3, "dropout": 0.5}, "layers 3, dropout 0.5"),
+        ({"model": "a", "hflip": True}, "a, with flips"),
+        (
+            {"model": "a", "augment": 0.4, "hflip": True, "rot90": True},
+            "a, augmentation 0.4 with flips and turns",
+        ),
+        ({"model": "a", "hflip": False, "rot90": True}, "a, with turns"),
+        ({"model": "a", "hflip": False, "rot90": False}, "a"),
+        ({"model": "a", "augment": 0.0, "hflip": False}, "a, augmentation 0"),
+    ],
+)
+def test_configuration_of_another_space_is_told_too(config: dict[str, Any], words: str) -> None:
+    assert config_words(config) == words
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.004, "0.0040"),
+        (3.14e-5, "3.1e-05"),
+        (0.5, "0.5"),
+        (64, "64"),
+        (2.0, "2"),
+        (True, "True"),
+        ("x", "x"),
+    ],
+)
+def test_number_is_short(value: object, text: str) -> None:
+    assert number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.98765, "0.9877"), (None, "-"), (float("nan"), "-"), (123.456, "123.46"), (-0.5, "-0.5000")],
+)
+def test_score_has_four_decimals(value: float | None, text: str) -> None:
+    assert score(value) == text
+
+
+def test_interval_reads_the_same_from_record_and_json() -> None:
+    text = "0.9200 (0.7484 to 0.9777)"
+    assert (
+        interval_words(RESULT["holdout"]["accuracy"])
+        == interval_words(Interval(0.92, 0.7484, 0.9777))
+        == text
+    )
+
+
+@pytest.mark.parametrize(
+    ("counts", "text"),
+    [
+        ({"total": 3, "complete": 1, "pruned": 2, "failed": 0}, "3 trials: 1 complete, 2 pruned"),
+        ({"total": 1, "running": 1}, "1 trial: 1 running"),
+        ({}, "0 trials"),
+    ],
+)
+def test_counts_leave_out_zeros(counts: dict[str, int], text: str) -> None:
+    assert counts_words(counts) == text
+
+
+def test_summary_begins_with_the_holdout_of_the_studys_metric() -> None:
+    lines = aligned(summary(RESULT, Path("studies/photos/model"), "automl dashboard photos"))
+    assert lines[0].split("   ")[0] == "holdout accuracy"
+    assert "0.9200 (0.7484 to 0.9777), 95 % interval" in lines[0]
+    text = "\n".join(lines)
+    assert "0.9500, from trial 2" in text
+    assert "9m54s of 10m" in text
+    assert "studies/photos/model" in text
+    assert lines[-1].endswith("automl dashboard photos")
+
+
+def test_details_explain_gap_and_data() -> None:
+    text = "\n".join(aligned(details(RESULT)))
+    assert "80 train, 20 val, 25 holdout, 3 skipped; 2 classes" in text
+    assert "the difference lies inside the interval" in text
+    assert "12,345 images trained in 40 epochs" in text
+    assert aligned(details({"seed": 0})) == ["in full    no parameters", "seed       0"]

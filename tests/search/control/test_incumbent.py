@@ -1,0 +1,94 @@
+"""The rule of the incumbent."""
+
+import math
+
+from automl.records import Report
+from automl.search.control.incumbent import Incumbent
+
+
+def test_better_value_takes_over_whatever_its_epoch() -> None:
+    incumbent = Incumbent("max")
+    incumbent.report(Report(0, 27, 0.6, 1.0))
+    incumbent.report(Report(1, 9, 0.5, 1.0))
+    assert incumbent.is_best(0)
+    incumbent.report(Report(1, 10, 0.7, 1.0))
+    assert incumbent.is_best(1)
+
+
+def test_equal_values_go_to_more_epochs_then_to_the_earlier_trial() -> None:
+    incumbent = Incumbent("max")
+    incumbent.report(Report(3, 9, 0.5, 1.0))
+    incumbent.report(Report(5, 27, 0.5, 1.0))
+    assert incumbent.is_best(5)
+    incumbent.report(Report(4, 27, 0.5, 1.0))
+    assert incumbent.is_best(4)
+
+
+def test_trial_that_gets_worse_hands_over() -> None:
+    incumbent = Incumbent("min")
+    incumbent.report(Report(0, 3, 0.1, 1.0))
+    incumbent.report(Report(1, 3, 0.2, 1.0))
+    incumbent.report(Report(0, 4, 0.9, 1.0))
+    assert incumbent.best is not None and (incumbent.best.trial, incumbent.best.value) == (1, 0.2)
+
+
+def test_nan_changes_nothing_and_a_failed_trial_drops_out() -> None:
+    incumbent = Incumbent("max")
+    incumbent.report(Report(0, 3, 0.4, 1.0))
+    incumbent.report(Report(1, 3, 0.5, 1.0))
+    incumbent.report(Report(1, 4, math.nan, 1.0))
+    assert incumbent.is_best(1)
+    incumbent.drop(1)
+    assert incumbent.is_best(0)
+    incumbent.drop(0)
+    assert incumbent.best is None
+
+
+def _leading(noise: float, *values: tuple[int, int, float]) -> Incumbent:
+    """Trials 0, 1 and 2 of the portfolio and trial 3 of the sampler, with some reports (trial, epoch, value)."""
+    incumbent = Incumbent("max", lambda value: noise)
+    for trial in range(4):
+        incumbent.began(trial, trusted=trial < 3)
+    for report in values:
+        incumbent.report(Report(*report, 1.0))
+    return incumbent
+
+
+def test_a_lead_within_noise_gives_way_to_what_comes_first_in_the_portfolio() -> None:
+    reports = ((0, 9, 0.590), (1, 9, 0.595), (2, 9, 0.600))
+    assert _leading(0.02, *reports).is_best(0)
+    assert _leading(0.007, *reports).is_best(1)
+    assert _leading(0.001, *reports).is_best(2)
+    leading = _leading(0.02, *reports).leader
+    assert leading is not None and leading.trial == 2
+
+
+def test_trials_are_compared_where_both_were_last_seen_and_not_long_ago() -> None:
+    paused = ((0, 9, 0.500), (1, 9, 0.505))
+    assert _leading(0.02, *paused, (1, 27, 0.700)).is_best(0)
+    assert _leading(0.001, *paused, (1, 27, 0.700)).is_best(1)
+    assert _leading(0.02, *paused, (1, 27, 0.700), (1, 28, 0.700)).is_best(1)
+    assert _leading(0.02, (0, 27, 0.690), (1, 9, 0.700)).is_best(1)  # nowhere compared
+
+
+def test_what_the_sampler_found_need_not_give_way() -> None:
+    incumbent = _leading(0.02, (0, 9, 0.595), (3, 9, 0.600))
+    assert incumbent.is_best(3)
+    incumbent.drop(3)
+    assert incumbent.is_best(0)
+
+
+def test_yardstick_is_the_first_of_the_portfolio_that_has_not_failed() -> None:
+    incumbent = _leading(0.02)
+    assert incumbent.yardstick == 0
+    incumbent.drop(0)
+    assert incumbent.yardstick == 1
+    assert Incumbent("max").yardstick is None
+
+
+def test_without_noise_the_values_alone_count() -> None:
+    incumbent = Incumbent("max")
+    for trial, value in enumerate((0.599, 0.600)):
+        incumbent.began(trial, trusted=True)
+        incumbent.report(Report(trial, 9, value, 1.0))
+    assert incumbent.is_best(1)

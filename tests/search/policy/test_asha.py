@@ -1,0 +1,147 @@
+"""Promotion: rungs, ties, who goes on."""
+
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from automl.records import Report, TrialState
+from automl.search.policy import Action, NextKind, PolicyContext
+from automl.search.policy.asha import Promotion, asha, hyperband, interleaved
+from automl.search.policy.rungs import Rung, rung_epochs
+from automl.search.reasons import Code, Reason
+
+
+@pytest.mark.parametrize(
+    ("max_epochs", "expected"),
+    [
+        (1, (1,)),
+        (2, (2,)),
+        (3, (2, 3)),
+        (6, (2, 6)),
+        (9, (2, 6, 9)),
+        (50, (3, 9, 27, 50)),
+        (100, (6, 18, 54, 100)),
+        (300, (18, 54, 162, 300)),
+    ],
+)
+def test_rungs_triple_from_six_percent_to_the_full_length(max_epochs: int, expected: tuple[int, ...]) -> None:
+    assert rung_epochs(max_epochs) == expected
+
+
+def paused(policy: Promotion, values: list[float], epoch: int = 2) -> None:
+    """Brings one trial a value to the rung, all of them before any is promoted at once."""
+    for trial, value in enumerate(values):
+        policy.started(trial, resumed=False)
+        for step in range(1, epoch + 1):
+            policy.report(Report(trial, step, value, 1.0))
+
+
+def test_third_trial_that_is_best_goes_on_without_a_pause() -> None:
+    policy = asha(PolicyContext(9))
+    paused(policy, [0.1, 0.2])
+    policy.started(2, resumed=False)
+    policy.report(Report(2, 1, 0.3, 1.0))
+    decision = policy.report(Report(2, 2, 0.3, 1.0))
+    assert (decision.action, decision.rung) == (Action.CONTINUE, 2)
+    assert decision.reason == Reason(Code.PROMOTED_AT_ONCE, {"rank": 1, "trials": 3, "epoch": 2})
+
+
+def test_third_trial_that_is_worst_pauses_and_the_best_is_promoted() -> None:
+    policy = asha(PolicyContext(9))
+    paused(policy, [0.3, 0.2, 0.1])
+    assert policy.trials[2].state is TrialState.PAUSED
+    choice = policy.next()
+    assert (choice.kind, choice.trial) == (NextKind.RESUME, 0)
+    assert choice.reason == Reason(Code.PROMOTED, {"rank": 1, "trials": 3, "epoch": 2})
+
+
+def test_tie_goes_to_the_earlier_trial() -> None:
+    policy = asha(PolicyContext(9))
+    paused(policy, [0.5, 0.5, 0.5])
+    assert policy.next().trial == 0
+
+
+def test_promotion_counts_only_when_the_trial_runs() -> None:
+    policy = asha(PolicyContext(9))
+    paused(policy, [0.3, 0.2, 0.1])
+    assert [policy.next().trial for _ in range(3)] == [0, 0, 0]
+    policy.started(0, resumed=True)
+    assert policy.next().kind is NextKind.START
+
+
+def test_higher_rung_is_served_first() -> None:
+    policy = asha(PolicyContext(18))
+    paused(policy, [0.9, 0.8, 0.7, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1])
+    for trial in (0, 1, 2):
+        policy.started(trial, resumed=True)
+        for epoch in range(3, 7):
+            policy.report(Report(trial, epoch, 1 - trial / 10, 1.0))
+    for trial in (9, 10, 11):
+        policy.started(trial, resumed=False)
+        policy.report(Report(trial, 1, 0.75, 1.0))
+        policy.report(Report(trial, 2, 0.75, 1.0))
+    assert policy.next().trial == 0
+    assert policy.next().reason.data["epoch"] == 6
+
+
+def test_crashed_trial_leaves_its_place_to_the_next_best() -> None:
+    policy = asha(PolicyContext(9))
+    paused(policy, [0.4, 0.3, 0.2, 0.1])
+    policy.started(0, resumed=True)
+    policy.ended(0, TrialState.FAILED)
+    assert policy.next().trial == 1
+
+
+def test_stopped_trial_keeps_its_place_but_is_not_promoted() -> None:
+    policy = asha(PolicyContext(9))
+    paused(policy, [0.3, 0.2, 0.1])
+    policy.ended(0, TrialState.PRUNED)
+    assert policy.next().kind is NextKind.START
+
+
+def test_nan_in_the_best_third_is_not_promoted() -> None:
+    policy = asha(PolicyContext(9))
+    paused(policy, [math.nan, math.inf, math.nan])
+    assert policy.next(may_start=False).kind is NextKind.FINISH
+
+
+def test_last_resort_is_taken_only_while_nothing_is_complete() -> None:
+    policy = asha(PolicyContext(9))
+    paused(policy, [0.2, 0.1])
+    choice = policy.next(may_start=False)
+    assert (choice.kind, choice.trial) == (NextKind.RESUME, 0)
+    assert choice.reason.code is Code.LAST_RESORT
+    policy.started(0, resumed=True)
+    assert policy.next(may_start=False).kind is NextKind.WAIT
+    policy.ended(0, TrialState.COMPLETE)
+    assert policy.next(may_start=False).kind is NextKind.FINISH
+
+
+def test_hyperband_brackets_begin_at_later_rungs() -> None:
+    policy = hyperband(PolicyContext(50))
+    assert [ladder.epochs for ladder in policy.ladders] == [(3, 9, 27, 50), (9, 27, 50), (27, 50), (50,)]
+
+
+def test_interleaving_keeps_the_proportions_in_every_prefix() -> None:
+    order = interleaved([27, 12, 6, 4])
+    assert [order.count(index) for index in range(4)] == [27, 12, 6, 4]
+    for end in range(1, len(order)):
+        assert abs(order[:end].count(0) - end * 27 / 49) <= 1.5
+
+
+@given(st.lists(st.floats(width=32) | st.just(math.inf), max_size=30))
+@settings(max_examples=60, deadline=None)
+def test_rung_ranks_agree_with_sorting(losses: list[float]) -> None:
+    rung = Rung(3)
+    clean = [math.inf if math.isnan(loss) else loss for loss in losses]
+    for trial, loss in enumerate(clean):
+        rung.record(trial, 0.0)
+        rung.record(trial, loss)
+    order = sorted(range(len(clean)), key=lambda trial: (clean[trial], trial))
+    assert [rung.standing(trial).rank for trial in order] == list(range(1, len(clean) + 1))
+    assert rung.top(5) == [trial for trial in order[:5] if clean[trial] < math.inf]
+    for trial in order[::2]:
+        rung.drop(trial)
+    assert len(rung) == len(order) // 2

@@ -1,0 +1,121 @@
+"""Running an objective: generators, objects, saving, replaying."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from automl.search.objective import Launch, Stepper, cause_of
+from automl.search.storage.checkpoints import checkpoint_epoch
+from tests.search.toy import Counter, climb
+
+CONFIG = {"x": 0.5, "kind": "a"}
+
+
+def launch(folder: Path, epoch: int = 0, save: frozenset[int] = frozenset()) -> Launch:
+    return Launch(0, CONFIG, epoch, folder / "checkpoint", save)
+
+
+def test_generator_gives_one_step_an_epoch_without_control_keys(tmp_path: Path) -> None:
+    stepper = Stepper(climb, launch(tmp_path))
+    first, second = stepper.step(), stepper.step()
+    assert (first.epoch, second.epoch) == (1, 2)
+    assert first.metrics == {"accuracy": 0.25, "loss": 1.0} and first.seconds == 1.5
+
+
+def test_generator_is_replayed_to_where_it_was(tmp_path: Path) -> None:
+    stepper = Stepper(climb, launch(tmp_path, epoch=3))
+    step = stepper.step()
+    assert step.epoch == 4 and step.metrics["accuracy"] == 0.5 * (1 - 0.5**4)
+
+
+def test_end_of_a_generator_is_told(tmp_path: Path) -> None:
+    stepper = Stepper(lambda config: iter([{"accuracy": 1.0}]), launch(tmp_path))
+    assert not stepper.step().ended
+    assert stepper.step().ended
+
+
+def test_object_is_saved_at_its_epochs_and_loaded_from_there(tmp_path: Path) -> None:
+    stepper = Stepper(Counter, launch(tmp_path, save=frozenset({2})))
+    assert [stepper.step().saved for _ in range(3)] == [False, True, False]
+    assert checkpoint_epoch(tmp_path / "checkpoint") == 2
+    again = Stepper(Counter, launch(tmp_path, epoch=2))
+    step = again.step()
+    assert (step.epoch, step.metrics["accuracy"]) == (3, 0.5 * (1 + 2 + 3))
+
+
+def test_object_whose_state_is_lost_is_run_again(tmp_path: Path) -> None:
+    step = Stepper(Counter, launch(tmp_path, epoch=2)).step()
+    assert (step.epoch, step.metrics["accuracy"]) == (3, 0.5 * (1 + 2 + 3))
+
+
+def test_object_may_end_with_stop_iteration_or_done(tmp_path: Path) -> None:
+    class Short(Counter):
+        def step(self) -> dict[str, Any]:
+            if self.epoch == 2:
+                raise StopIteration
+            return {**super().step(), "done": self.epoch == 2}
+
+    stepper = Stepper(Short, launch(tmp_path))
+    steps = [stepper.step() for _ in range(3)]
+    assert [step.done for step in steps] == [False, True, False]
+    assert [step.saved for step in steps] == [False, True, False] and steps[2].ended
+
+
+def test_broken_save_leaves_the_earlier_state(tmp_path: Path) -> None:
+    class Full(Counter):
+        def save(self, directory: Path) -> None:
+            if self.epoch == 2:
+                raise OSError("disk full")
+            super().save(directory)
+
+    stepper = Stepper(Full, launch(tmp_path, save=frozenset({1, 2})))
+    stepper.step()
+    with pytest.raises(OSError, match="disk full"):
+        stepper.step()
+    assert checkpoint_epoch(tmp_path / "checkpoint") == 1
+
+
+def test_close_is_passed_on(tmp_path: Path) -> None:
+    made: list[Counter] = []
+
+    def factory(config: dict[str, Any]) -> Counter:
+        made.append(Counter(config))
+        return made[0]
+
+    Stepper(factory, launch(tmp_path)).close()
+    assert made[0].closed
+
+
+@pytest.mark.parametrize("returned", [None, 3, "text", {"accuracy": 1.0}])
+def test_objective_that_gives_neither_iterator_nor_object_is_refused(
+    tmp_path: Path, returned: object
+) -> None:
+    with pytest.raises(TypeError, match="must give an iterator of dicts"):
+        Stepper(lambda config: returned, launch(tmp_path))
+
+
+def test_epoch_that_is_no_dict_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="must give a dict of metrics, got 0.5"):
+        Stepper(lambda config: iter([0.5]), launch(tmp_path)).step()
+
+
+@pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf")])
+def test_impossible_seconds_are_refused(tmp_path: Path, seconds: float) -> None:
+    stepper = Stepper(lambda config: iter([{"accuracy": 1.0, "seconds": seconds}]), launch(tmp_path))
+    with pytest.raises(ValueError, match="'seconds' of an epoch must be a finite number"):
+        stepper.step()
+
+
+def test_cause_names_type_message_and_place() -> None:
+    def broken(config: dict[str, Any]) -> Iterator[dict[str, float]]:
+        if not config:
+            raise ValueError("no\n  luck")
+        yield {}
+
+    try:
+        next(broken({}))
+    except ValueError as error:
+        cause = cause_of(error)
+    assert cause.startswith("ValueError: no luck (test_objectives.py:") and cause.endswith(" in broken)")

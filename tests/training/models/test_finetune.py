@@ -1,0 +1,159 @@
+"""What is frozen stays, what learns learns at its own rate, and weights of a related task help."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from automl.records import Config, Rows, SearchSplits
+from automl.spaces.architectures.layers import layers
+from automl.torch_setup import import_timm
+from automl.training.models.finetune import FREEZE, freeze, scaled_rates
+from automl.training.models.hyperparameters import Recipe
+from automl.training.models.pretrained_weights import Weights, classifier_names
+from automl.training.models.weight_sources import in_folder
+from automl.training.plan import TrainPlan
+from automl.training.steps.optimizers import param_groups
+from automl.training.trainer import Trainer
+from automl.training.trial import ImageTrial
+
+
+def _model(name: str = "test_resnet") -> nn.Module:
+    built: nn.Module = import_timm().create_model(name, num_classes=3)
+    return built
+
+
+def _learning(model: nn.Module) -> list[str]:
+    return [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+
+
+@pytest.mark.parametrize("name", ["test_resnet", "test_efficientnet", "test_vit", "test_convnext"])
+def test_more_is_frozen_from_word_to_word_and_the_head_never(name: str) -> None:
+    counts = []
+    for how in FREEZE:
+        model = _model(name)
+        freeze(model, how)
+        counts.append(len(_learning(model)))
+        heads = classifier_names(model)
+        assert any(learning.startswith(heads) for learning in _learning(model))
+    assert counts == sorted(counts, reverse=True) and len(set(counts)) == 4
+    assert all(learning.startswith(heads) for learning in _learning(model))
+
+
+def test_stages_of_a_resnet_are_its_freezing_points() -> None:
+    model = _model("resnet10t")
+    assert max(layers(model, coarse=True).values()) == 5
+    freeze(model, "stages")
+    assert {name.split(".")[0] for name in _learning(model)} == {"layer4", "fc"}
+
+
+def test_network_that_names_no_stages_is_frozen_in_parts() -> None:
+    with torch.device("meta"):
+        model = _model("poolformer_s12")
+    assert 2 <= max(layers(model, coarse=True).values()) <= 6
+    freeze(model, "stages")
+    assert 2 < len(_learning(model)) < len(list(model.parameters())) / 2
+
+
+def test_frozen_batch_norm_keeps_its_statistics_and_others_do_not() -> None:
+    model = _model()
+    freeze(model, "stages")
+    before = {name: value.clone() for name, value in model.state_dict().items() if "running_mean" in name}
+    model.train()
+    model(torch.randn(4, 3, 32, 32)).sum().backward()
+    moved = {name for name, value in before.items() if not torch.equal(value, model.state_dict()[name])}
+    assert moved and all(name.startswith("layer4") for name in moved)
+
+
+def test_frozen_parameters_do_not_move_in_training(
+    config: Config, splits: SearchSplits, plan: TrainPlan, tmp_path: Path
+) -> None:
+    torch.manual_seed(1)
+    save_file(_model().state_dict(), tmp_path / "test_resnet.safetensors")
+    config = {**config, "pretrained": True, "freeze": "half", "ema": 0.9}
+    trainer = Trainer(config, splits.info, splits.train, replace(plan, weights=in_folder(tmp_path)))
+    before = {name: value.clone() for name, value in trainer.model.named_parameters()}
+    trainer.train_epoch()
+    moved = {name for name, value in trainer.model.named_parameters() if not torch.equal(value, before[name])}
+    assert moved == set(_learning(trainer.model))
+    assert 0 < len(moved) < len(before)
+
+
+def test_rates_fall_by_layer_and_the_heads_is_its_own() -> None:
+    model = _model("test_vit")
+    groups = scaled_rates(
+        param_groups(model, 0.1), model, Recipe("test_vit", lr=0.1, layer_decay=0.5, head_lr=3.0)
+    )
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    scale = {names[id(p)]: group["lr_scale"] for group in groups for p in group["params"]}
+    assert set(scale) == set(names.values())
+    of = layers(model, coarse=False)
+    top = max(of.values())
+    assert scale["head.weight"] == scale["head.bias"] == 3.0
+    assert scale["patch_embed.proj.weight"] == 0.5**top
+    for name in scale:
+        if not name.startswith("head"):
+            assert scale[name] == 0.5 ** (top - of[name])
+    decayed = {names[id(p)] for group in groups if group["weight_decay"] == 0.1 for p in group["params"]}
+    assert "head.weight" in decayed and "head.bias" not in decayed
+
+
+def test_schedule_keeps_the_ratio_of_the_rates(config: Config, splits: SearchSplits, plan: TrainPlan) -> None:
+    config = {**config, "layer_decay": 0.5, "head_lr": 2.0}
+    trainer = Trainer(config, splits.info, splits.train, plan)
+    trainer.train_epoch()
+    base = {group["lr"] / group["lr_scale"] for group in trainer.optimizer.param_groups}
+    assert len(base) == 1 and max(base) - min(base) < 1e-12
+
+
+def _shifted(splits: SearchSplits, folder: Path) -> SearchSplits:
+    """The same bars in other pictures: turned by a quarter, with other noise."""
+    images = np.load(splits.train.images)
+    noise = np.random.default_rng(5).integers(0, 40, images.shape)
+    np.save(folder / "turned.npy", np.clip(images.transpose(0, 2, 1, 3) + noise, 0, 255).astype(np.uint8))
+
+    def moved(rows: Rows) -> Rows:
+        return replace(rows, images=folder / "turned.npy")
+
+    return SearchSplits(splits.info, moved(splits.train), moved(splits.val))
+
+
+def test_one_epoch_from_weights_of_a_related_task_beats_one_from_scratch(
+    config: Config, splits: SearchSplits, plan: TrainPlan, tmp_path: Path
+) -> None:
+    related = Trainer({**config, "lr": 5e-3}, splits.info, _shifted(splits, tmp_path).train, plan)
+    for _ in range(3):
+        related.train_epoch()
+    file = tmp_path / "test_resnet.safetensors"
+    save_file({name: value.contiguous() for name, value in related.model.state_dict().items()}, file)
+    own = Weights("test_resnet", file, "folder", splits.info.mean, splits.info.std)
+    plan = replace(plan, epochs=1, weights={"test_resnet": own})
+    scratch = ImageTrial(config, splits=splits, plan=plan).step()
+    tuned = ImageTrial({**config, "pretrained": True, "head_lr": 5.0}, splits=splits, plan=plan).step()
+    assert float(tuned["accuracy"]) > float(scratch["accuracy"]) + 0.1
+    assert float(tuned["val_loss"]) < float(scratch["val_loss"])
+
+
+def test_checkpoint_of_a_fine_tuning_carries_on_exactly(
+    config: Config, splits: SearchSplits, plan: TrainPlan, tmp_path: Path
+) -> None:
+    torch.manual_seed(1)
+    save_file(_model().state_dict(), tmp_path / "test_resnet.safetensors")
+    config = {**config, "pretrained": True, "freeze": "half", "layer_decay": 0.7, "head_lr": 3.0}
+    plan = replace(plan, weights=in_folder(tmp_path))
+    whole = ImageTrial(config, splits=splits, plan=plan)
+    whole.step()
+    expected = whole.step()
+    first = ImageTrial(config, splits=splits, plan=plan)
+    first.step()
+    first.save(tmp_path / "checkpoint")
+    second = ImageTrial(config, splits=splits, plan=plan)
+    second.load(tmp_path / "checkpoint")
+    found = second.step()
+    assert (found["train_loss"], found["val_loss"]) == (expected["train_loss"], expected["val_loss"])
