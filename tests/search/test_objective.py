@@ -118,4 +118,4 @@ def test_cause_names_type_message_and_place() -> None:
         next(broken({}))
     except ValueError as error:
         cause = cause_of(error)
-    assert cause.startswith("ValueError: no luck (test_objectives.py:") and cause.endswith(" in broken)")
+    assert cause.startswith("ValueError: no luck (test_objective.py:") and cause.endswith(" in broken)")
