@@ -1,9 +1,9 @@
-"""AutoML for image models: the best model that your time can buy, with a number you may believe.
+"""AutoML for image models: the best model within a time limit, with an unbiased test score.
 
     result = automl.fit("photos/", time_limit="10m")
     result.holdout["accuracy"], result.best_config, result.predictor.predict(["new.jpg"])
 
-Importing this package imports neither torch nor ray; names come when they are first used.
+Importing this package imports neither torch nor ray; names are loaded when they are first used.
 """
 
 from __future__ import annotations
@@ -55,15 +55,14 @@ _HOMES = {
 def fit(
     data: Any, labels: Any = None, *, observer: Observer | None = None, **options: Unpack[FitOptions]
 ) -> FitResult:
-    """Search the best model for the data, retrain it, score it on a sealed holdout and deliver it.
+    """Find the best model for the data, retrain it, score it on a sealed holdout and save it.
 
     `data` is a folder of class folders, a zip or tar of one, a manifest (.csv, .parquet), a DataFrame, a map-style
     torch Dataset, `"torchvision:NAME"`, `"hf:NAME"`, `"digits"`, a study.yaml, or images (N, H, W[, C]) and
     `labels` (N,) or (N, outputs).
     `options` are the fields of StudyConfig, which are also the flags of `automl fit`:
-    `time_limit="10m"`, `n_trials=50`, `metric="f1"`, `space="cpu"` ... `observer` is told what happens;
-    without one it is silent. The same call again goes on with the study.
-    Raises AutomlError, whose message says what to do.
+    `time_limit="10m"`, `n_trials=50`, `metric="f1"`, `space="cpu"` ... `observer` shows progress; without one
+    nothing is shown. The same call again resumes the study. Raises AutomlError, whose message says what to do.
     """
     from automl import config, pipeline
     from automl.records import Silent
@@ -75,7 +74,7 @@ def fit(
 def inspect(
     data: Any, labels: Any = None, *, observer: Observer | None = None, **options: Unpack[InspectOptions]
 ) -> DataReport:
-    """Look at the data before any training: what is unreadable, twice there, leaking, contradictory or skewed.
+    """Check the data before any training: unreadable files, duplicates, leaks, contradictory labels, rare classes.
 
     `data` and `labels` are as in `fit`; `options` are `target`, `task`, `img_size`, `seed` and
     `max_disk`. Nothing is changed.
@@ -93,9 +92,9 @@ def resume(
     observer: Observer | None = None,
     **changes: Unpack[ResumeOptions],
 ) -> FitResult:
-    """Go on with a study after a stop or a crash, or with a higher limit (`n_trials=100`, `time_limit="1h"`).
+    """Resume a study after a stop or a crash, or with a higher limit (`n_trials=100`, `time_limit="1h"`).
 
-    Finished trials count and never run again. Raises StudyError if there is no such study.
+    Finished trials count and do not run again. Raises StudyError if there is no such study.
     """
     from automl import pipeline
     from automl.records import Silent
@@ -110,11 +109,11 @@ def load(
     factory: str | Callable[..., Any] | None = None,
     device: str = "cpu",
 ) -> Predictor:
-    """The predictor of a finished study (its name or folder) or of a model folder, computing on `device` ("cuda").
+    """Return the predictor of a finished study (its name or folder) or of a model folder, on `device` ("cuda").
 
-    Raises ModelError where there is no such model, and ConfigError for a device that there is not.
-    `factory` is the function that makes the network, or its name ("package.module:make"), where the search space had
-    one: it is code, so the model folder alone must not decide that it is run.
+    `factory` is the function that builds the network, or its name ("package.module:make"), if the search space named
+    one. It is code, so the model folder alone must not decide that it runs.
+    Raises ModelError if there is no such model, and ConfigError for a device that does not exist.
     """
     from automl.final.predictor import Predictor
     from automl.review.studies import find_model

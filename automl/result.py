@@ -1,4 +1,4 @@
-"""What `fit` returns."""
+"""The result of `fit`."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class FitResult:
     """The outcome of a study; everything in it is also in the study's directory.
 
-    `val_score` is the best trial's score on the validation rows, which the search optimised and which therefore
-    flatters. `holdout` maps metric names to values with 95 % intervals, on rows that nothing had seen before.
+    `val_score` is the best trial's score on the validation rows. The search optimised it, so it is too optimistic.
+    `holdout` maps metric names to values with 95 % intervals, on rows that were not used before.
     """
 
     directory: Path
@@ -44,7 +44,7 @@ class FitResult:
 
     @property
     def val_score(self) -> float:
-        """The best trial's `metric` on the validation rows; NaN where the time ended before any trial had one."""
+        """The best trial's `metric` on the validation rows; NaN if the time ended before any trial had one."""
         value = self.document["best"]["val_score"]
         return math.nan if value is None else float(value)
 
@@ -55,12 +55,12 @@ class FitResult:
 
     @property
     def trials(self) -> dict[str, int]:
-        """Numbers of trials: total, complete, pruned, failed."""
+        """Numbers of trials: total, complete, pruned, failed, paused."""
         return dict(self.document["trials"])
 
     @property
     def time(self) -> dict[str, float | None]:
-        """Seconds: the limit, used in all, and by stage."""
+        """Seconds: the limit, in total, and by stage."""
         return dict(self.document["time"])
 
     @property
@@ -76,13 +76,13 @@ class FitResult:
         return Predictor.load(self.model_dir, factory=str(self.best_config["model"]))
 
     def leaderboard(self) -> pd.DataFrame:
-        """One row a trial, the best first."""
+        """Return a table with a row for each trial, best first."""
         import pandas as pd
 
         return pd.read_csv(self.directory / "trials.csv")
 
     def to_json(self) -> dict[str, Any]:
-        """What result.json holds."""
+        """Return the content of result.json."""
         return dict(self.document)
 
     def __repr__(self) -> str:

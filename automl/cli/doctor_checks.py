@@ -1,4 +1,4 @@
-"""The checks of `automl doctor`, one function a subject; none of them raises."""
+"""The checks of `automl doctor`, one function each; none of them raises."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _NEEDED = (
     "sqlalchemy",
 )
 _EXTRAS = {"optuna-dashboard": "optuna-dashboard", "psycopg": "psycopg[binary]", "pymysql": "pymysql"}
-_LEAST_MEMORY = 2 * 1024**3
-_LEAST_SHARED = 512 * 1024**2
-_LEAST_DISK = 1024**3
+_MIN_MEMORY = 2 * 1024**3
+_MIN_SHARED = 512 * 1024**2
+_MIN_DISK = 1024**3
 
 
 @dataclass(frozen=True)
 class Check:
-    """One finding: `bad` keeps `fit` from working, `note` is worth knowing."""
+    """One finding: with `bad`, `fit` cannot work; `note` is worth knowing."""
 
     name: str
     level: Literal["ok", "note", "bad"]
@@ -42,7 +42,7 @@ class Check:
 
 
 def check_all(directory: str) -> Iterator[Check]:
-    """All checks, in the order of the report; `directory` is where studies would be written."""
+    """Yield all checks in the order of the report; `directory` is where studies would be written."""
     yield Check("python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
     yield from _packages()
     for check in (_torch_pair, _devices, _cores, _memory, _shared_memory, _hub):
@@ -53,7 +53,7 @@ def check_all(directory: str) -> Iterator[Check]:
 
 
 def _guarded(check: Callable[[], Check]) -> Check:
-    """A check that breaks is itself a finding: doctor must come to its end on a sick machine."""
+    """Return the check, or its exception as a finding: doctor must finish on a broken machine."""
     try:
         return check()
     except Exception as error:
@@ -88,18 +88,16 @@ def _torch_pair() -> Check:
     import_timm()
     if stand_in:
         return Check(
-            "torch pair", "ok", "torchvision's compiled part does not fit this torch; a stand-in is used"
+            "torch pair", "ok", "torchvision's compiled part does not match this torch; automl replaces it"
         )
-    return Check("torch pair", "ok", "torch and torchvision fit together")
+    return Check("torch pair", "ok", "torch and torchvision match")
 
 
 def _devices() -> Check:
     import torch
 
     if not torch.cuda.is_available():
-        return Check(
-            "GPU", "note", "none that torch can use: models train on the CPU, with the small search space"
-        )
+        return Check("GPU", "note", "torch finds none: models train on the CPU, with the small search space")
     found = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
     return Check(
         "GPU", "ok", ", ".join(f"{device.name} ({format_size(device.total_memory)})" for device in found)
@@ -114,25 +112,25 @@ def _memory() -> Check:
     import psutil
 
     total, free = psutil.virtual_memory().total, psutil.virtual_memory().free
-    enough = total >= _LEAST_MEMORY
+    enough = total >= _MIN_MEMORY
     text = f"{format_size(total)}, {format_size(free)} free"
-    return Check("memory", "ok" if enough else "note", text if enough else f"{text}; 2G or more is advised")
+    return Check(
+        "memory", "ok" if enough else "note", text if enough else f"{text}; 2G or more is recommended"
+    )
 
 
 def _shared_memory() -> Check:
     folder = Path("/dev/shm")
     if not folder.is_dir():
-        return Check("/dev/shm", "note", "not there; Ray uses the temporary folder, which is slower")
+        return Check("/dev/shm", "note", "missing; Ray uses the temporary folder, which is slower")
     free = shutil.disk_usage(folder).free
-    if free < _LEAST_SHARED:
-        return Check(
-            "/dev/shm", "note", f"{format_size(free)} free; in a container start it with --shm-size=2g"
-        )
+    if free < _MIN_SHARED:
+        return Check("/dev/shm", "note", f"{format_size(free)} free; start the container with --shm-size=2g")
     return Check("/dev/shm", "ok", f"{format_size(free)} free")
 
 
 def _hub() -> Check:
-    """What `--pretrained auto` would find: weights in the caches, and whether others can be fetched."""
+    """Report weights in the caches, and whether others can be downloaded."""
     from automl.spaces.architectures.families import table
     from automl.training.models.weight_sources import in_caches
 
@@ -140,7 +138,7 @@ def _hub() -> Check:
     cached = len(in_caches(known))
     text = f"weights of {cached} of {len(known)} architectures are cached"
     if hub_is_off():
-        where = "the hub is switched off by HF_HUB_OFFLINE"
+        where = "HF_HUB_OFFLINE switches the hub off"
     elif hub_answers():
         return Check("weights", "ok", f"{text}, {hub_address()} can be reached")
     else:
@@ -150,24 +148,24 @@ def _hub() -> Check:
 
 
 def _with_content(check: Check, folder: Path) -> Check:
-    """The check of the cache folder with what lies in it."""
+    """Add the content of the cache folder to its check."""
     from automl.data.cache.eviction import entries
 
     found = entries(folder)
     if not found:
         return replace(check, text=f"{check.text}; no decoded images in it")
-    sets = "1 set" if len(found) == 1 else f"{len(found)} sets"
+    sets = "1 set of decoded images uses" if len(found) == 1 else f"{len(found)} sets of decoded images use"
     total = format_size(sum(entry.size for entry in found))
-    return replace(check, text=f"{check.text}; {sets} of decoded images in it take {total}")
+    return replace(check, text=f"{check.text}; {sets} {total}")
 
 
 def _folder(name: str, path: Path) -> Check:
-    """Whether a folder can be written; for one that is not there yet, the nearest above it."""
+    """Check whether a folder is writable; if it does not exist, check its nearest parent."""
     nearest = path.absolute()
     while not nearest.exists() and nearest != nearest.parent:
         nearest = nearest.parent
     if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
         return Check(name, "bad", f"{path} cannot be written")
     free = shutil.disk_usage(nearest).free
-    level: Literal["ok", "note"] = "ok" if free >= _LEAST_DISK else "note"
+    level: Literal["ok", "note"] = "ok" if free >= _MIN_DISK else "note"
     return Check(name, level, f"{path} can be written, {format_size(free)} free")

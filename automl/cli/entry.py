@@ -1,4 +1,4 @@
-"""The entry point: runs a command and turns every way it can end into one line and an exit code."""
+"""The entry point: runs a command, and turns every outcome into one line and an exit code."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     state = State()
     try:
         with warnings.catch_warnings():
-            # Warnings speak to programmers; what a person must know comes as an error or a note.
+            # Warnings are for programmers; users get errors and notes.
             warnings.simplefilter("ignore")
             code = root.main(args=argv, prog_name="automl", standalone_mode=False, obj=state)
             sys.stdout.flush()
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, click.Abort):
         return _fail(state, f"stopped{state.when_stopped}", EXIT_INTERRUPTED)
     except BrokenPipeError:
-        # The reader (head, less) has gone: nothing more to say, and Python must not try again at exit.
+        # The reader (head, less) has closed the pipe. Python must not try to flush again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILURE
     except click.ClickException as error:
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def usage_message(error: click.ClickException) -> str:
-    """One sentence for what click found wrong with the command line; a wrong name gets its closest match."""
+    """Return one sentence about a wrong command line; an unknown option gets its closest match."""
     context = error.ctx if isinstance(error, click.UsageError) else None
     if isinstance(error, click.NoSuchOption) and context is not None:
         valid = [name for param in context.command.params for name in param.opts if name.startswith("--")]
@@ -64,10 +64,10 @@ def usage_message(error: click.ClickException) -> str:
 
 
 def _fail(state: State, message: str, code: int) -> int:
-    from automl.config.storage import mask_passwords  # the configuration's libraries are not for --help
+    from automl.config.storage import mask_passwords  # pydantic and yaml must not slow down --help
 
     if state.verbose and code != EXIT_INTERRUPTED:
         print(mask_passwords(traceback.format_exc()), end="", file=sys.stderr)
-    # A message is one line whatever a library put into it.
+    # Messages of libraries may have several lines.
     print(f"automl: {mask_passwords(' '.join(message.split()))}", file=sys.stderr)
     return code

@@ -1,4 +1,4 @@
-"""The root command. Commands are imported when they are needed: `--help` must not wait for torch."""
+"""The root command. It imports commands only when they run, so that `--help` does not wait for torch."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COMMANDS = {
 
 
 class LazyGroup(click.Group):
-    """A group whose commands live in one module each, as `command`; listed in the order above."""
+    """A group whose commands are the objects `command` of the modules above."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -54,6 +54,6 @@ class LazyGroup(click.Group):
 @click.version_option(__version__, message="automl %(version)s")
 @click.pass_context
 def root(ctx: click.Context) -> None:
-    """The best image model that your time can buy, with a number you may believe."""
+    """Find the best image model within a time limit, and measure it with an unbiased test score."""
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())

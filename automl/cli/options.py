@@ -1,4 +1,4 @@
-"""Options in sections with their defaults shown, and the three that most commands share."""
+"""Options grouped in sections with their defaults shown, and the options that commands share."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 @dataclass
 class State:
-    """What one run of the command line shares between its command and its end.
+    """The state of one run of the command line.
 
-    `started` is the moment (`time.time()`) from which a time limit counts: loading libraries is part of it.
+    `started` is the moment (`time.time()`) from which a time limit counts; it includes the loading of libraries.
+    `when_stopped` is added to the message after Ctrl-C.
     """
 
     verbose: bool = False
@@ -31,9 +32,9 @@ class State:
 
 
 class SectionOption(click.Option):
-    """An option that belongs to a section of the help page and says its default in words.
+    """An option in a section of the help page, with its default in words.
 
-    The value is None where the option was not given, so that the configuration alone holds the defaults.
+    The value is None if the option is not given: only the configuration holds defaults.
     """
 
     def __init__(self, *args: Any, section: str = "Options", standard: str = "", **kwargs: Any) -> None:
@@ -45,10 +46,10 @@ class SectionOption(click.Option):
 
 
 class SectionCommand(click.Command):
-    """A command whose help page lists its options section by section, in the order they were written."""
+    """A command whose help page lists its options by section."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        # click keeps the help option that it makes first, and that may be without the root command.
+        # click keeps the first help option that it makes, which may be made without the root command.
         super().__init__(*args, **{"context_settings": HELP, **kwargs})
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -63,12 +64,12 @@ class SectionCommand(click.Command):
 
 
 def option(*names: str, section: str = "Options", standard: str = "", **kwargs: Any) -> Callable[..., Any]:
-    """A `click.option` in a section; `standard` is what holds where it is not given."""
+    """Return a `click.option` in a section; `standard` is its default in words."""
     return click.option(*names, cls=SectionOption, section=section, standard=standard, **kwargs)
 
 
 def section(name: str) -> Callable[[str, str, str, str], Callable[[Decorated], Decorated]]:
-    """What makes options of one section: called with (flag, metavar, what holds otherwise, help)."""
+    """Return a function (flag, metavar, default in words, help) that makes options of one section."""
 
     def value_option(flag: str, metavar: str, standard: str, text: str) -> Callable[[Decorated], Decorated]:
         return option(flag, section=name, metavar=metavar, standard=standard, help=text)
@@ -77,28 +78,28 @@ def section(name: str) -> Callable[[str, str, str, str], Callable[[Decorated], D
 
 
 def given(options: dict[str, Any]) -> dict[str, Any]:
-    """The options that stand on the command line."""
+    """Return the options that were given on the command line."""
     return {name: value for name, value in options.items() if value is not None and value != ()}
 
 
 def directory_option(function: Decorated) -> Decorated:
-    """`--directory`: where studies live."""
+    """Add `--directory`: where studies are."""
     return section("Study")("--directory", "DIR", "studies", "Folder that holds the studies.")(function)
 
 
 def json_option(text: str) -> Callable[[Decorated], Decorated]:
-    """`--json`: one JSON object on stdout."""
+    """Return an option `--json`: one JSON object on stdout."""
     return _switch("--json", "json", text)
 
 
 def quiet_option(function: Decorated) -> Decorated:
-    """`--quiet`: no progress."""
-    return _switch("--quiet", "quiet", "No progress; only the result, and errors.")(function)
+    """Add `--quiet`: no progress."""
+    return _switch("--quiet", "quiet", "Show only the result and errors, no progress.")(function)
 
 
 def verbose_option(function: Decorated) -> Decorated:
-    """`--verbose`: log records, and tracebacks with errors."""
-    return _switch("--verbose", "verbose", "Log what happens to stderr, and show tracebacks.")(function)
+    """Add `--verbose`: log records, and tracebacks with errors."""
+    return _switch("--verbose", "verbose", "Write a log to stderr, and show tracebacks.")(function)
 
 
 def _switch(flag: str, attribute: str, text: str) -> Callable[[Decorated], Decorated]:
@@ -108,7 +109,7 @@ def _switch(flag: str, attribute: str, text: str) -> Callable[[Decorated], Decor
             setattr(state, attribute, True)
             log.configure(1 if state.verbose else -1)
 
-    # Eager: when a later option cannot be parsed, it is already known how to report that.
+    # Eager: an error in another option is then reported as this one asks.
     return option(
         flag, section="Output", is_flag=True, is_eager=True, expose_value=False, callback=remember, help=text
     )

@@ -11,20 +11,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-_LEAST_ROOM = 24
+_MIN_WIDTH = 24
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on stdout; what JSON cannot hold (NaN, infinities) becomes null."""
+    """Print one JSON document; NaN and infinities become null."""
     json.dump(_plain(value), sys.stdout, indent=2, ensure_ascii=False, allow_nan=False)
     sys.stdout.write("\n")
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = ()) -> None:
-    """A table of texts on stdout; `right` names the columns that are aligned to the right.
+    """Print a table of texts; `right` names the columns that are aligned to the right.
 
-    In a terminal the last column is folded into the width that is left, or stands on lines of its own where
-    that is too little. Elsewhere lines are as long as they need to be, so that nothing is cut in a file.
+    In a terminal the last column is wrapped into the remaining width, or onto lines of its own if that is too
+    narrow. In a file or pipe, lines are as long as they need to be.
     """
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for line in table_lines(columns, rows, right=right, width=width):
@@ -38,7 +38,7 @@ def table_lines(
     right: Sequence[str] = (),
     width: int | None = None,
 ) -> list[str]:
-    """The lines of `print_table` for a terminal of `width` characters, or without a limit."""
+    """Return the lines of a table for a terminal of `width` characters, or without a limit."""
     widths = [max(map(len, cells)) for cells in zip(columns, *rows, strict=True)]
 
     def padded(cells: Sequence[str]) -> str:
@@ -47,14 +47,14 @@ def table_lines(
 
     indent = sum(widths[:-1]) + 2 * (len(widths) - 1)
     room = max(widths[-1], 1) if width is None else width - indent
-    below = room < min(_LEAST_ROOM, widths[-1])
+    below = room < min(_MIN_WIDTH, widths[-1])
     if below and width is not None:
-        indent, room = 4, max(width - 4, _LEAST_ROOM)
+        indent, room = 4, max(width - 4, _MIN_WIDTH)
     lines = []
     for cells in (columns, *rows):
         last = cells[-1].rjust(widths[-1]) if columns[-1] in right else cells[-1]
         folded = [last]
-        if len(last) > room:  # thousands of rows that fit are not taken apart
+        if len(last) > room:  # wrapping is slow, and thousands of rows may fit as they are
             folded = textwrap.wrap(last, room, drop_whitespace=columns[-1] not in right) or [""]
         first = [padded(cells)] if below else [f"{padded(cells)}  {folded.pop(0)}"]
         lines += [line.rstrip() for line in first + [" " * indent + part for part in folded]]
@@ -74,5 +74,5 @@ def _plain(value: Any) -> Any:
         return value
     if isinstance(value, Path):
         return str(value)
-    # numpy scalars know how to become Python's
+    # a numpy scalar
     return _plain(value.item()) if hasattr(value, "item") else str(value)

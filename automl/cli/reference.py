@@ -1,4 +1,4 @@
-"""The command line reference as Markdown, made from the help pages: `python -m automl.cli.reference`."""
+"""Write the command line reference in Markdown from the help pages: `python -m automl.cli.reference`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from automl.cli.group import root
 _WIDTH = 100
 _HEAD = """# Command line
 
-This page is made from the help pages (`make docs`), and a test compares it with them.
+`make docs` generates this page from the help pages, and a test compares the two.
 
 Exit codes: 0 done, 1 something failed, 2 wrong usage or input (nothing was written), 130 stopped with Ctrl-C.
 Errors are one line on stderr that begins with `automl:`; `--verbose` adds the traceback.
@@ -17,7 +17,7 @@ Errors are one line on stderr that begins with `automl:`; `--verbose` adds the t
 
 
 def reference() -> str:
-    """The help page of every command in the order of `automl --help`, as one Markdown document."""
+    """Return the help pages of all commands, in the order of `automl --help`, as one Markdown document."""
     parts = [_HEAD, _page(root, None, "automl")]
     context = click.Context(root, info_name="automl")
     for name in root.list_commands(context):

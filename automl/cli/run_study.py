@@ -1,4 +1,4 @@
-"""Running a study from the command line: shows it while it runs, and its result at the end."""
+"""Run a study from the command line: show its progress, and its result at the end."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from automl.review.describe import aligned, dashboard_command, summary
 
 
 def run(config: StudyConfig, start: Callable[[Observer], Any], state: State) -> None:
-    """Call `start` with a view of its progress, then print the result (as JSON for `--json`)."""
-    state.when_stopped = f"; go on with `automl resume {config.study}{_directory_flag(config)}`"
-    # A guess until the data have told the task; `Observer.metric` corrects it.
+    """Call `start` with an observer, then print the result (as JSON for `--json`)."""
+    state.when_stopped = f"; resume with `automl resume {config.study}{_directory_flag(config)}`"
+    # A guess: only the data tell the task. `Observer.metric` corrects it later.
     task = config.fixed_task or METRICS.get(config.metric, METRICS["accuracy"]).tasks[0]
     metric = resolve_metric(config.metric, task)
     look = Look(title=config.study, metric=metric.name, mode=metric.mode, time_limit=config.time_limit)
-    # stdout belongs to the JSON object where one was asked for.
+    # With --json, stdout is for the JSON object alone.
     stream = sys.stderr if state.json else sys.stdout
     with watch(look, stream, quiet=state.quiet) as observer:
         result = start(observer)

@@ -1,4 +1,4 @@
-"""What single options accept; each check returns the value or raises ValueError with one clause."""
+"""Checks of single options. Each returns the value, or raises ValueError with one clause."""
 
 from __future__ import annotations
 
@@ -8,25 +8,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from automl.config.durations import parse_duration
 from automl.config.metrics import METRICS
-from automl.config.sizes import parse_size
 from automl.errors import unknown_name
 from automl.remote import is_remote
 
-SMALLEST_IMAGE = 8
+MIN_IMAGE_SIZE = 8
 PRETRAINED = ("auto", "always", "never")
 
 
 def no_bool(value: Any) -> Any:
-    """Refuse true and false where a number is meant: YAML reads `yes` as true, and Python counts it as 1."""
+    """Return the value unless it is a bool: YAML reads `yes` as true, and Python takes true for 1."""
     if isinstance(value, bool):
         raise ValueError(f"must be a number, got {value!r}")
     return value
 
 
 def as_data(value: Any) -> Any:
-    """A path as text, or anything that is no path as it is. Refuses None and the empty text."""
+    """Return a path as text and anything else unchanged. Refuse None and empty text."""
     if isinstance(value, os.PathLike):
         value = os.fspath(value)
     if value is None or (isinstance(value, str) and not value.strip()):
@@ -35,25 +33,15 @@ def as_data(value: Any) -> Any:
 
 
 def as_directory(value: Any) -> str:
-    """A folder's path as text; a home folder's `~` is spelled out, an address (s3://...) is left as it is."""
+    """Return a folder's path as text, with `~` expanded; an address (s3://...) stays as it is."""
     text = os.fspath(value) if isinstance(value, os.PathLike) else value
     if not isinstance(text, str) or not text.strip():
         raise ValueError(f"must be a folder, got {value!r}")
     return text.rstrip("/") if is_remote(text) else str(Path(text).expanduser())
 
 
-def as_duration(value: Any) -> Any:
-    """Seconds; None stays None."""
-    return None if value is None else parse_duration(value)
-
-
-def as_size(value: Any) -> Any:
-    """Bytes; None stays None."""
-    return None if value is None else parse_size(value)
-
-
 def as_space(value: Any) -> Any:
-    """The name or file of a search space as text, or its definition as a dict (also from a SearchSpace)."""
+    """Return a search space's name or file as text, or its definition as a dict (also from a SearchSpace)."""
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if isinstance(value, Mapping):
@@ -66,14 +54,14 @@ def as_space(value: Any) -> Any:
 
 
 def check_metric(value: Any) -> Any:
-    """`auto` or the name of a metric."""
+    """Return `auto` or the name of a metric."""
     if value != "auto" and value not in METRICS:
         raise ValueError(unknown_name("metric", str(value), ["auto", *METRICS]))
     return value
 
 
 def check_pretrained(value: Any) -> str:
-    """`auto`, `always`, `never`, or a folder with weights."""
+    """Return `auto`, `always`, `never`, or a folder with weights."""
     text = os.fspath(value) if isinstance(value, os.PathLike) else str(value)
     if text in PRETRAINED or Path(text).expanduser().is_dir():
         return text
@@ -85,25 +73,27 @@ def check_pretrained(value: Any) -> str:
 
 
 def check_img_size(value: Any) -> Any:
-    """`auto`, or the side of the square images in pixels."""
+    """Return `auto`, or the side of the square images in pixels."""
     if value == "auto":
         return value
     try:
         side = int(str(value))
     except ValueError:
         side = 0
-    if side < SMALLEST_IMAGE:
-        raise ValueError(f"must be 'auto' or a whole number from {SMALLEST_IMAGE} pixels on, got {value!r}")
+    if side < MIN_IMAGE_SIZE:
+        raise ValueError(
+            f"must be 'auto' or a whole number of at least {MIN_IMAGE_SIZE} pixels, got {value!r}"
+        )
     return side
 
 
 def auto_is_none(value: Any) -> Any:
-    """The word `auto` says what leaving the option out says."""
+    """Return None for `auto`: the word means the same as leaving the option out."""
     return None if value == "auto" else value
 
 
 def check_gpus(value: Any) -> Any:
-    """None, `auto`, a share of a GPU from 0 on, or a whole number of GPUs: half of two GPUs is nothing that exists."""
+    """Return None, `auto`, a share of one GPU (0 to 1), or a whole number of GPUs."""
     if value is None or value == "auto":
         return value
     try:

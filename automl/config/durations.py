@@ -11,7 +11,7 @@ _FORM = re.compile(rf"(?:{_PART.pattern}\s*)+", re.IGNORECASE)
 
 
 def parse_duration(value: object) -> float:
-    """Seconds, from a number of seconds or from a text such as `10m`, `1h30m`, `90s`, `1.5h` or `600`.
+    """Return seconds, from a number or from a text such as `10m`, `1h30m`, `90s`, `1.5h` or `600`.
 
     Raises ValueError (one clause, without the name of the option) for anything else, and for a duration
     that is zero, negative or endless.
@@ -25,7 +25,7 @@ def parse_duration(value: object) -> float:
 
 
 def format_duration(seconds: float) -> str:
-    """A duration in words that `parse_duration` reads: `1h30m`, `10m`, `1m40s`, `45s`, `0.4s`.
+    """Return a duration as text that `parse_duration` reads: `1h30m`, `10m`, `1m40s`, `45s`, `0.4s`.
 
     Rounded to whole seconds from 10 s on and to tenths below; never negative.
     """
@@ -42,7 +42,7 @@ def format_duration(seconds: float) -> str:
 
 
 def format_clock(seconds: float) -> str:
-    """A running clock: `0:07`, `12:30`, `1:02:03`; never negative."""
+    """Return a running clock: `0:07`, `12:30`, `1:02:03`; never negative."""
     hours, left = divmod(int(max(0.0, seconds)), 3600)
     minutes, left = divmod(left, 60)
     return f"{hours}:{minutes:02d}:{left:02d}" if hours else f"{minutes}:{left:02d}"

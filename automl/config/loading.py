@@ -1,4 +1,4 @@
-"""From what a person gives (data or study.yaml, and options) to a StudyConfig, and back to study.yaml."""
+"""Build a StudyConfig from data or study.yaml and options, and write it back to study.yaml."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _SUFFIXES = (".yaml", ".yml")
 
 
 def load(data: Any, /, **options: Any) -> StudyConfig:
-    """The configuration of a study, from its data or its study.yaml, and options that override the file's.
+    """Return the configuration of a study from its data or study.yaml; `options` override the file.
 
-    `data` that ends in .yaml or .yml is a study file, whose keys are the fields of StudyConfig. Its `data`,
-    where relative, is looked for from the current folder, then from the file's own folder and from the one
-    that holds studies/NAME/study.yaml. A masked storage password comes from AUTOML_STORAGE.
+    `data` that ends in .yaml or .yml is a study file, whose keys are the fields of StudyConfig. A relative `data`
+    in it is searched in the current folder, in the file's own folder, and in the folder that holds
+    studies/NAME/study.yaml. A masked storage password comes from AUTOML_STORAGE.
     Raises ConfigError naming every problem at once.
     """
     if not _is_study_file(data):
@@ -32,8 +32,8 @@ def load(data: Any, /, **options: Any) -> StudyConfig:
     values = {**read_study_file(path), **options}
     if values.get("data") is None:
         raise ConfigError(
-            f"data must be given, {str(path)!r} names none; add a line `data: PATH`, "
-            f"or continue in Python where the data were handed over in memory"
+            f"data must be given, but {str(path)!r} names none; add a line `data: PATH`, "
+            f"or continue in Python if the data were passed in memory"
         )
     if isinstance(values.get("data"), str):
         values["data"] = _find_data(values["data"], path)
@@ -45,7 +45,7 @@ def load(data: Any, /, **options: Any) -> StudyConfig:
 
 
 def read_study_file(path: Path) -> dict[str, Any]:
-    """The keys and values of a study file, unchecked. Raises ConfigError if it is no readable mapping."""
+    """Return the keys and values of a study file, unchecked. Raises ConfigError if it is no mapping."""
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), _StrictLoader)
     except (OSError, UnicodeDecodeError) as error:
@@ -59,24 +59,24 @@ def read_study_file(path: Path) -> dict[str, Any]:
 
 
 def save(config: StudyConfig, path: Path) -> None:
-    """Write study.yaml: the resolved configuration, so that `automl fit PATH` repeats the study.
+    """Write the resolved configuration to study.yaml, so that `automl fit PATH` repeats the study.
 
-    The password of a storage URL is masked (AUTOML_STORAGE or --storage gives it back), and data that were
-    handed over in memory are left out. Written to a file beside it first, so that a crash leaves no half.
+    The password of a storage URL is masked (AUTOML_STORAGE or --storage supplies it), and data in memory are
+    left out. The file is written under another name first, so that a crash leaves no half-written file.
     """
-    # `overwrite` is an act, not a property of the study: repeating or resuming must not delete it.
+    # `overwrite` is left out: repeating or resuming the study must not delete it.
     values = {name: getattr(config, name) for name in type(config).model_fields if name != "overwrite"}
     lines = ["# The resolved configuration of this study; `automl fit` with this file repeats it."]
     if not isinstance(config.data, str):
         del values["data"]
-        lines.append("# The data were handed over in memory and are not part of this file.")
+        lines.append("# The data were passed in memory and are not part of this file.")
     values["time_limit"] = _readable(config.time_limit, format_duration, parse_duration)
     values["max_disk"] = _readable(config.max_disk, format_size, parse_size)
     values["memory_limit"] = _readable(config.memory_limit, format_size, parse_size)
     if config.storage is not None:
         values["storage"] = mask_password(config.storage)
         if values["storage"] != config.storage:
-            lines.append(f"# The storage password is masked: {ENVIRONMENT} or --storage gives it back.")
+            lines.append(f"# The storage password is masked: {ENVIRONMENT} or --storage supplies it.")
     body = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, default_flow_style=False)
     draft = path.with_name(path.name + ".part")
     draft.write_text("\n".join(lines) + "\n" + body, encoding="utf-8")
@@ -100,18 +100,18 @@ def _find_data(data: str, study_file: Path) -> str:
 
 
 def _with_its_files(space: dict[str, Any], study_file: Path) -> dict[str, Any]:
-    """A space written in a study file includes files beside that one, from wherever the study is continued."""
+    """Resolve the includes of a space in a study file from that file's folder, wherever the study continues."""
     given = space.get("include")
     names = [name for name in (given if isinstance(given, list) else [given]) if isinstance(name, str)]
     if not names or len(names) < (len(given) if isinstance(given, list) else 1):
-        return space  # none, or what the space will refuse
+        return space  # nothing to resolve, or an error that parsing the space reports
     folder = study_file.resolve().parent
     found = [str(folder / name) if name.lower().endswith(_SUFFIXES) else name for name in names]
     return {**space, "include": found}
 
 
 def _readable(value: Any, write: Any, read: Any) -> Any:
-    """The value in words where reading them gives the same value back, else the number."""
+    """Return the value as text if reading that gives the same value back, else the number."""
     if value is None:
         return None
     text = write(value)
@@ -125,13 +125,13 @@ def _where(error: yaml.YAMLError) -> str:
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """Safe YAML in which a key may stand once: plain YAML takes the last one and says nothing."""
+    """Safe YAML that refuses a repeated key, of which plain YAML silently takes the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         for key in keys:
             if keys.count(key) > 1 and key != "<<":
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"{key!r} is there twice", node.start_mark
+                    None, None, f"{key!r} is given twice", node.start_mark
                 )
         return super().construct_mapping(node, deep)

@@ -1,4 +1,4 @@
-"""Validation errors in our own form: every problem at once, each one sentence, with the key it is about."""
+"""Validation errors as sentences: all problems at once, each with the key that it is about."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _KINDS = {
 
 
 def problems(error: ValidationError, fields: Sequence[str]) -> str:
-    """All problems of a validation error as one line; with several, their count first and a number at each.
+    """Return all problems of a validation error as one line; several are counted and numbered.
 
     `fields` are the valid top-level keys, for the closest match to an unknown one.
     """
-    # A field that may be of several types reports each type's complaint: one a key is enough.
+    # A field with several allowed types reports one error for each type; one for each key is enough.
     sentences: dict[str, str] = {}
     for detail in error.errors(include_url=False):
         key = str(detail["loc"][0]) if detail["loc"] else ""
@@ -40,7 +40,7 @@ def problems(error: ValidationError, fields: Sequence[str]) -> str:
 
 
 def joined(sentences: Sequence[str]) -> str:
-    """One problem as it is; several as `2 problems: (1) ...; (2) ...`."""
+    """Return one problem as it is, several as `2 problems: (1) ...; (2) ...`."""
     if len(sentences) == 1:
         return sentences[0]
     numbered = "; ".join(f"({number}) {sentence}" for number, sentence in enumerate(sentences, 1))
@@ -70,4 +70,4 @@ def _choice(key: str, given: object, expected: str) -> str:
 def _clause(kind: str, context: Mapping[str, Any]) -> str:
     if kind in _CLAUSES:
         return _CLAUSES[kind](context)
-    return _KINDS.get(kind.split("_")[0], "must be of another kind")
+    return _KINDS.get(kind.split("_")[0], "has the wrong type")

@@ -1,4 +1,4 @@
-"""The metrics that a study can be steered by; the functions that compute them live in `automl.training`."""
+"""The metrics that a study can optimise; `automl.training.steps.metrics` computes them."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ _AUTO: dict[Task, str] = {
 
 
 def resolve_metric(name: str, task: Task, *, skewed: bool = False) -> MetricSpec:
-    """The metric for a task; `auto` is accuracy (balanced_accuracy where classes are `skewed`: accuracy says little
-    about small ones), average_precision (multilabel) or rmse (regression).
+    """Return the metric for a task; `auto` is accuracy, average_precision (multilabel) or rmse (regression).
 
+    Where classes are `skewed`, `auto` is balanced_accuracy: accuracy says little about rare classes.
     Raises ConfigError for an unknown metric and for one that the task does not have.
     """
     if name == "auto":

@@ -1,4 +1,4 @@
-"""Names of studies: which are allowed, and the one that a data set suggests."""
+"""Names of studies: which are allowed, and the default for a data set."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from pathlib import Path
 
 ARCHIVES = (".zip", ".csv", ".parquet")
 BUILT_IN = ("digits",)
-# What such a text begins with is no path.
+# Data with one of these prefixes are no path.
 REMOTE = ("torchvision:", "hf:")
 _ALLOWED = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _LONGEST = 100
 
 
 def check_study_name(name: str) -> str:
-    """The name, if it may name a folder: letters, digits, `-`, `_` and `.`, not starting with `-` or `.`.
+    """Return the name if it can name a folder: letters, digits, `-`, `_` and `.`, not starting with `-` or `.`.
 
-    Raises ValueError (one clause) otherwise; path parts are refused, they belong into `directory`.
+    Raises ValueError (one clause) otherwise. Path parts are refused: they belong in `directory`.
     """
     if "/" in name or "\\" in name:
         raise ValueError(f"must be a name without path parts, got {name!r}; set the folder with directory")
@@ -29,7 +29,7 @@ def check_study_name(name: str) -> str:
 
 
 def default_study_name(data: object) -> str:
-    """The study's name where none was given: `photos/` -> `photos`, `a/x.zip` -> `x`, arrays -> `arrays`."""
+    """Return the default name of a study: `photos/` -> `photos`, `a/x.zip` -> `x`, arrays -> `arrays`."""
     if not isinstance(data, str):
         return "arrays"
     if data in BUILT_IN:

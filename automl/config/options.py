@@ -15,7 +15,7 @@ class SpaceLike(Protocol):
 
 
 class StudyOptions(TypedDict, total=False):
-    """What both `fit` and `resume` take: the fields of StudyConfig, with the values that it accepts for them."""
+    """Options of both `fit` and `resume`: the fields of StudyConfig, with the values that it accepts."""
 
     overwrite: bool
 
@@ -59,7 +59,7 @@ class FitOptions(StudyOptions, total=False):
 
 
 class ResumeOptions(StudyOptions, total=False):
-    """What `automl.resume` may change of a study; `data` is for data that have moved."""
+    """What `automl.resume` can change in a study; `data` is for data that have moved."""
 
     data: Any
 

@@ -10,7 +10,7 @@ _POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 
 
 def parse_size(value: object) -> int:
-    """Bytes, from a number of bytes or a text such as `8G`, `1.5T` or `500MiB` (powers of 1024).
+    """Return bytes, from a number or a text such as `8G`, `1.5T` or `500MiB` (powers of 1024).
 
     Raises ValueError (one clause, without the name of the option) for anything else, and for zero or less.
     """
@@ -23,7 +23,7 @@ def parse_size(value: object) -> int:
 
 
 def format_size(size: float) -> str:
-    """A size in words that `parse_size` reads: `20G`, `1.5G`, `512M`, `12`; to one decimal."""
+    """Return a size as text that `parse_size` reads: `20G`, `1.5G`, `512M`, `12`; to one decimal."""
     for unit in ("T", "G", "M", "K"):
         if size >= 1024 ** _POWERS[unit]:
             return f"{size / 1024 ** _POWERS[unit]:.1f}".removesuffix(".0") + unit

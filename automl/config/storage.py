@@ -1,4 +1,4 @@
-"""Storage URLs: shown without their password, and made whole again from the environment."""
+"""Storage URLs: masking their password, and restoring it from the environment."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _QUERY = re.compile(r"([?&](?:password|passwd|pwd)=)[^&#\s'\"]*", re.IGNORECASE)
 
 
 def check_storage(url: str) -> str:
-    """The URL, if it has the form of one. Raises ValueError (one clause, password masked) otherwise."""
+    """Return the URL if it has the form of one. Raises ValueError (one clause, password masked) otherwise."""
     scheme = re.match(r"^([A-Za-z]\w*)(\+\w+)?://", url)
     if not scheme:
         raise ValueError(
@@ -30,7 +30,7 @@ def check_storage(url: str) -> str:
 
 
 def mask_password(url: str) -> str:
-    """The URL with `***` in place of its password, for files, messages and logs.
+    """Return the URL with `***` in place of its password, for files, messages and logs.
 
     >>> mask_password("postgresql://ann:secret@db/automl")
     'postgresql://ann:***@db/automl'
@@ -39,7 +39,7 @@ def mask_password(url: str) -> str:
 
 
 def mask_passwords(text: str) -> str:
-    """A text of any kind with the password of every URL in it masked: messages of libraries, tracebacks, log lines.
+    """Return a text with the password of every URL in it masked, such as a traceback or a log line.
 
     >>> mask_passwords("cannot reach 'postgresql://ann:secret@db/a'; try again")
     "cannot reach 'postgresql://ann:***@db/a'; try again"
@@ -48,16 +48,16 @@ def mask_passwords(text: str) -> str:
 
 
 def unmask(url: str) -> str:
-    """The URL to connect to: itself, or where its password is masked, the one in AUTOML_STORAGE.
+    """Return the URL to connect to: the given one, or the one in AUTOML_STORAGE if its password is masked.
 
-    Raises ConfigError if the password is masked and the environment does not give it back.
+    Raises ConfigError if the password is masked and the environment has no URL.
     """
     if not (f":{MASK}@" in url or f"={MASK}" in url):
         return url
     whole = os.environ.get(ENVIRONMENT, "")
     if not whole:
         raise ConfigError(
-            f"the storage URL's password must be given again, study.yaml holds {url!r}; "
+            f"the storage URL's password must be given again, since study.yaml holds {url!r}; "
             f"set the environment variable {ENVIRONMENT} or pass --storage with the whole URL"
         )
     return whole

@@ -12,8 +12,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from automl.config.checks import (
     as_data,
     as_directory,
-    as_duration,
-    as_size,
     as_space,
     auto_is_none,
     check_gpus,
@@ -22,10 +20,11 @@ from automl.config.checks import (
     check_pretrained,
     no_bool,
 )
-from automl.config.durations import format_duration
+from automl.config.durations import format_duration, parse_duration
 from automl.config.messages import problems
 from automl.config.metrics import resolve_metric
 from automl.config.names import check_study_name, default_study_name
+from automl.config.sizes import parse_size
 from automl.config.storage import check_storage, mask_password
 from automl.errors import ConfigError
 from automl.records import Task
@@ -35,17 +34,16 @@ DEFAULT_TIME_LIMIT = 600.0
 
 Count = Annotated[int, BeforeValidator(no_bool), Field(ge=1)]
 Share = Annotated[float, BeforeValidator(no_bool), Field(gt=0, le=0.8, allow_inf_nan=False)]
-Seconds = Annotated[float, BeforeValidator(as_duration)]
-Bytes = Annotated[int, BeforeValidator(as_size)]
+Seconds = Annotated[float, BeforeValidator(parse_duration)]
+Bytes = Annotated[int, BeforeValidator(parse_size)]
 
 
 class StudyConfig(BaseModel):
-    """One field an option of `automl fit`; `automl.fit(...)`, flags and study.yaml all build this record.
+    """The options of a study, one field each; `automl.fit(...)`, flags and study.yaml all build this record.
 
-    Durations are seconds and sizes bytes once it is built (`"10m"` -> 600.0, `"20G"` -> 21474836480); `study`
-    is filled in from the data's name, and `time_limit` with ten minutes where `n_trials` is not given either.
-    `data` is a path, `"digits"`, `(images, labels)`, a DataFrame or a Dataset. Raises ConfigError naming every
-    problem at once.
+    Durations become seconds and sizes bytes (`"10m"` -> 600.0, `"20G"` -> 21474836480). `study` defaults to the
+    data's name, and `time_limit` to ten minutes unless `n_trials` is given. `data` is a path, `"digits"`,
+    `(images, labels)`, a DataFrame or a Dataset. Raises ConfigError that names every problem at once.
     """
 
     model_config = ConfigDict(
@@ -122,18 +120,18 @@ class StudyConfig(BaseModel):
 
     @property
     def study_dir(self) -> Path:
-        """The study's folder on this machine: `directory/study`, or the one from which it is brought to an address."""
+        """The study's folder on this machine: `directory/study`, or the local copy of a study at an address."""
         return (
             local_root(self.directory) if is_remote(self.directory) else Path(self.directory)
         ) / self.study
 
     @property
     def fixed_task(self) -> Task | None:
-        """The task, or None where the data decide."""
+        """The task, or None if the data decide."""
         return None if self.task == "auto" else self.task
 
     def changed(self, **changes: Any) -> StudyConfig:
-        """A copy with some fields changed and everything validated again. Raises ConfigError."""
+        """Return a copy with some fields changed and everything validated again. Raises ConfigError."""
         return StudyConfig(**{**{name: getattr(self, name) for name in type(self).model_fields}, **changes})
 
     def __repr__(self) -> str:

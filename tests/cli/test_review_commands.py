@@ -111,10 +111,10 @@ def test_dashboard_serves_the_study(studies: Path) -> None:
 
 def test_dashboard_needs_a_study_with_a_database(studies: Path) -> None:
     with pytest.raises(
-        StudyError, match="STUDY must be given where there are several, one of leaves, photos"
+        StudyError, match="STUDY must be given, since there are several: choose one of leaves, photos"
     ):
         _storage_url(None, str(studies), None)
-    with pytest.raises(StudyError, match=r"'photos' must have begun its search, but has no study.db yet"):
+    with pytest.raises(StudyError, match=r"'photos' has no study.db yet: its search has not started"):
         _storage_url("photos", str(studies), None)
     assert _storage_url(None, "nowhere", "sqlite:///x.db") == "sqlite:///x.db"
 

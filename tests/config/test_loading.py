@@ -58,7 +58,7 @@ def test_password_is_not_saved_and_comes_back_from_the_environment(
 def test_arrays_are_left_out_and_asked_for_again(tmp_path: Path) -> None:
     arrays = (np.zeros((2, 8, 8)), [0, 1])
     save(StudyConfig(data=arrays), tmp_path / "study.yaml")
-    with pytest.raises(ConfigError, match=r"data must be given.*handed over in memory"):
+    with pytest.raises(ConfigError, match=r"data must be given.*passed in memory"):
         load(tmp_path / "study.yaml")
     assert load(tmp_path / "study.yaml", data=arrays).data is arrays
 
@@ -95,7 +95,7 @@ def test_builtin_data_are_no_path(tmp_path: Path) -> None:
         ("data: [", r"valid YAML, got .*s.yaml' \(line 1"),
         ("- data\n", r"must hold lines of the form 'option: value'"),
         ("", r"must hold lines of the form 'option: value'"),
-        ("data: digits\nseed: 1\nseed: 2\n", r"'seed' is there twice|line 3"),
+        ("data: digits\nseed: 1\nseed: 2\n", r"'seed' is given twice|line 3"),
         ("data: digits\nnights: 2\n", r"unknown option 'nights'"),
         ("data: !!python/object/apply:os.getcwd []\n", r"valid YAML"),
         ("seed: 2\n", r"data must be given"),

@@ -1,4 +1,4 @@
-"""`automl dashboard`: optuna-dashboard on the storage of a study."""
+"""`automl dashboard`: show a study in optuna-dashboard."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _PORT = 8080
 @click.argument("study", required=False)
 @directory_option
 @section("Study")("--storage", "URL", "that of STUDY", "Show all studies of this database.")
-@server("--port", "PORT", "8080", "Port to listen on; 0 takes a free one.")
+@server("--port", "PORT", "8080", "Port to listen on; 0 picks a free one.")
 @option(
     "--host",
     metavar="HOST",
     section="Server",
     standard=_HOST,
-    help="Address to listen on. Nobody is asked for a password.",
+    help="Address to listen on. There is no password.",
 )
 @verbose_option
 @click.pass_obj
@@ -45,7 +45,7 @@ def command(
 ) -> None:
     """Open the dashboard of STUDY, or of every study in a database.
 
-    STUDY is the name of a study or its folder; without it the only one there is. Ctrl-C stops it.
+    STUDY is the name of a study or its folder, and may be left out if there is only one. Ctrl-C stops the server.
     """
     url = _storage_url(study, directory or "studies", storage)
     host = host or _HOST
@@ -53,14 +53,13 @@ def command(
     with _listen(app, host, _port(port)) as listening:
         shown = f"[{host}]" if ":" in host else host
         if not _is_loopback(host):
-            print("automl: others can reach this address, and nobody is asked for a password", flush=True)
+            print("automl: other machines can reach this address, and there is no password", flush=True)
         print(f"dashboard at http://{shown}:{listening.server_port}  (Ctrl-C stops it)", flush=True)
         state.when_stopped = " the dashboard"
         listening.serve_forever()
 
 
 def _storage_url(study: str | None, directory: str, storage: str | None) -> str:
-
     from automl.errors import StudyError
     from automl.review.studies import DATABASE_FILE, find_study, study_folders
 
@@ -69,11 +68,15 @@ def _storage_url(study: str | None, directory: str, storage: str | None) -> str:
     if study is None:
         names = [path.name for path in study_folders(directory)]
         if len(names) > 1:
-            raise StudyError(f"STUDY must be given where there are several, one of {', '.join(names)}")
+            raise StudyError(
+                f"STUDY must be given, since there are several: choose one of {', '.join(names)}"
+            )
         study = names[0] if names else ""
     found = find_study(study, directory)
     if not found.config.get("storage") and not (found.path / DATABASE_FILE).is_file():
-        raise StudyError(f"study {found.name!r} must have begun its search, but has no {DATABASE_FILE} yet")
+        raise StudyError(
+            f"study {found.name!r} has no {DATABASE_FILE} yet: its search has not started; try again later"
+        )
     return found.storage_url()
 
 
@@ -123,22 +126,22 @@ def _application(url: str) -> WSGIApplication:
 
 
 class _Server(socketserver.ThreadingMixIn, WSGIServer):
-    """A page asks for several things at once: one slow query must not hold up the others."""
+    """Serves each request in a thread: a page sends several, and a slow one must not block the others."""
 
     daemon_threads = True
 
 
 class _SixServer(_Server):
-    """The same on an IPv6 address."""
+    """The server on an IPv6 address."""
 
     address_family = socket.AF_INET6
 
 
 class _Handler(WSGIRequestHandler):
-    """Logs no request: the terminal is for people."""
+    """Handles requests without logging them."""
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Said nowhere."""
+        """Log nothing."""
 
 
 def _listen(app: WSGIApplication, host: str, port: int) -> WSGIServer:

@@ -1,4 +1,4 @@
-"""`automl doctor`: what this machine has, and whether anything keeps `fit` from working."""
+"""`automl doctor`: check whether `fit` can work on this machine."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from automl.cli.options import SectionCommand, State, directory_option, json_opt
 
 @click.command("doctor", cls=SectionCommand, short_help="Check this machine.")
 @directory_option
-@json_option("One JSON object on stdout.")
+@json_option("Print one JSON object.")
 @verbose_option
 @click.pass_obj
 def command(state: State, /, directory: str | None) -> int:
-    """Check versions, the torch and torchvision pair, GPUs, memory, disk, network and folders.
+    """Check package versions, GPUs, memory, disk, network and folders.
 
-    The exit code is 1 if something makes `automl fit` impossible.
+    The exit code is 1 if `automl fit` cannot work here.
     """
     from automl.cli.doctor_checks import check_all
     from automl.cli.output import print_json

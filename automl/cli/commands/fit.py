@@ -1,4 +1,4 @@
-"""`automl fit`: search, retrain, score the holdout, deliver."""
+"""`automl fit`: search, retrain, score the holdout, save the model."""
 
 from __future__ import annotations
 
@@ -25,69 +25,73 @@ images = section("Data")
 resources = section("Resources")
 
 
-@click.command("fit", cls=SectionCommand, short_help="Search, retrain, score the holdout, deliver a model.")
+@click.command("fit", cls=SectionCommand, short_help="Find the best model for your images.")
 @click.argument("data")
 @study("--study", "NAME", "name of the data", "Name of the study.")
 @directory_option
 @option(
-    "--overwrite", section="Study", is_flag=True, default=None, help="Delete the study of this name first."
+    "--overwrite",
+    section="Study",
+    is_flag=True,
+    default=None,
+    help="Delete an existing study of this name first.",
 )
-@study("--storage", "URL", "study.db in its folder", "Database of the search, where several machines look.")
-@budget("--time-limit", "10m", "10m unless --n-trials", "Time for everything, with a unit or in seconds.")
-@budget("--n-trials", "N", "no limit", "Trials in total.")
-@budget("--epochs", "N", "automatic", "Most epochs that a trial may train.")
+@study(
+    "--storage",
+    "URL",
+    "study.db in its folder",
+    "Database of the search; several machines can share a server.",
+)
+@budget("--time-limit", "10m", "10m unless --n-trials", "Time for everything, in seconds or with a unit.")
+@budget("--n-trials", "N", "no limit", "Most trials to run.")
+@budget("--epochs", "N", "automatic", "Most epochs of a trial.")
 @search("--space", "NAME|FILE", "auto", "Search space; see `automl spaces`.")
-@search("--metric", "NAME", "auto", "What to optimise: accuracy, balanced_accuracy, f1, log_loss, ...")
+@search("--metric", "NAME", "auto", "Metric to optimise: accuracy, balanced_accuracy, f1, log_loss, ...")
 @search("--task", "KIND", "auto", "classification, multilabel or regression.")
 @search(
-    "--balance", "HOW", "auto", "For rare classes: none, loss (they weigh more), sampler (drawn more often)."
+    "--balance",
+    "HOW",
+    "auto",
+    "Help for rare classes: none, loss (higher weight), sampler (drawn more often).",
 )
 @search(
-    "--pretrained",
-    "WHEN",
-    "auto",
-    "Begin with weights: auto (where they help), always, never, or a folder of them.",
+    "--pretrained", "WHEN", "auto", "Pretrained weights: auto (if they help), always, never, or a folder."
 )
-@search("--warm-start", "STUDIES", "auto", "auto, none, or names of earlier studies to begin from: a,b.")
-@search("--policy", "NAME", "auto", "How weak trials are stopped early.")
-@search("--sampler", "NAME", "auto", "How configurations are proposed.")
+@search("--warm-start", "STUDIES", "auto", "Earlier studies to learn from: auto, none, or names a,b.")
+@search("--policy", "NAME", "auto", "Rule that stops weak trials early.")
+@search("--sampler", "NAME", "auto", "Method that proposes configurations.")
 @search(
     "--on-failure",
     "WHAT",
     "retry",
-    "When a trial breaks: retry (once, if its process was lost), skip, stop (after 5 in a row).",
+    "When a trial fails: retry (once, if its process died), skip, stop (after 5 in a row).",
 )
-@search("--seed", "N", "0", "Seed of every random draw.")
-@images("--target", "COLUMN", "automatic", "Column of a manifest to learn, or several: a,b.")
-@images("--img-size", "PIXELS", "auto", "Side of the square images that models see.")
-@images("--holdout", "SHARE", "0.2", "Share of the images that is sealed until the end.")
-@images("--val", "SHARE", "0.2", "Share of the rest that trials are scored on.")
-@images("--on-bad-image", "WHAT", "skip", "skip unreadable images, or error.")
-@resources("--parallel", "N|auto", "automatic", "Trials at the same time.")
-@resources("--cpus-per-trial", "X", "automatic", "CPU cores for each trial.")
+@search("--seed", "N", "0", "Seed of all random numbers.")
+@images("--target", "COLUMN", "automatic", "Column of a manifest to predict, or several: a,b.")
+@images("--img-size", "PIXELS", "auto", "Side of the square input images.")
+@images("--holdout", "SHARE", "0.2", "Share of the images kept for the final test.")
+@images("--val", "SHARE", "0.2", "Share of the other images that trials are scored on.")
+@images("--on-bad-image", "WHAT", "skip", "Unreadable images: skip or error.")
+@resources("--parallel", "N|auto", "automatic", "Trials to run at the same time.")
+@resources("--cpus-per-trial", "X", "automatic", "CPU cores per trial.")
+@resources("--gpus-per-trial", "X|auto", "automatic", "GPUs per trial, such as 0.25; auto decides by memory.")
 @resources(
-    "--gpus-per-trial",
-    "X|auto",
-    "automatic",
-    "GPUs for each trial, such as 0.25; auto packs by memory.",
-)
-@resources(
-    "--retrain-workers", "N", "1", "Processes that share the final training, a GPU each where there are any."
+    "--retrain-workers", "N", "1", "Processes that share the final training, one GPU each if available."
 )
 @resources("--memory-limit", "8G", "none", "Memory for all trials together.")
-@resources("--max-disk", "20G", "20G", "Disk for decoded images, and as much for checkpoints.")
+@resources("--max-disk", "20G", "20G", "Disk space for decoded images, and as much again for checkpoints.")
 @resources("--address", "ADDRESS", "this machine", "Ray cluster to run on: auto or HOST:PORT.")
-@resources("--engine", "NAME", "ray", "ray, or local: one process, no Ray.")
-@json_option("One JSON object (what result.json holds) on stdout at the end; progress on stderr.")
+@resources("--engine", "NAME", "ray", "ray, or local (one process, without Ray).")
+@json_option("Print result.json on stdout at the end; progress goes to stderr.")
 @quiet_option
 @verbose_option
 @click.pass_obj
 def command(state: State, /, data: str, **options: Any) -> None:
-    """Search the best model for DATA, retrain it, score it on the sealed holdout, and deliver it.
+    """Find the best model for DATA, retrain it, score it on the sealed holdout, and save it.
 
     DATA is a folder of class folders, a zip or tar of one, a manifest (.csv or .parquet), torchvision:NAME or
-    hf:NAME, the built-in set `digits`, or a study.yaml whose keys are these options (flags override it). Running
-    the same command again goes on with the study.
+    hf:NAME, the built-in set `digits`, or a study.yaml whose keys are these options (flags override it). The same
+    command again resumes the study.
     """
     from automl import config as configuration
     from automl.cli.run_study import run

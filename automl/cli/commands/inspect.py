@@ -1,4 +1,4 @@
-"""`automl inspect`: what is in the data, before any training."""
+"""`automl inspect`: check the data before any training."""
 
 from __future__ import annotations
 
@@ -33,23 +33,25 @@ _BAD_SHOWN = 10
 _CASES_SHOWN = 5
 
 
-@click.command("inspect", cls=SectionCommand, short_help="Look at data before any training.")
+@click.command("inspect", cls=SectionCommand, short_help="Check data before any training.")
 @click.argument("data")
-@images("--target", "COLUMN", "automatic", "Column of a manifest to learn, or several: a,b.")
+@images("--target", "COLUMN", "automatic", "Column of a manifest to predict, or several: a,b.")
 @images("--task", "KIND", "auto", "classification, multilabel or regression.")
-@images("--img-size", "PIXELS", "auto", "Side of the square images that models see.")
-@images("--seed", "N", "0", "Seed of the split that is shown.")
-@images("--max-disk", "20G", "20G", "Disk for all decoded images that are kept.")
-@option("--all", "everything", section="Output", is_flag=True, help="Name every file, not the first ones.")
-@option("--html", metavar="FILE", section="Output", help="Write a page with pictures of what was found.")
-@json_option("One JSON object on stdout: what data_report.json of a study holds.")
+@images("--img-size", "PIXELS", "auto", "Side of the square input images.")
+@images("--seed", "N", "0", "Seed of the split.")
+@images("--max-disk", "20G", "20G", "Disk space for decoded images.")
+@option(
+    "--all", "everything", section="Output", is_flag=True, help="List every file, not only the first ones."
+)
+@option("--html", metavar="FILE", section="Output", help="Write a page that shows the images in question.")
+@json_option("Print the report as one JSON object (data_report.json of a study).")
 @quiet_option
 @verbose_option
 @click.pass_obj
 def command(state: State, /, data: str, everything: bool, html: str | None, **options: Any) -> None:
-    """Look at DATA: unreadable files, copies, leaks between splits, labels that contradict, skewed classes.
+    """Check DATA for unreadable files, duplicates, leaks between splits, contradictory labels and rare classes.
 
-    DATA is as in `automl fit`. Nothing of it is changed; decoded images are kept for a later search.
+    DATA is as in `automl fit` and is not changed. Decoded images are kept for a later search.
     """
     import json
 
@@ -71,7 +73,7 @@ def command(state: State, /, data: str, everything: bool, html: str | None, **op
 
 
 def _typed(options: dict[str, Any]) -> dict[str, Any]:
-    """Numbers as numbers. Raises UsageError that names the option."""
+    """Convert numbers. Raises UsageError that names the option."""
     from automl.errors import UsageError
 
     for name in ("img_size", "seed"):
@@ -85,23 +87,23 @@ def _typed(options: dict[str, Any]) -> dict[str, Any]:
 
 
 class _Bar(Silent):
-    """Draws how far decoding is."""
+    """Shows the progress of decoding."""
 
     def __init__(self, progress: Progress, task: TaskID) -> None:
         self._progress, self._task = progress, task
 
     def stage(self, name: str, text: str) -> None:
-        """What is done now."""
+        """Show the stage."""
         self._progress.update(self._task, description=text)
 
     def progress(self, done: float, total: float) -> None:
-        """How far it is."""
+        """Show the progress."""
         self._progress.update(self._task, completed=done, total=total)
 
 
 @contextmanager
 def _progress(*, quiet: bool) -> Iterator[Silent]:
-    """An observer with a progress bar on stderr, or a silent one."""
+    """Yield an observer with a progress bar on stderr, or a silent one."""
     if quiet:
         yield Silent()
         return
@@ -123,7 +125,7 @@ def _print(report: DataReport, *, everything: bool) -> None:
     shown = rows if everything else rows[:_MOST_ROWS]
     print_table(columns, shown, right=columns[1:])
     if len(shown) < len(rows):
-        print(f"... and {len(rows) - len(shown)} more; --all shows them")
+        print(f"... and {len(rows) - len(shown)} more; --all lists them")
     for note in report.notes:
         if not (report.bad and note == bad_note(report.bad)):
             print(f"\n! {note}")
@@ -131,10 +133,10 @@ def _print(report: DataReport, *, everything: bool) -> None:
         print(f"\n! {finding.headline}")
         _print_some([" = ".join(case) for case in finding.files], _CASES_SHOWN, everything)
     if report.bad:
-        print(f"\n! Not readable: {len(report.bad)} files")
+        print(f"\n! Unreadable: {len(report.bad)} files")
         _print_some([f"{bad.file}: {bad.reason}" for bad in report.bad], _BAD_SHOWN, everything)
     if not (report.notes or report.findings or report.bad):
-        print("\nNothing odd was found.")
+        print("\nNo problems found.")
 
 
 def _print_some(lines: list[str], most: int, everything: bool) -> None:
@@ -142,25 +144,25 @@ def _print_some(lines: list[str], most: int, everything: bool) -> None:
     for line in shown:
         print(f"    {line}")
     if len(shown) < len(lines):
-        print(f"    ... and {len(lines) - len(shown)} more; --all names them")
+        print(f"    ... and {len(lines) - len(shown)} more; --all lists them")
 
 
 def _facts(report: DataReport) -> list[tuple[str, str]]:
     kind = "grey" if report.in_chans == 1 else "colour"
     modes = ", ".join(f"{mode} {count:,}" for mode, count in report.modes.items())
-    seconds = f"{report.seconds:.1f} s" + (", from what was decoded before" if report.from_cache else "")
+    seconds = f"{report.seconds:.1f} s" + (", from the cache" if report.from_cache else "")
     return [
         ("data", f"{report.name}: {report.n_images:,} images for {report.task}"),
-        ("sizes", f"{_range(report.widths)} wide, {_range(report.heights)} high; median in the middle"),
-        ("models see", f"{report.img_size} x {report.img_size} px, {kind}"),
+        ("sizes", f"{_range(report.widths)} wide, {_range(report.heights)} high (min .. median .. max)"),
+        ("model input", f"{report.img_size} x {report.img_size} px, {kind}"),
         ("modes", modes),
         ("pixels", _pixels(report)),
-        ("looked at in", seconds),
+        ("time", seconds),
     ]
 
 
 def _pixels(report: DataReport) -> str:
-    """Mean and deviation of the training pixels, a number for each channel."""
+    """Return mean and deviation of the training pixels, a number for each channel."""
     mean, std = (" ".join(f"{value:.3f}" for value in values) for values in (report.mean, report.std))
     return f"mean {mean}, deviation {std} in the training images (of 0..1)" if mean else ""
 
@@ -171,7 +173,7 @@ def _range(values: tuple[int, int, int]) -> str:
 
 
 def _table(report: DataReport) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Classes or labels with their rows in each part, or the range of each number."""
+    """Return classes or labels with their rows in each split, or the range of each number."""
     parts = ("train", "val", "holdout")
     if report.task == "regression":
         rows = [

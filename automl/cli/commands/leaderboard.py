@@ -1,4 +1,4 @@
-"""`automl leaderboard`: the trials of a study, best first."""
+"""`automl leaderboard`: list the trials of a study, best first."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 @click.argument("study")
 @directory_option
 @option("--csv", "csv_file", metavar="FILE", section="Output", help="Write all columns to a CSV file.")
-@json_option("One JSON object on stdout, with a row for each trial.")
+@json_option("Print one JSON object with a row for each trial.")
 @verbose_option
 @click.pass_obj
 def command(state: State, /, study: str, directory: str | None, csv_file: str | None) -> None:
-    """List the trials of STUDY, best first; of a running study as they are now.
+    """List the trials of STUDY, best first. The study may still be running.
 
     STUDY is the name of a study or its folder.
     """

@@ -1,4 +1,4 @@
-"""`automl list`: the studies of a directory."""
+"""`automl list`: list the studies of a directory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from automl.cli.options import SectionCommand, State, directory_option, json_opt
 
 @click.command("list", cls=SectionCommand, short_help="List studies and their results.")
 @directory_option
-@json_option("One JSON object on stdout.")
+@json_option("Print one JSON object.")
 @verbose_option
 @click.pass_obj
 def command(state: State, /, directory: str | None) -> None:
@@ -26,7 +26,7 @@ def command(state: State, /, directory: str | None) -> None:
         try:
             entries.append(_entry(read_study(path)))
         except StudyError as error:
-            # One damaged study must not hide the others.
+            # A damaged study must not hide the others.
             entries.append({"study": path.name, "state": "unreadable", "problem": str(error)})
     if state.json:
         print_json({"directory": folder, "studies": entries})

@@ -1,4 +1,4 @@
-"""`automl portfolio`: which configurations to try first."""
+"""`automl portfolio`: learn which configurations to try first."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ search = section("Search")
 
 @click.group("portfolio", context_settings=HELP, short_help="Learn which configurations to try first.")
 def command() -> None:
-    """Configurations that a search tries first, learnt from earlier studies."""
+    """Learn from earlier studies which configurations a search tries first."""
 
 
 @command.command("learn", cls=SectionCommand, short_help="Learn a portfolio from studies.")
 @click.argument("studies", nargs=-1, required=True, metavar="STUDIES...")
 @directory_option
-@search("--space", "NAME|FILE", "that of the first study", "Search space that the portfolio is for.")
+@search("--space", "NAME|FILE", "the first study's", "Search space of the portfolio.")
 @option("--size", section="Search", type=click.IntRange(min=1), default=8, help="Most configurations.  [8]")
 @option(
     "--out", "out", metavar="FILE", section="Output", help="Write a copy of the space with the portfolio."
 )
-@json_option("One JSON object on stdout.")
+@json_option("Print one JSON object.")
 @verbose_option
 @click.pass_obj
 def learn(
@@ -51,11 +51,10 @@ def learn(
     size: int,
     out: str | None,
 ) -> None:
-    """Learn from STUDIES which configurations to try first, in which order.
+    """Learn from STUDIES which configurations to try first, and in which order.
 
     Each next configuration is the one that lowers the mean normalised regret over the studies most. STUDIES are names
-    of studies or their folders; at least four of them, on different data, are recommended. The file that --out writes
-    is a search space for `automl fit --space`.
+    or folders of studies; use at least four, on different data. --out writes a search space for `automl fit --space`.
     """
     from automl.cli.output import print_json
     from automl.review.earlier_studies import read_past
@@ -70,8 +69,8 @@ def learn(
         from automl.errors import StudyError
 
         raise StudyError(
-            f"the studies must hold at least five trials with values in the space {chosen.name!r}, and none does: "
-            "name other studies, or their --space"
+            f"a study must have at least five trials with values in the space {chosen.name!r}, and none has; "
+            "name other studies, or give their --space"
         )
     if out is not None:
         _write(chosen, portfolio, Path(out))
@@ -92,7 +91,7 @@ def learn(
 
 
 def _space(given: str | None, study: StudyFolder) -> Any:
-    """The space that was asked for, else the first study's; where that was `auto`, what its plan chose."""
+    """Return the given space, else the first study's; if that is `auto`, the one that its plan chose."""
     from automl.errors import UsageError
     from automl.review.earlier_studies import read_plan
     from automl.spaces import SearchSpace
@@ -102,13 +101,13 @@ def _space(given: str | None, study: StudyFolder) -> Any:
         own = read_plan(study).get("space_used")
     if own is None:
         raise UsageError(
-            f"--space must be given, as the study {study.name!r} has not chosen one yet: for example --space cpu"
+            f"--space must be given, since study {study.name!r} has not chosen one yet; for example --space cpu"
         )
     return SearchSpace.from_dict(own) if isinstance(own, dict) else SearchSpace.load(own)
 
 
 def _few(portfolio: Portfolio, asked: int) -> str:
-    """A note where the portfolio was learnt from less than is recommended; "" where it was not."""
+    """Return a note if the portfolio comes from fewer studies than recommended, else ""."""
     from automl.search.sampling.portfolio import ENOUGH_STUDIES
 
     count = len(portfolio.studies)
@@ -116,8 +115,8 @@ def _few(portfolio: Portfolio, asked: int) -> str:
         return ""
     dropped = f" ({asked - count} had too few trials in the space)" if asked > count else ""
     return (
-        f"Note: learnt from {count} {'study' if count == 1 else 'studies'}{dropped}; of fewer than {ENOUGH_STUDIES} "
-        "data sets, a portfolio says more about them than about others."
+        f"Note: learnt from {count} {'study' if count == 1 else 'studies'}{dropped}. With fewer than {ENOUGH_STUDIES} "
+        "data sets, a portfolio may not suit other data."
     )
 
 

@@ -1,4 +1,4 @@
-"""`automl predict`: labels for images."""
+"""`automl predict`: predict the labels of images."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from automl.final.predictor import Predictor
 
-_AT_ONCE = 64
-_MANY = 256  # images; a GPU takes seconds to start, in which a CPU scores as many of most models
+_CHUNK = 64
+_MIN_IMAGES_FOR_GPU = 256  # a CPU scores as many of most models in the seconds that a GPU takes to start
 _TABLES = (".csv", ".parquet")
 Row = dict[str, Any]
 
@@ -35,16 +35,21 @@ Row = dict[str, Any]
 @click.argument("images", nargs=-1, required=True)
 @directory_option
 @option("--out", metavar="FILE", section="Output", help="Write a .csv or .parquet file instead of a table.")
-@option("--factory", metavar="MODULE:FUNCTION", section="Output", help="What makes the network, if not timm.")
+@option(
+    "--factory",
+    metavar="MODULE:FUNCTION",
+    section="Output",
+    help="Function that builds the network, if it is not timm's.",
+)
 @option(
     "--device",
     section="Output",
     default="auto",
     metavar="auto|cpu|cuda",
-    help="Where to compute; auto is a GPU where there is one and images are many.",
+    help="Device to use; auto takes a GPU if there is one and there are many images.",
 )
 @option("--proba", section="Output", is_flag=True, help="Add a column with the probability of each class.")
-@json_option("One JSON object on stdout, with a row for each image.")
+@json_option("Print one JSON object with a row for each image.")
 @quiet_option
 @verbose_option
 @click.pass_obj
@@ -61,8 +66,8 @@ def command(
 ) -> int:
     """Predict the labels of IMAGES (files, or folders of them) with MODEL.
 
-    MODEL is the name of a study, a study's folder or a model folder. An image that cannot be read is
-    named and left out; the exit code is 1 then.
+    MODEL is the name of a study, a study's folder or a model folder. Unreadable images are named and
+    left out, and the exit code is then 1.
     """
     from automl.errors import UsageError
     from automl.review.studies import find_model
@@ -87,13 +92,13 @@ def _device(asked: str, images: int) -> str:
         return asked
     import torch
 
-    return "cuda" if images > _MANY and torch.cuda.is_available() else "cpu"
+    return "cuda" if images > _MIN_IMAGES_FOR_GPU and torch.cuda.is_available() else "cpu"
 
 
 def collect(paths: Iterable[str]) -> list[Path]:
-    """The image files that paths name: files as they are, folders with all they hold, in order of name.
+    """Return the image files of paths: files as they are, and all images in folders, sorted by name.
 
-    Raises UsageError for a path that does not exist, and where no image is found at all.
+    Raises UsageError for a path that does not exist, and if there is no image at all.
     """
     from automl.data.sources.files.layout import IMAGE_SUFFIXES
     from automl.errors import UsageError
@@ -107,20 +112,18 @@ def collect(paths: Iterable[str]) -> list[Path]:
         elif path.exists():
             files.append(path)
         else:
-            raise UsageError(f"an image must exist, got {text!r}; give files or folders of images")
+            raise UsageError(f"{text!r} does not exist; give files or folders of images")
     if not files:
-        raise UsageError(
-            f"images must be found, got {', '.join(map(repr, paths))}; give files or folders of images"
-        )
+        raise UsageError(f"no images found in {', '.join(map(repr, paths))}; give files or folders of images")
     return list(dict.fromkeys(files))
 
 
 def predicted(
     predictor: Predictor, files: list[Path], *, proba: bool, bad: list[tuple[Path, str]]
 ) -> Iterator[Row]:
-    """One row an image that can be read, in order; the others are added to `bad` with the reason."""
-    for start in range(0, len(files), _AT_ONCE):
-        for path, scores in _scored(predictor, files[start : start + _AT_ONCE], bad):
+    """Yield a row for each readable image, in order; add the others to `bad` with the reason."""
+    for start in range(0, len(files), _CHUNK):
+        for path, scores in _scored(predictor, files[start : start + _CHUNK], bad):
             yield {"file": str(path), **_decided(predictor, scores, proba)}
 
 
@@ -132,7 +135,7 @@ def _scored(
     try:
         yield from zip(files, predictor.predict_proba(files), strict=True)
     except DataError:
-        # Somewhere among them is one that cannot be read: one by one shows which.
+        # One of them is unreadable: find out which.
         for path in files:
             try:
                 yield path, predictor.predict_proba([path])[0]
@@ -141,7 +144,7 @@ def _scored(
 
 
 def _decided(predictor: Predictor, scores: np.ndarray, proba: bool) -> Row:
-    """The columns of one image: its label(s) and confidence, or the predicted values of a regression."""
+    """Return the columns of one image: its label(s) and confidence, or the values of a regression."""
     columns = {name: float(score) for name, score in zip(predictor.classes, scores, strict=True)}
     if predictor.info.task == "regression":
         return dict(columns)

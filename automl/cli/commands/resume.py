@@ -1,4 +1,4 @@
-"""`automl resume`: go on with a study."""
+"""`automl resume`: resume a study."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ budget = section("Budget")
 resources = section("Resources")
 
 
-@click.command("resume", cls=SectionCommand, short_help="Go on with a study.")
+@click.command("resume", cls=SectionCommand, short_help="Resume a study.")
 @click.argument("study")
 @directory_option
 @section("Study")("--storage", "URL", _BEFORE, "Database of the search, with its password.")
-@budget("--time-limit", "10m", _BEFORE, "Time from now on, with a unit or in seconds.")
-@budget("--n-trials", "N", _BEFORE, "Trials in total, the finished ones included.")
-@resources("--parallel", "N", _BEFORE, "Trials at the same time.")
-@resources("--cpus-per-trial", "X", _BEFORE, "CPU cores for each trial.")
-@resources("--gpus-per-trial", "X", _BEFORE, "GPUs for each trial; shares are allowed.")
+@budget("--time-limit", "10m", _BEFORE, "Time from now on, in seconds or with a unit.")
+@budget("--n-trials", "N", _BEFORE, "Most trials, finished ones included.")
+@resources("--parallel", "N", _BEFORE, "Trials to run at the same time.")
+@resources("--cpus-per-trial", "X", _BEFORE, "CPU cores per trial.")
+@resources("--gpus-per-trial", "X", _BEFORE, "GPUs per trial; shares are allowed.")
 @resources("--retrain-workers", "N", _BEFORE, "Processes that share the final training.")
 @resources("--memory-limit", "8G", _BEFORE, "Memory for all trials together.")
 @resources("--address", "ADDRESS", _BEFORE, "Ray cluster to run on.")
-@resources("--engine", "NAME", _BEFORE, "ray, or local: one process, no Ray.")
-@json_option("One JSON object (what result.json holds) on stdout at the end; progress on stderr.")
+@resources("--engine", "NAME", _BEFORE, "ray, or local (one process, without Ray).")
+@json_option("Print result.json on stdout at the end; progress goes to stderr.")
 @quiet_option
 @verbose_option
 @click.pass_obj
 def command(state: State, /, study: str, directory: str | None, **options: Any) -> None:
-    """Go on with STUDY after a stop or a crash, or with a higher limit.
+    """Resume STUDY after a stop or a crash, or with a higher limit.
 
-    STUDY is the name of a study or its folder. Finished trials count and never run again; what had begun
-    goes on from its last checkpoint.
+    STUDY is the name of a study or its folder. Finished trials count and do not run again; others
+    continue from their last checkpoint.
     """
     from automl import config as configuration
     from automl.cli.run_study import run

@@ -1,4 +1,4 @@
-"""`automl show`: what is known about one study."""
+"""`automl show`: show the result or the progress of a study."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 @click.command("show", cls=SectionCommand, short_help="Show one study.")
 @click.argument("study")
 @directory_option
-@json_option("One JSON object on stdout: what result.json holds, or how far the study came.")
+@json_option("Print result.json, or the progress of the study, as one JSON object.")
 @verbose_option
 @click.pass_obj
 def command(state: State, /, study: str, directory: str | None) -> None:
-    """Show the result of STUDY, or how far it came.
+    """Show the result of STUDY, or its progress.
 
     STUDY is the name of a study or its folder.
     """
@@ -84,6 +84,6 @@ def _print_progress(found: StudyFolder, progress: dict[str, Any], flags: str) ->
             )
         )
         rows.append(("in full", config_words(best["config"], everything=True)))
-    rows.append(("go on with", f"automl resume {found.name}{flags}"))
+    rows.append(("resume with", f"automl resume {found.name}{flags}"))
     print(f"{found.name}: unfinished\n")
     print("\n".join(aligned(rows)))

@@ -1,4 +1,4 @@
-"""`automl spaces`: the search spaces that come with automl, or one in full."""
+"""`automl spaces`: list the built-in search spaces, or print one."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from automl.cli.options import SectionCommand, State, json_option, verbose_optio
 
 @click.command("spaces", cls=SectionCommand, short_help="List search spaces, or print one.")
 @click.argument("name", required=False)
-@json_option("One JSON object on stdout.")
+@json_option("Print one JSON object.")
 @verbose_option
 @click.pass_obj
 def command(state: State, /, name: str | None) -> None:
     """List the search spaces, or print one: its families, parameters and number of architectures.
 
-    NAME is one of the list, or a YAML file.
+    NAME is a name from the list, or a YAML file.
     """
     from automl.cli.output import print_json, print_table
     from automl.spaces import SearchSpace, presets
@@ -57,7 +57,7 @@ def _architectures(space: Any) -> int:
 
 
 def _weights(space: Any) -> tuple[list[str], list[str]]:
-    """The models that weights are published of, and those whose weights lie in a cache of this machine."""
+    """Return the models with published weights, and those whose weights are cached on this machine."""
     from automl.spaces import capabilities
     from automl.training.models.weight_sources import in_caches
 
@@ -92,7 +92,7 @@ def _print_space(name: str, space: Any, allowed: float | None) -> None:
     )
     if allowed is not None:
         kept = f"about {allowed:.0%}" if allowed >= 0.01 else f"{allowed:.1%}" if allowed else "none"
-        print(f"\nconstraints, which {kept} of the configurations keep")
+        print(f"\nconstraints, met by {kept} of the configurations")
         for constraint in space.constraints:
             print(f"  {constraint.text}")
 
@@ -102,7 +102,7 @@ def _family(name: str, space: Any) -> str:
 
 
 def _share_allowed(space: Any) -> float | None:
-    """The share of configurations that keep the constraints; None where there are none."""
+    """Return the share of configurations that meet the constraints, or None without constraints."""
     if not space.constraints:
         return None
     from automl.search.sampling.feasibility import share_allowed

@@ -40,7 +40,7 @@ def test_cache_is_shown_with_its_size_and_place(tmp_path: Path) -> None:
     assert told().endswith("no decoded images in it")
     (tmp_path / ("a" * 32)).mkdir()
     (tmp_path / ("a" * 32) / "images.npy").write_bytes(bytes(2048))
-    assert told().endswith("1 set of decoded images in it take 2K")
+    assert told().endswith("1 set of decoded images uses 2K")
 
 
 def test_missing_package_is_bad_and_missing_extra_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,7 +59,8 @@ def test_check_that_breaks_is_a_finding() -> None:
 
 def test_hub_is_asked_unless_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
     assert re.match(
-        r"weights of 0 of \d+ architectures are cached, the hub is switched off", checkup._hub().text
+        r"weights of 0 of \d+ architectures are cached, HF_HUB_OFFLINE switches the hub off",
+        checkup._hub().text,
     )
     monkeypatch.delenv("HF_HUB_OFFLINE")
     with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:

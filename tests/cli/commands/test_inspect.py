@@ -62,7 +62,7 @@ def test_files_are_cut_short_unless_all_are_asked_for(
     short = capsys.readouterr().out
     main(["inspect", str(photos), "--all"])
     whole = capsys.readouterr().out
-    assert "... and 3 more; --all names them" in short
+    assert "... and 3 more; --all lists them" in short
     assert short.count("empty file") == 9
     assert whole.count("empty file") == 12
 

@@ -73,7 +73,7 @@ def test_learning_from_few_studies_is_told(studies: Path, capsys: pytest.Capture
     out, err = capsys.readouterr()
     assert json.loads(out)["studies"] == ["first", "second"]
     assert err == (
-        "Note: learnt from 2 studies; of fewer than 4 data sets, a portfolio says more about them than about others.\n"
+        "Note: learnt from 2 studies. With fewer than 4 data sets, a portfolio may not suit other data.\n"
     )
 
 
@@ -91,8 +91,8 @@ def test_out_is_a_space_that_begins_with_the_portfolio(
     ("arguments", "message"),
     [
         (["thrid"], "unknown study 'thrid'"),
-        (["empty"], "--space must be given, as the study 'empty' has not chosen one yet"),
-        (["empty", "--space", "cpu"], "must hold at least five trials with values in the space 'cpu'"),
+        (["empty"], "--space must be given, since study 'empty' has not chosen one yet"),
+        (["empty", "--space", "cpu"], "must have at least five trials with values in the space 'cpu'"),
         (["first", "--out", "/nowhere/mine.yaml"], "--out must be a file that can be written"),
     ],
 )

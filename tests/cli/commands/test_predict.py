@@ -57,9 +57,9 @@ def test_files_are_taken_as_they_are_and_once(pictures: Path) -> None:
 
 
 def test_missing_path_and_empty_folder_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"an image must exist, got 'none.jpg'"):
+    with pytest.raises(UsageError, match=r"'none.jpg' does not exist"):
         collect(["none.jpg"])
-    with pytest.raises(UsageError, match=r"images must be found, got '.*'; give files or folders"):
+    with pytest.raises(UsageError, match=r"no images found in '.*'; give files or folders"):
         collect([str(tmp_path)])
 
 
