@@ -32,7 +32,7 @@ from automl.training.evaluate import predict_rows, score
 from automl.training.plan import TrainPlan
 from automl.training.trainer import Trainer
 from automl.training.trial import ImageTrial
-from benchmarks.recipes import CIFAR, MOST_PASSES, View, first, plan_of, splits_of
+from benchmarks.recipes import CIFAR, MAX_EPOCHS, View, first, plan_of, splits_of
 
 ROUNDS = 5  # of a trial
 WORKERS = 2
@@ -100,7 +100,7 @@ def main() -> None:
         splits = splits_of(args.zip, Path(folder), args.size)
         skewed = skew(splits.info) >= SKEWED
         metric = "balanced_accuracy" if skewed else "accuracy"
-        plan = plan_of(MOST_PASSES, metric, "sampler" if skewed else "none", args.seed)
+        plan = plan_of(MAX_EPOCHS, metric, "sampler" if skewed else "none", args.seed)
         waiting = {
             pool.submit(trained, job, splits, plan, args.seconds, args.part): job
             for job in jobs

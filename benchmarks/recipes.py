@@ -81,7 +81,7 @@ RECIPES: dict[str, Config] = {
         "mixup": 0.3,
     },
 }
-MOST_PASSES = 1000  # where seconds end a training
+MAX_EPOCHS = 1000  # where seconds end a training
 
 
 def main() -> None:
@@ -117,7 +117,7 @@ def main() -> None:
         balance: Balance = "sampler" if skewed else "none"
         plan = plan_of(args.epochs, metric, balance, args.seed, args.device)
         if args.seconds:
-            plan = replace(plan, epochs=MOST_PASSES, seconds=args.seconds, grow=not args.no_grow)
+            plan = replace(plan, epochs=MAX_EPOCHS, seconds=args.seconds, grow=not args.no_grow)
         asked = {"lr": args.lr, "weight_decay": args.decay}
         for name in args.recipes.split(";"):
             config = {**first(args.opt), **{k: v for k, v in asked.items() if v is not None}, **changes(name)}

@@ -144,7 +144,7 @@ def rates(config: Config, splits: SearchSplits, precision: Any) -> tuple[float, 
         times[-1] += time.thread_time() - begun
         return False
 
-    trainer.asked_to_stop = beside
+    trainer.should_stop = beside
     torch.set_num_threads(1)
     wholes: list[float] = []
     for _ in range(EPOCHS_TIMED + 1):

@@ -11,9 +11,9 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 from automl.errors import EngineError, StorageError
-from automl.final.distributed_retrain import Place, has_begun, retrain_together
+from automl.final.distributed_retrain import WorkerGroup, distributed_retrain, has_checkpoint
 from automl.final.retrain import Retrain, Retrained, own_weights
-from automl.final.scoring import seconds_a_picture
+from automl.final.scoring import seconds_per_image
 from automl.interrupt import ctrl_c_asks
 from automl.pipeline.delivery import Delivery, Shortfall, Stopped, TooShort, delivery_in_words
 from automl.pipeline.objective import origin_of
@@ -111,13 +111,13 @@ def _by_workers(
     if most == 1:
         return None
     try:
-        return retrain_together(
+        return distributed_retrain(
             found.best.config,
             setup.data.splits,
             plan,
-            place=_place(setup, min(most, wanted)),
+            group=_group(setup, min(most, wanted)),
             observer=observer,
-            asked_to_stop=asked,
+            should_stop=asked,
         )
     except EngineError as error:
         observer.note(f"The retrain goes on in one process, because {error}.")
@@ -131,14 +131,16 @@ def _alone(
 
     TooShort where the time left is too little for the network that was built, unless it is to be trained `anyway`.
     """
-    place, plan = _place(setup, 1), _plan(setup, found)
-    begun = place.checkpoint if setup.config.retrain_workers > 1 and has_begun(place) else None
-    retrain = Retrain(found.best.config, setup.data.splits, plan, work_dir=setup.workspace.root, begun=begun)
+    group, plan = _group(setup, 1), _plan(setup, found)
+    left = group.checkpoint if setup.config.retrain_workers > 1 and has_checkpoint(group) else None
+    retrain = Retrain(
+        found.best.config, setup.data.splits, plan, work_dir=setup.workspace.root, checkpoint=left
+    )
     seconds = None
     if plan.seconds is not None:
         seconds = _seconds_left(setup, found, retrain.trainer)
         why = _too_short(setup, found, replace(_plan(setup, found), seconds=seconds))
-        if why and begun is None and not anyway:
+        if why and left is None and not anyway:
             return why
     return retrain.train(setup.observer, asked, seconds=seconds)
 
@@ -147,7 +149,7 @@ def _seconds_left(setup: Setup, found: SearchResult, trainer: Trainer) -> float:
     """What the retrain may take, now that the time for scoring the holdout can be measured on its network."""
     info, slower = setup.data.splits.info, slowdown(setup, found)
     passes = 2 if Recipe.from_config(found.best.config).hflip else 1
-    one = seconds_a_picture(
+    one = seconds_per_image(
         trainer.averaged, info, trainer.size, threads=setup.device.all_threads, device=setup.device.kind
     )
     closing = measured_closing(slowdown=slower, scoring=passes * info.n_holdout * one)
@@ -163,10 +165,10 @@ def _held(setup: Setup, found: SearchResult, closing: float) -> float:
     return seconds
 
 
-def _place(setup: Setup, workers: int) -> Place:
+def _group(setup: Setup, workers: int) -> WorkerGroup:
     config = setup.config
     origin, folder = origin_of(config, setup.data.splits.info), setup.workspace.root / FOLDER
-    return Place(workers, origin, folder, config.address, ray_cpus(config))
+    return WorkerGroup(workers, origin, folder, config.address, ray_cpus(config))
 
 
 def slowdown(setup: Setup, found: SearchResult) -> float:

@@ -19,7 +19,7 @@ from automl.review.run_state import Look, RunState
 
 _WIDEST = 100
 _SPARK = 40
-_MOST_LINES = 8
+_MAX_LINES = 8
 _FAILURES_LEFT = 3
 _FRAMES_A_SECOND = 4
 _ROOMY_FROM = 60
@@ -101,7 +101,7 @@ def draw(state: RunState, look: Look, width: int, height: int) -> Group:
     head = [_title(state, look, width), _bar(state, look, width), Text()]
     head += [_stages(state, width), _stage_text(state), Text(), _counts(state, width), Text()]
     head += _incumbent(state, look, width)
-    room = max(0, min(_MOST_LINES, height - len(head) - 2))
+    room = max(0, min(_MAX_LINES, height - len(head) - 2))
     latest = list(state.lines)[-room:] if room else []
     tail = [Text(), *(_event(line.clock, line.kind, line.text) for line in latest)] if latest else []
     lines = [*head, *tail][: max(1, height - 1)]

@@ -18,7 +18,7 @@ ENOUGH = 1.0  # seconds of them at most
 # What a training step costs, in forward passes: its own, and about as many multiplications each for the gradients by
 # activations and by weights. Counted for networks whose layers all learn; not fitted to a machine.
 STEP_COST = 3.0
-LEAST_SHARE = 1 / 3  # of a round that is training, however long validation takes
+MIN_SHARE = 1 / 3  # of a round that is training, however long validation takes
 
 Clock = Callable[[], float]
 
@@ -86,7 +86,7 @@ def steps_in(seconds: float, step: float, *, rows: int, n_val: int) -> int:
     (3, 1)
     """
     scoring = n_val * step / (rows * STEP_COST)
-    return max(1, round(max(LEAST_SHARE * seconds, seconds - scoring) / max(step, 1e-9)))
+    return max(1, round(max(MIN_SHARE * seconds, seconds - scoring) / max(step, 1e-9)))
 
 
 def clock_of(device: str, *, alone: bool, streamed: bool) -> Clock:

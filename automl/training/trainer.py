@@ -29,7 +29,7 @@ from automl.training.hardware.fastest_way import Contest
 from automl.training.hardware.out_of_memory import Allowance
 from automl.training.models.build import build_model, input_size
 from automl.training.models.hyperparameters import Recipe
-from automl.training.models.memory_format import laid_out
+from automl.training.models.memory_format import channels_last
 from automl.training.models.pretrained_weights import normalised, used_by
 from automl.training.plan import TrainPlan
 from automl.training.rounds import WARM, Round, clock_of
@@ -61,7 +61,7 @@ class Trainer:
         self.size = self.seen = input_size(recipe, info)  # the side of pictures in the end, and now
         self.grows = plan.grow and plan.final and plan.seconds is not None and may_grow(recipe, self.size)
         model = build_model(recipe, info, weights=self.pretrained)
-        self.model = laid_out(model, plan.device)
+        self.model = channels_last(model, plan.device)
         self.optimizer = make_optimizer(self.model, recipe)
         self.update = Update(
             self.model,
@@ -98,7 +98,7 @@ class Trainer:
         self.epoch = self.steps = 0
         self.spent = 0.0  # seconds of training so far
         self.deadline = plan.deadline
-        self.asked_to_stop: Callable[[], bool] = lambda: False
+        self.should_stop: Callable[[], bool] = lambda: False
         self.lr_scale = 1.0  # halved once, where the loss stopped being finite
         self.peers: Peers | None = None
 
@@ -108,7 +108,7 @@ class Trainer:
         torch.manual_seed(self.plan.seed + self.peers.rank)  # other rows, another dropout
 
     def train_epoch(self) -> float | None:
-        """One round; the mean training loss, or None when the deadline or `asked_to_stop` cut it short.
+        """One round; the mean training loss, or None when the deadline or `should_stop` cut it short.
 
         When the loss stops being finite, the round is run again from its beginning with half the lr, once in a
         training; then TrialError is raised.
@@ -262,7 +262,7 @@ class Trainer:
         return loss(logits, targets, self.info.task, smoothing, self.weights_of_classes, focal=focal)
 
     def _over(self, begun: float) -> bool:
-        if self.asked_to_stop() or (self.deadline is not None and time.time() >= self.deadline):
+        if self.should_stop() or (self.deadline is not None and time.time() >= self.deadline):
             return True
         return self.plan.seconds is not None and self.progress(begun) >= 1.0
 

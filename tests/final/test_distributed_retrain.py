@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from automl.data.cache.node_cache import Origin
 from automl.errors import EngineError
-from automl.final.distributed_retrain import Place, has_begun, retrain_together
-from automl.final.retrain import join_rows, retrain
+from automl.final.distributed_retrain import WorkerGroup, distributed_retrain, has_checkpoint
+from automl.final.retrain import Retrain, join_rows
 from automl.records import Config, SearchSplits, Silent
 from automl.search.engines.cluster_resources import NodeRoom, Room
 from automl.search.engines.ray import cleanup_process as ray_watcher
@@ -100,15 +100,15 @@ def test_workers_of_ray_train_give_the_model_of_one_process(
     runtime: RayRuntime,
 ) -> None:
     chosen, plan = plain(config), plan_of()
-    alone = retrain(chosen, splits, plan, work_dir=tmp_path, observer=Silent())
-    place = Place(2, ORIGIN, tmp_path / ".retrain")
-    both = retrain_together(chosen, splits, plan, place=place, observer=Silent())
+    alone = Retrain(chosen, splits, plan, work_dir=tmp_path).train(Silent())
+    group = WorkerGroup(2, ORIGIN, tmp_path / ".retrain")
+    both = distributed_retrain(chosen, splits, plan, group=group, observer=Silent())
     assert (both.epochs, both.n_train, both.images_trained) == (
         alone.epochs,
         alone.n_train,
         alone.images_trained,
     )
-    assert both.progress == 1.0 and has_begun(place)
+    assert both.progress == 1.0 and has_checkpoint(group)
     assert torch.allclose(vector(alone.model), vector(both.model), atol=2e-4)
 
 
@@ -119,12 +119,12 @@ def test_worker_that_dies_ends_the_others_and_leaves_a_checkpoint_to_go_on_from(
     tmp_path: Path,
     runtime: RayRuntime,
 ) -> None:
-    place = Place(2, ORIGIN, tmp_path / ".retrain")
+    group = WorkerGroup(2, ORIGIN, tmp_path / ".retrain")
     plan = plan_of(epochs=100_000, seconds=160.0)
 
     def kill() -> None:
         until = time.monotonic() + 150
-        while not has_begun(place) and time.monotonic() < until:
+        while not has_checkpoint(group) and time.monotonic() < until:
             time.sleep(0.1)
         os.kill(_workers()[-1], signal.SIGKILL)
 
@@ -132,16 +132,12 @@ def test_worker_that_dies_ends_the_others_and_leaves_a_checkpoint_to_go_on_from(
     killer.start()
     begun = time.monotonic()
     with pytest.raises(EngineError, match="one of 2 workers broke"):
-        retrain_together(plain(config), splits, plan, place=place, observer=Silent())
+        distributed_retrain(plain(config), splits, plan, group=group, observer=Silent())
     killer.join()
     assert time.monotonic() - begun < 150
-    rest = retrain(
-        plain(config),
-        splits,
-        replace(plan, seconds=1.0),
-        work_dir=tmp_path,
-        observer=Silent(),
-        begun=place.checkpoint,
+    last = replace(plan, seconds=1.0)
+    rest = Retrain(plain(config), splits, last, work_dir=tmp_path, checkpoint=group.checkpoint).train(
+        Silent()
     )
     assert rest.epochs > 1  # at least one of the workers', and what a second held
 

@@ -134,7 +134,7 @@ def test_network_that_turns_out_too_dear_to_score_is_not_retrained_for_a_moment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # As of a GPU's network that a processor were to score: hours.
-    monkeypatch.setattr(final_model, "seconds_a_picture", lambda *_, **__: 100.0)
+    monkeypatch.setattr(final_model, "seconds_per_image", lambda *_, **__: 100.0)
     monkeypatch.setattr(final_model, "ENOUGH", 1e6)
     monkeypatch.setattr(planning, "part_of_rows", lambda *_: 1.0)
     short = final_model._too_short

@@ -22,7 +22,7 @@ from automl.cuda_graphs import Pace, Recorder
 from automl.data.loading.batches import Batches
 from automl.final.model_folder import write_model_folder
 from automl.final.predictor import Predictor
-from automl.final.scoring import seconds_a_picture
+from automl.final.scoring import seconds_per_image
 from automl.records import Config, SearchSplits
 from automl.spaces.architectures.factories import create
 from automl.training.evaluate import predict_rows
@@ -110,7 +110,7 @@ def test_delivered_model_predicts_the_same_on_both_processors(
     )
     assert np.abs(here - there).max() < 1e-4 and here.std() > 0.01
     assert torch.backends.cudnn.allow_tf32  # training may round
-    large = partial(seconds_a_picture, create("resnet50", num_classes=3), splits.info, 224, threads=1)
+    large = partial(seconds_per_image, create("resnet50", num_classes=3), splits.info, 224, threads=1)
     assert large(device="cuda") < 0.2 * large(device="cpu")
 
 

@@ -13,7 +13,7 @@ from automl.search.engines.cluster_resources import Room
 
 SPARE = 1.2  # a configuration may take more than the one that was measured
 USABLE = 0.9  # of the memory that is there: the system and the driver need some too
-MOST_SHARES = 8  # trials on one GPU; with more, they only wait for each other
+MAX_SHARES = 8  # trials on one GPU; with more, they only wait for each other
 PACKING = (
     1.2  # what trials that share a GPU train together, to one alone (benchmarks/gpu.py, four small networks)
 )
@@ -133,7 +133,7 @@ def packed(device: Device, trial: int, total: int) -> Device:
         return device
     by_memory = int(USABLE * total / (trial * SPARE))
     by_cores = device.all_threads // device.gpus
-    shares = max(1, min(by_memory, by_cores, MOST_SHARES))
+    shares = max(1, min(by_memory, by_cores, MAX_SHARES))
     parallel = shares * device.gpus
     threads = max(1, device.all_threads // parallel)
     return replace(device, gpus_per_trial=1.0 / shares, parallel=parallel, threads=threads)

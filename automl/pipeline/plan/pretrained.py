@@ -34,7 +34,7 @@ PROBE_SHARE = 0.1  # of the time that is left, at most
 PROBE_SECONDS = 60.0  # at most, and where there is no limit
 DOWNLOAD_SHARE = 0.1
 DOWNLOAD_SECONDS = 300.0
-CPU_ROWS, GPU_ROWS, LEAST_ROWS = 1000, 4000, 150
+CPU_ROWS, GPU_ROWS, MIN_ROWS = 1000, 4000, 150
 SLOW = 50.0  # images a second of a small network on a busy machine
 KEPT = 6  # architectures that the search goes on with
 TRIAL_SHARE = 0.1  # of the time that is left, into which an epoch of fine-tuning must fit
@@ -222,7 +222,7 @@ def _sampled(situation: Situation, *, seconds: float) -> Sample:
     return sample(
         situation.splits,
         situation.folder,
-        most=max(LEAST_ROWS, min(most, int(SLOW * seconds))),
+        most=max(MIN_ROWS, min(most, int(SLOW * seconds))),
         device=situation.device,
         threads=situation.threads,
     )

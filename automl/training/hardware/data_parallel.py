@@ -12,7 +12,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from automl.training.steps.gradients import LEAST_PART, Gradients
+from automl.training.steps.gradients import MIN_PART, Gradients
 
 
 def most_workers(batch_size: int) -> int:
@@ -21,7 +21,7 @@ def most_workers(batch_size: int) -> int:
     >>> most_workers(64), most_workers(20)
     (4, 1)
     """
-    return max(1, batch_size // LEAST_PART)
+    return max(1, batch_size // MIN_PART)
 
 
 def agreed(value: float, device: str) -> float:

@@ -15,7 +15,7 @@ from automl.machine import resident_memory
 
 T = TypeVar("T")
 
-LEAST_ROWS = 2  # batch norm needs two
+MIN_ROWS = 2  # batch norm needs two
 SLACK = 256 << 20  # bytes that allocators and kernels may keep after a failure without anything being lost
 _WORDS = (
     "can't allocate memory",
@@ -57,11 +57,11 @@ class Allowance:
             try:
                 return attempt(rows)
             except Exception as error:
-                if not is_out_of_memory(error) or rows <= LEAST_ROWS:
+                if not is_out_of_memory(error) or rows <= MIN_ROWS:
                     raise
                 reason = f"{type(error).__name__}: {error}"
             # Outside of the handler: there the traceback would keep what the failed attempt had made.
-            self.rows, self.halvings = max(LEAST_ROWS, (rows + 1) // 2), self.halvings + 1
+            self.rows, self.halvings = max(MIN_ROWS, (rows + 1) // 2), self.halvings + 1
             release()
             self.leaked = self.leaked or held(self.device) > self._before + self.own + SLACK
             log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ def parts_of(n: int, rows: int) -> int:
     >>> parts_of(64, 16), parts_of(65, 16), parts_of(3, 2)
     (4, 5, 1)
     """
-    return max(1, min(-(-n // max(1, rows)), n // LEAST_ROWS))
+    return max(1, min(-(-n // max(1, rows)), n // MIN_ROWS))
 
 
 def release() -> None:

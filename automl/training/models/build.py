@@ -16,7 +16,7 @@ from automl.training.models.hyperparameters import Recipe
 from automl.training.models.pretrained_weights import Weights, load_model
 
 LARGEST_ENLARGED = 96  # px
-LEAST_PLACES = 2  # a side, of the last features
+MIN_POSITIONS = 2  # a side, of the last features
 LARGEST_FINE_TUNED = 128  # px; what pretrained filters look for is larger, and there is less to train
 
 
@@ -76,7 +76,7 @@ def input_size(recipe: Recipe, info: DatasetInfo) -> int:
     can = capabilities(recipe.model)
     enlarged = round(info.img_size * (1.0 if recipe.upscale is None else recipe.upscale))
     if recipe.upscale is None and not can.patch_size:
-        enlarged = max(enlarged, LEAST_PLACES * can.stride)
+        enlarged = max(enlarged, MIN_POSITIONS * can.stride)
     largest = LARGEST_FINE_TUNED if recipe.pretrained else LARGEST_ENLARGED
     size = min(enlarged, max(info.img_size, largest))
     return max(size, can.min_size)
@@ -89,7 +89,7 @@ def _smaller_patch(can: Capability, size: int) -> int:
     if can.stride <= can.patch_size:  # the same places from the first layer to the last
         return max(2, size // 8)
     patch, later = can.patch_size, can.stride // can.patch_size
-    while patch > 1 and size < LEAST_PLACES * later * patch:
+    while patch > 1 and size < MIN_POSITIONS * later * patch:
         patch //= 2
     return patch if patch < can.patch_size else 0
 

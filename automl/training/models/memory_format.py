@@ -11,7 +11,7 @@ from torch import Tensor, nn
 _LANES = 8
 
 
-def laid_out(model: nn.Module, device: str) -> nn.Module:
+def channels_last(model: nn.Module, device: str) -> nn.Module:
     """The model on the device, in channels_last.
 
     On a CPU, strided 1x1 convolutions of two to seven channels (RepVGG's first) stay in the usual layout: their
@@ -27,7 +27,7 @@ def laid_out(model: nn.Module, device: str) -> nn.Module:
     return placed
 
 
-def on_cpu(model: nn.Module) -> nn.Module:
+def to_cpu(model: nn.Module) -> nn.Module:
     """The model on the CPU in the usual layout, as it is written down and read again."""
     return _moved(model, "cpu", torch.contiguous_format)
 

@@ -18,7 +18,7 @@ from automl.training.models.hyperparameters import Recipe
 from automl.training.models.safe_arguments import plain_arguments
 
 # Of the values behind the weights' own network, this share may be missing: a head with hidden layers is new.
-MOST_MISSING = 0.05
+MAX_MISSING = 0.05
 # What a weights' config.json may say about them; where they come from is known already.
 _FACTS = frozenset({"classifier", "first_conv", "fixed_input_size", "input_size", "mean", "pool_size", "std"})
 
@@ -167,7 +167,7 @@ def verify(weights: Weights, arguments: Mapping[str, Any]) -> nn.Module:
             continue  # constants tell nothing: a file may hold the same
         total += value.numel()
         missing += value.numel() if torch.equal(value, loaded[name]) else 0
-    if missing > MOST_MISSING * total:
+    if missing > MAX_MISSING * total:
         raise ModelError(_unusable(weights, f"{missing / total:.0%} of its values are not in the file"))
     for name, value in loaded.items():
         if not bool(value.isfinite().all()):

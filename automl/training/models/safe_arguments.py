@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-MOST, MOST_VALUES = 100_000, 64  # of a number in a file, and of a list
+MOST, MAX_VALUES = 100_000, 64  # of a number in a file, and of a list
 # Keywords of timm.create_model that are no part of a network's shape.
 _NOT_ARCHITECTURE = (
     "cache_dir",
@@ -30,7 +30,7 @@ def plain_arguments(said: Mapping[str, Any]) -> dict[str, Any]:
 
 def _is_plain(value: Any) -> bool:
     if isinstance(value, list | tuple):
-        return len(value) <= MOST_VALUES and all(_is_plain(item) for item in value)
+        return len(value) <= MAX_VALUES and all(_is_plain(item) for item in value)
     if isinstance(value, str):
         return value.isidentifier()
     return value is None or isinstance(value, bool) or (isinstance(value, int | float) and abs(value) <= MOST)

@@ -23,7 +23,7 @@ from automl.training.hardware.fastest_way import Contest
 from automl.training.hardware.out_of_memory import Allowance, parts_of
 
 SHARED_BATCH, SHARED_OPERATORS = range(2)  # the ways of a contest
-LEAST_PART = 16  # images a thread; smaller parts make batch-norm statistics too noisy
+MIN_PART = 16  # images a thread; smaller parts make batch-norm statistics too noisy
 
 LossOf = Callable[[Tensor, Tensor], Tensor]
 Part = tuple[Tensor, tuple[Tensor | None, ...]]
@@ -118,7 +118,7 @@ class Gradients:
 
     def _round(self, images: Tensor, targets: Tensor, share: float) -> Tensor:
         """Adds the gradient of `share` of these rows' mean loss; returns that loss."""
-        parts = min(self.parts, len(images) // LEAST_PART)
+        parts = min(self.parts, len(images) // MIN_PART)
         if self.pool is None or parts < 2:
             loss = self.loss_of(images, targets)
             loss = loss if share == 1.0 else loss * share
