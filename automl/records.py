@@ -110,10 +110,10 @@ class OnFailure(StrEnum):
 
 @dataclass(frozen=True)
 class Report:
-    """One epoch of a trial: `epoch` counts from 1, `seconds` is the time of this epoch alone."""
+    """One round of a trial: `round` counts from 1, `seconds` is the time of this round alone."""
 
     trial: int
-    epoch: int
+    round: int
     value: float
     seconds: float
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -138,14 +138,14 @@ class Interval:
 class TrialRow:
     """A trial as tables show it.
 
-    `value` is its last validation score, None where it has none; `epochs` its last epoch, `seconds` the time that all
-    its epochs took. `objectives` are the numbers that are known of it beside the metric, by name.
+    `value` is its last validation score, None where it has none; `rounds` its last round, `seconds` the time that all
+    its rounds took. `objectives` are the numbers that are known of it beside the metric, by name.
     """
 
     trial: int
     state: TrialState
     value: float | None
-    epochs: int
+    rounds: int
     seconds: float
     config: Config
     reason: str = ""
@@ -159,7 +159,7 @@ class TrialEvent:
     trial: int
     state: TrialState
     config: Config
-    epoch: int
+    round: int
     value: float | None
     time: float
     reason: str = ""

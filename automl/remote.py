@@ -25,9 +25,9 @@ from automl.machine import cache_folder
 
 EVERY_S = 20.0  # between two uploads while a study runs
 TURN = "turn.json"  # how often the study was brought there
-DATABASE, EPOCH_NOTE = "study.db", "automl_epoch.json"
+DATABASE, ROUND_NOTE = "study.db", "automl_round.json"
 # In this order they come; what is not named comes with the first.
-LATE = (EPOCH_NOTE, DATABASE, "study.yaml", "result.json")
+LATE = (ROUND_NOTE, DATABASE, "study.yaml", "result.json")
 _LOCAL = ("-wal", "-shm", ".lock", ".tmp", ".part")
 
 
@@ -141,7 +141,7 @@ class Mirror:
                 yield path
 
     def _remove_gone(self, files: Any, there: str, left: set[str]) -> None:
-        for path in sorted(files.find(there), key=lambda path: not path.endswith(EPOCH_NOTE)):
+        for path in sorted(files.find(there), key=lambda path: not path.endswith(ROUND_NOTE)):
             name = path[len(there) :].lstrip("/") if path.startswith(there) else None
             if name and name != TURN and name not in left:
                 files.rm_file(path)
@@ -155,7 +155,7 @@ def _order(name: str) -> int:
 def _notes_of(changed: list[str], there: str, files: Any) -> list[str]:
     """The notes at the address of checkpoints of which a file has changed."""
     folders = {PurePosixPath(name).parent for name in changed if "checkpoint" in PurePosixPath(name).parts}
-    notes = [f"{there}/{folder}/{EPOCH_NOTE}" for folder in folders]
+    notes = [f"{there}/{folder}/{ROUND_NOTE}" for folder in folders]
     return [note for note in notes if files.exists(note)]
 
 

@@ -3,11 +3,11 @@
     python -m benchmarks.decisions --out FILE [--sets digits,cifar10] [--data ../shared/data]
     python -m benchmarks.decisions --compare OLD NEW
 
-The studies use the local engine, one core, a number of trials and a number of epochs, so that neither clocks nor the
+The studies use the local engine, one core, a number of trials and a number of rounds, so that neither clocks nor the
 order of additions take part. Two choices that are made by timing are fixed: fp32, and the split of a batch in the final
 training. What is written comes from
 `study.db` and `result.json` alone, so that the versions need to agree on nothing else: each decision (trial, action,
-epoch, state, rung), each value, the best configuration, the holdout and the delivered weights.
+round, state, rung), each value, the best configuration, the holdout and the delivered weights.
 """
 
 from __future__ import annotations
@@ -89,17 +89,19 @@ def told(study: Path) -> dict[str, Any]:
     """What study.db, result.json and the model folder hold, as plain data."""
     result = json.loads((study / "result.json").read_text(encoding="utf-8"))
     with sqlite3.connect(study / "study.db") as database:
+        columns = {row[1] for row in database.execute("PRAGMA table_info(automl_reports)")}
+        unit = "round" if "round" in columns else "epoch"  # the older versions' name
         decisions = database.execute(
-            "SELECT trial, action, epoch, state, rung FROM automl_decisions ORDER BY id"
+            f"SELECT trial, action, {unit}, state, rung FROM automl_decisions ORDER BY id"
         ).fetchall()
         values = database.execute(
-            "SELECT trial, epoch, value FROM automl_reports ORDER BY trial, epoch"
+            f"SELECT trial, {unit}, value FROM automl_reports ORDER BY trial, {unit}"
         ).fetchall()
         configs = database.execute("SELECT trial, config FROM automl_trials ORDER BY trial").fetchall()
     weights = (study / "model" / "model.safetensors").read_bytes()
     return {
         "decisions": [list(row) for row in decisions],
-        "values": [[trial, epoch, round(value, 6)] for trial, epoch, value in values],
+        "values": [[trial, step, round(value, 6)] for trial, step, value in values],
         "configs": [[trial, json.loads(config)] for trial, config in configs],
         "best": result["best"]["trial"],
         "retrain": {key: result["retrain"][key] for key in ("how", "epochs", "n_train")},

@@ -75,7 +75,7 @@ def measure(row: Row, trials: int, parallel: int, engine: Engine | None) -> tupl
     with tempfile.TemporaryDirectory() as folder:
         settings = SearchSettings(
             metric="accuracy",
-            max_epochs=EPOCHS,
+            max_rounds=EPOCHS,
             n_trials=trials,
             parallel=parallel,
             engine=row.engine,
@@ -112,7 +112,7 @@ def idle(trials: int, parallel: int, engine: Engine, *, ahead: bool) -> tuple[li
     with tempfile.TemporaryDirectory() as folder:
         settings = SearchSettings(
             metric="accuracy",
-            max_epochs=EPOCHS,
+            max_rounds=EPOCHS,
             n_trials=trials,
             parallel=parallel,
             sampler="curve-gp",

@@ -81,7 +81,7 @@ def settings_of(url: str, trials: int, workers: int, **changes: Any) -> SearchSe
     common: dict[str, Any] = {"sampler": "random", "policy": "asha", "engine": "simulated", "study": NAME}
     return SearchSettings(
         metric="accuracy",
-        max_epochs=EPOCHS,
+        max_rounds=EPOCHS,
         n_trials=trials,
         parallel=workers,
         storage=url,
@@ -201,7 +201,7 @@ def measure_ray(figures: Figures, folder: Path, trials: int) -> None:
     url = f"sqlite:///{folder}/ray.db"
     settings = SearchSettings(
         metric="accuracy",
-        max_epochs=3,
+        max_rounds=3,
         n_trials=trials,
         parallel=2,
         storage=url,

@@ -73,7 +73,7 @@ def test_tables_of_optuna_that_belong_to_a_study_are_all_known(made_by_optuna: A
 
 @pytest.mark.parametrize(
     ("table", "column"),
-    [(rows.TRIALS, "state"), (rows.VALUES, "value_type"), (rows.EPOCHS, "intermediate_value_type")],
+    [(rows.TRIALS, "state"), (rows.VALUES, "value_type"), (rows.INTERMEDIATE, "intermediate_value_type")],
     ids=lambda value: getattr(value, "name", value),
 )
 def test_texts_in_optunas_tables_are_the_ones_that_are_written(table: sqlalchemy.Table, column: str) -> None:
@@ -93,11 +93,13 @@ def test_value_that_optuna_stored_is_read_as_it_was_and_the_other_way_round(
     study = optuna.create_study(storage=storage)
     study.ask().report(value, step=1)
     with storage.engine.begin() as connection:
-        query = sqlalchemy.select(rows.EPOCHS.c.intermediate_value, rows.EPOCHS.c.intermediate_value_type)
+        query = sqlalchemy.select(
+            rows.INTERMEDIATE.c.intermediate_value, rows.INTERMEDIATE.c.intermediate_value_type
+        )
         stored, kind = connection.execute(query).one()
         (trial,) = rows.trial_ids(connection, storage.get_study_id_from_name(study.study_name)).values()
-        ours = rows.epoch_row(0, 2, value)
-        connection.execute(rows.NEW_EPOCH, {**ours, "trial_id": trial} | {rows.TRIAL: trial})
+        ours = rows.intermediate_row(0, 2, value)
+        connection.execute(rows.NEW_INTERMEDIATE, {**ours, "trial_id": trial} | {rows.TRIAL: trial})
     assert repr(rows.number_of(stored, kind)) == repr(value), TABLES
     assert repr(study.trials[0].intermediate_values[2]) == repr(value), TABLES
 

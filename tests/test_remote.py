@@ -14,7 +14,7 @@ from automl import pipeline
 from automl.cli.entry import main
 from automl.errors import ConfigError, ModelError, StorageError, StudyError, UsageError
 from automl.pipeline.setup import check
-from automl.remote import EPOCH_NOTE, TURN, Mirror, is_remote, names_at
+from automl.remote import ROUND_NOTE, TURN, Mirror, is_remote, names_at
 from automl.review.studies import find_study
 from tests.pipeline.test_fit import config_for, digits
 
@@ -76,7 +76,7 @@ def test_checkpoint_counts_at_the_address_only_when_all_of_it_is_there(url: str,
     place.mkdir(parents=True)
     (mirror.root / "study.yaml").write_text("data: digits\n")
     sqlite3.connect(mirror.root / "study.db").close()
-    for name in ("weights.safetensors", "state.pt", EPOCH_NOTE):
+    for name in ("weights.safetensors", "state.pt", ROUND_NOTE):
         (place / name).write_text("1")
     mirror.push()
     there = tmp_path / "bucket" / "studies" / "s"
@@ -84,7 +84,7 @@ def test_checkpoint_counts_at_the_address_only_when_all_of_it_is_there(url: str,
     mirror.push()
     assert (there / TURN).read_text() == turn  # nothing had changed
 
-    for name in ("weights.safetensors", "state.pt", EPOCH_NOTE):
+    for name in ("weights.safetensors", "state.pt", ROUND_NOTE):
         (place / name).write_text("22")
     order: list[str] = []
     real = fsspec.implementations.local.LocalFileSystem.put_file
@@ -92,14 +92,14 @@ def test_checkpoint_counts_at_the_address_only_when_all_of_it_is_there(url: str,
     def put(files: Any, local: str, to: str, **options: Any) -> None:
         order.append(Path(to).name)
         if order[-1] in ("weights.safetensors", "state.pt"):
-            assert not (there / "trials" / "t0000" / "checkpoint" / EPOCH_NOTE).exists()
+            assert not (there / "trials" / "t0000" / "checkpoint" / ROUND_NOTE).exists()
         real(files, local, to, **options)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fsspec.implementations.local.LocalFileSystem, "put_file", put)
         mirror.push()
     assert (
-        order[-2:] == [EPOCH_NOTE, TURN] and (there / "trials/t0000/checkpoint/state.pt").read_text() == "22"
+        order[-2:] == [ROUND_NOTE, TURN] and (there / "trials/t0000/checkpoint/state.pt").read_text() == "22"
     )
     for path in place.iterdir():
         path.unlink()

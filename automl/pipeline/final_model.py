@@ -23,7 +23,7 @@ from automl.pipeline.setup import Setup
 from automl.search import SearchResult
 from automl.search.reasons import Code
 from automl.search.result import BestTrial
-from automl.search.storage.checkpoints import checkpoint_epoch
+from automl.search.storage.checkpoints import checkpoint_round
 from automl.training.hardware.data_parallel import most_workers
 from automl.training.models.hyperparameters import Recipe
 from automl.training.plan import TrainPlan
@@ -187,7 +187,7 @@ def slowdown(setup: Setup, found: SearchResult) -> float:
 
 def _plan(setup: Setup, found: SearchResult) -> TrainPlan:
     best, budget = found.best, setup.budget
-    longest = max(best.epoch, 0 if found.ahead is None else found.ahead.epoch)
+    longest = max(best.round, 0 if found.ahead is None else found.ahead.round)
     epochs = retrain_epochs(budget, best_epoch=longest or budget.epochs)
     seconds = None
     if setup.clock.remaining() is not None:
@@ -211,14 +211,14 @@ def _too_short(setup: Setup, found: SearchResult, plan: TrainPlan) -> TooShort |
     spent = math.fsum(report.seconds for report in best.reports)
     rows = (info.n_train + info.n_val) / (info.n_train + info.n_val / STEP_COST)
     held = plan.seconds * setup.device.speedup / max(1e-9, spent * rows)
-    if held >= ENOUGH * min(1.0, plan.epochs / max(1, found.best.epoch)):
+    if held >= ENOUGH * min(1.0, plan.epochs / max(1, found.best.round)):
         return None
     return TooShort(plan.seconds, held)
 
 
 def _has_own(best: BestTrial) -> bool:
     """Whether the best trial left its weights; those of another epoch were not what was found best."""
-    return best.checkpoint is not None and checkpoint_epoch(best.checkpoint) == best.epoch
+    return best.checkpoint is not None and checkpoint_round(best.checkpoint) == best.round
 
 
 def _own(setup: Setup, found: SearchResult, plan: TrainPlan) -> Retrained | None:

@@ -59,7 +59,7 @@ def keep_model(setup: Setup, found: SearchResult) -> Outcome | None:
     if earlier["retrain"].get("how", Delivery.RETRAINED) != Delivery.RETRAINED:
         return None  # a stop or the time had cut it short
     best = earlier["best"]
-    if best["trial"] != found.best.number or best["epochs"] != found.best.epoch:
+    if best["trial"] != found.best.number or best["epochs"] != found.best.round:
         return None
     return Outcome(
         best_config=best["config"],
@@ -115,7 +115,7 @@ def _document(setup: Setup, found: SearchResult, outcome: Outcome) -> dict[str, 
             "trial": outcome.trial,
             "config": outcome.best_config,
             "val_score": best.value if math.isfinite(best.value) else None,
-            "epochs": best.epoch,
+            "epochs": best.round,
         },
         "retrain": outcome.retrain,
         "holdout": {name: asdict(value) for name, value in outcome.holdout.items()},
@@ -124,7 +124,7 @@ def _document(setup: Setup, found: SearchResult, outcome: Outcome) -> dict[str, 
         "trials": dict(found.counts),
         "time": _times(setup, found),
         "work": {
-            "epochs": found.epochs_run,
+            "epochs": found.rounds_run,
             "images_trained": found.images_trained + outcome.retrain_images,
             "busy_fraction": _busy(found, setup.device.parallel),
         },

@@ -185,7 +185,7 @@ def _search_settings(setup: Setup) -> SearchSettings:
         study=config.study,
         metric=setup.metric.name,
         mode=setup.metric.mode,
-        max_epochs=setup.budget.epochs,
+        max_rounds=setup.budget.epochs,
         n_trials=config.n_trials,
         deadline=setup.plan.deadline,
         parallel=device.parallel,

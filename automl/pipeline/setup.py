@@ -27,7 +27,7 @@ from automl.pipeline.study_folder import write_json
 from automl.records import Config, Observer
 from automl.remote import is_remote
 from automl.search.engines.cluster_resources import Room
-from automl.search.epoch_time import Expect
+from automl.search.round_time import Expect
 from automl.search.run import check_names
 from automl.search.sampling.feasibility import feasibility
 from automl.spaces import SearchSpace

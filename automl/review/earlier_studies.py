@@ -20,7 +20,7 @@ def read_past(study: StudyFolder) -> PastStudy:
     """
     _, mode, stored = stored_trials(study)
     trials = [
-        (trial.config, {report.epoch: report.value for report in trial.reports})
+        (trial.config, {report.round: report.value for report in trial.reports})
         for trial in stored
         if trial.state is not TrialState.FAILED and trial.reports
     ]

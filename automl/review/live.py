@@ -178,7 +178,7 @@ def _incumbent(state: RunState, look: Look, width: int) -> list[Text]:
         Text.assemble(
             (" best    ", "dim"),
             (f"val {look.metric} {score(best.value)}", "bold green"),
-            (f"   trial {best.trial}, epoch {best.epoch}", "dim"),
+            (f"   trial {best.trial}, epoch {best.round}", "dim"),
         ),
         *(Text(f"         {line}") for line in wrap(config_words(best.config), width - 10)[:2]),
         Text.assemble(

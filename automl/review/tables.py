@@ -29,7 +29,7 @@ def ranked(trials: Iterable[TrialRow], mode: Mode) -> list[TrialRow]:
     def key(row: TrialRow) -> tuple[float, ...]:
         finite = row.value is not None and math.isfinite(row.value)
         worse = 0.0 if row.value is None or not finite else (-row.value if mode == "max" else row.value)
-        return (row.state is TrialState.FAILED, not finite, worse, -row.epochs, row.trial)
+        return (row.state is TrialState.FAILED, not finite, worse, -row.rounds, row.trial)
 
     return sorted(trials, key=key)
 
@@ -53,7 +53,7 @@ def leaderboard_rows(trials: Iterable[TrialRow], metric: str, mode: Mode) -> lis
             "trial": row.trial,
             "state": str(row.state),
             f"val_{metric}": _finite(row.value),
-            "epochs": row.epochs,
+            "epochs": row.rounds,
             "seconds": round(row.seconds, 3),
             **(_extent(row, front) if front else {}),
             **{name: row.config.get(name) for name in names},
@@ -119,7 +119,7 @@ def _row(record: dict[str, str], metric: str, columns: Sequence[str]) -> TrialRo
         trial=int(record["trial"]),
         state=TrialState(record["state"]),
         value=float(value) if value else None,
-        epochs=int(record["epochs"]),
+        rounds=int(record["epochs"]),
         seconds=float(record["seconds"] or 0),
         config=config,
         reason=record.get("reason", ""),

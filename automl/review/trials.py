@@ -50,7 +50,7 @@ def stored_rows(trials: Iterable[StoredTrial]) -> list[TrialRow]:
             trial=trial.number,
             state=trial.state,
             value=trial.value if math.isfinite(trial.value) else None,
-            epochs=trial.epochs,
+            rounds=trial.rounds,
             seconds=trial.seconds,
             config=trial.config,
             reason="" if trial.reason is None else str(trial.reason),

@@ -5,7 +5,7 @@
     reasons.py     why things happen to trials, as codes; their sentences
     store.py       the Optuna study and this package's own tables, in one database
     event_log.py   the log of a study: what was done with which trial and why
-    suggestions.py what the next trial tries; forecast.py: how long its epochs take
+    suggestions.py what the next trial tries; forecast.py: how long its rounds take
     replay.py      a recorded study through a fresh policy
     coordinator.py the one object that engines talk to
     engines/       ray, local, simulated: where trials run

@@ -13,7 +13,7 @@ from typing import Any
 
 from automl.records import Config
 from automl.search.space import CONTROL_KEYS
-from automl.search.storage.checkpoints import checkpoint_epoch, is_disk_full, publish_checkpoint
+from automl.search.storage.checkpoints import checkpoint_round, is_disk_full, publish_checkpoint
 
 Objective = Callable[[Config], Any]
 
@@ -22,30 +22,30 @@ Objective = Callable[[Config], Any]
 class Launch:
     """All that an engine needs to run a trial: picklable, and small.
 
-    `epoch` is where it goes on (0: from the beginning); `save_epochs` are the epochs after which it is saved
+    `round` is where it goes on (0: from the beginning); `save_rounds` are the rounds after which it is saved
     to `checkpoint`.
     """
 
     number: int
     config: Config
-    epoch: int
+    round: int
     checkpoint: Path
-    save_epochs: frozenset[int]
+    save_rounds: frozenset[int]
 
 
 @dataclass(frozen=True)
 class Step:
-    """What one epoch gave. `epoch` counts from 1; `seconds` is None unless the objective told; `wall` was
+    """What one round gave. `round` counts from 1; `seconds` is None unless the objective told; `wall` was
     measured.
 
-    `ended`: the objective had nothing more to do, and there are no metrics. `done`: this was its last epoch, and
+    `ended`: the objective had nothing more to do, and there are no metrics. `done`: this was its last round, and
     `reason` tells why.
     `interrupted`: it was cut by the deadline. `saved`: its state lies in the checkpoint.
     `disk_full`: it should, but the disk had no room for it. `restarted`: why it began again, where its checkpoint
     could not be read.
     """
 
-    epoch: int
+    round: int
     metrics: Mapping[str, Any]
     seconds: float | None
     wall: float
@@ -59,11 +59,11 @@ class Step:
 
 
 class Stepper:
-    """One trial in a process: made, carried on from where it was, advanced an epoch at a time, saved, closed.
+    """One trial in a process: made, carried on from where it was, advanced a round at a time, saved, closed.
 
-    An objective is called with the configuration and gives an iterator of dicts (one an epoch) or an object
+    An objective is called with the configuration and gives an iterator of dicts (one a round) or an object
     with `step()` and perhaps `save(dir)`, `load(dir)` and `close()`. What cannot be loaded is run again,
-    silently, up to the epoch it had reached.
+    silently, up to the round it had reached.
     """
 
     def __init__(self, objective: Objective, launch: Launch) -> None:
@@ -71,7 +71,7 @@ class Stepper:
         self._objective = objective
         self._restarted = ""
         self._begin()
-        self._go_to(launch.epoch)
+        self._go_to(launch.round)
 
     @property
     def spent(self) -> bool:
@@ -84,22 +84,22 @@ class Stepper:
         return hasattr(self._subject, "save") and hasattr(self._subject, "load")
 
     def step(self) -> Step:
-        """Runs one epoch and saves the state where that is due. What the objective raises passes through."""
+        """Runs one round and saves the state where that is due. What the objective raises passes through."""
         start = time.perf_counter()
         raw = self._advance()
         wall = time.perf_counter() - start
         if raw is None:
-            return Step(self.epoch, {}, None, wall, ended=True)
-        self.epoch += 1
+            return Step(self.round, {}, None, wall, ended=True)
+        self.round += 1
         done, interrupted = bool(raw.get("done", False)), bool(raw.get("interrupted", False))
         metrics = {key: value for key, value in raw.items() if key not in CONTROL_KEYS}
         asked = bool(raw.get("save", False)) or (interrupted and bool(metrics))
-        due = self.can_save and (self.epoch in self.launch.save_epochs or done or asked)
+        due = self.can_save and (self.round in self.launch.save_rounds or done or asked)
         saved = due and self._saved()
         restarted, self._restarted = self._restarted, ""
         seconds, reason = _seconds(raw.get("seconds")), str(raw.get("reason", ""))
         return Step(
-            epoch=self.epoch,
+            round=self.round,
             metrics=metrics,
             seconds=seconds,
             wall=wall,
@@ -118,7 +118,7 @@ class Stepper:
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(parents=True)
         self._subject.save(new)
-        publish_checkpoint(new, place, self.epoch)
+        publish_checkpoint(new, place, self.round)
 
     def _saved(self) -> bool:
         """Saves the state; False where the disk is full, which must not cost the trial."""
@@ -139,26 +139,26 @@ class Stepper:
             close()
 
     def _begin(self) -> None:
-        self.epoch = 0
+        self.round = 0
         self._subject = self._objective(self.launch.config)
         self._iterator: Iterator[Any] | None = None
         if not hasattr(self._subject, "step"):
             self._iterator = _iterator(self._subject)
 
-    def _go_to(self, epoch: int) -> None:
+    def _go_to(self, round: int) -> None:
         place = self.launch.checkpoint
-        saved = checkpoint_epoch(place) if epoch and self.can_save else 0
-        if 0 < saved <= epoch:
+        saved = checkpoint_round(place) if round and self.can_save else 0
+        if 0 < saved <= round:
             try:
                 self._subject.load(place)
-                self.epoch = saved
+                self.round = saved
             except Exception as error:
                 # Half of it may have been loaded: a fresh one begins again.
                 self.close()
                 self._begin()
                 self._restarted = f"its checkpoint is damaged ({cause_of(error)})"
-        while self.epoch < epoch and self._advance() is not None:
-            self.epoch += 1
+        while self.round < round and self._advance() is not None:
+            self.round += 1
 
     def _advance(self) -> Mapping[str, Any] | None:
         if self._iterator is None:

@@ -61,7 +61,7 @@ class Code(StrEnum):
     ENDED_BY_ITSELF = "ended_by_itself"
     OBJECTIVE_SAID = "objective_said"
     NEVER_PROMOTED = "never_promoted"
-    NO_EPOCH = "no_epoch"
+    NO_ROUND = "no_round"
     NO_VALUE = "no_value"
     CRASHED = "crashed"
     HUNG = "hung"
@@ -74,8 +74,8 @@ class Code(StrEnum):
 class Reason:
     """A code and the numbers or names that go with it; `notes` are further reasons that hold beside it.
 
-    >>> str(Reason(Code.PAUSED_AT_RUNG, {"rank": 2, "trials": 3, "epoch": 9}))
-    'rank 2 of 3 at epoch 9'
+    >>> str(Reason(Code.PAUSED_AT_RUNG, {"rank": 2, "trials": 3, "round": 9}))
+    'rank 2 of 3 at round 9'
     """
 
     code: Code
@@ -145,8 +145,8 @@ def _passed_over(data: Mapping[str, Value]) -> str:
     return f"{first} (and {data['others']} more)" if data["others"] else first
 
 
-_RANK = "rank {rank} of {trials} at epoch {epoch}"
-_MEDIAN = "the median of {trials} complete trials at epoch {epoch}"
+_RANK = "rank {rank} of {trials} at round {round}"
+_MEDIAN = "the median of {trials} complete trials at round {round}"
 
 _SENTENCES: dict[Code, str | Callable[[Mapping[str, Value]], str]] = {
     Code.SEARCH_BEGAN: "a search began, with {trials} trials",
@@ -160,22 +160,22 @@ _SENTENCES: dict[Code, str | Callable[[Mapping[str, Value]], str]] = {
     Code.WORKERS_BUSY: "all workers are busy",
     Code.NOTHING_YET: "no trial may start and none can be promoted yet",
     Code.NOTHING_LEFT: "no trial may start and none can be promoted",
-    Code.AFTER_INTERRUPTION: "interrupted after epoch {epoch}",
+    Code.AFTER_INTERRUPTION: "interrupted after round {round}",
     Code.PROMOTED: f"promoted: {_RANK}",
     Code.LAST_RESORT: f"promoted because no trial is complete yet: {_RANK}",
     Code.LOST: "its process was lost: it is tried once more",
     Code.YARDSTICK: "the first of the portfolio is carried to its end, for the others to be measured by",
     Code.LAST_CALL: "the best that can be finished is carried to its end before the time is up",
-    Code.RUNG_MOVED_DOWN: "it is first compared at epoch {first}: epoch {early} ranks {trials} trials as epoch {late} "
+    Code.RUNG_MOVED_DOWN: "it is first compared at round {first}: round {early} ranks {trials} trials as round {late} "
     "does (Spearman {spearman:.2f})",
-    Code.RUNG_MOVED_UP: "it is first compared at epoch {first}: epoch {early} says nothing about epoch {late} "
+    Code.RUNG_MOVED_UP: "it is first compared at round {first}: round {early} says nothing about round {late} "
     "(Spearman at most {spearman:.2f} over {trials} trials)",
     Code.ASKED_AHEAD: _asked_ahead,
     Code.PASSED_OVER: _passed_over,
-    Code.FULL_LENGTH: "reached the full length of {epochs} epochs",
+    Code.FULL_LENGTH: "reached the full length of {rounds} rounds",
     Code.NEVER_STOPPED: "runs to the full length",
     Code.BETWEEN_RUNGS: "between rungs",
-    Code.BEFORE_FIRST_RUNG: "first compared at epoch {first}",
+    Code.BEFORE_FIRST_RUNG: "first compared at round {first}",
     Code.PROMOTED_BEFORE: f"{_RANK}: promoted before",
     Code.PROMOTED_AT_ONCE: f"{_RANK}: promoted at once",
     Code.PAUSED_AT_RUNG: _RANK,
@@ -190,10 +190,10 @@ _SENTENCES: dict[Code, str | Callable[[Mapping[str, Value]], str]] = {
     Code.ENDED_BY_ITSELF: "the objective ended by itself",
     Code.OBJECTIVE_SAID: "{text}",
     Code.NEVER_PROMOTED: "paused to the end: never promoted",
-    Code.NO_EPOCH: "the objective ended before its first epoch",
-    Code.NO_VALUE: "{metric} was {value} at the last epoch, {epoch}",
+    Code.NO_ROUND: "the objective ended before its first round",
+    Code.NO_VALUE: "{metric} was {value} at the last round, {round}",
     Code.CRASHED: "{cause}",
     Code.HUNG: "hung: no report for {seconds:.0f} s",
-    Code.TRIED_AGAIN: "tried once more from epoch {epoch}: {cause}",
+    Code.TRIED_AGAIN: "tried once more from round {round}: {cause}",
     Code.LEGACY: "{text}",
 }

@@ -25,7 +25,7 @@ class Difference:
 
     def __str__(self) -> str:
         one = self.event
-        what = f"{one.action} of trial {one.trial} after epoch {one.epoch} ({one.reason})"
+        what = f"{one.action} of trial {one.trial} after round {one.round} ({one.reason})"
         return f"event {self.place}: recorded was {what}, but the policy says: {self.expected}"
 
 
@@ -72,12 +72,12 @@ class _Playback:
     def _restore(self, later: Sequence[Event]) -> None:
         past = []
         for number, trial in self._trials.items():
-            state, epoch = trial.state, trial.epoch
+            state, round = trial.state, trial.round
             if trial.state is TrialState.RUNNING or number in self._interrupted:
                 # Where its checkpoint stood is known from where it went on.
-                goes_on = (e.epoch for e in later if e.trial == number and e.action == NextKind.RESUME)
-                state, epoch = TrialState.RUNNING, next(goes_on, trial.epoch)
-            past.append(replace(trial, state=state, epoch=epoch))
+                goes_on = (e.round for e in later if e.trial == number and e.action == NextKind.RESUME)
+                state, round = TrialState.RUNNING, next(goes_on, trial.round)
+            past.append(replace(trial, state=state, round=round))
         self._policy = self._make()
         self._policy.restore(past)
 
@@ -88,14 +88,14 @@ class _Playback:
         first = min(self._policy.rungs(event.trial))
         if choice.kind is not NextKind.START:
             return f"{choice.kind} {choice.trial}: {choice.reason}"
-        return "" if first == event.rung else f"first compared at epoch {first}"
+        return "" if first == event.rung else f"first compared at round {first}"
 
     def _resume(self, event: Event) -> str:
         trial, answers = self._trials[event.trial], self._answers.pop(event.trial, set())
         expected = ""
         if event.reason not in answers and event.reason.code not in OWN_RESUMES:
             expected = f"never to resume it; it would have for {sorted(map(str, answers))}"
-        trial.state, trial.epoch = TrialState.RUNNING, event.epoch
+        trial.state, trial.round = TrialState.RUNNING, event.round
         self._interrupted.discard(event.trial)
         self._policy.started(event.trial, resumed=True)
         return expected
@@ -105,9 +105,9 @@ class _Playback:
         decided = Decision(Action(event.action), TrialState(event.state), event.reason, event.rung)
         own = event.rung is None and decided.action is not Action.CONTINUE
         expected = ""
-        if event.epoch > trial.epoch:
-            trial.epoch, trial.values[event.epoch] = event.epoch, event.value
-            found = self._policy.report(Report(event.trial, event.epoch, event.value, event.seconds))
+        if event.round > trial.round:
+            trial.round, trial.values[event.round] = event.round, event.value
+            found = self._policy.report(Report(event.trial, event.round, event.value, event.seconds))
             if found != decided and own:
                 self._policy.ended(event.trial, decided.state)
             elif found != decided:

@@ -23,15 +23,15 @@ REPORT_COLUMNS = ("number", "epoch", "value", "time")
 
 @dataclass(frozen=True)
 class BestTrial:
-    """The incumbent: `value` is that of `epoch`, the last one; `checkpoint` its saved state, if there is one.
+    """The incumbent: `value` is that of `round`, the last one; `checkpoint` its saved state, if there is one.
 
-    Where no trial had a value in time, it is the first configuration, with the value NaN and the epoch 0.
+    Where no trial had a value in time, it is the first configuration, with the value NaN and the round 0.
     """
 
     number: int
     config: Config
     value: float
-    epoch: int
+    round: int
     checkpoint: Path | None
 
 
@@ -65,8 +65,8 @@ class SearchResult:
         return {"total": len(states), **{kind.value: states.count(kind) for kind in kinds}}
 
     @property
-    def epochs_run(self) -> int:
-        """Epochs that were reported, over all trials."""
+    def rounds_run(self) -> int:
+        """Rounds that were reported, over all trials."""
         return sum(len(trial.reports) for trial in self.trials)
 
     @property
@@ -86,14 +86,14 @@ class SearchResult:
 
     @property
     def best_passes(self) -> float:
-        """How often the best trial went through its training rows: what it reported as `passes`, or else its epochs."""
+        """How often the best trial went through its training rows: what it reported as `passes`, or else its rounds."""
         trial = next((trial for trial in self.trials if trial.number == self.best.number), None)
         reports = () if trial is None else trial.reports
-        return reports[-1].metrics.get("passes", float(reports[-1].epoch)) if reports else 0.0
+        return reports[-1].metrics.get("passes", float(reports[-1].round)) if reports else 0.0
 
     @property
     def busy_seconds(self) -> float:
-        """Time spent in epochs, over all workers."""
+        """Time spent in rounds, over all workers."""
         return math.fsum(trial.seconds for trial in self.trials)
 
 
@@ -103,7 +103,7 @@ def trials_frame(
     """One row a trial: number, state, params, epochs, value, seconds, started, ended (seconds of the
     search's clock).
 
-    With `objectives`, a column for each of them with its value of the last epoch (NaN for a failed trial), and
+    With `objectives`, a column for each of them with its value of the last round (NaN for a failed trial), and
     `pareto`: whether no other trial is at least as good in everything and better in something.
     """
     import pandas as pd
@@ -113,7 +113,7 @@ def trials_frame(
             trial.number,
             trial.state.value,
             trial.config,
-            trial.epochs,
+            trial.rounds,
             trial.value,
             trial.seconds,
             math.nan if trial.started is None else trial.started,
@@ -132,18 +132,18 @@ def trials_frame(
 
 
 def objective_values(trial: StoredTrial, objectives: Iterable[str]) -> tuple[float, ...]:
-    """The objectives as the trial's last epoch reported them; NaN where it did not, and for a failed trial."""
+    """The objectives as the trial's last round reported them; NaN where it did not, and for a failed trial."""
     if trial.state is TrialState.FAILED or not trial.reports:
         return tuple(math.nan for _ in objectives)
     return tuple(trial.reports[-1].metrics.get(name, math.nan) for name in objectives)
 
 
 def reports_frame(trials: Iterable[StoredTrial]) -> pd.DataFrame:
-    """One row an epoch that was run, in the order of their times: number, epoch, value, time."""
+    """One row a round that was run, in the order of their times: number, epoch, value, time."""
     import pandas as pd
 
     rows = [
-        (trial.number, report.epoch, report.value, moment)
+        (trial.number, report.round, report.value, moment)
         for trial in trials
         for report, moment in zip(trial.reports, trial.report_times, strict=True)
     ]

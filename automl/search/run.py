@@ -48,7 +48,7 @@ def search(
 
     Raises ConfigError for an unknown engine, policy or sampler, StudyError if the study exists with other settings,
     SpaceError for a portfolio outside of the space and for
-    constraints that nothing keeps, TrialError if nothing but failures came of it, TimeLimitError if not one epoch was
+    constraints that nothing keeps, TrialError if nothing but failures came of it, TimeLimitError if not one round was
     done in time, the errors of the storage and the engine, and KeyboardInterrupt after a Ctrl-C that came before any
     value.
     """
@@ -115,7 +115,7 @@ def _result(
         number=best.trial,
         config=coordinator.config(best.trial),
         value=best.value,
-        epoch=best.epoch,
+        round=best.round,
         checkpoint=place if kept else None,
     )
     leader = coordinator.incumbent.leader
@@ -141,7 +141,7 @@ def _nothing_found(coordinator: Coordinator, settings: SearchSettings) -> BaseEx
         return TrialError(f"no trial gave a value, and trials failed: {cause}")
     if coordinator.remaining() <= 0:
         return TimeLimitError(
-            "the time limit must hold at least one epoch of one trial, but none ended in "
+            "the time limit must hold at least one round of one trial, but none ended in "
             f"{coordinator.elapsed():.1f} s: give more time"
         )
     return TrialError(
@@ -151,7 +151,7 @@ def _nothing_found(coordinator: Coordinator, settings: SearchSettings) -> BaseEx
 
 def policy_of(settings: SearchSettings) -> Policy:
     """The policy that the settings name, fresh; one of Optuna's pruners is made into one."""
-    context = PolicyContext(settings.max_epochs, settings.mode)
+    context = PolicyContext(settings.max_rounds, settings.mode)
     if isinstance(settings.policy, str):
         return make_policy(settings.policy, context)
     from automl.search.policy.optuna_pruner import PrunerPolicy

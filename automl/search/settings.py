@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from automl.errors import ConfigError, unknown_name
 from automl.records import Config, Mode, OnFailure
-from automl.search.epoch_time import Expect
+from automl.search.round_time import Expect
 from automl.search.space import CONTROL_KEYS
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class SearchSettings:
     database in memory. `directory` is where trials keep logs and checkpoints, or None for a temporary folder.
     `identity` holds what else must be equal when a study is continued, such as the fingerprint of its data.
     `policy` is a name or one of Optuna's pruners, `sampler` a name or one of Optuna's samplers. `objectives` are
-    further numbers that every epoch reports, and whether more ("max") or less ("min") of each is better; they are kept
+    further numbers that every round reports, and whether more ("max") or less ("min") of each is better; they are kept
     with the trials, and decide nothing.
     `deliver_anyway`: where the time ended before any trial had a value, the result names the first configuration,
     with the value NaN, instead of an error.
@@ -39,12 +39,12 @@ class SearchSettings:
     `noise` gives the standard error of a value of the metric: configurations of the portfolio that lie within one are
     not told apart (`incumbent.py`). None: every difference counts.
     `suits` says which configurations a sampler may suggest, beside the space's own constraints; None: all of them.
-    `expect` says how long an epoch of a configuration should take, so that none is begun in vain near the end; None: as
+    `expect` says how long a round of a configuration should take, so that none is begun in vain near the end; None: as
     long as the others. `portfolio` None takes the space's own. `address` is a Ray cluster's, None starts one here.
     """
 
     metric: str
-    max_epochs: int
+    max_rounds: int
     mode: Mode = "max"
     n_trials: int | None = None
     time_limit: float | None = None
@@ -95,8 +95,8 @@ def _unknown_names(settings: SearchSettings) -> list[str]:
 
 def _wrong_numbers(settings: SearchSettings) -> list[str]:
     problems = []
-    for name in ("max_epochs", "parallel", "n_trials", "max_failures"):
-        value = getattr(settings, name)
+    counts = {name: getattr(settings, name) for name in ("parallel", "n_trials", "max_failures")}
+    for name, value in {"max_epochs": settings.max_rounds, **counts}.items():
         whole = isinstance(value, int) and not isinstance(value, bool)
         if value is not None and not (whole and value >= 1):
             problems.append(f"{name} must be a whole number of at least 1, got {value!r}")
@@ -118,7 +118,7 @@ def _wrong_objectives(settings: SearchSettings) -> list[str]:
         if not isinstance(name, str) or name == settings.metric or name in CONTROL_KEYS:
             taken = ", ".join(sorted(CONTROL_KEYS))
             problems.append(
-                f"objectives must name numbers beside the metric {settings.metric!r} and the words of an epoch "
+                f"objectives must name numbers beside the metric {settings.metric!r} and the words of a round "
                 f"({taken}), got {name!r}: report it under another name"
             )
         if mode not in ("max", "min"):

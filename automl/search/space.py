@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from automl.records import Config
 
-# Keys of an epoch's report that speak to the search; all others are metrics.
+# Keys of a round's report that speak to the search; all others are metrics.
 CONTROL_KEYS = frozenset({"seconds", "done", "reason", "interrupted", "save"})
 
 

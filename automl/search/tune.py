@@ -77,7 +77,7 @@ def tune(
     settings = SearchSettings(
         metric=metric,
         mode=mode,
-        max_epochs=max_epochs,
+        max_rounds=max_epochs,
         n_trials=n_trials,
         time_limit=_seconds(time_limit),
         parallel=parallel,

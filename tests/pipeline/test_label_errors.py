@@ -44,7 +44,7 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
 
 
 def _found(config: Config, checkpoint: Path | None) -> SearchResult:
-    best = BestTrial(number=0, config=config, value=0.9, epoch=6, checkpoint=checkpoint)
+    best = BestTrial(number=0, config=config, value=0.9, round=6, checkpoint=checkpoint)
     return SearchResult(best=best, trials=(), mode="max", stopped=None, seconds=1.0)
 
 

@@ -68,7 +68,7 @@ def test_trials_of_a_running_study_come_from_its_database(studies: Path) -> None
     metric, mode, rows = study_trials(find_study("leaves", studies))
     assert (metric, mode) == ("f1", "max")
     assert [row.state for row in rows] == ["complete", "pruned", "failed", "paused", "running"]
-    assert [(row.value, row.epochs) for row in rows] == [(0.7, 2), (0.4, 1), (None, 0), (0.6, 1), (None, 0)]
+    assert [(row.value, row.rounds) for row in rows] == [(0.7, 2), (0.4, 1), (None, 0), (0.6, 1), (None, 0)]
     assert rows[0].seconds == 3.0
     assert set(rows[0].config) == {"family", "model", "lr"}
     assert rows[2].reason == "RuntimeError: no"

@@ -47,7 +47,7 @@ def test_first_is_the_incumbent_of_the_search() -> None:
         row(3, TrialState.FAILED, 0.99, 5),
     ]
     for entry in rows:
-        incumbent.report(Report(entry.trial, entry.epochs, entry.value or 0.0, 1.0))
+        incumbent.report(Report(entry.trial, entry.rounds, entry.value or 0.0, 1.0))
     incumbent.drop(3)
     assert incumbent.best is not None
     assert ranked(rows, "max")[0].trial == incumbent.best.trial == 1

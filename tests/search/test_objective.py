@@ -7,27 +7,27 @@ from typing import Any
 import pytest
 
 from automl.search.objective import Launch, Stepper, cause_of
-from automl.search.storage.checkpoints import checkpoint_epoch
+from automl.search.storage.checkpoints import checkpoint_round
 from tests.search.toy import Counter, climb
 
 CONFIG = {"x": 0.5, "kind": "a"}
 
 
-def launch(folder: Path, epoch: int = 0, save: frozenset[int] = frozenset()) -> Launch:
-    return Launch(0, CONFIG, epoch, folder / "checkpoint", save)
+def launch(folder: Path, round: int = 0, save: frozenset[int] = frozenset()) -> Launch:
+    return Launch(0, CONFIG, round, folder / "checkpoint", save)
 
 
-def test_generator_gives_one_step_an_epoch_without_control_keys(tmp_path: Path) -> None:
+def test_generator_gives_one_step_a_round_without_control_keys(tmp_path: Path) -> None:
     stepper = Stepper(climb, launch(tmp_path))
     first, second = stepper.step(), stepper.step()
-    assert (first.epoch, second.epoch) == (1, 2)
+    assert (first.round, second.round) == (1, 2)
     assert first.metrics == {"accuracy": 0.25, "loss": 1.0} and first.seconds == 1.5
 
 
 def test_generator_is_replayed_to_where_it_was(tmp_path: Path) -> None:
-    stepper = Stepper(climb, launch(tmp_path, epoch=3))
+    stepper = Stepper(climb, launch(tmp_path, round=3))
     step = stepper.step()
-    assert step.epoch == 4 and step.metrics["accuracy"] == 0.5 * (1 - 0.5**4)
+    assert step.round == 4 and step.metrics["accuracy"] == 0.5 * (1 - 0.5**4)
 
 
 def test_end_of_a_generator_is_told(tmp_path: Path) -> None:
@@ -36,26 +36,26 @@ def test_end_of_a_generator_is_told(tmp_path: Path) -> None:
     assert stepper.step().ended
 
 
-def test_object_is_saved_at_its_epochs_and_loaded_from_there(tmp_path: Path) -> None:
+def test_object_is_saved_at_its_rounds_and_loaded_from_there(tmp_path: Path) -> None:
     stepper = Stepper(Counter, launch(tmp_path, save=frozenset({2})))
     assert [stepper.step().saved for _ in range(3)] == [False, True, False]
-    assert checkpoint_epoch(tmp_path / "checkpoint") == 2
-    again = Stepper(Counter, launch(tmp_path, epoch=2))
+    assert checkpoint_round(tmp_path / "checkpoint") == 2
+    again = Stepper(Counter, launch(tmp_path, round=2))
     step = again.step()
-    assert (step.epoch, step.metrics["accuracy"]) == (3, 0.5 * (1 + 2 + 3))
+    assert (step.round, step.metrics["accuracy"]) == (3, 0.5 * (1 + 2 + 3))
 
 
 def test_object_whose_state_is_lost_is_run_again(tmp_path: Path) -> None:
-    step = Stepper(Counter, launch(tmp_path, epoch=2)).step()
-    assert (step.epoch, step.metrics["accuracy"]) == (3, 0.5 * (1 + 2 + 3))
+    step = Stepper(Counter, launch(tmp_path, round=2)).step()
+    assert (step.round, step.metrics["accuracy"]) == (3, 0.5 * (1 + 2 + 3))
 
 
 def test_object_may_end_with_stop_iteration_or_done(tmp_path: Path) -> None:
     class Short(Counter):
         def step(self) -> dict[str, Any]:
-            if self.epoch == 2:
+            if self.round == 2:
                 raise StopIteration
-            return {**super().step(), "done": self.epoch == 2}
+            return {**super().step(), "done": self.round == 2}
 
     stepper = Stepper(Short, launch(tmp_path))
     steps = [stepper.step() for _ in range(3)]
@@ -66,7 +66,7 @@ def test_object_may_end_with_stop_iteration_or_done(tmp_path: Path) -> None:
 def test_broken_save_leaves_the_earlier_state(tmp_path: Path) -> None:
     class Full(Counter):
         def save(self, directory: Path) -> None:
-            if self.epoch == 2:
+            if self.round == 2:
                 raise OSError("disk full")
             super().save(directory)
 
@@ -74,7 +74,7 @@ def test_broken_save_leaves_the_earlier_state(tmp_path: Path) -> None:
     stepper.step()
     with pytest.raises(OSError, match="disk full"):
         stepper.step()
-    assert checkpoint_epoch(tmp_path / "checkpoint") == 1
+    assert checkpoint_round(tmp_path / "checkpoint") == 1
 
 
 def test_close_is_passed_on(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_objective_that_gives_neither_iterator_nor_object_is_refused(
         Stepper(lambda config: returned, launch(tmp_path))
 
 
-def test_epoch_that_is_no_dict_is_refused(tmp_path: Path) -> None:
+def test_round_that_is_no_dict_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="must give a dict of metrics, got 0.5"):
         Stepper(lambda config: iter([0.5]), launch(tmp_path)).step()
 
@@ -118,4 +118,4 @@ def test_cause_names_type_message_and_place() -> None:
         next(broken({}))
     except ValueError as error:
         cause = cause_of(error)
-    assert cause.startswith("ValueError: no luck (test_objectives.py:") and cause.endswith(" in broken)")
+    assert cause.startswith("ValueError: no luck (test_objective.py:") and cause.endswith(" in broken)")

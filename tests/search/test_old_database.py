@@ -66,11 +66,11 @@ def test_commands_list_a_study_of_version_1(studies: Path, capsys: pytest.Captur
         assert json.loads(out) and err == ""
 
 
-def test_new_study_in_the_same_database_leaves_the_old_one_alone(studies: Path) -> None:
-    before = [line for line in contents(studies) if "INSERT" in line]
-    url = f"sqlite:///{studies}/old/study.db"
-    found = search(climb, ToySpace(), settings(study="new", storage=url, policy="asha", n_trials=4))
-    again = search(climb, ToySpace(), settings(study="new", storage=url, policy="asha", n_trials=5))
-    assert (len(found.trials), len(again.trials)) == (4, 5)
-    after = contents(studies)
-    assert all(line in after for line in before)
+def test_new_study_in_the_same_database_is_refused_and_leaves_the_old_one_alone(studies: Path) -> None:
+    before = contents(studies)
+    chosen = settings(study="new", storage=f"sqlite:///{studies}/old/study.db", policy="asha", n_trials=4)
+    with pytest.raises(
+        StudyError, match="holds studies of an older version .* give the new study another database"
+    ):
+        search(climb, ToySpace(), chosen)
+    assert contents(studies) == before

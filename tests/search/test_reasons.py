@@ -8,8 +8,8 @@ from automl.search.reasons import Code, Reason, crashed
 DATA: dict[str, str | int | float] = {
     "rank": 1,
     "trials": 3,
-    "epoch": 2,
-    "epochs": 9,
+    "round": 2,
+    "rounds": 9,
     "first": 2,
     "early": 2,
     "late": 6,
@@ -25,7 +25,7 @@ DATA: dict[str, str | int | float] = {
     "value": "nan",
     "error": "KeyError",
     "cause": "ValueError: no",
-    "text": "no better for 3 epochs",
+    "text": "no better for 3 rounds",
 }
 
 # What databases of version 2 hold.
@@ -34,7 +34,7 @@ STORED = """
     nothing_yet nothing_left after_interruption promoted last_resort lost yardstick last_call rung_moved_down
     rung_moved_up asked_ahead passed_over full_length never_stopped between_rungs before_first_rung promoted_before
     promoted_at_once paused_at_rung among_best not_among_best too_early worse_than_median not_worse_than_median
-    value_not_finite pruner_stopped pruner_went_on ended_by_itself objective_said never_promoted no_epoch no_value
+    value_not_finite pruner_stopped pruner_went_on ended_by_itself objective_said never_promoted no_round no_value
     crashed hung tried_again legacy
 """
 
@@ -49,7 +49,7 @@ def test_every_code_has_a_sentence(code: Code) -> None:
     ("reason", "sentence"),
     [
         (Reason(Code.TIME_IS_UP), "time is up"),
-        (Reason(Code.PROMOTED, DATA), "promoted: rank 1 of 3 at epoch 2"),
+        (Reason(Code.PROMOTED, DATA), "promoted: rank 1 of 3 at round 2"),
         (Reason(Code.ASKED_AHEAD, {"reports": 0}), "asked ahead"),
         (Reason(Code.ASKED_AHEAD, DATA), "asked ahead, 4 reports before"),
         (crashed("KeyError: {x}"), "KeyError: {x}"),

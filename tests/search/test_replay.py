@@ -44,7 +44,7 @@ def test_recorded_study_replays_without_a_difference(policy: str, engine: str, t
     events = events_of(tmp_path)
     assert played_again(events, chosen) == ""
     assert [event.trial for event in events if event.action == "start"] == list(range(24))
-    assert sum(event.action in ("continue", "pause", "stop") for event in events) >= result.epochs_run
+    assert sum(event.action in ("continue", "pause", "stop") for event in events) >= result.rounds_run
 
 
 @pytest.mark.parametrize("policy", ["asha", "asha-watched", "stop-asha"])
@@ -87,10 +87,10 @@ def test_changed_log_is_found_out_at_the_changed_event(action: str, tmp_path: Pa
     place = max(i for i, event in enumerate(events) if event.action == action and event.rung)
     changed = {
         "start": replace(events[place], rung=6),
-        "resume": replace(events[place], reason=Reason(Code.PROMOTED, {"rank": 1, "trials": 99, "epoch": 2})),
+        "resume": replace(events[place], reason=Reason(Code.PROMOTED, {"rank": 1, "trials": 99, "round": 2})),
         "continue": replace(events[place], action="pause", state="paused"),
         "pause": replace(
-            events[place], reason=Reason(Code.PAUSED_AT_RUNG, {"rank": 1, "trials": 1, "epoch": 2})
+            events[place], reason=Reason(Code.PAUSED_AT_RUNG, {"rank": 1, "trials": 1, "round": 2})
         ),
     }
     events[place] = changed[action]

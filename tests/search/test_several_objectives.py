@@ -26,9 +26,9 @@ _SPACE = {
 
 def _objective(config: Config) -> Iterator[dict[str, float]]:
     """The larger the better and the slower; tiny ones cannot be timed."""
-    for epoch in range(1, 10):
-        cost = math.nan if config["size"] < 2 else config["size"] * (1 + 0.1 * epoch)
-        yield {"score": config["x"] * (1 - 0.5**epoch) * config["size"] ** 0.3, "cost": cost, "seconds": 1.0}
+    for round in range(1, 10):
+        cost = math.nan if config["size"] < 2 else config["size"] * (1 + 0.1 * round)
+        yield {"score": config["x"] * (1 - 0.5**round) * config["size"] ** 0.3, "cost": cost, "seconds": 1.0}
 
 
 def _tune(**changes: Any) -> TuneResult:

@@ -40,50 +40,50 @@ class ToySpace:
         return {"parameters": {"x": {"low": 0.0, "high": self.high}, "kind": ["a", "b"]}}
 
 
-def value_at(config: Config, epoch: int) -> float:
+def value_at(config: Config, round: int) -> float:
     """A rising curve whose height is x."""
-    return float(config["x"] * (1 - 0.5**epoch))
+    return float(config["x"] * (1 - 0.5**round))
 
 
 def climb(config: Config) -> Iterator[dict[str, float]]:
-    """A generator that never ends by itself; an epoch takes 1 + x seconds, as it says."""
-    epoch = 0
+    """A generator that never ends by itself; a round takes 1 + x seconds, as it says."""
+    round = 0
     while True:
-        epoch += 1
-        yield {"accuracy": value_at(config, epoch), "loss": 1.0, "seconds": 1 + config["x"]}
+        round += 1
+        yield {"accuracy": value_at(config, round), "loss": 1.0, "seconds": 1 + config["x"]}
 
 
 class Counter:
-    """An objective with a state that has to survive: the sum of all its epochs; it notes who ran what."""
+    """An objective with a state that has to survive: the sum of all its rounds; it notes who ran what."""
 
     def __init__(self, config: Config, *, notes: Path | None = None, pause: float = 0.0) -> None:
         self.config, self.notes, self.pause = config, notes, pause
-        self.epoch, self.total, self.closed = 0, 0.0, False
+        self.round, self.total, self.closed = 0, 0.0, False
 
     def step(self) -> dict[str, float]:
-        self.epoch += 1
-        self.total += self.config["x"] * self.epoch
+        self.round += 1
+        self.total += self.config["x"] * self.round
         time.sleep(self.pause)
         if self.notes is not None:
             with self.notes.open("a", encoding="utf-8") as file:
-                file.write(f"{self.config['x']} {self.epoch} {os.getpid()}\n")
+                file.write(f"{self.config['x']} {self.round} {os.getpid()}\n")
         return {"accuracy": self.total, "seconds": 1.0}
 
     def save(self, directory: Path) -> None:
-        state = {"epoch": self.epoch, "total": self.total}
+        state = {"round": self.round, "total": self.total}
         (directory / "state.json").write_text(json.dumps(state), encoding="utf-8")
 
     def load(self, directory: Path) -> None:
         state = json.loads((directory / "state.json").read_text(encoding="utf-8"))
-        self.epoch, self.total = state["epoch"], state["total"]
+        self.round, self.total = state["round"], state["total"]
 
     def close(self) -> None:
         self.closed = True
 
 
-def context(seed: int, *, max_epochs: int = 9) -> SamplerContext:
+def context(seed: int, *, max_rounds: int = 9) -> SamplerContext:
     """What a sampler is told of a search over the small space."""
-    return SamplerContext(seed, ToySpace().suggest, max_epochs)
+    return SamplerContext(seed, ToySpace().suggest, max_rounds)
 
 
 def code_of(trial: StoredTrial) -> Code | None:
@@ -95,7 +95,7 @@ def settings(**changes: Any) -> SearchSettings:
     """Settings of a small simulated search at random points."""
     common: dict[str, Any] = {
         "metric": "accuracy",
-        "max_epochs": 9,
+        "max_rounds": 9,
         "n_trials": 12,
         "parallel": 2,
         "engine": "simulated",

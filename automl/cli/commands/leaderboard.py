@@ -72,7 +72,7 @@ def _cells(rank: int, row: TrialRow, front: Collection[int]) -> tuple[str, ...]:
         str(row.trial),
         str(row.state),
         score(row.value),
-        str(row.epochs),
+        str(row.rounds),
         f"{row.seconds:.1f}",
         *sized,
         str(row.config.get("family", "-")),

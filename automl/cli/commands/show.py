@@ -67,7 +67,7 @@ def _progress(found: StudyFolder) -> dict[str, Any]:
         "trials": {"total": len(trials), **counts},
         "best": None
         if best is None
-        else {"trial": best.trial, "val_score": best.value, "epochs": best.epochs, "config": best.config},
+        else {"trial": best.trial, "val_score": best.value, "epochs": best.rounds, "config": best.config},
     }
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from automl.records import Config, DatasetInfo
-from automl.search.epoch_time import Expect, Expected
+from automl.search.round_time import Expect, Expected
 from automl.spaces import SearchSpace
 from automl.spaces.architectures.capability import Capability
 from automl.spaces.architectures.families import capabilities

@@ -29,7 +29,7 @@ from automl.pipeline.plan.plan_text import epochs_in_words, plan_in_words, share
 from automl.pipeline.plan.pretrained import Beginning
 from automl.pipeline.plan.size_limits import Suited, suited
 from automl.records import Config, DatasetInfo, Observer, SearchSplits
-from automl.search.epoch_time import Expect
+from automl.search.round_time import Expect
 from automl.spaces import SearchSpace
 from automl.spaces.draw import at_random, walk
 from automl.torch_setup import import_seconds

@@ -18,11 +18,11 @@ from automl.search.control.progress import Teller
 from automl.search.control.suggestions import PORTFOLIO, Limit, Suggestions
 from automl.search.control.timing import Timing
 from automl.search.control.trial import LiveTrial, hanging, recall, weaker_half
-from automl.search.epoch_time import LOOK_BACK, Forecast
 from automl.search.metric import metric_value, numbers_of
 from automl.search.objective import Launch, Step
 from automl.search.policy import Action, Decision, Next, NextKind, Policy
 from automl.search.reasons import Code, Reason, crashed
+from automl.search.round_time import LOOK_BACK, Forecast
 from automl.search.settings import SearchSettings
 from automl.search.space import Space
 from automl.search.storage.checkpoints import TrialFiles
@@ -51,7 +51,7 @@ class Coordinator:
     """Runs one search, told by an engine what happens and telling it what to do.
 
     An engine asks `next` when a worker is free, calls `start` or `resume` when a trial runs, `report` after
-    each epoch and `failed` when a trial broke, and leaves when `next` says FINISH; then `finish` settles all
+    each round and `failed` when a trial broke, and leaves when `next` says FINISH; then `finish` settles all
     trials. All calls come from one thread, except for `request_stop`. Nothing here raises because of a trial:
     `fatal` holds what ended the search early.
     """
@@ -122,7 +122,7 @@ class Coordinator:
         first, why = min(self._policy.rungs()), self._policy.next().reason
         if first != self._first_rung:
             self._first_rung = first
-            self._tells.note(f"From now on trials are first compared at epoch {first}: {why}.")
+            self._tells.note(f"From now on trials are first compared at round {first}: {why}.")
         found = self._suggestions.take(Limit(first, self.remaining()))
         number = self._store.adopt(found.draft, time=self.now(), origin=found.origin)
         self._trials[number] = LiveTrial(number, found.draft.config)
@@ -146,7 +146,7 @@ class Coordinator:
         """What is needed to run the trial from where it stands."""
         live = self._trials[number]
         place = self._files.checkpoint(number)
-        return Launch(number, live.config, live.epoch, place, frozenset(self._policy.rungs(number)))
+        return Launch(number, live.config, live.round, place, frozenset(self._policy.rungs(number)))
 
     def moved(self, number: int, worker: Worker) -> None:
         """It became known which worker runs the trial; only the first call of a run counts."""
@@ -158,7 +158,7 @@ class Coordinator:
     # What happened ------------------------------------------------------------------------------------------
 
     def report(self, number: int, step: Step) -> Decision:
-        """An epoch is done, or the objective had nothing more to do. The decision has been carried out."""
+        """A round is done, or the objective had nothing more to do. The decision has been carried out."""
         live = self._trials[number]
         if live.state is not TrialState.RUNNING:
             # A result that was under way when the search ended.
@@ -173,7 +173,7 @@ class Coordinator:
             self.fatal = self.fatal or error
             return self.failed(number, crashed(str(error)))
         seconds = step.wall if step.seconds is None else float(step.seconds)
-        report = Report(number, step.epoch, value, seconds, numbers_of(step.metrics))
+        report = Report(number, step.round, value, seconds, numbers_of(step.metrics))
         return self._take(live, report, step)
 
     def failed(self, number: int, why: Reason, *, lost: bool = False) -> Decision:
@@ -184,8 +184,8 @@ class Coordinator:
         if lost and not live.tries and self._settings.on_failure == OnFailure.RETRY and not self.over:
             live.tries += 1
             self._lost.append(number)
-            live.epoch = min(live.epoch, live.checkpoint)
-            self._release(live, Reason(Code.TRIED_AGAIN, {"epoch": live.epoch, "cause": str(why)}))
+            live.round = min(live.round, live.checkpoint)
+            self._release(live, Reason(Code.TRIED_AGAIN, {"round": live.round, "cause": str(why)}))
             return Decision(Action.PAUSE, TrialState.PAUSED, why)
         self.incumbent.drop(number)
         return self._close(live, Decision(Action.STOP, TrialState.FAILED, why))
@@ -247,7 +247,7 @@ class Coordinator:
         latest = islice(reversed(self._trials.values()), LOOK_BACK)
         quick = self._forecast.quick((live.number, live.config) for live in latest)
         return too_late_to_start(
-            first_rung=min(self._policy.rungs()), epoch_seconds=quick, remaining=remaining
+            first_rung=min(self._policy.rungs()), round_seconds=quick, remaining=remaining
         )
 
     def _run(self, number: int, worker: Worker, why: Reason, *, resumed: bool = False) -> None:
@@ -257,13 +257,13 @@ class Coordinator:
         self._policy.started(number, resumed)
         kind = NextKind.RESUME if resumed else NextKind.START
         first = min(self._policy.rungs(number))
-        self._store.started(number, worker, self.now(), LogEntry(kind.value, live.epoch, why, first))
-        self._tells.trial(live, f"resumed after epoch {live.epoch}" if resumed else "started")
+        self._store.started(number, worker, self.now(), LogEntry(kind.value, live.round, why, first))
+        self._tells.trial(live, f"resumed after round {live.round}" if resumed else "started")
 
     def _take(self, live: LiveTrial, report: Report, step: Step) -> Decision:
         """Carries a report through policy, store, files and observer."""
         decision = self._override(self._policy.report(report), report, step)
-        live.epoch, live.value, live.seconds = report.epoch, report.value, report.seconds
+        live.round, live.value, live.seconds = report.round, report.value, report.seconds
         live.heard = self._clock()
         self._forecast.learn(live.number, live.config, report.seconds)
         self.first_report = self.first_report or time.time()
@@ -279,14 +279,14 @@ class Coordinator:
             self._tells.note(f"Trial {live.number} began again: {step.restarted}.")
         self._store.report(report, decision, self.now())
         if step.saved:
-            live.checkpoint = report.epoch
-            self._store.checkpoint(live.number, report.epoch, str(self._files.checkpoint(live.number)))
+            live.checkpoint = report.round
+            self._store.checkpoint(live.number, report.round, str(self._files.checkpoint(live.number)))
         crowded = step.saved and self._files.crowded(live.number)
         if decision.state is TrialState.PAUSED:
             live.state = TrialState.PAUSED
             self._running.discard(live.number)
             self._failures.success()
-            self._store.pause(live.number, live.epoch, decision.reason, self.now())
+            self._store.pause(live.number, live.round, decision.reason, self.now())
             if crowded:
                 self._make_room("Checkpoints fill --max-disk", stop=False)
         elif decision.state in FINAL:
@@ -318,9 +318,9 @@ class Coordinator:
 
     def _ended(self, live: LiveTrial) -> Decision:
         if live.value is None:
-            return self.failed(live.number, Reason(Code.NO_EPOCH))
+            return self.failed(live.number, Reason(Code.NO_ROUND))
         if not math.isfinite(live.value):
-            return self.failed(live.number, no_value(self._settings.metric, live.value, live.epoch))
+            return self.failed(live.number, no_value(self._settings.metric, live.value, live.round))
         return self._close(live, Decision(Action.STOP, TrialState.COMPLETE, Reason(Code.ENDED_BY_ITSELF)))
 
     def _close(self, live: LiveTrial, decision: Decision, *, recorded: bool = False) -> Decision:
@@ -331,7 +331,7 @@ class Coordinator:
         self._tells.done += 1
         if not recorded:
             self._policy.ended(live.number, decision.state)
-            self._store.decided(live.number, live.epoch, decision, now)
+            self._store.decided(live.number, live.round, decision, now)
         if decision.state is TrialState.COMPLETE and live.value is not None:
             self._store.complete(live.number, live.value, now)
         else:
@@ -352,7 +352,7 @@ class Coordinator:
         live.state = TrialState.PAUSED
         self._running.discard(live.number)
         self._store.pause(live.number, live.checkpoint, reason, self.now())
-        self._store.decided(live.number, live.epoch, decision, self.now())
+        self._store.decided(live.number, live.round, decision, self.now())
         self._tells.trial(live, str(reason))
 
     def _tidy(self, live: LiveTrial) -> None:

@@ -11,7 +11,7 @@ from automl.search.control.trial import LiveTrial
 from automl.search.policy import Next, NextKind
 from automl.search.reasons import Code, Reason
 
-MARGIN = 1.15  # an epoch may take a little longer than the last one
+MARGIN = 1.15  # a round may take a little longer than the last one
 # How early, in multiples of the time that the trial needs; or by what keeps a worker busy from one rung to the next.
 AHEAD = 1.4
 
@@ -53,7 +53,7 @@ def carried(
 
 def _rest(live: LiveTrial, full: int) -> float:
     """Seconds that the trial may take to its full length."""
-    return (full - live.epoch) * live.seconds * MARGIN
+    return (full - live.round) * live.seconds * MARGIN
 
 
 def _fits(live: LiveTrial, full: int, remaining: float) -> bool:
@@ -68,10 +68,10 @@ def _rank(live: LiveTrial, mode: Mode) -> tuple[float, int]:
     return (value if mode == "max" else -value, -live.number)
 
 
-def too_late_to_start(*, first_rung: int, epoch_seconds: float | None, remaining: float) -> bool:
-    """Whether a new trial could not reach its first rung (an epoch) in the `remaining` seconds.
+def too_late_to_start(*, first_rung: int, round_seconds: float | None, remaining: float) -> bool:
+    """Whether a new trial could not reach its first rung (a round) in the `remaining` seconds.
 
-    `epoch_seconds` is what an epoch of a quick configuration takes; None, as long as nothing is known, says that it
+    `round_seconds` is what a round of a quick configuration takes; None, as long as nothing is known, says that it
     could. What is left of the time is of more use to the trials that run, and to what comes after the search.
     """
-    return epoch_seconds is not None and remaining < first_rung * epoch_seconds
+    return round_seconds is not None and remaining < first_rung * round_seconds

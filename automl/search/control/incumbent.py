@@ -13,14 +13,14 @@ LATE = 3  # the leader may have been trained thrice as long: rungs are that far 
 class Incumbent:
     """The best trial, by the last report of each that has a finite value.
 
-    Trials stand at different epochs. The longer trained one is preferred: a trial with fewer epochs takes
+    Trials stand at different rounds. The longer trained one is preferred: a trial with fewer rounds takes
     over only if its value, reached with less training, is already better than what the longer trained one has
-    now; equal values go to more epochs, then to the earlier trial. A failed trial drops out. Only a trial's
+    now; equal values go to more rounds, then to the earlier trial. A failed trial drops out. Only a trial's
     latest value counts, not its luckiest: it is what training it so far is worth.
 
     Trials that are trusted, as the portfolio's are, which were good on other data, stand in an order: one that leads
     gives way to the earliest that was no more than `noise(value)`, a standard error, behind it where the two were last
-    compared. That must not be long ago: a third of the leader's epochs. It is the one standard error rule of Breiman et
+    compared. That must not be long ago: a third of the leader's rounds. It is the one standard error rule of Breiman et
     al. ("Classification and Regression Trees", 1984, section 3.4.3).
     """
 
@@ -28,7 +28,7 @@ class Incumbent:
         self._sign = -1.0 if mode == "max" else 1.0
         self._noise = noise
         self._standing: dict[int, Report] = {}
-        self._trusted: dict[int, dict[int, float]] = {}  # their values by epoch
+        self._trusted: dict[int, dict[int, float]] = {}  # their values by round
         self.leader: Report | None = None  # by the values alone
 
     @property
@@ -40,7 +40,7 @@ class Incumbent:
         ahead = self._trusted[leader.trial]
         for trial, values in self._trusted.items():
             common = max(values.keys() & ahead.keys(), default=0)
-            if trial not in self._standing or LATE * common < leader.epoch:
+            if trial not in self._standing or LATE * common < leader.round:
                 continue
             if self._sign * (values[common] - ahead[common]) <= self._noise(ahead[common]):
                 return self._standing[trial]
@@ -62,7 +62,7 @@ class Incumbent:
             return
         self._standing[report.trial] = report
         if report.trial in self._trusted:
-            self._trusted[report.trial][report.epoch] = report.value
+            self._trusted[report.trial][report.round] = report.value
         if self.leader is None or self._key(report) < self._key(self.leader):
             self.leader = report
         elif self.leader.trial == report.trial:
@@ -84,4 +84,4 @@ class Incumbent:
         self.leader = min(self._standing.values(), key=self._key, default=None)
 
     def _key(self, report: Report) -> tuple[float, int, int]:
-        return (self._sign * report.value, -report.epoch, report.trial)
+        return (self._sign * report.value, -report.round, report.trial)

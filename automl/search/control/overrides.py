@@ -32,10 +32,10 @@ def overridden(
     elif decision.action is Action.CONTINUE and over:
         found = Decision(Action.STOP, TrialState.PRUNED, over)
     if found.state is TrialState.COMPLETE and not math.isfinite(report.value):
-        found = Decision(Action.STOP, TrialState.FAILED, no_value(metric, report.value, report.epoch))
+        found = Decision(Action.STOP, TrialState.FAILED, no_value(metric, report.value, report.round))
     return found
 
 
-def no_value(metric: str, value: float, epoch: int) -> Reason:
+def no_value(metric: str, value: float, round: int) -> Reason:
     """Why a trial that reached its end failed."""
-    return Reason(Code.NO_VALUE, {"metric": metric, "value": str(value), "epoch": epoch})
+    return Reason(Code.NO_VALUE, {"metric": metric, "value": str(value), "round": round})

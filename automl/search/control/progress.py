@@ -25,7 +25,7 @@ class Teller:
         """Something happened to a trial."""
         best = self._incumbent.is_best(live.number)
         now = self._time.now()
-        event = TrialEvent(live.number, live.state, live.config, live.epoch, live.value, now, reason, best)
+        event = TrialEvent(live.number, live.state, live.config, live.round, live.value, now, reason, best)
         self._observer.trial(event)
         self._progress()
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from automl.records import Config
 from automl.search.control.prefetch import AskAhead
-from automl.search.epoch_time import Forecast
 from automl.search.reasons import Code, Reason
+from automl.search.round_time import Forecast
 from automl.search.sampling.drafts import Draft
 from automl.search.sampling.registry import context_of, within_constraints
 from automl.search.settings import SearchSettings
@@ -23,9 +23,9 @@ AT_RANDOM = 30  # and then draws at random, of which one will do
 
 @dataclass(frozen=True)
 class Limit:
-    """What a new trial has to keep: its first `epochs` must fit into so many `seconds`."""
+    """What a new trial has to keep: its first `rounds` must fit into so many `seconds`."""
 
-    epochs: int
+    rounds: int
     seconds: float
 
 
@@ -77,7 +77,7 @@ class Suggestions:
             self._ahead.resume()
 
     def take(self, limit: Limit) -> Suggestion:
-        """The next configuration whose first epochs fit into the time; if none does, the quickest that was drawn.
+        """The next configuration whose first rounds fit into the time; if none does, the quickest that was drawn.
 
         What was passed over is told in the notes.
         """
@@ -129,10 +129,10 @@ class Suggestions:
     def _too_slow(self, config: Config, limit: Limit) -> dict[str, str | float] | None:
         """The name and the seconds of a configuration that does not keep the limit; None for one that does."""
         seconds = self._forecast.seconds(config)
-        if seconds is None or limit.epochs * seconds <= limit.seconds:
+        if seconds is None or limit.rounds * seconds <= limit.seconds:
             return None
         model = str(config.get("model", "a configuration"))
-        return {"model": model, "needed": limit.epochs * seconds, "left": limit.seconds}
+        return {"model": model, "needed": limit.rounds * seconds, "left": limit.seconds}
 
 
 def _passed_over(passed: Sequence[Mapping[str, str | float] | None]) -> tuple[Reason, ...]:

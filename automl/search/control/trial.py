@@ -17,14 +17,14 @@ from automl.search.storage.reader import StoredTrial
 class LiveTrial:
     """A trial of a running search.
 
-    `checkpoint` is the epoch that is saved, 0 if none; `moved`: its worker is known; `seconds`: its last epoch's.
+    `checkpoint` is the round that is saved, 0 if none; `moved`: its worker is known; `seconds`: its last round's.
     `heard`: the engine's clock when it began to run or last reported; `tries`: how often its process was lost.
     """
 
     number: int
     config: Config
     state: TrialState = TrialState.RUNNING
-    epoch: int = 0
+    round: int = 0
     value: float | None = None
     checkpoint: int = 0
     moved: bool = False
@@ -37,20 +37,20 @@ def recall(trial: StoredTrial, files: TrialFiles) -> tuple[TrialView, LiveTrial]
     """A trial of an earlier run, for the policy and for the coordinator.
 
     One that a stop or a crash interrupted stands at its checkpoint, or at its beginning if it has none;
-    epochs that were reported beyond that are run again. Any other stands where it was last reported.
+    rounds that were reported beyond that are run again. Any other stands where it was last reported.
     """
-    saved = files.saved_epoch(trial.number)
-    epoch, state, shown = trial.epochs, trial.state, trial.state
+    saved = files.saved_round(trial.number)
+    round, state, shown = trial.rounds, trial.state, trial.state
     if trial.interrupted:
-        epoch, state, shown = min(saved, trial.epochs), TrialState.RUNNING, TrialState.PAUSED
-    values = {report.epoch: report.value for report in trial.reports}
-    view = TrialView(trial.number, state, epoch, values, trial.first_rung)
+        round, state, shown = min(saved, trial.rounds), TrialState.RUNNING, TrialState.PAUSED
+    values = {report.round: report.value for report in trial.reports}
+    view = TrialView(trial.number, state, round, values, trial.first_rung)
     value = trial.value if trial.reports else None
     seconds = trial.reports[-1].seconds if trial.reports else 0.0
-    return view, LiveTrial(trial.number, trial.config, shown, epoch, value, saved, seconds=seconds)
+    return view, LiveTrial(trial.number, trial.config, shown, round, value, saved, seconds=seconds)
 
 
-EPOCHS = 20.0  # of the longest seen: architectures differ that much in how long an epoch takes
+SILENT_ROUNDS = 20.0  # of the longest seen: architectures differ that much in how long a round takes
 STARTING = 2.0  # a process that starts also imports, decodes and loads
 UNKNOWN = 1800.0  # seconds as long as no trial has reported at all
 
@@ -58,12 +58,12 @@ UNKNOWN = 1800.0  # seconds as long as no trial has reported at all
 def hanging(trials: Iterable[LiveTrial], *, now: float, patience: float) -> dict[int, Reason]:
     """The running trials that count as hanging; the reasons hold the seconds since they began to run or last reported.
 
-    A trial may be silent for 20 times the longest epoch of any trial, and for `patience` seconds in any case; twice
+    A trial may be silent for 20 times the longest round of any trial, and for `patience` seconds in any case; twice
     as long while its process starts.
     """
     live = list(trials)
     longest = max((trial.seconds for trial in live), default=0.0)
-    allowed = max(patience, EPOCHS * longest) if longest > 0.0 else max(patience, UNKNOWN)
+    allowed = max(patience, SILENT_ROUNDS * longest) if longest > 0.0 else max(patience, UNKNOWN)
     silent = {}
     for trial in live:
         limit = allowed if trial.moved else STARTING * allowed

@@ -1,4 +1,4 @@
-"""The loop of the engines that run in this process: as many slots as there are workers, one epoch at a
+"""The loop of the engines that run in this process: as many slots as there are workers, one round at a
 time.
 """
 
@@ -23,10 +23,10 @@ MAX_ALIVE = 256
 
 
 class LoopClock(Protocol):
-    """How an engine's time passes while epochs run."""
+    """How an engine's time passes while rounds run."""
 
     def seconds(self, step: Step) -> float:
-        """How long an epoch counts."""
+        """How long a round counts."""
 
     def advance(self, moment: float) -> bool:
         """The next thing is due `moment` seconds after the loop began; says whether it comes to happen."""
@@ -47,10 +47,10 @@ class Arrival:
 
 
 class EventLoop:
-    """Runs each slot's epoch, and hands in results in the order of the slots' accumulated seconds.
+    """Runs each slot's round, and hands in results in the order of the slots' accumulated seconds.
 
-    An epoch is run when its slot is free and its result held back until no other slot could come before it:
-    so the same epochs with the same seconds lead to the same decisions, whether the seconds pass or are only
+    A round is run when its slot is free and its result held back until no other slot could come before it:
+    so the same rounds with the same seconds lead to the same decisions, whether the seconds pass or are only
     counted.
     """
 

@@ -13,14 +13,14 @@ from automl.search.settings import SearchSettings
 
 
 class LocalEngine:
-    """Advances `parallel` trials in turn, one epoch at a time, ordered by the seconds that each slot has
+    """Advances `parallel` trials in turn, one round at a time, ordered by the seconds that each slot has
     used.
     """
 
     clock: Clock = staticmethod(time.monotonic)
 
     def run(self, coordinator: Coordinator, objective: Objective, settings: SearchSettings) -> None:
-        """Runs the search. The deadline is looked at after each epoch: only the objective can cut one
+        """Runs the search. The deadline is looked at after each round: only the objective can cut one
         short.
         """
         EventLoop(coordinator, objective, settings.parallel, self).run()

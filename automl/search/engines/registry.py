@@ -32,7 +32,7 @@ ENGINES = {
         EngineRow(
             "ray", "automl.search.engines.ray.engine:RayEngine", "processes on this machine or a cluster"
         ),
-        EngineRow("local", "automl.search.engines.local:LocalEngine", "this process, one epoch at a time"),
+        EngineRow("local", "automl.search.engines.local:LocalEngine", "this process, one round at a time"),
         EngineRow(
             "simulated",
             "automl.search.engines.simulated:SimulatedEngine",

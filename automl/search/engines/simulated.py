@@ -15,7 +15,7 @@ DEFAULT_SECONDS = 1.0
 class SimulatedEngine:
     """Any number of workers, in as little time as the decisions take. Deadlines and all times are virtual.
 
-    An epoch counts the `seconds` that the objective reports, or one second where it reports none, so that
+    A round counts the `seconds` that the objective reports, or one second where it reports none, so that
     results do not depend on the machine. A trial that would report after the deadline is cut at the deadline;
     starting and resuming are free.
     """

@@ -14,7 +14,7 @@ from automl.search.policy.first_rung import (
     choose_first_rung,
     levels_around,
 )
-from automl.search.policy.rungs import FACTOR, Ladder, rung_epochs
+from automl.search.policy.rungs import FACTOR, Ladder, rung_rounds
 from automl.search.reasons import Code, Reason
 
 
@@ -22,27 +22,27 @@ class WatchedPromotion(Promotion):
     """Successive halving by promotion; trials that start later are first compared where that was seen to be enough.
 
     The first rung is the usual one (6 % of the full length) until many trials say otherwise; see
-    `choose_first_rung`. A trial keeps the one that it started with, so that it pauses only at epochs that its worker
+    `choose_first_rung`. A trial keeps the one that it started with, so that it pauses only at rounds that its worker
     knew of. It stands on earlier rungs too, as one that went on from there: those that pause there are compared with
-    all that were ever seen at that epoch.
+    all that were ever seen at that round.
     """
 
     def __init__(self, context: PolicyContext) -> None:
-        usual = rung_epochs(context.max_epochs)
+        usual = rung_rounds(context.max_rounds)
         super().__init__(context, [Ladder(levels_around(usual, FACTOR))])
         self._usual = usual[0]
         self._first: dict[int, int] = {}
         self._current: FirstRung | None = None
 
     def rungs(self, trial: int | None = None) -> tuple[int, ...]:
-        """Epochs at which the trial is compared, and the full length; None: one that starts now."""
-        first = self.first_rung().epoch if trial is None else self._first.get(trial, self._usual)
-        return tuple(epoch for epoch in self.ladders[0].epochs if epoch >= first)
+        """Rounds at which the trial is compared, and the full length; None: one that starts now."""
+        first = self.first_rung().round if trial is None else self._first.get(trial, self._usual)
+        return tuple(round for round in self.ladders[0].rounds if round >= first)
 
     def first_rung(self) -> FirstRung:
         """Where trials that start now are first compared, and why."""
         if self._current is None:
-            levels = self.ladders[0].epochs
+            levels = self.ladders[0].rounds
             witnesses = [
                 Witness(
                     {level: self.loss(view.values[level]) for level in levels if level in view.values},
@@ -57,20 +57,20 @@ class WatchedPromotion(Promotion):
     def started(self, trial: int, resumed: bool) -> None:
         """A new trial takes the first rung of this moment."""
         if trial not in self._first:
-            self._first[trial] = self._usual if resumed else self.first_rung().epoch
+            self._first[trial] = self._usual if resumed else self.first_rung().round
         super().started(trial, resumed)
 
     def report(self, report: Report) -> Decision:
         """As ever; values at levels may move the first rung."""
-        if report.trial < WATCHED and report.epoch in self.ladders[0].epochs:
+        if report.trial < WATCHED and report.round in self.ladders[0].rounds:
             self._current = None
         return super().report(report)
 
     def judge(self, view: TrialView, report: Report) -> Decision:
         """Compares at rungs from the trial's own first one on."""
         first = self._first.get(view.number, self._usual)
-        rung = self.ladders[0].rungs.get(report.epoch)
-        if rung is None or report.epoch >= first:
+        rung = self.ladders[0].rungs.get(report.round)
+        if rung is None or report.round >= first:
             return super().judge(view, report)
         rung.record(view.number, self.loss(report.value))
         rung.promote(view.number)
@@ -93,7 +93,7 @@ class WatchedPromotion(Promotion):
         super().restored(view)
         if view.state is not TrialState.FAILED:
             for rung in self.ladders[0].rungs.values():
-                if rung.epoch < self._first[view.number] and rung.epoch in view.values:
+                if rung.round < self._first[view.number] and rung.round in view.values:
                     rung.promote(view.number)
 
     def start_reason(self) -> Reason:

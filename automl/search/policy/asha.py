@@ -15,7 +15,7 @@ from automl.search.policy.base import (
     TrialBook,
     TrialView,
 )
-from automl.search.policy.rungs import FACTOR, Ladder, Rung, rung_epochs
+from automl.search.policy.rungs import FACTOR, Ladder, Rung, rung_rounds
 from automl.search.reasons import Code, Reason
 
 
@@ -36,13 +36,13 @@ class Promotion(TrialBook):
         self, context: PolicyContext, ladders: Sequence[Ladder], order: Sequence[int] = (0,)
     ) -> None:
         """`order` is a round: the ladder of trial n is `ladders[order[n % len(order)]]`."""
-        super().__init__(context, (epoch for ladder in ladders for epoch in ladder.epochs))
+        super().__init__(context, (round for ladder in ladders for round in ladder.rounds))
         self.ladders = tuple(ladders)
         self._order = tuple(order)
 
     def rungs(self, trial: int | None = None) -> tuple[int, ...]:
         """The rungs of the trial's ladder; of one that would start now, those of all ladders."""
-        return self._rungs if trial is None else self.ladder_of(trial).epochs
+        return self._rungs if trial is None else self.ladder_of(trial).rounds
 
     def ladder_of(self, trial: int) -> Ladder:
         """The ladder on which the trial is compared: it follows from its number."""
@@ -51,19 +51,19 @@ class Promotion(TrialBook):
     def judge(self, view: TrialView, report: Report) -> Decision:
         """Compares at rungs: the best third goes on, the others pause."""
         ladder = self.ladder_of(view.number)
-        rung = ladder.rungs.get(report.epoch)
+        rung = ladder.rungs.get(report.round)
         if rung is None:
             return Decision(Action.CONTINUE, TrialState.RUNNING, Reason(Code.BETWEEN_RUNGS))
         rung.record(view.number, self.loss(report.value))
         standing = rung.standing(view.number)
         if rung.is_promoted(view.number):
             reason = standing.reason(Code.PROMOTED_BEFORE)
-            return Decision(Action.CONTINUE, TrialState.RUNNING, reason, rung.epoch)
+            return Decision(Action.CONTINUE, TrialState.RUNNING, reason, rung.round)
         if ladder.earns_promotion(standing) and math.isfinite(report.value):
             rung.promote(view.number)
             reason = standing.reason(Code.PROMOTED_AT_ONCE)
-            return Decision(Action.CONTINUE, TrialState.RUNNING, reason, rung.epoch)
-        return Decision(Action.PAUSE, TrialState.PAUSED, standing.reason(Code.PAUSED_AT_RUNG), rung.epoch)
+            return Decision(Action.CONTINUE, TrialState.RUNNING, reason, rung.round)
+        return Decision(Action.PAUSE, TrialState.PAUSED, standing.reason(Code.PAUSED_AT_RUNG), rung.round)
 
     def promotion(self) -> Next | None:
         """The best promotable trial of the highest rung that has one."""
@@ -83,7 +83,7 @@ class Promotion(TrialBook):
 
     def promoted(self, view: TrialView) -> None:
         """Marks the promotion on the rung where the trial had paused."""
-        rung = self.ladder_of(view.number).rungs.get(view.epoch)
+        rung = self.ladder_of(view.number).rungs.get(view.round)
         if rung is not None:
             rung.promote(view.number)
 
@@ -94,7 +94,7 @@ class Promotion(TrialBook):
 
     def restore(self, past: Iterable[TrialView]) -> None:
         """Takes in the trials of an earlier run."""
-        self.ladders = tuple(Ladder(ladder.epochs, ladder.factor) for ladder in self.ladders)
+        self.ladders = tuple(Ladder(ladder.rounds, ladder.factor) for ladder in self.ladders)
         super().restore(past)
 
     def restored(self, view: TrialView) -> None:
@@ -103,42 +103,42 @@ class Promotion(TrialBook):
             return
         last = max(view.values, default=0)
         for rung in self.ladder_of(view.number).rungs.values():
-            if rung.epoch in view.values:
-                rung.record(view.number, self.loss(view.values[rung.epoch]))
-                if last > rung.epoch:
+            if rung.round in view.values:
+                rung.record(view.number, self.loss(view.values[rung.round]))
+                if last > rung.round:
                     rung.promote(view.number)
 
     # ------------------------------------------------------------------------------------------------------
 
     def _top_down(self) -> Iterator[tuple[Ladder, Rung]]:
-        """All rungs of all ladders, highest epoch first; equal epochs in the order of the ladders."""
+        """All rungs of all ladders, highest round first; equal rounds in the order of the ladders."""
         pairs = [(ladder, rung) for ladder in self.ladders for rung in ladder.top_down()]
-        return iter(sorted(pairs, key=lambda pair: -pair[1].epoch))
+        return iter(sorted(pairs, key=lambda pair: -pair[1].round))
 
     def _waits(self, rung: Rung, trial: int) -> bool:
         """Whether the trial is paused at this very rung."""
         view = self.trials[trial]
-        return view.state is TrialState.PAUSED and view.epoch == rung.epoch and not rung.is_promoted(trial)
+        return view.state is TrialState.PAUSED and view.round == rung.round and not rung.is_promoted(trial)
 
 
 def asha(context: PolicyContext) -> Promotion:
     """Promotion-based asynchronous successive halving with one ladder of rungs."""
-    return Promotion(context, [Ladder(rung_epochs(context.max_epochs))])
+    return Promotion(context, [Ladder(rung_rounds(context.max_rounds))])
 
 
 def hyperband(context: PolicyContext) -> Promotion:
     """Asynchronous Hyperband: brackets with later and later first rungs, filled in proportion to their size.
 
     Bracket s of S starts at rung s and gets ceil(S / (S - s) * 3**(S - 1 - s)) trials of every round, so that
-    each spends about the same number of epochs. The bracket of a trial depends on its number alone, so that
+    each spends about the same number of rounds. The bracket of a trial depends on its number alone, so that
     a resumed study agrees.
 
     Source: Li et al., "Hyperband" (JMLR 2018), algorithm 1; asynchronous as in Klein et al. (2020).
     """
-    epochs = rung_epochs(context.max_epochs)
-    count = len(epochs)
+    rounds = rung_rounds(context.max_rounds)
+    count = len(rounds)
     sizes = [math.ceil(count / (count - s) * FACTOR ** (count - 1 - s)) for s in range(count)]
-    return Promotion(context, [Ladder(epochs[s:]) for s in range(count)], interleaved(sizes))
+    return Promotion(context, [Ladder(rounds[s:]) for s in range(count)], interleaved(sizes))
 
 
 def interleaved(sizes: Sequence[int]) -> list[int]:

@@ -22,7 +22,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True)
 class Decision:
-    """The answer to a report. `state` is the trial's state after it; `rung` the epoch it was compared at."""
+    """The answer to a report. `state` is the trial's state after it; `rung` the round it was compared at."""
 
     action: Action
     state: TrialState
@@ -50,9 +50,9 @@ class Next:
 
 @dataclass(frozen=True)
 class PolicyContext:
-    """What a policy knows before the first trial: the full length in epochs and which way is better."""
+    """What a policy knows before the first trial: the full length in rounds and which way is better."""
 
-    max_epochs: int
+    max_rounds: int
     mode: Mode = "max"
 
 
@@ -60,14 +60,14 @@ class PolicyContext:
 class TrialView:
     """A trial as a policy sees it.
 
-    `epoch` is where it stands; for one of an earlier run, that is its checkpoint, which may be before its last report.
-    `values` are the reported ones by epoch, NaN included. `first_rung` is the epoch at which it was to be compared
+    `round` is where it stands; for one of an earlier run, that is its checkpoint, which may be before its last report.
+    `values` are the reported ones by round, NaN included. `first_rung` is the round at which it was to be compared
     first when it began; None where nobody wrote that down.
     """
 
     number: int
     state: TrialState = TrialState.RUNNING
-    epoch: int = 0
+    round: int = 0
     values: dict[int, float] = field(default_factory=dict)
     first_rung: int | None = None
 
@@ -76,7 +76,7 @@ class Policy(Protocol):
     """Decides about trials. Values are compared as the context's mode says; NaN and infinities come last."""
 
     def rungs(self, trial: int | None = None) -> tuple[int, ...]:
-        """Epochs after which the trial may have to be carried on elsewhere, and so should be saved, ascending up to the
+        """Rounds after which the trial may have to be carried on elsewhere, and so should be saved, ascending up to the
         full length; None: of one that would start now, whatever its number.
         """
 
@@ -84,7 +84,7 @@ class Policy(Protocol):
         """The trial runs now. What `next` picked counts only from here on."""
 
     def report(self, report: Report) -> Decision:
-        """An epoch is done: go on, pause or stop, and why."""
+        """A round is done: go on, pause or stop, and why."""
 
     def ended(self, trial: int, state: TrialState) -> None:
         """The trial left the workers without a decision of this policy: crashed, cut, or ended by itself."""
@@ -115,7 +115,7 @@ class TrialBook:
         self._running: set[int] = set()
 
     def rungs(self, trial: int | None = None) -> tuple[int, ...]:
-        """Epochs after which a trial should be saved: the same for all."""
+        """Rounds after which a trial should be saved: the same for all."""
         return self._rungs
 
     def started(self, trial: int, resumed: bool) -> None:
@@ -127,10 +127,10 @@ class TrialBook:
             self.promoted(view)
 
     def report(self, report: Report) -> Decision:
-        """An epoch is done: go on, pause or stop, and why."""
+        """A round is done: go on, pause or stop, and why."""
         view = self.trials.setdefault(report.trial, TrialView(report.trial))
-        view.epoch = report.epoch
-        view.values[report.epoch] = report.value
+        view.round = report.round
+        view.values[report.round] = report.value
         decision = self._decide(view, report)
         self._became(view, decision.state)
         return decision
@@ -145,8 +145,8 @@ class TrialBook:
 
     def next(self, *, may_start: bool = True) -> Next:
         """Trials that a stop interrupted, then promotions, then a new trial."""
-        for trial, epoch in sorted(self._interrupted.items()):
-            return Next(NextKind.RESUME, Reason(Code.AFTER_INTERRUPTION, {"epoch": epoch}), trial)
+        for trial, round in sorted(self._interrupted.items()):
+            return Next(NextKind.RESUME, Reason(Code.AFTER_INTERRUPTION, {"round": round}), trial)
         promotion = self.promotion()
         if promotion is not None:
             return promotion
@@ -168,7 +168,7 @@ class TrialBook:
             if one.state is TrialState.RUNNING:
                 # Nobody runs it at the moment: as PAUSED it cannot make `next` wait for it.
                 view.state = TrialState.PAUSED
-                self._interrupted[one.number] = one.epoch
+                self._interrupted[one.number] = one.round
             self.restored(view)
 
     # What policies override -----------------------------------------------------------------------------
@@ -207,9 +207,9 @@ class TrialBook:
         return -value if self.context.mode == "max" else value
 
     def _decide(self, view: TrialView, report: Report) -> Decision:
-        if report.epoch >= self.context.max_epochs:
-            reason = Reason(Code.FULL_LENGTH, {"epochs": self.context.max_epochs})
-            return Decision(Action.STOP, TrialState.COMPLETE, reason, report.epoch)
+        if report.round >= self.context.max_rounds:
+            reason = Reason(Code.FULL_LENGTH, {"rounds": self.context.max_rounds})
+            return Decision(Action.STOP, TrialState.COMPLETE, reason, report.round)
         return self.judge(view, report)
 
     def _became(self, view: TrialView, state: TrialState) -> None:

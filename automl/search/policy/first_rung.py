@@ -13,13 +13,13 @@ FEWEST = 12  # trials that must have reached the first rung before it may move d
 SURE = 0.8  # the least Spearman correlation of their earlier values with those at the rung (95 %, one-sided),
 BETTER_HALF = 0.6  # the same within the better half, where ranks matter
 FEWEST_LATE = 20  # trials that must have gone on before a rung may be called empty,
-EMPTY = 0.5  # the most that its correlation with the later epoch may be (90 %, one-sided)
+EMPTY = 0.5  # the most that its correlation with the later round may be (90 %, one-sided)
 Z95, Z90 = 1.645, 1.282
 
 
 @dataclass(frozen=True)
 class Witness:
-    """What a trial showed: `losses` by epoch (smaller is better, infinite is last), and where it was first compared."""
+    """What a trial showed: `losses` by round (smaller is better, infinite is last), and where it was first compared."""
 
     losses: Mapping[int, float]
     first: int
@@ -27,14 +27,14 @@ class Witness:
 
 @dataclass(frozen=True)
 class FirstRung:
-    """The epoch at which trials that start now are first compared; `why` is None where it is the usual one."""
+    """The round at which trials that start now are first compared; `why` is None where it is the usual one."""
 
-    epoch: int
+    round: int
     why: Reason | None = None
 
 
 def levels_around(rungs: Sequence[int], factor: int) -> tuple[int, ...]:
-    """The rungs, and before them the epochs that the first one may move down to.
+    """The rungs, and before them the rounds that the first one may move down to.
 
     >>> levels_around((6, 18, 50), 3)
     (2, 6, 18, 50)
@@ -42,11 +42,11 @@ def levels_around(rungs: Sequence[int], factor: int) -> tuple[int, ...]:
     (1, 2, 6, 9)
     """
     below: list[int] = []
-    epoch = rungs[0]
-    while len(rungs) > 1 and epoch > 1:
-        epoch = max(1, epoch // factor)
-        below.append(epoch)
-        if epoch < factor:
+    round = rungs[0]
+    while len(rungs) > 1 and round > 1:
+        round = max(1, round // factor)
+        below.append(round)
+        if round < factor:
             break
     return (*reversed(below), *rungs)
 
@@ -56,8 +56,8 @@ def choose_first_rung(witnesses: Sequence[Witness], levels: Sequence[int], usual
 
     `levels` ascend, the full length last; `usual` is one of them. Both answers need many trials, and nothing moves
     where it is not clear. The agreement that a move down rests on is taken over trials among which nothing had been
-    selected by then. That of an early with a late epoch is known only for promoted trials, which are alike at the
-    early epoch: it is corrected for that by Thorndike's case 2 ("Personnel Selection", 1949), with deviations of ranks;
+    selected by then. That of an early with a late round is known only for promoted trials, which are alike at the
+    early round: it is corrected for that by Thorndike's case 2 ("Personnel Selection", 1949), with deviations of ranks;
     Spearman's interval is Fisher's with the factor 1.03 (Fieller, Hartley, Pearson, 1957). It is a function of what was
     reported, whatever the order, so that a continued study agrees.
     """

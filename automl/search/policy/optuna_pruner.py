@@ -13,7 +13,7 @@ from optuna.trial import TrialState as OptunaState
 from automl.log import quiet_optuna
 from automl.records import Report, TrialState
 from automl.search.policy.base import Action, Decision, PolicyContext, TrialBook, TrialView
-from automl.search.policy.rungs import rung_epochs
+from automl.search.policy.rungs import rung_rounds
 from automl.search.reasons import Code, Reason
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ STATES = {
 
 
 class PrunerPolicy(TrialBook):
-    """Stops a trial for good when an Optuna pruner says so after one of its epochs.
+    """Stops a trial for good when an Optuna pruner says so after one of its rounds.
 
     The pruner sees a study in memory that holds what was reported, so that what it notes there does not end up
     in the study that people look at. Values that are not finite are stopped whatever it says: pruners
@@ -35,7 +35,7 @@ class PrunerPolicy(TrialBook):
     """
 
     def __init__(self, context: PolicyContext, pruner: BasePruner) -> None:
-        super().__init__(context, rung_epochs(context.max_epochs))
+        super().__init__(context, rung_rounds(context.max_rounds))
         self._pruner = pruner
         self._name = type(pruner).__name__
         self._open()
@@ -46,8 +46,8 @@ class PrunerPolicy(TrialBook):
         self._id(trial)
 
     def report(self, report: Report) -> Decision:
-        """An epoch is done."""
-        self._storage.set_trial_intermediate_value(self._id(report.trial), report.epoch, report.value)
+        """A round is done."""
+        self._storage.set_trial_intermediate_value(self._id(report.trial), report.round, report.value)
         decision = super().report(report)
         self._settle(report.trial, decision.state)
         return decision
@@ -61,25 +61,25 @@ class PrunerPolicy(TrialBook):
         """Asks the pruner."""
         if not math.isfinite(report.value):
             reason = Reason(Code.VALUE_NOT_FINITE, {"value": str(report.value)})
-            return Decision(Action.STOP, TrialState.PRUNED, reason, report.epoch)
+            return Decision(Action.STOP, TrialState.PRUNED, reason, report.round)
         with quiet_optuna():
             stops = self._pruner.prune(self._study, self._storage.get_trial(self._id(view.number)))
         if stops:
             reason = Reason(Code.PRUNER_STOPPED, {"pruner": self._name})
-            return Decision(Action.STOP, TrialState.PRUNED, reason, report.epoch)
+            return Decision(Action.STOP, TrialState.PRUNED, reason, report.round)
         return Decision(
             Action.CONTINUE, TrialState.RUNNING, Reason(Code.PRUNER_WENT_ON, {"pruner": self._name})
         )
 
     def restored(self, view: TrialView) -> None:
-        """Puts an earlier trial into the pruner's study, and lets it see the epochs one by one: some pruners keep
+        """Puts an earlier trial into the pruner's study, and lets it see the rounds one by one: some pruners keep
         notes of their own.
         """
         if view.number == min(self.trials):
             self._open()
-        for epoch, value in sorted(view.values.items()):
-            self._storage.set_trial_intermediate_value(self._id(view.number), epoch, value)
-            if epoch < self.context.max_epochs and math.isfinite(value):
+        for round, value in sorted(view.values.items()):
+            self._storage.set_trial_intermediate_value(self._id(view.number), round, value)
+            if round < self.context.max_rounds and math.isfinite(value):
                 with quiet_optuna():
                     self._pruner.prune(self._study, self._storage.get_trial(self._id(view.number)))
         self._settle(view.number, view.state)

@@ -1,4 +1,4 @@
-"""Rungs: the epochs at which trials are compared, and who stands where on them."""
+"""Rungs: the rounds at which trials are compared, and who stands where on them."""
 
 from __future__ import annotations
 
@@ -13,44 +13,44 @@ FACTOR = 3
 FIRST_RUNG_SHARE = 0.06
 
 
-def rung_epochs(max_epochs: int, first: int | None = None, factor: int = FACTOR) -> tuple[int, ...]:
+def rung_rounds(max_rounds: int, first: int | None = None, factor: int = FACTOR) -> tuple[int, ...]:
     """The rungs `first * factor**k` below the full length, and the full length.
 
     `first` defaults to 6 % of the full length, at least 2: before that, values of image models mostly tell
-    how the learning rate warms up. With one or two epochs there is nothing to compare early.
+    how the learning rate warms up. With one or two rounds there is nothing to compare early.
 
-    >>> rung_epochs(50)
+    >>> rung_rounds(50)
     (3, 9, 27, 50)
-    >>> rung_epochs(2)
+    >>> rung_rounds(2)
     (2,)
     """
-    rung = max(2, round(FIRST_RUNG_SHARE * max_epochs)) if first is None else first
-    epochs = []
-    while rung < max_epochs:
-        epochs.append(rung)
+    rung = max(2, round(FIRST_RUNG_SHARE * max_rounds)) if first is None else first
+    rounds = []
+    while rung < max_rounds:
+        rounds.append(rung)
         rung *= factor
-    return (*epochs, max_epochs)
+    return (*rounds, max_rounds)
 
 
 @dataclass(frozen=True)
 class Standing:
     """Where a trial stands on a rung: `rank` counts from 1 among `size` trials."""
 
-    epoch: int
+    round: int
     trial: int
     rank: int
     size: int
 
     def reason(self, code: Code) -> Reason:
         """The place as the data of a reason."""
-        return Reason(code, {"rank": self.rank, "trials": self.size, "epoch": self.epoch})
+        return Reason(code, {"rank": self.rank, "trials": self.size, "round": self.round})
 
 
 class Rung:
-    """The trials that reached one epoch, ordered by loss (ties: the earlier trial), infinite losses last."""
+    """The trials that reached one round, ordered by loss (ties: the earlier trial), infinite losses last."""
 
-    def __init__(self, epoch: int) -> None:
-        self.epoch = epoch
+    def __init__(self, round: int) -> None:
+        self.round = round
         self._ranking: list[tuple[float, int]] = []
         self._losses: dict[int, float] = {}
         self._promoted: set[int] = set()
@@ -86,7 +86,7 @@ class Rung:
     def standing(self, trial: int) -> Standing:
         """The place of a trial that is on the rung."""
         rank = bisect_left(self._ranking, (self._losses[trial], trial)) + 1
-        return Standing(self.epoch, trial, rank, len(self._ranking))
+        return Standing(self.round, trial, rank, len(self._ranking))
 
     def top(self, count: int) -> list[int]:
         """The best `count` trials with a finite loss, best first."""
@@ -115,10 +115,10 @@ class Rung:
 class Ladder:
     """All rungs of one bracket. The last is the full length, where nothing is compared any more."""
 
-    def __init__(self, epochs: tuple[int, ...], factor: int = FACTOR) -> None:
-        self.epochs = epochs
+    def __init__(self, rounds: tuple[int, ...], factor: int = FACTOR) -> None:
+        self.rounds = rounds
         self.factor = factor
-        self.rungs = {epoch: Rung(epoch) for epoch in epochs[:-1]}
+        self.rungs = {round: Rung(round) for round in rounds[:-1]}
 
     def earns_promotion(self, standing: Standing) -> bool:
         """Whether the place is among the best 1/factor, rounded down, of its rung."""
@@ -130,4 +130,4 @@ class Ladder:
 
     def top_down(self) -> list[Rung]:
         """The rungs, highest first."""
-        return [self.rungs[epoch] for epoch in reversed(self.epochs[:-1])]
+        return [self.rungs[round] for round in reversed(self.rounds[:-1])]

@@ -7,7 +7,7 @@ from statistics import median
 
 from automl.records import Report, TrialState
 from automl.search.policy.base import Action, Decision, PolicyContext, TrialBook, TrialView
-from automl.search.policy.rungs import FACTOR, Ladder, rung_epochs
+from automl.search.policy.rungs import FACTOR, Ladder, rung_rounds
 from automl.search.reasons import Code, Reason
 
 MEDIAN_STARTUP_TRIALS = 5
@@ -23,21 +23,21 @@ class StopAsha(TrialBook):
     """
 
     def __init__(self, context: PolicyContext) -> None:
-        epochs = rung_epochs(context.max_epochs)
-        super().__init__(context, epochs)
-        self._ladder = Ladder(epochs)
+        rounds = rung_rounds(context.max_rounds)
+        super().__init__(context, rounds)
+        self._ladder = Ladder(rounds)
 
     def judge(self, view: TrialView, report: Report) -> Decision:
         """Compares at rungs."""
-        rung = self._ladder.rungs.get(report.epoch)
+        rung = self._ladder.rungs.get(report.round)
         if rung is None:
             return Decision(Action.CONTINUE, TrialState.RUNNING, Reason(Code.BETWEEN_RUNGS))
         rung.record(view.number, self.loss(report.value))
         standing = rung.standing(view.number)
         if math.isfinite(report.value) and standing.rank <= math.ceil(standing.size / FACTOR):
             reason = standing.reason(Code.AMONG_BEST)
-            return Decision(Action.CONTINUE, TrialState.RUNNING, reason, rung.epoch)
-        return Decision(Action.STOP, TrialState.PRUNED, standing.reason(Code.NOT_AMONG_BEST), rung.epoch)
+            return Decision(Action.CONTINUE, TrialState.RUNNING, reason, rung.round)
+        return Decision(Action.STOP, TrialState.PRUNED, standing.reason(Code.NOT_AMONG_BEST), rung.round)
 
     def dropped(self, view: TrialView) -> None:
         """A crashed trial leaves all rungs."""
@@ -50,46 +50,46 @@ class StopAsha(TrialBook):
             return
         for rung in self._ladder.rungs.values():
             rung.drop(view.number)
-            if rung.epoch in view.values:
-                rung.record(view.number, self.loss(view.values[rung.epoch]))
+            if rung.round in view.values:
+                rung.record(view.number, self.loss(view.values[rung.round]))
 
 
 class MedianStop(TrialBook):
-    """Stops a trial whose best value is worse than the median of the complete trials at the same epoch.
+    """Stops a trial whose best value is worse than the median of the complete trials at the same round.
 
     Nothing is stopped before the first rung, nor before five trials are complete. A trial without a finite
-    value at that point is stopped. Trials that ended by themselves before the epoch take no part in its
+    value at that point is stopped. Trials that ended by themselves before the round take no part in its
     median.
 
     Source: Golovin et al., "Google Vizier" (KDD 2017), with single values in place of running averages.
     """
 
     def __init__(self, context: PolicyContext) -> None:
-        epochs = rung_epochs(context.max_epochs)
-        super().__init__(context, epochs)
-        self._first = epochs[0]
+        rounds = rung_rounds(context.max_rounds)
+        super().__init__(context, rounds)
+        self._first = rounds[0]
 
     def judge(self, view: TrialView, report: Report) -> Decision:
-        """Compares at every epoch from the first rung on."""
-        losses = self._complete_losses(report.epoch)
-        if report.epoch < self._first or len(losses) < MEDIAN_STARTUP_TRIALS:
+        """Compares at every round from the first rung on."""
+        losses = self._complete_losses(report.round)
+        if report.round < self._first or len(losses) < MEDIAN_STARTUP_TRIALS:
             return Decision(Action.CONTINUE, TrialState.RUNNING, Reason(Code.TOO_EARLY))
         middle = median(losses)
         best = min(self.loss(value) for value in view.values.values())
-        compared = {"trials": len(losses), "epoch": report.epoch}
+        compared = {"trials": len(losses), "round": report.round}
         if best > middle or math.isinf(best):
             reason = Reason(Code.WORSE_THAN_MEDIAN, compared)
-            return Decision(Action.STOP, TrialState.PRUNED, reason, report.epoch)
+            return Decision(Action.STOP, TrialState.PRUNED, reason, report.round)
         reason = Reason(Code.NOT_WORSE_THAN_MEDIAN, compared)
-        return Decision(Action.CONTINUE, TrialState.RUNNING, reason, report.epoch)
+        return Decision(Action.CONTINUE, TrialState.RUNNING, reason, report.round)
 
-    def _complete_losses(self, epoch: int) -> list[float]:
+    def _complete_losses(self, round: int) -> list[float]:
         complete = (view for view in self.trials.values() if view.state is TrialState.COMPLETE)
-        return [self.loss(view.values[epoch]) for view in complete if epoch in view.values]
+        return [self.loss(view.values[round]) for view in complete if round in view.values]
 
 
 class FullLength(TrialBook):
     """Every trial runs to the full length. The rungs only say when it is saved against a crash."""
 
     def __init__(self, context: PolicyContext) -> None:
-        super().__init__(context, rung_epochs(context.max_epochs))
+        super().__init__(context, rung_rounds(context.max_rounds))

@@ -9,7 +9,7 @@ import numpy as np
 
 from automl.errors import SpaceError
 from automl.records import Config, Mode
-from automl.search.policy.rungs import rung_epochs
+from automl.search.policy.rungs import rung_rounds
 from automl.search.sampling.curve_gp.curves import Curves, Trace
 from automl.search.sampling.curve_gp.encoding import Array, Encoding
 from automl.search.sampling.curve_gp.model import CurveModel
@@ -26,14 +26,14 @@ WORST_REGRET = 1.5
 
 @dataclass(frozen=True)
 class PastStudy:
-    """An earlier study: each trial's configuration with its values by epoch.
+    """An earlier study: each trial's configuration with its values by round.
 
     `weight` says how much it counts, for example how alike its data are to those at hand.
     """
 
     name: str
     mode: Mode
-    max_epochs: int
+    max_rounds: int
     trials: Sequence[tuple[Config, Mapping[int, float]]]
     weight: float = 1.0
 
@@ -95,7 +95,7 @@ class _View:
     @classmethod
     def of(cls, study: PastStudy, space: Space, encoding: Encoding) -> _View | None:
         """None where the study has too little to say about the space."""
-        curves = Curves(encoding, rung_epochs(study.max_epochs), np.random.default_rng(0))
+        curves = Curves(encoding, rung_rounds(study.max_rounds), np.random.default_rng(0))
         configs = []
         for number, (config, values) in enumerate(study.trials):
             try:

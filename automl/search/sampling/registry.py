@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from automl.errors import ConfigError
-from automl.search.policy.rungs import rung_epochs
+from automl.search.policy.rungs import rung_rounds
 from automl.search.sampling.feasibility import constraints_of
 
 if TYPE_CHECKING:
@@ -29,13 +29,13 @@ START = 10
 @dataclass(frozen=True)
 class SamplerContext:
     """What a sampler may know of its search: `suggest` draws a configuration through an Optuna trial,
-    `max_epochs` is the full length of a trial. `priors` are what is believed of single parameters, by Optuna's names;
+    `max_rounds` is the full length of a trial. `priors` are what is believed of single parameters, by Optuna's names;
     `allows` says whether a configuration may be suggested, None: all may.
     """
 
     seed: int
     suggest: Callable[[Trial], Config]
-    max_epochs: int
+    max_rounds: int
     priors: Mapping[str, Prior] = field(default_factory=dict)
     allows: Callable[[Config], bool] | None = None
 
@@ -45,7 +45,7 @@ def _curve_gp(context: SamplerContext) -> BaseSampler:
 
     return CurveGPSampler(
         context.suggest,
-        levels=rung_epochs(context.max_epochs),
+        levels=rung_rounds(context.max_rounds),
         seed=context.seed,
         priors=context.priors,
         allows=context.allows,
@@ -135,7 +135,7 @@ def context_of(space: Space, settings: SearchSettings, *, seed: int) -> SamplerC
     """What a sampler is told of a search over `space`."""
     priors, allows, suits = getattr(space, "priors", {}), constraints_of(space), settings.suits
     both = partial(_both, allows, suits) if allows and suits else allows or suits
-    return SamplerContext(seed, space.suggest, settings.max_epochs, priors=priors, allows=both)
+    return SamplerContext(seed, space.suggest, settings.max_rounds, priors=priors, allows=both)
 
 
 def _both(one: Callable[[Config], bool], other: Callable[[Config], bool], config: Config) -> bool:

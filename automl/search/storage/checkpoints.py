@@ -11,7 +11,7 @@ from pathlib import Path
 from automl.records import Report
 
 CHECKPOINT = "checkpoint"
-EPOCH_FILE = "automl_epoch.json"
+ROUND_FILE = "automl_round.json"
 
 
 class TrialFiles:
@@ -34,9 +34,9 @@ class TrialFiles:
         return self.folder(trial) / CHECKPOINT
 
     def log(self, report: Report) -> bool:
-        """Appends one epoch to `log.csv`, unless the disk is full: False then.
+        """Appends one round to `log.csv`, unless the disk is full: False then.
 
-        The metrics of the first epoch say which columns there are.
+        The metrics of the first round say which columns there are.
         """
         try:
             if self._logs:
@@ -54,12 +54,12 @@ class TrialFiles:
             columns = self._open_log(path, report)
             self._columns[report.trial] = columns
         with path.open("a", newline="", encoding="utf-8") as file:
-            row = {"epoch": report.epoch, **report.metrics, "seconds": f"{report.seconds:.3f}"}
+            row = {"epoch": report.round, **report.metrics, "seconds": f"{report.seconds:.3f}"}
             csv.DictWriter(file, columns, extrasaction="ignore").writerow(row)
 
-    def saved_epoch(self, trial: int) -> int:
-        """The epoch of the trial's state, 0 if it has none or it is damaged."""
-        return checkpoint_epoch(self.checkpoint(trial))
+    def saved_round(self, trial: int) -> int:
+        """The round of the trial's state, 0 if it has none or it is damaged."""
+        return checkpoint_round(self.checkpoint(trial))
 
     def drop_checkpoint(self, trial: int) -> None:
         """Removes the trial's state."""
@@ -80,14 +80,14 @@ class TrialFiles:
         return sum(path.stat().st_size for path in self.checkpoint(trial).rglob("*") if path.is_file())
 
     def _open_log(self, path: Path, report: Report) -> list[str]:
-        """The columns of the log; makes it, or cuts off the epochs that are about to be run again."""
+        """The columns of the log; makes it, or cuts off the rounds that are about to be run again."""
         path.parent.mkdir(parents=True, exist_ok=True)
         columns, rows = ["epoch", *report.metrics, "seconds"], []
         if path.exists():
             with path.open(newline="", encoding="utf-8") as file:
                 reader = csv.DictReader(file)
                 columns = list(reader.fieldnames or columns)
-                rows = [row for row in reader if int(row["epoch"]) < report.epoch]
+                rows = [row for row in reader if int(row["epoch"]) < report.round]
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, columns, extrasaction="ignore")
             writer.writeheader()
@@ -95,12 +95,12 @@ class TrialFiles:
         return columns
 
 
-def publish_checkpoint(new: Path, place: Path, epoch: int) -> None:
-    """Puts a freshly written folder in the place of the old one, with a note of its epoch.
+def publish_checkpoint(new: Path, place: Path, round: int) -> None:
+    """Puts a freshly written folder in the place of the old one, with a note of its round.
 
     A crash leaves the old state, the new one, or (for an instant) none; never half of one.
     """
-    (new / EPOCH_FILE).write_text(json.dumps({"epoch": epoch}), encoding="utf-8")
+    (new / ROUND_FILE).write_text(json.dumps({"round": round}), encoding="utf-8")
     old = place.with_name(f".{place.name}-old")
     shutil.rmtree(old, ignore_errors=True)
     if place.exists():
@@ -109,11 +109,11 @@ def publish_checkpoint(new: Path, place: Path, epoch: int) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def checkpoint_epoch(place: Path) -> int:
-    """The epoch of the state that lies there; 0 if there is none, or the note of it is damaged."""
-    path = place / EPOCH_FILE
+def checkpoint_round(place: Path) -> int:
+    """The round of the state that lies there; 0 if there is none, or the note of it is damaged."""
+    path = place / ROUND_FILE
     try:
-        return int(json.loads(path.read_text(encoding="utf-8"))["epoch"])
+        return int(json.loads(path.read_text(encoding="utf-8"))["round"])
     except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
         return 0
 

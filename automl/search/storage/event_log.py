@@ -16,14 +16,14 @@ SEARCH = "search"  # a search begins: the study's first, or one that continues i
 
 @dataclass(frozen=True)
 class LogEntry:
-    """A line of the log: what was done with a trial that had done so many epochs, and why.
+    """A line of the log: what was done with a trial that had done so many rounds, and why.
 
     `action` is that of a decision, or "start", "resume" and, for a whole search, "search"; `rung` is where a decision
     compared, or where a trial that begins or goes on is compared first.
     """
 
     action: str
-    epoch: int
+    round: int
     reason: Reason
     rung: int | None = None
     state: str = TrialState.RUNNING.value
@@ -31,11 +31,11 @@ class LogEntry:
 
 @dataclass(frozen=True)
 class Event:
-    """A line of a study's log, in the order in which things happened; see `LogEntry`. `value` is that of the epoch."""
+    """A line of a study's log, in the order in which things happened; see `LogEntry`. `value` is that of the round."""
 
     action: str
     trial: int
-    epoch: int
+    round: int
     state: str
     rung: int | None
     reason: Reason
@@ -45,9 +45,9 @@ class Event:
 
 
 def read_events(connection: Connection, study_id: int) -> list[Event]:
-    """The log of one study. Of an epoch that was run twice only the second value is known."""
+    """The log of one study. Of a round that was run twice only the second value is known."""
     reports = {
-        (row["trial"], row["epoch"]): row
+        (row["trial"], row["round"]): row
         for row in connection.execute(
             select(tables.reports).where(tables.reports.c.study_id == study_id)
         ).mappings()
@@ -55,13 +55,13 @@ def read_events(connection: Connection, study_id: int) -> list[Event]:
     log = select(tables.decisions).where(tables.decisions.c.study_id == study_id)
     events = []
     for row in connection.execute(log.order_by(tables.decisions.c.id)).mappings():
-        report = reports.get((row["trial"], row["epoch"]))
+        report = reports.get((row["trial"], row["round"]))
         known = report is not None and report["value"] is not None
         events.append(
             Event(
                 row["action"],
                 row["trial"],
-                row["epoch"],
+                row["round"],
                 row["state"],
                 row["rung"],
                 Reason.from_json(row["reason"]),

@@ -16,7 +16,7 @@ def fingerprint(space: Space, settings: SearchSettings) -> dict[str, Any]:
     known = {
         "metric": settings.metric,
         "mode": settings.mode,
-        "max_epochs": settings.max_epochs,
+        "max_epochs": settings.max_rounds,
         **settings.identity,
         "space": space.to_dict(),
     }

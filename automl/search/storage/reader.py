@@ -11,7 +11,7 @@ from typing import Any
 
 from optuna.distributions import json_to_distribution
 from optuna.trial import TrialState as OptunaState
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, Table, select, text
 
 from automl.records import Config, Report, TrialState
 from automl.search.reasons import Reason
@@ -31,9 +31,9 @@ STATES = {
 class StoredTrial:
     """A trial as the database knows it. Times are seconds since the study's first search began.
 
-    `checkpoint` is the epoch whose state lies on disk, 0 if none; `report_times` has one entry a report.
+    `checkpoint` is the round whose state lies on disk, 0 if none; `report_times` has one entry a report.
     `reason` is that of its last decision, None before the first. `interrupted`: the search ended while it ran, so that
-    it goes on from its checkpoint, where other PAUSED trials stand at a rung. `first_rung` is the epoch at which it was
+    it goes on from its checkpoint, where other PAUSED trials stand at a rung. `first_rung` is the round at which it was
     to be compared first when it began.
     """
 
@@ -51,30 +51,30 @@ class StoredTrial:
     first_rung: int | None = None
 
     @property
-    def epochs(self) -> int:
-        """The last epoch that was reported, 0 if none."""
-        return self.reports[-1].epoch if self.reports else 0
+    def rounds(self) -> int:
+        """The last round that was reported, 0 if none."""
+        return self.reports[-1].round if self.reports else 0
 
     @property
     def metrics(self) -> Mapping[str, float]:
-        """All that the last epoch reported."""
+        """All that the last round reported."""
         return self.reports[-1].metrics if self.reports else {}
 
     @property
     def value(self) -> float:
-        """The value of the last reported epoch; NaN for a failed trial and one without reports."""
+        """The value of the last reported round; NaN for a failed trial and one without reports."""
         if self.state is TrialState.FAILED or not self.reports:
             return math.nan
         return self.reports[-1].value
 
     def objective(self, name: str) -> float | None:
-        """A number that the last epoch reported beside the metric; None where it did not, or none that is finite."""
+        """A number that the last round reported beside the metric; None where it did not, or none that is finite."""
         found = self.reports[-1].metrics.get(name, math.nan) if self.reports else math.nan
         return found if math.isfinite(found) else None
 
     @property
     def seconds(self) -> float:
-        """Time spent in epochs."""
+        """Time spent in rounds."""
         return math.fsum(report.seconds for report in self.reports)
 
 
@@ -84,12 +84,12 @@ def read_trials(connection: Connection, study_id: int) -> list[StoredTrial]:
     query = query.where(rows.TRIALS.c.study_id == study_id).order_by(rows.TRIALS.c.number)
     known = connection.execute(query).all()
     configs = {row["trial"]: row for row in _rows(connection, tables.trials, study_id)}
-    checkpoints = {row["trial"]: row["epoch"] for row in _rows(connection, tables.checkpoints, study_id)}
+    checkpoints = {row["trial"]: _round(row) for row in _rows(connection, tables.checkpoints, study_id)}
     log = _rows(connection, tables.decisions, study_id, "id")
     decisions = {row["trial"]: row for row in log}
     firsts = {row["trial"]: row["rung"] for row in log if row["action"] == "start"}
     reports, runs = defaultdict(list), defaultdict(list)
-    for row in _rows(connection, tables.reports, study_id, "epoch"):
+    for row in sorted(_rows(connection, tables.reports, study_id), key=_round):
         reports[row["trial"]].append(row)
     for row in _rows(connection, tables.runs, study_id, "id"):
         runs[row["trial"]].append(row)
@@ -126,8 +126,13 @@ def _params(connection: Connection, trial_id: int) -> Config:
 
 
 def _rows(connection: Connection, table: Table, study_id: int, order: str = "trial") -> Sequence[Any]:
-    query = select(table).where(table.c.study_id == study_id).order_by(table.c[order])
+    """Rows with whatever columns there are: version 1 had an `epoch` where there is a `round` now."""
+    query = select(text("*")).select_from(table).where(table.c.study_id == study_id).order_by(table.c[order])
     return connection.execute(query).mappings().all()
+
+
+def _round(row: Any) -> int:
+    return int(row["round"] if "round" in row else row["epoch"])
 
 
 def _interrupted(state: OptunaState, last: Any) -> bool:
@@ -139,4 +144,4 @@ def _interrupted(state: OptunaState, last: Any) -> bool:
 
 def _report(row: Any) -> Report:
     value = math.nan if row["value"] is None else row["value"]
-    return Report(row["trial"], row["epoch"], value, row["seconds"], json.loads(row["metrics"]))
+    return Report(row["trial"], _round(row), value, row["seconds"], json.loads(row["metrics"]))

@@ -28,7 +28,7 @@ from automl.search.storage.reader import StoredTrial, read_trials
 from automl.search.storage.sql import automl_rows as own_rows
 from automl.search.storage.sql import optuna_tables as rows
 from automl.search.storage.sql import tables
-from automl.search.storage.sql.database import Database, open_database, storage_errors
+from automl.search.storage.sql.database import Database, check_columns, open_database, storage_errors
 from automl.search.storage.sql.study_lock import ownership_of
 from automl.search.storage.sql.write_journal import Journal
 
@@ -54,9 +54,9 @@ class Store:
     """One study, open for one search. Optuna's states tell the truth at every moment:
 
     RUNNING while it trains; WAITING with the user attribute `paused` while it may still be promoted; COMPLETE
-    only at the full length or when the objective ended by itself, with the last epoch's value; PRUNED without
+    only at the full length or when the objective ended by itself, with the last round's value; PRUNED without
     a value, with the user attribute `reason`; FAIL without a value, with the user attribute `cause`. Every
-    epoch is an intermediate value. What happens is written in order, a moment's news in one transaction, and a trial's
+    round is an intermediate value. What happens is written in order, a moment's news in one transaction, and a trial's
     end at once (`journal.py`). Optuna restarts `datetime_start` at each resume; the runs in our own
     tables keep all moments.
     """
@@ -208,16 +208,20 @@ class Store:
             self._journal.settle()
 
     def report(self, report: Report, decision: Decision, time: float) -> None:
-        """An epoch and what was decided about it; a second report of the same epoch replaces the first."""
+        """A round and what was decided about it; a second report of the same round replaces the first."""
         number, mirror_id, add = report.trial, self._mirror_id(report.trial), self._journal.add
-        if report.epoch in self._view.get_trial(mirror_id).intermediate_values:
-            add(rows.EPOCHS, rows.DROP_EPOCH, {rows.TRIAL: number, "of_step": report.epoch})
-            add(tables.reports, own_rows.DROP_REPORT, self._of(number, of_epoch=report.epoch))
-        self._view.set_trial_intermediate_value(mirror_id, report.epoch, report.value)
-        add(rows.EPOCHS, rows.NEW_EPOCH, rows.epoch_row(number, report.epoch, report.value))
+        if report.round in self._view.get_trial(mirror_id).intermediate_values:
+            add(rows.INTERMEDIATE, rows.DROP_INTERMEDIATE, {rows.TRIAL: number, "of_step": report.round})
+            add(tables.reports, own_rows.DROP_REPORT, self._of(number, of_round=report.round))
+        self._view.set_trial_intermediate_value(mirror_id, report.round, report.value)
+        add(
+            rows.INTERMEDIATE,
+            rows.NEW_INTERMEDIATE,
+            rows.intermediate_row(number, report.round, report.value),
+        )
         row = self._row(
             number,
-            epoch=report.epoch,
+            round=report.round,
             value=report.value if math.isfinite(report.value) else None,
             seconds=report.seconds,
             metrics=json.dumps(dict(report.metrics)),
@@ -226,21 +230,21 @@ class Store:
         )
         add(tables.reports, own_rows.NEW_REPORT, row)
         self._reached[number] = report.metrics
-        self._decide(number, report.epoch, decision, time)
+        self._decide(number, report.round, decision, time)
         self._journal.settle()
 
-    def pause(self, number: int, epoch: int, reason: Reason, time: float) -> None:
+    def pause(self, number: int, round: int, reason: Reason, time: float) -> None:
         """The trial left its worker and may still be promoted."""
         self._view.pause(self._mirror_id(number))
         self._paused.add(number)
-        self._attribute(number, PAUSED, f"after epoch {epoch}: {reason}")
+        self._attribute(number, PAUSED, f"after round {round}: {reason}")
         self._state(number, rows.SET_STATE, OptunaState.WAITING)
         self._keep_objectives(number)
         self._end_run(number, time)
         self._journal.settle()
 
     def complete(self, number: int, value: float, time: float) -> None:
-        """The trial reached its end; `value` is its last epoch's."""
+        """The trial reached its end; `value` is its last round's."""
         self._finish(number, OptunaState.COMPLETE, value, time)
         self._tell(number, OptunaState.COMPLETE, value)
 
@@ -248,7 +252,7 @@ class Store:
         """The trial was stopped for good (PRUNED) or broke (FAILED), for the decision's reason.
 
         A pruned trial keeps its last `value`, as Optuna's own `tell` would have it: the dashboard then shows it where
-        pruned trials are asked for, and samplers go by the values of the epochs all the same.
+        pruned trials are asked for, and samplers go by the values of the rounds all the same.
         """
         failed = decision.state is TrialState.FAILED
         state = OptunaState.FAIL if failed else OptunaState.PRUNED
@@ -257,16 +261,16 @@ class Store:
         self._finish(number, state, kept, time)
         self._tell(number, state, None)
 
-    def decided(self, number: int, epoch: int, decision: Decision, time: float) -> None:
+    def decided(self, number: int, round: int, decision: Decision, time: float) -> None:
         """A decision that no report led to."""
-        self._decide(number, epoch, decision, time)
+        self._decide(number, round, decision, time)
         self._journal.settle()
 
-    def checkpoint(self, number: int, epoch: int | None, path: str = "") -> None:
-        """Where the trial's state of `epoch` lies; None: it has none any more."""
+    def checkpoint(self, number: int, round: int | None, path: str = "") -> None:
+        """Where the trial's state of `round` lies; None: it has none any more."""
         self._journal.add(tables.checkpoints, own_rows.DROP_CHECKPOINT, self._of(number))
-        if epoch is not None:
-            row = self._row(number, epoch=epoch, path=path)
+        if round is not None:
+            row = self._row(number, round=round, path=path)
             self._journal.add(tables.checkpoints, own_rows.NEW_CHECKPOINT, row)
         self._journal.settle()
 
@@ -311,14 +315,14 @@ class Store:
         row = {rows.TRIAL: number, "key": key, "value_json": text}
         self._journal.add(rows.USER_ATTRIBUTES, rows.NEW_USER_ATTRIBUTE, row)
 
-    def _decide(self, number: int, epoch: int, decision: Decision, time: float) -> None:
+    def _decide(self, number: int, round: int, decision: Decision, time: float) -> None:
         action, state = decision.action.value, decision.state.value
-        self._log(number, LogEntry(action, epoch, decision.reason, decision.rung, state), time)
+        self._log(number, LogEntry(action, round, decision.reason, decision.rung, state), time)
 
     def _log(self, number: int, log: LogEntry, time: float) -> None:
         row = self._row(
             number,
-            epoch=log.epoch,
+            round=log.round,
             action=log.action,
             state=log.state,
             rung=log.rung,
@@ -357,6 +361,8 @@ class Store:
 def _open_study(database: Database, name: str, fingerprint: Mapping[str, Any]) -> optuna.Study:
     direction = StudyDirection.MAXIMIZE if fingerprint["mode"] == "max" else StudyDirection.MINIMIZE
     known = {study.study_name for study in database.optuna.get_all_studies()}
+    if name not in known:
+        check_columns(database)
     study = optuna.create_study(
         storage=database.optuna, study_name=name, direction=direction, load_if_exists=True
     )

@@ -1,6 +1,6 @@
 """What a leaderboard needs of a study, in four queries that the database adds up itself. Imports no Optuna.
 
-Reading every epoch of 10,000 trials into objects, and Optuna for it, takes several times as long (stored.py does both).
+Reading every round of 10,000 trials into objects, and Optuna for it, takes several times as long (stored.py does both).
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ _TRIALS = text(
     " ON c.study_id = t.study_id AND c.trial = t.number WHERE t.study_id = :study ORDER BY t.number"
 )
 _REPORTS = text(
-    "SELECT r.trial, r.epoch, r.value, g.seconds FROM automl_reports r"
-    " JOIN (SELECT trial, MAX(epoch) AS epoch, SUM(seconds) AS seconds FROM automl_reports"
-    " WHERE study_id = :study GROUP BY trial) g ON g.trial = r.trial AND g.epoch = r.epoch"
+    "SELECT r.trial, r.round, r.value, g.seconds FROM automl_reports r"
+    " JOIN (SELECT trial, MAX(round) AS round, SUM(seconds) AS seconds FROM automl_reports"
+    " WHERE study_id = :study GROUP BY trial) g ON g.trial = r.trial AND g.round = r.round"
     " WHERE r.study_id = :study"
 )
 _REASONS = text(
@@ -88,14 +88,14 @@ def _read(connection: Connection, study: str) -> StudySummary | None:
     for number, state, config in known:
         if config is None:  # a search of an earlier version died between two writes
             return None
-        epochs, value, seconds = reports.get(number, (0, None, 0.0))
+        rounds, value, seconds = reports.get(number, (0, None, 0.0))
         failed = state == "FAIL"
         trials.append(
             TrialRow(
                 trial=number,
                 state=STATES[state],
                 value=None if failed or value is None or not math.isfinite(value) else value,
-                epochs=epochs,
+                rounds=rounds,
                 seconds=seconds,
                 config=json.loads(config),
                 reason=reasons.get(number, ""),

@@ -40,7 +40,7 @@ def studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
         settings = SearchSettings(
             study=name,
             metric="accuracy",
-            max_epochs=9,
+            max_rounds=9,
             n_trials=12,
             engine="simulated",
             seed=seed,

@@ -19,7 +19,7 @@ from automl.pipeline.plan.epoch_cost import (
 )
 from automl.records import Config, DatasetInfo
 from automl.search import search
-from automl.search.epoch_time import Expected
+from automl.search.round_time import Expected
 from automl.search.storage.reader import StoredTrial
 from automl.spaces import SearchSpace
 from automl.training.models.hyperparameters import Recipe
@@ -87,12 +87,12 @@ def test_short_search_begins_no_network_that_cannot_reach_its_first_comparison()
             yield {"accuracy": config["lr"], "seconds": expect(config).seconds}
 
     def begun(**changes: Any) -> tuple[StoredTrial, ...]:
-        chosen = settings(n_trials=None, time_limit=30.0, policy="asha", parallel=3, max_epochs=4, **changes)
+        chosen = settings(n_trials=None, time_limit=30.0, policy="asha", parallel=3, max_rounds=4, **changes)
         return search(train, space, chosen).trials
 
     assert any(2 * expect(trial.config).seconds > 30.0 for trial in begun())
     trials = begun(expect=expect)
-    assert all(trial.epochs >= 2 for trial in trials) and len(trials) >= 6
+    assert all(trial.rounds >= 2 for trial in trials) and len(trials) >= 6
     assert all(2 * expect(trial.config).seconds <= 30.0 for trial in trials)
 
 

@@ -23,7 +23,7 @@ from automl.search.storage.fingerprint import fingerprint
 from automl.search.storage.store import Store, Worker
 from tests.search.toy import Listener, ToySpace, code_of, context, settings
 
-AGAIN = Reason(Code.LAST_RESORT, {"rank": 1, "trials": 2, "epoch": 2})
+AGAIN = Reason(Code.LAST_RESORT, {"rank": 1, "trials": 2, "round": 2})
 
 
 class Bench:
@@ -48,14 +48,14 @@ class Bench:
         parts = Parts(self.store, policy, space, self.settings, self.listener, self.files, lambda: self.now)
         self.coordinator = Coordinator(parts)
 
-    def epoch(self, trial: int, value: float, *, saved: bool = False, **flags: Any) -> Action:
+    def run_round(self, trial: int, value: float, *, saved: bool = False, **flags: Any) -> Action:
         self.now += 1
-        epoch = self.coordinator.launch(trial).epoch + 1
+        round = self.coordinator.launch(trial).round + 1
         if saved:
             place = self.files.checkpoint(trial)
             place.mkdir(parents=True, exist_ok=True)
-            (place / "automl_epoch.json").write_text(f'{{"epoch": {epoch}}}', encoding="utf-8")
-        step = Step(epoch, {"accuracy": value, "loss": 1.0}, 2.0, 1.0, saved=saved, **flags)
+            (place / "automl_round.json").write_text(f'{{"round": {round}}}', encoding="utf-8")
+        step = Step(round, {"accuracy": value, "loss": 1.0}, 2.0, 1.0, saved=saved, **flags)
         return self.coordinator.report(trial, step).action
 
     def states(self) -> list[TrialState]:
@@ -105,7 +105,7 @@ def test_a_lead_by_chance_in_the_portfolio_gives_way_also_in_a_continued_study(t
             for _ in portfolio:
                 bench.coordinator.start()
             for trial, value in ((0, 0.50), (1, 0.51)):
-                bench.epoch(trial, value, saved=True)
+                bench.run_round(trial, value, saved=True)
         incumbent = bench.coordinator.incumbent
         assert incumbent.is_best(0) and incumbent.leader is not None and incumbent.leader.trial == 1
         bench.coordinator.request_stop(Reason(Code.INTERRUPTED))
@@ -127,68 +127,68 @@ def test_portfolio_is_not_tried_again_by_a_later_run(tmp_path: Path) -> None:
 def test_pause_is_stored_and_the_trial_resumes_where_it_stood(bench: Bench) -> None:
     first = bench.coordinator.start().number
     bench.coordinator.start()
-    bench.epoch(first, 0.5)
-    assert bench.epoch(first, 0.6, saved=True) is Action.PAUSE
+    bench.run_round(first, 0.5)
+    assert bench.run_round(first, 0.6, saved=True) is Action.PAUSE
     assert bench.states() == [TrialState.PAUSED, TrialState.RUNNING]
     assert bench.store.trials()[0].checkpoint == 2
     launch = bench.coordinator.resume(first, AGAIN)
-    assert launch.epoch == 2 and launch.checkpoint.parent.name == "t0000"
+    assert launch.round == 2 and launch.checkpoint.parent.name == "t0000"
     assert bench.states()[0] is TrialState.RUNNING
 
 
 def test_full_length_completes_with_the_last_value(bench: Bench) -> None:
     trial = bench.coordinator.start().number
-    for epoch in range(1, 10):
-        if bench.epoch(trial, epoch / 10 if epoch < 9 else 0.3) is Action.PAUSE:
+    for round in range(1, 10):
+        if bench.run_round(trial, round / 10 if round < 9 else 0.3) is Action.PAUSE:
             bench.coordinator.resume(trial, AGAIN)
     (stored,) = bench.store.trials()
-    assert (stored.state, stored.value, stored.epochs) == (TrialState.COMPLETE, 0.3, 9)
+    assert (stored.state, stored.value, stored.rounds) == (TrialState.COMPLETE, 0.3, 9)
 
 
 def test_objective_that_ends_by_itself_is_complete(bench: Bench) -> None:
     trial = bench.coordinator.start().number
-    bench.epoch(trial, 0.5)
+    bench.run_round(trial, 0.5)
     decision = bench.coordinator.report(trial, Step(1, {}, None, 0.1, ended=True))
     assert (decision.state, decision.reason.code) == (TrialState.COMPLETE, Code.ENDED_BY_ITSELF)
     second = bench.coordinator.start().number
-    bench.epoch(second, 0.7, done=True)
+    bench.run_round(second, 0.7, done=True)
     third = bench.coordinator.start().number
-    step = Step(1, {"accuracy": 0.6}, 2.0, 1.0, done=True, reason="no better for 3 epochs")
+    step = Step(1, {"accuracy": 0.6}, 2.0, 1.0, done=True, reason="no better for 3 rounds")
     decision = bench.coordinator.report(third, step)
-    assert (decision.state, str(decision.reason)) == (TrialState.COMPLETE, "no better for 3 epochs")
+    assert (decision.state, str(decision.reason)) == (TrialState.COMPLETE, "no better for 3 rounds")
     assert bench.states() == [TrialState.COMPLETE] * 3
 
 
-def test_objective_without_any_epoch_failed(bench: Bench) -> None:
+def test_objective_without_any_round_failed(bench: Bench) -> None:
     trial = bench.coordinator.start().number
     decision = bench.coordinator.report(trial, Step(0, {}, None, 0.1, ended=True))
-    assert (decision.state, decision.reason.code) == (TrialState.FAILED, Code.NO_EPOCH)
+    assert (decision.state, decision.reason.code) == (TrialState.FAILED, Code.NO_ROUND)
 
 
 def test_nan_at_the_end_is_a_failure_and_not_a_value(bench: Bench) -> None:
     trial = bench.coordinator.start().number
-    bench.epoch(trial, math.nan, done=True)
+    bench.run_round(trial, math.nan, done=True)
     (stored,) = bench.store.trials()
-    reason = Reason(Code.NO_VALUE, {"metric": "accuracy", "value": "nan", "epoch": 1})
+    reason = Reason(Code.NO_VALUE, {"metric": "accuracy", "value": "nan", "round": 1})
     assert (stored.state, stored.reason) == (TrialState.FAILED, reason)
 
 
-def test_interrupted_epoch_is_pruned_because_time_is_up(bench: Bench) -> None:
+def test_interrupted_round_is_pruned_because_time_is_up(bench: Bench) -> None:
     one, two = bench.coordinator.start().number, bench.coordinator.start().number
-    bench.epoch(one, 0.5)
+    bench.run_round(one, 0.5)
     bench.coordinator.report(one, Step(2, {}, 0.4, 0.4, interrupted=True))
-    bench.epoch(two, 0.5, interrupted=True)
+    bench.run_round(two, 0.5, interrupted=True)
     assert bench.states() == [TrialState.PRUNED, TrialState.PRUNED]
     assert {code_of(trial) for trial in bench.store.trials()} == {Code.TIME_IS_UP}
-    assert [trial.epochs for trial in bench.store.trials()] == [1, 1]
+    assert [trial.rounds for trial in bench.store.trials()] == [1, 1]
 
 
 def test_deadline_prunes_what_runs_and_what_is_paused(tmp_path: Path) -> None:
     bench = Bench(tmp_path, time_limit=10)
     one, two = bench.coordinator.start().number, bench.coordinator.start().number
-    bench.epoch(one, 0.5)
-    bench.epoch(one, 0.5)
-    bench.epoch(two, 0.5)
+    bench.run_round(one, 0.5)
+    bench.run_round(one, 0.5)
+    bench.run_round(two, 0.5)
     assert bench.coordinator.remaining() == pytest.approx(7)
     bench.now += 10
     assert bench.coordinator.next().kind is NextKind.FINISH
@@ -212,7 +212,7 @@ def test_late_result_after_the_end_changes_nothing(tmp_path: Path) -> None:
     trial = bench.coordinator.start().number
     bench.now += 11
     bench.coordinator.finish()
-    assert bench.epoch(trial, 0.5) is Action.STOP
+    assert bench.run_round(trial, 0.5) is Action.STOP
     assert bench.store.trials()[0].reports == ()
     bench.store.close()
 
@@ -220,14 +220,14 @@ def test_late_result_after_the_end_changes_nothing(tmp_path: Path) -> None:
 def test_requested_stop_leaves_trials_to_be_continued(tmp_path: Path) -> None:
     bench = Bench(tmp_path, n_trials=3)
     one, two = bench.coordinator.start().number, bench.coordinator.start().number
-    bench.epoch(one, 0.5)
-    bench.epoch(one, 0.5, saved=True)
+    bench.run_round(one, 0.5)
+    bench.run_round(one, 0.5, saved=True)
     bench.coordinator.resume(one, AGAIN)
-    bench.epoch(one, 0.6)
-    bench.epoch(two, 0.4)
+    bench.run_round(one, 0.6)
+    bench.run_round(two, 0.4)
     bench.coordinator.request_stop(Reason(Code.DISK_FULL))
     bench.coordinator.request_stop(Reason(Code.INTERRUPTED))
-    assert bench.epoch(two, 0.5) is Action.PAUSE
+    assert bench.run_round(two, 0.5) is Action.PAUSE
     bench.coordinator.finish()
     assert bench.states() == [TrialState.PAUSED, TrialState.PAUSED]
     assert bench.coordinator.why_stopped() == Reason(Code.DISK_FULL)
@@ -235,26 +235,26 @@ def test_requested_stop_leaves_trials_to_be_continued(tmp_path: Path) -> None:
     again = Bench(tmp_path, n_trials=3)
     choice = again.coordinator.next()
     assert (choice.kind, choice.trial) == (NextKind.RESUME, one)
-    assert again.coordinator.resume(one, AGAIN).epoch == 2
+    assert again.coordinator.resume(one, AGAIN).round == 2
     again.store.close()
 
 
 def test_trials_of_a_died_run_go_on_from_their_checkpoint_or_from_the_start(tmp_path: Path) -> None:
     bench = Bench(tmp_path, n_trials=3)
     one, two = bench.coordinator.start(), bench.coordinator.start()
-    bench.epoch(one.number, 0.5)
-    assert bench.epoch(one.number, 0.5, saved=True) is Action.PAUSE
+    bench.run_round(one.number, 0.5)
+    assert bench.run_round(one.number, 0.5, saved=True) is Action.PAUSE
     bench.coordinator.resume(one.number, AGAIN)
-    bench.epoch(one.number, 0.55)
-    bench.epoch(two.number, 0.4)
+    bench.run_round(one.number, 0.55)
+    bench.run_round(two.number, 0.4)
     bench.store.close()
     again = Bench(tmp_path, n_trials=3)
     assert again.states() == [TrialState.PAUSED, TrialState.PAUSED]
     assert again.coordinator.next().trial == 0
     first = again.coordinator.resume(0, AGAIN)
-    assert (first.epoch, first.config) == (2, one.config)
+    assert (first.round, first.config) == (2, one.config)
     second = again.coordinator.resume(1, AGAIN)
-    assert (second.epoch, second.config) == (0, two.config)
+    assert (second.round, second.config) == (0, two.config)
     assert again.coordinator.running == [0, 1]
     again.store.close()
 
@@ -263,7 +263,7 @@ def test_time_goes_on_where_the_earlier_run_had_stopped(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     trial = bench.coordinator.start().number
     bench.now += 40
-    bench.epoch(trial, 0.5)
+    bench.run_round(trial, 0.5)
     bench.store.close()
     again = Bench(tmp_path)
     assert again.coordinator.now() == pytest.approx(41)
@@ -274,7 +274,7 @@ def test_time_goes_on_where_the_earlier_run_had_stopped(tmp_path: Path) -> None:
 def test_finished_trials_never_run_again_and_n_trials_is_a_total(tmp_path: Path) -> None:
     bench = Bench(tmp_path, n_trials=2)
     for _ in range(2):
-        bench.epoch(bench.coordinator.start().number, 0.5, done=True)
+        bench.run_round(bench.coordinator.start().number, 0.5, done=True)
     bench.store.close()
     assert (again := Bench(tmp_path, n_trials=2)).coordinator.next().kind is NextKind.FINISH
     again.store.close()
@@ -286,13 +286,13 @@ def test_finished_trials_never_run_again_and_n_trials_is_a_total(tmp_path: Path)
 
 def test_only_paused_trials_and_the_incumbent_keep_checkpoints(bench: Bench) -> None:
     good, bad = bench.coordinator.start().number, bench.coordinator.start().number
-    bench.epoch(bad, 0.3, saved=True, done=True)
+    bench.run_round(bad, 0.3, saved=True, done=True)
     assert bench.files.checkpoint(bad).exists()
-    bench.epoch(good, 0.9, saved=True)
+    bench.run_round(good, 0.9, saved=True)
     assert not bench.files.checkpoint(bad).exists()
-    bench.epoch(good, 0.9, saved=True, done=True)
+    bench.run_round(good, 0.9, saved=True, done=True)
     worse = bench.coordinator.start().number
-    bench.epoch(worse, 0.1, saved=True, done=True)
+    bench.run_round(worse, 0.1, saved=True, done=True)
     assert bench.files.checkpoint(good).exists() and not bench.files.checkpoint(worse).exists()
     assert [trial.checkpoint for trial in bench.store.trials()] == [2, 0, 0]
 
@@ -324,7 +324,7 @@ def test_first_failures_in_a_row_end_the_search_with_their_common_cause(tmp_path
 
 def test_failures_after_a_success_do_not_end_the_search(tmp_path: Path) -> None:
     bench = Bench(tmp_path, max_failures=2)
-    bench.epoch(bench.coordinator.start().number, 0.5, done=True)
+    bench.run_round(bench.coordinator.start().number, 0.5, done=True)
     for _ in range(3):
         bench.coordinator.failed(bench.coordinator.start().number, crashed("ValueError: a"))
     assert bench.coordinator.fatal is None
@@ -333,10 +333,10 @@ def test_failures_after_a_success_do_not_end_the_search(tmp_path: Path) -> None:
 
 def test_events_tell_the_incumbent_and_come_in_order(bench: Bench) -> None:
     one, two = bench.coordinator.start().number, bench.coordinator.start().number
-    bench.epoch(one, 0.5)
-    bench.epoch(two, 0.9)
-    bench.epoch(one, 0.6, done=True)
-    told = [(event.trial, event.epoch, event.value, event.incumbent) for event in bench.listener.events]
+    bench.run_round(one, 0.5)
+    bench.run_round(two, 0.9)
+    bench.run_round(one, 0.6, done=True)
+    told = [(event.trial, event.round, event.value, event.incumbent) for event in bench.listener.events]
     assert told == [
         (0, 0, None, False),
         (1, 0, None, False),
@@ -348,17 +348,17 @@ def test_events_tell_the_incumbent_and_come_in_order(bench: Bench) -> None:
     assert bench.listener.steps[-1] == (1.0, 12.0)
 
 
-def test_log_holds_one_row_an_epoch_and_is_cut_when_epochs_run_again(tmp_path: Path) -> None:
+def test_log_holds_one_row_a_round_and_is_cut_when_rounds_run_again(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     trial = bench.coordinator.start().number
-    bench.epoch(trial, 0.5)
-    bench.epoch(trial, 0.6, saved=True)
+    bench.run_round(trial, 0.5)
+    bench.run_round(trial, 0.6, saved=True)
     bench.coordinator.resume(trial, AGAIN)
-    bench.epoch(trial, 0.65)
+    bench.run_round(trial, 0.65)
     bench.store.close()
     again = Bench(tmp_path)
     again.coordinator.resume(trial, AGAIN)
-    again.epoch(trial, 0.7)
+    again.run_round(trial, 0.7)
     again.store.close()
     with (tmp_path / "trials/t0000/log.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -373,7 +373,7 @@ def test_worker_of_a_run_is_kept_once_it_is_known(bench: Bench) -> None:
     trial = bench.coordinator.start().number
     bench.coordinator.moved(trial, Worker("host:1", "host", 1))
     bench.coordinator.moved(trial, Worker("host:2", "host", 2))
-    bench.epoch(trial, 0.5, done=True)
+    bench.run_round(trial, 0.5, done=True)
     with sqlite3.connect(bench.folder / "study.db") as connection:
         rows = connection.execute("SELECT worker, node, pid, started, ended FROM automl_runs").fetchall()
     connection.close()
@@ -389,8 +389,8 @@ def test_trial_that_was_tried_again_and_then_pauses_waits_for_its_promotion(
     assert coordinator.failed(first, crashed("killed"), lost=True).state is TrialState.PAUSED
     assert (coordinator.next().kind, coordinator.next().trial) == (NextKind.RESUME, first)
     coordinator.resume(first, AGAIN)
-    assert bench.epoch(first, 0.1) is Action.CONTINUE
-    assert bench.epoch(first, 0.1) is Action.PAUSE
+    assert bench.run_round(first, 0.1) is Action.CONTINUE
+    assert bench.run_round(first, 0.1) is Action.PAUSE
     assert coordinator.next().kind is NextKind.START
     coordinator.start()
     assert coordinator.failed(1, crashed("killed"), lost=True).state is TrialState.PAUSED

@@ -19,8 +19,8 @@ from tests.search.toy import ToySpace, settings
 NEEDED = (18 - 6) * 2.0 * MARGIN
 
 
-def paused(number: int = 3, value: float = 0.9, epoch: int = 6) -> LiveTrial:
-    return LiveTrial(number, {}, TrialState.PAUSED, epoch=epoch, value=value, checkpoint=epoch, seconds=2.0)
+def paused(number: int = 3, value: float = 0.9, round: int = 6) -> LiveTrial:
+    return LiveTrial(number, {}, TrialState.PAUSED, round=round, value=value, checkpoint=round, seconds=2.0)
 
 
 def chosen(
@@ -43,14 +43,14 @@ def test_best_paused_trial_is_resumed_when_the_time_left_just_holds_it() -> None
 
 
 def test_trial_with_a_short_rest_is_resumed_before_a_worker_is_busy_for_longer_than_that() -> None:
-    held, needed, stretch = paused(epoch=12), 6 * 2.0 * MARGIN, 8 * 2.0 * MARGIN
+    held, needed, stretch = paused(round=12), 6 * 2.0 * MARGIN, 8 * 2.0 * MARGIN
     rungs = (4, 12, 18)
     assert chosen(held, remaining=needed + 0.9 * stretch, rungs=rungs) == 3
     assert chosen(held, remaining=needed + 1.1 * stretch, rungs=rungs) is None
 
 
 def test_better_trial_that_cannot_be_finished_is_passed_over() -> None:
-    assert chosen(paused(1, 0.99, epoch=2), paused(), remaining=NEEDED * 1.2) == 3
+    assert chosen(paused(1, 0.99, round=2), paused(), remaining=NEEDED * 1.2) == 3
 
 
 @pytest.mark.parametrize("remaining", [NEEDED * 0.9, NEEDED * AHEAD * 1.1, math.inf])
@@ -59,7 +59,7 @@ def test_nothing_is_said_too_early_too_late_or_without_a_deadline(remaining: flo
 
 
 def test_nothing_is_said_once_a_trial_is_complete() -> None:
-    done = LiveTrial(1, {}, TrialState.COMPLETE, epoch=18, value=0.8, seconds=2.0)
+    done = LiveTrial(1, {}, TrialState.COMPLETE, round=18, value=0.8, seconds=2.0)
     assert chosen(done, paused(), remaining=NEEDED * 1.2) is None
 
 
@@ -74,7 +74,7 @@ def test_of_many_trials_only_the_first_are_looked_at(yardstick: int | None) -> N
                 yield self[number]
 
     many = Watched(
-        {n: LiveTrial(n, {}, TrialState.COMPLETE, epoch=18, value=0.8, seconds=2.0) for n in range(5000)}
+        {n: LiveTrial(n, {}, TrialState.COMPLETE, round=18, value=0.8, seconds=2.0) for n in range(5000)}
     )
     assert carried(many, yardstick, "max", rungs=(2, 6, 18), remaining=60.0) is None
     assert len(looked) <= 2
@@ -94,14 +94,14 @@ def test_yardstick_goes_on_wherever_it_pauses_as_long_as_the_time_holds_it(
 
 
 def test_beside_a_complete_yardstick_the_best_other_trial_is_finished_too() -> None:
-    done = LiveTrial(1, {}, TrialState.COMPLETE, epoch=18, value=0.8, seconds=2.0)
+    done = LiveTrial(1, {}, TrialState.COMPLETE, round=18, value=0.8, seconds=2.0)
     assert chosen(done, paused(), remaining=NEEDED * 1.2, yardstick=1) == 3
     assert chosen(done, paused(), remaining=1e6, yardstick=1) is None
 
 
-@pytest.mark.parametrize(("noise", "epochs"), [(lambda value: 0.01, 27), (None, 2)])
+@pytest.mark.parametrize(("noise", "rounds"), [(lambda value: 0.01, 27), (None, 2)])
 def test_first_of_the_portfolio_is_trained_to_its_end_before_many_are_tried(
-    noise: Callable[[float], float] | None, epochs: int
+    noise: Callable[[float], float] | None, rounds: int
 ) -> None:
     """Here it is the worst of all, so that successive halving alone leaves it at its first rung."""
 
@@ -110,10 +110,10 @@ def test_first_of_the_portfolio_is_trained_to_its_end_before_many_are_tried(
             yield {"accuracy": config["x"], "seconds": 1.0}
 
     space = ToySpace(({"x": 0.01, "kind": "a"}, {"x": 0.5, "kind": "a"}))
-    limits = settings(n_trials=None, time_limit=200.0, max_epochs=27, policy="asha", noise=noise)
+    limits = settings(n_trials=None, time_limit=200.0, max_rounds=27, policy="asha", noise=noise)
     found = search(train, space, limits)
     first, *others = found.trials
-    assert first.epochs == epochs
+    assert first.rounds == rounds
     assert TrialState.COMPLETE in {trial.state for trial in others}
     if noise is not None:
         assert first.state is TrialState.COMPLETE and len(first.reports) == 27
@@ -122,11 +122,11 @@ def test_first_of_the_portfolio_is_trained_to_its_end_before_many_are_tried(
 
 @pytest.mark.parametrize(("remaining", "late"), [(5.9, True), (6.1, False), (math.inf, False)])
 def test_no_trial_is_begun_that_cannot_reach_the_first_rung(remaining: float, late: bool) -> None:
-    assert too_late_to_start(first_rung=3, epoch_seconds=2.0, remaining=remaining) is late
+    assert too_late_to_start(first_rung=3, round_seconds=2.0, remaining=remaining) is late
 
 
 def test_first_trial_is_begun_whatever_the_time() -> None:
-    assert not too_late_to_start(first_rung=3, epoch_seconds=None, remaining=0.1)
+    assert not too_late_to_start(first_rung=3, round_seconds=None, remaining=0.1)
 
 
 def test_search_ends_early_rather_than_beginning_in_vain() -> None:

@@ -66,7 +66,7 @@ def test_full_disk_costs_the_weakest_checkpoints_first_and_no_trial(tmp_path: Pa
     assert any(note.startswith("The disk is full: the checkpoints of trials ") for note in notes.notes)
     assert result.stopped is None and len(result.trials) == 12 and result.counts["failed"] == 0
     for trial in result.trials:
-        assert trial.value == pytest.approx(trial.config["x"] * sum(range(1, trial.epochs + 1)))
+        assert trial.value == pytest.approx(trial.config["x"] * sum(range(1, trial.rounds + 1)))
 
 
 class Large(Counter):
@@ -129,7 +129,7 @@ def test_locked_database_makes_reports_wait_and_loses_none(
     other.join()
     assert held and result.seconds > 1.5 and len(result.trials) == 12
     for trial in result.trials:
-        assert [report.epoch for report in trial.reports] == list(range(1, trial.epochs + 1))
+        assert [report.round for report in trial.reports] == list(range(1, trial.rounds + 1))
         assert trial.state in (TrialState.COMPLETE, TrialState.PRUNED) and trial.ended is not None
 
 
@@ -157,7 +157,7 @@ def test_damaged_checkpoint_lets_its_trial_begin_again_and_is_told(tmp_path: Pat
     assert best in range(6) and result.counts["failed"] == 0
     assert any("began again: its checkpoint is damaged (JSONDecodeError" in note for note in notes.notes)
     for trial in result.trials:
-        assert trial.value == pytest.approx(trial.config["x"] * sum(range(1, trial.epochs + 1)))
+        assert trial.value == pytest.approx(trial.config["x"] * sum(range(1, trial.rounds + 1)))
 
 
 class Damaging(Counter):
@@ -167,12 +167,12 @@ class Damaging(Counter):
         super().__init__(config)
 
     def save(self, directory: Path) -> None:
-        (directory / "state.json").write_text('{"epoch": 1, "to', encoding="utf-8")
+        (directory / "state.json").write_text('{"round": 1, "to', encoding="utf-8")
 
 
-def test_damaged_note_of_the_epoch_counts_as_no_checkpoint(tmp_path: Path) -> None:
+def test_damaged_note_of_the_round_counts_as_no_checkpoint(tmp_path: Path) -> None:
     run(Counter, tmp_path, n_trials=4)
-    notes = list((tmp_path / "trials").glob("*/checkpoint/automl_epoch.json"))
+    notes = list((tmp_path / "trials").glob("*/checkpoint/automl_round.json"))
     assert notes
     for note in notes:
         note.write_text('{"epo', encoding="utf-8")

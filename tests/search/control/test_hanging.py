@@ -11,7 +11,7 @@ def hung(seconds: float) -> Reason:
     return Reason(Code.HUNG, {"seconds": seconds})
 
 
-def test_trial_hangs_after_twenty_of_the_longest_epochs_and_a_starting_one_after_twice_that() -> None:
+def test_trial_hangs_after_twenty_of_the_longest_rounds_and_a_starting_one_after_twice_that() -> None:
     trials = [
         LiveTrial(0, {}, moved=True, heard=0.0, seconds=5.0),
         LiveTrial(1, {}, moved=False, heard=0.0),
@@ -22,7 +22,7 @@ def test_trial_hangs_after_twenty_of_the_longest_epochs_and_a_starting_one_after
     assert hanging(trials, now=201.0, patience=60.0) == {0: hung(201.0), 1: hung(201.0)}
 
 
-def test_trials_have_at_least_the_patience_and_half_an_hour_while_no_epoch_is_known() -> None:
+def test_trials_have_at_least_the_patience_and_half_an_hour_while_no_round_is_known() -> None:
     quick = [LiveTrial(0, {}, moved=True, heard=10.0, seconds=0.1)]
     assert hanging(quick, now=69.0, patience=60.0) == {}
     assert hanging(quick, now=71.0, patience=60.0) == {0: hung(61.0)}

@@ -6,7 +6,7 @@ from automl.records import Report
 from automl.search.control.incumbent import Incumbent
 
 
-def test_better_value_takes_over_whatever_its_epoch() -> None:
+def test_better_value_takes_over_whatever_its_round() -> None:
     incumbent = Incumbent("max")
     incumbent.report(Report(0, 27, 0.6, 1.0))
     incumbent.report(Report(1, 9, 0.5, 1.0))
@@ -15,7 +15,7 @@ def test_better_value_takes_over_whatever_its_epoch() -> None:
     assert incumbent.is_best(1)
 
 
-def test_equal_values_go_to_more_epochs_then_to_the_earlier_trial() -> None:
+def test_equal_values_go_to_more_rounds_then_to_the_earlier_trial() -> None:
     incumbent = Incumbent("max")
     incumbent.report(Report(3, 9, 0.5, 1.0))
     incumbent.report(Report(5, 27, 0.5, 1.0))
@@ -45,7 +45,7 @@ def test_nan_changes_nothing_and_a_failed_trial_drops_out() -> None:
 
 
 def _leading(noise: float, *values: tuple[int, int, float]) -> Incumbent:
-    """Trials 0, 1 and 2 of the portfolio and trial 3 of the sampler, with some reports (trial, epoch, value)."""
+    """Trials 0, 1 and 2 of the portfolio and trial 3 of the sampler, with some reports (trial, round, value)."""
     incumbent = Incumbent("max", lambda value: noise)
     for trial in range(4):
         incumbent.began(trial, trusted=trial < 3)

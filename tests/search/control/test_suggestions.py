@@ -7,8 +7,8 @@ import pytest
 from automl.records import Config
 from automl.search import search
 from automl.search.control.suggestions import Limit, Suggestion, Suggestions
-from automl.search.epoch_time import Expected, Forecast
 from automl.search.reasons import Code
+from automl.search.round_time import Expected, Forecast
 from automl.search.sampling.registry import context_of, make_sampler
 from automl.search.storage.store import Store
 from tests.search.storage.test_store import KEYS
@@ -18,7 +18,7 @@ AMPLE = Limit(3, 1e9)
 
 
 def expect(config: Config) -> Expected:
-    """An epoch takes x seconds, and ten times as long with kind b."""
+    """A round takes x seconds, and ten times as long with kind b."""
     return Expected(config["kind"], config["x"] * (10 if config["kind"] == "b" else 1))
 
 
@@ -90,7 +90,7 @@ def test_slow_configurations_are_not_begun_near_the_deadline() -> None:
 
     def in_vain(seed: int, **changes: object) -> int:
         chosen = settings(n_trials=None, time_limit=30.0, policy="asha", seed=seed, **changes)
-        return sum(trial.epochs < 2 for trial in search(train, ToySpace(), chosen).trials)
+        return sum(trial.rounds < 2 for trial in search(train, ToySpace(), chosen).trials)
 
     assert sum(in_vain(seed) for seed in range(8)) > 3
     assert [in_vain(seed, expect=expect) for seed in range(8)] == [0] * 8

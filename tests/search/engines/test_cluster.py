@@ -81,5 +81,5 @@ def test_trials_run_on_both_nodes_and_go_on_when_one_is_killed(
     found = search(partial(Counter, notes=notes, pause=0.15), ToySpace(), chosen, engine=RayEngine(runtime))
     killer.join()
     assert [trial.number for trial in found.trials] == list(range(8))
-    print([(t.state, t.epochs, t.reason) for t in found.trials])
+    print([(t.state, t.rounds, t.reason) for t in found.trials])
     assert {trial.state for trial in found.trials} == {TrialState.COMPLETE}

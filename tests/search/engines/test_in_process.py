@@ -24,7 +24,7 @@ ENGINES = ["local", "simulated"]
 
 def decisions(result: SearchResult) -> list[tuple[Any, ...]]:
     return [
-        (trial.number, trial.state, trial.config, trial.epochs, trial.value, trial.reason)
+        (trial.number, trial.state, trial.config, trial.rounds, trial.value, trial.reason)
         for trial in result.trials
     ]
 
@@ -55,22 +55,22 @@ def test_virtual_times_follow_the_reported_seconds() -> None:
         while True:
             yield {"accuracy": config["x"], "seconds": 3.0}
 
-    result = search(steady, ToySpace(), settings(n_trials=4, parallel=2, policy="none", max_epochs=5))
+    result = search(steady, ToySpace(), settings(n_trials=4, parallel=2, policy="none", max_rounds=5))
     assert [(trial.started, trial.ended, trial.seconds) for trial in result.trials] == [
         (0, 15, 15),
         (0, 15, 15),
         (15, 30, 15),
         (15, 30, 15),
     ]
-    assert result.seconds == 30 and result.busy_seconds == 60 and result.epochs_run == 20
+    assert result.seconds == 30 and result.busy_seconds == 60 and result.rounds_run == 20
 
 
-def test_epoch_without_seconds_counts_one_virtual_second() -> None:
+def test_round_without_seconds_counts_one_virtual_second() -> None:
     def silent(config: Config) -> Iterator[dict[str, float]]:
         for _ in range(4):
             yield {"accuracy": 1.0}
 
-    result = search(silent, ToySpace(), settings(n_trials=1, policy="none", max_epochs=4))
+    result = search(silent, ToySpace(), settings(n_trials=1, policy="none", max_rounds=4))
     assert result.seconds == 4
 
 
@@ -159,11 +159,11 @@ def test_missing_metric_is_one_error_with_the_keys() -> None:
 
 def test_nothing_but_nan_is_an_error() -> None:
     with pytest.raises(TrialError, match="no trial reported a finite 'accuracy'"):
-        search(lambda c: iter([{"accuracy": math.nan}] * 9), ToySpace(), settings(max_epochs=9, n_trials=3))
+        search(lambda c: iter([{"accuracy": math.nan}] * 9), ToySpace(), settings(max_rounds=9, n_trials=3))
 
 
-def test_time_limit_below_one_epoch_is_an_error() -> None:
-    with pytest.raises(TimeLimitError, match="must hold at least one epoch of one trial"):
+def test_time_limit_below_one_round_is_an_error() -> None:
+    with pytest.raises(TimeLimitError, match="must hold at least one round of one trial"):
         search(climb, ToySpace(), settings(time_limit=0.5))
 
 
@@ -182,7 +182,7 @@ def test_state_survives_pauses(engine: str, tmp_path: Path) -> None:
     result = search(Counter, ToySpace(), settings(engine=engine, n_trials=15, directory=tmp_path))
     assert result.counts["complete"] > 0
     for trial in result.trials:
-        sums = [trial.config["x"] * sum(range(1, epoch + 1)) for epoch in range(1, trial.epochs + 1)]
+        sums = [trial.config["x"] * sum(range(1, round + 1)) for round in range(1, trial.rounds + 1)]
         assert [report.value for report in trial.reports] == pytest.approx(sums)
 
 
@@ -221,8 +221,8 @@ def test_interrupted_search_goes_on_to_the_same_trials(tmp_path: Path) -> None:
     assert [trial.number for trial in result.trials] == list(range(15))
     assert result.counts["paused"] == 0 and result.counts["complete"] > 0
     for trial in result.trials:
-        assert [report.epoch for report in trial.reports] == list(range(1, trial.epochs + 1))
-        assert trial.value == pytest.approx(trial.config["x"] * sum(range(1, trial.epochs + 1)))
+        assert [report.round for report in trial.reports] == list(range(1, trial.rounds + 1))
+        assert trial.value == pytest.approx(trial.config["x"] * sum(range(1, trial.rounds + 1)))
 
 
 def test_same_search_again_has_nothing_to_do(tmp_path: Path) -> None:
@@ -243,20 +243,20 @@ def test_other_space_is_refused_by_name(tmp_path: Path) -> None:
         search(climb, ToySpace(high=2.0), settings(**common))
 
 
-def test_objective_that_ends_by_itself_is_complete_at_its_last_epoch() -> None:
+def test_objective_that_ends_by_itself_is_complete_at_its_last_round() -> None:
     result = search(lambda c: iter([{"accuracy": c["x"]}] * 1), ToySpace(), settings(n_trials=3))
-    assert {(trial.state, trial.epochs) for trial in result.trials} == {(TrialState.COMPLETE, 1)}
+    assert {(trial.state, trial.rounds) for trial in result.trials} == {(TrialState.COMPLETE, 1)}
 
 
-def test_deadline_inside_of_an_epoch_is_pruned() -> None:
+def test_deadline_inside_of_a_round_is_pruned() -> None:
     class Cut(Counter):
         def step(self) -> dict[str, Any]:
-            if self.epoch == 1:
+            if self.round == 1:
                 return {"interrupted": True, "seconds": 0.5}
             return super().step()
 
     result = search(Cut, ToySpace(), settings(n_trials=3))
-    assert {(t.state, code_of(t), t.epochs) for t in result.trials} == {
+    assert {(t.state, code_of(t), t.rounds) for t in result.trials} == {
         (TrialState.PRUNED, Code.TIME_IS_UP, 1)
     }
 

@@ -49,7 +49,7 @@ def in_optuna(folder: Path) -> list[optuna.trial.FrozenTrial]:
 
 
 def fragile(config: Config) -> Iterator[dict[str, float]]:
-    """Kind b breaks in its second epoch; every sixth or so kills its process."""
+    """Kind b breaks in its second round; every sixth or so kills its process."""
     for step, report in enumerate(climb(config)):
         if config["kind"] == "b" and step == 1:
             if config["extra"] < 0.2:
@@ -59,13 +59,13 @@ def fragile(config: Config) -> Iterator[dict[str, float]]:
 
 
 def sleepy(config: Config) -> Iterator[dict[str, float]]:
-    """One quick epoch, then one that outlasts any test."""
+    """One quick round, then one that outlasts any test."""
     yield {"accuracy": config["x"]}
     time.sleep(120)
     yield {"accuracy": config["x"]}
 
 
-def test_states_in_the_database_are_the_truth_and_every_epoch_is_there(
+def test_states_in_the_database_are_the_truth_and_every_round_is_there(
     runtime: RayRuntime, tmp_path: Path
 ) -> None:
     notes = tmp_path / "notes.txt"
@@ -73,23 +73,23 @@ def test_states_in_the_database_are_the_truth_and_every_epoch_is_there(
     trials = in_optuna(tmp_path)
     assert [trial.number for trial in trials] == list(range(12))
     for trial, stored in zip(trials, result.trials, strict=True):
-        epochs = sorted(trial.intermediate_values)
-        assert epochs == list(range(1, stored.epochs + 1))
+        rounds = sorted(trial.intermediate_values)
+        assert rounds == list(range(1, stored.rounds + 1))
         if trial.state is OptunaState.COMPLETE:
-            assert epochs[-1] == 9 and trial.value == trial.intermediate_values[9]
+            assert rounds[-1] == 9 and trial.value == trial.intermediate_values[9]
         else:
-            assert trial.state is OptunaState.PRUNED and epochs[-1] in (2, 6)
-            assert trial.value == trial.intermediate_values[epochs[-1]]
+            assert trial.state is OptunaState.PRUNED and rounds[-1] in (2, 6)
+            assert trial.value == trial.intermediate_values[rounds[-1]]
             assert trial.user_attrs["reason"] == "paused to the end: never promoted"
     states = [trial.state for trial in trials]
     assert OptunaState.COMPLETE in states and OptunaState.PRUNED in states
     # A paused trial went on from its state, in whichever process: the sums are those of a run without a
-    # pause, and no epoch was run twice.
+    # pause, and no round was run twice.
     for stored in result.trials:
-        sums = [stored.config["x"] * sum(range(1, epoch + 1)) for epoch in range(1, stored.epochs + 1)]
+        sums = [stored.config["x"] * sum(range(1, round + 1)) for round in range(1, stored.rounds + 1)]
         assert [report.value for report in stored.reports] == pytest.approx(sums)
     lines = notes.read_text(encoding="utf-8").splitlines()
-    assert len(lines) == result.epochs_run
+    assert len(lines) == result.rounds_run
     # Two processes did all the work.
     pids = {line.split()[2] for line in lines}
     assert len(pids) <= 3 and str(os.getpid()) not in pids
@@ -127,7 +127,7 @@ class Worn(Counter):
 
 def test_process_that_lost_memory_runs_no_other_trial(runtime: RayRuntime, tmp_path: Path) -> None:
     notes = tmp_path / "notes.txt"
-    result = run(runtime, partial(Worn, notes=notes), tmp_path, max_epochs=3)
+    result = run(runtime, partial(Worn, notes=notes), tmp_path, max_rounds=3)
     assert result.counts["failed"] == 0 and result.counts["complete"] > 0
     kinds = {str(trial.config["x"]): trial.config["kind"] for trial in result.trials}
     assert set(kinds.values()) == {"a", "b"}
@@ -140,14 +140,14 @@ def test_process_that_lost_memory_runs_no_other_trial(runtime: RayRuntime, tmp_p
     # A paused trial goes on in a new process.
     stored = [trial for trial in result.trials if trial.config["kind"] == "b"]
     for trial in stored:
-        assert [report.epoch for report in trial.reports] == list(range(1, trial.epochs + 1))
+        assert [report.round for report in trial.reports] == list(range(1, trial.rounds + 1))
 
 
-def test_deadline_cuts_an_epoch_that_would_outlast_it(runtime: RayRuntime, tmp_path: Path) -> None:
+def test_deadline_cuts_a_round_that_would_outlast_it(runtime: RayRuntime, tmp_path: Path) -> None:
     begin = time.monotonic()
     result = run(runtime, sleepy, tmp_path, n_trials=None, time_limit=8.0)
     assert time.monotonic() - begin < 14.0
-    assert result.stopped_for(Code.TIME_IS_UP) and result.best.epoch == 1
+    assert result.stopped_for(Code.TIME_IS_UP) and result.best.round == 1
     assert {(trial.state, code_of(trial)) for trial in result.trials} == {
         (TrialState.PRUNED, Code.TIME_IS_UP)
     }
@@ -174,8 +174,8 @@ def test_ctrl_c_ends_in_order_and_the_study_goes_on(runtime: RayRuntime, tmp_pat
     assert [trial.number for trial in second.trials] == list(range(30))
     assert second.counts["paused"] == 0 and second.counts["complete"] > 0
     for trial in second.trials:
-        assert [report.epoch for report in trial.reports] == list(range(1, trial.epochs + 1))
-        assert trial.value == pytest.approx(trial.config["x"] * sum(range(1, trial.epochs + 1)))
+        assert [report.round for report in trial.reports] == list(range(1, trial.rounds + 1))
+        assert trial.value == pytest.approx(trial.config["x"] * sum(range(1, trial.rounds + 1)))
 
 
 def test_workers_run_at_normal_priority_with_passive_threads(runtime: RayRuntime, tmp_path: Path) -> None:
@@ -183,13 +183,13 @@ def test_workers_run_at_normal_priority_with_passive_threads(runtime: RayRuntime
         passive = os.environ.get("OMP_WAIT_POLICY") == "PASSIVE"
         yield {"accuracy": 1.0, "nice": os.nice(0), "passive": int(passive)}
 
-    result = run(runtime, surroundings, tmp_path, n_trials=1, max_epochs=1)
+    result = run(runtime, surroundings, tmp_path, n_trials=1, max_rounds=1)
     assert result.trials[0].reports[0].metrics == {"accuracy": 1.0, "nice": 0.0, "passive": 1.0}
 
 
 def test_second_runtime_shares_the_first_and_leaves_it_running(runtime: RayRuntime, tmp_path: Path) -> None:
     runtime.wait()
-    chosen = settings(engine="ray", directory=tmp_path, n_trials=2, max_epochs=2)
+    chosen = settings(engine="ray", directory=tmp_path, n_trials=2, max_rounds=2)
     assert search(climb, ToySpace(), chosen).counts["complete"] == 2
     ray: Any = import_module("ray")
     assert ray.is_initialized()
@@ -217,12 +217,12 @@ def test_objective_that_cannot_travel_is_refused(runtime: RayRuntime, tmp_path: 
 
 
 def lost_once(config: Config, *, folder: Path) -> Any:
-    """The process of each trial's third epoch dies, the first time."""
+    """The process of each trial's third round dies, the first time."""
 
     class Dying(Counter):
         def step(self) -> dict[str, float]:
             mark = folder / f"{config['x']}.mark"
-            if self.epoch == 2 and not mark.exists():
+            if self.round == 2 and not mark.exists():
                 mark.touch()
                 os.kill(os.getpid(), signal.SIGKILL)
             return super().step()
@@ -237,7 +237,7 @@ def test_trial_whose_process_was_killed_is_tried_once_more_from_its_checkpoint(
     assert len(list(tmp_path.glob("*.mark"))) == 3
     assert result.counts == {"total": 3, "complete": 3, "pruned": 0, "failed": 0, "paused": 0}
     for trial in result.trials:
-        assert [report.epoch for report in trial.reports] == list(range(1, 10))
+        assert [report.round for report in trial.reports] == list(range(1, 10))
         assert trial.value == pytest.approx(trial.config["x"] * 45)
 
 
@@ -293,7 +293,7 @@ def test_ray_local_and_simulated_decide_the_same_on_the_same_curves(
             storage=f"sqlite:///{folder}/study.db",
         )
         search(climb, ToySpace(), chosen, engine=RayEngine(runtime) if engine == "ray" else None)
-        told.append([(e.action, e.trial, e.epoch, e.rung, e.reason) for e in events_of(folder)])
+        told.append([(e.action, e.trial, e.round, e.rung, e.reason) for e in events_of(folder)])
     assert told[0] == told[1] == told[2]
 
 
@@ -354,4 +354,4 @@ def test_killed_driver_leaves_no_process_nor_folder_and_the_study_goes_on(
     assert len(trials) == 12 and all(trial.state.is_finished() for trial in trials)
     assert {number: trials[number].values for number in ended} == ended
     for trial in result.trials:
-        assert trial.value == pytest.approx(trial.config["x"] * sum(range(1, trial.epochs + 1)))
+        assert trial.value == pytest.approx(trial.config["x"] * sum(range(1, trial.rounds + 1)))

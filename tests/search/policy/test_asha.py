@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from automl.records import Report, TrialState
 from automl.search.policy import Action, NextKind, PolicyContext
 from automl.search.policy.asha import Promotion, asha, hyperband, interleaved
-from automl.search.policy.rungs import Rung, rung_epochs
+from automl.search.policy.rungs import Rung, rung_rounds
 from automl.search.reasons import Code, Reason
 
 
 @pytest.mark.parametrize(
-    ("max_epochs", "expected"),
+    ("max_rounds", "expected"),
     [
         (1, (1,)),
         (2, (2,)),
@@ -26,15 +26,15 @@ from automl.search.reasons import Code, Reason
         (300, (18, 54, 162, 300)),
     ],
 )
-def test_rungs_triple_from_six_percent_to_the_full_length(max_epochs: int, expected: tuple[int, ...]) -> None:
-    assert rung_epochs(max_epochs) == expected
+def test_rungs_triple_from_six_percent_to_the_full_length(max_rounds: int, expected: tuple[int, ...]) -> None:
+    assert rung_rounds(max_rounds) == expected
 
 
-def paused(policy: Promotion, values: list[float], epoch: int = 2) -> None:
+def paused(policy: Promotion, values: list[float], round: int = 2) -> None:
     """Brings one trial a value to the rung, all of them before any is promoted at once."""
     for trial, value in enumerate(values):
         policy.started(trial, resumed=False)
-        for step in range(1, epoch + 1):
+        for step in range(1, round + 1):
             policy.report(Report(trial, step, value, 1.0))
 
 
@@ -45,7 +45,7 @@ def test_third_trial_that_is_best_goes_on_without_a_pause() -> None:
     policy.report(Report(2, 1, 0.3, 1.0))
     decision = policy.report(Report(2, 2, 0.3, 1.0))
     assert (decision.action, decision.rung) == (Action.CONTINUE, 2)
-    assert decision.reason == Reason(Code.PROMOTED_AT_ONCE, {"rank": 1, "trials": 3, "epoch": 2})
+    assert decision.reason == Reason(Code.PROMOTED_AT_ONCE, {"rank": 1, "trials": 3, "round": 2})
 
 
 def test_third_trial_that_is_worst_pauses_and_the_best_is_promoted() -> None:
@@ -54,7 +54,7 @@ def test_third_trial_that_is_worst_pauses_and_the_best_is_promoted() -> None:
     assert policy.trials[2].state is TrialState.PAUSED
     choice = policy.next()
     assert (choice.kind, choice.trial) == (NextKind.RESUME, 0)
-    assert choice.reason == Reason(Code.PROMOTED, {"rank": 1, "trials": 3, "epoch": 2})
+    assert choice.reason == Reason(Code.PROMOTED, {"rank": 1, "trials": 3, "round": 2})
 
 
 def test_tie_goes_to_the_earlier_trial() -> None:
@@ -76,14 +76,14 @@ def test_higher_rung_is_served_first() -> None:
     paused(policy, [0.9, 0.8, 0.7, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1])
     for trial in (0, 1, 2):
         policy.started(trial, resumed=True)
-        for epoch in range(3, 7):
-            policy.report(Report(trial, epoch, 1 - trial / 10, 1.0))
+        for round in range(3, 7):
+            policy.report(Report(trial, round, 1 - trial / 10, 1.0))
     for trial in (9, 10, 11):
         policy.started(trial, resumed=False)
         policy.report(Report(trial, 1, 0.75, 1.0))
         policy.report(Report(trial, 2, 0.75, 1.0))
     assert policy.next().trial == 0
-    assert policy.next().reason.data["epoch"] == 6
+    assert policy.next().reason.data["round"] == 6
 
 
 def test_crashed_trial_leaves_its_place_to_the_next_best() -> None:
@@ -121,7 +121,7 @@ def test_last_resort_is_taken_only_while_nothing_is_complete() -> None:
 
 def test_hyperband_brackets_begin_at_later_rungs() -> None:
     policy = hyperband(PolicyContext(50))
-    assert [ladder.epochs for ladder in policy.ladders] == [(3, 9, 27, 50), (9, 27, 50), (27, 50), (50,)]
+    assert [ladder.rounds for ladder in policy.ladders] == [(3, 9, 27, 50), (9, 27, 50), (27, 50), (50,)]
 
 
 def test_interleaving_keeps_the_proportions_in_every_prefix() -> None:

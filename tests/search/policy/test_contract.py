@@ -23,7 +23,7 @@ from automl.search.reasons import Code, Reason
 
 NAMES = sorted(POLICIES)
 PROMOTING = ["asha", "asha-watched", "auto", "hyperband"]
-MAX_EPOCHS = 12
+MAX_ROUNDS = 12
 FINAL = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED)
 Curve = Callable[[int, int], float]
 
@@ -34,11 +34,11 @@ class Play:
     def __init__(
         self, name: str, curve: Curve, *, workers: int = 3, seed: int = 0, mode: Mode = "max"
     ) -> None:
-        self.policy: Policy = make_policy(name, PolicyContext(MAX_EPOCHS, mode))
+        self.policy: Policy = make_policy(name, PolicyContext(MAX_ROUNDS, mode))
         self.name, self.mode = name, mode
         self.curve, self.workers = curve, workers
         self.rng = np.random.default_rng(seed)
-        self.epochs: dict[int, int] = {}
+        self.rounds: dict[int, int] = {}
         self.states: dict[int, TrialState] = {}
         self.reports: list[Report] = []
         self.decisions: list[tuple[int, int, Decision]] = []
@@ -58,7 +58,7 @@ class Play:
         self.last = choice
         if choice.kind is NextKind.START:
             trial = len(self.states)
-            self.epochs[trial] = 0
+            self.rounds[trial] = 0
         elif choice.kind is NextKind.RESUME and choice.trial is not None:
             trial = choice.trial
             assert self.states[trial] is TrialState.PAUSED
@@ -69,16 +69,16 @@ class Play:
         return True
 
     def advance(self, trial: int) -> None:
-        self.epochs[trial] += 1
-        epoch = self.epochs[trial]
-        if self.crashes.get(trial) == epoch:
+        self.rounds[trial] += 1
+        round = self.rounds[trial]
+        if self.crashes.get(trial) == round:
             self.states[trial] = TrialState.FAILED
             self.policy.ended(trial, TrialState.FAILED)
             return
-        report = Report(trial, epoch, self.curve(trial, epoch), 1.0)
+        report = Report(trial, round, self.curve(trial, round), 1.0)
         self.reports.append(report)
         decision = self.policy.report(report)
-        self.decisions.append((trial, epoch, decision))
+        self.decisions.append((trial, round, decision))
         assert str(decision.reason)
         self.states[trial] = decision.state
 
@@ -93,7 +93,7 @@ class Play:
 
     def restart(self) -> None:
         """The search stops, whatever runs, and a fresh policy goes on from what is known."""
-        fresh = make_policy(self.name, PolicyContext(MAX_EPOCHS, self.mode))
+        fresh = make_policy(self.name, PolicyContext(MAX_ROUNDS, self.mode))
         fresh.restore(self.history())
         for trial in self.running():
             self.states[trial] = TrialState.PAUSED
@@ -104,22 +104,22 @@ class Play:
             TrialView(
                 t,
                 s,
-                self.epochs[t],
-                {report.epoch: report.value for report in self.reports if report.trial == t},
+                self.rounds[t],
+                {report.round: report.value for report in self.reports if report.trial == t},
                 self.policy.rungs(t)[0],
             )
             for t, s in self.states.items()
         ]
 
 
-def quality(trial: int, epoch: int) -> float:
-    """Trials differ, and keep their order over epochs; no two are equal."""
-    return ((trial * 7919) % 101) / 101 + epoch / 10_000
+def quality(trial: int, round: int) -> float:
+    """Trials differ, and keep their order over rounds; no two are equal."""
+    return ((trial * 7919) % 101) / 101 + round / 10_000
 
 
-def late(trial: int, epoch: int) -> float:
-    """The first epoch says nothing about the others."""
-    return quality(trial, epoch) if epoch > 1 else ((trial * 5051) % 97) / 97
+def late(trial: int, round: int) -> float:
+    """The first round says nothing about the others."""
+    return quality(trial, round) if round > 1 else ((trial * 5051) % 97) / 97
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -148,7 +148,7 @@ def test_search_with_a_total_ends_and_forgets_no_trial(name: str, seed: int) -> 
 def test_complete_trials_are_those_that_reached_the_full_length(name: str) -> None:
     play = Play(name, quality).run(20)
     for trial, state in play.states.items():
-        assert (state is TrialState.COMPLETE) == (play.epochs[trial] == MAX_EPOCHS)
+        assert (state is TrialState.COMPLETE) == (play.rounds[trial] == MAX_ROUNDS)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -160,20 +160,20 @@ def test_few_trials_always_give_a_complete_one(name: str, n_trials: int) -> None
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_trial_nan_still_finishes(name: str) -> None:
-    assert Play(name, lambda trial, epoch: math.nan).run(9).last.kind is NextKind.FINISH
+    assert Play(name, lambda trial, round: math.nan).run(9).last.kind is NextKind.FINISH
 
 
 @pytest.mark.parametrize("name", ["asha", "stop-asha"])
 def test_nan_trials_never_leave_the_first_rung(name: str) -> None:
-    play = Play(name, lambda trial, epoch: math.nan).run(9)
-    assert set(play.epochs.values()) == {2}
+    play = Play(name, lambda trial, round: math.nan).run(9)
+    assert set(play.rounds.values()) == {2}
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "none"])
 def test_nan_trial_never_beats_a_finite_one(name: str) -> None:
     play = Play(name, lambda t, e: math.nan if t % 2 else quality(t, e), workers=1).run(24)
-    finite = [play.epochs[t] for t in play.states if not t % 2]
-    broken = [play.epochs[t] for t in play.states if t % 2]
+    finite = [play.rounds[t] for t in play.states if not t % 2]
+    broken = [play.rounds[t] for t in play.states if t % 2]
     assert np.mean(broken) < np.mean(finite)
 
 
@@ -200,7 +200,7 @@ def test_mode_min_on_negated_values_decides_the_same(name: str, mode: Mode) -> N
     sign = 1 if mode == "max" else -1
     play = Play(name, lambda t, e: sign * quality(t, e), mode=mode).run(18)
     reference = Play(name, quality).run(18)
-    assert play.states == reference.states and play.epochs == reference.epochs
+    assert play.states == reference.states and play.rounds == reference.rounds
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -211,7 +211,7 @@ def test_restored_policy_goes_on_as_the_uninterrupted_one(name: str) -> None:
         play.advance(play.running()[0])
     while play.running():
         play.advance(play.running()[0])
-    copy = make_policy(name, PolicyContext(MAX_EPOCHS))
+    copy = make_policy(name, PolicyContext(MAX_ROUNDS))
     copy.restore(play.history())
     assert copy.next(may_start=False) == play.policy.next(may_start=False)
     assert copy.next() == play.policy.next()
@@ -231,7 +231,7 @@ def test_search_in_pieces_decides_as_the_one_in_one_piece(name: str, curve: Curv
         while pieces.running():
             pieces.advance(pieces.running()[0])
     assert pieces.last.kind is NextKind.FINISH
-    assert (pieces.states, pieces.epochs, pieces.decisions) == (whole.states, whole.epochs, whole.decisions)
+    assert (pieces.states, pieces.rounds, pieces.decisions) == (whole.states, whole.rounds, whole.decisions)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -248,14 +248,14 @@ def test_search_that_is_killed_now_and_then_forgets_no_trial(name: str, seed: in
     assert play.last.kind is NextKind.FINISH and len(play.states) == 24
     assert TrialState.RUNNING not in play.states.values() and TrialState.COMPLETE in play.states.values()
     for trial in play.states:
-        own = [report.epoch for report in play.reports if report.trial == trial]
-        assert own == list(range(1, play.epochs[trial] + 1))
+        own = [report.round for report in play.reports if report.trial == trial]
+        assert own == list(range(1, play.rounds[trial] + 1))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_interrupted_trial_is_resumed_first(name: str) -> None:
     values = dict.fromkeys((1, 2, 3), 0.1)
-    policy = make_policy(name, PolicyContext(MAX_EPOCHS))
+    policy = make_policy(name, PolicyContext(MAX_ROUNDS))
     policy.restore([TrialView(0, TrialState.RUNNING, 2, values), TrialView(1, TrialState.RUNNING)])
     assert (policy.next().kind, policy.next().trial) == (NextKind.RESUME, 0)
     policy.started(0, resumed=True)
@@ -265,23 +265,23 @@ def test_interrupted_trial_is_resumed_first(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_report_of_an_epoch_run_again_is_accepted(name: str) -> None:
-    policy = make_policy(name, PolicyContext(MAX_EPOCHS))
+def test_report_of_a_round_run_again_is_accepted(name: str) -> None:
+    policy = make_policy(name, PolicyContext(MAX_ROUNDS))
     first = dict.fromkeys((1, 2, 3), 0.5)
     policy.restore([TrialView(0, TrialState.RUNNING, 0, first)])
     policy.started(0, resumed=True)
-    for epoch in (1, 2, 3):
-        assert policy.report(Report(0, epoch, 0.6, 1.0)).action is Action.CONTINUE
+    for round in (1, 2, 3):
+        assert policy.report(Report(0, round, 0.6, 1.0)).action is Action.CONTINUE
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("max_epochs", [1, 2, 3])
-def test_short_full_length_is_reached(name: str, max_epochs: int) -> None:
-    policy = make_policy(name, PolicyContext(max_epochs))
+@pytest.mark.parametrize("max_rounds", [1, 2, 3])
+def test_short_full_length_is_reached(name: str, max_rounds: int) -> None:
+    policy = make_policy(name, PolicyContext(max_rounds))
     policy.started(0, resumed=False)
     decision = None
-    for epoch in range(1, max_epochs + 1):
-        decision = policy.report(Report(0, epoch, 0.5, 1.0))
+    for round in range(1, max_rounds + 1):
+        decision = policy.report(Report(0, round, 0.5, 1.0))
         if decision.action is Action.PAUSE:
             policy.started(0, resumed=True)
     assert decision is not None and decision.state is TrialState.COMPLETE
@@ -306,7 +306,7 @@ class Witnessed(Play):
         for _ in range(self.workers - len(self.running())):
             choice = self.policy.next(may_start=len(self.states) < n_trials)
             if choice.trial is not None and choice.reason.code is Code.PROMOTED:
-                self.check(choice.trial, self.epochs[choice.trial])
+                self.check(choice.trial, self.rounds[choice.trial])
             self.give(choice)
 
     def advance(self, trial: int) -> None:
@@ -314,13 +314,13 @@ class Witnessed(Play):
         if self.decisions and self.decisions[-1][2].reason.code is Code.PROMOTED_AT_ONCE:
             self.check(*self.decisions[-1][:2])
 
-    def check(self, trial: int, epoch: int) -> None:
+    def check(self, trial: int, round: int) -> None:
         policy = self.policy
         assert isinstance(policy, Promotion)
         there = [
             (-report.value if math.isfinite(report.value) else math.inf, report.trial)
             for report in self.reports
-            if report.epoch == epoch
+            if report.round == round
             and self.states[report.trial] is not TrialState.FAILED
             and policy.ladder_of(report.trial) is policy.ladder_of(trial)
         ]
@@ -363,13 +363,13 @@ def test_trials_pause_only_where_they_were_to_be_saved(name: str) -> None:
         for trial in play.running():
             saved.setdefault(trial, play.policy.rungs(trial))
             assert play.policy.rungs(trial) == saved[trial]
-            assert saved[trial][-1] == play.policy.rungs()[-1] == MAX_EPOCHS
+            assert saved[trial][-1] == play.policy.rungs()[-1] == MAX_ROUNDS
         if not play.running():
             break
         play.advance(play.running()[0])
     paused = [(t, e) for t, e, decision in play.decisions if decision.action is Action.PAUSE]
-    assert all(epoch in saved[trial] for trial, epoch in paused)
-    assert all(own[-1] == MAX_EPOCHS for own in saved.values())
+    assert all(round in saved[trial] for trial, round in paused)
+    assert all(own[-1] == MAX_ROUNDS for own in saved.values())
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -62,24 +62,24 @@ def test_levels_below_the_usual_rungs() -> None:
 
 
 def full(quality: float, early: float) -> Witness:
-    """A trial that was trained to its end, with a value of its own at the first epoch."""
+    """A trial that was trained to its end, with a value of its own at the first round."""
     return Witness({1: early, 3: quality, 9: quality, 27: quality, 50: quality}, 3)
 
 
-def test_first_rung_moves_down_where_the_first_epoch_ranks_as_well() -> None:
+def test_first_rung_moves_down_where_the_first_round_ranks_as_well() -> None:
     found = choose_first_rung([full(i / 40, i / 41) for i in range(40)], LEVELS, 3)
-    assert found.epoch == 1 and "epoch 1 ranks 40 trials as epoch 3 does (Spearman 1.00)" in str(found.why)
+    assert found.round == 1 and "round 1 ranks 40 trials as round 3 does (Spearman 1.00)" in str(found.why)
 
 
 @pytest.mark.parametrize("count", [0, 1, FEWEST - 1])
 def test_few_trials_move_nothing(count: int) -> None:
-    assert choose_first_rung([full(i / 40, i / 41) for i in range(count)], LEVELS, 3).epoch == 3
+    assert choose_first_rung([full(i / 40, i / 41) for i in range(count)], LEVELS, 3).round == 3
 
 
-def test_first_epoch_that_says_nothing_leaves_the_rung_where_it_is() -> None:
+def test_first_round_that_says_nothing_leaves_the_rung_where_it_is() -> None:
     rng = random.Random(0)
     found = choose_first_rung([full(i / 40, rng.random()) for i in range(40)], LEVELS, 3)
-    assert found.epoch == 3 and found.why is None
+    assert found.round == 3 and found.why is None
 
 
 def test_agreement_among_hopeless_trials_alone_is_not_enough() -> None:
@@ -87,16 +87,16 @@ def test_agreement_among_hopeless_trials_alone_is_not_enough() -> None:
     good = [full(rng.random(), rng.random()) for _ in range(10)]
     hopeless = [full(2.0 + i, 2.0 + i) for i in range(40)]
     half = [full(rng.random(), rng.random()) for _ in range(40)]
-    assert choose_first_rung([*good, *half, *hopeless], LEVELS, 3).epoch == 3
+    assert choose_first_rung([*good, *half, *hopeless], LEVELS, 3).round == 3
 
 
 def test_selected_trials_do_not_count_for_a_move_down() -> None:
     later = [Witness(full(i / 40, i / 41).losses, 1) for i in range(40)]
-    assert choose_first_rung(later, LEVELS, 3).epoch == 3
+    assert choose_first_rung(later, LEVELS, 3).round == 3
 
 
 def promoted(count: int, noise: float, seed: int = 1) -> list[Witness]:
-    """Of `count` trials at epoch 3 the best third went on to 9, where `noise` is mixed into their values."""
+    """Of `count` trials at round 3 the best third went on to 9, where `noise` is mixed into their values."""
     rng = random.Random(seed)
     found = []
     for i in range(count):
@@ -112,16 +112,16 @@ def test_first_rung_moves_up_where_it_says_nothing_about_what_comes_later() -> N
         Witness({**w.losses, 9: -w.losses[3]}, 3) if 9 in w.losses else w for w in promoted(90, noise=1.0)
     ]
     found = choose_first_rung(backwards, LEVELS, 3)
-    assert found.epoch == 9 and "epoch 3 says nothing about epoch 9" in str(found.why)
-    noise = [choose_first_rung(promoted(300, noise=1.0, seed=seed), LEVELS, 3).epoch for seed in range(20)]
+    assert found.round == 9 and "round 3 says nothing about round 9" in str(found.why)
+    noise = [choose_first_rung(promoted(300, noise=1.0, seed=seed), LEVELS, 3).round for seed in range(20)]
     assert 10 <= noise.count(9) < 20
 
 
 def test_first_rung_stays_where_selection_alone_explains_a_low_correlation() -> None:
     for seed in range(10):
-        assert choose_first_rung(promoted(240, noise=0.3, seed=seed), LEVELS, 3).epoch == 3
+        assert choose_first_rung(promoted(240, noise=0.3, seed=seed), LEVELS, 3).round == 3
         few = promoted(3 * FEWEST_LATE - 3, noise=1.0, seed=seed)
-        assert choose_first_rung(few, LEVELS, 3).epoch == 3
+        assert choose_first_rung(few, LEVELS, 3).round == 3
 
 
 def test_order_of_witnesses_is_irrelevant() -> None:
@@ -132,12 +132,12 @@ def test_order_of_witnesses_is_irrelevant() -> None:
 
 
 def played(trials: int) -> WatchedPromotion:
-    """Fine-tuning: the first epoch ranks as all others do."""
+    """Fine-tuning: the first round ranks as all others do."""
     policy = WatchedPromotion(PolicyContext(50))
     for trial in range(trials):
         policy.started(trial, resumed=False)
-        for epoch in range(1, 4):
-            decision = policy.report(Report(trial, epoch, ((trial * 37) % 101) / 101, 1.0))
+        for round in range(1, 4):
+            decision = policy.report(Report(trial, round, ((trial * 37) % 101) / 101, 1.0))
             if decision.action is not Action.CONTINUE:
                 break
         if decision.action is Action.CONTINUE:
@@ -148,12 +148,12 @@ def played(trials: int) -> WatchedPromotion:
 def test_trials_that_start_later_are_compared_earlier_and_those_that_run_are_not() -> None:
     policy = played(30)
     assert policy.rungs(0) == (3, 9, 27, 50) and policy.rungs() == (1, 3, 9, 27, 50)
-    assert "first compared at epoch 1" in str(policy.start_reason())
+    assert "first compared at round 1" in str(policy.start_reason())
     policy.started(30, resumed=False)
     assert policy.rungs(30) == (1, 3, 9, 27, 50)
     worst = policy.report(Report(30, 1, -1.0, 1.0))
     assert (worst.action, worst.rung) == (Action.PAUSE, 1)
-    assert worst.reason == Reason(Code.PAUSED_AT_RUNG, {"rank": 31, "trials": 31, "epoch": 1})
+    assert worst.reason == Reason(Code.PAUSED_AT_RUNG, {"rank": 31, "trials": 31, "round": 1})
     policy.started(31, resumed=False)
     best = policy.report(Report(31, 1, 2.0, 1.0))
     assert best.action is Action.CONTINUE and (best.reason.data["rank"], best.reason.data["trials"]) == (
@@ -176,7 +176,7 @@ def test_restored_policy_knows_where_each_trial_is_compared() -> None:
 
 def test_crashed_trials_are_no_witnesses() -> None:
     policy = played(14)
-    assert policy.first_rung().epoch == 1
+    assert policy.first_rung().round == 1
     for trial in range(5):
         policy.ended(trial, TrialState.FAILED)
-    assert policy.first_rung().epoch == 3
+    assert policy.first_rung().round == 3

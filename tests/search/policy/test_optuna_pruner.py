@@ -12,14 +12,14 @@ from automl.records import Mode, Report, TrialState
 from automl.search.policy import Action, NextKind, PolicyContext, TrialView
 from automl.search.policy.optuna_pruner import PrunerPolicy
 from automl.search.tune import tune
-from tests.search.policy.test_contract import FINAL, MAX_EPOCHS, Play, quality
+from tests.search.policy.test_contract import FINAL, MAX_ROUNDS, Play, quality
 from tests.search.toy import ToySpace, climb
 
 MAKERS: dict[str, Callable[[], BasePruner]] = {
     "median": lambda: optuna.pruners.MedianPruner(n_startup_trials=3),
     "percentile": lambda: optuna.pruners.PercentilePruner(25.0, n_startup_trials=3),
     "halving": lambda: optuna.pruners.SuccessiveHalvingPruner(min_resource=2),
-    "hyperband": lambda: optuna.pruners.HyperbandPruner(min_resource=2, max_resource=MAX_EPOCHS),
+    "hyperband": lambda: optuna.pruners.HyperbandPruner(min_resource=2, max_resource=MAX_ROUNDS),
     "patient": lambda: optuna.pruners.PatientPruner(None, patience=1),
     "threshold": lambda: optuna.pruners.ThresholdPruner(lower=0.3),
     "wilcoxon": lambda: optuna.pruners.WilcoxonPruner(),
@@ -34,7 +34,7 @@ def pruner(name: str) -> BasePruner:
 
 def play(name: str, *, mode: Mode = "max", curve: Callable[[int, int], float] = quality) -> Play:
     game = Play("none", curve, mode=mode)
-    game.policy = PrunerPolicy(PolicyContext(MAX_EPOCHS, mode), pruner(name))
+    game.policy = PrunerPolicy(PolicyContext(MAX_ROUNDS, mode), pruner(name))
     return game
 
 
@@ -63,19 +63,19 @@ def test_smaller_is_better_where_the_mode_says_so() -> None:
 
 @pytest.mark.parametrize("name", MAKERS)
 def test_value_that_is_not_finite_is_stopped(name: str) -> None:
-    game = play(name, curve=lambda trial, epoch: math.nan).run(4)
-    assert set(game.epochs.values()) == {1}
+    game = play(name, curve=lambda trial, round: math.nan).run(4)
+    assert set(game.rounds.values()) == {1}
 
 
 @pytest.mark.parametrize("name", ["median", "halving"])
 def test_restored_policy_decides_as_the_uninterrupted_one(name: str) -> None:
     game = play(name).run(12)
-    again = PrunerPolicy(PolicyContext(MAX_EPOCHS), pruner(name))
+    again = PrunerPolicy(PolicyContext(MAX_ROUNDS), pruner(name))
     again.restore(game.history())
     for policy in (game.policy, again):
         policy.started(12, resumed=False)
-    for epoch in range(1, MAX_EPOCHS):
-        report = Report(12, epoch, 0.05 + epoch / 1000, 1.0)
+    for round in range(1, MAX_ROUNDS):
+        report = Report(12, round, 0.05 + round / 1000, 1.0)
         decision = game.policy.report(report)
         assert again.report(report) == decision
         if decision.action is Action.STOP:
@@ -84,7 +84,7 @@ def test_restored_policy_decides_as_the_uninterrupted_one(name: str) -> None:
 
 
 def test_second_restore_replaces_the_first() -> None:
-    policy = PrunerPolicy(PolicyContext(MAX_EPOCHS), pruner("median"))
+    policy = PrunerPolicy(PolicyContext(MAX_ROUNDS), pruner("median"))
     history = [TrialView(t, TrialState.PRUNED, 1, {1: 0.5}) for t in range(3)]
     policy.restore(history)
     policy.restore(history)

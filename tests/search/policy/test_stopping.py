@@ -32,8 +32,8 @@ def test_stop_asha_stops_nan_even_when_it_is_first() -> None:
 
 def complete(policy: MedianStop, trial: int, value: float) -> None:
     policy.started(trial, resumed=False)
-    for epoch in range(1, 7):
-        policy.report(Report(trial, epoch, value + epoch / 100, 1.0))
+    for round in range(1, 7):
+        policy.report(Report(trial, round, value + round / 100, 1.0))
 
 
 def test_median_compares_only_after_five_complete_trials() -> None:
@@ -43,7 +43,7 @@ def test_median_compares_only_after_five_complete_trials() -> None:
     assert policy.report(Report(9, 2, 0.0, 1.0)).action is Action.CONTINUE
     complete(policy, 4, 0.5)
     decision = policy.report(Report(9, 3, 0.0, 1.0))
-    assert decision.reason == Reason(Code.WORSE_THAN_MEDIAN, {"trials": 5, "epoch": 3})
+    assert decision.reason == Reason(Code.WORSE_THAN_MEDIAN, {"trials": 5, "round": 3})
 
 
 def test_median_counts_the_best_value_so_far() -> None:

@@ -224,6 +224,6 @@ def test_search_tells_of_rare_configurations() -> None:
     }
     space = SearchSpace.from_dict({**spec, "constraints": ["x <= 3"]})
     notes = Notes()
-    found = search(_objective, space, settings(metric="value", max_epochs=3, sampler="auto"), notes)
+    found = search(_objective, space, settings(metric="value", max_rounds=3, sampler="auto"), notes)
     assert [trial.config["x"] <= 3 for trial in found.trials] == [True] * 12
     assert ["hold for about" in note for note in notes.notes] == [True]

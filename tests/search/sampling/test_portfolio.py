@@ -21,14 +21,14 @@ Height = Callable[[Config], float]
 
 
 def study(name: str, height: Height, *, seed: int, mode: Mode = "max", weight: float = 1.0) -> PastStudy:
-    """Thirty random trials of which every third ran to the end of nine epochs, the others two."""
+    """Thirty random trials of which every third ran to the end of nine rounds, the others two."""
     rng = np.random.default_rng(seed)
     trials = []
     for number in range(30):
         config: Config = {"lr": float(10 ** rng.uniform(-4, 0)), "opt": str(rng.choice(["sgd", "adamw"]))}
         sign = 1.0 if mode == "max" else -1.0
-        epochs = (2, 6, 9) if number % 3 == 0 else (2,)
-        trials.append((config, {epoch: sign * (height(config) - 1 / epoch) for epoch in epochs}))
+        rounds = (2, 6, 9) if number % 3 == 0 else (2,)
+        trials.append((config, {round: sign * (height(config) - 1 / round) for round in rounds}))
     return PastStudy(name, mode, 9, trials, weight)
 
 

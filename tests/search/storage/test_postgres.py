@@ -111,14 +111,14 @@ def test_reports_wait_while_the_server_is_away_and_none_is_lost(
     postgres.stop(mode)
     begun = time.monotonic()
     second = start(store)
-    for epoch in range(1, 6):
-        store.report(Report(second, epoch, epoch / 10, 1.0), ON, float(epoch))
+    for round in range(1, 6):
+        store.report(Report(second, round, round / 10, 1.0), ON, float(round))
     store.end(second, Decision(Action.STOP, TrialState.PRUNED, Reason(Code.TIME_IS_UP)), 6.0, 0.5)
     assert time.monotonic() - begun < 2.0  # the search is not held up
     postgres.start()
     trials = store.trials()
     store.close()
-    assert [(trial.state, trial.epochs) for trial in trials] == [
+    assert [(trial.state, trial.rounds) for trial in trials] == [
         (TrialState.COMPLETE, 1),
         (TrialState.PRUNED, 5),
     ]
@@ -155,8 +155,8 @@ def test_server_that_stays_away_ends_the_search_with_one_sentence(postgres: Serv
     postgres.stop()
     try:
         with pytest.raises(StorageError, match="cannot be read or written") as found:
-            for epoch in range(1, 100):
-                store.report(Report(number, epoch, 0.5, 1.0), ON, float(epoch))
+            for round in range(1, 100):
+                store.report(Report(number, round, 0.5, 1.0), ON, float(round))
                 time.sleep(0.05)
         assert PASSWORD not in str(found.value) and "s3cret" not in str(found.value)
     finally:

@@ -39,8 +39,8 @@ class Dashboard(Listener):
         super().trial(event)
         self.told[event.trial] = event
         curve = self.curves.setdefault(event.trial, {})
-        if event.epoch and event.value is not None:
-            curve[event.epoch] = event.value
+        if event.round and event.value is not None:
+            curve[event.round] = event.value
         self.storage = self.storage or RDBStorage(self.url)
         shown = self.storage.get_all_trials(
             self.storage.get_study_id_from_name(self.storage.get_all_studies()[0].study_name)
@@ -78,7 +78,7 @@ def written_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("policy", sorted(POLICIES))
 def test_dashboard_shows_each_change_under_every_policy(policy: str, tmp_path: Path) -> None:
-    dashboard = watched(tmp_path, policy=policy, n_trials=9, max_epochs=6)
+    dashboard = watched(tmp_path, policy=policy, n_trials=9, max_rounds=6)
     states = {event.state for event in dashboard.events}
     assert (TrialState.PAUSED in states) is (policy in ("asha", "asha-watched", "auto", "hyperband"))
 
@@ -87,5 +87,5 @@ def test_dashboard_shows_each_change_under_every_policy(policy: str, tmp_path: P
 def test_dashboard_shows_each_change_with_every_sampler(sampler: str, tmp_path: Path) -> None:
     if (package := NEEDS.get(sampler)) and importlib.util.find_spec(package) is None:
         pytest.skip(f"{package} is not installed")
-    dashboard = watched(tmp_path, sampler=sampler, n_trials=12, max_epochs=3)
+    dashboard = watched(tmp_path, sampler=sampler, n_trials=12, max_rounds=3)
     assert len(dashboard.told) == 12

@@ -20,10 +20,10 @@ from automl.search.storage.sql.urls import masked
 from automl.search.storage.store import Store, Worker
 from tests.search.toy import ToySpace, context
 
-KEYS = {"metric": "accuracy", "mode": "max", "max_epochs": 9, "space": {"parameters": {"x": [0, 1]}}}
+KEYS = {"metric": "accuracy", "mode": "max", "max_rounds": 9, "space": {"parameters": {"x": [0, 1]}}}
 WORKER = Worker("w0", "node", 7)
 ON = Decision(Action.CONTINUE, TrialState.RUNNING, Reason(Code.BETWEEN_RUNGS))
-RANK = Reason(Code.PAUSED_AT_RUNG, {"rank": 2, "trials": 3, "epoch": 3})
+RANK = Reason(Code.PAUSED_AT_RUNG, {"rank": 2, "trials": 3, "round": 3})
 PAUSE = Decision(Action.PAUSE, TrialState.PAUSED, RANK, 3)
 
 
@@ -58,7 +58,7 @@ def test_states_in_optuna_follow_the_trial(tmp_path: Path) -> None:
     store.flush()
     paused = seen_by_optuna(path)[0]
     assert paused.state is OptunaState.WAITING
-    assert paused.user_attrs["paused"] == "after epoch 1: rank 2 of 3 at epoch 3"
+    assert paused.user_attrs["paused"] == "after round 1: rank 2 of 3 at round 3"
     store.started(number, WORKER, 2.0)
     store.flush()
     assert seen_by_optuna(path)[0].state is OptunaState.RUNNING
@@ -106,10 +106,10 @@ def test_reading_back_gives_what_was_written(tmp_path: Path) -> None:
     assert trial.reports[1] == Report(number, 2, 0.25, 2.5, {"accuracy": 0.25})
     assert trial.report_times == (3.0, 5.5)
     assert (trial.checkpoint, trial.reason, trial.interrupted) == (2, PAUSE.reason, False)
-    assert (trial.started, trial.ended, trial.seconds, trial.epochs) == (1.0, 5.5, 4.5, 2)
+    assert (trial.started, trial.ended, trial.seconds, trial.rounds) == (1.0, 5.5, 4.5, 2)
 
 
-def test_report_of_an_epoch_run_again_replaces_the_first(tmp_path: Path) -> None:
+def test_report_of_a_round_run_again_replaces_the_first(tmp_path: Path) -> None:
     store = open_store(tmp_path / "study.db")
     number = start(store)
     store.report(Report(number, 1, 0.1, 1.0), ON, 1.0)

@@ -19,7 +19,7 @@ OUTCOME = "outcome"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an epoch came to: a step, or the cause of a failure. `spent`: the process should run no other trial."""
+    """What a round came to: a step, or the cause of a failure. `spent`: the process should run no other trial."""
 
     worker: Worker
     step: Step | None
@@ -28,7 +28,7 @@ class Outcome:
 
 
 class RayTrial(Trainable):
-    """Runs the objective epoch by epoch. The same process takes the next trial through `reset_config`.
+    """Runs the objective round by round. The same process takes the next trial through `reset_config`.
 
     A failure is reported like a result, so that the process lives on. Only after running out of memory for good is
     it raised: then the process must go, because nothing says what it still holds. An objective that survived that,
@@ -49,7 +49,7 @@ class RayTrial(Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """One epoch."""
+        """One round."""
         try:
             if self._stepper is None:
                 if self._objective is None:

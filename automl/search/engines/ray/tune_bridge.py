@@ -137,7 +137,7 @@ class CoordinatorScheduler(TrialScheduler):
         self._roll.add(trial)
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """An epoch is done, or broke."""
+        """A round is done, or broke."""
         number = self._roll.number(trial)
         try:
             decision = self._decide(number, result[OUTCOME])
@@ -247,7 +247,7 @@ class FinishStopper(Stopper):
     """Ends Tune's run when the coordinator says FINISH.
 
     At the deadline, results of trials that cut themselves short are waited for a moment; workers that are
-    still busy then are killed, because Tune would wait for their epoch to end.
+    still busy then are killed, because Tune would wait for their round to end.
     """
 
     def __init__(self, coordinator: Coordinator, roll: Roll) -> None:

@@ -1,4 +1,4 @@
-"""A Gaussian process over configurations and epochs, as an Optuna sampler."""
+"""A Gaussian process over configurations and rounds, as an Optuna sampler."""
 
 from automl.search.sampling.curve_gp.sampler import CurveGPSampler
 

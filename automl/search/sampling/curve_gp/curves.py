@@ -20,7 +20,7 @@ HIGH_SHARE = 2 / 3
 
 @dataclass(frozen=True)
 class Trace:
-    """A trial's parameters, by Optuna's names, and its values by epoch."""
+    """A trial's parameters, by Optuna's names, and its values by round."""
 
     number: int
     params: Mapping[str, Any]
@@ -28,19 +28,19 @@ class Trace:
 
 
 class Curves:
-    """Every trial's value at some levels, and at the last epoch that it reached; larger is better.
+    """Every trial's value at some levels, and at the last round that it reached; larger is better.
 
-    `levels` are epochs, of which the last is the full length.
+    `levels` are rounds, of which the last is the full length.
 
     Trials are read again only where they got further. Failed trials and values that are not finite are left
-    out. A trial has a row of arrays, a column a level and one for its last epoch: a suggestion in a study of ten
+    out. A trial has a row of arrays, a column a level and one for its last round: a suggestion in a study of ten
     thousand trials must not look at each of them in turn.
     """
 
     def __init__(self, encoding: Encoding, levels: Sequence[int], rng: np.random.Generator) -> None:
         self._encoding = encoding
-        self._columns = {epoch: column for column, epoch in enumerate(sorted(set(levels)))}
-        self._max_epochs = max(levels)
+        self._columns = {round: column for column, round in enumerate(sorted(set(levels)))}
+        self._max_rounds = max(levels)
         self._rng = rng
         self.running: dict[int, Params] = {}  # the configurations of trials that run, by number
         self._read: Sequence[FrozenTrial] = ()
@@ -48,7 +48,7 @@ class Curves:
         self._rows: dict[int, int] = {}  # by the trial's number
         self._params: list[Params] = []
         self._points = np.empty((0, len(encoding.groups)))
-        self._epochs = np.empty((0, len(self._columns) + 1))
+        self._rounds = np.empty((0, len(self._columns) + 1))
         self._values = np.empty((0, len(self._columns) + 1))  # NaN: there is none
 
     @property
@@ -76,17 +76,17 @@ class Curves:
         sign = 1.0 if maximize else -1.0
         last, beyond = max(trace.values, default=0), len(self._columns)
         known = {
-            self._columns.get(epoch, beyond): (epoch, sign * value)
-            for epoch, value in trace.values.items()
-            if math.isfinite(value) and (epoch == last or epoch in self._columns)
+            self._columns.get(round, beyond): (round, sign * value)
+            for round, value in trace.values.items()
+            if math.isfinite(value) and (round == last or round in self._columns)
         }
         if known:
             row = self._row(trace.number)
             self._params[row] = dict(trace.params)
             self._points[row] = self._encoding.encode([trace.params])[0]
             self._values[row] = np.nan
-            for column, (epoch, value) in known.items():
-                self._epochs[row, column], self._values[row, column] = epoch, value
+            for column, (round, value) in known.items():
+                self._rounds[row, column], self._values[row, column] = round, value
         return bool(known)
 
     def points(self) -> Array:
@@ -96,7 +96,7 @@ class Curves:
     def best(self, count: int) -> list[Params]:
         """The configurations of the best last values; equal ones in the order in which they came."""
         size = len(self._params)
-        reached = np.where(np.isnan(self._values[:size]), -1.0, self._epochs[:size])
+        reached = np.where(np.isnan(self._values[:size]), -1.0, self._rounds[:size])
         last = self._values[np.arange(size), reached.argmax(axis=1)]
         order = np.argsort(np.where(np.isnan(last), np.inf, -last), kind="stable")
         return [self._params[row] for row in order[: min(count, self.count)]]
@@ -104,13 +104,13 @@ class Curves:
     def data(self) -> tuple[Array, Array]:
         """Points (rows, columns + 1) and values, standardised.
 
-        Where there are too many, those of late epochs are kept first, among them the best, and the rest are
+        Where there are too many, those of late rounds are kept first, among them the best, and the rest are
         drawn. Values far below the median are raised: a crashed run must not set the scale.
         """
         rows, columns = np.nonzero(~np.isnan(self._values[: len(self._params)]))
-        epochs, y = self._epochs[rows, columns], self._values[rows, columns]
-        kept = self._kept(epochs, y)
-        times = np.log(epochs[kept]) / max(math.log(self._max_epochs), 1e-9)
+        rounds, y = self._rounds[rows, columns], self._values[rows, columns]
+        kept = self._kept(rounds, y)
+        times = np.log(rounds[kept]) / max(math.log(self._max_rounds), 1e-9)
         x = np.hstack([self._points[rows[kept]], times[:, None]])
         y = y[kept]
         middle = float(np.median(y))
@@ -124,8 +124,8 @@ class Curves:
             row = self._rows[number] = len(self._params)
             self._params.append({})
             if row == len(self._values):
-                self._points, self._epochs, self._values = map(
-                    _with_room, (self._points, self._epochs, self._values)
+                self._points, self._rounds, self._values = map(
+                    _with_room, (self._points, self._rounds, self._values)
                 )
         return row
 
@@ -134,10 +134,10 @@ class Curves:
         if row is not None:
             self._values[row] = np.nan
 
-    def _kept(self, epochs: Array, y: Array) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
+    def _kept(self, rounds: Array, y: Array) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
         if len(y) <= CAP:
             return np.arange(len(y))
-        order = np.lexsort((-y, -epochs))
+        order = np.lexsort((-y, -rounds))
         high = order[: int(CAP * HIGH_SHARE)]
         rest = self._rng.choice(order[len(high) :], CAP - len(high), replace=False)
         return np.concatenate([high, np.sort(rest)])

@@ -1,4 +1,4 @@
-"""A Gaussian process over configurations and epochs."""
+"""A Gaussian process over configurations and rounds."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class _Fit:
 class CurveModel:
     """A Gaussian process of learning curves.
 
-    Covariance of two points (x, t) and (x', t'), with t the logarithm of the epoch as a share of the full length's:
+    Covariance of two points (x, t) and (x', t'), with t the logarithm of the round as a share of the full length's:
     s^2 * matern(x, x') * ((1 - c) + c * matern(t, t')) + noise, both Matern 5/2, one length scale a parameter. So all
-    curves that lie near each other inform each other, at all epochs. The variance s^2 is the one of largest likelihood;
+    curves that lie near each other inform each other, at all rounds. The variance s^2 is the one of largest likelihood;
     length scales, c and noise are the maximum a posteriori under log-normal priors, found by L-BFGS from where the last
     fit ended.
 

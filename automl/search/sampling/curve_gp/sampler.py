@@ -32,8 +32,8 @@ REFINED_EACH = 10
 class CurveGPSampler(BaseSampler):
     """Suggests the configuration with the largest expected improvement at the full length.
 
-    A Gaussian process over (configuration, log epoch) reads every trial's curve up to where it got to, so
-    that a trial that was paused after a few epochs counts for what it showed. Trials that are running are
+    A Gaussian process over (configuration, log round) reads every trial's curve up to where it got to, so
+    that a trial that was paused after a few rounds counts for what it showed. Trials that are running are
     taken to reach what the model believes of them, so that parallel workers are sent elsewhere. The first ten
     trials are a scrambled Sobol sequence. Suggestions are ordinary Optuna ones. Priors say where to begin, and less
     with every trial that is seen; a configuration that breaks a constraint is no candidate (`candidates.py`).
@@ -53,7 +53,7 @@ class CurveGPSampler(BaseSampler):
         allows: Callable[[Config], bool] | None = None,
     ) -> None:
         """`suggest` draws a configuration of the space through an Optuna trial; `levels` are the
-        epochs whose values are learnt from, beside each trial's last, and of which the last is the full length.
+        rounds whose values are learnt from, beside each trial's last, and of which the last is the full length.
         `priors` are by Optuna's names; `allows` says whether a configuration keeps the space's constraints.
         """
         self._priors, self._allows = priors, allows

@@ -22,7 +22,7 @@ DROP_CHECKPOINT = delete(tables.checkpoints).where(_of_trial(tables.checkpoints)
 NEW_OBJECTIVE = insert(tables.objectives)
 DROP_OBJECTIVES = delete(tables.objectives).where(_of_trial(tables.objectives))
 DROP_REPORT = delete(tables.reports).where(
-    _of_trial(tables.reports), tables.reports.c.epoch == bindparam("of_epoch")
+    _of_trial(tables.reports), tables.reports.c.round == bindparam("of_round")
 )
 # A run is known by the moment at which it began: its key comes only with the transaction that writes it.
 _THIS_RUN = update(tables.runs).where(

@@ -21,8 +21,8 @@ _known = lru_cache(maxsize=10_000)(
 
 
 class BulkStorage(RDBStorage):
-    """Reads what `RDBStorage` reads. Optuna makes an object of every value of every epoch on its way to a trial; here
-    rows become trials directly: 0.8 instead of 8.6 seconds of processor time for 10,000 trials with 47,000 epochs.
+    """Reads what `RDBStorage` reads. Optuna makes an object of every value of every round on its way to a trial; here
+    rows become trials directly: 0.8 instead of 8.6 seconds of processor time for 10,000 trials with 47,000 rounds.
     """
 
     # `_get_trials` is private to Optuna. Its cache, which the dashboard wraps around this storage, reads through it and
@@ -58,10 +58,10 @@ class _Parts:
             distribution = _known(text)
             self.distributions[trial][name] = distribution
             self.params[trial][name] = distribution.to_external_repr(value)
-        self.epochs: dict[int, dict[int, float]] = defaultdict(dict)
+        self.rounds: dict[int, dict[int, float]] = defaultdict(dict)
         columns = ("trial_id", "step", "intermediate_value", "intermediate_value_type")
-        for trial, step, value, kind in _of(connection, rows.EPOCHS, study_id, columns):
-            self.epochs[trial][step] = rows.number_of(value, kind)
+        for trial, step, value, kind in _of(connection, rows.INTERMEDIATE, study_id, columns):
+            self.rounds[trial][step] = rows.number_of(value, kind)
         self.values: dict[int, dict[int, float]] = defaultdict(dict)
         columns = ("trial_id", "objective", "value", "value_type")
         for trial, objective, value, kind in _of(connection, rows.VALUES, study_id, columns):
@@ -86,7 +86,7 @@ class _Parts:
             distributions=self.distributions[key],
             user_attrs=self.user[key],
             system_attrs=self.system[key],
-            intermediate_values=self.epochs[key],
+            intermediate_values=self.rounds[key],
             trial_id=key,
         )
 

@@ -9,11 +9,11 @@ from typing import Any
 
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, RDBStorage
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Engine, create_engine, event, inspect
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
-from automl.errors import ConfigError, StorageError
+from automl.errors import ConfigError, StorageError, StudyError
 from automl.search.storage.sql import tables
 from automl.search.storage.sql.urls import masked, server_options, with_driver
 
@@ -72,6 +72,18 @@ def open_database(url: str | None) -> Database:
             ) from error
         tables.metadata.create_all(storage.engine)
     return Database(storage, storage.engine, shown)
+
+
+def check_columns(database: Database) -> None:
+    """Raise StudyError where the tables are those of version 1, which had an `epoch` where there is a `round` now."""
+    if not database.shared:
+        return
+    columns = inspect(database.engine).get_columns(tables.reports.name)
+    if "round" not in {column["name"] for column in columns}:
+        raise StudyError(
+            f"the database {database.shown} holds studies of an older version of automl, and its tables cannot take "
+            "those of this one: give the new study another database"
+        )
 
 
 def open_optuna(url: str, kind: type[RDBStorage] = RDBStorage) -> RDBStorage:

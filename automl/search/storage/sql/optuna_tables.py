@@ -90,7 +90,7 @@ VALUES = _table(
     Column("value_type", Enum(*(kind.name for kind in Kind if kind is not Kind.NAN), name="trialvaluetype")),
     of="trials",
 )
-EPOCHS = _table(
+INTERMEDIATE = _table(
     "trial_intermediate_values",
     _key("trial_intermediate_value_id"),
     Column("step", Integer),
@@ -119,7 +119,7 @@ _this: BindParameter[int] = bindparam(TRIAL)
 NEW_TRIAL = insert(TRIALS)
 NEW_PARAM = insert(PARAMS)
 NEW_VALUE = insert(VALUES)
-NEW_EPOCH = insert(EPOCHS)
+NEW_INTERMEDIATE = insert(INTERMEDIATE)
 NEW_USER_ATTRIBUTE = insert(USER_ATTRIBUTES)
 NEW_SYSTEM_ATTRIBUTE = insert(SYSTEM_ATTRIBUTES)
 SET_STATE = update(TRIALS).where(TRIALS.c.trial_id == _this).values(state=bindparam("to_state"))
@@ -130,7 +130,9 @@ SET_USER_ATTRIBUTE = (
     .where(USER_ATTRIBUTES.c.trial_id == _this, USER_ATTRIBUTES.c.key == bindparam("of_key"))
     .values(value_json=bindparam("to_json"))
 )
-DROP_EPOCH = delete(EPOCHS).where(EPOCHS.c.trial_id == _this, EPOCHS.c.step == bindparam("of_step"))
+DROP_INTERMEDIATE = delete(INTERMEDIATE).where(
+    INTERMEDIATE.c.trial_id == _this, INTERMEDIATE.c.step == bindparam("of_step")
+)
 
 
 def utc_now() -> datetime:
@@ -170,11 +172,11 @@ def system_attribute_rows(trial: FrozenTrial) -> list[dict[str, Any]]:
     ]
 
 
-def epoch_row(number: int, epoch: int, value: float) -> dict[str, Any]:
-    """The value of one epoch; what is not finite is a word in Optuna's schema."""
+def intermediate_row(number: int, round: int, value: float) -> dict[str, Any]:
+    """The value of one round; what is not finite is a word in Optuna's schema."""
     kind = kind_of(value)
     stored = value if kind is Kind.FINITE else None
-    return {TRIAL: number, "step": epoch, "intermediate_value": stored, "intermediate_value_type": kind.name}
+    return {TRIAL: number, "step": round, "intermediate_value": stored, "intermediate_value_type": kind.name}
 
 
 def kind_of(value: float) -> Kind:

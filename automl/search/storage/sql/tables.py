@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Float, Index, Integer, MetaData, String, Table, Text
 
-# 2: `automl_decisions.reason` holds a code and its data as JSON; in version 1 it held a sentence.
+# 2: `automl_decisions.reason` holds a code and its data as JSON; in version 1 it held a sentence. What is `round` was
+# `epoch` in version 1.
 SCHEMA_VERSION = 2
 
 # MySQL's FLOAT has 24 bits unless it is told how many are wanted; elsewhere it changes nothing.
@@ -41,7 +42,7 @@ reports = Table(
     metadata,
     Column("study_id", Integer, primary_key=True, autoincrement=False),
     Column("trial", Integer, primary_key=True, autoincrement=False),
-    Column("epoch", Integer, primary_key=True, autoincrement=False),
+    Column("round", Integer, primary_key=True, autoincrement=False),
     # NaN is NULL here: not every database can hold it in a float column.
     Column("value", Float(53)),
     Column("seconds", Real, nullable=False),
@@ -50,15 +51,14 @@ reports = Table(
     Column("at", String(40), nullable=False),
 )
 
-# `reason` is a `Reason` as JSON text: its code and its data. They are in the column that held a sentence in version 1,
-# so that one server can hold studies of both versions.
+# `reason` is a `Reason` as JSON text: its code and its data.
 decisions = Table(
     "automl_decisions",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("study_id", Integer, nullable=False),
     Column("trial", Integer, nullable=False),
-    Column("epoch", Integer, nullable=False),
+    Column("round", Integer, nullable=False),
     Column("action", String(20), nullable=False),
     Column("state", String(20), nullable=False),
     Column("rung", Integer),
@@ -72,7 +72,7 @@ checkpoints = Table(
     metadata,
     Column("study_id", Integer, primary_key=True, autoincrement=False),
     Column("trial", Integer, primary_key=True, autoincrement=False),
-    Column("epoch", Integer, nullable=False),
+    Column("round", Integer, nullable=False),
     Column("path", Text, nullable=False),
 )
 

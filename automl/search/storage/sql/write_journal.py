@@ -29,7 +29,7 @@ ORDER: tuple[Table, ...] = (
     rows.PARAMS,
     rows.SYSTEM_ATTRIBUTES,
     rows.USER_ATTRIBUTES,
-    rows.EPOCHS,
+    rows.INTERMEDIATE,
     rows.VALUES,
     tables.trials,
     tables.runs,

@@ -9,7 +9,7 @@ from automl.search.sampling.curve_gp.model import CurveModel
 
 
 def cube(rng: np.random.Generator, rows: int, columns: int) -> Array:
-    """Points with the times of the rungs 3, 9, 27 of 27 epochs."""
+    """Points with the times of the rungs 3, 9, 27 of 27 rounds."""
     times = np.log(rng.choice([3, 9, 27], rows)) / np.log(27)
     points: Array = np.column_stack([rng.random((rows, columns)), times])
     return points

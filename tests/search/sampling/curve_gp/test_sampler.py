@@ -25,15 +25,15 @@ def study_of(seed: int, *, maximize: bool = True) -> optuna.Study:
         return optuna.create_study(sampler=sampler, direction="maximize" if maximize else "minimize")
 
 
-def run(study: optuna.Study, count: int, *, epochs: int, sign: float = 1.0) -> list[dict[str, Any]]:
-    """Trials that are all left after some epochs, as if they were paused."""
+def run(study: optuna.Study, count: int, *, rounds: int, sign: float = 1.0) -> list[dict[str, Any]]:
+    """Trials that are all left after some rounds, as if they were paused."""
     found = []
     with quiet_optuna():
         for _ in range(count):
             trial = study.ask()
             config = ToySpace().suggest(trial)
-            for epoch in range(1, epochs + 1):
-                trial.report(sign * value_at(config, epoch), epoch)
+            for round in range(1, rounds + 1):
+                trial.report(sign * value_at(config, round), round)
             study.tell(trial, state=TrialState.PRUNED)
             found.append(config)
     return found
@@ -41,19 +41,19 @@ def run(study: optuna.Study, count: int, *, epochs: int, sign: float = 1.0) -> l
 
 @pytest.mark.parametrize("maximize", [True, False])
 def test_sampler_learns_from_trials_that_never_finished(maximize: bool) -> None:
-    configs = run(study_of(0, maximize=maximize), 30, epochs=3, sign=1.0 if maximize else -1.0)
+    configs = run(study_of(0, maximize=maximize), 30, rounds=3, sign=1.0 if maximize else -1.0)
     assert np.median([config["x"] for config in configs[:10]]) < 0.7
     assert np.median([config["x"] for config in configs[-15:]]) > 0.9
 
 
 def test_first_trials_are_spread_evenly() -> None:
-    xs = sorted(config["x"] for config in run(study_of(3), 8, epochs=1))
+    xs = sorted(config["x"] for config in run(study_of(3), 8, rounds=1))
     assert all(i / 8 - 0.125 <= x <= (i + 1) / 8 + 0.125 for i, x in enumerate(xs))
 
 
 def test_running_trials_send_the_next_elsewhere() -> None:
     study = study_of(1)
-    run(study, 14, epochs=27)
+    run(study, 14, rounds=27)
     with quiet_optuna():
         waiting = [ToySpace().suggest(study.ask()) for _ in range(6)]
     points = {
@@ -66,7 +66,7 @@ def test_the_model_is_told_of_every_running_trial_and_forgets_it_when_it_ends(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     study = study_of(1)
-    run(study, 14, epochs=27)
+    run(study, 14, rounds=27)
     told: list[int] = []
     condition = CurveModel.condition
 
@@ -90,7 +90,7 @@ def test_the_model_is_told_of_every_running_trial_and_forgets_it_when_it_ends(
 
 def test_failed_trials_and_values_that_are_not_finite_are_left_out() -> None:
     study = study_of(2)
-    run(study, 12, epochs=3)
+    run(study, 12, rounds=3)
     with quiet_optuna():
         for value in (float("nan"), 1e9):
             trial = study.ask()
@@ -103,9 +103,9 @@ def test_failed_trials_and_values_that_are_not_finite_are_left_out() -> None:
     assert np.isfinite(curves.data()[1]).all()
 
 
-def test_data_hold_the_levels_and_the_last_epoch() -> None:
+def test_data_hold_the_levels_and_the_last_round() -> None:
     study = study_of(2)
-    run(study, 1, epochs=11)
+    run(study, 1, rounds=11)
     curves = Curves(_encoding(), LEVELS, np.random.default_rng(0))
     curves.update(study.trials, maximize=True)
     x, y = curves.data()
@@ -113,10 +113,10 @@ def test_data_hold_the_levels_and_the_last_epoch() -> None:
     assert y.mean() == pytest.approx(0)
 
 
-def test_too_many_values_keep_the_late_epochs() -> None:
+def test_too_many_values_keep_the_late_rounds() -> None:
     study = study_of(2)
-    run(study, 30, epochs=27)
-    run(study, 150, epochs=3)
+    run(study, 30, rounds=27)
+    run(study, 150, rounds=3)
     curves = Curves(_encoding(), LEVELS, np.random.default_rng(0))
     curves.update(study.trials, maximize=True)
     x, _ = curves.data()
@@ -130,17 +130,17 @@ def test_trial_that_got_further_is_read_again() -> None:
         trial = study.ask()
         ToySpace().suggest(trial)
         curves = Curves(_encoding(), LEVELS, np.random.default_rng(0))
-        for epoch, rows in ((1, 1), (2, 1), (3, 1), (4, 2)):
-            trial.report(0.1, epoch)
+        for round, rows in ((1, 1), (2, 1), (3, 1), (4, 2)):
+            trial.report(0.1, round)
             curves.update(study.get_trials(deepcopy=False), maximize=True)
             assert len(curves.data()[1]) == rows
 
 
 def test_suggestion_is_quick_with_many_trials() -> None:
     study = study_of(0)
-    run(study, 60, epochs=9)
+    run(study, 60, rounds=9)
     begin = time.process_time()
-    run(study, 20, epochs=9)
+    run(study, 20, rounds=9)
     assert (time.process_time() - begin) / 20 < 0.15
 
 

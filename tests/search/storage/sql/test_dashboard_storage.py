@@ -24,10 +24,10 @@ from tests.search.toy import ToySpace, settings
 
 def uneven(config: Config) -> Iterator[dict[str, float]]:
     """Some break, some report what is no number, the others go on."""
-    for epoch in range(1, 20):
-        if config["x"] < 0.2 and epoch == 2:
+    for round in range(1, 20):
+        if config["x"] < 0.2 and round == 2:
             raise RuntimeError("broken")
-        yield {"accuracy": math.nan if config["x"] > 0.9 else config["x"] * epoch, "seconds": 1.0}
+        yield {"accuracy": math.nan if config["x"] > 0.9 else config["x"] * round, "seconds": 1.0}
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_trials_in_bulk_are_those_of_optuna(url: str) -> None:
         assert list(a.params) == list(b.params)
 
 
-def test_summary_is_what_all_epochs_add_up_to(url: str, tmp_path: Path) -> None:
+def test_summary_is_what_all_rounds_add_up_to(url: str, tmp_path: Path) -> None:
     folder = StudyFolder(settings().study, tmp_path, {"storage": url}, None)
     metric, mode, trials = stored_trials(folder)
     summary = read_summary(url, folder.name)

@@ -1,4 +1,4 @@
-"""How long an epoch of a configuration will take: what was expected, corrected by what its family took."""
+"""How long a round of a configuration will take: what was expected, corrected by what its family took."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from itertools import islice
 
 from automl.records import Config
 
-MEMORY = 0.9  # how much an earlier epoch of a family counts beside the one after it: the machine's neighbours change
-PRIOR = 1.0  # epochs that what is known of all families counts for beside a family's own
-REVISED = 1.5  # a plan is off by much where epochs take this many times longer or shorter than it says,
-FEWEST = 5  # as seen in so many epochs
+MEMORY = 0.9  # how much an earlier round of a family counts beside the one after it: the machine's neighbours change
+PRIOR = 1.0  # rounds that what is known of all families counts for beside a family's own
+REVISED = 1.5  # a plan is off by much where rounds take this many times longer or shorter than it says,
+FEWEST = 5  # as seen in so many rounds
 LOOK_BACK = 64  # trials
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What is expected before anything was measured: `seconds` of one epoch, and the family it is like."""
+    """What is expected before anything was measured: `seconds` of one round, and the family it is like."""
 
     family: str
     seconds: float
@@ -46,9 +46,9 @@ class _Average:
 
 
 class Forecast:
-    """Predicts the seconds of an epoch. Without expectations every configuration takes what the median trial does.
+    """Predicts the seconds of a round. Without expectations every configuration takes what the median trial does.
 
-    The logarithm of measured over expected seconds is averaged over the epochs of a family, and drawn to the average of
+    The logarithm of measured over expected seconds is averaged over the rounds of a family, and drawn to the average of
     all families, which itself is drawn to what was expected.
     """
 
@@ -61,7 +61,7 @@ class Forecast:
         self._told = 1.0
 
     def learn(self, trial: int, config: Config, seconds: float) -> None:
-        """An epoch of a trial took so many seconds; what is not above 0 says nothing."""
+        """A round of a trial took so many seconds; what is not above 0 says nothing."""
         if not (seconds > 0.0 and math.isfinite(seconds)):
             return
         # The last place is the newest trial's.
@@ -74,31 +74,31 @@ class Forecast:
             self._all.add(off)
 
     def seconds(self, config: Config) -> float | None:
-        """An epoch of the configuration; None as long as nothing is known."""
+        """A round of the configuration; None as long as nothing is known."""
         if self._expect is None:
             return self.usual()
         return self._corrected(self._expect(config))
 
     def usual(self) -> float | None:
-        """The median of the last epochs of the trials that reported most recently; None before the first."""
+        """The median of the last rounds of the trials that reported most recently; None before the first."""
         recent = list(islice(reversed(self._last.values()), LOOK_BACK))
         return statistics.median(recent) if recent else None
 
     def quick(self, trials: Iterable[tuple[int, Config]]) -> float | None:
-        """An epoch of a quick configuration: what a quarter of the trials take at most; None where there is none."""
+        """A round of a quick configuration: what a quarter of the trials take at most; None where there is none."""
         if self._expect is None:
             return self.usual()
         known = sorted(self._corrected(self._of(number, config)) for number, config in trials)
         return known[len(known) // 4] if known else None
 
     def revision(self) -> str:
-        """Says once that epochs take much longer or shorter than planned, and again when that changes by as much."""
+        """Says once that rounds take much longer or shorter than planned, and again when that changes by as much."""
         slower = math.exp(self._all.towards(0.0))
         if self._all.count < FEWEST or 1.0 / REVISED < slower / self._told < REVISED:
             return ""
         self._told = slower
         than = f"{slower:.1f} times as long as" if slower >= 1.0 else f"only {slower:.0%} of"
-        return f"Plan revised: epochs take {than} what was measured before the search"
+        return f"Plan revised: rounds take {than} what was measured before the search"
 
     def _of(self, number: int, config: Config) -> Expected:
         assert self._expect is not None

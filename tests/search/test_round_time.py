@@ -1,11 +1,11 @@
-"""Seconds of an epoch, before and after some were measured."""
+"""Seconds of a round, before and after some were measured."""
 
 import math
 
 import pytest
 
 from automl.records import Config
-from automl.search.epoch_time import FEWEST, Expected, Forecast
+from automl.search.round_time import FEWEST, Expected, Forecast
 
 
 def expect(config: Config) -> Expected:
@@ -40,7 +40,7 @@ def test_family_without_a_trial_follows_all_others() -> None:
     assert forecast.seconds(OTHER) == pytest.approx(8.0, rel=0.15)
 
 
-def test_recent_epochs_count_more() -> None:
+def test_recent_rounds_count_more() -> None:
     forecast = Forecast(expect)
     for seconds in [1.0] * 30 + [2.0] * 30:
         forecast.learn(0, SMALL, seconds)
@@ -75,7 +75,7 @@ def test_revision_is_told_once_and_again_only_after_as_large_a_change() -> None:
         told.append(forecast.revision())
     assert [bool(text) for text in told].count(True) == 1 and not any(told[: FEWEST - 1])
     (text,) = filter(None, told)
-    assert "epochs take 1." in text and "times as long as what was measured" in text
+    assert "rounds take 1." in text and "times as long as what was measured" in text
     for _ in range(60):
         forecast.learn(0, SMALL, 0.5)
     assert "only" in forecast.revision() and forecast.revision() == ""
