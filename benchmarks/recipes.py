@@ -192,7 +192,7 @@ def curve(config: Config, splits: SearchSplits, plan: TrainPlan) -> str:
             continue
         logits, targets = scored_by(trainer.averaged)
         value = score(logits, targets, splits.info, plan.metric)[plan.metric]
-        found.append(f"{trainer.passes:.0f}: {value:.3f}")
+        found.append(f"{trainer.epochs:.0f}: {value:.3f}")
         if over:
             break
     if config["hflip"]:

@@ -93,7 +93,7 @@ def retrained_model(trainer: Trainer, seconds: float, n_train: int) -> Retrained
     return Retrained(
         model=model,
         size=trainer.size,
-        epochs=round(trainer.passes, 2),
+        epochs=round(trainer.epochs, 2),
         seconds=seconds,
         n_train=n_train,
         images_trained=trainer.steps * trainer.batches.batch_size,

@@ -171,14 +171,14 @@ def _counts(state: RunState, width: int) -> Text:
 def _incumbent(state: RunState, look: Look, width: int) -> list[Text]:
     best = state.best
     if best is None:
-        return [Text(" best    nothing finished an epoch yet", style="dim"), Text(), Text()]
+        return [Text(" best    no trial has finished a round yet", style="dim"), Text(), Text()]
     values = over_time(state.history, state.elapsed, min(_SPARK, max(8, width - 30)))
     first = state.history[0][1]
     return [
         Text.assemble(
             (" best    ", "dim"),
             (f"val {look.metric} {score(best.value)}", "bold green"),
-            (f"   trial {best.trial}, epoch {best.round}", "dim"),
+            (f"   trial {best.trial}, round {best.round}", "dim"),
         ),
         *(Text(f"         {line}") for line in wrap(config_words(best.config), width - 10)[:2]),
         Text.assemble(

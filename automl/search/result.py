@@ -89,7 +89,7 @@ class SearchResult:
         """How often the best trial went through its training rows: what it reported as `passes`, or else its rounds."""
         trial = next((trial for trial in self.trials if trial.number == self.best.number), None)
         reports = () if trial is None else trial.reports
-        return reports[-1].metrics.get("passes", float(reports[-1].round)) if reports else 0.0
+        return reports[-1].metrics.get("epochs", float(reports[-1].round)) if reports else 0.0
 
     @property
     def busy_seconds(self) -> float:

@@ -158,8 +158,8 @@ class Trainer:
         return self.model if self.ema is None else self.ema.module
 
     @property
-    def passes(self) -> float:
-        """How often the training rows that are learned from were gone through so far."""
+    def epochs(self) -> float:
+        """Passes through the training rows so far."""
         return self.steps / len(self.batches)
 
     @property

@@ -58,7 +58,7 @@ class ImageTrial:
             | {
                 "train_loss": train_loss,
                 "images": float((self.trainer.steps - done) * self.trainer.batches.batch_size),
-                "passes": round(self.trainer.passes, 3),
+                "epochs": round(self.trainer.epochs, 3),
                 "micro_batch": float(self.trainer.micro_batch),
                 "lr_scale": self.trainer.lr_scale,
             }
@@ -118,6 +118,7 @@ class ImageTrial:
             MACS: math.nan,  # there is no time to count them
             "val_rows": float(len(targets)),
             "images": float(self.trainer.steps * batches.batch_size),
+            "epochs": round(self.trainer.epochs, 3),
             "seconds": time.perf_counter() - begun,
             "interrupted": True,
         }

@@ -73,7 +73,7 @@ def test_rounds_cross_epochs_and_see_the_batches_of_whole_epochs(
         for _ in range(turns):
             assert one.train_epoch() is not None
     assert trainer.epoch == 2 and trainer.steps == 2 * per_epoch + 8
-    assert trainer.passes == pytest.approx(2 + 8 / per_epoch)
+    assert trainer.epochs == pytest.approx(2 + 8 / per_epoch)
     assert seen[trainer] == seen[whole][: len(seen[trainer])]
 
 

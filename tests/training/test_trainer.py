@@ -225,7 +225,7 @@ def test_trial_on_a_part_of_the_rows_makes_shorter_epochs_and_goes_on_with_the_s
     half = replace(plan, share=0.5)
     trial = ImageTrial(config, splits=splits, plan=half)
     first = trial.step()
-    assert trial.trainer.batches.n == 72 and first["images"] == 4 * 16 and first["passes"] == 1.0
+    assert trial.trainer.batches.n == 72 and first["images"] == 4 * 16 and first["epochs"] == 1.0
     trial.save(tmp_path)
     again = ImageTrial(config, splits=splits, plan=half)
     again.load(tmp_path)
