@@ -140,7 +140,7 @@ def trained(job: Job, splits: SearchSplits, plan: TrainPlan, seconds: float, par
 def retrained(config: Config, splits: SearchSplits, plan: TrainPlan) -> float:
     """The metric after a training that time ends, pictures growing; with mirror images, where it learned from them."""
     trainer = Trainer(config, splits.info, splits.train, plan)
-    while trainer.train_epoch() is not None:
+    while trainer.train_round() is not None:
         pass
     logits, targets = predict_rows(trainer.averaged, splits.val, splits.info, size=trainer.size)
     if config["hflip"]:

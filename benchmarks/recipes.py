@@ -187,7 +187,7 @@ def curve(config: Config, splits: SearchSplits, plan: TrainPlan) -> str:
         precision=plan.precision if plan.device != "cpu" else "fp32",
     )
     for epoch in range(1, plan.epochs + 1):
-        over = trainer.train_epoch() is None or epoch == plan.epochs
+        over = trainer.train_round() is None or epoch == plan.epochs
         if not over and (plan.seconds is not None or epoch % max(1, plan.epochs // 6)):
             continue
         logits, targets = scored_by(trainer.averaged)

@@ -15,7 +15,7 @@ from automl.final.retrain import Retrained, join_rows, make_trainer, retrained_m
 from automl.records import Config, Observer, Rows, SearchSplits
 from automl.search.engines.ray.distributed_training import Link, Party, Watch, run_together
 from automl.training.checkpoint import STATE
-from automl.training.hardware.data_parallel import agreed
+from automl.training.hardware.data_parallel import broadcast
 from automl.training.plan import TrainPlan
 
 CHECKPOINT_SECONDS = 20.0  # between two checkpoints
@@ -94,7 +94,7 @@ def _work(link: Link, cores: int, *, job: RetrainJob) -> None:
     plan = replace(plan, device=link.device, replicas=cores if on_cpu else 1)
     if plan.seconds is not None:  # the start of the workers counts
         left = max(0.5, plan.seconds - max(0.0, time.time() - job.start))
-        plan = replace(plan, seconds=agreed(left, link.device))
+        plan = replace(plan, seconds=broadcast(left, link.device))
     trainer = make_trainer(job.config, splits, rows, plan)
     trainer.join()
     first = link.rank == 0
@@ -102,7 +102,7 @@ def _work(link: Link, cores: int, *, job: RetrainJob) -> None:
         trainer.should_stop = lambda: link.exchange(min(0.999, trainer.progress()))
     before = trainer.steps
     saved = -CHECKPOINT_SECONDS  # save after the first round
-    while trainer.epoch < plan.epochs and trainer.train_epoch() is not None:
+    while trainer.rounds < plan.epochs and trainer.train_round() is not None:
         if first and time.monotonic() - saved > CHECKPOINT_SECONDS:
             trainer.save(group.checkpoint)
             saved = time.monotonic()

@@ -19,7 +19,7 @@ from automl.final.model_folder import CONFIG, PREPROCESS, load_network, read_pre
 from automl.final.scoring import in_float32, to_inference
 from automl.records import DatasetInfo
 from automl.training.evaluate import EVAL_BATCH, fit_size
-from automl.training.hardware.out_of_memory import Allowance, parts_of
+from automl.training.hardware.out_of_memory import MicroBatch, parts_of
 from automl.training.steps.losses import in_units
 from automl.training.steps.metrics import to_labels
 
@@ -39,7 +39,7 @@ class Predictor:
         self.info = info
         self.size = size
         self.mirrored = mirrored
-        self._allowance = Allowance(device)
+        self._micro_batch = MicroBatch(device)
 
     @classmethod
     def load(
@@ -126,7 +126,7 @@ class Predictor:
         """
         images = torch.from_numpy(pixels).to(self.device)
         with in_float32(self.device):
-            found = self._allowance.fit(len(images), lambda rows: self._scores(images, rows))
+            found = self._micro_batch.fit(len(images), lambda rows: self._scores(images, rows))
         scores: np.ndarray = found.numpy()
         return scores
 

@@ -74,8 +74,8 @@ class Retrain:
         if seconds is not None:
             trainer.plan = replace(trainer.plan, seconds=seconds + trainer.spent)
         first = trainer.steps
-        while trainer.epoch < trainer.plan.epochs:
-            if trainer.train_epoch() is None:
+        while trainer.rounds < trainer.plan.epochs:
+            if trainer.train_round() is None:
                 break
             observer.progress(trainer.progress(), 1.0)
         if trainer.steps == first:

@@ -52,7 +52,7 @@ def _part(rank: int, place: str, chosen: Config, data: SearchSplits, plan: Train
     torch.distributed.init_process_group("gloo", init_method=f"file://{place}", rank=rank, world_size=2)
     trainer = Trainer(chosen, data.info, data.train, plan)
     trainer.join()
-    trainer.train_epoch()
+    trainer.train_round()
     if rank == 0:
         torch.save({"weights": trainer.model.state_dict(), "steps": trainer.steps}, out)
     torch.distributed.destroy_process_group()
@@ -67,7 +67,7 @@ def test_two_workers_take_the_steps_of_one(
     chosen, plan = plain(config), plan_of(final=True)
     alone = Trainer(chosen, splits.info, splits.train, plan)
     before = {name: tensor.clone() for name, tensor in alone.model.state_dict().items()}
-    alone.train_epoch()
+    alone.train_round()
     out = str(tmp_path / "out.pt")
     fresh = multiprocessing.get_context("spawn")
     both = [

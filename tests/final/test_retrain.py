@@ -71,7 +71,7 @@ def test_retrain_goes_on_from_a_checkpoint_of_its_own_and_begins_anew_where_that
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     trainer = Trainer(config, splits.info, splits.train, plan)
-    trainer.train_epoch()
+    trainer.train_round()
     trainer.save(tmp_path / "checkpoint")
     begun = tmp_path / "checkpoint"
     whole = Retrain(config, splits, plan, work_dir=tmp_path).train(Silent())

@@ -192,7 +192,7 @@ def _late(deadline: float) -> dict[str, bool]:
 
 def _slow_down(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     """From the search on, a step of a trial takes that much longer than the probe had measured."""
-    real = Trainer.train_epoch
+    real = Trainer.train_round
 
     def slowly(self: Trainer) -> float | None:
         step = self.train_step
@@ -205,4 +205,4 @@ def _slow_down(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
         monkeypatch.setattr(self, "train_step", slow_step, raising=False)
         return real(self)
 
-    monkeypatch.setattr(Trainer, "train_epoch", slowly)
+    monkeypatch.setattr(Trainer, "train_round", slowly)

@@ -369,22 +369,6 @@ def test_log_holds_one_row_a_round_and_is_cut_when_rounds_run_again(tmp_path: Pa
     ]
 
 
-def test_log_of_an_earlier_version_is_continued_with_rounds_and_epochs(tmp_path: Path) -> None:
-    bench = Bench(tmp_path)
-    trial = bench.coordinator.start().number
-    log = tmp_path / "trials/t0000/log.csv"
-    log.parent.mkdir(parents=True)
-    log.write_text("epoch,accuracy,passes,seconds\n0,0.4,0.5,1.000\n", encoding="utf-8")
-    bench.run_round(trial, 0.5)
-    bench.store.close()
-    with log.open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    assert [(row["round"], row["accuracy"], row["epochs"]) for row in rows] == [
-        ("0", "0.4", "0.5"),
-        ("1", "0.5", ""),
-    ]
-
-
 def test_worker_of_a_run_is_kept_once_it_is_known(bench: Bench) -> None:
     trial = bench.coordinator.start().number
     bench.coordinator.moved(trial, Worker("host:1", "host", 1))
