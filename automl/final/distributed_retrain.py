@@ -13,7 +13,7 @@ import torch
 from automl.data.cache.node_cache import Origin, at_hand
 from automl.final.retrain import Retrained, join_rows, retrained, trainer_of
 from automl.records import Config, Observer, Rows, SearchSplits
-from automl.search.engines.ray.distributed_training import Link, Party, Watch, run_together
+from automl.search.engines.ray.distributed_training import Link, Monitor, WorkerGroup, run_together
 from automl.training.checkpoint import STATE
 from automl.training.hardware.data_parallel import agreed
 from automl.training.plan import TrainPlan
@@ -59,8 +59,8 @@ def retrain_together(
     start = time.time()
     job = Job(config, splits, rows.index, plan, place, start)
     gpu = torch.device(plan.device).type == "cuda"
-    party = Party(place.workers, gpu, plan.seconds, place.folder, place.address, place.cpus)
-    watch = Watch(lambda done: observer.progress(done, 1.0), asked_to_stop)
+    party = WorkerGroup(place.workers, gpu, plan.seconds, place.folder, place.address, place.cpus)
+    watch = Monitor(lambda done: observer.progress(done, 1.0), asked_to_stop)
     progress = run_together(partial(_work, job=job), party, watch)
     trainer = trainer_of(config, splits, rows, replace(plan, replicas=1, seconds=None))
     trainer.load(place.checkpoint)

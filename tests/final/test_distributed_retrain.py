@@ -21,9 +21,9 @@ from automl.errors import EngineError
 from automl.final.distributed_retrain import Place, has_begun, retrain_together
 from automl.final.retrain import join_rows, retrain
 from automl.records import Config, SearchSplits, Silent
-from automl.search.engines.cluster_resources import NodeRoom, Room
+from automl.search.engines.cluster_resources import ClusterResources, NodeResources
 from automl.search.engines.ray import cleanup_process as ray_watcher
-from automl.search.engines.ray.distributed_training import Party, cores_each
+from automl.search.engines.ray.distributed_training import WorkerGroup, cores_each
 from automl.search.engines.ray.runtime import FOLDER, RayRuntime
 from automl.training.plan import TrainPlan
 from automl.training.trainer import Trainer
@@ -156,12 +156,12 @@ def _workers() -> list[int]:
 
 
 def test_each_worker_gets_as_many_cores_as_all_can_have() -> None:
-    room = Room((NodeRoom("a", 8, 2, 0), NodeRoom("b", 4, 1, 0)))
-    assert cores_each(room, Party(1, False, None, Path())) == 8
-    assert cores_each(room, Party(3, False, None, Path())) == 4
-    assert cores_each(room, Party(3, True, None, Path())) == 4
+    room = ClusterResources((NodeResources("a", 8, 2, 0), NodeResources("b", 4, 1, 0)))
+    assert cores_each(room, WorkerGroup(1, False, None, Path())) == 8
+    assert cores_each(room, WorkerGroup(3, False, None, Path())) == 4
+    assert cores_each(room, WorkerGroup(3, True, None, Path())) == 4
     with pytest.raises(EngineError, match="4 workers need a core and a GPU each, and there is room for 3"):
-        cores_each(room, Party(4, True, None, Path()))
+        cores_each(room, WorkerGroup(4, True, None, Path()))
 
 
 def test_joined_rows_are_those_of_both_parts(splits: SearchSplits, tmp_path: Path) -> None:
