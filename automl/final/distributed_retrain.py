@@ -13,7 +13,7 @@ import torch
 from automl.data.cache.node_cache import Origin, at_hand
 from automl.final.retrain import Retrained, join_rows, make_trainer, retrained_model
 from automl.records import Config, Observer, Rows, SearchSplits
-from automl.search.engines.ray.distributed_training import Link, Party, Watch, run_together
+from automl.search.engines.ray.distributed_training import Link, Monitor, WorkerGroup, run_together
 from automl.training.checkpoint import STATE
 from automl.training.hardware.data_parallel import broadcast
 from automl.training.plan import TrainPlan
@@ -22,7 +22,7 @@ CHECKPOINT_SECONDS = 20.0  # between two checkpoints
 
 
 @dataclass(frozen=True)
-class WorkerGroup:
+class RetrainWorkers:
     """The workers of a retrain: the `origin` of their images, and a `folder` that all machines share.
 
     `address` and `cpus` are for Ray.
@@ -45,7 +45,7 @@ def distributed_retrain(
     splits: SearchSplits,
     plan: TrainPlan,
     *,
-    group: WorkerGroup,
+    group: RetrainWorkers,
     observer: Observer,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Retrained:
@@ -59,15 +59,15 @@ def distributed_retrain(
     start = time.time()
     job = RetrainJob(config, splits, rows.index, plan, group, start)
     gpu = torch.device(plan.device).type == "cuda"
-    party = Party(group.workers, gpu, plan.seconds, group.folder, group.address, group.cpus)
-    watch = Watch(lambda done: observer.progress(done, 1.0), should_stop)
-    progress = run_together(partial(_work, job=job), party, watch)
+    workers = WorkerGroup(group.workers, gpu, plan.seconds, group.folder, group.address, group.cpus)
+    monitor = Monitor(lambda done: observer.progress(done, 1.0), should_stop)
+    progress = run_together(partial(_work, job=job), workers, monitor)
     trainer = make_trainer(config, splits, rows, replace(plan, replicas=1, seconds=None))
     trainer.load(group.checkpoint)
     return replace(retrained_model(trainer, time.time() - start, len(rows)), progress=progress)
 
 
-def has_checkpoint(group: WorkerGroup) -> bool:
+def has_checkpoint(group: RetrainWorkers) -> bool:
     """Return whether the workers left a checkpoint to continue from."""
     return (group.checkpoint / STATE).is_file()
 
@@ -80,7 +80,7 @@ class RetrainJob:
     splits: SearchSplits
     index: Path
     plan: TrainPlan
-    group: WorkerGroup
+    group: RetrainWorkers
     start: float
 
 

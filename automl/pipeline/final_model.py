@@ -11,10 +11,10 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 from automl.errors import EngineError, StorageError
-from automl.final.distributed_retrain import WorkerGroup, distributed_retrain, has_checkpoint
+from automl.final.distributed_retrain import RetrainWorkers, distributed_retrain, has_checkpoint
 from automl.final.retrain import Retrain, Retrained, own_weights
 from automl.final.scoring import seconds_per_image
-from automl.interrupt import ctrl_c_asks
+from automl.interrupt import stop_on_interrupt
 from automl.pipeline.delivery import Delivery, Shortfall, Stopped, TooShort, delivery_in_words
 from automl.pipeline.objective import origin_of
 from automl.pipeline.plan.budget import closing_seconds, measured_closing, retrain_epochs
@@ -76,7 +76,7 @@ def _trained_again(setup: Setup, found: SearchResult, plan: TrainPlan, *, anyway
     count = len(setup.data.splits.train) + len(setup.data.splits.val)
     setup.observer.stage("retrain", f"training the best configuration on all {count:,} images")
     asked = threading.Event()
-    with _listening(found, lambda _: asked.set()):
+    with _listening(found, asked.set):
         trained: Retrained | TooShort | None = _by_workers(setup, found, plan, asked.is_set)
         if trained is None:
             trained = _alone(setup, found, asked.is_set, anyway=anyway)
@@ -165,10 +165,10 @@ def _held(setup: Setup, found: SearchResult, closing: float) -> float:
     return seconds
 
 
-def _group(setup: Setup, workers: int) -> WorkerGroup:
+def _group(setup: Setup, workers: int) -> RetrainWorkers:
     config = setup.config
     origin, folder = origin_of(config, setup.data.splits.info), setup.workspace.root / FOLDER
-    return WorkerGroup(workers, origin, folder, config.address, ray_cpus(config))
+    return RetrainWorkers(workers, origin, folder, config.address, ray_cpus(config))
 
 
 def slowdown(setup: Setup, found: SearchResult) -> float:
@@ -187,7 +187,7 @@ def slowdown(setup: Setup, found: SearchResult) -> float:
 
 def _plan(setup: Setup, found: SearchResult) -> TrainPlan:
     best, budget = found.best, setup.budget
-    longest = max(best.round, 0 if found.ahead is None else found.ahead.round)
+    longest = max(best.round, 0 if found.leader is None else found.leader.round)
     epochs = retrain_epochs(budget, best_epoch=longest or budget.epochs)
     seconds = None
     if setup.clock.remaining() is not None:
@@ -232,5 +232,5 @@ def _own(setup: Setup, found: SearchResult, plan: TrainPlan) -> Retrained | None
         return None
 
 
-def _listening(found: SearchResult, stop: Callable[[str], None]) -> AbstractContextManager[None]:
-    return nullcontext() if interrupted(found) else ctrl_c_asks(stop)
+def _listening(found: SearchResult, stop: Callable[[], None]) -> AbstractContextManager[None]:
+    return nullcontext() if interrupted(found) else stop_on_interrupt(stop)

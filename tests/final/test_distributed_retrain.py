@@ -18,12 +18,12 @@ from torch import Tensor, nn
 
 from automl.data.cache.node_cache import Origin
 from automl.errors import EngineError
-from automl.final.distributed_retrain import WorkerGroup, distributed_retrain, has_checkpoint
+from automl.final.distributed_retrain import RetrainWorkers, distributed_retrain, has_checkpoint
 from automl.final.retrain import Retrain, join_rows
 from automl.records import Config, SearchSplits, Silent
-from automl.search.engines.cluster_resources import NodeRoom, Room
+from automl.search.engines.cluster_resources import ClusterResources, NodeResources
 from automl.search.engines.ray import cleanup_process as ray_watcher
-from automl.search.engines.ray.distributed_training import Party, cores_each
+from automl.search.engines.ray.distributed_training import WorkerGroup, cores_each
 from automl.search.engines.ray.runtime import FOLDER, RayRuntime
 from automl.training.plan import TrainPlan
 from automl.training.trainer import Trainer
@@ -101,7 +101,7 @@ def test_workers_of_ray_train_give_the_model_of_one_process(
 ) -> None:
     chosen, plan = plain(config), plan_of()
     alone = Retrain(chosen, splits, plan, work_dir=tmp_path).train(Silent())
-    group = WorkerGroup(2, ORIGIN, tmp_path / ".retrain")
+    group = RetrainWorkers(2, ORIGIN, tmp_path / ".retrain")
     both = distributed_retrain(chosen, splits, plan, group=group, observer=Silent())
     assert (both.epochs, both.n_train, both.images_trained) == (
         alone.epochs,
@@ -119,7 +119,7 @@ def test_worker_that_dies_ends_the_others_and_leaves_a_checkpoint_to_go_on_from(
     tmp_path: Path,
     runtime: RayRuntime,
 ) -> None:
-    group = WorkerGroup(2, ORIGIN, tmp_path / ".retrain")
+    group = RetrainWorkers(2, ORIGIN, tmp_path / ".retrain")
     plan = plan_of(epochs=100_000, seconds=160.0)
 
     def kill() -> None:
@@ -152,12 +152,12 @@ def _workers() -> list[int]:
 
 
 def test_each_worker_gets_as_many_cores_as_all_can_have() -> None:
-    room = Room((NodeRoom("a", 8, 2, 0), NodeRoom("b", 4, 1, 0)))
-    assert cores_each(room, Party(1, False, None, Path())) == 8
-    assert cores_each(room, Party(3, False, None, Path())) == 4
-    assert cores_each(room, Party(3, True, None, Path())) == 4
+    room = ClusterResources((NodeResources("a", 8, 2, 0), NodeResources("b", 4, 1, 0)))
+    assert cores_each(room, WorkerGroup(1, False, None, Path())) == 8
+    assert cores_each(room, WorkerGroup(3, False, None, Path())) == 4
+    assert cores_each(room, WorkerGroup(3, True, None, Path())) == 4
     with pytest.raises(EngineError, match="4 workers need a core and a GPU each, and there is room for 3"):
-        cores_each(room, Party(4, True, None, Path()))
+        cores_each(room, WorkerGroup(4, True, None, Path()))
 
 
 def test_joined_rows_are_those_of_both_parts(splits: SearchSplits, tmp_path: Path) -> None:

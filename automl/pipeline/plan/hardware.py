@@ -9,7 +9,7 @@ from automl.config.sizes import format_size
 from automl.errors import ConfigError
 from automl.machine import cores as usable_cores
 from automl.machine import free_memory
-from automl.search.engines.cluster_resources import Room
+from automl.search.engines.cluster_resources import ClusterResources
 
 SPARE = 1.2  # a configuration may take more than the one that was measured
 USABLE = 0.9  # of the memory that is there: the system and the driver need some too
@@ -56,7 +56,7 @@ class Device:
         return 1 + SCALING * (self.all_threads - 1)
 
 
-def choose_device(config: StudyConfig, room: Room | None = None) -> Device:
+def choose_device(config: StudyConfig, room: ClusterResources | None = None) -> Device:
     """One thread a trial and a trial a core, as that trains the most images; or a trial a GPU where there is one.
 
     `room` is the cluster that trials run on, None for this machine alone. Raises ConfigError where the cluster has
