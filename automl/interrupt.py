@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first ends what runs in order, the second at once."""
+"""Ctrl-C and SIGTERM: the first stops the work in order, the second at once."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-INTERRUPTED = "interrupted by Ctrl-C"
-
 
 @contextmanager
-def ctrl_c_asks(request_stop: Callable[[str], None]) -> Iterator[None]:
-    """In this block the first SIGINT or SIGTERM calls `request_stop`; the next leaves, as KeyboardInterrupt.
+def stop_on_interrupt(request_stop: Callable[[], object]) -> Iterator[None]:
+    """In this block the first SIGINT or SIGTERM calls `request_stop`, and the next raises KeyboardInterrupt.
 
-    Signals belong to the main thread: in any other, nothing changes.
+    Only the main thread can handle signals: in any other, nothing changes.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -25,7 +23,7 @@ def ctrl_c_asks(request_stop: Callable[[str], None]) -> Iterator[None]:
     def ask(number: int, frame: FrameType | None) -> None:
         signal.signal(signal.SIGINT, before[signal.SIGINT])
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        request_stop(INTERRUPTED)
+        request_stop()
 
     try:
         for number in before:
@@ -37,8 +35,8 @@ def ctrl_c_asks(request_stop: Callable[[str], None]) -> Iterator[None]:
 
 
 @contextmanager
-def sigterm_leaves() -> Iterator[None]:
-    """In this block SIGTERM raises KeyboardInterrupt, as Ctrl-C does, so that nothing is left behind.
+def sigterm_interrupts() -> Iterator[None]:
+    """In this block SIGTERM raises KeyboardInterrupt, as Ctrl-C does, so that everything is cleaned up.
 
     Only in the main thread, and only where nobody else handles the signal.
     """

@@ -138,8 +138,8 @@ class Interval:
 class TrialRow:
     """A trial as tables show it.
 
-    `value` is its last validation score, None where it has none; `rounds` its last round, `seconds` the time that all
-    its rounds took. `objectives` are the numbers that are known of it beside the metric, by name.
+    `value` is its last validation score, None if it has none; `rounds` its last round, `seconds` the time of all its
+    rounds, `epochs` its passes through the training rows (None if unknown). `objectives` are its other objectives.
     """
 
     trial: int
@@ -150,6 +150,7 @@ class TrialRow:
     config: Config
     reason: str = ""
     objectives: Mapping[str, float] = field(default_factory=dict)
+    epochs: float | None = None
 
 
 @dataclass(frozen=True)

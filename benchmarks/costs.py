@@ -29,7 +29,7 @@ from automl.training.evaluate import autocast, fit_size
 from automl.training.hardware.out_of_memory import release
 from automl.training.models.build import build_model, input_size
 from automl.training.models.hyperparameters import Recipe
-from automl.training.models.memory_format import laid_out
+from automl.training.models.memory_format import channels_last
 from automl.training.plan import Precision
 from automl.training.speed_probe import has_bf16
 from automl.training.steps.optimizers import make_optimizer
@@ -183,7 +183,7 @@ def step_seconds(config: Config, info: DatasetInfo, steps: int) -> float:
     """The least processor time of a training step, in seconds."""
     precision: Precision = "bf16" if has_bf16("cpu") else "fp32"
     recipe = Recipe.from_config(config)
-    model = laid_out(build_model(recipe, info), "cpu").train()
+    model = channels_last(build_model(recipe, info), "cpu").train()
     optimizer = make_optimizer(model, recipe)
     images = torch.rand(BATCH, 3, info.img_size, info.img_size).contiguous(memory_format=torch.channels_last)
     times = []
@@ -203,7 +203,7 @@ def loop_seconds(rows: list[Row], device: str) -> list[float]:
     found = []
     with tempfile.TemporaryDirectory() as folder:
         for config, info in rows:
-            trainer = gpu.trainer_of(config, info.img_size, "bf16", Path(folder), device)
+            trainer = gpu.make_trainer(config, info.img_size, "bf16", Path(folder), device)
             batch = int(config["batch_size"])
             found.append(batch / gpu.rate(gpu.steps_of(trainer), batch, LOOP_S, device))
             print(

@@ -67,11 +67,11 @@ def without_timing() -> None:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     from automl.training import speed_probe
-    from automl.training.hardware.fastest_way import Contest
+    from automl.training.hardware.autotune import Autotune
 
     speed_probe.has_bf16 = lambda device: False
-    Contest.best = property(lambda self: 0)  # type: ignore[assignment]
-    Contest._next = lambda self: 0  # type: ignore[method-assign]
+    Autotune.best = property(lambda self: 0)  # type: ignore[assignment]
+    Autotune._next = lambda self: 0  # type: ignore[method-assign]
 
 
 def cut(source: Path, folder: Path) -> str:

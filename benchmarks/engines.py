@@ -98,7 +98,7 @@ def sleepy(config: Config) -> Iterator[dict[str, float]]:
         yield {"accuracy": config["lr"] * epoch}
 
 
-def idle(trials: int, parallel: int, engine: Engine, *, ahead: bool) -> tuple[list[float], list[float]]:
+def idle(trials: int, parallel: int, engine: Engine, *, prefetch: bool) -> tuple[list[float], list[float]]:
     """Seconds between two trials of a worker, from the study's tables; and those that suggestions were waited for."""
     waited: list[float] = []
     take = Suggestions.take
@@ -118,8 +118,8 @@ def idle(trials: int, parallel: int, engine: Engine, *, ahead: bool) -> tuple[li
             sampler="curve-gp",
             storage=f"sqlite:///{folder}/study.db",
         )
-        asking = Coordinator.ask_ahead if ahead else lambda self: None
-        with patch.object(Suggestions, "take", timed), patch.object(Coordinator, "ask_ahead", asking):
+        asking = Coordinator.prefetch if prefetch else lambda self: None
+        with patch.object(Suggestions, "take", timed), patch.object(Coordinator, "prefetch", asking):
             search(sleepy, SearchSpace.from_dict(SPACE), settings, engine=engine)
         with sqlite3.connect(f"{folder}/study.db") as connection:
             rows = connection.execute("SELECT worker, started, ended FROM automl_runs ORDER BY id").fetchall()
@@ -133,11 +133,11 @@ def idle(trials: int, parallel: int, engine: Engine, *, ahead: bool) -> tuple[li
 
 
 def show_idle(trials: int, parallel: int, engine: Engine) -> None:
-    """Prints how long workers wait, with and without asking ahead."""
+    """Prints how long workers wait, with and without asking prefetch."""
     print(f"{trials} trials of {EPOCHS} epochs of 0.3 s under Ray, {parallel} in parallel, curve-gp")
-    for ahead in (False, True, False, True):
-        gaps, waited = idle(trials, parallel, engine, ahead=ahead)
-        name = "asked ahead" if ahead else "asked when needed"
+    for prefetch in (False, True, False, True):
+        gaps, waited = idle(trials, parallel, engine, prefetch=prefetch)
+        name = "asked prefetch" if prefetch else "asked when needed"
         print(
             f"{name:18} waits for a suggestion {1000 * statistics.median(waited):6.1f} ms (most "
             f"{1000 * max(waited):6.1f}); between two trials {1000 * statistics.median(gaps):6.1f} ms",

@@ -32,7 +32,7 @@ from automl.training.evaluate import predict_rows, score
 from automl.training.plan import TrainPlan
 from automl.training.trainer import Trainer
 from automl.training.trial import ImageTrial
-from benchmarks.recipes import CIFAR, MOST_PASSES, View, first, plan_of, splits_of
+from benchmarks.recipes import CIFAR, MAX_EPOCHS, View, first, plan_of, splits_of
 
 ROUNDS = 5  # of a trial
 WORKERS = 2
@@ -100,7 +100,7 @@ def main() -> None:
         splits = splits_of(args.zip, Path(folder), args.size)
         skewed = skew(splits.info) >= SKEWED
         metric = "balanced_accuracy" if skewed else "accuracy"
-        plan = plan_of(MOST_PASSES, metric, "sampler" if skewed else "none", args.seed)
+        plan = plan_of(MAX_EPOCHS, metric, "sampler" if skewed else "none", args.seed)
         waiting = {
             pool.submit(trained, job, splits, plan, args.seconds, args.part): job
             for job in jobs
@@ -140,7 +140,7 @@ def trained(job: Job, splits: SearchSplits, plan: TrainPlan, seconds: float, par
 def retrained(config: Config, splits: SearchSplits, plan: TrainPlan) -> float:
     """The metric after a training that time ends, pictures growing; with mirror images, where it learned from them."""
     trainer = Trainer(config, splits.info, splits.train, plan)
-    while trainer.train_epoch() is not None:
+    while trainer.train_round() is not None:
         pass
     logits, targets = predict_rows(trainer.averaged, splits.val, splits.info, size=trainer.size)
     if config["hflip"]:

@@ -104,7 +104,7 @@ def noise(folder: Path, *, n: int, size: int) -> SearchSplits:
     return SearchSplits(info, *rows)
 
 
-def trainer_of(config: Config, size: int, precision: Any, folder: Path, device: str) -> Any:
+def make_trainer(config: Config, size: int, precision: Any, folder: Path, device: str) -> Any:
     """The product's trainer on pictures of noise."""
     from automl.training.plan import TrainPlan
     from automl.training.trainer import Trainer
@@ -160,7 +160,7 @@ def precision(args: argparse.Namespace, folder: Path) -> Iterator[Row]:
         for kind in args.precisions.split(","):
             if args.device == "cuda":
                 torch.cuda.reset_peak_memory_stats()
-            trainer = trainer_of(config, size, kind, folder, args.device)
+            trainer = make_trainer(config, size, kind, folder, args.device)
             rows = config["batch_size"]
             whole = rate(steps_of(trainer), rows, args.seconds, args.device)
             peak = torch.cuda.max_memory_reserved() / MIB if args.device == "cuda" else 0
@@ -226,7 +226,7 @@ def packing(args: argparse.Namespace, folder: Path) -> Iterator[Row]:
 def one_of(name: str, folder: Path, seconds: float, device: str, barrier: Any, rates: Any) -> None:
     """One process of several."""
     config, size = NETWORKS[name]
-    step = steps_of(trainer_of(config, size, "bf16", folder, device))
+    step = steps_of(make_trainer(config, size, "bf16", folder, device))
     for _ in range(WARM):
         step()
     barrier.wait()

@@ -78,7 +78,7 @@ def curve(config: Config, way: str, splits: SearchSplits, seed: int) -> list[flo
         trainer.ema = HalfOfAll(trainer.model, decay=1.0)
     found = []
     for epoch in range(1, RUNGS[-1] + 1):
-        trainer.train_epoch()
+        trainer.train_round()
         if epoch in RUNGS:
             logits, targets = predict_rows(
                 trainer.averaged, splits.val, splits.info, size=trainer.size, precision=precision

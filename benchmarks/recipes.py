@@ -81,7 +81,7 @@ RECIPES: dict[str, Config] = {
         "mixup": 0.3,
     },
 }
-MOST_PASSES = 1000  # where seconds end a training
+MAX_EPOCHS = 1000  # where seconds end a training
 
 
 def main() -> None:
@@ -117,7 +117,7 @@ def main() -> None:
         balance: Balance = "sampler" if skewed else "none"
         plan = plan_of(args.epochs, metric, balance, args.seed, args.device)
         if args.seconds:
-            plan = replace(plan, epochs=MOST_PASSES, seconds=args.seconds, grow=not args.no_grow)
+            plan = replace(plan, epochs=MAX_EPOCHS, seconds=args.seconds, grow=not args.no_grow)
         asked = {"lr": args.lr, "weight_decay": args.decay}
         for name in args.recipes.split(";"):
             config = {**first(args.opt), **{k: v for k, v in asked.items() if v is not None}, **changes(name)}
@@ -187,12 +187,12 @@ def curve(config: Config, splits: SearchSplits, plan: TrainPlan) -> str:
         precision=plan.precision if plan.device != "cpu" else "fp32",
     )
     for epoch in range(1, plan.epochs + 1):
-        over = trainer.train_epoch() is None or epoch == plan.epochs
+        over = trainer.train_round() is None or epoch == plan.epochs
         if not over and (plan.seconds is not None or epoch % max(1, plan.epochs // 6)):
             continue
         logits, targets = scored_by(trainer.averaged)
         value = score(logits, targets, splits.info, plan.metric)[plan.metric]
-        found.append(f"{trainer.passes:.0f}: {value:.3f}")
+        found.append(f"{trainer.epochs:.0f}: {value:.3f}")
         if over:
             break
     if config["hflip"]:

@@ -91,7 +91,7 @@ def trained(data: PreparedData, plan: TrainPlan, seconds: float) -> str:
     trainer = Trainer(dict(CONFIG), splits.info, splits.train, replace(plan, epochs=epochs))
     begun = time.thread_time()
     for _ in range(epochs):
-        trainer.train_epoch()
+        trainer.train_round()
     used = time.thread_time() - begun
     logits, targets = predict_rows(trainer.averaged, splits.val, trainer.info, size=trainer.size)
     value = score(logits, targets, trainer.info, plan.metric)[plan.metric]

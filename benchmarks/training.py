@@ -144,13 +144,13 @@ def rates(config: Config, splits: SearchSplits, precision: Any) -> tuple[float, 
         times[-1] += time.thread_time() - begun
         return False
 
-    trainer.asked_to_stop = beside
+    trainer.should_stop = beside
     torch.set_num_threads(1)
     wholes: list[float] = []
     for _ in range(EPOCHS_TIMED + 1):
         times.append(0.0)
         begun = time.thread_time()
-        trainer.train_epoch()
+        trainer.train_round()
         wholes.append(time.thread_time() - begun - times[-1])
     first, second = np.array(times[2:]), np.array(wholes[1:])  # the first epoch pays for allocations
     images = len(trainer.batches) * trainer.batches.batch_size
@@ -214,7 +214,7 @@ def cores(args: argparse.Namespace, folder: Path) -> list[Row]:
             for way, (threads, _) in ways.items():
                 set_threads(threads)
                 begun = time.perf_counter()
-                trainers[way].train_epoch()
+                trainers[way].train_round()
                 times[way].append(time.perf_counter() - begun)
         rates = ", ".join(f"{way} {960 / min(found):.0f}" for way, found in times.items())
         rows.append((f"cores: {config['model']} x{config['upscale']}, images/s", rates, ""))
@@ -357,7 +357,7 @@ def followed(
     found: dict[str, Any] = {name: [], **{name + suffix: [] for suffix in averages}}
     begun = time.process_time()
     for epoch in range(1, EPOCHS + 1):
-        trainer.train_epoch()
+        trainer.train_round()
         if epoch not in ((EPOCHS,) if only_last else (*RUNGS, EPOCHS)):
             continue
         for suffix, model in {"": trainer.model, **{s: a.module for s, a in averages.items()}}.items():

@@ -1,1 +1,1 @@
-"""From the best configuration to what is handed over: retrain, the holdout, the model folder, predictions."""
+"""From the best configuration to the delivered model: retrain, holdout, model folder, predictions."""

@@ -1,8 +1,8 @@
 """Values of a metric over bootstrap resamples of the rows (Efron 1979), for all resamples at once where possible.
 
-scikit-learn takes 20 ms for some metrics of 2,000 rows; four metrics with 400 resamples each would take longer than
-scoring the holdout. What depends on counts of (true, predicted) classes is computed from resampled counts, which have
-the multinomial distribution that resampled rows give them; what is a mean over rows, from means of resampled rows.
+scikit-learn takes 20 ms for some metrics of 2,000 rows, so that 400 resamples of four metrics would take longer than
+scoring the holdout. Metrics of (true, predicted) class counts use resampled counts, which are multinomial. Metrics that
+are means over rows use means of resampled rows.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from automl.records import Task
 from automl.training.steps.metrics import compute, to_labels
 
 Array = np.ndarray
-BUDGET = 4_000_000  # rows that all resamples of one metric may cost together
-SLOW_BUDGET = 250_000  # where scikit-learn computes each resample
-CHUNK = 1_000_000  # rows that are drawn at once
+BUDGET = 4_000_000  # rows in all resamples of one metric
+SLOW_BUDGET = 250_000  # the same, if scikit-learn computes each resample
+CHUNK = 1_000_000  # rows drawn at once
 
 
 def resampled(name: str, targets: Array, scores: Array, task: Task, *, seed: int) -> Array:
-    """The metric `name` of 40 to 400 resamples of the rows, as `automl.training.steps.metrics.compute` defines it.
+    """Return the metric `name` of 40 to 400 resamples of the rows, as `training.steps.metrics.compute` defines it.
 
-    NaN where a resample has no value.
+    A resample without a value gives NaN.
     """
     rng = np.random.default_rng(seed)
     fast = name in _OF_COUNTS or name in _OF_ROWS
@@ -39,7 +39,7 @@ def resampled(name: str, targets: Array, scores: Array, task: Task, *, seed: int
 def _counts(
     targets: Array, labels: Array, count: int, rng: np.random.Generator
 ) -> tuple[Array, Array, Array]:
-    """Of each resample and class: rows that are right, rows of the class, rows that were taken for it; (count, K)."""
+    """Return for each resample and class: correct rows, rows of the class, rows predicted as it; (count, K)."""
     n = len(targets)
     pairs, seen = np.unique(np.stack([targets, labels]), axis=1, return_counts=True)
     drawn = rng.multinomial(n, seen / n, size=count).astype(float)
@@ -55,7 +55,7 @@ def _balanced_accuracy(right: Array, true: Array, taken: Array) -> Array:
 
 
 def _f1(right: Array, true: Array, taken: Array) -> Array:
-    """The mean over the classes that occur, among the labels or the predictions."""
+    """Return the mean over the classes that occur in labels or predictions."""
     both = true + taken
     with np.errstate(invalid="ignore", divide="ignore"):
         each = np.where(both > 0, 2 * right / both, 0.0)
@@ -81,7 +81,7 @@ def _of_rows(name: str, targets: Array, scores: Array, count: int, rng: np.rando
 
 
 def _losses(targets: Array, scores: Array) -> Array:
-    """The cross-entropy of each row, with probabilities kept from 0 and 1 as scikit-learn does."""
+    """Return the cross-entropy of each row, with probabilities clipped as scikit-learn does."""
     if targets.ndim == 2:
         clipped = np.clip(scores, 1e-7, 1 - 1e-7)
         return np.asarray(-(targets * np.log(clipped) + (1 - targets) * np.log(1 - clipped)).mean(axis=1))

@@ -14,9 +14,9 @@ pipeline_tag: image-classification
 ---
 # {study}: {model}
 
-Made by automl {version} from {n_train:,} images of `{name}` ({n_classes} classes: {classes}).
+Trained by automl {version} on {n_train:,} images of `{name}` ({n_classes} classes: {classes}).
 
-| on images that nothing had seen before (n = {n_holdout:,}) | value | 95 % interval |
+| test score on {n_holdout:,} images not used before | value | 95 % interval |
 |---|---|---|
 {rows}
 
@@ -26,14 +26,14 @@ Made by automl {version} from {n_train:,} images of `{name}` ({n_classes} classe
 {use}
 ## How it was made
 Configuration: {config}.
-Trained for {epochs} epochs on {rows_of}. The search tried {trials} configurations and
-compared them on {n_val:,} validation images (best: {metric} {val}); the numbers above are of other images.
+Trained for {epochs} epochs on {rows_of}. The search compared {trials} configurations on
+{n_val:,} validation images (best: {metric} {val}). The scores above come from other images.
 """
 
 
 USE = """```python
 import automl
-automl.load("{folder}").predict(["picture.jpg"])
+automl.load("{folder}").predict(["image.jpg"])
 ```
 or, with timm alone (normalise with mean {mean} and std {std} at {size} px):
 ```python
@@ -41,18 +41,18 @@ import timm
 model = timm.create_model("local-dir:{folder}", pretrained=True)
 ```
 """
-USE_OWN = """The network is made by the function `{model}`, which is not in this folder and must be importable:
+USE_OWN = """The function `{model}` builds the network. It is not in this folder and must be importable:
 ```python
 import automl
-automl.load("{folder}", factory="{model}").predict(["picture.jpg"])
+automl.load("{folder}", factory="{model}").predict(["image.jpg"])
 ```
-or `automl predict {folder} picture.jpg --factory {model}`. Pixels are normalised with mean {mean} and std {std} at
+or `automl predict {folder} image.jpg --factory {model}`. Pixels are normalised with mean {mean} and std {std} at
 {size} px.
 """
 
 
-MIRRORED = """The numbers above, and `automl`, take the mean of the scores of a picture and of its mirror image; the
-network alone is a little worse.
+MIRRORED = """`automl` averages the predictions for an image and its mirror image, as the scores above do.
+The network alone is slightly worse.
 """
 
 
@@ -92,10 +92,10 @@ def write_card(path: Path, document: dict[str, Any], preprocess: Preprocess) -> 
 
 
 def _rows_of(document: dict[str, Any]) -> str:
-    """Which images it was trained on: in short time, the best trial's own weights are delivered."""
+    """Return which images it was trained on; with too little time, the best trial's own weights are delivered."""
     if document["retrain"]["n_train"] == document["data"]["n_train"]:
-        return "the training images, as the search left it"
-    return "the training and validation images together"
+        return "the training images during the search"
+    return "the training and validation images"
 
 
 def _use(folder: str, model: str, preprocess: Preprocess) -> str:

@@ -1,4 +1,4 @@
-"""Opening the sealed holdout, once."""
+"""Score the delivered model on the sealed holdout, once."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ALSO = {
 
 @dataclass(frozen=True)
 class Gap:
-    """Validation against holdout, and why they differ."""
+    """The validation and the holdout score, and why they differ."""
 
     val: float
     holdout: float
@@ -33,9 +33,9 @@ class Gap:
 def score_holdout(
     predictor: Predictor, holdout: Holdout, metric: str, *, seed: int, again: bool = False
 ) -> dict[str, Interval]:
-    """The study's metric and the usual ones on the holdout, each with its interval; the metric comes first.
+    """Return the study's metric and the usual ones on the holdout, each with its interval; the metric comes first.
 
-    Raises HoldoutError when the holdout was opened before, unless `again` (a study that was extended).
+    Raises HoldoutError if the holdout was opened before, unless `again` (for an extended study).
     """
     rows = holdout.open(again=again)
     images = open_images(rows.images)
@@ -48,21 +48,20 @@ def score_holdout(
 
 
 def explain_gap(val: float, held: Interval, *, trials: int, same_length: bool) -> Gap:
-    """One or two sentences on how far validation and holdout lie apart, and what that means."""
+    """Compare validation and holdout score, and explain the difference in one or two sentences."""
     if not math.isfinite(val):
-        text = "The time ended before any configuration had a validation score: this one was compared with no other."
+        text = "The time ended before any trial had a validation score, so it was compared with no other."
         return Gap(val, held.value, text)
-    inside = held.low <= val <= held.high
-    if inside:
-        text = f"The validation score {val:.4f} lies inside the holdout's interval: no sign of over-optimism."
+    if held.low <= val <= held.high:
+        text = f"The validation score {val:.4f} is within the holdout's interval: no sign of over-optimism."
     elif not same_length:
         text = (
-            f"The validation score {val:.4f} is of a trial that was trained for a shorter time on fewer images; the "
-            "holdout is of the final model. Believe the holdout."
+            f"The validation score {val:.4f} comes from a trial that trained for less time on fewer images. "
+            "Use the holdout score: it is the final model's."
         )
     else:
         text = (
-            f"The validation score {val:.4f} lies outside of the holdout's interval: it is the best of {trials} "
-            "trials, each compared on the same validation images, and so flatters. Believe the holdout."
+            f"The validation score {val:.4f} is outside the holdout's interval: it is the best of {trials} trials "
+            "on the same validation images, and therefore too optimistic. Use the holdout score."
         )
     return Gap(val, held.value, text)

@@ -13,10 +13,10 @@ from automl.training.steps.metrics import compute
 
 
 def interval(metric: str, targets: np.ndarray, scores: np.ndarray, task: Task, *, seed: int) -> Interval:
-    """The value of `metric` and its 95 % confidence interval.
+    """Return the value of `metric` and its 95 % confidence interval.
 
     Accuracy: Wilson's score interval (Wilson 1927). Others: the percentile bootstrap over rows (Efron 1979), with 40
-    to 400 resamples. The bounds are NaN where no resample had a value.
+    to 400 resamples. The bounds are NaN if no resample has a value.
     """
     value = compute(metric, targets, scores, task)
     if metric == "accuracy" and task == "classification":
@@ -30,7 +30,7 @@ def interval(metric: str, targets: np.ndarray, scores: np.ndarray, task: Task, *
 
 
 def wilson(share: float, n: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share seen in `n` independent rows; (0, 1) for n = 0 or NaN."""
+    """Return Wilson's 95 % interval of a share observed in `n` independent rows; (0, 1) for n = 0 or NaN."""
     if n == 0 or math.isnan(share):
         return 0.0, 1.0
     found = binomtest(round(share * n), n).proportion_ci(method="wilson")

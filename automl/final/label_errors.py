@@ -1,8 +1,8 @@
-"""Images whose given label is likely to be wrong, by what models say that did not learn these labels.
+"""Find images whose label is probably wrong, from predictions of models that did not train on these labels.
 
 Confident learning (Northcutt, Jiang and Chuang 2021, "Confident learning: estimating uncertainty in dataset
-labels", JAIR 70): a class is likely for an image if its probability reaches the mean that the class has over the
-images which are given as it. That mean makes up for a model that is more, or less, sure of one class than of others.
+labels", JAIR 70): a class is likely for an image if its probability reaches the class's mean over the images with that
+label. The mean corrects for a model that is more, or less, certain of one class than of others.
 """
 
 from __future__ import annotations
@@ -25,26 +25,28 @@ from automl.training.trial import ImageTrial
 if TYPE_CHECKING:
     import pandas as pd
 
-# Below this, a contradiction says more about the model than about the label: half of what chance leaves to be known.
-LEAST_AGREEMENT = 0.5
-_LEAST_CONFIDENCE = 0.5
+# Below this kappa, a contradiction says more about the model than about the label.
+MIN_AGREEMENT = 0.5
+_MIN_CONFIDENCE = 0.5
 COLUMNS = ("file", "given_label", "suggested_label", "confidence")
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What the best trial sees in the images: probabilities (n_val, n_classes) of the validation rows, which it did
-    not train on, and the features (n_train, n_features) before its last layer of the training rows, or None.
+class TrialOutputs:
+    """Outputs of the best trial: probabilities (n_val, n_classes) of the validation rows, and features (n_train,
+    n_features) before its last layer of the training rows, or None.
     """
 
-    val: npt.NDArray[np.float32]
-    train: npt.NDArray[np.float32] | None
+    val_probabilities: npt.NDArray[np.float32]
+    train_features: npt.NDArray[np.float32] | None
 
 
-def look(best: BestTrial, splits: SearchSplits, plan: TrainPlan, *, with_train: bool) -> Seen | None:
-    """What the best trial sees; None where it left no checkpoint.
+def trial_outputs(
+    best: BestTrial, splits: SearchSplits, plan: TrainPlan, *, with_train: bool
+) -> TrialOutputs | None:
+    """Return the outputs of the best trial, or None if it left no checkpoint.
 
-    Raises StorageError for a checkpoint that is there and cannot be read.
+    Raises StorageError if its checkpoint cannot be read.
     """
     if best.checkpoint is None or not best.checkpoint.is_dir():
         return None
@@ -55,16 +57,16 @@ def look(best: BestTrial, splits: SearchSplits, plan: TrainPlan, *, with_train: 
         logits, _ = predict_rows(model, splits.val, info, size=size, device=plan.device)
         features = None
         if with_train:
-            network = _Features(model)
+            network = _FeatureExtractor(model)
             features, _ = predict_rows(network, splits.train, info, size=size, device=plan.device)
     finally:
         trial.close()
     scores = np.asarray(to_scores(logits, splits.info.task).numpy())
-    return Seen(scores, None if features is None else np.asarray(features.numpy()))
+    return TrialOutputs(scores, None if features is None else np.asarray(features.numpy()))
 
 
-class _Features(nn.Module):
-    """What the last layer of a network is given: in a person's own network, what its last linear layer is given."""
+class _FeatureExtractor(nn.Module):
+    """Computes the input of a network's last layer (of its last linear layer, if the network is not timm's)."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -91,10 +93,9 @@ class _Features(nn.Module):
 
 
 def agreement(scores: npt.NDArray[np.float32], given: Sequence[str], classes: Sequence[str]) -> float:
-    """By how much the most probable classes agree with the given labels beyond chance: 0 is chance, 1 always.
+    """Return Cohen's kappa of the predicted classes and the given labels: 0 is chance, 1 is full agreement.
 
-    Cohen's kappa (Cohen 1960, "A coefficient of agreement for nominal scales"): of two classes a model that knows
-    nothing gets half right, of ten a tenth. 0 where all are given as one class.
+    Unlike accuracy, it does not depend on the number of classes (Cohen 1960). 0 if all labels are the same.
     """
     if len(set(given)) < 2:
         return 0.0
@@ -104,23 +105,22 @@ def agreement(scores: npt.NDArray[np.float32], given: Sequence[str], classes: Se
     return float(cohen_kappa_score(given, said))
 
 
-def merged(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Some tables of `rank` as one, the clearest suspect first; columns `COLUMNS`."""
+def merge_tables(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Merge tables of `find_label_errors`, the clearest first; columns `COLUMNS`."""
     import pandas as pd
 
     whole = pd.concat(list(tables), ignore_index=True) if len(tables) > 1 else tables[0]
     return whole.sort_values("margin", ascending=False, kind="stable", ignore_index=True)[list(COLUMNS)]
 
 
-def rank(
+def find_label_errors(
     scores: npt.NDArray[np.float32], files: Sequence[str], given: Sequence[str], classes: Sequence[str]
 ) -> pd.DataFrame:
-    """The table of suspects, the clearest first; columns `COLUMNS` and margin: by how much the suggested class is
-    more probable.
+    """Return a table of likely label errors, the clearest first; columns `COLUMNS` and `margin`.
 
-    `scores`: (n, n_classes) from a model that did not train on these images, `given`: their labels. A suspect is an
-    image whose most probable likely class is another one than given, and more probable than all others together;
-    `confidence` is that class's probability. Classes that no image is given as are never suggested.
+    `scores`: (n, n_classes) from a model that did not train on these images; `given`: their labels. An image is listed
+    if its most probable likely class is not the given one and has a probability above one half. `confidence` is that
+    probability, `margin` its distance to that of the given class. A class without images is never suggested.
     """
     import pandas as pd
 
@@ -134,8 +134,8 @@ def rank(
     likely = np.where(scores >= thresholds, scores, -np.inf)
     suggested = likely.argmax(axis=1)
     best = likely[rows, suggested]
-    suspects = np.flatnonzero((suggested != labels) & (best > np.maximum(own, _LEAST_CONFIDENCE)))
-    order = suspects[np.argsort(own[suspects] - best[suspects], kind="stable")]
+    found = np.flatnonzero((suggested != labels) & (best > np.maximum(own, _MIN_CONFIDENCE)))
+    order = found[np.argsort(own[found] - best[found], kind="stable")]
     return pd.DataFrame(
         {
             "file": [files[i] for i in order],
@@ -148,13 +148,13 @@ def rank(
     )
 
 
-def in_words(table: pd.DataFrame, n: int, *, which: str = "validation") -> str:
-    """One sentence for a person about `n` images; "" where nothing was found."""
+def summary_sentence(table: pd.DataFrame, n: int, *, which: str = "validation") -> str:
+    """Return one sentence about the label errors found in `n` images; "" for none."""
     if table.empty:
         return ""
     first = table.iloc[0]
     count = f"{len(table)} of {n:,} {which} images"
     return (
-        f"{count} may be labelled wrongly, see label_errors.csv; the clearest is {first['file']} "
-        f"(given {first['given_label']}, looks like {first['suggested_label']}, {first['confidence']:.2f})."
+        f"{count} may have a wrong label, see label_errors.csv; the clearest is {first['file']} "
+        f"(labelled {first['given_label']}, probably {first['suggested_label']}, {first['confidence']:.2f})."
     )

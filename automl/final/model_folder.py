@@ -1,4 +1,4 @@
-"""The model folder: timm's own layout, and what is needed to use it without the study."""
+"""The model folder: timm's own layout, plus what is needed to use the model without the study."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from automl.spaces.architectures.factories import is_factory, load_factory
 from automl.torch_setup import import_timm
 from automl.training.models.build import model_arguments
 from automl.training.models.hyperparameters import Recipe
-from automl.training.models.memory_format import on_cpu
+from automl.training.models.memory_format import to_cpu
 from automl.training.models.pretrained_weights import Weights
 from automl.training.models.safe_arguments import plain_arguments
 
 CONFIG, PREPROCESS = "config.json", "preprocess.json"
 FACTORY = "factory"
-LARGEST = 8192  # px; beyond it a size in a file is no size but an attack on memory
+MAX_SIZE = 8192  # px; a larger size in a file would exhaust memory
 
 
 @dataclass(frozen=True)
 class Preprocess:
-    """How pictures become the model's input, `size` pixels a side, and what is made of its output.
+    """How images become the model's input, `size` pixels a side, and how its output becomes scores.
 
-    `mirrored`: scores are the mean over a picture and its mirror image. A network that was trained on both scores the
-    two a little differently, and the mean is nearer to the truth (Krizhevsky et al. 2012, section 4.1).
+    `mirrored`: scores are the mean over an image and its mirror image, which is more accurate if the network trained
+    on both (Krizhevsky et al. 2012, section 4.1).
     """
 
     info: DatasetInfo
@@ -50,9 +50,9 @@ def write_model_folder(
 ) -> None:
     """Write config.json, model.safetensors, labels.txt and preprocess.json into `folder`.
 
-    `timm.create_model("local-dir:FOLDER", pretrained=True)` builds the same model with the same weights; a
-    network of a person's own function is built by that function (`load_network`).
-    `size` is the side in pixels of the model's input, `weights` what its training began with.
+    `timm.create_model("local-dir:FOLDER", pretrained=True)` builds the same model with the same weights; a user's own
+    network is built by their function (`load_network`). `size` is the side in pixels of the model's input, `weights`
+    are the pretrained weights that its training started from.
     """
     folder.mkdir(parents=True, exist_ok=True)
     recipe = Recipe.from_config(config)
@@ -61,7 +61,7 @@ def write_model_folder(
         _write_own(folder, model, recipe.model, info, model_arguments(recipe, info))
         _write_texts(folder, preprocess)
         return
-    on_cpu(model)
+    to_cpu(model)
     arguments = model_arguments(recipe, info, weights)
     import_timm()
     from timm.models import save_for_hf
@@ -86,32 +86,32 @@ def write_model_folder(
 
 
 def read_preprocess(folder: Path) -> Preprocess:
-    """What a model folder's preprocess.json says.
+    """Read preprocess.json of a model folder.
 
-    Raises OSError, KeyError or ValueError where it cannot be read.
+    Raises OSError, KeyError or ValueError if it cannot be read.
     """
     said = json.loads((folder / PREPROCESS).read_text(encoding="utf-8"))
     try:
         info, size, mirrored = info_from_json(said), int(said["input_size"]), said.get("mirrored", False)
         sizes, labels = (size, int(info.img_size), int(info.in_chans)), info.classes
-        whole = all(1 <= side <= LARGEST for side in sizes) and all(
+        whole = all(1 <= side <= MAX_SIZE for side in sizes) and all(
             isinstance(label, str) for label in labels
         )
     except TypeError as error:
-        raise ValueError(f"{PREPROCESS} is none of this version ({error})") from error
+        raise ValueError(f"{PREPROCESS} does not fit this version ({error})") from error
     if not whole or not isinstance(mirrored, bool):
         raise ValueError(
-            f"{PREPROCESS} must have sizes up to {LARGEST}, labels that are texts, and true or false for mirrored"
+            f"{PREPROCESS} must have sizes up to {MAX_SIZE}, texts as labels, and true or false for mirrored"
         )
     return Preprocess(info, size, mirrored)
 
 
 def load_network(folder: Path, factory: str | Callable[..., nn.Module] | None) -> nn.Module:
-    """The network of a model folder, with its weights.
+    """Return the network of a model folder, with its weights.
 
-    Nothing in the folder is run as code. One that a person's own function made needs that function as `factory`, itself
-    or by the name that the folder gives: who passes it trusts it. Raises ModelError without it, and KeyError,
-    ValueError, RuntimeError, OSError or SafetensorError for a folder that is damaged.
+    Nothing in the folder runs as code. A network that a user's function built needs that function as `factory`, itself
+    or by the name that the folder gives: whoever passes it trusts it. Raises ModelError without it, and KeyError,
+    ValueError, RuntimeError, OSError or SafetensorError for a damaged folder.
     """
     said = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     name = said.get(FACTORY)
@@ -119,8 +119,8 @@ def load_network(folder: Path, factory: str | Callable[..., nn.Module] | None) -
         return _timm_network(folder, said)
     if factory is None or (isinstance(factory, str) and factory != name):
         raise ModelError(
-            f"the model folder {str(folder)!r} needs the function {name!r}, which is code and not in it; "
-            f"if you trust it, name it: factory={name!r} in Python, --factory {name} for a command"
+            f"the model folder {str(folder)!r} needs the function {name!r}, which is code outside the folder; "
+            f"if you trust it, pass factory={name!r} in Python or --factory {name} to a command"
         )
     made = (load_factory(factory) if isinstance(factory, str) else factory)(**said["model_args"])
     made.load_state_dict(load_file(folder / "model.safetensors"))
@@ -128,11 +128,10 @@ def load_network(folder: Path, factory: str | Callable[..., nn.Module] | None) -
 
 
 def _timm_network(folder: Path, said: dict[str, Any]) -> nn.Module:
-    """timm's network with the folder's weights.
+    """Return timm's network with the folder's weights.
 
-    timm could open the folder by itself, and would then follow what else its config.json says (`pretrained_cfg` with
-    addresses and paths, keywords that name files). A stranger wrote that: the architecture and its sizes are all that
-    is taken from there.
+    timm can open the folder by itself, but would then follow addresses and paths in its config.json. That file may
+    come from a stranger, so only the architecture and its sizes are taken from it.
     """
     timm = import_timm()
     name, arguments = said["architecture"], plain_arguments(said.get("model_args") or {})
@@ -148,7 +147,7 @@ def _timm_network(folder: Path, said: dict[str, Any]) -> nn.Module:
 def _write_own(
     folder: Path, model: nn.Module, name: str, info: DatasetInfo, arguments: dict[str, Any]
 ) -> None:
-    """The folder's files of a network that timm does not know: which function makes it, with what, and its weights."""
+    """Write the files of a network that is not timm's: the function that builds it, its arguments and weights."""
     tensors = {key: value.detach().cpu().contiguous().clone() for key, value in model.state_dict().items()}
     save_file(tensors, folder / "model.safetensors")
     said = {FACTORY: name, "model_args": arguments, "label_names": list(info.classes)}
@@ -163,14 +162,14 @@ def _write_texts(folder: Path, preprocess: Preprocess) -> None:
 
 
 def preprocess_to_json(preprocess: Preprocess) -> dict[str, Any]:
-    """What `Predictor` must know: a picture is turned upright, its short side scaled to `img_size`, cropped in the
-    centre, scaled to 0..1, normalised by mean and std, and enlarged to `input_size`; `mirrored`: see `Preprocess`."""
+    """Return preprocess.json: an image is turned upright, its short side scaled to `img_size`, cropped in the centre,
+    scaled to 0..1, normalised by mean and std, and enlarged to `input_size`; `mirrored`: see `Preprocess`."""
     own = {"format": 1, "input_size": preprocess.size, "mirrored": preprocess.mirrored}
     return {**own, **asdict(preprocess.info)}
 
 
 def info_from_json(preprocess: dict[str, Any]) -> DatasetInfo:
-    """The data set that `preprocess_to_json` wrote down. Raises KeyError or ValueError where it cannot be read."""
+    """Return the data set in preprocess.json. Raises KeyError or ValueError if it cannot be read."""
     if preprocess["format"] != 1:
         raise ValueError(f"its format is {preprocess['format']}, this version reads 1")
     fields: dict[str, Any] = {

@@ -1,7 +1,7 @@
-"""Probabilities of rows from a classifier that did not see their labels: the folds take turns.
+"""Cross-validated probabilities: each row is classified by a model that did not train on its label.
 
-The network whose features are classified has seen them once, and may remember some; the classifier on top, which is
-what speaks, is made anew for every fold (as in Northcutt et al. 2021, section 4, but for the features).
+The features come from a network that did see the labels and may remember some. Only the classifier on top is new for
+every fold (otherwise as in Northcutt et al. 2021, section 4).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 FOLDS = 3
-_MOST_FEATURES = 64
+_MAX_FEATURES = 64
 _STEPS = 100
 
 
@@ -24,10 +24,10 @@ def out_of_fold(
     n_classes: int,
     seed: int,
 ) -> npt.NDArray[np.float32]:
-    """Probabilities (n, n_classes) of rows with `features` (n, d), by logistic regressions on the other folds.
+    """Return probabilities (n, n_classes) of rows with `features` (n, d), from logistic regressions on other folds.
 
-    Rows of one of `groups` (copies of a picture) are in one fold, so that no copy vouches for the other's label.
-    Classes of which the other folds have no row get 0.
+    Rows of one group (duplicates) are in one fold, so that no duplicate confirms another's label. A class without rows
+    in the other folds gets 0.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -44,22 +44,22 @@ def out_of_fold(
             continue
         classifier = LogisticRegression(max_iter=_STEPS, C=0.1)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # not converged to the last digit: good enough to disagree
+            warnings.simplefilter("ignore")  # an approximate solution is enough
             classifier.fit(values[~held], known)
         scores[np.ix_(held, classifier.classes_)] = classifier.predict_proba(values[held])
     return scores
 
 
 def seconds_needed(n: int, n_classes: int) -> float:
-    """About how long `out_of_fold` takes, on one core of this decade."""
-    return 0.2 + FOLDS * n * _MOST_FEATURES * n_classes * _STEPS * 4 / 2e9
+    """Estimate the seconds that `out_of_fold` takes on one core."""
+    return 0.2 + FOLDS * n * _MAX_FEATURES * n_classes * _STEPS * 4 / 2e9
 
 
 def _reduced(features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """The first principal components, each with a deviation of 1."""
+    """Return the first principal components, each with a standard deviation of 1."""
     centred = features.astype(np.float64) - features.mean(axis=0, dtype=np.float64)
     variances, axes = np.linalg.eigh(centred.T @ centred / len(centred))
-    best = np.argsort(variances)[::-1][:_MOST_FEATURES]
+    best = np.argsort(variances)[::-1][:_MAX_FEATURES]
     best = best[variances[best] > 1e-9 * max(float(variances.max()), 1e-12)]
     return np.asarray(centred @ axes[:, best] / np.sqrt(variances[best]))
 

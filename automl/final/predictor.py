@@ -1,4 +1,4 @@
-"""The model folder, loaded and ready to predict."""
+"""Predict with a model folder."""
 
 from __future__ import annotations
 
@@ -16,31 +16,30 @@ from automl.data.pixels import load_pixels, open_picture
 from automl.data.sources.arrays import to_images
 from automl.errors import ConfigError, DataError, ModelError
 from automl.final.model_folder import CONFIG, PREPROCESS, load_network, read_preprocess
-from automl.final.scoring import in_float32, placed
+from automl.final.scoring import in_float32, to_inference
 from automl.records import DatasetInfo
 from automl.training.evaluate import EVAL_BATCH, fit_size
-from automl.training.hardware.out_of_memory import Allowance, parts_of
+from automl.training.hardware.out_of_memory import MicroBatch, parts_of
 from automl.training.steps.losses import in_units
 from automl.training.steps.metrics import to_labels
 
 
 class Predictor:
-    """Predicts labels for pictures; made by `Predictor.load` or `automl.load`.
+    """Predicts labels of images. `Predictor.load` and `automl.load` make one.
 
-    `mirrored`: scores are the mean over a picture and its mirror image, as in the scores of the holdout. Set it to
-    False for half the time a picture, and predictions that are a little worse. It computes on `device`, in float32
-    wherever that is.
+    `mirrored`: scores are the mean over an image and its mirror image, as in the scores of the holdout. Set it to
+    False to halve the time, with slightly worse predictions. It computes on `device`, always in float32.
     """
 
     def __init__(
         self, model: nn.Module, info: DatasetInfo, size: int, *, mirrored: bool = False, device: str = "cpu"
     ) -> None:
         self.device = device
-        self.model = placed(model, device).eval()
+        self.model = to_inference(model, device)
         self.info = info
         self.size = size
         self.mirrored = mirrored
-        self._allowance = Allowance(device)
+        self._micro_batch = MicroBatch(device)
 
     @classmethod
     def load(
@@ -50,11 +49,11 @@ class Predictor:
         factory: str | Callable[..., nn.Module] | None = None,
         device: str = "cpu",
     ) -> Predictor:
-        """The predictor of a model folder or of a study folder, on `device` ("cpu", "cuda", "cuda:1", ...).
+        """Return the predictor of a model folder or of a study folder, on `device` ("cpu", "cuda", "cuda:1", ...).
 
-        `factory` is the function that makes the network, or its name, where it is no model of timm. Raises ModelError
-        when there is no model, or one that this version cannot read, and ConfigError for a device that there is not.
-        Nothing in the folder is run as code: weights are safetensors, the rest is JSON.
+        `factory` is the function that builds the network, or its name, if it is not a model of timm. Nothing in the
+        folder runs as code: weights are safetensors, the rest is JSON. Raises ModelError if there is no model or this
+        version cannot read it, and ConfigError for a device that does not exist.
         """
         check_device(device)
         folder = Path(path)
@@ -64,12 +63,12 @@ class Predictor:
         ]
         if missing:
             raise ModelError(
-                f"{str(path)!r} must be a finished study or a model folder; it has no {missing[0]}"
+                f"{str(path)!r} must be a finished study or a model folder, but has no {missing[0]}"
             )
         try:
             said = read_preprocess(folder)
             network = load_network(folder, factory)
-        # Whatever a file may hold: a wrong type or size comes up deep inside timm as any of these.
+        # A wrong type or size in a file raises any of these deep inside timm.
         except (
             ArithmeticError,
             AssertionError,
@@ -91,7 +90,7 @@ class Predictor:
         return self.info.classes
 
     def predict(self, images: Any) -> list[Any]:
-        """One label a picture (classification), the list of labels (multilabel) or the values (regression).
+        """Return for each image its label (classification), list of labels (multilabel) or values (regression).
 
         `images`: paths, PIL images, one array (N, H, W[, C]) or (N, C, H, W), or one of them.
         """
@@ -104,9 +103,9 @@ class Predictor:
         return [row.tolist() for row in decided]
 
     def predict_proba(self, images: Any) -> np.ndarray:
-        """Probabilities (n, n_classes), or the predicted values for regression.
+        """Return probabilities (n, n_classes), or the predicted values of a regression.
 
-        Raises DataError naming a picture that cannot be read.
+        Raises DataError that names an unreadable image.
         """
         batches: list[np.ndarray] = []
         chunk: list[np.ndarray] = []
@@ -121,13 +120,13 @@ class Predictor:
 
     @torch.inference_mode()
     def predict_pixels(self, pixels: np.ndarray) -> np.ndarray:
-        """Scores of pictures that `load_pixels` made: uint8 (B, H, W, C) to float32 (B, n_outputs).
+        """Return scores of images from `load_pixels`: uint8 (B, H, W, C) to float32 (B, n_outputs).
 
-        Where a batch does not fit into memory, it goes through in smaller parts.
+        A batch that does not fit into memory is processed in smaller parts.
         """
         images = torch.from_numpy(pixels).to(self.device)
         with in_float32(self.device):
-            found = self._allowance.fit(len(images), lambda rows: self._scores(images, rows))
+            found = self._micro_batch.fit(len(images), lambda rows: self._scores(images, rows))
         scores: np.ndarray = found.numpy()
         return scores
 
@@ -150,16 +149,16 @@ class Predictor:
 
 
 def check_device(device: str) -> None:
-    """Raise ConfigError where torch has no such device here."""
+    """Raise ConfigError if torch has no such device here."""
     try:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise ConfigError(f"device must be one that torch can use here, got {device!r}: {reason}") from error
+        raise ConfigError(f"device must be available to torch, got {device!r}: {reason}") from error
 
 
 def _each(images: Any) -> Iterable[Image.Image]:
-    """Every picture of what the caller gave, one at a time."""
+    """Yield the given images one at a time."""
     if isinstance(images, (str, Path, Image.Image)):
         images = [images]
     if isinstance(images, torch.Tensor):

@@ -1,4 +1,4 @@
-"""Training the incumbent again, on train + validation rows."""
+"""Retrain the best configuration on training and validation rows."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ from automl.training.trainer import Trainer
 
 @dataclass(frozen=True)
 class Retrained:
-    """The final model; `epochs` may be a fraction where time ended it, `size` is its input side in pixels.
+    """The final model. `epochs` is a fraction if time ended it; `size` is the side of its input in pixels.
 
-    `info` holds the statistics that its pixels are normalised by, `weights` what it started from, if anything.
+    `info` holds the statistics that normalise its pixels, `weights` the pretrained weights that it started from.
+    `progress` is below 1 if the training was stopped.
     """
 
     model: nn.Module
@@ -36,25 +37,11 @@ class Retrained:
     progress: float = 1.0
 
 
-def retrain(
-    config: Config,
-    splits: SearchSplits,
-    plan: TrainPlan,
-    *,
-    work_dir: Path,
-    observer: Observer,
-    asked_to_stop: Callable[[], bool] = lambda: False,
-    begun: Path | None = None,
-) -> Retrained:
-    """Build a `Retrain` and train it."""
-    return Retrain(config, splits, plan, work_dir=work_dir, begun=begun).train(observer, asked_to_stop)
-
-
 class Retrain:
     """A training of `config` on train + val for `plan.epochs`, or until `plan.seconds` are over.
 
-    It is built first and trained by `train`, so that a caller can measure its network in between. Where several workers
-    have `begun` the same training and broke, it continues from the checkpoint that they left.
+    Building it and `train` are separate, so that a caller can measure its network in between. It continues from
+    `checkpoint` if several workers started the same training and failed.
     """
 
     def __init__(
@@ -64,48 +51,49 @@ class Retrain:
         plan: TrainPlan,
         *,
         work_dir: Path,
-        begun: Path | None = None,
+        checkpoint: Path | None = None,
     ) -> None:
         self._rows = join_rows(splits.train, splits.val, work_dir / "retrain_index.npy")
         self._start = time.perf_counter()
-        self.trainer = trainer_of(config, splits, self._rows, plan, begun)
+        self.trainer = make_trainer(config, splits, self._rows, plan, checkpoint)
 
     def train(
         self,
         observer: Observer,
-        asked_to_stop: Callable[[], bool] = lambda: False,
+        should_stop: Callable[[], bool] = lambda: False,
         *,
         seconds: float | None = None,
     ) -> Retrained:
-        """Train to the end; `seconds`, counted from now, replace those of the plan.
+        """Train to the end. `seconds`, counted from now, replace those of the plan.
 
-        The schedule is paced so that it ends where the training does. `asked_to_stop` is called before each batch and
-        ends the training early, at `progress` below 1. Raises TrialError when the loss is not finite, or when the time
-        did not hold a single batch.
+        The schedule ends with the training. `should_stop` is called before each batch and ends the training early, with
+        `progress` below 1. Raises TrialError if the loss is not finite or the time is too short for a single batch.
         """
         trainer = self.trainer
-        trainer.asked_to_stop = asked_to_stop
+        trainer.should_stop = should_stop
         if seconds is not None:
             trainer.plan = replace(trainer.plan, seconds=seconds + trainer.spent)
         first = trainer.steps
-        while trainer.epoch < trainer.plan.epochs:
-            if trainer.train_epoch() is None:
+        while trainer.rounds < trainer.plan.epochs:
+            if trainer.train_round() is None:
                 break
             observer.progress(trainer.progress(), 1.0)
         if trainer.steps == first:
-            raise TrialError("the time left for the retrain did not hold a single batch; raise --time-limit")
-        done = retrained(trainer, time.perf_counter() - self._start, len(self._rows))
+            raise TrialError(
+                "the time left for the retrain is too short for a single batch; raise --time-limit"
+            )
+        done = retrained_model(trainer, time.perf_counter() - self._start, len(self._rows))
         return replace(done, images_trained=(trainer.steps - first) * trainer.batches.batch_size)
 
 
-def retrained(trainer: Trainer, seconds: float, n_train: int) -> Retrained:
-    """What a trainer that has come to its end made of `n_train` rows in so many seconds."""
+def retrained_model(trainer: Trainer, seconds: float, n_train: int) -> Retrained:
+    """Return the model of a finished trainer that took `seconds` on `n_train` rows."""
     model = trainer.averaged
     model.eval()
     return Retrained(
         model=model,
         size=trainer.size,
-        epochs=round(trainer.passes, 2),
+        epochs=round(trainer.epochs, 2),
         seconds=seconds,
         n_train=n_train,
         images_trained=trainer.steps * trainer.batches.batch_size,
@@ -115,18 +103,18 @@ def retrained(trainer: Trainer, seconds: float, n_train: int) -> Retrained:
     )
 
 
-def trainer_of(
-    config: Config, splits: SearchSplits, rows: Rows, plan: TrainPlan, begun: Path | None = None
+def make_trainer(
+    config: Config, splits: SearchSplits, rows: Rows, plan: TrainPlan, checkpoint: Path | None = None
 ) -> Trainer:
-    """The training to be run, from its start or from the checkpoint where it had `begun`, whose time counts."""
+    """Return the trainer of a retrain, new or continued from `checkpoint`, whose time so far counts."""
     plan = replace(plan, final=True, round_seconds=None, share=1.0)
     trainer = Trainer(config, splits.info, rows, plan)
-    if begun is None:
+    if checkpoint is None:
         return trainer
     try:
-        trainer.load(begun)
+        trainer.load(checkpoint)
     except StorageError as error:
-        logging.getLogger(__name__).warning("%s; the retrain begins anew", error)
+        logging.getLogger(__name__).warning("%s; the retrain starts over", error)
         return Trainer(config, splits.info, rows, plan)
     if plan.seconds is not None:
         trainer.plan = replace(plan, seconds=plan.seconds + trainer.spent)
@@ -134,29 +122,19 @@ def trainer_of(
 
 
 def own_weights(config: Config, splits: SearchSplits, plan: TrainPlan, checkpoint: Path) -> Retrained:
-    """The network as the search left it in `checkpoint`, trained on the training rows alone.
+    """Return the best trial's own network from `checkpoint`, which was trained on the training rows alone.
 
-    Raises StorageError when the checkpoint is damaged.
+    Raises StorageError if the checkpoint is damaged.
     """
     start = time.perf_counter()
     trainer = Trainer(config, splits.info, splits.train, replace(plan, deadline=None))
     trainer.load(checkpoint)
-    model = trainer.averaged
-    model.eval()
-    return Retrained(
-        model=model,
-        size=trainer.size,
-        epochs=round(trainer.passes, 2),
-        seconds=time.perf_counter() - start,
-        n_train=trainer.batches.n,
-        images_trained=0,
-        info=trainer.info,
-        weights=trainer.pretrained,
-    )
+    model = retrained_model(trainer, time.perf_counter() - start, trainer.batches.n)
+    return replace(model, images_trained=0, progress=1.0)
 
 
 def join_rows(first: Rows, second: Rows, index: Path) -> Rows:
-    """The rows of both parts as one; the joined index is written to `index`."""
+    """Return the rows of both parts as one, and write the joined index to `index`."""
     joined = np.sort(np.concatenate([np.load(first.index), np.load(second.index)]))
     np.save(index, joined)
     return Rows(images=first.images, targets=first.targets, index=index, n=len(joined))

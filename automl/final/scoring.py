@@ -1,4 +1,4 @@
-"""How the delivered model scores pictures: where, in which precision, and how long that will take."""
+"""Device, precision and time of scoring images with the delivered model."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from torch import nn
 
 from automl.records import DatasetInfo
 from automl.torch_setup import set_threads
-from automl.training.models.memory_format import laid_out, on_cpu
+from automl.training.models.memory_format import channels_last, to_cpu
 
-PICTURES, ON_A_GPU = 16, 64  # at once; with fewer a GPU waits for the processor
-LONG_S = 1.0  # a first pass, which also sets things up, is measured again unless it took longer
+CPU_BATCH, GPU_BATCH = 16, 64  # images; with fewer, a GPU waits for the CPU
+LONG_S = 1.0  # the first forward pass also pays for setup: it is repeated unless it took longer
 
 
-def placed(model: nn.Module, device: str) -> nn.Module:
-    """The model on the device: on a CPU as it was read, elsewhere in the layout that convolutions are fastest in."""
-    return on_cpu(model) if torch.device(device).type == "cpu" else laid_out(model, device)
+def to_inference(model: nn.Module, device: str) -> nn.Module:
+    """Return the model on the device in evaluation mode; on a GPU in channels_last, which is faster there."""
+    moved = to_cpu(model) if torch.device(device).type == "cpu" else channels_last(model, device)
+    return moved.eval()
 
 
 def in_float32(device: str) -> AbstractContextManager[None]:
-    """Convolutions of a GPU without the rounding of their inputs to 10 bits (TF32) that torch allows otherwise."""
+    """Return a context without TF32, which rounds the inputs of a GPU's convolutions to 10 bits."""
     if torch.device(device).type != "cuda":
         return nullcontext()
     flags: AbstractContextManager[None] = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
@@ -31,27 +32,27 @@ def in_float32(device: str) -> AbstractContextManager[None]:
 
 
 @torch.inference_mode()
-def seconds_a_picture(
+def seconds_per_image(
     model: nn.Module, info: DatasetInfo, size: int, *, threads: int, device: str = "cpu"
 ) -> float:
-    """Seconds that one pass of the network takes for a picture, as `Predictor` makes it on `device`.
+    """Measure the seconds of a forward pass per image, as `Predictor` runs it on `device`.
 
-    `threads` are those of the measurement; torch's number is the same afterwards.
+    The measurement uses `threads`; torch's own number stays the same.
     """
     before = torch.get_num_threads()
-    network = placed(copy.deepcopy(model), device).eval()
-    n = PICTURES if torch.device(device).type == "cpu" else ON_A_GPU
+    network = to_inference(copy.deepcopy(model), device)
+    n = CPU_BATCH if torch.device(device).type == "cpu" else GPU_BATCH
     images = torch.zeros((n, info.in_chans, size, size), device=device)
     set_threads(threads)
     try:
         with in_float32(device):
-            seconds = _pass(network, images)
-            return (seconds if seconds > LONG_S else min(seconds, _pass(network, images))) / n
+            seconds = _forward_seconds(network, images)
+            return (seconds if seconds > LONG_S else min(seconds, _forward_seconds(network, images))) / n
     finally:
         set_threads(before)
 
 
-def _pass(network: nn.Module, images: torch.Tensor) -> float:
-    begun = time.perf_counter()
-    network(images).cpu()  # a GPU is done when its numbers are here
-    return time.perf_counter() - begun
+def _forward_seconds(network: nn.Module, images: torch.Tensor) -> float:
+    start = time.perf_counter()
+    network(images).cpu()  # waits for a GPU
+    return time.perf_counter() - start

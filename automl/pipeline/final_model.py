@@ -11,10 +11,10 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 from automl.errors import EngineError, StorageError
-from automl.final.distributed_retrain import Place, has_begun, retrain_together
+from automl.final.distributed_retrain import RetrainWorkers, distributed_retrain, has_checkpoint
 from automl.final.retrain import Retrain, Retrained, own_weights
-from automl.final.scoring import seconds_a_picture
-from automl.interrupt import ctrl_c_asks
+from automl.final.scoring import seconds_per_image
+from automl.interrupt import stop_on_interrupt
 from automl.pipeline.delivery import Delivery, Shortfall, Stopped, TooShort, delivery_in_words
 from automl.pipeline.objective import origin_of
 from automl.pipeline.plan.budget import closing_seconds, measured_closing, retrain_epochs
@@ -76,7 +76,7 @@ def _trained_again(setup: Setup, found: SearchResult, plan: TrainPlan, *, anyway
     count = len(setup.data.splits.train) + len(setup.data.splits.val)
     setup.observer.stage("retrain", f"training the best configuration on all {count:,} images")
     asked = threading.Event()
-    with _listening(found, lambda _: asked.set()):
+    with _listening(found, asked.set):
         trained: Retrained | TooShort | None = _by_workers(setup, found, plan, asked.is_set)
         if trained is None:
             trained = _alone(setup, found, asked.is_set, anyway=anyway)
@@ -111,13 +111,13 @@ def _by_workers(
     if most == 1:
         return None
     try:
-        return retrain_together(
+        return distributed_retrain(
             found.best.config,
             setup.data.splits,
             plan,
-            place=_place(setup, min(most, wanted)),
+            group=_group(setup, min(most, wanted)),
             observer=observer,
-            asked_to_stop=asked,
+            should_stop=asked,
         )
     except EngineError as error:
         observer.note(f"The retrain goes on in one process, because {error}.")
@@ -131,14 +131,16 @@ def _alone(
 
     TooShort where the time left is too little for the network that was built, unless it is to be trained `anyway`.
     """
-    place, plan = _place(setup, 1), _plan(setup, found)
-    begun = place.checkpoint if setup.config.retrain_workers > 1 and has_begun(place) else None
-    retrain = Retrain(found.best.config, setup.data.splits, plan, work_dir=setup.workspace.root, begun=begun)
+    group, plan = _group(setup, 1), _plan(setup, found)
+    left = group.checkpoint if setup.config.retrain_workers > 1 and has_checkpoint(group) else None
+    retrain = Retrain(
+        found.best.config, setup.data.splits, plan, work_dir=setup.workspace.root, checkpoint=left
+    )
     seconds = None
     if plan.seconds is not None:
         seconds = _seconds_left(setup, found, retrain.trainer)
         why = _too_short(setup, found, replace(_plan(setup, found), seconds=seconds))
-        if why and begun is None and not anyway:
+        if why and left is None and not anyway:
             return why
     return retrain.train(setup.observer, asked, seconds=seconds)
 
@@ -147,7 +149,7 @@ def _seconds_left(setup: Setup, found: SearchResult, trainer: Trainer) -> float:
     """What the retrain may take, now that the time for scoring the holdout can be measured on its network."""
     info, slower = setup.data.splits.info, slowdown(setup, found)
     passes = 2 if Recipe.from_config(found.best.config).hflip else 1
-    one = seconds_a_picture(
+    one = seconds_per_image(
         trainer.averaged, info, trainer.size, threads=setup.device.all_threads, device=setup.device.kind
     )
     closing = measured_closing(slowdown=slower, scoring=passes * info.n_holdout * one)
@@ -163,10 +165,10 @@ def _held(setup: Setup, found: SearchResult, closing: float) -> float:
     return seconds
 
 
-def _place(setup: Setup, workers: int) -> Place:
+def _group(setup: Setup, workers: int) -> RetrainWorkers:
     config = setup.config
     origin, folder = origin_of(config, setup.data.splits.info), setup.workspace.root / FOLDER
-    return Place(workers, origin, folder, config.address, ray_cpus(config))
+    return RetrainWorkers(workers, origin, folder, config.address, ray_cpus(config))
 
 
 def slowdown(setup: Setup, found: SearchResult) -> float:
@@ -185,7 +187,7 @@ def slowdown(setup: Setup, found: SearchResult) -> float:
 
 def _plan(setup: Setup, found: SearchResult) -> TrainPlan:
     best, budget = found.best, setup.budget
-    longest = max(best.round, 0 if found.ahead is None else found.ahead.round)
+    longest = max(best.round, 0 if found.leader is None else found.leader.round)
     epochs = retrain_epochs(budget, best_epoch=longest or budget.epochs)
     seconds = None
     if setup.clock.remaining() is not None:
@@ -230,5 +232,5 @@ def _own(setup: Setup, found: SearchResult, plan: TrainPlan) -> Retrained | None
         return None
 
 
-def _listening(found: SearchResult, stop: Callable[[str], None]) -> AbstractContextManager[None]:
-    return nullcontext() if interrupted(found) else ctrl_c_asks(stop)
+def _listening(found: SearchResult, stop: Callable[[], None]) -> AbstractContextManager[None]:
+    return nullcontext() if interrupted(found) else stop_on_interrupt(stop)

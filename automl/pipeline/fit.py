@@ -11,7 +11,7 @@ from automl.config import StudyConfig, load
 from automl.config.options import ResumeOptions
 from automl.data import open_source
 from automl.errors import StorageError, StudyError, unknown_name
-from automl.interrupt import sigterm_leaves
+from automl.interrupt import sigterm_interrupts
 from automl.pipeline.clock import Clock
 from automl.pipeline.context import Context
 from automl.pipeline.plan.hardware import ray_cpus
@@ -34,7 +34,7 @@ def fit(config: StudyConfig, *, observer: Observer | None = None, started: float
     continues the study; where nothing is left to do, the earlier result is returned. Raises UsageError for what the
     person has to change (nothing is left behind then) and RunError where something broke.
     """
-    with sigterm_leaves():
+    with sigterm_interrupts():
         try:
             return _fit(config, observer or Silent(), Clock(config.time_limit, started))
         except (OSError, SafetensorError) as error:

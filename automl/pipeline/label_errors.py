@@ -1,4 +1,4 @@
-"""label_errors.csv: which images a person should look at again."""
+"""label_errors.csv: which images a person should trial_outputs at again."""
 
 from __future__ import annotations
 
@@ -8,7 +8,15 @@ import numpy as np
 
 from automl.data.splits import TRAIN, VAL
 from automl.errors import AutomlError
-from automl.final.label_errors import LEAST_AGREEMENT, Seen, agreement, in_words, look, merged, rank
+from automl.final.label_errors import (
+    MIN_AGREEMENT,
+    TrialOutputs,
+    agreement,
+    find_label_errors,
+    merge_tables,
+    summary_sentence,
+    trial_outputs,
+)
 from automl.final.out_of_fold import out_of_fold, seconds_needed
 from automl.pipeline.setup import Setup
 from automl.pipeline.study_folder import write_text
@@ -41,41 +49,46 @@ def write_suspects(setup: Setup, found: SearchResult) -> str:
     more += seconds_needed(info.n_train, info.n_outputs)
     in_time = limit is None or seconds + more <= _SHARE * limit
     try:
-        seen = look(found.best, setup.data.splits, setup.plan, with_train=in_time)
+        outputs = trial_outputs(found.best, setup.data.splits, setup.plan, with_train=in_time)
     except AutomlError as error:
         return f"Likely label errors were not looked for: {error}."
-    if seen is None:
+    if outputs is None:
         return "Likely label errors were not looked for: the best trial left no checkpoint."
     files, given = _rows(setup, VAL)
-    if agreement(seen.val, given, info.classes) < LEAST_AGREEMENT:
-        right = sum(info.classes[i] == label for i, label in zip(seen.val.argmax(axis=1), given, strict=True))
+    if agreement(outputs.val_probabilities, given, info.classes) < MIN_AGREEMENT:
+        right = sum(
+            info.classes[i] == label
+            for i, label in zip(outputs.val_probabilities.argmax(axis=1), given, strict=True)
+        )
         return (
             f"Likely label errors were not looked for: the best trial is right for {right} of {len(given):,} "
             "validation images, too little beyond chance to tell a wrong label from a hard image."
         )
-    tables = [rank(seen.val, files, given, info.classes)]
-    train = _train_table(setup, seen)
+    tables = [find_label_errors(outputs.val_probabilities, files, given, info.classes)]
+    train = _train_table(setup, outputs)
     tables += [train] if train is not None else []
-    table = merged(tables)
+    table = merge_tables(tables)
     write_text(path, table.to_csv(index=False))
     if train is None:
-        return in_words(table, info.n_val)
-    return in_words(table, info.n_train + info.n_val, which="training and validation")
+        return summary_sentence(table, info.n_val)
+    return summary_sentence(table, info.n_train + info.n_val, which="training and validation")
 
 
-def _train_table(setup: Setup, seen: Seen) -> pd.DataFrame | None:
+def _train_table(setup: Setup, outputs: TrialOutputs) -> pd.DataFrame | None:
     """Suspects among the training images, each judged by the others; None where that cannot tell either."""
-    if seen.train is None:
+    if outputs.train_features is None:
         return None
     info, data = setup.data.splits.info, setup.data
     files, given = _rows(setup, TRAIN)
     numbers = {name: k for k, name in enumerate(info.classes)}
     labels = np.array([numbers[label] for label in given], dtype=np.int64)
     groups = data.labelled.together[np.array(data.split.parts) == TRAIN]
-    scores = out_of_fold(seen.train, labels, groups, n_classes=len(info.classes), seed=setup.config.seed)
-    if agreement(scores, given, info.classes) < LEAST_AGREEMENT:
+    scores = out_of_fold(
+        outputs.train_features, labels, groups, n_classes=len(info.classes), seed=setup.config.seed
+    )
+    if agreement(scores, given, info.classes) < MIN_AGREEMENT:
         return None
-    return rank(scores, files, given, info.classes)
+    return find_label_errors(scores, files, given, info.classes)
 
 
 def _rows(setup: Setup, part: str) -> tuple[list[str], list[str]]:

@@ -22,7 +22,7 @@ from automl.pipeline.study_folder import Workspace, write_json, write_text
 from automl.records import Config, Interval
 from automl.result import FitResult
 from automl.review.tables import write_trials
-from automl.review.trials import stored_rows
+from automl.review.trials import stored_rows, trial_epochs
 from automl.search import SearchResult
 
 PACKAGES = ("numpy", "optuna", "ray", "scikit-learn", "timm", "torch", "torchvision")
@@ -59,7 +59,7 @@ def keep_model(setup: Setup, found: SearchResult) -> Outcome | None:
     if earlier["retrain"].get("how", Delivery.RETRAINED) != Delivery.RETRAINED:
         return None  # a stop or the time had cut it short
     best = earlier["best"]
-    if best["trial"] != found.best.number or best["epochs"] != found.best.round:
+    if best["trial"] != found.best.number or best.get("rounds", best["epochs"]) != found.best.round:
         return None
     return Outcome(
         best_config=best["config"],
@@ -88,6 +88,7 @@ def write_outcome(setup: Setup, found: SearchResult, outcome: Outcome) -> FitRes
 
 def _document(setup: Setup, found: SearchResult, outcome: Outcome) -> dict[str, Any]:
     config, info, best = setup.config, setup.data.splits.info, found.best
+    epochs = {trial.number: trial_epochs(trial) or 0.0 for trial in found.trials}
     gap = explain_gap(
         best.value,
         outcome.holdout[setup.metric.name],
@@ -115,7 +116,8 @@ def _document(setup: Setup, found: SearchResult, outcome: Outcome) -> dict[str, 
             "trial": outcome.trial,
             "config": outcome.best_config,
             "val_score": best.value if math.isfinite(best.value) else None,
-            "epochs": best.round,
+            "rounds": best.round,
+            "epochs": epochs.get(best.number, 0.0),
         },
         "retrain": outcome.retrain,
         "holdout": {name: asdict(value) for name, value in outcome.holdout.items()},
@@ -124,7 +126,8 @@ def _document(setup: Setup, found: SearchResult, outcome: Outcome) -> dict[str, 
         "trials": dict(found.counts),
         "time": _times(setup, found),
         "work": {
-            "epochs": found.rounds_run,
+            "rounds": found.rounds_run,
+            "epochs": round(sum(epochs.values()), 2),
             "images_trained": found.images_trained + outcome.retrain_images,
             "busy_fraction": _busy(found, setup.device.parallel),
         },

@@ -17,7 +17,7 @@ from automl.final.holdout import score_holdout
 from automl.final.model_folder import write_model_folder
 from automl.final.predictor import Predictor
 from automl.final.retrain import Retrained
-from automl.interrupt import ctrl_c_asks
+from automl.interrupt import stop_on_interrupt
 from automl.pipeline.context import Context
 from automl.pipeline.delivery import Delivery
 from automl.pipeline.final_model import Final, final_model, interrupted
@@ -47,7 +47,7 @@ class Run:
     def prepare(cls, context: Context, source: Source, engine: Engine) -> Run:
         """Stage `setup`: read the data, plan the time, and write what `resume` needs."""
         config = context.config
-        room = engine.room() if config.address is not None else None
+        room = engine.resources() if config.address is not None else None
         setup = prepare(context, source, room=room)
         if config.overwrite and config.storage is not None:
             forget_study(config.storage, config.study)
@@ -121,7 +121,7 @@ class Run:
         setup, best, trained = self.setup, found.best, final.trained
         held = self._open_holdout(factory=str(best.config["model"]))
         setup.clock.finish_stage("holdout")
-        same_length = setup.plan.share == 1.0 and abs(trained.epochs - found.best_passes) < 1
+        same_length = setup.plan.share == 1.0 and abs(trained.epochs - found.best_epochs) < 1
         return Outcome(
             best_config=best.config,
             retrain=_described(final),
@@ -155,9 +155,9 @@ class Run:
                 "The time ended before any trial had a score: the first configuration is trained in what is left, "
                 "and was compared with no other."
             )
-        if found.ahead is not None:
+        if found.leader is not None:
             self._note(
-                f"Trial {found.ahead.trial} has the best score, but chance may have parted it from trial "
+                f"Trial {found.leader.trial} has the best score, but chance may have parted it from trial "
                 f"{found.best.number}, which comes before it in the portfolio and is taken."
             )
 
@@ -165,7 +165,7 @@ class Run:
         """What is left takes seconds: the first Ctrl-C of a study changes nothing, and another leaves."""
         if interrupted(found) or final.stopped:
             return nullcontext()
-        return ctrl_c_asks(lambda _: self._note("Almost done; Ctrl-C again leaves at once."))
+        return stop_on_interrupt(lambda: self._note("Almost done; Ctrl-C again leaves at once."))
 
     def _note(self, text: str) -> None:
         self.setup.observer.note(text)
@@ -192,7 +192,7 @@ def _search_settings(setup: Setup) -> SearchSettings:
         engine=config.engine,
         policy=config.policy,
         portfolio=setup.portfolio,
-        suits=setup.suits,
+        size_limits=setup.suits,
         sampler=config.sampler,
         seed=config.seed,
         storage=config.storage or f"sqlite:///{setup.workspace.database}",

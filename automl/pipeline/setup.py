@@ -26,7 +26,7 @@ from automl.pipeline.plan.warm_start import WarmStart, check_warm_start, traits,
 from automl.pipeline.study_folder import write_json
 from automl.records import Config, Observer
 from automl.remote import is_remote
-from automl.search.engines.cluster_resources import Room
+from automl.search.engines.cluster_resources import ClusterResources
 from automl.search.round_time import Expect
 from automl.search.run import check_names
 from automl.search.sampling.feasibility import feasibility
@@ -70,7 +70,7 @@ def check(config: StudyConfig) -> None:
         feasibility(space)
 
 
-def prepare(context: Context, source: Source, *, room: Room | None = None) -> Setup:
+def prepare(context: Context, source: Source, *, room: ClusterResources | None = None) -> Setup:
     """Decode the data, load the space, and plan the time. `room` is the cluster, None for this machine alone.
 
     Raises UsageError for anything that the person has to change; nothing was searched by then.

@@ -14,7 +14,7 @@ from automl.data.sources import open_source
 from automl.errors import DataError, UsageError
 
 _SIDE = 112
-_MOST_CASES, _MOST_IN_CASE = 30, 8
+_MAX_CASES, _MAX_FILES = 30, 8
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{name}</title>
@@ -73,8 +73,8 @@ def write_data_page(report: DataReport, path: Path, data: Any, **how: Any) -> No
 
 def _section(headline: str, cases: tuple[tuple[str, ...], ...], picture: Any) -> str:
     shown = [
-        f'<div class="case">{"".join(picture(file) for file in case[:_MOST_IN_CASE])}</div>'
-        for case in cases[:_MOST_CASES]
+        f'<div class="case">{"".join(picture(file) for file in case[:_MAX_FILES])}</div>'
+        for case in cases[:_MAX_CASES]
     ]
     left = len(cases) - len(shown)
     more = f"<p>and {left} more</p>" if left > 0 else ""

@@ -161,7 +161,10 @@ def details(result: Mapping[str, Any]) -> list[tuple[str, str]]:
         )
     rows.append(("gap", str(gap.get("explained") or "")))
     if work.get("images_trained"):
-        rows.append(("work", f"{work['images_trained']:,} images trained in {work.get('epochs')} epochs"))
+        # Without `rounds`, the result is of an earlier version, whose `epochs` are rounds.
+        epochs = f" ({work['epochs']} epochs)" if "rounds" in work else ""
+        rounds = work.get("rounds", work.get("epochs"))
+        rows.append(("work", f"{work['images_trained']:,} images trained in {rounds} rounds{epochs}"))
     rows.append(("seed", str(result.get("seed", ""))))
     rows.append(("versions", ", ".join(f"{name} {version}" for name, version in dict(versions).items())))
     return rows

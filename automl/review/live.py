@@ -19,7 +19,7 @@ from automl.review.run_state import Look, RunState
 
 _WIDEST = 100
 _SPARK = 40
-_MOST_LINES = 8
+_MAX_LINES = 8
 _FAILURES_LEFT = 3
 _FRAMES_A_SECOND = 4
 _ROOMY_FROM = 60
@@ -101,7 +101,7 @@ def draw(state: RunState, look: Look, width: int, height: int) -> Group:
     head = [_title(state, look, width), _bar(state, look, width), Text()]
     head += [_stages(state, width), _stage_text(state), Text(), _counts(state, width), Text()]
     head += _incumbent(state, look, width)
-    room = max(0, min(_MOST_LINES, height - len(head) - 2))
+    room = max(0, min(_MAX_LINES, height - len(head) - 2))
     latest = list(state.lines)[-room:] if room else []
     tail = [Text(), *(_event(line.clock, line.kind, line.text) for line in latest)] if latest else []
     lines = [*head, *tail][: max(1, height - 1)]
@@ -171,14 +171,14 @@ def _counts(state: RunState, width: int) -> Text:
 def _incumbent(state: RunState, look: Look, width: int) -> list[Text]:
     best = state.best
     if best is None:
-        return [Text(" best    nothing finished an epoch yet", style="dim"), Text(), Text()]
+        return [Text(" best    no trial has finished a round yet", style="dim"), Text(), Text()]
     values = over_time(state.history, state.elapsed, min(_SPARK, max(8, width - 30)))
     first = state.history[0][1]
     return [
         Text.assemble(
             (" best    ", "dim"),
             (f"val {look.metric} {score(best.value)}", "bold green"),
-            (f"   trial {best.trial}, epoch {best.round}", "dim"),
+            (f"   trial {best.trial}, round {best.round}", "dim"),
         ),
         *(Text(f"         {line}") for line in wrap(config_words(best.config), width - 10)[:2]),
         Text.assemble(

@@ -75,7 +75,7 @@ class PlainView:
         if self._best is not None:
             best = self._best
             words = config_words(best.config)
-            where = f"trial {best.trial}, epoch {best.round}"
+            where = f"trial {best.trial}, round {best.round}"
             parts.append(f"best val {self.look.metric} {score(best.value)} ({where}: {words})")
         words_of = {TrialState.COMPLETE: "done", TrialState.PRUNED: "pruned"}
         ended = [f"{self._ended[state]} {word}" for state, word in words_of.items() if self._ended[state]]

@@ -99,7 +99,7 @@ class RunState:
                 self.lines.pop()  # one line tells how far a trial has climbed
             self.best = event
             self.history.append((self.elapsed, event.value))
-            return self._add("best", f"trial {event.trial} is best: {event.value:.4f} at epoch {event.round}")
+            return self._add("best", f"trial {event.trial} is best: {event.value:.4f} at round {event.round}")
         if event.state is TrialState.FAILED and before is not TrialState.FAILED:
             line = self._add("failed", f"trial {event.trial} failed: {event.reason or 'unknown cause'}")
             self.failures.append(line.text)
@@ -107,7 +107,7 @@ class RunState:
         if event.state in ENDED and before is not event.state:
             reason = f": {event.reason}" if event.reason else ""
             verb = "complete" if event.state is TrialState.COMPLETE else "pruned"
-            return self._add("ended", f"trial {event.trial} {verb} at epoch {event.round}{reason}")
+            return self._add("ended", f"trial {event.trial} {verb} at round {event.round}{reason}")
         return None
 
     def _same_best(self, event: TrialEvent) -> bool:

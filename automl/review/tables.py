@@ -1,4 +1,4 @@
-"""The leaderboard: trials in order, one row each, as rows or CSV."""
+"""The leaderboard: trials from best to worst, as rows or CSV."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from automl.records import Mode, TrialRow, TrialState
 from automl.search.pareto import on_front
 
 _FIRST = ("rank", "trial", "state")
-_NUMBERS = ("epochs", "seconds")
+_NUMBERS = ("rounds", "epochs", "seconds")
 _PARETO = "pareto"
-# Of a trial's objectives those that are columns: the parameters of its network, and the multiplications for one image.
-EXTENT = ("params", "macs")
+# Objectives that are columns: the parameters of the network, and its multiplications for one image.
+MODEL_SIZE = ("params", "macs")
 
 
 def ranked(trials: Iterable[TrialRow], mode: Mode) -> list[TrialRow]:
-    """Trials from best to worst by their last value, so that the first leads the search (see `Incumbent`).
+    """Sort trials from best to worst by their last value, so that the first leads the search (see `Incumbent`).
 
-    A trial that was cut stands above a longer one only if it was better with less training. Equal values go
-    to more epochs, then to the lower number; trials without a finite value come next, failed ones last.
+    A pruned trial is above a longer one only if it was better with less training. Of equal values, more rounds come
+    first, then the lower number. Trials without a finite value follow; failed ones are last.
     """
 
     def key(row: TrialRow) -> tuple[float, ...]:
@@ -35,11 +35,11 @@ def ranked(trials: Iterable[TrialRow], mode: Mode) -> list[TrialRow]:
 
 
 def leaderboard_rows(trials: Iterable[TrialRow], metric: str, mode: Mode) -> list[dict[str, Any]]:
-    """The leaderboard as dicts with the same keys in each: rank, trial, state, val_METRIC, epochs, seconds, params,
-    macs, pareto, family, model, the other parameters, reason. A parameter that a trial does not have is None.
+    """Return the leaderboard as dicts with the same keys: rank, trial, state, val_METRIC, rounds, epochs, seconds,
+    params, macs, pareto, family, model, the other parameters, reason. What a trial does not have is None.
 
-    params, macs and pareto are there where any trial has them. `pareto`: no other trial is at least as good with as
-    few parameters, and better or smaller.
+    params, macs and pareto are left out if no trial has them. `pareto`: no other trial is at least as good with as few
+    parameters, and better or smaller.
     """
     rows = ranked(trials, mode)
     front = pareto_trials(rows, mode)
@@ -53,9 +53,10 @@ def leaderboard_rows(trials: Iterable[TrialRow], metric: str, mode: Mode) -> lis
             "trial": row.trial,
             "state": str(row.state),
             f"val_{metric}": _finite(row.value),
-            "epochs": row.rounds,
+            "rounds": row.rounds,
+            "epochs": row.epochs,
             "seconds": round(row.seconds, 3),
-            **(_extent(row, front) if front else {}),
+            **(_model_size(row, front) if front else {}),
             **{name: row.config.get(name) for name in names},
             "reason": row.reason,
         }
@@ -64,7 +65,7 @@ def leaderboard_rows(trials: Iterable[TrialRow], metric: str, mode: Mode) -> lis
 
 
 def pareto_trials(rows: Sequence[TrialRow], mode: Mode) -> set[int]:
-    """The numbers of the trials on the front of validation score and parameters; failed ones take no part."""
+    """Return the trials on the pareto front of validation score and parameters, without failed ones."""
     unknown = math.nan
     points = [
         (unknown, unknown)
@@ -85,7 +86,7 @@ def write_trials(trials: Iterable[TrialRow], metric: str, mode: Mode, path: Path
 
 
 def read_trials(path: Path) -> tuple[str, list[TrialRow]]:
-    """The metric's name and the trials of a trials.csv. Raises StudyError if it is none."""
+    """Return the metric's name and the trials of a trials.csv. Raises StudyError if it is none."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)
@@ -97,12 +98,12 @@ def read_trials(path: Path) -> tuple[str, list[TrialRow]]:
 
 
 def _finite(value: float | None) -> float | None:
-    """A failed trial and one without reports may come with NaN: a table shows nothing there."""
+    """Return the value, or None for NaN, which failed trials may have."""
     return value if value is not None and math.isfinite(value) else None
 
 
-def _extent(row: TrialRow, front: Collection[int]) -> dict[str, Any]:
-    known = {name: _finite(row.objectives.get(name)) for name in EXTENT}
+def _model_size(row: TrialRow, front: Collection[int]) -> dict[str, Any]:
+    known = {name: _finite(row.objectives.get(name)) for name in MODEL_SIZE}
     whole = {name: None if number is None else int(number) for name, number in known.items()}
     return {**whole, _PARETO: row.trial in front}
 
@@ -112,18 +113,20 @@ def _columns(metric: str) -> list[str]:
 
 
 def _row(record: dict[str, str], metric: str, columns: Sequence[str]) -> TrialRow:
-    fixed = {*_columns(metric), *EXTENT, _PARETO}
+    fixed = {*_columns(metric), *MODEL_SIZE, _PARETO}
     config = {name: _read(record[name]) for name in columns if name not in fixed and record[name] != ""}
     value = record[f"val_{metric}"]
     return TrialRow(
         trial=int(record["trial"]),
         state=TrialState(record["state"]),
         value=float(value) if value else None,
-        rounds=int(record["epochs"]),
+        # Earlier versions had one column, `epochs`, which counted rounds.
+        rounds=int(record["rounds"] if "rounds" in columns else record["epochs"]),
         seconds=float(record["seconds"] or 0),
         config=config,
         reason=record.get("reason", ""),
-        objectives={name: float(record[name]) for name in EXTENT if record.get(name)},
+        objectives={name: float(record[name]) for name in MODEL_SIZE if record.get(name)},
+        epochs=float(record["epochs"]) if "rounds" in columns and record["epochs"] else None,
     )
 
 

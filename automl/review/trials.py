@@ -1,4 +1,4 @@
-"""The trials of a study on disk: from trials.csv where it is finished, else from its database."""
+"""The trials of a study on disk: from trials.csv if it is finished, else from its database."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 from automl.config.metrics import METRICS
 from automl.records import Mode, TrialRow
 from automl.review.studies import DATABASE_FILE, TRIALS_FILE, StudyFolder
-from automl.review.tables import EXTENT, read_trials
+from automl.review.tables import MODEL_SIZE, read_trials
 
 if TYPE_CHECKING:
     from automl.search.storage.reader import StoredTrial
 
 
 def study_trials(study: StudyFolder) -> tuple[str, Mode, list[TrialRow]]:
-    """Metric, mode and trials of a study; no trials where its search has not begun.
+    """Return metric, mode and trials of a study; no trials if its search has not started.
 
-    Raises StudyError for a damaged trials.csv and StorageError where the database cannot be read.
+    Raises StudyError for a damaged trials.csv and StorageError if the database cannot be read.
     """
     table = study.path / TRIALS_FILE
     if study.finished and table.is_file():
@@ -36,15 +36,20 @@ def study_trials(study: StudyFolder) -> tuple[str, Mode, list[TrialRow]]:
 
 
 def study_mode(study: StudyFolder, metric: str) -> Mode:
-    """Whether more is better, as the result says, or as the metric has it."""
-    said = (study.result or {}).get("mode")
-    if said in ("max", "min"):
-        return "max" if said == "max" else "min"
+    """Return the mode of the result, or else that of the metric."""
+    mode = (study.result or {}).get("mode")
+    if mode in ("max", "min"):
+        return "max" if mode == "max" else "min"
     return METRICS[metric].mode if metric in METRICS else "max"
 
 
+def trial_epochs(trial: StoredTrial) -> float | None:
+    """Return a trial's passes through the training rows, as it reported them, or None."""
+    return trial.metrics.get("epochs", trial.metrics.get("passes"))  # `passes` in studies of version 1
+
+
 def stored_rows(trials: Iterable[StoredTrial]) -> list[TrialRow]:
-    """Trials as the database knows them, as rows of the leaderboard."""
+    """Return trials from the database as rows of the leaderboard."""
     return [
         TrialRow(
             trial=trial.number,
@@ -54,16 +59,17 @@ def stored_rows(trials: Iterable[StoredTrial]) -> list[TrialRow]:
             seconds=trial.seconds,
             config=trial.config,
             reason="" if trial.reason is None else str(trial.reason),
-            objectives={name: count for name in EXTENT if (count := trial.objective(name)) is not None},
+            objectives={name: count for name in MODEL_SIZE if (count := trial.objective(name)) is not None},
+            epochs=trial_epochs(trial),
         )
         for trial in trials
     ]
 
 
 def stored_trials(study: StudyFolder) -> tuple[str, Mode, list[StoredTrial]]:
-    """Metric, mode and trials of a study as its database holds them, with every epoch; none where it holds no study.
+    """Return metric, mode and trials of a study from its database, with every round; no trials without a study.
 
-    Raises StorageError where the database cannot be read.
+    Raises StorageError if the database cannot be read.
     """
     import optuna
 

@@ -12,7 +12,7 @@ from automl.search.reasons import Code, Reason
 from automl.search.storage.event_log import SEARCH, Event
 
 # What the search itself resumes, whatever its policy says.
-OWN_RESUMES = frozenset({Code.LOST, Code.LAST_CALL, Code.YARDSTICK})
+OWN_RESUMES = frozenset({Code.LOST, Code.FINISH_IN_TIME, Code.REFERENCE})
 
 
 @dataclass(frozen=True)

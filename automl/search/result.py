@@ -41,7 +41,7 @@ class SearchResult:
 
     `trials` are all of the study, by number; there are none where the time ended before one began. `stopped` is what
     cut the search short, None if it came to its end. `seconds` is how long this run took; `first_report` the moment
-    (`time.time()`) of its first report. `ahead` is the last report of the trial with the best value, where that is not
+    (`time.time()`) of its first report. `leader` is the last report of the trial with the best value, where that is not
     the best trial, because chance may have parted them (`Incumbent`).
     """
 
@@ -51,7 +51,7 @@ class SearchResult:
     stopped: Reason | None
     seconds: float
     first_report: float | None = None
-    ahead: Report | None = None
+    leader: Report | None = None
 
     def stopped_for(self, code: Code) -> bool:
         """Whether this is what cut the search short."""
@@ -85,11 +85,11 @@ class SearchResult:
         return images / seconds if images > 0 and seconds > 0 else math.inf
 
     @property
-    def best_passes(self) -> float:
-        """How often the best trial went through its training rows: what it reported as `passes`, or else its rounds."""
+    def best_epochs(self) -> float:
+        """The best trial's passes through its training rows: what it reported as `epochs`, or else its rounds."""
         trial = next((trial for trial in self.trials if trial.number == self.best.number), None)
         reports = () if trial is None else trial.reports
-        return reports[-1].metrics.get("passes", float(reports[-1].round)) if reports else 0.0
+        return reports[-1].metrics.get("epochs", float(reports[-1].round)) if reports else 0.0
 
     @property
     def busy_seconds(self) -> float:

@@ -1,4 +1,4 @@
-"""`search`: one search from its settings to its result."""
+"""`search`: run one search from its settings to its result."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from automl.errors import ConfigError, TimeLimitError, TrialError, unknown_name
-from automl.interrupt import INTERRUPTED, ctrl_c_asks
+from automl.interrupt import stop_on_interrupt
 from automl.records import Observer, Silent
-from automl.search.control.coordinator import Coordinator, Parts
+from automl.search.control.coordinator import Coordinator
 from automl.search.engines.base import Engine
 from automl.search.engines.registry import ENGINES, load_engine
 from automl.search.objective import Objective
@@ -41,16 +41,15 @@ def search(
     *,
     engine: Engine | None = None,
 ) -> SearchResult:
-    """Runs a search, or continues one.
+    """Run a search, or continue one.
 
-    `engine` is one that was made before, such as a Ray engine that is starting up; by default the one that
-    the settings name is made. After Ctrl-C the result says so in `stopped`.
+    `engine` is one that exists already, such as a Ray engine that is starting up. By default the engine that the
+    settings name is made. After Ctrl-C the result says so in `stopped`.
 
     Raises ConfigError for an unknown engine, policy or sampler, StudyError if the study exists with other settings,
-    SpaceError for a portfolio outside of the space and for
-    constraints that nothing keeps, TrialError if nothing but failures came of it, TimeLimitError if not one round was
-    done in time, the errors of the storage and the engine, and KeyboardInterrupt after a Ctrl-C that came before any
-    value.
+    SpaceError for a portfolio outside of the space and for constraints that no configuration keeps, TrialError if all
+    trials failed, TimeLimitError if no round ended in time, the errors of storage and engine, and KeyboardInterrupt
+    after a Ctrl-C that came before any value.
     """
     check_names(engine=settings.engine, policy=settings.policy, sampler=settings.sampler)
     for config in settings.portfolio if settings.portfolio is not None else space.portfolio:
@@ -61,21 +60,19 @@ def search(
     engine = load_engine(settings.engine)() if engine is None else engine
     with _directory(settings) as directory, _open_store(space, settings) as store:
         coordinator = Coordinator(
-            Parts(
-                store=store,
-                policy=policy_of(settings),
-                space=space,
-                settings=settings,
-                observer=observer or Silent(),
-                files=TrialFiles(directory, logs=settings.directory is not None, limit=settings.max_disk),
-                clock=engine.clock,
-            )
+            store=store,
+            policy=policy_of(settings),
+            space=space,
+            settings=settings,
+            observer=observer or Silent(),
+            files=TrialFiles(directory, logs=settings.directory is not None, limit=settings.max_disk),
+            clock=engine.clock,
         )
         try:
-            with ctrl_c_asks(lambda _: coordinator.request_stop(Reason(Code.INTERRUPTED))):
+            with stop_on_interrupt(lambda: coordinator.request_stop(Reason(Code.INTERRUPTED))):
                 engine.run(coordinator, objective, settings)
         except BaseException as error:
-            # Whatever broke, the trials stay where they are and the study can be continued.
+            # Whatever broke, trials stay paused and the study can be continued.
             coordinator.request_stop(Reason(Code.SEARCH_BROKE, {"error": type(error).__name__}))
             raise
         finally:
@@ -84,7 +81,7 @@ def search(
 
 
 def check_names(*, engine: str = "ray", policy: object = "auto", sampler: object = "auto") -> None:
-    """Raises ConfigError with all names that are unknown. A pruner or a sampler of Optuna has no name to check."""
+    """Raise ConfigError with all unknown names. Optuna's own pruners and samplers have no name to check."""
     rows = (("engine", engine, ENGINES), ("policy", policy, POLICIES), ("sampler", sampler, SAMPLERS))
     problems = [
         unknown_name(kind, name, valid)
@@ -108,12 +105,12 @@ def _result(
         if not (settings.deliver_anyway and isinstance(error, TimeLimitError)):
             raise error
         first = BestTrial(0, coordinator.first_config(), math.nan, 0, None)
-        return SearchResult(first, trials, settings.mode, stopped, coordinator.elapsed())
+        return SearchResult(first, trials, settings.mode, stopped, coordinator.time.elapsed())
     place = TrialFiles(directory, logs=False).checkpoint(best.trial)
     kept = settings.directory is not None and place.exists()
     found = BestTrial(
         number=best.trial,
-        config=coordinator.config(best.trial),
+        config=coordinator.trials[best.trial].config,
         value=best.value,
         round=best.round,
         checkpoint=place if kept else None,
@@ -124,33 +121,32 @@ def _result(
         trials,
         settings.mode,
         stopped,
-        coordinator.elapsed(),
+        coordinator.time.elapsed(),
         coordinator.first_report,
-        ahead=None if leader is None or leader.trial == best.trial else leader,
+        leader=None if leader is None or leader.trial == best.trial else leader,
     )
 
 
 def _nothing_found(coordinator: Coordinator, settings: SearchSettings) -> BaseException:
     why = coordinator.stop_reason
     if why is not None and why.code is Code.INTERRUPTED:
-        return KeyboardInterrupt(INTERRUPTED)
+        return KeyboardInterrupt(str(why))
     if why is not None:
         return TrialError(f"the search stopped before any trial had a value: {why}")
-    cause = coordinator.common_cause()
+    cause = coordinator.failures.common_cause()
     if cause:
         return TrialError(f"no trial gave a value, and trials failed: {cause}")
-    if coordinator.remaining() <= 0:
+    if coordinator.time.remaining() <= 0:
         return TimeLimitError(
-            "the time limit must hold at least one round of one trial, but none ended in "
-            f"{coordinator.elapsed():.1f} s: give more time"
+            f"no trial ended its first round within {coordinator.time.elapsed():.1f} s: give a longer time limit"
         )
     return TrialError(
-        f"no trial reported a finite {settings.metric!r}: look at the objective's values in the reports"
+        f"no trial reported a finite {settings.metric!r}: check the values that the objective reports"
     )
 
 
 def policy_of(settings: SearchSettings) -> Policy:
-    """The policy that the settings name, fresh; one of Optuna's pruners is made into one."""
+    """Return a fresh policy, by the name in the settings or around one of Optuna's pruners."""
     context = PolicyContext(settings.max_rounds, settings.mode)
     if isinstance(settings.policy, str):
         return make_policy(settings.policy, context)
@@ -161,10 +157,10 @@ def policy_of(settings: SearchSettings) -> Policy:
 
 @contextmanager
 def _directory(settings: SearchSettings) -> Iterator[Path]:
-    """The study's folder, or a temporary one that goes away with the search."""
+    """Give the study's folder, or a temporary one that is removed after the search."""
     if settings.directory is not None:
         settings.directory.mkdir(parents=True, exist_ok=True)
-        # Workers are told absolute paths: their working directory is another.
+        # Absolute, because workers have another working directory.
         yield settings.directory.resolve()
         return
     with tempfile.TemporaryDirectory(prefix="automl-") as folder:
@@ -194,7 +190,5 @@ def _sampler(space: Space, settings: SearchSettings, count: int) -> BaseSampler:
 
 
 def _seed(seed: int, count: int) -> int:
-    """The sampler's seed for a run that begins with `count` trials: a continued study must not repeat its
-    draws.
-    """
+    """Return the sampler's seed for a run that begins with `count` trials: a continued study draws other points."""
     return int(np.random.SeedSequence([seed, count]).generate_state(1)[0])

@@ -38,7 +38,7 @@ class SearchSettings:
     after which a trial may count as hanging; only engines with processes of their own can end one.
     `noise` gives the standard error of a value of the metric: configurations of the portfolio that lie within one are
     not told apart (`incumbent.py`). None: every difference counts.
-    `suits` says which configurations a sampler may suggest, beside the space's own constraints; None: all of them.
+    `size_limits` says which configurations a sampler may suggest, beside the space's own constraints; None: all.
     `expect` says how long a round of a configuration should take, so that none is begun in vain near the end; None: as
     long as the others. `portfolio` None takes the space's own. `address` is a Ray cluster's, None starts one here.
     """
@@ -69,7 +69,7 @@ class SearchSettings:
     deliver_anyway: bool = False
     expect: Expect | None = field(default=None, repr=False, compare=False)
     noise: Callable[[float], float] | None = field(default=None, repr=False, compare=False)
-    suits: Callable[[Config], bool] | None = field(default=None, repr=False, compare=False)
+    size_limits: Callable[[Config], bool] | None = field(default=None, repr=False, compare=False)
     identity: Mapping[str, str] = field(default_factory=dict)
     objectives: Mapping[str, Mode] = field(default_factory=dict)
 

@@ -1,1 +1,1 @@
-"""Training one configuration: the model, its optimizer and schedule, the loop, metrics and checkpoints."""
+"""Train one configuration: the model, its optimizer and schedule, the loop, metrics and checkpoints."""

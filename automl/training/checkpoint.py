@@ -1,4 +1,4 @@
-"""Checkpoints of a training: weights as safetensors, the rest loaded with `weights_only=True`; written atomically."""
+"""Checkpoints of a training: weights as safetensors, the rest read with `weights_only=True`; written atomically."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ WEIGHTS, STATE = "weights.safetensors", "state.pt"
 
 
 def write(directory: Path, weights: dict[str, Tensor], state: dict[str, Any]) -> None:
-    """Write both files; a reader finds the old pair or the new one, as each is renamed into place, state last."""
+    """Write both files. Each is renamed into place, the state last, so that a reader finds no half-written file."""
     directory.mkdir(parents=True, exist_ok=True)
     token = f"{os.getpid()}.tmp"
-    # Tied or strided tensors cannot be stored as they are.
+    # safetensors refuses tied and strided tensors.
     save_file(
         {k: v.detach().contiguous().clone() for k, v in weights.items()}, directory / f"{WEIGHTS}.{token}"
     )
@@ -29,7 +29,7 @@ def write(directory: Path, weights: dict[str, Tensor], state: dict[str, Any]) ->
 
 
 def read(directory: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Both parts of a checkpoint. Raises StorageError that names the folder when it is damaged."""
+    """Return both parts of a checkpoint. Raises StorageError that names the folder if it is damaged."""
     try:
         return load_file(directory / WEIGHTS), torch.load(directory / STATE, weights_only=True)
     except Exception as error:

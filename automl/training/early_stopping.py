@@ -1,4 +1,4 @@
-"""Ending a trial that no longer gets better, at its best."""
+"""End a trial that no longer improves, and return to its best round."""
 
 from __future__ import annotations
 
@@ -14,45 +14,45 @@ Metrics = Mapping[str, float | bool]
 
 
 class Patience:
-    """Remembers the best epoch of a trial, and says when none of the last `epochs` came up to it.
+    """Keeps the best round of a trial, and tells when the last `rounds` did not improve on it.
 
-    Equal values are no improvement; NaN is none either.
+    Equal values are no improvement, and neither is NaN.
     """
 
-    def __init__(self, epochs: int, *, metric: str, mode: Mode) -> None:
-        self.epochs, self.metric = epochs, metric
+    def __init__(self, rounds: int, *, metric: str, mode: Mode) -> None:
+        self.rounds, self.metric = rounds, metric
         self._sign = 1.0 if mode == "max" else -1.0
-        self.epoch = self.best_epoch = 0
+        self.round = self.best_round = 0
         self.best: dict[str, float] = {}
         self._snapshot: Snapshot | None = None
 
     def report(self, metrics: Metrics, subject: Resumable) -> bool:
-        """Take in an epoch of `subject`; whether it should end."""
-        self.epoch += 1
+        """Add a round of `subject`, and return whether it should end."""
+        self.round += 1
         value = self._sign * float(metrics[self.metric])
         if math.isfinite(value) and (not self.best or value > self._sign * self.best[self.metric]):
-            self.best_epoch = self.epoch
+            self.best_round = self.round
             self.best = {name: float(number) for name, number in metrics.items()}
             self._snapshot = Snapshot(subject)
-        return bool(self.best) and self.epoch - self.best_epoch >= self.epochs
+        return bool(self.best) and self.round - self.best_round >= self.rounds
 
-    def back_to_best(self, subject: Resumable) -> str:
-        """Put `subject` where it was best; returns the reason in words."""
+    def restore_best(self, subject: Resumable) -> str:
+        """Return `subject` to its best round, and return the reason as text."""
         if self._snapshot is not None:
-            self._snapshot.give_back(subject)
-        return f"no better for {self.epochs} epochs; ends at its best, that of epoch {self.best_epoch}"
+            self._snapshot.restore_to(subject)
+        return f"no improvement for {self.rounds} rounds; ends at its best round, {self.best_round}"
 
     def save(self, directory: Path) -> None:
-        """Write what a later process needs to go on."""
+        """Write what another process needs to continue."""
         if self._snapshot is None:
             return
-        state = {"epoch": self.epoch, "best_epoch": self.best_epoch, "best": self.best}
+        state = {"round": self.round, "best_round": self.best_round, "best": self.best}
         checkpoint.write(directory, self._snapshot.weights, {**state, "state": self._snapshot.state})
 
     def load(self, directory: Path) -> None:
-        """Go on from what was written, if anything was. Raises StorageError when it is damaged."""
+        """Continue from `directory`, if it exists. Raises StorageError if it is damaged."""
         if not directory.is_dir():
             return
         weights, state = checkpoint.read(directory)
-        self.epoch, self.best_epoch, self.best = state["epoch"], state["best_epoch"], state["best"]
+        self.round, self.best_round, self.best = state["round"], state["best_round"], state["best"]
         self._snapshot = Snapshot.of(weights, state["state"])

@@ -1,4 +1,4 @@
-"""Running a model over rows without training it."""
+"""Run a model over rows without training it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from torch import Tensor, nn
 
 from automl.data.loading.batches import Batches
 from automl.records import DatasetInfo, Rows
-from automl.training.hardware.out_of_memory import Allowance, parts_of
+from automl.training.hardware.out_of_memory import MicroBatch, parts_of
 from automl.training.plan import Precision, TrainPlan
 from automl.training.steps.losses import in_units, loss, standardised
 from automl.training.steps.metrics import compute
 
 EVAL_BATCH = 256
-PART_BATCH = 64  # small, to look at the clock often
+PART_BATCH = 64  # small, to check the clock often
 
 
 @torch.inference_mode()
@@ -31,13 +31,13 @@ def predict_rows(
     device: str = "cpu",
     precision: Precision = "fp32",
 ) -> tuple[Tensor, Tensor]:
-    """Logits (n, n_outputs) and targets of `rows`, in their order, on the CPU.
+    """Return logits (n, n_outputs) and targets of `rows`, in their order, on the CPU.
 
-    Where a batch does not fit into memory, it goes through in smaller parts.
+    A batch that does not fit into memory is processed in smaller parts.
     """
     model.eval()
     logits, targets = [], []
-    allowance = Allowance(device)
+    micro_batch = MicroBatch(device)
 
     def forward(images: Tensor, most: int) -> Tensor:
         with autocast(device, precision):
@@ -46,7 +46,7 @@ def predict_rows(
 
     batches = Batches(rows, batch_size=EVAL_BATCH, info=info, shuffle=False, seed=0, device=device)
     for images, wanted in batches.epoch(0):
-        logits.append(allowance.fit(len(images), partial(forward, images)))
+        logits.append(micro_batch.fit(len(images), partial(forward, images)))
         targets.append(wanted.cpu())
     return torch.cat(logits), torch.cat(targets)
 
@@ -55,7 +55,7 @@ def predict_rows(
 def predict_part(
     model: nn.Module, rows: Rows, info: DatasetInfo, *, size: int, plan: TrainPlan, until: float
 ) -> tuple[Tensor, Tensor]:
-    """As `predict_rows`, but in an order drawn by the plan's seed, and no batch begins after the moment `until`.
+    """Return logits and targets of random rows, as many as can be predicted before `until` (time.time()).
 
     At least one batch is predicted.
     """
@@ -75,14 +75,14 @@ def predict_part(
 
 
 def score(logits: Tensor, targets: Tensor, info: DatasetInfo, metric: str) -> dict[str, float]:
-    """The metric of logits against targets, in the units of the targets, and the loss."""
+    """Return the metric of logits against targets, in the units of the targets, and the loss."""
     scores: np.ndarray = in_units(logits, info).numpy()
     value = compute(metric, targets.numpy(), scores, info.task)
     return {metric: value, "val_loss": float(loss(logits, standardised(targets, info), info.task))}
 
 
 def fit_size(images: Tensor, size: int) -> Tensor:
-    """The batch (B, C, H, W) at `size` px a side; channels-last, as it came."""
+    """Return the batch (B, C, H, W) resized to `size` px, in channels_last."""
     if images.shape[-1] == size:
         return images
     resized = F.interpolate(images, size=(size, size), mode="bilinear", align_corners=False)
@@ -90,9 +90,9 @@ def fit_size(images: Tensor, size: int) -> Tensor:
 
 
 def autocast(device: str, precision: Precision) -> torch.autocast:
-    """The context that runs matrix work in bfloat16 or float16 where the plan says so.
+    """Return the context of mixed precision.
 
-    Without its cache of converted weights: that is shared by threads, and so would be the graph behind them.
+    It has no cache of converted weights: threads would share that, and the autograd graph behind it.
     """
     dtype = torch.float16 if precision == "fp16" else torch.bfloat16
     return torch.autocast(torch.device(device).type, dtype, enabled=precision != "fp32", cache_enabled=False)

@@ -1,4 +1,4 @@
-"""What a trial must know besides its configuration and its data."""
+"""What a training needs besides its configuration and its data."""
 
 from __future__ import annotations
 
@@ -17,19 +17,18 @@ Precision = Literal["fp32", "bf16", "fp16"]
 
 @dataclass(frozen=True)
 class TrainPlan:
-    """How one training is run; the same for every trial of a search.
+    """How a training runs; the same for every trial of a search.
 
-    `epochs` is the planned length in rounds, which schedules are stretched over; a round is an epoch, or what
-    `round_seconds` of work hold, validation included. `deadline` is a moment of `time.time()` (the
-    clock that processes of one node share) after which no batch is started. `seconds`, if given, paces the
-    schedule by time: it ends after `epochs` or after that many seconds, whichever is first. `final` is the training of
-    the model that is delivered, which nobody cuts short; where time ends it, pictures may `grow` (`growth.py`).
-    `reporting` are the seconds before the deadline at which a trial that has never reported stops to train and
-    validates what it has.
-    `share` is the part of the training rows that are learned from (`data/loading/subset.py`).
-    `balance` is what is done about rare classes.
-    `weights` are those that configurations with `pretrained` start from, by model.
-    `replicas` threads share each batch (CPU), and each operator uses `threads`.
+    `epochs`: the planned length in rounds, over which schedules stretch. A round is an epoch, or `round_seconds` of
+    work, validation included.
+    `deadline`: the moment (`time.time()`) after which no batch starts.
+    `reporting`: seconds before the deadline at which a trial without a report stops training and scores what it has.
+    `seconds`: paces the schedule by time. The training ends after `epochs` or `seconds`, whichever comes first.
+    `final`: the training of the delivered model. If time ends it, images may `grow` (progressive_resizing.py).
+    `share`: the part of the training rows that is used (`data/loading/subset.py`).
+    `balance`: what is done about rare classes.
+    `weights`: pretrained weights, by model.
+    `replicas`: threads that share each batch (CPU); each operator uses `threads`.
     """
 
     epochs: int

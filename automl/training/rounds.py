@@ -1,8 +1,7 @@
-"""How much training a round is: an epoch, or as many steps as a stretch of time holds.
+"""The length of a round: an epoch, or as many steps as fit into a given time.
 
-Under a time limit what counts is how good a network gets in the time that there is, so configurations are compared
-after equal times: a dear one has seen fewer images by then, a cheap one more. A round's steps are counted once, from
-the first steps of a training; from there on it is as reproducible as one of whole epochs.
+Under a time limit, configurations are compared after equal time: a slow one has then seen fewer images. The number of
+steps is measured once, in the first steps of a training. From then on the training is as reproducible as with epochs.
 """
 
 from __future__ import annotations
@@ -13,21 +12,20 @@ from collections.abc import Callable
 import torch
 
 WARM = 2  # steps that also pay for allocations
-MEASURED = 6  # steps that are timed,
-ENOUGH = 1.0  # seconds of them at most
-# What a training step costs, in forward passes: its own, and about as many multiplications each for the gradients by
-# activations and by weights. Counted for networks whose layers all learn; not fitted to a machine.
+MEASURED, ENOUGH = 6, 1.0  # steps that are timed, and seconds after which fewer are enough
+# The cost of a training step in forward passes: the forward pass itself, and about as many multiplications each for the
+# gradients by activations and by weights. It follows from the arithmetic, not from a measurement.
 STEP_COST = 3.0
-LEAST_SHARE = 1 / 3  # of a round that is training, however long validation takes
+MIN_SHARE = 1 / 3  # of a round is training, however long validation takes
 
 Clock = Callable[[], float]
 
 
 class Round:
-    """The length of a training's rounds in steps, `steps` of `rows` images each; found out on the way.
+    """The length of a training's rounds in steps of `rows` images each, measured during the first steps.
 
-    `seconds`: what a round may take, the scoring of `n_val` images included; None makes it an epoch of `epoch_steps`.
-    The first `warm` steps do not count, because they take longer than those after them.
+    `seconds`: the time of a round, including scoring `n_val` images; with None a round is an epoch of `epoch_steps`.
+    The first `warm` steps are slower and do not count.
     """
 
     def __init__(
@@ -47,7 +45,7 @@ class Round:
 
     @property
     def known(self) -> int:
-        """Steps of a round, 0 as long as that is not measured."""
+        """Steps of a round, 0 until they are measured."""
         return self._known
 
     @known.setter
@@ -56,11 +54,11 @@ class Round:
 
     @property
     def steps(self) -> int:
-        """Steps of a round; those of an epoch as long as nothing better is known."""
+        """Steps of a round; those of an epoch until they are measured."""
         return self._known or self.epoch_steps
 
     def ends(self, done: int) -> bool:
-        """Whether the round is over after `done` of its steps; to be asked after each of them."""
+        """Return whether the round is over after `done` steps; must be called after each step."""
         if not self._known:
             self._measure()
         return self._known > 0 and done >= self._known
@@ -76,9 +74,9 @@ class Round:
 
 
 def steps_in(seconds: float, step: float, *, rows: int, n_val: int) -> int:
-    """Steps that `seconds` hold, at `step` seconds for each with `rows` images, beside the scoring of `n_val` images.
+    """Return the steps of `step` seconds and `rows` images that fit into `seconds`, besides scoring `n_val` images.
 
-    At least a third of the time is training, and at least one step.
+    At least a third of the time is training, and there is at least one step.
 
     >>> steps_in(10.0, 0.1, rows=64, n_val=0), steps_in(10.0, 0.1, rows=64, n_val=960)
     (100, 95)
@@ -86,14 +84,15 @@ def steps_in(seconds: float, step: float, *, rows: int, n_val: int) -> int:
     (3, 1)
     """
     scoring = n_val * step / (rows * STEP_COST)
-    return max(1, round(max(LEAST_SHARE * seconds, seconds - scoring) / max(step, 1e-9)))
+    return max(1, round(max(MIN_SHARE * seconds, seconds - scoring) / max(step, 1e-9)))
 
 
-def clock_of(device: str, *, alone: bool, streamed: bool) -> Clock:
-    """Seconds of work: of this thread where it does all of it (`alone`), so that neighbours do not count.
+def work_clock(device: str, *, alone: bool, streamed: bool) -> Clock:
+    """Return a clock of work.
 
-    Where other threads decode for it (`streamed`), their seconds are added, because beside other trials there is no
-    idle core for them. Otherwise seconds on the wall, on a GPU after it has caught up.
+    If this thread does all of it (`alone`), the clock counts its CPU time, so that other processes do not matter. If
+    other threads decode for it (`streamed`), their CPU time counts too: beside other trials they have no idle core.
+    Otherwise it is wall time, on a GPU after synchronisation.
     """
     if torch.device(device).type == "cuda":
 

@@ -1,4 +1,4 @@
-"""The state of a training kept in memory, to go back to."""
+"""Keep the state of a training in memory, to return to it."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from torch import Tensor
 
 
 class Resumable(Protocol):
-    """What a snapshot can be taken of: a training that can tell its state and take it up again."""
+    """A training whose state can be read and restored."""
 
     def weights(self) -> dict[str, Tensor]:
-        """All weights and buffers."""
+        """Return all weights and buffers."""
 
     def state(self) -> dict[str, Any]:
-        """Everything else."""
+        """Return the other state."""
 
     def restore(self, weights: dict[str, Tensor], state: dict[str, Any]) -> None:
-        """Go on from a state."""
+        """Continue from a state."""
 
 
 class Snapshot:
-    """A copy of a training's weights and state, on the CPU so that it takes no memory of a GPU."""
+    """A copy of a training's weights and state, on the CPU to save GPU memory."""
 
     def __init__(self, subject: Resumable) -> None:
         self.weights: dict[str, Tensor] = copied(subject.weights())
@@ -30,18 +30,18 @@ class Snapshot:
 
     @classmethod
     def of(cls, weights: dict[str, Tensor], state: dict[str, Any]) -> Snapshot:
-        """One that was written down before; nothing is copied."""
+        """Return a snapshot of `weights` and `state` without copying them."""
         found = cls.__new__(cls)
         found.weights, found.state = weights, state
         return found
 
-    def give_back(self, subject: Resumable) -> None:
-        """Let `subject` go on from here; the snapshot can be used again."""
+    def restore_to(self, subject: Resumable) -> None:
+        """Restore `subject` to this state; the snapshot can be used again."""
         subject.restore(self.weights, copied(self.state))
 
 
 def copied(value: Any) -> Any:
-    """A copy of nested dicts and lists in which no tensor is shared with the original."""
+    """Return a copy of nested dicts and lists that shares no tensor with the original."""
     if isinstance(value, Tensor):
         return torch.clone(value.detach(), memory_format=torch.preserve_format).cpu()
     if isinstance(value, dict):

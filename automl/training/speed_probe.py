@@ -1,4 +1,4 @@
-"""A few training steps before the search: how fast this machine trains, and whether half precision helps."""
+"""Measure before the search how fast this machine trains, and whether half precision helps."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from automl.training.evaluate import autocast
 from automl.training.hardware.memory_peak import Peak
 from automl.training.hardware.out_of_memory import release
 from automl.training.plan import Precision, TrainPlan
-from automl.training.rounds import clock_of
+from automl.training.rounds import work_clock
 from automl.training.trainer import Trainer
 
-GAIN = 1.1  # half precision is taken only when it is faster by more than the noise of so short a measurement
+GAIN = 1.1  # a smaller gain of half precision is within the noise of so short a measurement
 
 
 @dataclass(frozen=True)
 class Probe:
-    """Images a second of one trial with `plan.threads` threads, in the precision that was faster.
+    """Images per second of one trial with `plan.threads` threads, in the faster precision.
 
-    `memory` and `gpu_memory` are the most bytes that it took, 0 where the system does not tell.
+    `memory` and `gpu_memory` are its peak in bytes, 0 if unknown.
     """
 
     images_per_second: float
@@ -39,10 +39,10 @@ class Probe:
 
 
 def probe(config: Config, splits: SearchSplits, plan: TrainPlan, *, seconds: float = 0.7) -> Probe:
-    """Train `config` for about `seconds` in fp32 and, where the device can, in bf16; nothing of it is kept.
+    """Train `config` for about `seconds` in fp32 and, if the device supports it, in bf16.
 
-    A GPU that has bf16 uses it unless that is slower here: larger networks of the space gain more from it. Where it is
-    missing, fp16 is tried. Slow models take at least two steps each, however long they are.
+    A GPU with bf16 uses it unless it is slower here, because larger networks gain more. Without bf16, fp16 is tried.
+    Slow models take at least two steps each, however long that takes.
     """
     with Peak(plan.device) as peak:
         found = _fastest(config, splits, plan, seconds)
@@ -59,14 +59,14 @@ def _fastest(config: Config, splits: SearchSplits, plan: TrainPlan, seconds: flo
 
 
 def on_gpu(plan: TrainPlan) -> bool:
-    """Whether the plan trains on a CUDA device."""
+    """Return whether the plan trains on a CUDA device."""
     return torch.device(plan.device).type == "cuda"
 
 
 def scratch_rate(size: float) -> float:
-    """About how many images of `size` px a second one core of this machine trains: a narrow ResNet from scratch.
+    """Estimate the images of `size` px per second on which one core trains a narrow ResNet from scratch.
 
-    Measured once a process, at 64 px, in the precision that is faster.
+    It is measured once per process, at 64 px, in the faster precision.
     """
     return _rate_at_64() * (64 / size) ** 2
 
@@ -80,7 +80,7 @@ def _rate_at_64() -> float:
     rates = []
     for precision in ("fp32", *_half("cpu")):
         for step in range(steps):
-            if step == 1:  # the first also pays for allocations
+            if step == 1:  # the first step also pays for allocations
                 begun = time.thread_time()
             with autocast("cpu", precision):
                 model(images).float().logsumexp(dim=1).mean().backward()
@@ -89,13 +89,13 @@ def _rate_at_64() -> float:
 
 
 def _half(device: str) -> tuple[Precision, ...]:
-    """The half precisions worth measuring, in the order in which they are preferred."""
+    """Return the half precisions worth measuring, the preferred one first."""
     bf16: tuple[Precision, ...] = ("bf16",) if has_bf16(device) else ()
     return (*bf16, "fp16") if torch.device(device).type == "cuda" else bf16
 
 
 def has_bf16(device: str) -> bool:
-    """Whether the device multiplies bfloat16 matrices in hardware (AMX or AVX512-BF16 on x86, Ampere and later)."""
+    """Return whether the device multiplies bfloat16 in hardware (AMX or AVX512-BF16 on x86, Ampere and later)."""
     if torch.device(device).type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     capabilities = getattr(torch.cpu, "get_capabilities", None)  # older torch lacks it
@@ -108,9 +108,9 @@ def _rate(config: Config, splits: SearchSplits, plan: TrainPlan, seconds: float)
     trainer = Trainer(config, splits.info, splits.train, plan)
     trainer.model.train()
     alone = plan.threads == plan.replicas == 1
-    clock = clock_of(plan.device, alone=alone, streamed=trainer.batches.streamed)
+    clock = work_clock(plan.device, alone=alone, streamed=trainer.batches.streamed)
     images = _endless(trainer)
-    for _ in range(SETTLED if on_gpu(plan) else 1):  # the first also pay for allocations
+    for _ in range(SETTLED if on_gpu(plan) else 1):  # the first steps also pay for allocations
         trainer.train_step(*next(images))
     begun, done = clock(), 0
     while done < 2 * trainer.batches.batch_size or clock() - begun < seconds:
@@ -121,7 +121,7 @@ def _rate(config: Config, splits: SearchSplits, plan: TrainPlan, seconds: float)
     trainer.gradients.close()
     del trainer, images
     if on_gpu(plan):
-        release()  # the next precision shows what it takes itself
+        release()  # so that the memory of the next precision is measured alone
     return rate
 
 

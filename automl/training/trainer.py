@@ -24,46 +24,46 @@ from automl.records import Config, DatasetInfo, Rows
 from automl.torch_setup import set_threads
 from automl.training import checkpoint
 from automl.training.evaluate import autocast, fit_size
-from automl.training.hardware.data_parallel import Peers
-from automl.training.hardware.fastest_way import Contest
-from automl.training.hardware.out_of_memory import Allowance
+from automl.training.hardware.autotune import Autotune
+from automl.training.hardware.data_parallel import DataParallel
+from automl.training.hardware.out_of_memory import MicroBatch
 from automl.training.models.build import build_model, input_size
 from automl.training.models.hyperparameters import Recipe
-from automl.training.models.memory_format import laid_out
-from automl.training.models.pretrained_weights import normalised, used_by
+from automl.training.models.memory_format import channels_last
+from automl.training.models.pretrained_weights import normalised, weights_for
 from automl.training.plan import TrainPlan
-from automl.training.rounds import WARM, Round, clock_of
+from automl.training.rounds import WARM, Round, work_clock
 from automl.training.snapshot import Snapshot
 from automl.training.steps.ema import Average
 from automl.training.steps.gradients import Gradients
 from automl.training.steps.losses import loss, standardised
-from automl.training.steps.optimizer_step import Update
+from automl.training.steps.optimizer_step import OptimizerStep
 from automl.training.steps.optimizers import make_optimizer
 from automl.training.steps.progressive_resizing import may_grow, side_at
 from automl.training.steps.schedules import schedule_of
 
-LOOKS = 16  # steps between two looks at whether the loss is still finite; on a GPU each look waits for it
-STATES = 5  # copies of the weights that a training holds: themselves, gradients, two moments, an average
+CHECK_STEPS = 16  # steps between two checks that the loss is finite; on a GPU each check waits
+STATES = 5  # copies of the weights in memory: weights, gradients, two moments, an average
 
 
 class Trainer:
-    """Trains one configuration, a round a call, and can be saved between rounds and go on elsewhere.
+    """Trains one configuration a round at a time. Between rounds it can be saved, and continue in another process.
 
-    A round is an epoch, or what `plan.round_seconds` hold. `epoch` counts rounds.
+    A round is an epoch, or `plan.round_seconds` of work. `rounds` counts them.
     """
 
     def __init__(self, config: Config, info: DatasetInfo, rows: Rows, plan: TrainPlan) -> None:
         set_threads(plan.threads)
         torch.manual_seed(plan.seed)  # initial weights, dropout and drop path
         self.recipe = recipe = Recipe.from_config(config)
-        self.pretrained = used_by(recipe, plan.weights)
+        self.pretrained = weights_for(recipe, plan.weights)
         self.info, self.plan = normalised(info, self.pretrained), plan
-        self.size = self.seen = input_size(recipe, info)  # the side of pictures in the end, and now
+        self.size = self.seen = input_size(recipe, info)  # the side of images at the end, and now
         self.grows = plan.grow and plan.final and plan.seconds is not None and may_grow(recipe, self.size)
         model = build_model(recipe, info, weights=self.pretrained)
-        self.model = laid_out(model, plan.device)
+        self.model = channels_last(model, plan.device)
         self.optimizer = make_optimizer(self.model, recipe)
-        self.update = Update(
+        self.update = OptimizerStep(
             self.model,
             self.optimizer,
             clip_grad=recipe.clip_grad,
@@ -75,9 +75,9 @@ class Trainer:
             self.model,
             self._loss,
             plan.replicas,
-            allowance=_allowance(self.model, recipe, plan.device, self.batches.batch_size),
+            micro_batch=_micro_batch(self.model, recipe, plan.device, self.batches.batch_size),
             scale=self.update.scale,
-            contest=Contest() if plan.final and plan.device == "cpu" else None,
+            autotune=Autotune() if plan.final and plan.device == "cpu" else None,
             record=torch.device(plan.device).type == "cuda",
         )
         self.ema = Average(self.model, recipe.ema) if recipe.ema > 0.0 else None
@@ -91,61 +91,61 @@ class Trainer:
             seconds=plan.round_seconds,
             rows=self.batches.batch_size,
             n_val=info.n_val,
-            clock=clock_of(plan.device, alone=alone, streamed=self.batches.streamed),
+            clock=work_clock(plan.device, alone=alone, streamed=self.batches.streamed),
             warm=WARM if self.gradients.recorder is None else SETTLED,
         )
         self.pace = Pace(plan.device)
-        self.epoch = self.steps = 0
+        self.rounds = self.steps = 0
         self.spent = 0.0  # seconds of training so far
         self.deadline = plan.deadline
-        self.asked_to_stop: Callable[[], bool] = lambda: False
+        self.should_stop: Callable[[], bool] = lambda: False
         self.lr_scale = 1.0  # halved once, where the loss stopped being finite
-        self.peers: Peers | None = None
+        self.data_parallel: DataParallel | None = None
 
     def join(self) -> None:
-        """Train together with the other workers of torch's process group, which all call this before a first step."""
-        self.peers = Peers(self.model, self.averaged, self.plan.device)
-        torch.manual_seed(self.plan.seed + self.peers.rank)  # other rows, another dropout
+        """Train together with the other workers of torch's process group, which all call this before the first step."""
+        self.data_parallel = DataParallel(self.model, self.averaged, self.plan.device)
+        torch.manual_seed(self.plan.seed + self.data_parallel.rank)  # other rows, another dropout
 
-    def train_epoch(self) -> float | None:
-        """One round; the mean training loss, or None when the deadline or `asked_to_stop` cut it short.
+    def train_round(self) -> float | None:
+        """Train one round. Return the mean training loss, or None if the deadline or `should_stop` ended it early.
 
-        When the loss stops being finite, the round is run again from its beginning with half the lr, once in a
-        training; then TrialError is raised.
+        If the loss becomes infinite or NaN, the round is repeated with half the lr, once in a training; after that
+        TrialError is raised.
         """
         begun, good, first = time.perf_counter(), Snapshot(self), self.steps
-        total, whole = self._pass(begun)
+        total, whole = self._run_round(begun)
         if not math.isfinite(total):
             self._recover(good, total)
-            total, whole = self._pass(begun)
+            total, whole = self._run_round(begun)
             if not math.isfinite(total):
                 self._recover(good, total)
         self.spent += time.perf_counter() - begun
         if not whole:
             return None
-        self.epoch += 1
+        self.rounds += 1
         return total / (self.steps - first)
 
     def train_step(self, images: Tensor, targets: Tensor) -> Tensor:
-        """One step on a batch (B, C, H, W) with its targets; returns the loss, on the device."""
+        """Train on a batch (B, C, H, W) with its targets; return the loss, on the device."""
         images, targets = fit_size(images, self.seen), standardised(targets, self.info)
         alphas = self.recipe.mixup, self.recipe.cutmix
         if any(alphas):
             rng = np.random.default_rng(
                 [self.plan.seed, self.steps]
-            )  # by step, so that nothing has to be saved
+            )  # by step, so that checkpoints need no generator
             images, targets = mix(images, targets, alphas=alphas, n_outputs=self.info.n_outputs, rng=rng)
-        if self.peers is None:
+        if self.data_parallel is None:
             value = self.gradients(images, targets)
         else:
-            value = self.peers.gradient(self.gradients, images, targets)
+            value = self.data_parallel.gradient(self.gradients, images, targets)
         self.update()
         if self.ema is not None:
             self.ema.update(self.steps)
         return value
 
     def progress(self, begun: float | None = None) -> float:
-        """Share of the planned training that is done, by steps or by time, whichever is further."""
+        """Return the share of the planned training that is done, by steps or by time, whichever is larger."""
         by_steps = self.steps / max(1, self.plan.epochs * self.round.steps)
         if self.plan.seconds is None:
             return min(1.0, by_steps)
@@ -154,73 +154,73 @@ class Trainer:
 
     @property
     def averaged(self) -> nn.Module:
-        """The model to evaluate: the moving average of the weights where there is one."""
+        """The model to evaluate: the moving average of the weights if there is one."""
         return self.model if self.ema is None else self.ema.module
 
     @property
-    def passes(self) -> float:
-        """How often the training rows that are learned from were gone through so far."""
+    def epochs(self) -> float:
+        """Passes through the training rows so far."""
         return self.steps / len(self.batches)
 
     @property
     def micro_batch(self) -> int:
-        """Rows that go through the model at once: those of a batch, unless memory or the configuration says less."""
-        return min(self.batches.batch_size, self.gradients.allowance.rows or self.batches.batch_size)
+        """Rows that go through the model at once: a batch, or fewer if memory or the configuration requires it."""
+        return min(self.batches.batch_size, self.gradients.micro_batch.rows or self.batches.batch_size)
 
     def save(self, directory: Path) -> None:
         """Write a checkpoint."""
         checkpoint.write(directory, self.weights(), self.state())
 
     def load(self, directory: Path) -> None:
-        """Go on from a checkpoint. Raises StorageError when it is damaged."""
+        """Continue from a checkpoint. Raises StorageError if it is damaged."""
         self.restore(*checkpoint.read(directory))
 
     def weights(self) -> dict[str, Tensor]:
-        """Weights and buffers of the model and of their average."""
+        """Return weights and buffers of the model and of its average."""
         found = {f"model.{k}": v for k, v in self.model.state_dict().items()}
         if self.ema is not None:
             found |= {f"ema.{k}": v for k, v in self.ema.module.state_dict().items()}
         return found
 
     def state(self) -> dict[str, Any]:
-        """What a training needs besides its weights to go on exactly; tensors, numbers and texts."""
+        """Return what a training needs besides its weights to continue exactly: tensors, numbers and texts."""
         cuda = torch.device(self.plan.device).type == "cuda"
         return {
             "optimizer": self.optimizer.state_dict(),
             "update": self.update.state(),
-            "epoch": self.epoch,
+            "rounds": self.rounds,
             "steps": self.steps,
             "spent": self.spent,
             "round": self.round.known,
             "lr_scale": self.lr_scale,
-            "rows": self.gradients.allowance.rows,
+            "rows": self.gradients.micro_batch.rows,
             "torch": torch.get_rng_state(),
             "cuda": torch.cuda.get_rng_state(self.plan.device) if cuda else None,
         }
 
     def restore(self, weights: dict[str, Tensor], state: dict[str, Any]) -> None:
-        """Go on from `weights` and `state`."""
+        """Continue from `weights` and `state`."""
         self.model.load_state_dict({k[6:]: v for k, v in weights.items() if k.startswith("model.")})
         if self.ema is not None:
             self.ema.module.load_state_dict({k[4:]: v for k, v in weights.items() if k.startswith("ema.")})
         self.optimizer.load_state_dict(state["optimizer"])
         self.update.restore(state["update"])
-        self.epoch, self.steps, self.spent = state["epoch"], state["steps"], state["spent"]
+        self.rounds, self.steps, self.spent = state["rounds"], state["steps"], state["spent"]
         self.round.known = state["round"]
-        self.lr_scale, self.gradients.allowance.rows = state["lr_scale"], state["rows"]
+        self.lr_scale, self.gradients.micro_batch.rows = state["lr_scale"], state["rows"]
         torch.set_rng_state(state["torch"])
         if state["cuda"] is not None:
             torch.cuda.set_rng_state(state["cuda"], self.plan.device)
 
-    def _pass(self, begun: float) -> tuple[float, bool]:
-        """The steps of one round: the sum of their losses, and whether none was left out for want of time."""
+    def _run_round(self, begun: float) -> tuple[float, bool]:
+        """Take the steps of one round; return the sum of their losses, and whether all were taken."""
         self.model.train()
         total, first = torch.zeros((), device=self.plan.device), self.steps
-        with closing(self._ahead()) as batches:
+        with closing(self._batches_from_here()) as batches:
             for images, targets in batches:
                 over, progress = self._over(begun), self.progress(begun)
-                if self.peers is not None:
-                    over, progress = self.peers.lead(over, progress)
+                if self.data_parallel is not None:
+                    over, progress = self.data_parallel.sync(over, progress)
                 if over:
                     return float(total), False
                 self._set_lr(progress)
@@ -231,29 +231,27 @@ class Trainer:
                 self.pace.step()
                 if self.round.ends(self.steps - first):
                     break
-                if self.steps % LOOKS == 0 and not math.isfinite(total):
+                if self.steps % CHECK_STEPS == 0 and not math.isfinite(total):
                     break
         return float(total), True
 
-    def _ahead(self) -> Generator[tuple[Tensor, Tensor], None, None]:
-        """The batches from where the training stands, epoch after epoch."""
+    def _batches_from_here(self) -> Generator[tuple[Tensor, Tensor], None, None]:
+        """Yield the batches that follow the steps taken so far, epoch after epoch."""
         epoch, done = divmod(self.steps, len(self.batches))
         while True:
             yield from self.batches.epoch(epoch, skip=done)
             epoch, done = epoch + 1, 0
 
     def _recover(self, good: Snapshot, total: float) -> None:
-        """Back to the beginning of the epoch with half the lr; raises TrialError when that was done before."""
+        """Return to the start of the round with half the lr; raise TrialError if that was done before."""
         unit = "epoch" if self.plan.round_seconds is None else "round"
-        told = f"the training loss became {total} in {unit} {self.epoch + 1}"
+        problem = f"the training loss became {total} in {unit} {self.rounds + 1}"
         if self.lr_scale < 1.0:
-            raise TrialError(f"{told}, also with half the lr; a lower lr would help")
-        rows, steps = self.gradients.allowance.rows, self.round.known
-        good.give_back(self)
-        self.lr_scale, self.gradients.allowance.rows, self.round.known = 0.5, rows, steps
-        logging.getLogger(__name__).info(
-            "%s; going on from the beginning of the epoch with half the lr", told
-        )
+            raise TrialError(f"{problem}, also with half the lr; use a lower lr")
+        rows, steps = self.gradients.micro_batch.rows, self.round.known
+        good.restore_to(self)
+        self.lr_scale, self.gradients.micro_batch.rows, self.round.known = 0.5, rows, steps
+        logging.getLogger(__name__).info("%s; the round is repeated with half the lr", problem)
 
     def _loss(self, images: Tensor, targets: Tensor) -> Tensor:
         with autocast(self.plan.device, self.plan.precision):
@@ -262,7 +260,7 @@ class Trainer:
         return loss(logits, targets, self.info.task, smoothing, self.weights_of_classes, focal=focal)
 
     def _over(self, begun: float) -> bool:
-        if self.asked_to_stop() or (self.deadline is not None and time.time() >= self.deadline):
+        if self.should_stop() or (self.deadline is not None and time.time() >= self.deadline):
             return True
         return self.plan.seconds is not None and self.progress(begun) >= 1.0
 
@@ -292,8 +290,8 @@ def _batches(recipe: Recipe, info: DatasetInfo, rows: Rows, plan: TrainPlan) -> 
     )
 
 
-def _allowance(model: nn.Module, recipe: Recipe, device: str, batch_size: int) -> Allowance:
-    """All rows of a batch at once, unless the recipe asks for more rounds (`grad_accum_steps`)."""
-    rounds = recipe.grad_accum_steps
+def _micro_batch(model: nn.Module, recipe: Recipe, device: str, batch_size: int) -> MicroBatch:
+    """Return a micro-batch of the whole batch, or of a part if the recipe has `grad_accum_steps`."""
+    parts = recipe.grad_accum_steps
     own = STATES * sum(p.numel() * p.element_size() for p in model.parameters())
-    return Allowance(device, rows=-(-batch_size // rounds) if rounds > 1 else None, own=own)
+    return MicroBatch(device, rows=-(-batch_size // parts) if parts > 1 else None, own=own)

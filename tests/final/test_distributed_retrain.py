@@ -18,12 +18,12 @@ from torch import Tensor, nn
 
 from automl.data.cache.node_cache import Origin
 from automl.errors import EngineError
-from automl.final.distributed_retrain import Place, has_begun, retrain_together
-from automl.final.retrain import join_rows, retrain
+from automl.final.distributed_retrain import RetrainWorkers, distributed_retrain, has_checkpoint
+from automl.final.retrain import Retrain, join_rows
 from automl.records import Config, SearchSplits, Silent
-from automl.search.engines.cluster_resources import NodeRoom, Room
+from automl.search.engines.cluster_resources import ClusterResources, NodeResources
 from automl.search.engines.ray import cleanup_process as ray_watcher
-from automl.search.engines.ray.distributed_training import Party, cores_each
+from automl.search.engines.ray.distributed_training import WorkerGroup, cores_each
 from automl.search.engines.ray.runtime import FOLDER, RayRuntime
 from automl.training.plan import TrainPlan
 from automl.training.trainer import Trainer
@@ -52,7 +52,7 @@ def _part(rank: int, place: str, chosen: Config, data: SearchSplits, plan: Train
     torch.distributed.init_process_group("gloo", init_method=f"file://{place}", rank=rank, world_size=2)
     trainer = Trainer(chosen, data.info, data.train, plan)
     trainer.join()
-    trainer.train_epoch()
+    trainer.train_round()
     if rank == 0:
         torch.save({"weights": trainer.model.state_dict(), "steps": trainer.steps}, out)
     torch.distributed.destroy_process_group()
@@ -67,7 +67,7 @@ def test_two_workers_take_the_steps_of_one(
     chosen, plan = plain(config), plan_of(final=True)
     alone = Trainer(chosen, splits.info, splits.train, plan)
     before = {name: tensor.clone() for name, tensor in alone.model.state_dict().items()}
-    alone.train_epoch()
+    alone.train_round()
     out = str(tmp_path / "out.pt")
     fresh = multiprocessing.get_context("spawn")
     both = [
@@ -100,15 +100,15 @@ def test_workers_of_ray_train_give_the_model_of_one_process(
     runtime: RayRuntime,
 ) -> None:
     chosen, plan = plain(config), plan_of()
-    alone = retrain(chosen, splits, plan, work_dir=tmp_path, observer=Silent())
-    place = Place(2, ORIGIN, tmp_path / ".retrain")
-    both = retrain_together(chosen, splits, plan, place=place, observer=Silent())
+    alone = Retrain(chosen, splits, plan, work_dir=tmp_path).train(Silent())
+    group = RetrainWorkers(2, ORIGIN, tmp_path / ".retrain")
+    both = distributed_retrain(chosen, splits, plan, group=group, observer=Silent())
     assert (both.epochs, both.n_train, both.images_trained) == (
         alone.epochs,
         alone.n_train,
         alone.images_trained,
     )
-    assert both.progress == 1.0 and has_begun(place)
+    assert both.progress == 1.0 and has_checkpoint(group)
     assert torch.allclose(vector(alone.model), vector(both.model), atol=2e-4)
 
 
@@ -119,12 +119,12 @@ def test_worker_that_dies_ends_the_others_and_leaves_a_checkpoint_to_go_on_from(
     tmp_path: Path,
     runtime: RayRuntime,
 ) -> None:
-    place = Place(2, ORIGIN, tmp_path / ".retrain")
+    group = RetrainWorkers(2, ORIGIN, tmp_path / ".retrain")
     plan = plan_of(epochs=100_000, seconds=160.0)
 
     def kill() -> None:
         until = time.monotonic() + 150
-        while not has_begun(place) and time.monotonic() < until:
+        while not has_checkpoint(group) and time.monotonic() < until:
             time.sleep(0.1)
         os.kill(_workers()[-1], signal.SIGKILL)
 
@@ -132,16 +132,12 @@ def test_worker_that_dies_ends_the_others_and_leaves_a_checkpoint_to_go_on_from(
     killer.start()
     begun = time.monotonic()
     with pytest.raises(EngineError, match="one of 2 workers broke"):
-        retrain_together(plain(config), splits, plan, place=place, observer=Silent())
+        distributed_retrain(plain(config), splits, plan, group=group, observer=Silent())
     killer.join()
     assert time.monotonic() - begun < 150
-    rest = retrain(
-        plain(config),
-        splits,
-        replace(plan, seconds=1.0),
-        work_dir=tmp_path,
-        observer=Silent(),
-        begun=place.checkpoint,
+    last = replace(plan, seconds=1.0)
+    rest = Retrain(plain(config), splits, last, work_dir=tmp_path, checkpoint=group.checkpoint).train(
+        Silent()
     )
     assert rest.epochs > 1  # at least one of the workers', and what a second held
 
@@ -156,12 +152,12 @@ def _workers() -> list[int]:
 
 
 def test_each_worker_gets_as_many_cores_as_all_can_have() -> None:
-    room = Room((NodeRoom("a", 8, 2, 0), NodeRoom("b", 4, 1, 0)))
-    assert cores_each(room, Party(1, False, None, Path())) == 8
-    assert cores_each(room, Party(3, False, None, Path())) == 4
-    assert cores_each(room, Party(3, True, None, Path())) == 4
+    room = ClusterResources((NodeResources("a", 8, 2, 0), NodeResources("b", 4, 1, 0)))
+    assert cores_each(room, WorkerGroup(1, False, None, Path())) == 8
+    assert cores_each(room, WorkerGroup(3, False, None, Path())) == 4
+    assert cores_each(room, WorkerGroup(3, True, None, Path())) == 4
     with pytest.raises(EngineError, match="4 workers need a core and a GPU each, and there is room for 3"):
-        cores_each(room, Party(4, True, None, Path()))
+        cores_each(room, WorkerGroup(4, True, None, Path()))
 
 
 def test_joined_rows_are_those_of_both_parts(splits: SearchSplits, tmp_path: Path) -> None:

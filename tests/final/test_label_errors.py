@@ -1,4 +1,4 @@
-"""Images that look like another class than they are given as."""
+"""Images that look like another class than that of their label."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ import pytest
 import torch
 from torch import nn
 
-from automl.final.label_errors import COLUMNS, _Features, agreement, in_words, merged, rank
+from automl.final.label_errors import (
+    COLUMNS,
+    _FeatureExtractor,
+    agreement,
+    find_label_errors,
+    merge_tables,
+    summary_sentence,
+)
 
 CLASSES = ("ant", "bee", "fly")
 
@@ -54,7 +61,7 @@ def test_agreement_about_a_single_class_is_none() -> None:
 
 def test_false_labels_are_found_and_their_class_is_suggested() -> None:
     scores, given, true = _noisy(20)
-    table = merged([rank(scores, _files(300), given, CLASSES)])
+    table = merge_tables([find_label_errors(scores, _files(300), given, CLASSES)])
     assert tuple(table.columns) == COLUMNS
     found = {
         int(name[:-4]): label for name, label in zip(table["file"], table["suggested_label"], strict=True)
@@ -67,7 +74,7 @@ def test_false_labels_are_found_and_their_class_is_suggested() -> None:
 
 def test_clearest_suspect_comes_first() -> None:
     scores = np.array([[0.9, 0.1, 0], [0.1, 0.9, 0], [0.01, 0.99, 0], [0.2, 0.8, 0]], dtype=np.float32)
-    table = merged([rank(scores, _files(4), ["ant", "bee", "ant", "ant"], CLASSES)])
+    table = merge_tables([find_label_errors(scores, _files(4), ["ant", "bee", "ant", "ant"], CLASSES)])
     assert table["file"].tolist()[0] == "2.jpg"
     assert table["confidence"].tolist()[0] == pytest.approx(0.99)
     assert "fly" not in set(table["suggested_label"]), "no image is given as one"
@@ -75,30 +82,30 @@ def test_clearest_suspect_comes_first() -> None:
 
 def test_clean_labels_give_an_empty_table_and_no_words() -> None:
     scores = np.eye(3, dtype=np.float32)[[0, 1, 2, 0]]
-    table = merged([rank(scores, _files(4), ["ant", "bee", "fly", "ant"], CLASSES)])
+    table = merge_tables([find_label_errors(scores, _files(4), ["ant", "bee", "fly", "ant"], CLASSES)])
     assert table.empty
     assert tuple(table.columns) == COLUMNS
-    assert in_words(table, 4) == ""
+    assert summary_sentence(table, 4) == ""
 
 
 def test_words_name_the_clearest_suspect() -> None:
     scores, given, _ = _noisy(9, n=1200)
-    text = in_words(merged([rank(scores, _files(1200), given, CLASSES)]), 1200)
+    text = summary_sentence(merge_tables([find_label_errors(scores, _files(1200), given, CLASSES)]), 1200)
     assert (
-        " of 1,200 validation images may be labelled wrongly, see label_errors.csv; the clearest is " in text
+        " of 1,200 validation images may have a wrong label, see label_errors.csv; the clearest is " in text
     )
-    assert "(given " in text and ", looks like " in text
+    assert "(labelled " in text and ", probably " in text
 
 
 def test_features_of_an_own_network_are_what_its_last_linear_layer_is_given() -> None:
     trunk = nn.Sequential(nn.Flatten(), nn.Linear(12, 5), nn.ReLU())
     network = nn.Sequential(trunk, nn.Linear(5, 2), nn.Dropout(0.5)).eval()
     images = torch.randn(3, 3, 2, 2, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(_Features(network)(images), trunk(images))
+    assert torch.equal(_FeatureExtractor(network)(images), trunk(images))
     assert not any(layer._forward_pre_hooks for layer in network.modules())
 
 
 def test_network_without_a_linear_layer_gives_its_answer() -> None:
     network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.AdaptiveAvgPool2d(1))
     images = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(_Features(network)(images), network(images).flatten(1))
+    assert torch.equal(_FeatureExtractor(network)(images), network(images).flatten(1))

@@ -16,7 +16,7 @@ from automl.errors import ConfigError, DataError, HoldoutError, ModelError
 from automl.final.holdout import explain_gap, score_holdout
 from automl.final.model_folder import write_model_folder
 from automl.final.predictor import Predictor
-from automl.final.retrain import join_rows, retrain
+from automl.final.retrain import Retrain, join_rows
 from automl.records import Config, Interval, SearchSplits, Silent
 from automl.torch_setup import import_timm
 from automl.training.plan import TrainPlan
@@ -28,7 +28,7 @@ __all__ = ["config", "plan", "splits"]  # fixtures
 @pytest.fixture
 def folder(config: Config, splits: SearchSplits, plan: TrainPlan, tmp_path: Path) -> Path:
     """A model folder of a network that was trained for a moment."""
-    final = retrain({**config, "lr": 5e-3}, splits, plan, work_dir=tmp_path, observer=Silent())
+    final = Retrain({**config, "lr": 5e-3}, splits, plan, work_dir=tmp_path).train(Silent())
     write_model_folder(tmp_path / "model", final.model, config, splits.info, size=final.size)
     return tmp_path / "model"
 
@@ -56,7 +56,7 @@ def test_a_network_that_was_trained_on_mirror_images_is_asked_about_both(
     config: Config, splits: SearchSplits, plan: TrainPlan, tmp_path: Path
 ) -> None:
     trained = {**config, "lr": 5e-3, "hflip": True}
-    final = retrain(trained, splits, plan, work_dir=tmp_path, observer=Silent())
+    final = Retrain(trained, splits, plan, work_dir=tmp_path).train(Silent())
     write_model_folder(tmp_path / "model", final.model, trained, splits.info, size=final.size)
     pixels = np.load(splits.val.images)[np.load(splits.val.index)]
     predictor = Predictor.load(tmp_path / "model")
@@ -114,9 +114,7 @@ def test_batch_that_does_not_fit_into_memory_is_scored_in_parts(folder: Path, sp
 
 def test_device_that_there_is_not_is_named(folder: Path) -> None:
     for device in ("cuda:99", "quantum"):
-        with pytest.raises(
-            ConfigError, match=f"device must be one that torch can use here, got '{device}': "
-        ):
+        with pytest.raises(ConfigError, match=f"device must be available to torch, got '{device}': "):
             Predictor.load(folder, device=device)
 
 
@@ -132,7 +130,7 @@ def test_predictor_names_a_picture_that_cannot_be_read(folder: Path, tmp_path: P
 
 def test_folder_without_a_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
-        ModelError, match=r"must be a finished study or a model folder; it has no config.json"
+        ModelError, match=r"must be a finished study or a model folder, but has no config.json"
     ):
         Predictor.load(tmp_path)
 
@@ -170,7 +168,7 @@ def test_retrain_uses_train_and_validation_rows(splits: SearchSplits, tmp_path: 
 
 def test_gap_inside_the_interval_is_called_harmless() -> None:
     gap = explain_gap(0.9, Interval(0.89, 0.85, 0.93), trials=20, same_length=True)
-    assert "inside" in gap.explained and (gap.val, gap.holdout) == (0.9, 0.89)
+    assert "within" in gap.explained and (gap.val, gap.holdout) == (0.9, 0.89)
 
 
 def test_gap_outside_the_interval_names_the_selection() -> None:

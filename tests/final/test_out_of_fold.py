@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from automl.final.label_errors import merged, rank
+from automl.final.label_errors import find_label_errors, merge_tables
 from automl.final.out_of_fold import out_of_fold, seconds_needed
 
 
@@ -22,7 +22,7 @@ def test_planted_labels_are_found_among_the_top() -> None:
     given[:24] = (given[:24] + 1) % 3
     scores = out_of_fold(features, given, np.arange(300), n_classes=3, seed=0)
     words = [str(label) for label in given]
-    table = merged([rank(scores, [str(i) for i in range(300)], words, ("0", "1", "2"))])
+    table = merge_tables([find_label_errors(scores, [str(i) for i in range(300)], words, ("0", "1", "2"))])
     top = [int(file) < 24 for file in table["file"][:24]]
     assert np.mean(top) > 0.8, "by chance 0.08"
 

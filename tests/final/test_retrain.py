@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from automl.final.retrain import Retrain, retrain
-from automl.final.scoring import seconds_a_picture
+from automl.final.retrain import Retrain
+from automl.final.scoring import seconds_per_image
 from automl.records import Config, SearchSplits, Silent
 from automl.training.plan import TrainPlan
 from automl.training.trainer import Trainer
@@ -34,7 +34,7 @@ def test_retrain_anneals_to_the_end_of_its_time(
     timed = replace(
         plan, epochs=10_000, seconds=1.5, round_seconds=0.5, share=0.5
     )  # rounds and shares are for trials
-    found = retrain(free, splits, timed, work_dir=tmp_path, observer=Silent())
+    found = Retrain(free, splits, timed, work_dir=tmp_path).train(Silent())
     assert found.n_train == 192 and found.images_trained == len(rates) * 16
     assert found.epochs == pytest.approx(len(rates) / 12, abs=0.01)
     assert max(rates) == pytest.approx(free["lr"], rel=0.1) and rates[-1] < 0.2 * free["lr"]
@@ -46,7 +46,7 @@ def test_retrain_is_given_its_seconds_when_its_network_was_measured(
 ) -> None:
     timed = replace(plan, epochs=10_000, seconds=600.0)
     built = Retrain(config, splits, timed, work_dir=tmp_path)
-    one = seconds_a_picture(built.trainer.averaged, splits.info, built.trainer.size, threads=1)
+    one = seconds_per_image(built.trainer.averaged, splits.info, built.trainer.size, threads=1)
     found = built.train(Silent(), seconds=0.5)
     assert 0.4 < found.seconds < 20.0 and found.progress == 1.0
     assert 0.0 < one < 1.0
@@ -58,7 +58,7 @@ def test_a_measured_pass_changes_neither_the_network_nor_the_threads(
     trainer = Trainer(config, splits.info, splits.train, plan)
     before = {key: tensor.clone() for key, tensor in trainer.model.state_dict().items()}
     assert trainer.model.training and torch.get_num_threads() == plan.threads
-    seconds_a_picture(trainer.model, splits.info, trainer.size, threads=2)
+    seconds_per_image(trainer.model, splits.info, trainer.size, threads=2)
     assert trainer.model.training and torch.get_num_threads() == plan.threads
     assert all(torch.equal(before[key], tensor) for key, tensor in trainer.model.state_dict().items())
 
@@ -71,14 +71,14 @@ def test_retrain_goes_on_from_a_checkpoint_of_its_own_and_begins_anew_where_that
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     trainer = Trainer(config, splits.info, splits.train, plan)
-    trainer.train_epoch()
+    trainer.train_round()
     trainer.save(tmp_path / "checkpoint")
     begun = tmp_path / "checkpoint"
-    whole = retrain(config, splits, plan, work_dir=tmp_path, observer=Silent())
-    rest = retrain(config, splits, plan, work_dir=tmp_path, observer=Silent(), begun=begun)
+    whole = Retrain(config, splits, plan, work_dir=tmp_path).train(Silent())
+    rest = Retrain(config, splits, plan, work_dir=tmp_path, checkpoint=begun).train(Silent())
     assert whole.images_trained == 3 * 192 and rest.images_trained == 2 * 192
     for file in begun.iterdir():
         file.write_bytes(b"broken")
     with caplog.at_level(logging.WARNING):
-        anew = retrain(config, splits, plan, work_dir=tmp_path, observer=Silent(), begun=begun)
-    assert anew.images_trained == 3 * 192 and "begins anew" in caplog.text
+        anew = Retrain(config, splits, plan, work_dir=tmp_path, checkpoint=begun).train(Silent())
+    assert anew.images_trained == 3 * 192 and "starts over" in caplog.text

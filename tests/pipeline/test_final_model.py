@@ -125,7 +125,7 @@ def test_no_time_for_a_retrain_delivers_the_best_trials_own_weights(
     result = pipeline.fit(config_for(tmp_path, **whole))
     found = retrain_of(result)
     assert found["how"] == "own weights" and "of a retrain" in found["why"]
-    assert found["epochs"] == result.to_json()["best"]["epochs"]
+    assert found["epochs"] == pytest.approx(result.to_json()["best"]["epochs"], abs=0.01)
     # Those of the trial.
     assert found["n_train"] == pytest.approx(result.to_json()["data"]["n_train"] / 2, abs=10)
     images, _ = digits()
@@ -136,7 +136,7 @@ def test_network_that_turns_out_too_dear_to_score_is_not_retrained_for_a_moment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # As of a GPU's network that a processor were to score: hours.
-    monkeypatch.setattr(final_model, "seconds_a_picture", lambda *_, **__: 100.0)
+    monkeypatch.setattr(final_model, "seconds_per_image", lambda *_, **__: 100.0)
     monkeypatch.setattr(final_model, "ENOUGH", 1e6)
     monkeypatch.setattr(planning, "part_of_rows", lambda *_: 1.0)
     short = final_model._too_short
@@ -194,7 +194,7 @@ def _late(deadline: float) -> dict[str, bool]:
 
 def _slow_down(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     """From the search on, a step of a trial takes that much longer than the probe had measured."""
-    real = Trainer.train_epoch
+    real = Trainer.train_round
 
     def slowly(self: Trainer) -> float | None:
         step = self.train_step
@@ -207,4 +207,4 @@ def _slow_down(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
         monkeypatch.setattr(self, "train_step", slow_step, raising=False)
         return real(self)
 
-    monkeypatch.setattr(Trainer, "train_epoch", slowly)
+    monkeypatch.setattr(Trainer, "train_round", slowly)

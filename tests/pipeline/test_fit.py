@@ -81,7 +81,7 @@ def test_result_json_has_what_scripts_rely_on(finished: FitResult) -> None:
 
 def test_trials_csv_has_a_row_a_trial_and_agrees_with_the_database(finished: FitResult) -> None:
     board = finished.leaderboard()
-    assert list(board.columns[:6]) == ["rank", "trial", "state", "val_accuracy", "epochs", "seconds"]
+    assert list(board.columns[:6]) == ["rank", "trial", "state", "val_accuracy", "rounds", "epochs"]
     study = optuna.load_study(study_name=None, storage=f"sqlite:///{finished.directory / 'study.db'}")
     states = {trial.number: trial.state.name.lower() for trial in study.trials}
     assert dict(zip(board["trial"], board["state"], strict=True)) == states

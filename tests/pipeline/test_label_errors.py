@@ -71,7 +71,9 @@ def test_false_labels_among_training_and_validation_images_are_listed(setup: Set
         assert len(wrong & set(found["file"])) > least * len(wrong), part
     top = found["file"][: len(WRONG) // 2]
     assert np.mean([int(file) in WRONG for file in top]) > 0.6, "by chance 1 in 12"
-    assert text.startswith(f"{len(found)} of {len(rows)} training and validation images may be labelled")
+    assert text.startswith(
+        f"{len(found)} of {len(rows)} training and validation images may have a wrong label"
+    )
 
 
 def test_trial_without_checkpoint_gives_a_note_and_no_table(setup: Setup) -> None:

@@ -35,7 +35,7 @@ RESULT: dict[str, Any] = {
     "mode": "max",
     "seed": 0,
     "data": {"n_train": 80, "n_val": 20, "n_holdout": 25, "n_classes": 2, "n_skipped": 3},
-    "best": {"trial": 2, "config": CONFIG, "val_score": 0.95, "epochs": 9},
+    "best": {"trial": 2, "config": CONFIG, "val_score": 0.95, "rounds": 9, "epochs": 3.5},
     "retrain": {"epochs": 9, "n_train": 100, "seconds": 12.5},
     "holdout": {
         "balanced_accuracy": {"value": 0.9, "low": 0.8, "high": 0.97},
@@ -44,7 +44,7 @@ RESULT: dict[str, Any] = {
     "gap": {"val": 0.95, "holdout": 0.92, "explained": "the difference lies inside the interval"},
     "trials": {"total": 3, "complete": 1, "pruned": 1, "failed": 1},
     "time": {"limit_s": 600.0, "used_s": 594.2},
-    "work": {"epochs": 40, "images_trained": 12345},
+    "work": {"rounds": 40, "epochs": 12.5, "images_trained": 12345},
     "versions": {"automl": "0.1.0", "torch": "2.13.0"},
 }
 

@@ -119,5 +119,10 @@ def test_details_explain_gap_and_data() -> None:
     text = "\n".join(aligned(details(RESULT)))
     assert "80 train, 20 val, 25 holdout, 3 skipped; 2 classes" in text
     assert "the difference lies inside the interval" in text
-    assert "12,345 images trained in 40 epochs" in text
+    assert "12,345 images trained in 40 rounds (12.5 epochs)" in text
     assert aligned(details({"seed": 0})) == ["in full    no parameters", "seed       0"]
+
+
+def test_epochs_of_an_earlier_version_are_shown_as_rounds() -> None:
+    old = {**RESULT, "work": {"epochs": 40, "images_trained": 12345}}
+    assert "12,345 images trained in 40 rounds" in [text for _, text in details(old)]

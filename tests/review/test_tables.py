@@ -13,8 +13,8 @@ from automl.search.control.incumbent import Incumbent
 from tests.review.studies_on_disk import TRIALS
 
 
-def row(trial: int, state: TrialState, value: float | None, epochs: int) -> TrialRow:
-    return TrialRow(trial, state, value, epochs, 1.0, {})
+def row(trial: int, state: TrialState, value: float | None, rounds: int) -> TrialRow:
+    return TrialRow(trial, state, value, rounds, 1.0, {})
 
 
 def test_failed_trials_are_last() -> None:
@@ -29,7 +29,7 @@ def test_trials_are_ordered_by_value_and_ties_by_number(mode: str, order: list[i
     assert [entry.trial for entry in ranked(reversed(rows), "max" if mode == "max" else "min")] == order
 
 
-def test_equal_values_go_to_more_epochs() -> None:
+def test_equal_values_go_to_more_rounds() -> None:
     rows = [
         row(0, TrialState.PRUNED, 0.5, 3),
         row(1, TrialState.COMPLETE, 0.5, 9),
@@ -56,7 +56,8 @@ def test_first_is_the_incumbent_of_the_search() -> None:
 def test_columns_begin_with_the_result_then_family_and_model() -> None:
     rows = leaderboard_rows(TRIALS, "accuracy", "max")
     names = list(rows[0])
-    assert names[:8] == ["rank", "trial", "state", "val_accuracy", "epochs", "seconds", "family", "model"]
+    assert names[:7] == ["rank", "trial", "state", "val_accuracy", "rounds", "epochs", "seconds"]
+    assert names[7:9] == ["family", "model"]
     assert names[-1] == "reason"
     assert all(list(entry) == names for entry in rows)
     assert (rows[2]["opt"], rows[2]["val_accuracy"]) == (None, None)
@@ -67,6 +68,13 @@ def test_written_trials_are_read_back_the_same(tmp_path: Path) -> None:
     metric, rows = read_trials(tmp_path / "trials.csv")
     assert metric == "accuracy"
     assert sorted(rows, key=lambda entry: entry.trial) == list(TRIALS)
+
+
+def test_epochs_of_an_earlier_version_are_read_as_rounds(tmp_path: Path) -> None:
+    text = "rank,trial,state,val_f1,epochs,seconds,lr,reason\n1,0,complete,0.5,9,2.0,0.1,\n"
+    (tmp_path / "trials.csv").write_text(text, encoding="utf-8")
+    _, (entry,) = read_trials(tmp_path / "trials.csv")
+    assert (entry.rounds, entry.epochs, entry.config) == (9, None, {"lr": 0.1})
 
 
 @pytest.mark.parametrize(
@@ -89,7 +97,7 @@ def test_front_of_score_and_size_is_shown_where_sizes_are_known(tmp_path: Path) 
     rows = leaderboard_rows(sized, "accuracy", "max")
     assert {entry["trial"] for entry in rows if entry["pareto"]} == {0, 1}
     assert [entry["params"] for entry in rows] == [5_000_000, 2_000_000, 1_000_000, None, 1000]
-    assert list(rows[0])[6:10] == ["params", "macs", "pareto", "lr"]
+    assert list(rows[0])[7:11] == ["params", "macs", "pareto", "lr"]
     write_trials(sized, "accuracy", "max", tmp_path / "trials.csv")
     _, again = read_trials(tmp_path / "trials.csv")
     assert leaderboard_rows(again, "accuracy", "max") == rows

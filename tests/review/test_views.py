@@ -74,9 +74,9 @@ def test_plain_lines_tell_what_is_notable_once() -> None:
         "[0:00] scan: reading 10 images",
         "[0:00] 1 file skipped: a.jpg (truncated)",
         "[0:06] search: 2 trials at once",
-        "[0:06] best val accuracy 0.5000 (trial 0, epoch 1: resnet10t, adamw, lr 0.0040)",
+        "[0:06] best val accuracy 0.5000 (trial 0, round 1: resnet10t, adamw, lr 0.0040)",
         "[0:07] trial 1 failed: RuntimeError: two lines",
-        "[0:13] best val accuracy 0.7500 (trial 0, epoch 2: resnet10t, adamw, lr 0.0040)",
+        "[0:13] best val accuracy 0.7500 (trial 0, round 2: resnet10t, adamw, lr 0.0040)",
         "[0:13] trials ended: 1 done, 1 pruned; 0 running",
     ]
 
@@ -103,7 +103,7 @@ def test_live_view_shows_time_stages_counts_and_incumbent() -> None:
     assert "2:47 left" in text
     assert "✓ scan  ● search  ○ retrain  ○ holdout  ○ deliver" in text
     assert "0 running  0 paused  1 done  1 pruned  1 failed" in text
-    assert "val accuracy 0.7500   trial 0, epoch 2" in text
+    assert "val accuracy 0.7500   trial 0, round 2" in text
     assert "resnet10t, adamw, lr 0.0040" in text
     assert "0.5000 → 0.7500" in text
     assert "trial 1 failed: RuntimeError: two lines" in text
@@ -114,7 +114,7 @@ def test_live_view_keeps_one_line_for_a_climbing_trial() -> None:
     state = RunState(clock)
     for epoch in range(1, 6):
         state.take(event(0, TrialState.RUNNING, epoch / 10, best=True, epoch=epoch))
-    assert [line.text for line in state.lines] == ["trial 0 is best: 0.5000 at epoch 5"]
+    assert [line.text for line in state.lines] == ["trial 0 is best: 0.5000 at round 5"]
     assert len(state.history) == 5
 
 

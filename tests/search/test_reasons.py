@@ -31,8 +31,8 @@ DATA: dict[str, str | int | float] = {
 # What databases of version 2 hold.
 STORED = """
     search_began search_died search_broke search_failed interrupted disk_full time_is_up worker_free workers_busy
-    nothing_yet nothing_left after_interruption promoted last_resort lost yardstick last_call rung_moved_down
-    rung_moved_up asked_ahead passed_over full_length never_stopped between_rungs before_first_rung promoted_before
+    nothing_yet nothing_left after_interruption promoted last_resort lost reference finish_in_time rung_moved_down
+    rung_moved_up prefetched left_out full_length never_stopped between_rungs before_first_rung promoted_before
     promoted_at_once paused_at_rung among_best not_among_best too_early worse_than_median not_worse_than_median
     value_not_finite pruner_stopped pruner_went_on ended_by_itself objective_said never_promoted no_round no_value
     crashed hung tried_again legacy
@@ -50,16 +50,16 @@ def test_every_code_has_a_sentence(code: Code) -> None:
     [
         (Reason(Code.TIME_IS_UP), "time is up"),
         (Reason(Code.PROMOTED, DATA), "promoted: rank 1 of 3 at round 2"),
-        (Reason(Code.ASKED_AHEAD, {"reports": 0}), "asked ahead"),
-        (Reason(Code.ASKED_AHEAD, DATA), "asked ahead, 4 reports before"),
+        (Reason(Code.PREFETCHED, {"reports": 0}), "prefetched, 0 reports ago"),
+        (Reason(Code.PREFETCHED, DATA), "prefetched, 4 reports ago"),
         (crashed("KeyError: {x}"), "KeyError: {x}"),
         (
-            Reason(Code.PASSED_OVER, DATA),
-            "passed over: resnet18 would take 27 s to its first comparison, 5 s are left (and 2 more)",
+            Reason(Code.LEFT_OUT, DATA),
+            "left out: resnet18 needs 27 s to its first comparison, and 5 s are left (2 more left out)",
         ),
         (
-            Reason(Code.WORKER_FREE).with_notes(Reason(Code.ASKED_AHEAD, {"reports": 0}), Reason(Code.LOST)),
-            "a worker is free; asked ahead; its process was lost: it is tried once more",
+            Reason(Code.WORKER_FREE).with_notes(Reason(Code.PREFETCHED, {"reports": 0}), Reason(Code.LOST)),
+            "a worker is free; prefetched, 0 reports ago; its process was lost: it runs once more",
         ),
     ],
 )

@@ -74,7 +74,7 @@ def test_deadline_and_failures_are_taken_as_they_were(tmp_path: Path) -> None:
     space = ToySpace(({"x": 0.31, "kind": "a"}, {"x": 0.5, "kind": "a"}))
     chosen = stored(tmp_path, n_trials=None, time_limit=60.0, parallel=3, noise=lambda value: 0.01)
     result = search(fragile, space, chosen)
-    assert any(event.reason.code is Code.YARDSTICK for event in events_of(tmp_path))
+    assert any(event.reason.code is Code.REFERENCE for event in events_of(tmp_path))
     assert {trial.state for trial in result.trials} >= {TrialState.FAILED, TrialState.PRUNED}
     assert played_again(events_of(tmp_path), chosen) == ""
 

@@ -22,7 +22,7 @@ from automl.cuda_graphs import Pace, Recorder
 from automl.data.loading.batches import Batches
 from automl.final.model_folder import write_model_folder
 from automl.final.predictor import Predictor
-from automl.final.scoring import seconds_a_picture
+from automl.final.scoring import seconds_per_image
 from automl.records import Config, SearchSplits
 from automl.spaces.architectures.factories import create
 from automl.training.evaluate import predict_rows
@@ -91,7 +91,7 @@ def test_model_scores_the_same_on_both_processors(
     config: Config, splits: SearchSplits, on_gpu: TrainPlan
 ) -> None:
     trainer = Trainer(config, splits.info, splits.train, on_gpu)
-    trainer.train_epoch()
+    trainer.train_round()
     scores, _ = predict_rows(trainer.averaged, splits.val, splits.info, size=trainer.size, device="cuda")
     there, _ = predict_rows(trainer.averaged.cpu(), splits.val, splits.info, size=trainer.size)
     assert torch.allclose(scores, there, atol=0.02)  # convolutions of a GPU round to 10 bits
@@ -102,7 +102,7 @@ def test_delivered_model_predicts_the_same_on_both_processors(
 ) -> None:
     config = {**config, "model": "resnet18", "hflip": True}
     trainer = Trainer(config, splits.info, splits.train, on_gpu)
-    trainer.train_epoch()
+    trainer.train_round()
     write_model_folder(tmp_path, trainer.averaged, config, splits.info, size=trainer.size)
     pixels = np.load(splits.val.images)[:50]
     here, there = (
@@ -110,7 +110,7 @@ def test_delivered_model_predicts_the_same_on_both_processors(
     )
     assert np.abs(here - there).max() < 1e-4 and here.std() > 0.01
     assert torch.backends.cudnn.allow_tf32  # training may round
-    large = partial(seconds_a_picture, create("resnet50", num_classes=3), splits.info, 224, threads=1)
+    large = partial(seconds_per_image, create("resnet50", num_classes=3), splits.info, 224, threads=1)
     assert large(device="cuda") < 0.2 * large(device="cpu")
 
 
@@ -172,7 +172,7 @@ def test_recorded_batches_train_the_same_network(
         recorder = trainer.gradients.recorder
         if not record:
             trainer.gradients.recorder = None
-        found = [float(trainer.train_epoch() or 0.0) for _ in range(2)]
+        found = [float(trainer.train_round() or 0.0) for _ in range(2)]
         assert recorder is not None and (recorder.recording is not None) is record and not recorder.refused
         return found
 

@@ -99,7 +99,7 @@ def test_loss_that_is_not_finite_once_halves_the_lr_and_goes_on_from_the_last_go
     trial.trainer.gradients.loss_of = _broken_at(trial.trainer, 4)  # of 9 an epoch
     found = trial.step()
     assert (clean["lr_scale"], found["lr_scale"]) == (1.0, 0.5)
-    assert trial.trainer.epoch == 2 and trial.trainer.steps == 18
+    assert trial.trainer.rounds == 2 and trial.trainer.steps == 18
     # The same as a training that had half the lr from its second epoch on.
     halved = ImageTrial(config, splits=splits, plan=plan)
     halved.step()
@@ -114,9 +114,7 @@ def test_loss_that_is_not_finite_twice_fails_the_trial(
     trial = ImageTrial(config, splits=splits, plan=plan)
     trial.trainer.gradients.loss_of = _broken_at(trial.trainer, 2, 30)
     trial.step()
-    with pytest.raises(
-        TrialError, match="loss became nan in epoch 3, also with half the lr; a lower lr would"
-    ):
+    with pytest.raises(TrialError, match="loss became nan in epoch 3, also with half the lr; use a lower lr"):
         for _ in range(2):
             trial.step()
 
@@ -144,7 +142,7 @@ def test_time_that_ends_after_an_explosion_leaves_the_last_good_weights(
     config: Config, splits: SearchSplits, plan: TrainPlan
 ) -> None:
     trainer = Trainer(config, splits.info, splits.train, replace(plan, epochs=100))
-    trainer.train_epoch()
+    trainer.train_round()
     whole = trainer.gradients.loss_of
 
     def last_one(images: Tensor, targets: Tensor) -> Tensor:
@@ -152,7 +150,7 @@ def test_time_that_ends_after_an_explosion_leaves_the_last_good_weights(
         return whole(images, targets) * float("nan")
 
     trainer.gradients.loss_of = last_one
-    assert trainer.train_epoch() is None
+    assert trainer.train_round() is None
     assert all(bool(p.isfinite().all()) for p in trainer.model.parameters())
 
 
@@ -173,13 +171,13 @@ def test_patience_ends_a_trial_at_its_best(
     best = max(range(len(reports)), key=lambda k: (float(reports[k]["accuracy"]), -k))
     assert len(reports) == best + 1 + 2
     assert last["accuracy"] == reports[best]["accuracy"] and last["val_loss"] == reports[best]["val_loss"]
-    assert last["reason"] == f"no better for 2 epochs; ends at its best, that of epoch {best + 1}"
+    assert last["reason"] == f"no improvement for 2 rounds; ends at its best round, {best + 1}"
     carried.save(tmp_path / "late")
     again = ImageTrial(config, splits=splits, plan=plan)
     again.load(tmp_path / "late")
     for name, weight in carried.trainer.model.state_dict().items():
         assert torch.equal(weight, again.trainer.model.state_dict()[name])
-    assert carried.trainer.epoch == best + 1
+    assert carried.trainer.rounds == best + 1
 
 
 def test_patience_without_a_finite_value_never_ends(

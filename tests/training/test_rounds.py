@@ -71,9 +71,9 @@ def test_rounds_cross_epochs_and_see_the_batches_of_whole_epochs(
     monkeypatch.setattr(Trainer, "train_step", watched)
     for one, turns in ((trainer, 2), (whole, 3)):
         for _ in range(turns):
-            assert one.train_epoch() is not None
-    assert trainer.epoch == 2 and trainer.steps == 2 * per_epoch + 8
-    assert trainer.passes == pytest.approx(2 + 8 / per_epoch)
+            assert one.train_round() is not None
+    assert trainer.rounds == 2 and trainer.steps == 2 * per_epoch + 8
+    assert trainer.epochs == pytest.approx(2 + 8 / per_epoch)
     assert seen[trainer] == seen[whole][: len(seen[trainer])]
 
 
@@ -82,10 +82,10 @@ def test_timed_trial_goes_on_exactly_from_its_checkpoint(
 ) -> None:
     one = Trainer(config, splits.info, splits.train, timed)
     one.round.known = 5
-    one.train_epoch()
+    one.train_round()
     one.save(tmp_path)
-    wanted = one.train_epoch()
+    wanted = one.train_round()
     other = Trainer(config, splits.info, splits.train, timed)
     other.load(tmp_path)
     assert other.round.known == 5
-    assert other.train_epoch() == wanted
+    assert other.train_round() == wanted

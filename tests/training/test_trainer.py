@@ -191,7 +191,7 @@ def test_schedule_paced_by_time_reaches_its_end(
 ) -> None:
     trainer = Trainer(config, splits.info, splits.train, replace(plan, epochs=10_000, seconds=1.0))
     begun = time.perf_counter()
-    while trainer.train_epoch() is not None:
+    while trainer.train_round() is not None:
         pass
     assert 0.9 < time.perf_counter() - begun < 2.0
     assert trainer.optimizer.param_groups[0]["lr"] < 0.2 * config["lr"]
@@ -226,7 +226,7 @@ def test_trial_on_a_part_of_the_rows_makes_shorter_epochs_and_goes_on_with_the_s
     half = replace(plan, share=0.5)
     trial = ImageTrial(config, splits=splits, plan=half)
     first = trial.step()
-    assert trial.trainer.batches.n == 72 and first["images"] == 4 * 16 and first["passes"] == 1.0
+    assert trial.trainer.batches.n == 72 and first["images"] == 4 * 16 and first["epochs"] == 1.0
     trial.save(tmp_path)
     again = ImageTrial(config, splits=splits, plan=half)
     again.load(tmp_path)
@@ -238,4 +238,4 @@ def test_part_that_is_smaller_than_a_batch_makes_smaller_batches(
 ) -> None:
     trainer = Trainer(config, splits.info, splits.train, replace(plan, share=0.1))
     assert (trainer.batches.n, trainer.batches.batch_size) == (3 * 8, 14)
-    assert trainer.train_epoch() is not None
+    assert trainer.train_round() is not None

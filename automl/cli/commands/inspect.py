@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from automl.data.quality.report import DataReport
 
 images = section("Data")
-_MOST_ROWS = 40
+_MAX_ROWS = 40
 _BAD_SHOWN = 10
 _CASES_SHOWN = 5
 
@@ -122,7 +122,7 @@ def _print(report: DataReport, *, everything: bool) -> None:
 
     print("\n".join(aligned(_facts(report))) + "\n")
     columns, rows = _table(report)
-    shown = rows if everything else rows[:_MOST_ROWS]
+    shown = rows if everything else rows[:_MAX_ROWS]
     print_table(columns, shown, right=columns[1:])
     if len(shown) < len(rows):
         print(f"... and {len(rows) - len(shown)} more; --all lists them")

@@ -51,6 +51,7 @@ def command(state: State, /, study: str, directory: str | None, csv_file: str | 
             "trial",
             "state",
             f"val_{metric}",
+            "rounds",
             "epochs",
             "seconds",
             *sized,
@@ -58,7 +59,9 @@ def command(state: State, /, study: str, directory: str | None, csv_file: str | 
             "configuration",
         )
         cells = [_cells(rank, row, front) for rank, row in enumerate(ranked(trials, mode), 1)]
-        print_table(columns, cells, right=("rank", "trial", f"val_{metric}", "epochs", "seconds", "params"))
+        print_table(
+            columns, cells, right=("rank", "trial", f"val_{metric}", "rounds", "epochs", "seconds", "params")
+        )
 
 
 def _cells(rank: int, row: TrialRow, front: Collection[int]) -> tuple[str, ...]:
@@ -73,6 +76,7 @@ def _cells(rank: int, row: TrialRow, front: Collection[int]) -> tuple[str, ...]:
         str(row.state),
         score(row.value),
         str(row.rounds),
+        "-" if row.epochs is None else f"{row.epochs:.1f}",
         f"{row.seconds:.1f}",
         *sized,
         str(row.config.get("family", "-")),

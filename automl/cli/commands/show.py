@@ -9,6 +9,7 @@ import click
 from automl.cli.options import SectionCommand, State, directory_option, json_option, verbose_option
 
 if TYPE_CHECKING:
+    from automl.records import TrialRow
     from automl.review.studies import StudyFolder
 
 
@@ -65,9 +66,17 @@ def _progress(found: StudyFolder) -> dict[str, Any]:
         "metric": metric,
         "mode": mode,
         "trials": {"total": len(trials), **counts},
-        "best": None
-        if best is None
-        else {"trial": best.trial, "val_score": best.value, "epochs": best.rounds, "config": best.config},
+        "best": None if best is None else _best(best),
+    }
+
+
+def _best(row: TrialRow) -> dict[str, Any]:
+    return {
+        "trial": row.trial,
+        "val_score": row.value,
+        "rounds": row.rounds,
+        "epochs": row.epochs,
+        "config": row.config,
     }
 
 

@@ -10,25 +10,25 @@ from automl.training.rounds import STEP_COST
 
 DEFAULT_IMAGES = 600_000  # images that a trial sees at most, when neither the person nor the clock says less,
 # within these numbers of epochs; a retrain from scratch may have the last, where the clock allows it.
-FEWEST_EPOCHS, MOST_EPOCHS = 20, 100
+MIN_EPOCHS, MAX_EPOCHS = 20, 100
 MIRRORED = 2.0  # the delivered model looks at a picture and at its mirror image
 FULL_TRIALS = 5.0  # full-length trials that the search time must hold, if it can
-LEAST_LENGTH = (
+MIN_LENGTH = (
     0.12  # of the retrain's work: what a full-length trial should have at least, to tell something of it
 )
 # Of the time, what may be set aside for the retrain: more than the first only until it sees enough images.
-RETRAIN_SHARE, MOST_RETRAIN = 0.6, 0.85
+RETRAIN_SHARE, MAX_RETRAIN = 0.6, 0.85
 # The search has at least so many seconds and rounds, up to half of the time: without a value nothing is compared.
-LEAST_SEARCH, LEAST_ROUNDS = 3.0, 1.5
+MIN_SEARCH, MIN_ROUNDS = 3.0, 1.5
 ENOUGH_IMAGES, ENOUGH_EPOCHS, PLENTY_EPOCHS = 80_000, 30, 40
-MOST_ROUNDS = 100
+MAX_ROUNDS = 100
 # A round of a trial is at least so long: in images, in seconds, and in multiples of what it takes to score it.
 ROUND_IMAGES, ROUND_SECONDS, ROUND_SCORINGS = 1000, 1.0, 8.0
 # Where the retrain goes through its pictures often, trials learn from a part of them, so that they go through it about
 # as often: which configuration overfits shows in no other way. At least so large a part, and so many rows.
-OFTEN, LEAST_PART, LEAST_ROWS = 20.0, 0.25, 1000
+OFTEN, MIN_PART, MIN_ROWS = 20.0, 0.25, 1000
 SPARE = 1.15  # the retrain is planned longer than measured, as neighbours may slow it down
-MOST_SLOWDOWN = 3.0  # beyond this, what was measured is taken for a hiccup
+MAX_SLOWDOWN = 3.0  # beyond this, what was measured is taken for a hiccup
 SIZES = (96, 64, 48, 32)  # px; sides that a training from scratch may be held to
 SURE = 1.3  # of what was measured on a few pictures
 CLOSING = 2.5  # seconds to score the intervals, write the model, the tables and the result, and leave
@@ -63,7 +63,7 @@ class Work:
     @property
     def default_epochs(self) -> int:
         """Most epochs of a trial when nobody says less: fewer for more images."""
-        return min(MOST_EPOCHS, max(FEWEST_EPOCHS, DEFAULT_IMAGES // max(1, self.n_train)))
+        return min(MAX_EPOCHS, max(MIN_EPOCHS, DEFAULT_IMAGES // max(1, self.n_train)))
 
     @property
     def closing_seconds(self) -> float:
@@ -100,7 +100,7 @@ def make_budget(work: Work, *, remaining: float | None, epochs: int | None) -> B
         return Budget(most, None, None, work.closing_seconds, most)
     usable = max(0.0, remaining - work.closing_seconds - work.startup)
     if epochs is None:  # where pictures are few, until it has seen enough
-        longest = MOST_EPOCHS if work.scratch else most
+        longest = MAX_EPOCHS if work.scratch else most
         most = max(longest, ENOUGH_IMAGES // max(1, work.n_train))
     retrain_s = min(most * work.retrain_epoch_seconds * SPARE, retrain_share(work, usable) * usable)
     search_s = usable - retrain_s
@@ -109,9 +109,9 @@ def make_budget(work: Work, *, remaining: float | None, epochs: int | None) -> B
         length = max(1, min(most, int(full_s / work.epoch_seconds)))
         return Budget(length, search_s + work.startup, retrain_s, work.closing_seconds, most)
     two_s = 0.75 * search_s * min(1.0, work.parallel / 2)  # two trials fit in any case: one is no search
-    least_s = min(two_s, LEAST_LENGTH * retrain_s * work.retrain_speedup)
+    least_s = min(two_s, MIN_LENGTH * retrain_s * work.retrain_speedup)
     full_s = min(most * work.epoch_seconds, max(full_s, least_s))
-    rounds = max(1, min(most, MOST_ROUNDS, int(full_s / _shortest_round(work))))
+    rounds = max(1, min(most, MAX_ROUNDS, int(full_s / _shortest_round(work))))
     round_s = max(0.1, full_s / rounds)
     return Budget(rounds, search_s + work.startup, retrain_s, work.closing_seconds, most, round_s)
 
@@ -128,7 +128,7 @@ def part_of_rows(work: Work, budget: Budget) -> float:
     if retrain_s * work.images_per_second < OFTEN * (work.n_train + work.n_val):
         return 1.0
     trial_s = budget.epochs * budget.round_s
-    return min(1.0, max(LEAST_PART, trial_s / retrain_s, LEAST_ROWS / max(1, work.n_train)))
+    return min(1.0, max(MIN_PART, trial_s / retrain_s, MIN_ROWS / max(1, work.n_train)))
 
 
 def retrain_share(work: Work, usable: float) -> float:
@@ -136,8 +136,8 @@ def retrain_share(work: Work, usable: float) -> float:
     wanted = enough_images(work.n_train + work.n_val)
     usable = max(usable, 1e-9)
     share = wanted / (work.images_per_second * work.retrain_speedup) / usable
-    least_search = max(LEAST_SEARCH, LEAST_ROUNDS * _shortest_round(work))
-    return min(MOST_RETRAIN, max(RETRAIN_SHARE, share), max(0.5, 1.0 - least_search / usable))
+    least_search = max(MIN_SEARCH, MIN_ROUNDS * _shortest_round(work))
+    return min(MAX_RETRAIN, max(RETRAIN_SHARE, share), max(0.5, 1.0 - least_search / usable))
 
 
 def retrain_at_most(work: Work, remaining: float) -> float:
@@ -169,13 +169,13 @@ def closing_seconds(budget: Budget, *, slowdown: float, n_holdout: int = 0, rate
 
     `rate` is images a second at which the best trial trained: where it is dear, scoring the `n_holdout` images is too.
     """
-    slower = min(MOST_SLOWDOWN, max(1.0, slowdown))
+    slower = min(MAX_SLOWDOWN, max(1.0, slowdown))
     return max(budget.closing_s * slower, CLOSING * slower + MIRRORED * n_holdout / (STEP_COST * rate))
 
 
 def measured_closing(*, slowdown: float, scoring: float) -> float:
     """The closing where scoring the holdout should take `scoring` seconds, by a measurement on the very network."""
-    return CLOSING * min(MOST_SLOWDOWN, max(1.0, slowdown)) + SURE * scoring
+    return CLOSING * min(MAX_SLOWDOWN, max(1.0, slowdown)) + SURE * scoring
 
 
 def affordable_size(*, n_train: int, seconds: float, rate: Callable[[int], float], most: int) -> int:

@@ -16,7 +16,7 @@ from automl.spaces.architectures.families import capabilities
 from automl.spaces.draw import at_random, walk
 from automl.training.models.build import input_size, model_arguments
 from automl.training.models.hyperparameters import Recipe
-from automl.training.rounds import LEAST_SHARE, STEP_COST
+from automl.training.rounds import MIN_SHARE, STEP_COST
 
 # How much of the backward pass is left where layers are frozen; layers are counted alike.
 LEARNING = {"none": 1.0, "half": 0.5, "stages": 0.25, "head": 0.0}
@@ -102,7 +102,7 @@ def in_rounds(expect: Expect, info: DatasetInfo, seconds: float) -> Expect:
     def expect_round(config: Config) -> Expected:
         epoch = expect(config)
         steps = max(1, info.n_train // max(1, Recipe.from_config(config).batch_size))
-        training = max(epoch.seconds * (1.0 - scoring) / steps, LEAST_SHARE * seconds)
+        training = max(epoch.seconds * (1.0 - scoring) / steps, MIN_SHARE * seconds)
         return replace(epoch, seconds=max(seconds, epoch.seconds * scoring + training))
 
     return expect_round

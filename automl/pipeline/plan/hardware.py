@@ -9,11 +9,11 @@ from automl.config.sizes import format_size
 from automl.errors import ConfigError
 from automl.machine import cores as usable_cores
 from automl.machine import free_memory
-from automl.search.engines.cluster_resources import Room
+from automl.search.engines.cluster_resources import ClusterResources
 
 SPARE = 1.2  # a configuration may take more than the one that was measured
 USABLE = 0.9  # of the memory that is there: the system and the driver need some too
-MOST_SHARES = 8  # trials on one GPU; with more, they only wait for each other
+MAX_SHARES = 8  # trials on one GPU; with more, they only wait for each other
 PACKING = (
     1.2  # what trials that share a GPU train together, to one alone (benchmarks/gpu.py, four small networks)
 )
@@ -56,7 +56,7 @@ class Device:
         return 1 + SCALING * (self.all_threads - 1)
 
 
-def choose_device(config: StudyConfig, room: Room | None = None) -> Device:
+def choose_device(config: StudyConfig, room: ClusterResources | None = None) -> Device:
     """One thread a trial and a trial a core, as that trains the most images; or a trial a GPU where there is one.
 
     `room` is the cluster that trials run on, None for this machine alone. Raises ConfigError where the cluster has
@@ -133,7 +133,7 @@ def packed(device: Device, trial: int, total: int) -> Device:
         return device
     by_memory = int(USABLE * total / (trial * SPARE))
     by_cores = device.all_threads // device.gpus
-    shares = max(1, min(by_memory, by_cores, MOST_SHARES))
+    shares = max(1, min(by_memory, by_cores, MAX_SHARES))
     parallel = shares * device.gpus
     threads = max(1, device.all_threads // parallel)
     return replace(device, gpus_per_trial=1.0 / shares, parallel=parallel, threads=threads)

@@ -36,7 +36,7 @@ from automl.torch_setup import import_seconds
 from automl.training.plan import TrainPlan
 from automl.training.speed_probe import Probe, probe
 
-MOST_DRAWS = 1000  # for a configuration within the constraints
+MAX_DRAWS = 1000  # for a configuration within the constraints
 WORKER_START = 2.0  # times what importing timm takes: from a worker's start to the first step of its trial
 
 
@@ -129,7 +129,7 @@ def first_config(space: SearchSpace, seed: int) -> Config:
         return dict(space.portfolio[0])
     rng = np.random.default_rng(seed)
     config: Config = {}
-    for _ in range(MOST_DRAWS):
+    for _ in range(MAX_DRAWS):
         config = walk(space.suggest, at_random(rng)).config
         if space.allows(config):
             break

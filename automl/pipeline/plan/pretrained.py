@@ -20,7 +20,7 @@ from automl.training.models.hyperparameters import Recipe
 from automl.training.models.linear_probe import (
     METRICS,
     OutOfTimeError,
-    Probed,
+    ProbeScore,
     Sample,
     probe_features,
     probe_pixels,
@@ -34,7 +34,7 @@ PROBE_SHARE = 0.1  # of the time that is left, at most
 PROBE_SECONDS = 60.0  # at most, and where there is no limit
 DOWNLOAD_SHARE = 0.1
 DOWNLOAD_SECONDS = 300.0
-CPU_ROWS, GPU_ROWS, LEAST_ROWS = 1000, 4000, 150
+CPU_ROWS, GPU_ROWS, MIN_ROWS = 1000, 4000, 150
 SLOW = 50.0  # images a second of a small network on a busy machine
 KEPT = 6  # architectures that the search goes on with
 TRIAL_SHARE = 0.1  # of the time that is left, into which an epoch of fine-tuning must fit
@@ -133,7 +133,7 @@ class _Chosen:
     space: SearchSpace
     found: Mapping[str, Weights]
     kept: list[str]
-    ranking: list[Probed]
+    ranking: list[ProbeScore]
     pixels: float
     missing: list[str]
     asked: str
@@ -194,7 +194,7 @@ def _look(asked: str, models: list[str], situation: Situation) -> tuple[dict[str
 
 def _rank(
     found: Mapping[str, Weights], configs: Mapping[str, dict[str, Any]], situation: Situation
-) -> tuple[list[Probed], float]:
+) -> tuple[list[ProbeScore], float]:
     """The architectures that were probed in time, the best first, and the score of the pixels themselves.
 
     Small networks come first, so that a short time ranks what a short search could train.
@@ -222,18 +222,18 @@ def _sampled(situation: Situation, *, seconds: float) -> Sample:
     return sample(
         situation.splits,
         situation.folder,
-        most=max(LEAST_ROWS, min(most, int(SLOW * seconds))),
+        most=max(MIN_ROWS, min(most, int(SLOW * seconds))),
         device=situation.device,
         threads=situation.threads,
     )
 
 
-def _worth_it(ranking: list[Probed], pixels: float) -> bool:
+def _worth_it(ranking: list[ProbeScore], pixels: float) -> bool:
     """Whether frozen features tell more than the pixels do; without a probe, weights are taken for better."""
     return not ranking or math.isnan(pixels) or ranking[0].score > pixels
 
 
-def _keep(ranking: list[Probed], found: list[str], situation: Situation) -> list[str]:
+def _keep(ranking: list[ProbeScore], found: list[str], situation: Situation) -> list[str]:
     """The best of those whose epochs fit into the time, else the fastest; the smallest, where none was probed."""
     if not ranking:
         return sorted(found, key=lambda name: capabilities(name).params)[:KEPT]
@@ -246,7 +246,7 @@ def _keep(ranking: list[Probed], found: list[str], situation: Situation) -> list
     return [row.model for row in (fitting or [fastest])[:KEPT]]
 
 
-def _epoch_seconds(row: Probed, situation: Situation) -> float:
+def _epoch_seconds(row: ProbeScore, situation: Situation) -> float:
     """Of fine-tuning on one core, where trials share the cores."""
     cores = situation.threads if situation.device == "cpu" else 1
     return situation.splits.info.n_train * STEP_COST * cores / row.images_per_second
@@ -260,7 +260,7 @@ def _may(space: SearchSpace, *, pretrained: bool) -> bool:
     return True
 
 
-def _rows(ranking: list[Probed], kept: list[str]) -> list[dict[str, Any]]:
+def _rows(ranking: list[ProbeScore], kept: list[str]) -> list[dict[str, Any]]:
     return [
         {
             "model": row.model,
@@ -289,7 +289,7 @@ def _in_words(chosen: _Chosen, situation: Situation) -> str:
     )
 
 
-def _no_better(ranking: list[Probed], pixels: float, situation: Situation) -> str:
+def _no_better(ranking: list[ProbeScore], pixels: float, situation: Situation) -> str:
     metric = METRICS[situation.splits.info.task].replace("_", " ")
     return (
         f"the features of {ranking[0].model}, the best of {len(ranking)} with weights, tell no more about these data "

@@ -24,11 +24,11 @@ from automl.training.rounds import STEP_COST
 
 # Passes through the pictures in the planned retrain. Where pictures are few, a network needs more of them to learn
 # anything (`budget.ENOUGH_IMAGES`); where they are many, FEW_IMAGES of them are enough however few passes that is.
-MOST_PASSES, LEAST_PASSES = 110.0, 5.0
+MAX_EPOCHS, MIN_EPOCHS = 110.0, 5.0
 FEW_IMAGES = 60_000
 # More pictures than these want a larger network rather than as many passes: the limit falls with the root of their
 # number, down to the least.
-MANY_ROWS, LEAST_OF_MANY = 4_000, 20.0
+MANY_ROWS, MIN_OF_MANY = 4_000, 20.0
 # The share of the space that must be left on either side, and in all: where nearly all of it is too small or too large,
 # the time is not what decides.
 LEFT, LEFT_IN_ALL = 0.25, 0.1
@@ -84,7 +84,7 @@ def most_passes(rows: int) -> float:
     >>> [round(most_passes(rows)) for rows in (100, 4000, 16_000, 10**6)]
     [800, 110, 55, 20]
     """
-    of_many = max(LEAST_OF_MANY, MOST_PASSES * math.sqrt(MANY_ROWS / max(rows, MANY_ROWS)))
+    of_many = max(MIN_OF_MANY, MAX_EPOCHS * math.sqrt(MANY_ROWS / max(rows, MANY_ROWS)))
     return max(of_many, ENOUGH_IMAGES / rows)
 
 
@@ -104,7 +104,7 @@ def suited(
     training = (info.n_train + info.n_val / STEP_COST) / rows  # of an epoch: the retrain validates nothing
     one_pass = seconds * training / unit
     least = one_pass / most_passes(rows)
-    most = one_pass / min(LEAST_PASSES, FEW_IMAGES / rows)
+    most = one_pass / min(MIN_EPOCHS, FEW_IMAGES / rows)
     scratch = [config for config in drawn(space, seed) if not Recipe.from_config(config).pretrained]
     works = [epoch_work(config, info, of) for config in scratch]
     everything = Suited(info, prices=of)

@@ -18,10 +18,10 @@ from automl.search.sampling.portfolio import PastStudy, learn_portfolio
 from automl.spaces import SearchSpace
 
 AUTO, NONE = "auto", "none"
-MOST_CONFIGS = 4
-MOST_STUDIES = 10
+MAX_CONFIGS = 4
+MAX_STUDIES = 10
 # Studies that are less alike than this say nothing of use.
-LEAST_ALIKE = 0.1
+MIN_SIMILARITY = 0.1
 
 logger = get_logger(__name__)
 
@@ -63,7 +63,7 @@ def warm_start(config: StudyConfig, space: SearchSpace, info: DatasetInfo, obser
         return WarmStart()
     here = traits(info)
     past = _others(config, here) if config.warm_start == AUTO else _weighted(_named(config), here)
-    learnt = learn_portfolio(past, space, size=MOST_CONFIGS)
+    learnt = learn_portfolio(past, space, size=MAX_CONFIGS)
     if learnt.configs:
         observer.note(
             f"Warm start: {len(learnt.configs)} configurations that were good in earlier studies "
@@ -110,7 +110,7 @@ def _named(config: StudyConfig) -> list[StudyFolder]:
 def _weighted(studies: list[StudyFolder], here: Mapping[str, Any]) -> list[PastStudy]:
     """Studies that a person named count whatever their data, and more where these are alike."""
     return [
-        replace(read_past(study), weight=max(alike(_traits_of(study), here), LEAST_ALIKE))
+        replace(read_past(study), weight=max(alike(_traits_of(study), here), MIN_SIMILARITY))
         for study in studies
     ]
 
@@ -126,11 +126,11 @@ def _others(config: StudyConfig, here: Mapping[str, Any]) -> list[PastStudy]:
             logger.info("no warm start from %s: %s", path, error)
             continue
         weight = alike(_traits_of(study), here)
-        if weight >= LEAST_ALIKE:
+        if weight >= MIN_SIMILARITY:
             found.append((weight, study))
     found.sort(key=lambda pair: (-pair[0], pair[1].name))
     past = []
-    for weight, study in found[:MOST_STUDIES]:
+    for weight, study in found[:MAX_STUDIES]:
         try:
             past.append(replace(read_past(study), weight=weight))
         except AutomlError as error:

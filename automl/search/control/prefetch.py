@@ -1,4 +1,4 @@
-"""Asking ahead of need: the next draft is ready before a worker is free."""
+"""Prefetch: the next suggestion is computed before a worker needs it."""
 
 from __future__ import annotations
 
@@ -8,34 +8,34 @@ from collections.abc import Callable
 
 from automl.search.sampling.drafts import Draft
 
-REST = 3.0  # times as long as a draft took, before the next one that nobody waits for: trials need the cores
+REST = 3.0  # pause before the next unasked draft, in times of the last one's duration: trials need the cores
 
 
-class AskAhead:
-    """Keeps a draft ready, drawn in a thread of its own, and draws it anew when there are news.
+class Prefetcher:
+    """Keeps a draft ready, drawn in a thread, and draws it again when the study has changed.
 
-    A draft from before the last trial began is never handed out, because the sampler has to know of that trial: from
-    `take` or `skip` until `resume`, by when the trial exists, nothing is drawn, and what was under way is dropped.
+    A draft from before the last trial began is never handed out, because the sampler has to know that trial. From
+    `take` or `skip` until `resume`, when the trial exists, nothing is drawn, and a draw under way is thrown away.
     """
 
     def __init__(self, draw: Callable[[], Draft]) -> None:
         self._draw = draw
         self._changed = threading.Condition()
-        self._news = self._round = 0
+        self._changes = self._taken = 0
         self._held = self._closing = False
         self._ready: tuple[int, Draft] | None = None
         self._error: Exception | None = None
-        self._thread = threading.Thread(target=self._run, name="automl-ask-ahead", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="automl-prefetch", daemon=True)
         self._thread.start()
 
-    def news(self) -> None:
-        """Something was reported: the draft is drawn anew, if there is time before it is taken."""
+    def invalidate(self) -> None:
+        """The study has changed: draw again, if there is time before the draft is taken."""
         with self._changed:
-            self._news += 1
+            self._changes += 1
             self._changed.notify_all()
 
     def take(self) -> tuple[Draft, int]:
-        """The draft, and how many news came since it was begun. Waits where none was finished since the last trial.
+        """Return a draft, and how often the study has changed since it was begun. Waits until there is one.
 
         Raises what the sampler raised.
         """
@@ -46,7 +46,7 @@ class AskAhead:
                 raise self._error
             begun, draft = self._ready
             self._hold()
-            return draft, self._news - begun
+            return draft, self._changes - begun
 
     def skip(self) -> None:
         """A trial begins without a draft."""
@@ -54,26 +54,26 @@ class AskAhead:
             self._hold()
 
     def resume(self) -> None:
-        """The trial is known to the study: the next draft may be drawn."""
+        """The study knows the new trial: draw the next one."""
         with self._changed:
             self._held = False
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Ends the thread, after the draft that it may be at."""
+        """End the thread, after the draw that is under way."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
         self._thread.join()
 
-    # ------------------------------------------------------------------------------------------------------
+    # --------------------------------------------------------------------------------------------------------
 
     def _hold(self) -> None:
         self._ready, self._held = None, True
-        self._round += 1
+        self._taken += 1
 
     def _wanted(self) -> bool:
-        stale = self._ready is None or self._ready[0] < self._news
+        stale = self._ready is None or self._ready[0] < self._changes
         return self._closing or (stale and not self._held)
 
     def _run(self) -> None:
@@ -82,7 +82,7 @@ class AskAhead:
                 self._changed.wait_for(self._wanted)
                 if self._closing:
                     return
-                begun, now = self._news, self._round
+                begun, taken = self._changes, self._taken
             start = time.monotonic()
             try:
                 draft = self._draw()
@@ -92,7 +92,7 @@ class AskAhead:
                     self._changed.notify_all()
                 return
             with self._changed:
-                if now == self._round:
+                if taken == self._taken:
                     self._ready = (begun, draft)
                     self._changed.notify_all()
                     rest = start + (1.0 + REST) * (time.monotonic() - start) - time.monotonic()

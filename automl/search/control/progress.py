@@ -1,4 +1,4 @@
-"""Tells a person how the search goes."""
+"""Reports to the observer: what happens to trials, and how far the search is."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from automl.search.control.trial import LiveTrial
 from automl.search.settings import SearchSettings
 
 
-class Teller:
-    """Makes events of what happens to trials. `done` counts the trials that are over."""
+class Progress:
+    """Turns what happens to trials into events. `done` counts the trials that are over."""
 
     def __init__(
         self, observer: Observer, settings: SearchSettings, time: Timing, incumbent: Incumbent
@@ -22,22 +22,19 @@ class Teller:
         self.done = 0
 
     def trial(self, live: LiveTrial, reason: str) -> None:
-        """Something happened to a trial."""
+        """Report that something happened to a trial, and how far the search is."""
         best = self._incumbent.is_best(live.number)
         now = self._time.now()
         event = TrialEvent(live.number, live.state, live.config, live.round, live.value, now, reason, best)
         self._observer.trial(event)
-        self._progress()
+        # Measured in time or in trials, whichever is nearer to its end.
+        spent = self._time.spent()
+        measures = [] if spent is None else [spent]
+        if self._n_trials is not None:
+            measures.append((float(self.done), float(self._n_trials)))
+        self._observer.progress(*max(measures, key=lambda measure: measure[0] / measure[1]))
 
     def note(self, text: str) -> None:
-        """One sentence; nothing for an empty one."""
+        """Report a sentence, unless it is empty."""
         if text:
             self._observer.note(text)
-
-    def _progress(self) -> None:
-        """Tells how far the search is: by time or by trials, whichever is nearer to its end."""
-        spent = self._time.spent()
-        ways = [] if spent is None else [spent]
-        if self._n_trials is not None:
-            ways.append((float(self.done), float(self._n_trials)))
-        self._observer.progress(*max(ways, key=lambda way: way[0] / way[1]))

@@ -1,4 +1,4 @@
-"""What the next trial tries: first from the portfolio, then from the sampler, and nothing that takes too long."""
+"""Suggestions: what the next trial tries. First the portfolio, then the sampler, and nothing that takes too long."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from automl.records import Config
-from automl.search.control.prefetch import AskAhead
+from automl.search.control.prefetch import Prefetcher
 from automl.search.reasons import Code, Reason
 from automl.search.round_time import Forecast
 from automl.search.sampling.drafts import Draft
@@ -17,8 +17,8 @@ from automl.search.storage.reader import StoredTrial
 from automl.search.storage.store import Store
 
 PORTFOLIO, SAMPLER = "portfolio", "sampler"
-AGAIN = 3  # times that the sampler is asked again where its suggestion takes too long,
-AT_RANDOM = 30  # and then draws at random, of which one will do
+ASKED_AGAIN = 3  # times that the sampler is asked again where its suggestion takes too long,
+AT_RANDOM = 30  # and then random draws, of which one will do
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Limit:
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A draft, where it came from, and what a person may want to know about how it was chosen."""
+    """A draft, its origin, and notes about how it was chosen."""
 
     draft: Draft
     origin: str
@@ -39,7 +39,7 @@ class Suggestion:
 
 
 class Suggestions:
-    """Hands out drafts. After `take`, the caller makes a trial of the draft and then calls `taken`."""
+    """Hands out drafts. After `take`, the caller makes a trial of the draft and then calls `adopted`."""
 
     def __init__(
         self,
@@ -49,85 +49,84 @@ class Suggestions:
         forecast: Forecast,
         past: Sequence[StoredTrial],
     ) -> None:
-        self._store, self._space, self._forecast = store, space, forecast
-        self._settings, self._n_trials = settings, settings.n_trials
+        self._store, self._space, self._forecast, self._settings = store, space, forecast, settings
         own = space.portfolio if settings.portfolio is None else settings.portfolio
         self._portfolio = _untried(own, past)
-        self._ahead: AskAhead | None = None
+        self._prefetcher: Prefetcher | None = None
 
-    def ask_ahead(self) -> None:
-        """From now on the sampler is asked in a thread, before there is need."""
-        if self._ahead is None:
-            self._ahead = AskAhead(lambda: self._store.draw(self._space.suggest))
+    def prefetch(self) -> None:
+        """From now on, ask the sampler in a thread, before there is need."""
+        if self._prefetcher is None:
+            self._prefetcher = Prefetcher(lambda: self._store.draw(self._space.suggest))
 
-    def news(self) -> None:
-        """The study knows more than before."""
-        if self._ahead is not None and self._more():
-            self._ahead.news()
+    def invalidate(self) -> None:
+        """The study has changed: a suggestion that is ready may be out of date."""
+        if self._prefetcher is not None and self._more():
+            self._prefetcher.invalidate()
+
+    def adopted(self) -> None:
+        """What was taken has become a trial."""
+        if self._prefetcher is not None and self._more():
+            self._prefetcher.resume()
 
     def close(self) -> None:
-        """Nothing will be asked any more."""
-        if self._ahead is not None:
-            self._ahead.close()
-            self._ahead = None
-
-    def taken(self) -> None:
-        """What was taken has become a trial."""
-        if self._ahead is not None and self._more():
-            self._ahead.resume()
+        """Stop the thread, if there is one."""
+        if self._prefetcher is not None:
+            self._prefetcher.close()
+            self._prefetcher = None
 
     def take(self, limit: Limit) -> Suggestion:
-        """The next configuration whose first rounds fit into the time; if none does, the quickest that was drawn.
+        """Return the next configuration whose first rounds fit into the time; if none does, the quickest one drawn.
 
-        What was passed over is told in the notes.
+        The notes name what was left out.
         """
         for place, config in enumerate(self._portfolio):
             if self._too_slow(config, limit) is None:
-                passed = [self._too_slow(one, limit) for one in self._portfolio[:place]]
+                left_out = [self._too_slow(one, limit) for one in self._portfolio[:place]]
                 del self._portfolio[place]
-                if self._ahead is not None:
-                    self._ahead.skip()
+                if self._prefetcher is not None:
+                    self._prefetcher.skip()
                 fixed = self._space.to_params(config)
                 draft = self._store.draw(self._space.suggest, fixed=fixed)
-                return Suggestion(draft, PORTFOLIO, _passed_over(passed))
+                return Suggestion(draft, PORTFOLIO, _notes(left_out))
         draft, notes = self._first()
         why = self._too_slow(draft.config, limit)
         if why is None:
             return Suggestion(draft, SAMPLER, notes)
-        drafts, passed = [draft], [why]
-        for attempt in range(AGAIN + AT_RANDOM):
-            drafts.append(self._again(attempt))
+        drafts, left_out = [draft], [why]
+        for attempt in range(ASKED_AGAIN + AT_RANDOM):
+            drafts.append(self._another(attempt))
             why = self._too_slow(drafts[-1].config, limit)
             if why is None:
-                return Suggestion(drafts[-1], SAMPLER, (*notes, *_passed_over(passed)))
-            passed.append(why)
+                return Suggestion(drafts[-1], SAMPLER, (*notes, *_notes(left_out)))
+            left_out.append(why)
         quickest = min(drafts, key=lambda one: self._forecast.seconds(one.config) or 0.0)
-        return Suggestion(quickest, SAMPLER, (*notes, *_passed_over(passed[1:])))
+        return Suggestion(quickest, SAMPLER, (*notes, *_notes(left_out[1:])))
 
-    # ------------------------------------------------------------------------------------------------------
+    # --------------------------------------------------------------------------------------------------------
 
     def _more(self) -> bool:
-        return self._n_trials is None or len(self._store) < self._n_trials
+        return self._settings.n_trials is None or len(self._store) < self._settings.n_trials
 
     def _first(self) -> tuple[Draft, tuple[Reason, ...]]:
-        if self._ahead is None:
+        if self._prefetcher is None:
             return self._store.draw(self._space.suggest), ()
-        draft, since = self._ahead.take()
-        return draft, (Reason(Code.ASKED_AHEAD, {"reports": since}),)
+        draft, since = self._prefetcher.take()
+        return draft, (Reason(Code.PREFETCHED, {"reports": since}),)
 
-    def _again(self, attempt: int) -> Draft:
-        if attempt < AGAIN:
+    def _another(self, attempt: int) -> Draft:
+        if attempt < ASKED_AGAIN:
             return self._store.draw(self._space.suggest)
         from optuna.samplers import RandomSampler
 
         seed = (self._settings.seed * 1_000_003 + len(self._store) * 101 + attempt) % 2**32
-        # Not by the priors: what they speak for is what takes too long.
+        # Without the priors: the configurations that they favour are what takes too long.
         context = context_of(self._space, self._settings, seed=seed)
         sampler = within_constraints(RandomSampler(seed=seed), context)
         return self._store.draw(self._space.suggest, sampler=sampler)
 
     def _too_slow(self, config: Config, limit: Limit) -> dict[str, str | float] | None:
-        """The name and the seconds of a configuration that does not keep the limit; None for one that does."""
+        """Return the model and the seconds of a configuration that exceeds the limit, None for any other."""
         seconds = self._forecast.seconds(config)
         if seconds is None or limit.rounds * seconds <= limit.seconds:
             return None
@@ -135,25 +134,27 @@ class Suggestions:
         return {"model": model, "needed": limit.rounds * seconds, "left": limit.seconds}
 
 
-def _passed_over(passed: Sequence[Mapping[str, str | float] | None]) -> tuple[Reason, ...]:
-    """A note about configurations that take too long: the first, and how many others."""
-    first = next(iter(passed), None)
+def _notes(left_out: Sequence[Mapping[str, str | float] | None]) -> tuple[Reason, ...]:
+    """Return a note about configurations that take too long: the first, and how many others."""
+    first = next(iter(left_out), None)
     if first is None:
         return ()
-    return (Reason(Code.PASSED_OVER, {**first, "others": len(passed) - 1}),)
+    return (Reason(Code.LEFT_OUT, {**first, "others": len(left_out) - 1}),)
 
 
 def _untried(portfolio: Sequence[Config], past: Sequence[StoredTrial]) -> list[Config]:
-    """The portfolio without what an earlier run has tried of it. A trial's configuration may hold more than what was
-    asked for; where none agrees (a portfolio that was changed), as many as were tried are left out from the front.
+    """Return the portfolio without the configurations that an earlier run has tried.
+
+    A trial's configuration may hold more than what the portfolio asked for. Where none agrees, because the portfolio
+    has changed, as many as were tried are left out from the front.
     """
     left = list(portfolio)
     for trial in past:
         if trial.origin == PORTFOLIO and left:
-            same = (place for place, config in enumerate(left) if _agrees(trial.config, config))
+            same = (
+                place
+                for place, config in enumerate(left)
+                if all(trial.config.get(name) == value for name, value in config.items())
+            )
             del left[next(same, 0)]
     return left
-
-
-def _agrees(tried: Config, config: Config) -> bool:
-    return all(tried.get(name) == value for name, value in config.items())

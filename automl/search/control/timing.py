@@ -1,4 +1,4 @@
-"""The clocks of one search: since the study began, since this search began, and until its deadline."""
+"""The times of one search: since the study began, since this search began, and until its deadline."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from automl.search.settings import SearchSettings
 
 
 class Timing:
-    """Counts seconds on `clock`, that of the wall or of the simulator, which only goes forward.
+    """Counts seconds on `clock`: wall time, or the simulator's. It only goes forward.
 
-    `offset` is where the study had stopped, when it is continued.
+    `offset` is the time that earlier runs of the study took.
     """
 
     def __init__(self, settings: SearchSettings, clock: Callable[[], float]) -> None:
@@ -23,22 +23,22 @@ class Timing:
         if settings.time_limit is not None:
             self._ends.append(self._begin + settings.time_limit)
         if settings.deadline is not None:
-            # The wall's clock may be set while a search runs; from here on only the steady one counts.
+            # The system's clock may be set while a search runs; from here on only the steady one counts.
             self._ends.append(self._begin + settings.deadline - time.time())
         self.given = max(self.remaining(), 1e-9)
 
     def elapsed(self) -> float:
-        """Seconds since this search began."""
+        """Return the seconds since this search began."""
         return self._clock() - self._begin
 
     def now(self) -> float:
-        """Seconds since the study's first search began; a continued study goes on where it had stopped."""
+        """Return the seconds since the study's first search began, without the time between runs."""
         return self.offset + self.elapsed()
 
     def remaining(self) -> float:
-        """Seconds until the deadline, negative after it; infinite without one."""
+        """Return the seconds until the deadline: negative after it, infinite without one."""
         return min(self._ends) - self._clock()
 
     def spent(self) -> tuple[float, float] | None:
-        """Seconds that have passed of those that were given; None without a deadline."""
+        """Return the seconds spent and the seconds given, None without a deadline."""
         return (min(self.elapsed(), self.given), self.given) if math.isfinite(self.given) else None

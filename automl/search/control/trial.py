@@ -1,24 +1,29 @@
-"""What a running search keeps of a trial: recalled from an earlier run, hanging, or among the weaker half."""
+"""A trial of a running search: restored from an earlier run, or hanging."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from automl.records import Config, Mode, TrialState
+from automl.records import Config, TrialState
 from automl.search.policy import TrialView
 from automl.search.reasons import Code, Reason
 from automl.search.storage.checkpoints import TrialFiles
 from automl.search.storage.reader import StoredTrial
+
+FINAL = frozenset({TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED})
+# When a silent trial counts as hanging. Generous, because a retry costs all rounds since the last checkpoint.
+SILENT_ROUNDS = 20.0  # times the longest round of any trial: rounds of architectures differ that much
+STARTING = 2.0  # times as long while a process starts: it imports, decodes and loads
+NO_ROUND_YET_S = 1800.0  # while no trial has reported at all
 
 
 @dataclass
 class LiveTrial:
     """A trial of a running search.
 
-    `checkpoint` is the round that is saved, 0 if none; `moved`: its worker is known; `seconds`: its last round's.
-    `heard`: the engine's clock when it began to run or last reported; `tries`: how often its process was lost.
+    `checkpoint` is the saved round, 0 if there is none. `seconds` is the time of its last round. `placed`: its worker
+    is known. `heard` is the engine's clock when it began to run or last reported. `tries` counts lost processes.
     """
 
     number: int
@@ -27,17 +32,17 @@ class LiveTrial:
     round: int = 0
     value: float | None = None
     checkpoint: int = 0
-    moved: bool = False
+    placed: bool = False
     seconds: float = 0.0
     heard: float = 0.0
     tries: int = 0
 
 
-def recall(trial: StoredTrial, files: TrialFiles) -> tuple[TrialView, LiveTrial]:
-    """A trial of an earlier run, for the policy and for the coordinator.
+def restored(trial: StoredTrial, files: TrialFiles) -> tuple[TrialView, LiveTrial]:
+    """Return a trial of an earlier run as the policy and the coordinator see it.
 
-    One that a stop or a crash interrupted stands at its checkpoint, or at its beginning if it has none;
-    rounds that were reported beyond that are run again. Any other stands where it was last reported.
+    A trial that a stop or a crash interrupted stands at its checkpoint, or at its beginning if it has none; later
+    rounds run again. Any other stands where it last reported.
     """
     saved = files.saved_round(trial.number)
     round, state, shown = trial.rounds, trial.state, trial.state
@@ -50,41 +55,18 @@ def recall(trial: StoredTrial, files: TrialFiles) -> tuple[TrialView, LiveTrial]
     return view, LiveTrial(trial.number, trial.config, shown, round, value, saved, seconds=seconds)
 
 
-SILENT_ROUNDS = 20.0  # of the longest seen: architectures differ that much in how long a round takes
-STARTING = 2.0  # a process that starts also imports, decodes and loads
-UNKNOWN = 1800.0  # seconds as long as no trial has reported at all
-
-
 def hanging(trials: Iterable[LiveTrial], *, now: float, patience: float) -> dict[int, Reason]:
-    """The running trials that count as hanging; the reasons hold the seconds since they began to run or last reported.
+    """Return the running trials that hang. The reasons hold the seconds since they began to run or last reported.
 
-    A trial may be silent for 20 times the longest round of any trial, and for `patience` seconds in any case; twice
-    as long while its process starts.
+    A trial may be silent for 20 times the longest round of any trial, and for `patience` seconds in any case; for
+    twice as long while its process starts.
     """
     live = list(trials)
     longest = max((trial.seconds for trial in live), default=0.0)
-    allowed = max(patience, SILENT_ROUNDS * longest) if longest > 0.0 else max(patience, UNKNOWN)
+    allowed = max(patience, SILENT_ROUNDS * longest if longest > 0.0 else NO_ROUND_YET_S)
     silent = {}
     for trial in live:
-        limit = allowed if trial.moved else STARTING * allowed
+        limit = allowed if trial.placed else STARTING * allowed
         if trial.state is TrialState.RUNNING and now - trial.heard > limit:
             silent[trial.number] = Reason(Code.HUNG, {"seconds": round(now - trial.heard)})
     return silent
-
-
-def weaker_half(trials: Iterable[LiveTrial], *, mode: Mode, best: int | None) -> list[LiveTrial]:
-    """The weaker half (rounded up) of the waiting trials that have a checkpoint, never the `best` trial.
-
-    A trial without a finite value is the weakest. It is trained again up to where it stood, should it be promoted.
-    """
-    waiting = [
-        live for live in trials if live.state is TrialState.PAUSED and live.checkpoint and live.number != best
-    ]
-
-    def loss(live: LiveTrial) -> float:
-        if live.value is None or not math.isfinite(live.value):
-            return math.inf
-        return -live.value if mode == "max" else live.value
-
-    waiting.sort(key=loss, reverse=True)
-    return waiting[: (len(waiting) + 1) // 2]

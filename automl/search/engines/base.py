@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from automl.search.control.coordinator import Coordinator
-from automl.search.engines.cluster_resources import Room
+from automl.search.engines.cluster_resources import ClusterResources
 from automl.search.objective import Objective
 from automl.search.settings import SearchSettings
 
@@ -27,7 +27,7 @@ class Engine(Protocol):
     def run(self, coordinator: Coordinator, objective: Objective, settings: SearchSettings) -> None:
         """Runs the search. Raises EngineError if the engine itself breaks, never because of a trial."""
 
-    def room(self) -> Room | None:
+    def resources(self) -> ClusterResources | None:
         """The machines that there are, as far as the engine knows more than this process; waits until it is up."""
 
     def release(self) -> None:

@@ -10,7 +10,7 @@ ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
-class NodeRoom:
+class NodeResources:
     """One machine: its name, cores, GPUs and memory (bytes) as Ray may use them."""
 
     name: str
@@ -28,10 +28,10 @@ class NodeRoom:
 
 
 @dataclass(frozen=True)
-class Room:
+class ClusterResources:
     """All machines that are there."""
 
-    nodes: tuple[NodeRoom, ...]
+    nodes: tuple[NodeResources, ...]
 
     def trials_at_once(self, cpus: float, gpus: float) -> int:
         """How many trials run at once if each gets so many cores and GPUs; a trial lies on one machine."""

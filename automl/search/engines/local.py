@@ -6,7 +6,7 @@ import time
 
 from automl.search.control.coordinator import Coordinator
 from automl.search.engines.base import Clock
-from automl.search.engines.cluster_resources import Room
+from automl.search.engines.cluster_resources import ClusterResources
 from automl.search.engines.event_loop import EventLoop
 from automl.search.objective import Objective, Step
 from automl.search.settings import SearchSettings
@@ -25,7 +25,7 @@ class LocalEngine:
         """
         EventLoop(coordinator, objective, settings.parallel, self).run()
 
-    def room(self) -> Room | None:
+    def resources(self) -> ClusterResources | None:
         """Nothing beyond this process."""
         return None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from automl.search.control.coordinator import Coordinator
 from automl.search.engines.base import Clock
-from automl.search.engines.cluster_resources import Room
+from automl.search.engines.cluster_resources import ClusterResources
 from automl.search.engines.event_loop import EventLoop
 from automl.search.objective import Objective, Step
 from automl.search.settings import SearchSettings
@@ -34,7 +34,7 @@ class SimulatedEngine:
         self._limit = float("inf") if settings.time_limit is None else settings.time_limit
         EventLoop(coordinator, objective, settings.parallel, self).run()
 
-    def room(self) -> Room | None:
+    def resources(self) -> ClusterResources | None:
         """Nothing beyond this process."""
         return None
 

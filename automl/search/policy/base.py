@@ -1,4 +1,4 @@
-"""What a policy is: the words it is spoken to in, and the book-keeping that all policies share."""
+"""What a policy is, and the bookkeeping that all policies share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from automl.search.reasons import Code, Reason
 
 
 class Action(StrEnum):
-    """What a policy answers to a report."""
+    """A policy's answer to a report."""
 
     CONTINUE = "continue"
     PAUSE = "pause"
@@ -22,7 +22,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True)
 class Decision:
-    """The answer to a report. `state` is the trial's state after it; `rung` the round it was compared at."""
+    """The answer to a report. `state` is the trial's state after it, `rung` the round at which it was compared."""
 
     action: Action
     state: TrialState
@@ -41,7 +41,7 @@ class NextKind(StrEnum):
 
 @dataclass(frozen=True)
 class Next:
-    """The answer to a free worker; `trial` is set for RESUME only."""
+    """The answer to a free worker. `trial` is set for RESUME only."""
 
     kind: NextKind
     reason: Reason
@@ -50,7 +50,7 @@ class Next:
 
 @dataclass(frozen=True)
 class PolicyContext:
-    """What a policy knows before the first trial: the full length in rounds and which way is better."""
+    """What a policy knows before the first trial: the full length in rounds, and whether more or less is better."""
 
     max_rounds: int
     mode: Mode = "max"
@@ -60,9 +60,9 @@ class PolicyContext:
 class TrialView:
     """A trial as a policy sees it.
 
-    `round` is where it stands; for one of an earlier run, that is its checkpoint, which may be before its last report.
-    `values` are the reported ones by round, NaN included. `first_rung` is the round at which it was to be compared
-    first when it began; None where nobody wrote that down.
+    `round` is where it stands. For a trial of an earlier run that is its checkpoint, perhaps before its last report.
+    `values` are the reported ones by round, NaN included. `first_rung` is the round of its first comparison, as
+    planned when it began; None where it is not known.
     """
 
     number: int
@@ -73,37 +73,34 @@ class TrialView:
 
 
 class Policy(Protocol):
-    """Decides about trials. Values are compared as the context's mode says; NaN and infinities come last."""
+    """Decides about trials. Values are compared by the context's mode; NaN and infinities come last."""
 
     def rungs(self, trial: int | None = None) -> tuple[int, ...]:
-        """Rounds after which the trial may have to be carried on elsewhere, and so should be saved, ascending up to the
-        full length; None: of one that would start now, whatever its number.
-        """
+        """Return the rounds at which the trial may pause, and is saved, up to the full length. None: a new trial."""
 
     def started(self, trial: int, resumed: bool) -> None:
-        """The trial runs now. What `next` picked counts only from here on."""
+        """The trial runs now. A choice of `next` has an effect only from here on."""
 
     def report(self, report: Report) -> Decision:
-        """A round is done: go on, pause or stop, and why."""
+        """Take in a round and decide: continue, pause or stop, and why."""
 
     def ended(self, trial: int, state: TrialState) -> None:
         """The trial left the workers without a decision of this policy: crashed, cut, or ended by itself."""
 
     def next(self, *, may_start: bool = True) -> Next:
-        """What a free worker should do; asking changes nothing. `may_start`: new trials are still allowed."""
+        """Return what a free worker should do. Asking changes nothing. `may_start`: new trials are allowed."""
 
     def restore(self, past: Iterable[TrialView]) -> None:
-        """Takes in the trials of an earlier run, in place of all that was known before.
+        """Replace all trials by those of an earlier run.
 
-        One that is RUNNING was interrupted: it is resumed before anything else.
+        A RUNNING one was interrupted: it is resumed before anything else.
         """
 
 
-class TrialBook:
-    """The part that all policies share: who runs, who waits to be carried on, when a trial is complete.
+class BasePolicy:
+    """The part that all policies share: which trials run, which were interrupted, when a trial is complete.
 
-    A policy overrides `judge` (a report below the full length) and, if it pauses trials, `promotion` and
-    `last_resort`.
+    A policy overrides `judge` and, if it pauses trials, `promotion` and `last_resort`.
     """
 
     def __init__(self, context: PolicyContext, rungs: Iterable[int]) -> None:
@@ -111,15 +108,14 @@ class TrialBook:
         self.trials: dict[int, TrialView] = {}
         self._rungs = tuple(sorted(set(rungs)))
         self._interrupted: dict[int, int] = {}
-        # Kept along: a look at ten thousand trials for each free worker would take milliseconds.
+        # Kept up to date: a loop over ten thousand trials for each free worker would take milliseconds.
         self._running: set[int] = set()
 
     def rungs(self, trial: int | None = None) -> tuple[int, ...]:
-        """Rounds after which a trial should be saved: the same for all."""
+        """Return the same rounds for all trials."""
         return self._rungs
 
     def started(self, trial: int, resumed: bool) -> None:
-        """The trial runs now, for the first time or again."""
         view = self.trials.setdefault(trial, TrialView(trial))
         self._became(view, TrialState.RUNNING)
         self._interrupted.pop(trial, None)
@@ -127,16 +123,19 @@ class TrialBook:
             self.promoted(view)
 
     def report(self, report: Report) -> Decision:
-        """A round is done: go on, pause or stop, and why."""
+        """Take in a round and decide; at the full length the trial is complete."""
         view = self.trials.setdefault(report.trial, TrialView(report.trial))
         view.round = report.round
         view.values[report.round] = report.value
-        decision = self._decide(view, report)
+        if report.round >= self.context.max_rounds:
+            reason = Reason(Code.FULL_LENGTH, {"rounds": self.context.max_rounds})
+            decision = Decision(Action.STOP, TrialState.COMPLETE, reason, report.round)
+        else:
+            decision = self.judge(view, report)
         self._became(view, decision.state)
         return decision
 
     def ended(self, trial: int, state: TrialState) -> None:
-        """The trial left the workers for good."""
         view = self.trials.setdefault(trial, TrialView(trial))
         self._became(view, state)
         self._interrupted.pop(trial, None)
@@ -144,7 +143,7 @@ class TrialBook:
             self.dropped(view)
 
     def next(self, *, may_start: bool = True) -> Next:
-        """Trials that a stop interrupted, then promotions, then a new trial."""
+        """Return an interrupted trial, else a promotion, else a new trial."""
         for trial, round in sorted(self._interrupted.items()):
             return Next(NextKind.RESUME, Reason(Code.AFTER_INTERRUPTION, {"round": round}), trial)
         promotion = self.promotion()
@@ -154,11 +153,11 @@ class TrialBook:
             return Next(NextKind.START, self.start_reason())
         if self._running:
             return Next(NextKind.WAIT, Reason(Code.NOTHING_YET))
-        rescue = None if self._any_complete() else self.last_resort()
-        return rescue or Next(NextKind.FINISH, Reason(Code.NOTHING_LEFT))
+        complete = any(view.state is TrialState.COMPLETE for view in self.trials.values())
+        last = None if complete else self.last_resort()
+        return last or Next(NextKind.FINISH, Reason(Code.NOTHING_LEFT))
 
     def restore(self, past: Iterable[TrialView]) -> None:
-        """Takes in copies of the trials of an earlier run."""
         self.trials.clear()
         self._interrupted.clear()
         self._running.clear()
@@ -166,7 +165,7 @@ class TrialBook:
             view = replace(one, values=dict(one.values))
             self.trials[one.number] = view
             if one.state is TrialState.RUNNING:
-                # Nobody runs it at the moment: as PAUSED it cannot make `next` wait for it.
+                # No worker runs it now: as PAUSED it cannot make `next` wait for it.
                 view.state = TrialState.PAUSED
                 self._interrupted[one.number] = one.round
             self.restored(view)
@@ -174,43 +173,37 @@ class TrialBook:
     # What policies override -----------------------------------------------------------------------------
 
     def judge(self, view: TrialView, report: Report) -> Decision:
-        """Decides about a report below the full length."""
+        """Decide about a report below the full length."""
         return Decision(Action.CONTINUE, TrialState.RUNNING, Reason(Code.NEVER_STOPPED))
 
     def promotion(self) -> Next | None:
-        """The paused trial that should be carried on now, if there is one."""
+        """Return the paused trial to promote now, if there is one."""
         return None
 
     def last_resort(self) -> Next | None:
-        """The paused trial to carry on when otherwise no trial at all would be complete."""
+        """Return the paused trial to resume where otherwise no trial at all would be complete."""
         return None
 
     def start_reason(self) -> Reason:
-        """Why a new trial is started now."""
+        """Return why a new trial starts now."""
         return Reason(Code.WORKER_FREE)
 
     def promoted(self, view: TrialView) -> None:
-        """A paused trial runs again."""
+        """Called when a paused trial runs again."""
 
     def dropped(self, view: TrialView) -> None:
-        """A trial crashed: it no longer takes part in comparisons."""
+        """Called when a trial failed: it no longer takes part in comparisons."""
 
     def restored(self, view: TrialView) -> None:
-        """A trial of an earlier run was taken in."""
+        """Called for each trial of an earlier run."""
 
     # ------------------------------------------------------------------------------------------------------
 
     def loss(self, value: float) -> float:
-        """The value as something to minimise; NaN and both infinities become +inf, that is, last."""
+        """Return the value as a loss to minimise. NaN and both infinities become +inf, which is last."""
         if not math.isfinite(value):
             return math.inf
         return -value if self.context.mode == "max" else value
-
-    def _decide(self, view: TrialView, report: Report) -> Decision:
-        if report.round >= self.context.max_rounds:
-            reason = Reason(Code.FULL_LENGTH, {"rounds": self.context.max_rounds})
-            return Decision(Action.STOP, TrialState.COMPLETE, reason, report.round)
-        return self.judge(view, report)
 
     def _became(self, view: TrialView, state: TrialState) -> None:
         view.state = state
@@ -218,6 +211,3 @@ class TrialBook:
             self._running.add(view.number)
         else:
             self._running.discard(view.number)
-
-    def _any_complete(self) -> bool:
-        return any(view.state is TrialState.COMPLETE for view in self.trials.values())

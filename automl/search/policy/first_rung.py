@@ -1,25 +1,27 @@
-"""Where trials should first be compared, judged by what the trials so far have shown. Pure."""
+"""Where trials should first be compared, judged by the curves that the study has shown so far."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from automl.search.reasons import Code, Reason
 
-WATCHED = 300  # trials, those of the lowest numbers: later ones lie ever closer together, and ranks say less
+# Chosen on recorded and simulated searches: docs/benchmarks/history.md, and docs/explanation/decisions.
+RANKED_TRIALS = 300  # only the first trials count: later ones lie closer together, and their ranks say less
 FEWEST = 12  # trials that must have reached the first rung before it may move down,
 SURE = 0.8  # the least Spearman correlation of their earlier values with those at the rung (95 %, one-sided),
 BETTER_HALF = 0.6  # the same within the better half, where ranks matter
-FEWEST_LATE = 20  # trials that must have gone on before a rung may be called empty,
+FEWEST_LATE = 20  # trials that must have trained on before a rung may be skipped,
 EMPTY = 0.5  # the most that its correlation with the later round may be (90 %, one-sided)
 Z95, Z90 = 1.645, 1.282
 
 
 @dataclass(frozen=True)
-class Witness:
-    """What a trial showed: `losses` by round (smaller is better, infinite is last), and where it was first compared."""
+class Curve:
+    """A trial's `losses` by round (infinite is last), and the round at which it was `first` compared."""
 
     losses: Mapping[int, float]
     first: int
@@ -27,14 +29,14 @@ class Witness:
 
 @dataclass(frozen=True)
 class FirstRung:
-    """The round at which trials that start now are first compared; `why` is None where it is the usual one."""
+    """The round at which new trials are first compared. `why` is None where it is the usual one."""
 
     round: int
     why: Reason | None = None
 
 
 def levels_around(rungs: Sequence[int], factor: int) -> tuple[int, ...]:
-    """The rungs, and before them the rounds that the first one may move down to.
+    """Return the rungs, and before them the rounds that the first one may move down to.
 
     >>> levels_around((6, 18, 50), 3)
     (2, 6, 18, 50)
@@ -51,32 +53,34 @@ def levels_around(rungs: Sequence[int], factor: int) -> tuple[int, ...]:
     return (*reversed(below), *rungs)
 
 
-def choose_first_rung(witnesses: Sequence[Witness], levels: Sequence[int], usual: int) -> FirstRung:
-    """Down as long as an earlier level ranks trials as the one above it does; else up as long as a level says nothing.
+def choose_first_rung(curves: Sequence[Curve], levels: Sequence[int], usual: int) -> FirstRung:
+    """Move the first rung down while an earlier level ranks trials as the next one does, else up over empty levels.
 
-    `levels` ascend, the full length last; `usual` is one of them. Both answers need many trials, and nothing moves
-    where it is not clear. The agreement that a move down rests on is taken over trials among which nothing had been
-    selected by then. That of an early with a late round is known only for promoted trials, which are alike at the
-    early round: it is corrected for that by Thorndike's case 2 ("Personnel Selection", 1949), with deviations of ranks;
-    Spearman's interval is Fisher's with the factor 1.03 (Fieller, Hartley, Pearson, 1957). It is a function of what was
-    reported, whatever the order, so that a continued study agrees.
+    `levels` ascend, the full length last; `usual` is one of them. A level is empty if its ranks say nothing about a
+    later one. Both moves need many trials and a clear answer. The result depends on the reported values alone, not on
+    their order, so that a continued study agrees.
+
+    A move down rests on trials that were not selected before the later level. A move up compares an early with a late
+    round, which only promoted trials have reached. They are alike at the early round; Thorndike's case 2 ("Personnel
+    Selection", 1949) corrects for that, with deviations of ranks. The interval of Spearman's correlation is Fisher's
+    with the factor 1.03 (Fieller, Hartley, Pearson, 1957).
     """
     place = levels.index(usual)
     found = FirstRung(usual)
-    while place > 0 and (agreed := _agreement(witnesses, levels[place - 1], levels[place])):
-        if _empty(witnesses, levels, place - 1) is not None:
+    while place > 0 and (agreed := _agreement(curves, levels[place - 1], levels[place])):
+        if _empty(curves, levels, place - 1) is not None:
             break
         place -= 1
         found = FirstRung(levels[place], agreed)
-    while levels[place] >= usual and place < len(levels) - 2 and (empty := _empty(witnesses, levels, place)):
+    while levels[place] >= usual and place < len(levels) - 2 and (empty := _empty(curves, levels, place)):
         place += 1
         found = FirstRung(levels[place], empty)
     return found
 
 
-def _agreement(witnesses: Sequence[Witness], early: int, late: int) -> Reason | None:
-    """Why `early` may stand for `late`; None if it may not."""
-    pairs = _pairs([witness for witness in witnesses if witness.first >= late], early, late)
+def _agreement(curves: Sequence[Curve], early: int, late: int) -> Reason | None:
+    """Return why `early` may stand for `late`, None if it may not."""
+    pairs = _pairs([curve for curve in curves if curve.first >= late], early, late)
     if len(pairs) < FEWEST:
         return None
     rho = spearman(pairs)
@@ -87,67 +91,60 @@ def _agreement(witnesses: Sequence[Witness], early: int, late: int) -> Reason | 
     return Reason(Code.RUNG_MOVED_DOWN, data)
 
 
-def _empty(witnesses: Sequence[Witness], levels: Sequence[int], place: int) -> Reason | None:
-    """Why the level says nothing about the latest one that enough trials have reached; None if it may."""
+def _empty(curves: Sequence[Curve], levels: Sequence[int], place: int) -> Reason | None:
+    """Return why the level says nothing about the latest one that enough trials have reached, None if it may."""
     early = levels[place]
-    everyone = [witness.losses[early] for witness in witnesses if early in witness.losses]
+    everyone = [curve.losses[early] for curve in curves if early in curve.losses]
     for late in reversed(levels[place + 1 :]):
-        pairs = _pairs(witnesses, early, late)
+        pairs = _pairs(curves, early, late)
         if len(pairs) >= FEWEST_LATE:
             top = corrected(_bound(spearman(pairs), len(pairs), Z90), everyone, [one for one, _ in pairs])
             if top >= EMPTY:
                 return None
-            known = {"trials": len(pairs), "spearman": top}
-            return Reason(
-                Code.RUNG_MOVED_UP, {"first": levels[place + 1], "early": early, "late": late, **known}
-            )
+            data = {"first": levels[place + 1], "early": early, "late": late}
+            return Reason(Code.RUNG_MOVED_UP, {**data, "trials": len(pairs), "spearman": top})
     return None
 
 
 def spearman(pairs: Sequence[tuple[float, float]]) -> float:
-    """Rank correlation of two columns, ties by their mean rank; 0 where a column is constant or has one row."""
-    one, other = _ranks([pair[0] for pair in pairs]), _ranks([pair[1] for pair in pairs])
-    middle = (len(pairs) + 1) / 2
-    both = math.fsum((a - middle) * (b - middle) for a, b in zip(one, other, strict=True))
-    spread = math.fsum((a - middle) ** 2 for a in one) * math.fsum((b - middle) ** 2 for b in other)
-    return both / math.sqrt(spread) if spread > 0.0 else 0.0
+    """Return the rank correlation of two columns, ties by their mean rank; 0 where a column is constant."""
+    if len(pairs) < 2:
+        return 0.0
+    one, other = (_ranks(column) for column in zip(*pairs, strict=True))
+    one, other = one - one.mean(), other - other.mean()
+    spread = math.sqrt((one @ one) * (other @ other))
+    return float(one @ other) / spread if spread > 0.0 else 0.0
 
 
 def corrected(rho: float, everyone: Sequence[float], chosen: Sequence[float]) -> float:
-    """The correlation among `everyone` where it is `rho` among those `chosen` by the same values."""
-    ranks = dict(zip(everyone, _ranks(everyone), strict=True))
-    narrow = _deviation([ranks[value] for value in chosen])
+    """Return the correlation among `everyone`, where it is `rho` among those `chosen` by the same values."""
+    ranks = _ranks(everyone)
+    rank_of = dict(zip(everyone, ranks.tolist(), strict=True))
+    narrow = _ranks_spread([rank_of[value] for value in chosen])
     if narrow <= 0.0:
         return 1.0  # all alike: nothing can be said
-    wider = max(1.0, _deviation([ranks[value] for value in everyone]) / narrow)
+    wider = max(1.0, _ranks_spread(ranks) / narrow)
     return rho * wider / math.sqrt(1.0 + rho * rho * (wider * wider - 1.0))
 
 
-def _pairs(witnesses: Sequence[Witness], early: int, late: int) -> list[tuple[float, float]]:
-    both = (witness.losses for witness in witnesses if early in witness.losses and late in witness.losses)
+def _pairs(curves: Sequence[Curve], early: int, late: int) -> list[tuple[float, float]]:
+    both = (curve.losses for curve in curves if early in curve.losses and late in curve.losses)
     return [(losses[early], losses[late]) for losses in both]
 
 
 def _bound(rho: float, count: int, z: float) -> float:
-    """An end of the correlation's interval."""
+    """Return an end of the correlation's interval."""
     inner = math.atanh(min(max(rho, -0.9999), 0.9999))
     return math.tanh(inner + z * 1.03 / math.sqrt(max(count - 3, 1)))
 
 
-def _ranks(values: Sequence[float]) -> list[float]:
-    order = sorted(range(len(values)), key=lambda index: values[index])
-    ranks = [0.0] * len(values)
-    begin = 0
-    while begin < len(order):
-        end = begin
-        while end < len(order) and values[order[end]] == values[order[begin]]:
-            end += 1
-        for index in order[begin:end]:
-            ranks[index] = (begin + 1 + end) / 2
-        begin = end
-    return ranks
+def _ranks(values: Sequence[float]) -> Any:
+    from scipy.stats import rankdata  # slow to import, and few searches come here
+
+    return rankdata(values)
 
 
-def _deviation(values: Sequence[float]) -> float:
-    mean = math.fsum(values) / len(values)
-    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / len(values))
+def _ranks_spread(ranks: Any) -> float:
+    import numpy as np
+
+    return float(np.std(ranks))

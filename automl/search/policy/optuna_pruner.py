@@ -12,7 +12,7 @@ from optuna.trial import TrialState as OptunaState
 
 from automl.log import quiet_optuna
 from automl.records import Report, TrialState
-from automl.search.policy.base import Action, Decision, PolicyContext, TrialBook, TrialView
+from automl.search.policy.base import Action, BasePolicy, Decision, PolicyContext, TrialView
 from automl.search.policy.rungs import rung_rounds
 from automl.search.reasons import Code, Reason
 
@@ -26,12 +26,12 @@ STATES = {
 }
 
 
-class PrunerPolicy(TrialBook):
+class PrunerPolicy(BasePolicy):
     """Stops a trial for good when an Optuna pruner says so after one of its rounds.
 
-    The pruner sees a study in memory that holds what was reported, so that what it notes there does not end up
-    in the study that people look at. Values that are not finite are stopped whatever it says: pruners
-    differ in what they make of them. Optuna's own Hyperband assigns brackets by trial number, as ever.
+    The pruner sees a study in memory with the reported values, so that its own notes stay out of the study that people
+    look at. Trials with a value that is not finite are stopped in any case, because pruners differ in how they handle
+    them. Optuna's own Hyperband assigns brackets by trial number, as it always does.
     """
 
     def __init__(self, context: PolicyContext, pruner: BasePruner) -> None:
@@ -41,24 +41,20 @@ class PrunerPolicy(TrialBook):
         self._open()
 
     def started(self, trial: int, resumed: bool) -> None:
-        """The trial runs now."""
         super().started(trial, resumed)
         self._id(trial)
 
     def report(self, report: Report) -> Decision:
-        """A round is done."""
         self._storage.set_trial_intermediate_value(self._id(report.trial), report.round, report.value)
         decision = super().report(report)
         self._settle(report.trial, decision.state)
         return decision
 
     def ended(self, trial: int, state: TrialState) -> None:
-        """The trial left the workers for good."""
         super().ended(trial, state)
         self._settle(trial, state)
 
     def judge(self, view: TrialView, report: Report) -> Decision:
-        """Asks the pruner."""
         if not math.isfinite(report.value):
             reason = Reason(Code.VALUE_NOT_FINITE, {"value": str(report.value)})
             return Decision(Action.STOP, TrialState.PRUNED, reason, report.round)
@@ -72,9 +68,7 @@ class PrunerPolicy(TrialBook):
         )
 
     def restored(self, view: TrialView) -> None:
-        """Puts an earlier trial into the pruner's study, and lets it see the rounds one by one: some pruners keep
-        notes of their own.
-        """
+        """Put an earlier trial into the pruner's study, round by round: some pruners keep notes of their own."""
         if view.number == min(self.trials):
             self._open()
         for round, value in sorted(view.values.items()):
@@ -95,9 +89,7 @@ class PrunerPolicy(TrialBook):
         self._study_id = self._storage.get_study_id_from_name(self._study.study_name)
 
     def _id(self, trial: int) -> int:
-        """Where the pruner's study has the trial; the numbers there are the same where trials come in their
-        order.
-        """
+        """Return the trial's id in the pruner's study. Numbers there are the same if trials come in their order."""
         if trial not in self._ids:
             self._ids[trial] = self._storage.create_new_trial(self._study_id)
         return self._ids[trial]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from automl.search.policy.adaptive_asha import WatchedPromotion
+from automl.search.policy.adaptive_asha import AdaptiveAsha
 from automl.search.policy.asha import asha, hyperband
 from automl.search.policy.base import Policy, PolicyContext
 from automl.search.policy.stopping import FullLength, MedianStop, StopAsha
@@ -13,7 +13,7 @@ from automl.search.policy.stopping import FullLength, MedianStop, StopAsha
 
 @dataclass(frozen=True)
 class PolicyRow:
-    """One policy: its name, how to make it, and what it does in one line."""
+    """A policy: its name, how to make it, and a one-line description."""
 
     name: str
     make: Callable[[PolicyContext], Policy]
@@ -23,7 +23,7 @@ class PolicyRow:
 POLICIES = {
     row.name: row
     for row in (
-        PolicyRow("auto", WatchedPromotion, "the recommended policy: asha-watched"),
+        PolicyRow("auto", AdaptiveAsha, "the recommended policy: asha-watched"),
         PolicyRow(
             "asha",
             asha,
@@ -31,8 +31,8 @@ POLICIES = {
         ),
         PolicyRow(
             "asha-watched",
-            WatchedPromotion,
-            "asha whose first rung moves to where early values are seen to rank trials well",
+            AdaptiveAsha,
+            "asha with a first rung that moves to where early values rank trials well",
         ),
         PolicyRow("stop-asha", StopAsha, "stops trials for good that are not in the best third at a rung"),
         PolicyRow("median", MedianStop, "stops trials that are worse than the median of the complete ones"),
@@ -43,5 +43,5 @@ POLICIES = {
 
 
 def make_policy(name: str, context: PolicyContext) -> Policy:
-    """A fresh policy, by a name in POLICIES."""
+    """Return a fresh policy, by a name in POLICIES."""
     return POLICIES[name].make(context)

@@ -1,4 +1,4 @@
-"""Rungs: the rounds at which trials are compared, and who stands where on them."""
+"""Rungs: the rounds at which trials are compared, and the trials that reached them."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from dataclasses import dataclass
 
 from automl.search.reasons import Code, Reason
 
+# Measured on LCBench and on image studies: docs/benchmarks/history.md.
 FACTOR = 3
 FIRST_RUNG_SHARE = 0.06
 
 
 def rung_rounds(max_rounds: int, first: int | None = None, factor: int = FACTOR) -> tuple[int, ...]:
-    """The rungs `first * factor**k` below the full length, and the full length.
+    """Return the rungs `first * factor**k` below the full length, and the full length.
 
-    `first` defaults to 6 % of the full length, at least 2: before that, values of image models mostly tell
-    how the learning rate warms up. With one or two rounds there is nothing to compare early.
+    `first` defaults to 6 % of the full length, at least 2: before that, values of image models mostly show how the
+    learning rate warms up. With one or two rounds there is nothing to compare early.
 
     >>> rung_rounds(50)
     (3, 9, 27, 50)
@@ -34,15 +35,14 @@ def rung_rounds(max_rounds: int, first: int | None = None, factor: int = FACTOR)
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a trial stands on a rung: `rank` counts from 1 among `size` trials."""
+    """A trial's place on a rung: `rank` counts from 1 among `size` trials."""
 
     round: int
-    trial: int
     rank: int
     size: int
 
     def reason(self, code: Code) -> Reason:
-        """The place as the data of a reason."""
+        """Return a reason with the place as its data."""
         return Reason(code, {"rank": self.rank, "trials": self.size, "round": self.round})
 
 
@@ -54,14 +54,14 @@ class Rung:
         self._ranking: list[tuple[float, int]] = []
         self._losses: dict[int, float] = {}
         self._promoted: set[int] = set()
-        # Those of the ranking that were not promoted: a free worker looks at their best ones only.
+        # Those of the ranking that were not promoted: a free worker asks for the best of them.
         self._open: list[tuple[float, int]] = []
 
     def __len__(self) -> int:
         return len(self._ranking)
 
     def record(self, trial: int, loss: float) -> None:
-        """Puts the trial on the rung; a second report of the same trial replaces the first."""
+        """Put the trial on the rung. A second report of the same trial replaces the first."""
         self._forget(trial)
         self._losses[trial] = loss
         insort(self._ranking, (loss, trial))
@@ -69,31 +69,31 @@ class Rung:
             insort(self._open, (loss, trial))
 
     def drop(self, trial: int) -> None:
-        """Takes a trial off the rung: its place goes to the next best."""
+        """Take a trial off the rung. Its place goes to the next best."""
         self._forget(trial)
         self._promoted.discard(trial)
 
     def promote(self, trial: int) -> None:
-        """Marks that the trial went on from here."""
+        """Mark the trial as promoted from here."""
         self._promoted.add(trial)
         if trial in self._losses:
             self._close((self._losses[trial], trial))
 
     def is_promoted(self, trial: int) -> bool:
-        """Whether the trial went on from here."""
+        """Return whether the trial was promoted from here."""
         return trial in self._promoted
 
     def standing(self, trial: int) -> Standing:
-        """The place of a trial that is on the rung."""
+        """Return the place of a trial that is on the rung."""
         rank = bisect_left(self._ranking, (self._losses[trial], trial)) + 1
-        return Standing(self.round, trial, rank, len(self._ranking))
+        return Standing(self.round, rank, len(self._ranking))
 
     def top(self, count: int) -> list[int]:
-        """The best `count` trials with a finite loss, best first."""
+        """Return the best `count` trials with a finite loss, best first."""
         return [trial for loss, trial in self._ranking[:count] if loss < math.inf]
 
     def open_among(self, count: int) -> Iterator[int]:
-        """Of the best `count` trials those with a finite loss that were not promoted, best first."""
+        """Yield those of the best `count` trials that have a finite loss and were not promoted, best first."""
         last = self._ranking[count - 1] if count else (-math.inf, 0)
         for place in self._open:
             if place > last or place[0] == math.inf:
@@ -112,8 +112,8 @@ class Rung:
             del self._open[index]
 
 
-class Ladder:
-    """All rungs of one bracket. The last is the full length, where nothing is compared any more."""
+class Bracket:
+    """The rungs of one version of successive halving. The last of `rounds` is the full length, which is no rung."""
 
     def __init__(self, rounds: tuple[int, ...], factor: int = FACTOR) -> None:
         self.rounds = rounds
@@ -121,13 +121,5 @@ class Ladder:
         self.rungs = {round: Rung(round) for round in rounds[:-1]}
 
     def earns_promotion(self, standing: Standing) -> bool:
-        """Whether the place is among the best 1/factor, rounded down, of its rung."""
+        """Return whether the place is among the best 1/factor, rounded down, of its rung."""
         return standing.rank <= standing.size // self.factor
-
-    def promotable(self, rung: Rung) -> Iterator[int]:
-        """The trials of a rung that earn a promotion and have not got it, best first."""
-        return rung.open_among(len(rung) // self.factor)
-
-    def top_down(self) -> list[Rung]:
-        """The rungs, highest first."""
-        return [self.rungs[round] for round in reversed(self.rounds[:-1])]

@@ -133,8 +133,8 @@ SAMPLERS = {
 
 def context_of(space: Space, settings: SearchSettings, *, seed: int) -> SamplerContext:
     """What a sampler is told of a search over `space`."""
-    priors, allows, suits = getattr(space, "priors", {}), constraints_of(space), settings.suits
-    both = partial(_both, allows, suits) if allows and suits else allows or suits
+    priors, allows, limits = getattr(space, "priors", {}), constraints_of(space), settings.size_limits
+    both = partial(_both, allows, limits) if allows and limits else allows or limits
     return SamplerContext(seed, space.suggest, settings.max_rounds, priors=priors, allows=both)
 
 

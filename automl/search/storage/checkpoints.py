@@ -12,6 +12,7 @@ from automl.records import Report
 
 CHECKPOINT = "checkpoint"
 ROUND_FILE = "automl_round.json"
+FORMER_COLUMNS = {"epoch": "round", "passes": "epochs"}
 
 
 class TrialFiles:
@@ -54,7 +55,7 @@ class TrialFiles:
             columns = self._open_log(path, report)
             self._columns[report.trial] = columns
         with path.open("a", newline="", encoding="utf-8") as file:
-            row = {"epoch": report.round, **report.metrics, "seconds": f"{report.seconds:.3f}"}
+            row = {**report.metrics, "round": report.round, "seconds": f"{report.seconds:.3f}"}
             csv.DictWriter(file, columns, extrasaction="ignore").writerow(row)
 
     def saved_round(self, trial: int) -> int:
@@ -82,12 +83,13 @@ class TrialFiles:
     def _open_log(self, path: Path, report: Report) -> list[str]:
         """The columns of the log; makes it, or cuts off the rounds that are about to be run again."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        columns, rows = ["epoch", *report.metrics, "seconds"], []
+        columns, rows = ["round", *report.metrics, "seconds"], []
         if path.exists():
             with path.open(newline="", encoding="utf-8") as file:
-                reader = csv.DictReader(file)
-                columns = list(reader.fieldnames or columns)
-                rows = [row for row in reader if int(row["epoch"]) < report.round]
+                old = [FORMER_COLUMNS.get(name, name) for name in next(csv.reader(file), columns)]
+                # A log of an earlier version had rounds as `epoch` and epochs as `passes`.
+                columns = old if "round" in old else columns
+                rows = [row for row in csv.DictReader(file, columns) if int(row["round"]) < report.round]
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, columns, extrasaction="ignore")
             writer.writeheader()

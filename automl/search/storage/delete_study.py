@@ -8,7 +8,7 @@ from automl.errors import StudyError
 from automl.search.storage.sql import optuna_tables as rows
 from automl.search.storage.sql import tables
 from automl.search.storage.sql.database import open_database, storage_errors
-from automl.search.storage.sql.study_lock import ownership_of
+from automl.search.storage.sql.study_lock import study_lock
 
 
 def forget_study(url: str, name: str) -> None:
@@ -25,7 +25,7 @@ def forget_study(url: str, name: str) -> None:
             if found is None:
                 return
             study_id = int(found[0])
-            guard = ownership_of(database, name, study_id)
+            guard = study_lock(database, name, study_id)
             try:
                 guard.take(connection)
                 ours = select(tables.meta.c.study_id).where(tables.meta.c.study_id == study_id)

@@ -29,7 +29,7 @@ from automl.search.storage.sql import automl_rows as own_rows
 from automl.search.storage.sql import optuna_tables as rows
 from automl.search.storage.sql import tables
 from automl.search.storage.sql.database import Database, check_columns, open_database, storage_errors
-from automl.search.storage.sql.study_lock import ownership_of
+from automl.search.storage.sql.study_lock import study_lock
 from automl.search.storage.sql.write_journal import Journal
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Store:
         self._study_id = database.optuna.get_study_id_from_name(study.study_name)
         ids: dict[int, int] = {}
         # Before anything is read: another search could be writing.
-        guard = ownership_of(database, study.study_name, self._study_id)
+        guard = study_lock(database, study.study_name, self._study_id)
         self._journal = Journal(database, ids, guard)
         past = database.optuna.get_all_trials(self._study_id, deepcopy=False)
         ids |= self._journal.read(lambda connection: rows.trial_ids(connection, self._study_id))
@@ -200,7 +200,7 @@ class Store:
         self._runs[number] = time
         self._journal.settle()
 
-    def moved(self, number: int, worker: Worker) -> None:
+    def placed(self, number: int, worker: Worker) -> None:
         """It became known which worker runs the trial."""
         if number in self._runs:
             row = self._of_run(number, to_worker=worker.name, to_node=worker.node, to_pid=worker.pid)

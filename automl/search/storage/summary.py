@@ -35,7 +35,7 @@ _TRIALS = text(
     " ON c.study_id = t.study_id AND c.trial = t.number WHERE t.study_id = :study ORDER BY t.number"
 )
 _REPORTS = text(
-    "SELECT r.trial, r.round, r.value, g.seconds FROM automl_reports r"
+    "SELECT r.trial, r.round, r.value, g.seconds, r.metrics FROM automl_reports r"
     " JOIN (SELECT trial, MAX(round) AS round, SUM(seconds) AS seconds FROM automl_reports"
     " WHERE study_id = :study GROUP BY trial) g ON g.trial = r.trial AND g.round = r.round"
     " WHERE r.study_id = :study"
@@ -88,7 +88,7 @@ def _read(connection: Connection, study: str) -> StudySummary | None:
     for number, state, config in known:
         if config is None:  # a search of an earlier version died between two writes
             return None
-        rounds, value, seconds = reports.get(number, (0, None, 0.0))
+        rounds, value, seconds, metrics = reports.get(number, (0, None, 0.0, "{}"))
         failed = state == "FAIL"
         trials.append(
             TrialRow(
@@ -100,6 +100,7 @@ def _read(connection: Connection, study: str) -> StudySummary | None:
                 config=json.loads(config),
                 reason=reasons.get(number, ""),
                 objectives=objectives.get(number, {}),
+                epochs=json.loads(metrics).get("epochs"),
             )
         )
     metric = (json.loads(names) or [""])[0] if names else ""

@@ -1,9 +1,9 @@
-"""Workers that train one model together: each takes its part of every batch (synchronous data parallelism).
+"""Synchronous data parallelism: workers train one model together, each on its part of every batch.
 
-All of them draw the same batches, with the same augmentation, from the same seed, so that N workers see what one would.
-A worker takes its rows of each batch through the network; gradients are summed with the share of rows as weight (Goyal
-et al. 2017, section 2.3), which is the gradient of the whole batch for a loss that is a mean over rows. Batch norm sees
-a worker's own rows (as with parts on threads, gradients.py); its running statistics are averaged in every step.
+All workers draw the same batches and augmentation from the same seed, so N workers see the same images as one. Their
+gradients are summed, weighted by their share of rows (Goyal et al. 2017, section 2.3): the gradient of the whole batch,
+since the loss is a mean over rows. Batch norm sees only a worker's own rows, as with threads (gradients.py); its
+running statistics are averaged in every step.
 """
 
 from __future__ import annotations
@@ -12,29 +12,29 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from automl.training.steps.gradients import LEAST_PART, Gradients
+from automl.training.steps.gradients import MIN_PART, Gradients
 
 
 def most_workers(batch_size: int) -> int:
-    """How many workers a batch can be shared between: parts below 16 rows make batch-norm statistics too noisy.
+    """Return how many workers can share a batch: with less than 16 rows each, batch norm is too noisy.
 
     >>> most_workers(64), most_workers(20)
     (4, 1)
     """
-    return max(1, batch_size // LEAST_PART)
+    return max(1, batch_size // MIN_PART)
 
 
-def agreed(value: float, device: str) -> float:
-    """The first worker's value, for all."""
-    told = torch.tensor([value], dtype=torch.float64, device=device)
-    dist.broadcast(told, src=0)
-    return float(told)
+def broadcast(value: float, device: str) -> float:
+    """Return the first worker's value in all workers."""
+    shared = torch.tensor([value], dtype=torch.float64, device=device)
+    dist.broadcast(shared, src=0)
+    return float(shared)
 
 
-class Peers:
-    """This process's place among the workers of torch's default process group, which must be up.
+class DataParallel:
+    """This process as one of the workers of torch's default process group, which must exist.
 
-    Every method is called by all of them in the same order, and raises RuntimeError when another one died.
+    All workers must call its methods in the same order. A method raises RuntimeError if another worker died.
     """
 
     def __init__(self, model: nn.Module, averaged: nn.Module, device: str) -> None:
@@ -42,22 +42,22 @@ class Peers:
         self.device = device
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.buffers = [b for b in model.buffers() if b.is_floating_point()]
-        # The same seed made the same weights; where an operation on some device did not, the first worker's hold.
+        # The same seed gives the same weights, except where a device computes differently.
         for network in (model, averaged):
             for tensor in (*network.parameters(), *network.buffers()):
                 dist.broadcast(tensor.data, src=0)
 
-    def lead(self, over: bool, progress: float) -> tuple[bool, float]:
-        """What the first worker says: whether to stop, and how far the training is. Clocks differ, steps must not."""
-        told = torch.tensor([float(over), progress], dtype=torch.float64, device=self.device)
-        dist.broadcast(told, src=0)
-        stop, done = told.tolist()
+    def sync(self, over: bool, progress: float) -> tuple[bool, float]:
+        """Return the first worker's values: clocks differ between workers, steps must not."""
+        values = torch.tensor([float(over), progress], dtype=torch.float64, device=self.device)
+        dist.broadcast(values, src=0)
+        stop, done = values.tolist()
         return bool(stop), done
 
     def gradient(self, gradients: Gradients, images: Tensor, targets: Tensor) -> Tensor:
-        """Put the gradient of the whole batch's mean loss into `.grad`; returns that loss.
+        """Put the gradient of the whole batch's mean loss into `.grad`; return that loss.
 
-        The batch must have a row for each worker.
+        The batch must have at least a row for each worker.
         """
         mine = images.tensor_split(self.size)[self.rank], targets.tensor_split(self.size)[self.rank]
         share = len(mine[0]) / len(images)

@@ -1,4 +1,4 @@
-"""The most memory that a piece of work took, in this process and on its device."""
+"""Measure the peak memory of some work, in this process and on its device."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ EVERY_S = 0.01
 
 
 class Peak:
-    """`with Peak(device) as peak: ...` and then `peak.memory` and `peak.gpu_memory`, in bytes; no GPU: 0.
+    """`with Peak(device) as peak: ...` sets `peak.memory` and `peak.gpu_memory`, in bytes (0 without a GPU).
 
-    `memory` is the most private memory that this whole process had, which is near what a process that does the same
-    work takes: decoded pictures are mapped files, shared by all, and do not count. It is looked at a hundred times a
-    second, because the kernel keeps no record of it. `gpu_memory` is what CUDA's allocator had reserved at most.
+    `memory` is the peak private memory of the whole process, sampled a hundred times a second because the kernel keeps
+    no record of it. Decoded images are mapped files that all processes share, and do not count. `gpu_memory` is the
+    peak that CUDA's allocator reserved.
     """
 
     def __init__(self, device: str) -> None:

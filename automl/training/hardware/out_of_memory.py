@@ -1,6 +1,6 @@
-"""Running out of memory: told from other errors, answered by fewer rows at once, and checked to have passed.
+"""Running out of memory: recognise it, retry with fewer rows at once, and check for leaks.
 
-Importing this imports no torch, so that a search over somebody's own objective can use it too.
+This module imports no torch, so that a search over a user's own objective can use it too.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from automl.machine import resident_memory
 
 T = TypeVar("T")
 
-LEAST_ROWS = 2  # batch norm needs two
-SLACK = 256 << 20  # bytes that allocators and kernels may keep after a failure without anything being lost
+MIN_ROWS = 2  # batch norm needs two
+SLACK = 256 << 20  # bytes that allocators and kernels may keep after a failure without a leak
 _WORDS = (
     "can't allocate memory",
     "not enough memory",
@@ -27,17 +27,17 @@ _WORDS = (
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether `error` says that there was no memory: Python's, CUDA's, or the RuntimeError of torch's CPU allocator."""
+    """Return whether `error` means out of memory: Python's, CUDA's, or the RuntimeError of torch's CPU allocator."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     return isinstance(error, RuntimeError) and any(word in str(error).lower() for word in _WORDS)
 
 
-class Allowance:
-    """How many rows may go through a model at once; it shrinks when memory runs out.
+class MicroBatch:
+    """The number of rows that go through a model at once; it shrinks when memory runs out.
 
-    `own` are the bytes that the model, its gradients and its optimizer may hold by right. `halvings` counts how often
-    memory ran out; `leaked` tells that it did not come back afterwards, so that the process should not be used again.
+    `own` are the bytes that the model, its gradients and its optimizer hold. `halvings` counts how often memory ran
+    out. `leaked`: memory was not freed afterwards, so the process should not be used again.
     """
 
     def __init__(self, device: str = "cpu", *, rows: int | None = None, own: int = 0) -> None:
@@ -47,38 +47,38 @@ class Allowance:
         self._before = held(device)
 
     def fit(self, n: int, attempt: Callable[[int], T]) -> T:
-        """What `attempt(rows)` gives, for as many rows at once as are allowed (at most `n`) and as memory holds.
+        """Return `attempt(rows)` for as many rows, at most `n`, as fit into memory.
 
-        Each time that memory runs out, half as many are tried. What is not about memory passes through, and so does
-        running out of it with two rows.
+        Each time that memory runs out, half as many rows are tried. Other errors are raised, and so is running out of
+        memory with two rows.
         """
         while True:
             rows = min(n, self.rows or n)
             try:
                 return attempt(rows)
             except Exception as error:
-                if not is_out_of_memory(error) or rows <= LEAST_ROWS:
+                if not is_out_of_memory(error) or rows <= MIN_ROWS:
                     raise
                 reason = f"{type(error).__name__}: {error}"
-            # Outside of the handler: there the traceback would keep what the failed attempt had made.
-            self.rows, self.halvings = max(LEAST_ROWS, (rows + 1) // 2), self.halvings + 1
+            # Outside the handler, where the traceback would keep the tensors of the failed attempt.
+            self.rows, self.halvings = max(MIN_ROWS, (rows + 1) // 2), self.halvings + 1
             release()
             self.leaked = self.leaked or held(self.device) > self._before + self.own + SLACK
             log = logging.getLogger(__name__)
-            log.info("out of memory with %d rows at once (%s); going on with %d", rows, reason, self.rows)
+            log.info("out of memory with %d rows at once (%s); trying %d", rows, reason, self.rows)
 
 
 def parts_of(n: int, rows: int) -> int:
-    """In how many parts of about equal size `n` rows go, none above `rows` nor, where that can be, below two.
+    """Return into how many about equal parts to split `n` rows: none above `rows` nor, if possible, below two.
 
     >>> parts_of(64, 16), parts_of(65, 16), parts_of(3, 2)
     (4, 5, 1)
     """
-    return max(1, min(-(-n // max(1, rows)), n // LEAST_ROWS))
+    return max(1, min(-(-n // max(1, rows)), n // MIN_ROWS))
 
 
 def release() -> None:
-    """Give memory that nothing refers to back to the system and to the device."""
+    """Free unused memory of the process and the device."""
     gc.collect()
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
@@ -86,7 +86,7 @@ def release() -> None:
 
 
 def held(device: str) -> int:
-    """Bytes that this process holds: on the GPU for a CUDA device, else resident ones."""
+    """Return the bytes that this process uses: on the GPU for a CUDA device, else resident memory."""
     if device.startswith("cuda"):
         import torch
 

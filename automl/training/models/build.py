@@ -1,4 +1,4 @@
-"""Building the model that a configuration names, for the data at hand."""
+"""Build the model of a configuration for a data set."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from automl.training.models.finetune import freeze
 from automl.training.models.hyperparameters import Recipe
 from automl.training.models.pretrained_weights import Weights, load_model
 
-LARGEST_ENLARGED = 96  # px
-LEAST_PLACES = 2  # a side, of the last features
-LARGEST_FINE_TUNED = 128  # px; what pretrained filters look for is larger, and there is less to train
+MAX_ENLARGED = 96  # px; from scratch
+MIN_POSITIONS = 2  # per side, of the last features
+MAX_FINE_TUNED = 128  # px; pretrained filters respond to larger structures, and there is less to train
 
 
 def build_model(recipe: Recipe, info: DatasetInfo, *, weights: Weights | None = None) -> nn.Module:
-    """The model `recipe.model` with one output a class, ready to train; from `weights` where there are any.
+    """Return the model `recipe.model` with one output per class, ready to train, from `weights` if there are any.
 
-    Raises ModelError where it cannot be built, or the weights cannot be used.
+    Raises ModelError if it cannot be built or the weights cannot be used.
     """
     arguments = model_arguments(recipe, info, weights)
     if drop_path := _drop_path(recipe):
@@ -42,11 +42,11 @@ def build_model(recipe: Recipe, info: DatasetInfo, *, weights: Weights | None = 
 
 
 def model_arguments(recipe: Recipe, info: DatasetInfo, weights: Weights | None = None) -> dict[str, Any]:
-    """The keywords that make the same architecture again: what the model folder's config.json must say.
+    """Return the keywords that build the same architecture again, for the model folder's config.json.
 
-    Models that fix their input size (transformers) are told it; where the picture is small their patch is made
-    smaller, so that 32 px become 64 tokens and not 4, and so is a stem of patches. With weights, patches and widths are
-    those of the weights. Drop path is not part of it: it acts in training alone.
+    Models with a fixed input size (transformers) get that size. For small images their patches become smaller, so that
+    32 px give 64 tokens and not 4; so do stems of patches. With weights, patches and widths are those of the weights.
+    Drop path is not included, because it matters in training alone.
     """
     can = capabilities(recipe.model)
     arguments: dict[str, Any] = {"num_classes": info.n_outputs, "in_chans": info.in_chans}
@@ -60,36 +60,35 @@ def model_arguments(recipe: Recipe, info: DatasetInfo, weights: Weights | None =
     width = recipe.width
     if can.channels and width != 1.0:
         arguments["channels"] = [max(8, int(c * width)) for c in can.channels]
-        if can.stem:  # a whole one would take a third of the time and more
+        if can.stem:  # a full-width stem would take a third of the time
             arguments["stem_width"] = max(8, 4 * round(can.stem * width / 4))
     return arguments
 
 
 def input_size(recipe: Recipe, info: DatasetInfo) -> int:
-    """The side in pixels of what the network sees.
+    """Return the side in pixels of the network's input.
 
-    It is the stored size times `upscale`: networks made for 224 px shrink a picture 32 times, so small pictures are
-    worth enlarging first. Beyond 96 px (128 where weights are fine-tuned) nothing is enlarged: it would cost time and
-    show nothing new. Where a space does not search it, a network whose patches cannot be made smaller sees so many
-    pixels that its last features have two places a side.
+    It is the stored size times `upscale`: networks made for 224 px reduce an image 32 times, so small images should be
+    enlarged first, up to 96 px (128 for fine-tuning). If the space does not search `upscale`, a network whose patches
+    cannot become smaller gets enough pixels for two positions per side of its last features.
     """
     can = capabilities(recipe.model)
     enlarged = round(info.img_size * (1.0 if recipe.upscale is None else recipe.upscale))
     if recipe.upscale is None and not can.patch_size:
-        enlarged = max(enlarged, LEAST_PLACES * can.stride)
-    largest = LARGEST_FINE_TUNED if recipe.pretrained else LARGEST_ENLARGED
+        enlarged = max(enlarged, MIN_POSITIONS * can.stride)
+    largest = MAX_FINE_TUNED if recipe.pretrained else MAX_ENLARGED
     size = min(enlarged, max(info.img_size, largest))
     return max(size, can.min_size)
 
 
 def _smaller_patch(can: Capability, size: int) -> int:
-    """The patch for a small picture; 0 to leave it as it is."""
-    if not can.patch_size or size >= LARGEST_ENLARGED:
+    """Return the patch size for small images, or 0 to keep the usual one."""
+    if not can.patch_size or size >= MAX_ENLARGED:
         return 0
-    if can.stride <= can.patch_size:  # the same places from the first layer to the last
+    if can.stride <= can.patch_size:  # the resolution stays the same from the first layer to the last
         return max(2, size // 8)
     patch, later = can.patch_size, can.stride // can.patch_size
-    while patch > 1 and size < LEAST_PLACES * later * patch:
+    while patch > 1 and size < MIN_POSITIONS * later * patch:
         patch //= 2
     return patch if patch < can.patch_size else 0
 

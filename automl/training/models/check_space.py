@@ -14,10 +14,9 @@ from automl.training.steps.schedules import SCHEDULES
 
 
 def check_space(space: SearchSpace) -> None:
-    """Raise SpaceError, with all problems, for a space whose configurations cannot be trained as they say.
+    """Raise SpaceError, with all problems, for a space whose configurations cannot be trained.
 
-    It needs families, an `lr`, models and optimizers that timm has, schedules that exist, and no parameter that
-    training does not know.
+    It needs families, an `lr`, timm's models and optimizers, known schedules, and only known parameters.
     """
     problems = list(_problems(space))
     if problems:
@@ -28,7 +27,7 @@ def check_space(space: SearchSpace) -> None:
 
 def _problems(space: SearchSpace) -> Iterator[str]:
     if not space.families:
-        yield "families must name at least one family of models"
+        yield "families must have at least one family of models"
     if "lr" not in space.parameters:
         yield "parameters must have lr"
     for name in space.parameters:

@@ -1,4 +1,4 @@
-"""How large a network is: what it holds, and what it computes for one picture."""
+"""The size of a network: its parameters, and its multiplications for one image."""
 
 from __future__ import annotations
 
@@ -16,21 +16,20 @@ if TYPE_CHECKING:
 
 PARAMS, MACS = "params", "macs"
 
-# Worker processes train many trials, often of the same network: counting costs two to ten times a forward pass.
+# Worker processes often train the same network again, and counting costs two to ten times a forward pass.
 _counted: dict[Hashable, float] = {}
 
 
 def parameters(model: nn.Module) -> float:
-    """The number of parameters, frozen ones included."""
+    """Return the number of parameters, frozen ones included."""
     return float(sum(parameter.numel() for parameter in model.parameters()))
 
 
 def multiplications(model: nn.Module, size: tuple[int, int, int], device: str) -> float:
-    """The number of multiplications for one picture of (channels, height, width).
+    """Return the number of multiplications for one image of (channels, height, width).
 
-    The network runs once, without gradients, and is left in evaluation mode; one of the same class, size and number
-    of parameters was counted before. NaN where it cannot be followed: a person's own network may do what the counter
-    does not know, and trains all the same.
+    The network runs once, without gradients, and stays in evaluation mode. The number is kept for networks of the same
+    class, modules and number of parameters. NaN if the counter fails on a user's own network.
     """
     key = (type(model), parameters(model), tuple(name for name, _ in model.named_modules()), size)
     if key not in _counted:

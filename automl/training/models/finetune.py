@@ -1,4 +1,4 @@
-"""Fine-tuning: which layers of a pretrained network stay as they are, and how fast each of the others learns.
+"""Fine-tuning: which layers of a pretrained network are frozen, and the learning rate of the others.
 
 Layers are timm's: stages in a convolutional network, blocks in a transformer. Layer-wise decay of the learning rate is
 that of BEiT (Bao, Dong, Piao and Wei 2022, "BEiT: BERT pre-training of image transformers", appendix), as in timm.
@@ -14,15 +14,15 @@ from automl.spaces.architectures.layers import layers
 from automl.training.models.hyperparameters import Recipe
 from automl.training.models.pretrained_weights import classifier_names
 
-# none: all layers learn; half: the first half of them stays; stages: all but the last one stay; head: all stay.
+# Frozen layers: none; the first half; all stages but the last; all but the head.
 FREEZE = ("none", "half", "stages", "head")
 
 
 def freeze(model: nn.Module, how: str) -> None:
-    """Keep layers as they are: `how` is one of FREEZE. The head always learns.
+    """Freeze layers; `how` is one of FREEZE. The head always learns.
 
-    Their batch norms keep the statistics that they came with, and their dropout is off, also in training. Raises
-    KeyError for another word.
+    Frozen layers keep their batch norm statistics, and their dropout is off, also in training. Raises KeyError for
+    another word.
     """
     of = layers(model, coarse=True)
     last = max(of.values())  # the head, with the last norm
@@ -36,10 +36,10 @@ def freeze(model: nn.Module, how: str) -> None:
 
 
 def scaled_rates(groups: list[dict[str, Any]], model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
-    """The optimizer's groups, parted so that each has one `lr_scale`, by which the learning rate is multiplied.
+    """Return the optimizer's groups, split so that each has one `lr_scale`, a factor of the learning rate.
 
     `layer_decay` is the factor from one layer to the one below it, `head_lr` that of the new head. Without either the
-    groups stay as they are.
+    groups stay the same.
     """
     decay, head = recipe.layer_decay, recipe.head_lr
     if decay == 1.0 and head == 1.0:
@@ -50,17 +50,17 @@ def scaled_rates(groups: list[dict[str, Any]], model: nn.Module, recipe: Recipe)
         id(parameter): head if name.startswith(heads) else decay ** (top - of[name])
         for name, parameter in model.named_parameters()
     }
-    parted: list[dict[str, Any]] = []
+    split: list[dict[str, Any]] = []
     for group in groups:
         by_scale: dict[float, list[nn.Parameter]] = {}
         for parameter in group["params"]:
             by_scale.setdefault(scales[id(parameter)], []).append(parameter)
-        parted.extend({**group, "params": own, "lr_scale": scale} for scale, own in by_scale.items())
-    return parted
+        split.extend({**group, "params": own, "lr_scale": scale} for scale, own in by_scale.items())
+    return split
 
 
 class _Hold:
-    """Before each forward pass, puts what is frozen into evaluation mode: `train()` of the whole had put it out."""
+    """Puts frozen layers into evaluation mode before each forward pass, because `model.train()` ends it."""
 
     def __init__(self, model: nn.Module) -> None:
         frozen = [

@@ -12,10 +12,9 @@ from automl.errors import ConfigError
 
 @dataclass(frozen=True)
 class Recipe:
-    """Every hyperparameter that training applies. The default of a field holds where a configuration lacks it.
+    """Every hyperparameter of a training. Defaults apply to what a configuration lacks.
 
-    The default of `upscale`, `sched` and `warmup` depends on other things where it is None: see `models.input_size` and
-    `schedules.schedule_of`.
+    For None as `upscale`, `sched` or `warmup`, see `build.input_size` and `schedules.schedule_of`.
     """
 
     model: str
@@ -27,9 +26,7 @@ class Recipe:
     momentum: float = 0.9  # of `sgd`, `momentum` and the other optimizers of timm that have one
     batch_size: int = 64
     grad_accum_steps: int = 1
-    clip_grad: float = (
-        5.0  # far above the norm of a healthy step, to catch the rare explosion; 0 turns it off
-    )
+    clip_grad: float = 5.0  # far above the norm of a normal step, to limit rare explosions; 0 turns it off
     ema: float = 0.99  # the largest decay of the moving average of the weights; 0 turns it off
 
     # Schedule
@@ -63,7 +60,7 @@ class Recipe:
         """Return the hyperparameters of a configuration. Keys that are not hyperparameters, such as `family`, are
         ignored.
 
-        Raises ConfigError where `model` or `lr` is missing, or where a value has the wrong type.
+        Raises ConfigError if `model` or `lr` is missing, or a value has the wrong type.
         """
         missing = [name for name in _REQUIRED if name not in config]
         if missing:
@@ -78,7 +75,7 @@ _TYPES: dict[str, type] = {
     for name, hint in get_type_hints(Recipe).items()
 }
 
-# What a search space may search over.
+# The parameters that a search space may have.
 PARAMETERS = frozenset(_TYPES) - {"model"}
 
 

@@ -1,8 +1,8 @@
-"""How much the features of a pretrained network tell about the data, before anything of it is trained.
+"""Score pretrained networks by a linear model on their frozen features.
 
 Features of some training rows are computed once, a ridge regression on one-hot targets is solved in closed form, and
-validation rows are scored: seconds for an architecture, where fine-tuning it takes minutes. As a way to choose among
-pretrained networks: Kornblith, Shlens and Le 2019, "Do better ImageNet models transfer better?", section 4.
+validation rows are scored. This takes seconds per architecture, fine-tuning minutes. It ranks pretrained networks as in
+Kornblith, Shlens and Le 2019, "Do better ImageNet models transfer better?", section 4.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from automl.training.steps.metrics import compute
 
 Array = npt.NDArray[np.float32]
 
-PIXELS = 16  # side of the thumbnails that frozen features are compared with
+PIXELS = 16  # side of the thumbnails that features are compared with
 _BATCH = 32
-_RIDGES = (1e-3, 1e-2, 1e-1, 1.0)  # of the mean square of the features
-# By decided labels or ranks, which need no probabilities: those of a ridge regression mean little.
+_RIDGES = (1e-3, 1e-2, 1e-1, 1.0)  # times the mean square of the features
+# Metrics of labels or ranks: a ridge regression gives no useful probabilities.
 METRICS: dict[Task, str] = {
     "classification": "balanced_accuracy",
     "multilabel": "average_precision",
@@ -42,13 +42,15 @@ METRICS: dict[Task, str] = {
 
 
 class OutOfTimeError(Exception):
-    """The time for one architecture ended before its features were computed."""
+    """The time ended before the features of an architecture were computed."""
 
 
 @dataclass(frozen=True)
-class Probed:
-    """`score` is the metric of METRICS on validation rows; `images_per_second` is that of forward passes at `size`
-    pixels on all cores."""
+class ProbeScore:
+    """The score of one network: the metric of METRICS on validation rows.
+
+    `images_per_second` is the speed of forward passes at `size` pixels on all cores.
+    """
 
     model: str
     score: float
@@ -58,7 +60,7 @@ class Probed:
 
 @dataclass(frozen=True)
 class Sample:
-    """The rows that are looked at, the same for all architectures, and what they are computed on."""
+    """The rows of a probe, the same for all architectures, and the device."""
 
     train: Rows
     val: Rows
@@ -68,7 +70,7 @@ class Sample:
 
 
 def sample(splits: SearchSplits, folder: Path, *, most: int, device: str, threads: int) -> Sample:
-    """At most `most` training rows and half as many validation rows, each class alike; indices go to `folder`."""
+    """Draw at most `most` training rows and half as many validation rows, balanced; indices go to `folder`."""
     parts = [
         _subset(rows, splits.info, folder / f"probe_{name}.npy", count)
         for name, rows, count in (("train", splits.train, most), ("val", splits.val, most // 2))
@@ -76,7 +78,7 @@ def sample(splits: SearchSplits, folder: Path, *, most: int, device: str, thread
     return Sample(parts[0], parts[1], splits.info, device, threads)
 
 
-def probe_features(weights: Weights, recipe: Recipe, rows: Sample, *, until: float) -> Probed:
+def probe_features(weights: Weights, recipe: Recipe, rows: Sample, *, until: float) -> ProbeScore:
     """Score the frozen features of `weights` at the input size of `recipe`.
 
     Raises OutOfTimeError at the moment `until` (of `time.monotonic()`), ModelError for weights that cannot be used.
@@ -93,11 +95,11 @@ def probe_features(weights: Weights, recipe: Recipe, rows: Sample, *, until: flo
 
     features = [_features(part, info, embed, rows) for part in (rows.train, rows.val)]
     rate = (len(rows.train) + len(rows.val)) / (time.perf_counter() - begun)
-    return Probed(weights.model, _linear(features, info), size, rate)
+    return ProbeScore(weights.model, _linear(features, info), size, rate)
 
 
 def probe_pixels(rows: Sample) -> float:
-    """The same score of the pixels themselves, 16 x 16: features that tell less are worth nothing."""
+    """Score the pixels themselves at 16 x 16, as a baseline for features."""
 
     def embed(images: Tensor) -> Tensor:
         return F.interpolate(images, size=(PIXELS, PIXELS), mode="area").flatten(1)
@@ -109,14 +111,14 @@ def _subset(rows: Rows, info: DatasetInfo, index: Path, most: int) -> Rows:
     chosen = np.load(rows.index)
     rng = np.random.default_rng(0)
     order = rng.permutation(len(chosen))
-    if info.task == "classification":  # the first of each class, then the second of each, ...
+    if info.task == "classification":  # the first row of each class, then the second of each, ...
         targets = np.load(rows.targets, mmap_mode="r")[chosen[order]]
         seen = np.zeros(info.n_outputs, dtype=np.int64)
-        turn = np.empty(len(order), dtype=np.int64)
+        place = np.empty(len(order), dtype=np.int64)
         for i, target in enumerate(targets):
-            turn[i] = seen[target]
+            place[i] = seen[target]
             seen[target] += 1
-        order = order[np.argsort(turn, kind="stable")]
+        order = order[np.argsort(place, kind="stable")]
     kept = np.sort(chosen[order[:most]])
     np.save(index, kept)
     return Rows(images=rows.images, targets=rows.targets, index=index, n=len(kept))
@@ -125,7 +127,7 @@ def _subset(rows: Rows, info: DatasetInfo, index: Path, most: int) -> Rows:
 def _features(
     rows: Rows, info: DatasetInfo, embed: Callable[[Tensor], Tensor], sample: Sample
 ) -> tuple[Array, Tensor]:
-    """Features (n, d) and targets of the rows. On a CPU each thread takes its own batches."""
+    """Return features (n, d) and targets of the rows. On a CPU each thread processes its own batches."""
     batches = Batches(rows, batch_size=_BATCH, info=info, shuffle=False, seed=0, device=sample.device)
     targets: list[Tensor] = []
 
@@ -147,13 +149,13 @@ def _features(
 
 
 def _pooled(model: nn.Module, images: Tensor) -> Tensor:
-    """Features (B, d); a network whose last layer keeps its places gets their mean."""
+    """Return features (B, d), averaged over positions if the last layer has any."""
     found: Tensor = model(images)
     return found.flatten(2).mean(2) if found.ndim > 2 else found
 
 
 def _linear(parts: list[tuple[Array, Tensor]], info: DatasetInfo) -> float:
-    """The best score over a few strengths of the ridge; NaN where features are not finite."""
+    """Return the best score over a few ridge strengths; NaN if features are not finite."""
     (train, wanted), (val, truth) = parts
     if not (np.isfinite(train).all() and np.isfinite(val).all()):
         return float("nan")

@@ -1,4 +1,4 @@
-"""Weights of networks that were trained before: which file, what its network was told, and how it is loaded."""
+"""Pretrained weights: their file, the arguments of their network, and how they are loaded."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from automl.torch_setup import import_timm
 from automl.training.models.hyperparameters import Recipe
 from automl.training.models.safe_arguments import plain_arguments
 
-# Of the values behind the weights' own network, this share may be missing: a head with hidden layers is new.
-MOST_MISSING = 0.05
-# What a weights' config.json may say about them; where they come from is known already.
+# The share of a network's values that may be missing in the file: a head with hidden layers is new.
+MAX_MISSING = 0.05
+# What a config.json beside the weights may say about them.
 _FACTS = frozenset({"classifier", "first_conv", "fixed_input_size", "input_size", "mean", "pool_size", "std"})
 
 
 @dataclass(frozen=True)
 class Weights:
-    """Weights in a local file for timm's network `model`, which may carry a tag ("resnet18.a1_in1k").
+    """Weights in a local file for timm's network `model`, which may have a tag ("resnet18.a1_in1k").
 
-    `source` is "folder", "cache" or "hub"; `mean` and `std` are those of the pixels (0..1) that the network was
-    trained on; `facts` replaces parts of timm's `pretrained_cfg`; `arguments` are the keywords that its network
-    was built with (other stage widths, for instance) and that a new one has to have too.
+    `source` is "folder", "cache" or "hub". `mean` and `std` are those of the pixels (0..1) that the network was trained
+    on. `facts` replaces parts of timm's `pretrained_cfg`. `arguments` are the keywords that the network was built with,
+    such as other stage widths.
     """
 
     model: str
@@ -41,7 +41,7 @@ class Weights:
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON holds it; `from_dict` is the inverse."""
+        """Return the record for JSON; `from_dict` is the inverse."""
         return {
             "model": self.model,
             "file": str(self.file),
@@ -54,23 +54,22 @@ class Weights:
 
     @staticmethod
     def from_dict(row: Mapping[str, Any]) -> Weights:
-        """From what `to_dict` gave."""
+        """Return the weights that `to_dict` described."""
         lists = {key: tuple(row[key]) for key in ("mean", "std")}
         return Weights(**{**row, **lists, "file": Path(row["file"])})
 
 
-def describe_weights(name: str, file: Path, source: str, said: Mapping[str, Any] | None = None) -> Weights:
-    """The record of a file with weights of the timm network `name` (with or without tag).
+def describe_weights(name: str, file: Path, source: str, config: Mapping[str, Any] | None = None) -> Weights:
+    """Describe a file with weights of the timm network `name` (with or without tag).
 
-    `said` is the content of a config.json beside it, in timm's own layout. Raises ModelError where that cannot
-    be used.
+    `config` is the content of a config.json beside it, in timm's own layout. Raises ModelError if it cannot be used.
     """
-    own = dict((said or {}).get("pretrained_cfg") or {})
+    own = dict((config or {}).get("pretrained_cfg") or {})
     cfgs = import_timm().models.get_arch_pretrained_cfgs(arch(name))
     cfg = cfgs.get(name, next(iter(cfgs.values()), None))
     facts = {key: own[key] for key in sorted(_FACTS & set(own))}
     try:
-        shape = plain_arguments((said or {}).get("model_args") or {})
+        shape = plain_arguments((config or {}).get("model_args") or {})
     except (AttributeError, ValueError) as error:
         raise ModelError(f"config.json beside the weights {str(file)!r} cannot be used: {error}") from error
     arguments = {k: v for k, v in shape.items() if k not in ("num_classes", "in_chans", "img_size")}
@@ -85,27 +84,27 @@ def describe_weights(name: str, file: Path, source: str, said: Mapping[str, Any]
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """A config.json in timm's layout. Raises ModelError that names the file where it is none."""
+    """Read a config.json in timm's layout. Raises ModelError that names the file if it is none."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ModelError(
-            f"{str(path)!r} must be JSON as timm writes it, and cannot be read: {error}"
+            f"{str(path)!r} must be JSON as timm writes it, but cannot be read: {error}"
         ) from error
     if not isinstance(content, dict) or not isinstance(content.get("architecture"), str):
-        raise ModelError(f"{str(path)!r} must name its timm model as `architecture`, and does not")
+        raise ModelError(f"{str(path)!r} must name its timm model as `architecture`, but does not")
     return content
 
 
 def arch(name: str) -> str:
-    """The name of a network without the tag of its weights."""
+    """Return the name of a network without the tag of its weights."""
     return name.partition(".")[0]
 
 
 def normalised(info: DatasetInfo, weights: Weights | None) -> DatasetInfo:
-    """`info` with the statistics that the weights expect their pixels to be normalised by.
+    """Return `info` with the pixel statistics that the weights expect.
 
-    Where channels differ (gray pictures, colour weights) their mean serves for all.
+    If the channels differ (grey images, colour weights), their mean is used for all.
     """
     if weights is None:
         return info
@@ -114,45 +113,45 @@ def normalised(info: DatasetInfo, weights: Weights | None) -> DatasetInfo:
     )
 
 
-def used_by(recipe: Recipe, weights: Mapping[str, Weights]) -> Weights | None:
-    """The weights that a training starts from; None where it starts from scratch.
+def weights_for(recipe: Recipe, weights: Mapping[str, Weights]) -> Weights | None:
+    """Return the weights that a training starts from, or None if it starts from scratch.
 
-    Raises ModelError where it wants weights that are not at hand: it must not start from scratch unnoticed.
+    Raises ModelError if its weights are missing: it must not silently start from scratch.
     """
     if not recipe.pretrained:
         return None
     found = weights.get(recipe.model)
     if found is None:
         raise ModelError(
-            f"the configuration wants weights of {recipe.model!r}, and there are none at hand; "
+            f"the configuration needs pretrained weights of {recipe.model!r}, but there are none; "
             "use --pretrained never, or a folder with weights"
         )
     return found
 
 
 def load_model(weights: Weights, arguments: Mapping[str, Any]) -> nn.Module:
-    """The network with these weights under a new head, on the CPU; `arguments` are timm's keywords.
+    """Return the network with these weights and a new head, on the CPU; `arguments` are timm's keywords.
 
-    timm adapts the first layer to other channels and the positions to another size. Raises ModelError that names
-    the file where it is missing, damaged, or of another network.
+    timm adapts the first layer to other channels and position embeddings to another size. Raises ModelError that names
+    the file if it is missing, damaged, or of another network.
     """
     timm = import_timm()
-    # A head is never taken over: with another number of classes than the model's, timm leaves it out.
+    # -1 classes never match the model's, so timm always leaves the head out.
     overlay = {**weights.facts, "file": str(weights.file), "num_classes": -1}
     try:
         model: nn.Module = timm.create_model(
             _known(weights.model), pretrained=True, pretrained_cfg_overlay=overlay, **arguments
         )
-    except Exception as error:  # each reader of weight files raises errors of its own
+    except Exception as error:  # readers of weight files raise many types of errors
         raise ModelError(_unusable(weights, error)) from error
     return model
 
 
 def verify(weights: Weights, arguments: Mapping[str, Any]) -> nn.Module:
-    """The network of `load_model`; raises ModelError that names the file unless the file's values are in it.
+    """Return the network of `load_model`; raise ModelError that names the file unless its values are in the network.
 
-    timm does not mind values that have no place, nor places that get no value. So the network is built twice from the
-    same seed, with weights and without: what is the same in both was not in the file.
+    timm ignores missing and unexpected values. So the network is built twice from the same seed, with weights and
+    without: values that are equal in both were not in the file.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -164,10 +163,10 @@ def verify(weights: Weights, arguments: Mapping[str, Any]) -> nn.Module:
     total = missing = 0
     for name, value in scratch.named_parameters():
         if value.ndim < 2 or name.startswith(heads) or bool((value == value.flatten()[0]).all()):
-            continue  # constants tell nothing: a file may hold the same
+            continue  # the file may hold the same constants
         total += value.numel()
         missing += value.numel() if torch.equal(value, loaded[name]) else 0
-    if missing > MOST_MISSING * total:
+    if missing > MAX_MISSING * total:
         raise ModelError(_unusable(weights, f"{missing / total:.0%} of its values are not in the file"))
     for name, value in loaded.items():
         if not bool(value.isfinite().all()):
@@ -176,13 +175,13 @@ def verify(weights: Weights, arguments: Mapping[str, Any]) -> nn.Module:
 
 
 def classifier_names(model: nn.Module) -> tuple[str, ...]:
-    """The beginnings of the names of the head's parameters; () where timm does not say."""
+    """Return the prefixes of the names of the head's parameters; () if unknown."""
     names = getattr(model, "pretrained_cfg", {}).get("classifier")
     return () if not names else (names,) if isinstance(names, str) else tuple(names)
 
 
 def _known(name: str) -> str:
-    """The name with its tag where timm has that tag, else without: a folder may be tagged by a person."""
+    """Return the name with its tag if timm knows the tag, else without: users may choose their own."""
     return name if name in import_timm().models.get_arch_pretrained_cfgs(arch(name)) else arch(name)
 
 
@@ -190,7 +189,7 @@ def _unusable(weights: Weights, why: object) -> str:
     reason = " ".join(str(why).split()) or type(why).__name__
     reason = reason if len(reason) <= 200 else reason[:200] + " ..."
     return (
-        f"the weights {str(weights.file)!r} must be those of {arch(weights.model)!r}, and cannot be used ({reason}); "
+        f"the weights {str(weights.file)!r} cannot be used for {arch(weights.model)!r} ({reason}); "
         "replace or remove the file"
     )
 

@@ -1,4 +1,4 @@
-"""Where weights lie: a folder of the person's, the caches of the Hugging Face hub and of torch, or the hub itself."""
+"""Find pretrained weights: in a user's folder, in the caches of the Hugging Face hub and of torch, or on the hub."""
 
 from __future__ import annotations
 
@@ -14,42 +14,42 @@ from automl.training.models.pretrained_weights import Weights, arch, describe_we
 
 _NAMES = ("model.safetensors", "pytorch_model.bin", "pytorch_model.pth", "model.pth")
 _ENDINGS = (".safetensors", ".pth", ".pt", ".bin")
-_BYTES_A_WEIGHT = 4
-# Assumed of a line until the first file has shown its speed; a slower line wastes at most one file's time.
-_BYTES_A_SECOND = 5e6
+_BYTES_PER_WEIGHT = 4
+# Assumed speed of the network until the first file shows it.
+_BYTES_PER_SECOND = 5e6
 
 
 def in_folder(folder: str | Path) -> dict[str, Weights]:
-    """The weights in a folder, by name of the architecture, sorted.
+    """Return the weights in a folder, by name of the architecture, sorted.
 
-    It may hold files and folders that are called after timm's models, with or without a tag
-    (`resnet18.a1_in1k.safetensors`, `resnet18/model.safetensors`, `.pth`), folders with a config.json in timm's layout
-    under any name, such as the `model` of a study, or be such a folder itself. What is none of this is passed over.
-    Raises ModelError where there are no weights at all, and for two files of one architecture.
+    It may hold files and folders named after timm's models, with or without a tag (`resnet18.a1_in1k.safetensors`,
+    `resnet18/model.safetensors`, `.pth`), and folders of any name with a config.json in timm's layout, such as the
+    `model` of a study. It may be such a folder itself. Other files are ignored.
+    Raises ModelError if there are no weights, and for two files of one architecture.
     """
-    root = Path(folder).expanduser().absolute()  # workers run in folders of their own
+    root = Path(folder).expanduser().absolute()  # workers have other working directories
     found: dict[str, Weights] = {}
     for place in [root] if (root / "config.json").is_file() else sorted(root.iterdir()):
-        weights = _at(place)
+        weights = _weights_at(place)
         if weights is None:
             continue
         earlier = found.setdefault(arch(weights.model), weights)
         if earlier is not weights:
             raise ModelError(
-                f"a folder with weights may hold one file for each architecture, and {str(root)!r} has "
+                f"a folder with weights may hold one file for each architecture, but {str(root)!r} has "
                 f"{earlier.file.name if earlier.file.parent == root else earlier.file.parent.name!r} and "
                 f"{place.name!r} for {arch(weights.model)!r}; keep one"
             )
     if not found:
         raise ModelError(
             f"the folder with weights {str(folder)!r} must hold files such as resnet18.safetensors or "
-            "resnet18.a1_in1k/model.safetensors, named after timm's models, and holds none"
+            "resnet18.a1_in1k/model.safetensors, named after timm's models, but holds none"
         )
     return found
 
 
 def in_caches(models: Iterable[str]) -> dict[str, Weights]:
-    """Weights of these models that lie in the caches of this machine, by name; nothing is asked of the network."""
+    """Return the weights of these models in the caches of this machine, by name, without network access."""
     found: dict[str, Weights] = {}
     if not _anything_cached():
         return found
@@ -63,10 +63,10 @@ def in_caches(models: Iterable[str]) -> dict[str, Weights]:
 
 
 def download(models: Sequence[tuple[str, float]], *, seconds: float) -> dict[str, Weights]:
-    """Fetch weights from the hub into its cache, in the order given, for `seconds`.
+    """Download weights from the hub into its cache, in the given order, for `seconds`.
 
-    `models` are names with their millions of parameters: what would not be there in time is not begun. A file that
-    cannot be had is passed over; the caller sees which are missing.
+    `models` are names with their millions of parameters: a file that would not finish in time is not started. Failed
+    downloads are ignored; the caller sees which are missing.
     """
     from huggingface_hub import hf_hub_download
 
@@ -74,8 +74,8 @@ def download(models: Sequence[tuple[str, float]], *, seconds: float) -> dict[str
     begun, got = time.monotonic(), 0.0
     for model, millions in models:
         spent = time.monotonic() - begun
-        rate = got / spent if got else _BYTES_A_SECOND
-        size = millions * 1e6 * _BYTES_A_WEIGHT
+        rate = got / spent if got else _BYTES_PER_SECOND
+        size = millions * 1e6 * _BYTES_PER_WEIGHT
         if spent + size / rate > seconds:
             continue
         for name, cfg in list(_published(model).items())[:1]:
@@ -84,7 +84,7 @@ def download(models: Sequence[tuple[str, float]], *, seconds: float) -> dict[str
             file = cfg.hf_hub_filename or _NAMES[0]
             try:
                 path = hf_hub_download(cfg.hf_hub_id, file, etag_timeout=HUB_SECONDS)
-            except Exception:  # a hub may refuse, vanish, or lack the file, each in its own way
+            except Exception:  # downloads fail with many types of errors
                 continue
             found[model] = describe_weights(name, Path(path), "hub")
             got += size
@@ -92,7 +92,7 @@ def download(models: Sequence[tuple[str, float]], *, seconds: float) -> dict[str
 
 
 def _published(model: str) -> dict[str, Any]:
-    """timm's entries of weights for a model, the usual ones first; only those that are plain PyTorch weights."""
+    """Return timm's entries of plain PyTorch weights for a model, the default ones first."""
     cfgs: dict[str, Any] = import_timm().models.get_arch_pretrained_cfgs(arch(model))
     if "." in model:
         cfgs = {name: cfg for name, cfg in cfgs.items() if name == model}
@@ -100,7 +100,7 @@ def _published(model: str) -> dict[str, Any]:
 
 
 def _anything_cached() -> bool:
-    """Whether there is any file to look for: asking for each is slow where nothing can be found."""
+    """Return whether the caches have any file, because looking for each model is slow."""
     from huggingface_hub import constants
     from torch.hub import get_dir
 
@@ -126,8 +126,8 @@ def _cached_file(cfg: Any) -> Path | None:
     return None
 
 
-def _at(place: Path) -> Weights | None:
-    """The weights of a file or a folder; None where it is none."""
+def _weights_at(place: Path) -> Weights | None:
+    """Return the weights of a file or a folder, or None if it has none."""
     if place.is_dir():
         file = next((place / name for name in _NAMES if (place / name).is_file()), None)
         if file is None:

@@ -1,4 +1,4 @@
-"""The loss of each task, on logits: always a mean over rows, so that the parts of a batch add up to the whole."""
+"""The loss of each task, on logits: always a mean over rows, so that micro-batches add up to the batch."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def loss(
     *,
     focal: float = 0.0,
 ) -> Tensor:
-    """Mean loss of a batch.
+    """Return the mean loss of a batch.
 
     `logits` is (B, n_outputs). `targets` is int64 (B,) or soft float (B, n_outputs) for classification
     (cross-entropy), 0/1 float (B, n_outputs) for multilabel (binary cross-entropy), float (B, n_outputs) for
-    regression (smooth L1, so that a few mislabelled rows do not rule the gradient). `weights` (n_outputs,) is what
-    a row of each class, or a label that applies, weighs; a regression has none. `focal` above 0 weighs a row down by
-    (1 - p)^focal, where p is the probability of its class (Lin et al. 2017); a regression has no such probability.
+    regression (smooth L1, which limits the effect of wrong targets). `weights` (n_outputs,) are the weights of classes
+    or labels. `focal` above 0 multiplies a row's loss by (1 - p)^focal, where p is the probability of its class (Lin et
+    al. 2017). A regression has neither.
     """
     logits = logits.float()
     if task == "classification":
@@ -35,7 +35,7 @@ def loss(
             return F.binary_cross_entropy_with_logits(logits, smooth, pos_weight=weights)
         each = F.binary_cross_entropy_with_logits(logits, smooth, pos_weight=weights, reduction="none")
         p = logits.sigmoid()
-        return (each * _missing(smooth * (1.0 - p) + (1.0 - smooth) * p) ** focal).mean()
+        return (each * _complement(smooth * (1.0 - p) + (1.0 - smooth) * p) ** focal).mean()
     return F.smooth_l1_loss(logits, targets)
 
 
@@ -45,7 +45,7 @@ def _cross_entropy(
     if not focal and weights is None:
         return F.cross_entropy(logits, targets, label_smoothing=label_smoothing)
     if not focal:
-        # Not torch's own mean, which divides by the sum of the weights of a batch: parts would not add up.
+        # torch's own mean divides by the sum of the weights, so micro-batches would not add up.
         each = F.cross_entropy(
             logits, targets, weight=weights, label_smoothing=label_smoothing, reduction="none"
         )
@@ -56,16 +56,16 @@ def _cross_entropy(
     if weights is not None:
         soft = soft * weights
     log_p = logits.log_softmax(dim=1)
-    return -(soft * _missing(1.0 - log_p.exp()) ** focal * log_p).sum(dim=1).mean()
+    return -(soft * _complement(1.0 - log_p.exp()) ** focal * log_p).sum(dim=1).mean()
 
 
-def _missing(share: Tensor) -> Tensor:
-    """What a probability lacks of 1; never 0, where a power below 1 has no finite slope."""
+def _complement(share: Tensor) -> Tensor:
+    """Return 1 - p, but at least 1e-6: at 0 a power below 1 has an infinite gradient."""
     return share.clamp(min=1e-6)
 
 
 def to_scores(logits: Tensor, task: Task) -> Tensor:
-    """Probabilities (classification: rows sum to 1; multilabel: each in 0..1) or predicted values (regression)."""
+    """Return probabilities (classification: rows sum to 1; multilabel: each in 0..1) or values (regression)."""
     logits = logits.float()
     if task == "classification":
         return logits.softmax(dim=1)
@@ -75,14 +75,14 @@ def to_scores(logits: Tensor, task: Task) -> Tensor:
 
 
 def standardised(targets: Tensor, info: DatasetInfo) -> Tensor:
-    """What the loss of a regression sees: targets (B, n_outputs) with mean 0 and deviation 1; others as they are."""
+    """Return regression targets (B, n_outputs) with mean 0 and standard deviation 1; other targets unchanged."""
     if not info.target_std:
         return targets
     return (targets - targets.new_tensor(info.target_mean)) / targets.new_tensor(info.target_std)
 
 
 def in_units(logits: Tensor, info: DatasetInfo) -> Tensor:
-    """`to_scores`, for a regression in the units of the targets."""
+    """Return `to_scores`, for a regression in the units of the targets."""
     scores = to_scores(logits, info.task)
     if not info.target_std:
         return scores

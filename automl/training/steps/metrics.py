@@ -17,18 +17,18 @@ Array = np.ndarray
 
 
 def compute(name: str, targets: Array, scores: Array, task: Task) -> float:
-    """The metric `name` of `scores` against `targets`.
+    """Return the metric `name` of `scores` against `targets`.
 
     Classification: `targets` int (n,), `scores` probabilities (n, n_classes). Multilabel: both (n, n_labels), scores
-    in 0..1. Regression: both (n, n_targets). NaN where the metric is not defined for these rows (an area under a
-    curve with one class present). Raises KeyError for an unknown name: names are checked when the study is set up.
+    in 0..1. Regression: both (n, n_targets). NaN if the metric is not defined for these rows (an area under a
+    curve with one class present). Raises KeyError for an unknown name.
     """
     if not np.isfinite(scores).all():
         return float("nan")
     needs = METRICS[name].needs
-    # Checking the arguments takes scikit-learn longer than small metrics themselves; ours are always the same.
+    # scikit-learn's argument checks take longer than small metrics themselves.
     with warnings.catch_warnings(), sklearn.config_context(skip_parameter_validation=True):
-        # scikit-learn warns of classes that were never predicted; the value itself says it.
+        # scikit-learn warns of classes that were never predicted.
         warnings.simplefilter("ignore")
         try:
             if needs == "labels":
@@ -39,7 +39,7 @@ def compute(name: str, targets: Array, scores: Array, task: Task) -> float:
 
 
 def to_labels(scores: Array, task: Task) -> Array:
-    """The decision behind scores: the largest class, labels at 0.5, or the values themselves."""
+    """Return the predicted class, the labels with a score of 0.5 or more, or the values themselves."""
     if task == "classification":
         return np.asarray(scores.argmax(axis=1))
     return np.asarray(scores >= 0.5, dtype=np.int64) if task == "multilabel" else scores
@@ -93,10 +93,10 @@ _ON_SCORES: dict[str, Callable[[Array, Array], float]] = {
 
 
 def standard_error(metric: str, value: float, class_counts: Sequence[int], n: int) -> float:
-    """By how much a value of `metric` on `n` rows varies by chance; 0 for metrics of which that is not known.
+    """Return the standard error of a value of `metric` on `n` rows; 0 for metrics without a formula.
 
-    `class_counts` gives the shares of the classes. The binomial deviation, for balanced accuracy as if all classes were
-    equally hard: sqrt(p (1 - p) sum(1 / n_k)) / K.
+    `class_counts` give the shares of the classes. It is the binomial one; for balanced accuracy, with all classes
+    equally hard, sqrt(p (1 - p) sum(1 / n_k)) / K.
     """
     spread = max(0.0, value * (1.0 - value))
     if metric == "accuracy":

@@ -1,4 +1,4 @@
-"""The step after the gradient: scaled back, clipped, applied."""
+"""Apply the gradient: unscale it, clip it, step."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from automl.training.plan import Precision
 
 
-class Update:
-    """Applies the gradients that lie in `.grad`.
+class OptimizerStep:
+    """Applies the gradients in `.grad`.
 
-    The norm of the whole gradient is clipped to `clip_grad` (0: not at all). In fp16, whose small gradients would
-    vanish, the loss is scaled up (`scale`) and the gradient down again; steps whose gradient overflowed are left out
-    and the scale is halved (Micikevicius et al. 2018, section 3.2).
+    The norm of the whole gradient is clipped to `clip_grad` (0: not at all). In fp16, where small gradients would
+    vanish, the loss is scaled up (`scale`) and the gradient down again; if the gradient overflows, the step is skipped
+    and the scale halved (Micikevicius et al. 2018, section 3.2).
     """
 
     def __init__(
@@ -33,14 +33,14 @@ class Update:
         self.scaler = torch.amp.GradScaler(kind) if precision == "fp16" else None
 
     def scale(self, loss: Tensor) -> Tensor:
-        """The loss whose gradient is taken."""
+        """Return the loss whose gradient is taken."""
         if self.scaler is None:
             return loss
         scaled: Tensor = self.scaler.scale(loss)
         return scaled
 
     def __call__(self) -> None:
-        """One step of the optimizer."""
+        """Take one step of the optimizer."""
         if self.scaler is not None:
             self.scaler.unscale_(self.optimizer)
         self._clip()
@@ -55,15 +55,15 @@ class Update:
             return
         gradients = [p.grad for p in self.parameters if p.grad is not None]
         norm = nn.utils.get_total_norm(gradients, foreach=True)
-        # Where asking costs no waiting, gradients that are short enough are not touched.
+        # On a CPU, reading the norm is free, and small gradients need no clipping.
         if norm.device.type != "cpu" or not norm <= self.clip_grad:
             nn.utils.clip_grads_with_norm_(self.parameters, self.clip_grad, norm, foreach=True)
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint needs besides the optimizer's own state."""
+        """Return what a checkpoint needs besides the optimizer's own state."""
         return {} if self.scaler is None else dict(self.scaler.state_dict())
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a `state`."""
+        """Continue from a `state`."""
         if self.scaler is not None and state:
             self.scaler.load_state_dict(state)

@@ -1,4 +1,4 @@
-"""Optimizers from timm's registry, without decay on norms and biases."""
+"""Optimizers from timm's registry, without weight decay on norms and biases."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from automl.torch_setup import import_timm
 from automl.training.models.finetune import scaled_rates
 from automl.training.models.hyperparameters import Recipe
 
-# torch's own kernels that do a whole step in one pass; on a CPU AdamW's takes a third of the time of the loop's.
+# torch's fused kernels; on a CPU, AdamW's takes a third of the time of the loop.
 FUSED: dict[str, type[torch.optim.AdamW | torch.optim.Adam]] = {
     "adamw": torch.optim.AdamW,
     "adam": torch.optim.Adam,
@@ -20,7 +20,7 @@ FUSED: dict[str, type[torch.optim.AdamW | torch.optim.Adam]] = {
 
 
 def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """Make the optimizer that `recipe` names (`opt`, `lr`, `weight_decay`, `momentum`).
+    """Return the optimizer of `recipe` (`opt`, `lr`, `weight_decay`, `momentum`).
 
     As in timm, `sgd` is SGD with Nesterov momentum and `momentum` the plain one. Raises ConfigError for a name
     that timm does not have.
@@ -48,7 +48,7 @@ def require_optimizer(name: str) -> None:
 
 
 def param_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Two groups: matrices and kernels with `weight_decay`; biases, norms and what the model exempts without."""
+    """Return two groups: weights with `weight_decay`; biases, norms and what the model exempts without."""
     exempt = set(model.no_weight_decay()) if hasattr(model, "no_weight_decay") else set()  # type: ignore[operator]  # timm's models offer it, nn.Module's stub does not know
     decay: list[nn.Parameter] = []
     plain: list[nn.Parameter] = []

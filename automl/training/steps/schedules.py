@@ -1,7 +1,7 @@
 """Learning-rate schedules: pure functions from progress (0 at the first step, 1 at the end) to a factor of `lr`.
 
-Progress is a share of the planned training, in steps or in time; so the same schedule fits a number of epochs
-and a number of seconds.
+Progress is a share of the planned training, in steps or in time, so a schedule fits both a number of epochs
+and a time limit.
 """
 
 from __future__ import annotations
@@ -11,21 +11,20 @@ from collections.abc import Callable
 
 from automl.training.models.hyperparameters import Recipe
 
-FLOOR = 0.01  # the factor that warm-up starts from and annealing ends at; an lr of exactly 0 wastes the last steps
+FLOOR = 0.01  # the factor at the start of warm-up and the end of annealing; an lr of 0 would waste steps
 
 Schedule = Callable[[float, float], float]
 
 
-# Where a configuration names no schedule. Trials are compared before they are finished, and a rate that is still high
-# says little unless it has been stable for all; a training whose length is known anneals all the way. Measured in
-# docs/benchmarks/history.md, "Values at rungs".
+# Defaults. Trials are compared before they end, so their learning rate should stay constant for long; the retrain knows
+# its length and can anneal. Measured in docs/benchmarks/history.md, "Values at rungs".
 OF_TRIALS, OF_RETRAIN = ("wsd", 0.1), ("onecycle", 0.25)
 
 
 def schedule_of(recipe: Recipe, *, final: bool) -> tuple[Schedule, float]:
-    """The schedule and the warm-up of a recipe (`sched`, `warmup`), or else those of trials or of the retrain.
+    """Return the schedule and the warm-up of a recipe (`sched`, `warmup`), or the defaults of trials or the retrain.
 
-    A schedule that is named has no warm-up unless that is named too.
+    A given schedule has no warm-up unless that is given too.
     """
     if recipe.sched is not None:
         name, warmup = recipe.sched, 0.0
@@ -35,26 +34,26 @@ def schedule_of(recipe: Recipe, *, final: bool) -> tuple[Schedule, float]:
 
 
 def constant(progress: float, warmup: float) -> float:
-    """Linear warm-up over the share `warmup`, then the full rate to the end."""
+    """Return the factor of linear warm-up over the share `warmup`, then the full rate to the end."""
     return _ramp(progress, warmup) if progress < warmup else 1.0
 
 
 def cosine(progress: float, warmup: float) -> float:
-    """Linear warm-up, then half a cosine down to the floor (Loshchilov & Hutter 2017, one cycle)."""
+    """Return the factor of linear warm-up, then half a cosine down to the floor (Loshchilov & Hutter 2017)."""
     if progress < warmup:
         return _ramp(progress, warmup)
     return _anneal((progress - warmup) / max(1e-9, 1.0 - warmup))
 
 
 def onecycle(progress: float, warmup: float) -> float:
-    """Half a cosine up over the share `warmup`, then half a cosine down (Smith & Topin 2018)."""
+    """Return the factor of half a cosine up over the share `warmup`, then half a cosine down (Smith & Topin 2018)."""
     if progress < warmup:
         return FLOOR + (1.0 - FLOOR) * 0.5 * (1.0 - math.cos(math.pi * progress / warmup))
     return cosine(progress, warmup)
 
 
 def wsd(progress: float, warmup: float) -> float:
-    """Warm-up, stable, decay: linear warm-up, the full rate, and a linear decay over the last third."""
+    """Return the factor of linear warm-up, the full rate, and a linear decay over the last third."""
     decay_from = max(warmup, 2.0 / 3.0)
     if progress < decay_from:
         return constant(progress, warmup)
@@ -62,7 +61,7 @@ def wsd(progress: float, warmup: float) -> float:
 
 
 def step(progress: float, warmup: float) -> float:
-    """Linear warm-up, then a tenth of the rate after half and a hundredth after three quarters of the training."""
+    """Return the factor of linear warm-up, then 0.1 after half and 0.01 after three quarters of the training."""
     if progress < warmup:
         return _ramp(progress, warmup)
     return 1.0 if progress < 0.5 else (0.1 if progress < 0.75 else FLOOR)

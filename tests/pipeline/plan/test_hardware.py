@@ -22,7 +22,7 @@ from automl.pipeline.plan.hardware import (
     within_memory,
 )
 from automl.pipeline.setup import load_space
-from automl.search.engines.cluster_resources import NodeRoom, Room
+from automl.search.engines.cluster_resources import ClusterResources, NodeResources
 
 GIB = 2**30
 CPU = Device("cpu", 1, 8, 8)
@@ -104,25 +104,25 @@ def test_auto_is_what_leaving_out_means_and_half_gpus_beyond_one_are_refused() -
 
 
 def test_cluster_says_how_many_trials_run() -> None:
-    room = Room((NodeRoom("a", 8, 0, 0), NodeRoom("b", 3, 0, 0)))
+    room = ClusterResources((NodeResources("a", 8, 0, 0), NodeResources("b", 3, 0, 0)))
     assert choose_device(options(), room).parallel == 11
     assert choose_device(options(cpus_per_trial=2), room).parallel == 5
     assert choose_device(options(parallel=4), room).parallel == 4
 
 
 def test_trial_lies_on_one_machine_and_a_share_on_one_gpu() -> None:
-    room = Room((NodeRoom("a", 8, 2, 0), NodeRoom("b", 8, 1, 0)))
+    room = ClusterResources((NodeResources("a", 8, 2, 0), NodeResources("b", 8, 1, 0)))
     assert (
         room.trials_at_once(1, 0.4) == 6
         and room.trials_at_once(1, 2) == 1
         and room.trials_at_once(4, 0.25) == 4
     )
     with pytest.raises(EngineError, match="Ray has no living node any more"):
-        Room(()).check(1, 0)
+        ClusterResources(()).check(1, 0)
     with pytest.raises(EngineError, match="one trial needs 3 GPU, but the largest node of 2 has 2"):
         room.check(1, 3)
     with pytest.raises(EngineError, match="on one machine, but no node has both"):
-        Room((NodeRoom("a", 8, 0, 0), NodeRoom("b", 1, 1, 0))).check(2, 1)
+        ClusterResources((NodeResources("a", 8, 0, 0), NodeResources("b", 1, 1, 0))).check(2, 1)
 
 
 def test_memory_limit_is_refused_where_it_could_not_be_kept(tmp_path: Path) -> None:

@@ -150,7 +150,7 @@ def test_continued_study_whose_weights_are_gone_says_which(tmp_path: Path) -> No
 def test_damaged_weights_stop_the_study_and_leave_nothing_behind(tmp_path: Path) -> None:
     (tmp_path / "w").mkdir()
     (tmp_path / "w" / "test_resnet.safetensors").write_bytes(b"\x00" * 99)
-    with pytest.raises(ModelError, match="test_resnet.safetensors' must be those of 'test_resnet'"):
+    with pytest.raises(ModelError, match="test_resnet.safetensors' cannot be used for 'test_resnet'"):
         pipeline.fit(config_for(tmp_path / "s", pretrained=tmp_path / "w"))
     assert not (tmp_path / "s" / "tiny").exists()
 

@@ -12,7 +12,7 @@ from automl import pipeline
 from automl.pipeline.plan import plan as planning
 from automl.pipeline.plan.budget import Work
 from automl.pipeline.plan.epoch_cost import drawn, epoch_work
-from automl.pipeline.plan.size_limits import MOST_PASSES, Suited, most_passes, suited
+from automl.pipeline.plan.size_limits import MAX_EPOCHS, Suited, most_passes, suited
 from automl.records import Config, DatasetInfo
 from automl.result import FitResult
 from automl.search import search
@@ -53,7 +53,7 @@ def test_network_that_hardly_begins_is_left_out() -> None:
 def test_limit_is_where_the_retrain_would_make_its_most_passes() -> None:
     suits = of_time(590.0)
     passes = 0.6 * (590.0 - WORK.closing_seconds) * 1750.0 / 4000 * epoch_work(QUARTER, INFO) / suits.least
-    assert passes == pytest.approx(MOST_PASSES, rel=0.01)
+    assert passes == pytest.approx(MAX_EPOCHS, rel=0.01)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_few_pictures_are_gone_through_more_often() -> None:
     unit = work.epoch_seconds / epoch_work(QUARTER, few)
     suits = suited(SPACE, work, few, remaining=280.0, unit=unit, seed=0)
     passes = 0.6 * (280.0 - work.closing_seconds) * 1.75 * 150.0 / 244
-    assert passes > 1.5 * MOST_PASSES and suits(QUARTER)
+    assert passes > 1.5 * MAX_EPOCHS and suits(QUARTER)
 
 
 SMALL_AND_WHOLE: dict[str, Any] = {

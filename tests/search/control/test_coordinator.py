@@ -11,7 +11,7 @@ import pytest
 
 from automl.errors import TrialError
 from automl.records import Config, TrialState
-from automl.search.control.coordinator import Coordinator, Parts
+from automl.search.control.coordinator import Coordinator
 from automl.search.objective import Step
 from automl.search.policy import Action, Next, NextKind
 from automl.search.reasons import Code, Reason, crashed
@@ -45,8 +45,15 @@ class Bench:
         )
         policy = policy_of(self.settings)
         self.files = TrialFiles(folder, logs=True)
-        parts = Parts(self.store, policy, space, self.settings, self.listener, self.files, lambda: self.now)
-        self.coordinator = Coordinator(parts)
+        self.coordinator = Coordinator(
+            store=self.store,
+            policy=policy,
+            space=space,
+            settings=self.settings,
+            observer=self.listener,
+            files=self.files,
+            clock=lambda: self.now,
+        )
 
     def run_round(self, trial: int, value: float, *, saved: bool = False, **flags: Any) -> Action:
         self.now += 1
@@ -189,7 +196,7 @@ def test_deadline_prunes_what_runs_and_what_is_paused(tmp_path: Path) -> None:
     bench.run_round(one, 0.5)
     bench.run_round(one, 0.5)
     bench.run_round(two, 0.5)
-    assert bench.coordinator.remaining() == pytest.approx(7)
+    assert bench.coordinator.time.remaining() == pytest.approx(7)
     bench.now += 10
     assert bench.coordinator.next().kind is NextKind.FINISH
     bench.coordinator.finish()
@@ -266,8 +273,8 @@ def test_time_goes_on_where_the_earlier_run_had_stopped(tmp_path: Path) -> None:
     bench.run_round(trial, 0.5)
     bench.store.close()
     again = Bench(tmp_path)
-    assert again.coordinator.now() == pytest.approx(41)
-    assert again.coordinator.elapsed() == 0
+    assert again.coordinator.time.now() == pytest.approx(41)
+    assert again.coordinator.time.elapsed() == 0
     again.store.close()
 
 
@@ -362,7 +369,7 @@ def test_log_holds_one_row_a_round_and_is_cut_when_rounds_run_again(tmp_path: Pa
     again.store.close()
     with (tmp_path / "trials/t0000/log.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert [(row["epoch"], row["accuracy"], row["seconds"]) for row in rows] == [
+    assert [(row["round"], row["accuracy"], row["seconds"]) for row in rows] == [
         ("1", "0.5", "2.000"),
         ("2", "0.6", "2.000"),
         ("3", "0.7", "2.000"),
@@ -371,8 +378,8 @@ def test_log_holds_one_row_a_round_and_is_cut_when_rounds_run_again(tmp_path: Pa
 
 def test_worker_of_a_run_is_kept_once_it_is_known(bench: Bench) -> None:
     trial = bench.coordinator.start().number
-    bench.coordinator.moved(trial, Worker("host:1", "host", 1))
-    bench.coordinator.moved(trial, Worker("host:2", "host", 2))
+    bench.coordinator.placed(trial, Worker("host:1", "host", 1))
+    bench.coordinator.placed(trial, Worker("host:2", "host", 2))
     bench.run_round(trial, 0.5, done=True)
     with sqlite3.connect(bench.folder / "study.db") as connection:
         rows = connection.execute("SELECT worker, node, pid, started, ended FROM automl_runs").fetchall()

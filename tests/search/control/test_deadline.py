@@ -10,7 +10,7 @@ import pytest
 
 from automl.records import Config, Mode, TrialState
 from automl.search import search
-from automl.search.control.deadline import AHEAD, MARGIN, carried, too_late_to_start
+from automl.search.control.deadline import EARLY, MARGIN, resumed_for_deadline, too_late_to_start
 from automl.search.control.trial import LiveTrial
 from automl.search.policy import NextKind
 from automl.search.tune import tune
@@ -27,12 +27,12 @@ def chosen(
     *trials: LiveTrial,
     remaining: float,
     mode: str = "max",
-    yardstick: int | None = None,
+    reference: int | None = None,
     rungs: tuple[int, ...] = (2, 6, 18),
 ) -> int | None:
     way: Mode = "max" if mode == "max" else "min"
     known = {trial.number: trial for trial in trials}
-    choice = carried(known, yardstick, way, rungs=rungs, remaining=remaining)
+    choice = resumed_for_deadline(known, reference, way, rungs=rungs, remaining=remaining)
     assert choice is None or choice.kind is NextKind.RESUME
     return None if choice is None else choice.trial
 
@@ -53,7 +53,7 @@ def test_better_trial_that_cannot_be_finished_is_passed_over() -> None:
     assert chosen(paused(1, 0.99, round=2), paused(), remaining=NEEDED * 1.2) == 3
 
 
-@pytest.mark.parametrize("remaining", [NEEDED * 0.9, NEEDED * AHEAD * 1.1, math.inf])
+@pytest.mark.parametrize("remaining", [NEEDED * 0.9, NEEDED * EARLY * 1.1, math.inf])
 def test_nothing_is_said_too_early_too_late_or_without_a_deadline(remaining: float) -> None:
     assert chosen(paused(), remaining=remaining) is None
 
@@ -63,8 +63,8 @@ def test_nothing_is_said_once_a_trial_is_complete() -> None:
     assert chosen(done, paused(), remaining=NEEDED * 1.2) is None
 
 
-@pytest.mark.parametrize("yardstick", [None, 0])
-def test_of_many_trials_only_the_first_are_looked_at(yardstick: int | None) -> None:
+@pytest.mark.parametrize("reference", [None, 0])
+def test_of_many_trials_only_the_first_are_looked_at(reference: int | None) -> None:
     looked: list[int] = []
 
     class Watched(dict[int, LiveTrial]):
@@ -76,7 +76,7 @@ def test_of_many_trials_only_the_first_are_looked_at(yardstick: int | None) -> N
     many = Watched(
         {n: LiveTrial(n, {}, TrialState.COMPLETE, round=18, value=0.8, seconds=2.0) for n in range(5000)}
     )
-    assert carried(many, yardstick, "max", rungs=(2, 6, 18), remaining=60.0) is None
+    assert resumed_for_deadline(many, reference, "max", rungs=(2, 6, 18), remaining=60.0) is None
     assert len(looked) <= 2
 
 
@@ -90,13 +90,13 @@ def test_trial_whose_value_is_nan_is_not_chosen() -> None:
 def test_yardstick_goes_on_wherever_it_pauses_as_long_as_the_time_holds_it(
     remaining: float, trial: int | None
 ) -> None:
-    assert chosen(paused(1, 0.5), paused(2, 0.9), remaining=remaining, yardstick=1) == trial
+    assert chosen(paused(1, 0.5), paused(2, 0.9), remaining=remaining, reference=1) == trial
 
 
 def test_beside_a_complete_yardstick_the_best_other_trial_is_finished_too() -> None:
     done = LiveTrial(1, {}, TrialState.COMPLETE, round=18, value=0.8, seconds=2.0)
-    assert chosen(done, paused(), remaining=NEEDED * 1.2, yardstick=1) == 3
-    assert chosen(done, paused(), remaining=1e6, yardstick=1) is None
+    assert chosen(done, paused(), remaining=NEEDED * 1.2, reference=1) == 3
+    assert chosen(done, paused(), remaining=1e6, reference=1) is None
 
 
 @pytest.mark.parametrize(("noise", "rounds"), [(lambda value: 0.01, 27), (None, 2)])

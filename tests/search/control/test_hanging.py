@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from automl.records import TrialState
-from automl.search.control.trial import UNKNOWN, LiveTrial, hanging
+from automl.search.control.trial import NO_ROUND_YET_S, LiveTrial, hanging
 from automl.search.reasons import Code, Reason
 
 
@@ -13,9 +13,9 @@ def hung(seconds: float) -> Reason:
 
 def test_trial_hangs_after_twenty_of_the_longest_rounds_and_a_starting_one_after_twice_that() -> None:
     trials = [
-        LiveTrial(0, {}, moved=True, heard=0.0, seconds=5.0),
-        LiveTrial(1, {}, moved=False, heard=0.0),
-        LiveTrial(2, {}, TrialState.PAUSED, moved=True, heard=0.0, seconds=1.0),
+        LiveTrial(0, {}, placed=True, heard=0.0, seconds=5.0),
+        LiveTrial(1, {}, placed=False, heard=0.0),
+        LiveTrial(2, {}, TrialState.PAUSED, placed=True, heard=0.0, seconds=1.0),
     ]
     assert hanging(trials, now=99.0, patience=60.0) == {}
     assert hanging(trials, now=101.0, patience=60.0) == {0: hung(101.0)}
@@ -23,9 +23,9 @@ def test_trial_hangs_after_twenty_of_the_longest_rounds_and_a_starting_one_after
 
 
 def test_trials_have_at_least_the_patience_and_half_an_hour_while_no_round_is_known() -> None:
-    quick = [LiveTrial(0, {}, moved=True, heard=10.0, seconds=0.1)]
+    quick = [LiveTrial(0, {}, placed=True, heard=10.0, seconds=0.1)]
     assert hanging(quick, now=69.0, patience=60.0) == {}
     assert hanging(quick, now=71.0, patience=60.0) == {0: hung(61.0)}
-    unknown = [LiveTrial(0, {}, moved=True, heard=0.0)]
-    assert hanging(unknown, now=UNKNOWN - 1, patience=60.0) == {}
-    assert hanging(unknown, now=UNKNOWN + 1, patience=60.0) == {0: hung(UNKNOWN + 1)}
+    unknown = [LiveTrial(0, {}, placed=True, heard=0.0)]
+    assert hanging(unknown, now=NO_ROUND_YET_S - 1, patience=60.0) == {}
+    assert hanging(unknown, now=NO_ROUND_YET_S + 1, patience=60.0) == {0: hung(NO_ROUND_YET_S + 1)}

@@ -80,10 +80,10 @@ def test_what_the_sampler_found_need_not_give_way() -> None:
 
 def test_yardstick_is_the_first_of_the_portfolio_that_has_not_failed() -> None:
     incumbent = _leading(0.02)
-    assert incumbent.yardstick == 0
+    assert incumbent.reference == 0
     incumbent.drop(0)
-    assert incumbent.yardstick == 1
-    assert Incumbent("max").yardstick is None
+    assert incumbent.reference == 1
+    assert Incumbent("max").reference is None
 
 
 def test_without_noise_the_values_alone_count() -> None:

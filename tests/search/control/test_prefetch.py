@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from automl.records import Report
-from automl.search.control.prefetch import AskAhead
+from automl.search.control.prefetch import Prefetcher
 from automl.search.sampling.drafts import Draft
 from automl.search.sampling.registry import make_sampler
 from automl.search.storage.store import Store, Worker
@@ -47,67 +47,67 @@ def until(true: Callable[[], bool]) -> None:
 def test_draft_is_ready_before_it_is_taken_and_is_no_trial_until_then() -> None:
     store = opened()
     drawing = Drawing(store)
-    ahead = AskAhead(drawing)
+    prefetcher = Prefetcher(drawing)
     until(lambda: drawing.count == 1)
     assert len(store) == 0 and store.trials() == [] and store.mirror.get_trials() == []
-    draft, since = ahead.take()
+    draft, since = prefetcher.take()
     number = store.adopt(draft, time=0.0, origin="sampler")
-    ahead.resume()
+    prefetcher.resume()
     assert (number, since, len(store)) == (0, 0, 1)
     until(lambda: drawing.count == 2)
-    assert ahead.take()[0].trial.number == 1
-    ahead.close()
+    assert prefetcher.take()[0].trial.number == 1
+    prefetcher.close()
     store.close()
 
 
 def test_news_lead_to_a_new_draft() -> None:
     store = opened()
     drawing = Drawing(store)
-    ahead = AskAhead(drawing)
+    prefetcher = Prefetcher(drawing)
     until(lambda: drawing.count == 1)
-    ahead.news()
+    prefetcher.invalidate()
     until(lambda: drawing.count == 2)
     time.sleep(0.02)
-    assert ahead.take()[1] == 0
-    ahead.close()
+    assert prefetcher.take()[1] == 0
+    prefetcher.close()
     store.close()
 
 
 def test_draft_that_is_old_is_handed_out_while_a_new_one_is_drawn() -> None:
     store = opened()
     drawing = Drawing(store)
-    ahead = AskAhead(drawing)
+    prefetcher = Prefetcher(drawing)
     until(lambda: drawing.count == 1)
     drawing.go.clear()
-    ahead.news()
-    ahead.news()
+    prefetcher.invalidate()
+    prefetcher.invalidate()
     begun = time.monotonic()
-    _, since = ahead.take()
+    _, since = prefetcher.take()
     assert since == 2 and time.monotonic() - begun < 5
     drawing.go.set()
-    ahead.close()
+    prefetcher.close()
     store.close()
 
 
 def test_draft_from_before_the_last_trial_is_never_handed_out() -> None:
     store = opened()
     drawing = Drawing(store)
-    ahead = AskAhead(drawing)
+    prefetcher = Prefetcher(drawing)
     until(lambda: drawing.count == 1)
     drawing.go.clear()
-    ahead.news()
+    prefetcher.invalidate()
     until(lambda: drawing.begun == 2)  # a second draft is under way, and knows of no trial
-    draft, _ = ahead.take()
+    draft, _ = prefetcher.take()
     drawing.go.set()
     until(lambda: drawing.count == 2)
     store.adopt(draft, time=0.0, origin="sampler")
-    ahead.resume()
-    assert ahead.take()[0].trial.number == 1
-    ahead.skip()  # as a trial of a portfolio does
+    prefetcher.resume()
+    assert prefetcher.take()[0].trial.number == 1
+    prefetcher.skip()  # as a trial of a portfolio does
     store.create(ToySpace().suggest, time=0.0)
-    ahead.resume()
-    assert ahead.take()[0].trial.number == 2
-    ahead.close()
+    prefetcher.resume()
+    assert prefetcher.take()[0].trial.number == 2
+    prefetcher.close()
     store.close()
 
 
@@ -115,10 +115,10 @@ def test_error_of_the_sampler_is_raised_where_the_draft_is_taken() -> None:
     def broken() -> Draft:
         raise ZeroDivisionError("the sampler broke")
 
-    ahead = AskAhead(broken)
+    prefetcher = Prefetcher(broken)
     with pytest.raises(ZeroDivisionError, match="the sampler broke"):
-        ahead.take()
-    ahead.close()
+        prefetcher.take()
+    prefetcher.close()
 
 
 @pytest.mark.parametrize("sampler", ["random", "tpe", "curve-gp", "qmc", "nsga2", "gp"])

@@ -41,7 +41,7 @@ class Desk:
     def take(self, limit: Limit) -> Suggestion:
         found = self.suggestions.take(limit)
         self.store.adopt(found.draft, time=0.0, origin=found.origin)
-        self.suggestions.taken()
+        self.suggestions.adopted()
         return found
 
 
@@ -59,7 +59,10 @@ def test_slow_entry_of_the_portfolio_waits_and_the_reason_is_told() -> None:
     found = desk.take(Limit(3, 5.0))
     assert found.draft.config == A and found.origin == "portfolio"
     (note,) = found.notes
-    assert str(note) == "passed over: a configuration would take 27 s to its first comparison, 5 s are left"
+    assert (
+        str(note)
+        == "left out: a configuration needs 27 s to its first comparison, and 5 s are left (0 more left out)"
+    )
     assert desk.take(AMPLE).draft.config == B
 
 
@@ -75,7 +78,7 @@ def test_suggestion_that_would_take_too_long_is_drawn_again(seed: int) -> None:
     desk = Desk(seed=seed)
     found = [desk.take(Limit(1, 0.5)) for _ in range(6)]
     assert all(expect(one.draft.config).seconds <= 0.5 for one in found)
-    assert any(note.code is Code.PASSED_OVER for one in found for note in one.notes)
+    assert any(note.code is Code.LEFT_OUT for one in found for note in one.notes)
 
 
 def test_quickest_is_taken_where_none_fits() -> None:
@@ -111,4 +114,4 @@ def test_constraints_hold_also_for_what_is_drawn_again_for_being_slow() -> None:
     found = [desk.take(Limit(1, 0.3)) for _ in range(12)]
     assert all(Limited().allows(one.draft.config) for one in found)
     assert all(expect(one.draft.config).seconds <= 0.3 for one in found)
-    assert any(note.code is Code.PASSED_OVER for one in found for note in one.notes)
+    assert any(note.code is Code.LEFT_OUT for one in found for note in one.notes)

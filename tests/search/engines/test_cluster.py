@@ -50,7 +50,7 @@ def runtime(cluster: Any) -> Iterator[RayRuntime]:
 
 
 def test_room_of_a_cluster_is_known_by_node(runtime: RayRuntime) -> None:
-    room = RayEngine(runtime).room()
+    room = RayEngine(runtime).resources()
     assert room is not None
     assert [node.cpus for node in room.nodes] == [1, 1]
     assert room.trials_at_once(1.0, 0.0) == 2 and room.trials_at_once(0.5, 0.0) == 4

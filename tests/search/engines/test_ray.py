@@ -316,7 +316,7 @@ def test_suggestion_that_was_asked_ahead_is_no_trial_yet(runtime: RayRuntime, tm
     search(slow_climb, ToySpace(), chosen, watching, engine=RayEngine(runtime))
     assert watching.more == 0 and len(in_optuna(tmp_path)) == 14
     starts = [event.reason for event in events_of(tmp_path) if event.action == "start"]
-    assert len(starts) == 14 and all(reason.notes[-1].code is Code.ASKED_AHEAD for reason in starts)
+    assert len(starts) == 14 and all(reason.notes[-1].code is Code.PREFETCHED for reason in starts)
     assert "automl-ask-ahead" not in {thread.name for thread in threading.enumerate()}
 
 

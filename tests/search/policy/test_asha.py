@@ -1,4 +1,4 @@
-"""Promotion: rungs, ties, who goes on."""
+"""Asha: rungs, ties, who goes on."""
 
 import math
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from automl.records import Report, TrialState
 from automl.search.policy import Action, NextKind, PolicyContext
-from automl.search.policy.asha import Promotion, asha, hyperband, interleaved
+from automl.search.policy.asha import Asha, asha, hyperband, interleaved
 from automl.search.policy.rungs import Rung, rung_rounds
 from automl.search.reasons import Code, Reason
 
@@ -30,7 +30,7 @@ def test_rungs_triple_from_six_percent_to_the_full_length(max_rounds: int, expec
     assert rung_rounds(max_rounds) == expected
 
 
-def paused(policy: Promotion, values: list[float], round: int = 2) -> None:
+def paused(policy: Asha, values: list[float], round: int = 2) -> None:
     """Brings one trial a value to the rung, all of them before any is promoted at once."""
     for trial, value in enumerate(values):
         policy.started(trial, resumed=False)
@@ -121,7 +121,7 @@ def test_last_resort_is_taken_only_while_nothing_is_complete() -> None:
 
 def test_hyperband_brackets_begin_at_later_rungs() -> None:
     policy = hyperband(PolicyContext(50))
-    assert [ladder.rounds for ladder in policy.ladders] == [(3, 9, 27, 50), (9, 27, 50), (27, 50), (50,)]
+    assert [bracket.rounds for bracket in policy.brackets] == [(3, 9, 27, 50), (9, 27, 50), (27, 50), (50,)]
 
 
 def test_interleaving_keeps_the_proportions_in_every_prefix() -> None:

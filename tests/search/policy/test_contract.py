@@ -18,7 +18,7 @@ from automl.search.policy import (
     TrialView,
     make_policy,
 )
-from automl.search.policy.asha import Promotion
+from automl.search.policy.asha import Asha
 from automl.search.reasons import Code, Reason
 
 NAMES = sorted(POLICIES)
@@ -291,10 +291,10 @@ def test_short_full_length_is_reached(name: str, max_rounds: int) -> None:
 @pytest.mark.parametrize("seed", range(6))
 def test_at_quiescence_every_rung_has_its_best_third_promoted(name: str, seed: int) -> None:
     play = Play(name, quality, workers=4, seed=seed).run(40)
-    assert isinstance(play.policy, Promotion)
-    for ladder in play.policy.ladders:
-        for rung in ladder.top_down():
-            third = rung.top(len(rung) // ladder.factor)
+    assert isinstance(play.policy, Asha)
+    for bracket in play.policy.brackets:
+        for rung in bracket.rungs.values():
+            third = rung.top(len(rung) // bracket.factor)
             assert len(third) == len(rung) // 3
             assert all(rung.is_promoted(trial) for trial in third)
 
@@ -316,13 +316,13 @@ class Witnessed(Play):
 
     def check(self, trial: int, round: int) -> None:
         policy = self.policy
-        assert isinstance(policy, Promotion)
+        assert isinstance(policy, Asha)
         there = [
             (-report.value if math.isfinite(report.value) else math.inf, report.trial)
             for report in self.reports
             if report.round == round
             and self.states[report.trial] is not TrialState.FAILED
-            and policy.ladder_of(report.trial) is policy.ladder_of(trial)
+            and policy.bracket_of(report.trial) is policy.bracket_of(trial)
         ]
         assert trial in [number for _, number in sorted(there)[: len(there) // 3]]
         self.promotions += 1
@@ -346,9 +346,9 @@ def test_order_of_arrival_is_irrelevant_to_the_best_third_that_is_promoted(name:
     thirds = set()
     for seed in range(8):
         policy = Play(name, late, workers=5, seed=seed).run(42).policy
-        assert isinstance(policy, Promotion)
-        (ladder,) = policy.ladders
-        rung = ladder.rungs[2]
+        assert isinstance(policy, Asha)
+        (bracket,) = policy.brackets
+        rung = bracket.rungs[2]
         assert len(rung) == 42 and all(rung.is_promoted(trial) for trial in rung.top(14))
         thirds.add(tuple(rung.top(14)))
     assert len(thirds) == 1

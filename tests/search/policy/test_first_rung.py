@@ -11,11 +11,11 @@ from scipy.stats import spearmanr
 
 from automl.records import Report, TrialState
 from automl.search.policy import Action, PolicyContext
-from automl.search.policy.adaptive_asha import WatchedPromotion
+from automl.search.policy.adaptive_asha import AdaptiveAsha
 from automl.search.policy.first_rung import (
     FEWEST,
     FEWEST_LATE,
-    Witness,
+    Curve,
     choose_first_rung,
     corrected,
     levels_around,
@@ -61,9 +61,9 @@ def test_levels_below_the_usual_rungs() -> None:
     assert levels_around((2,), 3) == (2,)
 
 
-def full(quality: float, early: float) -> Witness:
+def full(quality: float, early: float) -> Curve:
     """A trial that was trained to its end, with a value of its own at the first round."""
-    return Witness({1: early, 3: quality, 9: quality, 27: quality, 50: quality}, 3)
+    return Curve({1: early, 3: quality, 9: quality, 27: quality, 50: quality}, 3)
 
 
 def test_first_rung_moves_down_where_the_first_round_ranks_as_well() -> None:
@@ -91,11 +91,11 @@ def test_agreement_among_hopeless_trials_alone_is_not_enough() -> None:
 
 
 def test_selected_trials_do_not_count_for_a_move_down() -> None:
-    later = [Witness(full(i / 40, i / 41).losses, 1) for i in range(40)]
+    later = [Curve(full(i / 40, i / 41).losses, 1) for i in range(40)]
     assert choose_first_rung(later, LEVELS, 3).round == 3
 
 
-def promoted(count: int, noise: float, seed: int = 1) -> list[Witness]:
+def promoted(count: int, noise: float, seed: int = 1) -> list[Curve]:
     """Of `count` trials at round 3 the best third went on to 9, where `noise` is mixed into their values."""
     rng = random.Random(seed)
     found = []
@@ -103,13 +103,13 @@ def promoted(count: int, noise: float, seed: int = 1) -> list[Witness]:
         losses = {1: rng.random(), 3: i / count}
         if i < count // 3:
             losses[9] = (1 - noise) * i / count + noise * rng.random()
-        found.append(Witness(losses, 3))
+        found.append(Curve(losses, 3))
     return found
 
 
 def test_first_rung_moves_up_where_it_says_nothing_about_what_comes_later() -> None:
     backwards = [
-        Witness({**w.losses, 9: -w.losses[3]}, 3) if 9 in w.losses else w for w in promoted(90, noise=1.0)
+        Curve({**w.losses, 9: -w.losses[3]}, 3) if 9 in w.losses else w for w in promoted(90, noise=1.0)
     ]
     found = choose_first_rung(backwards, LEVELS, 3)
     assert found.round == 9 and "round 3 says nothing about round 9" in str(found.why)
@@ -124,16 +124,16 @@ def test_first_rung_stays_where_selection_alone_explains_a_low_correlation() -> 
         assert choose_first_rung(few, LEVELS, 3).round == 3
 
 
-def test_order_of_witnesses_is_irrelevant() -> None:
-    witnesses = [full(i / 40, i / 41) for i in range(40)]
-    shuffled = witnesses.copy()
+def test_order_of_curves_is_irrelevant() -> None:
+    curves = [full(i / 40, i / 41) for i in range(40)]
+    shuffled = curves.copy()
     random.Random(1).shuffle(shuffled)
-    assert choose_first_rung(shuffled, LEVELS, 3) == choose_first_rung(witnesses, LEVELS, 3)
+    assert choose_first_rung(shuffled, LEVELS, 3) == choose_first_rung(curves, LEVELS, 3)
 
 
-def played(trials: int) -> WatchedPromotion:
+def played(trials: int) -> AdaptiveAsha:
     """Fine-tuning: the first round ranks as all others do."""
-    policy = WatchedPromotion(PolicyContext(50))
+    policy = AdaptiveAsha(PolicyContext(50))
     for trial in range(trials):
         policy.started(trial, resumed=False)
         for round in range(1, 4):
@@ -166,7 +166,7 @@ def test_restored_policy_knows_where_each_trial_is_compared() -> None:
     policy = played(30)
     policy.started(30, resumed=False)
     past = [replace(view, first_rung=policy.rungs(number)[0]) for number, view in policy.trials.items()]
-    copy = WatchedPromotion(PolicyContext(50))
+    copy = AdaptiveAsha(PolicyContext(50))
     copy.restore(past)
     assert [copy.rungs(number) for number in range(31)] == [policy.rungs(number) for number in range(31)]
     assert copy.first_rung() == policy.first_rung()
@@ -174,7 +174,7 @@ def test_restored_policy_knows_where_each_trial_is_compared() -> None:
     assert copy.report(Report(30, 1, -1.0, 1.0)) == policy.report(Report(30, 1, -1.0, 1.0))
 
 
-def test_crashed_trials_are_no_witnesses() -> None:
+def test_crashed_trials_are_no_curves() -> None:
     policy = played(14)
     assert policy.first_rung().round == 1
     for trial in range(5):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from automl.training.hardware import out_of_memory as memory
-from automl.training.hardware.out_of_memory import Allowance, is_out_of_memory, parts_of
+from automl.training.hardware.out_of_memory import MicroBatch, is_out_of_memory, parts_of
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_allocator_of_this_machine_is_recognised() -> None:
 
 
 def test_rows_are_halved_until_they_fit_and_the_limit_stays() -> None:
-    allowance, tried = Allowance(), []
+    micro_batch, tried = MicroBatch(), []
 
     def attempt(rows: int) -> int:
         tried.append(rows)
@@ -40,21 +40,21 @@ def test_rows_are_halved_until_they_fit_and_the_limit_stays() -> None:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return rows
 
-    assert allowance.fit(64, attempt) == 8
-    assert tried == [64, 32, 16, 8] and allowance.halvings == 3
-    assert allowance.fit(64, attempt) == 8 and allowance.halvings == 3
-    assert allowance.fit(3, attempt) == 3
+    assert micro_batch.fit(64, attempt) == 8
+    assert tried == [64, 32, 16, 8] and micro_batch.halvings == 3
+    assert micro_batch.fit(64, attempt) == 8 and micro_batch.halvings == 3
+    assert micro_batch.fit(3, attempt) == 3
 
 
 def test_two_rows_that_do_not_fit_pass_the_error_on() -> None:
-    allowance, tried = Allowance(), []
+    micro_batch, tried = MicroBatch(), []
 
     def attempt(rows: int) -> None:
         tried.append(rows)
         raise MemoryError("no room")
 
     with pytest.raises(MemoryError, match="no room"):
-        allowance.fit(7, attempt)
+        micro_batch.fit(7, attempt)
     assert tried == [7, 4, 2]
 
 
@@ -63,13 +63,13 @@ def test_other_errors_pass_at_once() -> None:
         raise RuntimeError("shapes differ")
 
     with pytest.raises(RuntimeError, match="shapes differ"):
-        Allowance().fit(64, attempt)
+        MicroBatch().fit(64, attempt)
 
 
 @pytest.mark.parametrize("keeps", [False, True])
 def test_memory_that_does_not_come_back_is_told(keeps: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "SLACK", 16 << 20)
-    allowance, kept = Allowance(), []
+    micro_batch, kept = MicroBatch(), []
 
     def attempt(rows: int) -> int:
         block = np.ones(64 << 17)  # 64 MiB
@@ -79,8 +79,8 @@ def test_memory_that_does_not_come_back_is_told(keeps: bool, monkeypatch: pytest
             raise MemoryError
         return rows
 
-    assert allowance.fit(8, attempt) == 4
-    assert allowance.leaked is keeps
+    assert micro_batch.fit(8, attempt) == 4
+    assert micro_batch.leaked is keeps
 
 
 @pytest.mark.parametrize(

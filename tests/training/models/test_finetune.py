@@ -79,7 +79,7 @@ def test_frozen_parameters_do_not_move_in_training(
     config = {**config, "pretrained": True, "freeze": "half", "ema": 0.9}
     trainer = Trainer(config, splits.info, splits.train, replace(plan, weights=in_folder(tmp_path)))
     before = {name: value.clone() for name, value in trainer.model.named_parameters()}
-    trainer.train_epoch()
+    trainer.train_round()
     moved = {name for name, value in trainer.model.named_parameters() if not torch.equal(value, before[name])}
     assert moved == set(_learning(trainer.model))
     assert 0 < len(moved) < len(before)
@@ -107,7 +107,7 @@ def test_rates_fall_by_layer_and_the_heads_is_its_own() -> None:
 def test_schedule_keeps_the_ratio_of_the_rates(config: Config, splits: SearchSplits, plan: TrainPlan) -> None:
     config = {**config, "layer_decay": 0.5, "head_lr": 2.0}
     trainer = Trainer(config, splits.info, splits.train, plan)
-    trainer.train_epoch()
+    trainer.train_round()
     base = {group["lr"] / group["lr_scale"] for group in trainer.optimizer.param_groups}
     assert len(base) == 1 and max(base) - min(base) < 1e-12
 
@@ -129,7 +129,7 @@ def test_one_epoch_from_weights_of_a_related_task_beats_one_from_scratch(
 ) -> None:
     related = Trainer({**config, "lr": 5e-3}, splits.info, _shifted(splits, tmp_path).train, plan)
     for _ in range(3):
-        related.train_epoch()
+        related.train_round()
     file = tmp_path / "test_resnet.safetensors"
     save_file({name: value.contiguous() for name, value in related.model.state_dict().items()}, file)
     own = Weights("test_resnet", file, "folder", splits.info.mean, splits.info.std)

@@ -52,7 +52,7 @@ def test_features_of_a_trained_network_score_above_those_of_a_fresh_one_and_pixe
     trainer = Trainer({**config, "lr": 5e-3}, scattered.info, scattered.train, replace(plan, epochs=8))
     fresh = _weights(tmp_path / "fresh.safetensors", trainer.model.state_dict())
     for _ in range(8):
-        trainer.train_epoch()
+        trainer.train_round()
     trained = _weights(tmp_path / "trained.safetensors", trainer.model.state_dict())
     rows = sample(scattered, tmp_path, most=144, device="cpu", threads=2)
     scores = [

@@ -8,14 +8,14 @@ import pytest
 import torch
 from torch import nn
 
-from automl.training.models.memory_format import laid_out
+from automl.training.models.memory_format import channels_last
 
 
 @pytest.mark.parametrize("channels", [2, 3, 4, 7])
 def test_strided_points_over_few_channels_train_as_they_would_in_the_usual_layout(channels: int) -> None:
     torch.manual_seed(0)
     plain = nn.Sequential(nn.Conv2d(channels, 48, 1, stride=2, bias=False), nn.Conv2d(48, 8, 3))
-    other = laid_out(copy.deepcopy(plain), "cpu")
+    other = channels_last(copy.deepcopy(plain), "cpu")
     for _ in range(20):  # memory that is written beyond its end is noticed sooner or later
         images = torch.randn(16, channels, 32, 32, requires_grad=True)
         found = []
@@ -29,6 +29,6 @@ def test_strided_points_over_few_channels_train_as_they_would_in_the_usual_layou
 
 
 def test_other_convolutions_lie_channels_last() -> None:
-    model = laid_out(nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3, stride=2)), "cpu")
+    model = channels_last(nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3, stride=2)), "cpu")
     for parameter in (module.weight for module in model.modules() if isinstance(module, nn.Conv2d)):
         assert parameter.is_contiguous(memory_format=torch.channels_last)

@@ -15,7 +15,7 @@ from automl.records import SearchSplits
 from automl.torch_setup import import_timm
 from automl.training.models.build import build_model, model_arguments
 from automl.training.models.hyperparameters import Recipe
-from automl.training.models.pretrained_weights import Weights, load_model, normalised, used_by, verify
+from automl.training.models.pretrained_weights import Weights, load_model, normalised, verify, weights_for
 from automl.training.models.weight_sources import in_caches, in_folder
 
 
@@ -98,7 +98,7 @@ def test_weights_of_another_network_are_refused_by_name(tmp_path: Path, splits: 
     save_weights(tmp_path / "test_efficientnet.safetensors", "test_vit")
     weights = in_folder(tmp_path)["test_efficientnet"]
     with pytest.raises(
-        ModelError, match=r"test_efficientnet.safetensors' must be those of .* not in the file"
+        ModelError, match=r"test_efficientnet.safetensors' cannot be used for .* not in the file"
     ):
         verify(weights, model_arguments(Recipe("test_efficientnet", lr=0.1), splits.info, weights))
 
@@ -133,7 +133,7 @@ def test_weights_that_are_not_finite_are_refused(tmp_path: Path, splits: SearchS
 def test_damaged_file_is_refused_by_name(name: str, tmp_path: Path, splits: SearchSplits) -> None:
     (tmp_path / name).write_bytes(b"\x00" * 64)
     weights = in_folder(tmp_path)["test_resnet"]
-    with pytest.raises(ModelError, match=rf"{name}' must be those of 'test_resnet', and cannot be used"):
+    with pytest.raises(ModelError, match=rf"{name}' cannot be used for 'test_resnet'"):
         build_model(Recipe("test_resnet", lr=0.1), splits.info, weights=weights)
 
 
@@ -153,7 +153,7 @@ def test_folder_without_weights_says_what_it_should_hold(tmp_path: Path) -> None
     (tmp_path / "notes.txt").write_text("none here")
     (tmp_path / "no_such_model.safetensors").write_bytes(b"")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ModelError, match=r"must hold files such as resnet18.safetensors .* and holds none"):
+    with pytest.raises(ModelError, match=r"must hold files such as resnet18.safetensors .* but holds none"):
         in_folder(tmp_path)
 
 
@@ -189,9 +189,9 @@ def test_config_beside_weights_that_cannot_be_used_is_named(
 
 
 def test_configuration_without_its_weights_does_not_start_from_scratch(tmp_path: Path) -> None:
-    assert used_by(Recipe("test_resnet", lr=0.1), {}) is None
-    with pytest.raises(ModelError, match="wants weights of 'test_resnet', and there are none"):
-        used_by(Recipe("test_resnet", lr=0.1, pretrained=True), {})
+    assert weights_for(Recipe("test_resnet", lr=0.1), {}) is None
+    with pytest.raises(ModelError, match="needs pretrained weights of 'test_resnet', but there are none"):
+        weights_for(Recipe("test_resnet", lr=0.1, pretrained=True), {})
 
 
 def test_weights_in_the_hubs_cache_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,7 +66,7 @@ def test_batch_that_does_not_fit_is_accumulated_to_the_same_gradient(n: int, rep
             value = gradients(images, targets)
         gradients.close()
         found.append((value, [p.grad for p in model.parameters()]))
-        assert (gradients.allowance.halvings > 0) == (limit < n)
+        assert (gradients.micro_batch.halvings > 0) == (limit < n)
     (whole_value, whole), (value, accumulated) = found
     assert max(seen[-3:]) <= 20
     assert torch.allclose(value, whole_value, atol=1e-6)

@@ -10,7 +10,7 @@ from torch import nn
 
 from automl.spaces import SearchSpace, presets
 from automl.training.models.hyperparameters import Recipe
-from automl.training.steps.optimizer_step import Update
+from automl.training.steps.optimizer_step import OptimizerStep
 from automl.training.steps.optimizers import make_optimizer
 
 OFFERED = sorted(
@@ -93,7 +93,7 @@ def test_state_of_an_optimizer_carries_on_exactly(opt: str) -> None:
 @pytest.mark.parametrize(("norm", "expected"), [(2.0, 1.0), (0.5, 0.5)])
 def test_gradient_is_clipped_to_the_norm_and_no_shorter_one_is_touched(norm: float, expected: float) -> None:
     model = nn.Linear(2, 1, bias=False)
-    update = Update(model, torch.optim.SGD(model.parameters(), lr=1.0), clip_grad=1.0)
+    update = OptimizerStep(model, torch.optim.SGD(model.parameters(), lr=1.0), clip_grad=1.0)
     before = model.weight.detach().clone()
     model.weight.grad = norm * torch.tensor([[0.6, 0.8]])
     update()
@@ -102,7 +102,9 @@ def test_gradient_is_clipped_to_the_norm_and_no_shorter_one_is_touched(norm: flo
 
 def test_half_precision_scales_the_gradient_back_and_leaves_out_overflows() -> None:
     model = nn.Linear(2, 1, bias=False)
-    update = Update(model, torch.optim.SGD(model.parameters(), lr=1.0), clip_grad=0.0, precision="fp16")
+    update = OptimizerStep(
+        model, torch.optim.SGD(model.parameters(), lr=1.0), clip_grad=0.0, precision="fp16"
+    )
     before = model.weight.detach().clone()
     torch.autograd.backward(update.scale(model(torch.tensor([[1.0, 2.0]])).sum()))
     assert model.weight.grad is not None and float(model.weight.grad[0, 0]) > 1e3

@@ -35,7 +35,7 @@ def seen_by(config: Config, splits: SearchSplits, plan: TrainPlan) -> tuple[list
     """The sides of the pictures that the network sees in a training, and the training."""
     trainer, sides = Trainer(config, splits.info, splits.train, plan), []
     trainer.model.register_forward_pre_hook(lambda _, given: sides.append(given[0].shape[-1]))
-    while trainer.train_epoch() is not None and trainer.epoch < plan.epochs:
+    while trainer.train_round() is not None and trainer.rounds < plan.epochs:
         pass
     return sides, trainer
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from automl.errors import EngineError
-from automl.search.engines.cluster_resources import Room
-from automl.search.engines.ray.engine import current_room
+from automl.search.engines.cluster_resources import ClusterResources
+from automl.search.engines.ray.engine import current_resources
 from automl.search.engines.ray.runtime import RayRuntime, quiet_ray
 
 LOOK_S = 0.25
@@ -32,7 +32,7 @@ class Link(Protocol):
 
 
 @dataclass(frozen=True)
-class Party:
+class WorkerGroup:
     """How many workers, whether each has a GPU, how long the work may take (seconds), and a folder that all share.
 
     `address` and `cpus` are for Ray, where it is not up yet.
@@ -47,14 +47,14 @@ class Party:
 
 
 @dataclass(frozen=True)
-class Watch:
+class Monitor:
     """Called while the workers work: told the progress (0 to 1), and asked whether they shall stop."""
 
     progress: Callable[[float], None]
     asked_to_stop: Callable[[], bool]
 
 
-def run_together(work: Callable[[Link, int], None], party: Party, watch: Watch) -> float:
+def run_together(work: Callable[[Link, int], None], party: WorkerGroup, watch: Monitor) -> float:
     """Call `work(link, cores)` in every worker and wait for all; the progress that the first one told last.
 
     Raises EngineError where Ray or Ray Train is missing, the machines have no room, or a worker breaks or dies: the
@@ -71,10 +71,12 @@ def run_together(work: Callable[[Link, int], None], party: Party, watch: Watch) 
         return _train(work, party, watch, (train, train_torch))
 
 
-def _train(work: Callable[[Link, int], None], party: Party, watch: Watch, modules: tuple[Any, Any]) -> float:
+def _train(
+    work: Callable[[Link, int], None], party: WorkerGroup, watch: Monitor, modules: tuple[Any, Any]
+) -> float:
     ray: Any = import_module("ray")
     train, train_torch = modules
-    cores = cores_each(current_room(), party)
+    cores = cores_each(current_resources(), party)
     board = _board().remote()
     trainer = train_torch.TorchTrainer(
         lambda: work(_WorkerLink(board), cores),
@@ -91,7 +93,7 @@ def _train(work: Callable[[Link, int], None], party: Party, watch: Watch, module
         ray.kill(board)
 
 
-def cores_each(room: Room, party: Party) -> int:
+def cores_each(room: ClusterResources, party: WorkerGroup) -> int:
     """As many whole cores as each worker can have. Raises EngineError where one each is too much."""
     gpus = 1.0 if party.gpu else 0.0
     most = int(max((node.cpus for node in room.nodes), default=0))
@@ -103,7 +105,7 @@ def cores_each(room: Room, party: Party) -> int:
     raise EngineError(f"{party.workers} workers need {needed}, and there is room for {there}")
 
 
-def _wait(trainer: Any, board: Any, party: Party, watch: Watch) -> float:
+def _wait(trainer: Any, board: Any, party: WorkerGroup, watch: Monitor) -> float:
     """Until the work is done. Ray Train has a thread of its own, because it would wait without looking at anything."""
     ray: Any = import_module("ray")
     failed: list[BaseException] = []
@@ -129,7 +131,7 @@ def _wait(trainer: Any, board: Any, party: Party, watch: Watch) -> float:
     return float(max(done, ray.get(board.look.remote(False))))
 
 
-def _check_late(done: float, spent: float, party: Party) -> None:
+def _check_late(done: float, spent: float, party: WorkerGroup) -> None:
     if done == 0.0 and spent > START_S:
         raise EngineError(f"{party.workers} workers did not begin within {START_S:.0f} s")
     if party.seconds is not None and spent > party.seconds + OVERDUE_S:
@@ -146,10 +148,10 @@ def _reason(error: BaseException) -> str:
 
 def _board() -> Any:
     ray: Any = import_module("ray")
-    return ray.remote(num_cpus=0)(Board)
+    return ray.remote(num_cpus=0)(ProgressActor)
 
 
-class Board:
+class ProgressActor:
     """A small actor between the first worker and the process that started it."""
 
     def __init__(self) -> None:

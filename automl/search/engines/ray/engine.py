@@ -13,7 +13,7 @@ from typing import Any
 from automl.errors import ConfigError, EngineError
 from automl.search.control.coordinator import Coordinator
 from automl.search.engines.base import Clock
-from automl.search.engines.cluster_resources import NodeRoom, Room
+from automl.search.engines.cluster_resources import ClusterResources, NodeResources
 from automl.search.engines.ray.runtime import TUNE_FOLDER, RayRuntime, environment_set, quiet_ray
 from automl.search.objective import Objective
 from automl.search.policy import NextKind
@@ -48,19 +48,19 @@ class RayEngine:
         if coordinator.next().kind is NextKind.FINISH:
             return  # nothing is left to do: Ray would take seconds to say so
         if self._runtime is not None:
-            if self._runtime.wait(_finite(coordinator.remaining())):
+            if self._runtime.wait(_finite(coordinator.time.remaining())):
                 _run_tune(coordinator, objective, settings)
             return
         with RayRuntime(settings.address, cpus=_cpus(settings)) as runtime:
-            if runtime.wait(_finite(coordinator.remaining())):
+            if runtime.wait(_finite(coordinator.time.remaining())):
                 _run_tune(coordinator, objective, settings)
 
-    def room(self) -> Room | None:
+    def resources(self) -> ClusterResources | None:
         """The machines of the cluster that this engine joins; None where it has not been told of one."""
         if self._runtime is None:
             return None
         self._runtime.wait()
-        return current_room()
+        return current_resources()
 
     def release(self) -> None:
         """Ray goes down while the caller goes on."""
@@ -87,11 +87,11 @@ def _run_tune(coordinator: Coordinator, objective: Objective, settings: SearchSe
     from automl.search.engines.ray import tune_bridge as ray_bridge
     from automl.search.engines.ray.trainable import RayTrial
 
-    current_room().check(settings.cpus_per_trial, settings.gpus_per_trial)
-    roll = ray_bridge.Roll()
+    current_resources().check(settings.cpus_per_trial, settings.gpus_per_trial)
+    trial_map = ray_bridge.TrialMap()
     resources = {"cpu": settings.cpus_per_trial, "gpu": settings.gpus_per_trial}
     _check_travels(objective)
-    coordinator.ask_ahead()
+    coordinator.prefetch()
     trainable = tune.with_resources(tune.with_parameters(RayTrial, objective=objective), resources)
     environment = {**TUNE_ENVIRONMENT, "TUNE_MAX_PENDING_TRIALS_PG": str(settings.parallel)}
     with (
@@ -104,10 +104,10 @@ def _run_tune(coordinator: Coordinator, objective: Objective, settings: SearchSe
                 trainable,
                 name="search",
                 num_samples=-1,
-                search_alg=ray_bridge.CoordinatorSearcher(coordinator, roll),
-                scheduler=ray_bridge.CoordinatorScheduler(coordinator, roll),
-                stop=ray_bridge.FinishStopper(coordinator, roll),
-                callbacks=[ray_bridge.StartListener(coordinator, roll), ray_bridge.Unprinted()],
+                search_alg=ray_bridge.CoordinatorSearcher(coordinator, trial_map),
+                scheduler=ray_bridge.CoordinatorScheduler(coordinator, trial_map),
+                stop=ray_bridge.FinishStopper(coordinator, trial_map),
+                callbacks=[ray_bridge.StartListener(coordinator, trial_map), ray_bridge.Unprinted()],
                 storage_path=folder,
                 trial_name_creator=ray_bridge.short_name,
                 trial_dirname_creator=ray_bridge.short_name,
@@ -120,13 +120,13 @@ def _run_tune(coordinator: Coordinator, objective: Objective, settings: SearchSe
             raise EngineError(f"Ray Tune broke while it ran the trials: {last}") from error
 
 
-def current_room() -> Room:
+def current_resources() -> ClusterResources:
     """The machines that this process's Ray has now."""
     ray: Any = import_module("ray")
     nodes = [node for node in ray.nodes() if node["Alive"]]
-    return Room(
+    return ClusterResources(
         tuple(
-            NodeRoom(
+            NodeResources(
                 node["NodeManagerHostname"],
                 node["Resources"].get("CPU", 0.0),
                 node["Resources"].get("GPU", 0.0),

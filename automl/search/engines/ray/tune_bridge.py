@@ -35,7 +35,7 @@ def short_name(trial: Trial) -> str:
     return f"t{trial.config[LAUNCH].number:04d}"
 
 
-class Roll:
+class TrialMap:
     """Which trial of Tune is which of ours."""
 
     def __init__(self) -> None:
@@ -89,10 +89,10 @@ class Roll:
 class CoordinatorSearcher(Searcher):
     """Makes Tune's trials: new ones, and those of an earlier run that are carried on."""
 
-    def __init__(self, coordinator: Coordinator, roll: Roll) -> None:
+    def __init__(self, coordinator: Coordinator, trial_map: TrialMap) -> None:
         super().__init__()
         self._coordinator = coordinator
-        self._roll = roll
+        self._map = trial_map
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         """A trial if the coordinator wants one that Tune does not have; None while there is something else
@@ -104,13 +104,13 @@ class CoordinatorSearcher(Searcher):
         if choice.kind is NextKind.START:
             launch = self._coordinator.start()
         elif choice.kind is NextKind.RESUME and choice.trial is not None:
-            if self._roll.knows(choice.trial):
+            if self._map.knows(choice.trial):
                 return None
             launch = self._coordinator.launch(choice.trial)
-            self._roll.choose(choice.trial, choice.reason)
+            self._map.choose(choice.trial, choice.reason)
         else:
             return None
-        self._roll.expect(trial_id, launch.number)
+        self._map.expect(trial_id, launch.number)
         return {LAUNCH: launch}
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
@@ -126,19 +126,19 @@ class CoordinatorSearcher(Searcher):
 class CoordinatorScheduler(TrialScheduler):
     """Hands results to the coordinator, and its decisions to Tune."""
 
-    def __init__(self, coordinator: Coordinator, roll: Roll) -> None:
+    def __init__(self, coordinator: Coordinator, trial_map: TrialMap) -> None:
         # The base class's __init__ is left out: all it does is to tell Ray's statistics which scheduler is in
         # use.
         self._coordinator = coordinator
-        self._roll = roll
+        self._map = trial_map
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         """Tune made a trial out of a suggestion."""
-        self._roll.add(trial)
+        self._map.add(trial)
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """A round is done, or broke."""
-        number = self._roll.number(trial)
+        number = self._map.number(trial)
         try:
             decision = self._decide(number, result[OUTCOME])
         except AutomlError as error:
@@ -157,12 +157,12 @@ class CoordinatorScheduler(TrialScheduler):
             return str(TrialScheduler.NOOP)
         # The trial has saved itself where the next worker looks, so Tune need not; it is told so in this way
         # only.
-        trial.set_config({LAUNCH: self._coordinator.launch(self._roll.number(trial))})
+        trial.set_config({LAUNCH: self._coordinator.launch(self._map.number(trial))})
         tune_controller.pause_trial(trial, should_checkpoint=False)
         return str(TrialScheduler.NOOP)
 
     def _decide(self, number: int, outcome: Outcome) -> Decision:
-        self._coordinator.moved(number, outcome.worker)
+        self._coordinator.placed(number, outcome.worker)
         if outcome.step is None:
             return self._coordinator.failed(number, crashed(outcome.cause))
         return self._coordinator.report(number, outcome.step)
@@ -172,10 +172,10 @@ class CoordinatorScheduler(TrialScheduler):
         choice = self._coordinator.next()
         if choice.kind is not NextKind.RESUME or choice.trial is None:
             return None
-        trial = self._roll.trial(choice.trial)
+        trial = self._map.trial(choice.trial)
         if trial is None or trial.status not in (Trial.PAUSED, Trial.PENDING):
             return None
-        self._roll.choose(choice.trial, choice.reason)
+        self._map.choose(choice.trial, choice.reason)
         return trial
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
@@ -183,11 +183,11 @@ class CoordinatorScheduler(TrialScheduler):
         error = trial.get_pickled_error()
         inner = getattr(error, "cause", None) or error
         cause = cause_of(inner) if inner is not None else "the worker process died"
-        number = self._roll.number(trial)
-        why = self._roll.given_up.pop(number, crashed(cause))
+        number = self._map.number(trial)
+        why = self._map.given_up.pop(number, crashed(cause))
         self._coordinator.failed(number, why, lost=True)
         # Tune runs it no more. One that had just been paused when its process died may still be promoted.
-        self._roll.forget(trial)
+        self._map.forget(trial)
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
         """It was this scheduler that said so."""
@@ -222,15 +222,15 @@ def _process_kept(tune_controller: Any, kept: bool) -> Iterator[None]:
 class StartListener(Callback):
     """Tells the coordinator when a paused trial really runs."""
 
-    def __init__(self, coordinator: Coordinator, roll: Roll) -> None:
+    def __init__(self, coordinator: Coordinator, trial_map: TrialMap) -> None:
         self._coordinator = coordinator
-        self._roll = roll
+        self._map = trial_map
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """The trial has a worker."""
-        number = self._roll.number(trial)
+        number = self._map.number(trial)
         if number not in self._coordinator.running:
-            self._coordinator.resume(number, self._roll.why_chosen(number))
+            self._coordinator.resume(number, self._map.why_chosen(number))
 
 
 class Unprinted(TrialProgressCallback):  # takes the place of the one that Tune would add
@@ -250,9 +250,9 @@ class FinishStopper(Stopper):
     still busy then are killed, because Tune would wait for their round to end.
     """
 
-    def __init__(self, coordinator: Coordinator, roll: Roll) -> None:
+    def __init__(self, coordinator: Coordinator, trial_map: TrialMap) -> None:
         self._coordinator = coordinator
-        self._roll = roll
+        self._map = trial_map
         self._over_since: float | None = None
         self._look_again = 0.0
 
@@ -276,7 +276,7 @@ class FinishStopper(Stopper):
         grace = GRACE_SECONDS if self._coordinator.incumbent.best is not None else LONGER_GRACE
         if self._coordinator.running and waited < grace:
             return False
-        for trial in self._roll.running():
+        for trial in self._map.running():
             _kill(trial)
         return True
 
@@ -285,10 +285,10 @@ class FinishStopper(Stopper):
         if time.monotonic() < self._look_again:
             return
         self._look_again = time.monotonic() + LOOK_SECONDS
-        for number, why in self._coordinator.silent().items():
-            trial = self._roll.trial(number)
-            if trial is not None and number not in self._roll.given_up:
-                self._roll.given_up[number] = why
+        for number, why in self._coordinator.hanging().items():
+            trial = self._map.trial(number)
+            if trial is not None and number not in self._map.given_up:
+                self._map.given_up[number] = why
                 _kill(trial)
 
 

@@ -21,7 +21,7 @@ if sys.platform != "win32":
 CLASS = 0x4155544D  # "AUTM": other programs' advisory locks in the same database are none of ours
 
 
-class Ownership(Protocol):
+class StudyLock(Protocol):
     """The right to write to one study."""
 
     def take(self, connection: Connection) -> None:
@@ -31,20 +31,20 @@ class Ownership(Protocol):
         """Gives the right back. What is tied to a connection goes with it."""
 
 
-def ownership_of(database: Database, study: str, study_id: int) -> Ownership:
+def study_lock(database: Database, study: str, study_id: int) -> StudyLock:
     """What guards a study of this database: a file's lock beside SQLite, the server's own locks elsewhere."""
     url = database.engine.url
     if url.get_backend_name() == "postgresql":
-        return PostgresOwnership(database.shown, study, study_id)
+        return PostgresLock(database.shown, study, study_id)
     if url.get_backend_name() in ("mysql", "mariadb"):
-        return MySQLOwnership(database.shown, study, f"automl-{url.database}-{study_id}"[:64])
+        return MySQLLock(database.shown, study, f"automl-{url.database}-{study_id}"[:64])
     if url.database and sys.platform != "win32":
         path = Path(url.database)
-        return FileOwnership(database.shown, study, path.with_name(f"{path.name}-{study_id}.lock"))
-    return Unshared()
+        return FileLock(database.shown, study, path.with_name(f"{path.name}-{study_id}.lock"))
+    return NoLock()
 
 
-class Unshared:
+class NoLock:
     """A database that nobody else can open."""
 
     def take(self, connection: Connection) -> None:
@@ -54,7 +54,7 @@ class Unshared:
         """Nothing is held."""
 
 
-class FileOwnership:
+class FileLock:
     """A lock (flock) on a small file, which holds the name of who has it and goes with the lock."""
 
     def __init__(self, shown: str, study: str, path: Path) -> None:
@@ -93,7 +93,7 @@ class FileOwnership:
             return False
 
 
-class PostgresOwnership:
+class PostgresLock:
     """An advisory lock of the session: the server takes it back when the connection ends."""
 
     def __init__(self, shown: str, study: str, study_id: int) -> None:
@@ -130,7 +130,7 @@ class PostgresOwnership:
         return (int(found[0]), str(found[1])) if found else (0, "")
 
 
-class MySQLOwnership:
+class MySQLLock:
     """A named lock of the session: the server takes it back when the connection ends."""
 
     def __init__(self, shown: str, study: str, key: str) -> None:

@@ -17,7 +17,7 @@ from automl.search.storage.sql import optuna_tables as rows
 from automl.search.storage.sql import tables
 from automl.search.storage.sql.database import Database, storage_errors
 from automl.search.storage.sql.retry import LONGEST, is_away
-from automl.search.storage.sql.study_lock import Ownership
+from automl.search.storage.sql.study_lock import StudyLock
 from automl.search.storage.sql.write_queue import Pending
 
 MOMENT_S = 0.05  # writes closer together than this share a transaction
@@ -48,16 +48,16 @@ class Journal:
     `add` collects, and writes at once unless the last transaction was a moment ago; a thread writes what was left
     waiting then. `flush` writes all. While a database server is away (restarting, say) everything waits in memory, in
     order, and the search goes on; it is given up after `patience` seconds. Each new connection first takes the
-    ownership of the study, so that another search which took the study over meanwhile is found out.
+    study_lock of the study, so that another search which took the study over meanwhile is found out.
     Every method may raise StorageError: for what is no outage, at once.
     """
 
-    def __init__(self, database: Database, ids: dict[int, int], ownership: Ownership) -> None:
+    def __init__(self, database: Database, ids: dict[int, int], study_lock: StudyLock) -> None:
         """`ids` are Optuna's ids by number of trial; those of new trials are added as they are written."""
         self.patience = LONGEST
         self._database = database
         self._ids = ids
-        self._ownership = ownership
+        self._study_lock = study_lock
         self._lock = threading.RLock()
         self._pending: dict[Table, Pending] = {}
         self._count = 0
@@ -134,7 +134,7 @@ class Journal:
                 self._thread.join()
             with self._lock:
                 self._disconnect()
-                self._ownership.release()
+                self._study_lock.release()
 
     # ------------------------------------------------------------------------------------------------------
 
@@ -206,7 +206,7 @@ class Journal:
         if self._connection is None:
             connection = self._database.engine.connect()
             try:
-                self._ownership.take(connection)
+                self._study_lock.take(connection)
             except BaseException:
                 connection.invalidate()
                 connection.close()
@@ -217,7 +217,7 @@ class Journal:
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            # Not given back to the pool: the ownership is tied to it.
+            # Not given back to the pool: the study_lock is tied to it.
             connection.invalidate()
             connection.close()
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from automl.training.hardware.fastest_way import LOOK, TURNS, Contest
-from automl.training.steps.gradients import SHARED_BATCH, SHARED_OPERATORS, Gradients
+from automl.training.hardware.autotune import RETRY, TURNS, Autotune
+from automl.training.steps.gradients import SPLIT_BATCH, SPLIT_OPERATORS, Gradients
 
 
 class Clock:
@@ -20,10 +20,10 @@ class Clock:
         return self.now
 
 
-def turns(contest: Contest, clock: Clock, cost: tuple[float, ...], count: int) -> list[int]:
+def turns(autotune: Autotune, clock: Clock, cost: tuple[float, ...], count: int) -> list[int]:
     taken = []
     for _ in range(count):
-        with contest.turn() as way:
+        with autotune.measured() as way:
             clock.now += cost[way]
         taken.append(way)
     return taken
@@ -32,34 +32,34 @@ def turns(contest: Contest, clock: Clock, cost: tuple[float, ...], count: int) -
 @pytest.mark.parametrize("cost", [(1.0, 2.0, 3.0), (3.0, 1.0, 2.0), (2.0, 3.0, 1.0)])
 def test_ways_take_turns_until_the_fastest_is_known(cost: tuple[float, ...]) -> None:
     clock = Clock()
-    contest = Contest(3, clock=clock)
-    slow = turns(contest, clock, (100.0, 100.0, 100.0), 3)  # the first turns pay for allocations
-    taken = slow + turns(contest, clock, cost, LOOK - 3)
+    autotune = Autotune(3, clock=clock)
+    slow = turns(autotune, clock, (100.0, 100.0, 100.0), 3)  # the first turns pay for allocations
+    taken = slow + turns(autotune, clock, cost, RETRY - 3)
     assert sorted(taken[: 3 * TURNS]) == sorted([0, 1, 2] * TURNS)
-    assert set(taken[3 * TURNS :]) == {cost.index(1.0)} and contest.best == cost.index(1.0)
+    assert set(taken[3 * TURNS :]) == {cost.index(1.0)} and autotune.best == cost.index(1.0)
 
 
 def test_what_gets_slower_is_left_and_what_gets_faster_is_found() -> None:
     clock = Clock()
-    contest = Contest(2, clock=clock)
-    assert set(turns(contest, clock, (1.0, 2.0), LOOK)[2 * TURNS :]) == {0}
-    taken = turns(contest, clock, (5.0, 2.0), LOOK)
+    autotune = Autotune(2, clock=clock)
+    assert set(turns(autotune, clock, (1.0, 2.0), RETRY)[2 * TURNS :]) == {0}
+    taken = turns(autotune, clock, (5.0, 2.0), RETRY)
     assert set(taken[TURNS + 1 :]) == {1}
-    taken = turns(contest, clock, (1.0, 2.0), LOOK + 1)
-    assert taken[0] == 0 and set(taken[1:LOOK]) == {0}
+    taken = turns(autotune, clock, (1.0, 2.0), RETRY + 1)
+    assert taken[0] == 0 and set(taken[1:RETRY]) == {0}
 
 
 def test_turn_that_fails_does_not_count() -> None:
-    contest = Contest(2)
+    autotune = Autotune(2)
     for _ in range(3):
-        with pytest.raises(ValueError, match="no"), contest.turn() as way:
+        with pytest.raises(ValueError, match="no"), autotune.measured() as way:
             raise ValueError("no")
         assert way == 0
-    with contest.turn() as way:
+    with autotune.measured() as way:
         assert way == 0
 
 
-@pytest.mark.parametrize("winner", [SHARED_BATCH, SHARED_OPERATORS])
+@pytest.mark.parametrize("winner", [SPLIT_BATCH, SPLIT_OPERATORS])
 def test_both_ways_give_the_same_gradient_and_threads_are_given_back(winner: int) -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Flatten(), nn.Linear(48, 8), nn.ReLU(), nn.Linear(8, 4))
@@ -74,15 +74,15 @@ def test_both_ways_give_the_same_gradient_and_threads_are_given_back(winner: int
     try:
         torch.set_num_threads(1)
         clock = Clock()
-        contest = Contest(clock=clock)
-        turns(contest, clock, (1.0, 2.0) if winner == SHARED_BATCH else (2.0, 1.0), 2 * TURNS + 1)
-        gradients = Gradients(model, loss_of, 2, contest=contest)
+        autotune = Autotune(clock=clock)
+        turns(autotune, clock, (1.0, 2.0) if winner == SPLIT_BATCH else (2.0, 1.0), 2 * TURNS + 1)
+        gradients = Gradients(model, loss_of, 2, autotune=autotune)
         value = gradients(images, targets)
         gradients.close()
         assert torch.get_num_threads() == 1
     finally:
         torch.set_num_threads(before)
-    assert seen == ([(32, 1)] * 2 if winner == SHARED_BATCH else [(64, 2)])
+    assert seen == ([(32, 1)] * 2 if winner == SPLIT_BATCH else [(64, 2)])
     expected = nn.functional.cross_entropy(model(images), targets)
     assert torch.allclose(value, expected, atol=1e-6)
     wanted = torch.autograd.grad(expected, list(model.parameters()))
