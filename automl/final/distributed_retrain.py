@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from automl.data.cache.node_cache import Origin, at_hand
+from automl.data.cache.node_cache import DataOrigin, splits_on_this_node
 from automl.final.retrain import Retrained, join_rows, retrained, trainer_of
 from automl.records import Config, Observer, Rows, SearchSplits
 from automl.search.engines.ray.distributed_training import Link, Party, Watch, run_together
@@ -29,7 +29,7 @@ class Place:
     """
 
     workers: int
-    origin: Origin
+    origin: DataOrigin
     folder: Path
     address: str | None = None
     cpus: int | None = None
@@ -86,7 +86,7 @@ class Job:
 
 def _work(link: Link, cores: int, *, job: Job) -> None:
     """What one worker does. Only the first one saves, and looks at the clock for all."""
-    splits, plan, place = at_hand(job.splits, job.place.origin), job.plan, job.place
+    splits, plan, place = splits_on_this_node(job.splits, job.place.origin), job.plan, job.place
     rows = Rows(splits.train.images, splits.train.targets, job.index, len(splits.train) + len(splits.val))
     on_cpu = torch.device(link.device).type == "cpu"
     if not on_cpu:

@@ -26,7 +26,7 @@ class TrainPlan:
     the model that is delivered, which nobody cuts short; where time ends it, pictures may `grow` (`growth.py`).
     `reporting` are the seconds before the deadline at which a trial that has never reported stops to train and
     validates what it has.
-    `share` is the part of the training rows that are learned from (`data/loading/subset.py`).
+    `share` is the part of the training rows that are learned from (`data/loading/batches.py`).
     `balance` is what is done about rare classes.
     `weights` are those that configurations with `pretrained` start from, by model.
     `replicas` threads share each batch (CPU), and each operator uses `threads`.
