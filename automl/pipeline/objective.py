@@ -5,24 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 
 from automl.config import StudyConfig
-from automl.data.cache.node_cache import Origin, at_hand
+from automl.data.cache.node_cache import DataOrigin, splits_on_this_node
 from automl.records import Config, DatasetInfo, SearchSplits
 from automl.training.plan import TrainPlan
 from automl.training.trial import ImageTrial
 
 
-def node_trial(config: Config, *, splits: SearchSplits, plan: TrainPlan, origin: Origin) -> ImageTrial:
+def node_trial(config: Config, *, splits: SearchSplits, plan: TrainPlan, origin: DataOrigin) -> ImageTrial:
     """The objective of a study: reads the decoded pictures of its own machine, or makes them first.
 
     Raises DataError where it cannot, which fails the trial with that sentence.
     """
-    return ImageTrial(config, splits=at_hand(splits, origin), plan=plan)
+    return ImageTrial(config, splits=splits_on_this_node(splits, origin), plan=plan)
 
 
-def origin_of(config: StudyConfig, info: DatasetInfo) -> Origin:
+def origin_of(config: StudyConfig, info: DatasetInfo) -> DataOrigin:
     """Where other machines find the pictures of a study."""
     data = config.data if isinstance(config.data, str) else None
-    return Origin(
+    return DataOrigin(
         # Workers have another working directory.
         data=str(Path(data).resolve()) if data is not None and Path(data).exists() else data,
         target=config.target,

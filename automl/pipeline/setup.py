@@ -12,13 +12,13 @@ from automl.config import StudyConfig
 from automl.config.metrics import MetricSpec, resolve_metric
 from automl.data import PreparedData, Source, prepare_data
 from automl.data.balance import Balance, choose_balance, skew
-from automl.data.quality.findings import SKEWED
+from automl.data.constants import CPU_SIZE, GPU_SIZE, SKEWED
 from automl.errors import ConfigError
 from automl.machine import cache_folder
 from automl.pipeline.context import Context
 from automl.pipeline.plan.budget import Budget
 from automl.pipeline.plan.hardware import Device, choose_device
-from automl.pipeline.plan.image_size import CPU_SIZE, largest_size
+from automl.pipeline.plan.image_size import largest_size
 from automl.pipeline.plan.plan import Basis, make_plan
 from automl.pipeline.plan.pretrained import Beginning, Situation, begin, begin_again, check_pretrained
 from automl.pipeline.plan.size_limits import Suited
@@ -35,7 +35,6 @@ from automl.training.models.check_space import check_space
 from automl.training.plan import TrainPlan
 from automl.training.speed_probe import Probe
 
-GPU_SIZE = 224
 SMALL = 64  # px; up to here a GPU trains the networks of the preset `small`
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from automl.config import StudyConfig
 from automl.data import Source
+from automl.data.constants import CPU_SIZE
 from automl.machine import hub_answers
 from automl.pipeline.context import Context
 from automl.pipeline.plan.budget import affordable_size
@@ -11,8 +12,6 @@ from automl.spaces import SearchSpace
 from automl.training.models.hyperparameters import Recipe
 from automl.training.models.weight_sources import in_caches
 from automl.training.speed_probe import scratch_rate
-
-CPU_SIZE = 96  # px; larger pictures are scaled down to this where no GPU trains
 
 
 def largest_size(context: Context, source: Source, space: SearchSpace, *, cores: float) -> int:

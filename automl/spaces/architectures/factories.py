@@ -26,7 +26,7 @@ def load_factory(name: str) -> Factory:
     """The function `package.module:make`; modules of the working directory count too. Its module is run.
 
     Called with num_classes and in_chans (and img_size, drop_path_rate where it takes them), it returns a new network of
-    logits (B, num_classes) for pictures (B, in_chans, H, W). Raises SpaceError where there is no such function.
+    logits (B, num_classes) for images (B, in_chans, H, W). Raises SpaceError where there is no such function.
     """
     module_name, _, attribute = name.partition(":")
     here = str(Path.cwd())

@@ -13,7 +13,7 @@ _UNITS = {"K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9}
 
 @dataclass(frozen=True)
 class Limits:
-    """At most so many parameters and so many multiplications for a picture of the network's own size; with
+    """At most so many parameters and so many multiplications for an image of the network's own size; with
     `pretrained`, only networks that weights are published of.
     """
 

@@ -29,7 +29,7 @@ def measure(model: str) -> Capability:
             break
     else:
         raise SpaceError(
-            f"the model {model!r} must learn from square RGB pictures of 32 to 512 px, but it does from "
+            f"the model {model!r} must learn from square RGB images of 32 to 512 px, but it does from "
             "none: leave it out of the space"
         )
     sized = {"img_size": smallest} if img_size else {}
@@ -86,7 +86,7 @@ def _builds(model: str, **keywords: Any) -> nn.Module | None:
 
 
 def _runs(model: nn.Module, size: int) -> bool:
-    """Whether two pictures go through forward and backward while training."""
+    """Whether two images go through forward and backward while training."""
     import torch
 
     try:
@@ -110,7 +110,7 @@ def _params(built: nn.Module) -> float:
 
 
 def _native(built: nn.Module, otherwise: int) -> int:
-    """The side in pixels of the pictures that a model was made for."""
+    """The side in pixels of the images that a model was made for."""
     return int((_cfg(built).get("input_size") or (3, otherwise, otherwise))[-1])
 
 
@@ -124,13 +124,13 @@ def _cfg(built: nn.Module) -> dict[str, Any]:
 
 
 def _stride(built: nn.Module) -> int:
-    """How many times the last features are smaller than the picture; 0 where the model does not say."""
+    """How many times the last features are smaller than the image; 0 where the model does not say."""
     features: Any = getattr(built, "feature_info", None)
     return int(features[-1]["reduction"]) if isinstance(features, list) and features else 0
 
 
 def _macs(built: nn.Module | None, size: int) -> float:
-    """Billions of multiplications for one picture of `size` pixels; 0 where it cannot be followed."""
+    """Billions of multiplications for one image of `size` pixels; 0 where it cannot be followed."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -142,7 +142,7 @@ def _macs(built: nn.Module | None, size: int) -> float:
 
 
 def _writes(built: nn.Module | None, size: int) -> tuple[float, int]:
-    """Millions of numbers that layers write for one picture of `size` pixels ("activations" in Radosavovic et al.,
+    """Millions of numbers that layers write for one image of `size` pixels ("activations" in Radosavovic et al.,
     "Designing Network Design Spaces", 2020, of all layers here), and how often one is called; 0 where that cannot be
     followed.
     """
