@@ -71,7 +71,6 @@ class TarReader:
         return read_span(self._file, int(location[0]), int(location[1]))
 
     def close(self) -> None:
-        """Close the tar."""
         os.close(self._file)
 
 
@@ -109,7 +108,6 @@ class ZipReader:
             raise DataError(f"damaged in the zip ({error})") from error
 
     def close(self) -> None:
-        """Close the zip."""
         os.close(self._file)
         if self._archive is not None:
             self._archive.close()

@@ -143,9 +143,9 @@ class Workspace:
         if self.mirror is not None:
             self.mirror.push()
 
-    def kept_up(self) -> AbstractContextManager[None]:
+    def uploading(self) -> AbstractContextManager[None]:
         """In this block it is published every now and then, and at the end."""
-        return nullcontext() if self.mirror is None else self.mirror.kept_up()
+        return nullcontext() if self.mirror is None else self.mirror.uploading()
 
     def abandon(self) -> None:
         """The study could not begin: leave everything as it was before."""

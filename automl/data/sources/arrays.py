@@ -10,7 +10,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from automl.data.sources.base import Source, hash_lines, label_words, refuse_target, require_classification
+from automl.data.sources.base import (
+    Source,
+    hash_lines,
+    label_words,
+    numbered,
+    refuse_target,
+    require_classification,
+)
 from automl.data.sources.labels import Labels, read_labels, vector_columns
 from automl.errors import DataError
 
@@ -32,8 +39,7 @@ class ArraySource(Source):
         self._scale = _scale(self._images)
         found = _labels(labels, len(self._images), task)
         self.task, self.classes, self.targets = found.task, found.classes, found.targets
-        width = max(5, len(str(len(self._images) - 1)))
-        self.files: Sequence[str] = [f"{i:0{width}d}" for i in range(len(self._images))]
+        self.files: Sequence[str] = numbered(len(self._images))
         self.splits: Sequence[str] = [""] * len(self._images)
         self.groups: Sequence[str] = [""] * len(self._images)
         self.notes: tuple[str, ...] = found.notes
@@ -43,7 +49,6 @@ class ArraySource(Source):
         return np.ascontiguousarray(_eight_bits(self._images[i], self._scale)).tobytes()
 
     def decode(self, data: bytes) -> Image.Image:
-        """Return the image with these pixels."""
         return _as_image(np.frombuffer(data, dtype=np.uint8).reshape(self._images.shape[1:]))
 
     def state(self) -> str:
@@ -58,9 +63,6 @@ class ArraySource(Source):
         shape = self._images.shape[1:]
         rows = zip(label_words(self), digests, strict=True)
         return hash_lines(f"{label}\0{shape}\0{digest}" for label, digest in rows)
-
-    def close(self) -> None:
-        """Do nothing: no file is open."""
 
 
 def to_images(images: Any) -> Iterator[Image.Image]:

@@ -72,7 +72,8 @@ class Source(Protocol):
         return None
 
     def close(self) -> None:
-        """Release open files."""
+        """Release open files; by default there are none."""
+        return
 
 
 def label_words(source: Source) -> list[str]:
@@ -121,6 +122,12 @@ def refuse_target(target: Any, what: str) -> None:
         raise DataError(
             f"a target names the column of a table and must be left out for {what}, but {target!r} was given"
         )
+
+
+def numbered(n: int) -> list[str]:
+    """Return names for `n` rows without files: "00000", "00001" and so on."""
+    width = max(5, len(str(n - 1)))
+    return [f"{i:0{width}d}" for i in range(n)]
 
 
 def counted(n: int, noun: str) -> str:

@@ -49,7 +49,6 @@ class HubSource(Source):
         self.groups: Sequence[str] = [""] * len(self.files)
 
     def read(self, i: int) -> bytes:
-        """Return the bytes of the image in row i. Raises DataError with a short reason."""
         cell = self._rows[int(self._kept[i])][self._image] or {}
         if cell.get("bytes"):
             return bytes(cell["bytes"])
@@ -63,9 +62,6 @@ class HubSource(Source):
         files = [str(file["filename"]) for file in self._rows.cache_files]
         stats = [f"{name}\0{Path(name).stat().st_mtime_ns}" for name in files if Path(name).is_file()]
         return hash_lines([f"{self._rows._fingerprint}\0{len(self._rows)}\0{self._image}", *stats])
-
-    def close(self) -> None:
-        """Do nothing: no file is open."""
 
 
 def is_hub(data: Any) -> bool:

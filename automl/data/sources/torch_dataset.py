@@ -15,7 +15,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from automl.data.sources.arrays import one_image
-from automl.data.sources.base import Source, hash_lines, refuse_target
+from automl.data.sources.base import Source, hash_lines, numbered, refuse_target
 from automl.data.sources.labels import read_labels, vector_columns
 from automl.errors import DataError
 
@@ -52,8 +52,7 @@ class DatasetSource(Source):
         self.classes = (
             _class_names(dataset, labels.classes) if self.task == "classification" else labels.classes
         )
-        width = max(5, len(str(n - 1)))
-        self.files: Sequence[str] = [f"{i:0{width}d}" for i in range(n)]
+        self.files: Sequence[str] = numbered(n)
         self.splits: Sequence[str] = [""] * n
         self.groups: Sequence[str] = [""] * n
         if self.read(0) != self.read(0):
@@ -73,15 +72,11 @@ class DatasetSource(Source):
         return buffer.getvalue()
 
     def decode(self, data: bytes) -> Image.Image:
-        """Return the image with these pixels."""
         return Image.fromarray(np.load(io.BytesIO(data), allow_pickle=False))
 
     def state(self) -> str:
         """Hash all images: nothing else shows whether a Dataset has changed."""
         return hash_lines(f"{i}\0{hashlib.sha256(self.read(i)).hexdigest()}" for i in range(len(self.files)))
-
-    def close(self) -> None:
-        """Do nothing: no file is open."""
 
 
 class JoinedSource(DatasetSource):

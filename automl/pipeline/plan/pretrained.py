@@ -14,7 +14,7 @@ from automl.errors import ConfigError, SpaceError, StudyError
 from automl.machine import hub_answers
 from automl.records import Observer, SearchSplits
 from automl.spaces import SearchSpace, capabilities
-from automl.spaces.narrow import begun_with, configuration, narrowed
+from automl.spaces.narrow import configuration, narrowed, with_portfolio
 from automl.training.models.build import model_arguments
 from automl.training.models.hyperparameters import Recipe
 from automl.training.models.linear_probe import (
@@ -157,7 +157,7 @@ def _from_weights(chosen: _Chosen, situation: Situation, observer: Observer) -> 
 def _tuned(space: SearchSpace, models: Sequence[str]) -> SearchSpace:
     """The space of these models, the best first, that begins with the recipes for fine-tuning."""
     recipes = narrowed(space, pretrained=True).portfolio
-    return begun_with(narrowed(space, pretrained=True, models=models), models, recipes)
+    return with_portfolio(narrowed(space, pretrained=True, models=models), models, recipes)
 
 
 def _from_scratch(

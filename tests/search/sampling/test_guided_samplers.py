@@ -178,7 +178,7 @@ def test_tune_keeps_the_constraints_also_with_a_sampler_of_ones_own(sampler: Any
 
 
 def test_portfolio_that_breaks_a_constraint_stops_the_search() -> None:
-    with pytest.raises(SpaceError, match=r"must keep the constraint 'x \+ y <= 0.7'"):
+    with pytest.raises(SpaceError, match=r"must satisfy the constraint 'x \+ y <= 0.7'"):
         tune(
             _objective,
             _LIMITED,

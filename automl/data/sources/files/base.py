@@ -52,7 +52,6 @@ class LooseFiles:
         self._reader = FolderReader(root)
 
     def read(self, path: str) -> bytes:
-        """Return the bytes of a file. Raises DataError if it cannot be read."""
         return self._reader.read(path)
 
     def states(self, paths: Sequence[str]) -> list[str]:
@@ -67,20 +66,17 @@ class LooseFiles:
         return f"{found.st_size}\0{found.st_mtime_ns}"
 
     def has(self, path: str) -> bool:
-        """Return whether there is such a file now."""
         try:
             return (self.root / path).is_file()
         except (OSError, ValueError):
             return False
 
     def reader_spec(self, paths: Sequence[str]) -> ReaderSpec | None:
-        """Return the folder and the paths."""
         return ReaderSpec(
             "folder", str(self.root.resolve()), lambda rows: list(paths[rows.start : rows.stop])
         )
 
     def root_state(self) -> str:
-        """Return the absolute path of the folder."""
         return str(self.root.resolve())
 
     def close(self) -> None:

@@ -54,7 +54,6 @@ class ClassFolderSource(Source):
         self.notes = layout.notes
 
     def read(self, i: int) -> bytes:
-        """Return the bytes of file i. Raises DataError with a short reason."""
         return self._files.read(self._paths[i])
 
     def state(self) -> str:
@@ -66,11 +65,9 @@ class ClassFolderSource(Source):
         return hash_pairs(self.files, digests)
 
     def stored(self) -> tuple[Files, Sequence[str]] | None:
-        """Return the files, and the path of each image."""
         return self._files, self._paths
 
     def close(self) -> None:
-        """Close the archive."""
         self._files.close()
 
 

@@ -60,7 +60,6 @@ class ManifestSource(Source):
         self.notes: tuple[str, ...] = labels.notes
 
     def read(self, i: int) -> bytes:
-        """Return the bytes of row i. Raises DataError with a short reason."""
         cell = self._cells[i]
         return cell if isinstance(cell, bytes) else self._files.read(cell)
 
@@ -80,7 +79,6 @@ class ManifestSource(Source):
         return (self._files, paths) if len(paths) == len(self._cells) else None
 
     def close(self) -> None:
-        """Close the archive."""
         self._files.close()
 
 
@@ -192,7 +190,7 @@ def _target_columns(frame: pd.DataFrame, table: Table, target: str | None) -> tu
     raise DataError(
         f"a manifest must have a column label, target or class, but {table.where!r} has "
         f"{', '.join(frame.columns)}: name the column to learn with --target"
-        + (f" ({' or '.join(numbers)}, say)" if numbers else "")
+        + (f" (for example {numbers[0]})" if numbers else "")
     )
 
 

@@ -59,7 +59,6 @@ class TarFiles:
         return ["\0".join(map(str, self._members.get(path, ()))) for path in paths]
 
     def has(self, path: str) -> bool:
-        """Return whether there is such a member."""
         return path in self._members
 
     def reader_spec(self, paths: Sequence[str]) -> ReaderSpec | None:

@@ -54,7 +54,6 @@ class ZipFiles:
         ]
 
     def has(self, path: str) -> bool:
-        """Return whether there is such a member."""
         return path in self._rows
 
     def root_state(self) -> str:
@@ -72,7 +71,6 @@ class ZipFiles:
         )
 
     def close(self) -> None:
-        """Close the zip."""
         self._reader.close()
 
 

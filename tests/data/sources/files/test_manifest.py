@@ -169,7 +169,7 @@ def test_file_in_two_rows_is_kept_for_each_label(root: Path) -> None:
         ("image,label,is_valid\npics/0.png,a,perhaps\n", "true or false, but 'perhaps'"),
         (
             "image,x,y\npics/0.png,1,2.5\npics/1.png,3,4\n",
-            r"name the column to learn with --target \(x or y, say\)",
+            r"name the column to learn with --target \(for example x\)",
         ),
         ('image,label\n"pics/0.png,a\n', "must be a readable table"),
     ],
