@@ -198,7 +198,7 @@ def test_space_that_hardly_ever_holds_says_so() -> None:
     never = SearchSpace.from_dict({"parameters": parameters, "constraints": ["x * x < 1"]})
     with pytest.raises(
         SpaceError,
-        match=r"none of 20000 random configurations keeps all constraints of the search space \(x \* x < 1\): loosen one",
+        match=r"none of 20000 random configurations keeps all constraints .* \(x \* x < 1\): loosen one",
     ):
         feasibility(never)
     assert feasibility(SearchSpace.from_dict(_LIMITED)) == ""
