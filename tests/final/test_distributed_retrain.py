@@ -131,7 +131,7 @@ def test_worker_that_dies_ends_the_others_and_leaves_a_checkpoint_to_go_on_from(
     killer = threading.Thread(target=kill)
     killer.start()
     begun = time.monotonic()
-    with pytest.raises(EngineError, match="one of 2 workers broke"):
+    with pytest.raises(EngineError, match="one of 2 workers failed"):
         distributed_retrain(plain(config), splits, plan, group=group, observer=Silent())
     killer.join()
     assert time.monotonic() - begun < 150
