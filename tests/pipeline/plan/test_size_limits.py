@@ -113,7 +113,7 @@ def test_samplers_suggest_only_what_suits(sampler: str) -> None:
     def suits(config: Config) -> bool:
         return bool(config["x"] < 0.3)
 
-    trials = search(climb, ToySpace(), settings(sampler=sampler, suits=suits, n_trials=14)).trials
+    trials = search(climb, ToySpace(), settings(sampler=sampler, size_limits=suits, n_trials=14)).trials
     assert len(trials) == 14 and all(trial.config["x"] < 0.3 for trial in trials)
 
 
@@ -125,7 +125,7 @@ def test_space_keeps_its_constraints_beside_what_suits() -> None:
             "constraints": ["lr > 0.5"],
         }
     )
-    chosen = settings(suits=lambda config: config["lr"] < 0.6)
+    chosen = settings(size_limits=lambda config: config["lr"] < 0.6)
     trials = search(lambda config: climb({"x": config["lr"]}), space, chosen).trials
     assert all(0.5 < trial.config["lr"] < 0.6 for trial in trials)
 
