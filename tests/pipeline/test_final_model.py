@@ -158,7 +158,7 @@ def test_network_that_turns_out_too_dear_to_score_is_not_retrained_for_a_moment(
     assert retrain_of(result)["how"] == "retrained" and len(told) == 3
     # Where it left none, that is known before the network is built.
     told.clear()
-    monkeypatch.setattr(final_model, "_has_own", lambda _: False)
+    monkeypatch.setattr(final_model, "_has_own_weights", lambda _: False)
     result = pipeline.fit(config_for(tmp_path / "left none", **chosen))
     assert retrain_of(result)["how"] == "retrained" and len(told) == 2
 
