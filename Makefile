@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/installed
 TIME ?= 3m
 
-.PHONY: install demo test lint types tests format docs clean
+.PHONY: install demo test lint types tests quick format docs clean
 
 install: $(STAMP)
 
@@ -28,6 +28,10 @@ types: install
 
 tests: install
 	$(BIN)/python -m pytest
+
+# While you work: no Ray, no whole study, nothing that trains for long.
+quick: install
+	$(BIN)/python -m pytest -m "not ray and not slow and not study"
 
 format: install
 	$(BIN)/ruff check --fix .

@@ -1,9 +1,9 @@
-"""Work recorded once on a GPU and replayed: one launch instead of hundreds.
+"""Record work on a GPU once and replay it: one launch instead of hundreds.
 
-A GPU is often done with a kernel before the processor has launched the next one: small networks, and large ones on
-fast cards, then train as fast as Python runs. A CUDA graph holds all kernels of a function and their arguments, so that
-they follow each other without it (Nguyen et al., "Accelerating PyTorch with CUDA Graphs", 2021). It works on the same
-memory each time: what goes in is copied there, and what comes out lies where it lay.
+A GPU often finishes a kernel before the CPU has launched the next one. Small networks, and large ones on fast GPUs,
+then train only as fast as Python runs. A CUDA graph holds all kernels of a function and launches them at once (Nguyen
+et al., "Accelerating PyTorch with CUDA Graphs", 2021). It uses the same memory each time, so inputs are copied into it
+and outputs are copied out of it.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-EAGER = 3  # calls of a shape that run as they come: libraries choose kernels and take memory meanwhile
-SETTLED = EAGER + 2  # calls after which each takes as long as the next
-AHEAD = 2  # steps
+EAGER = 3  # calls of a shape that run without recording, while libraries choose kernels and allocate memory
+SETTLED = EAGER + 2  # calls after which the time of a call is constant
+AHEAD = 2  # steps that the CPU may launch before the GPU has done them
 
 Function = Callable[..., Tensor]
 
 
 class Recorder:
-    """Calls `function` with tensors on the GPU and gives the tensor that it returns; from the fourth call on, replayed.
+    """Calls `function` with tensors on the GPU and returns its tensor; from the fourth call on by replaying it.
 
-    A call with tensors of other shapes begins anew. What cannot be recorded (a function that asks the GPU for a number
-    and waits for it, or for which memory does not suffice) runs as it comes from then on. `prepare` is called each time
-    before the function itself is.
+    A call with tensors of other shapes starts again. A function that cannot be recorded, because it waits for a number
+    from the GPU or because memory runs out, runs without recording from then on. `prepare` is called before each call
+    of the function itself.
     """
 
     def __init__(self, function: Function, *, prepare: Callable[[], None] = lambda: None) -> None:
@@ -43,10 +43,10 @@ class Recorder:
         self._seen = 0
 
     def __call__(self, *inputs: Tensor) -> Tensor:
-        """What the function returns; raises what it raises."""
+        """Return what the function returns; raises what it raises."""
         shapes = tuple((tensor.shape, tensor.dtype) for tensor in inputs)
         if shapes != self._shapes:
-            self.recording = None  # its memory goes before another one takes some
+            self.recording = None  # frees its memory before the next recording takes some
             self._shapes, self._seen = shapes, 0
         self._seen += 1
         if self._seen > EAGER and self.recording is None and not self.refused:
@@ -58,13 +58,13 @@ class Recorder:
             return self.function(*inputs)
         if self._seen == EAGER:
             return self._without_waiting(inputs)
-        with beside(inputs[0].device):
+        with on_capture_stream(inputs[0].device):
             return self.function(*inputs)
 
     def _without_waiting(self, inputs: tuple[Tensor, ...]) -> Tensor:
-        """What the function returns; whether it waits for the GPU is found out now, as failed recordings cost more."""
+        """Call the function and check that it does not wait for the GPU; a failed recording would cost more."""
         try:
-            with waiting_refused(), beside(inputs[0].device):
+            with error_on_sync(), on_capture_stream(inputs[0].device):
                 return self.function(*inputs)
         except torch.OutOfMemoryError:
             raise
@@ -78,8 +78,8 @@ class Recorder:
         numbers = torch.cuda.default_generators[inputs[0].device.index]
         try:
             self.recording = Recording(self.function, inputs)
-        except RuntimeError as error:  # of CUDA, out of memory among them: the same without recording may do
-            # The random numbers would stay in the mode of a recording that was never closed.
+        except RuntimeError as error:  # of CUDA, such as out of memory: it may work without recording
+            # Otherwise the generator would stay in the mode of a recording that was never closed.
             numbers.graphsafe_set_state(numbers.clone_state())
             self._refuse(error)
             self.prepare()
@@ -88,23 +88,23 @@ class Recorder:
 
     def _refuse(self, error: Exception) -> None:
         self.refused = f"{type(error).__name__}: {error}".splitlines()[0]
-        logging.getLogger(__name__).info("nothing is recorded: %s", self.refused)
+        logging.getLogger(__name__).info("no CUDA graph is recorded: %s", self.refused)
 
 
 class Recording:
-    """The kernels of one call, and the memory that they work on."""
+    """The kernels of one call, and the memory that they use."""
 
     def __init__(self, function: Function, inputs: tuple[Tensor, ...]) -> None:
-        """Raises RuntimeError where CUDA cannot record the function; nothing is computed yet."""
+        """Record the function without computing anything. Raises RuntimeError if CUDA cannot record it."""
         self.inputs = tuple(tensor.clone() for tensor in inputs)
         self.graph = torch.cuda.CUDAGraph()
-        stream = stream_of(inputs[0].device.index)
-        # Only what this thread does must be recordable: others may look at the GPU meanwhile.
+        stream = capture_stream(inputs[0].device.index)
+        # thread_local: other threads may use the GPU meanwhile.
         with torch.cuda.graph(self.graph, stream=stream, capture_error_mode="thread_local"):
             self.output = function(*self.inputs)
 
     def replay(self, *inputs: Tensor) -> Tensor:
-        """What the function returns for these inputs."""
+        """Return what the function returns for these inputs."""
         for place, tensor in zip(self.inputs, inputs, strict=True):
             place.copy_(tensor)
         self.graph.replay()
@@ -112,14 +112,14 @@ class Recording:
 
 
 class Pace:
-    """Keeps the processor two steps ahead of the GPU at most: then clocks tell what is done, not what was asked for."""
+    """Keeps the CPU at most two steps ahead of the GPU, so that clocks measure finished work."""
 
     def __init__(self, device: str) -> None:
         self._on = torch.device(device).type == "cuda"
         self._asked: deque[torch.cuda.Event] = deque()
 
     def step(self) -> None:
-        """A step was asked for; returns when the one two before it is done, on a CPU at once."""
+        """Register a launched step, and wait until the one two steps before is done; on a CPU, return at once."""
         if not self._on:
             return
         event = torch.cuda.Event()
@@ -130,15 +130,15 @@ class Pace:
 
 
 @functools.cache
-def stream_of(device: int) -> torch.cuda.Stream:
-    """The stream that records, one for all of a process: libraries keep memory for each stream that ever used them."""
+def capture_stream(device: int) -> torch.cuda.Stream:
+    """Return the stream that records, one per process: libraries keep memory for each stream that used them."""
     return torch.cuda.Stream(device)
 
 
 @contextmanager
-def beside(device: torch.device) -> Iterator[None]:
-    """On the stream that records, so that what lasts (the libraries' memory) is taken there before."""
-    now, stream = torch.cuda.current_stream(device), stream_of(device.index)
+def on_capture_stream(device: torch.device) -> Iterator[None]:
+    """Run the block on the stream that records, so that libraries allocate their memory there before the recording."""
+    now, stream = torch.cuda.current_stream(device), capture_stream(device.index)
     stream.wait_stream(now)
     try:
         with torch.cuda.stream(stream):
@@ -148,11 +148,11 @@ def beside(device: torch.device) -> Iterator[None]:
 
 
 @contextmanager
-def waiting_refused() -> Iterator[None]:
-    """What waits for the GPU raises RuntimeError."""
+def error_on_sync() -> Iterator[None]:
+    """Raise RuntimeError for operations that wait for the GPU."""
     mode = torch.cuda.get_sync_debug_mode()
     with warnings.catch_warnings():
-        # torch calls it a prototype; what it misses, the recording itself refuses.
+        # torch warns that this is a prototype; the recording itself refuses what it misses.
         warnings.simplefilter("ignore")
         torch.cuda.set_sync_debug_mode("error")
     try:

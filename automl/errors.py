@@ -1,20 +1,20 @@
-"""Every error that automl raises on purpose.
+"""All errors that automl raises on purpose.
 
     AutomlError
-    ├── UsageError                what the caller gave cannot be used; nothing was written   (exit code 2)
+    ├── UsageError                the input cannot be used; nothing was written              (exit code 2)
     │   ├── ConfigError           options, study.yaml, unknown names
     │   ├── SpaceError            a search space that cannot be built
     │   ├── DataError             data that are missing, unreadable or too few
     │   ├── StudyError            a study that does not exist, or exists with other settings
     │   ├── ModelError            a model name or model folder that cannot be used
     │   └── TimeLimitError        a time limit that cannot hold one trial
-    └── RunError                  something broke while running                              (exit code 1)
+    └── RunError                  the run failed                                             (exit code 1)
         ├── TrialError            trials failed, with their common cause
         ├── StorageError          the study's database cannot be read or written
         ├── EngineError           Ray (or another engine) did not start or died
         └── HoldoutError          the sealed holdout was opened a second time
 
-Each message is one sentence form: what must hold, what was given (`!r`), what to do.
+Each message is one sentence: what must hold, what was given (`!r`), what to do.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-MOST_NAMES = 40  # that are listed in one sentence
+MOST_NAMES = 40  # that one message lists
 
 
 class AutomlError(Exception):
@@ -32,7 +32,7 @@ class AutomlError(Exception):
 
 
 class UsageError(AutomlError):
-    """What the caller gave cannot be used; nothing was written."""
+    """The input cannot be used; nothing was written."""
 
     exit_code = 2
 
@@ -62,7 +62,7 @@ class TimeLimitError(UsageError):
 
 
 class RunError(AutomlError):
-    """Something broke while running."""
+    """The run failed."""
 
 
 class TrialError(RunError):
@@ -82,7 +82,7 @@ class HoldoutError(RunError):
 
 
 def unknown_name(kind: str, given: str, valid: Iterable[str]) -> str:
-    """The message for a name that is not in a list: the closest match first, then all valid names.
+    """Return the message for an unknown name: the closest match first, then all valid names.
 
     >>> unknown_name("metric", "acuracy", ["accuracy", "f1"])
     "unknown metric 'acuracy': did you mean 'accuracy'? Valid names: accuracy, f1"

@@ -1,4 +1,4 @@
-"""Logging: everything goes to the logger `automl`, on stderr, and only when the command line asks for it."""
+"""Logging: all records go to the logger `automl`. Only the command line sends them to stderr."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 
 def get_logger(name: str) -> logging.Logger:
-    """The logger of a module of this package; `name` is its `__name__`."""
+    """Return the logger of a module of this package. `name` is its `__name__`."""
     return logging.getLogger(name)
 
 
@@ -28,16 +28,15 @@ def configure(verbosity: int) -> None:
 
 @contextmanager
 def quiet_optuna() -> Iterator[None]:
-    """Optuna says nothing below an error in this block."""
+    """Silence Optuna below errors in this block."""
     import optuna  # here, since every command imports this module
 
     before = optuna.logging.get_verbosity()
-    if before < optuna.logging.ERROR:  # setting a level makes all loggers forget what they had looked up
+    if before < optuna.logging.ERROR:  # setting a level clears the caches of all loggers
         optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
         with warnings.catch_warnings():
-            # That an interface is experimental matters to those who write against it, not to who runs a
-            # search.
+            # Warnings about experimental interfaces matter to developers, not to those who run a search.
             warnings.simplefilter("ignore")
             yield
     finally:

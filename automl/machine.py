@@ -1,6 +1,6 @@
-"""What this machine offers to this process: cores, memory, a cache folder, and a way to the Hugging Face hub.
+"""Resources of this machine: cores, memory, the cache folder, and access to the Hugging Face hub.
 
-`psutil` is imported when memory is first asked for: `automl --help` does not wait for it.
+`psutil` is imported on first use, so `automl --help` does not wait for it.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-HUB_SECONDS = 2.0  # how long the question whether the hub answers may take
+HUB_SECONDS = 2.0  # timeout of the check whether the hub answers
 
 
 def cores() -> int:
-    """Count the cores that this process may use, which containers and batch systems limit."""
+    """Return the number of cores that this process may use, which containers and batch systems limit."""
     if hasattr(os, "sched_getaffinity"):
         return max(1, len(os.sched_getaffinity(0)))
     return os.cpu_count() or 1
@@ -35,19 +35,19 @@ def hub_address() -> str:
 
 
 def hub_is_off() -> bool:
-    """Whether the environment forbids asking the hub."""
+    """Return whether the environment forbids requests to the hub."""
     return os.environ.get("HF_HUB_OFFLINE", "") not in ("", "0")
 
 
 def hub_answers(seconds: float = HUB_SECONDS) -> bool:
-    """Whether the hub may be asked and answers within `seconds`; it is asked once.
+    """Return whether the hub may be asked and answers one request within `seconds`.
 
-    Imports nothing of the hub's own packages, which read HF_HUB_OFFLINE once, when they are imported.
+    Imports none of the hub's packages: they read HF_HUB_OFFLINE only when they are imported.
     """
     if hub_is_off():
         return False
     answers: list[bool] = []
-    # Looking up a name knows no timeout, so a thread that hangs is left behind.
+    # A DNS lookup has no timeout, so it runs in a thread that is abandoned if it hangs.
     thread = threading.Thread(target=lambda: answers.append(_answers(hub_address(), seconds)), daemon=True)
     thread.start()
     thread.join(seconds)
@@ -55,20 +55,20 @@ def hub_answers(seconds: float = HUB_SECONDS) -> bool:
 
 
 def _answers(address: str, seconds: float) -> bool:
-    import urllib.error  # here, since every command imports this module
+    import urllib.error  # here, as every command imports this module
     import urllib.request
 
     try:
         with urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=seconds):
             return True
     except urllib.error.HTTPError:
-        return True  # an error page is an answer
+        return True  # the hub answered, with an error page
     except (OSError, ValueError):
         return False
 
 
 def free_memory() -> int:
-    """Return how many bytes may still be taken: what the system calls available, or what the container has left."""
+    """Return the bytes that can still be allocated: those available on the system, or left in the container."""
     import psutil
 
     free = int(psutil.virtual_memory().available)
@@ -81,12 +81,12 @@ def free_memory() -> int:
 
 
 def resident_memory() -> int:
-    """Return how many bytes of memory this process has, mapped files included."""
+    """Return the bytes of memory of this process, including mapped files."""
     return int(_this_process().memory_info().rss)
 
 
 def private_memory() -> int:
-    """Return how many bytes of memory this process has that belong to no file and to no other process."""
+    """Return the bytes of memory of this process that are neither mapped files nor shared."""
     info = _this_process().memory_info()
     shared = getattr(info, "shared", None)
     if shared is not None:  # Linux
@@ -102,4 +102,4 @@ def _process(pid: int) -> Any:
 
 
 def _this_process() -> Any:
-    return _process(os.getpid())  # by its number: a fork is another process
+    return _process(os.getpid())  # by its id, as a fork is another process

@@ -1,4 +1,4 @@
-"""The frozen records that stages hand to each other, so that every stage can be tested from a literal."""
+"""The frozen records that stages pass to each other, so that every stage can be tested from a literal."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Config = dict[str, Any]
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """What trials, models and reports need to know about a data set; small and picklable.
+    """What trials, models and reports need to know about a data set: small and picklable.
 
-    `classes` are the class names (classification) or the label columns (multilabel) in the order of the
-    model's outputs; for regression they are the target columns. `mean` and `std` (one value a channel, of
-    pixels scaled to 0..1) come from the training rows alone, as do `target_mean` and `target_std` of a
-    regression (one value a column; empty for other tasks), by which targets are standardised for training.
+    `classes` are the class names (classification), label columns (multilabel) or target columns (regression), in the
+    order of the model's outputs. `mean` and `std` have a value for each channel of pixels scaled to 0..1. A regression
+    standardises its targets by `target_mean` and `target_std`, with a value for each column; other tasks have none.
+    All of them come from the training rows alone.
     """
 
     name: str
@@ -44,7 +44,7 @@ class DatasetInfo:
 
     @property
     def n_outputs(self) -> int:
-        """Number of outputs that a model for these data has."""
+        """The number of outputs of a model for these data."""
         return len(self.classes)
 
 
@@ -52,8 +52,8 @@ class DatasetInfo:
 class Rows:
     """Some rows of a decoded data set: three `.npy` files that every process of a node maps into memory.
 
-    `images`: uint8 (N, H, W, C); `targets`: int64 (N,) for classification, float32 (N, n_outputs) otherwise;
-    `index`: int64 (n,), the rows that belong to this part. Pickling a `Rows` ships three paths, no pixels.
+    `images`: uint8 (N, H, W, C). `targets`: int64 (N,) for classification, float32 (N, n_outputs) otherwise. `index`:
+    int64 (n,), the rows of this part. A pickled `Rows` holds three paths and no pixels.
     """
 
     images: Path
@@ -67,7 +67,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class SearchSplits:
-    """All that search code may see: training and validation rows. The holdout has another type."""
+    """All rows that search code may see: training and validation. The holdout has another type."""
 
     info: DatasetInfo
     train: Rows
@@ -76,7 +76,7 @@ class SearchSplits:
 
 @dataclass(frozen=True)
 class BadFile:
-    """A file that could not be used, and why."""
+    """A file that cannot be used, and why."""
 
     file: str
     reason: str
@@ -86,7 +86,7 @@ class BadFile:
 
 
 class TrialState(StrEnum):
-    """The state of a trial; PAUSED trials have a checkpoint and may still be promoted."""
+    """The state of a trial. PAUSED trials have a checkpoint and may still be promoted."""
 
     RUNNING = "running"
     PAUSED = "paused"
@@ -96,11 +96,11 @@ class TrialState(StrEnum):
 
 
 class OnFailure(StrEnum):
-    """What a study does when a trial breaks.
+    """What a study does when a trial fails.
 
-    RETRY: one whose process was lost (killed, hanging, out of memory) begins once more, from its checkpoint; one that
-    raised an error would raise it again, and is FAILED. SKIP: any is FAILED at once. STOP: as SKIP, and the study stops
-    after a few failures in a row, wherever they come.
+    RETRY: a trial whose process was lost (killed, hanging, out of memory) runs once more from its checkpoint. One that
+    raised an error would raise it again, so it is FAILED. SKIP: any is FAILED at once. STOP: as SKIP, and a few
+    failures in a row end the study.
     """
 
     RETRY = "retry"
@@ -110,7 +110,7 @@ class OnFailure(StrEnum):
 
 @dataclass(frozen=True)
 class Report:
-    """One round of a trial: `round` counts from 1, `seconds` is the time of this round alone."""
+    """A round of a trial. `round` counts from 1, `seconds` is the time of this round alone."""
 
     trial: int
     round: int
@@ -155,7 +155,7 @@ class TrialRow:
 
 @dataclass(frozen=True)
 class TrialEvent:
-    """Something happened to a trial. `time` is seconds since the search began."""
+    """Something that happened to a trial, `time` seconds after the study's search began."""
 
     trial: int
     state: TrialState
@@ -168,22 +168,22 @@ class TrialEvent:
 
 
 class Observer(Protocol):
-    """Told what happens, in order, from one thread; shows it to a person, or to nobody."""
+    """Takes what happens, in order, from one thread, and shows it to a person."""
 
     def stage(self, name: str, text: str) -> None:
         """A stage begins: scan, cache, search, retrain, holdout, deliver."""
 
     def metric(self, name: str, mode: Mode) -> None:
-        """What trials are compared by, once the data have told."""
+        """The metric is known: trials are compared by it."""
 
     def progress(self, done: float, total: float) -> None:
-        """How far the current stage is."""
+        """The current stage has come this far."""
 
     def trial(self, event: TrialEvent) -> None:
         """A trial started, reported, paused or ended."""
 
     def note(self, text: str) -> None:
-        """One sentence that a person should read (a skipped file, a plan, a warning)."""
+        """A sentence for a person: a skipped file, a plan, a warning."""
 
 
 class Silent:

@@ -1,8 +1,7 @@
-"""Studies at an address (s3://, gs://, file:// ...): worked on in a local folder, and brought there by fsspec.
+"""Studies at an address (s3://, gs://, file:// ...): a local folder that fsspec uploads.
 
-What lies at the address can be gone on with by another machine at any moment. A checkpoint's files come before the note
-that makes it count, all checkpoints before the database that speaks of them, and result.json last: a database that is
-newer than a checkpoint costs some epochs, one that is older would not know of them.
+Another machine can resume from the address at any moment, so the order of uploads matters: a checkpoint's files come
+before the note that makes it valid, all checkpoints before the database that refers to them, and result.json last.
 """
 
 from __future__ import annotations
@@ -24,25 +23,25 @@ from automl.log import get_logger
 from automl.machine import cache_folder
 
 EVERY_S = 20.0  # between two uploads while a study runs
-TURN = "turn.json"  # how often the study was brought there
+TURN = "turn.json"  # counts the uploads of the study
 DATABASE, ROUND_NOTE = "study.db", "automl_round.json"
-# In this order they come; what is not named comes with the first.
+# Uploaded last, in this order.
 LATE = (ROUND_NOTE, DATABASE, "study.yaml", "result.json")
 _LOCAL = ("-wal", "-shm", ".lock", ".tmp", ".part")
 
 
 def is_remote(place: str | Path) -> bool:
-    """Whether `place` is an address rather than a path."""
+    """Return whether `place` is an address rather than a path."""
     return "://" in str(place)
 
 
 def local_root(url: str, *, kind: str = "studies") -> Path:
-    """The local folder for the studies at `url`: under AUTOML_CACHE_DIR, or the user's cache folder."""
+    """Return the local folder for the studies at `url`, in `cache_folder()`."""
     return cache_folder() / kind / hashlib.sha256(url.rstrip("/").encode()).hexdigest()[:16]
 
 
 def names_at(url: str) -> list[str]:
-    """The names of the studies at `url`; none where there is nothing. Raises StorageError and UsageError."""
+    """Return the names of the studies at `url`. Raises StorageError and UsageError."""
     with _opened(url) as (files, base):
         if not files.exists(base):
             return []
@@ -50,8 +49,11 @@ def names_at(url: str) -> list[str]:
         return sorted(PurePosixPath(f).name for f in folders if files.exists(f"{f.rstrip('/')}/study.yaml"))
 
 
-def look_at(url: str, study: str, *, model: bool = False) -> Path:
-    """A local copy of a study for reading, brought up to date: without checkpoints, and the model only if asked for."""
+def download_copy(url: str, study: str, *, model: bool = False) -> Path:
+    """Update the local read-only copies of studies by this one, without checkpoints, and return their folder.
+
+    The model is included if `model` is true.
+    """
 
     def wanted(path: PurePosixPath) -> bool:
         return path.parts[0] != "trials" and (model or path.parts[0] != "model")
@@ -62,7 +64,7 @@ def look_at(url: str, study: str, *, model: bool = False) -> Path:
 
 
 class Mirror:
-    """The local folder of one study and its place at an address."""
+    """The local folder of one study and its copy at an address."""
 
     def __init__(self, url: str, study: str) -> None:
         self.url, self.study = url.rstrip("/"), study
@@ -71,17 +73,17 @@ class Mirror:
         self._lock = threading.Lock()
 
     def pull(self) -> None:
-        """Before a study goes on: what is at the address, unless this machine was the last to bring something there.
+        """Download the study before it is resumed, unless this machine made the last upload.
 
-        Then the local folder holds that and maybe more. Raises StorageError where the address cannot be read.
+        In that case the local folder is at least as new. Raises StorageError if the address cannot be read.
         """
-        there, here = self._turn_there(), _read_turn(self.root / TURN)
+        there, here = self._remote_turn(), _read_turn(self.root / TURN)
         if there is not None and there != here:
             shutil.rmtree(self.root, ignore_errors=True)
             _download(self.url, self.study, self.root, lambda path: True)
 
     def push(self) -> None:
-        """Bring what has changed to the address. Raises StorageError where that cannot be."""
+        """Upload what has changed. Raises StorageError if that fails."""
         with self._lock, _opened(self.url) as (files, base):
             there = f"{base}/{self.study}"
             found = {path.relative_to(self.root).as_posix(): path for path in self._files()}
@@ -90,7 +92,7 @@ class Mirror:
             if not changed and set(found) == set(self._sent):
                 return
             for name in _notes_of(changed, there, files):
-                files.rm_file(name)  # what it speaks of is about to change
+                files.rm_file(name)  # its checkpoint is about to change
             for name in sorted(changed, key=_order):
                 _upload(files, found[name], f"{there}/{name}")
             self._remove_gone(files, there, set(found))
@@ -100,21 +102,21 @@ class Mirror:
             self._sent = states
 
     def delete(self) -> None:
-        """Remove the study from the address, for one that replaces it."""
+        """Delete the study at the address, before another one replaces it."""
         with _opened(self.url) as (files, base):
             if files.exists(f"{base}/{self.study}"):
                 files.rm(f"{base}/{self.study}", recursive=True)
 
     @contextmanager
-    def kept_up(self) -> Iterator[None]:
-        """In this block the study is brought there every 20 seconds, and once more at its end, however it ends."""
+    def uploading(self) -> Iterator[None]:
+        """Upload the study every 20 seconds inside of the block, and once more at its end."""
         done = threading.Event()
 
         def run() -> None:
             while not done.wait(EVERY_S):
                 try:
                     self.push()
-                except StorageError as error:  # it may be away for a while; the last one counts
+                except StorageError as error:  # may be temporary; the last upload raises it
                     get_logger(__name__).warning("%s", error)
 
         thread = threading.Thread(target=run, name="automl-mirror", daemon=True)
@@ -127,13 +129,13 @@ class Mirror:
             if (self.root / "study.yaml").is_file():
                 self.push()
 
-    def _turn_there(self) -> int | None:
+    def _remote_turn(self) -> int | None:
         with _opened(self.url) as (files, base):
             place = f"{base}/{self.study}/{TURN}"
             return int(json.loads(files.cat_file(place))["turn"]) if files.exists(place) else None
 
     def _files(self) -> Iterator[Path]:
-        """What belongs to the study: nothing half written, and nothing that is this machine's alone."""
+        """Yield the files of the study, without unfinished files and files that belong to this machine."""
         for path in self.root.rglob("*"):
             parts = path.relative_to(self.root).parts
             hidden = any(part.startswith(".") for part in parts)
@@ -153,16 +155,16 @@ def _order(name: str) -> int:
 
 
 def _notes_of(changed: list[str], there: str, files: Any) -> list[str]:
-    """The notes at the address of checkpoints of which a file has changed."""
+    """Return the notes at the address of checkpoints with a changed file."""
     folders = {PurePosixPath(name).parent for name in changed if "checkpoint" in PurePosixPath(name).parts}
     notes = [f"{there}/{folder}/{ROUND_NOTE}" for folder in folders]
     return [note for note in notes if files.exists(note)]
 
 
 def _state(path: Path) -> tuple[int, int]:
-    """What changes when a file does; of a database also the state of what is written beside it first."""
-    beside = path.with_name(f"{path.name}-wal")
-    known = [path.stat(), *([beside.stat()] if path.name == DATABASE and beside.exists() else [])]
+    """Return size and modification time of a file; those of a database include its write-ahead log."""
+    log = path.with_name(f"{path.name}-wal")
+    known = [path.stat(), *([log.stat()] if path.name == DATABASE and log.exists() else [])]
     return sum(one.st_size for one in known), max(one.st_mtime_ns for one in known)
 
 
@@ -172,14 +174,14 @@ def _upload(files: Any, path: Path, place: str) -> None:
         files.put_file(str(path), place)
         return
     with tempfile.TemporaryDirectory(prefix="automl-mirror-") as folder:
-        copy = Path(folder) / DATABASE  # a moment's whole state, while the search writes on
+        copy = Path(folder) / DATABASE  # a consistent copy, while the search goes on writing
         with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(copy)) as target:
             source.backup(target)
         files.put_file(str(copy), place)
 
 
 def _download(url: str, study: str, root: Path, wanted: Callable[[PurePosixPath], bool]) -> None:
-    """Bring the wanted files of a study here, those that have changed; others that lie here are removed."""
+    """Download the wanted files of a study that have changed, and remove files that are gone at the address."""
     tokens_file = root / ".tokens.json"
     with _opened(url) as (files, base):
         there = f"{base}/{study}"
@@ -209,7 +211,7 @@ def _read_turn(path: Path) -> int | None:
 
 @contextmanager
 def _opened(url: str) -> Iterator[tuple[Any, str]]:
-    """fsspec's file system of an address and the path in it; its errors become one sentence."""
+    """Yield fsspec's file system of an address and the path in it; map its errors to ours."""
     try:
         fsspec: Any = import_module("fsspec")
         files, base = fsspec.core.url_to_fs(url)
@@ -219,6 +221,6 @@ def _opened(url: str) -> Iterator[tuple[Any, str]]:
         raise UsageError(f"--directory {url!r} cannot be used: {error}") from error
     except (StorageError, UsageError):
         raise
-    except Exception as error:  # each file system has errors of its own
+    except Exception as error:  # each file system raises its own errors
         cause = " ".join(str(error).split()) or type(error).__name__
         raise StorageError(f"the studies at {url!r} cannot be read or written: {cause}") from error

@@ -1,7 +1,6 @@
-"""The one place where timm and torchvision are first imported, and where torch is told how many threads it
-has.
+"""Import timm and torchvision for the first time, and set torch's threads.
 
-Importing this module imports neither torch nor timm; calling its functions does.
+Importing this module imports neither torch nor timm; its functions do.
 """
 
 from __future__ import annotations
@@ -16,35 +15,35 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
-# The two operators whose fake versions torchvision's Python part registers on import.
+# The two operators for which torchvision's Python part registers fakes on import.
 _STAND_INS = ("torchvision::nms", "torchvision::qnms")
-_took: dict[str, float] = {}
 _SCHEMA = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+_import_seconds: dict[str, float] = {}
 
 
 @cache
 def import_timm() -> ModuleType:
-    """Import timm (with `optim` and `utils`) without chatter, also where torchvision's compiled part fails."""
-    begun = time.perf_counter()
+    """Import timm (with `optim` and `utils`) quietly, even if torchvision's compiled part fails."""
+    start = time.perf_counter()
     _prepare_torchvision()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         timm = importlib.import_module("timm")
         for part in ("timm.optim", "timm.utils"):  # timm itself imports neither
             importlib.import_module(part)
-    # timm tells on this logger about each missing weight or fallback; errors still come through.
+    # timm logs each missing weight and fallback here; errors are still shown.
     logging.getLogger("timm").setLevel(logging.ERROR)
-    _took["timm"] = time.perf_counter() - begun
+    _import_seconds["timm"] = time.perf_counter() - start
     return timm
 
 
 def import_seconds() -> float:
-    """How long this process took to import timm, 0 where it has not: what a new one will take is a multiple of it."""
-    return _took.get("timm", 0.0)
+    """Return how long this process took to import timm, 0 if it has not; used to estimate other processes."""
+    return _import_seconds.get("timm", 0.0)
 
 
 def import_torchvision(part: str) -> ModuleType:
-    """Import a part of torchvision ("datasets"), also where its compiled part fails."""
+    """Import a part of torchvision ("datasets"), even if its compiled part fails."""
     _prepare_torchvision()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -52,16 +51,15 @@ def import_torchvision(part: str) -> ModuleType:
 
 
 def uses_torchvision_stand_in() -> bool:
-    """Whether stand-ins replace the compiled part of torchvision in this process."""
+    """Return whether stand-ins replace the compiled part of torchvision in this process."""
     return _prepare_torchvision()
 
 
 def set_threads(n: int) -> None:
-    """Let torch use `n` threads for one operator, and no more than one operator at a time.
+    """Let torch use `n` threads for one operator, and run one operator at a time. Raises ValueError for `n` below 1.
 
-    Raises ValueError for `n` below 1. Waiting threads that spin take the cores from their neighbours, so
-    workers should also have OMP_WAIT_POLICY=PASSIVE in their environment before torch loads; that is the
-    caller's part.
+    Idle threads that spin take cores from other processes, so the caller should also set OMP_WAIT_POLICY=PASSIVE in the
+    environment of workers before torch loads.
     """
     if n < 1:
         raise ValueError(f"the number of threads must be at least 1, not {n!r}")
@@ -72,27 +70,26 @@ def set_threads(n: int) -> None:
         try:
             torch.set_num_interop_threads(1)
         except RuntimeError as error:  # torch allows it only before the first parallel work of a process
-            logging.getLogger(__name__).debug("inter-op threads stay as they are: %s", error)
+            logging.getLogger(__name__).debug("the number of inter-op threads cannot be changed: %s", error)
 
 
 def quiet_waiting() -> None:
-    """Let idle threads of this process and of those it starts sleep instead of spin, unless the person decided.
+    """Let idle threads of this process and its children sleep instead of spin, unless the environment says otherwise.
 
-    It works only before torch is first imported, so it is called first thing where a study begins.
+    This works only before torch is first imported, so a study calls it first.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    # For the copy of OpenBLAS that scipy brings and loads later; see `search/engines/warmup.py` for why one thread.
+    # For the OpenBLAS of scipy, which loads later; `search/engines/warmup.py` says why one thread.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 @cache
 def _prepare_torchvision() -> bool:
-    """Make `import torchvision` possible; the library that holds the stand-ins, or None where none are
-    needed.
+    """Make `import torchvision` possible; return whether that needed stand-ins.
 
-    A torchvision built for another torch (PyPI's build beside a CPU-only torch) cannot load its compiled part
-    and then fails on import, because it registers fakes for operators that nobody defined. Defining their
-    schemas is enough for timm and the transforms; calling the operators still fails, as it should.
+    A torchvision built for another torch (PyPI's build beside a CPU-only torch) cannot load its compiled part. It then
+    fails on import, because it registers fakes for undefined operators. Defining their schemas is enough for timm and
+    the transforms; calling the operators still fails.
     """
     import torch
 
@@ -105,7 +102,7 @@ def _prepare_torchvision() -> bool:
 
 
 def _loads(torch: ModuleType, folder: Path) -> bool:
-    """Whether the compiled part of the torchvision in `folder` loads beside this torch."""
+    """Return whether the compiled part of the torchvision in `folder` loads with this torch."""
     candidates = sorted({*folder.glob("_C*.so"), *folder.glob("_C*.pyd"), *folder.glob("_C*.dylib")})
     if not candidates:
         return False

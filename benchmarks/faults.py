@@ -98,7 +98,7 @@ class Study:
             try:
                 if process.environ().get(TOKEN) == self.mark:
                     line = " ".join(process.cmdline())
-                    if line and "ray_watcher" not in line:  # a zombie has none
+                    if line and "cleanup_process" not in line:  # a zombie has none
                         found[process.pid] = line.strip()
             except psutil.Error:
                 continue

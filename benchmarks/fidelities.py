@@ -26,7 +26,7 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from automl.data.balance import skew
-from automl.data.quality.findings import SKEWED
+from automl.data.constants import SKEWED
 from automl.records import Config, SearchSplits
 from automl.training.evaluate import predict_rows, score
 from automl.training.plan import TrainPlan

@@ -33,7 +33,7 @@ import yaml
 from torch import Tensor, nn
 
 from automl.data.balance import Balance, skew
-from automl.data.quality.findings import SKEWED
+from automl.data.constants import SKEWED
 from automl.records import Config, SearchSplits
 from automl.spaces import SearchSpace
 from automl.training.evaluate import predict_rows, score

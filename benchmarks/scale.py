@@ -116,10 +116,12 @@ def suggestion_ms(url: str, sampler: str) -> float:
 
     store = Store.open(url, NAME, fingerprint=fingerprint(space, settings_of(url, 1, 1)), make_sampler=make)
     try:
-        store.create(space.suggest, time=0.0)  # the first of a run also reads the study
+        store.adopt(
+            store.draw(space.suggest), time=0.0, origin="sampler"
+        )  # the first of a run also reads the study
         begun = time.perf_counter()
         for _ in range(12):
-            store.create(space.suggest, time=0.0)
+            store.adopt(store.draw(space.suggest), time=0.0, origin="sampler")
         return 1e3 * (time.perf_counter() - begun) / 12
     finally:
         store.close()

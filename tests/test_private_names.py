@@ -227,6 +227,6 @@ def test_sets_of_torchvision_keep_their_labels_under_the_name_that_is_read(name:
     lost = gone(
         f"torchvision.datasets.{name}._labels",
         lost="every image is decoded once more to learn its label",
-        look="automl/data/sources/joined.py",
+        look="automl/data/sources/torch_dataset.py",
     )
     assert "self._labels" in source, lost

@@ -134,7 +134,7 @@ def test_address_that_cannot_be_used_is_told_in_a_sentence(url: str, monkeypatch
     with pytest.raises(ConfigError, match="must be a folder that all nodes mount"):
         check(config_for(Path()).changed(directory=url, engine="ray", address="auto"))
     with pytest.raises(StorageError, match="cannot be read or written"):
-        Mirror("file:///proc/nowhere", "s")._turn_there()
+        Mirror("file:///proc/nowhere", "s")._remote_turn()
         _with_a_file(Mirror("file:///proc/nowhere", "s")).push()
 
 

@@ -1,6 +1,6 @@
-"""Data: sources, one scan into a memory-mapped cache, splits with a sealed holdout, batches and augmentation.
+"""Data: sources, a memory-mapped cache of decoded images, splits with a sealed holdout, batches and augmentation.
 
-The names below load on first use, so that importing this package costs neither torch nor pandas.
+The names below load on first use, so importing this package imports neither torch nor pandas.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from automl.data.sources import open_source
     from automl.data.sources.base import Source
 
-_HOMES = {
+_MODULES = {
     "Augment": "loading.augment",
     "Batches": "loading.batches",
     "DataReport": "quality.report",
@@ -44,6 +44,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

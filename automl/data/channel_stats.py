@@ -9,22 +9,22 @@ import numpy.typing as npt
 
 from automl.data.cache.streamed_images import StreamedImages, open_images
 
-# Enough pictures, and pixels of each, for three digits, however large the data.
+# Enough images, and pixels of each, for three significant digits.
 _MOST_ROWS = 5_000
 _MOST_SIDE = 48
-_MOST_STREAMED = 1_000  # these have to be decoded for it
+_MOST_STREAMED = 1_000  # these have to be decoded first
 _CHUNK_BYTES = 2**20
-# Pictures of one colour have no deviation; one grey level keeps the division possible.
+# Images of one colour have no deviation; one grey level avoids a division by zero.
 _SMALLEST_STD = 1 / 255
 
 
 def channel_statistics(
     path: Path, index: npt.NDArray[np.int64]
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """(mean, std) a channel of pixels scaled to 0..1, of the rows `index` in the .npy file of images at `path`.
+    """Return (mean, std) per channel of pixels scaled to 0..1, of the rows `index` in the images at `path`.
 
-    From at most 5,000 rows (1,000 where they are streamed) and every few pixels of large pictures, evenly spaced; in
-    bounded memory. Empty for no rows.
+    Uses at most 5,000 rows (1,000 if they are streamed) and a regular grid of pixels of large images, in bounded
+    memory. Empty for no rows.
     """
     if not len(index):
         return (), ()
@@ -34,7 +34,7 @@ def channel_statistics(
         index = index[np.linspace(0, len(index) - 1, num=most).astype(np.int64)]
     channels = images.shape[3]
     step = max(1, _CHUNK_BYTES // int(np.prod(images.shape[1:])))
-    # A histogram of 256 levels says all about uint8 pixels, exactly.
+    # A histogram of 256 levels describes uint8 pixels exactly.
     counts = np.zeros((channels, 256), dtype=np.int64)
     apart = max(1, images.shape[1] // _MOST_SIDE)
     for start in range(0, len(index), step):

@@ -7,10 +7,9 @@ from automl.records import Rows
 
 
 class Holdout:
-    """Rows that nobody sees until the end. `len()` is known, the rows come out of `open()` once.
+    """Rows that are scored once, at the end. `len()` is known; `open()` returns the rows once.
 
-    It is no `Rows`, so that nothing which trains or searches accepts it, and it cannot be pickled into a
-    worker.
+    It is no `Rows`, so code that trains or searches does not accept it, and it cannot be pickled into a worker.
     """
 
     def __init__(self, rows: Rows) -> None:
@@ -19,19 +18,18 @@ class Holdout:
 
     @property
     def reads(self) -> int:
-        """How often it was opened."""
+        """How often the holdout was opened."""
         return self.__reads
 
     def open(self, *, again: bool = False) -> Rows:
-        """The rows. Raises HoldoutError at the second call, because a score that was chosen by looking is no
-        estimate.
+        """Return the rows. Raises HoldoutError at the second call: a score chosen among several is biased.
 
-        With `again` it opens all the same, and is counted.
+        `again` allows further calls, which are counted.
         """
         if self.__reads and not again:
             raise HoldoutError(
-                f"the holdout must be opened once, and it was opened already (reads: {self.__reads}): "
-                "use the score that was taken then, or pass again=True and say so beside the number"
+                f"the holdout must be opened once, but it was opened already (reads: {self.__reads}): "
+                "use the score of the first time, or pass again=True and report the number of reads"
             )
         self.__reads += 1
         return self.__rows

@@ -1,4 +1,4 @@
-"""The usable rows of a source: their labels, and which of them belong together."""
+"""The usable rows of a source: their labels, and which rows belong together."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from automl.records import Task
 
 @dataclass(frozen=True)
 class Labelled:
-    """Usable rows, `usable` (n,) of all. `targets` and `classes` are as in `Source`, without unused classes.
+    """Usable rows, `usable` (n,) of all rows. `targets` and `classes` are as in `Source`, without unused classes.
 
-    `words` are the labels as text; `given` the parts that the data give. `clusters[i]` is the first row that is an
-    equal or nearly equal picture, and `together[i]` a row that rows share which must stay in one part: such
-    pictures and the rows of one group of the data. It is the one with the smallest digest, which names the group, so
-    that the same data are divided alike wherever they lie.
+    `words` are the labels as text, `given` the parts that the data assign. `clusters[i]` is the first row with an equal
+    or nearly equal image. `together[i]` is the same row for all rows that must stay in one part: such images and the
+    rows of one group of the data. It is the row with the smallest digest, and this digest names the group: so the split
+    does not depend on the order of the rows.
     """
 
     task: Task
@@ -40,11 +40,11 @@ class Labelled:
     together: npt.NDArray[np.int64]
 
     def group(self, row: int) -> str:
-        """The name of what `together` numbers."""
+        """Return the name of the group that `together` numbers."""
         return self.digests[row]
 
     def trained(self, split: Split) -> Labelled:
-        """The same without classes of which no row is for training; their rows are left out of all parts."""
+        """Return the same rows without classes that have no training row; `split` leaves their rows out."""
         if self.task != "classification":
             return self
         kept = np.unique(np.asarray(self.targets)[np.array(split.parts) == TRAIN])
@@ -54,7 +54,7 @@ class Labelled:
         return replace(self, classes=tuple(self.classes[k] for k in kept), targets=targets)
 
     def columns(self) -> Columns:
-        """What a split is made from."""
+        """Return the columns that a split is made from."""
         n = len(self.files)
         names: tuple[str, ...] = ("",)
         labels = np.zeros(n, dtype=np.int64)
@@ -62,9 +62,8 @@ class Labelled:
         if self.task == "classification":
             names, labels = self.classes, np.asarray(self.targets, dtype=np.int64)
         elif self.task == "regression":
-            bins = value_bins(self.targets)
-            names = tuple(sorted(set(bins)))
-            labels = np.searchsorted(np.array(names), np.array(bins))
+            bins, labels = np.unique(value_bins(self.targets), return_inverse=True)
+            names = tuple(bins.tolist())
         else:
             words = np.array(self.classes, dtype=object)
             several = [tuple(words[row > 0].tolist()) for row in self.targets]
@@ -72,11 +71,11 @@ class Labelled:
 
 
 def label(source: Source, cached: Cached) -> Labelled:
-    """The usable rows of `source`. Raises DataError if no picture can be used."""
+    """Return the usable rows of `source`. Raises DataError if no image can be used."""
     usable = np.flatnonzero([not reason for reason in cached.reasons])
     if not len(usable):
         raise DataError(
-            f"the data must hold readable images, but none of {len(cached.reasons)} files in {source.name!r} is "
+            f"the data must hold readable images, but none of {len(cached.reasons)} files in {source.name!r} is one "
             f"({source.files[0]}: {cached.reasons[0]}): check them"
         )
     targets, classes = source.targets[usable], source.classes
@@ -109,12 +108,11 @@ def label(source: Source, cached: Cached) -> Labelled:
 
 
 def _chosen(values: Sequence[str], rows: npt.NDArray[np.int64]) -> Sequence[str]:
-    """The values of these rows, which are mostly all."""
     return values if len(rows) == len(values) else [values[i] for i in rows.tolist()]
 
 
 def _together(digests: Digests, near: npt.NDArray[np.int64], groups: Sequence[str]) -> npt.NDArray[np.int64]:
-    """For each row the one with the smallest digest in all that belongs together."""
+    """Return for each row the one with the smallest digest among all that belong together."""
     joined = near
     if any(groups):
         joined = clusters(len(digests), [[str(cluster) for cluster in near.tolist()], groups])

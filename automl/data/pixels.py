@@ -1,18 +1,19 @@
-"""The one way a picture becomes pixels, for the cache and for predictions alike.
+"""Turn an image into pixels, in the same way for the cache and for predictions.
 
-A picture is opened, turned as its EXIF data say, put on white where it is transparent, brought to RGB or
-grey, cut to its central square and resized. Of an animation or a document the first frame counts.
+An image is opened, rotated by its EXIF orientation, put on white where it is transparent, converted to RGB or grey, cut
+to its central square and resized. Only the first frame of an animation or a document counts.
 """
 
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
-from warnings import catch_warnings, simplefilter
+from warnings import catch_warnings, filterwarnings
 
 import numpy as np
 import numpy.typing as npt
@@ -23,13 +24,12 @@ from automl.records import DatasetInfo
 
 Pixels = npt.NDArray[np.uint8]
 
-# Above this many pixels a picture is refused by its header (the point where Pillow begins to warn of
-# decompression bombs): decoding it would take hundreds of megabytes in every thread. JPEG can be decoded
-# smaller, so for it the limit holds after that reduction (and Pillow's own, twice as high, before).
+# Images with more pixels are refused by their header, where Pillow warns of decompression bombs: decoding them would
+# take hundreds of megabytes in every thread. A JPEG can be decoded at a fraction of its size, so this limit holds for
+# its reduced size; before, Pillow's own limit holds, which is twice as high.
 MAX_PIXELS = 89_478_485
 
-# No other format is tried: some of Pillow's readers start foreign programs (EPS), others are rarely tested on
-# bad bytes.
+# No other format is tried: some of Pillow's readers start other programs (EPS), others are rarely tested on bad bytes.
 _FORMATS = (
     *("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "MPO"),
     *("AVIF", "HEIF", "JPEG2000", "PPM", "ICO", "TGA"),
@@ -38,7 +38,7 @@ _FORMATS = (
 _GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
 
 _ORIENTATION = 0x0112
-_TURNS = {
+_TRANSPOSES = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -50,20 +50,17 @@ _TURNS = {
 
 
 def load_pixels(image: Image.Image, info: DatasetInfo) -> Pixels:
-    """The pixels of `image` as the models for the data set `info` expect them: uint8 (img_size, img_size,
-    in_chans).
+    """Return the pixels of `image` as models for the data set `info` expect them: uint8 (img_size, img_size, in_chans).
 
-    Raises DataError with the reason if the picture cannot be decoded.
+    Raises DataError with the reason if the image cannot be decoded.
     """
     with quiet_pillow():
         return to_pixels(image, size=info.img_size, channels=info.in_chans)
 
 
-def open_picture(source: bytes | Path, *, name: str = "") -> Image.Image:
-    """Open a picture without decoding it. Raises DataError ("NAME: reason") if it is none, is empty or is too
-    large.
-    """
-    label = name or (source.name if isinstance(source, Path) else "picture")
+def open_image(source: bytes | Path, *, name: str = "") -> Image.Image:
+    """Open an image without decoding it. Raises DataError ("NAME: reason") if it is no image, empty or too large."""
+    label = name or (source.name if isinstance(source, Path) else "image")
     with quiet_pillow():
         try:
             return open_header(source.read_bytes() if isinstance(source, Path) else source)
@@ -73,18 +70,36 @@ def open_picture(source: bytes | Path, *, name: str = "") -> Image.Image:
             raise DataError(f"{label}: {error}") from error
 
 
+_LOCK = threading.Lock()
+_FILTERS: list[ExitStack] = []
+_USERS = [0]
+
+
 @contextmanager
 def quiet_pillow() -> Iterator[None]:
-    """No warning of Pillow comes through. Filters belong to the whole process: enter it once, around all
-    threads.
+    """Suppress Pillow's warnings while any thread is inside.
+
+    Filters belong to the whole process, and threads that each saved and restored them would undo one another. So the
+    first thread to enter sets the filter and the last one to leave restores the others.
     """
-    with catch_warnings():
-        simplefilter("ignore")
+    with _LOCK:
+        if _USERS[0] == 0:
+            stack = ExitStack()
+            stack.enter_context(catch_warnings())
+            filterwarnings("ignore", module=r"(PIL|automl\.data)\.")
+            _FILTERS.append(stack)
+        _USERS[0] += 1
+    try:
         yield
+    finally:
+        with _LOCK:
+            _USERS[0] -= 1
+            if _USERS[0] == 0:
+                _FILTERS.pop().close()
 
 
 def open_header(data: bytes) -> Image.Image:
-    """Read the header alone: size and mode of the picture. Raises DataError with a short reason."""
+    """Read only the header: size and mode of the image. Raises DataError with a short reason."""
     if not data:
         raise DataError("empty file")
     try:
@@ -104,25 +119,24 @@ def open_header(data: bytes) -> Image.Image:
 
 
 def is_grey(image: Image.Image) -> bool:
-    """Whether the mode of the picture has no colour, so that one channel holds all of it."""
+    """Return whether the mode of the image has no colour, so that one channel is enough."""
     return image.mode in _GREY_MODES
 
 
 def to_pixels(image: Image.Image, *, size: int, channels: int) -> Pixels:
-    """Decode `image` into uint8 (size, size, channels), channels 1 or 3. Raises DataError with a short
-    reason.
+    """Decode the central square of `image` into uint8 (size, size, channels), channels 1 or 3.
 
-    The short side becomes `size` and the middle of the long side is kept, which is the same as resizing the
-    central square, and cheap for a picture of 1 x 4000.
+    Raises DataError with a short reason.
     """
     try:
-        # A JPEG is scaled down to 1/2, 1/4 or 1/8 while it is decoded, but not below the wanted size: its own
-        # transform does that without aliases, and decoding and resizing all pixels takes three times as long.
+        # A JPEG is scaled to 1/2, 1/4 or 1/8 while it is decoded, but not below the wanted size. Its own transform does
+        # that without aliasing; decoding and resizing all pixels would take three times as long.
         image.draft(None, (size, size))
         if image.width * image.height > MAX_PIXELS:
             raise DataError(f"too many pixels to decode safely ({image.width}x{image.height})")
-        plain = _turned(_plain(image, "L" if channels == 1 else "RGB"), _orientation(image))
-        return fit(plain, size, channels)
+        plain = _plain(image, "L" if channels == 1 else "RGB")
+        transpose = _TRANSPOSES.get(_orientation(image))
+        return fit(plain if transpose is None else plain.transpose(transpose), size, channels)
     except DataError:
         raise
     except Exception as error:  # readers raise nearly anything on bad bytes
@@ -130,35 +144,30 @@ def to_pixels(image: Image.Image, *, size: int, channels: int) -> Pixels:
 
 
 def fit(plain: Image.Image, size: int, channels: int) -> Pixels:
-    """The central square of a decoded picture ("L" or "RGB"), as uint8 (size, size, channels)."""
+    """Return the central square of a decoded image ("L" or "RGB") as uint8 (size, size, channels)."""
     if plain.size != (size, size):
         side = min(plain.size)
         left, top = (plain.width - side) / 2, (plain.height - side) / 2
         box = (left, top, left + side, top + side)
-        # Hamming is as sharp as bicubic where a picture becomes smaller, at half the cost.
-        way = Image.Resampling.HAMMING if side > size else Image.Resampling.BICUBIC
-        plain = plain.resize((size, size), way, box=box, reducing_gap=2.0)
+        # Hamming is as sharp as bicubic for a smaller result, at half the cost.
+        resample = Image.Resampling.HAMMING if side > size else Image.Resampling.BICUBIC
+        plain = plain.resize((size, size), resample, box=box, reducing_gap=2.0)
     mode = "L" if channels == 1 else "RGB"
     plain = plain if plain.mode == mode else plain.convert(mode)
     return np.frombuffer(plain.tobytes(), dtype=np.uint8).reshape(size, size, channels)
 
 
 def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 (upright) where the data are missing or damaged."""
+    """Return the EXIF orientation, 1 (upright) if the data are missing or damaged."""
     try:
         value = image.getexif().get(_ORIENTATION, 1)
-    except Exception:  # damaged EXIF data do not make the picture unusable
+    except Exception:  # damaged EXIF data do not make the image unusable
         return 1
     return value if isinstance(value, int) else 1
 
 
-def _turned(image: Image.Image, orientation: int) -> Image.Image:
-    turn = _TURNS.get(orientation)
-    return image if turn is None else image.transpose(turn)
-
-
 def _plain(image: Image.Image, mode: str) -> Image.Image:
-    """The picture, decoded, in `mode` ("L" or "RGB"), on white where it is transparent."""
+    """Return the decoded image in `mode` ("L" or "RGB"), on white where it is transparent."""
     image.load()
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         image = Image.fromarray(_eight_bits(np.asarray(image)))
@@ -176,11 +185,10 @@ def _is_transparent(image: Image.Image) -> bool:
 
 
 def _eight_bits(values: npt.NDArray[Any]) -> Pixels:
-    """Bring 16-bit, 32-bit and float grey values to 0..255 by the smallest of the usual ranges that holds
-    them.
+    """Scale 16-bit, 32-bit and float grey values to 0..255.
 
-    Usual are 0..1 (float), 0..255 and 0..65535; what lies outside all of them is stretched between its
-    extremes.
+    The source range is the smallest that holds them of 0..1 (float), 0..255 and 0..65535, else their own minimum to
+    maximum.
     """
     grey = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
     low, high = float(grey.min()), float(grey.max())
@@ -200,7 +208,7 @@ def _formats() -> tuple[str, ...]:
 
 
 def _unidentified(data: bytes) -> str:
-    """A reason that helps to find out what the file is instead of a picture."""
+    """Return a reason that says what the file is instead of an image."""
     start = data[:256].lstrip().lower()
     if start.startswith(b"version https://git-lfs"):
         return "not an image (a Git LFS pointer: fetch the real file)"

@@ -1,4 +1,4 @@
-"""From a source to splits that a search can use: scan, decode, split, measure."""
+"""Prepare a source for a search: scan, decode, split, report."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import numpy.typing as npt
 from automl.data.cache.cache import Cached, open_or_build
 from automl.data.cache.eviction import Hold
 from automl.data.cache.streamed_images import streaming_cost
+from automl.data.constants import GPU_SIZE
 from automl.data.decoding.image_format import choose_target
 from automl.data.holdout import Holdout
 from automl.data.labelled_rows import Labelled, label
@@ -32,11 +33,11 @@ _COLUMNS = ("file", "label", "split", "group", "sha256")
 
 
 class DataOptions(TypedDict, total=False):
-    """What decides about the data; the values in brackets hold where a key is missing.
+    """Options of `prepare_data`, with defaults in brackets.
 
-    `img_size` ("auto"): pixels; `max_size` (224): the most that "auto" may choose; `val` (0.2) and `holdout`
-    (0.2): shares, used where the data give no such part; `seed` (0); `on_bad_image` ("skip"): "skip" or
-    "error"; `max_disk` (no limit): bytes that all decoded pictures in the cache may take.
+    `img_size` ("auto"): pixels; `max_size` (224): the largest size that "auto" may choose; `val` (0.2) and `holdout`
+    (0.2): shares, unless the data assign such a part; `seed` (0); `on_bad_image` ("skip"): "skip" or "error";
+    `max_disk` (no limit): bytes that all decoded images in the cache may take.
     """
 
     img_size: int | Literal["auto"]
@@ -50,7 +51,7 @@ class DataOptions(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class PreparedData:
-    """Data ready for a search. The decoded pictures stay in the cache at least as long as `hold` lives."""
+    """Data ready for a search. The decoded images stay in the cache while `hold` exists."""
 
     splits: SearchSplits
     holdout: Holdout
@@ -61,16 +62,16 @@ class PreparedData:
 
     @property
     def table(self) -> pd.DataFrame:
-        """One row a usable image: file, label, split, group, sha256. Made anew each time, as it is large."""
+        """Return a new table with a row for each usable image: file, label, split, group, sha256."""
         import pandas as pd
 
         return pd.DataFrame(list(self.rows()), columns=list(_COLUMNS), dtype=str)
 
     def rows(self) -> Iterator[tuple[str, ...]]:
-        """The rows of `table`."""
+        """Return the rows of `table`."""
         labelled = self.labelled
         sizes = np.bincount(labelled.together, minlength=1)
-        # A short name of the rows that stay together; empty where a picture is alone.
+        # A short name of the rows that stay together; empty for a single row.
         groups = (labelled.group(k)[:12] if sizes[k] > 1 else "" for k in labelled.together.tolist())
         return zip(labelled.files, labelled.words, self.split.parts, groups, labelled.digests, strict=True)
 
@@ -96,18 +97,18 @@ def prepare_data(
     observer: Observer | None = None,
     **options: Unpack[DataOptions],
 ) -> PreparedData:
-    """Scan, decode (or find decoded) and divide the pictures of `source`.
+    """Scan, decode (or find in the cache) and split the images of `source`.
 
-    The decoded pictures lie in `cache_dir`, shared by studies; `study_dir/index` receives targets and the rows of
-    each part. Nothing stays written if the data cannot be used. Raises DataError for data that are too few, of one
-    class, without a readable picture, or with any unreadable one where `on_bad_image` is "error".
+    Studies share the decoded images in `cache_dir`; targets and the rows of each part are written to
+    `study_dir/index`. No file is left if the data cannot be used. Raises DataError for data that are too few, of one
+    class or without a readable image, and for any unreadable image if `on_bad_image` is "error".
     """
     start = time.perf_counter()
     watcher = observer if observer is not None else Silent()
     _check_early(source, options)
     watcher.stage("scan", f"looking at {len(source.files)} images of {source.name}")
     target = choose_target(
-        source, img_size=options.get("img_size", "auto"), max_size=options.get("max_size", 224)
+        source, img_size=options.get("img_size", "auto"), max_size=options.get("max_size", GPU_SIZE)
     )
     watcher.stage("cache", f"decoding {len(source.files)} images to {target.img_size} px")
     found: list[tuple[Labelled, Split]] = []
@@ -148,7 +149,7 @@ def prepare_data(
 
 
 def _check_early(source: Source, options: DataOptions) -> None:
-    """Refuse before the first picture is decoded what names and options alone show to be unusable."""
+    """Raise DataError for what names and options show to be unusable, before any image is decoded."""
     choice = options.get("on_bad_image", "skip")
     if choice not in ("skip", "error"):
         raise DataError(f"on_bad_image must be 'skip' or 'error', not {choice!r}")
@@ -160,7 +161,7 @@ def _refuse_bad(cached: Cached, source: Source) -> None:
     bad = bad_files(cached, source.files)
     if bad:
         raise DataError(
-            f"every image must be readable, but {len(bad)} of {len(cached.reasons)} are not, the first is "
+            f"every image must be readable, but {len(bad)} of {len(cached.reasons)} are not, the first of them "
             f"{bad[0].file!r} ({bad[0].reason}): repair or remove them, or use on_bad_image='skip'"
         )
 
@@ -224,13 +225,11 @@ def _info(report: DataReport, labelled: Labelled, parts: dict[str, Rows]) -> Dat
 
 
 def _counts(targets: npt.NDArray[Any], labelled: Labelled) -> tuple[int, ...]:
-    """Training rows of each class or with each label; all of them for each column of a regression."""
+    """Return the training rows of each class or with each label; all rows for each column of a regression."""
     if labelled.task == "classification":
         counts = np.bincount(targets, minlength=len(labelled.classes))
+    elif labelled.task == "multilabel":
+        counts = (targets > 0).sum(axis=0)
     else:
-        counts = (
-            (targets > 0).sum(axis=0)
-            if labelled.task == "multilabel"
-            else np.full(targets.shape[1], len(targets))
-        )
+        counts = np.full(targets.shape[1], len(targets))
     return tuple(int(n) for n in counts)

@@ -1,6 +1,7 @@
-"""Where the bytes of pictures lie, in words that another process understands: files of a folder, parts of an archive.
+"""Read the bytes of images from a folder, a zip or a tar, in any process.
 
-This module and what decodes (`convert`) load in a tenth of a second: every worker process does.
+A `ReaderSpec` names a folder or archive and the location of each row in it, so that another process can open a reader.
+Worker processes import this module: it must load in a tenth of a second.
 """
 
 from __future__ import annotations
@@ -16,24 +17,24 @@ from typing import Any, Literal
 
 from automl.errors import DataError
 
-# A member that unpacks to more is no picture that could be decoded, and unpacking it would fill the memory.
+# Larger members are refused: no decodable image is as large, and unpacking one would fill the memory.
 MAX_MEMBER_BYTES = 512 * 2**20
 _LOCAL_HEADER = 30
-# Bytes that the name and the extra fields of a member usually take, read along with it.
+# Bytes that the name and extra fields of a zip member usually take; read together with its data.
 _USUAL_NAME = 200
 _STORED, _DEFLATED = 0, 8
 
-# The path in a folder; (offset, bytes) in a tar; or in a zip what `ZipReader.read` takes.
-Spot = str | Sequence[int]
+# A path in a folder; (offset, bytes) in a tar; the six numbers that `ZipReader.read` takes in a zip.
+Location = str | Sequence[int]
 
 
 @dataclass(frozen=True)
-class Place:
-    """A folder or an archive, by its absolute path; `spots` tells where some rows lie in it."""
+class ReaderSpec:
+    """A folder or an archive, by its absolute path; `locations(rows)` are those of some rows."""
 
     kind: Literal["folder", "zip", "tar"]
     path: str
-    spots: Callable[[range], list[Spot]]
+    locations: Callable[[range], list[Location]]
 
 
 class FolderReader:
@@ -42,9 +43,9 @@ class FolderReader:
     def __init__(self, path: Path) -> None:
         self._root = str(path)
 
-    def read(self, spot: Spot) -> bytes:
-        """The bytes of the file at this path, relative or absolute. Raises DataError if it cannot be read."""
-        name = str(spot)
+    def read(self, location: Location) -> bytes:
+        """Return the bytes of the file at this path, relative or absolute. Raises DataError if it cannot be read."""
+        name = str(location)
         try:
             path = name if name.startswith(os.sep) else f"{self._root}{os.sep}{name}"
             file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
@@ -56,7 +57,7 @@ class FolderReader:
             raise DataError(f"cannot be read ({getattr(error, 'strerror', None) or error})") from error
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no file stays open."""
 
 
 class TarReader:
@@ -65,38 +66,37 @@ class TarReader:
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
 
-    def read(self, spot: Spot) -> bytes:
-        """The bytes at (offset, size). Raises DataError if they are cut or far too many."""
-        return read_span(self._file, int(spot[0]), int(spot[1]))
+    def read(self, location: Location) -> bytes:
+        """Return the bytes at (offset, size). Raises DataError if they are truncated or too many."""
+        return read_span(self._file, int(location[0]), int(location[1]))
 
     def close(self) -> None:
-        """Close the tar."""
         os.close(self._file)
 
 
 class ZipReader:
-    """Reads members of a zip; threads may read at once."""
+    """Reads members of a zip; thread-safe."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-        self._whole: zipfile.ZipFile | None = None
+        self._archive: zipfile.ZipFile | None = None
         self._infos: dict[int, zipfile.ZipInfo] = {}
 
-    def read(self, spot: Spot) -> bytes:
-        """The unpacked bytes of the member (offset, packed bytes, bytes, CRC-32, method, flags).
+    def read(self, location: Location) -> bytes:
+        """Return the unpacked bytes of the member (offset, packed bytes, bytes, CRC-32, method, flags).
 
-        Raises DataError if it is damaged, encrypted or far too large.
+        Raises DataError if it is damaged, encrypted or too large.
         """
-        size, flags = int(spot[2]), int(spot[5])
+        size, flags = int(location[2]), int(location[5])
         if size > MAX_MEMBER_BYTES:
             raise DataError(f"unpacks to {size / 2**20:.0f} MB")
         if flags & 0x1:
             raise DataError("encrypted")
         try:
-            # zipfile takes turns at the file and five times as long; it is asked where anything is unusual.
-            found = _fast_read(self._file, spot)
-            return self._slow_read(int(spot[0])) if found is None else found
+            # zipfile locks the file and takes five times as long, so it reads only unusual members.
+            data = _fast_read(self._file, location)
+            return self._slow_read(int(location[0])) if data is None else data
         except (
             zipfile.BadZipFile,
             zlib.error,
@@ -108,19 +108,18 @@ class ZipReader:
             raise DataError(f"damaged in the zip ({error})") from error
 
     def close(self) -> None:
-        """Close the zip."""
         os.close(self._file)
-        if self._whole is not None:
-            self._whole.close()
+        if self._archive is not None:
+            self._archive.close()
 
     def _slow_read(self, offset: int) -> bytes:
-        if self._whole is None:
-            whole = zipfile.ZipFile(self._path)
-            self._infos = {info.header_offset: info for info in whole.infolist()}
-            self._whole = whole
+        if self._archive is None:
+            archive = zipfile.ZipFile(self._path)
+            self._infos = {info.header_offset: info for info in archive.infolist()}
+            self._archive = archive
         if offset not in self._infos:
             raise zipfile.BadZipFile("the zip has changed")
-        return self._whole.read(self._infos[offset])
+        return self._archive.read(self._infos[offset])
 
 
 Reader = FolderReader | TarReader | ZipReader
@@ -128,7 +127,7 @@ READERS: dict[str, type[Any]] = {"folder": FolderReader, "zip": ZipReader, "tar"
 
 
 def open_reader(kind: str, path: str) -> Reader:
-    """What reads the spots of a place. Raises DataError if it is not there any more."""
+    """Open the reader of a `ReaderSpec`. Raises DataError if the folder or archive is gone."""
     try:
         reader: Reader = READERS[kind](Path(path))
     except OSError as error:
@@ -139,40 +138,36 @@ def open_reader(kind: str, path: str) -> Reader:
 
 
 def read_span(file: int, offset: int, size: int) -> bytes:
-    """The bytes of a member of a tar. Raises DataError if they are cut or far too many."""
+    """Return the bytes of a tar member. Raises DataError if they are truncated or too many."""
     if size > MAX_MEMBER_BYTES:
         raise DataError(f"unpacks to {size / 2**20:.0f} MB")
-    data = _pread(file, size, offset)
+    data = os.pread(file, size, offset)
     if len(data) < size:
         raise DataError("damaged in the tar (cut off)")
     return data
 
 
-def _fast_read(file: int, spot: Spot) -> bytes | None:
-    """The content of a plain stored or deflated member whose checksum is right; None for all others."""
-    offset, packed, size, checksum, method, _ = (int(value) for value in spot)
+def _fast_read(file: int, location: Location) -> bytes | None:
+    """Return the content of a stored or deflated member with the right checksum; None for all others."""
+    offset, packed, size, checksum, method, _ = (int(value) for value in location)
     if method not in (_STORED, _DEFLATED):
         return None
-    # The local header repeats the name and has extra fields of its own, so their lengths come from there.
-    start = _pread(file, _LOCAL_HEADER + _USUAL_NAME + packed, offset)
+    # The local header repeats the name and has extra fields of its own, so it alone gives their lengths.
+    start = os.pread(file, _LOCAL_HEADER + _USUAL_NAME + packed, offset)
     if len(start) < _LOCAL_HEADER or start[:4] != b"PK\3\4":
         return None
     name, extra = struct.unpack_from("<HH", start, 26)
     begin = _LOCAL_HEADER + name + extra
     data = start[begin : begin + packed]
     if len(data) < packed:
-        data = _pread(file, packed, offset + begin)
+        data = os.pread(file, packed, offset + begin)
     if method == _DEFLATED:
         data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, size or 1)
     return data if len(data) == size and zlib.crc32(data) == checksum else None
 
 
-def _pread(file: int, size: int, offset: int) -> bytes:
-    return os.pread(file, size, offset)
-
-
 def _read_all(file: int) -> bytes:
-    """All bytes of an open file, and no call more than needed for one that does not grow."""
+    """Read an open file in one call unless it grows meanwhile."""
     size = os.fstat(file).st_size
     data = os.read(file, size + 1)
     if len(data) == size:

@@ -1,4 +1,4 @@
-"""Which row is for training, for validation and for the holdout: made once, from content and seed alone."""
+"""Split rows into training, validation and holdout, depending only on content and seed."""
 
 from __future__ import annotations
 
@@ -23,9 +23,7 @@ Numbers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Split:
-    """`parts[i]` is "train", "val", "holdout" or "" for a row that is left out; `notes` say why, for a
-    person.
-    """
+    """`parts[i]` is "train", "val", "holdout", or "" for a row that is left out, which `notes` explain."""
 
     parts: tuple[str, ...]
     notes: tuple[str, ...] = ()
@@ -33,13 +31,12 @@ class Split:
 
 @dataclass(frozen=True)
 class Columns:
-    """What a split is made from, a column each: rows as objects take a kilobyte each while one is made.
+    """The rows that are split, as columns: objects would take a kilobyte for each row.
 
-    `labels` (n,) are places in `names`: what shares are kept of, the class or the bin of a regression's value. Rows of
-    one group are drawn together; `groups` (n,) are their numbers, and `group_name` knows the name of each. `pictures`
-    (n,) are numbers of pictures: copies of one leave the other parts where a given part holds one of them. `given` are
-    parts ("" for a row that is free). `several` holds the labels of each row where there may be
-    more than one, and nothing otherwise.
+    `labels` (n,) index `names`: the class, or the bin of a regression's value; each part gets its share of every label.
+    `groups` (n,) number the rows that stay together, and `group_name` returns the name of a group. `image_ids` (n,)
+    are equal for copies of an image, which must not be in several parts. `given` are the parts that the data assign,
+    "" for free rows. `several` holds the labels of each row in a multilabel task and is empty otherwise.
     """
 
     names: Sequence[str]
@@ -47,14 +44,14 @@ class Columns:
     groups: Numbers
     group_name: Callable[[int], str]
     given: Sequence[str]
-    pictures: Numbers
+    image_ids: Numbers
     several: Sequence[tuple[str, ...]] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def counts(self, i: int) -> tuple[str, ...]:
-        """All that shares are kept of, in row i."""
+        """Return the labels of row i that parts get their share of."""
         name = self.names[self.labels[i]]
         return _labels(self, i) or ((name,) if name else ())
 
@@ -62,14 +59,14 @@ class Columns:
 def split_columns(
     columns: Columns, *, val: float, holdout: float, seed: int, task: Task = "classification"
 ) -> Split:
-    """Divide rows: what the data give is kept, the rest is drawn by label; the same for any order of the rows.
+    """Keep the parts that the data assign and draw the others by label, independent of the order of the rows.
 
-    Of the rows that are free, first `holdout`, then `val` of what remains is taken of each class or bin, or, for
-    several labels, by iterative stratification. A group's place follows from a hash of its name and the seed, so
-    that adding pictures moves few others. Every label keeps a row for training. Copies of a picture of a given
-    holdout (or validation) part are left out of the other parts, because they would leak. Raises DataError for
-    fractions outside 0..1 and for too few rows; for a classification also for fewer than two classes with two
-    pictures. Classes of which no row is for training are left out.
+    Of the free rows, first the share `holdout` and then the share `val` of the rest is drawn: from each class or bin,
+    or by iterative stratification for several labels. The order of the draw is a hash of group name and seed, so that
+    adding images moves few others. Every label keeps a training row. Copies of images in an assigned holdout or
+    validation part are left out of the other parts, as they would leak. Classes without a training row are left out.
+    Raises DataError for fractions outside 0..1, for too few rows, and for a classification with fewer than two classes
+    of two images.
     """
     _require_fractions(holdout=holdout, val=val)
     if task == "classification":
@@ -95,11 +92,11 @@ def split_columns(
 
 
 def require_classes(counts: Mapping[str, int]) -> tuple[str, ...]:
-    """Raise DataError unless two classes have two pictures each; notes on others that have one."""
+    """Raise DataError unless two classes have two images each; return notes on other classes, with one image."""
     if len(counts) < 2:
         names = ", ".join(repr(name) for name in counts) or "none"
         raise DataError(
-            f"classification needs images of at least 2 classes, but {len(counts)} was found ({names}): "
+            f"classification needs images of at least 2 classes, but the data have {len(counts)} ({names}): "
             "put the images of each class into a folder of its own"
         )
     single = sorted(name for name, count in counts.items() if count < 2)
@@ -112,18 +109,20 @@ def require_classes(counts: Mapping[str, int]) -> tuple[str, ...]:
         )
     noun = "Class" if len(single) == 1 else "Classes"
     return (
-        f"{noun} with one image, kept for training, so that no score says how well it is told: {_names(single)}.",
+        f"{noun} with one image, kept for training, so no score measures how well it is recognized: {_names(single)}.",
     )
 
 
 def _require_fractions(**fractions: float) -> None:
     for name, fraction in fractions.items():
         if not 0 < fraction < 1:
-            raise DataError(f"{name} must be a fraction between 0 and 1, not {fraction!r}: give 0.2, say")
+            raise DataError(
+                f"{name} must be a fraction between 0 and 1, not {fraction!r}: give 0.2, for example"
+            )
 
 
 class Members:
-    """The rows of each group that may still be drawn; a group goes by its place in `groups`."""
+    """The rows of each group that may still be drawn; a group is named by its position in `groups`."""
 
     def __init__(self, columns: Columns, parts: Numbers) -> None:
         rows = np.flatnonzero(parts == _CODES[TRAIN])
@@ -133,16 +132,16 @@ class Members:
         self.sizes: Numbers = np.diff(self._starts, append=len(self._rows))
 
     def rows(self, place: int) -> Numbers:
-        """The rows of a group, in order."""
+        """Return the rows of a group, in order."""
         start = self._starts[place]
         return self._rows[start : start + self.sizes[place]]
 
     def first_rows(self) -> Numbers:
-        """The first row of each group."""
+        """Return the first row of each group."""
         return self._rows[self._starts]
 
     def ordered(self, places: Iterable[int], columns: Columns, into: str, seed: int) -> list[int]:
-        """Groups in the order in which they are drawn."""
+        """Return groups in the order in which they are drawn."""
         return sorted(
             places, key=lambda place: _rank(seed, into, columns.group_name(int(self.groups[place])))
         )
@@ -154,23 +153,24 @@ def _class_counts(labels: Numbers, names: Sequence[str]) -> dict[str, int]:
 
 
 def _given(columns: Columns) -> tuple[Numbers, tuple[str, ...]]:
-    """The parts that the data give, "train" for all others, without copies across them."""
+    """Return the parts that the data assign, "train" for all other rows, without copies in several parts."""
     parts = np.array([_CODES[part or TRAIN] for part in columns.given], dtype=np.int64)
-    most = int(columns.pictures.max(initial=-1)) + 1
+    most = int(columns.image_ids.max(initial=-1)) + 1
     strongest = np.zeros(most, dtype=np.int64)
-    np.maximum.at(strongest, columns.pictures, parts)  # the codes grow from training to holdout
-    leaks = strongest[columns.pictures] != parts
+    np.maximum.at(strongest, columns.image_ids, parts)  # the codes grow from training to holdout
+    leaks = strongest[columns.image_ids] != parts
     parts[leaks] = _CODES[LEFT_OUT]
     n = int(leaks.sum())
     if not n:
         return parts, ()
     noun = "image is a copy" if n == 1 else "images are copies"
-    return parts, (f"{n} {noun} of validation or test images and left out, so that no answer leaks.",)
+    return parts, (f"{n} {noun} of validation or test images and left out, as they would leak.",)
 
 
 def _leave_untrained(columns: Columns, parts: Numbers) -> tuple[Numbers, tuple[str, ...]]:
-    """Leave out the rows of classes of which none is for training: no answer to them can be right. These classes, and
-    a note. Raises DataError where fewer than two classes are left.
+    """Leave out the rows of classes without a training row; return these classes and a note.
+
+    Raises DataError if fewer than two classes are left.
     """
     everywhere = np.unique(columns.labels)
     trained = np.unique(columns.labels[parts == _CODES[TRAIN]])
@@ -180,16 +180,14 @@ def _leave_untrained(columns: Columns, parts: Numbers) -> tuple[Numbers, tuple[s
     names = [columns.names[k] for k in untrained]
     if len(trained) < 2:
         raise DataError(
-            f"at least 2 classes need images to train on, but {_names(names)} has none outside of the given "
+            f"at least 2 classes need training images, but {_names(names)} has images only in the given "
             "validation and test parts: add images or remove the class"
         )
     lost = np.isin(columns.labels, untrained)
     parts[lost] = _CODES[LEFT_OUT]
-    has = "Class" if len(names) == 1 else "Classes"
+    noun = "Class" if len(names) == 1 else "Classes"
     images = "1 image" if lost.sum() == 1 else f"{lost.sum():,} images"
-    return untrained, (
-        f"{has} without a training image left out, with {images} that no model could answer rightly: {_names(names)}.",
-    )
+    return untrained, (f"{noun} without a training image dropped, with {images}: {_names(names)}.",)
 
 
 def _draw(columns: Columns, parts: Numbers, members: Members, into: str, fraction: float, seed: int) -> None:
@@ -210,7 +208,7 @@ def _draw(columns: Columns, parts: Numbers, members: Members, into: str, fractio
             rows = members.rows(place)
             if taken == quota:
                 break
-            # A group too large for what is still wanted would distort the shares; a later one may fit.
+            # A group larger than the rest of the quota would distort the shares; a later one may fit.
             if taken + len(rows) > quota:
                 continue
             cost = np.bincount(columns.labels[rows], minlength=len(left)) if len(rows) > 1 else None
@@ -227,7 +225,7 @@ def _draw(columns: Columns, parts: Numbers, members: Members, into: str, fractio
 def _draw_several(
     columns: Columns, parts: Numbers, members: Members, into: str, fraction: float, seed: int
 ) -> None:
-    """Move groups from train to `into` such that every label's share is kept, as far as that goes."""
+    """Move groups from train to `into` by iterative stratification."""
     ordered = members.ordered(range(len(members.groups)), columns, into, seed)
     places = {str(place): place for place in ordered}
     units = [
@@ -243,7 +241,7 @@ def _draw_several(
 
 
 def _draw_one(columns: Columns, parts: Numbers, members: Members, *, into: str, seed: int) -> None:
-    """Move the smallest group that no label needs for training, where the shares of all rounded to nothing."""
+    """Move the smallest group that no label needs for training, if all shares were rounded to nothing."""
     free = np.flatnonzero(parts == _CODES[TRAIN]).tolist()
     left = Counter(label for i in free for label in columns.counts(i))
     total = int(members.sizes.sum())
@@ -257,7 +255,7 @@ def _draw_one(columns: Columns, parts: Numbers, members: Members, *, into: str, 
     possible = [place for place, n in spares.items() if n >= 1]
     if not possible:
         raise DataError(
-            f"the data must be enough for a {'validation' if into == VAL else into} part, but {len(columns)} "
+            f"the data must suffice for a {'validation' if into == VAL else into} part, but {len(columns)} "
             f"images with {len(members.groups)} distinct ones left to divide are too few: add images"
         )
     ordered = members.ordered(possible, columns, into, seed)
@@ -270,7 +268,7 @@ def _labels(columns: Columns, i: int) -> tuple[str, ...]:
 
 
 def _quotas(sizes: Mapping[int, tuple[int, int]], fraction: float) -> dict[int, int]:
-    """Rows to take of each class (rows, groups): its share, rounded, but at least 1 of 4 groups."""
+    """Return the rows to draw from each class (rows, groups): its rounded share, at least 1 of 4 groups."""
     return {
         name: min(max(round(fraction * n), 1 if groups >= 4 else 0), max(n - 1, 0))
         for name, (n, groups) in sizes.items()

@@ -1,4 +1,4 @@
-"""Shares of many labels at once, and bins of numbers."""
+"""Stratify rows with several labels each, and rows with numbers."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-# Enough bins to keep the shape of a distribution, and enough rows in each to be divided.
+# Enough bins to keep the shape of a distribution, and enough rows in each bin to divide it.
 _MOST_BINS = 10
 _ROWS_A_BIN = 10
 
 
 @dataclass(frozen=True)
 class Unit:
-    """Rows that stay together: how many, and how many of them have which label."""
+    """Rows that stay together: their number, and the number of them with each label."""
 
     name: str
     rows: int
@@ -25,11 +25,11 @@ class Unit:
 
 
 def draw_labels(units: Sequence[Unit], fraction: float) -> set[str]:
-    """The names of units that hold `fraction` of the rows and of the rows of each label, as nearly as that goes.
+    """Return the names of units that hold about `fraction` of the rows and of the rows of each label.
 
-    Iterative stratification (Sechidis, Tsoumakas & Vlahavas 2011) into two parts: the rarest label first, each
-    unit to the part that still lacks more of it, then of all rows. Ties go by the order of `units`. No label
-    loses all its rows to the part that is drawn.
+    This is iterative stratification (Sechidis, Tsoumakas & Vlahavas 2011) into two parts. It takes the rarest label
+    first and gives each unit to the part that lacks more of that label. Ties follow the order of `units`. Every label
+    keeps a row outside of the part that is drawn.
     """
     left: Counter[str] = Counter()
     for unit in units:
@@ -59,18 +59,16 @@ def draw_labels(units: Sequence[Unit], fraction: float) -> set[str]:
     while any(n > 0 for n in open_rows.values()):
         rarest = min((n, label) for label, n in open_rows.items() if n > 0)[1]
         for unit in [unit for unit in waiting.values() if unit.labels[rarest]]:
-            # What the drawn part lacks of the label against what the other one does.
-            lacks = wanted[rarest] - unit.labels[rarest] / 2
-            place(unit, lacks)
+            place(unit, wanted[rarest] - unit.labels[rarest] / 2)
     for unit in list(waiting.values()):
         place(unit, rows_wanted - unit.rows / 2 + 1e-9)
     return drawn
 
 
 def value_bins(targets: npt.NDArray[Any]) -> list[str]:
-    """The bin of each row of (N, outputs) numbers: quantiles of their mean, each column standardised first.
+    """Return the bin of each row of (N, outputs) numbers: a quantile of the mean of the standardized columns.
 
-    At most ten bins and about ten rows in each; rows of equal values share a bin.
+    There are at most ten bins with about ten rows each; rows of equal values share a bin.
     """
     spread = targets.std(axis=0)
     values = ((targets - targets.mean(axis=0)) / np.where(spread > 0, spread, 1)).mean(axis=1)

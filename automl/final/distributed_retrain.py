@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from automl.data.cache.node_cache import Origin, at_hand
+from automl.data.cache.node_cache import DataOrigin, splits_on_this_node
 from automl.final.retrain import Retrained, join_rows, make_trainer, retrained_model
 from automl.records import Config, Observer, Rows, SearchSplits
 from automl.search.engines.ray.distributed_training import Link, Monitor, WorkerGroup, run_together
@@ -29,7 +29,7 @@ class RetrainWorkers:
     """
 
     workers: int
-    origin: Origin
+    origin: DataOrigin
     folder: Path
     address: str | None = None
     cpus: int | None = None
@@ -86,7 +86,7 @@ class RetrainJob:
 
 def _work(link: Link, cores: int, *, job: RetrainJob) -> None:
     """Train in one worker. Only the first one saves checkpoints and watches the clock."""
-    splits, plan, group = at_hand(job.splits, job.group.origin), job.plan, job.group
+    splits, plan, group = splits_on_this_node(job.splits, job.group.origin), job.plan, job.group
     rows = Rows(splits.train.images, splits.train.targets, job.index, len(splits.train) + len(splits.val))
     on_cpu = torch.device(link.device).type == "cpu"
     if not on_cpu:

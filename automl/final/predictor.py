@@ -12,7 +12,7 @@ from PIL import Image
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from automl.data.pixels import load_pixels, open_picture
+from automl.data.pixels import load_pixels, open_image
 from automl.data.sources.arrays import to_images
 from automl.errors import ConfigError, DataError, ModelError
 from automl.final.model_folder import CONFIG, PREPROCESS, load_network, read_preprocess
@@ -169,4 +169,4 @@ def _each(images: Any) -> Iterable[Image.Image]:
     if not isinstance(images, (Sequence, Iterable)):
         raise DataError(f"images must be paths, PIL images or an array, not {type(images).__name__}")
     for image in images:
-        yield image if isinstance(image, Image.Image) else open_picture(Path(image))
+        yield image if isinstance(image, Image.Image) else open_image(Path(image))

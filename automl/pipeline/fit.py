@@ -20,7 +20,7 @@ from automl.pipeline.run import Run, no_room
 from automl.pipeline.setup import check
 from automl.pipeline.study_folder import open_workspace
 from automl.records import Observer, Silent
-from automl.remote import is_remote, look_at, names_at
+from automl.remote import download_copy, is_remote, names_at
 from automl.result import FitResult
 from automl.search import warm_up
 from automl.search.storage.checkpoints import is_disk_full
@@ -53,7 +53,7 @@ def _fit(config: StudyConfig, observer: Observer, clock: Clock) -> FitResult:
         source = open_source(config.data, target=config.target, task=config.task)
         with warm_up(config, cpus=ray_cpus(config), begin=not is_done(config, workspace)) as engine:
             run = Run.prepare(Context(config, workspace, clock, observer), source, engine)
-            with workspace.kept_up():
+            with workspace.uploading():
                 return run.finish()
     except BaseException:
         if not workspace.study_yaml.is_file():  # written after all checks
@@ -76,7 +76,7 @@ def resume(
     Raises StudyError if there is no such study.
     """
     remote = is_remote(directory)
-    root = look_at(str(directory), study) if remote else Path(directory)
+    root = download_copy(str(directory), study) if remote else Path(directory)
     path = root / study / "study.yaml"
     if not path.is_file():
         names = names_at(str(directory)) if remote else [p.parent.name for p in root.glob("*/study.yaml")]

@@ -5,24 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 
 from automl.config import StudyConfig
-from automl.data.cache.node_cache import Origin, at_hand
+from automl.data.cache.node_cache import DataOrigin, splits_on_this_node
 from automl.records import Config, DatasetInfo, SearchSplits
 from automl.training.plan import TrainPlan
 from automl.training.trial import ImageTrial
 
 
-def node_trial(config: Config, *, splits: SearchSplits, plan: TrainPlan, origin: Origin) -> ImageTrial:
+def node_trial(config: Config, *, splits: SearchSplits, plan: TrainPlan, origin: DataOrigin) -> ImageTrial:
     """Return a trial that reads the decoded images of its own machine, and decodes them first if they are missing.
 
     Raises DataError if that fails, which fails the trial with this message.
     """
-    return ImageTrial(config, splits=at_hand(splits, origin), plan=plan)
+    return ImageTrial(config, splits=splits_on_this_node(splits, origin), plan=plan)
 
 
-def origin_of(config: StudyConfig, info: DatasetInfo) -> Origin:
+def origin_of(config: StudyConfig, info: DatasetInfo) -> DataOrigin:
     """Return where other machines find the images of a study."""
     data = config.data if isinstance(config.data, str) else None
-    return Origin(
+    return DataOrigin(
         # Workers have other working directories.
         data=str(Path(data).resolve()) if data is not None and Path(data).exists() else data,
         target=config.target,

@@ -30,7 +30,8 @@ from automl.result import FitResult
 from automl.search import SearchResult, SearchSettings, search
 from automl.search.engines.base import Engine
 from automl.search.reasons import Code
-from automl.search.storage.delete_study import forget_study
+from automl.search.storage.delete_study import delete_study
+from automl.search.storage.schema_version import refuse_old_study
 from automl.torch_setup import set_threads
 from automl.training.models.complexity import MACS, PARAMS
 from automl.training.steps.metrics import standard_error
@@ -47,10 +48,12 @@ class Run:
     def prepare(cls, context: Context, source: Source, engine: Engine) -> Run:
         """Run stage `setup`: read the data, plan the time, and write what `resume` needs."""
         config = context.config
+        if not config.overwrite:
+            refuse_old_study(config.storage or f"sqlite:///{context.workspace.database}", config.study)
         room = engine.resources() if config.address is not None else None
         setup = prepare(context, source, room=room)
         if config.overwrite and config.storage is not None:
-            forget_study(config.storage, config.study)
+            delete_study(config.storage, config.study)
         save(config, setup.workspace.study_yaml)
         setup.workspace.begin()
         setup.clock.finish_stage("setup")

@@ -12,16 +12,12 @@ from automl.config import StudyConfig
 from automl.config.metrics import MetricSpec, resolve_metric
 from automl.data import PreparedData, Source, prepare_data
 from automl.data.balance import Balance, choose_balance, skew
-from automl.data.quality.findings import SKEWED
+from automl.data.constants import CPU_SIZE, GPU_SIZE, SKEWED
 from automl.errors import ConfigError
 from automl.machine import cache_folder
 from automl.pipeline.context import Context
 from automl.pipeline.plan.budget import Budget
-from automl.pipeline.plan.constants import (
-    CPU_SIZE,
-    GPU_SIZE,
-    SMALL,
-)
+from automl.pipeline.plan.constants import SMALL
 from automl.pipeline.plan.hardware import Device, choose_device
 from automl.pipeline.plan.image_size import largest_size
 from automl.pipeline.plan.plan import Basis, make_plan

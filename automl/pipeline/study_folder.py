@@ -143,9 +143,9 @@ class Workspace:
         if self.mirror is not None:
             self.mirror.push()
 
-    def kept_up(self) -> AbstractContextManager[None]:
+    def uploading(self) -> AbstractContextManager[None]:
         """Return a context that publishes the folder from time to time and at the end."""
-        return nullcontext() if self.mirror is None else self.mirror.kept_up()
+        return nullcontext() if self.mirror is None else self.mirror.uploading()
 
     def abandon(self) -> None:
         """Restore the folder as it was before, because the study could not start."""

@@ -10,7 +10,7 @@ from typing import Any
 from automl.config.loading import read_study_file
 from automl.config.storage import unmask
 from automl.errors import ConfigError, ModelError, StudyError, unknown_name
-from automl.remote import is_remote, look_at, names_at
+from automl.remote import download_copy, is_remote, names_at
 
 STUDY_FILE = "study.yaml"
 RESULT_FILE = "result.json"
@@ -70,7 +70,7 @@ def study_folders(directory: str | Path) -> list[Path]:
     """
     if is_remote(directory):
         url = str(directory)
-        return [look_at(url, name) / name for name in names_at(url)]
+        return [download_copy(url, name) / name for name in names_at(url)]
     directory = Path(directory)
     if not directory.is_dir():
         return []
@@ -101,7 +101,7 @@ def find_study(study: str, directory: str | Path) -> StudyFolder:
 def _find_remote(study: str, url: str) -> StudyFolder:
     names = names_at(url)
     if study in names:
-        return read_study(look_at(url, study) / study)
+        return read_study(download_copy(url, study) / study)
     raise StudyError(
         unknown_name("study", study, names) if names else f"{url!r} holds no study, got {study!r}"
     )
@@ -114,7 +114,7 @@ def find_model(model: str | Path, directory: str | Path = "studies") -> Path:
     if is_remote(directory):
         if str(model) not in names_at(str(directory)):
             raise ModelError(unknown_name("model", str(model), names_at(str(directory))))
-        directory = look_at(str(directory), str(model), model=True)
+        directory = download_copy(str(directory), str(model), model=True)
         model = directory / model
     given = Path(model)
     for path in (given, given / MODEL_FOLDER, Path(directory) / model / MODEL_FOLDER):

@@ -1,20 +1,19 @@
 """The search: policies decide, Optuna samples and remembers, engines run trials.
 
-    policy/        pure decisions: continue, pause, stop, and what to run next
-    samplers.py    Optuna's samplers by name
-    reasons.py     why things happen to trials, as codes; their sentences
-    store.py       the Optuna study and this package's own tables, in one database
-    event_log.py   the log of a study: what was done with which trial and why
-    suggestions.py what the next trial tries; forecast.py: how long its rounds take
-    replay.py      a recorded study through a fresh policy
-    coordinator.py the one object that engines talk to
-    engines/       ray, local, simulated: where trials run
-    run.py         `search`, the stage of the pipeline; tune.py: `tune`, over anybody's training loop
+    control/    the coordinator, the only object that engines talk to, and what it uses
+    policy/     pure decisions: continue, pause, stop, and what to run next
+    sampling/   what proposes configurations: Optuna's samplers, the curve model, the portfolio
+    engines/    ray, local, simulated: where trials run
+    storage/    the Optuna study and this package's own tables, in one database
+    reasons.py  why something happens to a trial, as codes; their sentences
+    replay.py   a recorded study through a fresh policy
+    run.py      `search`, the stage of the pipeline
+    tune.py     `tune`, over any training loop
 
 A trial has one form for each reader: StoredTrial is what the database knows, LiveTrial what a running search keeps,
 TrialView what a policy sees, and TrialRow (`automl.records`) what tables show.
 
-Names come when they are first used: importing this package imports neither Optuna nor Ray.
+Names are imported when they are first used: importing this package imports neither Optuna nor Ray.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Reading the metric out of what an objective reported."""
+"""The metric and other numbers of an objective's report."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from automl.errors import TrialError
 
 
 def metric_value(metrics: Mapping[str, Any], metric: str, trial: int, others: Iterable[str] = ()) -> float:
-    """The metric as a float, NaN and infinities included.
+    """Return the metric as a float, NaN and infinities included.
 
-    Raises TrialError, naming the keys that are there, if the metric or one of the `others` is missing or not a number.
+    Raises TrialError if the metric or one of the `others` is missing or not a number.
     """
     for other in others:
         metric_value(metrics, other, trial)
@@ -32,20 +32,19 @@ def metric_value(metrics: Mapping[str, Any], metric: str, trial: int, others: It
 
 
 def numbers_of(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """All that is a number among the metrics, as floats."""
+    """Return all metrics that are numbers, as floats."""
     found = ((str(key), _number(value)) for key, value in metrics.items())
     return {key: number for key, number in found if number is not None}
 
 
 def _number(value: Any) -> float | None:
-    """The value as a float; arrays and tensors of one element count, truth values and texts do not."""
+    """Return the value as a float, None if it is no number. Arrays and tensors of one element are numbers."""
     item = getattr(value, "item", None)
     if callable(item):
         try:
             value = item()
         except (TypeError, ValueError, RuntimeError):
-            # More than one element: not a number.
-            return None
+            return None  # more than one element
     if isinstance(value, bool) or not isinstance(value, Real):
         return None
     return float(value)

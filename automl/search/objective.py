@@ -1,4 +1,4 @@
-"""One way to run an objective, whether it is a generator or an object with `step`."""
+"""Running an objective round by round, whether it is a generator or an object with `step`."""
 
 from __future__ import annotations
 
@@ -20,10 +20,9 @@ Objective = Callable[[Config], Any]
 
 @dataclass(frozen=True)
 class Launch:
-    """All that an engine needs to run a trial: picklable, and small.
+    """What an engine needs to run a trial: picklable, and small.
 
-    `round` is where it goes on (0: from the beginning); `save_rounds` are the rounds after which it is saved
-    to `checkpoint`.
+    `round` is where it continues (0: from the beginning). After `save_rounds` it is saved to `checkpoint`.
     """
 
     number: int
@@ -35,14 +34,12 @@ class Launch:
 
 @dataclass(frozen=True)
 class Step:
-    """What one round gave. `round` counts from 1; `seconds` is None unless the objective told; `wall` was
-    measured.
+    """The result of one round.
 
-    `ended`: the objective had nothing more to do, and there are no metrics. `done`: this was its last round, and
-    `reason` tells why.
-    `interrupted`: it was cut by the deadline. `saved`: its state lies in the checkpoint.
-    `disk_full`: it should, but the disk had no room for it. `restarted`: why it began again, where its checkpoint
-    could not be read.
+    `round` counts from 1. `seconds` are the objective's own, None if it reports none; `wall` was measured. `ended`: the
+    objective has no more rounds, and there are no metrics. `done`: this was its last round, for the `reason` given.
+    `interrupted`: the deadline cut it. `saved`: the state is in the checkpoint. `disk_full`: the disk had no room for
+    it. `restarted`: why the trial began again, if its checkpoint could not be read.
     """
 
     round: int
@@ -59,11 +56,10 @@ class Step:
 
 
 class Stepper:
-    """One trial in a process: made, carried on from where it was, advanced a round at a time, saved, closed.
+    """A trial in a process: runs one round at a time, saves and loads.
 
-    An objective is called with the configuration and gives an iterator of dicts (one a round) or an object
-    with `step()` and perhaps `save(dir)`, `load(dir)` and `close()`. What cannot be loaded is run again,
-    silently, up to the round it had reached.
+    The objective is called with the configuration and returns an iterator of dicts (one a round), or an object with
+    `step()` and perhaps `save(dir)`, `load(dir)` and `close()`. What cannot be loaded runs again up to its round.
     """
 
     def __init__(self, objective: Objective, launch: Launch) -> None:
@@ -75,7 +71,7 @@ class Stepper:
 
     @property
     def spent(self) -> bool:
-        """Whether the objective says that its process should not be used again."""
+        """Whether the objective asks that no other trial uses its process."""
         return bool(getattr(self._subject, "spent", False))
 
     @property
@@ -84,7 +80,7 @@ class Stepper:
         return hasattr(self._subject, "save") and hasattr(self._subject, "load")
 
     def step(self) -> Step:
-        """Runs one round and saves the state where that is due. What the objective raises passes through."""
+        """Run one round, and save the state where that is due. Raises what the objective raises."""
         start = time.perf_counter()
         raw = self._advance()
         wall = time.perf_counter() - start
@@ -112,7 +108,7 @@ class Stepper:
         )
 
     def save(self) -> None:
-        """Saves the state; what was saved before is replaced in one go."""
+        """Save the state. It replaces the last one at once."""
         place = self.launch.checkpoint
         new = place.with_name(f".{place.name}-new")
         shutil.rmtree(new, ignore_errors=True)
@@ -121,7 +117,7 @@ class Stepper:
         publish_checkpoint(new, place, self.round)
 
     def _saved(self) -> bool:
-        """Saves the state; False where the disk is full, which must not cost the trial."""
+        """Save the state. Return False if the disk is full, which must not end the trial."""
         try:
             self.save()
         except Exception as error:
@@ -133,7 +129,7 @@ class Stepper:
         return True
 
     def close(self) -> None:
-        """Lets go of what the trial holds."""
+        """Release what the trial holds."""
         close = getattr(self._subject, "close", None)
         if callable(close):
             close()
@@ -153,7 +149,7 @@ class Stepper:
                 self._subject.load(place)
                 self.round = saved
             except Exception as error:
-                # Half of it may have been loaded: a fresh one begins again.
+                # A part may have been loaded, so a new subject begins again.
                 self.close()
                 self._begin()
                 self._restarted = f"its checkpoint is damaged ({cause_of(error)})"
@@ -171,31 +167,31 @@ class Stepper:
             if raw is None:
                 return None
         if not isinstance(raw, Mapping):
-            raise TypeError(f"an epoch of the objective must give a dict of metrics, got {raw!r}")
+            raise TypeError(f"each epoch of the objective must give a dict of metrics, got {raw!r}")
         return raw
 
 
 def cause_of(error: BaseException) -> str:
-    """The error in one line: its type, its message and where it was raised."""
+    """Return the error in one line: its type, its message and where it was raised."""
     frames = traceback.extract_tb(error.__traceback__)
     where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno} in {frames[-1].name})" if frames else ""
     message = " ".join(str(error).split())
     return f"{type(error).__name__}: {message}{where}" if message else f"{type(error).__name__}{where}"
 
 
-def _seconds(told: Any) -> float | None:
-    if told is None:
+def _seconds(given: Any) -> float | None:
+    if given is None:
         return None
-    seconds = float(told)
+    seconds = float(given)
     if not 0 <= seconds < math.inf:
-        raise ValueError(f"'seconds' of an epoch must be a finite number of at least 0, got {told!r}")
+        raise ValueError(f"'seconds' of an epoch must be a finite number of at least 0, got {given!r}")
     return seconds
 
 
 def _iterator(subject: Any) -> Iterator[Any]:
     if isinstance(subject, (str, bytes, Mapping)) or not hasattr(subject, "__iter__"):
         raise TypeError(
-            "the objective must give an iterator of dicts (one an epoch) or an object with step(), "
+            "the objective must return an iterator of dicts (one an epoch) or an object with step(), "
             f"got {subject!r}"
         )
     iterator: Iterator[Any] = iter(subject)

@@ -1,4 +1,4 @@
-"""Replaying a recorded study through a fresh policy: does it decide as was decided then?"""
+"""Replay of a recorded study: does a fresh policy make the same decisions?"""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from automl.search.policy import Action, Decision, NextKind, Policy, TrialView
 from automl.search.reasons import Code, Reason
 from automl.search.storage.event_log import SEARCH, Event
 
-# What the search itself resumes, whatever its policy says.
+# Reasons for which the search resumes a trial whatever its policy says.
 OWN_RESUMES = frozenset({Code.LOST, Code.FINISH_IN_TIME, Code.REFERENCE})
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The first event, by its place in the log, that the policy would not have led to."""
+    """The first event, by its place in the log, at which the policy decides otherwise."""
 
     place: int
     event: Event
@@ -30,11 +30,11 @@ class Difference:
 
 
 def replay(events: Sequence[Event], make: Callable[[], Policy]) -> Difference | None:
-    """The first difference between a study's log and what a fresh policy decides on the same reports, or None.
+    """Return the first difference between a study's log and a fresh policy's decisions on the same reports, or None.
 
-    Reports come in their recorded order, so the answer does not depend on clocks and processes. A promotion under Ray
-    runs some time after it was chosen: it has to be one that the policy gave between the trial's pause and then. What
-    the search decided by itself (deadlines, crashes, requested stops) is taken as it was.
+    Reports come in their recorded order, so the answer does not depend on clocks and processes. Under Ray a promotion
+    runs some time after it was chosen: it must be one that the policy gave since the trial's pause. Overrides are taken
+    as recorded.
     """
     playback = _Playback(make)
     for place, event in enumerate(events):
@@ -45,18 +45,18 @@ def replay(events: Sequence[Event], make: Callable[[], Policy]) -> Difference | 
 
 
 class _Playback:
-    """The trials as the log has told so far, and the policy that is asked about them."""
+    """The trials as the log has them so far, and the policy that is asked about them."""
 
     def __init__(self, make: Callable[[], Policy]) -> None:
         self._make = make
         self._policy = make()
         self._trials: dict[int, TrialView] = {}
         self._interrupted: set[int] = set()
-        # For what the policy would have resumed each trial since it was last paused.
+        # The reasons for which the policy would have resumed each trial since its last pause.
         self._answers: defaultdict[int, set[Reason]] = defaultdict(set)
 
     def take(self, event: Event, later: Sequence[Event]) -> str:
-        """Lets an event happen; says what the policy would have done instead, if something else."""
+        """Play an event. Return what the policy would have done instead, "" if the same."""
         if event.action == SEARCH:
             self._restore(later)
             expected = ""
@@ -74,9 +74,9 @@ class _Playback:
         for number, trial in self._trials.items():
             state, round = trial.state, trial.round
             if trial.state is TrialState.RUNNING or number in self._interrupted:
-                # Where its checkpoint stood is known from where it went on.
-                goes_on = (e.round for e in later if e.trial == number and e.action == NextKind.RESUME)
-                state, round = TrialState.RUNNING, next(goes_on, trial.round)
+                # Where it was resumed says where its checkpoint stood.
+                resumed = (e.round for e in later if e.trial == number and e.action == NextKind.RESUME)
+                state, round = TrialState.RUNNING, next(resumed, trial.round)
             past.append(replace(trial, state=state, round=round))
         self._policy = self._make()
         self._policy.restore(past)
@@ -94,7 +94,7 @@ class _Playback:
         trial, answers = self._trials[event.trial], self._answers.pop(event.trial, set())
         expected = ""
         if event.reason not in answers and event.reason.code not in OWN_RESUMES:
-            expected = f"never to resume it; it would have for {sorted(map(str, answers))}"
+            expected = f"not to resume it for that; its reasons were {sorted(map(str, answers))}"
         trial.state, trial.round = TrialState.RUNNING, event.round
         self._interrupted.discard(event.trial)
         self._policy.started(event.trial, resumed=True)

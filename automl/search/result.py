@@ -1,4 +1,4 @@
-"""What a search found, and its trials as tables."""
+"""The result of a search, and its trials as tables."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ REPORT_COLUMNS = ("number", "epoch", "value", "time")
 
 @dataclass(frozen=True)
 class BestTrial:
-    """The incumbent: `value` is that of `round`, the last one; `checkpoint` its saved state, if there is one.
+    """The incumbent: `value` is that of its last `round`, `checkpoint` its saved state, if there is one.
 
-    Where no trial had a value in time, it is the first configuration, with the value NaN and the round 0.
+    If no trial had a value in time, it is the first configuration, with the value NaN and the round 0.
     """
 
     number: int
@@ -37,12 +37,12 @@ class BestTrial:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What a search found.
+    """The result of a search.
 
-    `trials` are all of the study, by number; there are none where the time ended before one began. `stopped` is what
-    cut the search short, None if it came to its end. `seconds` is how long this run took; `first_report` the moment
-    (`time.time()`) of its first report. `leader` is the last report of the trial with the best value, where that is not
-    the best trial, because chance may have parted them (`Incumbent`).
+    `trials` are all trials of the study, by number. `stopped` is what cut the search short, None if it came to its end.
+    `seconds` is how long this run took, `first_report` the moment (`time.time()`) of its first report. `leader` is the
+    last report of the trial with the best value, if that is not the best trial: the two are within one standard error
+    (`Incumbent`).
     """
 
     best: BestTrial
@@ -54,57 +54,56 @@ class SearchResult:
     leader: Report | None = None
 
     def stopped_for(self, code: Code) -> bool:
-        """Whether this is what cut the search short."""
+        """Return whether this cut the search short."""
         return self.stopped is not None and self.stopped.code is code
 
     @cached_property
     def counts(self) -> dict[str, int]:
-        """How many trials there are: total, complete, pruned, failed, paused."""
+        """The number of trials: total, complete, pruned, failed, paused."""
         states = [trial.state for trial in self.trials]
         kinds = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED, TrialState.PAUSED)
         return {"total": len(states), **{kind.value: states.count(kind) for kind in kinds}}
 
     @property
     def rounds_run(self) -> int:
-        """Rounds that were reported, over all trials."""
+        """The number of reported rounds of all trials."""
         return sum(len(trial.reports) for trial in self.trials)
 
     @property
     def images_trained(self) -> int:
-        """Images that went through training steps, by what the trials reported as `images`."""
+        """The number of images in training steps, as trials reported it in `images`."""
         return round(sum(r.metrics.get("images", 0.0) for trial in self.trials for r in trial.reports))
 
     @property
     def best_rate(self) -> float:
         """Images a second of the best trial, its scoring included; infinite where it reported none."""
-        reports = next((trial.reports for trial in self.trials if trial.number == self.best.number), ())
-        images, seconds = (
-            math.fsum(of)
-            for of in ([r.metrics.get("images", 0.0) for r in reports], [r.seconds for r in reports])
-        )
+        images = math.fsum(report.metrics.get("images", 0.0) for report in self._best_reports)
+        seconds = math.fsum(report.seconds for report in self._best_reports)
         return images / seconds if images > 0 and seconds > 0 else math.inf
 
     @property
     def best_epochs(self) -> float:
         """The best trial's passes through its training rows: what it reported as `epochs`, or else its rounds."""
-        trial = next((trial for trial in self.trials if trial.number == self.best.number), None)
-        reports = () if trial is None else trial.reports
-        return reports[-1].metrics.get("epochs", float(reports[-1].round)) if reports else 0.0
+        last = self._best_reports[-1:]
+        return last[0].metrics.get("epochs", float(last[0].round)) if last else 0.0
 
     @property
     def busy_seconds(self) -> float:
-        """Time spent in rounds, over all workers."""
+        """The seconds in rounds, of all workers."""
         return math.fsum(trial.seconds for trial in self.trials)
+
+    @property
+    def _best_reports(self) -> tuple[Report, ...]:
+        return next((trial.reports for trial in self.trials if trial.number == self.best.number), ())
 
 
 def trials_frame(
     trials: Sequence[StoredTrial], mode: Mode = "max", objectives: Mapping[str, Mode] | None = None
 ) -> pd.DataFrame:
-    """One row a trial: number, state, params, epochs, value, seconds, started, ended (seconds of the
-    search's clock).
+    """Return a row for each trial: number, state, params, epochs, value, seconds, started, ended.
 
-    With `objectives`, a column for each of them with its value of the last round (NaN for a failed trial), and
-    `pareto`: whether no other trial is at least as good in everything and better in something.
+    `started` and `ended` are seconds of the search's clock. With `objectives` there is a column for each, with its
+    value of the last round (NaN for a failed trial), and `pareto`: whether the trial is on the Pareto front.
     """
     import pandas as pd
 
@@ -132,14 +131,14 @@ def trials_frame(
 
 
 def objective_values(trial: StoredTrial, objectives: Iterable[str]) -> tuple[float, ...]:
-    """The objectives as the trial's last round reported them; NaN where it did not, and for a failed trial."""
+    """Return the objectives of the trial's last round; NaN where it reported none, and for a failed trial."""
     if trial.state is TrialState.FAILED or not trial.reports:
         return tuple(math.nan for _ in objectives)
     return tuple(trial.reports[-1].metrics.get(name, math.nan) for name in objectives)
 
 
 def reports_frame(trials: Iterable[StoredTrial]) -> pd.DataFrame:
-    """One row a round that was run, in the order of their times: number, epoch, value, time."""
+    """Return a row for each round, in the order of their times: number, epoch, value, time."""
     import pandas as pd
 
     rows = [

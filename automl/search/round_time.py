@@ -1,4 +1,4 @@
-"""How long a round of a configuration will take: what was expected, corrected by what its family took."""
+"""Forecast of a configuration's round time: the expected seconds, corrected by what its family took."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from itertools import islice
 
 from automl.records import Config
 
-MEMORY = 0.9  # how much an earlier round of a family counts beside the one after it: the machine's neighbours change
-PRIOR = 1.0  # rounds that what is known of all families counts for beside a family's own
-REVISED = 1.5  # a plan is off by much where rounds take this many times longer or shorter than it says,
-FEWEST = 5  # as seen in so many rounds
+DECAY = 0.9  # weight of a round relative to the next one: the load of the machine changes
+PRIOR = 1.0  # weight, in rounds, of all families beside a family's own
+REVISED = 1.5  # the plan is revised where rounds take this many times longer or shorter than it says,
+FEWEST = 5  # as measured in so many rounds
 LOOK_BACK = 64  # trials
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What is expected before anything was measured: `seconds` of one round, and the family it is like."""
+    """The expected `seconds` of one round, and the family whose measurements correct them."""
 
     family: str
     seconds: float
@@ -29,27 +29,27 @@ Expect = Callable[[Config], Expected]
 
 
 class _Average:
-    """A mean of logarithms in which older ones fade."""
+    """A mean with exponential decay."""
 
     def __init__(self) -> None:
         self.weight = self.mean = 0.0
         self.count = 0
 
     def add(self, value: float) -> None:
-        self.weight = MEMORY * self.weight + 1.0
+        self.weight = DECAY * self.weight + 1.0
         self.mean += (value - self.mean) / self.weight
         self.count += 1
 
     def towards(self, prior: float) -> float:
-        """The mean, drawn to a prior as long as there is little."""
+        """Return the mean, shrunk towards a prior while there are few values."""
         return (self.weight * self.mean + PRIOR * prior) / (self.weight + PRIOR)
 
 
 class Forecast:
-    """Predicts the seconds of a round. Without expectations every configuration takes what the median trial does.
+    """Predicts the seconds of a round. Without expectations, every configuration takes as long as the median trial.
 
-    The logarithm of measured over expected seconds is averaged over the rounds of a family, and drawn to the average of
-    all families, which itself is drawn to what was expected.
+    The logarithm of measured over expected seconds is averaged over the rounds of a family, and shrunk towards the
+    average of all families, which itself is shrunk towards the expectation.
     """
 
     def __init__(self, expect: Expect | None = None) -> None:
@@ -58,13 +58,13 @@ class Forecast:
         self._all = _Average()
         self._last: dict[int, float] = {}
         self._expected: dict[int, Expected] = {}
-        self._told = 1.0
+        self._noted = 1.0
 
     def learn(self, trial: int, config: Config, seconds: float) -> None:
-        """A round of a trial took so many seconds; what is not above 0 says nothing."""
+        """Take in the seconds of a round. Values that are not above 0 are ignored."""
         if not (seconds > 0.0 and math.isfinite(seconds)):
             return
-        # The last place is the newest trial's.
+        # Moves the trial to the end, the place of the newest one.
         self._last.pop(trial, None)
         self._last[trial] = seconds
         if self._expect is not None:
@@ -74,29 +74,29 @@ class Forecast:
             self._all.add(off)
 
     def seconds(self, config: Config) -> float | None:
-        """A round of the configuration; None as long as nothing is known."""
+        """Return the seconds of a round of the configuration, None while nothing is known."""
         if self._expect is None:
             return self.usual()
         return self._corrected(self._expect(config))
 
     def usual(self) -> float | None:
-        """The median of the last rounds of the trials that reported most recently; None before the first."""
+        """Return the median of the latest trials' last rounds, None before the first."""
         recent = list(islice(reversed(self._last.values()), LOOK_BACK))
         return statistics.median(recent) if recent else None
 
     def quick(self, trials: Iterable[tuple[int, Config]]) -> float | None:
-        """A round of a quick configuration: what a quarter of the trials take at most; None where there is none."""
+        """Return the seconds of a quick configuration's round: the lower quartile of `trials`, None without any."""
         if self._expect is None:
             return self.usual()
         known = sorted(self._corrected(self._of(number, config)) for number, config in trials)
         return known[len(known) // 4] if known else None
 
     def revision(self) -> str:
-        """Says once that rounds take much longer or shorter than planned, and again when that changes by as much."""
+        """Return a note where rounds take much longer or shorter than planned, or than the last note said; else ""."""
         slower = math.exp(self._all.towards(0.0))
-        if self._all.count < FEWEST or 1.0 / REVISED < slower / self._told < REVISED:
+        if self._all.count < FEWEST or 1.0 / REVISED < slower / self._noted < REVISED:
             return ""
-        self._told = slower
+        self._noted = slower
         than = f"{slower:.1f} times as long as" if slower >= 1.0 else f"only {slower:.0%} of"
         return f"Plan revised: rounds take {than} what was measured before the search"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,7 +58,7 @@ def search(
     if note and observer is not None:
         observer.note(note)
     engine = load_engine(settings.engine)() if engine is None else engine
-    with _directory(settings) as directory, _open_store(space, settings) as store:
+    with _directory(settings) as directory, closing(_open_store(space, settings)) as store:
         coordinator = Coordinator(
             store=store,
             policy=policy_of(settings),
@@ -167,19 +167,14 @@ def _directory(settings: SearchSettings) -> Iterator[Path]:
         yield Path(folder)
 
 
-@contextmanager
-def _open_store(space: Space, settings: SearchSettings) -> Iterator[Store]:
-    store = Store.open(
+def _open_store(space: Space, settings: SearchSettings) -> Store:
+    return Store.open(
         settings.storage,
         settings.study,
         fingerprint=fingerprint(space, settings),
         make_sampler=lambda count: _sampler(space, settings, count),
         objectives=settings.objectives,
     )
-    try:
-        yield store
-    finally:
-        store.close()
 
 
 def _sampler(space: Space, settings: SearchSettings, count: int) -> BaseSampler:

@@ -17,30 +17,32 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
 MAX_FAILURES = 5
-PATIENCE = 60.0
+PATIENCE = 60.0  # seconds
 
 
 @dataclass(frozen=True)
 class SearchSettings:
     """What `search` is asked to do.
 
-    `n_trials` is a total over all runs of the study; `time_limit` (seconds) is for this run, and `deadline` a
-    moment of `time.time()`; whichever comes first ends it. `storage` is a SQLAlchemy URL, or None for a
-    database in memory. `directory` is where trials keep logs and checkpoints, or None for a temporary folder.
-    `identity` holds what else must be equal when a study is continued, such as the fingerprint of its data.
-    `policy` is a name or one of Optuna's pruners, `sampler` a name or one of Optuna's samplers. `objectives` are
-    further numbers that every round reports, and whether more ("max") or less ("min") of each is better; they are kept
-    with the trials, and decide nothing.
-    `deliver_anyway`: where the time ended before any trial had a value, the result names the first configuration,
-    with the value NaN, instead of an error.
-    `on_failure` says what is done about trials that break; `max_failures` of them in a row end the search when no
-    trial has succeeded yet, and with `stop` at any time. `patience` is the least number of seconds without a report
-    after which a trial may count as hanging; only engines with processes of their own can end one.
-    `noise` gives the standard error of a value of the metric: configurations of the portfolio that lie within one are
-    not told apart (`incumbent.py`). None: every difference counts.
-    `size_limits` says which configurations a sampler may suggest, beside the space's own constraints; None: all.
-    `expect` says how long a round of a configuration should take, so that none is begun in vain near the end; None: as
-    long as the others. `portfolio` None takes the space's own. `address` is a Ray cluster's, None starts one here.
+    Limits: `n_trials` counts all runs of the study, `time_limit` (seconds) this run, and `deadline` is a moment of
+    `time.time()`. The search ends at whichever comes first. `max_rounds` is the full length of a trial.
+
+    Parts: `policy` is a name or one of Optuna's pruners, `sampler` a name or one of Optuna's samplers, `portfolio` the
+    configurations to try first (None: the space's own). `address` is a Ray cluster's; None starts Ray here.
+
+    Storage: `storage` is a SQLAlchemy URL, None a database in memory. `directory` is for the trials' logs and
+    checkpoints; None makes a temporary folder. `identity` holds what else must be equal when a study is continued.
+
+    Failures: `on_failure` says what happens to a trial that fails. `max_failures` in a row end the search as long as no
+    trial has succeeded, and with `stop` at any time. `patience` is how many seconds a trial may always be silent; only
+    engines with processes of their own can end one that hangs. `deliver_anyway`: if no trial has a value in time, the
+    result is the first configuration, with the value NaN, instead of an error.
+
+    Values: `objectives` are further numbers that every round reports, and whether more ("max") or less ("min") is
+    better. They are stored with the trials and decide nothing. `noise` returns the standard error of a metric value:
+    configurations of the portfolio within one count as equal (`incumbent.py`); None: every difference counts.
+    `size_limits` returns whether a sampler may suggest a configuration; None: any. `expect` returns how long a round of
+    a configuration should take; None: as long as the others.
     """
 
     metric: str
@@ -56,8 +58,7 @@ class SearchSettings:
     portfolio: Sequence[Config] | None = None
     seed: int = 0
     study: str = "search"
-    # It may hold a password.
-    storage: str | None = field(default=None, repr=False)
+    storage: str | None = field(default=None, repr=False)  # may hold a password
     directory: Path | None = None
     max_disk: int | None = None
     address: str | None = None
@@ -74,23 +75,19 @@ class SearchSettings:
     objectives: Mapping[str, Mode] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Raises ConfigError with all problems, one sentence each. Names of parts are checked in `run.py`."""
+        """Raise ConfigError with all problems, one sentence each. `run.py` checks the names of parts."""
+        choices = (
+            ("mode", self.mode, ("max", "min")),
+            ("on_failure", self.on_failure, tuple(OnFailure)),
+        )
         problems = [
-            *_unknown_names(self),
+            *(unknown_name(kind, given, valid) for kind, given, valid in choices if given not in valid),
             *_wrong_numbers(self),
             *_missing_limits(self),
             *_wrong_objectives(self),
         ]
         if problems:
             raise ConfigError("; ".join(problems))
-
-
-def _unknown_names(settings: SearchSettings) -> list[str]:
-    rows = (
-        ("mode", settings.mode, ("max", "min")),
-        ("on_failure", settings.on_failure, tuple(OnFailure)),
-    )
-    return [unknown_name(kind, given, valid) for kind, given, valid in rows if given not in valid]
 
 
 def _wrong_numbers(settings: SearchSettings) -> list[str]:
@@ -118,8 +115,8 @@ def _wrong_objectives(settings: SearchSettings) -> list[str]:
         if not isinstance(name, str) or name == settings.metric or name in CONTROL_KEYS:
             taken = ", ".join(sorted(CONTROL_KEYS))
             problems.append(
-                f"objectives must name numbers beside the metric {settings.metric!r} and the words of a round "
-                f"({taken}), got {name!r}: report it under another name"
+                f"objectives must have other names than the metric {settings.metric!r} and the keys {taken}, "
+                f"got {name!r}: report it under another name"
             )
         if mode not in ("max", "min"):
             problems.append(f"objectives.{name} must be 'max' or 'min', got {mode!r}")
@@ -128,7 +125,7 @@ def _wrong_objectives(settings: SearchSettings) -> list[str]:
 
 def _missing_limits(settings: SearchSettings) -> list[str]:
     if settings.n_trials is None and settings.time_limit is None and settings.deadline is None:
-        return ["a search needs an end, got neither n_trials nor time_limit: give at least one of them"]
+        return ["a search needs n_trials or time_limit: give at least one of them"]
     if settings.engine == "simulated" and settings.deadline is not None:
-        return ["the simulated engine has a clock of its own: give time_limit in place of deadline"]
+        return ["the simulated engine has its own clock: give time_limit in place of deadline"]
     return []

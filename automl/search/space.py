@@ -1,4 +1,4 @@
-"""What the search asks of a search space and of an objective's reports."""
+"""What the search expects of a search space, and of an objective's reports."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any, Protocol
 
 from automl.records import Config
 
-# Keys of a round's report that speak to the search; all others are metrics.
+# Keys of a report with a meaning for the search. All others are metrics.
 CONTROL_KEYS = frozenset({"seconds", "done", "reason", "interrupted", "save"})
 
 
 class Space(Protocol):
     """What the search needs from a search space.
 
-    A space may also have `priors`, what is believed of parameters by Optuna's names, and `constraints` with
-    `allows(config)`, which says whether a configuration keeps them. SearchSpace has both.
+    A space may also have `priors` by Optuna's names of parameters, and `constraints` with `allows(config)`, which
+    returns whether a configuration keeps them. SearchSpace has both.
     """
 
     @property
@@ -23,10 +23,10 @@ class Space(Protocol):
         """Configurations to try first."""
 
     def suggest(self, trial: Any) -> Config:
-        """A configuration drawn through `trial.suggest_*` of an Optuna trial."""
+        """Draw a configuration through `trial.suggest_*` of an Optuna trial."""
 
     def to_params(self, config: Config) -> dict[str, Any]:
-        """The names and values under which Optuna knows the configuration. Raises SpaceError for one outside."""
+        """Return the configuration by Optuna's names. Raises SpaceError for one outside of the space."""
 
     def to_dict(self) -> dict[str, Any]:
-        """The space as plain data; two spaces are the same if these are equal."""
+        """Return the space as plain data. Two spaces are the same if these are equal."""

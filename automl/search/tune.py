@@ -1,4 +1,4 @@
-"""`tune`: a search over anybody's training loop."""
+"""`tune`: a search over any training loop."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TuneResult:
-    """What `tune` found. All times are seconds of the search's clock, virtual under the simulated engine.
+    """The result of `tune`. All times are seconds of the search's clock, which the simulated engine simulates.
 
-    `best_config` and `best_value` are the incumbent's. `trials` has one row a trial: number, state ("complete",
+    `best_config` and `best_value` are the incumbent's. `trials` has a row for each trial: number, state ("complete",
     "pruned", "failed", "paused"), params, epochs, value, seconds, started, ended, and with several objectives a column
-    for each and `pareto`. `pareto` are those rows of `trials` that no other one beats in everything, the best by the
-    metric first; None without further objectives. `reports` has one row an epoch that was run: number, epoch, value,
-    time. `stopped`: what cut the search short, or "".
+    for each and `pareto`. `pareto` has the rows of `trials` on the Pareto front, the best by the metric first; None
+    without further objectives. `reports` has a row for each epoch: number, epoch, value, time. `stopped` is what cut
+    the search short, or "".
     """
 
     best_config: Config
@@ -59,20 +59,22 @@ def tune(
     storage: str | None = None,
     objectives: Mapping[str, Mode] | None = None,
 ) -> TuneResult:
-    """Searches the configuration with the best `metric`.
+    """Search the configuration with the best `metric`.
 
-    `objective(config)` is a generator that yields one dict an epoch with the metric and, if it likes,
-    `seconds` (of that epoch); or it gives an object with `step()`, `save(dir)` and `load(dir)`, and perhaps
-    `close()`, where state must survive a pause: a generator is run again up to the epoch it had reached.
-    `space` is a SearchSpace or the dict that makes one. `n_trials` is a total over all runs of a stored
-    study; `time_limit` is seconds, or text such as "10m"; at least one of the two is needed. `storage` is a
-    database URL, None keeps nothing. `policy` is a name or one of Optuna's pruners, `sampler` a name or one of Optuna's
-    samplers. `objectives` are further numbers that every epoch yields, such as {"seconds_per_image": "min"}: they are
-    kept with each trial and say which trials are on the Pareto front; the metric alone steers the search.
+    `objective(config)` is a generator that yields one dict an epoch, with the metric and perhaps `seconds` (of that
+    epoch). It may also return an object with `step()`, `save(dir)`, `load(dir)` and perhaps `close()`, whose state
+    survives a pause; a generator runs again up to the epoch it had reached. `space` is a SearchSpace or the dict that
+    makes one.
 
-    Raises ConfigError for wrong options, SpaceError for a wrong space or portfolio, StudyError where the
-    storage holds a study with other settings, TrialError if nothing but failures came of it, TimeLimitError
-    if no epoch ended in time, StorageError and EngineError where these broke.
+    At least one limit is needed: `n_trials`, the total over all runs of a stored study, or `time_limit`, in seconds or
+    as text such as "10m". `storage` is a database URL; None keeps nothing. `policy` is a name or one of Optuna's
+    pruners, `sampler` a name or one of Optuna's samplers. `objectives` are further numbers that every epoch yields,
+    such as {"seconds_per_image": "min"}. They are kept with each trial and decide which trials are on the Pareto front;
+    the metric alone steers the search.
+
+    Raises ConfigError for wrong options, SpaceError for a wrong space or portfolio, StudyError if the storage holds a
+    study with other settings, TrialError if all trials failed, TimeLimitError if no epoch ended in time, and
+    StorageError and EngineError if these failed.
     """
     settings = SearchSettings(
         metric=metric,

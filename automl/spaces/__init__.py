@@ -1,6 +1,4 @@
-"""Search spaces: families of timm's models and parameters, from YAML, for Optuna. Needs neither torch nor
-timm.
-"""
+"""Search spaces: families of timm's models and parameters, from YAML, for Optuna. Imports neither torch nor timm."""
 
 from __future__ import annotations
 

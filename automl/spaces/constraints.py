@@ -1,7 +1,7 @@
-"""What must hold between the parameters of a configuration: expressions such as "batch_size * upscale <= 256".
+"""Constraints between the parameters of a configuration: expressions such as "batch_size * upscale <= 256".
 
-They are read with Python's parser and worked out here, node by node: nothing is ever evaluated but parameters,
-constants, arithmetic, comparisons, `in`, `and`, `or` and `not`.
+Python's parser reads them, and this module computes them node by node. Only parameters, constants, arithmetic,
+comparisons, `in`, `and`, `or` and `not` are evaluated.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from automl.spaces.parameters import Value, same
 
 Evaluate = Callable[[Mapping[str, Any]], Any]
 
-# YAML's words, which Python does not have.
+# Words of YAML that Python spells differently.
 WORDS: dict[str, Value] = {"true": True, "false": False, "null": None}
 ARITHMETIC: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -44,18 +44,19 @@ _COMPARISONS: dict[type[ast.AST], Callable[[Any, Any], bool]] = {
 
 @dataclass(frozen=True)
 class Constraint:
-    """One expression. `text` was found to be a constraint before (`checking.py`)."""
+    """One expression, whose `text` was checked before (`parsing/constraint_checker.py`)."""
 
     text: str
 
     @cached_property
     def names(self) -> frozenset[str]:
-        """The parameters that it speaks of."""
+        """Return the parameters in the expression."""
         return names_in(parse(self.text))
 
     def holds(self, config: Mapping[str, Any]) -> bool:
-        """Whether a configuration keeps it: yes where it lacks a parameter that is spoken of, and no where it cannot
-        be computed, as after a division by zero.
+        """Return whether a configuration satisfies the constraint.
+
+        True if the configuration lacks one of its parameters, False if it cannot be computed (division by zero).
         """
         if not self.names <= config.keys():
             return True
@@ -64,31 +65,31 @@ class Constraint:
         except ArithmeticError:
             return False
 
-    def settled(self, known: Mapping[str, Value]) -> Constraint | bool:
-        """What is left of it where some parameters have one value for good; True or False where nothing is left."""
+    def substitute(self, known: Mapping[str, Value]) -> Constraint | bool:
+        """Return the constraint with fixed values for some parameters; True or False if no parameter is left."""
         if not self.names & known.keys():
             return self
-        left = Constraint(ast.unparse(_Settle(known).visit(parse(self.text))))
+        left = Constraint(ast.unparse(_Substitute(known).visit(parse(self.text))))
         return left if left.names else left.holds({})
 
 
 def parse(text: str) -> ast.expr:
-    """The expression, unchecked. Raises SyntaxError, ValueError, RecursionError or MemoryError for what is none."""
+    """Parse an expression. Raises SyntaxError, ValueError, RecursionError or MemoryError if the text is none."""
     return ast.parse(text.strip(), mode="eval").body
 
 
 def names_in(tree: ast.AST) -> frozenset[str]:
-    """The parameters in an expression."""
+    """Return the parameters in an expression."""
     nodes = (node for node in ast.walk(tree) if isinstance(node, ast.Name))
     return frozenset(node.id for node in nodes if node.id not in WORDS)
 
 
-class _Settle(ast.NodeTransformer):
+class _Substitute(ast.NodeTransformer):
     def __init__(self, known: Mapping[str, Value]) -> None:
         self._known = known
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
-        """A parameter with one value becomes that value."""
+        """Replace a known parameter by its value."""
         return ast.Constant(self._known[node.id]) if node.id in self._known else node
 
 
@@ -98,7 +99,7 @@ def _compiled(text: str) -> Evaluate:
 
 
 def _compile(node: ast.expr) -> Evaluate:
-    """A function of a configuration. Raises TypeError for what `checking.py` should have refused."""
+    """Return a function of a configuration. Raises TypeError for nodes that `constraint_checker` refuses."""
     match node:
         case ast.Constant(value=value):
             return lambda _: value
@@ -132,7 +133,7 @@ def _unary(op: ast.unaryop, operand: Evaluate) -> Evaluate:
 
 
 def _comparison(operands: list[Evaluate], ops: list[ast.cmpop]) -> Evaluate:
-    """`a < b <= c` holds where each neighbouring pair does."""
+    """Compare each neighbouring pair of `a < b <= c`."""
     compares = [_COMPARISONS[type(op)] for op in ops]
 
     def holds(config: Mapping[str, Any]) -> bool:

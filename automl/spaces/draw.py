@@ -26,14 +26,14 @@ Choose = Callable[[str, BaseDistribution], Any]
 Suggest = Callable[[optuna.Trial], Config]
 
 DISCOVERY = 256
-# Where Optuna notes down the parameters that a trial was given, as those of a portfolio are.
+# Optuna's key for the parameters that a trial was enqueued with, such as those of a portfolio.
 GIVEN = "fixed_params"
 
 
 class Walk:
-    """Stands in for an Optuna trial while a space asks for its parameters one by one, so that what is asked
-    for always follows the space's conditions. `params` and `distributions` hold what was asked for, `config` what the
-    space made of it.
+    """Replaces an Optuna trial while a space asks for its parameters one by one, following its conditions.
+
+    `params` and `distributions` record what was asked for, `config` is the result.
     """
 
     def __init__(self, choose: Choose) -> None:
@@ -63,20 +63,20 @@ class Walk:
         return self.params[name]
 
 
-# A suggestion walks through the space some four hundred times, and making a distribution checks it.
+# A suggestion walks through the space about four hundred times, and making a distribution takes time for its checks.
 _float = lru_cache(4096)(lambda low, high, log, step: FloatDistribution(low, high, log=log, step=step))
 _int = lru_cache(4096)(lambda low, high, log, step: IntDistribution(low, high, log=log, step=step))
 
 
 def walk(suggest: Suggest, choose: Choose) -> Walk:
-    """One way through the space, with every value from `choose`."""
-    way = Walk(choose)
-    way.config = suggest(cast(optuna.Trial, way))
-    return way
+    """Walk through the space once, with every value from `choose`."""
+    made = Walk(choose)
+    made.config = suggest(cast(optuna.Trial, made))
+    return made
 
 
 def discover(suggest: Suggest, rng: np.random.Generator) -> dict[str, BaseDistribution]:
-    """All parameters that many random walks through the space met, by name, with their distributions."""
+    """Return the distributions of all parameters that many random walks through the space meet, by name."""
     known: dict[str, BaseDistribution] = {}
     for _ in range(DISCOVERY):
         known.update(walk(suggest, at_random(rng)).distributions)
@@ -84,15 +84,16 @@ def discover(suggest: Suggest, rng: np.random.Generator) -> dict[str, BaseDistri
 
 
 def at_random(rng: np.random.Generator, priors: Mapping[str, Prior] = NO_PRIORS) -> Choose:
-    """Every value independent: uniform on its scale, or by its prior."""
+    """Choose every value independently: uniformly on its scale, or by its prior."""
     return at_point({}, rng, priors)
 
 
 def at_point(
     point: Mapping[str, float], rng: np.random.Generator, priors: Mapping[str, Prior] = NO_PRIORS
 ) -> Choose:
-    """Values at the shares that a point of the unit cube has by name; random where it has none. Priors bend the cube,
-    so that even points become points that are dense where good values are believed to be.
+    """Choose values at the coordinates of a point of the unit cube, by name, and random values for other parameters.
+
+    Priors transform the coordinates, so that uniform points become dense where good values are expected.
     """
 
     def choose(name: str, distribution: BaseDistribution) -> Any:
@@ -103,7 +104,7 @@ def at_point(
 
 
 def at_peak(priors: Mapping[str, Prior], otherwise: Choose) -> Choose:
-    """The values that priors name, and others where they name none."""
+    """Choose the values that priors name, and those of `otherwise` for other parameters."""
 
     def choose(name: str, distribution: BaseDistribution) -> Any:
         value = priors[name].value if name in priors else None
@@ -113,7 +114,7 @@ def at_peak(priors: Mapping[str, Prior], otherwise: Choose) -> Choose:
 
 
 def holds(distribution: BaseDistribution, value: Any) -> bool:
-    """Whether a value lies within a distribution; raises ValueError for a choice that there is not.
+    """Return whether a value lies within a distribution. Raises ValueError for an unknown choice.
 
     >>> holds(FloatDistribution(0.0, 1.0), 1.5), holds(IntDistribution(2, 10, step=4), 6)
     (False, True)
@@ -128,8 +129,9 @@ def holds(distribution: BaseDistribution, value: Any) -> bool:
 
 
 def near(params: Mapping[str, Any], rng: np.random.Generator, *, width: float, rate: float) -> Choose:
-    """Values of a known configuration, each changed with probability `rate`: numbers by a normal step of
-    `width` of their range, choices to any. What the known configuration lacks is drawn at random.
+    """Choose the values of a known configuration, each changed with probability `rate`.
+
+    Numbers change by a normal step of `width` of their range, choices to any. Missing parameters are drawn at random.
     """
 
     def choose(name: str, distribution: BaseDistribution) -> Any:

@@ -1,4 +1,4 @@
-"""A space made smaller: with weights or without, with some of its models, begun with the most promising of them."""
+"""Narrow a space: with or without pretrained weights, to some of its models, and with a new portfolio."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _Spec = dict[str, Any]
 
 
 def narrowed(space: SearchSpace, *, pretrained: bool, models: Collection[str] | None = None) -> SearchSpace:
-    """The part of a space in which all configurations start from weights, or none does, with these models (all, if
-    not given).
+    """Return the part of a space in which all configurations start from pretrained weights, or none does.
 
-    Without weights the parameter `pretrained` disappears and with it all that is searched only there. Raises
-    SpaceError where no model is left, and where the space asks for what it shall be without.
+    `models` limits the models, if given. Without weights, the parameter `pretrained` disappears, and with it all
+    parameters that are conditional on it. Raises SpaceError if no model is left, or if the space requires the opposite
+    of `pretrained`.
     """
     wanted = _wanted(space, pretrained)
     families = {
@@ -50,16 +50,16 @@ def narrowed(space: SearchSpace, *, pretrained: bool, models: Collection[str] | 
     spec |= {"families": families, "parameters": parameters, "portfolio": portfolio, "constraints": None}
     made = SearchSpace.from_dict(spec, name=space.name)
     weights = {name: weight for name, weight in space.weights.items() if name in families}
-    # They were checked against the whole space: here, some of the models that they name may be gone.
+    # They were checked against the whole space; here, some of the models in them may be gone.
     left = tuple(each for each in constraints if each.names <= {*parameters, "family", "model"})
     return replace(made, weights=weights, constraints=left)
 
 
-def begun_with(space: SearchSpace, models: Sequence[str], recipes: Sequence[Config]) -> SearchSpace:
-    """The space with configurations of these models, the best first, to try first, and no others.
+def with_portfolio(space: SearchSpace, models: Sequence[str], recipes: Sequence[Config]) -> SearchSpace:
+    """Return the space with a portfolio of configurations of these models, given with the best first.
 
-    The first two models follow the first recipe, then the best one follows the others, then come the other models.
-    What breaks a constraint is left out.
+    The first two models use the first recipe, then the best model uses the other recipes, then come the other models
+    with the first recipe. Configurations that violate a constraint are left out.
     """
     first, *others = recipes or ({},)
     tried = [(model, first) for model in models[:2]]
@@ -70,9 +70,9 @@ def begun_with(space: SearchSpace, models: Sequence[str], recipes: Sequence[Conf
 
 
 def configuration(space: SearchSpace, model: str, recipe: Mapping[str, Any]) -> Config:
-    """A configuration of `model` in the space, as close to `recipe` as the space allows.
+    """Return a configuration of `model` in the space, as close to `recipe` as the space allows.
 
-    Where it says nothing that fits: the prior, the first choice, 0 where a range begins there, and else the middle.
+    Other parameters get their `middle` value.
     """
     config: Config = {"family": family_of(model, space.patterns), "model": model}
     for key in space.order:
@@ -87,21 +87,21 @@ def _wanted(space: SearchSpace, pretrained: bool) -> bool:
     choices = [c for one in space.parameters.get(PRETRAINED, ()) for c in getattr(one, "choices", ())]
     if choices and pretrained not in choices:
         raise SpaceError(
-            f"the search space {space.name!r} says pretrained: {str(choices[0]).lower()}, and this study trains "
-            f"{'from weights' if pretrained else 'from scratch'}; change one of them"
+            f"the search space {space.name!r} has pretrained: {str(choices[0]).lower()}, but this study trains "
+            f"{'from pretrained weights' if pretrained else 'from scratch'}: change one of them"
         )
     return pretrained
 
 
 def _constraints(space: SearchSpace, pretrained: bool) -> list[Constraint]:
-    """What is left of the constraints once `pretrained` is decided."""
+    """Return the constraints with `pretrained` substituted."""
     left: list[Constraint] = []
     for constraint in space.constraints:
-        settled = constraint if pretrained else constraint.settled({PRETRAINED: False})
+        settled = constraint if pretrained else constraint.substitute({PRETRAINED: False})
         if settled is False:
             raise SpaceError(
-                f"the search space {space.name!r} must hold configurations that train from scratch, but its constraint "
-                f"{constraint.text!r} allows none: change it, or give weights"
+                f"the search space {space.name!r} must contain configurations that train from scratch, but its "
+                f"constraint {constraint.text!r} allows none: change it, or use pretrained weights"
             )
         if isinstance(settled, Constraint):
             left.append(settled)
@@ -109,7 +109,7 @@ def _constraints(space: SearchSpace, pretrained: bool) -> list[Constraint]:
 
 
 def _parameters(parameters: Mapping[str, Any], known: dict[str, set[Any]]) -> _Spec:
-    """The ranges that can still hold, without the conditions that now always do."""
+    """Return the ranges that can still be active, without conditions that are always true now."""
     kept: _Spec = dict(parameters)
     while True:
         names = {*kept, *known}
@@ -120,7 +120,7 @@ def _parameters(parameters: Mapping[str, Any], known: dict[str, set[Any]]) -> _S
                 left[key] = ranges if isinstance(spec, list) and len(ranges) > 1 else ranges[0]
         if left.keys() == kept.keys():
             return left
-        kept = left  # what was conditional on a parameter that went, goes too
+        kept = left  # again: parameters that depended on a removed one are removed too
 
 
 def _ranges(variants: list[_Spec], known: dict[str, set[Any]], names: Collection[str]) -> list[_Spec]:
@@ -128,16 +128,16 @@ def _ranges(variants: list[_Spec], known: dict[str, set[Any]], names: Collection
     for variant in variants:
         when = _conditions(variant.get("when", {}), known, names)
         if when is None or any(when == earlier.get("when", {}) for earlier in left):
-            continue  # the first range whose conditions hold is the one
+            continue  # an earlier range with the same conditions comes first
         bare = {key: value for key, value in variant.items() if key != "when"}
         left.append({**bare, "when": when} if when else bare)
         if not when:
-            break  # it always holds, so none behind it does
+            break  # it is always active, so later ranges never are
     return left
 
 
 def _conditions(when: Mapping[str, Any], known: dict[str, set[Any]], names: Collection[str]) -> _Spec | None:
-    """The conditions that are still open; None where one can never hold."""
+    """Return the conditions that are still open; None if one can never be true."""
     left: _Spec = {}
     for name, values in when.items():
         listed = values if isinstance(values, list) else [values]

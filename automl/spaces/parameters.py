@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from automl.spaces.priors import Around, Prior, Weighted, favouring
+from automl.spaces.priors import NormalPrior, Prior, WeightedPrior, favouring
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -15,22 +15,20 @@ if TYPE_CHECKING:
 Value = bool | int | float | str | None
 Condition = tuple[str, tuple[Value, ...]]
 
-# How far a float may lie off a step, as a share of the step: what printing and reading a number may cost.
+# Allowed distance of a float from a step, as a share of the step: the error of printing and parsing a number.
 STEP_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True)
 class Domain:
-    """What all kinds have: `name` is Optuna's, `when` holds conditions that must all be true for it to be
-    active.
-    """
+    """What all kinds share: `name` is Optuna's; the parameter is active if all conditions in `when` are true."""
 
     name: str
     when: tuple[Condition, ...] = ()
 
     def is_active(self, config: Mapping[str, Any]) -> bool:
-        """Whether all conditions hold; a parameter that is absent from `config` fulfils none."""
-        for name, values in self.when:  # asked hundreds of times for a suggestion, so without generators
+        """Return whether all conditions are true; a condition on a missing parameter is false."""
+        for name, values in self.when:  # no generators: a suggestion calls this hundreds of times
             if name not in config:
                 return False
             found = config[name]
@@ -43,9 +41,10 @@ class Domain:
 
 
 @dataclass(frozen=True)
-class Float(Domain):
-    """A number from `low` to `high`, both included; on a logarithmic scale, or in steps from `low`. `prior` is where a
-    good value is believed to lie.
+class Range(Domain):
+    """A number from `low` to `high`, both included, on a logarithmic scale, or in steps from `low`.
+
+    `prior` is where a good value is expected.
     """
 
     low: float = 0.0
@@ -54,98 +53,84 @@ class Float(Domain):
     step: float | None = None
     prior: float | None = None
 
-    def suggest(self, trial: Trial) -> Value:
-        """Draw a value."""
-        return trial.suggest_float(self.name, self.low, self.high, log=self.log, step=self.step)
-
     def admits(self, value: Any) -> bool:
-        """Whether `value` may have been drawn."""
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, (int, float))
-            or not self.low <= value <= self.high
-        ):
+        """Return whether `value` can be drawn."""
+        if isinstance(value, bool) or not isinstance(value, int | float):
             return False
-        if self.step is None:
-            return True
-        steps = (value - self.low) / self.step
+        if not self.low <= value <= self.high:
+            return False
+        steps = 0.0 if self.step is None else (value - self.low) / self.step
         return abs(steps - round(steps)) <= STEP_TOLERANCE
 
     def belief(self) -> Prior | None:
-        """The prior, None where there is none."""
-        return None if self.prior is None else Around(self.prior, self.share(self.prior))
+        """Return the prior, None if there is none."""
+        return None if self.prior is None else NormalPrior(self.prior, self.share(self.prior))
 
     def share(self, value: float) -> float:
-        """Where a value lies in the range, from 0 to 1, on its scale; with steps, the middle of the value's part."""
+        """Return the position of a value in the range, from 0 to 1; with steps, the middle of the value's part."""
         if self.high <= self.low:
             return 0.5
         if self.log:
             return math.log(value / self.low) / math.log(self.high / self.low)
         if self.step is None:
             return (value - self.low) / (self.high - self.low)
-        return _step_share(value - self.low, self.high - self.low, self.step)
+        return (round((value - self.low) / self.step) + 0.5) / (round((self.high - self.low) / self.step) + 1)
 
     def __str__(self) -> str:
-        return f"{self.low:g} to {self.high:g}" + _scale(self.log, self.step)
+        kind = ", whole" if isinstance(self, Int) else ""
+        step = f", step {self.step:g}" if self.step is not None else ""
+        return f"{self._text(self.low)} to {self._text(self.high)}{kind}{', log' if self.log else ''}{step}"
 
     def described(self) -> str:
-        """The range, and what is believed of it."""
-        return str(self) + ("" if self.prior is None else f", around {self.prior:g}")
+        """Return the range and its prior as text."""
+        return str(self) + ("" if self.prior is None else f", around {self._text(self.prior)}")
 
     def to_dict(self) -> dict[str, Any]:
-        """As in YAML."""
-        return {"type": "float", "low": self.low, "high": self.high, **_options(self)}
+        """Return the range as in YAML."""
+        options = {"log": self.log or None, "step": self.step, "prior": self.prior}
+        given = {key: value for key, value in options.items() if value is not None}
+        return {"type": type(self).__name__.lower(), "low": self.low, "high": self.high, **given}
+
+    def _text(self, value: float) -> str:
+        return str(value) if isinstance(self, Int) else f"{value:g}"
 
 
 @dataclass(frozen=True)
-class Int(Domain):
-    """An integer from `low` to `high`, both included; on a logarithmic scale, or in steps from `low`. `prior` is where
-    a good value is believed to lie.
-    """
-
-    low: int = 0
-    high: int = 1
-    log: bool = False
-    step: int | None = None
-    prior: int | None = None
+class Float(Range):
+    """A range of floating-point numbers."""
 
     def suggest(self, trial: Trial) -> Value:
         """Draw a value."""
-        return trial.suggest_int(self.name, self.low, self.high, log=self.log, step=self.step or 1)
+        return trial.suggest_float(self.name, self.low, self.high, log=self.log, step=self.step)
+
+
+@dataclass(frozen=True)
+class Int(Range):
+    """A range of integers; all its numbers are integers."""
+
+    def suggest(self, trial: Trial) -> Value:
+        """Draw a value."""
+        return trial.suggest_int(
+            self.name, int(self.low), int(self.high), log=self.log, step=int(self.step or 1)
+        )
 
     def admits(self, value: Any) -> bool:
-        """Whether `value` may have been drawn."""
-        if isinstance(value, bool) or not isinstance(value, int) or not self.low <= value <= self.high:
-            return False
-        return (value - self.low) % (self.step or 1) == 0
+        """Return whether `value` can be drawn."""
+        return isinstance(value, int) and super().admits(value) and (value - self.low) % (self.step or 1) == 0
 
-    def belief(self) -> Prior | None:
-        """The prior, None where there is none."""
-        return None if self.prior is None else Around(self.prior, self.share(self.prior))
-
-    def share(self, value: int) -> float:
-        """The middle of the part of the range, on its scale from 0 to 1, that belongs to a value."""
+    def share(self, value: float) -> float:
+        """Return the middle of the part of the range, on its scale from 0 to 1, that belongs to a value."""
         if self.log:
             low, high = math.log(self.low - 0.5), math.log(self.high + 0.5)
             return (math.log(value) - low) / (high - low)
-        return _step_share(value - self.low, self.high - self.low, self.step or 1)
-
-    def __str__(self) -> str:
-        return f"{self.low} to {self.high}" + _scale(self.log, self.step, kind=", whole")
-
-    def described(self) -> str:
-        """The range, and what is believed of it."""
-        return str(self) + ("" if self.prior is None else f", around {self.prior}")
-
-    def to_dict(self) -> dict[str, Any]:
-        """As in YAML."""
-        return {"type": "int", "low": self.low, "high": self.high, **_options(self)}
+        step = self.step or 1
+        return (round((value - self.low) / step) + 0.5) / (round((self.high - self.low) / step) + 1)
 
 
 @dataclass(frozen=True)
 class Categorical(Domain):
-    """One of some values. `weights` say how likely each is to be good, in proportion; `prior` names the one that is
-    believed to be. At most one of the two is given.
+    """A choice. `weights` say how likely each value is to be good, in proportion; `prior` names the value that is
+    expected to be. At most one of the two is given.
     """
 
     choices: tuple[Value, ...] = ()
@@ -157,28 +142,28 @@ class Categorical(Domain):
         return trial.suggest_categorical(self.name, self.choices)
 
     def admits(self, value: Any) -> bool:
-        """Whether `value` may have been drawn."""
+        """Return whether `value` can be drawn."""
         return any(same(value, choice) for choice in self.choices)
 
     def belief(self) -> Prior | None:
-        """The weights, or those that follow from the prior; None where there are none."""
+        """Return the weights, or those that follow from the prior; None if there are none."""
         if self.prior is not None:
             place = next(i for i, choice in enumerate(self.choices) if same(choice, self.prior))
-            return Weighted(favouring(place, len(self.choices)), self.prior)
-        return Weighted(self.weights) if self.weights else None
+            return WeightedPrior(favouring(place, len(self.choices)), self.prior)
+        return WeightedPrior(self.weights) if self.weights else None
 
     def __str__(self) -> str:
         return ", ".join(str(choice) for choice in self.choices)
 
     def described(self) -> str:
-        """The choices, with their weights where there are any, or the one that is believed in."""
+        """Return the choices with their weights or the prior as text."""
         if self.weights:
             pairs = zip(self.choices, self.weights, strict=True)
             return ", ".join(f"{choice} (weight {weight:g})" for choice, weight in pairs)
         return str(self) + ("" if self.prior is None else f"; likely {self.prior}")
 
     def to_dict(self) -> dict[str, Any]:
-        """As in YAML."""
+        """Return the choices as in YAML."""
         beliefs = {"weights": list(self.weights)} if self.weights else {}
         prior = {} if self.prior is None else {"prior": self.prior}
         return {"type": "categorical", "choices": list(self.choices), **beliefs, **prior}
@@ -188,8 +173,8 @@ Parameter = Float | Int | Categorical
 
 
 def middle(parameter: Parameter) -> Value:
-    """A value to begin with where nothing else is known: the prior, the first (or weightiest) choice, 0 where a range
-    begins there, and else the middle.
+    """Return a default value: the prior, the first choice (of the largest weight), 0 if the range starts there, or the
+    middle of the range.
     """
     if parameter.prior is not None:
         return parameter.prior
@@ -198,7 +183,7 @@ def middle(parameter: Parameter) -> Value:
         return parameter.choices[weights.index(max(weights))]
     low, high = parameter.low, parameter.high
     if low == 0:
-        return low  # off, for all that is searched
+        return low  # 0 turns such a parameter off
     found = (low * high) ** 0.5 if parameter.log else (low + high) / 2
     if parameter.step is not None:
         found = low + round((found - low) / parameter.step) * parameter.step
@@ -206,30 +191,15 @@ def middle(parameter: Parameter) -> Value:
 
 
 def same(a: Any, b: Any) -> bool:
-    """Equal, but True is not 1 and False is not 0."""
+    """Return whether two values are equal; True is not 1 and False is not 0."""
     return isinstance(a, bool) == isinstance(b, bool) and bool(a == b)
 
 
 def condition_text(when: Sequence[Condition]) -> str:
-    """The conditions in words; "" for none."""
+    """Return the conditions as text; "" for none."""
     return " and ".join(f"{name} is {' or '.join(str(value) for value in values)}" for name, values in when)
 
 
-def _scale(log: bool, step: float | None, kind: str = "") -> str:
-    return kind + (", log" if log else "") + (f", step {step:g}" if step is not None else "")
-
-
-def _step_share(distance: float, length: float, step: float) -> float:
-    """The middle of the part of the unit interval that a value on a step has."""
-    return (round(distance / step) + 0.5) / (round(length / step) + 1)
-
-
-def _options(parameter: Float | Int) -> dict[str, Any]:
-    numbers = {"step": parameter.step, "prior": parameter.prior}
-    given = {key: value for key, value in numbers.items() if value is not None}
-    return {**({"log": True} if parameter.log else {}), **given}
-
-
 def when_dict(when: Sequence[Condition]) -> dict[str, Any]:
-    """Conditions as in YAML."""
+    """Return conditions as in YAML."""
     return {name: list(values) if len(values) > 1 else values[0] for name, values in when}

@@ -17,12 +17,12 @@ from automl.spaces.architectures.limits import Limits
 from automl.spaces.architectures.patterns import Families, family_of, matches
 from automl.spaces.constraints import Constraint
 from automl.spaces.parameters import Parameter, condition_text, middle, when_dict
-from automl.spaces.parsing.constraint_checker import speaks_of
+from automl.spaces.parsing.constraint_checker import mentions
 from automl.spaces.parsing.includes import Merged, find_space, merged, read_space
 from automl.spaces.parsing.space_parser import RESERVED, Variants, parse_space
 from automl.spaces.priors import Prior, family_prior
 
-PRETRAINED = "pretrained"  # the parameter that says whether training begins with weights
+PRETRAINED = "pretrained"  # the parameter that says whether training starts from pretrained weights
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False)
 class SearchSpace:
-    """What may be tried. Made by `load` or `from_dict`, which check everything that needs no timm.
+    """The configurations that may be tried. Made by `load` or `from_dict`, which check everything that needs no timm.
 
-    `patterns`: the families as written, whose members may be patterns such as "convnext_*"; `parameters`: for
-    each key of a configuration its ranges, of which the first with true conditions holds; `order`: the keys
-    in the order in which they are drawn; `portfolio`: full configurations to try first; `limits`: how large the
-    models of a pattern may be; `bounds`: how large all may be; `weights`: how likely a family is to be good, 1 where it
-    does not say; `constraints`: what every configuration keeps.
+    `patterns`: the families as written, whose members may be patterns such as "convnext_*"; `parameters`: the ranges of
+    each key, of which the first with true conditions is active; `order`: the keys in the order in which they are drawn;
+    `portfolio`: full configurations to try first; `limits`: size limits of single models or patterns; `bounds`: size
+    limits of all models; `weights`: how likely each family is to be good (1 if not given); `constraints`: what every
+    configuration must satisfy.
     """
 
     name: str
@@ -52,33 +52,31 @@ class SearchSpace:
 
     @staticmethod
     def load(name_or_file: str | Path) -> SearchSpace:
-        """A preset by its name, or a YAML file. Raises SpaceError with the closest match, or with all
-        problems.
-        """
+        """Load a preset by its name, or a YAML file. Raises SpaceError with the closest match, or with all problems."""
         path = find_space(name_or_file)
         return _made(read_space(path), name=path.stem, path=path)
 
     @staticmethod
     def from_dict(spec: Mapping[str, Any], *, name: str = "custom") -> SearchSpace:
-        """A space from a dict of the form of the YAML files; files that it includes are looked for from the current
-        folder. Raises SpaceError that lists all problems.
+        """Make a space from a dict of the form of the YAML files, with includes relative to the current folder.
+
+        Raises SpaceError that lists all problems.
         """
         return _made(spec, name=name, path=None)
 
     def save(self, path: str | Path) -> None:
-        """Write the space as YAML that `load` reads: an equal space, what was included being part of it.
-
-        Raises OSError where the file cannot be written.
-        """
+        """Write the space, with everything that it included, as YAML for `load`. Raises OSError."""
         text = yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True)
+        if "\x85" in text:  # PyYAML writes this character as it is, and reads it as a line break
+            text = yaml.safe_dump(self.to_dict(), sort_keys=False)
         Path(path).write_text(text, encoding="utf-8")
 
     @cached_property
     def families(self) -> Families:
-        """The models of each family, with patterns resolved; timm is imported only if there are patterns.
+        """Return the models of each family, with patterns resolved; timm is imported only if there are patterns.
 
         Models beyond the limits of their pattern or of the space are left out. Raises SpaceError for a pattern that
-        matches nothing, or far too much, and for a family of which nothing is left.
+        matches nothing or too much, and for a family without any model left.
         """
         bounds = {member: self.limits.get(member) for members in self.patterns.values() for member in members}
         return {name: expand(members, bounds, self.bounds) for name, members in self.patterns.items()}
@@ -86,15 +84,14 @@ class SearchSpace:
     def check_models(self) -> None:
         """Raise SpaceError with the closest match for a model that timm does not have.
 
-        Drawing does it too; call this to know before a study is begun. The models of presets are known
-        without timm.
+        Drawing does so too; this checks before a study starts. The models of presets are known without timm.
         """
         for members in self.families.values():
             for member in members:
                 require_model(member)
 
     def suggest(self, trial: Trial) -> Config:
-        """Draw a configuration; inactive parameters are absent. Raises SpaceError for a model timm lacks."""
+        """Draw a configuration without inactive parameters. Raises SpaceError for a model that timm does not have."""
         config: Config = {}
         if self.patterns:
             family = trial.suggest_categorical("family", list(self._members))
@@ -110,10 +107,9 @@ class SearchSpace:
         return config
 
     def to_params(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        """Optuna's names and values for a configuration: the inverse of `suggest`.
+        """Return Optuna's names and values for a configuration: the inverse of `suggest`.
 
-        Raises SpaceError that lists all that lies outside of the space: values, missing and inactive
-        parameters.
+        Raises SpaceError that lists all values outside of the space, and missing and inactive parameters.
         """
         config = _complete(config, self.patterns, self.parameters)
         problems = self._problems(config)
@@ -136,18 +132,18 @@ class SearchSpace:
 
     @property
     def priors(self) -> dict[str, Prior]:
-        """What is believed of the parameters that have a prior or weights, by Optuna's names."""
+        """Return the priors of the parameters that have a prior or weights, by Optuna's names."""
         found = {"family": family_prior(tuple(self._members), self.weights)} if self.weights else {}
         ranges = (variant for variants in self.parameters.values() for variant in variants)
         beliefs = {variant.name: variant.belief() for variant in ranges}
         return found | {name: belief for name, belief in beliefs.items() if belief is not None}
 
     def allows(self, config: Mapping[str, Any]) -> bool:
-        """Whether a configuration keeps all constraints; one counts as kept where a parameter of it is absent."""
+        """Return whether a configuration satisfies all constraints; a missing parameter satisfies them."""
         return all(constraint.holds(config) for constraint in self.constraints)
 
     def to_dict(self) -> dict[str, Any]:
-        """The space in the form of the YAML files; `from_dict` makes an equal one of it."""
+        """Return the space in the form of the YAML files; `from_dict` makes an equal space of it."""
         families = {name: self._family(name, members) for name, members in self.patterns.items()}
         parameters = {key: _variants_dict(key, variants) for key, variants in self.parameters.items()}
         return {
@@ -160,7 +156,7 @@ class SearchSpace:
         }
 
     def describe(self) -> list[tuple[str, str, str]]:
-        """A row a range, for a person: (Optuna's name, values and what is believed of them, conditions or "")."""
+        """Return a row of text for each range: (Optuna's name, values and prior, conditions or "")."""
         return [
             (parameter.name, parameter.described(), condition_text(parameter.when))
             for variants in self.parameters.values()
@@ -172,29 +168,29 @@ class SearchSpace:
 
     @cached_property
     def _members(self) -> Families:
-        """The families, all of whose models exist."""
+        """Return the families after checking that all models exist."""
         self.check_models()
         return self.families
 
     def _family(self, name: str, members: tuple[str, ...]) -> Any:
-        """A family as in YAML."""
+        """Return a family as in YAML."""
         models = [self._member(each) for each in members]
         return {"models": models, "weight": self.weights[name]} if name in self.weights else models
 
     def _member(self, name: str) -> Any:
-        """A model or pattern as in YAML."""
+        """Return a model or pattern as in YAML."""
         limits = self.limits.get(name)
         return {"timm": name, **limits.to_dict()} if limits else name
 
     def _active(self, key: str, config: Mapping[str, Any]) -> Parameter | None:
-        """The range of `key` that holds in `config`, if any. Needs the values that its conditions are on."""
+        """Return the range of `key` that is active in `config`, if any."""
         for variant in self.parameters[key]:
             if not variant.when or variant.is_active(config):
                 return variant
         return None
 
     def _problems(self, config: Mapping[str, Any]) -> list[str]:
-        """What keeps `config` from being a point of the space, one sentence each."""
+        """Return why `config` is not in the space, one sentence for each reason."""
         problems = self._model_problems(config) if self.patterns else []
         known = {*self.parameters, *(("family", "model") if self.patterns else ())}
         problems.extend(unknown_name("parameter", str(key), known) for key in config if key not in known)
@@ -203,14 +199,14 @@ class SearchSpace:
             if parameter is None:
                 if key in config:
                     conditions = " or ".join(condition_text(variant.when) for variant in self.parameters[key])
-                    problems.append(f"{key}: is searched only where {conditions}; leave it out")
+                    problems.append(f"{key}: is searched only if {conditions}; remove it")
             elif key not in config:
                 problems.append(f"{key}: is missing; give a value of {parameter}")
             elif not parameter.admits(config[key]):
                 problems.append(f"{key}: must be a value of {parameter}, not {config[key]!r}")
-        # Of a configuration that is no point of the space, nothing could be computed.
+        # Constraints can be computed only for valid values.
         return problems or [
-            f"must keep the constraint {constraint.text!r}; change it or leave it out"
+            f"must satisfy the constraint {constraint.text!r}; change or remove it"
             for constraint in self.constraints
             if not constraint.holds(config)
         ]
@@ -222,18 +218,18 @@ class SearchSpace:
         if not isinstance(model, str) or not matches(model, self.patterns[family]):
             return [f"model: {unknown_name('model', str(model), self.patterns[family])}"]
         if (self.limits or self.bounds) and model not in self.families[family]:
-            return [f"model: {model!r} must keep within the limits of the space; leave it out or raise them"]
+            return [f"model: {model!r} must be within the limits of the space; remove it or raise them"]
         return []
 
 
 def _made(spec: Any, *, name: str, path: Path | None) -> SearchSpace:
-    """The space of a mapping with all that it includes. Raises SpaceError that lists all problems."""
+    """Make the space of a mapping with everything that it includes. Raises SpaceError that lists all problems."""
     if not isinstance(spec, Mapping):
         raise SpaceError(
             f"the search space {name!r} must be a mapping with families and parameters, not {type(spec).__name__}"
         )
     whole = merged(spec, Path() if path is None else path.parent, path)
-    # Without what could not be included, the rest would be full of unknown names.
+    # If an include failed, the rest would be full of unknown names.
     space, problems = (None, whole.problems) if whole.problems else _parsed(whole, name)
     if space is None or problems:
         count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
@@ -256,7 +252,7 @@ def _parsed(whole: Merged, name: str) -> tuple[SearchSpace, list[str]]:
         constraints=parsed.constraints,
     )
     problems = list(parsed.problems)
-    if problems:  # with broken ranges, every configuration would look wrong
+    if problems:  # with invalid ranges, every configuration would look wrong
         return space, problems
     entries = [_complete(entry, parsed.families, parsed.parameters) for entry in parsed.portfolio]
     if "portfolio" in whole.inherited:
@@ -268,22 +264,22 @@ def _parsed(whole: Merged, name: str) -> tuple[SearchSpace, list[str]]:
 
 
 def _joint(problem: str) -> str:
-    """A problem that begins with a key continues the dotted one before it."""
+    """Return "." before a problem that starts with a key, which continues the dotted key, and ": " otherwise."""
     key, colon, _ = problem.partition(": ")
     return "." if colon and " " not in key else ": "
 
 
 def _without_removed(whole: Merged) -> dict[str, Any]:
-    """An included constraint on a parameter that was taken out says nothing any more."""
+    """Return the mapping without included constraints on removed parameters."""
     constraints = whole.spec.get("constraints")
     if not whole.removed or "constraints" not in whole.inherited or not isinstance(constraints, list):
         return whole.spec
     gone = whole.removed - set(whole.spec.get("parameters") or ())
-    return {**whole.spec, "constraints": [text for text in constraints if not speaks_of(text, gone)]}
+    return {**whole.spec, "constraints": [text for text in constraints if not mentions(text, gone)]}
 
 
 def _adapted(entry: Config, space: SearchSpace) -> Config:
-    """An included portfolio's entry without the parameters that the space lacks, and with those that it has besides."""
+    """Adapt an entry of an included portfolio: remove unknown parameters and add missing ones."""
     config = {key: value for key, value in entry.items() if key in space.parameters or key in RESERVED}
     for key in space.order:
         parameter = space._active(key, config)
@@ -295,9 +291,7 @@ def _adapted(entry: Config, space: SearchSpace) -> Config:
 
 
 def _complete(config: Mapping[str, Any], families: Families, parameters: Variants) -> Config:
-    """The configuration with the family that its model belongs to, where it does not say, and `pretrained: false`:
-    studies from scratch do not say that either.
-    """
+    """Return the configuration with a missing family derived from its model, and `pretrained: false` by default."""
     if PRETRAINED not in config and any(one.admits(False) for one in parameters.get(PRETRAINED, ())):
         config = {PRETRAINED: False, **config}
     if families and "family" not in config and "model" in config:

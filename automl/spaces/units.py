@@ -1,4 +1,4 @@
-"""Maps between the values of a parameter and the unit interval."""
+"""Map the values of a parameter to the unit interval and back."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-# The share of a value where a range has a single one, or where a configuration lacks the parameter.
+# The position if a range has a single value, or if a configuration lacks the parameter.
 MIDDLE = 0.5
 _NUMBERS = (FloatDistribution, IntDistribution)
 
 
 def to_unit(distribution: BaseDistribution, value: Any) -> float:
-    """Where a number lies in its range, from 0 to 1, on a logarithmic scale if the range has one."""
+    """Return the position of a number in its range, from 0 to 1, on the scale of the range."""
     if not isinstance(distribution, _NUMBERS):
-        raise TypeError(f"a range of numbers is needed, got {distribution!r}")
+        raise TypeError(f"the distribution must be a range of numbers, not {distribution!r}")
     low, high = float(distribution.low), float(distribution.high)
     if high <= low:
         return MIDDLE
@@ -30,14 +30,12 @@ def to_unit(distribution: BaseDistribution, value: Any) -> float:
 
 
 def from_unit(distribution: BaseDistribution, share: float) -> Any:
-    """The value at a share of a range, 0 to 1; whole numbers and steps get equal parts of it; a choice is
-    drawn by its place.
-    """
+    """Return the value at a position from 0 to 1; integers, steps and choices get equal parts of the interval."""
     if isinstance(distribution, CategoricalDistribution):
         count = len(distribution.choices)
         return distribution.choices[min(int(share * count), count - 1)]
     if not isinstance(distribution, _NUMBERS):
-        raise TypeError(f"the distribution must be one of Optuna's three kinds, got {distribution!r}")
+        raise TypeError(f"the distribution must be one of Optuna's three kinds, not {distribution!r}")
     low, high = float(distribution.low), float(distribution.high)
     whole = isinstance(distribution, IntDistribution)
     step = distribution.step if not (whole and distribution.log) else 1

@@ -25,7 +25,7 @@ class TrainPlan:
     `reporting`: seconds before the deadline at which a trial without a report stops training and scores what it has.
     `seconds`: paces the schedule by time. The training ends after `epochs` or `seconds`, whichever comes first.
     `final`: the training of the delivered model. If time ends it, images may `grow` (progressive_resizing.py).
-    `share`: the part of the training rows that is used (`data/loading/subset.py`).
+    `share`: the part of the training rows that is used (`data/loading/batches.py`).
     `balance`: what is done about rare classes.
     `weights`: pretrained weights, by model.
     `replicas`: threads that share each batch (CPU); each operator uses `threads`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import tarfile
 import zipfile
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from automl.data.sources.base import Source
 from automl.records import DatasetInfo, Rows
 
 MakeFolder = Callable[[Mapping[str, int]], Path]
@@ -29,6 +31,11 @@ def encoded(image: Image.Image, form: str = "PNG") -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, form)
     return buffer.getvalue()
+
+
+def fingerprint(source: Source) -> str:
+    """Read everything and return the source's fingerprint."""
+    return source.content([hashlib.sha256(source.read(i)).hexdigest() for i in range(len(source.files))])
 
 
 def pack(folder: Path, target: Path) -> Path:

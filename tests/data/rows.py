@@ -43,7 +43,7 @@ def columns_of(rows: Sequence[Row]) -> Columns:
         groups=group,
         group_name=groups.__getitem__,
         given=[row.given for row in rows],
-        pictures=_numbered([row.picture for row in rows])[1],
+        image_ids=_numbered([row.picture for row in rows])[1],
         several=several if any(several) else (),
     )
 

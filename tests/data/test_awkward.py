@@ -54,7 +54,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
 
 def test_class_that_is_only_in_test_is_left_out_and_told(prepared: PreparedData) -> None:
     assert "hexagon" not in prepared.report.class_counts
-    assert any("left out, with 3 images that no model could" in note for note in prepared.report.notes)
+    assert any("without a training image dropped, with 3 images" in note for note in prepared.report.notes)
 
 
 def test_every_file_gets_the_treatment_that_the_manifest_names(

@@ -26,11 +26,11 @@ def info(make_rows: MakeRows) -> DatasetInfo:
     ("changes", "metric", "choice", "why"),
     [
         ({}, "balanced_accuracy", "sampler", "Balance: sampler .* 18 times the images of the smallest"),
-        ({}, "accuracy", "none", "accuracy does not count classes alike"),
+        ({}, "accuracy", "none", "accuracy does not weigh classes equally"),
         ({"class_counts": (30, 20, 10)}, "accuracy", "none", "^$"),
         ({"class_counts": (30, 20, 18)}, "f1", "none", "^$"),
         ({"class_counts": (30, 20, 10)}, "f1", "sampler", "3 times"),
-        ({"task": "multilabel"}, "average_precision", "none", "does not count"),
+        ({"task": "multilabel"}, "average_precision", "none", "does not weigh"),
         ({"task": "regression"}, "rmse", "none", "^$"),
     ],
 )

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from automl.data.pixels import MAX_PIXELS, load_pixels, open_header, open_picture, quiet_pillow, to_pixels
+from automl.data.pixels import MAX_PIXELS, load_pixels, open_header, open_image, quiet_pillow, to_pixels
 from automl.errors import DataError
 from tests.data.conftest import MakeRows, encoded, picture
 
@@ -157,9 +157,9 @@ def _with_checksum(png: bytearray) -> bytes:
 def test_open_picture_names_the_file(tmp_path: Path) -> None:
     (tmp_path / "x.jpg").write_bytes(b"no")
     with pytest.raises(DataError, match="^x.jpg: not an image$"):
-        open_picture(tmp_path / "x.jpg")
+        open_image(tmp_path / "x.jpg")
     with pytest.raises(DataError, match="^gone.jpg: cannot be read"):
-        open_picture(tmp_path / "gone.jpg")
+        open_image(tmp_path / "gone.jpg")
 
 
 def test_load_pixels_follows_the_info(make_rows: MakeRows) -> None:

@@ -119,7 +119,7 @@ def test_bad_file_is_skipped_counted_and_named(make_folder: MakeFolder, tmp_path
 def test_bad_file_is_an_error_where_asked(make_folder: MakeFolder, tmp_path: Path) -> None:
     root = make_folder({"a": 5, "b": 5})
     (root / "a" / "000.png").write_bytes(b"")
-    with pytest.raises(DataError, match=r"but 1 of 10 are not, the first is 'a/000.png' \(empty file\)"):
+    with pytest.raises(DataError, match=r"but 1 of 10 are not, the first of them 'a/000.png' \(empty file\)"):
         prepare_data(
             open_source(root),
             cache_dir=tmp_path / "cache",
@@ -132,7 +132,7 @@ def test_bad_file_is_an_error_where_asked(make_folder: MakeFolder, tmp_path: Pat
 
 @pytest.mark.parametrize(
     ("counts", "message"),
-    [({"a": 3, "b": 1}, "'b' has 1"), ({"a": 3}, "at least 2 classes, but 1 was found")],
+    [({"a": 3, "b": 1}, "'b' has 1"), ({"a": 3}, "at least 2 classes, but the data have 1")],
 )
 def test_unusable_classes_are_refused_before_anything_is_written(
     make_folder: MakeFolder, tmp_path: Path, counts: dict[str, int], message: str

@@ -137,7 +137,7 @@ def test_many_classes_with_one_image_are_shortened() -> None:
 
 
 def test_one_class_is_refused() -> None:
-    with pytest.raises(DataError, match=r"at least 2 classes, but 1 was found \('a'\)"):
+    with pytest.raises(DataError, match=r"at least 2 classes, but the data have 1 \('a'\)"):
         split_rows(_rows({"a": 5}), val=0.2, holdout=0.2, seed=0)
 
 
@@ -145,14 +145,12 @@ def test_class_that_is_only_in_test_is_left_out_and_named() -> None:
     rows = [*_rows({"a": 9, "b": 9}, "train"), *_rows({"a": 2, "new": 2, "one": 1}, "holdout")]
     split = split_rows(rows, val=0.2, holdout=0.2, seed=0)
     assert split.parts[-5:] == ("holdout", "holdout", "", "", "")
-    assert split.notes == (
-        "Classes without a training image left out, with 3 images that no model could answer rightly: 'new', 'one'.",
-    )
+    assert split.notes == ("Classes without a training image dropped, with 3 images: 'new', 'one'.",)
 
 
 def test_classes_that_are_only_in_test_are_refused_where_one_is_left() -> None:
     rows = [*_rows({"a": 9}, "train"), *_rows({"a": 2, "new": 2}, "holdout")]
-    with pytest.raises(DataError, match="'new' has none outside of the given validation and test parts"):
+    with pytest.raises(DataError, match="'new' has images only in the given validation and test parts"):
         split_rows(rows, val=0.2, holdout=0.2, seed=0)
 
 

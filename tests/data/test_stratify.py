@@ -105,7 +105,7 @@ def test_given_splits_win_over_groups_but_not_over_copies() -> None:
 
 
 def test_too_few_rows_to_divide_are_refused() -> None:
-    with pytest.raises(DataError, match="must be enough for a holdout part"):
+    with pytest.raises(DataError, match="must suffice for a holdout part"):
         split_rows([Row("", "one", labels=("a",))], val=0.2, holdout=0.2, seed=0, task="multilabel")
     with pytest.raises(DataError, match="must leave images to train on"):
         rows = [Row("", str(i), part, labels=("a",)) for i, part in enumerate(["val", "holdout"])]
@@ -117,5 +117,5 @@ def test_class_with_one_picture_stays_in_train_and_is_told() -> None:
     split = split_rows(rows, val=0.2, holdout=0.2, seed=0)
     assert split.parts[-1] == "train"
     assert split.notes == (
-        "Class with one image, kept for training, so that no score says how well it is told: 'c'.",
+        "Class with one image, kept for training, so no score measures how well it is recognized: 'c'.",
     )

@@ -16,7 +16,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from automl.data.cache.node_cache import Origin
+from automl.data.cache.node_cache import DataOrigin
 from automl.errors import EngineError
 from automl.final.distributed_retrain import RetrainWorkers, distributed_retrain, has_checkpoint
 from automl.final.retrain import Retrain, join_rows
@@ -32,7 +32,7 @@ from tests.training.conftest import config, splits
 __all__ = ["config", "splits"]  # fixtures
 # Ray Data, which Ray Train imports, warns of options of its own.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
-ORIGIN = Origin(None, None, "auto", 32, 3, None)
+ORIGIN = DataOrigin(None, None, "auto", 32, 3, None)
 
 
 def plain(chosen: Config) -> Config:
@@ -131,7 +131,7 @@ def test_worker_that_dies_ends_the_others_and_leaves_a_checkpoint_to_go_on_from(
     killer = threading.Thread(target=kill)
     killer.start()
     begun = time.monotonic()
-    with pytest.raises(EngineError, match="one of 2 workers broke"):
+    with pytest.raises(EngineError, match="one of 2 workers failed"):
         distributed_retrain(plain(config), splits, plan, group=group, observer=Silent())
     killer.join()
     assert time.monotonic() - begun < 150

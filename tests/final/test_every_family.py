@@ -18,6 +18,8 @@ from automl.training.plan import TrainPlan
 from automl.training.trainer import Trainer
 from tests.training.conftest import plan, splits
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["plan", "splits"]  # fixtures
 
 SMALLEST = sorted(

@@ -11,6 +11,8 @@ from automl import pipeline
 from automl.errors import AutomlError
 from tests.pipeline.test_fit import config_for
 
+pytestmark = pytest.mark.study
+
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:

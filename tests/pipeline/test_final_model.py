@@ -24,6 +24,8 @@ from automl.training.plan import TrainPlan
 from automl.training.trainer import Trainer
 from tests.pipeline.test_fit import config_for, digits
 
+pytestmark = pytest.mark.study
+
 
 class Notes(Silent):
     """Keeps the notes, and calls `then` when a stage begins."""

@@ -21,6 +21,8 @@ from automl.final.predictor import Predictor
 from automl.records import Rows, Silent
 from automl.result import FitResult
 
+pytestmark = pytest.mark.study
+
 FILES = {
     "study.yaml",
     "study.db",

@@ -22,6 +22,8 @@ from automl.records import Config, Silent
 from automl.search import BestTrial, SearchResult
 from automl.training.trial import ImageTrial
 
+pytestmark = pytest.mark.study
+
 WRONG = frozenset(range(0, 360, 12))  # rows whose label is false
 
 

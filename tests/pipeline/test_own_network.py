@@ -19,6 +19,8 @@ from automl.spaces import capabilities
 from tests.own_networks import make
 from tests.pipeline.plan.test_pretrained import config_for
 
+pytestmark = pytest.mark.study
+
 NAME = "tests.own_networks:make"
 SPACE = {
     "families": {"mine": NAME},

@@ -13,7 +13,7 @@ from automl import pipeline
 from automl.result import FitResult
 from tests import photos
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.study]
 
 
 def run(data: Any, directory: Path, **options: Any) -> FitResult:

@@ -17,6 +17,8 @@ from automl.errors import ConfigError
 from automl.records import Mode, Silent
 from automl.result import FitResult
 
+pytestmark = pytest.mark.study
+
 
 class Listening(Silent):
     """Keeps notes and the metric."""

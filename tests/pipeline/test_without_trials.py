@@ -13,6 +13,8 @@ from automl.pipeline.plan.budget import Budget, Work
 from tests.pipeline.test_final_model import Notes
 from tests.pipeline.test_fit import config_for
 
+pytestmark = pytest.mark.study
+
 
 def test_first_configuration_is_trained_where_no_trial_ran(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -86,7 +86,7 @@ def running_study(directory: Path, name: str = "leaves") -> Path:
         make_sampler=lambda _: optuna.samplers.RandomSampler(seed=0),
     )
     for number, scores in enumerate([(0.5, 0.7), (0.4,), (), (0.6,), ()]):
-        store.create(_suggest, time=0.0)
+        store.adopt(store.draw(_suggest), time=0.0, origin="sampler")
         store.started(number, Worker("w0", "node", 1), time=0.0)
         for epoch, value in enumerate(scores, 1):
             report = Report(number, epoch, value, seconds=1.5)

@@ -92,7 +92,7 @@ def test_close_is_passed_on(tmp_path: Path) -> None:
 def test_objective_that_gives_neither_iterator_nor_object_is_refused(
     tmp_path: Path, returned: object
 ) -> None:
-    with pytest.raises(TypeError, match="must give an iterator of dicts"):
+    with pytest.raises(TypeError, match="must return an iterator of dicts"):
         Stepper(lambda config: returned, launch(tmp_path))
 
 

@@ -42,10 +42,18 @@ def contents(studies: Path) -> list[str]:
 def test_study_of_version_1_is_not_continued_and_says_what_to_do(studies: Path) -> None:
     before = contents(studies)
     chosen = settings(study="old", storage=f"sqlite:///{studies}/old/study.db", policy="asha")
-    told = r"tables have version 1, this automl writes version 2\) and cannot be continued: go on with the automl"
+    told = r"tables have version 1, this automl writes version 2\) and cannot be continued: use the automl that made it"
     with pytest.raises(StudyError, match=told):
         search(climb, ToySpace(), chosen)
     assert contents(studies) == before
+
+
+def test_study_of_version_1_is_refused_before_its_data_are_read(
+    studies: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(load("digits", study="old", directory=str(studies), engine="local"), studies / "old" / "study.yaml")
+    assert main(["resume", "old", "--directory", str(studies)]) == 2
+    assert "tables have version 1, this automl writes version 2" in capsys.readouterr().err
 
 
 def test_sentences_of_version_1_are_shown_as_they_were(studies: Path) -> None:

@@ -108,7 +108,7 @@ def test_objective_that_is_not_reported_ends_the_search() -> None:
     ("objectives", "problem"),
     [
         ({"cost": "less"}, "objectives.cost must be 'max' or 'min', got 'less'"),
-        ({"score": "max"}, "objectives must name numbers beside the metric 'score'"),
+        ({"score": "max"}, "objectives must have other names than the metric 'score'"),
         ({"seconds": "min"}, "got 'seconds': report it under another name"),
         (["cost"], "objectives must be a mapping such as"),
     ],

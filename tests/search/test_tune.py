@@ -89,7 +89,7 @@ def test_stored_study_goes_on_to_a_higher_total(tmp_path: Any) -> None:
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
-        ({"n_trials": None}, "got neither n_trials nor time_limit"),
+        ({"n_trials": None}, "a search needs n_trials or time_limit"),
         ({"time_limit": "soon"}, "time_limit must be a duration"),
         ({"engine": "rai"}, "did you mean 'ray'"),
         ({"policy": "asah"}, "did you mean 'asha'"),

@@ -13,6 +13,7 @@ from automl.search.reasons import Code
 from automl.search.sampling.registry import SamplerContext
 from automl.search.settings import SearchSettings
 from automl.search.storage.reader import StoredTrial
+from automl.search.storage.store import Store
 
 
 class ToySpace:
@@ -79,6 +80,14 @@ class Counter:
 
     def close(self) -> None:
         self.closed = True
+
+
+def create(
+    store: Store, *, time: float, fixed: Config | None = None, origin: str = "sampler"
+) -> tuple[int, Config]:
+    """Make a new RUNNING trial of the small space: its number and configuration."""
+    draft = store.draw(ToySpace().suggest, fixed=fixed)
+    return store.adopt(draft, time=time, origin=origin), draft.config
 
 
 def context(seed: int, *, max_rounds: int = 9) -> SamplerContext:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from automl.errors import SpaceError
 from automl.spaces import SearchSpace
 from automl.spaces.constraints import Constraint
-from automl.spaces.narrow import begun_with, narrowed
+from automl.spaces.narrow import narrowed, with_portfolio
 
 _SPEC: dict[str, Any] = {
     "families": {"resnet": ["resnet10t", "resnet18"], "vit": "vit_tiny_patch16_224"},
@@ -81,11 +81,11 @@ def test_truth_is_no_number() -> None:
     ("text", "problem"),
     [
         ("batchsize <= 64", "unknown parameter 'batchsize': did you mean 'batch_size'?"),
-        ("batch_size <=", "must be an expression, but 'batch_size <=' is none (invalid syntax)"),
+        ("batch_size <=", "must be an expression, but 'batch_size <=' is not (invalid syntax)"),
         ("batch_size", "must be true or false, but 'batch_size' is a number"),
-        ("batch_size and pretrained", "needs true or false in place of `batch_size`, which is a number"),
-        ("model < 3", "needs a number in place of `model`, which is a text"),
-        ("pretrained + 1 < 2", "needs a number in place of `pretrained`, which is true or false"),
+        ("batch_size and pretrained", "needs true or false instead of `batch_size`, which is a number"),
+        ("model < 3", "needs a number instead of `model`, which is a text"),
+        ("pretrained + 1 < 2", "needs a number instead of `pretrained`, which is true or false"),
         (
             "batch_size == 'large'",
             "compares `batch_size`, which is a number, with `'large'`, which is a text",
@@ -93,13 +93,13 @@ def test_truth_is_no_number() -> None:
         ("batch_size == 48", "batch_size: must be a value of batch_size (32, 64, 128), not 48"),
         ("model == 'resnet19'", "model: unknown model 'resnet19': did you mean 'resnet18'?"),
         ("family in ['resnets']", "family: unknown family 'resnets': did you mean 'resnet'?"),
-        ("layers in 8", "needs a list of values behind `in`"),
-        ("layers in []", "needs a list of values behind `in`"),
+        ("layers in 8", "needs a list of values after `in`"),
+        ("layers in []", "needs a list of values after `in`"),
         ("pretrained is True", "but not `is`: write == or !="),
-        ("layers ** 9 < 1", "may hold parameters, numbers, texts in quotes, arithmetic"),
-        ("1 < 2", "must speak of a parameter"),
+        ("layers ** 9 < 1", "may use parameters, numbers, quoted text, arithmetic"),
+        ("1 < 2", "must contain a parameter"),
         ("layers < 1j", "but not `1j`"),
-        ("f'{layers}' == 'a'", "may hold parameters"),
+        ("f'{layers}' == 'a'", "may use parameters"),
         (3, "must be an expression such as"),
         ("layers < 1 or " * 60 + "layers < 1", "must have at most 500 characters"),
         ("(" * 240 + "layers" + ")" * 240 + " < 1", "must be an expression"),
@@ -127,7 +127,7 @@ def test_wrong_constraint_is_named_by_its_key(text: Any, problem: str) -> None:
 )
 def test_what_is_no_constraint_is_refused_and_never_run(text: str, tmp_path: Path) -> None:
     there = tmp_path / "made"
-    with pytest.raises(SpaceError, match=r"constraints\[0\]: may hold parameters"):
+    with pytest.raises(SpaceError, match=r"constraints\[0\]: may use parameters"):
         _space(text.replace("{there}", str(there)))
     assert not there.exists()
 
@@ -155,9 +155,9 @@ def test_constraint_on_a_broken_parameter_is_no_second_problem() -> None:
 
 
 def test_portfolio_entry_that_breaks_a_constraint_is_refused_by_name() -> None:
-    with pytest.raises(SpaceError, match=r"portfolio\[1\]: must keep the constraint 'upscale < layers'"):
+    with pytest.raises(SpaceError, match=r"portfolio\[1\]: must satisfy the constraint 'upscale < layers'"):
         _space("upscale < layers", portfolio=[{**_CONFIG, "layers": 5}, _CONFIG])
-    with pytest.raises(SpaceError, match="does not: must keep the constraint 'upscale < layers'"):
+    with pytest.raises(SpaceError, match="does not: must satisfy the constraint 'upscale < layers'"):
         _space("upscale < layers").to_params(_CONFIG)
 
 
@@ -187,7 +187,7 @@ def test_narrowed_space_settles_what_is_decided() -> None:
 
 def test_space_is_not_begun_with_what_breaks_a_constraint() -> None:
     space = narrowed(_space("model != 'resnet18' or layers < 3"), pretrained=True)
-    begun = begun_with(space, ["resnet18", "resnet10t"], [{"layers": 7}])
+    begun = with_portfolio(space, ["resnet18", "resnet10t"], [{"layers": 7}])
     assert [config["model"] for config in begun.portfolio] == ["resnet10t"]
 
 
@@ -197,7 +197,7 @@ def test_space_is_not_begun_with_what_breaks_a_constraint() -> None:
 def test_settled_constraint_is_the_whole_one_at_that_value(a: int, b: int, sign: str, truth: bool) -> None:
     constraint = Constraint(f"a {sign} b and c or not (a - 1 < b)")
     whole = constraint.holds({"a": a, "b": b, "c": truth})
-    left = constraint.settled({"c": truth, "a": a})
+    left = constraint.substitute({"c": truth, "a": a})
     assert isinstance(left, Constraint) and left.names == {"b"}
     assert left.holds({"b": b}) is whole
-    assert constraint.settled({"a": a, "b": b, "c": truth}) is whole
+    assert constraint.substitute({"a": a, "b": b, "c": truth}) is whole

@@ -9,7 +9,7 @@ import pytest
 
 from automl.errors import SpaceError
 from automl.spaces import SearchSpace, presets
-from automl.spaces.narrow import begun_with, configuration, narrowed
+from automl.spaces.narrow import configuration, narrowed, with_portfolio
 
 _SPEC: dict[str, Any] = {
     "families": {"resnet": ["resnet10t", "resnet18"], "vit": ["vit_tiny_patch16_224"]},
@@ -85,7 +85,7 @@ def test_models_begin_with_the_recipe_where_it_fits_and_the_middle_elsewhere() -
 def test_other_recipes_are_tried_on_the_best_model() -> None:
     space = narrowed(_space(), pretrained=True)
     models = ["vit_tiny_patch16_224", "resnet10t", "resnet18"]
-    begun = begun_with(space, models, [{"steps": 1.0}, {"steps": 2.0}])
+    begun = with_portfolio(space, models, [{"steps": 1.0}, {"steps": 2.0}])
     tried = [(config["model"], config["steps"]) for config in begun.portfolio]
     assert tried == [(models[0], 1.0), (models[1], 1.0), (models[0], 2.0), (models[2], 1.0)]
 
@@ -99,7 +99,7 @@ def test_preset_can_be_narrowed_to_any_one_family(name: str, pretrained: bool) -
     for members in space.families.values():
         small = narrowed(space, pretrained=pretrained, models=members)
         assert list(small.families.values()) == [members]
-        begun = begun_with(small, members, recipes)
+        begun = with_portfolio(small, members, recipes)
         for config in begun.portfolio:
             assert small.to_params(config)
             assert bool(config.get("pretrained", False)) == pretrained
@@ -115,7 +115,7 @@ def test_space_without_the_parameter_gets_it() -> None:
 def test_space_that_wants_the_opposite_is_refused() -> None:
     fixed = {**_SPEC["parameters"], "pretrained": {"type": "categorical", "choices": [True]}}
     space = SearchSpace.from_dict({**_SPEC, "parameters": fixed, "portfolio": []})
-    with pytest.raises(SpaceError, match="says pretrained: true, and this study trains from scratch"):
+    with pytest.raises(SpaceError, match="has pretrained: true, but this study trains from scratch"):
         narrowed(space, pretrained=False)
 
 

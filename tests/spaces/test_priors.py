@@ -14,7 +14,7 @@ from automl.errors import SpaceError
 from automl.spaces import SearchSpace
 from automl.spaces.draw import at_random, walk
 from automl.spaces.parameters import Categorical, Float, Int, Parameter
-from automl.spaces.priors import WIDTH, Around, Weighted
+from automl.spaces.priors import WIDTH, NormalPrior, WeightedPrior
 from automl.spaces.units import from_unit
 
 _PARAMETERS: list[Parameter] = [
@@ -36,7 +36,7 @@ def _distribution(parameter: Parameter) -> optuna.distributions.BaseDistribution
 @pytest.mark.parametrize("parameter", _PARAMETERS, ids=str)
 def test_share_of_a_value_leads_back_to_it(parameter: Parameter) -> None:
     belief = parameter.belief()
-    assert isinstance(belief, Around) and belief.value == parameter.prior
+    assert isinstance(belief, NormalPrior) and belief.value == parameter.prior
     found = from_unit(_distribution(parameter), min(belief.centre, 1 - 1e-9))
     assert found == pytest.approx(parameter.prior, rel=1e-6)
 
@@ -50,7 +50,7 @@ def test_share_of_any_whole_number_leads_back_to_it(low: int, length: int, log: 
 
 @given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
 def test_normal_stays_in_the_range_and_keeps_order(centre: float, one: float, other: float) -> None:
-    prior = Around(0.0, centre)
+    prior = NormalPrior(0.0, centre)
     low, high = sorted((one, other))
     assert 0 <= prior.share(low) <= prior.share(high) < 1
 
@@ -67,7 +67,7 @@ def test_mass_lies_around_the_prior_on_the_scale_of_the_range() -> None:
 
 
 def test_weights_are_proportions() -> None:
-    prior, rng = Weighted((1.0, 3.0, 6.0)), np.random.default_rng(0)
+    prior, rng = WeightedPrior((1.0, 3.0, 6.0)), np.random.default_rng(0)
     places = [int(prior.share(each) * 3) for each in rng.random(6000)]
     assert np.bincount(places) / 6000 == pytest.approx([0.1, 0.3, 0.6], abs=0.02)
     assert prior.share(1.0) < 1
@@ -75,7 +75,7 @@ def test_weights_are_proportions() -> None:
 
 def test_prior_of_a_categorical_is_as_likely_as_all_others_together() -> None:
     belief = Categorical("x", (), ("a", "b", "c", "d"), (), "c").belief()
-    assert belief == Weighted((1.0, 1.0, 4.0, 1.0), "c")
+    assert belief == WeightedPrior((1.0, 1.0, 4.0, 1.0), "c")
 
 
 def test_space_names_its_priors_as_optuna_does() -> None:
@@ -99,7 +99,7 @@ def test_space_names_its_priors_as_optuna_does() -> None:
         }
     )
     assert set(space.priors) == {"family", "opt", "lr.sgd"}
-    assert space.priors["family"] == Weighted((3.0, 1.0))
+    assert space.priors["family"] == WeightedPrior((3.0, 1.0))
     assert space.priors["lr.sgd"].value == 0.1
     assert SearchSpace.load("default").priors == {}
 

@@ -95,7 +95,7 @@ def test_space_survives_its_dict(name: str) -> None:
     [
         ({"lr": 2.0}, "lr: must be a value of 0.01 to 1, log, not 2.0"),
         ({"lr": None}, "not None"),
-        ({"drop_path": 0.1}, "drop_path: is searched only where family is vit; leave it out"),
+        ({"drop_path": 0.1}, "drop_path: is searched only if family is vit; remove it"),
         ({"lrate": 1}, "unknown parameter 'lrate'"),
         ({"family": "resnets"}, "family: unknown family 'resnets': did you mean 'resnet'?"),
         ({"family": "vit"}, "model: unknown model 'resnet18'"),
@@ -162,7 +162,7 @@ def test_patterns_keep_within_their_limits() -> None:
     assert space.families["g"] == ("ghostnet_100",)
     assert space.families["r"] == ("resnet10t",)
     assert SearchSpace.from_dict(space.to_dict()) == space
-    with pytest.raises(SpaceError, match="'convnext_pico' must keep within the limits of the space"):
+    with pytest.raises(SpaceError, match="'convnext_pico' must be within the limits of the space"):
         space.to_params({"family": "c", "model": "convnext_pico"})
 
 

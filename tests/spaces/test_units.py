@@ -57,5 +57,5 @@ def test_share_of_a_float_leads_back_to_it(log: bool) -> None:
 
 
 def test_share_of_a_choice_is_refused() -> None:
-    with pytest.raises(TypeError, match="a range of numbers is needed"):
+    with pytest.raises(TypeError, match="must be a range of numbers"):
         to_unit(CategoricalDistribution(["a"]), "a")

@@ -38,6 +38,7 @@ def _short_of_memory(model: nn.Module, most: int) -> list[int]:
     return seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("replicas", [1, 2])
 def test_out_of_memory_keeps_the_effective_batch(
     replicas: int, vit: Config, splits: SearchSplits, plan: TrainPlan
@@ -69,6 +70,7 @@ def test_limit_of_memory_is_known_after_a_pause(
     assert second.trainer.micro_batch == 24
 
 
+@pytest.mark.slow
 def test_two_rows_without_room_fail_the_trial(vit: Config, splits: SearchSplits, plan: TrainPlan) -> None:
     trial = ImageTrial(vit, splits=splits, plan=plan)
     _short_of_memory(trial.trainer.model, 1)

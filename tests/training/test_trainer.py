@@ -117,6 +117,7 @@ def test_training_learns_the_task(config: Config, splits: SearchSplits, plan: Tr
     assert float(reports[-1]["train_loss"]) < float(reports[0]["train_loss"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "precision"),
     [

@@ -1,6 +1,4 @@
-"""The decoded pictures on disk: made once, found again by every later study, mapped into memory by every
-process.
-"""
+"""The decoded images on disk: made once, reused by later studies, mapped into memory by every process."""
 
 from __future__ import annotations
 
@@ -24,29 +22,30 @@ from automl.data.cache.hashes import Digests
 from automl.data.cache.streamed_images import STREAM, can_stream, write_stream
 from automl.data.decoding.decode import ColourFound, Decoded, decode_all
 from automl.data.decoding.image_format import Target
-from automl.data.decoding.near_duplicates import alike
+from automl.data.decoding.near_duplicates import near_duplicates
 from automl.data.sources.base import Source
 from automl.errors import DataError
 from automl.log import get_logger
 
 _log = get_logger(__name__)
 
-# Part of every key: a change of what is stored, or of how a picture becomes pixels, must not find older
-# files.
+# Part of every key: a change of what is stored, or of how images become pixels, must not find older entries.
 _VERSION = 5
 _SPARE_BYTES = 64 * 2**20
-# Modes of Pillow by number, and the reasons of rows that cannot be used.
+# Pillow's modes by number, and why rows cannot be used.
 _WORDS = "words.json"
+# The key of `Cached.informative` in meta.json.
+_INFORMATIVE = "telling"
 
 
 @dataclass(frozen=True)
 class Cached:
-    """Decoded pictures. All rows of the source are there; `reasons[i]` is "" for those that can be used.
+    """Decoded images. All rows of the source are there; `reasons[i]` is "" for those that can be used.
 
-    `pairs` (m, 2) are rows of nearly equal pictures, and `telling` says whether likeness tells anything about
-    these data (see `likeness`). Labels are no part of it, so that studies of other columns of one table share it.
-    No other process removes the folder to make room as long as `hold` lives. Where `streamed`, there was no room for
-    the pictures: only what was found out about them is there.
+    `pairs` (m, 2) are rows of nearly equal images, and `informative` says whether similarity means anything in these
+    data (see `near_duplicates`). Labels are not included, so studies of other columns of a table share the entry. No
+    process evicts the folder while `hold` exists. If `streamed`, there was no room for the pixels: the entry holds only
+    what was found out about the images.
     """
 
     folder: Path
@@ -57,14 +56,14 @@ class Cached:
     modes: tuple[str, ...]
     sizes: npt.NDArray[np.int32]
     pairs: npt.NDArray[np.int64]
-    telling: bool
+    informative: bool
     was_there: bool
     streamed: bool
     hold: Hold = field(repr=False, compare=False)
 
     @property
     def images_path(self) -> Path:
-        """uint8 (N, img_size, img_size, in_chans), or the list of files to decode; for `stream.open_images`."""
+        """The pixels, uint8 (N, img_size, img_size, in_chans), or the list of files; for `open_images`."""
         return self.folder / (STREAM if self.streamed else IMAGES)
 
 
@@ -74,12 +73,37 @@ Note = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Shelf:
-    """Where decoded pictures lie, how many bytes all of them may take there, and who is told what is removed."""
+class _Plan:
+    """The entry to make, and the folder in which it is built; `state` is that of the source."""
 
+    source: Source
+    state: str
+    target: Target
     cache_dir: Path
-    max_disk: int | None = None
-    note: Note = _log.info
+    max_disk: int | None
+    note: Note
+    streamed: bool = False
+    building: Path = Path()
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the finished entry."""
+        kind = "streamed" if self.streamed else ""
+        key = f"{_VERSION}\0{self.state}\0{self.target.img_size}{kind}"
+        return self.cache_dir / hashlib.sha256(key.encode()).hexdigest()[:32]
+
+    def read(self, folder: Path) -> Cached | None:
+        """Read this entry from a folder; None as for `_read`."""
+        return _read(folder, len(self.source.files), self.target.img_size, streamed=self.streamed)
+
+    def read_back(self, folder: Path) -> Cached:
+        """Read what was just written. Raises DataError if that is not possible."""
+        found = self.read(folder)
+        if found is None:
+            raise DataError(
+                f"the image cache {str(folder)!r} cannot be read back: choose another folder or disk"
+            )
+        return found
 
 
 def open_or_build(
@@ -92,17 +116,15 @@ def open_or_build(
     max_disk: int | None = None,
     note: Note = _log.info,
 ) -> Cached:
-    """The decoded pictures of `source` at the size of `target`, from `cache_dir` or made now: from pictures of at
-    least twice the size that lie there, else from the files.
+    """Return the decoded images of `source` at the size of `target`, from `cache_dir` or made now.
 
-    `check` sees the result before anything is kept and may refuse it by raising. A damaged folder is made
-    again; a new one appears at once, so that an interrupted run leaves nothing that looks whole. To make room,
-    what was not used for the longest time is removed, but nothing that a running study uses; `note` is told. Raises
-    NoRoomError if that is not enough for `max_disk` bytes and the disk, unless the pictures can be streamed, and
-    DataError if the folder cannot be written.
+    They are made from cached images of at least twice the size if there are any, else from the files. `check` sees the
+    result before it is kept and may refuse it by raising. A damaged entry is made again. A new entry appears at once,
+    so an interrupted run leaves no incomplete one. Entries that no running study uses are evicted if room is needed,
+    the least recently used first, and `note` says so. Raises NoRoomError if that is not enough for `max_disk` bytes and
+    the disk, unless the images can be streamed, and DataError if the folder cannot be written.
     """
-    shelf = Shelf(cache_dir, max_disk, note)
-    plan = _Plan(source, source.state(), target, cache_dir, shelf)
+    plan = _Plan(source, source.state(), target, cache_dir, max_disk, note)
     try:
         return _open(plan, check, progress)
     except NoRoomError as error:
@@ -110,60 +132,34 @@ def open_or_build(
             raise
         note(f"Images are decoded again in every epoch: {error}.")
         cached = _open(replace(plan, streamed=True), check, progress)
-        # Each time, because the same zip may lie elsewhere now.
+        # Written every time, as the same zip may have moved.
         write_stream(cached.images_path, source, size=cached.img_size, channels=cached.in_chans)
         return cached
 
 
 def _open(plan: _Plan, check: Check, progress: Progress) -> Cached:
-    """What lies in the cache, or is put there now."""
-    cache_dir, n = plan.shelf.cache_dir, len(plan.source.files)
-    folder = cache_dir / plan.key
-    found = _read(folder, n, plan.target.img_size, streamed=plan.streamed)
+    found = plan.read(plan.folder)
     if found is not None:
         check(found)
         return found
-    with _workshop(cache_dir) as building:
-        plan = replace(plan, folder=building)
+    with _building_folder(plan.cache_dir) as building:
+        plan = replace(plan, building=building)
         try:
-            built = _derive(plan, progress) or _build(plan, progress)
+            built = _from_larger(plan, progress) or _build(plan, progress)
         except ColourFound as error:
             _log.info("%s has colour: decoding again with three channels", error)
             built = _build(replace(plan, target=Target(plan.target.img_size, 3)), progress)
         check(built)
-        _install(building, folder, built)
-        installed = _read(folder, n, plan.target.img_size, streamed=plan.streamed)
-    if installed is None:
-        raise DataError(f"the image cache {str(folder)!r} cannot be read back: choose another folder or disk")
-    return replace(installed, was_there=False)
+        _install(plan)
+        return replace(plan.read_back(plan.folder), was_there=False)
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """What is to be made of what, and in which folder; `state` is that of the source."""
-
-    source: Source
-    state: str
-    target: Target
-    folder: Path
-    shelf: Shelf
-    streamed: bool = False
-
-    @property
-    def key(self) -> str:
-        """The name of the folder in the cache."""
-        kind = "streamed" if self.streamed else ""
-        return hashlib.sha256(f"{_VERSION}\0{self.state}\0{self.target.img_size}{kind}".encode()).hexdigest()[
-            :32
-        ]
-
-
-def _derive(plan: _Plan, progress: Progress) -> Cached | None:
-    """The pictures from larger ones in the cache; None where there are none, or damaged ones."""
+def _from_larger(plan: _Plan, progress: Progress) -> Cached | None:
+    """Scale down larger images in the cache; None if there are none, or damaged ones."""
     n, size = len(plan.source.files), plan.target.img_size
     if plan.streamed:
         return None
-    found = larger_entry(plan.shelf.cache_dir, version=_VERSION, state=plan.state, img_size=size)
+    found = larger_entry(plan.cache_dir, version=_VERSION, state=plan.state, img_size=size)
     larger = _read(found[0], n, found[1]) if found is not None else None
     if larger is None:
         return None
@@ -171,21 +167,21 @@ def _derive(plan: _Plan, progress: Progress) -> Cached | None:
     images = _new_images(plan, larger.in_chans)
     shrink(np.load(larger.images_path, mmap_mode="r"), images, progress)
     images.flush()
-    copy_findings(larger.folder, plan.folder)
+    copy_findings(larger.folder, plan.building)
     meta = json.loads((larger.folder / META).read_text(encoding="utf-8"))
     seconds = round(time.perf_counter() - start, 3)
-    return _finished(plan, {**meta, "img_size": size, "seconds": seconds})
+    return _finish(plan, {**meta, "img_size": size, "seconds": seconds})
 
 
 def _build(plan: _Plan, progress: Progress) -> Cached:
     start = time.perf_counter()
-    source, target, folder = plan.source, plan.target, plan.folder
+    source, target, folder = plan.source, plan.target, plan.building
     images = None if plan.streamed else _new_images(plan, target.in_chans)
     decoded = decode_all(source, target, images, progress, folder=folder)
     digests = Digests(decoded.findings.digests)
     usable = digests.known()
     usable[list(decoded.reasons)] = False
-    pairs, telling = alike(decoded.findings.thumbs, digests.distinct(usable))
+    pairs, informative = near_duplicates(decoded.findings.thumbs, digests.distinct(usable))
     np.save(folder / "pairs.npy", pairs)
     _write_findings(folder, digests, decoded)
     meta = {
@@ -194,49 +190,42 @@ def _build(plan: _Plan, progress: Progress) -> Cached:
         "n": len(source.files),
         "img_size": target.img_size,
         "in_chans": target.in_chans,
-        "telling": telling,
+        _INFORMATIVE: informative,
         "streamed": plan.streamed,
         "seconds": round(time.perf_counter() - start, 3),
     }
-    return _finished(plan, meta)
+    return _finish(plan, meta)
 
 
 def _new_images(plan: _Plan, channels: int) -> np.memmap[Any, np.dtype[np.uint8]]:
-    """A file for the pixels, after room was made for it."""
+    """Make room for the pixels, and map a new file for them."""
     size = plan.target.img_size
     shape = (len(plan.source.files), size, size, channels)
-    # A mapped file on a full disk does not fail with an error, it kills the process.
+    # On a full disk, writing to a mapped file raises no error but kills the process.
     needed = int(np.prod(shape, dtype=np.int64))
-    shelf = plan.shelf
-    gone = make_room(shelf.cache_dir, needed, allowed=shelf.max_disk, spare=_SPARE_BYTES)
-    if gone:
-        sets = "1 set of decoded images" if len(gone) == 1 else f"{len(gone)} sets of decoded images"
-        total = sum(entry.size for entry in gone)
-        shelf.note(
+    evicted = make_room(plan.cache_dir, needed, allowed=plan.max_disk, spare=_SPARE_BYTES)
+    if evicted:
+        sets = "1 set of decoded images" if len(evicted) == 1 else f"{len(evicted)} sets of decoded images"
+        total = sum(entry.size for entry in evicted)
+        plan.note(
             f"{sets} ({total / 1e9:.2f} GB) that no running study uses removed from the cache to make room."
         )
-    return np.lib.format.open_memmap(plan.folder / IMAGES, mode="w+", dtype=np.uint8, shape=shape)
+    return np.lib.format.open_memmap(plan.building / IMAGES, mode="w+", dtype=np.uint8, shape=shape)
 
 
-def _finished(plan: _Plan, meta: dict[str, Any]) -> Cached:
-    """The folder with its last two files, read back."""
-    (plan.folder / META).write_text(json.dumps(meta, indent=1, ensure_ascii=False), encoding="utf-8")
-    write_checksums(plan.folder)
-    built = _read(plan.folder, meta["n"], meta["img_size"], streamed=plan.streamed)
-    if built is None:
-        raise DataError(
-            f"the image cache {str(plan.folder)!r} cannot be read back: choose another folder or disk"
-        )
-    return built
+def _finish(plan: _Plan, meta: dict[str, Any]) -> Cached:
+    """Write the last two files of the entry, and read it back."""
+    (plan.building / META).write_text(json.dumps(meta, indent=1, ensure_ascii=False), encoding="utf-8")
+    write_checksums(plan.building)
+    return plan.read_back(plan.building)
 
 
 def _write_findings(folder: Path, digests: Digests, decoded: Decoded) -> None:
-    """What was found out about the files, as arrays and a few words."""
     (folder / "thumbs.npy").unlink(missing_ok=True)
     names = sorted(set(decoded.modes))
     number = {name: k for k, name in enumerate(names)}
     np.save(folder / "modes.npy", np.array([number[mode] for mode in decoded.modes], dtype=np.uint8))
-    if not isinstance(decoded.findings.sizes, np.memmap):  # else processes have written them to their place
+    if not isinstance(decoded.findings.sizes, np.memmap):  # otherwise the worker processes have written them
         np.save(folder / "digests.npy", digests.octets)
         np.save(folder / "sizes.npy", decoded.findings.sizes)
     words = {"modes": names, "reasons": decoded.reasons}
@@ -244,7 +233,7 @@ def _write_findings(folder: Path, digests: Digests, decoded: Decoded) -> None:
 
 
 def _read(folder: Path, n: int, img_size: int, *, streamed: bool = False) -> Cached | None:
-    """What lies in `folder`; None if it is missing, incomplete, damaged or made for something else."""
+    """Read an entry; None if it is missing, incomplete, damaged or made for something else."""
     if not folder.is_dir():
         return None
     hold = Hold(folder)
@@ -266,12 +255,12 @@ def _read(folder: Path, n: int, img_size: int, *, streamed: bool = False) -> Cac
             folder=folder,
             img_size=img_size,
             in_chans=meta["in_chans"],
-            reasons=_reasons(n, words["reasons"]),
+            reasons=tuple(words["reasons"].get(str(row), "") for row in range(n)),
             digests=Digests(digests),
             modes=tuple(words["modes"][k] for k in modes),
             sizes=sizes,
             pairs=pairs,
-            telling=bool(meta["telling"]),
+            informative=bool(meta[_INFORMATIVE]),
             was_there=True,
             streamed=streamed,
             hold=hold,
@@ -286,16 +275,9 @@ def _holds(path: Path, shape: tuple[int, ...]) -> bool:
     return bool(images.shape == shape and images.dtype == np.uint8)
 
 
-def _reasons(n: int, found: dict[str, str]) -> tuple[str, ...]:
-    reasons = [""] * n
-    for row, reason in found.items():
-        reasons[int(row)] = reason
-    return tuple(reasons)
-
-
 @contextlib.contextmanager
-def _workshop(cache_dir: Path) -> Iterator[Path]:
-    """A new folder beside the finished ones, gone afterwards, and so are parents that stay empty."""
+def _building_folder(cache_dir: Path) -> Iterator[Path]:
+    """Make a folder beside the finished entries; remove it afterwards, and new parents that stay empty."""
     made = [folder for folder in (cache_dir, *cache_dir.parents) if not folder.exists()]
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
@@ -314,23 +296,23 @@ def _workshop(cache_dir: Path) -> Iterator[Path]:
         hold.release()
         shutil.rmtree(building, ignore_errors=True)
         for folder in made:
-            with contextlib.suppress(OSError):  # not empty: something was kept in it
+            with contextlib.suppress(OSError):  # not empty
                 folder.rmdir()
 
 
-def _install(building: Path, folder: Path, built: Cached) -> None:
-    """Move a finished folder to its place, unless another process was first with a whole one."""
-    if _read(folder, len(built.reasons), built.img_size, streamed=built.streamed) is not None:
+def _install(plan: _Plan) -> None:
+    """Move a finished entry to its folder, unless another process was first with a complete one."""
+    if plan.read(plan.folder) is not None:
         return
     for attempt in (1, 2):
         try:
-            building.replace(folder)
+            plan.building.replace(plan.folder)
             return
         except OSError as error:
-            if _read(folder, len(built.reasons), built.img_size, streamed=built.streamed) is not None:
+            if plan.read(plan.folder) is not None:
                 return
             if attempt == 2:
                 raise DataError(
-                    f"the image cache {str(folder)!r} cannot be written ({error.strerror})"
+                    f"the image cache {str(plan.folder)!r} cannot be written ({error.strerror})"
                 ) from error
-            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(plan.folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Checksums of the files of a cache entry, so that damage is noticed before a search trains on it."""
+"""Checksums of the files of a cache entry, which reveal damage before a search trains on it."""
 
 from __future__ import annotations
 
@@ -10,15 +10,12 @@ from typing import Any
 
 CHECKSUMS = "checksums.json"
 _BLOCK = 2**20
-# So many blocks of a large file are read at each opening: some milliseconds, whatever its size.
+# Blocks of a large file that are read at each opening: this takes some milliseconds for any size.
 _BLOCKS_READ = 16
 
 
 def write_checksums(folder: Path) -> None:
-    """Write size and CRC-32 of every mebibyte of the files in `folder` that have content into checksums.json.
-
-    To be called once the files are complete; empty files (locks) are left out.
-    """
+    """Write the size of each non-empty file in `folder`, and the CRC-32 of every mebibyte, to checksums.json."""
     files = {path.name: path for path in sorted(folder.iterdir()) if path.is_file() and path.stat().st_size}
     files.pop(CHECKSUMS, None)
     table = {name: {"size": path.stat().st_size, "blocks": _all_blocks(path)} for name, path in files.items()}
@@ -26,10 +23,10 @@ def write_checksums(folder: Path) -> None:
 
 
 def find_damage(folder: Path) -> str:
-    """What is wrong with the files in `folder`, in a few words; "" where nothing is.
+    """Return what is wrong with the files in `folder`, "" if they are sound.
 
-    Files up to 16 MiB are read as a whole, of larger ones the ends and 14 blocks between them: others in every
-    minute, so that damage anywhere is found in the course of some openings.
+    Files up to 16 MiB are read completely. Of larger ones, the ends and 14 blocks between them are read, other blocks
+    in every minute: damage anywhere is found within some openings.
     """
     try:
         table: dict[str, dict[str, Any]] = json.loads((folder / CHECKSUMS).read_text(encoding="utf-8"))
@@ -56,7 +53,7 @@ def _all_blocks(path: Path) -> list[int]:
 
 
 def _sample(n: int) -> list[int]:
-    """The blocks to read of `n`: all, or both ends and every k-th between them, from a start that moves."""
+    """Return the blocks to read: all, or both ends and every k-th between them, with an offset that moves."""
     if n <= _BLOCKS_READ:
         return list(range(n))
     step = -(-(n - 2) // (_BLOCKS_READ - 2))

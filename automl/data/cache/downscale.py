@@ -1,4 +1,4 @@
-"""Smaller pictures from larger ones that lie in the cache, so that a second image size costs no second decoding."""
+"""Scale cached images down, so that a second image size needs no second decoding."""
 
 from __future__ import annotations
 
@@ -15,21 +15,20 @@ from PIL import Image
 
 from automl.data.cache.checksums import CHECKSUMS
 from automl.data.cache.eviction import IMAGES, META, entries
+from automl.data.constants import DOWNSCALE_FROM
 from automl.machine import cores
 
-# Below this ratio the larger pictures hold hardly more than the smaller ones need, and being resized twice shows.
-_LEAST_RATIO = 2
 _ROWS_AT_ONCE = 64
 
 
 def larger_entry(cache_dir: Path, *, version: int, state: str, img_size: int) -> tuple[Path, int] | None:
-    """(folder, image size) of the smallest entry of the same pictures with at least twice `img_size`, if any."""
+    """Return (folder, image size) of the smallest entry of the same images with at least twice `img_size`, if any."""
     found = []
     for entry in entries(cache_dir):
         meta = _meta(entry.folder)
         if (meta.get("version"), meta.get("state"), meta.get("streamed")) == (version, state, False):
             size = meta.get("img_size", 0)
-            if size >= _LEAST_RATIO * img_size:
+            if size >= DOWNSCALE_FROM * img_size:
                 found.append((entry.folder, size))
     return min(found, key=lambda item: item[1], default=None)
 
@@ -37,10 +36,9 @@ def larger_entry(cache_dir: Path, *, version: int, state: str, img_size: int) ->
 def shrink(
     larger: npt.NDArray[np.uint8], smaller: npt.NDArray[np.uint8], progress: Callable[[int, int], None]
 ) -> None:
-    """Fill `smaller`, uint8 (N, s, s, C), from `larger`, uint8 (N, S, S, C): each new pixel is the weighted mean of
-    an area (Pillow's bicubic window, stretched by S / s), as in decoding.
+    """Fill `smaller`, uint8 (N, s, s, C), from `larger`, uint8 (N, S, S, C), with the filter that decoding uses.
 
-    Threads share the work, as resizing leaves Python's lock; `progress(done, total)` is called from this one.
+    Threads share the work, as resizing releases Python's lock; `progress(done, total)` is called from this one.
     """
     n = len(larger)
 
@@ -56,7 +54,7 @@ def shrink(
 
 
 def copy_findings(larger: Path, folder: Path) -> None:
-    """Copy what was found out about the files, which holds at every size."""
+    """Copy the findings about the files, which are the same at every size."""
     for path in sorted(larger.iterdir()):
         if path.suffix in (".json", ".npy") and path.name not in (IMAGES, META, CHECKSUMS):
             shutil.copyfile(path, folder / path.name)

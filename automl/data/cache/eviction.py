@@ -1,4 +1,4 @@
-"""The cache folder as a whole: which entries are in use, how much they take, and which may go."""
+"""The cache folder: which entries are in use, how much space they take, and which are evicted."""
 
 from __future__ import annotations
 
@@ -23,37 +23,37 @@ META = "meta.json"
 IMAGES = "images.npy"
 _ENTRY = re.compile(r"[0-9a-f]{32}")
 _UNFINISHED = re.compile(r"(building|removing)-\d+-\d+")
-# Between making a folder and marking it as used a builder needs an instant, which must not cost it the folder.
+# Younger folders are kept: their builder may not have locked them yet.
 _YOUNG_SECONDS = 60.0
 
 
 class NoRoomError(DataError):
-    """The disk has no room for the decoded pictures."""
+    """The disk or `max_disk` has no room for the decoded images."""
 
 
 class Hold:
-    """Marks an entry as used by this process, until it is released, dropped, or the process ends in any way.
+    """Marks an entry as used by this process, until it is released, deleted, or the process ends.
 
-    It is a shared lock (flock) on a file in the entry: the system takes it back from a process that is killed, so
-    that nothing is ever left over which would have to be told from the mark of a living one.
+    It is a shared lock (flock) on a file in the entry. The system releases it even if the process is killed, so no
+    stale mark is left.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._release: Callable[[], object] = _nothing
-        with contextlib.suppress(OSError):  # a shared cache that only others may write can still be read
+        self._release: Callable[[], object] = lambda: None
+        with contextlib.suppress(OSError):  # a shared cache without write permission can still be read
             file = _open_lock(folder)
             if sys.platform != "win32":
                 fcntl.flock(file, fcntl.LOCK_SH)
             self._release = weakref.finalize(self, os.close, file)
 
     def release(self) -> None:
-        """Give the mark back; a second time does nothing."""
+        """Release the lock; a second call does nothing."""
         self._release()
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A folder of decoded pictures: what it takes, and when it was last used (`time.time()`)."""
+    """A folder of decoded images: its bytes, and when it was last used (`time.time()`)."""
 
     folder: Path
     size: int
@@ -61,7 +61,7 @@ class Entry:
 
 
 def entries(cache_dir: Path) -> list[Entry]:
-    """The finished entries of `cache_dir`, the longest unused first."""
+    """Return the finished entries of `cache_dir`, the least recently used first."""
     found = []
     for folder in _folders(cache_dir, _ENTRY):
         with contextlib.suppress(OSError):  # removed at this moment
@@ -71,16 +71,16 @@ def entries(cache_dir: Path) -> list[Entry]:
 
 
 def touch(folder: Path) -> None:
-    """Note that an entry is used now."""
-    with contextlib.suppress(OSError):  # of another owner: then its age stays as it is
+    """Record that an entry is used now."""
+    with contextlib.suppress(OSError):  # another user owns it: its age stays the same
         os.utime(folder / META)
 
 
 def make_room(cache_dir: Path, needed: int, *, allowed: int | None, spare: int) -> list[Entry]:
-    """Remove entries until `needed` more bytes fit; the removed ones, which nobody used, the longest unused first.
+    """Evict unused entries, the least recently used first, until `needed` more bytes fit, and return them.
 
-    All entries together may then take `allowed` bytes, and `spare` bytes of the disk stay free. What builders left
-    that were killed goes in any case. Raises NoRoomError, and removes no entry, where that is not enough.
+    All entries together may then take `allowed` bytes, and `spare` bytes of the disk stay free. Remains of killed
+    builders are always removed. Raises NoRoomError, and evicts nothing, if that is not enough.
     """
     remove_unfinished(cache_dir)
     known = entries(cache_dir)
@@ -101,7 +101,7 @@ def make_room(cache_dir: Path, needed: int, *, allowed: int | None, spare: int) 
 
 
 def remove_unfinished(cache_dir: Path) -> None:
-    """Remove what builders and removers that were killed left in `cache_dir`."""
+    """Remove the unfinished folders of killed processes in `cache_dir`."""
     for folder in _folders(cache_dir, _UNFINISHED):
         with contextlib.suppress(OSError):
             if time.time() - folder.stat().st_mtime > _YOUNG_SECONDS:
@@ -109,7 +109,7 @@ def remove_unfinished(cache_dir: Path) -> None:
 
 
 def new_folder(cache_dir: Path, purpose: str) -> Path:
-    """A name for an unfinished folder; not made by tempfile, which lets only its maker in: the cache is shared."""
+    """Return a name for an unfinished folder. tempfile would make it private, but the cache is shared."""
     return cache_dir / f"{purpose}-{os.getpid()}-{time.time_ns()}"
 
 
@@ -122,9 +122,9 @@ def _open_lock(folder: Path) -> int:
 
 @contextlib.contextmanager
 def _exclusive(folder: Path) -> Iterator[bool]:
-    """Whether nobody uses the folder; while it is true, nobody else begins to."""
+    """Yield whether no process uses the folder; if so, none can start to use it inside of the block."""
     if sys.platform == "win32":
-        yield False  # no locks that end with their process: nothing is ever removed there
+        yield False  # no locks that end with their process: nothing is evicted there
         return
     try:
         file = _open_lock(folder)
@@ -148,7 +148,7 @@ def _in_use(folder: Path) -> bool:
 
 
 def _remove(folder: Path) -> bool:
-    """Remove a folder that nobody uses; whether it is gone. It vanishes at once, and is emptied afterwards."""
+    """Rename an unused folder and delete its files; return whether it is gone."""
     with _exclusive(folder) as free:
         if not free:
             return False
@@ -162,7 +162,7 @@ def _remove(folder: Path) -> bool:
 
 
 def _folders(cache_dir: Path, name: re.Pattern[str]) -> list[Path]:
-    """The folders with our own names; whatever else a person keeps in the place is none of our business."""
+    """Return the folders whose names match; other folders there belong to the user."""
     try:
         return sorted(path for path in cache_dir.iterdir() if name.fullmatch(path.name) and path.is_dir())
     except OSError:
@@ -181,8 +181,4 @@ def _too_small(cache_dir: Path, needed: int, allowed: int | None, free: int) -> 
         return (
             f"{what}{max(0, free) / 1e9:.2f} GB are free: free space, or choose another folder or image size"
         )
-    return f"{what}other studies that run take too much of it: wait for them, raise --max-disk or free space"
-
-
-def _nothing() -> None:
-    """Nothing was locked."""
+    return f"{what}running studies use too much of the rest: wait for them, raise --max-disk or free space"

@@ -1,4 +1,4 @@
-"""SHA-256 digests of many pictures, as bytes until somebody wants to read one."""
+"""The SHA-256 digests of many images, kept as bytes."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy.typing as npt
 
 from automl.data.decoding.convert import DIGEST
 
-# Rows that are turned to text together.
+# Rows that are converted to text together.
 _AT_ONCE = 4096
 
 
 class Digests(Sequence[str]):
-    """Hexadecimal digests of (n, 32) bytes; "" for zeros, which stand for bytes that could not be read.
+    """Hexadecimal digests of (n, 32) bytes; "" for zeros, which mark bytes that could not be read.
 
-    A text a row would take four times the memory, for as long as a study runs.
+    A list of texts would take four times the memory for the whole study.
     """
 
     def __init__(self, octets: npt.NDArray[np.uint8]) -> None:
@@ -52,29 +52,29 @@ class Digests(Sequence[str]):
         return hash(self.octets.tobytes())
 
     def known(self) -> npt.NDArray[np.bool_]:
-        """Which rows have one (n,)."""
+        """Return which rows have a digest (n,)."""
         return np.asarray(self.octets.any(axis=1))
 
     def first_rows(self) -> npt.NDArray[np.int64]:
-        """For each row the first one of the same digest (n,)."""
+        """Return for each row the first one with the same digest (n,)."""
         if not len(self):
             return np.empty(0, dtype=np.int64)
         words = self.octets.view(np.uint64)
         order = np.lexsort(words.T)
         new = np.ones(len(order), dtype=np.bool_)
         new[1:] = (words[order[1:]] != words[order[:-1]]).any(axis=1)
-        # The sort is stable: the first of equal ones comes first.
+        # The sort is stable, so the first of equal rows comes first.
         first = np.empty(len(order), dtype=np.int64)
         first[order] = order[np.flatnonzero(new)[np.cumsum(new) - 1]]
         return first
 
     def distinct(self, usable: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-        """The first row of each digest among the usable ones, in order."""
+        """Return the first row of each digest among the usable rows, in order."""
         places = np.flatnonzero(usable)
         return places[np.unique(Digests(self.octets[places]).first_rows())]
 
     def ranks(self) -> npt.NDArray[np.int64]:
-        """The place of each row when they are sorted (n,); equal ones in the order of the rows."""
+        """Return the position of each row in sorted order (n,); equal digests keep the order of their rows."""
         ranks = np.empty(len(self), dtype=np.int64)
         ranks[np.lexsort(self.octets.view(">u8").T[::-1])] = np.arange(len(self))
         return ranks

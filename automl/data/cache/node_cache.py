@@ -1,4 +1,4 @@
-"""The decoded pictures on another machine: found in its own cache, or decoded there from the same data."""
+"""Find the decoded images on another machine: in its own cache, or decode them there from the same data."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from automl.records import SearchSplits
 
 
 @dataclass(frozen=True)
-class Origin:
-    """Where the pictures of a study come from; `data` is None where they were handed over in memory."""
+class DataOrigin:
+    """How to decode the images of a study again; `data` is None if they were passed in memory."""
 
     data: str | None
     target: str | None
@@ -27,11 +27,11 @@ class Origin:
     max_disk: int | None
 
 
-def at_hand(splits: SearchSplits, origin: Origin) -> SearchSplits:
-    """The splits as this machine can read them; a machine without the decoded pictures makes its own, once.
+def splits_on_this_node(splits: SearchSplits, origin: DataOrigin) -> SearchSplits:
+    """Return the splits with paths that this machine can read; it decodes the images once if it lacks them.
 
-    Raises DataError, in one sentence that names the machine, where neither they nor the data can be read here, where
-    the data are not those that the study began with, and where the study's own folder is not shared.
+    Raises DataError, naming the machine, if it can read neither the decoded images nor the data, if the data are not
+    those of the study, or if the study's folder is not shared.
     """
     for path in (splits.train.index, splits.train.targets):
         if not path.is_file():
@@ -49,13 +49,12 @@ def at_hand(splits: SearchSplits, origin: Origin) -> SearchSplits:
     )
 
 
-@lru_cache(maxsize=1)
-def _decoded_here(origin: Origin, images: Path) -> Cached:
-    """Kept as long as the process lives, and with it the mark that the pictures are in use."""
-    here = platform.node()
+@lru_cache(maxsize=1)  # its hold marks the images as used while the process lives
+def _decoded_here(origin: DataOrigin, images: Path) -> Cached:
+    node = platform.node()
     if origin.data is None:
         raise DataError(
-            f"data that were handed over in memory must be decoded on storage that all nodes share, but {here!r} has "
+            f"images that were passed in memory must be cached on storage that all nodes share, but {node!r} has "
             f"no {str(images)!r}: set AUTOML_CACHE_DIR to a shared folder"
         )
     try:
@@ -65,27 +64,19 @@ def _decoded_here(origin: Origin, images: Path) -> Cached:
                 source,
                 Target(origin.img_size, origin.in_chans),
                 cache_dir=cache_folder(),
-                check=_accept,
-                progress=_silent,
+                check=lambda cached: None,  # checked where the study started
+                progress=lambda done, total: None,
                 max_disk=origin.max_disk,
             )
         finally:
             source.close()
     except AutomlError as error:
         raise DataError(
-            f"the node {here!r} has no decoded images and cannot make them: {error}; put the data on shared storage"
+            f"the node {node!r} has no decoded images and cannot make them: {error}; put the data on shared storage"
         ) from error
     if cached.folder.name != images.parent.name:
         raise DataError(
-            f"the data {origin.data!r} on the node {here!r} must be those that the study began with, and differ: "
+            f"the data {origin.data!r} on the node {node!r} must be those of the study, but they differ: "
             "put them on shared storage, or copy them with their times (rsync -a)"
         )
     return cached
-
-
-def _accept(cached: Cached) -> None:
-    """They were looked at where the study began."""
-
-
-def _silent(done: int, total: int) -> None:
-    """Nobody watches on this machine."""

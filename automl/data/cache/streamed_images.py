@@ -1,15 +1,11 @@
-"""Pictures that are decoded whenever they are asked for, where the disk has no room for all of them decoded."""
+"""Images that are decoded in every epoch, because the disk has no room for all of them decoded."""
 
 from __future__ import annotations
 
 import json
 import os
-import threading
 import time
-import warnings
 import weakref
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,9 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from automl.data.pixels import open_header, to_pixels
+from automl.data.pixels import open_header, quiet_pillow, to_pixels
 from automl.data.sources.base import Source
-from automl.data.sources.files.base import Files, FolderFiles, LooseFiles
+from automl.data.sources.files.base import Files, LooseFiles
 from automl.data.sources.files.tar_archive import TarFiles
 from automl.data.sources.files.zip_archive import ZipFiles
 from automl.errors import DataError
@@ -32,10 +28,9 @@ _Index = npt.NDArray[np.int64]
 
 
 class StreamedImages:
-    """Stands for an array uint8 (N, size, size, channels) of which `self[rows]` decodes a part, in this thread.
+    """Acts as an array uint8 (N, size, size, channels): `self[rows]` decodes these rows, in the calling thread.
 
-    Any number of threads may ask at once. Raises DataError for a file that the scan could read and that cannot be
-    read any more.
+    Thread-safe. Raises DataError for a file that can no longer be read.
     """
 
     def __init__(self, files: Files, paths: list[str], *, size: int, channels: int) -> None:
@@ -44,9 +39,9 @@ class StreamedImages:
         weakref.finalize(self, files.close)
 
     def __getitem__(self, rows: _Index) -> npt.NDArray[np.uint8]:
-        """The pictures of these rows, (len(rows), size, size, channels)."""
+        """Return the images of these rows, (len(rows), size, size, channels)."""
         pixels = np.empty((len(rows), *self.shape[1:]), dtype=np.uint8)
-        with _quiet():
+        with quiet_pillow():
             for place, row in enumerate(rows.tolist()):
                 pixels[place] = self._decode(self._paths[row])
         return pixels
@@ -66,22 +61,22 @@ class StreamedImages:
 
 
 def can_stream(source: Source) -> bool:
-    """Whether other processes can open the pictures of `source`: those in folders, zips and plain tars."""
+    """Return whether other processes can open the images of `source`: in folders, zips and plain tars."""
     stored = source.stored()
     return stored is not None and _describe(stored[0]) is not None
 
 
 def write_stream(path: Path, source: Source, *, size: int, channels: int) -> None:
-    """Write what `open_images` needs to decode the rows of `source` in any process of this machine, as JSON.
+    """Write the JSON file that `open_images` needs to decode the rows of `source` in any process of this machine.
 
-    Raises DataError if they lie in no files, or if the list can neither be written nor is there already.
+    Raises DataError if the images lie in no files, or if the file is missing and cannot be written.
     """
     stored = source.stored()
     place = None if stored is None else _describe(stored[0])
     if stored is None or place is None:
         raise DataError(f"images can be streamed from folders, zips and tars only, not from {source.name!r}")
     content = {"place": place, "size": size, "channels": channels, "paths": list(stored[1])}
-    # ASCII, because names that are no UTF-8 hold lone surrogates.
+    # ASCII, because names that are not UTF-8 hold lone surrogates.
     text = json.dumps(content, ensure_ascii=True)
     try:
         draft = path.with_name(f"{path.name}.{os.getpid()}")
@@ -95,35 +90,35 @@ def write_stream(path: Path, source: Source, *, size: int, channels: int) -> Non
 
 
 def is_streamed(path: Path) -> bool:
-    """Whether `Rows.images` names a list of files rather than decoded pictures."""
+    """Return whether `Rows.images` names a list of files rather than decoded images."""
     return path.suffix == ".json"
 
 
 def open_images(path: Path) -> npt.NDArray[np.uint8] | StreamedImages:
-    """The pictures that `Rows.images` names: mapped into memory, or to be decoded; (N, H, W, C) either way."""
+    """Open the images that `Rows.images` names, mapped into memory or to be decoded; (N, H, W, C) either way."""
     if not is_streamed(path):
         return np.asarray(np.load(path, mmap_mode="r"))
     return _opened(path, path.stat().st_mtime_ns)
 
 
 def streaming_cost(rows: Rows) -> str:
-    """One sentence on how much longer it takes here to decode pictures than to gather decoded ones; measured."""
+    """Measure decoding against gathering decoded images, and return a sentence on the cost of streaming."""
     index = np.load(rows.index)[:_MEASURED]
     images = open_images(rows.images)
-    begun = time.perf_counter()
+    start = time.perf_counter()
     pixels = images[index]
-    decoding = time.perf_counter() - begun
-    begun = time.perf_counter()
+    decoding = time.perf_counter() - start
+    start = time.perf_counter()
     np.ascontiguousarray(pixels[::-1])
-    gathering = time.perf_counter() - begun
-    each, other = (1000 * seconds / len(index) for seconds in (decoding, gathering))
+    gathering = time.perf_counter() - start
+    decode_ms, gather_ms = (1000 * seconds / len(index) for seconds in (decoding, gathering))
     return (
-        f"Decoding takes {each:.2f} ms an image on one core here, against {other:.4f} ms for one that lies decoded "
-        "in the cache; --max-disk or free disk space would make training faster."
+        f"Decoding takes {decode_ms:.2f} ms per image on one core here, against {gather_ms:.4f} ms for a cached image; "
+        "a larger --max-disk or more free disk space would make training faster."
     )
 
 
-@lru_cache(maxsize=2)  # every epoch opens its rows anew, and a zip's directory takes a while to read
+@lru_cache(maxsize=2)  # every epoch opens its rows again, and reading a zip's directory takes time
 def _opened(path: Path, changed: int) -> StreamedImages:
     content: dict[str, Any] = json.loads(path.read_text(encoding="ascii"))
     kind, place = content["place"]
@@ -132,43 +127,18 @@ def _opened(path: Path, changed: int) -> StreamedImages:
     )
 
 
-def _loose(root: Path) -> Files:
-    return LooseFiles(root, name=root.name)
-
-
-_KINDS: dict[str, Any] = {"folder": _loose, "zip": ZipFiles, "tar": TarFiles}
+_KINDS: dict[str, Any] = {
+    "folder": lambda root: LooseFiles(root, name=root.name),
+    "zip": ZipFiles,
+    "tar": TarFiles,
+}
 
 
 def _describe(files: Files) -> tuple[str, str] | None:
-    """(kind, absolute path) of what can be opened again; a compressed tar would be unpacked by every process."""
-    if isinstance(files, (FolderFiles, LooseFiles)):
+    """Return (kind, absolute path) of files that can be opened again; every process would unpack a compressed tar."""
+    if isinstance(files, LooseFiles):
         return "folder", str(files.root.resolve())
     path = Path(files.where).resolve()
     if isinstance(files, ZipFiles):
         return "zip", str(path)
     return ("tar", str(path)) if isinstance(files, TarFiles) and path.suffix.lower() == ".tar" else None
-
-
-_LOCK = threading.Lock()
-_STACK: list[ExitStack] = []
-_USERS = [0]
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """No warning of Pillow's comes through while any thread is inside. Filters belong to the whole process, and
-    threads that each saved and restored them would undo one another: the first one in and the last one out do it."""
-    with _LOCK:
-        if _USERS[0] == 0:
-            stack = ExitStack()
-            stack.enter_context(warnings.catch_warnings())
-            warnings.filterwarnings("ignore", module=r"PIL\.")
-            _STACK.append(stack)
-        _USERS[0] += 1
-    try:
-        yield
-    finally:
-        with _LOCK:
-            _USERS[0] -= 1
-            if _USERS[0] == 0:
-                _STACK.pop().close()

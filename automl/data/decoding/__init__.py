@@ -1,1 +1,1 @@
-"""From image files to arrays: decode, convert, find near duplicates, in a pool of processes."""
+"""Turn image files into arrays: read headers, decode in a pool of processes, find near duplicates."""

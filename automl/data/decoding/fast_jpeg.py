@@ -1,8 +1,7 @@
-"""JPEGs as cameras, phones and data sets write them, decoded with little ado.
+"""Decode plain JPEGs without `PIL.Image.open`.
 
-Pillow's own way to open a file asks each of its readers, reads all metadata and copies the pixels once more, which for
-small pictures costs more than decoding them. What is anything but plain (EXIF, Adobe's marker, CMYK, damage) is left
-to that way, so that both give the same pixels and only the other one has to know of reasons.
+That function tries each reader, reads all metadata and copies the pixels once more: for small images this costs more
+than decoding them. JPEGs with EXIF, Adobe's marker, CMYK or damage are left to it, so both ways give the same pixels.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 from PIL import Image
 
 _START = b"\xff\xd8\xff"
-# JFIF, tables of quantisation and of codes, restart interval, comment: what says nothing about the way to read.
+# JFIF, tables of quantization and of codes, restart interval, comment: these do not change how to read the pixels.
 _PLAIN = frozenset((0xE0, 0xDB, 0xC4, 0xDD, 0xFE))
 _FRAMES = frozenset((0xC0, 0xC1, 0xC2))
 _MODES = {1: "L", 3: "RGB"}
@@ -21,7 +20,7 @@ _MOST_PIXELS = 2**25
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What the frame of a plain JPEG says: Pillow's mode, and pixels."""
+    """Pillow's mode and the size in pixels of a plain JPEG."""
 
     mode: str
     width: int
@@ -29,7 +28,7 @@ class Header:
 
 
 def read_header(data: bytes) -> Header | None:
-    """The header of a plain JPEG of ordinary size; None for everything else."""
+    """Return the header of a plain JPEG of ordinary size; None for everything else."""
     if data[:3] != _START:
         return None
     at = 2
@@ -49,7 +48,7 @@ def read_header(data: bytes) -> Header | None:
 
 
 def decode(data: bytes, header: Header, size: int) -> Image.Image | None:
-    """The picture, scaled down to 1/2, 1/4 or 1/8 as long as no side falls below `size`; None where it is damaged."""
+    """Return the image, scaled to 1/2, 1/4 or 1/8 if no side falls below `size`; None if it is damaged."""
     scale = min(header.width // size, header.height // size)
     scale = next((step for step in (8, 4, 2) if scale >= step), 1)
     shape = (-(-header.width // scale), -(-header.height // scale))

@@ -1,4 +1,4 @@
-"""A first look at the headers of some pictures: the size to bring them to, and whether they have colour."""
+"""Choose the size and the channels of the decoded images from the headers of some of them."""
 
 from __future__ import annotations
 
@@ -8,31 +8,28 @@ from typing import Literal
 
 import numpy as np
 
+from automl.data.constants import GPU_SIZE, SIZE_STEPS
 from automl.data.pixels import is_grey, quiet_pillow
 from automl.data.sources.base import Source
 from automl.errors import DataError
 
-# (largest median short side, image size): sizes that timm's families take, none far above what the pictures
-# hold.
-_STEPS = ((40, 32), (80, 64), (112, 96), (160, 128))
-_LARGEST = 224
 _SAMPLE = 512
 
 
 @dataclass(frozen=True)
 class Target:
-    """The pixels that pictures are brought to: (img_size, img_size, in_chans)."""
+    """The shape of decoded images: (img_size, img_size, in_chans)."""
 
     img_size: int
     in_chans: int
 
 
 def choose_target(source: Source, *, img_size: int | Literal["auto"], max_size: int) -> Target:
-    """Look at up to 512 pictures, evenly spread over the rows, and choose size and channels.
+    """Choose size and channels from up to 512 images, evenly spread over the rows.
 
-    "auto" follows the median short side and is at most `max_size`. One channel is enough if no picture of the
-    sample has a colour mode; decoding finds out if another one has. Raises DataError if no picture of the
-    sample opens or a given size lies outside 8..1024.
+    "auto" follows the median short side and is at most `max_size`. One channel is enough if no image of the sample has
+    a colour mode; decoding notices if another one has. Raises DataError if no image of the sample opens or a given
+    size lies outside 8..1024.
     """
     shorts, grey = _sample(source)
     if img_size == "auto":
@@ -45,11 +42,8 @@ def choose_target(source: Source, *, img_size: int | Literal["auto"], max_size: 
 
 
 def auto_size(short_side: float) -> int:
-    """The image size for pictures whose median short side is `short_side` pixels."""
-    for limit, size in _STEPS:
-        if short_side <= limit:
-            return size
-    return _LARGEST
+    """Return the image size for images whose median short side is `short_side` pixels."""
+    return next((size for limit, size in SIZE_STEPS if short_side <= limit), GPU_SIZE)
 
 
 def _sample(source: Source) -> tuple[list[int], bool]:

@@ -1,4 +1,4 @@
-"""Pictures that are copies of each other, byte by byte or nearly."""
+"""Find nearly equal images, and number the rows that belong together."""
 
 from __future__ import annotations
 
@@ -8,26 +8,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from automl.data.constants import COMPARE_ALL_UP_TO, MOST_PAIRS_PER_IMAGE, NEAR_DUPLICATE_TOLERANCE
+
 SIDE = 16
-# Of 255: the root of the mean squared difference of two thumbnails below which pictures count as copies that
-# were saved, scaled or compressed again.
-TOLERANCE = 4.0
-# Pictures of nearly nothing (clear sky, empty slides) are all alike: more pairs than this a picture say that
-# likeness tells nothing here.
-MOST_PAIRS = 10
 _MOST_SAMPLES = 64
 _CHUNK = 50_000
 _SAMPLE = 4096
 _MOST_CANDIDATES = 50
-# Up to here all pairs are compared, so many rows at a time with all.
-_FEW = 5000
 _ROWS_AT_ONCE = 512
 
 Pairs = npt.NDArray[np.int64]
 
 
 def thumbnails(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Grey 16 x 16 thumbnails of (n, size, size, channels): means of up to 16 samples a cell, not of all pixels."""
+    """Return grey 16 x 16 thumbnails of (n, size, size, channels): means of up to 16 samples per cell."""
     size = images.shape[1]
     side = min(max(SIDE, size // SIDE * SIDE), _MOST_SAMPLES)
     samples = images
@@ -43,14 +37,15 @@ def thumbnails(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return np.asarray(total // (cell * cell * samples.shape[3]), dtype=np.uint8)
 
 
-def alike(thumbs: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64]) -> tuple[Pairs, bool]:
-    """Pairs among `rows` of the thumbnails, (m, 2), which differ by less than `TOLERANCE`, and whether likeness tells
-    anything (no pairs where it does not). The rows are those of usable pictures whose bytes differ.
+def near_duplicates(thumbs: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64]) -> tuple[Pairs, bool]:
+    """Return pairs (m, 2) of `rows` whose thumbnails differ by less than `NEAR_DUPLICATE_TOLERANCE`.
 
-    Exact, without comparing all pairs: a projection makes no distance larger, so every pair is among the
-    neighbours in a few principal components, which a k-d tree finds. Hashes of gradients (dHash) are not used:
-    on plain surfaces they are noise, and 5,000 pairs of a set of 1,300 were equal in all but 4 bits where 18 were
-    copies.
+    `rows` are usable images whose bytes differ. The second value says whether similarity is informative: it is False,
+    and there are no pairs, if too many images look alike.
+
+    Exact without comparing all pairs: a projection makes no distance larger, so every pair is among the neighbours in
+    a few principal components, which a k-d tree finds. Hashes of gradients (dHash) are noise on plain surfaces: in a
+    set of 1,300 images with 18 copies, 5,000 pairs were equal in all but 4 bits.
     """
     none = np.empty((0, 2), dtype=np.int64)
     if len(rows) < 2:
@@ -62,26 +57,26 @@ def alike(thumbs: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64]) -> tuple[P
         near[k : k + _CHUNK][_close(thumbs, rows, near[k : k + _CHUNK])] for k in range(0, len(near), _CHUNK)
     ]
     pairs = np.concatenate([none, *kept])
-    if len(pairs) > MOST_PAIRS * len(rows):
+    if len(pairs) > MOST_PAIRS_PER_IMAGE * len(rows):
         return none, False
     found = np.sort(rows[pairs], axis=1)
     return found[np.lexsort(found.T[::-1])], True
 
 
 def _neighbours(thumbs: npt.NDArray[np.uint8]) -> Pairs | None:
-    """All pairs that may be closer than `TOLERANCE`, and others; None where there are too many to look at."""
+    """Return all pairs within the tolerance, and others; None if there are too many to check."""
     half = SIDE // 2
-    # Means of 2 x 2 pixels make no distance larger either, and 64 axes are found at once.
+    # Means of 2 x 2 pixels make no distance larger either, and their 64 principal axes take little time.
     cells = thumbs.reshape(-1, half, 2, half, 2).sum(axis=(2, 4), dtype=np.uint16)
     pixels = cells.reshape(-1, half * half)
-    # The distance of half * half sums of 4, where the root mean square is the tolerance; and what float32 rounds.
-    radius = 4 * TOLERANCE * half * (1 + 1e-5)
-    return _all_within(pixels, radius) if len(pixels) <= _FEW else _tree_within(pixels, radius)
+    # The distance of half * half sums of 4 whose root mean square is the tolerance, plus the rounding of float32.
+    radius = 4 * NEAR_DUPLICATE_TOLERANCE * half * (1 + 1e-5)
+    return _all_within(pixels, radius) if len(pixels) <= COMPARE_ALL_UP_TO else _tree_within(pixels, radius)
 
 
 def _all_within(pixels: npt.NDArray[np.uint16], radius: float) -> Pairs | None:
-    """Pairs of few rows within `radius`, by comparing all: sooner done than SciPy is loaded."""
-    # Sums of squares below 2**24 are exact in float32; those of distances far above matter to nobody.
+    """Return pairs of few rows within `radius`, by comparing all pairs."""
+    # Sums of squares below 2**24 are exact in float32; distances far above do not matter.
     values = pixels.astype(np.float32) - np.float32(pixels.mean())
     squares = (values * values).sum(axis=1)
     found = [np.empty((0, 2), dtype=np.int64)]
@@ -98,7 +93,7 @@ def _all_within(pixels: npt.NDArray[np.uint16], radius: float) -> Pairs | None:
 
 
 def _tree_within(pixels: npt.NDArray[np.uint16], radius: float) -> Pairs | None:
-    """Pairs of many rows within `radius` in a few principal components, by a k-d tree."""
+    """Return pairs of many rows within `radius` in a few principal components, by a k-d tree."""
     from scipy.spatial import cKDTree
 
     rng = np.random.default_rng(0)
@@ -118,9 +113,9 @@ def _tree_within(pixels: npt.NDArray[np.uint16], radius: float) -> Pairs | None:
 
 
 def clusters(n: int, links: Sequence[Pairs | Sequence[str]]) -> npt.NDArray[np.int64]:
-    """The number of each row's cluster, which is that of its first row.
+    """Return the number of each row's cluster, which is its first row.
 
-    `links` are pairs of rows, or a name a row, where rows of an equal name (not "") belong together.
+    `links` are pairs of rows, or a name for each row, where rows of an equal name (not "") belong together.
     """
     parent = np.arange(n)
 
@@ -140,7 +135,7 @@ def clusters(n: int, links: Sequence[Pairs | Sequence[str]]) -> npt.NDArray[np.i
 
 
 def _chains(names: Sequence[str]) -> list[tuple[int, int]]:
-    """Each row with the first of its name."""
+    """Pair each row with the first of its name."""
     first: dict[str, int] = {}
     return [
         (first.setdefault(name, i), i) for i, name in enumerate(names) if name and first.get(name, -1) != i
@@ -149,4 +144,4 @@ def _chains(names: Sequence[str]) -> list[tuple[int, int]]:
 
 def _close(thumbs: npt.NDArray[np.uint8], rows: npt.NDArray[Any], near: Pairs) -> npt.NDArray[np.bool_]:
     a, b = (thumbs[rows[near[:, k]]].astype(np.float32) for k in (0, 1))
-    return np.asarray(((a - b) ** 2).mean(axis=(1, 2)) < TOLERANCE**2)
+    return np.asarray(((a - b) ** 2).mean(axis=(1, 2)) < NEAR_DUPLICATE_TOLERANCE**2)

@@ -1,35 +1,35 @@
-"""A process that decodes rows and does nothing else; started by `crew`, which it outlives by nothing.
+"""A process that decodes rows, started by `process_pool` and ended with it.
 
-It loads Pillow and NumPy alone, opens the source by itself, and writes into arrays that it maps from files. What it is
-told and what it answers are pickles on its standard input and output.
+It loads only Pillow and NumPy, opens the files itself, and writes into arrays that it maps from files. Jobs and results
+are pickles on its standard input and output.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import pickle
 import signal
-import struct
-import sys
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from multiprocessing.connection import Connection
+from typing import Any
 
 import numpy as np
 
 from automl.data.decoding.convert import ColourFound, Conversion, Findings
-from automl.data.readers import Spot, open_reader
+from automl.data.readers import Location, open_reader
 
 READY = "ready"
-LENGTH = struct.Struct("<Q")
+# The first row, and the locations of this and the following rows.
+Job = tuple[int, Sequence[Location]]
 
 
 @dataclass(frozen=True)
-class Errand:
-    """What a worker does until it ends: paths of mapped arrays, and where the pictures lie.
+class WorkerSetup:
+    """What all jobs of a worker share: `kind` and `path` of a `ReaderSpec`, and where the results go.
 
-    `images` is None where the pixels are not kept; `kind` and `path` are as in `places.Place`.
+    `images` is the file of the pixels, None if they are not kept; `folder` holds the files of `Findings`.
     """
 
     kind: str
@@ -37,71 +37,48 @@ class Errand:
     size: int
     channels: int
     images: str | None
-    digests: str
-    sizes: str
-    thumbs: str
-
-
-@dataclass(frozen=True)
-class Load:
-    """Rows `start` and following, by their spots."""
-
-    start: int
-    spots: list[Spot]
+    folder: str
 
 
 def main() -> None:
-    """Serve until the standard input ends, which it also does when the process at its other end is killed."""
-    # Ctrl-C reaches all processes of a terminal; the one that started this one decides what it means.
+    """Serve until the standard input ends, which also happens when the parent process is killed."""
+    # Ctrl-C reaches all processes of a terminal; only the parent handles it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    tell = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # a library that prints must not end up among the answers
-    with contextlib.suppress(BrokenPipeError, EOFError):  # nobody is there any more, for whom to go on
-        _serve(sys.stdin.buffer, tell)
-    os._exit(0)  # what is left to close is flushed already or of no use
+    jobs, results = Connection(os.dup(0), writable=False), Connection(os.dup(1), readable=False)
+    os.dup2(2, 1)  # keeps what a library prints out of the results
+    with contextlib.suppress(BrokenPipeError, EOFError):  # the parent is gone
+        _serve(jobs, results)
+    os._exit(0)  # skips the slow cleanup of the interpreter: everything is written
 
 
-def _serve(hear: BinaryIO, tell: BinaryIO) -> None:
-    _say(tell, READY)
-    errand: Errand = pickle.load(hear)
-    spots: dict[int, Spot] = {}
+def _serve(jobs: Any, results: Any) -> None:
+    results.send(READY)
+    setup: WorkerSetup = jobs.recv()
+    locations: dict[int, Location] = {}
     conversion: Conversion | None = None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         while True:
-            load: Load = pickle.load(hear)
-            rows = range(load.start, load.start + len(load.spots))
-            spots.clear()
-            spots.update(zip(rows, load.spots, strict=True))
-            answer: Any
+            start, listed = jobs.recv()
+            rows = range(start, start + len(listed))
+            locations.clear()
+            locations.update(zip(rows, listed, strict=True))
             try:
-                conversion = conversion or _prepare(errand, spots)
-                answer = conversion.convert(rows)
+                conversion = conversion or _prepare(setup, locations)
+                result: Any = conversion.convert(rows)
             except ColourFound as error:
-                answer = error
-            except Exception as error:  # told to the person there, not here
-                answer = f"{type(error).__name__}: {error}"
-            _say(tell, answer)
+                result = error
+            except Exception as error:  # the parent reports it
+                result = f"{type(error).__name__}: {error}"
+            results.send(result)
 
 
-def _prepare(errand: Errand, spots: dict[int, Spot]) -> Conversion:
-    reader = open_reader(errand.kind, errand.path)
+def _prepare(setup: WorkerSetup, locations: dict[int, Location]) -> Conversion:
+    reader = open_reader(setup.kind, setup.path)
     return Conversion(
-        read=lambda row: reader.read(spots[row]),
-        size=errand.size,
-        channels=errand.channels,
-        images=None if errand.images is None else _mapped(errand.images),
-        findings=Findings(_mapped(errand.digests), _mapped(errand.sizes), _mapped(errand.thumbs)),
+        read=lambda row: reader.read(locations[row]),
+        size=setup.size,
+        channels=setup.channels,
+        images=None if setup.images is None else np.load(setup.images, mmap_mode="r+"),
+        findings=Findings.open(setup.folder),
     )
-
-
-def _mapped(path: str) -> Any:
-    return np.load(path, mmap_mode="r+")
-
-
-def _say(tell: BinaryIO, answer: Any) -> None:
-    """Write an answer after its length, so that the other side reads just that: what a buffer has read ahead does not
-    wake who waits for the pipe."""
-    content = pickle.dumps(answer, protocol=pickle.HIGHEST_PROTOCOL)
-    tell.write(LENGTH.pack(len(content)) + content)
-    tell.flush()

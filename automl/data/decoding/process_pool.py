@@ -1,7 +1,7 @@
-"""Processes that decode, one a core: Python's lock lets threads decode small pictures hardly faster than one alone.
+"""A pool of processes that decode, one per core: Python's lock lets threads decode small images hardly faster.
 
-They are started as plain programs, not by fork (Ray comes up in another thread meanwhile) nor by multiprocessing's
-spawn, which would run the script or notebook that called us once more in each of them.
+The processes are plain programs. Forks are unsafe while Ray starts in another thread, and multiprocessing's spawn would
+run the calling script or notebook again. loky is slower (`docs/benchmarks/history.md`, "The data path").
 """
 
 from __future__ import annotations
@@ -9,61 +9,61 @@ from __future__ import annotations
 import json
 import os
 import pickle
-import selectors
 import signal
 import subprocess
 import sys
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from automl.data.decoding.convert import ColourFound, Told
-from automl.data.decoding.pool_worker import LENGTH, READY, Errand, Load
-from automl.data.readers import Place
+from automl.data.decoding.convert import ColourFound, Converted
+from automl.data.decoding.pool_worker import READY, WorkerSetup
+from automl.data.readers import ReaderSpec
 from automl.errors import RunError
 from automl.machine import cores
 
-# One that is decoded, and one that waits for it to be done.
-_LOADS_IN_HAND = 2
+# The one that a worker decodes, and one that waits until it is done.
+_JOBS_PER_WORKER = 2
 _ROOT = str(Path(__file__).resolve().parents[3])
 
 
-class NoCrewError(Exception):
+class PoolUnavailableError(Exception):
     """No process could be started here; nothing was done."""
 
 
 def convert_all(
-    errand: Errand, place: Place, parts: Sequence[range]
-) -> Generator[tuple[range, Told], None, None]:
-    """Have the rows of each part converted, by as many processes as `cores`; yields the parts as they are done.
+    setup: WorkerSetup, spec: ReaderSpec, parts: Sequence[range]
+) -> Generator[tuple[range, Converted], None, None]:
+    """Convert the rows of each part in one process per core, and yield the results as they arrive.
 
-    Raises NoCrewError before anything was done where processes cannot be started, ColourFound as `Conversion.convert`
-    does, and RunError where a process ends or fails. However this ends, its processes have ended before it does.
+    Raises PoolUnavailableError before anything is done if processes cannot be started, ColourFound like
+    `Conversion.convert`, and RunError if a process ends or fails. All processes have ended when this generator ends.
     """
     waiting = deque(parts)
-    with _crew(min(cores(), len(parts)), errand) as members, selectors.DefaultSelector() as selector:
-        for member in members:
-            selector.register(member.answers, selectors.EVENT_READ, member)
-        for _ in range(_LOADS_IN_HAND):
-            for member in members:
-                member.load(waiting, place)
-        while any(member.parts for member in members):
-            for key, _ in selector.select():
-                yield key.data.answer()
-                key.data.load(waiting, place)
+    with _workers(min(cores(), len(parts)), setup) as workers:
+        for _ in range(_JOBS_PER_WORKER):
+            for worker in workers:
+                worker.submit(waiting, spec)
+        while any(worker.parts for worker in workers):
+            ready = wait([worker.results for worker in workers])
+            for worker in workers:
+                if worker.results in ready:
+                    yield worker.result()
+                    worker.submit(waiting, spec)
 
 
-class _Member:
-    """A process, and the parts that it has in hand."""
+class _Worker:
+    """A process, and the parts that it has not finished."""
 
     def __init__(self) -> None:
         code = (
             f"import sys; sys.path[:] = {json.dumps([_ROOT, *map(str, sys.path)])}; "
             "from automl.data.decoding.pool_worker import main; main()"
         )
-        # The path is that of this process, so that nothing else that Python does at its start is needed.
+        # -I and -S skip the rest of Python's start-up: the path is already that of this process.
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", code],
             stdin=subprocess.PIPE,
@@ -72,94 +72,75 @@ class _Member:
             env={**os.environ, **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")},
         )
         assert self._process.stdin is not None and self._process.stdout is not None
-        self._orders, self.answers = self._process.stdin, self._process.stdout
+        with self._process.stdin as jobs, self._process.stdout as results:
+            self._jobs = Connection(os.dup(jobs.fileno()), readable=False)
+            self.results = Connection(os.dup(results.fileno()), writable=False)
         self.parts: deque[range] = deque()
 
-    def begin(self, errand: Errand) -> None:
-        """Wait until it is up, and say what there is to do. Raises NoCrewError if it does not come up."""
+    def start(self, setup: WorkerSetup) -> None:
+        """Wait until the process is up, and send the setup. Raises PoolUnavailableError if it does not come up."""
         try:
-            if self._hear() != READY:
-                raise NoCrewError("an unknown answer")
-            self._send(errand)
+            if self.results.recv() != READY:
+                raise PoolUnavailableError("an unknown answer")
+            self._jobs.send(setup)
         except (EOFError, OSError, pickle.UnpicklingError) as error:
-            raise NoCrewError(str(error)) from error
+            raise PoolUnavailableError(str(error)) from error
 
-    def load(self, waiting: deque[range], place: Place) -> None:
-        """Hand over the next part, if there is one."""
+    def submit(self, waiting: deque[range], spec: ReaderSpec) -> None:
+        """Send the next part, if there is one."""
         if not waiting:
             return
         rows = waiting.popleft()
         self.parts.append(rows)
         try:
-            self._send(Load(rows.start, place.spots(rows)))
+            self._jobs.send((rows.start, spec.locations(rows)))
         except OSError as error:
-            raise self._gone() from error
+            raise self._ended() from error
 
-    def answer(self) -> tuple[range, Told]:
-        """The next answer, and what it is about."""
+    def result(self) -> tuple[range, Converted]:
+        """Return the next part that is done, and its result."""
         try:
-            answer = self._hear()
+            result: Any = self.results.recv()
         except (EOFError, OSError, pickle.UnpicklingError) as error:
-            raise self._gone() from error
-        if isinstance(answer, ColourFound):
-            raise answer
-        if not isinstance(answer, Told):
-            raise RunError(f"decoding must not fail as a whole, but it did ({answer}): please report this")
-        return self.parts.popleft(), answer
+            raise self._ended() from error
+        if isinstance(result, ColourFound):
+            raise result
+        if not isinstance(result, Converted):
+            raise RunError(f"decoding must not fail as a whole, but it did ({result}): please report this")
+        return self.parts.popleft(), result
 
-    def end(self) -> None:
-        """End the process, whatever it does."""
+    def kill(self) -> None:
+        """End the process and wait for it."""
         self._process.kill()
         self._process.wait()
-        for pipe in (self._orders, self.answers):
-            try:
-                pipe.close()
-            except OSError:
-                continue  # what was not read by the process that has ended
+        self._jobs.close()
+        self.results.close()
 
-    def _send(self, order: Errand | Load) -> None:
-        pickle.dump(order, self._orders, protocol=pickle.HIGHEST_PROTOCOL)
-        self._orders.flush()
-
-    def _hear(self) -> Any:
-        """The next answer. Raises EOFError where the process has ended."""
-        return pickle.loads(self._read(LENGTH.unpack(self._read(LENGTH.size))[0]))
-
-    def _read(self, size: int) -> bytes:
-        parts = []
-        while size:
-            part = os.read(self.answers.fileno(), size)
-            if not part:
-                raise EOFError
-            parts.append(part)
-            size -= len(part)
-        return b"".join(parts)
-
-    def _gone(self) -> RunError:
+    def _ended(self) -> RunError:
         code = self._process.wait()
         how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         return RunError(
-            f"processes that decode must not be ended from outside, but one was ({how}), perhaps for want of memory: "
-            "run the same again; the images are decoded anew"
+            f"a process that decodes images ended unexpectedly ({how}), perhaps because memory ran out: run the same "
+            "command again; the images are decoded anew"
         )
 
 
 @contextmanager
-def _crew(n: int, errand: Errand) -> Iterator[list[_Member]]:
-    members: list[_Member] = []
+def _workers(n: int, setup: WorkerSetup) -> Iterator[list[_Worker]]:
+    workers: list[_Worker] = []
     try:
         try:
-            members += [_Member() for _ in range(n)]
+            workers += [_Worker() for _ in range(n)]
         except (OSError, ValueError, TypeError) as error:
-            raise NoCrewError(str(error)) from error
-        for member in members:
-            member.begin(errand)
-        yield members
+            raise PoolUnavailableError(str(error)) from error
+        for worker in workers:
+            worker.start(setup)
+        yield workers
     finally:
-        for member in members:
-            member.end()
+        for worker in workers:
+            worker.kill()
 
 
 def can_start() -> bool:
-    """Whether processes can be started and waited for here."""
+    """Return whether processes can be started and waited for here."""
     return bool(sys.executable) and sys.platform != "win32"

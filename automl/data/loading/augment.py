@@ -1,4 +1,4 @@
-"""Augmentation of whole batches: no work in Python for a single picture, one draw for each."""
+"""Augment whole batches of images, with random numbers for each image and no Python loop over images."""
 
 from __future__ import annotations
 
@@ -11,21 +11,20 @@ from torch.nn import functional as F
 from automl.data.loading.rand_augment import DRAWS, grey_of, levels, rand_augment
 from automl.data.loading.to_device import send
 
-# Where a picture has at most so many pixels a side, it is moved by whole pixels instead of being scaled.
+# Images with at most this many pixels per side are shifted by whole pixels instead of cropped and resized.
 _SMALL = 64
 
 
 @dataclass(frozen=True)
 class Augment:
-    """Random changes whose size follows `strength` (0: none but flip and turn, 1: strong).
+    """Random changes of images; `strength` sets their size (0: only flip and rotation, 1: strong).
 
-    Up to 64 px: a shift by up to 1/4 of the side times `strength`, the border mirrored (pad and crop). Above:
-    a crop of an area between 1 - 0.6 `strength` and 1, sides 3:4 to 4:3, scaled back (random resized crop).
-    Then brightness, contrast and saturation, and, with a probability of `strength` / 4, one rectangle is
-    erased (random erasing, arXiv:1708.04896). `hflip` mirrors half of the pictures, `rot90` turns each by a multiple of
-    90 degrees, for what has no up and down (leaves, cells, the ground from above); it is for square pictures.
-    `rand_augment` above 0 adds two operations a picture, of at most that magnitude. Raises ValueError for a strength or
-    magnitude outside 0..1.
+    Up to 64 px: a shift by up to 1/4 of the side times `strength`, with mirrored border (pad and crop). Above: a crop
+    of an area between 1 - 0.6 `strength` and 1 with sides 3:4 to 4:3, resized (random resized crop). Then brightness,
+    contrast and saturation, and with a probability of `strength` / 4 one rectangle is erased (random erasing,
+    arXiv:1708.04896). `hflip` mirrors half of the images. `rot90` rotates each by a multiple of 90 degrees, for images
+    without up and down (leaves, cells, the ground from above); they must be square. `rand_augment` above 0 adds two
+    operations per image, of at most that magnitude. Raises ValueError for a strength or magnitude outside 0..1.
     """
 
     strength: float = 0.5
@@ -42,11 +41,9 @@ class Augment:
                 raise ValueError(f"the {name} must lie in 0..1, not {value!r}")
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Change `images` (N, C, H, W), uint8 or float, 0..255. Returns float32 of the same shape, device and
-        scale.
+        """Return changed `images` (N, C, H, W), uint8 or float in 0..255, as float32 of the same shape and device.
 
-        All draws come from `generator`, a CPU generator, in one order, so that every device sees the same
-        pictures.
+        All random numbers come from `generator`, a CPU generator, so every device makes the same images.
         """
         draw, more = self.draw(len(images), generator)
         on_cpu = images.device.type == "cpu"
@@ -54,19 +51,19 @@ class Augment:
         return changed if more is None else rand_augment(changed, levels(more, self.rand_augment))
 
     def draw(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
-        """All random numbers that `n` pictures take: (n, 12), and (n, DRAWS) where there is `rand_augment`."""
+        """Draw all random numbers for `n` images: (n, 12), and (n, DRAWS) for `rand_augment`."""
         draw = torch.rand((n, 12), generator=generator)
         return draw, torch.rand((n, DRAWS), generator=generator) if self.rand_augment else None
 
     def changed(self, images: Tensor, draw: Tensor, drawn: Tensor | None = None) -> Tensor:
-        """What `draw` (N, 12), on the device of the `images`, makes of them, but for `rand_augment`.
+        """Return `images` as changed by `draw` (N, 12), on their device, except for `rand_augment`.
 
-        With the same numbers on the CPU as `drawn`, only pictures that get a rectangle are gone through for it.
-        Without, all are, and nothing waits for a GPU: what there is to do does not depend on the numbers.
+        With the same numbers on the CPU as `drawn`, only the images that get a rectangle are processed for it. Without,
+        all are, so that nothing waits for the GPU: the work does not depend on the numbers.
         """
         n = len(images)
         flip = draw[:, 0] < 0.5 if self.hflip else torch.zeros(n, dtype=torch.bool, device=images.device)
-        # Turns follow from what the flip leaves of its number, so that without them pictures stay what they were.
+        # Rotations reuse the rest of the flip's number, so the other draws do not depend on `rot90`.
         turn = (draw[:, 0] * 8).long() % 4 if self.rot90 else torch.zeros_like(flip, dtype=torch.long)
         if self.strength == 0:
             turned = _turned(images, turn) if self.rot90 else images
@@ -87,7 +84,7 @@ class Augment:
 
 
 def _turned(images: Tensor, turn: Tensor) -> Tensor:
-    """Each square picture turned by so many quarters (N,), counterclockwise as `torch.rot90`."""
+    """Rotate each square image by `turn` quarters (N,), counterclockwise as `torch.rot90`."""
     turn = turn[:, None, None, None]
     images = torch.where(turn % 2 == 1, images.transpose(2, 3), images)
     images = torch.where((turn == 1) | (turn == 2), images.flip(2), images)
@@ -95,24 +92,24 @@ def _turned(images: Tensor, turn: Tensor) -> Tensor:
 
 
 def _offsets(draw: Tensor, shape: torch.Size, strength: float) -> Tensor:
-    """Whole pixels (N, 2) down and right, between -reach and reach; 4 of 32 at strength 0.5."""
+    """Return whole pixels (N, 2) down and right, between -reach and reach; 4 of 32 at strength 0.5."""
     reaches = [round(side * strength / 4) for side in shape]
-    # Column by column: a tensor of the reaches would have to be sent, and waited for.
+    # Column by column: a tensor of the reaches would have to be sent to the device.
     columns = zip(draw.unbind(1), reaches, strict=True)
     return torch.stack([(column * (2 * reach + 1)).floor().long() - reach for column, reach in columns], 1)
 
 
 def _shift(images: Tensor, offsets: Tensor, flip: Tensor, turn: Tensor) -> Tensor:
-    """Turn, move by whole pixels with mirrored borders, and flip, as one gather over all pictures."""
+    """Rotate, shift by whole pixels with mirrored borders, and flip, as one gather over all images."""
     n, channels, height, width = images.shape
     rows = _mirrored(torch.arange(height, device=images.device)[None, :] + offsets[:, :1], height)
     columns = _mirrored(torch.arange(width, device=images.device)[None, :] + offsets[:, 1:], width)
     columns = torch.where(flip[:, None], columns.flip(1), columns)
-    # Of a picture that is turned by a quarter or three, a row is a column; it is square then.
+    # One or three quarter turns swap rows and columns of an image, which is square then.
     turn = turn[:, None]
     rows = torch.where((turn == 1) | (turn == 2), height - 1 - rows, rows)
     columns = torch.where(turn >= 2, width - 1 - columns, columns)
-    across = turn % 2  # 1: a step down in the turned picture is one along in the stored one
+    across = turn % 2  # 1: a step down in the rotated image is a step along a row of the stored one
     down = (width - across * (width - 1)) * rows
     along = (1 + across * (width - 1)) * columns
     base = torch.arange(n, device=images.device)[:, None, None] * (height * width)
@@ -122,19 +119,19 @@ def _shift(images: Tensor, offsets: Tensor, flip: Tensor, turn: Tensor) -> Tenso
 
 
 def _mirrored(index: Tensor, size: int) -> Tensor:
-    """Indices beyond the border, sent back as by a mirror at the outermost pixel."""
+    """Reflect indices beyond the border at the outermost pixel."""
     period = max(2 * (size - 1), 1)
     index = index.remainder(period)
     return torch.where(index >= size, period - index, index)
 
 
 def _resized_crop(images: Tensor, draw: Tensor, flip: Tensor, turn: Tensor, strength: float) -> Tensor:
-    """A part of each turned picture, scaled to the whole, bilinear."""
+    """Return a crop of each rotated image, resized to the whole, bilinear."""
     area = 1 - 0.6 * strength * draw[:, 0]
     ratio = torch.exp((draw[:, 1] * 2 - 1) * (0.2877 * min(1.0, 2 * strength)))  # log(4 / 3)
     width = (area * ratio).sqrt().clamp(max=1)
     height = (area / ratio).sqrt().clamp(max=1)
-    # Where a pixel of the turned picture lies: x = (width, 0, along) and y = (0, height, down) of its place.
+    # Source coordinates of a pixel of the rotated image: x = (width, 0, along) and y = (0, height, down).
     x = torch.where(flip, -width, width), (draw[:, 2] * 2 - 1) * (1 - width)
     y = height, (draw[:, 3] * 2 - 1) * (1 - height)
     cos, sin = (turn == 0).float() - (turn == 2).float(), (turn == 1).float() - (turn == 3).float()
@@ -145,11 +142,11 @@ def _resized_crop(images: Tensor, draw: Tensor, flip: Tensor, turn: Tensor, stre
 
 
 def _colour(images: Tensor, draw: Tensor, strength: float) -> Tensor:
-    """Brightness, contrast and saturation, each by up to 40 % at full strength; not cut to 0..255."""
+    """Change brightness, contrast and saturation by up to 40 % each at full strength; not clipped to 0..255."""
     factors = 1 + (draw * 2 - 1) * (0.4 * strength)
     brightness, contrast, saturation = (factors[:, k, None, None, None] for k in range(3))
     mean = images.mean(dim=(1, 2, 3), keepdim=True)
-    # brightness * (mean + contrast * (x - mean)), with one multiplication a pixel
+    # brightness * (mean + contrast * (x - mean)), with one multiplication per pixel
     scale, offset = brightness * contrast, brightness * (1 - contrast) * mean
     if images.shape[1] == 1:
         return images * scale + offset
@@ -158,7 +155,7 @@ def _colour(images: Tensor, draw: Tensor, strength: float) -> Tensor:
 
 
 def _erase(images: Tensor, draw: Tensor, chosen: Tensor | None = None) -> Tensor:
-    """One rectangle of 1/16 to 1/4 of the area painted with the picture's own mean, in all or in the `chosen` (N,)."""
+    """Paint one rectangle of 1/16 to 1/4 of the area with the image's mean, in all or in the `chosen` images (N,)."""
     height, width = images.shape[2:]
     side = 0.25 + 0.25 * draw[:, 0]
     rows = torch.arange(height, device=images.device)[None, :] / height

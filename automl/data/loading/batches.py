@@ -1,7 +1,8 @@
-"""Batches for training and scoring, gathered from the decoded pictures."""
+"""Batches for training and scoring, gathered from the decoded images."""
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,30 +17,25 @@ from torch import Tensor
 from automl.cuda_graphs import Recorder
 from automl.data.balance import row_weights
 from automl.data.cache.streamed_images import StreamedImages, is_streamed, open_images
+from automl.data.constants import PREFETCHED_BATCHES, RESIDENT_SHARE, STREAMING_THREADS
 from automl.data.loading.augment import Augment
-from automl.data.loading.subset import part_of
 from automl.data.loading.to_device import send
 from automl.machine import cores
-from automl.records import DatasetInfo, Rows
+from automl.records import DatasetInfo, Rows, Task
 
-# What a GPU may hold of the pictures beside model and optimizer, as a share of its free memory.
-_RESIDENT_SHARE = 0.3
-# A trial has neighbours that decode too.
-_STREAMING_THREADS = 2
-_BATCHES_AHEAD = 3
+FEWEST = 8  # rows of a class in a subset, if it has them
 
 
 @dataclass(frozen=True, eq=False)
 class Batches:
     """The rows of one part in batches, epoch by epoch.
 
-    Every pass gathers a batch of uint8 pictures at once, changes it with `augment` and normalises it with the
-    mean and deviation of `info`. Where the disk has no room for decoded pictures, threads decode a few batches
-    ahead. Order and augmentation of epoch n depend on (`seed`, n) alone. On a GPU the pictures stay in its memory
-    if they fit, and how they are changed is recorded (`cuda_graphs.py`). `balanced` draws an epoch's rows with
-    replacement, each class as often as the others. A `share` below 1 leaves the others out altogether: which rows
-    stay depends on (`share`, `seed`). Raises ValueError for a batch size below 1, and for rows that give no batch at
-    all.
+    A batch of uint8 images is gathered at once, changed by `augment` and normalized with mean and deviation of `info`.
+    If the disk has no room for decoded images, threads decode and prefetch a few batches. Order and augmentation of
+    epoch n depend only on (`seed`, n). On a GPU, the images stay in its memory if they fit, and the augmentation is
+    recorded (`cuda_graphs.py`). `balanced` draws an epoch's rows with replacement, each class equally often. A `share`
+    below 1 uses only this part of the rows, chosen by (`share`, `seed`). Raises ValueError for a batch size below 1,
+    and if the rows are too few for a batch.
     """
 
     rows: Rows
@@ -61,20 +57,20 @@ class Batches:
             raise ValueError(f"batches of {self.batch_size} need more than {self.n} rows, or drop_last=False")
 
     def __len__(self) -> int:
-        """Batches an epoch."""
+        """Batches per epoch."""
         whole, rest = divmod(self.n, self.batch_size)
         return whole + (1 if rest and not self.drop_last else 0)
 
     @property
     def n(self) -> int:
-        """Rows that an epoch goes through."""
+        """Rows per epoch."""
         return len(self.rows) if self.share >= 1.0 else len(self._index)
 
     def epoch(self, n: int, *, skip: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield (images, targets) of epoch `n` on the device, without its first `skip` batches; the rest is the same.
+        """Yield (images, targets) of epoch `n` on the device, without its first `skip` batches.
 
-        images: float32 (B, C, H, W), normalised, channels_last; targets: int64 (B,) for classification,
-        float32 (B, outputs) otherwise. The last batch may be smaller unless `drop_last`.
+        images: float32 (B, C, H, W), normalized, channels_last; targets: int64 (B,) for classification, float32
+        (B, outputs) otherwise. The last batch may be smaller unless `drop_last`.
         """
         generator = torch.Generator().manual_seed(self._seed_of(n))
         order = self._order(generator)
@@ -92,7 +88,7 @@ class Batches:
             return
         for chosen, images in zip(parts, self._gathered(parts), strict=True):
             pixels = self.augment(images, generator) if self.augment is not None else images.float()
-            yield self._normalised(pixels), send(self._targets[chosen], self.device)
+            yield self._normalized(pixels), send(self._targets[chosen], self.device)
 
     def _order(self, generator: torch.Generator) -> npt.NDArray[np.int64]:
         n = self.n
@@ -105,24 +101,24 @@ class Batches:
         return int(state[0]) & (2**63 - 1)
 
     def _gathered(self, parts: list[npt.NDArray[np.int64]]) -> Iterator[Tensor]:
-        """The pictures of each part, in order; those that must be decoded are so by threads, ahead of need."""
+        """Yield the images of each part, in order; threads decode and prefetch streamed ones."""
         if not self.streamed:
             yield from map(self._gather, parts)
             return
         waiting: deque[Future[Tensor]] = deque()
-        with ThreadPoolExecutor(min(_STREAMING_THREADS, cores()), thread_name_prefix="stream") as pool:
+        with ThreadPoolExecutor(min(STREAMING_THREADS, cores()), thread_name_prefix="stream") as pool:
             try:
                 for part in parts:
                     waiting.append(pool.submit(self._gather, part))
-                    if len(waiting) > _BATCHES_AHEAD:
+                    if len(waiting) > PREFETCHED_BATCHES:
                         yield waiting.popleft().result()
                 while waiting:
                     yield waiting.popleft().result()
-            finally:  # an epoch that the deadline cuts does not decode on
+            finally:  # if the deadline ends the epoch, decoding stops
                 pool.shutdown(wait=True, cancel_futures=True)
 
     def _gather(self, chosen: npt.NDArray[np.int64]) -> Tensor:
-        """The pictures of these rows, uint8 (B, C, H, W) in the memory order of (B, H, W, C)."""
+        """Return the images of these rows, uint8 (B, C, H, W) in channels_last memory."""
         if self._resident is not None:
             picked = self._resident.index_select(0, self._sent(chosen))
         else:
@@ -132,13 +128,13 @@ class Batches:
     def _sent(self, chosen: npt.NDArray[np.int64]) -> Tensor:
         return send(torch.from_numpy(chosen), self.device)
 
-    def _normalised(self, pixels: Tensor) -> Tensor:
+    def _normalized(self, pixels: Tensor) -> Tensor:
         scale, offset = self._affine
         return torch.addcmul(offset, pixels, scale).contiguous(memory_format=torch.channels_last)
 
     @property
     def streamed(self) -> bool:
-        """Whether pictures are decoded in every epoch."""
+        """Return whether images are decoded in every epoch."""
         return is_streamed(self.rows.images)
 
     @cached_property
@@ -151,7 +147,7 @@ class Batches:
         if self.share >= 1.0:
             return index
         targets = np.load(self.rows.targets, mmap_mode="r")[index]
-        return index[part_of(targets, self.info.task, self.share, self._seed_of(0))]
+        return index[subset(targets, self.info.task, self.share, self._seed_of(0))]
 
     @cached_property
     def _targets(self) -> Tensor:
@@ -163,31 +159,48 @@ class Batches:
 
     @cached_property
     def _affine(self) -> tuple[Tensor, Tensor]:
-        """(scale, offset) that bring 0..255 to mean 0 and deviation 1."""
+        """Return (scale, offset) that map 0..255 to mean 0 and deviation 1."""
         mean = torch.tensor(self.info.mean, device=self.device).reshape(1, -1, 1, 1)
         std = torch.tensor(self.info.std, device=self.device).reshape(1, -1, 1, 1)
         return 1 / (255 * std), -mean / std
 
     @cached_property
     def _recorder(self) -> Recorder | None:
-        """What makes a batch of rows and random numbers, recorded: where that is the same work each time."""
+        """Return the recorded function from rows and random numbers to a batch; None if its work is not constant."""
         augment, resident = self.augment, self._resident
         if resident is None or augment is None or augment.rand_augment or not self.drop_last:
             return None
 
         def made(chosen: Tensor, draw: Tensor) -> Tensor:
-            pictures = resident.index_select(0, chosen).permute(0, 3, 1, 2)
-            return self._normalised(augment.changed(pictures, draw))
+            images = resident.index_select(0, chosen).permute(0, 3, 1, 2)
+            return self._normalized(augment.changed(images, draw))
 
         return Recorder(made)
 
     @cached_property
     def _resident(self) -> Tensor | None:
-        """All pictures of the part in the memory of the GPU, or None on a CPU or where they do not fit."""
+        """Return all images of the part in GPU memory; None on a CPU or if they do not fit."""
         device = torch.device(self.device)
         if device.type != "cuda" or self.streamed:
             return None
         free, _ = torch.cuda.mem_get_info(device)
-        if self.n * int(np.prod(self._images.shape[1:])) > _RESIDENT_SHARE * free:
+        if self.n * int(np.prod(self._images.shape[1:])) > RESIDENT_SHARE * free:
             return None
         return torch.from_numpy(self._images[self._index]).to(device)
+
+
+def subset(targets: npt.NDArray[np.generic], task: Task, share: float, seed: int) -> npt.NDArray[np.int64]:
+    """Return sorted positions of a share (0 to 1) of the rows with these `targets`, the same for the same seed.
+
+    `targets`: (n,) for classification, (n, outputs) otherwise. Each class keeps its share, rounded up, and
+    at least eight rows if it has them; so there are never fewer rows than the share of all.
+    """
+    rng, n = np.random.default_rng(seed), len(targets)
+    if task != "classification":
+        return np.sort(rng.permutation(n)[: math.ceil(share * n)])
+    order = rng.permutation(n)
+    order = order[np.argsort(targets[order], kind="stable")]  # one class after another, each in random order
+    _, first, counts = np.unique(targets[order], return_index=True, return_counts=True)
+    kept = np.maximum(FEWEST, np.ceil(share * counts))
+    rank = np.arange(n) - np.repeat(first, counts)
+    return np.sort(order[rank < np.repeat(kept, counts)])

@@ -1,4 +1,4 @@
-"""Mixing of pictures and of their targets within a batch."""
+"""Mix images and their targets within a batch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def mix(
     n_outputs: int,
     rng: np.random.Generator,
 ) -> tuple[Tensor, Tensor]:
-    """`mixup` or `cutmix` with the first and the second of `alphas`; where both are above 0, either with even chance.
+    """Apply `mixup` or `cutmix` with the first or the second of `alphas`; if both are above 0, choose at random.
 
     Shapes and errors as in `mixup`.
     """
@@ -30,12 +30,10 @@ def mix(
 def mixup(
     images: Tensor, targets: Tensor, *, alpha: float, n_outputs: int, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Blend each picture with its mirror in the batch, by one share from Beta(alpha, alpha)
-    (arXiv:1710.09412).
+    """Blend the batch with itself in reverse order, by one share from Beta(alpha, alpha) (arXiv:1710.09412).
 
-    images: (B, C, H, W); targets: int64 (B,) or soft (B, n_outputs). Returns images and soft targets (B,
-    n_outputs), float32. With `alpha` 0 only the targets change their form. Raises ValueError for a negative
-    alpha.
+    images: (B, C, H, W); targets: int64 (B,) or soft (B, n_outputs). Returns images and soft targets (B, n_outputs),
+    float32. With `alpha` 0, only the targets become soft. Raises ValueError for a negative alpha.
     """
     soft = _soft(targets, n_outputs)
     share = _share(alpha, rng)
@@ -47,8 +45,7 @@ def mixup(
 def cutmix(
     images: Tensor, targets: Tensor, *, alpha: float, n_outputs: int, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Put a rectangle of each picture's mirror in the batch into it; targets follow the area
-    (arXiv:1905.04899).
+    """Paste a rectangle from the reversed batch; targets follow the area (arXiv:1905.04899).
 
     Shapes and errors as in `mixup`. The share of the area is drawn from Beta(alpha, alpha).
     """

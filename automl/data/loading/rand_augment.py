@@ -1,4 +1,4 @@
-"""Two random operations a picture, computed for a whole batch (after RandAugment, arXiv:1909.13719)."""
+"""Two random operations per image, computed for a whole batch (after RandAugment, arXiv:1909.13719)."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from torch.nn import functional as F
 
 from automl.data.loading.to_device import send
 
-# The first six move pixels and become one matrix; the others change values. Identity costs a draw, not time.
+# The first six move pixels and become one matrix; the others change values.
 _MOVES = ("rotate", "shear_x", "shear_y", "translate_x", "translate_y", "scale")
 _VALUES = ("brightness", "contrast", "saturation", "sharpness", "posterize", "solarize")
 OPERATIONS = (*_MOVES, *_VALUES, "identity")
-_CHOSEN = 2  # operations a picture, as in the paper
-DRAWS = 2 * _CHOSEN  # numbers in 0..1 that a picture needs
+_CHOSEN = 2  # operations per image, as in the paper
+DRAWS = 2 * _CHOSEN  # random numbers in 0..1 per image
 
-# At full magnitude, as in the paper except for `scale`, which it does not have.
+# At full magnitude, as in the paper, which has no `scale`.
 _ANGLE = math.radians(30)
 _SHEAR = 0.3
 _SHIFT = 0.45  # of the side
 _SCALE = 0.3
 _FACTOR = 0.9  # factors from 0.1 to 1.9
-_BITS = 4.0  # of 8, that posterize takes away
+_BITS = 4.0  # of 8, that posterize removes
 
 
 def levels(draw: Tensor, magnitude: float) -> Tensor:
-    """The level (N, operations) of each operation in -`magnitude`..`magnitude`, 0 where it was not drawn.
+    """Return the level (N, operations) of each operation in -`magnitude`..`magnitude`, 0 if it was not drawn.
 
-    `draw`: (N, `DRAWS`) in 0..1. An operation that is drawn twice gets both levels together, within the bounds.
+    `draw`: (N, `DRAWS`) in 0..1. An operation that is drawn twice gets the sum of both levels, clipped.
     """
     count = len(OPERATIONS)
     chosen = (draw[:, :_CHOSEN] * count).long().clamp(max=count - 1)
@@ -40,10 +40,10 @@ def levels(draw: Tensor, magnitude: float) -> Tensor:
 
 
 def rand_augment(images: Tensor, level: Tensor) -> Tensor:
-    """Apply each picture's operations to `images`, float32 (N, C, H, W) in 0..255; returns new ones of that form.
+    """Apply each image's operations to `images`, float32 (N, C, H, W) in 0..255; returns new ones of that form.
 
     `level`: (N, operations) on the CPU, from `levels`. First brightness, contrast and saturation, then the geometry,
-    sharpness, posterize (fewer levels) and solarize (inverted above a threshold), all cut to 0..255.
+    sharpness, posterize (fewer levels) and solarize (inverted above a threshold), clipped to 0..255.
     """
     by_name = dict(zip(OPERATIONS, level.unbind(1), strict=True))
     column = {name: send(by_name[name], images.device)[:, None, None, None] for name in _VALUES}
@@ -51,7 +51,7 @@ def rand_augment(images: Tensor, level: Tensor) -> Tensor:
     images = _tone(images, column["brightness"], column["contrast"], column["saturation"])
 
     def on_some(chosen: Tensor, change: Callable[[Tensor, Tensor], Tensor]) -> None:
-        # These cost more, and few pictures drew them. They are found on the CPU, so that no GPU has to be waited for.
+        # These cost more, and few images need them. They are selected on the CPU, without waiting for the GPU.
         if len(rows := torch.nonzero(chosen)[:, 0]):
             rows = send(rows, images.device)
             images.index_copy_(0, rows, change(images.index_select(0, rows), rows))
@@ -65,8 +65,8 @@ def rand_augment(images: Tensor, level: Tensor) -> Tensor:
 
 
 def grey_of(images: Tensor) -> Tensor:
-    """The mean of three channels, (N, 1, H, W)."""
-    # Where the channels of a pixel lie side by side in memory, as here, a sum takes a quarter of the time of `mean`.
+    """Return the mean of three channels, (N, 1, H, W)."""
+    # In channels_last memory, this sum takes a quarter of the time of `mean`.
     return (images[:, :1] + images[:, 1:2] + images[:, 2:]) / 3
 
 
@@ -79,15 +79,15 @@ def affine(
     shift_y: Tensor,
     zoom: Tensor,
 ) -> Tensor:
-    """Turn, shear, shift and enlarge each picture about its middle, as one bilinear resampling.
+    """Rotate, shear, shift and zoom each image about its center, with one bilinear resampling.
 
-    images: float32 (N, C, H, W). All others (N,): `angle` in radians against the clock, shears as the tangent,
-    shifts as a share of the side to the right and down, `zoom` a factor. The border is mirrored.
+    images: float32 (N, C, H, W). All others (N,): `angle` in radians counterclockwise, shears as the tangent, shifts as
+    a share of the side to the right and down, `zoom` a factor. The border is mirrored.
     """
     height, width = images.shape[2:]
     cos, sin = angle.cos() / zoom, angle.sin() / zoom
     theta = torch.empty((len(images), 2, 3), dtype=images.dtype, device=images.device)
-    # From a point of the result back to where it comes from, in coordinates -1..1, hence the ratio of the sides.
+    # From a point of the result to its source, in coordinates -1..1, hence the ratio of the sides.
     theta[:, 0, 0] = cos + shear_x * sin
     theta[:, 0, 1] = (shear_x * cos - sin) * (height / width)
     theta[:, 1, 0] = (sin + shear_y * cos) * (width / height)
@@ -99,7 +99,7 @@ def affine(
 
 
 def _geometry(level: Tensor) -> Tensor:
-    """The arguments of `affine` (N, 6) from the levels."""
+    """Return the arguments of `affine` (N, 6)."""
     scale = torch.tensor([_ANGLE, _SHEAR, _SHEAR, _SHIFT, _SHIFT, _SCALE], dtype=level.dtype)
     found = level[:, : len(_MOVES)] * scale
     found[:, 5] += 1
@@ -107,7 +107,7 @@ def _geometry(level: Tensor) -> Tensor:
 
 
 def _tone(images: Tensor, brightness: Tensor, contrast: Tensor, saturation: Tensor) -> Tensor:
-    """Factors 1 + 0.9 x level for brightness, distance from the picture's mean, and distance from grey."""
+    """Scale brightness, distance from the image's mean and distance from grey by 1 + 0.9 x level."""
     light, wide, strong = (1 + _FACTOR * level for level in (brightness, contrast, saturation))
     mean = images.mean(dim=(1, 2, 3), keepdim=True)
     scale, offset = light * wide, light * (1 - wide) * mean
@@ -118,17 +118,17 @@ def _tone(images: Tensor, brightness: Tensor, contrast: Tensor, saturation: Tens
 
 
 def _sharpen(images: Tensor, level: Tensor) -> Tensor:
-    """Away from (level > 0) or towards a smoothed picture, by Pillow's kernel: ones with a five in the middle, / 13."""
+    """Move away from (level > 0) or towards an image smoothed by Pillow's kernel: ones around a five, / 13."""
     around = F.avg_pool2d(images.contiguous(), 3, stride=1, padding=1, count_include_pad=False)
     return torch.addcmul(images, images - around, level * (_FACTOR * 9 / 13))
 
 
 def _posterize(images: Tensor, level: Tensor) -> Tensor:
-    """Rounded down to multiples of 2, 4, 8 or 16 (1 where the level is too small to take a bit)."""
+    """Round down to multiples of 2, 4, 8 or 16 (1 if the level is too small to remove a bit)."""
     step = torch.exp2(torch.round(_BITS * level.abs()))
     return torch.where(step > 1, torch.floor(images / step) * step, images)
 
 
 def _solarize(images: Tensor, level: Tensor) -> Tensor:
-    """Inverted above a threshold that falls from 256 to 0."""
+    """Invert values above a threshold that falls from 256 to 0 with the level."""
     return torch.where(images >= 256 - 256 * level.abs(), 255 - images, images)

@@ -1,4 +1,4 @@
-"""Bringing what the processor made to the device."""
+"""Copy tensors from the CPU to the device."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from torch import Tensor
 
 
 def send(tensor: Tensor, device: torch.device | str) -> Tensor:
-    """The CPU tensor on `device`; on a GPU without waiting until that has done what it was told before.
+    """Copy a CPU tensor to `device`, without waiting for earlier work of a GPU.
 
-    Only from page-locked memory does a copy not wait. What `tensor` holds is copied there at once, so it may change.
+    Only a copy from page-locked memory does not wait. `tensor` is copied there at once, so it
+    may be changed afterwards.
     """
     if torch.device(device).type != "cuda":
         return tensor.to(device)

@@ -1,1 +1,1 @@
-"""What is wrong or unusual in a data set: the scan, its findings and the report."""
+"""Find and report what is wrong or unusual in a data set."""

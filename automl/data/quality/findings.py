@@ -1,4 +1,4 @@
-"""What a person should know about a data set before believing a score."""
+"""Find properties of a data set that affect how far a score can be trusted."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from automl.data.constants import SKEWED
 from automl.data.sources.base import counted
 from automl.records import Task
 
-# Largest class to smallest from which accuracy says little about the small ones.
-SKEWED = 5.0
-# Rows of a class or label below which no part has enough of them.
+# A class or label with fewer rows is too small for any part.
 _FEW = 10
 _NAMED = 2
-_WAYS = {
+_CONVERSIONS = {
     **dict.fromkeys(("RGBA", "RGBa", "LA", "La", "PA"), "put on white where they are transparent"),
     **dict.fromkeys(("I", "F", "I;16", "I;16B", "I;16L", "I;16N"), "scaled to 256 levels"),
     "P": "by their palette",
@@ -26,19 +25,19 @@ _WAYS = {
 
 
 @dataclass(frozen=True)
-class Looked:
-    """The rows that are looked at. `pictures` numbers byte-equal copies alike, `clusters` also nearly equal ones."""
+class InspectedRows:
+    """The rows to inspect. `image_ids` are equal for byte-equal images, `clusters` also for nearly equal ones."""
 
     files: Sequence[str]
     labels: Sequence[str]
     given: Sequence[str]
-    pictures: npt.NDArray[np.int64]
+    image_ids: npt.NDArray[np.int64]
     clusters: npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One kind of thing that was found: `kind`, a headline, how often, and the files, those of one case together.
+    """One kind of finding: `kind`, a headline, the number of cases, and the files of each case.
 
     Kinds: copies, near_copies, two_labels, leak, small_class, skew, modes, too_alike.
     """
@@ -50,7 +49,7 @@ class Finding:
 
     @property
     def message(self) -> str:
-        """The headline and the first files."""
+        """Return the headline and the first files."""
         if not self.files:
             return self.headline
         shown = "; ".join(" = ".join(case[:_NAMED]) for case in self.files[:_NAMED])
@@ -59,47 +58,52 @@ class Finding:
 
 
 def inspect_rows(
-    looked: Looked, task: Task, counts: Mapping[str, int], *, telling: bool
+    inspected: InspectedRows, task: Task, counts: Mapping[str, int], *, informative: bool
 ) -> tuple[Finding, ...]:
-    """All findings about usable rows; `counts` are rows of each class or label (empty for a regression)."""
-    equal = _cases(looked.pictures)
-    alike = _cases(looked.clusters)
-    near = [rows for rows in alike if len({looked.pictures[i] for i in rows}) > 1]
-    leaking = [rows for rows in alike if len({looked.given[i] for i in rows} - {""}) > 1]
-    differ = [rows for rows in alike if len({looked.labels[i] for i in rows}) > 1]
+    """Return all findings about usable rows.
+
+    `counts` are the rows of each class or label (empty for a regression); `informative` is that of `Cached`.
+    """
+    equal = _cases(inspected.image_ids)
+    similar = _cases(inspected.clusters)
+    near = [rows for rows in similar if len({inspected.image_ids[i] for i in rows}) > 1]
+    leaking = [rows for rows in similar if len({inspected.given[i] for i in rows} - {""}) > 1]
+    differ = [rows for rows in similar if len({inspected.labels[i] for i in rows}) > 1]
     findings = [
-        _finding(looked, "copies", equal, "of byte-equal images; their rows stay in one part"),
-        _finding(looked, "near_copies", near, "of nearly equal images; their rows stay in one part"),
-        _finding(looked, "leak", leaking, "of equal or nearly equal images across the given splits"),
+        _finding(inspected, "copies", equal, "of byte-equal images; their rows stay in one part"),
+        _finding(inspected, "near_copies", near, "of nearly equal images; their rows stay in one part"),
+        _finding(inspected, "leak", leaking, "of equal or nearly equal images across the given splits"),
     ]
     if task != "regression":
         findings.append(
-            _finding(looked, "two_labels", differ, "of equal or nearly equal images with different labels")
+            _finding(inspected, "two_labels", differ, "of equal or nearly equal images with different labels")
         )
-    if not telling:
+    if not informative:
         findings.append(
-            Finding("too_alike", "So many images look alike that nearly equal ones were not looked for.", 1)
+            Finding("too_alike", "So many images look alike that nearly equal ones were not searched for.", 1)
         )
     return tuple(finding for finding in [*findings, *_class_findings(counts, task)] if finding is not None)
 
 
 def mode_finding(modes: Mapping[str, int]) -> Finding | None:
-    """How pictures that are neither plain grey nor plain RGB are read, if there are any."""
+    """Return how images that are neither plain grey nor plain RGB are read, if there are any."""
     odd = {mode: n for mode, n in modes.items() if mode not in ("RGB", "L")}
     if not odd:
         return None
-    ways = ", ".join(f"{mode} ({n:,}) {_WAYS.get(mode, 'converted to RGB')}" for mode, n in odd.items())
-    return Finding("modes", f"Odd pixels, each read in its way: {ways}.", sum(odd.values()))
+    read = ", ".join(
+        f"{mode} ({n:,}) {_CONVERSIONS.get(mode, 'converted to RGB')}" for mode, n in odd.items()
+    )
+    return Finding("modes", f"Unusual pixel formats: {read}.", sum(odd.values()))
 
 
 def imbalance(counts: Mapping[str, int]) -> float:
-    """Rows of the largest class over those of the smallest that has any; 1 for none."""
+    """Return the rows of the largest class over those of the smallest non-empty one; 1 without classes."""
     present = [n for n in counts.values() if n > 0]
     return max(present) / min(present) if present else 1.0
 
 
 def _cases(found: npt.NDArray[np.int64]) -> list[list[int]]:
-    """Rows that share a number, where there are two or more."""
+    """Return the rows of each number that two or more rows share."""
     values, counts = np.unique(found, return_counts=True)
     rows: dict[int, list[int]] = {}
     shared = np.flatnonzero(np.isin(found, values[counts > 1]))
@@ -108,10 +112,10 @@ def _cases(found: npt.NDArray[np.int64]) -> list[list[int]]:
     return list(rows.values())
 
 
-def _finding(looked: Looked, kind: str, cases: list[list[int]], text: str) -> Finding | None:
+def _finding(inspected: InspectedRows, kind: str, cases: list[list[int]], text: str) -> Finding | None:
     if not cases:
         return None
-    files = tuple(tuple(looked.files[i] for i in rows) for rows in cases)
+    files = tuple(tuple(inspected.files[i] for i in rows) for rows in cases)
     return Finding(kind, f"{counted(len(cases), 'group')} {text}", len(cases), files)
 
 
@@ -122,11 +126,11 @@ def _class_findings(counts: Mapping[str, int], task: Task) -> list[Finding]:
     if few:
         shown = ", ".join(f"{name} ({counts[name]})" for name in few[:_NAMED])
         more = f" and {len(few) - _NAMED} more" if len(few) > _NAMED else ""
-        text = f"Too few images (under {_FEW}) of a {noun} to say how well it is told: {shown}{more}."
+        text = f"Too few images (under {_FEW}) to measure how well a {noun} is recognized: {shown}{more}."
         findings.append(Finding("small_class", text, len(few)))
     if imbalance(counts) >= SKEWED:
         ranked = Counter(counts).most_common()
         large, small = ranked[0], next(pair for pair in reversed(ranked) if pair[1] > 0)
-        text = f"Skewed: {large[0]} has {large[1]:,} images, {small[0]} {small[1]:,} ({imbalance(counts):.0f}:1)."
+        text = f"Imbalanced: {large[0]} has {large[1]:,} images, {small[0]} {small[1]:,} ({imbalance(counts):.0f}:1)."
         findings.append(Finding("skew", text, 1))
     return findings

@@ -1,4 +1,4 @@
-"""Looking at data without training on them."""
+"""Report on data without training on them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from automl.config.sizes import parse_size
 from automl.data.cache.cache import Cached, open_or_build
+from automl.data.constants import CPU_SIZE, GPU_SIZE
 from automl.data.decoding.image_format import choose_target
 from automl.data.labelled_rows import Labelled, label
 from automl.data.quality.report import DataReport, make_report
@@ -17,8 +18,6 @@ from automl.errors import DataError
 from automl.machine import cache_folder
 from automl.records import Observer, Silent
 
-# What a search would choose: the decoded images are then found by it.
-_SIZE, _SIZE_ON_GPU = 96, 224
 MAX_DISK = "20G"
 
 
@@ -32,18 +31,18 @@ def inspect_data(
     max_disk: int | str = MAX_DISK,
     observer: Observer | None = None,
 ) -> DataReport:
-    """The report on `data` (as in `open_source`), with the parts that a search would use.
+    """Report on `data` (as in `open_source`), with the parts that a search would use.
 
-    Every picture is decoded, in parallel, and what was decoded is kept for a later search. Data that cannot be
-    divided are reported too, with the reason as a note. `max_disk` bounds all that is kept, as in a study. Raises
-    DataError for data that cannot be read at all.
+    Every image is decoded, in parallel, and cached for a later search. Data that cannot be split are reported too, with
+    the reason as a note. `max_disk` limits the cache, as in a study. Raises DataError for data that cannot be read.
     """
     start = time.perf_counter()
     watcher = observer if observer is not None else Silent()
     source = open_source(data, target=target, task=task)
     try:
         watcher.stage("scan", f"looking at {len(source.files)} images of {source.name}")
-        largest = _SIZE_ON_GPU if Path("/dev/nvidiactl").exists() else _SIZE
+        # The size that a search would choose, so that it finds the decoded images.
+        largest = GPU_SIZE if Path("/dev/nvidiactl").exists() else CPU_SIZE
         wanted = choose_target(source, img_size=img_size, max_size=largest)
         found: list[Labelled] = []
 

@@ -1,4 +1,4 @@
-"""What the scan found in the data."""
+"""The report on a data set."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from automl.data.cache.cache import Cached
 from automl.data.channel_stats import channel_statistics
 from automl.data.labelled_rows import Labelled
-from automl.data.quality.findings import Finding, Looked, inspect_rows, mode_finding
+from automl.data.quality.findings import Finding, InspectedRows, inspect_rows, mode_finding
 from automl.data.sources.base import Source
 from automl.data.splits import HOLDOUT, TRAIN, VAL, Split
 from automl.records import BadFile, Task
@@ -23,14 +23,13 @@ _NAMED_FILES = 3
 
 @dataclass(frozen=True)
 class DataReport:
-    """The facts about a data set that a person should know before believing a score.
+    """Facts about a data set that affect how far a score can be trusted.
 
     `n_images` are usable; `bad` could not be used. `class_counts[class][part]` are rows of "train", "val" and
-    "holdout", of each class or with each label; for a regression `values[column][part]` is (min, mean, max).
-    `findings` are what was noticed about content and balance, `notes` other sentences. `widths` and `heights`
-    are (min, median, max) of the pictures as they came, in pixels; `modes` counts Pillow's modes. `mean` and
-    `std` are those of the training pixels, scaled to 0..1, a value each channel. `seconds` is the time that
-    preparing took, `from_cache` whether decoding was saved.
+    "holdout", of each class or with each label; for a regression, `values[column][part]` is (min, mean, max).
+    `findings` are about content and balance, `notes` are other sentences. `widths` and `heights` are (min, median, max)
+    of the original images in pixels; `modes` counts Pillow's modes. `mean` and `std` are those of the training pixels,
+    scaled to 0..1, one value per channel. `seconds` is the time of preparing, `from_cache` whether decoding was saved.
     """
 
     name: str
@@ -53,7 +52,7 @@ class DataReport:
     values: Mapping[str, Mapping[str, tuple[float, float, float]]] = field(default_factory=dict)
 
     def to_json(self) -> str:
-        """All fields as one JSON object."""
+        """Return all fields as one JSON object."""
         return json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False)
 
     def __repr__(self) -> str:
@@ -66,7 +65,7 @@ class DataReport:
 def make_report(
     source: Source, cached: Cached, labelled: Labelled, split: Split, *, seconds: float
 ) -> DataReport:
-    """The report on data that were decoded and divided; `seconds` is what that took."""
+    """Return the report on decoded and split data; `seconds` is the time that took."""
     bad = bad_files(cached, source.files)
     notes = list(source.notes)
     if bad:
@@ -78,11 +77,11 @@ def make_report(
     if gone:
         notes.append(f"Classes without a readable image left out: {', '.join(gone)}.")
     counts, values = _by_part(labelled, split)
-    looked = Looked(
+    inspected = InspectedRows(
         files=labelled.files,
         labels=labelled.words,
         given=labelled.given,
-        pictures=labelled.digests.first_rows(),
+        image_ids=labelled.digests.first_rows(),
         clusters=labelled.clusters,
     )
     modes = mode_counts(cached)
@@ -106,7 +105,7 @@ def make_report(
         from_cache=cached.was_there,
         notes=(*notes, *split.notes),
         findings=(
-            *inspect_rows(looked, source.task, total, telling=cached.telling),
+            *inspect_rows(inspected, source.task, total, informative=cached.informative),
             *([odd] if odd is not None else []),
         ),
         mean=mean,
@@ -118,7 +117,7 @@ def make_report(
 def _by_part(
     labelled: Labelled, split: Split
 ) -> tuple[dict[str, dict[str, int]], dict[str, dict[str, tuple[float, float, float]]]]:
-    """Rows of each class or label by part, or the range of each column of a regression by part."""
+    """Return the rows of each class or label by part, and the range of each column of a regression by part."""
     parts = np.array(split.parts)
     targets = labelled.targets
     if labelled.task == "classification":
@@ -145,22 +144,22 @@ def _by_part(
 
 
 def size_range(values: Sequence[int]) -> tuple[int, int, int]:
-    """(min, median, max)."""
+    """Return (min, median, max)."""
     return int(np.min(values)), int(np.median(values)), int(np.max(values))
 
 
 def bad_files(cached: Cached, files: Sequence[str]) -> tuple[BadFile, ...]:
-    """The files that could not be used."""
+    """Return the files that could not be used."""
     return tuple(BadFile(file, reason) for file, reason in zip(files, cached.reasons, strict=True) if reason)
 
 
 def mode_counts(cached: Cached) -> dict[str, int]:
-    """How many usable pictures have which mode of Pillow's, the most frequent first."""
+    """Return the number of usable images in each of Pillow's modes, the most frequent first."""
     return dict(Counter(mode for mode in cached.modes if mode).most_common())
 
 
 def bad_note(bad: Sequence[BadFile]) -> str:
-    """One sentence that names the first bad files."""
+    """Return a sentence that names the first bad files."""
     shown = ", ".join(f"{file.file} ({file.reason})" for file in bad[:_NAMED_FILES])
     more = f" and {len(bad) - _NAMED_FILES} more" if len(bad) > _NAMED_FILES else ""
     return f"{len(bad)} file{'s' if len(bad) != 1 else ''} skipped: {shown}{more}."

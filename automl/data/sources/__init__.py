@@ -1,4 +1,4 @@
-"""Where pictures come from. To add a kind: a class that satisfies `base.Source`, and a row here."""
+"""Where images come from. To add a kind, write a class that satisfies `base.Source` and add a row to `SOURCES`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from automl.data.sources.arrays import open_arrays
+from automl.data.sources.arrays import open_arrays, open_digits
 from automl.data.sources.base import Source
-from automl.data.sources.digits import open_digits
 from automl.data.sources.files.folder import open_folder
 from automl.data.sources.files.manifest import is_manifest, open_frame, open_manifest
 from automl.data.sources.files.tar_archive import is_tar, open_tar
@@ -26,7 +25,7 @@ class _Open(Protocol):
 
 @dataclass(frozen=True)
 class SourceKind:
-    """A kind of source: `accepts(data)` says whether `open` is the one for what the caller gave."""
+    """A kind of source: `open` opens data for which `accepts(data)` is true."""
 
     name: str
     description: str
@@ -67,9 +66,9 @@ _TASKS = ("auto", "classification", "multilabel", "regression")
 
 
 def open_source(data: Any, *, target: str | None = None, task: str = "auto") -> Source:
-    """Open labelled pictures: one of `SOURCES`. `target` names the column of a table, or several, with commas.
+    """Open labelled images of any kind in `SOURCES`. `target` names one column of a table, or several with commas.
 
-    Raises DataError if there is nothing there, if it is of no known kind or if the task does not suit it.
+    Raises DataError if the data do not exist, are of no known kind or do not fit the task.
     """
     if task not in _TASKS:
         raise DataError(unknown_name("task", str(task), _TASKS))

@@ -1,4 +1,4 @@
-"""What a source of labelled pictures is."""
+"""The protocol of a source of labelled images, and functions that sources share."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from automl.data.sources.files.base import Files
 from automl.errors import DataError
 from automl.records import Task
 
-# All at once would take the memory of all lines three times.
+# Joining all lines at once would take three times their memory.
 _LINES_AT_ONCE = 4096
 
 Targets = npt.NDArray[np.int64] | npt.NDArray[np.float32]
 
 
 class Source(Protocol):
-    """Labelled pictures, wherever they come from. Row i is `files[i]`, `targets[i]`, `splits[i]`, `groups[i]`.
+    """Labelled images. Row i is `files[i]`, `targets[i]`, `splits[i]`, `groups[i]`.
 
-    `files` are unique, printable names. `targets` is what a model learns: indices into `classes` (int64, N) for
-    classification; float32 (N, len(classes)) for the other tasks, 0 or 1 for each label of `classes`
-    (multilabel) or the value of each column in `classes` (regression). `splits` holds "train", "val",
-    "holdout" or "" where the data do not say; rows of one group (not "") must never be parted. `notes` are
-    sentences for a person about what was left out or guessed.
+    `files` are unique, printable names. `targets` is what a model learns: for classification, indices into `classes`
+    (int64, N); for the other tasks, float32 (N, len(classes)), 0 or 1 for each label of `classes` (multilabel) or the
+    value of each column in `classes` (regression). `splits` holds "train", "val", "holdout" or "" for rows that the
+    data do not assign. Rows of one group (not "") stay in one part. `notes` are sentences about what was left out or
+    guessed.
     """
 
     name: str
@@ -42,17 +42,17 @@ class Source(Protocol):
     notes: tuple[str, ...]
 
     def read(self, i: int) -> bytes:
-        """The bytes of row i, whose SHA-256 tells copies apart. Raises DataError with a short reason."""
+        """Return the bytes of row i; copies have the same bytes. Raises DataError with a short reason."""
 
     def state(self) -> str:
-        """A quick hash that changes when the pictures do: of names, sizes and times, not of all bytes."""
+        """Return a quick hash that changes when the images do: of names, sizes and times, not of all bytes."""
 
     def decode(self, data: bytes) -> Image.Image:
-        """The picture in the bytes of a row, perhaps not decoded yet; errors as for `read`."""
+        """Return the image in the bytes of a row, perhaps not decoded yet; errors as for `read`."""
         return open_header(data)
 
     def load(self, i: int) -> Image.Image:
-        """The picture of row i. Raises DataError ("FILE: reason")."""
+        """Return the image of row i. Raises DataError ("FILE: reason")."""
         try:
             with quiet_pillow():
                 return self.decode(self.read(i))
@@ -60,24 +60,24 @@ class Source(Protocol):
             raise DataError(f"{self.files[i]}: {error}") from error
 
     def content(self, digests: Sequence[str]) -> str:
-        """The fingerprint, where the SHA-256 of every row ("" for unreadable ones) is known already."""
+        """Return the fingerprint of the data: a hash of content and labels, independent of path and order.
+
+        `digests` are the SHA-256 of every row, "" for unreadable ones.
+        """
         rows = zip(self.files, digests, label_words(self), strict=True)
         return hash_lines("\0".join(row) for row in rows)
 
-    def fingerprint(self) -> str:
-        """A hash of content and labels, the same wherever and in whatever order the data lie; reads everything."""
-        return self.content([_digest(self, i) for i in range(len(self.files))])
-
     def stored(self) -> tuple[Files, Sequence[str]] | None:
-        """The files that hold the pictures and the path of each row in them; None where there are no such files."""
+        """Return the files that hold the images and the path of each row; None if the images lie in no files."""
         return None
 
     def close(self) -> None:
-        """Release open files."""
+        """Release open files; by default there are none."""
+        return
 
 
 def label_words(source: Source) -> list[str]:
-    """The target of every row as text: the class, the labels with "|" between them, or the values."""
+    """Return the target of every row as text: the class, the labels with "|" between them, or the values."""
     classes = source.classes
     if source.task == "classification":
         return [classes[label] for label in source.targets.tolist()]
@@ -88,12 +88,12 @@ def label_words(source: Source) -> list[str]:
 
 
 def hash_lines(lines: Iterable[str]) -> str:
-    """SHA-256 of a set of lines, whatever their order."""
+    """Return the SHA-256 of a set of lines, independent of their order."""
     return _hash_sorted(sorted(lines))
 
 
 def hash_pairs(names: Sequence[str], words: Iterable[str]) -> str:
-    """`hash_lines` of each name (all differ) with its word, a NUL between them, without all lines in memory at once."""
+    """Return `hash_lines` of "NAME<NUL>WORD" for each pair; names are unique, and sorted ones save memory."""
     if all(one < other for one, other in itertools.pairwise(names)):
         return _hash_sorted(f"{name}\0{word}" for name, word in zip(names, words, strict=True))
     return hash_lines(f"{name}\0{word}" for name, word in zip(names, words, strict=True))
@@ -124,13 +124,12 @@ def refuse_target(target: Any, what: str) -> None:
         )
 
 
+def numbered(n: int) -> list[str]:
+    """Return names for `n` rows without files: "00000", "00001" and so on."""
+    width = max(5, len(str(n - 1)))
+    return [f"{i:0{width}d}" for i in range(n)]
+
+
 def counted(n: int, noun: str) -> str:
-    """`1 file`, `2 files`."""
+    """Return "1 file", "2 files" and so on."""
     return f"{n:,} {noun}{'s' if n != 1 else ''}"
-
-
-def _digest(source: Source, i: int) -> str:
-    try:
-        return hashlib.sha256(source.read(i)).hexdigest()
-    except DataError:
-        return ""

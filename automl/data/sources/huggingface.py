@@ -1,4 +1,4 @@
-"""`hf:NAME`: a data set of the Hugging Face hub, or one that its library has saved in a folder."""
+"""`hf:NAME`: a data set of the Hugging Face hub, or a folder that its library has saved."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LABELS = ("label", "labels", "target", "class", "fine_label")
 
 
 class HubSource(Source):
-    """Rows of the splits of a data set, read from its Arrow files one by one."""
+    """The rows of all splits of a data set, read from its Arrow files one by one."""
 
     def __init__(
         self, splits: Sequence[tuple[str, Any]], *, name: str, target: str | None, task: str
@@ -49,7 +49,6 @@ class HubSource(Source):
         self.groups: Sequence[str] = [""] * len(self.files)
 
     def read(self, i: int) -> bytes:
-        """The bytes of the picture in row i. Raises DataError with a short reason."""
         cell = self._rows[int(self._kept[i])][self._image] or {}
         if cell.get("bytes"):
             return bytes(cell["bytes"])
@@ -59,30 +58,27 @@ class HubSource(Source):
             raise DataError(f"cannot be read ({error.strerror})") from error
 
     def state(self) -> str:
-        """Hash of the library's fingerprint of the rows, which follows from all that was done to them."""
+        """Hash the library's fingerprint of the rows, which reflects all operations on them."""
         files = [str(file["filename"]) for file in self._rows.cache_files]
         stats = [f"{name}\0{Path(name).stat().st_mtime_ns}" for name in files if Path(name).is_file()]
         return hash_lines([f"{self._rows._fingerprint}\0{len(self._rows)}\0{self._image}", *stats])
 
-    def close(self) -> None:
-        """Nothing is open."""
-
 
 def is_hub(data: Any) -> bool:
-    """Whether it is a text hf:NAME."""
+    """Return whether it is a text hf:NAME."""
     return isinstance(data, str) and data.startswith(PREFIX)
 
 
 def open_hub(data: Any, *, target: str | None, task: str) -> Source:
     """Open hf:NAME, or hf:FOLDER saved by `save_to_disk`.
 
-    Its splits are kept; the files lie where HF_HOME says. Raises DataError where the library is missing, and at once
-    where the set is neither in its cache nor can be downloaded.
+    Its splits are kept; HF_HOME sets the folder of its files. Raises DataError if the library is missing, and if the
+    set is not in its cache and cannot be downloaded.
     """
     name = str(data).removeprefix(PREFIX)
     online = Path(name).is_dir() or hub_answers()
     if not online:
-        os.environ.setdefault("HF_HUB_OFFLINE", "1")  # else the library asks again and again, for minutes
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")  # otherwise the library retries for minutes
     try:
         import datasets
     except ImportError as error:
@@ -109,19 +105,16 @@ def _load(datasets: Any, name: str, *, online: bool) -> dict[str, Any]:
             if Path(name).is_dir():
                 found = datasets.load_from_disk(name)
             else:
-                found = datasets.load_dataset(name, download_config=_config(datasets, online=online))
-    except Exception as error:  # the library and those under it raise nearly anything
+                config = datasets.DownloadConfig(max_retries=1, local_files_only=not online)
+                found = datasets.load_dataset(name, download_config=config)
+    except Exception as error:  # the library and its dependencies raise nearly anything
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        way = "check the name" if online else "the hub cannot be reached"
+        hint = "check the name" if online else "the hub cannot be reached"
         raise DataError(
-            f"{PREFIX}{name} must be on the hub or in its cache, but it cannot be opened ({reason[:120]}): {way}, or "
+            f"{PREFIX}{name} must be on the hub or in its cache, but it cannot be opened ({reason[:120]}): {hint}, or "
             f"save it elsewhere with save_to_disk and give {PREFIX}FOLDER (HF_HOME moves the cache)"
         ) from error
     return dict(found) if isinstance(found, dict) else {"train": found}
-
-
-def _config(datasets: Any, *, online: bool) -> Any:
-    return datasets.DownloadConfig(max_retries=1, local_files_only=not online)
 
 
 def _image_column(rows: Any) -> str:
@@ -154,7 +147,7 @@ def _label_columns(rows: Any, image: str, target: str | None) -> list[str]:
 
 
 def _cells(rows: Any, column: str) -> list[Any]:
-    """The cells of a column, classes by their names."""
+    """Return the cells of a column, with classes by name."""
     feature = rows.features[column]
     values = list(rows[column])
     if type(feature).__name__ == "ClassLabel":

@@ -1,4 +1,4 @@
-"""From the cells of label columns to a task and the targets of a model."""
+"""Turn the cells of label columns into a task and the targets of a model."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from automl.data.sources.base import Targets, counted
 from automl.errors import DataError
 from automl.records import Task
 
-# Columns of these names hold classes even where the classes are many numbers.
+# Columns of these names hold classes, even if these are many numbers.
 _CLASS_COLUMNS = ("label", "class")
-# Whole numbers in other columns are classes up to so many different ones, amounts above.
+# Up to this many different whole numbers in other columns are classes; more are a regression.
 _MOST_CLASSES = 10
 _BITS = {"0": 0.0, "1": 1.0, "false": 0.0, "true": 1.0, "0.0": 0.0, "1.0": 1.0}
 _LISTS = (list, tuple, set, frozenset)
@@ -25,7 +25,7 @@ _LISTS = (list, tuple, set, frozenset)
 
 @dataclass(frozen=True)
 class Labels:
-    """What label columns say. `targets` has a row for each True in `kept`; shapes as in `Source`."""
+    """The content of label columns. `targets` has a row for each True in `kept`; shapes as in `Source`."""
 
     task: Task
     classes: tuple[str, ...]
@@ -35,12 +35,12 @@ class Labels:
 
 
 def read_labels(columns: Mapping[str, Sequence[Any]], *, task: str) -> Labels:
-    """The targets in one or several columns of equal length, for `task` or, with "auto", for the one that fits.
+    """Read the targets in columns of equal length, for `task` or, with "auto", for the task that fits.
 
-    One column: lists, or texts with "|" between labels, are multilabel; numbers with fractions, and whole
-    numbers with more than ten different ones unless the column is called label or class, are regression; all
-    else is classification. Several columns: multilabel if all cells are 0 or 1, else regression. Rows without
-    a label are left out and counted. Raises DataError naming the first cell that does not fit.
+    One column: lists, or texts with "|" between labels, are multilabel. Numbers with fractions are a regression, and
+    so are more than ten different whole numbers unless the column is called label or class. Everything else is
+    classification. Several columns: multilabel if all cells are 0 or 1, else regression. Rows without a label are
+    left out and counted. Raises DataError with the first cell that does not fit.
     """
     cells = {name: [_plain(cell) for cell in column] for name, column in columns.items()}
     chosen = _infer(cells) if task == "auto" else cast(Task, task)
@@ -58,24 +58,24 @@ def read_labels(columns: Mapping[str, Sequence[Any]], *, task: str) -> Labels:
 
 
 def vector_columns(vectors: npt.NDArray[Any]) -> dict[str, Sequence[Any]]:
-    """The columns of (N, outputs), with names that sort as they stand."""
+    """Return the columns of (N, outputs), with names that sort in their order."""
     width = len(str(vectors.shape[1] - 1))
     return {f"output {k:0{width}d}": vectors[:, k].tolist() for k in range(vectors.shape[1])}
 
 
 def is_bits(column: Iterable[Any]) -> bool:
-    """Whether all cells that are there are 0 or 1 (or true, false), and both occur."""
+    """Return whether all non-empty cells are 0 or 1 (or true, false), and both occur."""
     found = {_BITS.get(str(cell).lower()) for cell in map(_plain, column) if cell is not None}
     return found == {0.0, 1.0}
 
 
 def is_numbers(column: Iterable[Any]) -> bool:
-    """Whether all cells that are there are numbers."""
+    """Return whether all non-empty cells are numbers."""
     return all(_number(cell) is not None for cell in map(_plain, column) if cell is not None)
 
 
 def _plain(cell: Any) -> Any:
-    """The cell as Python has it; None where it is missing."""
+    """Return the cell as a Python object; None if it is empty."""
     if isinstance(cell, np.ndarray):
         return cell.tolist()
     if isinstance(cell, np.generic):
@@ -112,7 +112,7 @@ def _is_list(text: str) -> bool:
 
 
 def _with_labels(cells: Mapping[str, list[Any]], task: Task) -> npt.NDArray[np.bool_]:
-    if task == "multilabel" and len(cells) == 1:  # an empty cell is a picture to which no label applies
+    if task == "multilabel" and len(cells) == 1:  # an empty cell is an image to which no label applies
         return np.ones(len(next(iter(cells.values()))), dtype=np.bool_)
     return np.array(
         [all(cell is not None for cell in row) for row in zip(*cells.values(), strict=True)], dtype=np.bool_
@@ -120,7 +120,7 @@ def _with_labels(cells: Mapping[str, list[Any]], task: Task) -> npt.NDArray[np.b
 
 
 def _classes(cells: Mapping[str, list[Any]]) -> tuple[tuple[str, ...], Targets]:
-    """Class names, sorted (numbers by value), and the number of each row's class."""
+    """Return class names, sorted (numbers by value), and the index of each row's class."""
     if len(cells) > 1:
         raise DataError(
             f"a classification must have one target column, not {_names(cells)}: name one, or use the task "
@@ -130,7 +130,7 @@ def _classes(cells: Mapping[str, list[Any]]) -> tuple[tuple[str, ...], Targets]:
     odd = [cell for cell in column if not isinstance(cell, (str, int, float))]
     if odd:
         raise DataError(
-            f"class labels must be texts or whole numbers, but {odd[0]!r} was given: choose another target"
+            f"class labels must be text or whole numbers, but {odd[0]!r} was given: choose another target"
         )
     words = [
         f"{cell:.0f}" if isinstance(cell, float) and cell == round(cell) else str(cell) for cell in column
@@ -141,13 +141,13 @@ def _classes(cells: Mapping[str, list[Any]]) -> tuple[tuple[str, ...], Targets]:
 
 
 def _order(name: str) -> tuple[int, float, str]:
-    """Numbers by value and before words; words as they are spelled."""
+    """Return a sort key: numbers by value and before words."""
     value = _number(name)
     return (1, 0.0, name) if value is None else (0, value, name)
 
 
 def _several(cells: Mapping[str, list[Any]]) -> tuple[tuple[str, ...], Targets]:
-    """Label names and a 0 or 1 for each: from one column each, or from the lists of one column."""
+    """Return label names and a 0 or 1 for each: from one column each, or from the lists of one column."""
     if len(cells) > 1:
         rows = list(zip(*cells.values(), strict=True))
         odd = [cell for row in rows for cell in row if str(cell).lower() not in _BITS]
@@ -161,9 +161,7 @@ def _several(cells: Mapping[str, list[Any]]) -> tuple[tuple[str, ...], Targets]:
     sets = [_labels_of(cell) for cell in next(iter(cells.values()))]
     names = sorted(set().union(*sets), key=_order)
     if not names:
-        raise DataError(
-            "labels must be named by at least one row, but every list is empty: choose another target"
-        )
+        raise DataError("at least one row must have a label, but every list is empty: choose another target")
     number = {name: i for i, name in enumerate(names)}
     targets = np.zeros((len(sets), len(names)), dtype=np.float32)
     for row, labels in enumerate(sets):
@@ -184,7 +182,7 @@ def _labels_of(cell: Any) -> set[str]:
 
 
 def _amounts(cells: Mapping[str, list[Any]]) -> tuple[tuple[str, ...], Targets]:
-    """Column names and the number in each."""
+    """Return column names and the numbers in them."""
     rows = list(zip(*cells.values(), strict=True))
     for row in rows:
         for cell in row:
@@ -209,7 +207,7 @@ _READERS = {"classification": _classes, "multilabel": _several, "regression": _a
 
 
 def _number(cell: Any) -> float | None:
-    """The cell as a number, or None; "nan" is a word."""
+    """Return the cell as a number, or None; "nan" is a word."""
     try:
         value = math.nan if isinstance(cell, _LISTS) else float(cell)
     except (TypeError, ValueError):
@@ -225,7 +223,7 @@ def _notes(
         notes.append(f"Task: {task} of {_names(cells)}, as its values suggest; --task chooses another.")
     empty = sum(1 for cell in next(iter(cells.values())) if cell is None)
     if task == "multilabel" and len(cells) == 1 and empty:
-        notes.append(f"{counted(empty, 'row')} without any label kept: none of the labels applies to them.")
+        notes.append(f"{counted(empty, 'row')} without a label kept: no label applies to them.")
     if not kept.all():
         notes.append(f"{counted(int((~kept).sum()), 'row')} without a value in {_names(cells)} left out.")
     return tuple(notes)

@@ -1,10 +1,13 @@
-"""A map-style torch Dataset, or anything like it."""
+"""A map-style torch Dataset or anything like it, and several of them as the parts of one data set."""
 
 from __future__ import annotations
 
+import bisect
 import hashlib
 import io
+import itertools
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,19 +15,22 @@ import numpy.typing as npt
 from PIL import Image
 
 from automl.data.sources.arrays import one_image
-from automl.data.sources.base import Source, hash_lines, refuse_target
+from automl.data.sources.base import Source, hash_lines, numbered, refuse_target
 from automl.data.sources.labels import read_labels, vector_columns
 from automl.errors import DataError
 
 _LABEL_ATTRIBUTES = ("targets", "labels")
+# Private to torchvision: seven of its sets keep their `targets` there. Without it, every image is decoded once more to
+# learn its label.
+_TORCHVISION_LABELS = "_labels"
 
 
 class DatasetSource(Source):
-    """Pairs (picture, label) by index: pictures are PIL images, arrays or tensors as in `ArraySource`.
+    """Pairs (image, label) by index: images are PIL images, arrays or tensors as in `ArraySource`.
 
-    Labels come from the attribute `targets` or `labels` where it is as long as the data set, otherwise every
-    item is taken once; `classes`, if there are as many as labels, names them. Raises DataError for items that
-    are no pairs, and for pictures that change from one reading to the next.
+    Labels come from the attribute `targets` or `labels` if it is as long as the data set, otherwise from every item.
+    The attribute `classes`, if it has as many entries as there are labels, names them. Raises DataError for items
+    that are not pairs, and for images that change from one reading to the next.
     """
 
     def __init__(self, dataset: Any, *, task: str) -> None:
@@ -34,7 +40,10 @@ class DatasetSource(Source):
         if n == 0:
             raise DataError("a Dataset must have items, but its length is 0")
         _require_pair(dataset[0])
-        labels = read_labels(_columns(_labels(dataset, n)), task=task)
+        known = _known_labels(dataset, *_LABEL_ATTRIBUTES)
+        labels = read_labels(
+            _columns([_plain(dataset[i][1]) for i in range(n)] if known is None else known), task=task
+        )
         if not labels.kept.all():
             raise DataError(
                 "every item of a Dataset must have a label, but some are None or NaN: leave these out"
@@ -43,36 +52,66 @@ class DatasetSource(Source):
         self.classes = (
             _class_names(dataset, labels.classes) if self.task == "classification" else labels.classes
         )
-        width = max(5, len(str(n - 1)))
-        self.files: Sequence[str] = [f"{i:0{width}d}" for i in range(n)]
+        self.files: Sequence[str] = numbered(n)
         self.splits: Sequence[str] = [""] * n
         self.groups: Sequence[str] = [""] * n
         if self.read(0) != self.read(0):
             raise DataError(
-                "a Dataset must give the same picture each time, but its first one changes: take random "
-                "transforms away (automl augments by itself)"
+                "a Dataset must return the same image each time, but its first one changes: remove random "
+                "transforms (automl augments by itself)"
             )
 
     def read(self, i: int) -> bytes:
-        """The pixels of item i with their shape, as a .npy file. Raises DataError with a short reason."""
+        """Return the pixels of item i with their shape, as a .npy file. Raises DataError with a short reason."""
         try:
-            picture = self._dataset[i][0]
+            image = self._dataset[i][0]
         except Exception as error:  # somebody else's code
             raise DataError(f"the Dataset raised {type(error).__name__}: {error}") from error
         buffer = io.BytesIO()
-        np.save(buffer, _pixels(picture), allow_pickle=False)
+        np.save(buffer, _pixels(image), allow_pickle=False)
         return buffer.getvalue()
 
     def decode(self, data: bytes) -> Image.Image:
-        """The picture with these pixels."""
         return Image.fromarray(np.load(io.BytesIO(data), allow_pickle=False))
 
     def state(self) -> str:
-        """Hash of all pictures: a Dataset does not say otherwise whether it has changed."""
+        """Hash all images: nothing else shows whether a Dataset has changed."""
         return hash_lines(f"{i}\0{hashlib.sha256(self.read(i)).hexdigest()}" for i in range(len(self.files)))
 
-    def close(self) -> None:
-        """Nothing is open."""
+
+class JoinedSource(DatasetSource):
+    """Several Datasets by the part that each stands for ("" if there is only one), and the folder of their files."""
+
+    def __init__(self, parts: dict[str, Any], *, name: str, folder: Path, task: str) -> None:
+        super().__init__(Joined(list(parts.values())), task=task)
+        self.name = name
+        self.splits = [part for part, items in parts.items() for _ in range(len(items))]
+        self._folder = folder
+
+    def state(self) -> str:
+        """Hash names, sizes and modification times of the files in the folder."""
+        files = sorted(path for path in self._folder.rglob("*") if path.is_file())
+        found = ((path, path.stat()) for path in files)
+        return hash_lines(f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}" for path, stat in found)
+
+
+class Joined:
+    """The items of several map-style Datasets, in order; has `targets` if all of them know their labels."""
+
+    def __init__(self, parts: Sequence[Any]) -> None:
+        self._parts = parts
+        self._ends = list(itertools.accumulate(len(part) for part in parts))
+        self.classes = getattr(parts[0], "classes", None)
+        labels = [_known_labels(part, *_LABEL_ATTRIBUTES, _TORCHVISION_LABELS) for part in parts]
+        if all(known is not None for known in labels):
+            self.targets = [label for known in labels if known is not None for label in known]
+
+    def __len__(self) -> int:
+        return self._ends[-1]
+
+    def __getitem__(self, i: int) -> Any:
+        part = bisect.bisect_right(self._ends, i)
+        return self._parts[part][i - (self._ends[part - 1] if part else 0)]
 
 
 def open_dataset(data: Any, *, target: str | None, task: str) -> Source:
@@ -82,7 +121,7 @@ def open_dataset(data: Any, *, target: str | None, task: str) -> Source:
 
 
 def is_dataset(data: Any) -> bool:
-    """Whether it has a length and items by number, as torch's map-style Datasets, and is none of Python's own."""
+    """Return whether it has a length and items by number, as torch's map-style Datasets, and is not Python's own."""
     plain = isinstance(data, (str, bytes, list, tuple, dict, set, np.ndarray)) or hasattr(data, "detach")
     return not plain and hasattr(data, "__len__") and hasattr(data, "__getitem__")
 
@@ -94,12 +133,13 @@ def _require_pair(item: Any) -> None:
         )
 
 
-def _labels(dataset: Any, n: int) -> list[Any]:
-    for name in _LABEL_ATTRIBUTES:
+def _known_labels(dataset: Any, *attributes: str) -> list[Any] | None:
+    """Return the first of these attributes that is as long as the Dataset; None if there is none."""
+    for name in attributes:
         values = getattr(dataset, name, None)
-        if values is not None and hasattr(values, "__len__") and len(values) == n:
+        if values is not None and hasattr(values, "__len__") and len(values) == len(dataset):
             return [_plain(value) for value in values]
-    return [_plain(dataset[i][1]) for i in range(n)]
+    return None
 
 
 def _plain(label: Any) -> Any:
@@ -109,7 +149,7 @@ def _plain(label: Any) -> Any:
 
 
 def _columns(labels: list[Any]) -> dict[str, Sequence[Any]]:
-    """One column of labels, or one a place where every label is a vector of numbers."""
+    """Return one column of labels, or one for each position if every label is a vector of numbers."""
     shapes = {
         label.shape if isinstance(label, np.ndarray) and label.dtype.kind in "biuf" else ()
         for label in labels
@@ -120,7 +160,7 @@ def _columns(labels: list[Any]) -> dict[str, Sequence[Any]]:
 
 
 def _class_names(dataset: Any, found: tuple[str, ...]) -> tuple[str, ...]:
-    """The data set's own names of classes 0, 1 and so on, if there is one for each."""
+    """Return the data set's own names of classes 0, 1 and so on, if there is one for each."""
     names = getattr(dataset, "classes", None)
     numbered = tuple(str(i) for i in range(len(found)))
     if names is None or len(names) != len(found) or found != numbered or len(set(names)) != len(names):
@@ -128,9 +168,9 @@ def _class_names(dataset: Any, found: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(str(name) for name in names)
 
 
-def _pixels(picture: Any) -> npt.NDArray[Any]:
-    """uint8 (H, W) or (H, W, C)."""
-    if isinstance(picture, Image.Image):
-        plain = picture if picture.mode in ("L", "RGB", "RGBA") else picture.convert("RGB")
+def _pixels(image: Any) -> npt.NDArray[Any]:
+    """Return uint8 (H, W) or (H, W, C)."""
+    if isinstance(image, Image.Image):
+        plain = image if image.mode in ("L", "RGB", "RGBA") else image.convert("RGB")
         return np.asarray(plain)
-    return np.asarray(one_image(picture))
+    return np.asarray(one_image(image))

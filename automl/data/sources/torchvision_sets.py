@@ -1,4 +1,4 @@
-"""`torchvision:NAME`: a data set of torchvision, downloaded by it or put to where it looks."""
+"""`torchvision:NAME`: a data set that torchvision downloads, or that lies where torchvision looks for it."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from automl.data.sources.base import Source, refuse_target
-from automl.data.sources.joined import JoinedSource
+from automl.data.sources.torch_dataset import JoinedSource
 from automl.errors import DataError, unknown_name
 from automl.torch_setup import import_torchvision
 
 PREFIX = "torchvision:"
-_PATIENCE = 10.0  # seconds without an answer after which a download is given up
+_TIMEOUT = 10.0  # seconds without an answer after which a download fails
 
 _FLAG = {"train": {"train": True}, "holdout": {"train": False}}
 _TWO = {"train": {"split": "train"}, "holdout": {"split": "test"}}
 _THREE = {"train": {"split": "train"}, "val": {"split": "val"}, "holdout": {"split": "test"}}
 _NONE: dict[str, dict[str, Any]] = {"": {}}
-# The sets with one label a picture, and how each of their parts is asked for.
+# The sets with one label per image, and the arguments of each of their parts.
 SETS: dict[str, dict[str, dict[str, Any]]] = {
     **dict.fromkeys(("CIFAR10", "CIFAR100", "FashionMNIST", "KMNIST", "MNIST", "USPS"), _FLAG),
     **dict.fromkeys(("Food101", "GTSRB", "STL10", "SVHN", "StanfordCars"), _TWO),
@@ -34,21 +34,21 @@ SETS: dict[str, dict[str, dict[str, Any]]] = {
 
 
 def is_torchvision(data: Any) -> bool:
-    """Whether it is a text torchvision:NAME."""
+    """Return whether it is a text torchvision:NAME."""
     return isinstance(data, str) and data.startswith(PREFIX)
 
 
 def torchvision_folder(name: str) -> Path:
-    """Where torchvision finds, or puts, the files of a set: in $TORCH_HOME/datasets/NAME."""
+    """Return the folder where torchvision keeps the files of a set: $TORCH_HOME/datasets/NAME."""
     home = os.environ.get("TORCH_HOME")
     base = Path(home) if home else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "torch"
     return base / "datasets" / name
 
 
 def open_torchvision(data: Any, *, target: str | None, task: str) -> Source:
-    """Open torchvision:NAME, with the parts that it has; downloads it if it is not there yet.
+    """Open torchvision:NAME with its parts, downloaded if necessary.
 
-    Raises DataError for an unknown name, and at once where the files are missing and nothing can be downloaded.
+    Raises DataError for an unknown name, and if the files are missing and cannot be downloaded.
     """
     asked = str(data).removeprefix(PREFIX)
     name = next((known for known in SETS if known.lower() == asked.lower()), None)
@@ -62,30 +62,29 @@ def open_torchvision(data: Any, *, target: str | None, task: str) -> Source:
 
 
 def _open(make: Any, name: str, folder: Path, options: dict[str, Any]) -> Any:
-    """One part of a set. A file that is there is not asked for again."""
-    with contextlib.suppress(RuntimeError, OSError):  # "not found": what a download is for
+    """Open one part of a set, and download only what is missing."""
+    with contextlib.suppress(RuntimeError, OSError):  # not found: download it
         if folder.is_dir():
             return make(str(folder), **options)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _impatient(), contextlib.redirect_stdout(sys.stderr):
+        with _socket_timeout(), contextlib.redirect_stdout(sys.stderr):
             return make(str(folder), **options, download=True)
     except (RuntimeError, OSError, TypeError, ImportError) as error:
         for empty in sorted((folder, *(path for path in folder.rglob("*") if path.is_dir())), reverse=True):
-            with contextlib.suppress(OSError):  # not empty: something was there, or was downloaded
+            with contextlib.suppress(OSError):  # not empty: it holds files
                 empty.rmdir()
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(
             f"{PREFIX}{name} must be downloaded or lie in {str(folder)!r}, but neither is so ({reason[:120]}): put its "
-            "files there as torchvision lays them out (TORCH_HOME moves the place), or give a folder of images"
+            "files there as torchvision does (TORCH_HOME moves the folder), or give a folder of images"
         ) from error
 
 
 @contextlib.contextmanager
-def _impatient() -> Any:
-    """Connections that do not answer are given up."""
+def _socket_timeout() -> Any:
     before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(_PATIENCE)
+    socket.setdefaulttimeout(_TIMEOUT)
     try:
         yield
     finally:

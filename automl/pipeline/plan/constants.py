@@ -70,7 +70,6 @@ CPU_ROWS, GPU_ROWS, PROBE_MIN_ROWS, SLOW = 1000, 4000, 150, 50.0
 KEPT = 6  # architectures that are searched
 TRIAL_SHARE = 0.1  # of the remaining time: an epoch of fine-tuning must fit into it
 
-# --- image_size.py and setup.py ----------------------------------------------------------------------------------
+# --- setup.py ------------------------------------------------------------------------------------------------------
 
-CPU_SIZE, GPU_SIZE = 96, 224  # px; larger images are scaled down to this
 SMALL = 64  # px; up to this a GPU trains the networks of the preset `small`. "Small images on a GPU"

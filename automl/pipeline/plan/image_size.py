@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from automl.config import StudyConfig
 from automl.data import Source
+from automl.data.constants import CPU_SIZE
 from automl.machine import hub_answers
 from automl.pipeline.context import Context
 from automl.pipeline.plan.budget import affordable_size
-from automl.pipeline.plan.constants import (
-    CPU_SIZE,
-)
 from automl.spaces import SearchSpace
 from automl.training.models.hyperparameters import Recipe
 from automl.training.models.weight_sources import in_caches

@@ -26,7 +26,7 @@ from automl.pipeline.plan.constants import (
 )
 from automl.records import Observer, SearchSplits
 from automl.spaces import SearchSpace, capabilities
-from automl.spaces.narrow import begun_with, configuration, narrowed
+from automl.spaces.narrow import configuration, narrowed, with_portfolio
 from automl.training.models.build import model_arguments
 from automl.training.models.hyperparameters import Recipe
 from automl.training.models.linear_probe import (
@@ -162,7 +162,7 @@ def _from_weights(chosen: _Chosen, conditions: Conditions, observer: Observer) -
 def _tuned(space: SearchSpace, models: Sequence[str]) -> SearchSpace:
     """Return the space of these models, the best first, with the recipes for fine-tuning as its portfolio."""
     recipes = narrowed(space, pretrained=True).portfolio
-    return begun_with(narrowed(space, pretrained=True, models=models), models, recipes)
+    return with_portfolio(narrowed(space, pretrained=True, models=models), models, recipes)
 
 
 def _from_scratch(

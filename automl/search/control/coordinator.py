@@ -145,7 +145,7 @@ class Coordinator:
             self._store.placed(number, worker)
 
     def report(self, number: int, step: Step) -> Decision:
-        """Take in a round, or the objective's end, and return the decision, which is carried out already."""
+        """Take in a round, or the objective's end, and return the decision. It is already in effect."""
         live = self.trials[number]
         if live.state is not TrialState.RUNNING:
             # A result that was under way when the search ended.

@@ -1,1 +1,1 @@
-"""Engines: where trials run. All drive the same coordinator; only `ray_*` modules import Ray."""
+"""Engines: where trials run. All drive the same coordinator. Only `ray/` imports Ray."""

@@ -11,10 +11,10 @@ from automl.search.settings import SearchSettings
 
 
 class Clock(Protocol):
-    """Seconds that only go forward."""
+    """Returns seconds since some fixed moment; they only go forward."""
 
     def __call__(self) -> float:
-        """Seconds since some fixed moment."""
+        """Return the time."""
 
 
 class Engine(Protocol):
@@ -22,13 +22,13 @@ class Engine(Protocol):
 
     @property
     def clock(self) -> Clock:
-        """The clock by which deadlines and all times of the search go."""
+        """The clock of the search: deadlines and all its times."""
 
     def run(self, coordinator: Coordinator, objective: Objective, settings: SearchSettings) -> None:
-        """Runs the search. Raises EngineError if the engine itself breaks, never because of a trial."""
+        """Run the search. Raises EngineError if the engine itself breaks, never because of a trial."""
 
     def resources(self) -> ClusterResources | None:
-        """The machines that there are, as far as the engine knows more than this process; waits until it is up."""
+        """Return the machines of the cluster, None where there is only this process. Waits until the engine is up."""
 
     def release(self) -> None:
-        """No other search will be run: what the engine holds may go down in the background."""
+        """Tell the engine that no other search follows: what it holds may go down in the background."""

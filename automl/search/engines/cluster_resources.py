@@ -1,4 +1,4 @@
-"""What the machines of a cluster hold, and how many trials fit."""
+"""The machines of a cluster, and how many trials fit on them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class NodeResources:
-    """One machine: its name, cores, GPUs and memory (bytes) as Ray may use them."""
+    """A machine: its name, and the cores, GPUs and memory (bytes) that Ray may use."""
 
     name: str
     cpus: float
@@ -19,7 +19,7 @@ class NodeResources:
     memory: float
 
     def trials(self, cpus: float, gpus: float) -> int:
-        """Trials at once on this machine. A share of a GPU must lie on one GPU."""
+        """Return how many trials fit on this machine. A share of a GPU must lie on one GPU."""
         fits = int(self.cpus / cpus + ROUNDING)
         if gpus <= 0:
             return fits
@@ -29,21 +29,21 @@ class NodeResources:
 
 @dataclass(frozen=True)
 class ClusterResources:
-    """All machines that are there."""
+    """All machines of a cluster."""
 
     nodes: tuple[NodeResources, ...]
 
     def trials_at_once(self, cpus: float, gpus: float) -> int:
-        """How many trials run at once if each gets so many cores and GPUs; a trial lies on one machine."""
+        """Return how many trials run at once if each gets so many cores and GPUs of one machine."""
         return sum(node.trials(cpus, gpus) for node in self.nodes)
 
     def check(self, cpus: float, gpus: float) -> None:
-        """Raises EngineError if not one trial fits on any machine."""
+        """Raise EngineError if no machine has room for one trial."""
         if self.trials_at_once(cpus, gpus) > 0:
             return
         if not self.nodes:
             raise EngineError(
-                "Ray has no living node any more: one of its own processes ended; start again to go on"
+                "Ray has no living node any more, because one of its own processes ended: start again to continue"
             )
         for kind, wanted, there in (
             ("CPU", cpus, max(node.cpus for node in self.nodes)),

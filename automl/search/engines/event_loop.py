@@ -1,6 +1,4 @@
-"""The loop of the engines that run in this process: as many slots as there are workers, one round at a
-time.
-"""
+"""The loop of engines that run in this process: one slot a worker, one round at a time."""
 
 from __future__ import annotations
 
@@ -14,6 +12,7 @@ from typing import Protocol
 
 from automl.records import TrialState
 from automl.search.control.coordinator import Coordinator
+from automl.search.engines.cluster_resources import ClusterResources
 from automl.search.objective import Launch, Objective, Step, Stepper, cause_of
 from automl.search.policy import Action, NextKind
 from automl.search.reasons import crashed
@@ -26,17 +25,26 @@ class LoopClock(Protocol):
     """How an engine's time passes while rounds run."""
 
     def seconds(self, step: Step) -> float:
-        """How long a round counts."""
+        """Return how long a round counts."""
 
     def advance(self, moment: float) -> bool:
-        """The next thing is due `moment` seconds after the loop began; says whether it comes to happen."""
+        """Go to `moment`, in seconds since the loop began. Return whether what is due then still happens."""
+
+
+class InProcess:
+    """The part that engines without processes of their own share."""
+
+    def resources(self) -> ClusterResources | None:
+        """Return None: there is only this process."""
+        return None
+
+    def release(self) -> None:
+        """Do nothing: nothing is held."""
 
 
 @dataclass(order=True)
 class Arrival:
-    """A result, or the cause of a failure, that is due at `moment`; `order` breaks ties by who began
-    earlier.
-    """
+    """A result, or the cause of a failure, that is due at `moment`. `order` breaks ties: who began earlier."""
 
     moment: float
     order: int
@@ -47,11 +55,10 @@ class Arrival:
 
 
 class EventLoop:
-    """Runs each slot's round, and hands in results in the order of the slots' accumulated seconds.
+    """Runs each slot's rounds, and hands in results in the order of the slots' accumulated seconds.
 
-    A round is run when its slot is free and its result held back until no other slot could come before it:
-    so the same rounds with the same seconds lead to the same decisions, whether the seconds pass or are only
-    counted.
+    A round runs when its slot is free. Its result is held back until no other slot can come before it, so the same
+    rounds with the same seconds lead to the same decisions, whether the seconds pass or are only counted.
     """
 
     def __init__(self, coordinator: Coordinator, objective: Objective, slots: int, clock: LoopClock) -> None:
@@ -63,11 +70,11 @@ class EventLoop:
         self._order = 0
         self._moment = 0.0
         self._running: dict[int, Stepper] = {}
-        # Generators cannot be saved: paused ones stay alive, and the longest paused are dropped and replayed.
+        # Generators cannot be saved. Paused ones stay alive; the longest paused are dropped, and replayed if needed.
         self._alive: OrderedDict[int, Stepper] = OrderedDict()
 
     def run(self) -> None:
-        """Until the coordinator says FINISH and all results are in."""
+        """Run until the coordinator says FINISH and all results are in."""
         try:
             while self._fill() or self._arrivals:
                 arrival = heapq.heappop(self._arrivals)
@@ -80,7 +87,7 @@ class EventLoop:
                 stepper.close()
 
     def _fill(self) -> bool:
-        """Gives work to free slots; says whether any slot is busy."""
+        """Give work to free slots. Return whether any slot is busy."""
         while self._free:
             choice = self._coordinator.next()
             slot = self._free[0]

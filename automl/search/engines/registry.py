@@ -13,17 +13,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EngineRow:
-    """One engine: its name, where its class is, and what it does in one line."""
+    """An engine: its name, the import path of its class, and a one-line description."""
 
     name: str
-    place: str
+    path: str
     description: str
-
-    def load(self) -> Callable[[], Engine]:
-        """The engine's class."""
-        module, _, name = self.place.partition(":")
-        found: Callable[[], Engine] = getattr(import_module(module), name)
-        return found
 
 
 ENGINES = {
@@ -43,5 +37,7 @@ ENGINES = {
 
 
 def load_engine(name: str) -> Callable[[], Engine]:
-    """The class of an engine, by a name in ENGINES."""
-    return ENGINES[name].load()
+    """Return the class of an engine, by a name in ENGINES."""
+    module, _, attribute = ENGINES[name].path.partition(":")
+    found: Callable[[], Engine] = getattr(import_module(module), attribute)
+    return found

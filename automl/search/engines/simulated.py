@@ -2,53 +2,43 @@
 
 from __future__ import annotations
 
+import math
+
 from automl.search.control.coordinator import Coordinator
 from automl.search.engines.base import Clock
-from automl.search.engines.cluster_resources import ClusterResources
-from automl.search.engines.event_loop import EventLoop
+from automl.search.engines.event_loop import EventLoop, InProcess
 from automl.search.objective import Objective, Step
 from automl.search.settings import SearchSettings
 
 DEFAULT_SECONDS = 1.0
 
 
-class SimulatedEngine:
-    """Any number of workers, in as little time as the decisions take. Deadlines and all times are virtual.
+class SimulatedEngine(InProcess):
+    """Simulates any number of workers in as little time as the decisions take. Deadlines and all times are virtual.
 
-    A round counts the `seconds` that the objective reports, or one second where it reports none, so that
-    results do not depend on the machine. A trial that would report after the deadline is cut at the deadline;
-    starting and resuming are free.
+    A round counts the `seconds` that the objective reports, or one second, so that results do not depend on the
+    machine. A trial that would report after the deadline is cut there. Starting and resuming take no time.
     """
 
     def __init__(self) -> None:
         self._now = 0.0
-        self._limit = float("inf")
+        self._limit = math.inf
 
     @property
     def clock(self) -> Clock:
-        """The virtual clock; it begins at 0."""
-        return self._read
+        """The virtual clock, which begins at 0."""
+        return lambda: self._now
 
     def run(self, coordinator: Coordinator, objective: Objective, settings: SearchSettings) -> None:
-        """Runs the search."""
-        self._limit = float("inf") if settings.time_limit is None else settings.time_limit
+        """Run the search."""
+        self._limit = math.inf if settings.time_limit is None else settings.time_limit
         EventLoop(coordinator, objective, settings.parallel, self).run()
 
-    def resources(self) -> ClusterResources | None:
-        """Nothing beyond this process."""
-        return None
-
-    def release(self) -> None:
-        """Nothing is held."""
-
     def seconds(self, step: Step) -> float:
-        """What the objective told, or one second."""
+        """Return the seconds that the objective reported, or one second."""
         return DEFAULT_SECONDS if step.seconds is None else step.seconds
 
     def advance(self, moment: float) -> bool:
-        """To the moment, but never beyond the deadline: what is due later does not happen."""
+        """Go to the moment, but not beyond the deadline: what is due later does not happen."""
         self._now = min(moment, self._limit)
         return moment <= self._limit
-
-    def _read(self) -> float:
-        return self._now

@@ -1,4 +1,4 @@
-"""Bringing an engine up in the background, while the data are still being read."""
+"""Starting an engine in the background, while the data are still being read."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from automl.search.run import check_names
 
 
 class EngineOptions(Protocol):
-    """The options that say which engine runs where; a StudyConfig has them."""
+    """The options that choose an engine. A StudyConfig has them."""
 
     @property
     def engine(self) -> str:
-        """The engine's name."""
+        """The name of the engine."""
 
     @property
     def address(self) -> str | None:
@@ -25,11 +25,10 @@ class EngineOptions(Protocol):
 
 @contextmanager
 def warm_up(options: EngineOptions, *, cpus: int | None = None, begin: bool = True) -> Iterator[Engine]:
-    """The engine that the options name, on its way up, for `search(..., engine=...)`; the block's end stops
-    it.
+    """Start the engine that the options name, for `search(..., engine=...)`. The end of the block stops it.
 
-    `cpus` is how many processors Ray may use (None: all). Without `begin` it comes up only when a trial is run.
-    What goes wrong while it starts is raised by the search. Raises ConfigError for an unknown engine.
+    `cpus` is how many processors Ray may use (None: all). Without `begin` the engine starts with the first trial. The
+    search raises the errors of the start. Raises ConfigError for an unknown engine.
     """
     check_names(engine=options.engine)
     if options.engine != "ray" or not begin:
@@ -40,8 +39,8 @@ def warm_up(options: EngineOptions, *, cpus: int | None = None, begin: bool = Tr
     from automl.search.engines.ray.engine import RayEngine
     from automl.search.engines.ray.runtime import RayRuntime
 
-    # Its end waits until Ray is down: a program that ended while Ray starts or stops would hang and lose its words.
-    # BLAS keeps to one thread meanwhile: Ray starts its processes by fork in a thread of its own, and OpenBLAS shuts
-    # its threads down at a fork, whoever waits for one of them: a matrix product in this thread would never return.
+    # The end of the block waits until Ray is down: a program that ends while Ray starts or stops hangs and loses its
+    # output. BLAS keeps to one thread meanwhile: Ray forks its processes in a thread of its own, and OpenBLAS shuts its
+    # threads down at a fork, so that a matrix product in this thread would never return.
     with threadpool_limits(limits=1, user_api="blas"), RayRuntime(options.address, cpus=cpus) as runtime:
         yield RayEngine(runtime)

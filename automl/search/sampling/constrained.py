@@ -1,4 +1,4 @@
-"""Constraints for samplers that know of none."""
+"""Constraints for samplers that do not support them."""
 
 from __future__ import annotations
 
@@ -17,78 +17,72 @@ from automl.search.sampling.wrapper import WrappedSampler
 from automl.spaces.draw import GIVEN, Suggest, Walk, at_random, holds, near, walk
 from automl.spaces.units import from_unit, to_unit
 
-# So often the sampler inside is asked; then its last wish is changed, in so many ways.
-ASKED = 3
-CHANGED = 300
-# Then anything is drawn, at random.
-DRAWN = 20_000
+ASKED = 3  # times that the sampler inside is asked,
+CHANGED = 300  # then changed copies of its last suggestion,
+DRAWN = 20_000  # then random draws
 
 
 class ConstrainedSampler(WrappedSampler):
     """Asks the sampler inside for whole configurations until one keeps the constraints.
 
-    The configuration is settled before Optuna asks for its first parameter, by a walk through the space, and is handed
-    over as a joint suggestion: what the study records is what is run, and no trial is begun to be thrown away. A
-    sampler that wishes for the same again is answered with something near its wish that is allowed; it learns from
-    that as if it had been its own.
+    A walk through the space chooses the configuration before Optuna asks for its first parameter, and hands it over as
+    a joint suggestion. So the study records what runs, and no trial begins only to be discarded. If the sampler repeats
+    a suggestion that is not allowed, a similar one that is allowed takes its place, and the sampler learns from it.
     """
 
     def __init__(
         self, inside: BaseSampler, suggest: Suggest, allows: Callable[[Config], bool], *, seed: int
     ) -> None:
-        """`suggest` draws a configuration of the space, `allows` says whether one keeps the constraints."""
+        """`suggest` draws a configuration of the space, `allows` returns whether one keeps the constraints."""
         super().__init__(inside)
         self._suggest = suggest
         self._allows = allows
         self._rng = np.random.default_rng(seed)
-        self._settled: tuple[int, Walk] | None = None
+        self._chosen: tuple[int, Walk] | None = None
 
     def reseed_rng(self) -> None:
-        """New random numbers here and inside."""
         super().reseed_rng()
         self._rng = np.random.default_rng()
 
     def infer_relative_search_space(
         self, study: optuna.Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        """The parameters of the configuration that is going to be suggested."""
+        """Choose the configuration. Return its parameters."""
         if GIVEN in trial.system_attrs:
             return super().infer_relative_search_space(study, trial)
-        way = self._settle(study, trial)
-        self._settled = trial.number, way
-        return dict(way.distributions)
+        chosen = self._choose(study, trial)
+        self._chosen = trial.number, chosen
+        return dict(chosen.distributions)
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """The configuration."""
-        if self._settled is None or self._settled[0] != trial.number:
+        if self._chosen is None or self._chosen[0] != trial.number:
             return super().sample_relative(study, trial, search_space)
-        return dict(self._settled[1].params)
+        return dict(self._chosen[1].params)
 
-    def _settle(self, study: optuna.Study, trial: FrozenTrial) -> Walk:
+    def _choose(self, study: optuna.Study, trial: FrozenTrial) -> Walk:
         for _ in range(ASKED):
-            wish = self._wish(study, trial)
-            if self._allows(wish.config):
-                return wish
+            wanted = self._suggestion(study, trial)
+            if self._allows(wanted.config):
+                return wanted
         steps = np.linspace(0.05, 0.5, CHANGED)
         changed = [
-            walk(self._suggest, near(wish.params, self._rng, width=step, rate=0.2 + step)) for step in steps
+            walk(self._suggest, near(wanted.params, self._rng, width=step, rate=0.2 + step)) for step in steps
         ]
-        allowed = [way for way in changed if self._allows(way.config)]
+        allowed = [one for one in changed if self._allows(one.config)]
         if allowed:
-            return min(allowed, key=lambda way: _distance(wish, way))
+            return min(allowed, key=lambda one: _distance(wanted, one))
         for _ in range(DRAWN):
             drawn = walk(self._suggest, at_random(self._rng))
             if self._allows(drawn.config):
                 return drawn
         raise SpaceError(
-            f"the constraints of the search space must allow some configurations, but none of {DRAWN} that were "
-            "drawn keeps them: loosen one"
+            f"none of {DRAWN} random configurations keeps the constraints of the search space: loosen one"
         )
 
-    def _wish(self, study: optuna.Study, trial: FrozenTrial) -> Walk:
-        """What the sampler inside would suggest now."""
+    def _suggestion(self, study: optuna.Study, trial: FrozenTrial) -> Walk:
+        """Return what the sampler inside would suggest now."""
         known = self._inside.infer_relative_search_space(study, trial)
         joint = self._inside.sample_relative(study, trial, known)
 
@@ -102,13 +96,13 @@ class ConstrainedSampler(WrappedSampler):
         return walk(self._suggest, choose)
 
 
-def _distance(wish: Walk, other: Walk) -> float:
-    """How far two configurations are apart: shares of ranges, and a half for another choice or one that is absent."""
-    apart = 0.5 * len(wish.params.keys() ^ other.params.keys())
-    for name in wish.params.keys() & other.params.keys():
-        one, two = wish.params[name], other.params[name]
-        if isinstance(wish.distributions[name], CategoricalDistribution):
-            apart += 0.5 * (one != two)
+def _distance(one: Walk, other: Walk) -> float:
+    """Return the sum of the differences as shares of ranges, and of a half for each other or absent choice."""
+    apart = 0.5 * len(one.params.keys() ^ other.params.keys())
+    for name in one.params.keys() & other.params.keys():
+        a, b = one.params[name], other.params[name]
+        if isinstance(one.distributions[name], CategoricalDistribution):
+            apart += 0.5 * (a != b)
         else:
-            apart += abs(to_unit(wish.distributions[name], one) - to_unit(wish.distributions[name], two))
+            apart += abs(to_unit(one.distributions[name], a) - to_unit(one.distributions[name], b))
     return apart

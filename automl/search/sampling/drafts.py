@@ -1,4 +1,4 @@
-"""Drafts: configurations that a sampler drew and that belong to no trial yet."""
+"""Drafts: configurations that a sampler drew for a trial that does not exist yet."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Draft:
-    """A configuration, its trial as Optuna would have it, and what the sampler noted about the study while it drew."""
+    """A configuration, its future Optuna trial, and the sampler's notes about the study."""
 
     config: Config
     trial: FrozenTrial
@@ -36,10 +36,10 @@ def draw(
     fixed: Mapping[str, Any] | None = None,
     sampler: BaseSampler | None = None,
 ) -> Draft:
-    """A draft from what the view holds at this moment; neither view nor study is changed, and others may change them.
+    """Return a draft that follows the view at this moment. View and study do not change, and others may change them.
 
-    `fixed` are Optuna's parameters to use where given; `sampler` draws in place of the study's own. Samplers are no
-    safer in threads than Optuna makes them: one draw at a time.
+    `fixed` are parameters by Optuna's names. `sampler` replaces the study's own. Samplers are not thread-safe: one draw
+    at a time.
     """
     twin = view.snapshot()
     with quiet_optuna():
@@ -56,7 +56,7 @@ def draw(
 
 
 def adopt(view: SamplerView, study: optuna.Study, draft: Draft) -> FrozenTrial:
-    """Makes a running trial of a draft, with the next number; it starts at this moment."""
+    """Make a running trial of a draft, with the next number. It starts at this moment."""
     study_id = view.get_study_id_from_name(study.study_name)
     known = view.get_study_system_attrs(study_id)
     for key, value in draft.notes.items():

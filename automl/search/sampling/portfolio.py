@@ -1,4 +1,4 @@
-"""Which configurations to try first, learnt from what earlier studies found."""
+"""Portfolios: which configurations to try first, learnt from earlier studies."""
 
 from __future__ import annotations
 
@@ -17,18 +17,16 @@ from automl.search.space import Space
 from automl.spaces.draw import discover
 
 MIN_TRIALS = 5
-# With fewer studies, what was learnt may hold for their data alone.
-ENOUGH_STUDIES = 4
+ENOUGH_STUDIES = 4  # with fewer, a portfolio may be good for their data only
 CANDIDATES_EACH = 25
-# A configuration cannot be worse than a median one by more than this: what lies below says no more.
-WORST_REGRET = 1.5
+WORST_REGRET = 1.5  # a median configuration has 1; regret above this says no more
 
 
 @dataclass(frozen=True)
 class PastStudy:
     """An earlier study: each trial's configuration with its values by round.
 
-    `weight` says how much it counts, for example how alike its data are to those at hand.
+    `weight` is how much it counts, for example how similar its data are.
     """
 
     name: str
@@ -40,8 +38,9 @@ class PastStudy:
 
 @dataclass(frozen=True)
 class Portfolio:
-    """Configurations to try in this order. `regret[i]`: the weighted mean regret of the best of the first i + 1.
-    `studies` are those that were learnt from.
+    """Configurations to try in this order, and the studies that they were learnt from.
+
+    `regret[i]` is the weighted mean regret of the best of the first i + 1 configurations.
     """
 
     configs: tuple[Config, ...]
@@ -50,11 +49,11 @@ class Portfolio:
 
 
 def learn_portfolio(studies: Sequence[PastStudy], space: Space, *, size: int = 8) -> Portfolio:
-    """The configurations that together do best on the studies: each next one lowers the mean regret most.
+    """Return the configurations that together do best on the studies: each next one lowers the mean regret most.
 
     Regret is (best - value) / (best - median) of a study, at its full length. Studies did not try each other's
-    configurations, so a Gaussian process over each study's curves says what they would have reached. Only
-    configurations of `space` take part; a study with fewer than five of those with a value is left out.
+    configurations, so a Gaussian process over each study's curves predicts them. Only configurations of `space` count;
+    a study with fewer than five of them that have a value is left out.
 
     Source: greedy portfolios as in Feurer et al., "Auto-sklearn 2.0" (JMLR 2022), section 3.1.
     """
@@ -82,7 +81,7 @@ def learn_portfolio(studies: Sequence[PastStudy], space: Space, *, size: int = 8
 
 
 class _View:
-    """A study as the space at hand sees it, with a model of what configurations reach there."""
+    """A study's trials within the space, and a model that predicts the values of configurations."""
 
     def __init__(self, study: PastStudy, configs: list[Config], curves: Curves, encoding: Encoding) -> None:
         self.study = study
@@ -94,7 +93,7 @@ class _View:
 
     @classmethod
     def of(cls, study: PastStudy, space: Space, encoding: Encoding) -> _View | None:
-        """None where the study has too little to say about the space."""
+        """Return None if the study has too few trials within the space."""
         curves = Curves(encoding, rung_rounds(study.max_rounds), np.random.default_rng(0))
         configs = []
         for number, (config, values) in enumerate(study.trials):
@@ -107,11 +106,11 @@ class _View:
         return cls(study, configs, curves, encoding) if len(configs) >= MIN_TRIALS else None
 
     def best(self, count: int) -> list[Config]:
-        """The configurations with the best expected ends."""
+        """Return the configurations with the best predicted final values."""
         return [self.configs[i] for i in np.argsort(-self._ends, kind="stable")[:count]]
 
     def regret(self, points: Array) -> Array:
-        """What points of the space would have reached, from 0 (the best here) to 1 (the median) and above."""
+        """Return the regret of points of the space: 0 for the best here, 1 for the median, or more."""
         best, middle = float(self._ends.max()), float(np.median(self._ends))
         found: Array = (best - self._at_end(points)) / max(best - middle, 1e-9)
         return np.clip(found, 0.0, WORST_REGRET)
@@ -122,7 +121,7 @@ class _View:
 
 
 def _candidates(views: Sequence[_View]) -> list[Config]:
-    """The best of every study, each configuration once."""
+    """Return the best of every study, each configuration once."""
     pool: list[Config] = []
     for view in views:
         pool.extend(config for config in view.best(CANDIDATES_EACH) if config not in pool)

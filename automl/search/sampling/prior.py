@@ -1,4 +1,4 @@
-"""Priors for samplers that know of none."""
+"""Priors for samplers that do not support them."""
 
 from __future__ import annotations
 
@@ -17,36 +17,33 @@ from automl.spaces.priors import Prior
 
 
 class PriorSampler(WrappedSampler):
-    """Draws the first `trials` configurations by the priors, the very first at their peaks, and leaves the others to
-    the sampler inside, which learns from them; None: all are drawn by the priors, none at their peaks.
+    """Draws the first `trials` configurations by the priors, the very first at their peaks, the others by the sampler
+    inside, which learns from them. With `trials` None, all are drawn by the priors, none at their peaks.
 
-    Configurations that were given, as those of a portfolio, do not count. Distributions stay Optuna's plain ones.
+    Given configurations, such as those of a portfolio, do not count. Distributions stay Optuna's plain ones.
     """
 
     def __init__(
         self, inside: BaseSampler, priors: Mapping[str, Prior], *, seed: int, trials: int | None = None
     ) -> None:
-        """`priors` are by Optuna's names."""
+        """`priors` are by Optuna's names of parameters."""
         super().__init__(inside)
         self._priors = priors
         self._trials = trials
         self._rng = np.random.default_rng(seed)
 
     def reseed_rng(self) -> None:
-        """New random numbers here and inside."""
         super().reseed_rng()
         self._rng = np.random.default_rng()
 
     def infer_relative_search_space(
         self, study: optuna.Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        """Nothing is drawn jointly by the priors."""
         return {} if self._draws(study, trial) else super().infer_relative_search_space(study, trial)
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """As inside, once the sampler there draws."""
         return {} if self._draws(study, trial) else super().sample_relative(study, trial, search_space)
 
     def sample_independent(
@@ -56,7 +53,6 @@ class PriorSampler(WrappedSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        """By the prior, or as inside."""
         if not self._draws(study, trial):
             return super().sample_independent(study, trial, param_name, param_distribution)
         drawn = at_random(self._rng, self._priors)
@@ -68,6 +64,6 @@ class PriorSampler(WrappedSampler):
         return self._trials is None or self._before(study, trial) < self._trials
 
     def _before(self, study: optuna.Study, trial: FrozenTrial) -> int:
-        """How many configurations were drawn before this one."""
+        """Return how many configurations were drawn before this one."""
         others = study.get_trials(deepcopy=False)
         return sum(other.number < trial.number and GIVEN not in other.system_attrs for other in others)

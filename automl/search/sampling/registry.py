@@ -22,15 +22,16 @@ if TYPE_CHECKING:
     from automl.search.space import Space
     from automl.spaces.priors import Prior
 
-# Configurations that are drawn by the priors before a sampler that knows of none takes over.
+# Configurations that are drawn by the priors before a sampler that does not support them takes over.
 START = 10
 
 
 @dataclass(frozen=True)
 class SamplerContext:
-    """What a sampler may know of its search: `suggest` draws a configuration through an Optuna trial,
-    `max_rounds` is the full length of a trial. `priors` are what is believed of single parameters, by Optuna's names;
-    `allows` says whether a configuration may be suggested, None: all may.
+    """What a sampler may know of its search.
+
+    `suggest` draws a configuration through an Optuna trial. `max_rounds` is the full length of a trial. `priors` are by
+    Optuna's names of parameters. `allows` returns whether a configuration may be suggested; None: all may.
     """
 
     seed: int
@@ -55,9 +56,8 @@ def _curve_gp(context: SamplerContext) -> BaseSampler:
 def _tpe(context: SamplerContext) -> BaseSampler:
     from optuna.samplers import TPESampler
 
-    # Grouping gives each branch of a conditional space its own joint model; without it, parameters that only
-    # some families have would be drawn independently. The liar keeps parallel workers from drawing the same
-    # point.
+    # Grouping gives each branch of a conditional space its own joint model; without it, parameters that only some
+    # families have are drawn independently. The liar keeps parallel workers from drawing the same point.
     return TPESampler(seed=context.seed, multivariate=True, group=True, constant_liar=True)
 
 
@@ -76,7 +76,7 @@ def _gp(context: SamplerContext) -> BaseSampler:
 def _cmaes(context: SamplerContext) -> BaseSampler:
     from optuna.samplers import CmaEsSampler
 
-    import_module("cmaes")  # Optuna would miss it only when it samples
+    import_module("cmaes")  # otherwise Optuna fails only when it samples
     return CmaEsSampler(seed=context.seed, warn_independent_sampling=False)
 
 
@@ -96,10 +96,10 @@ def _nsga2(context: SamplerContext) -> BaseSampler:
 
 @dataclass(frozen=True)
 class SamplerRow:
-    """One sampler: its name, how to make it for a search, and what it does in one line.
+    """A sampler: its name, how to make it, and a one-line description.
 
-    `by_priors`: how many configurations are drawn by the priors before it takes over; None: all of them are.
-    `guided`: it minds priors and constraints by itself.
+    `by_priors` is how many configurations are drawn by the priors before it takes over; None: all. `guided`: it
+    supports priors and constraints itself.
     """
 
     name: str
@@ -132,7 +132,7 @@ SAMPLERS = {
 
 
 def context_of(space: Space, settings: SearchSettings, *, seed: int) -> SamplerContext:
-    """What a sampler is told of a search over `space`."""
+    """Return the context of a search over `space`."""
     priors, allows, limits = getattr(space, "priors", {}), constraints_of(space), settings.size_limits
     both = partial(_both, allows, limits) if allows and limits else allows or limits
     return SamplerContext(seed, space.suggest, settings.max_rounds, priors=priors, allows=both)
@@ -143,16 +143,16 @@ def _both(one: Callable[[Config], bool], other: Callable[[Config], bool], config
 
 
 def make_sampler(name: str, context: SamplerContext) -> BaseSampler:
-    """The sampler of a name in SAMPLERS. Raises ConfigError where its package is missing."""
+    """Return a sampler by a name in SAMPLERS. Raises ConfigError if its package is missing."""
     with warnings.catch_warnings():
-        # Experimental is a statement about Optuna's interface, and the version is pinned.
+        # Optuna warns that interfaces are experimental; its version is pinned.
         warnings.simplefilter("ignore")
         try:
             row = SAMPLERS[name]
             made = row.make(context)
         except ImportError as error:
             raise ConfigError(
-                f"the sampler {name!r} needs the package {error.name!r}: pip install {error.name}"
+                f"the sampler {name!r} needs the package {error.name!r}: run `pip install {error.name}`"
             ) from error
     if row.guided:
         return made
@@ -164,7 +164,7 @@ def make_sampler(name: str, context: SamplerContext) -> BaseSampler:
 
 
 def within_constraints(sampler: BaseSampler, context: SamplerContext) -> BaseSampler:
-    """The sampler, or one around it where the space has constraints."""
+    """Return the sampler, or one around it where the space has constraints."""
     if context.allows is None:
         return sampler
     from automl.search.sampling.constrained import ConstrainedSampler

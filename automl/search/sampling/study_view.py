@@ -1,4 +1,4 @@
-"""What samplers see of a study: a copy in memory in which paused trials count as pruned."""
+"""The study as samplers see it: a copy in memory in which paused trials count as pruned."""
 
 from __future__ import annotations
 
@@ -19,34 +19,33 @@ if TYPE_CHECKING:
 
 
 class SamplerView(InMemoryStorage):
-    """An Optuna storage in memory where paused trials are shown as PRUNED, with the values that they have.
+    """An Optuna storage in memory that shows paused trials as PRUNED, with their values.
 
-    In the study itself a paused trial is WAITING, so that no dashboard shows it as running. A sampler must
-    not see that: it would take the trial for one that has no result, and `Study.ask` would start it again.
-    Being a copy, the view also spares samplers the database: with it, a suggestion costs no query, where
-    Optuna's own storage reads all unfinished trials anew for every one.
+    In the study itself a paused trial is WAITING, so that no dashboard shows it as running. A sampler would take such a
+    trial for one without a result, and `Study.ask` would start it again. The copy also saves queries: Optuna's own
+    storage reads all unfinished trials for every suggestion.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        # By trial: as it is shown while it is paused, during which nothing about it changes.
+        # Paused trials as they are shown, by id. Nothing about them changes.
         self._paused: dict[int, FrozenTrial] = {}
         self._copied = 0  # trials that were there when this copy was made, none of which waits to be started
 
     def pause(self, trial_id: int) -> None:
-        """From now on the trial is shown as PRUNED."""
+        """Show the trial as PRUNED from now on."""
         shown = copy.copy(self.get_trial(trial_id))
         shown.state = TrialState.PRUNED
         self._paused[trial_id] = shown
 
     def resume(self, trial_id: int) -> None:
-        """From now on the trial is shown as it is."""
+        """Show the trial as it is from now on."""
         self._paused.pop(trial_id, None)
 
     def snapshot(self) -> SamplerView:
-        """A copy of this moment. Trials are shared: in memory, Optuna replaces a trial instead of changing it."""
-        # Private to Optuna's InMemoryStorage: `_lock`, and `_studies` with its `trials` and `param_distribution`. Where
-        # they are gone, `copy.deepcopy` does the same, in seconds instead of a millisecond for thousands of trials.
+        """Return a copy. It shares the trials: in memory, Optuna replaces a trial that changes."""
+        # Private to Optuna's InMemoryStorage: `_lock`, and `_studies` with `trials` and `param_distribution`. Without
+        # them, `copy.deepcopy` does the same, in seconds instead of a millisecond for thousands of trials.
         with self._lock:
             twin = SamplerView()
             twin.__dict__.update({key: copy.copy(value) for key, value in self.__getstate__().items()})
@@ -60,10 +59,10 @@ class SamplerView(InMemoryStorage):
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
-        """As in Optuna, after paused trials were made PRUNED."""
+        """Return the trials as Optuna does, with paused ones as PRUNED."""
         trials = super().get_all_trials(study_id, deepcopy=False)
         if states == (TrialState.WAITING,):
-            # Asked before each suggestion, in studies of ten thousand trials too.
+            # Asked before each suggestion, also in studies of ten thousand trials.
             trials = trials[self._copied :]
         else:
             for shown in self._paused.values():
@@ -74,7 +73,7 @@ class SamplerView(InMemoryStorage):
 
 
 def open_view(sampler: BaseSampler, mode: Mode, past: list[FrozenTrial]) -> tuple[SamplerView, optuna.Study]:
-    """A view that holds the trials of a study, and a study over it to ask for suggestions."""
+    """Return a view with the trials of a study, and a study over it that can be asked for suggestions."""
     view = SamplerView()
     direction = StudyDirection.MAXIMIZE if mode == "max" else StudyDirection.MINIMIZE
     with quiet_optuna():
@@ -83,8 +82,7 @@ def open_view(sampler: BaseSampler, mode: Mode, past: list[FrozenTrial]) -> tupl
     for trial in past:
         template = copy.copy(trial)
         if not trial.state.is_finished():
-            # RUNNING below the disguise: then it can be told a result, and Optuna never hands it out as
-            # waiting.
+            # RUNNING in the view, so that it can be told a result and Optuna never hands it out as waiting.
             template.state = TrialState.RUNNING
         trial_id = view.create_new_trial(study_id, template_trial=template)
         if not trial.state.is_finished():

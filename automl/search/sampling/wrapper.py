@@ -1,4 +1,4 @@
-"""A sampler around another one of Optuna's."""
+"""A sampler around another sampler of Optuna."""
 
 from __future__ import annotations
 
@@ -12,36 +12,30 @@ from optuna.trial import FrozenTrial, TrialState
 
 
 class WrappedSampler(BaseSampler):
-    """Passes everything on to the sampler inside."""
+    """Passes all calls on to the sampler `inside`. Subclasses override some."""
 
     def __init__(self, inside: BaseSampler) -> None:
-        """Subclasses change what they are about."""
         self._inside = inside
 
     def reseed_rng(self) -> None:
-        """As inside."""
         self._inside.reseed_rng()
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        """As inside."""
         self._inside.before_trial(study, trial)
 
     def after_trial(
         self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
     ) -> None:
-        """As inside."""
         self._inside.after_trial(study, trial, state, values)
 
     def infer_relative_search_space(
         self, study: optuna.Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        """As inside."""
         return self._inside.infer_relative_search_space(study, trial)
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """As inside."""
         return self._inside.sample_relative(study, trial, search_space)
 
     def sample_independent(
@@ -51,5 +45,4 @@ class WrappedSampler(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        """As inside."""
         return self._inside.sample_independent(study, trial, param_name, param_distribution)

@@ -1,4 +1,4 @@
-"""The folder of a trial: `trials/t0007/` with `log.csv` and, while it is needed, `checkpoint`."""
+"""Trial folders: `trials/t0007/` with `log.csv` and, while it is needed, `checkpoint`."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ FORMER_COLUMNS = {"epoch": "round", "passes": "epochs"}
 
 
 class TrialFiles:
-    """The trial folders of one study. Names stay short: parameters in them would break path limits."""
+    """The trial folders of a study. Their names are short: parameters in them would break path limits."""
 
     def __init__(self, directory: Path, *, logs: bool, limit: int | None = None) -> None:
-        """`logs`: whether `log.csv` is written; `limit`: bytes that all checkpoints may take together."""
+        """`logs`: write `log.csv`. `limit`: bytes that all checkpoints may take together."""
         self._trials = directory / "trials"
         self._logs = logs
         self._columns: dict[int, list[str]] = {}
@@ -27,18 +27,15 @@ class TrialFiles:
         self._sizes: dict[int, int] = {}
 
     def folder(self, trial: int) -> Path:
-        """The folder of the trial, which need not exist."""
+        """Return the folder of the trial, which need not exist."""
         return self._trials / f"t{trial:04d}"
 
     def checkpoint(self, trial: int) -> Path:
-        """Where the trial's state lies, if it has any."""
+        """Return the folder of the trial's state, which need not exist."""
         return self.folder(trial) / CHECKPOINT
 
     def log(self, report: Report) -> bool:
-        """Appends one round to `log.csv`, unless the disk is full: False then.
-
-        The metrics of the first round say which columns there are.
-        """
+        """Append a round to `log.csv`, with the first round's metrics as columns. Return False if the disk is full."""
         try:
             if self._logs:
                 self._append(report)
@@ -59,19 +56,19 @@ class TrialFiles:
             csv.DictWriter(file, columns, extrasaction="ignore").writerow(row)
 
     def saved_round(self, trial: int) -> int:
-        """The round of the trial's state, 0 if it has none or it is damaged."""
+        """Return the round of the trial's state, 0 if it has none or it is damaged."""
         return checkpoint_round(self.checkpoint(trial))
 
     def drop_checkpoint(self, trial: int) -> None:
-        """Removes the trial's state."""
+        """Remove the trial's state."""
         self._sizes.pop(trial, None)
         shutil.rmtree(self.checkpoint(trial), ignore_errors=True)
 
     def crowded(self, trial: int) -> bool:
-        """Whether all checkpoints take more than they may, after that of `trial` was written."""
+        """Return whether all checkpoints exceed the limit, after that of `trial` was written."""
         if self._limit is None:
             return False
-        if not self._sizes:  # those of an earlier run, too
+        if not self._sizes:  # with those of an earlier run
             folders = [int(path.parent.name[1:]) for path in self._trials.glob(f"t*/{CHECKPOINT}")]
             self._sizes = {number: self._size(number) for number in folders}
         self._sizes[trial] = self._size(trial)
@@ -81,7 +78,7 @@ class TrialFiles:
         return sum(path.stat().st_size for path in self.checkpoint(trial).rglob("*") if path.is_file())
 
     def _open_log(self, path: Path, report: Report) -> list[str]:
-        """The columns of the log; makes it, or cuts off the rounds that are about to be run again."""
+        """Make the log, or cut off the rounds that are about to run again. Return its columns."""
         path.parent.mkdir(parents=True, exist_ok=True)
         columns, rows = ["round", *report.metrics, "seconds"], []
         if path.exists():
@@ -98,9 +95,9 @@ class TrialFiles:
 
 
 def publish_checkpoint(new: Path, place: Path, round: int) -> None:
-    """Puts a freshly written folder in the place of the old one, with a note of its round.
+    """Replace the old folder by a new one, with a note of its round.
 
-    A crash leaves the old state, the new one, or (for an instant) none; never half of one.
+    A crash leaves the old state, the new one, or (for an instant) none, but never a part of one.
     """
     (new / ROUND_FILE).write_text(json.dumps({"round": round}), encoding="utf-8")
     old = place.with_name(f".{place.name}-old")
@@ -112,7 +109,7 @@ def publish_checkpoint(new: Path, place: Path, round: int) -> None:
 
 
 def checkpoint_round(place: Path) -> int:
-    """The round of the state that lies there; 0 if there is none, or the note of it is damaged."""
+    """Return the round of the state in the folder, 0 if there is none or its note is damaged."""
     path = place / ROUND_FILE
     try:
         return int(json.loads(path.read_text(encoding="utf-8"))["round"])
@@ -121,9 +118,9 @@ def checkpoint_round(place: Path) -> int:
 
 
 def is_disk_full(error: BaseException | None) -> bool:
-    """Whether the error, or what it came from, is a disk (or a person's share of it) without room.
+    """Return whether the error, or its cause, is a full disk or an exceeded quota.
 
-    The writers of weights tell it in words of their own.
+    Some writers of weights raise other errors, with that text.
     """
     while error is not None:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):

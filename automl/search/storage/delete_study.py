@@ -1,4 +1,4 @@
-"""Deleting one study from a database that may hold others."""
+"""Deleting a study from a database that may hold others."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from automl.search.storage.sql.database import open_database, storage_errors
 from automl.search.storage.sql.study_lock import study_lock
 
 
-def forget_study(url: str, name: str) -> None:
-    """Deletes the study of that name with all its trials, in one transaction; nothing happens if there is none.
+def delete_study(url: str, name: str) -> None:
+    """Delete the study with all its trials, in one transaction. Nothing happens if there is none.
 
-    Raises StudyError if a search is writing to it or if it was not made by automl, ConfigError and StorageError as
-    `open_database`.
+    Raises StudyError if a search is writing to it or automl did not make it, and the errors of `open_database`.
     """
     database = open_database(url)
     try:
@@ -25,9 +24,9 @@ def forget_study(url: str, name: str) -> None:
             if found is None:
                 return
             study_id = int(found[0])
-            guard = study_lock(database, name, study_id)
+            lock = study_lock(database, name, study_id)
             try:
-                guard.take(connection)
+                lock.take(connection)
                 ours = select(tables.meta.c.study_id).where(tables.meta.c.study_id == study_id)
                 if connection.execute(ours).first() is None:
                     raise StudyError(
@@ -43,7 +42,7 @@ def forget_study(url: str, name: str) -> None:
                         connection.execute(delete(table).where(table.c.trial_id.in_(trials)))
                 connection.commit()
             finally:
-                guard.release()
+                lock.release()
                 connection.invalidate()
     finally:
         database.close()

@@ -1,4 +1,4 @@
-"""The log of a study: what was done with which trial and why, in the order in which it happened."""
+"""The log of a study: what happened to which trial and why, in order."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from automl.records import TrialState
 from automl.search.reasons import Reason
 from automl.search.storage.sql import tables
 
-SEARCH = "search"  # a search begins: the study's first, or one that continues it
+SEARCH = "search"  # the action of a search that begins
 
 
 @dataclass(frozen=True)
 class LogEntry:
-    """A line of the log: what was done with a trial that had done so many rounds, and why.
+    """A line of the log that is to be written.
 
-    `action` is that of a decision, or "start", "resume" and, for a whole search, "search"; `rung` is where a decision
-    compared, or where a trial that begins or goes on is compared first.
+    `action` is that of a decision, or "start", "resume" and, for a whole search, "search". `round` is the trial's last
+    one. `rung` is where the decision compared, or where a trial that starts or resumes is first compared.
     """
 
     action: str
@@ -31,7 +31,7 @@ class LogEntry:
 
 @dataclass(frozen=True)
 class Event:
-    """A line of a study's log, in the order in which things happened; see `LogEntry`. `value` is that of the round."""
+    """A line of a study's log (see `LogEntry`). `value` and `seconds` are those of the round."""
 
     action: str
     trial: int
@@ -45,7 +45,7 @@ class Event:
 
 
 def read_events(connection: Connection, study_id: int) -> list[Event]:
-    """The log of one study. Of a round that was run twice only the second value is known."""
+    """Return the log of a study. A round that ran twice has its second value."""
     reports = {
         (row["trial"], row["round"]): row
         for row in connection.execute(

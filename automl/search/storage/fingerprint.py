@@ -1,4 +1,4 @@
-"""What makes two runs the same study, and how they differ where they do not."""
+"""The settings that make two runs the same study, and how they differ."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from automl.search.space import Space
 
 
 def fingerprint(space: Space, settings: SearchSettings) -> dict[str, Any]:
-    """The settings that must be equal when a study is continued, as plain JSON data."""
+    """Return the settings that must be equal when a study is continued, as plain JSON data."""
     known = {
         "metric": settings.metric,
         "mode": settings.mode,
@@ -25,18 +25,20 @@ def fingerprint(space: Space, settings: SearchSettings) -> dict[str, Any]:
 
 
 def check_same(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-    """Raises StudyError that names the differences, if there are any."""
+    """Raise StudyError with the differences, if there are any."""
     found = list(_differences("", old, new))
     if not found:
         return
     shown = "; ".join(found[:3]) + (f"; and {len(found) - 3} more" if len(found) > 3 else "")
     raise StudyError(
-        f"the study {name!r} exists with other settings ({shown}): give the same settings to go on, "
-        "or another name to start anew"
+        f"the study {name!r} exists with other settings ({shown}): give the same settings to continue it, "
+        "or another name for a new study"
     )
 
 
 def _differences(path: str, old: Any, new: Any) -> Iterator[str]:
+    if path == "space.description":  # a text for people, which changes no trial
+        return
     if isinstance(old, dict) and isinstance(new, dict):
         for key in [*old, *(key for key in new if key not in old)]:
             inner = f"{path}.{key}" if path else str(key)

@@ -1,4 +1,4 @@
-"""Reading a study back: its trials with all that happened to them."""
+"""Reading a study: its trials with all their reports."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ STATES = {
 
 @dataclass(frozen=True)
 class StoredTrial:
-    """A trial as the database knows it. Times are seconds since the study's first search began.
+    """A trial as the database has it. Times are seconds since the study's first search began.
 
-    `checkpoint` is the round whose state lies on disk, 0 if none; `report_times` has one entry a report.
-    `reason` is that of its last decision, None before the first. `interrupted`: the search ended while it ran, so that
-    it goes on from its checkpoint, where other PAUSED trials stand at a rung. `first_rung` is the round at which it was
-    to be compared first when it began.
+    `checkpoint` is the round whose state is on disk, 0 if there is none. `report_times` has one entry for each report.
+    `reason` is that of its last decision, None before the first. `interrupted`: the search ended while it ran, so it
+    continues from its checkpoint; other PAUSED trials stand at a rung. `first_rung` is the round of its first
+    comparison, as planned when it began.
     """
 
     number: int
@@ -52,34 +52,34 @@ class StoredTrial:
 
     @property
     def rounds(self) -> int:
-        """The last round that was reported, 0 if none."""
+        """The last reported round, 0 if there is none."""
         return self.reports[-1].round if self.reports else 0
 
     @property
     def metrics(self) -> Mapping[str, float]:
-        """All that the last round reported."""
+        """The metrics of the last round."""
         return self.reports[-1].metrics if self.reports else {}
 
     @property
     def value(self) -> float:
-        """The value of the last reported round; NaN for a failed trial and one without reports."""
+        """The value of the last round; NaN for a failed trial and one without reports."""
         if self.state is TrialState.FAILED or not self.reports:
             return math.nan
         return self.reports[-1].value
 
     def objective(self, name: str) -> float | None:
-        """A number that the last round reported beside the metric; None where it did not, or none that is finite."""
-        found = self.reports[-1].metrics.get(name, math.nan) if self.reports else math.nan
+        """Return a number of the last round beside the metric, None unless it is finite."""
+        found = self.metrics.get(name, math.nan)
         return found if math.isfinite(found) else None
 
     @property
     def seconds(self) -> float:
-        """Time spent in rounds."""
+        """The seconds of all rounds."""
         return math.fsum(report.seconds for report in self.reports)
 
 
 def read_trials(connection: Connection, study_id: int) -> list[StoredTrial]:
-    """All trials of one study, by number. Read without Optuna's storage, which takes several times as long."""
+    """Return all trials of a study, by number. Optuna's storage would take several times as long."""
     query = select(rows.TRIALS.c.number, rows.TRIALS.c.trial_id, rows.TRIALS.c.state)
     query = query.where(rows.TRIALS.c.study_id == study_id).order_by(rows.TRIALS.c.number)
     known = connection.execute(query).all()
@@ -117,7 +117,7 @@ def read_trials(connection: Connection, study_id: int) -> list[StoredTrial]:
 
 
 def _params(connection: Connection, trial_id: int) -> Config:
-    """The parameters of a trial without a row of our own: a search of an earlier version died between two writes."""
+    """Return the parameters of a trial without a row of ours: an earlier version died between two writes."""
     query = select(rows.PARAMS).where(rows.PARAMS.c.trial_id == trial_id)
     return {
         row["param_name"]: json_to_distribution(row["distribution_json"]).to_external_repr(row["param_value"])
@@ -126,7 +126,7 @@ def _params(connection: Connection, trial_id: int) -> Config:
 
 
 def _rows(connection: Connection, table: Table, study_id: int, order: str = "trial") -> Sequence[Any]:
-    """Rows with whatever columns there are: version 1 had an `epoch` where there is a `round` now."""
+    """Return rows with the columns that the table has: version 1 had an `epoch` where there is a `round` now."""
     query = select(text("*")).select_from(table).where(table.c.study_id == study_id).order_by(table.c[order])
     return connection.execute(query).mappings().all()
 
@@ -136,7 +136,7 @@ def _round(row: Any) -> int:
 
 
 def _interrupted(state: OptunaState, last: Any) -> bool:
-    """Only a policy's pause has a rung; that of a search that was asked to stop has none."""
+    """Return whether the search ended while the trial ran. A policy's pause has a rung, that of a stop has none."""
     return state is OptunaState.RUNNING or (
         state is OptunaState.WAITING and (last is None or last["rung"] is None)
     )

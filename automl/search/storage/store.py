@@ -1,4 +1,4 @@
-"""The memory of a search: the Optuna study, the only truth about states, and our own tables beside it."""
+"""The store of a search: the Optuna study, which is the source of truth, and our own tables beside it."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from automl.search.sampling.study_view import open_view
 from automl.search.storage.event_log import SEARCH, Event, LogEntry, read_events
 from automl.search.storage.fingerprint import check_same
 from automl.search.storage.reader import StoredTrial, read_trials
-from automl.search.storage.sql import automl_rows as own_rows
+from automl.search.storage.schema_version import check_schema
 from automl.search.storage.sql import optuna_tables as rows
 from automl.search.storage.sql import tables
-from automl.search.storage.sql.database import Database, check_columns, open_database, storage_errors
+from automl.search.storage.sql.database import Database, open_database, storage_errors
 from automl.search.storage.sql.study_lock import study_lock
 from automl.search.storage.sql.write_journal import Journal
 
@@ -43,7 +43,7 @@ ORIGIN = "origin"
 
 @dataclass(frozen=True)
 class Worker:
-    """Who runs a trial."""
+    """The process that runs a trial."""
 
     name: str
     node: str
@@ -51,14 +51,13 @@ class Worker:
 
 
 class Store:
-    """One study, open for one search. Optuna's states tell the truth at every moment:
+    """A study that is open for one search. Optuna's states hold at every moment:
 
-    RUNNING while it trains; WAITING with the user attribute `paused` while it may still be promoted; COMPLETE
-    only at the full length or when the objective ended by itself, with the last round's value; PRUNED without
-    a value, with the user attribute `reason`; FAIL without a value, with the user attribute `cause`. Every
-    round is an intermediate value. What happens is written in order, a moment's news in one transaction, and a trial's
-    end at once (`journal.py`). Optuna restarts `datetime_start` at each resume; the runs in our own
-    tables keep all moments.
+    RUNNING while the trial trains; WAITING with the user attribute `paused` while it may still be promoted; COMPLETE at
+    the full length or when the objective ended by itself, with the last round's value; PRUNED with the user attribute
+    `reason`; FAIL with the user attribute `cause`. Every round is an intermediate value. Rows are written in order,
+    those of a moment in one transaction, and a trial's end at once (`write_journal.py`). Optuna overwrites
+    `datetime_start` at each resume; our own table of runs keeps all moments.
     """
 
     def __init__(
@@ -73,9 +72,9 @@ class Store:
         self._database = database
         self._study_id = database.optuna.get_study_id_from_name(study.study_name)
         ids: dict[int, int] = {}
-        # Before anything is read: another search could be writing.
-        guard = study_lock(database, study.study_name, self._study_id)
-        self._journal = Journal(database, ids, guard)
+        # Locked before anything is read: another search could be writing.
+        lock = study_lock(database, study.study_name, self._study_id)
+        self._journal = Journal(database, ids, lock)
         past = database.optuna.get_all_trials(self._study_id, deepcopy=False)
         ids |= self._journal.read(lambda connection: rows.trial_ids(connection, self._study_id))
         self._view, self.mirror = open_view(sampler, mode, past)
@@ -86,7 +85,7 @@ class Store:
         self._runs: dict[int, float] = {}
         self._objectives = objectives
         self._reached: dict[int, Mapping[str, float]] = {}
-        # Optuna's samplers know nothing of threads.
+        # Optuna's samplers are not thread-safe.
         self._sampling = threading.RLock()
 
     @classmethod
@@ -99,12 +98,11 @@ class Store:
         make_sampler: Callable[[int], BaseSampler],
         objectives: Mapping[str, Mode] | None = None,
     ) -> Store:
-        """Opens the study, or creates it. `fingerprint` needs the keys `metric` and `mode`; `objectives` are kept with
-        each trial beside them.
+        """Open the study, or create it. `fingerprint` needs the keys `metric` and `mode`.
 
-        `make_sampler` is called with the number of trials that the study has, so that a continued study does
-        not draw its first points again. Raises StudyError if the study exists with another fingerprint,
-        ConfigError for an impossible URL and StorageError where the database cannot be used.
+        `make_sampler` takes the number of trials that the study has, so that a continued study does not draw its first
+        points again. `objectives` are stored with each trial. Raises StudyError if the study exists with another
+        fingerprint, ConfigError for a wrong URL and StorageError if the database cannot be used.
         """
         database = open_database(url)
         try:
@@ -125,33 +123,19 @@ class Store:
         return self._count
 
     def close(self) -> None:
-        """Writes what waits and gives back all connections; a database in memory is gone then."""
+        """Write all rows and close all connections. A database in memory is lost then."""
         try:
             self._journal.close()
         finally:
             self._database.close()
 
     def flush(self) -> None:
-        """Writes what waits: others read it then."""
+        """Write all rows, so that others can read them."""
         self._journal.flush()
 
     def trials(self) -> list[StoredTrial]:
-        """All trials of the study, by number, with what happened to them."""
+        """Return all trials of the study, by number."""
         return self._journal.read(lambda connection: read_trials(connection, self._study_id))
-
-    def create(
-        self,
-        suggest: Callable[[optuna.Trial], Config],
-        *,
-        time: float,
-        fixed: Mapping[str, Any] | None = None,
-        origin: str = "sampler",
-    ) -> tuple[int, Config]:
-        """A new RUNNING trial: its number and configuration. `fixed` are Optuna's parameters to use, where
-        given.
-        """
-        draft = self.draw(suggest, fixed=fixed)
-        return self.adopt(draft, time=time, origin=origin), draft.config
 
     def draw(
         self,
@@ -160,12 +144,12 @@ class Store:
         fixed: Mapping[str, Any] | None = None,
         sampler: BaseSampler | None = None,
     ) -> Draft:
-        """A configuration that is no trial yet; any thread may ask. `sampler`: one to ask in place of the study's."""
+        """Draw a configuration that is no trial yet. Any thread may ask. `sampler` replaces the study's own."""
         with self._sampling:
             return draw(self._view, self.mirror, suggest, fixed=fixed, sampler=sampler)
 
     def adopt(self, draft: Draft, *, time: float, origin: str) -> int:
-        """Makes a RUNNING trial of a draft; its number."""
+        """Make a RUNNING trial of a draft, and return its number."""
         template = adopt(self._view, self.mirror, draft)
         add, number = self._journal.add, template.number
         add(rows.TRIALS, rows.NEW_TRIAL, rows.trial_row(self._study_id, template))
@@ -175,19 +159,19 @@ class Store:
             add(rows.SYSTEM_ATTRIBUTES, rows.NEW_SYSTEM_ATTRIBUTE, row)
         self._attribute(number, ORIGIN, origin)
         own = self._row(number, config=json.dumps(draft.config), origin=origin, time=time)
-        add(tables.trials, own_rows.NEW_TRIAL, own)
+        add(tables.trials, tables.NEW_TRIAL, own)
         self._count += 1
-        self._journal.settle()
+        self._journal.flush_if_due()
         return number
 
     def begun(self, time: float) -> None:
-        """A search begins with what the study holds: from here on its policy is another object."""
+        """Log that a search begins, with a new policy."""
         reason = Reason(Code.SEARCH_BEGAN, {"trials": self._count})
         self._log(-1, LogEntry(SEARCH, 0, reason), time)
-        self._journal.settle()
+        self._journal.flush_if_due()
 
     def started(self, number: int, worker: Worker, time: float, log: LogEntry | None = None) -> None:
-        """A worker runs the trial now, for the first time or again. `log` says why it was chosen."""
+        """Record that the trial runs, for the first time or again. `log` says why it was chosen."""
         if log is not None:
             self._log(number, log, time)
         self._view.resume(self._mirror_id(number))
@@ -196,23 +180,23 @@ class Store:
             self._attribute(number, PAUSED, "")
             self._state(number, rows.SET_STARTED, OptunaState.RUNNING, moment=rows.utc_now())
         row = self._row(number, worker=worker.name, node=worker.node, pid=worker.pid, started=time)
-        self._journal.add(tables.runs, own_rows.NEW_RUN, row)
+        self._journal.add(tables.runs, tables.NEW_RUN, row)
         self._runs[number] = time
-        self._journal.settle()
+        self._journal.flush_if_due()
 
     def placed(self, number: int, worker: Worker) -> None:
-        """It became known which worker runs the trial."""
+        """Record which worker runs the trial."""
         if number in self._runs:
             row = self._of_run(number, to_worker=worker.name, to_node=worker.node, to_pid=worker.pid)
-            self._journal.add(tables.runs, own_rows.MOVE_RUN, row)
-            self._journal.settle()
+            self._journal.add(tables.runs, tables.MOVE_RUN, row)
+            self._journal.flush_if_due()
 
     def report(self, report: Report, decision: Decision, time: float) -> None:
-        """A round and what was decided about it; a second report of the same round replaces the first."""
+        """Record a round and its decision. A second report of the same round replaces the first."""
         number, mirror_id, add = report.trial, self._mirror_id(report.trial), self._journal.add
         if report.round in self._view.get_trial(mirror_id).intermediate_values:
             add(rows.INTERMEDIATE, rows.DROP_INTERMEDIATE, {rows.TRIAL: number, "of_step": report.round})
-            add(tables.reports, own_rows.DROP_REPORT, self._of(number, of_round=report.round))
+            add(tables.reports, tables.DROP_REPORT, self._of(number, of_round=report.round))
         self._view.set_trial_intermediate_value(mirror_id, report.round, report.value)
         add(
             rows.INTERMEDIATE,
@@ -228,31 +212,31 @@ class Store:
             time=time,
             at=_utc_now(),
         )
-        add(tables.reports, own_rows.NEW_REPORT, row)
+        add(tables.reports, tables.NEW_REPORT, row)
         self._reached[number] = report.metrics
         self._decide(number, report.round, decision, time)
-        self._journal.settle()
+        self._journal.flush_if_due()
 
     def pause(self, number: int, round: int, reason: Reason, time: float) -> None:
-        """The trial left its worker and may still be promoted."""
+        """Record that the trial left its worker and may still be promoted."""
         self._view.pause(self._mirror_id(number))
         self._paused.add(number)
         self._attribute(number, PAUSED, f"after round {round}: {reason}")
         self._state(number, rows.SET_STATE, OptunaState.WAITING)
         self._keep_objectives(number)
         self._end_run(number, time)
-        self._journal.settle()
+        self._journal.flush_if_due()
 
     def complete(self, number: int, value: float, time: float) -> None:
-        """The trial reached its end; `value` is its last round's."""
+        """Record that the trial is complete. `value` is its last round's."""
         self._finish(number, OptunaState.COMPLETE, value, time)
         self._tell(number, OptunaState.COMPLETE, value)
 
     def end(self, number: int, decision: Decision, time: float, value: float | None = None) -> None:
-        """The trial was stopped for good (PRUNED) or broke (FAILED), for the decision's reason.
+        """Record that the trial was stopped for good (PRUNED) or failed, for the decision's reason.
 
-        A pruned trial keeps its last `value`, as Optuna's own `tell` would have it: the dashboard then shows it where
-        pruned trials are asked for, and samplers go by the values of the rounds all the same.
+        A pruned trial keeps its last `value`, as Optuna's `tell` does it: the dashboard shows it where pruned trials
+        are included. Samplers use the values of the rounds all the same.
         """
         failed = decision.state is TrialState.FAILED
         state = OptunaState.FAIL if failed else OptunaState.PRUNED
@@ -262,20 +246,20 @@ class Store:
         self._tell(number, state, None)
 
     def decided(self, number: int, round: int, decision: Decision, time: float) -> None:
-        """A decision that no report led to."""
+        """Record a decision that did not follow from a report."""
         self._decide(number, round, decision, time)
-        self._journal.settle()
+        self._journal.flush_if_due()
 
     def checkpoint(self, number: int, round: int | None, path: str = "") -> None:
-        """Where the trial's state of `round` lies; None: it has none any more."""
-        self._journal.add(tables.checkpoints, own_rows.DROP_CHECKPOINT, self._of(number))
+        """Record where the trial's state of `round` is stored. None: it has no state any more."""
+        self._journal.add(tables.checkpoints, tables.DROP_CHECKPOINT, self._of(number))
         if round is not None:
             row = self._row(number, round=round, path=path)
-            self._journal.add(tables.checkpoints, own_rows.NEW_CHECKPOINT, row)
-        self._journal.settle()
+            self._journal.add(tables.checkpoints, tables.NEW_CHECKPOINT, row)
+        self._journal.flush_if_due()
 
     def events(self) -> list[Event]:
-        """The log of all that was decided, in order, for `replay`."""
+        """Return the log of all decisions, in order, for `replay`."""
         return self._journal.read(lambda connection: read_events(connection, self._study_id))
 
     # ------------------------------------------------------------------------------------------------------
@@ -290,16 +274,16 @@ class Store:
         return self._of(number, of_started=self._runs[number], **values)
 
     def _keep_objectives(self, number: int) -> None:
-        """What a trial has reached beside the metric, as it leaves its worker; the dashboard shows it by name."""
+        """Store the trial's objectives as it leaves its worker. The dashboard shows them by name."""
         metrics = self._reached.pop(number, None)
         if metrics is None or not self._objectives:
             return
-        self._journal.add(tables.objectives, own_rows.DROP_OBJECTIVES, self._of(number))
+        self._journal.add(tables.objectives, tables.DROP_OBJECTIVES, self._of(number))
         for name, mode in self._objectives.items():
             value = metrics.get(name, math.nan)
             kept = value if math.isfinite(value) else None
             row = self._row(number, name=name, mode=mode, value=kept)
-            self._journal.add(tables.objectives, own_rows.NEW_OBJECTIVE, row)
+            self._journal.add(tables.objectives, tables.NEW_OBJECTIVE, row)
             self._attribute(number, f"{name} ({mode})", kept)
 
     def _state(self, number: int, statement: Executable, state: OptunaState, **values: object) -> None:
@@ -330,7 +314,7 @@ class Store:
             time=time,
             at=_utc_now(),
         )
-        self._journal.add(tables.decisions, own_rows.NEW_DECISION, row)
+        self._journal.add(tables.decisions, tables.NEW_DECISION, row)
 
     def _finish(self, number: int, state: OptunaState, value: float | None, time: float) -> None:
         if number in self._paused:
@@ -340,13 +324,13 @@ class Store:
         self._state(number, rows.SET_ENDED, state, moment=rows.utc_now())
         self._keep_objectives(number)
         self._end_run(number, time)
-        # The many that are still paused at the end of a search have nothing that a crash could lose.
-        self._journal.settle(final=number not in self._paused)
+        # Trials that are paused at the end of a search may be many, and have nothing that a crash could lose.
+        self._journal.flush_if_due(final=number not in self._paused)
         self._paused.discard(number)
 
     def _end_run(self, number: int, time: float) -> None:
         if number in self._runs:
-            self._journal.add(tables.runs, own_rows.END_RUN, self._of_run(number, to_ended=time))
+            self._journal.add(tables.runs, tables.END_RUN, self._of_run(number, to_ended=time))
             del self._runs[number]
 
     def _mirror_id(self, number: int) -> int:
@@ -360,9 +344,10 @@ class Store:
 
 def _open_study(database: Database, name: str, fingerprint: Mapping[str, Any]) -> optuna.Study:
     direction = StudyDirection.MAXIMIZE if fingerprint["mode"] == "max" else StudyDirection.MINIMIZE
+    if database.shared:
+        with database.engine.connect() as connection:
+            check_schema(connection, name, database.shown)
     known = {study.study_name for study in database.optuna.get_all_studies()}
-    if name not in known:
-        check_columns(database)
     study = optuna.create_study(
         storage=database.optuna, study_name=name, direction=direction, load_if_exists=True
     )
@@ -384,12 +369,6 @@ def _open_study(database: Database, name: str, fingerprint: Mapping[str, Any]) -
             }
             connection.execute(insert(tables.meta), values)
             return study
-    if row["schema_version"] != tables.SCHEMA_VERSION:
-        raise StudyError(
-            f"the study {name!r} in {database.shown} was made by another version of automl (its tables have version "
-            f"{row['schema_version']}, this automl writes version {tables.SCHEMA_VERSION}) and cannot be continued: "
-            "go on with the automl that made it, or start a new study under another name"
-        )
     check_same(name, json.loads(row["fingerprint"]), fingerprint)
     return study
 

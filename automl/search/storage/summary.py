@@ -1,6 +1,6 @@
-"""What a leaderboard needs of a study, in four queries that the database adds up itself. Imports no Optuna.
+"""What a leaderboard needs of a study, in four queries that aggregate in the database. Imports no Optuna.
 
-Reading every round of 10,000 trials into objects, and Optuna for it, takes several times as long (stored.py does both).
+`reader.py` reads every round into objects, which takes several times as long for 10,000 trials.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import math
 from collections import defaultdict
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError, ProgrammingError, SQLAlchemyError
 
 from automl.records import Mode, TrialRow, TrialState
 from automl.search.reasons import Reason
-from automl.search.storage.sql.urls import server_options, with_driver
+from automl.search.storage.sql.urls import connected
 
 STATES = {
     "RUNNING": TrialState.RUNNING,
@@ -57,19 +57,13 @@ class StudySummary:
 
 
 def read_summary(url: str, study: str) -> StudySummary | None:
-    """The study in the database at `url`; None where that is not laid out as this version writes it.
+    """Return the study in the database at `url`, None where its tables are not of this version.
 
-    Whoever gets None asks Optuna, which also says what is wrong.
+    After None, the caller opens the study with Optuna, which also says what is wrong.
     """
     try:
-        parsed = with_driver(url)
-        backend = parsed.get_backend_name()
-        engine = create_engine(parsed, **({} if backend == "sqlite" else server_options(backend)))
-        try:
-            with engine.connect() as connection:
-                return _read(connection, study)
-        finally:
-            engine.dispose()
+        with connected(url) as connection:
+            return _read(connection, study)
     except (ImportError, SQLAlchemyError, ValueError, KeyError):
         return None
 
@@ -108,10 +102,7 @@ def _read(connection: Connection, study: str) -> StudySummary | None:
 
 
 def _objectives(connection: Connection, chosen: dict[str, int]) -> dict[int, dict[str, float]]:
-    """The further objectives by trial, as far as they are known.
-
-    Asked for last, because databases of earlier versions have no such table.
-    """
+    """Return the objectives by trial. The last query, because databases of earlier versions have no such table."""
     found: dict[int, dict[str, float]] = defaultdict(dict)
     try:
         for trial, name, value in connection.execute(_OBJECTIVES, chosen):

@@ -1,1 +1,1 @@
-"""What timm's architectures can do: families, capabilities, size limits, factories."""
+"""timm's architectures: families, capabilities, size limits, factories."""

@@ -27,7 +27,7 @@ def write_table(models: list[str], path: Path = _TABLE) -> None:
 
 
 def preset_models() -> list[str]:
-    """Every model that a preset names."""
+    """Return every model of the presets."""
     return sorted(
         {
             model

@@ -1,4 +1,4 @@
-"""What a model accepts when it is built, and what it costs."""
+"""What arguments a model accepts, and what it costs."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Capability:
-    """What timm's model of this name takes.
+    """The properties of timm's model of this name.
 
-    - `img_size`, `drop_path`: whether it takes the keywords `img_size` and `drop_path_rate`
-    - `patch_size`: the side in pixels of its patches where the keyword makes them smaller, else 0
-    - `stride`: the side of an image over that of the last features; 0 where the model does not say
-    - `channels`: the widths of its stages where the keyword `channels` changes them, else empty
-    - `stem`: the width of its stem where the keyword `stem_width` changes it, else 0
-    - `min_size`: the smallest square input in pixels, from 32 on, that it learns from
-    - `fixed_size`: whether it takes only the size that it was built for
+    - `img_size`, `drop_path`: whether it accepts the keywords `img_size` and `drop_path_rate`
+    - `patch_size`: the side in pixels of its patches if the keyword can make them smaller, else 0
+    - `stride`: the side of an image over that of the last features; 0 if unknown
+    - `channels`: the widths of its stages if the keyword `channels` changes them, else empty
+    - `stem`: the width of its stem if the keyword `stem_width` changes it, else 0
+    - `min_size`: the smallest square input in pixels, from 32 on, that it can train on
+    - `fixed_size`: whether it accepts only the size that it was built for
     - `params`: millions of parameters with 10 outputs
-    - `input_size`: the side in pixels of the images that it was made for
+    - `input_size`: the side in pixels of the images that it was designed for
     - `macs`: billions of multiplications for one image of that size
     - `writes`: millions of numbers that its layers write for one image of that size
-    - `layers`: how often a layer that has no layers of its own is called
-    - `weights`: timm's tag of its usual published weights, "" where there are none
+    - `layers`: the number of calls of layers without sub-layers
+    - `weights`: timm's tag of its default pretrained weights, "" if there are none
     """
 
     model: str

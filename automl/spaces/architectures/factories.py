@@ -1,4 +1,4 @@
-"""Networks by name: timm's, and those that a person's own function makes ("package.module:make")."""
+"""Create networks by name: timm's, or those of a user's function ("package.module:make")."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ Factory = Callable[..., "nn.Module"]
 
 
 def is_factory(name: str) -> bool:
-    """Whether `name` is that of a function and not of a timm model."""
+    """Return whether `name` is that of a function and not of a timm model."""
     return ":" in name
 
 
 def load_factory(name: str) -> Factory:
-    """The function `package.module:make`; modules of the working directory count too. Its module is run.
+    """Import the function `package.module:make`, also from the working directory.
 
-    Called with num_classes and in_chans (and img_size, drop_path_rate where it takes them), it returns a new network of
-    logits (B, num_classes) for pictures (B, in_chans, H, W). Raises SpaceError where there is no such function.
+    It is called with num_classes and in_chans (and with img_size and drop_path_rate if it accepts them), and returns a
+    new network from images (B, in_chans, H, W) to logits (B, num_classes). Raises SpaceError if it does not exist.
     """
     module_name, _, attribute = name.partition(":")
     here = str(Path.cwd())
     if here not in sys.path:
-        sys.path.append(here)  # a command has only its own folder there
+        sys.path.append(here)  # for a command, it holds only the command's folder
     try:
         found: Any = getattr(importlib.import_module(module_name), attribute)
-    except Exception as error:  # a person's module may fail in any way
+    except Exception as error:  # a user's module may fail in any way
         raise SpaceError(
-            f"a model with a colon must be package.module:function, and {name!r} cannot be imported "
+            f"a model with a colon must be package.module:function, but {name!r} cannot be imported "
             f"({type(error).__name__}: {error})"
         ) from error
     if not callable(found):
-        raise SpaceError(f"a model with a colon must be package.module:function, and {name!r} is no function")
+        raise SpaceError(f"a model with a colon must be package.module:function, but {name!r} is no function")
     factory: Factory = found
     return factory
 
 
 def create(name: str, **keywords: Any) -> nn.Module:
-    """A new network, with timm's keywords. Raises what timm or the function raises for those that it does not take."""
+    """Create a network with timm's keywords. Raises what timm or the function raises for unknown ones."""
     if is_factory(name):
         return load_factory(name)(**keywords)
     network: nn.Module = import_timm().create_model(name, pretrained=False, **keywords)

@@ -1,4 +1,4 @@
-"""timm's models: which exist, and what each of them can be told when it is built."""
+"""timm's models: which exist, which match a pattern, and what arguments each accepts."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ from automl.spaces.architectures.factories import is_factory, load_factory
 from automl.spaces.architectures.limits import Limits
 from automl.spaces.architectures.patterns import is_pattern
 
-# A pattern that matches more than this is a slip; nobody searches over so many members of one family.
+# A pattern that matches more models is a mistake: nobody searches over so many members of one family.
 _MOST_MEMBERS = 64
 
 
 def capabilities(model: str) -> Capability:
-    """The row of a model: from the table, or, for a model that is not in it, found out by building it
-    (seconds).
+    """Return the capability of a model, from the table or, within seconds, by building it.
 
     Raises SpaceError with the closest match for a name that timm does not have.
     """
@@ -64,10 +63,10 @@ def require_model(model: str) -> None:
 def expand(
     patterns: tuple[str, ...], limits: Mapping[str, Limits | None] | None = None, bounds: Limits | None = None
 ) -> tuple[str, ...]:
-    """The models that names and patterns stand for, in order, each once, without those beyond the limits.
+    """Return the models of names and patterns, in order, each once, without those beyond the limits.
 
-    `limits` are by pattern, `bounds` hold for all. timm is imported only if there is a pattern, or a limit for a model
-    beyond the table. Raises SpaceError for a pattern that matches nothing, or more than 64, and where nothing is left.
+    `limits` are by pattern, `bounds` apply to all. timm is imported only for patterns, and for limits of models outside
+    of the table. Raises SpaceError for a pattern that matches nothing or more than 64 models, and if no model is left.
     """
     models: dict[str, None] = {}
     for pattern in patterns:

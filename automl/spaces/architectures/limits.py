@@ -1,4 +1,4 @@
-"""How large a network may be: for a pattern ("convnext*"), or for all networks of a space."""
+"""Limits on the size of networks, for a pattern ("convnext*") or for a whole space."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ _UNITS = {"K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9}
 
 @dataclass(frozen=True)
 class Limits:
-    """At most so many parameters and so many multiplications for a picture of the network's own size; with
-    `pretrained`, only networks that weights are published of.
+    """The most parameters, and the most multiplications for an image of the network's own size.
+
+    With `pretrained`, only networks with published weights are allowed.
     """
 
     max_params: float = math.inf
@@ -22,13 +23,13 @@ class Limits:
     pretrained: bool = False
 
     def __bool__(self) -> bool:
-        """Whether anything is left out."""
+        """Return whether there is any limit."""
         return self != Limits()
 
     def admit(
         self, params: Callable[[], float], macs: Callable[[], float], weights: Callable[[], str]
     ) -> bool:
-        """Whether a network of this size may take part; sizes are asked for only where they matter."""
+        """Return whether a network of this size is allowed; calls only the functions that it needs."""
         if self.pretrained and not weights():
             return False
         if self.max_params < math.inf and params() > self.max_params:
@@ -36,7 +37,7 @@ class Limits:
         return self.max_macs == math.inf or macs() <= self.max_macs
 
     def to_dict(self) -> dict[str, Any]:
-        """As in YAML."""
+        """Return the limits as in YAML."""
         numbers = {key: getattr(self, key) for key in ("max_params", "max_macs")}
         return {
             **{key: value for key, value in numbers.items() if value < math.inf},
@@ -45,7 +46,7 @@ class Limits:
 
 
 def parse_limits(spec: Mapping[str, Any], where: str, problems: list[str]) -> Limits:
-    """The limits among the keys of `spec`; what is wrong with them is added to `problems`."""
+    """Return the limits among the keys of `spec`, and add what is wrong with them to `problems`."""
     found: dict[str, Any] = {}
     for key in ("max_params", "max_macs"):
         if key in spec:

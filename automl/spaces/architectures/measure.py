@@ -1,4 +1,4 @@
-"""Find out what a model can be told, by building it."""
+"""Find out what arguments a model accepts, by building it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 _SIZES = (32, 48, 64, 96, 112, 128, 160, 192, 224, 240, 256, 288, 320, 384, 448, 512)
 _SMALL_PATCH = 4
-_STEM = 4  # px; of the networks with a stem of patches that they do not call patch_embed
+_STEM = 4  # px; patch size of networks whose stem of patches is not called patch_embed
 
 
 def measure(model: str) -> Capability:
     """Build `model` with each keyword and try input sizes from 32 px on. Raises SpaceError if none works.
 
-    Nothing is computed: torch's meta device follows shapes alone.
+    torch's meta device computes only shapes.
     """
     img_size = _builds(model, img_size=224) is not None
     plain = None if img_size else _builds(model)
@@ -29,8 +29,8 @@ def measure(model: str) -> Capability:
             break
     else:
         raise SpaceError(
-            f"the model {model!r} must learn from square RGB pictures of 32 to 512 px, but it does from "
-            "none: leave it out of the space"
+            f"the model {model!r} must train on square RGB images of 32 to 512 px, but it accepts no such size: "
+            "remove it from the space"
         )
     sized = {"img_size": smallest} if img_size else {}
     native = _native(built, smallest)
@@ -56,18 +56,19 @@ def measure(model: str) -> Capability:
 
 
 def measure_size(model: str) -> tuple[float, float, str]:
-    """Millions of parameters with 10 outputs, billions of multiplications at the model's own size, and the tag of its
-    weights: the part of a row that limits ask for, in a fraction of its time. Raises SpaceError for a model that
-    cannot be built.
+    """Return what limits need: millions of parameters with 10 outputs, billions of multiplications, tag of the weights.
+
+    The multiplications are those at the model's own size. This takes a fraction of the time of `measure`. Raises
+    SpaceError for a model that cannot be built.
     """
     built = _builds(model)
     if built is None:
-        raise SpaceError(f"the model {model!r} cannot be built with 10 outputs: leave it out of the space")
+        raise SpaceError(f"the model {model!r} cannot be built with 10 outputs: remove it from the space")
     return _params(built), round(_macs(built, _native(built, 224)), 4), _weights(built)
 
 
 def _builds(model: str, **keywords: Any) -> nn.Module | None:
-    """The model without memory for its weights; None if timm refuses the keywords."""
+    """Return the model without memory for its weights; None if timm refuses the keywords."""
     import torch
 
     try:
@@ -86,7 +87,7 @@ def _builds(model: str, **keywords: Any) -> nn.Module | None:
 
 
 def _runs(model: nn.Module, size: int) -> bool:
-    """Whether two pictures go through forward and backward while training."""
+    """Return whether forward and backward work for two images in training mode."""
     import torch
 
     try:
@@ -97,7 +98,7 @@ def _runs(model: nn.Module, size: int) -> bool:
 
 
 def _patch_size(model: str, built: nn.Module, img_size: bool) -> int:
-    """The side of the patches (of a ConvNeXt: of its stem) if it also learns with smaller ones, else 0."""
+    """Return the side of the patches (of a ConvNeXt: of its stem) if it also trains with smaller ones, else 0."""
     patch = getattr(getattr(built, "patch_embed", None), "patch_size", None) or _STEM
     largest = max(patch) if isinstance(patch, (tuple, list)) else int(patch)
     smaller = _SMALL_PATCH if largest > _SMALL_PATCH else largest // 2
@@ -110,7 +111,7 @@ def _params(built: nn.Module) -> float:
 
 
 def _native(built: nn.Module, otherwise: int) -> int:
-    """The side in pixels of the pictures that a model was made for."""
+    """Return the side in pixels of the images that a model was designed for."""
     return int((_cfg(built).get("input_size") or (3, otherwise, otherwise))[-1])
 
 
@@ -124,13 +125,13 @@ def _cfg(built: nn.Module) -> dict[str, Any]:
 
 
 def _stride(built: nn.Module) -> int:
-    """How many times the last features are smaller than the picture; 0 where the model does not say."""
+    """Return how many times smaller than the image the last features are; 0 if unknown."""
     features: Any = getattr(built, "feature_info", None)
     return int(features[-1]["reduction"]) if isinstance(features, list) and features else 0
 
 
 def _macs(built: nn.Module | None, size: int) -> float:
-    """Billions of multiplications for one picture of `size` pixels; 0 where it cannot be followed."""
+    """Return billions of multiplications for one image of `size` pixels; 0 without a model."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -142,9 +143,10 @@ def _macs(built: nn.Module | None, size: int) -> float:
 
 
 def _writes(built: nn.Module | None, size: int) -> tuple[float, int]:
-    """Millions of numbers that layers write for one picture of `size` pixels ("activations" in Radosavovic et al.,
-    "Designing Network Design Spaces", 2020, of all layers here), and how often one is called; 0 where that cannot be
-    followed.
+    """Return millions of numbers that layers write for one image of `size` pixels, and the number of layer calls.
+
+    These are the activations of Radosavovic et al., "Designing Network Design Spaces" (2020), but of all layers. 0
+    without a model.
     """
     import torch
 
@@ -168,7 +170,7 @@ def _writes(built: nn.Module | None, size: int) -> tuple[float, int]:
 
 
 def _channels(model: str, built: nn.Module) -> tuple[int, ...]:
-    """The stage widths of a ResNet, where half of each gives a smaller model; () for other models."""
+    """Return the stage widths of a ResNet if half of each gives a smaller model; () for other models."""
     widths = (64, 128, 256, 512)
     narrow = _builds(model, channels=[width // 2 for width in widths])
     if narrow is None or not _runs(narrow, 64):
@@ -180,7 +182,7 @@ def _channels(model: str, built: nn.Module) -> tuple[int, ...]:
 
 
 def _stem(model: str, built: nn.Module) -> int:
-    """The width of a ResNet's stem of several layers, where half of it gives a smaller model; 0 for other models."""
+    """Return the width of a ResNet's deep stem if half of it gives a smaller model; 0 for other models."""
     layers: Any = getattr(built, "conv1", None)
     try:
         width = int(layers[-1].out_channels) // 2  # timm's stems end at twice their width

@@ -8,19 +8,19 @@ Families = dict[str, tuple[str, ...]]
 
 
 def is_pattern(name: str) -> bool:
-    """Whether `name` stands for several models ("convnext_*")."""
+    """Return whether `name` stands for several models ("convnext_*")."""
     return any(sign in name for sign in "*?[")
 
 
 def matches(model: str, patterns: tuple[str, ...]) -> bool:
-    """Whether `model` is one of the names, or fits one of the patterns."""
+    """Return whether `model` is one of the names, or matches one of the patterns."""
     return any(
         fnmatchcase(model, pattern) if is_pattern(pattern) else model == pattern for pattern in patterns
     )
 
 
 def family_of(model: str, families: Families) -> str | None:
-    """The family that names the model, else the first with a pattern that fits; None if there is none."""
+    """Return the family that names the model, else the first with a matching pattern; None if there is none."""
     exact = (name for name, members in families.items() if model in members)
     fitting = (
         name

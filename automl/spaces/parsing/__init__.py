@@ -1,1 +1,1 @@
-"""From YAML or a dict to a SearchSpace: includes, parameters, constraints."""
+"""Parse a search space from YAML or a dict: includes, parameters, constraints."""

@@ -1,4 +1,4 @@
-"""Whether a text is a constraint, before any configuration is tried: its form, its names and the kinds of its parts."""
+"""Check constraints before any configuration is drawn: their syntax, their names and the kinds of their values."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from automl.errors import unknown_name
 from automl.spaces.constraints import ARITHMETIC, ORDERINGS, WORDS, Constraint, names_in, parse
 from automl.spaces.parameters import Value
 
-# Far more than anybody writes; deeply nested texts would run into the parser's own limits.
+# Far more than anybody writes; longer, deeply nested texts could exceed the parser's own limits.
 _LONGEST = 500
-_FORM = "may hold parameters, numbers, texts in quotes, arithmetic (+ - * / // %), comparisons, `in [..]`, and, or, not"
+_FORM = "may use parameters, numbers, quoted text, arithmetic (+ - * / // %), comparisons, `in [..]`, and, or, not"
 
 NUMBER, TEXT, TRUTH, NOTHING = "a number", "a text", "true or false", "null"
 Kinds = frozenset[str]
@@ -22,16 +22,14 @@ _ANY: Kinds = frozenset((NUMBER, TEXT, TRUTH, NOTHING))
 
 @dataclass(frozen=True)
 class Name:
-    """What is known of a parameter: of which kinds its values are, and what is wrong with one that it cannot have
-    ("" for one that it can).
-    """
+    """The kinds of a parameter's values, and a function that says why it cannot have a value ("" if it can)."""
 
     kinds: Kinds
     problem: Callable[[Value], str]
 
 
 def kind_of(value: Value) -> str:
-    """The kind of a plain value."""
+    """Return the kind of a plain value."""
     if value is None:
         return NOTHING
     if isinstance(value, bool):
@@ -40,12 +38,12 @@ def kind_of(value: Value) -> str:
 
 
 def unchecked() -> Name:
-    """A parameter that exists, but whose range could not be read."""
+    """Return a parameter that exists, but whose range is invalid."""
     return Name(_ANY, lambda _: "")
 
 
 def parse_constraints(spec: Any, names: Mapping[str, Name], problems: list[str]) -> tuple[Constraint, ...]:
-    """The constraints of a space from its list of texts (or the only one); what is wrong is added to `problems`."""
+    """Return the constraints in a list of texts (or a single text), and add what is wrong to `problems`."""
     listed = [spec] if isinstance(spec, str) else spec
     if listed is None:
         return ()
@@ -66,32 +64,32 @@ def _problems(text: Any, names: Mapping[str, Name]) -> Iterator[str]:
         yield f"must be an expression such as 'batch_size * upscale <= 256', not {text!r}"
         return
     if len(text) > _LONGEST:
-        yield f"must have at most {_LONGEST} characters, got {len(text)}: make several of it"
+        yield f"must have at most {_LONGEST} characters, not {len(text)}: split it into several"
         return
     try:
         tree = parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         reason = error.msg if isinstance(error, SyntaxError) else str(error)
-        yield f"must be an expression, but {text!r} is none ({reason})"
+        yield f"must be an expression, but {text!r} is not ({reason})"
         return
     checker = _Checker(names)
     kinds = checker.kinds(tree)
     yield from checker.problems
     if not checker.problems and not kinds <= {TRUTH}:
-        yield f"must be true or false, but {text!r} is {_words(kinds)}: compare it with something"
+        yield f"must be true or false, but {text!r} is {_words(kinds)}: compare it with a value"
     elif not checker.problems and not names_in(tree):
-        yield f"must speak of a parameter, but {text!r} does not: leave it out"
+        yield f"must contain a parameter, but {text!r} does not: remove it"
 
 
 class _Checker:
-    """Walks an expression once, and keeps what is wrong with it."""
+    """Walks an expression once and collects what is wrong with it."""
 
     def __init__(self, names: Mapping[str, Name]) -> None:
         self._names = names
         self.problems: list[str] = []
 
     def kinds(self, node: ast.expr) -> Kinds:
-        """Of which kinds the values of an expression may be; any, where it is wrong."""
+        """Return the possible kinds of an expression's value; all kinds if it is wrong."""
         match node:
             case ast.Constant(value=None | bool() | int() | float() | str() as value):
                 return frozenset((kind_of(value),))
@@ -122,12 +120,12 @@ class _Checker:
         return known.kinds
 
     def _only(self, kind: str, *nodes: ast.expr) -> Kinds:
-        """Operands that must all be of one kind, which is that of the result too."""
+        """Check that all operands are of one kind, which is also the kind of the result."""
         for node in nodes:
             found = self.kinds(node)
-            # What can be anything is wrong already, or could not be read.
+            # An operand of any kind is reported already.
             if found != _ANY and not found <= {kind}:
-                self.problems.append(f"needs {kind} in place of {_shown(node)}, which is {_words(found)}")
+                self.problems.append(f"needs {kind} instead of {_shown(node)}, which is {_words(found)}")
         return frozenset((kind,))
 
     def _compare(self, left: ast.expr, op: ast.cmpop, right: ast.expr) -> None:
@@ -141,7 +139,7 @@ class _Checker:
             for item in right.elts:
                 self._equal(left, item)
         else:
-            self.problems.append(f"needs a list of values behind `in`, such as [32, 64], not {_shown(right)}")
+            self.problems.append(f"needs a list of values after `in`, such as [32, 64], not {_shown(right)}")
 
     def _equal(self, left: ast.expr, right: ast.expr) -> None:
         before = len(self.problems)
@@ -169,8 +167,8 @@ def _words(kinds: Kinds) -> str:
     return " or ".join(sorted(kinds))
 
 
-def speaks_of(text: Any, names: Collection[str]) -> bool:
-    """Whether a constraint, right or wrong, names one of these parameters."""
+def mentions(text: Any, names: Collection[str]) -> bool:
+    """Return whether a constraint, valid or not, contains one of these parameters."""
     try:
         return isinstance(text, str) and not names_in(parse(text)).isdisjoint(names)
     except (SyntaxError, ValueError, RecursionError, MemoryError):

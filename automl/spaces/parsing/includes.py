@@ -1,4 +1,4 @@
-"""Spaces as files: presets by name, YAML beside each other, and what a file includes."""
+"""Find and read the files of search spaces, and merge what they include."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import yaml
 from automl.errors import SpaceError, unknown_name
 
 INCLUDE = "include"
-# Of these keys, single entries are taken over; the others are taken as a whole.
+# For these keys, single entries are merged; the others are replaced as a whole.
 _BY_ENTRY = ("families", "parameters")
 _WEIGHT = "weight"
 _SUFFIXES = (".yaml", ".yml")
@@ -21,9 +21,9 @@ _SUFFIXES = (".yaml", ".yml")
 
 @dataclass
 class Merged:
-    """A space as one mapping, with all that it includes.
+    """A space as one mapping, with everything that it includes.
 
-    `inherited` are the keys that come from an included file alone, and `removed` the parameters that were taken out.
+    `inherited` are the keys that come only from included files, `removed` the parameters that were removed by null.
     """
 
     spec: dict[str, Any]
@@ -33,12 +33,12 @@ class Merged:
 
 
 def presets() -> list[str]:
-    """The names of the search spaces that come with automl, sorted. Files that begin with _ are parts of others."""
+    """Return the sorted names of the search spaces that come with automl. Files that begin with _ are only included."""
     return sorted(path.stem for path in _preset_folder().glob("[!_]*.yaml"))
 
 
 def find_space(name_or_file: str | Path, folder: Path | None = None) -> Path:
-    """The file of a preset or a path, which is looked for from `folder` on. Raises SpaceError for an unknown preset."""
+    """Return the file of a preset, or a path relative to `folder`. Raises SpaceError for an unknown preset."""
     path = Path(name_or_file)
     if path.suffix.lower() in _SUFFIXES:
         return path if folder is None else folder / path.expanduser()
@@ -49,7 +49,7 @@ def find_space(name_or_file: str | Path, folder: Path | None = None) -> Path:
 
 
 def read_space(path: Path) -> Any:
-    """What the file holds. Raises SpaceError if it is no YAML that can be read."""
+    """Return the content of a YAML file. Raises SpaceError if it cannot be read."""
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -62,23 +62,23 @@ def read_space(path: Path) -> Any:
 
 
 def merged(spec: Mapping[str, Any], folder: Path, path: Path | None = None) -> Merged:
-    """`spec` over what it includes: presets by name and YAML files, relative to `folder`, of which later ones win over
-    earlier ones and `spec` itself over all; `path` is its own file, if it has one.
+    """Merge `spec` with the presets and YAML files, relative to `folder`, that it includes.
 
-    Single parameters and families are taken over, and null takes one out. A parameter that says its `type` replaces
-    the included one, and one that does not changes single keys of it; a family that is only {weight: 2} keeps its
-    models. Circles, missing files and nulls without anything to take out are in `problems`.
+    Later files override earlier ones, and `spec` overrides all; `path` is its own file, if it has one. Single
+    parameters and families are merged, and null removes one. A parameter with a `type` replaces the included one;
+    without a type it changes single keys. A family that is only {weight: 2} keeps its models. Circles, missing files
+    and nulls for unknown names are in `problems`.
     """
     return _merge(spec, folder, () if path is None else (path.resolve(),))
 
 
-def _merge(spec: Mapping[str, Any], folder: Path, way: tuple[Path, ...]) -> Merged:
+def _merge(spec: Mapping[str, Any], folder: Path, open_files: tuple[Path, ...]) -> Merged:
     if INCLUDE not in spec:
         return Merged(dict(spec))
     base = Merged({})
     for name in _names(spec[INCLUDE], base.problems):
         try:
-            included = _included(name, folder, way)
+            included = _included(name, folder, open_files)
         except SpaceError as error:
             base.problems.append(f"{INCLUDE}: {error}")
             continue
@@ -99,20 +99,22 @@ def _names(names: Any, problems: list[str]) -> list[str]:
     return list(listed)
 
 
-def _included(name: str, folder: Path, way: tuple[Path, ...]) -> Merged:
+def _included(name: str, folder: Path, open_files: tuple[Path, ...]) -> Merged:
     path = find_space(name, folder)
     place = path.resolve()
-    if place in way:
-        circle = " -> ".join(each.name for each in (*way[way.index(place) :], place))
-        raise SpaceError(f"files must not include each other in a circle, but {circle} do: drop one")
+    if place in open_files:
+        circle = " -> ".join(each.name for each in (*open_files[open_files.index(place) :], place))
+        raise SpaceError(
+            f"files must not include each other in a circle, but {circle} do: remove one include"
+        )
     spec = read_space(path)
     if not isinstance(spec, Mapping):
         raise SpaceError(f"the file {str(path)!r} must hold a mapping, not {type(spec).__name__}")
-    return _merge(spec, place.parent, (*way, place))
+    return _merge(spec, place.parent, (*open_files, place))
 
 
 def _over(base: Mapping[str, Any], own: Mapping[str, Any], into: Merged) -> dict[str, Any]:
-    """`own` over `base`, in the order of `base`; what is wrong or was removed is told to `into`."""
+    """Return `base` overridden by `own`, in the order of `base`; record problems and removals in `into`."""
     found = deepcopy(dict(base))
     for key, value in own.items():
         if value is None and key in found:
@@ -135,13 +137,13 @@ def _entries(key: str, base: Mapping[str, Any], own: Mapping[str, Any], into: Me
                 into.removed |= {str(name)}
         else:
             into.problems.append(
-                f"{key}.{name}: null takes out what was included, and nothing of that name was"
+                f"{key}.{name}: null removes an included entry, but none of this name is included"
             )
     return found
 
 
 def _entry(key: str, base: Any, own: Any) -> Any:
-    """A parameter without its type, or a family's weight alone, over the included one."""
+    """Override an included parameter or family by one without type or models."""
     if not isinstance(own, Mapping) or base is None:
         return own
     if key == "families":
@@ -154,7 +156,7 @@ def _entry(key: str, base: Any, own: Any) -> Any:
 
 
 def _preset_folder() -> Path:
-    """Inside the installed package, or beside the package in a checkout."""
+    """Return the folder inside of the installed package, or beside the package in a checkout."""
     here = Path(__file__).resolve()
     installed = here.parents[2] / "search_spaces"
     return installed if installed.is_dir() else here.parents[3] / "search_spaces"

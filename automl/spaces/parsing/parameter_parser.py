@@ -1,4 +1,4 @@
-"""One searched parameter from its YAML dict."""
+"""Parse a searched parameter from its YAML dict."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ Number = TypeVar("Number", int, float)
 
 
 def parse_parameter(spec: Any, *, name: str, where: str, problems: list[str]) -> Parameter | None:
-    """A parameter from its YAML dict. What is wrong is added to `problems` under the dotted key `where`.
+    """Return a parameter from its YAML dict, and add what is wrong to `problems`, with the dotted key `where`.
 
-    Conditions are checked for their form alone; whether they name something is known to the space.
+    Only the form of conditions is checked here; `space_parser` checks the names in them.
     """
     if not isinstance(spec, Mapping):
         problems.append(f"{where}: must be a mapping such as {{type: float, low: 0, high: 1}}, not {spec!r}")
@@ -45,7 +45,7 @@ def parse_parameter(spec: Any, *, name: str, where: str, problems: list[str]) ->
         return _categorical(spec, name, when, where, problems) if len(problems) == before else None
     bounds = {key: _number(spec, key, kind, where, problems) for key in _BOUNDS if _is_given(spec, key)}
     problems.extend(
-        f"{where}.{key}: is missing; give the bounds low and high"
+        f"{where}.{key}: is missing; both bounds, low and high, are needed"
         for key in ("low", "high")
         if key not in spec
     )
@@ -66,7 +66,7 @@ _KEYS: dict[str, tuple[str, ...]] = {
 
 
 def _is_given(spec: Mapping[str, Any], key: str) -> bool:
-    """`prior: null` is no prior; other keys have no such meaning."""
+    """Return whether a key has a value; `prior: null` means no prior."""
     return key in spec and (key != "prior" or spec[key] is not None)
 
 
@@ -79,7 +79,7 @@ def _categorical(
         return None
     weights, prior = spec.get("weights"), spec.get("prior")
     if weights is not None and prior is not None:
-        problems.append(f"{where}.prior: cannot be combined with weights; leave one of them out")
+        problems.append(f"{where}.prior: cannot be combined with weights; remove one of them")
     found = () if weights is None else parse_weights(weights, len(choices), where, problems)
     if prior is not None and not any(same(prior, choice) for choice in choices):
         known = ", ".join(map(str, choices))
@@ -95,7 +95,7 @@ def _ranged(
     where: str,
     problems: list[str],
 ) -> Parameter | None:
-    """A Float or an Int whose bounds make sense together."""
+    """Return a Float or an Int, and add contradictions between its bounds to `problems`."""
     before = len(problems)
     low, high, step, log = bounds["low"], bounds["high"], bounds.get("step"), bounds["log"]
     if low > high:
@@ -105,7 +105,7 @@ def _ranged(
     if step is not None and step <= 0:
         problems.append(f"{where}.step: must be above 0, not {step!r}")
     if step is not None and log:
-        problems.append(f"{where}.step: cannot be combined with log: true; leave one of them out")
+        problems.append(f"{where}.step: cannot be combined with log: true; remove one of them")
     if step is not None and step > 0 and not _divides(step, high - low):
         problems.append(f"{where}.step: must divide high - low, but {step!r} does not divide {high - low!r}")
     if len(problems) > before:

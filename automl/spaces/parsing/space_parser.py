@@ -1,4 +1,4 @@
-"""From a dict (or YAML) to the parts of a search space, with every problem reported at once."""
+"""Parse a dict (or YAML) into the parts of a search space, and report all problems at once."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ RESERVED = ("family", "model")
 
 @dataclass
 class Parsed:
-    """The parts of a space. `limits` are those of single models or patterns, `bounds` those of all; `weights` those of
-    families.
+    """The parts of a space.
 
-    `order` lists the parameters so that conditions come before what they decide; `written` names all parameters, also
-    those whose range could not be read.
+    `limits` apply to single models or patterns, `bounds` to all models; `weights` are those of families. `order` lists
+    parameters after the ones that their conditions depend on. `written` names all parameters, also those with an
+    invalid range.
     """
 
     description: str = ""
@@ -56,9 +56,9 @@ class Parsed:
 
 
 def parse_space(spec: Mapping[str, Any]) -> Parsed:
-    """Read all that `spec` holds; what is wrong is in `problems`, one sentence each, with dotted keys.
+    """Parse all of `spec`; each problem is a sentence in `problems`, with a dotted key.
 
-    Portfolio entries are only checked to be mappings; whether the space holds them is for the space to say.
+    Portfolio entries are only checked to be mappings; the space checks their values.
     """
     parsed = Parsed()
     for key in spec:
@@ -104,7 +104,7 @@ def _parse_families(families: Any, parsed: Parsed) -> None:
 
 
 def _parse_weight(family: Any, name: str, parsed: Parsed) -> Any:
-    """The models of a family; one with a weight is a mapping such as {models: [resnet18], weight: 2}."""
+    """Return the models of a family; one with a weight is a mapping such as {models: [resnet18], weight: 2}."""
     if not isinstance(family, Mapping) or not family.keys() & set(_FAMILY_KEYS):
         return family
     where = f"families.{name}"
@@ -119,9 +119,9 @@ def _parse_weight(family: Any, name: str, parsed: Parsed) -> Any:
 
 
 def _parse_members(members: Any, where: str, parsed: Parsed) -> list[str]:
-    """The models and patterns of a family; those with limits are mappings such as {timm: "convnext*", max_params: 30M}.
+    """Return the models and patterns of a family; those with limits are {timm: "convnext*", max_params: 30M}.
 
-    Empty where they cannot be read.
+    Empty if they are invalid.
     """
     listed = members if isinstance(members, (list, tuple)) else (members,)
     names: list[str] = []
@@ -153,7 +153,7 @@ def _parse_parameters(parameters: Any, parsed: Parsed) -> None:
     for key, spec in parameters.items():
         where = f"parameters.{key}"
         if not isinstance(key, str) or not key or (parsed.families and key in RESERVED):
-            parsed.problems.append(f"{where}: must have a name of its own; family and model are taken")
+            parsed.problems.append(f"{where}: must have another name; family and model are reserved")
             continue
         variants = _parse_variants(key, spec, where, parsed.problems)
         if variants:
@@ -161,13 +161,13 @@ def _parse_parameters(parameters: Any, parsed: Parsed) -> None:
         for variant in variants:
             if variant.name in names:
                 parsed.problems.append(
-                    f"{where}: {variant.name!r} must be unique, but {names[variant.name]} is called so too"
+                    f"{where}: {variant.name!r} must be unique, but {names[variant.name]} has the same name"
                 )
             names[variant.name] = where
 
 
 def _parse_variants(key: str, spec: Any, where: str, problems: list[str]) -> tuple[Parameter, ...]:
-    """One parameter, or several of which the first with true conditions holds."""
+    """Parse one range, or several of which the first with true conditions is active."""
     if not isinstance(spec, (list, tuple)):
         single = parse_parameter(spec, name=key, where=where, problems=problems)
         return () if single is None else (single,)
@@ -181,13 +181,13 @@ def _parse_variants(key: str, spec: Any, where: str, problems: list[str]) -> tup
             variants.append(variant)
             if not variant.when and i < len(spec) - 1:
                 problems.append(
-                    f"{where}[{i}]: a range without `when` must be the last, because it always holds"
+                    f"{where}[{i}]: a range without `when` must be the last, because it is always active"
                 )
     return tuple(variants)
 
 
 def _suffix(entry: Any) -> str:
-    """What tells a variant apart in Optuna's names: the values that its conditions name."""
+    """Return the suffix of a variant's name in Optuna: the values in its conditions."""
     when = entry.get("when") if isinstance(entry, Mapping) else None
     if not isinstance(when, Mapping):
         return ""
@@ -199,8 +199,8 @@ def _suffix(entry: Any) -> str:
 
 
 def _check_conditions(parsed: Parsed) -> None:
-    """Every condition must be on something that exists, and on a value that it can have."""
-    # A parameter with a broken range has its problem already; conditions on it are not unknown.
+    """Check that every condition names a parameter that exists and a value that it can have."""
+    # Parameters with an invalid range are known too: that problem is already reported.
     known = [*parsed.written, *(RESERVED if parsed.families else ())]
     for key, variants in parsed.parameters.items():
         for i, variant in enumerate(variants):
@@ -230,7 +230,7 @@ def _value_problem(parsed: Parsed, name: str, value: Value) -> str:
 
 
 def _names(parsed: Parsed) -> dict[str, Name]:
-    """What constraints may speak of."""
+    """Return what constraints may contain."""
     names = {key: unchecked() for key in parsed.written}
     for key, variants in parsed.parameters.items():
         values = [c for each in variants if isinstance(each, Categorical) for c in each.choices]
@@ -245,7 +245,7 @@ def _names(parsed: Parsed) -> dict[str, Name]:
 
 
 def _sort(parsed: Parsed) -> None:
-    """Order parameters after what their conditions are on; otherwise as they are written."""
+    """Order parameters after those that their conditions depend on, otherwise as they are written."""
     waits = {
         key: {name for variant in variants for name, _ in variant.when if name in parsed.parameters}
         for key, variants in parsed.parameters.items()
@@ -256,7 +256,7 @@ def _sort(parsed: Parsed) -> None:
         if ready is None:
             stuck = sorted(set(waits) - set(done))
             parsed.problems.append(
-                f"parameters: conditions must not go in a circle, but those of {', '.join(stuck)} do: drop "
+                f"parameters: conditions must not form a circle, but those of {', '.join(stuck)} do: remove "
                 "one"
             )
             return

@@ -13,7 +13,7 @@ from PIL import Image
 
 from automl.cli.commands.predict import _device, _show, collect, predicted
 from automl.cli.options import State
-from automl.data.pixels import open_picture
+from automl.data.pixels import open_image
 from automl.errors import DataError, UsageError
 
 
@@ -26,7 +26,7 @@ class Brightness:
         self.task = task
 
     def predict_proba(self, images: list[Path]) -> np.ndarray[Any, Any]:
-        means = [np.asarray(open_picture(path).convert("L")).mean() / 255 for path in images]
+        means = [np.asarray(open_image(path).convert("L")).mean() / 255 for path in images]
         return np.array([[1 - mean, mean] for mean in means])[:, -len(self.classes) :]
 
 
@@ -119,7 +119,7 @@ def test_json_names_what_was_skipped(capsys: pytest.CaptureFixture[str]) -> None
 
 def test_reader_of_the_test_refuses_what_is_no_picture(pictures: Path) -> None:
     with pytest.raises(DataError, match="not an image"):
-        open_picture(pictures / "notes.txt")
+        open_image(pictures / "notes.txt")
 
 
 def test_gpu_is_used_where_there_is_one_and_images_are_many(monkeypatch: pytest.MonkeyPatch) -> None:

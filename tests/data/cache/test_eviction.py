@@ -78,7 +78,7 @@ def test_hold_of_a_killed_process_ends_with_it(cache_dir: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", code, folder], stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "held\n"
-        with pytest.raises(DataError, match="other studies that run take too much of it"):
+        with pytest.raises(DataError, match="running studies use too much of the rest"):
             make_room(cache_dir, 4000, allowed=4000, spare=0)
         assert _left(cache_dir) == "abc"  # nothing goes where it would not be enough
         other.kill()

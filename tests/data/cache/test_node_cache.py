@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from automl.data import open_source, prepare_data
-from automl.data.cache.node_cache import Origin, _decoded_here, at_hand
+from automl.data.cache.node_cache import DataOrigin, _decoded_here, splits_on_this_node
 from automl.data.prepare import PreparedData
 from automl.errors import DataError
 from tests.data.conftest import MakeFolder
@@ -19,7 +19,7 @@ from tests.data.conftest import MakeFolder
 @pytest.fixture
 def prepared(
     make_folder: MakeFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> tuple[PreparedData, Origin]:
+) -> tuple[PreparedData, DataOrigin]:
     root = make_folder({"cat": 12, "dog": 12})
     found = prepare_data(
         open_source(str(root)), cache_dir=tmp_path / "cache", study_dir=tmp_path / "study", img_size=8
@@ -27,7 +27,7 @@ def prepared(
     monkeypatch.setenv("AUTOML_CACHE_DIR", str(tmp_path / "other"))
     _decoded_here.cache_clear()
     info = found.splits.info
-    return found, Origin(str(root), None, "auto", info.img_size, info.in_chans, None)
+    return found, DataOrigin(str(root), None, "auto", info.img_size, info.in_chans, None)
 
 
 def away(prepared: PreparedData, tmp_path: Path) -> np.ndarray[Any, Any]:
@@ -37,46 +37,48 @@ def away(prepared: PreparedData, tmp_path: Path) -> np.ndarray[Any, Any]:
     return pixels
 
 
-def test_pictures_that_are_there_are_used(prepared: tuple[PreparedData, Origin], tmp_path: Path) -> None:
+def test_pictures_that_are_there_are_used(prepared: tuple[PreparedData, DataOrigin], tmp_path: Path) -> None:
     found, origin = prepared
-    assert at_hand(found.splits, origin) is found.splits
+    assert splits_on_this_node(found.splits, origin) is found.splits
     assert not (tmp_path / "other").exists()
 
 
-def test_node_without_the_cache_makes_the_same(prepared: tuple[PreparedData, Origin], tmp_path: Path) -> None:
+def test_node_without_the_cache_makes_the_same(
+    prepared: tuple[PreparedData, DataOrigin], tmp_path: Path
+) -> None:
     found, origin = prepared
     pixels = away(found, tmp_path)
-    splits = at_hand(found.splits, origin)
+    splits = splits_on_this_node(found.splits, origin)
     assert splits.train.images == splits.val.images and splits.train.images.is_relative_to(tmp_path / "other")
     assert np.array_equal(np.load(splits.train.images), pixels)
     assert (splits.train.index, splits.info) == (found.splits.train.index, found.splits.info)
 
 
 def test_node_that_cannot_read_the_data_says_so(
-    prepared: tuple[PreparedData, Origin], tmp_path: Path
+    prepared: tuple[PreparedData, DataOrigin], tmp_path: Path
 ) -> None:
     found, origin = prepared
     away(found, tmp_path)
     shutil.rmtree(str(origin.data))
     with pytest.raises(DataError, match="has no decoded images and cannot make them: the data must exist"):
-        at_hand(found.splits, origin)
+        splits_on_this_node(found.splits, origin)
 
 
-def test_node_with_other_data_is_refused(prepared: tuple[PreparedData, Origin], tmp_path: Path) -> None:
+def test_node_with_other_data_is_refused(prepared: tuple[PreparedData, DataOrigin], tmp_path: Path) -> None:
     found, origin = prepared
     away(found, tmp_path)
     shutil.copy(Path(str(origin.data)) / "cat" / "000.png", Path(str(origin.data)) / "cat" / "001.png")
-    with pytest.raises(DataError, match="must be those that the study began with, and differ"):
-        at_hand(found.splits, origin)
+    with pytest.raises(DataError, match="must be those of the study, but they differ"):
+        splits_on_this_node(found.splits, origin)
 
 
 def test_arrays_and_a_folder_that_is_not_shared_are_told(
-    prepared: tuple[PreparedData, Origin], tmp_path: Path
+    prepared: tuple[PreparedData, DataOrigin], tmp_path: Path
 ) -> None:
     found, _ = prepared
     away(found, tmp_path)
     with pytest.raises(DataError, match="set AUTOML_CACHE_DIR to a shared folder"):
-        at_hand(found.splits, Origin(None, None, "auto", 8, 3, None))
+        splits_on_this_node(found.splits, DataOrigin(None, None, "auto", 8, 3, None))
     shutil.rmtree(tmp_path / "study")
     with pytest.raises(DataError, match="must be on storage that all nodes share"):
-        at_hand(found.splits, Origin(None, None, "auto", 8, 3, None))
+        splits_on_this_node(found.splits, DataOrigin(None, None, "auto", 8, 3, None))

@@ -92,7 +92,7 @@ def test_streamed_epoch_equals_the_cached_one(root: Path, tmp_path: Path, kind: 
     assert len(pairs) > 4
     assert all(torch.equal(a, b) for first, second in pairs for a, b in zip(first, second, strict=True))
     assert notes[0].startswith("Images are decoded again in every epoch: the decoded images need 0.00 GB")
-    assert "ms an image on one core here" in notes[1]
+    assert "ms per image on one core here" in notes[1]
 
 
 def test_second_start_scans_nothing_again(

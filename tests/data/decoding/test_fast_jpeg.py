@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from automl.data.decoding import fast_jpeg as jpeg
-from automl.data.decoding.convert import Conversion, new_findings
+from automl.data.decoding.convert import Conversion, Findings
 from automl.data.pixels import fit, open_header, to_pixels
 
 
@@ -77,6 +77,6 @@ def test_exif_turns_a_jpeg_among_plain_ones() -> None:
     turned[0x0112] = 3
     files = [_jpeg(size=(40, 40)), _jpeg(size=(40, 40), exif=turned.tobytes())]
     images = np.zeros((2, 40, 40, 3), dtype=np.uint8)
-    told = Conversion(files.__getitem__, 40, 3, images, new_findings(2)).convert(range(2))
+    told = Conversion(files.__getitem__, 40, 3, images, Findings.new(2)).convert(range(2))
     assert told.reasons == {}
     assert np.array_equal(images[0], images[1][::-1, ::-1])

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from automl.data.decoding import near_duplicates as likeness
-from automl.data.decoding.near_duplicates import TOLERANCE, alike, clusters, thumbnails
+from automl.data.constants import MOST_PAIRS_PER_IMAGE, NEAR_DUPLICATE_TOLERANCE
+from automl.data.decoding import near_duplicates as module
+from automl.data.decoding.near_duplicates import clusters, near_duplicates, thumbnails
 
 
 def _scene(seed: int, size: int = 64) -> npt.NDArray[np.uint8]:
@@ -47,28 +48,28 @@ def test_picture_that_was_saved_and_scaled_again_is_found() -> None:
     scene = _scene(1)
     half = np.asarray(Image.fromarray(scene).resize((32, 32)))
     thumbs = _thumbs(scene, _scene(2), _saved_again(scene), _scene(3), half)
-    pairs, telling = alike(thumbs, np.arange(5))
-    assert telling
+    pairs, informative = near_duplicates(thumbs, np.arange(5))
+    assert informative
     assert pairs.tolist() == [[0, 2], [0, 4], [2, 4]]
 
 
 def test_rows_that_were_not_named_are_not_compared() -> None:
     scene = _scene(1)
     thumbs = _thumbs(scene, scene, _saved_again(scene), scene)
-    assert alike(thumbs, np.array([0, 2]))[0].tolist() == [[0, 2]]
+    assert near_duplicates(thumbs, np.array([0, 2]))[0].tolist() == [[0, 2]]
 
 
 def test_picture_that_is_a_little_brighter_all_over_is_found() -> None:
     """The difference that no averaging makes smaller."""
     base = np.random.default_rng(0).integers(40, 200, (30, 16, 16), dtype=np.uint8)
-    assert alike(np.concatenate([base, base[:1] + 3]), np.arange(31))[0].tolist() == [[0, 30]]
-    assert alike(np.concatenate([base, base[:1] + 4]), np.arange(31))[0].tolist() == []
+    assert near_duplicates(np.concatenate([base, base[:1] + 3]), np.arange(31))[0].tolist() == [[0, 30]]
+    assert near_duplicates(np.concatenate([base, base[:1] + 4]), np.arange(31))[0].tolist() == []
 
 
 def test_pictures_of_nothing_tell_nothing() -> None:
     thumbs = np.full((400, 16, 16), 250, dtype=np.uint8)
-    pairs, telling = alike(thumbs, np.arange(400))
-    assert (len(pairs), telling) == (0, False)
+    pairs, informative = near_duplicates(thumbs, np.arange(400))
+    assert (len(pairs), informative) == (0, False)
 
 
 @pytest.mark.parametrize("few", [0, 100], ids=["tree", "all"])
@@ -78,11 +79,11 @@ def test_pairs_are_those_of_comparing_all(few: int, seed: int, n: int) -> None:
     base = rng.integers(0, 256, (4, 16, 16))
     thumbs = np.clip(base[rng.integers(0, 4, n)] + rng.normal(0, 4, (n, 16, 16)), 0, 255).astype(np.uint8)
     far = ((thumbs[:, None].astype(float) - thumbs[None]) ** 2).mean(axis=(2, 3)) ** 0.5
-    expected = [[i, j] for i in range(n) for j in range(i + 1, n) if far[i, j] < TOLERANCE]
-    with mock.patch.object(likeness, "_FEW", few):
-        pairs, telling = alike(thumbs, np.arange(n))
-    assert pairs.tolist() == (expected if telling else [])
-    assert telling == (len(expected) <= likeness.MOST_PAIRS * n)
+    expected = [[i, j] for i in range(n) for j in range(i + 1, n) if far[i, j] < NEAR_DUPLICATE_TOLERANCE]
+    with mock.patch.object(module, "COMPARE_ALL_UP_TO", few):
+        pairs, informative = near_duplicates(thumbs, np.arange(n))
+    assert pairs.tolist() == (expected if informative else [])
+    assert informative == (len(expected) <= MOST_PAIRS_PER_IMAGE * n)
 
 
 def test_clusters_join_over_names_and_pairs() -> None:

@@ -16,23 +16,24 @@ import numpy as np
 import psutil
 import pytest
 
-from automl.data.decoding import process_pool as crew
-from automl.data.decoding.decode import FEW, decode_all
+from automl.data.constants import POOL_FROM
+from automl.data.decoding import process_pool
+from automl.data.decoding.decode import decode_all
 from automl.data.decoding.image_format import Target
 from automl.data.sources import open_source
 from automl.data.sources.base import Source
 from automl.errors import RunError
 from tests.data.conftest import encoded, pack, pack_tar, picture
 
-N = FEW + 60
+N = POOL_FROM + 60
 ROOT = Path(__file__).resolve().parents[3]
-pytestmark = pytest.mark.skipif(not crew.can_start(), reason="needs processes")
+pytestmark = pytest.mark.skipif(not process_pool.can_start(), reason="needs processes")
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Pictures, some grey, some as JPEG, one that is none, one empty."""
-    root = tmp_path_factory.mktemp("crew") / "photos"
+    root = tmp_path_factory.mktemp("pool") / "photos"
     for i in range(N):
         folder = root / "ab"[i % 2]
         folder.mkdir(parents=True, exist_ok=True)
@@ -105,7 +106,9 @@ def test_killed_process_gives_one_sentence_and_leaves_no_other(root: Path, tmp_p
         for child in _children() - before:
             os.kill(child, signal.SIGKILL)
 
-    with pytest.raises(RunError, match=r"one was \(killed by SIGKILL\).*run the same again"):
+    with pytest.raises(
+        RunError, match=r"ended unexpectedly \(killed by SIGKILL\).*run the same command again"
+    ):
         decode_all(_opened(root), Target(8, 3), _mapped(tmp_path, N), kill, folder=tmp_path)
     assert _children() == before
 

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from automl.data.loading.batches import Batches
-from automl.data.loading.subset import FEWEST, part_of
+from automl.data.loading.batches import FEWEST, Batches, subset
 from automl.records import Task
 from tests.data.conftest import MakeRows
 
@@ -17,19 +16,19 @@ TARGETS = np.repeat([0, 1, 2], [100, 41, 5])
 
 
 def test_each_class_keeps_its_share_and_rare_ones_all_rows() -> None:
-    chosen = part_of(TARGETS, "classification", 0.25, seed=1)
+    chosen = subset(TARGETS, "classification", 0.25, seed=1)
     assert np.bincount(TARGETS[chosen]).tolist() == [25, 11, 5]
     assert FEWEST > 5 and (np.diff(chosen) > 0).all()
 
 
 def test_rows_depend_on_the_seed_alone() -> None:
-    first, again, other = (part_of(TARGETS, "classification", 0.25, seed) for seed in (1, 1, 2))
+    first, again, other = (subset(TARGETS, "classification", 0.25, seed) for seed in (1, 1, 2))
     assert first.tolist() == again.tolist() != other.tolist()
 
 
 @pytest.mark.parametrize("task", ["multilabel", "regression"])
 def test_rows_without_classes_are_drawn_from_all(task: Task) -> None:
-    chosen = part_of(np.zeros((10, 2)), task, 0.25, seed=0)
+    chosen = subset(np.zeros((10, 2)), task, 0.25, seed=0)
     assert len(chosen) == len(set(chosen.tolist())) == 3
 
 

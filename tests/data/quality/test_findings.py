@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from automl.data.quality.findings import Finding, Looked, imbalance, inspect_rows
+from automl.data.quality.findings import Finding, InspectedRows, imbalance, inspect_rows
 
 _FILES = ("a1", "a2", "a3", "b1", "b2")
 
@@ -17,8 +17,10 @@ def _found(
     clusters: tuple[int, ...] = (0, 1, 2, 3, 4),
 ) -> dict[str, Finding]:
     numbers = np.array([int(picture) for picture in pictures]), np.array(clusters)
-    looked = Looked(_FILES, labels, given, *numbers)
-    return {finding.kind: finding for finding in inspect_rows(looked, "classification", {}, telling=True)}
+    inspected = InspectedRows(_FILES, labels, given, *numbers)
+    return {
+        finding.kind: finding for finding in inspect_rows(inspected, "classification", {}, informative=True)
+    }
 
 
 def test_rows_that_differ_are_no_finding() -> None:
@@ -47,12 +49,12 @@ def test_picture_on_both_sides_of_given_splits_is_a_leak() -> None:
 
 def test_class_sizes_are_judged() -> None:
     none = np.empty(0, dtype=np.int64)
-    looked = Looked((), (), (), none, none)
-    findings = inspect_rows(looked, "classification", {"a": 60, "b": 9, "c": 12}, telling=False)
+    inspected = InspectedRows((), (), (), none, none)
+    findings = inspect_rows(inspected, "classification", {"a": 60, "b": 9, "c": 12}, informative=False)
     assert [finding.headline for finding in findings] == [
-        "So many images look alike that nearly equal ones were not looked for.",
-        "Too few images (under 10) of a class to say how well it is told: b (9).",
-        "Skewed: a has 60 images, b 9 (7:1).",
+        "So many images look alike that nearly equal ones were not searched for.",
+        "Too few images (under 10) to measure how well a class is recognized: b (9).",
+        "Imbalanced: a has 60 images, b 9 (7:1).",
     ]
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from automl.data.sources.arrays import ArraySource
-from automl.data.sources.digits import open_digits
+from automl.data.sources.arrays import ArraySource, open_digits
 from automl.errors import DataError
+from tests.data.conftest import fingerprint
 
 _PIXELS = np.random.default_rng(0).integers(0, 256, (3, 5, 6, 3), dtype=np.uint8)
 _LABELS = [0, 1, 0]
@@ -74,16 +74,16 @@ def test_labels_of_any_kind_are_encoded(labels: Any, classes: tuple[str, ...], n
 @pytest.mark.parametrize(
     ("images", "labels", "message"),
     [
-        (_PIXELS, [0, 1], r"one entry an image, shape \(3,\) or \(3, outputs\), not \(2,\)"),
+        (_PIXELS, [0, 1], r"one entry per image, shape \(3,\) or \(3, outputs\), not \(2,\)"),
         (_PIXELS, np.eye(2), r"not \(2, 2\)"),
         (_PIXELS, np.zeros((3, 1, 1)), r"not \(3, 1, 1\)"),
         (_PIXELS, np.array(["a", None, "b"], dtype=object), "that of image 1 is None"),
         (_PIXELS, [0.5, np.nan, 0], "that of image 1 is nan"),
         (_PIXELS[0, 0], _LABELS, "must have the shape"),
         (np.zeros((3, 5, 6, 7)), _LABELS, "must have the shape"),
-        (np.zeros((0, 5, 6, 3)), [], "at least one picture"),
-        (_PIXELS / 100 - 1, _LABELS, "undo their normalisation"),
-        (np.full((3, 5, 6), np.nan), _LABELS, "undo their normalisation"),
+        (np.zeros((0, 5, 6, 3)), [], "at least one image"),
+        (_PIXELS / 100 - 1, _LABELS, "undo their normalization"),
+        (np.full((3, 5, 6), np.nan), _LABELS, "undo their normalization"),
         (_PIXELS.astype(np.int64) * 3, _LABELS, "they reach 765"),
         ([[1, 2], [3]], _LABELS, "must each form one array"),
         (np.array(["x", "y", "z"]), _LABELS, "must be an array of numbers"),
@@ -110,9 +110,9 @@ def test_fractions_and_columns_choose_the_task() -> None:
 
 def test_fingerprint_is_independent_of_order_and_state_is_not() -> None:
     a, b = ArraySource(_PIXELS, ["x", "y", "z"]), ArraySource(_PIXELS[::-1], ["z", "y", "x"])
-    assert a.fingerprint() == b.fingerprint()
+    assert fingerprint(a) == fingerprint(b)
     assert a.state() != b.state()
-    assert a.fingerprint() != ArraySource(_PIXELS, ["x", "y", "y"]).fingerprint()
+    assert fingerprint(a) != fingerprint(ArraySource(_PIXELS, ["x", "y", "y"]))
 
 
 def test_digits_use_the_whole_range() -> None:

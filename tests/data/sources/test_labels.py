@@ -41,7 +41,7 @@ def test_lists_become_one_column_a_label() -> None:
     assert found.targets.tolist() == [[1, 1], [0, 0], [0, 1]]
     assert found.notes == (
         "Task: multilabel of label, as its values suggest; --task chooses another.",
-        "1 row without any label kept: none of the labels applies to them.",
+        "1 row without a label kept: no label applies to them.",
     )
 
 

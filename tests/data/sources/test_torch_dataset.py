@@ -58,7 +58,7 @@ def test_random_transform_is_refused() -> None:
             self.taken += 1
             return np.full((4, 4, 3), self.taken, dtype=np.uint8), i
 
-    with pytest.raises(DataError, match="take random transforms away"):
+    with pytest.raises(DataError, match="remove random transforms"):
         open_source(Noisy(1, 2))
 
 

@@ -81,6 +81,7 @@ def test_only_a_training_from_scratch_with_a_limit_is_held_back(
     assert found == expected
 
 
+@pytest.mark.study
 def test_continued_study_of_an_earlier_version_keeps_its_size(photos: Path, tmp_path: Path) -> None:
     options = {"study": "s", "directory": tmp_path, "space": "smoke", "engine": "local", "epochs": 1}
     first = configuration.load(str(photos), n_trials=1, img_size=48, **options)

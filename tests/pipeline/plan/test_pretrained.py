@@ -21,6 +21,8 @@ from automl.records import Silent
 from automl.result import FitResult
 from automl.torch_setup import import_timm
 
+pytestmark = pytest.mark.study
+
 
 class Notes(Silent):
     """Keeps what a person would read."""

@@ -16,6 +16,8 @@ from automl.pipeline.plan.warm_start import similarity
 from automl.records import Silent
 from automl.result import FitResult
 
+pytestmark = pytest.mark.study
+
 TRAITS = {
     "task": "classification",
     "n_train": 1000,

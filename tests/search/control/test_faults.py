@@ -21,7 +21,7 @@ from automl.search import search
 from automl.search.reasons import Code
 from automl.search.result import SearchResult
 from automl.search.storage.sql import database
-from automl.search.storage.sql.retry import is_away
+from automl.search.storage.sql.write_journal import is_away
 from tests.search.toy import Counter, Listener, ToySpace, climb, settings
 
 

@@ -12,7 +12,7 @@ from automl.search.sampling.drafts import Draft
 from automl.search.sampling.registry import make_sampler
 from automl.search.storage.store import Store, Worker
 from tests.search.storage.test_store import KEYS, ON
-from tests.search.toy import ToySpace, context
+from tests.search.toy import ToySpace, context, create
 
 
 def opened(sampler: str = "random") -> Store:
@@ -104,7 +104,7 @@ def test_draft_from_before_the_last_trial_is_never_handed_out() -> None:
     prefetcher.resume()
     assert prefetcher.take()[0].trial.number == 1
     prefetcher.skip()  # as a trial of a portfolio does
-    store.create(ToySpace().suggest, time=0.0)
+    create(store, time=0.0)
     prefetcher.resume()
     assert prefetcher.take()[0].trial.number == 2
     prefetcher.close()
@@ -129,7 +129,7 @@ def test_draft_is_what_the_sampler_would_have_suggested_and_leaves_no_trace(samp
         before = [(trial.number, trial.state) for trial in one.mirror.get_trials()]
         assert draft.trial.number == len(before) == len(one)
         number = one.adopt(draft, time=0.0, origin="sampler")
-        assert (number, draft.config) == two.create(ToySpace().suggest, time=0.0)
+        assert (number, draft.config) == create(two, time=0.0)
         for store in (one, two):
             store.started(number, Worker("w", "n", 1), 0.0)
             store.report(Report(number, 9, draft.config["x"], 1.0), ON, 1.0)

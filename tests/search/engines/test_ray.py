@@ -212,7 +212,7 @@ def test_objective_that_cannot_travel_is_refused(runtime: RayRuntime, tmp_path: 
         with lock:
             yield from climb(config)
 
-    with pytest.raises(ConfigError, match="must be something that can be pickled"):
+    with pytest.raises(ConfigError, match="objective cannot be pickled, as Ray needs"):
         run(runtime, locked, tmp_path)
 
 

@@ -21,7 +21,7 @@ from automl.review.trials import stored_rows, stored_trials
 from automl.search import search
 from automl.search.policy import Action, Decision
 from automl.search.reasons import Code, Reason
-from automl.search.storage.delete_study import forget_study
+from automl.search.storage.delete_study import delete_study
 from automl.search.storage.sql.dashboard_storage import BulkStorage
 from automl.search.storage.sql.database import open_database
 from automl.search.storage.store import Store
@@ -77,7 +77,7 @@ def test_study_is_continued_and_another_in_the_same_database_is_left_alone(url: 
     search(climb, ToySpace(), settings(storage=url, study="one", n_trials=4))
     search(climb, ToySpace(), settings(storage=url, study="two", n_trials=5))
     assert len(search(climb, ToySpace(), settings(storage=url, study="one", n_trials=7)).trials) == 7
-    forget_study(url, "one")
+    delete_study(url, "one")
     database = open_database(url)
     assert [study.study_name for study in database.optuna.get_all_studies()] == ["two"]
     database.close()
@@ -87,10 +87,10 @@ def test_study_is_continued_and_another_in_the_same_database_is_left_alone(url: 
 
 def test_second_search_on_a_study_is_refused_and_so_is_deleting_it_meanwhile(url: str) -> None:
     store = open_store(url)
-    with pytest.raises(StudyError, match="one search at a time may write to a study, but another"):
+    with pytest.raises(StudyError, match="only one search may write to a study, and another"):
         open_store(url)
     with pytest.raises(StudyError, match="is running 's'"):
-        forget_study(url, "s")
+        delete_study(url, "s")
     other = open_store(url, "t")
     other.close()
     start(store)

@@ -18,7 +18,7 @@ from automl.search.sampling.registry import make_sampler
 from automl.search.storage.sql.database import open_database
 from automl.search.storage.sql.urls import masked
 from automl.search.storage.store import Store, Worker
-from tests.search.toy import ToySpace, context
+from tests.search.toy import context, create
 
 KEYS = {"metric": "accuracy", "mode": "max", "max_rounds": 9, "space": {"parameters": {"x": [0, 1]}}}
 WORKER = Worker("w0", "node", 7)
@@ -38,7 +38,7 @@ def open_store(path: Path | None, sampler: str = "random", **changes: Any) -> St
 
 
 def start(store: Store, time: float = 0.0) -> int:
-    number, _ = store.create(ToySpace().suggest, time=time)
+    number, _ = create(store, time=time)
     store.started(number, WORKER, time)
     return number
 
@@ -91,7 +91,7 @@ def test_stopped_trial_keeps_its_last_value_and_a_failed_one_has_none(tmp_path: 
 def test_reading_back_gives_what_was_written(tmp_path: Path) -> None:
     path = tmp_path / "study.db"
     store = open_store(path)
-    number, config = store.create(ToySpace().suggest, time=0.5)
+    number, config = create(store, time=0.5)
     store.started(number, WORKER, 1.0)
     store.report(Report(number, 1, math.nan, 2.0, {"accuracy": math.nan, "loss": 3.0}), ON, 3.0)
     store.report(Report(number, 2, 0.25, 2.5, {"accuracy": 0.25}), PAUSE, 5.5)
@@ -136,9 +136,7 @@ def test_sampler_sees_a_paused_trial_as_pruned_and_never_as_waiting() -> None:
 
 def test_fixed_parameters_are_used_and_origin_is_told(tmp_path: Path) -> None:
     store = open_store(tmp_path / "study.db")
-    number, config = store.create(
-        ToySpace().suggest, time=0, fixed={"x": 0.25, "kind": "a"}, origin="portfolio"
-    )
+    number, config = create(store, time=0, fixed={"x": 0.25, "kind": "a"}, origin="portfolio")
     assert (number, config) == (0, {"x": 0.25, "kind": "a"})
     assert store.trials()[0].origin == "portfolio"
     store.close()
@@ -147,10 +145,10 @@ def test_fixed_parameters_are_used_and_origin_is_told(tmp_path: Path) -> None:
 
 def test_continued_study_does_not_draw_its_first_points_again(tmp_path: Path) -> None:
     store = open_store(tmp_path / "study.db")
-    first = [store.create(ToySpace().suggest, time=0)[1]["x"] for _ in range(3)]
+    first = [create(store, time=0)[1]["x"] for _ in range(3)]
     store.close()
     store = open_store(tmp_path / "study.db")
-    number, config = store.create(ToySpace().suggest, time=0)
+    number, config = create(store, time=0)
     store.close()
     assert number == 3 and config["x"] not in first
 

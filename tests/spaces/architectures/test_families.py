@@ -59,7 +59,7 @@ def test_model_beyond_the_table_is_measured_once() -> None:
 
 def test_model_that_cannot_learn_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("automl.spaces.architectures.measure._SIZES", ())
-    with pytest.raises(SpaceError, match="'test_resnet' must learn from square RGB pictures"):
+    with pytest.raises(SpaceError, match="'test_resnet' must train on square RGB images"):
         measure("test_resnet")
 
 

@@ -125,9 +125,9 @@ def test_constraint_on_a_parameter_that_was_taken_out_goes_with_it(tmp_path: Pat
         ({"include": [1]}, "include: must be a preset"),
         (
             {"include": "base.yaml", "parameters": {"x": None}},
-            "parameters.x: null takes out what was included",
+            "parameters.x: null removes an included entry",
         ),
-        ({"include": "base.yaml", "families": {"x": None}}, "families.x: null takes out what was included"),
+        ({"include": "base.yaml", "families": {"x": None}}, "families.x: null removes an included entry"),
     ],
 )
 def test_include_that_cannot_be_is_named(own: dict[str, Any], problem: str, tmp_path: Path) -> None:

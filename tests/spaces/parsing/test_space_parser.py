@@ -40,7 +40,7 @@ def test_variants_are_named_after_their_conditions() -> None:
         ({"families": {"r": "resnet18", "s": ["resnet18"]}}, "but 'resnet18' is in 'r' too"),
         (
             {"families": {"r": "resnet18"}, "parameters": {"model": _X}},
-            "parameters.model: must have a name of its own",
+            "parameters.model: must have another name",
         ),
         ({"families": {"r": "resnet18"}, "parameters": {"model.r": _X}}, "'model.r' must be unique"),
         ({"parameters": {"f.a": _F, "x": _X, "f": [{**_F, "when": {"x": "a"}}]}}, "'f.a' must be unique"),

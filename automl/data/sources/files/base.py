@@ -1,4 +1,4 @@
-"""Files by their relative paths: in a folder here, in archives beside. What the paths mean is said elsewhere."""
+"""Files by their relative paths, in a folder. Archives are in `zip_archive` and `tar_archive`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from automl.data.readers import FolderReader, Place
+from automl.data.readers import FolderReader, ReaderSpec
 from automl.errors import DataError
 
 _Entry = tuple[str, int, int]
@@ -23,73 +23,26 @@ class Files(Protocol):
     paths: Sequence[str]
 
     def read(self, path: str) -> bytes:
-        """The content of a file. Raises DataError with a short reason."""
-
-    def state(self, path: str) -> str:
-        """What changes when the file does; "" for one that is not there."""
+        """Return the content of a file. Raises DataError with a short reason."""
 
     def states(self, paths: Sequence[str]) -> list[str]:
-        """`state` of each path."""
+        """Return a text for each file that changes when the file does; "" for one that is not there."""
 
     def has(self, path: str) -> bool:
-        """Whether there is such a file."""
+        """Return whether there is such a file."""
 
-    def place_of(self, paths: Sequence[str]) -> Place | None:
-        """Where another process finds these files; None where it cannot."""
+    def reader_spec(self, paths: Sequence[str]) -> ReaderSpec | None:
+        """Return how another process can read these files; None where it cannot."""
 
-    def place(self) -> str:
-        """What the state of the whole depends on besides that of its files: where a folder lies."""
-
-    def close(self) -> None:
-        """Release what is open."""
-
-
-class FolderFiles:
-    """All files of a folder and of those in it; hidden ones are left out."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.name = root.resolve().name
-        self.where = str(root)
-        entries = sorted(_walk(root))
-        self.paths: Sequence[str] = [path for path, _, _ in entries]
-        self._rows = {path: row for row, path in enumerate(self.paths)}
-        # Size and time of change, in less memory than pairs of numbers.
-        self._stats = np.array([stat for _, *stat in entries], dtype=np.int64).reshape(-1, 2)
-        self._reader = FolderReader(root)
-
-    def read(self, path: str) -> bytes:
-        """The bytes of a file. Raises DataError if it cannot be read."""
-        return self._reader.read(path)
-
-    def state(self, path: str) -> str:
-        """Size and time of change."""
-        return self.states([path])[0]
-
-    def states(self, paths: Sequence[str]) -> list[str]:
-        """`state` of each path."""
-        rows = [self._rows.get(path, -1) for path in paths]
-        stats = self._stats[rows].tolist() if len(self._stats) else [(0, 0)] * len(rows)
-        return ["" if row < 0 else f"{size}\0{time}" for row, (size, time) in zip(rows, stats, strict=True)]
-
-    def place_of(self, paths: Sequence[str]) -> Place | None:
-        """The folder, and the paths."""
-        return Place("folder", str(self.root.resolve()), lambda rows: list(paths[rows.start : rows.stop]))
-
-    def has(self, path: str) -> bool:
-        """Whether it was there when the folder was listed."""
-        return path in self._rows
-
-    def place(self) -> str:
-        """The absolute path of the folder."""
-        return str(self.root.resolve())
+    def root_state(self) -> str:
+        """Return what the state of the data depends on besides the files: for a folder, its path."""
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Release open files."""
 
 
 class LooseFiles:
-    """Files that a table names, relative to a folder or absolute; the folder itself is not listed."""
+    """Files that a table names, absolute or relative to a folder, which is not listed."""
 
     def __init__(self, root: Path, *, name: str) -> None:
         self.root = root
@@ -99,42 +52,61 @@ class LooseFiles:
         self._reader = FolderReader(root)
 
     def read(self, path: str) -> bytes:
-        """The bytes of a file. Raises DataError if it cannot be read."""
         return self._reader.read(path)
 
-    def state(self, path: str) -> str:
-        """Size and time of change; "" where there is no such file."""
+    def states(self, paths: Sequence[str]) -> list[str]:
+        """Return size and modification time of each file."""
+        return [self._state(path) for path in paths]
+
+    def _state(self, path: str) -> str:
         try:
             found = (self.root / path).stat()
         except (OSError, ValueError):
             return ""
         return f"{found.st_size}\0{found.st_mtime_ns}"
 
-    def states(self, paths: Sequence[str]) -> list[str]:
-        """`state` of each path."""
-        return [self.state(path) for path in paths]
-
-    def place_of(self, paths: Sequence[str]) -> Place | None:
-        """The folder, and the paths."""
-        return Place("folder", str(self.root.resolve()), lambda rows: list(paths[rows.start : rows.stop]))
-
     def has(self, path: str) -> bool:
-        """Whether there is such a file now."""
         try:
             return (self.root / path).is_file()
         except (OSError, ValueError):
             return False
 
-    def place(self) -> str:
-        """The absolute path of the folder."""
+    def reader_spec(self, paths: Sequence[str]) -> ReaderSpec | None:
+        return ReaderSpec(
+            "folder", str(self.root.resolve()), lambda rows: list(paths[rows.start : rows.stop])
+        )
+
+    def root_state(self) -> str:
         return str(self.root.resolve())
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no file stays open."""
+
+
+class FolderFiles(LooseFiles):
+    """All files in a folder and below it, except hidden ones, as they were when it was listed."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root, name=root.resolve().name)
+        entries = sorted(_walk(root))
+        self.paths = [path for path, _, _ in entries]
+        self._rows = {path: row for row, path in enumerate(self.paths)}
+        # Size and modification time, in less memory than pairs of numbers.
+        self._stats = np.array([stat for _, *stat in entries], dtype=np.int64).reshape(-1, 2)
+
+    def states(self, paths: Sequence[str]) -> list[str]:
+        """Return size and modification time of each file."""
+        rows = [self._rows.get(path, -1) for path in paths]
+        stats = self._stats[rows].tolist() if len(self._stats) else [(0, 0)] * len(rows)
+        return ["" if row < 0 else f"{size}\0{time}" for row, (size, time) in zip(rows, stats, strict=True)]
+
+    def has(self, path: str) -> bool:
+        """Return whether the file was there when the folder was listed."""
+        return path in self._rows
 
 
 def _walk(root: Path) -> Iterator[_Entry]:
-    """(relative path, size, time of change in ns) of every file; links are followed, loops are not."""
+    """Yield (relative path, size, modification time in ns) of every file; follows links, but not in circles."""
     seen: set[tuple[int, int]] = set()
     pending = [(str(root), "")]
     while pending:

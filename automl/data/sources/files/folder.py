@@ -1,16 +1,17 @@
-"""A folder: of class folders, or with a manifest in it."""
+"""A folder of class folders, or one with a manifest in it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from automl.data.sources.base import Source, require_classification
+from automl.data.sources.base import Source, hash_pairs, require_classification
 from automl.data.sources.files.base import Files, FolderFiles
-from automl.data.sources.files.class_folders import ClassFolderSource
-from automl.data.sources.files.layout import read_layout
+from automl.data.sources.files.layout import printable, read_layout
 from automl.data.sources.files.manifest import find_tables, manifest_source
 from automl.errors import DataError
+from automl.records import Task
 
 
 def open_folder(data: Any, *, target: str | None, task: str) -> Source:
@@ -19,7 +20,7 @@ def open_folder(data: Any, *, target: str | None, task: str) -> Source:
 
 
 def open_files(files: Files, *, target: str | None, task: str) -> Source:
-    """The source in the files of a folder or an archive: its manifest, if it has one, else its class folders.
+    """Return the source in a folder or an archive: its manifest, if it has one, else its class folders.
 
     Closes the files if they cannot be used. Raises DataError.
     """
@@ -35,8 +36,43 @@ def open_files(files: Files, *, target: str | None, task: str) -> Source:
         raise
 
 
+class ClassFolderSource(Source):
+    """Images in CLASS/ or SPLIT/CLASS/ of a folder or an archive. Raises DataError if there are none."""
+
+    task: Task = "classification"
+
+    def __init__(self, files: Files) -> None:
+        layout = read_layout(files.paths, where=files.where)
+        self._files = files
+        self._paths = [files.paths[i] for i in layout.kept.tolist()]
+        self.name = files.name
+        self.files: Sequence[str] = [printable(path) for path in self._paths]
+        self.classes = tuple(printable(name) for name in layout.classes)
+        self.targets = layout.labels
+        self.splits: Sequence[str] = layout.splits
+        self.groups: Sequence[str] = [""] * len(self.files)
+        self.notes = layout.notes
+
+    def read(self, i: int) -> bytes:
+        return self._files.read(self._paths[i])
+
+    def state(self) -> str:
+        """Hash names, sizes and times or checksums, and the path of a folder."""
+        return hash_pairs(["", *self._paths], [self._files.root_state(), *self._files.states(self._paths)])
+
+    def content(self, digests: Sequence[str]) -> str:
+        """Hash relative paths, which hold the classes, and contents."""
+        return hash_pairs(self.files, digests)
+
+    def stored(self) -> tuple[Files, Sequence[str]] | None:
+        return self._files, self._paths
+
+    def close(self) -> None:
+        self._files.close()
+
+
 def _has_classes(files: Files) -> bool:
-    """Whether the folders name two classes: beside them, a table without a label column tells other things."""
+    """Return whether the folders name two classes: a table without a label column beside them is no manifest."""
     try:
         return len(read_layout(files.paths, where=files.where).classes) > 1
     except DataError:

@@ -1,6 +1,4 @@
-"""What the paths of a folder (or of an archive of one) say: which files are pictures, their classes and
-splits.
-"""
+"""Find images, classes and splits in the paths of a folder or an archive."""
 
 from __future__ import annotations
 
@@ -12,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from automl.data.sources.base import counted
 from automl.errors import DataError
 
 IMAGE_SUFFIXES = frozenset(
@@ -20,13 +19,13 @@ IMAGE_SUFFIXES = frozenset(
 )
 SPLIT_FOLDERS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "holdout"}
 
-# What stands for a class and a split where pictures lie outside of the classes, or of the splits.
+# In place of (class, split) for images outside of the class folders, or outside of the splits.
 _STRAY, _BESIDE = ("", "outside"), ("", "")
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The pictures of a folder. `kept[i]` is the position of row i in the list of paths that was given."""
+    """The images of a folder. `kept[i]` is the position of row i in the given list of paths."""
 
     kept: npt.NDArray[np.int64]
     classes: tuple[str, ...]
@@ -37,9 +36,9 @@ class Layout:
 
 @dataclass
 class _Found:
-    """The pictures of the paths: position and number of the folder of each, and these folders in parts.
+    """Position and folder number of each image, and the parts of each folder's path.
 
-    Folders are few and pictures many: what a folder says is found out once.
+    Folders are few and images are many, so each folder is interpreted once.
     """
 
     kept: array[int] = field(default_factory=lambda: array("q"))
@@ -51,12 +50,12 @@ class _Found:
 def read_layout(paths: Sequence[str], *, where: str) -> Layout:
     """Find classes and splits in relative paths with "/" between their parts.
 
-    With folders train/ (and val/, valid/, validation/, test/) at the top, the folder below names the class,
-    else the top folder does; deeper folders do not count. A single folder around everything is looked
-    through. Hidden files and folders and files without the ending of an image are ignored. Raises DataError,
-    which names `where`, if no class is found.
+    With folders train/ (and val/, valid/, validation/, test/) at the top, the folder below names the class.
+    Otherwise the top folder does. Deeper folders do not count. A single folder around everything is skipped.
+    Hidden files and folders and files without the extension of an image are ignored. Raises DataError, which
+    names `where`, if no class is found.
     """
-    found = _pictures(paths)
+    found = _image_files(paths)
     if not found.kept:
         raise DataError(
             "the data must be a folder of class folders with images, but no image file was found in "
@@ -71,7 +70,7 @@ def read_layout(paths: Sequence[str], *, where: str) -> Layout:
     classes = tuple(sorted({name for name, _ in meanings if name}))
     if not classes:
         raise DataError(
-            f"the images must lie in one folder a class, but those in {where!r} lie in no class folder: "
+            f"each class must have a folder of images, but those in {where!r} lie in no class folder: "
             "move them to CLASS/NAME.jpg"
         )
     number = {name: i for i, name in enumerate(classes)}
@@ -88,7 +87,7 @@ def read_layout(paths: Sequence[str], *, where: str) -> Layout:
 
 
 def _meaning(parts: tuple[str, ...], *, is_split: bool) -> tuple[str, str]:
-    """(class, split) of the pictures in a folder; `_STRAY` or `_BESIDE` for those that are left out."""
+    """Return (class, split) of the images in a folder; `_STRAY` or `_BESIDE` for those that are left out."""
     split = SPLIT_FOLDERS.get(parts[0].lower(), "") if is_split and parts else ""
     if is_split and not split:
         return _BESIDE
@@ -97,7 +96,7 @@ def _meaning(parts: tuple[str, ...], *, is_split: bool) -> tuple[str, str]:
 
 
 def printable(path: str) -> str:
-    """The path as text that can be written anywhere: bytes that are no UTF-8 become escapes."""
+    """Return the path as text that can be written anywhere: bytes that are not UTF-8 become escapes."""
     try:
         path.encode("utf-8")
     except UnicodeEncodeError:
@@ -105,12 +104,12 @@ def printable(path: str) -> str:
     return path  # the same object: there are many
 
 
-def _pictures(paths: Sequence[str]) -> _Found:
+def _image_files(paths: Sequence[str]) -> _Found:
     found = _Found()
     known: dict[str, int] = {}  # a folder's number; -1 for a hidden one
-    images: dict[str, bool] = {}  # whether an ending is that of an image
+    images: dict[str, bool] = {}  # whether an extension is that of an image
     for position, path in enumerate(paths):
-        # Not pathlib, which takes a second for 60,000 paths.
+        # pathlib takes a second for 60,000 paths.
         folder, _, name = path.rpartition("/")
         number = known.get(folder)
         if number is None:
@@ -130,7 +129,7 @@ def _pictures(paths: Sequence[str]) -> _Found:
 
 
 def _add_folder(found: _Found, folder: str) -> int:
-    """Its number, new or that of another spelling; -1 where it, or one around it, is hidden."""
+    """Return the number of a new folder; -1 where it, or a folder around it, is hidden."""
     parts = tuple(part for part in folder.split("/") if part not in ("", "."))
     if any(part.startswith(".") or part == "__MACOSX" for part in parts):
         return -1
@@ -139,9 +138,7 @@ def _add_folder(found: _Found, folder: str) -> int:
 
 
 def _wrapper_depth(folders: Sequence[tuple[str, ...]]) -> int:
-    """How many folders lie around everything and tell nothing: 0 unless class or split folders lie in the
-    last.
-    """
+    """Return how many folders lie around everything: 0 unless class or split folders lie in the last one."""
     depth = 0
     while True:
         tops = {parts[depth] for parts in folders if len(parts) > depth}
@@ -154,10 +151,10 @@ def _wrapper_depth(folders: Sequence[tuple[str, ...]]) -> int:
 
 
 def _split_folders(folders: Sequence[tuple[str, ...]], where: str) -> tuple[bool, tuple[str, ...]]:
-    """Whether the top folders are splits, and which top folders are then left out.
+    """Return whether the top folders are splits, and the top folders that are then left out.
 
-    A class may be called "train" (beside "car" and "plane"), so other folders beside it are classes unless a
-    second split lies beside it and class folders lie in it.
+    A class may be called "train" (beside "car" and "plane"). The top folders are splits only if all have names of
+    splits, or if several do and train/ holds class folders.
     """
     tops = {parts[0] for parts in folders if parts}
     splits = {top for top in tops if top.lower() in SPLIT_FOLDERS}
@@ -176,15 +173,11 @@ def _split_folders(folders: Sequence[tuple[str, ...]], where: str) -> tuple[bool
 def _notes(others: int, strays: int, ignored: tuple[str, ...]) -> tuple[str, ...]:
     notes = []
     if others:
-        notes.append(f"{_counted(others, 'file')} without the ending of an image ignored.")
+        notes.append(f"{counted(others, 'file')} without the extension of an image ignored.")
     if strays:
-        notes.append(f"{_counted(strays, 'image')} outside of the class folders ignored.")
+        notes.append(f"{counted(strays, 'image')} outside of the class folders ignored.")
     if ignored:
         notes.append(
             f"Folders beside train and test ignored: {', '.join(printable(name) for name in ignored)}."
         )
     return tuple(notes)
-
-
-def _counted(n: int, noun: str) -> str:
-    return f"{n} {noun}{'s' if n != 1 else ''}"

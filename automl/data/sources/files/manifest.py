@@ -1,4 +1,4 @@
-"""Pictures that a table names: CSV, Parquet, JSON lines, or a DataFrame."""
+"""Images listed in a table: CSV, Parquet, JSON lines, or a DataFrame."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 IMAGE_COLUMNS = ("image", "image_path", "file_name", "path")
 LABEL_COLUMNS = ("label", "labels", "target", "class")
 _OTHER_COLUMNS = ("split", "group", "is_valid", "id", "index", "")
-# In a folder only these names are taken for tables of its pictures (metadata is that of Hugging Face).
+# In a folder only files of these names are read as tables of its images (Hugging Face uses metadata).
 _TABLE_NAMES = ("labels", "metadata")
 _SPLITS = {
     **SPLIT_FOLDERS,
@@ -34,7 +34,7 @@ _TRUE, _FALSE = ("true", "1", "1.0", "yes"), ("false", "0", "0.0", "no", "")
 
 @dataclass(frozen=True)
 class Table:
-    """A table with a column of pictures. `folder` is what its paths are relative to, `split` what that says."""
+    """A table with a column of images. Its paths are relative to `folder`, which says the `split`."""
 
     where: str
     folder: str
@@ -45,7 +45,7 @@ class Table:
 
 
 class ManifestSource(Source):
-    """The rows of a table; made by `manifest_source`. `cells` are paths in `files`, or the bytes of pictures."""
+    """The rows of a table; made by `manifest_source`. `cells` are paths in `files`, or image bytes."""
 
     def __init__(
         self, files: Files, names: Sequence[str], cells: Sequence[str | bytes], labels: Labels
@@ -60,26 +60,25 @@ class ManifestSource(Source):
         self.notes: tuple[str, ...] = labels.notes
 
     def read(self, i: int) -> bytes:
-        """The bytes of row i. Raises DataError with a short reason."""
         cell = self._cells[i]
         return cell if isinstance(cell, bytes) else self._files.read(cell)
 
     def state(self) -> str:
-        """Hash of the names, sizes and times or checksums of the pictures in the table, and of their place."""
-        rows = zip(self.files, self._cells, strict=True)
-        lines = [f"{name}\0{self._state_of(cell)}" for name, cell in rows]
-        return hash_lines([*lines, self._files.place()])
-
-    def _state_of(self, cell: str | bytes) -> str:
-        return hashlib.sha256(cell).hexdigest() if isinstance(cell, bytes) else self._files.state(cell)
+        """Hash the names, sizes and times or checksums of the images, and the path of their folder."""
+        states = iter(self._files.states([cell for cell in self._cells if isinstance(cell, str)]))
+        found = (
+            hashlib.sha256(cell).hexdigest() if isinstance(cell, bytes) else next(states)
+            for cell in self._cells
+        )
+        lines = [f"{name}\0{state}" for name, state in zip(self.files, found, strict=True)]
+        return hash_lines([*lines, self._files.root_state()])
 
     def stored(self) -> tuple[Files, Sequence[str]] | None:
-        """The files and the path of each row; None for tables that hold the bytes of pictures."""
+        """Return the files and the path of each row; None if the table holds image bytes."""
         paths = [cell for cell in self._cells if isinstance(cell, str)]
         return (self._files, paths) if len(paths) == len(self._cells) else None
 
     def close(self) -> None:
-        """Close the archive."""
         self._files.close()
 
 
@@ -106,12 +105,12 @@ def open_frame(data: Any, *, target: str | None, task: str) -> Source:
 
 
 def is_manifest(path: Path) -> bool:
-    """Whether the name is that of a table."""
+    """Return whether the name is that of a table."""
     return path.suffix.lower() in SUFFIXES
 
 
 def find_tables(files: Files) -> list[Table]:
-    """The tables called labels or metadata at the top of a folder or in its split folders that name pictures."""
+    """Return the tables of images called labels or metadata, at the top of a folder or in its split folders."""
     folders = {path.rpartition("/")[0] for path in files.paths}
     around = posixpath.commonpath(folders) if folders else ""
     tables = []
@@ -129,7 +128,7 @@ def find_tables(files: Files) -> list[Table]:
 
 
 def manifest_source(files: Files, tables: Sequence[Table], *, target: str | None, task: str) -> Source:
-    """The pictures and targets in `tables`, which have the same columns. Raises DataError."""
+    """Return the images and targets in `tables`, which have the same columns. Raises DataError."""
     import pandas as pd
 
     frame = pd.concat([table.frame for table in tables], ignore_index=True)
@@ -153,7 +152,7 @@ def manifest_source(files: Files, tables: Sequence[Table], *, target: str | None
 
 
 def _table(frame: pd.DataFrame, *, where: str, folder: str = "", split: str = "") -> Table | None:
-    """The table, or None without a column of pictures."""
+    """Return the table, or None if it has no column of images."""
     by_name = {str(column).lower(): str(column) for column in reversed(list(frame.columns))}
     image = next((by_name[name] for name in IMAGE_COLUMNS if name in by_name), None)
     label = next((by_name[name] for name in LABEL_COLUMNS if name in by_name), None)
@@ -171,7 +170,7 @@ def _require_images(table: Table | None, where: str) -> Table:
 
 
 def _target_columns(frame: pd.DataFrame, table: Table, target: str | None) -> tuple[list[str], list[str]]:
-    """The columns to learn, and those that might have been meant as well."""
+    """Return the columns to learn, and other columns that could be learned."""
     others = [name for name in frame.columns if name != table.image and name.lower() not in _OTHER_COLUMNS]
     others = [name for name in others if not name.startswith("Unnamed:")]
     if target is not None:
@@ -191,13 +190,13 @@ def _target_columns(frame: pd.DataFrame, table: Table, target: str | None) -> tu
     raise DataError(
         f"a manifest must have a column label, target or class, but {table.where!r} has "
         f"{', '.join(frame.columns)}: name the column to learn with --target"
-        + (f" ({' or '.join(numbers)}, say)" if numbers else "")
+        + (f" (for example {numbers[0]})" if numbers else "")
     )
 
 
 def _cell(files: Files, table: Table, value: Any) -> str | bytes:
-    """Where the picture of a row is: its path in `files`, beside the table or in a folder images/ there."""
-    if isinstance(value, dict):  # as in Hugging Face's Parquet files
+    """Return image bytes, or the path in `files`: beside the table or in a folder images/ there."""
+    if isinstance(value, dict):  # Hugging Face's Parquet files
         value = value.get("bytes") or value.get("path") or ""
     if isinstance(value, bytes):
         return value
@@ -219,7 +218,7 @@ def _require_any(files: Files, cells: Sequence[str | bytes], table: Table) -> No
 
 
 def _splits(frame: pd.DataFrame, given: list[str], table: Table) -> list[str]:
-    """The part of each row: by the column split, by is_valid, or by the folder that the table lies in."""
+    """Return the part of each row: by the column split, by is_valid, or by the table's folder."""
     words = _texts(frame, "split")
     if any(words):
         unknown = [word for word in words if word.lower() not in _SPLITS]
@@ -240,7 +239,7 @@ def _splits(frame: pd.DataFrame, given: list[str], table: Table) -> list[str]:
 
 
 def _texts(frame: pd.DataFrame, column: str) -> list[str]:
-    """The cells of a column as text, "" where it or the cell is missing."""
+    """Return the cells of a column as text, "" where the column or a cell is missing."""
     found = next((name for name in frame.columns if name.lower() == column), None)
     if found is None:
         return [""] * len(frame)
@@ -249,7 +248,7 @@ def _texts(frame: pd.DataFrame, column: str) -> list[str]:
 
 
 def _names(cells: Sequence[str | bytes], labels: Labels) -> tuple[list[str], int, list[int]]:
-    """Unique printable names; how many files came again with other labels; and rows that only repeat another."""
+    """Return unique printable names, the count of files with a second label, and rows that repeat another."""
     seen: Counter[str | bytes] = Counter()
     first: set[tuple[str | bytes, bytes]] = set()
     names, again, repeats = [], 0, []
@@ -268,7 +267,6 @@ def _names(cells: Sequence[str | bytes], labels: Labels) -> tuple[list[str], int
 
 
 def _without(source: ManifestSource, rows: Sequence[int]) -> ManifestSource:
-    """The source without some rows that say nothing new."""
     left = sorted(set(range(len(source.files))) - set(rows))
     source.files = [source.files[i] for i in left]
     source._cells = [source._cells[i] for i in left]

@@ -1,4 +1,4 @@
-"""Reading a table from bytes."""
+"""Read a table from bytes."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl")
 
 
 def read_table(name: str, content: bytes) -> pd.DataFrame:
-    """The table in a .csv, .tsv, .parquet or .jsonl file, rows numbered from 0.
+    """Return the table in a .csv, .tsv, .parquet or .jsonl file, rows numbered from 0.
 
-    The cells of a CSV stay texts: a class may be called 007, NA or None. Raises DataError for a damaged one.
+    The cells of a CSV stay text: a class may be called 007, NA or None. Raises DataError for a damaged file.
     """
     import pandas as pd
 
@@ -48,6 +48,6 @@ def read_table(name: str, content: bytes) -> pd.DataFrame:
 
 
 def _separator(text: str) -> str:
-    """The comma, unless the first line has none but semicolons or tabs."""
+    """Return the comma, unless the first line has only semicolons or tabs."""
     head = text.split("\n", 1)[0]
     return next((mark for mark in (",", ";", "\t") if mark in head), ",")

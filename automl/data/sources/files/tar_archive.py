@@ -1,4 +1,4 @@
-"""The files of a tar, read in place; of a compressed one, from an unpacked copy that vanishes when it is closed."""
+"""The files of a tar, read in place. A compressed tar is read from an unpacked temporary copy."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any, cast
 
-from automl.data.readers import Place, Spot, read_span
+from automl.data.readers import Location, ReaderSpec, read_span
 from automl.data.sources.base import Source
 from automl.data.sources.files.folder import open_files
 from automl.data.sources.files.zip_archive import safe_member
 from automl.errors import DataError
 
 SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
-# Pictures hardly shrink: what grows more than this when it is unpacked was made to fill a disk.
+# Images hardly compress: an archive that unpacks to more than 50 times its size was made to fill a disk.
 _MOST_GROWTH = 50
 _ALWAYS_ALLOWED = 2**30
 _BROKEN = (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError)
@@ -48,36 +48,31 @@ class TarFiles:
         self.paths: Sequence[str] = list(self._members)
 
     def read(self, path: str) -> bytes:
-        """The bytes of a member; threads may read at once. Raises DataError if it is cut or far too large."""
+        """Return the bytes of a member; thread-safe. Raises DataError if it is truncated or too large."""
         if path not in self._members or self._stream is None:
             raise DataError("not in the tar")
         offset, size, _ = self._members[path]
         return read_span(self._stream.fileno(), offset, size)
 
-    def state(self, path: str) -> str:
-        """Size, and place and time in the tar."""
-        return "\0".join(map(str, self._members[path])) if path in self._members else ""
-
     def states(self, paths: Sequence[str]) -> list[str]:
-        """`state` of each path."""
-        return [self.state(path) for path in paths]
+        """Return offset, size and time of each member."""
+        return ["\0".join(map(str, self._members.get(path, ()))) for path in paths]
 
     def has(self, path: str) -> bool:
-        """Whether there is such a member."""
         return path in self._members
 
-    def place_of(self, paths: Sequence[str]) -> Place | None:
-        """The tar, and where each member lies in it; None for a compressed one, whose copy has no name."""
+    def reader_spec(self, paths: Sequence[str]) -> ReaderSpec | None:
+        """Return the tar and the offsets of the members; None for a compressed one, whose copy has no name."""
         if Path(self.where).suffix.lower() != ".tar" or not all(path in self._members for path in paths):
             return None
 
-        def spots(rows: range) -> list[Spot]:
+        def locations(rows: range) -> list[Location]:
             return [self._members[path][:2] for path in paths[rows.start : rows.stop]]
 
-        return Place("tar", str(Path(self.where).resolve()), spots)
+        return ReaderSpec("tar", str(Path(self.where).resolve()), locations)
 
-    def place(self) -> str:
-        """The tar has no checksums of its members, so its own place and time of change count."""
+    def root_state(self) -> str:
+        """Return path, size and modification time of the tar, which has no checksums of its members."""
         found = Path(self.where).stat()
         return f"{Path(self.where).resolve()}\0{found.st_size}\0{found.st_mtime_ns}"
 
@@ -88,17 +83,17 @@ class TarFiles:
 
 
 def open_tar(data: Any, *, target: str | None, task: str) -> Source:
-    """Open a tar of class folders, or of a manifest and its pictures. Raises DataError."""
+    """Open a tar of class folders, or of a manifest and its images. Raises DataError."""
     return open_files(TarFiles(Path(data)), target=target, task=task)
 
 
 def is_tar(path: Path) -> bool:
-    """Whether the name is that of a tar."""
+    """Return whether the name is that of a tar."""
     return path.name.lower().endswith(SUFFIXES)
 
 
 def _members(archive: tarfile.TarFile, path: Path) -> dict[str, tuple[int, int, int]]:
-    """(offset, size, time) of the files by name, sorted; of equal names the last counts, as when unpacking."""
+    """Return (offset, size, time) of each file by its name, sorted; of equal names the last one counts."""
     members: dict[str, tuple[int, int, int]] = {}
     for info in archive:
         name = safe_member(info.name, path, "tar")
@@ -114,7 +109,7 @@ def _members(archive: tarfile.TarFile, path: Path) -> dict[str, tuple[int, int, 
 
 
 def _unpacked(path: Path) -> IO[bytes]:
-    """The tar inside of a compressed one, as a nameless file on disk."""
+    """Unpack a compressed tar into a nameless file on disk."""
     copy = tempfile.TemporaryFile()  # noqa: SIM115  # it lives as long as the source
     free = shutil.disk_usage(tempfile.gettempdir()).free
     allowed = min(free // 2, max(_ALWAYS_ALLOWED, _MOST_GROWTH * path.stat().st_size))
@@ -130,7 +125,7 @@ def _unpacked(path: Path) -> IO[bytes]:
     except BaseException:
         copy.close()
         raise
-    copy.seek(0)  # also hands over what is still in Python's buffer
+    copy.seek(0)  # also flushes Python's buffer
     return copy
 
 

@@ -7,11 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from automl.data.readers import Place, ZipReader
+import numpy as np
+import numpy.typing as npt
+
+from automl.data.readers import ReaderSpec, ZipReader
 from automl.data.sources.base import Source
 from automl.data.sources.files.folder import open_files
-from automl.data.sources.files.zip_index import CHECKSUM, SIZE, read_directory
 from automl.errors import DataError
+
+# Columns of the locations that hold the size and the CRC-32 of a member.
+_SIZE, _CHECKSUM = 2, 3
 
 
 class ZipFiles:
@@ -21,69 +26,61 @@ class ZipFiles:
         self.name = path.stem
         self.where = str(path)
         try:
-            directory = read_directory(path)
+            names, self._locations = _read_directory(path)
             self._reader = ZipReader(path)
         except (zipfile.BadZipFile, OSError, NotImplementedError, UnicodeDecodeError) as error:
             raise DataError(
                 f"the data must be a readable zip, but {str(path)!r} is not ({error}): copy or pack it again"
             ) from error
         try:
-            self._rows = _members(directory.names, path)
+            self._rows = _members(names, path)
         except DataError:
             self._reader.close()
             raise
-        self._spots = directory.spots
         self.paths: Sequence[str] = list(self._rows)
 
     def read(self, path: str) -> bytes:
-        """The unpacked bytes of a member. Raises DataError if it is damaged, encrypted or far too large."""
+        """Return the unpacked bytes of a member. Raises DataError if it is damaged, encrypted or too large."""
         if path not in self._rows:
             raise DataError("not in the zip")
-        return self._reader.read(self._spots[self._rows[path]].tolist())
-
-    def state(self, path: str) -> str:
-        """Size and checksum, from the zip's directory."""
-        row = self._rows.get(path)
-        return "" if row is None else f"{self._spots[row, SIZE]}\0{self._spots[row, CHECKSUM]}"
+        return self._reader.read(self._locations[self._rows[path]].tolist())
 
     def states(self, paths: Sequence[str]) -> list[str]:
-        """`state` of each path."""
+        """Return size and checksum of each member."""
         rows = [self._rows.get(path, -1) for path in paths]
-        columns = self._spots[rows][:, [SIZE, CHECKSUM]].tolist() if len(self._spots) else []
+        columns = self._locations[rows][:, [_SIZE, _CHECKSUM]].tolist() if len(self._locations) else []
         return [
             "" if row < 0 else f"{size}\0{check}" for row, (size, check) in zip(rows, columns, strict=True)
         ]
 
     def has(self, path: str) -> bool:
-        """Whether there is such a member."""
         return path in self._rows
 
-    def place(self) -> str:
-        """Nothing: the checksums say all, wherever the zip lies."""
+    def root_state(self) -> str:
+        """Return nothing: the checksums identify the images, wherever the zip lies."""
         return ""
 
-    def place_of(self, paths: Sequence[str]) -> Place | None:
-        """The zip, and where each member lies in it; None unless all are there."""
+    def reader_spec(self, paths: Sequence[str]) -> ReaderSpec | None:
+        """Return the zip and the location of each member; None unless all are there."""
         chosen = [self._rows.get(path, -1) for path in paths]
         if min(chosen, default=-1) < 0:
             return None
-        spots = self._spots[chosen]
-        return Place(
-            "zip", str(Path(self.where).resolve()), lambda rows: spots[rows.start : rows.stop].tolist()
+        locations = self._locations[chosen]
+        return ReaderSpec(
+            "zip", str(Path(self.where).resolve()), lambda rows: locations[rows.start : rows.stop].tolist()
         )
 
     def close(self) -> None:
-        """Close the zip."""
         self._reader.close()
 
 
 def open_zip(data: Any, *, target: str | None, task: str) -> Source:
-    """Open a zip of class folders, or of a manifest and its pictures. Raises DataError."""
+    """Open a zip of class folders, or of a manifest and its images. Raises DataError."""
     return open_files(ZipFiles(Path(data)), target=target, task=task)
 
 
 def safe_member(name: str, path: Path, kind: str) -> str:
-    """The name of a member with "/" between its parts. Raises DataError for one that leaves the archive."""
+    """Return the name of a member with "/" between its parts. Raises DataError for one that leaves the archive."""
     plain = name.replace("\\", "/")
     if plain.startswith("/") or (".." in plain and ".." in plain.split("/")) or plain[1:2] == ":":
         raise DataError(
@@ -92,8 +89,23 @@ def safe_member(name: str, path: Path, kind: str) -> str:
     return plain
 
 
+def _read_directory(path: Path) -> tuple[list[str], npt.NDArray[np.int64]]:
+    """Return the names in a zip and their locations (n, 6), as `ZipReader` takes them."""
+    with zipfile.ZipFile(path) as archive:
+        infos = archive.infolist()
+    locations = np.empty((len(infos), 6), dtype=np.int64)
+    for row, info in enumerate(infos):
+        locations[row] = (
+            *(info.header_offset, info.compress_size, info.file_size),
+            *(info.CRC, info.compress_type, info.flag_bits),
+        )
+    # Names that are copied as a whole share no memory with zipfile's objects, a kilobyte for each member: it is freed.
+    names = "\0".join(info.filename for info in infos)
+    return names.split("\0") if infos else [], locations
+
+
 def _members(names: Sequence[str], path: Path) -> dict[str, int]:
-    """The row of each file by its name, sorted; of equal names the last counts, as when unpacking."""
+    """Return the row of each file by its name, sorted; of equal names the last one counts, as when unpacking."""
     if any("\\" in name or ".." in name or name[:1] == "/" or name[1:2] == ":" for name in names):
         names = [safe_member(name, path, "zip") for name in names]
     rows = {name: row for row, name in enumerate(names) if name[-1:] != "/"}

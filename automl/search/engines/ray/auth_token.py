@@ -1,4 +1,4 @@
-"""The secret that opens a Ray started here, fresh for each start."""
+"""The token that clients of a Ray started here need, new at each start."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ FILE = "token"
 
 @contextmanager
 def token_in_force(folder: Path) -> Iterator[None]:
-    """Ray that is started in this block asks every client for a fresh token, which lies in `folder`.
+    """A Ray that starts in this block asks every client for a new token, which lies in `folder`.
 
-    Ray listens on the machine's address, and who reaches its ports can run code. By itself it writes one token for all
-    its starts to ~/.ray, readable by everybody. A person's own RAY_AUTH_* variables are left as they are. The folder
-    must be nobody else's. `forget_token` belongs after the shutdown.
+    Ray listens on the machine's address, and whoever reaches its ports can run code. By default it writes one token for
+    all starts to ~/.ray, readable by everybody. RAY_AUTH_* variables of the user win. The folder must be private to
+    this user. Call `forget_token` after the shutdown.
     """
     if any(name in os.environ for name in (MODE, TOKEN, TOKEN_FILE)):
         yield
@@ -34,20 +34,20 @@ def token_in_force(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        # Ray has read both; programs that this process starts later have no use for them.
+        # Ray has read both, and programs that this process starts later must not inherit them.
         for name in (MODE, TOKEN_FILE):
             os.environ.pop(name, None)
 
 
 def forget_token() -> None:
-    """This process may join or start another Ray, with another token or none."""
+    """Let this process join or start another Ray, with another token or none."""
     _read_again()
 
 
 def _read_again() -> None:
     # Private to Ray: `ray._raylet.AuthenticationTokenLoader` and `Config`. Ray reads these variables once a process and
-    # has no public name for reading them again. Where they are gone, the second Ray of a process is refused by its own
-    # token, unless that version reads the variables at each start.
+    # has no public way to read them again. Without it, the second Ray of a process refuses its own token, unless that
+    # version reads the variables at each start.
     raylet: Any = import_module("ray._raylet")
     loader, config = getattr(raylet, "AuthenticationTokenLoader", None), getattr(raylet, "Config", None)
     if loader is not None and config is not None:

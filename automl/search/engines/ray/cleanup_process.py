@@ -1,10 +1,9 @@
-"""A small process that outlives a driver which is killed, and takes what Ray left behind with it.
+"""A watchdog: a small process that removes what Ray left behind when the driver is killed.
 
-Run as a program with the session's folder, the beginning of the names of other folders to remove, and the driver's
-number: it waits until its standard input ends, which the system sees to however the driver ends; then it says so, kills
-every process that writes its output into the folder, and removes the folder. Ray's raylet dies with the driver, but its
-agents, and workers that are just starting, may stay for ever. It imports nothing but the standard library, so that it
-costs a few megabytes.
+Its arguments are the session's folder, a prefix of other folders to remove, and the driver's process id. It waits until
+its standard input ends, which happens however the driver ends. Then it says so, kills every process that writes its
+output into the folder, and removes the folder. Ray's raylet dies with the driver, but its agents, and workers that are
+just starting, may stay for ever. It imports only the standard library, so it takes a few megabytes.
 """
 
 from __future__ import annotations
@@ -18,26 +17,26 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-QUIET = 1.0  # seconds without any such process, after which none is expected to appear any more
+QUIET = 1.0  # seconds without any such process, after which no more are expected
 LONGEST = 15.0
 LOG_TAIL = 200_000  # characters
 # [2026-11-25 22:28:35,193 E 7593 7593] (raylet) agent_manager.cc:86: The raylet exited ...
 SERIOUS = re.compile(r"^\[[^\]]* [EFC] \d+ \d+\] \(raylet\) (?:\S+: *)?(.+)$", re.MULTILINE)
 WORDS = (
-    "automl: process {} ended without being able to say why: it was killed, there was no memory left, or Ray's raylet "
-    "died; what was reported is kept, and the study can be gone on with"
+    "automl: process {} ended without a message: it was killed, memory ran out, or Ray's raylet died; all reports are "
+    "kept, resume the study with `automl resume`"
 )
 
 
 def main() -> None:
     """Wait for the end of the driver, then clean up."""
-    # Ctrl-C in a terminal reaches the whole group; this process has to see the end of it.
+    # Ctrl-C in a terminal reaches the whole group, and this process has to outlive it.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     sys.stdin.buffer.read()
-    # Who ends in order kills this process first. Ray ends the driver, too, a few seconds after its raylet has died.
+    # A driver that ends in order kills this process first. Ray ends the driver a few seconds after its raylet dies.
     folder = Path(sys.argv[1])
-    with suppress(OSError):  # nobody reads it any more
+    with suppress(OSError):  # stderr may be closed
         print(WORDS.format(sys.argv[3]) + last_words(folder), file=sys.stderr, flush=True)
     clean(folder)
     others = Path(sys.argv[2])
@@ -46,7 +45,7 @@ def main() -> None:
 
 
 def last_words(folder: Path) -> str:
-    """What the raylet said of its own end, as the rest of a sentence; "" where it said nothing or still lives."""
+    """Return the raylet's last error as the rest of a sentence, "" where it logged none."""
     found = []
     for log in folder.glob("r/session_2*/logs/raylet.out"):
         with suppress(OSError):
@@ -66,9 +65,9 @@ def clean(folder: Path) -> None:
 
 
 def of_session(folder: Path) -> list[int]:
-    """Ray's processes and their children, by the log files in the folder that they hold. Only where there is /proc.
+    """Return Ray's processes and their children, which hold log files in the folder open. Needs /proc.
 
-    Whoever else holds a file there (a person who reads a log, another program that uses this Ray) is left alone.
+    Others that hold a file there (a person who reads a log, another program that uses this Ray) are left alone.
     """
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
@@ -87,7 +86,7 @@ def _is_ray(command: bytes, folder: Path) -> bool:
 
 
 def kill(pid: int) -> bool:
-    """Kill a process; whether it was there."""
+    """Kill a process. Return whether it was there."""
     try:
         os.kill(pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):

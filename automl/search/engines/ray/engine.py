@@ -1,4 +1,4 @@
-"""The Ray engine: Ray Tune runs the trials, in processes that are used again."""
+"""The Ray engine: Ray Tune runs the trials, in processes that are reused."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from automl.search.objective import Objective
 from automl.search.policy import NextKind
 from automl.search.settings import SearchSettings
 
-# Tune reads its own settings from the environment.
+# Tune reads its settings from the environment.
 TUNE_ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
@@ -37,16 +37,16 @@ class RayEngine:
     clock: Clock = staticmethod(time.monotonic)
 
     def __init__(self, runtime: RayRuntime | None = None) -> None:
-        """`runtime` is one that was started before; it is the caller's to stop."""
+        """`runtime` is one that was started before. The caller stops it."""
         self._runtime = runtime
 
     def run(self, coordinator: Coordinator, objective: Objective, settings: SearchSettings) -> None:
-        """Runs the search. At the deadline, workers that are still busy are killed.
+        """Run the search. At the deadline, workers that are still busy are killed.
 
         Raises EngineError if Ray does not start, has no room for one trial, or breaks.
         """
         if coordinator.next().kind is NextKind.FINISH:
-            return  # nothing is left to do: Ray would take seconds to say so
+            return  # nothing is left to do; Ray would take seconds to find out
         if self._runtime is not None:
             if self._runtime.wait(_finite(coordinator.time.remaining())):
                 _run_tune(coordinator, objective, settings)
@@ -56,27 +56,25 @@ class RayEngine:
                 _run_tune(coordinator, objective, settings)
 
     def resources(self) -> ClusterResources | None:
-        """The machines of the cluster that this engine joins; None where it has not been told of one."""
+        """Return the machines of the cluster, None where Ray was not started before."""
         if self._runtime is None:
             return None
         self._runtime.wait()
         return current_resources()
 
     def release(self) -> None:
-        """Ray goes down while the caller goes on."""
+        """Let Ray go down in the background."""
         if self._runtime is not None:
             self._runtime.stop(wait=False)
 
 
 def _finite(seconds: float) -> float | None:
-    """For `wait`: a deadline that comes before Ray does ends the search without it."""
+    """Return what `wait` takes. A deadline that comes before Ray is up ends the search without it."""
     return seconds if math.isfinite(seconds) else None
 
 
 def _cpus(settings: SearchSettings) -> int:
-    """Processors that Ray may count on: as many as the trials need. How many there are is the caller's
-    business.
-    """
+    """Return how many processors Ray may use: as many as the trials need, whatever the machine has."""
     return max(1, math.ceil(settings.parallel * settings.cpus_per_trial))
 
 
@@ -84,13 +82,13 @@ def _run_tune(coordinator: Coordinator, objective: Objective, settings: SearchSe
     from ray import tune
     from ray.tune.error import TuneError
 
-    from automl.search.engines.ray import tune_bridge as ray_bridge
+    from automl.search.engines.ray import tune_bridge
     from automl.search.engines.ray.trainable import RayTrial
 
     current_resources().check(settings.cpus_per_trial, settings.gpus_per_trial)
-    trial_map = ray_bridge.TrialMap()
+    trial_map = tune_bridge.TrialMap()
     resources = {"cpu": settings.cpus_per_trial, "gpu": settings.gpus_per_trial}
-    _check_travels(objective)
+    _check_pickles(objective)
     coordinator.prefetch()
     trainable = tune.with_resources(tune.with_parameters(RayTrial, objective=objective), resources)
     environment = {**TUNE_ENVIRONMENT, "TUNE_MAX_PENDING_TRIALS_PG": str(settings.parallel)}
@@ -104,24 +102,24 @@ def _run_tune(coordinator: Coordinator, objective: Objective, settings: SearchSe
                 trainable,
                 name="search",
                 num_samples=-1,
-                search_alg=ray_bridge.CoordinatorSearcher(coordinator, trial_map),
-                scheduler=ray_bridge.CoordinatorScheduler(coordinator, trial_map),
-                stop=ray_bridge.FinishStopper(coordinator, trial_map),
-                callbacks=[ray_bridge.StartListener(coordinator, trial_map), ray_bridge.Unprinted()],
+                search_alg=tune_bridge.CoordinatorSearcher(coordinator, trial_map),
+                scheduler=tune_bridge.CoordinatorScheduler(coordinator, trial_map),
+                stop=tune_bridge.FinishStopper(coordinator, trial_map),
+                callbacks=[tune_bridge.StartListener(coordinator, trial_map), tune_bridge.NoOutput()],
                 storage_path=folder,
-                trial_name_creator=ray_bridge.short_name,
-                trial_dirname_creator=ray_bridge.short_name,
+                trial_name_creator=tune_bridge.short_name,
+                trial_dirname_creator=tune_bridge.short_name,
                 reuse_actors=True,
                 raise_on_failed_trial=False,
                 verbose=0,
             )
         except TuneError as error:
             last = str(error).strip().splitlines()[-1]
-            raise EngineError(f"Ray Tune broke while it ran the trials: {last}") from error
+            raise EngineError(f"Ray Tune failed while it ran the trials: {last}") from error
 
 
 def current_resources() -> ClusterResources:
-    """The machines that this process's Ray has now."""
+    """Return the machines of the Ray that this process is connected to."""
     ray: Any = import_module("ray")
     nodes = [node for node in ray.nodes() if node["Alive"]]
     return ClusterResources(
@@ -137,13 +135,13 @@ def current_resources() -> ClusterResources:
     )
 
 
-def _check_travels(objective: Objective) -> None:
-    # Asked before Tune is: it would keep what it could not pickle, and fail again at the next start of Ray.
+def _check_pickles(objective: Objective) -> None:
+    # Checked before Tune does: it would keep what it could not pickle, and fail again at the next start of Ray.
     cloudpickle: Any = import_module("ray.cloudpickle")
     try:
         cloudpickle.dumps(objective)
     except (TypeError, AttributeError, PickleError) as error:
         raise ConfigError(
-            f"the objective must be something that can be pickled to run under Ray, got {objective!r} "
-            f"({str(error).splitlines()[0]}): make it so, or use engine='local'"
+            f"the objective cannot be pickled, as Ray needs: {objective!r} ({str(error).splitlines()[0]}); "
+            "define it in a module, or use engine='local'"
         ) from error

@@ -1,4 +1,4 @@
-"""Signals: which of them reach Ray's processes, and which Ray must not take from this one."""
+"""Signals: which of them reach Ray's processes, and which Ray must leave to this one."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _LARGEST_ACTION = 512  # bytes; struct sigaction has 152 on Linux and 16 on macO
 def sigterm_kept() -> Iterator[None]:
     """After this block SIGTERM is handled as before it.
 
-    Ray's core puts a handler of its own in the place of Python's, in the driver too: it prints the stack and aborts, so
-    that a study could not stop in order. Python can set handlers in the main thread only, and Ray starts in another;
-    so the system's own record is kept and put back. Where it cannot be reached, nothing is done.
+    Ray's core replaces Python's handler by one that prints the stack and aborts, so that a study could not stop in
+    order. Python sets handlers in the main thread only, and Ray starts in another. So this block saves and restores the
+    system's own record with `sigaction`, where libc has it.
     """
     sigaction = getattr(ctypes.CDLL(None), "sigaction", None)
     if sigaction is None:
@@ -38,11 +38,11 @@ def sigterm_kept() -> Iterator[None]:
 def out_of_the_group() -> Iterator[None]:
     """Processes that Ray starts in this block get a session of their own.
 
-    A signal for the whole group of this process (a terminal's Ctrl-C, a batch system's SIGTERM) would otherwise end
-    Ray before this process has stopped its search in order, and it would then wait a minute for Ray's answers.
+    Otherwise a signal to the process group (Ctrl-C in a terminal, a batch system's SIGTERM) would end Ray before this
+    process has stopped its search in order, and the search would wait a minute for Ray's answers.
     """
-    # `ray._private.services.ConsolePopen` is private, and Ray has no option for this. Where it is gone, Ray's processes
-    # stay in the group: a Ctrl-C in a terminal ends Ray first, and the search then waits a minute before it stops.
+    # Private to Ray: `ray._private.services.ConsolePopen`. Ray has no option for this. Without it, Ray's processes stay
+    # in the group: Ctrl-C in a terminal ends Ray first, and the search waits a minute before it stops.
     services: Any = import_module("ray._private.services")
     start = getattr(services, "ConsolePopen", None)
     if start is None:

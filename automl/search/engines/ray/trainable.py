@@ -1,4 +1,4 @@
-"""What runs in a Ray worker: one trial after the other, in one process."""
+"""What runs in a Ray worker: one trial after another, in one process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OUTCOME = "outcome"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a round came to: a step, or the cause of a failure. `spent`: the process should run no other trial."""
+    """A round's step, or the cause of a failure. `spent`: the process should run no other trial."""
 
     worker: Worker
     step: Step | None
@@ -30,26 +30,26 @@ class Outcome:
 class RayTrial(Trainable):
     """Runs the objective round by round. The same process takes the next trial through `reset_config`.
 
-    A failure is reported like a result, so that the process lives on. Only after running out of memory for good is
-    it raised: then the process must go, because nothing says what it still holds. An objective that survived that,
-    with less at once, says itself whether its memory came back (`spent`).
+    A failure is reported like a result, so that the process lives on. Only an out-of-memory error is raised, so that
+    the process ends: nothing says what it still holds. An objective that survived one, with smaller batches, says
+    itself whether its memory came back (`spent`).
     """
 
     def setup(self, config: dict[str, Any], objective: Objective | None = None) -> None:
-        """The first trial of this process."""
+        """Begin the first trial of this process."""
         self._objective = objective
         self._stepper: Stepper | None = None
         self._launch: Launch = config[LAUNCH]
         self._worker = Worker(f"{platform.node()}:{os.getpid()}", platform.node(), os.getpid())
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """The next trial; the last one's memory is let go first."""
+        """Begin the next trial, after the last one has released its memory."""
         self._drop()
         self._launch = new_config[LAUNCH]
         return True
 
     def step(self) -> dict[str, Any]:
-        """One round."""
+        """Run one round."""
         try:
             if self._stepper is None:
                 if self._objective is None:
@@ -64,7 +64,7 @@ class RayTrial(Trainable):
         return {OUTCOME: outcome}
 
     def cleanup(self) -> None:
-        """The process ends."""
+        """Close the trial: the process ends."""
         self._drop()
 
     def _drop(self) -> None:

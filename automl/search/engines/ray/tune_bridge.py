@@ -1,6 +1,4 @@
-"""Ray Tune's searcher, scheduler, callback and stopper: they only translate between Tune and the
-coordinator.
-"""
+"""Ray Tune's searcher, scheduler, callback and stopper, which only translate between Tune and the coordinator."""
 
 from __future__ import annotations
 
@@ -23,27 +21,31 @@ from automl.search.objective import cause_of
 from automl.search.policy import Action, Decision, NextKind
 from automl.search.reasons import Reason, crashed
 
-GRACE_SECONDS = 1.0
-LONGER_GRACE = 4.0  # as long as no trial at all has reported: the first report decides what is delivered
-LOOK_SECONDS = 1.0  # between two looks for trials that hang
-# A text, though `suggest` is declared to return a dict.
+GRACE_SECONDS = 1.0  # for trials that cut themselves short at the deadline
+LONGER_GRACE = 4.0  # while no trial at all has reported: the first report decides what is delivered
+LOOK_SECONDS = 1.0  # between two checks for hanging trials
+# A string, although `suggest` is declared to return a dict.
 FINISHED: dict[str, Any] = cast(Any, Searcher.FINISHED)
 
 
 def short_name(trial: Trial) -> str:
-    """`t0007`: parameters in names would break path limits."""
+    """Return a name such as `t0007`: parameters in names would break path limits."""
     return f"t{trial.config[LAUNCH].number:04d}"
 
 
 class TrialMap:
-    """Which trial of Tune is which of ours."""
+    """Maps Tune's trials to ours.
+
+    `chosen` and `given_up` hold, by our numbers, why Tune should resume a trial, and why a hanging trial's process
+    was killed.
+    """
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
         self._trials: dict[int, Trial] = {}
         self._known: set[int] = set()
+        self.chosen: dict[int, Reason] = {}
         self.given_up: dict[int, Reason] = {}
-        self._chosen: dict[int, Reason] = {}
 
     def expect(self, tune_id: str, number: int) -> None:
         """Tune will make a trial with this id."""
@@ -51,43 +53,35 @@ class TrialMap:
         self._known.add(number)
 
     def add(self, trial: Trial) -> None:
-        """Tune made the trial."""
+        """Tune has made the trial."""
         self._trials[self.number(trial)] = trial
 
     def number(self, trial: Trial) -> int:
-        """Our number of Tune's trial."""
+        """Return our number of Tune's trial."""
         return self._numbers[trial.trial_id]
 
     def knows(self, number: int) -> bool:
-        """Whether Tune has, or is about to make, the trial."""
+        """Return whether Tune has, or is about to make, the trial."""
         return number in self._known
 
     def trial(self, number: int) -> Trial | None:
-        """Tune's trial, once it made one."""
+        """Return Tune's trial, None until it is made."""
         return self._trials.get(number)
 
     def forget(self, trial: Trial) -> None:
-        """Tune will not run it any more; another may be made for the same number."""
+        """Tune will not run the trial any more. Another may be made for the same number."""
         number = self.number(trial)
         if self._trials.get(number) is trial:
             del self._trials[number]
             self._known.discard(number)
 
-    def choose(self, number: int, why: Reason) -> None:
-        """Tune is told to resume the trial. It runs some time later."""
-        self._chosen[number] = why
-
-    def why_chosen(self, number: int) -> Reason:
-        """Why Tune was last told to resume the trial."""
-        return self._chosen[number]
-
     def running(self) -> list[Trial]:
-        """The trials that Tune has running."""
+        """Return the trials that Tune has running."""
         return [trial for trial in self._trials.values() if trial.status == Trial.RUNNING]
 
 
 class CoordinatorSearcher(Searcher):
-    """Makes Tune's trials: new ones, and those of an earlier run that are carried on."""
+    """Makes Tune's trials: new ones, and those of an earlier run that are resumed."""
 
     def __init__(self, coordinator: Coordinator, trial_map: TrialMap) -> None:
         super().__init__()
@@ -95,9 +89,7 @@ class CoordinatorSearcher(Searcher):
         self._map = trial_map
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
-        """A trial if the coordinator wants one that Tune does not have; None while there is something else
-        to do.
-        """
+        """Return a trial that the coordinator wants and Tune does not have, None if there is none."""
         choice = self._coordinator.next()
         if choice.kind is NextKind.FINISH:
             return FINISHED
@@ -107,42 +99,41 @@ class CoordinatorSearcher(Searcher):
             if self._map.knows(choice.trial):
                 return None
             launch = self._coordinator.launch(choice.trial)
-            self._map.choose(choice.trial, choice.reason)
+            self._map.chosen[choice.trial] = choice.reason
         else:
             return None
         self._map.expect(trial_id, launch.number)
         return {LAUNCH: launch}
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
-        """The scheduler has seen to it."""
+        """Do nothing: the scheduler has handled it."""
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing to save: the study is the state."""
+        """Do nothing: the study is the state."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Nothing to restore: the study is the state."""
+        """Do nothing: the study is the state."""
 
 
 class CoordinatorScheduler(TrialScheduler):
-    """Hands results to the coordinator, and its decisions to Tune."""
+    """Passes results to the coordinator, and its decisions to Tune."""
 
     def __init__(self, coordinator: Coordinator, trial_map: TrialMap) -> None:
-        # The base class's __init__ is left out: all it does is to tell Ray's statistics which scheduler is in
-        # use.
+        # The base class's __init__ is left out: it only tells Ray's usage statistics which scheduler is in use.
         self._coordinator = coordinator
         self._map = trial_map
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
-        """Tune made a trial out of a suggestion."""
+        """Note the trial that Tune made of a suggestion."""
         self._map.add(trial)
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """A round is done, or broke."""
+        """Take in a round, or the failure of one."""
         number = self._map.number(trial)
         try:
             decision = self._decide(number, result[OUTCOME])
         except AutomlError as error:
-            # Tune would make a text of it.
+            # Raised here, Tune would turn it into text.
             self._coordinator.fatal = self._coordinator.fatal or error
             return str(TrialScheduler.STOP)
         if decision.action is Action.CONTINUE:
@@ -151,12 +142,10 @@ class CoordinatorScheduler(TrialScheduler):
             return self._leave(tune_controller, trial, decision)
 
     def _leave(self, tune_controller: Any, trial: Any, decision: Decision) -> str:
-        """The trial gives its worker up."""
         if decision.action is Action.STOP:
             tune_controller.stop_trial(trial)
             return str(TrialScheduler.NOOP)
-        # The trial has saved itself where the next worker looks, so Tune need not; it is told so in this way
-        # only.
+        # The trial has saved itself where the next worker looks, so Tune must not save it.
         trial.set_config({LAUNCH: self._coordinator.launch(self._map.number(trial))})
         tune_controller.pause_trial(trial, should_checkpoint=False)
         return str(TrialScheduler.NOOP)
@@ -168,46 +157,46 @@ class CoordinatorScheduler(TrialScheduler):
         return self._coordinator.report(number, outcome.step)
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
-        """The paused trial to resume; new ones Tune starts by itself."""
+        """Return the paused trial to resume. Tune starts new ones by itself."""
         choice = self._coordinator.next()
         if choice.kind is not NextKind.RESUME or choice.trial is None:
             return None
         trial = self._map.trial(choice.trial)
         if trial is None or trial.status not in (Trial.PAUSED, Trial.PENDING):
             return None
-        self._map.choose(choice.trial, choice.reason)
+        self._map.chosen[choice.trial] = choice.reason
         return trial
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
-        """The worker died, or was given up after it ran out of memory."""
+        """Report that the worker died, was killed, or ran out of memory."""
         error = trial.get_pickled_error()
         inner = getattr(error, "cause", None) or error
         cause = cause_of(inner) if inner is not None else "the worker process died"
         number = self._map.number(trial)
         why = self._map.given_up.pop(number, crashed(cause))
         self._coordinator.failed(number, why, lost=True)
-        # Tune runs it no more. One that had just been paused when its process died may still be promoted.
+        # Tune will not run it again. A trial that was paused when its process died may still be promoted.
         self._map.forget(trial)
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
-        """It was this scheduler that said so."""
+        """Do nothing: this scheduler ended the trial."""
 
     def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
-        """It was this scheduler that said so."""
+        """Do nothing: this scheduler ended the trial."""
 
     def debug_string(self) -> str:
-        """Tune prints it; nobody asked."""
+        """Return nothing for Tune to print."""
         return ""
 
 
 @contextmanager
 def _process_kept(tune_controller: Any, kept: bool) -> Iterator[None]:
-    """A trial that leaves its worker within this leaves the process to the next trial only if `kept`.
+    """A trial that leaves its worker in this block leaves its process to the next trial only if `kept`.
 
-    Tune has no public name for it: it hands schedulers a wrapper of its controller, which decides by an attribute.
+    Tune has no public way: it gives schedulers a wrapper of its controller, which decides by an attribute.
     """
-    # Private to Ray Tune: `_tune_controller` and `_reuse_actors`. Where they are gone, a process whose memory did not
-    # come back after an out-of-memory error is used again, and its next trials have less room.
+    # Private to Ray Tune: `_tune_controller` and `_reuse_actors`. Without them, a process that did not get its memory
+    # back after an out-of-memory error is used again, and its next trials have less memory.
     controller = vars(tune_controller).get("_tune_controller")
     if kept or controller is None:
         yield
@@ -220,34 +209,33 @@ def _process_kept(tune_controller: Any, kept: bool) -> Iterator[None]:
 
 
 class StartListener(Callback):
-    """Tells the coordinator when a paused trial really runs."""
+    """Tells the coordinator when a paused trial runs."""
 
     def __init__(self, coordinator: Coordinator, trial_map: TrialMap) -> None:
         self._coordinator = coordinator
         self._map = trial_map
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """The trial has a worker."""
         number = self._map.number(trial)
         if number not in self._coordinator.running:
-            self._coordinator.resume(number, self._map.why_chosen(number))
+            self._coordinator.resume(number, self._map.chosen[number])
 
 
-class Unprinted(TrialProgressCallback):  # takes the place of the one that Tune would add
-    """Says nothing: even with `verbose=0` Tune prints that trials completed, on an output that is not its own."""
+class NoOutput(TrialProgressCallback):
+    """Replaces Tune's own callback, which prints completed trials on stdout even with `verbose=0`."""
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Told by our own observers."""
+        """Print nothing."""
 
     def log_result(self, trial: Trial, result: dict[str, Any], error: bool = False) -> None:
-        """Told by our own observers."""
+        """Print nothing."""
 
 
 class FinishStopper(Stopper):
     """Ends Tune's run when the coordinator says FINISH.
 
-    At the deadline, results of trials that cut themselves short are waited for a moment; workers that are
-    still busy then are killed, because Tune would wait for their round to end.
+    At the deadline it waits a moment for results of trials that cut themselves short. Workers that are still busy then
+    are killed, because Tune would wait for the end of their round.
     """
 
     def __init__(self, coordinator: Coordinator, trial_map: TrialMap) -> None:
@@ -257,16 +245,15 @@ class FinishStopper(Stopper):
         self._look_again = 0.0
 
     def __getstate__(self) -> dict[str, Any]:
-        # Tune writes its own state to a temporary folder now and then, this object included; nothing reads
-        # it.
+        # Tune writes its state to a temporary folder now and then, with this object. Nothing reads it.
         return {}
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        """Single trials are the scheduler's."""
+        """Return False: the scheduler ends single trials."""
         return False
 
     def stop_all(self) -> bool:
-        """Whether to end; Tune asks after every event, at least ten times a second."""
+        """Return whether to end. Tune asks after every event, at least ten times a second."""
         self._end_hanging()
         if self._coordinator.next().kind is not NextKind.FINISH:
             return False
@@ -281,7 +268,7 @@ class FinishStopper(Stopper):
         return True
 
     def _end_hanging(self) -> None:
-        """Trials that hang lose their process; Tune then tells the scheduler, as of any that died."""
+        """Kill the processes of hanging trials. Tune then tells the scheduler, as for any that died."""
         if time.monotonic() < self._look_again:
             return
         self._look_again = time.monotonic() + LOOK_SECONDS

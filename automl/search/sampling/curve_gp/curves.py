@@ -1,4 +1,4 @@
-"""The values of a study's trials as points of the model."""
+"""The values of a study's trials as the model's data."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from optuna.trial import FrozenTrial, TrialState
 from automl.search.sampling.curve_gp.encoding import Array, Encoding
 from automl.spaces.draw import Params
 
-CAP = 160
+CAP = 160  # points of the model: its time grows with their cube
 CLIP = 1.5
 HIGH_SHARE = 2 / 3
 
 
 @dataclass(frozen=True)
 class Trace:
-    """A trial's parameters, by Optuna's names, and its values by round."""
+    """A trial's parameters by Optuna's names, and its values by round."""
 
     number: int
     params: Mapping[str, Any]
@@ -28,13 +28,11 @@ class Trace:
 
 
 class Curves:
-    """Every trial's value at some levels, and at the last round that it reached; larger is better.
+    """Every trial's value at some levels and at its last round; larger is better.
 
-    `levels` are rounds, of which the last is the full length.
-
-    Trials are read again only where they got further. Failed trials and values that are not finite are left
-    out. A trial has a row of arrays, a column a level and one for its last round: a suggestion in a study of ten
-    thousand trials must not look at each of them in turn.
+    `levels` are rounds, of which the last is the full length. Failed trials and values that are not finite are left
+    out. A trial is a row of arrays, with a column for each level and one for its last round, and is read again only if
+    it has new values: a suggestion must not loop over ten thousand trials.
     """
 
     def __init__(self, encoding: Encoding, levels: Sequence[int], rng: np.random.Generator) -> None:
@@ -42,7 +40,7 @@ class Curves:
         self._columns = {round: column for column, round in enumerate(sorted(set(levels)))}
         self._max_rounds = max(levels)
         self._rng = rng
-        self.running: dict[int, Params] = {}  # the configurations of trials that run, by number
+        self.running: dict[int, Params] = {}  # configurations of running trials, by number
         self._read: Sequence[FrozenTrial] = ()
         self._seen: dict[int, int] = {}
         self._rows: dict[int, int] = {}  # by the trial's number
@@ -53,11 +51,11 @@ class Curves:
 
     @property
     def count(self) -> int:
-        """How many trials have a value."""
+        """The number of trials with a value."""
         return len(self._rows)
 
     def update(self, trials: Sequence[FrozenTrial], *, maximize: bool) -> None:
-        """Takes in what is new. Optuna replaces a trial when it changes, so those of the last call are passed over."""
+        """Take in new values. Optuna replaces a trial that changes, so the objects of the last call are skipped."""
         new = [trial for trial, known in zip(trials, self._read, strict=False) if trial is not known]
         for trial in [*new, *trials[len(self._read) :]]:
             if trial.state is TrialState.RUNNING:
@@ -72,7 +70,7 @@ class Curves:
         self._read = trials
 
     def add(self, trace: Trace, *, maximize: bool) -> bool:
-        """Takes a trial in, in place of what was known of it; says whether it has any finite value."""
+        """Take in a trial, in place of its earlier values. Return whether it has a finite value."""
         sign = 1.0 if maximize else -1.0
         last, beyond = max(trace.values, default=0), len(self._columns)
         known = {
@@ -90,11 +88,11 @@ class Curves:
         return bool(known)
 
     def points(self) -> Array:
-        """The configurations of all trials with a value, in the order in which they came: (trials, columns)."""
+        """Return the configurations of all trials with a value, in the order of their arrival: (trials, columns)."""
         return self._points[list(self._rows.values())]
 
     def best(self, count: int) -> list[Params]:
-        """The configurations of the best last values; equal ones in the order in which they came."""
+        """Return the configurations with the best last values; equal ones in the order of their arrival."""
         size = len(self._params)
         reached = np.where(np.isnan(self._values[:size]), -1.0, self._rounds[:size])
         last = self._values[np.arange(size), reached.argmax(axis=1)]
@@ -102,10 +100,10 @@ class Curves:
         return [self._params[row] for row in order[: min(count, self.count)]]
 
     def data(self) -> tuple[Array, Array]:
-        """Points (rows, columns + 1) and values, standardised.
+        """Return points (rows, columns + 1) and standardised values.
 
-        Where there are too many, those of late rounds are kept first, among them the best, and the rest are
-        drawn. Values far below the median are raised: a crashed run must not set the scale.
+        If there are too many, two thirds are those of late rounds, the best first, and the rest are drawn. Values far
+        below the median are raised, so that a diverged trial does not set the scale.
         """
         rows, columns = np.nonzero(~np.isnan(self._values[: len(self._params)]))
         rounds, y = self._rounds[rows, columns], self._values[rows, columns]
@@ -118,7 +116,7 @@ class Curves:
         return x, (y - y.mean()) / (y.std() + 1e-9)
 
     def _row(self, number: int) -> int:
-        """The row of a trial, at the end if it has none yet."""
+        """Return the row of a trial, a new one if it has none."""
         row = self._rows.get(number)
         if row is None:
             row = self._rows[number] = len(self._params)
@@ -144,5 +142,5 @@ class Curves:
 
 
 def _with_room(array: Array) -> Array:
-    """The array with twice as many rows."""
+    """Return the array with twice as many rows."""
     return np.concatenate([array, np.full((max(len(array), 64), array.shape[1]), np.nan)])

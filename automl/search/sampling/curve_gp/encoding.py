@@ -15,16 +15,14 @@ from automl.spaces.units import MIDDLE, to_unit
 
 Array = NDArray[np.float64]
 
-# Two configurations differ by this much where one has a parameter that the other lacks.
-ABSENT_DISTANCE = 0.5
-# Two different choices are as far apart as the ends of a range are from its middle, times the root of two.
-CHOICE_DISTANCE = 0.7
-MIN_ORDERED = 3
+ABSENT_DISTANCE = 0.5  # between a configuration with a parameter and one without it
+CHOICE_DISTANCE = 0.7  # between two choices
+MIN_ORDERED = 3  # numeric choices that are treated as a range
 
 
 @dataclass(frozen=True)
 class Dimension:
-    """One parameter: its columns from `start` up to `stop`. `choices` are those of one that has no order."""
+    """A parameter with the columns from `start` to `stop`. `choices` are unordered, `ordered` are numbers."""
 
     distribution: BaseDistribution
     start: int
@@ -33,11 +31,11 @@ class Dimension:
 
     @property
     def stop(self) -> int:
-        """Behind the last column: values, and last whether the parameter is there."""
+        """The end of the columns. The last one says whether the parameter is present."""
         return self.start + max(len(self.choices), 1) + 1
 
     def fill(self, row: Array, value: Any) -> None:
-        """Writes a value into a row of columns."""
+        """Write a value into a row."""
         row[self.stop - 1] = ABSENT_DISTANCE
         if self.choices:
             row[self.start : self.stop - 1] = 0.0
@@ -48,7 +46,7 @@ class Dimension:
             row[self.start] = to_unit(self.distribution, value)
 
     def clear(self, row: Array) -> None:
-        """Writes that the parameter is absent."""
+        """Write that the parameter is absent."""
         row[self.start : self.stop] = 0.0
         if not self.choices:
             row[self.start] = MIDDLE
@@ -57,10 +55,9 @@ class Dimension:
 class Encoding:
     """The columns of all parameters of a space, inactive ones included.
 
-    Numbers are scaled to the unit interval, on the scale of their range; choices that are numbers keep their
-    order; other choices have a column each. A parameter that a configuration lacks stands at the middle of
-    its range, and a column of its own says that it is not there. `groups[i]` is the parameter that column i
-    belongs to: columns of one parameter share a length scale.
+    Numbers are scaled to the unit interval, on the scale of their range. Choices that are numbers keep their order;
+    other choices have a column each. A parameter that a configuration lacks is at the middle of its range, with a
+    column that marks it absent. `groups[i]` is the parameter of column i: its columns share a length scale.
     """
 
     def __init__(self, distributions: Mapping[str, BaseDistribution]) -> None:
@@ -77,9 +74,7 @@ class Encoding:
             dimension.clear(self._empty)
 
     def encode(self, rows: Sequence[Mapping[str, Any]]) -> Array:
-        """Configurations, as Optuna's names and values: an array (rows, columns). Names that the space does
-        not have are passed over.
-        """
+        """Return configurations, given by Optuna's names, as an array (rows, columns). Unknown names are ignored."""
         out = np.tile(self._empty, (len(rows), 1))
         for row, params in zip(out, rows, strict=True):
             for name, value in params.items():

@@ -11,13 +11,15 @@ from scipy.optimize import minimize
 
 Array = NDArray[np.float64]
 
+# Priors and limits of the fit, chosen on LCBench (docs/benchmarks/history.md).
 JITTER = 1e-6
 FIT_POINTS = 100
 FIT_STEPS = 25
 REFIT_GROWTH = 1.15
 MIN_POINTS = 8
-# Where the length scales of a cube begin: the further apart its points lie, the longer.
-LENGTH_PER_ROOT_DIMENSION = 0.27
+LENGTH_PER_ROOT_DIMENSION = (
+    0.27  # initial length scale: points of a cube are further apart in more dimensions
+)
 TIME_LENGTH = 0.5
 TIME_ODDS = 1.0
 NOISE = 1e-3
@@ -27,7 +29,7 @@ BOUND = 5.0
 
 @dataclass(frozen=True)
 class _Fit:
-    """The factor of the covariance, the weights of the data and the variance that go with them."""
+    """The factor of the covariance, the weights of the data, and their variance."""
 
     factor: Array
     weights: Array
@@ -37,18 +39,17 @@ class _Fit:
 class CurveModel:
     """A Gaussian process of learning curves.
 
-    Covariance of two points (x, t) and (x', t'), with t the logarithm of the round as a share of the full length's:
-    s^2 * matern(x, x') * ((1 - c) + c * matern(t, t')) + noise, both Matern 5/2, one length scale a parameter. So all
-    curves that lie near each other inform each other, at all rounds. The variance s^2 is the one of largest likelihood;
-    length scales, c and noise are the maximum a posteriori under log-normal priors, found by L-BFGS from where the last
-    fit ended.
+    The covariance of points (x, t) and (x', t') is s^2 * matern(x, x') * ((1 - c) + c * matern(t, t')) + noise, both
+    Matern 5/2, with a length scale for each parameter. t is the logarithm of the round over that of the full length. So
+    curves of similar configurations inform each other at all rounds. The variance s^2 has maximum likelihood; length
+    scales, c and noise are the maximum a posteriori under log-normal priors, found by L-BFGS from the last fit's end.
 
     Source of the product form: Swersky, Snoek, Adams, "Freeze-Thaw Bayesian Optimization" (2014) and Klein et al.,
     "Learning Curve Prediction with Bayesian Neural Networks" (2017), reduced to stationary kernels.
     """
 
     def __init__(self, groups: NDArray[np.intp], rng: np.random.Generator) -> None:
-        """`groups[i]`: which length scale column i of x has."""
+        """`groups[i]` is the length scale of column i of x."""
         self._groups = groups
         self._count = int(groups.max(initial=-1)) + 1
         self._starts = np.flatnonzero(np.diff(groups, prepend=-1))
@@ -63,8 +64,9 @@ class CurveModel:
         self._fit: _Fit | None = None
 
     def fit(self, x: Array, y: Array) -> None:
-        """Learns from points `x` (rows, columns + 1; the last is t) with values `y`, of about zero mean and
-        unit deviation. The kernel is adapted whenever the data have grown by 15 %.
+        """Fit points `x` (rows, columns + 1; the last is t) with standardised values `y`.
+
+        The kernel adapts whenever the data have grown by 15 %.
         """
         if len(y) >= MIN_POINTS and len(y) >= REFIT_GROWTH * self._fitted:
             chosen = np.sort(self._rng.choice(len(y), min(len(y), FIT_POINTS), replace=False))
@@ -73,7 +75,7 @@ class CurveModel:
         self.condition(x, y)
 
     def condition(self, x: Array, y: Array) -> None:
-        """Takes the data in without adapting the kernel."""
+        """Take in the data without adapting the kernel."""
         self._x, self._y = x, y
         try:
             self._fit = self._solve(self._hyper, x, y)
@@ -82,7 +84,7 @@ class CurveModel:
             self._fit = self._solve(self._hyper, x, y)
 
     def predict(self, x: Array) -> tuple[Array, Array]:
-        """Mean and standard deviation at the points `x`, without the noise. Call after `fit`."""
+        """Return mean and standard deviation at the points `x`, without noise. Call after `fit`."""
         if self._fit is None:
             raise RuntimeError("fit must come before predict")
         cross = self._kernel(self._hyper, self._x, x)
@@ -110,9 +112,9 @@ class CurveModel:
         return product
 
     def _adapt(self, x: Array, y: Array) -> None:
-        """Moves length scales, c and noise to the largest posterior."""
+        """Move length scales, c and noise to the maximum of the posterior."""
         spread = (x.T[:, :, None] - x.T[:, None, :]) ** 2
-        # The columns of a parameter lie side by side; t is the last.
+        # The columns of a parameter are adjacent; t is the last.
         apart = np.add.reduceat(spread, np.append(self._starts, len(self._groups)), axis=0)
         bounds = [(start - BOUND, start + BOUND) for start in self._prior]
         best = minimize(
@@ -128,9 +130,7 @@ class CurveModel:
             self._hyper = best.x
 
     def _loss(self, hyper: Array, apart: Array, y: Array) -> tuple[float, Array]:
-        """Negative log posterior and its gradient; `apart` holds squared distances of each parameter, of t
-        last.
-        """
+        """Return the negative log posterior and its gradient. `apart`: squared distances of each parameter and t."""
         count, n = self._count, len(y)
         parts = apart * np.exp(-2.0 * hyper[: count + 1])[:, None, None]
         space_d2, time_d2 = parts[:-1].sum(axis=0), parts[-1]
@@ -164,16 +164,14 @@ def _squared(a: Array, b: Array) -> Array:
 
 
 def _matern(d2: Array) -> Array:
-    """Matern 5/2 of squared scaled distances (Rasmussen and Williams, eq. 4.17)."""
+    """Return Matern 5/2 of squared scaled distances (Rasmussen and Williams, eq. 4.17)."""
     d = np.sqrt(5.0 * d2)
     value: Array = (1.0 + d + d * d / 3.0) * np.exp(-d)
     return value
 
 
 def _slope(d2: Array) -> Array:
-    """What the derivative of `_matern` by the logarithm of a length scale is, over that length scale's part
-    of d2.
-    """
+    """Return the derivative of `_matern` by the logarithm of a length scale, over that scale's part of `d2`."""
     d = np.sqrt(5.0 * d2)
     value: Array = (5.0 / 3.0) * (1.0 + d) * np.exp(-d)
     return value

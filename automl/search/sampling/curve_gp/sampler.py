@@ -22,6 +22,7 @@ from automl.search.sampling.curve_gp.model import CurveModel
 from automl.spaces.draw import GIVEN, NO_PRIORS, Params, Suggest, discover
 from automl.spaces.priors import Prior
 
+# Chosen on LCBench (docs/benchmarks/history.md).
 START_TRIALS = 10
 PARENTS = 6
 REFINED = 5
@@ -32,11 +33,10 @@ REFINED_EACH = 10
 class CurveGPSampler(BaseSampler):
     """Suggests the configuration with the largest expected improvement at the full length.
 
-    A Gaussian process over (configuration, log round) reads every trial's curve up to where it got to, so
-    that a trial that was paused after a few rounds counts for what it showed. Trials that are running are
-    taken to reach what the model believes of them, so that parallel workers are sent elsewhere. The first ten
-    trials are a scrambled Sobol sequence. Suggestions are ordinary Optuna ones. Priors say where to begin, and less
-    with every trial that is seen; a configuration that breaks a constraint is no candidate (`candidates.py`).
+    A Gaussian process over (configuration, log round) learns from every trial's curve, so that a trial that was paused
+    after a few rounds counts, too. Running trials count with the value that the model predicts, so that parallel
+    workers try other configurations. The first ten trials are a scrambled Sobol sequence. Priors matter at the
+    beginning, and less with every trial. A configuration that breaks a constraint is no candidate (`candidates.py`).
 
     Source: the acquisition is that of Jones, Schonlau, Welch (1998); to model partial curves jointly, Swersky et al.
     (2014) and Klein et al., "Model-based Asynchronous Hyperparameter and Neural Architecture Search" (2020).
@@ -52,9 +52,9 @@ class CurveGPSampler(BaseSampler):
         priors: Mapping[str, Prior] = NO_PRIORS,
         allows: Callable[[Config], bool] | None = None,
     ) -> None:
-        """`suggest` draws a configuration of the space through an Optuna trial; `levels` are the
-        rounds whose values are learnt from, beside each trial's last, and of which the last is the full length.
-        `priors` are by Optuna's names; `allows` says whether a configuration keeps the space's constraints.
+        """`suggest` draws a configuration of the space through an Optuna trial. `levels` are the rounds whose values
+        count, beside each trial's last one; the last level is the full length. `priors` are by Optuna's names of
+        parameters. `allows` returns whether a configuration may be suggested.
         """
         self._priors, self._allows = priors, allows
         self._suggest = suggest
@@ -65,35 +65,34 @@ class CurveGPSampler(BaseSampler):
         self._seed(seed)
 
     def reseed_rng(self) -> None:
-        """New random numbers, as Optuna asks of samplers that were copied to another process."""
+        """Take new random numbers. Optuna calls it on copies in other processes."""
         self._independent.reseed_rng()
         self._seed(int(np.random.SeedSequence().generate_state(1)[0]))
 
     def infer_relative_search_space(
         self, study: optuna.Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        """All parameters of the space, those of all branches."""
+        """Return all parameters of the space, those of all branches."""
         return self._encoding.distributions
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """The suggestion: names and values of the parameters that are active in it."""
+        """Return the suggestion: names and values of its active parameters."""
         trials = study.get_trials(deepcopy=False)
-        if (
-            trials and trials[-1].number == trial.number
-        ):  # as ever, unless several were begun before they were asked for
+        # Usually the trial is the last one; slicing is quicker than a loop over thousands.
+        if trials and trials[-1].number == trial.number:
             others = trials[:-1]
         else:
             others = [other for other in trials if other.number != trial.number]
         self._curves.update(others, maximize=study.direction is StudyDirection.MAXIMIZE)
         if self._curves.count < self._start_trials:
-            if trial.number not in self._begun:  # asked twice for one trial, the answer is the same
+            if trial.number not in self._begun:  # a second call for the same trial gives the same answer
                 drawn = sum(GIVEN not in other.system_attrs for other in others)
                 self._begun[trial.number] = self._candidates.first(drawn)
             chosen = self._begun[trial.number]
         else:
-            # Matrices of this size are worked on sooner by one thread, and trials need the other cores.
+            # One thread is quicker for matrices of this size, and trials need the other cores.
             with self._blas.limit(limits=1):
                 running = self._curves.running
                 chosen = self._improve([running[n] for n in sorted(running) if n != trial.number])
@@ -106,7 +105,7 @@ class CurveGPSampler(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        """A parameter that no walk through the space had met before: at random."""
+        """Draw a parameter that no walk through the space has met."""
         return self._independent.sample_independent(study, trial, param_name, param_distribution)
 
     # ------------------------------------------------------------------------------------------------------
@@ -142,7 +141,7 @@ class CurveGPSampler(BaseSampler):
         return pool[int(np.argmax(scores))]
 
     def _scores(self, pool: Sequence[Params], best: float) -> Array:
-        """Log expected improvement over `best` at the full length."""
+        """Return the log expected improvement over `best` at the full length."""
         mean, deviation = self._model.predict(self._finished(pool))
         z = (mean - best) / deviation
         density = np.exp(-0.5 * z * z) / np.sqrt(2.0 * np.pi)
@@ -150,6 +149,6 @@ class CurveGPSampler(BaseSampler):
         return improvement
 
     def _finished(self, pool: Sequence[Params]) -> Array:
-        """The points of configurations at the full length."""
+        """Return the points of configurations at the full length."""
         points = self._encoding.encode(pool)
         return np.hstack([points, np.ones((len(points), 1))])

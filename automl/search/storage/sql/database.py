@@ -1,4 +1,4 @@
-"""Opening the database: Optuna's storage and an engine for our own tables, from one URL or in memory."""
+"""Opening the database: Optuna's storage, and an engine for our own tables."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, RDBStorage
-from sqlalchemy import Engine, create_engine, event, inspect
+from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
-from automl.errors import ConfigError, StorageError, StudyError
+from automl.errors import ConfigError, StorageError
 from automl.search.storage.sql import tables
 from automl.search.storage.sql.urls import masked, server_options, with_driver
 
@@ -22,9 +22,9 @@ BUSY_TIMEOUT_MS = 30_000
 
 @dataclass(frozen=True)
 class Database:
-    """Optuna's storage and the engine for our own tables. `shown` is the URL as it may be printed.
+    """Optuna's storage and the engine for our own tables.
 
-    `shared`: others may look at it while a search writes.
+    `shown` is the URL without its password. `shared`: others may read while a search writes.
     """
 
     optuna: BaseStorage
@@ -33,17 +33,17 @@ class Database:
     shared: bool = True
 
     def close(self) -> None:
-        """Gives back all connections."""
+        """Close all connections."""
         self.optuna.remove_session()
         self.engine.dispose()
 
 
 def open_database(url: str | None) -> Database:
-    """Opens or creates the database; None is one in memory, which is gone when it is closed.
+    """Open or create the database. None is one in memory, which is lost when it is closed.
 
-    SQLite runs in WAL mode, so that a dashboard can read while the search writes, with `synchronous=NORMAL`:
-    a power cut may lose the last moments but cannot corrupt the file. Raises ConfigError for what is no URL
-    or lacks its driver, and StorageError where the database cannot be reached.
+    SQLite runs in WAL mode, so that a dashboard can read while the search writes, with `synchronous=NORMAL`: a power
+    cut may lose the last moments but cannot corrupt the file. Raises ConfigError if the text is no URL or the driver is
+    missing, and StorageError if the database cannot be reached.
     """
     if url is None:
         memory = {
@@ -59,8 +59,8 @@ def open_database(url: str | None) -> Database:
         parsed = with_driver(url)
     except ArgumentError as error:
         raise ConfigError(
-            "storage must be a database URL like sqlite:///study.db or postgresql://user@host/name: "
-            "what was given is none"
+            "storage must be a database URL such as sqlite:///study.db or postgresql://user@host/name, and what was "
+            "given is none"
         ) from error
     with storage_errors(shown):
         try:
@@ -68,26 +68,14 @@ def open_database(url: str | None) -> Database:
         except ImportError as error:
             extra = "postgresql" if parsed.get_backend_name() == "postgresql" else "mysql"
             raise ConfigError(
-                f"the driver of the storage {shown} is not installed: try pip install 'automl[{extra}]'"
+                f"the driver of the storage {shown} is not installed: run `pip install 'automl[{extra}]'`"
             ) from error
         tables.metadata.create_all(storage.engine)
     return Database(storage, storage.engine, shown)
 
 
-def check_columns(database: Database) -> None:
-    """Raise StudyError where the tables are those of version 1, which had an `epoch` where there is a `round` now."""
-    if not database.shared:
-        return
-    columns = inspect(database.engine).get_columns(tables.reports.name)
-    if "round" not in {column["name"] for column in columns}:
-        raise StudyError(
-            f"the database {database.shown} holds studies of an older version of automl, and its tables cannot take "
-            "those of this one: give the new study another database"
-        )
-
-
 def open_optuna(url: str, kind: type[RDBStorage] = RDBStorage) -> RDBStorage:
-    """Optuna's storage alone, with the connections that we want. Raises SQLAlchemy's errors and ImportError."""
+    """Return Optuna's storage with our connection options. Raises SQLAlchemy's errors and ImportError."""
     parsed = with_driver(url)
     if parsed.get_backend_name() == "sqlite":
         _set_wal(url)
@@ -97,7 +85,7 @@ def open_optuna(url: str, kind: type[RDBStorage] = RDBStorage) -> RDBStorage:
 
 @contextmanager
 def storage_errors(shown: str) -> Iterator[None]:
-    """Turns the errors of SQLAlchemy and Optuna's storages into one StorageError that hides the password."""
+    """Turn errors of SQLAlchemy and Optuna's storages into a StorageError that hides the password."""
     try:
         yield
     except (SQLAlchemyError, StorageInternalError) as error:
@@ -113,7 +101,7 @@ def _engine_options(backend: str) -> dict[str, Any]:
 
 
 def _set_wal(url: str) -> None:
-    """Sets WAL, a property of the file, before Optuna makes its tables: it spares a disk flush for each."""
+    """Set WAL, a property of the file, before Optuna makes its tables, each of which would flush the disk."""
     engine = create_engine(url)
     event.listen(engine, "connect", _on_connect)
     with engine.connect():
@@ -122,8 +110,8 @@ def _set_wal(url: str) -> None:
 
 
 def _no_migrations(connection: Any, record: object) -> None:
-    # What lives in memory is of this version. Optuna would read all its migrations to say so, which takes longer than
-    # many a simulated search.
+    # A database in memory is of this version. Optuna would read all its migrations to find out, which takes longer than
+    # many simulated searches.
     connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
     connection.execute("INSERT INTO alembic_version VALUES ('in memory')")
 

@@ -1,8 +1,8 @@
-"""Rows for Optuna's own tables, so that they go into the transactions of ours.
+"""Rows for Optuna's own tables, which are written in the same transactions as ours.
 
-Optuna's storage interface takes several queries and a transaction for every value; 1,000 reports a second are beyond
-it. What is written here reads the same through Optuna (tests/search/storage/test_store.py reads everything back that
-way), and the tables are those that Optuna makes (tests/test_private_names.py compares them).
+Optuna's storage takes several queries and a transaction for every value, too slow for 1,000 reports a second. What is
+written here reads the same through Optuna (tests/search/storage/test_store.py), and the tables are those that Optuna
+makes (tests/test_private_names.py).
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import SchemaItem
 
-METADATA = MetaData()  # Optuna makes these tables; nothing here does
+METADATA = MetaData()  # of tables that Optuna makes
 
 
 class Kind(enum.Enum):
-    """How a column that holds one finite number says that the number is none of these."""
+    """Optuna's names for numbers that a column cannot hold."""
 
     FINITE = 1
     INF_POS = 2
@@ -52,7 +52,7 @@ _NOT_FINITE = {Kind.INF_POS: math.inf, Kind.INF_NEG: -math.inf, Kind.NAN: math.n
 
 
 def _table(name: str, *columns: SchemaItem, of: str) -> Table:
-    """A table whose rows belong to a row of `of`; its first column numbers its rows."""
+    """Return a table whose rows belong to a row of `of`. Its first column is its key."""
     first, *others = columns
     parent: Column[int] = Column(_KEYS[of], ForeignKey(f"{of}.{_KEYS[of]}"))
     return Table(name, METADATA, first, parent, *others)
@@ -86,7 +86,7 @@ VALUES = _table(
     _key("trial_value_id"),
     Column("objective", Integer),
     Column("value", Float(53)),
-    # PostgreSQL knows these types by name.
+    # PostgreSQL needs the names of these types.
     Column("value_type", Enum(*(kind.name for kind in Kind if kind is not Kind.NAN), name="trialvaluetype")),
     of="trials",
 )
@@ -106,13 +106,13 @@ def _attributes(name: str, key: str, *, of: str) -> Table:
 
 USER_ATTRIBUTES = _attributes("trial_user_attributes", "trial_user_attribute_id", of="trials")
 SYSTEM_ATTRIBUTES = _attributes("trial_system_attributes", "trial_system_attribute_id", of="trials")
-# What else belongs to a study, and goes with it.
+# Other tables with rows of a study, which are deleted with it.
 _attributes("study_user_attributes", "study_user_attribute_id", of="studies")
 _attributes("study_system_attributes", "study_system_attribute_id", of="studies")
 _table("study_directions", _key("study_direction_id"), of="studies")
 _table("trial_heartbeats", _key("trial_heartbeat_id"), of="trials")
 
-# Rows carry the trial's number under this name; the journal puts Optuna's id in its place when it writes.
+# The key of the trial's number in a row. The journal replaces it by Optuna's id when it writes.
 TRIAL = "of_trial"
 
 _this: BindParameter[int] = bindparam(TRIAL)
@@ -136,12 +136,12 @@ DROP_INTERMEDIATE = delete(INTERMEDIATE).where(
 
 
 def utc_now() -> datetime:
-    """The moment as Optuna stores it: UTC without a zone."""
+    """Return the moment as Optuna stores it: UTC without a zone."""
     return datetime.now(UTC).replace(tzinfo=None)
 
 
 def trial_row(study_id: int, trial: FrozenTrial) -> dict[str, Any]:
-    """A trial's row in `trials`."""
+    """Return a trial's row of `trials`."""
     started = trial.datetime_start
     return {
         "study_id": study_id,
@@ -152,7 +152,7 @@ def trial_row(study_id: int, trial: FrozenTrial) -> dict[str, Any]:
 
 
 def param_rows(trial: FrozenTrial) -> list[dict[str, Any]]:
-    """The rows of a trial's parameters."""
+    """Return the rows of a trial's parameters."""
     return [
         {
             TRIAL: trial.number,
@@ -165,7 +165,7 @@ def param_rows(trial: FrozenTrial) -> list[dict[str, Any]]:
 
 
 def system_attribute_rows(trial: FrozenTrial) -> list[dict[str, Any]]:
-    """The rows of what samplers noted down about a trial."""
+    """Return the rows of the samplers' notes about a trial."""
     return [
         {TRIAL: trial.number, "key": key, "value_json": json.dumps(value)}
         for key, value in trial.system_attrs.items()
@@ -173,14 +173,14 @@ def system_attribute_rows(trial: FrozenTrial) -> list[dict[str, Any]]:
 
 
 def intermediate_row(number: int, round: int, value: float) -> dict[str, Any]:
-    """The value of one round; what is not finite is a word in Optuna's schema."""
+    """Return the row of a round's value. Optuna's schema has words for values that are not finite."""
     kind = kind_of(value)
     stored = value if kind is Kind.FINITE else None
     return {TRIAL: number, "step": round, "intermediate_value": stored, "intermediate_value_type": kind.name}
 
 
 def kind_of(value: float) -> Kind:
-    """How Optuna's schema calls a number."""
+    """Return Optuna's name for a number."""
     if math.isnan(value):
         return Kind.NAN
     if math.isinf(value):
@@ -189,23 +189,18 @@ def kind_of(value: float) -> Kind:
 
 
 def number_of(stored: float | None, kind: str) -> float:
-    """The number that a row holds."""
+    """Return the number that a row holds."""
     return _NOT_FINITE.get(Kind[kind], math.nan) if stored is None else stored
 
 
 def trial_ids(connection: Connection, study_id: int) -> dict[int, int]:
-    """Optuna's ids of a study's trials, by number."""
+    """Return Optuna's ids of a study's trials, by number."""
     query = select(TRIALS.c.number, TRIALS.c.trial_id).where(TRIALS.c.study_id == study_id)
     return {int(number): int(trial) for number, trial in connection.execute(query)}
 
 
 def value_row(number: int, value: float) -> dict[str, Any]:
-    """The value that a trial ended with, which must be finite."""
+    """Return the row of a trial's final value, which must be finite."""
     if not math.isfinite(value):
         raise ValueError(f"a trial's value must be finite, got {value!r}")
-    return {
-        TRIAL: number,
-        "objective": 0,
-        "value": value,
-        "value_type": Kind.FINITE.name,
-    }
+    return {TRIAL: number, "objective": 0, "value": value, "value_type": Kind.FINITE.name}

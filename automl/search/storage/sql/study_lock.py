@@ -1,4 +1,4 @@
-"""One search at a time writes to a study: locks that end with the process that holds them, however it ends."""
+"""Study locks: one search at a time writes to a study. They end with the process that holds them."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from automl.search.storage.sql.database import Database
 if sys.platform != "win32":
     import fcntl
 
-CLASS = 0x4155544D  # "AUTM": other programs' advisory locks in the same database are none of ours
+CLASS = 0x4155544D  # "AUTM": tells our advisory locks from those of other programs
 
 
 class StudyLock(Protocol):
-    """The right to write to one study."""
+    """The right to write to a study."""
 
     def take(self, connection: Connection) -> None:
-        """Called with each new connection that will write. Raises StudyError if another search has the right."""
+        """Take the lock, with each new connection that will write. Raises StudyError if another search has it."""
 
     def release(self) -> None:
-        """Gives the right back. What is tied to a connection goes with it."""
+        """Release the lock. One that is tied to a connection ends with it."""
 
 
 def study_lock(database: Database, study: str, study_id: int) -> StudyLock:
-    """What guards a study of this database: a file's lock beside SQLite, the server's own locks elsewhere."""
+    """Return the lock of a study: a locked file beside SQLite, a lock of the server elsewhere."""
     url = database.engine.url
     if url.get_backend_name() == "postgresql":
         return PostgresLock(database.shown, study, study_id)
@@ -45,24 +45,24 @@ def study_lock(database: Database, study: str, study_id: int) -> StudyLock:
 
 
 class NoLock:
-    """A database that nobody else can open."""
+    """No lock, for a database that nobody else can open."""
 
     def take(self, connection: Connection) -> None:
-        """Nobody could have it."""
+        """Do nothing."""
 
     def release(self) -> None:
-        """Nothing is held."""
+        """Do nothing."""
 
 
 class FileLock:
-    """A lock (flock) on a small file, which holds the name of who has it and goes with the lock."""
+    """A lock (flock) on a small file that holds the owner's name, and is removed with the lock."""
 
     def __init__(self, shown: str, study: str, path: Path) -> None:
         self._shown, self._study, self._path = shown, study, path
         self._file: int | None = None
 
     def take(self, connection: Connection) -> None:
-        """Takes the lock, if this search has not got it yet."""
+        """Take the lock, unless this search has it already."""
         while self._file is None and sys.platform != "win32":
             file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
             try:
@@ -71,7 +71,7 @@ class FileLock:
                 holder = os.read(file, 200).decode(errors="replace").strip()
                 os.close(file)
                 raise _taken(self._study, self._shown, holder) from None
-            if not self._is_there(file):  # its holder removed it between our two steps
+            if not self._is_there(file):  # its holder has just removed it
                 os.close(file)
                 continue
             os.ftruncate(file, 0)
@@ -79,7 +79,7 @@ class FileLock:
             self._file = file
 
     def release(self) -> None:
-        """Removes the file and gives the lock back."""
+        """Remove the file and release the lock."""
         if self._file is not None:
             with contextlib.suppress(OSError):  # the folder may be gone already
                 self._path.unlink()
@@ -94,7 +94,7 @@ class FileLock:
 
 
 class PostgresLock:
-    """An advisory lock of the session: the server takes it back when the connection ends."""
+    """An advisory lock of the session, which the server releases when the connection ends."""
 
     def __init__(self, shown: str, study: str, study_id: int) -> None:
         self._shown, self._study = shown, study
@@ -102,9 +102,9 @@ class PostgresLock:
         self._name = f"automl {platform.node()[:30]}:{os.getpid()} {secrets.token_hex(4)}"
 
     def take(self, connection: Connection) -> None:
-        """Takes the lock in this session; an earlier session of ours whose connection broke is ended first."""
+        """Take the lock in this session. An earlier session of this search, whose connection broke, is ended first."""
         connection.execute(text("SELECT set_config('application_name', :name, false)"), {"name": self._name})
-        # A server notices only by asking that the machine of a search is gone.
+        # Without keepalives, a server does not notice that the machine of a search is gone.
         connection.execute(text("SELECT set_config('tcp_keepalives_idle', '30', false)"))
         lock = text("SELECT pg_try_advisory_lock(:class, :id)")
         if not connection.execute(lock, self._key).scalar_one():
@@ -116,7 +116,7 @@ class PostgresLock:
         connection.commit()
 
     def release(self) -> None:
-        """It goes with the connection."""
+        """Do nothing: the lock ends with the connection."""
 
     def _holder(self, connection: Connection) -> tuple[int, str]:
         found = connection.execute(
@@ -131,13 +131,13 @@ class PostgresLock:
 
 
 class MySQLLock:
-    """A named lock of the session: the server takes it back when the connection ends."""
+    """A named lock of the session, which the server releases when the connection ends."""
 
     def __init__(self, shown: str, study: str, key: str) -> None:
         self._shown, self._study, self._key = shown, study, key
 
     def take(self, connection: Connection) -> None:
-        """Takes the lock in this session."""
+        """Take the lock in this session."""
         got = connection.execute(text("SELECT GET_LOCK(:key, 0)"), {"key": self._key}).scalar_one()
         if got != 1:
             holder = connection.execute(text("SELECT IS_USED_LOCK(:key)"), {"key": self._key}).scalar_one()
@@ -145,12 +145,12 @@ class MySQLLock:
         connection.commit()
 
     def release(self) -> None:
-        """It goes with the connection."""
+        """Do nothing: the lock ends with the connection."""
 
 
 def _taken(study: str, shown: str, holder: str) -> StudyError:
     who = f" ({holder})" if holder else ""
     return StudyError(
-        f"one search at a time may write to a study, but another{who} is running {study!r} in {shown}: "
-        "wait for it, stop it, or give another --study name"
+        f"only one search may write to a study, and another{who} is running {study!r} in {shown}: wait for it, "
+        "stop it, or give another --study name"
     )

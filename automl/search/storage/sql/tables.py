@@ -1,19 +1,33 @@
-"""Our own tables, beside Optuna's in the same database: what Optuna's schema cannot say.
+"""Our own tables beside Optuna's in the same database, for what Optuna's schema cannot hold, and their statements.
 
-Every row carries Optuna's `study_id`, because one server may hold many studies. Times called `time`,
-`started` and `ended` are seconds since the study's first search began, on the clock of the engine (virtual
-under the simulator); `at` is a moment in UTC. Trials are named by their number in the study.
+Every row has Optuna's `study_id`, because a server may hold many studies. `time`, `started` and `ended` are seconds
+since the study's first search began, on the engine's clock; `at` is a moment in UTC. `trial` is the trial's number.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Float, Index, Integer, MetaData, String, Table, Text
+from typing import Any
 
-# 2: `automl_decisions.reason` holds a code and its data as JSON; in version 1 it held a sentence. What is `round` was
-# `epoch` in version 1.
+from sqlalchemy import (
+    Column,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    bindparam,
+    delete,
+    insert,
+    update,
+)
+
+# Version 1 had sentences in `automl_decisions.reason`, where there are codes and data as JSON now, and called `round`
+# `epoch`.
 SCHEMA_VERSION = 2
 
-# MySQL's FLOAT has 24 bits unless it is told how many are wanted; elsewhere it changes nothing.
+# MySQL's FLOAT has 24 bits by default; elsewhere this changes nothing.
 Real = Float(53)
 
 metadata = MetaData()
@@ -43,15 +57,14 @@ reports = Table(
     Column("study_id", Integer, primary_key=True, autoincrement=False),
     Column("trial", Integer, primary_key=True, autoincrement=False),
     Column("round", Integer, primary_key=True, autoincrement=False),
-    # NaN is NULL here: not every database can hold it in a float column.
-    Column("value", Float(53)),
+    Column("value", Float(53)),  # NULL: NaN, which not every database can store
     Column("seconds", Real, nullable=False),
     Column("metrics", Text, nullable=False),
     Column("time", Real, nullable=False),
     Column("at", String(40), nullable=False),
 )
 
-# `reason` is a `Reason` as JSON text: its code and its data.
+# `reason` is a `Reason` as JSON.
 decisions = Table(
     "automl_decisions",
     metadata,
@@ -76,7 +89,7 @@ checkpoints = Table(
     Column("path", Text, nullable=False),
 )
 
-# The last values of what is wanted beside the metric: one row a trial and objective.
+# The last values of the objectives beside the metric: a row for each trial and objective.
 objectives = Table(
     "automl_objectives",
     metadata,
@@ -102,3 +115,24 @@ runs = Table(
 
 Index("automl_decisions_by_trial", decisions.c.study_id, decisions.c.trial)
 Index("automl_runs_by_trial", runs.c.study_id, runs.c.trial)
+
+
+def _of_trial(table: Table) -> Any:
+    return (table.c.study_id == bindparam("of_study")) & (table.c.trial == bindparam("of_number"))
+
+
+NEW_TRIAL = insert(trials)
+NEW_REPORT = insert(reports)
+NEW_DECISION = insert(decisions)
+NEW_CHECKPOINT = insert(checkpoints)
+NEW_RUN = insert(runs)
+DROP_CHECKPOINT = delete(checkpoints).where(_of_trial(checkpoints))
+NEW_OBJECTIVE = insert(objectives)
+DROP_OBJECTIVES = delete(objectives).where(_of_trial(objectives))
+DROP_REPORT = delete(reports).where(_of_trial(reports), reports.c.round == bindparam("of_round"))
+# A run is found by the moment at which it began: its key comes only with the transaction that writes it.
+_THIS_RUN = update(runs).where(
+    _of_trial(runs), runs.c.started == bindparam("of_started"), runs.c.ended.is_(None)
+)
+END_RUN = _THIS_RUN.values(ended=bindparam("to_ended"))
+MOVE_RUN = _THIS_RUN.values(worker=bindparam("to_worker"), node=bindparam("to_node"), pid=bindparam("to_pid"))

@@ -1,4 +1,4 @@
-"""Writing to the study's database: what a moment brings goes into one transaction, and waits while there is none."""
+"""Writing to the study's database: rows of one moment share a transaction, and wait while the database is away."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ from typing import Any, TypeVar
 
 from optuna.exceptions import StorageInternalError
 from sqlalchemy import Connection, Executable, Insert, Table
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 
 from automl.errors import AutomlError, StorageError
 from automl.log import get_logger
 from automl.search.storage.sql import optuna_tables as rows
 from automl.search.storage.sql import tables
 from automl.search.storage.sql.database import Database, storage_errors
-from automl.search.storage.sql.retry import LONGEST, is_away
 from automl.search.storage.sql.study_lock import StudyLock
 from automl.search.storage.sql.write_queue import Pending
 
 MOMENT_S = 0.05  # writes closer together than this share a transaction
 RETRY_S = 0.5  # between attempts while the database is away
+LONGEST_S = 300.0  # that a database may be away
 MOST = 5_000  # rows that may wait while the database is there
-# Parents before children; the order within a table is kept, that between tables does not matter in a transaction.
+LOCKED = ("locked", "busy")  # SQLite's words for a database that another process writes to
+# Parents before children. The order within a table is kept; between tables it does not matter in a transaction.
 ORDER: tuple[Table, ...] = (
     rows.TRIALS,
     rows.PARAMS,
@@ -45,16 +46,16 @@ Found = TypeVar("Found")
 class Journal:
     """The one writer of a study.
 
-    `add` collects, and writes at once unless the last transaction was a moment ago; a thread writes what was left
-    waiting then. `flush` writes all. While a database server is away (restarting, say) everything waits in memory, in
-    order, and the search goes on; it is given up after `patience` seconds. Each new connection first takes the
-    study_lock of the study, so that another search which took the study over meanwhile is found out.
-    Every method may raise StorageError: for what is no outage, at once.
+    `add` collects rows. `flush_if_due` writes them, unless the last transaction was a moment ago; then a thread writes
+    them a moment later. `flush` writes all. While a database server is away, rows wait in memory, in order, and the
+    search continues; after `patience` seconds it gives up. Each new connection first takes the study lock, so that
+    another search that took over the study meanwhile is noticed. Every method may raise StorageError, at once for any
+    error that is no outage.
     """
 
     def __init__(self, database: Database, ids: dict[int, int], study_lock: StudyLock) -> None:
-        """`ids` are Optuna's ids by number of trial; those of new trials are added as they are written."""
-        self.patience = LONGEST
+        """`ids` are Optuna's ids by trial number. Those of new trials are added as they are written."""
+        self.patience = LONGEST_S
         self._database = database
         self._ids = ids
         self._study_lock = study_lock
@@ -71,35 +72,30 @@ class Journal:
             self._connect()
         self._thread: threading.Thread | None = None
         if database.shared:
-            # A database in memory has no other readers: there, writing in time is of no use to anybody.
+            # A database in memory has no other readers, for whom rows would have to be written in time.
             self._thread = threading.Thread(target=self._write_later, name="automl-journal", daemon=True)
             self._thread.start()
 
     def add(self, table: Table, statement: Executable, values: Mapping[str, Any]) -> None:
-        """One row to be written."""
+        """Add a row that is to be written."""
         with self._lock:
             self._count += 1
             if table not in self._pending:
                 self._pending[table] = Pending()
             self._pending[table].add(statement, values)
 
-    def settle(self, *, final: bool = False) -> None:
-        """A piece of news is complete. `final`: it is written before this returns, if the database is there."""
+    def flush_if_due(self, *, final: bool = False) -> None:
+        """Write now or a moment later. `final`: now, if the database is there."""
         with self._lock:
             self._raise()
-            due = time.monotonic() - self._written >= MOMENT_S and self._database.shared
-            if (
-                self._away_since is not None
-                or due
-                or (final and self._database.shared)
-                or self._count >= MOST
-            ):
+            due = final or time.monotonic() - self._written >= MOMENT_S
+            if self._away_since is not None or self._count >= MOST or (due and self._database.shared):
                 self._attempt()
             elif not self._wake.is_set():
                 self._wake.set()
 
     def flush(self) -> None:
-        """Writes all that waits; as long as the database is away, this waits too."""
+        """Write all rows. While the database is away, this waits, too."""
         while True:
             with self._lock:
                 self._raise()
@@ -111,7 +107,7 @@ class Journal:
             time.sleep(RETRY_S)
 
     def read(self, query: Callable[[Connection], Found]) -> Found:
-        """What the query finds, after all that waits was written; an outage is waited out."""
+        """Return the result of the query, after all rows were written. Waits while the database is away."""
         while True:
             self.flush()
             try:
@@ -124,7 +120,7 @@ class Journal:
             time.sleep(RETRY_S)
 
     def close(self) -> None:
-        """Writes all that waits and gives the study free."""
+        """Write all rows and release the study lock."""
         try:
             self.flush()
         finally:
@@ -150,7 +146,7 @@ class Journal:
                         self._wake.set()
 
     def _attempt(self) -> None:
-        """One transaction with all that waits, unless the last attempt has just failed."""
+        """Write all rows in one transaction, unless the last attempt has just failed."""
         now = time.monotonic()
         if self._away_since is not None and now - self._tried < RETRY_S:
             return
@@ -178,12 +174,12 @@ class Journal:
                 if statement is rows.NEW_TRIAL:
                     self._insert_trials(connection, values)
                     continue
-                # An update looks for Optuna's id under the name of its parameter, an insert under its column's.
+                # An update takes Optuna's id by the name of its parameter, an insert by that of its column.
                 name = "trial_id" if isinstance(statement, Insert) else rows.TRIAL
                 connection.execute(statement, [self._with_id(row, name) for row in values])
 
     def _insert_trials(self, connection: Connection, values: list[dict[str, Any]]) -> None:
-        """New trials, whose ids the database chooses."""
+        """Insert new trials. The database chooses their ids."""
         if connection.dialect.insert_executemany_returning:
             made = connection.execute(
                 rows.NEW_TRIAL.returning(rows.TRIALS.c.number, rows.TRIALS.c.trial_id), values
@@ -217,12 +213,12 @@ class Journal:
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            # Not given back to the pool: the study_lock is tied to it.
+            # Not returned to the pool: the study lock is tied to it.
             connection.invalidate()
             connection.close()
 
     def _failed(self, error: Exception) -> None:
-        """Waits for an outage to pass, as long as patience lasts; keeps anything else to be raised."""
+        """Note an outage, until patience ends. Keep any other error, to be raised."""
         now = time.monotonic()
         if is_away(error):
             if self._away_since is None:
@@ -241,3 +237,15 @@ class Journal:
     def _raise(self) -> None:
         if self._error is not None:
             raise self._error
+
+
+def is_away(error: BaseException | None) -> bool:
+    """Return whether the error, or its cause, is that of a database that may come back."""
+    while error is not None:
+        if isinstance(error, DBAPIError) and error.connection_invalidated:
+            return True
+        if isinstance(error, OperationalError | InterfaceError):
+            backend = type(error.orig).__module__
+            return not backend.startswith("sqlite3") or any(word in str(error.orig) for word in LOCKED)
+        error = error.__cause__
+    return False

@@ -9,16 +9,16 @@ from sqlalchemy import Executable
 
 from automl.search.storage.sql import optuna_tables as rows
 
-# The names under which rows carry the number of their trial.
+# The keys under which rows have the number of their trial.
 _NUMBERS = (rows.TRIAL, "trial", "of_number", "number")
 
 
 class Pending:
-    """The rows of one table that wait.
+    """The waiting rows of one table.
 
     A statement with many rows costs a database hardly more than one with a single row, so a row joins the last batch of
-    its own statement. Only what happens to one trial keeps its order: where something else of that trial waits behind
-    that batch, the row begins another.
+    its statement. Only the rows of one trial keep their order: if another row of that trial waits behind that batch,
+    the row begins a new one.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class Pending:
         self._of_trial: dict[int, int] = {}
 
     def add(self, statement: Executable, row: Mapping[str, Any]) -> None:
-        """One row more."""
+        """Add a row."""
         number = next(row[name] for name in _NUMBERS if name in row)
         place = self._of_statement.get(statement, -1)
         if place < self._of_trial.get(number, 0):

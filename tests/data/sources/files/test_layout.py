@@ -56,7 +56,7 @@ def test_hidden_and_other_files_are_left_out_and_counted() -> None:
     layout = read_layout(paths, where="x")
     assert layout.kept.tolist() == [0, 6]
     assert layout.notes == (
-        "1 file without the ending of an image ignored.",
+        "1 file without the extension of an image ignored.",
         "1 image outside of the class folders ignored.",
     )
 

@@ -12,7 +12,7 @@ import pytest
 from automl.data.sources import open_source
 from automl.data.sources.files import tar_archive as tar
 from automl.errors import DataError
-from tests.data.conftest import MakeFolder, encoded, pack_tar, picture
+from tests.data.conftest import MakeFolder, encoded, fingerprint, pack_tar, picture
 
 
 def _tar(
@@ -34,7 +34,7 @@ def test_tar_holds_what_the_folder_does(make_folder: MakeFolder, tmp_path: Path,
     source = open_source(pack_tar(folder, tmp_path / f"photos.{ending}"))
     plain = open_source(folder)
     assert (source.name, source.files, source.splits) == ("photos", plain.files, plain.splits)
-    assert source.fingerprint() == plain.fingerprint()
+    assert fingerprint(source) == fingerprint(plain)
     source.close()
 
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Executable
 
-from automl.search.storage.sql import automl_rows as own_rows
 from automl.search.storage.sql import optuna_tables as rows
+from automl.search.storage.sql import tables
 from automl.search.storage.sql.write_queue import Pending
 
 STATEMENTS: dict[str, Executable] = {
@@ -54,10 +54,10 @@ def test_the_news_of_many_trials_take_a_statement_a_kind() -> None:
 def test_our_own_tables_know_trials_by_other_names() -> None:
     pending = Pending()
     for statement, row in (
-        (own_rows.NEW_CHECKPOINT, {"study_id": 1, "trial": 7}),
-        (own_rows.DROP_CHECKPOINT, {"of_study": 1, "of_number": 7}),
-        (own_rows.NEW_CHECKPOINT, {"study_id": 1, "trial": 7}),
-        (own_rows.NEW_CHECKPOINT, {"study_id": 1, "trial": 8}),
+        (tables.NEW_CHECKPOINT, {"study_id": 1, "trial": 7}),
+        (tables.DROP_CHECKPOINT, {"of_study": 1, "of_number": 7}),
+        (tables.NEW_CHECKPOINT, {"study_id": 1, "trial": 7}),
+        (tables.NEW_CHECKPOINT, {"study_id": 1, "trial": 8}),
     ):
         pending.add(statement, row)
     assert [len(batch) for _, batch in pending] == [1, 1, 2]
