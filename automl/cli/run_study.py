@@ -11,7 +11,7 @@ from automl.cli.output import print_json
 from automl.config import StudyConfig, resolve_metric
 from automl.config.metrics import METRICS
 from automl.records import Observer
-from automl.review.choose_view import Look, watch
+from automl.review.choose_view import ViewHeader, open_view
 from automl.review.describe import aligned, dashboard_command, summary
 
 
@@ -21,10 +21,12 @@ def run(config: StudyConfig, start: Callable[[Observer], Any], state: State) -> 
     # A guess: only the data tell the task. `Observer.metric` corrects it later.
     task = config.fixed_task or METRICS.get(config.metric, METRICS["accuracy"]).tasks[0]
     metric = resolve_metric(config.metric, task)
-    look = Look(title=config.study, metric=metric.name, mode=metric.mode, time_limit=config.time_limit)
+    header = ViewHeader(
+        title=config.study, metric=metric.name, mode=metric.mode, time_limit=config.time_limit
+    )
     # With --json, stdout is for the JSON object alone.
     stream = sys.stderr if state.json else sys.stdout
-    with watch(look, stream, quiet=state.quiet) as observer:
+    with open_view(header, stream, quiet=state.quiet) as observer:
         result = start(observer)
     if state.json:
         print_json(result.to_json())

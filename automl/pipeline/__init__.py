@@ -1,4 +1,4 @@
-"""The whole way: data in, search, retrain, holdout, model out."""
+"""The pipeline of a study: data, search, retrain, holdout, model."""
 
 from automl.pipeline.fit import fit, resume
 

@@ -1,4 +1,4 @@
-"""The time limit of a command, from its start."""
+"""The clock of a command, with its time limit."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 
 
 class Clock:
-    """Counts seconds from `started` (a moment of `time.time()`) towards `limit` seconds, or for ever."""
+    """Counts seconds from `started` (a moment of `time.time()`), up to `limit` seconds if that is given."""
 
     def __init__(self, limit: float | None, started: float | None = None) -> None:
         self.limit = limit
@@ -15,15 +15,15 @@ class Clock:
         self._stage_began = self.started
 
     def elapsed(self) -> float:
-        """Seconds since the start."""
+        """Return the seconds since the start."""
         return time.time() - self.started
 
     def remaining(self) -> float | None:
-        """Seconds until the limit (never negative), or None without one."""
+        """Return the seconds until the limit (never negative), or None without a limit."""
         return None if self.limit is None else max(0.0, self.limit - self.elapsed())
 
     def finish_stage(self, name: str) -> None:
-        """Book the seconds since the last stage ended under `name`."""
+        """Add the seconds since the last stage ended to stage `name`."""
         now = time.time()
         self.stages[name] = self.stages.get(name, 0.0) + now - self._stage_began
         self._stage_began = now

@@ -1,4 +1,4 @@
-"""What every stage of a run needs, from the first to the last."""
+"""What every stage of a run needs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from automl.records import Observer
 
 @dataclass(frozen=True)
 class Context:
-    """The configuration of a run, the folder of its study, its clock, and the observer that it reports to."""
+    """The configuration of a run, the folder of its study, its clock, and its observer."""
 
     config: StudyConfig
     workspace: Workspace

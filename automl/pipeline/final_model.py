@@ -1,4 +1,4 @@
-"""Which model is delivered: the best configuration trained again, or, where that cannot be, as the search left it."""
+"""Make the model to deliver: retrain the best configuration, or take the best trial's own weights."""
 
 from __future__ import annotations
 
@@ -30,17 +30,14 @@ from automl.training.plan import TrainPlan
 from automl.training.rounds import STEP_COST
 from automl.training.trainer import Trainer
 
-ENOUGH = 0.5  # of the best trial's epochs: with less, the retrain would be worse than the trial
-NEARLY = 0.8  # of the retrain: what is stopped later has already left its high learning rates
-FOLDER = ".retrain"  # what several workers share while they retrain
+ENOUGH = 0.5  # of the best trial's epochs: a shorter retrain would be worse than the trial
+NEARLY = 0.8  # of the retrain: after that, its learning rate is low enough to deliver the model
+FOLDER = ".retrain"  # the folder that several workers share
 
 
 @dataclass(frozen=True)
 class Final:
-    """The model to deliver, and `why` it is not a full retrain; None where it is one.
-
-    `stopped`: Ctrl-C was pressed meanwhile.
-    """
+    """The model to deliver, and `why` it is not a full retrain (None if it is). `stopped`: by Ctrl-C."""
 
     trained: Retrained
     delivery: Delivery = Delivery.RETRAINED
@@ -48,57 +45,57 @@ class Final:
     stopped: bool = False
 
     def in_words(self) -> str:
-        """A sentence that says why it is not a full retrain; "" where it is one."""
+        """Return why it is not a full retrain, as a sentence; "" if it is one."""
         return delivery_in_words(self.delivery, self.why)
 
 
 def interrupted(found: SearchResult) -> bool:
-    """Whether the search was stopped by Ctrl-C."""
+    """Return whether Ctrl-C stopped the search."""
     return found.stopped_for(Code.INTERRUPTED)
 
 
 def final_model(setup: Setup, found: SearchResult) -> Final:
-    """Train the best configuration again on all rows but the holdout, or deliver what the search has of it.
+    """Retrain the best configuration on all rows but the holdout, or return the best trial's own weights.
 
-    The latter where the time left holds less than half of the epochs that made it best, and where Ctrl-C stops the
-    retrain early. After a Ctrl-C in the search, the next one leaves at once.
+    Own weights are used if the time left is too short for half of the best trial's epochs, or if Ctrl-C stops the
+    retrain early. After a Ctrl-C in the search, another one ends the program.
     """
     plan = _plan(setup, found)
     why = _too_short(setup, found, plan)
-    own = _own(setup, found, plan) if why else None
+    own = _own_weights(setup, found, plan) if why else None
     if own is not None:
         return Final(own, Delivery.OWN_WEIGHTS, why)
-    return _trained_again(setup, found, plan, anyway=why is not None or not _has_own(found.best))
+    return _retrain(setup, found, plan, anyway=why is not None or not _has_own_weights(found.best))
 
 
-def _trained_again(setup: Setup, found: SearchResult, plan: TrainPlan, *, anyway: bool) -> Final:
-    """The retrain; where it turns out to be too short and is not to be held `anyway`, the best trial's own weights."""
+def _retrain(setup: Setup, found: SearchResult, plan: TrainPlan, *, anyway: bool) -> Final:
+    """Retrain, unless the time turns out too short and it is not wanted `anyway`; then return own weights."""
     count = len(setup.data.splits.train) + len(setup.data.splits.val)
     setup.observer.stage("retrain", f"training the best configuration on all {count:,} images")
     asked = threading.Event()
-    with _listening(found, asked.set):
-        trained: Retrained | TooShort | None = _by_workers(setup, found, plan, asked.is_set)
+    with _on_ctrl_c(found, asked.set):
+        trained: Retrained | TooShort | None = _retrain_in_workers(setup, found, plan, asked.is_set)
         if trained is None:
-            trained = _alone(setup, found, asked.is_set, anyway=anyway)
+            trained = _retrain_here(setup, found, asked.is_set, anyway=anyway)
     shutil.rmtree(setup.workspace.root / FOLDER, ignore_errors=True)
     if isinstance(trained, TooShort):
-        own = _own(setup, found, plan)
-        if own is None:  # its checkpoint cannot be read: whatever the time holds is better than nothing
-            return _trained_again(setup, found, plan, anyway=True)
+        own = _own_weights(setup, found, plan)
+        if own is None:  # its checkpoint is unreadable, so a short retrain is better than nothing
+            return _retrain(setup, found, plan, anyway=True)
         return Final(own, Delivery.OWN_WEIGHTS, trained)
     if not asked.is_set() or trained.progress >= 1.0:
         return Final(trained, stopped=asked.is_set())
     why = Stopped(trained.progress)
-    own = _own(setup, found, plan) if trained.progress < NEARLY else None
+    own = _own_weights(setup, found, plan) if trained.progress < NEARLY else None
     if own is not None:
         return Final(own, Delivery.OWN_WEIGHTS, why, stopped=True)
     return Final(trained, Delivery.CUT_SHORT, why, stopped=True)
 
 
-def _by_workers(
+def _retrain_in_workers(
     setup: Setup, found: SearchResult, plan: TrainPlan, asked: Callable[[], bool]
 ) -> Retrained | None:
-    """The retrain by several processes, if that was asked for and works; says so where it does not."""
+    """Retrain in several processes, if that is configured; return None, with a note, if it fails."""
     wanted, observer = setup.config.retrain_workers, setup.observer
     if wanted == 1:
         return None
@@ -106,7 +103,7 @@ def _by_workers(
     most = most_workers(min(Recipe.from_config(found.best.config).batch_size, setup.data.splits.info.n_train))
     if most < wanted:
         observer.note(
-            f"{most} of {wanted} workers retrain: more have no 16 rows each of the best batch size."
+            f"The retrain uses {most} of {wanted} workers, because each needs 16 images of the best batch size."
         )
     if most == 1:
         return None
@@ -120,16 +117,16 @@ def _by_workers(
             should_stop=asked,
         )
     except EngineError as error:
-        observer.note(f"The retrain goes on in one process, because {error}.")
+        observer.note(f"The retrain continues in one process: {error}.")
         return None
 
 
-def _alone(
+def _retrain_here(
     setup: Setup, found: SearchResult, asked: Callable[[], bool], *, anyway: bool
 ) -> Retrained | TooShort:
-    """The retrain in this process, from where several had come to before one of them broke.
+    """Retrain in this process, from the checkpoint of several workers if they failed.
 
-    TooShort where the time left is too little for the network that was built, unless it is to be trained `anyway`.
+    Returns TooShort if the time left is too short for the network, unless it is wanted `anyway`.
     """
     group, plan = _group(setup, 1), _plan(setup, found)
     left = group.checkpoint if setup.config.retrain_workers > 1 and has_checkpoint(group) else None
@@ -146,21 +143,21 @@ def _alone(
 
 
 def _seconds_left(setup: Setup, found: SearchResult, trainer: Trainer) -> float:
-    """What the retrain may take, now that the time for scoring the holdout can be measured on its network."""
+    """Return the seconds for the retrain, after measuring how long its network takes to score the holdout."""
     info, slower = setup.data.splits.info, slowdown(setup, found)
     passes = 2 if Recipe.from_config(found.best.config).hflip else 1
     one = seconds_per_image(
         trainer.averaged, info, trainer.size, threads=setup.device.all_threads, device=setup.device.kind
     )
     closing = measured_closing(slowdown=slower, scoring=passes * info.n_holdout * one)
-    return _held(setup, found, closing)
+    return _retrain_seconds(setup, found, closing)
 
 
-def _held(setup: Setup, found: SearchResult, closing: float) -> float:
-    """Seconds for the retrain before the last `closing` ones."""
+def _retrain_seconds(setup: Setup, found: SearchResult, closing: float) -> float:
+    """Return the seconds for the retrain if `closing` seconds are reserved after it."""
     seconds = max(1.0, (setup.clock.remaining() or 0.0) - closing)
     if setup.budget.retrain_s is not None and interrupted(found):
-        # Who stops a search does not want to wait for all of it.
+        # After Ctrl-C, users do not want to wait for all of the time.
         seconds = min(seconds, setup.budget.retrain_s)
     return seconds
 
@@ -172,7 +169,7 @@ def _group(setup: Setup, workers: int) -> RetrainWorkers:
 
 
 def slowdown(setup: Setup, found: SearchResult) -> float:
-    """How much longer the search's epochs took than was measured before it; 1 where nothing is known."""
+    """Return how much slower the search trained than measured before it; 1 if unknown."""
     info = setup.data.splits.info
     first = next((trial for trial in found.trials if trial.number == 0 and trial.reports), None)
     if first is None:
@@ -181,7 +178,7 @@ def slowdown(setup: Setup, found: SearchResult) -> float:
     if planned is None:
         rate = setup.probe.images_per_second / setup.device.slowdown
         planned = (info.n_train + info.n_val / STEP_COST) / rate
-    # Of two, the less: the first round of a GPU also pays for what is set up once.
+    # Of two rounds the faster one: the first one on a GPU also pays for setup.
     return statistics.median_low(report.seconds for report in first.reports) / planned
 
 
@@ -197,33 +194,33 @@ def _plan(setup: Setup, found: SearchResult) -> TrainPlan:
             n_holdout=setup.data.splits.info.n_holdout,
             rate=found.best_rate,
         )
-        seconds = _held(setup, found, closing)
+        seconds = _retrain_seconds(setup, found, closing)
     replicas = setup.device.all_threads if setup.device.kind == "cpu" else 1
     return replace(setup.plan, epochs=epochs, replicas=replicas, deadline=None, seconds=seconds)
 
 
 def _too_short(setup: Setup, found: SearchResult, plan: TrainPlan) -> TooShort | None:
-    """Why the retrain cannot be held; None where it can."""
+    """Return why there is not enough time for the retrain, or None if there is."""
     best = next((trial for trial in found.trials if trial.number == found.best.number), None)
     if plan.seconds is None or best is None or not best.reports:
         return None
     info = setup.data.splits.info
     spent = math.fsum(report.seconds for report in best.reports)
     rows = (info.n_train + info.n_val) / (info.n_train + info.n_val / STEP_COST)
-    held = plan.seconds * setup.device.speedup / max(1e-9, spent * rows)
-    if held >= ENOUGH * min(1.0, plan.epochs / max(1, found.best.round)):
+    share = plan.seconds * setup.device.speedup / max(1e-9, spent * rows)
+    if share >= ENOUGH * min(1.0, plan.epochs / max(1, found.best.round)):
         return None
-    return TooShort(plan.seconds, held)
+    return TooShort(plan.seconds, share)
 
 
-def _has_own(best: BestTrial) -> bool:
-    """Whether the best trial left its weights; those of another epoch were not what was found best."""
+def _has_own_weights(best: BestTrial) -> bool:
+    """Return whether the best trial saved the weights of its best round."""
     return best.checkpoint is not None and checkpoint_round(best.checkpoint) == best.round
 
 
-def _own(setup: Setup, found: SearchResult, plan: TrainPlan) -> Retrained | None:
+def _own_weights(setup: Setup, found: SearchResult, plan: TrainPlan) -> Retrained | None:
     best: BestTrial = found.best
-    if best.checkpoint is None or not _has_own(best):
+    if best.checkpoint is None or not _has_own_weights(best):
         return None
     try:
         return own_weights(best.config, setup.data.splits, plan, best.checkpoint)
@@ -232,5 +229,5 @@ def _own(setup: Setup, found: SearchResult, plan: TrainPlan) -> Retrained | None
         return None
 
 
-def _listening(found: SearchResult, stop: Callable[[], None]) -> AbstractContextManager[None]:
+def _on_ctrl_c(found: SearchResult, stop: Callable[[], None]) -> AbstractContextManager[None]:
     return nullcontext() if interrupted(found) else stop_on_interrupt(stop)

@@ -28,11 +28,11 @@ from automl.torch_setup import quiet_waiting
 
 
 def fit(config: StudyConfig, *, observer: Observer | None = None, started: float | None = None) -> FitResult:
-    """Search, retrain the best configuration, score the holdout once, and deliver the model.
+    """Search, retrain the best configuration, score the holdout once, and save the model.
 
-    `started` is the moment (`time.time()`) from which the time limit counts; now, if not given. Running the same again
-    continues the study; where nothing is left to do, the earlier result is returned. Raises UsageError for what the
-    person has to change (nothing is left behind then) and RunError where something broke.
+    `started` is the moment (`time.time()`) from which the time limit counts, by default now. The same call again
+    resumes the study, or returns its result if nothing is left to do. Raises UsageError for what the user must change
+    (no files remain then) and RunError for other failures.
     """
     with sigterm_interrupts():
         try:
@@ -49,14 +49,14 @@ def _fit(config: StudyConfig, observer: Observer, clock: Clock) -> FitResult:
     workspace = open_workspace(str(config.directory), config.study, overwrite=config.overwrite)
     try:
         workspace.check_whole()
-        # Opened before Ray is started, which takes seconds that a wrong path should not cost.
+        # Open the data first: a wrong path should not wait for the start of Ray.
         source = open_source(config.data, target=config.target, task=config.task)
         with warm_up(config, cpus=ray_cpus(config), begin=not is_done(config, workspace)) as engine:
             run = Run.prepare(Context(config, workspace, clock, observer), source, engine)
             with workspace.uploading():
                 return run.finish()
     except BaseException:
-        if not workspace.study_yaml.is_file():  # written when everything was found to be usable
+        if not workspace.study_yaml.is_file():  # written after all checks
             workspace.abandon()
         raise
     finally:
@@ -71,9 +71,9 @@ def resume(
     started: float | None = None,
     **changes: Unpack[ResumeOptions],
 ) -> FitResult:
-    """Continue a study from its study.yaml, with `changes` to its options (a higher n_trials, another time_limit).
+    """Resume a study from its study.yaml, with `changes` to its options (a higher n_trials, another time_limit).
 
-    Raises StudyError when there is no such study.
+    Raises StudyError if there is no such study.
     """
     remote = is_remote(directory)
     root = download_copy(str(directory), study) if remote else Path(directory)

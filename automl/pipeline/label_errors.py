@@ -1,4 +1,4 @@
-"""label_errors.csv: which images a person should trial_outputs at again."""
+"""Write label_errors.csv: images whose label is probably wrong."""
 
 from __future__ import annotations
 
@@ -27,33 +27,33 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _SHARE = 0.02  # of the time limit
-_BUILDING = 0.3  # seconds to build the model and load the checkpoint
+_SETUP_SECONDS = 0.3  # to build the model and load the checkpoint
 
 
-def write_suspects(setup: Setup, found: SearchResult) -> str:
-    """Write the table of likely label errors of a classification; returns what to tell, "" where that is nothing.
+def write_label_errors(setup: Setup, found: SearchResult) -> str:
+    """Write the table of likely label errors of a classification; return a note, "" for none.
 
-    It is made before the retrain, which then has what is left of the time. Where it would take more than 2 % of the
-    time limit, or where the best trial left no checkpoint or is often wrong, there is no table; where only the training
-    images would, the table is of the validation images.
+    This happens before the retrain, which gets the rest of the time. There is no table if it takes more than 2 % of the
+    time limit, or if the best trial has no checkpoint or is often wrong. If only the training images take too long, the
+    table has the validation images.
     """
     info, path = setup.data.splits.info, setup.workspace.root / "label_errors.csv"
     limit = setup.clock.limit
     if info.task != "classification":
         return ""
-    path.unlink(missing_ok=True)  # one of an earlier best trial would be taken for this one's
-    seconds = _BUILDING + info.n_val / (STEP_COST * setup.probe.images_per_second)
+    path.unlink(missing_ok=True)  # it may be of an earlier best trial
+    seconds = _SETUP_SECONDS + info.n_val / (STEP_COST * setup.probe.images_per_second)
     if limit is not None and seconds > _SHARE * limit:
-        return f"Likely label errors were not looked for: that takes {seconds:.1f} s, over 2 % of the time limit."
+        return f"No search for label errors: it would take {seconds:.1f} s, more than 2 % of the time limit."
     more = info.n_train / (STEP_COST * setup.probe.images_per_second)
     more += seconds_needed(info.n_train, info.n_outputs)
     in_time = limit is None or seconds + more <= _SHARE * limit
     try:
         outputs = trial_outputs(found.best, setup.data.splits, setup.plan, with_train=in_time)
     except AutomlError as error:
-        return f"Likely label errors were not looked for: {error}."
+        return f"No search for label errors: {error}."
     if outputs is None:
-        return "Likely label errors were not looked for: the best trial left no checkpoint."
+        return "No search for label errors: the best trial left no checkpoint."
     files, given = _rows(setup, VAL)
     if agreement(outputs.val_probabilities, given, info.classes) < MIN_AGREEMENT:
         right = sum(
@@ -61,8 +61,8 @@ def write_suspects(setup: Setup, found: SearchResult) -> str:
             for i, label in zip(outputs.val_probabilities.argmax(axis=1), given, strict=True)
         )
         return (
-            f"Likely label errors were not looked for: the best trial is right for {right} of {len(given):,} "
-            "validation images, too little beyond chance to tell a wrong label from a hard image."
+            f"No search for label errors: the best trial is right for {right} of {len(given):,} validation images, "
+            "too few to tell a wrong label from a hard image."
         )
     tables = [find_label_errors(outputs.val_probabilities, files, given, info.classes)]
     train = _train_table(setup, outputs)
@@ -75,7 +75,7 @@ def write_suspects(setup: Setup, found: SearchResult) -> str:
 
 
 def _train_table(setup: Setup, outputs: TrialOutputs) -> pd.DataFrame | None:
-    """Suspects among the training images, each judged by the others; None where that cannot tell either."""
+    """Return label errors among the training images, by cross-validation; None if its predictions are poor."""
     if outputs.train_features is None:
         return None
     info, data = setup.data.splits.info, setup.data
@@ -92,6 +92,6 @@ def _train_table(setup: Setup, outputs: TrialOutputs) -> pd.DataFrame | None:
 
 
 def _rows(setup: Setup, part: str) -> tuple[list[str], list[str]]:
-    """Files and labels of a part, in the order of its rows."""
+    """Return files and labels of a split, in the order of its rows."""
     chosen = [(row[0], row[1]) for row in setup.data.rows() if row[2] == part]
     return [file for file, _ in chosen], [label for _, label in chosen]

@@ -1,4 +1,4 @@
-"""A trial of a study on whatever machine of a cluster it comes to."""
+"""The objective of a study: one trial, on any machine of a cluster."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from automl.training.trial import ImageTrial
 
 
 def node_trial(config: Config, *, splits: SearchSplits, plan: TrainPlan, origin: DataOrigin) -> ImageTrial:
-    """The objective of a study: reads the decoded pictures of its own machine, or makes them first.
+    """Return a trial that reads the decoded images of its own machine, and decodes them first if they are missing.
 
-    Raises DataError where it cannot, which fails the trial with that sentence.
+    Raises DataError if that fails, which fails the trial with this message.
     """
     return ImageTrial(config, splits=splits_on_this_node(splits, origin), plan=plan)
 
 
 def origin_of(config: StudyConfig, info: DatasetInfo) -> DataOrigin:
-    """Where other machines find the pictures of a study."""
+    """Return where other machines find the images of a study."""
     data = config.data if isinstance(config.data, str) else None
     return DataOrigin(
-        # Workers have another working directory.
+        # Workers have other working directories.
         data=str(Path(data).resolve()) if data is not None and Path(data).exists() else data,
         target=config.target,
         task=config.task,

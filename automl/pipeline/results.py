@@ -1,4 +1,4 @@
-"""Writing down what came out: result.json, trials.csv and the model card."""
+"""Write the results: result.json, trials.csv and the model card."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from automl.final.card import write_card
 from automl.final.holdout import explain_gap
 from automl.final.model_folder import read_preprocess
 from automl.pipeline.delivery import Delivery
-from automl.pipeline.plan.pretrained import shown
+from automl.pipeline.plan.pretrained import public_record
 from automl.pipeline.setup import Setup
 from automl.pipeline.study_folder import Workspace, write_json, write_text
 from automl.records import Config, Interval
@@ -30,7 +30,7 @@ PACKAGES = ("numpy", "optuna", "ray", "scikit-learn", "timm", "torch", "torchvis
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the stages after the search found."""
+    """The results of the stages after the search."""
 
     best_config: Config
     trial: int
@@ -42,7 +42,7 @@ class Outcome:
 
 
 def is_done(config: StudyConfig, workspace: Workspace) -> bool:
-    """Whether an earlier run has already come to the end that is asked for, so that no trial will be run."""
+    """Return whether an earlier run has already finished all trials that are asked for."""
     earlier = workspace.read_result()
     if earlier is None or config.n_trials is None or not (workspace.model_dir / "config.json").is_file():
         return False
@@ -52,12 +52,12 @@ def is_done(config: StudyConfig, workspace: Workspace) -> bool:
 
 
 def keep_model(setup: Setup, found: SearchResult) -> Outcome | None:
-    """The outcome of the earlier run if its model is still the one to deliver, so that the holdout stays closed."""
+    """Return the outcome of an earlier run if its model is still the best, so that the holdout stays closed."""
     earlier = setup.workspace.read_result()
     if earlier is None or not (setup.workspace.model_dir / "config.json").is_file():
         return None
     if earlier["retrain"].get("how", Delivery.RETRAINED) != Delivery.RETRAINED:
-        return None  # a stop or the time had cut it short
+        return None  # it was no full retrain
     best = earlier["best"]
     if best["trial"] != found.best.number or best.get("rounds", best["epochs"]) != found.best.round:
         return None
@@ -131,7 +131,7 @@ def _document(setup: Setup, found: SearchResult, outcome: Outcome) -> dict[str, 
             "images_trained": found.images_trained + outcome.retrain_images,
             "busy_fraction": _busy(found, setup.device.parallel),
         },
-        "pretrained": shown(setup.beginning.record),
+        "pretrained": public_record(setup.pretrained.record),
         "warm_start": setup.identity["warm_start"]["studies"],
         "versions": versions(),
         "command": " ".join(mask_password(part) for part in sys.argv),
@@ -149,12 +149,12 @@ def _times(setup: Setup, found: SearchResult) -> dict[str, float | None]:
 
 
 def _busy(found: SearchResult, parallel: int) -> float | None:
-    """Share of the workers' time in the search that was spent in epochs."""
+    """Return the share of the workers' time in the search that was spent in rounds."""
     return None if found.seconds <= 0 else round(min(1.0, found.busy_seconds / (found.seconds * parallel)), 3)
 
 
 def versions() -> dict[str, str]:
-    """Versions of this package, of Python and of what computed the result."""
+    """Return the versions of this package, of Python and of the main dependencies."""
     found = {"automl": __version__, "python": platform.python_version()}
     for name in PACKAGES:
         try:

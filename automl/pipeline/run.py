@@ -1,4 +1,4 @@
-"""One run of a study: its stages, in order."""
+"""One run of a study, with its stages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from automl.interrupt import stop_on_interrupt
 from automl.pipeline.context import Context
 from automl.pipeline.delivery import Delivery
 from automl.pipeline.final_model import Final, final_model, interrupted
-from automl.pipeline.label_errors import write_suspects
+from automl.pipeline.label_errors import write_label_errors
 from automl.pipeline.objective import node_trial, origin_of
 from automl.pipeline.results import Outcome, keep_model, write_outcome
 from automl.pipeline.setup import Setup, prepare
@@ -39,14 +39,14 @@ from automl.training.steps.metrics import standard_error
 
 @dataclass(frozen=True)
 class Run:
-    """A study that is set up, and the engine that runs its trials. Each public method is a stage."""
+    """A prepared study, and the engine that runs its trials. Each public method is a stage."""
 
     setup: Setup
     engine: Engine
 
     @classmethod
     def prepare(cls, context: Context, source: Source, engine: Engine) -> Run:
-        """Stage `setup`: read the data, plan the time, and write what `resume` needs."""
+        """Run stage `setup`: read the data, plan the time, and write what `resume` needs."""
         config = context.config
         if not config.overwrite:
             refuse_old_study(config.storage or f"sqlite:///{context.workspace.database}", config.study)
@@ -60,34 +60,32 @@ class Run:
         return cls(setup, engine)
 
     def finish(self) -> FitResult:
-        """Run the stages after the setup. Where the delivered model stays the best, the holdout stays closed."""
+        """Run the stages after the setup. If an earlier model is still the best, the holdout stays closed."""
         found = self.search()
         if found.stopped_for(Code.DISK_FULL):
             raise StorageError(no_room(self.setup.workspace.root))
         if interrupted(found):
             self._note(
-                "Search stopped; the best so far is trained and delivered. Ctrl-C again leaves at once."
+                "Search stopped; the best configuration so far is retrained. Press Ctrl-C again to quit at once."
             )
         kept = keep_model(self.setup, found)
         if kept is not None:
-            self._note(
-                "The best configuration has not changed: the delivered model and its holdout score stay."
-            )
+            self._note("The best configuration has not changed, so the model and its holdout score are kept.")
             return self.write_results(found, kept)
-        self._tell_of_the_best(found)
-        suspects = write_suspects(self.setup, found)
+        self._note_best(found)
+        label_errors = write_label_errors(self.setup, found)
         final = self.retrain(found)
-        with self._ctrl_c_changes_nothing(found, final):
+        with self._ignore_first_ctrl_c(found, final):
             self.setup.observer.stage("holdout", "scoring the sealed holdout")
             self.deliver(found, final.trained)
             outcome = self.holdout(found, final)
             self.setup.observer.stage("deliver", f"writing {self.setup.workspace.root}")
-            if suspects:
-                self._note(suspects)
+            if label_errors:
+                self._note(label_errors)
             return self.write_results(found, outcome)
 
     def search(self) -> SearchResult:
-        """Stage `search`: find the best configuration."""
+        """Run stage `search`: find the best configuration."""
         setup = self.setup
         setup.observer.stage("search", f"searching for the best {setup.metric.name}")
         info = setup.data.splits.info
@@ -95,13 +93,13 @@ class Run:
         objective = partial(node_trial, splits=setup.data.splits, plan=setup.plan, origin=origin)
         settings = _search_settings(setup)
         found = search(objective, setup.space, settings, setup.observer, engine=self.engine)
-        if setup.config.retrain_workers == 1:  # else they need the engine once more
+        if setup.config.retrain_workers == 1:  # several workers need the engine again
             self.engine.release()
         setup.clock.finish_stage("search")
         return found
 
     def retrain(self, found: SearchResult) -> Final:
-        """Stage `retrain`: the model to deliver."""
+        """Run stage `retrain`: make the model to deliver."""
         final = final_model(self.setup, found)
         if why := final.in_words():
             self._note(f"{why[:1].upper()}{why[1:]}.")
@@ -109,7 +107,7 @@ class Run:
         return final
 
     def deliver(self, found: SearchResult, final: Retrained) -> None:
-        """Write the model beside an earlier one and put it in its place."""
+        """Write the model, then replace an earlier one."""
         workspace = self.setup.workspace
         draft = workspace.root / ".model"
         shutil.rmtree(draft, ignore_errors=True)
@@ -120,7 +118,7 @@ class Run:
         draft.replace(workspace.model_dir)
 
     def holdout(self, found: SearchResult, final: Final) -> Outcome:
-        """Stage `holdout`: score the delivered model on the holdout, once."""
+        """Run stage `holdout`: score the delivered model on the holdout, once."""
         setup, best, trained = self.setup, found.best, final.trained
         held = self._open_holdout(factory=str(best.config["model"]))
         setup.clock.finish_stage("holdout")
@@ -136,13 +134,13 @@ class Run:
         )
 
     def write_results(self, found: SearchResult, outcome: Outcome) -> FitResult:
-        """Write down what came out, result.json last."""
+        """Write all results, result.json last."""
         return write_outcome(self.setup, found, outcome)
 
     def _open_holdout(self, *, factory: str) -> dict[str, Interval]:
         setup = self.setup
         reads = setup.workspace.count_holdout_read()
-        set_threads(setup.device.all_threads)  # nothing else runs any more
+        set_threads(setup.device.all_threads)  # nothing else is running
         return score_holdout(
             Predictor.load(setup.workspace.model_dir, factory=factory, device=setup.device.kind),
             setup.data.holdout,
@@ -151,33 +149,33 @@ class Run:
             again=reads > 1,
         )
 
-    def _tell_of_the_best(self, found: SearchResult) -> None:
-        """Say where the trial that is retrained is not simply the one with the best score."""
+    def _note_best(self, found: SearchResult) -> None:
+        """Show a note if the retrained trial is not the one with the best score."""
         if not math.isfinite(found.best.value):
             self._note(
-                "The time ended before any trial had a score: the first configuration is trained in what is left, "
-                "and was compared with no other."
+                "The time ended before any trial had a score: the first configuration is trained in the remaining "
+                "time, and was compared with no other."
             )
         if found.leader is not None:
             self._note(
-                f"Trial {found.leader.trial} has the best score, but chance may have parted it from trial "
-                f"{found.best.number}, which comes before it in the portfolio and is taken."
+                f"Trial {found.leader.trial} has the best score, but is within one standard error of trial "
+                f"{found.best.number}, which is kept because it comes earlier in the portfolio."
             )
 
-    def _ctrl_c_changes_nothing(self, found: SearchResult, final: Final) -> AbstractContextManager[None]:
-        """What is left takes seconds: the first Ctrl-C of a study changes nothing, and another leaves."""
+    def _ignore_first_ctrl_c(self, found: SearchResult, final: Final) -> AbstractContextManager[None]:
+        """Return a context that ignores the first Ctrl-C of a study, since the rest takes only seconds."""
         if interrupted(found) or final.stopped:
             return nullcontext()
-        return stop_on_interrupt(lambda: self._note("Almost done; Ctrl-C again leaves at once."))
+        return stop_on_interrupt(lambda: self._note("Almost done; press Ctrl-C again to quit at once."))
 
     def _note(self, text: str) -> None:
         self.setup.observer.note(text)
 
 
 def no_room(folder: Path) -> str:
-    """Return what to tell a person where the disk of a study is full."""
+    """Return the message for a full disk."""
     return (
-        f"the disk of {str(folder)!r} is full, and the study stopped as it stands: make room, then go on with "
+        f"the disk of {str(folder)!r} is full, so the study stopped; free some space, then resume with "
         f"`automl resume {folder.name}`"
     )
 
@@ -195,7 +193,7 @@ def _search_settings(setup: Setup) -> SearchSettings:
         engine=config.engine,
         policy=config.policy,
         portfolio=setup.portfolio,
-        size_limits=setup.suits,
+        size_limits=setup.size_limits,
         sampler=config.sampler,
         seed=config.seed,
         storage=config.storage or f"sqlite:///{setup.workspace.database}",
@@ -213,7 +211,7 @@ def _search_settings(setup: Setup) -> SearchSettings:
 
 
 def _described(final: Final) -> dict[str, Any]:
-    """What result.json says of the final training."""
+    """Return the entry `retrain` of result.json."""
     trained = final.trained
     return {
         "how": final.delivery.value,

@@ -1,4 +1,4 @@
-"""Everything before the first trial: data, metric, space, weights, device and the plan."""
+"""Prepare a study: data, metric, space, weights, device and the plan."""
 
 from __future__ import annotations
 
@@ -17,11 +17,18 @@ from automl.errors import ConfigError
 from automl.machine import cache_folder
 from automl.pipeline.context import Context
 from automl.pipeline.plan.budget import Budget
+from automl.pipeline.plan.constants import SMALL
 from automl.pipeline.plan.hardware import Device, choose_device
 from automl.pipeline.plan.image_size import largest_size
 from automl.pipeline.plan.plan import Basis, make_plan
-from automl.pipeline.plan.pretrained import Beginning, Situation, begin, begin_again, check_pretrained
-from automl.pipeline.plan.size_limits import Suited
+from automl.pipeline.plan.pretrained import (
+    Conditions,
+    Pretrained,
+    check_pretrained,
+    choose_pretrained,
+    restore_pretrained,
+)
+from automl.pipeline.plan.size_limits import SizeLimits
 from automl.pipeline.plan.warm_start import WarmStart, check_warm_start, traits, warm_start
 from automl.pipeline.study_folder import write_json
 from automl.records import Config, Observer
@@ -35,12 +42,10 @@ from automl.training.models.check_space import check_space
 from automl.training.plan import TrainPlan
 from automl.training.speed_probe import Probe
 
-SMALL = 64  # px; up to here a GPU trains the networks of the preset `small`
-
 
 @dataclass(frozen=True)
 class Setup(Context):
-    """What the search, the retrain and the holdout start from."""
+    """A prepared study, for the search, the retrain and the holdout."""
 
     data: PreparedData
     space: SearchSpace
@@ -50,14 +55,14 @@ class Setup(Context):
     plan: TrainPlan
     probe: Probe
     expect: Expect
-    beginning: Beginning
+    pretrained: Pretrained
     identity: dict[str, Any]
-    suits: Suited
-    portfolio: tuple[Config, ...]  # what of the space's suits the time
+    size_limits: SizeLimits
+    portfolio: tuple[Config, ...]  # the part of the space's that fits the time
 
 
 def check(config: StudyConfig) -> None:
-    """Raise UsageError for what names and options alone show to be wrong, before anything is started or read."""
+    """Raise UsageError for wrong names and options, before anything is started or read."""
     _refuse_unsupported(config)
     _refuse_misplaced(config)
     check_pretrained(config)
@@ -70,9 +75,9 @@ def check(config: StudyConfig) -> None:
 
 
 def prepare(context: Context, source: Source, *, room: ClusterResources | None = None) -> Setup:
-    """Decode the data, load the space, and plan the time. `room` is the cluster, None for this machine alone.
+    """Decode the data, load the space, and plan the time. `room` is the cluster, or None for this machine alone.
 
-    Raises UsageError for anything that the person has to change; nothing was searched by then.
+    Raises UsageError for anything that the user must change.
     """
     config, workspace = context.config, context.workspace
     device = choose_device(config, room)
@@ -82,12 +87,12 @@ def prepare(context: Context, source: Source, *, room: ClusterResources | None =
     identity = {**_identity(config, data, metric, space), "balance": balance}
     workspace.check_same(identity)
     earlier = workspace.read_plan()
-    place = Situation(
+    conditions = Conditions(
         data.splits, device.kind, device.all_threads, workspace.root, remaining=context.clock.remaining()
     )
-    beginning, warm = _begin(context, space, place, earlier)
-    identity |= {"begun_with": dict(beginning.record), "warm_start": warm.to_dict()}
-    planned = make_plan(context, Basis(data.splits, beginning, device, metric, balance, earlier))
+    pretrained, warm = _starting_points(context, space, conditions, earlier)
+    identity |= {"begun_with": dict(pretrained.record), "warm_start": warm.to_dict()}
+    planned = make_plan(context, Basis(data.splits, pretrained, device, metric, balance, earlier))
     write_json(workspace.plan_json, identity | planned.to_dict())
     return Setup(
         config=config,
@@ -95,25 +100,25 @@ def prepare(context: Context, source: Source, *, room: ClusterResources | None =
         clock=context.clock,
         observer=context.observer,
         data=data,
-        space=beginning.space,
+        space=pretrained.space,
         metric=metric,
         device=planned.device,
         budget=planned.budget,
         plan=planned.plan,
         probe=planned.probe,
         expect=planned.expect,
-        beginning=beginning,
+        pretrained=pretrained,
         identity=identity,
-        suits=planned.suits,
+        size_limits=planned.limits,
         portfolio=planned.portfolio,
     )
 
 
 def _decoded(context: Context, source: Source, device: Device) -> PreparedData:
-    """The data, decoded at the size that is trained on, and split."""
+    """Return the data, decoded at the training size, and split."""
     config = context.config
     with closing(source):
-        resolve_metric(config.metric, source.task)  # a wrong one is told before any picture is decoded
+        resolve_metric(config.metric, source.task)  # checked before decoding
         img_size, max_size = _sizes(context, source, device)
         return prepare_data(
             source,
@@ -130,21 +135,21 @@ def _decoded(context: Context, source: Source, device: Device) -> PreparedData:
         )
 
 
-def _begin(
-    context: Context, space: SearchSpace, place: Situation, earlier: dict[str, Any] | None
-) -> tuple[Beginning, WarmStart]:
-    """Weights and earlier studies to begin with; those of its plan.json, where a study goes on."""
+def _starting_points(
+    context: Context, space: SearchSpace, conditions: Conditions, earlier: dict[str, Any] | None
+) -> tuple[Pretrained, WarmStart]:
+    """Return pretrained weights and warm start; for a resumed study, those of its plan.json."""
     if earlier is not None:
-        beginning = begin_again(space, earlier["begun_with"])
+        pretrained = restore_pretrained(space, earlier["begun_with"])
         warm = WarmStart.from_dict(earlier.get("warm_start", {}))
     else:
-        beginning = begin(context.config, space, place, context.observer)
-        warm = warm_start(context.config, beginning.space, place.splits.info, context.observer)
-    return replace(beginning, space=warm.begun(beginning.space)), warm
+        pretrained = choose_pretrained(context.config, space, conditions, context.observer)
+        warm = warm_start(context.config, pretrained.space, conditions.splits.info, context.observer)
+    return replace(pretrained, space=warm.with_first(pretrained.space)), warm
 
 
 def _sizes(context: Context, source: Source, device: Device) -> tuple[int | Literal["auto"], int]:
-    """The image size, and the largest that `auto` may choose: a continued study keeps its own."""
+    """Return the image size, and the largest that `auto` may choose. A resumed study keeps its size."""
     config = context.config
     if config.img_size != "auto":
         return config.img_size, GPU_SIZE
@@ -158,13 +163,13 @@ def _sizes(context: Context, source: Source, device: Device) -> tuple[int | Lite
 
 
 def _fitting(config: StudyConfig, data: PreparedData, observer: Observer) -> tuple[MetricSpec, Balance]:
-    """What to optimise, and what to do about rare classes, for these data."""
+    """Return the metric and the handling of rare classes for these data."""
     info = data.splits.info
     skewed = info.task == "classification" and skew(info) >= SKEWED
     metric = resolve_metric(config.metric, info.task, skewed=skewed)
     observer.metric(metric.name, metric.mode)
     if config.metric == "auto" and skewed:
-        observer.note(f"Metric: {metric.name}, as the classes are skewed ({skew(info):.0f}:1).")
+        observer.note(f"Metric: {metric.name}, because the classes are imbalanced ({skew(info):.0f}:1).")
     balance, why = choose_balance(config.balance, info, metric.name)
     if why:
         observer.note(why)
@@ -172,10 +177,10 @@ def _fitting(config: StudyConfig, data: PreparedData, observer: Observer) -> tup
 
 
 def _refuse_unsupported(config: StudyConfig) -> None:
-    """An option that would be ignored is worse than one that is refused."""
+    """Raise ConfigError for options that would be ignored."""
     if config.memory_limit is not None and (config.engine != "ray" or config.address is not None):
         raise ConfigError(
-            "--memory-limit is for trials in processes on this machine, got another --engine or an --address: "
+            "--memory-limit works only for --engine ray on this machine, got another --engine or an --address: "
             "leave it out"
         )
 
@@ -187,13 +192,13 @@ def _refuse_misplaced(config: StudyConfig) -> None:
         )
     if is_remote(config.directory) and config.address is not None:
         raise ConfigError(
-            f"--directory must be a folder that all nodes mount where --address joins a cluster, got "
-            f"{config.directory!r}: trials hand their checkpoints on through it"
+            f"--directory must be a folder that all nodes mount when --address joins a cluster, got "
+            f"{config.directory!r}: trials share their checkpoints through it"
         )
 
 
 def load_space(config: StudyConfig, device: Device, *, img_size: int) -> SearchSpace:
-    """The space that was asked for; `auto` is `cpu` (tiny families) without a GPU, else by the size of the pictures."""
+    """Return the search space; `auto` is `cpu` without a GPU, else `small` or `default` by image size."""
     if config.space == "auto":
         on_gpu = "small" if img_size <= SMALL else "default"
         return SearchSpace.load("cpu" if device.kind == "cpu" else on_gpu)

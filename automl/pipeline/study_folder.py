@@ -1,4 +1,4 @@
-"""The folder of a study: where each file lies, which process may write it, and when a study there is continued."""
+"""The folder of a study: its files, its lock, and whether a study in it can be resumed."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from automl.errors import StudyError
 from automl.remote import Mirror, is_remote
 
 LOCK = ".running"
-REPLACED = ".replaced-"  # then the process that moved it away
+REPLACED = ".replaced-"  # followed by the id of the process that moved the folder
 
-# What must be the same for a study to be continued; each changes what its trials mean.
+# What must stay the same to resume a study, because trials would not be comparable otherwise.
 IDENTITY = (
     "data",
     "task",
@@ -34,9 +34,9 @@ IDENTITY = (
 
 
 class FolderLock:
-    """Keeps other processes out of a study's folder; the system releases it when this process ends.
+    """Locks a study's folder for this process; the system releases the lock when the process ends.
 
-    Where the file system has no locks (or the system is not Unix), it keeps nobody out.
+    On file systems without locks, and on other systems than Unix, it has no effect.
     """
 
     def __init__(self, root: Path) -> None:
@@ -47,7 +47,7 @@ class FolderLock:
             owner = self._file.read().strip() or "another process"
             self._file.close()
             raise StudyError(
-                f"the study {root.name!r} must be run by one process at a time, and {owner} runs it: "
+                f"the study {root.name!r} must be run by one process at a time, but {owner} is running it: "
                 "wait for its end, or stop it"
             )
         self._file.truncate(0)
@@ -55,7 +55,7 @@ class FolderLock:
         self._file.flush()
 
     def release(self) -> None:
-        """Another process may go on with the study. The file stays: it tells a study that never began."""
+        """Release the lock. The file stays, to recognise a study that never started."""
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -65,9 +65,9 @@ class FolderLock:
 class Workspace:
     """Paths of one study.
 
-    `existed` tells whether the directory was there before; `replaced` is where an earlier study was moved that this
-    one overwrites, until it is sure that this one can begin. `locks` keep other processes out until `close`. `mirror`
-    brings the folder to the address that was given as --directory.
+    `existed`: the folder existed before. `replaced`: where an earlier study is kept until this one, which overwrites
+    it, has started. `locks` keep other processes out until `close`. `mirror` copies the folder to the address that
+    --directory names.
     """
 
     root: Path
@@ -88,35 +88,35 @@ class Workspace:
 
     @property
     def model_dir(self) -> Path:
-        """The model that is handed over."""
+        """The folder of the delivered model."""
         return self.root / "model"
 
     @property
     def database(self) -> Path:
-        """The SQLite file, where no storage URL was given."""
+        """The SQLite file, if there is no storage URL."""
         return self.root / "study.db"
 
     @property
     def plan_json(self) -> Path:
-        """What makes this study this study (`IDENTITY`), and the plan that its trials follow."""
+        """The identity of the study (`IDENTITY`), and the plan of its trials."""
         return self.root / "plan.json"
 
     def read_plan(self) -> dict[str, Any] | None:
-        """The plan of an earlier run, or None."""
+        """Return the plan of an earlier run, or None."""
         return _read_json(self.plan_json, needed=("epochs", "begun_with"))
 
     def read_result(self) -> dict[str, Any] | None:
-        """The result of an earlier run that finished, or None."""
+        """Return the result of an earlier run, or None."""
         return _read_json(self.result_json, needed=("best", "trials", "retrain", "holdout", "holdout_reads"))
 
     def check_whole(self) -> None:
-        """Raise StudyError that names a damaged file of an earlier run, before hours were spent."""
+        """Raise StudyError that names a damaged file of an earlier run."""
         self.read_plan()
         self.read_result()
         self.holdout_reads()
 
     def check_same(self, plan: dict[str, Any]) -> None:
-        """Raise StudyError that names the difference if an earlier study here cannot be continued as `plan`."""
+        """Raise StudyError that names the difference if an earlier study cannot be resumed as `plan`."""
         earlier = self.read_plan()
         if earlier is None:
             return
@@ -124,14 +124,14 @@ class Workspace:
         if changed:
             key = changed[0]
             was, now = (str(p.get(f"{key}_name", p.get(key))) for p in (earlier, plan))
-            detail = f"{was} there, {now} now" if was != now else f"other contents of {now}"
+            detail = f"{was} there, {now} now" if was != now else f"the contents of {now} differ"
             raise StudyError(
                 f"the study {self.root.name!r} exists with another {key} ({detail}); "
                 "choose another --study name, or replace it with --overwrite"
             )
 
     def begin(self) -> None:
-        """Everything was checked and the study begins: what it replaces may go."""
+        """Delete the study that this one replaces, after all checks."""
         if self.replaced is not None:
             shutil.rmtree(self.replaced, ignore_errors=True)
         if self.mirror is not None and not self.existed:
@@ -139,16 +139,16 @@ class Workspace:
         self.publish()
 
     def publish(self) -> None:
-        """What is here now must survive this machine. Raises StorageError where it cannot be brought there."""
+        """Copy the folder to its address, if it has one. Raises StorageError if that fails."""
         if self.mirror is not None:
             self.mirror.push()
 
     def uploading(self) -> AbstractContextManager[None]:
-        """In this block it is published every now and then, and at the end."""
+        """Return a context that publishes the folder from time to time and at the end."""
         return nullcontext() if self.mirror is None else self.mirror.uploading()
 
     def abandon(self) -> None:
-        """The study could not begin: leave everything as it was before."""
+        """Restore the folder as it was before, because the study could not start."""
         if self.existed:
             return
         shutil.rmtree(self.root, ignore_errors=True)
@@ -156,16 +156,16 @@ class Workspace:
             self.replaced.rename(self.root)
 
     def close(self) -> None:
-        """Another process may go on with the study."""
+        """Release the locks."""
         for lock in self.locks:
             lock.release()
 
     def holdout_reads(self) -> int:
-        """How often the holdout was opened so far."""
+        """Return how often the holdout was opened."""
         return int((_read_json(self.root / "holdout.json", needed=("reads",)) or {"reads": 0})["reads"])
 
     def count_holdout_read(self) -> int:
-        """Write down, before it happens, that the holdout is opened; the number of times including this one."""
+        """Record that the holdout is about to be opened; return how often, including this time."""
         reads = self.holdout_reads() + 1
         write_json(self.root / "holdout.json", {"reads": reads})
         self.publish()
@@ -173,7 +173,7 @@ class Workspace:
 
 
 def open_workspace(directory: str, study: str, *, overwrite: bool) -> Workspace:
-    """The workspace of a study. Raises StudyError where the folder cannot be made or written, or is something else."""
+    """Open the folder of a study. Raises StudyError if it cannot be created or written, or is something else."""
     mirror = Mirror(directory, study) if is_remote(directory) else None
     root = Path(directory) / study if mirror is None else mirror.root
     _restore_replaced(root)
@@ -182,12 +182,12 @@ def open_workspace(directory: str, study: str, *, overwrite: bool) -> Workspace:
     existed = root.exists() and not _never_began(root)
     if existed and any(root.iterdir() if root.is_dir() else [root]) and not (root / "study.yaml").is_file():
         raise StudyError(
-            f"{str(root)!r} must be a study or not exist, and it is something else; choose another --study name"
+            f"{str(root)!r} must be a study or not exist, but is something else; choose another --study name"
         )
     replaced = earlier = None
     try:
         if existed and overwrite:
-            earlier = FolderLock(root)  # not from under a process that runs it
+            earlier = FolderLock(root)  # another process may be running it
             replaced = root.with_name(f".{root.name}{REPLACED}{os.getpid()}").absolute()
             root.rename(replaced)
         root.mkdir(parents=True, exist_ok=True)
@@ -201,12 +201,12 @@ def open_workspace(directory: str, study: str, *, overwrite: bool) -> Workspace:
 
 
 def _never_began(root: Path) -> bool:
-    """Whether the folder is that of a study whose start was killed before there was anything to go on from."""
+    """Return whether the folder is of a study that was killed before it had anything to resume."""
     return (root / LOCK).is_file() and not (root / "study.yaml").is_file()
 
 
 def _clear(root: Path) -> None:
-    """Empty the folder of a study that never began, but for its lock."""
+    """Empty the folder of a study that never started, except for its lock."""
     for path in root.iterdir():
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
@@ -215,11 +215,11 @@ def _clear(root: Path) -> None:
 
 
 def _restore_replaced(root: Path) -> None:
-    """Put back the study that an `--overwrite` had moved away when it was killed, unless the new one has begun."""
+    """Restore a study that a killed `--overwrite` had moved, unless the new study has started."""
     for moved in sorted(root.parent.glob(f".{root.name}{REPLACED}*")):
         try:
             FolderLock(moved).release()
-        except StudyError:  # the process that moved it lives, and decides
+        except StudyError:  # the process that moved it is still running
             continue
         if (root / "study.yaml").is_file():
             shutil.rmtree(moved)
@@ -248,14 +248,14 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` atomically: a reader finds the old file or the new one."""
+    """Write `text` atomically."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)
 
 
 def _plain(value: Any) -> Any:
-    """Paths and NumPy numbers as JSON."""
+    """Return paths and NumPy numbers in a form for JSON."""
     return value.item() if hasattr(value, "item") else str(value)
 
 
@@ -275,4 +275,4 @@ def _read_json(path: Path, *, needed: Sequence[str]) -> dict[str, Any] | None:
 
 
 def _not_writable(root: Path, why: object) -> str:
-    return f"the study folder {str(root)!r} must be writable, and is not ({why}); choose another with --directory"
+    return f"the study folder {str(root)!r} must be writable, but is not ({why}); choose another with --directory"

@@ -1,1 +1,1 @@
-"""What people look at: the view of a running study, tables, results in words."""
+"""What users look at: the view of a running study, tables, results as text."""

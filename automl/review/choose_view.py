@@ -1,4 +1,4 @@
-"""Which view a run gets: live in a terminal, plain lines elsewhere, nothing where nobody wants to look."""
+"""Choose the view of a run: live in a terminal, plain lines elsewhere, none with --quiet."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import TextIO
 
 from automl.records import Observer, Silent
 from automl.review.plain_lines import PlainView
-from automl.review.run_state import Look
+from automl.review.run_state import ViewHeader
 
-__all__ = ["Look", "watch"]
+__all__ = ["ViewHeader", "open_view"]
 
 
-def watch(look: Look, stream: TextIO, *, quiet: bool = False) -> AbstractContextManager[Observer]:
-    """The view for a stream, to be used in a `with` statement whose value is the observer."""
+def open_view(header: ViewHeader, stream: TextIO, *, quiet: bool = False) -> AbstractContextManager[Observer]:
+    """Return the view for a stream, for a `with` statement that yields the observer."""
     if quiet:
         return nullcontext(Silent())
     if stream.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown"):
@@ -22,5 +22,5 @@ def watch(look: Look, stream: TextIO, *, quiet: bool = False) -> AbstractContext
 
         from automl.review.live import LiveView
 
-        return LiveView(look, Console(file=stream, highlight=False))
-    return PlainView(look, stream)
+        return LiveView(header, Console(file=stream, highlight=False))
+    return PlainView(header, stream)

@@ -1,4 +1,4 @@
-"""A page with small pictures of what was found in data; one file that needs nothing else."""
+"""Write a page with thumbnails of the findings in data, as one self-contained file."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ figure {{ margin: 0; width: {side}px; }}
 figcaption {{ font-size: 11px; overflow-wrap: anywhere; }}
 </style>
 <h1>{name}</h1>
-<p>{images:,} images for {task}, {bad} not readable.</p>
+<p>{images:,} images for {task}, {bad} unreadable.</p>
 {body}
 </html>
 """
 
 
 def write_data_page(report: DataReport, path: Path, data: Any, **how: Any) -> None:
-    """Write the findings of `report` on `data` (opened with the keywords `how`) with a picture for each file.
+    """Write the findings of `report` on `data` (opened with the keywords `how`) with a thumbnail for each file.
 
     At most 30 cases of a finding and 8 files of a case are shown. Raises UsageError if `path` cannot be written.
     """
@@ -42,17 +42,17 @@ def write_data_page(report: DataReport, path: Path, data: Any, **how: Any) -> No
     try:
         rows = {file: i for i, file in enumerate(source.files)}
 
-        def picture(file: str) -> str:
+        def thumbnail(file: str) -> str:
             return _figure(file, _jpeg(source, rows[file]))
 
-        body = "\n".join(_section(finding.headline, finding.files, picture) for finding in report.findings)
+        body = "\n".join(_section(finding.headline, finding.files, thumbnail) for finding in report.findings)
     finally:
         source.close()
     notes = "".join(f"<li>{escape(note)}</li>" for note in report.notes)
     bad = "".join(f"<li>{escape(file.file)}: {escape(file.reason)}</li>" for file in report.bad)
     lists = [
         f"<h2>{title}</h2><ul>{items}</ul>"
-        for title, items in (("Notes", notes), ("Not readable", bad))
+        for title, items in (("Notes", notes), ("Unreadable", bad))
         if items
     ]
     page = _PAGE.format(
@@ -61,7 +61,7 @@ def write_data_page(report: DataReport, path: Path, data: Any, **how: Any) -> No
         images=report.n_images,
         task=report.task,
         bad=len(report.bad),
-        body="\n".join([body or "<p>Nothing odd was found.</p>", *lists]),
+        body="\n".join([body or "<p>No problems found.</p>", *lists]),
     )
     try:
         path.write_text(page, encoding="utf-8")
@@ -71,9 +71,9 @@ def write_data_page(report: DataReport, path: Path, data: Any, **how: Any) -> No
         ) from error
 
 
-def _section(headline: str, cases: tuple[tuple[str, ...], ...], picture: Any) -> str:
+def _section(headline: str, cases: tuple[tuple[str, ...], ...], thumbnail: Any) -> str:
     shown = [
-        f'<div class="case">{"".join(picture(file) for file in case[:_MAX_FILES])}</div>'
+        f'<div class="case">{"".join(thumbnail(file) for file in case[:_MAX_FILES])}</div>'
         for case in cases[:_MAX_CASES]
     ]
     left = len(cases) - len(shown)
@@ -90,7 +90,7 @@ def _figure(file: str, jpeg: bytes | None) -> str:
 
 
 def _jpeg(source: Any, i: int) -> bytes | None:
-    """The middle of a picture as a small JPEG; None if it cannot be read any more."""
+    """Return the centre of an image as a small JPEG, or None if it is unreadable."""
     from PIL import Image
 
     try:

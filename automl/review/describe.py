@@ -1,4 +1,4 @@
-"""Configurations and results in words."""
+"""Describe configurations and results as text."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ _WORDS: dict[str, Callable[[Any], str]] = {
     "drop_path": lambda value: f"drop path {number(value)}",
     "ema": lambda value: f"ema {number(value)}",
 }
-# Zero means "not used" here, so it goes without saying.
-_SILENT_AT_ZERO = ("rand_augment", "mixup", "cutmix", "drop_path", "ema", "label_smoothing", "warmup")
-_SILENT_AT_ONE = ("width", "upscale")
+# Values that mean "not used".
+_HIDDEN_AT_ZERO = ("rand_augment", "mixup", "cutmix", "drop_path", "ema", "label_smoothing", "warmup")
+_HIDDEN_AT_ONE = ("width", "upscale")
 _MAIN = (
     *("model", "pretrained", "width", "upscale", "freeze", "opt", "lr"),
     *("batch_size", "sched", "augment", "hflip", "rot90"),
@@ -50,7 +50,7 @@ _MAIN = (
 
 
 def number(value: Any) -> str:
-    """A number as short as it may be read: `0.0040`, `0.5`, `3.1e-05`, `64`; other values as text."""
+    """Return a short form of a number: `0.0040`, `0.5`, `3.1e-05`, `64`; other values as text."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
     if isinstance(value, int) or not math.isfinite(value) or value == int(value):
@@ -61,22 +61,22 @@ def number(value: Any) -> str:
 
 
 def score(value: float | None) -> str:
-    """A metric's value with four decimals (two from 100 on); a dash for none and NaN."""
+    """Return a metric's value with four decimals (two from 100 on); a dash for None and NaN."""
     if value is None or math.isnan(value):
         return "-"
     return f"{value:.4f}" if abs(value) < 100 else f"{value:.2f}"
 
 
 def config_words(config: Config, *, everything: bool = False) -> str:
-    """A configuration in words: `resnet10t, adamw, lr 0.0040, batch 64, augmentation 0.5 with flips`.
+    """Return a configuration as text: `resnet10t, adamw, lr 0.0040, batch 64, augmentation 0.5 with flips`.
 
-    Without `everything` only the parameters that matter most are named (all, where a space has none of them).
+    Without `everything` it has the most important parameters only (all, if the space has none of them).
     """
     names = list(_WORDS) if everything else [name for name in _MAIN if name in config]
-    parts = [_WORDS[name](config[name]) for name in names if name in _WORDS and _speaks(name, config)]
-    said = [word for name, word in (("hflip", "flips"), ("rot90", "turns")) if config.get(name)]
-    if said:
-        flips = f"with {' and '.join(said)}"
+    parts = [_WORDS[name](config[name]) for name in names if name in _WORDS and _is_shown(name, config)]
+    used = [word for name, word in (("hflip", "flips"), ("rot90", "turns")) if config.get(name)]
+    if used:
+        flips = f"with {' and '.join(used)}"
         augmented = [index for index, part in enumerate(parts) if part.startswith("augmentation")]
         if augmented:
             parts[augmented[0]] += f" {flips}"
@@ -88,32 +88,32 @@ def config_words(config: Config, *, everything: bool = False) -> str:
     return ", ".join(parts) or "no parameters"
 
 
-def _speaks(name: str, config: Config) -> bool:
-    if name in _SILENT_AT_ONE and config.get(name) == 1:
+def _is_shown(name: str, config: Config) -> bool:
+    if name in _HIDDEN_AT_ONE and config.get(name) == 1:
         return False
-    return name in config and not (name in _SILENT_AT_ZERO and config[name] in (0, 0.0, None))
+    return name in config and not (name in _HIDDEN_AT_ZERO and config[name] in (0, 0.0, None))
 
 
 def counts_words(counts: Mapping[str, int]) -> str:
-    """Trial counts in words: `12 trials: 4 complete, 7 pruned, 1 failed`."""
+    """Return trial counts as text: `12 trials: 4 complete, 7 pruned, 1 failed`."""
     total = counts.get("total", sum(counts.values()))
     parts = [f"{counts[state]} {state}" for state in TrialState if counts.get(state)]
     return f"{total} trial{'' if total == 1 else 's'}" + (f": {', '.join(parts)}" if parts else "")
 
 
 def interval_words(entry: Mapping[str, float] | Interval) -> str:
-    """A holdout score with its 95 % interval: `0.9806 (0.9583 to 0.9911)`."""
+    """Return a holdout score with its 95 % interval: `0.9806 (0.9583 to 0.9911)`."""
     value = entry if isinstance(entry, Interval) else Interval(entry["value"], entry["low"], entry["high"])
     return f"{score(value.value)} ({score(value.low)} to {score(value.high)})"
 
 
 def dashboard_command(study: str, flags: str = "") -> str:
-    """The command that opens the dashboard of a study."""
+    """Return the command that opens the dashboard of a study."""
     return f"automl dashboard {study}{flags}"
 
 
 def summary(result: Mapping[str, Any], model_dir: Path, dashboard: str) -> list[tuple[str, str]]:
-    """What a person should know at the end of a study, as (name, text); `result` is result.json."""
+    """Return the summary of a finished study as (name, text); `result` is result.json."""
     best, metric = result["best"], str(result["metric"])
     return [
         *((f"holdout {name}", f"{interval_words(entry)}, 95 % interval") for name, entry in _holdout(result)),
@@ -127,13 +127,13 @@ def summary(result: Mapping[str, Any], model_dir: Path, dashboard: str) -> list[
 
 
 def aligned(rows: Sequence[tuple[str, str]]) -> list[str]:
-    """Lines with the names in one column and the texts in another; rows without text are left out."""
+    """Return lines with names and texts in columns; rows without text are left out."""
     width = max((len(name) for name, _ in rows), default=0)
     return [f"{name:<{width}}   {text}" for name, text in rows if text]
 
 
 def _holdout(result: Mapping[str, Any]) -> list[tuple[str, Mapping[str, float]]]:
-    """The study's own metric first, then the others."""
+    """Return the study's own metric first, then the others."""
     scores = dict(result.get("holdout", {}))
     return sorted(scores.items(), key=lambda item: item[0] != result["metric"])
 
@@ -146,7 +146,7 @@ def _time_words(time: Mapping[str, Any]) -> str:
 
 
 def details(result: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What `automl show` says below the summary: the full configuration, data, gap, work, versions."""
+    """Return what `automl show` adds to the summary: full configuration, data, gap, work, versions."""
     data, retrain, gap = result.get("data", {}), result.get("retrain", {}), result.get("gap", {})
     work, versions = result.get("work", {}), result.get("versions", {})
     rows = [("in full", config_words(result.get("best", {}).get("config", {}), everything=True))]

@@ -1,4 +1,4 @@
-"""Finished and unfinished studies on disk as something to learn from."""
+"""Read earlier studies to learn from them."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ PLAN_FILE = "plan.json"
 
 
 def read_past(study: StudyFolder) -> PastStudy:
-    """The curves of a study's trials; those of failed ones are left out.
+    """Return the learning curves of a study's trials, without failed ones.
 
-    Raises StorageError where its database cannot be read.
+    Raises StorageError if its database cannot be read.
     """
     _, mode, stored = stored_trials(study)
     trials = [
@@ -25,13 +25,13 @@ def read_past(study: StudyFolder) -> PastStudy:
         if trial.state is not TrialState.FAILED and trial.reports
     ]
     reached = max((max(values) for _, values in trials), default=1)
-    planned = read_plan(study).get("epochs")
+    planned = read_plan(study).get("epochs")  # in rounds
     epochs = planned if isinstance(planned, int) else reached
     return PastStudy(study.name, mode, max(epochs, reached), trials)
 
 
 def read_plan(study: StudyFolder) -> dict[str, Any]:
-    """What the study wrote down about its data and its plan; empty where it has not got that far."""
+    """Return the study's plan.json, empty if there is none."""
     try:
         content = json.loads((study.path / PLAN_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""The live view in a terminal: time left, stages, trials, the incumbent and its curve, the latest events."""
+"""The live view in a terminal: time left, stages, trials, the best trial and its curve, latest events."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from rich.text import Text
 from automl.config.durations import format_clock, format_duration
 from automl.records import Mode, TrialEvent, TrialState
 from automl.review.describe import config_words, score
-from automl.review.run_state import Look, RunState
+from automl.review.run_state import RunState, ViewHeader
 
-_WIDEST = 100
+_MAX_WIDTH = 100
 _SPARK = 40
 _MAX_LINES = 8
-_FAILURES_LEFT = 3
-_FRAMES_A_SECOND = 4
-_ROOMY_FROM = 60
+_FAILURES_SHOWN = 3
+_FRAMES_PER_SECOND = 4
+_WIDE = 60
 _STYLES = {"best": "green", "failed": "red", "note": "yellow", "ended": "dim"}
 _MARKS = {"best": "▲", "failed": "✗", "note": "!", "ended": "·"}
-_ROAD = {"past": ("✓", "green"), "now": ("●", "bold cyan"), "next": ("○", "bright_black")}
+_STAGE_MARKS = {"past": ("✓", "green"), "now": ("●", "bold cyan"), "next": ("○", "bright_black")}
 _COUNTS = (
     (TrialState.RUNNING, "running", "cyan"),
     (TrialState.PAUSED, "paused", "yellow"),
@@ -36,49 +36,49 @@ _COUNTS = (
 
 
 class LiveView:
-    """An observer that redraws one block of lines in place; leaving its `with` block clears it."""
+    """An observer that redraws a block of lines in place; leaving its `with` block clears it."""
 
-    def __init__(self, look: Look, console: Console, state: RunState | None = None) -> None:
-        self.look = look
+    def __init__(self, header: ViewHeader, console: Console, state: RunState | None = None) -> None:
+        self.header = header
         self.state = state or RunState()
-        # The drawing thread reads what the observed thread writes.
+        # The drawing thread reads what the search thread writes.
         self._lock = threading.Lock()
         self._live = Live(
             self,
             console=console,
-            refresh_per_second=_FRAMES_A_SECOND,
+            refresh_per_second=_FRAMES_PER_SECOND,
             transient=True,
             vertical_overflow="crop",
         )
 
     def stage(self, name: str, text: str) -> None:
-        """A stage begins."""
+        """Show a new stage."""
         with self._lock:
-            self.state.enter(name, text)
+            self.state.enter_stage(name, text)
 
     def metric(self, name: str, mode: Mode) -> None:
-        """What trials are compared by."""
+        """Set the metric that trials are compared by."""
         with self._lock:
-            self.look = replace(self.look, metric=name, mode=mode)
+            self.header = replace(self.header, metric=name, mode=mode)
 
     def progress(self, done: float, total: float) -> None:
-        """How far the current stage is."""
+        """Show the progress of the stage."""
         with self._lock:
-            self.state.move(done, total)
+            self.state.set_progress(done, total)
 
     def trial(self, event: TrialEvent) -> None:
-        """A trial started, reported, paused or ended."""
+        """Show an event of a trial."""
         with self._lock:
-            self.state.take(event)
+            self.state.add_event(event)
 
     def note(self, text: str) -> None:
-        """A sentence for the person: shown among the latest lines, and left on the screen at the end."""
+        """Show a note among the latest lines, and leave it on the screen at the end."""
         with self._lock:
-            self.state.tell(text)
+            self.state.add_note(text)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         with self._lock:
-            yield draw(self.state, self.look, options.max_width, options.size.height)
+            yield draw(self.state, self.header, options.max_width, options.size.height)
 
     def __enter__(self) -> LiveView:
         self._live.start(refresh=True)
@@ -88,19 +88,19 @@ class LiveView:
         self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
     ) -> None:
         self._live.stop()
-        # What a person should have read stays when the view goes.
-        left = [*self.state.notes, *self.state.failures[:_FAILURES_LEFT]]
-        more = len(self.state.failures) - _FAILURES_LEFT
+        # Notes and failures stay on the screen.
+        left = [*self.state.notes, *self.state.failures[:_FAILURES_SHOWN]]
+        more = len(self.state.failures) - _FAILURES_SHOWN
         for text in [*left, f"{more} more trials failed"] if more > 0 else left:
             self._live.console.print(Text(text, style="dim"))
 
 
-def draw(state: RunState, look: Look, width: int, height: int) -> Group:
-    """The whole block for a terminal of `width` x `height` characters; it never grows beyond either."""
-    width = max(20, min(width, _WIDEST))
-    head = [_title(state, look, width), _bar(state, look, width), Text()]
+def draw(state: RunState, header: ViewHeader, width: int, height: int) -> Group:
+    """Return the block for a terminal of `width` x `height` characters; it never exceeds either."""
+    width = max(20, min(width, _MAX_WIDTH))
+    head = [_title(state, header, width), _bar(state, header, width), Text()]
     head += [_stages(state, width), _stage_text(state), Text(), _counts(state, width), Text()]
-    head += _incumbent(state, look, width)
+    head += _incumbent(state, header, width)
     room = max(0, min(_MAX_LINES, height - len(head) - 2))
     latest = list(state.lines)[-room:] if room else []
     tail = [Text(), *(_event(line.clock, line.kind, line.text) for line in latest)] if latest else []
@@ -112,24 +112,24 @@ def draw(state: RunState, look: Look, width: int, height: int) -> Group:
     return Group(*lines)
 
 
-def _title(state: RunState, look: Look, width: int) -> Text:
-    left = Text.assemble((f" {look.title}", "bold"), (f"   {look.metric}", "dim"))
-    if width >= _ROOMY_FROM:
-        left.append(", higher is better" if look.mode == "max" else ", lower is better", style="dim")
-    if look.time_limit is None:
+def _title(state: RunState, header: ViewHeader, width: int) -> Text:
+    left = Text.assemble((f" {header.title}", "bold"), (f"   {header.metric}", "dim"))
+    if width >= _WIDE:
+        left.append(", higher is better" if header.mode == "max" else ", lower is better", style="dim")
+    if header.time_limit is None:
         right = f"{format_clock(state.elapsed)} so far"
     else:
-        right = f"{format_clock(look.time_limit - state.elapsed)} left"
+        right = f"{format_clock(header.time_limit - state.elapsed)} left"
     left.truncate(max(1, width - len(right) - 2), overflow="ellipsis")
     left.append(" " * max(1, width - left.cell_len - len(right) - 1))
     return left.append(right, style="bold")
 
 
-def _bar(state: RunState, look: Look, width: int) -> Text:
-    if look.time_limit is None:
+def _bar(state: RunState, header: ViewHeader, width: int) -> Text:
+    if header.time_limit is None:
         share, label = (state.done / state.total if state.total else 0.0), ""
     else:
-        share, label = state.elapsed / look.time_limit, f" of {format_duration(look.time_limit)}"
+        share, label = state.elapsed / header.time_limit, f" of {format_duration(header.time_limit)}"
     share = min(1.0, max(0.0, share))
     text = f"{share:4.0%}{label}"
     room = max(4, width - len(text) - 3)
@@ -141,10 +141,10 @@ def _bar(state: RunState, look: Look, width: int) -> Text:
 
 def _stages(state: RunState, width: int) -> Text:
     text = Text(" ")
-    road = state.road()
-    short = width < sum(len(name) + 4 for name, _ in road)
-    for name, when in road:
-        mark, style = _ROAD[when]
+    stages = state.stages()
+    short = width < sum(len(name) + 4 for name, _ in stages)
+    for name, when in stages:
+        mark, style = _STAGE_MARKS[when]
         text.append(mark if short and when != "now" else f"{mark} {name}", style=style)
         text.append(" " if short else "  ")
     return text
@@ -161,14 +161,14 @@ def _counts(state: RunState, width: int) -> Text:
     text = Text(" trials ", style="dim")
     for kind, word, style in _COUNTS:
         number = state.count(kind)
-        if width < _ROOMY_FROM and not number:
+        if width < _WIDE and not number:
             continue
         text.append(f"  {number}", style=f"bold {style}" if number else "bright_black")
         text.append(f" {word}", style="" if number else "bright_black")
     return text
 
 
-def _incumbent(state: RunState, look: Look, width: int) -> list[Text]:
+def _incumbent(state: RunState, header: ViewHeader, width: int) -> list[Text]:
     best = state.best
     if best is None:
         return [Text(" best    no trial has finished a round yet", style="dim"), Text(), Text()]
@@ -177,7 +177,7 @@ def _incumbent(state: RunState, look: Look, width: int) -> list[Text]:
     return [
         Text.assemble(
             (" best    ", "dim"),
-            (f"val {look.metric} {score(best.value)}", "bold green"),
+            (f"val {header.metric} {score(best.value)}", "bold green"),
             (f"   trial {best.trial}, round {best.round}", "dim"),
         ),
         *(Text(f"         {line}") for line in wrap(config_words(best.config), width - 10)[:2]),
@@ -200,10 +200,10 @@ _BLOCKS = "▁▂▃▄▅▆▇█"
 
 
 def sparkline(values: Sequence[float], width: int) -> str:
-    """The values from left to right, lowest at the bottom, in at most `width` characters; empty for none.
+    """Return the values as a line of blocks of at most `width` characters; empty for no values.
 
-    With more values than characters each character shows the last value of its share; all equal draws the
-    middle height.
+    With more values than characters, each character shows the last value of its part. Equal values have the middle
+    height.
     """
     if not values or width < 1:
         return ""
@@ -217,9 +217,9 @@ def sparkline(values: Sequence[float], width: int) -> str:
 
 
 def over_time(points: Sequence[tuple[float, float]], now: float, width: int) -> list[float]:
-    """The value that held in each of `width` equal parts of the time up to `now`.
+    """Return the current value at the end of each of `width` equal parts of the time up to `now`.
 
-    `points` are (seconds, value) in order of time; the parts before the first point are left out.
+    `points` are (seconds, value) in order of time; parts before the first point are left out.
     """
     if not points or width < 1:
         return []

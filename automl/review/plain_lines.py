@@ -1,4 +1,4 @@
-"""Plain lines for logs and pipes: one a notable event, few enough to read."""
+"""The view for logs and pipes: a line for each notable event."""
 
 from __future__ import annotations
 
@@ -9,43 +9,47 @@ from typing import TextIO
 from automl.config.durations import format_clock
 from automl.records import Mode, TrialEvent, TrialState
 from automl.review.describe import config_words, score
-from automl.review.run_state import ENDED, Look, RunState
+from automl.review.run_state import ENDED, RunState, ViewHeader
 
 _SECONDS_BETWEEN = 5.0
 
 
 class PlainView:
-    """An observer that prints lines. Stages, notes and failures come at once; new incumbents and ended trials
-    are gathered and told at most every `every` seconds, so that a quick search does not flood a log."""
+    """An observer that prints lines. Stages, notes and failures are printed at once. New best trials and ended trials
+    are collected and printed at most every `every` seconds, so that a fast search does not flood a log."""
 
     def __init__(
-        self, look: Look, stream: TextIO, state: RunState | None = None, every: float = _SECONDS_BETWEEN
+        self,
+        header: ViewHeader,
+        stream: TextIO,
+        state: RunState | None = None,
+        every: float = _SECONDS_BETWEEN,
     ) -> None:
-        self.look = look
+        self.header = header
         self.state = state or RunState()
         self._stream = stream
         self._every = every
-        self._told = -every
+        self._flushed = -every
         self._ended = dict.fromkeys(ENDED, 0)
         self._best: TrialEvent | None = None
 
     def stage(self, name: str, text: str) -> None:
-        """A stage begins."""
+        """Print a new stage."""
         self._flush()
-        self.state.enter(name, text)
+        self.state.enter_stage(name, text)
         self._print(f"{name}: {text}" if text else name)
 
     def metric(self, name: str, mode: Mode) -> None:
-        """What trials are compared by."""
-        self.look = replace(self.look, metric=name, mode=mode)
+        """Set the metric that trials are compared by."""
+        self.header = replace(self.header, metric=name, mode=mode)
 
     def progress(self, done: float, total: float) -> None:
-        """Kept, not printed."""
-        self.state.move(done, total)
+        """Keep the progress without printing it."""
+        self.state.set_progress(done, total)
 
     def trial(self, event: TrialEvent) -> None:
-        """A trial started, reported, paused or ended."""
-        line = self.state.take(event)
+        """Print failures; collect other events."""
+        line = self.state.add_event(event)
         if line is None:
             return
         if line.kind == "failed":
@@ -54,12 +58,12 @@ class PlainView:
             self._best = event
         if event.state in ENDED and line.kind != "failed":
             self._ended[event.state] += 1
-        if self.state.elapsed - self._told >= self._every:
+        if self.state.elapsed - self._flushed >= self._every:
             self._flush()
 
     def note(self, text: str) -> None:
-        """A sentence for the person."""
-        self._print(self.state.tell(text).text)
+        """Print a note."""
+        self._print(self.state.add_note(text).text)
 
     def __enter__(self) -> PlainView:
         return self
@@ -70,13 +74,13 @@ class PlainView:
         self._flush()
 
     def _flush(self) -> None:
-        """Tell what was gathered: the newest incumbent, and how many trials ended since the last time."""
+        """Print the newest best trial, and how many trials ended since the last time."""
         parts = []
         if self._best is not None:
             best = self._best
             words = config_words(best.config)
             where = f"trial {best.trial}, round {best.round}"
-            parts.append(f"best val {self.look.metric} {score(best.value)} ({where}: {words})")
+            parts.append(f"best val {self.header.metric} {score(best.value)} ({where}: {words})")
         words_of = {TrialState.COMPLETE: "done", TrialState.PRUNED: "pruned"}
         ended = [f"{self._ended[state]} {word}" for state, word in words_of.items() if self._ended[state]]
         if ended:
@@ -85,7 +89,7 @@ class PlainView:
             return
         for part in parts:
             self._print(part)
-        self._told = self.state.elapsed
+        self._flushed = self.state.elapsed
         self._best = None
         self._ended = dict.fromkeys(ENDED, 0)
 

@@ -1,7 +1,7 @@
-"""`python -m automl.review.replay STUDY`: check that a recorded study is decided the same by the policies of today.
+"""`python -m automl.review.replay STUDY`: check that today's policies decide a recorded study in the same way.
 
-For those who change a policy: the reports of the study go through a fresh policy in their recorded order, and the first
-decision that differs is printed. Nothing is trained, and nothing is written.
+For changes of a policy: a new policy gets the reports of the study in their recorded order, and the first decision that
+differs is printed. Nothing is trained or written.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from automl.search.storage.sql.database import open_database, storage_errors
 
 
 def replay_study(study: StudyFolder, policy: str | None = None) -> tuple[int, Difference | None]:
-    """Return how many events a study recorded, and the first that the policy would not have led to.
+    """Return the number of recorded events, and the first one that the policy would decide differently.
 
-    `policy` is the name of one, by default the study's own. Raises StudyError where the study has no log that this
-    version can read, ConfigError for an unknown policy and StorageError where the database cannot be read.
+    `policy` is its name, by default the study's own. Raises StudyError if this version cannot read the study's log,
+    ConfigError for an unknown policy, and StorageError if the database cannot be read.
     """
     database = open_database(study.storage_url())
     try:
@@ -39,8 +39,8 @@ def replay_study(study: StudyFolder, policy: str | None = None) -> tuple[int, Di
             if row is None or row["schema_version"] != tables.SCHEMA_VERSION:
                 there = "none" if row is None else f"one of version {row['schema_version']}"
                 raise StudyError(
-                    f"the study {study.name!r} must have a log of version {tables.SCHEMA_VERSION}, and has {there}: "
-                    "choose a study that this version of automl made"
+                    f"the study {study.name!r} must have a log of version {tables.SCHEMA_VERSION}, but has {there}: "
+                    "choose a study made by this version of automl"
                 )
             known = json.loads(row["fingerprint"])
             events = read_events(connection, int(row["study_id"]))
@@ -53,7 +53,7 @@ def replay_study(study: StudyFolder, policy: str | None = None) -> tuple[int, Di
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print whether a study is decided the same; 0 if so, 1 if not, 2 where that cannot be said."""
+    """Print whether the decisions are the same, and return 0 if they are, 1 if not, 2 for an error."""
     parser = argparse.ArgumentParser(prog="python -m automl.review.replay", description=__doc__)
     parser.add_argument("study", help="a study's name, or its folder")
     parser.add_argument("--directory", default="studies", help="the folder of the studies (default: studies)")

@@ -1,4 +1,4 @@
-"""What has happened so far in a running study, gathered from its events; views only draw it."""
+"""The state of a running study, collected from its events. Views draw it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED)
 
 
 @dataclass(frozen=True)
-class Look:
-    """What a view shows around the events: `title` is the study's name, `time_limit` is in seconds."""
+class ViewHeader:
+    """The fixed part of a view: `title` is the study's name, `time_limit` is in seconds."""
 
     title: str
     metric: str
@@ -26,7 +26,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Line:
-    """One thing worth telling: `clock` is seconds since the start; `kind` is best, ended, failed or note."""
+    """A notable event: `clock` is seconds since the start; `kind` is best, ended, failed or note."""
 
     clock: float
     kind: str
@@ -35,7 +35,7 @@ class Line:
 
 @dataclass
 class RunState:
-    """The state of a run. `clock()` counts seconds from its start; tests hand in their own."""
+    """The state of a run. `clock()` counts seconds; tests pass their own."""
 
     clock: Callable[[], float] = time.monotonic
     stage: str = ""
@@ -60,43 +60,43 @@ class RunState:
         return self.clock() - self.started
 
     def count(self, state: TrialState) -> int:
-        """How many trials are in a state now."""
+        """Return how many trials are in a state."""
         return sum(1 for other in self.states.values() if other is state)
 
-    def enter(self, name: str, text: str) -> None:
-        """A stage began."""
+    def enter_stage(self, name: str, text: str) -> None:
+        """Start a stage."""
         self.stage, self.stage_text = name, text
         self.done = self.total = 0.0
         if name not in self.seen:
             self.seen.append(name)
 
-    def road(self) -> list[tuple[str, str]]:
-        """The stages in order, each `past`, `now` or `next`; one that was left out is not named."""
+    def stages(self) -> list[tuple[str, str]]:
+        """Return the stages in order, each `past`, `now` or `next`, without those that were skipped."""
         past = [(name, "past") for name in self.seen if name != self.stage]
         now = [(self.stage, "now")] if self.stage else []
         places = [STAGES.index(name) for name in self.seen if name in STAGES]
         return past + now + [(name, "next") for name in STAGES[max(places, default=-1) + 1 :]]
 
-    def move(self, done: float, total: float) -> None:
-        """The stage came this far."""
+    def set_progress(self, done: float, total: float) -> None:
+        """Set the progress of the stage."""
         self.done, self.total = done, total
 
-    def tell(self, text: str) -> Line:
-        """A note for the person."""
+    def add_note(self, text: str) -> Line:
+        """Add a note, and return its line."""
         line = self._add("note", text)
         if line.text not in self.notes:
             self.notes.append(line.text)
         return line
 
-    def take(self, event: TrialEvent) -> Line | None:
-        """A trial's event; returns the line it is worth, if any."""
+    def add_event(self, event: TrialEvent) -> Line | None:
+        """Add a trial's event; return its line if it is notable."""
         before = self.states.get(event.trial)
         self.states[event.trial] = event.state
-        # One incumbent reports again and again; a report is news only where its value is.
+        # The best trial reports often; only a new value is news.
         news = event.incumbent and event.value is not None and not self._same_best(event)
         if news and event.value is not None:
             if self.lines and self.lines[-1].kind == "best" and self.best and self.best.trial == event.trial:
-                self.lines.pop()  # one line tells how far a trial has climbed
+                self.lines.pop()  # one line for an improving trial
             self.best = event
             self.history.append((self.elapsed, event.value))
             return self._add("best", f"trial {event.trial} is best: {event.value:.4f} at round {event.round}")

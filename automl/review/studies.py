@@ -1,4 +1,4 @@
-"""Studies on disk: where they are, what their files say, which folder holds their model."""
+"""Find studies on disk, read their files, and find the folder of their model."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WEIGHTS_FILE = "model.safetensors"
 
 @dataclass(frozen=True)
 class StudyFolder:
-    """A study on disk: `config` is study.yaml as it stands; `result` is result.json, None if unfinished."""
+    """A study on disk: `config` is study.yaml, unchecked; `result` is result.json, None if unfinished."""
 
     name: str
     path: Path
@@ -31,27 +31,27 @@ class StudyFolder:
 
     @property
     def finished(self) -> bool:
-        """Whether the study came to its end (result.json is written last)."""
+        """Whether the study is finished (result.json is written last)."""
         return self.result is not None
 
     @property
     def model_dir(self) -> Path:
-        """Where its model is, or will be."""
+        """The folder of its model, which may not exist yet."""
         return self.path / MODEL_FOLDER
 
     @property
     def metric(self) -> str:
-        """The metric's name; `auto` where an unfinished study has not said which."""
+        """The metric's name; `auto` if an unfinished study has not chosen it."""
         return str((self.result or self.config).get("metric", "auto"))
 
     def storage_url(self) -> str:
-        """The URL of its Optuna storage. Raises ConfigError if its password is masked and not given back."""
+        """Return the URL of its Optuna storage. Raises ConfigError if its password is masked and unknown."""
         url = self.config.get("storage")
         return unmask(str(url)) if url else f"sqlite:///{self.path / DATABASE_FILE}"
 
 
 def read_study(path: Path) -> StudyFolder:
-    """The study in a folder. Raises StudyError if its files cannot be read."""
+    """Return the study in a folder. Raises StudyError if its files cannot be read."""
     try:
         config = read_study_file(path / STUDY_FILE)
         result_file = path / RESULT_FILE
@@ -59,14 +59,14 @@ def read_study(path: Path) -> StudyFolder:
     except (ConfigError, OSError, ValueError) as error:
         raise StudyError(f"a study's files must be readable, got {str(path)!r} ({error})") from error
     if result is not None and not isinstance(result, dict):
-        raise StudyError(f"{RESULT_FILE} must hold one JSON object, got another kind in {str(path)!r}")
+        raise StudyError(f"{RESULT_FILE} must hold one JSON object, got something else in {str(path)!r}")
     return StudyFolder(str(config.get("study") or path.resolve().name), path, config, result)
 
 
 def study_folders(directory: str | Path) -> list[Path]:
-    """The folders of the studies in a directory, by name; empty where there is no such directory.
+    """Return the folders of the studies in a directory, by name; empty without such a directory.
 
-    Studies at an address are brought here for reading.
+    Studies at an address are copied to this machine for reading.
     """
     if is_remote(directory):
         url = str(directory)
@@ -78,9 +78,9 @@ def study_folders(directory: str | Path) -> list[Path]:
 
 
 def find_study(study: str, directory: str | Path) -> StudyFolder:
-    """The study of a name in `directory`, or in the folder that `study` is. Raises StudyError for none.
+    """Return the study of this name in `directory`, or in the folder `study`. Raises StudyError for none.
 
-    Of studies at an address (s3://...) a copy for reading is brought here.
+    A study at an address (s3://...) is copied to this machine for reading.
     """
     if is_remote(study):
         directory, _, study = study.rstrip("/").rpartition("/")
@@ -93,7 +93,7 @@ def find_study(study: str, directory: str | Path) -> StudyFolder:
     if not names:
         raise StudyError(
             f"a study must exist, got {study!r}, but {str(directory)!r} holds none; "
-            f"start one with `automl fit DATA` or name their folder with --directory"
+            f"start one with `automl fit DATA`, or give their folder with --directory"
         )
     raise StudyError(unknown_name("study", study, names))
 
@@ -108,7 +108,7 @@ def _find_remote(study: str, url: str) -> StudyFolder:
 
 
 def find_model(model: str | Path, directory: str | Path = "studies") -> Path:
-    """The model folder for a study's name or folder, or a model folder. Raises ModelError for none."""
+    """Return the model folder of a study's name or folder, or a model folder. Raises ModelError for none."""
     if is_remote(str(model)):
         directory, _, model = str(model).rstrip("/").rpartition("/")
     if is_remote(directory):
@@ -123,8 +123,8 @@ def find_model(model: str | Path, directory: str | Path = "studies") -> Path:
     for path in (given, Path(directory) / model):
         if (path / STUDY_FILE).is_file():
             raise ModelError(
-                f"a model must have been delivered, but study {path.name!r} is not finished; "
-                f"go on with `automl resume {path.name}`"
+                f"study {path.name!r} has no model yet, because it is not finished; "
+                f"resume with `automl resume {path.name}`"
             )
     names = [path.name for path in study_folders(directory) if (path / MODEL_FOLDER).is_dir()]
     if given.exists() or not names:

@@ -22,7 +22,7 @@ def test_second_process_is_refused_while_the_first_runs_and_let_in_when_it_was_k
     )
     assert child.stdout is not None and child.stdout.readline() == b"held\n"
     for overwrite in (False, True):
-        with pytest.raises(StudyError, match=f"one process at a time, and process {child.pid} runs it"):
+        with pytest.raises(StudyError, match=f"one process at a time, but process {child.pid} is running it"):
             open_workspace(str(tmp_path), "s", overwrite=overwrite)
     child.kill()
     child.communicate()

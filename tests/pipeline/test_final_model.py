@@ -65,7 +65,7 @@ def test_ctrl_c_in_the_retrain_delivers_the_best_trials_own_weights_and_resume_r
         patch.setattr(Trainer, "train_step", slowly)
         first = pipeline.fit(config_for(tmp_path, **chosen), observer=notes)
     found = retrain_of(first)
-    assert found["how"] == "own weights" and "stopped by Ctrl-C" in found["why"]
+    assert found["how"] == "own weights" and found["why"].startswith("Ctrl-C stopped")
     assert found["n_train"] == first.to_json()["data"]["n_train"]
     assert any("own weights are delivered" in note for note in notes.notes)
     second = pipeline.fit(config_for(tmp_path, **chosen))
@@ -80,12 +80,13 @@ def test_ctrl_c_in_the_retrain_delivers_the_best_trials_own_weights_and_resume_r
         (
             Delivery.OWN_WEIGHTS,
             TooShort(seconds=12.4, share=0.31),
-            "the 12 s left hold 31% of a retrain as long as the best trial: the best trial's own weights are delivered",
+            "the 12 s left are only 31% of a retrain as long as the best trial: "
+            "the best trial's own weights are delivered",
         ),
         (
             Delivery.CUT_SHORT,
             Stopped(progress=0.85),
-            "the retrain was stopped by Ctrl-C after 85%: it is delivered as far as it came",
+            "Ctrl-C stopped the retrain at 85%: the model is delivered as it was then",
         ),
     ],
 )
@@ -150,16 +151,16 @@ def test_network_that_turns_out_too_dear_to_score_is_not_retrained_for_a_moment(
     chosen = {"n_trials": 1, "epochs": 2, "time_limit": 60.0}
     result = pipeline.fit(config_for(tmp_path, **chosen))
     found = retrain_of(result)
-    assert found["how"] == "own weights" and found["why"].startswith("the 1 s left hold")
+    assert found["how"] == "own weights" and found["why"].startswith("the 1 s left are only")
     assert len(told) == 2 and told[0] > told[1] == 1.0
     # Where the trial's own weights cannot be read, what the time holds is delivered.
     told.clear()
-    monkeypatch.setattr(final_model, "_own", lambda *_: None)
+    monkeypatch.setattr(final_model, "_own_weights", lambda *_: None)
     result = pipeline.fit(config_for(tmp_path / "unread", **chosen))
     assert retrain_of(result)["how"] == "retrained" and len(told) == 3
     # Where it left none, that is known before the network is built.
     told.clear()
-    monkeypatch.setattr(final_model, "_has_own", lambda _: False)
+    monkeypatch.setattr(final_model, "_has_own_weights", lambda _: False)
     result = pipeline.fit(config_for(tmp_path / "left none", **chosen))
     assert retrain_of(result)["how"] == "retrained" and len(told) == 2
 

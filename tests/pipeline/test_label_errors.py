@@ -15,7 +15,7 @@ from automl import config as configuration
 from automl.data import open_source
 from automl.pipeline.clock import Clock
 from automl.pipeline.context import Context
-from automl.pipeline.label_errors import write_suspects
+from automl.pipeline.label_errors import write_label_errors
 from automl.pipeline.setup import Setup, prepare
 from automl.pipeline.study_folder import open_workspace
 from automl.records import Config, Silent
@@ -61,7 +61,7 @@ def test_false_labels_among_training_and_validation_images_are_listed(setup: Set
         trial.step()
     trial.save(tmp_path / "checkpoint")
     trial.close()
-    text = write_suspects(setup, _found(config, tmp_path / "checkpoint"))
+    text = write_label_errors(setup, _found(config, tmp_path / "checkpoint"))
     found = pd.read_csv(_table(setup), dtype={"file": str})
     rows = setup.data.table[setup.data.table["split"].isin(["train", "val"])]
     assert set(found["file"]) <= set(rows["file"]), "the holdout stays sealed"
@@ -78,8 +78,8 @@ def test_false_labels_among_training_and_validation_images_are_listed(setup: Set
 
 def test_trial_without_checkpoint_gives_a_note_and_no_table(setup: Setup) -> None:
     _table(setup).write_text("of an earlier trial")
-    text = write_suspects(setup, _found(setup.space.portfolio[0], None))
-    assert text == "Likely label errors were not looked for: the best trial left no checkpoint."
+    text = write_label_errors(setup, _found(setup.space.portfolio[0], None))
+    assert text == "No search for label errors: the best trial left no checkpoint."
     assert not _table(setup).exists()
 
 
@@ -88,18 +88,18 @@ def test_trial_that_is_often_wrong_accuses_nobody(setup: Setup, tmp_path: Path) 
     trial = ImageTrial(config, splits=setup.data.splits, plan=setup.plan)
     trial.save(tmp_path / "checkpoint")
     trial.close()
-    text = write_suspects(setup, _found(config, tmp_path / "checkpoint"))
-    assert "too little beyond chance to tell a wrong label from a hard image" in text
+    text = write_label_errors(setup, _found(config, tmp_path / "checkpoint"))
+    assert "too few to tell a wrong label from a hard image" in text
     assert not _table(setup).exists()
 
 
 def test_damaged_checkpoint_gives_a_note(setup: Setup, tmp_path: Path) -> None:
-    text = write_suspects(setup, _found(setup.space.portfolio[0], tmp_path))
-    assert text.startswith("Likely label errors were not looked for: the checkpoint ")
+    text = write_label_errors(setup, _found(setup.space.portfolio[0], tmp_path))
+    assert text.startswith("No search for label errors: the checkpoint ")
     assert "cannot be read" in text
 
 
 def test_limit_that_is_too_short_gives_a_note(setup: Setup, tmp_path: Path) -> None:
     short = replace(setup, clock=Clock(2.0))
-    text = write_suspects(short, _found(setup.space.portfolio[0], tmp_path))
-    assert text.endswith("s, over 2 % of the time limit.")
+    text = write_label_errors(short, _found(setup.space.portfolio[0], tmp_path))
+    assert text.endswith("s, more than 2 % of the time limit.")

@@ -94,7 +94,8 @@ def test_skewed_classes_are_balanced_and_scored_alike(tmp_path: Path) -> None:
     document = result.to_json()
     assert (document["metric"], document["balance"]) == ("balanced_accuracy", "sampler")
     assert any(
-        note.startswith("Metric: balanced_accuracy, as the classes are skewed") for note in observer.notes
+        note.startswith("Metric: balanced_accuracy, because the classes are imbalanced")
+        for note in observer.notes
     )
     assert any(note.startswith("Balance: sampler") for note in observer.notes)
 

@@ -50,7 +50,7 @@ def test_another_policy_is_told_from_the_recorded_one_by_its_first_difference(
     [
         (["toyy"], "did you mean 'toy'"),
         (["toy", "--policy", "ashaa"], "did you mean 'asha'"),
-        (["empty"], "must have a log of version .*, and has none"),
+        (["empty"], "must have a log of version .*, but has none"),
     ],
 )
 def test_what_cannot_be_replayed_is_an_error_in_one_line(

@@ -45,7 +45,7 @@ def test_model_is_found_by_name_study_folder_and_model_folder(studies: Path) -> 
 
 
 def test_unfinished_study_has_no_model(studies: Path) -> None:
-    with pytest.raises(ModelError, match=r"'leaves' is not finished; go on with `automl resume leaves`"):
+    with pytest.raises(ModelError, match=r"'leaves' has no model yet.*; resume with `automl resume leaves`"):
         find_model("leaves", studies)
 
 

@@ -8,12 +8,12 @@ import pytest
 from rich.console import Console
 
 from automl.records import Config, Observer, Silent, TrialEvent, TrialState
-from automl.review.choose_view import watch
+from automl.review.choose_view import open_view
 from automl.review.live import LiveView, draw, over_time, sparkline
 from automl.review.plain_lines import PlainView
-from automl.review.run_state import Look, RunState
+from automl.review.run_state import RunState, ViewHeader
 
-LOOK = Look("digits", "accuracy", "max", 180.0)
+HEADER = ViewHeader("digits", "accuracy", "max", 180.0)
 CONFIG: Config = {"model": "resnet10t", "opt": "adamw", "lr": 0.004}
 
 
@@ -62,13 +62,13 @@ def play(view: Observer, clock: Clock) -> None:
 def drawn(state: RunState, width: int, height: int) -> list[str]:
     console = Console(file=io.StringIO(), width=width, height=height, force_terminal=True, color_system=None)
     with console.capture() as captured:
-        console.print(draw(state, LOOK, width, height))
+        console.print(draw(state, HEADER, width, height))
     return captured.get().splitlines()
 
 
 def test_plain_lines_tell_what_is_notable_once() -> None:
     clock, stream = Clock(), io.StringIO()
-    with PlainView(LOOK, stream, RunState(clock)) as view:
+    with PlainView(HEADER, stream, RunState(clock)) as view:
         play(view, clock)
     assert stream.getvalue().splitlines() == [
         "[0:00] scan: reading 10 images",
@@ -83,7 +83,7 @@ def test_plain_lines_tell_what_is_notable_once() -> None:
 
 def test_plain_lines_stay_few_in_a_quick_search() -> None:
     clock, stream = Clock(), io.StringIO()
-    with PlainView(LOOK, stream, RunState(clock)) as view:
+    with PlainView(HEADER, stream, RunState(clock)) as view:
         for trial in range(500):
             clock.now += 0.1
             view.trial(event(trial, TrialState.RUNNING, trial / 500, best=True))
@@ -96,7 +96,7 @@ def test_plain_lines_stay_few_in_a_quick_search() -> None:
 def test_live_view_shows_time_stages_counts_and_incumbent() -> None:
     clock = Clock()
     state = RunState(clock)
-    view = LiveView(LOOK, Console(file=io.StringIO()), state)
+    view = LiveView(HEADER, Console(file=io.StringIO()), state)
     play(view, clock)
     text = "\n".join(drawn(state, 80, 24))
     assert "digits   accuracy, higher is better" in text
@@ -113,7 +113,7 @@ def test_live_view_keeps_one_line_for_a_climbing_trial() -> None:
     clock = Clock()
     state = RunState(clock)
     for epoch in range(1, 6):
-        state.take(event(0, TrialState.RUNNING, epoch / 10, best=True, epoch=epoch))
+        state.add_event(event(0, TrialState.RUNNING, epoch / 10, best=True, epoch=epoch))
     assert [line.text for line in state.lines] == ["trial 0 is best: 0.5000 at round 5"]
     assert len(state.history) == 5
 
@@ -124,10 +124,10 @@ def test_live_view_keeps_one_line_for_a_climbing_trial() -> None:
 def test_live_view_fits_every_terminal(width: int, height: int) -> None:
     clock = Clock()
     state = RunState(clock)
-    for view in (None, LiveView(LOOK, Console(file=io.StringIO()), state)):
+    for view in (None, LiveView(HEADER, Console(file=io.StringIO()), state)):
         if view is not None:
             play(view, clock)
-            state.enter("search", "a very long sentence about the search " * 9)
+            state.enter_stage("search", "a very long sentence about the search " * 9)
         lines = drawn(state, max(width, 20), height)
         assert len(lines) < max(height, 2) or height < 3
         assert all(len(line) <= max(width, 20) for line in lines)
@@ -139,7 +139,7 @@ def test_live_view_without_time_limit_counts_up() -> None:
     clock.now += 65
     console = Console(file=io.StringIO(), width=80, height=24)
     with console.capture() as captured:
-        console.print(draw(state, Look("digits", "rmse", "min", None), 80, 24))
+        console.print(draw(state, ViewHeader("digits", "rmse", "min", None), 80, 24))
     assert "1:05 so far" in captured.get()
     assert "rmse, lower is better" in captured.get()
 
@@ -147,7 +147,7 @@ def test_live_view_without_time_limit_counts_up() -> None:
 def test_live_view_leaves_notes_and_failures_behind() -> None:
     clock, stream = Clock(), io.StringIO()
     console = Console(file=stream, force_terminal=True, width=80, height=24, color_system=None)
-    with LiveView(LOOK, console, RunState(clock)) as view:
+    with LiveView(HEADER, console, RunState(clock)) as view:
         play(view, clock)
         for trial in range(10, 15):
             view.trial(event(trial, TrialState.FAILED, reason="no"))
@@ -162,13 +162,13 @@ def test_watch_chooses_the_view_for_the_stream(monkeypatch: pytest.MonkeyPatch) 
         def isatty(self) -> bool:
             return True
 
-    with watch(LOOK, Terminal(), quiet=True) as observer:
+    with open_view(HEADER, Terminal(), quiet=True) as observer:
         assert isinstance(observer, Silent)
     monkeypatch.setenv("TERM", "xterm-256color")
-    assert isinstance(watch(LOOK, Terminal()), LiveView)
-    assert isinstance(watch(LOOK, io.StringIO()), PlainView)
+    assert isinstance(open_view(HEADER, Terminal()), LiveView)
+    assert isinstance(open_view(HEADER, io.StringIO()), PlainView)
     monkeypatch.setenv("TERM", "dumb")
-    assert isinstance(watch(LOOK, Terminal()), PlainView)
+    assert isinstance(open_view(HEADER, Terminal()), PlainView)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""How a time limit is shared out between the search, the retrain and what comes after it. Pure arithmetic."""
+"""Divide a time limit between the search, the retrain and what follows it. Pure arithmetic."""
 
 from __future__ import annotations
 
@@ -6,39 +6,41 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from automl.training.rounds import STEP_COST
-
-DEFAULT_IMAGES = 600_000  # images that a trial sees at most, when neither the person nor the clock says less,
-# within these numbers of epochs; a retrain from scratch may have the last, where the clock allows it.
-MIN_EPOCHS, MAX_EPOCHS = 20, 100
-MIRRORED = 2.0  # the delivered model looks at a picture and at its mirror image
-FULL_TRIALS = 5.0  # full-length trials that the search time must hold, if it can
-MIN_LENGTH = (
-    0.12  # of the retrain's work: what a full-length trial should have at least, to tell something of it
+from automl.pipeline.plan.constants import (
+    CLOSING,
+    DEFAULT_IMAGES,
+    ENOUGH_EPOCHS,
+    ENOUGH_IMAGES,
+    FULL_TRIALS,
+    MAX_EPOCHS,
+    MAX_RETRAIN,
+    MAX_ROUNDS,
+    MAX_SLOWDOWN,
+    MIN_EPOCHS,
+    MIN_LENGTH,
+    MIN_PART,
+    MIN_ROUNDS,
+    MIN_SEARCH,
+    MIRRORED,
+    OFTEN,
+    PART_MIN_ROWS,
+    PLENTY_EPOCHS,
+    RETRAIN_SHARE,
+    RETRAIN_SPARE,
+    ROUND_IMAGES,
+    ROUND_SCORINGS,
+    ROUND_SECONDS,
+    SCORING_SPARE,
+    SIZES,
 )
-# Of the time, what may be set aside for the retrain: more than the first only until it sees enough images.
-RETRAIN_SHARE, MAX_RETRAIN = 0.6, 0.85
-# The search has at least so many seconds and rounds, up to half of the time: without a value nothing is compared.
-MIN_SEARCH, MIN_ROUNDS = 3.0, 1.5
-ENOUGH_IMAGES, ENOUGH_EPOCHS, PLENTY_EPOCHS = 80_000, 30, 40
-MAX_ROUNDS = 100
-# A round of a trial is at least so long: in images, in seconds, and in multiples of what it takes to score it.
-ROUND_IMAGES, ROUND_SECONDS, ROUND_SCORINGS = 1000, 1.0, 8.0
-# Where the retrain goes through its pictures often, trials learn from a part of them, so that they go through it about
-# as often: which configuration overfits shows in no other way. At least so large a part, and so many rows.
-OFTEN, MIN_PART, MIN_ROWS = 20.0, 0.25, 1000
-SPARE = 1.15  # the retrain is planned longer than measured, as neighbours may slow it down
-MAX_SLOWDOWN = 3.0  # beyond this, what was measured is taken for a hiccup
-SIZES = (96, 64, 48, 32)  # px; sides that a training from scratch may be held to
-SURE = 1.3  # of what was measured on a few pictures
-CLOSING = 2.5  # seconds to score the intervals, write the model, the tables and the result, and leave
+from automl.training.rounds import STEP_COST
 
 
 @dataclass(frozen=True)
 class Work:
-    """What is to be done, in images, and how fast it goes; `startup` is seconds until the first trial trains.
+    """The amount of work in images, and its speed. `startup` is the time in seconds until the first trial trains.
 
-    `scratch`: networks learn from nothing, which takes more epochs than fine-tuning.
+    `scratch`: networks train from scratch, which takes more epochs than fine-tuning.
     """
 
     n_train: int
@@ -52,31 +54,30 @@ class Work:
 
     @property
     def epoch_seconds(self) -> float:
-        """One epoch of a trial: training, then validation."""
+        """Seconds of an epoch of a trial: training and validation."""
         return (self.n_train + self.n_val / STEP_COST) / self.images_per_second
 
     @property
     def retrain_epoch_seconds(self) -> float:
-        """One epoch of the retrain, which has all cores."""
+        """Seconds of an epoch of the retrain, which has all cores."""
         return (self.n_train + self.n_val) / (self.images_per_second * self.retrain_speedup)
 
     @property
     def default_epochs(self) -> int:
-        """Most epochs of a trial when nobody says less: fewer for more images."""
+        """Most epochs of a trial by default: fewer for more images."""
         return min(MAX_EPOCHS, max(MIN_EPOCHS, DEFAULT_IMAGES // max(1, self.n_train)))
 
     @property
     def closing_seconds(self) -> float:
-        """The holdout and the writing of what is delivered."""
+        """Seconds for scoring the holdout and writing the results."""
         return MIRRORED * self.n_holdout / (STEP_COST * self.images_per_second) + CLOSING
 
 
 @dataclass(frozen=True)
 class Budget:
-    """`search_s` and `retrain_s` are seconds (None: no limit); `epochs` is the full length of a trial, in rounds.
+    """Seconds of the search and the retrain (None: no limit), and the full length of a trial: `epochs`, in rounds.
 
-    A round takes `round_s` seconds of a trial's work; None makes it an epoch. `most_epochs` is what the retrain may
-    have in epochs, and a trial could have had with enough time.
+    A round is `round_s` seconds of work, or an epoch if that is None. `most_epochs` is the limit of the retrain.
     """
 
     epochs: int
@@ -88,27 +89,26 @@ class Budget:
 
 
 def make_budget(work: Work, *, remaining: float | None, epochs: int | None) -> Budget:
-    """Share `remaining` seconds out; `epochs` is the most epochs that the person allows, None for the default.
+    """Divide `remaining` seconds; `epochs` is the user's limit, None for the default.
 
-    The retrain gets what it needs for that many epochs, but at most 60 %, or what it takes to see enough images, up to
-    85 %. The search gets the rest, and trials are made short enough for five of full length to fit, unless they would
-    then say too little about the retrain. Where the person does not count in epochs, trials are counted in rounds of
-    equal time.
+    The retrain gets the time for that many epochs, but at most 60 %, or up to 85 % until it sees enough images. The
+    search gets the rest. Trials are short enough for five of full length, unless they would then predict the retrain
+    too badly. Without a user's limit in epochs, trials are counted in rounds of equal time.
     """
     most = epochs or work.default_epochs
     if remaining is None:
         return Budget(most, None, None, work.closing_seconds, most)
     usable = max(0.0, remaining - work.closing_seconds - work.startup)
-    if epochs is None:  # where pictures are few, until it has seen enough
+    if epochs is None:  # with few images, until it has seen enough of them
         longest = MAX_EPOCHS if work.scratch else most
         most = max(longest, ENOUGH_IMAGES // max(1, work.n_train))
-    retrain_s = min(most * work.retrain_epoch_seconds * SPARE, retrain_share(work, usable) * usable)
+    retrain_s = min(most * work.retrain_epoch_seconds * RETRAIN_SPARE, retrain_share(work, usable) * usable)
     search_s = usable - retrain_s
     full_s = search_s * work.parallel / FULL_TRIALS
     if epochs is not None:
         length = max(1, min(most, int(full_s / work.epoch_seconds)))
         return Budget(length, search_s + work.startup, retrain_s, work.closing_seconds, most)
-    two_s = 0.75 * search_s * min(1.0, work.parallel / 2)  # two trials fit in any case: one is no search
+    two_s = 0.75 * search_s * min(1.0, work.parallel / 2)  # at least two trials must fit
     least_s = min(two_s, MIN_LENGTH * retrain_s * work.retrain_speedup)
     full_s = min(most * work.epoch_seconds, max(full_s, least_s))
     rounds = max(1, min(most, MAX_ROUNDS, int(full_s / _shortest_round(work))))
@@ -117,9 +117,9 @@ def make_budget(work: Work, *, remaining: float | None, epochs: int | None) -> B
 
 
 def part_of_rows(work: Work, budget: Budget) -> float:
-    """The share of the training rows that trials learn from, 1 where the retrain sees its pictures a few times only.
+    """Return the share of the training rows that trials train on, 1 if the retrain makes only a few epochs.
 
-    With as many passes through a smaller part as the retrain has through all, trials rank configurations as it does.
+    With a smaller part, trials make about as many epochs as the retrain, and so show which configurations overfit.
     Measured in docs/benchmarks/history.md, "Part of the rows".
     """
     if budget.round_s is None or budget.retrain_s is None:
@@ -128,11 +128,11 @@ def part_of_rows(work: Work, budget: Budget) -> float:
     if retrain_s * work.images_per_second < OFTEN * (work.n_train + work.n_val):
         return 1.0
     trial_s = budget.epochs * budget.round_s
-    return min(1.0, max(MIN_PART, trial_s / retrain_s, MIN_ROWS / max(1, work.n_train)))
+    return min(1.0, max(MIN_PART, trial_s / retrain_s, PART_MIN_ROWS / max(1, work.n_train)))
 
 
 def retrain_share(work: Work, usable: float) -> float:
-    """The share of `usable` seconds that the retrain may have: enough to see enough images, if that is possible."""
+    """Return the share of `usable` seconds for the retrain, so that it sees enough images if possible."""
     wanted = enough_images(work.n_train + work.n_val)
     usable = max(usable, 1e-9)
     share = wanted / (work.images_per_second * work.retrain_speedup) / usable
@@ -141,13 +141,13 @@ def retrain_share(work: Work, usable: float) -> float:
 
 
 def retrain_at_most(work: Work, remaining: float) -> float:
-    """What of `remaining` seconds the retrain may have, for a configuration that needs all of it."""
+    """Return the most seconds of `remaining` that the retrain may have."""
     usable = max(0.0, remaining - work.closing_seconds - work.startup)
     return retrain_share(work, usable) * usable
 
 
 def enough_images(rows: int) -> int:
-    """What a training from scratch should see in the end, before more pixels or a search are worth its time."""
+    """Return how many images a training from scratch should see before larger images are worth the time."""
     return min(max(ENOUGH_IMAGES, ENOUGH_EPOCHS * rows), PLENTY_EPOCHS * rows)
 
 
@@ -157,32 +157,33 @@ def _shortest_round(work: Work) -> float:
 
 
 def reporting_seconds(work: Work, search_s: float) -> float:
-    """Seconds before the deadline at which a trial that has never reported validates what it has.
+    """Return the seconds before the deadline at which a trial without a report is scored.
 
-    Thrice as long as its validation should take, but at most a fifth of the search.
+    Three times as long as its validation should take, but at most a fifth of the search.
     """
     return min(max(2.0, 3.0 * work.n_val / (STEP_COST * work.images_per_second)), 0.2 * search_s)
 
 
 def closing_seconds(budget: Budget, *, slowdown: float, n_holdout: int = 0, rate: float = math.inf) -> float:
-    """The closing on a machine that turned out to be `slowdown` times slower than measured before the search.
+    """Return the seconds to reserve after the retrain, if the machine is `slowdown` times slower than measured.
 
-    `rate` is images a second at which the best trial trained: where it is dear, scoring the `n_holdout` images is too.
+    `rate` is the best trial's training speed in images per second, which tells how long scoring `n_holdout` images
+    takes.
     """
     slower = min(MAX_SLOWDOWN, max(1.0, slowdown))
     return max(budget.closing_s * slower, CLOSING * slower + MIRRORED * n_holdout / (STEP_COST * rate))
 
 
 def measured_closing(*, slowdown: float, scoring: float) -> float:
-    """The closing where scoring the holdout should take `scoring` seconds, by a measurement on the very network."""
-    return CLOSING * min(MAX_SLOWDOWN, max(1.0, slowdown)) + SURE * scoring
+    """Return the seconds to reserve after the retrain, if scoring the holdout takes `scoring` seconds."""
+    return CLOSING * min(MAX_SLOWDOWN, max(1.0, slowdown)) + SCORING_SPARE * scoring
 
 
 def affordable_size(*, n_train: int, seconds: float, rate: Callable[[int], float], most: int) -> int:
-    """The largest side in pixels, at most `most`, at which the retrain sees enough images in its share of `seconds`.
+    """Return the largest side in pixels, at most `most`, at which the retrain sees enough images.
 
-    `rate(size)` is images a second on all cores. The least of `SIZES` where none is small enough. Measured
-    in docs/benchmarks/history.md, "Size and time".
+    `rate(size)` is images per second on all cores, `seconds` the remaining time. If none of `SIZES` is small enough,
+    the smallest is returned. Measured in docs/benchmarks/history.md, "Size and time".
     """
     wanted = enough_images(n_train)
     fitting = [size for size in SIZES if size <= most and RETRAIN_SHARE * seconds * rate(size) >= wanted]
@@ -190,15 +191,13 @@ def affordable_size(*, n_train: int, seconds: float, rate: Callable[[int], float
 
 
 def shortest_limit(work: Work, *, timed: bool = False) -> float:
-    """The least seconds, from now on, that hold one trial of one epoch (`timed`: or of the shortest round), its retrain
-    and the holdout.
-    """
+    """Return the fewest seconds for a trial (an epoch, with `timed` the shortest round), a retrain and the holdout."""
     trial = min(work.epoch_seconds, _shortest_round(work)) if timed else work.epoch_seconds
     return work.startup + trial + work.retrain_epoch_seconds + work.closing_seconds
 
 
 def retrain_epochs(budget: Budget, *, best_epoch: int) -> int:
-    """Epochs of the retrain: those that the search found best; the most allowed where time decides."""
+    """Return the epochs of the retrain: those of the best trial, or the limit if time decides."""
     if budget.round_s is not None or budget.epochs < budget.most_epochs:
         return budget.most_epochs
     return best_epoch

@@ -1,4 +1,4 @@
-"""What one trial computes on, and how many run at once: by cores, GPUs and measured memory."""
+"""Choose the device of a trial, and how many run at once, by cores, GPUs and measured memory."""
 
 from __future__ import annotations
 
@@ -9,22 +9,21 @@ from automl.config.sizes import format_size
 from automl.errors import ConfigError
 from automl.machine import cores as usable_cores
 from automl.machine import free_memory
-from automl.search.engines.cluster_resources import ClusterResources
-
-SPARE = 1.2  # a configuration may take more than the one that was measured
-USABLE = 0.9  # of the memory that is there: the system and the driver need some too
-MAX_SHARES = 8  # trials on one GPU; with more, they only wait for each other
-PACKING = (
-    1.2  # what trials that share a GPU train together, to one alone (benchmarks/gpu.py, four small networks)
+from automl.pipeline.plan.constants import (
+    MAX_SHARES,
+    MEMORY_SPARE,
+    PACKING,
+    SCALING,
+    USABLE,
 )
-SCALING = 0.75  # of another core that shares the batches: what it adds to the images a second
+from automl.search.engines.cluster_resources import ClusterResources
 
 
 @dataclass(frozen=True)
 class Device:
-    """What one trial computes on; `parallel` trials run at once, each batch shared by `replicas` threads.
+    """The device of a trial. `parallel` trials run at once, each batch is split between `replicas` threads.
 
-    `gpus` is how many this machine has, 0 where none is used.
+    `gpus` is the number of this machine's GPUs, 0 if none is used.
     """
 
     kind: str
@@ -37,30 +36,28 @@ class Device:
 
     @property
     def speedup(self) -> float:
-        """How much faster the retrain is than a trial: on a CPU it has all cores, a trial those of its replicas; on a
-        GPU it is alone.
-        """
+        """How much faster the retrain is than a trial: it has all cores, or a GPU alone."""
         if self.kind != "cpu":
             return self.slowdown
         return self.cores_together / (1 + SCALING * (self.replicas - 1))
 
     @property
     def slowdown(self) -> float:
-        """How much slower a trial is among those that share its GPU than alone."""
+        """How much slower a trial is because others share its GPU."""
         shares = int(1 / self.gpus_per_trial + 1e-9) if 0 < self.gpus_per_trial < 1 else 1
         return max(1.0, shares / PACKING)
 
     @property
     def cores_together(self) -> float:
-        """How many times faster than one core all of them train one network."""
+        """How many times faster than one core all cores train one network."""
         return 1 + SCALING * (self.all_threads - 1)
 
 
 def choose_device(config: StudyConfig, room: ClusterResources | None = None) -> Device:
-    """One thread a trial and a trial a core, as that trains the most images; or a trial a GPU where there is one.
+    """Choose one trial per GPU, or without GPUs one per core, each with one thread: that trains the most images.
 
-    `room` is the cluster that trials run on, None for this machine alone. Raises ConfigError where the cluster has
-    GPUs and this machine, which retrains, has none.
+    `room` is the cluster that trials run on, None for this machine alone. Raises ConfigError if the cluster has GPUs
+    but this machine, which retrains, has none.
     """
     import torch
 
@@ -73,8 +70,8 @@ def choose_device(config: StudyConfig, room: ClusterResources | None = None) -> 
         and not torch.cuda.is_available()
     ):
         raise ConfigError(
-            "the cluster has GPUs but this machine, which retrains the best, has none: start automl on a node with a "
-            "GPU, or leave them out with --gpus-per-trial 0"
+            "the cluster has GPUs but this machine, which runs the retrain, has none: start automl on a node with a "
+            "GPU, or use no GPUs with --gpus-per-trial 0"
         )
     if torch.cuda.is_available() and share > 0:
         gpus = torch.cuda.device_count()
@@ -85,7 +82,7 @@ def choose_device(config: StudyConfig, room: ClusterResources | None = None) -> 
         )
         threads = max(1, int(config.cpus_per_trial or 1)) if room else max(1, cores // parallel)
         return Device("cuda", threads, parallel, cores, gpus_per_trial=share, gpus=gpus)
-    if config.engine == "local":  # this process alone: one trial after the other, each on all cores
+    if config.engine == "local":  # one process runs trials one after the other, on all cores
         return Device("cpu", 1, config.parallel or 1, cores, replicas=cores)
     threads = max(1, int(config.cpus_per_trial or 1))
     there = room.trials_at_once(threads, 0.0) if room else cores // threads
@@ -93,7 +90,7 @@ def choose_device(config: StudyConfig, room: ClusterResources | None = None) -> 
 
 
 def whole_trials(gpus: int, share: float) -> int:
-    """Trials that fit on so many GPUs, each with `share` of one, or with several whole ones.
+    """Return how many trials fit on `gpus`, if each takes a `share` of one, or several whole ones.
 
     >>> whole_trials(4, 0.3), whole_trials(4, 0.25), whole_trials(4, 2), whole_trials(1, 2)
     (12, 16, 2, 0)
@@ -102,14 +99,14 @@ def whole_trials(gpus: int, share: float) -> int:
 
 
 def within_memory(device: Device, trial: int, *, limit: int | None, chosen: bool) -> tuple[Device, str]:
-    """The device with as many trials at once as memory holds, and a sentence where that are fewer.
+    """Return the device with as many parallel trials as fit into memory, and a note if those are fewer.
 
-    `trial` is what one takes (bytes, 0: unknown), `limit` what all may take together; without one it is what this
-    machine has left, unless the person has `chosen` how many run. Raises ConfigError for a limit below one trial.
+    `trial` is the memory of one trial (bytes, 0: unknown), `limit` the memory limit of all. Without a limit it is the
+    free memory, unless the user has `chosen` the number. Raises ConfigError for a limit below one trial.
     """
     if trial <= 0 or (limit is None and chosen):
         return device, ""
-    each = int(trial * SPARE)
+    each = int(trial * MEMORY_SPARE)
     if limit is not None and limit < each:
         raise ConfigError(
             f"--memory-limit must hold one trial, which takes {format_size(each)} here, got {format_size(limit)}: "
@@ -120,18 +117,20 @@ def within_memory(device: Device, trial: int, *, limit: int | None, chosen: bool
     if held >= device.parallel:
         return device, ""
     why = "--memory-limit" if limit is not None else "the free memory"
-    note = f"{held} trials at once instead of {device.parallel}: {why} of {format_size(there)} holds no more"
-    return replace(device, parallel=held), f"{note} of {format_size(each)} each."
+    note = (
+        f"{held} trials at once instead of {device.parallel}: no more fit into {why} of {format_size(there)}"
+    )
+    return replace(device, parallel=held), f"{note}, with {format_size(each)} each."
 
 
-def packed(device: Device, trial: int, total: int) -> Device:
-    """The device with as many trials on each GPU as its memory (`total` bytes) and the cores hold.
+def pack_gpus(device: Device, trial: int, total: int) -> Device:
+    """Return the device with as many trials per GPU as its memory (`total` bytes) and the cores allow.
 
-    `trial` is the most GPU memory that the measured one took (bytes, 0: unknown, which changes nothing).
+    `trial` is the peak GPU memory of the measured trial (bytes, 0: unknown, which changes nothing).
     """
     if trial <= 0 or device.gpus == 0:
         return device
-    by_memory = int(USABLE * total / (trial * SPARE))
+    by_memory = int(USABLE * total / (trial * MEMORY_SPARE))
     by_cores = device.all_threads // device.gpus
     shares = max(1, min(by_memory, by_cores, MAX_SHARES))
     parallel = shares * device.gpus
@@ -140,16 +139,16 @@ def packed(device: Device, trial: int, total: int) -> Device:
 
 
 def idle_gpus(device: Device) -> str:
-    """A sentence where a search leaves GPUs of this machine idle; empty where it does not."""
+    """Return a note if the search leaves GPUs of this machine idle, else ""."""
     if device.gpus == 0:
         return ""
     used = min(device.gpus, int(-(-device.parallel * device.gpus_per_trial // 1)))
     if used == device.gpus:
         return ""
-    return f"{used} of {device.gpus} GPUs are used by the search: raise --parallel to use all."
+    return f"The search uses {used} of {device.gpus} GPUs; raise --parallel to use all."
 
 
 def ray_cpus(config: StudyConfig) -> int:
-    """What Ray is told to have on this machine: the cores, or more where the person asks for more trials at once."""
+    """Return the CPUs for Ray on this machine: the cores, or more if the user wants more parallel trials."""
     wanted = (config.parallel or 1) * max(1, int(config.cpus_per_trial or 1))
     return max(usable_cores(), wanted)

@@ -1,4 +1,4 @@
-"""How large the pictures are that a short study trains on: more epochs are worth more than more pixels."""
+"""Choose the image size of a short study: more epochs are worth more than more pixels."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from automl.training.speed_probe import scratch_rate
 
 
 def largest_size(context: Context, source: Source, space: SearchSpace, *, cores: float) -> int:
-    """The largest side in pixels that the time allows to train on, at most `CPU_SIZE`.
+    """Return the largest side in pixels for which there is time, at most `CPU_SIZE`.
 
-    Only a training from scratch is held back: pretrained filters look for what small pictures do not show. Without a
-    time limit, and where a size was asked for, it is `CPU_SIZE`. The retrain is as fast as `cores` of this machine.
+    It is `CPU_SIZE` for pretrained weights, whose filters need details, without a time limit, and if the user chose a
+    size. The retrain is as fast as `cores` of this machine.
     """
     config, remaining = context.config, context.clock.remaining()
     if remaining is None or config.img_size != "auto":
@@ -42,7 +42,7 @@ def _may_begin_with_weights(config: StudyConfig, space: SearchSpace) -> bool:
 
 
 def _enlargement(space: SearchSpace) -> float:
-    """How many times the recipe that is tried first enlarges the pictures before its network sees them."""
+    """Return by how much the first configuration enlarges the images."""
     recipes = map(Recipe.from_config, space.portfolio)
     first = next((recipe for recipe in recipes if not recipe.pretrained), None)
     return 1.0 if first is None or first.upscale is None else first.upscale

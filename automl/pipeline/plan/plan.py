@@ -1,4 +1,4 @@
-"""The plan in time: how fast this machine trains, what the limit is shared out to, and what suits it."""
+"""Make the plan: measure how fast this machine trains, divide the time, and choose size limits."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from automl.pipeline.plan.budget import (
     reporting_seconds,
     shortest_limit,
 )
-from automl.pipeline.plan.epoch_cost import epoch_work, expectation, in_rounds, prices, spread
-from automl.pipeline.plan.hardware import Device, idle_gpus, packed, within_memory
+from automl.pipeline.plan.epoch_cost import epoch_work, expected_seconds, in_rounds, prices, spread
+from automl.pipeline.plan.hardware import Device, idle_gpus, pack_gpus, within_memory
 from automl.pipeline.plan.plan_text import epochs_in_words, plan_in_words, share_in_words
-from automl.pipeline.plan.pretrained import Beginning
-from automl.pipeline.plan.size_limits import Suited, suited
+from automl.pipeline.plan.pretrained import Pretrained
+from automl.pipeline.plan.size_limits import SizeLimits
 from automl.records import Config, DatasetInfo, Observer, SearchSplits
 from automl.search.round_time import Expect
 from automl.spaces import SearchSpace
@@ -36,26 +36,26 @@ from automl.torch_setup import import_seconds
 from automl.training.plan import TrainPlan
 from automl.training.speed_probe import Probe, probe
 
-MAX_DRAWS = 1000  # for a configuration within the constraints
-WORKER_START = 2.0  # times what importing timm takes: from a worker's start to the first step of its trial
+MAX_DRAWS = 1000  # to find a configuration within the constraints
+WORKER_START = 2.0  # times the import of timm: from a worker's start to the first step of its trial
 
 
 @dataclass(frozen=True)
 class Planned:
-    """What was measured, and what follows from it. `portfolio` is what of the space's suits the time."""
+    """The measurements and the plan. `portfolio` is the part of the space's that fits the time."""
 
     device: Device
     budget: Budget
     plan: TrainPlan
     probe: Probe
     expect: Expect
-    suits: Suited
+    limits: SizeLimits
     portfolio: tuple[Config, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """As plan.json keeps it."""
+        """Return the plan for plan.json."""
         return {
-            "suits": self.suits.to_dict(),
+            "suits": self.limits.to_dict(),
             "share": self.plan.share,
             "epochs": self.budget.epochs,
             "round_s": self.budget.round_s,
@@ -73,10 +73,10 @@ class Planned:
 
 @dataclass(frozen=True)
 class Basis:
-    """What a plan is made for; `earlier` is the plan.json of a study that is continued."""
+    """What a plan is based on; `earlier` is the plan.json of a resumed study."""
 
     splits: SearchSplits
-    beginning: Beginning
+    pretrained: Pretrained
     device: Device
     metric: MetricSpec
     balance: Balance
@@ -84,47 +84,47 @@ class Basis:
 
 
 def make_plan(context: Context, basis: Basis) -> Planned:
-    """Measure, share the time out, and say so. Raises TimeLimitError where the time left holds no trial."""
+    """Measure, divide the time, and show the plan. Raises TimeLimitError if the time is too short for a trial."""
     config, clock, observer = context.config, context.clock, context.observer
-    splits, beginning, device, earlier = basis.splits, basis.beginning, basis.device, basis.earlier
-    space, info, scratch = beginning.space, splits.info, not beginning.weights
+    splits, pretrained, device, earlier = basis.splits, basis.pretrained, basis.device, basis.earlier
+    space, info, scratch = pretrained.space, splits.info, not pretrained.weights
     plan = _untimed(config, basis)
     observer.stage("plan", "measuring how fast this machine trains")
     of = prices(device.kind)
-    suits = Suited.from_dict(info, {} if earlier is None else earlier.get("suits", {}), of)
-    first = first_config(replace(space, portfolio=suits.of(space.portfolio)), config.seed)
+    limits = SizeLimits.from_dict(info, {} if earlier is None else earlier.get("suits", {}), of)
+    first = first_config(replace(space, portfolio=limits.filter(space.portfolio)), config.seed)
     measured = probe(first, splits, plan)
     device = _packed(config, device, measured, observer)
     plan = replace(plan, threads=device.threads)
     work = _work(config, info, measured, device, scratch=scratch)
     _refuse_too_short(config, clock, work)
     if earlier is None:
-        suits = _suited(context, basis, work, first)
-    portfolio = suits.of(space.portfolio)
-    if portfolio and portfolio[0] != first:  # what is tried first is what trials are planned by
+        limits = _size_limits(context, basis, work, first)
+    portfolio = limits.filter(space.portfolio)
+    if portfolio and portfolio[0] != first:  # the plan is made for the first trial
         first = portfolio[0]
         measured = probe(first, splits, plan)
         work = _work(config, info, measured, device, scratch=scratch)
     budget = make_budget(work, remaining=clock.remaining(), epochs=config.epochs)
-    if earlier is not None:  # trials of one study are compared, so all have the same full length
+    if earlier is not None:  # all trials of a study need the same full length
         budget = replace(budget, epochs=int(earlier["epochs"]), round_s=earlier.get("round_s"))
-    expect = expectation(space, info, first, work.epoch_seconds, of)
+    expect = expected_seconds(space, info, first, work.epoch_seconds, of)
     observer.note(
         f"{plan_in_words(budget, measured, device)}; {epochs_in_words(spread(space, expect, config.seed), work)}"
     )
-    if why := suits.in_words(space, config.seed):
+    if why := limits.sentence(space, config.seed):
         observer.note(why)
     if budget.round_s is not None:
         expect = in_rounds(expect, info, budget.round_s)
-    share = _share(beginning, budget, work) if earlier is None else float(earlier.get("share", 1.0))
+    share = _share(pretrained, budget, work) if earlier is None else float(earlier.get("share", 1.0))
     if share < 1.0:
         observer.note(share_in_words(share))
     plan = replace(_timed(plan, budget, work, measured), share=share)
-    return Planned(device, budget, plan, measured, expect, suits, portfolio)
+    return Planned(device, budget, plan, measured, expect, limits, portfolio)
 
 
 def first_config(space: SearchSpace, seed: int) -> Config:
-    """The configuration that the probe trains: the portfolio's first, or a draw from the space."""
+    """Return the configuration that the probe trains: the portfolio's first, or a random one."""
     if space.portfolio:
         return dict(space.portfolio[0])
     rng = np.random.default_rng(seed)
@@ -137,7 +137,7 @@ def first_config(space: SearchSpace, seed: int) -> Config:
 
 
 def _untimed(config: StudyConfig, basis: Basis) -> TrainPlan:
-    """How trials are run, before it is known for how long."""
+    """Return the training plan of trials without their length."""
     device = basis.device
     return TrainPlan(
         epochs=1,
@@ -148,12 +148,12 @@ def _untimed(config: StudyConfig, basis: Basis) -> TrainPlan:
         replicas=device.replicas,
         device=device.kind,
         balance=basis.balance,
-        weights=basis.beginning.weights,
+        weights=basis.pretrained.weights,
     )
 
 
 def _timed(plan: TrainPlan, budget: Budget, work: Work, measured: Probe) -> TrainPlan:
-    """The plan with its length, its precision and its end, counted from now."""
+    """Return the plan with its length, precision and deadline, counted from now."""
     plan = replace(plan, epochs=budget.epochs, round_seconds=budget.round_s, precision=measured.precision)
     if budget.search_s is None:
         return plan
@@ -161,20 +161,19 @@ def _timed(plan: TrainPlan, budget: Budget, work: Work, measured: Probe) -> Trai
     return replace(plan, deadline=time.time() + budget.search_s, reporting=reporting)
 
 
-def _share(beginning: Beginning, budget: Budget, work: Work) -> float:
-    """What of the training rows trials learn from; fine-tuning, which takes few passes, is always from all."""
-    return 1.0 if beginning.weights else part_of_rows(work, budget)
+def _share(pretrained: Pretrained, budget: Budget, work: Work) -> float:
+    """Return the share of the training rows for trials; fine-tuning makes few epochs and uses all."""
+    return 1.0 if pretrained.weights else part_of_rows(work, budget)
 
 
-def _suited(context: Context, basis: Basis, work: Work, first: Config) -> Suited:
-    """Which configurations suit the time: all of them where a person counts in epochs, or there is no limit."""
+def _size_limits(context: Context, basis: Basis, work: Work, first: Config) -> SizeLimits:
+    """Return the size limits; there are none without a time limit or with the user's own limit in epochs."""
     config, remaining, info = context.config, context.clock.remaining(), basis.splits.info
-    of = prices(basis.device.kind)
+    limits = SizeLimits(info, prices=prices(basis.device.kind))
     if remaining is None or config.epochs is not None:
-        return Suited(info, prices=of)
-    unit = work.epoch_seconds / epoch_work(first, info, of)
-    space = basis.beginning.space
-    return suited(space, work, info, remaining=remaining, unit=unit, seed=config.seed, of=of)
+        return limits
+    unit = work.epoch_seconds / epoch_work(first, info, limits.prices)
+    return limits.fitted(basis.pretrained.space, work, remaining=remaining, unit=unit, seed=config.seed)
 
 
 def _work(config: StudyConfig, info: DatasetInfo, measured: Probe, device: Device, *, scratch: bool) -> Work:
@@ -184,36 +183,34 @@ def _work(config: StudyConfig, info: DatasetInfo, measured: Probe, device: Devic
         info.n_val,
         info.n_holdout,
         measured.images_per_second / device.slowdown,
-        device.parallel if ray else 1,  # the local engine takes turns
+        device.parallel if ray else 1,  # the local engine runs one trial at a time
         retrain_speedup=device.speedup,
-        # A worker's start is mostly imports: torch and ours beside timm.
+        # A worker's start is mostly the import of torch, timm and automl.
         startup=WORKER_START * import_seconds() if ray else 0.0,
         scratch=scratch,
     )
 
 
 def _refuse_too_short(config: StudyConfig, clock: Clock, work: Work) -> None:
-    """Raises TimeLimitError where the time left holds no trial, with the limit that would."""
+    """Raise TimeLimitError, with a long enough limit, if the time left is too short for a trial."""
     remaining, shortest = clock.remaining(), shortest_limit(work, timed=config.epochs is None)
     if remaining is None or remaining >= shortest:
         return
     raise TimeLimitError(
-        f"--time-limit must hold one trial, and {format_duration(config.time_limit or 0)} does not: "
+        f"--time-limit must be long enough for one trial, got {format_duration(config.time_limit or 0)}: "
         f"setting up took {clock.elapsed():.0f} s and one epoch takes {work.epoch_seconds:.1f} s here; "
         f"use --time-limit {format_duration(round(clock.elapsed() + shortest + 1))} or more"
     )
 
 
 def _packed(config: StudyConfig, device: Device, measured: Probe, observer: Observer) -> Device:
-    """The device with as many trials at once as what was measured of one allows."""
+    """Return the device with as many parallel trials as the measured memory of one allows."""
     if config.gpus_per_trial == "auto" and device.gpus and config.parallel is None:
         import torch
 
         total = torch.cuda.get_device_properties(0).total_memory
-        device = packed(device, measured.gpu_memory, total)
-    if (
-        config.engine == "ray" and config.address is None
-    ):  # of other machines, Ray itself looks after the memory
+        device = pack_gpus(device, measured.gpu_memory, total)
+    if config.engine == "ray" and config.address is None:  # on other machines, Ray itself controls the memory
         chosen = config.parallel is not None
         device, note = within_memory(device, measured.memory, limit=config.memory_limit, chosen=chosen)
         if note:

@@ -1,4 +1,4 @@
-"""Whether a study starts from weights, from which, and with which architectures: decided once, before the search."""
+"""Decide before the search whether trials use pretrained weights, which ones, and which architectures."""
 
 from __future__ import annotations
 
@@ -12,6 +12,18 @@ from typing import Any
 from automl.config import StudyConfig
 from automl.errors import ConfigError, SpaceError, StudyError
 from automl.machine import hub_answers
+from automl.pipeline.plan.constants import (
+    CPU_ROWS,
+    DOWNLOAD_SECONDS,
+    DOWNLOAD_SHARE,
+    GPU_ROWS,
+    KEPT,
+    PROBE_MIN_ROWS,
+    PROBE_SECONDS,
+    PROBE_SHARE,
+    SLOW,
+    TRIAL_SHARE,
+)
 from automl.records import Observer, SearchSplits
 from automl.spaces import SearchSpace, capabilities
 from automl.spaces.narrow import configuration, narrowed, with_portfolio
@@ -30,19 +42,10 @@ from automl.training.models.pretrained_weights import Weights, arch, verify
 from automl.training.models.weight_sources import download, in_caches, in_folder
 from automl.training.rounds import STEP_COST
 
-PROBE_SHARE = 0.1  # of the time that is left, at most
-PROBE_SECONDS = 60.0  # at most, and where there is no limit
-DOWNLOAD_SHARE = 0.1
-DOWNLOAD_SECONDS = 300.0
-CPU_ROWS, GPU_ROWS, MIN_ROWS = 1000, 4000, 150
-SLOW = 50.0  # images a second of a small network on a busy machine
-KEPT = 6  # architectures that the search goes on with
-TRIAL_SHARE = 0.1  # of the time that is left, into which an epoch of fine-tuning must fit
-
 
 @dataclass(frozen=True)
-class Beginning:
-    """What trials start from: the space that fits it, the weights by model, and what result.json says of it."""
+class Pretrained:
+    """The chosen weights by model, the space for them, and the record for result.json."""
 
     space: SearchSpace
     weights: Mapping[str, Weights] = field(default_factory=dict)
@@ -50,8 +53,8 @@ class Beginning:
 
 
 @dataclass(frozen=True)
-class Situation:
-    """What the decision is made from."""
+class Conditions:
+    """The data, device and time for the choice of weights."""
 
     splits: SearchSplits
     device: str
@@ -61,27 +64,29 @@ class Situation:
 
 
 def check_pretrained(config: StudyConfig) -> None:
-    """Raise UsageError for a folder that holds no weights, before any picture is decoded."""
+    """Raise UsageError for a folder without weights."""
     if config.pretrained not in ("auto", "always", "never"):
         in_folder(config.pretrained)
 
 
-def begin(config: StudyConfig, space: SearchSpace, situation: Situation, observer: Observer) -> Beginning:
-    """Look for weights, once, rank those that there are, and narrow the space to them; or to training from scratch.
+def choose_pretrained(
+    config: StudyConfig, space: SearchSpace, conditions: Conditions, observer: Observer
+) -> Pretrained:
+    """Find weights, rank them, and narrow the space to them, or to training from scratch.
 
-    Says in one line what is used and what is missing. Raises ConfigError where weights are wanted and there are
-    none, and ModelError for a file that cannot be used.
+    A note tells what is used and what is missing. Raises ConfigError if weights are required and there are none, and
+    ModelError for a file that cannot be used.
     """
     asked = config.pretrained
     models = [model for members in space.families.values() for model in members]
     if asked == "never" or (asked == "auto" and not _may(space, pretrained=True)):
         return _from_scratch(space, asked, missing=[])
-    found, hub = _look(asked, models, situation)
+    found, hub = _look(asked, models, conditions)
     missing = [model for model in models if model not in found]
     if not found:
         if asked == "auto":
-            why = f"no weights of its {len(models)} architectures are cached and the hub {hub}"
-            observer.note(f"Models start from scratch: {why}.")
+            why = f"no weights of its {len(models)} architectures are cached, and the hub {hub}"
+            observer.note(f"Models train from scratch: {why}.")
             return _from_scratch(space, asked, missing=models, why=why)
         raise ConfigError(_none_found(asked, models, hub))
     tuned = narrowed(space, pretrained=True, models=found.keys())
@@ -91,39 +96,39 @@ def begin(config: StudyConfig, space: SearchSpace, situation: Situation, observe
         for model in models
         if model in found
     }
-    observer.stage("weights", f"looking at what {len(found)} pretrained networks see in the data")
-    ranking, pixels = _rank(found, configs, situation)
+    observer.stage("weights", f"ranking {len(found)} pretrained networks on the data")
+    ranking, pixels = _rank(found, configs, conditions)
     if asked == "auto" and not _worth_it(ranking, pixels):
-        why = _no_better(ranking, pixels, situation)
-        observer.note(f"Models start from scratch: {why}.")
+        why = _no_better(ranking, pixels, conditions)
+        observer.note(f"Models train from scratch: {why}.")
         return _from_scratch(space, asked, missing=missing, why=why, probe=_rows(ranking, []))
-    kept = _keep(ranking, list(found), situation)
-    if not ranking:  # then no file was looked at yet
+    kept = _keep(ranking, list(found), conditions)
+    if not ranking:  # then no file was checked yet
         for model in kept:
             recipe = Recipe.from_config(configs[model])
-            verify(found[model], model_arguments(recipe, situation.splits.info, found[model]))
-    return _from_weights(_Chosen(space, found, kept, ranking, pixels, missing, asked), situation, observer)
+            verify(found[model], model_arguments(recipe, conditions.splits.info, found[model]))
+    return _from_weights(_Chosen(space, found, kept, ranking, pixels, missing, asked), conditions, observer)
 
 
-def begin_again(space: SearchSpace, record: Mapping[str, Any]) -> Beginning:
-    """As an earlier run of the study began, from what its plan.json holds.
+def restore_pretrained(space: SearchSpace, record: Mapping[str, Any]) -> Pretrained:
+    """Return the choice of an earlier run of the study, from its plan.json.
 
-    Raises StudyError where weights that it began with are gone.
+    Raises StudyError if its weights are gone.
     """
     if not record.get("used"):
-        return Beginning(narrowed(space, pretrained=False), {}, record)
+        return Pretrained(narrowed(space, pretrained=False), {}, record)
     weights = {model: Weights.from_dict(row) for model, row in record["weights"].items()}
     for each in weights.values():
         if not each.file.is_file():
             raise StudyError(
-                f"the study began with the weights {str(each.file)!r}, which are gone; "
-                "put them back, or start again with --overwrite"
+                f"the study uses the weights {str(each.file)!r}, which are gone; "
+                "restore the file, or start again with --overwrite"
             )
-    return Beginning(_tuned(space, list(weights)), weights, record)
+    return Pretrained(_tuned(space, list(weights)), weights, record)
 
 
-def shown(record: Mapping[str, Any]) -> dict[str, Any]:
-    """What result.json says: which models began with weights and which were left out, and the probe."""
+def public_record(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the record for result.json: models with weights, models left out, and the ranking."""
     kept = {key: value for key, value in record.items() if key != "weights"}
     return {**kept, "models": sorted(record.get("weights", {}))} if record.get("used") else kept
 
@@ -139,7 +144,7 @@ class _Chosen:
     asked: str
 
 
-def _from_weights(chosen: _Chosen, situation: Situation, observer: Observer) -> Beginning:
+def _from_weights(chosen: _Chosen, conditions: Conditions, observer: Observer) -> Pretrained:
     weights = {model: chosen.found[model] for model in chosen.kept}
     record = {
         "asked": chosen.asked,
@@ -150,12 +155,12 @@ def _from_weights(chosen: _Chosen, situation: Situation, observer: Observer) -> 
         "pixels": None if math.isnan(chosen.pixels) else round(chosen.pixels, 4),
         "weights": {model: row.to_dict() for model, row in weights.items()},
     }
-    observer.note(_in_words(chosen, situation))
-    return Beginning(_tuned(chosen.space, chosen.kept), weights, record)
+    observer.note(_in_words(chosen, conditions))
+    return Pretrained(_tuned(chosen.space, chosen.kept), weights, record)
 
 
 def _tuned(space: SearchSpace, models: Sequence[str]) -> SearchSpace:
-    """The space of these models, the best first, that begins with the recipes for fine-tuning."""
+    """Return the space of these models, the best first, with the recipes for fine-tuning as its portfolio."""
     recipes = narrowed(space, pretrained=True).portfolio
     return with_portfolio(narrowed(space, pretrained=True, models=models), models, recipes)
 
@@ -167,13 +172,13 @@ def _from_scratch(
     missing: list[str],
     why: str = "",
     probe: Sequence[dict[str, Any]] = (),
-) -> Beginning:
+) -> Pretrained:
     record = {"asked": asked, "used": False, "missing": missing, "why": why, "probe": list(probe)}
-    return Beginning(narrowed(space, pretrained=False), {}, record)
+    return Pretrained(narrowed(space, pretrained=False), {}, record)
 
 
-def _look(asked: str, models: list[str], situation: Situation) -> tuple[dict[str, Weights], str]:
-    """The weights at hand, and what the hub did."""
+def _look(asked: str, models: list[str], conditions: Conditions) -> tuple[dict[str, Weights], str]:
+    """Return the weights that were found, and the state of the hub."""
     if asked not in ("auto", "always"):
         folder = in_folder(asked)
         wanted = {model: folder.get(arch(model)) for model in models}
@@ -187,23 +192,23 @@ def _look(asked: str, models: list[str], situation: Situation) -> tuple[dict[str
         ((model, capabilities(model).params) for model in models if model not in found),
         key=lambda pair: pair[1],
     )
-    share = DOWNLOAD_SHARE * (math.inf if situation.remaining is None else situation.remaining)
+    share = DOWNLOAD_SHARE * (math.inf if conditions.remaining is None else conditions.remaining)
     got = download(rest, seconds=min(DOWNLOAD_SECONDS, share))
     return {model: row for model in models if (row := found.get(model) or got.get(model))}, "was asked"
 
 
 def _rank(
-    found: Mapping[str, Weights], configs: Mapping[str, dict[str, Any]], situation: Situation
+    found: Mapping[str, Weights], configs: Mapping[str, dict[str, Any]], conditions: Conditions
 ) -> tuple[list[ProbeScore], float]:
-    """The architectures that were probed in time, the best first, and the score of the pixels themselves.
+    """Return the architectures that were probed in time, the best first, and the score of the pixels themselves.
 
-    Small networks come first, so that a short time ranks what a short search could train.
+    Small networks are probed first, because a short search could train only those.
     """
     limit = PROBE_SECONDS
-    if situation.remaining is not None:
-        limit = min(limit, PROBE_SHARE * situation.remaining)
+    if conditions.remaining is not None:
+        limit = min(limit, PROBE_SHARE * conditions.remaining)
     until = time.monotonic() + limit
-    rows = _sampled(situation, seconds=limit / len(found))
+    rows = _sampled(conditions, seconds=limit / len(found))
     pixels = probe_pixels(rows)
     ranking = []
     for model in sorted(found, key=lambda name: capabilities(name).params):
@@ -216,40 +221,40 @@ def _rank(
     return sorted(ranking, key=lambda row: -row.score), pixels
 
 
-def _sampled(situation: Situation, *, seconds: float) -> Sample:
-    """Fewer rows where there are `seconds` for each network that a slow machine would need for more."""
-    most = CPU_ROWS if situation.device == "cpu" else GPU_ROWS
+def _sampled(conditions: Conditions, *, seconds: float) -> Sample:
+    """Return the rows for the probe: fewer, if `seconds` for each network are too few on a slow machine."""
+    most = CPU_ROWS if conditions.device == "cpu" else GPU_ROWS
     return sample(
-        situation.splits,
-        situation.folder,
-        most=max(MIN_ROWS, min(most, int(SLOW * seconds))),
-        device=situation.device,
-        threads=situation.threads,
+        conditions.splits,
+        conditions.folder,
+        most=max(PROBE_MIN_ROWS, min(most, int(SLOW * seconds))),
+        device=conditions.device,
+        threads=conditions.threads,
     )
 
 
 def _worth_it(ranking: list[ProbeScore], pixels: float) -> bool:
-    """Whether frozen features tell more than the pixels do; without a probe, weights are taken for better."""
+    """Return whether features score better than pixels; without a probe, weights are assumed to be better."""
     return not ranking or math.isnan(pixels) or ranking[0].score > pixels
 
 
-def _keep(ranking: list[ProbeScore], found: list[str], situation: Situation) -> list[str]:
-    """The best of those whose epochs fit into the time, else the fastest; the smallest, where none was probed."""
+def _keep(ranking: list[ProbeScore], found: list[str], conditions: Conditions) -> list[str]:
+    """Return the best of those whose epochs fit the time, else the fastest; without a probe, the smallest."""
     if not ranking:
         return sorted(found, key=lambda name: capabilities(name).params)[:KEPT]
-    if situation.remaining is None:
+    if conditions.remaining is None:
         fitting = ranking
     else:
-        longest = TRIAL_SHARE * situation.remaining
-        fitting = [row for row in ranking if _epoch_seconds(row, situation) <= longest]
+        longest = TRIAL_SHARE * conditions.remaining
+        fitting = [row for row in ranking if _epoch_seconds(row, conditions) <= longest]
     fastest = max(ranking, key=lambda row: row.images_per_second)
     return [row.model for row in (fitting or [fastest])[:KEPT]]
 
 
-def _epoch_seconds(row: ProbeScore, situation: Situation) -> float:
-    """Of fine-tuning on one core, where trials share the cores."""
-    cores = situation.threads if situation.device == "cpu" else 1
-    return situation.splits.info.n_train * STEP_COST * cores / row.images_per_second
+def _epoch_seconds(row: ProbeScore, conditions: Conditions) -> float:
+    """Return the seconds of an epoch of fine-tuning on the cores of one trial."""
+    cores = conditions.threads if conditions.device == "cpu" else 1
+    return conditions.splits.info.n_train * STEP_COST * cores / row.images_per_second
 
 
 def _may(space: SearchSpace, *, pretrained: bool) -> bool:
@@ -273,27 +278,28 @@ def _rows(ranking: list[ProbeScore], kept: list[str]) -> list[dict[str, Any]]:
     ]
 
 
-def _in_words(chosen: _Chosen, situation: Situation) -> str:
+def _in_words(chosen: _Chosen, conditions: Conditions) -> str:
     sources = sorted({chosen.found[model].source for model in chosen.kept})
     count = f"{len(chosen.found)} of {len(chosen.found) + len(chosen.missing)} architectures"
-    text = f"Weights: {count} have pretrained weights ({', '.join(sources)})"
+    text = f"Pretrained weights: found for {count} ({', '.join(sources)})"
     if chosen.missing:
-        text += ", the others are left out"
+        text += "; the others are left out"
     if not chosen.ranking:
-        return text + "; there was no time to rank them."
+        return text + "; no time to rank them."
     best = ", ".join(f"{row.model} {row.score:.3f}" for row in chosen.ranking[:3])
-    metric = METRICS[situation.splits.info.task].replace("_", " ")
+    metric = METRICS[conditions.splits.info.task].replace("_", " ")
     return (
-        f"{text}; {metric} of a linear head on frozen features: {best} (plain pixels {chosen.pixels:.3f}); "
-        f"searched: {', '.join(chosen.kept)}."
+        f"{text}; {metric} of a linear head on their features: {best} (pixels alone: {chosen.pixels:.3f}). "
+        f"The search uses {', '.join(chosen.kept)}."
     )
 
 
-def _no_better(ranking: list[ProbeScore], pixels: float, situation: Situation) -> str:
-    metric = METRICS[situation.splits.info.task].replace("_", " ")
+def _no_better(ranking: list[ProbeScore], pixels: float, conditions: Conditions) -> str:
+    metric = METRICS[conditions.splits.info.task].replace("_", " ")
     return (
-        f"the features of {ranking[0].model}, the best of {len(ranking)} with weights, tell no more about these data "
-        f"than plain pixels ({metric} {ranking[0].score:.3f} against {pixels:.3f}); --pretrained always uses them"
+        f"the features of {ranking[0].model}, the best of {len(ranking)} pretrained networks, are no better on these "
+        f"data than pixels alone ({metric} {ranking[0].score:.3f}, pixels {pixels:.3f}); to use weights anyway, add "
+        "--pretrained always"
     )
 
 
@@ -305,6 +311,6 @@ def _none_found(asked: str, models: list[str], hub: str) -> str:
             "give a folder with weights as --pretrained DIR, or use --pretrained auto"
         )
     return (
-        f"--pretrained {asked} must hold weights of at least one architecture of the search space ({names}), and holds "
+        f"--pretrained {asked} must hold weights of at least one architecture of the search space ({names}), but holds "
         f"those of {', '.join(sorted(in_folder(asked)))}; choose another --space"
     )

@@ -1,4 +1,4 @@
-"""Warm start: a new study tries first what was good in a person's earlier studies of alike data."""
+"""Warm start: a new study first tries what was good in earlier studies of similar data."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from automl.spaces import SearchSpace
 AUTO, NONE = "auto", "none"
 MAX_CONFIGS = 4
 MAX_STUDIES = 10
-# Studies that are less alike than this say nothing of use.
+# Less similar studies are ignored.
 MIN_SIMILARITY = 0.1
 
 logger = get_logger(__name__)
@@ -28,36 +28,36 @@ logger = get_logger(__name__)
 
 @dataclass(frozen=True)
 class WarmStart:
-    """Configurations to try first, and the studies that they were learnt from."""
+    """Configurations to try first, and the studies that they come from."""
 
     configs: tuple[Config, ...] = ()
     studies: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """As plan.json keeps it."""
+        """Return the record for plan.json."""
         return {"studies": list(self.studies), "configs": [dict(config) for config in self.configs]}
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> WarmStart:
-        """The inverse of `to_dict`; an empty mapping is no warm start."""
+        """Return what `to_dict` described; an empty mapping is no warm start."""
         return cls(tuple(record.get("configs", ())), tuple(record.get("studies", ())))
 
-    def begun(self, space: SearchSpace) -> SearchSpace:
-        """The space with these configurations before its own."""
+    def with_first(self, space: SearchSpace) -> SearchSpace:
+        """Return the space with these configurations before its own."""
         own = [config for config in space.portfolio if config not in self.configs]
         return replace(space, portfolio=(*self.configs, *own)) if self.configs else space
 
 
 def check_warm_start(config: StudyConfig) -> None:
-    """Raise StudyError for a study that was named and does not exist, before any picture is decoded."""
+    """Raise StudyError for a named study that does not exist."""
     _named(config)
 
 
 def warm_start(config: StudyConfig, space: SearchSpace, info: DatasetInfo, observer: Observer) -> WarmStart:
-    """What the earlier studies of the directory (`auto`), or those that were named, say about these data.
+    """Return the warm start from the earlier studies of the directory (`auto`), or from named ones.
 
-    Studies of another task take part only where they are named. Raises StudyError and StorageError for a named study
-    that cannot be read; where none was named, such studies are passed over.
+    Studies of another task are used only if they are named. Raises StudyError and StorageError for a named study that
+    cannot be read; with `auto`, such studies are ignored.
     """
     if config.warm_start == NONE:
         return WarmStart()
@@ -66,14 +66,14 @@ def warm_start(config: StudyConfig, space: SearchSpace, info: DatasetInfo, obser
     learnt = learn_portfolio(past, space, size=MAX_CONFIGS)
     if learnt.configs:
         observer.note(
-            f"Warm start: {len(learnt.configs)} configurations that were good in earlier studies "
-            f"({', '.join(learnt.studies)}) are tried first; --warm-start none leaves them out."
+            f"Warm start: {len(learnt.configs)} configurations from earlier studies "
+            f"({', '.join(learnt.studies)}) are tried first; --warm-start none turns this off."
         )
     return WarmStart(learnt.configs, learnt.studies)
 
 
 def traits(info: DatasetInfo) -> dict[str, Any]:
-    """What data are compared by; plan.json keeps it."""
+    """Return the traits of data that are compared, for plan.json."""
     return {
         "task": info.task,
         "n_train": info.n_train,
@@ -84,10 +84,10 @@ def traits(info: DatasetInfo) -> dict[str, Any]:
     }
 
 
-def alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> float:
-    """How alike two data sets are, from 0 to 1 (the same traits): by rows, outputs, channels, resolution and balance.
+def similarity(one: Mapping[str, Any], other: Mapping[str, Any]) -> float:
+    """Return how similar two data sets are, from 0 to 1: by rows, outputs, channels, resolution and balance.
 
-    0 for another task, and where traits are missing or are no numbers above 0.
+    0 for another task, and if traits are missing or are no numbers above 0.
     """
     if one.get("task") != other.get("task"):
         return 0.0
@@ -108,9 +108,9 @@ def _named(config: StudyConfig) -> list[StudyFolder]:
 
 
 def _weighted(studies: list[StudyFolder], here: Mapping[str, Any]) -> list[PastStudy]:
-    """Studies that a person named count whatever their data, and more where these are alike."""
+    """Return named studies; they count whatever their data, and more if these are similar."""
     return [
-        replace(read_past(study), weight=max(alike(_traits_of(study), here), MIN_SIMILARITY))
+        replace(read_past(study), weight=max(similarity(_traits_of(study), here), MIN_SIMILARITY))
         for study in studies
     ]
 
@@ -125,7 +125,7 @@ def _others(config: StudyConfig, here: Mapping[str, Any]) -> list[PastStudy]:
         except AutomlError as error:
             logger.info("no warm start from %s: %s", path, error)
             continue
-        weight = alike(_traits_of(study), here)
+        weight = similarity(_traits_of(study), here)
         if weight >= MIN_SIMILARITY:
             found.append((weight, study))
     found.sort(key=lambda pair: (-pair[0], pair[1].name))

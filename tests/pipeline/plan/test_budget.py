@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 
 from automl.pipeline.plan.budget import (
-    CLOSING,
     Budget,
     Work,
     closing_seconds,
@@ -18,6 +17,7 @@ from automl.pipeline.plan.budget import (
     retrain_share,
     shortest_limit,
 )
+from automl.pipeline.plan.constants import CLOSING
 
 WORK = Work(n_train=3200, n_val=800, n_holdout=2000, images_per_second=400.0, parallel=2)
 

@@ -11,7 +11,7 @@ from automl.pipeline.plan.epoch_cost import (
     ON_CPU,
     ON_GPU,
     epoch_work,
-    expectation,
+    expected_seconds,
     in_rounds,
     prices,
     spread,
@@ -72,7 +72,7 @@ def test_work_grows_with_the_rows() -> None:
 
 def test_expectation_goes_through_what_was_measured_and_knows_the_families() -> None:
     space = SearchSpace.load("cpu")
-    expect = expectation(space, INFO, RESNET, 3.0)
+    expect = expected_seconds(space, INFO, RESNET, 3.0)
     assert expect(RESNET).seconds == pytest.approx(3.0) and expect(RESNET).family == "resnet"
     low, high = spread(space, expect, 0)
     assert 0.0 < low < high and (low, high) == spread(space, expect, 0)
@@ -80,7 +80,7 @@ def test_expectation_goes_through_what_was_measured_and_knows_the_families() -> 
 
 def test_short_search_begins_no_network_that_cannot_reach_its_first_comparison() -> None:
     space = SearchSpace.load("cpu")
-    expect = expectation(space, INFO, {**space.portfolio[0], "width": 0.5}, 4.0)
+    expect = expected_seconds(space, INFO, {**space.portfolio[0], "width": 0.5}, 4.0)
 
     def train(config: Config) -> Iterator[dict[str, float]]:
         while True:
@@ -128,7 +128,7 @@ def test_expected_seconds_are_like_the_measured_ones() -> None:
         }
 
     first = next(iter(MEASURED))
-    expect = expectation(SearchSpace.load("cpu"), INFO, config(first), MEASURED[first])
+    expect = expected_seconds(SearchSpace.load("cpu"), INFO, config(first), MEASURED[first])
     off = {key: math.log(expect(config(key)).seconds / measured) for key, measured in MEASURED.items()}
     assert math.sqrt(sum(one**2 for one in off.values()) / len(off)) < 0.4, off
     assert max(map(abs, off.values())) < math.log(2.2), off

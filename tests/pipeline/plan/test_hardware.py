@@ -12,12 +12,12 @@ from automl import config as configuration
 from automl import pipeline
 from automl.config import StudyConfig
 from automl.errors import ConfigError, EngineError
+from automl.pipeline.plan.constants import PACKING
 from automl.pipeline.plan.hardware import (
-    PACKING,
     Device,
     choose_device,
     idle_gpus,
-    packed,
+    pack_gpus,
     whole_trials,
     within_memory,
 )
@@ -60,7 +60,9 @@ def test_memory_limit_below_one_trial_is_refused_with_what_one_takes() -> None:
 def test_free_memory_counts_unless_the_person_has_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("automl.pipeline.plan.hardware.free_memory", lambda: 4 * GIB)
     device, note = within_memory(CPU, GIB, limit=None, chosen=False)
-    assert device.parallel == 3 and note.startswith("3 trials at once instead of 8: the free memory of")
+    assert device.parallel == 3 and note.startswith(
+        "3 trials at once instead of 8: no more fit into the free memory of"
+    )
     assert within_memory(CPU, GIB, limit=None, chosen=True) == (CPU, "")
     assert within_memory(CPU, 0, limit=None, chosen=False) == (CPU, "")  # the system does not tell
 
@@ -70,7 +72,7 @@ def test_free_memory_counts_unless_the_person_has_chosen(monkeypatch: pytest.Mon
     [(10 * GIB, 80 * GIB, 6), (30 * GIB, 80 * GIB, 2), (70 * GIB, 80 * GIB, 1), (GIB // 8, 80 * GIB, 8)],
 )
 def test_gpus_are_packed_by_what_one_trial_took(trial: int, total: int, shares: int) -> None:
-    device = packed(GPUS, trial, total)
+    device = pack_gpus(GPUS, trial, total)
     assert device.parallel == 4 * shares and device.gpus_per_trial == pytest.approx(1 / shares)
     assert device.threads * device.parallel <= device.all_threads
     assert whole_trials(4, device.gpus_per_trial) == device.parallel
@@ -84,14 +86,14 @@ def test_retrain_has_a_gpu_for_itself_that_trials_may_share(share: float, slower
 
 
 def test_gpus_are_not_packed_beyond_the_cores() -> None:
-    assert packed(replace(GPUS, all_threads=8), GIB, 80 * GIB).parallel == 8
-    assert packed(CPU, GIB, 80 * GIB) == CPU and packed(GPUS, 0, 80 * GIB) == GPUS
+    assert pack_gpus(replace(GPUS, all_threads=8), GIB, 80 * GIB).parallel == 8
+    assert pack_gpus(CPU, GIB, 80 * GIB) == CPU and pack_gpus(GPUS, 0, 80 * GIB) == GPUS
 
 
 def test_idle_gpus_are_told() -> None:
     assert idle_gpus(GPUS) == "" == idle_gpus(CPU)
-    assert idle_gpus(replace(GPUS, parallel=1)).startswith("1 of 4 GPUs are used by the search")
-    assert idle_gpus(replace(GPUS, parallel=4, gpus_per_trial=0.25)).startswith("1 of 4 GPUs")
+    assert idle_gpus(replace(GPUS, parallel=1)).startswith("The search uses 1 of 4 GPUs")
+    assert idle_gpus(replace(GPUS, parallel=4, gpus_per_trial=0.25)).startswith("The search uses 1 of 4 GPUs")
 
 
 def test_auto_is_what_leaving_out_means_and_half_gpus_beyond_one_are_refused() -> None:
@@ -128,5 +130,5 @@ def test_trial_lies_on_one_machine_and_a_share_on_one_gpu() -> None:
 def test_memory_limit_is_refused_where_it_could_not_be_kept(tmp_path: Path) -> None:
     data = (np.zeros((8, 8, 8), dtype=np.uint8), np.arange(8) % 2)
     wanted = configuration.load(data, directory=tmp_path, study="s", memory_limit="8G", engine="local")
-    with pytest.raises(ConfigError, match="--memory-limit is for trials in processes on this machine"):
+    with pytest.raises(ConfigError, match="--memory-limit works only for --engine ray on this machine"):
         pipeline.fit(wanted)

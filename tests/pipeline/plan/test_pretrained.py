@@ -84,8 +84,8 @@ def test_families_without_weights_are_left_out_and_it_is_said(tuned: tuple[FitRe
     record = result.to_json()["pretrained"]
     assert record["used"] is True and record["models"] == ["test_resnet", "test_vit"]
     assert record["missing"] == ["test_efficientnet", "test_vit2"]
-    (line,) = [text for text in said if text.startswith("Weights: ")]
-    assert "2 of 4 architectures have pretrained weights (folder), the others are left out" in line
+    (line,) = [text for text in said if text.startswith("Pretrained weights: ")]
+    assert "found for 2 of 4 architectures (folder); the others are left out" in line
 
 
 def test_search_begins_with_what_the_probe_ranks_first(tuned: tuple[FitResult, list[str]]) -> None:
@@ -204,7 +204,7 @@ def test_auto_takes_cached_weights_that_tell_more_than_pixels(
     record = result.to_json()["pretrained"]
     assert record["used"] is True and record["models"] == ["test_resnet"]
     assert record["probe"][0]["score"] > record["pixels"] + 0.1
-    assert any("1 of 4 architectures have pretrained weights (cache)" in text for text in notes.said)
+    assert any("found for 1 of 4 architectures (cache)" in text for text in notes.said)
 
 
 def test_auto_leaves_weights_that_tell_no_more_than_pixels(cache: Path, tmp_path: Path) -> None:
@@ -214,7 +214,7 @@ def test_auto_leaves_weights_that_tell_no_more_than_pixels(cache: Path, tmp_path
     result = pipeline.fit(config_for(tmp_path, n_trials=1), observer=notes)
     record = result.to_json()["pretrained"]
     assert record["used"] is False and record["missing"] == ["test_efficientnet", "test_vit", "test_vit2"]
-    assert any("tell no more about these data than plain pixels" in text for text in notes.said)
+    assert any("are no better on these data than pixels alone" in text for text in notes.said)
     again = pipeline.fit(config_for(tmp_path, n_trials=1))
     assert again.to_json()["pretrained"] == record
 
@@ -226,7 +226,7 @@ def test_auto_without_weights_starts_from_scratch_and_says_why(tmp_path: Path) -
     assert (record["asked"], record["used"]) == ("auto", False)
     assert len(record["missing"]) == 4
     assert any(
-        "start from scratch: no weights of its 4 architectures are cached and the hub cannot be reached"
+        "train from scratch: no weights of its 4 architectures are cached, and the hub cannot be reached"
         in text
         for text in notes.said
     )

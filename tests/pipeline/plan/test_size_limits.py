@@ -11,8 +11,9 @@ import pytest
 from automl import pipeline
 from automl.pipeline.plan import plan as planning
 from automl.pipeline.plan.budget import Work
+from automl.pipeline.plan.constants import TOO_MANY_EPOCHS
 from automl.pipeline.plan.epoch_cost import drawn, epoch_work
-from automl.pipeline.plan.size_limits import MAX_EPOCHS, Suited, most_passes, suited
+from automl.pipeline.plan.size_limits import SizeLimits, max_epochs
 from automl.records import Config, DatasetInfo
 from automl.result import FitResult
 from automl.search import search
@@ -30,11 +31,11 @@ INFO = DatasetInfo(
 WORK = Work(3200, 800, 2000, 1000.0, 2, retrain_speedup=1.75)
 
 
-def of_time(seconds: float, *, rate: float = 1000.0) -> Suited:
-    """What suits so much time on a machine that trains the quarter of a network at this rate."""
+def of_time(seconds: float, *, rate: float = 1000.0) -> SizeLimits:
+    """What fits so much time on a machine that trains the quarter of a network at this rate."""
     work = replace(WORK, images_per_second=rate)
     unit = work.epoch_seconds / epoch_work(QUARTER, INFO)
-    return suited(SPACE, work, INFO, remaining=seconds, unit=unit, seed=0)
+    return SizeLimits(INFO).fitted(SPACE, work, remaining=seconds, unit=unit, seed=0)
 
 
 def test_quarter_of_a_network_is_for_minutes_and_half_of_one_for_ten() -> None:
@@ -42,7 +43,7 @@ def test_quarter_of_a_network_is_for_minutes_and_half_of_one_for_ten() -> None:
     short, long = of_time(170.0), of_time(590.0)
     assert short(QUARTER) and short(half)
     assert not long(QUARTER) and long(half)
-    assert short.of(SPACE.portfolio)[0] == QUARTER and long.of(SPACE.portfolio)[0] == half
+    assert short.filter(SPACE.portfolio)[0] == QUARTER and long.filter(SPACE.portfolio)[0] == half
 
 
 def test_network_that_hardly_begins_is_left_out() -> None:
@@ -50,49 +51,49 @@ def test_network_that_hardly_begins_is_left_out() -> None:
     assert not of_time(170.0)(vit) and of_time(3600.0)(vit)
 
 
-def test_limit_is_where_the_retrain_would_make_its_most_passes() -> None:
-    suits = of_time(590.0)
-    passes = 0.6 * (590.0 - WORK.closing_seconds) * 1750.0 / 4000 * epoch_work(QUARTER, INFO) / suits.least
-    assert passes == pytest.approx(MAX_EPOCHS, rel=0.01)
+def test_limit_is_where_the_retrain_would_make_its_most_epochs() -> None:
+    limits = of_time(590.0)
+    passes = 0.6 * (590.0 - WORK.closing_seconds) * 1750.0 / 4000 * epoch_work(QUARTER, INFO) / limits.least
+    assert passes == pytest.approx(TOO_MANY_EPOCHS, rel=0.01)
 
 
 @pytest.mark.parametrize(
     ("rows", "passes"), [(100, 800), (1000, 110), (4000, 110), (16_000, 55), (20_000, 49), (1_281_167, 20)]
 )
-def test_many_pictures_want_a_larger_network_rather_than_many_passes(rows: int, passes: int) -> None:
-    assert round(most_passes(rows)) == passes
+def test_many_images_want_a_larger_network_rather_than_many_epochs(rows: int, passes: int) -> None:
+    assert round(max_epochs(rows)) == passes
 
 
 @pytest.mark.parametrize(("seconds", "rate"), [(7 * 86_400.0, 1000.0), (60.0, 1.0)])
 def test_nothing_is_left_out_where_all_of_the_space_is_too_small_or_too_large(
     seconds: float, rate: float
 ) -> None:
-    suits = of_time(seconds, rate=rate)
-    assert all(map(suits, drawn(SPACE, 1))) and not suits.in_words(SPACE, 0)
+    limits = of_time(seconds, rate=rate)
+    assert all(map(limits, drawn(SPACE, 1))) and not limits.sentence(SPACE, 0)
 
 
-def test_weights_are_fine_tuned_for_few_passes_whatever_their_size() -> None:
-    suits = of_time(590.0)
-    assert suits({**QUARTER, "pretrained": True})
+def test_weights_are_fine_tuned_for_few_epochs_whatever_their_size() -> None:
+    limits = of_time(590.0)
+    assert limits({**QUARTER, "pretrained": True})
 
 
 def test_portfolio_of_which_nothing_suits_stays() -> None:
-    assert of_time(590.0).of((QUARTER,)) == (QUARTER,)
+    assert of_time(590.0).filter((QUARTER,)) == (QUARTER,)
 
 
 def test_what_suits_is_kept_with_the_plan() -> None:
-    for suits in (of_time(590.0), of_time(7 * 86_400.0), Suited(INFO)):
-        assert Suited.from_dict(INFO, json.loads(json.dumps(suits.to_dict()))) == suits
-    assert Suited.from_dict(INFO, {}) == Suited(INFO)
+    for limits in (of_time(590.0), of_time(7 * 86_400.0), SizeLimits(INFO)):
+        assert SizeLimits.from_dict(INFO, json.loads(json.dumps(limits.to_dict()))) == limits
+    assert SizeLimits.from_dict(INFO, {}) == SizeLimits(INFO)
 
 
 def test_words_tell_the_share_that_is_left_out() -> None:
-    suits = of_time(170.0)
-    share = sum(not suits(config) for config in drawn(SPACE, 0)) / len(drawn(SPACE, 0))
+    limits = of_time(170.0)
+    share = sum(not limits(config) for config in drawn(SPACE, 0)) / len(drawn(SPACE, 0))
     assert 0.1 < share < 0.75
-    gone = sum(not suits(config) for config in SPACE.portfolio)
-    assert suits.in_words(SPACE, 0).startswith(
-        f"About {share:.0%} of the space does not suit the time and is left out, {gone} of {len(SPACE.portfolio)} that"
+    gone = sum(not limits(config) for config in SPACE.portfolio)
+    assert limits.sentence(SPACE, 0).startswith(
+        f"About {share:.0%} of the search space is left out, with {gone} of its {len(SPACE.portfolio)} first"
     )
 
 
@@ -103,17 +104,17 @@ def test_nothing_is_left_out_of_a_space_that_has_nothing_between() -> None:
     )
     for seconds in (60.0, 600.0, 6000.0, 60_000.0):
         unit = WORK.epoch_seconds / epoch_work(QUARTER, INFO)
-        suits = suited(space, WORK, INFO, remaining=seconds, unit=unit, seed=0)
-        assert sum(map(suits, drawn(space, 0))) >= 0.1 * len(drawn(space, 0))
+        limits = SizeLimits(INFO).fitted(space, WORK, remaining=seconds, unit=unit, seed=0)
+        assert sum(map(limits, drawn(space, 0))) >= 0.1 * len(drawn(space, 0))
 
 
 # CMA-ES needs a package that is not installed with ours.
 @pytest.mark.parametrize("sampler", sorted(SAMPLERS.keys() - {"cmaes"}))
 def test_samplers_suggest_only_what_suits(sampler: str) -> None:
-    def suits(config: Config) -> bool:
+    def limits(config: Config) -> bool:
         return bool(config["x"] < 0.3)
 
-    trials = search(climb, ToySpace(), settings(sampler=sampler, size_limits=suits, n_trials=14)).trials
+    trials = search(climb, ToySpace(), settings(sampler=sampler, size_limits=limits, n_trials=14)).trials
     assert len(trials) == 14 and all(trial.config["x"] < 0.3 for trial in trials)
 
 
@@ -130,13 +131,13 @@ def test_space_keeps_its_constraints_beside_what_suits() -> None:
     assert all(0.5 < trial.config["lr"] < 0.6 for trial in trials)
 
 
-def test_few_pictures_are_gone_through_more_often() -> None:
+def test_few_images_allow_more_epochs() -> None:
     few = replace(INFO, n_train=195, n_val=49)
     work = replace(WORK, n_train=195, n_val=49, n_holdout=153, images_per_second=150.0)
     unit = work.epoch_seconds / epoch_work(QUARTER, few)
-    suits = suited(SPACE, work, few, remaining=280.0, unit=unit, seed=0)
+    limits = SizeLimits(few).fitted(SPACE, work, remaining=280.0, unit=unit, seed=0)
     passes = 0.6 * (280.0 - work.closing_seconds) * 1.75 * 150.0 / 244
-    assert passes > 1.5 * MAX_EPOCHS and suits(QUARTER)
+    assert passes > 1.5 * TOO_MANY_EPOCHS and limits(QUARTER)
 
 
 SMALL_AND_WHOLE: dict[str, Any] = {
@@ -154,10 +155,11 @@ FIRST = {"family": "resnet", "model": "resnet10t", "lr": 0.003}
 def test_study_tries_only_what_suits_and_goes_on_so(
     portfolio: list[Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def whole_ones(_: SearchSpace, work: Work, info: DatasetInfo, **__: float) -> Suited:
-        return Suited(info, least=epoch_work({"model": "resnet10t", "lr": 0.1, "width": 0.5}, info))
+    def whole_ones(limits: SizeLimits, *_: Any, **__: Any) -> SizeLimits:
+        info = limits.info
+        return replace(limits, least=epoch_work({"model": "resnet10t", "lr": 0.1, "width": 0.5}, info))
 
-    monkeypatch.setattr(planning, "suited", whole_ones)
+    monkeypatch.setattr(SizeLimits, "fitted", whole_ones)
     monkeypatch.setattr(planning, "part_of_rows", lambda *_: 0.5)
     options: dict[str, Any] = {
         "space": {**SMALL_AND_WHOLE, "portfolio": portfolio},
@@ -168,7 +170,7 @@ def test_study_tries_only_what_suits_and_goes_on_so(
     assert set(read_trials(first)["width"]) == {1.0}
     if portfolio:
         return
-    monkeypatch.setattr(planning, "suited", None)  # a continued study keeps what was found
+    monkeypatch.setattr(SizeLimits, "fitted", None)  # a continued study keeps what was found
     monkeypatch.setattr(planning, "part_of_rows", None)
     second = pipeline.fit(config_for(**options, n_trials=2, time_limit=14.0))
     assert set(read_trials(second)["width"]) == {1.0}

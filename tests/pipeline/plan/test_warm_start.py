@@ -12,7 +12,7 @@ import pytest
 from automl import config as configuration
 from automl import pipeline
 from automl.errors import StudyError
-from automl.pipeline.plan.warm_start import alike
+from automl.pipeline.plan.warm_start import similarity
 from automl.records import Silent
 from automl.result import FitResult
 
@@ -84,18 +84,18 @@ def test_unknown_study_is_named_and_nothing_is_left(earlier: Path) -> None:
 
 
 def test_study_of_another_task_takes_no_part() -> None:
-    assert alike(TRAITS, {**TRAITS, "task": "multilabel"}) == 0.0
+    assert similarity(TRAITS, {**TRAITS, "task": "multilabel"}) == 0.0
 
 
 @pytest.mark.parametrize("change", [{"n_train": 9000}, {"n_outputs": 2}, {"in_chans": 1}, {"skew": 30.0}])
 def test_data_are_less_alike_the_more_they_differ(change: dict[str, Any]) -> None:
-    assert 0.0 < alike({**TRAITS, **change}, TRAITS) < alike(TRAITS, TRAITS) == 1.0
+    assert 0.0 < similarity({**TRAITS, **change}, TRAITS) < similarity(TRAITS, TRAITS) == 1.0
 
 
 def test_missing_traits_are_not_alike() -> None:
-    assert alike({"task": "classification"}, TRAITS) == 0.0
+    assert similarity({"task": "classification"}, TRAITS) == 0.0
 
 
 @pytest.mark.parametrize("value", [None, "many", 0, -3, [1]])
 def test_damaged_traits_of_another_study_are_not_alike_and_no_error(value: Any) -> None:
-    assert alike({**TRAITS, "n_train": value}, TRAITS) == 0.0
+    assert similarity({**TRAITS, "n_train": value}, TRAITS) == 0.0

@@ -1,0 +1,75 @@
+"""The numbers behind a plan, each with the measurement that it was chosen by.
+
+Names in quotation marks are sections of docs/benchmarks/history.md, decisions are pages of docs/explanation/decisions.
+Without either, a number is a choice that was not measured by itself.
+"""
+
+from __future__ import annotations
+
+# --- budget.py: how the time limit is divided ---------------------------------------------------------------
+
+# Without other limits a trial sees at most so many images, within these numbers of epochs. A retrain from scratch may
+# have the larger number.
+DEFAULT_IMAGES, MIN_EPOCHS, MAX_EPOCHS = 600_000, 20, 100
+# Full-length trials that should fit into the search, and the share of the retrain's work that a full-length trial
+# should have at least, so that it predicts the retrain. Decision 0021.
+FULL_TRIALS, MIN_LENGTH = 5.0, 0.12
+# The share of the time that the retrain may have: the first, or up to the second until it sees enough images.
+# "On a processor without AVX-512, beside other searches", decision 0021.
+RETRAIN_SHARE, MAX_RETRAIN = 0.6, 0.85
+# Images that a training from scratch should see, and how many epochs that is at least and at most. "Size and time".
+ENOUGH_IMAGES, ENOUGH_EPOCHS, PLENTY_EPOCHS = 80_000, 30, 40
+# The search has at least so many seconds and rounds, up to half of the time: it needs one score.
+MIN_SEARCH, MIN_ROUNDS, MAX_ROUNDS = 3.0, 1.5, 100
+# A round is at least so long: in images, in seconds, and in multiples of the time that its scoring takes.
+ROUND_IMAGES, ROUND_SECONDS, ROUND_SCORINGS = 1000, 1.0, 8.0
+# If the retrain makes more than OFTEN epochs, trials train on a part of the rows. "Part of the rows".
+OFTEN, MIN_PART, PART_MIN_ROWS = 20.0, 0.25, 1000
+# Sides in pixels that a training from scratch may be limited to. "Size and time".
+SIZES = (96, 64, 48, 32)
+# Predictions look at an image and its mirror image.
+MIRRORED = 2.0
+# Seconds after the retrain for intervals, model, tables and result; factors of safety for the retrain's time and for
+# scoring the holdout; a larger slowdown than MAX_SLOWDOWN counts as an outlier. Decision 0023.
+CLOSING, RETRAIN_SPARE, SCORING_SPARE, MAX_SLOWDOWN = 2.5, 1.15, 1.3, 3.0
+
+# --- size_limits.py: networks that fit the time. "Width and time" --------------------------------------------
+
+# Epochs of the planned retrain above and below which a network is left out. With FEW_IMAGES seen, no number of epochs
+# is too small.
+TOO_MANY_EPOCHS, TOO_FEW_EPOCHS, FEW_IMAGES = 110.0, 5.0, 60_000
+# Above MANY_ROWS images the limit falls with the root of their number, down to MIN_OF_MANY epochs.
+MANY_ROWS, MIN_OF_MANY = 4_000, 20.0
+# The share of the space that must remain below the upper limit, above the lower one, and between both.
+LEFT, LEFT_IN_ALL = 0.25, 0.1
+
+# --- epoch_cost.py ----------------------------------------------------------------------------------------------
+
+# The share of the backward pass that remains with frozen layers, if all layers cost the same.
+LEARNING = {"none": 1.0, "half": 0.5, "stages": 0.25, "head": 0.0}
+# Work besides multiplications, in billions of multiplications: per million numbers that a layer writes, per call of a
+# layer, and per million parameters for the optimizer. "Seconds of an epoch".
+CPU_PRICES, GPU_PRICES = (0.1, 0.005, 2.7), (0.8, 3.0, 2.7)
+DRAWS = 48  # configurations that stand for the space
+
+# --- hardware.py ------------------------------------------------------------------------------------------------
+
+MEMORY_SPARE = 1.2  # other configurations may need more memory than the measured one
+USABLE = 0.9  # of the free memory
+MAX_SHARES = 8  # trials on one GPU
+PACKING = 1.2  # speed of trials that share a GPU, all together, to one alone. "On a GPU"
+SCALING = 0.75  # speed that another core adds to a training. "Two cores for one training"
+
+# --- pretrained.py ----------------------------------------------------------------------------------------------
+
+# The most time for ranking networks and for downloads, as shares of the remaining time and in seconds.
+PROBE_SHARE, PROBE_SECONDS = 0.1, 60.0
+DOWNLOAD_SHARE, DOWNLOAD_SECONDS = 0.1, 300.0
+# Rows for the ranking, and the assumed speed of a small network in images per second.
+CPU_ROWS, GPU_ROWS, PROBE_MIN_ROWS, SLOW = 1000, 4000, 150, 50.0
+KEPT = 6  # architectures that are searched
+TRIAL_SHARE = 0.1  # of the remaining time: an epoch of fine-tuning must fit into it
+
+# --- setup.py ------------------------------------------------------------------------------------------------------
+
+SMALL = 64  # px; up to this a GPU trains the networks of the preset `small`. "Small images on a GPU"
