@@ -2,7 +2,7 @@
 
 As in Howard et al. for DAWNBench (2018) and Tan and Le ("EfficientNetV2", 2021, section 4): a retrain that time ends
 starts with two thirds of the final side, then uses five sixths, and in the last part, with low learning rates, the
-whole. In the same time it makes a third more epochs (docs/benchmarks/history.md, "Growing pictures").
+whole. In the same time it makes a third more epochs (docs/benchmarks/history.md, "Growing images").
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from automl.spaces.architectures.families import capabilities
 from automl.training.models.hyperparameters import Recipe
 
-# (share of the training up to which, part of the side); measured in docs/benchmarks/history.md, "Growing pictures".
+# (share of the training up to which, part of the side); measured in docs/benchmarks/history.md, "Growing images".
 STAGES = ((0.35, 2 / 3), (0.70, 5 / 6))
 MIN_SIZE = 32  # px
 
