@@ -53,7 +53,7 @@ def learn(
 ) -> None:
     """Learn from STUDIES which configurations to try first, and in which order.
 
-    Each next configuration is the one that lowers the mean normalised regret over the studies most. STUDIES are names
+    Each configuration added is the one that most lowers the mean normalised regret over the studies. STUDIES are names
     or folders of studies; use at least four, on different data. --out writes a search space for `automl fit --space`.
     """
     from automl.cli.output import print_json
