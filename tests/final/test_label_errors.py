@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from automl.final.label_errors import (
-    COLUMNS,
     _FeatureExtractor,
     agreement,
     find_label_errors,
@@ -62,7 +61,7 @@ def test_agreement_about_a_single_class_is_none() -> None:
 def test_false_labels_are_found_and_their_class_is_suggested() -> None:
     scores, given, true = _noisy(20)
     table = merge_tables([find_label_errors(scores, _files(300), given, CLASSES)])
-    assert tuple(table.columns) == COLUMNS
+    assert tuple(table.columns) == ("file", "given_label", "suggested_label", "confidence")
     found = {
         int(name[:-4]): label for name, label in zip(table["file"], table["suggested_label"], strict=True)
     }
@@ -84,7 +83,7 @@ def test_clean_labels_give_an_empty_table_and_no_words() -> None:
     scores = np.eye(3, dtype=np.float32)[[0, 1, 2, 0]]
     table = merge_tables([find_label_errors(scores, _files(4), ["ant", "bee", "fly", "ant"], CLASSES)])
     assert table.empty
-    assert tuple(table.columns) == COLUMNS
+    assert tuple(table.columns) == ("file", "given_label", "suggested_label", "confidence")
     assert summary_sentence(table, 4) == ""
 
 

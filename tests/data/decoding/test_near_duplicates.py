@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from automl.data.constants import MOST_PAIRS_PER_IMAGE, NEAR_DUPLICATE_TOLERANCE
 from automl.data.decoding import near_duplicates as module
 from automl.data.decoding.near_duplicates import clusters, near_duplicates, thumbnails
 
@@ -64,6 +63,18 @@ def test_picture_that_is_a_little_brighter_all_over_is_found() -> None:
     base = np.random.default_rng(0).integers(40, 200, (30, 16, 16), dtype=np.uint8)
     assert near_duplicates(np.concatenate([base, base[:1] + 3]), np.arange(31))[0].tolist() == [[0, 30]]
     assert near_duplicates(np.concatenate([base, base[:1] + 4]), np.arange(31))[0].tolist() == []
+    nearly_four = np.full((1, 16, 16), 4, dtype=np.uint8)
+    nearly_four[:, ::8] = 3
+    assert near_duplicates(np.concatenate([base, base[:1] + nearly_four]), np.arange(31))[0].tolist() == [
+        [0, 30]
+    ]
+
+
+@pytest.mark.parametrize(("n", "informative"), [(21, True), (22, False)])
+def test_more_than_ten_pairs_an_image_say_nothing(n: int, informative: bool) -> None:
+    same = np.full((n, 16, 16), 250, dtype=np.uint8)
+    pairs, found = near_duplicates(same, np.arange(n))
+    assert (len(pairs), found) == (n * (n - 1) // 2 if informative else 0, informative)
 
 
 def test_pictures_of_nothing_tell_nothing() -> None:
@@ -79,11 +90,12 @@ def test_pairs_are_those_of_comparing_all(few: int, seed: int, n: int) -> None:
     base = rng.integers(0, 256, (4, 16, 16))
     thumbs = np.clip(base[rng.integers(0, 4, n)] + rng.normal(0, 4, (n, 16, 16)), 0, 255).astype(np.uint8)
     far = ((thumbs[:, None].astype(float) - thumbs[None]) ** 2).mean(axis=(2, 3)) ** 0.5
-    expected = [[i, j] for i in range(n) for j in range(i + 1, n) if far[i, j] < NEAR_DUPLICATE_TOLERANCE]
+    # Less than 4 of 255 levels of gray apart; more than 10 pairs an image mean that likeness says nothing.
+    expected = [[i, j] for i in range(n) for j in range(i + 1, n) if far[i, j] < 4.0]
     with mock.patch.object(module, "COMPARE_ALL_UP_TO", few):
         pairs, informative = near_duplicates(thumbs, np.arange(n))
     assert pairs.tolist() == (expected if informative else [])
-    assert informative == (len(expected) <= MOST_PAIRS_PER_IMAGE * n)
+    assert informative == (len(expected) <= 10 * n)
 
 
 def test_clusters_join_over_names_and_pairs() -> None:

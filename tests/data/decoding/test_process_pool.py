@@ -16,7 +16,6 @@ import numpy as np
 import psutil
 import pytest
 
-from automl.data.constants import POOL_FROM
 from automl.data.decoding import process_pool
 from automl.data.decoding.decode import decode_all
 from automl.data.decoding.image_format import Target
@@ -25,7 +24,7 @@ from automl.data.sources.base import Source
 from automl.errors import RunError
 from tests.data.conftest import encoded, pack, pack_tar, picture
 
-N = POOL_FROM + 60
+N = 500  # images: with fewer, threads decode
 ROOT = Path(__file__).resolve().parents[3]
 pytestmark = pytest.mark.skipif(not process_pool.can_start(), reason="needs processes")
 

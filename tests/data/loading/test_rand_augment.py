@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from automl.data.loading.augment import Augment
-from automl.data.loading.rand_augment import DRAWS, OPERATIONS, affine, levels, rand_augment
+from automl.data.loading.rand_augment import OPERATIONS, affine, levels, rand_augment
 
 _ZERO = torch.zeros(1)
 _ONE = torch.ones(1)
@@ -27,7 +27,7 @@ def _only(name: str, level: float, n: int = 4) -> Tensor:
 
 
 def test_levels_follow_the_magnitude_and_name_at_most_two_operations() -> None:
-    draw = torch.rand((2000, DRAWS), generator=torch.Generator().manual_seed(0))
+    draw = torch.rand((2000, 4), generator=torch.Generator().manual_seed(0))
     found = levels(draw, 0.4)
     assert found.shape == (2000, len(OPERATIONS))
     assert 0.39 < float(found.abs().max()) < 0.4001

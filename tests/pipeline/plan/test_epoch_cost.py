@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from automl.pipeline.plan.epoch_cost import (
-    ON_CPU,
-    ON_GPU,
+    Prices,
     epoch_work,
     expectation,
     in_rounds,
@@ -158,7 +157,7 @@ def test_expected_steps_of_a_gpu_are_like_the_measured_ones() -> None:
     def work(key: tuple[str, int, float, float, int]) -> float:
         model, size, upscale, width, batch = key
         recipe = Recipe(model, lr=0.1, upscale=upscale, width=width, batch_size=batch)
-        return step_work(recipe, replace(INFO, img_size=size), ON_GPU)
+        return step_work(recipe, replace(INFO, img_size=size), prices("cuda"))
 
     first = next(iter(MEASURED_ON_GPU))
     unit = MEASURED_ON_GPU[first] / work(first)
@@ -173,7 +172,8 @@ def test_a_gpu_hardly_notices_what_makes_a_small_network_smaller() -> None:
         [epoch_work({**small, "width": width}, INFO, of) for of in (prices("cpu"), prices("cuda"))]
         for width in (1.0, 0.25)
     )
-    assert (prices("cpu"), prices("cuda")) == (ON_CPU, ON_GPU)
+    assert prices("cpu") == Prices(writing=0.1, layers=0.005, parameters=2.7)
+    assert prices("cuda") == Prices(writing=0.8, layers=3.0, parameters=2.7)
     assert whole[0] > 4 * quarter[0] and whole[1] < 1.5 * quarter[1]
 
 

@@ -12,7 +12,7 @@ from automl import pipeline
 from automl.pipeline.plan import plan as planning
 from automl.pipeline.plan.budget import Work
 from automl.pipeline.plan.epoch_cost import drawn, epoch_work
-from automl.pipeline.plan.size_limits import MAX_EPOCHS, Suited, most_passes, suited
+from automl.pipeline.plan.size_limits import Suited, most_passes, suited
 from automl.records import Config, DatasetInfo
 from automl.result import FitResult
 from automl.search import search
@@ -53,7 +53,7 @@ def test_network_that_hardly_begins_is_left_out() -> None:
 def test_limit_is_where_the_retrain_would_make_its_most_passes() -> None:
     suits = of_time(590.0)
     passes = 0.6 * (590.0 - WORK.closing_seconds) * 1750.0 / 4000 * epoch_work(QUARTER, INFO) / suits.least
-    assert passes == pytest.approx(MAX_EPOCHS, rel=0.01)
+    assert passes == pytest.approx(110.0, rel=0.01)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_samplers_suggest_only_what_suits(sampler: str) -> None:
     def suits(config: Config) -> bool:
         return bool(config["x"] < 0.3)
 
-    trials = search(climb, ToySpace(), settings(sampler=sampler, suits=suits, n_trials=14)).trials
+    trials = search(climb, ToySpace(), settings(sampler=sampler, size_limits=suits, n_trials=14)).trials
     assert len(trials) == 14 and all(trial.config["x"] < 0.3 for trial in trials)
 
 
@@ -125,7 +125,7 @@ def test_space_keeps_its_constraints_beside_what_suits() -> None:
             "constraints": ["lr > 0.5"],
         }
     )
-    chosen = settings(suits=lambda config: config["lr"] < 0.6)
+    chosen = settings(size_limits=lambda config: config["lr"] < 0.6)
     trials = search(lambda config: climb({"x": config["lr"]}), space, chosen).trials
     assert all(0.5 < trial.config["lr"] < 0.6 for trial in trials)
 
@@ -136,7 +136,7 @@ def test_few_pictures_are_gone_through_more_often() -> None:
     unit = work.epoch_seconds / epoch_work(QUARTER, few)
     suits = suited(SPACE, work, few, remaining=280.0, unit=unit, seed=0)
     passes = 0.6 * (280.0 - work.closing_seconds) * 1.75 * 150.0 / 244
-    assert passes > 1.5 * MAX_EPOCHS and suits(QUARTER)
+    assert passes > 1.5 * 110.0 and suits(QUARTER)
 
 
 SMALL_AND_WHOLE: dict[str, Any] = {

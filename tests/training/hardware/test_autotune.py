@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from automl.training.hardware.autotune import RETRY, TURNS, Autotune
+from automl.training.hardware.autotune import Autotune
 from automl.training.steps.gradients import SPLIT_BATCH, SPLIT_OPERATORS, Gradients
+
+# Each option is measured five times at first, and the other one again in every hundredth turn.
 
 
 class Clock:
@@ -34,19 +36,19 @@ def test_ways_take_turns_until_the_fastest_is_known(cost: tuple[float, ...]) -> 
     clock = Clock()
     autotune = Autotune(3, clock=clock)
     slow = turns(autotune, clock, (100.0, 100.0, 100.0), 3)  # the first turns pay for allocations
-    taken = slow + turns(autotune, clock, cost, RETRY - 3)
-    assert sorted(taken[: 3 * TURNS]) == sorted([0, 1, 2] * TURNS)
-    assert set(taken[3 * TURNS :]) == {cost.index(1.0)} and autotune.best == cost.index(1.0)
+    taken = slow + turns(autotune, clock, cost, 97)
+    assert sorted(taken[:15]) == sorted([0, 1, 2] * 5)
+    assert set(taken[15:]) == {cost.index(1.0)} and autotune.best == cost.index(1.0)
 
 
 def test_what_gets_slower_is_left_and_what_gets_faster_is_found() -> None:
     clock = Clock()
     autotune = Autotune(2, clock=clock)
-    assert set(turns(autotune, clock, (1.0, 2.0), RETRY)[2 * TURNS :]) == {0}
-    taken = turns(autotune, clock, (5.0, 2.0), RETRY)
-    assert set(taken[TURNS + 1 :]) == {1}
-    taken = turns(autotune, clock, (1.0, 2.0), RETRY + 1)
-    assert taken[0] == 0 and set(taken[1:RETRY]) == {0}
+    assert set(turns(autotune, clock, (1.0, 2.0), 100)[10:]) == {0}
+    taken = turns(autotune, clock, (5.0, 2.0), 100)
+    assert taken[0] == 1 and set(taken[6:]) == {1}
+    taken = turns(autotune, clock, (1.0, 2.0), 101)
+    assert taken[0] == 0 and set(taken[1:100]) == {0}
 
 
 def test_turn_that_fails_does_not_count() -> None:
@@ -75,7 +77,7 @@ def test_both_ways_give_the_same_gradient_and_threads_are_given_back(winner: int
         torch.set_num_threads(1)
         clock = Clock()
         autotune = Autotune(clock=clock)
-        turns(autotune, clock, (1.0, 2.0) if winner == SPLIT_BATCH else (2.0, 1.0), 2 * TURNS + 1)
+        turns(autotune, clock, (1.0, 2.0) if winner == SPLIT_BATCH else (2.0, 1.0), 11)
         gradients = Gradients(model, loss_of, 2, autotune=autotune)
         value = gradients(images, targets)
         gradients.close()
