@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -51,18 +50,20 @@ def retrain_of(result: FitResult) -> dict[str, Any]:
 def test_ctrl_c_in_the_retrain_delivers_the_best_trials_own_weights_and_resume_retrains(
     tmp_path: Path,
 ) -> None:
-    timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM))
-    notes = Notes("retrain", timer.start)
+    steps: list[int] = []  # of the retrain
+    notes = Notes("retrain", lambda: steps.append(0))
     chosen = {"n_trials": 1, "epochs": 9, "space": "smoke", "data": digits()}
-    slow = Trainer.train_step
+    step = Trainer.train_step
 
-    def slowly(self: Trainer, *batch: Any) -> Any:
-        if not timer.finished.is_set() and timer.is_alive():
-            time.sleep(0.05)
-        return slow(self, *batch)
+    def stopped(self: Trainer, *batch: Any) -> Any:
+        if steps:
+            steps.append(len(steps))
+            if len(steps) == 5:
+                os.kill(os.getpid(), signal.SIGTERM)
+        return step(self, *batch)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Trainer, "train_step", slowly)
+        patch.setattr(Trainer, "train_step", stopped)
         first = pipeline.fit(config_for(tmp_path, **chosen), observer=notes)
     found = retrain_of(first)
     assert found["how"] == "own weights" and "stopped by Ctrl-C" in found["why"]

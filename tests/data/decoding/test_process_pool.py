@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from automl.data.sources import open_source
 from automl.data.sources.base import Source
 from automl.errors import RunError
 from tests.data.conftest import encoded, pack, pack_tar, picture
+from tests.waiting import until
 
 N = 500  # images: with fewer, threads decode
 ROOT = Path(__file__).resolve().parents[3]
@@ -135,10 +135,7 @@ def test_processes_end_when_their_starter_is_killed(root: Path, tmp_path: Path) 
         assert started.stdout.readline() == b"up\n"
         assert len(_group(started.pid)) > 1
         started.kill()
-    deadline = time.monotonic() + 10
-    while _group(started.pid) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert not _group(started.pid)
+    until(lambda: not _group(started.pid))
 
 
 def _group(leader: int) -> set[int]:
