@@ -89,7 +89,7 @@ def test_seed_decides() -> None:
     assert split_rows(rows, val=0.2, holdout=0.2, seed=1) != first
 
 
-def test_one_more_picture_moves_few_others() -> None:
+def test_one_more_image_moves_few_others() -> None:
     rows = _rows({"a": 200, "b": 200})
     before = split_rows(rows, val=0.2, holdout=0.2, seed=0).parts
     after = split_rows([*rows, Row("a", "new")], val=0.2, holdout=0.2, seed=0).parts

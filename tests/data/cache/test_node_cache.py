@@ -1,4 +1,4 @@
-"""A node that has not got the decoded pictures; the other machine is another cache folder here."""
+"""A node that has not got the decoded images; the other machine is another cache folder here."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def away(prepared: PreparedData, tmp_path: Path) -> np.ndarray[Any, Any]:
     return pixels
 
 
-def test_pictures_that_are_there_are_used(prepared: tuple[PreparedData, DataOrigin], tmp_path: Path) -> None:
+def test_images_that_are_there_are_used(prepared: tuple[PreparedData, DataOrigin], tmp_path: Path) -> None:
     found, origin = prepared
     assert splits_on_this_node(found.splits, origin) is found.splits
     assert not (tmp_path / "other").exists()

@@ -50,7 +50,7 @@ def test_pixels_equal_those_of_the_long_way(options: dict[str, Any], size: int) 
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_grey_picture_equals_that_of_the_long_way(channels: int) -> None:
+def test_grey_image_equals_that_of_the_long_way(channels: int) -> None:
     short, long = _twice(_jpeg(mode="L"), 16, channels)
     assert np.array_equal(short, long)
 

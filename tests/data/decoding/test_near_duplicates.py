@@ -17,7 +17,7 @@ from automl.data.decoding.near_duplicates import clusters, near_duplicates, thum
 
 
 def _scene(seed: int, size: int = 64) -> npt.NDArray[np.uint8]:
-    """A picture with large shapes, as photographs have."""
+    """An image with large shapes, as photographs have."""
     coarse = np.random.default_rng(seed).integers(0, 256, (5, 5, 3), dtype=np.uint8)
     return np.asarray(Image.fromarray(coarse).resize((size, size), Image.Resampling.BICUBIC))
 
@@ -28,8 +28,8 @@ def _saved_again(pixels: npt.NDArray[np.uint8], quality: int = 60) -> npt.NDArra
     return np.asarray(Image.open(buffer))
 
 
-def _thumbs(*pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    return np.concatenate([thumbnails(picture[None]) for picture in pictures])
+def _thumbs(*images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    return np.concatenate([thumbnails(image[None]) for image in images])
 
 
 @pytest.mark.parametrize("size", [8, 16, 32, 50, 64, 96, 224])
@@ -43,7 +43,7 @@ def test_thumbnail_holds_the_brightness_of_its_cells(size: int, channels: int) -
     assert np.abs(found[0, 3].astype(float) - expected).max() < 256 / min(size, 16)
 
 
-def test_picture_that_was_saved_and_scaled_again_is_found() -> None:
+def test_image_that_was_saved_and_scaled_again_is_found() -> None:
     scene = _scene(1)
     half = np.asarray(Image.fromarray(scene).resize((32, 32)))
     thumbs = _thumbs(scene, _scene(2), _saved_again(scene), _scene(3), half)
@@ -58,7 +58,7 @@ def test_rows_that_were_not_named_are_not_compared() -> None:
     assert near_duplicates(thumbs, np.array([0, 2]))[0].tolist() == [[0, 2]]
 
 
-def test_picture_that_is_a_little_brighter_all_over_is_found() -> None:
+def test_image_that_is_a_little_brighter_all_over_is_found() -> None:
     """The difference that no averaging makes smaller."""
     base = np.random.default_rng(0).integers(40, 200, (30, 16, 16), dtype=np.uint8)
     assert near_duplicates(np.concatenate([base, base[:1] + 3]), np.arange(31))[0].tolist() == [[0, 30]]
@@ -77,7 +77,7 @@ def test_more_than_ten_pairs_an_image_say_nothing(n: int, informative: bool) -> 
     assert (len(pairs), found) == (n * (n - 1) // 2 if informative else 0, informative)
 
 
-def test_pictures_of_nothing_tell_nothing() -> None:
+def test_images_of_nothing_tell_nothing() -> None:
     thumbs = np.full((400, 16, 16), 250, dtype=np.uint8)
     pairs, informative = near_duplicates(thumbs, np.arange(400))
     assert (len(pairs), informative) == (0, False)

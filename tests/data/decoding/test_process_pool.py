@@ -21,7 +21,7 @@ from automl.data.decoding.image_format import Target
 from automl.data.sources import open_source
 from automl.data.sources.base import Source
 from automl.errors import RunError
-from tests.data.conftest import encoded, pack, pack_tar, picture
+from tests.data.conftest import encoded, pack, pack_tar, random_image
 from tests.waiting import until
 
 N = 500  # images: with fewer, threads decode
@@ -31,14 +31,14 @@ pytestmark = pytest.mark.skipif(not process_pool.can_start(), reason="needs proc
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Pictures, some grey, some as JPEG, one that is none, one empty."""
+    """Images, some grey, some as JPEG, one that is none, one empty."""
     root = tmp_path_factory.mktemp("pool") / "photos"
     for i in range(N):
         folder = root / "ab"[i % 2]
         folder.mkdir(parents=True, exist_ok=True)
         form = ("PNG", "JPEG")[i % 3 == 0]
         mode = ("RGB", "L")[i % 5 == 0]
-        content = encoded(picture(i, mode=mode, size=(12 + i % 7, 10)), form)
+        content = encoded(random_image(i, mode=mode, size=(12 + i % 7, 10)), form)
         (folder / f"{i:04d} ü.{form.lower()}").write_bytes({7: b"", 8: b"text"}.get(i, content))
     return root
 
@@ -180,7 +180,7 @@ def test_python_that_does_not_start_leaves_the_work_to_threads(
     assert len(found.reasons) == 2
 
 
-def test_pictures_without_room_are_looked_at_by_processes(root: Path, tmp_path: Path) -> None:
+def test_images_without_room_are_looked_at_by_processes(root: Path, tmp_path: Path) -> None:
     found = decode_all(open_source(root), Target(8, 3), None, _quiet, folder=tmp_path)
     assert found.findings.thumbs.any()
     assert threading.active_count() == 1 or all("decode" not in t.name for t in threading.enumerate())

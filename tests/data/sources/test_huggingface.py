@@ -15,7 +15,7 @@ import pytest
 from automl.config.names import default_study_name
 from automl.data import open_source, prepare_data
 from automl.errors import DataError
-from tests.data.conftest import encoded, picture
+from tests.data.conftest import encoded, random_image
 
 datasets = pytest.importorskip("datasets", reason="needs automl[hf]")
 
@@ -29,7 +29,7 @@ def _rows(n: int, *, seed: int = 0) -> Any:
         }
     )
     cells = {
-        "image": [{"bytes": encoded(picture(seed + i)), "path": None} for i in range(n)],
+        "image": [{"bytes": encoded(random_image(seed + i)), "path": None} for i in range(n)],
         "label": [i % 2 for i in range(n)],
         "size": [i / 7 for i in range(n)],
     }
@@ -51,7 +51,7 @@ def test_given_parts_and_class_names_are_kept(folder: Path, tmp_path: Path) -> N
     assert source.classes == ("ant", "bee")
     assert source.targets.tolist()[:4] == [0, 1, 0, 1]
     assert source.notes == ("Splits beside train and test left out: unsupervised.",)
-    assert np.array_equal(np.asarray(source.load(3)), np.asarray(picture(3)))
+    assert np.array_equal(np.asarray(source.load(3)), np.asarray(random_image(3)))
     prepared = prepare_data(source, cache_dir=tmp_path / "cache", study_dir=tmp_path / "study")
     info = prepared.splits.info
     assert (info.n_train, info.n_val, info.n_holdout) == (20, 6, 8)

@@ -51,7 +51,7 @@ def test_long_time_gives_the_retrain_no_more_than_it_needs() -> None:
         (600.0, 900, 900),
     ],
 )
-def test_trials_learn_from_a_part_where_the_retrain_sees_its_pictures_often(
+def test_trials_learn_from_a_part_where_the_retrain_sees_its_images_often(
     remaining: float, n_train: int, rows: int
 ) -> None:
     work = replace(WORK, n_train=n_train, n_val=n_train // 4)
@@ -88,7 +88,7 @@ def test_retrain_gets_more_of_a_time_in_which_it_sees_too_little() -> None:
     assert 0.6 < retrain_share(replace(WORK, images_per_second=500.0, retrain_speedup=1.75), 180.0) < 0.85
 
 
-def test_few_pictures_are_trained_on_for_all_of_the_time() -> None:
+def test_few_images_are_trained_on_for_all_of_the_time() -> None:
     few = replace(WORK, n_train=200, n_val=50, n_holdout=50)
     budget = make_budget(few, remaining=3000.0, epochs=None)
     assert budget.most_epochs == 400
@@ -97,7 +97,7 @@ def test_few_pictures_are_trained_on_for_all_of_the_time() -> None:
     assert make_budget(few, remaining=None, epochs=None).most_epochs == 100
 
 
-def test_from_scratch_the_retrain_of_many_pictures_may_take_its_share_of_the_time() -> None:
+def test_from_scratch_the_retrain_of_many_images_may_take_its_share_of_the_time() -> None:
     many = replace(WORK, n_train=16_000, n_val=4000, images_per_second=4000.0)
     from_scratch = make_budget(many, remaining=600.0, epochs=None)
     tuned = make_budget(replace(many, scratch=False), remaining=600.0, epochs=None)
@@ -126,7 +126,7 @@ def test_scoring_a_dear_network_takes_longer_than_was_planned() -> None:
     planned = closing_seconds(budget, slowdown=1.0, n_holdout=WORK.n_holdout, rate=WORK.images_per_second)
     assert planned == pytest.approx(budget.closing_s) == closing_seconds(budget, slowdown=1.0)
     dear = closing_seconds(budget, slowdown=1.0, n_holdout=WORK.n_holdout, rate=40.0)
-    assert dear - planned == pytest.approx(2 * (2000 / 120 - 2000 / 1200))  # pictures and mirror images
+    assert dear - planned == pytest.approx(2 * (2000 / 120 - 2000 / 1200))  # images and mirror images
 
 
 def test_start_of_workers_is_no_time_for_trials() -> None:

@@ -59,7 +59,7 @@ def test_frozen_layers_need_no_backward_pass() -> None:
     assert work == sorted(work) and work[0] < 0.5 * work[-1]
 
 
-def test_small_patches_of_a_small_picture_are_counted() -> None:
+def test_small_patches_of_a_small_image_are_counted() -> None:
     vit = {"model": "vit_tiny_patch16_224", "lr": 0.01, "upscale": 1.0, "batch_size": 64, "pretrained": False}
     assert epoch_work(vit, INFO) > 1.5 * epoch_work(RESNET, INFO)
 
@@ -133,7 +133,7 @@ def test_expected_seconds_are_like_the_measured_ones() -> None:
     assert max(map(abs, off.values())) < math.log(2.2), off
 
 
-# Milliseconds of a step of the loop on an H100 in bfloat16: picture, enlarged, width, batch (the same page).
+# Milliseconds of a step of the loop on an H100 in bfloat16: image, enlarged, width, batch (the same page).
 MEASURED_ON_GPU = {
     ("resnet10t", 32, 1.5, 0.5, 64): 1.83,
     ("resnet10t", 32, 1.5, 0.25, 64): 1.67,

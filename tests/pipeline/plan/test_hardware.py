@@ -36,7 +36,7 @@ def options(**changes: object) -> StudyConfig:
     ("device", "size", "preset"),
     [(CPU, 32, "cpu"), (CPU, 224, "cpu"), (GPUS, 32, "small"), (GPUS, 64, "small"), (GPUS, 65, "default")],
 )
-def test_space_follows_from_the_device_and_the_size_of_the_pictures(
+def test_space_follows_from_the_device_and_the_size_of_the_images(
     device: Device, size: int, preset: str
 ) -> None:
     assert load_space(options(), device, img_size=size).name == preset

@@ -169,12 +169,12 @@ def test_always_without_weights_names_the_way_out(tmp_path: Path) -> None:
 
 
 def strokes(seed: int, n: int = 240) -> tuple[np.ndarray, np.ndarray]:
-    """Lying and standing strokes anywhere in pictures of noise: no pixel tells one from the other."""
+    """Lying and standing strokes anywhere in images of noise: no pixel tells one from the other."""
     rng = np.random.default_rng(seed)
     labels = np.arange(n) % 2
     images = rng.integers(0, 80, (n, 32, 32, 3))
-    for picture, label, (x, y) in zip(images, labels, rng.integers(0, 20, (n, 2)), strict=True):
-        picture[slice(x, x + 12) if label else x, y if label else slice(y, y + 12)] += 150
+    for image, label, (x, y) in zip(images, labels, rng.integers(0, 20, (n, 2)), strict=True):
+        image[slice(x, x + 12) if label else x, y if label else slice(y, y + 12)] += 150
     return images.astype(np.uint8), labels
 
 

@@ -50,17 +50,17 @@ def test_network_that_hardly_begins_is_left_out() -> None:
     assert not of_time(170.0)(vit) and of_time(3600.0)(vit)
 
 
-def test_limit_is_where_the_retrain_would_make_its_most_passes() -> None:
+def test_limit_is_where_the_retrain_would_run_its_most_epochs() -> None:
     suits = of_time(590.0)
-    passes = 0.6 * (590.0 - WORK.closing_seconds) * 1750.0 / 4000 * epoch_work(QUARTER, INFO) / suits.least
-    assert passes == pytest.approx(110.0, rel=0.01)
+    epochs = 0.6 * (590.0 - WORK.closing_seconds) * 1750.0 / 4000 * epoch_work(QUARTER, INFO) / suits.least
+    assert epochs == pytest.approx(110.0, rel=0.01)
 
 
 @pytest.mark.parametrize(
-    ("rows", "passes"), [(100, 800), (1000, 110), (4000, 110), (16_000, 55), (20_000, 49), (1_281_167, 20)]
+    ("rows", "epochs"), [(100, 800), (1000, 110), (4000, 110), (16_000, 55), (20_000, 49), (1_281_167, 20)]
 )
-def test_many_pictures_want_a_larger_network_rather_than_many_passes(rows: int, passes: int) -> None:
-    assert round(most_passes(rows)) == passes
+def test_many_images_want_a_larger_network_rather_than_many_epochs(rows: int, epochs: int) -> None:
+    assert round(most_passes(rows)) == epochs
 
 
 @pytest.mark.parametrize(("seconds", "rate"), [(7 * 86_400.0, 1000.0), (60.0, 1.0)])
@@ -71,7 +71,7 @@ def test_nothing_is_left_out_where_all_of_the_space_is_too_small_or_too_large(
     assert all(map(suits, drawn(SPACE, 1))) and not suits.in_words(SPACE, 0)
 
 
-def test_weights_are_fine_tuned_for_few_passes_whatever_their_size() -> None:
+def test_weights_are_fine_tuned_for_few_epochs_whatever_their_size() -> None:
     suits = of_time(590.0)
     assert suits({**QUARTER, "pretrained": True})
 
@@ -130,13 +130,13 @@ def test_space_keeps_its_constraints_beside_what_suits() -> None:
     assert all(0.5 < trial.config["lr"] < 0.6 for trial in trials)
 
 
-def test_few_pictures_are_gone_through_more_often() -> None:
+def test_few_images_get_more_epochs() -> None:
     few = replace(INFO, n_train=195, n_val=49)
     work = replace(WORK, n_train=195, n_val=49, n_holdout=153, images_per_second=150.0)
     unit = work.epoch_seconds / epoch_work(QUARTER, few)
     suits = suited(SPACE, work, few, remaining=280.0, unit=unit, seed=0)
-    passes = 0.6 * (280.0 - work.closing_seconds) * 1.75 * 150.0 / 244
-    assert passes > 1.5 * 110.0 and suits(QUARTER)
+    epochs = 0.6 * (280.0 - work.closing_seconds) * 1.75 * 150.0 / 244
+    assert epochs > 1.5 * 110.0 and suits(QUARTER)
 
 
 SMALL_AND_WHOLE: dict[str, Any] = {

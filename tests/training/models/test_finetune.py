@@ -113,7 +113,7 @@ def test_schedule_keeps_the_ratio_of_the_rates(config: Config, splits: SearchSpl
 
 
 def _shifted(splits: SearchSplits, folder: Path) -> SearchSplits:
-    """The same bars in other pictures: turned by a quarter, with other noise."""
+    """The same bars in other images: turned by a quarter, with other noise."""
     images = np.load(splits.train.images)
     noise = np.random.default_rng(5).integers(0, 40, images.shape)
     np.save(folder / "turned.npy", np.clip(images.transpose(0, 2, 1, 3) + noise, 0, 255).astype(np.uint8))

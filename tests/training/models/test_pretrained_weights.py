@@ -69,7 +69,7 @@ def test_folder_in_timms_layout_brings_its_statistics_and_its_arguments(
     assert torch.equal(loaded["layer4.0.conv1.weight"], values["layer4.0.conv1.weight"])
 
 
-def test_gray_pictures_get_the_summed_first_layer_and_the_mean_statistics(
+def test_gray_images_get_the_summed_first_layer_and_the_mean_statistics(
     tmp_path: Path, splits: SearchSplits
 ) -> None:
     values = save_weights(tmp_path / "test_resnet.safetensors", "test_resnet")
