@@ -56,7 +56,7 @@ def pack_tar(folder: Path, target: Path) -> Path:
 
 @pytest.fixture
 def make_folder(tmp_path: Path) -> MakeFolder:
-    """Makes `root/FOLDER/000.png` and so on, `counts[FOLDER]` different images in each folder."""
+    """Make `root/FOLDER/000.png` and so on, `counts[FOLDER]` different images in each folder."""
 
     def make(counts: Mapping[str, int]) -> Path:
         root = tmp_path / "photos"
@@ -73,7 +73,7 @@ def make_folder(tmp_path: Path) -> MakeFolder:
 
 @pytest.fixture
 def make_rows(tmp_path: Path) -> MakeRows:
-    """Makes decoded rows of random pixels, and the info that goes with them."""
+    """Make decoded rows of random pixels, and their info."""
 
     def make(n: int = 10, *, size: int = 8, channels: int = 3) -> tuple[Rows, DatasetInfo]:
         rng = np.random.default_rng(0)

@@ -28,7 +28,7 @@ class Row:
 
     @property
     def image(self) -> str:
-        """The name of the copies of this row's image."""
+        """The name that the copies of this row's image share."""
         return self.group if self.copies is None else self.copies
 
 
@@ -51,12 +51,12 @@ def columns_of(rows: Sequence[Row]) -> Columns:
 def split_rows(
     rows: Sequence[Row], *, val: float, holdout: float, seed: int, task: Task = "classification"
 ) -> Split:
-    """`split_columns` of the columns of `rows`."""
+    """Return `split_columns` of the columns of `rows`."""
     return split_columns(columns_of(rows), val=val, holdout=holdout, seed=seed, task=task)
 
 
 def _numbered(words: Sequence[str]) -> tuple[list[str], Numbers]:
-    """The different words, sorted, and the place of each word among them."""
+    """Return the different words, sorted, and the index of each word among them."""
     names = sorted(set(words))
     number = {name: k for k, name in enumerate(names)}
     return names, np.array([number[word] for word in words], dtype=np.int64)

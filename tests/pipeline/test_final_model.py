@@ -1,4 +1,4 @@
-"""What is delivered where there is no time for a retrain, no score, or a person who presses Ctrl-C."""
+"""What is delivered without time for a retrain, without a score, and after Ctrl-C."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Notes(Silent):
 
 
 def retrain_of(result: FitResult) -> dict[str, Any]:
-    """What result.json says of the final training."""
+    """Return what result.json says of the retrain."""
     found: dict[str, Any] = json.loads((result.directory / "result.json").read_text())["retrain"]
     return found
 
@@ -90,7 +90,7 @@ def test_ctrl_c_in_the_retrain_delivers_the_best_trials_own_weights_and_resume_r
         ),
     ],
 )
-def test_reason_of_a_delivery_is_told_with_its_numbers(
+def test_reason_of_a_delivery_is_reported_with_its_numbers(
     delivery: Delivery, why: TooShort | Stopped | None, sentence: str
 ) -> None:
     assert delivery_in_words(delivery, why) == sentence
@@ -133,10 +133,10 @@ def test_no_time_for_a_retrain_delivers_the_best_trials_own_weights(
     assert len(result.predictor.predict(images[:2])) == 2
 
 
-def test_network_that_turns_out_too_dear_to_score_is_not_retrained_for_a_moment(
+def test_network_that_is_too_expensive_to_score_is_not_retrained_at_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # As of a GPU's network that a processor were to score: hours.
+    # As if a CPU had to score a network that was meant for a GPU: hours.
     monkeypatch.setattr(final_model, "seconds_per_image", lambda *_, **__: 100.0)
     monkeypatch.setattr(final_model, "ENOUGH", 1e6)
     monkeypatch.setattr(planning, "part_of_rows", lambda *_: 1.0)

@@ -1,4 +1,4 @@
-"""The whole way on real images, in this process: what a study leaves behind, and how it is continued."""
+"""Whole studies on real images, in this process: what a study leaves behind, and how it is resumed."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def digits(n: int = 240) -> tuple[np.ndarray, np.ndarray]:
 
 
 def config_for(directory: Path, **options: Any) -> StudyConfig:
-    """A study of seconds, without Ray."""
+    """Return the config of a study of seconds, without Ray."""
     quick = {"study": "tiny", "space": "smoke", "n_trials": 3, "epochs": 3, "engine": "local", "parallel": 1}
     return configuration.load(options.pop("data", digits()), directory=directory, **{**quick, **options})
 
@@ -177,7 +177,7 @@ def test_study_with_another_identity_is_refused(
     assert (finished.directory / "result.json").read_bytes() == before
 
 
-def test_overwrite_starts_anew(tmp_path: Path) -> None:
+def test_overwrite_starts_from_scratch(tmp_path: Path) -> None:
     pipeline.fit(config_for(tmp_path, n_trials=2, epochs=1))
     result = pipeline.fit(config_for(tmp_path, n_trials=1, epochs=1, overwrite=True, seed=3))
     assert result.trials["total"] == 1
@@ -259,7 +259,7 @@ def test_overwrite_with_bad_input_keeps_the_earlier_study(tmp_path: Path) -> Non
     ("option", "value", "message"),
     [("policy", "ashaa", "did you mean 'asha'"), ("sampler", "tpee", "did you mean 'tpe'")],
 )
-def test_unknown_name_is_told_before_anything_is_made(
+def test_unknown_name_is_reported_before_anything_is_made(
     tmp_path: Path, option: str, value: str, message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message):

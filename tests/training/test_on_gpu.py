@@ -68,7 +68,7 @@ def test_training_learns_the_task(
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
-def test_checkpoint_carries_on_in_another_training(
+def test_checkpoint_resumes_in_another_training(
     precision: Precision, config: Config, splits: SearchSplits, on_gpu: TrainPlan, tmp_path: Path
 ) -> None:
     config, plan = {**config, "mixup": 0.2, "drop_path": 0.2}, replace(on_gpu, precision=precision)
@@ -78,7 +78,7 @@ def test_checkpoint_carries_on_in_another_training(
     first.step()
     first.save(tmp_path / "checkpoint")
     first.close()
-    torch.cuda.manual_seed(99)  # another process stands elsewhere
+    torch.cuda.manual_seed(99)  # another process is at another place of its random numbers
     second = ImageTrial(config, splits=splits, plan=plan)
     second.load(tmp_path / "checkpoint")
     for wanted in expected[1:]:

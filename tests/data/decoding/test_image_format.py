@@ -42,7 +42,7 @@ def test_auto_is_the_median_short_side_up_to_the_most() -> None:
     assert choose_target(_source(), img_size="auto", max_size=64) == Target(64, 3)
 
 
-def test_given_size_is_kept_whatever_the_most() -> None:
+def test_given_size_is_kept_above_the_largest_automatic_one() -> None:
     assert choose_target(_source(channels=1), img_size=200, max_size=96) == Target(200, 1)
 
 

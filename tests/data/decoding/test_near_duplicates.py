@@ -1,4 +1,4 @@
-"""Copies that are not equal byte by byte."""
+"""Near duplicates: copies that are not equal byte by byte."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_rows_that_were_not_named_are_not_compared() -> None:
 
 
 def test_image_that_is_a_little_brighter_all_over_is_found() -> None:
-    """The difference that no averaging makes smaller."""
+    """A constant difference, which averaging does not make smaller."""
     base = np.random.default_rng(0).integers(40, 200, (30, 16, 16), dtype=np.uint8)
     assert near_duplicates(np.concatenate([base, base[:1] + 3]), np.arange(31))[0].tolist() == [[0, 30]]
     assert near_duplicates(np.concatenate([base, base[:1] + 4]), np.arange(31))[0].tolist() == []
@@ -77,7 +77,7 @@ def test_more_than_ten_pairs_an_image_say_nothing(n: int, informative: bool) -> 
     assert (len(pairs), found) == (n * (n - 1) // 2 if informative else 0, informative)
 
 
-def test_images_of_nothing_tell_nothing() -> None:
+def test_blank_images_say_nothing() -> None:
     thumbs = np.full((400, 16, 16), 250, dtype=np.uint8)
     pairs, informative = near_duplicates(thumbs, np.arange(400))
     assert (len(pairs), informative) == (0, False)

@@ -1,4 +1,4 @@
-"""Processes that decode."""
+"""Decoding in worker processes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.skipif(not process_pool.can_start(), reason="needs proc
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Images, some grey, some as JPEG, one that is none, one empty."""
+    """Image files: some grey, some JPEG, one no image, one empty."""
     root = tmp_path_factory.mktemp("pool") / "photos"
     for i in range(N):
         folder = root / "ab"[i % 2]
@@ -50,7 +50,7 @@ def _mapped(place: Path, n: int, *, size: int = 8, channels: int = 3) -> np.memm
 
 
 def _quiet(done: int, total: int) -> None:
-    """Nobody looks."""
+    """Ignore the progress."""
 
 
 def _children() -> set[int]:
@@ -123,7 +123,7 @@ def test_processes_end_when_their_starter_is_killed(root: Path, tmp_path: Path) 
         "def hang(done, total):\n    print('up', flush=True)\n    time.sleep(60)\n"
         f"decode_all(open_source({str(root)!r}), Target(8, 3), images, hang, folder=Path({str(tmp_path)!r}))\n"
     )
-    # In a group of its own, so that the processes can be told from all others.
+    # In a group of its own, so that the processes can be distinguished from all others.
     started = subprocess.Popen(
         [sys.executable, str(script)],
         stdout=subprocess.PIPE,
@@ -180,7 +180,7 @@ def test_python_that_does_not_start_leaves_the_work_to_threads(
     assert len(found.reasons) == 2
 
 
-def test_images_without_room_are_looked_at_by_processes(root: Path, tmp_path: Path) -> None:
+def test_images_without_room_are_scanned_by_processes(root: Path, tmp_path: Path) -> None:
     found = decode_all(open_source(root), Target(8, 3), None, _quiet, folder=tmp_path)
     assert found.findings.thumbs.any()
     assert threading.active_count() == 1 or all("decode" not in t.name for t in threading.enumerate())

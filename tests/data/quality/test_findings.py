@@ -27,7 +27,7 @@ def test_rows_that_differ_are_no_finding() -> None:
     assert _found() == {}
 
 
-def test_copies_and_near_copies_are_told_apart() -> None:
+def test_copies_and_near_copies_are_distinguished() -> None:
     equal = _found(images="11345", clusters=(0, 0, 2, 3, 4))
     assert list(equal) == ["copies"]
     assert equal["copies"].files == (("a1", "a2"),)

@@ -38,7 +38,7 @@ def _rows(n: int, *, seed: int = 0) -> Any:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """What `save_to_disk` leaves of a set with three parts and one that means nothing."""
+    """A set saved by `save_to_disk`, with three splits and one of unknown meaning."""
     parts = {"train": _rows(20), "validation": _rows(6, seed=50), "test": _rows(8, seed=80)}
     datasets.DatasetDict({**parts, "unsupervised": _rows(4, seed=99)}).save_to_disk(str(tmp_path / "bugs"))
     return tmp_path / "bugs"
@@ -83,7 +83,7 @@ def test_set_without_images_is_refused(tmp_path: Path) -> None:
         open_source(f"hf:{tmp_path / 'words'}")
 
 
-def test_missing_set_without_a_network_fails_at_once_with_the_way_out(
+def test_missing_set_without_a_network_fails_at_once_and_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def nowhere(*_: Any, **__: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What every kind of source must do, and how sources are found."""
+"""The contract of all sources, and how sources are found."""
 
 from __future__ import annotations
 

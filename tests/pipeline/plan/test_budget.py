@@ -1,4 +1,4 @@
-"""Time is shared out so that each stage has what it needs."""
+"""The time limit is divided so that each stage has what it needs."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_a_person_who_counts_in_epochs_gets_epochs() -> None:
     assert 5 * budget.epochs * WORK.epoch_seconds <= budget.search_s * WORK.parallel
 
 
-def test_retrain_gets_more_of_a_time_in_which_it_sees_too_little() -> None:
+def test_retrain_gets_more_of_a_time_that_holds_too_few_epochs() -> None:
     slow, fast = (replace(WORK, images_per_second=rate, retrain_speedup=1.75) for rate in (150.0, 900.0))
     assert retrain_share(slow, 170.0) == 0.85
     assert retrain_share(fast, 170.0) == 0.6
@@ -121,7 +121,7 @@ def test_rounds_are_long_beside_what_it_takes_to_score_them() -> None:
         assert budget.round_s >= 4 * n_val / (3 * work.images_per_second)
 
 
-def test_scoring_a_dear_network_takes_longer_than_was_planned() -> None:
+def test_scoring_an_expensive_network_takes_longer_than_planned() -> None:
     budget = make_budget(WORK, remaining=170.0, epochs=None)
     planned = closing_seconds(budget, slowdown=1.0, n_holdout=WORK.n_holdout, rate=WORK.images_per_second)
     assert planned == pytest.approx(budget.closing_s) == closing_seconds(budget, slowdown=1.0)

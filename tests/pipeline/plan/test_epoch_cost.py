@@ -177,7 +177,7 @@ def test_a_gpu_hardly_notices_what_makes_a_small_network_smaller() -> None:
     assert whole[0] > 4 * quarter[0] and whole[1] < 1.5 * quarter[1]
 
 
-def test_round_takes_its_time_whatever_is_trained_unless_scoring_alone_takes_longer() -> None:
+def test_round_takes_its_set_time_unless_scoring_alone_takes_longer() -> None:
     info = replace(INFO, n_train=3000, n_val=900)
     seconds = {"cheap": 1.0, "dear": 30.0, "hopeless": 3000.0}
     expect = in_rounds(lambda config: Expected("any", seconds[config["model"]]), info, 10.0)

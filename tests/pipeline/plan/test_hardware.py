@@ -87,7 +87,7 @@ def test_gpus_are_not_packed_beyond_the_cores() -> None:
     assert packed(CPU, GIB, 80 * GIB) == CPU and packed(GPUS, 0, 80 * GIB) == GPUS
 
 
-def test_idle_gpus_are_told() -> None:
+def test_idle_gpus_are_reported() -> None:
     assert idle_gpus(GPUS) == "" == idle_gpus(CPU)
     assert idle_gpus(replace(GPUS, parallel=1)).startswith("1 of 4 GPUs are used by the search")
     assert idle_gpus(replace(GPUS, parallel=4, gpus_per_trial=0.25)).startswith("1 of 4 GPUs")

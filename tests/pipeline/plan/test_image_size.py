@@ -1,4 +1,4 @@
-"""How large the images are that a short study trains on."""
+"""The image size of a short study."""
 
 from __future__ import annotations
 

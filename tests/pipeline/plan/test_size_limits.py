@@ -1,4 +1,4 @@
-"""Which networks suit the time of a study."""
+"""Size limits: networks that suit the time of a study."""
 
 import json
 from dataclasses import replace
@@ -31,13 +31,13 @@ WORK = Work(3200, 800, 2000, 1000.0, 2, retrain_speedup=1.75)
 
 
 def of_time(seconds: float, *, rate: float = 1000.0) -> Suited:
-    """What suits so much time on a machine that trains the quarter of a network at this rate."""
+    """Return the size limits for this time on a machine that trains the quarter of a network at this rate."""
     work = replace(WORK, images_per_second=rate)
     unit = work.epoch_seconds / epoch_work(QUARTER, INFO)
     return suited(SPACE, work, INFO, remaining=seconds, unit=unit, seed=0)
 
 
-def test_quarter_of_a_network_is_for_minutes_and_half_of_one_for_ten() -> None:
+def test_quarter_of_a_network_suits_three_minutes_and_half_of_one_ten() -> None:
     half = {**QUARTER, "width": 0.5}
     short, long = of_time(170.0), of_time(590.0)
     assert short(QUARTER) and short(half)
@@ -45,7 +45,7 @@ def test_quarter_of_a_network_is_for_minutes_and_half_of_one_for_ten() -> None:
     assert short.of(SPACE.portfolio)[0] == QUARTER and long.of(SPACE.portfolio)[0] == half
 
 
-def test_network_that_hardly_begins_is_left_out() -> None:
+def test_network_that_would_hardly_be_trained_is_left_out() -> None:
     vit = next(config for config in SPACE.portfolio if config["family"] == "vit")
     assert not of_time(170.0)(vit) and of_time(3600.0)(vit)
 
@@ -59,7 +59,7 @@ def test_limit_is_where_the_retrain_would_run_its_most_epochs() -> None:
 @pytest.mark.parametrize(
     ("rows", "epochs"), [(100, 800), (1000, 110), (4000, 110), (16_000, 55), (20_000, 49), (1_281_167, 20)]
 )
-def test_many_images_want_a_larger_network_rather_than_many_epochs(rows: int, epochs: int) -> None:
+def test_many_images_need_a_larger_network_rather_than_many_epochs(rows: int, epochs: int) -> None:
     assert round(most_passes(rows)) == epochs
 
 
@@ -71,22 +71,22 @@ def test_nothing_is_left_out_where_all_of_the_space_is_too_small_or_too_large(
     assert all(map(suits, drawn(SPACE, 1))) and not suits.in_words(SPACE, 0)
 
 
-def test_weights_are_fine_tuned_for_few_epochs_whatever_their_size() -> None:
+def test_fine_tuning_has_no_size_limits() -> None:
     suits = of_time(590.0)
     assert suits({**QUARTER, "pretrained": True})
 
 
-def test_portfolio_of_which_nothing_suits_stays() -> None:
+def test_portfolio_without_a_suitable_configuration_is_kept() -> None:
     assert of_time(590.0).of((QUARTER,)) == (QUARTER,)
 
 
-def test_what_suits_is_kept_with_the_plan() -> None:
+def test_size_limits_are_kept_with_the_plan() -> None:
     for suits in (of_time(590.0), of_time(7 * 86_400.0), Suited(INFO)):
         assert Suited.from_dict(INFO, json.loads(json.dumps(suits.to_dict()))) == suits
     assert Suited.from_dict(INFO, {}) == Suited(INFO)
 
 
-def test_words_tell_the_share_that_is_left_out() -> None:
+def test_sentence_names_the_share_that_is_left_out() -> None:
     suits = of_time(170.0)
     share = sum(not suits(config) for config in drawn(SPACE, 0)) / len(drawn(SPACE, 0))
     assert 0.1 < share < 0.75
@@ -96,7 +96,7 @@ def test_words_tell_the_share_that_is_left_out() -> None:
     )
 
 
-def test_nothing_is_left_out_of_a_space_that_has_nothing_between() -> None:
+def test_a_tenth_of_a_space_without_medium_networks_is_kept() -> None:
     families = {"small": ["mobilenetv3_small_050"], "large": ["resnet50"]}
     space = SearchSpace.from_dict(
         {"families": families, "parameters": {"lr": {"type": "float", "low": 0.1, "high": 1.0}}}
@@ -109,7 +109,7 @@ def test_nothing_is_left_out_of_a_space_that_has_nothing_between() -> None:
 
 # CMA-ES needs a package that is not installed with ours.
 @pytest.mark.parametrize("sampler", sorted(SAMPLERS.keys() - {"cmaes"}))
-def test_samplers_suggest_only_what_suits(sampler: str) -> None:
+def test_samplers_keep_the_size_limits(sampler: str) -> None:
     def suits(config: Config) -> bool:
         return bool(config["x"] < 0.3)
 
@@ -117,7 +117,7 @@ def test_samplers_suggest_only_what_suits(sampler: str) -> None:
     assert len(trials) == 14 and all(trial.config["x"] < 0.3 for trial in trials)
 
 
-def test_space_keeps_its_constraints_beside_what_suits() -> None:
+def test_space_keeps_its_constraints_beside_the_size_limits() -> None:
     space = SearchSpace.from_dict(
         {
             "families": {"resnet": ["resnet10t"]},
@@ -151,7 +151,7 @@ FIRST = {"family": "resnet", "model": "resnet10t", "lr": 0.003}
 
 @pytest.mark.study
 @pytest.mark.parametrize("portfolio", [[{**FIRST, "width": 0.25}, {**FIRST, "width": 1.0}], []])
-def test_study_tries_only_what_suits_and_goes_on_so(
+def test_study_keeps_its_size_limits_also_when_it_is_resumed(
     portfolio: list[Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def whole_ones(_: SearchSpace, work: Work, info: DatasetInfo, **__: float) -> Suited:

@@ -1,4 +1,4 @@
-"""Warm start from earlier studies, through the whole way without Ray."""
+"""Warm start from earlier studies, in whole studies without Ray."""
 
 from __future__ import annotations
 
@@ -88,14 +88,14 @@ def test_study_of_another_task_takes_no_part() -> None:
 
 
 @pytest.mark.parametrize("change", [{"n_train": 9000}, {"n_outputs": 2}, {"in_chans": 1}, {"skew": 30.0}])
-def test_data_are_less_alike_the_more_they_differ(change: dict[str, Any]) -> None:
+def test_data_are_less_similar_the_more_they_differ(change: dict[str, Any]) -> None:
     assert 0.0 < alike({**TRAITS, **change}, TRAITS) < alike(TRAITS, TRAITS) == 1.0
 
 
-def test_missing_traits_are_not_alike() -> None:
+def test_missing_traits_are_not_similar() -> None:
     assert alike({"task": "classification"}, TRAITS) == 0.0
 
 
 @pytest.mark.parametrize("value", [None, "many", 0, -3, [1]])
-def test_damaged_traits_of_another_study_are_not_alike_and_no_error(value: Any) -> None:
+def test_damaged_traits_of_another_study_are_not_similar_and_no_error(value: Any) -> None:
     assert alike({**TRAITS, "n_train": value}, TRAITS) == 0.0

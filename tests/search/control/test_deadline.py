@@ -49,7 +49,7 @@ def test_trial_with_a_short_rest_is_resumed_before_a_worker_is_busy_for_longer_t
     assert chosen(held, remaining=needed + 1.1 * stretch, rungs=rungs) is None
 
 
-def test_better_trial_that_cannot_be_finished_is_passed_over() -> None:
+def test_better_trial_that_cannot_be_finished_is_skipped() -> None:
     assert chosen(paused(1, 0.99, round=2), paused(), remaining=NEEDED * 1.2) == 3
 
 
@@ -93,13 +93,13 @@ def test_trial_whose_value_is_nan_is_not_chosen() -> None:
 @pytest.mark.parametrize(
     ("remaining", "trial"), [(1e6, 1), (NEEDED * 1.1, 1), (NEEDED * 0.9, None), (math.inf, None)]
 )
-def test_yardstick_goes_on_wherever_it_pauses_as_long_as_the_time_holds_it(
+def test_reference_is_resumed_wherever_it_pauses_if_it_fits_the_time(
     remaining: float, trial: int | None
 ) -> None:
     assert chosen(paused(1, 0.5), paused(2, 0.9), remaining=remaining, reference=1) == trial
 
 
-def test_beside_a_complete_yardstick_the_best_other_trial_is_finished_too() -> None:
+def test_beside_a_complete_reference_the_best_other_trial_is_finished_too() -> None:
     done = LiveTrial(1, {}, TrialState.COMPLETE, round=18, value=0.8, seconds=2.0)
     assert chosen(done, paused(), remaining=NEEDED * 1.2, reference=1) == 3
     assert chosen(done, paused(), remaining=1e6, reference=1) is None

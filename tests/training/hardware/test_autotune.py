@@ -1,4 +1,4 @@
-"""The faster way is found and kept."""
+"""The fastest option is found and kept."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from automl.training.steps.gradients import SPLIT_BATCH, SPLIT_OPERATORS, Gradie
 
 
 class Clock:
-    """Time that passes only when told."""
+    """A clock that the test advances."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -32,7 +32,7 @@ def turns(autotune: Autotune, clock: Clock, cost: tuple[float, ...], count: int)
 
 
 @pytest.mark.parametrize("cost", [(1.0, 2.0, 3.0), (3.0, 1.0, 2.0), (2.0, 3.0, 1.0)])
-def test_ways_take_turns_until_the_fastest_is_known(cost: tuple[float, ...]) -> None:
+def test_options_take_turns_until_the_fastest_is_known(cost: tuple[float, ...]) -> None:
     clock = Clock()
     autotune = Autotune(3, clock=clock)
     slow = turns(autotune, clock, (100.0, 100.0, 100.0), 3)  # the first turns pay for allocations
@@ -41,7 +41,7 @@ def test_ways_take_turns_until_the_fastest_is_known(cost: tuple[float, ...]) -> 
     assert set(taken[15:]) == {cost.index(1.0)} and autotune.best == cost.index(1.0)
 
 
-def test_what_gets_slower_is_left_and_what_gets_faster_is_found() -> None:
+def test_option_that_gets_slower_is_dropped_and_one_that_gets_faster_is_found() -> None:
     clock = Clock()
     autotune = Autotune(2, clock=clock)
     assert set(turns(autotune, clock, (1.0, 2.0), 100)[10:]) == {0}
@@ -62,7 +62,7 @@ def test_turn_that_fails_does_not_count() -> None:
 
 
 @pytest.mark.parametrize("winner", [SPLIT_BATCH, SPLIT_OPERATORS])
-def test_both_ways_give_the_same_gradient_and_threads_are_given_back(winner: int) -> None:
+def test_both_options_give_the_same_gradient_and_restore_the_threads(winner: int) -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Flatten(), nn.Linear(48, 8), nn.ReLU(), nn.Linear(8, 4))
     images, targets = torch.randn(64, 3, 4, 4), torch.randint(0, 4, (64,))

@@ -23,7 +23,7 @@ def test_small_images_are_enlarged_and_large_ones_are_not(
     assert input_size(Recipe("resnet10t", lr=0.1, upscale=upscale), info) == expected
 
 
-def test_transformer_is_told_its_size_and_cuts_small_images_finer(splits: SearchSplits) -> None:
+def test_transformer_gets_its_image_size_and_finer_patches_for_small_images(splits: SearchSplits) -> None:
     arguments = model_arguments(Recipe("vit_tiny_patch16_224", lr=0.1), splits.info)
     assert (arguments["img_size"], arguments["patch_size"]) == (32, 4)
 

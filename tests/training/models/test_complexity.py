@@ -1,4 +1,4 @@
-"""How large networks are."""
+"""The size of networks: parameters and multiplications."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images that grow while a network is trained."""
+"""The image size grows during a training."""
 
 from dataclasses import replace
 

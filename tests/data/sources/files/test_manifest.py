@@ -94,7 +94,7 @@ def test_several_targets_are_named_with_commas(root: Path) -> None:
         open_source(path, target="x,yy")
 
 
-def test_without_a_label_column_bits_are_taken_and_others_told(root: Path) -> None:
+def test_without_a_label_column_bits_are_taken_and_others_reported(root: Path) -> None:
     source = open_source(_write(root / "x.csv", _rows("image,cat,dog,n", "1,0,3", "0,1,2", "1,1,1")))
     assert (source.task, source.classes) == ("multilabel", ("cat", "dog"))
     assert source.notes[-1] == "Columns not used: n; --target names others to learn."
