@@ -26,17 +26,18 @@ def test_hub_whose_name_is_looked_up_for_ever_costs_the_time_that_was_given(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("HF_HUB_OFFLINE")
-    asked = threading.Event()
+    asked, over = threading.Event(), threading.Event()
 
     def hangs(*args: object, **options: object) -> None:
         asked.set()
-        time.sleep(3)
+        over.wait(30)
         raise OSError("no such name")
 
     monkeypatch.setattr("socket.getaddrinfo", hangs)
     begun = time.monotonic()
     assert not hub_answers(0.3)
-    assert asked.is_set() and time.monotonic() - begun < 2.5
+    assert asked.is_set() and time.monotonic() - begun < 10
+    over.set()
 
 
 def test_hub_that_is_switched_off_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Small pictures in folders, zips and caches."""
+"""Small images in folders, zips and caches."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ MakeFolder = Callable[[Mapping[str, int]], Path]
 MakeRows = Callable[..., tuple[Rows, DatasetInfo]]
 
 
-def picture(seed: int, *, size: tuple[int, int] = (12, 10), mode: str = "RGB") -> Image.Image:
-    """A picture of random pixels."""
+def random_image(seed: int, *, size: tuple[int, int] = (12, 10), mode: str = "RGB") -> Image.Image:
+    """An image of random pixels."""
     shape = (size[1], size[0]) if mode == "L" else (size[1], size[0], 3)
     return Image.fromarray(np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8))
 
 
 def encoded(image: Image.Image, form: str = "PNG") -> bytes:
-    """The bytes of a picture file."""
+    """The bytes of an image file."""
     buffer = io.BytesIO()
     image.save(buffer, form)
     return buffer.getvalue()
@@ -56,7 +56,7 @@ def pack_tar(folder: Path, target: Path) -> Path:
 
 @pytest.fixture
 def make_folder(tmp_path: Path) -> MakeFolder:
-    """Makes `root/FOLDER/000.png` and so on, `counts[FOLDER]` different pictures in each folder."""
+    """Make `root/FOLDER/000.png` and so on, `counts[FOLDER]` different images in each folder."""
 
     def make(counts: Mapping[str, int]) -> Path:
         root = tmp_path / "photos"
@@ -65,7 +65,7 @@ def make_folder(tmp_path: Path) -> MakeFolder:
             (root / folder).mkdir(parents=True, exist_ok=True)
             for i in range(count):
                 seed += 1
-                picture(seed).save(root / folder / f"{i:03d}.png")
+                random_image(seed).save(root / folder / f"{i:03d}.png")
         return root
 
     return make
@@ -73,7 +73,7 @@ def make_folder(tmp_path: Path) -> MakeFolder:
 
 @pytest.fixture
 def make_rows(tmp_path: Path) -> MakeRows:
-    """Makes decoded rows of random pixels, and the info that goes with them."""
+    """Make decoded rows of random pixels, and their info."""
 
     def make(n: int = 10, *, size: int = 8, channels: int = 3) -> tuple[Rows, DatasetInfo]:
         rng = np.random.default_rng(0)

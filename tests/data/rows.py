@@ -16,7 +16,7 @@ class Row:
     """What a split is made from. Rows of one `group` are drawn together.
 
     `label` is what shares are kept of: the class, or the bin of a regression's value; for several labels, `labels`.
-    `copies` names the copies of one picture, which leave the other parts where a given part holds one of them;
+    `copies` names the copies of one image, which leave the other parts where a given part holds one of them;
     None: the same as `group`.
     """
 
@@ -27,8 +27,8 @@ class Row:
     labels: tuple[str, ...] = ()
 
     @property
-    def picture(self) -> str:
-        """The name of the copies of this row's picture."""
+    def image(self) -> str:
+        """The name that the copies of this row's image share."""
         return self.group if self.copies is None else self.copies
 
 
@@ -43,7 +43,7 @@ def columns_of(rows: Sequence[Row]) -> Columns:
         groups=group,
         group_name=groups.__getitem__,
         given=[row.given for row in rows],
-        image_ids=_numbered([row.picture for row in rows])[1],
+        image_ids=_numbered([row.image for row in rows])[1],
         several=several if any(several) else (),
     )
 
@@ -51,12 +51,12 @@ def columns_of(rows: Sequence[Row]) -> Columns:
 def split_rows(
     rows: Sequence[Row], *, val: float, holdout: float, seed: int, task: Task = "classification"
 ) -> Split:
-    """`split_columns` of the columns of `rows`."""
+    """Return `split_columns` of the columns of `rows`."""
     return split_columns(columns_of(rows), val=val, holdout=holdout, seed=seed, task=task)
 
 
 def _numbered(words: Sequence[str]) -> tuple[list[str], Numbers]:
-    """The different words, sorted, and the place of each word among them."""
+    """Return the different words, sorted, and the index of each word among them."""
     names = sorted(set(words))
     number = {name: k for k, name in enumerate(names)}
     return names, np.array([number[word] for word in words], dtype=np.int64)

@@ -1,4 +1,4 @@
-"""A zip of nearly everything that can be odd about picture files."""
+"""A zip with nearly everything that can be wrong with image files."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
     return result
 
 
-def test_class_that_is_only_in_test_is_left_out_and_told(prepared: PreparedData) -> None:
+def test_class_that_is_only_in_test_is_left_out_and_reported(prepared: PreparedData) -> None:
     assert "hexagon" not in prepared.report.class_counts
     assert any("without a training image dropped, with 3 images" in note for note in prepared.report.notes)
 
@@ -84,7 +84,7 @@ def test_every_file_gets_the_treatment_that_the_manifest_names(
     assert set(places) | set(bad) <= set(manifest)
 
 
-def test_pictures_that_the_manifest_calls_the_same_stay_together(
+def test_images_that_the_manifest_calls_the_same_stay_together(
     prepared: PreparedData, manifest: dict[str, dict[str, str]]
 ) -> None:
     group = dict(zip(prepared.table["file"], prepared.table["group"], strict=True))
@@ -98,7 +98,7 @@ def test_pictures_that_the_manifest_calls_the_same_stay_together(
     assert len(set.union(*names)) == len(families)
 
 
-def test_pictures_under_two_labels_are_told(
+def test_images_under_two_labels_are_reported(
     prepared: PreparedData, manifest: dict[str, dict[str, str]]
 ) -> None:
     told = {finding.kind: finding.files for finding in prepared.report.findings}
@@ -114,12 +114,12 @@ def test_broken_classes_and_hidden_folders_are_no_classes(prepared: PreparedData
     assert prepared.splits.info.classes == ("circle", "größe 图", "square", "triangle")
 
 
-def test_class_with_one_picture_is_trained_on_and_told(prepared: PreparedData) -> None:
+def test_class_with_one_image_is_trained_on_and_reported(prepared: PreparedData) -> None:
     assert prepared.report.class_counts["triangle"] == {"train": 1, "val": 0, "holdout": 0}
     assert any("Class with one image, kept for training" in note for note in prepared.report.notes)
 
 
-def test_pictures_that_were_saved_again_stay_with_their_original(prepared: PreparedData) -> None:
+def test_images_that_were_saved_again_stay_with_their_original(prepared: PreparedData) -> None:
     near = {
         name
         for finding in prepared.report.findings
@@ -129,7 +129,7 @@ def test_pictures_that_were_saved_again_stay_with_their_original(prepared: Prepa
     assert near
 
 
-def test_copies_of_test_pictures_are_not_trained_on(prepared: PreparedData) -> None:
+def test_copies_of_test_images_are_not_trained_on(prepared: PreparedData) -> None:
     places = prepared.table.set_index("file")["split"]
     assert places["test/circle/dup_leak.jpg"] == "holdout"
     assert places["train/circle/dup_leak.jpg"] == ""
@@ -171,7 +171,7 @@ def test_study_goes_the_whole_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert result.predictor.info.classes == ("circle", "größe 图", "square", "triangle")
 
 
-def test_encodings_of_one_picture_look_alike() -> None:
+def test_encodings_of_one_image_look_alike() -> None:
     from automl.data.pixels import to_pixels
 
     source = open_source(_ZIP)

@@ -24,7 +24,7 @@ def test_statistics_are_those_of_the_indexed_rows(
     assert np.allclose(std, pixels.std(axis=(0, 1, 2)))
 
 
-def test_pictures_of_one_colour_keep_a_deviation(tmp_path: Path) -> None:
+def test_images_of_one_colour_keep_a_deviation(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.full((3, 4, 4, 1), 51, dtype=np.uint8))
     mean, std = channel_statistics(tmp_path / "x.npy", np.arange(3))
     assert mean == pytest.approx((0.2,))
@@ -38,7 +38,7 @@ def test_many_rows_are_sampled_evenly(make_rows: MakeRows, monkeypatch: pytest.M
     assert np.allclose(channel_statistics(rows.images, np.load(rows.index))[0], ends.mean(axis=(0, 1, 2)))
 
 
-def test_every_few_pixels_of_large_pictures_say_the_same(
+def test_every_few_pixels_of_large_images_say_the_same(
     make_rows: MakeRows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows, _ = make_rows(40, size=64)

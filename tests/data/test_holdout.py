@@ -1,4 +1,4 @@
-"""The sealed rows."""
+"""The sealed holdout."""
 
 from __future__ import annotations
 

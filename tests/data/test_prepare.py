@@ -19,7 +19,7 @@ from tests.data.conftest import MakeFolder
 
 
 class Notes(Silent):
-    """Remembers what it is told."""
+    """Keeps what is reported."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
@@ -90,7 +90,9 @@ def test_second_start_repeats_the_first_from_the_cache(make_folder: MakeFolder, 
     assert second.table.equals(first.table)
 
 
-def test_split_is_the_same_for_the_same_pictures_elsewhere(make_folder: MakeFolder, tmp_path: Path) -> None:
+def test_split_is_the_same_for_the_same_images_in_another_folder(
+    make_folder: MakeFolder, tmp_path: Path
+) -> None:
     root = make_folder({"a": 10, "b": 10})
     first = _prepare(root, tmp_path)
     second = _prepare(root.rename(tmp_path / "moved"), tmp_path)

@@ -16,7 +16,7 @@ from automl.data.prepare import PreparedData
 
 @pytest.fixture
 def table(tmp_path: Path) -> pd.DataFrame:
-    """Forty pictures of large shapes in pics/, and columns for every task."""
+    """Forty images of large shapes in pics/, and columns for every task."""
     (tmp_path / "pics").mkdir()
     rng = np.random.default_rng(0)
     for i in range(40):

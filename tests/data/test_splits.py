@@ -89,7 +89,7 @@ def test_seed_decides() -> None:
     assert split_rows(rows, val=0.2, holdout=0.2, seed=1) != first
 
 
-def test_one_more_picture_moves_few_others() -> None:
+def test_one_more_image_moves_few_others() -> None:
     rows = _rows({"a": 200, "b": 200})
     before = split_rows(rows, val=0.2, holdout=0.2, seed=0).parts
     after = split_rows([*rows, Row("a", "new")], val=0.2, holdout=0.2, seed=0).parts
@@ -110,7 +110,7 @@ def test_given_val_part_stays_and_the_holdout_is_cut_from_train() -> None:
     assert _counts(rows, parts)["holdout"] == {"a": 2, "b": 2}
 
 
-def test_copies_of_test_images_leave_train_and_are_told() -> None:
+def test_copies_of_test_images_leave_train_and_are_reported() -> None:
     rows = [
         *_rows({"a": 20, "b": 20}, "train"),
         *_rows({"a": 5, "b": 5}, "holdout"),

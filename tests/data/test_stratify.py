@@ -1,4 +1,4 @@
-"""Shares of several labels, and bins of numbers."""
+"""Stratified splits: shares of several labels, and bins of numbers."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_too_few_rows_to_divide_are_refused() -> None:
         split_rows(rows, val=0.2, holdout=0.2, seed=0, task="multilabel")
 
 
-def test_class_with_one_picture_stays_in_train_and_is_told() -> None:
+def test_class_with_one_image_stays_in_train_and_is_reported() -> None:
     rows = [Row(name, f"{name}{i}") for name, n in {"a": 10, "b": 10, "c": 1}.items() for i in range(n)]
     split = split_rows(rows, val=0.2, holdout=0.2, seed=0)
     assert split.parts[-1] == "train"

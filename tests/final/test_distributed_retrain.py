@@ -28,6 +28,7 @@ from automl.search.engines.ray.runtime import FOLDER, RayRuntime
 from automl.training.plan import TrainPlan
 from automl.training.trainer import Trainer
 from tests.training.conftest import config, splits
+from tests.waiting import until
 
 __all__ = ["config", "splits"]  # fixtures
 # Ray Data, which Ray Train imports, warns of options of its own.
@@ -123,9 +124,7 @@ def test_worker_that_dies_ends_the_others_and_leaves_a_checkpoint_to_go_on_from(
     plan = plan_of(epochs=100_000, seconds=160.0)
 
     def kill() -> None:
-        until = time.monotonic() + 150
-        while not has_checkpoint(group) and time.monotonic() < until:
-            time.sleep(0.1)
+        until(lambda: has_checkpoint(group), limit=150.0)
         os.kill(_workers()[-1], signal.SIGKILL)
 
     killer = threading.Thread(target=kill)

@@ -1,4 +1,4 @@
-"""Every family of every preset takes a training step on small pictures, and is handed over as it was."""
+"""Every family of every preset takes a training step on small images, and is handed over as it was."""
 
 from __future__ import annotations
 

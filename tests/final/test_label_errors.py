@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from automl.final.label_errors import (
-    COLUMNS,
     _FeatureExtractor,
     agreement,
     find_label_errors,
@@ -62,7 +61,7 @@ def test_agreement_about_a_single_class_is_none() -> None:
 def test_false_labels_are_found_and_their_class_is_suggested() -> None:
     scores, given, true = _noisy(20)
     table = merge_tables([find_label_errors(scores, _files(300), given, CLASSES)])
-    assert tuple(table.columns) == COLUMNS
+    assert tuple(table.columns) == ("file", "given_label", "suggested_label", "confidence")
     found = {
         int(name[:-4]): label for name, label in zip(table["file"], table["suggested_label"], strict=True)
     }
@@ -72,7 +71,7 @@ def test_false_labels_are_found_and_their_class_is_suggested() -> None:
     assert (table["given_label"] != table["suggested_label"]).all()
 
 
-def test_clearest_suspect_comes_first() -> None:
+def test_clearest_label_error_comes_first() -> None:
     scores = np.array([[0.9, 0.1, 0], [0.1, 0.9, 0], [0.01, 0.99, 0], [0.2, 0.8, 0]], dtype=np.float32)
     table = merge_tables([find_label_errors(scores, _files(4), ["ant", "bee", "ant", "ant"], CLASSES)])
     assert table["file"].tolist()[0] == "2.jpg"
@@ -80,15 +79,15 @@ def test_clearest_suspect_comes_first() -> None:
     assert "fly" not in set(table["suggested_label"]), "no image is given as one"
 
 
-def test_clean_labels_give_an_empty_table_and_no_words() -> None:
+def test_clean_labels_give_an_empty_table_and_no_sentence() -> None:
     scores = np.eye(3, dtype=np.float32)[[0, 1, 2, 0]]
     table = merge_tables([find_label_errors(scores, _files(4), ["ant", "bee", "fly", "ant"], CLASSES)])
     assert table.empty
-    assert tuple(table.columns) == COLUMNS
+    assert tuple(table.columns) == ("file", "given_label", "suggested_label", "confidence")
     assert summary_sentence(table, 4) == ""
 
 
-def test_words_name_the_clearest_suspect() -> None:
+def test_sentence_names_the_clearest_label_error() -> None:
     scores, given, _ = _noisy(9, n=1200)
     text = summary_sentence(merge_tables([find_label_errors(scores, _files(1200), given, CLASSES)]), 1200)
     assert (

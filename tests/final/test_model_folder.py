@@ -118,11 +118,11 @@ def test_device_that_there_is_not_is_named(folder: Path) -> None:
             Predictor.load(folder, device=device)
 
 
-def test_predictor_of_no_pictures_is_empty(folder: Path) -> None:
+def test_predictor_of_no_images_is_empty(folder: Path) -> None:
     assert Predictor.load(folder).predict_proba([]).shape == (0, 3)
 
 
-def test_predictor_names_a_picture_that_cannot_be_read(folder: Path, tmp_path: Path) -> None:
+def test_predictor_names_an_image_that_cannot_be_read(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff")
     with pytest.raises(DataError, match="broken.jpg"):
         Predictor.load(folder).predict([tmp_path / "broken.jpg"])

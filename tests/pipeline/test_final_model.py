@@ -1,11 +1,10 @@
-"""What is delivered where there is no time for a retrain, no score, or a person who presses Ctrl-C."""
+"""What is delivered without time for a retrain, without a score, and after Ctrl-C."""
 
 from __future__ import annotations
 
 import json
 import os
 import signal
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -43,7 +42,7 @@ class Notes(Silent):
 
 
 def retrain_of(result: FitResult) -> dict[str, Any]:
-    """What result.json says of the final training."""
+    """Return what result.json says of the retrain."""
     found: dict[str, Any] = json.loads((result.directory / "result.json").read_text())["retrain"]
     return found
 
@@ -51,18 +50,20 @@ def retrain_of(result: FitResult) -> dict[str, Any]:
 def test_ctrl_c_in_the_retrain_delivers_the_best_trials_own_weights_and_resume_retrains(
     tmp_path: Path,
 ) -> None:
-    timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM))
-    notes = Notes("retrain", timer.start)
+    steps: list[int] = []  # of the retrain
+    notes = Notes("retrain", lambda: steps.append(0))
     chosen = {"n_trials": 1, "epochs": 9, "space": "smoke", "data": digits()}
-    slow = Trainer.train_step
+    step = Trainer.train_step
 
-    def slowly(self: Trainer, *batch: Any) -> Any:
-        if not timer.finished.is_set() and timer.is_alive():
-            time.sleep(0.05)
-        return slow(self, *batch)
+    def stopped(self: Trainer, *batch: Any) -> Any:
+        if steps:
+            steps.append(len(steps))
+            if len(steps) == 5:
+                os.kill(os.getpid(), signal.SIGTERM)
+        return step(self, *batch)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Trainer, "train_step", slowly)
+        patch.setattr(Trainer, "train_step", stopped)
         first = pipeline.fit(config_for(tmp_path, **chosen), observer=notes)
     found = retrain_of(first)
     assert found["how"] == "own weights" and found["why"].startswith("Ctrl-C stopped")
@@ -90,7 +91,7 @@ def test_ctrl_c_in_the_retrain_delivers_the_best_trials_own_weights_and_resume_r
         ),
     ],
 )
-def test_reason_of_a_delivery_is_told_with_its_numbers(
+def test_reason_of_a_delivery_is_reported_with_its_numbers(
     delivery: Delivery, why: TooShort | Stopped | None, sentence: str
 ) -> None:
     assert delivery_in_words(delivery, why) == sentence
@@ -133,10 +134,10 @@ def test_no_time_for_a_retrain_delivers_the_best_trials_own_weights(
     assert len(result.predictor.predict(images[:2])) == 2
 
 
-def test_network_that_turns_out_too_dear_to_score_is_not_retrained_for_a_moment(
+def test_network_that_is_too_expensive_to_score_is_not_retrained_at_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # As of a GPU's network that a processor were to score: hours.
+    # As if a CPU had to score a network that was meant for a GPU: hours.
     monkeypatch.setattr(final_model, "seconds_per_image", lambda *_, **__: 100.0)
     monkeypatch.setattr(final_model, "ENOUGH", 1e6)
     monkeypatch.setattr(planning, "part_of_rows", lambda *_: 1.0)

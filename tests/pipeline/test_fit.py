@@ -1,4 +1,4 @@
-"""The whole way on real pictures, in this process: what a study leaves behind, and how it is continued."""
+"""Whole studies on real images, in this process: what a study leaves behind, and how it is resumed."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def digits(n: int = 240) -> tuple[np.ndarray, np.ndarray]:
 
 
 def config_for(directory: Path, **options: Any) -> StudyConfig:
-    """A study of seconds, without Ray."""
+    """Return the config of a study of seconds, without Ray."""
     quick = {"study": "tiny", "space": "smoke", "n_trials": 3, "epochs": 3, "engine": "local", "parallel": 1}
     return configuration.load(options.pop("data", digits()), directory=directory, **{**quick, **options})
 
@@ -96,7 +96,7 @@ def test_trials_csv_has_a_row_a_trial_and_agrees_with_the_database(finished: Fit
         assert sorted(trial.intermediate_values) == list(range(1, len(trial.intermediate_values) + 1))
 
 
-def test_splits_csv_names_every_picture_once(finished: FitResult) -> None:
+def test_splits_csv_names_every_image_once(finished: FitResult) -> None:
     table = pd.read_csv(finished.directory / "splits.csv")
     assert table["file"].is_unique
     assert table["split"].value_counts().to_dict() == {
@@ -149,7 +149,7 @@ def test_fit_again_with_more_trials_continues(tmp_path: Path) -> None:
 
 def test_resume_raises_the_number_of_trials(tmp_path: Path) -> None:
     folder = tmp_path / "data"
-    _write_pictures(folder)
+    _write_images(folder)
     pipeline.fit(config_for(tmp_path, data=str(folder), n_trials=1))
     result = pipeline.resume("tiny", directory=tmp_path, n_trials=2)
     assert result.trials["total"] == 2
@@ -177,7 +177,7 @@ def test_study_with_another_identity_is_refused(
     assert (finished.directory / "result.json").read_bytes() == before
 
 
-def test_overwrite_starts_anew(tmp_path: Path) -> None:
+def test_overwrite_starts_from_scratch(tmp_path: Path) -> None:
     pipeline.fit(config_for(tmp_path, n_trials=2, epochs=1))
     result = pipeline.fit(config_for(tmp_path, n_trials=1, epochs=1, overwrite=True, seed=3))
     assert result.trials["total"] == 1
@@ -212,9 +212,9 @@ def test_folder_that_is_no_study_is_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / "tiny" / "thesis.tex").read_text() == "years of work"
 
 
-def test_corrupt_picture_is_counted_and_named(tmp_path: Path) -> None:
+def test_corrupt_image_is_counted_and_named(tmp_path: Path) -> None:
     folder = tmp_path / "data"
-    _write_pictures(folder)
+    _write_images(folder)
     (folder / "0" / "broken.png").write_bytes(b"\x89PNG but no more")
     notes: list[str] = []
 
@@ -236,7 +236,7 @@ def test_time_limit_is_kept_and_the_time_used(tmp_path: Path) -> None:
     assert isinstance(result.predictor, Predictor)
 
 
-def _write_pictures(folder: Path) -> None:
+def _write_images(folder: Path) -> None:
     from PIL import Image
 
     images, labels = digits(90)
@@ -259,7 +259,7 @@ def test_overwrite_with_bad_input_keeps_the_earlier_study(tmp_path: Path) -> Non
     ("option", "value", "message"),
     [("policy", "ashaa", "did you mean 'asha'"), ("sampler", "tpee", "did you mean 'tpe'")],
 )
-def test_unknown_name_is_told_before_anything_is_made(
+def test_unknown_name_is_reported_before_anything_is_made(
     tmp_path: Path, option: str, value: str, message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message):

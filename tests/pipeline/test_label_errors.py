@@ -83,7 +83,7 @@ def test_trial_without_checkpoint_gives_a_note_and_no_table(setup: Setup) -> Non
     assert not _table(setup).exists()
 
 
-def test_trial_that_is_often_wrong_accuses_nobody(setup: Setup, tmp_path: Path) -> None:
+def test_trial_that_is_often_wrong_lists_no_label_errors(setup: Setup, tmp_path: Path) -> None:
     config = setup.space.portfolio[0]
     trial = ImageTrial(config, splits=setup.data.splits, plan=setup.plan)
     trial.save(tmp_path / "checkpoint")

@@ -1,4 +1,4 @@
-"""A study of networks that a person's own function makes, and how its model is loaded again."""
+"""A study of networks from the user's own function, and how its model is loaded again."""
 
 from __future__ import annotations
 

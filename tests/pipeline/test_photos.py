@@ -22,7 +22,7 @@ def run(data: Any, directory: Path, **options: Any) -> FitResult:
     return pipeline.fit(configuration.load(data, directory=directory, **{**quick, **options}))
 
 
-def test_two_kinds_of_photographs_are_told_apart(tmp_path: Path) -> None:
+def test_two_kinds_of_photographs_are_distinguished(tmp_path: Path) -> None:
     photos.write_classes(tmp_path / "photos", (90, 90))
     result = run(str(tmp_path / "photos"), tmp_path)
     assert result.to_json()["task"] == "classification"

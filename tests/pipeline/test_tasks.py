@@ -1,4 +1,4 @@
-"""The whole way for other tasks and for skewed classes, on drawn and on real pictures."""
+"""Whole studies of other tasks and of skewed classes, on drawn and on real images."""
 
 from __future__ import annotations
 

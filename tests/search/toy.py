@@ -7,12 +7,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from automl.errors import SpaceError
 from automl.records import Config, Silent, TrialEvent
 from automl.search.reasons import Code
 from automl.search.sampling.registry import SamplerContext
 from automl.search.settings import SearchSettings
 from automl.search.storage.reader import StoredTrial
+from automl.search.storage.sql import write_journal
+from automl.search.storage.sql.write_journal import is_away
 from automl.search.storage.store import Store
 
 
@@ -80,6 +84,20 @@ class Counter:
 
     def close(self) -> None:
         self.closed = True
+
+
+def outages(monkeypatch: pytest.MonkeyPatch) -> list[BaseException | None]:
+    """Return a list that grows with every error for which the study's database counts as away."""
+    found: list[BaseException | None] = []
+
+    def noted(error: BaseException | None) -> bool:
+        away = is_away(error)
+        if away:
+            found.append(error)
+        return away
+
+    monkeypatch.setattr(write_journal, "is_away", noted)
+    return found
 
 
 def create(

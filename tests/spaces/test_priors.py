@@ -14,7 +14,7 @@ from automl.errors import SpaceError
 from automl.spaces import SearchSpace
 from automl.spaces.draw import at_random, walk
 from automl.spaces.parameters import Categorical, Float, Int, Parameter
-from automl.spaces.priors import WIDTH, NormalPrior, WeightedPrior
+from automl.spaces.priors import NormalPrior, WeightedPrior
 from automl.spaces.units import from_unit
 
 _PARAMETERS: list[Parameter] = [
@@ -61,9 +61,9 @@ def test_mass_lies_around_the_prior_on_the_scale_of_the_range() -> None:
     assert prior is not None
     shares = np.array([prior.share(each) for each in rng.random(4000)])
     assert shares.mean() == pytest.approx(0.5, abs=0.01)
-    assert shares.std() == pytest.approx(WIDTH, abs=0.01)
+    assert shares.std() == pytest.approx(0.15, abs=0.01)
     # of four decades, two thirds lie within 0.6 of a decade
-    assert np.mean(np.abs(shares - 0.5) < WIDTH) == pytest.approx(0.68, abs=0.03)
+    assert np.mean(np.abs(shares - 0.5) < 0.15) == pytest.approx(0.68, abs=0.03)
 
 
 def test_weights_are_proportions() -> None:

@@ -1,4 +1,4 @@
-"""A data set of two hundred drawn pictures that a small network can tell apart."""
+"""A data set of two hundred drawn images that a small network can tell apart."""
 
 from __future__ import annotations
 

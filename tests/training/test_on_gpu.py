@@ -68,7 +68,7 @@ def test_training_learns_the_task(
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
-def test_checkpoint_carries_on_in_another_training(
+def test_checkpoint_resumes_in_another_training(
     precision: Precision, config: Config, splits: SearchSplits, on_gpu: TrainPlan, tmp_path: Path
 ) -> None:
     config, plan = {**config, "mixup": 0.2, "drop_path": 0.2}, replace(on_gpu, precision=precision)
@@ -78,7 +78,7 @@ def test_checkpoint_carries_on_in_another_training(
     first.step()
     first.save(tmp_path / "checkpoint")
     first.close()
-    torch.cuda.manual_seed(99)  # another process stands elsewhere
+    torch.cuda.manual_seed(99)  # another process is at another place of its random numbers
     second = ImageTrial(config, splits=splits, plan=plan)
     second.load(tmp_path / "checkpoint")
     for wanted in expected[1:]:
@@ -149,7 +149,7 @@ def test_probe_finds_a_precision_and_the_memory_that_it_takes(
     assert 60 * MIB < found.gpu_memory < 4096 * MIB
 
 
-def test_pictures_that_leave_no_room_stay_in_the_memory_of_the_machine(
+def test_images_that_leave_no_room_stay_in_the_memory_of_the_machine(
     splits: SearchSplits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def first_batch() -> torch.Tensor:
@@ -161,7 +161,7 @@ def test_pictures_that_leave_no_room_stay_in_the_memory_of_the_machine(
     monkeypatch.setattr("automl.data.loading.batches._RESIDENT_SHARE", 0.0)
     from_host = first_batch()
     assert torch.equal(there, from_host)
-    assert torch.cuda.memory_allocated() - before < 2 * MIB  # both batches, and nothing of the 144 pictures
+    assert torch.cuda.memory_allocated() - before < 2 * MIB  # both batches, and nothing of the 144 images
 
 
 def test_recorded_batches_train_the_same_network(
@@ -223,7 +223,7 @@ def test_processor_is_two_steps_ahead_of_the_gpu_at_most() -> None:
     assert asked > 0.7 * (time.perf_counter() - begun)  # ten of twelve steps were waited for
 
 
-def test_whole_study_of_small_pictures(tmp_path: Path) -> None:
+def test_whole_study_of_small_images(tmp_path: Path) -> None:
     found = load_digits()
     images = (found.images * 15.9).astype(np.uint8)
     chosen = {"engine": "local", "time_limit": 45.0, "study": "tiny", "pretrained": "never"}

@@ -26,7 +26,7 @@ def vit(config: Config) -> Config:
 
 
 def _short_of_memory(model: nn.Module, most: int) -> list[int]:
-    """From now on a pass of more than `most` rows through the model fails as the allocator does; the rows seen."""
+    """Make forward passes of more than `most` rows fail as the allocator does; return the numbers of rows seen."""
     seen: list[int] = []
 
     def hook(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
@@ -79,7 +79,7 @@ def test_two_rows_without_room_fail_the_trial(vit: Config, splits: SearchSplits,
 
 
 def _broken_at(trainer: Trainer, *steps: int) -> LossOf:
-    """The loss, but not finite in the passes of these numbers."""
+    """Return the loss, not finite in the forward passes of these numbers."""
     whole, count = trainer.gradients.loss_of, 0
 
     def loss_of(images: Tensor, targets: Tensor) -> Tensor:
@@ -90,7 +90,7 @@ def _broken_at(trainer: Trainer, *steps: int) -> LossOf:
     return loss_of
 
 
-def test_loss_that_is_not_finite_once_halves_the_lr_and_goes_on_from_the_last_good_state(
+def test_loss_that_is_not_finite_once_halves_the_lr_and_continues_from_the_last_good_state(
     config: Config, splits: SearchSplits, plan: TrainPlan
 ) -> None:
     config = {**config, "ema": 0.9}
@@ -157,7 +157,7 @@ def test_time_that_ends_after_an_explosion_leaves_the_last_good_weights(
 def test_patience_ends_a_trial_at_its_best(
     config: Config, splits: SearchSplits, plan: TrainPlan, tmp_path: Path
 ) -> None:
-    # After the first epoch the rate makes the network worse and worse.
+    # After the first epoch the learning rate makes the network worse and worse.
     trial = ImageTrial({**config, "patience": 2}, splits=splits, plan=replace(plan, epochs=50))
     reports = [trial.step()]
     trial.trainer.recipe = replace(trial.trainer.recipe, lr=10.0)

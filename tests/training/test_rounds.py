@@ -1,4 +1,4 @@
-"""A round is an epoch, or what a stretch of time holds."""
+"""A round is an epoch, or what fits a given time."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from automl.training.trainer import Trainer
 
 
 def timed_round(step_seconds: float, *, seconds: float | None = 10.0, epoch_steps: int = 50) -> Round:
-    """A round whose clock goes on by `step_seconds` at each look."""
+    """Return a round whose clock advances by `step_seconds` at each reading."""
     ticks = iter(range(10_000))
     return Round(epoch_steps, seconds=seconds, rows=64, n_val=0, clock=lambda: next(ticks) * step_seconds)
 
 
 def steps_of(one: Round) -> int:
-    """Steps until the round ends."""
+    """Return the steps until the round ends."""
     return next(done for done in range(1, 10_000) if one.ends(done))
 
 
@@ -38,13 +38,13 @@ def test_steps_of_a_timed_round_are_as_many_as_the_time_holds(step: float, steps
     assert steps_of(one) == steps  # counted out once
 
 
-def test_round_that_was_counted_out_elsewhere_is_not_measured_again() -> None:
+def test_round_that_another_process_has_measured_is_not_measured_again() -> None:
     one = timed_round(0.1)
     one.known = 7
     assert steps_of(one) == 7
 
 
-def test_dear_step_gets_one_step_and_scoring_never_takes_more_than_two_thirds() -> None:
+def test_expensive_step_gets_one_step_and_scoring_never_takes_more_than_two_thirds() -> None:
     assert steps_in(1.0, 20.0, rows=64, n_val=10_000) == 1
     assert steps_in(30.0, 0.1, rows=64, n_val=10**6) == 100
 
@@ -77,7 +77,7 @@ def test_rounds_cross_epochs_and_see_the_batches_of_whole_epochs(
     assert seen[trainer] == seen[whole][: len(seen[trainer])]
 
 
-def test_timed_trial_goes_on_exactly_from_its_checkpoint(
+def test_timed_trial_resumes_exactly_from_its_checkpoint(
     config: Config, splits: SearchSplits, timed: TrainPlan, tmp_path: Path
 ) -> None:
     one = Trainer(config, splits.info, splits.train, timed)

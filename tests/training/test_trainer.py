@@ -1,4 +1,4 @@
-"""The loop learns, can be cut and carried on, and every searched dimension reaches it."""
+"""The loop learns, can be interrupted and resumed, and every searched dimension reaches it."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_training_learns_the_task(config: Config, splits: SearchSplits, plan: Tr
         ({"opt": "sgd", "lr": 0.05, "cutmix": 0.5, "grad_accum_steps": 2}, "fp16"),
     ],
 )
-def test_checkpoint_carries_on_exactly(
+def test_checkpoint_resumes_exactly(
     changes: Config,
     precision: Precision,
     config: Config,
@@ -142,7 +142,7 @@ def test_checkpoint_carries_on_exactly(
     first.step()
     first.save(tmp_path / "checkpoint")
     first.close()
-    torch.manual_seed(99)  # another process stands elsewhere
+    torch.manual_seed(99)  # another process is at another place of its random numbers
     second = ImageTrial(config, splits=splits, plan=plan)
     second.load(tmp_path / "checkpoint")
     for wanted in expected[1:]:
@@ -178,7 +178,7 @@ def test_promoted_trial_follows_the_schedule_of_its_whole_length(
     for epoch in range(1, 7):
         trial.step()
         rates.append(trial.trainer.optimizer.param_groups[0]["lr"] / config["lr"])
-        if epoch in (2, 4):  # rungs: the trial waits and goes on in another process
+        if epoch in (2, 4):  # rungs: the trial pauses and is resumed in another process
             trial.save(tmp_path / "checkpoint")
             trial = ImageTrial(config, splits=splits, plan=plan)
             trial.load(tmp_path / "checkpoint")
@@ -220,7 +220,7 @@ def test_biases_and_norms_are_not_decayed(config: Config, splits: SearchSplits, 
     assert torch.is_tensor(decayed["params"][0])
 
 
-def test_trial_on_a_part_of_the_rows_makes_shorter_epochs_and_goes_on_with_the_same_part(
+def test_trial_on_a_part_of_the_rows_has_shorter_epochs_and_resumes_with_the_same_part(
     config: Config, splits: SearchSplits, plan: TrainPlan, tmp_path: Path
 ) -> None:
     half = replace(plan, share=0.5)

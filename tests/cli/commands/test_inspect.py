@@ -87,7 +87,7 @@ def test_regression_shows_ranges(photos: Path, capsys: pytest.CaptureFixture[str
     assert "min .. mean .. max of" in out
 
 
-def test_page_shows_pictures_of_what_was_found(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_page_shows_images_of_what_was_found(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (photos / "cat" / "0.png").rename(photos / "cat" / "<b>.png")
     page = photos.parent / "page.html"
     assert main(["inspect", str(photos), "--html", str(page)]) == 0

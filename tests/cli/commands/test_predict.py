@@ -18,7 +18,7 @@ from automl.errors import DataError, UsageError
 
 
 class Brightness:
-    """A predictor without a network: the brighter a picture, the more it is `light`."""
+    """A predictor without a network: the brighter an image, the more it is `light`."""
 
     def __init__(self, task: str = "classification", classes: tuple[str, ...] = ("dark", "light")) -> None:
         self.classes = classes
@@ -31,12 +31,12 @@ class Brightness:
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Path:
+def images(tmp_path: Path) -> Path:
     folder = tmp_path / "new"
     for name, grey in (("b.png", 255), ("a.jpg", 0), ("deep/c.PNG", 204), (".hidden/d.png", 0)):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         Image.new("L", (4, 4), grey).save(folder / name)
-    (folder / "notes.txt").write_text("no picture", encoding="utf-8")
+    (folder / "notes.txt").write_text("no image", encoding="utf-8")
     return folder
 
 
@@ -47,13 +47,13 @@ def rows_of(
     return list(predicted(predictor, files, proba=proba, bad=bad)), bad
 
 
-def test_folders_give_their_images_in_order_of_name(pictures: Path) -> None:
-    assert [path.name for path in collect([str(pictures)])] == ["a.jpg", "b.png", "c.PNG"]
+def test_folders_give_their_images_in_order_of_name(images: Path) -> None:
+    assert [path.name for path in collect([str(images)])] == ["a.jpg", "b.png", "c.PNG"]
 
 
-def test_files_are_taken_as_they_are_and_once(pictures: Path) -> None:
-    text = str(pictures / "notes.txt")
-    assert collect([text, str(pictures / "b.png"), text]) == [pictures / "notes.txt", pictures / "b.png"]
+def test_files_are_taken_as_they_are_and_once(images: Path) -> None:
+    text = str(images / "notes.txt")
+    assert collect([text, str(images / "b.png"), text]) == [images / "notes.txt", images / "b.png"]
 
 
 def test_missing_path_and_empty_folder_are_refused(tmp_path: Path) -> None:
@@ -63,39 +63,39 @@ def test_missing_path_and_empty_folder_are_refused(tmp_path: Path) -> None:
         collect([str(tmp_path)])
 
 
-def test_rows_have_label_confidence_and_asked_probabilities(pictures: Path) -> None:
-    rows, bad = rows_of(Brightness(), collect([str(pictures)]), proba=True)
+def test_rows_have_label_confidence_and_asked_probabilities(images: Path) -> None:
+    rows, bad = rows_of(Brightness(), collect([str(images)]), proba=True)
     assert bad == []
     assert [row["label"] for row in rows] == ["dark", "light", "light"]
     assert rows[1] == {
-        "file": str(pictures / "b.png"),
+        "file": str(images / "b.png"),
         "label": "light",
         "confidence": 1.0,
         "proba_dark": 0.0,
         "proba_light": 1.0,
     }
-    assert list(rows_of(Brightness(), collect([str(pictures)]))[0][0]) == ["file", "label", "confidence"]
+    assert list(rows_of(Brightness(), collect([str(images)]))[0][0]) == ["file", "label", "confidence"]
 
 
-def test_other_tasks_have_their_own_columns(pictures: Path) -> None:
-    files = [pictures / "b.png"]
+def test_other_tasks_have_their_own_columns(images: Path) -> None:
+    files = [images / "b.png"]
     assert rows_of(Brightness("multilabel"), files)[0] == [{"file": str(files[0]), "label": "light"}]
     assert rows_of(Brightness("regression", ("light",)), files)[0] == [{"file": str(files[0]), "light": 1.0}]
 
 
-def test_unreadable_image_is_named_and_the_others_are_kept(pictures: Path) -> None:
-    files = [pictures / "a.jpg", pictures / "notes.txt", pictures / "b.png"]
+def test_unreadable_image_is_named_and_the_others_are_kept(images: Path) -> None:
+    files = [images / "a.jpg", images / "notes.txt", images / "b.png"]
     rows, bad = rows_of(Brightness(), files)
     assert [Path(row["file"]).name for row in rows] == ["a.jpg", "b.png"]
-    assert [path for path, _ in bad] == [pictures / "notes.txt"]
+    assert [path for path, _ in bad] == [images / "notes.txt"]
     assert "notes.txt" in bad[0][1]
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_table_is_written_to_a_file(
-    pictures: Path, tmp_path: Path, suffix: str, capsys: pytest.CaptureFixture[str]
+    images: Path, tmp_path: Path, suffix: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows, _ = rows_of(Brightness(), collect([str(pictures)]))
+    rows, _ = rows_of(Brightness(), collect([str(images)]))
     out = tmp_path / f"table{suffix}"
     _show(State(), rows, [], str(out))
     frame = pd.read_csv(out) if suffix == ".csv" else pd.read_parquet(out)
@@ -117,9 +117,9 @@ def test_json_names_what_was_skipped(capsys: pytest.CaptureFixture[str]) -> None
     }
 
 
-def test_reader_of_the_test_refuses_what_is_no_picture(pictures: Path) -> None:
+def test_reader_of_the_test_refuses_what_is_no_image(images: Path) -> None:
     with pytest.raises(DataError, match="not an image"):
-        open_image(pictures / "notes.txt")
+        open_image(images / "notes.txt")
 
 
 def test_gpu_is_used_where_there_is_one_and_images_are_many(monkeypatch: pytest.MonkeyPatch) -> None:

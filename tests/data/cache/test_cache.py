@@ -1,4 +1,4 @@
-"""Decoded pictures on disk."""
+"""Decoded images on disk."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from automl.data.decoding.image_format import Target
 from automl.data.pixels import to_pixels
 from automl.data.sources import open_source
 from automl.errors import DataError
-from tests.data.conftest import MakeFolder, picture
+from tests.data.conftest import MakeFolder, random_image
 
 
 def _accept(cached: Cached) -> None:
@@ -59,7 +59,7 @@ def test_second_opening_finds_the_first(root: Path, tmp_path: Path) -> None:
 def test_other_size_or_changed_data_are_another_folder(root: Path, tmp_path: Path) -> None:
     first = _open(root, tmp_path / "cache")
     assert _open(root, tmp_path / "cache", Target(16, 3)).folder != first.folder
-    picture(77, size=(9, 9)).save(root / "a" / "000.png")
+    random_image(77, size=(9, 9)).save(root / "a" / "000.png")
     assert _open(root, tmp_path / "cache").folder != first.folder
 
 
@@ -110,7 +110,7 @@ def test_colour_beyond_the_sample_is_found(
 ) -> None:
     for path in sorted(root.rglob("*.png")):
         if path.name != "001.png":
-            picture(0, mode="L").save(path)
+            random_image(0, mode="L").save(path)
     monkeypatch.setattr(scan, "_SAMPLE", 1)
     target = scan.choose_target(open_source(root), img_size=8, max_size=224)
     assert target.in_chans == 1
@@ -121,7 +121,7 @@ def test_colour_beyond_the_sample_is_found(
 
 def test_disk_too_small_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cache, "_SPARE_BYTES", shutil.disk_usage(tmp_path).total)
-    pixels = np.zeros((4, 8, 8), dtype=np.uint8)  # of a folder, the pictures would be streamed
+    pixels = np.zeros((4, 8, 8), dtype=np.uint8)  # of a folder, the images would be streamed
     with pytest.raises(DataError, match="GB are free: free space"):
         open_or_build(
             open_source((pixels, ["a", "b"] * 2)),
@@ -155,7 +155,7 @@ def test_smaller_size_is_made_from_the_larger_one_without_decoding(
 ) -> None:
     root = make_folder({"a": 3, "b": 2})
     for i, path in enumerate(sorted(root.rglob("*.png"))):
-        smooth = picture(i, size=(5, 5)).resize((60, 50), Image.Resampling.BICUBIC)
+        smooth = random_image(i, size=(5, 5)).resize((60, 50), Image.Resampling.BICUBIC)
         smooth.save(path)
     (root / "a" / "001.png").write_bytes(b"")
     larger = _open(root, tmp_path / "cache", Target(40, 3))
@@ -172,12 +172,12 @@ def test_smaller_size_is_made_from_the_larger_one_without_decoding(
 
 
 @pytest.mark.parametrize("case", ["too small", "damaged", "other data"])
-def test_larger_pictures_that_do_not_serve_are_decoded_again(root: Path, tmp_path: Path, case: str) -> None:
+def test_larger_images_that_do_not_serve_are_decoded_again(root: Path, tmp_path: Path, case: str) -> None:
     larger = _open(root, tmp_path / "cache", Target(15 if case == "too small" else 16, 3))
     if case == "damaged":
         larger.images_path.write_bytes(b"")
     if case == "other data":
-        picture(78).save(root / "a" / "000.png")
+        random_image(78).save(root / "a" / "000.png")
     found = _open(root, tmp_path / "cache", Target(8, 3))
     expected = _open(root, tmp_path / "other", Target(8, 3))
     assert np.array_equal(np.load(found.images_path), np.load(expected.images_path))

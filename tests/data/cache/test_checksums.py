@@ -1,4 +1,4 @@
-"""Damage of files is found by their checksums."""
+"""Checksums find damaged files."""
 
 from __future__ import annotations
 

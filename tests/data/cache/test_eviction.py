@@ -1,4 +1,4 @@
-"""The cache folder: use, order and room."""
+"""Eviction from the cache folder: use, order and room."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from automl.data.cache import eviction as shelf
+from automl.data.cache import eviction
 from automl.data.cache.eviction import LOCK, META, Hold, entries, make_room
 from automl.errors import DataError
 
@@ -54,7 +54,7 @@ def test_room_is_made_from_what_was_not_used_for_the_longest_time(
     assert len(removed) == 3 - len(left)
 
 
-def test_entry_in_use_is_passed_over(cache_dir: Path) -> None:
+def test_entry_in_use_is_skipped(cache_dir: Path) -> None:
     hold = Hold(cache_dir / ("b" * 32))
     make_room(cache_dir, 1001, allowed=4000, spare=0)
     assert _left(cache_dir) == "ab"
@@ -98,12 +98,12 @@ def test_what_killed_builders_left_is_removed_and_foreign_folders_stay(tmp_path:
     for name in ("building-1-1", "building-1-2", "removing-2-2", "photos", "building-plans"):
         (tmp_path / name).mkdir()
     hold = Hold(tmp_path / "building-1-2")
-    shelf.remove_unfinished(tmp_path)
+    eviction.remove_unfinished(tmp_path)
     assert len(list(tmp_path.iterdir())) == 5  # too young to be called abandoned
     old = time.time() - 3600
     for path in tmp_path.iterdir():
         os.utime(path, (old, old))
-    shelf.remove_unfinished(tmp_path)
+    eviction.remove_unfinished(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["building-1-2", "building-plans", "photos"]
     hold.release()
 

@@ -1,4 +1,4 @@
-"""Digests of many pictures."""
+"""Digests of many images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A node that has not got the decoded pictures; the other machine is another cache folder here."""
+"""A node without the decoded images; another cache folder stands for the other machine."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def prepared(
 
 
 def away(prepared: PreparedData, tmp_path: Path) -> np.ndarray[Any, Any]:
-    """What the first machine had decoded; it is out of reach from now on."""
+    """Return what the first machine had decoded; its cache is out of reach from now on."""
     pixels: np.ndarray[Any, Any] = np.load(prepared.splits.train.images).copy()
     shutil.rmtree(tmp_path / "cache")
     return pixels
 
 
-def test_pictures_that_are_there_are_used(prepared: tuple[PreparedData, DataOrigin], tmp_path: Path) -> None:
+def test_images_that_are_there_are_used(prepared: tuple[PreparedData, DataOrigin], tmp_path: Path) -> None:
     found, origin = prepared
     assert splits_on_this_node(found.splits, origin) is found.splits
     assert not (tmp_path / "other").exists()
@@ -72,7 +72,7 @@ def test_node_with_other_data_is_refused(prepared: tuple[PreparedData, DataOrigi
         splits_on_this_node(found.splits, origin)
 
 
-def test_arrays_and_a_folder_that_is_not_shared_are_told(
+def test_arrays_and_a_folder_that_is_not_shared_are_reported(
     prepared: tuple[PreparedData, DataOrigin], tmp_path: Path
 ) -> None:
     found, _ = prepared

@@ -1,4 +1,4 @@
-"""Pictures that are decoded in every epoch."""
+"""Images that are decoded in every epoch."""
 
 from __future__ import annotations
 

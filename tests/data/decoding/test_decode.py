@@ -17,7 +17,7 @@ def _source(n: int) -> ArraySource:
     return ArraySource(pixels, [0, 1] * (n // 2))
 
 
-def test_more_rows_than_wait_at_once_are_all_decoded_and_told() -> None:
+def test_more_rows_than_wait_at_once_are_all_decoded_and_reported() -> None:
     n = 2000
     images = np.zeros((n, 4, 4, 1), dtype=np.uint8)
     steps: list[int] = []

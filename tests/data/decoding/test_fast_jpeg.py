@@ -1,4 +1,4 @@
-"""Plain JPEGs without Pillow's ado give what Pillow gives."""
+"""The fast reader of plain JPEGs gives what Pillow gives."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _jpeg(size: tuple[int, int] = (70, 50), mode: str = "RGB", **options: Any) -
 
 
 def _twice(data: bytes, size: int, channels: int) -> list[np.ndarray]:
-    """By the short way and by Pillow's."""
+    """Return the pixels of the fast reader and of Pillow."""
     header = jpeg.read_header(data)
     assert header is not None
     plain = jpeg.decode(data, header, size)
@@ -44,18 +44,18 @@ def _twice(data: bytes, size: int, channels: int) -> list[np.ndarray]:
         {"optimize": True},
     ],
 )
-def test_pixels_equal_those_of_the_long_way(options: dict[str, Any], size: int) -> None:
+def test_pixels_equal_those_of_pillow(options: dict[str, Any], size: int) -> None:
     short, long = _twice(_jpeg(**options), size, 3)
     assert np.array_equal(short, long)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_grey_picture_equals_that_of_the_long_way(channels: int) -> None:
+def test_grey_image_equals_that_of_pillow(channels: int) -> None:
     short, long = _twice(_jpeg(mode="L"), 16, channels)
     assert np.array_equal(short, long)
 
 
-def test_what_is_not_plain_takes_the_long_way() -> None:
+def test_unusual_jpeg_is_left_to_pillow() -> None:
     turned = Image.Exif()
     turned[0x0112] = 6
     assert jpeg.read_header(_jpeg(exif=turned.tobytes())) is None
@@ -66,7 +66,7 @@ def test_what_is_not_plain_takes_the_long_way() -> None:
 
 
 @pytest.mark.parametrize("end", range(0, 700, 7))
-def test_cut_jpeg_is_left_to_the_long_way(end: int) -> None:
+def test_cut_jpeg_is_left_to_pillow(end: int) -> None:
     data = _jpeg()[:end]
     header = jpeg.read_header(data)
     assert header is None or jpeg.decode(data, header, 16) is None

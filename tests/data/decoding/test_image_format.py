@@ -11,7 +11,7 @@ from automl.data.decoding.image_format import Target, auto_size, choose_target
 from automl.data.sources import open_source
 from automl.data.sources.arrays import ArraySource
 from automl.errors import DataError
-from tests.data.conftest import MakeFolder, picture
+from tests.data.conftest import MakeFolder, random_image
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_auto_is_the_median_short_side_up_to_the_most() -> None:
     assert choose_target(_source(), img_size="auto", max_size=64) == Target(64, 3)
 
 
-def test_given_size_is_kept_whatever_the_most() -> None:
+def test_given_size_is_kept_above_the_largest_automatic_one() -> None:
     assert choose_target(_source(channels=1), img_size=200, max_size=96) == Target(200, 1)
 
 
@@ -52,16 +52,16 @@ def test_size_outside_of_its_range_is_refused(size: int | Literal["auto"]) -> No
         choose_target(_source(), img_size=size, max_size=224)
 
 
-def test_one_picture_with_colour_needs_three_channels(make_folder: MakeFolder) -> None:
+def test_one_image_with_colour_needs_three_channels(make_folder: MakeFolder) -> None:
     root = make_folder({"a": 2, "b": 2})
     for path in sorted(root.rglob("*.png"))[1:]:
-        picture(0, mode="L").save(path)
+        random_image(0, mode="L").save(path)
     assert choose_target(open_source(root), img_size="auto", max_size=224).in_chans == 3
-    picture(0, mode="L").save(root / "a" / "000.png")
+    random_image(0, mode="L").save(root / "a" / "000.png")
     assert choose_target(open_source(root), img_size="auto", max_size=224).in_chans == 1
 
 
-def test_folder_without_a_readable_picture_is_refused(make_folder: MakeFolder) -> None:
+def test_folder_without_a_readable_image_is_refused(make_folder: MakeFolder) -> None:
     root = make_folder({"a": 2, "b": 2})
     for path in root.rglob("*.png"):
         path.write_bytes(b"text")

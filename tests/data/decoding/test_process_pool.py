@@ -1,4 +1,4 @@
-"""Processes that decode."""
+"""Decoding in worker processes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,30 +15,30 @@ import numpy as np
 import psutil
 import pytest
 
-from automl.data.constants import POOL_FROM
 from automl.data.decoding import process_pool
 from automl.data.decoding.decode import decode_all
 from automl.data.decoding.image_format import Target
 from automl.data.sources import open_source
 from automl.data.sources.base import Source
 from automl.errors import RunError
-from tests.data.conftest import encoded, pack, pack_tar, picture
+from tests.data.conftest import encoded, pack, pack_tar, random_image
+from tests.waiting import until
 
-N = POOL_FROM + 60
+N = 500  # images: with fewer, threads decode
 ROOT = Path(__file__).resolve().parents[3]
 pytestmark = pytest.mark.skipif(not process_pool.can_start(), reason="needs processes")
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Pictures, some grey, some as JPEG, one that is none, one empty."""
+    """Image files: some grey, some JPEG, one no image, one empty."""
     root = tmp_path_factory.mktemp("pool") / "photos"
     for i in range(N):
         folder = root / "ab"[i % 2]
         folder.mkdir(parents=True, exist_ok=True)
         form = ("PNG", "JPEG")[i % 3 == 0]
         mode = ("RGB", "L")[i % 5 == 0]
-        content = encoded(picture(i, mode=mode, size=(12 + i % 7, 10)), form)
+        content = encoded(random_image(i, mode=mode, size=(12 + i % 7, 10)), form)
         (folder / f"{i:04d} ü.{form.lower()}").write_bytes({7: b"", 8: b"text"}.get(i, content))
     return root
 
@@ -51,7 +50,7 @@ def _mapped(place: Path, n: int, *, size: int = 8, channels: int = 3) -> np.memm
 
 
 def _quiet(done: int, total: int) -> None:
-    """Nobody looks."""
+    """Ignore the progress."""
 
 
 def _children() -> set[int]:
@@ -124,7 +123,7 @@ def test_processes_end_when_their_starter_is_killed(root: Path, tmp_path: Path) 
         "def hang(done, total):\n    print('up', flush=True)\n    time.sleep(60)\n"
         f"decode_all(open_source({str(root)!r}), Target(8, 3), images, hang, folder=Path({str(tmp_path)!r}))\n"
     )
-    # In a group of its own, so that the processes can be told from all others.
+    # In a group of its own, so that the processes can be distinguished from all others.
     started = subprocess.Popen(
         [sys.executable, str(script)],
         stdout=subprocess.PIPE,
@@ -136,10 +135,7 @@ def test_processes_end_when_their_starter_is_killed(root: Path, tmp_path: Path) 
         assert started.stdout.readline() == b"up\n"
         assert len(_group(started.pid)) > 1
         started.kill()
-    deadline = time.monotonic() + 10
-    while _group(started.pid) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert not _group(started.pid)
+    until(lambda: not _group(started.pid))
 
 
 def _group(leader: int) -> set[int]:
@@ -184,7 +180,7 @@ def test_python_that_does_not_start_leaves_the_work_to_threads(
     assert len(found.reasons) == 2
 
 
-def test_pictures_without_room_are_looked_at_by_processes(root: Path, tmp_path: Path) -> None:
+def test_images_without_room_are_scanned_by_processes(root: Path, tmp_path: Path) -> None:
     found = decode_all(open_source(root), Target(8, 3), None, _quiet, folder=tmp_path)
     assert found.findings.thumbs.any()
     assert threading.active_count() == 1 or all("decode" not in t.name for t in threading.enumerate())

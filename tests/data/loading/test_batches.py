@@ -106,7 +106,7 @@ def test_part_that_gives_no_batch_is_refused(make_rows: MakeRows) -> None:
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_gpu_holds_the_pictures_and_gives_the_same_batches(make_rows: MakeRows) -> None:
+def test_gpu_holds_the_images_and_gives_the_same_batches(make_rows: MakeRows) -> None:
     for (on_gpu, _), (on_cpu, _) in zip(
         _batches(make_rows, device="cuda").epoch(0), _batches(make_rows).epoch(0), strict=True
     ):

@@ -1,4 +1,4 @@
-"""Mixing of pictures within a batch."""
+"""Mixing of images within a batch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TARGETS = torch.tensor([0, 2])
 
 
 @pytest.mark.parametrize("mix", [mixup, cutmix])
-def test_targets_follow_the_share_of_each_picture(
+def test_targets_follow_the_share_of_each_image(
     mix: Callable[..., tuple[torch.Tensor, torch.Tensor]],
 ) -> None:
     for seed in range(20):
@@ -23,12 +23,12 @@ def test_targets_follow_the_share_of_each_picture(
         images, targets = mix(_IMAGES, _TARGETS, alpha=0.5, n_outputs=3, rng=rng)
         assert images.shape == _IMAGES.shape
         assert torch.allclose(targets.sum(dim=1), torch.ones(2))
-        # The pictures are 0 and 1 throughout, so the mean is the share of the second one.
+        # The images are 0 and 1 throughout, so the mean is the share of the second one.
         assert torch.allclose(images.mean(dim=(1, 2, 3)), targets[:, 2], atol=1e-5)
 
 
 @pytest.mark.parametrize("mix", [mixup, cutmix])
-def test_alpha_zero_keeps_the_pictures(mix: Callable[..., tuple[torch.Tensor, torch.Tensor]]) -> None:
+def test_alpha_zero_keeps_the_images(mix: Callable[..., tuple[torch.Tensor, torch.Tensor]]) -> None:
     images, targets = mix(_IMAGES, _TARGETS, alpha=0.0, n_outputs=3, rng=np.random.default_rng(0))
     assert torch.equal(images, _IMAGES)
     assert targets.tolist() == [[1, 0, 0], [0, 0, 1]]
@@ -53,7 +53,7 @@ def test_either_mix_is_used_where_both_are_on() -> None:
     whole = [
         float(images.std(dim=(2, 3)).max()) < 1e-5 for images, _ in (_mixed((1, 1), s) for s in range(40))
     ]
-    assert 10 < sum(whole) < 30, "a blend of plain pictures is plain, a cut is not"
+    assert 10 < sum(whole) < 30, "a blend of plain images is plain, a cut is not"
 
 
 def test_one_mix_alone_is_used_always() -> None:

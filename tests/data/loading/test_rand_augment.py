@@ -1,4 +1,4 @@
-"""Operations drawn for each picture."""
+"""Operations drawn for each image."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from automl.data.loading.augment import Augment
-from automl.data.loading.rand_augment import DRAWS, OPERATIONS, affine, levels, rand_augment
+from automl.data.loading.rand_augment import OPERATIONS, affine, levels, rand_augment
 
 _ZERO = torch.zeros(1)
 _ONE = torch.ones(1)
@@ -27,7 +27,7 @@ def _only(name: str, level: float, n: int = 4) -> Tensor:
 
 
 def test_levels_follow_the_magnitude_and_name_at_most_two_operations() -> None:
-    draw = torch.rand((2000, DRAWS), generator=torch.Generator().manual_seed(0))
+    draw = torch.rand((2000, 4), generator=torch.Generator().manual_seed(0))
     found = levels(draw, 0.4)
     assert found.shape == (2000, len(OPERATIONS))
     assert 0.39 < float(found.abs().max()) < 0.4001
@@ -48,7 +48,7 @@ def test_levels_of_zero_change_nothing(channels: int) -> None:
 
 @pytest.mark.parametrize("name", [name for name in OPERATIONS if name != "identity"])
 @pytest.mark.parametrize("level", [-0.8, 0.8])
-def test_every_operation_changes_only_the_pictures_that_drew_it(name: str, level: float) -> None:
+def test_every_operation_changes_only_the_images_that_drew_it(name: str, level: float) -> None:
     images = _smooth()
     chosen = _only(name, level)
     chosen[1] = 0
@@ -72,14 +72,14 @@ def test_shift_moves_right_and_down_by_a_share_of_the_side() -> None:
     assert torch.allclose(moved[:, :, 4:, 8:], images[:, :, :-4, :-8], atol=1e-2)
 
 
-def test_zoom_enlarges_the_middle_of_pictures_that_are_not_square() -> None:
+def test_zoom_enlarges_the_middle_of_images_that_are_not_square() -> None:
     images = torch.linspace(0, 255, 48).repeat(1, 1, 32, 1)
     zoomed = affine(images, _ZERO, _ZERO, _ZERO, _ZERO, _ZERO, _ONE * 2)
     assert float(zoomed[..., 0].mean()) == pytest.approx(255 / 4, abs=3)
     assert float(zoomed[..., -1].mean()) == pytest.approx(255 * 3 / 4, abs=3)
 
 
-def test_turn_keeps_circles_round_in_pictures_that_are_not_square() -> None:
+def test_turn_keeps_circles_round_in_images_that_are_not_square() -> None:
     rows, columns = torch.meshgrid(torch.arange(32.0) - 15.5, torch.arange(48.0) - 23.5, indexing="ij")
     circle = (255 * torch.sigmoid(8 - (rows**2 + columns**2).sqrt()))[None, None]
     turned = affine(circle, _ONE * 0.7, _ZERO, _ZERO, _ZERO, _ZERO, _ONE)
@@ -99,7 +99,7 @@ def test_solarize_inverts_what_is_bright() -> None:
     assert torch.allclose(result, torch.where(images >= 128, 255 - images, images), atol=1e-2)
 
 
-def test_saturation_of_a_gray_picture_stays() -> None:
+def test_saturation_of_a_gray_image_stays() -> None:
     gray = _smooth(channels=1)
     assert torch.allclose(rand_augment(gray, _only("saturation", 1.0)), gray, atol=1e-3)
     colour = rand_augment(_smooth(), _only("saturation", -1 / 0.9))

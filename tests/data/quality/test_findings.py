@@ -13,10 +13,10 @@ def _found(
     *,
     labels: str = "aaabb",
     given: tuple[str, ...] = ("",) * 5,
-    pictures: str = "12345",
+    images: str = "12345",
     clusters: tuple[int, ...] = (0, 1, 2, 3, 4),
 ) -> dict[str, Finding]:
-    numbers = np.array([int(picture) for picture in pictures]), np.array(clusters)
+    numbers = np.array([int(image) for image in images]), np.array(clusters)
     inspected = InspectedRows(_FILES, labels, given, *numbers)
     return {
         finding.kind: finding for finding in inspect_rows(inspected, "classification", {}, informative=True)
@@ -27,8 +27,8 @@ def test_rows_that_differ_are_no_finding() -> None:
     assert _found() == {}
 
 
-def test_copies_and_near_copies_are_told_apart() -> None:
-    equal = _found(pictures="11345", clusters=(0, 0, 2, 3, 4))
+def test_copies_and_near_copies_are_distinguished() -> None:
+    equal = _found(images="11345", clusters=(0, 0, 2, 3, 4))
     assert list(equal) == ["copies"]
     assert equal["copies"].files == (("a1", "a2"),)
     near = _found(clusters=(0, 0, 2, 3, 4))
@@ -38,11 +38,11 @@ def test_copies_and_near_copies_are_told_apart() -> None:
     )
 
 
-def test_one_picture_under_two_labels_is_named() -> None:
+def test_one_image_under_two_labels_is_named() -> None:
     assert _found(clusters=(0, 1, 2, 2, 4))["two_labels"].files == (("a3", "b1"),)
 
 
-def test_picture_on_both_sides_of_given_splits_is_a_leak() -> None:
+def test_image_on_both_sides_of_given_splits_is_a_leak() -> None:
     given = ("train", "holdout", "train", "train", "")
     assert _found(given=given, clusters=(0, 0, 2, 3, 3))["leak"].files == (("a1", "a2"),)
 

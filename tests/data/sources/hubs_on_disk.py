@@ -9,7 +9,7 @@ import numpy as np
 
 
 def write_mnist(folder: Path, *, train: int = 12, test: int = 6) -> None:
-    """MNIST's files as torchvision unpacks them: pictures of noise, all ten digits or as many as there are rows."""
+    """MNIST's files as torchvision unpacks them: images of noise, all ten digits or as many as there are rows."""
     raw = folder / "MNIST" / "MNIST" / "raw"
     raw.mkdir(parents=True)
     rng = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""Pictures in memory."""
+"""Images in memory."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_layouts_and_ranges_give_the_same_pixels(images: Any) -> None:
     assert np.array_equal(_loaded(images), _PIXELS[1])
 
 
-def test_grey_pictures_have_mode_l() -> None:
+def test_grey_images_have_mode_l() -> None:
     assert ArraySource(_PIXELS[..., 0], _LABELS).load(0).mode == "L"
     assert np.array_equal(_loaded(_PIXELS[..., :1]), _PIXELS[1, :, :, 0])
     assert np.array_equal(_loaded(_PIXELS[..., 0] > 127), (_PIXELS[1, :, :, 0] > 127) * 255)

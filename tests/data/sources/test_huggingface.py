@@ -15,7 +15,7 @@ import pytest
 from automl.config.names import default_study_name
 from automl.data import open_source, prepare_data
 from automl.errors import DataError
-from tests.data.conftest import encoded, picture
+from tests.data.conftest import encoded, random_image
 
 datasets = pytest.importorskip("datasets", reason="needs automl[hf]")
 
@@ -29,7 +29,7 @@ def _rows(n: int, *, seed: int = 0) -> Any:
         }
     )
     cells = {
-        "image": [{"bytes": encoded(picture(seed + i)), "path": None} for i in range(n)],
+        "image": [{"bytes": encoded(random_image(seed + i)), "path": None} for i in range(n)],
         "label": [i % 2 for i in range(n)],
         "size": [i / 7 for i in range(n)],
     }
@@ -38,7 +38,7 @@ def _rows(n: int, *, seed: int = 0) -> Any:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """What `save_to_disk` leaves of a set with three parts and one that means nothing."""
+    """A set saved by `save_to_disk`, with three splits and one of unknown meaning."""
     parts = {"train": _rows(20), "validation": _rows(6, seed=50), "test": _rows(8, seed=80)}
     datasets.DatasetDict({**parts, "unsupervised": _rows(4, seed=99)}).save_to_disk(str(tmp_path / "bugs"))
     return tmp_path / "bugs"
@@ -51,7 +51,7 @@ def test_given_parts_and_class_names_are_kept(folder: Path, tmp_path: Path) -> N
     assert source.classes == ("ant", "bee")
     assert source.targets.tolist()[:4] == [0, 1, 0, 1]
     assert source.notes == ("Splits beside train and test left out: unsupervised.",)
-    assert np.array_equal(np.asarray(source.load(3)), np.asarray(picture(3)))
+    assert np.array_equal(np.asarray(source.load(3)), np.asarray(random_image(3)))
     prepared = prepare_data(source, cache_dir=tmp_path / "cache", study_dir=tmp_path / "study")
     info = prepared.splits.info
     assert (info.n_train, info.n_val, info.n_holdout) == (20, 6, 8)
@@ -83,7 +83,7 @@ def test_set_without_images_is_refused(tmp_path: Path) -> None:
         open_source(f"hf:{tmp_path / 'words'}")
 
 
-def test_missing_set_without_a_network_fails_at_once_with_the_way_out(
+def test_missing_set_without_a_network_fails_at_once_and_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def nowhere(*_: Any, **__: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What every kind of source must do, and how sources are found."""
+"""The contract of all sources, and how sources are found."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from PIL import Image
 from automl.data.sources import SOURCES, open_source
 from automl.data.sources.base import Source
 from automl.errors import DataError
-from tests.data.conftest import MakeFolder, fingerprint, pack, pack_tar, picture
+from tests.data.conftest import MakeFolder, fingerprint, pack, pack_tar, random_image
 from tests.data.sources.hubs_on_disk import write_mnist
 
 
@@ -28,14 +28,14 @@ class _Pairs:
         return 4
 
     def __getitem__(self, i: int) -> tuple[Image.Image, int]:
-        return picture(i), i % 2
+        return random_image(i), i % 2
 
 
 def _saved(folder: Path) -> Path:
     """A set that the hub's library has saved."""
     import datasets
 
-    cells = {"image": [picture(i) for i in range(4)], "label": ["a", "b", "a", "b"]}
+    cells = {"image": [random_image(i) for i in range(4)], "label": ["a", "b", "a", "b"]}
     datasets.Dataset.from_dict(cells).cast_column("image", datasets.Image()).save_to_disk(str(folder))
     return folder
 

@@ -19,7 +19,7 @@ from tests.data.sources.hubs_on_disk import write_mnist
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """torchvision's files lie here, and no address has a host."""
+    """The folder of torchvision's files; no host name can be resolved."""
 
     def nowhere(*_: Any, **__: Any) -> Any:
         raise socket.gaierror(-3, "Temporary failure in name resolution")
@@ -54,7 +54,7 @@ def test_changed_files_are_other_data(home: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["CIFAR10", "SVHN", "Flowers102", "DTD"])
-def test_missing_files_without_a_network_fail_at_once_with_the_way_out(home: Path, name: str) -> None:
+def test_missing_files_without_a_network_fail_at_once_and_say_what_to_do(home: Path, name: str) -> None:
     begun = time.monotonic()
     with pytest.raises(
         DataError, match=rf"torchvision:{name} must be downloaded or lie in .*{name}'.*TORCH_HOME"

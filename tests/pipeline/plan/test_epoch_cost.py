@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from automl.pipeline.plan.epoch_cost import (
-    ON_CPU,
-    ON_GPU,
+    Prices,
     epoch_work,
     expected_seconds,
     in_rounds,
@@ -60,7 +59,7 @@ def test_frozen_layers_need_no_backward_pass() -> None:
     assert work == sorted(work) and work[0] < 0.5 * work[-1]
 
 
-def test_small_patches_of_a_small_picture_are_counted() -> None:
+def test_small_patches_of_a_small_image_are_counted() -> None:
     vit = {"model": "vit_tiny_patch16_224", "lr": 0.01, "upscale": 1.0, "batch_size": 64, "pretrained": False}
     assert epoch_work(vit, INFO) > 1.5 * epoch_work(RESNET, INFO)
 
@@ -134,7 +133,7 @@ def test_expected_seconds_are_like_the_measured_ones() -> None:
     assert max(map(abs, off.values())) < math.log(2.2), off
 
 
-# Milliseconds of a step of the loop on an H100 in bfloat16: picture, enlarged, width, batch (the same page).
+# Milliseconds of a step of the loop on an H100 in bfloat16: image, enlarged, width, batch (the same page).
 MEASURED_ON_GPU = {
     ("resnet10t", 32, 1.5, 0.5, 64): 1.83,
     ("resnet10t", 32, 1.5, 0.25, 64): 1.67,
@@ -158,7 +157,7 @@ def test_expected_steps_of_a_gpu_are_like_the_measured_ones() -> None:
     def work(key: tuple[str, int, float, float, int]) -> float:
         model, size, upscale, width, batch = key
         recipe = Recipe(model, lr=0.1, upscale=upscale, width=width, batch_size=batch)
-        return step_work(recipe, replace(INFO, img_size=size), ON_GPU)
+        return step_work(recipe, replace(INFO, img_size=size), prices("cuda"))
 
     first = next(iter(MEASURED_ON_GPU))
     unit = MEASURED_ON_GPU[first] / work(first)
@@ -173,11 +172,12 @@ def test_a_gpu_hardly_notices_what_makes_a_small_network_smaller() -> None:
         [epoch_work({**small, "width": width}, INFO, of) for of in (prices("cpu"), prices("cuda"))]
         for width in (1.0, 0.25)
     )
-    assert (prices("cpu"), prices("cuda")) == (ON_CPU, ON_GPU)
+    assert prices("cpu") == Prices(writing=0.1, layers=0.005, parameters=2.7)
+    assert prices("cuda") == Prices(writing=0.8, layers=3.0, parameters=2.7)
     assert whole[0] > 4 * quarter[0] and whole[1] < 1.5 * quarter[1]
 
 
-def test_round_takes_its_time_whatever_is_trained_unless_scoring_alone_takes_longer() -> None:
+def test_round_takes_its_set_time_unless_scoring_alone_takes_longer() -> None:
     info = replace(INFO, n_train=3000, n_val=900)
     seconds = {"cheap": 1.0, "dear": 30.0, "hopeless": 3000.0}
     expect = in_rounds(lambda config: Expected("any", seconds[config["model"]]), info, 10.0)

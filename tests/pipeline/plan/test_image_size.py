@@ -1,4 +1,4 @@
-"""How large the pictures are that a short study trains on."""
+"""The image size of a short study."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def rate(size: int) -> float:
         (1000, 1.0, 224, 32),
     ],
 )
-def test_short_times_and_many_images_make_small_pictures(
+def test_short_times_and_many_images_make_small_images(
     n_train: int, seconds: float, most: int, expected: int
 ) -> None:
     assert affordable_size(n_train=n_train, seconds=seconds, rate=rate, most=most) == expected
 
 
-def test_small_pictures_train_faster_by_their_area() -> None:
+def test_small_images_train_faster_by_their_area() -> None:
     assert scratch_rate(32) == pytest.approx(4 * scratch_rate(64))
     assert scratch_rate(64) > 1
 

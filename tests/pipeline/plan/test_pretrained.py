@@ -1,4 +1,4 @@
-"""Studies that begin with weights: which are used, what is said and recorded, and that nothing is mixed."""
+"""Studies with pretrained weights: which are used, what is reported and recorded, and that nothing is mixed."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def folder(related: FitResult, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 @pytest.fixture(scope="module")
 def tuned(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[FitResult, list[str]]:
-    """A study that begins with them, and what it said."""
+    """A study that starts from these weights, and its notes."""
     notes = Notes()
     config = config_for(tmp_path_factory.mktemp("tuned"), pretrained=folder)
     return pipeline.fit(config, observer=notes), notes.said
@@ -129,7 +129,7 @@ def test_delivered_model_predicts_as_timm_alone(tuned: tuple[FitResult, list[str
     assert result.holdout["accuracy"].value > 0.5
 
 
-def test_continued_study_goes_on_with_the_same_weights(folder: Path, tmp_path: Path) -> None:
+def test_resumed_study_keeps_the_same_weights(folder: Path, tmp_path: Path) -> None:
     pipeline.fit(config_for(tmp_path, pretrained=folder, n_trials=1))
     again = pipeline.fit(config_for(tmp_path, pretrained=folder, n_trials=2))
     assert again.trials["total"] == 2
@@ -163,18 +163,18 @@ def test_folder_for_other_networks_names_what_it_holds(tmp_path: Path) -> None:
         pipeline.fit(config_for(tmp_path / "s", pretrained=tmp_path))
 
 
-def test_always_without_weights_names_the_way_out(tmp_path: Path) -> None:
+def test_always_without_weights_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="none are cached and the hub cannot be reached; give a folder"):
         pipeline.fit(config_for(tmp_path, pretrained="always"))
 
 
 def strokes(seed: int, n: int = 240) -> tuple[np.ndarray, np.ndarray]:
-    """Lying and standing strokes anywhere in pictures of noise: no pixel tells one from the other."""
+    """Horizontal and vertical strokes anywhere in images of noise: single pixels do not tell them apart."""
     rng = np.random.default_rng(seed)
     labels = np.arange(n) % 2
     images = rng.integers(0, 80, (n, 32, 32, 3))
-    for picture, label, (x, y) in zip(images, labels, rng.integers(0, 20, (n, 2)), strict=True):
-        picture[slice(x, x + 12) if label else x, y if label else slice(y, y + 12)] += 150
+    for image, label, (x, y) in zip(images, labels, rng.integers(0, 20, (n, 2)), strict=True):
+        image[slice(x, x + 12) if label else x, y if label else slice(y, y + 12)] += 150
     return images.astype(np.uint8), labels
 
 

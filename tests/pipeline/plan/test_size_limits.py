@@ -11,7 +11,6 @@ import pytest
 from automl import pipeline
 from automl.pipeline.plan import plan as planning
 from automl.pipeline.plan.budget import Work
-from automl.pipeline.plan.constants import TOO_MANY_EPOCHS
 from automl.pipeline.plan.epoch_cost import drawn, epoch_work
 from automl.pipeline.plan.size_limits import SizeLimits, max_epochs
 from automl.records import Config, DatasetInfo
@@ -53,15 +52,15 @@ def test_network_that_hardly_begins_is_left_out() -> None:
 
 def test_limit_is_where_the_retrain_would_make_its_most_epochs() -> None:
     limits = of_time(590.0)
-    passes = 0.6 * (590.0 - WORK.closing_seconds) * 1750.0 / 4000 * epoch_work(QUARTER, INFO) / limits.least
-    assert passes == pytest.approx(TOO_MANY_EPOCHS, rel=0.01)
+    epochs = 0.6 * (590.0 - WORK.closing_seconds) * 1750.0 / 4000 * epoch_work(QUARTER, INFO) / limits.least
+    assert epochs == pytest.approx(110.0, rel=0.01)
 
 
 @pytest.mark.parametrize(
-    ("rows", "passes"), [(100, 800), (1000, 110), (4000, 110), (16_000, 55), (20_000, 49), (1_281_167, 20)]
+    ("rows", "epochs"), [(100, 800), (1000, 110), (4000, 110), (16_000, 55), (20_000, 49), (1_281_167, 20)]
 )
-def test_many_images_want_a_larger_network_rather_than_many_epochs(rows: int, passes: int) -> None:
-    assert round(max_epochs(rows)) == passes
+def test_many_images_want_a_larger_network_rather_than_many_epochs(rows: int, epochs: int) -> None:
+    assert round(max_epochs(rows)) == epochs
 
 
 @pytest.mark.parametrize(("seconds", "rate"), [(7 * 86_400.0, 1000.0), (60.0, 1.0)])
@@ -136,8 +135,8 @@ def test_few_images_allow_more_epochs() -> None:
     work = replace(WORK, n_train=195, n_val=49, n_holdout=153, images_per_second=150.0)
     unit = work.epoch_seconds / epoch_work(QUARTER, few)
     limits = SizeLimits(few).fitted(SPACE, work, remaining=280.0, unit=unit, seed=0)
-    passes = 0.6 * (280.0 - work.closing_seconds) * 1.75 * 150.0 / 244
-    assert passes > 1.5 * TOO_MANY_EPOCHS and limits(QUARTER)
+    epochs = 0.6 * (280.0 - work.closing_seconds) * 1.75 * 150.0 / 244
+    assert epochs > 1.5 * 110.0 and limits(QUARTER)
 
 
 SMALL_AND_WHOLE: dict[str, Any] = {

@@ -10,13 +10,13 @@ import pytest
 
 from automl.records import Config, Mode, TrialState
 from automl.search import search
-from automl.search.control.deadline import EARLY, MARGIN, resumed_for_deadline, too_late_to_start
+from automl.search.control.deadline import resumed_for_deadline, too_late_to_start
 from automl.search.control.trial import LiveTrial
 from automl.search.policy import NextKind
 from automl.search.tune import tune
 from tests.search.toy import ToySpace, settings
 
-NEEDED = (18 - 6) * 2.0 * MARGIN
+NEEDED = 27.6  # seconds: 12 rounds of 2 s, and 15 % to spare
 
 
 def paused(number: int = 3, value: float = 0.9, round: int = 6) -> LiveTrial:
@@ -43,19 +43,25 @@ def test_best_paused_trial_is_resumed_when_the_time_left_just_holds_it() -> None
 
 
 def test_trial_with_a_short_rest_is_resumed_before_a_worker_is_busy_for_longer_than_that() -> None:
-    held, needed, stretch = paused(round=12), 6 * 2.0 * MARGIN, 8 * 2.0 * MARGIN
+    held, needed, stretch = paused(round=12), 13.8, 18.4  # seconds of 6 and of 8 rounds, and 15 % to spare
     rungs = (4, 12, 18)
     assert chosen(held, remaining=needed + 0.9 * stretch, rungs=rungs) == 3
     assert chosen(held, remaining=needed + 1.1 * stretch, rungs=rungs) is None
 
 
-def test_better_trial_that_cannot_be_finished_is_passed_over() -> None:
+def test_better_trial_that_cannot_be_finished_is_skipped() -> None:
     assert chosen(paused(1, 0.99, round=2), paused(), remaining=NEEDED * 1.2) == 3
 
 
-@pytest.mark.parametrize("remaining", [NEEDED * 0.9, NEEDED * EARLY * 1.1, math.inf])
-def test_nothing_is_said_too_early_too_late_or_without_a_deadline(remaining: float) -> None:
-    assert chosen(paused(), remaining=remaining) is None
+@pytest.mark.parametrize(
+    ("remaining", "trial"),
+    # 38.64 s are 1.4 times what the trial needs: it is resumed so much earlier.
+    [(27.5, None), (27.7, 3), (38.6, 3), (38.7, None), (math.inf, None)],
+)
+def test_trial_is_resumed_neither_too_early_nor_too_late_nor_without_a_deadline(
+    remaining: float, trial: int | None
+) -> None:
+    assert chosen(paused(), remaining=remaining) == trial
 
 
 def test_nothing_is_said_once_a_trial_is_complete() -> None:
@@ -87,13 +93,13 @@ def test_trial_whose_value_is_nan_is_not_chosen() -> None:
 @pytest.mark.parametrize(
     ("remaining", "trial"), [(1e6, 1), (NEEDED * 1.1, 1), (NEEDED * 0.9, None), (math.inf, None)]
 )
-def test_yardstick_goes_on_wherever_it_pauses_as_long_as_the_time_holds_it(
+def test_reference_is_resumed_wherever_it_pauses_if_it_fits_the_time(
     remaining: float, trial: int | None
 ) -> None:
     assert chosen(paused(1, 0.5), paused(2, 0.9), remaining=remaining, reference=1) == trial
 
 
-def test_beside_a_complete_yardstick_the_best_other_trial_is_finished_too() -> None:
+def test_beside_a_complete_reference_the_best_other_trial_is_finished_too() -> None:
     done = LiveTrial(1, {}, TrialState.COMPLETE, round=18, value=0.8, seconds=2.0)
     assert chosen(done, paused(), remaining=NEEDED * 1.2, reference=1) == 3
     assert chosen(done, paused(), remaining=1e6, reference=1) is None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sqlite3
 import threading
-import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,8 @@ from automl.search.reasons import Code
 from automl.search.result import SearchResult
 from automl.search.storage.sql import database
 from automl.search.storage.sql.write_journal import is_away
-from tests.search.toy import Counter, Listener, ToySpace, climb, settings
+from tests.search.toy import Counter, Listener, ToySpace, climb, outages, settings
+from tests.waiting import until
 
 
 class Notes(Listener):
@@ -110,24 +111,20 @@ def test_locked_database_makes_reports_wait_and_loses_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(database, "BUSY_TIMEOUT_MS", 50)
-    held: list[float] = []
+    refused = outages(monkeypatch)
 
     def lock() -> None:
-        while not list((tmp_path / "trials").glob("*/log.csv")):  # it has begun to report
-            time.sleep(0.01)
-        connection = sqlite3.connect(tmp_path / "study.db", timeout=10)
-        connection.execute("BEGIN IMMEDIATE")
-        begun = time.monotonic()
-        time.sleep(1.5)
-        connection.rollback()
-        connection.close()
-        held.append(time.monotonic() - begun)
+        until(lambda: list((tmp_path / "trials").glob("*/log.csv")))  # it has begun to report
+        with contextlib.closing(sqlite3.connect(tmp_path / "study.db", timeout=10)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            until(lambda: len(refused) >= 3)
+            connection.rollback()
 
     other = threading.Thread(target=lock)
     other.start()
     result = run(partial(Counter, pause=0.02), tmp_path, n_trials=12)
     other.join()
-    assert held and result.seconds > 1.5 and len(result.trials) == 12
+    assert len(refused) >= 3 and len(result.trials) == 12
     for trial in result.trials:
         assert [report.round for report in trial.reports] == list(range(1, trial.rounds + 1))
         assert trial.state in (TrialState.COMPLETE, TrialState.PRUNED) and trial.ended is not None

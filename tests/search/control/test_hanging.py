@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from automl.records import TrialState
-from automl.search.control.trial import NO_ROUND_YET_S, LiveTrial, hanging
+from automl.search.control.trial import LiveTrial, hanging
 from automl.search.reasons import Code, Reason
 
 
@@ -27,5 +27,5 @@ def test_trials_have_at_least_the_patience_and_half_an_hour_while_no_round_is_kn
     assert hanging(quick, now=69.0, patience=60.0) == {}
     assert hanging(quick, now=71.0, patience=60.0) == {0: hung(61.0)}
     unknown = [LiveTrial(0, {}, placed=True, heard=0.0)]
-    assert hanging(unknown, now=NO_ROUND_YET_S - 1, patience=60.0) == {}
-    assert hanging(unknown, now=NO_ROUND_YET_S + 1, patience=60.0) == {0: hung(NO_ROUND_YET_S + 1)}
+    assert hanging(unknown, now=1799.0, patience=60.0) == {}
+    assert hanging(unknown, now=1801.0, patience=60.0) == {0: hung(1801.0)}

@@ -78,7 +78,7 @@ def test_what_the_sampler_found_need_not_give_way() -> None:
     assert incumbent.is_best(0)
 
 
-def test_yardstick_is_the_first_of_the_portfolio_that_has_not_failed() -> None:
+def test_reference_is_the_first_of_the_portfolio_that_has_not_failed() -> None:
     incumbent = _leading(0.02)
     assert incumbent.reference == 0
     incumbent.drop(0)

@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections.abc import Callable
 
 import pytest
 
@@ -13,6 +12,7 @@ from automl.search.sampling.registry import make_sampler
 from automl.search.storage.store import Store, Worker
 from tests.search.storage.test_store import KEYS, ON
 from tests.search.toy import ToySpace, context, create
+from tests.waiting import until
 
 
 def opened(sampler: str = "random") -> Store:
@@ -37,13 +37,6 @@ class Drawing:
         return draft
 
 
-def until(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
-    while not true():
-        assert time.monotonic() < end, "it never came to be"
-        time.sleep(0.002)
-
-
 def test_draft_is_ready_before_it_is_taken_and_is_no_trial_until_then() -> None:
     store = opened()
     drawing = Drawing(store)
@@ -66,9 +59,8 @@ def test_news_lead_to_a_new_draft() -> None:
     prefetcher = Prefetcher(drawing)
     until(lambda: drawing.count == 1)
     prefetcher.invalidate()
-    until(lambda: drawing.count == 2)
-    time.sleep(0.02)
-    assert prefetcher.take()[1] == 0
+    until(lambda: prefetcher._ready is not None and prefetcher._ready[0] == 1)
+    assert drawing.count == 2 and prefetcher.take()[1] == 0
     prefetcher.close()
     store.close()
 

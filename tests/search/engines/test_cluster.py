@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from functools import partial
 from importlib import import_module
@@ -19,6 +18,7 @@ from automl.search import search
 from automl.search.engines.ray.engine import RayEngine
 from automl.search.engines.ray.runtime import QUIET_ENVIRONMENT, RayRuntime, environment_set
 from tests.search.toy import Counter, ToySpace, settings
+from tests.waiting import until
 
 pytestmark = pytest.mark.ray
 
@@ -63,9 +63,11 @@ def test_trials_run_on_both_nodes_and_go_on_when_one_is_killed(
 ) -> None:
     notes = tmp_path / "notes.txt"
 
+    def both_at_work() -> bool:
+        return notes.exists() and len({line.split()[2] for line in notes.read_text().splitlines()}) == 2
+
     def kill() -> None:
-        while not notes.exists() or len({line.split()[2] for line in notes.read_text().splitlines()}) < 2:
-            time.sleep(0.05)
+        until(both_at_work, limit=60.0)
         cluster.remove_node(cluster.second, allow_graceful=False)
 
     killer = threading.Thread(target=kill)
@@ -81,5 +83,4 @@ def test_trials_run_on_both_nodes_and_go_on_when_one_is_killed(
     found = search(partial(Counter, notes=notes, pause=0.15), ToySpace(), chosen, engine=RayEngine(runtime))
     killer.join()
     assert [trial.number for trial in found.trials] == list(range(8))
-    print([(t.state, t.rounds, t.reason) for t in found.trials])
     assert {trial.state for trial in found.trials} == {TrialState.COMPLETE}

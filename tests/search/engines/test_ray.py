@@ -27,6 +27,7 @@ from automl.search.reasons import Code
 from automl.search.result import SearchResult
 from tests.search.test_replay import events_of, played_again
 from tests.search.toy import Counter, Listener, ToySpace, climb, code_of, settings
+from tests.waiting import until
 
 pytestmark = pytest.mark.ray
 
@@ -157,10 +158,7 @@ def test_ctrl_c_ends_in_order_and_the_study_goes_on(runtime: RayRuntime, tmp_pat
     slow = partial(Counter, pause=0.15)
 
     def press() -> None:
-        until = time.monotonic() + 60.0
-        while not list(tmp_path.rglob("log.csv")) and time.monotonic() < until:
-            time.sleep(0.05)
-        time.sleep(1.0)
+        until(lambda: len(list(tmp_path.rglob("log.csv"))) > 3, limit=60.0)  # more trials than workers
         os.kill(os.getpid(), signal.SIGINT)
 
     presser = threading.Thread(target=press)
@@ -317,7 +315,7 @@ def test_suggestion_that_was_asked_ahead_is_no_trial_yet(runtime: RayRuntime, tm
     assert watching.more == 0 and len(in_optuna(tmp_path)) == 14
     starts = [event.reason for event in events_of(tmp_path) if event.action == "start"]
     assert len(starts) == 14 and all(reason.notes[-1].code is Code.PREFETCHED for reason in starts)
-    assert "automl-ask-ahead" not in {thread.name for thread in threading.enumerate()}
+    assert "automl-prefetch" not in {thread.name for thread in threading.enumerate()}
 
 
 DRIVER = """
@@ -336,19 +334,15 @@ def test_killed_driver_leaves_no_process_nor_folder_and_the_study_goes_on(
     runtime: RayRuntime, tmp_path: Path
 ) -> None:
     driver = subprocess.Popen([sys.executable, "-c", DRIVER, str(tmp_path)])
-    while not list((tmp_path / "trials").glob("*/log.csv")):
-        time.sleep(0.05)
-        assert driver.poll() is None
-    time.sleep(1.0)
+    logs = tmp_path / "trials"
+    until(lambda: driver.poll() is not None or len(list(logs.glob("*/log.csv"))) > 3, limit=60.0)
+    assert driver.poll() is None
     driver.kill()
     driver.wait()
     folders = list(Path("/tmp").glob(f"{FOLDER}{driver.pid}-*"))
     assert len(folders) == 1
     ended = {t.number: t.values for t in in_optuna(tmp_path) if t.state.is_finished()}
-    end = time.monotonic() + 20
-    while time.monotonic() < end and (folders[0].exists() or of_session(folders[0])):
-        time.sleep(0.2)
-    assert not folders[0].exists() and of_session(folders[0]) == []
+    until(lambda: not folders[0].exists() and of_session(folders[0]) == [])
     result = run(runtime, Counter, tmp_path)
     trials = in_optuna(tmp_path)
     assert len(trials) == 12 and all(trial.state.is_finished() for trial in trials)

@@ -13,8 +13,6 @@ from automl.records import Report, TrialState
 from automl.search.policy import Action, PolicyContext
 from automl.search.policy.adaptive_asha import AdaptiveAsha
 from automl.search.policy.first_rung import (
-    FEWEST,
-    FEWEST_LATE,
     Curve,
     choose_first_rung,
     corrected,
@@ -71,9 +69,9 @@ def test_first_rung_moves_down_where_the_first_round_ranks_as_well() -> None:
     assert found.round == 1 and "round 1 ranks 40 trials as round 3 does (Spearman 1.00)" in str(found.why)
 
 
-@pytest.mark.parametrize("count", [0, 1, FEWEST - 1])
-def test_few_trials_move_nothing(count: int) -> None:
-    assert choose_first_rung([full(i / 40, i / 41) for i in range(count)], LEVELS, 3).round == 3
+@pytest.mark.parametrize(("count", "round"), [(0, 3), (1, 3), (11, 3), (12, 1)])
+def test_fewer_than_twelve_trials_move_nothing(count: int, round: int) -> None:
+    assert choose_first_rung([full(i / 40, i / 41) for i in range(count)], LEVELS, 3).round == round
 
 
 def test_first_round_that_says_nothing_leaves_the_rung_where_it_is() -> None:
@@ -107,11 +105,14 @@ def promoted(count: int, noise: float, seed: int = 1) -> list[Curve]:
     return found
 
 
+def backwards(count: int) -> list[Curve]:
+    """The promoted trials come out in the opposite order at round 9."""
+    curves = promoted(count, noise=1.0)
+    return [Curve({**w.losses, 9: -w.losses[3]}, 3) if 9 in w.losses else w for w in curves]
+
+
 def test_first_rung_moves_up_where_it_says_nothing_about_what_comes_later() -> None:
-    backwards = [
-        Curve({**w.losses, 9: -w.losses[3]}, 3) if 9 in w.losses else w for w in promoted(90, noise=1.0)
-    ]
-    found = choose_first_rung(backwards, LEVELS, 3)
+    found = choose_first_rung(backwards(90), LEVELS, 3)
     assert found.round == 9 and "round 3 says nothing about round 9" in str(found.why)
     noise = [choose_first_rung(promoted(300, noise=1.0, seed=seed), LEVELS, 3).round for seed in range(20)]
     assert 10 <= noise.count(9) < 20
@@ -120,8 +121,11 @@ def test_first_rung_moves_up_where_it_says_nothing_about_what_comes_later() -> N
 def test_first_rung_stays_where_selection_alone_explains_a_low_correlation() -> None:
     for seed in range(10):
         assert choose_first_rung(promoted(240, noise=0.3, seed=seed), LEVELS, 3).round == 3
-        few = promoted(3 * FEWEST_LATE - 3, noise=1.0, seed=seed)
-        assert choose_first_rung(few, LEVELS, 3).round == 3
+
+
+@pytest.mark.parametrize(("promoted", "round"), [(19, 3), (20, 9)])
+def test_first_rung_moves_up_from_twenty_promoted_trials_on(promoted: int, round: int) -> None:
+    assert choose_first_rung(backwards(3 * promoted), LEVELS, 3).round == round
 
 
 def test_order_of_curves_is_irrelevant() -> None:

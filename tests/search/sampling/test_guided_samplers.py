@@ -14,7 +14,7 @@ from automl.errors import SpaceError
 from automl.log import quiet_optuna
 from automl.records import Config
 from automl.search.sampling.feasibility import feasibility, share_allowed
-from automl.search.sampling.registry import SAMPLERS, START, SamplerContext, make_sampler, within_constraints
+from automl.search.sampling.registry import SAMPLERS, SamplerContext, make_sampler, within_constraints
 from automl.search.tune import tune
 from automl.spaces import SearchSpace
 from automl.spaces.draw import at_random, walk
@@ -67,7 +67,7 @@ def test_search_begins_where_the_priors_are(name: str) -> None:
     found = [
         config
         for seed in range(6)
-        for config in _run(make_sampler(name, _context(space, seed)), space, START)[0]
+        for config in _run(make_sampler(name, _context(space, seed)), space, 10)[0]
     ]
     near = np.mean([10**-2.6 < config["lr"] < 10**-1.4 for config in found])
     assert near > 0.45  # .3 without priors

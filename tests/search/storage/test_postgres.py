@@ -29,7 +29,8 @@ from automl.search.storage.summary import read_summary
 from tests.postgres_server import PASSWORD, Server
 from tests.search.storage.sql.test_dashboard_storage import trials_of
 from tests.search.storage.test_store import KEYS, ON, start
-from tests.search.toy import ToySpace, climb, settings
+from tests.search.toy import ToySpace, climb, outages, settings
+from tests.waiting import until
 
 pytestmark = pytest.mark.postgres
 
@@ -125,8 +126,10 @@ def test_reports_wait_while_the_server_is_away_and_none_is_lost(
     assert [report.value for report in trials[1].reports] == [0.1, 0.2, 0.3, 0.4, 0.5]
 
 
-def test_search_goes_on_through_a_restart_of_the_server(postgres: Server, url: str) -> None:
-    begun = threading.Event()
+def test_search_goes_on_through_a_restart_of_the_server(
+    postgres: Server, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, noticed = threading.Event(), outages(monkeypatch)
 
     def slow(config: Any) -> Iterator[dict[str, float]]:
         for report in climb(config):
@@ -137,7 +140,7 @@ def test_search_goes_on_through_a_restart_of_the_server(postgres: Server, url: s
     def restart() -> None:
         begun.wait()
         postgres.stop()
-        time.sleep(0.5)
+        until(lambda: noticed)
         postgres.start()
 
     thread = threading.Thread(target=restart)

@@ -1,4 +1,4 @@
-"""Running out of memory is recognised, answered by fewer rows, and told when it does not pass."""
+"""Running out of memory is recognised, answered with fewer rows, and reported when it persists."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from automl.training.hardware.out_of_memory import MicroBatch, is_out_of_memory,
         (ValueError("out of memory"), False),
     ],
 )
-def test_error_is_told_from_running_out_of_memory(error: Exception, expected: bool) -> None:
+def test_out_of_memory_is_distinguished_from_other_errors(error: Exception, expected: bool) -> None:
     assert is_out_of_memory(error) is expected
 
 
@@ -46,7 +46,7 @@ def test_rows_are_halved_until_they_fit_and_the_limit_stays() -> None:
     assert micro_batch.fit(3, attempt) == 3
 
 
-def test_two_rows_that_do_not_fit_pass_the_error_on() -> None:
+def test_two_rows_that_do_not_fit_raise_the_error() -> None:
     micro_batch, tried = MicroBatch(), []
 
     def attempt(rows: int) -> None:
@@ -58,7 +58,7 @@ def test_two_rows_that_do_not_fit_pass_the_error_on() -> None:
     assert tried == [7, 4, 2]
 
 
-def test_other_errors_pass_at_once() -> None:
+def test_other_errors_are_raised_at_once() -> None:
     def attempt(rows: int) -> None:
         raise RuntimeError("shapes differ")
 
@@ -67,7 +67,7 @@ def test_other_errors_pass_at_once() -> None:
 
 
 @pytest.mark.parametrize("keeps", [False, True])
-def test_memory_that_does_not_come_back_is_told(keeps: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_that_does_not_come_back_is_reported(keeps: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "SLACK", 16 << 20)
     micro_batch, kept = MicroBatch(), []
 

@@ -16,14 +16,14 @@ from automl.training.models.hyperparameters import Recipe
     ("img_size", "upscale", "expected"),
     [(32, 1.0, 32), (32, 2.0, 64), (64, 2.0, 96), (96, 1.5, 96), (128, 2.0, 128)],
 )
-def test_small_pictures_are_enlarged_and_large_ones_are_not(
+def test_small_images_are_enlarged_and_large_ones_are_not(
     img_size: int, upscale: float, expected: int, splits: SearchSplits
 ) -> None:
     info = replace(splits.info, img_size=img_size)
     assert input_size(Recipe("resnet10t", lr=0.1, upscale=upscale), info) == expected
 
 
-def test_transformer_is_told_its_size_and_cuts_small_pictures_finer(splits: SearchSplits) -> None:
+def test_transformer_gets_its_image_size_and_finer_patches_for_small_images(splits: SearchSplits) -> None:
     arguments = model_arguments(Recipe("vit_tiny_patch16_224", lr=0.1), splits.info)
     assert (arguments["img_size"], arguments["patch_size"]) == (32, 4)
 
@@ -32,14 +32,14 @@ def test_transformer_is_told_its_size_and_cuts_small_pictures_finer(splits: Sear
     ("model", "size", "patch"),
     [("convnext_atto", 32, 2), ("convnext_atto", 64, None), ("swin_tiny_patch4_window7_224", 32, 2)],
 )
-def test_stem_of_patches_is_made_smaller_for_small_pictures(
+def test_stem_of_patches_is_made_smaller_for_small_images(
     model: str, size: int, patch: int | None, splits: SearchSplits
 ) -> None:
     arguments = model_arguments(Recipe(model, lr=0.1), replace(splits.info, img_size=size))
     assert arguments.get("patch_size") == patch
 
 
-def test_picture_that_would_shrink_to_a_point_is_enlarged_where_the_space_does_not_search_it(
+def test_image_that_would_shrink_to_a_point_is_enlarged_where_the_space_does_not_search_it(
     splits: SearchSplits,
 ) -> None:
     assert input_size(Recipe("resnet18", lr=0.1), splits.info) == 64

@@ -1,4 +1,4 @@
-"""How large networks are."""
+"""The size of networks: parameters and multiplications."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_network_of_the_table_has_the_size_that_the_table_says() -> None:
     assert parameters(network) == pytest.approx(can.params * 1e6, rel=1e-3)
     found = multiplications(network, (3, can.input_size, can.input_size), "cpu")
     assert found == pytest.approx(can.macs * 1e9, rel=1e-3)
-    # larger pictures cost more: what was counted before is not taken for them
+    # larger images cost more: what was counted before is not taken for them
     assert multiplications(network, (3, 64, 64), "cpu") < found
 
 

@@ -34,7 +34,7 @@ def _learning(model: nn.Module) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["test_resnet", "test_efficientnet", "test_vit", "test_convnext"])
-def test_more_is_frozen_from_word_to_word_and_the_head_never(name: str) -> None:
+def test_each_option_freezes_more_than_the_one_before_and_never_the_head(name: str) -> None:
     counts = []
     for how in FREEZE:
         model = _model(name)
@@ -113,7 +113,7 @@ def test_schedule_keeps_the_ratio_of_the_rates(config: Config, splits: SearchSpl
 
 
 def _shifted(splits: SearchSplits, folder: Path) -> SearchSplits:
-    """The same bars in other pictures: turned by a quarter, with other noise."""
+    """The same bars in other images: turned by a quarter, with other noise."""
     images = np.load(splits.train.images)
     noise = np.random.default_rng(5).integers(0, 40, images.shape)
     np.save(folder / "turned.npy", np.clip(images.transpose(0, 2, 1, 3) + noise, 0, 255).astype(np.uint8))
@@ -140,7 +140,7 @@ def test_one_epoch_from_weights_of_a_related_task_beats_one_from_scratch(
     assert float(tuned["val_loss"]) < float(scratch["val_loss"])
 
 
-def test_checkpoint_of_a_fine_tuning_carries_on_exactly(
+def test_checkpoint_of_a_fine_tuning_resumes_exactly(
     config: Config, splits: SearchSplits, plan: TrainPlan, tmp_path: Path
 ) -> None:
     torch.manual_seed(1)

@@ -77,7 +77,7 @@ def hub(tmp_path: Path) -> Iterator[tuple[str, list[str]]]:
     thread.join()
 
 
-def test_what_the_hub_has_is_fetched_and_what_would_take_too_long_is_not_begun(
+def test_what_the_hub_has_is_fetched_and_what_would_take_too_long_is_not_started(
     hub: tuple[str, list[str]], tmp_path: Path
 ) -> None:
     endpoint, asked = hub
@@ -90,5 +90,5 @@ def test_what_the_hub_has_is_fetched_and_what_would_take_too_long_is_not_begun(
     assert not any("resnet18" in path for path in asked)
 
 
-def test_hub_that_does_not_answer_is_told_from_one_that_does(tmp_path: Path) -> None:
+def test_hub_that_does_not_answer_is_distinguished_from_one_that_does(tmp_path: Path) -> None:
     assert _ask("http://127.0.0.1:9", tmp_path)[0] is False

@@ -25,7 +25,7 @@ LATER = float("inf")
 
 @pytest.fixture
 def scattered(splits: SearchSplits, tmp_path: Path) -> SearchSplits:
-    """Lying, standing and slanted strokes anywhere in noise, for the rows of `splits`: pixels tell little."""
+    """Horizontal, vertical and slanted strokes anywhere in noise, for the rows of `splits`: pixels tell little."""
     targets = np.load(splits.train.targets)
     rng = np.random.default_rng(1)
     images = rng.integers(0, 130, (len(targets), 32, 32, 3))

@@ -1,4 +1,4 @@
-"""A model's numbers lie where convolutions work on them soonest, and safely."""
+"""Models get the memory format in which convolutions are fast and safe."""
 
 from __future__ import annotations
 

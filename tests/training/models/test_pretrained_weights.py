@@ -69,7 +69,7 @@ def test_folder_in_timms_layout_brings_its_statistics_and_its_arguments(
     assert torch.equal(loaded["layer4.0.conv1.weight"], values["layer4.0.conv1.weight"])
 
 
-def test_gray_pictures_get_the_summed_first_layer_and_the_mean_statistics(
+def test_gray_images_get_the_summed_first_layer_and_the_mean_statistics(
     tmp_path: Path, splits: SearchSplits
 ) -> None:
     values = save_weights(tmp_path / "test_resnet.safetensors", "test_resnet")
@@ -157,7 +157,7 @@ def test_folder_without_weights_says_what_it_should_hold(tmp_path: Path) -> None
         in_folder(tmp_path)
 
 
-def test_folder_may_be_named_from_where_one_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folder_may_be_a_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save_weights(tmp_path / "w" / "test_resnet.safetensors", "test_resnet")
     monkeypatch.chdir(tmp_path)
     assert in_folder("w")["test_resnet"].file == tmp_path / "w" / "test_resnet.safetensors"

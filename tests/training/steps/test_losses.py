@@ -1,4 +1,4 @@
-"""Losses against sums done by hand."""
+"""Losses against values computed by hand."""
 
 from __future__ import annotations
 

@@ -76,6 +76,6 @@ def test_standard_errors_are_those_of_drawn_rows() -> None:
     )
 
 
-def test_nothing_is_said_of_metrics_whose_error_is_not_known() -> None:
+def test_metrics_without_a_known_error_have_no_standard_error() -> None:
     assert standard_error("log_loss", 0.4, (50, 50), 400) == 0.0
     assert standard_error("accuracy", 1.0, (50, 50), 400) == 0.0

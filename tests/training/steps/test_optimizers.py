@@ -1,4 +1,4 @@
-"""Every optimizer that the presets offer trains, spares what is not to be decayed, and can be saved."""
+"""Every optimizer of the presets trains, decays only kernels, and can be saved."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_decay_shrinks_kernels_and_spares_norms_and_biases(opt: str) -> None:
 
 
 @pytest.mark.parametrize("opt", OFFERED)
-def test_state_of_an_optimizer_carries_on_exactly(opt: str) -> None:
+def test_state_of_an_optimizer_resumes_exactly(opt: str) -> None:
     recipe = Recipe("", lr=LR.get(opt, 1e-2), opt=opt, weight_decay=1e-3)
     model = _model()
     optimizer = make_optimizer(model, recipe)

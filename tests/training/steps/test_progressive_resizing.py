@@ -1,4 +1,4 @@
-"""Pictures that grow while a network is trained."""
+"""The image size grows during a training."""
 
 from dataclasses import replace
 
@@ -32,7 +32,7 @@ def test_side_grows_to_its_end_and_never_below_what_networks_see() -> None:
 
 
 def seen_by(config: Config, splits: SearchSplits, plan: TrainPlan) -> tuple[list[int], Trainer]:
-    """The sides of the pictures that the network sees in a training, and the training."""
+    """The sides of the images that the network sees in a training, and the training."""
     trainer, sides = Trainer(config, splits.info, splits.train, plan), []
     trainer.model.register_forward_pre_hook(lambda _, given: sides.append(given[0].shape[-1]))
     while trainer.train_round() is not None and trainer.rounds < plan.epochs:
@@ -40,7 +40,7 @@ def seen_by(config: Config, splits: SearchSplits, plan: TrainPlan) -> tuple[list
     return sides, trainer
 
 
-def test_training_that_time_ends_begins_with_small_pictures(
+def test_training_that_time_ends_begins_with_small_images(
     config: Config, splits: SearchSplits, plan: TrainPlan
 ) -> None:
     timed = replace(plan, epochs=10_000, seconds=1.5, final=True)

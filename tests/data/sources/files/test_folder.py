@@ -9,7 +9,7 @@ import pytest
 
 from automl.data.sources import open_source
 from automl.errors import DataError
-from tests.data.conftest import MakeFolder, fingerprint, picture
+from tests.data.conftest import MakeFolder, fingerprint, random_image
 
 
 def test_fingerprint_is_independent_of_place_and_time(make_folder: MakeFolder, tmp_path: Path) -> None:
@@ -27,7 +27,7 @@ def test_changed_file_changes_state_and_fingerprint(make_folder: MakeFolder) -> 
     root = make_folder({"a": 2, "b": 2})
     before = open_source(root)
     state, known = before.state(), fingerprint(before)
-    picture(99, size=(5, 5)).save(root / "a" / "000.png")
+    random_image(99, size=(5, 5)).save(root / "a" / "000.png")
     after = open_source(root)
     assert after.state() != state
     assert fingerprint(after) != known
@@ -43,7 +43,7 @@ def test_linked_class_folder_is_followed(make_folder: MakeFolder, tmp_path: Path
     root = make_folder({"a": 2})
     outside = tmp_path / "outside"
     outside.mkdir()
-    picture(5).save(outside / "x.png")
+    random_image(5).save(outside / "x.png")
     (root / "b").symlink_to(outside, target_is_directory=True)
     assert open_source(root).files == ["a/000.png", "a/001.png", "b/x.png"]
 

@@ -1,4 +1,4 @@
-"""Classes and splits from paths alone."""
+"""Classes and splits from paths."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_class_named_train_beside_other_classes_is_a_class() -> None:
     assert set(layout.splits) == {""}
 
 
-def test_folder_beside_two_splits_is_ignored_and_told() -> None:
+def test_folder_beside_two_splits_is_ignored_and_reported() -> None:
     paths = ["train/a/1.jpg", "train/b/1.jpg", "test/a/2.jpg", "test/b/1.jpg", "masks/a/1.png"]
     layout = read_layout(paths, where="x")
     assert layout.kept.tolist() == [0, 1, 2, 3]

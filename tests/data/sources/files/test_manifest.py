@@ -1,4 +1,4 @@
-"""Tables of pictures."""
+"""Tables of images."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import pytest
 
 from automl.data.sources import open_source
 from automl.errors import DataError
-from tests.data.conftest import MakeFolder, encoded, fingerprint, pack, pack_tar, picture
+from tests.data.conftest import MakeFolder, encoded, fingerprint, pack, pack_tar, random_image
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A folder with six pictures in pics/."""
+    """A folder with six images in pics/."""
     (tmp_path / "pics").mkdir()
     for i in range(6):
-        picture(i).save(tmp_path / "pics" / f"{i}.png")
+        random_image(i).save(tmp_path / "pics" / f"{i}.png")
     return tmp_path
 
 
@@ -74,7 +74,7 @@ def test_split_group_and_is_valid_are_respected(root: Path) -> None:
 def test_parquet_with_lists_and_bytes_is_read(root: Path) -> None:
     frame = pd.DataFrame(
         {
-            "image": [{"bytes": encoded(picture(i)), "path": f"{i}.png"} for i in range(3)],
+            "image": [{"bytes": encoded(random_image(i)), "path": f"{i}.png"} for i in range(3)],
             "label": [["x", "y"], ["y"], []],
         }
     )
@@ -94,7 +94,7 @@ def test_several_targets_are_named_with_commas(root: Path) -> None:
         open_source(path, target="x,yy")
 
 
-def test_without_a_label_column_bits_are_taken_and_others_told(root: Path) -> None:
+def test_without_a_label_column_bits_are_taken_and_others_reported(root: Path) -> None:
     source = open_source(_write(root / "x.csv", _rows("image,cat,dog,n", "1,0,3", "0,1,2", "1,1,1")))
     assert (source.task, source.classes) == ("multilabel", ("cat", "dog"))
     assert source.notes[-1] == "Columns not used: n; --target names others to learn."
@@ -119,7 +119,7 @@ def test_metadata_in_split_folders_gives_the_splits(tmp_path: Path) -> None:
     for part in ("train", "test"):
         (tmp_path / part).mkdir()
         for i in range(2):
-            picture(i + 10 * (part == "test")).save(tmp_path / part / f"{i}.png")
+            random_image(i + 10 * (part == "test")).save(tmp_path / part / f"{i}.png")
         _write(tmp_path / part / "metadata.csv", "file_name,label\n0.png,a\n1.png,b\n")
     source = open_source(tmp_path)
     assert source.files == ["test/0.png", "test/1.png", "train/0.png", "train/1.png"]
@@ -194,7 +194,7 @@ def test_frame_with_absolute_paths_and_an_odd_index_is_read(root: Path) -> None:
     assert source.load(2).size == (12, 10)
 
 
-def test_other_labels_are_another_fingerprint_but_the_same_pictures(root: Path) -> None:
+def test_other_labels_are_another_fingerprint_but_the_same_images(root: Path) -> None:
     one = open_source(_write(root / "x.csv", _rows("image,label", "a", "b")))
     two = open_source(_write(root / "x.csv", _rows("image,label", "b", "a")))
     assert fingerprint(one) != fingerprint(two)

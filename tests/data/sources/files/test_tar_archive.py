@@ -12,7 +12,7 @@ import pytest
 from automl.data.sources import open_source
 from automl.data.sources.files import tar_archive as tar
 from automl.errors import DataError
-from tests.data.conftest import MakeFolder, encoded, fingerprint, pack_tar, picture
+from tests.data.conftest import MakeFolder, encoded, fingerprint, pack_tar, random_image
 
 
 def _tar(
@@ -71,8 +71,8 @@ def test_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         open_source(path)
 
 
-def test_cut_tar_names_the_picture(tmp_path: Path) -> None:
-    data = encoded(picture(1))
+def test_cut_tar_names_the_image(tmp_path: Path) -> None:
+    data = encoded(random_image(1))
     path = _tar(tmp_path / "x.tar", ("a/1.png", data), ("b/1.png", data))
     source = open_source(path)
     path.write_bytes(path.read_bytes()[:600])

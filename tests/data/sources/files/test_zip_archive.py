@@ -11,7 +11,7 @@ import pytest
 
 from automl.data.sources import open_source
 from automl.errors import DataError
-from tests.data.conftest import encoded, picture
+from tests.data.conftest import encoded, random_image
 
 
 def _zip(path: Path, members: dict[str, bytes]) -> Path:
@@ -22,13 +22,13 @@ def _zip(path: Path, members: dict[str, bytes]) -> Path:
 
 
 def test_zip_with_a_folder_around_and_backslashes_is_read(tmp_path: Path) -> None:
-    data = encoded(picture(1))
+    data = encoded(random_image(1))
     source = open_source(
         _zip(tmp_path / "pets.zip", {"pets\\a\\1.png": data, "pets/b/2.png": data, "pets/": b""})
     )
     assert source.name == "pets"
     assert source.files == ["pets/a/1.png", "pets/b/2.png"]
-    assert np.array_equal(np.asarray(source.load(0)), np.asarray(picture(1)))
+    assert np.array_equal(np.asarray(source.load(0)), np.asarray(random_image(1)))
     source.close()
 
 
@@ -47,8 +47,8 @@ def test_file_that_is_no_zip_is_refused(tmp_path: Path) -> None:
 def test_damaged_member_is_named(tmp_path: Path) -> None:
     path = tmp_path / "x.zip"
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("a/1.png", encoded(picture(1)))
-        archive.writestr("b/1.png", encoded(picture(2)))
+        archive.writestr("a/1.png", encoded(random_image(1)))
+        archive.writestr("b/1.png", encoded(random_image(2)))
     data = bytearray(path.read_bytes())
     data[80] ^= 0xFF
     path.write_bytes(data)
@@ -65,7 +65,7 @@ def test_damaged_member_is_named(tmp_path: Path) -> None:
 def test_members_are_read_whatever_their_method_and_what_lies_before(
     tmp_path: Path, method: int, before: bytes
 ) -> None:
-    members = {f"{'ab'[i % 2]}/ü{i}.png": encoded(picture(i)) for i in range(4)} | {"a/empty.png": b""}
+    members = {f"{'ab'[i % 2]}/ü{i}.png": encoded(random_image(i)) for i in range(4)} | {"a/empty.png": b""}
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", method) as archive:
         for name, data in members.items():
@@ -77,12 +77,12 @@ def test_members_are_read_whatever_their_method_and_what_lies_before(
 
 
 def test_state_follows_the_checksums_not_the_place(tmp_path: Path) -> None:
-    members = {"a/1.png": encoded(picture(1)), "b/1.png": encoded(picture(2))}
+    members = {"a/1.png": encoded(random_image(1)), "b/1.png": encoded(random_image(2))}
     first, second = (
         open_source(_zip(tmp_path / "x.zip", members)),
         open_source(_zip(tmp_path / "y.zip", members)),
     )
-    other = open_source(_zip(tmp_path / "z.zip", {**members, "b/1.png": encoded(picture(3))}))
+    other = open_source(_zip(tmp_path / "z.zip", {**members, "b/1.png": encoded(random_image(3))}))
     assert first.state() == second.state() != other.state()
     for source in (first, second, other):
         source.close()

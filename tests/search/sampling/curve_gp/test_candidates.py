@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from automl.errors import SpaceError
-from automl.search.sampling.curve_gp.candidates import LOCAL, QUASI_RANDOM, RANDOM, Candidates
+from automl.search.sampling.curve_gp.candidates import Candidates
 from automl.spaces import SearchSpace
 from automl.spaces.draw import Params, discover
 
@@ -51,8 +51,7 @@ def test_two_of_three_early_draws_follow_the_priors() -> None:
 def test_belief_fades_with_what_is_observed() -> None:
     candidates, _ = _candidates(x={"prior": 1e-2}, opt={"weights": [8, 1, 1]})
     shares = [
-        np.mean([_near(candidates.pool([], observed)[:RANDOM]) for _ in range(10)])
-        for observed in (0, 10, 1000)
+        np.mean([_near(candidates.pool([], observed)[:100]) for _ in range(10)]) for observed in (0, 10, 1000)
     ]
     assert shares[0] > shares[1] + 0.1 > shares[2] + 0.2
     assert shares[2] == pytest.approx(0.25, abs=0.05)
@@ -61,8 +60,8 @@ def test_belief_fades_with_what_is_observed() -> None:
 def test_pool_holds_random_even_and_local_candidates() -> None:
     candidates, _ = _candidates()
     parent = candidates.first(0)
-    assert len(candidates.pool([], 20)) == RANDOM + QUASI_RANDOM
-    assert len(candidates.pool([parent], 20)) == RANDOM + QUASI_RANDOM + LOCAL
+    assert len(candidates.pool([], 20)) == 200
+    assert len(candidates.pool([parent], 20)) == 300  # a hundred of each kind
 
 
 def test_no_candidate_breaks_a_constraint() -> None:

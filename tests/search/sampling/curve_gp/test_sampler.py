@@ -10,7 +10,7 @@ from optuna.trial import TrialState
 
 from automl.log import quiet_optuna
 from automl.search.sampling.curve_gp import CurveGPSampler
-from automl.search.sampling.curve_gp.curves import CAP, Curves
+from automl.search.sampling.curve_gp.curves import Curves
 from automl.search.sampling.curve_gp.encoding import Array, Encoding
 from automl.search.sampling.curve_gp.model import CurveModel
 from automl.search.tune import tune
@@ -120,7 +120,7 @@ def test_too_many_values_keep_the_late_rounds() -> None:
     curves = Curves(_encoding(), LEVELS, np.random.default_rng(0))
     curves.update(study.trials, maximize=True)
     x, _ = curves.data()
-    assert len(x) == CAP
+    assert len(x) == 160
     assert (x[:, -1] == 1.0).sum() == 30
 
 

@@ -53,7 +53,7 @@ def test_study_that_a_killed_overwrite_had_moved_away_comes_back(tmp_path: Path)
     workspace.close()
 
 
-def test_study_of_a_living_overwrite_is_left_alone(tmp_path: Path) -> None:
+def test_study_of_a_running_overwrite_is_left_alone(tmp_path: Path) -> None:
     moved = tmp_path / f".s{REPLACED}1"
     moved.mkdir()
     held = FolderLock(moved)
