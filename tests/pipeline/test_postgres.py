@@ -12,7 +12,6 @@ from optuna.storages import RDBStorage
 
 from automl.cli import main
 from automl.cli.commands.dashboard import _application, _listen, _storage_url
-from automl.config.storage import ENVIRONMENT
 from automl.search.storage.sql import database
 from automl.search.storage.sql.database import open_optuna
 from tests.postgres_server import Server
@@ -53,8 +52,8 @@ def test_study_in_postgres_is_read_by_all_commands_and_its_password_is_nowhere(
 
     (tmp_path / "far" / "trials.csv").unlink()  # from the database, as while the study runs
     assert main(["leaderboard", "far", *place]) == 2
-    assert ENVIRONMENT in capfd.readouterr().err
-    monkeypatch.setenv(ENVIRONMENT, url)
+    assert "AUTOML_STORAGE" in capfd.readouterr().err
+    monkeypatch.setenv("AUTOML_STORAGE", url)
     assert main(["leaderboard", "far", *place, "--json"]) == 0
     assert len(json.loads(capfd.readouterr().out)["trials"]) == 2
     assert main(["show", "far", *place]) == 0

@@ -193,7 +193,8 @@ def test_schedule_paced_by_time_reaches_its_end(
     begun = time.perf_counter()
     while trainer.train_round() is not None:
         pass
-    assert 0.9 < time.perf_counter() - begun < 2.0
+    # The last step may outlast the second, more so on a busy machine.
+    assert 0.9 < time.perf_counter() - begun < 5.0
     assert trainer.optimizer.param_groups[0]["lr"] < 0.2 * config["lr"]
 
 

@@ -47,7 +47,7 @@ def test_long_time_gives_the_retrain_no_more_than_it_needs() -> None:
         (600.0, 3200, 1000),  # the fewest that are taken
         (600.0, 8000, 2000),  # a quarter
         (6000.0, 3200, 2412),  # trials have three quarters of the retrain's work
-        (600.0, 16_000, 16_000),  # the retrain hardly sees them a few times
+        (600.0, 16_000, 16_000),  # the retrain has only a few epochs of them
         (600.0, 900, 900),
     ],
 )
@@ -125,8 +125,8 @@ def test_scoring_an_expensive_network_takes_longer_than_planned() -> None:
     budget = make_budget(WORK, remaining=170.0, epochs=None)
     planned = closing_seconds(budget, slowdown=1.0, n_holdout=WORK.n_holdout, rate=WORK.images_per_second)
     assert planned == pytest.approx(budget.closing_s) == closing_seconds(budget, slowdown=1.0)
-    dear = closing_seconds(budget, slowdown=1.0, n_holdout=WORK.n_holdout, rate=40.0)
-    assert dear - planned == pytest.approx(2 * (2000 / 120 - 2000 / 1200))  # images and mirror images
+    expensive = closing_seconds(budget, slowdown=1.0, n_holdout=WORK.n_holdout, rate=40.0)
+    assert expensive - planned == pytest.approx(2 * (2000 / 120 - 2000 / 1200))  # images and mirror images
 
 
 def test_start_of_workers_is_no_time_for_trials() -> None:

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.study
 
 
 class Notes(Silent):
-    """Keeps what a person would read."""
+    """Keeps the notes that the user reads."""
 
     def __init__(self) -> None:
         self.said: list[str] = []
