@@ -27,7 +27,12 @@ def run(config: StudyConfig, start: Callable[[Observer], Any], state: State) -> 
     # With --json, stdout is for the JSON object alone.
     stream = sys.stderr if state.json else sys.stdout
     with open_view(header, stream, quiet=state.quiet) as observer:
-        result = start(observer)
+        try:
+            result = start(observer)
+        except KeyboardInterrupt:
+            if not (config.study_dir / "study.yaml").is_file():
+                state.when_stopped = ""  # it stopped before there was anything to resume
+            raise
     if state.json:
         print_json(result.to_json())
         return

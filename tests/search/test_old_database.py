@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -74,11 +75,21 @@ def test_commands_list_a_study_of_version_1(studies: Path, capsys: pytest.Captur
         assert json.loads(out) and err == ""
 
 
-def test_new_study_in_the_same_database_is_refused_and_leaves_the_old_one_alone(studies: Path) -> None:
-    before = contents(studies)
+def test_new_study_may_share_the_database_and_leaves_the_old_one_alone(studies: Path) -> None:
+    before = rows_of_old(studies)
     chosen = settings(study="new", storage=f"sqlite:///{studies}/old/study.db", policy="asha", n_trials=4)
-    with pytest.raises(
-        StudyError, match="holds studies of an older version .* give the new study another database"
-    ):
-        search(climb, ToySpace(), chosen)
-    assert contents(studies) == before
+    assert len(search(climb, ToySpace(), chosen).trials) == 4
+    assert len(search(climb, ToySpace(), replace(chosen, n_trials=6)).trials) == 6  # and goes on
+    assert rows_of_old(studies) == before
+    _, _, rows = study_trials(find_study("old", studies))
+    assert len(rows) == 11 and all(row.epochs is None or row.rounds for row in rows)
+
+
+def rows_of_old(studies: Path) -> list[list[tuple[object, ...]]]:
+    """What the tables of ours hold of the study of version 1, which was the first in its database."""
+    tables = ("meta", "trials", "reports", "decisions", "checkpoints", "runs")
+    with sqlite3.connect(studies / "old" / "study.db") as connection:
+        return [
+            connection.execute(f"SELECT * FROM automl_{name} WHERE study_id = 1").fetchall()
+            for name in tables
+        ]

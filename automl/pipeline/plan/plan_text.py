@@ -33,7 +33,8 @@ def plan_in_words(budget: Budget, measured: Probe, device: Device) -> str:
     place = f"{device.gpus} GPU{'s' * (device.gpus != 1)}" if device.gpus else device.kind
     length = f"{budget.epochs} epoch{'s' * (budget.epochs != 1)}"
     if budget.round_s is not None:
-        length = f"{format_duration(round(budget.epochs * budget.round_s))} in {budget.epochs} rounds"
+        took = format_duration(round(budget.epochs * budget.round_s))
+        length = f"{took} in {budget.epochs} round{'s' * (budget.epochs != 1)}"
     trials = f"{device.parallel} at a time on {place}, up to {length} each"
     if budget.search_s is None or budget.retrain_s is None:
         return f"Plan: trials {trials}; {speed}"

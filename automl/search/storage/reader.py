@@ -11,7 +11,7 @@ from typing import Any
 
 from optuna.distributions import json_to_distribution
 from optuna.trial import TrialState as OptunaState
-from sqlalchemy import Connection, Table, select, text
+from sqlalchemy import Connection, Table, select
 
 from automl.records import Config, Report, TrialState
 from automl.search.reasons import Reason
@@ -84,12 +84,12 @@ def read_trials(connection: Connection, study_id: int) -> list[StoredTrial]:
     query = query.where(rows.TRIALS.c.study_id == study_id).order_by(rows.TRIALS.c.number)
     known = connection.execute(query).all()
     configs = {row["trial"]: row for row in _rows(connection, tables.trials, study_id)}
-    checkpoints = {row["trial"]: _round(row) for row in _rows(connection, tables.checkpoints, study_id)}
+    checkpoints = {row["trial"]: row["round"] for row in _rows(connection, tables.checkpoints, study_id)}
     log = _rows(connection, tables.decisions, study_id, "id")
     decisions = {row["trial"]: row for row in log}
     firsts = {row["trial"]: row["rung"] for row in log if row["action"] == "start"}
     reports, runs = defaultdict(list), defaultdict(list)
-    for row in sorted(_rows(connection, tables.reports, study_id), key=_round):
+    for row in _rows(connection, tables.reports, study_id, "round"):
         reports[row["trial"]].append(row)
     for row in _rows(connection, tables.runs, study_id, "id"):
         runs[row["trial"]].append(row)
@@ -126,13 +126,8 @@ def _params(connection: Connection, trial_id: int) -> Config:
 
 
 def _rows(connection: Connection, table: Table, study_id: int, order: str = "trial") -> Sequence[Any]:
-    """Return rows with the columns that the table has: version 1 had an `epoch` where there is a `round` now."""
-    query = select(text("*")).select_from(table).where(table.c.study_id == study_id).order_by(table.c[order])
+    query = select(table).where(table.c.study_id == study_id).order_by(table.c[order])
     return connection.execute(query).mappings().all()
-
-
-def _round(row: Any) -> int:
-    return int(row["round"] if "round" in row else row["epoch"])
 
 
 def _interrupted(state: OptunaState, last: Any) -> bool:
@@ -144,4 +139,4 @@ def _interrupted(state: OptunaState, last: Any) -> bool:
 
 def _report(row: Any) -> Report:
     value = math.nan if row["value"] is None else row["value"]
-    return Report(row["trial"], _round(row), value, row["seconds"], json.loads(row["metrics"]))
+    return Report(row["trial"], row["round"], value, row["seconds"], json.loads(row["metrics"]))

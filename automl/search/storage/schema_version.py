@@ -33,20 +33,13 @@ def refuse_old_study(url: str, study: str) -> None:
 
 
 def check_schema(connection: Connection, study: str, shown: str) -> None:
-    """Raise StudyError if the study has tables of another version, or is new and the database has."""
-    inspector = inspect(connection)
-    if not inspector.has_table("automl_meta"):
+    """Raise StudyError if the study was written by another version."""
+    if not inspect(connection).has_table("automl_meta"):
         return
     version = connection.execute(_VERSION, {"study": study}).scalar()
     if version is not None and version != SCHEMA_VERSION:
         raise StudyError(
             f"the study {study!r} in {shown} was made by another version of automl (its tables have version {version}, "
-            f"this automl writes version {SCHEMA_VERSION}) and cannot be continued: use the automl that made it, or "
-            "start a new study under another name"
-        )
-    columns = {column["name"] for column in inspector.get_columns("automl_reports")}
-    if version is None and "round" not in columns:  # version 1 had an `epoch` there
-        raise StudyError(
-            f"the database {shown} holds studies of an older version of automl, and its tables cannot take those of "
-            "this one: give the new study another database"
+            f"this automl writes version {SCHEMA_VERSION}) and cannot be continued: use the automl that made it, "
+            "start a new study under another name, or begin this one again with --overwrite"
         )

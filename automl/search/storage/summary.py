@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
@@ -35,9 +36,9 @@ _TRIALS = text(
     " ON c.study_id = t.study_id AND c.trial = t.number WHERE t.study_id = :study ORDER BY t.number"
 )
 _REPORTS = text(
-    "SELECT r.trial, r.round, r.value, g.seconds, r.metrics FROM automl_reports r"
-    " JOIN (SELECT trial, MAX(round) AS round, SUM(seconds) AS seconds FROM automl_reports"
-    " WHERE study_id = :study GROUP BY trial) g ON g.trial = r.trial AND g.round = r.round"
+    "SELECT r.trial, r.epoch, r.value, g.seconds, r.metrics FROM automl_reports r"
+    " JOIN (SELECT trial, MAX(epoch) AS epoch, SUM(seconds) AS seconds FROM automl_reports"
+    " WHERE study_id = :study GROUP BY trial) g ON g.trial = r.trial AND g.epoch = r.epoch"
     " WHERE r.study_id = :study"
 )
 _REASONS = text(
@@ -94,11 +95,15 @@ def _read(connection: Connection, study: str) -> StudySummary | None:
                 config=json.loads(config),
                 reason=reasons.get(number, ""),
                 objectives=objectives.get(number, {}),
-                epochs=json.loads(metrics).get("epochs"),
+                epochs=_epochs(json.loads(metrics)),
             )
         )
     metric = (json.loads(names) or [""])[0] if names else ""
     return StudySummary(metric, "min" if direction == "MINIMIZE" else "max", trials)
+
+
+def _epochs(metrics: Mapping[str, float]) -> float | None:
+    return metrics.get("epochs", metrics.get("passes"))  # `passes` in studies of version 1
 
 
 def _objectives(connection: Connection, chosen: dict[str, int]) -> dict[int, dict[str, float]]:

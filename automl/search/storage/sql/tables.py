@@ -23,8 +23,8 @@ from sqlalchemy import (
     update,
 )
 
-# Version 1 had sentences in `automl_decisions.reason`, where there are codes and data as JSON now, and called `round`
-# `epoch`.
+# Version 1 had sentences in `automl_decisions.reason`, where there are codes and data as JSON now. The tables are the
+# same, so that a server holds studies of both; so what is a round in the code is still a column `epoch`.
 SCHEMA_VERSION = 2
 
 # MySQL's FLOAT has 24 bits by default; elsewhere this changes nothing.
@@ -56,7 +56,7 @@ reports = Table(
     metadata,
     Column("study_id", Integer, primary_key=True, autoincrement=False),
     Column("trial", Integer, primary_key=True, autoincrement=False),
-    Column("round", Integer, primary_key=True, autoincrement=False),
+    Column("epoch", Integer, key="round", primary_key=True, autoincrement=False),
     Column("value", Float(53)),  # NULL: NaN, which not every database can store
     Column("seconds", Real, nullable=False),
     Column("metrics", Text, nullable=False),
@@ -71,7 +71,7 @@ decisions = Table(
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("study_id", Integer, nullable=False),
     Column("trial", Integer, nullable=False),
-    Column("round", Integer, nullable=False),
+    Column("epoch", Integer, key="round", nullable=False),
     Column("action", String(20), nullable=False),
     Column("state", String(20), nullable=False),
     Column("rung", Integer),
@@ -85,7 +85,7 @@ checkpoints = Table(
     metadata,
     Column("study_id", Integer, primary_key=True, autoincrement=False),
     Column("trial", Integer, primary_key=True, autoincrement=False),
-    Column("round", Integer, nullable=False),
+    Column("epoch", Integer, key="round", nullable=False),
     Column("path", Text, nullable=False),
 )
 
