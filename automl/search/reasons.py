@@ -65,7 +65,7 @@ class Code(StrEnum):
         "({others} more left out)",
     )
     # A policy's answer to a report.
-    FULL_LENGTH = "full_length", "reached the full length, round {rounds}"
+    FULL_LENGTH = "full_length", "reached the full length"
     NEVER_STOPPED = "never_stopped", "runs to the full length"
     BETWEEN_RUNGS = "between_rungs", "between rungs"
     BEFORE_FIRST_RUNG = "before_first_rung", "first compared at round {first}"
