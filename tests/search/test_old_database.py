@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -88,7 +89,7 @@ def test_new_study_may_share_the_database_and_leaves_the_old_one_alone(studies: 
 def rows_of_old(studies: Path) -> list[list[tuple[object, ...]]]:
     """What the tables of ours hold of the study of version 1, which was the first in its database."""
     tables = ("meta", "trials", "reports", "decisions", "checkpoints", "runs")
-    with sqlite3.connect(studies / "old" / "study.db") as connection:
+    with closing(sqlite3.connect(studies / "old" / "study.db")) as connection:
         return [
             connection.execute(f"SELECT * FROM automl_{name} WHERE study_id = 1").fetchall()
             for name in tables
