@@ -37,10 +37,10 @@ def test_next_waits_when_all_workers_are_busy(bench: Bench) -> None:
 def test_asking_what_to_do_changes_nothing(bench: Bench) -> None:
     first = bench.coordinator.start().number
     bench.coordinator.failed(first, crashed("killed"), lost=True)
-    before, told = bench.store.events(), list(bench.listener.events)
+    before = repr(bench.store.events()), list(bench.listener.events)  # NaN equals itself in a text only
     choices = [bench.coordinator.next() for _ in range(3)]
     assert choices == [Next(NextKind.RESUME, Reason(Code.LOST), first)] * 3
-    assert (bench.store.events(), bench.listener.events) == (before, told)
+    assert (repr(bench.store.events()), bench.listener.events) == before
     bench.coordinator.resume(first, AGAIN)
     assert bench.store.events()[-1].reason == AGAIN
 
