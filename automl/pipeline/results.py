@@ -22,7 +22,7 @@ from automl.pipeline.study_folder import Workspace, write_json, write_text
 from automl.records import Config, Interval
 from automl.result import FitResult
 from automl.review.tables import write_trials
-from automl.review.trials import stored_rows, trial_epochs
+from automl.review.trials import stored_rows
 from automl.search import SearchResult
 
 PACKAGES = ("numpy", "optuna", "ray", "scikit-learn", "timm", "torch", "torchvision")
@@ -88,7 +88,7 @@ def write_outcome(setup: Setup, found: SearchResult, outcome: Outcome) -> FitRes
 
 def _document(setup: Setup, found: SearchResult, outcome: Outcome) -> dict[str, Any]:
     config, info, best = setup.config, setup.data.splits.info, found.best
-    epochs = {trial.number: trial_epochs(trial) or 0.0 for trial in found.trials}
+    epochs = {trial.number: trial.epochs or 0.0 for trial in found.trials}
     gap = explain_gap(
         best.value,
         outcome.holdout[setup.metric.name],

@@ -43,11 +43,6 @@ def study_mode(study: StudyFolder, metric: str) -> Mode:
     return METRICS[metric].mode if metric in METRICS else "max"
 
 
-def trial_epochs(trial: StoredTrial) -> float | None:
-    """Return a trial's passes through the training rows, as it reported them, or None."""
-    return trial.metrics.get("epochs", trial.metrics.get("passes"))  # `passes` in studies of version 1
-
-
 def stored_rows(trials: Iterable[StoredTrial]) -> list[TrialRow]:
     """Return trials from the database as rows of the leaderboard."""
     return [
@@ -60,7 +55,7 @@ def stored_rows(trials: Iterable[StoredTrial]) -> list[TrialRow]:
             config=trial.config,
             reason="" if trial.reason is None else str(trial.reason),
             objectives={name: count for name in MODEL_SIZE if (count := trial.objective(name)) is not None},
-            epochs=trial_epochs(trial),
+            epochs=trial.epochs,
         )
         for trial in trials
     ]

@@ -11,6 +11,7 @@ import pytest
 from automl import __version__
 from automl.cli import main
 from automl.cli.group import COMMANDS
+from automl.config import StudyConfig, save
 
 
 @pytest.fixture(autouse=True)
@@ -98,6 +99,21 @@ def test_ctrl_c_is_exit_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     assert main(["list"]) == 130
     # the empty line ends the one in which the terminal shows ^C
     assert capsys.readouterr().err == "\nautoml: stopped\n"
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_ctrl_c_offers_resume_only_where_there_is_a_study(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], begun: bool
+) -> None:
+    def interrupted(config: StudyConfig, **_: object) -> None:
+        if begun:
+            save(config, config.study_dir / "study.yaml")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("automl.pipeline.fit", interrupted)
+    (tmp_path / "digits").mkdir()
+    assert main(["fit", "digits", "--directory", str(tmp_path), "--quiet"]) == 130
+    assert ("resume with `automl resume digits" in capsys.readouterr().err) == begun
 
 
 def test_reader_that_leaves_early_causes_no_noise() -> None:

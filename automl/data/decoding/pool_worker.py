@@ -10,7 +10,6 @@ import contextlib
 import os
 import signal
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
@@ -21,8 +20,6 @@ from automl.data.decoding.convert import ColourFound, Conversion, Findings
 from automl.data.readers import Location, open_reader
 
 READY = "ready"
-# The first row, and the locations of this and the following rows.
-Job = tuple[int, Sequence[Location]]
 
 
 @dataclass(frozen=True)

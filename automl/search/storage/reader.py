@@ -17,6 +17,7 @@ from automl.records import Config, Report, TrialState
 from automl.search.reasons import Reason
 from automl.search.storage.sql import optuna_tables as rows
 from automl.search.storage.sql import tables
+from automl.search.storage.summary import epochs_of
 
 STATES = {
     OptunaState.RUNNING: TrialState.RUNNING,
@@ -54,6 +55,11 @@ class StoredTrial:
     def rounds(self) -> int:
         """The last reported round, 0 if there is none."""
         return self.reports[-1].round if self.reports else 0
+
+    @property
+    def epochs(self) -> float | None:
+        """The passes through the training rows up to the last round, None if it did not report them."""
+        return epochs_of(self.metrics)
 
     @property
     def metrics(self) -> Mapping[str, float]:

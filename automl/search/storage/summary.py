@@ -95,14 +95,15 @@ def _read(connection: Connection, study: str) -> StudySummary | None:
                 config=json.loads(config),
                 reason=reasons.get(number, ""),
                 objectives=objectives.get(number, {}),
-                epochs=_epochs(json.loads(metrics)),
+                epochs=epochs_of(json.loads(metrics)),
             )
         )
     metric = (json.loads(names) or [""])[0] if names else ""
     return StudySummary(metric, "min" if direction == "MINIMIZE" else "max", trials)
 
 
-def _epochs(metrics: Mapping[str, float]) -> float | None:
+def epochs_of(metrics: Mapping[str, float]) -> float | None:
+    """Return the passes through the training rows that a round reported, None if it did not."""
     return metrics.get("epochs", metrics.get("passes"))  # `passes` in studies of version 1
 
 
