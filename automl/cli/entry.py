@@ -13,6 +13,7 @@ import click
 from automl.cli.group import root
 from automl.cli.options import State
 from automl.errors import AutomlError, unknown_name
+from automl.machine import process_start
 
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
@@ -24,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Errors are one line on stderr; `--verbose` adds the traceback.
     """
-    state = State()
+    state = State() if argv is not None else State(started=process_start())
     try:
         with warnings.catch_warnings():
             # Warnings are for programmers; users get errors and notes.

@@ -12,6 +12,7 @@ from automl.config.options import ResumeOptions
 from automl.data import open_source
 from automl.errors import StorageError, StudyError, unknown_name
 from automl.interrupt import sigterm_interrupts
+from automl.machine import Moment
 from automl.pipeline.clock import Clock
 from automl.pipeline.context import Context
 from automl.pipeline.plan.hardware import ray_cpus
@@ -27,10 +28,10 @@ from automl.search.storage.checkpoints import is_disk_full
 from automl.torch_setup import quiet_waiting
 
 
-def fit(config: StudyConfig, *, observer: Observer | None = None, started: float | None = None) -> FitResult:
+def fit(config: StudyConfig, *, observer: Observer | None = None, started: Moment | None = None) -> FitResult:
     """Search, retrain the best configuration, score the holdout once, and save the model.
 
-    `started` is the moment (`time.time()`) from which the time limit counts, by default now. The same call again
+    `started` is the moment from which the time limit counts, by default now. The same call again
     resumes the study, or returns its result if nothing is left to do. Raises UsageError for what the user must change
     (no files remain then) and RunError for other failures.
     """
@@ -68,7 +69,7 @@ def resume(
     *,
     directory: str | Path = "studies",
     observer: Observer | None = None,
-    started: float | None = None,
+    started: Moment | None = None,
     **changes: Unpack[ResumeOptions],
 ) -> FitResult:
     """Resume a study from its study.yaml, with `changes` to its options (a higher n_trials, another time_limit).

@@ -144,7 +144,7 @@ def _times(setup: Setup, found: SearchResult) -> dict[str, float | None]:
     for stage in ("setup", "search", "retrain", "holdout"):
         times[f"{stage}_s"] = round(clock.stages.get(stage, 0.0), 2)
     first = found.first_report
-    times["first_result_s"] = None if first is None else round(first - clock.started, 2)
+    times["first_result_s"] = None if first is None else round(first.after(clock.started), 2)
     return times
 
 

@@ -260,7 +260,7 @@ class Trainer:
         return loss(logits, targets, self.info.task, smoothing, self.weights_of_classes, focal=focal)
 
     def _over(self, begun: float) -> bool:
-        if self.should_stop() or (self.deadline is not None and time.time() >= self.deadline):
+        if self.should_stop() or (self.deadline is not None and self.deadline.passed()):
             return True
         return self.plan.seconds is not None and self.progress(begun) >= 1.0
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from automl import pipeline
+from automl.machine import Moment
 from automl.pipeline import final_model
 from automl.pipeline.delivery import Delivery, Stopped, TooShort, delivery_in_words
 from automl.pipeline.plan import plan as planning
@@ -189,8 +190,8 @@ def test_nothing_reported_in_time_delivers_the_first_configuration_and_says_so(
     assert result.trials == {"total": 1, "complete": 0, "pruned": 1, "failed": 0, "paused": 0}
 
 
-def _late(deadline: float) -> dict[str, bool]:
-    time.sleep(max(0.0, deadline - time.time()))
+def _late(deadline: Moment) -> dict[str, bool]:
+    time.sleep(max(0.0, deadline.left()))
     return {"interrupted": True}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from automl.errors import TrialError
+from automl.machine import Moment
 from automl.records import Config, SearchSplits
 from automl.training.early_stopping import Patience
 from automl.training.plan import TrainPlan
@@ -146,7 +146,7 @@ def test_time_that_ends_after_an_explosion_leaves_the_last_good_weights(
     whole = trainer.gradients.loss_of
 
     def last_one(images: Tensor, targets: Tensor) -> Tensor:
-        trainer.deadline = time.time()  # this step is the last that has time
+        trainer.deadline = Moment.now()  # this step is the last that has time
         return whole(images, targets) * float("nan")
 
     trainer.gradients.loss_of = last_one
@@ -192,14 +192,14 @@ def test_patience_without_a_finite_value_never_ends(
 def test_only_a_trial_that_has_never_reported_validates_a_part_of_a_round(
     reported: bool, config: Config, splits: SearchSplits, plan: TrainPlan
 ) -> None:
-    timed = replace(plan, deadline=time.time() + 600.0, reporting=60.0)
+    timed = replace(plan, deadline=Moment.now().later(600.0), reporting=60.0)
     trial = ImageTrial(config, splits=splits, plan=timed)
     if reported:
         assert not trial.step().get("interrupted")
     whole = trial.trainer.gradients.loss_of
 
     def last_one(images: Tensor, targets: Tensor) -> Tensor:
-        trial.trainer.deadline = time.time()  # this step is the last that has time
+        trial.trainer.deadline = Moment.now()  # this step is the last that has time
         return whole(images, targets)
 
     trial.trainer.gradients.loss_of = last_one

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +12,7 @@ from automl.config.durations import format_duration
 from automl.config.metrics import MetricSpec
 from automl.data.balance import Balance
 from automl.errors import TimeLimitError
+from automl.machine import Moment
 from automl.pipeline.clock import Clock
 from automl.pipeline.context import Context
 from automl.pipeline.plan.budget import (
@@ -158,7 +158,7 @@ def _timed(plan: TrainPlan, budget: Budget, work: Work, measured: Probe) -> Trai
     if budget.search_s is None:
         return plan
     reporting = reporting_seconds(work, budget.search_s)
-    return replace(plan, deadline=time.time() + budget.search_s, reporting=reporting)
+    return replace(plan, deadline=Moment.now().later(budget.search_s), reporting=reporting)
 
 
 def _share(pretrained: Pretrained, budget: Budget, work: Work) -> float:
