@@ -34,7 +34,7 @@ from automl.search.storage.delete_study import delete_study
 from automl.search.storage.schema_version import refuse_old_study
 from automl.torch_setup import set_threads
 from automl.training.models.complexity import MACS, PARAMS
-from automl.training.steps.metrics import standard_error
+from automl.training.steps.standard_errors import standard_error
 
 
 @dataclass(frozen=True)
@@ -204,7 +204,7 @@ def _search_settings(setup: Setup) -> SearchSettings:
         gpus_per_trial=device.gpus_per_trial,
         deliver_anyway=True,
         expect=setup.expect,
-        noise=lambda value: standard_error(setup.metric.name, value, info.class_counts, info.n_val),
+        noise=lambda value: standard_error(setup.metric.name, value, info, info.n_val),
         on_failure=OnFailure(config.on_failure),
         objectives={PARAMS: "min", MACS: "min"},
     )

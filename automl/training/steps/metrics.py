@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import sklearn
@@ -90,18 +89,3 @@ _ON_SCORES: dict[str, Callable[[Array, Array], float]] = {
     "mae": sk.mean_absolute_error,
     "r2": sk.r2_score,
 }
-
-
-def standard_error(metric: str, value: float, class_counts: Sequence[int], n: int) -> float:
-    """Return the standard error of a value of `metric` on `n` rows; 0 for metrics without a formula.
-
-    `class_counts` give the shares of the classes. It is the binomial one; for balanced accuracy, with all classes
-    equally hard, sqrt(p (1 - p) sum(1 / n_k)) / K.
-    """
-    spread = max(0.0, value * (1.0 - value))
-    if metric == "accuracy":
-        return math.sqrt(spread / max(1, n))
-    if metric == "balanced_accuracy":
-        rows = [max(1.0, n * count / sum(class_counts)) for count in class_counts if count]
-        return math.sqrt(spread * math.fsum(1.0 / k for k in rows)) / max(1, len(rows))
-    return 0.0

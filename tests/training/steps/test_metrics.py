@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from automl.config.metrics import METRICS
-from automl.training.steps.metrics import _ON_LABELS, _ON_SCORES, compute, standard_error
+from automl.training.steps.metrics import _ON_LABELS, _ON_SCORES, compute
 
 TARGETS = np.array([0, 0, 0, 1, 2, 2])
 SCORES = np.array(
@@ -60,22 +60,3 @@ def test_roc_auc_of_rows_of_one_class_is_nan() -> None:
 
 def test_metric_of_scores_that_are_not_finite_is_nan() -> None:
     assert math.isnan(compute("accuracy", TARGETS, SCORES * np.nan, "classification"))
-
-
-def test_standard_errors_are_those_of_drawn_rows() -> None:
-    assert standard_error("accuracy", 0.8, (50, 50), 400) == pytest.approx(0.02)
-    assert standard_error("balanced_accuracy", 0.8, (50, 50), 400) == pytest.approx(
-        0.02
-    )  # equal classes: the same
-    counts, n, p = np.array([900, 80, 20]), 500, 0.7
-    rng = np.random.default_rng(0)
-    rows = (n * counts / counts.sum()).astype(int)
-    drawn = np.mean([rng.binomial(k, p, 4000) / k for k in rows], axis=0)
-    assert standard_error("balanced_accuracy", p, tuple(counts.tolist()), n) == pytest.approx(
-        drawn.std(), rel=0.05
-    )
-
-
-def test_metrics_without_a_known_error_have_no_standard_error() -> None:
-    assert standard_error("log_loss", 0.4, (50, 50), 400) == 0.0
-    assert standard_error("accuracy", 1.0, (50, 50), 400) == 0.0
