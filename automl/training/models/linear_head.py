@@ -2,7 +2,7 @@
 
 An image is averaged over areas to 16 x 16 pixels, and a multinomial logistic regression (several labels: one logistic
 regression each; regression: a robust linear one) is fitted with L-BFGS. It is a network like any other: it is
-delivered, loaded and asked in the same way. A search should be compared with such a baseline first: Sculley et al. 2018,
+delivered, loaded and asked in the same way. A search should be compared with such a baseline: Sculley et al. 2018,
 "Winner's curse? On pace, progress, and empirical rigor".
 """
 
