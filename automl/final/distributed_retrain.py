@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from automl.data.cache.node_cache import DataOrigin, splits_on_this_node
-from automl.final.retrain import Retrained, join_rows, make_trainer, retrained_model
+from automl.final.retrain import SETTLING, Retrained, join_rows, make_trainer, retrained_model
 from automl.machine import Moment
 from automl.records import Config, Observer, Rows, SearchSplits
 from automl.search.engines.ray.distributed_training import Link, Monitor, WorkerGroup, run_together
@@ -65,6 +65,7 @@ def distributed_retrain(
     progress = run_together(partial(_work, job=job), workers, monitor)
     trainer = make_trainer(config, splits, rows, replace(plan, replicas=1, seconds=None))
     trainer.load(group.checkpoint)
+    trainer.settle(SETTLING)
     return replace(retrained_model(trainer, -start.left(), len(rows)), progress=progress)
 
 

@@ -17,6 +17,8 @@ from automl.training.models.pretrained_weights import Weights
 from automl.training.plan import TrainPlan
 from automl.training.trainer import Trainer
 
+SETTLING = 0.5  # seconds, at most, for the statistics of batch norm after the training
+
 
 @dataclass(frozen=True)
 class Retrained:
@@ -82,6 +84,7 @@ class Retrain:
             raise TrialError(
                 "the time left for the retrain is too short for a single batch; raise --time-limit"
             )
+        trainer.settle(SETTLING)
         done = retrained_model(trainer, time.perf_counter() - self._start, len(self._rows))
         return replace(done, images_trained=(trainer.steps - first) * trainer.batches.batch_size)
 

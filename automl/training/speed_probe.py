@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import statistics
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -15,47 +17,93 @@ from automl.records import Config, SearchSplits
 from automl.spaces.architectures.factories import create
 from automl.torch_setup import set_threads
 from automl.training.evaluate import autocast
+from automl.training.hardware.known_precision import recall, remember, work_key
 from automl.training.hardware.memory_peak import Peak
 from automl.training.hardware.out_of_memory import release
+from automl.training.models.build import input_size
+from automl.training.models.hyperparameters import Recipe
 from automl.training.plan import Precision, TrainPlan
 from automl.training.rounds import work_clock
 from automl.training.trainer import Trainer
 
 GAIN = 1.1  # a smaller gain of half precision is within the noise of so short a measurement
+NEAR = 1.15  # gains that far from GAIN are measured again
+AGAIN = 2  # times, and the middle one counts
 
 
 @dataclass(frozen=True)
 class Probe:
-    """Images per second of one trial with `plan.threads` threads, in the faster precision.
+    """Images per second of one trial with `plan.threads` threads, in its `precision`.
 
     `memory` and `gpu_memory` are its peak in bytes, 0 if unknown.
     """
 
     images_per_second: float
     precision: Precision
-    speedup: float
     memory: int = 0
     gpu_memory: int = 0
 
 
-def probe(config: Config, splits: SearchSplits, plan: TrainPlan, *, seconds: float = 0.7) -> Probe:
-    """Train `config` for about `seconds` in fp32 and, if the device supports it, in bf16.
+def probe(
+    config: Config,
+    splits: SearchSplits,
+    plan: TrainPlan,
+    *,
+    seconds: float = 0.7,
+    precision: Precision | Literal["auto"] = "auto",
+) -> Probe:
+    """Train `config` for about `seconds` in the `precision`, or in fp32 and bf16 to find the faster one.
 
     A GPU with bf16 uses it unless it is slower here, because larger networks gain more. Without bf16, fp16 is tried.
-    Slow models take at least two steps each, however long that takes.
+    What was found is remembered for this machine, so that the same command trains in the same precision. Slow models
+    take at least two steps each, however long that takes.
     """
     with Peak(plan.device) as peak:
-        found = _fastest(config, splits, plan, seconds)
+        if precision == "auto":
+            found = _fastest(config, splits, plan, seconds)
+        else:
+            found = Probe(_rate(config, splits, replace(plan, precision=precision), seconds), precision)
     return replace(found, memory=peak.memory, gpu_memory=peak.gpu_memory)
 
 
 def _fastest(config: Config, splits: SearchSplits, plan: TrainPlan, seconds: float) -> Probe:
-    full = _rate(config, splits, replace(plan, precision="fp32"), seconds)
-    for precision in _half(plan.device):
+    halves = _half(plan.device)
+    if not halves:
+        return Probe(_rate(config, splits, replace(plan, precision="fp32"), seconds), "fp32")
+    recipe = Recipe.from_config(config)
+    key = work_key(
+        plan.device,
+        recipe.model,
+        size=input_size(recipe, splits.info),
+        batch_size=recipe.batch_size,
+        threads=plan.threads * plan.replicas,
+    )
+    known = recall(key)
+    if known is not None:
+        return Probe(_rate(config, splits, replace(plan, precision=known), seconds), known)
+    found = _compared(config, splits, plan, seconds)
+    remember(key, found.precision)
+    return found
+
+
+def _compared(config: Config, splits: SearchSplits, plan: TrainPlan, seconds: float) -> Probe:
+    full: dict[int, float] = {}
+
+    def gain(precision: Precision, turn: int) -> tuple[float, float]:
+        if turn not in full:
+            full[turn] = _rate(config, splits, replace(plan, precision="fp32"), seconds)
         rate = _rate(config, splits, replace(plan, precision=precision), seconds)
-        if rate > full * (1 / GAIN if on_gpu(plan) and precision == "bf16" else GAIN):
-            return Probe(rate, precision, rate / full)
-    return Probe(full, "fp32", 1.0)
+        return rate / full[turn], rate
+
+    for precision in _half(plan.device):
+        needed = 1 / GAIN if on_gpu(plan) and precision == "bf16" else GAIN
+        gains = [gain(precision, 0)]
+        if needed / NEAR < gains[0][0] < needed * NEAR:
+            gains += [gain(precision, turn + 1) for turn in range(AGAIN)]
+        middle, rate = sorted(gains)[len(gains) // 2]
+        if middle > needed:
+            return Probe(rate, precision)
+    return Probe(statistics.median(full.values()), "fp32")
 
 
 def on_gpu(plan: TrainPlan) -> bool:

@@ -34,6 +34,7 @@ from automl.training.models.pretrained_weights import normalised, weights_for
 from automl.training.plan import TrainPlan
 from automl.training.rounds import WARM, Round, work_clock
 from automl.training.snapshot import LastGood
+from automl.training.steps.batch_norm import MOST, learning_norms, recompute, rows_wanted
 from automl.training.steps.ema import Average
 from automl.training.steps.gradients import Gradients
 from automl.training.steps.losses import loss, standardised
@@ -77,10 +78,12 @@ class Trainer:
             plan.replicas,
             micro_batch=_micro_batch(self.model, recipe, plan.device, self.batches.batch_size),
             scale=self.update.scale,
-            autotune=Autotune() if plan.final and plan.device == "cpu" else None,
+            # Chosen by timing, and it changes the values a little: only where time counts.
+            autotune=Autotune() if plan.final and plan.device == "cpu" and plan.seconds is not None else None,
             record=torch.device(plan.device).type == "cuda",
         )
         self.ema = Average(self.model, recipe.ema) if recipe.ema > 0.0 else None
+        self._norms = learning_norms(self.model, self.averaged)
         self.weights_of_classes = (
             torch.tensor(class_weights(info), device=plan.device) if plan.balance == "loss" else None
         )
@@ -159,6 +162,22 @@ class Trainer:
     def averaged(self) -> nn.Module:
         """The model to evaluate: the moving average of the weights if there is one."""
         return self.model if self.ema is None else self.ema.module
+
+    def settle(self, seconds: float = math.inf) -> None:
+        """Give the model to evaluate batch norm statistics that belong to its weights (steps/batch_norm.py).
+
+        They come from the rows that the training looks at next, so that they need no generator of their own; from
+        fewer of them, at least one batch, if they take more than `seconds`.
+        """
+        if not self._norms:
+            return
+        round_rows = self.round.steps * self.batches.batch_size
+        wanted = MOST if self.plan.final else rows_wanted(round_rows)
+        with (
+            closing(self._next_images(wanted, seconds)) as images,
+            autocast(self.plan.device, self.plan.precision),
+        ):
+            recompute(self._norms, self.averaged, images)
 
     @property
     def epochs(self) -> float:
@@ -245,6 +264,17 @@ class Trainer:
         while True:
             yield from self.batches.epoch(epoch, skip=done)
             epoch, done = epoch + 1, 0
+
+    def _next_images(self, rows: int, seconds: float) -> Generator[Tensor, None, None]:
+        """Yield so many training images, at the side of the end, in batches that fit into memory."""
+        seen, begun = 0, time.perf_counter()
+        with closing(self._batches_from_here()) as batches:
+            for images, _ in batches:
+                part = fit_size(images[: rows - seen], self.size)
+                yield from part.split(self.micro_batch)
+                seen += len(part)
+                if seen >= rows or time.perf_counter() - begun > seconds:
+                    return
 
     def _recover(self, total: float) -> None:
         """Return to the last copy with half the lr; raise TrialError if that was done before."""

@@ -108,6 +108,7 @@ class ImageTrial:
         """Return a report of a part of a round, or on a part of the validation rows, before the deadline."""
         plan, info = self.plan, self.trainer.info
         until = (plan.deadline or Moment.now()).later(-plan.reporting / 3)
+        self.trainer.settle(plan.reporting / 6)
         model, size = self.trainer.averaged, self.trainer.size
         logits, targets = predict_part(model, self.splits.val, info, size=size, plan=plan, until=until)
         batches = self.trainer.batches
@@ -134,6 +135,7 @@ class ImageTrial:
     def _scores(self) -> dict[str, float]:
         """Return the metric and the loss on the validation rows."""
         plan, info = self.plan, self.trainer.info
+        self.trainer.settle()
         logits, targets = predict_rows(
             self.trainer.averaged,
             self.splits.val,

@@ -78,6 +78,9 @@ resources = section("Resources")
 @resources(
     "--retrain-workers", "N", "1", "Processes that share the final training, one GPU each if available."
 )
+@resources(
+    "--precision", "NAME", "auto", "fp32, bf16, or auto: the faster one, measured once on this machine."
+)
 @resources("--memory-limit", "8G", "none", "Memory for all trials together.")
 @resources("--max-disk", "20G", "20G", "Disk space for decoded images, and as much again for checkpoints.")
 @resources("--address", "ADDRESS", "this machine", "Ray cluster to run on: auto or HOST:PORT.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from automl.config import StudyConfig
 from automl.config.durations import format_duration
 from automl.config.metrics import MetricSpec
 from automl.data.balance import Balance
-from automl.errors import TimeLimitError
+from automl.errors import StudyError, TimeLimitError
 from automl.machine import Moment
 from automl.pipeline.clock import Clock
 from automl.pipeline.context import Context
@@ -33,7 +33,7 @@ from automl.search.round_time import Expect
 from automl.spaces import SearchSpace
 from automl.spaces.draw import at_random, walk
 from automl.torch_setup import import_seconds
-from automl.training.plan import TrainPlan
+from automl.training.plan import Precision, TrainPlan
 from automl.training.speed_probe import Probe, probe
 
 MAX_DRAWS = 1000  # to find a configuration within the constraints
@@ -93,7 +93,8 @@ def make_plan(context: Context, basis: Basis) -> Planned:
     of = prices(device.kind)
     limits = SizeLimits.from_dict(info, {} if earlier is None else earlier.get("suits", {}), of)
     first = first_config(replace(space, portfolio=limits.filter(space.portfolio)), config.seed)
-    measured = probe(first, splits, plan)
+    precision = _precision(config, earlier)
+    measured = probe(first, splits, plan, precision=precision)
     device = _packed(config, device, measured, observer)
     plan = replace(plan, threads=device.threads)
     work = _work(config, info, measured, device, scratch=scratch)
@@ -103,7 +104,7 @@ def make_plan(context: Context, basis: Basis) -> Planned:
     portfolio = limits.filter(space.portfolio)
     if portfolio and portfolio[0] != first:  # the plan is made for the first trial
         first = portfolio[0]
-        measured = probe(first, splits, plan)
+        measured = probe(first, splits, plan, precision=precision)
         work = _work(config, info, measured, device, scratch=scratch)
     budget = make_budget(work, remaining=clock.remaining(), epochs=config.epochs)
     if earlier is not None:  # all trials of a study need the same full length
@@ -121,6 +122,22 @@ def make_plan(context: Context, basis: Basis) -> Planned:
         observer.note(share_in_words(share))
     plan = replace(_timed(plan, budget, work, measured), share=share)
     return Planned(device, budget, plan, measured, expect, limits, portfolio)
+
+
+def _precision(config: StudyConfig, earlier: dict[str, Any] | None) -> Precision | Literal["auto"]:
+    """Return the precision of the study: that of its plan.json, or else the one in the options.
+
+    Raises StudyError if the options name another one than the study has.
+    """
+    if earlier is None:
+        return config.precision
+    kept: Precision = earlier["precision"]
+    if config.precision not in ("auto", kept):
+        raise StudyError(
+            f"the study {config.study!r} trains in {kept}, got --precision {config.precision}: its trials would not "
+            "be comparable; choose another --study name, or replace it with --overwrite"
+        )
+    return kept
 
 
 def first_config(space: SearchSpace, seed: int) -> Config:
