@@ -13,9 +13,9 @@ from automl._version import __version__
 from automl.config import StudyConfig
 from automl.config.storage import mask_password
 from automl.final.card import write_card
+from automl.final.evidence.delivery import Delivery
 from automl.final.holdout import explain_gap
 from automl.final.model_folder import read_preprocess
-from automl.pipeline.delivery import Delivery
 from automl.pipeline.plan.pretrained import public_record
 from automl.pipeline.setup import Setup
 from automl.pipeline.study_folder import Workspace, write_json, write_text

@@ -14,6 +14,7 @@ from automl.data import PreparedData, Source, prepare_data
 from automl.data.balance import Balance, choose_balance, skew
 from automl.data.constants import CPU_SIZE, GPU_SIZE, SKEWED
 from automl.errors import ConfigError
+from automl.final.evidence.candidates import Alternative
 from automl.machine import cache_folder
 from automl.pipeline.context import Context
 from automl.pipeline.plan.budget import Budget
@@ -59,6 +60,9 @@ class Setup(Context):
     identity: dict[str, Any]
     size_limits: SizeLimits
     portfolio: tuple[Config, ...]  # the part of the space's that fits the time
+    alternatives: tuple[
+        Alternative, ...
+    ] = ()  # finished models that may be delivered in place of the retrain
 
 
 def check(config: StudyConfig) -> None:
