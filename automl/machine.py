@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+LOOP_S = 0.06  # several turns of the scheduler
 HUB_SECONDS = 2.0  # timeout of the check whether the hub answers
 
 
@@ -68,6 +69,17 @@ def steady_clock() -> str:
         return f"{boot} {Path('/proc/self/ns/time').readlink()}"
     except OSError:  # not Linux, or an older kernel
         return socket.gethostname()
+
+
+def slowdown() -> float:
+    """Measure how many times longer this thread's work takes because of other work on this machine; at least 1.
+
+    A loop of `LOOP_S` seconds of work is timed against the clock.
+    """
+    begun, worked = time.perf_counter(), time.thread_time()
+    while time.thread_time() - worked < LOOP_S:
+        sum(range(1000))
+    return max(1.0, (time.perf_counter() - begun) / (time.thread_time() - worked))
 
 
 def process_start() -> Moment:

@@ -54,7 +54,7 @@ class Run:
         setup = prepare(context, source, room=room)
         if config.overwrite and config.storage is not None:
             delete_study(config.storage, config.study)
-        save(config, setup.workspace.study_yaml)
+        save(context.asked or config, setup.workspace.study_yaml)
         setup.workspace.begin()
         setup.clock.finish_stage("setup")
         return cls(setup, engine)

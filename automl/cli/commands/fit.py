@@ -98,8 +98,10 @@ def command(state: State, /, data: str, **options: Any) -> None:
     """
     from automl import config as configuration
     from automl.cli.run_study import run
+    from automl.config.shortest_limit import check_time_limit
 
     config = configuration.load(data, **given(options))
+    check_time_limit(config, state.started)
 
     def start(observer: Any) -> Any:
         from automl import pipeline
