@@ -68,10 +68,12 @@ def fit(
     from automl.config.shortest_limit import check_time_limit
     from automl.machine import Moment
     from automl.records import Silent
+    from automl.torch_setup import quiet_waiting
 
     started = Moment.now()  # loading the libraries counts
     settings = config.load(data if labels is None else (data, labels), **options)
     check_time_limit(settings, started)
+    quiet_waiting()
     from automl import pipeline
 
     return pipeline.fit(settings, observer=observer or Silent(), started=started)
@@ -104,8 +106,10 @@ def resume(
     """
     from automl.machine import Moment
     from automl.records import Silent
+    from automl.torch_setup import quiet_waiting
 
     started = Moment.now()
+    quiet_waiting()
     from automl import pipeline
 
     return pipeline.resume(
