@@ -59,7 +59,8 @@ def is_done(config: StudyConfig, workspace: Workspace) -> bool:
     if earlier is None or config.n_trials is None or not (workspace.model_dir / "config.json").is_file():
         return False
     counts = earlier["trials"]
-    ended = sum(int(counts[kind]) for kind in ("complete", "pruned", "failed"))
+    # Without "unfinished", the result is of an earlier version, which counted such trials as pruned.
+    ended = sum(int(counts.get(kind, 0)) for kind in ("complete", "pruned", "unfinished", "failed"))
     return ended == int(counts["total"]) >= config.n_trials
 
 
@@ -167,6 +168,7 @@ def _document(setup: Setup, found: SearchResult, outcome: Outcome) -> dict[str, 
             "busy_fraction": _busy(found, setup.device.parallel),
         },
         "pretrained": public_record(setup.pretrained.record),
+        "shortened": list(setup.shortened),
         "warm_start": setup.identity["warm_start"]["studies"],
         "versions": versions(),
         "command": " ".join(mask_password(part) for part in sys.argv),
@@ -219,7 +221,7 @@ def _times(setup: Setup, found: SearchResult) -> dict[str, float | None]:
     for stage in ("setup", "search", "retrain", "holdout"):
         times[f"{stage}_s"] = round(clock.stages.get(stage, 0.0), 2)
     first = found.first_report
-    times["first_result_s"] = None if first is None else round(first - clock.started, 2)
+    times["first_result_s"] = None if first is None else round(first.after(clock.started), 2)
     return times
 
 

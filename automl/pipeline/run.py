@@ -37,12 +37,13 @@ from automl.records import OnFailure
 from automl.result import FitResult
 from automl.search import SearchResult, SearchSettings, search
 from automl.search.engines.base import Engine
+from automl.search.policy import Significance
+from automl.search.policy.significance import judged_by
 from automl.search.reasons import Code
 from automl.search.storage.delete_study import delete_study
 from automl.search.storage.schema_version import refuse_old_study
 from automl.torch_setup import set_threads
 from automl.training.models.complexity import MACS, PARAMS
-from automl.training.steps.standard_errors import standard_error
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Run:
         setup = prepare(context, source, room=room)
         if config.overwrite and config.storage is not None:
             delete_study(config.storage, config.study)
-        save(config, setup.workspace.study_yaml)
+        save(context.asked or config, setup.workspace.study_yaml)
         setup.workspace.begin()
         setup.clock.finish_stage("setup")
         return cls(setup, engine)
@@ -195,7 +196,7 @@ def no_room(folder: Path) -> str:
 
 
 def _search_settings(setup: Setup) -> SearchSettings:
-    config, device, info = setup.config, setup.device, setup.data.splits.info
+    config, device = setup.config, setup.device
     return SearchSettings(
         study=config.study,
         metric=setup.metric.name,
@@ -218,10 +219,16 @@ def _search_settings(setup: Setup) -> SearchSettings:
         gpus_per_trial=device.gpus_per_trial,
         deliver_anyway=True,
         expect=setup.expect,
-        noise=lambda value: standard_error(setup.metric.name, value, info, info.n_val),
+        significance=_significance(setup),
         on_failure=OnFailure(config.on_failure),
         objectives={PARAMS: "min", MACS: "min"},
     )
+
+
+def _significance(setup: Setup) -> Significance | None:
+    """Return what a difference of validation scores is worth, from the trivial answer to the training rows."""
+    metric = setup.metric
+    return judged_by(metric.name, metric.mode, val_trivial(setup).value, setup.data.splits.info)
 
 
 def _described(final: Final) -> dict[str, Any]:

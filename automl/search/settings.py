@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl.errors import ConfigError, unknown_name
+from automl.machine import Moment
 from automl.records import Config, Mode, OnFailure
 from automl.search.round_time import Expect
 from automl.search.space import CONTROL_KEYS
@@ -15,6 +16,8 @@ from automl.search.space import CONTROL_KEYS
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
     from optuna.samplers import BaseSampler
+
+    from automl.search.policy import Significance
 
 MAX_FAILURES = 5
 PATIENCE = 60.0  # seconds
@@ -24,8 +27,8 @@ PATIENCE = 60.0  # seconds
 class SearchSettings:
     """What `search` is asked to do.
 
-    Limits: `n_trials` counts all runs of the study, `time_limit` (seconds) this run, and `deadline` is a moment of
-    `time.time()`. The search ends at whichever comes first. `max_rounds` is the full length of a trial.
+    Limits: `n_trials` counts all runs of the study, `time_limit` (seconds) this run, and `deadline` is a moment. The
+    search ends at whichever comes first. `max_rounds` is the full length of a trial.
 
     Parts: `policy` is a name or one of Optuna's pruners, `sampler` a name or one of Optuna's samplers, `portfolio` the
     configurations to try first (None: the space's own). `address` is a Ray cluster's; None starts Ray here.
@@ -39,8 +42,8 @@ class SearchSettings:
     result is the first configuration, with the value NaN, instead of an error.
 
     Values: `objectives` are further numbers that every round reports, and whether more ("max") or less ("min") is
-    better. They are stored with the trials and decide nothing. `noise` returns the standard error of a metric value:
-    configurations of the portfolio within one count as equal (`incumbent.py`); None: every difference counts.
+    better. They are stored with the trials and decide nothing. `significance` tells what a difference of metric values
+    is worth, to the policy and in the choice of the best (`incumbent.py`); None: every difference counts.
     `size_limits` returns whether a sampler may suggest a configuration; None: any. `expect` returns how long a round of
     a configuration should take; None: as long as the others.
     """
@@ -50,7 +53,7 @@ class SearchSettings:
     mode: Mode = "max"
     n_trials: int | None = None
     time_limit: float | None = None
-    deadline: float | None = None
+    deadline: Moment | None = None
     parallel: int = 1
     engine: str = "ray"
     policy: str | BasePruner = "auto"
@@ -69,7 +72,7 @@ class SearchSettings:
     patience: float = PATIENCE
     deliver_anyway: bool = False
     expect: Expect | None = field(default=None, repr=False, compare=False)
-    noise: Callable[[float], float] | None = field(default=None, repr=False, compare=False)
+    significance: Significance | None = field(default=None, repr=False, compare=False)
     size_limits: Callable[[Config], bool] | None = field(default=None, repr=False, compare=False)
     identity: Mapping[str, str] = field(default_factory=dict)
     objectives: Mapping[str, Mode] = field(default_factory=dict)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from automl import pipeline
-from automl.final.retrain import Retrained
+from automl.final.retrain import Retrain, Retrained
 from automl.pipeline import final_model
 from automl.result import FitResult
 from automl.training.trainer import Trainer
@@ -76,12 +76,12 @@ def test_rows_are_kept_out_of_a_short_retrain_and_decide(
 def test_retrain_that_reached_little_of_the_trials_work_is_not_delivered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = final_model.Retrain.train
+    real = Retrain.train
 
     def cut(self: Any, *args: Any, **options: Any) -> Retrained:
         return replace(real(self, *args, **options), images_trained=10)
 
-    monkeypatch.setattr(final_model.Retrain, "train", cut)
+    monkeypatch.setattr(Retrain, "train", cut)
     found = retrain_of(pipeline.fit(config_for(tmp_path)))
     assert found["how"] == "own weights" and found["evidence"]["decided_by"] == "length reached"
     assert found["why"].startswith("when its time ended, the retrain had trained on 10 images")

@@ -1,0 +1,1 @@
+"""Does the product keep its word? See __main__.py."""
