@@ -39,8 +39,8 @@ def leave(code: int) -> int:
     """End this process with the exit code if it has loaded torch, else return the code.
 
     Python takes up to two seconds to take torch down piece by piece, which would come after the time limit. What
-    libraries registered for the end of the process runs first, unless Ray is still starting or stopping: then a watchdog
-    ends Ray's processes after this one (decision 61).
+    libraries registered for the end of the process runs first, unless Ray is still starting or stopping: then a
+    watchdog ends Ray's processes after this one (decision 61).
     """
     if "torch" not in sys.modules:
         return code

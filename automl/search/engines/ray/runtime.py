@@ -229,8 +229,7 @@ def _short_place() -> str | None:
 
 def sweep(place: Path) -> None:
     """Remove what killed processes left behind: their folders, and the processes of their Ray."""
-    for prefix in (RAY_THREAD = "automl-ray"
-FOLDER, TUNE_FOLDER):
+    for prefix in (FOLDER, TUNE_FOLDER):
         for folder in place.glob(f"{prefix}*"):
             owner = folder.name.removeprefix(prefix).partition("-")[0]
             if owner.isdigit() and not _alive(int(owner)):
