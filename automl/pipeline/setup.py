@@ -25,7 +25,14 @@ from automl.final.retrain import Retrained
 from automl.machine import Moment, cache_folder, cores, slowdown
 from automl.pipeline.context import Context
 from automl.pipeline.plan.budget import Budget
-from automl.pipeline.plan.constants import DECODING_SHARE, HEAD_SECONDS, HEAD_SHARE, SMALL, TRIED_IMAGES
+from automl.pipeline.plan.constants import (
+    DECODING_SHARE,
+    HEAD_SECONDS,
+    HEAD_SHARE,
+    SMALL,
+    TRIED_IMAGES,
+    WARM_START_SHARE,
+)
 from automl.pipeline.plan.hardware import Device, choose_device
 from automl.pipeline.plan.image_size import largest_size
 from automl.pipeline.plan.plan import Basis, make_plan
@@ -224,7 +231,14 @@ def _starting_points(
         warm = WarmStart.from_dict(earlier.get("warm_start", {}))
     else:
         pretrained = choose_pretrained(context.config, space, conditions, context.observer)
-        warm = warm_start(context.config, pretrained.space, conditions.splits.info, context.observer)
+        remaining = context.clock.remaining()
+        warm = warm_start(
+            context.config,
+            pretrained.space,
+            conditions.splits.info,
+            context.observer,
+            until=None if remaining is None else Moment.now().later(WARM_START_SHARE * remaining),
+        )
     return replace(pretrained, space=warm.with_first(pretrained.space)), warm
 
 

@@ -91,6 +91,8 @@ RANK_LEAST = 2.0
 LOADING = 0.3
 # Images that are decoded to see how long the fewest would take.
 TRIED_IMAGES = 4
+# The share of the time left for reading earlier studies.
+WARM_START_SHARE = 0.05
 
 # --- setup.py ------------------------------------------------------------------------------------------------------
 
