@@ -86,12 +86,17 @@ class BadFile:
 
 
 class TrialState(StrEnum):
-    """The state of a trial. PAUSED trials have a checkpoint and may still be promoted."""
+    """The state of a trial. PAUSED trials have a checkpoint and may still be promoted.
+
+    A trial that ended before its full length is PRUNED if others did better, and UNFINISHED if the time, or the search,
+    ended first.
+    """
 
     RUNNING = "running"
     PAUSED = "paused"
     COMPLETE = "complete"
     PRUNED = "pruned"
+    UNFINISHED = "unfinished"
     FAILED = "failed"
 
 
@@ -154,8 +159,22 @@ class TrialRow:
 
 
 @dataclass(frozen=True)
+class BestSoFar:
+    """The best trial at a moment: `value` is that of its last `round`, so it can fall as the trial trains on."""
+
+    trial: int
+    value: float
+    round: int
+    config: Config
+
+
+@dataclass(frozen=True)
 class TrialEvent:
-    """Something that happened to a trial, `time` seconds after the study's search began."""
+    """Something that happened to a trial, `time` seconds after the study's search began.
+
+    `incumbent`: it is the best trial now. `best` is the best trial after the event, which may be another one; None
+    before the first value.
+    """
 
     trial: int
     state: TrialState
@@ -165,6 +184,7 @@ class TrialEvent:
     time: float
     reason: str = ""
     incumbent: bool = False
+    best: BestSoFar | None = None
 
 
 class Observer(Protocol):

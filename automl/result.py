@@ -55,7 +55,7 @@ class FitResult:
 
     @property
     def trials(self) -> dict[str, int]:
-        """Numbers of trials: total, complete, pruned, failed, paused."""
+        """Numbers of trials: total, complete, pruned, unfinished, failed, paused."""
         return dict(self.document["trials"])
 
     @property

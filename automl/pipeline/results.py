@@ -47,7 +47,8 @@ def is_done(config: StudyConfig, workspace: Workspace) -> bool:
     if earlier is None or config.n_trials is None or not (workspace.model_dir / "config.json").is_file():
         return False
     counts = earlier["trials"]
-    ended = sum(int(counts[kind]) for kind in ("complete", "pruned", "failed"))
+    # Without "unfinished", the result is of an earlier version, which counted such trials as pruned.
+    ended = sum(int(counts.get(kind, 0)) for kind in ("complete", "pruned", "unfinished", "failed"))
     return ended == int(counts["total"]) >= config.n_trials
 
 

@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from automl.config import save
 from automl.data import Source
 from automl.errors import StorageError
@@ -29,12 +31,14 @@ from automl.records import Interval, OnFailure
 from automl.result import FitResult
 from automl.search import SearchResult, SearchSettings, search
 from automl.search.engines.base import Engine
+from automl.search.policy import Significance
+from automl.search.policy.significance import judged_by
 from automl.search.reasons import Code
 from automl.search.storage.delete_study import delete_study
 from automl.search.storage.schema_version import refuse_old_study
 from automl.torch_setup import set_threads
 from automl.training.models.complexity import MACS, PARAMS
-from automl.training.steps.standard_errors import standard_error
+from automl.training.steps.trivial import trivial_answer
 
 
 @dataclass(frozen=True)
@@ -181,7 +185,7 @@ def no_room(folder: Path) -> str:
 
 
 def _search_settings(setup: Setup) -> SearchSettings:
-    config, device, info = setup.config, setup.device, setup.data.splits.info
+    config, device = setup.config, setup.device
     return SearchSettings(
         study=config.study,
         metric=setup.metric.name,
@@ -204,10 +208,21 @@ def _search_settings(setup: Setup) -> SearchSettings:
         gpus_per_trial=device.gpus_per_trial,
         deliver_anyway=True,
         expect=setup.expect,
-        noise=lambda value: standard_error(setup.metric.name, value, info, info.n_val),
+        significance=_significance(setup),
         on_failure=OnFailure(config.on_failure),
         objectives={PARAMS: "min", MACS: "min"},
     )
+
+
+def _significance(setup: Setup) -> Significance | None:
+    """Return what a difference of validation scores is worth, from the trivial answer to the training rows."""
+    splits, metric = setup.data.splits, setup.metric
+    train, val = (
+        np.load(rows.targets, mmap_mode="r")[np.load(rows.index)] for rows in (splits.train, splits.val)
+    )
+    answer = trivial_answer(metric.name, train, splits.info)
+    trivial = answer.score(metric.name, val, splits.info.task)
+    return judged_by(metric.name, metric.mode, trivial, splits.info)
 
 
 def _described(final: Final) -> dict[str, Any]:

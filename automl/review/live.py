@@ -23,14 +23,15 @@ _MAX_LINES = 8
 _FAILURES_SHOWN = 3
 _FRAMES_PER_SECOND = 4
 _WIDE = 60
-_STYLES = {"best": "green", "failed": "red", "note": "yellow", "ended": "dim"}
-_MARKS = {"best": "▲", "failed": "✗", "note": "!", "ended": "·"}
+_STYLES = {"best": "green", "fell": "yellow", "failed": "red", "note": "yellow", "ended": "dim"}
+_MARKS = {"best": "▲", "fell": "▼", "failed": "✗", "note": "!", "ended": "·"}
 _STAGE_MARKS = {"past": ("✓", "green"), "now": ("●", "bold cyan"), "next": ("○", "bright_black")}
 _COUNTS = (
     (TrialState.RUNNING, "running", "cyan"),
     (TrialState.PAUSED, "paused", "yellow"),
     (TrialState.COMPLETE, "done", "green"),
     (TrialState.PRUNED, "pruned", "white"),
+    (TrialState.UNFINISHED, "unfinished", "white"),
     (TrialState.FAILED, "failed", "red"),
 )
 
@@ -41,6 +42,7 @@ class LiveView:
     def __init__(self, header: ViewHeader, console: Console, state: RunState | None = None) -> None:
         self.header = header
         self.state = state or RunState()
+        self.state.mode = header.mode
         # The drawing thread reads what the search thread writes.
         self._lock = threading.Lock()
         self._live = Live(
@@ -60,6 +62,7 @@ class LiveView:
         """Set the metric that trials are compared by."""
         with self._lock:
             self.header = replace(self.header, metric=name, mode=mode)
+            self.state.mode = mode
 
     def progress(self, done: float, total: float) -> None:
         """Show the progress of the stage."""
@@ -161,7 +164,7 @@ def _counts(state: RunState, width: int) -> Text:
     text = Text(" trials ", style="dim")
     for kind, word, style in _COUNTS:
         number = state.count(kind)
-        if width < _WIDE and not number:
+        if not number and (width < _WIDE or kind is TrialState.UNFINISHED):
             continue
         text.append(f"  {number}", style=f"bold {style}" if number else "bright_black")
         text.append(f" {word}", style="" if number else "bright_black")
@@ -179,6 +182,7 @@ def _incumbent(state: RunState, header: ViewHeader, width: int) -> list[Text]:
             (" best    ", "dim"),
             (f"val {header.metric} {score(best.value)}", "bold green"),
             (f"   trial {best.trial}, round {best.round}", "dim"),
+            (f"   {state.fell}" if state.fell else "", "yellow"),
         ),
         *(Text(f"         {line}") for line in wrap(config_words(best.config), width - 10)[:2]),
         Text.assemble(

@@ -7,9 +7,9 @@ from types import TracebackType
 from typing import TextIO
 
 from automl.config.durations import format_clock
-from automl.records import Mode, TrialEvent, TrialState
+from automl.records import BestSoFar, Mode, TrialEvent, TrialState
 from automl.review.describe import config_words, score
-from automl.review.run_state import ENDED, RunState, ViewHeader
+from automl.review.run_state import ENDED, RunState, ViewHeader, fall_words
 
 _SECONDS_BETWEEN = 5.0
 
@@ -31,7 +31,8 @@ class PlainView:
         self._every = every
         self._flushed = -every
         self._ended = dict.fromkeys(ENDED, 0)
-        self._best: TrialEvent | None = None
+        self._printed: BestSoFar | None = None
+        self.state.mode = header.mode
 
     def stage(self, name: str, text: str) -> None:
         """Print a new stage."""
@@ -42,6 +43,7 @@ class PlainView:
     def metric(self, name: str, mode: Mode) -> None:
         """Set the metric that trials are compared by."""
         self.header = replace(self.header, metric=name, mode=mode)
+        self.state.mode = mode
 
     def progress(self, done: float, total: float) -> None:
         """Keep the progress without printing it."""
@@ -49,14 +51,13 @@ class PlainView:
 
     def trial(self, event: TrialEvent) -> None:
         """Print failures; collect other events."""
-        line = self.state.add_event(event)
-        if line is None:
+        lines = self.state.add_event(event)
+        if not lines:
             return
-        if line.kind == "failed":
-            self._print(line.text)
-        elif line.kind == "best":
-            self._best = event
-        if event.state in ENDED and line.kind != "failed":
+        for line in lines:
+            if line.kind == "failed":
+                self._print(line.text)
+        if event.state in ENDED:
             self._ended[event.state] += 1
         if self.state.elapsed - self._flushed >= self._every:
             self._flush()
@@ -76,12 +77,14 @@ class PlainView:
     def _flush(self) -> None:
         """Print the newest best trial, and how many trials ended since the last time."""
         parts = []
-        if self._best is not None:
-            best = self._best
+        best = self.state.best
+        if best is not None and best != self._printed:
             words = config_words(best.config)
-            where = f"trial {best.trial}, round {best.round}"
-            parts.append(f"best val {self.header.metric} {score(best.value)} ({where}: {words})")
-        words_of = {TrialState.COMPLETE: "done", TrialState.PRUNED: "pruned"}
+            fell = fall_words(self._printed, best, self.state.mode)
+            where = f"(trial {best.trial}, round {best.round}: {words})" + (f"; {fell}" if fell else "")
+            parts.append(f"best val {self.header.metric} {score(best.value)} {where}")
+        words_of = {**ENDED, TrialState.COMPLETE: "done"}
+        del words_of[TrialState.FAILED]
         ended = [f"{self._ended[state]} {word}" for state, word in words_of.items() if self._ended[state]]
         if ended:
             parts.append(f"trials ended: {', '.join(ended)}; {self.state.count(TrialState.RUNNING)} running")
@@ -90,7 +93,7 @@ class PlainView:
         for part in parts:
             self._print(part)
         self._flushed = self.state.elapsed
-        self._best = None
+        self._printed = best
         self._ended = dict.fromkeys(ENDED, 0)
 
     def _print(self, text: str) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from automl.errors import AutomlError, StudyError
 from automl.review.studies import StudyFolder, find_study
-from automl.search.policy import PolicyContext, make_policy
+from automl.search.policy import Policy, PolicyContext, Significance, make_policy
 from automl.search.replay import Difference, replay
 from automl.search.run import check_names
 from automl.search.storage.event_log import read_events
@@ -48,8 +48,11 @@ def replay_study(study: StudyFolder, policy: str | None = None) -> tuple[int, Di
         database.close()
     name = policy or str(study.config.get("policy", "auto"))
     check_names(policy=name)
-    context = PolicyContext(known["max_epochs"], known["mode"])
-    return len(events), replay(events, lambda: make_policy(name, context))
+
+    def make(significance: Significance | None) -> Policy:
+        return make_policy(name, PolicyContext(known["max_epochs"], known["mode"], significance))
+
+    return len(events), replay(events, make)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

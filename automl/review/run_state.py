@@ -7,11 +7,17 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from automl.records import Mode, TrialEvent, TrialState
+from automl.records import BestSoFar, Mode, TrialEvent, TrialState
+from automl.review.describe import score
 
 STAGES = ("scan", "cache", "plan", "search", "retrain", "holdout", "deliver")
 _KEPT_EVENTS = 50
-ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED)
+ENDED = {
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.UNFINISHED: "unfinished",
+    TrialState.FAILED: "failed",
+}
 
 
 @dataclass(frozen=True)
@@ -26,7 +32,7 @@ class ViewHeader:
 
 @dataclass(frozen=True)
 class Line:
-    """A notable event: `clock` is seconds since the start; `kind` is best, ended, failed or note."""
+    """A notable event: `clock` is seconds since the start; `kind` is best, fell, ended, failed or note."""
 
     clock: float
     kind: str
@@ -35,14 +41,19 @@ class Line:
 
 @dataclass
 class RunState:
-    """The state of a run. `clock()` counts seconds; tests pass their own."""
+    """The state of a run. `clock()` counts seconds; tests pass their own.
+
+    `best` is the best trial by the last value of each. `fell` says what it was before where that was better.
+    """
 
     clock: Callable[[], float] = time.monotonic
+    mode: Mode = "max"
     stage: str = ""
     stage_text: str = ""
     done: float = 0.0
     total: float = 0.0
-    best: TrialEvent | None = None
+    best: BestSoFar | None = None
+    fell: str = ""
     states: dict[int, TrialState] = field(default_factory=dict)
     history: list[tuple[float, float]] = field(default_factory=list)
     lines: deque[Line] = field(default_factory=lambda: deque(maxlen=_KEPT_EVENTS))
@@ -88,33 +99,58 @@ class RunState:
             self.notes.append(line.text)
         return line
 
-    def add_event(self, event: TrialEvent) -> Line | None:
-        """Add a trial's event; return its line if it is notable."""
+    def add_event(self, event: TrialEvent) -> list[Line]:
+        """Add a trial's event; return the lines of what is notable."""
         before = self.states.get(event.trial)
         self.states[event.trial] = event.state
+        ended, lines = event.state in ENDED and before is not event.state, []
+        if ended and event.state is TrialState.FAILED:
+            lines.append(
+                self._add("failed", f"trial {event.trial} failed: {event.reason or 'unknown cause'}")
+            )
+            self.failures.append(lines[0].text)
+        best = best_after(event)
         # The best trial reports often; only a new value is news.
-        news = event.incumbent and event.value is not None and not self._same_best(event)
-        if news and event.value is not None:
-            if self.lines and self.lines[-1].kind == "best" and self.best and self.best.trial == event.trial:
-                self.lines.pop()  # one line for an improving trial
-            self.best = event
-            self.history.append((self.elapsed, event.value))
-            return self._add("best", f"trial {event.trial} is best: {event.value:.4f} at round {event.round}")
-        if event.state is TrialState.FAILED and before is not TrialState.FAILED:
-            line = self._add("failed", f"trial {event.trial} failed: {event.reason or 'unknown cause'}")
-            self.failures.append(line.text)
-            return line
-        if event.state in ENDED and before is not event.state:
+        if best is not None and not self._same_best(best):
+            lines.append(self._new_best(best))
+        elif ended and not lines:
             reason = f": {event.reason}" if event.reason else ""
-            verb = "complete" if event.state is TrialState.COMPLETE else "pruned"
-            return self._add("ended", f"trial {event.trial} {verb} at round {event.round}{reason}")
-        return None
+            what = f"trial {event.trial} {ENDED[event.state]} at round {event.round}{reason}"
+            lines.append(self._add("ended", what))
+        return lines
 
-    def _same_best(self, event: TrialEvent) -> bool:
-        best = self.best
-        return best is not None and best.trial == event.trial and best.value == event.value
+    def _new_best(self, best: BestSoFar) -> Line:
+        before, self.best = self.best, best
+        self.fell = fall_words(before, best, self.mode)
+        improves = before is not None and before.trial == best.trial and not self.fell
+        if improves and self.lines and self.lines[-1].kind == "best":
+            self.lines.pop()  # one line for an improving trial
+        self.history.append((self.elapsed, best.value))
+        where = f"{score(best.value)} at round {best.round}"
+        if self.fell:
+            return self._add("fell", f"trial {best.trial} is best with only {where} ({self.fell})")
+        return self._add("best", f"trial {best.trial} is best: {where}")
+
+    def _same_best(self, best: BestSoFar) -> bool:
+        known = self.best
+        return known is not None and (known.trial, known.value) == (best.trial, best.value)
 
     def _add(self, kind: str, text: str) -> Line:
         line = Line(self.elapsed, kind, " ".join(text.split()))
         self.lines.append(line)
         return line
+
+
+def best_after(event: TrialEvent) -> BestSoFar | None:
+    """Return the best trial after an event, None where it is not known."""
+    if event.best is None and event.incumbent and event.value is not None:
+        return BestSoFar(event.trial, event.value, event.round, event.config)
+    return event.best
+
+
+def fall_words(before: BestSoFar | None, now: BestSoFar, mode: Mode) -> str:
+    """Return what the best was before if that was better than what it is now, else ""."""
+    if before is None or not (before.value > now.value if mode == "max" else before.value < now.value):
+        return ""
+    who = "it" if before.trial == now.trial else f"trial {before.trial}"
+    return f"{who} had {score(before.value)} at round {before.round}"

@@ -30,6 +30,7 @@ class Code(StrEnum):
 
     # A search begins or ends.
     SEARCH_BEGAN = "search_began", "a search began, with {trials} trials"
+    JUDGED_BY = "judged_by", "scores of {rows} rows, compared with the trivial answer's, {trivial:.4g}"
     SEARCH_DIED = "search_died", "interrupted: the search died while the trial ran"
     SEARCH_BROKE = "search_broke", "the search broke: {error}"
     SEARCH_FAILED = "search_failed", "the search ended early: {error}"
@@ -43,6 +44,7 @@ class Code(StrEnum):
     NOTHING_LEFT = "nothing_left", "no trial may start and none can be promoted"
     AFTER_INTERRUPTION = "after_interruption", "interrupted after round {round}"
     PROMOTED = "promoted", f"promoted: {_RANK}"
+    UNBEATEN = "unbeaten", f"promoted: {_RANK}, and no trial may start any more"
     LAST_RESORT = "last_resort", f"promoted because no trial is complete yet: {_RANK}"
     LOST = "lost", "its process was lost: it runs once more"
     REFERENCE = "reference", "the portfolio's first trial runs to full length, as a reference for the others"
@@ -58,6 +60,11 @@ class Code(StrEnum):
         "it is first compared at round {first}: round {early} says nothing about round {late} "
         "(Spearman at most {spearman:.2f} over {trials} trials)",
     )
+    RUNG_AT_CHANCE = (
+        "rung_at_chance",
+        "it is first compared at round {first}: at round {round} only {moved} of {trials} trials are better than the "
+        "trivial answer by more than chance",
+    )
     PREFETCHED = "prefetched", "prefetched, {reports} reports ago"
     LEFT_OUT = (
         "left_out",
@@ -72,6 +79,19 @@ class Code(StrEnum):
     PROMOTED_BEFORE = "promoted_before", f"{_RANK}: promoted before"
     PROMOTED_AT_ONCE = "promoted_at_once", f"{_RANK}: promoted at once"
     PAUSED_AT_RUNG = "paused_at_rung", _RANK
+    NOT_MOVED = (
+        "not_moved",
+        "{score:.4g} is not yet better than the trivial answer, {trivial:.4g}, by more than chance: not compared",
+    )
+    WAITS_TO_MOVE = (
+        "waits_to_move",
+        "{score:.4g} is not yet better than the trivial answer, {trivial:.4g}, by more than chance: waits, since such "
+        "trials took {share:.0%} of all rounds",
+    )
+    GOES_ON_TO_MOVE = (
+        "goes_on_to_move",
+        "not compared at round {round}, since it was not better than the trivial answer by more than chance",
+    )
     AMONG_BEST = "among_best", f"{_RANK}: continues"
     NOT_AMONG_BEST = "not_among_best", f"{_RANK}: stopped"
     TOO_EARLY = "too_early", "too early to compare"
@@ -84,6 +104,7 @@ class Code(StrEnum):
     ENDED_BY_ITSELF = "ended_by_itself", "the objective ended by itself"
     OBJECTIVE_SAID = "objective_said", "{text}"
     NEVER_PROMOTED = "never_promoted", "paused to the end: never promoted"
+    BEATEN = "beaten", f"{_RANK}: {{better}} did better, trial {{best}} most"
     NO_ROUND = "no_round", "the objective ended before its first round"
     NO_VALUE = "no_value", "{metric} was {value} at the last round, {round}"
     CRASHED = "crashed", "{cause}"

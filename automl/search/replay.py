@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from automl.records import Report, TrialState
-from automl.search.policy import Action, Decision, NextKind, Policy, TrialView
+from automl.search.policy import Action, Decision, NextKind, Policy, Significance, TrialView
+from automl.search.policy.significance import judged_again
 from automl.search.reasons import Code, Reason
 from automl.search.storage.event_log import SEARCH, Event
 
@@ -29,12 +30,16 @@ class Difference:
         return f"event {self.place}: recorded was {what}, but the policy says: {self.expected}"
 
 
-def replay(events: Sequence[Event], make: Callable[[], Policy]) -> Difference | None:
+Make = Callable[[Significance | None], Policy]
+
+
+def replay(events: Sequence[Event], make: Make) -> Difference | None:
     """Return the first difference between a study's log and a fresh policy's decisions on the same reports, or None.
 
     Reports come in their recorded order, so the answer does not depend on clocks and processes. Under Ray a promotion
     runs some time after it was chosen: it must be one that the policy gave since the trial's pause. Overrides are taken
-    as recorded.
+    as recorded. `make` returns a fresh policy; it gets the significance that each search of the study logged, None for
+    one that logged none.
     """
     playback = _Playback(make)
     for place, event in enumerate(events):
@@ -47,9 +52,9 @@ def replay(events: Sequence[Event], make: Callable[[], Policy]) -> Difference | 
 class _Playback:
     """The trials as the log has them so far, and the policy that is asked about them."""
 
-    def __init__(self, make: Callable[[], Policy]) -> None:
+    def __init__(self, make: Make) -> None:
         self._make = make
-        self._policy = make()
+        self._policy = make(None)
         self._trials: dict[int, TrialView] = {}
         self._interrupted: set[int] = set()
         # The reasons for which the policy would have resumed each trial since its last pause.
@@ -58,7 +63,7 @@ class _Playback:
     def take(self, event: Event, later: Sequence[Event]) -> str:
         """Play an event. Return what the policy would have done instead, "" if the same."""
         if event.action == SEARCH:
-            self._restore(later)
+            self._restore(event.reason, later)
             expected = ""
         elif event.action == NextKind.START:
             expected = self._start(event)
@@ -69,7 +74,7 @@ class _Playback:
         self._ask()
         return expected
 
-    def _restore(self, later: Sequence[Event]) -> None:
+    def _restore(self, began: Reason, later: Sequence[Event]) -> None:
         past = []
         for number, trial in self._trials.items():
             state, round = trial.state, trial.round
@@ -78,7 +83,8 @@ class _Playback:
                 resumed = (e.round for e in later if e.trial == number and e.action == NextKind.RESUME)
                 state, round = TrialState.RUNNING, next(resumed, trial.round)
             past.append(replace(trial, state=state, round=round))
-        self._policy = self._make()
+        judged = next((note.data for note in began.notes if note.code is Code.JUDGED_BY), None)
+        self._policy = self._make(None if judged is None else judged_again(judged))
         self._policy.restore(past)
 
     def _start(self, event: Event) -> str:

@@ -60,9 +60,9 @@ class SearchResult:
 
     @cached_property
     def counts(self) -> dict[str, int]:
-        """The number of trials: total, complete, pruned, failed, paused."""
+        """The number of trials: total, complete, pruned, unfinished, failed, paused."""
         states = [trial.state for trial in self.trials]
-        kinds = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED, TrialState.PAUSED)
+        kinds = [kind for kind in TrialState if kind is not TrialState.RUNNING]
         return {"total": len(states), **{kind.value: states.count(kind) for kind in kinds}}
 
     @property

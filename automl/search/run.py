@@ -147,7 +147,7 @@ def _nothing_found(coordinator: Coordinator, settings: SearchSettings) -> BaseEx
 
 def policy_of(settings: SearchSettings) -> Policy:
     """Return a fresh policy, by the name in the settings or around one of Optuna's pruners."""
-    context = PolicyContext(settings.max_rounds, settings.mode)
+    context = PolicyContext(settings.max_rounds, settings.mode, settings.significance)
     if isinstance(settings.policy, str):
         return make_policy(settings.policy, context)
     from automl.search.policy.optuna_pruner import PrunerPolicy

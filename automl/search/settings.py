@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from optuna.pruners import BasePruner
     from optuna.samplers import BaseSampler
 
+    from automl.search.policy import Significance
+
 MAX_FAILURES = 5
 PATIENCE = 60.0  # seconds
 
@@ -40,8 +42,8 @@ class SearchSettings:
     result is the first configuration, with the value NaN, instead of an error.
 
     Values: `objectives` are further numbers that every round reports, and whether more ("max") or less ("min") is
-    better. They are stored with the trials and decide nothing. `noise` returns the standard error of a metric value:
-    configurations of the portfolio within one count as equal (`incumbent.py`); None: every difference counts.
+    better. They are stored with the trials and decide nothing. `significance` tells what a difference of metric values
+    is worth, to the policy and in the choice of the best (`incumbent.py`); None: every difference counts.
     `size_limits` returns whether a sampler may suggest a configuration; None: any. `expect` returns how long a round of
     a configuration should take; None: as long as the others.
     """
@@ -70,7 +72,7 @@ class SearchSettings:
     patience: float = PATIENCE
     deliver_anyway: bool = False
     expect: Expect | None = field(default=None, repr=False, compare=False)
-    noise: Callable[[float], float] | None = field(default=None, repr=False, compare=False)
+    significance: Significance | None = field(default=None, repr=False, compare=False)
     size_limits: Callable[[Config], bool] | None = field(default=None, repr=False, compare=False)
     identity: Mapping[str, str] = field(default_factory=dict)
     objectives: Mapping[str, Mode] = field(default_factory=dict)

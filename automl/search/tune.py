@@ -27,10 +27,10 @@ class TuneResult:
     """The result of `tune`. All times are seconds of the search's clock, which the simulated engine simulates.
 
     `best_config` and `best_value` are the incumbent's. `trials` has a row for each trial: number, state ("complete",
-    "pruned", "failed", "paused"), params, epochs, value, seconds, started, ended, and with several objectives a column
-    for each and `pareto`. `pareto` has the rows of `trials` on the Pareto front, the best by the metric first; None
-    without further objectives. `reports` has a row for each epoch: number, epoch, value, time. `stopped` is what cut
-    the search short, or "".
+    "pruned", "unfinished", "failed", "paused"), params, epochs, value, seconds, started, ended, and with several
+    objectives a column for each and `pareto`. `pareto` has the rows of `trials` on the Pareto front, the best by the
+    metric first; None without further objectives. `reports` has a row for each epoch: number, epoch, value, time.
+    `stopped` is what cut the search short, or "".
     """
 
     best_config: Config

@@ -175,7 +175,7 @@ def test_trial_that_meets_the_deadline_in_its_first_epoch_reports_what_it_has(
     _slow_down(monkeypatch, 0.6)
     result = pipeline.fit(config_for(tmp_path, n_trials=None, time_limit=12.0, epochs=None))
     board = result.leaderboard()
-    assert list(board["state"]) == ["pruned"] and 0.0 <= result.val_score <= 1.0
+    assert list(board["state"]) == ["unfinished"] and 0.0 <= result.val_score <= 1.0
     assert (result.model_dir / "model.safetensors").is_file()
 
 
@@ -189,7 +189,14 @@ def test_nothing_reported_in_time_delivers_the_first_configuration_and_says_so(
     assert written["best"]["val_score"] is None and np.isnan(result.val_score)
     assert "compared with no other" in written["gap"]["explained"]
     assert any("compared with no other" in note for note in notes.notes)
-    assert result.trials == {"total": 1, "complete": 0, "pruned": 1, "failed": 0, "paused": 0}
+    assert result.trials == {
+        "total": 1,
+        "complete": 0,
+        "pruned": 0,
+        "unfinished": 1,
+        "failed": 0,
+        "paused": 0,
+    }
 
 
 def _late(deadline: Moment) -> dict[str, bool]:

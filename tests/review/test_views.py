@@ -7,11 +7,11 @@ import io
 import pytest
 from rich.console import Console
 
-from automl.records import Config, Observer, Silent, TrialEvent, TrialState
+from automl.records import BestSoFar, Config, Observer, Silent, TrialEvent, TrialState
 from automl.review.choose_view import open_view
 from automl.review.live import LiveView, draw, over_time, sparkline
 from automl.review.plain_lines import PlainView
-from automl.review.run_state import RunState, ViewHeader
+from automl.review.run_state import RunState, ViewHeader, fall_words
 
 HEADER = ViewHeader("digits", "accuracy", "max", 180.0)
 CONFIG: Config = {"model": "resnet10t", "opt": "adamw", "lr": 0.004}
@@ -59,6 +59,21 @@ def play(view: Observer, clock: Clock) -> None:
     view.trial(event(0, TrialState.COMPLETE, 0.75, epoch=9))
 
 
+def best(trial: int, value: float, epoch: int) -> BestSoFar:
+    return BestSoFar(trial, value, epoch, CONFIG)
+
+
+def fall(view: Observer, clock: Clock) -> None:
+    """The best trial gets worse: first it stays the best, then another one is."""
+    rounds = [(3, 0.83, best(3, 0.83, 6)), (3, 0.82, best(3, 0.82, 7)), (3, 0.70, best(5, 0.81, 2))]
+    for epoch, (trial, value, now) in enumerate(rounds, 6):
+        clock.now += 6
+        state = TrialState.RUNNING
+        view.trial(
+            TrialEvent(trial, state, CONFIG, epoch, value, 0.0, best=now, incumbent=now.trial == trial)
+        )
+
+
 def drawn(state: RunState, width: int, height: int) -> list[str]:
     console = Console(file=io.StringIO(), width=width, height=height, force_terminal=True, color_system=None)
     with console.capture() as captured:
@@ -79,6 +94,65 @@ def test_plain_lines_tell_what_is_notable_once() -> None:
         "[0:13] best val accuracy 0.7500 (trial 0, round 2: resnet10t, adamw, lr 0.0040)",
         "[0:13] trials ended: 1 done, 1 pruned; 0 running",
     ]
+
+
+def test_plain_lines_say_what_the_best_was_before_it_fell() -> None:
+    clock, stream = Clock(), io.StringIO()
+    with PlainView(HEADER, stream, RunState(clock)) as view:
+        fall(view, clock)
+    words = "resnet10t, adamw, lr 0.0040"
+    assert stream.getvalue().splitlines() == [
+        f"[0:06] best val accuracy 0.8300 (trial 3, round 6: {words})",
+        f"[0:12] best val accuracy 0.8200 (trial 3, round 7: {words}); it had 0.8300 at round 6",
+        f"[0:18] best val accuracy 0.8100 (trial 5, round 2: {words}); trial 3 had 0.8200 at round 7",
+    ]
+
+
+def test_live_view_says_what_the_best_was_before_it_fell() -> None:
+    clock = Clock()
+    state = RunState(clock)
+    fall(LiveView(HEADER, Console(file=io.StringIO()), state), clock)
+    text = "\n".join(drawn(state, 90, 24))
+    assert "val accuracy 0.8100   trial 5, round 2   trial 3 had 0.8200 at round 7" in text
+    assert "▼ trial 3 is best with only 0.8200 at round 7 (it had 0.8300 at round 6)" in text
+    state.add_event(event(5, TrialState.RUNNING, 0.9, best=True, epoch=3))
+    assert state.fell == "" and state.lines[-1].text == "trial 5 is best: 0.9000 at round 3"
+
+
+def test_smaller_best_is_no_fall_where_smaller_is_better() -> None:
+    assert fall_words(best(1, 0.5, 2), best(1, 0.4, 3), "min") == ""
+    assert fall_words(best(1, 0.4, 2), best(2, 0.5, 3), "min") == "trial 1 had 0.4000 at round 2"
+    assert fall_words(None, best(2, 0.5, 3), "min") == ""
+
+
+def test_best_trial_that_fails_hands_over_in_the_same_event() -> None:
+    clock, stream = Clock(), io.StringIO()
+    with PlainView(HEADER, stream, RunState(clock)) as view:
+        view.trial(event(1, TrialState.RUNNING, 0.9, best=True))
+        clock.now += 6
+        view.trial(
+            TrialEvent(1, TrialState.FAILED, CONFIG, 2, 0.9, 0.0, "out of memory", best=best(0, 0.5, 3))
+        )
+    lines = stream.getvalue().splitlines()
+    assert lines[1:] == [
+        "[0:06] trial 1 failed: out of memory",
+        "[0:06] best val accuracy 0.5000 (trial 0, round 3: resnet10t, adamw, lr 0.0040); "
+        "trial 1 had 0.9000 at round 1",
+    ]
+
+
+def test_unfinished_trials_are_told_from_pruned_ones() -> None:
+    clock, stream = Clock(), io.StringIO()
+    with PlainView(HEADER, stream, RunState(clock)) as view:
+        view.trial(event(0, TrialState.PRUNED, reason="rank 3 of 3 at round 2"))
+        clock.now += 6
+        view.trial(event(1, TrialState.UNFINISHED, reason="time is up"))
+    assert [line.text for line in view.state.lines] == [
+        "trial 0 pruned at round 1: rank 3 of 3 at round 2",
+        "trial 1 unfinished at round 1: time is up",
+    ]
+    assert stream.getvalue().endswith("trials ended: 1 unfinished; 0 running\n")
+    assert "1 pruned  1 unfinished  0 failed" in "\n".join(drawn(view.state, 80, 24))
 
 
 def test_plain_lines_stay_few_in_a_quick_search() -> None:

@@ -23,6 +23,13 @@ DATA: dict[str, str | int | float] = {
     "pruner": "MedianPruner",
     "metric": "accuracy",
     "value": "nan",
+    "score": 0.101,
+    "trivial": 0.10449,
+    "share": 0.25,
+    "moved": 1,
+    "better": 2,
+    "best": 5,
+    "rows": 214,
     "error": "KeyError",
     "cause": "ValueError: no",
     "text": "no better for 3 rounds",
@@ -35,7 +42,7 @@ STORED = """
     rung_moved_up prefetched left_out full_length never_stopped between_rungs before_first_rung promoted_before
     promoted_at_once paused_at_rung among_best not_among_best too_early worse_than_median not_worse_than_median
     value_not_finite pruner_stopped pruner_went_on ended_by_itself objective_said never_promoted no_round no_value
-    crashed hung tried_again legacy
+    crashed hung tried_again legacy judged_by unbeaten rung_at_chance not_moved waits_to_move goes_on_to_move beaten
 """
 
 
@@ -50,6 +57,14 @@ def test_every_code_has_a_sentence(code: Code) -> None:
     [
         (Reason(Code.TIME_IS_UP), "time is up"),
         (Reason(Code.PROMOTED, DATA), "promoted: rank 1 of 3 at round 2"),
+        (
+            Reason(Code.NOT_MOVED, DATA),
+            "0.101 is not yet better than the trivial answer, 0.1045, by more than chance: not compared",
+        ),
+        (
+            Reason(Code.BEATEN, {**DATA, "rank": "3-7"}),
+            "rank 3-7 of 3 at round 2: 2 did better, trial 5 most",
+        ),
         (Reason(Code.PREFETCHED, {"reports": 0}), "prefetched, 0 reports ago"),
         (Reason(Code.PREFETCHED, DATA), "prefetched, 4 reports ago"),
         (crashed("KeyError: {x}"), "KeyError: {x}"),

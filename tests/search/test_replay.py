@@ -10,13 +10,14 @@ from sqlalchemy import create_engine, select
 from automl.records import Config, TrialState
 from automl.search import search
 from automl.search.policy import POLICIES
+from automl.search.policy.significance import judged_again
 from automl.search.reasons import Code, Reason
 from automl.search.replay import replay
 from automl.search.run import policy_of
 from automl.search.settings import SearchSettings
 from automl.search.storage.event_log import Event, read_events
 from automl.search.storage.sql import tables
-from tests.search.toy import Counter, Listener, ToySpace, climb, settings
+from tests.search.toy import JUDGED, Counter, Listener, ToySpace, climb, settings
 
 
 def events_of(folder: Path) -> list[Event]:
@@ -29,7 +30,7 @@ def events_of(folder: Path) -> list[Event]:
 
 
 def played_again(events: Sequence[Event], chosen: SearchSettings) -> str:
-    return str(replay(events, lambda: policy_of(chosen)) or "")
+    return str(replay(events, lambda known: policy_of(replace(chosen, significance=known))) or "")
 
 
 def stored(folder: Path, **changes: object) -> SearchSettings:
@@ -38,8 +39,12 @@ def stored(folder: Path, **changes: object) -> SearchSettings:
 
 @pytest.mark.parametrize("engine", ["local", "simulated"])
 @pytest.mark.parametrize("policy", sorted(POLICIES))
-def test_recorded_study_replays_without_a_difference(policy: str, engine: str, tmp_path: Path) -> None:
-    chosen = stored(tmp_path, engine=engine, policy=policy, parallel=3, n_trials=24)
+@pytest.mark.parametrize("judged", [False, True])
+def test_recorded_study_replays_without_a_difference(
+    policy: str, engine: str, judged: bool, tmp_path: Path
+) -> None:
+    known = judged_again(JUDGED) if judged else None
+    chosen = stored(tmp_path, engine=engine, policy=policy, parallel=3, n_trials=24, significance=known)
     result = search(climb, ToySpace(), chosen)
     events = events_of(tmp_path)
     assert played_again(events, chosen) == ""
@@ -72,7 +77,7 @@ def test_deadline_and_failures_are_taken_as_they_were(tmp_path: Path) -> None:
             yield report
 
     space = ToySpace(({"x": 0.31, "kind": "a"}, {"x": 0.5, "kind": "a"}))
-    chosen = stored(tmp_path, n_trials=None, time_limit=60.0, parallel=3, noise=lambda value: 0.01)
+    chosen = stored(tmp_path, n_trials=None, time_limit=60.0, parallel=3, significance=judged_again(JUDGED))
     result = search(fragile, space, chosen)
     assert any(event.reason.code is Code.REFERENCE for event in events_of(tmp_path))
     assert {trial.state for trial in result.trials} >= {TrialState.FAILED, TrialState.PRUNED}
@@ -94,7 +99,7 @@ def test_changed_log_is_found_out_at_the_changed_event(action: str, tmp_path: Pa
         ),
     }
     events[place] = changed[action]
-    difference = replay(events, lambda: policy_of(chosen))
+    difference = replay(events, lambda known: policy_of(replace(chosen, significance=known)))
     assert difference is not None and difference.place == place
     assert f"event {place}: recorded was" in str(difference)
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from automl.errors import SpaceError
-from automl.records import Config, Silent, TrialEvent
+from automl.records import Config, Mode, Silent, TrialEvent
+from automl.search.policy import Significance
 from automl.search.reasons import Code
 from automl.search.sampling.registry import SamplerContext
 from automl.search.settings import SearchSettings
@@ -43,6 +44,22 @@ class ToySpace:
 
     def to_dict(self) -> dict[str, Any]:
         return {"parameters": {"x": {"low": 0.0, "high": self.high}, "kind": ["a", "b"]}}
+
+
+def constant_noise(error: float, *, trivial: float = 0.0, mode: Mode = "max") -> Significance:
+    """Every value has the same standard error."""
+    return Significance(trivial, lambda value: error, mode)
+
+
+# What a search of the small space might log: accuracies on 200 rows of five classes.
+JUDGED: dict[str, str | int | float] = {
+    "metric": "accuracy",
+    "mode": "max",
+    "trivial": 0.2,
+    "rows": 200,
+    "train_rows": 1000,
+    "class_rows": "200 200 200 200 200",
+}
 
 
 def value_at(config: Config, round: int) -> float:

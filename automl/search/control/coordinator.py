@@ -57,7 +57,7 @@ class Coordinator:
         self._store, self._policy, self._settings = store, policy, settings
         self._files, self._clock = files, clock
         self.time = Timing(settings, clock)
-        self.incumbent = Incumbent(settings.mode, settings.noise)
+        self.incumbent = Incumbent(settings.mode, settings.significance)
         self.failures = Failures(settings.on_failure, settings.max_failures)
         self.fatal: AutomlError | None = None
         self.stop_reason: Reason | None = None
@@ -67,7 +67,7 @@ class Coordinator:
         # Kept up to date with each event: a loop over thousands of trials for each report would take milliseconds.
         self._running = set[int]()
         self._disk = DiskSpace(store, files, self.incumbent, settings.mode)
-        self._progress = Progress(observer, settings, self.time, self.incumbent)
+        self._progress = Progress(observer, settings, self.time, self.incumbent, self.trials)
         self._forecast = Forecast(settings.expect)
         past = store.trials()
         self._restore(past)
@@ -153,7 +153,7 @@ class Coordinator:
         if step.ended:
             return self._objective_ended(live)
         if step.interrupted and self._settings.metric not in step.metrics:
-            return self._close(live, Decision(Action.STOP, TrialState.PRUNED, Reason(Code.TIME_IS_UP)))
+            return self._close(live, Decision(Action.STOP, TrialState.UNFINISHED, Reason(Code.TIME_IS_UP)))
         try:
             value = metric_value(step.metrics, self._settings.metric, number, self._settings.objectives)
         except TrialError as error:
@@ -189,17 +189,22 @@ class Coordinator:
         self.stop_reason = self.stop_reason or reason
 
     def finish(self) -> None:
-        """Settle every trial: none is left running, and none paused unless the search was asked to stop."""
+        """Settle every trial: none is left running, and none paused unless the search was asked to stop.
+
+        A paused trial is pruned if others were better where it paused; else it is unfinished, as a running one is.
+        """
         self._suggestions.close()
         why = self._end() or Reason(Code.TIME_IS_UP)
         for live in self.trials.values():
             if live.state is TrialState.RUNNING and self.stop_reason:
                 self._release(live, why)
             elif live.state is TrialState.RUNNING:
-                self._close(live, Decision(Action.STOP, TrialState.PRUNED, why))
+                self._close(live, Decision(Action.STOP, TrialState.UNFINISHED, why))
             elif live.state is TrialState.PAUSED and not self.stop_reason:
-                reason = self.why_stopped() or Reason(Code.NEVER_PROMOTED)
-                self._close(live, Decision(Action.STOP, TrialState.PRUNED, reason))
+                beaten = self._policy.beaten(live.number)
+                state = TrialState.UNFINISHED if beaten is None else TrialState.PRUNED
+                reason = beaten or self.why_stopped() or Reason(Code.NEVER_PROMOTED)
+                self._close(live, Decision(Action.STOP, state, reason))
 
     def why_stopped(self) -> Reason | None:
         """Return what cut the search short, None if it came to its end."""
@@ -359,4 +364,4 @@ class Coordinator:
                 for report in trial.reports:
                     self.incumbent.report(report)
         self._policy.restore(views)
-        self._store.begun(self.time.now())
+        self._store.begun(self.time.now(), self._settings.significance)

@@ -72,7 +72,7 @@ def _fits(live: LiveTrial, full: int, remaining: float) -> bool:
     return paused and 0.0 < _needed(live, full) <= remaining
 
 
-def _rank(live: LiveTrial, mode: Mode) -> tuple[float, int]:
-    """Return a key that is larger for better trials; ties go to the earlier one."""
+def _rank(live: LiveTrial, mode: Mode) -> tuple[float, int, int]:
+    """Return a key that is larger for better trials; of equal ones, for those with fewer rounds left, then earlier."""
     value = live.value or 0.0
-    return (value if mode == "max" else -value, -live.number)
+    return (value if mode == "max" else -value, live.round, -live.number)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 from automl.records import Mode, Report
+from automl.search.policy import Significance
 
 COMPARABLE = 3  # the leader may have trained three times as long: rungs are that far apart
 
@@ -14,18 +14,19 @@ class Incumbent:
     """Keeps the best trial, by the last report of each that has a finite value.
 
     Trials stand at different rounds. One with fewer rounds takes over only if its value is already better than what
-    the longer trained one has now. Equal values go to more rounds, then to the earlier trial. A failed trial drops
-    out. Only a trial's latest value counts, not its best: that is what training it so far is worth.
+    the longer trained one has now. Equal values go to more rounds, then to the earlier trial: one has to be named. A
+    failed trial drops out. Only a trial's latest value counts, not its best: that is what its weights are worth now. So
+    the best value can fall as its trial trains on.
 
     Trials of the portfolio are `trusted`, because they were good on other data, in the portfolio's order. A trusted
-    leader gives way to the earliest trusted trial that was at most `noise(value)`, a standard error, behind it at the
-    last round where both were compared, if that was after a third of the leader's rounds. This is the one standard
+    leader gives way to the earliest trusted trial that was at most one standard error behind it at the last
+    round where both were compared, if that was after a third of the leader's rounds. This is the one standard
     error rule of Breiman et al. ("Classification and Regression Trees", 1984, section 3.4.3).
     """
 
-    def __init__(self, mode: Mode, noise: Callable[[float], float] | None = None) -> None:
+    def __init__(self, mode: Mode, significance: Significance | None = None) -> None:
         self._sign = -1.0 if mode == "max" else 1.0
-        self._noise = noise
+        self._significance = significance
         self._latest: dict[int, Report] = {}
         self._trusted: dict[int, dict[int, float]] = {}  # their values by round
         self.leader: Report | None = None  # by the values alone
@@ -33,22 +34,22 @@ class Incumbent:
     @property
     def best(self) -> Report | None:
         """What the best trial so far reported."""
-        leader = self.leader
-        if leader is None or self._noise is None or leader.trial not in self._trusted:
+        leader, known = self.leader, self._significance
+        if leader is None or known is None or leader.trial not in self._trusted:
             return leader
         leading = self._trusted[leader.trial]
         for trial, values in self._trusted.items():
             common = max(values.keys() & leading.keys(), default=0)
             if trial not in self._latest or COMPARABLE * common < leader.round:
                 continue
-            if self._sign * (values[common] - leading[common]) <= self._noise(leading[common]):
+            if self._sign * (values[common] - leading[common]) <= known.noise(leading[common]):
                 return self._latest[trial]
         return leader
 
     @property
     def reference(self) -> int | None:
         """The first trusted trial that has not failed; None where the order of the portfolio does not count."""
-        return None if self._noise is None else next(iter(self._trusted), None)
+        return None if self._significance is None else next(iter(self._trusted), None)
 
     def began(self, trial: int, *, trusted: bool) -> None:
         """Take in a new trial. `trusted`: it is from the portfolio."""

@@ -19,7 +19,7 @@ def overridden(
     """
     found = decision
     if step.interrupted:
-        found = Decision(Action.STOP, TrialState.PRUNED, Reason(Code.TIME_IS_UP))
+        found = Decision(Action.STOP, TrialState.UNFINISHED, Reason(Code.TIME_IS_UP))
     elif step.done and decision.state is not TrialState.COMPLETE:
         said = Reason(Code.OBJECTIVE_SAID, {"text": step.reason})
         why = said if step.reason else Reason(Code.ENDED_BY_ITSELF)
@@ -27,7 +27,7 @@ def overridden(
     elif decision.action is Action.CONTINUE and stop:
         found = Decision(Action.PAUSE, TrialState.PAUSED, stop)
     elif decision.action is Action.CONTINUE and end:
-        found = Decision(Action.STOP, TrialState.PRUNED, end)
+        found = Decision(Action.STOP, TrialState.UNFINISHED, end)
     if found.state is TrialState.COMPLETE and not math.isfinite(report.value):
         found = Decision(Action.STOP, TrialState.FAILED, no_value(metric, report.value, report.round))
     return found

@@ -11,7 +11,7 @@ from automl.search.reasons import Code, Reason
 from automl.search.storage.checkpoints import TrialFiles
 from automl.search.storage.reader import StoredTrial
 
-FINAL = frozenset({TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED})
+FINAL = frozenset({TrialState.COMPLETE, TrialState.PRUNED, TrialState.UNFINISHED, TrialState.FAILED})
 # When a silent trial counts as hanging. Generous, because a retry costs all rounds since the last checkpoint.
 SILENT_ROUNDS = 20.0  # times the longest round of any trial: rounds of architectures differ that much
 STARTING = 2.0  # times as long while a process starts: it imports, decodes and loads

@@ -10,6 +10,7 @@ from automl.search.policy.base import (
     TrialView,
 )
 from automl.search.policy.registry import POLICIES, PolicyRow, make_policy
+from automl.search.policy.significance import Significance
 
 __all__ = [
     "POLICIES",
@@ -20,6 +21,7 @@ __all__ = [
     "Policy",
     "PolicyContext",
     "PolicyRow",
+    "Significance",
     "TrialView",
     "make_policy",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from automl.records import Report, TrialState
@@ -21,7 +22,7 @@ from automl.search.reasons import Code, Reason
 class AdaptiveAsha(Asha):
     """Asha with a first rung that moves to where early values rank trials well.
 
-    The first rung is the usual one (6 % of the full length) until many trials show otherwise (`choose_first_rung`). A
+    The first rung is the usual one (6 % of the full length) until trials show otherwise (`choose_first_rung`). A
     trial keeps the first rung that it started with, so that it pauses only at rounds that its worker knows. It stands
     on earlier rungs, too, as a promoted trial: those that pause there are compared with all trials seen at that round.
     """
@@ -46,6 +47,7 @@ class AdaptiveAsha(Asha):
                 Curve(
                     {level: self.loss(view.values[level]) for level in levels if level in view.values},
                     self._first.get(number, self._usual),
+                    frozenset(level for level in levels if self.at_chance(view.values.get(level, math.nan))),
                 )
                 for number, view in self.trials.items()
                 if number < RANKED_TRIALS and view.state is not TrialState.FAILED

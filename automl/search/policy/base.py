@@ -9,7 +9,8 @@ from enum import StrEnum
 from typing import Protocol
 
 from automl.records import Mode, Report, TrialState
-from automl.search.reasons import Code, Reason
+from automl.search.policy.significance import Significance
+from automl.search.reasons import Code, Reason, Value
 
 
 class Action(StrEnum):
@@ -50,10 +51,14 @@ class Next:
 
 @dataclass(frozen=True)
 class PolicyContext:
-    """What a policy knows before the first trial: the full length in rounds, and whether more or less is better."""
+    """What a policy knows before the first trial: the full length in rounds, and whether more or less is better.
+
+    `significance` tells what a difference of values is worth. None: every difference counts.
+    """
 
     max_rounds: int
     mode: Mode = "max"
+    significance: Significance | None = None
 
 
 @dataclass
@@ -73,7 +78,11 @@ class TrialView:
 
 
 class Policy(Protocol):
-    """Decides about trials. Values are compared by the context's mode; NaN and infinities come last."""
+    """Decides about trials. Values are compared by the context's mode; NaN and infinities come last.
+
+    A trial whose value is finite but no better than the trivial answer by more than chance is never stopped, and equal
+    values are no order: neither wins by its number.
+    """
 
     def rungs(self, trial: int | None = None) -> tuple[int, ...]:
         """Return the rounds at which the trial may pause, and is saved, up to the full length. None: a new trial."""
@@ -90,6 +99,9 @@ class Policy(Protocol):
     def next(self, *, may_start: bool = True) -> Next:
         """Return what a free worker should do. Asking changes nothing. `may_start`: new trials are allowed."""
 
+    def beaten(self, trial: int) -> Reason | None:
+        """Return why a paused trial counts as pruned if the search ends now; None if the others did no better."""
+
     def restore(self, past: Iterable[TrialView]) -> None:
         """Replace all trials by those of an earlier run.
 
@@ -100,7 +112,7 @@ class Policy(Protocol):
 class BasePolicy:
     """The part that all policies share: which trials run, which were interrupted, when a trial is complete.
 
-    A policy overrides `judge` and, if it pauses trials, `promotion` and `last_resort`.
+    A policy overrides `judge` and, if it pauses trials, `promotion`, `late_promotion`, `last_resort` and `beaten`.
     """
 
     def __init__(self, context: PolicyContext, rungs: Iterable[int]) -> None:
@@ -151,6 +163,9 @@ class BasePolicy:
             return promotion
         if may_start:
             return Next(NextKind.START, self.start_reason())
+        late = self.late_promotion()
+        if late is not None:
+            return late
         if self._running:
             return Next(NextKind.WAIT, Reason(Code.NOTHING_YET))
         complete = any(view.state is TrialState.COMPLETE for view in self.trials.values())
@@ -180,6 +195,10 @@ class BasePolicy:
         """Return the paused trial to promote now, if there is one."""
         return None
 
+    def late_promotion(self) -> Next | None:
+        """Return a paused trial to promote beyond the usual ones where no new trial may start any more."""
+        return None
+
     def last_resort(self) -> Next | None:
         """Return the paused trial to resume where otherwise no trial at all would be complete."""
         return None
@@ -197,6 +216,10 @@ class BasePolicy:
     def restored(self, view: TrialView) -> None:
         """Called for each trial of an earlier run."""
 
+    def beaten(self, trial: int) -> Reason | None:
+        """Return None: a policy without paused trials."""
+        return None
+
     # ------------------------------------------------------------------------------------------------------
 
     def loss(self, value: float) -> float:
@@ -204,6 +227,21 @@ class BasePolicy:
         if not math.isfinite(value):
             return math.inf
         return -value if self.context.mode == "max" else value
+
+    def at_chance(self, value: float) -> bool:
+        """Return whether a finite value is no better than the trivial answer by more than chance explains."""
+        known = self.context.significance
+        return known is not None and math.isfinite(value) and not known.moved(value)
+
+    def noise(self, value: float) -> float:
+        """Return by how much a value must be worse than another one to count as worse: its standard error."""
+        known = self.context.significance
+        return 0.0 if known is None else known.noise(value)
+
+    def not_moved(self, code: Code, value: float, **data: Value) -> Reason:
+        """Return the reason of a trial that is at chance, with its value and the trivial answer's."""
+        assert self.context.significance is not None
+        return Reason(code, {"score": value, "trivial": self.context.significance.trivial, **data})
 
     def _became(self, view: TrialView, state: TrialState) -> None:
         view.state = state

@@ -11,6 +11,7 @@ from automl.search.reasons import Code, Reason
 
 # Chosen on recorded and simulated searches: docs/benchmarks/history.md, and docs/explanation/decisions.
 RANKED_TRIALS = 300  # only the first trials count: later ones lie closer together, and their ranks say less
+FEWEST_AT_CHANCE = 2  # trials that must have reached a level before it is skipped because they are at chance
 FEWEST = 12  # trials that must have reached the first rung before it may move down,
 SURE = 0.8  # the least Spearman correlation of their earlier values with those at the rung (95 %, one-sided),
 BETTER_HALF = 0.6  # the same within the better half, where ranks matter
@@ -21,10 +22,14 @@ Z95, Z90 = 1.645, 1.282
 
 @dataclass(frozen=True)
 class Curve:
-    """A trial's `losses` by round (infinite is last), and the round at which it was `first` compared."""
+    """A trial's `losses` by round (infinite is last), and the round at which it was `first` compared.
+
+    `at_chance` are the rounds at which it was no better than the trivial answer by more than chance.
+    """
 
     losses: Mapping[int, float]
     first: int
+    at_chance: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -56,9 +61,10 @@ def levels_around(rungs: Sequence[int], factor: int) -> tuple[int, ...]:
 def choose_first_rung(curves: Sequence[Curve], levels: Sequence[int], usual: int) -> FirstRung:
     """Move the first rung down while an earlier level ranks trials as the next one does, else up over empty levels.
 
-    `levels` ascend, the full length last; `usual` is one of them. A level is empty if its ranks say nothing about a
-    later one. Both moves need many trials and a clear answer. The result depends on the reported values alone, not on
-    their order, so that a continued study agrees.
+    `levels` ascend, the full length last; `usual` is one of them. A level is empty if fewer than half of the trials
+    there are better than the trivial answer by more than chance, or if its ranks say nothing about a later one. Other
+    moves than the first kind need many trials and a clear answer. The result depends on the reported values alone, not
+    on their order, so that a continued study agrees.
 
     A move down rests on trials that were not selected before the later level. A move up compares an early with a late
     round, which only promoted trials have reached. They are alike at the early round; Thorndike's case 2 ("Personnel
@@ -92,8 +98,13 @@ def _agreement(curves: Sequence[Curve], early: int, late: int) -> Reason | None:
 
 
 def _empty(curves: Sequence[Curve], levels: Sequence[int], place: int) -> Reason | None:
-    """Return why the level says nothing about the latest one that enough trials have reached, None if it may."""
+    """Return why the level says nothing: at all, or about the latest one that enough trials have reached. Else None."""
     early = levels[place]
+    reached = [curve for curve in curves if math.isfinite(curve.losses.get(early, math.inf))]
+    moved = sum(early not in curve.at_chance for curve in reached)
+    if len(reached) >= FEWEST_AT_CHANCE and 2 * moved < len(reached):
+        counts = {"round": early, "moved": moved, "trials": len(reached)}
+        return Reason(Code.RUNG_AT_CHANCE, {"first": levels[place + 1], **counts})
     everyone = [curve.losses[early] for curve in curves if early in curve.losses]
     for late in reversed(levels[place + 1 :]):
         pairs = _pairs(curves, early, late)

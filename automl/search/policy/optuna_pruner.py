@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 STATES = {
     TrialState.COMPLETE: OptunaState.COMPLETE,
     TrialState.PRUNED: OptunaState.PRUNED,
+    TrialState.UNFINISHED: OptunaState.PRUNED,
     TrialState.FAILED: OptunaState.FAIL,
 }
 
 
 class PrunerPolicy(BasePolicy):
-    """Stops a trial for good when an Optuna pruner says so after one of its rounds.
+    """Stops a trial for good when an Optuna pruner says so after one of its rounds, unless it is at chance.
 
     The pruner sees a study in memory with the reported values, so that its own notes stay out of the study that people
     look at. Trials with a value that is not finite are stopped in any case, because pruners differ in how they handle
@@ -60,6 +61,10 @@ class PrunerPolicy(BasePolicy):
             return Decision(Action.STOP, TrialState.PRUNED, reason, report.round)
         with quiet_optuna():
             stops = self._pruner.prune(self._study, self._storage.get_trial(self._id(view.number)))
+        if stops and self.at_chance(report.value):
+            # The pruner was asked all the same: some keep notes of their own.
+            reason = self.not_moved(Code.NOT_MOVED, report.value)
+            return Decision(Action.CONTINUE, TrialState.RUNNING, reason, report.round)
         if stops:
             reason = Reason(Code.PRUNER_STOPPED, {"pruner": self._name})
             return Decision(Action.STOP, TrialState.PRUNED, reason, report.round)

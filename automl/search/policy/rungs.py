@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, insort
+import sys
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from automl.search.reasons import Code, Reason
+from automl.search.reasons import Code, Reason, Value
 
 # Measured on LCBench and on image studies: docs/benchmarks/history.md.
 FACTOR = 3
@@ -35,19 +36,25 @@ def rung_rounds(max_rounds: int, first: int | None = None, factor: int = FACTOR)
 
 @dataclass(frozen=True)
 class Standing:
-    """A trial's place on a rung: `rank` counts from 1 among `size` trials."""
+    """A trial's place on a rung among `size` trials, by how many others are better and how many no worse.
+
+    `rank` is 1 more than the number of trials that are better by more than noise. `last` is the rank that it would have
+    if all that it ties with were better.
+    """
 
     round: int
     rank: int
     size: int
+    last: int
 
-    def reason(self, code: Code) -> Reason:
-        """Return a reason with the place as its data."""
-        return Reason(code, {"rank": self.rank, "trials": self.size, "round": self.round})
+    def reason(self, code: Code, **data: Value) -> Reason:
+        """Return a reason with the place as its data: `rank` is a number, or a text such as "3-7" for a tie."""
+        place = self.rank if self.rank == self.last else f"{self.rank}-{self.last}"
+        return Reason(code, {"rank": place, "trials": self.size, "round": self.round, **data})
 
 
 class Rung:
-    """The trials that reached one round, ordered by loss (ties: the earlier trial), infinite losses last."""
+    """The trials that reached one round, ordered by loss, infinite losses last. Equal losses have the same rank."""
 
     def __init__(self, round: int) -> None:
         self.round = round
@@ -83,22 +90,24 @@ class Rung:
         """Return whether the trial was promoted from here."""
         return trial in self._promoted
 
-    def standing(self, trial: int) -> Standing:
-        """Return the place of a trial that is on the rung."""
-        rank = bisect_left(self._ranking, (self._losses[trial], trial)) + 1
-        return Standing(self.round, rank, len(self._ranking))
+    def standing(self, trial: int, noise: float = 0.0) -> Standing:
+        """Return the place of a trial that is on the rung. Losses within `noise` of its own are a tie."""
+        loss = self._losses[trial]
+        rank = bisect_left(self._ranking, (loss - noise, -1)) + 1
+        last = bisect_right(self._ranking, (loss + noise, sys.maxsize))
+        return Standing(self.round, rank, len(self._ranking), last)
 
     def top(self, count: int) -> list[int]:
         """Return the best `count` trials with a finite loss, best first."""
         return [trial for loss, trial in self._ranking[:count] if loss < math.inf]
 
-    def open_among(self, count: int) -> Iterator[int]:
-        """Yield those of the best `count` trials that have a finite loss and were not promoted, best first."""
-        last = self._ranking[count - 1] if count else (-math.inf, 0)
-        for place in self._open:
-            if place > last or place[0] == math.inf:
+    def open(self, start: float = -math.inf) -> Iterator[int]:
+        """Yield the trials with a finite loss of at least `start` that were not promoted, best first."""
+        for place in range(bisect_left(self._open, (start, -1)), len(self._open)):
+            loss, trial = self._open[place]
+            if loss == math.inf:
                 return
-            yield place[1]
+            yield trial
 
     def _forget(self, trial: int) -> None:
         loss = self._losses.pop(trial, None)
@@ -120,6 +129,6 @@ class Bracket:
         self.factor = factor
         self.rungs = {round: Rung(round) for round in rounds[:-1]}
 
-    def earns_promotion(self, standing: Standing) -> bool:
-        """Return whether the place is among the best 1/factor, rounded down, of its rung."""
-        return standing.rank <= standing.size // self.factor
+    def earns_promotion(self, standing: Standing, *, fewest: int = 0) -> bool:
+        """Return whether fewer than 1/factor (rounded down) of the rung's trials, or than `fewest`, are better."""
+        return standing.rank <= max(fewest, standing.size // self.factor)

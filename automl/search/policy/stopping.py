@@ -16,6 +16,8 @@ MEDIAN_STARTUP_TRIALS = 5
 class StopAsha(BasePolicy):
     """The stopping variant of asynchronous successive halving: the best third so far (rounded up) continues.
 
+    Trials within the noise of a value are a tie, and trials at chance are not compared.
+
     The first trial at a rung always continues unless its value is NaN, so some early trials run longer than they
     should. In exchange nothing has to be saved and loaded. Rounding up keeps the policy from stopping all trials.
 
@@ -32,7 +34,10 @@ class StopAsha(BasePolicy):
         if rung is None:
             return Decision(Action.CONTINUE, TrialState.RUNNING, Reason(Code.BETWEEN_RUNGS))
         rung.record(view.number, self.loss(report.value))
-        standing = rung.standing(view.number)
+        if self.at_chance(report.value):
+            reason = self.not_moved(Code.NOT_MOVED, report.value)
+            return Decision(Action.CONTINUE, TrialState.RUNNING, reason, rung.round)
+        standing = rung.standing(view.number, self.noise(report.value))
         if math.isfinite(report.value) and standing.rank <= math.ceil(standing.size / FACTOR):
             reason = standing.reason(Code.AMONG_BEST)
             return Decision(Action.CONTINUE, TrialState.RUNNING, reason, rung.round)
@@ -52,10 +57,10 @@ class StopAsha(BasePolicy):
 
 
 class MedianStop(BasePolicy):
-    """Stops a trial whose best value is worse than the median of the complete trials at the same round.
+    """Stops a trial whose best value is worse than the median of the complete trials at the same round, beyond noise.
 
-    Nothing is stopped before the first rung, nor before five trials are complete. A trial without a finite value is
-    stopped there. Trials that ended by themselves before a round do not count in its median.
+    Nothing is stopped before the first rung, nor before five trials are complete, nor at chance. A trial without a
+    finite value is stopped there. Trials that ended by themselves before a round do not count in its median.
 
     Source: Golovin et al., "Google Vizier" (KDD 2017), with single values in place of running averages.
     """
@@ -69,10 +74,13 @@ class MedianStop(BasePolicy):
         losses = self._complete_losses(report.round)
         if report.round < self._first or len(losses) < MEDIAN_STARTUP_TRIALS:
             return Decision(Action.CONTINUE, TrialState.RUNNING, Reason(Code.TOO_EARLY))
+        if self.at_chance(report.value):
+            reason = self.not_moved(Code.NOT_MOVED, report.value)
+            return Decision(Action.CONTINUE, TrialState.RUNNING, reason, report.round)
         middle = median(losses)
-        best = min(self.loss(value) for value in view.values.values())
+        best, value = min((self.loss(value), value) for value in view.values.values())
         compared = {"trials": len(losses), "round": report.round}
-        if best > middle or math.isinf(best):
+        if best - self.noise(value) > middle or math.isinf(best):
             reason = Reason(Code.WORSE_THAN_MEDIAN, compared)
             return Decision(Action.STOP, TrialState.PRUNED, reason, report.round)
         reason = Reason(Code.NOT_WORSE_THAN_MEDIAN, compared)

@@ -106,7 +106,7 @@ def read_trials(connection: Connection, study_id: int) -> list[StoredTrial]:
         found.append(
             StoredTrial(
                 number=number,
-                state=STATES[state],
+                state=_state(state, last),
                 config=json.loads(own["config"]) if own else _params(connection, trial_id),
                 origin=own["origin"] if own else "",
                 reports=tuple(_report(row) for row in reports[number]),
@@ -134,6 +134,13 @@ def _params(connection: Connection, trial_id: int) -> Config:
 def _rows(connection: Connection, table: Table, study_id: int, order: str = "trial") -> Sequence[Any]:
     query = select(table).where(table.c.study_id == study_id).order_by(table.c[order])
     return connection.execute(query).mappings().all()
+
+
+def _state(state: OptunaState, last: Any) -> TrialState:
+    """Return a trial's state. Optuna has none for unfinished trials, but our log has."""
+    if state is OptunaState.PRUNED and last is not None and last["state"] == TrialState.UNFINISHED:
+        return TrialState.UNFINISHED
+    return STATES[state]
 
 
 def _interrupted(state: OptunaState, last: Any) -> bool:

@@ -18,7 +18,7 @@ from sqlalchemy import Executable, insert, select
 from automl.errors import StudyError
 from automl.log import quiet_optuna
 from automl.records import Config, Mode, Report, TrialState
-from automl.search.policy import Decision
+from automl.search.policy import Decision, Significance
 from automl.search.reasons import Code, Reason
 from automl.search.sampling.drafts import Draft, adopt, draw
 from automl.search.sampling.study_view import open_view
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 PAUSED = "paused"
 REASON = "reason"
+UNFINISHED = "unfinished"
 CAUSE = "cause"
 ORIGIN = "origin"
 
@@ -55,9 +56,10 @@ class Store:
 
     RUNNING while the trial trains; WAITING with the user attribute `paused` while it may still be promoted; COMPLETE at
     the full length or when the objective ended by itself, with the last round's value; PRUNED with the user attribute
-    `reason`; FAIL with the user attribute `cause`. Every round is an intermediate value. Rows are written in order,
-    those of a moment in one transaction, and a trial's end at once (`write_journal.py`). Optuna overwrites
-    `datetime_start` at each resume; our own table of runs keeps all moments.
+    `reason`, and with `unfinished` if no other trial had beaten it (Optuna has no such state); FAIL with the user
+    attribute `cause`. Every round is an intermediate value. Rows are written in order, those of a moment in one
+    transaction, and a trial's end at once (`write_journal.py`). Optuna overwrites `datetime_start` at each resume; our
+    own table of runs keeps all moments.
     """
 
     def __init__(
@@ -164,9 +166,11 @@ class Store:
         self._journal.flush_if_due()
         return number
 
-    def begun(self, time: float) -> None:
-        """Log that a search begins, with a new policy."""
+    def begun(self, time: float, significance: Significance | None = None) -> None:
+        """Log that a search begins, with a new policy, and by what it judges differences of values."""
         reason = Reason(Code.SEARCH_BEGAN, {"trials": self._count})
+        if significance is not None and significance.source:
+            reason = reason.with_notes(Reason(Code.JUDGED_BY, significance.source))
         self._log(-1, LogEntry(SEARCH, 0, reason), time)
         self._journal.flush_if_due()
 
@@ -233,14 +237,16 @@ class Store:
         self._tell(number, OptunaState.COMPLETE, value)
 
     def end(self, number: int, decision: Decision, time: float, value: float | None = None) -> None:
-        """Record that the trial was stopped for good (PRUNED) or failed, for the decision's reason.
+        """Record that the trial was stopped for good (PRUNED, UNFINISHED) or failed, for the decision's reason.
 
-        A pruned trial keeps its last `value`, as Optuna's `tell` does it: the dashboard shows it where pruned trials
+        A stopped trial keeps its last `value`, as Optuna's `tell` does it: the dashboard shows it where pruned trials
         are included. Samplers use the values of the rounds all the same.
         """
         failed = decision.state is TrialState.FAILED
         state = OptunaState.FAIL if failed else OptunaState.PRUNED
         self._attribute(number, CAUSE if failed else REASON, str(decision.reason))
+        if decision.state is TrialState.UNFINISHED:
+            self._attribute(number, UNFINISHED, "ended before another trial had beaten it")
         kept = None if failed or value is None or not math.isfinite(value) else value
         self._finish(number, state, kept, time)
         self._tell(number, state, None)

@@ -42,7 +42,7 @@ _REPORTS = text(
     " WHERE r.study_id = :study"
 )
 _REASONS = text(
-    "SELECT d.trial, d.reason FROM automl_decisions d"
+    "SELECT d.trial, d.reason, d.state FROM automl_decisions d"
     " JOIN (SELECT MAX(id) AS id FROM automl_decisions WHERE study_id = :study GROUP BY trial) m ON m.id = d.id"
 )
 _OBJECTIVES = text("SELECT trial, name, value FROM automl_objectives WHERE study_id = :study")
@@ -76,7 +76,7 @@ def _read(connection: Connection, study: str) -> StudySummary | None:
     study_id, direction, names = found
     chosen = {"study": study_id}
     reports = {row[0]: row[1:] for row in connection.execute(_REPORTS, chosen)}
-    reasons = {row[0]: str(Reason.from_json(row[1])) for row in connection.execute(_REASONS, chosen)}
+    last = {row[0]: row[1:] for row in connection.execute(_REASONS, chosen)}
     known = connection.execute(_TRIALS, chosen).all()
     objectives = _objectives(connection, chosen)
     trials = []
@@ -85,15 +85,17 @@ def _read(connection: Connection, study: str) -> StudySummary | None:
             return None
         rounds, value, seconds, metrics = reports.get(number, (0, None, 0.0, "{}"))
         failed = state == "FAIL"
+        reason, decided = last.get(number, ("", ""))
+        unfinished = state == "PRUNED" and decided == TrialState.UNFINISHED
         trials.append(
             TrialRow(
                 trial=number,
-                state=STATES[state],
+                state=TrialState.UNFINISHED if unfinished else STATES[state],
                 value=None if failed or value is None or not math.isfinite(value) else value,
                 rounds=rounds,
                 seconds=seconds,
                 config=json.loads(config),
-                reason=reasons.get(number, ""),
+                reason=str(Reason.from_json(reason)) if reason else "",
                 objectives=objectives.get(number, {}),
                 epochs=epochs_of(json.loads(metrics)),
             )

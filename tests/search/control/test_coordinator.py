@@ -6,16 +6,19 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+import optuna
 import pytest
+from optuna.trial import TrialState as OptunaState
 
 from automl.errors import TrialError
 from automl.records import TrialState
 from automl.search.objective import Step
-from automl.search.policy import Action, Next, NextKind
+from automl.search.policy import Action, Next, NextKind, Significance
 from automl.search.reasons import Code, Reason, crashed
 from automl.search.storage.store import Worker
+from automl.search.storage.summary import read_summary
 from tests.search.control.bench import Bench
-from tests.search.toy import code_of
+from tests.search.toy import code_of, constant_noise
 
 AGAIN = Reason(Code.LAST_RESORT, {"rank": 1, "trials": 2, "round": 2})
 
@@ -58,7 +61,7 @@ def test_portfolio_comes_first_and_is_marked(tmp_path: Path) -> None:
 def test_a_lead_by_chance_in_the_portfolio_gives_way_also_in_a_continued_study(tmp_path: Path) -> None:
     portfolio = ({"x": 0.25, "kind": "a"}, {"x": 0.5, "kind": "a"})
     for begins in (True, False):  # then continued
-        bench = Bench(tmp_path, portfolio, noise=lambda value: 0.02)
+        bench = Bench(tmp_path, portfolio, significance=constant_noise(0.02))
         if begins:
             for _ in portfolio:
                 bench.coordinator.start()
@@ -131,17 +134,17 @@ def test_nan_at_the_end_is_a_failure_and_not_a_value(bench: Bench) -> None:
     assert (stored.state, stored.reason) == (TrialState.FAILED, reason)
 
 
-def test_interrupted_round_is_pruned_because_time_is_up(bench: Bench) -> None:
+def test_interrupted_round_leaves_its_trial_unfinished(bench: Bench) -> None:
     one, two = bench.coordinator.start().number, bench.coordinator.start().number
     bench.run_round(one, 0.5)
     bench.coordinator.report(one, Step(2, {}, 0.4, 0.4, interrupted=True))
     bench.run_round(two, 0.5, interrupted=True)
-    assert bench.states() == [TrialState.PRUNED, TrialState.PRUNED]
+    assert bench.states() == [TrialState.UNFINISHED, TrialState.UNFINISHED]
     assert {code_of(trial) for trial in bench.store.trials()} == {Code.TIME_IS_UP}
     assert [trial.rounds for trial in bench.store.trials()] == [1, 1]
 
 
-def test_deadline_prunes_what_runs_and_what_is_paused(tmp_path: Path) -> None:
+def test_deadline_leaves_unfinished_what_runs_and_what_no_other_trial_has_beaten(tmp_path: Path) -> None:
     bench = Bench(tmp_path, time_limit=10)
     one, two = bench.coordinator.start().number, bench.coordinator.start().number
     bench.run_round(one, 0.5)
@@ -151,8 +154,45 @@ def test_deadline_prunes_what_runs_and_what_is_paused(tmp_path: Path) -> None:
     bench.now += 10
     assert bench.coordinator.next().kind is NextKind.FINISH
     bench.coordinator.finish()
-    assert bench.states() == [TrialState.PRUNED, TrialState.PRUNED]
+    assert bench.states() == [TrialState.UNFINISHED, TrialState.UNFINISHED]
     assert {code_of(trial) for trial in bench.store.trials()} == {Code.TIME_IS_UP}
+    bench.store.close()
+
+
+@pytest.mark.parametrize("known", [None, constant_noise(0.02, trivial=0.1)])
+def test_at_the_deadline_only_beaten_trials_count_as_pruned(
+    known: Significance | None, tmp_path: Path
+) -> None:
+    bench = Bench(tmp_path, time_limit=100, parallel=4, significance=known)
+    values = {0: 0.5, 1: 0.49, 2: 0.3, 3: 0.11}
+    for trial in values:
+        assert bench.coordinator.start().number == trial
+    for trial, value in values.items():
+        bench.run_round(trial, value)
+        bench.run_round(trial, value)
+    running = bench.coordinator.running
+    bench.now += 100
+    bench.coordinator.finish()
+    states = dict(enumerate(bench.states()))
+    reasons = {trial.number: str(trial.reason) for trial in bench.store.trials()}
+    assert (states[2], reasons[2]) == (
+        TrialState.PRUNED,
+        "rank 3 of 4 at round 2: 2 did better, trial 0 most",
+    )
+    assert states[0] is TrialState.UNFINISHED and reasons[0] == "time is up"
+    if known is None:
+        assert running == [] and states[1] is TrialState.PRUNED and states[3] is TrialState.PRUNED
+        assert reasons[1] == "rank 2 of 4 at round 2: 1 did better, trial 0 most"
+    else:  # 0.49 is as good as 0.5, and 0.11 is at chance
+        assert running == [3] and states[1] is TrialState.UNFINISHED and states[3] is TrialState.UNFINISHED
+    shown = optuna.load_study(study_name="s", storage=str(bench.settings.storage))
+    attributes = {trial.number: trial.user_attrs for trial in shown.trials}
+    assert {trial.state for trial in shown.trials} == {OptunaState.PRUNED}
+    assert [("unfinished" in attributes[n]) for n in values] == [
+        s is TrialState.UNFINISHED for s in states.values()
+    ]
+    found = read_summary(str(bench.settings.storage), "s")
+    assert found is not None and {row.trial: row.state for row in found.trials} == states
     bench.store.close()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ from automl.search.control.deadline import resumed_for_deadline, too_late_to_sta
 from automl.search.control.trial import LiveTrial
 from automl.search.policy import NextKind
 from automl.search.tune import tune
-from tests.search.toy import ToySpace, settings
+from tests.search.toy import ToySpace, constant_noise, settings
 
 NEEDED = 27.6  # seconds: 12 rounds of 2 s, and 15 % to spare
 
@@ -105,9 +105,9 @@ def test_beside_a_complete_reference_the_best_other_trial_is_finished_too() -> N
     assert chosen(done, paused(), remaining=1e6, reference=1) is None
 
 
-@pytest.mark.parametrize(("noise", "rounds"), [(lambda value: 0.01, 27), (None, 2)])
+@pytest.mark.parametrize(("noise", "rounds"), [(0.002, 27), (None, 2)])
 def test_first_of_the_portfolio_is_trained_to_its_end_before_many_are_tried(
-    noise: Callable[[float], float] | None, rounds: int
+    noise: float | None, rounds: int
 ) -> None:
     """Here it is the worst of all, so that successive halving alone leaves it at its first rung."""
 
@@ -116,7 +116,8 @@ def test_first_of_the_portfolio_is_trained_to_its_end_before_many_are_tried(
             yield {"accuracy": config["x"], "seconds": 1.0}
 
     space = ToySpace(({"x": 0.01, "kind": "a"}, {"x": 0.5, "kind": "a"}))
-    limits = settings(n_trials=None, time_limit=200.0, max_rounds=27, policy="asha", noise=noise)
+    known = None if noise is None else constant_noise(noise)
+    limits = settings(n_trials=None, time_limit=200.0, max_rounds=27, policy="asha", significance=known)
     found = search(train, space, limits)
     first, *others = found.trials
     assert first.rounds == rounds

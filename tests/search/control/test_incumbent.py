@@ -4,6 +4,7 @@ import math
 
 from automl.records import Report
 from automl.search.control.incumbent import Incumbent
+from tests.search.toy import constant_noise
 
 
 def test_better_value_takes_over_whatever_its_round() -> None:
@@ -46,7 +47,7 @@ def test_nan_changes_nothing_and_a_failed_trial_drops_out() -> None:
 
 def _leading(noise: float, *values: tuple[int, int, float]) -> Incumbent:
     """Trials 0, 1 and 2 of the portfolio and trial 3 of the sampler, with some reports (trial, round, value)."""
-    incumbent = Incumbent("max", lambda value: noise)
+    incumbent = Incumbent("max", constant_noise(noise))
     for trial in range(4):
         incumbent.began(trial, trusted=trial < 3)
     for report in values:

@@ -270,7 +270,7 @@ def test_objective_that_ends_by_itself_is_complete_at_its_last_round() -> None:
     assert {(trial.state, trial.rounds) for trial in result.trials} == {(TrialState.COMPLETE, 1)}
 
 
-def test_deadline_inside_of_a_round_is_pruned() -> None:
+def test_deadline_inside_of_a_round_leaves_the_trial_unfinished() -> None:
     class Cut(Counter):
         def step(self) -> dict[str, Any]:
             if self.round == 1:
@@ -279,7 +279,7 @@ def test_deadline_inside_of_a_round_is_pruned() -> None:
 
     result = search(Cut, ToySpace(), settings(n_trials=3))
     assert {(t.state, code_of(t), t.rounds) for t in result.trials} == {
-        (TrialState.PRUNED, Code.TIME_IS_UP, 1)
+        (TrialState.UNFINISHED, Code.TIME_IS_UP, 1)
     }
 
 

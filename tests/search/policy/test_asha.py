@@ -57,10 +57,17 @@ def test_third_trial_that_is_worst_pauses_and_the_best_is_promoted() -> None:
     assert choice.reason == Reason(Code.PROMOTED, {"rank": 1, "trials": 3, "round": 2})
 
 
-def test_tie_goes_to_the_earlier_trial() -> None:
+def test_equal_values_are_no_order() -> None:
     policy = asha(PolicyContext(9))
-    paused(policy, [0.5, 0.5, 0.5])
-    assert policy.next().trial == 0
+    paused(policy, [0.5, 0.5])
+    for trial in (0, 1):
+        choice = policy.next(may_start=False)
+        assert choice.trial == trial
+        policy.started(trial, resumed=True)
+    policy.started(2, resumed=False)
+    policy.report(Report(2, 1, 0.5, 1.0))
+    decision = policy.report(Report(2, 2, 0.5, 1.0))
+    assert decision.reason == Reason(Code.PROMOTED_AT_ONCE, {"rank": "1-3", "trials": 3, "round": 2})
 
 
 def test_promotion_counts_only_when_the_trial_runs() -> None:
@@ -109,14 +116,33 @@ def test_nan_in_the_best_third_is_not_promoted() -> None:
 
 def test_last_resort_is_taken_only_while_nothing_is_complete() -> None:
     policy = asha(PolicyContext(9))
-    paused(policy, [0.2, 0.1])
-    choice = policy.next(may_start=False)
-    assert (choice.kind, choice.trial) == (NextKind.RESUME, 0)
-    assert choice.reason.code is Code.LAST_RESORT
+    paused(policy, [0.3, 0.2, 0.1])
     policy.started(0, resumed=True)
     assert policy.next(may_start=False).kind is NextKind.WAIT
+    policy.ended(0, TrialState.PRUNED)
+    choice = policy.next(may_start=False)
+    assert (choice.kind, choice.trial) == (NextKind.RESUME, 1)
+    assert choice.reason.code is Code.LAST_RESORT
+    policy.started(1, resumed=True)
+    assert policy.next(may_start=False).kind is NextKind.WAIT
+    policy.ended(1, TrialState.COMPLETE)
+    assert policy.next(may_start=False).kind is NextKind.FINISH
+
+
+def test_trial_that_no_other_beats_is_promoted_once_no_trial_may_start() -> None:
+    policy = asha(PolicyContext(9))
+    paused(policy, [0.2, 0.1])
+    assert policy.next().kind is NextKind.START
+    choice = policy.next(may_start=False)
+    assert (choice.kind, choice.trial) == (NextKind.RESUME, 0)
+    assert choice.reason == Reason(Code.UNBEATEN, {"rank": 1, "trials": 2, "round": 2})
+    policy.started(0, resumed=True)
     policy.ended(0, TrialState.COMPLETE)
     assert policy.next(may_start=False).kind is NextKind.FINISH
+    assert policy.beaten(0) is None
+    assert policy.beaten(1) == Reason(
+        Code.BEATEN, {"rank": 2, "trials": 2, "round": 2, "better": 1, "best": 0}
+    )
 
 
 def test_hyperband_brackets_begin_at_later_rungs() -> None:
@@ -140,7 +166,10 @@ def test_rung_ranks_agree_with_sorting(losses: list[float]) -> None:
         rung.record(trial, 0.0)
         rung.record(trial, loss)
     order = sorted(range(len(clean)), key=lambda trial: (clean[trial], trial))
-    assert [rung.standing(trial).rank for trial in order] == list(range(1, len(clean) + 1))
+    for trial, loss in enumerate(clean):
+        standing = rung.standing(trial)
+        assert standing.rank == 1 + sum(other < loss for other in clean)
+        assert standing.last == sum(other <= loss for other in clean)
     assert rung.top(5) == [trial for trial in order[:5] if clean[trial] < math.inf]
     for trial in order[::2]:
         rung.drop(trial)

@@ -1,0 +1,379 @@
+"""What a difference of values is worth: nothing is cut at chance, ties are no order, and many rows decide sharply."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+
+import optuna
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from automl.log import quiet_optuna
+from automl.records import DatasetInfo, Mode, Report, TrialState
+from automl.search.policy import (
+    POLICIES,
+    Action,
+    Decision,
+    NextKind,
+    Policy,
+    PolicyContext,
+    Significance,
+    make_policy,
+)
+from automl.search.policy.adaptive_asha import AdaptiveAsha
+from automl.search.policy.asha import asha
+from automl.search.policy.first_rung import Curve, choose_first_rung
+from automl.search.policy.optuna_pruner import PrunerPolicy
+from automl.search.policy.rounds_at_chance import SHARE, RoundsAtChance
+from automl.search.policy.rungs import Rung
+from automl.search.policy.significance import judged_again, judged_by
+from automl.search.reasons import Code, Reason
+from tests.search.policy.test_contract import MAX_ROUNDS, PROMOTING, Play
+from tests.search.toy import JUDGED, constant_noise
+
+TEN = DatasetInfo(
+    name="ten",
+    task="classification",
+    classes=tuple("0123456789"),
+    in_chans=3,
+    img_size=32,
+    mean=(0.5,) * 3,
+    std=(0.2,) * 3,
+    class_counts=(300,) * 10,
+    fingerprint="",
+    n_train=3000,
+    n_val=600,
+    n_holdout=0,
+    n_skipped=0,
+)
+
+
+# What a score tells --------------------------------------------------------------------------------------
+
+
+def test_score_has_moved_when_it_is_more_than_two_and_a_third_standard_errors_better() -> None:
+    known = judged_by("accuracy", "max", 0.1, TEN)
+    assert known is not None
+    error = known.noise(0.1)
+    assert error == pytest.approx(math.sqrt(0.1 * 0.9 / 600), rel=0.02)
+    assert known.threshold == pytest.approx(0.1 + 2.33 * error)
+    assert not known.moved(0.1) and not known.moved(0.128) and known.moved(0.130)
+    assert not known.moved(math.nan) and not known.moved(0.0)
+
+
+def test_smaller_scores_are_better_where_the_mode_says_so() -> None:
+    known = judged_by("rmse", "min", 2.0, TEN)
+    assert known is not None
+    assert known.threshold == pytest.approx(2.0 - 2.33 * 2.0 / math.sqrt(1200))
+    assert known.moved(1.5) and not known.moved(1.9) and not known.moved(30.0) and not known.moved(math.nan)
+
+
+def test_metric_that_is_not_defined_on_the_validation_rows_judges_nothing() -> None:
+    assert judged_by("roc_auc", "max", math.nan, TEN) is None
+
+
+def test_significance_is_made_again_from_what_a_search_logs() -> None:
+    known = judged_by("balanced_accuracy", "max", 0.1, TEN)
+    assert known is not None
+    again = judged_again(Reason.from_json(Reason(Code.JUDGED_BY, known.source).to_json()).data)
+    assert again.threshold == known.threshold and again.noise(0.7) == known.noise(0.7)
+    assert str(Reason(Code.JUDGED_BY, known.source)) == (
+        "scores of 600 rows, compared with the trivial answer's, 0.1"
+    )
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_score_that_is_not_finite_has_no_noise(value: float) -> None:
+    assert judged_again(JUDGED).noise(value) == 0.0
+    assert Significance(0.0, lambda value: math.nan).noise(0.5) == 0.0
+
+
+# Nothing is cut at chance --------------------------------------------------------------------------------
+
+
+def scattered(trial: int, round: int) -> float:
+    """An eighth of the trials never leaves chance, an eighth does so late, the others at once; all of them scatter."""
+    noise = random.Random(trial * 100 + round).gauss(0.0, 0.02)
+    late = trial % 8 == 1 and round < 7
+    return 0.2 + noise if trial % 8 == 0 or late else 0.3 + 0.6 * ((trial * 37) % 11) / 11 + noise
+
+
+def with_pruner(make: Callable[[], optuna.pruners.BasePruner]) -> Callable[[PolicyContext], Policy]:
+    def policy(context: PolicyContext) -> Policy:
+        with quiet_optuna():
+            return PrunerPolicy(context, make())
+
+    return policy
+
+
+POLICIES_AND_PRUNERS: dict[str, Callable[[PolicyContext], Policy]] = {
+    **{name: row.make for name, row in POLICIES.items()},
+    "median pruner": with_pruner(lambda: optuna.pruners.MedianPruner(n_startup_trials=3)),
+    "halving pruner": with_pruner(lambda: optuna.pruners.SuccessiveHalvingPruner(min_resource=2)),
+}
+
+
+def cut(play: Play, known: Significance) -> list[tuple[float, TrialState]]:
+    """The value of each trial that was stopped or paused, and stays so when the search ends."""
+    values = {(report.trial, report.round): report.value for report in play.reports}
+    found = []
+    for trial, state in play.states.items():
+        beaten = state is TrialState.PAUSED and play.policy.beaten(trial) is not None
+        if state is TrialState.PRUNED or beaten:
+            found.append((values[trial, play.rounds[trial]], state))
+    return found
+
+
+@pytest.mark.parametrize("name", POLICIES_AND_PRUNERS)
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("mode", ["max", "min"])
+def test_no_trial_is_cut_at_a_value_that_chance_explains(name: str, seed: int, mode: Mode) -> None:
+    sign = 1.0 if mode == "max" else -1.0
+    known = Significance(
+        sign * 0.2, judged_again(JUDGED).noise if mode == "max" else (lambda value: 0.028), mode
+    )
+    play = Play("none", lambda t, r: sign * scattered(t, r), seed=seed, known=known, mode=mode)
+    play.policy = POLICIES_AND_PRUNERS[name](play.context)
+    play.run(80)
+    values = cut(play, known)
+    assert all(known.moved(value) for value, _ in values)
+    assert bool(values) is (name != "none")
+    at_chance = [decision for _, _, decision in play.decisions if decision.reason.code is Code.NOT_MOVED]
+    assert all(decision.action is Action.CONTINUE for decision in at_chance)
+    assert bool(at_chance) is (name != "none")
+    # Nor do any wait to the end.
+    final = {trial: play.reports[-1].value for trial in play.states}
+    final |= {report.trial: report.value for report in play.reports}
+    assert all(known.moved(final[t]) for t, s in play.states.items() if s is not TrialState.COMPLETE)
+
+
+def test_demo_whose_first_rung_is_at_chance_cuts_nothing_there() -> None:
+    """Seen in a study of 14 trials: ten had exactly 0.1010 at the first rung, the later winner too."""
+    known = judged_by("accuracy", "max", 0.1045, TEN)
+    assert known is not None
+
+    def curve(trial: int, round: int) -> float:
+        return 0.1010 if round < 3 and trial != 5 else min(0.95, 0.12 * round + (0.2 if trial == 9 else 0.0))
+
+    before = Play("auto", curve, workers=1).run(14)
+    assert sum(state is TrialState.PAUSED for state in before.states.values()) == 0  # ties are no order
+    play = Play("auto", curve, workers=1, known=known).run(14)
+    first = [decision.reason for _, round, decision in play.decisions if round == 2]
+    codes = {reason.code for reason in first}
+    assert codes <= {Code.NOT_MOVED, Code.WAITS_TO_MOVE, Code.BEFORE_FIRST_RUNG, Code.PROMOTED_AT_ONCE}
+    assert str(first[0]) == (
+        "0.101 is not yet better than the trivial answer, 0.1045, by more than chance: not compared"
+    )
+    assert play.states[9] is TrialState.COMPLETE
+    assert all(value > 0.2 for value, _ in cut(play, known))
+
+
+# Ties ----------------------------------------------------------------------------------------------------
+
+
+def test_standing_tells_ties_honestly() -> None:
+    rung = Rung(9)
+    for trial, loss in enumerate([0.1, 0.2, 0.3, 0.3, 0.32, 0.36, 0.5, math.inf]):
+        rung.record(trial, loss)
+    assert str(rung.standing(0).reason(Code.PAUSED_AT_RUNG)) == "rank 1 of 8 at round 9"
+    assert str(rung.standing(2).reason(Code.PAUSED_AT_RUNG)) == "rank 3-4 of 8 at round 9"
+    assert str(rung.standing(4, 0.05).reason(Code.PAUSED_AT_RUNG)) == "rank 3-6 of 8 at round 9"
+    assert str(rung.standing(6, 0.05).reason(Code.PAUSED_AT_RUNG)) == "rank 7 of 8 at round 9"
+    assert str(rung.standing(7).reason(Code.PAUSED_AT_RUNG)) == "rank 8 of 8 at round 9"
+
+
+def reached(policy: Policy, *values: float) -> list[Decision]:
+    """One trial after another reaches round 2."""
+    decisions = []
+    for trial, value in enumerate(values):
+        policy.started(trial, resumed=False)
+        policy.report(Report(trial, 1, value, 1.0))
+        decisions.append(policy.report(Report(trial, 2, value, 1.0)))
+    return decisions
+
+
+@pytest.mark.parametrize(("noise", "promoted"), [(0.0, [0]), (0.015, [0, 1]), (0.025, [0, 1, 2])])
+def test_trials_within_a_standard_error_of_the_third_are_promoted_with_it(
+    noise: float, promoted: list[int]
+) -> None:
+    policy = asha(PolicyContext(MAX_ROUNDS, "max", constant_noise(noise)))
+    assert all(d.action is Action.PAUSE for d in reached(policy, 0.5, 0.49, 0.48)[:2])
+    found = [t for t in range(3) if policy.trials[t].state is TrialState.RUNNING]
+    while (choice := policy.next()).kind is NextKind.RESUME:
+        assert choice.trial is not None and choice.reason.code is Code.PROMOTED
+        policy.started(choice.trial, resumed=True)
+        found.append(choice.trial)
+    assert sorted(found) == promoted
+
+
+def test_stop_asha_and_median_stop_nothing_within_a_standard_error() -> None:
+    context = PolicyContext(MAX_ROUNDS, "max", constant_noise(0.02))
+    actions = [d.action for d in reached(make_policy("stop-asha", context), 0.5, 0.49, 0.4)]
+    assert actions == [Action.CONTINUE, Action.CONTINUE, Action.STOP]
+    policy = make_policy("median", context)
+    for trial in range(5):
+        for round in range(1, MAX_ROUNDS + 1):
+            policy.report(Report(trial, round, 0.5, 1.0))
+    assert policy.report(Report(5, 2, 0.485, 1.0)).action is Action.CONTINUE
+    assert policy.report(Report(6, 2, 0.475, 1.0)).action is Action.STOP
+
+
+class Classic:
+    """Algorithm 2 of Li et al. (2020), written down from the paper for one bracket: who pauses, who is promoted."""
+
+    def __init__(self, rungs: tuple[int, ...]) -> None:
+        self.rungs = rungs
+        self.values: dict[int, dict[int, float]] = {round: {} for round in rungs}
+        self.gone: set[tuple[int, int]] = set()
+
+    def best_third(self, round: int) -> list[int]:
+        there = self.values[round]
+        return sorted(there, key=lambda trial: -there[trial])[: len(there) // 3]
+
+    def goes_on(self, trial: int, round: int, value: float) -> bool:
+        self.values[round][trial] = value
+        if trial in self.best_third(round):
+            self.gone.add((round, trial))
+        return (round, trial) in self.gone
+
+    def promotion(self) -> int | None:
+        for round in reversed(self.rungs):
+            for trial in self.best_third(round):
+                if (round, trial) not in self.gone:
+                    return trial
+        return None
+
+
+@given(st.lists(st.integers(0, 10**6), min_size=3, max_size=40, unique=True), st.integers(0, 2**16))
+@settings(max_examples=60, deadline=None)
+def test_with_many_rows_it_is_classic_successive_halving(heights: list[int], seed: int) -> None:
+    """Distinct values and a standard error of (almost) nothing: the same pauses and promotions as in the paper."""
+    policy = asha(PolicyContext(9, "max", Significance(-1.0, lambda value: 1e-9)))
+    classic, rng = Classic((2, 6)), random.Random(seed)
+    rounds = dict.fromkeys(range(len(heights)), 0)
+    running: list[int] = []
+    waiting = list(rounds)
+    for _ in range(20 * len(heights)):
+        while len(running) < 3:
+            choice = policy.next()
+            assert choice.trial == classic.promotion()
+            if choice.trial is None:
+                if not waiting:
+                    return
+                choice_number = waiting.pop(0)
+            else:
+                choice_number = choice.trial
+                classic.gone.add((rounds[choice_number], choice_number))
+            policy.started(choice_number, resumed=choice.trial is not None)
+            running.append(choice_number)
+        trial = rng.choice(running)
+        rounds[trial] += 1
+        value = heights[trial] / 10**6 + rng.random() * rounds[trial]
+        decision = policy.report(Report(trial, rounds[trial], value, 1.0))
+        if rounds[trial] in (2, 6):
+            assert (decision.action is Action.CONTINUE) is classic.goes_on(trial, rounds[trial], value)
+        if decision.action is not Action.CONTINUE:
+            running.remove(trial)
+
+
+# The first rung ------------------------------------------------------------------------------------------
+
+LEVELS = (1, 3, 9, 27, 50)
+
+
+def at_chance(*rounds: int) -> Curve:
+    return Curve({round: 0.9 for round in (1, *rounds)}, 3, frozenset(rounds))
+
+
+def moved(*rounds: int) -> Curve:
+    return Curve({round: 0.5 for round in (1, *rounds)}, 3)
+
+
+@pytest.mark.parametrize(
+    ("curves", "first"),
+    [
+        ([at_chance(3)], 3),
+        ([at_chance(3), at_chance(3)], 9),
+        ([at_chance(3), moved(3)], 3),
+        ([at_chance(3), at_chance(3), moved(3)], 9),
+        ([at_chance(3, 9), at_chance(3, 9), moved(3)], 27),
+        ([at_chance(3, 9, 27), at_chance(3, 9, 27)], 27),  # the last rung
+        ([Curve({3: math.inf}, 3), at_chance(3)], 3),  # NaN says nothing
+    ],
+)
+def test_first_rung_moves_up_by_itself_where_fewer_than_half_have_moved(
+    curves: list[Curve], first: int
+) -> None:
+    for order in (curves, curves[::-1]):
+        assert choose_first_rung(order, LEVELS, 3).round == first
+
+
+def test_reason_of_the_move_counts_who_has_moved() -> None:
+    found = choose_first_rung([at_chance(3), at_chance(3), moved(3)], LEVELS, 3)
+    assert str(found.why) == (
+        "it is first compared at round 9: at round 3 only 1 of 3 trials are better than the trivial answer by more "
+        "than chance"
+    )
+
+
+def test_first_rung_never_moves_down_to_a_level_at_chance() -> None:
+    ranks = [Curve({1: i / 41, 3: i / 40, 9: i / 40}, 3) for i in range(40)]
+    assert choose_first_rung(ranks, LEVELS, 3).round == 1
+    lost = [Curve(curve.losses, 3, frozenset({1})) for curve in ranks]
+    assert choose_first_rung(lost, LEVELS, 3).round == 3
+
+
+def test_short_study_compares_later_after_two_trials_at_chance_and_comes_back() -> None:
+    policy = AdaptiveAsha(PolicyContext(50, "max", constant_noise(0.01, trivial=0.1)))
+    for trial in range(6):
+        policy.started(trial, resumed=False)
+    for trial, (value, first) in enumerate([(0.1, 3), (0.11, 9), (0.4, 9), (0.5, 3)]):
+        for round in (1, 2, 3):
+            policy.report(Report(trial, round, value, 1.0))
+        assert policy.first_rung().round == first
+    policy.started(6, resumed=False)
+    assert policy.rungs(6)[0] == 3
+
+
+# What trials cost that never learn -----------------------------------------------------------------------
+
+
+def test_rounds_at_chance_count_from_the_first_rung_until_the_trial_moves() -> None:
+    count = RoundsAtChance()
+    assert count.share == 0.0 and count.allow_more()
+    for round in range(1, 9):
+        count.report(0, round, beyond=round - 3, at_chance=True)
+    for round in range(1, 11):
+        count.report(1, round, beyond=round - 3, at_chance=False)
+    assert count.share == pytest.approx(5 / 18) and not count.allow_more()
+    count.report(0, 7, beyond=4, at_chance=True)  # run again after a crash
+    assert count.share == pytest.approx(5 / 18)
+    count.report(0, 9, beyond=6, at_chance=False)
+    assert count.share == 0.0
+
+
+@pytest.mark.parametrize("name", PROMOTING)
+@pytest.mark.parametrize("share", [3, 10])
+def test_trials_that_never_learn_take_a_fifth_of_the_rounds_and_no_more(name: str, share: int) -> None:
+    known = judged_again(JUDGED)
+
+    def curve(trial: int, round: int) -> float:
+        return 0.2 if trial % share == 0 else 0.4 + 0.5 * ((trial * 37) % 101) / 101
+
+    play = Play(name, curve, workers=1, known=known)
+    for _ in range(600):
+        play.fill(10_000)
+        play.advance(play.running()[0])
+    dead = {trial: rounds for trial, rounds in play.rounds.items() if trial % share == 0}
+    beyond = sum(max(0, rounds - play.policy.rungs(trial)[0]) for trial, rounds in dead.items())
+    longest = MAX_ROUNDS - play.policy.rungs(0)[0]
+    assert beyond <= SHARE * 600 + longest
+    assert not any(play.policy.beaten(trial) for trial in dead)
+    # They wait, and go on when no new trial may start.
+    waiting = any(play.states[trial] is TrialState.PAUSED for trial in dead)
+    assert waiting or share == 10 or name == "hyperband"
+    play.run(len(play.states))
+    assert {play.states[trial] for trial in dead} == {TrialState.COMPLETE}
