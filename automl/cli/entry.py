@@ -25,7 +25,8 @@ EXIT_INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0, 1 (failed), 2 (wrong usage or input), 130 (Ctrl-C).
+    """Run one command and return its exit code: 0, 1 (failed), 2 (wrong usage or input), 3 (the model of `fit` or
+    `resume` is not usable), 130 (Ctrl-C).
 
     Errors are one line on stderr; `--verbose` adds the traceback. Without `argv` this process is the command: the time
     limit counts from its start, and it ends here.

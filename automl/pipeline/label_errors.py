@@ -21,7 +21,8 @@ from automl.final.out_of_fold import out_of_fold, seconds_needed
 from automl.machine import slowdown
 from automl.pipeline.setup import Setup
 from automl.pipeline.study_folder import write_text
-from automl.search import SearchResult
+from automl.search import BestTrial, SearchResult
+from automl.search.storage.checkpoints import checkpoint_round
 from automl.training.rounds import STEP_COST
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def write_label_errors(setup: Setup, found: SearchResult) -> str:
     except AutomlError as error:
         return f"No search for label errors: {error}."
     if outputs is None:
-        return "No search for label errors: the best trial left no checkpoint."
+        return f"No search for label errors: {_no_outputs(found.best)}."
     files, given = _rows(setup, VAL)
     if agreement(outputs.val_probabilities, given, info.classes) < MIN_AGREEMENT:
         right = sum(
@@ -74,6 +75,13 @@ def write_label_errors(setup: Setup, found: SearchResult) -> str:
     if train is None:
         return summary_sentence(table, info.n_val)
     return summary_sentence(table, info.n_train + info.n_val, which="training and validation")
+
+
+def _no_outputs(best: BestTrial) -> str:
+    kept = 0 if best.checkpoint is None else checkpoint_round(best.checkpoint)
+    if not kept:
+        return "the best trial left no checkpoint"
+    return f"the best trial's checkpoint is of round {kept}, and its score of round {best.round}"
 
 
 def _train_table(setup: Setup, outputs: TrialOutputs) -> pd.DataFrame | None:
