@@ -119,7 +119,8 @@ def summary(result: Mapping[str, Any], model_dir: Path, dashboard: str) -> list[
     """Return the summary of a finished study as (name, text); `result` is result.json."""
     best, metric = result["best"], str(result["metric"])
     val_trivial = best.get("val_trivial")
-    beside = "" if val_trivial is None else f"; trivial answer: {score(val_trivial)}"
+    answer = result.get("trivial_words", {}).get(metric, "trivial answer")
+    beside = "" if val_trivial is None else f"; {answer} ({score(val_trivial)})"
     return [
         *((f"holdout {name}", _held_words(result, name, entry)) for name, entry in _holdout(result)),
         (f"val {metric}", f"{score(best.get('val_score'))}, from trial {best.get('trial')}{beside}"),
