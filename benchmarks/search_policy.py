@@ -122,7 +122,13 @@ def run(task: Task) -> list[dict[str, Any]]:
     problem = surrogate.Problem(task.instance)
     sampler, policy, *judged = task.search.split("+")
     objective = Objective(surrogate, task.instance, task.skip, task.rows, task.seed)
-    source = {"metric": "accuracy", "mode": "max", "rows": task.rows, "train_rows": 1, "class_rows": ""}
+    source: dict[str, Any] = {
+        "metric": "accuracy",
+        "mode": "max",
+        "rows": task.rows,
+        "train_rows": 1,
+        "class_rows": "",
+    }
     settings = SearchSettings(
         metric="accuracy",
         max_rounds=surrogate.MAXE - task.skip,
