@@ -99,7 +99,10 @@ class Asha(BasePolicy):
 
     def promotion(self) -> Next | None:
         """Return the best trial of the highest rung that belongs to its best third, or else that may belong to it."""
-        return self._resumed(Place.BEST_THIRD, Code.PROMOTED) or self._resumed(Place.IN_DOUBT, Code.PROMOTED)
+        sure = self._resumed(Place.BEST_THIRD, Code.PROMOTED)
+        if sure is not None or self.context.significance is None:
+            return sure
+        return self._resumed(Place.IN_DOUBT, Code.PROMOTED)
 
     def late_promotion(self) -> Next | None:
         """Return the best trial of the highest rung that is not beaten there, whatever it costs."""
