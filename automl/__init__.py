@@ -64,11 +64,19 @@ def fit(
     `time_limit="10m"`, `n_trials=50`, `metric="f1"`, `space="cpu"` ... `observer` shows progress; without one
     nothing is shown. The same call again resumes the study. Raises AutomlError, whose message says what to do.
     """
-    from automl import config, pipeline
+    from automl import config
+    from automl.config.shortest_limit import check_time_limit
+    from automl.machine import Moment
     from automl.records import Silent
+    from automl.torch_setup import quiet_waiting
 
-    given = data if labels is None else (data, labels)
-    return pipeline.fit(config.load(given, **options), observer=observer or Silent())
+    started = Moment.now()  # loading the libraries counts
+    settings = config.load(data if labels is None else (data, labels), **options)
+    check_time_limit(settings, started)
+    quiet_waiting()
+    from automl import pipeline
+
+    return pipeline.fit(settings, observer=observer or Silent(), started=started)
 
 
 def inspect(
@@ -96,10 +104,17 @@ def resume(
 
     Finished trials count and do not run again. Raises StudyError if there is no such study.
     """
-    from automl import pipeline
+    from automl.machine import Moment
     from automl.records import Silent
+    from automl.torch_setup import quiet_waiting
 
-    return pipeline.resume(study, directory=directory, observer=observer or Silent(), **changes)
+    started = Moment.now()
+    quiet_waiting()
+    from automl import pipeline
+
+    return pipeline.resume(
+        study, directory=directory, observer=observer or Silent(), started=started, **changes
+    )
 
 
 def load(

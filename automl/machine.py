@@ -1,4 +1,4 @@
-"""Resources of this machine: cores, memory, the cache folder, and access to the Hugging Face hub.
+"""This machine: cores, memory, clock, the cache folder, and access to the Hugging Face hub.
 
 `psutil` is imported on first use, so `automl --help` does not wait for it.
 """
@@ -6,12 +6,91 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
+import time
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+LOOP_S = 0.06  # several turns of the scheduler
 HUB_SECONDS = 2.0  # timeout of the check whether the hub answers
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A point in time, such as a deadline, that also holds in other processes and on other machines.
+
+    On the machine where it was made, only the steady clock (`time.monotonic()`, the same in all processes) counts: the
+    system's clock may be set while a study runs. Another machine, or the same one after a restart, compares the wall
+    clock. Make one with `Moment.now()` and `later`.
+    """
+
+    steady: float
+    wall: float
+    clock: str = field(default="", repr=False)  # names the steady clock
+
+    @staticmethod
+    def now() -> Moment:
+        """Return the present moment."""
+        return Moment(time.monotonic(), time.time(), steady_clock())
+
+    def later(self, seconds: float) -> Moment:
+        """Return the moment `seconds` after this one; earlier for negative ones."""
+        return Moment(self.steady + seconds, self.wall + seconds, self.clock)
+
+    def left(self) -> float:
+        """Return the seconds until this moment; negative once it is over."""
+        if self.clock == steady_clock():
+            return self.steady - time.monotonic()
+        return self.wall - time.time()
+
+    def passed(self) -> bool:
+        """Return whether this moment is over."""
+        return self.left() <= 0.0
+
+    def after(self, other: Moment) -> float:
+        """Return the seconds from `other` to this moment."""
+        if self.clock == other.clock:
+            return self.steady - other.steady
+        return self.wall - other.wall
+
+
+@cache
+def steady_clock() -> str:
+    """Return a name that is equal for processes whose `time.monotonic()` can be compared.
+
+    That clock counts from the start of the system (Linux, macOS, Windows), and in containers with a time namespace from
+    a moment of their own.
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot} {Path('/proc/self/ns/time').readlink()}"
+    except OSError:  # not Linux, or an older kernel
+        return socket.gethostname()
+
+
+def slowdown() -> float:
+    """Measure how many times longer this thread's work takes because of other work on this machine; at least 1.
+
+    A loop of `LOOP_S` seconds of work is timed against the clock.
+    """
+    begun, worked = time.perf_counter(), time.thread_time()
+    while time.thread_time() - worked < LOOP_S:
+        sum(range(1000))
+    return max(1.0, (time.perf_counter() - begun) / (time.thread_time() - worked))
+
+
+def process_start() -> Moment:
+    """Return the moment at which this process started, before Python and any library were loaded; else now."""
+    now = Moment.now()
+    try:
+        ticks = int(Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19])
+        age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    except (OSError, AttributeError, ValueError, IndexError):  # not Linux
+        return now
+    return now.later(-max(0.0, age))
 
 
 def cores() -> int:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
 
+from automl.machine import Moment
 from automl.records import Config
 from automl.search import SearchSettings, search
 from automl.search.control.coordinator import Coordinator
@@ -84,10 +85,10 @@ def measure(row: Row, trials: int, parallel: int, engine: Engine | None) -> tupl
             storage=None if row.storage == "memory" else f"sqlite:///{folder}/study.db",
             directory=None if row.storage == "memory" else Path(folder),
         )
-        begin, moment = time.perf_counter(), time.time()
+        begin, moment = time.perf_counter(), Moment.now()
         result = search(empty, SearchSpace.from_dict(SPACE), settings, engine=engine)
         total = time.perf_counter() - begin
-    first = max(0.0, (result.first_report or moment) - moment)
+    first = max(0.0, (result.first_report or moment).after(moment))
     return first, total - first
 
 

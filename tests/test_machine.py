@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from automl.machine import cache_folder, cores, free_memory, hub_answers, private_memory
+from automl.machine import (
+    Moment,
+    cache_folder,
+    cores,
+    free_memory,
+    hub_answers,
+    private_memory,
+    process_start,
+)
+from automl.pipeline.clock import Clock
 
 
 def test_cache_folder_is_the_one_of_the_environment_or_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,3 +100,49 @@ def test_memory_of_a_fork_is_its_own() -> None:
     if child == 0:
         os._exit(0 if private_memory() > 0 else 1)
     assert os.waitpid(child, 0)[1] == 0
+
+
+@pytest.mark.parametrize("jump", [-3600.0, 3600.0])
+def test_clock_of_the_system_that_is_set_changes_neither_deadline_nor_time_used(
+    jump: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, deadline = Clock(60.0), Moment.now().later(60.0)
+    wall = time.time()
+    monkeypatch.setattr(time, "time", lambda: wall + jump)
+    assert deadline.left() == pytest.approx(60.0, abs=5.0) and not deadline.passed()
+    assert clock.elapsed() == pytest.approx(0.0, abs=5.0)
+    assert clock.remaining() == pytest.approx(60.0, abs=5.0)
+    assert deadline.after(clock.started) == pytest.approx(60.0, abs=5.0)
+
+
+def test_stages_of_the_clock_sum_up_to_the_time_used() -> None:
+    clock = Clock(None, Moment.now().later(-5.0))
+    for name in ("setup", "search", "setup"):
+        clock.finish_stage(name)
+    assert list(clock.stages) == ["setup", "search"] and clock.remaining() is None
+    assert sum(clock.stages.values()) == pytest.approx(clock.elapsed(), abs=1.0)
+    assert clock.stages["setup"] >= 5.0
+
+
+def test_deadline_of_another_machine_is_compared_by_the_wall_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    deadline = Moment(steady=-1e9, wall=1000.0, clock="another boot")
+    monkeypatch.setattr(time, "time", lambda: 940.0)
+    assert deadline.left() == pytest.approx(60.0) and not deadline.passed()
+    assert deadline.later(-61.0).passed()
+    assert Moment(0.0, 990.0, "a third").after(deadline) == pytest.approx(-10.0)
+
+
+def test_deadline_holds_in_another_process() -> None:
+    deadline = Moment.now().later(60.0)
+    code = "import pickle, sys; print(pickle.load(sys.stdin.buffer).left())"
+    # A wall time that is wrong by an hour shows which clock the other process compared.
+    sent = pickle.dumps(replace(deadline, wall=deadline.wall + 3600.0))
+    done = subprocess.run([sys.executable, "-c", code], input=sent, capture_output=True, check=True)
+    assert 0.0 < float(done.stdout) <= 60.0
+
+
+def test_process_starts_before_its_first_line_runs() -> None:
+    code = "import time; time.sleep(0.3); from automl.machine import process_start; print(-process_start().left())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert 0.3 <= float(done.stdout) < 30.0
+    assert process_start().passed()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -59,3 +60,29 @@ def test_threads_are_set() -> None:
 def test_no_thread_is_refused() -> None:
     with pytest.raises(ValueError, match="must be at least 1, not 0"):
         set_threads(0)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "import automl; automl.fit('digits', space='no such', time_limit=600)",
+        "from automl.cli import main; main(['fit', 'digits', '--space', 'no such'])",
+    ],
+)
+def test_idle_threads_sleep_because_a_study_says_so_before_torch_loads(call: str, tmp_path: Path) -> None:
+    code = f"""
+import os, sys
+class Finder:
+    def find_spec(self, name, *rest):
+        if name == 'torch':
+            print(os.environ.get('OMP_WAIT_POLICY'))
+            sys.stdout.flush()
+            os._exit(0)
+sys.meta_path.insert(0, Finder())
+{call}
+"""
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.stdout == "PASSIVE\n", done.stderr

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 import traceback
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 
 import click
 
 from automl.cli.group import root
 from automl.cli.options import State
 from automl.errors import AutomlError, unknown_name
+from automl.machine import process_start
 
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
@@ -22,9 +25,30 @@ EXIT_INTERRUPTED = 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0, 1 (failed), 2 (wrong usage or input), 130 (Ctrl-C).
 
-    Errors are one line on stderr; `--verbose` adds the traceback.
+    Errors are one line on stderr; `--verbose` adds the traceback. Without `argv` this process is the command: the time
+    limit counts from its start, and it ends here.
     """
-    state = State()
+    if argv is not None:
+        return _run(argv, State())
+    return leave(_run(None, State(started=process_start())))
+
+
+def leave(code: int) -> int:
+    """End this process with the exit code if it has loaded torch, else return the code.
+
+    Python takes up to two seconds to take torch down piece by piece, which would come after the time limit. What
+    libraries registered for the end of the process runs first.
+    """
+    if "torch" not in sys.modules:
+        return code
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # closed
+            stream.flush()
+    os._exit(code)
+
+
+def _run(argv: Sequence[str] | None, state: State) -> int:
     try:
         with warnings.catch_warnings():
             # Warnings are for programmers; users get errors and notes.

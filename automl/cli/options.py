@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -10,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from automl import log
+from automl.machine import Moment
 
 HELP: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -20,7 +20,7 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 class State:
     """The state of one run of the command line.
 
-    `started` is the moment (`time.time()`) from which a time limit counts; it includes the loading of libraries.
+    `started` is the moment from which a time limit counts; it includes the loading of libraries.
     `when_stopped` is added to the message after Ctrl-C.
     """
 
@@ -28,7 +28,7 @@ class State:
     quiet: bool = False
     json: bool = False
     when_stopped: str = ""
-    started: float = field(default_factory=time.time)
+    started: Moment = field(default_factory=Moment.now)
 
 
 class SectionOption(click.Option):

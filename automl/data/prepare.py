@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import csv
-import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 import numpy as np
@@ -17,18 +17,24 @@ from automl.data.cache.cache import Cached, open_or_build
 from automl.data.cache.eviction import Hold
 from automl.data.cache.streamed_images import streaming_cost
 from automl.data.constants import GPU_SIZE
+from automl.data.decoding.decode import DecodingTime
 from automl.data.decoding.image_format import choose_target
 from automl.data.holdout import Holdout
 from automl.data.labelled_rows import Labelled, label
 from automl.data.quality.report import DataReport, bad_files, make_report
 from automl.data.sources.base import Source
+from automl.data.sources.part import SourcePart, fair_order
 from automl.data.splits import HOLDOUT, TRAIN, VAL, Split, require_classes, split_columns
 from automl.errors import DataError
+from automl.machine import Moment
 from automl.records import DatasetInfo, Observer, Rows, SearchSplits, Silent
 
 if TYPE_CHECKING:
     import pandas as pd
 
+ROWS = "rows.npy"  # in the index: the rows of the source that are used, if the time did not suffice to decode all
+LEAST = 64  # images that are decoded whatever the time
+SCAN_SHARE = 0.2  # of the time for decoding
 _COLUMNS = ("file", "label", "split", "group", "sha256")
 
 
@@ -37,7 +43,9 @@ class DataOptions(TypedDict, total=False):
 
     `img_size` ("auto"): pixels; `max_size` (224): the largest size that "auto" may choose; `val` (0.2) and `holdout`
     (0.2): shares, unless the data assign such a part; `seed` (0); `on_bad_image` ("skip"): "skip" or "error";
-    `max_disk` (no limit): bytes that all decoded images in the cache may take.
+    `max_disk` (no limit): bytes that all decoded images in the cache may take; `until` (no limit): the moment at which
+    scanning and decoding end, with a fair sample of the images; `rows` (all): those that an earlier run of the study
+    used.
     """
 
     img_size: int | Literal["auto"]
@@ -47,11 +55,16 @@ class DataOptions(TypedDict, total=False):
     seed: int
     on_bad_image: Literal["skip", "error"]
     max_disk: int
+    until: Moment | None
+    rows: npt.NDArray[np.int64] | None
 
 
 @dataclass(frozen=True)
 class PreparedData:
-    """Data ready for a search. The decoded images stay in the cache while `hold` exists."""
+    """Data ready for a search. The decoded images stay in the cache while `hold` exists.
+
+    `part` says that only a part of the images is used, because there was no time to decode all; "" if all are.
+    """
 
     splits: SearchSplits
     holdout: Holdout
@@ -59,6 +72,7 @@ class PreparedData:
     hold: Hold = field(repr=False, compare=False)
     labelled: Labelled = field(repr=False, compare=False)
     split: Split = field(repr=False, compare=False)
+    part: str = ""
 
     @property
     def table(self) -> pd.DataFrame:
@@ -103,20 +117,26 @@ def prepare_data(
     `study_dir/index`. No file is left if the data cannot be used. Raises DataError for data that are too few, of one
     class or without a readable image, and for any unreadable image if `on_bad_image` is "error".
     """
-    start = time.perf_counter()
+    start = perf_counter()
     watcher = observer if observer is not None else Silent()
     _check_early(source, options)
     watcher.stage("scan", f"looking at {len(source.files)} images of {source.name}")
+    rows, until = options.get("rows"), options.get("until")
+    if rows is not None:
+        source = SourcePart(source, rows)
     target = choose_target(
-        source, img_size=options.get("img_size", "auto"), max_size=options.get("max_size", GPU_SIZE)
+        source,
+        img_size=options.get("img_size", "auto"),
+        max_size=options.get("max_size", GPU_SIZE),
+        until=None if until is None else Moment.now().later(SCAN_SHARE * until.left()),
     )
     watcher.stage("cache", f"decoding {len(source.files)} images to {target.img_size} px")
     found: list[tuple[Labelled, Split]] = []
 
     def check(cached: Cached) -> None:
         if options.get("on_bad_image", "skip") == "error":
-            _refuse_bad(cached, source)
-        labelled = label(source, cached)
+            _refuse_bad(cached, _decoded_part(source, cached))
+        labelled = label(_decoded_part(source, cached), cached)
         split = _split(labelled, options)
         found[:] = [(labelled.trained(split), split)]
 
@@ -128,13 +148,21 @@ def prepare_data(
         progress=watcher.progress,
         max_disk=options.get("max_disk"),
         note=watcher.note,
+        time=None
+        if until is None
+        else DecodingTime(until, fair_order(source, options.get("seed", 0)), LEAST),
     )
+    if cached.rows is not None:
+        rows = cached.rows
+        source = SourcePart(source, rows)
     watcher.progress(len(source.files), len(source.files))
     labelled, split = found[0]
     parts = _write_parts(cached, labelled, split, study_dir / "index")
+    if rows is not None:
+        np.save(study_dir / "index" / ROWS, rows)
     if cached.streamed:
         watcher.note(streaming_cost(parts[TRAIN]))
-    report = make_report(source, cached, labelled, split, seconds=time.perf_counter() - start)
+    report = make_report(source, cached, labelled, split, seconds=perf_counter() - start)
     info = _info(report, labelled, parts)
     for note in (*report.notes, *(finding.message for finding in report.findings)):
         watcher.note(note)
@@ -145,7 +173,12 @@ def prepare_data(
         hold=cached.hold,
         labelled=labelled,
         split=split,
+        part=source.notes[-1] if isinstance(source, SourcePart) else "",
     )
+
+
+def _decoded_part(source: Source, cached: Cached) -> Source:
+    return source if cached.rows is None else SourcePart(source, cached.rows)
 
 
 def _check_early(source: Source, options: DataOptions) -> None:

@@ -34,7 +34,7 @@ class ReaderSpec:
 
     kind: Literal["folder", "zip", "tar"]
     path: str
-    locations: Callable[[range], list[Location]]
+    locations: Callable[[Sequence[int]], list[Location]]
 
 
 class FolderReader:

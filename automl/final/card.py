@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from automl.final.model_folder import Preprocess
-from automl.spaces.architectures.factories import is_factory
+from automl.spaces.architectures.factories import is_built_in, is_factory
 
 CARD = """---
 library_name: timm
@@ -48,6 +48,15 @@ automl.load("{folder}", factory="{model}").predict(["image.jpg"])
 ```
 or `automl predict {folder} image.jpg --factory {model}`. Pixels are normalised with mean {mean} and std {std} at
 {size} px.
+"""
+
+
+USE_BUILT_IN = """```python
+import automl
+automl.load("{folder}").predict(["image.jpg"])
+```
+or `automl predict {folder} image.jpg`. Pixels are normalised with mean {mean} and std {std} at {size} px. The network
+is part of automl: `{model}`.
 """
 
 
@@ -100,6 +109,7 @@ def _rows_of(document: dict[str, Any]) -> str:
 
 def _use(folder: str, model: str, preprocess: Preprocess) -> str:
     info, text = preprocess.info, USE_OWN if is_factory(model) else USE
+    text = USE_BUILT_IN if is_built_in(model) else text
     used = text.format(
         folder=folder, model=model, mean=_short(info.mean), std=_short(info.std), size=preprocess.size
     )

@@ -12,6 +12,7 @@ import torch
 
 from automl.data.cache.node_cache import DataOrigin, splits_on_this_node
 from automl.final.retrain import SETTLING, Retrained, join_rows, make_trainer, retrained_model
+from automl.machine import Moment
 from automl.records import Config, Observer, Rows, SearchSplits
 from automl.search.engines.ray.distributed_training import Link, Monitor, WorkerGroup, run_together
 from automl.training.checkpoint import STATE
@@ -56,7 +57,7 @@ def distributed_retrain(
     """
     group.folder.mkdir(parents=True, exist_ok=True)
     rows = join_rows(splits.train, splits.val, group.folder.parent / "retrain_index.npy")
-    start = time.time()
+    start = Moment.now()
     job = RetrainJob(config, splits, rows.index, plan, group, start)
     gpu = torch.device(plan.device).type == "cuda"
     workers = WorkerGroup(group.workers, gpu, plan.seconds, group.folder, group.address, group.cpus)
@@ -65,7 +66,7 @@ def distributed_retrain(
     trainer = make_trainer(config, splits, rows, replace(plan, replicas=1, seconds=None))
     trainer.load(group.checkpoint)
     trainer.settle(SETTLING)
-    return replace(retrained_model(trainer, time.time() - start, len(rows)), progress=progress)
+    return replace(retrained_model(trainer, -start.left(), len(rows)), progress=progress)
 
 
 def has_checkpoint(group: RetrainWorkers) -> bool:
@@ -75,14 +76,14 @@ def has_checkpoint(group: RetrainWorkers) -> bool:
 
 @dataclass(frozen=True)
 class RetrainJob:
-    """What every worker gets. `index` names the rows; `start` (time.time()) is when the workers were requested."""
+    """What every worker gets. `index` names the rows; `start` is when the workers were requested."""
 
     config: Config
     splits: SearchSplits
     index: Path
     plan: TrainPlan
     group: RetrainWorkers
-    start: float
+    start: Moment
 
 
 def _work(link: Link, cores: int, *, job: RetrainJob) -> None:
@@ -94,7 +95,7 @@ def _work(link: Link, cores: int, *, job: RetrainJob) -> None:
         torch.cuda.set_device(link.device)
     plan = replace(plan, device=link.device, replicas=cores if on_cpu else 1)
     if plan.seconds is not None:  # the start of the workers counts
-        left = max(0.5, plan.seconds - max(0.0, time.time() - job.start))
+        left = max(0.5, plan.seconds - max(0.0, -job.start.left()))
         plan = replace(plan, seconds=broadcast(left, link.device))
     trainer = make_trainer(job.config, splits, rows, plan)
     trainer.join()

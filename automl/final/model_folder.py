@@ -13,7 +13,7 @@ from torch import nn
 
 from automl.errors import ModelError
 from automl.records import Config, DatasetInfo
-from automl.spaces.architectures.factories import is_factory, load_factory
+from automl.spaces.architectures.factories import is_built_in, is_factory, load_factory
 from automl.torch_setup import import_timm
 from automl.training.models.build import model_arguments
 from automl.training.models.hyperparameters import Recipe
@@ -110,13 +110,15 @@ def load_network(folder: Path, factory: str | Callable[..., nn.Module] | None) -
     """Return the network of a model folder, with its weights.
 
     Nothing in the folder runs as code. A network that a user's function built needs that function as `factory`, itself
-    or by the name that the folder gives: whoever passes it trusts it. Raises ModelError without it, and KeyError,
-    ValueError, RuntimeError, OSError or SafetensorError for a damaged folder.
+    or by the name that the folder gives: whoever passes it trusts it. This package's own network needs none. Raises
+    ModelError without it, and KeyError, ValueError, RuntimeError, OSError or SafetensorError for a damaged folder.
     """
     said = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     name = said.get(FACTORY)
     if name is None:
         return _timm_network(folder, said)
+    if is_built_in(name):
+        factory = str(name)
     if factory is None or (isinstance(factory, str) and factory != name):
         raise ModelError(
             f"the model folder {str(folder)!r} needs the function {name!r}, which is code outside the folder; "

@@ -9,10 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from torch import nn
 
 from automl.errors import StorageError, TrialError
 from automl.records import Config, DatasetInfo, Observer, Rows, SearchSplits
+from automl.search.result import BestTrial
+from automl.search.storage.checkpoints import checkpoint_round
 from automl.training.models.pretrained_weights import Weights
 from automl.training.plan import TrainPlan
 from automl.training.trainer import Trainer
@@ -37,6 +40,10 @@ class Retrained:
     info: DatasetInfo
     weights: Weights | None = None
     progress: float = 1.0
+
+
+MEASURED_AT = (0.3, 0.6, 0.85)  # shares of a timed retrain at which the time left is measured again ...
+LONG_ENOUGH = 10.0  # ... if it has so many seconds: a measurement takes up to one
 
 
 class Retrain:
@@ -65,16 +72,21 @@ class Retrain:
         should_stop: Callable[[], bool] = lambda: False,
         *,
         seconds: float | None = None,
+        left: Callable[[Trainer], float] | None = None,
     ) -> Retrained:
         """Train to the end. `seconds`, counted from now, replace those of the plan.
 
         The schedule ends with the training. `should_stop` is called before each batch and ends the training early, with
-        `progress` below 1. Raises TrialError if the loss is not finite or the time is too short for a single batch.
+        `progress` below 1. `left` returns the seconds that may still be used: it is asked at 30, 60 and 85 % of
+        `seconds`, and the training becomes longer or shorter by the answer. Raises TrialError if the loss is not finite
+        or the time is too short for a single batch.
         """
         trainer = self.trainer
         trainer.should_stop = should_stop
         if seconds is not None:
             trainer.plan = replace(trainer.plan, seconds=seconds + trainer.spent)
+            if left is not None and seconds >= LONG_ENOUGH:
+                trainer.should_stop = _Stretch(trainer, seconds, left, should_stop)
         first = trainer.steps
         while trainer.rounds < trainer.plan.epochs:
             if trainer.train_round() is None:
@@ -87,6 +99,32 @@ class Retrain:
         trainer.settle(SETTLING)
         done = retrained_model(trainer, time.perf_counter() - self._start, len(self._rows))
         return replace(done, images_trained=(trainer.steps - first) * trainer.batches.batch_size)
+
+
+class _Stretch:
+    """Called before each batch: asks at some shares of the time how much is left, and sets the plan's seconds by it."""
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        seconds: float,
+        left: Callable[[Trainer], float],
+        should_stop: Callable[[], bool],
+    ) -> None:
+        self._trainer, self._left, self._should_stop = trainer, left, should_stop
+        self._begun, self._before = time.perf_counter(), trainer.spent
+        self._seconds, self._shares = seconds, list(MEASURED_AT)
+
+    def __call__(self) -> bool:
+        spent = time.perf_counter() - self._begun
+        if self._shares and spent >= self._shares[0] * self._seconds:
+            while self._shares and spent >= self._shares[0] * self._seconds:
+                self._shares.pop(0)
+            more = self._left(self._trainer)
+            self._seconds = time.perf_counter() - self._begun + max(0.0, more)
+            plan = self._trainer.plan
+            self._trainer.plan = replace(plan, seconds=self._before + self._seconds)
+        return self._should_stop()
 
 
 def retrained_model(trainer: Trainer, seconds: float, n_train: int) -> Retrained:
@@ -127,13 +165,26 @@ def make_trainer(
 def own_weights(config: Config, splits: SearchSplits, plan: TrainPlan, checkpoint: Path) -> Retrained:
     """Return the best trial's own network from `checkpoint`, which was trained on the training rows alone.
 
-    Raises StorageError if the checkpoint is damaged.
+    `seconds` and `images_trained` are those of the trial. Raises StorageError if the checkpoint is damaged.
     """
-    start = time.perf_counter()
     trainer = Trainer(config, splits.info, splits.train, replace(plan, deadline=None))
     trainer.load(checkpoint)
-    model = retrained_model(trainer, time.perf_counter() - start, trainer.batches.n)
-    return replace(model, images_trained=0, progress=1.0)
+    model = retrained_model(trainer, trainer.spent, trainer.batches.n)
+    trainer.gradients.close()
+    return replace(model, progress=1.0)
+
+
+def best_checkpoint(best: BestTrial) -> Path | None:
+    """Return the best trial's checkpoint if it is of its best round; None if there is none, or one of another round."""
+    place = best.checkpoint
+    return place if place is not None and checkpoint_round(place) == best.round else None
+
+
+def without(rows: Rows, positions: npt.NDArray[np.int64], index: Path) -> Rows:
+    """Return the rows without those at `positions`, and write their index to `index`."""
+    kept = np.delete(np.load(rows.index), positions)
+    np.save(index, kept)
+    return replace(rows, index=index, n=len(kept))
 
 
 def join_rows(first: Rows, second: Rows, index: Path) -> Rows:

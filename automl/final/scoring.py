@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import statistics
 import time
 from contextlib import AbstractContextManager, nullcontext
 
@@ -11,10 +12,14 @@ from torch import nn
 
 from automl.records import DatasetInfo
 from automl.torch_setup import set_threads
+from automl.training.evaluate import EVAL_BATCH
 from automl.training.models.memory_format import channels_last, to_cpu
 
-CPU_BATCH, GPU_BATCH = 16, 64  # images; with fewer, a GPU waits for the CPU
+CPU_BATCH, GPU_BATCH = 16, 64  # images of the first pass; with fewer, a GPU waits for the CPU
 LONG_S = 1.0  # the first forward pass also pays for setup: it is repeated unless it took longer
+# Passes on a CPU grow until they take GROWN_S: what a pass costs beside its images, such as threads that wait for each
+# other (long, where other processes have the cores), must not be counted for every 16 images.
+GROWN_S, PASSES = 0.1, 3
 
 
 def to_inference(model: nn.Module, device: str) -> nn.Module:
@@ -35,19 +40,29 @@ def in_float32(device: str) -> AbstractContextManager[None]:
 def seconds_per_image(
     model: nn.Module, info: DatasetInfo, size: int, *, threads: int, device: str = "cpu"
 ) -> float:
-    """Measure the seconds of a forward pass per image, as `Predictor` runs it on `device`.
+    """Measure the seconds of a forward pass per image, as `Predictor` runs it on `device`: the median of three passes.
 
-    The measurement uses `threads`; torch's own number stays the same.
+    A pass has as many images as the predictor's, or as fit into 0.1 to 0.2 s. The measurement uses `threads`; torch's
+    own number stays the same.
     """
     before = torch.get_num_threads()
     network = to_inference(copy.deepcopy(model), device)
-    n = CPU_BATCH if torch.device(device).type == "cpu" else GPU_BATCH
-    images = torch.zeros((n, info.in_chans, size, size), device=device)
+    on_cpu = torch.device(device).type == "cpu"
     set_threads(threads)
     try:
         with in_float32(device):
+            images = torch.zeros(
+                (CPU_BATCH if on_cpu else GPU_BATCH, info.in_chans, size, size), device=device
+            )
             seconds = _forward_seconds(network, images)
-            return (seconds if seconds > LONG_S else min(seconds, _forward_seconds(network, images))) / n
+            if seconds > LONG_S:
+                return seconds / len(images)
+            seconds = _forward_seconds(network, images)
+            while on_cpu and seconds < GROWN_S and len(images) < EVAL_BATCH:
+                images = torch.cat([images, images])
+                seconds = _forward_seconds(network, images)
+            more = [_forward_seconds(network, images) for _ in range(PASSES - 1)]
+            return statistics.median([seconds, *more]) / len(images)
     finally:
         set_threads(before)
 

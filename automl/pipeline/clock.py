@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import time
+from automl.machine import Moment
 
 
 class Clock:
-    """Counts seconds from `started` (a moment of `time.time()`), up to `limit` seconds if that is given."""
+    """Counts seconds from `started` (by default now), up to `limit` seconds if that is given.
 
-    def __init__(self, limit: float | None, started: float | None = None) -> None:
+    It does not depend on the system's clock, which may be set meanwhile.
+    """
+
+    def __init__(self, limit: float | None, started: Moment | None = None) -> None:
         self.limit = limit
-        self.started = time.time() if started is None else started
+        self.started = Moment.now() if started is None else started
         self.stages: dict[str, float] = {}
-        self._stage_began = self.started
+        self._stage_began = 0.0
 
     def elapsed(self) -> float:
         """Return the seconds since the start."""
-        return time.time() - self.started
+        return -self.started.left()
 
     def remaining(self) -> float | None:
         """Return the seconds until the limit (never negative), or None without a limit."""
@@ -24,6 +27,6 @@ class Clock:
 
     def finish_stage(self, name: str) -> None:
         """Add the seconds since the last stage ended to stage `name`."""
-        now = time.time()
+        now = self.elapsed()
         self.stages[name] = self.stages.get(name, 0.0) + now - self._stage_began
         self._stage_began = now

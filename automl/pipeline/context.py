@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from automl.config import StudyConfig
 from automl.pipeline.clock import Clock
@@ -12,9 +12,20 @@ from automl.records import Observer
 
 @dataclass(frozen=True)
 class Context:
-    """The configuration of a run, the folder of its study, its clock, and its observer."""
+    """The configuration of a run, the folder of its study, its clock, and its observer.
+
+    `asked` is the configuration that the user gave, if the run changes it: a short one does without Ray.
+    `shortened` collects what the time limit made shorter, as sentences.
+    """
 
     config: StudyConfig
     workspace: Workspace
     clock: Clock
     observer: Observer
+    asked: StudyConfig | None = None
+    shortened: list[str] = field(default_factory=list)
+
+    def shorten(self, what: str) -> None:
+        """Record, and show, that the time limit made something shorter."""
+        self.shortened.append(what)
+        self.observer.note(what)

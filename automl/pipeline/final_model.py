@@ -1,101 +1,288 @@
-"""Make the model to deliver: retrain the best configuration, or take the best trial's own weights."""
+"""Make the model to deliver: retrain the best configuration, and deliver the best of the models that are known."""
 
 from __future__ import annotations
 
-import math
 import shutil
-import statistics
 import threading
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
+import numpy as np
+
+from automl.data.splits import VAL
 from automl.errors import EngineError, StorageError
 from automl.final.distributed_retrain import RetrainWorkers, distributed_retrain, has_checkpoint
-from automl.final.retrain import Retrain, Retrained, own_weights
-from automl.final.scoring import seconds_per_image
+from automl.final.evidence.answers import answered
+from automl.final.evidence.candidates import (
+    Alternative,
+    Candidate,
+    Choice,
+    Judge,
+    Positions,
+    choose,
+    kept_rows,
+)
+from automl.final.evidence.delivery import (
+    Delivery,
+    Outscored,
+    Reached,
+    Shortfall,
+    Stopped,
+    TooShort,
+    delivery_in_words,
+)
+from automl.final.retrain import Retrain, Retrained, best_checkpoint, own_weights, without
 from automl.interrupt import stop_on_interrupt
-from automl.pipeline.delivery import Delivery, Shortfall, Stopped, TooShort, delivery_in_words
 from automl.pipeline.objective import origin_of
-from automl.pipeline.plan.budget import closing_seconds, measured_closing, retrain_epochs
 from automl.pipeline.plan.hardware import ray_cpus
+from automl.pipeline.retrain_time import CERTAIN, RetrainTime, interrupted
 from automl.pipeline.setup import Setup
+from automl.records import Config, SearchSplits
 from automl.search import SearchResult
-from automl.search.reasons import Code
-from automl.search.result import BestTrial
-from automl.search.storage.checkpoints import checkpoint_round
+from automl.torch_setup import set_threads
 from automl.training.hardware.data_parallel import most_workers
+from automl.training.hardware.out_of_memory import release
 from automl.training.models.hyperparameters import Recipe
+from automl.training.models.memory_format import to_cpu
 from automl.training.plan import TrainPlan
-from automl.training.rounds import STEP_COST
 from automl.training.trainer import Trainer
 
-ENOUGH = 0.5  # of the best trial's epochs: a shorter retrain would be worse than the trial
 NEARLY = 0.8  # of the retrain: after that, its learning rate is low enough to deliver the model
 FOLDER = ".retrain"  # the folder that several workers share
+KEPT_INDEX = "retrain_val_index.npy"
+FEWEST_KEPT = 10  # validation rows: with fewer kept out of the retrain, no difference would be certain
+COMPARING = (
+    0.05  # of the time left after the search: at most so much for scoring one model on validation rows
+)
 
 
 @dataclass(frozen=True)
 class Final:
-    """The model to deliver, and `why` it is not a full retrain (None if it is). `stopped`: by Ctrl-C."""
+    """The model to deliver, and `why` it is not a full retrain (None if it is). `stopped`: by Ctrl-C.
 
-    trained: Retrained
-    delivery: Delivery = Delivery.RETRAINED
+    `evidence` is what decided, for result.json. `images` are those that the retrain trained on, also if another model
+    is delivered.
+    """
+
+    model: Alternative
     why: Shortfall | None = None
     stopped: bool = False
+    images: int = 0
+    evidence: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def trained(self) -> Retrained:
+        """The network, and what it was trained on."""
+        return self.model.trained
+
+    @property
+    def delivery(self) -> Delivery:
+        """The kind of model."""
+        return self.model.delivery
 
     def in_words(self) -> str:
         """Return why it is not a full retrain, as a sentence; "" if it is one."""
         return delivery_in_words(self.delivery, self.why)
 
 
-def interrupted(found: SearchResult) -> bool:
-    """Return whether Ctrl-C stopped the search."""
-    return found.stopped_for(Code.INTERRUPTED)
-
-
 def final_model(setup: Setup, found: SearchResult) -> Final:
-    """Retrain the best configuration on all rows but the holdout, or return the best trial's own weights.
+    """Retrain the best configuration on all rows but the holdout, and return the best of the models that are known.
 
-    Own weights are used if the time left is too short for half of the best trial's epochs, or if Ctrl-C stops the
-    retrain early. After a Ctrl-C in the search, another one ends the program.
+    Those are the retrain, the best trial's own weights and `setup.alternatives`. There is no retrain if the time left
+    is too short for half of the best trial's work. The retrain is preferred unless it saw less than that or was stopped
+    early by Ctrl-C; another model replaces the preferred one if it is better on validation rows by more than one
+    standard error (`choose`). If the retrain is planned with less than twice the best trial's work, a third of the
+    validation rows stays out of it, for this comparison. After a Ctrl-C in the search, another one ends the program.
     """
-    plan = _plan(setup, found)
-    why = _too_short(setup, found, plan)
-    own = _own_weights(setup, found, plan) if why else None
-    if own is not None:
-        return Final(own, Delivery.OWN_WEIGHTS, why)
-    return _retrain(setup, found, plan, anyway=why is not None or not _has_own_weights(found.best))
-
-
-def _retrain(setup: Setup, found: SearchResult, plan: TrainPlan, *, anyway: bool) -> Final:
-    """Retrain, unless the time turns out too short and it is not wanted `anyway`; then return own weights."""
-    count = len(setup.data.splits.train) + len(setup.data.splits.val)
-    setup.observer.stage("retrain", f"training the best configuration on all {count:,} images")
+    contest = _Contest(setup, found)
+    plan = contest.time.plan()
+    why = contest.time.too_short(plan)
+    contest.enter_others(plan, keep=why is None and contest.time.share(plan) < CERTAIN)
+    if why and contest.others:
+        return contest.final(why)
+    plan = contest.time.plan()
     asked = threading.Event()
+    setup.observer.stage("retrain", f"training the best configuration on {_images(contest)}")
     with _on_ctrl_c(found, asked.set):
-        trained: Retrained | TooShort | None = _retrain_in_workers(setup, found, plan, asked.is_set)
-        if trained is None:
-            trained = _retrain_here(setup, found, asked.is_set, anyway=anyway)
-    shutil.rmtree(setup.workspace.root / FOLDER, ignore_errors=True)
-    if isinstance(trained, TooShort):
-        own = _own_weights(setup, found, plan)
-        if own is None:  # its checkpoint is unreadable, so a short retrain is better than nothing
-            return _retrain(setup, found, plan, anyway=True)
-        return Final(own, Delivery.OWN_WEIGHTS, trained)
-    if not asked.is_set() or trained.progress >= 1.0:
-        return Final(trained, stopped=asked.is_set())
-    why = Stopped(trained.progress)
-    own = _own_weights(setup, found, plan) if trained.progress < NEARLY else None
-    if own is not None:
-        return Final(own, Delivery.OWN_WEIGHTS, why, stopped=True)
-    return Final(trained, Delivery.CUT_SHORT, why, stopped=True)
+        trained = _retrain(contest, plan, asked.is_set, anyway=not contest.others)
+        shutil.rmtree(setup.workspace.root / FOLDER, ignore_errors=True)
+        if isinstance(trained, TooShort):
+            return contest.final(trained)
+        return contest.decide(trained, plan, stopped=asked.is_set())
 
 
-def _retrain_in_workers(
-    setup: Setup, found: SearchResult, plan: TrainPlan, asked: Callable[[], bool]
-) -> Retrained | None:
+class _Contest:
+    """The models that may be delivered, and the validation rows that compare them.
+
+    `kept` are positions of validation rows that stay out of the retrain.
+    """
+
+    def __init__(self, setup: Setup, found: SearchResult) -> None:
+        self.setup, self.found, self.time = setup, found, RetrainTime(setup, found)
+        self.splits: SearchSplits = setup.data.splits
+        self.others: list[Candidate] = []
+        self.kept: Positions = np.empty(0, dtype=np.int64)
+        self._order: Positions = np.empty(0, dtype=np.int64)
+        self._seconds_per_row: float | None = None
+
+    @property
+    def _judge(self) -> Judge:
+        val = self.setup.data.splits.val
+        targets = np.load(val.targets, mmap_mode="r")[np.load(val.index)]
+        info, seed = self.setup.data.splits.info, self.setup.config.seed
+        return Judge(self.setup.metric.name, info.task, targets, seed)
+
+    def enter_others(self, plan: TrainPlan, *, keep: bool) -> None:
+        """Score the best trial's own weights and the alternatives on validation rows, as far as the time allows.
+
+        `keep`: keep a third of these rows out of the retrain. They are scored first.
+        """
+        own = _own_weights(self.setup, self.found, plan)
+        models = [*([] if own is None else [own]), *self.setup.alternatives]
+        if not models:
+            return
+        n, rng = self.setup.data.splits.info.n_val, np.random.default_rng(self.setup.config.seed)
+        if keep:
+            self._keep_rows()
+        first, rest = self.kept, np.setdiff1d(np.arange(n), self.kept)
+        self._order = np.concatenate([rng.permutation(first), rng.permutation(rest)])
+        for model in models:
+            found = self._score(model, self._order, seen=np.zeros(n, dtype=bool))
+            self._order = self._order[: len(found.rows)]
+            self.others.append(found)
+        self.time = replace(self.time, compared=len(self._order))
+
+    def decide(self, trained: Retrained, plan: TrainPlan, *, stopped: bool) -> Final:
+        """Return the best of the retrain and the others. `stopped`: Ctrl-C ended the retrain."""
+        cut = stopped and trained.progress < 1.0
+        why: Shortfall | None = Stopped(trained.progress) if cut else None
+        poor = cut and trained.progress < NEARLY
+        images = self.time.trial_images
+        if not cut and trained.images_trained < self.time.enough(plan) * images:
+            why, poor = Reached(trained.images_trained, images), True
+        kind = Delivery.CUT_SHORT if cut else Delivery.RETRAINED
+        model = Alternative(kind, self.found.best.config, trained)
+        if not self.others:
+            return self.final(why, retrain=model, stopped=stopped)
+        seen = np.ones(self.setup.data.splits.info.n_val, dtype=bool)
+        seen[self.kept] = False
+        candidate = self._score(model, self._order, seen=seen)
+        found = choose(
+            [*self.others[:1], candidate, *self.others[1:]] if poor else [candidate, *self.others],
+            self._judge,
+        )
+        return self.final(why, retrain=model, stopped=stopped, choice=found)
+
+    def final(
+        self,
+        why: Shortfall | None,
+        *,
+        retrain: Alternative | None = None,
+        stopped: bool = False,
+        choice: Choice | None = None,
+    ) -> Final:
+        """Return what is delivered: the choice, or without one the retrain, or the best of the others."""
+        if choice is None and retrain is None:
+            choice = choose(self.others, self._judge)
+        model = choice.best.model if choice is not None else retrain
+        if model is None:
+            raise ValueError("no model is known: there must be a retrain, or another candidate")
+        decided = None if choice is None else choice.decided
+        if decided is not None:
+            why = Outscored(
+                decided.challenger,
+                decided.preferred,
+                self.setup.metric.name,
+                (decided.found.first, decided.found.second),
+                decided.found.error,
+                decided.found.rows,
+                decided.seen,
+            )
+        images = 0 if retrain is None else retrain.trained.images_trained
+        return Final(model, why, stopped, images, self._evidence(why, retrain, choice))
+
+    def _evidence(
+        self, why: Shortfall | None, retrain: Alternative | None, choice: Choice | None
+    ) -> dict[str, Any]:
+        """Return what decided, with its numbers, for result.json."""
+        done = () if choice is None else choice.comparisons
+        by = _DECIDED.get(type(why), "comparison" if done else "nothing to compare")
+        if why is None and self.others and not done:
+            by = "no time to compare"
+        return {
+            "decided_by": by,
+            "kept_out": len(self.kept),
+            "trial": {"images": self.time.trial_images},
+            "retrain": None if retrain is None else _numbers(retrain),
+            "comparisons": [comparison.to_dict() for comparison in done],
+        }
+
+    def _keep_rows(self) -> None:
+        data, val = self.setup.data, self.setup.data.splits.val
+        targets = np.load(val.targets, mmap_mode="r")[np.load(val.index)]
+        groups = data.labelled.together[np.array(data.split.parts) == VAL]  # in the order of the rows
+        kept = kept_rows(targets, groups, seed=self.setup.config.seed)
+        if len(kept) < FEWEST_KEPT:
+            return
+        self.kept = kept
+        rest = without(val, kept, self.setup.workspace.root / KEPT_INDEX)
+        self.splits = replace(data.splits, val=rest)
+
+    def _score(self, model: Alternative, order: Positions, *, seen: np.ndarray) -> Candidate:
+        """Score a model on validation rows, within its part of the time left."""
+        setup, left = self.setup, self.setup.clock.remaining()
+        until = None if left is None else time.monotonic() + COMPARING * left
+        set_threads(setup.device.all_threads)  # nothing else is running
+        found = answered(
+            model, setup.data.splits.val, order, seen=seen, device=setup.device.kind, until=until
+        )
+        if setup.device.kind != "cpu":
+            to_cpu(model.trained.model)  # the retrain needs the memory of the GPU
+            release()
+        return found.candidate
+
+
+_DECIDED: dict[type, str] = {
+    TooShort: "time left",
+    Stopped: "Ctrl-C",
+    Reached: "length reached",
+    Outscored: "comparison",
+}
+
+
+def _numbers(model: Alternative) -> dict[str, Any]:
+    trained = model.trained
+    return {
+        "epochs": trained.epochs,
+        "images": trained.images_trained,
+        "n_train": trained.n_train,
+        "seconds": round(trained.seconds, 2),
+        "progress": round(trained.progress, 4),
+    }
+
+
+def _images(contest: _Contest) -> str:
+    splits, kept = contest.splits, len(contest.kept)
+    count = len(splits.train) + len(splits.val)
+    if not kept:
+        return f"all {count:,} images"
+    return f"{count:,} images; {kept:,} are kept out, to compare it with the best trial"
+
+
+def _retrain(
+    contest: _Contest, plan: TrainPlan, asked: Callable[[], bool], *, anyway: bool
+) -> Retrained | TooShort:
+    """Retrain in several processes or in this one. TooShort, if the time is too short and it is not wanted `anyway`."""
+    trained = _retrain_in_workers(contest, plan, asked)
+    return _retrain_here(contest, asked, anyway=anyway) if trained is None else trained
+
+
+def _retrain_in_workers(contest: _Contest, plan: TrainPlan, asked: Callable[[], bool]) -> Retrained | None:
     """Retrain in several processes, if that is configured; return None, with a note, if it fails."""
+    setup, found = contest.setup, contest.found
     wanted, observer = setup.config.retrain_workers, setup.observer
     if wanted == 1:
         return None
@@ -110,7 +297,7 @@ def _retrain_in_workers(
     try:
         return distributed_retrain(
             found.best.config,
-            setup.data.splits,
+            contest.splits,
             plan,
             group=_group(setup, min(most, wanted)),
             observer=observer,
@@ -121,45 +308,28 @@ def _retrain_in_workers(
         return None
 
 
-def _retrain_here(
-    setup: Setup, found: SearchResult, asked: Callable[[], bool], *, anyway: bool
-) -> Retrained | TooShort:
+def _retrain_here(contest: _Contest, asked: Callable[[], bool], *, anyway: bool) -> Retrained | TooShort:
     """Retrain in this process, from the checkpoint of several workers if they failed.
 
     Returns TooShort if the time left is too short for the network, unless it is wanted `anyway`.
     """
-    group, plan = _group(setup, 1), _plan(setup, found)
+    setup, found, spare = contest.setup, contest.found, contest.time
+    group, plan = _group(setup, 1), spare.plan()
     left = group.checkpoint if setup.config.retrain_workers > 1 and has_checkpoint(group) else None
-    retrain = Retrain(
-        found.best.config, setup.data.splits, plan, work_dir=setup.workspace.root, checkpoint=left
-    )
-    seconds = None
-    if plan.seconds is not None:
-        seconds = _seconds_left(setup, found, retrain.trainer)
-        why = _too_short(setup, found, replace(_plan(setup, found), seconds=seconds))
-        if why and left is None and not anyway:
-            return why
-    return retrain.train(setup.observer, asked, seconds=seconds)
+    retrain = Retrain(found.best.config, contest.splits, plan, work_dir=setup.workspace.root, checkpoint=left)
+    if plan.seconds is None:
+        return retrain.train(setup.observer, asked)
+    seconds = spare.capped(max(1.0, spare.left(retrain.trainer)))
+    why = spare.too_short(replace(plan, seconds=seconds))
+    if why and left is None and not anyway:
+        return why
+    end = None if not interrupted(found) else time.monotonic() + seconds  # after Ctrl-C it never takes longer
 
+    def more(trainer: Trainer) -> float:
+        later = spare.left(trainer)
+        return later if end is None else min(later, end - time.monotonic())
 
-def _seconds_left(setup: Setup, found: SearchResult, trainer: Trainer) -> float:
-    """Return the seconds for the retrain, after measuring how long its network takes to score the holdout."""
-    info, slower = setup.data.splits.info, slowdown(setup, found)
-    passes = 2 if Recipe.from_config(found.best.config).hflip else 1
-    one = seconds_per_image(
-        trainer.averaged, info, trainer.size, threads=setup.device.all_threads, device=setup.device.kind
-    )
-    closing = measured_closing(slowdown=slower, scoring=passes * info.n_holdout * one)
-    return _retrain_seconds(setup, found, closing)
-
-
-def _retrain_seconds(setup: Setup, found: SearchResult, closing: float) -> float:
-    """Return the seconds for the retrain if `closing` seconds are reserved after it."""
-    seconds = max(1.0, (setup.clock.remaining() or 0.0) - closing)
-    if setup.budget.retrain_s is not None and interrupted(found):
-        # After Ctrl-C, users do not want to wait for all of the time.
-        seconds = min(seconds, setup.budget.retrain_s)
-    return seconds
+    return retrain.train(setup.observer, asked, seconds=seconds, left=more)
 
 
 def _group(setup: Setup, workers: int) -> RetrainWorkers:
@@ -168,62 +338,14 @@ def _group(setup: Setup, workers: int) -> RetrainWorkers:
     return RetrainWorkers(workers, origin, folder, config.address, ray_cpus(config))
 
 
-def slowdown(setup: Setup, found: SearchResult) -> float:
-    """Return how much slower the search trained than measured before it; 1 if unknown."""
-    info = setup.data.splits.info
-    first = next((trial for trial in found.trials if trial.number == 0 and trial.reports), None)
-    if first is None:
-        return 1.0 if math.isfinite(found.best.value) else math.inf
-    planned = setup.budget.round_s
-    if planned is None:
-        rate = setup.probe.images_per_second / setup.device.slowdown
-        planned = (info.n_train + info.n_val / STEP_COST) / rate
-    # Of two rounds the faster one: the first one on a GPU also pays for setup.
-    return statistics.median_low(report.seconds for report in first.reports) / planned
-
-
-def _plan(setup: Setup, found: SearchResult) -> TrainPlan:
-    best, budget = found.best, setup.budget
-    longest = max(best.round, 0 if found.leader is None else found.leader.round)
-    epochs = retrain_epochs(budget, best_epoch=longest or budget.epochs)
-    seconds = None
-    if setup.clock.remaining() is not None:
-        closing = closing_seconds(
-            budget,
-            slowdown=slowdown(setup, found),
-            n_holdout=setup.data.splits.info.n_holdout,
-            rate=found.best_rate,
-        )
-        seconds = _retrain_seconds(setup, found, closing)
-    replicas = setup.device.all_threads if setup.device.kind == "cpu" else 1
-    return replace(setup.plan, epochs=epochs, replicas=replicas, deadline=None, seconds=seconds)
-
-
-def _too_short(setup: Setup, found: SearchResult, plan: TrainPlan) -> TooShort | None:
-    """Return why there is not enough time for the retrain, or None if there is."""
-    best = next((trial for trial in found.trials if trial.number == found.best.number), None)
-    if plan.seconds is None or best is None or not best.reports:
-        return None
-    info = setup.data.splits.info
-    spent = math.fsum(report.seconds for report in best.reports)
-    rows = (info.n_train + info.n_val) / (info.n_train + info.n_val / STEP_COST)
-    share = plan.seconds * setup.device.speedup / max(1e-9, spent * rows)
-    if share >= ENOUGH * min(1.0, plan.epochs / max(1, found.best.round)):
-        return None
-    return TooShort(plan.seconds, share)
-
-
-def _has_own_weights(best: BestTrial) -> bool:
-    """Return whether the best trial saved the weights of its best round."""
-    return best.checkpoint is not None and checkpoint_round(best.checkpoint) == best.round
-
-
-def _own_weights(setup: Setup, found: SearchResult, plan: TrainPlan) -> Retrained | None:
-    best: BestTrial = found.best
-    if best.checkpoint is None or not _has_own_weights(best):
+def _own_weights(setup: Setup, found: SearchResult, plan: TrainPlan) -> Alternative | None:
+    """Return the best trial's own network; None if it left no weights of its best round, or they cannot be read."""
+    config: Config = found.best.config
+    place = best_checkpoint(found.best)
+    if place is None:
         return None
     try:
-        return own_weights(best.config, setup.data.splits, plan, best.checkpoint)
+        return Alternative(Delivery.OWN_WEIGHTS, config, own_weights(config, setup.data.splits, plan, place))
     except StorageError as error:
         setup.observer.note(str(error))
         return None

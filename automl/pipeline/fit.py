@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
 from safetensors import SafetensorError
 
 from automl.config import StudyConfig, load
+from automl.config.durations import format_duration
 from automl.config.options import ResumeOptions
+from automl.config.shortest_limit import refuse_shorter
 from automl.data import open_source
 from automl.errors import StorageError, StudyError, unknown_name
 from automl.interrupt import sigterm_interrupts
+from automl.machine import Moment, slowdown
 from automl.pipeline.clock import Clock
 from automl.pipeline.context import Context
+from automl.pipeline.plan.constants import MAX_SLOWDOWN, RAY_FROM
 from automl.pipeline.plan.hardware import ray_cpus
 from automl.pipeline.results import is_done
 from automl.pipeline.run import Run, no_room
-from automl.pipeline.setup import check
+from automl.pipeline.setup import check, least_seconds
 from automl.pipeline.study_folder import open_workspace
 from automl.records import Observer, Silent
 from automl.remote import download_copy, is_remote, names_at
@@ -27,10 +32,10 @@ from automl.search.storage.checkpoints import is_disk_full
 from automl.torch_setup import quiet_waiting
 
 
-def fit(config: StudyConfig, *, observer: Observer | None = None, started: float | None = None) -> FitResult:
+def fit(config: StudyConfig, *, observer: Observer | None = None, started: Moment | None = None) -> FitResult:
     """Search, retrain the best configuration, score the holdout once, and save the model.
 
-    `started` is the moment (`time.time()`) from which the time limit counts, by default now. The same call again
+    `started` is the moment from which the time limit counts, by default now. The same call again
     resumes the study, or returns its result if nothing is left to do. Raises UsageError for what the user must change
     (no files remain then) and RunError for other failures.
     """
@@ -51,8 +56,13 @@ def _fit(config: StudyConfig, observer: Observer, clock: Clock) -> FitResult:
         workspace.check_whole()
         # Open the data first: a wrong path should not wait for the start of Ray.
         source = open_source(config.data, target=config.target, task=config.task)
+        slower = slowdown()
+        if not is_done(config, workspace):
+            refuse_shorter(config, clock.started, needed=least_seconds(source, slower), slower=slower)
+        context = _quickly(Context(config, workspace, clock, observer), slower)
+        config = context.config
         with warm_up(config, cpus=ray_cpus(config), begin=not is_done(config, workspace)) as engine:
-            run = Run.prepare(Context(config, workspace, clock, observer), source, engine)
+            run = Run.prepare(context, source, engine)
             with workspace.uploading():
                 return run.finish()
     except BaseException:
@@ -63,12 +73,30 @@ def _fit(config: StudyConfig, observer: Observer, clock: Clock) -> FitResult:
         workspace.close()
 
 
+def _quickly(context: Context, slower: float) -> Context:
+    """Return the context of a run without Ray, if the time limit is too short for its start."""
+    config = context.config
+    chosen = config.address is not None or config.memory_limit is not None or config.retrain_workers > 1
+    if config.engine != "ray" or config.time_limit is None or chosen:
+        return context
+    shortest = RAY_FROM * min(MAX_SLOWDOWN, slower)
+    if config.time_limit >= shortest:
+        return context
+    quick = config.model_copy(update={"engine": "local", "parallel": None, "cpus_per_trial": None})
+    context = replace(context, config=quick, asked=config)
+    context.shorten(
+        f"Trials run one after the other in this process: Ray takes too long to start for limits below "
+        f"{format_duration(round(shortest))} here."
+    )
+    return context
+
+
 def resume(
     study: str,
     *,
     directory: str | Path = "studies",
     observer: Observer | None = None,
-    started: float | None = None,
+    started: Moment | None = None,
     **changes: Unpack[ResumeOptions],
 ) -> FitResult:
     """Resume a study from its study.yaml, with `changes` to its options (a higher n_trials, another time_limit).

@@ -13,9 +13,9 @@ from automl._version import __version__
 from automl.config import StudyConfig
 from automl.config.storage import mask_password
 from automl.final.card import write_card
+from automl.final.evidence.delivery import Delivery
 from automl.final.holdout import explain_gap
 from automl.final.model_folder import read_preprocess
-from automl.pipeline.delivery import Delivery
 from automl.pipeline.plan.pretrained import public_record
 from automl.pipeline.setup import Setup
 from automl.pipeline.study_folder import Workspace, write_json, write_text
@@ -133,6 +133,7 @@ def _document(setup: Setup, found: SearchResult, outcome: Outcome) -> dict[str, 
             "busy_fraction": _busy(found, setup.device.parallel),
         },
         "pretrained": public_record(setup.pretrained.record),
+        "shortened": list(setup.shortened),
         "warm_start": setup.identity["warm_start"]["studies"],
         "versions": versions(),
         "command": " ".join(mask_password(part) for part in sys.argv),
@@ -145,7 +146,7 @@ def _times(setup: Setup, found: SearchResult) -> dict[str, float | None]:
     for stage in ("setup", "search", "retrain", "holdout"):
         times[f"{stage}_s"] = round(clock.stages.get(stage, 0.0), 2)
     first = found.first_report
-    times["first_result_s"] = None if first is None else round(first - clock.started, 2)
+    times["first_result_s"] = None if first is None else round(first.after(clock.started), 2)
     return times
 
 

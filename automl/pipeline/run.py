@@ -15,17 +15,17 @@ import numpy as np
 from automl.config import save
 from automl.data import Source
 from automl.errors import StorageError
+from automl.final.evidence.delivery import Delivery
 from automl.final.holdout import score_holdout
 from automl.final.model_folder import write_model_folder
 from automl.final.predictor import Predictor
-from automl.final.retrain import Retrained
 from automl.interrupt import stop_on_interrupt
 from automl.pipeline.context import Context
-from automl.pipeline.delivery import Delivery
-from automl.pipeline.final_model import Final, final_model, interrupted
+from automl.pipeline.final_model import Final, final_model
 from automl.pipeline.label_errors import write_label_errors
 from automl.pipeline.objective import node_trial, origin_of
 from automl.pipeline.results import Outcome, keep_model, write_outcome
+from automl.pipeline.retrain_time import interrupted
 from automl.pipeline.setup import Setup, prepare
 from automl.records import Interval, OnFailure
 from automl.result import FitResult
@@ -58,7 +58,7 @@ class Run:
         setup = prepare(context, source, room=room)
         if config.overwrite and config.storage is not None:
             delete_study(config.storage, config.study)
-        save(config, setup.workspace.study_yaml)
+        save(context.asked or config, setup.workspace.study_yaml)
         setup.workspace.begin()
         setup.clock.finish_stage("setup")
         return cls(setup, engine)
@@ -81,7 +81,7 @@ class Run:
         final = self.retrain(found)
         with self._ignore_first_ctrl_c(found, final):
             self.setup.observer.stage("holdout", "scoring the sealed holdout")
-            self.deliver(found, final.trained)
+            self.deliver(final)
             outcome = self.holdout(found, final)
             self.setup.observer.stage("deliver", f"writing {self.setup.workspace.root}")
             if label_errors:
@@ -110,13 +110,13 @@ class Run:
         self.setup.clock.finish_stage("retrain")
         return final
 
-    def deliver(self, found: SearchResult, final: Retrained) -> None:
+    def deliver(self, final: Final) -> None:
         """Write the model, then replace an earlier one."""
-        workspace = self.setup.workspace
+        workspace, trained = self.setup.workspace, final.trained
         draft = workspace.root / ".model"
         shutil.rmtree(draft, ignore_errors=True)
         write_model_folder(
-            draft, final.model, found.best.config, final.info, size=final.size, weights=final.weights
+            draft, trained.model, final.model.config, trained.info, size=trained.size, weights=trained.weights
         )
         shutil.rmtree(workspace.model_dir, ignore_errors=True)
         draft.replace(workspace.model_dir)
@@ -124,7 +124,7 @@ class Run:
     def holdout(self, found: SearchResult, final: Final) -> Outcome:
         """Run stage `holdout`: score the delivered model on the holdout, once."""
         setup, best, trained = self.setup, found.best, final.trained
-        held = self._open_holdout(factory=str(best.config["model"]))
+        held = self._open_holdout(factory=str(final.model.config["model"]))
         setup.clock.finish_stage("holdout")
         same_length = setup.plan.share == 1.0 and abs(trained.epochs - found.best_epochs) < 1
         return Outcome(
@@ -132,7 +132,7 @@ class Run:
             retrain=_described(final),
             holdout=held,
             reads=setup.workspace.holdout_reads(),
-            retrain_images=trained.images_trained,
+            retrain_images=final.images,
             trial=best.number,
             same_length=final.delivery is Delivery.OWN_WEIGHTS or same_length,
         )
@@ -233,5 +233,7 @@ def _described(final: Final) -> dict[str, Any]:
         "why": final.in_words(),
         "epochs": trained.epochs,
         "n_train": trained.n_train,
+        "images": trained.images_trained,
         "seconds": round(trained.seconds, 2),
+        "evidence": final.evidence,
     }

@@ -8,16 +8,24 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+import numpy as np
+
 from automl.config import StudyConfig
 from automl.config.metrics import MetricSpec, resolve_metric
+from automl.config.shortest_limit import SPARE, WORKING_S
 from automl.data import PreparedData, Source, prepare_data
 from automl.data.balance import Balance, choose_balance, skew
 from automl.data.constants import CPU_SIZE, GPU_SIZE, SKEWED
-from automl.errors import ConfigError
-from automl.machine import cache_folder
+from automl.data.pixels import to_pixels
+from automl.data.prepare import LEAST, ROWS
+from automl.errors import ConfigError, DataError
+from automl.final.evidence.candidates import Alternative
+from automl.final.evidence.delivery import Delivery
+from automl.final.retrain import Retrained
+from automl.machine import Moment, cache_folder, cores, slowdown
 from automl.pipeline.context import Context
 from automl.pipeline.plan.budget import Budget
-from automl.pipeline.plan.constants import SMALL
+from automl.pipeline.plan.constants import DECODING_SHARE, HEAD_SECONDS, HEAD_SHARE, SMALL, TRIED_IMAGES
 from automl.pipeline.plan.hardware import Device, choose_device
 from automl.pipeline.plan.image_size import largest_size
 from automl.pipeline.plan.plan import Basis, make_plan
@@ -38,12 +46,14 @@ from automl.search.round_time import Expect
 from automl.search.run import check_names
 from automl.search.sampling.feasibility import feasibility
 from automl.spaces import SearchSpace
+from automl.torch_setup import set_threads
 from automl.training.models.check_space import check_space
+from automl.training.models.linear_head import fit_linear_head
 from automl.training.plan import TrainPlan
 from automl.training.speed_probe import Probe
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Setup(Context):
     """A prepared study, for the search, the retrain and the holdout."""
 
@@ -59,6 +69,9 @@ class Setup(Context):
     identity: dict[str, Any]
     size_limits: SizeLimits
     portfolio: tuple[Config, ...]  # the part of the space's that fits the time
+    alternatives: tuple[
+        Alternative, ...
+    ] = ()  # finished models that may be delivered in place of the retrain
 
 
 def check(config: StudyConfig) -> None:
@@ -88,10 +101,16 @@ def prepare(context: Context, source: Source, *, room: ClusterResources | None =
     workspace.check_same(identity)
     earlier = workspace.read_plan()
     conditions = Conditions(
-        data.splits, device.kind, device.all_threads, workspace.root, remaining=context.clock.remaining()
+        data.splits,
+        device.kind,
+        device.all_threads,
+        workspace.root,
+        remaining=context.clock.remaining(),
+        slowdown=slowdown(),
     )
     pretrained, warm = _starting_points(context, space, conditions, earlier)
     identity |= {"begun_with": dict(pretrained.record), "warm_start": warm.to_dict()}
+    alternatives = _linear_head(context, data, metric, balance)
     planned = make_plan(context, Basis(data.splits, pretrained, device, metric, balance, earlier))
     write_json(workspace.plan_json, identity | planned.to_dict())
     return Setup(
@@ -99,6 +118,8 @@ def prepare(context: Context, source: Source, *, room: ClusterResources | None =
         workspace=workspace,
         clock=context.clock,
         observer=context.observer,
+        asked=context.asked,
+        shortened=context.shortened,
         data=data,
         space=pretrained.space,
         metric=metric,
@@ -111,16 +132,39 @@ def prepare(context: Context, source: Source, *, room: ClusterResources | None =
         identity=identity,
         size_limits=planned.limits,
         portfolio=planned.portfolio,
+        alternatives=alternatives,
     )
+
+
+def least_seconds(source: Source, slower: float) -> float:
+    """Return the seconds that the smallest useful work on these data still takes, after a look at some images.
+
+    `slower` is how many times other programs slow this machine down. Images that cannot be read count as they are.
+    """
+    n = len(source.files)
+    rows = np.linspace(0, n - 1, num=min(n, TRIED_IMAGES)).astype(np.int64).tolist()
+    begun = Moment.now()
+    for row in rows:
+        try:
+            to_pixels(source.load(row), size=CPU_SIZE, channels=3)
+        except DataError:
+            continue
+    each = Moment.now().after(begun) / max(1, len(rows))
+    return SPARE * (WORKING_S * slower + each * min(n, LEAST) / cores())
 
 
 def _decoded(context: Context, source: Source, device: Device) -> PreparedData:
     """Return the data, decoded at the training size, and split."""
     config = context.config
+    remaining = context.clock.remaining()
+    earlier = context.workspace.root / "index" / ROWS
+    resumed = context.workspace.read_plan() is not None
     with closing(source):
         resolve_metric(config.metric, source.task)  # checked before decoding
         img_size, max_size = _sizes(context, source, device)
-        return prepare_data(
+        # On other nodes, images are decoded again from the same data: all of them.
+        bounded = remaining is not None and not resumed and config.address is None
+        data = prepare_data(
             source,
             img_size=img_size,
             max_size=max_size,
@@ -132,7 +176,43 @@ def _decoded(context: Context, source: Source, device: Device) -> PreparedData:
             cache_dir=cache_folder(),
             study_dir=context.workspace.root,
             observer=context.observer,
+            until=Moment.now().later(DECODING_SHARE * remaining) if bounded and remaining else None,
+            rows=np.load(earlier) if resumed and earlier.is_file() else None,
         )
+    if data.part:
+        context.shortened.append(data.part)  # the data report has shown it
+    return data
+
+
+def _linear_head(
+    context: Context, data: PreparedData, metric: MetricSpec, balance: Balance
+) -> tuple[Alternative, ...]:
+    """Return the linear head on small pixels, for studies with a time limit: what every model must beat."""
+    remaining = context.clock.remaining()
+    if remaining is None:
+        return ()
+    context.observer.stage("head", "fitting a linear head on 16 x 16 pixels")
+    set_threads(cores())
+    head = fit_linear_head(
+        data.splits,
+        metric=metric.name,
+        mode=metric.mode,
+        until=Moment.now().later(min(HEAD_SECONDS, HEAD_SHARE * remaining)),
+        balance=balance,
+        seed=context.config.seed,
+    )
+    if head is None:
+        return ()
+    trained = Retrained(
+        model=head.model,
+        size=head.size,
+        epochs=1.0,
+        seconds=head.seconds,
+        n_train=head.n_train,
+        images_trained=0,
+        info=head.info,
+    )
+    return (Alternative(Delivery.HEAD, head.config, trained),)
 
 
 def _starting_points(

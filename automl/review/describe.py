@@ -9,7 +9,9 @@ from typing import Any
 
 from automl.config.durations import format_duration
 from automl.records import Config, Interval, TrialState
+from automl.spaces.architectures.factories import is_built_in
 
+HEAD_WORDS = "linear head on 16 x 16 pixels"
 _SCHEDULES = {"onecycle": "one-cycle", "wsd": "warm-up, stable, decay", "none": "constant lr"}
 _FROZEN = {
     "none": "no layer frozen",
@@ -18,7 +20,7 @@ _FROZEN = {
     "head": "all but the head frozen",
 }
 _WORDS: dict[str, Callable[[Any], str]] = {
-    "model": str,
+    "model": lambda value: HEAD_WORDS if is_built_in(value) else str(value),
     "pretrained": lambda value: "pretrained" if value else "from scratch",
     "width": lambda value: f"{number(value)} of its width",
     "upscale": lambda value: f"images x{number(value)}",

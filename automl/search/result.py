@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from automl.machine import Moment
 from automl.records import Config, Mode, Report, TrialState
 from automl.search.pareto import on_front
 from automl.search.reasons import Code, Reason
@@ -40,7 +41,7 @@ class SearchResult:
     """The result of a search.
 
     `trials` are all trials of the study, by number. `stopped` is what cut the search short, None if it came to its end.
-    `seconds` is how long this run took, `first_report` the moment (`time.time()`) of its first report. `leader` is the
+    `seconds` is how long this run took, `first_report` the moment of its first report. `leader` is the
     last report of the trial with the best value, if that is not the best trial: the two are within one standard error
     (`Incumbent`).
     """
@@ -50,7 +51,7 @@ class SearchResult:
     mode: Mode
     stopped: Reason | None
     seconds: float
-    first_report: float | None = None
+    first_report: Moment | None = None
     leader: Report | None = None
 
     def stopped_for(self, code: Code) -> bool:

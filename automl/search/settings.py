@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl.errors import ConfigError, unknown_name
+from automl.machine import Moment
 from automl.records import Config, Mode, OnFailure
 from automl.search.round_time import Expect
 from automl.search.space import CONTROL_KEYS
@@ -26,8 +27,8 @@ PATIENCE = 60.0  # seconds
 class SearchSettings:
     """What `search` is asked to do.
 
-    Limits: `n_trials` counts all runs of the study, `time_limit` (seconds) this run, and `deadline` is a moment of
-    `time.time()`. The search ends at whichever comes first. `max_rounds` is the full length of a trial.
+    Limits: `n_trials` counts all runs of the study, `time_limit` (seconds) this run, and `deadline` is a moment. The
+    search ends at whichever comes first. `max_rounds` is the full length of a trial.
 
     Parts: `policy` is a name or one of Optuna's pruners, `sampler` a name or one of Optuna's samplers, `portfolio` the
     configurations to try first (None: the space's own). `address` is a Ray cluster's; None starts Ray here.
@@ -52,7 +53,7 @@ class SearchSettings:
     mode: Mode = "max"
     n_trials: int | None = None
     time_limit: float | None = None
-    deadline: float | None = None
+    deadline: Moment | None = None
     parallel: int = 1
     engine: str = "ray"
     policy: str | BasePruner = "auto"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from functools import partial
 
 import numpy as np
@@ -11,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from automl.data.loading.batches import Batches
+from automl.machine import Moment
 from automl.records import DatasetInfo, Rows
 from automl.training.hardware.out_of_memory import MicroBatch, parts_of
 from automl.training.plan import Precision, TrainPlan
@@ -53,9 +53,9 @@ def predict_rows(
 
 @torch.inference_mode()
 def predict_part(
-    model: nn.Module, rows: Rows, info: DatasetInfo, *, size: int, plan: TrainPlan, until: float
+    model: nn.Module, rows: Rows, info: DatasetInfo, *, size: int, plan: TrainPlan, until: Moment
 ) -> tuple[Tensor, Tensor]:
-    """Return logits and targets of random rows, as many as can be predicted before `until` (time.time()).
+    """Return logits and targets of random rows, as many as can be predicted before `until`.
 
     At least one batch is predicted.
     """
@@ -66,7 +66,7 @@ def predict_part(
         rows, batch_size=PART_BATCH, info=info, shuffle=True, seed=plan.seed, device=plan.device
     )
     for images, wanted in batches.epoch(0):
-        if logits and time.time() >= until:
+        if logits and until.passed():
             break
         with autocast(plan.device, plan.precision):
             logits.append(model(fit_size(images, size)).float().cpu())

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from automl.machine import Moment
 from automl.records import Mode
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ class TrainPlan:
 
     `epochs`: the planned length in rounds, over which schedules stretch. A round is an epoch, or `round_seconds` of
     work, validation included.
-    `deadline`: the moment (`time.time()`) after which no batch starts.
+    `deadline`: the moment after which no batch starts.
     `reporting`: seconds before the deadline at which a trial without a report stops training and scores what it has.
     `seconds`: paces the schedule by time. The training ends after `epochs` or `seconds`, whichever comes first.
     `final`: the training of the delivered model. If time ends it, images may `grow` (progressive_resizing.py).
@@ -39,7 +40,7 @@ class TrainPlan:
     replicas: int = 1
     device: str = "cpu"
     precision: Precision = "fp32"
-    deadline: float | None = None
+    deadline: Moment | None = None
     reporting: float = 0.0
     seconds: float | None = None
     round_seconds: float | None = None

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from automl.cuda_graphs import SETTLED
+from automl.machine import Moment
 from automl.records import Config, SearchSplits
 from automl.spaces.architectures.factories import create
 from automl.torch_setup import set_threads
@@ -51,25 +52,31 @@ def probe(
     *,
     seconds: float = 0.7,
     precision: Precision | Literal["auto"] = "auto",
+    until: Moment | None = None,
 ) -> Probe:
     """Train `config` for about `seconds` in the `precision`, or in fp32 and bf16 to find the faster one.
 
     A GPU with bf16 uses it unless it is slower here, because larger networks gain more. Without bf16, fp16 is tried.
     What was found is remembered for this machine, so that the same command trains in the same precision. Slow models
-    take at least two steps each, however long that takes.
+    take at least two steps each, however long that takes. With a moment `until` there is little time: two precisions
+    are not compared, and after it the first step is the only one.
     """
     with Peak(plan.device) as peak:
         if precision == "auto":
-            found = _fastest(config, splits, plan, seconds)
+            found = _fastest(config, splits, plan, seconds, until)
         else:
-            found = Probe(_rate(config, splits, replace(plan, precision=precision), seconds), precision)
+            found = Probe(
+                _rate(config, splits, replace(plan, precision=precision), seconds, until), precision
+            )
     return replace(found, memory=peak.memory, gpu_memory=peak.gpu_memory)
 
 
-def _fastest(config: Config, splits: SearchSplits, plan: TrainPlan, seconds: float) -> Probe:
+def _fastest(
+    config: Config, splits: SearchSplits, plan: TrainPlan, seconds: float, until: Moment | None
+) -> Probe:
     halves = _half(plan.device)
     if not halves:
-        return Probe(_rate(config, splits, replace(plan, precision="fp32"), seconds), "fp32")
+        return Probe(_rate(config, splits, replace(plan, precision="fp32"), seconds, until), "fp32")
     recipe = Recipe.from_config(config)
     key = work_key(
         plan.device,
@@ -79,8 +86,10 @@ def _fastest(config: Config, splits: SearchSplits, plan: TrainPlan, seconds: flo
         threads=plan.threads * plan.replicas,
     )
     known = recall(key)
+    if known is None and until is not None:
+        known = halves[0] if on_gpu(plan) else "fp32"
     if known is not None:
-        return Probe(_rate(config, splits, replace(plan, precision=known), seconds), known)
+        return Probe(_rate(config, splits, replace(plan, precision=known), seconds, until), known)
     found = _compared(config, splits, plan, seconds)
     remember(key, found.precision)
     return found
@@ -111,22 +120,22 @@ def on_gpu(plan: TrainPlan) -> bool:
     return torch.device(plan.device).type == "cuda"
 
 
-def scratch_rate(size: float) -> float:
+def scratch_rate(size: float, *, brief: bool = False) -> float:
     """Estimate the images of `size` px per second on which one core trains a narrow ResNet from scratch.
 
-    It is measured once per process, at 64 px, in the faster precision.
+    It is measured once per process, at 64 px, in the faster precision; `brief`: on fewer images, in fp32 alone.
     """
-    return _rate_at_64() * (64 / size) ** 2
+    return _rate_at_64(brief) * (64 / size) ** 2
 
 
 @functools.cache
-def _rate_at_64() -> float:
-    steps = 3
+def _rate_at_64(brief: bool) -> float:
+    steps, n = (2, 16) if brief else (3, 64)
     set_threads(1)
     model = create("resnet10t", num_classes=10, channels=[16, 32, 64, 128], stem_width=8)
-    images = torch.rand(64, 3, 64, 64).contiguous(memory_format=torch.channels_last)
+    images = torch.rand(n, 3, 64, 64).contiguous(memory_format=torch.channels_last)
     rates = []
-    for precision in ("fp32", *_half("cpu")):
+    for precision in ("fp32",) if brief else ("fp32", *_half("cpu")):
         for step in range(steps):
             if step == 1:  # the first step also pays for allocations
                 begun = time.thread_time()
@@ -152,16 +161,23 @@ def has_bf16(device: str) -> bool:
     return bool(capabilities().get("avx512_bf16", False))
 
 
-def _rate(config: Config, splits: SearchSplits, plan: TrainPlan, seconds: float) -> float:
+def _rate(
+    config: Config, splits: SearchSplits, plan: TrainPlan, seconds: float, until: Moment | None = None
+) -> float:
     trainer = Trainer(config, splits.info, splits.train, plan)
     trainer.model.train()
     alone = plan.threads == plan.replicas == 1
     clock = work_clock(plan.device, alone=alone, streamed=trainer.batches.streamed)
     images = _endless(trainer)
+    begun, done = clock(), 0
     for _ in range(SETTLED if on_gpu(plan) else 1):  # the first steps also pay for allocations
         trainer.train_step(*next(images))
-    begun, done = clock(), 0
+        done += trainer.batches.batch_size
+    if until is None or not until.passed():
+        begun, done = clock(), 0
     while done < 2 * trainer.batches.batch_size or clock() - begun < seconds:
+        if done and until is not None and until.passed():
+            break
         batch, targets = next(images)
         trainer.train_step(batch, targets)
         done += len(batch)

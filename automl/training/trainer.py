@@ -33,7 +33,7 @@ from automl.training.models.memory_format import channels_last
 from automl.training.models.pretrained_weights import normalised, weights_for
 from automl.training.plan import TrainPlan
 from automl.training.rounds import WARM, Round, work_clock
-from automl.training.snapshot import Snapshot
+from automl.training.snapshot import LastGood
 from automl.training.steps.batch_norm import MOST, learning_norms, recompute, rows_wanted
 from automl.training.steps.ema import Average
 from automl.training.steps.gradients import Gradients
@@ -103,6 +103,7 @@ class Trainer:
         self.deadline = plan.deadline
         self.should_stop: Callable[[], bool] = lambda: False
         self.lr_scale = 1.0  # halved once, where the loss stopped being finite
+        self.last_good = LastGood(plan.device)
         self.data_parallel: DataParallel | None = None
 
     def join(self) -> None:
@@ -113,20 +114,22 @@ class Trainer:
     def train_round(self) -> float | None:
         """Train one round. Return the mean training loss, or None if the deadline or `should_stop` ended it early.
 
-        If the loss becomes infinite or NaN, the round is repeated with half the lr, once in a training; after that
-        TrialError is raised.
+        If the loss becomes infinite or NaN, the training returns to its last copy, at the start of this round or a few
+        rounds before, and continues with half the lr. That is done once in a training; after that TrialError is raised.
         """
-        begun, good, first = time.perf_counter(), Snapshot(self), self.steps
-        total, whole = self._run_round(begun)
-        if not math.isfinite(total):
-            self._recover(good, total)
+        begun, goal = time.perf_counter(), self.rounds + 1
+        self.last_good.keep(self, self.steps)
+        while self.rounds < goal:
+            first = self.steps
             total, whole = self._run_round(begun)
             if not math.isfinite(total):
-                self._recover(good, total)
+                self._recover(total)
+                continue
+            if not whole:
+                self.spent += time.perf_counter() - begun
+                return None
+            self.rounds += 1
         self.spent += time.perf_counter() - begun
-        if not whole:
-            return None
-        self.rounds += 1
         return total / (self.steps - first)
 
     def train_step(self, images: Tensor, targets: Tensor) -> Tensor:
@@ -193,6 +196,7 @@ class Trainer:
     def load(self, directory: Path) -> None:
         """Continue from a checkpoint. Raises StorageError if it is damaged."""
         self.restore(*checkpoint.read(directory))
+        self.last_good.forget()
 
     def weights(self) -> dict[str, Tensor]:
         """Return weights and buffers of the model and of its average."""
@@ -272,16 +276,19 @@ class Trainer:
                 if seen >= rows or time.perf_counter() - begun > seconds:
                     return
 
-    def _recover(self, good: Snapshot, total: float) -> None:
-        """Return to the start of the round with half the lr; raise TrialError if that was done before."""
+    def _recover(self, total: float) -> None:
+        """Return to the last copy with half the lr; raise TrialError if that was done before."""
         unit = "epoch" if self.plan.round_seconds is None else "round"
         problem = f"the training loss became {total} in {unit} {self.rounds + 1}"
         if self.lr_scale < 1.0:
             raise TrialError(f"{problem}, also with half the lr; use a lower lr")
-        rows, steps = self.gradients.micro_batch.rows, self.round.known
-        good.restore_to(self)
+        rows, steps, spent = self.gradients.micro_batch.rows, self.round.known, self.spent
+        self.last_good.restore_to(self)
         self.lr_scale, self.gradients.micro_batch.rows, self.round.known = 0.5, rows, steps
-        logging.getLogger(__name__).info("%s; the round is repeated with half the lr", problem)
+        self.spent = spent  # what is repeated costs time too
+        logging.getLogger(__name__).info(
+            "%s; repeated from round %d with half the lr", problem, self.rounds + 1
+        )
 
     def _loss(self, images: Tensor, targets: Tensor) -> Tensor:
         with autocast(self.plan.device, self.plan.precision):
@@ -290,7 +297,7 @@ class Trainer:
         return loss(logits, targets, self.info.task, smoothing, self.weights_of_classes, focal=focal)
 
     def _over(self, begun: float) -> bool:
-        if self.should_stop() or (self.deadline is not None and time.time() >= self.deadline):
+        if self.should_stop() or (self.deadline is not None and self.deadline.passed()):
             return True
         return self.plan.seconds is not None and self.progress(begun) >= 1.0
 

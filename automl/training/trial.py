@@ -6,6 +6,7 @@ import math
 import time
 from pathlib import Path
 
+from automl.machine import Moment
 from automl.records import Config, SearchSplits
 from automl.training.early_stopping import Patience
 from automl.training.evaluate import predict_part, predict_rows, score
@@ -29,7 +30,7 @@ class ImageTrial:
         # Until the first report, time before the deadline is reserved for it.
         self._owes_report = plan.deadline is not None and plan.reporting > 0
         if plan.deadline is not None:
-            self.trainer.deadline = plan.deadline - plan.reporting
+            self.trainer.deadline = plan.deadline.later(-plan.reporting)
         self._counted: dict[str, float] | None = None
         patience = self.trainer.recipe.patience
         self.patience = Patience(patience, metric=plan.metric, mode=plan.mode) if patience > 0 else None
@@ -101,12 +102,12 @@ class ImageTrial:
 
     def _fits(self, seconds: float) -> bool:
         deadline = self.plan.deadline
-        return deadline is None or time.time() + seconds < deadline
+        return deadline is None or seconds < deadline.left()
 
     def _partial_report(self, begun: float) -> dict[str, float | bool | str]:
         """Return a report of a part of a round, or on a part of the validation rows, before the deadline."""
         plan, info = self.plan, self.trainer.info
-        until = (plan.deadline or 0.0) - plan.reporting / 3
+        until = (plan.deadline or Moment.now()).later(-plan.reporting / 3)
         self.trainer.settle(plan.reporting / 6)
         model, size = self.trainer.averaged, self.trainer.size
         logits, targets = predict_part(model, self.splits.val, info, size=size, plan=plan, until=until)

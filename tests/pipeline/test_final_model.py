@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 
 from automl import pipeline
-from automl.pipeline import final_model
-from automl.pipeline.delivery import Delivery, Stopped, TooShort, delivery_in_words
+from automl.final.evidence.delivery import Delivery, Stopped, TooShort, delivery_in_words
+from automl.machine import Moment
+from automl.pipeline import final_model, retrain_time, setup
 from automl.pipeline.plan import plan as planning
 from automl.pipeline.plan.budget import Budget, Work
+from automl.pipeline.retrain_time import RetrainTime
 from automl.records import Silent
 from automl.result import FitResult
 from automl.training.plan import TrainPlan
@@ -98,7 +100,12 @@ def test_reason_of_a_delivery_is_reported_with_its_numbers(
 
 
 def test_values_of_deliveries_are_those_that_result_json_had_from_the_start() -> None:
-    assert [delivery.value for delivery in Delivery] == ["retrained", "own weights", "cut short"]
+    assert [delivery.value for delivery in Delivery] == [
+        "retrained",
+        "own weights",
+        "cut short",
+        "linear head",
+    ]
 
 
 def test_ctrl_c_in_the_set_up_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -138,31 +145,27 @@ def test_network_that_is_too_expensive_to_score_is_not_retrained_at_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # As if a CPU had to score a network that was meant for a GPU: hours.
-    monkeypatch.setattr(final_model, "seconds_per_image", lambda *_, **__: 100.0)
-    monkeypatch.setattr(final_model, "ENOUGH", 1e6)
+    monkeypatch.setattr(retrain_time, "seconds_per_image", lambda *_, **__: 100.0)
+    monkeypatch.setattr(retrain_time, "ENOUGH", 1e6)
     monkeypatch.setattr(planning, "part_of_rows", lambda *_: 1.0)
-    short = final_model._too_short
+    short = RetrainTime.too_short
     told: list[float] = []
 
-    def only_when_measured(setup: Any, found: Any, plan: TrainPlan) -> TooShort | None:
+    def only_when_measured(self: RetrainTime, plan: TrainPlan) -> TooShort | None:
         told.append(plan.seconds or 0.0)
-        return short(setup, found, plan) if len(told) > 1 else None
+        return short(self, plan) if len(told) > 1 else None
 
-    monkeypatch.setattr(final_model, "_too_short", only_when_measured)
+    monkeypatch.setattr(RetrainTime, "too_short", only_when_measured)
     chosen = {"n_trials": 1, "epochs": 2, "time_limit": 60.0}
     result = pipeline.fit(config_for(tmp_path, **chosen))
     found = retrain_of(result)
     assert found["how"] == "own weights" and found["why"].startswith("the 1 s left are only")
     assert len(told) == 2 and told[0] > told[1] == 1.0
-    # Where the trial's own weights cannot be read, what the time holds is delivered.
+    # Where the trial left no weights that can be read, what the time holds is delivered.
     told.clear()
+    monkeypatch.setattr(setup, "_linear_head", lambda *_: ())
     monkeypatch.setattr(final_model, "_own_weights", lambda *_: None)
     result = pipeline.fit(config_for(tmp_path / "unread", **chosen))
-    assert retrain_of(result)["how"] == "retrained" and len(told) == 3
-    # Where it left none, that is known before the network is built.
-    told.clear()
-    monkeypatch.setattr(final_model, "_has_own_weights", lambda _: False)
-    result = pipeline.fit(config_for(tmp_path / "left none", **chosen))
     assert retrain_of(result)["how"] == "retrained" and len(told) == 2
 
 
@@ -196,8 +199,8 @@ def test_nothing_reported_in_time_delivers_the_first_configuration_and_says_so(
     }
 
 
-def _late(deadline: float) -> dict[str, bool]:
-    time.sleep(max(0.0, deadline - time.time()))
+def _late(deadline: Moment) -> dict[str, bool]:
+    time.sleep(max(0.0, deadline.left()))
     return {"interrupted": True}
 
 

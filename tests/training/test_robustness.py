@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from automl.errors import TrialError
+from automl.machine import Moment
 from automl.records import Config, SearchSplits
 from automl.training.early_stopping import Patience
 from automl.training.plan import TrainPlan
+from automl.training.snapshot import STEPS_BETWEEN_COPIES
 from automl.training.steps.gradients import LossOf
 from automl.training.trainer import Trainer
 from automl.training.trial import ImageTrial
@@ -90,9 +91,16 @@ def _broken_at(trainer: Trainer, *steps: int) -> LossOf:
     return loss_of
 
 
-def test_loss_that_is_not_finite_once_halves_the_lr_and_continues_from_the_last_good_state(
-    config: Config, splits: SearchSplits, plan: TrainPlan
+@pytest.mark.parametrize(("between", "back_to"), [(9, 1), (10, 0), (50, 0)])
+def test_loss_that_is_not_finite_once_continues_from_the_last_copy_with_half_the_lr(
+    between: int,
+    back_to: int,
+    config: Config,
+    splits: SearchSplits,
+    plan: TrainPlan,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setitem(STEPS_BETWEEN_COPIES, "cpu", between)
     config = {**config, "ema": 0.9}
     trial = ImageTrial(config, splits=splits, plan=plan)
     clean = trial.step()
@@ -100,12 +108,38 @@ def test_loss_that_is_not_finite_once_halves_the_lr_and_continues_from_the_last_
     found = trial.step()
     assert (clean["lr_scale"], found["lr_scale"]) == (1.0, 0.5)
     assert trial.trainer.rounds == 2 and trial.trainer.steps == 18
-    # The same as a training that had half the lr from its second epoch on.
+    # The same as a training that had half the lr from that epoch on.
     halved = ImageTrial(config, splits=splits, plan=plan)
-    halved.step()
-    halved.trainer.lr_scale = 0.5
-    expected = halved.step()
+    for epoch in range(2):
+        if epoch == back_to:
+            halved.trainer.lr_scale = 0.5
+        expected = halved.step()
     assert (found["train_loss"], found["val_loss"]) == (expected["train_loss"], expected["val_loss"])
+
+
+def test_training_is_copied_every_so_many_steps_and_after_a_pause_anew(
+    config: Config, splits: SearchSplits, plan: TrainPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copies: list[int] = []
+    real = Trainer.weights
+
+    def weights(self: Trainer) -> dict[str, Tensor]:
+        copies.append(self.steps)
+        return real(self)
+
+    monkeypatch.setattr(Trainer, "weights", weights)
+    monkeypatch.setitem(STEPS_BETWEEN_COPIES, "cpu", 20)
+    trainer = Trainer(config, splits.info, splits.train, replace(plan, epochs=7))
+    for _ in range(7):  # of 9 steps
+        trainer.train_round()
+    assert copies == [0, 27, 54]
+    trainer.save(tmp_path / "checkpoint")
+    other = Trainer(config, splits.info, splits.train, replace(plan, epochs=7))
+    other.train_round()
+    copies.clear()
+    other.load(tmp_path / "checkpoint")
+    other.train_round()
+    assert copies == [63]
 
 
 def test_loss_that_is_not_finite_twice_fails_the_trial(
@@ -146,7 +180,7 @@ def test_time_that_ends_after_an_explosion_leaves_the_last_good_weights(
     whole = trainer.gradients.loss_of
 
     def last_one(images: Tensor, targets: Tensor) -> Tensor:
-        trainer.deadline = time.time()  # this step is the last that has time
+        trainer.deadline = Moment.now()  # this step is the last that has time
         return whole(images, targets) * float("nan")
 
     trainer.gradients.loss_of = last_one
@@ -192,14 +226,14 @@ def test_patience_without_a_finite_value_never_ends(
 def test_only_a_trial_that_has_never_reported_validates_a_part_of_a_round(
     reported: bool, config: Config, splits: SearchSplits, plan: TrainPlan
 ) -> None:
-    timed = replace(plan, deadline=time.time() + 600.0, reporting=60.0)
+    timed = replace(plan, deadline=Moment.now().later(600.0), reporting=60.0)
     trial = ImageTrial(config, splits=splits, plan=timed)
     if reported:
         assert not trial.step().get("interrupted")
     whole = trial.trainer.gradients.loss_of
 
     def last_one(images: Tensor, targets: Tensor) -> Tensor:
-        trial.trainer.deadline = time.time()  # this step is the last that has time
+        trial.trainer.deadline = Moment.now()  # this step is the last that has time
         return whole(images, targets)
 
     trial.trainer.gradients.loss_of = last_one

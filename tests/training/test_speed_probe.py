@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from automl.machine import Moment
 from automl.records import Config, SearchSplits
 from automl.training import speed_probe
 from automl.training.hardware.known_precision import FILE, recall, remember, work_key
@@ -30,7 +31,14 @@ class Rates:
         self.asked: list[Precision] = []
         monkeypatch.setattr(speed_probe, "_rate", self._rate)
 
-    def _rate(self, config: Config, splits: SearchSplits, plan: TrainPlan, seconds: float) -> float:
+    def _rate(
+        self,
+        config: Config,
+        splits: SearchSplits,
+        plan: TrainPlan,
+        seconds: float,
+        until: Moment | None = None,
+    ) -> float:
         self.asked.append(plan.precision)
         return next(self.left[plan.precision])
 

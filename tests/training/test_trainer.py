@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from automl.errors import ConfigError, StorageError
+from automl.machine import Moment
 from automl.records import Config, SearchSplits
 from automl.torch_setup import import_timm
 from automl.training.models.pretrained_weights import Weights
@@ -163,7 +164,7 @@ def test_damaged_checkpoint_is_named(
 
 
 def test_deadline_interrupts_within_an_epoch(config: Config, splits: SearchSplits, plan: TrainPlan) -> None:
-    trial = ImageTrial(config, splits=splits, plan=replace(plan, deadline=time.time() - 1))
+    trial = ImageTrial(config, splits=splits, plan=replace(plan, deadline=Moment.now().later(-1.0)))
     assert trial.step()["interrupted"] is True
     assert trial.trainer.steps == 0
 

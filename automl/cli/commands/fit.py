@@ -98,10 +98,14 @@ def command(state: State, /, data: str, **options: Any) -> None:
     """
     from automl import config as configuration
     from automl.cli.run_study import run
+    from automl.config.shortest_limit import check_time_limit
+    from automl.torch_setup import quiet_waiting
 
     config = configuration.load(data, **given(options))
+    check_time_limit(config, state.started)
 
     def start(observer: Any) -> Any:
+        quiet_waiting()
         from automl import pipeline
 
         return pipeline.fit(config, observer=observer, started=state.started)

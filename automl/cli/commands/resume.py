@@ -48,6 +48,7 @@ def command(state: State, /, study: str, directory: str | None, **options: Any) 
     from automl import config as configuration
     from automl.cli.run_study import run
     from automl.review.studies import find_study
+    from automl.torch_setup import quiet_waiting
 
     found = find_study(study, directory or "studies")
     folder = found.path.parent
@@ -55,6 +56,7 @@ def command(state: State, /, study: str, directory: str | None, **options: Any) 
     config = configuration.load(found.path / "study.yaml", study=found.name, directory=folder, **changes)
 
     def start(observer: Any) -> Any:
+        quiet_waiting()
         from automl import pipeline
 
         return pipeline.resume(

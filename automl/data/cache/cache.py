@@ -6,10 +6,10 @@ import contextlib
 import hashlib
 import json
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -20,10 +20,12 @@ from automl.data.cache.downscale import copy_findings, larger_entry, shrink
 from automl.data.cache.eviction import IMAGES, LOCK, META, Hold, NoRoomError, make_room, new_folder, touch
 from automl.data.cache.hashes import Digests
 from automl.data.cache.streamed_images import STREAM, can_stream, write_stream
-from automl.data.decoding.decode import ColourFound, Decoded, decode_all
+from automl.data.decoding.convert import Findings
+from automl.data.decoding.decode import ColourFound, Decoded, DecodingTime, decode_all
 from automl.data.decoding.image_format import Target
 from automl.data.decoding.near_duplicates import near_duplicates
 from automl.data.sources.base import Source
+from automl.data.sources.part import SourcePart
 from automl.errors import DataError
 from automl.log import get_logger
 
@@ -32,6 +34,7 @@ _log = get_logger(__name__)
 # Part of every key: a change of what is stored, or of how images become pixels, must not find older entries.
 _VERSION = 5
 _SPARE_BYTES = 64 * 2**20
+_ROWS_AT_ONCE = 256
 # Pillow's modes by number, and why rows cannot be used.
 _WORDS = "words.json"
 # The key of `Cached.informative` in meta.json.
@@ -45,7 +48,8 @@ class Cached:
     `pairs` (m, 2) are rows of nearly equal images, and `informative` says whether similarity means anything in these
     data (see `near_duplicates`). Labels are not included, so studies of other columns of a table share the entry. No
     process evicts the folder while `hold` exists. If `streamed`, there was no room for the pixels: the entry holds only
-    what was found out about the images.
+    what was found out about the images. `rows` are set if the time ended before all were decoded: the entry is
+    then that of `SourcePart(source, rows)`.
     """
 
     folder: Path
@@ -60,6 +64,7 @@ class Cached:
     was_there: bool
     streamed: bool
     hold: Hold = field(repr=False, compare=False)
+    rows: npt.NDArray[np.int64] | None = field(default=None, repr=False, compare=False)
 
     @property
     def images_path(self) -> Path:
@@ -82,6 +87,7 @@ class _Plan:
     cache_dir: Path
     max_disk: int | None
     note: Note
+    time: DecodingTime | None = None
     streamed: bool = False
     building: Path = Path()
 
@@ -115,6 +121,7 @@ def open_or_build(
     progress: Progress,
     max_disk: int | None = None,
     note: Note = _log.info,
+    time: DecodingTime | None = None,
 ) -> Cached:
     """Return the decoded images of `source` at the size of `target`, from `cache_dir` or made now.
 
@@ -122,9 +129,10 @@ def open_or_build(
     result before it is kept and may refuse it by raising. A damaged entry is made again. A new entry appears at once,
     so an interrupted run leaves no incomplete one. Entries that no running study uses are evicted if room is needed,
     the least recently used first, and `note` says so. Raises NoRoomError if that is not enough for `max_disk` bytes and
-    the disk, unless the images can be streamed, and DataError if the folder cannot be written.
+    the disk, unless the images can be streamed, and DataError if the folder cannot be written. `time` may end decoding
+    early: then the entry has `rows`, and the whole one is made by a later call.
     """
-    plan = _Plan(source, source.state(), target, cache_dir, max_disk, note)
+    plan = _Plan(source, source.state(), target, cache_dir, max_disk, note, time)
     try:
         return _open(plan, check, progress)
     except NoRoomError as error:
@@ -133,7 +141,8 @@ def open_or_build(
         note(f"Images are decoded again in every epoch: {error}.")
         cached = _open(replace(plan, streamed=True), check, progress)
         # Written every time, as the same zip may have moved.
-        write_stream(cached.images_path, source, size=cached.img_size, channels=cached.in_chans)
+        part = source if cached.rows is None else SourcePart(source, cached.rows)
+        write_stream(cached.images_path, part, size=cached.img_size, channels=cached.in_chans)
         return cached
 
 
@@ -145,13 +154,14 @@ def _open(plan: _Plan, check: Check, progress: Progress) -> Cached:
     with _building_folder(plan.cache_dir) as building:
         plan = replace(plan, building=building)
         try:
-            built = _from_larger(plan, progress) or _build(plan, progress)
+            larger = _from_larger(plan, progress)
+            plan, built = _build(plan, progress) if larger is None else (plan, larger)
         except ColourFound as error:
             _log.info("%s has colour: decoding again with three channels", error)
-            built = _build(replace(plan, target=Target(plan.target.img_size, 3)), progress)
+            plan, built = _build(replace(plan, target=Target(plan.target.img_size, 3)), progress)
         check(built)
         _install(plan)
-        return replace(plan.read_back(plan.folder), was_there=False)
+        return replace(plan.read_back(plan.folder), was_there=False, rows=built.rows)
 
 
 def _from_larger(plan: _Plan, progress: Progress) -> Cached | None:
@@ -163,21 +173,27 @@ def _from_larger(plan: _Plan, progress: Progress) -> Cached | None:
     larger = _read(found[0], n, found[1]) if found is not None else None
     if larger is None:
         return None
-    start = time.perf_counter()
+    start = perf_counter()
     images = _new_images(plan, larger.in_chans)
     shrink(np.load(larger.images_path, mmap_mode="r"), images, progress)
     images.flush()
     copy_findings(larger.folder, plan.building)
     meta = json.loads((larger.folder / META).read_text(encoding="utf-8"))
-    seconds = round(time.perf_counter() - start, 3)
+    seconds = round(perf_counter() - start, 3)
     return _finish(plan, {**meta, "img_size": size, "seconds": seconds})
 
 
-def _build(plan: _Plan, progress: Progress) -> Cached:
-    start = time.perf_counter()
-    source, target, folder = plan.source, plan.target, plan.building
+def _build(plan: _Plan, progress: Progress) -> tuple[_Plan, Cached]:
+    """Decode, and return the entry with its plan: another one if the time ended before all rows were decoded."""
+    start = perf_counter()
+    target, folder = plan.target, plan.building
     images = None if plan.streamed else _new_images(plan, target.in_chans)
-    decoded = decode_all(source, target, images, progress, folder=folder)
+    decoded = decode_all(plan.source, target, images, progress, folder=folder, time=plan.time)
+    rows = decoded.rows
+    if rows is not None:
+        decoded = _compacted(decoded, rows, images, folder)
+        part = SourcePart(plan.source, rows, state=plan.state)
+        plan = replace(plan, source=part, state=part.state(), time=None)
     digests = Digests(decoded.findings.digests)
     usable = digests.known()
     usable[list(decoded.reasons)] = False
@@ -187,14 +203,38 @@ def _build(plan: _Plan, progress: Progress) -> Cached:
     meta = {
         "version": _VERSION,
         "state": plan.state,
-        "n": len(source.files),
+        "n": len(plan.source.files),
         "img_size": target.img_size,
         "in_chans": target.in_chans,
         _INFORMATIVE: informative,
         "streamed": plan.streamed,
-        "seconds": round(time.perf_counter() - start, 3),
+        "seconds": round(perf_counter() - start, 3),
     }
-    return _finish(plan, meta)
+    return plan, replace(_finish(plan, meta), rows=rows)
+
+
+def _compacted(
+    decoded: Decoded, rows: npt.NDArray[np.int64], images: np.memmap[Any, Any] | None, folder: Path
+) -> Decoded:
+    """Return the findings of `rows` alone, and replace the files in `folder` by those of these rows."""
+    if images is not None:
+        draft = folder / f"{IMAGES}.part"
+        shape = (len(rows), *images.shape[1:])
+        kept = np.lib.format.open_memmap(draft, mode="w+", dtype=np.uint8, shape=shape)
+        for begin in range(0, len(rows), _ROWS_AT_ONCE):
+            kept[begin : begin + _ROWS_AT_ONCE] = images[rows[begin : begin + _ROWS_AT_ONCE]]
+        kept.flush()
+        draft.replace(folder / IMAGES)
+    found = decoded.findings
+    arrays = {name: np.array(getattr(found, name)[rows]) for name in ("digests", "sizes", "thumbs")}
+    for name in arrays:  # still mapped, so they must not be written over
+        (folder / f"{name}.npy").unlink(missing_ok=True)
+    place = {row: k for k, row in enumerate(rows.tolist())}
+    return Decoded(
+        {place[row]: reason for row, reason in decoded.reasons.items()},
+        [decoded.modes[row] for row in place],
+        Findings(**arrays),
+    )
 
 
 def _new_images(plan: _Plan, channels: int) -> np.memmap[Any, np.dtype[np.uint8]]:

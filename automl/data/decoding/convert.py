@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -86,7 +86,7 @@ class Conversion:
     findings: Findings
     decode: Callable[[bytes], Image.Image] | None = None
 
-    def convert(self, rows: range) -> Converted:
+    def convert(self, rows: Sequence[int]) -> Converted:
         """Fill the rows of images and findings; those of unusable images stay zero.
 
         Raises ColourFound with the row of an image that has colour although one channel was planned.
@@ -107,7 +107,7 @@ class Conversion:
             digests.append(digest)
             modes.append(mode)
             sizes.append(size)
-        part = slice(rows.start, rows.stop)
+        part = slice(rows.start, rows.stop) if isinstance(rows, range) else np.asarray(rows)
         self.findings.digests[part] = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, DIGEST)
         self.findings.sizes[part] = sizes
         self.findings.thumbs[part] = thumbnails(block)  # now, while the pixels are in the CPU's cache

@@ -12,8 +12,9 @@ from automl.data.constants import GPU_SIZE, SIZE_STEPS
 from automl.data.pixels import is_grey, quiet_pillow
 from automl.data.sources.base import Source
 from automl.errors import DataError
+from automl.machine import Moment
 
-_SAMPLE = 512
+_SAMPLE, _LEAST = 512, 16
 
 
 @dataclass(frozen=True)
@@ -24,14 +25,16 @@ class Target:
     in_chans: int
 
 
-def choose_target(source: Source, *, img_size: int | Literal["auto"], max_size: int) -> Target:
-    """Choose size and channels from up to 512 images, evenly spread over the rows.
+def choose_target(
+    source: Source, *, img_size: int | Literal["auto"], max_size: int, until: Moment | None = None
+) -> Target:
+    """Choose size and channels from up to 512 images, evenly spread over the rows, or as many as fit before `until`.
 
     "auto" follows the median short side and is at most `max_size`. One channel is enough if no image of the sample has
     a colour mode; decoding notices if another one has. Raises DataError if no image of the sample opens or a given
     size lies outside 8..1024.
     """
-    shorts, grey = _sample(source)
+    shorts, grey = _sample(source, until)
     if img_size == "auto":
         size = min(auto_size(statistics.median(shorts)), max_size)
     elif isinstance(img_size, int) and 8 <= img_size <= 1024:
@@ -46,13 +49,18 @@ def auto_size(short_side: float) -> int:
     return next((size for limit, size in SIZE_STEPS if short_side <= limit), GPU_SIZE)
 
 
-def _sample(source: Source) -> tuple[list[int], bool]:
+def _sample(source: Source, until: Moment | None) -> tuple[list[int], bool]:
     n = len(source.files)
+    rows = np.unique(np.linspace(0, n - 1, num=min(n, _SAMPLE)).astype(np.int64))
+    if until is not None:  # any beginning is spread over the rows, too
+        rows = np.random.default_rng(0).permutation(rows)
     shorts: list[int] = []
     grey = True
     problem = ""
     with quiet_pillow():
-        for i in np.unique(np.linspace(0, n - 1, num=min(n, _SAMPLE)).astype(np.int64)).tolist():
+        for i in rows.tolist():
+            if until is not None and len(shorts) >= _LEAST and until.passed():
+                break
             try:
                 image = source.decode(source.read(i))
             except DataError as error:

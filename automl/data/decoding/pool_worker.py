@@ -56,8 +56,7 @@ def _serve(jobs: Any, results: Any) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         while True:
-            start, listed = jobs.recv()
-            rows = range(start, start + len(listed))
+            rows, listed = jobs.recv()
             locations.clear()
             locations.update(zip(rows, listed, strict=True))
             try:

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -27,6 +27,7 @@ from automl.machine import cores
 
 # The one that a worker decodes, and one that waits until it is done.
 _JOBS_PER_WORKER = 2
+Part = Sequence[int]
 _ROOT = str(Path(__file__).resolve().parents[3])
 
 
@@ -35,15 +36,17 @@ class PoolUnavailableError(Exception):
 
 
 def convert_all(
-    setup: WorkerSetup, spec: ReaderSpec, parts: Sequence[range]
-) -> Generator[tuple[range, Converted], None, None]:
+    setup: WorkerSetup, spec: ReaderSpec, parts: Iterable[Part]
+) -> Generator[tuple[Part, Converted], None, None]:
     """Convert the rows of each part in one process per core, and yield the results as they arrive.
+
+    The next part is taken when a worker has room for it, so `parts` may end where the time does.
 
     Raises PoolUnavailableError before anything is done if processes cannot be started, ColourFound like
     `Conversion.convert`, and RunError if a process ends or fails. All processes have ended when this generator ends.
     """
-    waiting = deque(parts)
-    with _workers(min(cores(), len(parts)), setup) as workers:
+    waiting = iter(parts)
+    with _workers(cores(), setup) as workers:
         for _ in range(_JOBS_PER_WORKER):
             for worker in workers:
                 worker.submit(waiting, spec)
@@ -75,7 +78,7 @@ class _Worker:
         with self._process.stdin as jobs, self._process.stdout as results:
             self._jobs = Connection(os.dup(jobs.fileno()), readable=False)
             self.results = Connection(os.dup(results.fileno()), writable=False)
-        self.parts: deque[range] = deque()
+        self.parts: deque[Part] = deque()
 
     def start(self, setup: WorkerSetup) -> None:
         """Wait until the process is up, and send the setup. Raises PoolUnavailableError if it does not come up."""
@@ -86,18 +89,18 @@ class _Worker:
         except (EOFError, OSError, pickle.UnpicklingError) as error:
             raise PoolUnavailableError(str(error)) from error
 
-    def submit(self, waiting: deque[range], spec: ReaderSpec) -> None:
+    def submit(self, waiting: Iterator[Part], spec: ReaderSpec) -> None:
         """Send the next part, if there is one."""
-        if not waiting:
+        rows = next(waiting, None)
+        if rows is None:
             return
-        rows = waiting.popleft()
         self.parts.append(rows)
         try:
-            self._jobs.send((rows.start, spec.locations(rows)))
+            self._jobs.send((rows, spec.locations(rows)))
         except OSError as error:
             raise self._ended() from error
 
-    def result(self) -> tuple[range, Converted]:
+    def result(self) -> tuple[Part, Converted]:
         """Return the next part that is done, and its result."""
         try:
             result: Any = self.results.recv()

@@ -40,7 +40,8 @@ from automl.training.rounds import STEP_COST
 class Work:
     """The amount of work in images, and its speed. `startup` is the time in seconds until the first trial trains.
 
-    `scratch`: networks train from scratch, which takes more epochs than fine-tuning.
+    `scratch`: networks train from scratch, which takes more epochs than fine-tuning. `slowdown` is how many times
+    longer everything takes because of other programs: speeds count the work of this process alone.
     """
 
     n_train: int
@@ -51,6 +52,7 @@ class Work:
     retrain_speedup: float = 1.0
     startup: float = 0.0
     scratch: bool = True
+    slowdown: float = 1.0
 
     @property
     def epoch_seconds(self) -> float:
@@ -98,7 +100,7 @@ def make_budget(work: Work, *, remaining: float | None, epochs: int | None) -> B
     most = epochs or work.default_epochs
     if remaining is None:
         return Budget(most, None, None, work.closing_seconds, most)
-    usable = max(0.0, remaining - work.closing_seconds - work.startup)
+    usable = max(0.0, remaining - _reserved(work))
     if epochs is None:  # with few images, until it has seen enough of them
         longest = MAX_EPOCHS if work.scratch else most
         most = max(longest, ENOUGH_IMAGES // max(1, work.n_train))
@@ -142,8 +144,13 @@ def retrain_share(work: Work, usable: float) -> float:
 
 def retrain_at_most(work: Work, remaining: float) -> float:
     """Return the most seconds of `remaining` that the retrain may have."""
-    usable = max(0.0, remaining - work.closing_seconds - work.startup)
+    usable = max(0.0, remaining - _reserved(work))
     return retrain_share(work, usable) * usable
+
+
+def _reserved(work: Work) -> float:
+    """Return the seconds before the first trial and after the retrain."""
+    return work.closing_seconds * min(MAX_SLOWDOWN, max(1.0, work.slowdown)) + work.startup
 
 
 def enough_images(rows: int) -> int:
@@ -193,7 +200,7 @@ def affordable_size(*, n_train: int, seconds: float, rate: Callable[[int], float
 def shortest_limit(work: Work, *, timed: bool = False) -> float:
     """Return the fewest seconds for a trial (an epoch, with `timed` the shortest round), a retrain and the holdout."""
     trial = min(work.epoch_seconds, _shortest_round(work)) if timed else work.epoch_seconds
-    return work.startup + trial + work.retrain_epoch_seconds + work.closing_seconds
+    return work.slowdown * (trial + work.retrain_epoch_seconds) + _reserved(work)
 
 
 def retrain_epochs(budget: Budget, *, best_epoch: int) -> int:

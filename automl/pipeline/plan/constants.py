@@ -70,6 +70,28 @@ CPU_ROWS, GPU_ROWS, PROBE_MIN_ROWS, SLOW = 1000, 4000, 150, 50.0
 KEPT = 6  # architectures that are searched
 TRIAL_SHARE = 0.1  # of the remaining time: an epoch of fine-tuning must fit into it
 
+# --- deadlines: fit.py, setup.py, plan.py. Decision 0077 ---------------------------------------------------------
+
+# Seconds from which on a study waits for Ray, on a quiet machine.
+RAY_FROM = 60.0
+# The share of the time left that scanning and decoding may have, and that the linear head may have, with its maximum.
+DECODING_SHARE = 0.35
+HEAD_SHARE, HEAD_SECONDS = 0.1, 10.0
+# A study of fewer seconds asks no hub: nothing could be downloaded.
+HUB_FROM = 60.0
+# With fewer seconds left, the machine's speed is measured on a quarter of the images and in one precision.
+BRIEF_BELOW = 60.0
+# The most of the time left for measuring the speed of the first configuration, and the seconds that are enough.
+SPEED_SHARE, SPEED_SECONDS = 0.02, 0.7
+# The most of the time left that a second measurement, of another configuration, may have.
+AGAIN_SHARE = 0.04
+# Seconds that ranking pretrained networks needs at least, on a quiet machine.
+RANK_LEAST = 2.0
+# The part of the time of ranking one network that grows with its parameters: loading and checking its file.
+LOADING = 0.3
+# Images that are decoded to see how long the fewest would take.
+TRIED_IMAGES = 4
+
 # --- setup.py ------------------------------------------------------------------------------------------------------
 
 SMALL = 64  # px; up to this a GPU trains the networks of the preset `small`. "Small images on a GPU"

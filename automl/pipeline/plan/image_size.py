@@ -8,6 +8,7 @@ from automl.data.constants import CPU_SIZE
 from automl.machine import hub_answers
 from automl.pipeline.context import Context
 from automl.pipeline.plan.budget import affordable_size
+from automl.pipeline.plan.constants import BRIEF_BELOW, HUB_FROM
 from automl.spaces import SearchSpace
 from automl.training.models.hyperparameters import Recipe
 from automl.training.models.weight_sources import in_caches
@@ -28,17 +29,17 @@ def largest_size(context: Context, source: Source, space: SearchSpace, *, cores:
     size = affordable_size(
         n_train=max(1, round(len(source.files) * shares)),
         seconds=remaining,
-        rate=lambda size: cores * scratch_rate(size * seen),
+        rate=lambda size: cores * scratch_rate(size * seen, brief=remaining < BRIEF_BELOW),
         most=CPU_SIZE,
     )
-    return CPU_SIZE if size < CPU_SIZE and _may_begin_with_weights(config, space) else size
+    return CPU_SIZE if size < CPU_SIZE and _may_begin_with_weights(config, space, remaining) else size
 
 
-def _may_begin_with_weights(config: StudyConfig, space: SearchSpace) -> bool:
+def _may_begin_with_weights(config: StudyConfig, space: SearchSpace, remaining: float) -> bool:
     if config.pretrained != "auto":
         return config.pretrained != "never"
     models = [model for members in space.families.values() for model in members]
-    return bool(in_caches(models)) or hub_answers()
+    return bool(in_caches(models)) or (remaining >= HUB_FROM and hub_answers())
 
 
 def _enlargement(space: SearchSpace) -> float:

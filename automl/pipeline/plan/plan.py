@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -12,7 +11,8 @@ from automl.config import StudyConfig
 from automl.config.durations import format_duration
 from automl.config.metrics import MetricSpec
 from automl.data.balance import Balance
-from automl.errors import StudyError, TimeLimitError
+from automl.errors import StudyError
+from automl.machine import Moment, slowdown
 from automl.pipeline.clock import Clock
 from automl.pipeline.context import Context
 from automl.pipeline.plan.budget import (
@@ -23,6 +23,7 @@ from automl.pipeline.plan.budget import (
     reporting_seconds,
     shortest_limit,
 )
+from automl.pipeline.plan.constants import AGAIN_SHARE, SPEED_SECONDS, SPEED_SHARE
 from automl.pipeline.plan.epoch_cost import epoch_work, expected_seconds, in_rounds, prices, spread
 from automl.pipeline.plan.hardware import Device, idle_gpus, pack_gpus, within_memory
 from automl.pipeline.plan.plan_text import epochs_in_words, plan_in_words, share_in_words
@@ -84,7 +85,7 @@ class Basis:
 
 
 def make_plan(context: Context, basis: Basis) -> Planned:
-    """Measure, divide the time, and show the plan. Raises TimeLimitError if the time is too short for a trial."""
+    """Measure, divide the time, and show the plan. No time is too short: less is measured, and trials are cut."""
     config, clock, observer = context.config, context.clock, context.observer
     splits, pretrained, device, earlier = basis.splits, basis.pretrained, basis.device, basis.earlier
     space, info, scratch = pretrained.space, splits.info, not pretrained.weights
@@ -94,18 +95,23 @@ def make_plan(context: Context, basis: Basis) -> Planned:
     limits = SizeLimits.from_dict(info, {} if earlier is None else earlier.get("suits", {}), of)
     first = first_config(replace(space, portfolio=limits.filter(space.portfolio)), config.seed)
     precision = _precision(config, earlier)
-    measured = probe(first, splits, plan, precision=precision)
+    pace = _Pace.of(clock)
+    measured = pace.probe(first, splits, plan, precision)
     device = _packed(config, device, measured, observer)
     plan = replace(plan, threads=device.threads)
-    work = _work(config, info, measured, device, scratch=scratch)
-    _refuse_too_short(config, clock, work)
+    work = _work(config, info, measured, device, scratch=scratch, slower=pace.slower)
+    _tell_too_short(context, work)
     if earlier is None:
         limits = _size_limits(context, basis, work, first)
     portfolio = limits.filter(space.portfolio)
     if portfolio and portfolio[0] != first:  # the plan is made for the first trial
-        first = portfolio[0]
-        measured = probe(first, splits, plan, precision=precision)
-        work = _work(config, info, measured, device, scratch=scratch)
+        before, first = first, portfolio[0]
+        if pace.has_time_again:
+            measured = pace.probe(first, splits, plan, measured.precision)
+        else:  # from the work of both
+            faster = epoch_work(before, info, of) / epoch_work(first, info, of)
+            measured = replace(measured, images_per_second=measured.images_per_second * faster)
+        work = _work(config, info, measured, device, scratch=scratch, slower=pace.slower)
     budget = make_budget(work, remaining=clock.remaining(), epochs=config.epochs)
     if earlier is not None:  # all trials of a study need the same full length
         budget = replace(budget, epochs=int(earlier["epochs"]), round_s=earlier.get("round_s"))
@@ -175,7 +181,7 @@ def _timed(plan: TrainPlan, budget: Budget, work: Work, measured: Probe) -> Trai
     if budget.search_s is None:
         return plan
     reporting = reporting_seconds(work, budget.search_s)
-    return replace(plan, deadline=time.time() + budget.search_s, reporting=reporting)
+    return replace(plan, deadline=Moment.now().later(budget.search_s), reporting=reporting)
 
 
 def _share(pretrained: Pretrained, budget: Budget, work: Work) -> float:
@@ -193,7 +199,15 @@ def _size_limits(context: Context, basis: Basis, work: Work, first: Config) -> S
     return limits.fitted(basis.pretrained.space, work, remaining=remaining, unit=unit, seed=config.seed)
 
 
-def _work(config: StudyConfig, info: DatasetInfo, measured: Probe, device: Device, *, scratch: bool) -> Work:
+def _work(
+    config: StudyConfig,
+    info: DatasetInfo,
+    measured: Probe,
+    device: Device,
+    *,
+    scratch: bool,
+    slower: float,
+) -> Work:
     ray = config.engine == "ray"
     return Work(
         info.n_train,
@@ -205,19 +219,51 @@ def _work(config: StudyConfig, info: DatasetInfo, measured: Probe, device: Devic
         # A worker's start is mostly the import of torch, timm and automl.
         startup=WORKER_START * import_seconds() if ray else 0.0,
         scratch=scratch,
+        slowdown=slower,
     )
 
 
-def _refuse_too_short(config: StudyConfig, clock: Clock, work: Work) -> None:
-    """Raise TimeLimitError, with a long enough limit, if the time left is too short for a trial."""
-    remaining, shortest = clock.remaining(), shortest_limit(work, timed=config.epochs is None)
-    if remaining is None or remaining >= shortest:
+def _tell_too_short(context: Context, work: Work) -> None:
+    """Say so if the time left is too short for a whole trial, a retrain and the rest."""
+    remaining = context.clock.remaining()
+    if remaining is None or remaining >= shortest_limit(work, timed=context.config.epochs is None):
         return
-    raise TimeLimitError(
-        f"--time-limit must be long enough for one trial, got {format_duration(config.time_limit or 0)}: "
-        f"setting up took {clock.elapsed():.0f} s and one epoch takes {work.epoch_seconds:.1f} s here; "
-        f"use --time-limit {format_duration(round(clock.elapsed() + shortest + 1))} or more"
+    context.shorten(
+        f"The {format_duration(round(remaining))} left are too short for a whole trial and a retrain (an epoch takes "
+        f"{work.epoch_seconds * work.slowdown:.1f} s here): one configuration trains as long as the time allows, and "
+        "the best model by then is delivered."
     )
+
+
+@dataclass
+class _Pace:
+    """How much time measuring may take: with little left, one precision and fewer steps are measured, and once."""
+
+    clock: Clock
+    seconds: float
+    slower: float
+    took: float = 0.0
+
+    @staticmethod
+    def of(clock: Clock) -> _Pace:
+        remaining = clock.remaining()
+        seconds = SPEED_SECONDS if remaining is None else min(SPEED_SECONDS, SPEED_SHARE * remaining)
+        return _Pace(clock, seconds, slowdown())
+
+    def probe(
+        self, config: Config, splits: SearchSplits, plan: TrainPlan, precision: Precision | Literal["auto"]
+    ) -> Probe:
+        begun, brief = self.clock.elapsed(), self.seconds < SPEED_SECONDS
+        until = Moment.now().later(self.seconds) if brief else None
+        found = probe(config, splits, plan, seconds=self.seconds, precision=precision, until=until)
+        self.took = self.clock.elapsed() - begun
+        return found
+
+    @property
+    def has_time_again(self) -> bool:
+        """Whether another measurement that takes as long as the last one has time."""
+        remaining = self.clock.remaining()
+        return remaining is None or self.took <= AGAIN_SHARE * remaining
 
 
 def _packed(config: StudyConfig, device: Device, measured: Probe, observer: Observer) -> Device:

@@ -17,10 +17,13 @@ from automl.pipeline.plan.constants import (
     DOWNLOAD_SECONDS,
     DOWNLOAD_SHARE,
     GPU_ROWS,
+    HUB_FROM,
     KEPT,
+    LOADING,
     PROBE_MIN_ROWS,
     PROBE_SECONDS,
     PROBE_SHARE,
+    RANK_LEAST,
     SLOW,
     TRIAL_SHARE,
 )
@@ -54,13 +57,14 @@ class Pretrained:
 
 @dataclass(frozen=True)
 class Conditions:
-    """The data, device and time for the choice of weights."""
+    """The data, device and time for the choice of weights. `slowdown`: by other programs on this machine."""
 
     splits: SearchSplits
     device: str
     threads: int
     folder: Path
     remaining: float | None
+    slowdown: float = 1.0
 
 
 def check_pretrained(config: StudyConfig) -> None:
@@ -97,16 +101,15 @@ def choose_pretrained(
         if model in found
     }
     observer.stage("weights", f"ranking {len(found)} pretrained networks on the data")
-    ranking, pixels = _rank(found, configs, conditions)
+    limit = _ranking_seconds(conditions)
+    ranking, pixels = _rank(found, configs, conditions, limit) if limit else ([], math.nan)
     if asked == "auto" and not _worth_it(ranking, pixels):
         why = _no_better(ranking, pixels, conditions)
         observer.note(f"Models train from scratch: {why}.")
         return _from_scratch(space, asked, missing=missing, why=why, probe=_rows(ranking, []))
     kept = _keep(ranking, list(found), conditions)
     if not ranking:  # then no file was checked yet
-        for model in kept:
-            recipe = Recipe.from_config(configs[model])
-            verify(found[model], model_arguments(recipe, conditions.splits.info, found[model]))
+        kept = _verified(kept, found, configs, conditions)
     return _from_weights(_Chosen(space, found, kept, ranking, pixels, missing, asked), conditions, observer)
 
 
@@ -186,6 +189,8 @@ def _look(asked: str, models: list[str], conditions: Conditions) -> tuple[dict[s
     found = in_caches(models)
     if len(found) == len(models):
         return found, "was not asked"
+    if conditions.remaining is not None and conditions.remaining < HUB_FROM:
+        return found, "was not asked, as there is no time for a download"
     if not hub_answers():
         return found, "cannot be reached"
     rest = sorted(
@@ -197,26 +202,59 @@ def _look(asked: str, models: list[str], conditions: Conditions) -> tuple[dict[s
     return {model: row for model in models if (row := found.get(model) or got.get(model))}, "was asked"
 
 
-def _rank(
-    found: Mapping[str, Weights], configs: Mapping[str, dict[str, Any]], conditions: Conditions
-) -> tuple[list[ProbeScore], float]:
-    """Return the architectures that were probed in time, the best first, and the score of the pixels themselves.
+def _ranking_seconds(conditions: Conditions) -> float:
+    """Return the seconds for ranking networks, 0 if they are too few for one."""
+    if conditions.remaining is None:
+        return PROBE_SECONDS
+    limit = min(PROBE_SECONDS, PROBE_SHARE * conditions.remaining)
+    return limit if limit >= RANK_LEAST * conditions.slowdown else 0.0
 
-    Small networks are probed first, because a short search could train only those.
+
+def _verified(
+    models: Sequence[str],
+    found: Mapping[str, Weights],
+    configs: Mapping[str, dict[str, Any]],
+    conditions: Conditions,
+) -> list[str]:
+    """Return the networks whose files were checked in time, at least the first. Raises ModelError for a bad file."""
+    until = (
+        math.inf if conditions.remaining is None else time.monotonic() + PROBE_SHARE * conditions.remaining
+    )
+    good: list[str] = []
+    for model in models:
+        if good and time.monotonic() > until:
+            break
+        recipe = Recipe.from_config(configs[model])
+        verify(found[model], model_arguments(recipe, conditions.splits.info, found[model]))
+        good.append(model)
+    return good
+
+
+def _rank(
+    found: Mapping[str, Weights],
+    configs: Mapping[str, dict[str, Any]],
+    conditions: Conditions,
+    limit: float,
+) -> tuple[list[ProbeScore], float]:
+    """Return the architectures that were probed in `limit` seconds, the best first, and the score of the pixels.
+
+    Small networks are probed first, because a short search could train only those. A network, and all larger ones,
+    are left out if by its number of parameters loading it alone would take the time left.
     """
-    limit = PROBE_SECONDS
-    if conditions.remaining is not None:
-        limit = min(limit, PROBE_SHARE * conditions.remaining)
     until = time.monotonic() + limit
     rows = _sampled(conditions, seconds=limit / len(found))
     pixels = probe_pixels(rows)
-    ranking = []
+    ranking, slowest = [], 0.0
     for model in sorted(found, key=lambda name: capabilities(name).params):
+        begun, size = time.monotonic(), max(capabilities(model).params, 1e-3)
+        if begun + LOADING * slowest * size > until:
+            break
         try:
             row = probe_features(found[model], Recipe.from_config(configs[model]), rows, until=until)
         except OutOfTimeError:
             break
         ranking.append(replace(row, model=model))  # as the space calls it, without a tag of its weights
+        slowest = max(slowest, (time.monotonic() - begun) / size)
     ranking = [row for row in ranking if not math.isnan(row.score)]
     return sorted(ranking, key=lambda row: -row.score), pixels
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Sequence
 from itertools import islice
 
 from automl.errors import AutomlError, TrialError
+from automl.machine import Moment
 from automl.records import Config, Observer, OnFailure, Report, TrialState
 from automl.search.control.deadline import resumed_for_deadline, too_late_to_start
 from automl.search.control.disk_space import DiskSpace
@@ -61,7 +61,7 @@ class Coordinator:
         self.failures = Failures(settings.on_failure, settings.max_failures)
         self.fatal: AutomlError | None = None
         self.stop_reason: Reason | None = None
-        self.first_report: float | None = None
+        self.first_report: Moment | None = None
         self.trials: dict[int, LiveTrial] = {}
         self._lost: list[int] = []
         # Kept up to date with each event: a loop over thousands of trials for each report would take milliseconds.
@@ -251,7 +251,7 @@ class Coordinator:
         live.round, live.value, live.seconds = report.round, report.value, report.seconds
         live.heard = self._clock()
         self._forecast.learn(live.number, live.config, report.seconds)
-        self.first_report = self.first_report or time.time()
+        self.first_report = self.first_report or Moment.now()
         if decision.state is not TrialState.FAILED:
             before = self.incumbent.best
             self.incumbent.report(report)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 
 from automl.search.settings import SearchSettings
@@ -23,8 +22,7 @@ class Timing:
         if settings.time_limit is not None:
             self._ends.append(self._begin + settings.time_limit)
         if settings.deadline is not None:
-            # The system's clock may be set while a search runs; from here on only the steady one counts.
-            self._ends.append(self._begin + settings.deadline - time.time())
+            self._ends.append(self._begin + settings.deadline.left())
         self.given = max(self.remaining(), 1e-9)
 
     def elapsed(self) -> float:

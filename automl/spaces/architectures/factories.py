@@ -17,6 +17,15 @@ if TYPE_CHECKING:
 Factory = Callable[..., "nn.Module"]
 
 
+# This package's own network (`training/models/linear_head.py`). A folder may name it, as no other code is run.
+LINEAR_ON_PIXELS = "automl.training.models.linear_head:linear_on_pixels"
+
+
+def is_built_in(name: object) -> bool:
+    """Return whether `name` is a function of this package, which is safe to call for a folder from a stranger."""
+    return name == LINEAR_ON_PIXELS
+
+
 def is_factory(name: str) -> bool:
     """Return whether `name` is that of a function and not of a timm model."""
     return ":" in name

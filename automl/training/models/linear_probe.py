@@ -7,9 +7,11 @@ Kornblith, Shlens and Le 2019, "Do better ImageNet models transfer better?", sec
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,13 +91,12 @@ def probe_features(weights: Weights, recipe: Recipe, rows: Sample, *, until: flo
     begun = time.perf_counter()
 
     def embed(images: Tensor) -> Tensor:
-        if time.monotonic() > until:
-            raise OutOfTimeError
+        _look_at_the_clock(until)
         return _pooled(model, fit_size(images, size))
 
     features = [_features(part, info, embed, rows) for part in (rows.train, rows.val)]
     rate = (len(rows.train) + len(rows.val)) / (time.perf_counter() - begun)
-    return ProbeScore(weights.model, _linear(features, info), size, rate)
+    return ProbeScore(weights.model, _linear(features, info, rows.threads, until), size, rate)
 
 
 def probe_pixels(rows: Sample) -> float:
@@ -104,7 +105,8 @@ def probe_pixels(rows: Sample) -> float:
     def embed(images: Tensor) -> Tensor:
         return F.interpolate(images, size=(PIXELS, PIXELS), mode="area").flatten(1)
 
-    return _linear([_features(part, rows.info, embed, rows) for part in (rows.train, rows.val)], rows.info)
+    features = [_features(part, rows.info, embed, rows) for part in (rows.train, rows.val)]
+    return _linear(features, rows.info, rows.threads)
 
 
 def _subset(rows: Rows, info: DatasetInfo, index: Path, most: int) -> Rows:
@@ -154,24 +156,70 @@ def _pooled(model: nn.Module, images: Tensor) -> Tensor:
     return found.flatten(2).mean(2) if found.ndim > 2 else found
 
 
-def _linear(parts: list[tuple[Array, Tensor]], info: DatasetInfo) -> float:
-    """Return the best score over a few ridge strengths; NaN if features are not finite."""
+def _linear(
+    parts: list[tuple[Array, Tensor]], info: DatasetInfo, threads: int, until: float = math.inf
+) -> float:
+    """Return the best score over a few ridge strengths; NaN if features are not finite.
+
+    Raises OutOfTimeError at the moment `until` (of `time.monotonic()`).
+    """
     (train, wanted), (val, truth) = parts
     if not (np.isfinite(train).all() and np.isfinite(val).all()):
         return float("nan")
     mean, deviation = train.mean(axis=0), train.std(axis=0) + 1e-6
-    x, y = (train - mean) / deviation, _one_hot(wanted, info)
-    own, others = x @ x.T, ((val - mean) / deviation) @ x.T
-    values, vectors = np.linalg.eigh(own.astype(np.float64))
-    centre = y.mean(axis=0)
-    rotated = vectors.T @ (y - centre)
+    x, others = (torch.from_numpy((values - mean) / deviation) for values in (train, val))
+    y = torch.from_numpy(_one_hot(wanted, info))
+    centre = y.mean(dim=0)
+    expected = standardised(truth, info).numpy()
     scores = []
-    for ridge in _RIDGES:
-        weight = vectors @ (rotated / (np.maximum(values, 0.0) + ridge * x.shape[1])[:, None])
-        predicted = (others @ weight + centre).astype(np.float32)
-        expected = standardised(truth, info).numpy()
-        scores.append(compute(METRICS[info.task], expected, predicted, info.task))
+    with _all_threads(threads):
+        for weight in ridge_weights(x, y - centre, [ridge * x.shape[1] for ridge in _RIDGES]):
+            _look_at_the_clock(until)
+            predicted = (others @ weight.float() + centre).float().numpy()
+            scores.append(compute(METRICS[info.task], expected, predicted, info.task))
     return float(np.nanmax(scores)) if np.isfinite(scores).any() else float("nan")
+
+
+def ridge_weights(x: Tensor, y: Tensor, ridges: Sequence[float]) -> Iterator[Tensor]:
+    """Yield for each ridge the weights w (d, k), float64, that minimise |x w - y|^2 + ridge |w|^2.
+
+    `x` is (n, d), `y` (n, k). A system of min(n, d) equations is solved, by Cholesky's method: it is quicker than one
+    decomposition for all ridges. torch does it, not NumPy, whose BLAS is held to one thread while Ray starts
+    (`search/engines/warmup.py`). Saunders, Gammerman and Vovk 1998, "Ridge regression learning algorithm in dual
+    variables", has the form for n < d.
+    """
+    n, d = x.shape
+    primal = d <= n
+    gram = (x.T @ x if primal else x @ x.T).double()
+    right = (x.T.double() @ y) if primal else y
+    for ridge in ridges:
+        system = gram.clone()
+        system.diagonal().add_(ridge)
+        solved = _cholesky(system, right)
+        yield solved if primal else x.T.double() @ solved
+
+
+def _cholesky(system: Tensor, right: Tensor) -> Tensor:
+    factor, failed = torch.linalg.cholesky_ex(system)
+    if int(failed):  # rounding left it without a positive pivot
+        least: Tensor = torch.linalg.lstsq(system, right).solution
+        return least
+    return torch.cholesky_solve(right, factor)
+
+
+def _look_at_the_clock(until: float) -> None:
+    if time.monotonic() > until:
+        raise OutOfTimeError
+
+
+@contextmanager
+def _all_threads(threads: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _one_hot(targets: Tensor, info: DatasetInfo) -> npt.NDArray[np.float64]:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from automl.errors import ConfigError, StudyError, TimeLimitError, TrialError
+from automl.machine import Moment
 from automl.records import Config, TrialState
 from automl.search import search
 from automl.search.reasons import Code
@@ -101,9 +102,28 @@ def test_wall_time_limit_stops_the_local_engine() -> None:
 
 
 def test_absolute_deadline_is_kept() -> None:
-    moment = time.time() + 0.5
+    moment = Moment.now().later(0.5)
     result = search(climb, ToySpace(), settings(engine="local", n_trials=None, deadline=moment))
     assert result.stopped_for(Code.TIME_IS_UP) and result.seconds == pytest.approx(0.5, abs=0.5)
+
+
+@pytest.mark.parametrize("jump", [-3600.0, 3600.0])
+def test_clock_that_is_set_during_a_search_changes_nothing(
+    jump: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wall = time.time
+
+    def sets_the_clock(config: Config) -> Iterator[dict[str, float]]:
+        monkeypatch.setattr(time, "time", lambda: wall() + jump)
+        for _ in range(9):
+            time.sleep(0.01)
+            yield {"accuracy": config["x"]}
+
+    begin, moment = time.monotonic(), Moment.now().later(1.5)
+    result = search(sets_the_clock, ToySpace(), settings(engine="local", n_trials=None, deadline=moment))
+    assert 1.0 < time.monotonic() - begin < 10.0
+    assert result.stopped_for(Code.TIME_IS_UP) and len(result.trials) > 1
+    assert result.first_report is not None and 0.0 < moment.after(result.first_report) < 1.5
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -168,7 +188,7 @@ def test_time_limit_below_one_round_is_an_error() -> None:
 
 
 def test_no_trial_in_time_still_gives_a_configuration_to_deliver() -> None:
-    late = settings(engine="local", n_trials=None, deadline=time.time() - 1, deliver_anyway=True)
+    late = settings(engine="local", n_trials=None, deadline=Moment.now().later(-1.0), deliver_anyway=True)
     space = ToySpace(({"x": 0.25, "kind": "a"},))
     found = search(climb, space, late)
     assert found.trials == () and found.counts["total"] == 0 and found.stopped_for(Code.TIME_IS_UP)

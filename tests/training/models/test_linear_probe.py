@@ -15,7 +15,13 @@ from automl.errors import ModelError
 from automl.records import Config, Rows, SearchSplits
 from automl.torch_setup import import_timm
 from automl.training.models.hyperparameters import Recipe
-from automl.training.models.linear_probe import OutOfTimeError, probe_features, probe_pixels, sample
+from automl.training.models.linear_probe import (
+    OutOfTimeError,
+    probe_features,
+    probe_pixels,
+    ridge_weights,
+    sample,
+)
 from automl.training.models.pretrained_weights import Weights
 from automl.training.plan import TrainPlan
 from automl.training.trainer import Trainer
@@ -113,3 +119,29 @@ def test_probe_of_other_tasks_scores_the_bars(
         _weights(tmp_path / "w.safetensors", values), Recipe.from_config(config), rows, until=LATER
     )
     assert found.score > 0.5 and found.size == 32 and found.images_per_second > 0
+
+
+@pytest.mark.parametrize(("n", "d"), [(60, 20), (20, 60), (30, 30)])
+def test_ridge_solves_the_smaller_system_and_the_same_problem(
+    n: int, d: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    x, y = torch.randn(n, d, generator=generator), torch.randn(n, 3, generator=generator).double()
+    solved: list[tuple[int, ...]] = []
+    real = torch.linalg.cholesky_ex
+
+    def cholesky(system: torch.Tensor) -> object:
+        solved.append(tuple(system.shape))
+        return real(system)
+
+    monkeypatch.setattr(torch.linalg, "cholesky_ex", cholesky)
+    for ridge, weight in zip((0.1, 10.0), ridge_weights(x, y, (0.1, 10.0)), strict=True):
+        system = x.double().T @ x.double() + ridge * torch.eye(d).double()
+        assert torch.allclose(weight, torch.linalg.solve(system, x.double().T @ y), atol=1e-4)
+    assert solved == [(min(n, d),) * 2] * 2
+
+
+def test_columns_that_are_equal_can_be_solved() -> None:
+    x = torch.ones(8, 3)
+    (weight,) = ridge_weights(x, torch.ones(8, 1).double(), (1e-30,))
+    assert torch.allclose(x.double() @ weight, torch.ones(8, 1).double(), atol=1e-3)

@@ -72,9 +72,7 @@ class LooseFiles:
             return False
 
     def reader_spec(self, paths: Sequence[str]) -> ReaderSpec | None:
-        return ReaderSpec(
-            "folder", str(self.root.resolve()), lambda rows: list(paths[rows.start : rows.stop])
-        )
+        return ReaderSpec("folder", str(self.root.resolve()), lambda rows: [paths[row] for row in rows])
 
     def root_state(self) -> str:
         return str(self.root.resolve())

@@ -66,8 +66,8 @@ class TarFiles:
         if Path(self.where).suffix.lower() != ".tar" or not all(path in self._members for path in paths):
             return None
 
-        def locations(rows: range) -> list[Location]:
-            return [self._members[path][:2] for path in paths[rows.start : rows.stop]]
+        def locations(rows: Sequence[int]) -> list[Location]:
+            return [self._members[paths[row]][:2] for row in rows]
 
         return ReaderSpec("tar", str(Path(self.where).resolve()), locations)
 

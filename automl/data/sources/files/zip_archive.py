@@ -67,7 +67,7 @@ class ZipFiles:
             return None
         locations = self._locations[chosen]
         return ReaderSpec(
-            "zip", str(Path(self.where).resolve()), lambda rows: locations[rows.start : rows.stop].tolist()
+            "zip", str(Path(self.where).resolve()), lambda rows: locations[np.asarray(rows)].tolist()
         )
 
     def close(self) -> None:

@@ -1,0 +1,61 @@
+"""Score a finished model on validation rows, as it would be delivered."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from automl.data.cache.streamed_images import open_images
+from automl.final.evidence.candidates import Alternative, Candidate, Positions
+from automl.final.predictor import Predictor
+from automl.records import Rows
+from automl.training.evaluate import PART_BATCH
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A candidate, and the `seconds` that scoring its rows took."""
+
+    candidate: Candidate
+    seconds: float
+
+    @property
+    def seconds_per_row(self) -> float:
+        """Seconds to score a row, with its mirror image if the model takes both; NaN without rows."""
+        n = len(self.candidate.rows)
+        return self.seconds / n if n else float("nan")
+
+
+def answered(
+    model: Alternative,
+    val: Rows,
+    order: Positions,
+    *,
+    seen: npt.NDArray[np.bool_],
+    device: str,
+    until: float | None = None,
+) -> Answered:
+    """Score `model` on the validation rows at the positions `order`, as many as fit before `until` (time.monotonic()).
+
+    At least one batch is scored, unless `until` has passed.
+    """
+    trained = model.trained
+    predictor = Predictor(trained.model, trained.info, trained.size, mirrored=_mirrored(model), device=device)
+    images, index = open_images(val.images), np.load(val.index)
+    begun, scores, done = time.monotonic(), list[np.ndarray](), 0
+    for start in range(0, len(order), PART_BATCH):
+        if until is not None and time.monotonic() >= until:
+            break
+        part = order[start : start + PART_BATCH]
+        scores.append(predictor.predict_pixels(np.ascontiguousarray(images[index[part]])))
+        done += len(part)
+    empty = np.empty((0, trained.info.n_outputs), dtype=np.float32)
+    candidate = Candidate(model, order[:done], np.concatenate(scores) if scores else empty, seen)
+    return Answered(candidate, time.monotonic() - begun)
+
+
+def _mirrored(model: Alternative) -> bool:
+    return bool(model.config.get("hflip", False))

@@ -1,0 +1,161 @@
+"""Choose the model to deliver, from what is known about each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from automl.final.evidence.delivery import Delivery
+from automl.final.evidence.paired import Difference, paired_difference
+from automl.final.retrain import Retrained
+from automl.records import Config, Task
+
+Array = npt.NDArray[Any]
+Positions = npt.NDArray[np.int64]
+ENOUGH_ERRORS = 1.0  # standard errors by which a model must be better to replace the preferred one
+KEPT_PART = 3  # one of so many validation rows may be kept out of the retrain
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """A finished model that may be delivered in place of the retrain, such as a linear head.
+
+    `config` names its network for the model folder. It must not have trained on validation rows.
+    """
+
+    delivery: Delivery
+    config: Config
+    trained: Retrained
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model and its outputs on validation rows, as delivered.
+
+    `rows` are positions among the validation rows, `scores` (len(rows), n_outputs) its outputs for them, without any
+    if there was no time. `seen` (n_val,) says on which validation rows it trained.
+    """
+
+    model: Alternative
+    rows: Positions
+    scores: Array
+    seen: npt.NDArray[np.bool_]
+
+    @property
+    def name(self) -> Delivery:
+        """The kind of model."""
+        return self.model.delivery
+
+
+@dataclass(frozen=True)
+class Judge:
+    """What candidates are compared by. `targets` (n_val, ...) are those of all validation rows."""
+
+    metric: str
+    task: Task
+    targets: Array
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Whether a challenger is better than the preferred model.
+
+    The preferred model trained on `seen` of the rows. If there are any, its value is too good, and only a lower one
+    means something.
+    """
+
+    challenger: Delivery
+    preferred: Delivery
+    found: Difference
+    seen: int
+
+    @property
+    def won(self) -> bool:
+        """Return whether the challenger is better by more than one standard error."""
+        return self.found.exceeds(ENOUGH_ERRORS)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the comparison for result.json."""
+        return {
+            "challenger": self.challenger.value,
+            "preferred": self.preferred.value,
+            "rows": self.found.rows,
+            "preferred_trained_on": self.seen,
+            "challenger_value": self.found.first,
+            "preferred_value": self.found.second,
+            "better_by": self.found.better,
+            "standard_error": self.found.error,
+            "won": self.won,
+        }
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The model to deliver, and what it was compared by. `decided` replaced the preferred one, None if nothing did."""
+
+    best: Candidate
+    comparisons: tuple[Comparison, ...] = ()
+    decided: Comparison | None = None
+
+
+def choose(candidates: Sequence[Candidate], judge: Judge) -> Choice:
+    """Return the best of one or more candidates. The first is preferred; another replaces it only on evidence.
+
+    Two models are compared on the validation rows that both have scored and that neither trained on. Where the
+    preferred one trained on some, they are also compared on all rows: there its value is too good, so if it is lower
+    even so, it is worse. A challenger wins if it is better by more than the standard error of the paired difference
+    in either comparison. One that trained on rows where the preferred one did not is never compared on these.
+    """
+    best, done, decided = candidates[0], list[Comparison](), None
+    for other in candidates[1:]:
+        found = compare(other, best, judge)
+        done += found
+        won = next((comparison for comparison in found if comparison.won), None)
+        if won is not None:
+            best, decided = other, won
+    return Choice(best, tuple(done), decided)
+
+
+def compare(challenger: Candidate, preferred: Candidate, judge: Judge) -> list[Comparison]:
+    """Return the comparisons that are possible: on rows that neither trained on, and on rows the preferred one did."""
+    common = np.intersect1d(challenger.rows, preferred.rows)
+    common = common[~challenger.seen[common]]
+    fresh = common[~preferred.seen[common]]
+    found = []
+    if len(fresh):
+        found.append(_compared(challenger, preferred, judge, fresh))
+    if len(common) > len(fresh):
+        found.append(_compared(challenger, preferred, judge, common))
+    return found
+
+
+def _compared(challenger: Candidate, preferred: Candidate, judge: Judge, rows: Positions) -> Comparison:
+    first, second = (_scores_of(candidate, rows) for candidate in (challenger, preferred))
+    found = paired_difference(judge.metric, judge.targets[rows], first, second, judge.task, seed=judge.seed)
+    return Comparison(challenger.name, preferred.name, found, int(preferred.seen[rows].sum()))
+
+
+def _scores_of(candidate: Candidate, rows: Positions) -> Array:
+    order = np.argsort(candidate.rows)
+    return np.asarray(candidate.scores[order[np.searchsorted(candidate.rows, rows, sorter=order)]])
+
+
+def kept_rows(targets: Array, groups: Positions, *, seed: int) -> Positions:
+    """Return sorted positions of a third of the rows, to be kept out of a training; none if there are fewer than three.
+
+    Rows of one group stay together. Groups are sorted by class, label set or value, in random order within equal ones,
+    and every third is taken, so that each class has its share.
+    """
+    _, first, place = np.unique(groups, return_index=True, return_inverse=True)
+    columns = np.asarray(targets)[first].reshape(len(first), -1).T
+    tie = np.random.default_rng(seed).permutation(len(first))
+    order = np.lexsort((tie, *columns[::-1]))
+    taken = np.zeros(len(first), dtype=bool)
+    taken[order[KEPT_PART // 2 :: KEPT_PART]] = True
+    kept: Positions = np.flatnonzero(taken[place.ravel()])
+    return kept if len(first) >= KEPT_PART else kept[:0]

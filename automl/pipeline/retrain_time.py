@@ -1,0 +1,144 @@
+"""How long the retrain may take, and what is reserved for comparing, scoring and writing after it."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from dataclasses import dataclass, replace
+
+from automl.final.evidence.delivery import TooShort
+from automl.final.scoring import seconds_per_image
+from automl.pipeline.plan.budget import closing_seconds, measured_closing, retrain_epochs
+from automl.pipeline.setup import Setup
+from automl.search import SearchResult
+from automl.search.reasons import Code
+from automl.search.storage.reader import StoredTrial
+from automl.training.models.hyperparameters import Recipe
+from automl.training.plan import TrainPlan
+from automl.training.rounds import STEP_COST
+from automl.training.trainer import Trainer
+
+ENOUGH = 0.5  # of the best trial's epochs: a shorter retrain would be worse than the trial
+CERTAIN = 2.0  # times the best trial's work: a retrain that is so long is better than the trial
+SPARE = 1.1  # the time of a retrain as long as the trial, for what a forecast from the trial's rate misses
+
+
+@dataclass(frozen=True)
+class RetrainTime:
+    """The time of one study's retrain. `compared`: validation rows that are scored after it, to compare models."""
+
+    setup: Setup
+    found: SearchResult
+    compared: int = 0
+
+    def plan(self) -> TrainPlan:
+        """Return the plan of the retrain, with the seconds that the forecast leaves for it."""
+        setup, best, budget = self.setup, self.found.best, self.setup.budget
+        longest = max(best.round, 0 if self.found.leader is None else self.found.leader.round)
+        epochs = retrain_epochs(budget, best_epoch=longest or budget.epochs)
+        seconds = None
+        if setup.clock.remaining() is not None:
+            closing = closing_seconds(
+                budget,
+                slowdown=slowdown(setup, self.found),
+                n_holdout=setup.data.splits.info.n_holdout + self.compared,
+                rate=self.found.best_rate,
+            )
+            seconds = self.within(closing)
+        replicas = setup.device.all_threads if setup.device.kind == "cpu" else 1
+        return replace(setup.plan, epochs=epochs, replicas=replicas, deadline=None, seconds=seconds)
+
+    def measured(self, per_row: float) -> float:
+        """Return the seconds for the retrain if scoring a row, with its mirror image, takes `per_row` seconds."""
+        return self.within(self._closing(per_row))
+
+    def left(self, trainer: Trainer) -> float:
+        """Measure how long the trainer's network takes to score an image; return the seconds left for the retrain.
+
+        They are counted from the end of the measurement, and may be negative.
+        """
+        setup = self.setup
+        passes = 2 if Recipe.from_config(self.found.best.config).hflip else 1
+        one = seconds_per_image(
+            trainer.averaged,
+            setup.data.splits.info,
+            trainer.size,
+            threads=setup.device.all_threads,
+            device=setup.device.kind,
+        )
+        return (setup.clock.remaining() or 0.0) - self._closing(passes * one)
+
+    def within(self, closing: float) -> float:
+        """Return the seconds for the retrain if `closing` seconds are reserved after it, at least one."""
+        return self.capped(max(1.0, (self.setup.clock.remaining() or 0.0) - closing))
+
+    def capped(self, seconds: float) -> float:
+        """Return `seconds`; after Ctrl-C in the search, at most the planned time, since users do not want to wait.
+
+        That is the time which the plan gave the retrain, or what a retrain as long as the best trial takes if that is
+        more.
+        """
+        planned = self.setup.budget.retrain_s
+        if planned is None or not interrupted(self.found):
+            return seconds
+        return min(seconds, max(planned, SPARE * self._trial_seconds()))
+
+    def too_short(self, plan: TrainPlan) -> TooShort | None:
+        """Return why there is not enough time for the retrain, or None if there is."""
+        share = self.share(plan)
+        if plan.seconds is None or share >= self.enough(plan):
+            return None
+        return TooShort(plan.seconds, share)
+
+    def enough(self, plan: TrainPlan) -> float:
+        """Return the share of the best trial's work that a retrain needs, so that it is worth more than the trial."""
+        return ENOUGH * min(1.0, plan.epochs / max(1, self.found.best.round))
+
+    def share(self, plan: TrainPlan) -> float:
+        """Return the planned work of the retrain by the best trial's; infinite without a limit or a trial."""
+        trial = self._trial_seconds()
+        return math.inf if plan.seconds is None or trial <= 0 else plan.seconds / trial
+
+    @property
+    def trial(self) -> StoredTrial | None:
+        """The best trial; None if it has no report."""
+        number = self.found.best.number
+        return next((trial for trial in self.found.trials if trial.number == number and trial.reports), None)
+
+    @property
+    def trial_images(self) -> int:
+        """The number of images on which the best trial trained, 0 if unknown."""
+        trial = self.trial
+        return 0 if trial is None else round(sum(r.metrics.get("images", 0.0) for r in trial.reports))
+
+    def _trial_seconds(self) -> float:
+        """Return the seconds of a retrain with as many training images as the best trial had; 0 if unknown."""
+        trial, info = self.trial, self.setup.data.splits.info
+        if trial is None:
+            return 0.0
+        spent = math.fsum(report.seconds for report in trial.reports)
+        rows = (info.n_train + info.n_val) / (info.n_train + info.n_val / STEP_COST)
+        return max(1e-9, spent * rows) / self.setup.device.speedup
+
+    def _closing(self, per_row: float) -> float:
+        rows = self.setup.data.splits.info.n_holdout + self.compared
+        return measured_closing(slowdown=slowdown(self.setup, self.found), scoring=rows * per_row)
+
+
+def interrupted(found: SearchResult) -> bool:
+    """Return whether Ctrl-C stopped the search."""
+    return found.stopped_for(Code.INTERRUPTED)
+
+
+def slowdown(setup: Setup, found: SearchResult) -> float:
+    """Return how much slower the search trained than measured before it; 1 if unknown."""
+    info = setup.data.splits.info
+    first = next((trial for trial in found.trials if trial.number == 0 and trial.reports), None)
+    if first is None:
+        return 1.0 if math.isfinite(found.best.value) else math.inf
+    planned = setup.budget.round_s
+    if planned is None:
+        rate = setup.probe.images_per_second / setup.device.slowdown
+        planned = (info.n_train + info.n_val / STEP_COST) / rate
+    # Of two rounds the faster one: the first one on a GPU also pays for setup.
+    return statistics.median_low(report.seconds for report in first.reports) / planned

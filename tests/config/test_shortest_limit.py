@@ -1,0 +1,64 @@
+"""What cannot fit is said before anything is loaded."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from automl.config import StudyConfig, shortest_limit
+from automl.config.shortest_limit import LOADING_S, SPARE, WORKING_S, check_time_limit
+from automl.errors import TimeLimitError
+from automl.machine import Moment
+
+
+def config_of(limit: float | None) -> StudyConfig:
+    return StudyConfig(data="digits", time_limit=limit, n_trials=1)
+
+
+@pytest.fixture
+def loads_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a command that has loaded no library."""
+    monkeypatch.delitem(sys.modules, "timm", raising=False)
+
+
+@pytest.mark.parametrize("slower", [1.0, 4.0])
+def test_shortest_limit_grows_with_what_other_programs_take(
+    slower: float, loads_everything: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shortest_limit, "slowdown", lambda: slower)
+    needed = SPARE * slower * (LOADING_S + WORKING_S)
+    check_time_limit(config_of(needed + 1.0), Moment.now())
+    check_time_limit(config_of(None), Moment.now())
+    with pytest.raises(TimeLimitError, match="--time-limit must be at least") as caught:
+        check_time_limit(config_of(needed - 1.0), Moment.now())
+    assert ("slow down 4 times" in str(caught.value)) == (slower == 4.0)
+
+
+def test_limit_that_the_message_names_is_accepted(
+    loads_everything: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shortest_limit, "slowdown", lambda: 3.3)
+    with pytest.raises(TimeLimitError, match="use --time-limit") as caught:
+        check_time_limit(config_of(5.0), Moment.now())
+    named = str(caught.value).split("use --time-limit ")[1].split()[0]
+    check_time_limit(StudyConfig(data="digits", time_limit=named), Moment.now())
+
+
+def test_time_that_was_used_before_counts(loads_everything: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shortest_limit, "slowdown", lambda: 1.0)
+    check_time_limit(config_of(30.0), Moment.now())
+    with pytest.raises(TimeLimitError, match="must be at least 3"):
+        check_time_limit(config_of(30.0), Moment.now().later(-25.0))
+
+
+def test_command_refuses_without_loading_torch(tmp_path: Path) -> None:
+    code = (
+        "import sys; from automl.cli import main; code = main(['fit', 'digits', '--time-limit', '2s']); "
+        "print(code, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert done.stdout == "2 False\n" and "--time-limit must be at least" in done.stderr
+    assert list(tmp_path.iterdir()) == []

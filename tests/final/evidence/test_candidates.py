@@ -1,0 +1,119 @@
+"""Which of several models is delivered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from torch import nn
+
+from automl.final.evidence.candidates import Alternative, Candidate, Judge, choose, kept_rows
+from automl.final.evidence.delivery import Delivery
+from automl.final.retrain import Retrained
+from tests.final.evidence.literals import INFO
+
+N = 60
+TARGETS = np.arange(N) % 2
+JUDGE = Judge("accuracy", "classification", TARGETS)
+
+
+def candidate(name: Delivery, right: int, *, seen: Any = (), rows: Any = None, first: int = 0) -> Candidate:
+    """A model that is right for `right` of the 60 rows, from row `first` on, and trained on the rows `seen`."""
+    trained = Retrained(nn.Identity(), 8, 1.0, 1.0, 10, 10, INFO)
+    correct = (np.arange(N) - first) % N < right
+    scores = np.eye(2)[np.where(correct, TARGETS, 1 - TARGETS)]
+    chosen = np.arange(N) if rows is None else np.asarray(rows)
+    mask = np.zeros(N, dtype=bool)
+    mask[list(seen)] = True
+    return Candidate(Alternative(name, {"model": "m"}, trained), chosen, scores[chosen], mask)
+
+
+RETRAINED, OWN, HEAD = Delivery.RETRAINED, Delivery.OWN_WEIGHTS, Delivery.HEAD
+ALL, MOST = range(N), range(20, N)
+
+
+@pytest.mark.parametrize(
+    ("retrained", "own", "seen", "expected"),
+    [
+        (50, 50, ALL, RETRAINED),
+        (49, 50, ALL, RETRAINED),  # one row is no evidence
+        (40, 50, ALL, OWN),  # worse even on rows that it trained on
+        (60, 50, ALL, RETRAINED),
+        (19, 20, MOST, RETRAINED),  # the first 20 rows are kept out
+        (10, 20, MOST, OWN),
+        (20, 10, MOST, RETRAINED),
+        (10, 14, MOST, OWN),
+    ],
+)
+def test_best_known_weights_win(retrained: int, own: int, seen: Any, expected: Delivery) -> None:
+    found = choose([candidate(RETRAINED, retrained, seen=seen), candidate(OWN, own)], JUDGE)
+    assert found.best.name is expected
+    assert (found.decided is None) == (expected is RETRAINED)
+
+
+def test_rows_that_were_kept_out_decide_although_the_others_look_better() -> None:
+    # Right for all 40 rows that it trained on, and for 8 of the 20 others.
+    retrained = candidate(RETRAINED, 48, seen=MOST, first=12)
+    found = choose([retrained, candidate(OWN, 40)], JUDGE)
+    assert found.best.name is OWN and found.decided is not None
+    assert (found.decided.found.rows, found.decided.seen) == (20, 0)
+    assert (found.decided.found.first, found.decided.found.second) == (1.0, 0.4)
+    assert [comparison.seen for comparison in found.comparisons] == [0, 40]
+
+
+def test_poor_retrain_that_is_not_preferred_needs_rows_that_it_has_not_seen() -> None:
+    own, retrained = candidate(OWN, 30), candidate(RETRAINED, 60, seen=ALL)
+    found = choose([own, retrained], JUDGE)
+    assert found.best.name is OWN and found.comparisons == ()
+    found = choose([own, candidate(RETRAINED, 60, seen=range(30))], JUDGE)  # own: wrong for the other 30
+    assert found.best.name is RETRAINED
+    assert [comparison.found.rows for comparison in found.comparisons] == [30]
+
+
+@pytest.mark.parametrize(
+    ("right", "expected"), [((50, 50, 51), RETRAINED), ((50, 40, 60), HEAD), ((30, 45, 60), HEAD)]
+)
+def test_linear_head_is_delivered_if_it_is_better_by_more_than_chance(
+    right: tuple[int, int, int], expected: Delivery
+) -> None:
+    retrained, own, head = right
+    found = choose([candidate(RETRAINED, retrained), candidate(OWN, own), candidate(HEAD, head)], JUDGE)
+    assert found.best.name is expected
+
+
+def test_models_are_compared_on_the_rows_that_both_scored() -> None:
+    first = candidate(RETRAINED, 10, rows=[5, 3, 40, 41, 2])
+    found = choose([first, candidate(OWN, 60, rows=range(4, 50))], JUDGE)
+    (comparison,) = found.comparisons
+    assert comparison.found.rows == 3 and comparison.found.first == 1.0
+    assert comparison.found.second == pytest.approx(1 / 3)
+    nothing = choose([candidate(RETRAINED, 0, rows=np.empty(0, dtype=int)), candidate(OWN, 60)], JUDGE)
+    assert nothing.best.name is RETRAINED and nothing.comparisons == ()
+
+
+@pytest.mark.parametrize("classes", [2, 6])
+def test_kept_rows_are_a_third_of_each_class_and_of_whole_groups(classes: int) -> None:
+    targets = np.repeat(np.arange(classes), 30)
+    alone = np.arange(len(targets))
+    kept = kept_rows(targets, alone, seed=0)
+    assert list(np.bincount(targets[kept])) == [10] * classes
+    assert list(kept) == sorted(set(kept.tolist()))
+    pairs = kept_rows(targets, alone // 2, seed=0)
+    assert set((pairs // 2).tolist()) == {row // 2 for row in pairs.tolist()} and len(pairs) % 2 == 0
+    assert {2 * (row // 2) for row in pairs.tolist()} | {2 * (row // 2) + 1 for row in pairs.tolist()} == set(
+        pairs.tolist()
+    )
+    assert list(kept) != list(kept_rows(targets, alone, seed=1))
+
+
+def test_kept_rows_of_values_and_label_sets_follow_their_distribution() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(300, 1))
+    kept = kept_rows(values, np.arange(300), seed=0)
+    assert len(kept) == 100
+    assert values[kept].mean() == pytest.approx(values.mean(), abs=0.02)
+    labels = (rng.random((300, 3)) < 0.3).astype(np.float32)
+    share = labels[kept_rows(labels, np.arange(300), seed=0)].mean(axis=0)
+    assert share == pytest.approx(labels.mean(axis=0), abs=0.06)
+    assert len(kept_rows(np.zeros(2), np.arange(2), seed=0)) == 0

@@ -1,0 +1,81 @@
+"""The difference of two models on the same rows, and its standard error."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from automl.config.metrics import METRICS
+from automl.final.evidence.paired import paired_difference
+from automl.records import Task
+from automl.training.steps.metrics import compute
+
+
+def _said(labels: list[int], classes: int = 2) -> np.ndarray:
+    return np.eye(classes)[labels] * 0.8 + 0.2 / classes
+
+
+def test_accuracy_counts_the_rows_where_only_one_is_right() -> None:
+    targets = np.zeros(10, dtype=np.int64)
+    first, second = _said([0] * 9 + [1]), _said([0] * 5 + [1] * 5)
+    found = paired_difference("accuracy", targets, first, second, "classification")
+    assert (found.first, found.second, found.rows) == (0.9, 0.5, 10)
+    assert found.better == pytest.approx(0.4)
+    # McNemar: (b - c) / sqrt(b + c), with b = 4 rows where only the first is right and c = 0
+    assert found.better / found.error == pytest.approx(4 / math.sqrt(4))
+
+
+def test_one_row_more_is_within_one_standard_error_and_two_are_not() -> None:
+    targets = np.zeros(50, dtype=np.int64)
+    base = _said([0] * 40 + [1] * 10)
+    one, two = _said([0] * 41 + [1] * 9), _said([0] * 42 + [1] * 8)
+    assert not paired_difference("accuracy", targets, one, base, "classification").exceeds(1.0)
+    assert paired_difference("accuracy", targets, two, base, "classification").exceeds(1.0)
+    assert not paired_difference("accuracy", targets, base, two, "classification").exceeds(1.0)
+
+
+def test_model_without_finite_outputs_loses_to_any_other() -> None:
+    targets = np.array([0, 1, 0, 1])
+    fair, broken = _said([0, 1, 1, 0]), np.full((4, 2), np.nan)
+    assert paired_difference("accuracy", targets, fair, broken, "classification").exceeds(1.0)
+    assert not paired_difference("accuracy", targets, broken, fair, "classification").exceeds(1.0)
+    assert not paired_difference("accuracy", targets, broken, broken, "classification").exceeds(1.0)
+
+
+def _drawn(task: Task, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Targets, and two models that are equally good on average."""
+    if task == "regression":
+        targets = rng.normal(size=(n, 2))
+        return targets, targets + rng.normal(size=(n, 2)), targets + rng.normal(size=(n, 2))
+    if task == "multilabel":
+        targets = (rng.random((n, 3)) < 0.4).astype(np.float32)
+        first, second = (1 / (1 + np.exp(1 - 2 * targets - rng.normal(size=(n, 3)))) for _ in range(2))
+        return targets, first, second
+    labels = rng.choice(6, size=n, p=[0.4, 0.2, 0.1, 0.1, 0.1, 0.1])
+    logits = rng.normal(size=(2, n, 6)) + 1.5 * np.eye(6)[labels]
+    first, second = np.exp(logits) / np.exp(logits).sum(axis=2, keepdims=True)
+    return labels, first, second
+
+
+@pytest.mark.parametrize(
+    ("metric", "task"), [(name, task) for name, spec in METRICS.items() for task in spec.tasks]
+)
+def test_standard_error_is_how_much_the_difference_varies_between_samples(metric: str, task: Task) -> None:
+    rng = np.random.default_rng(1)
+    found = [paired_difference(metric, *_drawn(task, 200, rng), task) for _ in range(60)]
+    spread = np.std([difference.better for difference in found])
+    assert np.median([difference.error for difference in found]) == pytest.approx(spread, rel=0.4)
+
+
+@pytest.mark.parametrize(
+    ("metric", "task"), [(name, task) for name, spec in METRICS.items() for task in spec.tasks]
+)
+def test_better_is_positive_for_the_better_model_by_every_metric(metric: str, task: Task) -> None:
+    targets, first, _ = _drawn(task, 200, np.random.default_rng(0))
+    worse = np.roll(first, 1, axis=0)  # the outputs of other rows
+    found = paired_difference(metric, targets, first, worse, task)
+    assert found.better > 0 and found.exceeds(1.0)
+    assert found.first == compute(metric, targets, first, task)
+    assert found.better == pytest.approx(abs(found.first - found.second))

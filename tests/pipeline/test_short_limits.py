@@ -1,0 +1,171 @@
+"""Short time limits: something useful is delivered in time, and what was shortened is said."""
+
+from __future__ import annotations
+
+import json
+import time
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from automl import config as configuration
+from automl import pipeline
+from automl.data.decoding.convert import Conversion
+from automl.data.prepare import LEAST, ROWS
+from automl.errors import TimeLimitError
+from automl.final.evidence.delivery import Delivery
+from automl.pipeline.clock import Clock
+from automl.pipeline.context import Context
+from automl.pipeline.fit import _quickly
+from automl.pipeline.plan import plan as planning
+from automl.pipeline.plan.pretrained import Conditions, _ranking_seconds
+from automl.review.studies import find_model
+from automl.search.engines.ray.runtime import RayRuntime
+from automl.spaces.architectures.factories import LINEAR_ON_PIXELS
+from automl.training.trainer import Trainer
+from tests.pipeline.test_final_model import Notes
+from tests.pipeline.test_fit import config_for, digits
+
+pytestmark = pytest.mark.study
+QUICK = {"n_trials": None, "epochs": None}
+
+
+@pytest.fixture
+def slow_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each step of a training takes a second more."""
+    real = Trainer.train_step
+
+    def step(self: Trainer, *batch: object) -> object:
+        time.sleep(1.0)
+        return real(self, *batch)  # type: ignore[arg-type]  # the images and the targets
+
+    monkeypatch.setattr(Trainer, "train_step", step)
+
+
+@pytest.fixture
+def slow_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each image takes 20 ms to decode."""
+    real = Conversion.convert
+
+    def convert(self: Conversion, rows: range) -> object:
+        time.sleep(0.02 * len(rows))
+        return real(self, rows)
+
+    monkeypatch.setattr(Conversion, "convert", convert)
+
+
+@pytest.mark.slow
+def test_training_too_slow_for_the_limit_delivers_the_linear_head_in_time(
+    slow_training: None, tmp_path: Path
+) -> None:
+    notes, begun = Notes(), time.monotonic()
+    result = pipeline.fit(config_for(tmp_path, time_limit=12.0, **QUICK), observer=notes)
+    assert time.monotonic() - begun < 14.0
+    document = result.to_json()
+    assert document["retrain"]["how"] == Delivery.HEAD
+    assert result.holdout["accuracy"].value > 0.8
+    assert any("too short for a whole trial" in text for text in document["shortened"])
+    assert set(document["shortened"]) <= set(notes.notes)
+    said = json.loads((result.model_dir / "config.json").read_text())
+    assert said["factory"] == LINEAR_ON_PIXELS
+    images, targets = digits()
+    found = result.predictor.predict(images[:40])
+    assert np.mean([int(label) == target for label, target in zip(found, targets[:40], strict=True)]) > 0.8
+    assert find_model("tiny", tmp_path) == result.model_dir
+    assert "automl.load" in (result.model_dir / "README.md").read_text()
+
+
+@pytest.mark.slow
+def test_decoding_too_slow_for_the_limit_uses_a_part_that_a_resumed_study_keeps(
+    slow_decoding: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AUTOML_CACHE_DIR", str(tmp_path / "cache"))
+    data = digits(540)
+    first = pipeline.fit(config_for(tmp_path, data=data, time_limit=10.0, **QUICK)).to_json()
+    used = sum(first["data"][name] for name in ("n_train", "n_val", "n_holdout"))
+    assert LEAST <= used < 530
+    assert any(f"{used} of" in text for text in first["shortened"])
+    rows = np.load(tmp_path / "tiny" / "index" / ROWS)
+    report = json.loads((tmp_path / "tiny" / "data_report.json").read_text())
+    assert len(rows) == used and any("no time to decode more" in note for note in report["notes"])
+    again = pipeline.fit(config_for(tmp_path, data=data, time_limit=60.0, n_trials=1)).to_json()
+    assert again["data"] == first["data"]
+
+
+@pytest.mark.parametrize(
+    ("limit", "options", "quick"),
+    [
+        (20.0, {}, True),
+        (59.0, {"parallel": 2}, True),
+        (61.0, {}, False),
+        (None, {"n_trials": 1}, False),
+        (20.0, {"memory_limit": "8G"}, False),
+        (20.0, {"address": "auto"}, False),
+    ],
+)
+def test_study_with_a_short_limit_does_without_ray(
+    limit: float | None, options: dict[str, object], quick: bool, tmp_path: Path
+) -> None:
+    notes = Notes()
+    config = configuration.load("digits", time_limit=limit, directory=tmp_path, **options)
+    context = Context(config, None, Clock(limit), notes)  # type: ignore[arg-type]  # no folder
+    found = _quickly(context, 1.0)
+    assert (found.config.engine, found.asked) == (("local", config) if quick else ("ray", None))
+    assert len(found.shortened) == len(notes.notes) == int(quick)
+    busy = _quickly(context, 2.5).config.engine
+    assert busy == ("local" if quick or limit == 61.0 else "ray")
+
+
+@pytest.mark.slow
+def test_short_study_starts_no_ray_and_keeps_the_engine_of_its_options(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RayRuntime, "start", lambda self: pytest.fail("Ray was started"))
+    config = config_for(tmp_path, engine="ray", parallel=2, time_limit=20.0, n_trials=2, epochs=1)
+    result = pipeline.fit(config)
+    assert "Ray takes too long to start" in result.to_json()["shortened"][0]
+    assert "engine: local" not in (result.directory / "study.yaml").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("jump", [-3600.0, 3600.0])
+def test_clock_of_the_system_that_is_set_during_a_study_changes_nothing(
+    jump: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wall, real = time.time, planning.make_plan
+
+    def sets_the_clock(*arguments: object) -> object:
+        monkeypatch.setattr(time, "time", lambda: wall() + jump)
+        return real(*arguments)  # type: ignore[arg-type]  # those of make_plan
+
+    monkeypatch.setattr("automl.pipeline.setup.make_plan", sets_the_clock)
+    begun = time.monotonic()
+    result = pipeline.fit(config_for(tmp_path, time_limit=10.0, **QUICK))
+    spent = time.monotonic() - begun
+    assert 5.0 < spent < 12.0
+    assert result.time["used_s"] == pytest.approx(spent, abs=1.0)
+    first = result.time["first_result_s"]
+    assert first is not None and 0.0 < first < 10.0
+
+
+def test_data_that_cannot_be_decoded_in_time_are_refused_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = import_module("automl.pipeline.fit")  # the package has a function of this name
+    monkeypatch.setattr(module, "least_seconds", lambda source, slower: 500.0)
+    with pytest.raises(TimeLimitError, match="--time-limit must be at least 8m30s|9m on this machine"):
+        pipeline.fit(config_for(tmp_path, time_limit=60.0, **QUICK))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("remaining", "slowdown", "seconds"),
+    [(None, 1.0, 60.0), (3600.0, 9.0, 60.0), (100.0, 1.0, 10.0), (15.0, 1.0, 0.0), (60.0, 4.0, 0.0)],
+)
+def test_ranking_weights_needs_time_for_one_network(
+    remaining: float | None, slowdown: float, seconds: float
+) -> None:
+    conditions = Conditions(None, "cpu", 2, Path(), remaining, slowdown)  # type: ignore[arg-type]  # no rows
+    assert _ranking_seconds(conditions) == pytest.approx(seconds)
