@@ -18,6 +18,7 @@ from automl.final.label_errors import (
     trial_outputs,
 )
 from automl.final.out_of_fold import out_of_fold, seconds_needed
+from automl.machine import slowdown
 from automl.pipeline.setup import Setup
 from automl.pipeline.study_folder import write_text
 from automl.search import BestTrial, SearchResult
@@ -43,12 +44,13 @@ def write_label_errors(setup: Setup, found: SearchResult) -> str:
     if info.task != "classification":
         return ""
     path.unlink(missing_ok=True)  # it may be of an earlier best trial
-    seconds = _SETUP_SECONDS + info.n_val / (STEP_COST * setup.probe.images_per_second)
+    slower = slowdown()  # speeds count the work of this process alone
+    seconds = slower * (_SETUP_SECONDS + info.n_val / (STEP_COST * setup.probe.images_per_second))
     if limit is not None and seconds > _SHARE * limit:
         return f"No search for label errors: it would take {seconds:.1f} s, more than 2 % of the time limit."
     more = info.n_train / (STEP_COST * setup.probe.images_per_second)
     more += seconds_needed(info.n_train, info.n_outputs)
-    in_time = limit is None or seconds + more <= _SHARE * limit
+    in_time = limit is None or seconds + slower * more <= _SHARE * limit
     try:
         outputs = trial_outputs(found.best, setup.data.splits, setup.plan, with_train=in_time)
     except AutomlError as error:
