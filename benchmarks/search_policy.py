@@ -5,8 +5,12 @@ nothing is trained. `automl.tune(engine="simulated")` searches with as many virt
 trials take. Regret is (best - value) / (best - median) of the incumbent's value at its full length, from 0 (best known)
 to 1 (a median random configuration).
 
+With `--rows` the values scatter as accuracies on so many validation rows do. `+judged` after a policy tells the search
+how much that is, and the trivial answer (an accuracy that a quarter of random configurations have not exceeded after
+one epoch): see automl/search/policy/significance.py.
+
 Run: python benchmarks/search_policy.py [--seeds 3] [--workers 1,4] [--searches curve-gp+asha,tpe+stop-asha,random+none]
-    [--reference results.csv --paired]
+    [--reference results.csv --paired] [--rows 200 --searches curve-gp+auto,curve-gp+auto+judged]
 It needs `pip install onnxruntime` and the folder of the surrogate: --data, by default ../shared/search_policy.
 """
 
@@ -58,6 +62,7 @@ class Task:
     budgets: tuple[float, ...]
     data: Path
     skip: int = 0
+    rows: int = 0
 
 
 def main() -> None:
@@ -72,6 +77,7 @@ def main() -> None:
             options.budgets or budgets_of(workers),
             options.data,
             options.skip_epochs,
+            options.rows,
         )
         for workers in options.workers
         for search in options.searches.split(",")
@@ -107,30 +113,41 @@ def budgets_of(workers: int) -> tuple[float, ...]:
 
 def run(task: Task) -> list[dict[str, Any]]:
     """The incumbent's full-length value at each budget of one search."""
-    import automl
+    from automl.search import SearchSettings, search
+    from automl.search.policy.significance import judged_again
+    from automl.search.result import reports_frame
+    from automl.spaces import SearchSpace
 
     surrogate = load_surrogate(task.data)
     problem = surrogate.Problem(task.instance)
-    sampler, policy = task.search.split("+")
-    objective = Objective(surrogate, task.instance, task.skip)
-    cpu = time.process_time()
-    found = automl.tune(
-        objective,
-        SPACE,
+    sampler, policy, *judged = task.search.split("+")
+    objective = Objective(surrogate, task.instance, task.skip, task.rows, task.seed)
+    source: dict[str, Any] = {
+        "metric": "accuracy",
+        "mode": "max",
+        "rows": task.rows,
+        "train_rows": 1,
+        "class_rows": "",
+    }
+    settings = SearchSettings(
         metric="accuracy",
-        max_epochs=surrogate.MAXE - task.skip,
+        max_rounds=surrogate.MAXE - task.skip,
         time_limit=max(task.budgets) * problem.mean_full,
         parallel=task.workers,
         engine="simulated",
         policy=policy,
         sampler=sampler,
         seed=task.seed * 1000 + surrogate.INSTANCES.index(task.instance),
+        significance=judged_again({**source, "trivial": objective.trivial}) if judged else None,
     )
+    cpu = time.process_time()
+    found = search(objective, SearchSpace.from_dict(SPACE), settings)
     cpu = time.process_time() - cpu
-    params = dict(zip(found.trials.number, found.trials.params, strict=True))
+    params = {trial.number: trial.config for trial in found.trials}
+    reports = reports_frame(found.trials)
     rows = []
     for budget in task.budgets:
-        seen = found.reports[found.reports.time <= budget * problem.mean_full]
+        seen = reports[reports.time <= budget * problem.mean_full]
         value = -np.inf
         if len(seen):
             winner = int(seen.loc[seen.value.idxmax()].number)
@@ -170,22 +187,33 @@ def referred(path: Path, rows: list[dict[str, Any]], surrogate: ModuleType) -> l
 
 class Objective:
     """A training loop that looks its epochs up. The first `skip` are left out, as if weights were fine-tuned that had
-    been trained for so long: early epochs then rank configurations well.
+    been trained for so long: early epochs then rank configurations well. With `rows` each value has the error of an
+    accuracy on so many rows, half of it the configuration's (the rows are the same ones), half the epoch's.
     """
 
-    def __init__(self, surrogate: ModuleType, instance: str, skip: int = 0) -> None:
+    def __init__(
+        self, surrogate: ModuleType, instance: str, skip: int = 0, rows: int = 0, seed: int = 0
+    ) -> None:
         self._surrogate = surrogate
         self._instance = instance
         self._skip = skip
+        self._rows, self._seed = rows, seed
+        self.trivial = float(np.percentile(surrogate.Problem(instance).A[:, skip], 25)) / 100
 
     def __call__(self, config: Mapping[str, Any]) -> Iterator[dict[str, float]]:
         curve = self.curve(config)
         before = 0.0
+        drawn = np.random.default_rng([self._seed, *(unit(config) * 2**30).astype(int)])
+        own, errors = drawn.standard_normal(), drawn.standard_normal(self._surrogate.MAXE)
         for epoch in range(1, self._surrogate.MAXE + 1):
             curve.upto(epoch)
             if epoch > self._skip:
                 seconds = float(curve.cum[epoch - 1] - before)
-                yield {"accuracy": float(curve.acc[epoch - 1]), "seconds": seconds}
+                p = float(np.clip(curve.acc[epoch - 1] / 100, 0.0, 1.0))
+                if self._rows:
+                    scatter = (own + errors[epoch - 1]) / np.sqrt(2)
+                    p += float(np.sqrt(p * (1.0 - p) / self._rows) * scatter)
+                yield {"accuracy": p, "seconds": seconds}
             before = curve.cum[epoch - 1]
 
     def curve(self, config: Mapping[str, Any]) -> Any:
@@ -300,10 +328,13 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--workers", type=lambda text: [int(part) for part in text.split(",")], default=[1, 4]
     )
-    parser.add_argument("--searches", default=SEARCHES, help="SAMPLER+POLICY, with commas between")
+    parser.add_argument("--searches", default=SEARCHES, help="SAMPLER+POLICY[+judged], with commas")
     parser.add_argument("--sets", type=int, default=17, help="how many of the data sets")
     parser.add_argument("--budgets", type=lambda text: tuple(float(part) for part in text.split(",")))
     parser.add_argument("--skip-epochs", type=int, default=0, help="as if fine-tuned: see Objective")
+    parser.add_argument(
+        "--rows", type=int, default=0, help="validation rows (default: values do not scatter)"
+    )
     parser.add_argument("--paired", action="store_true", help="also differences to the first search")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--data", type=Path, default=DATA)

@@ -133,7 +133,7 @@ class _Contest:
         val = self.setup.data.splits.val
         targets = np.load(val.targets, mmap_mode="r")[np.load(val.index)]
         info, seed = self.setup.data.splits.info, self.setup.config.seed
-        return Judge(self.setup.metric.name, info.task, targets, seed)
+        return Judge(self.setup.metric.name, info, targets, seed)
 
     def enter_others(self, plan: TrainPlan, *, keep: bool) -> None:
         """Score the best trial's own weights and the alternatives on validation rows, as far as the time allows.

@@ -85,8 +85,7 @@ class Code(StrEnum):
     )
     WAITS_TO_MOVE = (
         "waits_to_move",
-        "{score:.4g} is not yet better than the trivial answer, {trivial:.4g}, by more than chance: waits, since such "
-        "trials took {share:.0%} of all rounds",
+        "{score:.4g} is not yet better than the trivial answer, {trivial:.4g}, by more than chance: waits",
     )
     GOES_ON_TO_MOVE = (
         "goes_on_to_move",

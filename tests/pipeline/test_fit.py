@@ -20,6 +20,7 @@ from automl.errors import ConfigError, DataError, SpaceError, StudyError, TimeLi
 from automl.final.predictor import Predictor
 from automl.records import Rows, Silent
 from automl.result import FitResult
+from tests.final.evidence.gap_checker import facts_of, false_sentences
 
 pytestmark = pytest.mark.study
 
@@ -83,6 +84,12 @@ def test_result_json_has_what_scripts_rely_on(finished: FitResult) -> None:
     assert set(written["trivial"]) == set(written["trivial_words"]) == set(written["holdout"])
     assert written["best"]["val_trivial"] == pytest.approx(1 / 3, abs=0.05)
     assert written["trials"]["total"] == 3
+
+
+def test_explanation_of_the_gap_is_true_by_the_database(finished: FitResult) -> None:
+    explained = finished.to_json()["gap"]["explained"]
+    assert false_sentences(explained, facts_of(finished.directory)) == []
+    assert "The holdout was read once." in explained
 
 
 def test_trials_csv_has_a_row_a_trial_and_agrees_with_the_database(finished: FitResult) -> None:

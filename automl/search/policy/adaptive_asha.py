@@ -72,7 +72,7 @@ class AdaptiveAsha(Asha):
         if rung is None or report.round >= first:
             return super().judge(view, report)
         rung.record(view.number, self.loss(report.value))
-        rung.promote(view.number)
+        rung.promote(view.number, compared=False)
         return Decision(Action.CONTINUE, TrialState.RUNNING, Reason(Code.BEFORE_FIRST_RUNG, {"first": first}))
 
     def dropped(self, view: TrialView) -> None:
@@ -91,7 +91,7 @@ class AdaptiveAsha(Asha):
         if view.state is not TrialState.FAILED:
             for rung in self.brackets[0].rungs.values():
                 if rung.round < self._first[view.number] and rung.round in view.values:
-                    rung.promote(view.number)
+                    rung.promote(view.number, compared=False)
 
     def start_reason(self) -> Reason:
         """Note where the trial will first be compared, if that is not the usual rung."""

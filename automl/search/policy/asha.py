@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from enum import IntEnum
 
 from automl.records import Report, TrialState
 from automl.search.policy.base import (
@@ -15,22 +16,34 @@ from automl.search.policy.base import (
     PolicyContext,
     TrialView,
 )
-from automl.search.policy.rounds_at_chance import RoundsAtChance
 from automl.search.policy.rungs import FACTOR, Bracket, Rung, Standing, rung_rounds
 from automl.search.reasons import Code, Reason
 
+# The most that a search spends, while new trials may start, on trials that chance may have kept from the best thirds.
+# Measured on recorded curves: docs/benchmarks/history.md.
+SHARE_OF_DOUBT = 0.2
+
+
+class Place(IntEnum):
+    """Where a trial stands on its rung: in the best third, not in it by more than chance explains, or in between."""
+
+    BEST_THIRD = 0
+    IN_DOUBT = 1
+    BEATEN = 2
+
 
 class Asha(BasePolicy):
-    """Pauses a trial at a rung if a third of the trials there are better, and promotes it once they are fewer.
+    """Pauses a trial at a rung unless it is among the best third there, and promotes it once it is.
 
-    A free worker resumes, from the highest rung down, the best paused trial that belongs to the best third (rounded
-    down) of its rung, and starts a new trial if there is none. Only trials that are better by more than the noise of a
-    value count, so that ties belong to the third together. NaN ranks last and is never promoted. A failed trial leaves
-    its rungs; one that was stopped for good keeps its place.
+    A free worker resumes, from the highest rung down, the best paused trial among the best third (rounded down) of its
+    rung, and starts a new trial if there is none. Equal values belong to the third together. NaN ranks last and is
+    never promoted. A failed trial leaves its rungs; one that was stopped for good keeps its place.
 
-    A trial at chance is not compared: it goes on. Once such trials have taken a fifth of all rounds (`RoundsAtChance`),
-    they wait, until the share allows more or no new trial may start. Then trials go on, too, that no other one on
-    their rung beats, so that none is cut without having been beaten.
+    Chance may have decided against a trial: fewer than a third of its rung are better by more than noise, or its value
+    is no better than the trivial answer and says nothing. Such trials go on, too, but not at any price: while new
+    trials may start, what goes beyond the best thirds takes at most a fifth of all rounds, and who would exceed that
+    waits. When no new trial may start, all of them go on, and the best of each rung. So no trial is cut (`beaten`)
+    unless others were better beyond noise.
 
     If no trial may start, runs, or can be promoted, and none is complete, the best paused trial of the highest rung is
     promoted all the same, so that a search never ends without a complete trial.
@@ -46,7 +59,8 @@ class Asha(BasePolicy):
         super().__init__(context, (round for bracket in brackets for round in bracket.rounds))
         self.brackets = tuple(brackets)
         self._order = tuple(order)
-        self._rounds_at_chance = RoundsAtChance()
+        self._reached: dict[int, int] = {}
+        self._all_rounds = 0
 
     def rungs(self, trial: int | None = None) -> tuple[int, ...]:
         """Return the rungs of the trial's bracket; for a new trial, those of all brackets."""
@@ -57,11 +71,11 @@ class Asha(BasePolicy):
         return self.brackets[self._order[trial % len(self._order)]]
 
     def report(self, report: Report) -> Decision:
-        self._count(report.trial, report.round, report.value)
+        self._count(report.trial, report.round)
         return super().report(report)
 
     def judge(self, view: TrialView, report: Report) -> Decision:
-        """Compare at rungs: the best third and trials at chance continue, the others pause."""
+        """Compare at rungs: the best third, and those that chance may have kept from it, continue. Others pause."""
         bracket = self.bracket_of(view.number)
         rung = bracket.rungs.get(report.round)
         if rung is None:
@@ -71,24 +85,28 @@ class Asha(BasePolicy):
         if rung.is_promoted(view.number):
             reason = standing.reason(Code.PROMOTED_BEFORE)
             return Decision(Action.CONTINUE, TrialState.RUNNING, reason, rung.round)
-        if self.at_chance(report.value):
-            return self._judge_at_chance(rung, report)
-        if bracket.earns_promotion(standing) and math.isfinite(report.value):
+        place = self._place(bracket, rung, view.number)
+        on = place is Place.BEST_THIRD or (place is Place.IN_DOUBT and self._affords(bracket, rung))
+        if on:
             rung.promote(view.number)
-            reason = standing.reason(Code.PROMOTED_AT_ONCE)
+        if self.at_chance(report.value):
+            reason = self.not_moved(Code.NOT_MOVED if on else Code.WAITS_TO_MOVE, report.value)
+        else:
+            reason = standing.reason(Code.PROMOTED_AT_ONCE if on else Code.PAUSED_AT_RUNG)
+        if on:
             return Decision(Action.CONTINUE, TrialState.RUNNING, reason, rung.round)
-        return Decision(Action.PAUSE, TrialState.PAUSED, standing.reason(Code.PAUSED_AT_RUNG), rung.round)
+        return Decision(Action.PAUSE, TrialState.PAUSED, reason, rung.round)
 
     def promotion(self) -> Next | None:
-        """Return the best promotable trial of the highest rung that has one."""
-        usual = self._promotable(Code.PROMOTED)
-        if usual is None and self._rounds_at_chance.allow_more():
-            return self._waiting()
-        return usual
+        """Return the best trial of the highest rung that belongs to its best third, or else that may belong to it."""
+        sure = self._resumed(Place.BEST_THIRD, Code.PROMOTED)
+        if sure is not None or self.context.significance is None:
+            return sure
+        return self._resumed(Place.IN_DOUBT, Code.PROMOTED)
 
     def late_promotion(self) -> Next | None:
-        """Return the best trial of the highest rung that no other one beats, or else one that waits at chance."""
-        return self._promotable(Code.UNBEATEN, fewest=1) or self._waiting()
+        """Return the best trial of the highest rung that is not beaten there, whatever it costs."""
+        return self._resumed(Place.IN_DOUBT, Code.UNBEATEN, fewest=1)
 
     def last_resort(self) -> Next | None:
         """Return the best paused trial of the highest rung that has one, whatever its rank."""
@@ -112,9 +130,9 @@ class Asha(BasePolicy):
         value = view.values[view.round]
         if not math.isfinite(value):
             return Reason(Code.VALUE_NOT_FINITE, {"value": str(value)})
-        standing = self._standing(rung, trial)
-        if self.at_chance(value) or bracket.earns_promotion(standing, fewest=1):
+        if self._place(bracket, rung, trial, fewest=1) is not Place.BEATEN:
             return None
+        standing = self._standing(rung, trial)
         return standing.reason(Code.BEATEN, better=standing.rank - 1, best=rung.top(1)[0])
 
     def promoted(self, view: TrialView) -> None:
@@ -125,22 +143,20 @@ class Asha(BasePolicy):
 
     def dropped(self, view: TrialView) -> None:
         """Remove a failed trial from its rungs."""
-        self._rounds_at_chance.drop(view.number)
         for rung in self.bracket_of(view.number).rungs.values():
             rung.drop(view.number)
 
     def restore(self, past: Iterable[TrialView]) -> None:
         self.brackets = tuple(Bracket(bracket.rounds, bracket.factor) for bracket in self.brackets)
-        self._rounds_at_chance = RoundsAtChance()
+        self._reached.clear()
+        self._all_rounds = 0
         super().restore(past)
 
     def restored(self, view: TrialView) -> None:
         """Put an earlier trial on its rungs. It was promoted from those that it has trained beyond."""
         last = max(view.values, default=0)
-        if view.values:
-            self._count(view.number, last, view.values[last])
+        self._count(view.number, last)
         if view.state is TrialState.FAILED:
-            self._rounds_at_chance.drop(view.number)
             return
         for rung in self.bracket_of(view.number).rungs.values():
             if rung.round in view.values:
@@ -155,42 +171,54 @@ class Asha(BasePolicy):
         pairs = [(bracket, rung) for bracket in self.brackets for rung in bracket.rungs.values()]
         return iter(sorted(pairs, key=lambda pair: -pair[1].round))
 
-    def _count(self, trial: int, round: int, value: float) -> None:
-        beyond = round - self.rungs(trial)[0]
-        self._rounds_at_chance.report(trial, round, beyond=beyond, at_chance=self.at_chance(value))
+    def _count(self, trial: int, round: int) -> None:
+        self._all_rounds += max(0, round - self._reached.get(trial, 0))
+        self._reached[trial] = max(round, self._reached.get(trial, 0))
 
-    def _judge_at_chance(self, rung: Rung, report: Report) -> Decision:
-        """Let a trial go on that is no better than the trivial answer, or wait while such trials take too much."""
-        if self._rounds_at_chance.allow_more():
-            rung.promote(report.trial)
-            reason = self.not_moved(Code.NOT_MOVED, report.value)
-            return Decision(Action.CONTINUE, TrialState.RUNNING, reason, rung.round)
-        reason = self.not_moved(Code.WAITS_TO_MOVE, report.value, share=self._rounds_at_chance.share)
-        return Decision(Action.PAUSE, TrialState.PAUSED, reason, rung.round)
+    def _place(self, bracket: Bracket, rung: Rung, trial: int, *, fewest: int = 0) -> Place:
+        """Return where a trial stands. At least the best `fewest` trials belong to the best third. NaN is beaten."""
+        value = self.trials[trial].values[rung.round]
+        if not math.isfinite(value):
+            return Place.BEATEN
+        if self.at_chance(value):
+            return Place.IN_DOUBT
+        if bracket.earns_promotion(rung.standing(trial), fewest=fewest):
+            return Place.BEST_THIRD
+        doubt = bracket.earns_promotion(self._standing(rung, trial), fewest=fewest)
+        return Place.IN_DOUBT if doubt else Place.BEATEN
 
-    def _promotable(self, code: Code, *, fewest: int = 0) -> Next | None:
-        """Return the best paused trial of the highest rung where a place is left for it."""
+    def _affords(self, bracket: Bracket, rung: Rung) -> bool:
+        """Return whether one more trial may go on from the rung, beside its best third."""
+        # Those of the best third that are still paused go on in any case.
+        more = 1 + sum(1 for _ in self._candidates(bracket, rung, Place.BEST_THIRD, 0))
+        spent = sum(other.surplus(rung, more) for other in self.brackets)
+        return spent <= SHARE_OF_DOUBT * (self._all_rounds + bracket.stretch(rung))
+
+    def _resumed(self, worst: Place, code: Code, *, fewest: int = 0) -> Next | None:
+        """Return the best paused trial of the highest rung, if it stands no worse than `worst`.
+
+        With `fewest` the cost does not matter.
+        """
         for bracket, rung in self._top_down():
-            for trial in rung.open():
-                # The next ones are worse, and noise grows more slowly than the distance.
+            if worst is Place.IN_DOUBT and not fewest and not self._affords(bracket, rung):
+                continue
+            for trial in self._candidates(bracket, rung, worst, fewest):
+                if not self._is_paused_at(rung, trial):
+                    continue
                 if self.at_chance(self.trials[trial].values[rung.round]):
-                    break
-                standing = self._standing(rung, trial)
-                if not bracket.earns_promotion(standing, fewest=fewest):
-                    break
-                if self._is_paused_at(rung, trial):
-                    return Next(NextKind.RESUME, standing.reason(code), trial)
+                    return Next(NextKind.RESUME, Reason(Code.GOES_ON_TO_MOVE, {"round": rung.round}), trial)
+                return Next(NextKind.RESUME, self._standing(rung, trial).reason(code), trial)
         return None
 
-    def _waiting(self) -> Next | None:
-        """Return the best trial at chance of the highest rung where one waits."""
-        if self.context.significance is None:
-            return None
-        for _, rung in self._top_down():
-            for trial in rung.open(self.loss(self.context.significance.threshold)):
-                if self._is_paused_at(rung, trial):
-                    return Next(NextKind.RESUME, Reason(Code.GOES_ON_TO_MOVE, {"round": rung.round}), trial)
-        return None
+    def _candidates(self, bracket: Bracket, rung: Rung, worst: Place, fewest: int) -> Iterator[int]:
+        """Yield the trials that were not promoted and stand no worse than `worst`, the best first."""
+        for trial in rung.open():
+            # The next ones are no better: a standard error grows more slowly than the distance.
+            if self._place(bracket, rung, trial, fewest=fewest) > worst:
+                break
+            yield trial
+        if worst is Place.IN_DOUBT and self.context.significance is not None:
+            yield from rung.open(self.loss(self.context.significance.threshold))
 
     def _standing(self, rung: Rung, trial: int) -> Standing:
         return rung.standing(trial, self.noise(self.trials[trial].values[rung.round]))

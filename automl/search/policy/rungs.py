@@ -61,6 +61,7 @@ class Rung:
         self._ranking: list[tuple[float, int]] = []
         self._losses: dict[int, float] = {}
         self._promoted: set[int] = set()
+        self._uncompared: set[int] = set()
         # Those of the ranking that were not promoted: a free worker asks for the best of them.
         self._open: list[tuple[float, int]] = []
 
@@ -79,12 +80,20 @@ class Rung:
         """Take a trial off the rung. Its place goes to the next best."""
         self._forget(trial)
         self._promoted.discard(trial)
+        self._uncompared.discard(trial)
 
-    def promote(self, trial: int) -> None:
-        """Mark the trial as promoted from here."""
+    def promote(self, trial: int, *, compared: bool = True) -> None:
+        """Mark the trial as promoted from here. `compared`: it would have paused here, had it not been good enough."""
         self._promoted.add(trial)
+        if not compared:
+            self._uncompared.add(trial)
         if trial in self._losses:
             self._close((self._losses[trial], trial))
+
+    @property
+    def promotions(self) -> int:
+        """The number of trials that were compared here and promoted."""
+        return len(self._promoted) - len(self._uncompared)
 
     def is_promoted(self, trial: int) -> bool:
         """Return whether the trial was promoted from here."""
@@ -132,3 +141,18 @@ class Bracket:
     def earns_promotion(self, standing: Standing, *, fewest: int = 0) -> bool:
         """Return whether fewer than 1/factor (rounded down) of the rung's trials, or than `fewest`, are better."""
         return standing.rank <= max(fewest, standing.size // self.factor)
+
+    def surplus(self, where: Rung | None = None, more: int = 0) -> int:
+        """Return the rounds from rung to rung that go to more trials than the best 1/factor of each rung.
+
+        `more`: as if so many more trials were promoted from the rung `where`.
+        """
+        total = 0
+        for rung, after in zip(self.rungs.values(), self.rounds[1:], strict=True):
+            gone = rung.promotions + (more if rung is where else 0)
+            total += (after - rung.round) * max(0, gone - len(rung) // self.factor)
+        return total
+
+    def stretch(self, rung: Rung) -> int:
+        """Return the rounds from a rung to the next one."""
+        return self.rounds[self.rounds.index(rung.round) + 1] - rung.round

@@ -2,15 +2,52 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import math
 import re
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 
 from automl.config.metrics import METRICS
 from automl.final.evidence.delivery import Delivery
 from automl.final.evidence.gap import Facts
+from automl.records import Interval
 
 NUMBER, COUNT = r"(-?[\d.]+|nan)", r"([\d,]+)"
+
+
+def facts_of(study: Path) -> Facts:
+    """Return the numbers of a study's folder, from its database and its tables where they have them."""
+    result = json.loads((study / "result.json").read_text(encoding="utf-8"))
+    with (study / "splits.csv").open(newline="", encoding="utf-8") as file:
+        parts = [row["split"] for row in csv.DictReader(file)]
+    best, retrain, metric = result["best"]["trial"], result["retrain"], result["metric"]
+    with closing(sqlite3.connect(study / "study.db")) as database:
+        failed = {row[0] for row in database.execute("SELECT number FROM trials WHERE state = 'FAIL'")}
+        reports = list(database.execute("SELECT trial, value, metrics FROM automl_reports ORDER BY epoch"))
+    last = {trial: value for trial, value, _ in reports if trial not in failed}
+    own = [json.loads(metrics) for trial, _, metrics in reports if trial == best]
+    final = own[-1] if own else {}
+    held = result["holdout"][metric]
+    return Facts(
+        metric=metric,
+        val=math.nan if last.get(best) is None else last[best],
+        n_val=round(final.get("val_rows", parts.count("val"))),
+        trial=best,
+        compared=sum(value is not None and math.isfinite(value) for value in last.values()),
+        trial_epochs=final.get("epochs", 0.0),
+        trial_images=round(sum(metrics["images"] for metrics in own)),
+        held=Interval(held["value"], held["low"], held["high"]),
+        n_holdout=parts.count("holdout"),
+        delivery=Delivery(retrain["how"]),
+        epochs=retrain["epochs"],
+        images=retrain["images"],
+        n_train=retrain["n_train"],
+        reads=json.loads((study / "holdout.json").read_text(encoding="utf-8"))["reads"],
+    )
 
 
 def false_sentences(text: str, facts: Facts) -> list[str]:

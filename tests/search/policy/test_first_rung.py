@@ -20,6 +20,7 @@ from automl.search.policy.first_rung import (
     spearman,
 )
 from automl.search.reasons import Code, Reason
+from tests.search.toy import constant_noise
 
 LEVELS = (1, 3, 9, 27, 50)
 
@@ -184,3 +185,57 @@ def test_crashed_trials_are_no_curves() -> None:
     for trial in range(5):
         policy.ended(trial, TrialState.FAILED)
     assert policy.first_rung().round == 3
+
+
+def at_chance(*rounds: int) -> Curve:
+    return Curve({round: 0.9 for round in (1, *rounds)}, 3, frozenset(rounds))
+
+
+def moved(*rounds: int) -> Curve:
+    return Curve({round: 0.5 for round in (1, *rounds)}, 3)
+
+
+@pytest.mark.parametrize(
+    ("curves", "first"),
+    [
+        ([at_chance(3)], 3),
+        ([at_chance(3), at_chance(3)], 9),
+        ([at_chance(3), moved(3)], 3),
+        ([at_chance(3), at_chance(3), moved(3)], 9),
+        ([at_chance(3, 9), at_chance(3, 9), moved(3)], 27),
+        ([at_chance(3, 9, 27), at_chance(3, 9, 27)], 27),  # the last rung
+        ([Curve({3: math.inf}, 3), at_chance(3)], 3),  # NaN says nothing
+    ],
+)
+def test_first_rung_moves_up_by_itself_where_fewer_than_half_have_moved(
+    curves: list[Curve], first: int
+) -> None:
+    for order in (curves, curves[::-1]):
+        assert choose_first_rung(order, LEVELS, 3).round == first
+
+
+def test_reason_of_the_move_counts_who_has_moved() -> None:
+    found = choose_first_rung([at_chance(3), at_chance(3), moved(3)], LEVELS, 3)
+    assert str(found.why) == (
+        "it is first compared at round 9: at round 3 only 1 of 3 trials are better than the trivial answer by more "
+        "than chance"
+    )
+
+
+def test_first_rung_never_moves_down_to_a_level_at_chance() -> None:
+    ranks = [Curve({1: i / 41, 3: i / 40, 9: i / 40}, 3) for i in range(40)]
+    assert choose_first_rung(ranks, LEVELS, 3).round == 1
+    lost = [Curve(curve.losses, 3, frozenset({1})) for curve in ranks]
+    assert choose_first_rung(lost, LEVELS, 3).round == 3
+
+
+def test_short_study_compares_later_after_two_trials_at_chance_and_comes_back() -> None:
+    policy = AdaptiveAsha(PolicyContext(50, "max", constant_noise(0.01, trivial=0.1)))
+    for trial in range(6):
+        policy.started(trial, resumed=False)
+    for trial, (value, first) in enumerate([(0.1, 3), (0.11, 9), (0.4, 9), (0.5, 3)]):
+        for round in (1, 2, 3):
+            policy.report(Report(trial, round, value, 1.0))
+        assert policy.first_rung().round == first
+    policy.started(6, resumed=False)
+    assert policy.rungs(6)[0] == 3

@@ -23,15 +23,12 @@ from automl.search.policy import (
     Significance,
     make_policy,
 )
-from automl.search.policy.adaptive_asha import AdaptiveAsha
 from automl.search.policy.asha import asha
-from automl.search.policy.first_rung import Curve, choose_first_rung
 from automl.search.policy.optuna_pruner import PrunerPolicy
-from automl.search.policy.rounds_at_chance import SHARE, RoundsAtChance
 from automl.search.policy.rungs import Rung
 from automl.search.policy.significance import judged_again, judged_by
 from automl.search.reasons import Code, Reason
-from tests.search.policy.test_contract import MAX_ROUNDS, PROMOTING, Play
+from tests.search.policy.test_contract import MAX_ROUNDS, Play
 from tests.search.toy import JUDGED, constant_noise
 
 TEN = DatasetInfo(
@@ -141,9 +138,8 @@ def test_no_trial_is_cut_at_a_value_that_chance_explains(name: str, seed: int, m
     values = cut(play, known)
     assert all(known.moved(value) for value, _ in values)
     assert bool(values) is (name != "none")
-    at_chance = [decision for _, _, decision in play.decisions if decision.reason.code is Code.NOT_MOVED]
-    assert all(decision.action is Action.CONTINUE for decision in at_chance)
-    assert bool(at_chance) is (name != "none")
+    codes = {decision.reason.code for _, _, decision in play.decisions}
+    assert bool(codes & {Code.NOT_MOVED, Code.WAITS_TO_MOVE}) is (name != "none")
     # Nor do any wait to the end.
     final = {trial: play.reports[-1].value for trial in play.states}
     final |= {report.trial: report.value for report in play.reports}
@@ -165,7 +161,7 @@ def test_demo_whose_first_rung_is_at_chance_cuts_nothing_there() -> None:
     codes = {reason.code for reason in first}
     assert codes <= {Code.NOT_MOVED, Code.WAITS_TO_MOVE, Code.BEFORE_FIRST_RUNG, Code.PROMOTED_AT_ONCE}
     assert str(first[0]) == (
-        "0.101 is not yet better than the trivial answer, 0.1045, by more than chance: not compared"
+        "0.101 is not yet better than the trivial answer, 0.1045, by more than chance: waits"
     )
     assert play.states[9] is TrialState.COMPLETE
     assert all(value > 0.2 for value, _ in cut(play, known))
@@ -202,8 +198,8 @@ def test_trials_within_a_standard_error_of_the_third_are_promoted_with_it(
     policy = asha(PolicyContext(MAX_ROUNDS, "max", constant_noise(noise)))
     assert all(d.action is Action.PAUSE for d in reached(policy, 0.5, 0.49, 0.48)[:2])
     found = [t for t in range(3) if policy.trials[t].state is TrialState.RUNNING]
-    while (choice := policy.next()).kind is NextKind.RESUME:
-        assert choice.trial is not None and choice.reason.code is Code.PROMOTED
+    while (choice := policy.next(may_start=False)).kind is NextKind.RESUME:
+        assert choice.trial is not None
         policy.started(choice.trial, resumed=True)
         found.append(choice.trial)
     assert sorted(found) == promoted
@@ -277,103 +273,3 @@ def test_with_many_rows_it_is_classic_successive_halving(heights: list[int], see
             assert (decision.action is Action.CONTINUE) is classic.goes_on(trial, rounds[trial], value)
         if decision.action is not Action.CONTINUE:
             running.remove(trial)
-
-
-# The first rung ------------------------------------------------------------------------------------------
-
-LEVELS = (1, 3, 9, 27, 50)
-
-
-def at_chance(*rounds: int) -> Curve:
-    return Curve({round: 0.9 for round in (1, *rounds)}, 3, frozenset(rounds))
-
-
-def moved(*rounds: int) -> Curve:
-    return Curve({round: 0.5 for round in (1, *rounds)}, 3)
-
-
-@pytest.mark.parametrize(
-    ("curves", "first"),
-    [
-        ([at_chance(3)], 3),
-        ([at_chance(3), at_chance(3)], 9),
-        ([at_chance(3), moved(3)], 3),
-        ([at_chance(3), at_chance(3), moved(3)], 9),
-        ([at_chance(3, 9), at_chance(3, 9), moved(3)], 27),
-        ([at_chance(3, 9, 27), at_chance(3, 9, 27)], 27),  # the last rung
-        ([Curve({3: math.inf}, 3), at_chance(3)], 3),  # NaN says nothing
-    ],
-)
-def test_first_rung_moves_up_by_itself_where_fewer_than_half_have_moved(
-    curves: list[Curve], first: int
-) -> None:
-    for order in (curves, curves[::-1]):
-        assert choose_first_rung(order, LEVELS, 3).round == first
-
-
-def test_reason_of_the_move_counts_who_has_moved() -> None:
-    found = choose_first_rung([at_chance(3), at_chance(3), moved(3)], LEVELS, 3)
-    assert str(found.why) == (
-        "it is first compared at round 9: at round 3 only 1 of 3 trials are better than the trivial answer by more "
-        "than chance"
-    )
-
-
-def test_first_rung_never_moves_down_to_a_level_at_chance() -> None:
-    ranks = [Curve({1: i / 41, 3: i / 40, 9: i / 40}, 3) for i in range(40)]
-    assert choose_first_rung(ranks, LEVELS, 3).round == 1
-    lost = [Curve(curve.losses, 3, frozenset({1})) for curve in ranks]
-    assert choose_first_rung(lost, LEVELS, 3).round == 3
-
-
-def test_short_study_compares_later_after_two_trials_at_chance_and_comes_back() -> None:
-    policy = AdaptiveAsha(PolicyContext(50, "max", constant_noise(0.01, trivial=0.1)))
-    for trial in range(6):
-        policy.started(trial, resumed=False)
-    for trial, (value, first) in enumerate([(0.1, 3), (0.11, 9), (0.4, 9), (0.5, 3)]):
-        for round in (1, 2, 3):
-            policy.report(Report(trial, round, value, 1.0))
-        assert policy.first_rung().round == first
-    policy.started(6, resumed=False)
-    assert policy.rungs(6)[0] == 3
-
-
-# What trials cost that never learn -----------------------------------------------------------------------
-
-
-def test_rounds_at_chance_count_from_the_first_rung_until_the_trial_moves() -> None:
-    count = RoundsAtChance()
-    assert count.share == 0.0 and count.allow_more()
-    for round in range(1, 9):
-        count.report(0, round, beyond=round - 3, at_chance=True)
-    for round in range(1, 11):
-        count.report(1, round, beyond=round - 3, at_chance=False)
-    assert count.share == pytest.approx(5 / 18) and not count.allow_more()
-    count.report(0, 7, beyond=4, at_chance=True)  # run again after a crash
-    assert count.share == pytest.approx(5 / 18)
-    count.report(0, 9, beyond=6, at_chance=False)
-    assert count.share == 0.0
-
-
-@pytest.mark.parametrize("name", PROMOTING)
-@pytest.mark.parametrize("share", [3, 10])
-def test_trials_that_never_learn_take_a_fifth_of_the_rounds_and_no_more(name: str, share: int) -> None:
-    known = judged_again(JUDGED)
-
-    def curve(trial: int, round: int) -> float:
-        return 0.2 if trial % share == 0 else 0.4 + 0.5 * ((trial * 37) % 101) / 101
-
-    play = Play(name, curve, workers=1, known=known)
-    for _ in range(600):
-        play.fill(10_000)
-        play.advance(play.running()[0])
-    dead = {trial: rounds for trial, rounds in play.rounds.items() if trial % share == 0}
-    beyond = sum(max(0, rounds - play.policy.rungs(trial)[0]) for trial, rounds in dead.items())
-    longest = MAX_ROUNDS - play.policy.rungs(0)[0]
-    assert beyond <= SHARE * 600 + longest
-    assert not any(play.policy.beaten(trial) for trial in dead)
-    # They wait, and go on when no new trial may start.
-    waiting = any(play.states[trial] is TrialState.PAUSED for trial in dead)
-    assert waiting or share == 10 or name == "hyperband"
-    play.run(len(play.states))
-    assert {play.states[trial] for trial in dead} == {TrialState.COMPLETE}
