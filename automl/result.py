@@ -54,6 +54,23 @@ class FitResult:
         return {name: Interval(**value) for name, value in self.document["holdout"].items()}
 
     @property
+    def trivial(self) -> dict[str, float]:
+        """The scores of the trivial answer (majority class, mean, chance) on the holdout; NaN if not defined.
+
+        Empty for a result of an earlier version.
+        """
+        scores = self.document.get("trivial", {})
+        return {name: math.nan if value is None else float(value) for name, value in scores.items()}
+
+    @property
+    def usable(self) -> bool:
+        """Whether the delivered model is better than the trivial answer by more than chance explains.
+
+        By `metric` on the holdout, at 95 % (one-sided). True for a result of an earlier version, which did not test it.
+        """
+        return bool(self.document.get("usable", True))
+
+    @property
     def trials(self) -> dict[str, int]:
         """Numbers of trials: total, complete, pruned, unfinished, failed, paused."""
         return dict(self.document["trials"])
@@ -73,7 +90,12 @@ class FitResult:
         """The delivered model, loaded."""
         from automl.final.predictor import Predictor
 
-        return Predictor.load(self.model_dir, factory=str(self.best_config["model"]))
+        return Predictor.load(self.model_dir, factory=str(self._delivered["model"]))
+
+    @property
+    def _delivered(self) -> Config:
+        """The configuration of the delivered model, which is not a trial's if that is a linear head."""
+        return dict(self.document["retrain"].get("config", self.best_config))
 
     def leaderboard(self) -> pd.DataFrame:
         """Return a table with a row for each trial, best first."""
@@ -87,4 +109,5 @@ class FitResult:
 
     def __repr__(self) -> str:
         held = self.holdout[self.metric]
-        return f"FitResult(study={self.study!r}, holdout_{self.metric}={held}, model={str(self.model_dir)!r})"
+        usable = "" if self.usable else ", usable=False"
+        return f"FitResult(study={self.study!r}, holdout_{self.metric}={held}{usable}, model={str(self.model_dir)!r})"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+import threading
 import traceback
 import warnings
 from collections.abc import Sequence
@@ -17,13 +18,15 @@ from automl.cli.options import State
 from automl.errors import AutomlError, unknown_name
 from automl.machine import process_start
 
+RAY_THREAD = "automl-ray"  # of search/engines/ray/runtime.py, which must not be imported here
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0, 1 (failed), 2 (wrong usage or input), 130 (Ctrl-C).
+    """Run one command and return its exit code: 0, 1 (failed), 2 (wrong usage or input), 3 (the model of `fit` or
+    `resume` is not usable), 130 (Ctrl-C).
 
     Errors are one line on stderr; `--verbose` adds the traceback. Without `argv` this process is the command: the time
     limit counts from its start, and it ends here.
@@ -37,11 +40,13 @@ def leave(code: int) -> int:
     """End this process with the exit code if it has loaded torch, else return the code.
 
     Python takes up to two seconds to take torch down piece by piece, which would come after the time limit. What
-    libraries registered for the end of the process runs first.
+    libraries registered for the end of the process runs first, unless Ray is still starting or stopping: then a
+    watchdog ends Ray's processes after this one (decision 61).
     """
     if "torch" not in sys.modules:
         return code
-    atexit._run_exitfuncs()
+    if not any(thread.name == RAY_THREAD for thread in threading.enumerate()):
+        atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):  # closed
             stream.flush()

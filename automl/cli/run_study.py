@@ -10,13 +10,19 @@ from automl.cli.options import State
 from automl.cli.output import print_json
 from automl.config import StudyConfig, resolve_metric
 from automl.config.metrics import METRICS
+from automl.final.evidence.words import not_usable
 from automl.records import Observer
 from automl.review.choose_view import ViewHeader, open_view
 from automl.review.describe import aligned, dashboard_command, summary
 
+EXIT_NOT_USABLE = 3
 
-def run(config: StudyConfig, start: Callable[[Observer], Any], state: State) -> None:
-    """Call `start` with an observer, then print the result (as JSON for `--json`)."""
+
+def run(config: StudyConfig, start: Callable[[Observer], Any], state: State) -> int:
+    """Call `start` with an observer, then print the result (as JSON for `--json`); return the exit code.
+
+    It is 3 if the model is not better than the trivial answer by more than chance explains.
+    """
     state.when_stopped = f"; resume with `automl resume {config.study}{_directory_flag(config)}`"
     # A guess: only the data tell the task. `Observer.metric` corrects it later.
     task = config.fixed_task or METRICS.get(config.metric, METRICS["accuracy"]).tasks[0]
@@ -33,12 +39,16 @@ def run(config: StudyConfig, start: Callable[[Observer], Any], state: State) -> 
             if not (config.study_dir / "study.yaml").is_file():
                 state.when_stopped = ""  # it stopped before there was anything to resume
             raise
+    code = 0 if result.usable else EXIT_NOT_USABLE
     if state.json:
         print_json(result.to_json())
-        return
+        return code
+    if unusable := not_usable(result.to_json()):
+        print(unusable)
     command = dashboard_command(config.study, _directory_flag(config))
     for line in aligned(summary(result.to_json(), result.model_dir, command)):
         print(line)
+    return code
 
 
 def _directory_flag(config: StudyConfig) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from time import process_time
 
 from automl.config.durations import format_duration
 from automl.config.study import StudyConfig
@@ -17,11 +18,12 @@ SPARE = 1.2
 def check_time_limit(config: StudyConfig, started: Moment) -> None:
     """Raise TimeLimitError if the limit cannot hold the start of the libraries and the smallest useful work.
 
-    It is called before anything is loaded. How busy this machine is counts.
+    It is called before anything is loaded. How busy this machine is counts, as far as it delayed this process and does
+    so now: a short burst of other work refuses nothing.
     """
     if config.time_limit is None:
         return
-    slower = slowdown()
+    slower = min(slowdown(), max(1.0, -started.left() / max(1e-3, process_time())))
     loading = 0.0 if "timm" in sys.modules else LOADING_S
     refuse_shorter(config, started, needed=SPARE * slower * (loading + WORKING_S), slower=slower)
 

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from automl.final.evidence import words
 from automl.final.model_folder import Preprocess
+from automl.records import Config
 from automl.spaces.architectures.factories import is_built_in, is_factory
 
+CARD_FILE = "README.md"
 CARD = """---
 library_name: timm
 pipeline_tag: image-classification
 ---
 # {study}: {model}
-
+{verdict}
 Trained by automl {version} on {n_train:,} images of `{name}` ({n_classes} classes: {classes}).
 
-| test score on {n_holdout:,} images not used before | value | 95 % interval |
-|---|---|---|
+| {heading} | value | 95 % interval | trivial answer |
+|---|---|---|---|
 {rows}
 
 {gap}
@@ -25,9 +29,8 @@ Trained by automl {version} on {n_train:,} images of `{name}` ({n_classes} class
 ## Use
 {use}
 ## How it was made
-Configuration: {config}.
-Trained for {epochs} epochs on {rows_of}. The search compared {trials} configurations on
-{n_val:,} validation images (best: {metric} {val}). The scores above come from other images.
+{made} The search compared {trials} configurations on {n_val:,} validation images (best: {metric} {val}; trivial answer:
+{val_trivial}). The scores above come from other images.
 """
 
 
@@ -68,43 +71,64 @@ The network alone is slightly worse.
 def write_card(path: Path, document: dict[str, Any], preprocess: Preprocess) -> None:
     """Write the card of the model that `document` (result.json) describes."""
     best, data, info = document["best"], document["data"], preprocess.info
-    rows = "\n".join(
-        f"| {name} | {value['value']:.4f} | {value['low']:.4f} to {value['high']:.4f} |"
-        for name, value in document["holdout"].items()
-    )
+    config = delivered_config(document)
     classes = ", ".join(info.classes[:10]) + (", ..." if len(info.classes) > 10 else "")
     path.write_text(
         CARD.format(
             study=document["study"],
-            model=best["config"]["model"],
+            model=config["model"],
+            verdict="" if words.is_usable(document) else f"\n**{words.not_usable(document)}**\n",
             version=document["versions"]["automl"],
             n_train=document["retrain"]["n_train"],
             name=info.name,
             n_classes=data["n_classes"],
             classes=classes,
-            n_holdout=data["n_holdout"],
-            n_val=data["n_val"],
-            rows=rows,
+            heading=_heading(document),
+            rows="\n".join(_row(name, document) for name in document["holdout"]),
             gap=document["gap"]["explained"],
-            use=_use(path.parent.name, best["config"]["model"], preprocess),
-            config=", ".join(
-                f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in best["config"].items()
-            ),
-            epochs=document["retrain"]["epochs"],
+            use=_use(path.parent.name, config["model"], preprocess),
+            made=_made(document, config),
             trials=document["trials"]["total"],
+            n_val=data["n_val"],
             metric=document["metric"],
-            val="none" if best["val_score"] is None else f"{best['val_score']:.4f}",
-            rows_of=_rows_of(document),
+            val=words.number(best["val_score"]),
+            val_trivial=words.number(best.get("val_trivial")),
         ),
         encoding="utf-8",
     )
 
 
-def _rows_of(document: dict[str, Any]) -> str:
-    """Return which images it was trained on; with too little time, the best trial's own weights are delivered."""
-    if document["retrain"]["n_train"] == document["data"]["n_train"]:
-        return "the training images during the search"
-    return "the training and validation images"
+def read_verdict(folder: Path) -> str:
+    """Return the sentence of a model folder's card that says that the model is not usable; "" without one."""
+    try:
+        lines = (folder / CARD_FILE).read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return ""
+    return next((line.strip("*") for line in lines if line.startswith(f"**{words.NOT_USABLE}")), "")
+
+
+def delivered_config(document: Mapping[str, Any]) -> Config:
+    """Return the configuration of the delivered model: that of the best trial, unless it is another network."""
+    return dict(document["retrain"].get("config") or document["best"]["config"])
+
+
+def _heading(document: Mapping[str, Any]) -> str:
+    n, times = document["data"]["n_holdout"], words.reads(document)
+    apart = "not used before" if document["holdout_reads"] == 1 else "apart from training and validation"
+    return f"test score on {n:,} images {apart}, {times}"
+
+
+def _row(name: str, document: Mapping[str, Any]) -> str:
+    held = document["holdout"][name]
+    interval = f"{held['low']:.4f} to {held['high']:.4f}"
+    return f"| {name} | {held['value']:.4f} | {interval} | {words.trivial(document, name)} |"
+
+
+def _made(document: Mapping[str, Any], config: Config) -> str:
+    """Return how the delivered model was made."""
+    values = ", ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in config.items())
+    said = words.made(document)
+    return f"Configuration: {values}.\n{said[:1].upper()}{said[1:]}."
 
 
 def _use(folder: str, model: str, preprocess: Preprocess) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from automl.data.cache.streamed_images import open_images
 from automl.data.holdout import Holdout
+from automl.final.evidence.usable import Trivial, is_usable, trivial_scores
 from automl.final.intervals import interval
 from automl.final.predictor import Predictor
 from automl.records import Interval, Task
@@ -22,20 +24,31 @@ ALSO = {
 
 
 @dataclass(frozen=True)
-class Gap:
-    """The validation and the holdout score, and why they differ."""
+class HoldoutScores:
+    """The scores of a model on the holdout, the study's metric first.
 
-    val: float
-    holdout: float
-    explained: str
+    `trivial` has the trivial answer for each metric. `usable`: by the first metric, the model is better than it by more
+    than chance explains.
+    """
+
+    scores: dict[str, Interval]
+    trivial: dict[str, Trivial]
+    usable: bool
 
 
 def score_holdout(
-    predictor: Predictor, holdout: Holdout, metric: str, *, seed: int, again: bool = False
-) -> dict[str, Interval]:
-    """Return the study's metric and the usual ones on the holdout, each with its interval; the metric comes first.
+    predictor: Predictor,
+    holdout: Holdout,
+    metric: str,
+    *,
+    train_targets: npt.NDArray[Any],
+    seed: int,
+    again: bool = False,
+) -> HoldoutScores:
+    """Return the study's metric and the usual ones on the holdout, each with its interval and the trivial answer.
 
-    Raises HoldoutError if the holdout was opened before, unless `again` (for an extended study).
+    `train_targets` are those of the training rows, from which the trivial answer follows. Raises HoldoutError if the
+    holdout was opened before, unless `again` (for an extended study).
     """
     rows = holdout.open(again=again)
     images = open_images(rows.images)
@@ -44,24 +57,9 @@ def score_holdout(
     scores = np.concatenate([predictor.predict_pixels(np.ascontiguousarray(images[part])) for part in parts])
     task: Task = predictor.info.task
     names = dict.fromkeys([metric, *ALSO[task]])
-    return {name: interval(name, np.asarray(targets[index]), scores, task, seed=seed) for name in names}
-
-
-def explain_gap(val: float, held: Interval, *, trials: int, same_length: bool) -> Gap:
-    """Compare validation and holdout score, and explain the difference in one or two sentences."""
-    if not math.isfinite(val):
-        text = "The time ended before any trial had a validation score, so it was compared with no other."
-        return Gap(val, held.value, text)
-    if held.low <= val <= held.high:
-        text = f"The validation score {val:.4f} is within the holdout's interval: no sign of over-optimism."
-    elif not same_length:
-        text = (
-            f"The validation score {val:.4f} comes from a trial that trained for less time on fewer images. "
-            "Use the holdout score: it is the final model's."
-        )
-    else:
-        text = (
-            f"The validation score {val:.4f} is outside the holdout's interval: it is the best of {trials} trials "
-            "on the same validation images, and therefore too optimistic. Use the holdout score."
-        )
-    return Gap(val, held.value, text)
+    given = np.asarray(targets[index])
+    return HoldoutScores(
+        scores={name: interval(name, given, scores, task, seed=seed) for name in names},
+        trivial=trivial_scores(names, train_targets, given, predictor.info),
+        usable=is_usable(metric, given, scores, train_targets, predictor.info, seed=seed),
+    )

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
 
+from automl.final.retrain import best_checkpoint
 from automl.records import SearchSplits
 from automl.search import BestTrial
 from automl.training.evaluate import predict_rows
@@ -44,15 +45,16 @@ class TrialOutputs:
 def trial_outputs(
     best: BestTrial, splits: SearchSplits, plan: TrainPlan, *, with_train: bool
 ) -> TrialOutputs | None:
-    """Return the outputs of the best trial, or None if it left no checkpoint.
+    """Return the outputs of the best trial, or None if it left no checkpoint of its best round.
 
     Raises StorageError if its checkpoint cannot be read.
     """
-    if best.checkpoint is None or not best.checkpoint.is_dir():
+    place = best_checkpoint(best)
+    if place is None:
         return None
     trial = ImageTrial(best.config, splits=splits, plan=replace(plan, replicas=1, deadline=None))
     try:
-        trial.load(best.checkpoint)
+        trial.load(place)
         model, size, info = trial.trainer.averaged, trial.trainer.size, trial.trainer.info
         logits, _ = predict_rows(model, splits.val, info, size=size, device=plan.device)
         features = None

@@ -15,7 +15,7 @@ import numpy as np
 from automl.data.splits import VAL
 from automl.errors import EngineError, StorageError
 from automl.final.distributed_retrain import RetrainWorkers, distributed_retrain, has_checkpoint
-from automl.final.evidence.answers import answered
+from automl.final.evidence.answers import Answered, answered
 from automl.final.evidence.candidates import (
     Alternative,
     Candidate,
@@ -126,14 +126,14 @@ class _Contest:
         self.others: list[Candidate] = []
         self.kept: Positions = np.empty(0, dtype=np.int64)
         self._order: Positions = np.empty(0, dtype=np.int64)
-        self._seconds_per_row: float | None = None
+        self.per_row: list[float] = []  # seconds that the best trial's network took to score a row
 
     @property
     def _judge(self) -> Judge:
         val = self.setup.data.splits.val
         targets = np.load(val.targets, mmap_mode="r")[np.load(val.index)]
         info, seed = self.setup.data.splits.info, self.setup.config.seed
-        return Judge(self.setup.metric.name, info.task, targets, seed)
+        return Judge(self.setup.metric.name, info, targets, seed)
 
     def enter_others(self, plan: TrainPlan, *, keep: bool) -> None:
         """Score the best trial's own weights and the alternatives on validation rows, as far as the time allows.
@@ -151,8 +151,10 @@ class _Contest:
         self._order = np.concatenate([rng.permutation(first), rng.permutation(rest)])
         for model in models:
             found = self._score(model, self._order, seen=np.zeros(n, dtype=bool))
-            self._order = self._order[: len(found.rows)]
-            self.others.append(found)
+            if model is own and len(found.candidate.rows):
+                self.per_row.append(found.seconds_per_row)
+            self._order = self._order[: len(found.candidate.rows)]
+            self.others.append(found.candidate)
         self.time = replace(self.time, compared=len(self._order))
 
     def decide(self, trained: Retrained, plan: TrainPlan, *, stopped: bool) -> Final:
@@ -169,7 +171,7 @@ class _Contest:
             return self.final(why, retrain=model, stopped=stopped)
         seen = np.ones(self.setup.data.splits.info.n_val, dtype=bool)
         seen[self.kept] = False
-        candidate = self._score(model, self._order, seen=seen)
+        candidate = self._score(model, self._order, seen=seen).candidate
         found = choose(
             [*self.others[:1], candidate, *self.others[1:]] if poor else [candidate, *self.others],
             self._judge,
@@ -231,7 +233,7 @@ class _Contest:
         rest = without(val, kept, self.setup.workspace.root / KEPT_INDEX)
         self.splits = replace(data.splits, val=rest)
 
-    def _score(self, model: Alternative, order: Positions, *, seen: np.ndarray) -> Candidate:
+    def _score(self, model: Alternative, order: Positions, *, seen: np.ndarray) -> Answered:
         """Score a model on validation rows, within its part of the time left."""
         setup, left = self.setup, self.setup.clock.remaining()
         until = None if left is None else time.monotonic() + COMPARING * left
@@ -242,7 +244,7 @@ class _Contest:
         if setup.device.kind != "cpu":
             to_cpu(model.trained.model)  # the retrain needs the memory of the GPU
             release()
-        return found.candidate
+        return found
 
 
 _DECIDED: dict[type, str] = {
@@ -319,14 +321,16 @@ def _retrain_here(contest: _Contest, asked: Callable[[], bool], *, anyway: bool)
     retrain = Retrain(found.best.config, contest.splits, plan, work_dir=setup.workspace.root, checkpoint=left)
     if plan.seconds is None:
         return retrain.train(setup.observer, asked)
-    seconds = spare.capped(max(1.0, spare.left(retrain.trainer)))
+    per_row = [*contest.per_row, spare.per_row(retrain.trainer)]
+    seconds = spare.capped(max(1.0, spare.left(per_row)))
     why = spare.too_short(replace(plan, seconds=seconds))
     if why and left is None and not anyway:
         return why
     end = None if not interrupted(found) else time.monotonic() + seconds  # after Ctrl-C it never takes longer
 
     def more(trainer: Trainer) -> float:
-        later = spare.left(trainer)
+        per_row.append(spare.per_row(trainer))
+        later = spare.left(per_row)
         return later if end is None else min(later, end - time.monotonic())
 
     return retrain.train(setup.observer, asked, seconds=seconds, left=more)

@@ -61,7 +61,10 @@ def _fit(config: StudyConfig, observer: Observer, clock: Clock) -> FitResult:
             refuse_shorter(config, clock.started, needed=least_seconds(source, slower), slower=slower)
         context = _quickly(Context(config, workspace, clock, observer), slower)
         config = context.config
-        with warm_up(config, cpus=ray_cpus(config), begin=not is_done(config, workspace)) as engine:
+        begin = not is_done(config, workspace)
+        with warm_up(
+            config, cpus=ray_cpus(config), begin=begin, note=context.shorten, left=clock.remaining
+        ) as engine:
             run = Run.prepare(context, source, engine)
             with workspace.uploading():
                 return run.finish()

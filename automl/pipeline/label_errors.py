@@ -18,9 +18,11 @@ from automl.final.label_errors import (
     trial_outputs,
 )
 from automl.final.out_of_fold import out_of_fold, seconds_needed
+from automl.machine import slowdown
 from automl.pipeline.setup import Setup
 from automl.pipeline.study_folder import write_text
-from automl.search import SearchResult
+from automl.search import BestTrial, SearchResult
+from automl.search.storage.checkpoints import checkpoint_round
 from automl.training.rounds import STEP_COST
 
 if TYPE_CHECKING:
@@ -42,18 +44,19 @@ def write_label_errors(setup: Setup, found: SearchResult) -> str:
     if info.task != "classification":
         return ""
     path.unlink(missing_ok=True)  # it may be of an earlier best trial
-    seconds = _SETUP_SECONDS + info.n_val / (STEP_COST * setup.probe.images_per_second)
+    slower = slowdown()  # speeds count the work of this process alone
+    seconds = slower * (_SETUP_SECONDS + info.n_val / (STEP_COST * setup.probe.images_per_second))
     if limit is not None and seconds > _SHARE * limit:
         return f"No search for label errors: it would take {seconds:.1f} s, more than 2 % of the time limit."
     more = info.n_train / (STEP_COST * setup.probe.images_per_second)
     more += seconds_needed(info.n_train, info.n_outputs)
-    in_time = limit is None or seconds + more <= _SHARE * limit
+    in_time = limit is None or seconds + slower * more <= _SHARE * limit
     try:
         outputs = trial_outputs(found.best, setup.data.splits, setup.plan, with_train=in_time)
     except AutomlError as error:
         return f"No search for label errors: {error}."
     if outputs is None:
-        return "No search for label errors: the best trial left no checkpoint."
+        return f"No search for label errors: {_no_outputs(found.best)}."
     files, given = _rows(setup, VAL)
     if agreement(outputs.val_probabilities, given, info.classes) < MIN_AGREEMENT:
         right = sum(
@@ -72,6 +75,13 @@ def write_label_errors(setup: Setup, found: SearchResult) -> str:
     if train is None:
         return summary_sentence(table, info.n_val)
     return summary_sentence(table, info.n_train + info.n_val, which="training and validation")
+
+
+def _no_outputs(best: BestTrial) -> str:
+    kept = 0 if best.checkpoint is None else checkpoint_round(best.checkpoint)
+    if not kept:
+        return "the best trial left no checkpoint"
+    return f"the best trial's checkpoint is of round {kept}, and its score of round {best.round}"
 
 
 def _train_table(setup: Setup, outputs: TrialOutputs) -> pd.DataFrame | None:

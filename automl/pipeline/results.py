@@ -9,17 +9,22 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from automl._version import __version__
 from automl.config import StudyConfig
 from automl.config.storage import mask_password
-from automl.final.card import write_card
+from automl.final.card import CARD_FILE, write_card
 from automl.final.evidence.delivery import Delivery
-from automl.final.holdout import explain_gap
+from automl.final.evidence.gap import Facts, explain_gap
+from automl.final.evidence.usable import Trivial, trivial_scores
 from automl.final.model_folder import read_preprocess
 from automl.pipeline.plan.pretrained import public_record
+from automl.pipeline.retrain_time import interrupted
 from automl.pipeline.setup import Setup
 from automl.pipeline.study_folder import Workspace, write_json, write_text
-from automl.records import Config, Interval
+from automl.records import Config, Interval, Rows
 from automl.result import FitResult
 from automl.review.tables import write_trials
 from automl.review.trials import stored_rows
@@ -30,15 +35,22 @@ PACKAGES = ("numpy", "optuna", "ray", "scikit-learn", "timm", "torch", "torchvis
 
 @dataclass(frozen=True)
 class Outcome:
-    """The results of the stages after the search."""
+    """The results of the stages after the search.
+
+    `holdout`, `trivial` and `trivial_words` are the entries of result.json. `stopped` is the stage that Ctrl-C ended,
+    None without one.
+    """
 
     best_config: Config
     trial: int
     retrain: dict[str, Any]
     retrain_images: int
-    holdout: dict[str, Interval]
+    holdout: dict[str, dict[str, float]]
+    trivial: dict[str, float | None]
+    trivial_words: dict[str, str]
+    usable: bool
     reads: int
-    same_length: bool
+    stopped: str | None = None
 
 
 def is_done(config: StudyConfig, workspace: Workspace) -> bool:
@@ -57,8 +69,8 @@ def keep_model(setup: Setup, found: SearchResult) -> Outcome | None:
     earlier = setup.workspace.read_result()
     if earlier is None or not (setup.workspace.model_dir / "config.json").is_file():
         return None
-    if earlier["retrain"].get("how", Delivery.RETRAINED) != Delivery.RETRAINED:
-        return None  # it was no full retrain
+    if not _was_full(earlier["retrain"]):
+        return None  # another retrain may give a better model
     best = earlier["best"]
     if best["trial"] != found.best.number or best.get("rounds", best["epochs"]) != found.best.round:
         return None
@@ -67,10 +79,32 @@ def keep_model(setup: Setup, found: SearchResult) -> Outcome | None:
         trial=best["trial"],
         retrain=earlier["retrain"],
         retrain_images=0,
-        holdout={name: Interval(**value) for name, value in earlier["holdout"].items()},
+        holdout=earlier["holdout"],
+        trivial=earlier.get("trivial", {}),  # earlier versions did not compare with it
+        trivial_words=earlier.get("trivial_words", {}),
+        usable=bool(earlier.get("usable", True)),
         reads=int(earlier["holdout_reads"]),
-        same_length=False,
+        stopped="search" if interrupted(found) else None,
     )
+
+
+def _was_full(retrain: dict[str, Any]) -> bool:
+    """Return whether the model is a full retrain, or was better than one that took as long as the best trial."""
+    if retrain.get("how", Delivery.RETRAINED) == Delivery.RETRAINED:
+        return True
+    evidence = retrain.get("evidence") or {}
+    done, trial = evidence.get("retrain") or {}, evidence.get("trial") or {}
+    return bool(done.get("progress", 0.0) >= 1.0 and done["images"] >= trial["images"])
+
+
+def unchanged(setup: Setup, found: SearchResult) -> FitResult | None:
+    """Return the result of an earlier run if no trial took another round since then, so that it stays as it is."""
+    earlier = setup.workspace.read_result()
+    if earlier is None or earlier["trials"] != found.counts or earlier.get("stopped") is not None:
+        return None
+    if earlier.get("work", {}).get("rounds") != found.rounds_run:
+        return None
+    return FitResult(setup.workspace.root, earlier)
 
 
 def write_outcome(setup: Setup, found: SearchResult, outcome: Outcome) -> FitResult:
@@ -80,7 +114,7 @@ def write_outcome(setup: Setup, found: SearchResult, outcome: Outcome) -> FitRes
     setup.data.write_table(root / "splits.csv")
     write_trials(stored_rows(found.trials), setup.metric.name, setup.metric.mode, root / "trials.csv")
     document = _document(setup, found, outcome)
-    write_card(setup.workspace.model_dir / "README.md", document, read_preprocess(setup.workspace.model_dir))
+    write_card(setup.workspace.model_dir / CARD_FILE, document, read_preprocess(setup.workspace.model_dir))
     setup.clock.finish_stage("holdout")
     document["time"] = _times(setup, found)
     write_json(setup.workspace.result_json, document)
@@ -90,12 +124,8 @@ def write_outcome(setup: Setup, found: SearchResult, outcome: Outcome) -> FitRes
 def _document(setup: Setup, found: SearchResult, outcome: Outcome) -> dict[str, Any]:
     config, info, best = setup.config, setup.data.splits.info, found.best
     epochs = {trial.number: trial.epochs or 0.0 for trial in found.trials}
-    gap = explain_gap(
-        best.value,
-        outcome.holdout[setup.metric.name],
-        trials=found.counts["total"],
-        same_length=outcome.same_length,
-    )
+    gap = explain_gap(_facts(setup, found, outcome))
+    val = finite(best.value)
     return {
         "study": config.study,
         "task": info.task,
@@ -116,15 +146,20 @@ def _document(setup: Setup, found: SearchResult, outcome: Outcome) -> dict[str, 
         "best": {
             "trial": outcome.trial,
             "config": outcome.best_config,
-            "val_score": best.value if math.isfinite(best.value) else None,
+            "val_score": val,
+            "val_trivial": finite(val_trivial(setup).value),
             "rounds": best.round,
             "epochs": epochs.get(best.number, 0.0),
         },
         "retrain": outcome.retrain,
-        "holdout": {name: asdict(value) for name, value in outcome.holdout.items()},
+        "holdout": outcome.holdout,
+        "usable": outcome.usable,
+        "trivial": outcome.trivial,
+        "trivial_words": outcome.trivial_words,
         "holdout_reads": outcome.reads,
-        "gap": {**asdict(gap), "val": best.value if math.isfinite(best.value) else None},
+        "gap": {**asdict(gap), "val": val},
         "trials": dict(found.counts),
+        "stopped": outcome.stopped,
         "time": _times(setup, found),
         "work": {
             "rounds": found.rounds_run,
@@ -138,6 +173,46 @@ def _document(setup: Setup, found: SearchResult, outcome: Outcome) -> dict[str, 
         "versions": versions(),
         "command": " ".join(mask_password(part) for part in sys.argv),
     }
+
+
+def val_trivial(setup: Setup) -> Trivial:
+    """Return the trivial answer by the study's metric on the validation rows."""
+    splits, metric = setup.data.splits, setup.metric.name
+    return trivial_scores([metric], targets_of(splits.train), targets_of(splits.val), splits.info)[metric]
+
+
+def targets_of(rows: Rows) -> npt.NDArray[Any]:
+    """Return the targets of some rows, in their order."""
+    return np.asarray(np.load(rows.targets, mmap_mode="r")[np.load(rows.index)])
+
+
+def finite(value: float) -> float | None:
+    """Return the value, None for NaN and infinities."""
+    return value if math.isfinite(value) else None
+
+
+def _facts(setup: Setup, found: SearchResult, outcome: Outcome) -> Facts:
+    """Return what is known about the validation and the holdout score."""
+    info, best, retrain = setup.data.splits.info, found.best, outcome.retrain
+    trial = next((trial for trial in found.trials if trial.number == best.number), None)
+    reports = () if trial is None else trial.reports
+    last = reports[-1].metrics if reports else {}
+    return Facts(
+        metric=setup.metric.name,
+        val=best.value,
+        n_val=round(last.get("val_rows", info.n_val)),
+        trial=best.number,
+        compared=sum(math.isfinite(trial.value) for trial in found.trials),
+        trial_epochs=found.best_epochs,
+        trial_images=round(sum(report.metrics.get("images", 0.0) for report in reports)),
+        held=Interval(**outcome.holdout[setup.metric.name]),
+        n_holdout=info.n_holdout,
+        delivery=Delivery(retrain.get("how", Delivery.RETRAINED)),
+        epochs=float(retrain["epochs"]),
+        images=int(retrain.get("images", 0)),
+        n_train=int(retrain["n_train"]),
+        reads=outcome.reads,
+    )
 
 
 def _times(setup: Setup, found: SearchResult) -> dict[str, float | None]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from automl.final.evidence.delivery import TooShort
 from automl.final.scoring import seconds_per_image
 from automl.pipeline.plan.budget import closing_seconds, measured_closing, retrain_epochs
+from automl.pipeline.plan.constants import MAX_SLOWDOWN
 from automl.pipeline.setup import Setup
 from automl.search import SearchResult
 from automl.search.reasons import Code
@@ -20,7 +22,7 @@ from automl.training.trainer import Trainer
 
 ENOUGH = 0.5  # of the best trial's epochs: a shorter retrain would be worse than the trial
 CERTAIN = 2.0  # times the best trial's work: a retrain that is so long is better than the trial
-SPARE = 1.1  # the time of a retrain as long as the trial, for what a forecast from the trial's rate misses
+WAITED_S = 20.0  # after Ctrl-C, users wait for at least so many seconds, if the retrain needs them
 
 
 @dataclass(frozen=True)
@@ -48,15 +50,8 @@ class RetrainTime:
         replicas = setup.device.all_threads if setup.device.kind == "cpu" else 1
         return replace(setup.plan, epochs=epochs, replicas=replicas, deadline=None, seconds=seconds)
 
-    def measured(self, per_row: float) -> float:
-        """Return the seconds for the retrain if scoring a row, with its mirror image, takes `per_row` seconds."""
-        return self.within(self._closing(per_row))
-
-    def left(self, trainer: Trainer) -> float:
-        """Measure how long the trainer's network takes to score an image; return the seconds left for the retrain.
-
-        They are counted from the end of the measurement, and may be negative.
-        """
+    def per_row(self, trainer: Trainer) -> float:
+        """Measure the seconds that the trainer's network takes to score a row, as the delivered model does."""
         setup = self.setup
         passes = 2 if Recipe.from_config(self.found.best.config).hflip else 1
         one = seconds_per_image(
@@ -66,22 +61,33 @@ class RetrainTime:
             threads=setup.device.all_threads,
             device=setup.device.kind,
         )
-        return (setup.clock.remaining() or 0.0) - self._closing(passes * one)
+        return passes * one
+
+    def left(self, per_row: Sequence[float]) -> float:
+        """Return the seconds left for the retrain, by the median of what scoring a row took; they may be negative.
+
+        A single measurement says little where other processes have the cores.
+        """
+        rows = self.setup.data.splits.info.n_holdout + self.compared
+        scoring = rows * statistics.median_low(per_row)
+        slower = slowdown(self.setup, self.found)
+        return (self.setup.clock.remaining() or 0.0) - measured_closing(slowdown=slower, scoring=scoring)
 
     def within(self, closing: float) -> float:
         """Return the seconds for the retrain if `closing` seconds are reserved after it, at least one."""
         return self.capped(max(1.0, (self.setup.clock.remaining() or 0.0) - closing))
 
     def capped(self, seconds: float) -> float:
-        """Return `seconds`; after Ctrl-C in the search, at most the planned time, since users do not want to wait.
+        """Return `seconds`; after Ctrl-C in the search at most the planned time, since users do not want to wait.
 
-        That is the time which the plan gave the retrain, or what a retrain as long as the best trial takes if that is
-        more.
+        The plan counts seconds of a machine as fast as it was then; a slower one gets more, and none gets less than a
+        retrain of twice the best trial's work takes, or than 20 s, in which the first batches play no part.
         """
         planned = self.setup.budget.retrain_s
         if planned is None or not interrupted(self.found):
             return seconds
-        return min(seconds, max(planned, SPARE * self._trial_seconds()))
+        slower = min(MAX_SLOWDOWN, max(1.0, slowdown(self.setup, self.found)))
+        return min(seconds, max(planned * slower, CERTAIN * self._trial_seconds(), WAITED_S))
 
     def too_short(self, plan: TrainPlan) -> TooShort | None:
         """Return why there is not enough time for the retrain, or None if there is."""
@@ -119,10 +125,6 @@ class RetrainTime:
         spent = math.fsum(report.seconds for report in trial.reports)
         rows = (info.n_train + info.n_val) / (info.n_train + info.n_val / STEP_COST)
         return max(1e-9, spent * rows) / self.setup.device.speedup
-
-    def _closing(self, per_row: float) -> float:
-        rows = self.setup.data.splits.info.n_holdout + self.compared
-        return measured_closing(slowdown=slowdown(self.setup, self.found), scoring=rows * per_row)
 
 
 def interrupted(found: SearchResult) -> bool:

@@ -5,18 +5,16 @@ from __future__ import annotations
 import math
 import shutil
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from automl.config import save
 from automl.data import Source
 from automl.errors import StorageError
 from automl.final.evidence.delivery import Delivery
-from automl.final.holdout import score_holdout
+from automl.final.holdout import HoldoutScores, score_holdout
 from automl.final.model_folder import write_model_folder
 from automl.final.predictor import Predictor
 from automl.interrupt import stop_on_interrupt
@@ -24,10 +22,18 @@ from automl.pipeline.context import Context
 from automl.pipeline.final_model import Final, final_model
 from automl.pipeline.label_errors import write_label_errors
 from automl.pipeline.objective import node_trial, origin_of
-from automl.pipeline.results import Outcome, keep_model, write_outcome
+from automl.pipeline.results import (
+    Outcome,
+    finite,
+    keep_model,
+    targets_of,
+    unchanged,
+    val_trivial,
+    write_outcome,
+)
 from automl.pipeline.retrain_time import interrupted
 from automl.pipeline.setup import Setup, prepare
-from automl.records import Interval, OnFailure
+from automl.records import OnFailure
 from automl.result import FitResult
 from automl.search import SearchResult, SearchSettings, search
 from automl.search.engines.base import Engine
@@ -38,7 +44,6 @@ from automl.search.storage.delete_study import delete_study
 from automl.search.storage.schema_version import refuse_old_study
 from automl.torch_setup import set_threads
 from automl.training.models.complexity import MACS, PARAMS
-from automl.training.steps.trivial import trivial_answer
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,7 @@ class Run:
         kept = keep_model(self.setup, found)
         if kept is not None:
             self._note("The best configuration has not changed, so the model and its holdout score are kept.")
-            return self.write_results(found, kept)
+            return unchanged(self.setup, found) or self.write_results(found, kept)
         self._note_best(found)
         label_errors = write_label_errors(self.setup, found)
         final = self.retrain(found)
@@ -92,6 +97,10 @@ class Run:
         """Run stage `search`: find the best configuration."""
         setup = self.setup
         setup.observer.stage("search", f"searching for the best {setup.metric.name}")
+        trivial = val_trivial(setup)
+        self._note(
+            f"To beat on the validation images: {setup.metric.name} {trivial.value:.4f} ({trivial.words})."
+        )
         info = setup.data.splits.info
         origin = origin_of(setup.config, info)
         objective = partial(node_trial, splits=setup.data.splits, plan=setup.plan, origin=origin)
@@ -123,25 +132,26 @@ class Run:
 
     def holdout(self, found: SearchResult, final: Final) -> Outcome:
         """Run stage `holdout`: score the delivered model on the holdout, once."""
-        setup, best, trained = self.setup, found.best, final.trained
         held = self._open_holdout(factory=str(final.model.config["model"]))
-        setup.clock.finish_stage("holdout")
-        same_length = setup.plan.share == 1.0 and abs(trained.epochs - found.best_epochs) < 1
+        self.setup.clock.finish_stage("holdout")
         return Outcome(
-            best_config=best.config,
+            best_config=found.best.config,
             retrain=_described(final),
-            holdout=held,
-            reads=setup.workspace.holdout_reads(),
+            holdout={name: asdict(value) for name, value in held.scores.items()},
+            trivial={name: finite(trivial.value) for name, trivial in held.trivial.items()},
+            trivial_words={name: trivial.words for name, trivial in held.trivial.items()},
+            usable=held.usable,
+            reads=self.setup.workspace.holdout_reads(),
             retrain_images=final.images,
-            trial=best.number,
-            same_length=final.delivery is Delivery.OWN_WEIGHTS or same_length,
+            trial=found.best.number,
+            stopped="search" if interrupted(found) else "retrain" if final.stopped else None,
         )
 
     def write_results(self, found: SearchResult, outcome: Outcome) -> FitResult:
         """Write all results, result.json last."""
         return write_outcome(self.setup, found, outcome)
 
-    def _open_holdout(self, *, factory: str) -> dict[str, Interval]:
+    def _open_holdout(self, *, factory: str) -> HoldoutScores:
         setup = self.setup
         reads = setup.workspace.count_holdout_read()
         set_threads(setup.device.all_threads)  # nothing else is running
@@ -149,6 +159,7 @@ class Run:
             Predictor.load(setup.workspace.model_dir, factory=factory, device=setup.device.kind),
             setup.data.holdout,
             setup.metric.name,
+            train_targets=targets_of(setup.data.splits.train),
             seed=setup.config.seed,
             again=reads > 1,
         )
@@ -216,19 +227,18 @@ def _search_settings(setup: Setup) -> SearchSettings:
 
 def _significance(setup: Setup) -> Significance | None:
     """Return what a difference of validation scores is worth, from the trivial answer to the training rows."""
-    splits, metric = setup.data.splits, setup.metric
-    train, val = (
-        np.load(rows.targets, mmap_mode="r")[np.load(rows.index)] for rows in (splits.train, splits.val)
-    )
-    answer = trivial_answer(metric.name, train, splits.info)
-    trivial = answer.score(metric.name, val, splits.info.task)
-    return judged_by(metric.name, metric.mode, trivial, splits.info)
+    metric = setup.metric
+    return judged_by(metric.name, metric.mode, val_trivial(setup).value, setup.data.splits.info)
 
 
 def _described(final: Final) -> dict[str, Any]:
     """Return the entry `retrain` of result.json."""
     trained = final.trained
+    own = (
+        {"config": final.model.config} if final.delivery is Delivery.HEAD else {}
+    )  # not that of the best trial
     return {
+        **own,
         "how": final.delivery.value,
         "why": final.in_words(),
         "epochs": trained.epochs,

@@ -25,7 +25,16 @@ from automl.final.retrain import Retrained
 from automl.machine import Moment, cache_folder, cores, slowdown
 from automl.pipeline.context import Context
 from automl.pipeline.plan.budget import Budget
-from automl.pipeline.plan.constants import DECODING_SHARE, HEAD_SECONDS, HEAD_SHARE, SMALL, TRIED_IMAGES
+from automl.pipeline.plan.constants import (
+    DECODING_SHARE,
+    FEATURES_SECONDS,
+    FEATURES_SHARE,
+    HEAD_SECONDS,
+    HEAD_SHARE,
+    SMALL,
+    TRIED_IMAGES,
+    WARM_START_SHARE,
+)
 from automl.pipeline.plan.hardware import Device, choose_device
 from automl.pipeline.plan.image_size import largest_size
 from automl.pipeline.plan.plan import Basis, make_plan
@@ -48,7 +57,7 @@ from automl.search.sampling.feasibility import feasibility
 from automl.spaces import SearchSpace
 from automl.torch_setup import set_threads
 from automl.training.models.check_space import check_space
-from automl.training.models.linear_head import fit_linear_head
+from automl.training.models.linear_head import LinearHead, fit_feature_head, fit_linear_head
 from automl.training.plan import TrainPlan
 from automl.training.speed_probe import Probe
 
@@ -111,7 +120,9 @@ def prepare(context: Context, source: Source, *, room: ClusterResources | None =
     pretrained, warm = _starting_points(context, space, conditions, earlier)
     identity |= {"begun_with": dict(pretrained.record), "warm_start": warm.to_dict()}
     alternatives = _linear_head(context, data, metric, balance)
-    planned = make_plan(context, Basis(data.splits, pretrained, device, metric, balance, earlier))
+    basis = Basis(data.splits, pretrained, device, metric, balance, earlier)
+    alternatives += _feature_head(context, data, basis)
+    planned = make_plan(context, basis)
     write_json(workspace.plan_json, identity | planned.to_dict())
     return Setup(
         config=config,
@@ -201,8 +212,33 @@ def _linear_head(
         balance=balance,
         seed=context.config.seed,
     )
-    if head is None:
+    return () if head is None else (_alternative(head),)
+
+
+def _feature_head(context: Context, data: PreparedData, basis: Basis) -> tuple[Alternative, ...]:
+    """Return the linear head on frozen features of the best pretrained network, for studies with a time limit."""
+    remaining, pretrained, device = context.clock.remaining(), basis.pretrained, basis.device
+    first = next(iter(pretrained.space.portfolio), None)
+    if remaining is None or not pretrained.weights or first is None:
         return ()
+    model = next(iter(pretrained.weights))
+    context.observer.stage("head", f"fitting a linear head on features of {model}")
+    head = fit_feature_head(
+        data.splits,
+        pretrained.weights[model],
+        {**first, "model": model, "pretrained": True},
+        metric=basis.metric.name,
+        mode=basis.metric.mode,
+        until=Moment.now().later(min(FEATURES_SECONDS, FEATURES_SHARE * remaining)),
+        balance=basis.balance,
+        seed=context.config.seed,
+        threads=device.all_threads if device.kind == "cpu" else 1,
+        device=device.kind,
+    )
+    return () if head is None else (_alternative(head),)
+
+
+def _alternative(head: LinearHead) -> Alternative:
     trained = Retrained(
         model=head.model,
         size=head.size,
@@ -211,8 +247,9 @@ def _linear_head(
         n_train=head.n_train,
         images_trained=0,
         info=head.info,
+        weights=head.weights,
     )
-    return (Alternative(Delivery.HEAD, head.config, trained),)
+    return Alternative(Delivery.HEAD, head.config, trained)
 
 
 def _starting_points(
@@ -224,7 +261,14 @@ def _starting_points(
         warm = WarmStart.from_dict(earlier.get("warm_start", {}))
     else:
         pretrained = choose_pretrained(context.config, space, conditions, context.observer)
-        warm = warm_start(context.config, pretrained.space, conditions.splits.info, context.observer)
+        remaining = context.clock.remaining()
+        warm = warm_start(
+            context.config,
+            pretrained.space,
+            conditions.splits.info,
+            context.observer,
+            until=None if remaining is None else Moment.now().later(WARM_START_SHARE * remaining),
+        )
     return replace(pretrained, space=warm.with_first(pretrained.space)), warm
 
 

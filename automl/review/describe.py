@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from automl.config.durations import format_duration
+from automl.final.evidence import words
 from automl.records import Config, Interval, TrialState
 from automl.spaces.architectures.factories import is_built_in
 
@@ -117,15 +118,23 @@ def dashboard_command(study: str, flags: str = "") -> str:
 def summary(result: Mapping[str, Any], model_dir: Path, dashboard: str) -> list[tuple[str, str]]:
     """Return the summary of a finished study as (name, text); `result` is result.json."""
     best, metric = result["best"], str(result["metric"])
+    val_trivial = best.get("val_trivial")
+    answer = result.get("trivial_words", {}).get(metric, "trivial answer")
+    beside = "" if val_trivial is None else f"; {answer} ({score(val_trivial)})"
     return [
-        *((f"holdout {name}", f"{interval_words(entry)}, 95 % interval") for name, entry in _holdout(result)),
-        (f"val {metric}", f"{score(best.get('val_score'))}, from trial {best.get('trial')}"),
+        *((f"holdout {name}", _held_words(result, name, entry)) for name, entry in _holdout(result)),
+        (f"val {metric}", f"{score(best.get('val_score'))}, from trial {best.get('trial')}{beside}"),
         ("best", config_words(best.get("config", {}))),
         ("trials", counts_words(result.get("trials", {}))),
         ("time", _time_words(result.get("time", {}))),
         ("model", str(model_dir)),
         ("dashboard", dashboard),
     ]
+
+
+def _held_words(result: Mapping[str, Any], name: str, entry: Mapping[str, float]) -> str:
+    trivial = words.trivial(result, name)
+    return f"{interval_words(entry)}, 95 % interval" + (f"; {trivial}" if trivial else "")
 
 
 def aligned(rows: Sequence[tuple[str, str]]) -> list[str]:
@@ -158,9 +167,10 @@ def details(result: Mapping[str, Any]) -> list[tuple[str, str]]:
         rows.append(("images", f"{counts}{skipped}; {data.get('n_classes')} classes"))
     if retrain:
         seconds = format_duration(retrain.get("seconds") or 0.0)
-        rows.append(
-            ("retrained", f"{retrain.get('epochs')} epochs on {retrain.get('n_train')} images, {seconds}")
-        )
+        rows.append(("delivered", f"{words.made(result)}, {seconds}"))
+        rows.append(("because", str(retrain.get("why") or "")))
+    if "holdout_reads" in result:
+        rows.append(("holdout", words.reads(result)))
     rows.append(("gap", str(gap.get("explained") or "")))
     if work.get("images_trained"):
         # Without `rounds`, the result is of an earlier version, whose `epochs` are rounds.

@@ -35,6 +35,13 @@ class StudyFolder:
         return self.result is not None
 
     @property
+    def state(self) -> str:
+        """`unfinished`, `stopped` (Ctrl-C ended it early, so that a resume goes on), or `finished`."""
+        if self.result is None:
+            return "unfinished"
+        return "finished" if self.result.get("stopped") is None else "stopped"
+
+    @property
     def model_dir(self) -> Path:
         """The folder of its model, which may not exist yet."""
         return self.path / MODEL_FOLDER

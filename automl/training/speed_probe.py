@@ -58,8 +58,8 @@ def probe(
 
     A GPU with bf16 uses it unless it is slower here, because larger networks gain more. Without bf16, fp16 is tried.
     What was found is remembered for this machine, so that the same command trains in the same precision. Slow models
-    take at least two steps each, however long that takes. With a moment `until` there is little time: two precisions
-    are not compared, and after it the first step is the only one.
+    take at least two steps each, however long that takes; after the moment `until` a step is enough, and no other
+    precision is measured. What was not compared in time is not remembered.
     """
     with Peak(plan.device) as peak:
         if precision == "auto":
@@ -86,28 +86,37 @@ def _fastest(
         threads=plan.threads * plan.replicas,
     )
     known = recall(key)
-    if known is None and until is not None:
-        known = halves[0] if on_gpu(plan) else "fp32"
     if known is not None:
         return Probe(_rate(config, splits, replace(plan, precision=known), seconds, until), known)
-    found = _compared(config, splits, plan, seconds)
-    remember(key, found.precision)
+    found = _compared(config, splits, plan, seconds, until)
+    if until is None or not until.passed():
+        remember(key, found.precision)
     return found
 
 
-def _compared(config: Config, splits: SearchSplits, plan: TrainPlan, seconds: float) -> Probe:
+def _compared(
+    config: Config, splits: SearchSplits, plan: TrainPlan, seconds: float, until: Moment | None
+) -> Probe:
     full: dict[int, float] = {}
+
+    def late() -> bool:
+        return until is not None and until.passed()
 
     def gain(precision: Precision, turn: int) -> tuple[float, float]:
         if turn not in full:
-            full[turn] = _rate(config, splits, replace(plan, precision="fp32"), seconds)
-        rate = _rate(config, splits, replace(plan, precision=precision), seconds)
+            full[turn] = _rate(config, splits, replace(plan, precision="fp32"), seconds, until)
+        rate = _rate(config, splits, replace(plan, precision=precision), seconds, until)
         return rate / full[turn], rate
 
-    for precision in _half(plan.device):
+    halves = _half(plan.device)
+    if not on_gpu(plan):  # there, the first precision is the rule
+        full[0] = _rate(config, splits, replace(plan, precision="fp32"), seconds, until)
+    for precision in halves:
+        if full and late():
+            break
         needed = 1 / GAIN if on_gpu(plan) and precision == "bf16" else GAIN
         gains = [gain(precision, 0)]
-        if needed / NEAR < gains[0][0] < needed * NEAR:
+        if needed / NEAR < gains[0][0] < needed * NEAR and not late():
             gains += [gain(precision, turn + 1) for turn in range(AGAIN)]
         middle, rate = sorted(gains)[len(gains) // 2]
         if middle > needed:

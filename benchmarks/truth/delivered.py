@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.truth.runs import busy, kept, rows_of, run, source_of, standard_error, table, weights_options
+from tests.final.evidence.gap_checker import facts_of, false_sentences
 
 SETS = ("digit_files", "ants_bees", "cifar10", "seedlings", "magnetic_tile")
 # Prints the predicted labels of the files named on stdin, one in a line.
@@ -49,6 +50,7 @@ def measured(job: dict[str, Any], args: argparse.Namespace) -> dict[str, Any]:
         if done.result is None:
             return {"seconds": done.seconds, "broken": f"no result: {done.said[-800:]}"}
         metric, rows = done.result["metric"], rows_of(done.study)
+        false = false_sentences(done.result["gap"]["explained"], facts_of(done.study))
         again = score_again(done.study / "model", Path(source), rows, metric, args.package)
     best = done.result["best"]["val_score"]
     error = 0.0 if best is None else standard_error(best, rows, "val", metric)
@@ -60,9 +62,20 @@ def measured(job: dict[str, Any], args: argparse.Namespace) -> dict[str, Any]:
         "again": again,
         "holdout": done.result["holdout"][metric]["value"],
         "usable": done.result.get("usable"),
+        "code": done.code,
         "explained": done.result["gap"]["explained"],
-        "broken": "" if best is None or again >= best - error else "worse than the best trial",
+        "evidence": done.result["retrain"].get("evidence"),
+        "false": false,
+        "broken": "; ".join(broken(best, again, error, false)),
     }
+
+
+def broken(best: float | None, again: float, error: float, false: list[str]) -> list[str]:
+    """What was promised and does not hold."""
+    found = [f"false: {sentence}" for sentence in false]
+    if best is not None and again < best - error:
+        found.append("worse than the best trial")
+    return found
 
 
 def score_again(model: Path, source: Path, rows: list[dict[str, str]], metric: str, package: Path) -> float:

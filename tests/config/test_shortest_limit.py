@@ -29,11 +29,13 @@ def test_shortest_limit_grows_with_what_other_programs_take(
     slower: float, loads_everything: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shortest_limit, "slowdown", lambda: slower)
+    monkeypatch.setattr(shortest_limit, "process_time", lambda: 0.0)  # this process has only waited
     needed = SPARE * slower * (LOADING_S + WORKING_S)
-    check_time_limit(config_of(needed + 1.0), Moment.now())
+    started = Moment.now().later(-0.1)
+    check_time_limit(config_of(needed + 1.0), started)
     check_time_limit(config_of(None), Moment.now())
     with pytest.raises(TimeLimitError, match="--time-limit must be at least") as caught:
-        check_time_limit(config_of(needed - 1.0), Moment.now())
+        check_time_limit(config_of(needed - 1.0), started)
     assert ("slow down 4 times" in str(caught.value)) == (slower == 4.0)
 
 
@@ -41,10 +43,11 @@ def test_limit_that_the_message_names_is_accepted(
     loads_everything: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shortest_limit, "slowdown", lambda: 3.3)
+    monkeypatch.setattr(shortest_limit, "process_time", lambda: 0.0)
     with pytest.raises(TimeLimitError, match="use --time-limit") as caught:
-        check_time_limit(config_of(5.0), Moment.now())
+        check_time_limit(config_of(5.0), Moment.now().later(-0.1))
     named = str(caught.value).split("use --time-limit ")[1].split()[0]
-    check_time_limit(StudyConfig(data="digits", time_limit=named), Moment.now())
+    check_time_limit(StudyConfig(data="digits", time_limit=named), Moment.now().later(-0.1))
 
 
 def test_time_that_was_used_before_counts(loads_everything: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,3 +65,11 @@ def test_command_refuses_without_loading_torch(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert done.stdout == "2 False\n" and "--time-limit must be at least" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_burst_of_other_work_refuses_nothing(loads_everything: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shortest_limit, "slowdown", lambda: 20.0)
+    monkeypatch.setattr(shortest_limit, "process_time", lambda: 0.4)
+    check_time_limit(config_of(30.0), Moment.now().later(-0.5))  # so far nothing delayed it
+    with pytest.raises(TimeLimitError, match="slow down 4 times"):
+        check_time_limit(config_of(30.0), Moment.now().later(-1.6))

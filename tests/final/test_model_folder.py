@@ -13,11 +13,11 @@ from torch import nn
 
 from automl.data.holdout import Holdout
 from automl.errors import ConfigError, DataError, HoldoutError, ModelError
-from automl.final.holdout import explain_gap, score_holdout
+from automl.final.holdout import score_holdout
 from automl.final.model_folder import write_model_folder
 from automl.final.predictor import Predictor
 from automl.final.retrain import Retrain, join_rows
-from automl.records import Config, Interval, SearchSplits, Silent
+from automl.records import Config, SearchSplits, Silent
 from automl.torch_setup import import_timm
 from automl.training.plan import TrainPlan
 from tests.training.conftest import config, plan, splits
@@ -144,8 +144,11 @@ def test_damaged_weights_are_refused(folder: Path) -> None:
 def test_holdout_is_opened_once_and_scored_with_intervals(folder: Path, splits: SearchSplits) -> None:
     holdout = Holdout(splits.val)
     predictor = Predictor.load(folder)
-    held = score_holdout(predictor, holdout, "balanced_accuracy", seed=0)
-    assert holdout.reads == 1
+    given = np.load(splits.train.targets)[np.load(splits.train.index)]
+    found = score_holdout(predictor, holdout, "balanced_accuracy", train_targets=given, seed=0)
+    held = found.scores
+    assert holdout.reads == 1 and list(found.trivial) == list(held)
+    assert found.trivial["balanced_accuracy"].words == "chance"
     assert next(iter(held)) == "balanced_accuracy" and {"accuracy", "f1", "log_loss"} < set(held)
     pixels, truth = np.load(splits.val.images), np.load(splits.val.targets)
     index = np.load(splits.val.index)
@@ -157,22 +160,10 @@ def test_holdout_is_opened_once_and_scored_with_intervals(folder: Path, splits: 
     )
     assert held["accuracy"].value == pytest.approx(right)
     with pytest.raises(HoldoutError, match="opened once"):
-        score_holdout(predictor, holdout, "accuracy", seed=0)
+        score_holdout(predictor, holdout, "accuracy", train_targets=given, seed=0)
 
 
 def test_retrain_uses_train_and_validation_rows(splits: SearchSplits, tmp_path: Path) -> None:
     rows = join_rows(splits.train, splits.val, tmp_path / "joined.npy")
     assert len(rows) == len(splits.train) + len(splits.val)
     assert np.array_equal(np.load(rows.index), np.arange(192))
-
-
-def test_gap_inside_the_interval_is_called_harmless() -> None:
-    gap = explain_gap(0.9, Interval(0.89, 0.85, 0.93), trials=20, same_length=True)
-    assert "within" in gap.explained and (gap.val, gap.holdout) == (0.9, 0.89)
-
-
-def test_gap_outside_the_interval_names_the_selection() -> None:
-    assert (
-        "best of 20 trials"
-        in explain_gap(0.99, Interval(0.89, 0.85, 0.93), trials=20, same_length=True).explained
-    )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
+from automl.final import retrain
 from automl.final.retrain import Retrain
 from automl.final.scoring import seconds_per_image
 from automl.records import Config, SearchSplits, Silent
@@ -50,6 +53,63 @@ def test_retrain_is_given_its_seconds_when_its_network_was_measured(
     found = built.train(Silent(), seconds=0.5)
     assert 0.4 < found.seconds < 20.0 and found.progress == 1.0
     assert 0.0 < one < 1.0
+
+
+@pytest.mark.parametrize(("more", "least", "most"), [(1.2, 1.2, 30.0), (0.0, 0.2, 1.0)])
+def test_retrain_becomes_longer_or_shorter_by_the_time_that_is_left(
+    config: Config,
+    splits: SearchSplits,
+    plan: TrainPlan,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    more: float,
+    least: float,
+    most: float,
+) -> None:
+    monkeypatch.setattr(retrain, "LONG_ENOUGH", 0.0)
+    asked: list[float] = []
+    built = Retrain(config, splits, replace(plan, epochs=10_000, seconds=600.0), work_dir=tmp_path)
+
+    def left(trainer: Trainer) -> float:
+        asked.append(trainer.progress())
+        return more
+
+    begun = time.perf_counter()
+    found = built.train(Silent(), seconds=1.0, left=left)
+    assert least <= time.perf_counter() - begun <= most and found.progress == 1.0
+    assert asked[0] < 0.3 + 0.3 and len(asked) == (3 if more else 1)
+
+
+def test_training_of_a_few_seconds_is_not_measured_again(
+    config: Config, splits: SearchSplits, plan: TrainPlan, tmp_path: Path
+) -> None:
+    built = Retrain(config, splits, replace(plan, epochs=10_000, seconds=600.0), work_dir=tmp_path)
+    built.train(Silent(), seconds=0.5, left=lambda _: pytest.fail("measured"))
+
+
+class OncePerPass(nn.Module):
+    """Takes 20 ms for each pass, however many images it has: threads that wait for each other on a busy machine."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[int] = []
+
+    def __deepcopy__(self, memo: object) -> OncePerPass:
+        return self
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        self.sizes.append(len(images))
+        time.sleep(0.02)
+        return images.flatten(1)
+
+
+def test_time_that_a_pass_takes_beside_its_images_is_not_counted_for_each_of_them(
+    splits: SearchSplits,
+) -> None:
+    network = OncePerPass()
+    one = seconds_per_image(network, splits.info, 8, threads=1)
+    assert network.sizes[0] == 16 and max(network.sizes) >= 64
+    assert one == pytest.approx(0.02 / max(network.sizes), rel=2.0)
 
 
 def test_a_measured_pass_changes_neither_the_network_nor_the_threads(

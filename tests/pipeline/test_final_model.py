@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -13,7 +14,16 @@ import numpy as np
 import pytest
 
 from automl import pipeline
-from automl.final.evidence.delivery import Delivery, Stopped, TooShort, delivery_in_words
+from automl.final.evidence.answers import Answered
+from automl.final.evidence.delivery import (
+    Delivery,
+    Outscored,
+    Reached,
+    Shortfall,
+    Stopped,
+    TooShort,
+    delivery_in_words,
+)
 from automl.machine import Moment
 from automl.pipeline import final_model, retrain_time, setup
 from automl.pipeline.plan import plan as planning
@@ -26,6 +36,13 @@ from automl.training.trainer import Trainer
 from tests.pipeline.test_fit import config_for, digits
 
 pytestmark = pytest.mark.study
+
+
+@pytest.fixture(autouse=True)
+def _any_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Limits of a few seconds are allowed, however busy the machine is: they make the cases that are tested here."""
+    fit = importlib.import_module("automl.pipeline.fit")  # `automl.pipeline.fit` is the function
+    monkeypatch.setattr(fit, "refuse_shorter", lambda *_, **__: None)
 
 
 class Notes(Silent):
@@ -87,6 +104,26 @@ def test_ctrl_c_in_the_retrain_delivers_the_best_trials_own_weights_and_resume_r
             "the best trial's own weights are delivered",
         ),
         (
+            Delivery.OWN_WEIGHTS,
+            Reached(images=850, trial_images=9200),
+            "when its time ended, the retrain had trained on 850 images and the best trial on 9,200: "
+            "the best trial's own weights are delivered",
+        ),
+        (
+            Delivery.OWN_WEIGHTS,
+            Outscored(Delivery.OWN_WEIGHTS, Delivery.RETRAINED, "accuracy", (0.9861, 0.1003), 0.04, 96, 0),
+            "on 96 validation images the best trial's own weights have accuracy 0.9861 and the retrain 0.1003 "
+            "(neither was trained on them; standard error of the difference 0.0400): "
+            "the best trial's own weights are delivered",
+        ),
+        (
+            Delivery.HEAD,
+            Outscored(Delivery.HEAD, Delivery.RETRAINED, "rmse", (0.5, 0.75), 0.04, 1200, 800),
+            "on 1,200 validation images the linear head has rmse 0.5000 and the retrain 0.7500 "
+            "(the retrain was trained on 800 of them; standard error of the difference 0.0400): "
+            "the linear head is delivered",
+        ),
+        (
             Delivery.CUT_SHORT,
             Stopped(progress=0.85),
             "Ctrl-C stopped the retrain at 85%: the model is delivered as it was then",
@@ -94,7 +131,7 @@ def test_ctrl_c_in_the_retrain_delivers_the_best_trials_own_weights_and_resume_r
     ],
 )
 def test_reason_of_a_delivery_is_reported_with_its_numbers(
-    delivery: Delivery, why: TooShort | Stopped | None, sentence: str
+    delivery: Delivery, why: Shortfall | None, sentence: str
 ) -> None:
     assert delivery_in_words(delivery, why) == sentence
 
@@ -146,6 +183,7 @@ def test_network_that_is_too_expensive_to_score_is_not_retrained_at_all(
 ) -> None:
     # As if a CPU had to score a network that was meant for a GPU: hours.
     monkeypatch.setattr(retrain_time, "seconds_per_image", lambda *_, **__: 100.0)
+    monkeypatch.setattr(Answered, "seconds_per_row", 100.0)
     monkeypatch.setattr(retrain_time, "ENOUGH", 1e6)
     monkeypatch.setattr(planning, "part_of_rows", lambda *_: 1.0)
     short = RetrainTime.too_short

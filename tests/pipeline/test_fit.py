@@ -24,6 +24,7 @@ from automl.records import Rows, Silent
 from automl.result import FitResult
 from automl.review.replay import replay_study
 from automl.review.studies import find_study
+from tests.final.evidence.gap_checker import facts_of, false_sentences
 
 pytestmark = pytest.mark.study
 
@@ -95,8 +96,20 @@ def test_result_json_has_what_scripts_rely_on(finished: FitResult) -> None:
     assert set(written["time"]) == {
         *("limit_s", "used_s", "setup_s", "search_s", "retrain_s", "holdout_s", "first_result_s")
     }
-    assert written["data"]["n_train"] + written["data"]["n_val"] == written["retrain"]["n_train"]
+    data, retrain = written["data"], written["retrain"]
+    rows = data["n_train"] + (data["n_val"] if retrain["how"] == "retrained" else 0)
+    assert retrain["n_train"] == rows and retrain["evidence"]["retrain"]["n_train"] == 192
+    assert written["usable"] is finished.usable is True and written["stopped"] is None
+    assert written["trivial"]["accuracy"] == finished.trivial["accuracy"] == pytest.approx(1 / 3, abs=0.05)
+    assert set(written["trivial"]) == set(written["trivial_words"]) == set(written["holdout"])
+    assert written["best"]["val_trivial"] == pytest.approx(1 / 3, abs=0.05)
     assert written["trials"]["total"] == 3
+
+
+def test_explanation_of_the_gap_is_true_by_the_database(finished: FitResult) -> None:
+    explained = finished.to_json()["gap"]["explained"]
+    assert false_sentences(explained, facts_of(finished.directory)) == []
+    assert "The holdout was read once." in explained
 
 
 def test_trials_csv_has_a_row_a_trial_and_agrees_with_the_database(finished: FitResult) -> None:
@@ -150,11 +163,13 @@ def test_holdout_is_read_exactly_once(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_fit_again_with_nothing_to_do_returns_the_same_result(finished: FitResult) -> None:
     before = (finished.model_dir / "model.safetensors").stat().st_mtime_ns
+    written = (finished.directory / "result.json").read_bytes()
     again = pipeline.fit(config_for(finished.directory.parent))
     assert again.holdout == finished.holdout
     assert again.trials == finished.trials
     assert again.to_json()["holdout_reads"] == 1
     assert (again.model_dir / "model.safetensors").stat().st_mtime_ns == before
+    assert (finished.directory / "result.json").read_bytes() == written and again.time == finished.time
 
 
 def test_fit_again_with_more_trials_continues(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from automl.pipeline.setup import Setup, prepare
 from automl.pipeline.study_folder import open_workspace
 from automl.records import Config, Silent
 from automl.search import BestTrial, SearchResult
+from automl.search.storage.checkpoints import ROUND_FILE, publish_checkpoint
 from automl.training.trial import ImageTrial
 
 pytestmark = pytest.mark.study
@@ -45,6 +46,12 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
     workspace.close()
 
 
+def _save(trial: ImageTrial, place: Path, *, round: int = 6) -> None:
+    """Save the trial as the search does, with a note of its round."""
+    trial.save(place.with_name("new"))
+    publish_checkpoint(place.with_name("new"), place, round)
+
+
 def _found(config: Config, checkpoint: Path | None) -> SearchResult:
     best = BestTrial(number=0, config=config, value=0.9, round=6, checkpoint=checkpoint)
     return SearchResult(best=best, trials=(), mode="max", stopped=None, seconds=1.0)
@@ -56,10 +63,10 @@ def _table(setup: Setup) -> Path:
 
 def test_false_labels_among_training_and_validation_images_are_listed(setup: Setup, tmp_path: Path) -> None:
     config = {**setup.space.portfolio[0], "lr": 5e-3, "augment": 0.0, "batch_size": 32}
-    trial = ImageTrial(config, splits=setup.data.splits, plan=replace(setup.plan, epochs=6))
-    for _ in range(6):
+    trial = ImageTrial(config, splits=setup.data.splits, plan=replace(setup.plan, epochs=3))
+    for _ in range(3):  # later, its features know the training labels, false ones too
         trial.step()
-    trial.save(tmp_path / "checkpoint")
+    _save(trial, tmp_path / "checkpoint")
     trial.close()
     text = write_label_errors(setup, _found(config, tmp_path / "checkpoint"))
     found = pd.read_csv(_table(setup), dtype={"file": str})
@@ -83,10 +90,22 @@ def test_trial_without_checkpoint_gives_a_note_and_no_table(setup: Setup) -> Non
     assert not _table(setup).exists()
 
 
+def test_checkpoint_of_another_round_than_the_best_is_not_used(setup: Setup, tmp_path: Path) -> None:
+    config = setup.space.portfolio[0]
+    trial = ImageTrial(config, splits=setup.data.splits, plan=setup.plan)
+    _save(trial, tmp_path / "checkpoint", round=4)
+    trial.close()
+    text = write_label_errors(setup, _found(config, tmp_path / "checkpoint"))
+    assert text == (
+        "No search for label errors: the best trial's checkpoint is of round 4, and its score of round 6."
+    )
+    assert not _table(setup).exists()
+
+
 def test_trial_that_is_often_wrong_lists_no_label_errors(setup: Setup, tmp_path: Path) -> None:
     config = setup.space.portfolio[0]
     trial = ImageTrial(config, splits=setup.data.splits, plan=setup.plan)
-    trial.save(tmp_path / "checkpoint")
+    _save(trial, tmp_path / "checkpoint")
     trial.close()
     text = write_label_errors(setup, _found(config, tmp_path / "checkpoint"))
     assert "too few to tell a wrong label from a hard image" in text
@@ -94,6 +113,7 @@ def test_trial_that_is_often_wrong_lists_no_label_errors(setup: Setup, tmp_path:
 
 
 def test_damaged_checkpoint_gives_a_note(setup: Setup, tmp_path: Path) -> None:
+    (tmp_path / ROUND_FILE).write_text('{"round": 6}')
     text = write_label_errors(setup, _found(setup.space.portfolio[0], tmp_path))
     assert text.startswith("No search for label errors: the checkpoint ")
     assert "cannot be read" in text

@@ -84,17 +84,20 @@ resources = section("Resources")
 @resources("--memory-limit", "8G", "none", "Memory for all trials together.")
 @resources("--max-disk", "20G", "20G", "Disk space for decoded images, and as much again for checkpoints.")
 @resources("--address", "ADDRESS", "this machine", "Ray cluster to run on: auto or HOST:PORT.")
-@resources("--engine", "NAME", "ray", "ray, or local (one process, without Ray).")
+@resources(
+    "--engine", "NAME", "ray", "ray (limits below a minute: local), or local (one process, without Ray)."
+)
 @json_option("Print result.json on stdout at the end; progress goes to stderr.")
 @quiet_option
 @verbose_option
 @click.pass_obj
-def command(state: State, /, data: str, **options: Any) -> None:
+def command(state: State, /, data: str, **options: Any) -> int:
     """Find the best model for DATA, retrain it, score it on the sealed holdout, and save it.
 
     DATA is a folder of class folders, a zip or tar of one, a manifest (.csv or .parquet), torchvision:NAME or
     hf:NAME, the built-in set `digits`, or a study.yaml whose keys are these options (flags override it). The same
-    command again resumes the study.
+    command again resumes the study. The exit code is 3 if the model is not better than the trivial answer (such as
+    always the largest class) by more than chance explains.
     """
     from automl import config as configuration
     from automl.cli.run_study import run
@@ -110,4 +113,4 @@ def command(state: State, /, data: str, **options: Any) -> None:
 
         return pipeline.fit(config, observer=observer, started=state.started)
 
-    run(config, start, state)
+    return run(config, start, state)

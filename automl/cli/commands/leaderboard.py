@@ -28,17 +28,21 @@ def command(state: State, /, study: str, directory: str | None, csv_file: str | 
     STUDY is the name of a study or its folder.
     """
     from automl.cli.output import print_json, print_table
+    from automl.final.evidence.words import not_usable
+    from automl.review.describe import score
     from automl.review.studies import find_study
     from automl.review.tables import leaderboard_rows, pareto_trials, ranked
     from automl.review.trials import study_trials
 
     found = find_study(study, directory or "studies")
     metric, mode, trials = study_trials(found)
+    result = found.result or {}
+    trivial = result.get("best", {}).get("val_trivial")
     if csv_file is not None:
         _write(trials, metric, mode, Path(csv_file))
     if state.json:
         rows = leaderboard_rows(trials, metric, mode)
-        print_json({"study": found.name, "metric": metric, "mode": mode, "trials": rows})
+        print_json({"study": found.name, "metric": metric, "mode": mode, "trivial": trivial, "trials": rows})
     elif csv_file is not None:
         print(f"{len(trials)} trials written to {csv_file}")
     elif not trials:
@@ -58,6 +62,11 @@ def command(state: State, /, study: str, directory: str | None, csv_file: str | 
             "family",
             "configuration",
         )
+        if trivial is not None:
+            answer = result["trivial_words"][metric]
+            print(f"trivial answer on the validation images: val_{metric} {score(trivial)} ({answer})")
+        if unusable := not_usable(result):
+            print(unusable)
         cells = [_cells(rank, row, front) for rank, row in enumerate(ranked(trials, mode), 1)]
         print_table(
             columns, cells, right=("rank", "trial", f"val_{metric}", "rounds", "epochs", "seconds", "params")

@@ -33,8 +33,8 @@ def command(state: State, /, directory: str | None) -> None:
     elif not entries:
         print(f"no studies in {folder!r}; start one with `automl fit DATA`")
     else:
-        columns = ("study", "state", "metric", "val", "holdout", "trials", "time")
-        print_table(columns, [_cells(entry) for entry in entries], right=("val", "trials", "time"))
+        columns = ("study", "state", "metric", "val", "holdout", "trivial", "trials", "time")
+        print_table(columns, [_cells(entry) for entry in entries], right=("val", "trivial", "trials", "time"))
 
 
 def _entry(study: Any) -> dict[str, Any]:
@@ -42,10 +42,12 @@ def _entry(study: Any) -> dict[str, Any]:
     metric = study.metric
     return {
         "study": study.name,
-        "state": "finished" if study.finished else "unfinished",
+        "state": study.state,
         "metric": metric,
         "val_score": result.get("best", {}).get("val_score"),
         "holdout": result.get("holdout", {}).get(metric),
+        "trivial": result.get("trivial", {}).get(metric),
+        "usable": result.get("usable"),
         "trials": result.get("trials", {}).get("total"),
         "used_s": result.get("time", {}).get("used_s"),
         "path": str(study.path),
@@ -59,10 +61,11 @@ def _cells(entry: dict[str, Any]) -> tuple[str, ...]:
     holdout, used, trials = entry.get("holdout"), entry.get("used_s"), entry.get("trials")
     return (
         entry["study"],
-        entry["state"],
+        entry["state"] if entry.get("usable") is not False else f"{entry['state']}, not usable",
         entry.get("metric", "-"),
         score(entry.get("val_score")),
         interval_words(holdout) if holdout else "-",
+        score(entry.get("trivial")),
         "-" if trials is None else str(trials),
         "-" if used is None else format_duration(used),
     )

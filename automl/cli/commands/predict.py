@@ -76,8 +76,11 @@ def command(
         raise UsageError(f"--out must end in .csv or .parquet, got {out!r}")
     folder = find_model(model, directory or "studies")
     files = collect(images)
+    from automl.final.card import read_verdict
     from automl.final.predictor import Predictor
 
+    if unusable := read_verdict(folder):
+        print(f"automl: {unusable}", file=sys.stderr)
     bad: list[tuple[Path, str]] = []
     predictor = Predictor.load(folder, factory=factory, device=_device(device, len(files)))
     rows = list(predicted(predictor, files, proba=proba, bad=bad))

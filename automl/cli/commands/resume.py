@@ -39,11 +39,11 @@ resources = section("Resources")
 @quiet_option
 @verbose_option
 @click.pass_obj
-def command(state: State, /, study: str, directory: str | None, **options: Any) -> None:
+def command(state: State, /, study: str, directory: str | None, **options: Any) -> int:
     """Resume STUDY after a stop or a crash, or with a higher limit.
 
     STUDY is the name of a study or its folder. Finished trials count and do not run again; others
-    continue from their last checkpoint.
+    continue from their last checkpoint. The exit code is 3 if the model is not better than the trivial answer.
     """
     from automl import config as configuration
     from automl.cli.run_study import run
@@ -63,4 +63,4 @@ def command(state: State, /, study: str, directory: str | None, **options: Any) 
             found.name, directory=folder, observer=observer, started=state.started, **changes
         )
 
-    run(config, start, state)
+    return run(config, start, state)

@@ -43,11 +43,14 @@ def command(state: State, /, study: str, directory: str | None) -> None:
 
 
 def _print_result(found: StudyFolder, result: dict[str, Any], flags: str) -> None:
+    from automl.final.evidence.words import not_usable
     from automl.review.describe import aligned, dashboard_command, details, summary
 
     rows = summary(result, found.model_dir, dashboard_command(found.name, flags))
     lines = aligned([*rows, *details(result)])
-    print(f"{found.name}: finished\n")
+    print(f"{found.name}: {found.state}\n")
+    if unusable := not_usable(result):
+        print(f"{unusable}\n")
     print("\n".join([*lines[: len(rows)], "", *lines[len(rows) :]]))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,8 @@ import numpy.typing as npt
 from automl.final.evidence.delivery import Delivery
 from automl.final.evidence.paired import Difference, paired_difference
 from automl.final.retrain import Retrained
-from automl.records import Config, Task
+from automl.records import Config, DatasetInfo
+from automl.training.steps.standard_errors import standard_error
 
 Array = npt.NDArray[Any]
 Positions = npt.NDArray[np.int64]
@@ -56,7 +57,7 @@ class Judge:
     """What candidates are compared by. `targets` (n_val, ...) are those of all validation rows."""
 
     metric: str
-    task: Task
+    info: DatasetInfo
     targets: Array
     seed: int = 0
 
@@ -109,7 +110,8 @@ def choose(candidates: Sequence[Candidate], judge: Judge) -> Choice:
     Two models are compared on the validation rows that both have scored and that neither trained on. Where the
     preferred one trained on some, they are also compared on all rows: there its value is too good, so if it is lower
     even so, it is worse. A challenger wins if it is better by more than the standard error of the paired difference
-    in either comparison. One that trained on rows where the preferred one did not is never compared on these.
+    in either comparison; on rows that the other was trained on, the error of the challenger's value is enough. One that
+    trained on rows where the preferred one did not is never compared on these.
     """
     best, done, decided = candidates[0], list[Comparison](), None
     for other in candidates[1:]:
@@ -136,8 +138,12 @@ def compare(challenger: Candidate, preferred: Candidate, judge: Judge) -> list[C
 
 def _compared(challenger: Candidate, preferred: Candidate, judge: Judge, rows: Positions) -> Comparison:
     first, second = (_scores_of(candidate, rows) for candidate in (challenger, preferred))
-    found = paired_difference(judge.metric, judge.targets[rows], first, second, judge.task, seed=judge.seed)
-    return Comparison(challenger.name, preferred.name, found, int(preferred.seen[rows].sum()))
+    task, seen = judge.info.task, int(preferred.seen[rows].sum())
+    found = paired_difference(judge.metric, judge.targets[rows], first, second, task, seed=judge.seed)
+    if seen:
+        alone = standard_error(judge.metric, found.first, judge.info, len(rows))
+        found = replace(found, error=min(found.error, alone))
+    return Comparison(challenger.name, preferred.name, found, seen)
 
 
 def _scores_of(candidate: Candidate, rows: Positions) -> Array:

@@ -18,7 +18,7 @@ from automl.records import Task
 from automl.training.steps.metrics import compute, to_labels
 
 Array = npt.NDArray[Any]
-RESAMPLES, FEWEST_RESAMPLES, BUDGET = 100, 40, 250_000  # rows in all resamples of one metric
+RESAMPLES, FEWEST_RESAMPLES, BUDGET = 60, 20, 100_000  # rows in all resamples of one metric
 TINY = 1e-9
 
 

@@ -77,6 +77,8 @@ RAY_FROM = 60.0
 # The share of the time left that scanning and decoding may have, and that the linear head may have, with its maximum.
 DECODING_SHARE = 0.35
 HEAD_SHARE, HEAD_SECONDS = 0.1, 10.0
+# The same for the linear head on frozen features.
+FEATURES_SHARE, FEATURES_SECONDS = 0.15, 120.0
 # A study of fewer seconds asks no hub: nothing could be downloaded.
 HUB_FROM = 60.0
 # With fewer seconds left, the machine's speed is measured on a quarter of the images and in one precision.
@@ -91,6 +93,8 @@ RANK_LEAST = 2.0
 LOADING = 0.3
 # Images that are decoded to see how long the fewest would take.
 TRIED_IMAGES = 4
+# The share of the time left for reading earlier studies.
+WARM_START_SHARE = 0.05
 
 # --- setup.py ------------------------------------------------------------------------------------------------------
 

@@ -246,15 +246,15 @@ class _Pace:
 
     @staticmethod
     def of(clock: Clock) -> _Pace:
-        remaining = clock.remaining()
+        remaining, slower = clock.remaining(), slowdown()
         seconds = SPEED_SECONDS if remaining is None else min(SPEED_SECONDS, SPEED_SHARE * remaining)
-        return _Pace(clock, seconds, slowdown())
+        return _Pace(clock, seconds, slower)
 
     def probe(
         self, config: Config, splits: SearchSplits, plan: TrainPlan, precision: Precision | Literal["auto"]
     ) -> Probe:
-        begun, brief = self.clock.elapsed(), self.seconds < SPEED_SECONDS
-        until = Moment.now().later(self.seconds) if brief else None
+        begun, remaining = self.clock.elapsed(), self.clock.remaining()
+        until = None if remaining is None else Moment.now().later(AGAIN_SHARE * remaining)
         found = probe(config, splits, plan, seconds=self.seconds, precision=precision, until=until)
         self.took = self.clock.elapsed() - begun
         return found

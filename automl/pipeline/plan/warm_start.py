@@ -11,6 +11,7 @@ from automl.config import StudyConfig
 from automl.data.balance import skew
 from automl.errors import AutomlError
 from automl.log import get_logger
+from automl.machine import Moment
 from automl.records import Config, DatasetInfo, Observer
 from automl.review.earlier_studies import read_past, read_plan
 from automl.review.studies import StudyFolder, find_study, read_study, study_folders
@@ -53,16 +54,23 @@ def check_warm_start(config: StudyConfig) -> None:
     _named(config)
 
 
-def warm_start(config: StudyConfig, space: SearchSpace, info: DatasetInfo, observer: Observer) -> WarmStart:
+def warm_start(
+    config: StudyConfig,
+    space: SearchSpace,
+    info: DatasetInfo,
+    observer: Observer,
+    *,
+    until: Moment | None = None,
+) -> WarmStart:
     """Return the warm start from the earlier studies of the directory (`auto`), or from named ones.
 
     Studies of another task are used only if they are named. Raises StudyError and StorageError for a named study that
-    cannot be read; with `auto`, such studies are ignored.
+    cannot be read; with `auto`, such studies are ignored, and no further ones are read after the moment `until`.
     """
     if config.warm_start == NONE:
         return WarmStart()
     here = traits(info)
-    past = _others(config, here) if config.warm_start == AUTO else _weighted(_named(config), here)
+    past = _others(config, here, until) if config.warm_start == AUTO else _weighted(_named(config), here)
     learnt = learn_portfolio(past, space, size=MAX_CONFIGS)
     if learnt.configs:
         observer.note(
@@ -115,11 +123,13 @@ def _weighted(studies: list[StudyFolder], here: Mapping[str, Any]) -> list[PastS
     ]
 
 
-def _others(config: StudyConfig, here: Mapping[str, Any]) -> list[PastStudy]:
+def _others(config: StudyConfig, here: Mapping[str, Any], until: Moment | None) -> list[PastStudy]:
     found: list[tuple[float, StudyFolder]] = []
     for path in study_folders(config.directory):
         if path.name == config.study:
             continue
+        if until is not None and until.passed():
+            break
         try:
             study = read_study(path)
         except AutomlError as error:
@@ -129,8 +139,10 @@ def _others(config: StudyConfig, here: Mapping[str, Any]) -> list[PastStudy]:
         if weight >= MIN_SIMILARITY:
             found.append((weight, study))
     found.sort(key=lambda pair: (-pair[0], pair[1].name))
-    past = []
+    past: list[PastStudy] = []
     for weight, study in found[:MAX_STUDIES]:
+        if past and until is not None and until.passed():
+            break
         try:
             past.append(replace(read_past(study), weight=weight))
         except AutomlError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -24,11 +24,20 @@ class EngineOptions(Protocol):
 
 
 @contextmanager
-def warm_up(options: EngineOptions, *, cpus: int | None = None, begin: bool = True) -> Iterator[Engine]:
+def warm_up(
+    options: EngineOptions,
+    *,
+    cpus: int | None = None,
+    begin: bool = True,
+    note: Callable[[str], None] | None = None,
+    left: Callable[[], float | None] = lambda: None,
+) -> Iterator[Engine]:
     """Start the engine that the options name, for `search(..., engine=...)`. The end of the block stops it.
 
     `cpus` is how many processors Ray may use (None: all). Without `begin` the engine starts with the first trial. The
-    search raises the errors of the start. Raises ConfigError for an unknown engine.
+    search raises the errors of the start. `note` takes a sentence if Ray does not start in time. `left` returns the
+    seconds that the end of the block may take (None: any): after them Ray goes down in the background. Raises
+    ConfigError for an unknown engine.
     """
     check_names(engine=options.engine)
     if options.engine != "ray" or not begin:
@@ -39,8 +48,12 @@ def warm_up(options: EngineOptions, *, cpus: int | None = None, begin: bool = Tr
     from automl.search.engines.ray.engine import RayEngine
     from automl.search.engines.ray.runtime import RayRuntime
 
-    # The end of the block waits until Ray is down: a program that ends while Ray starts or stops hangs and loses its
-    # output. BLAS keeps to one thread meanwhile: Ray forks its processes in a thread of its own, and OpenBLAS shuts its
+    # The end of the block waits until Ray is down, if there is time: Python hangs if it ends while Ray starts or stops.
+    # BLAS keeps to one thread meanwhile: Ray forks its processes in a thread of its own, and OpenBLAS shuts its
     # threads down at a fork, so that a matrix product in this thread would never return.
-    with threadpool_limits(limits=1, user_api="blas"), RayRuntime(options.address, cpus=cpus) as runtime:
-        yield RayEngine(runtime)
+    runtime = RayRuntime(options.address, cpus=cpus)
+    with threadpool_limits(limits=1, user_api="blas"):
+        try:
+            yield RayEngine(runtime.start(), note=note)
+        finally:
+            runtime.stop(seconds=left())

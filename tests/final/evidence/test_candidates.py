@@ -15,7 +15,7 @@ from tests.final.evidence.literals import INFO
 
 N = 60
 TARGETS = np.arange(N) % 2
-JUDGE = Judge("accuracy", "classification", TARGETS)
+JUDGE = Judge("accuracy", INFO, TARGETS)
 
 
 def candidate(name: Delivery, right: int, *, seen: Any = (), rows: Any = None, first: int = 0) -> Candidate:
@@ -69,6 +69,17 @@ def test_poor_retrain_that_is_not_preferred_needs_rows_that_it_has_not_seen() ->
     found = choose([own, candidate(RETRAINED, 60, seen=range(30))], JUDGE)  # own: wrong for the other 30
     assert found.best.name is RETRAINED
     assert [comparison.found.rows for comparison in found.comparisons] == [30]
+
+
+def test_retrain_that_errs_elsewhere_may_not_be_worse_by_more_than_the_error_of_a_score() -> None:
+    # Right for 37 and 43 rows, which differ in 34: the paired error is .097, that of one score .059.
+    retrained, own = candidate(RETRAINED, 37, seen=ALL, first=23), candidate(OWN, 43)
+    found = choose([retrained, own], JUDGE)
+    assert found.best.name is OWN and found.decided is not None
+    assert found.decided.found.better == pytest.approx(0.1)
+    assert found.decided.found.error == pytest.approx(0.059, abs=0.002)
+    # Of rows that neither trained on, the paired error counts.
+    assert choose([candidate(RETRAINED, 37, first=23), own], JUDGE).best.name is RETRAINED
 
 
 @pytest.mark.parametrize(

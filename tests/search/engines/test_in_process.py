@@ -15,6 +15,8 @@ from automl.errors import ConfigError, StudyError, TimeLimitError, TrialError
 from automl.machine import Moment
 from automl.records import Config, TrialState
 from automl.search import search
+from automl.search.engines.ray.engine import RayEngine
+from automl.search.engines.ray.runtime import RayRuntime
 from automl.search.reasons import Code
 from automl.search.result import SearchResult
 from automl.search.tune import tune
@@ -320,3 +322,26 @@ def test_short_search_ends_with_a_complete_trial() -> None:
     )
     complete = found.trials[found.trials["state"] == "complete"]
     assert len(complete) == 1
+
+
+class NeverUp(RayRuntime):
+    """A Ray that does not come up."""
+
+    def wait(self, seconds: float | None = None) -> bool:
+        assert seconds is not None
+        time.sleep(min(seconds, 5.0))
+        return False
+
+
+def test_ray_that_does_not_come_up_leaves_most_of_the_time_to_this_process() -> None:
+    notes: list[str] = []
+    chosen = settings(engine="ray", n_trials=None, time_limit=4.0, parallel=2)
+
+    def quick(config: Config) -> Iterator[dict[str, float]]:
+        for _ in range(9):
+            time.sleep(0.01)
+            yield {"accuracy": config["x"]}
+
+    result = search(quick, ToySpace(), chosen, engine=RayEngine(NeverUp(), note=notes.append))
+    assert len(result.trials) > 1 and result.first_report is not None
+    assert len(notes) == 1 and notes[0].startswith("Ray has not started within 1 s")

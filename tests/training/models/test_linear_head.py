@@ -11,17 +11,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from automl.data.balance import Balance
 from automl.errors import ModelError
 from automl.final.model_folder import CONFIG, write_model_folder
 from automl.final.predictor import Predictor
 from automl.machine import Moment
-from automl.records import DatasetInfo, Mode, SearchSplits, Task
+from automl.records import Config, DatasetInfo, Mode, SearchSplits, Task
 from automl.spaces.architectures.factories import LINEAR_ON_PIXELS
+from automl.torch_setup import import_timm
 from automl.training.evaluate import predict_rows, score
 from automl.training.models import linear_head
-from automl.training.models.linear_head import LinearHead, fit_linear_head
+from automl.training.models.linear_head import LinearHead, fit_feature_head, fit_linear_head
+from automl.training.models.pretrained_weights import Weights
 
 
 def fitted(splits: SearchSplits, metric: str = "accuracy", mode: Mode = "max") -> LinearHead:
@@ -137,3 +140,77 @@ def test_folder_that_names_another_function_of_the_package_is_refused(
     path.write_text(json.dumps(other))
     with pytest.raises(ModelError, match="is code outside the folder"):
         Predictor.load(tmp_path / "model")
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Weights:
+    """Weights of a small network, as they are drawn."""
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "test_resnet.safetensors"
+    network = import_timm().create_model("test_resnet")
+    save_file({name: value.contiguous() for name, value in network.state_dict().items()}, path)
+    return Weights("test_resnet", path, "folder", (0.2,) * 3, (0.2,) * 3)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_head_on_features_is_the_network_with_a_new_classifier(
+    threads: int, splits: SearchSplits, config: Config, weights: Weights, tmp_path: Path
+) -> None:
+    head = fit_feature_head(
+        splits,
+        weights,
+        {**config, "pretrained": True, "hflip": True},
+        metric="accuracy",
+        mode="max",
+        until=Moment.now().later(30.0),
+        threads=threads,
+    )
+    assert head is not None and head.val_score > 0.9 and (head.n_train, head.n_val) == (144, 48)
+    logits, targets = predict_rows(head.model, splits.val, head.info, size=head.size)
+    assert score(logits, targets, head.info, "accuracy")["accuracy"] == head.val_score
+    # All but the classifier is as it was in the file, also the statistics of batch norm.
+    for name, value in load_file(weights.file).items():
+        assert name.startswith("fc.") or torch.equal(head.model.state_dict()[name], value), name
+    write_model_folder(
+        tmp_path / "model", head.model, head.config, head.info, size=head.size, weights=head.weights
+    )
+    predictor = Predictor.load(tmp_path / "model")
+    pixels = np.load(splits.val.images)[np.load(splits.val.index)]
+    found = predictor.predict_pixels(pixels).argmax(1)
+    assert float((found == np.load(splits.val.targets)[np.load(splits.val.index)]).mean()) == head.val_score
+
+
+def test_head_on_features_keeps_to_its_time(
+    splits: SearchSplits, config: Config, weights: Weights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of, begun = linear_head._Features._of, time.monotonic()
+
+    def slow(self: linear_head._Features, images: torch.Tensor) -> torch.Tensor:
+        time.sleep(0.5)
+        return of(self, images)
+
+    monkeypatch.setattr(linear_head._Features, "_of", slow)
+    monkeypatch.setattr(linear_head, "_ROWS_AT_ONCE", 8)
+    aims: dict[str, Any] = {"metric": "accuracy", "mode": "max"}
+    tuned = {**config, "pretrained": True}
+    head = fit_feature_head(splits, weights, tuned, until=Moment.now().later(3.0), **aims)
+    assert time.monotonic() - begun < 6.0  # all rows would take 12 s
+    assert head is not None and head.n_train < 144 and head.n_val < 48
+    assert fit_feature_head(splits, weights, tuned, until=Moment.now(), **aims) is None
+
+
+def test_network_without_a_linear_classifier_has_no_head(
+    splits: SearchSplits, config: Config, weights: Weights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        linear_head, "load_model", lambda *_: torch.nn.Conv2d(3, 3, 1)
+    )  # a network that timm did not make
+    found = fit_feature_head(
+        splits,
+        weights,
+        {**config, "pretrained": True},
+        metric="accuracy",
+        mode="max",
+        until=Moment.now().later(5.0),
+    )
+    assert found is None

@@ -6,19 +6,24 @@ import math
 import os
 import tempfile
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
 from pickle import PickleError
 from typing import Any
 
 from automl.errors import ConfigError, EngineError
+from automl.log import get_logger
 from automl.search.control.coordinator import Coordinator
 from automl.search.engines.base import Clock
 from automl.search.engines.cluster_resources import ClusterResources, NodeResources
+from automl.search.engines.local import LocalEngine
 from automl.search.engines.ray.runtime import TUNE_FOLDER, RayRuntime, environment_set, quiet_ray
 from automl.search.objective import Objective
 from automl.search.policy import NextKind
 from automl.search.settings import SearchSettings
 
+PATIENT_SHARE = 0.25  # of the time left, for which a search waits for Ray
 # Tune reads its settings from the environment.
 TUNE_ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -36,24 +41,40 @@ class RayEngine:
 
     clock: Clock = staticmethod(time.monotonic)
 
-    def __init__(self, runtime: RayRuntime | None = None) -> None:
-        """`runtime` is one that was started before. The caller stops it."""
+    def __init__(
+        self, runtime: RayRuntime | None = None, *, note: Callable[[str], None] | None = None
+    ) -> None:
+        """`runtime` is one that was started before. The caller stops it. `note` takes sentences for a person."""
         self._runtime = runtime
+        self._note = note or get_logger(__name__).info
 
     def run(self, coordinator: Coordinator, objective: Objective, settings: SearchSettings) -> None:
         """Run the search. At the deadline, workers that are still busy are killed.
 
+        If Ray on this machine is not up after a part of the time, the trials run in this process, one after the other.
         Raises EngineError if Ray does not start, has no room for one trial, or breaks.
         """
         if coordinator.next().kind is NextKind.FINISH:
             return  # nothing is left to do; Ray would take seconds to find out
         if self._runtime is not None:
-            if self._runtime.wait(_finite(coordinator.time.remaining())):
-                _run_tune(coordinator, objective, settings)
+            self._run_on(self._runtime, coordinator, objective, settings)
             return
         with RayRuntime(settings.address, cpus=_cpus(settings)) as runtime:
-            if runtime.wait(_finite(coordinator.time.remaining())):
-                _run_tune(coordinator, objective, settings)
+            self._run_on(runtime, coordinator, objective, settings)
+
+    def _run_on(
+        self, runtime: RayRuntime, coordinator: Coordinator, objective: Objective, settings: SearchSettings
+    ) -> None:
+        remaining = coordinator.time.remaining()
+        on_cluster = settings.address is not None
+        if runtime.wait(_finite(remaining if on_cluster else PATIENT_SHARE * remaining)):
+            _run_tune(coordinator, objective, settings)
+        elif coordinator.time.remaining() > 0:
+            self._note(
+                f"Ray has not started within {PATIENT_SHARE * remaining:.0f} s: the trials run in this process, one "
+                "after the other."
+            )
+            LocalEngine().run(coordinator, objective, replace(settings, parallel=1))
 
     def resources(self) -> ClusterResources | None:
         """Return the machines of the cluster, None where Ray was not started before."""
@@ -69,7 +90,7 @@ class RayEngine:
 
 
 def _finite(seconds: float) -> float | None:
-    """Return what `wait` takes. A deadline that comes before Ray is up ends the search without it."""
+    """Return what `wait` takes: None for ever."""
     return seconds if math.isfinite(seconds) else None
 
 

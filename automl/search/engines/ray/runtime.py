@@ -35,6 +35,7 @@ QUIET_ENVIRONMENT = {
     # the trial's cause says it. Read when Ray is imported.
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",
 }
+RAY_THREAD = "automl-ray"
 FOLDER, TUNE_FOLDER = "automl-ray-", "automl-tune-"  # followed by the id of the process that made it
 OBJECT_STORE_BYTES = 100 * 1024 * 1024
 
@@ -64,7 +65,7 @@ class RayRuntime:
         if self._thread is None:
             # A daemon thread with an exit handler: Python waits for an ordinary thread before it runs any handler, so
             # that a program that ends without `stop` would hang.
-            self._thread = threading.Thread(target=self._live, name="automl-ray", daemon=True)
+            self._thread = threading.Thread(target=self._live, name=RAY_THREAD, daemon=True)
             self._thread.start()
             atexit.register(self.stop)
         return self
@@ -83,12 +84,13 @@ class RayRuntime:
             ) from self._error
         return True
 
-    def stop(self, *, wait: bool = True) -> None:
-        """Stop what `start` started. `wait` False: it goes down in the background."""
+    def stop(self, *, wait: bool = True, seconds: float | None = None) -> None:
+        """Stop what `start` started. `wait` False: it goes down in the background, as it does after `seconds`."""
         self._leave.set()
         if self._thread is not None and wait:
-            self._thread.join()
-            atexit.unregister(self.stop)
+            self._thread.join(seconds)
+            if not self._thread.is_alive():
+                atexit.unregister(self.stop)
 
     def __enter__(self) -> Self:
         return self.start()

@@ -1,0 +1,122 @@
+"""Explain in words, from numbers alone, why validation and holdout score differ."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from automl.config.metrics import METRICS
+from automl.final.evidence.delivery import NAMES, Delivery
+from automl.records import Interval
+
+_NO_SCORE = (
+    "No trial had a validation score before the time ended, so this configuration was compared with no other."
+)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known about both scores.
+
+    `val` is the best trial's score on `n_val` rows, NaN if no trial had one; it trained for `trial_epochs` and saw
+    `trial_images` images in all. `compared` trials had a score. `held` is the score of the delivered model on
+    `n_holdout` rows; it trained for `epochs` on `n_train` rows and saw `images` images in all. These numbers
+    are 0 if unknown. The holdout was read `reads` times.
+    """
+
+    metric: str
+    val: float
+    n_val: int
+    trial: int
+    compared: int
+    trial_epochs: float
+    trial_images: int
+    held: Interval
+    n_holdout: int
+    delivery: Delivery
+    epochs: float
+    images: int
+    n_train: int
+    reads: int
+
+
+@dataclass(frozen=True)
+class Gap:
+    """The validation and the holdout score, and why they differ."""
+
+    val: float
+    holdout: float
+    explained: str
+
+
+def explain_gap(facts: Facts) -> Gap:
+    """Return both scores, and sentences about them that each follow from `facts`."""
+    if math.isfinite(facts.val):
+        said = [_validation(facts), _holdout(facts), _place(facts), _training(facts), _selection(facts)]
+    else:
+        said = [_NO_SCORE, _holdout(facts), _training(facts)]
+    said.append(_reads(facts))
+    return Gap(facts.val, facts.held.value, " ".join(sentence for sentence in said if sentence))
+
+
+def _validation(facts: Facts) -> str:
+    return (
+        f"Validation: {facts.metric} {facts.val:.4f} on {facts.n_val:,} images, with the weights of trial "
+        f"{facts.trial}."
+    )
+
+
+def _holdout(facts: Facts) -> str:
+    return f"Holdout: {facts.held.value:.4f} on {facts.n_holdout:,} images, with {NAMES[facts.delivery]}."
+
+
+def _place(facts: Facts) -> str:
+    low, high = facts.held.low, facts.held.high
+    if math.isnan(low) or math.isnan(high):
+        return "The holdout's 95 % interval is unknown."
+    interval = f"the holdout's 95 % interval, {low:.4f} to {high:.4f}"
+    if facts.val < low:
+        return f"The validation score is below {interval}."
+    if facts.val > high:
+        return f"The validation score is above {interval}."
+    return f"The validation score is within {interval}."
+
+
+def _training(facts: Facts) -> str:
+    """Return how the delivered model was trained, and how its length compares with the trial's."""
+    if facts.delivery is Delivery.OWN_WEIGHTS:
+        return f"Both are scores of the same weights, from {_length(facts.trial_epochs, facts.trial_images)}."
+    if facts.delivery is Delivery.HEAD:
+        return f"The linear head was fitted on {facts.n_train:,} images; it is not the trial's network."
+    said = f"The retrain took {_length(facts.epochs, facts.images)}, with {facts.n_train:,} images an epoch"
+    if not math.isfinite(facts.val):
+        return f"{said}."
+    if not facts.images or not facts.trial_images:
+        return f"{said}; the trial took {_length(facts.trial_epochs, facts.trial_images)}."
+    ratio = facts.images / facts.trial_images
+    more = "longer" if ratio > 1.0 else "shorter" if ratio < 1.0 else "of the same length"
+    return (
+        f"{said}: it was {more} ({ratio:.2f} times the images), as the trial took "
+        f"{_length(facts.trial_epochs, facts.trial_images)}."
+    )
+
+
+def _length(epochs: float, images: int) -> str:
+    return f"{epochs:.2f} epochs" + (f" ({images:,} images in all)" if images else "")
+
+
+def _selection(facts: Facts) -> str:
+    """Return what choosing by the validation score does to it, if it is the better of the two scores."""
+    sign = 1.0 if METRICS[facts.metric].mode == "max" else -1.0
+    if facts.compared < 2 or sign * (facts.val - facts.held.value) <= 0:
+        return ""
+    return (
+        f"The trial was chosen among {facts.compared} by its score on these validation images, "
+        "which makes that score too good on average."
+    )
+
+
+def _reads(facts: Facts) -> str:
+    if facts.reads == 1:
+        return "The holdout was read once."
+    return f"The holdout was read {facts.reads} times, so this study has scored other models on it before."

@@ -1,0 +1,75 @@
+"""Whether a model is better than the trivial answer, which does not look at the images."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from automl.final.evidence.paired import Difference, paired_difference
+from automl.records import DatasetInfo
+from automl.training.steps.metrics import compute
+from automl.training.steps.trivial import trivial_answer
+
+Array = npt.NDArray[Any]
+CHANCE_ERRORS = 1.645  # standard errors: chance explains more in one of twenty cases (one-sided)
+SHUFFLES = 40
+GUESSED = ("f1", "average_precision")  # metrics by which random guesses are better than a constant answer
+
+
+@dataclass(frozen=True)
+class Trivial:
+    """The trivial answer's `value` by a metric, and its `words`, such as "always 'bee'"."""
+
+    value: float
+    words: str
+
+
+def trivial_scores(
+    metrics: Iterable[str], train_targets: Array, targets: Array, info: DatasetInfo
+) -> dict[str, Trivial]:
+    """Return for each metric the trivial answer that the training rows give, scored on other rows' `targets`."""
+    found = {}
+    for metric in metrics:
+        answer = trivial_answer(metric, train_targets, info)
+        found[metric] = Trivial(answer.score(metric, targets, info.task), answer.words)
+    return found
+
+
+def against_trivial(
+    metric: str, targets: Array, scores: Array, train_targets: Array, info: DatasetInfo, *, seed: int = 0
+) -> Difference:
+    """Compare a model's `scores` (n, n_outputs) with the trivial answer on the same rows; the model is the first."""
+    outputs = trivial_answer(metric, train_targets, info).outputs
+    constant = np.tile(np.asarray(outputs, dtype=np.float64), (len(targets), 1))
+    return paired_difference(metric, targets, scores, constant, info.task, seed=seed)
+
+
+def is_usable(
+    metric: str, targets: Array, scores: Array, train_targets: Array, info: DatasetInfo, *, seed: int = 0
+) -> bool:
+    """Return whether a model's `scores` are better than the trivial answer by more than chance explains.
+
+    That is by more than 1.645 standard errors of the paired difference, a one-sided test at 5 %; for accuracy it is
+    McNemar's (1947). By f1 and average precision, guesses are better than any constant answer, so there the model must
+    also be better, at the same level, than its own outputs in random order (Fisher's permutation test). True if the
+    metric is not defined for these rows, because nothing speaks against the model then.
+    """
+    found = against_trivial(metric, targets, scores, train_targets, info, seed=seed)
+    if math.isnan(found.first) and math.isnan(found.second):
+        return True
+    if not found.exceeds(CHANCE_ERRORS):
+        return False
+    return metric not in GUESSED or _beats_guesses(metric, targets, scores, info, seed)
+
+
+def _beats_guesses(metric: str, targets: Array, scores: Array, info: DatasetInfo, seed: int) -> bool:
+    rng = np.random.default_rng(seed)
+    shuffled = (scores[rng.permutation(len(scores))] for _ in range(SHUFFLES))
+    guesses = [compute(metric, targets, guessed, info.task) for guessed in shuffled]
+    value = compute(metric, targets, scores, info.task)
+    return value > float(np.mean(guesses)) + CHANCE_ERRORS * float(np.std(guesses, ddof=1))

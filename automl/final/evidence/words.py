@@ -1,0 +1,65 @@
+"""Sentences about a result that several places show; `document` is result.json. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from automl.final.evidence.delivery import Delivery
+
+Document = Mapping[str, Any]
+NOT_USABLE = "Not usable:"
+
+
+def number(value: float | None) -> str:
+    """Return a score with four decimals; "none" for None and NaN."""
+    return "none" if value is None or math.isnan(value) else f"{value:.4f}"
+
+
+def is_usable(document: Document) -> bool:
+    """Return whether the model is usable; True for results of earlier versions, which did not test it."""
+    return bool(document.get("usable", True))
+
+
+def not_usable(document: Document) -> str:
+    """Return the sentence that says that the model is not usable; "" if it is."""
+    if is_usable(document):
+        return ""
+    metric = document["metric"]
+    value, n = document["holdout"][metric]["value"], document["data"]["n_holdout"]
+    return (
+        f"{NOT_USABLE} {metric} {number(value)} on {n:,} holdout images is not better than {trivial(document, metric)} "
+        "by more than chance explains."
+    )
+
+
+def trivial(document: Document, metric: str) -> str:
+    """Return the trivial answer by a metric with its score on the holdout; "" for results of earlier versions.
+
+    >>> trivial({"trivial": {"accuracy": 0.71}, "trivial_words": {"accuracy": "always 'Free'"}}, "accuracy")
+    "always 'Free' (0.7100)"
+    """
+    words = document.get("trivial_words", {}).get(metric)
+    return "" if words is None else f"{words} ({number(document['trivial'][metric])})"
+
+
+def reads(document: Document) -> str:
+    """Return how often the holdout was read.
+
+    >>> reads({"holdout_reads": 1}), reads({"holdout_reads": 3})
+    ('read once', 'read 3 times')
+    """
+    count = document.get("holdout_reads", 1)
+    return "read once" if count == 1 else f"read {count} times"
+
+
+def made(document: Document) -> str:
+    """Return how the delivered model was made: by which training, for how long, and on which images."""
+    retrain = document["retrain"]
+    n, kind = f"{retrain['n_train']:,}", retrain.get("how", Delivery.RETRAINED)
+    if kind == Delivery.HEAD:
+        return f"a linear head, fitted on {n} training images"
+    if kind == Delivery.OWN_WEIGHTS:
+        return f"the best trial's own weights, after {retrain['epochs']} epochs on {n} training images"
+    return f"trained for {retrain['epochs']} epochs on {n} training and validation images"

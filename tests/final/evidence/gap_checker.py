@@ -1,0 +1,193 @@
+"""Check the explanation of the gap: every sentence must be one of a known form, and agree with the numbers."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import re
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from automl.config.metrics import METRICS
+from automl.final.evidence.delivery import Delivery
+from automl.final.evidence.gap import Facts
+from automl.records import Interval
+
+NUMBER, COUNT = r"(-?[\d.]+|nan)", r"([\d,]+)"
+
+
+def facts_of(study: Path) -> Facts:
+    """Return the numbers of a study's folder, from its database and its tables where they have them."""
+    result = json.loads((study / "result.json").read_text(encoding="utf-8"))
+    with (study / "splits.csv").open(newline="", encoding="utf-8") as file:
+        parts = [row["split"] for row in csv.DictReader(file)]
+    best, retrain, metric = result["best"]["trial"], result["retrain"], result["metric"]
+    with closing(sqlite3.connect(study / "study.db")) as database:
+        failed = {row[0] for row in database.execute("SELECT number FROM trials WHERE state = 'FAIL'")}
+        reports = list(database.execute("SELECT trial, value, metrics FROM automl_reports ORDER BY epoch"))
+    last = {trial: value for trial, value, _ in reports if trial not in failed}
+    own = [json.loads(metrics) for trial, _, metrics in reports if trial == best]
+    final = own[-1] if own else {}
+    held = result["holdout"][metric]
+    return Facts(
+        metric=metric,
+        val=math.nan if last.get(best) is None else last[best],
+        n_val=round(final.get("val_rows", parts.count("val"))),
+        trial=best,
+        compared=sum(value is not None and math.isfinite(value) for value in last.values()),
+        trial_epochs=final.get("epochs", 0.0),
+        trial_images=round(sum(metrics["images"] for metrics in own)),
+        held=Interval(held["value"], held["low"], held["high"]),
+        n_holdout=parts.count("holdout"),
+        delivery=Delivery(retrain["how"]),
+        epochs=retrain["epochs"],
+        images=retrain["images"],
+        n_train=retrain["n_train"],
+        reads=json.loads((study / "holdout.json").read_text(encoding="utf-8"))["reads"],
+    )
+
+
+def false_sentences(text: str, facts: Facts) -> list[str]:
+    """Return the sentences of an explanation that are false, or of no known form; empty if all are true."""
+    sentences = re.findall(r".+?[.](?=\s[A-Z]|$)", text)
+    wrong = [sentence.strip() for sentence in sentences if not _true(sentence.strip(), facts)]
+    missing = [] if "The holdout was read" in text else ["(the number of reads is missing)"]
+    return wrong + missing
+
+
+def _true(sentence: str, facts: Facts) -> bool:
+    found = [(match, check) for form, check in _FORMS.items() if (match := re.fullmatch(form, sentence))]
+    if len(found) != 1:
+        return False
+    match, check = found[0]
+    return check(facts, *match.groups())
+
+
+def _is(text: str, value: float) -> bool:
+    return text == f"{value:.4f}"
+
+
+def _count(text: str, value: int) -> bool:
+    return int(text.replace(",", "")) == value
+
+
+def _validation(facts: Facts, metric: str, val: str, n: str, trial: str) -> bool:
+    return (
+        metric == facts.metric
+        and _is(val, facts.val)
+        and _count(n, facts.n_val)
+        and int(trial) == facts.trial
+    )
+
+
+def _holdout(facts: Facts, value: str, n: str, name: str) -> bool:
+    kinds = {
+        "the retrain": (Delivery.RETRAINED, Delivery.CUT_SHORT),
+        "the best trial's own weights": (Delivery.OWN_WEIGHTS,),
+        "the linear head": (Delivery.HEAD,),
+    }
+    return _is(value, facts.held.value) and _count(n, facts.n_holdout) and facts.delivery in kinds[name]
+
+
+def _place(facts: Facts, where: str, low: str, high: str) -> bool:
+    true = {
+        "below": facts.val < facts.held.low,
+        "above": facts.val > facts.held.high,
+        "within": facts.held.low <= facts.val <= facts.held.high,
+    }
+    return true[where] and _is(low, facts.held.low) and _is(high, facts.held.high)
+
+
+def _same(facts: Facts, epochs: str, images: str | None) -> bool:
+    return facts.delivery is Delivery.OWN_WEIGHTS and _trial_length(facts, epochs, images)
+
+
+def _head(facts: Facts, n: str) -> bool:
+    return facts.delivery is Delivery.HEAD and _count(n, facts.n_train)
+
+
+def _compared(
+    facts: Facts,
+    epochs: str,
+    images: str | None,
+    n: str,
+    word: str,
+    ratio: str,
+    trial_epochs: str,
+    trial_images: str | None,
+) -> bool:
+    truth = facts.images / facts.trial_images
+    words = {
+        "longer": facts.images > facts.trial_images,
+        "shorter": facts.images < facts.trial_images,
+        "of the same length": facts.images == facts.trial_images,
+    }
+    return (
+        _length(epochs, images, facts.epochs, facts.images)
+        and _count(n, facts.n_train)
+        and words[word]
+        and abs(float(ratio) - truth) <= 0.0051
+        and _trial_length(facts, trial_epochs, trial_images)
+        and facts.delivery in (Delivery.RETRAINED, Delivery.CUT_SHORT)
+    )
+
+
+def _apart(
+    facts: Facts,
+    epochs: str,
+    images: str | None,
+    n: str,
+    trial_epochs: str | None = None,
+    trial_images: str | None = None,
+) -> bool:
+    alone = trial_epochs is None or _trial_length(facts, trial_epochs, trial_images)
+    return (
+        _length(epochs, images, facts.epochs, facts.images)
+        and _count(n, facts.n_train)
+        and alone
+        and facts.delivery in (Delivery.RETRAINED, Delivery.CUT_SHORT)
+    )
+
+
+def _selection(facts: Facts, compared: str) -> bool:
+    mode = METRICS[facts.metric].mode
+    better = facts.val > facts.held.value if mode == "max" else facts.val < facts.held.value
+    return int(compared) == facts.compared >= 2 and better
+
+
+def _length(epochs: str, images: str | None, true_epochs: float, true_images: int) -> bool:
+    named = images is None if true_images == 0 else images is not None and _count(images, true_images)
+    return epochs == f"{true_epochs:.2f}" and named
+
+
+def _trial_length(facts: Facts, epochs: str, images: str | None) -> bool:
+    return _length(epochs, images, facts.trial_epochs, facts.trial_images)
+
+
+_LENGTH = rf"{NUMBER} epochs(?: \({COUNT} images in all\))?"
+_FORMS: dict[str, Callable[..., bool]] = {
+    rf"Validation: (\w+) {NUMBER} on {COUNT} images, with the weights of trial (\d+)\.": _validation,
+    rf"Holdout: {NUMBER} on {COUNT} images, with (the [\w' ]+)\.": _holdout,
+    rf"The validation score is (below|above|within) the holdout's 95 % interval, {NUMBER} to {NUMBER}\.": _place,
+    r"The holdout's 95 % interval is unknown\.": lambda facts: (
+        math.isnan(facts.held.low) or math.isnan(facts.held.high)
+    ),
+    rf"Both are scores of the same weights, from {_LENGTH}\.": _same,
+    rf"The linear head was fitted on {COUNT} images; it is not the trial's network\.": _head,
+    rf"The retrain took {_LENGTH}, with {COUNT} images an epoch: it was (longer|shorter|of the same length) "
+    rf"\(([\d.]+) times the images\), as the trial took {_LENGTH}\.": _compared,
+    rf"The retrain took {_LENGTH}, with {COUNT} images an epoch; the trial took {_LENGTH}\.": _apart,
+    rf"The retrain took {_LENGTH}, with {COUNT} images an epoch\.": _apart,
+    r"The trial was chosen among (\d+) by its score on these validation images, which makes that score too good "
+    r"on average\.": _selection,
+    r"No trial had a validation score before the time ended, so this configuration was compared with no other\.": (
+        lambda facts: math.isnan(facts.val)
+    ),
+    r"The holdout was read once\.": lambda facts: facts.reads == 1,
+    r"The holdout was read (\d+) times, so this study has scored other models on it before\.": (
+        lambda facts, reads: int(reads) == facts.reads > 1
+    ),
+}

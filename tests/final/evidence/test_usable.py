@@ -1,0 +1,90 @@
+"""A model is usable if it is better than the trivial answer by more than chance explains."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from automl.config.metrics import METRICS
+from automl.final.evidence.usable import is_usable, trivial_scores
+from automl.records import Task
+from tests.final.evidence.literals import INFO
+
+TRAIN = np.array([0] * 71 + [1] * 29)
+HOLDOUT = np.array([0] * 71 + [1] * 29)
+
+
+def usable(said: np.ndarray, metric: str = "accuracy") -> bool:
+    scores = np.eye(2)[said]
+    return is_usable(metric, HOLDOUT, scores, TRAIN, INFO)
+
+
+def flipped(wrong_zeros: int, right_ones: int) -> np.ndarray:
+    said = np.zeros(100, dtype=int)
+    said[:wrong_zeros] = 1
+    said[71 : 71 + right_ones] = 1
+    return said
+
+
+@pytest.mark.parametrize(
+    ("wrong_zeros", "right_ones", "expected"),
+    [
+        (0, 0, False),  # always the largest class
+        (30, 0, False),  # accuracy .41, where the largest class has .71
+        (5, 8, False),  # (8 - 5) / sqrt(13) = 0.8 standard errors
+        (5, 14, True),  # (14 - 5) / sqrt(19) = 2.1
+        (0, 2, False),  # 1.4
+        (0, 3, True),  # 1.7
+        (0, 29, True),
+    ],
+)
+def test_accuracy_must_beat_the_largest_class_by_more_than_chance(
+    wrong_zeros: int, right_ones: int, expected: bool
+) -> None:
+    assert usable(flipped(wrong_zeros, right_ones)) is expected
+
+
+def test_balanced_accuracy_is_compared_with_chance() -> None:
+    assert not usable(flipped(0, 0), "balanced_accuracy")
+    assert usable(flipped(20, 20), "balanced_accuracy")  # accuracy below that of the largest class
+    assert not usable(flipped(20, 20))
+
+
+@pytest.mark.parametrize(
+    ("metric", "task"), [(name, task) for name, spec in METRICS.items() for task in spec.tasks]
+)
+def test_every_metric_tells_knowledge_from_chance(metric: str, task: Task) -> None:
+    rng, n = np.random.default_rng(0), 150
+    names = ("a", "b", "c", "d", "e", "f", "g")
+    info = replace(INFO, task=task, classes=names, class_counts=(1,) * 7)
+    targets: np.ndarray
+    if task == "classification":
+        targets = rng.choice(7, n, p=[0.4, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1])
+        logits = rng.normal(size=(n, 7)) + 2.0 * np.eye(7)[targets]
+        scores = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    elif task == "multilabel":
+        targets = (rng.random((n, 7)) < 0.3).astype(np.float32)
+        scores = 1 / (1 + np.exp(2 - 4 * targets - rng.normal(size=(n, 7))))
+    else:
+        targets = rng.normal(size=(n, 7))
+        scores = targets + 0.7 * rng.normal(size=(n, 7))
+    train = np.roll(targets, 7, axis=0)
+    assert is_usable(metric, targets, scores, train, info)
+    others = [scores[rng.permutation(n)] for _ in range(6)]  # the outputs for other images
+    lucky = sum(is_usable(metric, targets, other, train, info) for other in others)
+    assert lucky <= 1  # of 6, at 5 %
+    assert not is_usable(metric, targets, np.full_like(scores, np.nan), train, info)
+
+
+def test_metric_that_is_not_defined_for_the_holdout_speaks_against_no_model() -> None:
+    one_class = np.zeros(10, dtype=int)
+    assert is_usable("roc_auc", one_class, np.eye(2)[one_class], TRAIN, INFO)
+
+
+def test_trivial_scores_name_the_answer_by_each_metric() -> None:
+    found = trivial_scores(["accuracy", "balanced_accuracy"], TRAIN, HOLDOUT[20:], INFO)
+    assert found["accuracy"].words == "always 'no'"
+    assert found["accuracy"].value == pytest.approx(51 / 80)
+    assert (found["balanced_accuracy"].value, found["balanced_accuracy"].words) == (0.5, "chance")

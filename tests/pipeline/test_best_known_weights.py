@@ -1,0 +1,144 @@
+"""The best known weights are delivered, and a model that is no better than chance says so."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from automl import pipeline
+from automl.final.card import read_verdict
+from automl.final.evidence.words import not_usable
+from automl.final.retrain import Retrain, Retrained
+from automl.pipeline import final_model, setup
+from automl.result import FitResult
+from automl.review.studies import read_study
+from automl.training.trainer import Trainer
+from tests.pipeline.test_final_model import Notes, retrain_of
+from tests.pipeline.test_fit import config_for
+
+pytestmark = pytest.mark.study
+
+
+def no_learning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retrains take their steps with a learning rate of 0, so that they stay as they began."""
+    real = Trainer._set_lr
+
+    def stuck(self: Trainer, progress: float) -> None:
+        real(self, progress)
+        for group in self.optimizer.param_groups:
+            group["lr"] *= 0.0 if self.plan.final else 1.0
+
+    monkeypatch.setattr(Trainer, "_set_lr", stuck)
+
+
+def card_of(result: FitResult) -> str:
+    return (result.model_dir / "README.md").read_text(encoding="utf-8")
+
+
+def test_retrain_that_is_worse_on_the_rows_it_trained_on_is_not_delivered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_learning(monkeypatch)
+    notes = Notes()
+    result = pipeline.fit(config_for(tmp_path), observer=notes)
+    found, data = retrain_of(result), result.to_json()["data"]
+    assert found["how"] == "own weights" and found["n_train"] == data["n_train"]
+    (comparison,) = found["evidence"]["comparisons"]
+    assert comparison["won"] and comparison["challenger"] == "own weights"
+    assert comparison["rows"] == comparison["preferred_trained_on"] == data["n_val"]
+    assert comparison["challenger_value"] == pytest.approx(result.val_score, abs=0.06)
+    assert any(note.startswith("On ") and "own weights are delivered" in note for note in notes.notes)
+    assert "Both are scores of the same weights" in result.to_json()["gap"]["explained"]
+    card = card_of(result)
+    assert "The best trial's own weights, after" in card and "Trained for" not in card
+    assert result.usable and result.holdout["accuracy"].value > 0.8
+
+
+def test_rows_are_kept_out_of_a_short_retrain_and_decide(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(final_model, "CERTAIN", 1e9)  # as if every retrain were short
+    chosen: dict[str, Any] = {"n_trials": 2, "epochs": 3, "time_limit": 60.0}
+    result = pipeline.fit(config_for(tmp_path / "good", **chosen))
+    found, data = retrain_of(result), result.to_json()["data"]
+    kept = found["evidence"]["kept_out"]
+    assert kept == pytest.approx(data["n_val"] / 3, abs=2)
+    assert found["evidence"]["retrain"]["n_train"] == data["n_train"] + data["n_val"] - kept
+    first = found["evidence"]["comparisons"][0]
+    assert (first["rows"], first["preferred_trained_on"]) == (kept, 0)
+    no_learning(monkeypatch)
+    result = pipeline.fit(config_for(tmp_path / "bad", **chosen))
+    found = retrain_of(result)
+    assert found["how"] == "own weights" and found["evidence"]["decided_by"] == "comparison"
+    assert f"on {kept} validation images" in found["why"] and "neither was trained on them" in found["why"]
+
+
+def test_retrain_that_reached_little_of_the_trials_work_is_not_delivered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Retrain.train
+
+    def cut(self: Any, *args: Any, **options: Any) -> Retrained:
+        return replace(real(self, *args, **options), images_trained=10)
+
+    monkeypatch.setattr(Retrain, "train", cut)
+    found = retrain_of(pipeline.fit(config_for(tmp_path)))
+    assert found["how"] == "own weights" and found["evidence"]["decided_by"] == "length reached"
+    assert found["why"].startswith("when its time ended, the retrain had trained on 10 images")
+
+
+def test_model_that_knows_nothing_is_not_usable_and_says_so(tmp_path: Path) -> None:
+    images = (load_digits().images[:300] * 15.9).astype(np.uint8)
+    labels = np.random.default_rng(0).choice(["busy", "free"], len(images), p=[0.3, 0.7])
+    result = pipeline.fit(config_for(tmp_path, data=(images, labels), n_trials=1, metric="accuracy"))
+    document = json.loads((result.directory / "result.json").read_text())
+    assert document["usable"] is result.usable is False and "usable=False" in repr(result)
+    assert document["trivial_words"]["accuracy"] == "always 'free'"
+    assert result.trivial["accuracy"] == pytest.approx(0.7, abs=0.1)
+    said = not_usable(document)
+    assert said.startswith("Not usable: accuracy 0.") and "always 'free' (0." in said
+    card = card_of(result)
+    assert card.index(f"**{said}**") < card.index("Trained by automl")
+    assert read_verdict(result.model_dir) == said
+    assert f"always 'free' ({result.trivial['accuracy']:.4f}) |" in card
+
+
+def test_ctrl_c_in_the_search_leaves_the_retrain_its_time_and_a_stopped_study(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[int] = []
+    step = Trainer.train_step
+
+    def stopped(self: Trainer, *batch: Any) -> Any:
+        if steps and not self.plan.final:
+            steps.append(len(steps))
+            if len(steps) == 60:
+                os.kill(os.getpid(), signal.SIGTERM)
+        return step(self, *batch)
+
+    monkeypatch.setattr(Trainer, "train_step", stopped)
+    monkeypatch.setattr(setup, "_linear_head", lambda *_: ())
+    given: list[float] = []
+    train = Retrain.train
+
+    def told(self: Retrain, *args: Any, **options: Any) -> Retrained:
+        given.append(options["seconds"])
+        return train(self, *args, **options)
+
+    monkeypatch.setattr(Retrain, "train", told)
+    notes = Notes("search", lambda: steps.append(0))
+    chosen = {"n_trials": None, "epochs": 6, "time_limit": 60.0, "policy": "none"}
+    result = pipeline.fit(config_for(tmp_path, **chosen), observer=notes)
+    document = result.to_json()
+    assert document["stopped"] == "search" and document["time"]["used_s"] < 60.0
+    # The plan gave it about 1 s, which on a busy machine is not enough for a few batches.
+    assert given[0] >= 10.0 and document["retrain"]["evidence"]["retrain"]["images"] >= 128
+    assert read_study(result.directory).state == "stopped"

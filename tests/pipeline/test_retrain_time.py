@@ -1,0 +1,92 @@
+"""The time of the retrain: what is reserved after it, and how long it is after Ctrl-C."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from automl.data import open_source
+from automl.pipeline.clock import Clock
+from automl.pipeline.context import Context
+from automl.pipeline.retrain_time import RetrainTime
+from automl.pipeline.setup import Setup, prepare
+from automl.pipeline.study_folder import open_workspace
+from automl.records import Report, Silent, TrialState
+from automl.search import BestTrial, SearchResult
+from automl.search.reasons import Code, Reason
+from automl.search.storage.reader import StoredTrial
+from tests.pipeline.test_fit import config_for, digits
+
+pytestmark = pytest.mark.study
+
+
+@pytest.fixture(scope="module")
+def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
+    directory = tmp_path_factory.mktemp("studies")
+    config = config_for(directory, n_trials=1)
+    workspace = open_workspace(str(directory), "tiny", overwrite=False)
+    found = prepare(Context(config, workspace, Clock(None), Silent()), open_source(digits()))
+    # One thread and a round of a second, whatever this machine has.
+    device = replace(found.device, all_threads=1, replicas=1)
+    yield replace(found, clock=Clock(300.0), device=device, budget=replace(found.budget, round_s=1.0))
+    workspace.close()
+
+
+def found(rounds: int, seconds: float, *, stopped: Code | None = None) -> SearchResult:
+    """A search whose best trial took so many rounds of so many seconds, with 100 images each."""
+    reports = tuple(Report(0, k, 0.9, seconds, {"images": 100.0, "epochs": k}) for k in range(1, rounds + 1))
+    times = tuple(float(k) for k in range(rounds))
+    trial = StoredTrial(0, TrialState.COMPLETE, {}, "", reports, times, rounds, None, False, 0.0, 1.0)
+    best = BestTrial(0, {"model": "m", "lr": 0.1}, 0.9, rounds, None)
+    return SearchResult(best, (trial,), "max", None if stopped is None else Reason(stopped), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("planned", "seconds", "stopped", "expected"),
+    [
+        (30.0, 1.0, None, 200.0),  # without Ctrl-C all of the time
+        (30.0, 1.0, Code.TIME_IS_UP, 200.0),
+        (30.0, 1.0, Code.INTERRUPTED, 30.0),  # the planned time
+        (30.0, 2.0, Code.INTERRUPTED, 60.0),  # twice as long, on a machine of half the speed
+        (30.0, 9.0, Code.INTERRUPTED, 90.0),  # a slowdown of more than 3 is an outlier
+        (1.0, 1.0, Code.INTERRUPTED, 20.0),  # a plan of a second holds no batch
+        (None, 1.0, Code.INTERRUPTED, 200.0),
+    ],
+)
+def test_ctrl_c_leaves_the_retrain_its_planned_time(
+    setup: Setup, planned: float | None, seconds: float, stopped: Code | None, expected: float
+) -> None:
+    chosen = replace(setup, budget=replace(setup.budget, retrain_s=planned))
+    assert RetrainTime(chosen, found(3, seconds, stopped=stopped)).capped(200.0) == pytest.approx(expected)
+
+
+def test_ctrl_c_leaves_the_retrain_twice_the_best_trials_work(setup: Setup) -> None:
+    chosen = replace(setup, budget=replace(setup.budget, retrain_s=1.0))
+    time = RetrainTime(chosen, found(60, 1.0, stopped=Code.INTERRUPTED))
+    assert time.capped(200.0) == pytest.approx(2 * 60.0, rel=0.2)
+    assert time.capped(5.0) == 5.0  # what the limit leaves
+
+
+def test_reserve_follows_the_median_of_what_scoring_a_row_took(setup: Setup) -> None:
+    n = setup.data.splits.info.n_holdout
+    time = RetrainTime(setup, found(3, 1.0), compared=52)
+    assert setup.clock.remaining() == pytest.approx(300.0, abs=60.0)
+    for per_row, middle in (([0.01], 0.01), ([0.01, 0.02, 1.0], 0.02), ([0.01, 1.0], 0.01)):
+        left = time.left(per_row)
+        reserve = (setup.clock.remaining() or 0.0) - left
+        assert reserve == pytest.approx(2.5 + 1.3 * (n + 52) * middle, abs=0.5)
+
+
+def test_share_of_the_trials_work_needs_a_limit_and_a_trial(setup: Setup) -> None:
+    time = RetrainTime(setup, found(10, 1.0))
+    plan = replace(time.plan(), epochs=10)
+    assert time.share(replace(plan, seconds=5.0)) == pytest.approx(0.5, rel=0.2)
+    assert time.share(replace(plan, seconds=None)) == math.inf
+    assert RetrainTime(setup, found(0, 1.0)).share(replace(plan, seconds=5.0)) == math.inf
+    short = time.too_short(replace(plan, seconds=2.0))
+    assert short is not None and short.share == pytest.approx(0.2, rel=0.2)
+    assert time.too_short(replace(plan, seconds=9.0)) is None
+    assert time.trial_images == 1000
