@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,8 @@ from automl.errors import ConfigError, DataError, SpaceError, StudyError, TimeLi
 from automl.final.predictor import Predictor
 from automl.records import Rows, Silent
 from automl.result import FitResult
+from automl.review.replay import replay_study
+from automl.review.studies import find_study
 from tests.final.evidence.gap_checker import facts_of, false_sentences
 
 pytestmark = pytest.mark.study
@@ -64,6 +68,22 @@ def test_study_directory_is_complete(finished: FitResult) -> None:
         "model.safetensors",
         "preprocess.json",
     }
+
+
+def test_study_logs_what_its_scores_are_judged_by_and_replays_with_it(finished: FitResult) -> None:
+    """The trivial answer is the majority class of the training rows, scored on the validation rows."""
+    split = pd.read_csv(finished.directory / "splits.csv")
+    majority = split.label[split.split == "train"].mode()[0]
+    val = split.label[split.split == "val"]
+    with closing(sqlite3.connect(finished.directory / "study.db")) as connection:
+        query = "SELECT reason FROM automl_decisions WHERE action = 'search'"
+        (text,) = connection.execute(query).fetchone()
+    (note,) = json.loads(text)["notes"]
+    assert note["code"] == "judged_by"
+    assert note["data"]["trivial"] == pytest.approx(float((val == majority).mean()))
+    assert (note["data"]["rows"], note["data"]["metric"]) == (len(val), "accuracy")
+    events, difference = replay_study(find_study("tiny", finished.directory.parent))
+    assert events > 3 and difference is None
 
 
 def test_result_json_has_what_scripts_rely_on(finished: FitResult) -> None:

@@ -11,16 +11,18 @@ from optuna.trial import TrialState as OptunaState
 from automl.records import TrialEvent, TrialState
 from automl.search import search
 from automl.search.policy import POLICIES
+from automl.search.policy.significance import judged_again
 from automl.search.sampling.registry import SAMPLERS
 from automl.search.storage.sql import write_journal as journal
 from tests.search.sampling.test_registry import NEEDS
-from tests.search.toy import Listener, ToySpace, climb, settings
+from tests.search.toy import JUDGED, Listener, ToySpace, climb, settings
 
 SHOWN = {
     TrialState.RUNNING: OptunaState.RUNNING,
     TrialState.PAUSED: OptunaState.WAITING,
     TrialState.COMPLETE: OptunaState.COMPLETE,
     TrialState.PRUNED: OptunaState.PRUNED,
+    TrialState.UNFINISHED: OptunaState.PRUNED,
     TrialState.FAILED: OptunaState.FAIL,
 }
 
@@ -55,7 +57,8 @@ class Dashboard(Listener):
         assert bool(trial.user_attrs.get("paused")) is (event.state is TrialState.PAUSED)
         if event.state is TrialState.COMPLETE:
             assert trial.value == event.value and trial.datetime_complete is not None
-        elif event.state is TrialState.PRUNED:
+        elif event.state in (TrialState.PRUNED, TrialState.UNFINISHED):
+            assert ("unfinished" in trial.user_attrs) is (event.state is TrialState.UNFINISHED)
             assert trial.user_attrs["reason"] == event.reason and trial.value == event.value
         else:
             assert trial.value is None and trial.datetime_complete is None
@@ -81,6 +84,23 @@ def test_dashboard_shows_each_change_under_every_policy(policy: str, tmp_path: P
     dashboard = watched(tmp_path, policy=policy, n_trials=9, max_rounds=6)
     states = {event.state for event in dashboard.events}
     assert (TrialState.PAUSED in states) is (policy in ("asha", "asha-watched", "auto", "hyperband"))
+
+
+@pytest.mark.parametrize("policy", sorted(POLICIES))
+def test_dashboard_tells_unfinished_trials_from_pruned_ones_under_every_policy(
+    policy: str, tmp_path: Path
+) -> None:
+    known = judged_again(JUDGED)
+    dashboard = watched(
+        tmp_path, policy=policy, n_trials=None, time_limit=40.0, max_rounds=6, significance=known
+    )
+    last = {event.trial: event for event in dashboard.events}
+    assert TrialState.UNFINISHED in {event.state for event in last.values()}
+    for event in last.values():
+        if event.state is TrialState.PRUNED:
+            assert event.value is not None and known.moved(event.value) and "rank" in event.reason
+        elif event.state is TrialState.UNFINISHED:
+            assert event.reason == "time is up"
 
 
 @pytest.mark.parametrize("sampler", sorted(set(SAMPLERS) - {"auto"}))
