@@ -91,6 +91,8 @@ class Asha(BasePolicy):
             rung.promote(view.number)
         if self.at_chance(report.value):
             reason = self.not_moved(Code.NOT_MOVED if on else Code.WAITS_TO_MOVE, report.value)
+        elif not math.isfinite(report.value):
+            reason = self.not_finite(report.value)
         else:
             reason = standing.reason(Code.PROMOTED_AT_ONCE if on else Code.PAUSED_AT_RUNG)
         if on:
@@ -129,7 +131,7 @@ class Asha(BasePolicy):
             return None
         value = view.values[view.round]
         if not math.isfinite(value):
-            return Reason(Code.VALUE_NOT_FINITE, {"value": str(value)})
+            return self.not_finite(value)
         if self._place(bracket, rung, trial, fewest=1) is not Place.BEATEN:
             return None
         standing = self._standing(rung, trial)
