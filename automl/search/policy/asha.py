@@ -48,8 +48,8 @@ class Asha(BasePolicy):
     If no trial may start, runs, or can be promoted, and none is complete, the best paused trial of the highest rung is
     promoted all the same, so that a search never ends without a complete trial.
 
-    Source: Li et al., "A System for Massively Parallel Hyperparameter Tuning" (MLSys 2020), algorithm 2. Without noise
-    and ties it is that algorithm while new trials may start.
+    Source: Li et al., "A System for Massively Parallel Hyperparameter Tuning" (MLSys 2020), algorithm 2. Without a
+    significance it is that algorithm, but for ties.
     """
 
     def __init__(
@@ -91,8 +91,6 @@ class Asha(BasePolicy):
             rung.promote(view.number)
         if self.at_chance(report.value):
             reason = self.not_moved(Code.NOT_MOVED if on else Code.WAITS_TO_MOVE, report.value)
-        elif not math.isfinite(report.value):
-            reason = self.not_finite(report.value)
         else:
             reason = standing.reason(Code.PROMOTED_AT_ONCE if on else Code.PAUSED_AT_RUNG)
         if on:
@@ -108,6 +106,8 @@ class Asha(BasePolicy):
 
     def late_promotion(self) -> Next | None:
         """Return the best trial of the highest rung that is not beaten there, whatever it costs."""
+        if self.context.significance is None:
+            return None
         return self._resumed(Place.IN_DOUBT, Code.UNBEATEN, fewest=1)
 
     def last_resort(self) -> Next | None:
