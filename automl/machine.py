@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+LONGEST_START = 60.0  # seconds from the start of a process to its first line
 LOOP_S = 0.06  # several turns of the scheduler
 HUB_SECONDS = 2.0  # timeout of the check whether the hub answers
 
@@ -83,14 +84,18 @@ def slowdown() -> float:
 
 
 def process_start() -> Moment:
-    """Return the moment at which this process started, before Python and any library were loaded; else now."""
+    """Return the moment at which this process started, before Python was loaded; now if that is not known.
+
+    To be called early, as a process that started more than a minute ago is not believed.
+    """
     now = Moment.now()
     try:
         ticks = int(Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19])
         age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
     except (OSError, AttributeError, ValueError, IndexError):  # not Linux
         return now
-    return now.later(-max(0.0, age))
+    # A system that counts otherwise must not use up the time limit.
+    return now.later(-age) if 0.0 <= age <= LONGEST_START else now
 
 
 def cores() -> int:

@@ -21,6 +21,7 @@ from automl.machine import (
     hub_answers,
     private_memory,
     process_start,
+    slowdown,
 )
 from automl.pipeline.clock import Clock
 
@@ -146,3 +147,15 @@ def test_process_starts_before_its_first_line_runs() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert 0.3 <= float(done.stdout) < 30.0
     assert process_start().passed()
+
+
+def test_process_that_seems_to_have_started_long_ago_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "clock_gettime", lambda clock: 1e9)
+    assert process_start().left() == pytest.approx(0.0, abs=5.0)
+
+
+def test_machine_without_other_work_is_not_slowed_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert 1.0 <= slowdown() < 1000.0
+    start = time.thread_time()
+    monkeypatch.setattr(time, "perf_counter", lambda: 3.0 * (time.thread_time() - start))
+    assert slowdown() == pytest.approx(3.0, rel=0.05)  # as if two other threads shared this core

@@ -21,7 +21,8 @@ def check_time_limit(config: StudyConfig, started: Moment) -> None:
     It is called before anything is loaded. How busy this machine is counts, as far as it delayed this process and does
     so now: a short burst of other work refuses nothing.
     """
-    if config.time_limit is None:
+    done = (config.study_dir / "result.json").is_file() and not config.overwrite
+    if config.time_limit is None or done:  # then there may be nothing to do
         return
     slower = min(slowdown(), max(1.0, -started.left() / max(1e-3, process_time())))
     loading = 0.0 if "timm" in sys.modules else LOADING_S

@@ -53,7 +53,7 @@ from automl.training.trainer import Trainer
 NEARLY = 0.8  # of the retrain: after that, its learning rate is low enough to deliver the model
 FOLDER = ".retrain"  # the folder that several workers share
 KEPT_INDEX = "retrain_val_index.npy"
-FEWEST_KEPT = 10  # validation rows: with fewer kept out of the retrain, no difference would be certain
+FEWEST_KEPT = 10  # validation rows: fewer would decide nothing
 COMPARING = (
     0.05  # of the time left after the search: at most so much for scoring one model on validation rows
 )
@@ -94,15 +94,18 @@ def final_model(setup: Setup, found: SearchResult) -> Final:
     Those are the retrain, the best trial's own weights and `setup.alternatives`. There is no retrain if the time left
     is too short for half of the best trial's work. The retrain is preferred unless it saw less than that or was stopped
     early by Ctrl-C; another model replaces the preferred one if it is better on validation rows by more than one
-    standard error (`choose`). If the retrain is planned with less than twice the best trial's work, a third of the
-    validation rows stays out of it, for this comparison. After a Ctrl-C in the search, another one ends the program.
+    standard error (`choose`). A third of the validation rows stays out of the retrain, for this comparison, if it
+    is planned with less than twice the best trial's work, or if an alternative is as good as the best trial.
+    After a Ctrl-C in the search, another one ends the program.
     """
     contest = _Contest(setup, found)
     plan = contest.time.plan()
     why = contest.time.too_short(plan)
-    contest.enter_others(plan, keep=why is None and contest.time.share(plan) < CERTAIN)
+    contest.enter_others(plan)
     if why and contest.others:
         return contest.final(why)
+    if contest.time.share(plan) < CERTAIN or contest.alternative_leads():
+        contest.keep_rows()
     plan = contest.time.plan()
     asked = threading.Event()
     setup.observer.stage("retrain", f"training the best configuration on {_images(contest)}")
@@ -125,7 +128,7 @@ class _Contest:
         self.splits: SearchSplits = setup.data.splits
         self.others: list[Candidate] = []
         self.kept: Positions = np.empty(0, dtype=np.int64)
-        self._order: Positions = np.empty(0, dtype=np.int64)
+        self._third = self._order = self.kept
         self.per_row: list[float] = []  # seconds that the best trial's network took to score a row
 
     @property
@@ -135,20 +138,21 @@ class _Contest:
         info, seed = self.setup.data.splits.info, self.setup.config.seed
         return Judge(self.setup.metric.name, info, targets, seed)
 
-    def enter_others(self, plan: TrainPlan, *, keep: bool) -> None:
+    def enter_others(self, plan: TrainPlan) -> None:
         """Score the best trial's own weights and the alternatives on validation rows, as far as the time allows.
 
-        `keep`: keep a third of these rows out of the retrain. They are scored first.
+        The rows that may be kept out of the retrain are scored first.
         """
         own = _own_weights(self.setup, self.found, plan)
         models = [*([] if own is None else [own]), *self.setup.alternatives]
         if not models:
             return
-        n, rng = self.setup.data.splits.info.n_val, np.random.default_rng(self.setup.config.seed)
-        if keep:
-            self._keep_rows()
-        first, rest = self.kept, np.setdiff1d(np.arange(n), self.kept)
-        self._order = np.concatenate([rng.permutation(first), rng.permutation(rest)])
+        data, seed = self.setup.data, self.setup.config.seed
+        groups = data.labelled.together[np.array(data.split.parts) == VAL]  # in the order of the rows
+        self._third = kept_rows(self._judge.targets, groups, seed=seed)
+        n, rng = len(data.splits.val), np.random.default_rng(seed)
+        rest = np.setdiff1d(np.arange(n), self._third)
+        self._order = np.concatenate([rng.permutation(self._third), rng.permutation(rest)])
         for model in models:
             found = self._score(model, self._order, seen=np.zeros(n, dtype=bool))
             if model is own and len(found.candidate.rows):
@@ -156,6 +160,22 @@ class _Contest:
             self._order = self._order[: len(found.candidate.rows)]
             self.others.append(found.candidate)
         self.time = replace(self.time, compared=len(self._order))
+
+    def alternative_leads(self) -> bool:
+        """Return whether an alternative is at least as good as the best trial, up to one standard error."""
+        trial, judge = self.others[:1], self._judge
+        others = [other for other in self.others if other.name is not Delivery.OWN_WEIGHTS]
+        if not others or not trial or trial[0].name is not Delivery.OWN_WEIGHTS:
+            return bool(others)
+        return not all(choose([other, trial[0]], judge).decided for other in others)
+
+    def keep_rows(self) -> None:
+        """Keep a third of the validation rows out of the retrain, if they are enough to compare models."""
+        if len(self._third) < FEWEST_KEPT or not self.others:
+            return
+        self.kept, data = self._third, self.setup.data
+        rest = without(data.splits.val, self.kept, self.setup.workspace.root / KEPT_INDEX)
+        self.splits = replace(data.splits, val=rest)
 
     def decide(self, trained: Retrained, plan: TrainPlan, *, stopped: bool) -> Final:
         """Return the best of the retrain and the others. `stopped`: Ctrl-C ended the retrain."""
@@ -221,17 +241,6 @@ class _Contest:
             "retrain": None if retrain is None else _numbers(retrain),
             "comparisons": [comparison.to_dict() for comparison in done],
         }
-
-    def _keep_rows(self) -> None:
-        data, val = self.setup.data, self.setup.data.splits.val
-        targets = np.load(val.targets, mmap_mode="r")[np.load(val.index)]
-        groups = data.labelled.together[np.array(data.split.parts) == VAL]  # in the order of the rows
-        kept = kept_rows(targets, groups, seed=self.setup.config.seed)
-        if len(kept) < FEWEST_KEPT:
-            return
-        self.kept = kept
-        rest = without(val, kept, self.setup.workspace.root / KEPT_INDEX)
-        self.splits = replace(data.splits, val=rest)
 
     def _score(self, model: Alternative, order: Positions, *, seen: np.ndarray) -> Answered:
         """Score a model on validation rows, within its part of the time left."""

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from automl.final.evidence.delivery import TooShort
 from automl.final.scoring import seconds_per_image
 from automl.pipeline.plan.budget import closing_seconds, measured_closing, retrain_epochs
-from automl.pipeline.plan.constants import MAX_SLOWDOWN
 from automl.pipeline.setup import Setup
 from automl.search import SearchResult
 from automl.search.reasons import Code
@@ -80,14 +79,13 @@ class RetrainTime:
     def capped(self, seconds: float) -> float:
         """Return `seconds`; after Ctrl-C in the search at most the planned time, since users do not want to wait.
 
-        The plan counts seconds of a machine as fast as it was then; a slower one gets more, and none gets less than a
-        retrain of twice the best trial's work takes, or than 20 s, in which the first batches play no part.
+        The plan may have been made for a faster machine, and its seconds may hold no batch. So the retrain has at least
+        the time for twice the best trial's work, or 20 s.
         """
         planned = self.setup.budget.retrain_s
         if planned is None or not interrupted(self.found):
             return seconds
-        slower = min(MAX_SLOWDOWN, max(1.0, slowdown(self.setup, self.found)))
-        return min(seconds, max(planned * slower, CERTAIN * self._trial_seconds(), WAITED_S))
+        return min(seconds, max(planned, CERTAIN * self._trial_seconds(), WAITED_S))
 
     def too_short(self, plan: TrainPlan) -> TooShort | None:
         """Return why there is not enough time for the retrain, or None if there is."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from automl.config.durations import format_duration
 from automl.final.evidence import words
+from automl.final.evidence.delivery import Delivery
 from automl.records import Config, Interval, TrialState
 from automl.spaces.architectures.factories import is_built_in
 
@@ -120,10 +121,14 @@ def summary(result: Mapping[str, Any], model_dir: Path, dashboard: str) -> list[
     best, metric = result["best"], str(result["metric"])
     val_trivial = best.get("val_trivial")
     answer = result.get("trivial_words", {}).get(metric, "trivial answer")
+    val = f"{score(best.get('val_score'))}, from trial {best.get('trial')}"
+    if best.get("val_score") is None:
+        val = "none, as the time ended before any trial had a score"
     beside = "" if val_trivial is None else f"; {answer} ({score(val_trivial)})"
     return [
         *((f"holdout {name}", _held_words(result, name, entry)) for name, entry in _holdout(result)),
-        (f"val {metric}", f"{score(best.get('val_score'))}, from trial {best.get('trial')}{beside}"),
+        (f"val {metric}", f"{val}{beside}"),
+        ("delivered", "" if _is_retrained(result) else words.made(result)),
         ("best", config_words(best.get("config", {}))),
         ("trials", counts_words(result.get("trials", {}))),
         ("time", _time_words(result.get("time", {}))),
@@ -135,6 +140,10 @@ def summary(result: Mapping[str, Any], model_dir: Path, dashboard: str) -> list[
 def _held_words(result: Mapping[str, Any], name: str, entry: Mapping[str, float]) -> str:
     trivial = words.trivial(result, name)
     return f"{interval_words(entry)}, 95 % interval" + (f"; {trivial}" if trivial else "")
+
+
+def _is_retrained(result: Mapping[str, Any]) -> bool:
+    return bool(result.get("retrain", {}).get("how", Delivery.RETRAINED) == Delivery.RETRAINED)
 
 
 def aligned(rows: Sequence[tuple[str, str]]) -> list[str]:
@@ -167,7 +176,8 @@ def details(result: Mapping[str, Any]) -> list[tuple[str, str]]:
         rows.append(("images", f"{counts}{skipped}; {data.get('n_classes')} classes"))
     if retrain:
         seconds = format_duration(retrain.get("seconds") or 0.0)
-        rows.append(("delivered", f"{words.made(result)}, {seconds}"))
+        if _is_retrained(result):
+            rows.append(("delivered", f"{words.made(result)}, {seconds}"))
         rows.append(("because", str(retrain.get("why") or "")))
     if "holdout_reads" in result:
         rows.append(("holdout", words.reads(result)))

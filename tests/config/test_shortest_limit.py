@@ -73,3 +73,12 @@ def test_burst_of_other_work_refuses_nothing(loads_everything: None, monkeypatch
     check_time_limit(config_of(30.0), Moment.now().later(-0.5))  # so far nothing delayed it
     with pytest.raises(TimeLimitError, match="slow down 4 times"):
         check_time_limit(config_of(30.0), Moment.now().later(-1.6))
+
+
+def test_finished_study_is_not_refused_before_it_is_looked_at(tmp_path: Path) -> None:
+    config = StudyConfig(data="digits", time_limit=0.5, n_trials=1, directory=tmp_path)
+    with pytest.raises(TimeLimitError):
+        check_time_limit(config, Moment.now())
+    config.study_dir.mkdir()
+    (config.study_dir / "result.json").write_text("{}")
+    check_time_limit(config, Moment.now())

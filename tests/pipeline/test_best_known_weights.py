@@ -19,10 +19,10 @@ from automl.final.evidence.words import not_usable
 from automl.final.retrain import Retrain, Retrained
 from automl.pipeline import final_model, setup
 from automl.result import FitResult
-from automl.review.studies import read_study
+from automl.review.studies import find_study, read_study
 from automl.training.trainer import Trainer
 from tests.pipeline.test_final_model import Notes, retrain_of
-from tests.pipeline.test_fit import config_for
+from tests.pipeline.test_fit import config_for, digits
 
 pytestmark = pytest.mark.study
 
@@ -93,6 +93,26 @@ def test_retrain_that_reached_little_of_the_trials_work_is_not_delivered(
     found = retrain_of(pipeline.fit(config_for(tmp_path)))
     assert found["how"] == "own weights" and found["evidence"]["decided_by"] == "length reached"
     assert found["why"].startswith("when its time ended, the retrain had trained on 10 images")
+
+
+def test_linear_head_is_delivered_if_the_retrain_is_worse(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_learning(monkeypatch)
+    monkeypatch.setattr(final_model, "_own_weights", lambda *_: None)
+    result = pipeline.fit(config_for(tmp_path, n_trials=1, epochs=2, time_limit=60.0))
+    found, document = retrain_of(result), result.to_json()
+    assert found["how"] == "linear head" and found["config"]["model"].endswith("linear_on_pixels")
+    # It leads where nothing is known of the trial, so rows are kept out, and decide.
+    assert found["evidence"]["kept_out"] == found["evidence"]["comparisons"][0]["rows"] > 10
+    assert found["evidence"]["comparisons"][0]["won"]
+    assert document["best"]["config"]["model"] != found["config"]["model"]
+    assert "The linear head was fitted on" in document["gap"]["explained"]
+    assert "A linear head, fitted on" in card_of(result)
+    assert result.usable and result.holdout["accuracy"].value > 0.8
+    images, labels = digits()
+    assert np.mean(np.array(result.predictor.predict(images)) == labels.astype(str)) > 0.8
+    assert find_study("tiny", tmp_path).state == "finished"
 
 
 def test_model_that_knows_nothing_is_not_usable_and_says_so(tmp_path: Path) -> None:

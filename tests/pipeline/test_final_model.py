@@ -43,6 +43,7 @@ def _any_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Limits of a few seconds are allowed, however busy the machine is: they make the cases that are tested here."""
     fit = importlib.import_module("automl.pipeline.fit")  # `automl.pipeline.fit` is the function
     monkeypatch.setattr(fit, "refuse_shorter", lambda *_, **__: None)
+    monkeypatch.setattr(planning, "slowdown", lambda: 1.0)
 
 
 class Notes(Silent):

@@ -126,3 +126,36 @@ def test_details_explain_gap_and_data() -> None:
 def test_epochs_of_an_earlier_version_are_shown_as_rounds() -> None:
     old = {**RESULT, "work": {"epochs": 40, "images_trained": 12345}}
     assert "12,345 images trained in 40 rounds" in [text for _, text in details(old)]
+
+
+def test_own_weights_are_not_described_as_a_retrain_of_a_moment() -> None:
+    retrain = {
+        "how": "own weights",
+        "why": "the 4 s left are few",
+        "epochs": 3.5,
+        "n_train": 80,
+        "seconds": 0.1,
+    }
+    result = {**RESULT, "retrain": retrain, "holdout_reads": 2}
+    text = "\n".join(aligned([*summary(result, Path("m"), ""), *details(result)]))
+    assert (
+        "delivered                   the best trial's own weights, after 3.5 epochs on 80 training images"
+        in text
+    )
+    assert "the 4 s left are few" in text and "read 2 times" in text
+    assert "retrained" not in text and "0.1s" not in text
+
+
+def test_scores_stand_beside_the_trivial_answer() -> None:
+    result = {
+        **RESULT,
+        "trivial": {"accuracy": 0.52, "balanced_accuracy": 0.5},
+        "trivial_words": {"accuracy": "always 'bee'", "balanced_accuracy": "chance"},
+        "best": {**RESULT["best"], "val_trivial": 0.55},
+    }
+    lines = dict(summary(result, Path("m"), ""))
+    assert lines["holdout accuracy"] == "0.9200 (0.7484 to 0.9777), 95 % interval; always 'bee' (0.5200)"
+    assert lines["holdout balanced_accuracy"].endswith("; chance (0.5000)")
+    assert lines["val accuracy"] == "0.9500, from trial 2; always 'bee' (0.5500)"
+    nothing = {**result, "best": {**RESULT["best"], "val_score": None}}
+    assert dict(summary(nothing, Path("m"), ""))["val accuracy"].startswith("none, as the time ended")

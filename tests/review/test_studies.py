@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from automl.errors import ConfigError, ModelError, StorageError, StudyError
-from automl.review.studies import find_model, find_study, read_study, study_folders
+from automl.review.studies import StudyFolder, find_model, find_study, read_study, study_folders
 from automl.review.trials import study_trials
 
 
@@ -94,3 +95,19 @@ def test_masked_storage_must_be_given_again(tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text("data: digits\nstorage: postgresql://a:***@db/x\n", encoding="utf-8")
     with pytest.raises(ConfigError, match="AUTOML_STORAGE"):
         read_study(tmp_path).storage_url()
+
+
+@pytest.mark.parametrize(
+    ("result", "state"),
+    [
+        (None, "unfinished"),
+        ({}, "finished"),  # of an earlier version
+        ({"stopped": None}, "finished"),
+        ({"stopped": "search"}, "stopped"),
+        ({"stopped": "retrain"}, "stopped"),
+    ],
+)
+def test_study_that_ctrl_c_ended_is_stopped_and_not_finished(
+    result: dict[str, Any] | None, state: str
+) -> None:
+    assert StudyFolder("s", Path("s"), {}, result).state == state

@@ -87,7 +87,9 @@ def _training(facts: Facts) -> str:
     if facts.delivery is Delivery.OWN_WEIGHTS:
         return f"Both are scores of the same weights, from {_length(facts.trial_epochs, facts.trial_images)}."
     if facts.delivery is Delivery.HEAD:
-        return f"The linear head was fitted on {facts.n_train:,} images; it is not the trial's network."
+        return (
+            f"The linear head was fitted on {facts.n_train:,} images; no weights of the trial are delivered."
+        )
     said = f"The retrain took {_length(facts.epochs, facts.images)}, with {facts.n_train:,} images an epoch"
     if not math.isfinite(facts.val):
         return f"{said}."

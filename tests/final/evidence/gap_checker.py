@@ -176,7 +176,7 @@ _FORMS: dict[str, Callable[..., bool]] = {
         math.isnan(facts.held.low) or math.isnan(facts.held.high)
     ),
     rf"Both are scores of the same weights, from {_LENGTH}\.": _same,
-    rf"The linear head was fitted on {COUNT} images; it is not the trial's network\.": _head,
+    rf"The linear head was fitted on {COUNT} images; no weights of the trial are delivered\.": _head,
     rf"The retrain took {_LENGTH}, with {COUNT} images an epoch: it was (longer|shorter|of the same length) "
     rf"\(([\d.]+) times the images\), as the trial took {_LENGTH}\.": _compared,
     rf"The retrain took {_LENGTH}, with {COUNT} images an epoch; the trial took {_LENGTH}\.": _apart,

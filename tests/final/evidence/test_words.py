@@ -1,0 +1,54 @@
+"""Sentences about a result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from automl.final.evidence.words import is_usable, made, not_usable, reads, trivial
+
+RESULT: dict[str, Any] = {
+    "metric": "accuracy",
+    "data": {"n_holdout": 1268},
+    "holdout": {"accuracy": {"value": 0.41, "low": 0.38, "high": 0.44}},
+    "usable": False,
+    "trivial": {"accuracy": 0.7105, "roc_auc": None},
+    "trivial_words": {"accuracy": "always 'Free'", "roc_auc": "chance"},
+    "retrain": {"how": "own weights", "epochs": 8.0, "n_train": 862, "seconds": 0.1},
+}
+
+
+def test_model_that_is_not_usable_is_named_with_both_scores() -> None:
+    assert not_usable(RESULT) == (
+        "Not usable: accuracy 0.4100 on 1,268 holdout images is not better than always 'Free' (0.7105) by more than "
+        "chance explains."
+    )
+    assert not_usable({**RESULT, "usable": True}) == ""
+
+
+def test_result_of_an_earlier_version_counts_as_usable_and_has_no_trivial_answer() -> None:
+    earlier = {"metric": "accuracy", "holdout": RESULT["holdout"], "retrain": {"epochs": 3, "n_train": 10}}
+    assert is_usable(earlier) and not_usable(earlier) == "" == trivial(earlier, "accuracy")
+    assert made(earlier) == "trained for 3 epochs on 10 training and validation images"
+
+
+def test_trivial_answer_without_a_value_is_none() -> None:
+    assert trivial(RESULT, "roc_auc") == "chance (none)"
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("own weights", "the best trial's own weights, after 8.0 epochs on 862 training images"),
+        ("linear head", "a linear head, fitted on 862 training images"),
+        ("retrained", "trained for 8.0 epochs on 862 training and validation images"),
+        ("cut short", "trained for 8.0 epochs on 862 training and validation images"),
+    ],
+)
+def test_making_of_the_model_is_told_as_it_was(how: str, words: str) -> None:
+    assert made({**RESULT, "retrain": {**RESULT["retrain"], "how": how}}) == words
+
+
+def test_reads_are_counted() -> None:
+    assert reads({"holdout_reads": 2}) == "read 2 times" and reads({}) == "read once"
