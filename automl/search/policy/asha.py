@@ -48,8 +48,8 @@ class Asha(BasePolicy):
     If no trial may start, runs, or can be promoted, and none is complete, the best paused trial of the highest rung is
     promoted all the same, so that a search never ends without a complete trial.
 
-    Source: Li et al., "A System for Massively Parallel Hyperparameter Tuning" (MLSys 2020), algorithm 2. Without noise
-    and ties it is that algorithm while new trials may start.
+    Source: Li et al., "A System for Massively Parallel Hyperparameter Tuning" (MLSys 2020), algorithm 2. Without a
+    significance it is that algorithm, but for ties.
     """
 
     def __init__(
@@ -106,6 +106,8 @@ class Asha(BasePolicy):
 
     def late_promotion(self) -> Next | None:
         """Return the best trial of the highest rung that is not beaten there, whatever it costs."""
+        if self.context.significance is None:
+            return None
         return self._resumed(Place.IN_DOUBT, Code.UNBEATEN, fewest=1)
 
     def last_resort(self) -> Next | None:
@@ -129,7 +131,7 @@ class Asha(BasePolicy):
             return None
         value = view.values[view.round]
         if not math.isfinite(value):
-            return Reason(Code.VALUE_NOT_FINITE, {"value": str(value)})
+            return self.not_finite(value)
         if self._place(bracket, rung, trial, fewest=1) is not Place.BEATEN:
             return None
         standing = self._standing(rung, trial)

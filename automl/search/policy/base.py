@@ -238,6 +238,10 @@ class BasePolicy:
         known = self.context.significance
         return 0.0 if known is None else known.noise(value)
 
+    def not_finite(self, value: float) -> Reason:
+        """Return the reason of a trial whose value is NaN or infinite."""
+        return Reason(Code.VALUE_NOT_FINITE, {"value": str(value)})
+
     def not_moved(self, code: Code, value: float, **data: Value) -> Reason:
         """Return the reason of a trial that is at chance, with its value and the trivial answer's."""
         assert self.context.significance is not None

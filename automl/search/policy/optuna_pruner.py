@@ -57,8 +57,7 @@ class PrunerPolicy(BasePolicy):
 
     def judge(self, view: TrialView, report: Report) -> Decision:
         if not math.isfinite(report.value):
-            reason = Reason(Code.VALUE_NOT_FINITE, {"value": str(report.value)})
-            return Decision(Action.STOP, TrialState.PRUNED, reason, report.round)
+            return Decision(Action.STOP, TrialState.PRUNED, self.not_finite(report.value), report.round)
         with quiet_optuna():
             stops = self._pruner.prune(self._study, self._storage.get_trial(self._id(view.number)))
         if stops and self.at_chance(report.value):

@@ -37,8 +37,11 @@ class StopAsha(BasePolicy):
         if self.at_chance(report.value):
             reason = self.not_moved(Code.NOT_MOVED, report.value)
             return Decision(Action.CONTINUE, TrialState.RUNNING, reason, rung.round)
+        if not math.isfinite(report.value):
+            reason = self.not_finite(report.value)
+            return Decision(Action.STOP, TrialState.PRUNED, reason, rung.round)
         standing = rung.standing(view.number, self.noise(report.value))
-        if math.isfinite(report.value) and standing.rank <= math.ceil(standing.size / FACTOR):
+        if standing.rank <= math.ceil(standing.size / FACTOR):
             reason = standing.reason(Code.AMONG_BEST)
             return Decision(Action.CONTINUE, TrialState.RUNNING, reason, rung.round)
         return Decision(Action.STOP, TrialState.PRUNED, standing.reason(Code.NOT_AMONG_BEST), rung.round)
@@ -80,7 +83,9 @@ class MedianStop(BasePolicy):
         middle = median(losses)
         best, value = min((self.loss(value), value) for value in view.values.values())
         compared = {"trials": len(losses), "round": report.round}
-        if best - self.noise(value) > middle or math.isinf(best):
+        if math.isinf(best):
+            return Decision(Action.STOP, TrialState.PRUNED, self.not_finite(report.value), report.round)
+        if best - self.noise(value) > middle:
             reason = Reason(Code.WORSE_THAN_MEDIAN, compared)
             return Decision(Action.STOP, TrialState.PRUNED, reason, report.round)
         reason = Reason(Code.NOT_WORSE_THAN_MEDIAN, compared)

@@ -11,6 +11,7 @@ from automl.search.policy import Action, NextKind, PolicyContext
 from automl.search.policy.asha import Asha, asha, hyperband, interleaved
 from automl.search.policy.rungs import Rung, rung_rounds
 from automl.search.reasons import Code, Reason
+from tests.search.toy import constant_noise
 
 
 @pytest.mark.parametrize(
@@ -60,14 +61,15 @@ def test_third_trial_that_is_worst_pauses_and_the_best_is_promoted() -> None:
 def test_equal_values_are_no_order() -> None:
     policy = asha(PolicyContext(9))
     paused(policy, [0.5, 0.5])
-    for trial in (0, 1):
-        choice = policy.next(may_start=False)
-        assert choice.trial == trial
-        policy.started(trial, resumed=True)
     policy.started(2, resumed=False)
     policy.report(Report(2, 1, 0.5, 1.0))
     decision = policy.report(Report(2, 2, 0.5, 1.0))
     assert decision.reason == Reason(Code.PROMOTED_AT_ONCE, {"rank": "1-3", "trials": 3, "round": 2})
+    for trial in (0, 1):
+        choice = policy.next()
+        assert (choice.trial, choice.reason.data["rank"]) == (trial, "1-3")
+        policy.started(trial, resumed=True)
+    assert policy.next().kind is NextKind.START
 
 
 def test_promotion_counts_only_when_the_trial_runs() -> None:
@@ -116,21 +118,18 @@ def test_nan_in_the_best_third_is_not_promoted() -> None:
 
 def test_last_resort_is_taken_only_while_nothing_is_complete() -> None:
     policy = asha(PolicyContext(9))
-    paused(policy, [0.3, 0.2, 0.1])
+    paused(policy, [0.2, 0.1])
+    choice = policy.next(may_start=False)
+    assert (choice.kind, choice.trial) == (NextKind.RESUME, 0)
+    assert choice.reason.code is Code.LAST_RESORT
     policy.started(0, resumed=True)
     assert policy.next(may_start=False).kind is NextKind.WAIT
-    policy.ended(0, TrialState.PRUNED)
-    choice = policy.next(may_start=False)
-    assert (choice.kind, choice.trial) == (NextKind.RESUME, 1)
-    assert choice.reason.code is Code.LAST_RESORT
-    policy.started(1, resumed=True)
-    assert policy.next(may_start=False).kind is NextKind.WAIT
-    policy.ended(1, TrialState.COMPLETE)
+    policy.ended(0, TrialState.COMPLETE)
     assert policy.next(may_start=False).kind is NextKind.FINISH
 
 
 def test_trial_that_no_other_beats_is_promoted_once_no_trial_may_start() -> None:
-    policy = asha(PolicyContext(9))
+    policy = asha(PolicyContext(9, "max", constant_noise(0.01)))
     paused(policy, [0.2, 0.1])
     assert policy.next().kind is NextKind.START
     choice = policy.next(may_start=False)

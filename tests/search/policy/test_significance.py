@@ -167,6 +167,27 @@ def test_demo_whose_first_rung_is_at_chance_cuts_nothing_there() -> None:
     assert all(value > 0.2 for value, _ in cut(play, known))
 
 
+@pytest.mark.parametrize("name", ["stop-asha", "median"])
+@pytest.mark.parametrize("known", [None, judged_again(JUDGED)])
+def test_trial_without_a_value_is_told_so_and_not_a_rank(name: str, known: Significance | None) -> None:
+    policy = POLICIES_AND_PRUNERS[name](PolicyContext(6, "max", known))
+    if name == "median":
+        for trial in range(5):
+            for round in range(1, 7):
+                policy.report(Report(trial, round, 0.5, 1.0))
+    policy.started(9, resumed=False)
+    policy.report(Report(9, 1, math.nan, 1.0))
+    decision = policy.report(Report(9, 2, math.nan, 1.0))
+    assert decision.action is Action.STOP
+    assert str(decision.reason) == "its value was nan"
+
+
+def test_paused_trial_without_a_value_is_pruned_for_that() -> None:
+    policy = asha(PolicyContext(MAX_ROUNDS))
+    reached(policy, 0.5, math.nan)
+    assert str(policy.beaten(1)) == "its value was nan" and policy.beaten(0) is None
+
+
 # Ties ----------------------------------------------------------------------------------------------------
 
 
