@@ -45,6 +45,17 @@ class Probe:
     gpu_memory: int = 0
 
 
+@dataclass(frozen=True)
+class Speed:
+    """Images per second by the clock of `work_clock`, and per second of `work`: of all threads, on a CPU.
+
+    Precisions are compared by their work, which other programs on the same cores do not change.
+    """
+
+    images_per_second: float
+    per_work: float
+
+
 def probe(
     config: Config,
     splits: SearchSplits,
@@ -65,9 +76,8 @@ def probe(
         if precision == "auto":
             found = _fastest(config, splits, plan, seconds, until)
         else:
-            found = Probe(
-                _rate(config, splits, replace(plan, precision=precision), seconds, until), precision
-            )
+            speed = _speed(config, splits, replace(plan, precision=precision), seconds, until)
+            found = Probe(speed.images_per_second, precision)
     return replace(found, memory=peak.memory, gpu_memory=peak.gpu_memory)
 
 
@@ -76,7 +86,8 @@ def _fastest(
 ) -> Probe:
     halves = _half(plan.device)
     if not halves:
-        return Probe(_rate(config, splits, replace(plan, precision="fp32"), seconds, until), "fp32")
+        speed = _speed(config, splits, replace(plan, precision="fp32"), seconds, until)
+        return Probe(speed.images_per_second, "fp32")
     recipe = Recipe.from_config(config)
     key = work_key(
         plan.device,
@@ -87,7 +98,8 @@ def _fastest(
     )
     known = recall(key)
     if known is not None:
-        return Probe(_rate(config, splits, replace(plan, precision=known), seconds, until), known)
+        speed = _speed(config, splits, replace(plan, precision=known), seconds, until)
+        return Probe(speed.images_per_second, known)
     found = _compared(config, splits, plan, seconds, until)
     if until is None or not until.passed():
         remember(key, found.precision)
@@ -97,20 +109,20 @@ def _fastest(
 def _compared(
     config: Config, splits: SearchSplits, plan: TrainPlan, seconds: float, until: Moment | None
 ) -> Probe:
-    full: dict[int, float] = {}
+    full: dict[int, Speed] = {}
 
     def late() -> bool:
         return until is not None and until.passed()
 
     def gain(precision: Precision, turn: int) -> tuple[float, float]:
         if turn not in full:
-            full[turn] = _rate(config, splits, replace(plan, precision="fp32"), seconds, until)
-        rate = _rate(config, splits, replace(plan, precision=precision), seconds, until)
-        return rate / full[turn], rate
+            full[turn] = _speed(config, splits, replace(plan, precision="fp32"), seconds, until)
+        speed = _speed(config, splits, replace(plan, precision=precision), seconds, until)
+        return speed.per_work / full[turn].per_work, speed.images_per_second
 
     halves = _half(plan.device)
     if not on_gpu(plan):  # there, the first precision is the rule
-        full[0] = _rate(config, splits, replace(plan, precision="fp32"), seconds, until)
+        full[0] = _speed(config, splits, replace(plan, precision="fp32"), seconds, until)
     for precision in halves:
         if full and late():
             break
@@ -121,7 +133,7 @@ def _compared(
         middle, rate = sorted(gains)[len(gains) // 2]
         if middle > needed:
             return Probe(rate, precision)
-    return Probe(statistics.median(full.values()), "fp32")
+    return Probe(statistics.median(speed.images_per_second for speed in full.values()), "fp32")
 
 
 def on_gpu(plan: TrainPlan) -> bool:
@@ -170,32 +182,33 @@ def has_bf16(device: str) -> bool:
     return bool(capabilities().get("avx512_bf16", False))
 
 
-def _rate(
+def _speed(
     config: Config, splits: SearchSplits, plan: TrainPlan, seconds: float, until: Moment | None = None
-) -> float:
+) -> Speed:
     trainer = Trainer(config, splits.info, splits.train, plan)
     trainer.model.train()
     alone = plan.threads == plan.replicas == 1
     clock = work_clock(plan.device, alone=alone, streamed=trainer.batches.streamed)
+    work = clock if alone or on_gpu(plan) else time.process_time
     images = _endless(trainer)
-    begun, done = clock(), 0
+    begun, worked, done = clock(), work(), 0
     for _ in range(SETTLED if on_gpu(plan) else 1):  # the first steps also pay for allocations
         trainer.train_step(*next(images))
         done += trainer.batches.batch_size
     if until is None or not until.passed():
-        begun, done = clock(), 0
+        begun, worked, done = clock(), work(), 0
     while done < 2 * trainer.batches.batch_size or clock() - begun < seconds:
         if done and until is not None and until.passed():
             break
         batch, targets = next(images)
         trainer.train_step(batch, targets)
         done += len(batch)
-    rate = done / (clock() - begun)
+    speed = Speed(done / (clock() - begun), done / max(1e-9, work() - worked))
     trainer.gradients.close()
     del trainer, images
     if on_gpu(plan):
         release()  # so that the memory of the next precision is measured alone
-    return rate
+    return speed
 
 
 def _endless(trainer: Trainer) -> Iterator[tuple[Tensor, Tensor]]:

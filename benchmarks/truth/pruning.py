@@ -26,6 +26,7 @@ from benchmarks.truth.runs import (
 CHANCE = 1.645  # standard errors: what chance explains in 19 of 20 cases
 # How a decision at a rung says that others were better.
 CUT = ("paused_at_rung", "not_among_best", "worse_than_median", "pruner_stopped")
+WAITS = "waits_to_move"  # at chance, and not compared: it goes on once others have had their turn
 
 
 def main(args: argparse.Namespace) -> int:
@@ -43,8 +44,20 @@ def main(args: argparse.Namespace) -> int:
         for name in (args.sets or "demo,cifar10,ants_bees").split(",")
     ]
     rows = kept(args, jobs, lambda job: measured(job, args))
-    columns = ["set", "seed", "trials", "cut", "at_chance", "val", "holdout", "trivial", "best", "seconds"]
-    table(columns, [[row[key] for key in columns] for row in rows])
+    columns = [
+        "set",
+        "seed",
+        "trials",
+        "cut",
+        "at_chance",
+        "waiting",
+        "val",
+        "holdout",
+        "trivial",
+        "best",
+        "seconds",
+    ]
+    table(columns, [[row.get(key) for key in columns] for row in rows])
     for name in dict.fromkeys(row["set"] for row in rows):
         held = [row["holdout"] for row in rows if row["set"] == name]
         spread = f" (deviation {stdev(held):.4f})" if len(held) > 1 else ""
@@ -65,11 +78,12 @@ def measured(job: dict[str, Any], args: argparse.Namespace) -> dict[str, Any]:
         metric, rows = done.result["metric"], rows_of(done.study)
         trivial = majority(rows, "val", metric)
         worth = trivial + CHANCE * standard_error(trivial, rows, "val", metric)
-        cut = cuts(done.study / "study.db")
+        cut, waiting = cuts(done.study / "study.db")
     return {
         "trials": done.result["trials"]["total"],
         "cut": len(cut),
         "at_chance": sum(value <= worth for value in cut.values()),
+        "waiting": len(waiting),
         "values": {str(trial): round(value, 4) for trial, value in cut.items()},
         "val": done.result["best"]["val_score"],
         "holdout": done.result["holdout"][metric]["value"],
@@ -80,9 +94,9 @@ def measured(job: dict[str, Any], args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def cuts(database: Path) -> dict[int, float]:
-    """The trials that a rung held back for good, with their value there."""
-    found: dict[int, float] = {}
+def cuts(database: Path) -> tuple[dict[int, float], dict[int, float]]:
+    """The trials that a rung held back for good, and those that waited at chance to the end, with their values."""
+    found: dict[str, dict[int, float]] = {"cut": {}, "waiting": {}}
     with closing(sqlite3.connect(database)) as connection:
         log = connection.execute(
             "SELECT d.trial, d.action, d.reason, r.value FROM automl_decisions d LEFT JOIN automl_reports r "
@@ -91,7 +105,9 @@ def cuts(database: Path) -> dict[int, float]:
     for trial, action, reason, value in log:
         code = json.loads(reason)["code"]
         if action in ("start", "resume"):
-            found.pop(trial, None)
-        elif code in CUT:
-            found[trial] = float("nan") if value is None else value
-    return found
+            for kind in found.values():
+                kind.pop(trial, None)
+        elif code in CUT or code == WAITS:
+            kind = found["waiting" if code == WAITS else "cut"]
+            kind[trial] = float("nan") if value is None else value
+    return found["cut"], found["waiting"]

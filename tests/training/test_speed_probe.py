@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from automl.records import Config, SearchSplits
 from automl.training import speed_probe
 from automl.training.hardware.known_precision import FILE, recall, remember, work_key
 from automl.training.plan import Precision, TrainPlan
-from automl.training.speed_probe import probe
+from automl.training.speed_probe import Speed, probe
 
 
 @pytest.fixture
@@ -26,21 +26,22 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 class Rates:
     """Answers with speeds from lists instead of training, and counts what was asked."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, **speeds: list[float]) -> None:
-        self.left: dict[str, Iterator[float]] = {name: iter(rates) for name, rates in speeds.items()}
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, **speeds: Sequence[float | Speed]) -> None:
+        self.left: dict[str, Iterator[float | Speed]] = {name: iter(rates) for name, rates in speeds.items()}
         self.asked: list[Precision] = []
-        monkeypatch.setattr(speed_probe, "_rate", self._rate)
+        monkeypatch.setattr(speed_probe, "_speed", self._speed)
 
-    def _rate(
+    def _speed(
         self,
         config: Config,
         splits: SearchSplits,
         plan: TrainPlan,
         seconds: float,
         until: Moment | None = None,
-    ) -> float:
+    ) -> Speed:
         self.asked.append(plan.precision)
-        return next(self.left[plan.precision])
+        rate = next(self.left[plan.precision])
+        return rate if isinstance(rate, Speed) else Speed(rate, rate)
 
 
 def test_the_faster_precision_is_chosen_once(
@@ -84,6 +85,18 @@ def test_a_near_tie_is_measured_again(
 ) -> None:
     Rates(monkeypatch, fp32=[100.0] * 3, bf16=bf16)
     assert probe(config, splits, plan).precision == chosen
+
+
+def test_other_programs_do_not_choose_the_precision(
+    cache: Path,
+    config: Config,
+    splits: SearchSplits,
+    plan: TrainPlan,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """bf16 does twice the work in the same time of the processor; another program had it meanwhile."""
+    Rates(monkeypatch, fp32=[Speed(100.0, 100.0)], bf16=[Speed(60.0, 200.0)])
+    assert probe(config, splits, plan).precision == "bf16"
 
 
 def test_a_precision_that_is_asked_for_is_not_compared(
