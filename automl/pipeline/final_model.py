@@ -22,6 +22,7 @@ from automl.final.evidence.candidates import (
     Choice,
     Judge,
     Positions,
+    best_known,
     choose,
     kept_rows,
 )
@@ -32,6 +33,7 @@ from automl.final.evidence.delivery import (
     Shortfall,
     Stopped,
     TooShort,
+    Unscored,
     delivery_in_words,
 )
 from automl.final.retrain import Retrain, Retrained, best_checkpoint, own_weights, without
@@ -192,11 +194,23 @@ class _Contest:
         seen = np.ones(self.setup.data.splits.info.n_val, dtype=bool)
         seen[self.kept] = False
         candidate = self._score(model, self._order, seen=seen).candidate
+        if not len(candidate.rows):
+            return self._unscored(why, model, stopped=stopped)
         found = choose(
             [*self.others[:1], candidate, *self.others[1:]] if poor else [candidate, *self.others],
             self._judge,
         )
         return self.final(why, retrain=model, stopped=stopped, choice=found)
+
+    def _unscored(self, why: Shortfall | None, retrain: Alternative, *, stopped: bool) -> Final:
+        """Return what is delivered if there was no time to score the retrain: the best that is known without it."""
+        trial = self.found.best.value
+        known = best_known(self.setup.alternatives, trial, self._judge)
+        if known is None:
+            return self.final(why, retrain=retrain, stopped=stopped)
+        why = Unscored(known.delivery, self.setup.metric.name, known.value, trial)
+        evidence = self._evidence(why, retrain, None)
+        return Final(known, why, stopped, retrain.trained.images_trained, evidence)
 
     def final(
         self,
@@ -261,6 +275,7 @@ _DECIDED: dict[type, str] = {
     Stopped: "Ctrl-C",
     Reached: "length reached",
     Outscored: "comparison",
+    Unscored: "earlier scores",
 }
 
 

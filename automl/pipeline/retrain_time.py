@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from automl import machine
 from automl.final.evidence.delivery import TooShort
 from automl.final.scoring import seconds_per_image
 from automl.pipeline.plan.budget import closing_seconds, measured_closing, retrain_epochs
@@ -69,7 +70,7 @@ class RetrainTime:
         """
         rows = self.setup.data.splits.info.n_holdout + self.compared
         scoring = rows * statistics.median_low(per_row)
-        slower = slowdown(self.setup, self.found)
+        slower = max(slowdown(self.setup, self.found), machine.slowdown())
         return (self.setup.clock.remaining() or 0.0) - measured_closing(slowdown=slower, scoring=scoring)
 
     def within(self, closing: float) -> float:

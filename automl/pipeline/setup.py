@@ -249,7 +249,7 @@ def _alternative(head: LinearHead) -> Alternative:
         info=head.info,
         weights=head.weights,
     )
-    return Alternative(Delivery.HEAD, head.config, trained)
+    return Alternative(Delivery.HEAD, head.config, trained, head.val_score)
 
 
 def _starting_points(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
 import os
 import signal
 import time
@@ -14,7 +15,8 @@ import numpy as np
 import pytest
 
 from automl import pipeline
-from automl.final.evidence.answers import Answered
+from automl.final.evidence.answers import Answered, answered
+from automl.final.evidence.candidates import Alternative, Positions
 from automl.final.evidence.delivery import (
     Delivery,
     Outscored,
@@ -22,6 +24,7 @@ from automl.final.evidence.delivery import (
     Shortfall,
     Stopped,
     TooShort,
+    Unscored,
     delivery_in_words,
 )
 from automl.machine import Moment
@@ -29,7 +32,7 @@ from automl.pipeline import final_model, retrain_time, setup
 from automl.pipeline.plan import plan as planning
 from automl.pipeline.plan.budget import Budget, Work
 from automl.pipeline.retrain_time import RetrainTime
-from automl.records import Silent
+from automl.records import Rows, Silent
 from automl.result import FitResult
 from automl.training.plan import TrainPlan
 from automl.training.trainer import Trainer
@@ -125,6 +128,18 @@ def test_ctrl_c_in_the_retrain_delivers_the_best_trials_own_weights_and_resume_r
             "the linear head is delivered",
         ),
         (
+            Delivery.HEAD,
+            Unscored(Delivery.HEAD, "accuracy", 0.8071, 0.2451),
+            "there was no time to score the retrain on validation images, where the linear head has accuracy 0.8071 "
+            "and the best trial 0.2451: the linear head is delivered",
+        ),
+        (
+            Delivery.HEAD,
+            Unscored(Delivery.HEAD, "accuracy", 0.8071, math.nan),
+            "there was no time to score the retrain on validation images, where the linear head has accuracy 0.8071 "
+            "and no trial had a score: the linear head is delivered",
+        ),
+        (
             Delivery.CUT_SHORT,
             Stopped(progress=0.85),
             "Ctrl-C stopped the retrain at 85%: the model is delivered as it was then",
@@ -177,6 +192,22 @@ def test_no_time_for_a_retrain_delivers_the_best_trials_own_weights(
     assert found["n_train"] == pytest.approx(result.to_json()["data"]["n_train"] / 2, abs=10)
     images, _ = digits()
     assert len(result.predictor.predict(images[:2])) == 2
+
+
+def test_retrain_that_could_not_be_scored_gives_way_to_a_better_head(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scored = answered
+
+    def no_time(model: Alternative, val: Rows, order: Positions, **options: Any) -> Answered:
+        return scored(model, val, order[: 0 if model.delivery is Delivery.RETRAINED else None], **options)
+
+    monkeypatch.setattr(final_model, "answered", no_time)
+    result = pipeline.fit(config_for(tmp_path, n_trials=1, epochs=1, time_limit=12.0))
+    found, best = retrain_of(result), result.to_json()["best"]
+    assert found["how"] == "linear head" and "no time to score the retrain" in found["why"]
+    assert found["evidence"]["decided_by"] == "earlier scores"
+    assert result.holdout["accuracy"].value > best["val_score"] + 0.1
 
 
 def test_network_that_is_too_expensive_to_score_is_not_retrained_at_all(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from automl.config.metrics import METRICS
 from automl.final.evidence.delivery import Delivery
 from automl.final.evidence.paired import Difference, paired_difference
 from automl.final.retrain import Retrained
@@ -25,12 +27,14 @@ KEPT_PART = 3  # one of so many validation rows may be kept out of the retrain
 class Alternative:
     """A finished model that may be delivered in place of the retrain, such as a linear head.
 
-    `config` names its network for the model folder. It must not have trained on validation rows.
+    `config` names its network for the model folder. It must not have trained on validation rows. `value` is its score
+    on all of them, NaN if it was not scored yet.
     """
 
     delivery: Delivery
     config: Config
     trained: Retrained
+    value: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -121,6 +125,21 @@ def choose(candidates: Sequence[Candidate], judge: Judge) -> Choice:
         if won is not None:
             best, decided = other, won
     return Choice(best, tuple(done), decided)
+
+
+def best_known(models: Sequence[Alternative], trial: float, judge: Judge) -> Alternative | None:
+    """Return the best of the models that were scored before the retrain, None unless it is better than the best trial.
+
+    For a retrain that could not be scored: what is known of it is that its configuration reached `trial` on the
+    validation rows (NaN if nothing is known), and a model must be better than that by more than one standard error.
+    """
+    sign = 1.0 if METRICS[judge.metric].mode == "max" else -1.0
+    scored = [model for model in models if math.isfinite(model.value)]
+    best = max(scored, key=lambda model: sign * model.value, default=None)
+    if best is None or not math.isfinite(trial):
+        return best
+    error = standard_error(judge.metric, best.value, judge.info, len(judge.targets))
+    return best if sign * (best.value - trial) > ENOUGH_ERRORS * error else None
 
 
 def compare(challenger: Candidate, preferred: Candidate, judge: Judge) -> list[Comparison]:

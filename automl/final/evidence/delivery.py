@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -90,7 +91,32 @@ class Outscored:
         )
 
 
-Shortfall = TooShort | Stopped | Reached | Outscored
+@dataclass(frozen=True)
+class Unscored:
+    """There was no time to score the retrain; before it, the `winner` had `value` on the validation images.
+
+    `trial_value` is what the best trial had there, NaN if it had none.
+    """
+
+    winner: Delivery
+    metric: str
+    value: float
+    trial_value: float
+
+    def sentence(self) -> str:
+        """Return the first clause of the sentence for users."""
+        trial = (
+            "no trial had a score"
+            if math.isnan(self.trial_value)
+            else f"the best trial {self.trial_value:.4f}"
+        )
+        return (
+            f"there was no time to score the retrain on validation images, where {NAMES[self.winner]} has "
+            f"{self.metric} {self.value:.4f} and {trial}"
+        )
+
+
+Shortfall = TooShort | Stopped | Reached | Outscored | Unscored
 
 
 def delivery_in_words(delivery: Delivery, why: Shortfall | None) -> str:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from torch import nn
 
-from automl.final.evidence.candidates import Alternative, Candidate, Judge, choose, kept_rows
+from automl.final.evidence.candidates import (
+    Alternative,
+    Candidate,
+    Judge,
+    best_known,
+    choose,
+    kept_rows,
+)
 from automl.final.evidence.delivery import Delivery
 from automl.final.retrain import Retrained
 from tests.final.evidence.literals import INFO
@@ -50,6 +59,34 @@ def test_best_known_weights_win(retrained: int, own: int, seen: Any, expected: D
     found = choose([candidate(RETRAINED, retrained, seen=seen), candidate(OWN, own)], JUDGE)
     assert found.best.name is expected
     assert (found.decided is None) == (expected is RETRAINED)
+
+
+@pytest.mark.parametrize(
+    ("trial", "values", "expected"),
+    [
+        (0.25, (0.8,), 0.8),
+        (0.25, (0.8, 0.85), 0.85),
+        (0.78, (0.8,), None),  # within a standard error: .052 for 60 rows
+        (0.9, (0.8,), None),
+        (math.nan, (0.6,), 0.6),
+        (0.25, (math.nan,), None),
+        (0.25, (), None),
+    ],
+)
+def test_a_retrain_that_was_not_scored_gives_way_to_what_is_known_to_be_better(
+    trial: float, values: tuple[float, ...], expected: float | None
+) -> None:
+    heads = [replace(candidate(HEAD, 30).model, value=value) for value in values]
+    found = best_known(heads, trial, JUDGE)
+    assert (None if found is None else found.value) == expected
+
+
+def test_smaller_errors_are_better() -> None:
+    judge = replace(JUDGE, metric="log_loss")
+    heads = [replace(candidate(HEAD, 30).model, value=value) for value in (0.4, 0.3)]
+    best = best_known(heads, 0.6, judge)
+    assert best is not None and best.value == 0.3
+    assert best_known(heads, 0.2, judge) is None
 
 
 def test_rows_that_were_kept_out_decide_although_the_others_look_better() -> None:
