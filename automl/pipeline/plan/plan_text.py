@@ -19,7 +19,7 @@ def share_in_words(share: float) -> str:
     """Return that trials train on a share of the training images, and why."""
     return (
         f"Trials train on {share:.0%} of the training images, to make about as many epochs as the retrain and so show "
-        "overfitting. The final model trains on all images and will score higher."
+        "overfitting. The final model trains on all images, and usually scores higher."
     )
 
 
