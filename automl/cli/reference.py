@@ -11,8 +11,9 @@ _HEAD = """# Command line
 
 `make docs` generates this page from the help pages, and a test compares the two.
 
-Exit codes: 0 done, 1 something failed, 2 wrong usage or input (nothing was written), 130 stopped with Ctrl-C before
-there was a model to deliver. Errors are one line on stderr that begins with `automl:`; `--verbose` adds the traceback.
+Exit codes: 0 done, 1 something failed, 2 wrong usage or input (nothing was written), 3 the model of `fit` or
+`resume` is not usable (no better than the trivial answer), 130 stopped with Ctrl-C before there was a model to
+deliver. Errors are one line on stderr that begins with `automl:`; `--verbose` adds the traceback.
 """
 
 

@@ -58,8 +58,9 @@ def score_holdout(
     task: Task = predictor.info.task
     names = dict.fromkeys([metric, *ALSO[task]])
     given = np.asarray(targets[index])
+    found = {name: interval(name, given, scores, task, seed=seed) for name in names}
     return HoldoutScores(
-        scores={name: interval(name, given, scores, task, seed=seed) for name in names},
+        scores=found,
         trivial=trivial_scores(names, train_targets, given, predictor.info),
-        usable=is_usable(metric, given, scores, train_targets, predictor.info, seed=seed),
+        usable=is_usable(metric, given, scores, train_targets, predictor.info, held=found[metric], seed=seed),
     )

@@ -32,6 +32,7 @@ from automl.final.evidence.delivery import (
     Reached,
     Shortfall,
     Stopped,
+    TooFew,
     TooShort,
     Unscored,
     delivery_in_words,
@@ -106,6 +107,9 @@ def final_model(setup: Setup, found: SearchResult) -> Final:
     contest.enter_others(plan)
     if why and contest.others:
         return contest.final(why)
+    few = contest.time.too_few(plan)
+    if few and contest.others:
+        return contest.final(few)
     if contest.time.share(plan) < CERTAIN or contest.alternative_leads():
         contest.keep_rows()
     plan = contest.time.plan()
@@ -227,7 +231,7 @@ class _Contest:
         if model is None:
             raise ValueError("no model is known: there must be a retrain, or another candidate")
         decided = None if choice is None else choice.decided
-        if decided is not None:
+        if decided is not None and retrain is not None:
             why = Outscored(
                 decided.challenger,
                 decided.preferred,
@@ -272,6 +276,7 @@ class _Contest:
 
 _DECIDED: dict[type, str] = {
     TooShort: "time left",
+    TooFew: "time left",
     Stopped: "Ctrl-C",
     Reached: "length reached",
     Outscored: "comparison",

@@ -100,7 +100,12 @@ def _was_full(retrain: dict[str, Any]) -> bool:
 def unchanged(setup: Setup, found: SearchResult) -> FitResult | None:
     """Return the result of an earlier run if no trial took another round since then, so that it stays as it is."""
     earlier = setup.workspace.read_result()
-    if earlier is None or earlier["trials"] != found.counts or earlier.get("stopped") is not None:
+    if earlier is None or earlier.get("stopped") is not None:
+        return None
+    # An earlier version did not count unfinished trials apart, so that its pruned ones may be either.
+    known = {"unfinished", "pruned"} if "unfinished" not in earlier["trials"] else set[str]()
+    counts = {name: count for name, count in found.counts.items() if name not in known}
+    if counts != {name: count for name, count in earlier["trials"].items() if name not in known}:
         return None
     if earlier.get("work", {}).get("rounds") != found.rounds_run:
         return None

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from automl import machine
-from automl.final.evidence.delivery import TooShort
+from automl.final.evidence.delivery import TooFew, TooShort
 from automl.final.scoring import seconds_per_image
 from automl.pipeline.plan.budget import closing_seconds, measured_closing, retrain_epochs
+from automl.pipeline.plan.constants import ROUND_IMAGES
 from automl.pipeline.setup import Setup
 from automl.search import SearchResult
 from automl.search.reasons import Code
@@ -94,6 +95,20 @@ class RetrainTime:
         if plan.seconds is None or share >= self.enough(plan):
             return None
         return TooShort(plan.seconds, share)
+
+    def too_few(self, plan: TrainPlan) -> TooFew | None:
+        """Return why a retrain is not worth its time where a finished model is known; None if it is.
+
+        The first steps take as long as they take, so a retrain of a second would come too late.
+        """
+        if plan.seconds is None:
+            return None
+        device = self.setup.device
+        # A trial that shares no batch is measured by its thread's own time, which other programs do not lengthen.
+        slower = machine.slowdown() if device.replicas == 1 else 1.0
+        rate = self.setup.probe.images_per_second / device.slowdown * device.speedup / slower
+        images = int(plan.seconds * rate)
+        return TooFew(plan.seconds, images) if images < ROUND_IMAGES else None
 
     def enough(self, plan: TrainPlan) -> float:
         """Return the share of the best trial's work that a retrain needs, so that it is worth more than the trial."""

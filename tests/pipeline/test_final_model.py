@@ -23,6 +23,7 @@ from automl.final.evidence.delivery import (
     Reached,
     Shortfall,
     Stopped,
+    TooFew,
     TooShort,
     Unscored,
     delivery_in_words,
@@ -126,6 +127,11 @@ def test_ctrl_c_in_the_retrain_delivers_the_best_trials_own_weights_and_resume_r
             "on 1,200 validation images the linear head has rmse 0.5000 and the retrain 0.7500 "
             "(the retrain was trained on 800 of them; standard error of the difference 0.0400): "
             "the linear head is delivered",
+        ),
+        (
+            Delivery.HEAD,
+            TooFew(seconds=1.2, images=90),
+            "the 1 s left hold only about 90 training images: the linear head is delivered",
         ),
         (
             Delivery.HEAD,

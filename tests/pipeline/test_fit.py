@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -170,6 +171,20 @@ def test_fit_again_with_nothing_to_do_returns_the_same_result(finished: FitResul
     assert again.to_json()["holdout_reads"] == 1
     assert (again.model_dir / "model.safetensors").stat().st_mtime_ns == before
     assert (finished.directory / "result.json").read_bytes() == written and again.time == finished.time
+
+
+def test_fit_again_leaves_a_result_of_an_earlier_version_as_it_is(
+    finished: FitResult, tmp_path: Path
+) -> None:
+    shutil.copytree(finished.directory, tmp_path / "tiny")
+    path = tmp_path / "tiny" / "result.json"
+    document = json.loads(path.read_text())
+    for key in ("usable", "trivial", "trivial_words", "stopped", "shortened"):
+        del document[key]
+    del document["trials"]["unfinished"]
+    path.write_text(json.dumps(document))
+    pipeline.fit(config_for(tmp_path))
+    assert json.loads(path.read_text()) == document
 
 
 def test_fit_again_with_more_trials_continues(tmp_path: Path) -> None:

@@ -39,6 +39,18 @@ class TooShort:
 
 
 @dataclass(frozen=True)
+class TooFew:
+    """The `seconds` left hold about `images` training images, too few for a network, and another model is known."""
+
+    seconds: float
+    images: int
+
+    def sentence(self) -> str:
+        """Return the first clause of the sentence for users."""
+        return f"the {self.seconds:.0f} s left hold only about {self.images:,} training images"
+
+
+@dataclass(frozen=True)
 class Stopped:
     """Ctrl-C stopped the retrain at `progress`, from 0 to 1."""
 
@@ -116,7 +128,7 @@ class Unscored:
         )
 
 
-Shortfall = TooShort | Stopped | Reached | Outscored | Unscored
+Shortfall = TooShort | TooFew | Stopped | Reached | Outscored | Unscored
 
 
 def delivery_in_words(delivery: Delivery, why: Shortfall | None) -> str:

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from automl.config.metrics import METRICS
 from automl.final.evidence.paired import Difference, paired_difference
-from automl.records import DatasetInfo
+from automl.records import DatasetInfo, Interval
 from automl.training.steps.metrics import compute
 from automl.training.steps.trivial import trivial_answer
 
@@ -50,21 +51,37 @@ def against_trivial(
 
 
 def is_usable(
-    metric: str, targets: Array, scores: Array, train_targets: Array, info: DatasetInfo, *, seed: int = 0
+    metric: str,
+    targets: Array,
+    scores: Array,
+    train_targets: Array,
+    info: DatasetInfo,
+    *,
+    held: Interval | None = None,
+    seed: int = 0,
 ) -> bool:
     """Return whether a model's `scores` are better than the trivial answer by more than chance explains.
 
     That is by more than 1.645 standard errors of the paired difference, a one-sided test at 5 %; for accuracy it is
-    McNemar's (1947). By f1 and average precision, guesses are better than any constant answer, so there the model must
+    McNemar's (1947). A model whose 95 % interval, `held`, does not reach the trivial answer is usable, too: with few
+    rows of a class the paired error can be the wider one, and nobody should see a verdict that the interval beside it
+    contradicts. By f1 and average precision, guesses are better than any constant answer, so there the model must
     also be better, at the same level, than its own outputs in random order (Fisher's permutation test). True if the
     metric is not defined for these rows, because nothing speaks against the model then.
     """
     found = against_trivial(metric, targets, scores, train_targets, info, seed=seed)
     if math.isnan(found.first) and math.isnan(found.second):
         return True
-    if not found.exceeds(CHANCE_ERRORS):
+    if not found.exceeds(CHANCE_ERRORS) and not _apart(metric, found.second, held):
         return False
     return metric not in GUESSED or _beats_guesses(metric, targets, scores, info, seed)
+
+
+def _apart(metric: str, trivial: float, held: Interval | None) -> bool:
+    """Return whether an interval lies on the better side of the trivial answer's value."""
+    if held is None or not math.isfinite(trivial):
+        return False
+    return held.low > trivial if METRICS[metric].mode == "max" else held.high < trivial
 
 
 def _beats_guesses(metric: str, targets: Array, scores: Array, info: DatasetInfo, seed: int) -> bool:

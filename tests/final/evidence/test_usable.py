@@ -9,7 +9,7 @@ import pytest
 
 from automl.config.metrics import METRICS
 from automl.final.evidence.usable import is_usable, trivial_scores
-from automl.records import Task
+from automl.records import Interval, Task
 from tests.final.evidence.literals import INFO
 
 TRAIN = np.array([0] * 71 + [1] * 29)
@@ -76,6 +76,24 @@ def test_every_metric_tells_knowledge_from_chance(metric: str, task: Task) -> No
     lucky = sum(is_usable(metric, targets, other, train, info) for other in others)
     assert lucky <= 1  # of 6, at 5 %
     assert not is_usable(metric, targets, np.full_like(scores, np.nan), train, info)
+
+
+@pytest.mark.parametrize(("low", "expected"), [(0.72, True), (0.70, False)])
+def test_no_verdict_contradicts_the_interval_beside_it(low: float, expected: bool) -> None:
+    scores = np.eye(2)[flipped(5, 8)]  # .74 where the largest class has .71: within chance, paired
+    assert not is_usable("accuracy", HOLDOUT, scores, TRAIN, INFO)
+    assert is_usable("accuracy", HOLDOUT, scores, TRAIN, INFO, held=Interval(0.74, low, 0.8)) is expected
+
+
+def test_interval_of_an_error_lies_below() -> None:
+    targets = np.array([[0.0], [1.0]] * 20)
+    train, info = targets, replace(INFO, task="regression", classes=("size",))
+    poor = np.full((40, 1), 0.5) + np.tile([[0.01], [-0.02]], (20, 1))
+    found = [
+        is_usable("rmse", targets, poor, train, info, held=Interval(0.5, low, high))
+        for low, high in ((0.3, 0.4), (0.3, 0.6))
+    ]
+    assert found == [True, False]
 
 
 def test_metric_that_is_not_defined_for_the_holdout_speaks_against_no_model() -> None:
