@@ -84,7 +84,14 @@ def test_training_of_a_few_seconds_is_not_measured_again(
     config: Config, splits: SearchSplits, plan: TrainPlan, tmp_path: Path
 ) -> None:
     built = Retrain(config, splits, replace(plan, epochs=10_000, seconds=600.0), work_dir=tmp_path)
-    built.train(Silent(), seconds=0.5, left=lambda _: pytest.fail("measured"))
+    asked: list[Trainer] = []
+
+    def left(trainer: Trainer) -> float:
+        asked.append(trainer)
+        return 0.5
+
+    found = built.train(Silent(), seconds=0.5, left=left)
+    assert asked == [] and found.progress == 1.0
 
 
 class OncePerPass(nn.Module):

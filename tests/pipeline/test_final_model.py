@@ -216,6 +216,16 @@ def test_retrain_that_could_not_be_scored_gives_way_to_a_better_head(
     assert result.holdout["accuracy"].value > best["val_score"] + 0.1
 
 
+def test_no_retrain_begins_that_holds_fewer_images_than_a_round(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retrain_time, "ROUND_IMAGES", 10**9)
+    result = pipeline.fit(config_for(tmp_path, n_trials=1, epochs=1, time_limit=12.0))
+    found = retrain_of(result)
+    assert found["how"] == "linear head" and "hold only about" in found["why"]
+    assert found["evidence"]["decided_by"] == "time left" and found["evidence"]["retrain"] is None
+
+
 def test_network_that_is_too_expensive_to_score_is_not_retrained_at_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

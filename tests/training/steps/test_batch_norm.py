@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from automl.records import Config, SearchSplits
+from automl.final.retrain import Retrain
+from automl.records import Config, SearchSplits, Silent
 from automl.training.evaluate import predict_rows, score
 from automl.training.plan import TrainPlan
 from automl.training.steps.batch_norm import learning_norms, recompute
@@ -86,6 +87,27 @@ def test_a_value_after_few_steps_means_what_it_can(
     lagging = loss()
     trainer.settle()
     assert loss() < 0.9 * lagging
+
+
+def test_trials_and_retrains_score_with_statistics_of_their_weights(
+    config: Config,
+    splits: SearchSplits,
+    plan: TrainPlan,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config, plan = {**config, "ema": 0.99}, replace(plan, epochs=1)
+
+    def losses() -> tuple[float, float]:
+        trial = ImageTrial(config, splits=splits, plan=plan)
+        made = Retrain(config, splits, plan, work_dir=tmp_path).train(Silent())
+        logits, targets = predict_rows(made.model, splits.val, made.info, size=made.size)
+        return float(trial.step()["val_loss"]), score(logits, targets, made.info, "accuracy")["val_loss"]
+
+    settled = losses()
+    monkeypatch.setattr(Trainer, "settle", lambda self, seconds=0.0: None)
+    lagging = losses()
+    assert settled[0] < 0.9 * lagging[0] and settled[1] < 0.9 * lagging[1]
 
 
 @pytest.mark.parametrize("ema", [0.0, 0.99])
