@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -23,7 +23,8 @@ class DatasetInfo:
     `classes` are the class names (classification), label columns (multilabel) or target columns (regression), in the
     order of the model's outputs. `mean` and `std` have a value for each channel of pixels scaled to 0..1. A regression
     standardises its targets by `target_mean` and `target_std`, with a value for each column; other tasks have none.
-    All of them come from the training rows alone.
+    All of them come from the training rows alone. Images are stored with `img_size` px a side, and, where pretrained
+    networks want more, also with `large_size` px (0 if not).
     """
 
     name: str
@@ -41,6 +42,12 @@ class DatasetInfo:
     n_skipped: int
     target_mean: tuple[float, ...] = ()
     target_std: tuple[float, ...] = ()
+    large_size: int = 0
+
+    @property
+    def detailed(self) -> DatasetInfo:
+        """The same data at their larger size, if they are stored at two sizes."""
+        return replace(self, img_size=self.large_size, large_size=0) if self.large_size else self
 
     @property
     def n_outputs(self) -> int:
@@ -53,13 +60,20 @@ class Rows:
     """Some rows of a decoded data set: three `.npy` files that every process of a node maps into memory.
 
     `images`: uint8 (N, H, W, C). `targets`: int64 (N,) for classification, float32 (N, n_outputs) otherwise. `index`:
-    int64 (n,), the rows of this part. A pickled `Rows` holds three paths and no pixels.
+    int64 (n,), the rows of this part. A pickled `Rows` holds paths and no pixels. `large` are the same images with
+    `large_size` px a side, None if they are stored at one size.
     """
 
     images: Path
     targets: Path
     index: Path
     n: int
+    large: Path | None = None
+    large_size: int = 0
+
+    def images_at(self, img_size: int) -> Path:
+        """Return the images that are stored with `img_size` px a side."""
+        return self.large if self.large is not None and img_size == self.large_size else self.images
 
     def __len__(self) -> int:
         return self.n

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 # Image size in pixels that "auto" chooses at most, without and with a GPU (decision 27).
 CPU_SIZE, GPU_SIZE = 96, 224
+# The size that pretrained networks want: most were trained on it.
+WEIGHTS_SIZE = 224
 # (largest median short side, image size): sizes that timm's families accept, none far above what the images hold.
 SIZE_STEPS = ((40, 32), (80, 64), (112, 96), (160, 128))
 # Images below which threads finish before processes have started ("The data path").

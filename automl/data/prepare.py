@@ -16,9 +16,9 @@ import numpy.typing as npt
 from automl.data.cache.cache import Cached, open_or_build
 from automl.data.cache.eviction import Hold
 from automl.data.cache.streamed_images import streaming_cost
-from automl.data.constants import GPU_SIZE
+from automl.data.constants import DOWNSCALE_FROM, GPU_SIZE
 from automl.data.decoding.decode import DecodingTime
-from automl.data.decoding.image_format import choose_target
+from automl.data.decoding.image_format import Target, choose_targets
 from automl.data.holdout import Holdout
 from automl.data.labelled_rows import Labelled, label
 from automl.data.quality.report import DataReport, bad_files, make_report
@@ -41,8 +41,8 @@ _COLUMNS = ("file", "label", "split", "group", "sha256")
 class DataOptions(TypedDict, total=False):
     """Options of `prepare_data`, with defaults in brackets.
 
-    `img_size` ("auto"): pixels; `max_size` (224): the largest size that "auto" may choose; `val` (0.2) and `holdout`
-    (0.2): shares, unless the data assign such a part; `seed` (0); `on_bad_image` ("skip"): "skip" or "error";
+    `img_size` ("auto"): pixels; `max_size` (224): the largest size that "auto" may choose; `large_size` (0): if more, and
+    "auto" chose less than the images hold, they are stored at this size as well; `val` (0.2) and `holdout` (0.2): shares, unless the data assign such a part; `seed` (0); `on_bad_image` ("skip"): "skip" or "error";
     `max_disk` (no limit): bytes that all decoded images in the cache may take; `until` (no limit): the moment at which
     scanning and decoding end, with a fair sample of the images; `rows` (all): those that an earlier run of the study
     used.
@@ -50,6 +50,7 @@ class DataOptions(TypedDict, total=False):
 
     img_size: int | Literal["auto"]
     max_size: int
+    large_size: int
     val: float
     holdout: float
     seed: int
@@ -63,7 +64,8 @@ class DataOptions(TypedDict, total=False):
 class PreparedData:
     """Data ready for a search. The decoded images stay in the cache while `hold` exists.
 
-    `part` says that only a part of the images is used, because there was no time to decode all; "" if all are.
+    `part` says that only a part of the images is used, because there was no time to decode all; "" if all are. Images
+    that are stored at a second, larger size stay in the cache while `large_hold` exists.
     """
 
     splits: SearchSplits
@@ -73,6 +75,7 @@ class PreparedData:
     labelled: Labelled = field(repr=False, compare=False)
     split: Split = field(repr=False, compare=False)
     part: str = ""
+    large_hold: Hold | None = field(default=None, repr=False, compare=False)
 
     @property
     def table(self) -> pd.DataFrame:
@@ -124,13 +127,13 @@ def prepare_data(
     rows, until = options.get("rows"), options.get("until")
     if rows is not None:
         source = SourcePart(source, rows)
-    target = choose_target(
+    target, large = choose_targets(
         source,
         img_size=options.get("img_size", "auto"),
         max_size=options.get("max_size", GPU_SIZE),
+        large_size=options.get("large_size", 0),
         until=None if until is None else Moment.now().later(SCAN_SHARE * until.left()),
     )
-    watcher.stage("cache", f"decoding {len(source.files)} images to {target.img_size} px")
     found: list[tuple[Labelled, Split]] = []
 
     def check(cached: Cached) -> None:
@@ -140,30 +143,38 @@ def prepare_data(
         split = _split(labelled, options)
         found[:] = [(labelled.trained(split), split)]
 
-    cached = open_or_build(
-        source,
-        target,
-        cache_dir=cache_dir,
-        check=check,
-        progress=watcher.progress,
-        max_disk=options.get("max_disk"),
-        note=watcher.note,
-        time=None
-        if until is None
-        else DecodingTime(until, fair_order(source, options.get("seed", 0)), LEAST),
-    )
+    def decoded(at: Target, until: Moment | None) -> Cached:
+        watcher.stage("cache", f"decoding {len(source.files)} images to {at.img_size} px")
+        return open_or_build(
+            source,
+            at,
+            cache_dir=cache_dir,
+            check=check,
+            progress=watcher.progress,
+            max_disk=options.get("max_disk"),
+            note=watcher.note,
+            time=None
+            if until is None
+            else DecodingTime(until, fair_order(source, options.get("seed", 0)), LEAST),
+        )
+
+    # The larger size first: where it is twice the smaller one, that is scaled down from it.
+    begun, larger = Moment.now(), None
+    cached = decoded(target if large is None else large, until)
     if cached.rows is not None:
         rows = cached.rows
         source = SourcePart(source, rows)
+    if large is not None and not cached.streamed and _time_for_another(large, target, begun, until):
+        larger, cached = cached, decoded(target, None)
     watcher.progress(len(source.files), len(source.files))
     labelled, split = found[0]
-    parts = _write_parts(cached, labelled, split, study_dir / "index")
+    parts = _write_parts(cached, larger, labelled, split, study_dir / "index")
     if rows is not None:
         np.save(study_dir / "index" / ROWS, rows)
     if cached.streamed:
         watcher.note(streaming_cost(parts[TRAIN]))
     report = make_report(source, cached, labelled, split, seconds=perf_counter() - start)
-    info = _info(report, labelled, parts)
+    info = _info(report, labelled, parts, large_size=0 if larger is None else larger.img_size)
     for note in (*report.notes, *(finding.message for finding in report.findings)):
         watcher.note(note)
     return PreparedData(
@@ -174,7 +185,15 @@ def prepare_data(
         labelled=labelled,
         split=split,
         part=source.notes[-1] if isinstance(source, SourcePart) else "",
+        large_hold=None if larger is None else larger.hold,
     )
+
+
+def _time_for_another(large: Target, small: Target, begun: Moment, until: Moment | None) -> bool:
+    """Return whether there is time for the smaller size: scaling down is quick, decoding again takes as long again."""
+    if until is None or large.img_size >= DOWNSCALE_FROM * small.img_size:
+        return True
+    return Moment.now().after(begun) <= until.left()
 
 
 def _decoded_part(source: Source, cached: Cached) -> Source:
@@ -209,7 +228,9 @@ def _split(labelled: Labelled, options: DataOptions) -> Split:
     )
 
 
-def _write_parts(cached: Cached, labelled: Labelled, split: Split, folder: Path) -> dict[str, Rows]:
+def _write_parts(
+    cached: Cached, larger: Cached | None, labelled: Labelled, split: Split, folder: Path
+) -> dict[str, Rows]:
     parts = np.array(split.parts)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -222,7 +243,12 @@ def _write_parts(cached: Cached, labelled: Labelled, split: Split, folder: Path)
             path = folder / f"{part}.npy"
             np.save(path, index)
             rows[part] = Rows(
-                images=cached.images_path, targets=folder / "targets.npy", index=path, n=len(index)
+                images=cached.images_path,
+                targets=folder / "targets.npy",
+                index=path,
+                n=len(index),
+                large=None if larger is None else larger.images_path,
+                large_size=0 if larger is None else larger.img_size,
             )
     except OSError as error:
         raise DataError(
@@ -232,7 +258,9 @@ def _write_parts(cached: Cached, labelled: Labelled, split: Split, folder: Path)
     return rows
 
 
-def _info(report: DataReport, labelled: Labelled, parts: dict[str, Rows]) -> DatasetInfo:
+def _info(
+    report: DataReport, labelled: Labelled, parts: dict[str, Rows], *, large_size: int
+) -> DatasetInfo:
     targets = np.load(parts[TRAIN].targets)[np.load(parts[TRAIN].index)]
     scale: dict[str, tuple[float, ...]] = {}
     if labelled.task == "regression":
@@ -253,6 +281,7 @@ def _info(report: DataReport, labelled: Labelled, parts: dict[str, Rows]) -> Dat
         n_val=len(parts[VAL]),
         n_holdout=len(parts[HOLDOUT]),
         n_skipped=len(report.bad),
+        large_size=large_size,
         **scale,
     )
 

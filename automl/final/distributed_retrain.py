@@ -13,7 +13,7 @@ import torch
 from automl.data.cache.node_cache import DataOrigin, splits_on_this_node
 from automl.final.retrain import SETTLING, Retrained, join_rows, make_trainer, retrained_model
 from automl.machine import Moment
-from automl.records import Config, Observer, Rows, SearchSplits
+from automl.records import Config, Observer, SearchSplits
 from automl.search.engines.ray.distributed_training import Link, Monitor, WorkerGroup, run_together
 from automl.training.checkpoint import STATE
 from automl.training.hardware.data_parallel import broadcast
@@ -89,7 +89,7 @@ class RetrainJob:
 def _work(link: Link, cores: int, *, job: RetrainJob) -> None:
     """Train in one worker. Only the first one saves checkpoints and watches the clock."""
     splits, plan, group = splits_on_this_node(job.splits, job.group.origin), job.plan, job.group
-    rows = Rows(splits.train.images, splits.train.targets, job.index, len(splits.train) + len(splits.val))
+    rows = replace(splits.train, index=job.index, n=len(splits.train) + len(splits.val))
     on_cpu = torch.device(link.device).type == "cpu"
     if not on_cpu:
         torch.cuda.set_device(link.device)

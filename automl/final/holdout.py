@@ -51,7 +51,7 @@ def score_holdout(
     holdout was opened before, unless `again` (for an extended study).
     """
     rows = holdout.open(again=again)
-    images = open_images(rows.images)
+    images = open_images(rows.images_at(predictor.info.img_size))
     targets, index = np.load(rows.targets, mmap_mode="r"), np.load(rows.index)
     parts = [index[i : i + EVAL_BATCH] for i in range(0, len(index), EVAL_BATCH)]
     scores = np.concatenate([predictor.predict_pixels(np.ascontiguousarray(images[part])) for part in parts])

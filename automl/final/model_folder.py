@@ -167,7 +167,9 @@ def preprocess_to_json(preprocess: Preprocess) -> dict[str, Any]:
     """Return preprocess.json: an image is turned upright, its short side scaled to `img_size`, cropped in the centre,
     scaled to 0..1, normalised by mean and std, and enlarged to `input_size`; `mirrored`: see `Preprocess`."""
     own = {"format": 1, "input_size": preprocess.size, "mirrored": preprocess.mirrored}
-    return {**own, **asdict(preprocess.info)}
+    known = asdict(preprocess.info)
+    del known["large_size"]  # one size is what the model sees
+    return {**own, **known}
 
 
 def info_from_json(preprocess: dict[str, Any]) -> DatasetInfo:

@@ -191,4 +191,4 @@ def join_rows(first: Rows, second: Rows, index: Path) -> Rows:
     """Return the rows of both parts as one, and write the joined index to `index`."""
     joined = np.sort(np.concatenate([np.load(first.index), np.load(second.index)]))
     np.save(index, joined)
-    return Rows(images=first.images, targets=first.targets, index=index, n=len(joined))
+    return replace(first, index=index, n=len(joined))

@@ -29,5 +29,6 @@ def origin_of(config: StudyConfig, info: DatasetInfo) -> DataOrigin:
         task=config.task,
         img_size=info.img_size,
         in_chans=info.in_chans,
+        large_size=info.large_size,
         max_disk=config.max_disk,
     )

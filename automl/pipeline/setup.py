@@ -15,34 +15,32 @@ from automl.config.metrics import MetricSpec, resolve_metric
 from automl.config.shortest_limit import SPARE, WORKING_S
 from automl.data import PreparedData, Source, prepare_data
 from automl.data.balance import Balance, choose_balance, skew
-from automl.data.constants import CPU_SIZE, GPU_SIZE, SKEWED
+from automl.data.constants import CPU_SIZE, GPU_SIZE, SKEWED, WEIGHTS_SIZE
 from automl.data.pixels import to_pixels
 from automl.data.prepare import LEAST, ROWS
 from automl.errors import ConfigError, DataError
 from automl.final.evidence.candidates import Alternative
-from automl.final.evidence.delivery import Delivery
-from automl.final.retrain import Retrained
 from automl.machine import Moment, cache_folder, cores, slowdown
 from automl.pipeline.context import Context
 from automl.pipeline.plan.budget import Budget
 from automl.pipeline.plan.constants import (
     DECODING_SHARE,
-    FEATURES_SECONDS,
-    FEATURES_SHARE,
-    HEAD_SECONDS,
-    HEAD_SHARE,
     SMALL,
     TRIED_IMAGES,
     WARM_START_SHARE,
 )
 from automl.pipeline.plan.hardware import Device, choose_device
+from automl.pipeline.plan.heads import fit_heads
 from automl.pipeline.plan.image_size import largest_size
 from automl.pipeline.plan.plan import Basis, make_plan
 from automl.pipeline.plan.pretrained import (
     Conditions,
+    FoundWeights,
     Pretrained,
     check_pretrained,
     choose_pretrained,
+    find_weights,
+    from_scratch_too,
     restore_pretrained,
 )
 from automl.pipeline.plan.size_limits import SizeLimits
@@ -57,7 +55,6 @@ from automl.search.sampling.feasibility import feasibility
 from automl.spaces import SearchSpace
 from automl.torch_setup import set_threads
 from automl.training.models.check_space import check_space
-from automl.training.models.linear_head import LinearHead, fit_feature_head, fit_linear_head
 from automl.training.plan import TrainPlan
 from automl.training.speed_probe import Probe
 
@@ -103,12 +100,16 @@ def prepare(context: Context, source: Source, *, room: ClusterResources | None =
     """
     config, workspace = context.config, context.workspace
     device = choose_device(config, room)
-    data = _decoded(context, source, device)
+    earlier = workspace.read_plan()
+    looked = None
+    if earlier is None and (device.kind == "cpu" or config.space != "auto"):  # else the space follows from the images
+        space = load_space(config, device, img_size=CPU_SIZE)
+        looked = find_weights(config, space, remaining=context.clock.remaining())
+    data = _decoded(context, source, device, looked)
     space = load_space(config, device, img_size=data.splits.info.img_size)
     metric, balance = _fitting(config, data, context.observer)
     identity = {**_identity(config, data, metric, space), "balance": balance}
     workspace.check_same(identity)
-    earlier = workspace.read_plan()
     conditions = Conditions(
         data.splits,
         device.kind,
@@ -117,11 +118,10 @@ def prepare(context: Context, source: Source, *, room: ClusterResources | None =
         remaining=context.clock.remaining(),
         slowdown=slowdown(),
     )
-    pretrained, warm = _starting_points(context, space, conditions, earlier)
+    pretrained, warm = _starting_points(context, space, conditions, earlier, looked)
     identity |= {"begun_with": dict(pretrained.record), "warm_start": warm.to_dict()}
-    alternatives = _linear_head(context, data, metric, balance)
     basis = Basis(data.splits, pretrained, device, metric, balance, earlier)
-    alternatives += _feature_head(context, data, basis)
+    heads = fit_heads(context, basis)
     planned = make_plan(context, basis)
     write_json(workspace.plan_json, identity | planned.to_dict())
     return Setup(
@@ -136,14 +136,14 @@ def prepare(context: Context, source: Source, *, room: ClusterResources | None =
         metric=metric,
         device=planned.device,
         budget=planned.budget,
-        plan=planned.plan,
+        plan=replace(planned.plan, heads=heads.files),
         probe=planned.probe,
         expect=planned.expect,
         pretrained=pretrained,
         identity=identity,
         size_limits=planned.limits,
         portfolio=planned.portfolio,
-        alternatives=alternatives,
+        alternatives=heads.models,
     )
 
 
@@ -164,21 +164,22 @@ def least_seconds(source: Source, slower: float) -> float:
     return SPARE * (WORKING_S * slower + each * min(n, LEAST) / cores())
 
 
-def _decoded(context: Context, source: Source, device: Device) -> PreparedData:
-    """Return the data, decoded at the training size, and split."""
+def _decoded(context: Context, source: Source, device: Device, looked: FoundWeights | None) -> PreparedData:
+    """Return the data, decoded at the training size (and at that of pretrained networks), and split."""
     config = context.config
     remaining = context.clock.remaining()
     earlier = context.workspace.root / "index" / ROWS
     resumed = context.workspace.read_plan() is not None
     with closing(source):
         resolve_metric(config.metric, source.task)  # checked before decoding
-        img_size, max_size = _sizes(context, source, device)
+        sizes = _sizes(context, source, device, looked)
         # On other nodes, images are decoded again from the same data: all of them.
         bounded = remaining is not None and not resumed and config.address is None
         data = prepare_data(
             source,
-            img_size=img_size,
-            max_size=max_size,
+            img_size=sizes.img_size,
+            max_size=sizes.most,
+            large_size=sizes.large,
             val=config.val,
             holdout=config.holdout,
             seed=config.seed,
@@ -195,72 +196,21 @@ def _decoded(context: Context, source: Source, device: Device) -> PreparedData:
     return data
 
 
-def _linear_head(
-    context: Context, data: PreparedData, metric: MetricSpec, balance: Balance
-) -> tuple[Alternative, ...]:
-    """Return the linear head on small pixels, for studies with a time limit: what every model must beat."""
-    remaining = context.clock.remaining()
-    if remaining is None:
-        return ()
-    context.observer.stage("head", "fitting a linear head on 16 x 16 pixels")
-    set_threads(cores())
-    head = fit_linear_head(
-        data.splits,
-        metric=metric.name,
-        mode=metric.mode,
-        until=Moment.now().later(min(HEAD_SECONDS, HEAD_SHARE * remaining)),
-        balance=balance,
-        seed=context.config.seed,
-    )
-    return () if head is None else (_alternative(head),)
-
-
-def _feature_head(context: Context, data: PreparedData, basis: Basis) -> tuple[Alternative, ...]:
-    """Return the linear head on frozen features of the best pretrained network, for studies with a time limit."""
-    remaining, pretrained, device = context.clock.remaining(), basis.pretrained, basis.device
-    first = next(iter(pretrained.space.portfolio), None)
-    if remaining is None or not pretrained.weights or first is None:
-        return ()
-    model = next(iter(pretrained.weights))
-    context.observer.stage("head", f"fitting a linear head on features of {model}")
-    head = fit_feature_head(
-        data.splits,
-        pretrained.weights[model],
-        {**first, "model": model, "pretrained": True},
-        metric=basis.metric.name,
-        mode=basis.metric.mode,
-        until=Moment.now().later(min(FEATURES_SECONDS, FEATURES_SHARE * remaining)),
-        balance=basis.balance,
-        seed=context.config.seed,
-        threads=device.all_threads if device.kind == "cpu" else 1,
-        device=device.kind,
-    )
-    return () if head is None else (_alternative(head),)
-
-
-def _alternative(head: LinearHead) -> Alternative:
-    trained = Retrained(
-        model=head.model,
-        size=head.size,
-        epochs=1.0,
-        seconds=head.seconds,
-        n_train=head.n_train,
-        images_trained=0,
-        info=head.info,
-        weights=head.weights,
-    )
-    return Alternative(Delivery.HEAD, head.config, trained, head.val_score)
-
-
 def _starting_points(
-    context: Context, space: SearchSpace, conditions: Conditions, earlier: dict[str, Any] | None
+    context: Context,
+    space: SearchSpace,
+    conditions: Conditions,
+    earlier: dict[str, Any] | None,
+    looked: FoundWeights | None,
 ) -> tuple[Pretrained, WarmStart]:
     """Return pretrained weights and warm start; for a resumed study, those of its plan.json."""
     if earlier is not None:
         pretrained = restore_pretrained(space, earlier["begun_with"])
         warm = WarmStart.from_dict(earlier.get("warm_start", {}))
     else:
-        pretrained = choose_pretrained(context.config, space, conditions, context.observer)
+        if looked is None:
+            looked = find_weights(context.config, space, remaining=context.clock.remaining())
+        pretrained = choose_pretrained(space, looked, conditions, context.observer)
         remaining = context.clock.remaining()
         warm = warm_start(
             context.config,
@@ -272,18 +222,30 @@ def _starting_points(
     return replace(pretrained, space=warm.with_first(pretrained.space)), warm
 
 
-def _sizes(context: Context, source: Source, device: Device) -> tuple[int | Literal["auto"], int]:
-    """Return the image size, and the largest that `auto` may choose. A resumed study keeps its size."""
+@dataclass(frozen=True)
+class _Sizes:
+    """The size of images in pixels, the largest that "auto" may choose, and the second size (0 for none)."""
+
+    img_size: int | Literal["auto"]
+    most: int
+    large: int = 0
+
+
+def _sizes(context: Context, source: Source, device: Device, looked: FoundWeights | None) -> _Sizes:
+    """Return the sizes at which images are stored. A resumed study keeps its sizes."""
     config = context.config
-    if config.img_size != "auto":
-        return config.img_size, GPU_SIZE
     earlier = context.workspace.read_plan()
+    if config.img_size != "auto":
+        return _Sizes(config.img_size, GPU_SIZE)
     if earlier is not None:
-        return int(earlier["img_size"]), GPU_SIZE
+        return _Sizes(int(earlier["img_size"]), GPU_SIZE, int(earlier.get("large_size", 0)))
     if device.kind != "cpu":
-        return "auto", GPU_SIZE
+        return _Sizes("auto", GPU_SIZE)
     space = load_space(config, device, img_size=CPU_SIZE)
-    return "auto", largest_size(context, source, space, cores=device.cores_together)
+    if looked is not None and looked.weights and not from_scratch_too(looked.asked, space):
+        return _Sizes("auto", WEIGHTS_SIZE)
+    large = WEIGHTS_SIZE if looked is not None and looked.weights else 0
+    return _Sizes("auto", largest_size(context, source, space, cores=device.cores_together), large)
 
 
 def _fitting(config: StudyConfig, data: PreparedData, observer: Observer) -> tuple[MetricSpec, Balance]:
@@ -348,6 +310,7 @@ def _identity(
         "pretrained": config.pretrained,
         "seed": config.seed,
         "img_size": info.img_size,
+        "large_size": info.large_size,
         "n_train": info.n_train,
         "n_val": info.n_val,
         "n_holdout": info.n_holdout,

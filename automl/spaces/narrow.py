@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 from typing import Any
 
 from automl.errors import SpaceError
@@ -24,12 +25,16 @@ def narrowed(space: SearchSpace, *, pretrained: bool, models: Collection[str] | 
     of `pretrained`.
     """
     wanted = _wanted(space, pretrained)
+    constraints = _constraints(space, wanted)
     families = {
-        name: [model for model in members if models is None or model in models]
+        name: [
+            model
+            for model in members
+            if (models is None or model in models) and _possible(name, model, wanted, constraints)
+        ]
         for name, members in space.families.items()
     }
     families = {name: members for name, members in families.items() if members}
-    constraints = _constraints(space, wanted)
     if not families:
         raise SpaceError(f"the search space {space.name!r} must keep a model, and none of its models is left")
     known: dict[str, set[Any]] = {
@@ -53,6 +58,21 @@ def narrowed(space: SearchSpace, *, pretrained: bool, models: Collection[str] | 
     # They were checked against the whole space; here, some of the models in them may be gone.
     left = tuple(each for each in constraints if each.names <= {*parameters, "family", "model"})
     return replace(made, weights=weights, constraints=left)
+
+
+def with_weights(space: SearchSpace, models: Sequence[str], recipes: Sequence[Config]) -> SearchSpace:
+    """Return the space for a study that both fine-tunes `models`, given with the best first, and trains from scratch.
+
+    Only these models may start from pretrained weights. The portfolio holds the configurations from scratch in turns
+    with those of `with_portfolio`. Raises SpaceError if the space requires weights, or forbids them.
+    """
+    scratch = narrowed(space, pretrained=False).portfolio
+    tuned = with_portfolio(narrowed(space, pretrained=True, models=models), models, recipes).portfolio
+    allowed = Constraint(f"not {PRETRAINED} or model in {list(models)!r}")
+    plain: list[Config] = [{PRETRAINED: False, **config} for config in scratch]
+    turns = [config for pair in zip_longest(plain, tuned) for config in pair if config is not None]
+    both = replace(space, constraints=(*space.constraints, allowed))
+    return replace(both, portfolio=tuple(turns))
 
 
 def with_portfolio(space: SearchSpace, models: Sequence[str], recipes: Sequence[Config]) -> SearchSpace:
@@ -81,6 +101,12 @@ def configuration(space: SearchSpace, model: str, recipe: Mapping[str, Any]) -> 
             given = recipe.get(key)
             config[key] = given if key in recipe and parameter.admits(given) else middle(parameter)
     return config
+
+
+def _possible(family: str, model: str, pretrained: bool, constraints: Sequence[Constraint]) -> bool:
+    """Return whether the constraints on these three alone allow a model."""
+    known = {"family": family, "model": model, PRETRAINED: pretrained}
+    return all(each.holds(known) for each in constraints if each.names <= known.keys())
 
 
 def _wanted(space: SearchSpace, pretrained: bool) -> bool:

@@ -30,10 +30,11 @@ def predict_rows(
     size: int,
     device: str = "cpu",
     precision: Precision = "fp32",
+    share: float = 1.0,
 ) -> tuple[Tensor, Tensor]:
     """Return logits (n, n_outputs) and targets of `rows`, in their order, on the CPU.
 
-    A batch that does not fit into memory is processed in smaller parts.
+    With a `share` below 1, it is a fixed part of them, with its share of each class. A batch that does not fit into memory is processed in smaller parts.
     """
     model.eval()
     logits, targets = [], []
@@ -44,7 +45,9 @@ def predict_rows(
             parts = images.tensor_split(parts_of(len(images), most))
             return torch.cat([model(fit_size(part, size)).float().cpu() for part in parts])
 
-    batches = Batches(rows, batch_size=EVAL_BATCH, info=info, shuffle=False, seed=0, device=device)
+    batches = Batches(
+        rows, batch_size=EVAL_BATCH, info=info, shuffle=False, seed=0, device=device, share=share
+    )
     for images, wanted in batches.epoch(0):
         logits.append(micro_batch.fit(len(images), partial(forward, images)))
         targets.append(wanted.cpu())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from automl.machine import Moment
@@ -26,9 +27,10 @@ class TrainPlan:
     `reporting`: seconds before the deadline at which a trial without a report stops training and scores what it has.
     `seconds`: paces the schedule by time. The training ends after `epochs` or `seconds`, whichever comes first.
     `final`: the training of the delivered model. If time ends it, images may `grow` (progressive_resizing.py).
-    `share`: the part of the training rows that is used (`data/loading/batches.py`).
+    `share`: the part of the training rows that is used by trainings from scratch (`data/loading/batches.py`).
     `balance`: what is done about rare classes.
-    `weights`: pretrained weights, by model.
+    `weights`: pretrained weights, by model; `heads`: files with the linear heads that fine-tuning begins with.
+    `score_pretrained`: the part of the validation rows on which trials with pretrained weights are scored.
     `replicas`: threads that share each batch (CPU); each operator uses `threads`.
     """
 
@@ -48,4 +50,6 @@ class TrainPlan:
     grow: bool = True
     share: float = 1.0
     weights: Mapping[str, Weights] = field(default_factory=dict)
+    heads: Mapping[str, Path] = field(default_factory=dict)
+    score_pretrained: float = 1.0
     balance: Balance = "none"

@@ -28,6 +28,7 @@ from automl.training.hardware.autotune import Autotune
 from automl.training.hardware.data_parallel import DataParallel
 from automl.training.hardware.out_of_memory import MicroBatch
 from automl.training.models.build import build_model, input_size
+from automl.training.models.finetune import begin_with_head
 from automl.training.models.hyperparameters import Recipe
 from automl.training.models.memory_format import channels_last
 from automl.training.models.pretrained_weights import normalised, weights_for
@@ -58,10 +59,14 @@ class Trainer:
         torch.manual_seed(plan.seed)  # initial weights, dropout and drop path
         self.recipe = recipe = Recipe.from_config(config)
         self.pretrained = weights_for(recipe, plan.weights)
+        if recipe.pretrained:
+            info = info.detailed
         self.info, self.plan = normalised(info, self.pretrained), plan
         self.size = self.seen = input_size(recipe, info)  # the side of images at the end, and now
         self.grows = plan.grow and plan.final and plan.seconds is not None and may_grow(recipe, self.size)
         model = build_model(recipe, info, weights=self.pretrained)
+        if recipe.pretrained and recipe.model in plan.heads:
+            begin_with_head(model, plan.heads[recipe.model])
         self.model = channels_last(model, plan.device)
         self.optimizer = make_optimizer(self.model, recipe)
         self.update = OptimizerStep(
@@ -308,9 +313,10 @@ class Trainer:
 
 
 def _batches(recipe: Recipe, info: DatasetInfo, rows: Rows, plan: TrainPlan) -> Batches:
+    share = 1.0 if recipe.pretrained else plan.share  # fine-tuning makes few epochs
     return Batches(
         rows,
-        batch_size=min(recipe.batch_size, max(1, int(plan.share * len(rows)))),
+        batch_size=min(recipe.batch_size, max(1, int(share * len(rows)))),
         info=info,
         augment=Augment(
             strength=recipe.augment,
@@ -323,7 +329,7 @@ def _batches(recipe: Recipe, info: DatasetInfo, rows: Rows, plan: TrainPlan) -> 
         device=plan.device,
         drop_last=True,  # a last batch of one or two rows would upset batch norm
         balanced=plan.balance == "sampler",
-        share=plan.share,
+        share=share,
     )
 
 

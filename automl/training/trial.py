@@ -27,6 +27,7 @@ class ImageTrial:
     def __init__(self, config: Config, *, splits: SearchSplits, plan: TrainPlan) -> None:
         self.splits, self.plan = splits, plan
         self.trainer = Trainer(config, splits.info, splits.train, plan)
+        self._scored = plan.score_pretrained if self.trainer.recipe.pretrained else 1.0
         # Until the first report, time before the deadline is reserved for it.
         self._owes_report = plan.deadline is not None and plan.reporting > 0
         if plan.deadline is not None:
@@ -133,7 +134,7 @@ class ImageTrial:
         return self._counted
 
     def _scores(self) -> dict[str, float]:
-        """Return the metric and the loss on the validation rows."""
+        """Return the metric and the loss on the validation rows; `val_rows` if these are not all of them."""
         plan, info = self.plan, self.trainer.info
         self.trainer.settle()
         logits, targets = predict_rows(
@@ -143,5 +144,7 @@ class ImageTrial:
             size=self.trainer.size,
             device=plan.device,
             precision=plan.precision,
+            share=self._scored,
         )
-        return score(logits, targets, info, plan.metric)
+        scored = {} if self._scored >= 1.0 else {"val_rows": float(len(targets))}
+        return score(logits, targets, info, plan.metric) | scored

@@ -44,7 +44,7 @@ def measured(job: dict[str, Any], args: argparse.Namespace) -> dict[str, Any]:
         source = source_of(job["set"], args.data, folder)
         options = ["--time-limit", str(job["limit"]), "--seed", str(job["seed"]), "--warm-start", "none"]
         published = job["set"] == "ants_bees"
-        options += weights_options(folder, args.weights) if published else ["--pretrained", "never"]
+        options += weights_options(args.weights) if published else ["--pretrained", "never"]
         with busy(job["busy"]):
             done = run(source, folder, args.package, options)
         if done.result is None:

@@ -71,7 +71,7 @@ def measured(job: dict[str, Any], args: argparse.Namespace) -> dict[str, Any]:
         folder = Path(text)
         options = ["--time-limit", str(job["limit"]), "--seed", str(job["seed"]), "--warm-start", "none"]
         published = job["set"] == "ants_bees"
-        options += weights_options(folder, args.weights) if published else ["--pretrained", "never"]
+        options += weights_options(args.weights) if published else ["--pretrained", "never"]
         done = run(source_of(job["set"], args.data, folder), folder, args.package, options)
         if done.result is None:
             raise SystemExit(f"no result: {done.said[-2000:]}")

@@ -64,18 +64,9 @@ def write_digits(folder: Path) -> str:
     return str(folder)
 
 
-def weights_options(folder: Path, weights: Path) -> list[str]:
-    """The options for published weights: the space `cpu` with the networks that the folder has."""
-    import yaml
-
-    from automl.spaces import SearchSpace
-
-    space = SearchSpace.load("cpu").to_dict()
-    names = sorted(path.stem for path in weights.glob("*.safetensors"))
-    space["families"] = {**space["families"], "published": names}
-    place = folder / "published.yaml"
-    place.write_text(yaml.safe_dump(space), encoding="utf-8")
-    return ["--pretrained", str(weights), "--space", str(place)]
+def weights_options(weights: Path) -> list[str]:
+    """The options for published weights."""
+    return ["--pretrained", str(weights)]
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import pytest
 
 from automl.errors import SpaceError
 from automl.spaces import SearchSpace, presets
-from automl.spaces.narrow import configuration, narrowed, with_portfolio
+from automl.spaces.narrow import configuration, narrowed, with_portfolio, with_weights
 
 _SPEC: dict[str, Any] = {
     "families": {"resnet": ["resnet10t", "resnet18"], "vit": ["vit_tiny_patch16_224"]},
@@ -94,9 +94,10 @@ def test_other_recipes_are_tried_on_the_best_model() -> None:
 @pytest.mark.parametrize("pretrained", [False, True])
 def test_preset_can_be_narrowed_to_any_one_family(name: str, pretrained: bool) -> None:
     space = SearchSpace.load(name)
-    recipes = narrowed(space, pretrained=pretrained).portfolio
+    whole = narrowed(space, pretrained=pretrained)
+    recipes = whole.portfolio
     assert recipes
-    for members in space.families.values():
+    for members in whole.families.values():
         small = narrowed(space, pretrained=pretrained, models=members)
         assert list(small.families.values()) == [members]
         begun = with_portfolio(small, members, recipes)
@@ -122,3 +123,29 @@ def test_space_that_wants_the_opposite_is_refused() -> None:
 def test_space_without_any_model_left_is_refused() -> None:
     with pytest.raises(SpaceError, match="must keep a model, and none of its models is left"):
         narrowed(_space(), pretrained=True, models=["resnet50"])
+
+
+def test_space_of_both_kinds_fine_tunes_only_what_has_weights() -> None:
+    both = with_weights(_space(), ["resnet18"], [{"freeze": "none", "lr": 1e-4, "steps": 2.0}])
+    kinds = set()
+    for seed in range(60):
+        trial = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed)).ask()
+        config = both.suggest(trial)
+        if both.allows(config):
+            kinds.add((config["pretrained"], config["model"]))
+    assert {model for tuned, model in kinds if tuned} == {"resnet18"}
+    assert {model for tuned, model in kinds if not tuned} == {"resnet10t", "resnet18", "vit_tiny_patch16_224"}
+
+
+def test_portfolio_of_both_kinds_takes_turns() -> None:
+    recipes = [{"freeze": "none", "lr": 1e-4, "steps": 2.0}, {"freeze": "none", "lr": 1e-3, "steps": 1.0}]
+    both = with_weights(_space(), ["resnet18"], recipes)
+    assert [entry["pretrained"] for entry in both.portfolio] == [False, True, True]
+    assert all(both.to_params(entry) for entry in both.portfolio)
+
+
+def test_models_that_constraints_forbid_from_scratch_leave_the_space() -> None:
+    spec = {**_SPEC, "constraints": ["pretrained or family != 'vit'"]}
+    space = SearchSpace.from_dict(spec)
+    assert set(narrowed(space, pretrained=False).families) == {"resnet"}
+    assert set(narrowed(space, pretrained=True).families) == {"resnet", "vit"}

@@ -25,6 +25,7 @@ class DataOrigin:
     img_size: int
     in_chans: int
     max_disk: int | None
+    large_size: int = 0
 
 
 def splits_on_this_node(splits: SearchSplits, origin: DataOrigin) -> SearchSplits:
@@ -39,17 +40,20 @@ def splits_on_this_node(splits: SearchSplits, origin: DataOrigin) -> SearchSplit
                 f"the study's folder must be on storage that all nodes share, but {platform.node()!r} has no "
                 f"{str(path)!r}: choose another --directory"
             )
-    if splits.train.images.exists():
+    there = splits.train
+    found: dict[str, Path] = {}
+    # The larger size first: the smaller one may be scaled down from it.
+    if there.large is not None and not there.large.exists():
+        large = replace(origin, img_size=origin.large_size)
+        found["large"] = _decoded_here(large, there.large).images_path
+    if not there.images.exists():
+        found["images"] = _decoded_here(origin, there.images).images_path
+    if not found:
         return splits
-    cached = _decoded_here(origin, splits.train.images)
-    return replace(
-        splits,
-        train=replace(splits.train, images=cached.images_path),
-        val=replace(splits.val, images=cached.images_path),
-    )
+    return replace(splits, train=replace(there, **found), val=replace(splits.val, **found))
 
 
-@lru_cache(maxsize=1)  # its hold marks the images as used while the process lives
+@lru_cache(maxsize=2)  # its hold marks the images as used while the process lives
 def _decoded_here(origin: DataOrigin, images: Path) -> Cached:
     node = platform.node()
     if origin.data is None:

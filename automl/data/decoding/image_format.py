@@ -25,23 +25,37 @@ class Target:
     in_chans: int
 
 
-def choose_target(
-    source: Source, *, img_size: int | Literal["auto"], max_size: int, until: Moment | None = None
-) -> Target:
+def choose_targets(
+    source: Source,
+    *,
+    img_size: int | Literal["auto"],
+    max_size: int,
+    large_size: int = 0,
+    until: Moment | None = None,
+) -> tuple[Target, Target | None]:
     """Choose size and channels from up to 512 images, evenly spread over the rows, or as many as fit before `until`.
 
-    "auto" follows the median short side and is at most `max_size`. One channel is enough if no image of the sample has
+    "auto" follows the median short side and is at most `max_size`. The second shape has `large_size`, with "auto" at
+    most what the images hold; None unless that is more. One channel is enough if no image of the sample has
     a colour mode; decoding notices if another one has. Raises DataError if no image of the sample opens or a given
     size lies outside 8..1024.
     """
     shorts, grey = _sample(source, until)
+    channels = 1 if grey else 3
     if img_size == "auto":
-        size = min(auto_size(statistics.median(shorts)), max_size)
-    elif isinstance(img_size, int) and 8 <= img_size <= 1024:
-        size = img_size
-    else:
-        raise DataError(f"the image size must be 'auto' or an integer from 8 to 1024, not {img_size!r}")
-    return Target(img_size=size, in_chans=1 if grey else 3)
+        held = auto_size(statistics.median(shorts))
+        size, large = min(held, max_size), min(held, large_size)
+        return Target(size, channels), Target(large, channels) if large > size else None
+    if isinstance(img_size, int) and 8 <= img_size <= 1024:
+        return Target(img_size, channels), Target(large_size, channels) if large_size > img_size else None
+    raise DataError(f"the image size must be 'auto' or an integer from 8 to 1024, not {img_size!r}")
+
+
+def choose_target(
+    source: Source, *, img_size: int | Literal["auto"], max_size: int, until: Moment | None = None
+) -> Target:
+    """Choose the first shape of `choose_targets`."""
+    return choose_targets(source, img_size=img_size, max_size=max_size, until=until)[0]
 
 
 def auto_size(short_side: float) -> int:

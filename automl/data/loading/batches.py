@@ -135,11 +135,11 @@ class Batches:
     @property
     def streamed(self) -> bool:
         """Return whether images are decoded in every epoch."""
-        return is_streamed(self.rows.images)
+        return is_streamed(self.rows.images_at(self.info.img_size))
 
     @cached_property
     def _images(self) -> npt.NDArray[np.uint8] | StreamedImages:
-        return open_images(self.rows.images)
+        return open_images(self.rows.images_at(self.info.img_size))
 
     @cached_property
     def _index(self) -> npt.NDArray[np.int64]:

@@ -44,7 +44,7 @@ def answered(
     """
     trained = model.trained
     predictor = Predictor(trained.model, trained.info, trained.size, mirrored=_mirrored(model), device=device)
-    images, index = open_images(val.images), np.load(val.index)
+    images, index = open_images(val.images_at(trained.info.img_size)), np.load(val.index)
     begun, scores, done = time.monotonic(), list[np.ndarray](), 0
     for start in range(0, len(order), PART_BATCH):
         if until is not None and time.monotonic() >= until:

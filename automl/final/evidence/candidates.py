@@ -27,14 +27,16 @@ KEPT_PART = 3  # one of so many validation rows may be kept out of the retrain
 class Alternative:
     """A finished model that may be delivered in place of the retrain, such as a linear head.
 
-    `config` names its network for the model folder. It must not have trained on validation rows. `value` is its score
-    on all of them, NaN if it was not scored yet.
+    `config` names its network for the model folder. `trained` must not have trained on validation rows. `value` is its
+    score on all of them, NaN if it was not scored yet. `whole` is the same model, fitted on them as well: it is
+    delivered in its place.
     """
 
     delivery: Delivery
     config: Config
     trained: Retrained
     value: float = math.nan
+    whole: Retrained | None = None
 
 
 @dataclass(frozen=True)

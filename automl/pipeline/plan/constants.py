@@ -51,6 +51,9 @@ LEARNING = {"none": 1.0, "half": 0.5, "stages": 0.25, "head": 0.0}
 # layer, and per million parameters for the optimizer. "Seconds of an epoch".
 CPU_PRICES, GPU_PRICES = (0.1, 0.005, 2.7), (0.8, 3.0, 2.7)
 DRAWS = 48  # configurations that stand for the space
+# What scoring a pretrained network may cost, in scorings of the planned network (a round holds eight); and the fewest
+# rows, of which the standard error of an accuracy of .8 is .03.
+SCORED_TIMES, SCORED_ROWS = 4.0, 200
 
 # --- hardware.py ------------------------------------------------------------------------------------------------
 
@@ -77,8 +80,10 @@ RAY_FROM = 60.0
 # The share of the time left that scanning and decoding may have, and that the linear head may have, with its maximum.
 DECODING_SHARE = 0.35
 HEAD_SHARE, HEAD_SECONDS = 0.1, 10.0
-# The same for the linear head on frozen features.
+# The same for the linear head on frozen features of each network. The first may have up to FEATURES_FIRST seconds, if
+# that is at most the last share.
 FEATURES_SHARE, FEATURES_SECONDS = 0.15, 120.0
+FEATURES_FIRST, FEATURES_FIRST_SHARE = 20.0, 0.4
 # A study of fewer seconds asks no hub: nothing could be downloaded.
 HUB_FROM = 60.0
 # With fewer seconds left, the machine's speed is measured on a quarter of the images and in one precision.

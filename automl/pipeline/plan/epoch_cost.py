@@ -13,6 +13,8 @@ from automl.pipeline.plan.constants import (
     DRAWS,
     GPU_PRICES,
     LEARNING,
+    SCORED_ROWS,
+    SCORED_TIMES,
 )
 from automl.records import Config, DatasetInfo
 from automl.search.round_time import Expect, Expected
@@ -95,17 +97,34 @@ def expected_seconds(
     return expect
 
 
-def in_rounds(expect: Expect, info: DatasetInfo, seconds: float) -> Expect:
-    """Return a function that predicts seconds of a round of `seconds`, or longer if scoring needs more time."""
+def in_rounds(expect: Expect, info: DatasetInfo, seconds: float, *, scored: float = 1.0) -> Expect:
+    """Return a function that predicts seconds of a round of `seconds`, or longer if scoring needs more time.
+
+    Pretrained networks are `scored` on this part of the validation rows.
+    """
     scoring = info.n_val / STEP_COST / (info.n_train + info.n_val / STEP_COST)
 
     def expect_round(config: Config) -> Expected:
-        epoch = expect(config)
-        steps = max(1, info.n_train // max(1, Recipe.from_config(config).batch_size))
+        epoch, recipe = expect(config), Recipe.from_config(config)
+        steps = max(1, info.n_train // max(1, recipe.batch_size))
         training = max(epoch.seconds * (1.0 - scoring) / steps, MIN_SHARE * seconds)
-        return replace(epoch, seconds=max(seconds, epoch.seconds * scoring + training))
+        rows = scored if recipe.pretrained else 1.0
+        return replace(epoch, seconds=max(seconds, epoch.seconds * scoring * rows + training))
 
     return expect_round
+
+
+def part_scored(planned: Config, tuned: Config, info: DatasetInfo, of: Prices = ON_CPU) -> float:
+    """Return the part of the validation rows on which trials with pretrained weights are scored.
+
+    A round is long enough for scoring all rows with the network that it was `planned` for. A pretrained one at its own
+    size may take a hundred times as long for them. So it gets rows for `SCORED_TIMES` as long, at least `SCORED_ROWS`.
+    """
+    times = _forward(Recipe.from_config(tuned), info, of.writing) / _forward(
+        Recipe.from_config(planned), info, of.writing
+    )
+    least = SCORED_ROWS / max(1, info.n_val)
+    return min(1.0, max(least, SCORED_TIMES / times))
 
 
 def spread(space: SearchSpace, expect: Callable[[Config], Expected], seed: int) -> tuple[float, float]:

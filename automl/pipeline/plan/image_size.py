@@ -5,41 +5,31 @@ from __future__ import annotations
 from automl.config import StudyConfig
 from automl.data import Source
 from automl.data.constants import CPU_SIZE
-from automl.machine import hub_answers
 from automl.pipeline.context import Context
 from automl.pipeline.plan.budget import affordable_size
-from automl.pipeline.plan.constants import BRIEF_BELOW, HUB_FROM
+from automl.pipeline.plan.constants import BRIEF_BELOW
 from automl.spaces import SearchSpace
 from automl.training.models.hyperparameters import Recipe
-from automl.training.models.weight_sources import in_caches
 from automl.training.speed_probe import scratch_rate
 
 
 def largest_size(context: Context, source: Source, space: SearchSpace, *, cores: float) -> int:
-    """Return the largest side in pixels for which there is time, at most `CPU_SIZE`.
+    """Return the largest side in pixels for which a training from scratch has time, at most `CPU_SIZE`.
 
-    It is `CPU_SIZE` for pretrained weights, whose filters need details, without a time limit, and if the user chose a
-    size. The retrain is as fast as `cores` of this machine.
+    It is `CPU_SIZE` without a time limit, and if the user chose a size. The retrain is as fast as `cores` of this
+    machine.
     """
     config, remaining = context.config, context.clock.remaining()
     if remaining is None or config.img_size != "auto":
         return CPU_SIZE
     shares = (1.0 - config.holdout) * (1.0 - config.val)
     seen = _enlargement(space)
-    size = affordable_size(
+    return affordable_size(
         n_train=max(1, round(len(source.files) * shares)),
         seconds=remaining,
         rate=lambda size: cores * scratch_rate(size * seen, brief=remaining < BRIEF_BELOW),
         most=CPU_SIZE,
     )
-    return CPU_SIZE if size < CPU_SIZE and _may_begin_with_weights(config, space, remaining) else size
-
-
-def _may_begin_with_weights(config: StudyConfig, space: SearchSpace, remaining: float) -> bool:
-    if config.pretrained != "auto":
-        return config.pretrained != "never"
-    models = [model for members in space.families.values() for model in members]
-    return bool(in_caches(models)) or (remaining >= HUB_FROM and hub_answers())
 
 
 def _enlargement(space: SearchSpace) -> float:

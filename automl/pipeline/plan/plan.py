@@ -24,7 +24,14 @@ from automl.pipeline.plan.budget import (
     shortest_limit,
 )
 from automl.pipeline.plan.constants import AGAIN_SHARE, SPEED_SECONDS, SPEED_SHARE
-from automl.pipeline.plan.epoch_cost import epoch_work, expected_seconds, in_rounds, prices, spread
+from automl.pipeline.plan.epoch_cost import (
+    epoch_work,
+    expected_seconds,
+    in_rounds,
+    part_scored,
+    prices,
+    spread,
+)
 from automl.pipeline.plan.hardware import Device, idle_gpus, pack_gpus, within_memory
 from automl.pipeline.plan.plan_text import epochs_in_words, plan_in_words, share_in_words
 from automl.pipeline.plan.pretrained import Pretrained
@@ -34,6 +41,7 @@ from automl.search.round_time import Expect
 from automl.spaces import SearchSpace
 from automl.spaces.draw import at_random, walk
 from automl.torch_setup import import_seconds
+from automl.training.models.hyperparameters import Recipe
 from automl.training.plan import Precision, TrainPlan
 from automl.training.speed_probe import Probe, probe
 
@@ -88,7 +96,8 @@ def make_plan(context: Context, basis: Basis) -> Planned:
     """Measure, divide the time, and show the plan. No time is too short: less is measured, and trials are cut."""
     config, clock, observer = context.config, context.clock, context.observer
     splits, pretrained, device, earlier = basis.splits, basis.pretrained, basis.device, basis.earlier
-    space, info, scratch = pretrained.space, splits.info, not pretrained.weights
+    space, info = pretrained.space, splits.info
+    scratch = not pretrained.weights or bool(pretrained.record.get("both"))
     plan = _untimed(config, basis)
     observer.stage("plan", "measuring how fast this machine trains")
     of = prices(device.kind)
@@ -121,12 +130,15 @@ def make_plan(context: Context, basis: Basis) -> Planned:
     )
     if why := limits.sentence(space, config.seed):
         observer.note(why)
+    scored = 1.0
     if budget.round_s is not None:
-        expect = in_rounds(expect, info, budget.round_s)
-    share = _share(pretrained, budget, work) if earlier is None else float(earlier.get("share", 1.0))
+        tuned = next((config for config in portfolio if Recipe.from_config(config).pretrained), None)
+        scored = 1.0 if tuned is None else part_scored(first, tuned, info, of)
+        expect = in_rounds(expect, info, budget.round_s, scored=scored)
+    share = _share(work, budget, scratch=scratch) if earlier is None else float(earlier.get("share", 1.0))
     if share < 1.0:
         observer.note(share_in_words(share))
-    plan = replace(_timed(plan, budget, work, measured), share=share)
+    plan = replace(_timed(plan, budget, work, measured), share=share, score_pretrained=scored)
     return Planned(device, budget, plan, measured, expect, limits, portfolio)
 
 
@@ -184,9 +196,9 @@ def _timed(plan: TrainPlan, budget: Budget, work: Work, measured: Probe) -> Trai
     return replace(plan, deadline=Moment.now().later(budget.search_s), reporting=reporting)
 
 
-def _share(pretrained: Pretrained, budget: Budget, work: Work) -> float:
-    """Return the share of the training rows for trials; fine-tuning makes few epochs and uses all."""
-    return 1.0 if pretrained.weights else part_of_rows(work, budget)
+def _share(work: Work, budget: Budget, *, scratch: bool) -> float:
+    """Return the share of the training rows for trials from scratch; fine-tuning makes few epochs and uses all."""
+    return part_of_rows(work, budget) if scratch else 1.0
 
 
 def _size_limits(context: Context, basis: Basis, work: Work, first: Config) -> SizeLimits:

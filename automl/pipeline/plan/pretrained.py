@@ -1,4 +1,8 @@
-"""Decide before the search whether trials use pretrained weights, which ones, and which architectures."""
+"""Decide before the search which pretrained weights trials may use, and whether some train from scratch beside them.
+
+Which of the two is better is no question of the weights but of the data and the time: on photos a network that has seen
+others is far ahead, on close-ups of plants and tiles one that starts from nothing. So trials of both kinds run.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +33,7 @@ from automl.pipeline.plan.constants import (
 )
 from automl.records import Observer, SearchSplits
 from automl.spaces import SearchSpace, capabilities
-from automl.spaces.narrow import configuration, narrowed, with_portfolio
+from automl.spaces.narrow import configuration, narrowed, with_portfolio, with_weights
 from automl.training.models.build import model_arguments
 from automl.training.models.hyperparameters import Recipe
 from automl.training.models.linear_probe import (
@@ -73,44 +77,74 @@ def check_pretrained(config: StudyConfig) -> None:
         in_folder(config.pretrained)
 
 
-def choose_pretrained(
-    config: StudyConfig, space: SearchSpace, conditions: Conditions, observer: Observer
-) -> Pretrained:
-    """Find weights, rank them, and narrow the space to them, or to training from scratch.
+@dataclass(frozen=True)
+class FoundWeights:
+    """The weights that were found, by model, those of the space without any, and the state of the hub.
 
-    A note tells what is used and what is missing. Raises ConfigError if weights are required and there are none, and
-    ModelError for a file that cannot be used.
+    `wanted` is False if no trial may use weights: then nothing was looked for.
+    """
+
+    asked: str
+    wanted: bool = False
+    weights: Mapping[str, Weights] = field(default_factory=dict)
+    missing: Sequence[str] = ()
+    hub: str = ""
+
+
+def find_weights(config: StudyConfig, space: SearchSpace, *, remaining: float | None) -> FoundWeights:
+    """Look for weights of the models of the space: in the user's folder, in the caches, on the hub.
+
+    Raises ConfigError if weights are required and there are none.
     """
     asked = config.pretrained
-    models = [model for members in space.families.values() for model in members]
     if asked == "never" or (asked == "auto" and not _may(space, pretrained=True)):
-        return _from_scratch(space, asked, missing=[])
-    found, hub = _look(asked, models, conditions)
-    missing = [model for model in models if model not in found]
-    if not found:
-        if asked == "auto":
-            why = f"no weights of its {len(models)} architectures are cached, and the hub {hub}"
-            observer.note(f"Models train from scratch: {why}.")
-            return _from_scratch(space, asked, missing=models, why=why)
+        return FoundWeights(asked)
+    models = [model for members in space.families.values() for model in members]
+    found, hub = _look(asked, models, remaining)
+    if not found and asked != "auto":
         raise ConfigError(_none_found(asked, models, hub))
+    return FoundWeights(asked, True, found, [model for model in models if model not in found], hub)
+
+
+def from_scratch_too(asked: str, space: SearchSpace) -> bool:
+    """Return whether trials may also train from scratch where weights were found."""
+    return asked != "always" and _may(space, pretrained=False)
+
+
+def choose_pretrained(
+    space: SearchSpace,
+    looked: FoundWeights,
+    conditions: Conditions,
+    observer: Observer,
+) -> Pretrained:
+    """Rank the weights that were found, and fit the space to the best of them.
+
+    Trials use them or train from scratch, unless --pretrained is "always" or the space allows only one of them. A note
+    tells what is used and what is missing. Raises ModelError for a file that cannot be used.
+    """
+    asked, found, missing = looked.asked, looked.weights, list(looked.missing)
+    if not found:
+        if not looked.wanted:
+            return _from_scratch(space, asked, missing=[])
+        why = f"no weights of its {len(missing)} architectures are cached, and the hub {looked.hub}"
+        observer.note(f"Models train from scratch: {why}.")
+        return _from_scratch(space, asked, missing=missing, why=why)
+    models = list(found)
     tuned = narrowed(space, pretrained=True, models=found.keys())
     recipes = narrowed(space, pretrained=True).portfolio
     configs = {
         model: configuration(tuned, model, recipes[0] if recipes else {})
         for model in models
-        if model in found
     }
-    observer.stage("weights", f"ranking {len(found)} pretrained networks on the data")
-    limit = _ranking_seconds(conditions)
+    limit = _ranking_seconds(conditions) if len(found) > 1 else 0.0
+    if limit:
+        observer.stage("weights", f"ranking {len(found)} pretrained networks on the data")
     ranking, pixels = _rank(found, configs, conditions, limit) if limit else ([], math.nan)
-    if asked == "auto" and not _worth_it(ranking, pixels):
-        why = _no_better(ranking, pixels, conditions)
-        observer.note(f"Models train from scratch: {why}.")
-        return _from_scratch(space, asked, missing=missing, why=why, probe=_rows(ranking, []))
-    kept = _keep(ranking, list(found), conditions)
+    kept = _keep(ranking, models, conditions)
     if not ranking:  # then no file was checked yet
         kept = _verified(kept, found, configs, conditions)
-    return _from_weights(_Chosen(space, found, kept, ranking, pixels, missing, asked), conditions, observer)
+    both = from_scratch_too(asked, space)
+    return _from_weights(_Chosen(space, found, kept, ranking, pixels, missing, asked, both), conditions, observer)
 
 
 def restore_pretrained(space: SearchSpace, record: Mapping[str, Any]) -> Pretrained:
@@ -127,7 +161,7 @@ def restore_pretrained(space: SearchSpace, record: Mapping[str, Any]) -> Pretrai
                 f"the study uses the weights {str(each.file)!r}, which are gone; "
                 "restore the file, or start again with --overwrite"
             )
-    return Pretrained(_tuned(space, list(weights)), weights, record)
+    return Pretrained(_fitted(space, list(weights), both=bool(record.get("both", False))), weights, record)
 
 
 def public_record(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -145,6 +179,7 @@ class _Chosen:
     pixels: float
     missing: list[str]
     asked: str
+    both: bool
 
 
 def _from_weights(chosen: _Chosen, conditions: Conditions, observer: Observer) -> Pretrained:
@@ -152,6 +187,7 @@ def _from_weights(chosen: _Chosen, conditions: Conditions, observer: Observer) -
     record = {
         "asked": chosen.asked,
         "used": True,
+        "both": chosen.both,
         "missing": chosen.missing,
         "why": "",
         "probe": _rows(chosen.ranking, chosen.kept),
@@ -159,12 +195,17 @@ def _from_weights(chosen: _Chosen, conditions: Conditions, observer: Observer) -
         "weights": {model: row.to_dict() for model, row in weights.items()},
     }
     observer.note(_in_words(chosen, conditions))
-    return Pretrained(_tuned(chosen.space, chosen.kept), weights, record)
+    return Pretrained(_fitted(chosen.space, chosen.kept, both=chosen.both), weights, record)
 
 
-def _tuned(space: SearchSpace, models: Sequence[str]) -> SearchSpace:
-    """Return the space of these models, the best first, with the recipes for fine-tuning as its portfolio."""
+def _fitted(space: SearchSpace, models: Sequence[str], *, both: bool) -> SearchSpace:
+    """Return the space of these pretrained models, the best first, with the recipes for fine-tuning as its portfolio.
+
+    With `both`, its models may train from scratch as well.
+    """
     recipes = narrowed(space, pretrained=True).portfolio
+    if both:
+        return with_weights(space, models, recipes)
     return with_portfolio(narrowed(space, pretrained=True, models=models), models, recipes)
 
 
@@ -180,7 +221,7 @@ def _from_scratch(
     return Pretrained(narrowed(space, pretrained=False), {}, record)
 
 
-def _look(asked: str, models: list[str], conditions: Conditions) -> tuple[dict[str, Weights], str]:
+def _look(asked: str, models: list[str], remaining: float | None) -> tuple[dict[str, Weights], str]:
     """Return the weights that were found, and the state of the hub."""
     if asked not in ("auto", "always"):
         folder = in_folder(asked)
@@ -189,7 +230,7 @@ def _look(asked: str, models: list[str], conditions: Conditions) -> tuple[dict[s
     found = in_caches(models)
     if len(found) == len(models):
         return found, "was not asked"
-    if conditions.remaining is not None and conditions.remaining < HUB_FROM:
+    if remaining is not None and remaining < HUB_FROM:
         return found, "was not asked, as there is no time for a download"
     if not hub_answers():
         return found, "cannot be reached"
@@ -197,7 +238,7 @@ def _look(asked: str, models: list[str], conditions: Conditions) -> tuple[dict[s
         ((model, capabilities(model).params) for model in models if model not in found),
         key=lambda pair: pair[1],
     )
-    share = DOWNLOAD_SHARE * (math.inf if conditions.remaining is None else conditions.remaining)
+    share = DOWNLOAD_SHARE * (math.inf if remaining is None else remaining)
     got = download(rest, seconds=min(DOWNLOAD_SECONDS, share))
     return {model: row for model in models if (row := found.get(model) or got.get(model))}, "was asked"
 
@@ -271,11 +312,6 @@ def _sampled(conditions: Conditions, *, seconds: float) -> Sample:
     )
 
 
-def _worth_it(ranking: list[ProbeScore], pixels: float) -> bool:
-    """Return whether features score better than pixels; without a probe, weights are assumed to be better."""
-    return not ranking or math.isnan(pixels) or ranking[0].score > pixels
-
-
 def _keep(ranking: list[ProbeScore], found: list[str], conditions: Conditions) -> list[str]:
     """Return the best of those whose epochs fit the time, else the fastest; without a probe, the smallest."""
     if not ranking:
@@ -322,22 +358,14 @@ def _in_words(chosen: _Chosen, conditions: Conditions) -> str:
     text = f"Pretrained weights: found for {count} ({', '.join(sources)})"
     if chosen.missing:
         text += "; the others are left out"
+    beside = " Others train from scratch." if chosen.both else ""
     if not chosen.ranking:
-        return text + "; no time to rank them."
+        return f"{text}. The search uses {', '.join(chosen.kept)}.{beside}"
     best = ", ".join(f"{row.model} {row.score:.3f}" for row in chosen.ranking[:3])
     metric = METRICS[conditions.splits.info.task].replace("_", " ")
     return (
         f"{text}; {metric} of a linear head on their features: {best} (pixels alone: {chosen.pixels:.3f}). "
-        f"The search uses {', '.join(chosen.kept)}."
-    )
-
-
-def _no_better(ranking: list[ProbeScore], pixels: float, conditions: Conditions) -> str:
-    metric = METRICS[conditions.splits.info.task].replace("_", " ")
-    return (
-        f"the features of {ranking[0].model}, the best of {len(ranking)} pretrained networks, are no better on these "
-        f"data than pixels alone ({metric} {ranking[0].score:.3f}, pixels {pixels:.3f}); to use weights anyway, add "
-        "--pretrained always"
+        f"The search uses {', '.join(chosen.kept)}.{beside}"
     )
 
 

@@ -68,17 +68,27 @@ def model_arguments(recipe: Recipe, info: DatasetInfo, weights: Weights | None =
 def input_size(recipe: Recipe, info: DatasetInfo) -> int:
     """Return the side in pixels of the network's input.
 
-    It is the stored size times `upscale`: networks made for 224 px reduce an image 32 times, so small images should be
+    A pretrained network has the `size` of its configuration. Otherwise it is the stored size times `upscale`: networks made for 224 px reduce an image 32 times, so small images should be
     enlarged first, up to 96 px (128 for fine-tuning). If the space does not search `upscale`, a network whose patches
     cannot become smaller gets enough pixels for two positions per side of its last features.
     """
     can = capabilities(recipe.model)
+    if recipe.pretrained:
+        info = info.detailed
+        if recipe.size is not None:
+            return max(_fitting_patches(recipe.size, can), can.min_size)
     enlarged = round(info.img_size * (1.0 if recipe.upscale is None else recipe.upscale))
     if recipe.upscale is None and not can.patch_size:
         enlarged = max(enlarged, MIN_POSITIONS * can.stride)
     largest = MAX_FINE_TUNED if recipe.pretrained else MAX_ENLARGED
     size = min(enlarged, max(info.img_size, largest))
     return max(size, can.min_size)
+
+
+def _fitting_patches(size: int, can: Capability) -> int:
+    """Return the nearest side that patches divide."""
+    patch = can.patch_size or 1
+    return max(patch, round(size / patch) * patch)
 
 
 def _smaller_patch(can: Capability, size: int) -> int:

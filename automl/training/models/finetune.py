@@ -1,4 +1,7 @@
-"""Fine-tuning: which layers of a pretrained network are frozen, and the learning rate of the others.
+"""Fine-tuning: its first head, which layers of a pretrained network are frozen, and the learning rate of the others.
+
+Fine-tuning begins with a head that was fitted on the frozen features, so that the first steps do not spoil these: Kumar
+et al. 2022, "Fine-tuning can distort pretrained features and underperform out-of-distribution".
 
 Layers are timm's: stages in a convolutional network, blocks in a transformer. Layer-wise decay of the learning rate is
 that of BEiT (Bao, Dong, Piao and Wei 2022, "BEiT: BERT pre-training of image transformers", appendix), as in timm.
@@ -6,10 +9,15 @@ that of BEiT (Bao, Dong, Piao and Wei 2022, "BEiT: BERT pre-training of image tr
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from torch import nn
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
 
+from automl.errors import ModelError
 from automl.spaces.architectures.layers import layers
 from automl.training.models.hyperparameters import Recipe
 from automl.training.models.pretrained_weights import classifier_names
@@ -33,6 +41,29 @@ def freeze(model: nn.Module, how: str) -> None:
         parameter.requires_grad_(not frozen)
     if how != "none":
         model.register_forward_pre_hook(_Hold(model))
+
+
+def save_head(weight: Tensor, bias: Tensor, file: Path) -> None:
+    """Write a linear head, weight (n_outputs, d) and bias (n_outputs,), for `begin_with_head`."""
+    save_file({"weight": weight.detach().cpu().contiguous(), "bias": bias.detach().cpu().contiguous()}, file)
+
+
+@torch.no_grad()
+def begin_with_head(model: nn.Module, file: Path) -> None:
+    """Put the head of `save_head` in the place of the network's new one.
+
+    Raises ModelError that names the file if it cannot be read, or is of another network.
+    """
+    classifier: Any = getattr(model, "get_classifier", lambda: None)()
+    try:
+        head = load_file(file)
+        for name in ("weight", "bias"):
+            getattr(classifier, name).copy_(head[name])
+    except (OSError, SafetensorError, KeyError, AttributeError, RuntimeError) as error:
+        raise ModelError(
+            f"the linear head {str(file)!r} cannot be used for this network ({error}); remove the file, and the study "
+            "trains without it"
+        ) from error
 
 
 def scaled_rates(groups: list[dict[str, Any]], model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:

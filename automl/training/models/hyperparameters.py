@@ -14,7 +14,7 @@ from automl.errors import ConfigError
 class Recipe:
     """Every hyperparameter of a training. Defaults apply to what a configuration lacks.
 
-    For None as `upscale`, `sched` or `warmup`, see `build.input_size` and `schedules.schedule_of`.
+    For None as `upscale`, `size`, `sched` or `warmup`, see `build.input_size` and `schedules.schedule_of`.
     """
 
     model: str
@@ -47,6 +47,7 @@ class Recipe:
     # Network
     width: float = 1.0
     upscale: float | None = None
+    size: int | None = None  # side in pixels of the input of a pretrained network
     drop_path: float = 0.0
 
     # Fine-tuning

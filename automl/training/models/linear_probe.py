@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -85,7 +85,7 @@ def probe_features(weights: Weights, recipe: Recipe, rows: Sample, *, until: flo
 
     Raises OutOfTimeError at the moment `until` (of `time.monotonic()`), ModelError for weights that cannot be used.
     """
-    info, size = normalised(rows.info, weights), input_size(recipe, rows.info)
+    info, size = normalised(rows.info.detailed, weights), input_size(recipe, rows.info)
     arguments = model_arguments(recipe, rows.info, weights)
     model = verify(weights, {**arguments, "num_classes": 0}).to(rows.device).eval()
     begun = time.perf_counter()
@@ -123,7 +123,7 @@ def _subset(rows: Rows, info: DatasetInfo, index: Path, most: int) -> Rows:
         order = order[np.argsort(place, kind="stable")]
     kept = np.sort(chosen[order[:most]])
     np.save(index, kept)
-    return Rows(images=rows.images, targets=rows.targets, index=index, n=len(kept))
+    return replace(rows, index=index, n=len(kept))
 
 
 def _features(

@@ -11,10 +11,11 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from automl.errors import ModelError
 from automl.records import Config, Rows, SearchSplits
 from automl.spaces.architectures.layers import layers
 from automl.torch_setup import import_timm
-from automl.training.models.finetune import freeze, scaled_rates
+from automl.training.models.finetune import begin_with_head, freeze, save_head, scaled_rates
 from automl.training.models.hyperparameters import Recipe
 from automl.training.models.pretrained_weights import Weights, classifier_names
 from automl.training.models.weight_sources import in_folder
@@ -158,3 +159,57 @@ def test_checkpoint_of_a_fine_tuning_resumes_exactly(
     second.load(tmp_path / "checkpoint")
     found = second.step()
     assert (found["train_loss"], found["val_loss"]) == (expected["train_loss"], expected["val_loss"])
+
+
+def test_pretrained_training_sees_the_larger_images_at_its_own_size(
+    config: Config, splits: SearchSplits, plan: TrainPlan, tmp_path: Path
+) -> None:
+    save_file(_model().state_dict(), tmp_path / "test_resnet.safetensors")
+    images = np.load(splits.train.images).repeat(2, axis=1).repeat(2, axis=2)
+    np.save(tmp_path / "large.npy", images)
+    large = {"large": tmp_path / "large.npy", "large_size": 64}
+    two = SearchSplits(
+        replace(splits.info, large_size=64), replace(splits.train, **large), replace(splits.val, **large)
+    )
+    plan = replace(plan, weights=in_folder(tmp_path))
+    tuned = ImageTrial({**config, "pretrained": True, "size": 48}, splits=two, plan=plan)
+    scratch = ImageTrial(config, splits=two, plan=plan)
+    for trial, stored, side in ((tuned, 64, 48), (scratch, 32, 32)):
+        assert (trial.trainer.info.img_size, trial.trainer.size) == (stored, side)
+        assert next(trial.trainer.batches.epoch(0))[0].shape[2:] == (stored, stored)
+        assert np.isfinite(float(trial.step()["accuracy"]))
+
+
+def test_fine_tuning_begins_with_its_head(
+    config: Config, splits: SearchSplits, plan: TrainPlan, tmp_path: Path
+) -> None:
+    save_file(_model().state_dict(), tmp_path / "test_resnet.safetensors")
+    head = torch.nn.Linear(_model().get_classifier().in_features, 3)
+    save_head(head.weight, head.bias, tmp_path / "head")
+    plan = replace(plan, weights=in_folder(tmp_path), heads={"test_resnet": tmp_path / "head"})
+    tuned = Trainer({**config, "pretrained": True}, splits.info, splits.train, plan)
+    assert torch.equal(tuned.model.get_classifier().weight, head.weight)
+    assert torch.equal(tuned.averaged.get_classifier().bias, head.bias)
+    scratch = Trainer(config, splits.info, splits.train, plan)
+    assert not torch.equal(scratch.model.get_classifier().weight, head.weight)
+
+
+@pytest.mark.parametrize("outputs", [3, 5])
+def test_head_that_does_not_fit_is_named(tmp_path: Path, outputs: int) -> None:
+    model = _model()
+    head = torch.nn.Linear(model.get_classifier().in_features, outputs)
+    file = tmp_path / "head"
+    if outputs == 5:
+        save_head(head.weight, head.bias, file)
+    with pytest.raises(ModelError, match=f"the linear head '{file}' cannot be used"):
+        begin_with_head(model, file)
+
+
+def test_trial_with_weights_is_scored_on_its_part_of_the_validation_rows(
+    config: Config, splits: SearchSplits, plan: TrainPlan, tmp_path: Path
+) -> None:
+    save_file(_model().state_dict(), tmp_path / "test_resnet.safetensors")
+    plan = replace(plan, weights=in_folder(tmp_path), score_pretrained=0.5)
+    tuned = ImageTrial({**config, "pretrained": True}, splits=splits, plan=plan).step()
+    scratch = ImageTrial(config, splits=splits, plan=plan).step()
+    assert (tuned["val_rows"], "val_rows" in scratch) == (24.0, False)

@@ -1,0 +1,82 @@
+"""Which kind of training the retrain should be: what a longer training would reach, by the curves of the trials.
+
+Fine-tuning begins high and rises slowly; training from scratch begins at nothing and rises for long. At the length of a
+trial the first is ahead on nearly all data, at that of the retrain often the second. So trials of different kinds are
+compared by what their curves promise at that length. Losses fall about as a power of the work: Hestness et al. 2017,
+"Deep learning scaling is predictable, empirically"; curves of one training: Domhan et al. 2015, "Speeding up automatic
+hyperparameter optimization of deep neural networks by extrapolation of learning curves".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from automl.config.metrics import METRICS
+from automl.search.storage.reader import StoredTrial
+
+RECENT = 1 / 8  # of a trial's work: earlier rounds show how the learning rate warms up
+STEEPEST = 0.6  # of a loss by the work; steeper curves flatten before long
+COMPARABLE = 0.5  # of the longest trial of its kind: shorter ones do not stand for it
+
+
+@dataclass(frozen=True)
+class Projected:
+    """A trial that stands for its kind: its last `value`, and the one that `times` its work would reach."""
+
+    trial: int
+    value: float
+    times: float
+    projected: float
+
+
+def project(work: Sequence[float], values: Sequence[float], times: float, metric: str) -> float:
+    """Return the value of `metric` that a training would reach with `times` the work that it has done.
+
+    `work` (any unit, cumulative) and `values` have an entry for each round. The loss, which is 1 - value for metrics to
+    maximise, is fitted as a power of the work, with an exponent from 0 to 0.6. Returns the last value of a curve
+    with fewer than two finite points, and NaN for one with none.
+    """
+    points = [(w, v) for w, v in zip(work, values, strict=True) if math.isfinite(v) and w > 0.0]
+    if len(points) < 2:
+        return points[-1][1] if points else math.nan
+    down = METRICS[metric].mode == "max"
+    known = [(w, max(1e-4, 1.0 - v if down else v)) for w, v in points if w >= RECENT * points[-1][0]]
+    x, y = (np.log(np.array(part)) for part in zip(*known, strict=True))
+    spread = float(((x - x.mean()) ** 2).sum())
+    slope = float(((x - x.mean()) * (y - y.mean())).sum()) / spread if spread > 0.0 else 0.0
+    exponent = min(STEEPEST, max(0.0, -slope))
+    last = float(y.mean()) - exponent * (float(x[-1]) - float(x.mean()))
+    loss = math.exp(last - exponent * math.log(max(times, 1e-6)))
+    return 1.0 - loss if down else loss
+
+
+def best_of_kinds(
+    trials: Sequence[StoredTrial],
+    kind: Callable[[StoredTrial], Hashable],
+    times: Callable[[StoredTrial], float],
+    metric: str,
+) -> dict[Hashable, Projected]:
+    """Return for each kind of training its best trial, with what the curve promises.
+
+    `times(trial)` is the work of the retrain by that of the trial. A trial stands for its kind if it trained for at
+    least half as long as the longest of it, and no other that did has a better value. Kinds without a value are absent.
+    """
+    sign = 1.0 if METRICS[metric].mode == "max" else -1.0
+    found: dict[Hashable, Projected] = {}
+    groups: dict[Hashable, list[StoredTrial]] = {}
+    for trial in trials:
+        if trial.reports and math.isfinite(trial.reports[-1].value):
+            groups.setdefault(kind(trial), []).append(trial)
+    for name, group in groups.items():
+        longest = max(trial.seconds for trial in group)
+        long = [trial for trial in group if trial.seconds >= COMPARABLE * longest]
+        best = max(long, key=lambda trial: (sign * trial.reports[-1].value, -trial.number))
+        work = np.cumsum([report.seconds for report in best.reports]).tolist()
+        values = [report.value for report in best.reports]
+        ratio = times(best)
+        found[name] = Projected(best.number, values[-1], ratio, project(work, values, ratio, metric))
+    return found

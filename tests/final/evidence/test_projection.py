@@ -1,0 +1,64 @@
+"""What a longer training would reach, from curves whose law is known."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from automl.final.evidence.projection import best_of_kinds, project
+from automl.records import Report, TrialState
+from automl.search.storage.reader import StoredTrial
+
+
+def trial(number: int, values: list[float], *, pretrained: bool, seconds: float = 2.0) -> StoredTrial:
+    reports = tuple(Report(number, i + 1, value, seconds) for i, value in enumerate(values))
+    config = {"model": "resnet18", "lr": 0.1, "pretrained": pretrained}
+    times = tuple(seconds * report.round for report in reports)
+    return StoredTrial(number, TrialState.PAUSED, config, "", reports, times, 0, None, False, 0.0, None)
+
+
+def test_power_law_is_continued() -> None:
+    work = [1.0, 2.0, 4.0, 8.0]
+    values = [1.0 - 0.8 * w**-0.4 for w in work]
+    assert project(work, values, 4.0, "accuracy") == pytest.approx(1.0 - 0.8 * 32.0**-0.4)
+    assert project(work, values, 1.0, "accuracy") == pytest.approx(values[-1])
+
+
+def test_losses_are_continued_downwards() -> None:
+    work = [1.0, 2.0, 4.0]
+    assert project(work, [w**-0.5 for w in work], 4.0, "log_loss") == pytest.approx(0.25)
+
+
+def test_falling_curve_promises_no_more_than_its_level() -> None:
+    found = project([1.0, 2.0, 3.0], [0.9, 0.88, 0.89], 10.0, "accuracy")
+    assert 0.88 <= found <= 0.9
+
+
+def test_steep_beginning_promises_no_miracle() -> None:
+    """From .1 to .9 in a doubling would be .99 after the next."""
+    assert project([1.0, 2.0], [0.1, 0.9], 4.0, "accuracy") < 0.96
+
+
+def test_short_curves() -> None:
+    assert project([3.0], [0.7], 9.0, "accuracy") == 0.7
+    assert project([1.0, 2.0], [math.nan, 0.7], 9.0, "accuracy") == 0.7
+    assert math.isnan(project([1.0], [math.nan], 2.0, "accuracy"))
+
+
+def test_curve_that_still_rises_overtakes_one_that_is_flat() -> None:
+    rising = trial(0, [0.3, 0.5, 0.65, 0.75], pretrained=False)
+    flat = trial(1, [0.84, 0.84, 0.845, 0.85], pretrained=True)
+    short = trial(2, [0.9], pretrained=True)
+    found = best_of_kinds(
+        [rising, flat, short], lambda one: bool(one.config["pretrained"]), lambda _: 8.0, "accuracy"
+    )
+    assert (found[True].trial, found[False].trial) == (1, 0)
+    assert found[False].projected > found[True].projected > found[True].value
+    at_once = best_of_kinds([rising, flat], lambda one: bool(one.config["pretrained"]), lambda _: 1.0, "accuracy")
+    assert at_once[True].projected > at_once[False].projected
+
+
+def test_trials_without_a_value_stand_for_nothing() -> None:
+    lost = trial(0, [math.nan], pretrained=True)
+    assert best_of_kinds([lost], lambda one: True, lambda _: 2.0, "accuracy") == {}
