@@ -51,6 +51,7 @@ FINE_TUNING = [
     ("freeze", "head"),
     ("layer_decay", 0.5),
     ("head_lr", 4.0),
+    ("size", 48),
 ]
 
 

@@ -76,11 +76,15 @@ _TYPES: dict[str, type] = {
     for name, hint in get_type_hints(Recipe).items()
 }
 
+_OPTIONAL = frozenset(field.name for field in fields(Recipe) if field.default is None)
+
 # The parameters that a search space may have.
 PARAMETERS = frozenset(_TYPES) - {"model"}
 
 
 def _converted(name: str, value: Any) -> Any:
+    if value is None and name in _OPTIONAL:
+        return None
     try:
         return _TYPES[name](value)
     except (TypeError, ValueError) as error:

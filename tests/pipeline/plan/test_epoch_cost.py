@@ -21,6 +21,7 @@ from automl.search import search
 from automl.search.round_time import Expected
 from automl.search.storage.reader import StoredTrial
 from automl.spaces import SearchSpace
+from automl.spaces.narrow import narrowed
 from automl.training.models.hyperparameters import Recipe
 from tests.search.toy import settings
 
@@ -78,7 +79,7 @@ def test_expectation_goes_through_what_was_measured_and_knows_the_families() -> 
 
 
 def test_short_search_begins_no_network_that_cannot_reach_its_first_comparison() -> None:
-    space = SearchSpace.load("cpu")
+    space = narrowed(SearchSpace.load("cpu"), pretrained=False)
     expect = expected_seconds(space, INFO, {**space.portfolio[0], "width": 0.5}, 4.0)
 
     def train(config: Config) -> Iterator[dict[str, float]]:

@@ -63,7 +63,6 @@ def photos(tmp_path: Path) -> Path:
     ("options", "expected"),
     [
         ({"pretrained": "never", "time_limit": 1}, 32),
-        ({"pretrained": "always", "time_limit": 1}, 96),
         ({"pretrained": "never", "n_trials": 1}, 96),
         ({"pretrained": "never", "time_limit": 1, "img_size": 96}, 96),
     ],
