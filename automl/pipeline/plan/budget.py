@@ -90,12 +90,13 @@ class Budget:
     round_s: float | None = None
 
 
-def make_budget(work: Work, *, remaining: float | None, epochs: int | None) -> Budget:
+def make_budget(work: Work, *, remaining: float | None, epochs: int | None, round_s: float = 0.0) -> Budget:
     """Divide `remaining` seconds; `epochs` is the user's limit, None for the default.
 
     The retrain gets the time for that many epochs, but at most 60 %, or up to 85 % until it sees enough images. The
     search gets the rest. Trials are short enough for five of full length, unless they would then predict the retrain
     too badly. Without a user's limit in epochs, trials are counted in rounds of equal time.
+    `round_s`: the seconds of a round of an earlier run of the study, whose trials go on.
     """
     most = epochs or work.default_epochs
     if remaining is None:
@@ -104,7 +105,9 @@ def make_budget(work: Work, *, remaining: float | None, epochs: int | None) -> B
     if epochs is None:  # with few images, until it has seen enough of them
         longest = MAX_EPOCHS if work.scratch else most
         most = max(longest, ENOUGH_IMAGES // max(1, work.n_train))
-    retrain_s = min(most * work.retrain_epoch_seconds * RETRAIN_SPARE, retrain_share(work, usable) * usable)
+    retrain_s = min(
+        most * work.retrain_epoch_seconds * RETRAIN_SPARE, retrain_share(work, usable, round_s) * usable
+    )
     search_s = usable - retrain_s
     full_s = search_s * work.parallel / FULL_TRIALS
     if epochs is not None:
@@ -133,12 +136,15 @@ def part_of_rows(work: Work, budget: Budget) -> float:
     return min(1.0, max(MIN_PART, trial_s / retrain_s, PART_MIN_ROWS / max(1, work.n_train)))
 
 
-def retrain_share(work: Work, usable: float) -> float:
-    """Return the share of `usable` seconds for the retrain, so that it sees enough images if possible."""
+def retrain_share(work: Work, usable: float, round_s: float = 0.0) -> float:
+    """Return the share of `usable` seconds for the retrain, so that it sees enough images if possible.
+
+    The search keeps time for some rounds, of at least `round_s` seconds.
+    """
     wanted = enough_images(work.n_train + work.n_val)
     usable = max(usable, 1e-9)
     share = wanted / (work.images_per_second * work.retrain_speedup) / usable
-    least_search = max(MIN_SEARCH, MIN_ROUNDS * _shortest_round(work))
+    least_search = max(MIN_SEARCH, MIN_ROUNDS * max(round_s, _shortest_round(work)))
     return min(MAX_RETRAIN, max(RETRAIN_SHARE, share), max(0.5, 1.0 - least_search / usable))
 
 

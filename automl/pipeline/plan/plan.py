@@ -112,7 +112,8 @@ def make_plan(context: Context, basis: Basis) -> Planned:
             faster = epoch_work(before, info, of) / epoch_work(first, info, of)
             measured = replace(measured, images_per_second=measured.images_per_second * faster)
         work = _work(config, info, measured, device, scratch=scratch, slower=pace.slower)
-    budget = make_budget(work, remaining=clock.remaining(), epochs=config.epochs)
+    round_s = 0.0 if earlier is None else float(earlier.get("round_s") or work.epoch_seconds)
+    budget = make_budget(work, remaining=clock.remaining(), epochs=config.epochs, round_s=round_s)
     if earlier is not None:  # all trials of a study need the same full length
         budget = replace(budget, epochs=int(earlier["epochs"]), round_s=earlier.get("round_s"))
     expect = expected_seconds(space, info, first, work.epoch_seconds, of)

@@ -34,6 +34,17 @@ def test_short_time_makes_trials_shorter_and_lets_the_retrain_run_longer(epochs:
     assert retrain_epochs(budget, best_epoch=budget.epochs) == budget.most_epochs
 
 
+def test_short_time_of_a_continued_study_holds_a_round_of_its_trials() -> None:
+    fresh = make_budget(WORK, remaining=60.0, epochs=None)
+    again = make_budget(WORK, remaining=60.0, epochs=None, round_s=15.0)
+    assert fresh.search_s is not None and again.search_s is not None and again.retrain_s is not None
+    assert fresh.search_s < 15.0 < again.search_s
+    assert again.search_s + again.retrain_s == pytest.approx(60.0 - WORK.closing_seconds)
+    # A retrain is never left without half of the time.
+    longer = make_budget(WORK, remaining=60.0, epochs=None, round_s=500.0)
+    assert longer.search_s == pytest.approx(longer.retrain_s)
+
+
 def test_long_time_gives_the_retrain_no_more_than_it_needs() -> None:
     budget = make_budget(WORK, remaining=36_000.0, epochs=20)
     assert budget.epochs == 20
