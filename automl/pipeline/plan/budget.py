@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from automl.pipeline.plan.constants import (
     CLOSING,
@@ -12,6 +12,7 @@ from automl.pipeline.plan.constants import (
     ENOUGH_EPOCHS,
     ENOUGH_IMAGES,
     FULL_TRIALS,
+    HOPELESS,
     MAX_EPOCHS,
     MAX_RETRAIN,
     MAX_ROUNDS,
@@ -119,6 +120,19 @@ def make_budget(work: Work, *, remaining: float | None, epochs: int | None, roun
     rounds = max(1, min(most, MAX_ROUNDS, int(full_s / _shortest_round(work))))
     round_s = max(0.1, full_s / rounds)
     return Budget(rounds, search_s + work.startup, retrain_s, work.closing_seconds, most, round_s)
+
+
+def beside_delivered(budget: Budget, work: Work, images: int) -> Budget:
+    """Return the budget of a study that has delivered a full retrain on `images` images.
+
+    A retrain that would see less than half of them could not replace it, so the search gets its time.
+    """
+    if budget.search_s is None or budget.retrain_s is None:
+        return budget
+    possible = budget.retrain_s * work.images_per_second * work.retrain_speedup
+    if possible >= HOPELESS * images:
+        return budget
+    return replace(budget, search_s=budget.search_s + budget.retrain_s, retrain_s=0.0)
 
 
 def part_of_rows(work: Work, budget: Budget) -> float:
