@@ -103,7 +103,7 @@ class TrialState(StrEnum):
     """The state of a trial. PAUSED trials have a checkpoint and may still be promoted.
 
     A trial that ended before its full length is PRUNED if others did better, and UNFINISHED if the time, or the search,
-    ended first.
+    ended first: a continued search goes on with it.
     """
 
     RUNNING = "running"

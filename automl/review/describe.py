@@ -15,6 +15,7 @@ from automl.spaces.architectures.factories import is_built_in
 
 HEAD_WORDS = "linear head on 16 x 16 pixels"
 _SCHEDULES = {"onecycle": "one-cycle", "wsd": "warm-up, stable, decay", "none": "constant lr"}
+_OUTPUTS = {"multilabel": ("label", "labels"), "regression": ("target", "targets")}
 _FROZEN = {
     "none": "no layer frozen",
     "half": "half of the layers frozen",
@@ -146,6 +147,13 @@ def _is_retrained(result: Mapping[str, Any]) -> bool:
     return bool(result.get("retrain", {}).get("how", Delivery.RETRAINED) == Delivery.RETRAINED)
 
 
+def _outputs_words(result: Mapping[str, Any]) -> str:
+    """Return how many classes, labels or targets a model has, in the word of its task."""
+    count = result.get("data", {}).get("n_classes")
+    one, several = _OUTPUTS.get(str(result.get("task")), ("class", "classes"))
+    return f"{count} {one if count == 1 else several}"
+
+
 def aligned(rows: Sequence[tuple[str, str]]) -> list[str]:
     """Return lines with names and texts in columns; rows without text are left out."""
     width = max((len(name) for name, _ in rows), default=0)
@@ -173,7 +181,7 @@ def details(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     if data:
         counts = f"{data.get('n_train')} train, {data.get('n_val')} val, {data.get('n_holdout')} holdout"
         skipped = f", {data['n_skipped']} skipped" if data.get("n_skipped") else ""
-        rows.append(("images", f"{counts}{skipped}; {data.get('n_classes')} classes"))
+        rows.append(("images", f"{counts}{skipped}; {_outputs_words(result)}"))
     if retrain:
         seconds = format_duration(retrain.get("seconds") or 0.0)
         if _is_retrained(result):

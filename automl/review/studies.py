@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from automl.remote import download_copy, is_remote, names_at
 
 STUDY_FILE = "study.yaml"
 RESULT_FILE = "result.json"
+PLAN_FILE = "plan.json"
 TRIALS_FILE = "trials.csv"
 DATABASE_FILE = "study.db"
 MODEL_FOLDER = "model"
@@ -22,12 +23,16 @@ WEIGHTS_FILE = "model.safetensors"
 
 @dataclass(frozen=True)
 class StudyFolder:
-    """A study on disk: `config` is study.yaml, unchecked; `result` is result.json, None if unfinished."""
+    """A study on disk: `config` is study.yaml, unchecked; `result` is result.json, None if unfinished.
+
+    `plan` is plan.json, empty where there is none yet.
+    """
 
     name: str
     path: Path
     config: dict[str, Any]
     result: dict[str, Any] | None
+    plan: dict[str, Any] = field(default_factory=dict)
 
     @property
     def finished(self) -> bool:
@@ -49,7 +54,7 @@ class StudyFolder:
     @property
     def metric(self) -> str:
         """The metric's name; `auto` if an unfinished study has not chosen it."""
-        return str((self.result or self.config).get("metric", "auto"))
+        return str((self.result or self.plan).get("metric") or self.config.get("metric", "auto"))
 
     def storage_url(self) -> str:
         """Return the URL of its Optuna storage. Raises ConfigError if its password is masked and unknown."""
@@ -67,7 +72,18 @@ def read_study(path: Path) -> StudyFolder:
         raise StudyError(f"a study's files must be readable, got {str(path)!r} ({error})") from error
     if result is not None and not isinstance(result, dict):
         raise StudyError(f"{RESULT_FILE} must hold one JSON object, got something else in {str(path)!r}")
-    return StudyFolder(str(config.get("study") or path.resolve().name), path, config, result)
+    return StudyFolder(
+        str(config.get("study") or path.resolve().name), path, config, result, _plan(path / PLAN_FILE)
+    )
+
+
+def _plan(path: Path) -> dict[str, Any]:
+    """Return plan.json; empty where there is none or it is damaged, which only a resume has to refuse."""
+    try:
+        plan = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return plan if isinstance(plan, dict) else {}
 
 
 def study_folders(directory: str | Path) -> list[Path]:

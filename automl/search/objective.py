@@ -9,20 +9,24 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from automl.records import Config
 from automl.search.space import CONTROL_KEYS
 from automl.search.storage.checkpoints import checkpoint_round, is_disk_full, publish_checkpoint
 
 Objective = Callable[[Config], Any]
+# Between its rungs a trial is saved as often as that takes at most this share of its time. Decision 83.
+SAVING_SHARE = 0.03
+LEAST_SAVING_S = 0.03  # seconds that saving counts at least, so that a trial is saved once a second at most
 
 
 @dataclass(frozen=True)
 class Launch:
     """What an engine needs to run a trial: picklable, and small.
 
-    `round` is where it continues (0: from the beginning). After `save_rounds` it is saved to `checkpoint`.
+    `round` is where it continues (0: from the beginning). After `save_rounds` it is saved to `checkpoint`, and after
+    others where that costs little.
     """
 
     number: int
@@ -62,12 +66,15 @@ class Stepper:
     `step()` and perhaps `save(dir)`, `load(dir)` and `close()`. What cannot be loaded runs again up to its round.
     """
 
+    saving_s: ClassVar[float] = 0.0  # what the last saving took in this process, of whatever trial
+
     def __init__(self, objective: Objective, launch: Launch) -> None:
         self.launch = launch
         self._objective = objective
         self._restarted = ""
         self._begin()
         self._go_to(launch.round)
+        self._saved_at = time.perf_counter()
 
     @property
     def spent(self) -> bool:
@@ -80,7 +87,7 @@ class Stepper:
         return hasattr(self._subject, "save") and hasattr(self._subject, "load")
 
     def step(self) -> Step:
-        """Run one round, and save the state where that is due. Raises what the objective raises."""
+        """Run one round, and save the state where that is due or cheap. Raises what the objective raises."""
         start = time.perf_counter()
         raw = self._advance()
         wall = time.perf_counter() - start
@@ -91,7 +98,7 @@ class Stepper:
         metrics = {key: value for key, value in raw.items() if key not in CONTROL_KEYS}
         asked = bool(raw.get("save", False)) or (interrupted and bool(metrics))
         due = self.can_save and (self.round in self.launch.save_rounds or done or asked)
-        saved = due and self._saved()
+        saved = (due or self._is_cheap(metrics)) and self.save_if_possible()
         restarted, self._restarted = self._restarted, ""
         seconds, reason = _seconds(raw.get("seconds")), str(raw.get("reason", ""))
         return Step(
@@ -109,15 +116,20 @@ class Stepper:
 
     def save(self) -> None:
         """Save the state. It replaces the last one at once."""
+        begun = time.perf_counter()
         place = self.launch.checkpoint
         new = place.with_name(f".{place.name}-new")
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(parents=True)
         self._subject.save(new)
         publish_checkpoint(new, place, self.round)
+        self._saved_at = time.perf_counter()
+        Stepper.saving_s = self._saved_at - begun
 
-    def _saved(self) -> bool:
-        """Save the state. Return False if the disk is full, which must not end the trial."""
+    def save_if_possible(self) -> bool:
+        """Save the state. Return False if it cannot be saved or the disk is full, which must not end the trial."""
+        if not self.can_save:
+            return False
         try:
             self.save()
         except Exception as error:
@@ -133,6 +145,11 @@ class Stepper:
         close = getattr(self._subject, "close", None)
         if callable(close):
             close()
+
+    def _is_cheap(self, metrics: Mapping[str, Any]) -> bool:
+        """Return whether saving takes a small share of the time since the last one. A round without values is none."""
+        passed = time.perf_counter() - self._saved_at
+        return bool(metrics) and max(LEAST_SAVING_S, Stepper.saving_s) <= SAVING_SHARE * passed
 
     def _begin(self) -> None:
         self.round = 0

@@ -31,6 +31,7 @@ class Code(StrEnum):
     # A search begins or ends.
     SEARCH_BEGAN = "search_began", "a search began, with {trials} trials"
     JUDGED_BY = "judged_by", "scores of {rows} rows, compared with the trivial answer's, {trivial:.4g}"
+    REOPENED = "reopened", "trials that an earlier search left unfinished may go on (trial@round): {trials}"
     SEARCH_DIED = "search_died", "interrupted: the search died while the trial ran"
     SEARCH_BROKE = "search_broke", "the search broke: {error}"
     SEARCH_FAILED = "search_failed", "the search ended early: {error}"
@@ -42,6 +43,7 @@ class Code(StrEnum):
     WORKERS_BUSY = "workers_busy", "all workers are busy"
     NOTHING_YET = "nothing_yet", "no trial may start and none can be promoted yet"
     NOTHING_LEFT = "nothing_left", "no trial may start and none can be promoted"
+    WAS_CUT = "was_cut", "goes on: the time was up after round {round}"
     AFTER_INTERRUPTION = "after_interruption", "interrupted after round {round}"
     PROMOTED = "promoted", f"promoted: {_RANK}"
     UNBEATEN = "unbeaten", f"promoted: {_RANK}, and no trial may start any more"
@@ -156,6 +158,25 @@ def _read(text: str) -> Reason:
 def crashed(cause: str) -> Reason:
     """Return the reason of a trial that raised an error or lost its process. `cause` is one line."""
     return Reason(Code.CRASHED, {"cause": cause})
+
+
+def in_words(rounds: Mapping[int, int]) -> str:
+    """Return trials with their rounds as a text that `in_numbers` reads.
+
+    >>> in_words({3: 9, 5: 2})
+    '3@9 5@2'
+    """
+    return " ".join(f"{trial}@{round}" for trial, round in rounds.items())
+
+
+def in_numbers(text: str) -> dict[int, int]:
+    """Return the trials with their rounds that `in_words` wrote.
+
+    >>> in_numbers("3@9 5@2")
+    {3: 9, 5: 2}
+    """
+    pairs = (part.split("@") for part in text.split())
+    return {int(trial): int(round) for trial, round in pairs}
 
 
 def _plain(reason: Reason) -> dict[str, Any]:

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from automl.records import Report, TrialState
 from automl.search.policy import Action, Decision, NextKind, Policy, Significance, TrialView
 from automl.search.policy.significance import judged_again
-from automl.search.reasons import Code, Reason
+from automl.search.reasons import Code, Reason, in_numbers
 from automl.search.storage.event_log import SEARCH, Event
 
 # Reasons for which the search resumes a trial whatever its policy says.
-OWN_RESUMES = frozenset({Code.LOST, Code.FINISH_IN_TIME, Code.REFERENCE})
+OWN_RESUMES = frozenset({Code.LOST, Code.FINISH_IN_TIME, Code.REFERENCE, Code.WAS_CUT})
 
 
 @dataclass(frozen=True)
@@ -76,9 +76,13 @@ class _Playback:
 
     def _restore(self, began: Reason, later: Sequence[Event]) -> None:
         past = []
+        reopened = next((note.data["trials"] for note in began.notes if note.code is Code.REOPENED), "")
+        standing = in_numbers(str(reopened))
         for number, trial in self._trials.items():
             state, round = trial.state, trial.round
-            if trial.state is TrialState.RUNNING or number in self._interrupted:
+            if number in standing:
+                state, round = TrialState.PAUSED, standing[number]
+            elif trial.state is TrialState.RUNNING or number in self._interrupted:
                 # Where it was resumed says where its checkpoint stood.
                 resumed = (e.round for e in later if e.trial == number and e.action == NextKind.RESUME)
                 state, round = TrialState.RUNNING, next(resumed, trial.round)

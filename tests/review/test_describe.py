@@ -115,6 +115,21 @@ def test_summary_begins_with_the_holdout_of_the_studys_metric() -> None:
     assert lines[-1].endswith("automl dashboard photos")
 
 
+@pytest.mark.parametrize(
+    ("task", "count", "words"),
+    [
+        ("classification", 2, "2 classes"),
+        ("classification", 1, "1 class"),
+        ("multilabel", 5, "5 labels"),
+        ("regression", 1, "1 target"),
+        ("regression", 3, "3 targets"),
+    ],
+)
+def test_outputs_have_the_word_of_their_task(task: str, count: int, words: str) -> None:
+    result = {**RESULT, "task": task, "data": {**RESULT["data"], "n_classes": count}}
+    assert f"3 skipped; {words}\n" in "\n".join(aligned(details(result)))
+
+
 def test_details_explain_gap_and_data() -> None:
     text = "\n".join(aligned(details(RESULT)))
     assert "80 train, 20 val, 25 holdout, 3 skipped; 2 classes" in text

@@ -39,6 +39,15 @@ def test_damaged_result_is_named(tmp_path: Path, text: str) -> None:
         read_study(tmp_path)
 
 
+def test_metric_of_a_study_under_way_is_the_one_that_its_plan_chose(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text("data: digits\nmetric: auto\n", encoding="utf-8")
+    assert read_study(tmp_path).metric == "auto"
+    (tmp_path / "plan.json").write_text('{"metric": "balanced_accuracy"}', encoding="utf-8")
+    assert read_study(tmp_path).metric == "balanced_accuracy"
+    (tmp_path / "plan.json").write_text("[1", encoding="utf-8")  # only a resume has to refuse it
+    assert read_study(tmp_path).metric == "auto"
+
+
 def test_model_is_found_by_name_study_folder_and_model_folder(studies: Path) -> None:
     folder = studies / "photos" / "model"
     found = [find_model("photos", studies), find_model(studies / "photos"), find_model(folder)]

@@ -1,11 +1,14 @@
 """Running an objective: generators, objects, saving, replaying."""
 
+import errno
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from automl.search import objective
 from automl.search.objective import Launch, Stepper, cause_of
 from automl.search.storage.checkpoints import checkpoint_round
 from tests.search.toy import Counter, climb
@@ -43,6 +46,32 @@ def test_object_is_saved_at_its_rounds_and_loaded_from_there(tmp_path: Path) -> 
     again = Stepper(Counter, launch(tmp_path, round=2))
     step = again.step()
     assert (step.round, step.metrics["accuracy"]) == (3, 0.5 * (1 + 2 + 3))
+
+
+def test_object_is_saved_between_its_rounds_where_that_costs_little(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stepper = Stepper(partial(Counter, pause=0.02), launch(tmp_path))
+    assert not stepper.step().saved  # the first second is never saved
+    monkeypatch.setattr(objective, "LEAST_SAVING_S", 0.0)
+    monkeypatch.setattr(Stepper, "saving_s", objective.SAVING_SHARE * 0.01)
+    assert stepper.step().saved and checkpoint_round(tmp_path / "checkpoint") == 2
+    assert 0.0 < Stepper.saving_s < 5.0  # measured
+    monkeypatch.setattr(Stepper, "saving_s", objective.SAVING_SHARE * 60.0)
+    assert not stepper.step().saved and checkpoint_round(tmp_path / "checkpoint") == 2
+
+
+def test_disk_that_is_full_between_rounds_is_no_trouble(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full(Counter):
+        def save(self, directory: Path) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(objective, "LEAST_SAVING_S", 0.0)
+    monkeypatch.setattr(Stepper, "saving_s", 0.0)
+    steps = [Stepper(Full, launch(tmp_path, save=save)).step() for save in (frozenset[int](), frozenset({1}))]
+    assert [(step.saved, step.disk_full) for step in steps] == [(False, False), (False, True)]
 
 
 def test_object_whose_state_is_lost_is_run_again(tmp_path: Path) -> None:

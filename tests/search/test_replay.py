@@ -69,6 +69,24 @@ def test_study_that_was_interrupted_and_continued_replays_too(policy: str, tmp_p
     assert played_again(events, chosen) == ""
 
 
+@pytest.mark.parametrize("policy", ["asha", "asha-watched", "hyperband", "stop-asha", "median"])
+@pytest.mark.parametrize("judged", [False, True])
+def test_study_that_goes_on_with_its_unfinished_trials_replays_too(
+    policy: str, judged: bool, tmp_path: Path
+) -> None:
+    known = judged_again(JUDGED) if judged else None
+    chosen = stored(
+        tmp_path, policy=policy, n_trials=None, time_limit=25.0, parallel=3, significance=known, max_rounds=20
+    )
+    counts = [search(Counter, ToySpace(), chosen).counts for _ in range(3)]
+    assert counts[0]["unfinished"] > 0
+    events = events_of(tmp_path)
+    notes = [[note.code for note in event.reason.notes] for event in events if event.action == "search"]
+    assert [Code.REOPENED in codes for codes in notes] == [False, True, True]
+    assert any(event.reason.code is Code.WAS_CUT for event in events)
+    assert played_again(events, chosen) == ""
+
+
 def test_deadline_and_failures_are_taken_as_they_were(tmp_path: Path) -> None:
     def fragile(config: Config) -> Iterator[dict[str, float]]:
         for step, report in enumerate(climb(config)):

@@ -42,8 +42,9 @@ resources = section("Resources")
 def command(state: State, /, study: str, directory: str | None, **options: Any) -> int:
     """Resume STUDY after a stop or a crash, or with a higher limit.
 
-    STUDY is the name of a study or its folder. Finished trials count and do not run again; others
-    continue from their last checkpoint. The exit code is 3 if the model is not better than the trivial answer.
+    STUDY is the name of a study or its folder. Finished trials count and do not run again; others, also those that the
+    time cut, continue from their last checkpoint. The exit code is 3 if the model is not better than the trivial
+    answer.
     """
     from automl import config as configuration
     from automl.cli.run_study import run

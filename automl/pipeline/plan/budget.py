@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from automl.pipeline.plan.constants import (
     CLOSING,
@@ -12,6 +12,7 @@ from automl.pipeline.plan.constants import (
     ENOUGH_EPOCHS,
     ENOUGH_IMAGES,
     FULL_TRIALS,
+    HOPELESS,
     MAX_EPOCHS,
     MAX_RETRAIN,
     MAX_ROUNDS,
@@ -90,12 +91,13 @@ class Budget:
     round_s: float | None = None
 
 
-def make_budget(work: Work, *, remaining: float | None, epochs: int | None) -> Budget:
+def make_budget(work: Work, *, remaining: float | None, epochs: int | None, round_s: float = 0.0) -> Budget:
     """Divide `remaining` seconds; `epochs` is the user's limit, None for the default.
 
     The retrain gets the time for that many epochs, but at most 60 %, or up to 85 % until it sees enough images. The
     search gets the rest. Trials are short enough for five of full length, unless they would then predict the retrain
     too badly. Without a user's limit in epochs, trials are counted in rounds of equal time.
+    `round_s`: the seconds of a round of an earlier run of the study, whose trials go on.
     """
     most = epochs or work.default_epochs
     if remaining is None:
@@ -104,7 +106,9 @@ def make_budget(work: Work, *, remaining: float | None, epochs: int | None) -> B
     if epochs is None:  # with few images, until it has seen enough of them
         longest = MAX_EPOCHS if work.scratch else most
         most = max(longest, ENOUGH_IMAGES // max(1, work.n_train))
-    retrain_s = min(most * work.retrain_epoch_seconds * RETRAIN_SPARE, retrain_share(work, usable) * usable)
+    retrain_s = min(
+        most * work.retrain_epoch_seconds * RETRAIN_SPARE, retrain_share(work, usable, round_s) * usable
+    )
     search_s = usable - retrain_s
     full_s = search_s * work.parallel / FULL_TRIALS
     if epochs is not None:
@@ -116,6 +120,19 @@ def make_budget(work: Work, *, remaining: float | None, epochs: int | None) -> B
     rounds = max(1, min(most, MAX_ROUNDS, int(full_s / _shortest_round(work))))
     round_s = max(0.1, full_s / rounds)
     return Budget(rounds, search_s + work.startup, retrain_s, work.closing_seconds, most, round_s)
+
+
+def beside_delivered(budget: Budget, work: Work, images: int) -> Budget:
+    """Return the budget of a study that has delivered a full retrain on `images` images.
+
+    A retrain that would see less than half of them could not replace it, so the search gets its time.
+    """
+    if budget.search_s is None or budget.retrain_s is None:
+        return budget
+    possible = budget.retrain_s * work.images_per_second * work.retrain_speedup
+    if possible >= HOPELESS * images:
+        return budget
+    return replace(budget, search_s=budget.search_s + budget.retrain_s, retrain_s=0.0)
 
 
 def part_of_rows(work: Work, budget: Budget) -> float:
@@ -133,12 +150,15 @@ def part_of_rows(work: Work, budget: Budget) -> float:
     return min(1.0, max(MIN_PART, trial_s / retrain_s, PART_MIN_ROWS / max(1, work.n_train)))
 
 
-def retrain_share(work: Work, usable: float) -> float:
-    """Return the share of `usable` seconds for the retrain, so that it sees enough images if possible."""
+def retrain_share(work: Work, usable: float, round_s: float = 0.0) -> float:
+    """Return the share of `usable` seconds for the retrain, so that it sees enough images if possible.
+
+    The search keeps time for some rounds, of at least `round_s` seconds.
+    """
     wanted = enough_images(work.n_train + work.n_val)
     usable = max(usable, 1e-9)
     share = wanted / (work.images_per_second * work.retrain_speedup) / usable
-    least_search = max(MIN_SEARCH, MIN_ROUNDS * _shortest_round(work))
+    least_search = max(MIN_SEARCH, MIN_ROUNDS * max(round_s, _shortest_round(work)))
     return min(MAX_RETRAIN, max(RETRAIN_SHARE, share), max(0.5, 1.0 - least_search / usable))
 
 

@@ -33,6 +33,10 @@ MIRRORED = 2.0
 # scoring the holdout; a larger slowdown than MAX_SLOWDOWN counts as an outlier. Decision 0023.
 CLOSING, RETRAIN_SPARE, SCORING_SPARE, MAX_SLOWDOWN = 2.5, 1.15, 1.3, 3.0
 
+# A continued study plans no retrain that would see less than this share of the images of its delivered retrain.
+# Decision 84.
+HOPELESS = 0.5
+
 # --- size_limits.py: networks that fit the time. "Width and time" --------------------------------------------
 
 # Epochs of the planned retrain above and below which a network is left out. With FEW_IMAGES seen, no number of epochs

@@ -12,12 +12,14 @@ from automl.config.durations import format_duration
 from automl.config.metrics import MetricSpec
 from automl.data.balance import Balance
 from automl.errors import StudyError
+from automl.final.evidence.delivery import Delivery
 from automl.machine import Moment, slowdown
 from automl.pipeline.clock import Clock
 from automl.pipeline.context import Context
 from automl.pipeline.plan.budget import (
     Budget,
     Work,
+    beside_delivered,
     make_budget,
     part_of_rows,
     reporting_seconds,
@@ -121,9 +123,11 @@ def make_plan(context: Context, basis: Basis) -> Planned:
             faster = epoch_work(before, info, of) / epoch_work(first, info, of)
             measured = replace(measured, images_per_second=measured.images_per_second * faster)
         work = _work(config, info, measured, device, scratch=scratch, slower=pace.slower)
-    budget = make_budget(work, remaining=clock.remaining(), epochs=config.epochs)
+    round_s = 0.0 if earlier is None else float(earlier.get("round_s") or work.epoch_seconds)
+    budget = make_budget(work, remaining=clock.remaining(), epochs=config.epochs, round_s=round_s)
     if earlier is not None:  # all trials of a study need the same full length
         budget = replace(budget, epochs=int(earlier["epochs"]), round_s=earlier.get("round_s"))
+        budget = beside_delivered(budget, work, _delivered_images(context))
     expect = expected_seconds(space, info, first, work.epoch_seconds, of)
     observer.note(
         f"{plan_in_words(budget, measured, device)}; {epochs_in_words(spread(space, expect, config.seed), work)}"
@@ -140,6 +144,13 @@ def make_plan(context: Context, basis: Basis) -> Planned:
         observer.note(share_in_words(share))
     plan = replace(_timed(plan, budget, work, measured), share=share, score_pretrained=scored)
     return Planned(device, budget, plan, measured, expect, limits, portfolio)
+
+
+def _delivered_images(context: Context) -> int:
+    """Return on how many images the delivered model was retrained; 0 if it is no full retrain, or there is none."""
+    retrain = (context.workspace.read_result() or {}).get("retrain", {})
+    full = retrain.get("how", Delivery.RETRAINED) == Delivery.RETRAINED
+    return int(retrain.get("images") or 0) if full else 0
 
 
 def _precision(config: StudyConfig, earlier: dict[str, Any] | None) -> Precision | Literal["auto"]:

@@ -39,4 +39,7 @@ def plan_in_words(budget: Budget, measured: Probe, device: Device) -> str:
     if budget.search_s is None or budget.retrain_s is None:
         return f"Plan: trials {trials}; {speed}"
     search, final = format_duration(round(budget.search_s)), format_duration(round(budget.retrain_s))
-    return f"Plan: {search} for the search (trials {trials}), {final} for the retrain; {speed}"
+    rest = f"{final} for the retrain"
+    if budget.retrain_s == 0.0:
+        rest = "none for a retrain, as the delivered model's was more than twice as long as this time holds"
+    return f"Plan: {search} for the search (trials {trials}), {rest}; {speed}"

@@ -9,7 +9,7 @@ from itertools import islice
 from automl.errors import AutomlError, TrialError
 from automl.machine import Moment
 from automl.records import Config, Observer, OnFailure, Report, TrialState
-from automl.search.control.deadline import resumed_for_deadline, too_late_to_start
+from automl.search.control import deadline
 from automl.search.control.disk_space import DiskSpace
 from automl.search.control.failures import Failures
 from automl.search.control.incumbent import Incumbent
@@ -17,7 +17,7 @@ from automl.search.control.overrides import no_value, overridden
 from automl.search.control.progress import Progress
 from automl.search.control.suggestions import PORTFOLIO, Limit, Suggestions
 from automl.search.control.timing import Timing
-from automl.search.control.trial import FINAL, LiveTrial, hanging, restored
+from automl.search.control.trial import FINAL, LiveTrial, hanging, restored, search_notes
 from automl.search.metric import metric_value, numbers_of
 from automl.search.objective import Launch, Step
 from automl.search.policy import Action, Decision, Next, NextKind, Policy
@@ -64,12 +64,14 @@ class Coordinator:
         self.first_report: Moment | None = None
         self.trials: dict[int, LiveTrial] = {}
         self._lost: list[int] = []
+        self._cut = set[int]()  # trials that ran when an earlier search ended, and have not run since
         # Kept up to date with each event: a loop over thousands of trials for each report would take milliseconds.
         self._running = set[int]()
         self._disk = DiskSpace(store, files, self.incumbent, settings.mode)
         self._progress = Progress(observer, settings, self.time, self.incumbent, self.trials)
         self._forecast = Forecast(settings.expect)
         past = store.trials()
+        self._idle = bool(past)  # a continued search in which nothing has run
         self._restore(past)
         self._first_rung = min(policy.rungs())
         self._suggestions = Suggestions(store, space, settings, self._forecast, past)
@@ -90,18 +92,17 @@ class Coordinator:
             return Next(NextKind.WAIT, Reason(Code.WORKERS_BUSY))
         if self._lost:
             return Next(NextKind.RESUME, Reason(Code.LOST), self._lost[0])
-        urgent = resumed_for_deadline(
-            self.trials,
-            self.incumbent.reference,
-            self._settings.mode,
-            rungs=self._policy.rungs(),
-            remaining=self.time.remaining(),
+        mode, remaining = self._settings.mode, self.time.remaining()
+        urgent = deadline.resumed_for_deadline(
+            self.trials, self.incumbent.reference, mode, rungs=self._policy.rungs(), remaining=remaining
         )
+        cut = (self.trials[number] for number in self._cut)
+        urgent = urgent or deadline.resumed_unfinished(cut, mode, remaining)
         if urgent is not None:
             return urgent
-        late, limit = self._too_late(), self._settings.n_trials
-        choice = self._policy.next(may_start=not late and (limit is None or len(self._store) < limit))
-        if late and choice.kind is NextKind.FINISH:
+        late = self._too_late()
+        choice = self._policy.next(may_start=not late and self._may_start())
+        if late and (choice.kind is NextKind.FINISH or self._idle):
             return Next(NextKind.FINISH, Reason(Code.TIME_IS_UP))
         return choice
 
@@ -111,7 +112,7 @@ class Coordinator:
         if first != self._first_rung:
             self._first_rung = first
             self._progress.note(f"From now on trials are first compared at round {first}: {why}.")
-        found = self._suggestions.take(Limit(first, self.time.remaining()))
+        found = self._suggestions.take(Limit(self._least_rounds(), self.time.remaining()))
         number = self._store.adopt(found.draft, time=self.time.now(), origin=found.origin)
         self.trials[number] = LiveTrial(number, found.draft.config)
         self.incumbent.began(number, trusted=found.origin == PORTFOLIO)
@@ -178,6 +179,12 @@ class Coordinator:
         self.incumbent.drop(number)
         return self._close(live, Decision(Action.STOP, TrialState.FAILED, why))
 
+    def saved(self, number: int) -> None:
+        """Record that an engine saved a trial at its last round, because the search ended."""
+        live = self.trials[number]
+        live.checkpoint = live.round
+        self._store.checkpoint(number, live.round, str(self._files.checkpoint(number)))
+
     def hanging(self) -> dict[int, Reason]:
         """Return the running trials that hang. The engine ends their processes."""
         return hanging(self.trials.values(), now=self._clock(), patience=self._settings.patience)
@@ -191,9 +198,15 @@ class Coordinator:
     def finish(self) -> None:
         """Settle every trial: none is left running, and none paused unless the search was asked to stop.
 
-        A paused trial is pruned if others were better where it paused; else it is unfinished, as a running one is.
+        A paused trial is pruned if others were better where it paused; else it is unfinished, as a running one is. What
+        an earlier search left unfinished stays so, unless others are better now where it paused. If the time of a
+        continued search held no round, all trials stay as they were.
         """
         self._suggestions.close()
+        if self._idle and self.why_stopped() is not None and self._has_work():
+            if not (self.stop_reason or self.fatal):
+                self._progress.note(deadline.no_round_fits(self.time, self._quick_round(), self._settings))
+            return
         why = self._end() or Reason(Code.TIME_IS_UP)
         for live in self.trials.values():
             if live.state is TrialState.RUNNING and self.stop_reason:
@@ -201,10 +214,14 @@ class Coordinator:
             elif live.state is TrialState.RUNNING:
                 self._close(live, Decision(Action.STOP, TrialState.UNFINISHED, why))
             elif live.state is TrialState.PAUSED and not self.stop_reason:
-                beaten = self._policy.beaten(live.number)
+                beaten = None if live.number in self._cut else self._policy.beaten(live.number)
+                if beaten is None and live.reopened:
+                    continue
                 state = TrialState.UNFINISHED if beaten is None else TrialState.PRUNED
                 reason = beaten or self.why_stopped() or Reason(Code.NEVER_PROMOTED)
                 self._close(live, Decision(Action.STOP, state, reason))
+        if not self.stop_reason:
+            self._disk.keep_best_unfinished(self.trials.values())
 
     def why_stopped(self) -> Reason | None:
         """Return what cut the search short, None if it came to its end."""
@@ -226,19 +243,32 @@ class Coordinator:
             return self.stop_reason
         return Reason(Code.TIME_IS_UP) if self.time.remaining() <= 0 else None
 
+    def _may_start(self) -> bool:
+        return self._settings.n_trials is None or len(self._store) < self._settings.n_trials
+
+    def _has_work(self) -> bool:
+        """Return whether more time would let a trial run."""
+        return bool(self._cut) or self._policy.next(may_start=self._may_start()).kind is not NextKind.FINISH
+
+    def _quick_round(self) -> float | None:
+        latest = islice(reversed(self.trials.values()), LOOK_BACK)
+        return self._forecast.quick((live.number, live.config) for live in latest)
+
     def _too_late(self) -> bool:
         remaining = self.time.remaining()
-        if math.isinf(remaining):
-            return False
-        latest = islice(reversed(self.trials.values()), LOOK_BACK)
-        quick = self._forecast.quick((live.number, live.config) for live in latest)
-        return too_late_to_start(
-            first_rung=min(self._policy.rungs()), round_seconds=quick, remaining=remaining
+        return not math.isinf(remaining) and deadline.too_late_to_start(
+            rounds=self._least_rounds(), round_seconds=self._quick_round(), remaining=remaining
         )
+
+    def _least_rounds(self) -> int:
+        # One is enough where nothing else has run: what a continued search cannot finish, the next one can.
+        return 1 if self._idle else min(self._policy.rungs())
 
     def _run(self, number: int, worker: Worker, why: Reason, kind: NextKind) -> None:
         live, resumed = self.trials[number], kind is NextKind.RESUME
         self._running.add(number)
+        self._idle = live.reopened = False
+        self._cut.discard(number)
         live.placed, live.heard = worker is not UNKNOWN_WORKER, self._clock()
         self._policy.started(number, resumed)
         first = min(self._policy.rungs(number))
@@ -353,6 +383,8 @@ class Coordinator:
             view, live = restored(trial, self._files)
             views.append(view)
             self.trials[trial.number] = live
+            if live.reopened and (trial.interrupted or live.round < trial.rounds):
+                self._cut.add(trial.number)
             self._forecast.learn(trial.number, trial.config, live.seconds)
             self._progress.done += live.state in FINAL
             failed = trial.state is TrialState.FAILED
@@ -364,4 +396,4 @@ class Coordinator:
                 for report in trial.reports:
                     self.incumbent.report(report)
         self._policy.restore(views)
-        self._store.begun(self.time.now(), self._settings.significance)
+        self._store.begun(self.time.now(), *search_notes(self._settings, self.trials.values()))

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
+from automl.config.durations import format_duration
 from automl.records import Mode, TrialState
+from automl.search.control.timing import Timing
 from automl.search.control.trial import LiveTrial
 from automl.search.policy import Next, NextKind
 from automl.search.reasons import Code, Reason
+from automl.search.settings import SearchSettings
 
 # Chosen with simulated searches (docs/benchmarks/history.md, "What learns slowly").
 MARGIN = 1.15  # a round may take a little longer than the last one
+# What a search should have to run one round, in rounds, and the least share of more time that a study gives its search.
+SPARE, LEAST_SHARE = 1.2, 0.5
 EARLY = 1.4  # the trial is resumed this many times earlier than it needs, or a rung's work earlier
 
 
@@ -53,12 +58,36 @@ def resumed_for_deadline(
     return Next(NextKind.RESUME, Reason(Code.FINISH_IN_TIME), best.number) if remaining <= start_by else None
 
 
-def too_late_to_start(*, first_rung: int, round_seconds: float | None, remaining: float) -> bool:
-    """Return whether a new trial could not reach its first rung in the `remaining` seconds.
+def resumed_unfinished(cut: Iterable[LiveTrial], mode: Mode, remaining: float) -> Next | None:
+    """Return the best of the trials that the end of an earlier search `cut` and that have time for a round, or None."""
+    fitting = (live for live in cut if live.seconds <= remaining)
+    best = max(fitting, key=lambda live: _rank(live, mode), default=None)
+    if best is None:
+        return None
+    return Next(NextKind.RESUME, Reason(Code.WAS_CUT, {"round": best.round}), best.number)
+
+
+def too_late_to_start(*, rounds: int, round_seconds: float | None, remaining: float) -> bool:
+    """Return whether a new trial could not train for so many `rounds` in the `remaining` seconds.
 
     `round_seconds` is the time of a quick configuration's round, None while it is not known.
     """
-    return round_seconds is not None and remaining < first_rung * round_seconds
+    return round_seconds is not None and remaining < rounds * round_seconds
+
+
+def no_round_fits(time: Timing, round_seconds: float | None, settings: SearchSettings) -> str:
+    """Return the note of a continued search that had no time for a round of `round_seconds`."""
+    left = max(0.0, time.remaining())
+    if round_seconds is None or round_seconds <= left:
+        return "The time was up before any trial could go on: give a longer time limit."
+    more = SPARE * round_seconds - left
+    if settings.deadline is not None:
+        more /= LEAST_SHARE
+    return (
+        f"The {format_duration(left)} left for the search hold no further round (one takes about "
+        f"{format_duration(round_seconds)}), so no trial went on: give a time limit that is at least "
+        f"{format_duration(math.ceil(more))} longer."
+    )
 
 
 def _needed(live: LiveTrial, full: int) -> float:

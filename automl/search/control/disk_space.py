@@ -1,4 +1,4 @@
-"""Which checkpoints stay on disk: those of trials that may still be promoted, and the incumbent's."""
+"""Which checkpoints stay on disk: those of trials that may still go on, and the incumbent's."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from automl.search.control.trial import FINAL, LiveTrial
 from automl.search.storage.checkpoints import TrialFiles
 from automl.search.storage.store import Store
 
+OVER = FINAL - {TrialState.UNFINISHED}  # no later search goes on with such a trial
+KEPT = 16  # unfinished trials whose checkpoints stay after a search, the best first
+
 
 class DiskSpace:
     """Removes checkpoints that no trial needs, and others where the disk is full."""
@@ -21,8 +24,17 @@ class DiskSpace:
 
     def drop_if_over(self, live: LiveTrial) -> None:
         """Remove the checkpoint of a trial that is over, unless it is the incumbent's."""
-        if live.state in FINAL and not self._incumbent.is_best(live.number):
+        if live.state in OVER and not self._incumbent.is_best(live.number):
             self._drop(live)
+
+    def keep_best_unfinished(self, trials: Iterable[LiveTrial]) -> None:
+        """At the end of a search, remove the checkpoints of all but the best unfinished trials."""
+        ranked = sorted(
+            (live for live in trials if live.checkpoint), key=lambda live: _loss(live, self._mode)
+        )
+        for live in ranked[KEPT:]:
+            if not self._incumbent.is_best(live.number):
+                self._drop(live)
 
     def make_room(self, trials: Iterable[LiveTrial]) -> list[int]:
         """Remove the checkpoints of the weaker half of the paused trials, and return their numbers."""
@@ -47,11 +59,11 @@ def weaker_half(trials: Iterable[LiveTrial], *, mode: Mode, best: int | None) ->
     paused = [
         live for live in trials if live.state is TrialState.PAUSED and live.checkpoint and live.number != best
     ]
-
-    def loss(live: LiveTrial) -> float:
-        if live.value is None or not math.isfinite(live.value):
-            return math.inf
-        return -live.value if mode == "max" else live.value
-
-    paused.sort(key=loss, reverse=True)
+    paused.sort(key=lambda live: _loss(live, mode), reverse=True)
     return paused[: (len(paused) + 1) // 2]
+
+
+def _loss(live: LiveTrial, mode: Mode) -> float:
+    if live.value is None or not math.isfinite(live.value):
+        return math.inf
+    return -live.value if mode == "max" else live.value

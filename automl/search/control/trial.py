@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from automl.records import Config, TrialState
+from automl.search.objective import Step
 from automl.search.policy import TrialView
-from automl.search.reasons import Code, Reason
+from automl.search.reasons import Code, Reason, in_words
+from automl.search.settings import SearchSettings
 from automl.search.storage.checkpoints import TrialFiles
 from automl.search.storage.reader import StoredTrial
 
@@ -24,6 +27,7 @@ class LiveTrial:
 
     `checkpoint` is the saved round, 0 if there is none. `seconds` is the time of its last round. `placed`: its worker
     is known. `heard` is the engine's clock when it began to run or last reported. `tries` counts lost processes.
+    `reopened`: an earlier search left it unfinished, and it has not run since.
     """
 
     number: int
@@ -36,23 +40,45 @@ class LiveTrial:
     seconds: float = 0.0
     heard: float = 0.0
     tries: int = 0
+    reopened: bool = False
+
+    def ought_to_be_saved(self, step: Step) -> bool:
+        """Return whether the trial, which has just left its worker, may go on later from this step and is not saved."""
+        goes_on = self.state in (TrialState.PAUSED, TrialState.UNFINISHED)
+        return goes_on and 0 < self.round == step.round and not (step.saved or step.disk_full)
 
 
 def restored(trial: StoredTrial, files: TrialFiles) -> tuple[TrialView, LiveTrial]:
     """Return a trial of an earlier run as the policy and the coordinator see it.
 
     A trial that a stop or a crash interrupted stands at its checkpoint, or at its beginning if it has none; later
-    rounds run again. Any other stands where it last reported.
+    rounds run again. So does one that the search left unfinished with a finite value and a checkpoint: it is PAUSED
+    there. Any other stands where it last reported.
     """
     saved = files.saved_round(trial.number)
     round, state, shown = trial.rounds, trial.state, trial.state
-    if trial.interrupted:
+    reopened = trial.state is TrialState.UNFINISHED and saved > 0 and math.isfinite(trial.value)
+    if reopened:
+        round, state, shown = min(saved, trial.rounds), TrialState.PAUSED, TrialState.PAUSED
+    elif trial.interrupted and trial.state is not TrialState.UNFINISHED:
         round, state, shown = min(saved, trial.rounds), TrialState.RUNNING, TrialState.PAUSED
     values = {report.round: report.value for report in trial.reports}
     view = TrialView(trial.number, state, round, values, trial.first_rung)
     value = trial.value if trial.reports else None
     seconds = trial.reports[-1].seconds if trial.reports else 0.0
-    return view, LiveTrial(trial.number, trial.config, shown, round, value, saved, seconds=seconds)
+    live = LiveTrial(
+        trial.number, trial.config, shown, round, value, saved, seconds=seconds, reopened=reopened
+    )
+    return view, live
+
+
+def search_notes(settings: SearchSettings, trials: Iterable[LiveTrial]) -> list[Reason]:
+    """Return what the log says of a search that begins: what `replay` needs to know beside the log itself."""
+    reopened = {live.number: live.round for live in trials if live.reopened}
+    notes = [Reason(Code.REOPENED, {"trials": in_words(reopened)})] if reopened else []
+    if settings.significance is not None and settings.significance.source:
+        notes.append(Reason(Code.JUDGED_BY, settings.significance.source))
+    return notes
 
 
 def hanging(trials: Iterable[LiveTrial], *, now: float, patience: float) -> dict[int, Reason]:

@@ -138,6 +138,10 @@ class EventLoop:
         insort(self._free, arrival.slot)
         stepper = self._running.pop(arrival.number, None)
         if stepper is not None:
+            live = self._coordinator.trials[arrival.number]
+            unsaved = arrival.step is not None and live.ought_to_be_saved(arrival.step)
+            if unsaved and stepper.save_if_possible():
+                self._coordinator.saved(arrival.number)
             self._put_away(stepper, paused=decision.state is TrialState.PAUSED)
 
     def _put_away(self, stepper: Stepper, *, paused: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Container
+from collections.abc import Collection, Container
 from typing import TYPE_CHECKING
 
 import optuna
@@ -72,8 +72,13 @@ class SamplerView(InMemoryStorage):
         return copy.deepcopy(trials) if deepcopy else trials
 
 
-def open_view(sampler: BaseSampler, mode: Mode, past: list[FrozenTrial]) -> tuple[SamplerView, optuna.Study]:
-    """Return a view with the trials of a study, and a study over it that can be asked for suggestions."""
+def open_view(
+    sampler: BaseSampler, mode: Mode, past: list[FrozenTrial], unfinished: Collection[int] = ()
+) -> tuple[SamplerView, optuna.Study]:
+    """Return a view with the trials of a study, and a study over it that can be asked for suggestions.
+
+    `unfinished` are the numbers of PRUNED trials that may go on.
+    """
     view = SamplerView()
     direction = StudyDirection.MAXIMIZE if mode == "max" else StudyDirection.MINIMIZE
     with quiet_optuna():
@@ -81,10 +86,12 @@ def open_view(sampler: BaseSampler, mode: Mode, past: list[FrozenTrial]) -> tupl
     study_id = view.get_study_id_from_name(study.study_name)
     for trial in past:
         template = copy.copy(trial)
-        if not trial.state.is_finished():
+        may_go_on = not trial.state.is_finished() or trial.number in unfinished
+        if may_go_on:
             # RUNNING in the view, so that it can be told a result and Optuna never hands it out as waiting.
             template.state = TrialState.RUNNING
+            template.values, template.datetime_complete = None, None
         trial_id = view.create_new_trial(study_id, template_trial=template)
-        if not trial.state.is_finished():
+        if may_go_on:
             view.pause(trial_id)
     return view, study

@@ -34,8 +34,8 @@ class StoredTrial:
 
     `checkpoint` is the round whose state is on disk, 0 if there is none. `report_times` has one entry for each report.
     `reason` is that of its last decision, None before the first. `interrupted`: the search ended while it ran, so it
-    continues from its checkpoint; other PAUSED trials stand at a rung. `first_rung` is the round of its first
-    comparison, as planned when it began.
+    continues from its checkpoint; other PAUSED and UNFINISHED trials stand at a rung. `first_rung` is the round of its
+    first comparison, as planned when it began.
     """
 
     number: int
@@ -93,6 +93,8 @@ def read_trials(connection: Connection, study_id: int) -> list[StoredTrial]:
     checkpoints = {row["trial"]: row["round"] for row in _rows(connection, tables.checkpoints, study_id)}
     log = _rows(connection, tables.decisions, study_id, "id")
     decisions = {row["trial"]: row for row in log}
+    # What an unfinished trial did before the search ended.
+    before = {row["trial"]: row for row in log if row["state"] != TrialState.UNFINISHED}
     firsts = {row["trial"]: row["rung"] for row in log if row["action"] == "start"}
     reports, runs = defaultdict(list), defaultdict(list)
     for row in _rows(connection, tables.reports, study_id, "round"):
@@ -113,7 +115,7 @@ def read_trials(connection: Connection, study_id: int) -> list[StoredTrial]:
                 report_times=tuple(row["time"] for row in reports[number]),
                 checkpoint=checkpoints.get(number, 0),
                 reason=Reason.from_json(last["reason"]) if last else None,
-                interrupted=_interrupted(state, last),
+                interrupted=_interrupted(_state(state, last), before.get(number)),
                 started=runs[number][0]["started"] if runs[number] else None,
                 ended=max((end for end in ends if end is not None), default=None),
                 first_rung=firsts.get(number),
@@ -143,10 +145,12 @@ def _state(state: OptunaState, last: Any) -> TrialState:
     return STATES[state]
 
 
-def _interrupted(state: OptunaState, last: Any) -> bool:
+def _interrupted(state: TrialState, before: Any) -> bool:
     """Return whether the search ended while the trial ran. A policy's pause has a rung, that of a stop has none."""
-    return state is OptunaState.RUNNING or (
-        state is OptunaState.WAITING and (last is None or last["rung"] is None)
+    if state is TrialState.UNFINISHED:
+        return before is None or before["state"] != TrialState.PAUSED or before["rung"] is None
+    return state is TrialState.RUNNING or (
+        state is TrialState.PAUSED and (before is None or before["rung"] is None)
     )
 
 

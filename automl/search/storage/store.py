@@ -18,7 +18,7 @@ from sqlalchemy import Executable, insert, select
 from automl.errors import StudyError
 from automl.log import quiet_optuna
 from automl.records import Config, Mode, Report, TrialState
-from automl.search.policy import Decision, Significance
+from automl.search.policy import Decision
 from automl.search.reasons import Code, Reason
 from automl.search.sampling.drafts import Draft, adopt, draw
 from automl.search.sampling.study_view import open_view
@@ -57,7 +57,8 @@ class Store:
     RUNNING while the trial trains; WAITING with the user attribute `paused` while it may still be promoted; COMPLETE at
     the full length or when the objective ended by itself, with the last round's value; PRUNED with the user attribute
     `reason`, and with `unfinished` if no other trial had beaten it (Optuna has no such state); FAIL with the user
-    attribute `cause`. Every round is an intermediate value. Rows are written in order, those of a moment in one
+    attribute `cause`. A trial that an earlier search left unfinished stays so until it runs again: then it is RUNNING
+    and has no value any more. Every round is an intermediate value. Rows are written in order, those of a moment in one
     transaction, and a trial's end at once (`write_journal.py`). Optuna overwrites `datetime_start` at each resume; our
     own table of runs keeps all moments.
     """
@@ -79,7 +80,9 @@ class Store:
         self._journal = Journal(database, ids, lock)
         past = database.optuna.get_all_trials(self._study_id, deepcopy=False)
         ids |= self._journal.read(lambda connection: rows.trial_ids(connection, self._study_id))
-        self._view, self.mirror = open_view(sampler, mode, past)
+        pruned = (trial for trial in past if trial.state is OptunaState.PRUNED)
+        self._unfinished = {trial.number for trial in pruned if trial.user_attrs.get(UNFINISHED)}
+        self._view, self.mirror = open_view(sampler, mode, past, self._unfinished)
         self._mirror_study = self._view.get_study_id_from_name(self.mirror.study_name)
         self._count = len(past)
         self._paused = {trial.number for trial in past if trial.state is OptunaState.WAITING}
@@ -166,11 +169,9 @@ class Store:
         self._journal.flush_if_due()
         return number
 
-    def begun(self, time: float, significance: Significance | None = None) -> None:
-        """Log that a search begins, with a new policy, and by what it judges differences of values."""
-        reason = Reason(Code.SEARCH_BEGAN, {"trials": self._count})
-        if significance is not None and significance.source:
-            reason = reason.with_notes(Reason(Code.JUDGED_BY, significance.source))
+    def begun(self, time: float, *notes: Reason) -> None:
+        """Log that a search begins, with a new policy. `notes` hold what it decides by, beside the trials."""
+        reason = Reason(Code.SEARCH_BEGAN, {"trials": self._count}).with_notes(*notes)
         self._log(-1, LogEntry(SEARCH, 0, reason), time)
         self._journal.flush_if_due()
 
@@ -183,6 +184,10 @@ class Store:
             self._paused.discard(number)
             self._attribute(number, PAUSED, "")
             self._state(number, rows.SET_STARTED, OptunaState.RUNNING, moment=rows.utc_now())
+        if number in self._unfinished:
+            self._no_longer_unfinished(number)
+            self._attribute(number, REASON, "")
+            self._state(number, rows.SET_REOPENED, OptunaState.RUNNING, moment=rows.utc_now())
         row = self._row(number, worker=worker.name, node=worker.node, pid=worker.pid, started=time)
         self._journal.add(tables.runs, tables.NEW_RUN, row)
         self._runs[number] = time
@@ -244,6 +249,8 @@ class Store:
         """
         failed = decision.state is TrialState.FAILED
         state = OptunaState.FAIL if failed else OptunaState.PRUNED
+        if number in self._unfinished:
+            self._no_longer_unfinished(number)
         self._attribute(number, CAUSE if failed else REASON, str(decision.reason))
         if decision.state is TrialState.UNFINISHED:
             self._attribute(number, UNFINISHED, "ended before another trial had beaten it")
@@ -291,6 +298,11 @@ class Store:
             row = self._row(number, name=name, mode=mode, value=kept)
             self._journal.add(tables.objectives, tables.NEW_OBJECTIVE, row)
             self._attribute(number, f"{name} ({mode})", kept)
+
+    def _no_longer_unfinished(self, number: int) -> None:
+        self._unfinished.discard(number)
+        self._attribute(number, UNFINISHED, "")
+        self._journal.add(rows.VALUES, rows.DROP_VALUE, {rows.TRIAL: number})
 
     def _state(self, number: int, statement: Executable, state: OptunaState, **values: object) -> None:
         self._journal.add(rows.TRIALS, statement, {rows.TRIAL: number, "to_state": state, **values})

@@ -9,6 +9,7 @@ import pytest
 from automl.pipeline.plan.budget import (
     Budget,
     Work,
+    beside_delivered,
     closing_seconds,
     make_budget,
     measured_closing,
@@ -32,6 +33,29 @@ def test_short_time_makes_trials_shorter_and_lets_the_retrain_run_longer(epochs:
     budget = make_budget(WORK, remaining=170.0, epochs=epochs)
     assert 1 <= budget.epochs < budget.most_epochs
     assert retrain_epochs(budget, best_epoch=budget.epochs) == budget.most_epochs
+
+
+def test_short_time_of_a_continued_study_holds_a_round_of_its_trials() -> None:
+    fresh = make_budget(WORK, remaining=60.0, epochs=None)
+    again = make_budget(WORK, remaining=60.0, epochs=None, round_s=15.0)
+    assert fresh.search_s is not None and again.search_s is not None and again.retrain_s is not None
+    assert fresh.search_s < 15.0 < again.search_s
+    assert again.search_s + again.retrain_s == pytest.approx(60.0 - WORK.closing_seconds)
+    # A retrain is never left without half of the time.
+    longer = make_budget(WORK, remaining=60.0, epochs=None, round_s=500.0)
+    assert longer.search_s == pytest.approx(longer.retrain_s)
+
+
+def test_time_for_less_than_half_of_the_delivered_retrain_goes_to_the_search() -> None:
+    budget = make_budget(WORK, remaining=60.0, epochs=None)
+    assert budget.search_s is not None and budget.retrain_s is not None
+    images = int(budget.retrain_s * WORK.images_per_second)
+    assert beside_delivered(budget, WORK, 0) == budget
+    assert beside_delivered(budget, WORK, int(1.9 * images)) == budget
+    alone = beside_delivered(budget, WORK, int(2.1 * images))
+    assert (alone.search_s, alone.retrain_s) == (budget.search_s + budget.retrain_s, 0.0)
+    endless = make_budget(WORK, remaining=None, epochs=None)
+    assert beside_delivered(endless, WORK, 10**9) == endless
 
 
 def test_long_time_gives_the_retrain_no_more_than_it_needs() -> None:

@@ -129,11 +129,11 @@ def test_first_of_the_portfolio_is_trained_to_its_end_before_many_are_tried(
 
 @pytest.mark.parametrize(("remaining", "late"), [(5.9, True), (6.1, False), (math.inf, False)])
 def test_no_trial_is_begun_that_cannot_reach_the_first_rung(remaining: float, late: bool) -> None:
-    assert too_late_to_start(first_rung=3, round_seconds=2.0, remaining=remaining) is late
+    assert too_late_to_start(rounds=3, round_seconds=2.0, remaining=remaining) is late
 
 
 def test_first_trial_is_begun_whatever_the_time() -> None:
-    assert not too_late_to_start(first_rung=3, round_seconds=None, remaining=0.1)
+    assert not too_late_to_start(rounds=3, round_seconds=None, remaining=0.1)
 
 
 def test_search_ends_early_rather_than_beginning_in_vain() -> None:

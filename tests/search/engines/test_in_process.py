@@ -19,6 +19,7 @@ from automl.search.engines.ray.engine import RayEngine
 from automl.search.engines.ray.runtime import RayRuntime
 from automl.search.reasons import Code
 from automl.search.result import SearchResult
+from automl.search.storage.checkpoints import checkpoint_round
 from automl.search.tune import tune
 from tests.search.toy import Counter, Listener, ToySpace, climb, code_of, settings
 
@@ -296,6 +297,31 @@ def test_sigint_ends_the_search_in_order(tmp_path: Path) -> None:
     assert result.stopped_for(Code.INTERRUPTED) and str(result.stopped) == "interrupted by Ctrl-C"
     assert TrialState.RUNNING not in {trial.state for trial in result.trials}
     assert result.counts["paused"] > 0
+
+
+@pytest.mark.parametrize("ending", ["ctrl-c", "deadline"])
+def test_trial_that_the_end_of_the_search_cuts_is_saved_at_its_last_round(
+    ending: str, tmp_path: Path
+) -> None:
+    class Last(Counter):
+        def step(self) -> dict[str, float]:
+            if self.round == 3:  # its round 4 is no rung
+                if ending == "ctrl-c":
+                    os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(0.0 if ending == "ctrl-c" else 0.6)
+            return super().step()
+
+    common = {"storage": f"sqlite:///{tmp_path}/study.db", "directory": tmp_path, "parallel": 1}
+    space = ToySpace(({"x": 0.5, "kind": "a"},))
+    limits = {"policy": "none", "n_trials": 1, "time_limit": 0.5 if ending == "deadline" else None}
+    first = search(Last, space, settings(engine="local", **common, **limits))
+    (trial,) = first.trials
+    assert (trial.rounds, trial.checkpoint) == (4, 4)
+    assert first.best.checkpoint is not None and checkpoint_round(first.best.checkpoint) == first.best.round
+    again = search(Counter, space, settings(engine="local", **common, **{**limits, "time_limit": None}))
+    assert [report.round for report in again.trials[0].reports] == list(range(1, 10))
+    assert again.counts["complete"] == again.counts["total"] == 1
+    assert again.best.value == pytest.approx(0.5 * sum(range(1, 10)))
 
 
 def test_unknown_engine_names_the_closest() -> None:

@@ -178,6 +178,21 @@ def test_ctrl_c_ends_in_order_and_the_study_goes_on(runtime: RayRuntime, tmp_pat
         assert trial.value == pytest.approx(trial.config["x"] * sum(range(1, trial.rounds + 1)))
 
 
+def test_trial_that_ctrl_c_cuts_is_saved_at_its_last_round(runtime: RayRuntime, tmp_path: Path) -> None:
+    def press() -> None:
+        until(lambda: any(len(log.read_text().split()) > 4 for log in tmp_path.rglob("log.csv")), limit=60.0)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    presser = threading.Thread(target=press)
+    presser.start()
+    slow = partial(Counter, pause=0.3)
+    common = {"policy": "none", "max_rounds": 500, "n_trials": 2}
+    first = run(runtime, slow, tmp_path, **common)
+    presser.join()
+    assert first.stopped_for(Code.INTERRUPTED)
+    assert [trial.checkpoint for trial in first.trials] == [trial.rounds for trial in first.trials]
+
+
 def test_workers_run_at_normal_priority_with_passive_threads(runtime: RayRuntime, tmp_path: Path) -> None:
     def surroundings(config: Config) -> Iterator[dict[str, float]]:
         passive = os.environ.get("OMP_WAIT_POLICY") == "PASSIVE"

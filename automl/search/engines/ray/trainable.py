@@ -63,6 +63,10 @@ class RayTrial(Trainable):
             self._drop()
         return {OUTCOME: outcome}
 
+    def save_state(self) -> bool:
+        """Save the trial at its last round, because it may go on later. Return whether it was saved."""
+        return self._stepper is not None and self._stepper.save_if_possible()
+
     def cleanup(self) -> None:
         """Close the trial: the process ends."""
         self._drop()

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any, cast
 
 import ray
+from ray.exceptions import RayError
 from ray.tune import Callback, Stopper
 from ray.tune.experiment import Trial
 from ray.tune.progress_reporter import TrialProgressCallback
@@ -23,6 +24,9 @@ from automl.search.reasons import Reason, crashed
 
 GRACE_SECONDS = 1.0  # for trials that cut themselves short at the deadline
 LONGER_GRACE = 4.0  # while no trial at all has reported: the first report decides what is delivered
+STOP_GRACE = 8.0  # the most after Ctrl-C, for trials whose round ends within that: they are saved there
+SPARE = 1.5  # times its last one that a round may take
+SAVE_SECONDS = 10.0  # the most that saving a trial may take when the search ends
 LOOK_SECONDS = 1.0  # between two checks for hanging trials
 # A string, although `suggest` is declared to return a dict.
 FINISHED: dict[str, Any] = cast(Any, Searcher.FINISHED)
@@ -138,6 +142,9 @@ class CoordinatorScheduler(TrialScheduler):
             return str(TrialScheduler.STOP)
         if decision.action is Action.CONTINUE:
             return str(TrialScheduler.CONTINUE)
+        step = result[OUTCOME].step
+        if step is not None and self._coordinator.trials[number].ought_to_be_saved(step) and _save(trial):
+            self._coordinator.saved(number)
         with _process_kept(tune_controller, not result[OUTCOME].spent):
             return self._leave(tune_controller, trial, decision)
 
@@ -260,12 +267,21 @@ class FinishStopper(Stopper):
         if self._over_since is None:
             self._over_since = time.monotonic()
         waited = time.monotonic() - self._over_since
-        grace = GRACE_SECONDS if self._coordinator.incumbent.best is not None else LONGER_GRACE
-        if self._coordinator.running and waited < grace:
+        if self._coordinator.running and waited < self._grace():
             return False
         for trial in self._map.running():
             _kill(trial)
         return True
+
+    def _grace(self) -> float:
+        """Return for how many seconds running trials may go on after the end."""
+        coordinator = self._coordinator
+        if coordinator.incumbent.best is None:
+            return LONGER_GRACE
+        rounds = [coordinator.trials[number].seconds for number in coordinator.running]
+        ending = [seconds for seconds in rounds if seconds * SPARE <= STOP_GRACE]
+        stopped = coordinator.stop_reason is not None
+        return max(GRACE_SECONDS, SPARE * max(ending, default=0.0)) if stopped else GRACE_SECONDS
 
     def _end_hanging(self) -> None:
         """Kill the processes of hanging trials. Tune then tells the scheduler, as for any that died."""
@@ -277,6 +293,15 @@ class FinishStopper(Stopper):
             if trial is not None and number not in self._map.given_up:
                 self._map.given_up[number] = why
                 _kill(trial)
+
+
+def _save(trial: Trial) -> bool:
+    """Let the trial's process, which waits between two rounds, save it. Return whether it did."""
+    actor = trial.temporary_state.ray_actor
+    try:
+        return actor is not None and bool(ray.get(actor.save_state.remote(), timeout=SAVE_SECONDS))
+    except RayError:  # the process died, or writes too slowly: an earlier checkpoint stays
+        return False
 
 
 def _kill(trial: Trial) -> None:

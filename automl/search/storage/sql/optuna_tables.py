@@ -125,6 +125,9 @@ NEW_SYSTEM_ATTRIBUTE = insert(SYSTEM_ATTRIBUTES)
 SET_STATE = update(TRIALS).where(TRIALS.c.trial_id == _this).values(state=bindparam("to_state"))
 SET_STARTED = SET_STATE.values(datetime_start=bindparam("moment"))
 SET_ENDED = SET_STATE.values(datetime_complete=bindparam("moment"))
+# Optuna itself changes no finished trial. A trial that the time cut is not over for us.
+SET_REOPENED = SET_STARTED.values(datetime_complete=None)
+DROP_VALUE = delete(VALUES).where(VALUES.c.trial_id == _this)
 SET_USER_ATTRIBUTE = (
     update(USER_ATTRIBUTES)
     .where(USER_ATTRIBUTES.c.trial_id == _this, USER_ATTRIBUTES.c.key == bindparam("of_key"))
