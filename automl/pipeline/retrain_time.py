@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 
 from automl import machine
 from automl.final.evidence.delivery import TooFew, TooShort
+from automl.final.evidence.earlier import Earlier
+from automl.final.retrain import Retrained
 from automl.final.scoring import seconds_per_image
 from automl.pipeline.plan.budget import closing_seconds, measured_closing, retrain_epochs
 from automl.pipeline.plan.constants import ROUND_IMAGES
@@ -16,6 +18,7 @@ from automl.pipeline.setup import Setup
 from automl.search import SearchResult
 from automl.search.reasons import Code
 from automl.search.storage.reader import StoredTrial
+from automl.training.models.complexity import MACS
 from automl.training.models.hyperparameters import Recipe
 from automl.training.plan import TrainPlan
 from automl.training.rounds import STEP_COST
@@ -130,6 +133,22 @@ class RetrainTime:
         """The number of images on which the best trial trained, 0 if unknown."""
         trial = self.trial
         return 0 if trial is None else round(sum(r.metrics.get("images", 0.0) for r in trial.reports))
+
+    def as_long(self, trained: Retrained, earlier: Earlier) -> bool:
+        """Return whether a retrain is as long as the model of an earlier run: in images, or in multiplications.
+
+        A larger network may do more work with fewer images. Neither number depends on how busy the machine was.
+        """
+        work = trained.images_trained * self._macs(self.found.best.number)
+        earlier_work = earlier.images * self._macs(earlier.trial)
+        return trained.images_trained >= earlier.images or work >= earlier_work > 0.0
+
+    def _macs(self, number: int) -> float:
+        """Return the multiplications for an image, as the trial last reported them; NaN if it did not."""
+        trial = next((trial for trial in self.found.trials if trial.number == number), None)
+        return (
+            math.nan if trial is None or not trial.reports else trial.reports[-1].metrics.get(MACS, math.nan)
+        )
 
     def _trial_seconds(self) -> float:
         """Return the seconds of a retrain with as many training images as the best trial had; 0 if unknown."""
