@@ -39,12 +39,15 @@ class FitResult:
 
     @property
     def best_config(self) -> Config:
-        """The configuration that was retrained."""
+        """The best trial's configuration; the first one if no trial had a score.
+
+        The delivered model may be of another: `retrain.config` in result.json.
+        """
         return dict(self.document["best"]["config"])
 
     @property
     def val_score(self) -> float:
-        """The best trial's `metric` on the validation rows; NaN if the time ended before any trial had one."""
+        """The best trial's `metric` on the validation rows; NaN if no trial had a score."""
         value = self.document["best"]["val_score"]
         return math.nan if value is None else float(value)
 
@@ -77,7 +80,7 @@ class FitResult:
 
     @property
     def time(self) -> dict[str, float | None]:
-        """Seconds: the limit, in total, and by stage."""
+        """Seconds of the last command: the limit, in total and by stage; `all_runs_s`: of all commands of the study."""
         return dict(self.document["time"])
 
     @property
@@ -94,7 +97,7 @@ class FitResult:
 
     @property
     def _delivered(self) -> Config:
-        """The configuration of the delivered model, which is not a trial's if that is a linear head."""
+        """The configuration of the delivered model, if it is not the best trial's: of a head, or of an earlier run."""
         return dict(self.document["retrain"].get("config", self.best_config))
 
     def leaderboard(self) -> pd.DataFrame:

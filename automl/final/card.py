@@ -29,8 +29,7 @@ Trained by automl {version} on {n_train:,} images of `{name}` ({n_classes} class
 ## Use
 {use}
 ## How it was made
-{made} The search compared {trials} configurations on {n_val:,} validation images (best: {metric} {val}; trivial answer:
-{val_trivial}). The scores above come from other images.
+{made} {searched}
 """
 
 
@@ -70,7 +69,7 @@ The network alone is slightly worse.
 
 def write_card(path: Path, document: dict[str, Any], preprocess: Preprocess) -> None:
     """Write the card of the model that `document` (result.json) describes."""
-    best, data, info = document["best"], document["data"], preprocess.info
+    data, info = document["data"], preprocess.info
     config = delivered_config(document)
     classes = ", ".join(info.classes[:10]) + (", ..." if len(info.classes) > 10 else "")
     path.write_text(
@@ -88,11 +87,7 @@ def write_card(path: Path, document: dict[str, Any], preprocess: Preprocess) -> 
             gap=document["gap"]["explained"],
             use=_use(path.parent.name, config["model"], preprocess),
             made=_made(document, config),
-            trials=document["trials"]["total"],
-            n_val=data["n_val"],
-            metric=document["metric"],
-            val=words.number(best["val_score"]),
-            val_trivial=words.number(best.get("val_trivial")),
+            searched=_searched(document),
         ),
         encoding="utf-8",
     )
@@ -129,6 +124,19 @@ def _made(document: Mapping[str, Any], config: Config) -> str:
     values = ", ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in config.items())
     said = words.made(document)
     return f"Configuration: {values}.\n{said[:1].upper()}{said[1:]}."
+
+
+def _searched(document: Mapping[str, Any]) -> str:
+    """Return what the search compared, and on which images."""
+    if not words.is_scored(document):
+        said = words.not_scored(document)
+        return f"{said[:1].upper()}{said[1:]}. The scores above come from images that no model trained on."
+    best, n = document["best"], document["data"]["n_val"]
+    return (
+        f"The search compared {document['trials']['total']} configurations on {n:,} validation images (best: "
+        f"{document['metric']} {words.number(best['val_score'])}; trivial answer: "
+        f"{words.number(best.get('val_trivial'))}). The scores above come from other images."
+    )
 
 
 def _use(folder: str, model: str, preprocess: Preprocess) -> str:

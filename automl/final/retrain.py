@@ -21,6 +21,7 @@ from automl.training.plan import TrainPlan
 from automl.training.trainer import Trainer
 
 SETTLING = 0.5  # seconds, at most, for the statistics of batch norm after the training
+KEPT_INDEX = "retrain_val_index.npy"  # in the study folder: the validation rows that the retrain trained on
 
 
 @dataclass(frozen=True)

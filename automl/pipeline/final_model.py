@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import threading
 import time
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from automl.data.splits import VAL
-from automl.errors import EngineError, StorageError
+from automl.errors import EngineError, StorageError, TrialError
 from automl.final.distributed_retrain import RetrainWorkers, distributed_retrain, has_checkpoint
 from automl.final.evidence.answers import Answered, answered
 from automl.final.evidence.candidates import (
@@ -25,19 +26,23 @@ from automl.final.evidence.candidates import (
     best_known,
     choose,
     kept_rows,
+    unless_better,
 )
 from automl.final.evidence.delivery import (
     Delivery,
-    Outscored,
+    Failed,
     Reached,
+    Shorter,
     Shortfall,
     Stopped,
-    TooFew,
     TooShort,
+    Unknown,
     Unscored,
     delivery_in_words,
 )
-from automl.final.retrain import Retrain, Retrained, best_checkpoint, own_weights, without
+from automl.final.evidence.earlier import Earlier
+from automl.final.evidence.verdict import Verdict
+from automl.final.retrain import KEPT_INDEX, Retrain, Retrained, best_checkpoint, own_weights, without
 from automl.interrupt import stop_on_interrupt
 from automl.pipeline.objective import origin_of
 from automl.pipeline.plan.hardware import ray_cpus
@@ -51,11 +56,11 @@ from automl.training.hardware.out_of_memory import release
 from automl.training.models.hyperparameters import Recipe
 from automl.training.models.memory_format import to_cpu
 from automl.training.plan import TrainPlan
+from automl.training.steps.standard_errors import standard_error
 from automl.training.trainer import Trainer
 
 NEARLY = 0.8  # of the retrain: after that, its learning rate is low enough to deliver the model
 FOLDER = ".retrain"  # the folder that several workers share
-KEPT_INDEX = "retrain_val_index.npy"
 FEWEST_KEPT = 10  # validation rows: fewer would decide nothing
 COMPARING = (
     0.05  # of the time left after the search: at most so much for scoring one model on validation rows
@@ -64,22 +69,23 @@ COMPARING = (
 
 @dataclass(frozen=True)
 class Final:
-    """The model to deliver, and `why` it is not a full retrain (None if it is). `stopped`: by Ctrl-C.
+    """The model to deliver, and the `reasons` if it is not a retrain that nothing opposed. `stopped`: by Ctrl-C.
 
     `evidence` is what decided, for result.json. `images` are those that the retrain trained on, also if another model
-    is delivered.
+    is delivered. `earlier`: the model of an earlier run, if that is kept.
     """
 
     model: Alternative
-    why: Shortfall | None = None
+    reasons: tuple[Shortfall, ...] = ()
     stopped: bool = False
     images: int = 0
     evidence: dict[str, Any] = field(default_factory=dict)
+    earlier: Earlier | None = None
 
     @property
     def trained(self) -> Retrained:
         """The network, and what it was trained on."""
-        return self.model.trained
+        return self.model.whole or self.model.trained
 
     @property
     def delivery(self) -> Delivery:
@@ -87,55 +93,71 @@ class Final:
         return self.model.delivery
 
     def in_words(self) -> str:
-        """Return why it is not a full retrain, as a sentence; "" if it is one."""
-        return delivery_in_words(self.delivery, self.why)
+        """Return why this model is delivered, as a sentence; "" for a retrain that nothing opposed."""
+        return delivery_in_words(self.delivery, self.reasons)
 
 
-def final_model(setup: Setup, found: SearchResult) -> Final:
+def final_model(
+    setup: Setup, found: SearchResult, earlier: Earlier | None = None, *, promise: float = math.nan
+) -> Final:
     """Retrain the best configuration on all rows but the holdout, and return the best of the models that are known.
 
-    Those are the retrain, the best trial's own weights and `setup.alternatives`. There is no retrain if the time left
-    is too short for half of the best trial's work. The retrain is preferred unless it saw less than that or was stopped
-    early by Ctrl-C; another model replaces the preferred one if it is better on validation rows by more than one
-    standard error (`choose`). A third of the validation rows stays out of the retrain, for this comparison, if it
-    is planned with less than twice the best trial's work, or if an alternative is as good as the best trial.
-    After a Ctrl-C in the search, another one ends the program.
+    Those are the retrain, the best trial's own weights, `setup.alternatives`, and the model that an `earlier` run
+    delivered. There is no retrain if the time left is too short for half of the best trial's work. The retrain is
+    preferred unless it saw less than that, was stopped early by Ctrl-C, or is shorter than the earlier model; another
+    model replaces the preferred one if it is better on validation rows by more than one standard error (`choose`). A
+    third of the validation rows stays out of the retrain, for this comparison, if it is planned with less than twice
+    the best trial's work, if an alternative is as good as the best trial, or if there is an earlier model.
+    A head on features is preferred to a retrain whose `promise` (its value by the curves of the trials) is not better by
+    more than a standard error.
+    After a Ctrl-C in the search, another one ends the program. Raises TrialError if the retrain fails and no other
+    model is known.
     """
-    contest = _Contest(setup, found)
+    contest = _Contest(setup, found, earlier, promise)
     plan = contest.time.plan()
     why = contest.time.too_short(plan)
     contest.enter_others(plan)
-    if why and contest.others:
+    if why and contest.rivals:
         return contest.final(why)
     few = contest.time.too_few(plan)
-    if few and contest.others:
+    if few and contest.rivals:
         return contest.final(few)
-    if contest.time.share(plan) < CERTAIN or contest.alternative_leads():
+    if contest.time.share(plan) < CERTAIN or contest.earlier or contest.alternative_leads():
         contest.keep_rows()
     plan = contest.time.plan()
     asked = threading.Event()
     setup.observer.stage("retrain", f"training the best configuration on {_images(contest)}")
     with _on_ctrl_c(found, asked.set):
-        trained = _retrain(contest, plan, asked.is_set, anyway=not contest.others)
+        trained = _retrain(contest, plan, asked.is_set)
         shutil.rmtree(setup.workspace.root / FOLDER, ignore_errors=True)
-        if isinstance(trained, TooShort):
-            return contest.final(trained)
+        if not isinstance(trained, Retrained):
+            return contest.final(trained, stopped=asked.is_set())
         return contest.decide(trained, plan, stopped=asked.is_set())
 
 
 class _Contest:
     """The models that may be delivered, and the validation rows that compare them.
 
-    `kept` are positions of validation rows that stay out of the retrain.
+    `others` are the best trial's own weights and the alternatives, `earlier` is the model of an earlier run. `kept` are
+    positions of validation rows that stay out of the retrain.
     """
 
-    def __init__(self, setup: Setup, found: SearchResult) -> None:
+    def __init__(self, setup: Setup, found: SearchResult, model: Earlier | None, promise: float) -> None:
+        self.promise = promise
         self.setup, self.found, self.time = setup, found, RetrainTime(setup, found)
         self.splits: SearchSplits = setup.data.splits
         self.others: list[Candidate] = []
+        self.earlier: Candidate | None = None
+        self._model = model
         self.kept: Positions = np.empty(0, dtype=np.int64)
         self._third = self._order = self.kept
         self.per_row: list[float] = []  # seconds that the best trial's network took to score a row
+        self.others_per_row = 0.0  # and the slowest of the other models
+
+    @property
+    def rivals(self) -> list[Candidate]:
+        """All models but the retrain, the preferred one first."""
+        return [*([] if self.earlier is None else [self.earlier]), *self.others]
 
     @property
     def _judge(self) -> Judge:
@@ -145,27 +167,43 @@ class _Contest:
         return Judge(self.setup.metric.name, info, targets, seed)
 
     def enter_others(self, plan: TrainPlan) -> None:
-        """Score the best trial's own weights and the alternatives on validation rows, as far as the time allows.
+        """Score the rivals of the retrain on validation rows, as far as the time allows.
 
         The rows that may be kept out of the retrain are scored first.
         """
-        own = _own_weights(self.setup, self.found, plan)
+        own, earlier = _own_weights(self.setup, self.found, plan), self._model
         models = [*([] if own is None else [own]), *self.setup.alternatives]
-        if not models:
+        if not models and earlier is None:
             return
         data, seed = self.setup.data, self.setup.config.seed
-        groups = data.labelled.together[np.array(data.split.parts) == VAL]  # in the order of the rows
-        self._third = kept_rows(self._judge.targets, groups, seed=seed)
         n, rng = len(data.splits.val), np.random.default_rng(seed)
+        self._third = self._rows_to_keep()
         rest = np.setdiff1d(np.arange(n), self._third)
         self._order = np.concatenate([rng.permutation(self._third), rng.permutation(rest)])
         for model in models:
-            found = self._score(model, self._order, seen=np.zeros(n, dtype=bool))
-            if model is own and len(found.candidate.rows):
-                self.per_row.append(found.seconds_per_row)
-            self._order = self._order[: len(found.candidate.rows)]
-            self.others.append(found.candidate)
+            candidate = self._enter(model, np.zeros(n, dtype=bool), measured=model is own)
+            self.others.append(candidate)
+        if earlier is not None:
+            self.earlier = self._enter(earlier.model, earlier.seen(n))
         self.time = replace(self.time, compared=len(self._order))
+
+    def _rows_to_keep(self) -> Positions:
+        """Return the rows that may be kept out of the retrain: those that an earlier retrain did not see either."""
+        data, earlier, n = self.setup.data, self._model, len(self.setup.data.splits.val)
+        if earlier is not None and FEWEST_KEPT <= len(earlier.unseen) < n:
+            return earlier.unseen
+        groups = data.labelled.together[np.array(data.split.parts) == VAL]  # in the order of the rows
+        return kept_rows(self._judge.targets, groups, seed=self.setup.config.seed)
+
+    def _enter(self, model: Alternative, seen: np.ndarray, *, measured: bool = False) -> Candidate:
+        found = self._score(model, self._order, seen=seen)
+        if len(found.candidate.rows):
+            if measured:
+                self.per_row.append(found.seconds_per_row)
+            else:
+                self.others_per_row = max(self.others_per_row, found.seconds_per_row)
+        self._order = self._order[: len(found.candidate.rows)]
+        return found.candidate
 
     def alternative_leads(self) -> bool:
         """Return whether an alternative is at least as good as the best trial, up to one standard error."""
@@ -177,7 +215,7 @@ class _Contest:
 
     def keep_rows(self) -> None:
         """Keep a third of the validation rows out of the retrain, if they are enough to compare models."""
-        if len(self._third) < FEWEST_KEPT or not self.others:
+        if len(self._third) < FEWEST_KEPT or not self.rivals:
             return
         self.kept, data = self._third, self.setup.data
         rest = without(data.splits.val, self.kept, self.setup.workspace.root / KEPT_INDEX)
@@ -193,28 +231,59 @@ class _Contest:
             why, poor = Reached(trained.images_trained, images), True
         kind = Delivery.CUT_SHORT if cut else Delivery.RETRAINED
         model = Alternative(kind, self.found.best.config, trained)
-        if not self.others:
+        if not self.rivals:
             return self.final(why, retrain=model, stopped=stopped)
         seen = np.ones(self.setup.data.splits.info.n_val, dtype=bool)
         seen[self.kept] = False
         candidate = self._score(model, self._order, seen=seen).candidate
         if not len(candidate.rows):
             return self._unscored(why, model, stopped=stopped)
-        found = choose(
-            [*self.others[:1], candidate, *self.others[1:]] if poor else [candidate, *self.others],
-            self._judge,
-        )
-        return self.final(why, retrain=model, stopped=stopped, choice=found)
+        shorter = self._shorter(trained)
+        if poor or shorter is not None:
+            first = [] if self.earlier is None else [self.earlier]
+            better = self.others[:1] if poor else []
+            choice = choose([*first, *better, candidate, *self.others[len(better) :]], self._judge)
+        else:
+            head = self._safe_head()
+            others = [rival for rival in self.rivals if rival is not head]
+            choice = choose([*([] if head is None else [head]), candidate, *others], self._judge)
+            if self.earlier is not None and choice.best.name not in (kind, Delivery.EARLIER):
+                choice = unless_better(choice, self.earlier, self._judge)
+        return self.final(why or shorter, retrain=model, stopped=stopped, choice=choice)
+
+    def _safe_head(self) -> Candidate | None:
+        """Return the best head on features, if the retrain does not promise more by more than a standard error."""
+        if self.earlier is not None or not math.isfinite(self.promise):
+            return None
+        sign = 1.0 if self.setup.metric.mode == "max" else -1.0
+        heads = [
+            other
+            for other in self.others
+            if other.name is Delivery.HEAD and other.model.config.get("pretrained")
+        ]
+        best = max(heads, key=lambda head: sign * head.model.value, default=None)
+        if best is None:
+            return None
+        judge = self._judge
+        error = standard_error(judge.metric, best.model.value, judge.info, len(judge.targets))
+        return best if sign * (self.promise - best.model.value) <= error else None
+
+    def _shorter(self, trained: Retrained) -> Shorter | None:
+        """Return that the retrain is shorter than the earlier model; None if it is not."""
+        if self._model is None or self.time.as_long(trained, self._model):
+            return None
+        return Shorter(trained.images_trained, self._model.images)
 
     def _unscored(self, why: Shortfall | None, retrain: Alternative, *, stopped: bool) -> Final:
         """Return what is delivered if there was no time to score the retrain: the best that is known without it."""
+        if self.earlier is not None:
+            return self.final(Unknown(), retrain=retrain, stopped=stopped, model=self.earlier.model)
         trial = self.found.best.value
         known = best_known(self.setup.alternatives, trial, self._judge)
         if known is None:
             return self.final(why, retrain=retrain, stopped=stopped)
         why = Unscored(known.delivery, self.setup.metric.name, known.value, trial)
-        evidence = self._evidence(why, retrain, None)
-        return Final(known, why, stopped, retrain.trained.images_trained, evidence)
+        return self.final(why, retrain=retrain, stopped=stopped, model=known)
 
     def final(
         self,
@@ -223,42 +292,27 @@ class _Contest:
         retrain: Alternative | None = None,
         stopped: bool = False,
         choice: Choice | None = None,
+        model: Alternative | None = None,
     ) -> Final:
-        """Return what is delivered: the choice, or without one the retrain, or the best of the others."""
-        if choice is None and retrain is None:
-            choice = choose(self.others, self._judge)
-        model = choice.best.model if choice is not None else retrain
+        """Return what is delivered: `model`, or else the choice, the retrain, or the best of the others."""
+        if retrain is None:
+            choice = choose(self.rivals, self._judge)
+        model = model or (choice.best.model if choice is not None else retrain)
         if model is None:
             raise ValueError("no model is known: there must be a retrain, or another candidate")
-        decided = None if choice is None else choice.decided
-        if decided is not None and retrain is not None:
-            why = Outscored(
-                decided.challenger,
-                decided.preferred,
-                self.setup.metric.name,
-                (decided.found.first, decided.found.second),
-                decided.found.error,
-                decided.found.rows,
-                decided.seen,
-            )
+        verdict = Verdict(
+            metric=self.setup.metric.name,
+            why=why,
+            retrain=retrain,
+            choice=choice,
+            rivals=len(self.rivals),
+            kept_out=len(self.kept),
+            trial_images=self.time.trial_images,
+            earlier=self._model,
+        )
         images = 0 if retrain is None else retrain.trained.images_trained
-        return Final(model, why, stopped, images, self._evidence(why, retrain, choice))
-
-    def _evidence(
-        self, why: Shortfall | None, retrain: Alternative | None, choice: Choice | None
-    ) -> dict[str, Any]:
-        """Return what decided, with its numbers, for result.json."""
-        done = () if choice is None else choice.comparisons
-        by = _DECIDED.get(type(why), "comparison" if done else "nothing to compare")
-        if why is None and self.others and not done:
-            by = "no time to compare"
-        return {
-            "decided_by": by,
-            "kept_out": len(self.kept),
-            "trial": {"images": self.time.trial_images},
-            "retrain": None if retrain is None else _numbers(retrain),
-            "comparisons": [comparison.to_dict() for comparison in done],
-        }
+        kept = self._model if model.delivery is Delivery.EARLIER else None
+        return Final(model, verdict.reasons(), stopped, images, verdict.evidence(), kept)
 
     def _score(self, model: Alternative, order: Positions, *, seen: np.ndarray) -> Answered:
         """Score a model on validation rows, within its part of the time left."""
@@ -274,41 +328,24 @@ class _Contest:
         return found
 
 
-_DECIDED: dict[type, str] = {
-    TooShort: "time left",
-    TooFew: "time left",
-    Stopped: "Ctrl-C",
-    Reached: "length reached",
-    Outscored: "comparison",
-    Unscored: "earlier scores",
-}
-
-
-def _numbers(model: Alternative) -> dict[str, Any]:
-    trained = model.trained
-    return {
-        "epochs": trained.epochs,
-        "images": trained.images_trained,
-        "n_train": trained.n_train,
-        "seconds": round(trained.seconds, 2),
-        "progress": round(trained.progress, 4),
-    }
-
-
 def _images(contest: _Contest) -> str:
     splits, kept = contest.splits, len(contest.kept)
     count = len(splits.train) + len(splits.val)
     if not kept:
         return f"all {count:,} images"
-    return f"{count:,} images; {kept:,} are kept out, to compare it with the best trial"
+    others = "the best trial" if contest.earlier is None else "other models"
+    return f"{count:,} images; {kept:,} are kept out, to compare it with {others}"
 
 
-def _retrain(
-    contest: _Contest, plan: TrainPlan, asked: Callable[[], bool], *, anyway: bool
-) -> Retrained | TooShort:
-    """Retrain in several processes or in this one. TooShort, if the time is too short and it is not wanted `anyway`."""
-    trained = _retrain_in_workers(contest, plan, asked)
-    return _retrain_here(contest, asked, anyway=anyway) if trained is None else trained
+def _retrain(contest: _Contest, plan: TrainPlan, asked: Callable[[], bool]) -> Retrained | Shortfall:
+    """Retrain in several processes or in this one. If another model is known, return why there is no retrain."""
+    try:
+        trained = _retrain_in_workers(contest, plan, asked)
+        return _retrain_here(contest, asked, anyway=not contest.rivals) if trained is None else trained
+    except TrialError as error:
+        if not contest.rivals:
+            raise
+        return Stopped(0.0) if asked() else Failed(str(error))
 
 
 def _retrain_in_workers(contest: _Contest, plan: TrainPlan, asked: Callable[[], bool]) -> Retrained | None:
@@ -351,7 +388,7 @@ def _retrain_here(contest: _Contest, asked: Callable[[], bool], *, anyway: bool)
     if plan.seconds is None:
         return retrain.train(setup.observer, asked)
     per_row = [*contest.per_row, spare.per_row(retrain.trainer)]
-    seconds = spare.capped(max(1.0, spare.left(per_row)))
+    seconds = spare.capped(max(1.0, spare.left(per_row, others=contest.others_per_row)))
     why = spare.too_short(replace(plan, seconds=seconds))
     if why and left is None and not anyway:
         return why
@@ -359,7 +396,7 @@ def _retrain_here(contest: _Contest, asked: Callable[[], bool], *, anyway: bool)
 
     def more(trainer: Trainer) -> float:
         per_row.append(spare.per_row(trainer))
-        later = spare.left(per_row)
+        later = spare.left(per_row, others=contest.others_per_row)
         return later if end is None else min(later, end - time.monotonic())
 
     return retrain.train(setup.observer, asked, seconds=seconds, left=more)

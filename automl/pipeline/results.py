@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import platform
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from typing import Any
@@ -17,6 +18,7 @@ from automl.config import StudyConfig
 from automl.config.storage import mask_password
 from automl.final.card import CARD_FILE, write_card
 from automl.final.evidence.delivery import Delivery
+from automl.final.evidence.earlier import Earlier
 from automl.final.evidence.gap import Facts, explain_gap
 from automl.final.evidence.usable import Trivial, trivial_scores
 from automl.final.model_folder import read_preprocess
@@ -34,22 +36,29 @@ PACKAGES = ("numpy", "optuna", "ray", "scikit-learn", "timm", "torch", "torchvis
 
 
 @dataclass(frozen=True)
+class Scores:
+    """The entries of result.json about the delivered model's scores. `reads`: how often the holdout was read."""
+
+    holdout: dict[str, dict[str, float]]
+    trivial: dict[str, float | None]
+    trivial_words: dict[str, str]
+    usable: bool
+    reads: int
+
+
+@dataclass(frozen=True)
 class Outcome:
     """The results of the stages after the search.
 
-    `holdout`, `trivial` and `trivial_words` are the entries of result.json. `stopped` is the stage that Ctrl-C ended,
-    None without one.
+    `retrain` is the entry of result.json about the delivered model, `retrain_images` the number of images on which this
+    run's retrain trained. `stopped` is the stage that Ctrl-C ended, None without one.
     """
 
     best_config: Config
     trial: int
     retrain: dict[str, Any]
     retrain_images: int
-    holdout: dict[str, dict[str, float]]
-    trivial: dict[str, float | None]
-    trivial_words: dict[str, str]
-    usable: bool
-    reads: int
+    scores: Scores
     stopped: str | None = None
 
 
@@ -64,27 +73,33 @@ def is_done(config: StudyConfig, workspace: Workspace) -> bool:
     return ended == int(counts["total"]) >= config.n_trials
 
 
-def keep_model(setup: Setup, found: SearchResult) -> Outcome | None:
+def keep_model(found: SearchResult, earlier: Earlier) -> Outcome | None:
     """Return the outcome of an earlier run if its model is still the best, so that the holdout stays closed."""
-    earlier = setup.workspace.read_result()
-    if earlier is None or not (setup.workspace.model_dir / "config.json").is_file():
-        return None
-    if not _was_full(earlier["retrain"]):
+    result = earlier.result
+    if not _was_full(result["retrain"]):
         return None  # another retrain may give a better model
-    best = earlier["best"]
+    best = result["best"]
     if best["trial"] != found.best.number or best.get("rounds", best["epochs"]) != found.best.round:
         return None
     return Outcome(
         best_config=best["config"],
         trial=best["trial"],
-        retrain=earlier["retrain"],
+        retrain=result["retrain"],
         retrain_images=0,
-        holdout=earlier["holdout"],
-        trivial=earlier.get("trivial", {}),  # earlier versions did not compare with it
-        trivial_words=earlier.get("trivial_words", {}),
-        usable=bool(earlier.get("usable", True)),
-        reads=int(earlier["holdout_reads"]),
+        scores=kept_scores(earlier),
         stopped="search" if interrupted(found) else None,
+    )
+
+
+def kept_scores(earlier: Earlier) -> Scores:
+    """Return the scores of an earlier model that is kept, as its result says them: the holdout is not read again."""
+    result = earlier.result
+    return Scores(
+        holdout=result["holdout"],
+        trivial=result.get("trivial", {}),  # earlier versions did not compare with it
+        trivial_words=result.get("trivial_words", {}),
+        usable=bool(result.get("usable", True)),
+        reads=int(result["holdout_reads"]),
     )
 
 
@@ -114,22 +129,24 @@ def unchanged(setup: Setup, found: SearchResult) -> FitResult | None:
 
 def write_outcome(setup: Setup, found: SearchResult, outcome: Outcome) -> FitResult:
     """Write data_report.json, splits.csv, trials.csv, the model card and, last, result.json."""
-    root = setup.workspace.root
+    root, model = setup.workspace.root, setup.workspace.model_dir
     write_text(root / "data_report.json", setup.data.report.to_json() + "\n")
     setup.data.write_table(root / "splits.csv")
     write_trials(stored_rows(found.trials), setup.metric.name, setup.metric.mode, root / "trials.csv")
-    document = _document(setup, found, outcome)
-    write_card(setup.workspace.model_dir / CARD_FILE, document, read_preprocess(setup.workspace.model_dir))
+    preprocess, earlier = read_preprocess(model), setup.workspace.read_result()
+    document = _document(setup, found, outcome, mirrored=preprocess.mirrored)
+    document["work"] = _work(setup, found, outcome, earlier)
+    write_card(model / CARD_FILE, document, preprocess)
     setup.clock.finish_stage("holdout")
-    document["time"] = _times(setup, found)
+    document["time"] = _times(setup, found, earlier)
     write_json(setup.workspace.result_json, document)
     return FitResult(root, document)
 
 
-def _document(setup: Setup, found: SearchResult, outcome: Outcome) -> dict[str, Any]:
+def _document(setup: Setup, found: SearchResult, outcome: Outcome, *, mirrored: bool) -> dict[str, Any]:
     config, info, best = setup.config, setup.data.splits.info, found.best
     epochs = {trial.number: trial.epochs or 0.0 for trial in found.trials}
-    gap = explain_gap(_facts(setup, found, outcome))
+    gap = explain_gap(_facts(setup, found, outcome, mirrored=mirrored))
     val = finite(best.value)
     return {
         "study": config.study,
@@ -157,21 +174,16 @@ def _document(setup: Setup, found: SearchResult, outcome: Outcome) -> dict[str, 
             "epochs": epochs.get(best.number, 0.0),
         },
         "retrain": outcome.retrain,
-        "holdout": outcome.holdout,
-        "usable": outcome.usable,
-        "trivial": outcome.trivial,
-        "trivial_words": outcome.trivial_words,
-        "holdout_reads": outcome.reads,
+        "holdout": outcome.scores.holdout,
+        "usable": outcome.scores.usable,
+        "trivial": outcome.scores.trivial,
+        "trivial_words": outcome.scores.trivial_words,
+        "holdout_reads": outcome.scores.reads,
         "gap": {**asdict(gap), "val": val},
         "trials": dict(found.counts),
         "stopped": outcome.stopped,
-        "time": _times(setup, found),
-        "work": {
-            "rounds": found.rounds_run,
-            "epochs": round(sum(epochs.values()), 2),
-            "images_trained": found.images_trained + outcome.retrain_images,
-            "busy_fraction": _busy(found, setup.device.parallel),
-        },
+        "time": {},  # written last
+        "work": {},
         "pretrained": public_record(setup.pretrained.record),
         "shortened": list(setup.shortened),
         "warm_start": setup.identity["warm_start"]["studies"],
@@ -196,7 +208,7 @@ def finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _facts(setup: Setup, found: SearchResult, outcome: Outcome) -> Facts:
+def _facts(setup: Setup, found: SearchResult, outcome: Outcome, *, mirrored: bool) -> Facts:
     """Return what is known about the validation and the holdout score."""
     info, best, retrain = setup.data.splits.info, found.best, outcome.retrain
     trial = next((trial for trial in found.trials if trial.number == best.number), None)
@@ -210,19 +222,27 @@ def _facts(setup: Setup, found: SearchResult, outcome: Outcome) -> Facts:
         compared=sum(math.isfinite(trial.value) for trial in found.trials),
         trial_epochs=found.best_epochs,
         trial_images=round(sum(report.metrics.get("images", 0.0) for report in reports)),
-        held=Interval(**outcome.holdout[setup.metric.name]),
+        held=Interval(**outcome.scores.holdout[setup.metric.name]),
         n_holdout=info.n_holdout,
         delivery=Delivery(retrain.get("how", Delivery.RETRAINED)),
         epochs=float(retrain["epochs"]),
         images=int(retrain.get("images", 0)),
         n_train=int(retrain["n_train"]),
-        reads=outcome.reads,
+        reads=outcome.scores.reads,
+        made=Delivery(retrain.get("made", Delivery.RETRAINED)),
+        made_of=int(retrain.get("trial", best.number)),
+        mirrored=mirrored,
+        precision=setup.plan.precision,
     )
 
 
-def _times(setup: Setup, found: SearchResult) -> dict[str, float | None]:
-    clock = setup.clock
-    times: dict[str, float | None] = {"limit_s": setup.config.time_limit, "used_s": round(clock.elapsed(), 2)}
+def _times(setup: Setup, found: SearchResult, earlier: Mapping[str, Any] | None) -> dict[str, float | None]:
+    """Return the seconds of this command by stage, and of all commands that wrote a result of this study."""
+    clock, used = setup.clock, round(setup.clock.elapsed(), 2)
+    times: dict[str, float | None] = {"limit_s": setup.config.time_limit, "used_s": used}
+    before = _entry(earlier, "time")
+    # Earlier versions forgot what was before their last command.
+    times["all_runs_s"] = round(used + float(before.get("all_runs_s") or before.get("used_s") or 0.0), 2)
     for stage in ("setup", "search", "retrain", "holdout"):
         times[f"{stage}_s"] = round(clock.stages.get(stage, 0.0), 2)
     first = found.first_report
@@ -230,9 +250,37 @@ def _times(setup: Setup, found: SearchResult) -> dict[str, float | None]:
     return times
 
 
-def _busy(found: SearchResult, parallel: int) -> float | None:
-    """Return the share of the workers' time in the search that was spent in rounds."""
-    return None if found.seconds <= 0 else round(min(1.0, found.busy_seconds / (found.seconds * parallel)), 3)
+def _work(
+    setup: Setup, found: SearchResult, outcome: Outcome, earlier: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Return the work of all runs of the study. `found` has the trials of all of them, but only this run's seconds."""
+    parallel, before = setup.device.parallel, _entry(earlier, "work")
+    retrains = outcome.retrain_images + int(before.get("retrain_images", _retrain_images(earlier)))
+    # Earlier versions did not write the seconds that workers had; their searches had about so many.
+    had = before.get("worker_s", float(_entry(earlier, "time").get("search_s") or 0.0) * parallel)
+    worker_s = float(had) + found.seconds * parallel
+    return {
+        "rounds": found.rounds_run,
+        "epochs": round(sum(trial.epochs or 0.0 for trial in found.trials), 2),
+        "images_trained": found.images_trained + retrains,
+        "retrain_images": retrains,
+        "worker_s": round(worker_s, 2),
+        "busy_fraction": None if worker_s <= 0 else round(min(1.0, found.busy_seconds / worker_s), 3),
+    }
+
+
+def _retrain_images(result: Mapping[str, Any] | None) -> int:
+    """Return on how many images the retrain of an earlier version's run trained; 0 if unknown."""
+    retrain = _entry(result, "retrain")
+    done = (retrain.get("evidence") or {}).get("retrain") or {}
+    retrained = retrain.get("how", Delivery.RETRAINED) in (Delivery.RETRAINED, Delivery.CUT_SHORT)
+    return int(done.get("images", retrain.get("images", 0) if retrained else 0))
+
+
+def _entry(result: Mapping[str, Any] | None, name: str) -> Mapping[str, Any]:
+    """Return an entry of an earlier result; an empty one if there is none."""
+    found = None if result is None else result.get(name)
+    return found if isinstance(found, Mapping) else {}
 
 
 def versions() -> dict[str, str]:

@@ -8,14 +8,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from automl import machine
+from automl.final.evidence.projection import best_of_kinds
 from automl.final.evidence.delivery import TooFew, TooShort
+from automl.final.evidence.earlier import Earlier
+from automl.final.retrain import Retrained
 from automl.final.scoring import seconds_per_image
 from automl.pipeline.plan.budget import closing_seconds, measured_closing, retrain_epochs
 from automl.pipeline.plan.constants import ROUND_IMAGES
 from automl.pipeline.setup import Setup
 from automl.search import SearchResult
 from automl.search.reasons import Code
+from automl.search.result import BestTrial
+from automl.search.storage.checkpoints import TrialFiles
 from automl.search.storage.reader import StoredTrial
+from automl.training.models.complexity import MACS
 from automl.training.models.hyperparameters import Recipe
 from automl.training.plan import TrainPlan
 from automl.training.rounds import STEP_COST
@@ -64,13 +70,14 @@ class RetrainTime:
         )
         return passes * one
 
-    def left(self, per_row: Sequence[float]) -> float:
+    def left(self, per_row: Sequence[float], *, others: float = 0.0) -> float:
         """Return the seconds left for the retrain, by the median of what scoring a row took; they may be negative.
 
-        A single measurement says little where other processes have the cores.
+        A single measurement says little where other processes have the cores. `others` is what the slowest of the other
+        models took: it may be the one that is delivered.
         """
-        rows = self.setup.data.splits.info.n_holdout + self.compared
-        scoring = rows * statistics.median_low(per_row)
+        info, median = self.setup.data.splits.info, statistics.median_low(per_row)
+        scoring = info.n_holdout * max(median, others) + self.compared * median
         slower = max(slowdown(self.setup, self.found), machine.slowdown())
         return (self.setup.clock.remaining() or 0.0) - measured_closing(slowdown=slower, scoring=scoring)
 
@@ -131,14 +138,82 @@ class RetrainTime:
         trial = self.trial
         return 0 if trial is None else round(sum(r.metrics.get("images", 0.0) for r in trial.reports))
 
+    def as_long(self, trained: Retrained, earlier: Earlier) -> bool:
+        """Return whether a retrain is as long as the model of an earlier run: in images, or in multiplications.
+
+        A larger network may do more work with fewer images. Neither number depends on how busy the machine was.
+        """
+        work = trained.images_trained * self._macs(self.found.best.number)
+        earlier_work = earlier.images * self._macs(earlier.trial)
+        return trained.images_trained >= earlier.images or work >= earlier_work > 0.0
+
+    def _macs(self, number: int) -> float:
+        """Return the multiplications for an image, as the trial last reported them; NaN if it did not."""
+        trial = next((trial for trial in self.found.trials if trial.number == number), None)
+        return (
+            math.nan if trial is None or not trial.reports else trial.reports[-1].metrics.get(MACS, math.nan)
+        )
+
+    def times(self, trial: StoredTrial, plan: TrainPlan) -> float:
+        """Return the work of the planned retrain by that of a trial."""
+        if plan.seconds is None:
+            return plan.epochs / max(1, trial.rounds)
+        return plan.seconds / self._seconds_like(trial)
+
     def _trial_seconds(self) -> float:
         """Return the seconds of a retrain with as many training images as the best trial had; 0 if unknown."""
-        trial, info = self.trial, self.setup.data.splits.info
-        if trial is None:
-            return 0.0
+        return 0.0 if self.trial is None else self._seconds_like(self.trial)
+
+    def _seconds_like(self, trial: StoredTrial) -> float:
+        info = self.setup.data.splits.info
         spent = math.fsum(report.seconds for report in trial.reports)
         rows = (info.n_train + info.n_val) / (info.n_train + info.n_val / STEP_COST)
         return max(1e-9, spent * rows) / self.setup.device.speedup
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What the retrain promises by the curves of the trials, NaN if unknown, and why another kind of trial is retrained.
+
+    `found` is the result of the search with that trial as the best one. `words` is "" if it was the best anyhow.
+    """
+
+    found: SearchResult
+    value: float = math.nan
+    words: str = ""
+
+
+def promised(setup: Setup, found: SearchResult) -> Promise:
+    """Return the trial to retrain: from scratch or from weights, by what its curve promises at the retrain's length."""
+    if not setup.pretrained.weights or not math.isfinite(found.best.value):
+        return Promise(found)
+    time = RetrainTime(setup, found)
+    plan, metric = time.plan(), setup.metric.name
+    kinds = best_of_kinds(found.trials, _kind, lambda trial: time.times(trial, plan), metric)
+    sign = 1.0 if setup.metric.mode == "max" else -1.0
+    trials = {trial.number: trial for trial in found.trials}
+    mine = _kind(trials[found.best.number])
+    best = max(kinds, key=lambda kind: sign * kinds[kind].projected)
+    if best == mine:
+        return Promise(found, kinds[mine].projected)
+    chosen = kinds[best]
+    trial = trials[chosen.trial]
+    place = TrialFiles(setup.workspace.root, logs=False).checkpoint(trial.number)
+    other = BestTrial(trial.number, trial.config, trial.value, trial.rounds, place if place.exists() else None)
+    words = (
+        f"Trial {found.best.number} ({KINDS[mine]}) has the best score, {metric} {kinds[mine].value:.4f}, but its curve "
+        f"promises {kinds[mine].projected:.4f} in the retrain, and that of trial {trial.number} ({KINDS[best]}) "
+        f"{chosen.projected:.4f}: this one is retrained."
+    )
+    return Promise(replace(found, best=other, leader=None), chosen.projected, words)
+
+
+KINDS = {True: "from pretrained weights", False: "from scratch"}
+
+
+def _kind(trial: StoredTrial) -> bool:
+    """Return whether a trial started from weights."""
+    return bool(trial.config.get("pretrained", False))
 
 
 def interrupted(found: SearchResult) -> bool:

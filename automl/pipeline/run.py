@@ -12,8 +12,9 @@ from typing import Any
 
 from automl.config import save
 from automl.data import Source
-from automl.errors import StorageError
+from automl.errors import ModelError, StorageError
 from automl.final.evidence.delivery import Delivery
+from automl.final.evidence.earlier import Earlier, read_earlier
 from automl.final.holdout import HoldoutScores, score_holdout
 from automl.final.model_folder import write_model_folder
 from automl.final.predictor import Predictor
@@ -24,14 +25,16 @@ from automl.pipeline.label_errors import write_label_errors
 from automl.pipeline.objective import node_trial, origin_of
 from automl.pipeline.results import (
     Outcome,
+    Scores,
     finite,
     keep_model,
+    kept_scores,
     targets_of,
     unchanged,
     val_trivial,
     write_outcome,
 )
-from automl.pipeline.retrain_time import interrupted
+from automl.pipeline.retrain_time import interrupted, promised
 from automl.pipeline.setup import Setup, prepare
 from automl.records import OnFailure
 from automl.result import FitResult
@@ -77,21 +80,38 @@ class Run:
             self._note(
                 "Search stopped; the best configuration so far is retrained. Press Ctrl-C again to quit at once."
             )
-        kept = keep_model(self.setup, found)
+        promise = promised(self.setup, found)
+        found = promise.found
+        earlier = self.earlier_model()
+        kept = None if earlier is None else keep_model(found, earlier)
         if kept is not None:
             self._note("The best configuration has not changed, so the model and its holdout score are kept.")
             return unchanged(self.setup, found) or self.write_results(found, kept)
+        if promise.words:
+            self._note(promise.words)
         self._note_best(found)
         label_errors = write_label_errors(self.setup, found)
-        final = self.retrain(found)
+        final = self.retrain(found, earlier, promise.value)
         with self._ignore_first_ctrl_c(found, final):
-            self.setup.observer.stage("holdout", "scoring the sealed holdout")
-            self.deliver(final)
-            outcome = self.holdout(found, final)
+            outcome = self.deliver(found, final)
             self.setup.observer.stage("deliver", f"writing {self.setup.workspace.root}")
             if label_errors:
                 self._note(label_errors)
             return self.write_results(found, outcome)
+
+    def earlier_model(self) -> Earlier | None:
+        """Return the model that an earlier run delivered; None, with a note, if it cannot be used."""
+        setup, workspace = self.setup, self.setup.workspace
+        result = workspace.read_result()
+        if result is None:
+            return None
+        try:
+            reads = workspace.holdout_reads()
+            return read_earlier(workspace.root, result, setup.data.splits, reads=reads)
+        except ModelError as error:
+            why = str(error).splitlines()[0]
+            self._note(f"The model of the earlier run cannot be used, so a new one is made: {why}.")
+            return None
 
     def search(self) -> SearchResult:
         """Run stage `search`: find the best configuration."""
@@ -111,15 +131,32 @@ class Run:
         setup.clock.finish_stage("search")
         return found
 
-    def retrain(self, found: SearchResult) -> Final:
-        """Run stage `retrain`: make the model to deliver."""
-        final = final_model(self.setup, found)
+    def retrain(self, found: SearchResult, earlier: Earlier | None, promise: float) -> Final:
+        """Run stage `retrain`: make the model to deliver, or keep the `earlier` one."""
+        final = final_model(self.setup, found, earlier, promise=promise)
         if why := final.in_words():
             self._note(f"{why[:1].upper()}{why[1:]}.")
         self.setup.clock.finish_stage("retrain")
         return final
 
-    def deliver(self, final: Final) -> None:
+    def deliver(self, found: SearchResult, final: Final) -> Outcome:
+        """Write the model and score it on the holdout; an earlier model that is kept has both already."""
+        if final.earlier is not None:
+            scores = kept_scores(final.earlier)
+        else:
+            self.setup.observer.stage("holdout", "scoring the sealed holdout")
+            self.write_model(final)
+            scores = self.holdout(factory=str(final.model.config["model"]))
+        return Outcome(
+            best_config=found.best.config,
+            trial=found.best.number,
+            retrain=_described(final),
+            retrain_images=final.images,
+            scores=scores,
+            stopped="search" if interrupted(found) else "retrain" if final.stopped else None,
+        )
+
+    def write_model(self, final: Final) -> None:
         """Write the model, then replace an earlier one."""
         workspace, trained = self.setup.workspace, final.trained
         draft = workspace.root / ".model"
@@ -130,21 +167,16 @@ class Run:
         shutil.rmtree(workspace.model_dir, ignore_errors=True)
         draft.replace(workspace.model_dir)
 
-    def holdout(self, found: SearchResult, final: Final) -> Outcome:
+    def holdout(self, *, factory: str) -> Scores:
         """Run stage `holdout`: score the delivered model on the holdout, once."""
-        held = self._open_holdout(factory=str(final.model.config["model"]))
+        held = self._open_holdout(factory=factory)
         self.setup.clock.finish_stage("holdout")
-        return Outcome(
-            best_config=found.best.config,
-            retrain=_described(final),
+        return Scores(
             holdout={name: asdict(value) for name, value in held.scores.items()},
             trivial={name: finite(trivial.value) for name, trivial in held.trivial.items()},
             trivial_words={name: trivial.words for name, trivial in held.trivial.items()},
             usable=held.usable,
             reads=self.setup.workspace.holdout_reads(),
-            retrain_images=final.images,
-            trial=found.best.number,
-            stopped="search" if interrupted(found) else "retrain" if final.stopped else None,
         )
 
     def write_results(self, found: SearchResult, outcome: Outcome) -> FitResult:
@@ -168,8 +200,8 @@ class Run:
         """Show a note if the retrained trial is not the one with the best score."""
         if not math.isfinite(found.best.value):
             self._note(
-                "The time ended before any trial had a score: the first configuration is trained in the remaining "
-                "time, and was compared with no other."
+                "No trial was scored: the first configuration is retrained if the time left is enough, and is compared "
+                "with no other configuration."
             )
         if found.leader is not None:
             self._note(
@@ -233,12 +265,11 @@ def _significance(setup: Setup) -> Significance | None:
 
 def _described(final: Final) -> dict[str, Any]:
     """Return the entry `retrain` of result.json."""
-    trained = final.trained
-    own = (
-        {"config": final.model.config} if final.delivery is Delivery.HEAD else {}
-    )  # not that of the best trial
-    return {
-        **own,
+    trained, earlier = final.trained, final.earlier
+    entry: dict[str, Any] = {}
+    if final.delivery in (Delivery.HEAD, Delivery.EARLIER):
+        entry["config"] = final.model.config  # not that of the best trial
+    entry |= {
         "how": final.delivery.value,
         "why": final.in_words(),
         "epochs": trained.epochs,
@@ -247,3 +278,4 @@ def _described(final: Final) -> dict[str, Any]:
         "seconds": round(trained.seconds, 2),
         "evidence": final.evidence,
     }
+    return entry if earlier is None else {**entry, "made": earlier.made.value, "trial": earlier.trial}

@@ -124,18 +124,24 @@ def summary(result: Mapping[str, Any], model_dir: Path, dashboard: str) -> list[
     answer = result.get("trivial_words", {}).get(metric, "trivial answer")
     val = f"{score(best.get('val_score'))}, from trial {best.get('trial')}"
     if best.get("val_score") is None:
-        val = "none, as the time ended before any trial had a score"
+        val = f"none: {words.not_scored(result)}"
     beside = "" if val_trivial is None else f"; {answer} ({score(val_trivial)})"
     return [
         *((f"holdout {name}", _held_words(result, name, entry)) for name, entry in _holdout(result)),
         (f"val {metric}", f"{val}{beside}"),
         ("delivered", "" if _is_retrained(result) else words.made(result)),
-        ("best", config_words(best.get("config", {}))),
+        ("best", _best_words(result)),
         ("trials", counts_words(result.get("trials", {}))),
         ("time", _time_words(result.get("time", {}))),
         ("model", str(model_dir)),
         ("dashboard", dashboard),
     ]
+
+
+def _best_words(result: Mapping[str, Any]) -> str:
+    """Return the best trial's configuration; without a scored trial none was the best."""
+    said = config_words(result["best"].get("config", {}))
+    return said if words.is_scored(result) else f"none; the first configuration was {said}"
 
 
 def _held_words(result: Mapping[str, Any], name: str, entry: Mapping[str, float]) -> str:
@@ -170,7 +176,9 @@ def _time_words(time: Mapping[str, Any]) -> str:
     used, limit = time.get("used_s"), time.get("limit_s")
     if used is None:
         return ""
-    return format_duration(used) + (f" of {format_duration(limit)}" if limit else "")
+    every = time.get("all_runs_s") or used
+    runs = f"; {format_duration(every)} in all runs" if every > used else ""
+    return format_duration(used) + (f" of {format_duration(limit)}" if limit else "") + runs
 
 
 def details(result: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -14,13 +14,19 @@ import pytest
 from sklearn.datasets import load_digits
 
 from automl import pipeline
+from automl.errors import TrialError
 from automl.final.card import read_verdict
+from automl.final.evidence.answers import Answered, answered
+from automl.final.evidence.candidates import Alternative, Positions
 from automl.final.evidence.words import not_usable
 from automl.final.retrain import Retrain, Retrained
 from automl.pipeline import final_model, setup
+from automl.records import Rows
 from automl.result import FitResult
 from automl.review.studies import find_study, read_study
+from automl.training.steps.metrics import compute
 from automl.training.trainer import Trainer
+from tests.final.evidence.gap_checker import facts_of, false_sentences
 from tests.pipeline.test_final_model import Notes, retrain_of
 from tests.pipeline.test_fit import config_for, digits
 
@@ -95,6 +101,23 @@ def test_retrain_that_reached_little_of_the_trials_work_is_not_delivered(
     assert found["why"].startswith("when its time ended, the retrain had trained on 10 images")
 
 
+def test_retrain_that_fails_leaves_the_best_trials_own_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: Retrain, *args: Any, **options: Any) -> Retrained:
+        raise TrialError("the training loss became nan in round 1, also with half the lr; use a lower lr")
+
+    monkeypatch.setattr(Retrain, "train", broken)
+    result = pipeline.fit(config_for(tmp_path / "known"))
+    found = retrain_of(result)
+    assert found["how"] == "own weights" and found["evidence"]["decided_by"] == "retrain failed"
+    assert found["why"].startswith("the retrain failed (the training loss became nan in round 1")
+    assert result.usable and found["evidence"]["retrain"] is None
+    monkeypatch.setattr(final_model, "_own_weights", lambda *_: None)
+    with pytest.raises(TrialError, match="the training loss became nan"):
+        pipeline.fit(config_for(tmp_path / "unknown"))
+
+
 def test_linear_head_is_delivered_if_the_retrain_is_worse(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,3 +185,34 @@ def test_ctrl_c_in_the_search_leaves_the_retrain_its_time_and_a_stopped_study(
     # The plan gave it about 1 s, which on a busy machine is not enough for a few batches.
     assert given[0] >= 10.0 and document["retrain"]["evidence"]["retrain"]["images"] >= 128
     assert read_study(result.directory).state == "stopped"
+
+
+def test_own_weights_score_as_the_trial_did_but_for_mirror_images_and_the_gap_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lr = {"type": "float", "low": 5e-3, "high": 1e-2}
+    parameters = {"lr": lr, "hflip": {"type": "categorical", "choices": [True]}}
+    space = {"families": {"resnet": ["test_resnet"]}, "parameters": parameters}
+    scored: list[tuple[Alternative, Rows]] = []
+
+    def remembered(model: Alternative, val: Rows, order: Positions, **options: Any) -> Answered:
+        scored.append((model, val))
+        return answered(model, val, order, **options)
+
+    no_learning(monkeypatch)
+    monkeypatch.setattr(final_model, "answered", remembered)
+    result = pipeline.fit(config_for(tmp_path, space=space, n_trials=1, epochs=6))
+    own, val = scored[0]
+    n, targets = len(val), np.load(val.targets)[np.load(val.index)]
+    values = []
+    for mirrored in (False, True):
+        alone = replace(own, mirrored=mirrored)
+        found = answered(alone, val, np.arange(n), seen=np.zeros(n, dtype=bool), device="cpu").candidate
+        values.append(compute("accuracy", targets, found.scores, "classification"))
+    assert values[0] == pytest.approx(result.val_score)
+    (comparison,) = retrain_of(result)["evidence"]["comparisons"]
+    assert comparison["challenger_value"] == pytest.approx(values[1])
+    explained = result.to_json()["gap"]["explained"]
+    assert "Both are scores of the same weights" in explained
+    assert "from each image and its mirror image, the validation score from each image alone" in explained
+    assert false_sentences(explained, facts_of(result.directory)) == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import math
 import os
 import signal
 import time
@@ -17,17 +16,7 @@ import pytest
 from automl import pipeline
 from automl.final.evidence.answers import Answered, answered
 from automl.final.evidence.candidates import Alternative, Positions
-from automl.final.evidence.delivery import (
-    Delivery,
-    Outscored,
-    Reached,
-    Shortfall,
-    Stopped,
-    TooFew,
-    TooShort,
-    Unscored,
-    delivery_in_words,
-)
+from automl.final.evidence.delivery import Delivery, TooShort
 from automl.machine import Moment
 from automl.pipeline import final_model, retrain_time, setup
 from automl.pipeline.plan import plan as planning
@@ -35,8 +24,10 @@ from automl.pipeline.plan.budget import Budget, Work
 from automl.pipeline.retrain_time import RetrainTime
 from automl.records import Rows, Silent
 from automl.result import FitResult
+from automl.review.describe import summary
 from automl.training.plan import TrainPlan
 from automl.training.trainer import Trainer
+from tests.final.evidence.gap_checker import facts_of, false_sentences
 from tests.pipeline.test_fit import config_for, digits
 
 pytestmark = pytest.mark.study
@@ -76,7 +67,7 @@ def test_ctrl_c_in_the_retrain_delivers_the_best_trials_own_weights_and_resume_r
 ) -> None:
     steps: list[int] = []  # of the retrain
     notes = Notes("retrain", lambda: steps.append(0))
-    chosen = {"n_trials": 1, "epochs": 9, "space": "smoke", "data": digits()}
+    chosen = {"n_trials": 1, "epochs": 16, "space": "smoke", "data": digits()}
     step = Trainer.train_step
 
     def stopped(self: Trainer, *batch: Any) -> Any:
@@ -94,77 +85,8 @@ def test_ctrl_c_in_the_retrain_delivers_the_best_trials_own_weights_and_resume_r
     assert found["n_train"] == first.to_json()["data"]["n_train"]
     assert any("own weights are delivered" in note for note in notes.notes)
     second = pipeline.fit(config_for(tmp_path, **chosen))
-    assert retrain_of(second)["how"] == "retrained"
+    assert retrain_of(second)["how"] == "retrained", retrain_of(second)
     assert second.to_json()["holdout_reads"] == 2 and second.trials["total"] == 1
-
-
-@pytest.mark.parametrize(
-    ("delivery", "why", "sentence"),
-    [
-        (Delivery.RETRAINED, None, ""),
-        (
-            Delivery.OWN_WEIGHTS,
-            TooShort(seconds=12.4, share=0.31),
-            "the 12 s left are only 31% of a retrain as long as the best trial: "
-            "the best trial's own weights are delivered",
-        ),
-        (
-            Delivery.OWN_WEIGHTS,
-            Reached(images=850, trial_images=9200),
-            "when its time ended, the retrain had trained on 850 images and the best trial on 9,200: "
-            "the best trial's own weights are delivered",
-        ),
-        (
-            Delivery.OWN_WEIGHTS,
-            Outscored(Delivery.OWN_WEIGHTS, Delivery.RETRAINED, "accuracy", (0.9861, 0.1003), 0.04, 96, 0),
-            "on 96 validation images the best trial's own weights have accuracy 0.9861 and the retrain 0.1003 "
-            "(neither was trained on them; standard error of the difference 0.0400): "
-            "the best trial's own weights are delivered",
-        ),
-        (
-            Delivery.HEAD,
-            Outscored(Delivery.HEAD, Delivery.RETRAINED, "rmse", (0.5, 0.75), 0.04, 1200, 800),
-            "on 1,200 validation images the linear head has rmse 0.5000 and the retrain 0.7500 "
-            "(the retrain was trained on 800 of them; standard error of the difference 0.0400): "
-            "the linear head is delivered",
-        ),
-        (
-            Delivery.HEAD,
-            TooFew(seconds=1.2, images=90),
-            "the 1 s left hold only about 90 training images: the linear head is delivered",
-        ),
-        (
-            Delivery.HEAD,
-            Unscored(Delivery.HEAD, "accuracy", 0.8071, 0.2451),
-            "there was no time to score the retrain on validation images, where the linear head has accuracy 0.8071 "
-            "and the best trial 0.2451: the linear head is delivered",
-        ),
-        (
-            Delivery.HEAD,
-            Unscored(Delivery.HEAD, "accuracy", 0.8071, math.nan),
-            "there was no time to score the retrain on validation images, where the linear head has accuracy 0.8071 "
-            "and no trial had a score: the linear head is delivered",
-        ),
-        (
-            Delivery.CUT_SHORT,
-            Stopped(progress=0.85),
-            "Ctrl-C stopped the retrain at 85%: the model is delivered as it was then",
-        ),
-    ],
-)
-def test_reason_of_a_delivery_is_reported_with_its_numbers(
-    delivery: Delivery, why: Shortfall | None, sentence: str
-) -> None:
-    assert delivery_in_words(delivery, why) == sentence
-
-
-def test_values_of_deliveries_are_those_that_result_json_had_from_the_start() -> None:
-    assert [delivery.value for delivery in Delivery] == [
-        "retrained",
-        "own weights",
-        "cut short",
-        "linear head",
-    ]
 
 
 def test_ctrl_c_in_the_set_up_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -273,7 +195,7 @@ def test_nothing_reported_in_time_delivers_the_first_configuration_and_says_so(
     result = pipeline.fit(config_for(tmp_path, n_trials=None, time_limit=9.0), observer=notes)
     written = json.loads((result.directory / "result.json").read_text())
     assert written["best"]["val_score"] is None and np.isnan(result.val_score)
-    assert "compared with no other" in written["gap"]["explained"]
+    assert "No trial had a validation score, so " in written["gap"]["explained"]
     assert any("compared with no other" in note for note in notes.notes)
     assert result.trials == {
         "total": 1,
@@ -283,6 +205,24 @@ def test_nothing_reported_in_time_delivers_the_first_configuration_and_says_so(
         "failed": 0,
         "paused": 0,
     }
+
+
+def test_head_that_is_delivered_without_a_scored_trial_is_not_called_the_best_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("automl.training.trial.ImageTrial.step", lambda self: _late(self.plan.deadline))
+    monkeypatch.setattr(retrain_time, "ROUND_IMAGES", 10**9)
+    result = pipeline.fit(config_for(tmp_path, n_trials=None, time_limit=9.0))
+    document = result.to_json()
+    assert document["retrain"]["how"] == "linear head"
+    assert "so the linear head was compared with no trial." in document["gap"]["explained"]
+    card = (result.model_dir / "README.md").read_text()
+    assert "No trial was scored; a linear head is delivered." in card and "(best:" not in card
+    shown = dict(summary(document, result.model_dir, ""))
+    assert shown["val accuracy"].startswith("none: no trial was scored; a linear head is delivered")
+    assert shown["delivered"].startswith("a linear head, fitted on")
+    assert shown["best"].startswith("none; the first configuration was ")
+    assert false_sentences(document["gap"]["explained"], facts_of(result.directory)) == []
 
 
 def _late(deadline: Moment) -> dict[str, bool]:

@@ -95,7 +95,16 @@ def test_result_json_has_what_scripts_rely_on(finished: FitResult) -> None:
         *("trials", "time", "work", "pretrained", "versions", "command"),
     }
     assert set(written["time"]) == {
-        *("limit_s", "used_s", "setup_s", "search_s", "retrain_s", "holdout_s", "first_result_s")
+        *(
+            "limit_s",
+            "used_s",
+            "all_runs_s",
+            "setup_s",
+            "search_s",
+            "retrain_s",
+            "holdout_s",
+            "first_result_s",
+        )
     }
     data, retrain = written["data"], written["retrain"]
     rows = data["n_train"] + (data["n_val"] if retrain["how"] == "retrained" else 0)

@@ -6,9 +6,15 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from torch import nn
 
 from automl.data import open_source
+from automl.final.evidence.candidates import Alternative
+from automl.final.evidence.delivery import Delivery
+from automl.final.evidence.earlier import Earlier
+from automl.final.retrain import Retrained
 from automl.pipeline.clock import Clock
 from automl.pipeline.context import Context
 from automl.pipeline.retrain_time import RetrainTime
@@ -18,6 +24,7 @@ from automl.records import Report, Silent, TrialState
 from automl.search import BestTrial, SearchResult
 from automl.search.reasons import Code, Reason
 from automl.search.storage.reader import StoredTrial
+from automl.training.models.complexity import MACS
 from tests.pipeline.test_fit import config_for, digits
 
 pytestmark = pytest.mark.study
@@ -88,3 +95,30 @@ def test_share_of_the_trials_work_needs_a_limit_and_a_trial(setup: Setup) -> Non
     assert short is not None and short.share == pytest.approx(0.2, rel=0.2)
     assert time.too_short(replace(plan, seconds=9.0)) is None
     assert time.trial_images == 1000
+
+
+@pytest.mark.parametrize(
+    ("images", "macs", "earlier_images", "expected"),
+    [
+        (1000, (5.0, 5.0), 1000, True),
+        (999, (5.0, 5.0), 1000, False),
+        (300, (20.0, 5.0), 1000, True),  # a larger network, with more multiplications in all
+        (200, (20.0, 5.0), 1000, False),
+        (1000, (5.0, 20.0), 1000, True),  # a smaller one that saw as many images
+        (999, (math.nan, 5.0), 1000, False),
+        (0, (5.0, 5.0), 0, True),  # the earlier model is a linear head
+    ],
+)
+def test_retrain_is_as_long_by_images_or_by_multiplications(
+    setup: Setup, images: int, macs: tuple[float, float], earlier_images: int, expected: bool
+) -> None:
+    trials = []
+    for number, each in enumerate(macs):
+        (trial,) = found(1, 1.0).trials
+        report = replace(trial.reports[0], metrics={"images": 100.0, MACS: each})
+        trials.append(replace(trial, number=number, reports=(report,)))
+    search = replace(found(1, 1.0), trials=tuple(trials))
+    trained = Retrained(nn.Identity(), 8, 1.0, 1.0, 100, images, setup.data.splits.info)
+    model = Alternative(Delivery.EARLIER, {"model": "m"}, replace(trained, images_trained=earlier_images))
+    earlier = Earlier(model, Delivery.RETRAINED, 1, np.empty(0, dtype=np.int64), {})
+    assert RetrainTime(setup, search).as_long(trained, earlier) is expected

@@ -25,7 +25,7 @@ def test_first_configuration_is_trained_where_no_trial_ran(
     monkeypatch.setattr(planning, "make_budget", none_for_the_search)
     notes = Notes()
     result = pipeline.fit(config_for(tmp_path, n_trials=None, time_limit=60.0, epochs=None), observer=notes)
-    assert any(note.startswith("The time ended before any trial had a score") for note in notes.notes)
+    assert any(note.startswith("No trial was scored: the first configuration") for note in notes.notes)
     document = result.to_json()
     assert document["trials"]["total"] == 0 and document["best"]["val_score"] is None
     assert document["best"]["config"]["model"]

@@ -173,4 +173,35 @@ def test_scores_stand_beside_the_trivial_answer() -> None:
     assert lines["holdout balanced_accuracy"].endswith("; chance (0.5000)")
     assert lines["val accuracy"] == "0.9500, from trial 2; always 'bee' (0.5500)"
     nothing = {**result, "best": {**RESULT["best"], "val_score": None}}
-    assert dict(summary(nothing, Path("m"), ""))["val accuracy"].startswith("none, as the time ended")
+    assert dict(summary(nothing, Path("m"), ""))["val accuracy"].startswith("none: no trial was scored; ")
+
+
+def test_time_of_all_runs_is_told_after_a_continuation() -> None:
+    time = {"limit_s": 60.0, "used_s": 54.0, "all_runs_s": 240.0}
+    assert dict(summary({**RESULT, "time": time}, Path("m"), ""))["time"] == "54s of 1m; 4m in all runs"
+    once = {**time, "all_runs_s": 54.0}
+    assert dict(summary({**RESULT, "time": once}, Path("m"), ""))["time"] == "54s of 1m"
+
+
+def test_without_a_scored_trial_no_configuration_is_called_the_best() -> None:
+    nothing = {**RESULT, "best": {**RESULT["best"], "val_score": None}}
+    words = dict(summary(nothing, Path("m"), ""))["best"]
+    assert words.startswith("none; the first configuration was resnet10t, adamw")
+
+
+def test_model_that_is_kept_is_told_with_the_reason() -> None:
+    retrain = {
+        "how": "earlier model",
+        "made": "retrained",
+        "trial": 1,
+        "why": "the retrain trained on 10 images and the earlier model on 900: the earlier model is kept",
+        "epochs": 9.0,
+        "n_train": 100,
+        "seconds": 12.5,
+    }
+    result = {**RESULT, "retrain": retrain}
+    lines = dict([*summary(result, Path("m"), ""), *details(result)])
+    assert lines["delivered"] == (
+        "kept from an earlier run: trained for 9.0 epochs on 100 training and validation images"
+    )
+    assert lines["because"] == retrain["why"]

@@ -58,4 +58,4 @@ def answered(
 
 
 def _mirrored(model: Alternative) -> bool:
-    return bool(model.config.get("hflip", False))
+    return bool(model.config.get("hflip", False)) if model.mirrored is None else model.mirrored

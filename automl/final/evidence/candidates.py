@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.config.metrics import METRICS
-from automl.final.evidence.delivery import Delivery
+from automl.final.evidence.delivery import Delivery, NotBetter, Outscored
 from automl.final.evidence.paired import Difference, paired_difference
 from automl.final.retrain import Retrained
 from automl.records import Config, DatasetInfo
@@ -25,17 +25,18 @@ KEPT_PART = 3  # one of so many validation rows may be kept out of the retrain
 
 @dataclass(frozen=True)
 class Alternative:
-    """A finished model that may be delivered in place of the retrain, such as a linear head.
+    """A finished model that may be delivered, such as a linear head or the model of an earlier run.
 
-    `config` names its network for the model folder. `trained` must not have trained on validation rows. `value` is its
-    score on all of them, NaN if it was not scored yet. `whole` is the same model, fitted on them as well: it is
-    delivered in its place.
+    `config` names its network for the model folder. `value` is its score on all validation rows, NaN if it was not
+    scored yet. `mirrored`: it scores an image and its mirror image; None: if its configuration trained on both.
+    `whole` is the same model, fitted on the validation rows as well: it is delivered in its place.
     """
 
     delivery: Delivery
     config: Config
     trained: Retrained
     value: float = math.nan
+    mirrored: bool | None = None
     whole: Retrained | None = None
 
 
@@ -86,6 +87,16 @@ class Comparison:
         """Return whether the challenger is better by more than one standard error."""
         return self.found.exceeds(ENOUGH_ERRORS)
 
+    def outscored(self, metric: str) -> Outscored:
+        """Return that the challenger replaced the preferred model, for the sentence about it."""
+        found, values = self.found, (self.found.first, self.found.second)
+        return Outscored(self.challenger, self.preferred, metric, values, found.error, found.rows, self.seen)
+
+    def not_better(self, metric: str) -> NotBetter:
+        """Return that the challenger did not replace the preferred model, for the sentence about it."""
+        found, values = self.found, (self.found.first, self.found.second)
+        return NotBetter(self.challenger, self.preferred, metric, values, found.error, found.rows, self.seen)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the comparison for result.json."""
         return {
@@ -103,11 +114,16 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Choice:
-    """The model to deliver, and what it was compared by. `decided` replaced the preferred one, None if nothing did."""
+    """The model to deliver, and what it was compared by. `replaced`: each comparison that put another model first."""
 
     best: Candidate
     comparisons: tuple[Comparison, ...] = ()
-    decided: Comparison | None = None
+    replaced: tuple[Comparison, ...] = ()
+
+    @property
+    def decided(self) -> Comparison | None:
+        """The comparison that put the model to deliver first, None if the preferred model is delivered."""
+        return self.replaced[-1] if self.replaced else None
 
 
 def choose(candidates: Sequence[Candidate], judge: Judge) -> Choice:
@@ -119,14 +135,25 @@ def choose(candidates: Sequence[Candidate], judge: Judge) -> Choice:
     in either comparison; on rows that the other was trained on, the error of the challenger's value is enough. One that
     trained on rows where the preferred one did not is never compared on these.
     """
-    best, done, decided = candidates[0], list[Comparison](), None
+    best, done, replaced = candidates[0], list[Comparison](), list[Comparison]()
     for other in candidates[1:]:
         found = compare(other, best, judge)
         done += found
         won = next((comparison for comparison in found if comparison.won), None)
         if won is not None:
-            best, decided = other, won
-    return Choice(best, tuple(done), decided)
+            best = other
+            replaced.append(won)
+    return Choice(best, tuple(done), tuple(replaced))
+
+
+def unless_better(choice: Choice, kept: Candidate, judge: Judge) -> Choice:
+    """Return the choice if its model is better than `kept`, too, by the same rule; else the choice of `kept`."""
+    again = choose([kept, choice.best], judge)
+    return Choice(
+        again.best,
+        (*choice.comparisons, *again.comparisons),
+        (*choice.replaced, *again.replaced),
+    )
 
 
 def best_known(models: Sequence[Alternative], trial: float, judge: Judge) -> Alternative | None:

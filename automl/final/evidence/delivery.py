@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -14,6 +15,7 @@ class Delivery(StrEnum):
     OWN_WEIGHTS = "own weights"
     CUT_SHORT = "cut short"
     HEAD = "linear head"
+    EARLIER = "earlier model"
 
 
 NAMES = {
@@ -21,6 +23,7 @@ NAMES = {
     Delivery.OWN_WEIGHTS: "the best trial's own weights",
     Delivery.CUT_SHORT: "the retrain",
     Delivery.HEAD: "the linear head",
+    Delivery.EARLIER: "the earlier model",
 }
 
 
@@ -32,7 +35,7 @@ class TooShort:
     share: float
 
     def sentence(self) -> str:
-        """Return the first clause of the sentence for users."""
+        """Return the clause of the sentence for users."""
         return (
             f"the {self.seconds:.0f} s left are only {self.share:.0%} of a retrain as long as the best trial"
         )
@@ -46,8 +49,19 @@ class TooFew:
     images: int
 
     def sentence(self) -> str:
-        """Return the first clause of the sentence for users."""
+        """Return the clause of the sentence for users."""
         return f"the {self.seconds:.0f} s left hold only about {self.images:,} training images"
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The retrain failed, for the reason `cause`, and another model is known."""
+
+    cause: str
+
+    def sentence(self) -> str:
+        """Return the clause of the sentence for users."""
+        return f"the retrain failed ({self.cause})"
 
 
 @dataclass(frozen=True)
@@ -57,7 +71,7 @@ class Stopped:
     progress: float
 
     def sentence(self) -> str:
-        """Return the first clause of the sentence for users."""
+        """Return the clause of the sentence for users."""
         return f"Ctrl-C stopped the retrain at {self.progress:.0%}"
 
 
@@ -69,7 +83,7 @@ class Reached:
     trial_images: int
 
     def sentence(self) -> str:
-        """Return the first clause of the sentence for users."""
+        """Return the clause of the sentence for users."""
         return (
             f"when its time ended, the retrain had trained on {self.images:,} images and the best trial "
             f"on {self.trial_images:,}"
@@ -77,8 +91,22 @@ class Reached:
 
 
 @dataclass(frozen=True)
+class Shorter:
+    """The retrain trained on `images`, and the model that an earlier run delivered on more: `earlier_images`."""
+
+    images: int
+    earlier_images: int
+
+    def sentence(self) -> str:
+        """Return the clause of the sentence for users."""
+        return (
+            f"the retrain trained on {self.images:,} images and the earlier model on {self.earlier_images:,}"
+        )
+
+
+@dataclass(frozen=True)
 class Outscored:
-    """The delivered model (`winner`) scored better than `loser`: `values` by `metric` on `rows` validation images.
+    """The `winner` replaced the `loser`: `values` by `metric` on `rows` validation images.
 
     The loser trained on `seen` of them. `error` is the standard error of the difference.
     """
@@ -92,14 +120,38 @@ class Outscored:
     seen: int
 
     def sentence(self) -> str:
-        """Return the first clause of the sentence for users."""
+        """Return the clause of the sentence for users."""
         loser, have = NAMES[self.loser], "have" if self.winner is Delivery.OWN_WEIGHTS else "has"
-        where = (
-            f"{loser} was trained on {self.seen:,} of them" if self.seen else "neither was trained on them"
-        )
         return (
             f"on {self.rows:,} validation images {NAMES[self.winner]} {have} {self.metric} {self.values[0]:.4f} "
-            f"and {loser} {self.values[1]:.4f} ({where}; standard error of the difference {self.error:.4f})"
+            f"and {loser} {self.values[1]:.4f} ({_seen(loser, self.seen)}; standard error of the difference "
+            f"{self.error:.4f})"
+        )
+
+
+@dataclass(frozen=True)
+class NotBetter:
+    """The `challenger` did not replace `preferred`: `values` of both by `metric` on `rows` validation images.
+
+    `preferred` trained on `seen` of them. `error` is the standard error of the difference.
+    """
+
+    challenger: Delivery
+    preferred: Delivery
+    metric: str
+    values: tuple[float, float]
+    error: float
+    rows: int
+    seen: int
+
+    def sentence(self) -> str:
+        """Return the clause of the sentence for users."""
+        name, several = NAMES[self.preferred], self.challenger is Delivery.OWN_WEIGHTS
+        have, they_are = ("have", "they are") if several else ("has", "it is")
+        return (
+            f"on {self.rows:,} validation images {NAMES[self.challenger]} {have} {self.metric} {self.values[0]:.4f} "
+            f"and {name} {self.values[1]:.4f}, so {they_are} not better by more than one standard error "
+            f"({self.error:.4f}; {_seen(name, self.seen)})"
         )
 
 
@@ -116,7 +168,7 @@ class Unscored:
     trial_value: float
 
     def sentence(self) -> str:
-        """Return the first clause of the sentence for users."""
+        """Return the clause of the sentence for users."""
         trial = (
             "no trial had a score"
             if math.isnan(self.trial_value)
@@ -128,14 +180,36 @@ class Unscored:
         )
 
 
-Shortfall = TooShort | TooFew | Stopped | Reached | Outscored | Unscored
+@dataclass(frozen=True)
+class Unknown:
+    """There was no time to score the retrain, and an earlier run delivered a model."""
+
+    def sentence(self) -> str:
+        """Return the clause of the sentence for users."""
+        return (
+            "there was no time to score the retrain on validation images, so nothing shows that it is better"
+        )
 
 
-def delivery_in_words(delivery: Delivery, why: Shortfall | None) -> str:
-    """Return why the model is not a full retrain, as a sentence without full stop; "" if it is one."""
-    if why is None:
+Shortfall = (
+    TooShort | TooFew | Failed | Stopped | Reached | Shorter | Outscored | NotBetter | Unscored | Unknown
+)
+
+
+def delivery_in_words(delivery: Delivery, reasons: Sequence[Shortfall]) -> str:
+    """Return why this model is delivered, as a sentence without full stop; "" for a retrain that nothing opposed."""
+    if not reasons:
         return ""
-    if delivery is Delivery.CUT_SHORT:
-        return f"{why.sentence()}: the model is delivered as it was then"
-    verb = "are" if delivery is Delivery.OWN_WEIGHTS else "is"
-    return f"{why.sentence()}: {NAMES[delivery]} {verb} delivered"
+    said = "; ".join(reason.sentence() for reason in reasons)
+    return f"{said}: {_DELIVERED.get(delivery, f'{NAMES[delivery]} is delivered')}"
+
+
+_DELIVERED = {
+    Delivery.CUT_SHORT: "the model is delivered as it was then",
+    Delivery.OWN_WEIGHTS: "the best trial's own weights are delivered",
+    Delivery.EARLIER: "the earlier model is kept",
+}
+
+
+def _seen(name: str, rows: int) -> str:
+    return f"{name} was trained on {rows:,} of them" if rows else "neither was trained on them"

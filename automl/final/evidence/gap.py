@@ -9,10 +9,6 @@ from automl.config.metrics import METRICS
 from automl.final.evidence.delivery import NAMES, Delivery
 from automl.records import Interval
 
-_NO_SCORE = (
-    "No trial had a validation score before the time ended, so this configuration was compared with no other."
-)
-
 
 @dataclass(frozen=True)
 class Facts:
@@ -21,7 +17,9 @@ class Facts:
     `val` is the best trial's score on `n_val` rows, NaN if no trial had one; it trained for `trial_epochs` and saw
     `trial_images` images in all. `compared` trials had a score. `held` is the score of the delivered model on
     `n_holdout` rows; it trained for `epochs` on `n_train` rows and saw `images` images in all. These numbers
-    are 0 if unknown. The holdout was read `reads` times.
+    are 0 if unknown. The holdout was read `reads` times. `made` and `made_of` are for the model of an earlier run: its
+    kind, and its trial. `mirrored`: the delivered model scores an image and its mirror image, which trials do not.
+    `precision` is that in which trials are scored; delivered models are scored in float32.
     """
 
     metric: str
@@ -38,6 +36,10 @@ class Facts:
     images: int
     n_train: int
     reads: int
+    made: Delivery = Delivery.RETRAINED
+    made_of: int = 0
+    mirrored: bool = False
+    precision: str = "fp32"
 
 
 @dataclass(frozen=True)
@@ -52,11 +54,28 @@ class Gap:
 def explain_gap(facts: Facts) -> Gap:
     """Return both scores, and sentences about them that each follow from `facts`."""
     if math.isfinite(facts.val):
-        said = [_validation(facts), _holdout(facts), _place(facts), _training(facts), _selection(facts)]
+        said = [
+            _validation(facts),
+            _holdout(facts),
+            _place(facts),
+            _training(facts),
+            _scoring(facts),
+            _selection(facts),
+        ]
     else:
-        said = [_NO_SCORE, _holdout(facts), _training(facts)]
+        said = [_no_score(facts), _holdout(facts), _training(facts)]
     said.append(_reads(facts))
     return Gap(facts.val, facts.held.value, " ".join(sentence for sentence in said if sentence))
+
+
+def _no_score(facts: Facts) -> str:
+    """Return what was compared, where no trial had a score."""
+    apart = {
+        Delivery.HEAD: "the linear head was compared with no trial",
+        Delivery.EARLIER: "the earlier model was compared with no trial",
+    }
+    compared = apart.get(facts.delivery, "this configuration was compared with no other")
+    return f"No trial had a validation score, so {compared}."
 
 
 def _validation(facts: Facts) -> str:
@@ -90,6 +109,8 @@ def _training(facts: Facts) -> str:
         return (
             f"The linear head was fitted on {facts.n_train:,} images; no weights of the trial are delivered."
         )
+    if facts.delivery is Delivery.EARLIER:
+        return _earlier(facts)
     said = f"The retrain took {_length(facts.epochs, facts.images)}, with {facts.n_train:,} images an epoch"
     if not math.isfinite(facts.val):
         return f"{said}."
@@ -103,8 +124,29 @@ def _training(facts: Facts) -> str:
     )
 
 
+def _earlier(facts: Facts) -> str:
+    """Return how the model of an earlier run was made."""
+    if facts.made is Delivery.HEAD:
+        return f"An earlier run fitted the delivered model, a linear head, on {facts.n_train:,} images."
+    kind = "has the weights" if facts.made is Delivery.OWN_WEIGHTS else "is the retrain"
+    return (
+        f"The delivered model {kind} of trial {facts.made_of} in an earlier run, after "
+        f"{_length(facts.epochs, facts.images)}, with {facts.n_train:,} images an epoch."
+    )
+
+
 def _length(epochs: float, images: int) -> str:
     return f"{epochs:.2f} epochs" + (f" ({images:,} images in all)" if images else "")
+
+
+def _scoring(facts: Facts) -> str:
+    """Return what else was different when both were scored; "" if nothing was."""
+    ways = []
+    if facts.mirrored:
+        ways.append("from each image and its mirror image, the validation score from each image alone")
+    if facts.precision != "fp32":
+        ways.append(f"in float32, the validation score in {facts.precision}")
+    return f"The holdout score is computed {'; and '.join(ways)}." if ways else ""
 
 
 def _selection(facts: Facts) -> str:

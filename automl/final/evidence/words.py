@@ -54,12 +54,42 @@ def reads(document: Document) -> str:
     return "read once" if count == 1 else f"read {count} times"
 
 
+def is_scored(document: Document) -> bool:
+    """Return whether any trial had a score; without one, `best` is the first configuration."""
+    return document["best"].get("val_score") is not None
+
+
+def not_scored(document: Document) -> str:
+    """Return what is delivered where no trial had a score, as a sentence without full stop; "" if one had.
+
+    >>> not_scored({"best": {"val_score": None}, "retrain": {"how": "linear head"}})
+    'no trial was scored; a linear head is delivered'
+    """
+    if is_scored(document):
+        return ""
+    kind = document["retrain"].get("how", Delivery.RETRAINED)
+    delivered = _UNSCORED.get(kind, "the first configuration is delivered, compared with no other")
+    return f"no trial was scored; {delivered}"
+
+
+_UNSCORED = {
+    Delivery.HEAD: "a linear head is delivered",
+    Delivery.EARLIER: "the model of an earlier run is kept",
+}
+
+
 def made(document: Document) -> str:
     """Return how the delivered model was made: by which training, for how long, and on which images."""
     retrain = document["retrain"]
-    n, kind = f"{retrain['n_train']:,}", retrain.get("how", Delivery.RETRAINED)
+    kind, whose = retrain.get("how", Delivery.RETRAINED), "the best trial's"
+    kept = kind == Delivery.EARLIER
+    if kept:
+        kind, whose = retrain["made"], f"trial {retrain['trial']}'s"
+    n = f"{retrain['n_train']:,}"
     if kind == Delivery.HEAD:
-        return f"a linear head, fitted on {n} training images"
-    if kind == Delivery.OWN_WEIGHTS:
-        return f"the best trial's own weights, after {retrain['epochs']} epochs on {n} training images"
-    return f"trained for {retrain['epochs']} epochs on {n} training and validation images"
+        said = f"a linear head, fitted on {n} training images"
+    elif kind == Delivery.OWN_WEIGHTS:
+        said = f"{whose} own weights, after {retrain['epochs']} epochs on {n} training images"
+    else:
+        said = f"trained for {retrain['epochs']} epochs on {n} training and validation images"
+    return f"kept from an earlier run: {said}" if kept else said

@@ -127,4 +127,6 @@ def _alternative(head: Head) -> Alternative:
         )
 
     whole = None if head.full is None else trained(head.full, head.n_train + head.n_val)
-    return Alternative(Delivery.HEAD, head.config, trained(head.model, head.n_train), head.val_score, whole)
+    return Alternative(
+        Delivery.HEAD, head.config, trained(head.model, head.n_train), head.val_score, whole=whole
+    )

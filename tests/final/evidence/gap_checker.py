@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from automl.config.metrics import METRICS
 from automl.final.evidence.delivery import Delivery
@@ -21,7 +22,7 @@ NUMBER, COUNT = r"(-?[\d.]+|nan)", r"([\d,]+)"
 
 def facts_of(study: Path) -> Facts:
     """Return the numbers of a study's folder, from its database and its tables where they have them."""
-    result = json.loads((study / "result.json").read_text(encoding="utf-8"))
+    result = _json(study / "result.json")
     with (study / "splits.csv").open(newline="", encoding="utf-8") as file:
         parts = [row["split"] for row in csv.DictReader(file)]
     best, retrain, metric = result["best"]["trial"], result["retrain"], result["metric"]
@@ -46,8 +47,16 @@ def facts_of(study: Path) -> Facts:
         epochs=retrain["epochs"],
         images=retrain["images"],
         n_train=retrain["n_train"],
-        reads=json.loads((study / "holdout.json").read_text(encoding="utf-8"))["reads"],
+        reads=_json(study / "holdout.json")["reads"],
+        made=Delivery(retrain.get("made", Delivery.RETRAINED)),
+        made_of=retrain.get("trial", 0),
+        mirrored=_json(study / "model" / "preprocess.json")["mirrored"],
+        precision=_json(study / "plan.json")["precision"],
     )
+
+
+def _json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def false_sentences(text: str, facts: Facts) -> list[str]:
@@ -55,6 +64,8 @@ def false_sentences(text: str, facts: Facts) -> list[str]:
     sentences = re.findall(r".+?[.](?=\s[A-Z]|$)", text)
     wrong = [sentence.strip() for sentence in sentences if not _true(sentence.strip(), facts)]
     missing = [] if "The holdout was read" in text else ["(the number of reads is missing)"]
+    if facts.mirrored and math.isfinite(facts.val) and "mirror image" not in text:
+        missing.append("(how the holdout was scored is missing)")
     return wrong + missing
 
 
@@ -88,6 +99,7 @@ def _holdout(facts: Facts, value: str, n: str, name: str) -> bool:
         "the retrain": (Delivery.RETRAINED, Delivery.CUT_SHORT),
         "the best trial's own weights": (Delivery.OWN_WEIGHTS,),
         "the linear head": (Delivery.HEAD,),
+        "the earlier model": (Delivery.EARLIER,),
     }
     return _is(value, facts.held.value) and _count(n, facts.n_holdout) and facts.delivery in kinds[name]
 
@@ -152,6 +164,39 @@ def _apart(
     )
 
 
+def _earlier(facts: Facts, kind: str, trial: str, epochs: str, images: str | None, n: str) -> bool:
+    kinds = {
+        "has the weights": (Delivery.OWN_WEIGHTS,),
+        "is the retrain": (Delivery.RETRAINED, Delivery.CUT_SHORT),
+    }
+    return (
+        facts.delivery is Delivery.EARLIER
+        and facts.made in kinds[kind]
+        and int(trial) == facts.made_of
+        and _length(epochs, images, facts.epochs, facts.images)
+        and _count(n, facts.n_train)
+    )
+
+
+def _earlier_head(facts: Facts, n: str) -> bool:
+    return facts.delivery is Delivery.EARLIER and facts.made is Delivery.HEAD and _count(n, facts.n_train)
+
+
+def _scoring(facts: Facts, mirrored: str | None, precision: str | None) -> bool:
+    named = "fp32" if precision is None else precision
+    return (mirrored is not None) == facts.mirrored and named == facts.precision
+
+
+def _no_score(facts: Facts, model: str, others: str) -> bool:
+    models = {
+        "this configuration": ((Delivery.RETRAINED, Delivery.CUT_SHORT, Delivery.OWN_WEIGHTS), "other"),
+        "the linear head": ((Delivery.HEAD,), "trial"),
+        "the earlier model": ((Delivery.EARLIER,), "trial"),
+    }
+    kinds, name = models[model]
+    return math.isnan(facts.val) and facts.delivery in kinds and others == name
+
+
 def _selection(facts: Facts, compared: str) -> bool:
     mode = METRICS[facts.metric].mode
     better = facts.val > facts.held.value if mode == "max" else facts.val < facts.held.value
@@ -183,9 +228,13 @@ _FORMS: dict[str, Callable[..., bool]] = {
     rf"The retrain took {_LENGTH}, with {COUNT} images an epoch\.": _apart,
     r"The trial was chosen among (\d+) by its score on these validation images, which makes that score too good "
     r"on average\.": _selection,
-    r"No trial had a validation score before the time ended, so this configuration was compared with no other\.": (
-        lambda facts: math.isnan(facts.val)
-    ),
+    rf"The delivered model (has the weights|is the retrain) of trial (\d+) in an earlier run, after {_LENGTH}, "
+    rf"with {COUNT} images an epoch\.": _earlier,
+    rf"An earlier run fitted the delivered model, a linear head, on {COUNT} images\.": _earlier_head,
+    r"The holdout score is computed (from each image and its mirror image, the validation score from each image "
+    r"alone)?(?:; and )?(?:in float32, the validation score in (\w+))?\.": _scoring,
+    r"No trial had a validation score, so (this configuration|the linear head|the earlier model) "
+    r"was compared with no (other|trial)\.": _no_score,
     r"The holdout was read once\.": lambda facts: facts.reads == 1,
     r"The holdout was read (\d+) times, so this study has scored other models on it before\.": (
         lambda facts, reads: int(reads) == facts.reads > 1

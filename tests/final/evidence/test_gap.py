@@ -41,8 +41,13 @@ def test_every_sentence_is_true_for_all_combinations_of_numbers() -> None:
         ((0.59, 850), (8.0, 9200), (12.5, 17970), (3.0, 0)),
         (0, 9200),
         (1, 2),
+        (
+            (Delivery.RETRAINED, False, "fp32"),
+            (Delivery.OWN_WEIGHTS, True, "fp32"),
+            (Delivery.HEAD, True, "bf16"),
+        ),
     )
-    for metric, val, compared, held, delivery, (epochs, images), trial_images, reads in grid:
+    for metric, val, compared, held, delivery, (epochs, images), trial_images, reads, scoring in grid:
         facts = replace(
             FACTS,
             metric=metric,
@@ -54,6 +59,10 @@ def test_every_sentence_is_true_for_all_combinations_of_numbers() -> None:
             images=images,
             trial_images=trial_images,
             reads=reads,
+            made=scoring[0],
+            made_of=2,
+            mirrored=scoring[1],
+            precision=scoring[2],
         )
         text = explain_gap(facts).explained
         assert false_sentences(text, facts) == [], text
@@ -71,6 +80,7 @@ def test_every_sentence_is_true_for_all_combinations_of_numbers() -> None:
         ({"delivery": Delivery.OWN_WEIGHTS}, "The retrain took"),
         ({"n_val": 12}, "on 1,287 images"),
         ({"compared": 3}, "chosen among 14"),
+        ({"mirrored": True}, "how the holdout was scored"),
     ],
 )
 def test_checker_finds_a_sentence_that_is_not_true_of_other_numbers(
@@ -100,3 +110,49 @@ def test_explanation_names_both_scores_their_weights_and_the_lengths() -> None:
         "The trial was chosen among 14 by its score on these validation images, which makes that score too good on "
         "average. The holdout was read once."
     )
+
+
+def test_scores_of_the_same_weights_are_told_apart_by_how_they_were_computed() -> None:
+    facts = replace(FACTS, delivery=Delivery.OWN_WEIGHTS, epochs=8.0, images=9200, mirrored=True)
+    text = explain_gap(facts).explained
+    assert "Both are scores of the same weights, from 8.00 epochs (9,200 images in all)." in text
+    assert (
+        "The holdout score is computed from each image and its mirror image, the validation score from each image "
+        "alone."
+    ) in text
+    assert "mirror" not in explain_gap(FACTS).explained
+    both = explain_gap(replace(facts, precision="bf16")).explained
+    assert "each image alone; and in float32, the validation score in bf16." in both
+
+
+@pytest.mark.parametrize(
+    ("made", "sentence"),
+    [
+        (
+            Delivery.RETRAINED,
+            "The delivered model is the retrain of trial 1 in an earlier run, after 12.50 epochs (17,970 images in "
+            "all), with 1,437 images an epoch.",
+        ),
+        (
+            Delivery.OWN_WEIGHTS,
+            "The delivered model has the weights of trial 1 in an earlier run, after 12.50 ",
+        ),
+        (Delivery.HEAD, "An earlier run fitted the delivered model, a linear head, on 1,437 images."),
+    ],
+)
+def test_model_that_is_kept_is_said_to_be_of_an_earlier_run(made: Delivery, sentence: str) -> None:
+    text = explain_gap(replace(FACTS, delivery=Delivery.EARLIER, made=made, made_of=1)).explained
+    assert "with the weights of trial 3." in text and "with the earlier model." in text and sentence in text
+
+
+@pytest.mark.parametrize(
+    ("delivery", "compared"),
+    [
+        (Delivery.RETRAINED, "this configuration was compared with no other"),
+        (Delivery.HEAD, "the linear head was compared with no trial"),
+        (Delivery.EARLIER, "the earlier model was compared with no trial"),
+    ],
+)
+def test_without_a_scored_trial_nothing_is_said_to_be_the_best(delivery: Delivery, compared: str) -> None:
+    text = explain_gap(replace(FACTS, val=math.nan, delivery=delivery)).explained
+    assert text.startswith(f"No trial had a validation score, so {compared}.")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from automl.final.evidence.words import is_usable, made, not_usable, reads, trivial
+from automl.final.evidence.words import is_usable, made, not_scored, not_usable, reads, trivial
 
 RESULT: dict[str, Any] = {
     "metric": "accuracy",
@@ -52,3 +52,26 @@ def test_making_of_the_model_is_told_as_it_was(how: str, words: str) -> None:
 
 def test_reads_are_counted() -> None:
     assert reads({"holdout_reads": 2}) == "read 2 times" and reads({}) == "read once"
+
+
+def test_model_that_is_kept_is_told_as_what_it_was_made() -> None:
+    kept = {**RESULT["retrain"], "how": "earlier model", "trial": 2}
+    for made_as, words in (
+        ("retrained", "trained for 8.0 epochs on 862 training and validation images"),
+        ("own weights", "trial 2's own weights, after 8.0 epochs on 862 training images"),
+        ("linear head", "a linear head, fitted on 862 training images"),
+    ):
+        assert made({**RESULT, "retrain": {**kept, "made": made_as}}) == f"kept from an earlier run: {words}"
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("linear head", "no trial was scored; a linear head is delivered"),
+        ("earlier model", "no trial was scored; the model of an earlier run is kept"),
+        ("retrained", "no trial was scored; the first configuration is delivered, compared with no other"),
+    ],
+)
+def test_result_without_a_scored_trial_says_what_is_delivered(how: str, words: str) -> None:
+    assert not_scored({"best": {"val_score": None}, "retrain": {"how": how}}) == words
+    assert not_scored({"best": {"val_score": 0.5}, "retrain": {"how": how}}) == ""

@@ -1,0 +1,137 @@
+"""Why a model is delivered: the reasons for the sentence, and what decided, for result.json."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from automl.final.evidence.candidates import Alternative, Choice, Comparison
+from automl.final.evidence.delivery import (
+    Delivery,
+    Failed,
+    Reached,
+    Shorter,
+    Shortfall,
+    Stopped,
+    TooFew,
+    TooShort,
+    Unknown,
+    Unscored,
+)
+from automl.final.evidence.earlier import Earlier
+
+RETRAINS = (Delivery.RETRAINED, Delivery.CUT_SHORT)
+
+
+class Decided(StrEnum):
+    """What decided for the delivered model; `retrain.evidence.decided_by` in result.json."""
+
+    COMPARISON = "comparison"
+    NOTHING_AGAINST = "nothing against the retrain"
+    NOTHING_TO_COMPARE = "nothing to compare"
+    NO_TIME = "no time to compare"
+    EARLIER_SCORES = "earlier scores"
+    EARLIER_MODEL = "earlier model"
+    TIME_LEFT = "time left"
+    LENGTH = "length reached"
+    CTRL_C = "Ctrl-C"
+    FAILED = "retrain failed"
+
+
+# Without one of these reasons there is a retrain that was scored, and the comparisons decide.
+_NO_SCORE: dict[type, Decided] = {
+    TooShort: Decided.TIME_LEFT,
+    TooFew: Decided.TIME_LEFT,
+    Failed: Decided.FAILED,
+    Unscored: Decided.EARLIER_SCORES,
+    Unknown: Decided.EARLIER_MODEL,
+}
+_SCORED: dict[type, Decided] = {
+    Stopped: Decided.CTRL_C,
+    Reached: Decided.LENGTH,
+    Shorter: Decided.EARLIER_MODEL,
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is known when a model is delivered.
+
+    `why`: what is wrong with the retrain before any comparison, or why there is none; None if nothing is. `retrain` is
+    the new one, if there is one. `choice`: the result of the comparisons, None without any. `rivals`: how many other
+    models there are. `kept_out`: validation rows that stayed out of the retrain. `trial_images`: the number of images
+    on which the best trial trained. `earlier`: the model that an earlier run delivered.
+    """
+
+    metric: str
+    why: Shortfall | None
+    retrain: Alternative | None
+    choice: Choice | None
+    rivals: int
+    kept_out: int
+    trial_images: int
+    earlier: Earlier | None = None
+
+    def reasons(self) -> tuple[Shortfall, ...]:
+        """Return the reasons for the sentence, in the order in which they came up; () if nothing opposed the retrain.
+
+        Wherever there was a retrain and another model is delivered, one of them is about the retrain.
+        """
+        found: list[Shortfall] = [] if self.why is None else [self.why]
+        if self.choice is None:
+            return tuple(found)
+        found += [comparison.outscored(self.metric) for comparison in self.choice.replaced]
+        lost = self._lost()
+        if lost is not None:
+            found.append(lost.not_better(self.metric))
+        return tuple(found)
+
+    def decided_by(self) -> Decided:
+        """Return what decided for the delivered model."""
+        kind, choice = type(self.why), self.choice
+        if kind in _NO_SCORE:
+            return _NO_SCORE[kind]
+        if choice is not None and choice.replaced:
+            return Decided.COMPARISON
+        if kind in _SCORED:
+            return _SCORED[kind]
+        done = () if choice is None else choice.comparisons
+        if any(not comparison.seen for comparison in done):
+            return Decided.COMPARISON
+        if done:  # on rows that the retrain trained on: there it can only lose
+            return Decided.NOTHING_AGAINST
+        return Decided.NO_TIME if self.rivals else Decided.NOTHING_TO_COMPARE
+
+    def evidence(self) -> dict[str, Any]:
+        """Return what decided, with its numbers, for result.json."""
+        done = () if self.choice is None else self.choice.comparisons
+        earlier = {} if self.earlier is None else {"earlier": self.earlier.numbers()}
+        return {
+            "decided_by": self.decided_by().value,
+            "kept_out": self.kept_out,
+            "trial": {"images": self.trial_images},
+            "retrain": None if self.retrain is None else _numbers(self.retrain),
+            **earlier,
+            "comparisons": [comparison.to_dict() for comparison in done],
+        }
+
+    def _lost(self) -> Comparison | None:
+        """Return what failed to replace the earlier model that is kept: the retrain, or what replaced that."""
+        choice = self.choice
+        if choice is None or choice.best.name is not Delivery.EARLIER:
+            return None
+        against = [each for each in choice.comparisons if each.preferred is Delivery.EARLIER]
+        names = RETRAINS if choice.decided is None else (choice.decided.challenger,)
+        return next((each for each in against if each.challenger in names), None)
+
+
+def _numbers(model: Alternative) -> dict[str, Any]:
+    trained = model.trained
+    return {
+        "epochs": trained.epochs,
+        "images": trained.images_trained,
+        "n_train": trained.n_train,
+        "seconds": round(trained.seconds, 2),
+        "progress": round(trained.progress, 4),
+    }

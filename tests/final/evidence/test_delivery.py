@@ -1,0 +1,154 @@
+"""The sentence that says why a model is delivered, for every reason."""
+
+from __future__ import annotations
+
+import math
+from typing import get_args
+
+import pytest
+
+from automl.final.evidence.delivery import (
+    NAMES,
+    Delivery,
+    Failed,
+    NotBetter,
+    Outscored,
+    Reached,
+    Shorter,
+    Shortfall,
+    Stopped,
+    TooFew,
+    TooShort,
+    Unknown,
+    Unscored,
+    delivery_in_words,
+)
+
+OWN, HEAD, EARLIER, RETRAINED = (
+    Delivery.OWN_WEIGHTS,
+    Delivery.HEAD,
+    Delivery.EARLIER,
+    Delivery.RETRAINED,
+)
+CASES: list[tuple[Delivery, tuple[Shortfall, ...], str]] = [
+    (RETRAINED, (), ""),
+    (
+        OWN,
+        (TooShort(seconds=12.4, share=0.31),),
+        "the 12 s left are only 31% of a retrain as long as the best trial: "
+        "the best trial's own weights are delivered",
+    ),
+    (
+        OWN,
+        (Reached(images=850, trial_images=9200),),
+        "when its time ended, the retrain had trained on 850 images and the best trial on 9,200: "
+        "the best trial's own weights are delivered",
+    ),
+    (
+        OWN,
+        (Failed("the training loss became nan in round 2"),),
+        "the retrain failed (the training loss became nan in round 2): the best trial's own weights are delivered",
+    ),
+    (
+        OWN,
+        (Outscored(OWN, RETRAINED, "accuracy", (0.9861, 0.1003), 0.04, 96, 0),),
+        "on 96 validation images the best trial's own weights have accuracy 0.9861 and the retrain 0.1003 "
+        "(neither was trained on them; standard error of the difference 0.0400): "
+        "the best trial's own weights are delivered",
+    ),
+    (
+        HEAD,
+        (Outscored(HEAD, RETRAINED, "rmse", (0.5, 0.75), 0.04, 1200, 800),),
+        "on 1,200 validation images the linear head has rmse 0.5000 and the retrain 0.7500 "
+        "(the retrain was trained on 800 of them; standard error of the difference 0.0400): "
+        "the linear head is delivered",
+    ),
+    (
+        HEAD,
+        (
+            Reached(images=850, trial_images=9200),
+            Outscored(HEAD, OWN, "accuracy", (0.9, 0.7), 0.04, 96, 0),
+        ),
+        "when its time ended, the retrain had trained on 850 images and the best trial on 9,200; "
+        "on 96 validation images the linear head has accuracy 0.9000 and the best trial's own weights 0.7000 "
+        "(neither was trained on them; standard error of the difference 0.0400): the linear head is delivered",
+    ),
+    (
+        HEAD,
+        (TooFew(seconds=1.2, images=90),),
+        "the 1 s left hold only about 90 training images: the linear head is delivered",
+    ),
+    (
+        HEAD,
+        (Unscored(HEAD, "accuracy", 0.8071, 0.2451),),
+        "there was no time to score the retrain on validation images, where the linear head has accuracy 0.8071 "
+        "and the best trial 0.2451: the linear head is delivered",
+    ),
+    (
+        HEAD,
+        (Unscored(HEAD, "accuracy", 0.8071, math.nan),),
+        "there was no time to score the retrain on validation images, where the linear head has accuracy 0.8071 "
+        "and no trial had a score: the linear head is delivered",
+    ),
+    (
+        Delivery.CUT_SHORT,
+        (Stopped(progress=0.85),),
+        "Ctrl-C stopped the retrain at 85%: the model is delivered as it was then",
+    ),
+    (
+        EARLIER,
+        (
+            Shorter(images=3200, earlier_images=34560),
+            NotBetter(RETRAINED, EARLIER, "accuracy", (0.91, 0.95), 0.05, 40, 0),
+        ),
+        "the retrain trained on 3,200 images and the earlier model on 34,560; on 40 validation images the retrain "
+        "has accuracy 0.9100 and the earlier model 0.9500, so it is not better by more than one standard error "
+        "(0.0500; neither was trained on them): the earlier model is kept",
+    ),
+    (
+        EARLIER,
+        (
+            Outscored(OWN, RETRAINED, "accuracy", (0.9, 0.1), 0.05, 40, 0),
+            NotBetter(OWN, EARLIER, "accuracy", (0.9, 0.98), 0.03, 120, 80),
+        ),
+        "on 40 validation images the best trial's own weights have accuracy 0.9000 and the retrain 0.1000 "
+        "(neither was trained on them; standard error of the difference 0.0500); on 120 validation images the best "
+        "trial's own weights have accuracy 0.9000 and the earlier model 0.9800, so they are not better by more than "
+        "one standard error (0.0300; the earlier model was trained on 80 of them): the earlier model is kept",
+    ),
+    (
+        EARLIER,
+        (Unknown(),),
+        "there was no time to score the retrain on validation images, so nothing shows that it is better: "
+        "the earlier model is kept",
+    ),
+    (
+        RETRAINED,
+        (Outscored(RETRAINED, EARLIER, "accuracy", (0.95, 0.75), 0.04, 40, 40),),
+        "on 40 validation images the retrain has accuracy 0.9500 and the earlier model 0.7500 (the earlier model was "
+        "trained on 40 of them; standard error of the difference 0.0400): the retrain is delivered",
+    ),
+]
+
+
+@pytest.mark.parametrize(("delivery", "reasons", "sentence"), CASES)
+def test_reason_of_a_delivery_is_reported_with_its_numbers(
+    delivery: Delivery, reasons: tuple[Shortfall, ...], sentence: str
+) -> None:
+    assert delivery_in_words(delivery, reasons) == sentence
+
+
+def test_every_reason_and_every_kind_of_model_has_a_case() -> None:
+    shown = {type(reason) for _, reasons, _ in CASES for reason in reasons}
+    assert shown == set(get_args(Shortfall))
+    assert {delivery for delivery, _, _ in CASES} == set(Delivery) == set(NAMES)
+
+
+def test_values_of_deliveries_are_those_that_result_json_had_from_the_start() -> None:
+    assert [delivery.value for delivery in Delivery] == [
+        "retrained",
+        "own weights",
+        "cut short",
+        "linear head",
+        "earlier model",
+    ]
