@@ -1,0 +1,137 @@
+"""The strength of the penalty, and whether mirror images help: by cross-validation on training rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from automl.machine import Moment
+from automl.records import Task
+from automl.training.heads.features import Features
+from automl.training.heads.fit import Linear, Problem, one_blas_thread, solve
+
+# Inverse strengths of the L2 penalty (C of scikit-learn), the strongest penalty first.
+STRENGTHS = (1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1.0, 10.0)
+DEFAULT = 1e-2  # if there is no time
+MOST_IMAGES = 1000
+FOLDS = 5
+_FITTED_IMAGES, _MOST_REPEATS = 1500, 3  # small data sets are split several times
+_WORSE = 1.1  # times the least loss, from which weaker penalties are not tried
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A strength, and views: 1 for images as they are, 2 with their mirror images."""
+
+    strength: float
+    views: int
+
+
+@dataclass(frozen=True)
+class _Split:
+    """Images to fit on and images to score."""
+
+    fitted: npt.NDArray[np.int64]
+    scored: npt.NDArray[np.int64]
+
+
+def choose(features: Features, problem: Problem, *, until: Moment, threads: int, seed: int) -> Choice:
+    """Return the choice with the least loss for standardised training rows.
+
+    At most MOST_IMAGES images are split into FOLDS, up to three times if they are few. Both views of an image are in
+    the same part, and images are scored as they are. After the moment `until` the folds that are done count; without
+    any, the strength is DEFAULT.
+    """
+    targets = problem.targets(features.targets)
+    splits = list(_splits(targets, problem.info.task, np.random.default_rng([seed, len(targets)])))
+    ways = tuple(range(1, features.views + 1))
+    jobs = [(split, views) for split in splits for views in ways]
+
+    def losses(job: tuple[_Split, int]) -> Array | None:
+        return None if until.passed() else _losses(features.values, targets, *job, problem, until)
+
+    with (
+        one_blas_thread(),
+        ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool,
+    ):
+        found = list(pool.map(losses, jobs))
+    folds = [found[start : start + len(ways)] for start in range(0, len(found), len(ways))]
+    done = []
+    for fold in folds:
+        known = [each for each in fold if each is not None]
+        if len(known) == len(fold):
+            done.append(np.stack(known))
+    if not done:
+        return Choice(DEFAULT, features.views)
+    # A path that the clock has cut short has NaN: it counts only if no fold is complete.
+    whole = [fold for fold in done if not np.isnan(fold).any()]
+    table = np.mean(whole, axis=0) if whole else np.nan_to_num(done[0], nan=np.inf)
+    way, place = np.unravel_index(int(np.argmin(table)), table.shape)
+    return Choice(STRENGTHS[place], ways[way])
+
+
+def stack(values: Array, images: Array, views: int) -> Array:
+    """Return the rows (views * n, d) of these images in their first views, of features (views, all, d)."""
+    return np.concatenate([values[view, images] for view in range(views)])
+
+
+def _losses(
+    values: Array, targets: Array, split: _Split, views: int, problem: Problem, until: Moment
+) -> Array:
+    """Return the loss on the scored images for each strength; NaN for those that were not reached in time.
+
+    Where the loss only rises, weaker penalties, whose fits take longest, are not tried: they count as the last one.
+    """
+    x, y = stack(values, split.fitted, views), np.concatenate([targets[split.fitted]] * views)
+    others, wanted = values[0, split.scored], targets[split.scored]
+    found = np.full(len(STRENGTHS), np.nan)
+    layer: Linear | None = None
+    for k, strength in enumerate(STRENGTHS):
+        layer = solve(problem, x, y, strength, views=views, start=layer, until=until)
+        loss = problem.loss(layer(others), wanted)
+        found[k] = loss if math.isfinite(loss) else np.inf
+        if k and found[k] > found[k - 1] and found[k] > _WORSE * found[:k].min():
+            found[k:] = found[k]
+            break
+        if until.passed():
+            break
+    return found
+
+
+def _splits(targets: Array, task: Task, rng: np.random.Generator) -> Iterator[_Split]:
+    """Yield splits of at most MOST_IMAGES images in which all parts have about the same classes, or values."""
+    n = min(len(targets), MOST_IMAGES)
+    repeats = int(np.clip(_FITTED_IMAGES // max(1, n), 1, _MOST_REPEATS))
+    folds = min(FOLDS, n)
+    if folds < 2:
+        return
+    chosen = _in_order(targets, task, rng)
+    if n < len(chosen):  # evenly over the classes
+        chosen = chosen[np.linspace(0, len(chosen) - 1, num=n).astype(np.int64)]
+    for _ in range(repeats):
+        order = chosen[_in_order(targets[chosen], task, rng)]
+        for fold in range(folds):
+            scored = np.arange(n) % folds == fold
+            yield _Split(order[~scored], order[scored])
+
+
+def _in_order(targets: Array, task: Task, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Return places of rows in random order, but sorted by class, combination of labels, or first value."""
+    shuffled = rng.permutation(len(targets))
+    keys = targets[shuffled]
+    if task == "multilabel":
+        keys = np.unique(keys, axis=0, return_inverse=True)[1].reshape(-1)
+    elif task == "regression":
+        # Sorted values would give the same folds each time; ten groups of near values do not.
+        ranks = np.argsort(np.argsort(keys[:, 0], kind="stable"), kind="stable")
+        keys = ranks * 10 // max(1, len(keys))
+    return np.asarray(shuffled[np.argsort(keys, kind="stable")])
