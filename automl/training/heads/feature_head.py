@@ -22,7 +22,7 @@ from automl.torch_setup import import_timm
 from automl.training.evaluate import score
 from automl.training.heads.feature_cache import FeatureCache, file_digest, identity_of
 from automl.training.heads.features import FeatureReader, Features
-from automl.training.heads.fit import Linear, Problem, Scale, one_blas_thread, solve
+from automl.training.heads.fit import Fitting, Linear, Problem, Scale, one_blas_thread, solve
 from automl.training.heads.frozen_network import FrozenNetwork, classifier_of
 from automl.training.heads.record import Head
 from automl.training.heads.strength import Choice, choose, stack
@@ -112,7 +112,8 @@ def _solved(rows: Features, problem: Problem, choice: Choice, start: Linear | No
     x = stack(rows.values, np.arange(len(rows)), choice.views)
     y = np.concatenate([problem.targets(rows.targets)] * choice.views)
     with one_blas_thread():
-        return solve(problem, x, y, choice.strength, views=choice.views, start=start, until=until)
+        how = Fitting(strength=choice.strength, views=choice.views, until=until)
+        return solve(problem, x, y, how, start)
 
 
 def _full(

@@ -60,7 +60,7 @@ def targets_of(rows: Rows) -> np.ndarray:
 
 
 def views_of(head: Head, *parts: Rows) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and targets that the head was fitted on, both views one after the other, standardised."""
+    """Rows and targets that the head was fitted on, one view after the other."""
     views = range(head.views)
     x = np.concatenate([features(head, rows, mirrored=view > 0) for view in views for rows in parts])
     return x, np.concatenate([targets_of(rows) for _ in views for rows in parts])
@@ -96,7 +96,7 @@ def test_probabilities_are_those_of_scikit_learn(
     splits = replace(splits, info=replace(splits.info, class_counts=(48, 24, 72)))  # for unequal weights
     head = certain(splits, weights, config, balance=balance)
     every = np.array(class_weights(head.info)) if balance == "loss" else np.ones(3)
-    scaler = StandardScaler().fit(views_of(head, splits.train)[0])
+    scaler = StandardScaler().fit(features(head, splits.train))
     assert head.full is not None
     for model, parts in ((head.model, [splits.train]), (head.full, [splits.train, splits.val])):
         x, y = views_of(head, *parts)
@@ -115,7 +115,7 @@ def test_several_labels_have_a_regression_each(
     head = certain(splits, weights, config, metric="average_precision")
     assert head.val_score > 0.95
     x, y = views_of(head, splits.train)
-    scaler = StandardScaler().fit(x)
+    scaler = StandardScaler().fit(features(head, splits.train))
     # Weights of rows as for the strength: 1 / views.
     own = OneVsRestClassifier(LogisticRegression(C=head.strength / head.views, tol=1e-8, max_iter=5000))
     expected = own.fit(scaler.transform(x), y.astype(int)).predict_proba(
@@ -134,7 +134,7 @@ def test_values_are_those_of_a_ridge_regression(
     assert head.val_score > 0.8
     x, y = views_of(head, splits.train)
     y = (y - head.info.target_mean) / head.info.target_std
-    scaler = StandardScaler().fit(x)
+    scaler = StandardScaler().fit(features(head, splits.train))
     own = Ridge(alpha=head.views / head.strength).fit(scaler.transform(x).astype(np.float64), y)
     expected = own.predict(scaler.transform(features(head, splits.val)))
     logits, _ = predict_rows(head.model, splits.val, head.info, size=head.size)

@@ -14,7 +14,7 @@ from torch import nn
 from automl.machine import Moment
 from automl.records import DatasetInfo, SearchSplits
 from automl.training.heads.features import Features
-from automl.training.heads.fit import Linear, Problem, Scale, one_blas_thread, solve
+from automl.training.heads.fit import Fitting, Linear, Problem, Scale, one_blas_thread, solve
 
 
 @pytest.fixture
@@ -31,9 +31,18 @@ def rows() -> tuple[np.ndarray, np.ndarray]:
     return x, y
 
 
-def solved(info: DatasetInfo, x: np.ndarray, y: np.ndarray, strength: float = 0.1, **options: Any) -> Linear:
+def solved(
+    info: DatasetInfo,
+    x: np.ndarray,
+    y: np.ndarray,
+    strength: float = 0.1,
+    *,
+    start: Linear | None = None,
+    **options: Any,
+) -> Linear:
+    how = Fitting(strength=strength, until=Moment.now().later(30.0), **options)
     with one_blas_thread():
-        return solve(Problem.of(info, "none"), x, y, strength, until=Moment.now().later(30.0), **options)
+        return solve(Problem.of(info, "none"), x, y, how, start)
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -89,7 +98,7 @@ def test_weights_of_classes_are_weights_of_rows(
 ) -> None:
     x, y = rows
     problem = Problem(info, np.array([1.0, 2.0, 5.0]))
-    found = solve(problem, x, y, 0.1, until=Moment.now().later(30.0))
+    found = solve(problem, x, y, Fitting(strength=0.1, until=Moment.now().later(30.0)))
     own = LogisticRegression(C=0.1, tol=1e-9, max_iter=5000, class_weight={0: 1.0, 1: 2.0, 2: 5.0})
     expected = own.fit(x.astype(np.float64), y).predict_proba(x)
     assert np.abs(softmax(found(x)) - expected).max() < 1e-4
