@@ -22,7 +22,7 @@ from automl.torch_setup import import_timm
 from automl.training.evaluate import score
 from automl.training.heads.feature_cache import FeatureCache, file_digest, identity_of
 from automl.training.heads.features import FeatureReader, Features
-from automl.training.heads.fit import Linear, Problem, Scale, quiet_sklearn, solve
+from automl.training.heads.fit import Fitting, Linear, Problem, Scale, one_blas_thread, solve
 from automl.training.heads.frozen_network import FrozenNetwork, classifier_of
 from automl.training.heads.record import Head
 from automl.training.heads.strength import Choice, choose, stack
@@ -59,7 +59,7 @@ def fit_feature_head(
     begun, recipe = Moment.now(), Recipe.from_config(config)
     if until.passed():
         return None
-    info = normalised(splits.info.detailed, weights)
+    info = normalised(splits.info, weights)
     size, arguments = input_size(recipe, info), model_arguments(recipe, info, weights)
     model = load_model(weights, arguments)
     classifier = classifier_of(model)
@@ -111,8 +111,9 @@ def _fit(
 def _solved(rows: Features, problem: Problem, choice: Choice, start: Linear | None, until: Moment) -> Linear:
     x = stack(rows.values, np.arange(len(rows)), choice.views)
     y = np.concatenate([problem.targets(rows.targets)] * choice.views)
-    with quiet_sklearn():
-        return solve(problem, x, y, choice.strength, views=choice.views, start=start, until=until)
+    with one_blas_thread():
+        how = Fitting(strength=choice.strength, views=choice.views, until=until)
+        return solve(problem, x, y, how, start)
 
 
 def _full(

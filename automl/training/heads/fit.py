@@ -16,6 +16,7 @@ import numpy.typing as npt
 import sklearn
 import torch
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
 from automl.data.balance import Balance
@@ -26,7 +27,10 @@ from automl.training.heads.features import Features
 from automl.training.models.linear_probe import ridge_weights
 from automl.training.steps.losses import standardised
 
-TOLERANCE = 1e-5  # of the gradient of the mean loss
+TOLERANCE, ROUGH = 1e-7, 3e-4  # of the gradient of the mean loss
+_MOST_DOUBLE = (
+    32e6  # values of features (256 MB) that are converted to float64, in which a fit gets to its end
+)
 _WORK = 4e9  # floating point operations between two looks at the clock
 _FEWEST, _MOST, _LOOKS = 10, 200, 20  # iterations between two looks, and looks
 _NEVER = -12.0  # the logit of a class without training rows, below the mean of the others
@@ -62,14 +66,16 @@ class Scale:
 
     @staticmethod
     def of(features: Features) -> Scale:
-        """Return those of all views."""
-        flat = features.values.reshape(-1, features.values.shape[-1])
-        return Scale(flat.mean(axis=0), flat.std(axis=0) + 1e-6)
+        """Return those of images as they are. A feature that does not change has the deviation 1."""
+        flat = features.values[0]
+        mean, deviation = flat.mean(axis=0, dtype=np.float64), flat.std(axis=0, dtype=np.float64)
+        constant = deviation <= 1e-6 * np.abs(mean) + 1e-12
+        return Scale(mean, np.where(constant, 1.0, deviation))
 
     def apply(self, features: Features) -> None:
         """Standardise features in place."""
-        np.subtract(features.values, self.mean, out=features.values)
-        np.divide(features.values, self.deviation, out=features.values)
+        np.subtract(features.values, self.mean, out=features.values, casting="same_kind")
+        np.divide(features.values, self.deviation, out=features.values, casting="same_kind")
 
     def fold(self, found: Linear) -> Linear:
         """Return the layer for features as they are, from one for standardised features."""
@@ -115,50 +121,58 @@ class Problem:
         return float(np.square(outputs - y).mean())
 
 
-def solve(
-    problem: Problem,
-    x: Array,
-    y: Array,
-    strength: float,
-    *,
-    views: int = 1,
-    start: Linear | None = None,
-    until: Moment,
-) -> Linear:
-    """Return the layer for standardised rows `x` (n, d) with targets `y`, the penalty of `strength` (C) and `views`.
+@dataclass(frozen=True, kw_only=True)
+class Fitting:
+    """How to fit: the inverse strength of the penalty (C), the views of an image among the rows, and until when.
 
-    The search begins at `start`. After the moment `until` it returns what it has, after some iterations at least.
+    A `rough` fit ends sooner: its loss is nearly the same, while probabilities may differ by a few thousandths.
     """
-    weights = problem.row_weights(y) / views
+
+    strength: float
+    views: int = 1
+    until: Moment
+    rough: bool = False
+
+
+def solve(problem: Problem, x: Array, y: Array, how: Fitting, start: Linear | None = None) -> Linear:
+    """Return the layer for standardised rows `x` (n, d) with targets `y`; the search begins at `start`.
+
+    After the moment `how.until` it returns what it has, after some iterations at least.
+    """
+    weights = problem.row_weights(y) / how.views
     if problem.info.task == "regression":
-        return _ridge(x, y, views / strength)
+        return _ridge(x, y, how.views / how.strength)
+    if not how.rough and x.size <= _MOST_DOUBLE:
+        x = x.astype(np.float64)
     if problem.info.task == "classification":
-        return _classes(x, y, weights, strength, problem.info.n_outputs, start, until)
+        return _classes(x, y, weights, problem.info.n_outputs, how, start)
     layers = []
     for k in range(problem.info.n_outputs):
         own = None if start is None else _two(start.weight[k], start.bias[k])
-        found = _classes(x, (y[:, k] > 0).astype(np.int64), weights[:, k], strength, 2, own, until)
+        found = _classes(x, (y[:, k] > 0).astype(np.int64), weights[:, k], 2, how, own)
         layers.append((found.weight[1] - found.weight[0], found.bias[1] - found.bias[0]))
     return Linear(np.stack([weight for weight, _ in layers]), np.array([bias for _, bias in layers]))
 
 
 @contextmanager
-def quiet_sklearn() -> Iterator[None]:
-    """In the block, scikit-learn does not warn of fits that ended before they converged. For the main thread."""
-    with warnings.catch_warnings():
+def one_blas_thread() -> Iterator[None]:
+    """In the block, BLAS uses one thread, and fits that end before they converge give no warning. For the main thread.
+
+    Steps of L-BFGS are short: beside other work, two threads that wait for each other take 10 to 30 times as long.
+    """
+    with threadpool_limits(limits=1, user_api="blas"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
-def _classes(
-    x: Array, y: Array, weights: Array, strength: float, n: int, start: Linear | None, until: Moment
-) -> Linear:
+def _classes(x: Array, y: Array, weights: Array, n: int, how: Fitting, start: Linear | None) -> Linear:
     """Return a multinomial logistic regression of `n` classes, some of which may have no rows."""
     present = np.unique(y)
     if len(present) == 1:
         return _spread(np.zeros((1, x.shape[1])), np.zeros(1), present, n)
     at_once = int(np.clip(_WORK / (4.0 * x.size * len(present)), _FEWEST, _MOST))
-    model = LogisticRegression(C=strength, tol=TOLERANCE, max_iter=at_once, warm_start=True)
+    tolerance = ROUGH if how.rough else TOLERANCE
+    model = LogisticRegression(C=how.strength, tol=tolerance, max_iter=at_once, warm_start=True)
     if start is not None:
         model.coef_, model.intercept_ = start.weight[present], start.bias[present]
         if len(present) == 2:
@@ -167,7 +181,7 @@ def _classes(
     with sklearn.config_context(skip_parameter_validation=True, assume_finite=True):
         for _ in range(_LOOKS):
             model.fit(x, y, sample_weight=weights)
-            if int(np.max(model.n_iter_)) < at_once or until.passed():
+            if int(np.max(model.n_iter_)) < at_once or how.until.passed():
                 break
     if len(present) == 2:
         two = _two(model.coef_[0], float(model.intercept_[0]))

@@ -22,7 +22,9 @@ WORTH_SECONDS = 3.0  # reading that takes less in fp32 is not worth a look at bf
 _LOOK_SECONDS = 0.25  # of one measurement
 _BATCH_SECONDS = 0.5  # between two looks at the clock
 _MOST_AT_ONCE, _ON_GPU = 32, 64  # images of a thread, and of a GPU
-_TRIES = 2  # batches by which threads of one and all threads on one operator are compared
+# Batches by which threads of one and all threads on one operator are compared; one is enough if one way takes so many
+# times as long. Beside other work, threads that wait for each other take up to 30 times as long.
+_TRIES, _CLEARLY = 2, 2.0
 
 Array = npt.NDArray[np.float32]
 
@@ -112,10 +114,14 @@ class FrozenNetwork:
         """Return whether to use threads of one: in turn at first, then whichever was faster."""
         if not self._on_cpu or self._threads == 1:
             return False
-        tries = {way: len(seconds) for way, seconds in self._tries.items()}
-        if min(tries.values()) < _TRIES:
-            return tries[True] <= tries[False]
-        return min(self._tries[True][:_TRIES]) <= min(self._tries[False][:_TRIES])
+        pooled, together = self._tries[True], self._tries[False]
+        if not pooled or not together:
+            return not pooled
+        first, other = min(pooled[:_TRIES]), min(together[:_TRIES])
+        alike = first < _CLEARLY * other and other < _CLEARLY * first
+        if alike and min(len(pooled), len(together)) < _TRIES:
+            return len(pooled) <= len(together)
+        return first <= other
 
     def _faster(self, images: Tensor, first: float, other: Precision) -> tuple[float, Precision]:
         """Return the faster of the present precision and of `other`, which takes `first` seconds, with its seconds."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,7 @@ import torch
 from automl.machine import Moment
 from automl.records import Task
 from automl.training.heads.features import Features
-from automl.training.heads.fit import Linear, Problem, quiet_sklearn, solve
+from automl.training.heads.fit import Fitting, Linear, Problem, one_blas_thread, solve
 
 # Inverse strengths of the L2 penalty (C of scikit-learn), the strongest penalty first.
 STRENGTHS = (1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1.0, 10.0)
@@ -45,38 +45,35 @@ class _Split:
 
 
 def choose(features: Features, problem: Problem, *, until: Moment, threads: int, seed: int) -> Choice:
-    """Return the choice with the least loss for standardised training rows.
+    """Return the strength with the least loss for standardised training rows, and whether mirror images lessen it.
 
     At most MOST_IMAGES images are split into FOLDS, up to three times if they are few. Both views of an image are in
     the same part, and images are scored as they are. After the moment `until` the folds that are done count; without
-    any, the strength is DEFAULT.
+    any, the strength is DEFAULT, and there is one view.
     """
     targets = problem.targets(features.targets)
     splits = list(_splits(targets, problem.info.task, np.random.default_rng([seed, len(targets)])))
-    ways = tuple(range(1, features.views + 1))
-    jobs = [(split, views) for split in splits for views in ways]
+    path = _Path(features.values, targets, problem, until)
+    with one_blas_thread(), _single_threads(threads) as pool:
+        tables = list(pool.map(lambda split: path.losses(split, 1, STRENGTHS), splits))
+        begun = [table for table in tables if not np.isnan(table[0])]
+        if not begun:
+            return Choice(DEFAULT, 1)
+        # A path that the clock has cut short has NaN at its end: it counts only if no path is whole.
+        whole = [table for table in begun if not np.isnan(table).any()]
+        best = int(np.nanargmin(np.mean(whole, axis=0) if whole else begun[0]))
+        if features.views == 1:
+            return Choice(STRENGTHS[best], 1)
+        # The best strength is nearly the same for two views.
+        others = list(pool.map(lambda split: path.losses(split, 2, STRENGTHS[best : best + 1])[0], splits))
+    gains = [table[best] - other for table, other in zip(tables, others, strict=True)]
+    known = [gain for gain in gains if math.isfinite(gain)]
+    return Choice(STRENGTHS[best], 2 if known and float(np.mean(known)) > 0.0 else 1)
 
-    def losses(job: tuple[_Split, int]) -> Array | None:
-        return None if until.passed() else _losses(features.values, targets, *job, problem, until)
 
-    with (
-        quiet_sklearn(),
-        ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool,
-    ):
-        found = list(pool.map(losses, jobs))
-    folds = [found[start : start + len(ways)] for start in range(0, len(found), len(ways))]
-    done = []
-    for fold in folds:
-        known = [each for each in fold if each is not None]
-        if len(known) == len(fold):
-            done.append(np.stack(known))
-    if not done:
-        return Choice(DEFAULT, features.views)
-    # A path that the clock has cut short has NaN: it counts only if no fold is complete.
-    whole = [fold for fold in done if not np.isnan(fold).any()]
-    table = np.mean(whole, axis=0) if whole else np.nan_to_num(done[0], nan=np.inf)
-    way, place = np.unravel_index(int(np.argmin(table)), table.shape)
-    return Choice(STRENGTHS[place], ways[way])
+def _single_threads(n: int) -> ThreadPoolExecutor:
+    """Return threads in which operators of torch use one thread."""
+    return ThreadPoolExecutor(n, initializer=torch.set_num_threads, initargs=(1,))
 
 
 def stack(values: Array, images: Array, views: int) -> Array:
@@ -84,27 +81,38 @@ def stack(values: Array, images: Array, views: int) -> Array:
     return np.concatenate([values[view, images] for view in range(views)])
 
 
-def _losses(
-    values: Array, targets: Array, split: _Split, views: int, problem: Problem, until: Moment
-) -> Array:
-    """Return the loss on the scored images for each strength; NaN for those that were not reached in time.
+@dataclass(frozen=True)
+class _Path:
+    """Fits one strength after the other, each from the one before. `values` are (views, n, d)."""
 
-    Where the loss only rises, weaker penalties, whose fits take longest, are not tried: they count as the last one.
-    """
-    x, y = stack(values, split.fitted, views), np.concatenate([targets[split.fitted]] * views)
-    others, wanted = values[0, split.scored], targets[split.scored]
-    found = np.full(len(STRENGTHS), np.nan)
-    layer: Linear | None = None
-    for k, strength in enumerate(STRENGTHS):
-        layer = solve(problem, x, y, strength, views=views, start=layer, until=until)
-        loss = problem.loss(layer(others), wanted)
-        found[k] = loss if math.isfinite(loss) else np.inf
-        if k and found[k] > found[k - 1] and found[k] > _WORSE * found[:k].min():
-            found[k:] = found[k]
-            break
-        if until.passed():
-            break
-    return found
+    values: Array
+    targets: Array
+    problem: Problem
+    until: Moment
+
+    def losses(self, split: _Split, views: int, strengths: Sequence[float]) -> Array:
+        """Return the loss on the scored images for each strength; NaN for those that were not reached in time.
+
+        Where the loss only rises, weaker penalties, whose fits take longest, are not tried: they count as the last one.
+        """
+        found = np.full(len(strengths), np.nan)
+        if self.until.passed():
+            return found
+        x = stack(self.values, split.fitted, views)
+        y = np.concatenate([self.targets[split.fitted]] * views)
+        others, wanted = self.values[0, split.scored], self.targets[split.scored]
+        layer: Linear | None = None
+        for k, strength in enumerate(strengths):
+            how = Fitting(strength=strength, views=views, until=self.until, rough=True)
+            layer = solve(self.problem, x, y, how, layer)
+            loss = self.problem.loss(layer(others), wanted)
+            found[k] = loss if math.isfinite(loss) else np.inf
+            if k and found[k] > found[k - 1] and found[k] > _WORSE * found[:k].min():
+                found[k:] = found[k]
+                break
+            if self.until.passed():
+                break
+        return found
 
 
 def _splits(targets: Array, task: Task, rng: np.random.Generator) -> Iterator[_Split]:
