@@ -1,15 +1,16 @@
 """Published weights: `automl fit` beside a plain probe and a plain fine-tuning, on the same rows, in one run.
 
     python -m benchmarks.transfer [--sets ants_bees,seedlings] [--limits 60,180] [--seeds 3] [--first-seed 0]
-        [--methods automl,scratch,probe,tuning] [--data FOLDER] [--weights FOLDER] [--kept rows.jsonl] [--package FOLDER]
+        [--methods automl,scratch,probe,tuning] [--data FOLDER] [--weights FOLDER] [--package FOLDER]
+        [--kept rows.jsonl]
 
 - automl: the command with nothing said but the data, the limit and where the weights are.
 - scratch: the same with `--pretrained never`.
 - probe: what people write in thirty lines: features of EfficientNet-Lite0 at 224 px, images squeezed, and
   scikit-learn's logistic regression (several labels: one each; regression: ridge), its strength by cross-validation. It
   takes the time that it takes.
-- tuning: one training of that network at 160 px with a new head, AdamW 3e-4 and a cosine, that fills the limit; decoding
-  and start-up are not charged.
+- tuning: one training of that network at 160 px with a new head, AdamW 3e-4 and a cosine, that fills the limit;
+  decoding and start-up are not charged.
 
 All learn from the training and validation rows of the study's splits.csv and are scored on its holdout rows.
 """
@@ -76,7 +77,9 @@ def main() -> None:
     parser.add_argument("--kept", type=Path)
     args = parser.parse_args()
     if not args.data.is_dir() or not args.weights.is_dir():
-        sys.exit("the data sets and the published weights must be there; give their folders with --data and --weights")
+        sys.exit(
+            "the data sets and the published weights must be there; give their folders with --data and --weights"
+        )
     jobs = [
         {"set": name, "limit": limit, "seed": seed, "methods": args.methods}
         for seed in range(args.first_seed, args.first_seed + args.seeds)
@@ -106,7 +109,9 @@ def measured(job: dict[str, Any], args: argparse.Namespace) -> dict[str, Any]:
         studies = []
         for method, option in (("automl", str(args.weights)), ("scratch", "never")):
             if method in methods:
-                done = run(str(source), folder / method, args.package, [*common, "--pretrained", option], method)
+                done = run(
+                    str(source), folder / method, args.package, [*common, "--pretrained", option], method
+                )
                 if done.result is None:
                     raise SystemExit(f"no result: {done.said[-2000:]}")
                 studies.append(done.study)
@@ -161,7 +166,9 @@ class Data:
             for held in (False, True):
                 chosen = [row for row in rows if (row["split"] == "holdout") == held]
                 images = [
-                    np.asarray(Image.open(io.BytesIO(archive.read(row["file"]))).convert("RGB").resize((224, 224)))
+                    np.asarray(
+                        Image.open(io.BytesIO(archive.read(row["file"]))).convert("RGB").resize((224, 224))
+                    )
                     for row in chosen
                 ]
                 if table is None:
@@ -173,13 +180,15 @@ class Data:
         return Data(*parts, what.task)
 
 
-
 def network(weights: Path, outputs: int) -> Any:
     """The network with its published weights and a new head (none with 0 outputs)."""
     import timm
 
     return timm.create_model(
-        NETWORK, pretrained=True, num_classes=outputs, pretrained_cfg_overlay={"file": str(weights), "num_classes": -1}
+        NETWORK,
+        pretrained=True,
+        num_classes=outputs,
+        pretrained_cfg_overlay={"file": str(weights), "num_classes": -1},
     )
 
 
@@ -249,7 +258,9 @@ def tuning(data: Data, weights: Path, limit: int, seed: int) -> np.ndarray:
         optimizer.step()
     model.eval()
     with torch.inference_mode():
-        scores = torch.cat([model(batch(data.held_images[i : i + 64], 160)) for i in range(0, len(data.held_images), 64)])
+        scores = torch.cat(
+            [model(batch(data.held_images[i : i + 64], 160)) for i in range(0, len(data.held_images), 64)]
+        )
     if data.task == "regression":
         return np.asarray(scores.numpy() * scale + centre)
     return np.asarray((scores.softmax(1) if classes else scores.sigmoid()).numpy())

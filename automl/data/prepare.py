@@ -41,11 +41,11 @@ _COLUMNS = ("file", "label", "split", "group", "sha256")
 class DataOptions(TypedDict, total=False):
     """Options of `prepare_data`, with defaults in brackets.
 
-    `img_size` ("auto"): pixels; `max_size` (224): the largest size that "auto" may choose; `large_size` (0): if more, and
-    "auto" chose less than the images hold, they are stored at this size as well; `val` (0.2) and `holdout` (0.2): shares, unless the data assign such a part; `seed` (0); `on_bad_image` ("skip"): "skip" or "error";
-    `max_disk` (no limit): bytes that all decoded images in the cache may take; `until` (no limit): the moment at which
-    scanning and decoding end, with a fair sample of the images; `rows` (all): those that an earlier run of the study
-    used.
+    `img_size` ("auto"): pixels; `max_size` (224): the largest size that "auto" may choose; `large_size` (0): if more,
+    and "auto" chose less than the images hold, they are stored at this size as well; `val` (0.2) and `holdout` (0.2):
+    shares, unless the data assign such a part; `seed` (0); `on_bad_image` ("skip"): "skip" or "error"; `max_disk` (no
+    limit): bytes that all decoded images in the cache may take; `until` (no limit): the moment at which scanning and
+    decoding end, with a fair sample of the images; `rows` (all): those that an earlier run of the study used.
     """
 
     img_size: int | Literal["auto"]
@@ -258,9 +258,7 @@ def _write_parts(
     return rows
 
 
-def _info(
-    report: DataReport, labelled: Labelled, parts: dict[str, Rows], *, large_size: int
-) -> DatasetInfo:
+def _info(report: DataReport, labelled: Labelled, parts: dict[str, Rows], *, large_size: int) -> DatasetInfo:
     targets = np.load(parts[TRAIN].targets)[np.load(parts[TRAIN].index)]
     scale: dict[str, tuple[float, ...]] = {}
     if labelled.task == "regression":

@@ -107,11 +107,10 @@ def final_model(
     preferred unless it saw less than that, was stopped early by Ctrl-C, or is shorter than the earlier model; another
     model replaces the preferred one if it is better on validation rows by more than one standard error (`choose`). A
     third of the validation rows stays out of the retrain, for this comparison, if it is planned with less than twice
-    the best trial's work, if an alternative is as good as the best trial, or if there is an earlier model.
-    A head on features is preferred to a retrain whose `promise` (its value by the curves of the trials) is not better by
-    more than a standard error.
-    After a Ctrl-C in the search, another one ends the program. Raises TrialError if the retrain fails and no other
-    model is known.
+    the best trial's work, if an alternative is as good as the best trial, or if there is an earlier model. A head on
+    features is preferred to a retrain whose `promise` (its value by the curves of the trials) is not better by more
+    than a standard error. After a Ctrl-C in the search, another one ends the program. Raises TrialError if the retrain
+    fails and no other model is known.
     """
     contest = _Contest(setup, found, earlier, promise)
     plan = contest.time.plan()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
 from automl import machine
-from automl.final.evidence.projection import best_of_kinds
 from automl.final.evidence.delivery import TooFew, TooShort
 from automl.final.evidence.earlier import Earlier
+from automl.final.evidence.projection import best_of_kinds
 from automl.final.retrain import Retrained
 from automl.final.scoring import seconds_per_image
 from automl.pipeline.plan.budget import closing_seconds, measured_closing, retrain_epochs
@@ -173,7 +173,7 @@ class RetrainTime:
 
 @dataclass(frozen=True)
 class Promise:
-    """What the retrain promises by the curves of the trials, NaN if unknown, and why another kind of trial is retrained.
+    """What the retrain promises by the curves of the trials (NaN if unknown), and why it is of another kind of trial.
 
     `found` is the result of the search with that trial as the best one. `words` is "" if it was the best anyhow.
     """
@@ -199,16 +199,19 @@ def promised(setup: Setup, found: SearchResult) -> Promise:
     chosen = kinds[best]
     trial = trials[chosen.trial]
     place = TrialFiles(setup.workspace.root, logs=False).checkpoint(trial.number)
-    other = BestTrial(trial.number, trial.config, trial.value, trial.rounds, place if place.exists() else None)
+    other = BestTrial(
+        trial.number, trial.config, trial.value, trial.rounds, place if place.exists() else None
+    )
     words = (
-        f"Trial {found.best.number} ({KINDS[mine]}) has the best score, {metric} {kinds[mine].value:.4f}, but its curve "
-        f"promises {kinds[mine].projected:.4f} in the retrain, and that of trial {trial.number} ({KINDS[best]}) "
-        f"{chosen.projected:.4f}: this one is retrained."
+        f"Trial {found.best.number} ({_words(mine)}) has the best score, {metric} {kinds[mine].value:.4f}, but its "
+        f"curve promises {kinds[mine].projected:.4f} in the retrain, and that of trial {trial.number} "
+        f"({_words(best)}) {chosen.projected:.4f}: this one is retrained."
     )
     return Promise(replace(found, best=other, leader=None), chosen.projected, words)
 
 
-KINDS = {True: "from pretrained weights", False: "from scratch"}
+def _words(pretrained: Hashable) -> str:
+    return "from pretrained weights" if pretrained else "from scratch"
 
 
 def _kind(trial: StoredTrial) -> bool:

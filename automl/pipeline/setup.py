@@ -53,8 +53,6 @@ from automl.search.round_time import Expect
 from automl.search.run import check_names
 from automl.search.sampling.feasibility import feasibility
 from automl.spaces import SearchSpace
-from automl.torch_setup import set_threads
-from automl.training.heads import Head, fit_feature_head, fit_linear_head
 from automl.training.models.check_space import check_space
 from automl.training.plan import TrainPlan
 from automl.training.speed_probe import Probe
@@ -103,7 +101,9 @@ def prepare(context: Context, source: Source, *, room: ClusterResources | None =
     device = choose_device(config, room)
     earlier = workspace.read_plan()
     looked = None
-    if earlier is None and (device.kind == "cpu" or config.space != "auto"):  # else the space follows from the images
+    if earlier is None and (
+        device.kind == "cpu" or config.space != "auto"
+    ):  # else the space follows from the images
         space = load_space(config, device, img_size=CPU_SIZE)
         looked = find_weights(config, space, remaining=context.clock.remaining())
     data = _decoded(context, source, device, looked)
@@ -195,63 +195,6 @@ def _decoded(context: Context, source: Source, device: Device, looked: FoundWeig
     if data.part:
         context.shortened.append(data.part)  # the data report has shown it
     return data
-
-
-def _linear_head(
-    context: Context, data: PreparedData, metric: MetricSpec, balance: Balance
-) -> tuple[Alternative, ...]:
-    """Return the linear head on small pixels, for studies with a time limit: what every model must beat."""
-    remaining = context.clock.remaining()
-    if remaining is None:
-        return ()
-    context.observer.stage("head", "fitting a linear head on 16 x 16 pixels")
-    set_threads(cores())
-    head = fit_linear_head(
-        data.splits,
-        metric=metric.name,
-        mode=metric.mode,
-        until=Moment.now().later(min(HEAD_SECONDS, HEAD_SHARE * remaining)),
-        balance=balance,
-        seed=context.config.seed,
-    )
-    return () if head is None else (_alternative(head),)
-
-
-def _feature_head(context: Context, data: PreparedData, basis: Basis) -> tuple[Alternative, ...]:
-    """Return the linear head on frozen features of the best pretrained network, for studies with a time limit."""
-    remaining, pretrained, device = context.clock.remaining(), basis.pretrained, basis.device
-    first = next(iter(pretrained.space.portfolio), None)
-    if remaining is None or not pretrained.weights or first is None:
-        return ()
-    model = next(iter(pretrained.weights))
-    context.observer.stage("head", f"fitting a linear head on features of {model}")
-    head = fit_feature_head(
-        data.splits,
-        pretrained.weights[model],
-        {**first, "model": model, "pretrained": True},
-        metric=basis.metric.name,
-        mode=basis.metric.mode,
-        until=Moment.now().later(min(FEATURES_SECONDS, FEATURES_SHARE * remaining)),
-        balance=basis.balance,
-        seed=context.config.seed,
-        threads=device.all_threads if device.kind == "cpu" else 1,
-        device=device.kind,
-    )
-    return () if head is None else (_alternative(head),)
-
-
-def _alternative(head: Head) -> Alternative:
-    trained = Retrained(
-        model=head.model,
-        size=head.size,
-        epochs=1.0,
-        seconds=head.seconds,
-        n_train=head.n_train,
-        images_trained=0,
-        info=head.info,
-        weights=head.weights,
-    )
-    return Alternative(Delivery.HEAD, head.config, trained, head.val_score)
 
 
 def _starting_points(

@@ -34,7 +34,8 @@ def predict_rows(
 ) -> tuple[Tensor, Tensor]:
     """Return logits (n, n_outputs) and targets of `rows`, in their order, on the CPU.
 
-    With a `share` below 1, it is a fixed part of them, with its share of each class. A batch that does not fit into memory is processed in smaller parts.
+    With a `share` below 1, it is a fixed part of them, with its share of each class. A batch that does not fit into
+    memory is processed in smaller parts.
     """
     model.eval()
     logits, targets = [], []

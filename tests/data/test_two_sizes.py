@@ -58,7 +58,9 @@ def test_batches_follow_the_size_of_their_info(photos: Path, tmp_path: Path) -> 
         assert images.shape[2:] == (side, side)
 
 
-@pytest.mark.parametrize("options", [{"large_size": 0}, {"large_size": 64}, {"img_size": 32, "large_size": 0}])
+@pytest.mark.parametrize(
+    "options", [{"large_size": 0}, {"large_size": 64}, {"img_size": 32, "large_size": 0}]
+)
 def test_one_size_is_stored_if_no_larger_one_is_wanted(
     photos: Path, tmp_path: Path, options: dict[str, Any]
 ) -> None:
@@ -99,9 +101,7 @@ def test_other_machine_makes_both_sizes(
     _decoded_here.cache_clear()
     away = {"images": tmp_path / "gone" / splits.train.images.parent.name / "images.npy"}
     away["large"] = tmp_path / "gone" / splits.train.large.parent.name / "images.npy"
-    moved = replace(
-        splits, train=replace(splits.train, **away), val=replace(splits.val, **away)
-    )
+    moved = replace(splits, train=replace(splits.train, **away), val=replace(splits.val, **away))
     info = splits.info
     origin = DataOrigin(str(photos), None, "auto", info.img_size, info.in_chans, None, info.large_size)
     found = splits_on_this_node(moved, origin)

@@ -41,16 +41,20 @@ def splits_on_this_node(splits: SearchSplits, origin: DataOrigin) -> SearchSplit
                 f"{str(path)!r}: choose another --directory"
             )
     there = splits.train
-    found: dict[str, Path] = {}
+    images, large_images = there.images, there.large
     # The larger size first: the smaller one may be scaled down from it.
     if there.large is not None and not there.large.exists():
         large = replace(origin, img_size=origin.large_size)
-        found["large"] = _decoded_here(large, there.large).images_path
+        large_images = _decoded_here(large, there.large).images_path
     if not there.images.exists():
-        found["images"] = _decoded_here(origin, there.images).images_path
-    if not found:
+        images = _decoded_here(origin, there.images).images_path
+    if (images, large_images) == (there.images, there.large):
         return splits
-    return replace(splits, train=replace(there, **found), val=replace(splits.val, **found))
+    return replace(
+        splits,
+        train=replace(there, images=images, large=large_images),
+        val=replace(splits.val, images=images, large=large_images),
+    )
 
 
 @lru_cache(maxsize=2)  # its hold marks the images as used while the process lives

@@ -102,7 +102,13 @@ def _on_features(context: Context, basis: Basis) -> Iterator[tuple[str, Head]]:
 
 def _config(recipe: Config, model: str) -> Config:
     """Return the configuration of a head: the network at the size of its weights, with nothing that augments."""
-    return {**recipe, "model": model, "pretrained": True, "size": capabilities(model).input_size, "freeze": "head"}
+    return {
+        **recipe,
+        "model": model,
+        "pretrained": True,
+        "size": capabilities(model).input_size,
+        "freeze": "head",
+    }
 
 
 def _seconds(remaining: float | None, *, first: bool) -> float:
@@ -110,7 +116,10 @@ def _seconds(remaining: float | None, *, first: bool) -> float:
     if remaining is None:
         return FEATURES_SECONDS
     share = FEATURES_SHARE * remaining
-    return min(FEATURES_SECONDS, max(share, min(FEATURES_FIRST, FEATURES_FIRST_SHARE * remaining)) if first else share)
+    return min(
+        FEATURES_SECONDS,
+        max(share, min(FEATURES_FIRST, FEATURES_FIRST_SHARE * remaining)) if first else share,
+    )
 
 
 def _alternative(head: Head) -> Alternative:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from automl.config import StudyConfig
 from automl.data import Source
 from automl.data.constants import CPU_SIZE
 from automl.pipeline.context import Context

@@ -149,7 +149,7 @@ def make_plan(context: Context, basis: Basis) -> Planned:
 def _delivered_images(context: Context) -> int:
     """Return on how many images the delivered model was retrained; 0 if it is no full retrain, or there is none."""
     retrain = (context.workspace.read_result() or {}).get("retrain", {})
-    full = retrain.get("how", Delivery.RETRAINED) == Delivery.RETRAINED
+    full = retrain.get("made", retrain.get("how", Delivery.RETRAINED)) == Delivery.RETRAINED
     return int(retrain.get("images") or 0) if full else 0
 
 

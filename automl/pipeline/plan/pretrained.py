@@ -132,10 +132,7 @@ def choose_pretrained(
     models = list(found)
     tuned = narrowed(space, pretrained=True, models=found.keys())
     recipes = narrowed(space, pretrained=True).portfolio
-    configs = {
-        model: configuration(tuned, model, recipes[0] if recipes else {})
-        for model in models
-    }
+    configs = {model: configuration(tuned, model, recipes[0] if recipes else {}) for model in models}
     limit = _ranking_seconds(conditions) if len(found) > 1 else 0.0
     if limit:
         observer.stage("weights", f"ranking {len(found)} pretrained networks on the data")
@@ -144,7 +141,9 @@ def choose_pretrained(
     if not ranking:  # then no file was checked yet
         kept = _verified(kept, found, configs, conditions)
     both = from_scratch_too(asked, space)
-    return _from_weights(_Chosen(space, found, kept, ranking, pixels, missing, asked, both), conditions, observer)
+    return _from_weights(
+        _Chosen(space, found, kept, ranking, pixels, missing, asked, both), conditions, observer
+    )
 
 
 def restore_pretrained(space: SearchSpace, record: Mapping[str, Any]) -> Pretrained:

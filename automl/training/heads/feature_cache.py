@@ -25,7 +25,6 @@ from automl.data.cache.eviction import META, Hold, make_room, touch
 from automl.data.cache.streamed_images import open_images
 from automl.errors import DataError
 from automl.log import get_logger
-from automl.records import Rows
 
 MOST_BYTES = 2 * 10**9  # of all entries
 _VERSION = 1
@@ -157,14 +156,14 @@ def as_kept(values: _Array, *, half: bool) -> npt.NDArray[Any]:
     return values.astype(np.float16) if half and float(np.abs(values).max()) < _LARGEST_HALF else values
 
 
-def identity_of(rows: Rows) -> str:
+def identity_of(place: Path) -> str:
     """Return a hash of the images of a data set and of their order: of their digests if known, and of some pixels.
 
     The fingerprint of a data set does not tell their order.
     """
-    images = open_images(rows.images)
+    images = open_images(place)
     found = hashlib.sha256(repr(images.shape).encode())
-    digests = rows.images.parent / "digests.npy"
+    digests = place.parent / "digests.npy"
     if digests.is_file():
         found.update(digests.read_bytes())
     sampled = np.unique(np.linspace(0, len(images) - 1, num=_SAMPLED).astype(np.int64))

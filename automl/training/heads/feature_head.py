@@ -59,7 +59,7 @@ def fit_feature_head(
     begun, recipe = Moment.now(), Recipe.from_config(config)
     if until.passed():
         return None
-    info = normalised(splits.info, weights)
+    info = normalised(splits.info.detailed, weights)
     size, arguments = input_size(recipe, info), model_arguments(recipe, info, weights)
     model = load_model(weights, arguments)
     classifier = classifier_of(model)
@@ -145,11 +145,11 @@ def _facts(
     splits: SearchSplits, info: DatasetInfo, weights: Weights, arguments: dict[str, Any], size: int
 ) -> dict[str, Any]:
     """Return what features depend on, for the cache; nothing if the images of both parts do not lie together."""
-    if splits.train.images != splits.val.images:
+    if splits.train.images_at(info.img_size) != splits.val.images_at(info.img_size):
         return {}
     network = {name: value for name, value in arguments.items() if name != "num_classes"}
     return {
-        "data": identity_of(splits.train),
+        "data": identity_of(splits.train.images_at(info.img_size)),
         "fingerprint": info.fingerprint,
         "img_size": info.img_size,
         "mean": list(info.mean),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -152,7 +152,7 @@ class FeatureReader:
         with TemporaryDirectory() as folder:
             index = Path(folder) / "rows.npy"
             np.save(index, order)
-            some = Rows(rows.images, rows.targets, index, len(order))
+            some = replace(rows, index=index, n=len(order))
             size = min(self._network.batch_size, len(order))
             batches = Batches(
                 some, batch_size=size, info=self._info, shuffle=False, seed=0, device=self._device

@@ -68,9 +68,10 @@ def model_arguments(recipe: Recipe, info: DatasetInfo, weights: Weights | None =
 def input_size(recipe: Recipe, info: DatasetInfo) -> int:
     """Return the side in pixels of the network's input.
 
-    A pretrained network has the `size` of its configuration. Otherwise it is the stored size times `upscale`: networks made for 224 px reduce an image 32 times, so small images should be
-    enlarged first, up to 96 px (128 for fine-tuning). If the space does not search `upscale`, a network whose patches
-    cannot become smaller gets enough pixels for two positions per side of its last features.
+    A pretrained network has the `size` of its configuration. Otherwise it is the stored size times `upscale`: networks
+    made for 224 px reduce an image 32 times, so small images should be enlarged first, up to 96 px (128 for
+    fine-tuning). If the space does not search `upscale`, a network whose patches cannot become smaller gets enough
+    pixels for two positions per side of its last features.
     """
     can = capabilities(recipe.model)
     if recipe.pretrained:

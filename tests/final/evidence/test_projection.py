@@ -55,7 +55,9 @@ def test_curve_that_still_rises_overtakes_one_that_is_flat() -> None:
     )
     assert (found[True].trial, found[False].trial) == (1, 0)
     assert found[False].projected > found[True].projected > found[True].value
-    at_once = best_of_kinds([rising, flat], lambda one: bool(one.config["pretrained"]), lambda _: 1.0, "accuracy")
+    at_once = best_of_kinds(
+        [rising, flat], lambda one: bool(one.config["pretrained"]), lambda _: 1.0, "accuracy"
+    )
     assert at_once[True].projected > at_once[False].projected
 
 
