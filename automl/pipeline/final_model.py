@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from automl.data.splits import VAL
-from automl.errors import EngineError, StorageError, TrialError
+from automl.errors import EngineError, TrialError
 from automl.final.distributed_retrain import RetrainWorkers, distributed_retrain, has_checkpoint
 from automl.final.evidence.answers import Answered, answered
 from automl.final.evidence.candidates import (
@@ -26,6 +26,7 @@ from automl.final.evidence.candidates import (
     best_known,
     choose,
     kept_rows,
+    safe_head,
     unless_better,
 )
 from automl.final.evidence.delivery import (
@@ -41,14 +42,15 @@ from automl.final.evidence.delivery import (
     delivery_in_words,
 )
 from automl.final.evidence.earlier import Earlier
+from automl.final.evidence.own_model import own_model
 from automl.final.evidence.verdict import Verdict
-from automl.final.retrain import KEPT_INDEX, Retrain, Retrained, best_checkpoint, own_weights, without
+from automl.final.retrain import KEPT_INDEX, Retrain, Retrained, without
 from automl.interrupt import stop_on_interrupt
 from automl.pipeline.objective import origin_of
 from automl.pipeline.plan.hardware import ray_cpus
 from automl.pipeline.retrain_time import CERTAIN, RetrainTime, interrupted
 from automl.pipeline.setup import Setup
-from automl.records import Config, SearchSplits
+from automl.records import SearchSplits
 from automl.search import SearchResult
 from automl.torch_setup import set_threads
 from automl.training.hardware.data_parallel import most_workers
@@ -56,7 +58,6 @@ from automl.training.hardware.out_of_memory import release
 from automl.training.models.hyperparameters import Recipe
 from automl.training.models.memory_format import to_cpu
 from automl.training.plan import TrainPlan
-from automl.training.steps.standard_errors import standard_error
 from automl.training.trainer import Trainer
 
 NEARLY = 0.8  # of the retrain: after that, its learning rate is low enough to deliver the model
@@ -170,7 +171,8 @@ class _Contest:
 
         The rows that may be kept out of the retrain are scored first.
         """
-        own, earlier = _own_weights(self.setup, self.found, plan), self._model
+        own = own_model(self.found.best, self.setup.data.splits, plan, note=self.setup.observer.note)
+        earlier = self._model
         models = [*([] if own is None else [own]), *self.setup.alternatives]
         if not models and earlier is None:
             return
@@ -243,29 +245,12 @@ class _Contest:
             better = self.others[:1] if poor else []
             choice = choose([*first, *better, candidate, *self.others[len(better) :]], self._judge)
         else:
-            head = self._safe_head()
+            head = None if self.earlier else safe_head(self.others, self.promise, self._judge)
             others = [rival for rival in self.rivals if rival is not head]
             choice = choose([*([] if head is None else [head]), candidate, *others], self._judge)
             if self.earlier is not None and choice.best.name not in (kind, Delivery.EARLIER):
                 choice = unless_better(choice, self.earlier, self._judge)
         return self.final(why or shorter, retrain=model, stopped=stopped, choice=choice)
-
-    def _safe_head(self) -> Candidate | None:
-        """Return the best head on features, if the retrain does not promise more by more than a standard error."""
-        if self.earlier is not None or not math.isfinite(self.promise):
-            return None
-        sign = 1.0 if self.setup.metric.mode == "max" else -1.0
-        heads = [
-            other
-            for other in self.others
-            if other.name is Delivery.HEAD and other.model.config.get("pretrained")
-        ]
-        best = max(heads, key=lambda head: sign * head.model.value, default=None)
-        if best is None:
-            return None
-        judge = self._judge
-        error = standard_error(judge.metric, best.model.value, judge.info, len(judge.targets))
-        return best if sign * (self.promise - best.model.value) <= error else None
 
     def _shorter(self, trained: Retrained) -> Shorter | None:
         """Return that the retrain is shorter than the earlier model; None if it is not."""
@@ -405,19 +390,6 @@ def _group(setup: Setup, workers: int) -> RetrainWorkers:
     config = setup.config
     origin, folder = origin_of(config, setup.data.splits.info), setup.workspace.root / FOLDER
     return RetrainWorkers(workers, origin, folder, config.address, ray_cpus(config))
-
-
-def _own_weights(setup: Setup, found: SearchResult, plan: TrainPlan) -> Alternative | None:
-    """Return the best trial's own network; None if it left no weights of its best round, or they cannot be read."""
-    config: Config = found.best.config
-    place = best_checkpoint(found.best)
-    if place is None:
-        return None
-    try:
-        return Alternative(Delivery.OWN_WEIGHTS, config, own_weights(config, setup.data.splits, plan, place))
-    except StorageError as error:
-        setup.observer.note(str(error))
-        return None
 
 
 def _on_ctrl_c(found: SearchResult, stop: Callable[[], None]) -> AbstractContextManager[None]:

@@ -113,7 +113,7 @@ def test_retrain_that_fails_leaves_the_best_trials_own_weights(
     assert found["how"] == "own weights" and found["evidence"]["decided_by"] == "retrain failed"
     assert found["why"].startswith("the retrain failed (the training loss became nan in round 1")
     assert result.usable and found["evidence"]["retrain"] is None
-    monkeypatch.setattr(final_model, "_own_weights", lambda *_: None)
+    monkeypatch.setattr(final_model, "own_model", lambda *_, **__: None)
     with pytest.raises(TrialError, match="the training loss became nan"):
         pipeline.fit(config_for(tmp_path / "unknown"))
 
@@ -122,7 +122,7 @@ def test_linear_head_is_delivered_if_the_retrain_is_worse(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     no_learning(monkeypatch)
-    monkeypatch.setattr(final_model, "_own_weights", lambda *_: None)
+    monkeypatch.setattr(final_model, "own_model", lambda *_, **__: None)
     result = pipeline.fit(config_for(tmp_path, n_trials=1, epochs=2, time_limit=60.0))
     found, document = retrain_of(result), result.to_json()
     assert found["how"] == "linear head" and found["config"]["model"].endswith("linear_on_pixels")

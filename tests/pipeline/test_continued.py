@@ -29,7 +29,7 @@ CHOSEN: dict[str, Any] = {"n_trials": 1, "epochs": 12}
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished study whose retrain has seen all validation images and was delivered, made once."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(final_model, "_own_weights", lambda *_: None)
+        patch.setattr(final_model, "own_model", lambda *_, **__: None)
         return pipeline.fit(config_for(tmp_path_factory.mktemp("studies"), **CHOSEN)).directory
 
 

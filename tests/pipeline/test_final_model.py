@@ -172,7 +172,7 @@ def test_network_that_is_too_expensive_to_score_is_not_retrained_at_all(
     # Where the trial left no weights that can be read, what the time holds is delivered.
     told.clear()
     monkeypatch.setattr(setup, "_linear_head", lambda *_: ())
-    monkeypatch.setattr(final_model, "_own_weights", lambda *_: None)
+    monkeypatch.setattr(final_model, "own_model", lambda *_, **__: None)
     result = pipeline.fit(config_for(tmp_path / "unread", **chosen))
     assert retrain_of(result)["how"] == "retrained" and len(told) == 2
 

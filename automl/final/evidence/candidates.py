@@ -171,6 +171,23 @@ def best_known(models: Sequence[Alternative], trial: float, judge: Judge) -> Alt
     return best if sign * (best.value - trial) > ENOUGH_ERRORS * error else None
 
 
+def safe_head(others: Sequence[Candidate], promise: float, judge: Judge) -> Candidate | None:
+    """Return the best head on features of a pretrained network; None if the retrain promises more.
+
+    `promise` is the value of the retrain by the curves of the trials, NaN if unknown: then the answer is None. It must
+    be better than the head's by more than one standard error, because a head risks nothing.
+    """
+    sign = 1.0 if METRICS[judge.metric].mode == "max" else -1.0
+    heads = [
+        other for other in others if other.name is Delivery.HEAD and other.model.config.get("pretrained")
+    ]
+    best = max(heads, key=lambda head: sign * head.model.value, default=None)
+    if best is None or not math.isfinite(promise):
+        return None
+    error = standard_error(judge.metric, best.model.value, judge.info, len(judge.targets))
+    return best if sign * (promise - best.model.value) <= ENOUGH_ERRORS * error else None
+
+
 def compare(challenger: Candidate, preferred: Candidate, judge: Judge) -> list[Comparison]:
     """Return the comparisons that are possible: on rows that neither trained on, and on rows the preferred one did."""
     common = np.intersect1d(challenger.rows, preferred.rows)
