@@ -185,8 +185,11 @@ class Promise:
 
 def promised(setup: Setup, found: SearchResult) -> Promise:
     """Return the trial to retrain: from scratch or from weights, by what its curve promises at the retrain's length."""
-    if not setup.pretrained.weights or not math.isfinite(found.best.value):
+    if not setup.pretrained.weights:
         return Promise(found)
+    if not math.isfinite(found.best.value):  # nothing was scored but the heads, so fine-tuning begins higher
+        tuned = next((config for config in setup.portfolio if config.get("pretrained")), found.best.config)
+        return Promise(replace(found, best=replace(found.best, config=tuned)))
     time = RetrainTime(setup, found)
     plan, metric = time.plan(), setup.metric.name
     kinds = best_of_kinds(found.trials, _kind, lambda trial: time.times(trial, plan), metric)

@@ -101,7 +101,7 @@ def _result(
     best = coordinator.incumbent.best
     stopped = coordinator.why_stopped()
     if best is None:
-        error = _nothing_found(coordinator, settings)
+        error = _nothing_found(coordinator, settings, reported=any(trial.reports for trial in trials))
         if not (settings.deliver_anyway and isinstance(error, TimeLimitError)):
             raise error
         first = BestTrial(0, coordinator.first_config(), math.nan, 0, None)
@@ -127,7 +127,7 @@ def _result(
     )
 
 
-def _nothing_found(coordinator: Coordinator, settings: SearchSettings) -> BaseException:
+def _nothing_found(coordinator: Coordinator, settings: SearchSettings, *, reported: bool) -> BaseException:
     why = coordinator.stop_reason
     if why is not None and why.code is Code.INTERRUPTED:
         return KeyboardInterrupt(str(why))
@@ -136,7 +136,9 @@ def _nothing_found(coordinator: Coordinator, settings: SearchSettings) -> BaseEx
     cause = coordinator.failures.common_cause()
     if cause:
         return TrialError(f"no trial gave a value, and trials failed: {cause}")
-    if coordinator.time.remaining() <= 0:
+    # Without a report nothing is wrong with the values: workers were too slow to start, and no round fitted any more.
+    timed = math.isfinite(coordinator.time.remaining())
+    if coordinator.time.remaining() <= 0 or (timed and not reported):
         return TimeLimitError(
             f"no trial ended its first round within {coordinator.time.elapsed():.1f} s: give a longer time limit"
         )

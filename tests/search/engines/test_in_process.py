@@ -200,6 +200,21 @@ def test_no_trial_in_time_still_gives_a_configuration_to_deliver() -> None:
         search(climb, space, replace(late, deliver_anyway=False))
 
 
+def test_trials_cut_before_a_report_are_a_matter_of_time() -> None:
+    """Workers may be slow to start, and stop a little before the deadline: nothing is wrong with the values."""
+    timed = settings(engine="local", n_trials=1, time_limit=60.0, deliver_anyway=True)
+    space = ToySpace(({"x": 0.25, "kind": "a"},))
+
+    def cut(config: Config) -> Iterator[dict[str, float]]:
+        return iter([{"interrupted": True}])
+
+    found = search(cut, space, timed)
+    assert found.best.config == {"x": 0.25, "kind": "a"} and math.isnan(found.best.value)
+    assert found.counts["unfinished"] == 1
+    with pytest.raises(TimeLimitError, match="no trial ended its first round"):
+        search(cut, space, replace(timed, deliver_anyway=False))
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_state_survives_pauses(engine: str, tmp_path: Path) -> None:
     result = search(Counter, ToySpace(), settings(engine=engine, n_trials=15, directory=tmp_path))
