@@ -20,7 +20,8 @@ from automl.final.evidence.answers import Answered, answered
 from automl.final.evidence.candidates import Alternative, Positions
 from automl.final.evidence.words import not_usable
 from automl.final.retrain import Retrain, Retrained
-from automl.pipeline import final_model, setup
+from automl.pipeline import final_model
+from automl.pipeline.plan import heads
 from automl.records import Rows
 from automl.result import FitResult
 from automl.review.studies import find_study, read_study
@@ -168,7 +169,7 @@ def test_ctrl_c_in_the_search_leaves_the_retrain_its_time_and_a_stopped_study(
         return step(self, *batch)
 
     monkeypatch.setattr(Trainer, "train_step", stopped)
-    monkeypatch.setattr(setup, "_linear_head", lambda *_: ())
+    monkeypatch.setattr(heads, "_on_pixels", lambda *_: ())
     given: list[float] = []
     train = Retrain.train
 

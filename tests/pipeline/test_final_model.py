@@ -18,7 +18,8 @@ from automl.final.evidence.answers import Answered, answered
 from automl.final.evidence.candidates import Alternative, Positions
 from automl.final.evidence.delivery import Delivery, TooShort
 from automl.machine import Moment
-from automl.pipeline import final_model, retrain_time, setup
+from automl.pipeline import final_model, retrain_time
+from automl.pipeline.plan import heads
 from automl.pipeline.plan import plan as planning
 from automl.pipeline.plan.budget import Budget, Work
 from automl.pipeline.retrain_time import RetrainTime
@@ -171,7 +172,7 @@ def test_network_that_is_too_expensive_to_score_is_not_retrained_at_all(
     assert len(told) == 2 and told[0] > told[1] == 1.0
     # Where the trial left no weights that can be read, what the time holds is delivered.
     told.clear()
-    monkeypatch.setattr(setup, "_linear_head", lambda *_: ())
+    monkeypatch.setattr(heads, "_on_pixels", lambda *_: ())
     monkeypatch.setattr(final_model, "own_model", lambda *_, **__: None)
     result = pipeline.fit(config_for(tmp_path / "unread", **chosen))
     assert retrain_of(result)["how"] == "retrained" and len(told) == 2

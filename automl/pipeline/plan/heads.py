@@ -30,7 +30,6 @@ from automl.training.heads import Head, fit_feature_head, fit_linear_head
 from automl.training.models.finetune import save_head
 
 FOLDER = "heads"  # in the study's folder: a file for each network, with which its fine-tuning begins
-CACHE = "features"  # in the cache folder
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,7 @@ def _on_features(context: Context, basis: Basis) -> Iterator[tuple[str, Head]]:
             seed=context.config.seed,
             threads=device.all_threads if device.kind == "cpu" else 1,
             device=device.kind,
-            cache=cache_folder() / CACHE,
+            cache=cache_folder(),
         )
         if head is None:
             return
