@@ -56,8 +56,8 @@ from automl.search.run import check_names
 from automl.search.sampling.feasibility import feasibility
 from automl.spaces import SearchSpace
 from automl.torch_setup import set_threads
+from automl.training.heads import Head, fit_feature_head, fit_linear_head
 from automl.training.models.check_space import check_space
-from automl.training.models.linear_head import LinearHead, fit_feature_head, fit_linear_head
 from automl.training.plan import TrainPlan
 from automl.training.speed_probe import Probe
 
@@ -238,7 +238,7 @@ def _feature_head(context: Context, data: PreparedData, basis: Basis) -> tuple[A
     return () if head is None else (_alternative(head),)
 
 
-def _alternative(head: LinearHead) -> Alternative:
+def _alternative(head: Head) -> Alternative:
     trained = Retrained(
         model=head.model,
         size=head.size,

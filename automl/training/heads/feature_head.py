@@ -1,0 +1,163 @@
+"""A linear model on the features of a pretrained network that stays as it is.
+
+On a few hundred photos this is as good as fine-tuning and takes seconds: Kornblith, Shlens and Le 2019, "Do better
+ImageNet models transfer better?".
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from automl.data.balance import Balance
+from automl.machine import Moment
+from automl.records import Config, DatasetInfo, Mode, SearchSplits
+from automl.torch_setup import import_timm
+from automl.training.evaluate import score
+from automl.training.heads.feature_cache import FeatureCache, file_digest, identity_of
+from automl.training.heads.features import FeatureReader, Features
+from automl.training.heads.fit import Fitting, Linear, Problem, Scale, one_blas_thread, solve
+from automl.training.heads.frozen_network import FrozenNetwork, classifier_of
+from automl.training.heads.record import Head
+from automl.training.heads.strength import Choice, choose, stack
+from automl.training.models.build import input_size, model_arguments
+from automl.training.models.hyperparameters import Recipe
+from automl.training.models.pretrained_weights import Weights, load_model, normalised
+
+READING_SHARE = 0.8  # of the time
+CHOOSING_SHARE = 0.5  # of the rest: the strength of the penalty
+
+
+def fit_feature_head(
+    splits: SearchSplits,
+    weights: Weights,
+    config: Config,
+    *,
+    metric: str,
+    mode: Mode,
+    until: Moment,
+    balance: Balance = "none",
+    seed: int = 0,
+    threads: int = 1,
+    device: str = "cpu",
+    cache: Path | None = None,
+) -> Head | None:
+    """Fit a head on the features of a pretrained network that stays as it is, until the moment `until`.
+
+    The result is timm's network `config["model"]` with these weights, and the head as its classifier. With less time,
+    fewer random rows are read, and no mirror images. Features are kept in the folder `cache`. Returns None if the score
+    is not finite, no row could be read in time, or the classifier of the network is not one linear layer on its
+    features. Raises ModelError for weights that cannot be used. `mode` has no effect: the strength of the penalty is
+    chosen by the loss.
+    """
+    begun, recipe = Moment.now(), Recipe.from_config(config)
+    if until.passed():
+        return None
+    info = normalised(splits.info, weights)
+    size, arguments = input_size(recipe, info), model_arguments(recipe, info, weights)
+    model = load_model(weights, arguments)
+    classifier = classifier_of(model)
+    if classifier is None:
+        return None
+    with FrozenNetwork(model, classifier, size=size, device=device, threads=threads) as network:
+        facts = {} if cache is None else _facts(splits, info, weights, arguments, size)
+        reader = FeatureReader(network, info, FeatureCache(cache if facts else None), facts, device)
+        read = reader.read(splits, until=Moment.now().later(READING_SHARE * until.left()), seed=seed)
+    if read is None or not all(np.isfinite(part.values).all() for part in read):
+        return None
+    train, val = read
+    problem, scale = Problem.of(info, balance), Scale.of(train)
+    for part in read:
+        scale.apply(part)
+    found = _fit(train, problem, until=until, threads=threads, seed=seed)
+    value = _value(found[1], val, info, metric)
+    if not math.isfinite(value):
+        return None
+    scale.fold(found[1]).put_into(classifier)
+    full = None if until.passed() else _full(model, train, val, problem, scale, found, until)
+    choice = found[0]
+    return Head(
+        model=model,
+        full=full,
+        # Without hflip, as a predictor would then average over mirror images, and `val_score` is that of one view.
+        config={**config, "hflip": False, "freeze": "head"},
+        info=info,
+        size=size,
+        val_score=value,
+        n_train=len(train),
+        n_val=len(val),
+        seconds=Moment.now().after(begun),
+        strength=choice.strength,
+        views=choice.views,
+        weights=weights,
+    )
+
+
+def _fit(
+    train: Features, problem: Problem, *, until: Moment, threads: int, seed: int
+) -> tuple[Choice, Linear]:
+    """Return strength and views, and the layer for standardised features."""
+    choosing = Moment.now().later(CHOOSING_SHARE * until.left())
+    choice = choose(train, problem, until=choosing, threads=threads, seed=seed)
+    return choice, _solved(train, problem, choice, None, until)
+
+
+def _solved(rows: Features, problem: Problem, choice: Choice, start: Linear | None, until: Moment) -> Linear:
+    x = stack(rows.values, np.arange(len(rows)), choice.views)
+    y = np.concatenate([problem.targets(rows.targets)] * choice.views)
+    with one_blas_thread():
+        how = Fitting(strength=choice.strength, views=choice.views, until=until)
+        return solve(problem, x, y, how, start)
+
+
+def _full(
+    model: nn.Module,
+    train: Features,
+    val: Features,
+    problem: Problem,
+    scale: Scale,
+    found: tuple[Choice, Linear],
+    until: Moment,
+) -> nn.Module:
+    """Return the network fitted on training and validation rows."""
+    values = np.concatenate([train.values, val.values], axis=1)
+    both = Features(values, torch.cat([train.targets, val.targets]))
+    full = copy.deepcopy(model)
+    classifier = classifier_of(full)
+    assert classifier is not None  # a copy of the one above
+    scale.fold(_solved(both, problem, found[0], found[1], until)).put_into(classifier)
+    return full
+
+
+def _value(layer: Linear, val: Features, info: DatasetInfo, metric: str) -> float:
+    """Return the metric on validation images as they are."""
+    logits: Tensor = torch.from_numpy(layer(val.values[0])).float()
+    return score(logits, val.targets, info, metric)[metric]
+
+
+def _facts(
+    splits: SearchSplits, info: DatasetInfo, weights: Weights, arguments: dict[str, Any], size: int
+) -> dict[str, Any]:
+    """Return what features depend on, for the cache; nothing if the images of both parts do not lie together."""
+    if splits.train.images != splits.val.images:
+        return {}
+    network = {name: value for name, value in arguments.items() if name != "num_classes"}
+    return {
+        "data": identity_of(splits.train),
+        "fingerprint": info.fingerprint,
+        "img_size": info.img_size,
+        "mean": list(info.mean),
+        "std": list(info.std),
+        "weights": file_digest(weights.file),
+        "model": weights.model,
+        "arguments": network,
+        "facts": dict(weights.facts),
+        "size": size,
+        "timm": import_timm().__version__,
+    }

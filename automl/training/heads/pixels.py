@@ -1,0 +1,157 @@
+"""A linear model on small pixels: the floor that every model must beat.
+
+An image is averaged over areas to 16 x 16 pixels, and a multinomial logistic regression (several labels: one logistic
+regression each; regression: a robust linear one) is fitted with torch's L-BFGS. It is a network like any other: it is
+delivered, loaded and asked in the same way. A search should be compared with such a baseline: Sculley et al. 2018,
+"Winner's curse? On pace, progress, and empirical rigor".
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from automl.data.balance import Balance
+from automl.data.cache.streamed_images import open_images
+from automl.machine import Moment
+from automl.records import Config, DatasetInfo, Mode, Rows, SearchSplits
+from automl.spaces.architectures.factories import LINEAR_ON_PIXELS
+from automl.training.evaluate import score
+from automl.training.heads.class_weights import weights_of_classes
+from automl.training.heads.record import Head
+from automl.training.models.linear_head import LinearOnPixels, thumbnails
+from automl.training.steps.losses import loss, standardised
+
+MOST_TRAIN, MOST_VAL = 10_000, 4_000  # rows
+# Inverse strengths of the L2 penalty as scikit-learn counts them (C), the strongest penalty first.
+STRENGTHS = (1e-3, 1e-2, 1e-1)
+READING_SHARE = 0.5  # of the time
+_ROWS_AT_ONCE = 64
+_ITERATIONS, _LOOKS = 10, 8  # of L-BFGS between two looks at the clock, and such looks for each strength
+
+
+@torch.no_grad()
+def fit_linear_head(
+    splits: SearchSplits, *, metric: str, mode: Mode, until: Moment, balance: Balance = "none", seed: int = 0
+) -> Head | None:
+    """Fit the head on training rows and score it on validation rows, until the moment `until`.
+
+    With less time, fewer random rows are read and fewer steps made. The strength of the penalty is the best of three by
+    the score. Returns None if the score is not finite, or no row could be read in time.
+    """
+    begun, info = Moment.now(), splits.info
+    if until.passed():
+        return None
+    reading = begun.later(READING_SHARE * until.after(begun))
+    val = _read(splits.val, info, most=MOST_VAL, until=begun.later(0.3 * reading.after(begun)), seed=seed)
+    train = _read(splits.train, info, most=MOST_TRAIN, until=reading, seed=seed)
+    solver = _Solver(train[0], info, weights_of_classes(info, balance))
+    best, sign = None, 1.0 if mode == "max" else -1.0
+    solution = solver.start()
+    for strength in STRENGTHS:  # each from the one before
+        solution = solver.fit(*train, strength, solution, until)
+        value = score(solver.logits(val[0], solution), val[1], info, metric)[metric]
+        if math.isfinite(value) and (best is None or sign * value > sign * best[0]):
+            best = (value, strength, solution)
+        if until.passed():
+            break
+    if best is None:
+        return None
+    value, strength, solution = best
+    full = None
+    if not until.passed():
+        both = torch.cat([train[0], val[0]]), torch.cat([train[1], val[1]])
+        full = solver.network(solver.fit(*both, strength, solution, until))
+    config: Config = {"model": LINEAR_ON_PIXELS, "lr": 1.0}
+    return Head(
+        model=solver.network(solution),
+        full=full,
+        config=config,
+        info=info,
+        size=info.img_size,
+        val_score=value,
+        n_train=len(train[0]),
+        n_val=len(val[0]),
+        seconds=Moment.now().after(begun),
+        strength=strength,
+    )
+
+
+@dataclass(frozen=True)
+class _Solution:
+    """Weight (d, k) and bias (k,) for standardised features."""
+
+    weight: Tensor
+    bias: Tensor
+
+
+class _Solver:
+    """Solves for features that are standardised as those of the training rows are."""
+
+    def __init__(self, train: Tensor, info: DatasetInfo, weights: np.ndarray | None) -> None:
+        self._info = info
+        self._weights = None if weights is None else torch.tensor(weights, dtype=torch.float32)
+        self._mean = train.mean(dim=0)
+        self._deviation = train.std(dim=0, correction=0) + 1e-6
+
+    def start(self) -> _Solution:
+        return _Solution(
+            torch.zeros(len(self._mean), self._info.n_outputs), torch.zeros(self._info.n_outputs)
+        )
+
+    def logits(self, features: Tensor, solution: _Solution) -> Tensor:
+        return (features - self._mean) / self._deviation @ solution.weight + solution.bias
+
+    def network(self, solution: _Solution) -> LinearOnPixels:
+        """Return the network, which takes features that are not standardised."""
+        model = LinearOnPixels(self._info.n_outputs, self._info.in_chans).eval()
+        scaled = solution.weight / self._deviation[:, None]
+        model.classifier.weight.copy_(scaled.T)
+        model.classifier.bias.copy_(solution.bias - self._mean @ scaled)
+        return model
+
+    def fit(
+        self, features: Tensor, targets: Tensor, strength: float, start: _Solution, until: Moment
+    ) -> _Solution:
+        """Return the solution for this strength, or where the search from `start` for it was at the moment `until`."""
+        x, y = (features - self._mean) / self._deviation, standardised(targets, self._info)
+        weight = start.weight.clone().requires_grad_(True)
+        bias = start.bias.clone().requires_grad_(True)
+        solver = torch.optim.LBFGS([weight, bias], max_iter=_ITERATIONS, line_search_fn="strong_wolfe")
+
+        def objective() -> Tensor:
+            with torch.enable_grad():
+                solver.zero_grad()
+                penalty = (weight * weight).sum() / (2.0 * strength * len(x))
+                value = loss(x @ weight + bias, y, self._info.task, weights=self._weights) + penalty
+                value.backward()
+            return value
+
+        before = math.inf
+        for _ in range(_LOOKS):
+            value = float(solver.step(objective))
+            if until.passed() or not value < before - 1e-4 * abs(before if before < math.inf else 0.0):
+                break
+            before = value
+        return _Solution(weight.detach(), bias.detach())
+
+
+def _read(rows: Rows, info: DatasetInfo, *, most: int, until: Moment, seed: int) -> tuple[Tensor, Tensor]:
+    """Return features and targets of random rows, as many as can be read in time; at least some."""
+    index = np.load(rows.index)
+    chosen = index[np.random.default_rng([seed, len(index)]).permutation(len(index))[:most]]
+    images = open_images(rows.images)
+    mean, deviation = (torch.tensor(values).view(1, -1, 1, 1) for values in (info.mean, info.std))
+    found: list[Tensor] = []
+    for start in range(0, len(chosen), _ROWS_AT_ONCE):
+        if found and until.passed():
+            break
+        pixels = torch.from_numpy(np.ascontiguousarray(images[chosen[start : start + _ROWS_AT_ONCE]]))
+        found.append(thumbnails((pixels.permute(0, 3, 1, 2).float() / 255.0 - mean) / deviation))
+    features = torch.cat(found)
+    targets = torch.from_numpy(np.load(rows.targets, mmap_mode="r")[chosen[: len(features)]])
+    return features, targets

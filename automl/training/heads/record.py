@@ -1,0 +1,35 @@
+"""What is known of a fitted head."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from automl.records import Config, DatasetInfo
+from automl.training.models.pretrained_weights import Weights
+
+
+@dataclass(frozen=True, kw_only=True)
+class Head:
+    """A fitted head: its network, its configuration, and its `metric` on the validation rows (`val_score`).
+
+    `model` was fitted on `n_train` training rows alone, so it can be compared with others on the `n_val` validation
+    rows. `full` is the same network fitted on both with the same `strength`, to be delivered; None if there was no time
+    for it. `strength` is the inverse strength of the L2 penalty (C of scikit-learn). `views` is 1 if it was fitted on
+    images as they are, 2 if also on their mirror images. `size` is the side in pixels of its input, `info` holds the
+    statistics that normalise it. `weights` are those of the network whose features it has. All networks are on the CPU.
+    """
+
+    model: nn.Module
+    full: nn.Module | None
+    config: Config
+    info: DatasetInfo
+    size: int
+    val_score: float
+    n_train: int
+    n_val: int
+    seconds: float
+    strength: float
+    views: int = 1
+    weights: Weights | None = None
