@@ -105,7 +105,7 @@ def test_ctrl_c_in_the_set_up_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_no_time_for_a_retrain_delivers_the_best_trials_own_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def all_for_the_search(work: Work, *, remaining: float | None, epochs: int | None) -> Budget:
+    def all_for_the_search(work: Work, *, remaining: float | None, **options: Any) -> Budget:
         assert remaining is not None
         return Budget(400, remaining - 1.5, 1.0, 1.0, 400)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.study
 def test_first_configuration_is_trained_where_no_trial_ran(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def none_for_the_search(work: Work, *, remaining: float | None, epochs: int | None) -> Budget:
+    def none_for_the_search(work: Work, *, remaining: float | None, **options: Any) -> Budget:
         return Budget(3, 1e-6, 1.0, 1.0, 3)
 
     monkeypatch.setattr(planning, "make_budget", none_for_the_search)

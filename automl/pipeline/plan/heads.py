@@ -93,6 +93,7 @@ def _on_features(context: Context, basis: Basis) -> Iterator[tuple[str, Head]]:
             threads=device.all_threads if device.kind == "cpu" else 1,
             device=device.kind,
             cache=cache_folder(),
+            views=1,  # mirror images double the time and gain little: decision 88
         )
         if head is None:
             return

@@ -47,11 +47,12 @@ def fit_feature_head(
     threads: int = 1,
     device: str = "cpu",
     cache: Path | None = None,
+    views: int = 2,
 ) -> Head | None:
     """Fit a head on the features of a pretrained network that stays as it is, until the moment `until`.
 
     The result is timm's network `config["model"]` with these weights, and the head as its classifier. With less time,
-    fewer random rows are read, and no mirror images. Features are kept in the folder `cache`. Returns None if the score
+    fewer random rows are read, and no mirror images; `views` 1 reads none. Features are kept in the folder `cache`. Returns None if the score
     is not finite, no row could be read in time, or the classifier of the network is not one linear layer on its
     features. Raises ModelError for weights that cannot be used. `mode` has no effect: the strength of the penalty is
     chosen by the loss.
@@ -68,7 +69,9 @@ def fit_feature_head(
     with FrozenNetwork(model, classifier, size=size, device=device, threads=threads) as network:
         facts = {} if cache is None else _facts(splits, info, weights, arguments, size)
         reader = FeatureReader(network, info, FeatureCache(cache if facts else None), facts, device)
-        read = reader.read(splits, until=Moment.now().later(READING_SHARE * until.left()), seed=seed)
+        read = reader.read(
+            splits, until=Moment.now().later(READING_SHARE * until.left()), seed=seed, views=views
+        )
     if read is None or not all(np.isfinite(part.values).all() for part in read):
         return None
     train, val = read

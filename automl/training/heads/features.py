@@ -62,7 +62,9 @@ class FeatureReader:
         self._network, self._info, self._device = network, info, device
         self._cache, self._facts = cache, facts
 
-    def read(self, splits: SearchSplits, *, until: Moment, seed: int) -> tuple[Features, Features] | None:
+    def read(
+        self, splits: SearchSplits, *, until: Moment, seed: int, views: int = 2
+    ) -> tuple[Features, Features] | None:
         """Return features of training rows and of validation rows.
 
         Rows are taken in random order until the moment `until`, at least a batch of each part. Mirror images come
@@ -81,19 +83,19 @@ class FeatureReader:
             self._read(rows, order, mirrored=False, until=end)
             for (rows, order), end in zip(parts, ends, strict=True)
         ]
-        views = [[values] for _, values in plain]
-        if all(len(read) == len(order) for (read, _), order in zip(plain, chosen, strict=True)):
+        seen = [[values] for _, values in plain]
+        if views > 1 and all(len(read) == len(order) for (read, _), order in zip(plain, chosen, strict=True)):
             mirrored = self._mirrored(parts, until)
-            views = [[*values, *others] for values, others in zip(views, mirrored, strict=True)]
+            seen = [[*values, *others] for values, others in zip(seen, mirrored, strict=True)]
         val, train = (
             Features(np.stack(values), _targets(rows, read))
-            for (rows, _), (read, _), values in zip(parts, plain, views, strict=True)
+            for (rows, _), (read, _), values in zip(parts, plain, seen, strict=True)
         )
         return train, val
 
     def _prepare(self, parts: list[tuple[Rows, _Index]], until: Moment) -> bool:
         """Choose precision and batch size, if rows are not in the cache; return whether the network can be used."""
-        known = {precision: self._known(parts, precision) for precision in _PRECISIONS}
+        known = {precision: self._known(parts, precision, mirrored=False) for precision in _PRECISIONS}
         best = max(_PRECISIONS, key=lambda precision: known[precision])
         self._network.precision = best
         missing = sum(len(order) for _, order in parts) - known[best]
@@ -108,12 +110,18 @@ class FeatureReader:
             self._network.measure(images, 2 * missing, precisions=(best,) if known[best] else _PRECISIONS)
         return True
 
-    def _known(self, parts: list[tuple[Rows, _Index]], precision: Precision) -> int:
-        with self._cache.entry(self._described(precision, mirrored=False)) as entry:
+    def _known(self, parts: list[tuple[Rows, _Index]], precision: Precision, *, mirrored: bool) -> int:
+        """Return how many rows are in the cache."""
+        with self._cache.entry(self._described(precision, mirrored=mirrored)) as entry:
             return sum(entry.count(order) for _, order in parts)
 
     def _mirrored(self, parts: list[tuple[Rows, _Index]], until: Moment) -> list[list[Array]]:
         """Return the features of the mirror images of each part, none if the time does not suffice for all."""
+        missing = sum(len(order) for _, order in parts) - self._known(
+            parts, self._network.precision, mirrored=True
+        )
+        if missing * self._network.seconds_per_image > until.left():
+            return [[] for _ in parts]
         found = []
         for rows, order in parts:
             read, values = self._read(rows, order, mirrored=True, until=until)
@@ -125,14 +133,12 @@ class FeatureReader:
     def _read(self, rows: Rows, order: _Index, *, mirrored: bool, until: Moment) -> tuple[_Index, Array]:
         """Return the rows that could be read, in their order, and their features (n, d).
 
-        Without mirroring at least one batch is read; with it, none unless all can be read in time.
+        At least one batch is read, unless they are mirrored.
         """
         network = self._network
         with self._cache.entry(self._described(network.precision, mirrored=mirrored)) as entry:
             values, there = entry.load(order, network.width)
             missing = np.flatnonzero(~there)
-            if mirrored and len(missing) * network.seconds_per_image > until.left():
-                return order[there], values[there]
             begin = 0
             with closing(self._images(rows, order[missing])) as batches:
                 for images in batches:

@@ -125,7 +125,7 @@ class Problem:
 class Fitting:
     """How to fit: the inverse strength of the penalty (C), the views of an image among the rows, and until when.
 
-    A `rough` fit ends sooner: its loss is nearly the same, while probabilities may differ by a few thousandths.
+    A `rough` fit ends sooner, which is enough to compare strengths and takes a third of the time.
     """
 
     strength: float
@@ -158,7 +158,7 @@ def solve(problem: Problem, x: Array, y: Array, how: Fitting, start: Linear | No
 def one_blas_thread() -> Iterator[None]:
     """In the block, BLAS uses one thread, and fits that end before they converge give no warning. For the main thread.
 
-    Steps of L-BFGS are short: beside other work, two threads that wait for each other take 10 to 30 times as long.
+    Steps of L-BFGS are short: beside other work, two threads that wait for each other take ten times as long.
     """
     with threadpool_limits(limits=1, user_api="blas"), warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -32,11 +32,10 @@ Array = npt.NDArray[np.float32]
 class FrozenNetwork:
     """Computes the inputs of the classifier of a network: features of images, which are resized to `size` pixels.
 
-    `precision` is bf16 if `measure` finds it faster by GAIN. A network that is delivered computes in float32: the
-    features of both differ by less than those of an image and of the same image one pixel aside, and the classifier
-    that is fitted on them is as good (decision 0088). On a CPU, several threads of one are compared with all threads on
-    one operator, and the rest is done in the faster way. Use it in a `with` block: its end leaves the network as it
-    was, on the CPU.
+    `precision` is bf16 if `measure` finds it faster by GAIN. A network that is delivered computes in float32, and there
+    a classifier that was fitted on features in bf16 is as good as any (decision 0088). On a CPU, several threads of one
+    are compared with all threads on one operator, and the rest is done in the faster way. Use it in a `with` block: its
+    end leaves the network as it was, on the CPU.
     """
 
     def __init__(

@@ -56,12 +56,11 @@ def choose(features: Features, problem: Problem, *, until: Moment, threads: int,
     path = _Path(features.values, targets, problem, until)
     with one_blas_thread(), _single_threads(threads) as pool:
         tables = list(pool.map(lambda split: path.losses(split, 1, STRENGTHS), splits))
-        begun = [table for table in tables if not np.isnan(table[0])]
-        if not begun:
-            return Choice(DEFAULT, 1)
-        # A path that the clock has cut short has NaN at its end: it counts only if no path is whole.
-        whole = [table for table in begun if not np.isnan(table).any()]
-        best = int(np.nanargmin(np.mean(whole, axis=0) if whole else begun[0]))
+        # A path that the clock has cut short has NaN at its end.
+        whole = [table for table in tables if not np.isnan(table).any()]
+        if not whole:
+            return Choice(_beyond(tables), 1)
+        best = int(np.argmin(np.mean(whole, axis=0)))
         if features.views == 1:
             return Choice(STRENGTHS[best], 1)
         # The best strength is nearly the same for two views.
@@ -69,6 +68,14 @@ def choose(features: Features, problem: Problem, *, until: Moment, threads: int,
     gains = [table[best] - other for table, other in zip(tables, others, strict=True)]
     known = [gain for gain in gains if math.isfinite(gain)]
     return Choice(STRENGTHS[best], 2 if known and float(np.mean(known)) > 0.0 else 1)
+
+
+def _beyond(tables: Sequence[Array]) -> float:
+    """Return the best strength of the longest path, none of which is whole; DEFAULT if it might be weaker still."""
+    table = max(tables, key=lambda table: int(np.isfinite(table).sum()), default=np.array([]))
+    known = table[~np.isnan(table)]
+    best = int(np.argmin(known)) if len(known) else 0
+    return STRENGTHS[best] if best < len(known) - 1 else max(STRENGTHS[best], DEFAULT)
 
 
 def _single_threads(n: int) -> ThreadPoolExecutor:

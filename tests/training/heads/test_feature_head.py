@@ -183,6 +183,16 @@ def test_mirror_images_are_left_out_if_there_is_no_time_for_all(
     assert 0 < watched.images[True] < 192
 
 
+def test_mirror_images_are_not_begun_if_they_would_take_too_long(
+    splits: SearchSplits, config: Config, weights: Weights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched = Watched(monkeypatch)
+    watched.seconds[False] = 0.15  # 3.6 s for all
+    head = certain(splits, weights, config, until=Moment.now().later(7.0))
+    assert (head.n_train, head.views) == (144, 1)
+    assert watched.images == {False: 192, True: 0}
+
+
 def test_later_head_on_the_same_images_computes_nothing(
     splits: SearchSplits, config: Config, weights: Weights, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

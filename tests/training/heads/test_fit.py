@@ -13,6 +13,7 @@ from torch import nn
 
 from automl.machine import Moment
 from automl.records import DatasetInfo, SearchSplits
+from automl.training.heads import fit
 from automl.training.heads.features import Features
 from automl.training.heads.fit import Fitting, Linear, Problem, Scale, one_blas_thread, solve
 
@@ -146,3 +147,17 @@ def test_values_that_are_linear_in_the_features_are_found(info: DatasetInfo) -> 
     y = x @ rng.normal(size=(10, 2)).astype(np.float32) + 3.0
     regression = replace(info, task="regression", classes=("a", "b"))
     assert np.abs(solved(regression, x, y, 100.0)(x) - y).max() < 0.01
+
+
+def test_fit_ends_when_the_time_is_over(
+    info: DatasetInfo, rows: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y = np.random.default_rng(1).normal(size=(120, 100)).astype(np.float32), rows[1]
+    monkeypatch.setattr(fit, "_WORK", 1.0)  # a look at the clock every ten iterations
+    problem = Problem.of(info, "none")
+    losses = []
+    for seconds in (0.0, 30.0):
+        how = Fitting(strength=1e4, until=Moment.now().later(seconds))
+        with one_blas_thread():
+            losses.append(problem.loss(solve(problem, x, y, how)(x), y))
+    assert losses[1] < 0.1 * losses[0]

@@ -65,6 +65,20 @@ def test_without_time_the_strength_is_the_default(info: DatasetInfo) -> None:
     assert chosen(made(60, 1.0, views=2), info, seconds=0.0) == Choice(DEFAULT, 1)
 
 
+@pytest.mark.parametrize(
+    ("losses", "expected"),
+    [
+        ([], DEFAULT),
+        ([2.0, 1.5, 1.0], DEFAULT),  # it still falls, so the best one is weaker
+        ([2.0, 1.5, 1.0, 0.9, 0.8, 0.7, 0.6, 0.5], STRENGTHS[7]),
+        ([2.0, 1.5, 1.6], STRENGTHS[1]),
+    ],
+)
+def test_path_that_is_cut_short_tells_what_it_can(losses: list[float], expected: float) -> None:
+    table = np.array(losses + [np.nan] * (len(STRENGTHS) - len(losses)))
+    assert strength._beyond([np.full(len(STRENGTHS), np.nan), table]) == expected
+
+
 @pytest.mark.parametrize("task", ["classification", "multilabel", "regression"])
 def test_splits_score_every_image_once_and_fit_on_the_others(task: Task) -> None:
     targets = (
