@@ -52,10 +52,10 @@ def fit_feature_head(
     """Fit a head on the features of a pretrained network that stays as it is, until the moment `until`.
 
     The result is timm's network `config["model"]` with these weights, and the head as its classifier. With less time,
-    fewer random rows are read, and no mirror images; `views` 1 reads none. Features are kept in the folder `cache`. Returns None if the score
-    is not finite, no row could be read in time, or the classifier of the network is not one linear layer on its
-    features. Raises ModelError for weights that cannot be used. `mode` has no effect: the strength of the penalty is
-    chosen by the loss.
+    fewer random rows are read, and no mirror images; `views` 1 reads none. Features are kept in the folder `cache`.
+    Returns None if the score is not finite, no row could be read in time, or the classifier of the network is not one
+    linear layer on its features. Raises ModelError for weights that cannot be used. `mode` has no effect: the strength
+    of the penalty is chosen by the loss.
     """
     begun, recipe = Moment.now(), Recipe.from_config(config)
     if until.passed():
