@@ -25,6 +25,7 @@ from automl.final.evidence.candidates import (
     Positions,
     best_known,
     choose,
+    hopeless,
     kept_rows,
     safe_head,
     unless_better,
@@ -63,9 +64,7 @@ from automl.training.trainer import Trainer
 NEARLY = 0.8  # of the retrain: after that, its learning rate is low enough to deliver the model
 FOLDER = ".retrain"  # the folder that several workers share
 FEWEST_KEPT = 10  # validation rows: fewer would decide nothing
-COMPARING = (
-    0.05  # of the time left after the search: at most so much for scoring one model on validation rows
-)
+COMPARING = 0.05  # of the time left after the search: at most, for scoring one model on validation rows
 
 
 @dataclass(frozen=True)
@@ -124,6 +123,7 @@ def final_model(
         return contest.final(few)
     if contest.time.share(plan) < CERTAIN or contest.earlier or contest.alternative_leads():
         contest.keep_rows()
+    contest.drop_hopeless()
     plan = contest.time.plan()
     asked = threading.Event()
     setup.observer.stage("retrain", f"training the best configuration on {_images(contest)}")
@@ -153,6 +153,7 @@ class _Contest:
         self._third = self._order = self.kept
         self.per_row: list[float] = []  # seconds that the best trial's network took to score a row
         self.others_per_row = 0.0  # and the slowest of the other models
+        self._seconds: dict[int, float] = {}
 
     @property
     def rivals(self) -> list[Candidate]:
@@ -202,7 +203,7 @@ class _Contest:
             if measured:
                 self.per_row.append(found.seconds_per_row)
             else:
-                self.others_per_row = max(self.others_per_row, found.seconds_per_row)
+                self._seconds[id(found.candidate)] = found.seconds_per_row
         self._order = self._order[: len(found.candidate.rows)]
         return found.candidate
 
@@ -213,6 +214,12 @@ class _Contest:
         if not others or not trial or trial[0].name is not Delivery.OWN_WEIGHTS:
             return bool(others)
         return not all(choose([other, trial[0]], judge).decided for other in others)
+
+    def drop_hopeless(self) -> None:
+        """Leave out heads that are far below what the retrain promises: no time is reserved for scoring them."""
+        if self.others and self.others[0].name is Delivery.OWN_WEIGHTS:
+            self.others = [one for one in self.others if not hopeless(one, self.promise, self._judge)]
+        self.others_per_row = max((self._seconds.get(id(one), 0.0) for one in self.others), default=0.0)
 
     def keep_rows(self) -> None:
         """Keep a third of the validation rows out of the retrain, if they are enough to compare models."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -45,10 +47,11 @@ def write_label_errors(setup: Setup, found: SearchResult) -> str:
         return ""
     path.unlink(missing_ok=True)  # it may be of an earlier best trial
     slower = slowdown()  # speeds count the work of this process alone
-    seconds = slower * (_SETUP_SECONDS + info.n_val / (STEP_COST * setup.probe.images_per_second))
+    rate = _rate(setup, found)
+    seconds = slower * (_SETUP_SECONDS + info.n_val / rate)
     if limit is not None and seconds > _SHARE * limit:
         return f"No search for label errors: it would take {seconds:.1f} s, more than 2 % of the time limit."
-    more = info.n_train / (STEP_COST * setup.probe.images_per_second)
+    more = info.n_train / rate
     more += seconds_needed(info.n_train, info.n_outputs)
     in_time = limit is None or seconds + slower * more <= _SHARE * limit
     try:
@@ -75,6 +78,12 @@ def write_label_errors(setup: Setup, found: SearchResult) -> str:
     if train is None:
         return summary_sentence(table, info.n_val)
     return summary_sentence(table, info.n_train + info.n_val, which="training and validation")
+
+
+def _rate(setup: Setup, found: SearchResult) -> float:
+    """Return images per second for the best trial's network; with frozen layers, training takes little longer."""
+    trained = found.best_rate if math.isfinite(found.best_rate) else setup.probe.images_per_second
+    return trained if found.best.config.get("pretrained") else STEP_COST * trained
 
 
 def _no_outputs(best: BestTrial) -> str:

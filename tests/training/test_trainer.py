@@ -52,6 +52,7 @@ FINE_TUNING = [
     ("layer_decay", 0.5),
     ("head_lr", 4.0),
     ("size", 48),
+    ("freeze_norm", True),
 ]
 
 

@@ -20,6 +20,7 @@ from automl.training.steps.standard_errors import standard_error
 Array = npt.NDArray[Any]
 Positions = npt.NDArray[np.int64]
 ENOUGH_ERRORS = 1.0  # standard errors by which a model must be better to replace the preferred one
+HOPELESS = 3.0  # standard errors by which a retrain must promise more, so that a head is not even compared
 KEPT_PART = 3  # one of so many validation rows may be kept out of the retrain
 
 
@@ -169,6 +170,15 @@ def best_known(models: Sequence[Alternative], trial: float, judge: Judge) -> Alt
         return best
     error = standard_error(judge.metric, best.value, judge.info, len(judge.targets))
     return best if sign * (best.value - trial) > ENOUGH_ERRORS * error else None
+
+
+def hopeless(other: Candidate, promise: float, judge: Judge) -> bool:
+    """Return whether a retrain that promises the value `promise` is better than a head by three standard errors."""
+    if other.name is not Delivery.HEAD or not math.isfinite(other.model.value) or math.isnan(promise):
+        return False
+    sign = 1.0 if METRICS[judge.metric].mode == "max" else -1.0
+    error = standard_error(judge.metric, other.model.value, judge.info, len(judge.targets))
+    return sign * (promise - other.model.value) > HOPELESS * error
 
 
 def safe_head(others: Sequence[Candidate], promise: float, judge: Judge) -> Candidate | None:

@@ -70,7 +70,7 @@ SCALING = 0.75  # speed that another core adds to a training. "Two cores for one
 # --- pretrained.py ----------------------------------------------------------------------------------------------
 
 # The most time for ranking networks and for downloads, as shares of the remaining time and in seconds.
-PROBE_SHARE, PROBE_SECONDS = 0.1, 60.0
+PROBE_SHARE, PROBE_SECONDS = 0.04, 60.0
 DOWNLOAD_SHARE, DOWNLOAD_SECONDS = 0.1, 300.0
 # Rows for the ranking, and the assumed speed of a small network in images per second.
 CPU_ROWS, GPU_ROWS, PROBE_MIN_ROWS, SLOW = 1000, 4000, 150, 50.0
@@ -86,8 +86,8 @@ DECODING_SHARE = 0.35
 HEAD_SHARE, HEAD_SECONDS = 0.1, 10.0
 # The same for the linear head on frozen features of each network. The first may have up to FEATURES_FIRST seconds, if
 # that is at most the last share.
-FEATURES_SHARE, FEATURES_SECONDS = 0.15, 120.0
-FEATURES_FIRST, FEATURES_FIRST_SHARE = 20.0, 0.4
+FEATURES_SHARE, FEATURES_SECONDS = 0.08, 120.0
+FEATURES_FIRST, FEATURES_FIRST_SHARE = 15.0, 0.4
 # A study of fewer seconds asks no hub: nothing could be downloaded.
 HUB_FROM = 60.0
 # With fewer seconds left, the machine's speed is measured on a quarter of the images and in one precision.

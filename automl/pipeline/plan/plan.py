@@ -104,7 +104,9 @@ def make_plan(context: Context, basis: Basis) -> Planned:
     observer.stage("plan", "measuring how fast this machine trains")
     of = prices(device.kind)
     limits = SizeLimits.from_dict(info, {} if earlier is None else earlier.get("suits", {}), of)
-    first = first_config(replace(space, portfolio=limits.filter(space.portfolio)), config.seed)
+    first = first_config(
+        replace(space, portfolio=_scratch_first(limits.filter(space.portfolio))), config.seed
+    )
     precision = _precision(config, earlier)
     pace = _Pace.of(clock)
     measured = pace.probe(first, splits, plan, precision)
@@ -114,7 +116,7 @@ def make_plan(context: Context, basis: Basis) -> Planned:
     _tell_too_short(context, work)
     if earlier is None:
         limits = _size_limits(context, basis, work, first)
-    portfolio = limits.filter(space.portfolio)
+    portfolio = _scratch_first(limits.filter(space.portfolio))
     if portfolio and portfolio[0] != first:  # the plan is made for the first trial
         before, first = first, portfolio[0]
         if pace.has_time_again:
@@ -167,6 +169,15 @@ def _precision(config: StudyConfig, earlier: dict[str, Any] | None) -> Precision
             "be comparable; choose another --study name, or replace it with --overwrite"
         )
     return kept
+
+
+def _scratch_first(portfolio: tuple[Config, ...]) -> tuple[Config, ...]:
+    """Return the portfolio with its first configuration from scratch in front, if it has both kinds.
+
+    The plan is made for it, and it runs to full length, since fine-tuning ranks above it at every rung.
+    """
+    place = next((k for k, config in enumerate(portfolio) if not config.get("pretrained")), 0)
+    return (*portfolio[place : place + 1], *portfolio[:place], *portfolio[place + 1 :])
 
 
 def first_config(space: SearchSpace, seed: int) -> Config:

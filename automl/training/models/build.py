@@ -30,7 +30,7 @@ def build_model(recipe: Recipe, info: DatasetInfo, *, weights: Weights | None = 
         arguments["drop_path_rate"] = drop_path
     if weights is not None:
         tuned = load_model(weights, arguments)
-        freeze(tuned, recipe.freeze)
+        freeze(tuned, recipe.freeze, norm=recipe.freeze_norm)
         return tuned
     try:
         model = create(recipe.model, **arguments)

@@ -9,6 +9,7 @@ that of BEiT (Bao, Dong, Piao and Wei 2022, "BEiT: BERT pre-training of image tr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,31 +17,37 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from automl.errors import ModelError
 from automl.spaces.architectures.layers import layers
 from automl.training.models.hyperparameters import Recipe
 from automl.training.models.pretrained_weights import classifier_names
+from automl.training.steps.batch_norm import keep_statistics
 
 # Frozen layers: none; the first half; all stages but the last; all but the head.
 FREEZE = ("none", "half", "stages", "head")
 
 
-def freeze(model: nn.Module, how: str) -> None:
+def freeze(model: nn.Module, how: str, *, norm: bool = False) -> None:
     """Freeze layers; `how` is one of FREEZE. The head always learns.
 
-    Frozen layers keep their batch norm statistics, and their dropout is off, also in training. Raises KeyError for
-    another word.
+    Frozen layers keep their batch norm statistics, and their dropout is off, also in training. With `norm`, all batch
+    norms keep theirs: with those of other images, a head that was fitted before would not know the features any more.
+    Raises KeyError for another word.
     """
     of = layers(model, coarse=True)
     last = max(of.values())  # the head, with the last norm
-    kept = {"none": 0, "half": last // 2, "stages": last - 1, "head": last}[how]
+    below = {"none": 0, "half": last // 2, "stages": last - 1, "head": last}[how]
     heads = classifier_names(model)
     for name, parameter in model.named_parameters():
-        frozen = of[name] < kept or (how == "head" and not name.startswith(heads))
+        frozen = of[name] < below or (how == "head" and not name.startswith(heads))
         parameter.requires_grad_(not frozen)
-    if how != "none":
-        model.register_forward_pre_hook(_Hold(model))
+    kept = [module for module in model.modules() if norm and isinstance(module, _BatchNorm)]
+    for module in kept:
+        keep_statistics(module)
+    if how != "none" or kept:
+        model.register_forward_pre_hook(_Hold(model, kept))
 
 
 def save_head(weight: Tensor, bias: Tensor, file: Path) -> None:
@@ -93,11 +100,15 @@ def scaled_rates(groups: list[dict[str, Any]], model: nn.Module, recipe: Recipe)
 class _Hold:
     """Puts frozen layers into evaluation mode before each forward pass, because `model.train()` ends it."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, kept: Sequence[nn.Module] = ()) -> None:
         frozen = [
-            module
-            for module in model.modules()
-            if (own := list(module.parameters())) and not any(parameter.requires_grad for parameter in own)
+            *kept,
+            *(
+                module
+                for module in model.modules()
+                if (own := list(module.parameters()))
+                and not any(parameter.requires_grad for parameter in own)
+            ),
         ]
         self.held = list(dict.fromkeys(inner for module in frozen for inner in module.modules()))
 

@@ -53,6 +53,7 @@ class Recipe:
     # Fine-tuning
     pretrained: bool = False
     freeze: str = "none"
+    freeze_norm: bool = False  # batch norms keep the statistics of the weights
     layer_decay: float = 1.0
     head_lr: float = 1.0
 

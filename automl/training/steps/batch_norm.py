@@ -14,6 +14,14 @@ from torch.nn.modules.batchnorm import _BatchNorm
 SHARE, FEWEST, MOST = 0.15, 128, 512
 
 
+_KEPT = "keeps_statistics"
+
+
+def keep_statistics(norm: nn.Module) -> None:
+    """Mark a batch norm that keeps its statistics although its weights may learn."""
+    setattr(norm, _KEPT, True)
+
+
 def learning_norms(trained: nn.Module, scored: nn.Module) -> list[_BatchNorm]:
     """Return the batch norms of `scored` whose counterparts in `trained` learn; frozen ones keep their statistics.
 
@@ -23,6 +31,8 @@ def learning_norms(trained: nn.Module, scored: nn.Module) -> list[_BatchNorm]:
     for one, other in zip(trained.modules(), scored.modules(), strict=True):
         if isinstance(one, _BatchNorm) and isinstance(other, _BatchNorm) and other.track_running_stats:
             own = list(one.parameters(recurse=False))
+            if getattr(one, _KEPT, False):
+                continue
             if not own or any(parameter.requires_grad for parameter in own):
                 found.append(other)
     return found
