@@ -7,7 +7,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -127,7 +127,7 @@ def final_model(
     plan = contest.time.plan()
     asked = threading.Event()
     setup.observer.stage("retrain", f"training the best configuration on {_images(contest)}")
-    with _on_ctrl_c(found, asked.set):
+    with nullcontext() if interrupted(found) else stop_on_interrupt(asked.set):
         trained = _retrain(contest, plan, asked.is_set)
         shutil.rmtree(setup.workspace.root / FOLDER, ignore_errors=True)
         if not isinstance(trained, Retrained):
@@ -397,7 +397,3 @@ def _group(setup: Setup, workers: int) -> RetrainWorkers:
     config = setup.config
     origin, folder = origin_of(config, setup.data.splits.info), setup.workspace.root / FOLDER
     return RetrainWorkers(workers, origin, folder, config.address, ray_cpus(config))
-
-
-def _on_ctrl_c(found: SearchResult, stop: Callable[[], None]) -> AbstractContextManager[None]:
-    return nullcontext() if interrupted(found) else stop_on_interrupt(stop)
