@@ -184,7 +184,7 @@ def test_time_too_short_for_a_trial_and_a_retrain_is_said_and_refuses_nothing(
 
 @pytest.mark.parametrize(
     ("remaining", "slowdown", "seconds"),
-    [(None, 1.0, 60.0), (3600.0, 9.0, 60.0), (100.0, 1.0, 10.0), (15.0, 1.0, 0.0), (60.0, 4.0, 0.0)],
+    [(None, 1.0, 60.0), (3600.0, 9.0, 60.0), (100.0, 1.0, 4.0), (40.0, 1.0, 0.0), (100.0, 4.0, 0.0)],
 )
 def test_ranking_weights_needs_time_for_one_network(
     remaining: float | None, slowdown: float, seconds: float

@@ -16,7 +16,9 @@ from automl.final.evidence.candidates import (
     Judge,
     best_known,
     choose,
+    hopeless,
     kept_rows,
+    safe_head,
 )
 from automl.final.evidence.delivery import Delivery
 from automl.final.retrain import Retrained
@@ -165,3 +167,33 @@ def test_kept_rows_of_values_and_label_sets_follow_their_distribution() -> None:
     share = labels[kept_rows(labels, np.arange(300), seed=0)].mean(axis=0)
     assert share == pytest.approx(labels.mean(axis=0), abs=0.06)
     assert len(kept_rows(np.zeros(2), np.arange(2), seed=0)) == 0
+
+
+def feature_head(value: float, *, pretrained: bool = True) -> Candidate:
+    head = candidate(HEAD, 30)
+    config = {**head.model.config, "pretrained": pretrained}
+    return replace(head, model=replace(head.model, value=value, config=config))
+
+
+@pytest.mark.parametrize(
+    ("promise", "safe", "without"),
+    [
+        (0.70, True, False),
+        (0.84, True, False),  # within a standard error: .052 for 60 rows
+        (0.86, False, False),
+        (0.99, False, True),  # more than three of them
+        (math.nan, False, False),
+    ],
+)
+def test_head_on_features_is_preferred_unless_the_retrain_promises_more(
+    promise: float, safe: bool, without: bool
+) -> None:
+    head = feature_head(0.8)
+    found = safe_head([candidate(OWN, 40), feature_head(0.7), head], promise, JUDGE)
+    assert (found is head) == safe and (found is None) == (not safe)
+    assert hopeless(head, promise, JUDGE) == without
+    assert not hopeless(candidate(OWN, 10), promise, JUDGE)
+
+
+def test_head_on_pixels_is_no_safe_choice() -> None:
+    assert safe_head([feature_head(0.8, pretrained=False)], 0.5, JUDGE) is None
