@@ -109,6 +109,7 @@ def measured(job: dict[str, Any], args: argparse.Namespace) -> dict[str, Any]:
         studies = []
         for method, option in (("automl", str(args.weights)), ("scratch", "never")):
             if method in methods:
+                (folder / method).mkdir()
                 done = run(
                     str(source), folder / method, args.package, [*common, "--pretrained", option], method
                 )
