@@ -164,7 +164,9 @@ def prepare_data(
     if cached.rows is not None:
         rows = cached.rows
         source = SourcePart(source, rows)
-    if large is not None and not cached.streamed and _time_for_another(large, target, begun, until):
+    if large is not None and cached.streamed:  # no room for the larger size
+        cached = decoded(target, None)
+    elif large is not None and _time_for_another(large, target, begun, until):
         larger, cached = cached, decoded(target, None)
     watcher.progress(len(source.files), len(source.files))
     labelled, split = found[0]

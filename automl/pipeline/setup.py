@@ -101,9 +101,8 @@ def prepare(context: Context, source: Source, *, room: ClusterResources | None =
     device = choose_device(config, room)
     earlier = workspace.read_plan()
     looked = None
-    if earlier is None and (
-        device.kind == "cpu" or config.space != "auto"
-    ):  # else the space follows from the images
+    space_is_known = device.kind == "cpu" or config.space != "auto"  # else it follows from the images
+    if earlier is None and space_is_known:
         space = load_space(config, device, img_size=CPU_SIZE)
         looked = find_weights(config, space, remaining=context.clock.remaining())
     data = _decoded(context, source, device, looked)

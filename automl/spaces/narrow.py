@@ -71,8 +71,12 @@ def with_weights(space: SearchSpace, models: Sequence[str], recipes: Sequence[Co
     allowed = Constraint(f"not {PRETRAINED} or model in {list(models)!r}")
     plain: list[Config] = [{PRETRAINED: False, **config} for config in scratch]
     turns = [config for pair in zip_longest(plain, tuned) for config in pair if config is not None]
-    both = replace(space, constraints=(*space.constraints, allowed))
-    return replace(both, portfolio=tuple(turns))
+    if PRETRAINED not in space.parameters:
+        spec = space.to_dict()
+        choice = {PRETRAINED: {"type": "categorical", "choices": [False, True]}}
+        spec |= {"parameters": {**choice, **spec.get("parameters", {})}, "portfolio": None}
+        space = replace(SearchSpace.from_dict(spec, name=space.name), weights=space.weights)
+    return replace(space, constraints=(*space.constraints, allowed), portfolio=tuple(turns))
 
 
 def with_portfolio(space: SearchSpace, models: Sequence[str], recipes: Sequence[Config]) -> SearchSpace:

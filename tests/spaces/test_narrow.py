@@ -149,3 +149,16 @@ def test_models_that_constraints_forbid_from_scratch_leave_the_space() -> None:
     space = SearchSpace.from_dict(spec)
     assert set(narrowed(space, pretrained=False).families) == {"resnet"}
     assert set(narrowed(space, pretrained=True).families) == {"resnet", "vit"}
+
+
+def test_space_that_does_not_mention_weights_gets_both_kinds() -> None:
+    spec = {
+        "families": {"resnet": ["resnet18", "resnet10t"]},
+        "parameters": {"lr": {"type": "float", "low": 0.0, "high": 1.0}},
+        "portfolio": [{"model": "resnet10t", "lr": 0.5}],
+    }
+    both = with_weights(SearchSpace.from_dict(spec), ["resnet18"], [])
+    assert [entry["pretrained"] for entry in both.portfolio] == [False, True]
+    assert all(both.to_params(entry) for entry in both.portfolio)
+    trial = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0)).ask()
+    assert set(both.suggest(trial)) == {"family", "model", "pretrained", "lr"}
