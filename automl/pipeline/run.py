@@ -269,6 +269,8 @@ def _described(final: Final) -> dict[str, Any]:
     entry: dict[str, Any] = {}
     if final.delivery in (Delivery.HEAD, Delivery.EARLIER):
         entry["config"] = final.model.config  # not that of the best trial
+    if final.delivery is Delivery.HEAD:
+        entry["val_score"] = finite(final.model.value)
     entry |= {
         "how": final.delivery.value,
         "why": final.in_words(),

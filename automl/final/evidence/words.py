@@ -87,7 +87,9 @@ def made(document: Document) -> str:
         kind, whose = retrain["made"], f"trial {retrain['trial']}'s"
     n = f"{retrain['n_train']:,}"
     if kind == Delivery.HEAD:
-        said = f"a linear head, fitted on {n} training images"
+        value = retrain.get("val_score")
+        alone = f" (on the training images alone: val {document['metric']} {number(value)})" if value else ""
+        said = f"a linear head, fitted on {n} images{alone}"
     elif kind == Delivery.OWN_WEIGHTS:
         said = f"{whose} own weights, after {retrain['epochs']} epochs on {n} training images"
     else:

@@ -41,13 +41,19 @@ def test_trivial_answer_without_a_value_is_none() -> None:
     ("how", "words"),
     [
         ("own weights", "the best trial's own weights, after 8.0 epochs on 862 training images"),
-        ("linear head", "a linear head, fitted on 862 training images"),
+        ("linear head", "a linear head, fitted on 862 images"),
         ("retrained", "trained for 8.0 epochs on 862 training and validation images"),
         ("cut short", "trained for 8.0 epochs on 862 training and validation images"),
     ],
 )
 def test_making_of_the_model_is_told_as_it_was(how: str, words: str) -> None:
     assert made({**RESULT, "retrain": {**RESULT["retrain"], "how": how}}) == words
+
+
+def test_linear_head_tells_what_it_had_before_it_saw_the_validation_images() -> None:
+    head = {**RESULT["retrain"], "how": "linear head", "val_score": 0.9184}
+    alone = f"on the training images alone: val {RESULT['metric']} 0.9184"
+    assert made({**RESULT, "retrain": head}) == f"a linear head, fitted on 862 images ({alone})"
 
 
 def test_reads_are_counted() -> None:
@@ -59,7 +65,7 @@ def test_model_that_is_kept_is_told_as_what_it_was_made() -> None:
     for made_as, words in (
         ("retrained", "trained for 8.0 epochs on 862 training and validation images"),
         ("own weights", "trial 2's own weights, after 8.0 epochs on 862 training images"),
-        ("linear head", "a linear head, fitted on 862 training images"),
+        ("linear head", "a linear head, fitted on 862 images"),
     ):
         assert made({**RESULT, "retrain": {**kept, "made": made_as}}) == f"kept from an earlier run: {words}"
 
