@@ -183,9 +183,9 @@ class Data:
 
 def network(weights: Path, outputs: int) -> Any:
     """The network with its published weights and a new head (none with 0 outputs)."""
-    import timm
+    from automl.torch_setup import import_timm
 
-    return timm.create_model(
+    return import_timm().create_model(
         NETWORK,
         pretrained=True,
         num_classes=outputs,
