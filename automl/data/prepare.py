@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
@@ -136,17 +136,17 @@ def prepare_data(
     )
     found: list[tuple[Labelled, Split]] = []
 
-    def check(cached: Cached) -> None:
-        if options.get("on_bad_image", "skip") == "error":
-            _refuse_bad(cached, _decoded_part(source, cached))
-        labelled = label(_decoded_part(source, cached), cached)
-        split = _split(labelled, options)
-        found[:] = [(labelled.trained(split), split)]
+    def decoded(of: Source, at: Target, until: Moment | None) -> Cached:
+        def check(cached: Cached) -> None:
+            if options.get("on_bad_image", "skip") == "error":
+                _refuse_bad(cached, _decoded_part(of, cached))
+            labelled = label(_decoded_part(of, cached), cached)
+            split = _split(labelled, options)
+            found[:] = [(labelled.trained(split), split)]
 
-    def decoded(at: Target, until: Moment | None) -> Cached:
-        watcher.stage("cache", f"decoding {len(source.files)} images to {at.img_size} px")
+        watcher.stage("cache", f"decoding {len(of.files)} images to {at.img_size} px")
         return open_or_build(
-            source,
+            of,
             at,
             cache_dir=cache_dir,
             check=check,
@@ -155,19 +155,13 @@ def prepare_data(
             note=watcher.note,
             time=None
             if until is None
-            else DecodingTime(until, fair_order(source, options.get("seed", 0)), LEAST),
+            else DecodingTime(until, fair_order(of, options.get("seed", 0)), LEAST),
         )
 
-    # The larger size first: where it is twice the smaller one, that is scaled down from it.
-    begun, larger = Moment.now(), None
-    cached = decoded(target if large is None else large, until)
-    if cached.rows is not None:
-        rows = cached.rows
-        source = SourcePart(source, rows)
-    if large is not None and cached.streamed:  # no room for the larger size
-        cached = decoded(target, None)
-    elif large is not None and _time_for_another(large, target, begun, until):
-        larger, cached = cached, decoded(target, None)
+    both = _both_sizes(source, target, large, until, decoded)
+    source, cached, larger = both.source, both.cached, both.larger
+    if both.rows is not None:
+        rows = both.rows
     watcher.progress(len(source.files), len(source.files))
     labelled, split = found[0]
     parts = _write_parts(cached, larger, labelled, split, study_dir / "index")
@@ -189,6 +183,36 @@ def prepare_data(
         part=source.notes[-1] if isinstance(source, SourcePart) else "",
         large_hold=None if larger is None else larger.hold,
     )
+
+
+@dataclass(frozen=True)
+class _Both:
+    """The decoded images, also at the larger size if there is one; `rows` if there was time for a part of them."""
+
+    source: Source
+    cached: Cached
+    larger: Cached | None
+    rows: npt.NDArray[np.int64] | None
+
+
+def _both_sizes(
+    source: Source,
+    small: Target,
+    large: Target | None,
+    until: Moment | None,
+    decoded: Callable[[Source, Target, Moment | None], Cached],
+) -> _Both:
+    """Decode to the larger size first: where it is twice the smaller one, that is scaled down from it."""
+    begun = Moment.now()
+    first = decoded(source, small if large is None else large, until)
+    part = _decoded_part(source, first)
+    if large is None:
+        return _Both(part, first, None, first.rows)
+    if first.streamed:  # no room for the larger size
+        return _Both(part, decoded(part, small, None), None, first.rows)
+    if _time_for_another(large, small, begun, until):
+        return _Both(part, decoded(part, small, None), first, first.rows)
+    return _Both(part, first, None, first.rows)
 
 
 def _time_for_another(large: Target, small: Target, begun: Moment, until: Moment | None) -> bool:
