@@ -27,7 +27,9 @@ _WORDS: dict[str, Callable[[Any], str]] = {
     "pretrained": lambda value: "pretrained" if value else "from scratch",
     "width": lambda value: f"{number(value)} of its width",
     "upscale": lambda value: f"images x{number(value)}",
+    "size": lambda value: f"at {value} px",
     "freeze": lambda value: _FROZEN.get(str(value), str(value)),
+    "freeze_norm": lambda value: f"statistics of batch norm {'kept' if value else 'learned'}",
     "opt": str,
     "lr": lambda value: f"lr {number(value)}",
     "head_lr": lambda value: f"head x{number(value)}",
@@ -49,7 +51,7 @@ _WORDS: dict[str, Callable[[Any], str]] = {
 _HIDDEN_AT_ZERO = ("rand_augment", "mixup", "cutmix", "drop_path", "ema", "label_smoothing", "warmup")
 _HIDDEN_AT_ONE = ("width", "upscale")
 _MAIN = (
-    *("model", "pretrained", "width", "upscale", "freeze", "opt", "lr"),
+    *("model", "pretrained", "width", "upscale", "size", "freeze", "opt", "lr"),
     *("batch_size", "sched", "augment", "hflip", "rot90"),
 )
 
@@ -96,7 +98,7 @@ def config_words(config: Config, *, everything: bool = False) -> str:
 def _is_shown(name: str, config: Config) -> bool:
     if name in _HIDDEN_AT_ONE and config.get(name) == 1:
         return False
-    return name in config and not (name in _HIDDEN_AT_ZERO and config[name] in (0, 0.0, None))
+    return config.get(name) is not None and not (name in _HIDDEN_AT_ZERO and config[name] in (0, 0.0))
 
 
 def counts_words(counts: Mapping[str, int]) -> str:
