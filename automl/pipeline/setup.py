@@ -122,7 +122,7 @@ def prepare(context: Context, source: Source, *, room: ClusterResources | None =
     identity |= {"begun_with": dict(pretrained.record), "warm_start": warm.to_dict()}
     basis = Basis(data.splits, pretrained, device, metric, balance, earlier)
     heads = fit_heads(context, basis)
-    planned = make_plan(context, basis)
+    planned = make_plan(context, replace(basis, row_seconds=heads.row_seconds))
     write_json(workspace.plan_json, identity | planned.to_dict())
     return Setup(
         config=config,

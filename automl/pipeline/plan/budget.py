@@ -42,7 +42,8 @@ class Work:
     """The amount of work in images, and its speed. `startup` is the time in seconds until the first trial trains.
 
     `scratch`: networks train from scratch, which takes more epochs than fine-tuning. `slowdown` is how many times
-    longer everything takes because of other programs: speeds count the work of this process alone.
+    longer everything takes because of other programs: speeds count the work of this process alone. `row_seconds` is
+    what scoring a row takes with the slowest of the models that are known already, as measured beside these programs.
     """
 
     n_train: int
@@ -54,6 +55,7 @@ class Work:
     startup: float = 0.0
     scratch: bool = True
     slowdown: float = 1.0
+    row_seconds: float = 0.0
 
     @property
     def epoch_seconds(self) -> float:
@@ -170,7 +172,9 @@ def retrain_at_most(work: Work, remaining: float) -> float:
 
 def _reserved(work: Work) -> float:
     """Return the seconds before the first trial and after the retrain."""
-    return work.closing_seconds * min(MAX_SLOWDOWN, max(1.0, work.slowdown)) + work.startup
+    slower = min(MAX_SLOWDOWN, max(1.0, work.slowdown))
+    known = measured_closing(slowdown=slower, scoring=work.n_holdout * work.row_seconds)
+    return max(work.closing_seconds * slower, known) + work.startup
 
 
 def enough_images(rows: int) -> int:

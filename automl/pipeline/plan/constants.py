@@ -88,6 +88,8 @@ HEAD_SHARE, HEAD_SECONDS = 0.1, 10.0
 # that is at most the last share.
 FEATURES_SHARE, FEATURES_SECONDS = 0.08, 120.0
 FEATURES_FIRST, FEATURES_FIRST_SHARE = 15.0, 0.4
+# Of the time that scoring the head on the holdout would leave: at most this share, and no head with fewer seconds left.
+FEATURES_OF_SPARE, FEATURES_LEAST = 0.7, 4.0
 # A study of fewer seconds asks no hub: nothing could be downloaded.
 HUB_FROM = 60.0
 # With fewer seconds left, the machine's speed is measured on a quarter of the images and in one precision.

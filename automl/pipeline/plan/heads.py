@@ -12,11 +12,15 @@ from pathlib import Path
 from automl.final.evidence.candidates import Alternative
 from automl.final.evidence.delivery import Delivery
 from automl.final.retrain import Retrained
-from automl.machine import Moment, cache_folder, cores
+from automl.final.scoring import seconds_per_image
+from automl.machine import Moment, cache_folder, cores, slowdown
 from automl.pipeline.context import Context
+from automl.pipeline.plan.budget import measured_closing
 from automl.pipeline.plan.constants import (
     FEATURES_FIRST,
     FEATURES_FIRST_SHARE,
+    FEATURES_LEAST,
+    FEATURES_OF_SPARE,
     FEATURES_SECONDS,
     FEATURES_SHARE,
     HEAD_SECONDS,
@@ -27,24 +31,33 @@ from automl.records import Config
 from automl.spaces.architectures.families import capabilities
 from automl.torch_setup import set_threads
 from automl.training.heads import Head, fit_feature_head, fit_linear_head
+from automl.training.models.build import input_size, model_arguments
 from automl.training.models.finetune import save_head
+from automl.training.models.hyperparameters import Recipe
+from automl.training.models.pretrained_weights import Weights, load_model
 
 FOLDER = "heads"  # in the study's folder: a file for each network, with which its fine-tuning begins
 
 
 @dataclass(frozen=True)
 class Heads:
-    """The heads as models that may be delivered, and the files of those on features, by network."""
+    """The heads as models that may be delivered, and the files of those on features, by network.
+
+    `row_seconds` is what scoring a row takes with the slowest of them.
+    """
 
     models: tuple[Alternative, ...] = ()
     files: Mapping[str, Path] = field(default_factory=dict)
+    row_seconds: float = 0.0
 
 
 def fit_heads(context: Context, basis: Basis) -> Heads:
     """Fit the head on pixels, if there is a time limit, and one for each pretrained network while there is time."""
     found = [] if context.clock.limit is None else [*_on_pixels(context, basis)]
     files: dict[str, Path] = {}
-    for model, head in _on_features(context, basis):
+    slowest = 0.0
+    for model, head, row_seconds in _on_features(context, basis):
+        slowest = max(slowest, row_seconds)
         found.append(_alternative(head))
         files[model] = context.workspace.root / FOLDER / f"{model}.safetensors"
         files[model].parent.mkdir(exist_ok=True)
@@ -54,7 +67,7 @@ def fit_heads(context: Context, basis: Basis) -> Heads:
             f"A linear head on features of {model} at {head.size} px: {basis.metric.name} {head.val_score:.4f} on the "
             f"validation images, after {context.clock.elapsed():.0f} s."
         )
-    return Heads(tuple(found), files)
+    return Heads(tuple(found), files, slowest)
 
 
 def _on_pixels(context: Context, basis: Basis) -> Iterator[Alternative]:
@@ -73,21 +86,35 @@ def _on_pixels(context: Context, basis: Basis) -> Iterator[Alternative]:
         yield _alternative(head)
 
 
-def _on_features(context: Context, basis: Basis) -> Iterator[tuple[str, Head]]:
-    """Yield the heads on frozen features, of the best network first."""
+def _on_features(context: Context, basis: Basis) -> Iterator[tuple[str, Head, float]]:
+    """Yield the heads on frozen features, of the best network first, and what scoring a row takes with each.
+
+    There is none whose test would not fit into the time: a pretrained network at its own size may take a hundred times
+    as long for it as one that trains from scratch.
+    """
     pretrained, device = basis.pretrained, basis.device
     recipe = next((config for config in pretrained.space.portfolio if config.get("pretrained")), None)
     for place, (model, weights) in enumerate(pretrained.weights.items()):
         if recipe is None:
             return
         context.observer.stage("head", f"fitting a linear head on features of {model}")
+        chosen, remaining, row_seconds = _config(recipe, model), context.clock.remaining(), 0.0
+        seconds = _seconds(remaining, first=place == 0)
+        if remaining is not None:
+            row_seconds = _row_seconds(weights, chosen, basis)
+            scoring = basis.splits.info.n_holdout * row_seconds
+            spare = context.clock.remaining() or 0.0
+            spare -= measured_closing(slowdown=slowdown(), scoring=scoring)
+            if spare < FEATURES_LEAST:
+                return
+            seconds = min(seconds, FEATURES_OF_SPARE * spare)
         head = fit_feature_head(
             basis.splits,
             weights,
-            _config(recipe, model),
+            chosen,
             metric=basis.metric.name,
             mode=basis.metric.mode,
-            until=Moment.now().later(_seconds(context.clock.remaining(), first=place == 0)),
+            until=Moment.now().later(seconds),
             balance=basis.balance,
             seed=context.config.seed,
             threads=device.all_threads if device.kind == "cpu" else 1,
@@ -97,7 +124,15 @@ def _on_features(context: Context, basis: Basis) -> Iterator[tuple[str, Head]]:
         )
         if head is None:
             return
-        yield model, head
+        yield model, head, row_seconds
+
+
+def _row_seconds(weights: Weights, config: Config, basis: Basis) -> float:
+    """Measure what scoring a row takes with a network that has these weights."""
+    recipe, info, device = Recipe.from_config(config), basis.splits.info.detailed, basis.device
+    network = load_model(weights, model_arguments(recipe, info, weights))
+    side = input_size(recipe, info)
+    return seconds_per_image(network, info, side, threads=device.all_threads, device=device.kind)
 
 
 def _config(recipe: Config, model: str) -> Config:

@@ -38,7 +38,7 @@ from automl.pipeline.plan.hardware import Device, idle_gpus, pack_gpus, within_m
 from automl.pipeline.plan.plan_text import epochs_in_words, plan_in_words, share_in_words
 from automl.pipeline.plan.pretrained import Pretrained
 from automl.pipeline.plan.size_limits import SizeLimits
-from automl.records import Config, DatasetInfo, Observer, SearchSplits
+from automl.records import Config, Observer, SearchSplits
 from automl.search.round_time import Expect
 from automl.spaces import SearchSpace
 from automl.spaces.draw import at_random, walk
@@ -84,7 +84,10 @@ class Planned:
 
 @dataclass(frozen=True)
 class Basis:
-    """What a plan is based on; `earlier` is the plan.json of a resumed study."""
+    """What a plan is based on.
+
+    `earlier` is the plan.json of a resumed study, `row_seconds` what scoring a row takes with the slowest known model.
+    """
 
     splits: SearchSplits
     pretrained: Pretrained
@@ -92,6 +95,7 @@ class Basis:
     metric: MetricSpec
     balance: Balance
     earlier: dict[str, Any] | None = None
+    row_seconds: float = 0.0
 
 
 def make_plan(context: Context, basis: Basis) -> Planned:
@@ -112,7 +116,7 @@ def make_plan(context: Context, basis: Basis) -> Planned:
     measured = pace.probe(first, splits, plan, precision)
     device = _packed(config, device, measured, observer)
     plan = replace(plan, threads=device.threads)
-    work = _work(config, info, measured, device, scratch=scratch, slower=pace.slower)
+    work = _work(config, basis, measured, device, scratch=scratch, slower=pace.slower)
     _tell_too_short(context, work)
     if earlier is None:
         limits = _size_limits(context, basis, work, first)
@@ -124,7 +128,7 @@ def make_plan(context: Context, basis: Basis) -> Planned:
         else:  # from the work of both
             faster = epoch_work(before, info, of) / epoch_work(first, info, of)
             measured = replace(measured, images_per_second=measured.images_per_second * faster)
-        work = _work(config, info, measured, device, scratch=scratch, slower=pace.slower)
+        work = _work(config, basis, measured, device, scratch=scratch, slower=pace.slower)
     round_s = 0.0 if earlier is None else float(earlier.get("round_s") or work.epoch_seconds)
     budget = make_budget(work, remaining=clock.remaining(), epochs=config.epochs, round_s=round_s)
     if earlier is not None:  # all trials of a study need the same full length
@@ -235,14 +239,14 @@ def _size_limits(context: Context, basis: Basis, work: Work, first: Config) -> S
 
 def _work(
     config: StudyConfig,
-    info: DatasetInfo,
+    basis: Basis,
     measured: Probe,
     device: Device,
     *,
     scratch: bool,
     slower: float,
 ) -> Work:
-    ray = config.engine == "ray"
+    ray, info = config.engine == "ray", basis.splits.info
     return Work(
         info.n_train,
         info.n_val,
@@ -254,6 +258,7 @@ def _work(
         startup=WORKER_START * import_seconds() if ray else 0.0,
         scratch=scratch,
         slowdown=slower,
+        row_seconds=basis.row_seconds,
     )
 
 

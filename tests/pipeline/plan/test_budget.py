@@ -28,6 +28,17 @@ def test_search_retrain_and_closing_add_up_to_the_time() -> None:
     assert budget.search_s + budget.retrain_s + budget.closing_s == pytest.approx(170.0)
 
 
+def test_time_is_reserved_for_scoring_a_slow_model_that_is_known_already() -> None:
+    """A head on features of 224 px takes 20 ms a row: 2,000 rows, and a spare of 30 %."""
+    plain = make_budget(WORK, remaining=170.0, epochs=None)
+    known = make_budget(replace(WORK, row_seconds=0.02), remaining=170.0, epochs=None)
+    assert plain.search_s is not None and plain.retrain_s is not None
+    assert known.search_s is not None and known.retrain_s is not None
+    assert known.search_s + known.retrain_s == pytest.approx(170.0 - 1.3 * 2000 * 0.02 - 2.5)
+    quick = make_budget(replace(WORK, row_seconds=1e-5), remaining=170.0, epochs=None)
+    assert quick == plain
+
+
 @pytest.mark.parametrize("epochs", [None, 100])
 def test_short_time_makes_trials_shorter_and_lets_the_retrain_run_longer(epochs: int | None) -> None:
     budget = make_budget(WORK, remaining=170.0, epochs=epochs)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
+from automl.pipeline.clock import Clock
+from automl.pipeline.plan import heads
 from automl.pipeline.plan.epoch_cost import part_scored
 from automl.pipeline.plan.heads import _seconds
 from automl.pipeline.plan.plan import _scratch_first
+from automl.records import Silent
 from tests.pipeline.plan.test_epoch_cost import INFO
 
 
@@ -36,3 +40,20 @@ def test_large_pretrained_network_is_scored_on_a_part_of_many_rows() -> None:
     assert 200 / 5000 <= part_scored(small, tuned, many) < 0.1
     assert part_scored(small, tuned, few) == 1.0
     assert part_scored(tuned, tuned, many) == 1.0
+
+
+def test_no_head_is_read_whose_test_would_not_fit_into_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heads, "_row_seconds", lambda *_: 1.0)
+
+    def read(*_: object, **__: object) -> None:
+        raise AssertionError("features were read")
+
+    monkeypatch.setattr(heads, "fit_feature_head", read)
+    recipe = {"model": "resnet18", "lr": 1e-3, "pretrained": True}
+    space = SimpleNamespace(portfolio=(recipe,))
+    device = SimpleNamespace(kind="cpu", all_threads=1)
+    pretrained = SimpleNamespace(space=space, weights={"resnet18": None})
+    data = SimpleNamespace(info=replace(INFO, n_holdout=100))
+    basis = SimpleNamespace(pretrained=pretrained, device=device, splits=data)
+    context = SimpleNamespace(clock=Clock(60.0), observer=Silent())
+    assert list(heads._on_features(context, basis)) == []  # type: ignore[arg-type]
