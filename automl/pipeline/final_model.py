@@ -152,13 +152,17 @@ class _Contest:
         self.kept: Positions = np.empty(0, dtype=np.int64)
         self._third = self._order = self.kept
         self.per_row: list[float] = []  # seconds that the best trial's network took to score a row
-        self.others_per_row = 0.0  # and the slowest of the other models
-        self._seconds: dict[int, float] = {}
 
     @property
     def rivals(self) -> list[Candidate]:
         """All models but the retrain, the preferred one first."""
         return [*([] if self.earlier is None else [self.earlier]), *self.others]
+
+    @property
+    def others_per_row(self) -> float:
+        """Seconds that the slowest of the other models took to score a row, but for the best trial's own weights."""
+        others = (one.seconds_per_row for one in self.others if one.name is not Delivery.OWN_WEIGHTS)
+        return max(others, default=0.0)
 
     @property
     def _judge(self) -> Judge:
@@ -177,14 +181,12 @@ class _Contest:
         models = [*([] if own is None else [own]), *self.setup.alternatives]
         if not models and earlier is None:
             return
-        data, seed = self.setup.data, self.setup.config.seed
-        n, rng = len(data.splits.val), np.random.default_rng(seed)
+        n, rng = len(self.setup.data.splits.val), np.random.default_rng(self.setup.config.seed)
         self._third = self._rows_to_keep()
         rest = np.setdiff1d(np.arange(n), self._third)
         self._order = np.concatenate([rng.permutation(self._third), rng.permutation(rest)])
         for model in models:
-            candidate = self._enter(model, np.zeros(n, dtype=bool), measured=model is own)
-            self.others.append(candidate)
+            self.others.append(self._enter(model, np.zeros(n, dtype=bool), measured=model is own))
         if earlier is not None:
             self.earlier = self._enter(earlier.model, earlier.seen(n))
         self.time = replace(self.time, compared=len(self._order))
@@ -199,13 +201,12 @@ class _Contest:
 
     def _enter(self, model: Alternative, seen: np.ndarray, *, measured: bool = False) -> Candidate:
         found = self._score(model, self._order, seen=seen)
-        if len(found.candidate.rows):
-            if measured:
-                self.per_row.append(found.seconds_per_row)
-            else:
-                self._seconds[id(found.candidate)] = found.seconds_per_row
         self._order = self._order[: len(found.candidate.rows)]
-        return found.candidate
+        if not len(self._order):
+            return found.candidate
+        if measured:
+            self.per_row.append(found.seconds_per_row)
+        return replace(found.candidate, seconds_per_row=found.seconds_per_row)
 
     def alternative_leads(self) -> bool:
         """Return whether an alternative is at least as good as the best trial, up to one standard error."""
@@ -219,7 +220,6 @@ class _Contest:
         """Leave out heads that are far below what the retrain promises: no time is reserved for scoring them."""
         if self.others and self.others[0].name is Delivery.OWN_WEIGHTS:
             self.others = [one for one in self.others if not hopeless(one, self.promise, self._judge)]
-        self.others_per_row = max((self._seconds.get(id(one), 0.0) for one in self.others), default=0.0)
 
     def keep_rows(self) -> None:
         """Keep a third of the validation rows out of the retrain, if they are enough to compare models."""

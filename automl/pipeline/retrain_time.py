@@ -206,9 +206,9 @@ def promised(setup: Setup, found: SearchResult) -> Promise:
         trial.number, trial.config, trial.value, trial.rounds, place if place.exists() else None
     )
     words = (
-        f"Trial {found.best.number} ({_words(mine)}) has the best score, {metric} {kinds[mine].value:.4f}, but its "
-        f"curve promises {kinds[mine].projected:.4f} in the retrain, and that of trial {trial.number} "
-        f"({_words(best)}) {chosen.projected:.4f}: this one is retrained."
+        f"Trial {found.best.number} ({_words(mine)}) has the best score, {metric} {found.best.value:.4f}, but trial "
+        f"{trial.number} ({_words(best)}) is retrained: its curve promises {chosen.projected:.4f} there, and that of "
+        f"trial {kinds[mine].trial}, the best long one {_words(mine)}, {kinds[mine].projected:.4f}."
     )
     return Promise(replace(found, best=other, leader=None), chosen.projected, words)
 

@@ -86,8 +86,12 @@ def test_ctrl_c_in_the_retrain_delivers_the_best_trials_own_weights_and_resume_r
     assert found["n_train"] == first.to_json()["data"]["n_train"]
     assert any("own weights are delivered" in note for note in notes.notes)
     second = pipeline.fit(config_for(tmp_path, **chosen))
-    assert retrain_of(second)["how"] == "retrained", retrain_of(second)
-    assert second.to_json()["holdout_reads"] == 2 and second.trials["total"] == 1
+    again = retrain_of(second)
+    assert again["evidence"]["retrain"]["progress"] == 1.0 and second.trials["total"] == 1
+    # The rows that are kept out are so few that one of them may decide for the earlier model.
+    kept = again["how"] == "earlier model" and any(each["won"] for each in again["evidence"]["comparisons"])
+    assert kept or again["how"] == "retrained", again
+    assert second.to_json()["holdout_reads"] == (1 if kept else 2)
 
 
 def test_ctrl_c_in_the_set_up_leaves_nothing_behind(tmp_path: Path) -> None:

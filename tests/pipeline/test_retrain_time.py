@@ -153,7 +153,8 @@ def test_kind_of_training_that_still_rises_is_retrained(setup: Setup) -> None:
     found = promised(with_published_weights(setup), rising)
     assert found.found.best.number == 0 and found.value > 0.85
     assert "Trial 1 (from pretrained weights) has the best score, accuracy 0.8000" in found.words
-    assert "of trial 0 (from scratch)" in found.words
+    assert "trial 0 (from scratch) is retrained" in found.words
+    assert "that of trial 1, the best long one from pretrained weights" in found.words
 
 
 def test_kind_of_training_that_leads_and_promises_more_stays(setup: Setup) -> None:

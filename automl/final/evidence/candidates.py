@@ -46,13 +46,14 @@ class Candidate:
     """A model and its outputs on validation rows, as delivered.
 
     `rows` are positions among the validation rows, `scores` (len(rows), n_outputs) its outputs for them, without any
-    if there was no time. `seen` (n_val,) says on which validation rows it trained.
+    if there was no time. `seen` (n_val,) says on which validation rows it trained. Scoring took `seconds_per_row`.
     """
 
     model: Alternative
     rows: Positions
     scores: Array
     seen: npt.NDArray[np.bool_]
+    seconds_per_row: float = 0.0
 
     @property
     def name(self) -> Delivery:

@@ -69,12 +69,12 @@ def best_of_kinds(
     found: dict[Hashable, Projected] = {}
     groups: dict[Hashable, list[StoredTrial]] = {}
     for trial in trials:
-        if trial.reports and math.isfinite(trial.reports[-1].value):
+        if math.isfinite(trial.value):  # NaN for one that failed
             groups.setdefault(kind(trial), []).append(trial)
     for name, group in groups.items():
         longest = max(trial.seconds for trial in group)
         long = [trial for trial in group if trial.seconds >= COMPARABLE * longest]
-        best = max(long, key=lambda trial: (sign * trial.reports[-1].value, -trial.number))
+        best = max(long, key=lambda trial: (sign * trial.value, -trial.number))
         work = np.cumsum([report.seconds for report in best.reports]).tolist()
         values = [report.value for report in best.reports]
         ratio = times(best)

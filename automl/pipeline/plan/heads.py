@@ -113,7 +113,6 @@ def _on_features(context: Context, basis: Basis) -> Iterator[tuple[str, Head, fl
             weights,
             chosen,
             metric=basis.metric.name,
-            mode=basis.metric.mode,
             until=Moment.now().later(seconds),
             balance=basis.balance,
             seed=context.config.seed,

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from automl.data.balance import Balance
 from automl.machine import Moment
-from automl.records import Config, DatasetInfo, Mode, SearchSplits
+from automl.records import Config, DatasetInfo, SearchSplits
 from automl.torch_setup import import_timm
 from automl.training.evaluate import score
 from automl.training.heads.feature_cache import FeatureCache, file_digest, identity_of
@@ -40,7 +40,6 @@ def fit_feature_head(
     config: Config,
     *,
     metric: str,
-    mode: Mode,
     until: Moment,
     balance: Balance = "none",
     seed: int = 0,
@@ -54,8 +53,8 @@ def fit_feature_head(
     The result is timm's network `config["model"]` with these weights, and the head as its classifier. With less time,
     fewer random rows are read, and no mirror images; `views` 1 reads none. Features are kept in the folder `cache`.
     Returns None if the score is not finite, no row could be read in time, or the classifier of the network is not one
-    linear layer on its features. Raises ModelError for weights that cannot be used. `mode` has no effect: the strength
-    of the penalty is chosen by the loss.
+    linear layer on its features. Raises ModelError for weights that cannot be used.
+    The strength of the penalty is chosen by the loss, whatever the metric.
     """
     begun, recipe = Moment.now(), Recipe.from_config(config)
     if until.passed():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -63,4 +64,5 @@ def test_curve_that_still_rises_overtakes_one_that_is_flat() -> None:
 
 def test_trials_without_a_value_stand_for_nothing() -> None:
     lost = trial(0, [math.nan], pretrained=True)
-    assert best_of_kinds([lost], lambda one: True, lambda _: 2.0, "accuracy") == {}
+    failed = replace(trial(1, [0.8, 0.9], pretrained=True), state=TrialState.FAILED)
+    assert best_of_kinds([lost, failed], lambda one: True, lambda _: 2.0, "accuracy") == {}

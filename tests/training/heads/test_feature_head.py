@@ -30,7 +30,7 @@ from tests.training.heads.other_targets import of_task
 
 
 def fitted(splits: SearchSplits, weights: Weights, config: Config, **options: Any) -> Head | None:
-    options = {"metric": "accuracy", "mode": "max", "until": Moment.now().later(30.0), **options}
+    options = {"metric": "accuracy", "until": Moment.now().later(30.0), **options}
     return fit_feature_head(splits, weights, {**config, "pretrained": True}, **options)
 
 

@@ -65,7 +65,6 @@ def fitted(photos: SearchSplits, cache: Path) -> Head:
         Weights("tf_efficientnet_lite0", FILE, "folder", (0.5,) * 3, (0.5,) * 3),
         {"model": "tf_efficientnet_lite0", "lr": 1e-3, "pretrained": True},
         metric="accuracy",
-        mode="max",
         until=Moment.now().later(60.0),
         threads=2,
         cache=cache,
