@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
@@ -163,7 +164,7 @@ class Data:
             if what.labels:
                 table = pd.read_csv(io.BytesIO(archive.read("labels.csv"))).set_index("image")
             classes = sorted({row["label"] for row in rows})
-            parts = []
+            parts: list[np.ndarray[Any, Any]] = []
             for held in (False, True):
                 chosen = [row for row in rows if (row["split"] == "holdout") == held]
                 images = [
@@ -178,7 +179,8 @@ class Data:
                     names = [Path(row["file"]).name for row in chosen]
                     targets = table.loc[names, list(what.labels)].to_numpy(dtype=np.float64)
                 parts += [np.stack(images), targets]
-        return Data(*parts, what.task)
+        train, train_targets, test, test_targets = parts
+        return Data(train, train_targets, test, test_targets, what.task)
 
 
 def network(weights: Path, outputs: int) -> Any:
@@ -242,6 +244,11 @@ def tuning(data: Data, weights: Path, limit: int, seed: int) -> np.ndarray:
     targets = targets if classes else targets.float()
     model = network(weights, outputs).train().to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4, weight_decay=0.05)
+    losses: dict[str, Callable[..., torch.Tensor]] = {
+        "classification": F.cross_entropy,
+        "multilabel": F.binary_cross_entropy_with_logits,
+        "regression": F.mse_loss,
+    }
     while (done := (time.monotonic() - begun) / limit) < 1.0:
         chosen = rng.choice(len(targets), size=min(32, len(targets)), replace=False)
         images = batch(data.images[chosen], 160)
@@ -249,11 +256,7 @@ def tuning(data: Data, weights: Path, limit: int, seed: int) -> np.ndarray:
         for group in optimizer.param_groups:
             group["lr"] = 3e-4 * min(1.0, done / 0.05) * 0.5 * (1.0 + math.cos(math.pi * done))
         found = model(images)
-        loss = {
-            "classification": F.cross_entropy,
-            "multilabel": F.binary_cross_entropy_with_logits,
-            "regression": F.mse_loss,
-        }[data.task](found, targets[torch.from_numpy(chosen)])
+        loss = losses[data.task](found, targets[torch.from_numpy(chosen)])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

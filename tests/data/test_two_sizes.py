@@ -99,9 +99,12 @@ def test_other_machine_makes_both_sizes(
     expected = [np.load(path).copy() for path in (splits.train.images, splits.train.large)]
     monkeypatch.setenv("AUTOML_CACHE_DIR", str(tmp_path / "other"))
     _decoded_here.cache_clear()
-    away = {"images": tmp_path / "gone" / splits.train.images.parent.name / "images.npy"}
-    away["large"] = tmp_path / "gone" / splits.train.large.parent.name / "images.npy"
-    moved = replace(splits, train=replace(splits.train, **away), val=replace(splits.val, **away))
+    images, large = (
+        tmp_path / "gone" / path.parent.name / "images.npy"
+        for path in (splits.train.images, splits.train.large)
+    )
+    train, val = (replace(rows, images=images, large=large) for rows in (splits.train, splits.val))
+    moved = replace(splits, train=train, val=val)
     info = splits.info
     origin = DataOrigin(str(photos), None, "auto", info.img_size, info.in_chans, None, info.large_size)
     found = splits_on_this_node(moved, origin)

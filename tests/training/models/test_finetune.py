@@ -15,6 +15,7 @@ from automl.errors import ModelError
 from automl.records import Config, Rows, SearchSplits
 from automl.spaces.architectures.layers import layers
 from automl.torch_setup import import_timm
+from automl.training.heads.frozen_network import classifier_of
 from automl.training.models.finetune import begin_with_head, freeze, save_head, scaled_rates
 from automl.training.models.hyperparameters import Recipe
 from automl.training.models.pretrained_weights import Weights, classifier_names
@@ -28,6 +29,12 @@ from automl.training.trial import ImageTrial
 def _model(name: str = "test_resnet") -> nn.Module:
     built: nn.Module = import_timm().create_model(name, num_classes=3)
     return built
+
+
+def _head_of(model: nn.Module) -> nn.Linear:
+    found = classifier_of(model)
+    assert found is not None
+    return found
 
 
 def _learning(model: nn.Module) -> list[str]:
@@ -167,10 +174,10 @@ def test_pretrained_training_sees_the_larger_images_at_its_own_size(
     save_file(_model().state_dict(), tmp_path / "test_resnet.safetensors")
     images = np.load(splits.train.images).repeat(2, axis=1).repeat(2, axis=2)
     np.save(tmp_path / "large.npy", images)
-    large = {"large": tmp_path / "large.npy", "large_size": 64}
-    two = SearchSplits(
-        replace(splits.info, large_size=64), replace(splits.train, **large), replace(splits.val, **large)
+    train, val = (
+        replace(rows, large=tmp_path / "large.npy", large_size=64) for rows in (splits.train, splits.val)
     )
+    two = SearchSplits(replace(splits.info, large_size=64), train, val)
     plan = replace(plan, weights=in_folder(tmp_path))
     tuned = ImageTrial({**config, "pretrained": True, "size": 48}, splits=two, plan=plan)
     scratch = ImageTrial(config, splits=two, plan=plan)
@@ -184,20 +191,20 @@ def test_fine_tuning_begins_with_its_head(
     config: Config, splits: SearchSplits, plan: TrainPlan, tmp_path: Path
 ) -> None:
     save_file(_model().state_dict(), tmp_path / "test_resnet.safetensors")
-    head = torch.nn.Linear(_model().get_classifier().in_features, 3)
+    head = torch.nn.Linear(_head_of(_model()).in_features, 3)
     save_head(head.weight, head.bias, tmp_path / "head")
     plan = replace(plan, weights=in_folder(tmp_path), heads={"test_resnet": tmp_path / "head"})
     tuned = Trainer({**config, "pretrained": True}, splits.info, splits.train, plan)
-    assert torch.equal(tuned.model.get_classifier().weight, head.weight)
-    assert torch.equal(tuned.averaged.get_classifier().bias, head.bias)
+    assert torch.equal(_head_of(tuned.model).weight, head.weight)
+    assert torch.equal(_head_of(tuned.averaged).bias, head.bias)
     scratch = Trainer(config, splits.info, splits.train, plan)
-    assert not torch.equal(scratch.model.get_classifier().weight, head.weight)
+    assert not torch.equal(_head_of(scratch.model).weight, head.weight)
 
 
 @pytest.mark.parametrize("outputs", [3, 5])
 def test_head_that_does_not_fit_is_named(tmp_path: Path, outputs: int) -> None:
     model = _model()
-    head = torch.nn.Linear(model.get_classifier().in_features, outputs)
+    head = torch.nn.Linear(_head_of(model).in_features, outputs)
     file = tmp_path / "head"
     if outputs == 5:
         save_head(head.weight, head.bias, file)
