@@ -165,10 +165,9 @@ class _Contest:
 
     @property
     def _judge(self) -> Judge:
-        val = self.setup.data.splits.val
-        targets = np.load(val.targets, mmap_mode="r")[np.load(val.index)]
-        info, seed = self.setup.data.splits.info, self.setup.config.seed
-        return Judge(self.setup.metric.name, info, targets, seed)
+        splits = self.setup.data.splits
+        targets = np.load(splits.val.targets, mmap_mode="r")[np.load(splits.val.index)]
+        return Judge(self.setup.metric.name, splits.info, targets, self.setup.config.seed)
 
     def enter_others(self, plan: TrainPlan) -> None:
         """Score the rivals of the retrain on validation rows, as far as the time allows.
@@ -201,7 +200,9 @@ class _Contest:
     def _enter(self, model: Alternative, seen: np.ndarray, *, measured: bool = False) -> Candidate:
         found = self._score(model, self._order, seen=seen)
         self._order = self._order[: len(found.candidate.rows)]
-        if measured and len(self._order):
+        if not len(self._order):
+            return found.candidate
+        if measured:
             self.per_row.append(found.seconds_per_row)
         return replace(found.candidate, seconds_per_row=found.seconds_per_row)
 
