@@ -114,7 +114,7 @@ def final_model(
     """
     contest = _Contest(setup, found, earlier, promise)
     plan = contest.time.plan()
-    why = contest.time.too_short(plan)
+    why = contest.time.too_short(plan) if found.scored or not interrupted(found) else Stopped(0.0)
     contest.enter_others(plan)
     if why and contest.rivals:
         return contest.final(why)

@@ -138,7 +138,7 @@ def test_values_are_those_of_a_ridge_regression(
     own = Ridge(alpha=head.views / head.strength).fit(scaler.transform(x).astype(np.float64), y)
     expected = own.predict(scaler.transform(features(head, splits.val)))
     logits, _ = predict_rows(head.model, splits.val, head.info, size=head.size)
-    assert np.abs(logits.numpy() - expected).max() < 2e-3
+    assert np.abs(logits.numpy() - expected).max() < 1e-4
 
 
 class Watched:
