@@ -172,7 +172,7 @@ def _delivered_words(result: Mapping[str, Any]) -> str:
         if is_built_in(config.get("model"))
         else f"linear head on features of {config.get('model')}"
     )
-    return f"{which}{of}: {said}"
+    return f"{which}{of}: {said.removeprefix('a linear head, ')}"
 
 
 def delivered_kind(result: Mapping[str, Any]) -> str:

@@ -66,18 +66,23 @@ class Linear:
 
 @dataclass(frozen=True)
 class Scale:
-    """Mean and deviation (d,) of the features of the training rows."""
+    """Mean (d,) of the features of the training rows, and what they are divided by (d,).
+
+    That is their deviation, shrunk to the common one: the root of the mean of a feature's variance and of the mean of
+    all variances. Few rows say little about a single variance, and a feature that is nearly constant in them would
+    be all noise.
+    """
 
     mean: Array
     deviation: Array
 
     @staticmethod
     def of(features: Features) -> Scale:
-        """Return those of images as they are. A feature that does not change has the deviation 1."""
+        """Return that of images as they are. If no feature changes, they are divided by 1."""
         flat = features.values[0]
-        mean, deviation = flat.mean(axis=0, dtype=np.float64), flat.std(axis=0, dtype=np.float64)
-        constant = deviation <= 1e-6 * np.abs(mean) + 1e-12
-        return Scale(mean, np.where(constant, 1.0, deviation))
+        mean, variance = flat.mean(axis=0, dtype=np.float64), flat.var(axis=0, dtype=np.float64)
+        deviation = np.sqrt(0.5 * (variance + variance.mean()))
+        return Scale(mean, deviation if deviation.min() > 1e-12 else np.ones_like(deviation))
 
     def apply(self, features: Features) -> None:
         """Standardise features in place."""
