@@ -65,9 +65,9 @@ def test_head_is_a_row_of_the_leaderboard_but_never_the_best_training(finished: 
     rows = board(finished).set_index("trial")
     assert list(rows.columns[-3:]) == ["reason", "kind", "delivered"]
     assert rows["kind"].to_dict() == {0: "head on pixels", 1: "from scratch"}
-    assert rows.loc[0, "estimator"] == "logistic regression" and float(rows.loc[0, "strength"]) > 0.0
-    assert (rows.loc[0, "state"], rows.loc[0, "rounds"]) == ("complete", 0)
-    assert 0.0 < float(rows.loc[0, "seconds"]) < 10.0
+    head = {str(name): value for name, value in rows.to_dict("index")[0].items()}
+    assert head["estimator"] == "logistic regression" and float(head["strength"]) > 0.0
+    assert (head["state"], head["rounds"]) == ("complete", 0) and 0.0 < float(head["seconds"]) < 10.0
     assert document["best"]["trial"] == 1
     assert (finished.directory / "trials" / "t0001").is_dir()
     assert not (finished.directory / "trials" / "t0000").exists()

@@ -23,7 +23,7 @@ from automl.search.policy import Action, Decision
 from automl.search.reasons import Code, Reason
 from automl.search.storage.delete_study import delete_study
 from automl.search.storage.sql.dashboard_storage import BulkStorage
-from automl.search.storage.sql.database import open_database, open_optuna
+from automl.search.storage.sql.database import open_database
 from automl.search.storage.store import Store
 from automl.search.storage.summary import read_summary
 from tests.postgres_server import PASSWORD, Server
@@ -178,4 +178,6 @@ def test_heads_in_postgres_are_found_again_and_deleted_with_the_study(url: str) 
     summary = read_summary(url, "search")
     assert summary is not None and summary.trials[1].kind == "head on features"
     delete_study(url, "search")
-    assert open_optuna(url).get_all_studies() == []
+    database = open_database(url)
+    assert database.optuna.get_all_studies() == []
+    database.close()
