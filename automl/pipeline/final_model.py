@@ -116,7 +116,8 @@ def final_model(
     """
     contest = _Contest(setup, found, earlier, promise)
     plan = contest.time.plan()
-    short: Shortfall | None = contest.time.too_short(plan)
+    waits = found.scored or not interrupted(found)
+    short: Shortfall | None = contest.time.too_short(plan) if waits else Stopped(0.0)
     contest.enter_others(plan)
     if contest.rivals and (short := short or contest.time.too_few(plan)):
         return contest.final(short)

@@ -20,6 +20,7 @@ from automl.final.predictor import Predictor
 from automl.records import Silent
 from automl.result import FitResult
 from automl.torch_setup import import_timm
+from tests.pipeline.test_fit import trainings
 
 pytestmark = pytest.mark.study
 
@@ -94,13 +95,13 @@ def test_search_begins_with_what_the_probe_ranks_first(tuned: tuple[FitResult, l
     best, second = probe
     assert best["score"] >= second["score"] and best["kept"] and second["kept"]
     assert f"{best['model']} {best['score']:.3f}" in " ".join(said)
-    board = result.leaderboard().sort_values("trial")
+    board = trainings(result)
     assert list(board["pretrained"]) == [False, True, True, True]  # the preset has one recipe from scratch
     assert list(board["model"])[1:] == [best["model"], second["model"], best["model"]]
 
 
 def test_trials_from_weights_have_the_parameters_of_fine_tuning(tuned: tuple[FitResult, list[str]]) -> None:
-    for trial in tuned[0].leaderboard().to_dict("records"):
+    for trial in trainings(tuned[0]).to_dict("records"):
         assert (trial["freeze"] is not None and trial["freeze"] == trial["freeze"]) == trial["pretrained"]
 
 
@@ -205,7 +206,13 @@ def test_auto_uses_cached_weights_and_trains_from_scratch_beside_them(
     record = result.to_json()["pretrained"]
     assert record["used"] is True and record["both"] is True and record["models"] == ["test_resnet"]
     assert any("found for 1 of 4 architectures (cache)" in text for text in notes.said)
-    assert list(result.leaderboard().sort_values("trial")["pretrained"]) == [False, True]
+    assert list(trainings(result)["pretrained"]) == [False, True]
+    (features,) = result.leaderboard().query("kind == 'head on features'").to_dict("records")
+    assert (features["trial"], features["model"], features["estimator"]) == (
+        0,
+        "test_resnet",
+        "logistic regression",
+    )
     assert result.best_config["pretrained"] is True
     (head,) = [text for text in notes.said if text.startswith("A linear head on features of test_resnet")]
     assert float(head.split("accuracy ")[1].split()[0]) > 0.7
