@@ -20,6 +20,7 @@ COMMANDS = {
     "dashboard": "automl.cli.commands.dashboard",
     "predict": "automl.cli.commands.predict",
     "spaces": "automl.cli.commands.spaces",
+    "weights": "automl.cli.commands.weights.group",
     "portfolio": "automl.cli.commands.portfolio",
     "doctor": "automl.cli.commands.doctor",
 }

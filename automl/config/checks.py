@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,18 @@ from automl.remote import is_remote
 
 MIN_IMAGE_SIZE = 8
 PRETRAINED = ("auto", "always", "never")
+# Licences that allow any use of the weights, also commercial, as timm spells them (SPDX, in lower case).
+PERMISSIVE = (
+    "apache-2.0",
+    "mit",
+    "bsd",
+    "bsd-2-clause",
+    "bsd-3-clause",
+    "cc0-1.0",
+    "cc-by-3.0",
+    "cc-by-4.0",
+)
+_LICENCE = re.compile(r"[a-z0-9][a-z0-9.+-]*")
 
 
 def no_bool(value: Any) -> Any:
@@ -70,6 +83,21 @@ def check_pretrained(value: Any) -> str:
             f"must be 'auto', 'always', 'never' or a folder with weights, got {text!r}: no such folder"
         )
     raise ValueError(unknown_name("choice for pretrained", text, PRETRAINED) + ", or a folder with weights")
+
+
+def check_weights_licence(value: Any) -> str:
+    """Return `permissive`, `any`, or names of licences with commas between them, in lower case."""
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
+        parts = []
+    names = [part.strip().lower() for part in parts]
+    if not names or not all(_LICENCE.fullmatch(name) for name in names):
+        raise ValueError(
+            f"must be 'permissive', 'any' or names of licences such as 'apache-2.0,cc-by-nc-4.0', got {value!r}"
+        )
+    if "any" in names and len(names) > 1:
+        raise ValueError(f"must be 'any' alone or a list without it, got {value!r}")
+    return ",".join(dict.fromkeys(names))
 
 
 def check_img_size(value: Any) -> Any:

@@ -30,6 +30,7 @@ class StudyOptions(TypedDict, total=False):
     balance: Literal["auto", "none", "loss", "sampler"]
     seed: int
     pretrained: str | PathLike[str]
+    weights_licence: str | list[str]
     warm_start: str
     img_size: int | Literal["auto"]
     precision: Literal["auto", "fp32", "bf16"]

@@ -18,6 +18,7 @@ from automl.config.checks import (
     check_img_size,
     check_metric,
     check_pretrained,
+    check_weights_licence,
     no_bool,
 )
 from automl.config.durations import format_duration, parse_duration
@@ -70,6 +71,7 @@ class StudyConfig(BaseModel):
     balance: Literal["auto", "none", "loss", "sampler"] = "auto"
     seed: Annotated[int, BeforeValidator(no_bool), Field(ge=0, lt=2**32)] = 0
     pretrained: Annotated[str, BeforeValidator(check_pretrained)] = "auto"
+    weights_licence: Annotated[str, BeforeValidator(check_weights_licence)] = "permissive"
     warm_start: str = "auto"
     img_size: Annotated[int | Literal["auto"], BeforeValidator(check_img_size)] = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"

@@ -30,7 +30,7 @@ Trained by automl {version} on {n_train:,} images of `{name}` ({n_classes} class
 {use}
 ## How it was made
 {made} {searched}
-"""
+{weights}"""
 
 
 USE = """```python
@@ -75,7 +75,7 @@ def write_card(path: Path, document: dict[str, Any], preprocess: Preprocess) -> 
     path.write_text(
         CARD.format(
             study=document["study"],
-            model=config["model"],
+            model=_shown(config, document),
             verdict="" if words.is_usable(document) else f"\n**{words.not_usable(document)}**\n",
             version=document["versions"]["automl"],
             n_train=document["retrain"]["n_train"],
@@ -88,6 +88,7 @@ def write_card(path: Path, document: dict[str, Any], preprocess: Preprocess) -> 
             use=_use(path.parent.name, config["model"], preprocess),
             made=_made(document, config),
             searched=_searched(document),
+            weights=_weights(document),
         ),
         encoding="utf-8",
     )
@@ -136,6 +137,25 @@ def _searched(document: Mapping[str, Any]) -> str:
         f"The search compared {document['trials']['total']} configurations on {n:,} validation images (best: "
         f"{document['metric']} {words.number(best['val_score'])}; trivial answer: "
         f"{words.number(best.get('val_trivial'))}). The scores above come from other images."
+    )
+
+
+def _shown(config: Config, document: Mapping[str, Any]) -> str:
+    """Return the model's name, with the tag of the weights that it started from."""
+    weights = document.get("weights")
+    model = str(config["model"])
+    return str(weights["weights"]) if weights else model if is_factory(model) else model.partition(".")[0]
+
+
+def _weights(document: Mapping[str, Any]) -> str:
+    """Return a sentence about the weights that the model started from; "" for a network from scratch."""
+    weights = document.get("weights")
+    if not weights:
+        return ""
+    where = weights["origin"] or "a folder of the user"
+    return (
+        f"\nIt started from the pretrained weights `{weights['weights']}` (licence: {weights['licence']}; "
+        f"from {where}).\nTheir licence may also bind this model.\n"
     )
 
 

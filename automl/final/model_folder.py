@@ -23,6 +23,8 @@ from automl.training.models.safe_arguments import plain_arguments
 
 CONFIG, PREPROCESS = "config.json", "preprocess.json"
 FACTORY = "factory"
+# What timm says about its own weights.
+_ABOUT_WEIGHTS = ("tag", "license", "origin_url", "paper_ids", "paper_name", "notes", "description")
 MAX_SIZE = 8192  # px; a larger size in a file would exhaust memory
 
 
@@ -82,6 +84,7 @@ def write_model_folder(
         model_args={k: v for k, v in arguments.items() if k != "num_classes"},
         safe_serialization=True,
     )
+    _state_weights(folder / CONFIG, weights)
     _write_texts(folder, preprocess)
 
 
@@ -144,6 +147,20 @@ def _timm_network(folder: Path, said: dict[str, Any]) -> nn.Module:
     )
     network.load_state_dict(load_file(folder / "model.safetensors"))
     return network
+
+
+def _state_weights(path: Path, weights: Weights | None) -> None:
+    """Write the tag, licence and origin of the weights that the training started from into config.json.
+
+    timm writes those of its default weights, also for a network that was trained from scratch.
+    """
+    said = json.loads(path.read_text(encoding="utf-8"))
+    about = {key: value for key, value in said["pretrained_cfg"].items() if key not in _ABOUT_WEIGHTS}
+    if weights is not None:
+        stated = {"tag": weights.model.partition(".")[2], "license": weights.licence}
+        about |= {key: value for key, value in {**stated, "origin_url": weights.origin}.items() if value}
+    text = json.dumps({**said, "pretrained_cfg": about}, indent=2, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8")
 
 
 def _write_own(

@@ -116,8 +116,8 @@ def final_model(
     """
     contest = _Contest(setup, found, earlier, promise)
     plan = contest.time.plan()
-    waits = found.scored or not interrupted(found)
-    short: Shortfall | None = contest.time.too_short(plan) if waits else Stopped(0.0)
+    short: Shortfall | None = contest.time.too_short(plan)
+    short = Stopped(0.0) if interrupted(found) and not found.scored else short
     contest.enter_others(plan)
     if contest.rivals and (short := short or contest.time.too_few(plan)):
         return contest.final(short)
@@ -239,8 +239,11 @@ class _Contest:
 
     def images_in_words(self) -> str:
         """Return on how many images the retrain trains."""
-        count = len(self.splits.train) + len(self.splits.val)
-        return training_images(count, len(self.kept), only_trial=len(self.rivals) == 1 and not self.earlier)
+        count, only = (
+            len(self.splits.train) + len(self.splits.val),
+            len(self.rivals) == 1 and not self.earlier,
+        )
+        return training_images(count, len(self.kept), only_trial=only)
 
     def decide(self, trained: Retrained, plan: TrainPlan, *, stopped: bool) -> Final:
         """Return the best of the retrain and the others. `stopped`: Ctrl-C ended the retrain."""
@@ -253,8 +256,7 @@ class _Contest:
         model = Alternative(kind, self.found.best.config, trained)
         if not self.rivals:
             return self.final(why, retrain=model, stopped=stopped)
-        seen = np.ones(self.setup.data.splits.info.n_val, dtype=bool)
-        seen[self.kept] = False
+        seen = ~np.isin(np.arange(self.setup.data.splits.info.n_val), self.kept)
         candidate = self._score(model, self._order, seen=seen).candidate
         if not len(candidate.rows):
             return self._unscored(why, model, stopped=stopped)

@@ -29,7 +29,7 @@ from automl.pipeline.study_folder import Workspace, write_json, write_text
 from automl.records import Config, Interval, Rows
 from automl.result import FitResult
 from automl.review.tables import delivered_of, write_trials
-from automl.review.trials import stored_rows
+from automl.review.trials import stored_rows, with_weights
 from automl.search import SearchResult
 
 PACKAGES = ("numpy", "optuna", "ray", "scikit-learn", "timm", "torch", "torchvision")
@@ -133,7 +133,7 @@ def write_outcome(setup: Setup, found: SearchResult, outcome: Outcome) -> FitRes
     root, model = setup.workspace.root, setup.workspace.model_dir
     write_text(root / "data_report.json", setup.data.report.to_json() + "\n")
     setup.data.write_table(root / "splits.csv")
-    rows = stored_rows([*found.heads, *found.trials])
+    rows = with_weights(stored_rows([*found.heads, *found.trials]), setup.pretrained.record)
     made = delivered_of(outcome.retrain, outcome.trial)
     write_trials(rows, setup.metric.name, setup.metric.mode, root / "trials.csv", made)
     preprocess, earlier = read_preprocess(model), setup.workspace.read_result()
@@ -177,6 +177,7 @@ def _document(setup: Setup, found: SearchResult, outcome: Outcome, *, mirrored: 
             "epochs": epochs.get(best.number, 0.0),
         },
         "retrain": outcome.retrain,
+        "weights": _begun_with(setup, outcome.retrain.get("config") or outcome.best_config),
         "holdout": outcome.scores.holdout,
         "usable": outcome.scores.usable,
         "trivial": outcome.scores.trivial,
@@ -193,6 +194,12 @@ def _document(setup: Setup, found: SearchResult, outcome: Outcome, *, mirrored: 
         "versions": versions(),
         "command": " ".join(mask_password(part) for part in sys.argv),
     }
+
+
+def _begun_with(setup: Setup, config: Config) -> dict[str, str] | None:
+    """Return name, licence, source and origin of the weights that a configuration started from, or None."""
+    weights = setup.pretrained.weights.get(config.get("model", "")) if config.get("pretrained") else None
+    return None if weights is None else weights.about()
 
 
 def val_trivial(setup: Setup) -> Trivial:

@@ -35,17 +35,14 @@ from automl.pipeline.plan.image_size import largest_size
 from automl.pipeline.plan.plan import Basis, make_plan
 from automl.pipeline.plan.pretrained import (
     Conditions,
-    FoundWeights,
     Pretrained,
-    check_pretrained,
     choose_pretrained,
-    find_weights,
-    from_scratch_too,
     restore_pretrained,
 )
 from automl.pipeline.plan.size_limits import SizeLimits
 from automl.pipeline.plan.warm_start import WarmStart, check_warm_start, traits, warm_start
 from automl.pipeline.study_folder import write_json
+from automl.pipeline.weights.find import FoundWeights, check_pretrained, find_weights, from_scratch_too
 from automl.records import Config, HeadTrial, Observer
 from automl.remote import is_remote
 from automl.search.engines.cluster_resources import ClusterResources
@@ -105,7 +102,7 @@ def prepare(context: Context, source: Source, *, room: ClusterResources | None =
     space_is_known = device.kind == "cpu" or config.space != "auto"  # else it follows from the images
     if earlier is None and space_is_known:
         space = load_space(config, device, img_size=CPU_SIZE)
-        looked = find_weights(config, space, remaining=context.clock.remaining())
+        looked = find_weights(config, space, remaining=context.clock.remaining(), observer=context.observer)
     data = _decoded(context, source, device, looked)
     space = load_space(config, device, img_size=data.splits.info.img_size)
     metric, balance = _fitting(config, data, context.observer)
@@ -211,7 +208,9 @@ def _starting_points(
         warm = WarmStart.from_dict(earlier.get("warm_start", {}))
     else:
         if looked is None:
-            looked = find_weights(context.config, space, remaining=context.clock.remaining())
+            looked = find_weights(
+                context.config, space, remaining=context.clock.remaining(), observer=context.observer
+            )
         pretrained = choose_pretrained(space, looked, conditions, context.observer)
         remaining = context.clock.remaining()
         warm = warm_start(
@@ -310,6 +309,7 @@ def _identity(
         "space_used": space.name if config.space == "auto" else config.space,
         "traits": traits(info),
         "pretrained": config.pretrained,
+        "weights_licence": config.weights_licence,
         "seed": config.seed,
         "img_size": info.img_size,
         "large_size": info.large_size,

@@ -25,6 +25,7 @@ IDENTITY = (
     "balance",
     "space",
     "pretrained",
+    "weights_licence",
     "seed",
     "img_size",
     "n_train",
@@ -120,6 +121,10 @@ class Workspace:
         earlier = self.read_plan()
         if earlier is None:
             return
+        earlier = {
+            "weights_licence": plan.get("weights_licence"),
+            **earlier,
+        }  # earlier versions had no such option
         changed = [key for key in IDENTITY if earlier.get(key) != plan.get(key)]
         if changed:
             key = changed[0]

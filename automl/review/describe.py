@@ -12,7 +12,7 @@ from automl.final.evidence import words
 from automl.final.evidence.delivery import Delivery
 from automl.records import Config, Interval, TrialState
 from automl.search.storage.kinds import HEAD, kind_of
-from automl.spaces.architectures.factories import is_built_in
+from automl.spaces.architectures.factories import is_built_in, is_factory
 
 HEAD_WORDS = "linear head on 16 x 16 pixels"
 _SCHEDULES = {"onecycle": "one-cycle", "wsd": "warm-up, stable, decay", "none": "constant lr"}
@@ -82,6 +82,7 @@ def config_words(config: Config, *, everything: bool = False) -> str:
 
     Without `everything` it has the most important parameters only (all, if the space has none of them).
     """
+    config = _with_tag(config)
     names = list(_WORDS) if everything else [name for name in _MAIN if name in config]
     parts = [_WORDS[name](config[name]) for name in names if name in _WORDS and _is_shown(name, config)]
     used = [word for name, word in (("hflip", "flips"), ("rot90", "turns")) if config.get(name)]
@@ -96,6 +97,17 @@ def config_words(config: Config, *, everything: bool = False) -> str:
     if everything or not parts:
         parts += [f"{name} {number(value)}" for name, value in config.items() if name not in known]
     return ", ".join(parts) or "no parameters"
+
+
+def _with_tag(config: Config) -> Config:
+    """Return the configuration with the tag of its weights in the model's name, and none for a network from scratch."""
+    shown = {name: value for name, value in config.items() if name != "weights"}
+    model = str(config.get("model", ""))
+    if config.get("weights"):
+        shown["model"] = config["weights"]
+    elif config.get("pretrained") is False and not is_factory(model):
+        shown["model"] = model.partition(".")[0]
+    return shown if model else dict(config)
 
 
 def _is_shown(name: str, config: Config) -> bool:
@@ -138,6 +150,7 @@ def summary(result: Mapping[str, Any], model_dir: Path, dashboard: str) -> list[
         (f"val {metric}", f"{val}{beside}"),
         ("delivered", "" if _is_retrained(result) else _delivered_words(result)),
         ("best", _best_words(result)),
+        ("weights", _weights_words(result)),
         ("trials", counts_words(result.get("trials", {}))),
         ("time", _time_words(result.get("time", {}))),
         ("model", str(model_dir)),
@@ -147,8 +160,24 @@ def summary(result: Mapping[str, Any], model_dir: Path, dashboard: str) -> list[
 
 def _best_words(result: Mapping[str, Any]) -> str:
     """Return the best trial's configuration; without a scored trial none was the best."""
-    said = config_words(result["best"].get("config", {}))
+    said = config_words(named(result["best"].get("config", {}), result))
     return said if words.is_scored(result) else f"none; the first configuration was {said}"
+
+
+def named(config: Config, result: Mapping[str, Any]) -> Config:
+    """Return a configuration with the weights that it started from, if `result` (result.json) knows them."""
+    weights = result.get("pretrained", {}).get("weights", {})
+    known = weights.get(config.get("model")) if config.get("pretrained") else None
+    return {**config, "weights": known["weights"]} if known else dict(config)
+
+
+def _weights_words(result: Mapping[str, Any]) -> str:
+    """Return name, licence and source of the weights that the delivered model started from; "" without any."""
+    weights = result.get("weights")
+    if not weights:
+        return ""
+    where = weights["origin"] or f"your {weights['source']}"
+    return f"{weights['weights']}, licence: {weights['licence']}, from {where}"
 
 
 def _held_words(result: Mapping[str, Any], name: str, entry: Mapping[str, float]) -> str:
@@ -215,7 +244,9 @@ def details(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return what `automl show` adds to the summary: full configuration, data, gap, work, versions."""
     data, retrain, gap = result.get("data", {}), result.get("retrain", {}), result.get("gap", {})
     work, versions = result.get("work", {}), result.get("versions", {})
-    rows = [("in full", config_words(result.get("best", {}).get("config", {}), everything=True))]
+    rows = [
+        ("in full", config_words(named(result.get("best", {}).get("config", {}), result), everything=True))
+    ]
     if data:
         counts = f"{data.get('n_train')} train, {data.get('n_val')} val, {data.get('n_holdout')} holdout"
         skipped = f", {data['n_skipped']} skipped" if data.get("n_skipped") else ""

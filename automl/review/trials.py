@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from automl.config.metrics import METRICS
 from automl.records import Mode, TrialRow
 from automl.review.studies import DATABASE_FILE, TRIALS_FILE, StudyFolder
 from automl.review.tables import MODEL_SIZE, read_trials
+from automl.training.published.licences import licence_words
 
 if TYPE_CHECKING:
     from automl.search.storage.reader import StoredTrial
@@ -18,7 +20,8 @@ if TYPE_CHECKING:
 def study_trials(study: StudyFolder) -> tuple[str, Mode, list[TrialRow]]:
     """Return metric, mode and trials of a study; no trials if its search has not started.
 
-    Raises StudyError for a damaged trials.csv and StorageError if the database cannot be read.
+    Their configurations name the pretrained weights with their tag. Raises StudyError for a damaged trials.csv and
+    StorageError if the database cannot be read.
     """
     table = study.path / TRIALS_FILE
     if study.finished and table.is_file():
@@ -28,11 +31,39 @@ def study_trials(study: StudyFolder) -> tuple[str, Mode, list[TrialRow]]:
         return study.metric, study_mode(study, study.metric), []
     from automl.search.storage.summary import read_summary
 
+    begun_with = study.plan.get("begun_with", {})
     summary = read_summary(study.storage_url(), study.name)
     if summary is not None:
-        return summary.metric or study.metric, summary.mode, summary.trials
+        return summary.metric or study.metric, summary.mode, with_weights(summary.trials, begun_with)
     metric, mode, trials = stored_trials(study)
-    return metric, mode, stored_rows(trials)
+    return metric, mode, with_weights(stored_rows(trials), begun_with)
+
+
+def with_weights(trials: Iterable[TrialRow], begun_with: Mapping[str, Any]) -> list[TrialRow]:
+    """Return the trials with the weights that they started from in their configurations, such as resnet18.a1_in1k.
+
+    `begun_with` is that of plan.json.
+    """
+    names = {model: row["model"] for model, row in begun_with.get("weights", {}).items()}
+    return [
+        replace(row, config={**row.config, "weights": names[row.config["model"]]})
+        if row.config.get("pretrained") and row.config.get("model") in names
+        else row
+        for row in trials
+    ]
+
+
+def weights_of(study: StudyFolder) -> dict[str, dict[str, str]]:
+    """Return name, licence, source and origin of the pretrained weights of a study, by model; empty without any."""
+    return {
+        model: {
+            "weights": row["model"],
+            "licence": licence_words(row.get("licence", "")),
+            "source": row["source"],
+            "origin": row.get("origin", ""),
+        }
+        for model, row in study.plan.get("begun_with", {}).get("weights", {}).items()
+    }
 
 
 def study_mode(study: StudyFolder, metric: str) -> Mode:

@@ -24,6 +24,7 @@ CONVERTED: dict[str, set[Any]] = {
     "space": {PathLike[str], Mapping[str, Any], SpaceLike},
     "time_limit": {str},
     "pretrained": {PathLike[str]},
+    "weights_licence": {list[str]},
     "parallel": {"auto"},
     "memory_limit": {str},
     "max_disk": {str},
@@ -66,12 +67,14 @@ def test_converted_values_are_accepted(tmp_path: Any) -> None:
         "space": SearchSpace.load("smoke"),
         "time_limit": "10m",
         "pretrained": tmp_path,
+        "weights_licence": ["MIT", "cvnets-license"],
         "parallel": "auto",
         "memory_limit": "2G",
         "max_disk": "20G",
     }
     config = StudyConfig(data="digits", **options)
     assert (config.study, config.time_limit, config.parallel) == ("digits", 600.0, None)
+    assert config.weights_licence == "mit,cvnets-license"
     assert isinstance(config.space, dict) and config.memory_limit == 2 * 1024**3
 
 

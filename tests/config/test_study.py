@@ -59,6 +59,15 @@ def test_options_are_read_from_text_as_flags_give_them() -> None:
         ({"metric": "acuracy"}, r"^unknown metric 'acuracy': did you mean 'accuracy'\?"),
         ({"task": "regression", "metric": "f1"}, r"^metric must fit the task 'regression', got 'f1'; choose"),
         ({"pretrained": "nevr"}, r"did you mean 'never'\?.*or a folder with weights$"),
+        (
+            {"weights_licence": "any,mit"},
+            r"^weights_licence must be 'any' alone or a list without it, got 'any,mit'$",
+        ),
+        (
+            {"weights_licence": ""},
+            r"^weights_licence must be 'permissive', 'any' or names of licences such as",
+        ),
+        ({"weights_licence": "apache 2"}, r"^weights_licence must be .* got 'apache 2'$"),
         ({"pretrained": "no/such"}, r"^pretrained must be .* got 'no/such': no such folder$"),
         (
             {"study": "a/b"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from automl.final.predictor import Predictor
 from automl.final.retrain import Retrain, join_rows
 from automl.records import Config, SearchSplits, Silent
 from automl.torch_setup import import_timm
+from automl.training.models.pretrained_weights import describe_weights
 from automl.training.plan import TrainPlan
 from tests.training.conftest import config, plan, splits
 
@@ -39,6 +41,23 @@ def test_model_folder_has_timms_layout(folder: Path, splits: SearchSplits) -> No
     assert content["label_names"] == list(splits.info.classes)
     assert (folder / "labels.txt").read_text().split() == list(splits.info.classes)
     assert not list(folder.glob("*.bin")) and not list(folder.glob("*.pt"))
+
+
+def test_tag_and_licence_in_the_config_are_those_of_the_weights_that_it_started_from(
+    folder: Path, config: Config, splits: SearchSplits, tmp_path: Path
+) -> None:
+    about = {"tag", "license", "origin_url", "paper_ids"}
+    scratch = json.loads((folder / "config.json").read_text())
+    assert not about & set(scratch["pretrained_cfg"])
+    file = tmp_path / "test_resnet.r160_in1k.safetensors"
+    (folder / "model.safetensors").rename(file)
+    weights = replace(describe_weights("test_resnet.r160_in1k", file, "cache"), mean=(0.1, 0.2, 0.3))
+    tuned = {**config, "pretrained": True}
+    model = import_timm().create_model("test_resnet", num_classes=3)
+    write_model_folder(tmp_path / "tuned", model, tuned, splits.info, size=32, weights=weights)
+    said = json.loads((tmp_path / "tuned" / "config.json").read_text())["pretrained_cfg"]
+    assert (said["tag"], said["license"]) == ("r160_in1k", "apache-2.0")
+    assert said["origin_url"] == "https://huggingface.co/timm/test_resnet.r160_in1k"
 
 
 def test_timm_alone_predicts_the_same_as_the_predictor(folder: Path, splits: SearchSplits) -> None:

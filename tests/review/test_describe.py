@@ -29,6 +29,10 @@ def test_configuration_names_what_matters() -> None:
 def test_fine_tuning_is_told_in_words() -> None:
     config = {"model": "resnet18", "pretrained": True, "freeze": "stages", "opt": "adamw", "lr": 5e-4}
     assert config_words(config) == "resnet18, pretrained, all but the last stage frozen, adamw, lr 5.0e-04"
+    tagged = {**config, "weights": "resnet18.a1_in1k"}
+    assert config_words(tagged).startswith("resnet18.a1_in1k, pretrained, all but")
+    scratch = {"model": "resnet18.a1_in1k", "pretrained": False, "opt": "adamw"}
+    assert config_words(scratch) == "resnet18, from scratch, adamw"
     sized = {**config, "size": 160, "freeze_norm": True}
     assert "pretrained, at 160 px, all but" in config_words(sized)
     assert "statistics of batch norm kept" in config_words(sized, everything=True)

@@ -57,6 +57,12 @@ resources = section("Resources")
 @search(
     "--pretrained", "WHEN", "auto", "Pretrained weights: auto (if they help), always, never, or a folder."
 )
+@search(
+    "--weights-licence",
+    "NAMES",
+    "permissive",
+    "Licences that pretrained weights may have: permissive (Apache, MIT, BSD, CC0, CC-BY), any, or names a,b.",
+)
 @search("--warm-start", "STUDIES", "auto", "Earlier studies to learn from: auto, none, or names a,b.")
 @search("--policy", "NAME", "auto", "Rule that stops weak trials early.")
 @search("--sampler", "NAME", "auto", "Method that proposes configurations.")

@@ -33,7 +33,7 @@ def command(state: State, /, study: str, directory: str | None, csv_file: str | 
     from automl.review.describe import score
     from automl.review.studies import find_study
     from automl.review.tables import delivered_of, leaderboard_rows, pareto_trials, ranked
-    from automl.review.trials import study_trials
+    from automl.review.trials import study_trials, weights_of
 
     found = find_study(study, directory or "studies")
     metric, mode, trials = study_trials(found)
@@ -45,7 +45,8 @@ def command(state: State, /, study: str, directory: str | None, csv_file: str | 
         _write(trials, metric, mode, Path(csv_file), made)
     if state.json:
         rows = leaderboard_rows(trials, metric, mode, made)
-        print_json({"study": found.name, "metric": metric, "mode": mode, "trivial": trivial, "trials": rows})
+        about = {"metric": metric, "mode": mode, "trivial": trivial, "weights": weights_of(found)}
+        print_json({"study": found.name, **about, "trials": rows})
     elif csv_file is not None:
         print(f"{len(trials)} trials written to {csv_file}")
     elif not trials:
@@ -77,6 +78,10 @@ def command(state: State, /, study: str, directory: str | None, csv_file: str | 
         print_table(
             columns, cells, right=("rank", "trial", f"val_{metric}", "rounds", "epochs", "seconds", "params")
         )
+        for row in weights_of(found).values():
+            print(
+                f"weights {row['weights']}: licence {row['licence']}, from {row['origin'] or row['source']}"
+            )
 
 
 def _cells(rank: int, row: TrialRow, front: Collection[int], made: Delivered | None) -> tuple[str, ...]:

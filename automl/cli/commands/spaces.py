@@ -20,7 +20,7 @@ def command(state: State, /, name: str | None) -> None:
     NAME is a name from the list, or a YAML file.
     """
     from automl.cli.output import print_json, print_table
-    from automl.spaces import SearchSpace, presets
+    from automl.spaces import SearchSpace, capabilities, presets
 
     if name is None:
         entries = [_summary(preset, SearchSpace.load(preset)) for preset in presets()]
@@ -34,7 +34,8 @@ def command(state: State, /, name: str | None) -> None:
     allowed = _share_allowed(space)
     if state.json:
         published, cached = _weights(space)
-        more: dict[str, Any] = {"weights": {"published": published, "cached": cached}}
+        licences = {model: capabilities(model).licence for model in published}
+        more: dict[str, Any] = {"weights": {"published": published, "cached": cached, "licences": licences}}
         if allowed is not None:
             more["share_allowed"] = allowed
         print_json({**_summary(name, space), **more, "space": space.to_dict()})
@@ -68,6 +69,7 @@ def _weights(space: Any) -> tuple[list[str], list[str]]:
 
 def _print_space(name: str, space: Any, allowed: float | None) -> None:
     from automl.cli.output import print_table
+    from automl.spaces import capabilities
 
     print(f"{name}: {space.description}" if space.description else name)
     if space.families:
@@ -80,11 +82,12 @@ def _print_space(name: str, space: Any, allowed: float | None) -> None:
             (
                 _family(family, space),
                 f"{sum(model in published for model in models)} of {len(models)}",
+                ", ".join(sorted({capabilities(model).licence for model in models if model in published})),
                 ", ".join(f"{model}*" if model in cached else model for model in models),
             )
             for family, models in space.families.items()
         ]
-        print_table(("family", "weights", "models"), rows)
+        print_table(("family", "weights", "licence", "models"), rows)
         if cached:
             print("* weights are cached\n")
     print_table(

@@ -13,15 +13,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from automl.config import StudyConfig
-from automl.errors import ConfigError, SpaceError, StudyError
-from automl.machine import hub_answers
+from automl.errors import StudyError
 from automl.pipeline.plan.constants import (
     CPU_ROWS,
-    DOWNLOAD_SECONDS,
-    DOWNLOAD_SHARE,
     GPU_ROWS,
-    HUB_FROM,
     KEPT,
     LOADING,
     PROBE_MIN_ROWS,
@@ -31,6 +26,7 @@ from automl.pipeline.plan.constants import (
     SLOW,
     TRIAL_SHARE,
 )
+from automl.pipeline.weights.find import FoundWeights, from_scratch_too
 from automl.records import Observer, SearchSplits
 from automl.spaces import SearchSpace, capabilities
 from automl.spaces.narrow import configuration, narrowed, with_portfolio, with_weights
@@ -45,8 +41,7 @@ from automl.training.models.linear_probe import (
     probe_pixels,
     sample,
 )
-from automl.training.models.pretrained_weights import Weights, arch, verify
-from automl.training.models.weight_sources import download, in_caches, in_folder
+from automl.training.models.pretrained_weights import Weights, verify
 from automl.training.rounds import STEP_COST
 
 
@@ -71,46 +66,6 @@ class Conditions:
     slowdown: float = 1.0
 
 
-def check_pretrained(config: StudyConfig) -> None:
-    """Raise UsageError for a folder without weights."""
-    if config.pretrained not in ("auto", "always", "never"):
-        in_folder(config.pretrained)
-
-
-@dataclass(frozen=True)
-class FoundWeights:
-    """The weights that were found, by model, those of the space without any, and the state of the hub.
-
-    `wanted` is False if no trial may use weights: then nothing was looked for.
-    """
-
-    asked: str
-    wanted: bool = False
-    weights: Mapping[str, Weights] = field(default_factory=dict)
-    missing: Sequence[str] = ()
-    hub: str = ""
-
-
-def find_weights(config: StudyConfig, space: SearchSpace, *, remaining: float | None) -> FoundWeights:
-    """Look for weights of the models of the space: in the user's folder, in the caches, on the hub.
-
-    Raises ConfigError if weights are required and there are none.
-    """
-    asked = config.pretrained
-    if asked == "never" or (asked == "auto" and not _may(space, pretrained=True)):
-        return FoundWeights(asked)
-    models = [model for members in space.families.values() for model in members]
-    found, hub = _look(asked, models, remaining)
-    if not found and asked != "auto":
-        raise ConfigError(_none_found(asked, models, hub))
-    return FoundWeights(asked, True, found, [model for model in models if model not in found], hub)
-
-
-def from_scratch_too(asked: str, space: SearchSpace) -> bool:
-    """Return whether trials may also train from scratch where weights were found."""
-    return asked != "always" and _may(space, pretrained=False)
-
-
 def choose_pretrained(
     space: SearchSpace,
     looked: FoundWeights,
@@ -127,8 +82,10 @@ def choose_pretrained(
         if not looked.wanted:
             return _from_scratch(space, asked, missing=[])
         why = f"no weights of its {len(missing)} architectures are cached, and the hub {looked.hub}"
+        if looked.refused:
+            why = "the licences of the weights that there are, are not allowed"
         observer.note(f"Models train from scratch: {why}.")
-        return _from_scratch(space, asked, missing=missing, why=why)
+        return _from_scratch(space, asked, missing=missing, refused=looked.refused, why=why)
     models = list(found)
     tuned = narrowed(space, pretrained=True, models=found.keys())
     recipes = narrowed(space, pretrained=True).portfolio
@@ -141,9 +98,7 @@ def choose_pretrained(
     if not ranking:  # then no file was checked yet
         kept = _verified(kept, found, configs, conditions)
     both = from_scratch_too(asked, space)
-    return _from_weights(
-        _Chosen(space, found, kept, ranking, pixels, missing, asked, both), conditions, observer
-    )
+    return _from_weights(_Chosen(space, looked, kept, ranking, pixels, both), conditions, observer)
 
 
 def restore_pretrained(space: SearchSpace, record: Mapping[str, Any]) -> Pretrained:
@@ -164,30 +119,36 @@ def restore_pretrained(space: SearchSpace, record: Mapping[str, Any]) -> Pretrai
 
 
 def public_record(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the record for result.json: models with weights, models left out, and the ranking."""
+    """Return the record for result.json: weights by model, models left out, and the ranking."""
     kept = {key: value for key, value in record.items() if key != "weights"}
-    return {**kept, "models": sorted(record.get("weights", {}))} if record.get("used") else kept
+    if not record.get("used"):
+        return kept
+    weights = {model: Weights.from_dict(row).about() for model, row in sorted(record["weights"].items())}
+    return {**kept, "models": list(weights), "weights": weights}
 
 
 @dataclass(frozen=True)
 class _Chosen:
     space: SearchSpace
-    found: Mapping[str, Weights]
+    looked: FoundWeights
     kept: list[str]
     ranking: list[ProbeScore]
     pixels: float
-    missing: list[str]
-    asked: str
     both: bool
+
+    @property
+    def found(self) -> Mapping[str, Weights]:
+        return self.looked.weights
 
 
 def _from_weights(chosen: _Chosen, conditions: Conditions, observer: Observer) -> Pretrained:
     weights = {model: chosen.found[model] for model in chosen.kept}
     record = {
-        "asked": chosen.asked,
+        "asked": chosen.looked.asked,
         "used": True,
         "both": chosen.both,
-        "missing": chosen.missing,
+        "missing": list(chosen.looked.missing),
+        "refused": dict(chosen.looked.refused),
         "why": "",
         "probe": _rows(chosen.ranking, chosen.kept),
         "pixels": None if math.isnan(chosen.pixels) else round(chosen.pixels, 4),
@@ -213,33 +174,19 @@ def _from_scratch(
     asked: str,
     *,
     missing: list[str],
+    refused: Mapping[str, str] | None = None,
     why: str = "",
     probe: Sequence[dict[str, Any]] = (),
 ) -> Pretrained:
-    record = {"asked": asked, "used": False, "missing": missing, "why": why, "probe": list(probe)}
+    record = {
+        "asked": asked,
+        "used": False,
+        "missing": missing,
+        "refused": dict(refused or {}),
+        "why": why,
+        "probe": list(probe),
+    }
     return Pretrained(narrowed(space, pretrained=False), {}, record)
-
-
-def _look(asked: str, models: list[str], remaining: float | None) -> tuple[dict[str, Weights], str]:
-    """Return the weights that were found, and the state of the hub."""
-    if asked not in ("auto", "always"):
-        folder = in_folder(asked)
-        wanted = {model: folder.get(arch(model)) for model in models}
-        return {model: row for model, row in wanted.items() if row is not None}, "was not asked"
-    found = in_caches(models)
-    if len(found) == len(models):
-        return found, "was not asked"
-    if remaining is not None and remaining < HUB_FROM:
-        return found, "was not asked, as there is no time for a download"
-    if not hub_answers():
-        return found, "cannot be reached"
-    rest = sorted(
-        ((model, capabilities(model).params) for model in models if model not in found),
-        key=lambda pair: pair[1],
-    )
-    share = DOWNLOAD_SHARE * (math.inf if remaining is None else remaining)
-    got = download(rest, seconds=min(DOWNLOAD_SECONDS, share))
-    return {model: row for model in models if (row := found.get(model) or got.get(model))}, "was asked"
 
 
 def _ranking_seconds(conditions: Conditions) -> float:
@@ -330,14 +277,6 @@ def _epoch_seconds(row: ProbeScore, conditions: Conditions) -> float:
     return conditions.splits.info.n_train * STEP_COST * cores / row.images_per_second
 
 
-def _may(space: SearchSpace, *, pretrained: bool) -> bool:
-    try:
-        narrowed(space, pretrained=pretrained)
-    except SpaceError:
-        return False
-    return True
-
-
 def _rows(ranking: list[ProbeScore], kept: list[str]) -> list[dict[str, Any]]:
     return [
         {
@@ -353,9 +292,9 @@ def _rows(ranking: list[ProbeScore], kept: list[str]) -> list[dict[str, Any]]:
 
 def _in_words(chosen: _Chosen, conditions: Conditions) -> str:
     sources = sorted({chosen.found[model].source for model in chosen.kept})
-    count = f"{len(chosen.found)} of {len(chosen.found) + len(chosen.missing)} architectures"
+    count = f"{len(chosen.found)} of {len(chosen.found) + len(chosen.looked.missing)} architectures"
     text = f"Pretrained weights: found for {count} ({', '.join(sources)})"
-    if chosen.missing:
+    if chosen.looked.missing:
         text += "; the others are left out"
     beside = " Others train from scratch." if chosen.both else ""
     if not chosen.ranking:
@@ -365,17 +304,4 @@ def _in_words(chosen: _Chosen, conditions: Conditions) -> str:
     return (
         f"{text}; {metric} of a linear head on their features: {best} (pixels alone: {chosen.pixels:.3f}). "
         f"The search uses {', '.join(chosen.kept)}.{beside}"
-    )
-
-
-def _none_found(asked: str, models: list[str], hub: str) -> str:
-    names = ", ".join(models[:5]) + (", ..." if len(models) > 5 else "")
-    if asked == "always":
-        return (
-            f"--pretrained always needs weights of at least one of {names}, but none are cached and the hub {hub}; "
-            "give a folder with weights as --pretrained DIR, or use --pretrained auto"
-        )
-    return (
-        f"--pretrained {asked} must hold weights of at least one architecture of the search space ({names}), but holds "
-        f"those of {', '.join(sorted(in_folder(asked)))}; choose another --space"
     )

@@ -21,7 +21,8 @@ class Capability:
     - `macs`: billions of multiplications for one image of that size
     - `writes`: millions of numbers that its layers write for one image of that size
     - `layers`: the number of calls of layers without sub-layers
-    - `weights`: timm's tag of its default pretrained weights, "" if there are none
+    - `weights`: timm's tag of its default pretrained weights (or the tag in its name), "" if there are none
+    - `licence`: timm's name of their licence, "unknown" if timm knows none, "" without weights
     """
 
     model: str
@@ -39,3 +40,4 @@ class Capability:
     writes: float
     layers: int
     weights: str
+    licence: str = ""

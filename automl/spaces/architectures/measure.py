@@ -52,6 +52,7 @@ def measure(model: str) -> Capability:
         writes=round(writes, 3),
         layers=layers,
         weights=_weights(built),
+        licence=str(_cfg(built).get("license") or "unknown").lower() if _weights(built) else "",
     )
 
 

@@ -16,6 +16,7 @@ from automl.records import DatasetInfo
 from automl.torch_setup import import_timm
 from automl.training.models.hyperparameters import Recipe
 from automl.training.models.safe_arguments import plain_arguments
+from automl.training.published.licences import UNKNOWN, licence_words
 
 # The share of a network's values that may be missing in the file: a head with hidden layers is new.
 MAX_MISSING = 0.05
@@ -29,7 +30,8 @@ class Weights:
 
     `source` is "folder", "cache" or "hub". `mean` and `std` are those of the pixels (0..1) that the network was trained
     on. `facts` replaces parts of timm's `pretrained_cfg`. `arguments` are the keywords that the network was built with,
-    such as other stage widths.
+    such as other stage widths. `licence` is timm's name of their licence, "unknown" if timm knows none; a file in a
+    user's folder has the licence in its config.json, or "". `origin` is the page that published them, or "".
     """
 
     model: str
@@ -39,6 +41,8 @@ class Weights:
     std: tuple[float, ...]
     facts: Mapping[str, Any] = field(default_factory=dict)
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    licence: str = ""
+    origin: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record for JSON; `from_dict` is the inverse."""
@@ -50,6 +54,17 @@ class Weights:
             "std": list(self.std),
             "facts": dict(self.facts),
             "arguments": dict(self.arguments),
+            "licence": self.licence,
+            "origin": self.origin,
+        }
+
+    def about(self) -> dict[str, str]:
+        """Return what people and files are told about the weights: name with tag, licence, source and origin."""
+        return {
+            "weights": self.model,
+            "licence": licence_words(self.licence),
+            "source": self.source,
+            "origin": self.origin,
         }
 
     @staticmethod
@@ -80,7 +95,35 @@ def describe_weights(name: str, file: Path, source: str, config: Mapping[str, An
         raise ModelError(
             f"config.json beside the weights {str(file)!r} must have numbers as mean and std, not {mean!r} and {std!r}"
         ) from error
-    return Weights(name, file, source, *statistics, facts=facts, arguments=arguments)
+    licence, origin = (_stated if source == "folder" else _published)(own, cfg)
+    return Weights(
+        name, file, source, *statistics, facts=facts, arguments=arguments, licence=licence, origin=origin
+    )
+
+
+def _stated(own: Mapping[str, Any], _: Any) -> tuple[str, str]:
+    """Return licence and origin as a user's config.json states them."""
+    said = (own.get(key) for key in ("license", "origin_url"))
+    licence, origin = (text if isinstance(text, str) else "" for text in said)
+    return licence, origin
+
+
+def _published(_: Mapping[str, Any], cfg: Any) -> tuple[str, str]:
+    """Return licence and origin of published weights as timm knows them."""
+    return licence_of(cfg), origin_of(cfg)
+
+
+def licence_of(cfg: Any) -> str:
+    """Return the licence in timm's `pretrained_cfg`; "unknown" without one."""
+    return str(getattr(cfg, "license", None) or UNKNOWN).lower()
+
+
+def origin_of(cfg: Any) -> str:
+    """Return the page on the hub, or the address, that publishes the weights of timm's `pretrained_cfg`; or ""."""
+    if getattr(cfg, "hf_hub_id", None):
+        return f"https://huggingface.co/{str(cfg.hf_hub_id).partition('@')[0]}"
+    url = getattr(cfg, "url", None) or ""
+    return url if isinstance(url, str) else str(url[1])
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -1,22 +1,18 @@
-"""Find pretrained weights: in a user's folder, in the caches of the Hugging Face hub and of torch, or on the hub."""
+"""Find pretrained weights: in a user's folder, and in the caches of the Hugging Face hub and of torch."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from automl.errors import ModelError
-from automl.machine import HUB_SECONDS
 from automl.torch_setup import import_timm
-from automl.training.models.pretrained_weights import Weights, arch, describe_weights, read_config
+from automl.training.models.pretrained_weights import Weights, arch, describe_weights, licence_of, read_config
+from automl.training.published.licences import is_allowed
 
 _NAMES = ("model.safetensors", "pytorch_model.bin", "pytorch_model.pth", "model.pth")
 _ENDINGS = (".safetensors", ".pth", ".pt", ".bin")
-_BYTES_PER_WEIGHT = 4
-# Assumed speed of the network until the first file shows it.
-_BYTES_PER_SECOND = 5e6
 
 
 def in_folder(folder: str | Path) -> dict[str, Weights]:
@@ -48,55 +44,43 @@ def in_folder(folder: str | Path) -> dict[str, Weights]:
     return found
 
 
-def in_caches(models: Iterable[str]) -> dict[str, Weights]:
-    """Return the weights of these models in the caches of this machine, by name, without network access."""
+def in_caches(models: Iterable[str], licences: str = "any") -> dict[str, Weights]:
+    """Return the weights of these models in the caches of this machine, by name, without network access.
+
+    Of several weights of one network with allowed `licences`, those that timm lists first are taken.
+    """
     found: dict[str, Weights] = {}
     if not _anything_cached():
         return found
     for model in models:
-        for name, cfg in _published(model).items():
-            file = _cached_file(cfg)
+        for name, cfg in published(model).items():
+            file = cached_file(cfg) if is_allowed(licence_of(cfg), licences) else None
             if file is not None:
                 found[model] = describe_weights(name, file, "cache")
                 break
     return found
 
 
-def download(models: Sequence[tuple[str, float]], *, seconds: float) -> dict[str, Weights]:
-    """Download weights from the hub into its cache, in the given order, for `seconds`.
+def published(model: str) -> dict[str, Any]:
+    """Return timm's entries of weights for a model, by name with tag, the default ones first.
 
-    `models` are names with their millions of parameters: a file that would not finish in time is not started. Failed
-    downloads are ignored; the caller sees which are missing.
+    With a tag in the name of the model, only those. Files in other formats than PyTorch's are left out; on the hub, all
+    but those marked so are in PyTorch's format.
     """
-    from huggingface_hub import hf_hub_download
-
-    found: dict[str, Weights] = {}
-    begun, got = time.monotonic(), 0.0
-    for model, millions in models:
-        spent = time.monotonic() - begun
-        rate = got / spent if got else _BYTES_PER_SECOND
-        size = millions * 1e6 * _BYTES_PER_WEIGHT
-        if spent + size / rate > seconds:
-            continue
-        for name, cfg in list(_published(model).items())[:1]:
-            if not cfg.hf_hub_id:
-                continue
-            file = cfg.hf_hub_filename or _NAMES[0]
-            try:
-                path = hf_hub_download(cfg.hf_hub_id, file, etag_timeout=HUB_SECONDS)
-            except Exception:  # downloads fail with many types of errors
-                continue
-            found[model] = describe_weights(name, Path(path), "hub")
-            got += size
-    return found
-
-
-def _published(model: str) -> dict[str, Any]:
-    """Return timm's entries of plain PyTorch weights for a model, the default ones first."""
     cfgs: dict[str, Any] = import_timm().models.get_arch_pretrained_cfgs(arch(model))
     if "." in model:
         cfgs = {name: cfg for name, cfg in cfgs.items() if name == model}
-    return {name: cfg for name, cfg in cfgs.items() if (cfg.hf_hub_id or cfg.url) and not cfg.custom_load}
+    return {
+        name: cfg
+        for name, cfg in cfgs.items()
+        if (cfg.hf_hub_id and cfg.custom_load != "hf") or (cfg.url and not cfg.custom_load)
+    }
+
+
+def hub_file(cfg: Any) -> tuple[str, str, str | None]:
+    """Return the repository, the file and the revision of weights on the hub."""
+    repository, _, revision = str(cfg.hf_hub_id).partition("@")
+    return repository, cfg.hf_hub_filename or _NAMES[0], revision or None
 
 
 def _anything_cached() -> bool:
@@ -108,7 +92,8 @@ def _anything_cached() -> bool:
     return any(next(folder.glob(pattern), None) is not None for folder, pattern in places)
 
 
-def _cached_file(cfg: Any) -> Path | None:
+def cached_file(cfg: Any) -> Path | None:
+    """Return the file with the weights of timm's `pretrained_cfg` in the caches of this machine, or None."""
     from huggingface_hub import try_to_load_from_cache
 
     if cfg.hf_hub_id:
@@ -117,7 +102,7 @@ def _cached_file(cfg: Any) -> Path | None:
             path = try_to_load_from_cache(repository, name, revision=revision or None)
             if isinstance(path, str):
                 return Path(path)
-    if cfg.url:
+    if cfg.url and not cfg.custom_load:
         from torch.hub import get_dir
 
         url = cfg.url if isinstance(cfg.url, str) else cfg.url[1]
@@ -135,6 +120,7 @@ def _weights_at(place: Path) -> Weights | None:
         if (place / "config.json").is_file():
             said = read_config(place / "config.json")
             name = place.name if arch(place.name) == said["architecture"] else said["architecture"]
+            name = name if "." in name else _with_tag(name, said)
             if not import_timm().is_model(arch(name)):
                 raise ModelError(f"{str(place / 'config.json')!r} names {name!r}, which timm does not have")
             return describe_weights(name, file, "folder", said)
@@ -142,6 +128,12 @@ def _weights_at(place: Path) -> Weights | None:
     ending = next((ending for ending in _ENDINGS if place.name.endswith(ending)), None)
     name = place.name.removesuffix(ending) if ending else ""
     return describe_weights(name, place, "folder") if ending and _is_model(name) else None
+
+
+def _with_tag(name: str, said: dict[str, Any]) -> str:
+    """Return the name with the tag in a config.json, if it has one."""
+    tag = (said.get("pretrained_cfg") or {}).get("tag")
+    return f"{name}.{tag}" if isinstance(tag, str) and tag else name
 
 
 def _is_model(name: str) -> bool:

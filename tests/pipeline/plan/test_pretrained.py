@@ -14,6 +14,7 @@ from sklearn.datasets import load_digits
 
 from automl import config as configuration
 from automl import pipeline
+from automl.cli import main
 from automl.config import StudyConfig
 from automl.errors import ConfigError, ModelError, StudyError
 from automl.final.predictor import Predictor
@@ -84,6 +85,7 @@ def test_families_without_weights_are_left_out_and_it_is_said(tuned: tuple[FitRe
     result, said = tuned
     record = result.to_json()["pretrained"]
     assert record["used"] is True and record["models"] == ["test_resnet", "test_vit"]
+    assert record["weights"]["test_vit"]["licence"] == "of your file"
     assert record["missing"] == ["test_efficientnet", "test_vit2"]
     (line,) = [text for text in said if text.startswith("Pretrained weights: ")]
     assert "found for 2 of 4 architectures (folder); the others are left out" in line
@@ -137,6 +139,8 @@ def test_resumed_study_keeps_the_same_weights(folder: Path, tmp_path: Path) -> N
     assert again.trials["total"] == 2
     with pytest.raises(StudyError, match="with another pretrained .*never now"):
         pipeline.fit(config_for(tmp_path, pretrained="never", n_trials=2))
+    with pytest.raises(StudyError, match=r"with another weights_licence \(permissive there, any now\)"):
+        pipeline.fit(config_for(tmp_path, pretrained=folder, n_trials=2, weights_licence="any"))
 
 
 def test_continued_study_whose_weights_are_gone_says_which(tmp_path: Path) -> None:
@@ -192,7 +196,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_auto_uses_cached_weights_and_trains_from_scratch_beside_them(
-    cache: Path, tmp_path: Path, related: FitResult
+    cache: Path, tmp_path: Path, related: FitResult, capsys: pytest.CaptureFixture[str]
 ) -> None:
     space = {
         "families": {"resnet": ["test_resnet"]},
@@ -216,6 +220,30 @@ def test_auto_uses_cached_weights_and_trains_from_scratch_beside_them(
     assert result.best_config["pretrained"] is True
     (head,) = [text for text in notes.said if text.startswith("A linear head on features of test_resnet")]
     assert float(head.split("accuracy ")[1].split()[0]) > 0.7
+    check_where_tag_and_licence_stand(result, capsys)
+
+
+def check_where_tag_and_licence_stand(result: FitResult, capsys: pytest.CaptureFixture[str]) -> None:
+    """Name, licence and source of the weights are in the plan, the result, the model's files and the leaderboard."""
+    tag, origin = "test_resnet.r160_in1k", "https://huggingface.co/timm/test_resnet.r160_in1k"
+    about = {"weights": tag, "licence": "apache-2.0", "source": "cache", "origin": origin}
+    assert result.to_json()["weights"] == about == result.to_json()["pretrained"]["weights"]["test_resnet"]
+    (planned,) = json.loads((result.model_dir.parent / "plan.json").read_text())["begun_with"][
+        "weights"
+    ].values()
+    assert (planned["model"], planned["licence"], planned["origin"]) == (tag, "apache-2.0", origin)
+    said = json.loads((result.model_dir / "config.json").read_text())["pretrained_cfg"]
+    assert (said["tag"], said["license"], said["origin_url"]) == ("r160_in1k", "apache-2.0", origin)
+    card = (result.model_dir / "README.md").read_text()
+    assert f"# tiny: {tag}\n" in card and f"`{tag}` (licence: apache-2.0; from {origin})" in card
+    board = result.leaderboard().sort_values("trial")
+    assert board["weights"].fillna("").to_list() == ["", tag]
+    study = str(result.model_dir.parent)
+    assert main(["leaderboard", study]) == 0
+    text = capsys.readouterr().out
+    assert f"{tag}, pretrained" in text and f"weights {tag}: licence apache-2.0, from {origin}" in text
+    assert main(["show", study]) == 0
+    assert f"{tag}, licence: apache-2.0, from {origin}" in capsys.readouterr().out
 
 
 def test_weights_that_tell_nothing_do_no_harm(cache: Path, tmp_path: Path) -> None:
