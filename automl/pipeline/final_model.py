@@ -8,8 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
@@ -40,11 +39,10 @@ from automl.final.evidence.delivery import (
     TooShort,
     Unknown,
     Unscored,
-    delivery_in_words,
 )
 from automl.final.evidence.earlier import Earlier
 from automl.final.evidence.own_model import own_model
-from automl.final.evidence.verdict import Verdict
+from automl.final.evidence.verdict import Final, Verdict
 from automl.final.evidence.words import training_images
 from automl.final.retrain import KEPT_INDEX, Retrain, Retrained, without
 from automl.interrupt import stop_on_interrupt
@@ -67,36 +65,6 @@ FOLDER = ".retrain"  # the folder that several workers share
 FEWEST_KEPT = 10  # validation rows: fewer would decide nothing
 FEW = 300  # validation rows: so many are all needed to decide against a head
 COMPARING = 0.05  # of the time left after the search: at most, for scoring one model on validation rows
-
-
-@dataclass(frozen=True)
-class Final:
-    """The model to deliver, and the `reasons` if it is not a retrain that nothing opposed. `stopped`: by Ctrl-C.
-
-    `evidence` is what decided, for result.json. `images` are those that the retrain trained on, also if another model
-    is delivered. `earlier`: the model of an earlier run, if that is kept.
-    """
-
-    model: Alternative
-    reasons: tuple[Shortfall, ...] = ()
-    stopped: bool = False
-    images: int = 0
-    evidence: dict[str, Any] = field(default_factory=dict)
-    earlier: Earlier | None = None
-
-    @property
-    def trained(self) -> Retrained:
-        """The network, and what it was trained on."""
-        return self.model.whole or self.model.trained
-
-    @property
-    def delivery(self) -> Delivery:
-        """The kind of model."""
-        return self.model.delivery
-
-    def in_words(self) -> str:
-        """Return why this model is delivered, as a sentence; "" for a retrain that nothing opposed."""
-        return delivery_in_words(self.delivery, self.reasons)
 
 
 def final_model(

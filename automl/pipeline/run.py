@@ -14,12 +14,13 @@ from automl.data import Source
 from automl.errors import ModelError, StorageError
 from automl.final.evidence.delivery import Delivery
 from automl.final.evidence.earlier import Earlier, read_earlier
+from automl.final.evidence.verdict import Final
 from automl.final.holdout import HoldoutScores, score_holdout
 from automl.final.model_folder import write_model_folder
 from automl.final.predictor import Predictor
 from automl.interrupt import stop_on_interrupt
 from automl.pipeline.context import Context
-from automl.pipeline.final_model import Final, final_model
+from automl.pipeline.final_model import final_model
 from automl.pipeline.label_errors import write_label_errors
 from automl.pipeline.objective import node_trial, origin_of
 from automl.pipeline.plan.heads import number_of
