@@ -60,7 +60,7 @@ from automl.training.models.memory_format import to_cpu
 from automl.training.plan import TrainPlan
 from automl.training.trainer import Trainer
 
-NEARLY = 0.8  # of the retrain: after that, its learning rate is low enough to deliver the model
+NEARLY = 0.9  # of the retrain: after that, its learning rate is low enough to deliver the model
 FOLDER = ".retrain"  # the folder that several workers share
 FEWEST_KEPT = 10  # validation rows: fewer would decide nothing
 FEW = 300  # validation rows: so many are all needed to decide against a head
