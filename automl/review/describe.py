@@ -149,7 +149,7 @@ def summary(result: Mapping[str, Any], model_dir: Path, dashboard: str) -> list[
         *((f"holdout {name}", _held_words(result, name, entry)) for name, entry in _holdout(result)),
         (f"val {metric}", f"{val}{beside}"),
         ("delivered", "" if _is_retrained(result) else _delivered_words(result)),
-        ("best", _best_words(result)),
+        ("best training" if _is_head(result) else "best", _best_words(result)),
         ("weights", _weights_words(result)),
         ("trials", counts_words(result.get("trials", {}))),
         ("time", _time_words(result.get("time", {}))),
@@ -192,7 +192,7 @@ def _is_retrained(result: Mapping[str, Any]) -> bool:
 def _delivered_words(result: Mapping[str, Any]) -> str:
     """Return how the delivered model was made, and for a linear head also which trial it is and of what."""
     said, retrain = words.made(result), result["retrain"]
-    if retrain.get("how") != Delivery.HEAD:
+    if not _is_head(result):
         return said
     config, trial = retrain.get("config", {}), retrain.get("trial")
     which = "" if trial is None else f"trial {trial}, "
@@ -210,6 +210,17 @@ def delivered_kind(result: Mapping[str, Any]) -> str:
     made = retrain.get("made", retrain.get("how"))
     config = retrain.get("config", result.get("best", {}).get("config", {}))
     return kind_of(config, HEAD if made == Delivery.HEAD else "")
+
+
+def delivered_val(result: Mapping[str, Any]) -> float | None:
+    """Return the validation score of the delivered head, or else of the best trial; None if there is none."""
+    found = result.get("retrain", {}) if _is_head(result) else result.get("best", {})
+    value: float | None = found.get("val_score")
+    return value
+
+
+def _is_head(result: Mapping[str, Any]) -> bool:
+    return bool(result.get("retrain", {}).get("how") == Delivery.HEAD)
 
 
 def _outputs_words(result: Mapping[str, Any]) -> str:

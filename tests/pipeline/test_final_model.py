@@ -227,7 +227,7 @@ def test_head_that_is_delivered_without_a_scored_trial_is_not_called_the_best_co
     shown = dict(summary(document, result.model_dir, ""))
     assert shown["val accuracy"].startswith("none: no trial was scored; a linear head is delivered")
     assert shown["delivered"].startswith("trial 0, linear head on 16 x 16 pixels: fitted on")
-    assert shown["best"].startswith("none; the first configuration was ")
+    assert shown["best training"].startswith("none; the first configuration was ")
     assert false_sentences(document["gap"]["explained"], facts_of(result.directory)) == []
 
 

@@ -118,7 +118,8 @@ def test_delivered_head_is_marked(
     said = dict(summary(result.to_json(), result.model_dir, ""))["delivered"]
     assert said.startswith("trial 0, linear head on 16 x 16 pixels: fitted on")
     assert main(["list", "--directory", str(tmp_path), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["studies"][0]["delivered"] == "head on pixels"
+    (listed,) = json.loads(capsys.readouterr().out)["studies"]
+    assert listed["delivered"] == "head on pixels" and listed["delivered_val_score"] == retrain["val_score"]
 
 
 def test_ctrl_c_before_any_score_delivers_the_head(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,7 @@ def command(state: State, /, directory: str | None) -> None:
 
 
 def _entry(study: Any) -> dict[str, Any]:
-    from automl.review.describe import delivered_kind
+    from automl.review.describe import delivered_kind, delivered_val
 
     result = study.result or {}
     metric = study.metric
@@ -53,6 +53,7 @@ def _entry(study: Any) -> dict[str, Any]:
         "trials": result.get("trials", {}).get("total"),
         "used_s": result.get("time", {}).get("used_s"),
         "delivered": delivered_kind(result) if result else None,
+        "delivered_val_score": delivered_val(result),
         "path": str(study.path),
     }
 
@@ -66,7 +67,7 @@ def _cells(entry: dict[str, Any]) -> tuple[str, ...]:
         entry["study"],
         entry["state"] if entry.get("usable") is not False else f"{entry['state']}, not usable",
         entry.get("metric", "-"),
-        score(entry.get("val_score")),
+        score(entry.get("delivered_val_score")),
         interval_words(holdout) if holdout else "-",
         score(entry.get("trivial")),
         "-" if trials is None else str(trials),
