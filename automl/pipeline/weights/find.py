@@ -61,9 +61,7 @@ def find_weights(
     if asked in ("auto", "always"):
         found = _published(models, config.weights_licence, remaining, observer)
     else:
-        folder = in_folder(asked)
-        wanted = {model: row for model in models if (row := folder.get(arch(model)))}
-        found = _sorted_out(wanted, config.weights_licence)
+        found = _sorted_out(_in_folder(asked, models), config.weights_licence)
     if found.refused:
         observer.note(_refused_in_words(found.refused, config.weights_licence))
     if not found.weights and asked != "auto":
@@ -83,6 +81,19 @@ def _may(space: SearchSpace, *, pretrained: bool) -> bool:
     except SpaceError:
         return False
     return True
+
+
+def _in_folder(folder: str, models: Sequence[str]) -> dict[str, Weights]:
+    """Return the weights of a folder by model, each file for one model.
+
+    If a space names a network with several tags, that is the model with the tag of the file, or else the first.
+    """
+    found = {}
+    for name, row in in_folder(folder).items():
+        fitting = [model for model in models if arch(model) == name]
+        if fitting:
+            found[row.model if row.model in fitting else fitting[0]] = row
+    return _ordered(models, found)
 
 
 def _sorted_out(found: Mapping[str, Weights], licences: str) -> FoundWeights:
