@@ -141,6 +141,17 @@ def test_hub_that_does_not_deliver_costs_a_twentieth_of_the_time(
     assert len(said) == (1 if hub else 0)
 
 
+def test_weights_on_the_hub_without_an_allowed_licence_are_named_and_not_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = StandIn(weights_of(*_TAGS))
+    with asked_instead(monkeypatch, hub.address, tmp_path):
+        found, said = look(weights_licence="mit")
+    hub.close()
+    assert not found.weights and not hub.asked and list(found.refused.values()) == 4 * ["apache-2.0"]
+    assert len(said) == 1 and said[0].startswith("Weights left out for their licence: test_resnet, ")
+
+
 def test_short_study_asks_no_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hub = StandIn(weights_of(*_TAGS))
     with asked_instead(monkeypatch, hub.address, tmp_path):
