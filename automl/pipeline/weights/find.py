@@ -11,14 +11,14 @@ from automl.config import StudyConfig
 from automl.config.durations import format_duration
 from automl.config.sizes import format_size
 from automl.errors import ConfigError, SpaceError
-from automl.machine import HUB_SECONDS, hub_answers
+from automl.machine import HUB_SECONDS, hub_answers, hub_is_off
 from automl.pipeline.plan.constants import DOWNLOAD_SECONDS, DOWNLOAD_SHARE, HUB_FROM
 from automl.records import Observer
 from automl.spaces import SearchSpace, capabilities
 from automl.spaces.narrow import narrowed
 from automl.training.models.pretrained_weights import Weights, arch, licence_of
 from automl.training.models.weight_sources import in_caches, in_folder, published
-from automl.training.published.download import Downloaded, download
+from automl.training.published.download import BYTES_PER_WEIGHT, Downloaded, download
 from automl.training.published.licences import is_allowed
 
 _NAMED = 5  # models that a note names
@@ -61,9 +61,7 @@ def find_weights(
     if asked in ("auto", "always"):
         found = _published(models, config.weights_licence, remaining, observer)
     else:
-        folder = in_folder(asked)
-        wanted = {model: row for model in models if (row := folder.get(arch(model)))}
-        found = _sorted_out(wanted, config.weights_licence)
+        found = _sorted_out(_in_folder(asked, models), config.weights_licence)
     if found.refused:
         observer.note(_refused_in_words(found.refused, config.weights_licence))
     if not found.weights and asked != "auto":
@@ -85,6 +83,19 @@ def _may(space: SearchSpace, *, pretrained: bool) -> bool:
     return True
 
 
+def _in_folder(folder: str, models: Sequence[str]) -> dict[str, Weights]:
+    """Return the weights of a folder by model, each file for one model.
+
+    If a space names a network with several tags, that is the model with the tag of the file, or else the first.
+    """
+    found = {}
+    for name, row in in_folder(folder).items():
+        fitting = [model for model in models if arch(model) == name]
+        if fitting:
+            found[row.model if row.model in fitting else fitting[0]] = row
+    return _ordered(models, found)
+
+
 def _sorted_out(found: Mapping[str, Weights], licences: str) -> FoundWeights:
     """Return the weights whose licences are allowed, and the licences of the others."""
     good = {model: row for model, row in found.items() if is_allowed(row.licence, licences)}
@@ -100,11 +111,12 @@ def _published(models: list[str], licences: str, remaining: float | None, observ
     found = {**cached.weights, **other}
     refused = {model: licence for model, licence in cached.refused.items() if model not in other}
     rest = [model for model in models if model not in found and model not in refused]
-    if not rest:
-        return FoundWeights("", weights=_ordered(models, found), hub="was not asked", refused=refused)
-    hub, got = _from_hub(rest, licences, remaining, observer)
-    if hub == "was asked":
-        refused |= _refused(rest, licences)
+    in_time = remaining is None or remaining >= HUB_FROM
+    elsewhere = _refused(rest, licences) if rest and in_time and not hub_is_off() else {}
+    wanted = [model for model in rest if model not in elsewhere]
+    hub, got = _from_hub(wanted, licences, remaining, observer) if wanted else ("was not asked", Downloaded())
+    if hub != "cannot be reached":  # else nobody could have had them
+        refused |= elsewhere
     return FoundWeights("", weights=_ordered(models, {**found, **got.weights}), hub=hub, refused=refused)
 
 
@@ -119,10 +131,16 @@ def _from_hub(
     if not hub_answers(min(HUB_SECONDS, share / 2)):
         return "cannot be reached", Downloaded()
     sizes = {model: capabilities(model).params for model in models}
-    observer.stage("weights", f"downloading weights of up to {len(models)} networks")
+    seconds = min(DOWNLOAD_SECONDS, share) - (time.monotonic() - begun)
+    total = format_size(sum(sizes.values()) * 1e6 * BYTES_PER_WEIGHT)
+    observer.stage(
+        "weights",
+        f"downloading weights of up to {len(models)} networks (about {total}), for at most "
+        f"{format_duration(round(max(0.0, seconds)))}",
+    )
     got = download(
         sorted(sizes.items(), key=lambda pair: pair[1]),
-        seconds=min(DOWNLOAD_SECONDS, share) - (time.monotonic() - begun),
+        seconds=seconds,
         licences=licences,
         progress=observer.progress,
     )

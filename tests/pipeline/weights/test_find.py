@@ -91,6 +91,24 @@ def test_licence_in_the_users_folder_counts_and_a_file_without_one_is_theirs(tmp
     assert list(found.weights) == ["test_resnet", "test_vit"] and not said
 
 
+def test_file_belongs_to_the_model_with_its_tag_and_to_no_other(tmp_path: Path) -> None:
+    models = ["resnet18", "resnet18.tv_in1k", "resnet34.a2_in1k"]
+    space = SearchSpace.from_dict(
+        {
+            "families": {"resnet": models},
+            "parameters": {"lr": {"type": "float", "low": 1e-3, "high": 1e-2}},
+        }
+    )
+    config = StudyConfig(data="digits", pretrained=tmp_path)
+    (tmp_path / "resnet34.safetensors").write_bytes(b"")
+    for name, expected in (("resnet18.tv_in1k", "resnet18.tv_in1k"), ("resnet18", "resnet18")):
+        file = tmp_path / f"{name}.safetensors"
+        file.write_bytes(b"")
+        found = find_weights(config, space, remaining=60.0, observer=Silent())
+        assert list(found.weights) == [expected, "resnet34.a2_in1k"]
+        file.unlink()
+
+
 def test_weights_from_the_hub_are_told_with_their_size_and_their_share_of_the_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,6 +139,17 @@ def test_hub_that_does_not_deliver_costs_a_twentieth_of_the_time(
     assert DOWNLOAD_SHARE <= 0.05
     assert found.hub == ("was asked" if hub else "cannot be reached")
     assert len(said) == (1 if hub else 0)
+
+
+def test_weights_on_the_hub_without_an_allowed_licence_are_named_and_not_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = StandIn(weights_of(*_TAGS))
+    with asked_instead(monkeypatch, hub.address, tmp_path):
+        found, said = look(weights_licence="mit")
+    hub.close()
+    assert not found.weights and not hub.asked and list(found.refused.values()) == 4 * ["apache-2.0"]
+    assert len(said) == 1 and said[0].startswith("Weights left out for their licence: test_resnet, ")
 
 
 def test_short_study_asks_no_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,11 @@ _MODELS = sorted({m for p in presets() for ms in SearchSpace.load(p).families.va
 # Networks of the presets whose weights the default leaves out.
 _RESTRICTED = {
     "cc-by-nc-4.0": {"convnextv2_atto", "convnextv2_nano", "convnextv2_tiny"},
+    "dinov3-license": {
+        "convnext_tiny.dinov3_lvd1689m",
+        "vit_small_patch16_dinov3",
+        "vit_small_plus_patch16_dinov3",
+    },
     "cvnets-license": {"mobilevit_xxs", "mobilevit_xs", "mobilevitv2_050", "mobilevitv2_100"},
 }
 
