@@ -32,6 +32,7 @@ class StudyOptions(TypedDict, total=False):
     pretrained: str | PathLike[str]
     warm_start: str
     img_size: int | Literal["auto"]
+    resize: Literal["auto", "crop", "squeeze"]
     precision: Literal["auto", "fp32", "bf16"]
     holdout: float
     val: float

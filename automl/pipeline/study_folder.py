@@ -27,6 +27,7 @@ IDENTITY = (
     "pretrained",
     "seed",
     "img_size",
+    "resize",
     "n_train",
     "n_val",
     "n_holdout",
@@ -120,6 +121,7 @@ class Workspace:
         earlier = self.read_plan()
         if earlier is None:
             return
+        earlier = {"resize": "crop", **earlier}  # what earlier versions did
         changed = [key for key in IDENTITY if earlier.get(key) != plan.get(key)]
         if changed:
             key = changed[0]
