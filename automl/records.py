@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 
 Task = Literal["classification", "multilabel", "regression"]
 Mode = Literal["max", "min"]
+Resize = Literal["crop", "squeeze"]  # an image becomes a square by its central square, or as a whole
 Config = dict[str, Any]
 
 
@@ -24,7 +25,7 @@ class DatasetInfo:
     order of the model's outputs. `mean` and `std` have a value for each channel of pixels scaled to 0..1. A regression
     standardises its targets by `target_mean` and `target_std`, with a value for each column; other tasks have none.
     All of them come from the training rows alone. Images are stored with `img_size` px a side, and, where pretrained
-    networks want more, also with `large_size` px (0 if not).
+    networks want more, also with `large_size` px (0 if not). `resize` says how they became squares.
     """
 
     name: str
@@ -43,6 +44,7 @@ class DatasetInfo:
     target_mean: tuple[float, ...] = ()
     target_std: tuple[float, ...] = ()
     large_size: int = 0
+    resize: Resize = "crop"
 
     @property
     def detailed(self) -> DatasetInfo:

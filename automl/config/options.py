@@ -33,6 +33,7 @@ class StudyOptions(TypedDict, total=False):
     weights_licence: str | list[str]
     warm_start: str
     img_size: int | Literal["auto"]
+    resize: Literal["auto", "crop", "squeeze"]
     precision: Literal["auto", "fp32", "bf16"]
     holdout: float
     val: float

@@ -74,6 +74,7 @@ class StudyConfig(BaseModel):
     weights_licence: Annotated[str, BeforeValidator(check_weights_licence)] = "permissive"
     warm_start: str = "auto"
     img_size: Annotated[int | Literal["auto"], BeforeValidator(check_img_size)] = "auto"
+    resize: Literal["auto", "crop", "squeeze"] = "auto"  # records.Resize, or by a look at the data
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     holdout: Share = 0.2
     val: Share = 0.2

@@ -1,7 +1,8 @@
 """Turn an image into pixels, in the same way for the cache and for predictions.
 
 An image is opened, rotated by its EXIF orientation, put on white where it is transparent, converted to RGB or grey, cut
-to its central square and resized. Only the first frame of an animation or a document counts.
+to its central square ("crop") or taken as a whole ("squeeze"), and resized to a square. Only the first frame of an
+animation or a document counts.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from automl.errors import DataError
-from automl.records import DatasetInfo
+from automl.records import DatasetInfo, Resize
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -55,7 +56,7 @@ def load_pixels(image: Image.Image, info: DatasetInfo) -> Pixels:
     Raises DataError with the reason if the image cannot be decoded.
     """
     with quiet_pillow():
-        return to_pixels(image, size=info.img_size, channels=info.in_chans)
+        return to_pixels(image, size=info.img_size, channels=info.in_chans, resize=info.resize)
 
 
 def open_image(source: bytes | Path, *, name: str = "") -> Image.Image:
@@ -123,8 +124,8 @@ def is_grey(image: Image.Image) -> bool:
     return image.mode in _GREY_MODES
 
 
-def to_pixels(image: Image.Image, *, size: int, channels: int) -> Pixels:
-    """Decode the central square of `image` into uint8 (size, size, channels), channels 1 or 3.
+def to_pixels(image: Image.Image, *, size: int, channels: int, resize: Resize = "crop") -> Pixels:
+    """Decode `image` into uint8 (size, size, channels), channels 1 or 3.
 
     Raises DataError with a short reason.
     """
@@ -136,19 +137,20 @@ def to_pixels(image: Image.Image, *, size: int, channels: int) -> Pixels:
             raise DataError(f"too many pixels to decode safely ({image.width}x{image.height})")
         plain = _plain(image, "L" if channels == 1 else "RGB")
         transpose = _TRANSPOSES.get(_orientation(image))
-        return fit(plain if transpose is None else plain.transpose(transpose), size, channels)
+        return fit(plain if transpose is None else plain.transpose(transpose), size, channels, resize)
     except DataError:
         raise
     except Exception as error:  # readers raise nearly anything on bad bytes
         raise DataError(_reason(error)) from error
 
 
-def fit(plain: Image.Image, size: int, channels: int) -> Pixels:
-    """Return the central square of a decoded image ("L" or "RGB") as uint8 (size, size, channels)."""
+def fit(plain: Image.Image, size: int, channels: int, resize: Resize = "crop") -> Pixels:
+    """Return a decoded image ("L" or "RGB") as uint8 (size, size, channels): its central square, or the whole image."""
     if plain.size != (size, size):
         side = min(plain.size)
-        left, top = (plain.width - side) / 2, (plain.height - side) / 2
-        box = (left, top, left + side, top + side)
+        width, height = (side, side) if resize == "crop" else plain.size
+        left, top = (plain.width - width) / 2, (plain.height - height) / 2
+        box = (left, top, left + width, top + height)
         # Hamming is as sharp as bicubic for a smaller result, at half the cost.
         resample = Image.Resampling.HAMMING if side > size else Image.Resampling.BICUBIC
         plain = plain.resize((size, size), resample, box=box, reducing_gap=2.0)

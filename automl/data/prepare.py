@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
@@ -27,7 +27,7 @@ from automl.data.sources.part import SourcePart, fair_order
 from automl.data.splits import HOLDOUT, TRAIN, VAL, Split, require_classes, split_columns
 from automl.errors import DataError
 from automl.machine import Moment
-from automl.records import DatasetInfo, Observer, Rows, SearchSplits, Silent
+from automl.records import DatasetInfo, Observer, Resize, Rows, SearchSplits, Silent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,15 +37,29 @@ LEAST = 64  # images that are decoded whatever the time
 SCAN_SHARE = 0.2  # of the time for decoding
 _COLUMNS = ("file", "label", "split", "group", "sha256")
 
+ChooseResize = Callable[[Source, Labelled, Split], Resize]
 
-class DataOptions(TypedDict, total=False):
+
+class ResizeOptions(TypedDict, total=False):
+    """How images become squares, with defaults in brackets.
+
+    `resize` ("crop"): the way; `choose_resize` (none): called with the source, the labels and the split once all images
+    are decoded; if it returns another way, they are decoded again.
+    """
+
+    resize: Resize
+    choose_resize: ChooseResize
+
+
+class DataOptions(ResizeOptions, total=False):
     """Options of `prepare_data`, with defaults in brackets.
 
     `img_size` ("auto"): pixels; `max_size` (224): the largest size that "auto" may choose; `large_size` (0): if more,
     and "auto" chose less than the images hold, they are stored at this size as well; `val` (0.2) and `holdout` (0.2):
     shares, unless the data assign such a part; `seed` (0); `on_bad_image` ("skip"): "skip" or "error"; `max_disk` (no
     limit): bytes that all decoded images in the cache may take; `until` (no limit): the moment at which scanning and
-    decoding end, with a fair sample of the images; `rows` (all): those that an earlier run of the study used.
+    decoding end, with a fair sample of the images; `rows` (all): those that an earlier run of the study used. Those of
+    `ResizeOptions` as well.
     """
 
     img_size: int | Literal["auto"]
@@ -158,7 +172,12 @@ def prepare_data(
             else DecodingTime(until, fair_order(of, options.get("seed", 0)), LEAST),
         )
 
-    both = _both_sizes(source, target, large, until, decoded)
+    resize = options.get("resize", "crop")
+    both = _both_sizes(source, *_resized(resize, target, large), until, decoded)
+    choose = options.get("choose_resize")
+    if choose is not None and both.rows is None and (chosen := choose(source, *found[0])) != resize:
+        both.release()  # both ways may not fit onto the disk
+        both = _both_sizes(source, *_resized(chosen, target, large), None, decoded)
     source, cached, larger = both.source, both.cached, both.larger
     if both.rows is not None:
         rows = both.rows
@@ -170,7 +189,8 @@ def prepare_data(
     if cached.streamed:
         watcher.note(streaming_cost(parts[TRAIN]))
     report = make_report(source, cached, labelled, split, seconds=perf_counter() - start)
-    info = _info(report, labelled, parts, large_size=0 if larger is None else larger.img_size)
+    large_size = 0 if larger is None else larger.img_size
+    info = _info(report, labelled, parts, large_size=large_size, resize=cached.resize)
     for note in (*report.notes, *(finding.message for finding in report.findings)):
         watcher.note(note)
     return PreparedData(
@@ -185,6 +205,10 @@ def prepare_data(
     )
 
 
+def _resized(resize: Resize, target: Target, large: Target | None) -> tuple[Target, Target | None]:
+    return replace(target, resize=resize), None if large is None else replace(large, resize=resize)
+
+
 @dataclass(frozen=True)
 class _Both:
     """The decoded images, also at the larger size if there is one; `rows` if there was time for a part of them."""
@@ -193,6 +217,12 @@ class _Both:
     cached: Cached
     larger: Cached | None
     rows: npt.NDArray[np.int64] | None
+
+    def release(self) -> None:
+        """Let the images be evicted from the cache."""
+        self.cached.hold.release()
+        if self.larger is not None:
+            self.larger.hold.release()
 
 
 def _both_sizes(
@@ -284,7 +314,9 @@ def _write_parts(
     return rows
 
 
-def _info(report: DataReport, labelled: Labelled, parts: dict[str, Rows], *, large_size: int) -> DatasetInfo:
+def _info(
+    report: DataReport, labelled: Labelled, parts: dict[str, Rows], *, large_size: int, resize: Resize
+) -> DatasetInfo:
     targets = np.load(parts[TRAIN].targets)[np.load(parts[TRAIN].index)]
     scale: dict[str, tuple[float, ...]] = {}
     if labelled.task == "regression":
@@ -306,6 +338,7 @@ def _info(report: DataReport, labelled: Labelled, parts: dict[str, Rows], *, lar
         n_holdout=len(parts[HOLDOUT]),
         n_skipped=len(report.bad),
         large_size=large_size,
+        resize=resize,
         **scale,
     )
 

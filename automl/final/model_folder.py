@@ -6,13 +6,13 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 from automl.errors import ModelError
-from automl.records import Config, DatasetInfo
+from automl.records import Config, DatasetInfo, Resize
 from automl.spaces.architectures.factories import is_built_in, is_factory, load_factory
 from automl.torch_setup import import_timm
 from automl.training.models.build import model_arguments
@@ -78,6 +78,7 @@ def write_model_folder(
                 "mean": list(info.mean),
                 "std": list(info.std),
                 "crop_pct": 1.0,
+                "crop_mode": "center" if info.resize == "crop" else "squash",
                 "interpolation": "bilinear",
             },
         },
@@ -102,9 +103,10 @@ def read_preprocess(folder: Path) -> Preprocess:
         )
     except TypeError as error:
         raise ValueError(f"{PREPROCESS} does not fit this version ({error})") from error
-    if not whole or not isinstance(mirrored, bool):
+    if not whole or not isinstance(mirrored, bool) or info.resize not in get_args(Resize):
         raise ValueError(
-            f"{PREPROCESS} must have sizes up to {MAX_SIZE}, texts as labels, and true or false for mirrored"
+            f"{PREPROCESS} must have sizes up to {MAX_SIZE}, texts as labels, true or false for mirrored, and crop or "
+            "squeeze for resize"
         )
     return Preprocess(info, size, mirrored)
 
@@ -181,8 +183,9 @@ def _write_texts(folder: Path, preprocess: Preprocess) -> None:
 
 
 def preprocess_to_json(preprocess: Preprocess) -> dict[str, Any]:
-    """Return preprocess.json: an image is turned upright, its short side scaled to `img_size`, cropped in the centre,
-    scaled to 0..1, normalised by mean and std, and enlarged to `input_size`; `mirrored`: see `Preprocess`."""
+    """Return preprocess.json: an image is turned upright, made a square of `img_size`, scaled to 0..1, normalised by
+    mean and std, and enlarged to `input_size`. `resize`: "crop" (its short side is scaled, and its centre cut out) or
+    "squeeze" (both sides are scaled); `mirrored`: see `Preprocess`."""
     own = {"format": 1, "input_size": preprocess.size, "mirrored": preprocess.mirrored}
     known = asdict(preprocess.info)
     del known["large_size"]  # one size is what the model sees

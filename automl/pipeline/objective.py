@@ -30,5 +30,6 @@ def origin_of(config: StudyConfig, info: DatasetInfo) -> DataOrigin:
         img_size=info.img_size,
         in_chans=info.in_chans,
         large_size=info.large_size,
+        resize=info.resize,
         max_disk=config.max_disk,
     )

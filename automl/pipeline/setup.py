@@ -16,8 +16,10 @@ from automl.config.shortest_limit import SPARE, WORKING_S
 from automl.data import PreparedData, Source, prepare_data
 from automl.data.balance import Balance, choose_balance, skew
 from automl.data.constants import CPU_SIZE, GPU_SIZE, SKEWED, WEIGHTS_SIZE
+from automl.data.labelled_rows import Labelled
 from automl.data.pixels import to_pixels
-from automl.data.prepare import LEAST, ROWS
+from automl.data.prepare import LEAST, ROWS, ResizeOptions
+from automl.data.splits import Split
 from automl.errors import ConfigError, DataError
 from automl.final.evidence.candidates import Alternative
 from automl.machine import Moment, cache_folder, cores, slowdown
@@ -43,16 +45,21 @@ from automl.pipeline.plan.size_limits import SizeLimits
 from automl.pipeline.plan.warm_start import WarmStart, check_warm_start, traits, warm_start
 from automl.pipeline.study_folder import write_json
 from automl.pipeline.weights.find import FoundWeights, check_pretrained, find_weights, from_scratch_too
-from automl.records import Config, HeadTrial, Observer
+from automl.records import Config, HeadTrial, Observer, Resize
 from automl.remote import is_remote
 from automl.search.engines.cluster_resources import ClusterResources
 from automl.search.round_time import Expect
 from automl.search.run import check_names
 from automl.search.sampling.feasibility import feasibility
 from automl.spaces import SearchSpace
+from automl.training.heads.resize import compare_ways
 from automl.training.models.check_space import check_space
 from automl.training.plan import TrainPlan
 from automl.training.speed_probe import Probe
+
+# Of the time left: for a look at how images should become squares, and at most for decoding them again after it.
+RESIZE_SHARE, RESIZE_SECONDS = 0.06, 15.0
+AGAIN_SHARE = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,6 +195,7 @@ def _decoded(context: Context, source: Source, device: Device, looked: FoundWeig
             study_dir=context.workspace.root,
             observer=context.observer,
             until=Moment.now().later(DECODING_SHARE * remaining) if bounded and remaining else None,
+            **_resize(context, looked, device),
             rows=np.load(earlier) if resumed and earlier.is_file() else None,
         )
     if data.part:
@@ -247,6 +255,41 @@ def _sizes(context: Context, source: Source, device: Device, looked: FoundWeight
         return _Sizes("auto", WEIGHTS_SIZE)
     large = WEIGHTS_SIZE if looked is not None and looked.weights else 0
     return _Sizes("auto", largest_size(context, source, space, cores=device.cores_together), large)
+
+
+def _resize(context: Context, looked: FoundWeights | None, device: Device) -> ResizeOptions:
+    """Return how images become squares. A resumed study keeps its way; `auto` needs weights for its look."""
+    config, earlier = context.config, context.workspace.read_plan()
+    if config.resize != "auto":
+        return {"resize": config.resize}
+    if earlier is not None:
+        return {"resize": earlier.get("resize", "crop")}
+    if looked is None or not looked.weights:
+        return {}
+    weights = min(looked.weights.values(), key=lambda one: one.file.stat().st_size)
+    begun = Moment.now()
+
+    def choose(source: Source, labelled: Labelled, split: Split) -> Resize:
+        remaining, decoding = context.clock.remaining(), Moment.now().after(begun)
+        seconds = RESIZE_SECONDS if remaining is None else min(RESIZE_SECONDS, RESIZE_SHARE * remaining)
+        if remaining is not None and decoding > AGAIN_SHARE * remaining:
+            return "crop"
+        found = compare_ways(
+            source,
+            labelled,
+            split,
+            weights,
+            until=Moment.now().later(seconds),
+            seed=config.seed,
+            device=device.kind,
+            threads=device.all_threads if device.kind == "cpu" else 1,
+        )
+        if found is None:
+            return "crop"
+        context.observer.note(found.in_words())
+        return found.better
+
+    return {"choose_resize": choose}
 
 
 def _fitting(config: StudyConfig, data: PreparedData, observer: Observer) -> tuple[MetricSpec, Balance]:
@@ -313,6 +356,7 @@ def _identity(
         "seed": config.seed,
         "img_size": info.img_size,
         "large_size": info.large_size,
+        "resize": info.resize,
         "n_train": info.n_train,
         "n_val": info.n_val,
         "n_holdout": info.n_holdout,

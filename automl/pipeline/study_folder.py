@@ -28,6 +28,7 @@ IDENTITY = (
     "weights_licence",
     "seed",
     "img_size",
+    "resize",
     "n_train",
     "n_val",
     "n_holdout",
@@ -121,10 +122,8 @@ class Workspace:
         earlier = self.read_plan()
         if earlier is None:
             return
-        earlier = {
-            "weights_licence": plan.get("weights_licence"),
-            **earlier,
-        }  # earlier versions had no such option
+        # Earlier versions cut all images, and asked for no licences.
+        earlier = {"resize": "crop", "weights_licence": plan.get("weights_licence"), **earlier}
         changed = [key for key in IDENTITY if earlier.get(key) != plan.get(key)]
         if changed:
             key = changed[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from PIL import Image
 
 from automl.data.pixels import load_pixels, open_header, open_image, quiet_pillow, to_pixels
 from automl.errors import DataError
+from automl.records import Resize
 from tests.data.conftest import MakeRows, encoded, random_image
 
 Colour = int | tuple[int, ...]
@@ -95,11 +97,15 @@ def test_long_side_is_cut_around_the_middle() -> None:
     wide = Image.new("RGB", (30, 10))
     wide.paste((255, 255, 255), (10, 0, 20, 10))
     assert to_pixels(wide, size=10, channels=3).min() == 255
+    squeezed = to_pixels(wide, size=10, channels=3, resize="squeeze")[5, :, 0]
+    assert squeezed[[0, 1, 8, 9]].max() == 0 and squeezed[5] == 255
 
 
 @pytest.mark.parametrize("size", [(1, 4000), (4000, 1), (1, 1), (7, 300)])
 def test_odd_shapes_become_squares(size: tuple[int, int]) -> None:
-    assert to_pixels(random_image(0, size=size), size=32, channels=3).shape == (32, 32, 3)
+    for resize in get_args(Resize):
+        pixels = to_pixels(random_image(0, size=size), size=32, channels=3, resize=resize)
+        assert pixels.shape == (32, 32, 3)
 
 
 def test_jpeg_is_decoded_small_with_the_same_look() -> None:

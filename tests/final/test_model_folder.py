@@ -97,6 +97,16 @@ def test_a_folder_from_before_mirror_images_is_read_without_them(folder: Path) -
         Predictor.load(folder)
 
 
+def test_a_folder_from_before_squeezed_images_cuts_them(folder: Path) -> None:
+    said = json.loads((folder / "preprocess.json").read_text())
+    assert said.pop("resize") == "crop"
+    (folder / "preprocess.json").write_text(json.dumps(said))
+    assert Predictor.load(folder).info.resize == "crop"
+    (folder / "preprocess.json").write_text(json.dumps({**said, "resize": "stretch"}))
+    with pytest.raises(ModelError, match="crop or squeeze for resize"):
+        Predictor.load(folder)
+
+
 def test_predictor_takes_paths_images_and_arrays_alike(
     folder: Path, splits: SearchSplits, tmp_path: Path
 ) -> None:

@@ -75,6 +75,12 @@ resources = section("Resources")
 @search("--seed", "N", "0", "Seed of all random numbers.")
 @images("--target", "COLUMN", "automatic", "Column of a manifest to predict, or several: a,b.")
 @images("--img-size", "PIXELS", "auto", "Side of the square input images.")
+@images(
+    "--resize",
+    "WAY",
+    "auto",
+    "How images become squares: crop (the centre), squeeze (the whole image), or auto: by a look at some.",
+)
 @images("--holdout", "SHARE", "0.2", "Share of the images kept for the final test.")
 @images("--val", "SHARE", "0.2", "Share of the other images that trials are scored on.")
 @images("--on-bad-image", "WHAT", "skip", "Unreadable images: skip or error.")

@@ -28,6 +28,7 @@ from automl.data.sources.base import Source
 from automl.data.sources.part import SourcePart
 from automl.errors import DataError
 from automl.log import get_logger
+from automl.records import Resize
 
 _log = get_logger(__name__)
 
@@ -65,6 +66,7 @@ class Cached:
     streamed: bool
     hold: Hold = field(repr=False, compare=False)
     rows: npt.NDArray[np.int64] | None = field(default=None, repr=False, compare=False)
+    resize: Resize = "crop"
 
     @property
     def images_path(self) -> Path:
@@ -94,7 +96,9 @@ class _Plan:
     @property
     def folder(self) -> Path:
         """The folder of the finished entry."""
-        kind = "streamed" if self.streamed else ""
+        kind = ("streamed" if self.streamed else "") + (
+            "" if self.target.resize == "crop" else self.target.resize
+        )
         key = f"{_VERSION}\0{self.state}\0{self.target.img_size}{kind}"
         return self.cache_dir / hashlib.sha256(key.encode()).hexdigest()[:32]
 
@@ -142,7 +146,7 @@ def open_or_build(
         cached = _open(replace(plan, streamed=True), check, progress)
         # Written every time, as the same zip may have moved.
         part = source if cached.rows is None else SourcePart(source, cached.rows)
-        write_stream(cached.images_path, part, size=cached.img_size, channels=cached.in_chans)
+        write_stream(cached.images_path, part, replace(target, in_chans=cached.in_chans))
         return cached
 
 
@@ -158,7 +162,7 @@ def _open(plan: _Plan, check: Check, progress: Progress) -> Cached:
             plan, built = _build(plan, progress) if larger is None else (plan, larger)
         except ColourFound as error:
             _log.info("%s has colour: decoding again with three channels", error)
-            plan, built = _build(replace(plan, target=Target(plan.target.img_size, 3)), progress)
+            plan, built = _build(replace(plan, target=replace(plan.target, in_chans=3)), progress)
         check(built)
         _install(plan)
         return replace(plan.read_back(plan.folder), was_there=False, rows=built.rows)
@@ -169,7 +173,7 @@ def _from_larger(plan: _Plan, progress: Progress) -> Cached | None:
     n, size = len(plan.source.files), plan.target.img_size
     if plan.streamed:
         return None
-    found = larger_entry(plan.cache_dir, version=_VERSION, state=plan.state, img_size=size)
+    found = larger_entry(plan.cache_dir, plan.target, version=_VERSION, state=plan.state)
     larger = _read(found[0], n, found[1]) if found is not None else None
     if larger is None:
         return None
@@ -206,6 +210,7 @@ def _build(plan: _Plan, progress: Progress) -> tuple[_Plan, Cached]:
         "n": len(plan.source.files),
         "img_size": target.img_size,
         "in_chans": target.in_chans,
+        "resize": target.resize,
         _INFORMATIVE: informative,
         "streamed": plan.streamed,
         "seconds": round(perf_counter() - start, 3),
@@ -304,6 +309,7 @@ def _read(folder: Path, n: int, img_size: int, *, streamed: bool = False) -> Cac
             was_there=True,
             streamed=streamed,
             hold=hold,
+            resize=meta.get("resize", "crop"),
         )
     except (OSError, ValueError, KeyError, TypeError, IndexError, EOFError) as error:
         _log.info("the image cache %s is damaged and made again (%s)", folder, error)

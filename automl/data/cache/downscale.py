@@ -16,19 +16,21 @@ from PIL import Image
 from automl.data.cache.checksums import CHECKSUMS
 from automl.data.cache.eviction import IMAGES, META, entries
 from automl.data.constants import DOWNSCALE_FROM
+from automl.data.decoding.image_format import Target
 from automl.machine import cores
 
 _ROWS_AT_ONCE = 64
 
 
-def larger_entry(cache_dir: Path, *, version: int, state: str, img_size: int) -> tuple[Path, int] | None:
-    """Return (folder, image size) of the smallest entry of the same images with at least twice `img_size`, if any."""
+def larger_entry(cache_dir: Path, target: Target, *, version: int, state: str) -> tuple[Path, int] | None:
+    """Return (folder, image size) of the smallest entry with the same images as `target`, at least twice as large."""
     found = []
     for entry in entries(cache_dir):
         meta = _meta(entry.folder)
-        if (meta.get("version"), meta.get("state"), meta.get("streamed")) == (version, state, False):
+        known = (meta.get("version"), meta.get("state"), meta.get("streamed"), meta.get("resize", "crop"))
+        if known == (version, state, False, target.resize):
             size = meta.get("img_size", 0)
-            if size >= DOWNSCALE_FROM * img_size:
+            if size >= DOWNSCALE_FROM * target.img_size:
                 found.append((entry.folder, size))
     return min(found, key=lambda item: item[1], default=None)
 

@@ -12,7 +12,7 @@ from automl.data.decoding.image_format import Target
 from automl.data.sources import open_source
 from automl.errors import AutomlError, DataError
 from automl.machine import cache_folder
-from automl.records import SearchSplits
+from automl.records import Resize, SearchSplits
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class DataOrigin:
     in_chans: int
     max_disk: int | None
     large_size: int = 0
+    resize: Resize = "crop"
 
 
 def splits_on_this_node(splits: SearchSplits, origin: DataOrigin) -> SearchSplits:
@@ -70,7 +71,7 @@ def _decoded_here(origin: DataOrigin, images: Path) -> Cached:
         try:
             cached = open_or_build(
                 source,
-                Target(origin.img_size, origin.in_chans),
+                Target(origin.img_size, origin.in_chans, origin.resize),
                 cache_dir=cache_folder(),
                 check=lambda cached: None,  # checked where the study started
                 progress=lambda done, total: None,

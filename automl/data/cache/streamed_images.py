@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from automl.data.decoding.image_format import Target
 from automl.data.pixels import open_header, quiet_pillow, to_pixels
 from automl.data.sources.base import Source
 from automl.data.sources.files.base import Files, LooseFiles
@@ -33,8 +34,9 @@ class StreamedImages:
     Thread-safe. Raises DataError for a file that can no longer be read.
     """
 
-    def __init__(self, files: Files, paths: list[str], *, size: int, channels: int) -> None:
-        self.shape = (len(paths), size, size, channels)
+    def __init__(self, files: Files, paths: list[str], target: Target) -> None:
+        self.shape = (len(paths), target.img_size, target.img_size, target.in_chans)
+        self._resize = target.resize
         self._files, self._paths = files, paths
         weakref.finalize(self, files.close)
 
@@ -52,7 +54,7 @@ class StreamedImages:
     def _decode(self, path: str) -> npt.NDArray[np.uint8]:
         try:
             image = open_header(self._files.read(path))
-            return to_pixels(image, size=self.shape[1], channels=self.shape[3])
+            return to_pixels(image, size=self.shape[1], channels=self.shape[3], resize=self._resize)
         except DataError as error:
             raise DataError(
                 f"images must stay where they are while a study reads them, but {path!r} in {self._files.where!r} "
@@ -66,7 +68,7 @@ def can_stream(source: Source) -> bool:
     return stored is not None and _describe(stored[0]) is not None
 
 
-def write_stream(path: Path, source: Source, *, size: int, channels: int) -> None:
+def write_stream(path: Path, source: Source, target: Target) -> None:
     """Write the JSON file that `open_images` needs to decode the rows of `source` in any process of this machine.
 
     Raises DataError if the images lie in no files, or if the file is missing and cannot be written.
@@ -75,7 +77,13 @@ def write_stream(path: Path, source: Source, *, size: int, channels: int) -> Non
     place = None if stored is None else _describe(stored[0])
     if stored is None or place is None:
         raise DataError(f"images can be streamed from folders, zips and tars only, not from {source.name!r}")
-    content = {"place": place, "size": size, "channels": channels, "paths": list(stored[1])}
+    content = {
+        "place": place,
+        "size": target.img_size,
+        "channels": target.in_chans,
+        "resize": target.resize,
+        "paths": list(stored[1]),
+    }
     # ASCII, because names that are not UTF-8 hold lone surrogates.
     text = json.dumps(content, ensure_ascii=True)
     try:
@@ -122,9 +130,8 @@ def streaming_cost(rows: Rows) -> str:
 def _opened(path: Path, changed: int) -> StreamedImages:
     content: dict[str, Any] = json.loads(path.read_text(encoding="ascii"))
     kind, place = content["place"]
-    return StreamedImages(
-        _KINDS[kind](Path(place)), content["paths"], size=content["size"], channels=content["channels"]
-    )
+    target = Target(content["size"], content["channels"], content["resize"])
+    return StreamedImages(_KINDS[kind](Path(place)), content["paths"], target)
 
 
 _KINDS: dict[str, Any] = {

@@ -16,6 +16,7 @@ from automl.data.decoding import fast_jpeg
 from automl.data.decoding.near_duplicates import SIDE, thumbnails
 from automl.data.pixels import fit, is_grey, open_header, to_pixels
 from automl.errors import DataError
+from automl.records import Resize
 
 Pixels = npt.NDArray[np.uint8]
 DIGEST = 32
@@ -85,6 +86,7 @@ class Conversion:
     images: Pixels | None
     findings: Findings
     decode: Callable[[bytes], Image.Image] | None = None
+    resize: Resize = "crop"
 
     def convert(self, rows: Sequence[int]) -> Converted:
         """Fill the rows of images and findings; those of unusable images stay zero.
@@ -122,12 +124,12 @@ class Conversion:
             plain = fast_jpeg.decode(data, header, self.size)
             if plain is not None:
                 self._check(header.mode == "L")
-                fitted = fit(plain, self.size, self.channels)
+                fitted = fit(plain, self.size, self.channels, self.resize)
                 return fitted, header.mode, (header.width, header.height)
         image = open_header(data) if self.decode is None else self.decode(data)
         # Before decoding, which changes both for a JPEG that is decoded at a fraction of its size.
         mode, size = image.mode, image.size
-        pixels = to_pixels(image, size=self.size, channels=self.channels)
+        pixels = to_pixels(image, size=self.size, channels=self.channels, resize=self.resize)
         self._check(is_grey(image))
         return pixels, mode, size
 

@@ -98,6 +98,7 @@ def decode_all(
             channels=target.in_chans,
             images=str(images.filename) if isinstance(images, np.memmap) else None,
             folder=str(folder),
+            resize=target.resize,
         )
         try:
             return _collect(source, findings, process_pool.convert_all(setup, spec, parts), progress)
@@ -112,6 +113,7 @@ def decode_all(
         images=images,
         findings=findings,
         decode=None if is_file else source.decode,
+        resize=target.resize,
     )
     return _collect(source, findings, _by_threads(conversion, parts), progress)
 

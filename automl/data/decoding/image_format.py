@@ -13,16 +13,18 @@ from automl.data.pixels import is_grey, quiet_pillow
 from automl.data.sources.base import Source
 from automl.errors import DataError
 from automl.machine import Moment
+from automl.records import Resize
 
 _SAMPLE, _LEAST = 512, 16
 
 
 @dataclass(frozen=True)
 class Target:
-    """The shape of decoded images: (img_size, img_size, in_chans)."""
+    """The shape of decoded images, (img_size, img_size, in_chans), and how they become squares."""
 
     img_size: int
     in_chans: int
+    resize: Resize = "crop"
 
 
 def choose_targets(

@@ -18,6 +18,7 @@ import numpy as np
 
 from automl.data.decoding.convert import ColourFound, Conversion, Findings
 from automl.data.readers import Location, open_reader
+from automl.records import Resize
 
 READY = "ready"
 
@@ -35,6 +36,7 @@ class WorkerSetup:
     channels: int
     images: str | None
     folder: str
+    resize: Resize = "crop"
 
 
 def main() -> None:
@@ -77,4 +79,5 @@ def _prepare(setup: WorkerSetup, locations: dict[int, Location]) -> Conversion:
         channels=setup.channels,
         images=None if setup.images is None else np.load(setup.images, mmap_mode="r+"),
         findings=Findings.open(setup.folder),
+        resize=setup.resize,
     )

@@ -29,6 +29,10 @@ def _twice(data: bytes, size: int, channels: int) -> list[np.ndarray]:
     assert plain is not None
     image = open_header(data)
     assert (header.mode, header.width, header.height) == (image.mode, *image.size)
+    squeezed = fit(plain, size, channels, "squeeze")
+    assert np.array_equal(
+        squeezed, to_pixels(open_header(data), size=size, channels=channels, resize="squeeze")
+    )
     return [fit(plain, size, channels), to_pixels(image, size=size, channels=channels)]
 
 
