@@ -139,6 +139,21 @@ class Report:
 
 
 @dataclass(frozen=True)
+class HeadTrial:
+    """A linear head that was fitted before the search: a trial of the study without a training.
+
+    `key` names it within the study. `config` says what it is, `value` is its score on the validation rows, `seconds`
+    is the time that it took, and `metrics` are further numbers.
+    """
+
+    key: str
+    config: Config
+    value: float
+    seconds: float
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Interval:
     """A value with its confidence interval (95 %)."""
 
@@ -159,6 +174,7 @@ class TrialRow:
 
     `value` is its last validation score, None if it has none; `rounds` its last round, `seconds` the time of all its
     rounds, `epochs` its passes through the training rows (None if unknown). `objectives` are its other objectives.
+    `kind` says what model it is: "head on features", "head on pixels", "fine-tuned", "from scratch", or "" if unknown.
     """
 
     trial: int
@@ -170,6 +186,7 @@ class TrialRow:
     reason: str = ""
     objectives: Mapping[str, float] = field(default_factory=dict)
     epochs: float | None = None
+    kind: str = ""
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ class FitResult:
 
     @property
     def trials(self) -> dict[str, int]:
-        """Numbers of trials: total, complete, pruned, unfinished, failed, paused."""
+        """Numbers of trials: total, complete, pruned, unfinished, failed, paused; and of linear heads: heads."""
         return dict(self.document["trials"])
 
     @property

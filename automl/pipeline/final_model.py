@@ -8,8 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
@@ -40,11 +39,11 @@ from automl.final.evidence.delivery import (
     TooShort,
     Unknown,
     Unscored,
-    delivery_in_words,
 )
 from automl.final.evidence.earlier import Earlier
 from automl.final.evidence.own_model import own_model
-from automl.final.evidence.verdict import Verdict
+from automl.final.evidence.verdict import Final, Verdict
+from automl.final.evidence.words import training_images
 from automl.final.retrain import KEPT_INDEX, Retrain, Retrained, without
 from automl.interrupt import stop_on_interrupt
 from automl.pipeline.objective import origin_of
@@ -61,40 +60,11 @@ from automl.training.models.memory_format import to_cpu
 from automl.training.plan import TrainPlan
 from automl.training.trainer import Trainer
 
-NEARLY = 0.8  # of the retrain: after that, its learning rate is low enough to deliver the model
+NEARLY = 0.9  # of the retrain: after that, its learning rate is low enough to deliver the model
 FOLDER = ".retrain"  # the folder that several workers share
 FEWEST_KEPT = 10  # validation rows: fewer would decide nothing
+FEW = 300  # validation rows: so many are all needed to decide against a head
 COMPARING = 0.05  # of the time left after the search: at most, for scoring one model on validation rows
-
-
-@dataclass(frozen=True)
-class Final:
-    """The model to deliver, and the `reasons` if it is not a retrain that nothing opposed. `stopped`: by Ctrl-C.
-
-    `evidence` is what decided, for result.json. `images` are those that the retrain trained on, also if another model
-    is delivered. `earlier`: the model of an earlier run, if that is kept.
-    """
-
-    model: Alternative
-    reasons: tuple[Shortfall, ...] = ()
-    stopped: bool = False
-    images: int = 0
-    evidence: dict[str, Any] = field(default_factory=dict)
-    earlier: Earlier | None = None
-
-    @property
-    def trained(self) -> Retrained:
-        """The network, and what it was trained on."""
-        return self.model.whole or self.model.trained
-
-    @property
-    def delivery(self) -> Delivery:
-        """The kind of model."""
-        return self.model.delivery
-
-    def in_words(self) -> str:
-        """Return why this model is delivered, as a sentence; "" for a retrain that nothing opposed."""
-        return delivery_in_words(self.delivery, self.reasons)
 
 
 def final_model(
@@ -109,24 +79,22 @@ def final_model(
     third of the validation rows stays out of the retrain, for this comparison, if it is planned with less than twice
     the best trial's work, if an alternative is as good as the best trial, or if there is an earlier model. A head on
     features is preferred to a retrain whose `promise` (its value by the curves of the trials) is not better by more
-    than a standard error. After a Ctrl-C in the search, another one ends the program. Raises TrialError if the retrain
-    fails and no other model is known.
+    than a standard error; then all rows stay out if they are few. After a Ctrl-C in the search, another one ends the
+    program. Raises TrialError if the retrain fails and no other model is known.
     """
     contest = _Contest(setup, found, earlier, promise)
     plan = contest.time.plan()
-    why = contest.time.too_short(plan)
+    short: Shortfall | None = contest.time.too_short(plan)
+    short = Stopped(0.0) if interrupted(found) and not found.scored else short
     contest.enter_others(plan)
-    if why and contest.rivals:
-        return contest.final(why)
-    few = contest.time.too_few(plan)
-    if few and contest.rivals:
-        return contest.final(few)
+    if contest.rivals and (short := short or contest.time.too_few(plan)):
+        return contest.final(short)
     if contest.time.share(plan) < CERTAIN or contest.earlier or contest.alternative_leads():
         contest.keep_rows()
     contest.drop_hopeless()
     plan = contest.time.plan()
     asked = threading.Event()
-    setup.observer.stage("retrain", f"training the best configuration on {_images(contest)}")
+    setup.observer.stage("retrain", f"training the best configuration on {contest.images_in_words()}")
     with nullcontext() if interrupted(found) else stop_on_interrupt(asked.set):
         trained = _retrain(contest, plan, asked.is_set)
         shutil.rmtree(setup.workspace.root / FOLDER, ignore_errors=True)
@@ -166,10 +134,9 @@ class _Contest:
 
     @property
     def _judge(self) -> Judge:
-        val = self.setup.data.splits.val
-        targets = np.load(val.targets, mmap_mode="r")[np.load(val.index)]
-        info, seed = self.setup.data.splits.info, self.setup.config.seed
-        return Judge(self.setup.metric.name, info, targets, seed)
+        splits = self.setup.data.splits
+        targets = np.load(splits.val.targets, mmap_mode="r")[np.load(splits.val.index)]
+        return Judge(self.setup.metric.name, splits.info, targets, self.setup.config.seed)
 
     def enter_others(self, plan: TrainPlan) -> None:
         """Score the rivals of the retrain on validation rows, as far as the time allows.
@@ -210,39 +177,54 @@ class _Contest:
 
     def alternative_leads(self) -> bool:
         """Return whether an alternative is at least as good as the best trial, up to one standard error."""
-        trial, judge = self.others[:1], self._judge
         others = [other for other in self.others if other.name is not Delivery.OWN_WEIGHTS]
-        if not others or not trial or trial[0].name is not Delivery.OWN_WEIGHTS:
+        if not others or len(others) == len(self.others):
             return bool(others)
-        return not all(choose([other, trial[0]], judge).decided for other in others)
+        return not all(choose([other, self.others[0]], self._judge).decided for other in others)
 
     def drop_hopeless(self) -> None:
         """Leave out heads that are far below what the retrain promises: no time is reserved for scoring them."""
         if self.others and self.others[0].name is Delivery.OWN_WEIGHTS:
             self.others = [one for one in self.others if not hopeless(one, self.promise, self._judge)]
 
+    @property
+    def _safe_head(self) -> Candidate | None:
+        """The head that is delivered unless the retrain is better on validation rows; None if there is none."""
+        return None if self.earlier else safe_head(self.others, self.promise, self._judge)
+
     def keep_rows(self) -> None:
-        """Keep a third of the validation rows out of the retrain, if they are enough to compare models."""
+        """Keep a third of the validation rows out of the retrain, if they are enough to compare models.
+
+        All of them, if they are few and the retrain must prove that it is better than a head.
+        """
         if len(self._third) < FEWEST_KEPT or not self.rivals:
             return
         self.kept, data = self._third, self.setup.data
+        if self._safe_head is not None and len(self._order) == len(data.splits.val) <= FEW:
+            self.kept = np.sort(self._order)
         rest = without(data.splits.val, self.kept, self.setup.workspace.root / KEPT_INDEX)
         self.splits = replace(data.splits, val=rest)
+
+    def images_in_words(self) -> str:
+        """Return on how many images the retrain trains."""
+        count, only = (
+            len(self.splits.train) + len(self.splits.val),
+            len(self.rivals) == 1 and not self.earlier,
+        )
+        return training_images(count, len(self.kept), only_trial=only)
 
     def decide(self, trained: Retrained, plan: TrainPlan, *, stopped: bool) -> Final:
         """Return the best of the retrain and the others. `stopped`: Ctrl-C ended the retrain."""
         cut = stopped and trained.progress < 1.0
         why: Shortfall | None = Stopped(trained.progress) if cut else None
-        poor = cut and trained.progress < NEARLY
-        images = self.time.trial_images
+        poor, images = cut and trained.progress < NEARLY, self.time.trial_images
         if not cut and trained.images_trained < self.time.enough(plan) * images:
             why, poor = Reached(trained.images_trained, images), True
         kind = Delivery.CUT_SHORT if cut else Delivery.RETRAINED
         model = Alternative(kind, self.found.best.config, trained)
         if not self.rivals:
             return self.final(why, retrain=model, stopped=stopped)
-        seen = np.ones(self.setup.data.splits.info.n_val, dtype=bool)
-        seen[self.kept] = False
+        seen = ~np.isin(np.arange(self.setup.data.splits.info.n_val), self.kept)
         candidate = self._score(model, self._order, seen=seen).candidate
         if not len(candidate.rows):
             return self._unscored(why, model, stopped=stopped)
@@ -252,7 +234,7 @@ class _Contest:
             better = self.others[:1] if poor else []
             choice = choose([*first, *better, candidate, *self.others[len(better) :]], self._judge)
         else:
-            head = None if self.earlier else safe_head(self.others, self.promise, self._judge)
+            head = self._safe_head
             others = [rival for rival in self.rivals if rival is not head]
             choice = choose([*([] if head is None else [head]), candidate, *others], self._judge)
             if self.earlier is not None and choice.best.name not in (kind, Delivery.EARLIER):
@@ -261,9 +243,8 @@ class _Contest:
 
     def _shorter(self, trained: Retrained) -> Shorter | None:
         """Return that the retrain is shorter than the earlier model; None if it is not."""
-        if self._model is None or self.time.as_long(trained, self._model):
-            return None
-        return Shorter(trained.images_trained, self._model.images)
+        shorter = self._model is not None and not self.time.as_long(trained, self._model)
+        return Shorter(trained.images_trained, self._model.images) if shorter and self._model else None
 
     def _unscored(self, why: Shortfall | None, retrain: Alternative, *, stopped: bool) -> Final:
         """Return what is delivered if there was no time to score the retrain: the best that is known without it."""
@@ -289,8 +270,7 @@ class _Contest:
         if retrain is None:
             choice = choose(self.rivals, self._judge)
         model = model or (choice.best.model if choice is not None else retrain)
-        if model is None:
-            raise ValueError("no model is known: there must be a retrain, or another candidate")
+        assert model is not None, "no model is known: there must be a retrain, or another candidate"
         verdict = Verdict(
             metric=self.setup.metric.name,
             why=why,
@@ -317,15 +297,6 @@ class _Contest:
             to_cpu(model.trained.model)  # the retrain needs the memory of the GPU
             release()
         return found
-
-
-def _images(contest: _Contest) -> str:
-    splits, kept = contest.splits, len(contest.kept)
-    count = len(splits.train) + len(splits.val)
-    if not kept:
-        return f"all {count:,} images"
-    others = "the best trial" if contest.earlier is None else "other models"
-    return f"{count:,} images; {kept:,} are kept out, to compare it with {others}"
 
 
 def _retrain(contest: _Contest, plan: TrainPlan, asked: Callable[[], bool]) -> Retrained | Shortfall:

@@ -28,7 +28,7 @@ from automl.pipeline.setup import Setup
 from automl.pipeline.study_folder import Workspace, write_json, write_text
 from automl.records import Config, Interval, Rows
 from automl.result import FitResult
-from automl.review.tables import write_trials
+from automl.review.tables import delivered_of, write_trials
 from automl.review.trials import stored_rows, with_weights
 from automl.search import SearchResult
 
@@ -119,6 +119,7 @@ def unchanged(setup: Setup, found: SearchResult) -> FitResult | None:
         return None
     # An earlier version did not count unfinished trials apart, so that its pruned ones may be either.
     known = {"unfinished", "pruned"} if "unfinished" not in earlier["trials"] else set[str]()
+    known.add("heads")  # earlier versions did not count them
     counts = {name: count for name, count in found.counts.items() if name not in known}
     if counts != {name: count for name, count in earlier["trials"].items() if name not in known}:
         return None
@@ -132,8 +133,9 @@ def write_outcome(setup: Setup, found: SearchResult, outcome: Outcome) -> FitRes
     root, model = setup.workspace.root, setup.workspace.model_dir
     write_text(root / "data_report.json", setup.data.report.to_json() + "\n")
     setup.data.write_table(root / "splits.csv")
-    rows = with_weights(stored_rows(found.trials), setup.pretrained.record)
-    write_trials(rows, setup.metric.name, setup.metric.mode, root / "trials.csv")
+    rows = with_weights(stored_rows([*found.heads, *found.trials]), setup.pretrained.record)
+    made = delivered_of(outcome.retrain, outcome.trial)
+    write_trials(rows, setup.metric.name, setup.metric.mode, root / "trials.csv", made)
     preprocess, earlier = read_preprocess(model), setup.workspace.read_result()
     document = _document(setup, found, outcome, mirrored=preprocess.mirrored)
     document["work"] = _work(setup, found, outcome, earlier)
@@ -182,7 +184,7 @@ def _document(setup: Setup, found: SearchResult, outcome: Outcome, *, mirrored: 
         "trivial_words": outcome.scores.trivial_words,
         "holdout_reads": outcome.scores.reads,
         "gap": {**asdict(gap), "val": val},
-        "trials": dict(found.counts),
+        "trials": {**found.counts, "heads": len(found.heads)},
         "stopped": outcome.stopped,
         "time": {},  # written last
         "work": {},

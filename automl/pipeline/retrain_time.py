@@ -230,7 +230,7 @@ def interrupted(found: SearchResult) -> bool:
 def slowdown(setup: Setup, found: SearchResult) -> float:
     """Return how much slower the search trained than measured before it; 1 if unknown."""
     info = setup.data.splits.info
-    first = next((trial for trial in found.trials if trial.number == 0 and trial.reports), None)
+    first = next((trial for trial in found.trials[:1] if trial.reports), None)
     if first is None:
         return 1.0 if math.isfinite(found.best.value) else math.inf
     planned = setup.budget.round_s

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
@@ -15,14 +14,16 @@ from automl.data import Source
 from automl.errors import ModelError, StorageError
 from automl.final.evidence.delivery import Delivery
 from automl.final.evidence.earlier import Earlier, read_earlier
+from automl.final.evidence.verdict import Final
 from automl.final.holdout import HoldoutScores, score_holdout
 from automl.final.model_folder import write_model_folder
 from automl.final.predictor import Predictor
 from automl.interrupt import stop_on_interrupt
 from automl.pipeline.context import Context
-from automl.pipeline.final_model import Final, final_model
+from automl.pipeline.final_model import final_model
 from automl.pipeline.label_errors import write_label_errors
 from automl.pipeline.objective import node_trial, origin_of
+from automl.pipeline.plan.heads import number_of
 from automl.pipeline.results import (
     Outcome,
     Scores,
@@ -77,9 +78,7 @@ class Run:
         if found.stopped_for(Code.DISK_FULL):
             raise StorageError(no_room(self.setup.workspace.root))
         if interrupted(found):
-            self._note(
-                "Search stopped; the best configuration so far is retrained. Press Ctrl-C again to quit at once."
-            )
+            self._note(f"Search stopped; {_next_step(found)}. Press Ctrl-C again to quit at once.")
         promise = promised(self.setup, found)
         found = promise.found
         earlier = self.earlier_model()
@@ -150,7 +149,7 @@ class Run:
         return Outcome(
             best_config=found.best.config,
             trial=found.best.number,
-            retrain=_described(final),
+            retrain=_described(final, found),
             retrain_images=final.images,
             scores=scores,
             stopped="search" if interrupted(found) else "retrain" if final.stopped else None,
@@ -198,7 +197,7 @@ class Run:
 
     def _note_best(self, found: SearchResult) -> None:
         """Show a note if the retrained trial is not the one with the best score."""
-        if not math.isfinite(found.best.value):
+        if not found.scored and not interrupted(found):
             self._note(
                 "No trial was scored: the first configuration is retrained if the time left is enough, and is compared "
                 "with no other configuration."
@@ -217,6 +216,12 @@ class Run:
 
     def _note(self, text: str) -> None:
         self.setup.observer.note(text)
+
+
+def _next_step(found: SearchResult) -> str:
+    if found.scored:
+        return "the best configuration so far is retrained"
+    return "no trial has a score yet, so the best linear head is delivered"
 
 
 def no_room(folder: Path) -> str:
@@ -252,6 +257,7 @@ def _search_settings(setup: Setup) -> SearchSettings:
         deliver_anyway=True,
         expect=setup.expect,
         significance=_significance(setup),
+        heads=setup.heads,
         on_failure=OnFailure(config.on_failure),
         objectives={PARAMS: "min", MACS: "min"},
     )
@@ -263,7 +269,7 @@ def _significance(setup: Setup) -> Significance | None:
     return judged_by(metric.name, metric.mode, val_trivial(setup).value, setup.data.splits.info)
 
 
-def _described(final: Final) -> dict[str, Any]:
+def _described(final: Final, found: SearchResult) -> dict[str, Any]:
     """Return the entry `retrain` of result.json."""
     trained, earlier = final.trained, final.earlier
     entry: dict[str, Any] = {}
@@ -271,6 +277,8 @@ def _described(final: Final) -> dict[str, Any]:
         entry["config"] = final.model.config  # not that of the best trial
     if final.delivery is Delivery.HEAD:
         entry["val_score"] = finite(final.model.value)
+        number = number_of(final.model, found.heads)
+        entry |= {} if number is None else {"trial": number}
     entry |= {
         "how": final.delivery.value,
         "why": final.in_words(),

@@ -43,7 +43,7 @@ from automl.pipeline.plan.size_limits import SizeLimits
 from automl.pipeline.plan.warm_start import WarmStart, check_warm_start, traits, warm_start
 from automl.pipeline.study_folder import write_json
 from automl.pipeline.weights.find import FoundWeights, check_pretrained, find_weights, from_scratch_too
-from automl.records import Config, Observer
+from automl.records import Config, HeadTrial, Observer
 from automl.remote import is_remote
 from automl.search.engines.cluster_resources import ClusterResources
 from automl.search.round_time import Expect
@@ -74,6 +74,7 @@ class Setup(Context):
     alternatives: tuple[
         Alternative, ...
     ] = ()  # finished models that may be delivered in place of the retrain
+    heads: tuple[HeadTrial, ...] = ()  # the linear heads among them, as trials of the study
 
 
 def check(config: StudyConfig) -> None:
@@ -141,6 +142,7 @@ def prepare(context: Context, source: Source, *, room: ClusterResources | None =
         size_limits=planned.limits,
         portfolio=planned.portfolio,
         alternatives=heads.models,
+        heads=heads.trials,
     )
 
 

@@ -11,6 +11,7 @@ from automl.config.durations import format_duration
 from automl.final.evidence import words
 from automl.final.evidence.delivery import Delivery
 from automl.records import Config, Interval, TrialState
+from automl.search.storage.kinds import HEAD, kind_of
 from automl.spaces.architectures.factories import is_built_in, is_factory
 
 HEAD_WORDS = "linear head on 16 x 16 pixels"
@@ -28,6 +29,8 @@ _WORDS: dict[str, Callable[[Any], str]] = {
     "width": lambda value: f"{number(value)} of its width",
     "upscale": lambda value: f"images x{number(value)}",
     "size": lambda value: f"at {value} px",
+    "estimator": str,
+    "strength": lambda value: f"strength {number(value)}",
     "freeze": lambda value: _FROZEN.get(str(value), str(value)),
     "freeze_norm": lambda value: f"statistics of batch norm {'kept' if value else 'learned'}",
     "opt": str,
@@ -51,7 +54,7 @@ _WORDS: dict[str, Callable[[Any], str]] = {
 _HIDDEN_AT_ZERO = ("rand_augment", "mixup", "cutmix", "drop_path", "ema", "label_smoothing", "warmup")
 _HIDDEN_AT_ONE = ("width", "upscale")
 _MAIN = (
-    *("model", "pretrained", "width", "upscale", "size", "freeze", "opt", "lr"),
+    *("model", "pretrained", "width", "upscale", "size", "estimator", "strength", "freeze", "opt", "lr"),
     *("batch_size", "sched", "augment", "hflip", "rot90"),
 )
 
@@ -114,10 +117,12 @@ def _is_shown(name: str, config: Config) -> bool:
 
 
 def counts_words(counts: Mapping[str, int]) -> str:
-    """Return trial counts as text: `12 trials: 4 complete, 7 pruned, 1 failed`."""
-    total = counts.get("total", sum(counts.values()))
+    """Return trial counts as text: `12 trials: 4 complete, 7 pruned, 1 failed; and 2 linear heads`."""
+    heads = counts.get("heads", 0)
+    total = counts.get("total", sum(counts.values()) - heads)
     parts = [f"{counts[state]} {state}" for state in TrialState if counts.get(state)]
-    return f"{total} trial{'' if total == 1 else 's'}" + (f": {', '.join(parts)}" if parts else "")
+    said = f"{total} trial{'' if total == 1 else 's'}" + (f": {', '.join(parts)}" if parts else "")
+    return f"{said}; and {heads} linear head{'' if heads == 1 else 's'}" if heads else said
 
 
 def interval_words(entry: Mapping[str, float] | Interval) -> str:
@@ -143,8 +148,8 @@ def summary(result: Mapping[str, Any], model_dir: Path, dashboard: str) -> list[
     return [
         *((f"holdout {name}", _held_words(result, name, entry)) for name, entry in _holdout(result)),
         (f"val {metric}", f"{val}{beside}"),
-        ("delivered", "" if _is_retrained(result) else words.made(result)),
-        ("best", _best_words(result)),
+        ("delivered", "" if _is_retrained(result) else _delivered_words(result)),
+        ("best training" if _is_head(result) else "best", _best_words(result)),
         ("weights", _weights_words(result)),
         ("trials", counts_words(result.get("trials", {}))),
         ("time", _time_words(result.get("time", {}))),
@@ -182,6 +187,40 @@ def _held_words(result: Mapping[str, Any], name: str, entry: Mapping[str, float]
 
 def _is_retrained(result: Mapping[str, Any]) -> bool:
     return bool(result.get("retrain", {}).get("how", Delivery.RETRAINED) == Delivery.RETRAINED)
+
+
+def _delivered_words(result: Mapping[str, Any]) -> str:
+    """Return how the delivered model was made, and for a linear head also which trial it is and of what."""
+    said, retrain = words.made(result), result["retrain"]
+    if not _is_head(result):
+        return said
+    config, trial = retrain.get("config", {}), retrain.get("trial")
+    which = "" if trial is None else f"trial {trial}, "
+    of = (
+        HEAD_WORDS
+        if is_built_in(config.get("model"))
+        else f"linear head on features of {config.get('model')}"
+    )
+    return f"{which}{of}: {said.removeprefix('a linear head, ')}"
+
+
+def delivered_kind(result: Mapping[str, Any]) -> str:
+    """Return the kind of the delivered model, as in the column `kind` of the leaderboard."""
+    retrain = result.get("retrain", {})
+    made = retrain.get("made", retrain.get("how"))
+    config = retrain.get("config", result.get("best", {}).get("config", {}))
+    return kind_of(config, HEAD if made == Delivery.HEAD else "")
+
+
+def delivered_val(result: Mapping[str, Any]) -> float | None:
+    """Return the validation score of the delivered head, or else of the best trial; None if there is none."""
+    found = result.get("retrain", {}) if _is_head(result) else result.get("best", {})
+    value: float | None = found.get("val_score")
+    return value
+
+
+def _is_head(result: Mapping[str, Any]) -> bool:
+    return bool(result.get("retrain", {}).get("how") == Delivery.HEAD)
 
 
 def _outputs_words(result: Mapping[str, Any]) -> str:

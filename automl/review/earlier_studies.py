@@ -14,7 +14,7 @@ PLAN_FILE = "plan.json"
 
 
 def read_past(study: StudyFolder) -> PastStudy:
-    """Return the learning curves of a study's trials, without failed ones.
+    """Return the learning curves of a study's trainings, without failed ones.
 
     Raises StorageError if its database cannot be read.
     """
@@ -22,7 +22,7 @@ def read_past(study: StudyFolder) -> PastStudy:
     trials = [
         (trial.config, {report.round: report.value for report in trial.reports})
         for trial in stored
-        if trial.state is not TrialState.FAILED and trial.reports
+        if trial.state is not TrialState.FAILED and trial.reports and not trial.is_head
     ]
     reached = max((max(values) for _, values in trials), default=1)
     planned = read_plan(study).get("epochs")  # in rounds

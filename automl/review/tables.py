@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from automl.errors import StudyError
+from automl.final.evidence.delivery import Delivery
 from automl.records import Mode, TrialRow, TrialState
 from automl.search.pareto import on_front
+from automl.search.storage.kinds import kind_of
 
 _FIRST = ("rank", "trial", "state")
 _NUMBERS = ("rounds", "epochs", "seconds")
+_LAST = ("reason", "kind", "delivered")
 _PARETO = "pareto"
 # Objectives that are columns: the parameters of the network, and its multiplications for one image.
 MODEL_SIZE = ("params", "macs")
 
 
 def ranked(trials: Iterable[TrialRow], mode: Mode) -> list[TrialRow]:
-    """Sort trials from best to worst by their last value, so that the first leads the search (see `Incumbent`).
+    """Sort trials from best to worst by their last value.
 
-    A pruned trial is above a longer one only if it was better with less training. Of equal values, more rounds come
-    first, then the lower number. Trials without a finite value follow; failed ones are last.
+    The first training leads the search (see `Incumbent`). A pruned trial is above a longer one only if it was better
+    with less training. Of equal values, more rounds come first, then the lower number. Trials without a finite value
+    follow; failed ones are last. Linear heads are among them by their value, but never lead the search.
     """
 
     def key(row: TrialRow) -> tuple[float, ...]:
@@ -34,12 +39,30 @@ def ranked(trials: Iterable[TrialRow], mode: Mode) -> list[TrialRow]:
     return sorted(trials, key=key)
 
 
-def leaderboard_rows(trials: Iterable[TrialRow], metric: str, mode: Mode) -> list[dict[str, Any]]:
-    """Return the leaderboard as dicts with the same keys: rank, trial, state, val_METRIC, rounds, epochs, seconds,
-    params, macs, pareto, family, model, the other parameters, reason. What a trial does not have is None.
+@dataclass(frozen=True)
+class Delivered:
+    """The trial that the delivered model is of, and how that was made: `retrain.how` in result.json."""
 
-    params, macs and pareto are left out if no trial has them. `pareto`: no other trial is at least as good with as few
-    parameters, and better or smaller.
+    trial: int | None
+    how: str
+
+
+def delivered_of(retrain: Mapping[str, Any], best: int | None) -> Delivered:
+    """Return what is delivered, from the entry `retrain` of result.json and the number of the best trial."""
+    how = str(retrain.get("how", Delivery.RETRAINED))  # an earlier version always retrained
+    return Delivered(retrain.get("trial", None if how == Delivery.HEAD else best), how)
+
+
+def leaderboard_rows(
+    trials: Iterable[TrialRow], metric: str, mode: Mode, delivered: Delivered | None = None
+) -> list[dict[str, Any]]:
+    """Return the leaderboard as dicts with the same keys: rank, trial, state, val_METRIC, rounds, epochs, seconds,
+    params, macs, pareto, family, model, the other parameters, reason, kind, delivered. What a trial does not have is
+    None.
+
+    kind is what model the trial is. delivered is how the delivered model was made, in the row of its trial, and "" in
+    the others. params, macs and pareto are left out if no trial has them. `pareto`: no other trial is at least as good
+    with as few parameters, and better or smaller.
     """
     rows = ranked(trials, mode)
     front = pareto_trials(rows, mode)
@@ -59,6 +82,8 @@ def leaderboard_rows(trials: Iterable[TrialRow], metric: str, mode: Mode) -> lis
             **(_model_size(row, front) if front else {}),
             **{name: row.config.get(name) for name in names},
             "reason": row.reason,
+            "kind": row.kind,
+            "delivered": delivered.how if delivered is not None and delivered.trial == row.trial else "",
         }
         for rank, row in enumerate(rows, 1)
     ]
@@ -76,9 +101,11 @@ def pareto_trials(rows: Sequence[TrialRow], mode: Mode) -> set[int]:
     return {row.trial for row, best in zip(rows, on_front(points, (mode, "min")), strict=True) if best}
 
 
-def write_trials(trials: Iterable[TrialRow], metric: str, mode: Mode, path: Path) -> None:
+def write_trials(
+    trials: Iterable[TrialRow], metric: str, mode: Mode, path: Path, delivered: Delivered | None = None
+) -> None:
     """Write the leaderboard as CSV (trials.csv of a study; `automl leaderboard --csv`)."""
-    rows = leaderboard_rows(trials, metric, mode)
+    rows = leaderboard_rows(trials, metric, mode, delivered)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(rows[0]) if rows else _columns(metric))
         writer.writeheader()
@@ -109,7 +136,7 @@ def _model_size(row: TrialRow, front: Collection[int]) -> dict[str, Any]:
 
 
 def _columns(metric: str) -> list[str]:
-    return [*_FIRST, f"val_{metric}", *_NUMBERS, "reason"]
+    return [*_FIRST, f"val_{metric}", *_NUMBERS, *_LAST]
 
 
 def _row(record: dict[str, str], metric: str, columns: Sequence[str]) -> TrialRow:
@@ -127,6 +154,7 @@ def _row(record: dict[str, str], metric: str, columns: Sequence[str]) -> TrialRo
         reason=record.get("reason", ""),
         objectives={name: float(record[name]) for name in MODEL_SIZE if record.get(name)},
         epochs=float(record["epochs"]) if "rounds" in columns and record["epochs"] else None,
+        kind=record["kind"] if "kind" in columns else kind_of(config),
     )
 
 

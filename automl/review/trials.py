@@ -75,7 +75,7 @@ def study_mode(study: StudyFolder, metric: str) -> Mode:
 
 
 def stored_rows(trials: Iterable[StoredTrial]) -> list[TrialRow]:
-    """Return trials from the database as rows of the leaderboard."""
+    """Return trials from the database as rows of the leaderboard, by number."""
     return [
         TrialRow(
             trial=trial.number,
@@ -87,13 +87,16 @@ def stored_rows(trials: Iterable[StoredTrial]) -> list[TrialRow]:
             reason="" if trial.reason is None else str(trial.reason),
             objectives={name: count for name in MODEL_SIZE if (count := trial.objective(name)) is not None},
             epochs=trial.epochs,
+            kind=trial.kind,
         )
-        for trial in trials
+        for trial in sorted(trials, key=lambda trial: trial.number)
     ]
 
 
 def stored_trials(study: StudyFolder) -> tuple[str, Mode, list[StoredTrial]]:
-    """Return metric, mode and trials of a study from its database, with every round; no trials without a study.
+    """Return metric, mode and trials of a study from its database, heads included, with every round.
+
+    There are no trials without a study.
 
     Raises StorageError if the database cannot be read.
     """

@@ -40,10 +40,10 @@ class BestTrial:
 class SearchResult:
     """The result of a search.
 
-    `trials` are all trials of the study, by number. `stopped` is what cut the search short, None if it came to its end.
-    `seconds` is how long this run took, `first_report` the moment of its first report. `leader` is the
-    last report of the trial with the best value, if that is not the best trial: the two are within one standard error
-    (`Incumbent`).
+    `trials` are the trainings of the study, by number; `heads` are its linear heads, which have numbers, too, but are
+    never `best`. `stopped` is what cut the search short, None if it came to its end. `seconds` is how long this run
+    took, `first_report` the moment of its first report. `leader` is the last report of the trial with the best value,
+    if that is not the best trial: the two are within one standard error (`Incumbent`).
     """
 
     best: BestTrial
@@ -53,14 +53,20 @@ class SearchResult:
     seconds: float
     first_report: Moment | None = None
     leader: Report | None = None
+    heads: tuple[StoredTrial, ...] = field(default=(), repr=False)
 
     def stopped_for(self, code: Code) -> bool:
         """Return whether this cut the search short."""
         return self.stopped is not None and self.stopped.code is code
 
+    @property
+    def scored(self) -> bool:
+        """Whether any training had a value."""
+        return math.isfinite(self.best.value)
+
     @cached_property
     def counts(self) -> dict[str, int]:
-        """The number of trials: total, complete, pruned, unfinished, failed, paused."""
+        """The number of trainings: total, complete, pruned, unfinished, failed, paused."""
         states = [trial.state for trial in self.trials]
         kinds = [kind for kind in TrialState if kind is not TrialState.RUNNING]
         return {"total": len(states), **{kind.value: states.count(kind) for kind in kinds}}

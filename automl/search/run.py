@@ -44,7 +44,8 @@ def search(
     """Run a search, or continue one.
 
     `engine` is one that exists already, such as a Ray engine that is starting up. By default the engine that the
-    settings name is made. After Ctrl-C the result says so in `stopped`.
+    settings name is made. After Ctrl-C the result says so in `stopped`. The result has no value if the time, or with
+    heads a Ctrl-C, came before any.
 
     Raises ConfigError for an unknown engine, policy or sampler, StudyError if the study exists with other settings,
     SpaceError for a portfolio outside of the space and for constraints that no configuration keeps, TrialError if all
@@ -59,6 +60,7 @@ def search(
         observer.note(note)
     engine = load_engine(settings.engine)() if engine is None else engine
     with _directory(settings) as directory, closing(_open_store(space, settings)) as store:
+        store.keep_heads(settings.heads)
         coordinator = Coordinator(
             store=store,
             policy=policy_of(settings),
@@ -97,15 +99,18 @@ def _result(
 ) -> SearchResult:
     if coordinator.fatal is not None:
         raise coordinator.fatal
-    trials = tuple(store.trials())
+    trials, heads = tuple(store.trials()), tuple(store.heads())
     best = coordinator.incumbent.best
     stopped = coordinator.why_stopped()
     if best is None:
         error = _nothing_found(coordinator, settings, reported=any(trial.reports for trial in trials))
-        if not (settings.deliver_anyway and isinstance(error, TimeLimitError)):
+        late, asked = isinstance(error, TimeLimitError), isinstance(error, KeyboardInterrupt)
+        if not ((settings.deliver_anyway and late) or (settings.heads and asked)):
             raise error
-        first = BestTrial(0, coordinator.first_config(), math.nan, 0, None)
-        return SearchResult(first, trials, settings.mode, stopped, coordinator.time.elapsed())
+        number = min(coordinator.trials, default=len(heads))
+        first = BestTrial(number, coordinator.first_config(), math.nan, 0, None)
+        seconds = coordinator.time.elapsed()
+        return SearchResult(first, trials, settings.mode, stopped, seconds, heads=heads)
     place = TrialFiles(directory, logs=False).checkpoint(best.trial)
     kept = settings.directory is not None and place.exists()
     found = BestTrial(
@@ -124,6 +129,7 @@ def _result(
         coordinator.time.elapsed(),
         coordinator.first_report,
         leader=None if leader is None or leader.trial == best.trial else leader,
+        heads=heads,
     )
 
 

@@ -92,7 +92,7 @@ class Trainer:
         self.weights_of_classes = (
             torch.tensor(class_weights(info), device=plan.device) if plan.balance == "loss" else None
         )
-        self.schedule, self.warmup = schedule_of(recipe, final=plan.final)
+        self.schedule, self.warmup = schedule_of(recipe)
         alone = plan.threads == plan.replicas == 1
         self.round = Round(
             len(self.batches),

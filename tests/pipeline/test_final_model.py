@@ -29,7 +29,7 @@ from automl.review.describe import summary
 from automl.training.plan import TrainPlan
 from automl.training.trainer import Trainer
 from tests.final.evidence.gap_checker import facts_of, false_sentences
-from tests.pipeline.test_fit import config_for, digits
+from tests.pipeline.test_fit import config_for, digits, trainings
 
 pytestmark = pytest.mark.study
 
@@ -187,7 +187,7 @@ def test_trial_that_meets_the_deadline_in_its_first_epoch_reports_what_it_has(
 ) -> None:
     _slow_down(monkeypatch, 0.6)
     result = pipeline.fit(config_for(tmp_path, n_trials=None, time_limit=12.0, epochs=None))
-    board = result.leaderboard()
+    board = trainings(result)
     assert list(board["state"]) == ["unfinished"] and 0.0 <= result.val_score <= 1.0
     assert (result.model_dir / "model.safetensors").is_file()
 
@@ -209,6 +209,7 @@ def test_nothing_reported_in_time_delivers_the_first_configuration_and_says_so(
         "unfinished": 1,
         "failed": 0,
         "paused": 0,
+        "heads": 1,
     }
 
 
@@ -225,8 +226,8 @@ def test_head_that_is_delivered_without_a_scored_trial_is_not_called_the_best_co
     assert "No trial was scored; a linear head is delivered." in card and "(best:" not in card
     shown = dict(summary(document, result.model_dir, ""))
     assert shown["val accuracy"].startswith("none: no trial was scored; a linear head is delivered")
-    assert shown["delivered"].startswith("a linear head, fitted on")
-    assert shown["best"].startswith("none; the first configuration was ")
+    assert shown["delivered"].startswith("trial 0, linear head on 16 x 16 pixels: fitted on")
+    assert shown["best training"].startswith("none; the first configuration was ")
     assert false_sentences(document["gap"]["explained"], facts_of(result.directory)) == []
 
 

@@ -54,6 +54,12 @@ def config_for(directory: Path, **options: Any) -> StudyConfig:
     return configuration.load(options.pop("data", digits()), directory=directory, **{**quick, **options})
 
 
+def trainings(result: FitResult) -> pd.DataFrame:
+    """The leaderboard without the linear heads, by number."""
+    board = result.leaderboard().sort_values("trial")
+    return board[~board["kind"].str.startswith("head")]
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> FitResult:
     """A finished study, made once."""

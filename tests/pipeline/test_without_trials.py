@@ -31,5 +31,5 @@ def test_first_configuration_is_trained_where_no_trial_ran(
     assert document["trials"]["total"] == 0 and document["best"]["val_score"] is None
     assert document["best"]["config"]["model"]
     rows = (result.directory / "trials.csv").read_text(encoding="utf-8").splitlines()
-    assert len(rows) == 1
+    assert len(rows) == 2 and "head on pixels" in rows[1]  # the columns, and the head
     assert json.loads((result.directory / "result.json").read_text())["holdout_reads"] == 1

@@ -58,7 +58,7 @@ def test_columns_begin_with_the_result_then_family_and_model() -> None:
     names = list(rows[0])
     assert names[:7] == ["rank", "trial", "state", "val_accuracy", "rounds", "epochs", "seconds"]
     assert names[7:9] == ["family", "model"]
-    assert names[-1] == "reason"
+    assert names[-3:] == ["reason", "kind", "delivered"]
     assert all(list(entry) == names for entry in rows)
     assert (rows[2]["opt"], rows[2]["val_accuracy"]) == (None, None)
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from automl.records import TrialRow
+    from automl.review.tables import Delivered
 
 
 @click.command("leaderboard", cls=SectionCommand, short_help="List the trials of a study, best first.")
@@ -31,17 +32,19 @@ def command(state: State, /, study: str, directory: str | None, csv_file: str | 
     from automl.final.evidence.words import not_usable
     from automl.review.describe import score
     from automl.review.studies import find_study
-    from automl.review.tables import leaderboard_rows, pareto_trials, ranked
+    from automl.review.tables import delivered_of, leaderboard_rows, pareto_trials, ranked
     from automl.review.trials import study_trials, weights_of
 
     found = find_study(study, directory or "studies")
     metric, mode, trials = study_trials(found)
     result = found.result or {}
-    trivial = result.get("best", {}).get("val_trivial")
+    best = result.get("best", {})
+    trivial = best.get("val_trivial")
+    made = delivered_of(result.get("retrain", {}), best.get("trial")) if result else None
     if csv_file is not None:
-        _write(trials, metric, mode, Path(csv_file))
+        _write(trials, metric, mode, Path(csv_file), made)
     if state.json:
-        rows = leaderboard_rows(trials, metric, mode)
+        rows = leaderboard_rows(trials, metric, mode, made)
         about = {"metric": metric, "mode": mode, "trivial": trivial, "weights": weights_of(found)}
         print_json({"study": found.name, **about, "trials": rows})
     elif csv_file is not None:
@@ -51,6 +54,7 @@ def command(state: State, /, study: str, directory: str | None, csv_file: str | 
     else:
         front = pareto_trials(trials, mode)
         sized = ("params", "pareto") if front else ()
+        delivered = () if made is None else ("delivered",)
         columns = (
             "rank",
             "trial",
@@ -60,6 +64,8 @@ def command(state: State, /, study: str, directory: str | None, csv_file: str | 
             "epochs",
             "seconds",
             *sized,
+            *delivered,
+            "kind",
             "family",
             "configuration",
         )
@@ -68,7 +74,7 @@ def command(state: State, /, study: str, directory: str | None, csv_file: str | 
             print(f"trivial answer on the validation images: val_{metric} {score(trivial)} ({answer})")
         if unusable := not_usable(result):
             print(unusable)
-        cells = [_cells(rank, row, front) for rank, row in enumerate(ranked(trials, mode), 1)]
+        cells = [_cells(rank, row, front, made) for rank, row in enumerate(ranked(trials, mode), 1)]
         print_table(
             columns, cells, right=("rank", "trial", f"val_{metric}", "rounds", "epochs", "seconds", "params")
         )
@@ -78,12 +84,13 @@ def command(state: State, /, study: str, directory: str | None, csv_file: str | 
             )
 
 
-def _cells(rank: int, row: TrialRow, front: Collection[int]) -> tuple[str, ...]:
+def _cells(rank: int, row: TrialRow, front: Collection[int], made: Delivered | None) -> tuple[str, ...]:
     from automl.review.describe import config_words, score
 
     count = row.objectives.get("params")
     params = "-" if count is None else f"{count / 1e6:.2f}M"
     sized = (params, "yes" if row.trial in front else "") if front else ()
+    delivered = () if made is None else (made.how if made.trial == row.trial else "",)
     return (
         str(rank),
         str(row.trial),
@@ -93,17 +100,19 @@ def _cells(rank: int, row: TrialRow, front: Collection[int]) -> tuple[str, ...]:
         "-" if row.epochs is None else f"{row.epochs:.1f}",
         f"{row.seconds:.1f}",
         *sized,
+        *delivered,
+        row.kind or "-",
         str(row.config.get("family", "-")),
         config_words(row.config),
     )
 
 
-def _write(trials: list[TrialRow], metric: str, mode: Any, path: Path) -> None:
+def _write(trials: list[TrialRow], metric: str, mode: Any, path: Path, made: Delivered | None) -> None:
     from automl.errors import UsageError
     from automl.review.tables import write_trials
 
     try:
-        write_trials(trials, metric, mode, path)
+        write_trials(trials, metric, mode, path, made)
     except OSError as error:
         raise UsageError(
             f"--csv must be a file that can be written, got {str(path)!r} ({error.strerror})"

@@ -33,11 +33,13 @@ def command(state: State, /, directory: str | None) -> None:
     elif not entries:
         print(f"no studies in {folder!r}; start one with `automl fit DATA`")
     else:
-        columns = ("study", "state", "metric", "val", "holdout", "trivial", "trials", "time")
+        columns = ("study", "state", "metric", "val", "holdout", "trivial", "trials", "time", "delivered")
         print_table(columns, [_cells(entry) for entry in entries], right=("val", "trivial", "trials", "time"))
 
 
 def _entry(study: Any) -> dict[str, Any]:
+    from automl.review.describe import delivered_kind, delivered_val
+
     result = study.result or {}
     metric = study.metric
     return {
@@ -50,6 +52,8 @@ def _entry(study: Any) -> dict[str, Any]:
         "usable": result.get("usable"),
         "trials": result.get("trials", {}).get("total"),
         "used_s": result.get("time", {}).get("used_s"),
+        "delivered": delivered_kind(result) if result else None,
+        "delivered_val_score": delivered_val(result),
         "path": str(study.path),
     }
 
@@ -63,9 +67,10 @@ def _cells(entry: dict[str, Any]) -> tuple[str, ...]:
         entry["study"],
         entry["state"] if entry.get("usable") is not False else f"{entry['state']}, not usable",
         entry.get("metric", "-"),
-        score(entry.get("val_score")),
+        score(entry.get("delivered_val_score")),
         interval_words(holdout) if holdout else "-",
         score(entry.get("trivial")),
         "-" if trials is None else str(trials),
         "-" if used is None else format_duration(used),
+        entry.get("delivered") or "-",
     )

@@ -59,16 +59,19 @@ def _progress(found: StudyFolder) -> dict[str, Any]:
 
     from automl.review.tables import ranked
     from automl.review.trials import study_trials
+    from automl.search.storage.kinds import HEADS
 
     metric, mode, trials = study_trials(found)
     best = next((row for row in ranked(trials, mode) if row.value is not None), None)
-    counts = Counter(str(row.state) for row in trials)
+    trained = [row for row in trials if row.kind not in HEADS]
+    counts = Counter(str(row.state) for row in trained)
+    heads = len(trials) - len(trained)
     return {
         "study": found.name,
         "state": "unfinished",
         "metric": metric,
         "mode": mode,
-        "trials": {"total": len(trials), **counts},
+        "trials": {"total": len(trained), **counts, "heads": heads},
         "best": None if best is None else _best(best),
     }
 
@@ -80,6 +83,7 @@ def _best(row: TrialRow) -> dict[str, Any]:
         "rounds": row.rounds,
         "epochs": row.epochs,
         "config": row.config,
+        "kind": row.kind,
     }
 
 
@@ -92,7 +96,8 @@ def _print_progress(found: StudyFolder, progress: dict[str, Any], flags: str) ->
         rows.append(
             (
                 "best so far",
-                f"val {progress['metric']} {score(best['val_score'])}, from trial {best['trial']}",
+                f"val {progress['metric']} {score(best['val_score'])}, from trial {best['trial']}"
+                + (f" ({best['kind']})" if best["kind"] else ""),
             )
         )
         rows.append(("in full", config_words(best["config"], everything=True)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -18,8 +18,10 @@ from automl.final.evidence.delivery import (
     TooShort,
     Unknown,
     Unscored,
+    delivery_in_words,
 )
 from automl.final.evidence.earlier import Earlier
+from automl.final.retrain import Retrained
 
 RETRAINS = (Delivery.RETRAINED, Delivery.CUT_SHORT)
 
@@ -135,3 +137,33 @@ def _numbers(model: Alternative) -> dict[str, Any]:
         "seconds": round(trained.seconds, 2),
         "progress": round(trained.progress, 4),
     }
+
+
+@dataclass(frozen=True)
+class Final:
+    """The model to deliver, and the `reasons` if it is not a retrain that nothing opposed. `stopped`: by Ctrl-C.
+
+    `evidence` is what decided, for result.json. `images` are those that the retrain trained on, also if another model
+    is delivered. `earlier`: the model of an earlier run, if that is kept.
+    """
+
+    model: Alternative
+    reasons: tuple[Shortfall, ...] = ()
+    stopped: bool = False
+    images: int = 0
+    evidence: dict[str, Any] = field(default_factory=dict)
+    earlier: Earlier | None = None
+
+    @property
+    def trained(self) -> Retrained:
+        """The network, and what it was trained on."""
+        return self.model.whole or self.model.trained
+
+    @property
+    def delivery(self) -> Delivery:
+        """The kind of model."""
+        return self.model.delivery
+
+    def in_words(self) -> str:
+        """Return why this model is delivered, as a sentence; "" for a retrain that nothing opposed."""
+        return delivery_in_words(self.delivery, self.reasons)

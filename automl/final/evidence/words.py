@@ -95,3 +95,11 @@ def made(document: Document) -> str:
     else:
         said = f"trained for {retrain['epochs']} epochs on {n} training and validation images"
     return f"kept from an earlier run: {said}" if kept else said
+
+
+def training_images(count: int, kept: int, *, only_trial: bool) -> str:
+    """Return on how many images a retrain trains, if `kept` stay out, to compare it with the best trial or others."""
+    if not kept:
+        return f"all {count:,} images"
+    others = "the best trial" if only_trial else "other models"
+    return f"{count:,} images; {kept:,} are kept out, to compare it with {others}"

@@ -55,6 +55,8 @@ LEARNING = {"none": 1.0, "half": 0.5, "stages": 0.25, "head": 0.0}
 # layer, and per million parameters for the optimizer. "Seconds of an epoch".
 CPU_PRICES, GPU_PRICES = (0.1, 0.005, 2.7), (0.8, 3.0, 2.7)
 DRAWS = 48  # configurations that stand for the space
+# Passes through the rows that the retrain of a fine-tuning should make. "Fine-tuning from a head".
+FEWEST_PASSES = 5.0
 # What scoring a pretrained network may cost, in scorings of the planned network (a round holds eight); and the fewest
 # rows, of which the standard error of an accuracy of .8 is .03.
 SCORED_TIMES, SCORED_ROWS = 4.0, 200

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from automl.pipeline.plan.constants import (
     CPU_PRICES,
     DRAWS,
+    FEWEST_PASSES,
     GPU_PRICES,
     LEARNING,
     SCORED_ROWS,
@@ -125,6 +126,24 @@ def part_scored(planned: Config, tuned: Config, info: DatasetInfo, of: Prices = 
     )
     least = SCORED_ROWS / max(1, info.n_val)
     return min(1.0, max(least, SCORED_TIMES / times))
+
+
+def largest_fitting_first(
+    portfolio: Sequence[Config], passes: Callable[[Config], float]
+) -> tuple[Config, ...]:
+    """Return the portfolio with the fine-tuning at the largest size that the time holds before the other fine-tunings.
+
+    `passes(config)` is how many epochs a retrain would make. Weights are worth most near the size that they were
+    trained at, but a few passes are needed. Without one that fits, and for equal sizes, the given order stays.
+    """
+    places = [k for k, config in enumerate(portfolio) if config.get("pretrained")]
+    fitting = [k for k in places if passes(portfolio[k]) >= FEWEST_PASSES]
+    if not fitting:
+        return tuple(portfolio)
+    chosen = max(fitting, key=lambda k: (int(portfolio[k].get("size") or 0), -k))
+    order = [chosen, *(k for k in places if k != chosen)]
+    moved = dict(zip(places, order, strict=True))
+    return tuple(portfolio[moved.get(k, k)] for k in range(len(portfolio)))
 
 
 def spread(space: SearchSpace, expect: Callable[[Config], Expected], seed: int) -> tuple[float, float]:

@@ -1,11 +1,12 @@
 """The first models of a study, within seconds: linear heads on small pixels and on features of pretrained networks.
 
-They may be delivered, every later model must beat them, and fine-tuning begins with those on features.
+They may be delivered, every later model must beat them, and fine-tuning begins with those on features. The study has
+them as trials that are complete before the search begins.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,11 +28,13 @@ from automl.pipeline.plan.constants import (
     HEAD_SHARE,
 )
 from automl.pipeline.plan.plan import Basis
-from automl.records import Config
+from automl.records import Config, HeadTrial
+from automl.search.storage.reader import StoredTrial
 from automl.spaces.architectures.families import capabilities
 from automl.torch_setup import set_threads
 from automl.training.heads import Head, fit_feature_head, fit_linear_head
 from automl.training.models.build import input_size, model_arguments
+from automl.training.models.complexity import PARAMS, parameters
 from automl.training.models.finetune import save_head
 from automl.training.models.hyperparameters import Recipe
 from automl.training.models.pretrained_weights import Weights, load_model
@@ -43,22 +46,23 @@ FOLDER = "heads"  # in the study's folder: a file for each network, with which i
 class Heads:
     """The heads as models that may be delivered, and the files of those on features, by network.
 
-    `row_seconds` is what scoring a row takes with the slowest of them.
+    `trials` are the same heads for the study. `row_seconds` is what scoring a row takes with the slowest of them.
     """
 
     models: tuple[Alternative, ...] = ()
+    trials: tuple[HeadTrial, ...] = ()
     files: Mapping[str, Path] = field(default_factory=dict)
     row_seconds: float = 0.0
 
 
 def fit_heads(context: Context, basis: Basis) -> Heads:
     """Fit the head on pixels, if there is a time limit, and one for each pretrained network while there is time."""
-    found = [] if context.clock.limit is None else [*_on_pixels(context, basis)]
+    heads = [] if context.clock.limit is None else [*_on_pixels(context, basis)]
     files: dict[str, Path] = {}
     slowest = 0.0
     for model, head, row_seconds in _on_features(context, basis):
         slowest = max(slowest, row_seconds)
-        found.append(_alternative(head))
+        heads.append(head)
         files[model] = context.workspace.root / FOLDER / f"{model}.safetensors"
         files[model].parent.mkdir(exist_ok=True)
         classifier = head.model.get_classifier()  # type: ignore[operator]
@@ -67,10 +71,22 @@ def fit_heads(context: Context, basis: Basis) -> Heads:
             f"A linear head on features of {model} at {head.size} px: {basis.metric.name} {head.val_score:.4f} on the "
             f"validation images, after {context.clock.elapsed():.0f} s."
         )
-    return Heads(tuple(found), files, slowest)
+    return Heads(
+        models=tuple(_alternative(head) for head in heads),
+        trials=tuple(_trial(head) for head in heads),
+        files=files,
+        row_seconds=slowest,
+    )
 
 
-def _on_pixels(context: Context, basis: Basis) -> Iterator[Alternative]:
+def number_of(model: Alternative, heads: Sequence[StoredTrial]) -> int | None:
+    """Return the number of the trial that a delivered head is; None if the study has none for it."""
+    known = {head_key(head.config): head.number for head in heads}
+    size = model.trained.size if model.config.get("pretrained") else None
+    return known.get(head_key({**model.config, "size": size}))
+
+
+def _on_pixels(context: Context, basis: Basis) -> Iterator[Head]:
     """Yield the head on small pixels: what every model must beat."""
     context.observer.stage("head", "fitting a linear head on 16 x 16 pixels")
     set_threads(cores())
@@ -83,7 +99,7 @@ def _on_pixels(context: Context, basis: Basis) -> Iterator[Alternative]:
         seed=context.config.seed,
     )
     if head is not None:
-        yield _alternative(head)
+        yield head
 
 
 def _on_features(context: Context, basis: Basis) -> Iterator[tuple[str, Head, float]]:
@@ -154,6 +170,27 @@ def _seconds(remaining: float | None, *, first: bool) -> float:
         FEATURES_SECONDS,
         max(share, min(FEATURES_FIRST, FEATURES_FIRST_SHARE * remaining)) if first else share,
     )
+
+
+def head_key(config: Config) -> str:
+    """Return the name of a head within its study: a resumed study knows it by that."""
+    if not config.get("pretrained"):
+        return "pixels"
+    return f"features of {config['model']} at {config['size']} px"
+
+
+def _trial(head: Head) -> HeadTrial:
+    """Return a head as a trial of the study."""
+    config: Config = {"model": head.config["model"]}
+    if head.weights is not None:
+        config |= {"pretrained": True, "size": head.size}
+    config |= {"estimator": head.estimator, "strength": head.strength}
+    metrics = {
+        PARAMS: parameters(head.model),
+        "train_rows": float(head.n_train),
+        "val_rows": float(head.n_val),
+    }
+    return HeadTrial(head_key(config), config, head.val_score, head.seconds, metrics)
 
 
 def _alternative(head: Head) -> Alternative:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -30,6 +31,7 @@ from automl.pipeline.plan.epoch_cost import (
     epoch_work,
     expected_seconds,
     in_rounds,
+    largest_fitting_first,
     part_scored,
     prices,
     spread,
@@ -45,6 +47,7 @@ from automl.spaces.draw import at_random, walk
 from automl.torch_setup import import_seconds
 from automl.training.models.hyperparameters import Recipe
 from automl.training.plan import Precision, TrainPlan
+from automl.training.rounds import STEP_COST
 from automl.training.speed_probe import Probe, probe
 
 MAX_DRAWS = 1000  # to find a configuration within the constraints
@@ -135,6 +138,8 @@ def make_plan(context: Context, basis: Basis) -> Planned:
         budget = replace(budget, epochs=int(earlier["epochs"]), round_s=earlier.get("round_s"))
         budget = beside_delivered(budget, work, _delivered_images(context))
     expect = expected_seconds(space, info, first, work.epoch_seconds, of)
+    if budget.retrain_s is not None:
+        portfolio = largest_fitting_first(portfolio, partial(_passes, expect, budget.retrain_s, work))
     observer.note(
         f"{plan_in_words(budget, measured, device)}; {epochs_in_words(spread(space, expect, config.seed), work)}"
     )
@@ -150,6 +155,12 @@ def make_plan(context: Context, basis: Basis) -> Planned:
         observer.note(share_in_words(share))
     plan = replace(_timed(plan, budget, work, measured), share=share, score_pretrained=scored)
     return Planned(device, budget, plan, measured, expect, limits, portfolio)
+
+
+def _passes(expect: Expect, seconds: float, work: Work, config: Config) -> float:
+    """Return how many epochs a retrain of `seconds` makes: all cores train, on the validation rows as well."""
+    rows = (work.n_train + work.n_val) / (work.n_train + work.n_val / STEP_COST)
+    return seconds * work.retrain_speedup / max(1e-9, expect(config).seconds * rows)
 
 
 def _delivered_images(context: Context) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import optuna
 from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from automl.log import quiet_optuna
 from automl.records import Mode
@@ -30,6 +30,7 @@ class SamplerView(InMemoryStorage):
         super().__init__()
         # Paused trials as they are shown, by id. Nothing about them changes.
         self._paused: dict[int, FrozenTrial] = {}
+        self._hidden = set[int]()  # numbers of trials that are no trainings
         self._copied = 0  # trials that were there when this copy was made, none of which waits to be started
 
     def pause(self, trial_id: int) -> None:
@@ -41,6 +42,13 @@ class SamplerView(InMemoryStorage):
     def resume(self, trial_id: int) -> None:
         """Show the trial as it is from now on."""
         self._paused.pop(trial_id, None)
+
+    def reserve(self, study_id: int) -> int:
+        """Take the next number for a trial that samplers are not shown, and return it."""
+        trial_id = self.create_new_trial(study_id, template_trial=create_trial(state=TrialState.FAIL))
+        number = self.get_trial_number_from_id(trial_id)
+        self._hidden.add(number)
+        return number
 
     def snapshot(self) -> SamplerView:
         """Return a copy. It shares the trials: in memory, Optuna replaces a trial that changes."""
@@ -59,7 +67,7 @@ class SamplerView(InMemoryStorage):
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
-        """Return the trials as Optuna does, with paused ones as PRUNED."""
+        """Return the trials as Optuna does, with paused ones as PRUNED and without those that are hidden."""
         trials = super().get_all_trials(study_id, deepcopy=False)
         if states == (TrialState.WAITING,):
             # Asked before each suggestion, also in studies of ten thousand trials.
@@ -67,17 +75,23 @@ class SamplerView(InMemoryStorage):
         else:
             for shown in self._paused.values():
                 trials[shown.number] = shown
+            if self._hidden:
+                trials = [trial for trial in trials if trial.number not in self._hidden]
         if states is not None:
             trials = [trial for trial in trials if trial.state in states]
         return copy.deepcopy(trials) if deepcopy else trials
 
 
 def open_view(
-    sampler: BaseSampler, mode: Mode, past: list[FrozenTrial], unfinished: Collection[int] = ()
+    sampler: BaseSampler,
+    mode: Mode,
+    past: list[FrozenTrial],
+    unfinished: Collection[int] = (),
+    hidden: Collection[int] = (),
 ) -> tuple[SamplerView, optuna.Study]:
     """Return a view with the trials of a study, and a study over it that can be asked for suggestions.
 
-    `unfinished` are the numbers of PRUNED trials that may go on.
+    `unfinished` are the numbers of PRUNED trials that may go on, `hidden` those of trials that are not shown to it.
     """
     view = SamplerView()
     direction = StudyDirection.MAXIMIZE if mode == "max" else StudyDirection.MINIMIZE
@@ -85,6 +99,9 @@ def open_view(
         study = optuna.create_study(storage=view, sampler=sampler, direction=direction)
     study_id = view.get_study_id_from_name(study.study_name)
     for trial in past:
+        if trial.number in hidden:
+            view.reserve(study_id)
+            continue
         template = copy.copy(trial)
         may_go_on = not trial.state.is_finished() or trial.number in unfinished
         if may_go_on:

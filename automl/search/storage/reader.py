@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Table, select
 
 from automl.records import Config, Report, TrialState
 from automl.search.reasons import Reason
+from automl.search.storage.kinds import HEAD, kind_of
 from automl.search.storage.sql import optuna_tables as rows
 from automl.search.storage.sql import tables
 from automl.search.storage.summary import epochs_of
@@ -50,6 +51,16 @@ class StoredTrial:
     started: float | None
     ended: float | None
     first_rung: int | None = None
+
+    @property
+    def is_head(self) -> bool:
+        """Whether it is a linear head: complete before the search, with one report, which has the round 0."""
+        return self.origin == HEAD
+
+    @property
+    def kind(self) -> str:
+        """The kind of model that it is (see `kind_of`)."""
+        return kind_of(self.config, self.origin)
 
     @property
     def rounds(self) -> int:

@@ -5,27 +5,26 @@ from __future__ import annotations
 import json
 import math
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import optuna
-from optuna.study import StudyDirection
 from optuna.trial import TrialState as OptunaState
-from sqlalchemy import Executable, insert, select
+from sqlalchemy import Executable
 
-from automl.errors import StudyError
 from automl.log import quiet_optuna
-from automl.records import Config, Mode, Report, TrialState
+from automl.records import Config, HeadTrial, Mode, Report, TrialState
 from automl.search.policy import Decision
 from automl.search.reasons import Code, Reason
 from automl.search.sampling.drafts import Draft, adopt, draw
 from automl.search.sampling.study_view import open_view
 from automl.search.storage.event_log import SEARCH, Event, LogEntry, read_events
-from automl.search.storage.fingerprint import check_same
+from automl.search.storage.head_trials import KIND, ORIGIN, HeadTrials, is_head
+from automl.search.storage.kinds import kind_of
+from automl.search.storage.open_study import open_study
 from automl.search.storage.reader import StoredTrial, read_trials
-from automl.search.storage.schema_version import check_schema
 from automl.search.storage.sql import optuna_tables as rows
 from automl.search.storage.sql import tables
 from automl.search.storage.sql.database import Database, open_database, storage_errors
@@ -39,7 +38,6 @@ PAUSED = "paused"
 REASON = "reason"
 UNFINISHED = "unfinished"
 CAUSE = "cause"
-ORIGIN = "origin"
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,7 @@ class Store:
     attribute `cause`. A trial that an earlier search left unfinished stays so until it runs again: then it is RUNNING
     and has no value any more. Every round is an intermediate value. Rows are written in order, those of a moment in one
     transaction, and a trial's end at once (`write_journal.py`). Optuna overwrites `datetime_start` at each resume; our
-    own table of runs keeps all moments.
+    own table of runs keeps all moments. Linear heads are COMPLETE trials from the beginning (`head_trials.py`).
     """
 
     def __init__(
@@ -82,14 +80,18 @@ class Store:
         ids |= self._journal.read(lambda connection: rows.trial_ids(connection, self._study_id))
         pruned = (trial for trial in past if trial.state is OptunaState.PRUNED)
         self._unfinished = {trial.number for trial in pruned if trial.user_attrs.get(UNFINISHED)}
-        self._view, self.mirror = open_view(sampler, mode, past, self._unfinished)
+        hidden = {trial.number for trial in past if is_head(trial)}
+        self._view, self.mirror = open_view(sampler, mode, past, self._unfinished, hidden)
         self._mirror_study = self._view.get_study_id_from_name(self.mirror.study_name)
-        self._count = len(past)
+        self._count = len(past) - len(hidden)
         self._paused = {trial.number for trial in past if trial.state is OptunaState.WAITING}
         self._attributes = {(trial.number, key) for trial in past for key in trial.user_attrs}
         self._runs: dict[int, float] = {}
         self._objectives = objectives
         self._reached: dict[int, Mapping[str, float]] = {}
+        self._heads = HeadTrials(
+            self._journal, self._study_id, past, attribute=self._attribute, objectives=objectives
+        )
         # Optuna's samplers are not thread-safe.
         self._sampling = threading.RLock()
 
@@ -105,15 +107,15 @@ class Store:
     ) -> Store:
         """Open the study, or create it. `fingerprint` needs the keys `metric` and `mode`.
 
-        `make_sampler` takes the number of trials that the study has, so that a continued study does not draw its first
-        points again. `objectives` are stored with each trial. Raises StudyError if the study exists with another
+        `make_sampler` takes the number of trainings that the study has, so that a continued study does not draw its
+        first points again. `objectives` are stored with each trial. Raises StudyError if the study exists with another
         fingerprint, ConfigError for a wrong URL and StorageError if the database cannot be used.
         """
         database = open_database(url)
         try:
             with storage_errors(database.shown), quiet_optuna():
-                study = _open_study(database, name, fingerprint)
-                count = len(study.get_trials(deepcopy=False))
+                study = open_study(database, name, fingerprint, at=_utc_now())
+                count = sum(not is_head(trial) for trial in study.get_trials(deepcopy=False))
                 return cls(database, study, fingerprint["mode"], make_sampler(count), objectives or {})
         except BaseException:
             database.close()
@@ -125,6 +127,7 @@ class Store:
         return self._database.shown
 
     def __len__(self) -> int:
+        """The number of trainings: heads do not count."""
         return self._count
 
     def close(self) -> None:
@@ -139,8 +142,19 @@ class Store:
         self._journal.flush()
 
     def trials(self) -> list[StoredTrial]:
-        """Return all trials of the study, by number."""
-        return self._journal.read(lambda connection: read_trials(connection, self._study_id))
+        """Return the trainings of the study, by number."""
+        return [trial for trial in self._read() if not trial.is_head]
+
+    def heads(self) -> list[StoredTrial]:
+        """Return the linear heads of the study, by number."""
+        return [trial for trial in self._read() if trial.is_head]
+
+    def keep_heads(self, heads: Sequence[HeadTrial]) -> None:
+        """Write heads as COMPLETE trials that samplers do not see. One that the study has by its key is replaced."""
+        for head in heads:
+            self._heads.keep(head, lambda: self._view.reserve(self._mirror_study), at=_utc_now())
+        if heads:
+            self._journal.flush_if_due(final=True)
 
     def draw(
         self,
@@ -163,6 +177,8 @@ class Store:
         for row in rows.system_attribute_rows(template):
             add(rows.SYSTEM_ATTRIBUTES, rows.NEW_SYSTEM_ATTRIBUTE, row)
         self._attribute(number, ORIGIN, origin)
+        if kind := kind_of(draft.config, origin):
+            self._attribute(number, KIND, kind)
         own = self._row(number, config=json.dumps(draft.config), origin=origin, time=time)
         add(tables.trials, tables.NEW_TRIAL, own)
         self._count += 1
@@ -277,6 +293,9 @@ class Store:
 
     # ------------------------------------------------------------------------------------------------------
 
+    def _read(self) -> list[StoredTrial]:
+        return self._journal.read(lambda connection: read_trials(connection, self._study_id))
+
     def _row(self, number: int, **values: object) -> dict[str, object]:
         return {"study_id": self._study_id, "trial": number, **values}
 
@@ -358,37 +377,6 @@ class Store:
         self._view.resume(self._mirror_id(number))
         with self._sampling, quiet_optuna():
             self.mirror.tell(number, value, state=state)
-
-
-def _open_study(database: Database, name: str, fingerprint: Mapping[str, Any]) -> optuna.Study:
-    direction = StudyDirection.MAXIMIZE if fingerprint["mode"] == "max" else StudyDirection.MINIMIZE
-    if database.shared:
-        with database.engine.connect() as connection:
-            check_schema(connection, name, database.shown)
-    known = {study.study_name for study in database.optuna.get_all_studies()}
-    study = optuna.create_study(
-        storage=database.optuna, study_name=name, direction=direction, load_if_exists=True
-    )
-    study_id = database.optuna.get_study_id_from_name(name)
-    query = select(tables.meta).where(tables.meta.c.study_id == study_id)
-    with database.engine.begin() as connection:
-        row = connection.execute(query).mappings().first()
-        if row is None:
-            if name in known and study.get_trials(deepcopy=False):
-                raise StudyError(
-                    f"the Optuna study {name!r} in {database.shown} was not made by automl: give another name"
-                )
-            study.set_metric_names([fingerprint["metric"]])
-            values = {
-                "study_id": study_id,
-                "schema_version": tables.SCHEMA_VERSION,
-                "fingerprint": json.dumps(fingerprint),
-                "at": _utc_now(),
-            }
-            connection.execute(insert(tables.meta), values)
-            return study
-    check_same(name, json.loads(row["fingerprint"]), fingerprint)
-    return study
 
 
 def _utc_now() -> str:

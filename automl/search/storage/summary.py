@@ -16,6 +16,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError, SQLAlchemyError
 
 from automl.records import Mode, TrialRow, TrialState
 from automl.search.reasons import Reason
+from automl.search.storage.kinds import kind_of
 from automl.search.storage.sql.urls import connected
 
 STATES = {
@@ -32,7 +33,7 @@ _STUDY = text(
     " WHERE s.study_name = :name"
 )
 _TRIALS = text(
-    "SELECT t.number, t.state, c.config FROM trials t LEFT JOIN automl_trials c"
+    "SELECT t.number, t.state, c.config, c.origin FROM trials t LEFT JOIN automl_trials c"
     " ON c.study_id = t.study_id AND c.trial = t.number WHERE t.study_id = :study ORDER BY t.number"
 )
 _REPORTS = text(
@@ -80,13 +81,14 @@ def _read(connection: Connection, study: str) -> StudySummary | None:
     known = connection.execute(_TRIALS, chosen).all()
     objectives = _objectives(connection, chosen)
     trials = []
-    for number, state, config in known:
+    for number, state, config, origin in known:
         if config is None:  # a search of an earlier version died between two writes
             return None
         rounds, value, seconds, metrics = reports.get(number, (0, None, 0.0, "{}"))
         failed = state == "FAIL"
         reason, decided = last.get(number, ("", ""))
         unfinished = state == "PRUNED" and decided == TrialState.UNFINISHED
+        chosen_config = json.loads(config)
         trials.append(
             TrialRow(
                 trial=number,
@@ -94,10 +96,11 @@ def _read(connection: Connection, study: str) -> StudySummary | None:
                 value=None if failed or value is None or not math.isfinite(value) else value,
                 rounds=rounds,
                 seconds=seconds,
-                config=json.loads(config),
+                config=chosen_config,
                 reason=str(Reason.from_json(reason)) if reason else "",
                 objectives=objectives.get(number, {}),
                 epochs=epochs_of(json.loads(metrics)),
+                kind=kind_of(chosen_config, origin),
             )
         )
     metric = (json.loads(names) or [""])[0] if names else ""

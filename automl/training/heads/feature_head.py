@@ -22,7 +22,15 @@ from automl.torch_setup import import_timm
 from automl.training.evaluate import score
 from automl.training.heads.feature_cache import FeatureCache, file_digest, identity_of
 from automl.training.heads.features import FeatureReader, Features
-from automl.training.heads.fit import Fitting, Linear, Problem, Scale, one_blas_thread, solve
+from automl.training.heads.fit import (
+    Fitting,
+    Linear,
+    Problem,
+    Scale,
+    one_blas_thread,
+    regression_of,
+    solve,
+)
 from automl.training.heads.frozen_network import FrozenNetwork, classifier_of
 from automl.training.heads.record import Head
 from automl.training.heads.strength import Choice, choose, stack
@@ -96,6 +104,7 @@ def fit_feature_head(
         n_val=len(val),
         seconds=Moment.now().after(begun),
         strength=choice.strength,
+        estimator=regression_of(info.task),
         views=choice.views,
         weights=weights,
     )

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from automl.data.balance import Balance
 from automl.machine import Moment
-from automl.records import DatasetInfo
+from automl.records import DatasetInfo, Task
 from automl.training.heads.class_weights import weights_of_classes
 from automl.training.heads.features import Features
 from automl.training.models.linear_probe import ridge_weights
@@ -33,6 +33,13 @@ _MOST_DOUBLE = (
 )
 _WORK = 4e9  # floating point operations between two looks at the clock
 _FEWEST, _MOST, _LOOKS = 10, 200, 20  # iterations between two looks, and looks
+LOGISTIC, LOGISTIC_EACH = "logistic regression", "logistic regression for each label"
+RIDGE, ROBUST = "ridge regression", "robust linear regression"
+_REGRESSIONS: dict[Task, str] = {
+    "classification": LOGISTIC,
+    "multilabel": LOGISTIC_EACH,
+    "regression": RIDGE,
+}
 _NEVER = -12.0  # the logit of a class without training rows, below the mean of the others
 
 Array = npt.NDArray[Any]
@@ -59,18 +66,23 @@ class Linear:
 
 @dataclass(frozen=True)
 class Scale:
-    """Mean and deviation (d,) of the features of the training rows."""
+    """Mean (d,) of the features of the training rows, and what they are divided by (d,).
+
+    That is their deviation, shrunk to the common one: the root of the mean of a feature's variance and of the mean of
+    all variances. Few rows say little about a single variance, and a feature that is nearly constant in them would
+    be all noise.
+    """
 
     mean: Array
     deviation: Array
 
     @staticmethod
     def of(features: Features) -> Scale:
-        """Return those of images as they are. A feature that does not change has the deviation 1."""
+        """Return that of images as they are. If no feature changes, they are divided by 1."""
         flat = features.values[0]
-        mean, deviation = flat.mean(axis=0, dtype=np.float64), flat.std(axis=0, dtype=np.float64)
-        constant = deviation <= 1e-6 * np.abs(mean) + 1e-12
-        return Scale(mean, np.where(constant, 1.0, deviation))
+        mean, variance = flat.mean(axis=0, dtype=np.float64), flat.var(axis=0, dtype=np.float64)
+        deviation = np.sqrt(0.5 * (variance + variance.mean()))
+        return Scale(mean, deviation if deviation.min() > 1e-12 else np.ones_like(deviation))
 
     def apply(self, features: Features) -> None:
         """Standardise features in place."""
@@ -140,10 +152,10 @@ def solve(problem: Problem, x: Array, y: Array, how: Fitting, start: Linear | No
     After the moment `how.until` it returns what it has, after some iterations at least.
     """
     weights = problem.row_weights(y) / how.views
-    if problem.info.task == "regression":
-        return _ridge(x, y, how.views / how.strength)
     if not how.rough and x.size <= _MOST_DOUBLE:
         x = x.astype(np.float64)
+    if problem.info.task == "regression":
+        return _ridge(x, y, how.views / how.strength)
     if problem.info.task == "classification":
         return _classes(x, y, weights, problem.info.n_outputs, how, start)
     layers = []
@@ -152,6 +164,11 @@ def solve(problem: Problem, x: Array, y: Array, how: Fitting, start: Linear | No
         found = _classes(x, (y[:, k] > 0).astype(np.int64), weights[:, k], 2, how, own)
         layers.append((found.weight[1] - found.weight[0], found.bias[1] - found.bias[0]))
     return Linear(np.stack([weight for weight, _ in layers]), np.array([bias for _, bias in layers]))
+
+
+def regression_of(task: Task) -> str:
+    """Return the name of the regression that a task has."""
+    return _REGRESSIONS[task]
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from automl.records import Config, DatasetInfo, Mode, Rows, SearchSplits
 from automl.spaces.architectures.factories import LINEAR_ON_PIXELS
 from automl.training.evaluate import score
 from automl.training.heads.class_weights import weights_of_classes
+from automl.training.heads.fit import ROBUST, regression_of
 from automl.training.heads.record import Head
 from automl.training.models.linear_head import LinearOnPixels, thumbnails
 from automl.training.steps.losses import loss, standardised
@@ -78,6 +79,7 @@ def fit_linear_head(
         n_val=len(val[0]),
         seconds=Moment.now().after(begun),
         strength=strength,
+        estimator=ROBUST if info.task == "regression" else regression_of(info.task),
     )
 
 

@@ -16,9 +16,10 @@ class Head:
 
     `model` was fitted on `n_train` training rows alone, so it can be compared with others on the `n_val` validation
     rows. `full` is the same network fitted on both with the same `strength`, to be delivered; None if there was no time
-    for it. `strength` is the inverse strength of the L2 penalty (C of scikit-learn). `views` is 1 if it was fitted on
-    images as they are, 2 if also on their mirror images. `size` is the side in pixels of its input, `info` holds the
-    statistics that normalise it. `weights` are those of the network whose features it has. All networks are on the CPU.
+    for it. `estimator` is the name of what was fitted, `strength` the inverse strength of its L2 penalty (C of
+    scikit-learn). `views` is 1 if it was fitted on images as they are, 2 if also on their mirror images. `size` is the
+    side in pixels of its input, `info` holds the statistics that normalise it. `weights` are those of the network whose
+    features it has. All networks are on the CPU.
     """
 
     model: nn.Module
@@ -31,5 +32,6 @@ class Head:
     n_val: int
     seconds: float
     strength: float
+    estimator: str
     views: int = 1
     weights: Weights | None = None

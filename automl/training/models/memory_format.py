@@ -23,7 +23,8 @@ def channels_last(model: nn.Module, device: str) -> nn.Module:
         for module in moved.modules():
             if isinstance(module, nn.Conv2d) and _crashes(module):
                 module.weight.data = module.weight.data.clone(memory_format=torch.contiguous_format)
-                module.register_forward_pre_hook(_contiguous)
+                if _contiguous not in module._forward_pre_hooks.values():
+                    module.register_forward_pre_hook(_contiguous)
     return moved
 
 

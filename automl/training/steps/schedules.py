@@ -16,20 +16,21 @@ FLOOR = 0.01  # the factor at the start of warm-up and the end of annealing; an 
 Schedule = Callable[[float, float], float]
 
 
-# Defaults. Trials are compared before they end, so their learning rate should stay constant for long; the retrain knows
-# its length and can anneal. Measured in docs/benchmarks/history.md, "Values at rungs".
-OF_TRIALS, OF_RETRAIN = ("wsd", 0.1), ("onecycle", 0.25)
+# The default, of trials and of the retrain: trials are compared before they end, so their learning rate should stay
+# constant for long, and the finished model is better for it, too. Measured in docs/benchmarks/history.md, "Values at
+# rungs" and "Fine-tuning from a head".
+DEFAULT = ("wsd", 0.1)
 
 
-def schedule_of(recipe: Recipe, *, final: bool) -> tuple[Schedule, float]:
-    """Return the schedule and the warm-up of a recipe (`sched`, `warmup`), or the defaults of trials or the retrain.
+def schedule_of(recipe: Recipe) -> tuple[Schedule, float]:
+    """Return the schedule and the warm-up of a recipe (`sched`, `warmup`), or the default ones.
 
     A given schedule has no warm-up unless that is given too.
     """
     if recipe.sched is not None:
         name, warmup = recipe.sched, 0.0
     else:
-        name, warmup = OF_RETRAIN if final else OF_TRIALS
+        name, warmup = DEFAULT
     return SCHEDULES[name], warmup if recipe.warmup is None else recipe.warmup
 
 

@@ -12,6 +12,7 @@ from automl.pipeline.plan.epoch_cost import (
     epoch_work,
     expected_seconds,
     in_rounds,
+    largest_fitting_first,
     prices,
     spread,
     step_work,
@@ -185,3 +186,18 @@ def test_round_takes_its_set_time_unless_scoring_alone_takes_longer() -> None:
     found = {name: expect({"model": name, "lr": 0.01, "batch_size": 30}).seconds for name in seconds}
     assert found["cheap"] == found["dear"] == 10.0
     assert found["hopeless"] == pytest.approx(3000 * 300 / 3300 + 3000 * 3000 / 3300 / 100)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "sizes"), [(60.0, [160, 128, 224]), (240.0, [128, 160, 224]), (2000.0, [224, 160, 128])]
+)
+def test_the_largest_size_that_the_time_holds_is_fine_tuned_first(seconds: float, sizes: list[int]) -> None:
+    tuned: list[Config] = [{"pretrained": True, "size": size} for size in (160, 128, 224)]
+    scratch: Config = {"pretrained": False}
+    portfolio = (scratch, tuned[0], scratch, *tuned[1:])
+
+    def passes(config: Config) -> float:
+        return seconds / (float(config["size"]) ** 2 / 500.0)
+
+    found = largest_fitting_first(portfolio, passes)
+    assert [config.get("size") for config in found] == [None, sizes[0], None, *sizes[1:]]

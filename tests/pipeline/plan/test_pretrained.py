@@ -21,6 +21,7 @@ from automl.final.predictor import Predictor
 from automl.records import Silent
 from automl.result import FitResult
 from automl.torch_setup import import_timm
+from tests.pipeline.test_fit import trainings
 
 pytestmark = pytest.mark.study
 
@@ -96,13 +97,13 @@ def test_search_begins_with_what_the_probe_ranks_first(tuned: tuple[FitResult, l
     best, second = probe
     assert best["score"] >= second["score"] and best["kept"] and second["kept"]
     assert f"{best['model']} {best['score']:.3f}" in " ".join(said)
-    board = result.leaderboard().sort_values("trial")
+    board = trainings(result)
     assert list(board["pretrained"]) == [False, True, True, True]  # the preset has one recipe from scratch
     assert list(board["model"])[1:] == [best["model"], second["model"], best["model"]]
 
 
 def test_trials_from_weights_have_the_parameters_of_fine_tuning(tuned: tuple[FitResult, list[str]]) -> None:
-    for trial in tuned[0].leaderboard().to_dict("records"):
+    for trial in trainings(tuned[0]).to_dict("records"):
         assert (trial["freeze"] is not None and trial["freeze"] == trial["freeze"]) == trial["pretrained"]
 
 
@@ -133,9 +134,10 @@ def test_delivered_model_predicts_as_timm_alone(tuned: tuple[FitResult, list[str
 
 
 def test_resumed_study_keeps_the_same_weights(folder: Path, tmp_path: Path) -> None:
-    pipeline.fit(config_for(tmp_path, pretrained=folder, n_trials=1))
+    first = pipeline.fit(config_for(tmp_path, pretrained=folder, n_trials=1))
     again = pipeline.fit(config_for(tmp_path, pretrained=folder, n_trials=2))
     assert again.trials["total"] == 2
+    assert again.trials["heads"] == first.trials["heads"] >= 1  # they are found again, and not added
     with pytest.raises(StudyError, match="with another pretrained .*never now"):
         pipeline.fit(config_for(tmp_path, pretrained="never", n_trials=2))
     with pytest.raises(StudyError, match=r"with another weights_licence \(permissive there, any now\)"):
@@ -209,7 +211,13 @@ def test_auto_uses_cached_weights_and_trains_from_scratch_beside_them(
     record = result.to_json()["pretrained"]
     assert record["used"] is True and record["both"] is True and record["models"] == ["test_resnet"]
     assert any("found for 1 of 4 architectures (cache)" in text for text in notes.said)
-    assert list(result.leaderboard().sort_values("trial")["pretrained"]) == [False, True]
+    assert list(trainings(result)["pretrained"]) == [False, True]
+    (features,) = result.leaderboard().query("kind == 'head on features'").to_dict("records")
+    assert (features["trial"], features["model"], features["estimator"]) == (
+        0,
+        "test_resnet",
+        "logistic regression",
+    )
     assert result.best_config["pretrained"] is True
     (head,) = [text for text in notes.said if text.startswith("A linear head on features of test_resnet")]
     assert float(head.split("accuracy ")[1].split()[0]) > 0.7
@@ -221,16 +229,19 @@ def check_where_tag_and_licence_stand(result: FitResult, capsys: pytest.CaptureF
     tag, origin = "test_resnet.r160_in1k", "https://huggingface.co/timm/test_resnet.r160_in1k"
     about = {"weights": tag, "licence": "apache-2.0", "source": "cache", "origin": origin}
     assert result.to_json()["weights"] == about == result.to_json()["pretrained"]["weights"]["test_resnet"]
-    (planned,) = json.loads((result.model_dir.parent / "plan.json").read_text())["begun_with"][
-        "weights"
-    ].values()
+    plan = json.loads((result.model_dir.parent / "plan.json").read_text())
+    (planned,) = plan["begun_with"]["weights"].values()
     assert (planned["model"], planned["licence"], planned["origin"]) == (tag, "apache-2.0", origin)
     said = json.loads((result.model_dir / "config.json").read_text())["pretrained_cfg"]
     assert (said["tag"], said["license"], said["origin_url"]) == ("r160_in1k", "apache-2.0", origin)
     card = (result.model_dir / "README.md").read_text()
     assert f"# tiny: {tag}\n" in card and f"`{tag}` (licence: apache-2.0; from {origin})" in card
     board = result.leaderboard().sort_values("trial")
-    assert board["weights"].fillna("").to_list() == ["", tag]
+    assert board["weights"].fillna("").to_list() == [
+        tag,
+        "",
+        tag,
+    ]  # a head on features, from scratch, fine-tuned
     study = str(result.model_dir.parent)
     assert main(["leaderboard", study]) == 0
     text = capsys.readouterr().out

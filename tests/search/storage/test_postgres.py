@@ -28,6 +28,7 @@ from automl.search.storage.store import Store
 from automl.search.storage.summary import read_summary
 from tests.postgres_server import PASSWORD, Server
 from tests.search.storage.sql.test_dashboard_storage import trials_of
+from tests.search.storage.test_head_trials import FEATURES, PIXELS
 from tests.search.storage.test_store import KEYS, ON, start
 from tests.search.toy import ToySpace, climb, outages, settings
 from tests.waiting import until
@@ -166,3 +167,17 @@ def test_server_that_stays_away_ends_the_search_with_one_sentence(postgres: Serv
         postgres.start()
         with pytest.raises(StorageError, match="cannot be read or written"):
             store.close()
+
+
+def test_heads_in_postgres_are_found_again_and_deleted_with_the_study(url: str) -> None:
+    first = search(climb, ToySpace(), settings(storage=url, heads=(PIXELS, FEATURES), n_trials=3))
+    second = search(climb, ToySpace(), settings(storage=url, heads=(PIXELS, FEATURES), n_trials=5))
+    here = search(climb, ToySpace(), settings(heads=(PIXELS, FEATURES), n_trials=3))
+    assert first.trials == here.trials and first.heads == here.heads == second.heads
+    assert [trial.number for trial in second.trials] == [2, 3, 4, 5, 6]
+    summary = read_summary(url, "search")
+    assert summary is not None and summary.trials[1].kind == "head on features"
+    delete_study(url, "search")
+    database = open_database(url)
+    assert database.optuna.get_all_studies() == []
+    database.close()

@@ -46,20 +46,13 @@ def test_step_drops_to_a_tenth_at_half_of_the_training() -> None:
     assert [SCHEDULES["step"](p, 0.0) for p in (0.49, 0.5, 0.75)] == [1.0, 0.1, 0.01]
 
 
-def test_trial_without_a_schedule_is_stable_until_its_last_third_and_a_retrain_anneals() -> None:
-    trial, warmup = schedule_of(Recipe("resnet18", lr=0.1), final=False)
-    assert [trial(p, warmup) for p in (0.1, 0.4, 2 / 3)] == pytest.approx([1.0, 1.0, 1.0])
-    assert trial(1.0, warmup) == pytest.approx(0.01)
-    final, warmup = schedule_of(Recipe("resnet18", lr=0.1), final=True)
-    assert final(0.25, warmup) == pytest.approx(1.0) and final(0.4, warmup) < 0.95
-    assert final(1.0, warmup) == pytest.approx(0.01)
+def test_recipe_without_a_schedule_is_stable_until_its_last_third() -> None:
+    schedule, warmup = schedule_of(Recipe("resnet18", lr=0.1))
+    assert [schedule(p, warmup) for p in (0.1, 0.4, 2 / 3)] == pytest.approx([1.0, 1.0, 1.0])
+    assert schedule(0.8, warmup) < 0.7 and schedule(1.0, warmup) == pytest.approx(0.01)
 
 
-@pytest.mark.parametrize("final", [False, True])
-def test_schedule_that_is_named_holds_for_trials_and_retrain(final: bool) -> None:
-    assert schedule_of(Recipe("resnet18", lr=0.1, sched="step"), final=final) == (SCHEDULES["step"], 0.0)
-    assert schedule_of(Recipe("resnet18", lr=0.1, sched="cosine", warmup=0.3), final=final) == (
-        SCHEDULES["cosine"],
-        0.3,
-    )
-    assert schedule_of(Recipe("resnet18", lr=0.1, warmup=0.4), final=final)[1] == 0.4
+def test_schedule_that_is_named_holds() -> None:
+    assert schedule_of(Recipe("resnet18", lr=0.1, sched="step")) == (SCHEDULES["step"], 0.0)
+    assert schedule_of(Recipe("resnet18", lr=0.1, sched="cosine", warmup=0.3)) == (SCHEDULES["cosine"], 0.3)
+    assert schedule_of(Recipe("resnet18", lr=0.1, warmup=0.4))[1] == 0.4
