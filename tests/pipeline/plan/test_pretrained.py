@@ -229,16 +229,19 @@ def check_where_tag_and_licence_stand(result: FitResult, capsys: pytest.CaptureF
     tag, origin = "test_resnet.r160_in1k", "https://huggingface.co/timm/test_resnet.r160_in1k"
     about = {"weights": tag, "licence": "apache-2.0", "source": "cache", "origin": origin}
     assert result.to_json()["weights"] == about == result.to_json()["pretrained"]["weights"]["test_resnet"]
-    (planned,) = json.loads((result.model_dir.parent / "plan.json").read_text())["begun_with"][
-        "weights"
-    ].values()
+    plan = json.loads((result.model_dir.parent / "plan.json").read_text())
+    (planned,) = plan["begun_with"]["weights"].values()
     assert (planned["model"], planned["licence"], planned["origin"]) == (tag, "apache-2.0", origin)
     said = json.loads((result.model_dir / "config.json").read_text())["pretrained_cfg"]
     assert (said["tag"], said["license"], said["origin_url"]) == ("r160_in1k", "apache-2.0", origin)
     card = (result.model_dir / "README.md").read_text()
     assert f"# tiny: {tag}\n" in card and f"`{tag}` (licence: apache-2.0; from {origin})" in card
     board = result.leaderboard().sort_values("trial")
-    assert board["weights"].fillna("").to_list() == ["", tag]
+    assert board["weights"].fillna("").to_list() == [
+        tag,
+        "",
+        tag,
+    ]  # a head on features, from scratch, fine-tuned
     study = str(result.model_dir.parent)
     assert main(["leaderboard", study]) == 0
     text = capsys.readouterr().out
