@@ -128,9 +128,13 @@ class _Contest:
 
     @property
     def others_per_row(self) -> float:
-        """Seconds that the slowest of the other models took to score a row, but for the best trial's own weights."""
-        others = (one.seconds_per_row for one in self.others if one.name is not Delivery.OWN_WEIGHTS)
-        return max(others, default=0.0)
+        """Seconds that the slowest model took to score a row, of those that may have to score the holdout as well.
+
+        Those are not the best trial's own weights, which are as fast as the retrain, and no hopeless heads.
+        """
+        others = (one for one in self.others if one.name is not Delivery.OWN_WEIGHTS)
+        likely = (one.seconds_per_row for one in others if not hopeless(one, self.promise, self._judge))
+        return max(likely, default=0.0)
 
     @property
     def _judge(self) -> Judge:
