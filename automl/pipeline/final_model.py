@@ -180,7 +180,12 @@ class _Contest:
         return replace(found.candidate, seconds_per_row=found.seconds_per_row)
 
     def alternative_leads(self) -> bool:
-        """Return whether an alternative is at least as good as the best trial, up to one standard error."""
+        """Return whether an alternative is at least as good as the best trial, up to one standard error.
+
+        Or whether a head is preferred to the retrain, which can prove itself only on rows that it did not see.
+        """
+        if self._safe_head is not None:
+            return True
         others = [other for other in self.others if other.name is not Delivery.OWN_WEIGHTS]
         if not others or len(others) == len(self.others):
             return bool(others)

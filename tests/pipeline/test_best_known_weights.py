@@ -17,7 +17,8 @@ from automl import pipeline
 from automl.errors import TrialError
 from automl.final.card import read_verdict
 from automl.final.evidence.answers import Answered, answered
-from automl.final.evidence.candidates import Alternative, Positions
+from automl.final.evidence.candidates import Alternative, Candidate, Judge, Positions
+from automl.final.evidence.delivery import Delivery
 from automl.final.evidence.words import not_usable
 from automl.final.retrain import Retrain, Retrained
 from automl.pipeline import final_model
@@ -28,6 +29,7 @@ from automl.review.studies import find_study, read_study
 from automl.training.steps.metrics import compute
 from automl.training.trainer import Trainer
 from tests.final.evidence.gap_checker import facts_of, false_sentences
+from tests.final.evidence.test_candidates import JUDGE, candidate, feature_head
 from tests.pipeline.test_final_model import Notes, retrain_of
 from tests.pipeline.test_fit import config_for, digits
 
@@ -217,3 +219,29 @@ def test_own_weights_score_as_the_trial_did_but_for_mirror_images_and_the_gap_sa
     assert "Both are scores of the same weights" in explained
     assert "from each image and its mirror image, the validation score from each image alone" in explained
     assert false_sentences(explained, facts_of(result.directory)) == []
+
+
+class Scored(final_model._Contest):
+    """A contest whose other models have been scored."""
+
+    def __init__(self, others: list[Candidate], promise: float) -> None:
+        self.others, self.promise, self.earlier = others, promise, None
+
+    @property
+    def _judge(self) -> Judge:
+        return JUDGE
+
+
+def test_retrain_keeps_rows_to_prove_itself_wherever_a_head_is_preferred_to_it() -> None:
+    models = [candidate(Delivery.OWN_WEIGHTS, 59), feature_head(0.8)]
+    assert Scored(models, promise=0.82).alternative_leads()
+    assert not Scored(models, promise=0.99).alternative_leads()
+
+
+def test_no_time_is_kept_for_the_test_of_a_head_without_hope() -> None:
+    models = [
+        replace(feature_head(0.8), seconds_per_row=3.0),
+        replace(feature_head(0.3), seconds_per_row=9.0),
+    ]
+    assert Scored(models, promise=0.82).others_per_row == 3.0
+    assert Scored(models, promise=0.99).others_per_row == 0.0
