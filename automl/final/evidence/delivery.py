@@ -66,12 +66,14 @@ class Failed:
 
 @dataclass(frozen=True)
 class Stopped:
-    """Ctrl-C stopped the retrain at `progress`, from 0 to 1."""
+    """Ctrl-C stopped the retrain at `progress`, from 0 (before it began) to 1."""
 
     progress: float
 
     def sentence(self) -> str:
         """Return the clause of the sentence for users."""
+        if self.progress <= 0.0:
+            return "Ctrl-C came before the retrain"
         return f"Ctrl-C stopped the retrain at {self.progress:.0%}"
 
 

@@ -91,6 +91,11 @@ CASES: list[tuple[Delivery, tuple[Shortfall, ...], str]] = [
         "and no trial had a score: the linear head is delivered",
     ),
     (
+        HEAD,
+        (Stopped(progress=0.0),),
+        "Ctrl-C came before the retrain: the linear head is delivered",
+    ),
+    (
         Delivery.CUT_SHORT,
         (Stopped(progress=0.85),),
         "Ctrl-C stopped the retrain at 85%: the model is delivered as it was then",
