@@ -11,6 +11,7 @@ from automl.pipeline.plan.constants import (
     DEFAULT_IMAGES,
     ENOUGH_EPOCHS,
     ENOUGH_IMAGES,
+    FEWEST_ROUNDS,
     FULL_TRIALS,
     HOPELESS,
     MAX_EPOCHS,
@@ -93,13 +94,21 @@ class Budget:
     round_s: float | None = None
 
 
-def make_budget(work: Work, *, remaining: float | None, epochs: int | None, round_s: float = 0.0) -> Budget:
+def make_budget(
+    work: Work,
+    *,
+    remaining: float | None,
+    epochs: int | None,
+    round_s: float = 0.0,
+    least_round: float = 0.0,
+) -> Budget:
     """Divide `remaining` seconds; `epochs` is the user's limit, None for the default.
 
     The retrain gets the time for that many epochs, but at most 60 %, or up to 85 % until it sees enough images. The
     search gets the rest. Trials are short enough for five of full length, unless they would then predict the retrain
     too badly. Without a user's limit in epochs, trials are counted in rounds of equal time.
-    `round_s`: the seconds of a round of an earlier run of the study, whose trials go on.
+    `round_s`: the seconds of a round of an earlier run of the study, whose trials go on. `least_round`: seconds that a
+    round should have for networks that take long to score; a trial still has three rounds.
     """
     most = epochs or work.default_epochs
     if remaining is None:
@@ -119,7 +128,8 @@ def make_budget(work: Work, *, remaining: float | None, epochs: int | None, roun
     two_s = 0.75 * search_s * min(1.0, work.parallel / 2)  # at least two trials must fit
     least_s = min(two_s, MIN_LENGTH * retrain_s * work.retrain_speedup)
     full_s = min(most * work.epoch_seconds, max(full_s, least_s))
-    rounds = max(1, min(most, MAX_ROUNDS, int(full_s / _shortest_round(work))))
+    shortest = max(_shortest_round(work), min(least_round, full_s / FEWEST_ROUNDS))
+    rounds = max(1, min(most, MAX_ROUNDS, int(full_s / shortest + 1e-9)))
     round_s = max(0.1, full_s / rounds)
     return Budget(rounds, search_s + work.startup, retrain_s, work.closing_seconds, most, round_s)
 

@@ -58,8 +58,9 @@ DRAWS = 48  # configurations that stand for the space
 # Passes through the rows that the retrain of a fine-tuning should make. "Fine-tuning from a head".
 FEWEST_PASSES = 5.0
 # What scoring a pretrained network may cost, in scorings of the planned network (a round holds eight); and the fewest
-# rows, of which the standard error of an accuracy of .8 is .03.
-SCORED_TIMES, SCORED_ROWS = 4.0, 200
+# rows, of which the standard error of an accuracy of .8 is .035. If they take longer than that, a round is twice as
+# long as they take, but a trial has at least so many rounds. Decision 101.
+SCORED_TIMES, SCORED_ROWS, SCORED_ROUND, FEWEST_ROUNDS = 4.0, 128, 2.0, 3
 
 # --- hardware.py ------------------------------------------------------------------------------------------------
 

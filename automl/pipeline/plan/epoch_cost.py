@@ -121,11 +121,14 @@ def part_scored(planned: Config, tuned: Config, info: DatasetInfo, of: Prices = 
     A round is long enough for scoring all rows with the network that it was `planned` for. A pretrained one at its own
     size may take a hundred times as long for them. So it gets rows for `SCORED_TIMES` as long, at least `SCORED_ROWS`.
     """
-    times = _forward(Recipe.from_config(tuned), info, of.writing) / _forward(
-        Recipe.from_config(planned), info, of.writing
-    )
     least = SCORED_ROWS / max(1, info.n_val)
-    return min(1.0, max(least, SCORED_TIMES / times))
+    return min(1.0, max(least, SCORED_TIMES / scoring_times(planned, tuned, info, of)))
+
+
+def scoring_times(planned: Config, other: Config, info: DatasetInfo, of: Prices = ON_CPU) -> float:
+    """Return how many times as long as the `planned` network the other one takes to score a row."""
+    one, two = (_forward(Recipe.from_config(config), info, of.writing) for config in (planned, other))
+    return two / one
 
 
 def largest_fitting_first(

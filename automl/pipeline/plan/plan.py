@@ -26,7 +26,7 @@ from automl.pipeline.plan.budget import (
     reporting_seconds,
     shortest_limit,
 )
-from automl.pipeline.plan.constants import AGAIN_SHARE, SPEED_SECONDS, SPEED_SHARE
+from automl.pipeline.plan.constants import AGAIN_SHARE, SCORED_ROUND, SPEED_SECONDS, SPEED_SHARE
 from automl.pipeline.plan.epoch_cost import (
     epoch_work,
     expected_seconds,
@@ -34,6 +34,7 @@ from automl.pipeline.plan.epoch_cost import (
     largest_fitting_first,
     part_scored,
     prices,
+    scoring_times,
     spread,
 )
 from automl.pipeline.plan.hardware import Device, idle_gpus, pack_gpus, within_memory
@@ -133,28 +134,37 @@ def make_plan(context: Context, basis: Basis) -> Planned:
             measured = replace(measured, images_per_second=measured.images_per_second * faster)
         work = _work(config, basis, measured, device, scratch=scratch, slower=pace.slower)
     round_s = 0.0 if earlier is None else float(earlier.get("round_s") or work.epoch_seconds)
-    budget = make_budget(work, remaining=clock.remaining(), epochs=config.epochs, round_s=round_s)
+    remaining = clock.remaining()
+    budget = make_budget(work, remaining=remaining, epochs=config.epochs, round_s=round_s)
+    expect = expected_seconds(space, info, first, work.epoch_seconds, of)
+    scored = 1.0
+    if budget.retrain_s is not None:
+        portfolio = largest_fitting_first(portfolio, partial(_passes, expect, budget.retrain_s, work))
+        tuned = next((config for config in portfolio if Recipe.from_config(config).pretrained), None)
+        if tuned is not None and budget.round_s is not None:
+            scored = part_scored(first, tuned, info, of)
+            least = scored * _scoring_round(scoring_times(first, tuned, info, of), work)
+            budget = make_budget(work, remaining=remaining, epochs=None, round_s=round_s, least_round=least)
     if earlier is not None:  # all trials of a study need the same full length
         budget = replace(budget, epochs=int(earlier["epochs"]), round_s=earlier.get("round_s"))
         budget = beside_delivered(budget, work, _delivered_images(context))
-    expect = expected_seconds(space, info, first, work.epoch_seconds, of)
-    if budget.retrain_s is not None:
-        portfolio = largest_fitting_first(portfolio, partial(_passes, expect, budget.retrain_s, work))
     observer.note(
         f"{plan_in_words(budget, measured, device)}; {epochs_in_words(spread(space, expect, config.seed), work)}"
     )
     if why := limits.sentence(space, config.seed):
         observer.note(why)
-    scored = 1.0
     if budget.round_s is not None:
-        tuned = next((config for config in portfolio if Recipe.from_config(config).pretrained), None)
-        scored = 1.0 if tuned is None else part_scored(first, tuned, info, of)
         expect = in_rounds(expect, info, budget.round_s, scored=scored)
     share = _share(work, budget, scratch=scratch) if earlier is None else float(earlier.get("share", 1.0))
     if share < 1.0:
         observer.note(share_in_words(share))
     plan = replace(_timed(plan, budget, work, measured), share=share, score_pretrained=scored)
     return Planned(device, budget, plan, measured, expect, limits, portfolio)
+
+
+def _scoring_round(times: float, work: Work) -> float:
+    """Return the seconds of a round that holds the scoring of all validation rows, if that takes `times` as long."""
+    return SCORED_ROUND * times * work.n_val / (STEP_COST * work.images_per_second)
 
 
 def _passes(expect: Expect, seconds: float, work: Work, config: Config) -> float:

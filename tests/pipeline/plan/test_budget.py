@@ -185,3 +185,13 @@ def test_closing_follows_the_measured_scoring_and_what_python_takes_on_this_mach
     assert measured_closing(slowdown=0.5, scoring=0.0) == measured_closing(slowdown=1.0, scoring=0.0) == 2.5
     assert measured_closing(slowdown=2.0, scoring=10.0) == pytest.approx(5.0 + 13.0)
     assert measured_closing(slowdown=100.0, scoring=0.0) == pytest.approx(7.5)
+
+
+def test_round_is_long_enough_for_a_network_that_takes_long_to_score_but_trials_keep_three() -> None:
+    plain = make_budget(WORK, remaining=600.0, epochs=None)
+    assert plain.round_s is not None
+    full = plain.epochs * plain.round_s
+    for least, rounds in ((0.0, plain.epochs), (full / 5, 5), (full / 2, 3), (10 * full, 3)):
+        found = make_budget(WORK, remaining=600.0, epochs=None, least_round=least)
+        assert found.epochs == rounds and found.epochs * (found.round_s or 0.0) == pytest.approx(full)
+        assert (found.search_s, found.retrain_s) == (plain.search_s, plain.retrain_s)
