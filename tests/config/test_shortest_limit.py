@@ -18,6 +18,12 @@ def config_of(limit: float | None) -> StudyConfig:
     return StudyConfig(data="digits", time_limit=limit, n_trials=1)
 
 
+@pytest.fixture(autouse=True)
+def no_studies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder without the study of the demo: a finished study is refused no time."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture
 def loads_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     """As a command that has loaded no library."""
