@@ -18,21 +18,10 @@ from automl.config import StudyConfig
 from automl.data.pixels import to_pixels
 from automl.errors import StudyError
 from automl.final.predictor import Predictor
-from automl.records import Silent
 from automl.torch_setup import import_timm
+from tests.pipeline.test_final_model import Notes
 
 pytestmark = pytest.mark.study
-
-
-class Notes(Silent):
-    """Keeps the notes that the user reads."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def note(self, text: str) -> None:
-        """Kept."""
-        self.said.append(text)
 
 
 @pytest.fixture
@@ -67,7 +56,7 @@ def config_for(photos: Path, **options: Any) -> StudyConfig:
 def test_a_look_decides_and_the_model_folder_does_the_same(photos: Path, weights: Path) -> None:
     notes, config = Notes(), config_for(photos, pretrained=weights)
     result = pipeline.fit(config, observer=notes)
-    assert any(text.startswith("Images are squeezed into squares: on ") for text in notes.said)
+    assert any(text.startswith("Images are squeezed into squares: on ") for text in notes.notes)
     assert json.loads((result.model_dir / "preprocess.json").read_text())["resize"] == "squeeze"
     assert (
         json.loads((result.model_dir / "config.json").read_text())["pretrained_cfg"]["crop_mode"] == "squash"
@@ -92,4 +81,4 @@ def test_without_weights_nothing_is_looked_at(photos: Path, resize: str, expecte
     notes = Notes()
     result = pipeline.fit(config_for(photos, pretrained="never", resize=resize), observer=notes)
     assert json.loads((result.model_dir / "preprocess.json").read_text())["resize"] == expected
-    assert not any("squares: on " in text or "square: on " in text for text in notes.said)
+    assert not any("squares: on " in text or "square: on " in text for text in notes.notes)
