@@ -72,6 +72,7 @@ class Planned:
         return {
             "suits": self.limits.to_dict(),
             "share": self.plan.share,
+            "score_pretrained": self.plan.score_pretrained,
             "epochs": self.budget.epochs,
             "round_s": self.budget.round_s,
             "search_s": self.budget.search_s,
@@ -148,6 +149,7 @@ def make_plan(context: Context, basis: Basis) -> Planned:
     if earlier is not None:  # all trials of a study need the same full length
         budget = replace(budget, epochs=int(earlier["epochs"]), round_s=earlier.get("round_s"))
         budget = beside_delivered(budget, work, _delivered_images(context))
+        scored = float(earlier.get("score_pretrained", scored))  # and the same validation rows
     observer.note(
         f"{plan_in_words(budget, measured, device)}; {epochs_in_words(spread(space, expect, config.seed), work)}"
     )
