@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import logging
 import os
 import shutil
@@ -189,11 +190,26 @@ class Session:
 def _shut_down(session: Session | None) -> None:
     import ray
 
-    with quiet_ray():
+    with quiet_ray(), garbage_kept():
         ray.shutdown()
     if session is not None:
         session.close()
         forget_token()
+
+
+@contextmanager
+def garbage_kept() -> Iterator[None]:
+    """Collect garbage, and no object that is there now again before the end of this block, in whichever thread.
+
+    While Ray goes down in its thread, another thread may collect one of Ray's object references. Ray then looks for a
+    core worker that has just gone, and ends the process with status 1 and no message (seen with Ray 2.50).
+    """
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 @contextmanager

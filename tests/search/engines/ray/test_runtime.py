@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import stat
 import subprocess
 import sys
+import weakref
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ import pytest
 
 from automl.search.engines.ray import cleanup_process as ray_watcher
 from automl.search.engines.ray.auth_token import FILE, MODE, TOKEN, TOKEN_FILE
-from automl.search.engines.ray.runtime import FOLDER, TUNE_FOLDER, RayRuntime, sweep
+from automl.search.engines.ray.runtime import FOLDER, TUNE_FOLDER, RayRuntime, garbage_kept, sweep
 
 
 def test_folders_of_dead_processes_go_and_others_stay(tmp_path: Path) -> None:
@@ -140,3 +142,22 @@ def test_sigterm_to_the_whole_group_reaches_the_driver_alone_and_its_handler() -
         os.killpg(driver.pid, signal.SIGTERM)
         assert driver.stdout.read() == "in order\n"
     assert driver.wait() == 0
+
+
+class _Reference:
+    """As the object references that Ray's results hold: in a cycle, so that only a collection frees it."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_no_thread_frees_a_reference_while_ray_goes_down() -> None:
+    freed: list[str] = []
+    reference = _Reference()
+    weakref.finalize(reference, freed.append, "freed")
+    with garbage_kept():
+        del reference
+        gc.collect()  # as training does between two models
+        assert not freed
+    gc.collect()
+    assert freed
