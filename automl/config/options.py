@@ -23,6 +23,7 @@ class StudyOptions(TypedDict, total=False):
     metric: str
     task: Literal["auto", "classification", "multilabel", "regression"]
     target: str | None
+    image_column: str | None
 
     time_limit: float | str | None
     n_trials: int | None
@@ -38,6 +39,7 @@ class StudyOptions(TypedDict, total=False):
     holdout: float
     val: float
     on_bad_image: Literal["skip", "error"]
+    on_group_leak: Literal["keep", "drop", "redraw"]
     on_failure: Literal["retry", "skip", "stop"]
 
     parallel: int | Literal["auto"] | None
@@ -71,7 +73,9 @@ class InspectOptions(TypedDict, total=False):
     """The options of `automl.inspect`."""
 
     target: str | None
+    image_column: str | None
     task: Literal["auto", "classification", "multilabel", "regression"]
     img_size: int | Literal["auto"]
     seed: int
+    on_group_leak: Literal["keep", "drop", "redraw"]
     max_disk: int | str

@@ -64,6 +64,7 @@ class StudyConfig(BaseModel):
     metric: Annotated[str, BeforeValidator(check_metric)] = "auto"
     task: Literal["auto", "classification", "multilabel", "regression"] = "auto"
     target: str | None = None
+    image_column: str | None = None
 
     time_limit: Seconds | None = None
     n_trials: Count | None = None
@@ -79,6 +80,7 @@ class StudyConfig(BaseModel):
     holdout: Share = 0.2
     val: Share = 0.2
     on_bad_image: Literal["skip", "error"] = "skip"
+    on_group_leak: Literal["keep", "drop", "redraw"] = "keep"  # the values of data.labelled_rows.OnGroupLeak
     on_failure: Literal["retry", "skip", "stop"] = "retry"  # the values of records.OnFailure
 
     parallel: Annotated[Count | None, BeforeValidator(auto_is_none)] = None

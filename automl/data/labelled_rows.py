@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,9 @@ from automl.data.stratify import value_bins
 from automl.errors import DataError
 from automl.records import Task
 
+# What happens to groups with rows in several of the parts that the data assign.
+OnGroupLeak = Literal["keep", "drop", "redraw"]
+
 
 @dataclass(frozen=True)
 class Labelled:
@@ -25,7 +29,8 @@ class Labelled:
     `words` are the labels as text, `given` the parts that the data assign. `clusters[i]` is the first row with an equal
     or nearly equal image. `together[i]` is the same row for all rows that must stay in one part: such images and the
     rows of one group of the data. It is the row with the smallest digest, and this digest names the group: so the split
-    does not depend on the order of the rows.
+    does not depend on the order of the rows. `leaking` are groups of the data with rows in
+    several of the parts that these assign. `apart`: their rows in the weaker part are left out.
     """
 
     task: Task
@@ -38,6 +43,8 @@ class Labelled:
     digests: Digests
     clusters: npt.NDArray[np.int64]
     together: npt.NDArray[np.int64]
+    leaking: Sequence[str] = ()
+    apart: bool = False
 
     def group(self, row: int) -> str:
         """Return the name of the group that `together` numbers."""
@@ -67,11 +74,17 @@ class Labelled:
         else:
             words = np.array(self.classes, dtype=object)
             several = [tuple(words[row > 0].tolist()) for row in self.targets]
-        return Columns(names, labels, self.together, self.group, self.given, self.clusters, several)
+        kin, told = (self.together, ", or of their groups,") if self.apart else (self.clusters, "")
+        return Columns(names, labels, self.together, self.group, self.given, kin, several, told)
 
 
-def label(source: Source, cached: Cached) -> Labelled:
-    """Return the usable rows of `source`. Raises DataError if no image can be used."""
+def label(source: Source, cached: Cached, *, on_group_leak: OnGroupLeak = "keep") -> Labelled:
+    """Return the usable rows of `source`.
+
+    Groups with rows in several of the parts that the data assign stay as they are ("keep"), lose those in the weaker
+    part ("drop"), or the assigned parts are not used ("redraw"); `make_report` tells. Raises DataError if
+    no image can be used.
+    """
     usable = np.flatnonzero([not reason for reason in cached.reasons])
     if not len(usable):
         raise DataError(
@@ -93,6 +106,8 @@ def label(source: Source, cached: Cached) -> Labelled:
     links = [np.stack([first[copies], copies], axis=1), pairs[(pairs >= 0).all(axis=1)]]
     near = clusters(len(usable), links)
     groups = _chosen(source.groups, usable)
+    given = _chosen(source.splits, usable)
+    leaking = leaking_groups(given, groups)
     return Labelled(
         task=source.task,
         classes=classes,
@@ -100,11 +115,23 @@ def label(source: Source, cached: Cached) -> Labelled:
         targets=targets,
         files=_chosen(source.files, usable),
         words=_chosen(words, usable),
-        given=_chosen(source.splits, usable),
+        given=[""] * len(usable) if leaking and on_group_leak == "redraw" else given,
         digests=digests,
         clusters=near,
         together=_together(digests, near, groups),
+        leaking=leaking,
+        apart=bool(leaking) and on_group_leak == "drop",
     )
+
+
+def leaking_groups(given: Sequence[str], groups: Sequence[str]) -> list[str]:
+    """Return the groups, sorted, that have rows in several of the parts that the data assign."""
+    if not any(groups) or not any(given):
+        return []
+    first: dict[str, str] = {}
+    # Rows without a part belong to training where the data assign others.
+    parts = zip(groups, (part or TRAIN for part in given), strict=True)
+    return sorted({group for group, part in parts if group and first.setdefault(group, part) != part})
 
 
 def _chosen(values: Sequence[str], rows: npt.NDArray[np.int64]) -> Sequence[str]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -20,12 +20,12 @@ from automl.data.constants import DOWNSCALE_FROM, GPU_SIZE
 from automl.data.decoding.decode import DecodingTime
 from automl.data.decoding.image_format import Target, choose_targets
 from automl.data.holdout import Holdout
-from automl.data.labelled_rows import Labelled, label
+from automl.data.labelled_rows import Labelled, OnGroupLeak, label
 from automl.data.quality.report import DataReport, bad_files, make_report
 from automl.data.sources.base import Source
 from automl.data.sources.part import SourcePart, fair_order
 from automl.data.splits import HOLDOUT, TRAIN, VAL, Split, require_classes, split_columns
-from automl.errors import DataError
+from automl.errors import DataError, unknown_name
 from automl.machine import Moment
 from automl.records import DatasetInfo, Observer, Resize, Rows, SearchSplits, Silent
 
@@ -54,12 +54,12 @@ class ResizeOptions(TypedDict, total=False):
 class DataOptions(ResizeOptions, total=False):
     """Options of `prepare_data`, with defaults in brackets.
 
-    `img_size` ("auto"): pixels; `max_size` (224): the largest size that "auto" may choose; `large_size` (0): if more,
-    and "auto" chose less than the images hold, they are stored at this size as well; `val` (0.2) and `holdout` (0.2):
-    shares, unless the data assign such a part; `seed` (0); `on_bad_image` ("skip"): "skip" or "error"; `max_disk` (no
-    limit): bytes that all decoded images in the cache may take; `until` (no limit): the moment at which scanning and
-    decoding end, with a fair sample of the images; `rows` (all): those that an earlier run of the study used. Those of
-    `ResizeOptions` as well.
+    `img_size` ("auto"): pixels; `max_size` (224): the largest size that "auto" may choose; `large_size` (0): if
+    more, and "auto" chose less than the images hold, they are stored at this size as well; `val` (0.2) and
+    `holdout` (0.2): shares, unless the data assign such a part; `seed` (0); `on_bad_image` ("skip"): "skip" or
+    "error"; `on_group_leak` ("keep"): as in `label`; `max_disk` (no limit): bytes that all decoded images in the
+    cache may take; `until` (no limit): the moment at which scanning and decoding end, with a fair sample of the
+    images; `rows` (all): those that an earlier run of the study used. Those of `ResizeOptions` as well.
     """
 
     img_size: int | Literal["auto"]
@@ -69,6 +69,7 @@ class DataOptions(ResizeOptions, total=False):
     holdout: float
     seed: int
     on_bad_image: Literal["skip", "error"]
+    on_group_leak: OnGroupLeak
     max_disk: int
     until: Moment | None
     rows: npt.NDArray[np.int64] | None
@@ -154,7 +155,8 @@ def prepare_data(
         def check(cached: Cached) -> None:
             if options.get("on_bad_image", "skip") == "error":
                 _refuse_bad(cached, _decoded_part(of, cached))
-            labelled = label(_decoded_part(of, cached), cached)
+            how = options.get("on_group_leak", "keep")
+            labelled = label(_decoded_part(of, cached), cached, on_group_leak=how)
             split = _split(labelled, options)
             found[:] = [(labelled.trained(split), split)]
 
@@ -261,6 +263,8 @@ def _check_early(source: Source, options: DataOptions) -> None:
     choice = options.get("on_bad_image", "skip")
     if choice not in ("skip", "error"):
         raise DataError(f"on_bad_image must be 'skip' or 'error', not {choice!r}")
+    if (leak := options.get("on_group_leak", "keep")) not in get_args(OnGroupLeak):
+        raise DataError(unknown_name("choice for on_group_leak", str(leak), get_args(OnGroupLeak)))
     if source.task == "classification":
         require_classes(Counter(source.classes[label] for label in source.targets.tolist()))
 

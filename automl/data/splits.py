@@ -33,10 +33,11 @@ class Split:
 class Columns:
     """The rows that are split, as columns: objects would take a kilobyte for each row.
 
-    `labels` (n,) index `names`: the class, or the bin of a regression's value; each part gets its share of every label.
-    `groups` (n,) number the rows that stay together, and `group_name` returns the name of a group. `image_ids` (n,)
-    are equal for copies of an image, which must not be in several parts. `given` are the parts that the data assign,
-    "" for free rows. `several` holds the labels of each row in a multilabel task and is empty otherwise.
+    `labels` (n,) index `names`: the class, or the bin of a regression's value; each part gets its share of every
+    label. `groups` (n,) number the rows that stay together, and `group_name` returns the name of a group.
+    `image_ids` (n,) are equal for copies of an image, which must not be in several parts. `given` are the parts
+    that the data assign, "" for free rows. `kin` says what else than copies shares `image_ids`. `several` holds the
+    labels of each row in a multilabel task and is empty otherwise.
     """
 
     names: Sequence[str]
@@ -46,6 +47,7 @@ class Columns:
     given: Sequence[str]
     image_ids: Numbers
     several: Sequence[tuple[str, ...]] = ()
+    kin: str = ""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -164,7 +166,7 @@ def _given(columns: Columns) -> tuple[Numbers, tuple[str, ...]]:
     if not n:
         return parts, ()
     noun = "image is a copy" if n == 1 else "images are copies"
-    return parts, (f"{n} {noun} of validation or test images and left out, as they would leak.",)
+    return parts, (f"{n} {noun} of validation or test images{columns.kin} and left out, as they would leak.",)
 
 
 def _leave_untrained(columns: Columns, parts: Numbers) -> tuple[Numbers, tuple[str, ...]]:

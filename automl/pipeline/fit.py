@@ -55,7 +55,9 @@ def _fit(config: StudyConfig, observer: Observer, clock: Clock) -> FitResult:
     try:
         workspace.check_whole()
         # Open the data first: a wrong path should not wait for the start of Ray.
-        source = open_source(config.data, target=config.target, task=config.task)
+        source = open_source(
+            config.data, target=config.target, task=config.task, image_column=config.image_column
+        )
         slower = slowdown()
         if not is_done(config, workspace):
             refuse_shorter(config, clock.started, needed=least_seconds(source, slower), slower=slower)

@@ -190,6 +190,7 @@ def _decoded(context: Context, source: Source, device: Device, looked: FoundWeig
             holdout=config.holdout,
             seed=config.seed,
             on_bad_image=config.on_bad_image,
+            on_group_leak=config.on_group_leak,
             max_disk=config.max_disk,
             cache_dir=cache_folder(),
             study_dir=context.workspace.root,

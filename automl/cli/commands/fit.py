@@ -74,6 +74,7 @@ resources = section("Resources")
 )
 @search("--seed", "N", "0", "Seed of all random numbers.")
 @images("--target", "COLUMN", "automatic", "Column of a manifest to predict, or several: a,b.")
+@images("--image-column", "COLUMN", "automatic", "Column of a manifest that names the images.")
 @images("--img-size", "PIXELS", "auto", "Side of the square input images.")
 @images(
     "--resize",
@@ -84,6 +85,12 @@ resources = section("Resources")
 @images("--holdout", "SHARE", "0.2", "Share of the images kept for the final test.")
 @images("--val", "SHARE", "0.2", "Share of the other images that trials are scored on.")
 @images("--on-bad-image", "WHAT", "skip", "Unreadable images: skip or error.")
+@images(
+    "--on-group-leak",
+    "WHAT",
+    "keep",
+    "Groups on both sides of a given split: keep (told), drop their training rows, or redraw the split.",
+)
 @resources("--parallel", "N|auto", "automatic", "Trials to run at the same time.")
 @resources("--cpus-per-trial", "X", "automatic", "CPU cores per trial.")
 @resources("--gpus-per-trial", "X|auto", "automatic", "GPUs per trial, such as 0.25; auto decides by memory.")

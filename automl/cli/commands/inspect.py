@@ -36,9 +36,16 @@ _CASES_SHOWN = 5
 @click.command("inspect", cls=SectionCommand, short_help="Check data before any training.")
 @click.argument("data")
 @images("--target", "COLUMN", "automatic", "Column of a manifest to predict, or several: a,b.")
+@images("--image-column", "COLUMN", "automatic", "Column of a manifest that names the images.")
 @images("--task", "KIND", "auto", "classification, multilabel or regression.")
 @images("--img-size", "PIXELS", "auto", "Side of the square input images.")
 @images("--seed", "N", "0", "Seed of the split.")
+@images(
+    "--on-group-leak",
+    "WHAT",
+    "keep",
+    "Groups on both sides of a given split: keep (told), drop their training rows, or redraw the split.",
+)
 @images("--max-disk", "20G", "20G", "Disk space for decoded images.")
 @option(
     "--all", "everything", section="Output", is_flag=True, help="List every file, not only the first ones."
@@ -64,7 +71,7 @@ def command(state: State, /, data: str, everything: bool, html: str | None, **op
     if html is not None:
         from automl.review.data_page import write_data_page
 
-        how = {name: chosen[name] for name in ("target", "task") if name in chosen}
+        how = {name: chosen[name] for name in ("target", "task", "image_column") if name in chosen}
         write_data_page(report, Path(html), data, **how)
     if state.json:
         print_json(json.loads(report.to_json()))

@@ -27,6 +27,7 @@ class DataOrigin:
     max_disk: int | None
     large_size: int = 0
     resize: Resize = "crop"
+    image_column: str | None = None
 
 
 def splits_on_this_node(splits: SearchSplits, origin: DataOrigin) -> SearchSplits:
@@ -67,7 +68,9 @@ def _decoded_here(origin: DataOrigin, images: Path) -> Cached:
             f"no {str(images)!r}: set AUTOML_CACHE_DIR to a shared folder"
         )
     try:
-        source = open_source(origin.data, target=origin.target, task=origin.task)
+        source = open_source(
+            origin.data, target=origin.target, task=origin.task, image_column=origin.image_column
+        )
         try:
             cached = open_or_build(
                 source,

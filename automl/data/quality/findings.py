@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +18,7 @@ from automl.records import Task
 # A class or label with fewer rows is too small for any part.
 _FEW = 10
 _NAMED = 2
+_GROUPS = 5
 _CONVERSIONS = {
     **dict.fromkeys(("RGBA", "RGBa", "LA", "La", "PA"), "put on white where they are transparent"),
     **dict.fromkeys(("I", "F", "I;16", "I;16B", "I;16L", "I;16N"), "scaled to 256 levels"),
@@ -39,7 +42,7 @@ class InspectedRows:
 class Finding:
     """One kind of finding: `kind`, a headline, the number of cases, and the files of each case.
 
-    Kinds: copies, near_copies, two_labels, leak, small_class, skew, modes, too_alike.
+    Kinds: copies, near_copies, two_labels, leak, group_leak, small_class, skew, look_alike, modes, too_alike.
     """
 
     kind: str
@@ -85,6 +88,30 @@ def inspect_rows(
     return tuple(finding for finding in [*findings, *_class_findings(counts, task)] if finding is not None)
 
 
+def group_leak_finding(leaking: Sequence[str], given: Sequence[str], *, apart: bool) -> Finding | None:
+    """Return which groups lie on several sides of the split that the data assign, and what was done about it.
+
+    `given` are the assigned parts, all empty if the split was drawn anew; `apart`: rows were left out.
+    """
+    if not leaking:
+        return None
+    shown = ", ".join(leaking[:_GROUPS]) + (
+        f" and {len(leaking) - _GROUPS} more" if len(leaking) > _GROUPS else ""
+    )
+    have = "group has" if len(leaking) == 1 else "groups have"
+    text = f"{len(leaking):,} {have} rows on several sides of the given split ({shown})"
+    if apart:
+        text += ": their training rows are left out."
+    elif not any(given):
+        text += ": the split was drawn anew, with each group on one side."
+    else:
+        text += (
+            ", so the score may be too good: --on-group-leak drop (on_group_leak='drop' in Python) leaves out their "
+            "training rows, redraw draws the split anew."
+        )
+    return Finding("group_leak", text, len(leaking))
+
+
 def mode_finding(modes: Mapping[str, int]) -> Finding | None:
     """Return how images that are neither plain grey nor plain RGB are read, if there are any."""
     odd = {mode: n for mode, n in modes.items() if mode not in ("RGB", "L")}
@@ -128,9 +155,23 @@ def _class_findings(counts: Mapping[str, int], task: Task) -> list[Finding]:
         more = f" and {len(few) - _NAMED} more" if len(few) > _NAMED else ""
         text = f"Too few images (under {_FEW}) to measure how well a {noun} is recognized: {shown}{more}."
         findings.append(Finding("small_class", text, len(few)))
+    alike = _look_alike(counts)
+    if alike:
+        named = "; ".join(", ".join(map(repr, names)) for names in alike[:_GROUPS])
+        text = f"Names that differ only in case, spaces or punctuation: {named}. Rename them if they mean the same."
+        findings.append(Finding("look_alike", text, len(alike)))
     if imbalance(counts) >= SKEWED:
         ranked = Counter(counts).most_common()
         large, small = ranked[0], next(pair for pair in reversed(ranked) if pair[1] > 0)
         text = f"Imbalanced: {large[0]} has {large[1]:,} images, {small[0]} {small[1]:,} ({imbalance(counts):.0f}:1)."
         findings.append(Finding("skew", text, 1))
     return findings
+
+
+def _look_alike(names: Iterable[str]) -> list[list[str]]:
+    """Return names that are the same without case, spaces and punctuation, unless these are signs (+1 and -1)."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        plain = re.sub(r"[\s_.,;:-]+", "", unicodedata.normalize("NFKC", name).casefold())
+        found.setdefault(plain, []).append(name)
+    return [alike for plain, alike in found.items() if len(alike) > 1 and not plain.isdecimal()]

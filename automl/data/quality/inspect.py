@@ -10,7 +10,7 @@ from automl.config.sizes import parse_size
 from automl.data.cache.cache import Cached, open_or_build
 from automl.data.constants import CPU_SIZE, GPU_SIZE
 from automl.data.decoding.image_format import choose_target
-from automl.data.labelled_rows import Labelled, label
+from automl.data.labelled_rows import Labelled, OnGroupLeak, label
 from automl.data.quality.report import DataReport, make_report
 from automl.data.sources import open_source
 from automl.data.splits import TRAIN, Split, split_columns
@@ -25,9 +25,11 @@ def inspect_data(
     data: Any,
     *,
     target: str | None = None,
+    image_column: str | None = None,
     task: str = "auto",
     img_size: int | Literal["auto"] = "auto",
     seed: int = 0,
+    on_group_leak: OnGroupLeak = "keep",
     max_disk: int | str = MAX_DISK,
     observer: Observer | None = None,
 ) -> DataReport:
@@ -38,7 +40,7 @@ def inspect_data(
     """
     start = time.perf_counter()
     watcher = observer if observer is not None else Silent()
-    source = open_source(data, target=target, task=task)
+    source = open_source(data, target=target, task=task, image_column=image_column)
     try:
         watcher.stage("scan", f"looking at {len(source.files)} images of {source.name}")
         # The size that a search would choose, so that it finds the decoded images.
@@ -47,7 +49,7 @@ def inspect_data(
         found: list[Labelled] = []
 
         def check(cached: Cached) -> None:
-            found[:] = [label(source, cached)]
+            found[:] = [label(source, cached, on_group_leak=on_group_leak)]
 
         watcher.stage("cache", f"decoding {len(source.files)} images to {wanted.img_size} px")
         cached = open_or_build(

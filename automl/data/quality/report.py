@@ -13,7 +13,13 @@ import numpy as np
 from automl.data.cache.cache import Cached
 from automl.data.channel_stats import channel_statistics
 from automl.data.labelled_rows import Labelled
-from automl.data.quality.findings import Finding, InspectedRows, inspect_rows, mode_finding
+from automl.data.quality.findings import (
+    Finding,
+    InspectedRows,
+    group_leak_finding,
+    inspect_rows,
+    mode_finding,
+)
 from automl.data.sources.base import Source
 from automl.data.splits import HOLDOUT, TRAIN, VAL, Split
 from automl.records import BadFile, Task
@@ -84,6 +90,7 @@ def make_report(
         image_ids=labelled.digests.first_rows(),
         clusters=labelled.clusters,
     )
+    leak = group_leak_finding(labelled.leaking, labelled.given, apart=labelled.apart)
     modes = mode_counts(cached)
     odd = mode_finding(modes)
     mean, std = channel_statistics(cached.images_path, labelled.usable[np.array(split.parts) == TRAIN])
@@ -106,7 +113,7 @@ def make_report(
         notes=(*notes, *split.notes),
         findings=(
             *inspect_rows(inspected, source.task, total, informative=cached.informative),
-            *([odd] if odd is not None else []),
+            *(finding for finding in (leak, odd) if finding is not None),
         ),
         mean=mean,
         std=std,

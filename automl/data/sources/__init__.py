@@ -23,14 +23,22 @@ class _Open(Protocol):
     def __call__(self, data: Any, *, target: str | None, task: str) -> Source: ...
 
 
+class _OpenTable(Protocol):
+    def __call__(self, data: Any, *, target: str | None, task: str, image_column: str | None) -> Source: ...
+
+
 @dataclass(frozen=True)
 class SourceKind:
-    """A kind of source: `open` opens data for which `accepts(data)` is true."""
+    """A kind of source: `open` opens data for which `accepts(data)` is true.
+
+    `open_table` does too, if the data may be a table or hold one: then the column of images can be named.
+    """
 
     name: str
     description: str
     accepts: Callable[[Any], bool]
     open: _Open
+    open_table: _OpenTable | None = None
 
 
 SOURCES: tuple[SourceKind, ...] = (
@@ -47,17 +55,26 @@ SOURCES: tuple[SourceKind, ...] = (
         "a folder of class folders or with labels.csv",
         lambda data: _is_path(data) and Path(data).is_dir(),
         open_folder,
+        open_folder,
     ),
-    SourceKind("zip", "a .zip of such a folder", lambda data: _is_file(data, _is_zip), open_zip),
-    SourceKind("tar", "a .tar or .tar.gz of one", lambda data: _is_file(data, is_tar), open_tar),
+    SourceKind("zip", "a .zip of such a folder", lambda data: _is_file(data, _is_zip), open_zip, open_zip),
+    SourceKind("tar", "a .tar or .tar.gz of one", lambda data: _is_file(data, is_tar), open_tar, open_tar),
     SourceKind(
-        "manifest", "a .csv or .parquet manifest", lambda data: _is_file(data, is_manifest), open_manifest
+        "manifest",
+        "a .csv or .parquet manifest",
+        lambda data: _is_file(data, is_manifest),
+        open_manifest,
+        open_manifest,
     ),
     SourceKind(
         "arrays", "a pair (images, labels)", lambda data: isinstance(data, (tuple, list)), open_arrays
     ),
     SourceKind(
-        "frame", "a DataFrame", lambda data: hasattr(data, "iloc") and hasattr(data, "columns"), open_frame
+        "frame",
+        "a DataFrame",
+        lambda data: hasattr(data, "iloc") and hasattr(data, "columns"),
+        open_frame,
+        open_frame,
     ),
     SourceKind("dataset", "a map-style torch Dataset", is_dataset, open_dataset),
 )
@@ -65,8 +82,12 @@ SOURCES: tuple[SourceKind, ...] = (
 _TASKS = ("auto", "classification", "multilabel", "regression")
 
 
-def open_source(data: Any, *, target: str | None = None, task: str = "auto") -> Source:
-    """Open labelled images of any kind in `SOURCES`. `target` names one column of a table, or several with commas.
+def open_source(
+    data: Any, *, target: str | None = None, task: str = "auto", image_column: str | None = None
+) -> Source:
+    """Open labelled images of any kind in `SOURCES`.
+
+    `target` names one column of a table to learn, or several with commas, and `image_column` the one with its images.
 
     Raises DataError if the data do not exist, are of no known kind or do not fit the task.
     """
@@ -76,7 +97,14 @@ def open_source(data: Any, *, target: str | None = None, task: str = "auto") -> 
         raise DataError(f"arrays must be given as (images, labels), not as {len(data)} values")
     for kind in SOURCES:
         if kind.accepts(data):
-            return kind.open(data, target=target, task=task)
+            if image_column is None:
+                return kind.open(data, target=target, task=task)
+            if kind.open_table is not None:
+                return kind.open_table(data, target=target, task=task, image_column=image_column)
+            raise DataError(
+                f"an image column is one of a table and must be left out for {kind.description}, but {image_column!r} "
+                "was given"
+            )
     raise DataError(_unknown(data))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from automl.data.sources.base import Source, hash_lines
-from automl.data.sources.files.layout import SPLIT_FOLDERS
+from automl.data.sources.files.split_names import UNLABELLED, split_of
 from automl.data.sources.labels import read_labels
 from automl.errors import DataError, unknown_name
 from automl.machine import hub_answers
@@ -86,8 +86,10 @@ def open_hub(data: Any, *, target: str | None, task: str) -> Source:
             f"{data} needs the package datasets: pip install 'automl[hf]', or give a folder of images"
         ) from error
     found = _load(datasets, name, online=online)
-    known = {split: rows for split, rows in found.items() if split.lower() in SPLIT_FOLDERS and len(rows)}
-    parts = [(SPLIT_FOLDERS[split.lower()], rows) for split, rows in known.items()]
+    known = {
+        name: rows for name, rows in found.items() if split_of(name) not in ("", UNLABELLED) and len(rows)
+    }
+    parts = [(split_of(name), rows) for name, rows in known.items()]
     if "train" not in [part for part, _ in parts] or len(parts) == 1:
         parts = [("", rows) for rows in found.values() if len(rows)]
     if not parts:

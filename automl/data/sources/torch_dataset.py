@@ -134,11 +134,21 @@ def _require_pair(item: Any) -> None:
 
 
 def _known_labels(dataset: Any, *attributes: str) -> list[Any] | None:
-    """Return the first of these attributes that is as long as the Dataset; None if there is none."""
+    """Return the first of these attributes that is as long as the Dataset; None if there is none.
+
+    Those of a torch Subset or ConcatDataset are looked for in what it is made of.
+    """
     for name in attributes:
         values = getattr(dataset, name, None)
         if values is not None and hasattr(values, "__len__") and len(values) == len(dataset):
             return [_plain(value) for value in values]
+    whole, indices = getattr(dataset, "dataset", None), getattr(dataset, "indices", None)
+    if whole is not None and indices is not None and len(indices) == len(dataset):
+        labels = _known_labels(whole, *attributes)
+        return None if labels is None else [labels[int(i)] for i in indices]
+    parts = [_known_labels(part, *attributes) for part in getattr(dataset, "datasets", ())]
+    if parts and all(part is not None for part in parts):
+        return [label for part in parts if part is not None for label in part]
     return None
 
 
@@ -160,12 +170,25 @@ def _columns(labels: list[Any]) -> dict[str, Sequence[Any]]:
 
 
 def _class_names(dataset: Any, found: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the data set's own names of classes 0, 1 and so on, if there is one for each."""
-    names = getattr(dataset, "classes", None)
-    numbered = tuple(str(i) for i in range(len(found)))
-    if names is None or len(names) != len(found) or found != numbered or len(set(names)) != len(names):
+    """Return the data set's own names of the classes, if it has one for each number that was found."""
+    names = _own_names(dataset)
+    if len(set(names)) != len(names) or not all(
+        word.isdecimal() and int(word) < len(names) for word in found
+    ):
         return found
-    return tuple(str(name) for name in names)
+    return tuple(names[int(word)] for word in found)
+
+
+def _own_names(dataset: Any) -> list[str]:
+    """Return the attribute `classes`, also that of the Datasets inside; empty if there is none, or they differ."""
+    names = getattr(dataset, "classes", None)
+    if names is not None and hasattr(names, "__len__"):
+        return [str(name) for name in names]
+    inner = getattr(dataset, "dataset", None)
+    if inner is not None:
+        return _own_names(inner)
+    parts = [_own_names(part) for part in getattr(dataset, "datasets", ())]
+    return parts[0] if parts and all(part == parts[0] for part in parts) else []
 
 
 def _pixels(image: Any) -> npt.NDArray[Any]:

@@ -61,3 +61,15 @@ def test_class_sizes_are_judged() -> None:
 def test_imbalance_ignores_empty_classes() -> None:
     assert imbalance({"a": 30, "b": 10, "c": 0}) == 3
     assert imbalance({}) == 1
+
+
+def test_names_that_look_alike_are_told() -> None:
+    counts = {"Cat": 20, "cat ": 20, "bull-dog": 20, "Bulldog": 20, "+1": 20, "-1": 20, "1": 20, "owl": 20}
+    none = np.empty(0, dtype=np.int64)
+    findings = inspect_rows(InspectedRows((), (), (), none, none), "classification", counts, informative=True)
+    found = [finding for finding in findings if finding.kind == "look_alike"]
+    assert [finding.count for finding in found] == [2]
+    assert found[0].message == (
+        "Names that differ only in case, spaces or punctuation: 'Cat', 'cat '; 'bull-dog', 'Bulldog'. Rename them if "
+        "they mean the same."
+    )

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import Dataset, TensorDataset
+from PIL import Image
+from torch.utils.data import ConcatDataset, Dataset, Subset, TensorDataset
 
 from automl.data.sources import open_source
 from automl.errors import DataError
+from tests.data.conftest import random_image
 
 _PIXELS = np.random.default_rng(0).integers(0, 256, (4, 3, 6, 5), dtype=np.uint8)
 
@@ -85,3 +87,35 @@ def test_item_that_raises_is_a_bad_one() -> None:
     source = open_source(Torn(*[(image, i % 2) for i, image in enumerate(_PIXELS)], targets=[0, 1, 0, 1]))
     with pytest.raises(DataError, match="00001: the Dataset raised OSError: disk gone"):
         source.load(1)
+
+
+class _Named:
+    """Four images of three classes, one of which has no image; labels are known with and without reading them."""
+
+    classes = ("cat", "dog", "owl")
+
+    def __init__(self, *, known: bool) -> None:
+        self.reads = 0
+        if known:
+            self.targets = [0, 2, 2, 0]
+
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, i: int) -> tuple[Image.Image, int]:
+        self.reads += 1
+        return random_image(i), (0, 2, 2, 0)[i]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_names_of_classes_survive_subsets_and_joins(known: bool) -> None:
+    whole: Any = _Named(known=known)
+    part = Subset(whole, [3, 1])
+    joined: Any = ConcatDataset([Subset(part, [0]), whole])
+    assert open_source(whole).classes == ("cat", "owl")
+    whole.reads = 0
+    source = open_source(part)
+    assert (source.classes, source.targets.tolist()) == (("cat", "owl"), [0, 1])
+    assert (whole.reads < 5) == known
+    assert open_source(joined).targets.tolist() == [0, 0, 1, 1, 0]
+    assert open_source(joined).classes == ("cat", "owl")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -116,7 +117,7 @@ def _walk(root: Path) -> Iterator[_Entry]:
             seen.add((info.st_dev, info.st_ino))
             with os.scandir(folder) as entries:
                 for entry in entries:
-                    if entry.name.startswith("."):
+                    if entry.name.startswith(".") or _leads_nowhere(entry):
                         continue
                     if entry.is_dir():
                         pending.append((entry.path, f"{prefix}{entry.name}/"))
@@ -128,3 +129,14 @@ def _walk(root: Path) -> Iterator[_Entry]:
                 f"every folder of the data must be readable, but {folder!r} is not ({error.strerror}): "
                 "change its permissions or move it away"
             ) from error
+
+
+def _leads_nowhere(entry: os.DirEntry[str]) -> bool:
+    """Return whether it is a link to nothing, or to itself."""
+    if not entry.is_symlink():
+        return False
+    try:
+        entry.stat()
+    except OSError as error:
+        return error.errno in (errno.ELOOP, errno.ENOENT, errno.ENOTDIR)
+    return False

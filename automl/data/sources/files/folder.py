@@ -8,41 +8,50 @@ from typing import Any
 
 from automl.data.sources.base import Source, hash_pairs, require_classification
 from automl.data.sources.files.base import Files, FolderFiles
-from automl.data.sources.files.layout import printable, read_layout
-from automl.data.sources.files.manifest import find_tables, manifest_source
+from automl.data.sources.files.layout import Layout, printable, read_layout
+from automl.data.sources.files.manifest import manifest_source
+from automl.data.sources.files.tables.find_tables import named_tables, other_tables
 from automl.errors import DataError
 from automl.records import Task
 
 
-def open_folder(data: Any, *, target: str | None, task: str) -> Source:
+def open_folder(data: Any, *, target: str | None, task: str, image_column: str | None = None) -> Source:
     """Open a folder. Raises DataError."""
-    return open_files(FolderFiles(Path(data)), target=target, task=task)
+    return open_files(FolderFiles(Path(data)), target=target, task=task, image_column=image_column)
 
 
-def open_files(files: Files, *, target: str | None, task: str) -> Source:
+def open_files(files: Files, *, target: str | None, task: str, image_column: str | None = None) -> Source:
     """Return the source in a folder or an archive: its manifest, if it has one, else its class folders.
 
-    Closes the files if they cannot be used. Raises DataError.
+    A table called labels or metadata that says what to learn is its manifest, and, without class folders or if a column
+    is named, a table of any name. Closes the files if they cannot be used. Raises DataError.
     """
     try:
-        tables = find_tables(files)
-        named = target is not None or any(table.label is not None for table in tables)
-        if tables and (named or not _has_classes(files)):
+        layout, problem = _class_folders(files)
+        asked = target is not None or image_column is not None
+        folders = layout is not None and len(layout.classes) > 1 and not asked
+        tables = named_tables(files, image=image_column)
+        if folders and not any(table.label is not None for table in tables):
+            tables = []
+        elif not tables:
+            tables = other_tables(files, target=target, image=image_column)
+        if tables:
             return manifest_source(files, tables, target=target, task=task)
         require_classification(task, target, f"class folders ({files.where!r} holds no manifest)")
-        return ClassFolderSource(files)
+        if layout is None:
+            raise problem
+        return ClassFolderSource(files, layout)
     except DataError:
         files.close()
         raise
 
 
 class ClassFolderSource(Source):
-    """Images in CLASS/ or SPLIT/CLASS/ of a folder or an archive. Raises DataError if there are none."""
+    """Images in CLASS/, SPLIT/CLASS/ or CLASS/SPLIT/ of a folder or an archive."""
 
     task: Task = "classification"
 
-    def __init__(self, files: Files) -> None:
-        layout = read_layout(files.paths, where=files.where)
+    def __init__(self, files: Files, layout: Layout) -> None:
         self._files = files
         self._paths = [files.paths[i] for i in layout.kept.tolist()]
         self.name = files.name
@@ -71,9 +80,9 @@ class ClassFolderSource(Source):
         self._files.close()
 
 
-def _has_classes(files: Files) -> bool:
-    """Return whether the folders name two classes: a table without a label column beside them is no manifest."""
+def _class_folders(files: Files) -> tuple[Layout | None, DataError]:
+    """Return the class folders; None, and why, if there are none."""
     try:
-        return len(read_layout(files.paths, where=files.where).classes) > 1
-    except DataError:
-        return False
+        return read_layout(files.paths, where=files.where), DataError()
+    except DataError as error:
+        return None, error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,16 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.data.sources.base import counted
+from automl.data.sources.files.folder_roles import read_roles
 from automl.errors import DataError
 
 IMAGE_SUFFIXES = frozenset(
     [".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".dib", ".webp", ".avif", ".heic", ".heif"]
     + [".tif", ".tiff", ".jp2", ".j2k", ".jpx", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".ico"]
 )
-SPLIT_FOLDERS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "holdout"}
-
-# In place of (class, split) for images outside of the class folders, or outside of the splits.
-_STRAY, _BESIDE = ("", "outside"), ("", "")
+_NAMED = 3  # files without the extension of an image that a note names
 
 
 @dataclass(frozen=True)
@@ -45,15 +42,14 @@ class _Found:
     folder_of: array[int] = field(default_factory=lambda: array("q"))
     folders: list[tuple[str, ...]] = field(default_factory=list)
     others: int = 0
+    named: list[str] = field(default_factory=list)
 
 
 def read_layout(paths: Sequence[str], *, where: str) -> Layout:
-    """Find classes and splits in relative paths with "/" between their parts.
+    """Find classes and splits in relative paths with "/" between their parts; `folder_roles` says how.
 
-    With folders train/ (and val/, valid/, validation/, test/) at the top, the folder below names the class.
-    Otherwise the top folder does. Deeper folders do not count. A single folder around everything is skipped.
-    Hidden files and folders and files without the extension of an image are ignored. Raises DataError, which
-    names `where`, if no class is found.
+    Folders below a class folder do not count. Hidden files and folders and files without the extension of an image are
+    ignored. Raises DataError, which names `where`, if no class is found.
     """
     found = _image_files(paths)
     if not found.kept:
@@ -61,38 +57,29 @@ def read_layout(paths: Sequence[str], *, where: str) -> Layout:
             "the data must be a folder of class folders with images, but no image file was found in "
             f"{where!r}: put each class into a folder of its own (CLASS/NAME.jpg)"
         )
-    depth = _wrapper_depth(found.folders)
-    inner = [folder[depth:] for folder in found.folders]
-    is_split, ignored = _split_folders(inner, where)
-    meanings = [_meaning(parts, is_split=is_split) for parts in inner]
     folders = np.asarray(found.folder_of)
-    strays = int(np.isin(folders, [k for k, meaning in enumerate(meanings) if meaning == _STRAY]).sum())
-    classes = tuple(sorted({name for name, _ in meanings if name}))
+    used = np.unique(folders).tolist()
+    roles = read_roles([found.folders[k] for k in used], where=where)
+    meanings: list[tuple[str, str] | None] = [None] * len(found.folders)
+    for k, meaning in zip(used, roles.meanings, strict=True):
+        meanings[k] = meaning
+    classes = tuple(sorted({meaning[0] for meaning in roles.meanings if meaning}))
     if not classes:
         raise DataError(
             f"each class must have a folder of images, but those in {where!r} lie in no class folder: "
-            "move them to CLASS/NAME.jpg"
+            "move them to CLASS/NAME.jpg, or list them in a table labels.csv with the columns image and label"
         )
     number = {name: i for i, name in enumerate(classes)}
-    label_of = np.array([number.get(name, -1) for name, _ in meanings])
+    label_of = np.array([-1 if meaning is None else number[meaning[0]] for meaning in meanings])
     kept = np.flatnonzero(label_of[folders] >= 0)
-    split_of = [split for _, split in meanings]
+    split_of = ["" if meaning is None else meaning[1] for meaning in meanings]
     return Layout(
         kept=np.asarray(found.kept)[kept],
         classes=classes,
         labels=label_of[folders[kept]],
         splits=[split_of[k] for k in folders[kept].tolist()],
-        notes=_notes(found.others, strays, ignored),
+        notes=(*roles.notes, *_notes(found, len(folders) - len(kept))),
     )
-
-
-def _meaning(parts: tuple[str, ...], *, is_split: bool) -> tuple[str, str]:
-    """Return (class, split) of the images in a folder; `_STRAY` or `_BESIDE` for those that are left out."""
-    split = SPLIT_FOLDERS.get(parts[0].lower(), "") if is_split and parts else ""
-    if is_split and not split:
-        return _BESIDE
-    inner = parts[1:] if is_split else parts
-    return (unicodedata.normalize("NFC", inner[0]), split) if inner else _STRAY
 
 
 def printable(path: str) -> str:
@@ -125,6 +112,7 @@ def _image_files(paths: Sequence[str]) -> _Found:
             found.folder_of.append(number)
         else:
             found.others += 1
+            found.named += [path] if found.others <= _NAMED else []
     return found
 
 
@@ -137,47 +125,14 @@ def _add_folder(found: _Found, folder: str) -> int:
     return len(found.folders) - 1
 
 
-def _wrapper_depth(folders: Sequence[tuple[str, ...]]) -> int:
-    """Return how many folders lie around everything: 0 unless class or split folders lie in the last one."""
-    depth = 0
-    while True:
-        tops = {parts[depth] for parts in folders if len(parts) > depth}
-        direct = any(len(parts) == depth for parts in folders)
-        if len(tops) > 1 or any(top.lower() in SPLIT_FOLDERS for top in tops):
-            return depth
-        if not tops or direct:
-            return 0
-        depth += 1
-
-
-def _split_folders(folders: Sequence[tuple[str, ...]], where: str) -> tuple[bool, tuple[str, ...]]:
-    """Return whether the top folders are splits, and the top folders that are then left out.
-
-    A class may be called "train" (beside "car" and "plane"). The top folders are splits only if all have names of
-    splits, or if several do and train/ holds class folders.
-    """
-    tops = {parts[0] for parts in folders if parts}
-    splits = {top for top in tops if top.lower() in SPLIT_FOLDERS}
-    nested = {parts[1] for parts in folders if len(parts) > 1 and parts[0].lower() == "train"}
-    whole = bool(splits) and splits == tops
-    if not whole and not (len(splits) > 1 and len(nested) > 1):
-        return False, ()
-    if not any(SPLIT_FOLDERS[top.lower()] == "train" for top in splits):
-        names = ", ".join(sorted(splits))
-        raise DataError(
-            f"a folder with {names} must have a train folder beside it, but {where!r} has none: add it"
-        )
-    return True, tuple(sorted(tops - splits))
-
-
-def _notes(others: int, strays: int, ignored: tuple[str, ...]) -> tuple[str, ...]:
+def _notes(found: _Found, left: int) -> tuple[str, ...]:
     notes = []
-    if others:
-        notes.append(f"{counted(others, 'file')} without the extension of an image ignored.")
-    if strays:
-        notes.append(f"{counted(strays, 'image')} outside of the class folders ignored.")
-    if ignored:
+    if found.others:
+        shown = ", ".join(printable(path) for path in found.named)
+        more = f" and {found.others - _NAMED:,} more" if found.others > _NAMED else ""
         notes.append(
-            f"Folders beside train and test ignored: {', '.join(printable(name) for name in ignored)}."
+            f"{counted(found.others, 'file')} without the extension of an image ignored: {shown}{more}."
         )
+    if left:
+        notes.append(f"{counted(left, 'image')} outside of the class folders ignored.")
     return tuple(notes)

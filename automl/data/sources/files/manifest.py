@@ -6,42 +6,32 @@ import hashlib
 import posixpath
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl.data.sources.base import Source, counted, hash_lines
 from automl.data.sources.files.base import Files, LooseFiles
-from automl.data.sources.files.layout import SPLIT_FOLDERS, printable
-from automl.data.sources.files.tables import SUFFIXES, read_table
-from automl.data.sources.labels import Labels, is_bits, is_numbers, read_labels
-from automl.errors import DataError, unknown_name
+from automl.data.sources.files.layout import printable
+from automl.data.sources.files.split_names import UNLABELLED, split_of
+from automl.data.sources.files.tables.columns import (
+    Table,
+    columns_of,
+    make_table,
+    no_images,
+    split_column,
+    table_note,
+    target_columns,
+)
+from automl.data.sources.files.tables.lookup import Lookup
+from automl.data.sources.files.tables.read_table import NOTE, SUFFIXES, read_table
+from automl.data.sources.labels import Labels, read_labels
+from automl.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-IMAGE_COLUMNS = ("image", "image_path", "file_name", "path")
-LABEL_COLUMNS = ("label", "labels", "target", "class")
-_OTHER_COLUMNS = ("split", "group", "is_valid", "id", "index", "")
-# In a folder only files of these names are read as tables of its images (Hugging Face uses metadata).
-_TABLE_NAMES = ("labels", "metadata")
-_SPLITS = {
-    **SPLIT_FOLDERS,
-    **{"training": "train", "dev": "val", "testing": "holdout", "holdout": "holdout", "": ""},
-}
 _TRUE, _FALSE = ("true", "1", "1.0", "yes"), ("false", "0", "0.0", "no", "")
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table with a column of images. Its paths are relative to `folder`, which says the `split`."""
-
-    where: str
-    folder: str
-    split: str
-    frame: pd.DataFrame
-    image: str
-    label: str | None
 
 
 class ManifestSource(Source):
@@ -82,7 +72,7 @@ class ManifestSource(Source):
         self._files.close()
 
 
-def open_manifest(data: Any, *, target: str | None, task: str) -> Source:
+def open_manifest(data: Any, *, target: str | None, task: str, image_column: str | None = None) -> Source:
     """Open a CSV, Parquet or JSON lines file; its paths are relative to its folder. Raises DataError."""
     path = Path(data)
     try:
@@ -92,16 +82,18 @@ def open_manifest(data: Any, *, target: str | None, task: str) -> Source:
             f"a manifest must be readable, but {str(path)!r} is not ({error.strerror})"
         ) from error
     files = LooseFiles(path.parent, name=path.stem)
-    table = _require_images(_table(read_table(path.name, content), where=str(path)), str(path))
+    frame = read_table(path.name, content)
+    table = require_images(frame, files, where=str(path), image=image_column)
     return manifest_source(files, [table], target=target, task=task)
 
 
-def open_frame(data: Any, *, target: str | None, task: str) -> Source:
+def open_frame(data: Any, *, target: str | None, task: str, image_column: str | None = None) -> Source:
     """Open a pandas DataFrame; its paths are relative to the current folder. Raises DataError."""
     frame = data.reset_index(drop=True)
     frame.columns = [str(column) for column in frame.columns]
-    table = _require_images(_table(frame, where="the DataFrame"), "the DataFrame")
-    return manifest_source(LooseFiles(Path(), name="table"), [table], target=target, task=task)
+    files = LooseFiles(Path(), name="table")
+    table = require_images(frame, files, where="the DataFrame", image=image_column)
+    return manifest_source(files, [table], target=target, task=task)
 
 
 def is_manifest(path: Path) -> bool:
@@ -109,22 +101,14 @@ def is_manifest(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES
 
 
-def find_tables(files: Files) -> list[Table]:
-    """Return the tables of images called labels or metadata, at the top of a folder or in its split folders."""
-    folders = {path.rpartition("/")[0] for path in files.paths}
-    around = posixpath.commonpath(folders) if folders else ""
-    tables = []
-    for path in files.paths:
-        stem, suffix = posixpath.splitext(path.rpartition("/")[2])
-        if stem.lower() not in _TABLE_NAMES or suffix.lower() not in SUFFIXES:
-            continue
-        inside = posixpath.relpath(posixpath.dirname(path) or ".", around or ".")
-        split = SPLIT_FOLDERS.get(inside.lower(), "")
-        if inside == "." or split:
-            frame = read_table(path, files.read(path))
-            table = _table(frame, where=path, folder=posixpath.dirname(path), split=split)
-            tables += [table] if table is not None else []
-    return tables
+def require_images(frame: pd.DataFrame, files: Files, *, where: str, image: str | None) -> Table:
+    """Return the table in a frame. Raises DataError if it has no rows, or no column of images."""
+    table = make_table(frame, where=where, find=Lookup(files, "").find, image=image)
+    if table is None:
+        raise no_images(frame, where)
+    if not len(table.frame):
+        raise DataError(f"a manifest must have rows, but {where!r} has none")
+    return table
 
 
 def manifest_source(files: Files, tables: Sequence[Table], *, target: str | None, task: str) -> Source:
@@ -133,10 +117,9 @@ def manifest_source(files: Files, tables: Sequence[Table], *, target: str | None
 
     frame = pd.concat([table.frame for table in tables], ignore_index=True)
     first = tables[0]
-    columns, unused = _target_columns(frame, first, target)
+    columns, unused = target_columns(replace(first, frame=frame), target)
     labels = read_labels({name: frame[name].tolist() for name in columns}, task=task)
-    cells = [_cell(files, table, value) for table in tables for value in table.frame[table.image].tolist()]
-    _require_any(files, cells, first)
+    cells, told = _cells(files, tables)
     splits = _splits(frame, [table.split for table in tables for _ in range(len(table.frame))], first)
     groups = _texts(frame, "group")
     kept = [i for i, keep in enumerate(labels.kept.tolist()) if keep]
@@ -144,6 +127,8 @@ def manifest_source(files: Files, tables: Sequence[Table], *, target: str | None
     source = ManifestSource(files, names, [cells[i] for i in kept], labels)
     source.splits = [splits[i] for i in kept]
     source.groups = [groups[i] for i in kept]
+    read = tuple(dict.fromkeys(table.frame.attrs[NOTE] for table in tables if NOTE in table.frame.attrs))
+    source.notes = (*read, table_note(first, columns), *told, *source.notes)
     if unused:
         source.notes += (f"Columns not used: {', '.join(unused)}; --target names others to learn.",)
     if again:
@@ -151,82 +136,68 @@ def manifest_source(files: Files, tables: Sequence[Table], *, target: str | None
     return _without(source, repeats) if repeats else source
 
 
-def _table(frame: pd.DataFrame, *, where: str, folder: str = "", split: str = "") -> Table | None:
-    """Return the table, or None if it has no column of images."""
-    by_name = {str(column).lower(): str(column) for column in reversed(list(frame.columns))}
-    image = next((by_name[name] for name in IMAGE_COLUMNS if name in by_name), None)
-    label = next((by_name[name] for name in LABEL_COLUMNS if name in by_name), None)
-    return None if image is None else Table(where, folder, split, frame, image, label)
-
-
-def _require_images(table: Table | None, where: str) -> Table:
-    if table is None:
-        raise DataError(
-            f"a manifest must have a column {' or '.join(IMAGE_COLUMNS)}, but {where!r} has none: rename one"
-        )
-    if not len(table.frame):
-        raise DataError(f"a manifest must have rows, but {where!r} has none")
-    return table
-
-
-def _target_columns(frame: pd.DataFrame, table: Table, target: str | None) -> tuple[list[str], list[str]]:
-    """Return the columns to learn, and other columns that could be learned."""
-    others = [name for name in frame.columns if name != table.image and name.lower() not in _OTHER_COLUMNS]
-    others = [name for name in others if not name.startswith("Unnamed:")]
-    if target is not None:
-        names = [target] if target in frame.columns else [part.strip() for part in target.split(",")]
-        for name in names:
-            if name not in frame.columns:
-                raise DataError(unknown_name("target column", name, others))
-        return list(dict.fromkeys(names)), []
-    if table.label is not None:
-        return [table.label], []
-    if len(others) == 1:
-        return others, []
-    bits = [name for name in others if is_bits(frame[name].tolist())]
-    if len(bits) > 1:
-        return bits, [name for name in others if name not in bits]
-    numbers = [name for name in others if is_numbers(frame[name].tolist())]
-    raise DataError(
-        f"a manifest must have a column label, target or class, but {table.where!r} has "
-        f"{', '.join(frame.columns)}: name the column to learn with --target"
-        + (f" (for example {numbers[0]})" if numbers else "")
+def table_cells(files: Files, table: Table) -> tuple[list[str | bytes], Lookup]:
+    """Return image bytes or the path in `files` for each row, and the lookup that has found the paths."""
+    lookup = Lookup(
+        files, table.folder, prefer=split_of(posixpath.splitext(posixpath.basename(table.where))[0])
     )
+    return [_cell(lookup, table, value) for value in table.frame[table.image].tolist()], lookup
 
 
-def _cell(files: Files, table: Table, value: Any) -> str | bytes:
-    """Return image bytes, or the path in `files`: beside the table or in a folder images/ there."""
+def _cells(files: Files, tables: Sequence[Table]) -> tuple[list[str | bytes], tuple[str, ...]]:
+    """Return the cells of all tables, and how their files were found. Raises DataError if none is there."""
+    cells: list[str | bytes] = []
+    told: list[str] = []
+    for table in tables:
+        found, lookup = table_cells(files, table)
+        cells += found
+        told += lookup.notes()
+        _require_any(files, found, table, lookup)
+    return cells, tuple(told)
+
+
+def _cell(lookup: Lookup, table: Table, value: Any) -> str | bytes:
+    """Return image bytes, or the path of the file; if there is none, the path beside the table."""
     if isinstance(value, dict):  # Hugging Face's Parquet files
         value = value.get("bytes") or value.get("path") or ""
     if isinstance(value, bytes):
         return value
     text = str(value).strip().replace("\\", "/")
-    for folder in (table.folder, posixpath.join(table.folder, "images")):
-        path = posixpath.normpath(posixpath.join(folder, text))
-        if files.has(path):
-            return path
-    return posixpath.normpath(posixpath.join(table.folder, text))
+    found = lookup.find(text)
+    return posixpath.normpath(posixpath.join(table.folder, text)) if found is None else found
 
 
-def _require_any(files: Files, cells: Sequence[str | bytes], table: Table) -> None:
+def _require_any(files: Files, cells: Sequence[str | bytes], table: Table, lookup: Lookup) -> None:
     paths = [cell for cell in cells if isinstance(cell, str)]
-    if len(paths) == len(cells) and not any(files.has(path) for path in paths):
-        raise DataError(
-            f"the paths in column {table.image!r} of {table.where!r} must be relative to {files.where!r}, but none "
-            f"of {len(paths)} files is there, the first is {paths[0]!r}: correct them or move the table"
+    if not paths or len(paths) < len(cells) or any(files.has(path) for path in paths):
+        return
+    first = str(table.frame[table.image].iloc[0])
+    several = lookup.places(first)
+    if len(several) > 1:
+        hint = f"it may be {several[0]!r} or {several[1]!r}: add the folder and the extension to the cells"
+    else:
+        hint = (
+            "correct them (also their extensions), move the table, or name another column with --image-column (it has "
+            f"{columns_of(table.frame)})"
         )
+    raise DataError(
+        f"the paths in column {table.image!r} of {table.where!r} must be relative to {files.where!r}, but none "
+        f"of {len(paths)} files is there, the first is {first!r}: {hint}"
+    )
 
 
 def _splits(frame: pd.DataFrame, given: list[str], table: Table) -> list[str]:
     """Return the part of each row: by the column split, by is_valid, or by the table's folder."""
-    words = _texts(frame, "split")
+    column = split_column(frame)
+    words = [""] * len(frame) if column is None else _texts(frame, column.lower())
     if any(words):
-        unknown = [word for word in words if word.lower() not in _SPLITS]
+        parts = {word: split_of(word) for word in set(words)}
+        unknown = [word for word in words if word and parts[word] in ("", UNLABELLED)]
         if unknown:
             raise DataError(
-                f"the column split must hold train, val or test, but {unknown[0]!r} is in {table.where!r}: rename it"
+                f"the column {column} must hold train, val or test, but {unknown[0]!r} is in {table.where!r}: rename it"
             )
-        return [_SPLITS[word.lower()] for word in words]
+        return [parts[word] for word in words]
     valid = [word.lower() for word in _texts(frame, "is_valid")]
     if any(valid):
         odd = [word for word in valid if word not in (*_TRUE, *_FALSE)]
@@ -273,5 +244,7 @@ def _without(source: ManifestSource, rows: Sequence[int]) -> ManifestSource:
     source.targets = source.targets[left]
     source.splits = [source.splits[i] for i in left]
     source.groups = [source.groups[i] for i in left]
-    source.notes += (f"{counted(len(rows), 'row')} that repeat another left out.",)
+    source.notes += (
+        f"{counted(len(rows), 'row')} left out, as {'it repeats' if len(rows) == 1 else 'they repeat'} another.",
+    )
     return source

@@ -82,9 +82,9 @@ class TarFiles:
             self._stream.close()
 
 
-def open_tar(data: Any, *, target: str | None, task: str) -> Source:
+def open_tar(data: Any, *, target: str | None, task: str, image_column: str | None = None) -> Source:
     """Open a tar of class folders, or of a manifest and its images. Raises DataError."""
-    return open_files(TarFiles(Path(data)), target=target, task=task)
+    return open_files(TarFiles(Path(data)), target=target, task=task, image_column=image_column)
 
 
 def is_tar(path: Path) -> bool:

@@ -74,9 +74,9 @@ class ZipFiles:
         self._reader.close()
 
 
-def open_zip(data: Any, *, target: str | None, task: str) -> Source:
+def open_zip(data: Any, *, target: str | None, task: str, image_column: str | None = None) -> Source:
     """Open a zip of class folders, or of a manifest and its images. Raises DataError."""
-    return open_files(ZipFiles(Path(data)), target=target, task=task)
+    return open_files(ZipFiles(Path(data)), target=target, task=task, image_column=image_column)
 
 
 def safe_member(name: str, path: Path, kind: str) -> str:

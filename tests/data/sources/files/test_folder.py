@@ -39,6 +39,14 @@ def test_link_that_goes_in_a_circle_ends(make_folder: MakeFolder) -> None:
     assert len(open_source(root).files) == 4
 
 
+@pytest.mark.parametrize("target", ["self", "gone"])
+def test_link_that_leads_nowhere_is_left_out(make_folder: MakeFolder, target: str) -> None:
+    root = make_folder({"a": 2, "b": 2})
+    (root / "a" / "self").symlink_to(target)
+    (root / "self").symlink_to(target)
+    assert len(open_source(root).files) == 4
+
+
 def test_linked_class_folder_is_followed(make_folder: MakeFolder, tmp_path: Path) -> None:
     root = make_folder({"a": 2})
     outside = tmp_path / "outside"

@@ -17,8 +17,8 @@ def test_class_folders_become_sorted_classes() -> None:
 
 @pytest.mark.parametrize("val", ["val", "valid", "validation"])
 def test_split_folders_name_the_split_of_each_row(val: str) -> None:
-    layout = read_layout(["train/a/1.jpg", f"{val}/a/2.jpg", "Test/b/3.jpg"], where="x")
-    assert layout.splits == ["train", "val", "holdout"]
+    layout = read_layout(["train/a/1.jpg", "train/b/1.jpg", f"{val}/a/2.jpg", "Test/b/3.jpg"], where="x")
+    assert layout.splits == ["train", "train", "val", "holdout"]
     assert layout.classes == ("a", "b")
 
 
@@ -56,7 +56,7 @@ def test_hidden_and_other_files_are_left_out_and_counted() -> None:
     layout = read_layout(paths, where="x")
     assert layout.kept.tolist() == [0, 6]
     assert layout.notes == (
-        "1 file without the extension of an image ignored.",
+        "1 file without the extension of an image ignored: a/notes.txt.",
         "1 image outside of the class folders ignored.",
     )
 
@@ -83,3 +83,71 @@ def test_test_folder_without_train_folder_is_refused() -> None:
 
 def test_name_that_is_no_utf8_becomes_printable() -> None:
     assert printable("a\udcff.jpg") == "a\\xff.jpg"
+
+
+# Each line: paths, the split of each class folder, and a word that the notes must have.
+_TWO = ("a", "b")
+_SPLITS = [
+    ("Training/{}/1.jpg", "Testing/{}/1.jpg"),
+    ("train/{}/1.jpg", "testing/{}/1.jpg"),
+    ("training_set/{}/1.jpg", "test_set/{}/1.jpg"),
+    ("seg_train/seg_train/{}/1.jpg", "seg_test/seg_test/{}/1.jpg"),
+    ("TrainImages/{}/1.jpg", "TestImages/{}/1.jpg"),
+    ("train2017/{}/1.jpg", "test2017/{}/1.jpg"),
+    ("data/chest-train/{}/1.jpg", "data/chest-test/{}/1.jpg"),
+    ("{}/train/1.jpg", "{}/test/1.jpg"),
+    ("photos/{}/1.jpg", "photos/test/{}/1.jpg"),
+]
+
+
+@pytest.mark.parametrize(("train", "test"), _SPLITS)
+def test_folders_named_like_splits_are_parts_and_told(train: str, test: str) -> None:
+    paths = [form.format(name) for form in (train, test) for name in _TWO]
+    layout = read_layout([*paths, "README.md"], where="x")
+    assert (layout.classes, layout.splits) == (_TWO, ["train", "train", "holdout", "holdout"])
+    assert layout.notes[0].startswith("Folders taken for parts of a split: ")
+
+
+def test_validation_folder_beside_classes_is_the_validation_part() -> None:
+    layout = read_layout(["a/1.jpg", "b/1.jpg", "val/a/1.jpg", "val/b/1.jpg"], where="x")
+    assert (layout.classes, layout.splits) == (_TWO, ["train", "train", "val", "val"])
+    assert "val/ as val; class folders beside them as train: a, b." in layout.notes[0]
+
+
+@pytest.mark.parametrize("name", ["test", "Test", "val", "unlabelled", "test_images", "holdout"])
+def test_images_of_a_split_beside_classes_are_left_out_and_told(name: str) -> None:
+    layout = read_layout(["NG/1.jpg", "OK/1.jpg", f"{name}/1.jpg"], where="x")
+    assert layout.classes == ("NG", "OK")
+    assert layout.notes[0].endswith(f"no class folders are in it: {name}; rename it if it is a class.")
+
+
+def test_classes_that_are_called_like_splits_stay_classes_and_are_told() -> None:
+    layout = read_layout(["invalid/1.jpg", "valid/2.jpg"], where="x")
+    assert layout.classes == ("invalid", "valid")
+    assert layout.notes == ("Named like parts of a split, but taken for classes: valid.",)
+    layout = read_layout(["car/a/1.jpg", "plane/b/1.jpg", "train/steam/1.jpg"], where="x")
+    assert layout.classes == ("car", "plane", "train")
+    assert "taken for classes: train" in layout.notes[0]
+    assert read_layout(["attest/1.jpg", "contest/2.jpg", "device/1.jpg"], where="x").notes == ()
+
+
+def test_train_folder_of_one_class_is_refused_with_what_was_seen() -> None:
+    paths = ["train/good/1.png", "test/good/1.png", "test/broken/1.png", "ground_truth/broken/1.png"]
+    with pytest.raises(
+        DataError, match="the train folder in 'x' holds only good, while broken are in other parts"
+    ):
+        read_layout([f"bottle/{path}" for path in paths], where="x")
+
+
+def test_folders_beside_splits_inside_of_classes_are_ignored_and_told() -> None:
+    paths = [f"{name}/{part}/1.png" for name in _TWO for part in ("train", "test", "ground_truth")]
+    layout = read_layout(paths, where="x")
+    assert (layout.classes, sorted(set(layout.splits))) == (_TWO, ["holdout", "train"])
+    assert "Folders beside them ignored: a/ground_truth, b/ground_truth." in layout.notes
+
+
+def test_images_in_split_folders_beside_others_are_refused() -> None:
+    with pytest.raises(
+        DataError, match="must hold class folders to be parts of a split, but hold images beside masks"
+    ):
+        read_layout(["train/1.jpg", "test/1.jpg", "masks/1.jpg"], where="x")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -154,15 +155,19 @@ def test_file_in_two_rows_is_kept_for_each_label(root: Path) -> None:
     source = open_source(_write(root / "x.csv", text))
     assert source.files == ["pics/0.png", "pics/1.png", "pics/0.png (2)"]
     assert source.notes == (
+        "Columns of x.csv: 'image' names the images; learned: 'label'.",
         "1 file named in several rows with different labels.",
-        "1 row that repeat another left out.",
+        "1 row left out, as it repeats another.",
     )
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("name,label\nx.png,a\n", "must have a column image or image_path or file_name or path"),
+        (
+            "name,label\nx,a\n",
+            r"must have a column that names the image files, .* has the columns 'name', 'label'",
+        ),
         ("image,label\n", "must have rows"),
         ("", "must be a readable table"),
         ("image,label,split\npics/0.png,a,maybe\n", "must hold train, val or test, but 'maybe'"),
@@ -207,3 +212,140 @@ def test_table_of_json_lines_is_read(root: Path) -> None:
         lines, orient="records", lines=True
     )
     assert open_source(_write(root / "x.jsonl", lines.getvalue())).classes == ("a", "b")
+
+
+def _download(root: Path, table: str = "train.csv") -> Path:
+    """A competition's download: a table beside folders of images, and two tables that list no labels."""
+    for folder, names in (("train_images", range(6)), ("test_images", range(6, 9))):
+        (root / folder).mkdir()
+        for i in names:
+            random_image(i).save(root / folder / f"{i:03d}.png")
+    rows = "".join(f"{i:03d},{'ab'[i % 2]},{i}\n" for i in range(6))
+    _write(root / table, "image_id,label,age\n" + rows)
+    _write(root / "sample_submission.csv", "image_id,label\n006,a\n")
+    _write(root / "test.csv", "image_id\n006\n")
+    return root
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_table_of_any_name_beside_image_folders_is_read_and_told(tmp_path: Path, packed: bool) -> None:
+    (tmp_path / "data").mkdir()
+    root = _download(tmp_path / "data")
+    source = open_source(pack(root, tmp_path / "x.zip") if packed else root)
+    assert source.files == [f"train_images/{i:03d}.png" for i in range(6)]
+    assert (source.classes, set(source.splits)) == (("a", "b"), {""})
+    assert "Columns of train.csv: 'image_id' names the images; learned: 'label'." in source.notes
+    assert "6 files of the table found in train_images/." in source.notes
+    assert "Columns not used: age; --target names others to learn." in source.notes
+    source.close()
+
+
+def test_table_itself_finds_images_without_folder_and_extension(tmp_path: Path) -> None:
+    root = _download(tmp_path)
+    source = open_source(root / "train.csv", target="age", task="regression")
+    assert source.read(2) == (root / "train_images" / "002.png").read_bytes()
+    assert "6 files of the table found with the extension .png." in source.notes
+    by_path = open_source(_write(root / "y.csv", "file,label\ntrain_images/000,a\ntest_images/007,b\n"))
+    assert by_path.files == ["train_images/000.png", "test_images/007.png"]
+
+
+def test_several_tables_of_images_are_named_and_not_guessed(tmp_path: Path) -> None:
+    root = _download(tmp_path, "one.csv")
+    _write(root / "two.csv", "image_id,label\n000,a\n")
+    with pytest.raises(DataError, match="one table must list the images of .*, but one, two could"):
+        open_source(root)
+
+
+def test_tables_of_parts_give_the_split(tmp_path: Path) -> None:
+    root = _download(tmp_path)
+    _write(root / "val.csv", "image_id,label,age\n006,a,1\n007,b,2\n")
+    assert open_source(root).splits == ["train"] * 6 + ["val"] * 2
+
+
+def test_name_in_two_folders_is_not_guessed(root: Path) -> None:
+    for folder in ("one", "two"):
+        (root / folder).mkdir()
+        random_image(3).save(root / folder / "x.png")
+    with pytest.raises(DataError, match=r"it may be 'one/x.png' or 'two/x.png': add the folder"):
+        open_source(_write(root / "t.csv", "image,label\nx,a\n"))
+
+
+def test_image_of_another_folder_is_not_taken_for_one_that_is_gone(root: Path) -> None:
+    source = open_source(_write(root / "t.csv", "image,label\npics/0.png,a\ngone/1.png,b\n"))
+    with pytest.raises(DataError, match=r"gone/1.png: cannot be read"):
+        source.load(1)
+
+
+@pytest.mark.parametrize("name", ["Image Index", "filepath", "id_code", "img", "unknown"])
+def test_columns_that_name_files_are_found(root: Path, name: str) -> None:
+    assert open_source(_write(root / "x.csv", _rows(f"{name},breed", "b", "a"))).classes == ("a", "b")
+
+
+def test_image_column_can_be_named(root: Path) -> None:
+    path = _write(root / "x.csv", "image,photograph,label\nfirst,pics/0.png,a\nsecond,pics/1.png,b\n")
+    with pytest.raises(
+        DataError, match=r"another column with --image-column \(it has 'image', 'photograph', 'label'"
+    ):
+        open_source(path)
+    assert open_source(path, image_column="photograph").files == ["pics/0.png", "pics/1.png"]
+    with pytest.raises(DataError, match="unknown image column 'photo': did you mean 'photograph'"):
+        open_source(path, image_column="photo")
+    with pytest.raises(DataError, match="an image column is one of a table"):
+        open_source("digits", image_column="photo")
+
+
+@pytest.mark.parametrize("mark", [";", "\t", "|"])
+def test_separators_are_found(root: Path, mark: str) -> None:
+    assert open_source(_write(root / "x.csv", _rows("image,label", "b", "a").replace(",", mark))).classes == (
+        "a",
+        "b",
+    )
+
+
+def test_text_that_is_not_utf8_is_read_and_told(root: Path) -> None:
+    (root / "x.csv").write_bytes(_rows("image,label", "Größe", "b").encode("latin-1"))
+    source = open_source(root / "x.csv")
+    assert source.classes == ("Größe", "b")
+    assert source.notes[0].startswith("x.csv is not UTF-8, and was read as Windows-1252 (Latin-1)")
+    (root / "x.csv").write_bytes(_rows("image,label", "Größe", "b").encode("utf-16"))
+    assert open_source(root / "x.csv").classes == ("Größe", "b")
+
+
+def test_table_without_a_header_says_what_to_add(root: Path) -> None:
+    with pytest.raises(DataError, match=r"it is a row \(pics/0.png, a\): add a line such as image,label"):
+        open_source(_write(root / "x.csv", "pics/0.png,a\npics/1.png,b\n"))
+
+
+def _parquet(path: Path, start: int, labels: list[int]) -> None:
+    """A shard as the library of the Hugging Face hub writes it: the names of the classes are in the schema."""
+    import pyarrow
+    import pyarrow.parquet
+
+    names = {"info": {"features": {"label": {"names": ["cat", "dog", "owl"], "_type": "ClassLabel"}}}}
+    cells = [{"bytes": encoded(random_image(start + i)), "path": None} for i in range(len(labels))]
+    table = pyarrow.table({"image": cells, "label": labels})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pyarrow.parquet.write_table(table.replace_schema_metadata({"huggingface": json.dumps(names)}), path)
+
+
+def test_names_in_the_schema_of_shards_are_kept(tmp_path: Path) -> None:
+    _parquet(tmp_path / "set" / "data" / "train-00000-of-00002.parquet", 0, [2, 0, 1])
+    _parquet(tmp_path / "set" / "data" / "train-00001-of-00002.parquet", 10, [1, 0])
+    assert open_source(tmp_path / "set").classes == ("cat", "dog", "owl")
+    assert len(open_source(tmp_path / "set").files) == 5
+    _parquet(tmp_path / "set" / "data" / "test-00000-of-00001.parquet", 20, [0, 1])
+    source = open_source(tmp_path / "set")
+    assert source.splits == ["train"] * 5 + ["holdout"] * 2
+    assert open_source(tmp_path / "set" / "data" / "train-00000-of-00002.parquet").classes == (
+        "cat",
+        "dog",
+        "owl",
+    )
+
+
+def test_column_that_names_parts_is_the_split(root: Path) -> None:
+    source = open_source(_write(root / "x.csv", _rows("image,label,subset", "a,Training", "b,TEST")))
+    assert source.splits == ["train", "holdout"]
+    assert "'subset' the parts of the split" in source.notes[0]
+    other = open_source(_write(root / "y.csv", _rows("image,label,subset", "a,red", "b,train")))
+    assert set(other.splits) == {""}

@@ -1,0 +1,220 @@
+"""Decide what each folder of images is: a class, a part of a split, or neither."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from automl.data.sources.files.split_names import HOLDOUT, TRAIN, UNLABELLED, VAL, split_of, splits_among
+from automl.errors import DataError
+
+Folder = tuple[str, ...]
+_PARTS = (TRAIN, VAL, HOLDOUT)
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Roles:
+    """`meanings[i]` is (class, split) of folder i, or None if its images are left out; `notes` say what was decided."""
+
+    meanings: list[tuple[str, str] | None]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass
+class _Top:
+    """A folder at the top: the folders in it, and whether images lie in it directly."""
+
+    direct: bool = False
+    below: set[str] = field(default_factory=set)
+
+
+def read_roles(folders: Sequence[Folder], *, where: str) -> Roles:
+    """Return the roles of the folders that hold images, each given by the parts of its path.
+
+    CLASS/, SPLIT/CLASS/ and CLASS/SPLIT/ are known; SPLIT is any name of `split_names`. A single folder around
+    everything is skipped. A folder named like a split beside class folders is a part of a split if it has class folders
+    itself. Otherwise "train" is a class there and the others are left out. Raises DataError, which names `where`, if
+    the roles contradict each other.
+    """
+    depth = _wrapper_depth(folders)
+    inner = [folder[depth:] for folder in folders]
+    tops = _tops(inner)
+    splits = splits_among(tops)
+    if not splits:
+        return _classes_at_the_top(inner, tops)
+    others = sorted(set(tops) - set(splits))
+    nested = {top for top in splits if tops[top].below}
+    if not others:
+        return _split_folders(inner, tops, splits, {}, where)
+    if not nested:
+        return _flat_splits(inner, tops, splits, others, where)
+    within = {name for top in nested for name in _stripped(top, tops, inner)}
+    beside = set(others) & within or TRAIN not in splits.values()
+    if beside:  # the class folders at the top are those of the training images
+        return _split_folders(inner, tops, splits, dict.fromkeys(others, TRAIN), where)
+    if len(splits) == 1 and all(tops[name].below for name in others):
+        return _classes_at_the_top(inner, tops)  # train/steam beside car/sedan
+    return _split_folders(inner, tops, splits, {}, where)
+
+
+def _classes_at_the_top(inner: Sequence[Folder], tops: dict[str, _Top]) -> Roles:
+    """Return the roles in CLASS/, or in CLASS/SPLIT/ if each class has such folders, without images beside them."""
+    within = {name: splits_among(top.below) for name, top in tops.items()}
+    several = [name for name, splits in within.items() if {TRAIN} < set(splits.values())]
+    if tops and len(several) == len(tops) > 1 and not any(top.direct for top in tops.values()):
+        meanings = [
+            (_name(parts[0]), within[parts[0]][parts[1]]) if parts[1] in within[parts[0]] else None
+            for parts in inner
+        ]
+        ignored = sorted({f"{parts[0]}/{parts[1]}" for parts in inner if parts[1] not in within[parts[0]]})
+        found = {name: split for splits in within.values() for name, split in splits.items()}
+        return Roles(_without_unlabelled(meanings), (_told(found), *_left_out(ignored)))
+    meanings = [(_name(parts[0]), "") if parts else None for parts in inner]
+    odd = sorted(f"{name}/{split}" for name, splits in within.items() for split in splits)
+    odd += [name for name in sorted(tops) if split_of(name)]
+    return Roles(
+        meanings,
+        tuple(f"Named like parts of a split, but taken for classes: {_listed(odd)}." for _ in odd[:1]),
+    )
+
+
+def _flat_splits(
+    inner: Sequence[Folder], tops: dict[str, _Top], splits: dict[str, str], others: Sequence[str], where: str
+) -> Roles:
+    """Return the roles where folders named like splits hold images directly, beside other folders.
+
+    Raises DataError if these may be the images of a table.
+    """
+    if len(splits) > 1 and TRAIN in splits.values():
+        raise DataError(
+            f"the folders {_listed(sorted(splits))} in {where!r} must hold class folders to be parts of a split, but "
+            f"hold images beside {_listed(others)}: give the table of their labels, or move the images into class "
+            "folders"
+        )
+    left = sorted(name for name, split in splits.items() if split != TRAIN)
+    if len(tops) - len(left) < 2:
+        return _classes_at_the_top(inner, tops)  # valid/ beside invalid/
+    meanings = [(_name(parts[0]), "") if parts and parts[0] not in left else None for parts in inner]
+    notes = []
+    if left:
+        notes.append(
+            f"Left out, as the name means a part of a split and no class folders are in it: {_listed(left)}; rename "
+            "it if it is a class."
+        )
+    notes += [f"Taken for a class: {name}." for name in splits if name not in left]
+    return Roles(meanings, tuple(notes))
+
+
+def _split_folders(
+    inner: Sequence[Folder],
+    tops: dict[str, _Top],
+    splits: dict[str, str],
+    classes: dict[str, str],
+    where: str,
+) -> Roles:
+    """Return the roles in SPLIT/CLASS/, with the part of each class folder of `classes` at the top."""
+    if TRAIN not in splits.values() and not classes:
+        raise DataError(
+            f"a folder with {_listed(sorted(splits))} must have a train folder beside it, but {where!r} has none: "
+            "add it"
+        )
+    skipped = {top: 1 + _wrapped(top, tops, inner) for top in splits}
+    meanings: list[tuple[str, str] | None] = []
+    for parts in inner:
+        top = parts[0] if parts else ""
+        if top in splits and len(parts) > skipped[top]:
+            meanings.append((_name(parts[skipped[top]]), splits[top]))
+        else:
+            meanings.append((_name(top), classes[top]) if top in classes else None)
+    ignored = sorted({parts[0] for parts in inner if parts} - set(splits) - set(classes))
+    meanings = _without_unlabelled(meanings)
+    _require_trained(meanings, where)
+    told = _told(splits)
+    if classes:
+        told = f"{told[:-1]}; class folders beside them as train: {_listed(sorted(classes))}."
+    return Roles(meanings, (told, *_left_out(ignored)))
+
+
+def _require_trained(meanings: Sequence[tuple[str, str] | None], where: str) -> None:
+    """Raise DataError if the training images are of one class, and those of the other parts are not."""
+    trained = {found[0] for found in meanings if found and found[1] == TRAIN}
+    others = sorted({found[0] for found in meanings if found} - trained)
+    if len(trained) == 1 and others:
+        raise DataError(
+            f"the training images must be of 2 classes or more, but the train folder in {where!r} holds only "
+            f"{_listed(sorted(trained))}, while {_listed(others)} are in other parts: move images of each class into "
+            "it, or put all class folders beside each other, without train and test"
+        )
+
+
+def _told(splits: dict[str, str]) -> str:
+    """Return which folders were taken for which parts."""
+    by_part: dict[str, list[str]] = defaultdict(list)
+    for name, split in sorted(splits.items()):
+        by_part[split].append(f"{name}/")
+    said = [f"{_listed(by_part[part])} as {part}" for part in _PARTS if part in by_part]
+    left = f"; without labels: {_listed(by_part[UNLABELLED])}" if UNLABELLED in by_part else ""
+    return f"Folders taken for parts of a split: {', '.join(said)}{left}."
+
+
+def _left_out(names: Sequence[str]) -> tuple[str, ...]:
+    return (f"Folders beside them ignored: {_listed(names)}.",) if names else ()
+
+
+def _without_unlabelled(meanings: Sequence[tuple[str, str] | None]) -> list[tuple[str, str] | None]:
+    return [None if found is None or found[1] == UNLABELLED else found for found in meanings]
+
+
+def _tops(inner: Sequence[Folder]) -> dict[str, _Top]:
+    tops: dict[str, _Top] = defaultdict(_Top)
+    for parts in inner:
+        if not parts:
+            continue
+        if len(parts) == 1:
+            tops[parts[0]].direct = True
+        else:
+            tops[parts[0]].below.add(parts[1])
+    return dict(tops)
+
+
+def _stripped(top: str, tops: dict[str, _Top], inner: Sequence[Folder]) -> set[str]:
+    """Return the class folders in the folder of a split."""
+    depth = 1 + _wrapped(top, tops, inner)
+    return {parts[depth] for parts in inner if parts and parts[0] == top and len(parts) > depth}
+
+
+def _wrapped(top: str, tops: dict[str, _Top], inner: Sequence[Folder]) -> int:
+    """Return 1 if a single folder lies around the classes of a split (seg_train/seg_train/CLASS), else 0."""
+    below = tops[top].below
+    if tops[top].direct or len(below) != 1:
+        return 0
+    only = next(iter(below))
+    alike = only == top or bool(split_of(only)) or only.lower() in ("images", "imgs", "data")
+    deeper = {parts[2] for parts in inner if parts[:2] == (top, only) and len(parts) > 2}
+    return int(alike and len(deeper) > 1)
+
+
+def _wrapper_depth(folders: Sequence[Folder]) -> int:
+    """Return how many folders lie around everything: 0 unless class or split folders lie in the last one."""
+    depth = 0
+    while True:
+        tops = {parts[depth] for parts in folders if len(parts) > depth}
+        direct = any(len(parts) == depth for parts in folders)
+        if len(tops) > 1 or any(split_of(top) for top in tops):
+            return depth
+        if not tops or direct:
+            return 0
+        depth += 1
+
+
+def _name(folder: str) -> str:
+    return unicodedata.normalize("NFC", folder)
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Return the first names with commas between them, as text that can be written anywhere."""
+    shown = ", ".join(name.encode("utf-8", "backslashreplace").decode() for name in names[:_SHOWN])
+    return shown + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")

@@ -1,0 +1,61 @@
+"""Names of folders, tables and cells that mean a part of the data: train, val or test."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+
+TRAIN, VAL, HOLDOUT = "train", "val", "holdout"
+# Images without labels, for predictions: no part of a split.
+UNLABELLED = "unlabelled"
+_WORDS = {
+    **dict.fromkeys(("train", "training", "trainval", "trn"), TRAIN),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), VAL),
+    **dict.fromkeys(("test", "testing", "tst", "holdout", "eval", "evaluation"), HOLDOUT),
+    **dict.fromkeys(("unlabelled", "unlabeled", "pred", "predict", "inference"), UNLABELLED),
+}
+# Words that say nothing: train_images, TestSet, val2017.
+_NEUTRAL = (
+    *("set", "sets", "data", "dataset", "image", "images", "img", "imgs", "picture", "pictures"),
+    *("photo", "photos", "sample", "samples", "split", "folder", "part", "file", "files", "labels"),
+    *("of", "shard", "metadata"),
+)
+_COMPOUND = re.compile(f"(?:{'|'.join(_NEUTRAL)})?({'|'.join(_WORDS)})(?:{'|'.join(_NEUTRAL)})?")
+_BETWEEN_WORDS = re.compile(r"(?<=[a-z])(?=[A-Z])|[\W_]+|(?<=[^\W\d])(?=\d)|(?<=\d)(?=[^\W\d])")
+
+
+def split_of(name: str) -> str:
+    """Return "train", "val", "holdout" or "unlabelled" for a name such as Testing or train_images; else ""."""
+    split, rest = _parsed(name)
+    return "" if rest else split
+
+
+def splits_among(names: Iterable[str]) -> dict[str, str]:
+    """Return the part of each name that means one, of names that lie beside each other.
+
+    Further words count only if they are shared, or if all names mean parts: seg_train means a part beside seg_test,
+    but not beside seg_dog.
+    """
+    found = {name: _parsed(name) for name in names}
+    kinds = set(found.values())
+    shared = Counter(rest for split, rest in kinds if split)
+    every = len(kinds) > 1 and all(split for split, _ in kinds)
+    return {
+        name: split
+        for name, (split, rest) in found.items()
+        if split and (not rest or every or shared[rest] > 1)
+    }
+
+
+def _parsed(name: str) -> tuple[str, tuple[str, ...]]:
+    """Return the part that a name means, "" for none, and its other words without numbers."""
+    words = [word.lower() for word in _BETWEEN_WORDS.split(name) if word]
+    splits, rest = [], []
+    for word in words:
+        compound = _COMPOUND.fullmatch(word)
+        if compound is not None:
+            splits.append(_WORDS[compound[1]])
+        elif not word.isdigit() and word not in _NEUTRAL:
+            rest.append(word)
+    return (splits[0] if len(set(splits)) == 1 else "", tuple(rest))

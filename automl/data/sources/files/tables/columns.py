@@ -1,0 +1,186 @@
+"""Which columns of a table name the images, and which are learned."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from automl.data.sources.files.layout import IMAGE_SUFFIXES
+from automl.data.sources.files.split_names import UNLABELLED, split_of
+from automl.data.sources.labels import is_bits, is_numbers
+from automl.errors import DataError, unknown_name
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Without case, spaces and punctuation: "Image Path" is imagepath.
+IMAGE_COLUMNS = (
+    *(
+        "image",
+        "imagepath",
+        "filename",
+        "path",
+        "file",
+        "filepath",
+        "imagename",
+        "imagefile",
+        "img",
+        "imgpath",
+    ),
+    *("imgname", "photo", "picture", "imageid", "imageindex", "idcode"),
+)
+LABEL_COLUMNS = (
+    "label",
+    "labels",
+    "target",
+    "class",
+    "targets",
+    "classes",
+    "classid",
+    "classname",
+    "category",
+)
+SPLIT_COLUMNS = ("split", "subset", "partition")
+_OTHER_COLUMNS = (*SPLIT_COLUMNS, "group", "isvalid", "id", "index", "")
+_LOOKED_AT = 20  # cells, to find out whether a column names files
+_SHOWN = 12
+
+Find = Callable[[str], str | None]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with a column of images. Its paths are relative to `folder`, which says the `split`."""
+
+    where: str
+    folder: str
+    split: str
+    frame: pd.DataFrame
+    image: str
+    label: str | None
+
+
+def make_table(
+    frame: pd.DataFrame,
+    *,
+    where: str,
+    find: Find,
+    folder: str = "",
+    split: str = "",
+    image: str | None = None,
+) -> Table | None:
+    """Return the table, or None if no column names images.
+
+    It is the column `image` if that is given, otherwise one of a usual name, otherwise the first whose cells name image
+    files; `find` returns the path of a file that is there. Raises DataError if there is no column `image`.
+    """
+    by_name = {_plain(column): str(column) for column in reversed(list(frame.columns))}
+    if image is not None:
+        if image not in frame.columns:
+            raise DataError(unknown_name("image column", image, map(str, frame.columns)))
+        found: str | None = image
+    else:
+        usual = [by_name[name] for name in IMAGE_COLUMNS if name in by_name]
+        found = usual[0] if usual else _naming_files(frame, find)
+    label = next(
+        (by_name[name] for name in LABEL_COLUMNS if name in by_name and by_name[name] != found), None
+    )
+    return None if found is None else Table(where, folder, split, frame, found, label)
+
+
+def no_images(frame: pd.DataFrame, where: str) -> DataError:
+    """Return the error for a table without a column of images."""
+    return DataError(
+        f"a table must have a column that names the image files, such as image or file_name, but {where!r} has the "
+        f"columns {columns_of(frame)}, and none names files there: name it with --image-column, or correct its paths"
+    )
+
+
+def target_columns(table: Table, target: str | None) -> tuple[list[str], list[str]]:
+    """Return the columns to learn, and other columns that could be learned.
+
+    Raises DataError for names that are no columns, and if it is not clear which column to learn.
+    """
+    frame = table.frame
+    others = [name for name in frame.columns if name != table.image and _plain(name) not in _OTHER_COLUMNS]
+    others = [name for name in others if not name.startswith("Unnamed:")]
+    if target is not None:
+        names = [target] if target in frame.columns else [part.strip() for part in target.split(",")]
+        for name in names:
+            if name not in frame.columns:
+                raise DataError(unknown_name("target column", name, others))
+        chosen = list(dict.fromkeys(names))
+    elif table.label is not None:
+        chosen = [table.label]
+    elif len(others) == 1:
+        chosen = others
+    else:
+        chosen = [name for name in others if is_bits(frame[name].tolist())]
+        if len(chosen) < 2:
+            raise DataError(_unclear(table, others))
+    return chosen, [name for name in others if name not in chosen]
+
+
+def split_column(frame: pd.DataFrame) -> str | None:
+    """Return the column that names the part of each row: split, or subset or partition if all cells mean parts."""
+    by_name = {_plain(column): str(column) for column in reversed(list(frame.columns))}
+    if SPLIT_COLUMNS[0] in by_name:
+        return by_name[SPLIT_COLUMNS[0]]
+    for name in SPLIT_COLUMNS[1:]:
+        words = (
+            {str(cell).strip() for cell in frame[by_name[name]].dropna()} - {""} if name in by_name else set()
+        )
+        if words and all(split_of(word) not in ("", UNLABELLED) for word in words):
+            return by_name[name]
+    return None
+
+
+def columns_of(frame: pd.DataFrame) -> str:
+    """Return the names of the columns, with commas between them."""
+    names = [repr(str(column)) for column in frame.columns]
+    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+
+
+def table_note(table: Table, learned: Sequence[str]) -> str:
+    """Return what the columns of a table were taken for."""
+    column = split_column(table.frame)
+    parts = f", {column!r} the parts of the split" if column else ""
+    named = [name for name in table.frame.columns if _plain(name) == "group"]
+    groups = f", {named[0]!r} the groups" if named else ""
+    shown = ", ".join(map(repr, learned[:_SHOWN])) + (" and more" if len(learned) > _SHOWN else "")
+    where = PurePosixPath(table.where).name
+    return f"Columns of {where}: {table.image!r} names the images{parts}{groups}; learned: {shown}."
+
+
+def _plain(name: Any) -> str:
+    return re.sub(r"[\W_]+", "", str(name).lower())
+
+
+def _naming_files(frame: pd.DataFrame, find: Find) -> str | None:
+    """Return the first column of which most of the first cells are images, or name image files that are there."""
+    for column in frame.columns:
+        cells = [cell for cell in frame[column].head(_LOOKED_AT).tolist() if cell is not None and cell != ""]
+        found = sum(_names_image(cell, find) for cell in cells)
+        if cells and 2 * found > len(cells):
+            return str(column)
+    return None
+
+
+def _names_image(cell: Any, find: Find) -> bool:
+    if isinstance(cell, dict):
+        return isinstance(cell.get("bytes"), bytes)
+    if not isinstance(cell, str):
+        return isinstance(cell, bytes)
+    text = cell.strip().replace("\\", "/")
+    return PurePosixPath(text).suffix.lower() in IMAGE_SUFFIXES or find(text) is not None
+
+
+def _unclear(table: Table, others: Sequence[str]) -> str:
+    numbers = [name for name in others if is_numbers(table.frame[name].tolist())]
+    return (
+        f"a table must have a column label, target or class, but {table.where!r} has {columns_of(table.frame)}: name "
+        "the column to learn with --target" + (f" (for example {numbers[0]})" if numbers else "")
+    )

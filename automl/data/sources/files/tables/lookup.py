@@ -1,0 +1,101 @@
+"""Find the files that the cells of a table name, also without their folder or extension."""
+
+from __future__ import annotations
+
+import posixpath
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+
+from automl.data.sources.base import counted
+from automl.data.sources.files.base import Files, LooseFiles
+from automl.data.sources.files.layout import IMAGE_SUFFIXES
+from automl.data.sources.files.split_names import split_of
+
+_DEPTH = 2  # folders below that of a loose table that are searched
+_MOST_FILES = 1_000_000
+
+
+class Lookup:
+    """Finds files for a table in `folder` of `files`. `prefer` is the part of a split that the table's name means."""
+
+    def __init__(self, files: Files, folder: str, *, prefer: str = "") -> None:
+        self._files = files
+        self._folder = folder
+        self._prefer = prefer
+        self._found: Counter[str] = Counter()
+
+    def find(self, cell: str) -> str | None:
+        """Return the path in `files` of the file that a cell names; None if there is none, or are several.
+
+        It lies beside the table, in images/ there, or, if the cell names no folder, in any folder below. The extension
+        may be missing.
+        """
+        direct = self._direct(cell)
+        if direct is not None:
+            return direct
+        found = self._below.get(posixpath.normpath(cell), ())
+        if len(found) > 1:
+            found = [path for path in found if self._prefer in map(split_of, path.split("/")[:-1])]
+        if len(found) != 1:
+            return None
+        path = found[0]
+        folder = posixpath.dirname(posixpath.relpath(path, self._folder or "."))
+        if "/" not in cell and folder:
+            self._found[f"in {folder}/"] += 1
+        if not cell.endswith(posixpath.splitext(path)[1]):
+            self._found[f"with the extension {posixpath.splitext(path)[1]}"] += 1
+        return path
+
+    def places(self, cell: str) -> Sequence[str]:
+        """Return the files that a cell could mean."""
+        return sorted(self._below.get(posixpath.normpath(cell), ()))
+
+    def notes(self) -> tuple[str, ...]:
+        """Return how files were found that do not lie where the cells say."""
+        return tuple(f"{counted(n, 'file')} of the table found {how}." for how, n in self._found.items())
+
+    def _direct(self, cell: str) -> str | None:
+        for folder in (self._folder, posixpath.join(self._folder, "images")):
+            path = posixpath.normpath(posixpath.join(folder, cell))
+            if self._files.has(path):
+                return path
+        return None
+
+    @cached_property
+    def _below(self) -> dict[str, list[str]]:
+        """The images below the folder by path without extension, name, and name without extension."""
+        found: dict[str, list[str]] = defaultdict(list)
+        start = f"{self._folder}/" if self._folder else ""
+        for path in self._paths():
+            if not path.startswith(start) or posixpath.splitext(path)[1].lower() not in IMAGE_SUFFIXES:
+                continue
+            inner = path.removeprefix(start)
+            name = posixpath.basename(inner)
+            for key in {posixpath.splitext(inner)[0], name, posixpath.splitext(name)[0]}:
+                found[key].append(path)
+        return dict(found)
+
+    def _paths(self) -> Iterator[str]:
+        if self._files.paths or not isinstance(self._files, LooseFiles):
+            yield from self._files.paths
+            return
+        pending, n = [("", 0)], 0
+        while pending:
+            folder, depth = pending.pop()
+            for path in _listing(self._files.root / folder):
+                name = f"{folder}/{path.name}" if folder else path.name
+                if path.is_dir() and depth < _DEPTH:
+                    pending.append((name, depth + 1))
+                elif n < _MOST_FILES:
+                    n += 1
+                    yield name
+
+
+def _listing(folder: Path) -> list[Path]:
+    """Return what is in a folder except hidden entries; nothing if it cannot be read: then its files are missing."""
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError:
+        return []
