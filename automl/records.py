@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 
 Task = Literal["classification", "multilabel", "regression"]
 Mode = Literal["max", "min"]
+LabelType = Literal["text", "int", "float", "bool"]  # in which labels were given, and predictions return
 Resize = Literal["crop", "squeeze"]  # an image becomes a square by its central square, or as a whole
 Config = dict[str, Any]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -82,6 +83,12 @@ class FitResult:
     def time(self) -> dict[str, float | None]:
         """Seconds of the last command: the limit, in total and by stage; `all_runs_s`: of all commands of the study."""
         return dict(self.document["time"])
+
+    @property
+    def data_notes(self) -> tuple[str, ...]:
+        """What was assumed about the data and found in them, as `automl.inspect` reports it."""
+        report = json.loads((self.directory / "data_report.json").read_text(encoding="utf-8"))
+        return (*report["notes"], *(finding["headline"] for finding in report["findings"]))
 
     @property
     def model_dir(self) -> Path:

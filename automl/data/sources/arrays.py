@@ -18,7 +18,7 @@ from automl.data.sources.base import (
     refuse_target,
     require_classification,
 )
-from automl.data.sources.labels import Labels, read_labels, vector_columns
+from automl.data.sources.labels import Labels, label_columns, read_labels
 from automl.errors import DataError
 
 _LAYOUTS = "(N, H, W), (N, H, W, C) or (N, C, H, W) with C of 1, 3 or 4"
@@ -43,6 +43,7 @@ class ArraySource(Source):
         self.splits: Sequence[str] = [""] * len(self._images)
         self.groups: Sequence[str] = [""] * len(self._images)
         self.notes: tuple[str, ...] = found.notes
+        self.label_type = found.label_type
 
     def read(self, i: int) -> bytes:
         """Return the pixels of row i as uint8, row by row."""
@@ -161,8 +162,8 @@ def _labels(labels: Any, n: int, task: str) -> Labels:
         shape = labels.shape if isinstance(labels, np.ndarray) else (len(rows),)
         raise DataError(f"labels must have one entry per image, shape ({n},) or ({n}, outputs), not {shape}")
     columns: dict[str, Sequence[Any]] = {"label": rows}
-    if numeric and labels.ndim == 2:
-        columns = vector_columns(labels)
+    if isinstance(labels, np.ndarray) and labels.ndim == 2 and (numeric or labels.shape[1] == 1):
+        columns = label_columns(labels)
     found = read_labels(columns, task=task)
     if not found.kept.all():
         empty = int(np.argmin(found.kept))

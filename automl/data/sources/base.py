@@ -14,7 +14,7 @@ from PIL import Image
 from automl.data.pixels import open_header, quiet_pillow
 from automl.data.sources.files.base import Files
 from automl.errors import DataError
-from automl.records import Task
+from automl.records import LabelType, Task
 
 # Joining all lines at once would take three times their memory.
 _LINES_AT_ONCE = 4096
@@ -29,7 +29,7 @@ class Source(Protocol):
     (int64, N); for the other tasks, float32 (N, len(classes)), 0 or 1 for each label of `classes` (multilabel) or the
     value of each column in `classes` (regression). `splits` holds "train", "val", "holdout" or "" for rows that the
     data do not assign. Rows of one group (not "") stay in one part. `notes` are sentences about what was left out or
-    guessed.
+    guessed. `label_type` is the type in which labels were given, and in which predictions return them.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Source(Protocol):
     splits: Sequence[str]
     groups: Sequence[str]
     notes: tuple[str, ...]
+    label_type: LabelType = "text"
 
     def read(self, i: int) -> bytes:
         """Return the bytes of row i; copies have the same bytes. Raises DataError with a short reason."""

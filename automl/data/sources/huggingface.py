@@ -42,6 +42,7 @@ class HubSource(Source):
         self._kept = np.flatnonzero(labels.kept)
         self.task, self.classes, self.targets = labels.task, labels.classes, labels.targets
         self.notes: tuple[str, ...] = labels.notes
+        self.label_type = labels.label_type
         given = [split for split, part in splits for _ in range(len(part))]
         width = max(5, len(str(len(given))))
         self.files: Sequence[str] = [f"{i:0{width}d}" for i in self._kept.tolist()]

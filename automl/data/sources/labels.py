@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import math
+import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -12,37 +14,55 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.data.sources.base import Targets, counted
+from automl.data.sources.cells import MISSING, number, plain, read_numbers
 from automl.errors import DataError
-from automl.records import Task
+from automl.records import LabelType, Task
 
-# Columns of these names hold classes, even if these are many numbers.
-_CLASS_COLUMNS = ("label", "class")
+# A column with one of these words in its name holds classes, even if these are many numbers.
+_CLASS_WORDS = frozenset(
+    ("label", "labels", "class", "classes", "cls", "category", "categories", "species", "genus", "breed")
+    + ("type", "kind", "code", "id", "classid", "labelid", "classname", "classno")
+)
+# Columns of these names do if their numbers are those of classes: 0 or 1 to K, each in several rows.
+_EITHER = frozenset(("target", "targets", "y"))
+_ROWS_EACH = 3
 # Up to this many different whole numbers in other columns are classes; more are a regression.
 _MOST_CLASSES = 10
 _BITS = {"0": 0.0, "1": 1.0, "false": 0.0, "true": 1.0, "0.0": 0.0, "1.0": 1.0}
 _LISTS = (list, tuple, set, frozenset)
+_NUMERIC = re.compile(r"[+-]?[.,]?\d")
+_WORDS = re.compile(r"(?<=[a-z])(?=[A-Z])|[\W_\d]+")
+_VECTOR = "output "  # the name of a column without a name, before its number
 
 
 @dataclass(frozen=True)
 class Labels:
-    """The content of label columns. `targets` has a row for each True in `kept`; shapes as in `Source`."""
+    """The content of label columns. `targets` has a row for each True in `kept`; shapes as in `Source`.
+
+    `label_type` is the type in which the labels were given.
+    """
 
     task: Task
     classes: tuple[str, ...]
     targets: Targets
     kept: npt.NDArray[np.bool_]
     notes: tuple[str, ...]
+    label_type: LabelType = "text"
 
 
 def read_labels(columns: Mapping[str, Sequence[Any]], *, task: str) -> Labels:
     """Read the targets in columns of equal length, for `task` or, with "auto", for the task that fits.
 
     One column: lists, or texts with "|" between labels, are multilabel. Numbers with fractions are a regression, and
-    so are more than ten different whole numbers unless the column is called label or class. Everything else is
-    classification. Several columns: multilabel if all cells are 0 or 1, else regression. Rows without a label are
-    left out and counted. Raises DataError with the first cell that does not fit.
+    so are more than ten different whole numbers, unless the name of the column or zeros before the numbers say that
+    these are classes. Everything else is classification. Several columns: 0 and 1 are classification if each row has
+    one 1 (one-hot), else multilabel; other numbers are a regression. Rows without a label are left out and counted.
+    Raises DataError with the first cell that does not fit, also for a text among numbers that are amounts.
     """
-    cells = {name: [_plain(cell) for cell in column] for name, column in columns.items()}
+    cells = {name: [plain(cell) for cell in column] for name, column in columns.items()}
+    told: list[str] = []
+    if task in ("auto", "regression"):
+        cells = _with_numbers(cells, told, asked=task)
     chosen = _infer(cells) if task == "auto" else cast(Task, task)
     kept = _with_labels(cells, chosen)
     if not kept.any():
@@ -54,57 +74,118 @@ def read_labels(columns: Mapping[str, Sequence[Any]], *, task: str) -> Labels:
         for name, column in cells.items()
     }
     classes, targets = _READERS[chosen](shown)
-    return Labels(chosen, classes, targets, kept, _notes(chosen, task, cells, kept))
+    told += _notes(chosen, task, cells, kept)
+    return Labels(chosen, classes, targets, kept, tuple(told), _label_type(shown))
+
+
+def label_columns(labels: npt.NDArray[Any]) -> dict[str, Sequence[Any]]:
+    """Return the columns of labels (N,), (N, 1) or (N, outputs)."""
+    if labels.ndim == 1 or labels.shape[1] == 1:
+        return {"label": labels.reshape(-1).tolist()}
+    return vector_columns(labels)
 
 
 def vector_columns(vectors: npt.NDArray[Any]) -> dict[str, Sequence[Any]]:
     """Return the columns of (N, outputs), with names that sort in their order."""
     width = len(str(vectors.shape[1] - 1))
-    return {f"output {k:0{width}d}": vectors[:, k].tolist() for k in range(vectors.shape[1])}
+    return {f"{_VECTOR}{k:0{width}d}": vectors[:, k].tolist() for k in range(vectors.shape[1])}
 
 
 def is_bits(column: Iterable[Any]) -> bool:
     """Return whether all non-empty cells are 0 or 1 (or true, false), and both occur."""
-    found = {_BITS.get(str(cell).lower()) for cell in map(_plain, column) if cell is not None}
+    found = {_BITS.get(str(cell).lower()) for cell in map(plain, column) if cell is not None}
     return found == {0.0, 1.0}
 
 
 def is_numbers(column: Iterable[Any]) -> bool:
     """Return whether all non-empty cells are numbers."""
-    return all(_number(cell) is not None for cell in map(_plain, column) if cell is not None)
+    return all(number(cell) is not None for cell in map(plain, column) if cell is not None)
 
 
-def _plain(cell: Any) -> Any:
-    """Return the cell as a Python object; None if it is empty."""
-    if isinstance(cell, np.ndarray):
-        return cell.tolist()
-    if isinstance(cell, np.generic):
-        cell = cell.item()
-    if isinstance(cell, str):
-        return cell.strip() or None
-    if cell is None or type(cell).__name__ in ("NAType", "NaTType"):
-        return None
-    return None if isinstance(cell, float) and math.isnan(cell) else cell
+def _with_numbers(cells: Mapping[str, list[Any]], told: list[str], *, asked: str) -> dict[str, list[Any]]:
+    """Return the columns with numbers in other forms read, where these are amounts or were asked to be.
+
+    Raises DataError for a text among amounts, unless a regression was asked for, which refuses it later.
+    """
+    found = {}
+    for name, column in cells.items():
+        found[name] = column
+        texts = {cell for cell in column if isinstance(cell, str)}
+        numeric = any(_NUMERIC.match(text) for text in texts) or any(
+            type(cell) in (int, float) for cell in column
+        )
+        if not (texts and numeric) or any(_is_list(text) for text in texts):
+            continue
+        if asked == "auto" and _codes(texts):
+            continue
+        read, notes = read_numbers(name, column)
+        numbers = [value for cell in read if cell is not None and (value := number(cell)) is not None]
+        odd = [cell for cell in read if cell is not None and number(cell) is None]
+        if asked == "auto" and not (_amounts_in(name, numbers) or (len(cells) > 1 and not _all_bits(cells))):
+            others = {text for text in texts if number(text) is None and text.lower() not in MISSING}
+            if others:
+                continue  # words among a few numbers: all are classes
+        elif asked == "auto" and odd and 2 * len(odd) < len(numbers):
+            raise DataError(_odd_cell(name, odd))
+        found[name] = read
+        told += notes
+    return found
+
+
+def _odd_cell(name: str, odd: Sequence[Any]) -> str:
+    others = (
+        f" and {len(odd) - 1} other cells" if len(odd) > 2 else " and another cell" if len(odd) == 2 else ""
+    )
+    are = "are" if len(odd) > 1 else "is"
+    return (
+        f"a column of amounts must hold numbers, but {odd[0]!r}{others} in {name} {are} none: correct it, empty the "
+        "cell to leave the row out, or choose the task 'classification' if the numbers are names"
+    )
+
+
+def _all_bits(cells: Mapping[str, list[Any]]) -> bool:
+    return all(str(cell).lower() in _BITS for column in cells.values() for cell in column if cell is not None)
+
+
+def _one_hot(cells: Mapping[str, list[Any]]) -> bool:
+    """Return whether each row of several columns has one 1 and else 0."""
+    if len(cells) < 2 or not _all_bits(cells):
+        return False
+    rows = zip(*cells.values(), strict=True)
+    return all(sum(_BITS.get(str(cell).lower(), 2.0) for cell in row) == 1.0 for row in rows)
+
+
+def _codes(texts: Iterable[Any]) -> str:
+    """Return the first number with zeros before it, such as 001: these are codes; "" if there is none."""
+    found = (text for text in texts if isinstance(text, str) and len(text) > 1)
+    return next((text for text in found if text[0] == "0" and text.isdecimal()), "")
+
+
+def _amounts_in(name: str, found: Sequence[float]) -> bool:
+    """Return whether the numbers of a column are amounts, not classes."""
+    if any(value != round(value) for value in found if math.isfinite(value)):
+        return True
+    different = set(found)
+    if len(different) <= _MOST_CLASSES or {word.lower() for word in _WORDS.split(name)} & _CLASS_WORDS:
+        return False
+    numbered = different in (set(range(len(different))), set(range(1, len(different) + 1)))
+    return not (name.lower() in _EITHER and numbered and len(found) >= _ROWS_EACH * len(different))
 
 
 def _infer(cells: Mapping[str, list[Any]]) -> Task:
     if len(cells) > 1:
-        bits = all(
-            str(cell).lower() in _BITS for column in cells.values() for cell in column if cell is not None
-        )
-        return "multilabel" if bits else "regression"
+        if _one_hot(cells):
+            return "classification"
+        return "multilabel" if _all_bits(cells) else "regression"
     name, column = next(iter(cells.items()))
     present = [cell for cell in column if cell is not None]
     if any(isinstance(cell, _LISTS) or (isinstance(cell, str) and _is_list(cell)) for cell in present):
         return "multilabel"
-    numbers = [_number(cell) for cell in present if not isinstance(cell, bool)]
+    numbers = [number(cell) for cell in present if not isinstance(cell, bool)]
     found = [value for value in numbers if value is not None]
-    if len(found) < len(present):
+    if len(found) < len(present) or _codes(present):
         return "classification"
-    if any(value != round(value) for value in found if math.isfinite(value)):
-        return "regression"
-    amounts = name.lower() not in _CLASS_COLUMNS and len(set(found)) > _MOST_CLASSES
-    return "regression" if amounts else "classification"
+    return "regression" if _amounts_in(name, found) else "classification"
 
 
 def _is_list(text: str) -> bool:
@@ -121,12 +202,7 @@ def _with_labels(cells: Mapping[str, list[Any]], task: Task) -> npt.NDArray[np.b
 
 def _classes(cells: Mapping[str, list[Any]]) -> tuple[tuple[str, ...], Targets]:
     """Return class names, sorted (numbers by value), and the index of each row's class."""
-    if len(cells) > 1:
-        raise DataError(
-            f"a classification must have one target column, not {_names(cells)}: name one, or use the task "
-            "'multilabel' or 'regression'"
-        )
-    column = next(iter(cells.values()))
+    column = _from_one_hot(cells) if len(cells) > 1 else next(iter(cells.values()))
     odd = [cell for cell in column if not isinstance(cell, (str, int, float))]
     if odd:
         raise DataError(
@@ -136,13 +212,29 @@ def _classes(cells: Mapping[str, list[Any]]) -> tuple[tuple[str, ...], Targets]:
         f"{cell:.0f}" if isinstance(cell, float) and cell == round(cell) else str(cell) for cell in column
     ]
     names = sorted(set(words), key=_order)
-    number = {name: i for i, name in enumerate(names)}
-    return tuple(names), np.array([number[word] for word in words], dtype=np.int64)
+    place = {name: i for i, name in enumerate(names)}
+    return tuple(names), np.array([place[word] for word in words], dtype=np.int64)
+
+
+def _from_one_hot(cells: Mapping[str, list[Any]]) -> list[Any]:
+    """Return one column with the name of the column that holds the 1, or its number if it has no name."""
+    if not _one_hot(cells):
+        raise DataError(
+            f"a classification must have one target column, not {_names(cells)}, or columns with one 1 in each row: "
+            "name one, or use the task 'multilabel' or 'regression'"
+        )
+    names = [str(int(name.removeprefix(_VECTOR))) if _is_vector(cells) else name for name in cells]
+    rows = zip(*cells.values(), strict=True)
+    return [names[[_BITS[str(cell).lower()] for cell in row].index(1.0)] for row in rows]
+
+
+def _is_vector(cells: Mapping[str, Any]) -> bool:
+    return all(re.fullmatch(f"{_VECTOR}\\d+", name) for name in cells)
 
 
 def _order(name: str) -> tuple[int, float, str]:
     """Return a sort key: numbers by value and before words."""
-    value = _number(name)
+    value = number(name)
     return (1, 0.0, name) if value is None else (0, value, name)
 
 
@@ -162,10 +254,10 @@ def _several(cells: Mapping[str, list[Any]]) -> tuple[tuple[str, ...], Targets]:
     names = sorted(set().union(*sets), key=_order)
     if not names:
         raise DataError("at least one row must have a label, but every list is empty: choose another target")
-    number = {name: i for i, name in enumerate(names)}
+    place = {name: i for i, name in enumerate(names)}
     targets = np.zeros((len(sets), len(names)), dtype=np.float32)
     for row, labels in enumerate(sets):
-        targets[row, [number[label] for label in labels]] = 1.0
+        targets[row, [place[label] for label in labels]] = 1.0
     return tuple(names), targets
 
 
@@ -186,7 +278,7 @@ def _amounts(cells: Mapping[str, list[Any]]) -> tuple[tuple[str, ...], Targets]:
     rows = list(zip(*cells.values(), strict=True))
     for row in rows:
         for cell in row:
-            value = _number(cell)
+            value = number(cell)
             if value is None or not math.isfinite(value):
                 raise DataError(
                     f"a regression needs finite numbers, but {cell!r} was given in {_names(cells)}: choose "
@@ -206,27 +298,46 @@ def _amounts(cells: Mapping[str, list[Any]]) -> tuple[tuple[str, ...], Targets]:
 _READERS = {"classification": _classes, "multilabel": _several, "regression": _amounts}
 
 
-def _number(cell: Any) -> float | None:
-    """Return the cell as a number, or None; "nan" is a word."""
-    try:
-        value = math.nan if isinstance(cell, _LISTS) else float(cell)
-    except (TypeError, ValueError):
-        return None
-    return None if math.isnan(value) else value
-
-
 def _notes(
     task: Task, asked: str, cells: Mapping[str, list[Any]], kept: npt.NDArray[np.bool_]
 ) -> tuple[str, ...]:
     notes = []
-    if asked == "auto" and task != "classification":
-        notes.append(f"Task: {task} of {_names(cells)}, as its values suggest; --task chooses another.")
+    why = _why(task, cells) if asked == "auto" else ""
+    if why:
+        notes.append(f"Task: {task} of {_names(cells)}, {why}; --task chooses another.")
     empty = sum(1 for cell in next(iter(cells.values())) if cell is None)
     if task == "multilabel" and len(cells) == 1 and empty:
         notes.append(f"{counted(empty, 'row')} without a label kept: no label applies to them.")
     if not kept.all():
         notes.append(f"{counted(int((~kept).sum()), 'row')} without a value in {_names(cells)} left out.")
     return tuple(notes)
+
+
+def _why(task: Task, cells: Mapping[str, list[Any]]) -> str:
+    """Return why a task was chosen, "" for words or few numbers in one column, which are classes."""
+    if task != "classification":
+        return "as its values suggest"
+    if len(cells) > 1:
+        return "as each row has one 1 and else 0"
+    column = next(iter(cells.values()))
+    if code := _codes(column):
+        return f"as numbers such as {code} are codes"
+    present = [cell for cell in column if cell is not None]
+    if words := sorted({cell for cell in present if isinstance(cell, str) and cell.lower() in MISSING}):
+        return f"in which {words[0]!r} is a class, not a missing value"
+    many = len({number(cell) for cell in present}) if all(number(cell) is not None for cell in present) else 0
+    return f"in which {many} numbers name classes" if many > _MOST_CLASSES else ""
+
+
+def _label_type(cells: Mapping[str, list[Any]]) -> LabelType:
+    """Return the type of the labels."""
+    if len(cells) > 1:
+        return "int" if _is_vector(cells) else "text"
+    parts: Counter[type] = Counter()
+    for cell in next(iter(cells.values())):
+        parts.update(map(type, cell) if isinstance(cell, _LISTS) else [] if cell is None else [type(cell)])
+    kinds: dict[type, LabelType] = {bool: "bool", int: "int", float: "float"}
+    return kinds.get(next(iter(parts)), "text") if len(parts) == 1 else "text"
 
 
 def _names(cells: Mapping[str, Any]) -> str:

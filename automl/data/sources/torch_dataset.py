@@ -16,7 +16,7 @@ from PIL import Image
 
 from automl.data.sources.arrays import one_image
 from automl.data.sources.base import Source, hash_lines, numbered, refuse_target
-from automl.data.sources.labels import read_labels, vector_columns
+from automl.data.sources.labels import label_columns, read_labels
 from automl.errors import DataError
 
 _LABEL_ATTRIBUTES = ("targets", "labels")
@@ -52,6 +52,7 @@ class DatasetSource(Source):
         self.classes = (
             _class_names(dataset, labels.classes) if self.task == "classification" else labels.classes
         )
+        self.label_type = labels.label_type if self.classes == labels.classes else "text"
         self.files: Sequence[str] = numbered(n)
         self.splits: Sequence[str] = [""] * n
         self.groups: Sequence[str] = [""] * n
@@ -165,7 +166,7 @@ def _columns(labels: list[Any]) -> dict[str, Sequence[Any]]:
         for label in labels
     }
     if len(shapes) == 1 and len(next(iter(shapes))) == 1:
-        return vector_columns(np.stack(labels))
+        return label_columns(np.stack(labels))
     return {"label": labels}
 
 

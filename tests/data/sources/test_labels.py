@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from automl.data.sources.labels import read_labels
+from automl.data.sources.labels import label_columns, read_labels
 from automl.errors import DataError
 
 
@@ -82,3 +82,137 @@ def test_rows_without_a_value_are_left_out_and_counted() -> None:
 def test_cells_that_do_not_fit_are_named(columns: dict[str, list[Any]], task: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
         read_labels(columns, task=task)
+
+
+_AMOUNTS = [round(20 + i * 1.37, 2) for i in range(59)]
+
+
+@pytest.mark.parametrize("cell", ["NA", "n/a", "nan", "-", "None", "?", "#N/A"])
+@pytest.mark.parametrize("column", ["conc", "label"])
+def test_word_for_a_missing_value_among_amounts_leaves_its_row_out(cell: str, column: str) -> None:
+    mixed = read_labels({column: [*_AMOUNTS, cell]}, task="auto")
+    found = read_labels({column: [*map(str, _AMOUNTS), cell]}, task="auto")
+    assert np.array_equal(found.targets, mixed.targets)
+    assert (found.task, len(found.targets), found.kept.tolist().count(False)) == ("regression", 59, 1)
+    assert f"{cell!r} in {column} taken for a missing value in 1 row." in found.notes
+    asked = read_labels({column: [*map(str, _AMOUNTS), cell]}, task="regression")
+    assert np.array_equal(asked.targets, found.targets)
+
+
+def test_word_for_a_missing_value_among_numbers_of_classes_is_no_class() -> None:
+    found = read_labels({"label": ["0", "1", "NA", "1"]}, task="auto")
+    assert (found.classes, found.kept.tolist()) == (("0", "1"), [True, True, False, True])
+    asked = read_labels({"label": ["0", "1", "NA", "1"]}, task="classification")
+    assert asked.classes == ("0", "1", "NA")
+    words = read_labels({"label": ["a", "b", "NA"]}, task="auto")
+    assert words.classes == ("NA", "a", "b")
+    assert "in which 'NA' is a class, not a missing value" in words.notes[0]
+
+
+@pytest.mark.parametrize("cell", ["<0.5", "> 90", "1.5.2", "two", "12 mg"])
+def test_text_among_amounts_is_refused_and_named(cell: str) -> None:
+    with pytest.raises(
+        DataError, match=f"must hold numbers, but {cell!r} in conc is none: correct it, empty the cell"
+    ):
+        read_labels({"conc": [*map(str, _AMOUNTS), cell]}, task="auto")
+    with pytest.raises(DataError, match=f"must hold numbers, but {cell!r} and another cell in conc are none"):
+        read_labels({"conc": [*_AMOUNTS, cell, "x"], "depth": [*_AMOUNTS, 1, 2]}, task="auto")
+    kept = read_labels({"conc": [*map(str, _AMOUNTS), cell]}, task="classification")
+    assert cell in kept.classes
+
+
+@pytest.mark.parametrize(
+    ("cells", "values", "note"),
+    [
+        (["1,5", "20,25", "3", "4,125"], [1.5, 20.25, 3, 4.125], "taken for decimal points ('1,5')"),
+        (["0,123", "0,456", "0,789"], [0.123, 0.456, 0.789], "taken for decimal points"),
+        (["1,234", "987.5", "2,000,000"], [1234, 987.5, 2e6], "taken for separators of thousands ('1,234')"),
+        (
+            ["1,234", *map(str, range(900, 912))],
+            [1234, *range(900, 912)],
+            "taken for separators of thousands",
+        ),
+        (["1.234,5", "20,25", "3"], [1234.5, 20.25, 3], "taken for decimal points"),
+        ([f"{i}.5 mg" for i in range(3)], [0.5, 1.5, 2.5], "'mg' after the numbers in x left out."),
+        (["1,5 %", "2,25 %"], [1.5, 2.25], "'%' after the numbers"),
+    ],
+)
+def test_numbers_in_other_forms_are_read_and_told(cells: list[str], values: list[float], note: str) -> None:
+    found = read_labels({"x": cells}, task="auto")
+    assert found.task == "regression"
+    assert np.allclose(found.targets[:, 0], values)
+    assert any(note in text for text in found.notes)
+
+
+def test_comma_that_may_be_either_is_refused() -> None:
+    with pytest.raises(
+        DataError, match=r"but '1,234' in x may be 1234 or 1\.234: write them without a comma"
+    ):
+        read_labels({"x": ["1,234", "5,678", "2,345"]}, task="auto")
+
+
+def test_few_names_that_look_like_numbers_stay_names() -> None:
+    assert read_labels({"label": ["2D", "3D", "2D"]}, task="auto").classes == ("2D", "3D")
+    assert read_labels({"label": ["1", "2", "other"]}, task="auto").classes == ("1", "2", "other")
+
+
+@pytest.mark.parametrize(
+    ("column", "cells"),
+    [
+        ("species", [f"{i % 20:03d}" for i in range(80)]),
+        ("class_id", [str(i % 20) for i in range(80)]),
+        ("classId", [i % 20 for i in range(80)]),
+        ("labels", [i % 20 for i in range(80)]),
+        ("target", [i % 20 for i in range(80)]),
+        ("y", [1 + i % 20 for i in range(80)]),
+        ("Breed code", [7 * (i % 20) for i in range(80)]),
+    ],
+)
+def test_many_numbers_that_name_classes_are_classes_and_told(column: str, cells: list[Any]) -> None:
+    found = read_labels({column: cells}, task="auto")
+    assert (found.task, len(found.classes)) == ("classification", 20)
+    assert found.notes[0].startswith(f"Task: classification of {column}, ")
+    assert read_labels({column: cells}, task="regression").task == "regression"
+
+
+@pytest.mark.parametrize(
+    "cells", [list(range(30)), [10 * (i % 20) for i in range(80)], [i % 20 for i in range(40)]]
+)
+def test_target_that_numbers_no_classes_is_an_amount(cells: list[int]) -> None:
+    assert read_labels({"target": cells}, task="auto").task == "regression"
+
+
+def test_one_hot_columns_are_the_classes_that_they_name() -> None:
+    cells: dict[str, list[Any]] = {"MEL": ["1.0", "0.0", "0"], "BCC": ["0", "1", "0"], "NV": [0, False, True]}
+    found = read_labels(cells, task="auto")
+    assert (found.task, found.classes, found.targets.tolist()) == (
+        "classification",
+        ("BCC", "MEL", "NV"),
+        [1, 0, 2],
+    )
+    assert found.notes == (
+        "Task: classification of MEL, BCC, NV, as each row has one 1 and else 0; --task chooses another.",
+    )
+    assert read_labels(cells, task="classification").targets.tolist() == [1, 0, 2]
+    assert read_labels(cells, task="multilabel").classes == ("MEL", "BCC", "NV")
+    with pytest.raises(DataError, match="columns with one 1 in each row"):
+        read_labels({"a": [1, 1], "b": [0, 1]}, task="classification")
+
+
+@pytest.mark.parametrize(
+    ("labels", "kind", "classes"),
+    [
+        (np.arange(4) % 2, "int", ("0", "1")),
+        ((np.arange(4) % 2)[:, None], "int", ("0", "1")),
+        (np.eye(12)[np.arange(24) % 12], "int", tuple(map(str, range(12)))),
+        (np.array([1.0, 2.0, 1.0]), "float", ("1", "2")),
+        (np.array([True, False]), "bool", ("False", "True")),
+        (np.array(["a", "b"])[:, None], "text", ("a", "b")),
+    ],
+)
+def test_columns_of_arrays_are_their_plain_form(labels: Any, kind: str, classes: tuple[str, ...]) -> None:
+    found = read_labels(label_columns(labels), task="auto")
+    assert (found.task, found.label_type, found.classes) == ("classification", kind, classes)
+    mixed = read_labels({"label": [1, "a"]}, task="auto")
+    assert mixed.label_type == "text"
+    assert read_labels({"label": [[1, 2], [], [3]]}, task="auto").label_type == "int"

@@ -48,6 +48,7 @@ class ManifestSource(Source):
         self.splits: Sequence[str] = [""] * len(names)
         self.groups: Sequence[str] = [""] * len(names)
         self.notes: tuple[str, ...] = labels.notes
+        self.label_type = labels.label_type
 
     def read(self, i: int) -> bytes:
         cell = self._cells[i]
