@@ -27,6 +27,8 @@ class DatasetInfo:
     standardises its targets by `target_mean` and `target_std`, with a value for each column; other tasks have none.
     All of them come from the training rows alone. Images are stored with `img_size` px a side, and, where pretrained
     networks want more, also with `large_size` px (0 if not). `resize` says how they became squares.
+    `pixel_range` is black and white of pixels with more than 8 bits, of all images of the data set; empty for 8 bits.
+    `label_type` is the type in which labels were given.
     """
 
     name: str
@@ -46,6 +48,8 @@ class DatasetInfo:
     target_std: tuple[float, ...] = ()
     large_size: int = 0
     resize: Resize = "crop"
+    pixel_range: tuple[float, ...] = ()
+    label_type: LabelType = "text"
 
     @property
     def detailed(self) -> DatasetInfo:

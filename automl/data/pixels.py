@@ -8,22 +8,26 @@ animation or a document counts.
 from __future__ import annotations
 
 import io
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
 from warnings import catch_warnings, filterwarnings
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
+from automl.data.decoding.pixel_range import PixelRange, range_of, sampled, to_eight_bits
 from automl.errors import DataError
 from automl.records import DatasetInfo, Resize
 
 Pixels = npt.NDArray[np.uint8]
+
+# Pillow logs why it cannot read a TIFF, which Python prints if nobody listens; the reason is in our error.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 # Images with more pixels are refused by their header, where Pillow warns of decompression bombs: decoding them would
 # take hundreds of megabytes in every thread. A JPEG can be decoded at a fraction of its size, so this limit holds for
@@ -39,6 +43,7 @@ _FORMATS = (
 _GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
 
 _ORIENTATION = 0x0112
+_BANDS, _BITS = 277, 258  # tags of a TIFF
 _TRANSPOSES = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -53,10 +58,18 @@ _TRANSPOSES = {
 def load_pixels(image: Image.Image, info: DatasetInfo) -> Pixels:
     """Return the pixels of `image` as models for the data set `info` expect them: uint8 (img_size, img_size, in_chans).
 
-    Raises DataError with the reason if the image cannot be decoded.
+    Pixels with more than 8 bits are scaled from the range of the data set, or, if its images had 8 bits, from the usual
+    one. Raises DataError with the reason if the image cannot be decoded, or its pixels are in other units.
     """
     with quiet_pillow():
-        return to_pixels(image, size=info.img_size, channels=info.in_chans, resize=info.resize)
+        usual: PixelRange = (0.0, 1.0) if image.mode == "F" else (0.0, 65535.0)
+        return to_pixels(
+            image,
+            size=info.img_size,
+            channels=info.in_chans,
+            resize=info.resize,
+            pixel_range=info.pixel_range or usual,
+        )
 
 
 def open_image(source: bytes | Path, *, name: str = "") -> Image.Image:
@@ -124,10 +137,26 @@ def is_grey(image: Image.Image) -> bool:
     return image.mode in _GREY_MODES
 
 
-def to_pixels(image: Image.Image, *, size: int, channels: int, resize: Resize = "crop") -> Pixels:
+def is_deep_mode(mode: str) -> bool:
+    """Return whether pixels of this mode of Pillow have more than 8 bits."""
+    return mode in ("I", "F") or mode.startswith("I;16")
+
+
+def mode_of(image: Image.Image) -> str:
+    """Return the mode of an image that is not decoded yet; "RGB;16" and the like if Pillow will drop 8 of 16 bits."""
+    if is_deep_mode(image.mode):
+        return image.mode
+    raw = " ".join(str(part) for tile in getattr(image, "tile", ()) for part in tile[3:])
+    return f"{image.mode};16" if ";16" in raw else image.mode
+
+
+def to_pixels(
+    image: Image.Image, *, size: int, channels: int, resize: Resize = "crop", pixel_range: PixelRange = ()
+) -> Pixels:
     """Decode `image` into uint8 (size, size, channels), channels 1 or 3.
 
-    Raises DataError with a short reason.
+    `pixel_range` is black and white of images with more than 8 bits; without it, their own range is used, which fits a
+    single image to look at. Raises DataError with a short reason.
     """
     try:
         # A JPEG is scaled to 1/2, 1/4 or 1/8 while it is decoded, but not below the wanted size. Its own transform does
@@ -135,7 +164,7 @@ def to_pixels(image: Image.Image, *, size: int, channels: int, resize: Resize = 
         image.draft(None, (size, size))
         if image.width * image.height > MAX_PIXELS:
             raise DataError(f"too many pixels to decode safely ({image.width}x{image.height})")
-        plain = _plain(image, "L" if channels == 1 else "RGB")
+        plain = _plain(image, "L" if channels == 1 else "RGB", pixel_range)
         transpose = _TRANSPOSES.get(_orientation(image))
         return fit(plain if transpose is None else plain.transpose(transpose), size, channels, resize)
     except DataError:
@@ -168,11 +197,14 @@ def _orientation(image: Image.Image) -> int:
     return value if isinstance(value, int) else 1
 
 
-def _plain(image: Image.Image, mode: str) -> Image.Image:
+def _plain(image: Image.Image, mode: str, pixel_range: PixelRange) -> Image.Image:
     """Return the decoded image in `mode` ("L" or "RGB"), on white where it is transparent."""
     image.load()
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        image = Image.fromarray(_eight_bits(np.asarray(image)))
+    if is_deep_mode(image.mode):
+        values = np.asarray(image)
+        image = Image.fromarray(
+            to_eight_bits(values, pixel_range or range_of([sampled(values)]) or (0.0, 1.0))
+        )
     elif _is_transparent(image):
         rgba = image.convert("RGBA")
         image = Image.new("RGBA", rgba.size, "white")
@@ -184,23 +216,6 @@ def _plain(image: Image.Image, mode: str) -> Image.Image:
 
 def _is_transparent(image: Image.Image) -> bool:
     return image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info
-
-
-def _eight_bits(values: npt.NDArray[Any]) -> Pixels:
-    """Scale 16-bit, 32-bit and float grey values to 0..255.
-
-    The source range is the smallest that holds them of 0..1 (float), 0..255 and 0..65535, else their own minimum to
-    maximum.
-    """
-    grey = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-    low, high = float(grey.min()), float(grey.max())
-    if low < 0 or high > 65535:
-        grey = (grey - low) * (255.0 / max(high - low, 1e-12))
-    elif values.dtype.kind == "f" and high <= 1:
-        grey = grey * 255.0
-    elif values.dtype.itemsize == 2 or high > 255:
-        grey = grey / 257.0
-    return np.round(grey).astype(np.uint8)
 
 
 @cache
@@ -218,9 +233,27 @@ def _unidentified(data: bytes) -> str:
         return "not an image (a web page)"
     if data[:3] == b"\xff\xd8\xff" or data[:4] == b"\x89PNG":
         return "truncated"
+    if data[:4] in (b"II*\0", b"MM\0*"):
+        return _unreadable_tiff(data)
     if data[4:12] in (b"ftypheic", b"ftypheix", b"ftypmif1"):
         return "HEIC, which needs the package pillow-heif"
     return "not an image"
+
+
+def _unreadable_tiff(data: bytes) -> str:
+    """Return the bands and bits of a TIFF that Pillow does not read."""
+    file = io.BytesIO(data)
+    try:
+        tags = TiffImagePlugin.ImageFileDirectory_v2(file.read(8))
+        file.seek(tags.next)
+        tags.load(file)
+        bands, bits = int(tags.get(_BANDS, 1)), int(np.max(tags.get(_BITS, 1)))
+    except Exception:  # damaged tags
+        return "a TIFF that is damaged or of an unknown kind"
+    return (
+        f"a TIFF with {bands} band{'s' if bands != 1 else ''} of {bits} bits, where 1 band, or 3 or 4 bands of 8 or 16 "
+        "bits, can be read: choose bands, and save them as grey or RGB images"
+    )
 
 
 def _reason(error: Exception) -> str:

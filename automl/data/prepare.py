@@ -19,6 +19,7 @@ from automl.data.cache.streamed_images import streaming_cost
 from automl.data.constants import DOWNSCALE_FROM, GPU_SIZE
 from automl.data.decoding.decode import DecodingTime
 from automl.data.decoding.image_format import Target, choose_targets
+from automl.data.decoding.pixel_range import PixelRange
 from automl.data.holdout import Holdout
 from automl.data.labelled_rows import Labelled, OnGroupLeak, label
 from automl.data.quality.report import DataReport, bad_files, make_report
@@ -44,11 +45,13 @@ class ResizeOptions(TypedDict, total=False):
     """How images become squares, with defaults in brackets.
 
     `resize` ("crop"): the way; `choose_resize` (none): called with the source, the labels and the split once all images
-    are decoded; if it returns another way, they are decoded again.
+    are decoded; if it returns another way, they are decoded again;
+    `pixel_range` (found): that of an earlier run of the study.
     """
 
     resize: Resize
     choose_resize: ChooseResize
+    pixel_range: PixelRange
 
 
 class DataOptions(ResizeOptions, total=False):
@@ -148,7 +151,9 @@ def prepare_data(
         max_size=options.get("max_size", GPU_SIZE),
         large_size=options.get("large_size", 0),
         until=None if until is None else Moment.now().later(SCAN_SHARE * until.left()),
+        pixel_range=options.get("pixel_range"),
     )
+    source.pixel_range = target.pixel_range
     found: list[tuple[Labelled, Split]] = []
 
     def decoded(of: Source, at: Target, until: Moment | None) -> Cached:
@@ -193,6 +198,7 @@ def prepare_data(
     report = make_report(source, cached, labelled, split, seconds=perf_counter() - start)
     large_size = 0 if larger is None else larger.img_size
     info = _info(report, labelled, parts, large_size=large_size, resize=cached.resize)
+    info = replace(info, pixel_range=target.pixel_range, label_type=source.label_type)
     for note in (*report.notes, *(finding.message for finding in report.findings)):
         watcher.note(note)
     return PreparedData(
@@ -322,11 +328,12 @@ def _info(
     report: DataReport, labelled: Labelled, parts: dict[str, Rows], *, large_size: int, resize: Resize
 ) -> DatasetInfo:
     targets = np.load(parts[TRAIN].targets)[np.load(parts[TRAIN].index)]
-    scale: dict[str, tuple[float, ...]] = {}
+    target_mean: tuple[float, ...] = ()
+    target_std: tuple[float, ...] = ()
     if labelled.task == "regression":
         spread = targets.std(axis=0, dtype=np.float64)
-        scale["target_mean"] = tuple(targets.mean(axis=0, dtype=np.float64).tolist())
-        scale["target_std"] = tuple(np.where(spread > 0, spread, 1.0).tolist())
+        target_mean = tuple(targets.mean(axis=0, dtype=np.float64).tolist())
+        target_std = tuple(np.where(spread > 0, spread, 1.0).tolist())
     return DatasetInfo(
         name=report.name,
         task=report.task,
@@ -343,7 +350,8 @@ def _info(
         n_skipped=len(report.bad),
         large_size=large_size,
         resize=resize,
-        **scale,
+        target_mean=target_mean,
+        target_std=target_std,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from automl.final.evidence import words
 from automl.final.model_folder import Preprocess
-from automl.records import Config
+from automl.records import Config, DatasetInfo
 from automl.spaces.architectures.factories import is_built_in, is_factory
 
 CARD_FILE = "README.md"
@@ -18,7 +18,7 @@ pipeline_tag: image-classification
 ---
 # {study}: {model}
 {verdict}
-Trained by automl {version} on {n_train:,} images of `{name}` ({n_classes} classes: {classes}).
+Trained by automl {version} on {n_train:,} images of `{name}` ({outputs}: {classes}).
 
 | {heading} | value | 95 % interval | trivial answer |
 |---|---|---|---|
@@ -62,14 +62,25 @@ is part of automl: `{model}`.
 """
 
 
-MIRRORED = """`automl` averages the predictions for an image and its mirror image, as the scores above do.
+DEEP = """
+Pixels with more than 8 bits are first scaled from {black:g}..{white:g} to 0..1, for every image alike.
+"""
+SCALED = """
+The outputs of the network are standardised, and `automl` undoes this. With the network alone, a value is
+`output * std + mean` (`target_mean` and `target_std` in preprocess.json):
+
+| value | mean | std |
+|---|---|---|
+"""
+MIRRORED = """
+`automl` averages the predictions for an image and its mirror image, as the scores above do.
 The network alone is slightly worse.
 """
 
 
 def write_card(path: Path, document: dict[str, Any], preprocess: Preprocess) -> None:
     """Write the card of the model that `document` (result.json) describes."""
-    data, info = document["data"], preprocess.info
+    info = preprocess.info
     config = delivered_config(document)
     classes = ", ".join(info.classes[:10]) + (", ..." if len(info.classes) > 10 else "")
     path.write_text(
@@ -80,7 +91,7 @@ def write_card(path: Path, document: dict[str, Any], preprocess: Preprocess) -> 
             version=document["versions"]["automl"],
             n_train=document["retrain"]["n_train"],
             name=info.name,
-            n_classes=data["n_classes"],
+            outputs=_outputs(info),
             classes=classes,
             heading=_heading(document),
             rows="\n".join(_row(name, document) for name in document["holdout"]),
@@ -165,7 +176,25 @@ def _use(folder: str, model: str, preprocess: Preprocess) -> str:
     used = text.format(
         folder=folder, model=model, mean=_short(info.mean), std=_short(info.std), size=preprocess.size
     )
+    if info.pixel_range:
+        used += DEEP.format(black=info.pixel_range[0], white=info.pixel_range[1])
+    if info.task == "regression":
+        used += SCALED + "".join(
+            f"| {name} | {mean!r} | {std!r} |\n"
+            for name, mean, std in zip(info.classes, info.target_mean, info.target_std, strict=True)
+        )
     return used + MIRRORED if preprocess.mirrored else used
+
+
+def _outputs(info: DatasetInfo) -> str:
+    """Return how many classes, labels or values the model predicts."""
+    nouns = {
+        "classification": ("class", "classes"),
+        "multilabel": ("label", "labels"),
+        "regression": ("value", "values"),
+    }
+    one, many = nouns[info.task]
+    return f"{info.n_outputs} {one if info.n_outputs == 1 else many}"
 
 
 def _short(values: tuple[float, ...]) -> str:

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from automl.errors import ModelError
-from automl.records import Config, DatasetInfo, Resize
+from automl.records import Config, DatasetInfo, LabelType, Resize
 from automl.spaces.architectures.factories import is_built_in, is_factory, load_factory
 from automl.torch_setup import import_timm
 from automl.training.models.build import model_arguments
@@ -103,12 +103,27 @@ def read_preprocess(folder: Path) -> Preprocess:
         )
     except TypeError as error:
         raise ValueError(f"{PREPROCESS} does not fit this version ({error})") from error
+    if info.label_type not in get_args(LabelType):
+        raise ValueError(
+            f"{PREPROCESS} must have one of {get_args(LabelType)} as label_type, not {info.label_type!r}"
+        )
+    typed_labels(info)
+    if info.pixel_range and not (len(info.pixel_range) == 2 and info.pixel_range[0] < info.pixel_range[1]):
+        raise ValueError(f"{PREPROCESS} must have black and white in pixel_range, not {info.pixel_range}")
     if not whole or not isinstance(mirrored, bool) or info.resize not in get_args(Resize):
         raise ValueError(
             f"{PREPROCESS} must have sizes up to {MAX_SIZE}, texts as labels, true or false for mirrored, and crop or "
             "squeeze for resize"
         )
     return Preprocess(info, size, mirrored)
+
+
+def typed_labels(info: DatasetInfo) -> tuple[Any, ...]:
+    """Return the classes in the type in which the labels were given. Raises ValueError if they are of another."""
+    if info.task == "regression" or info.label_type == "text":
+        return info.classes
+    make: dict[str, Callable[[str], Any]] = {"int": int, "float": float, "bool": lambda text: text == "True"}
+    return tuple(make[info.label_type](name) for name in info.classes)
 
 
 def load_network(folder: Path, factory: str | Callable[..., nn.Module] | None) -> nn.Module:

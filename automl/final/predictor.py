@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from automl.data.pixels import load_pixels, open_image
-from automl.data.sources.arrays import to_images
+from automl.data.pixels import load_pixels
+from automl.data.sources.unlabelled import NamedImage, images_of
 from automl.errors import ConfigError, DataError, ModelError
-from automl.final.model_folder import CONFIG, PREPROCESS, load_network, read_preprocess
+from automl.final.model_folder import CONFIG, PREPROCESS, load_network, read_preprocess, typed_labels
 from automl.final.scoring import in_float32, to_inference
 from automl.records import DatasetInfo
 from automl.training.evaluate import EVAL_BATCH, fit_size
@@ -84,22 +83,35 @@ class Predictor:
             raise ModelError(f"the model folder {str(folder)!r} cannot be loaded: {error}") from error
         return cls(network, said.info, said.size, mirrored=said.mirrored, device=device)
 
+    def on(self, device: str) -> Predictor:
+        """Return this predictor on another device. Raises ConfigError for a device that does not exist."""
+        if device == self.device:
+            return self
+        check_device(device)
+        return Predictor(self.model, self.info, self.size, mirrored=self.mirrored, device=device)
+
     @property
     def classes(self) -> tuple[str, ...]:
         """The labels, in the order of the columns of `predict_proba`."""
         return self.info.classes
 
+    @property
+    def labels(self) -> tuple[Any, ...]:
+        """The labels in the type in which `fit` got them, in the order of `classes`."""
+        return typed_labels(self.info)
+
     def predict(self, images: Any) -> list[Any]:
         """Return for each image its label (classification), list of labels (multilabel) or values (regression).
 
-        `images`: paths, PIL images, one array (N, H, W[, C]) or (N, C, H, W), or one of them.
+        `images` are as in `images_of`: paths of images, folders, archives or tables, bytes, open files, PIL images,
+        arrays, a DataFrame, a Dataset, or a list of these. Labels have the type in which `fit` got them.
         """
         scores = self.predict_proba(images)
         decided = to_labels(scores, self.info.task)
         if self.info.task == "classification":
-            return [self.classes[i] for i in decided]
+            return [self.labels[i] for i in decided]
         if self.info.task == "multilabel":
-            return [[c for c, on in zip(self.classes, row, strict=True) if on] for row in decided]
+            return [[label for label, on in zip(self.labels, row, strict=True) if on] for row in decided]
         return [row.tolist() for row in decided]
 
     def predict_proba(self, images: Any) -> np.ndarray:
@@ -109,8 +121,8 @@ class Predictor:
         """
         batches: list[np.ndarray] = []
         chunk: list[np.ndarray] = []
-        for image in _each(images):
-            chunk.append(load_pixels(image, self.info))
+        for image in images_of(images, self.info):
+            chunk.append(named_pixels(image, self.info))
             if len(chunk) == EVAL_BATCH:
                 batches.append(self.predict_pixels(np.stack(chunk)))
                 chunk = []
@@ -148,6 +160,14 @@ class Predictor:
         return f"Predictor({type(self.model).__name__}, {len(self.classes)} classes, {self.size} px)"
 
 
+def named_pixels(image: NamedImage, info: DatasetInfo) -> np.ndarray:
+    """Return `load_pixels` of an image. Raises DataError ("NAME: reason")."""
+    try:
+        return load_pixels(image.load(), info)
+    except DataError as error:
+        raise DataError(f"{image.name}: {error}") from error
+
+
 def check_device(device: str) -> None:
     """Raise ConfigError if torch has no such device here."""
     try:
@@ -155,18 +175,3 @@ def check_device(device: str) -> None:
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigError(f"device must be available to torch, got {device!r}: {reason}") from error
-
-
-def _each(images: Any) -> Iterable[Image.Image]:
-    """Yield the given images one at a time."""
-    if isinstance(images, (str, Path, Image.Image)):
-        images = [images]
-    if isinstance(images, torch.Tensor):
-        images = images.cpu().numpy()
-    if isinstance(images, np.ndarray):
-        yield from to_images(images)
-        return
-    if not isinstance(images, (Sequence, Iterable)):
-        raise DataError(f"images must be paths, PIL images or an array, not {type(images).__name__}")
-    for image in images:
-        yield image if isinstance(image, Image.Image) else open_image(Path(image))

@@ -32,5 +32,6 @@ def origin_of(config: StudyConfig, info: DatasetInfo) -> DataOrigin:
         in_chans=info.in_chans,
         large_size=info.large_size,
         resize=info.resize,
+        pixel_range=info.pixel_range,
         max_disk=config.max_disk,
     )

@@ -261,10 +261,13 @@ def _sizes(context: Context, source: Source, device: Device, looked: FoundWeight
 def _resize(context: Context, looked: FoundWeights | None, device: Device) -> ResizeOptions:
     """Return how images become squares. A resumed study keeps its way; `auto` needs weights for its look."""
     config, earlier = context.config, context.workspace.read_plan()
+    known: ResizeOptions = {}
+    if earlier is not None and "pixel_range" in earlier:
+        known = {"pixel_range": tuple(earlier["pixel_range"])}
     if config.resize != "auto":
-        return {"resize": config.resize}
+        return {"resize": config.resize, **known}
     if earlier is not None:
-        return {"resize": earlier.get("resize", "crop")}
+        return {"resize": earlier.get("resize", "crop"), **known}
     if looked is None or not looked.weights:
         return {}
     weights = min(looked.weights.values(), key=lambda one: one.file.stat().st_size)
@@ -358,6 +361,7 @@ def _identity(
         "img_size": info.img_size,
         "large_size": info.large_size,
         "resize": info.resize,
+        "pixel_range": info.pixel_range,
         "n_train": info.n_train,
         "n_val": info.n_val,
         "n_holdout": info.n_holdout,

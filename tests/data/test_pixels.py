@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from pathlib import Path
 from typing import get_args
 
@@ -10,7 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from automl.data.pixels import load_pixels, open_header, open_image, quiet_pillow, to_pixels
+from automl.data.pixels import load_pixels, mode_of, open_header, open_image, quiet_pillow, to_pixels
+from automl.data.quality.findings import mode_finding
 from automl.errors import DataError
 from automl.records import Resize
 from tests.data.conftest import MakeRows, encoded, random_image
@@ -178,3 +181,53 @@ def test_open_image_names_the_file(tmp_path: Path) -> None:
 def test_load_pixels_follows_the_info(make_rows: MakeRows) -> None:
     _, info = make_rows(size=16, channels=1)
     assert load_pixels(random_image(0), info).shape == (16, 16, 1)
+
+
+def _tiff(bands: int, bits: int) -> bytes:
+    """A TIFF of 16 x 16 pixels with bands side by side, which Pillow writes up to four of."""
+    pixels = bytes(16 * 16 * bands * bits // 8)
+    counts = {258: bands, 338: max(bands - 1, 1)}
+    words = {
+        256: 16,
+        257: 16,
+        258: 0,
+        259: 1,
+        262: 1,
+        273: 0,
+        277: bands,
+        278: 16,
+        279: len(pixels),
+        284: 1,
+        338: 0,
+    }
+    base = 8 + 2 + 12 * len(words) + 4
+    tables = struct.pack(f"<{bands}H", *[bits] * bands), struct.pack(f"<{counts[338]}H", *[0] * counts[338])
+    words |= {258: base, 338: base + len(tables[0]), 273: base + sum(map(len, tables))}
+    kinds = dict.fromkeys(words, 3) | {256: 4, 257: 4, 273: 4, 278: 4, 279: 4}
+    entries = b"".join(
+        struct.pack("<HHII", tag, kinds[tag], counts.get(tag, 1), value) for tag, value in words.items()
+    )
+    start = b"II*\0" + struct.pack("<IH", 8, len(words))
+    return start + entries + bytes(4) + b"".join(tables) + pixels
+
+
+@pytest.mark.parametrize(("bands", "bits"), [(6, 8), (13, 16)])
+def test_tiff_of_many_bands_says_what_it_is(bands: int, bits: int, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(DataError, match=rf"a TIFF with {bands} bands of {bits} bits, where 1 band"):
+        open_header(_tiff(bands, bits))
+    assert capfd.readouterr().err == ""
+
+
+def test_colours_of_sixteen_bits_are_told() -> None:
+    # Pillow writes no PNG with 16 bits a channel: two pixels by hand.
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = b"\0" + struct.pack(">6H", *range(0, 6 * 2000, 2000))
+    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 2, 1, 16, 2, 0, 0, 0))
+    image = open_header(png + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+    assert mode_of(image) == "RGB;16"
+    found = mode_finding({"RGB;16": 3})
+    assert found is not None
+    assert "RGB;16 (3) by the upper 8 of their 16 bits" in found.message
+    assert mode_of(random_image(0)) == "RGB"

@@ -171,7 +171,8 @@ def _facts(report: DataReport) -> list[tuple[str, str]]:
 def _pixels(report: DataReport) -> str:
     """Return mean and deviation of the training pixels, a number for each channel."""
     mean, std = (" ".join(f"{value:.3f}" for value in values) for values in (report.mean, report.std))
-    return f"mean {mean}, deviation {std} in the training images (of 0..1)" if mean else ""
+    span = f"; 0..1 is {report.pixel_range[0]:g}..{report.pixel_range[1]:g}" if report.pixel_range else ""
+    return f"mean {mean}, deviation {std} in the training images (of 0..1){span}" if mean else ""
 
 
 def _range(values: tuple[int, int, int]) -> str:

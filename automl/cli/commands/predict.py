@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from automl.cli.options import (
 if TYPE_CHECKING:
     import numpy as np
 
+    from automl.data.sources.unlabelled import NamedImage
     from automl.final.predictor import Predictor
 
 _CHUNK = 64
@@ -35,6 +37,12 @@ Row = dict[str, Any]
 @click.argument("images", nargs=-1, required=True)
 @directory_option
 @option("--out", metavar="FILE", section="Output", help="Write a .csv or .parquet file instead of a table.")
+@option(
+    "--image-column",
+    metavar="COLUMN",
+    section="Output",
+    help="Column of a table that names the images, if its name is unusual.",
+)
 @option(
     "--factory",
     metavar="MODULE:FUNCTION",
@@ -60,11 +68,12 @@ def command(
     images: tuple[str, ...],
     directory: str | None,
     out: str | None,
+    image_column: str | None,
     factory: str | None,
     device: str,
     proba: bool,
 ) -> int:
-    """Predict the labels of IMAGES (files, or folders of them) with MODEL.
+    """Predict the labels of IMAGES (files, folders, zip or tar archives, or tables) with MODEL.
 
     MODEL is the name of a study, a study's folder or a model folder. Unreadable images are named and
     left out, and the exit code is then 1.
@@ -75,18 +84,21 @@ def command(
     if out is not None and Path(out).suffix.lower() not in _TABLES:
         raise UsageError(f"--out must end in .csv or .parquet, got {out!r}")
     folder = find_model(model, directory or "studies")
-    files = collect(images)
     from automl.final.card import read_verdict
     from automl.final.predictor import Predictor
 
+    _require_paths(images)
+    predictor = Predictor.load(folder, factory=factory)
+    items = collect(images, predictor, image_column)
+    first = list(islice(items, _MIN_IMAGES_FOR_GPU + 1))
+    predictor = predictor.on(_device(device, len(first)))
     if unusable := read_verdict(folder):
         print(f"automl: {unusable}", file=sys.stderr)
-    bad: list[tuple[Path, str]] = []
-    predictor = Predictor.load(folder, factory=factory, device=_device(device, len(files)))
-    rows = list(predicted(predictor, files, proba=proba, bad=bad))
+    bad: list[tuple[str, str]] = []
+    rows = list(predicted(predictor, chain(first, items), proba=proba, bad=bad))
     _show(state, rows, bad, out)
-    for path, reason in bad:
-        print(f"automl: skipped {str(path)!r}: {reason}", file=sys.stderr)
+    for name, reason in bad:
+        print(f"automl: skipped {name!r}: {reason}", file=sys.stderr)
     return 1 if bad else 0
 
 
@@ -98,59 +110,57 @@ def _device(asked: str, images: int) -> str:
     return "cuda" if images > _MIN_IMAGES_FOR_GPU and torch.cuda.is_available() else "cpu"
 
 
-def collect(paths: Iterable[str]) -> list[Path]:
-    """Return the image files of paths: files as they are, and all images in folders, sorted by name.
+def collect(
+    paths: Iterable[str], predictor: Predictor, image_column: str | None = None
+) -> Iterator[NamedImage]:
+    """Yield the images at the paths, each once, as `images_of` does. Raises DataError for a folder without images."""
+    from automl.data.sources.unlabelled import images_of
 
-    Raises UsageError for a path that does not exist, and if there is no image at all.
-    """
-    from automl.data.sources.files.layout import IMAGE_SUFFIXES
+    seen: set[str] = set()
+    for text in paths:
+        for image in images_of(text, predictor.info, image_column=image_column):
+            if image.name not in seen:
+                seen.add(image.name)
+                yield image
+
+
+def _require_paths(paths: Iterable[str]) -> None:
     from automl.errors import UsageError
 
-    files: list[Path] = []
     for text in paths:
-        path = Path(text)
-        if path.is_dir():
-            found = (entry for entry in path.rglob("*") if entry.suffix.lower() in IMAGE_SUFFIXES)
-            files += sorted(entry for entry in found if entry.is_file() and not _hidden(entry, path))
-        elif path.exists():
-            files.append(path)
-        else:
+        if not Path(text).exists():
             raise UsageError(f"{text!r} does not exist; give files or folders of images")
-    if not files:
-        raise UsageError(f"no images found in {', '.join(map(repr, paths))}; give files or folders of images")
-    return list(dict.fromkeys(files))
 
 
 def predicted(
-    predictor: Predictor, files: list[Path], *, proba: bool, bad: list[tuple[Path, str]]
+    predictor: Predictor, images: Iterable[NamedImage], *, proba: bool, bad: list[tuple[str, str]]
 ) -> Iterator[Row]:
     """Yield a row for each readable image, in order; add the others to `bad` with the reason."""
-    for start in range(0, len(files), _CHUNK):
-        for path, scores in _scored(predictor, files[start : start + _CHUNK], bad):
-            yield {"file": str(path), **_decided(predictor, scores, proba)}
+    import numpy as np
 
-
-def _scored(
-    predictor: Predictor, files: list[Path], bad: list[tuple[Path, str]]
-) -> Iterator[tuple[Path, np.ndarray]]:
     from automl.errors import DataError
+    from automl.final.predictor import named_pixels
 
-    try:
-        yield from zip(files, predictor.predict_proba(files), strict=True)
-    except DataError:
-        # One of them is unreadable: find out which.
-        for path in files:
+    items = iter(images)
+    while part := list(islice(items, _CHUNK)):
+        names, pixels = [], []
+        for image in part:
             try:
-                yield path, predictor.predict_proba([path])[0]
+                pixels.append(named_pixels(image, predictor.info))
+                names.append(image.name)
             except DataError as error:
-                bad.append((path, str(error)))
+                bad.append((image.name, str(error).removeprefix(f"{image.name}: ")))
+        if pixels:
+            scores = predictor.predict_pixels(np.stack(pixels))
+            for name, row in zip(names, scores, strict=True):
+                yield {"file": name, **_decided(predictor, row, proba)}
 
 
 def _decided(predictor: Predictor, scores: np.ndarray, proba: bool) -> Row:
     """Return the columns of one image: its label(s) and confidence, or the values of a regression."""
     columns = {name: float(score) for name, score in zip(predictor.classes, scores, strict=True)}
     if predictor.info.task == "regression":
-        return dict(columns)
+        return {f"{name} (predicted)" if name == "file" else name: score for name, score in columns.items()}
     if predictor.info.task == "multilabel":
         row: Row = {"label": ", ".join(name for name, score in columns.items() if score >= 0.5)}
     else:
@@ -159,17 +169,17 @@ def _decided(predictor: Predictor, scores: np.ndarray, proba: bool) -> Row:
     return {**row, **({f"proba_{name}": score for name, score in columns.items()} if proba else {})}
 
 
-def _show(state: State, rows: list[Row], bad: list[tuple[Path, str]], out: str | None) -> None:
+def _show(state: State, rows: list[Row], bad: list[tuple[str, str]], out: str | None) -> None:
     from automl.cli.output import print_json, print_table
 
     if out is not None:
         _write(rows, Path(out))
     if state.json:
-        skipped = [{"file": str(path), "reason": reason} for path, reason in bad]
+        skipped = [{"file": name, "reason": reason} for name, reason in bad]
         print_json({"predictions": rows, "skipped": skipped})
     elif out is not None:
         if not state.quiet:
-            print(f"{len(rows)} predictions written to {out}")
+            print(f"{len(rows):,} prediction{'s' if len(rows) != 1 else ''} written to {out}")
     elif rows:
         cells = [tuple(f"{v:.4f}" if isinstance(v, float) else str(v) for v in row.values()) for row in rows]
         numbers = [name for name, value in rows[0].items() if isinstance(value, float)]
@@ -189,9 +199,5 @@ def _write(rows: list[Row], path: Path) -> None:
             frame.to_parquet(path, index=False)
     except OSError as error:
         raise UsageError(
-            f"--out must be a file that can be written, got {str(path)!r} ({error.strerror})"
+            f"--out must be a file that can be written, got {str(path)!r} ({error.strerror or error})"
         ) from error
-
-
-def _hidden(entry: Path, folder: Path) -> bool:
-    return any(part.startswith(".") for part in entry.relative_to(folder).parts)

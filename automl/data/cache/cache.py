@@ -24,6 +24,7 @@ from automl.data.decoding.convert import Findings
 from automl.data.decoding.decode import ColourFound, Decoded, DecodingTime, decode_all
 from automl.data.decoding.image_format import Target
 from automl.data.decoding.near_duplicates import near_duplicates
+from automl.data.decoding.pixel_range import PixelRange
 from automl.data.sources.base import Source
 from automl.data.sources.part import SourcePart
 from automl.errors import DataError
@@ -67,6 +68,7 @@ class Cached:
     hold: Hold = field(repr=False, compare=False)
     rows: npt.NDArray[np.int64] | None = field(default=None, repr=False, compare=False)
     resize: Resize = "crop"
+    pixel_range: PixelRange = ()
 
     @property
     def images_path(self) -> Path:
@@ -99,6 +101,7 @@ class _Plan:
         kind = ("streamed" if self.streamed else "") + (
             "" if self.target.resize == "crop" else self.target.resize
         )
+        kind += "".join(f"\0{value!r}" for value in self.target.pixel_range)
         key = f"{_VERSION}\0{self.state}\0{self.target.img_size}{kind}"
         return self.cache_dir / hashlib.sha256(key.encode()).hexdigest()[:32]
 
@@ -211,6 +214,7 @@ def _build(plan: _Plan, progress: Progress) -> tuple[_Plan, Cached]:
         "img_size": target.img_size,
         "in_chans": target.in_chans,
         "resize": target.resize,
+        "pixel_range": target.pixel_range,
         _INFORMATIVE: informative,
         "streamed": plan.streamed,
         "seconds": round(perf_counter() - start, 3),
@@ -310,6 +314,7 @@ def _read(folder: Path, n: int, img_size: int, *, streamed: bool = False) -> Cac
             streamed=streamed,
             hold=hold,
             resize=meta.get("resize", "crop"),
+            pixel_range=tuple(meta.get("pixel_range", ())),
         )
     except (OSError, ValueError, KeyError, TypeError, IndexError, EOFError) as error:
         _log.info("the image cache %s is damaged and made again (%s)", folder, error)

@@ -28,7 +28,8 @@ def larger_entry(cache_dir: Path, target: Target, *, version: int, state: str) -
     for entry in entries(cache_dir):
         meta = _meta(entry.folder)
         known = (meta.get("version"), meta.get("state"), meta.get("streamed"), meta.get("resize", "crop"))
-        if known == (version, state, False, target.resize):
+        alike = tuple(meta.get("pixel_range", ())) == target.pixel_range
+        if alike and known == (version, state, False, target.resize):
             size = meta.get("img_size", 0)
             if size >= DOWNSCALE_FROM * target.img_size:
                 found.append((entry.folder, size))

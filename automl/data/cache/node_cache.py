@@ -9,6 +9,7 @@ from pathlib import Path
 
 from automl.data.cache.cache import Cached, open_or_build
 from automl.data.decoding.image_format import Target
+from automl.data.decoding.pixel_range import PixelRange
 from automl.data.sources import open_source
 from automl.errors import AutomlError, DataError
 from automl.machine import cache_folder
@@ -28,6 +29,7 @@ class DataOrigin:
     large_size: int = 0
     resize: Resize = "crop"
     image_column: str | None = None
+    pixel_range: PixelRange = ()
 
 
 def splits_on_this_node(splits: SearchSplits, origin: DataOrigin) -> SearchSplits:
@@ -74,7 +76,7 @@ def _decoded_here(origin: DataOrigin, images: Path) -> Cached:
         try:
             cached = open_or_build(
                 source,
-                Target(origin.img_size, origin.in_chans, origin.resize),
+                Target(origin.img_size, origin.in_chans, origin.resize, origin.pixel_range),
                 cache_dir=cache_folder(),
                 check=lambda cached: None,  # checked where the study started
                 progress=lambda done, total: None,

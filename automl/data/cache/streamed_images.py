@@ -36,7 +36,7 @@ class StreamedImages:
 
     def __init__(self, files: Files, paths: list[str], target: Target) -> None:
         self.shape = (len(paths), target.img_size, target.img_size, target.in_chans)
-        self._resize = target.resize
+        self._resize, self._pixel_range = target.resize, target.pixel_range
         self._files, self._paths = files, paths
         weakref.finalize(self, files.close)
 
@@ -54,7 +54,13 @@ class StreamedImages:
     def _decode(self, path: str) -> npt.NDArray[np.uint8]:
         try:
             image = open_header(self._files.read(path))
-            return to_pixels(image, size=self.shape[1], channels=self.shape[3], resize=self._resize)
+            return to_pixels(
+                image,
+                size=self.shape[1],
+                channels=self.shape[3],
+                resize=self._resize,
+                pixel_range=self._pixel_range,
+            )
         except DataError as error:
             raise DataError(
                 f"images must stay where they are while a study reads them, but {path!r} in {self._files.where!r} "
@@ -82,6 +88,7 @@ def write_stream(path: Path, source: Source, target: Target) -> None:
         "size": target.img_size,
         "channels": target.in_chans,
         "resize": target.resize,
+        "pixel_range": target.pixel_range,
         "paths": list(stored[1]),
     }
     # ASCII, because names that are not UTF-8 hold lone surrogates.
@@ -130,7 +137,9 @@ def streaming_cost(rows: Rows) -> str:
 def _opened(path: Path, changed: int) -> StreamedImages:
     content: dict[str, Any] = json.loads(path.read_text(encoding="ascii"))
     kind, place = content["place"]
-    target = Target(content["size"], content["channels"], content["resize"])
+    target = Target(
+        content["size"], content["channels"], content["resize"], tuple(content.get("pixel_range", ()))
+    )
     return StreamedImages(_KINDS[kind](Path(place)), content["paths"], target)
 
 

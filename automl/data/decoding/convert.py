@@ -14,7 +14,8 @@ from PIL import Image
 
 from automl.data.decoding import fast_jpeg
 from automl.data.decoding.near_duplicates import SIDE, thumbnails
-from automl.data.pixels import fit, is_grey, open_header, to_pixels
+from automl.data.decoding.pixel_range import PixelRange
+from automl.data.pixels import fit, is_grey, mode_of, open_header, to_pixels
 from automl.errors import DataError
 from automl.records import Resize
 
@@ -87,6 +88,7 @@ class Conversion:
     findings: Findings
     decode: Callable[[bytes], Image.Image] | None = None
     resize: Resize = "crop"
+    pixel_range: PixelRange = ()
 
     def convert(self, rows: Sequence[int]) -> Converted:
         """Fill the rows of images and findings; those of unusable images stay zero.
@@ -128,8 +130,14 @@ class Conversion:
                 return fitted, header.mode, (header.width, header.height)
         image = open_header(data) if self.decode is None else self.decode(data)
         # Before decoding, which changes both for a JPEG that is decoded at a fraction of its size.
-        mode, size = image.mode, image.size
-        pixels = to_pixels(image, size=self.size, channels=self.channels, resize=self.resize)
+        mode, size = mode_of(image), image.size
+        pixels = to_pixels(
+            image,
+            size=self.size,
+            channels=self.channels,
+            resize=self.resize,
+            pixel_range=self.pixel_range,
+        )
         self._check(is_grey(image))
         return pixels, mode, size
 

@@ -99,6 +99,7 @@ def decode_all(
             images=str(images.filename) if isinstance(images, np.memmap) else None,
             folder=str(folder),
             resize=target.resize,
+            pixel_range=target.pixel_range,
         )
         try:
             return _collect(source, findings, process_pool.convert_all(setup, spec, parts), progress)
@@ -114,6 +115,7 @@ def decode_all(
         findings=findings,
         decode=None if is_file else source.decode,
         resize=target.resize,
+        pixel_range=target.pixel_range,
     )
     return _collect(source, findings, _by_threads(conversion, parts), progress)
 

@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import statistics
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
+from PIL import Image
 
 from automl.data.constants import GPU_SIZE, SIZE_STEPS
-from automl.data.pixels import is_grey, quiet_pillow
+from automl.data.decoding.pixel_range import PixelRange, range_of, sampled
+from automl.data.pixels import is_deep_mode, is_grey, quiet_pillow
 from automl.data.sources.base import Source
 from automl.errors import DataError
 from automl.machine import Moment
 from automl.records import Resize
 
-_SAMPLE, _LEAST = 512, 16
+_SAMPLE, _LEAST, _DEEP = 512, 16, 64
 
 
 @dataclass(frozen=True)
 class Target:
-    """The shape of decoded images, (img_size, img_size, in_chans), and how they become squares."""
+    """The shape of decoded images, (img_size, img_size, in_chans), and how they become squares.
+
+    `pixel_range` is black and white of images with more than 8 bits.
+    """
 
     img_size: int
     in_chans: int
     resize: Resize = "crop"
+    pixel_range: PixelRange = ()
 
 
 def choose_targets(
@@ -34,23 +41,31 @@ def choose_targets(
     max_size: int,
     large_size: int = 0,
     until: Moment | None = None,
+    pixel_range: PixelRange | None = None,
 ) -> tuple[Target, Target | None]:
     """Choose size and channels from up to 512 images, evenly spread over the rows, or as many as fit before `until`.
 
     "auto" follows the median short side and is at most `max_size`. The second shape has `large_size`, with "auto" at
     most what the images hold; None unless that is more. One channel is enough if no image of the sample has
-    a colour mode; decoding notices if another one has. Raises DataError if no image of the sample opens or a given
+    a colour mode; decoding notices if another one has. `pixel_range` is that of an earlier run, by default that of up
+    to 64 images with more than 8 bits. Raises DataError if no image of the sample opens or a given
     size lies outside 8..1024.
     """
-    shorts, grey = _sample(source, until)
+    shorts, grey, found = _sample(source, until, look=pixel_range is None and not source.pixel_range)
     channels = 1 if grey else 3
+    deep = source.pixel_range or (found if pixel_range is None else pixel_range)
     if img_size == "auto":
         held = auto_size(statistics.median(shorts))
         size, large = min(held, max_size), min(held, large_size)
-        return Target(size, channels), Target(large, channels) if large > size else None
+        return _pair(size, large if large > size else 0, channels, deep)
     if isinstance(img_size, int) and 8 <= img_size <= 1024:
-        return Target(img_size, channels), Target(large_size, channels) if large_size > img_size else None
+        return _pair(img_size, large_size if large_size > img_size else 0, channels, deep)
     raise DataError(f"the image size must be 'auto' or an integer from 8 to 1024, not {img_size!r}")
+
+
+def _pair(size: int, large: int, channels: int, deep: PixelRange) -> tuple[Target, Target | None]:
+    small = Target(size, channels, pixel_range=deep)
+    return small, replace(small, img_size=large) if large else None
 
 
 def choose_target(
@@ -65,13 +80,15 @@ def auto_size(short_side: float) -> int:
     return next((size for limit, size in SIZE_STEPS if short_side <= limit), GPU_SIZE)
 
 
-def _sample(source: Source, until: Moment | None) -> tuple[list[int], bool]:
+def _sample(source: Source, until: Moment | None, *, look: bool) -> tuple[list[int], bool, PixelRange]:
+    """Return the short sides, whether all images are grey, and, if `look`, the range of those with more than 8 bits."""
     n = len(source.files)
     rows = np.unique(np.linspace(0, n - 1, num=min(n, _SAMPLE)).astype(np.int64))
     if until is not None:  # any beginning is spread over the rows, too
         rows = np.random.default_rng(0).permutation(rows)
     shorts: list[int] = []
     grey = True
+    deep: list[npt.NDArray[Any]] = []
     problem = ""
     with quiet_pillow():
         for i in rows.tolist():
@@ -84,9 +101,19 @@ def _sample(source: Source, until: Moment | None) -> tuple[list[int], bool]:
                 continue
             shorts.append(min(image.size))
             grey = grey and is_grey(image)
+            if look and len(deep) < _DEEP and is_deep_mode(image.mode):
+                deep += _values(image)
     if not shorts:
         raise DataError(
             f"the data must hold readable images, but none of {n} files in {source.name!r} opens "
             f"({problem}): check them"
         )
-    return shorts, grey
+    return shorts, grey, range_of(deep)
+
+
+def _values(image: Image.Image) -> list[npt.NDArray[Any]]:
+    """Return values of the pixels; nothing for a damaged image, which decoding will name."""
+    try:
+        return [sampled(np.asarray(image))]
+    except (OSError, ValueError, SyntaxError, MemoryError):
+        return []

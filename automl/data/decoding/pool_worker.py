@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from automl.data.decoding.convert import ColourFound, Conversion, Findings
+from automl.data.decoding.pixel_range import PixelRange
 from automl.data.readers import Location, open_reader
 from automl.records import Resize
 
@@ -37,6 +38,7 @@ class WorkerSetup:
     images: str | None
     folder: str
     resize: Resize = "crop"
+    pixel_range: PixelRange = ()
 
 
 def main() -> None:
@@ -80,4 +82,5 @@ def _prepare(setup: WorkerSetup, locations: dict[int, Location]) -> Conversion:
         images=None if setup.images is None else np.load(setup.images, mmap_mode="r+"),
         findings=Findings.open(setup.folder),
         resize=setup.resize,
+        pixel_range=setup.pixel_range,
     )

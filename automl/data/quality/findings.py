@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.data.constants import SKEWED
+from automl.data.decoding.pixel_range import PixelRange
+from automl.data.pixels import is_deep_mode
 from automl.data.sources.base import counted
 from automl.records import Task
 
@@ -21,7 +23,6 @@ _NAMED = 2
 _GROUPS = 5
 _CONVERSIONS = {
     **dict.fromkeys(("RGBA", "RGBa", "LA", "La", "PA"), "put on white where they are transparent"),
-    **dict.fromkeys(("I", "F", "I;16", "I;16B", "I;16L", "I;16N"), "scaled to 256 levels"),
     "P": "by their palette",
     "1": "as black and white",
 }
@@ -112,15 +113,25 @@ def group_leak_finding(leaking: Sequence[str], given: Sequence[str], *, apart: b
     return Finding("group_leak", text, len(leaking))
 
 
-def mode_finding(modes: Mapping[str, int]) -> Finding | None:
-    """Return how images that are neither plain grey nor plain RGB are read, if there are any."""
+def mode_finding(modes: Mapping[str, int], pixel_range: PixelRange = ()) -> Finding | None:
+    """Return how images that are neither plain grey nor plain RGB are read, if there are any.
+
+    `pixel_range` is the range from which those with more than 8 bits are scaled.
+    """
     odd = {mode: n for mode, n in modes.items() if mode not in ("RGB", "L")}
     if not odd:
         return None
-    read = ", ".join(
-        f"{mode} ({n:,}) {_CONVERSIONS.get(mode, 'converted to RGB')}" for mode, n in odd.items()
-    )
+    read = ", ".join(f"{mode} ({n:,}) {_conversion(mode, pixel_range)}" for mode, n in odd.items())
     return Finding("modes", f"Unusual pixel formats: {read}.", sum(odd.values()))
+
+
+def _conversion(mode: str, pixel_range: PixelRange) -> str:
+    if is_deep_mode(mode):
+        span = f" from {pixel_range[0]:g}..{pixel_range[1]:g}, for all images alike" if pixel_range else ""
+        return f"scaled to 256 levels{span}"
+    if mode.endswith(";16"):
+        return "by the upper 8 of their 16 bits, so values that use few of these lose detail"
+    return _CONVERSIONS.get(mode, "converted to RGB")
 
 
 def imbalance(counts: Mapping[str, int]) -> float:

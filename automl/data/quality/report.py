@@ -12,6 +12,7 @@ import numpy as np
 
 from automl.data.cache.cache import Cached
 from automl.data.channel_stats import channel_statistics
+from automl.data.decoding.pixel_range import PixelRange
 from automl.data.labelled_rows import Labelled
 from automl.data.quality.findings import (
     Finding,
@@ -33,9 +34,10 @@ class DataReport:
 
     `n_images` are usable; `bad` could not be used. `class_counts[class][part]` are rows of "train", "val" and
     "holdout", of each class or with each label; for a regression, `values[column][part]` is (min, mean, max).
-    `findings` are about content and balance, `notes` are other sentences. `widths` and `heights` are (min, median, max)
-    of the original images in pixels; `modes` counts Pillow's modes. `mean` and `std` are those of the training pixels,
-    scaled to 0..1, one value per channel. `seconds` is the time of preparing, `from_cache` whether decoding was saved.
+    `findings` are about content and balance, `notes` are other sentences. `widths` and `heights` are (min, median,
+    max) of the original images in pixels; `modes` counts Pillow's modes. `mean` and `std` are those of the training
+    pixels, scaled to 0..1, one value per channel. `pixel_range` is black and white of pixels with more than 8 bits,
+    () for 8 bits. `seconds` is the time of preparing, `from_cache` whether decoding was saved.
     """
 
     name: str
@@ -56,6 +58,7 @@ class DataReport:
     std: tuple[float, ...] = ()
     findings: tuple[Finding, ...] = ()
     values: Mapping[str, Mapping[str, tuple[float, float, float]]] = field(default_factory=dict)
+    pixel_range: PixelRange = ()
 
     def to_json(self) -> str:
         """Return all fields as one JSON object."""
@@ -92,7 +95,7 @@ def make_report(
     )
     leak = group_leak_finding(labelled.leaking, labelled.given, apart=labelled.apart)
     modes = mode_counts(cached)
-    odd = mode_finding(modes)
+    odd = mode_finding(modes, cached.pixel_range)
     mean, std = channel_statistics(cached.images_path, labelled.usable[np.array(split.parts) == TRAIN])
     total = {name: sum(parts.values()) for name, parts in counts.items()}
     sizes = cached.sizes[labelled.usable]
@@ -118,6 +121,7 @@ def make_report(
         mean=mean,
         std=std,
         values=values,
+        pixel_range=cached.pixel_range,
     )
 
 

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from automl.data.sources.arrays import open_arrays, open_digits
+from automl.data.sources.arrays import open_digits
 from automl.data.sources.base import Source
 from automl.data.sources.files.folder import open_folder
 from automl.data.sources.files.manifest import is_manifest, open_frame, open_manifest
 from automl.data.sources.files.tar_archive import is_tar, open_tar
 from automl.data.sources.files.zip_archive import open_zip
 from automl.data.sources.huggingface import is_hub, open_hub
+from automl.data.sources.image_lists import open_pair
 from automl.data.sources.torch_dataset import is_dataset, open_dataset
 from automl.data.sources.torchvision_sets import is_torchvision, open_torchvision
 from automl.errors import DataError, unknown_name
@@ -66,9 +67,7 @@ SOURCES: tuple[SourceKind, ...] = (
         open_manifest,
         open_manifest,
     ),
-    SourceKind(
-        "arrays", "a pair (images, labels)", lambda data: isinstance(data, (tuple, list)), open_arrays
-    ),
+    SourceKind("arrays", "a pair (images, labels)", lambda data: isinstance(data, (tuple, list)), open_pair),
     SourceKind(
         "frame",
         "a DataFrame",

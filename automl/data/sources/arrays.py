@@ -10,24 +10,26 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from automl.data.decoding.pixel_range import PixelRange, range_of, to_eight_bits
 from automl.data.sources.base import (
     Source,
     hash_lines,
     label_words,
     numbered,
-    refuse_target,
     require_classification,
 )
 from automl.data.sources.labels import Labels, label_columns, read_labels
 from automl.errors import DataError
 
+_MOST_VALUES = 2**22  # that decide on the range
 _LAYOUTS = "(N, H, W), (N, H, W, C) or (N, C, H, W) with C of 1, 3 or 4"
 
 
 class ArraySource(Source):
     """Images in one array and their labels. Raises DataError for impossible shapes, ranges or labels.
 
-    `images`: uint8, other integers or bool, or floats in 0..1 or 0..255; shapes as in `_LAYOUTS`, numpy or torch.
+    `images`: uint8, other integers or bool, or floats in 0..1 or 0..255; `range_of` says how integers with more
+    than 8 bits are scaled; shapes as in `_LAYOUTS`, numpy or torch.
     If the channels could be first or last, a torch tensor is read as (N, C, H, W) and an array as (N, H, W, C).
     `labels`: one entry for each image, which may be a list of labels, or (N, outputs) with 0 and 1 for several
     labels or with numbers for a regression.
@@ -35,8 +37,8 @@ class ArraySource(Source):
 
     def __init__(self, images: Any, labels: Any, *, name: str = "arrays", task: str = "auto") -> None:
         self.name = name
-        self._images = _channels_last(images)
-        self._scale = _scale(self._images)
+        self._images = channels_last(images)
+        self.pixel_range = _range(self._images)
         found = _labels(labels, len(self._images), task)
         self.task, self.classes, self.targets = found.task, found.classes, found.targets
         self.files: Sequence[str] = numbered(len(self._images))
@@ -47,7 +49,7 @@ class ArraySource(Source):
 
     def read(self, i: int) -> bytes:
         """Return the pixels of row i as uint8, row by row."""
-        return np.ascontiguousarray(_eight_bits(self._images[i], self._scale)).tobytes()
+        return np.ascontiguousarray(to_eight_bits(self._images[i], self.pixel_range)).tobytes()
 
     def decode(self, data: bytes) -> Image.Image:
         return _as_image(np.frombuffer(data, dtype=np.uint8).reshape(self._images.shape[1:]))
@@ -66,25 +68,23 @@ class ArraySource(Source):
         return hash_lines(f"{label}\0{shape}\0{digest}" for label, digest in rows)
 
 
-def to_images(images: Any) -> Iterator[Image.Image]:
-    """Yield the images of an array, read as `ArraySource` reads them. Raises DataError."""
-    array = _channels_last(images)
-    scale = _scale(array)
+def to_images(images: Any, pixel_range: PixelRange = ()) -> Iterator[Image.Image]:
+    """Yield the images of an array, read as `ArraySource` reads them, in the range of the data set of a model.
+
+    `pixel_range` is empty if that had 8 bits: then whole numbers are 0..255 (of uint16 0..65535), and floats are 0..1
+    if none of the images exceeds it. Raises DataError, also for pixels that are clearly in other units.
+    """
+    array = channels_last(images)
+    deep = array.dtype != np.uint8 and not pixel_range
+    known = _usual(array) if deep else pixel_range
     for image in array:
-        yield _as_image(_eight_bits(image, scale))
+        yield _as_image(to_eight_bits(image, known))
 
 
-def one_image(image: Any) -> Image.Image:
-    """Return the image in an array or tensor (H, W), (H, W, C) or (C, H, W). Raises DataError."""
+def values_of(image: Any) -> npt.NDArray[Any]:
+    """Return the pixels (H, W, C) in an array or tensor (H, W), (H, W, C) or (C, H, W). Raises DataError."""
     array = image[None] if hasattr(image, "detach") else _as_array(image)[None]
-    return next(iter(to_images(array)))
-
-
-def open_arrays(data: Any, *, target: str | None, task: str) -> ArraySource:
-    """Open a pair of arrays. Raises DataError."""
-    refuse_target(target, "arrays")
-    images, labels = data
-    return ArraySource(images, labels, task=task)
+    return np.asarray(channels_last(array)[0])
 
 
 def open_digits(data: Any, *, target: str | None, task: str) -> ArraySource:
@@ -95,10 +95,6 @@ def open_digits(data: Any, *, target: str | None, task: str) -> ArraySource:
     digits = load_digits()
     pixels = np.round(digits.images * (255.0 / 16.0)).astype(np.uint8)
     return ArraySource(pixels, digits.target, name="digits")
-
-
-def _eight_bits(image: npt.NDArray[Any], scale: float | None) -> npt.NDArray[Any]:
-    return image if scale is None else np.round(image.astype(np.float64) * scale).astype(np.uint8)
 
 
 def _as_image(pixels: npt.NDArray[Any]) -> Image.Image:
@@ -115,7 +111,7 @@ def _as_array(values: Any) -> npt.NDArray[Any]:
         raise DataError(f"images and labels must each form one array, but they do not ({error})") from error
 
 
-def _channels_last(images: Any) -> npt.NDArray[Any]:
+def channels_last(images: Any) -> npt.NDArray[Any]:
     """Return the images as (N, H, W, C)."""
     array = _as_array(images)
     if array.dtype.kind not in "buif":
@@ -133,23 +129,29 @@ def _channels_last(images: Any) -> npt.NDArray[Any]:
     return array
 
 
-def _scale(images: npt.NDArray[Any]) -> float | None:
-    """Return the factor that brings the pixels to 0..255; None if they are uint8 already."""
+def _range(images: npt.NDArray[Any]) -> PixelRange:
+    """Return the range of all pixels; empty for uint8. Raises DataError for floats that cannot be meant as pixels."""
     if images.dtype == np.uint8:
-        return None
+        return ()
+    if images.dtype.kind in "fb":
+        return _usual(images)
+    step = max(1, images.size // _MOST_VALUES)
+    return range_of([images.reshape(-1)[::step]])
+
+
+def _usual(images: npt.NDArray[Any]) -> PixelRange:
+    """Return the usual range of pixels that are not uint8. Raises DataError for pixels outside of it."""
     low, high = float(images.min()), float(images.max())
     if not low >= 0 or not high <= 65535:
         raise DataError(
             f"pixels must lie in 0..1 or 0..255, but they lie in {low:g}..{high:g}: undo their normalization "
             "(automl computes mean and deviation itself)"
         )
-    if images.dtype.kind in "fb" and high <= 1:
-        return 255.0
-    if high <= 255:
-        return 1.0
     if images.dtype == np.uint16:
-        return 255.0 / 65535.0
-    raise DataError(f"pixels must lie in 0..1 or 0..255, but they reach {high:g}: scale them")
+        return (0.0, 65535.0)
+    if high > 255:
+        raise DataError(f"pixels must lie in 0..1 or 0..255, but they reach {high:g}: scale them")
+    return (0.0, 1.0) if images.dtype.kind in "fb" and high <= 1 else (0.0, 255.0)
 
 
 def _labels(labels: Any, n: int, task: str) -> Labels:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from automl.data.decoding.pixel_range import PixelRange
 from automl.data.pixels import open_header, quiet_pillow
 from automl.data.sources.files.base import Files
 from automl.errors import DataError
@@ -30,6 +31,7 @@ class Source(Protocol):
     value of each column in `classes` (regression). `splits` holds "train", "val", "holdout" or "" for rows that the
     data do not assign. Rows of one group (not "") stay in one part. `notes` are sentences about what was left out or
     guessed. `label_type` is the type in which labels were given, and in which predictions return them.
+    `pixel_range` is black and white of pixels with more than 8 bits, empty as long as it is unknown.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Source(Protocol):
     groups: Sequence[str]
     notes: tuple[str, ...]
     label_type: LabelType = "text"
+    pixel_range: PixelRange = ()
 
     def read(self, i: int) -> bytes:
         """Return the bytes of row i; copies have the same bytes. Raises DataError with a short reason."""

@@ -32,7 +32,7 @@ class SourcePart(Source):
         self.task: Task = source.task
         self.classes = source.classes
         self.targets: Targets = source.targets[rows]
-        self.label_type = source.label_type
+        self.label_type, self.pixel_range = source.label_type, source.pixel_range
         self.files: Sequence[str] = self._of(source.files)
         self.splits: Sequence[str] = self._of(source.splits)
         self.groups: Sequence[str] = self._of(source.groups)

@@ -14,11 +14,22 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from automl.data.sources.arrays import one_image
+from automl.data.decoding.pixel_range import (
+    PixelRange,
+    is_deep,
+    range_of,
+    sampled,
+    to_eight_bits,
+    usual_range,
+)
+from automl.data.pixels import is_deep_mode
+from automl.data.sources.arrays import values_of
 from automl.data.sources.base import Source, hash_lines, numbered, refuse_target
 from automl.data.sources.labels import label_columns, read_labels
 from automl.errors import DataError
 
+_LOOKED_AT = 32  # items, for the range of their pixels
+_WHITE = 255.0
 _LABEL_ATTRIBUTES = ("targets", "labels")
 # Private to torchvision: seven of its sets keep their `targets` there. Without it, every image is decoded once more to
 # learn its label.
@@ -39,7 +50,8 @@ class DatasetSource(Source):
         n = len(dataset)
         if n == 0:
             raise DataError("a Dataset must have items, but its length is 0")
-        _require_pair(dataset[0])
+        first = dataset[0]
+        _require_pair(first)
         known = _known_labels(dataset, *_LABEL_ATTRIBUTES)
         labels = read_labels(
             _columns([_plain(dataset[i][1]) for i in range(n)] if known is None else known), task=task
@@ -52,6 +64,7 @@ class DatasetSource(Source):
         self.classes = (
             _class_names(dataset, labels.classes) if self.task == "classification" else labels.classes
         )
+        self.pixel_range = _range(dataset, _pixels(first[0]))
         self.label_type = labels.label_type if self.classes == labels.classes else "text"
         self.files: Sequence[str] = numbered(n)
         self.splits: Sequence[str] = [""] * n
@@ -69,7 +82,7 @@ class DatasetSource(Source):
         except Exception as error:  # somebody else's code
             raise DataError(f"the Dataset raised {type(error).__name__}: {error}") from error
         buffer = io.BytesIO()
-        np.save(buffer, _pixels(image), allow_pickle=False)
+        np.save(buffer, _eight_bits(_pixels(image), self.pixel_range), allow_pickle=False)
         return buffer.getvalue()
 
     def decode(self, data: bytes) -> Image.Image:
@@ -192,9 +205,32 @@ def _own_names(dataset: Any) -> list[str]:
     return parts[0] if parts and all(part == parts[0] for part in parts) else []
 
 
+def _range(dataset: Any, first: npt.NDArray[Any]) -> PixelRange:
+    """Return the range of the pixels of some items; empty if those of the first one have 8 bits."""
+    if not is_deep(first):
+        return ()
+    rows = np.unique(np.linspace(0, len(dataset) - 1, num=min(len(dataset), _LOOKED_AT)).astype(np.int64))
+    samples = [sampled(first), *(sampled(_pixels(dataset[row][0])) for row in rows[1:].tolist())]
+    found = range_of(samples)
+    if samples[0].dtype.kind in "fb":
+        low, high = min(float(s.min()) for s in samples), max(float(s.max()) for s in samples)
+        if low < 0 or high > _WHITE:
+            raise DataError(
+                f"pixels must lie in 0..1 or 0..255, but they lie in {low:g}..{high:g}: leave out their normalization "
+                "(automl computes mean and deviation itself)"
+            )
+        found = (0.0, 1.0 if high <= 1 else _WHITE)
+    return found
+
+
+def _eight_bits(pixels: npt.NDArray[Any], pixel_range: PixelRange) -> npt.NDArray[np.uint8]:
+    return to_eight_bits(pixels, pixel_range or (usual_range(pixels) if is_deep(pixels) else ()))
+
+
 def _pixels(image: Any) -> npt.NDArray[Any]:
-    """Return uint8 (H, W) or (H, W, C)."""
+    """Return the pixels (H, W) or (H, W, C), uint8 or with more bits."""
     if isinstance(image, Image.Image):
-        plain = image if image.mode in ("L", "RGB", "RGBA") else image.convert("RGB")
-        return np.asarray(plain)
-    return np.asarray(one_image(image))
+        plain = image.mode in ("L", "RGB", "RGBA") or is_deep_mode(image.mode)
+        return np.asarray(image if plain else image.convert("RGB"))
+    pixels = values_of(image)
+    return pixels[:, :, 0] if pixels.shape[2] == 1 else pixels

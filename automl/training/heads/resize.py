@@ -119,11 +119,12 @@ def _median_ratio(source: Source, rows: Array) -> float:
 
 def _info(labelled: Labelled, rows: Array) -> DatasetInfo:
     """Return what linear models and networks must know about these rows."""
-    targets, scale = np.asarray(labelled.targets)[rows], dict[str, tuple[float, ...]]()
+    targets = np.asarray(labelled.targets)[rows]
+    target_mean, target_std = tuple[float, ...](), tuple[float, ...]()
     if labelled.task == "regression":
         spread = targets.std(axis=0, dtype=np.float64)
-        scale["target_mean"] = tuple(targets.mean(axis=0, dtype=np.float64).tolist())
-        scale["target_std"] = tuple(np.where(spread > 0, spread, 1.0).tolist())
+        target_mean = tuple(targets.mean(axis=0, dtype=np.float64).tolist())
+        target_std = tuple(np.where(spread > 0, spread, 1.0).tolist())
     return DatasetInfo(
         name="",
         task=labelled.task,
@@ -140,7 +141,8 @@ def _info(labelled: Labelled, rows: Array) -> DatasetInfo:
         n_skipped=0,
         large_size=0,
         resize="crop",
-        **scale,
+        target_mean=target_mean,
+        target_std=target_std,
     )
 
 
@@ -171,7 +173,10 @@ def _read(
 def _both_ways(source: Source, row: int) -> list[Array] | None:
     """Return the image in both ways; None if it can no longer be read."""
     try:
-        return [to_pixels(source.load(row), size=SIDE, channels=3, resize=way) for way in WAYS]
+        return [
+            to_pixels(source.load(row), size=SIDE, channels=3, resize=way, pixel_range=source.pixel_range)
+            for way in WAYS
+        ]
     except DataError:
         return None
 

@@ -3,31 +3,59 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
+from torch import Tensor, nn
 
-from automl.cli.commands.predict import _device, _show, collect, predicted
+from automl.cli.commands.predict import _device, _require_paths, _show, collect, predicted
 from automl.cli.options import State
-from automl.data.pixels import open_image
 from automl.errors import DataError, UsageError
+from automl.final.predictor import Predictor
+from automl.records import DatasetInfo, Task
+from tests.data.conftest import pack, pack_tar
 
 
-class Brightness:
-    """A predictor without a network: the brighter an image, the more it is `light`."""
+class Brightness(nn.Module):
+    """A network without weights: the brighter an image, the more it is `light`."""
 
-    def __init__(self, task: str = "classification", classes: tuple[str, ...] = ("dark", "light")) -> None:
-        self.classes = classes
-        self.info = self
-        self.task = task
+    def __init__(self, task: Task) -> None:
+        super().__init__()
+        self._task = task
 
-    def predict_proba(self, images: list[Path]) -> np.ndarray[Any, Any]:
-        means = [np.asarray(open_image(path).convert("L")).mean() / 255 for path in images]
-        return np.array([[1 - mean, mean] for mean in means])[:, -len(self.classes) :]
+    def forward(self, images: Tensor) -> Tensor:
+        mean = images.mean((1, 2, 3))[:, None]
+        if self._task == "classification":
+            return torch.log(torch.cat([1 - mean, mean], dim=1))
+        return mean if self._task == "regression" else torch.logit(mean)
+
+
+def brightness(task: Task = "classification", classes: tuple[str, ...] = ("dark", "light")) -> Predictor:
+    """A predictor of the brightness of grey images."""
+    scale: tuple[float, ...] = (1.0,) if task == "regression" else ()
+    info = DatasetInfo(
+        name="greys",
+        task=task,
+        classes=classes,
+        in_chans=1,
+        img_size=4,
+        mean=(0.0,),
+        std=(1.0,),
+        class_counts=(1,) * len(classes),
+        fingerprint="0",
+        n_train=1,
+        n_val=0,
+        n_holdout=0,
+        n_skipped=0,
+        target_mean=tuple(0.0 for _ in scale),
+        target_std=scale,
+    )
+    return Predictor(Brightness(task), info, 4)
 
 
 @pytest.fixture
@@ -41,30 +69,55 @@ def images(tmp_path: Path) -> Path:
 
 
 def rows_of(
-    predictor: Any, files: list[Path], proba: bool = False
-) -> tuple[list[dict[str, Any]], list[tuple[Path, str]]]:
-    bad: list[tuple[Path, str]] = []
-    return list(predicted(predictor, files, proba=proba, bad=bad)), bad
+    predictor: Predictor, *paths: Path, proba: bool = False
+) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
+    bad: list[tuple[str, str]] = []
+    found = collect(list(map(str, paths)), predictor)
+    return list(predicted(predictor, found, proba=proba, bad=bad)), bad
+
+
+def names_of(*paths: Path) -> list[str]:
+    return [image.name for image in collect(list(map(str, paths)), brightness())]
 
 
 def test_folders_give_their_images_in_order_of_name(images: Path) -> None:
-    assert [path.name for path in collect([str(images)])] == ["a.jpg", "b.png", "c.PNG"]
+    assert [Path(name).name for name in names_of(images)] == ["a.jpg", "b.png", "c.PNG"]
+
+
+def test_linked_folders_are_followed_but_not_in_circles(images: Path, tmp_path: Path) -> None:
+    outer = tmp_path / "outer"
+    outer.mkdir()
+    (outer / "linked").symlink_to(images, target_is_directory=True)
+    (outer / "circle").symlink_to(outer, target_is_directory=True)
+    assert [Path(name).name for name in names_of(outer)] == ["a.jpg", "b.png", "c.PNG"]
+
+
+def test_archives_and_tables_give_the_images_that_they_hold(images: Path, tmp_path: Path) -> None:
+    pd.DataFrame({"file_name": ["b.png", "deep/c"], "label": ["x", "y"]}).to_csv(images / "t.csv")
+    packed = [str(pack(images, tmp_path / "new.zip")), str(pack_tar(images, tmp_path / "new.tar.gz"))]
+    for path in packed:
+        rows, bad = rows_of(brightness(), Path(path))
+        assert [row["file"] for row in rows] == [
+            f"{path}/{name}" for name in ("a.jpg", "b.png", "deep/c.PNG")
+        ]
+        assert ([row["label"] for row in rows], bad) == (["dark", "light", "light"], [])
+    assert names_of(images / "t.csv") == [str(images / "b.png"), str(images / "deep" / "c.PNG")]
 
 
 def test_files_are_taken_as_they_are_and_once(images: Path) -> None:
-    text = str(images / "notes.txt")
-    assert collect([text, str(images / "b.png"), text]) == [images / "notes.txt", images / "b.png"]
+    text = images / "notes.txt"
+    assert names_of(text, images / "b.png", text) == [str(text), str(images / "b.png")]
 
 
 def test_missing_path_and_empty_folder_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"'none.jpg' does not exist"):
-        collect(["none.jpg"])
-    with pytest.raises(UsageError, match=r"no images found in '.*'; give files or folders"):
-        collect([str(tmp_path)])
+        _require_paths(["none.jpg"])
+    with pytest.raises(DataError, match=r"no images found in '.*': give files or folders"):
+        names_of(tmp_path)
 
 
 def test_rows_have_label_confidence_and_asked_probabilities(images: Path) -> None:
-    rows, bad = rows_of(Brightness(), collect([str(images)]), proba=True)
+    rows, bad = rows_of(brightness(), images, proba=True)
     assert bad == []
     assert [row["label"] for row in rows] == ["dark", "light", "light"]
     assert rows[1] == {
@@ -74,28 +127,46 @@ def test_rows_have_label_confidence_and_asked_probabilities(images: Path) -> Non
         "proba_dark": 0.0,
         "proba_light": 1.0,
     }
-    assert list(rows_of(Brightness(), collect([str(images)]))[0][0]) == ["file", "label", "confidence"]
+    assert list(rows_of(brightness(), images)[0][0]) == ["file", "label", "confidence"]
 
 
 def test_other_tasks_have_their_own_columns(images: Path) -> None:
-    files = [images / "b.png"]
-    assert rows_of(Brightness("multilabel"), files)[0] == [{"file": str(files[0]), "label": "light"}]
-    assert rows_of(Brightness("regression", ("light",)), files)[0] == [{"file": str(files[0]), "light": 1.0}]
+    path = images / "b.png"
+    assert rows_of(brightness("multilabel", ("light",)), path)[0] == [{"file": str(path), "label": "light"}]
+    assert rows_of(brightness("regression", ("light",)), path)[0] == [{"file": str(path), "light": 1.0}]
+    odd = rows_of(brightness("regression", ("file",)), path)[0]
+    assert odd == [{"file": str(path), "file (predicted)": 1.0}]
 
 
 def test_unreadable_image_is_named_and_the_others_are_kept(images: Path) -> None:
-    files = [images / "a.jpg", images / "notes.txt", images / "b.png"]
-    rows, bad = rows_of(Brightness(), files)
+    rows, bad = rows_of(brightness(), images / "a.jpg", images / "notes.txt", images / "b.png")
     assert [Path(row["file"]).name for row in rows] == ["a.jpg", "b.png"]
-    assert [path for path, _ in bad] == [images / "notes.txt"]
-    assert "notes.txt" in bad[0][1]
+    assert bad == [(str(images / "notes.txt"), "not an image")]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".json"])
+def test_names_of_any_bytes_can_be_written(
+    images: Path, tmp_path: Path, suffix: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [b"caf\xe9.png", b"new\nline.png", b'quo"te,.png']
+    for name in names:
+        (tmp_path / os.fsdecode(name)).write_bytes((images / "b.png").read_bytes())
+    rows, bad = rows_of(brightness(), *(tmp_path / os.fsdecode(name) for name in names))
+    out = tmp_path / f"table{suffix}"
+    _show(State(json=suffix == ".json"), rows, [], None if suffix == ".json" else str(out))
+    if suffix == ".json":
+        files = [row["file"] for row in json.loads(capsys.readouterr().out)["predictions"]]
+    else:
+        files = (pd.read_csv(out) if suffix == ".csv" else pd.read_parquet(out))["file"].tolist()
+    assert [Path(file).name for file in files] == ["caf\\xe9.png", "new\nline.png", 'quo"te,.png']
+    assert bad == []
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_table_is_written_to_a_file(
     images: Path, tmp_path: Path, suffix: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows, _ = rows_of(Brightness(), collect([str(images)]))
+    rows, _ = rows_of(brightness(), images)
     out = tmp_path / f"table{suffix}"
     _show(State(), rows, [], str(out))
     frame = pd.read_csv(out) if suffix == ".csv" else pd.read_parquet(out)
@@ -109,17 +180,12 @@ def test_file_that_cannot_be_written_is_named() -> None:
 
 
 def test_json_names_what_was_skipped(capsys: pytest.CaptureFixture[str]) -> None:
-    _show(State(json=True), [{"file": "a", "label": "x"}], [(Path("b"), "truncated")], None)
+    _show(State(json=True), [{"file": "a", "label": "x"}], [("b", "truncated")], None)
     document = json.loads(capsys.readouterr().out)
     assert document == {
         "predictions": [{"file": "a", "label": "x"}],
         "skipped": [{"file": "b", "reason": "truncated"}],
     }
-
-
-def test_reader_of_the_test_refuses_what_is_no_image(images: Path) -> None:
-    with pytest.raises(DataError, match="not an image"):
-        open_image(images / "notes.txt")
 
 
 def test_gpu_is_used_where_there_is_one_and_images_are_many(monkeypatch: pytest.MonkeyPatch) -> None:

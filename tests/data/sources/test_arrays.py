@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from automl.data.sources.arrays import ArraySource, open_digits
+from automl.data.sources.arrays import ArraySource, open_digits, to_images
 from automl.errors import DataError
 from tests.data.conftest import fingerprint
 
@@ -84,7 +84,7 @@ def test_labels_of_any_kind_are_encoded(labels: Any, classes: tuple[str, ...], n
         (np.zeros((0, 5, 6, 3)), [], "at least one image"),
         (_PIXELS / 100 - 1, _LABELS, "undo their normalization"),
         (np.full((3, 5, 6), np.nan), _LABELS, "undo their normalization"),
-        (_PIXELS.astype(np.int64) * 3, _LABELS, "they reach 765"),
+        (_PIXELS * 3.0, _LABELS, "they reach 7"),
         ([[1, 2], [3]], _LABELS, "must each form one array"),
         (np.array(["x", "y", "z"]), _LABELS, "must be an array of numbers"),
     ],
@@ -121,3 +121,15 @@ def test_digits_use_the_whole_range() -> None:
     pixels = np.concatenate([np.asarray(source.load(i)) for i in range(50)])
     assert (len(source.files), len(source.classes)) == (1797, 10)
     assert (pixels.min(), pixels.max()) == (0, 255)
+
+
+def test_whole_numbers_of_more_bits_share_one_range() -> None:
+    deep = np.stack([np.full((4, 4), 900), np.full((4, 4), 1100), np.full((4, 4), 1300)]).astype(np.uint16)
+    source = ArraySource(deep, _LABELS)
+    assert list(source.pixel_range) == [900, 1300]
+    assert [int(np.asarray(source.load(i)).mean()) for i in range(3)] == [0, 127, 255]
+    alone = [np.asarray(next(to_images(image[None], source.pixel_range))) for image in deep]
+    assert all(np.array_equal(image, np.asarray(source.load(i))) for i, image in enumerate(alone))
+    assert ArraySource(_PIXELS.astype(np.int64) * 3, _LABELS).pixel_range == (0, 1023)
+    with pytest.raises(DataError, match="do not fit the range 0 to 1"):
+        next(to_images(_PIXELS.astype(np.float32), (0.0, 1.0)))

@@ -119,3 +119,23 @@ def test_names_of_classes_survive_subsets_and_joins(known: bool) -> None:
     assert (whole.reads < 5) == known
     assert open_source(joined).targets.tolist() == [0, 0, 1, 1, 0]
     assert open_source(joined).classes == ("cat", "owl")
+
+
+@pytest.mark.parametrize("kind", ["floats", "deep PIL", "uint16"])
+def test_items_share_one_range_of_their_pixels(kind: str) -> None:
+    greys = (0.1, 0.4, 0.2, 0.8)
+    make: dict[str, Any] = {
+        "floats": lambda grey: torch.full((3, 4, 4), grey),
+        "deep PIL": lambda grey: Image.fromarray(np.full((4, 4), int(4095 * grey), dtype=np.uint16)),
+        "uint16": lambda grey: np.full((4, 4), int(4095 * grey), dtype=np.uint16),
+    }
+    source: Any = open_source(_Items(*((make[kind](grey), i % 2) for i, grey in enumerate(greys))))
+    assert source.pixel_range == ((0, 1) if kind == "floats" else (0, 4095))
+    assert [int(np.asarray(source.load(i)).mean()) for i in range(4)] == pytest.approx(
+        [255 * grey for grey in greys], abs=1
+    )
+
+
+def test_normalized_items_are_refused() -> None:
+    with pytest.raises(DataError, match=r"they lie in -1\.\.1: leave out their normalization"):
+        open_source(_Items((torch.full((3, 4, 4), -1.0), 0), (torch.ones(3, 4, 4), 1)))

@@ -1,0 +1,122 @@
+"""One range of deep pixels for all images of a data set."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from automl.data import load_pixels, open_source, prepare_data
+from automl.data.cache.streamed_images import open_images
+from automl.data.decoding.pixel_range import range_of, sampled, to_eight_bits
+from automl.data.prepare import PreparedData
+from automl.errors import DataError
+
+_RNG = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (np.array([0, 65000], dtype=np.uint16), (0, 65535)),
+        (np.array([10, 3900], dtype=np.uint16), (0, 4095)),
+        (np.array([900, 1400], dtype=np.uint16), (900, 1400)),
+        (np.array([0, 200], dtype=np.uint16), (0, 255)),
+        (np.array([-1024, 3071], dtype=np.int32), (-1024, 3071)),
+        (np.array([0.0, 0.9]), (0, 1)),
+        (np.array([0.0, 200.0]), (0, 255)),
+        (np.array([0.4, 0.5]), (0.4, 0.5)),
+        (np.array([np.nan, 0.0, 1.0, np.inf]), (0, 1)),
+        (np.array([7, 7], dtype=np.uint16), (0, 255)),
+        (np.array([-1.0, -1.0]), (-1, 0)),
+    ],
+)
+def test_range_is_the_usual_one_if_half_of_it_is_used(values: Any, expected: tuple[float, float]) -> None:
+    assert range_of([sampled(values)]) == pytest.approx(expected, rel=1e-3)
+    assert range_of([]) == ()
+
+
+def test_one_hot_pixel_does_not_set_the_range() -> None:
+    values = _RNG.integers(900, 1400, (512, 512)).astype(np.uint16)
+    values[0, 0] = 65535
+    low, high = range_of([sampled(values)])
+    assert (low, high) == pytest.approx((900, 1400), abs=2)
+
+
+def test_pixels_in_other_units_are_refused_and_outliers_clipped() -> None:
+    with pytest.raises(DataError, match="pixels from 2 to 198 do not fit the range 0 to 1 of the data set"):
+        to_eight_bits(np.linspace(0, 200, 100), (0.0, 1.0))
+    values = np.array([*[1000] * 500, 65535, 0], dtype=np.uint16)
+    assert to_eight_bits(values, (900, 1100))[[0, 500, 501]].tolist() == [127, 255, 0]
+
+
+def _folder(root: Path, kind: str) -> Path:
+    """Two classes that differ by their brightness alone: 1000 and 1200 of 4095, or .40 and .44 of 1."""
+    for k, name in enumerate("ab"):
+        for i in range(10):
+            bumps = 120 * np.sin(np.arange(32) / (3 + i % 5))[:, None] * np.cos(np.arange(32) / (2 + i % 7))
+            counts = (1000 + 200 * k + bumps + _RNG.normal(0, 20, (32, 32))).clip(0, 4095)
+            (root / name).mkdir(parents=True, exist_ok=True)
+            if kind == "png":
+                Image.fromarray(counts.astype(np.uint16)).save(root / name / f"{i}.png")
+            elif kind == "int32":
+                Image.fromarray(counts.astype(np.int32)).save(root / name / f"{i}.tif")
+            else:
+                Image.fromarray((counts / 2500).astype(np.float32)).save(root / name / f"{i}.tif")
+    return root
+
+
+def _prepared(root: Path, tmp_path: Path, **options: Any) -> PreparedData:
+    return prepare_data(
+        open_source(root), cache_dir=tmp_path / "cache", study_dir=tmp_path / "study", **options
+    )
+
+
+@pytest.mark.parametrize("kind", ["png", "int32", "float"])
+def test_deep_images_keep_their_levels_and_differences(tmp_path: Path, kind: str) -> None:
+    root = _folder(tmp_path / "x", kind)
+    prepared = _prepared(root, tmp_path)
+    info, rows = prepared.splits.info, prepared.splits.train
+    images = open_images(rows.images)[np.arange(20)]
+    assert min(len(np.unique(image)) for image in images) > 32
+    assert images[10:].mean() - images[:10].mean() > 40  # 200 counts of about 700
+    black, white = info.pixel_range
+    assert prepared.report.pixel_range == info.pixel_range
+    said = f"{black:g}..{white:g}, for all images alike."
+    assert any(finding.headline.endswith(said) for finding in prepared.report.findings)
+    # Alone, a new image is the same as beside the others.
+    with Image.open(sorted((root / "b").iterdir())[3]) as image:
+        assert np.array_equal(load_pixels(image, info), images[13])
+
+
+def test_range_of_an_earlier_run_is_kept_and_another_decodes_again(tmp_path: Path) -> None:
+    root = _folder(tmp_path / "x", "png")
+    first = _prepared(root, tmp_path)
+    again = _prepared(root, tmp_path)
+    assert again.report.from_cache
+    assert again.splits.info == first.splits.info
+    other = _prepared(root, tmp_path, pixel_range=(0.0, 4095.0))
+    assert not other.report.from_cache
+    assert other.splits.info.pixel_range == (0.0, 4095.0)
+    assert open_images(other.splits.train.images)[np.arange(20)].max() < 100
+
+
+def test_streamed_images_have_the_range_too(tmp_path: Path) -> None:
+    root = _folder(tmp_path / "x", "png")
+    decoded = open_images(_prepared(root, tmp_path, img_size=32).splits.train.images)[np.arange(20)]
+    streamed = _prepared(root, tmp_path / "other", img_size=32, max_disk=1000).splits.train.images
+    assert np.array_equal(open_images(streamed)[np.arange(20)], decoded)
+
+
+def test_model_of_plain_images_reads_deep_ones_in_the_usual_range(tmp_path: Path) -> None:
+    info = dataclasses.replace(
+        _prepared(_folder(tmp_path / "x", "png"), tmp_path).splits.info, pixel_range=()
+    )
+    dark = Image.fromarray(np.full((8, 8), 257 * 3, dtype=np.uint16))
+    assert np.unique(load_pixels(dark, info)).tolist() == [3]
+    with pytest.raises(DataError, match="pixels from 90 to 90 do not fit the range 0 to 1"):
+        load_pixels(Image.fromarray(np.full((8, 8), 90, dtype=np.float32)), info)

@@ -1,0 +1,88 @@
+"""Lists of images and their labels."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from automl.data.sources import open_source
+from automl.errors import DataError
+from tests.data.conftest import encoded, random_image
+
+_SIZES = ((12, 10), (8, 9), (12, 10), (7, 7))
+_LABELS = [3, 1, 3, 1]
+
+
+def _images() -> list[Any]:
+    return [random_image(i, size=size) for i, size in enumerate(_SIZES)]
+
+
+def _check(images: Any, labels: Any = _LABELS) -> None:
+    source = open_source((images, labels))
+    assert (source.task, source.classes, source.targets.tolist()) == (
+        "classification",
+        ("1", "3"),
+        [1, 0, 1, 0],
+    )
+    assert source.label_type == "int"
+    for i, image in enumerate(_images()):
+        assert np.array_equal(np.asarray(source.load(i)), np.asarray(image))
+
+
+@pytest.mark.parametrize(
+    "labels", [_LABELS, np.array(_LABELS), np.array(_LABELS)[:, None], torch.tensor(_LABELS)]
+)
+def test_paths_and_labels_are_a_data_set(
+    tmp_path: Path, labels: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    paths = [tmp_path / f"{i}.png" for i in range(4)]
+    for path, image in zip(paths, _images(), strict=True):
+        image.save(path)
+    for images in (
+        paths,
+        tuple(map(str, paths)),
+        np.array(paths),
+        pd.Series(paths),
+        [path.name for path in paths],
+    ):
+        _check(images, labels)
+    _check(paths, pd.Series(_LABELS, index=[7, 7, 1, 0]))
+
+
+@pytest.mark.parametrize("kind", ["PIL", "arrays", "tensors", "bytes", "files"])
+def test_images_of_several_sizes_and_labels_are_a_data_set(kind: str) -> None:
+    make: dict[str, Any] = {
+        "PIL": lambda image: image,
+        "arrays": np.asarray,
+        "tensors": lambda image: torch.from_numpy(np.array(image)).permute(2, 0, 1),
+        "bytes": encoded,
+        "files": lambda image: io.BytesIO(encoded(image)),
+    }
+    _check([make[kind](image) for image in _images()])
+
+
+def test_several_outputs_of_a_list_are_columns(tmp_path: Path) -> None:
+    cells = [encoded(image) for image in _images()]
+    source = open_source((cells, np.array([[0.5, 1], [1, 2], [3, 4], [5, 6]])))
+    assert (source.task, source.classes) == ("regression", ("output 0", "output 1"))
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "message"),
+    [
+        (["gone.png", "away.png"], [0, 1], "none of 2 files is there, the first is 'gone.png'"),
+        ("photos", [0, 1], "labels belong to images in memory or a list of paths, not to the path 'photos'"),
+        ([b"x", b"y", b"z"], [0, 1], "one entry for each of 3 images, not 2"),
+        ([b"x", 7], [0, 1], "must all be of one kind, but 7 is of another"),
+    ],
+)
+def test_lists_that_do_not_fit_are_refused(images: Any, labels: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        open_source((images, labels))
