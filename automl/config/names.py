@@ -5,7 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-ARCHIVES = (".zip", ".csv", ".parquet")
+# Longer endings first: photos.tar.gz is photos.
+ARCHIVES = (
+    *(".tar.gz", ".tar.bz2", ".tar.xz", ".tar", ".tgz", ".tbz2", ".txz", ".zip"),
+    *(".csv", ".tsv", ".jsonl", ".parquet"),
+)
 BUILT_IN = ("digits",)
 # Data with one of these prefixes are no path.
 REMOTE = ("torchvision:", "hf:")
@@ -38,7 +42,7 @@ def default_study_name(data: object) -> str:
         data = data.removeprefix(prefix)
     path = Path(data).expanduser()
     last = path.name if path.name not in ("", "..") else path.resolve().name
-    if path.suffix.lower() in ARCHIVES:
-        last = last[: -len(path.suffix)]
+    ending = next((ending for ending in ARCHIVES if last.lower().endswith(ending)), "")
+    last = last[: len(last) - len(ending)]
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", last).strip("-.")[:_LONGEST]
     return name or "study"

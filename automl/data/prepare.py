@@ -23,7 +23,7 @@ from automl.data.decoding.pixel_range import PixelRange
 from automl.data.holdout import Holdout
 from automl.data.labelled_rows import Labelled, OnGroupLeak, label
 from automl.data.quality.report import DataReport, bad_files, make_report
-from automl.data.sources.base import Source
+from automl.data.sources.base import Source, counted
 from automl.data.sources.part import SourcePart, fair_order
 from automl.data.splits import HOLDOUT, TRAIN, VAL, Split, require_classes, split_columns
 from automl.errors import DataError, unknown_name
@@ -141,7 +141,7 @@ def prepare_data(
     start = perf_counter()
     watcher = observer if observer is not None else Silent()
     _check_early(source, options)
-    watcher.stage("scan", f"looking at {len(source.files)} images of {source.name}")
+    watcher.stage("scan", f"looking at {counted(len(source.files), 'image')} of {source.name}")
     rows, until = options.get("rows"), options.get("until")
     if rows is not None:
         source = SourcePart(source, rows)
@@ -165,7 +165,7 @@ def prepare_data(
             split = _split(labelled, options)
             found[:] = [(labelled.trained(split), split)]
 
-        watcher.stage("cache", f"decoding {len(of.files)} images to {at.img_size} px")
+        watcher.stage("cache", f"decoding {counted(len(of.files), 'image')} to {at.img_size} px")
         return open_or_build(
             of,
             at,

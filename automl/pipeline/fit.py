@@ -58,6 +58,7 @@ def _fit(config: StudyConfig, observer: Observer, clock: Clock) -> FitResult:
         source = open_source(
             config.data, target=config.target, task=config.task, image_column=config.image_column
         )
+        workspace.check_same_data(source.outline(), source.name)
         slower = slowdown()
         if not is_done(config, workspace):
             refuse_shorter(config, clock.started, needed=least_seconds(source, slower), slower=slower)

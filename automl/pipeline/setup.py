@@ -110,10 +110,11 @@ def prepare(context: Context, source: Source, *, room: ClusterResources | None =
     if earlier is None and space_is_known:
         space = load_space(config, device, img_size=CPU_SIZE)
         looked = find_weights(config, space, remaining=context.clock.remaining(), observer=context.observer)
+    outline = source.outline()
     data = _decoded(context, source, device, looked)
     space = load_space(config, device, img_size=data.splits.info.img_size)
     metric, balance = _fitting(config, data, context.observer)
-    identity = {**_identity(config, data, metric, space), "balance": balance}
+    identity = {**_identity(config, data, metric, space), "balance": balance, "outline": outline}
     workspace.check_same(identity)
     conditions = Conditions(
         data.splits,

@@ -126,13 +126,25 @@ class Workspace:
         earlier = {"resize": "crop", "weights_licence": plan.get("weights_licence"), **earlier}
         changed = [key for key in IDENTITY if earlier.get(key) != plan.get(key)]
         if changed:
-            key = changed[0]
-            was, now = (str(p.get(f"{key}_name", p.get(key))) for p in (earlier, plan))
-            detail = f"{was} there, {now} now" if was != now else f"the contents of {now} differ"
-            raise StudyError(
-                f"the study {self.root.name!r} exists with another {key} ({detail}); "
-                "choose another --study name, or replace it with --overwrite"
-            )
+            raise self._other(changed[0], earlier, plan)
+
+    def check_same_data(self, outline: str, name: str) -> None:
+        """Raise StudyError if an earlier study here had other names or labels, before any image is decoded.
+
+        `outline` is that of the source, and `name` the name of the data.
+        """
+        earlier = self.read_plan()
+        if earlier is not None and earlier.get("outline", outline) != outline:
+            raise self._other("data", earlier, {"data_name": name})
+
+    def _other(self, key: str, earlier: dict[str, Any], plan: dict[str, Any]) -> StudyError:
+        was, now = (str(p.get(f"{key}_name", p.get(key))) for p in (earlier, plan))
+        detail = f"{was} there, {now} now" if was != now else f"the contents of {now} differ"
+        other = "other data" if key == "data" else f"another {key}"
+        return StudyError(
+            f"the study {self.root.name!r} exists with {other} ({detail}); "
+            "choose another --study name, or replace it with --overwrite"
+        )
 
     def begin(self) -> None:
         """Delete the study that this one replaces, after all checks."""

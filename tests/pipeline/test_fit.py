@@ -228,7 +228,7 @@ def test_resume_of_no_study_names_the_closest(finished: FitResult) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"data": digits(150)}, "another data"),
+        ({"data": digits(150)}, "other data"),
         ({"metric": "f1"}, "another metric .*accuracy there, f1 now"),
         ({"seed": 5}, "another seed"),
     ],
@@ -331,3 +331,22 @@ def test_unknown_name_is_reported_before_anything_is_made(
     with pytest.raises(ConfigError, match=message):
         pipeline.fit(config_for(tmp_path, **{option: value}))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_study_of_other_data_is_refused_before_any_image_is_decoded(tmp_path: Path) -> None:
+    begun: list[str] = []
+
+    class Stages(Silent):
+        def stage(self, name: str, text: str) -> None:
+            begun.append(name)
+
+    _write_images(tmp_path / "photos")
+    pipeline.fit(config_for(tmp_path, data=str(tmp_path / "photos"), n_trials=1))
+    moved = (tmp_path / "photos").rename(tmp_path / "moved")
+    (moved / "extra").mkdir()
+    next(moved.rglob("*.png")).rename(moved / "extra" / "1.png")
+    with pytest.raises(
+        StudyError, match=r"exists with other data \(photos there, moved now\); choose another --study"
+    ):
+        pipeline.fit(config_for(tmp_path, data=str(moved), n_trials=1), observer=Stages())
+    assert begun == []

@@ -125,6 +125,7 @@ def _progress(*, quiet: bool) -> Iterator[Silent]:
 def _print(report: DataReport, *, everything: bool) -> None:
     from automl.cli.output import print_table
     from automl.data.quality.report import bad_note
+    from automl.data.sources.base import counted
     from automl.review.describe import aligned
 
     print("\n".join(aligned(_facts(report))) + "\n")
@@ -140,7 +141,7 @@ def _print(report: DataReport, *, everything: bool) -> None:
         print(f"\n! {finding.headline}")
         _print_some([" = ".join(case) for case in finding.files], _CASES_SHOWN, everything)
     if report.bad:
-        print(f"\n! Unreadable: {len(report.bad)} files")
+        print(f"\n! Unreadable: {counted(len(report.bad), 'file')}")
         _print_some([f"{bad.file}: {bad.reason}" for bad in report.bad], _BAD_SHOWN, everything)
     if not (report.notes or report.findings or report.bad):
         print("\nNo problems found.")
@@ -155,11 +156,13 @@ def _print_some(lines: list[str], most: int, everything: bool) -> None:
 
 
 def _facts(report: DataReport) -> list[tuple[str, str]]:
+    from automl.data.sources.base import counted
+
     kind = "grey" if report.in_chans == 1 else "colour"
     modes = ", ".join(f"{mode} {count:,}" for mode, count in report.modes.items())
     seconds = f"{report.seconds:.1f} s" + (", from the cache" if report.from_cache else "")
     return [
-        ("data", f"{report.name}: {report.n_images:,} images for {report.task}"),
+        ("data", f"{report.name}: {counted(report.n_images, 'image')} for {report.task}"),
         ("sizes", f"{_range(report.widths)} wide, {_range(report.heights)} high (min .. median .. max)"),
         ("model input", f"{report.img_size} x {report.img_size} px, {kind}"),
         ("modes", modes),

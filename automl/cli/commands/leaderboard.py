@@ -48,7 +48,7 @@ def command(state: State, /, study: str, directory: str | None, csv_file: str | 
         about = {"metric": metric, "mode": mode, "trivial": trivial, "weights": weights_of(found)}
         print_json({"study": found.name, **about, "trials": rows})
     elif csv_file is not None:
-        print(f"{len(trials)} trials written to {csv_file}")
+        print(f"{len(trials)} trial{'s' if len(trials) != 1 else ''} written to {csv_file}")
     elif not trials:
         print(f"no trials yet in study {found.name!r}")
     else:

@@ -13,6 +13,7 @@ from automl.data.decoding.image_format import choose_target
 from automl.data.labelled_rows import Labelled, OnGroupLeak, label
 from automl.data.quality.report import DataReport, make_report
 from automl.data.sources import open_source
+from automl.data.sources.base import counted
 from automl.data.splits import TRAIN, Split, split_columns
 from automl.errors import DataError
 from automl.machine import cache_folder
@@ -42,7 +43,7 @@ def inspect_data(
     watcher = observer if observer is not None else Silent()
     source = open_source(data, target=target, task=task, image_column=image_column)
     try:
-        watcher.stage("scan", f"looking at {len(source.files)} images of {source.name}")
+        watcher.stage("scan", f"looking at {counted(len(source.files), 'image')} of {source.name}")
         # The size that a search would choose, so that it finds the decoded images.
         largest = GPU_SIZE if Path("/dev/nvidiactl").exists() else CPU_SIZE
         wanted = choose_target(source, img_size=img_size, max_size=largest)
@@ -51,7 +52,7 @@ def inspect_data(
         def check(cached: Cached) -> None:
             found[:] = [label(source, cached, on_group_leak=on_group_leak)]
 
-        watcher.stage("cache", f"decoding {len(source.files)} images to {wanted.img_size} px")
+        watcher.stage("cache", f"decoding {counted(len(source.files), 'image')} to {wanted.img_size} px")
         cached = open_or_build(
             source,
             wanted,

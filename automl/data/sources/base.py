@@ -71,6 +71,10 @@ class Source(Protocol):
         rows = zip(self.files, digests, label_words(self), strict=True)
         return hash_lines("\0".join(row) for row in rows)
 
+    def outline(self) -> str:
+        """Return a hash of names and labels, which no image is read for: other outlines are other fingerprints."""
+        return hash_pairs(self.files, label_words(self))
+
     def stored(self) -> tuple[Files, Sequence[str]] | None:
         """Return the files that hold the images and the path of each row; None if the images lie in no files."""
         return None

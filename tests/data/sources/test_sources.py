@@ -98,6 +98,15 @@ def test_source_fingerprint_agrees_with_known_digests(source: Source) -> None:
     assert source.content(["other", *digests[1:]]) != fingerprint(source)
 
 
+def test_source_outline_says_without_reading_whether_labels_differ(source: Source) -> None:
+    outline = source.outline()
+    assert source.outline() == outline
+    source.targets = np.roll(np.asarray(source.targets), 1)
+    assert (source.outline() == outline) == (source.name in ("arrays", "digits"))  # rows in any order
+    source.targets = np.zeros(len(source.targets), dtype=np.int64)
+    assert source.outline() != outline
+
+
 def test_source_state_repeats(source: Source) -> None:
     assert source.state() == source.state()
 
