@@ -126,7 +126,7 @@ def _is_address(name: str) -> bool:
 
 
 def _in_address(environ: WSGIEnvironment) -> str:
-    return dict(parse_qsl(environ.get("QUERY_STRING", ""))).get(PARAMETER, "")
+    return str(dict(parse_qsl(environ.get("QUERY_STRING", ""))).get(PARAMETER, ""))
 
 
 def _in_cookie(environ: WSGIEnvironment) -> str:
