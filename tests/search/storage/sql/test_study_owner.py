@@ -14,7 +14,7 @@ from automl.cli.entry import main
 from automl.search.storage.sql.study_owner import claim
 
 QUICK = ("--space", "smoke", "--epochs", "4", "--n-trials", "1", "--engine", "local", "--pretrained", "never")
-QUICK += ("--warm-start", "none", "--img-size", "8", "--quiet", "--json")
+MORE = ("--warm-start", "none", "--img-size", "8", "--quiet", "--json")
 
 
 def _photos(folder: Path, classes: int) -> Path:
@@ -28,7 +28,7 @@ def _photos(folder: Path, classes: int) -> Path:
 
 
 def _fit(data: Path, directory: Path, url: str, *more: str) -> int:
-    return main(["fit", str(data), *QUICK, "--directory", str(directory), "--storage", url, *more])
+    return main(["fit", str(data), *QUICK, *MORE, "--directory", str(directory), "--storage", url, *more])
 
 
 def _count(directory: Path) -> int:
