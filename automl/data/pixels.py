@@ -18,7 +18,7 @@ from warnings import catch_warnings, filterwarnings
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, TiffImagePlugin, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from automl.data.decoding.pixel_range import PixelRange, range_of, sampled, to_eight_bits
 from automl.errors import DataError
@@ -242,6 +242,8 @@ def _unidentified(data: bytes) -> str:
 
 def _unreadable_tiff(data: bytes) -> str:
     """Return the bands and bits of a TIFF that Pillow does not read."""
+    from PIL import TiffImagePlugin
+
     file = io.BytesIO(data)
     try:
         tags = TiffImagePlugin.ImageFileDirectory_v2(file.read(8))

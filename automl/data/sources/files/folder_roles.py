@@ -123,19 +123,23 @@ def _split_folders(
         )
     skipped = {top: 1 + _wrapped(top, tops, inner) for top in splits}
     meanings: list[tuple[str, str] | None] = []
+    used = {top for top, split in splits.items() if split == UNLABELLED}
     for parts in inner:
         top = parts[0] if parts else ""
         if top in splits and len(parts) > skipped[top]:
+            used.add(top)
             meanings.append((_name(parts[skipped[top]]), splits[top]))
         else:
             meanings.append((_name(top), classes[top]) if top in classes else None)
     ignored = sorted({parts[0] for parts in inner if parts} - set(splits) - set(classes))
     meanings = _without_unlabelled(meanings)
     _require_trained(meanings, where)
-    told = _told(splits)
+    told = _told({top: split for top, split in splits.items() if top in used})
     if classes:
         told = f"{told[:-1]}; class folders beside them as train: {_listed(sorted(classes))}."
-    return Roles(meanings, (told, *_left_out(ignored)))
+    bare = sorted(set(splits) - used)
+    without = (f"Left out, as no class folders are in it: {_listed(bare)}.",) if bare else ()
+    return Roles(meanings, (told, *without, *_left_out(ignored)))
 
 
 def _require_trained(meanings: Sequence[tuple[str, str] | None], where: str) -> None:

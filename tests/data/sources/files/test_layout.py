@@ -151,3 +151,13 @@ def test_images_in_split_folders_beside_others_are_refused() -> None:
         DataError, match="must hold class folders to be parts of a split, but hold images beside masks"
     ):
         read_layout(["train/1.jpg", "test/1.jpg", "masks/1.jpg"], where="x")
+
+
+def test_part_without_class_folders_is_left_out_and_told() -> None:
+    layout = read_layout(["train/a/1.jpg", "train/b/1.jpg", "test/1.jpg"], where="x")
+    assert (layout.classes, layout.splits) == (_TWO, ["train", "train"])
+    assert layout.notes == (
+        "Folders taken for parts of a split: train/ as train.",
+        "Left out, as no class folders are in it: test.",
+        "1 image outside of the class folders ignored.",
+    )
