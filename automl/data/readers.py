@@ -7,6 +7,7 @@ Worker processes import this module: it must load in a tenth of a second.
 from __future__ import annotations
 
 import os
+import stat
 import struct
 import zipfile
 import zlib
@@ -48,8 +49,11 @@ class FolderReader:
         name = str(location)
         try:
             path = name if name.startswith(os.sep) else f"{self._root}{os.sep}{name}"
-            file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+            # Without waiting: a named pipe has no end, nor has a device.
+            file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
             try:
+                if not stat.S_ISREG(os.fstat(file).st_mode):
+                    raise DataError("cannot be read (not a file)")
                 return _read_all(file)
             finally:
                 os.close(file)

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from automl.data.pixels import open_header, quiet_pillow
+from automl.data.readers import FolderReader
 from automl.data.sources.arrays import to_images
 from automl.data.sources.files.base import Files, FolderFiles, LooseFiles
 from automl.data.sources.files.layout import IMAGE_SUFFIXES, printable
@@ -174,10 +175,7 @@ def _itself(image: Image.Image) -> Image.Image:
 
 
 def _opened(path: Path) -> Image.Image:
-    try:
-        return _header(path.read_bytes())
-    except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror or error})") from error
+    return _header(FolderReader(Path()).read(str(path)))
 
 
 def _read(file: Any) -> Image.Image:

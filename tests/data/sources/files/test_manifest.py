@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -349,3 +350,16 @@ def test_column_that_names_parts_is_the_split(root: Path) -> None:
     assert "'subset' the parts of the split" in source.notes[0]
     other = open_source(_write(root / "y.csv", _rows("image,label,subset", "a,red", "b,train")))
     assert set(other.splits) == {""}
+
+
+def test_pipes_and_devices_are_no_images(root: Path) -> None:
+    os.mkfifo(root / "pipe.png")
+    source = open_source(_write(root / "x.csv", _rows("image,label", "a", "b") + "pipe.png,a\n/dev/zero,b\n"))
+    for row in (2, 3):
+        with pytest.raises(DataError, match="cannot be read"):
+            source.load(row)
+
+
+def test_table_of_deep_lists_is_refused(root: Path) -> None:
+    with pytest.raises(DataError, match="must be a readable table"):
+        open_source(_write(root / "x.jsonl", "[" * 100_000 + "\n"))

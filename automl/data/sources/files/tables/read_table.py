@@ -47,7 +47,7 @@ def read_table(name: str, content: bytes) -> pd.DataFrame:
         raise DataError(
             f"{name!r} needs the package pyarrow to be read: install it, or save it as CSV"
         ) from error
-    except (ValueError, OSError) as error:  # pandas' and pyarrow's own errors are ValueErrors
+    except (ValueError, OSError, RecursionError) as error:  # pandas' and pyarrow's own errors are ValueErrors
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(
             f"a manifest must be a readable table, but {name!r} is not ({reason}): save it again"
