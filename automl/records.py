@@ -25,7 +25,8 @@ class DatasetInfo:
     order of the model's outputs. `mean` and `std` have a value for each channel of pixels scaled to 0..1. A regression
     standardises its targets by `target_mean` and `target_std`, with a value for each column; other tasks have none.
     All of them come from the training rows alone. Images are stored with `img_size` px a side, and, where pretrained
-    networks want more, also with `large_size` px (0 if not). `resize` says how they became squares.
+    networks want more, also with `large_size` px (0 if not). `resize` says how they became squares. Under
+    cross-validation there are `folds`, else 0; the other numbers are then those of the first fold.
     """
 
     name: str
@@ -45,6 +46,12 @@ class DatasetInfo:
     target_std: tuple[float, ...] = ()
     large_size: int = 0
     resize: Resize = "crop"
+    folds: int = 0
+
+    @property
+    def n_scored(self) -> int:
+        """The number of rows that score a trial: the validation rows, or under cross-validation those of all folds."""
+        return self.n_train + self.n_val if self.folds else self.n_val
 
     @property
     def detailed(self) -> DatasetInfo:
@@ -82,12 +89,24 @@ class Rows:
 
 
 @dataclass(frozen=True)
+class Fold:
+    """A part of the rows under cross-validation (`val`), and all others (`train`)."""
+
+    train: Rows
+    val: Rows
+
+
+@dataclass(frozen=True)
 class SearchSplits:
-    """All rows that search code may see: training and validation. The holdout has another type."""
+    """All rows that search code may see: training and validation. The holdout has another type.
+
+    Under cross-validation there are `folds`, of which `train` and `val` are the first.
+    """
 
     info: DatasetInfo
     train: Rows
     val: Rows
+    folds: tuple[Fold, ...] = ()
 
 
 @dataclass(frozen=True)

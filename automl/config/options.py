@@ -36,7 +36,7 @@ class StudyOptions(TypedDict, total=False):
     resize: Literal["auto", "crop", "squeeze"]
     precision: Literal["auto", "fp32", "bf16"]
     holdout: float
-    val: float
+    val: float | str
     on_bad_image: Literal["skip", "error"]
     on_failure: Literal["retry", "skip", "stop"]
 

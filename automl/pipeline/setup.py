@@ -186,7 +186,8 @@ def _decoded(context: Context, source: Source, device: Device, looked: FoundWeig
             img_size=sizes.img_size,
             max_size=sizes.most,
             large_size=sizes.large,
-            val=config.val,
+            val=config.val_share,
+            folds=config.folds,
             holdout=config.holdout,
             seed=config.seed,
             on_bad_image=config.on_bad_image,
@@ -360,4 +361,5 @@ def _identity(
         "n_train": info.n_train,
         "n_val": info.n_val,
         "n_holdout": info.n_holdout,
+        "folds": info.folds,
     }

@@ -32,6 +32,7 @@ IDENTITY = (
     "n_train",
     "n_val",
     "n_holdout",
+    "folds",
 )
 
 
@@ -122,8 +123,8 @@ class Workspace:
         earlier = self.read_plan()
         if earlier is None:
             return
-        # Earlier versions cut all images, and asked for no licences.
-        earlier = {"resize": "crop", "weights_licence": plan.get("weights_licence"), **earlier}
+        # Earlier versions cut all images, asked for no licences, and had no cross-validation.
+        earlier = {"resize": "crop", "weights_licence": plan.get("weights_licence"), "folds": 0, **earlier}
         changed = [key for key in IDENTITY if earlier.get(key) != plan.get(key)]
         if changed:
             key = changed[0]

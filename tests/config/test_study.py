@@ -43,7 +43,7 @@ def test_options_are_read_from_text_as_flags_give_them() -> None:
         ({"seed": 2**32}, r"^seed must be below 4.29497e\+09, got 4294967296$"),
         ({"holdout": 0}, r"^holdout must be above 0, got 0$"),
         ({"val": 0.9}, r"^val must be at most 0.8, got 0.9$"),
-        ({"val": "x"}, r"^val must be a number, got 'x'$"),
+        ({"val": "x"}, r"^val must be a number, or 'cv' for cross-validation, got 'x'$"),
         (
             {"gpus_per_trial": float("inf")},
             r"^gpus_per_trial must be 'auto', a share such as 0.25, or a whole number of GPUs, got inf$",
