@@ -111,6 +111,10 @@ class Trainer:
         self.last_good = LastGood(plan.device)
         self.data_parallel: DataParallel | None = None
 
+    def batches_of(self, rows: Rows) -> Batches:
+        """Return the batches of other rows, as those that this training has."""
+        return _batches(self.recipe, self.info, rows, self.plan)
+
     def join(self) -> None:
         """Train together with the other workers of torch's process group, which all call this before the first step."""
         self.data_parallel = DataParallel(self.model, self.averaged, self.plan.device)

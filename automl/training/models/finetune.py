@@ -55,6 +55,11 @@ def save_head(weight: Tensor, bias: Tensor, file: Path) -> None:
     save_file({"weight": weight.detach().cpu().contiguous(), "bias": bias.detach().cpu().contiguous()}, file)
 
 
+def head_of_fold(file: Path, fold: int) -> Path:
+    """Return the file of the head for a fold of a cross-validation, from 0; the first has `file` itself."""
+    return file.with_name(f"{file.stem}.fold{fold + 1}{file.suffix}") if fold else file
+
+
 @torch.no_grad()
 def begin_with_head(model: nn.Module, file: Path) -> None:
     """Put the head of `save_head` in the place of the network's new one.
