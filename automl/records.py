@@ -106,7 +106,7 @@ class SearchSplits:
     info: DatasetInfo
     train: Rows
     val: Rows
-    folds: tuple[Fold, ...] = ()
+    folds: tuple[Fold, ...] = field(default=(), kw_only=True)
 
 
 @dataclass(frozen=True)

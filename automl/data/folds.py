@@ -1,14 +1,18 @@
-"""The folds of a cross-validation as files of rows."""
+"""The folds of a cross-validation: as files of rows, and drawn several times."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from automl.data.labelled_rows import Labelled
-from automl.data.splits import TRAIN, VAL, Split
+from automl.data.splits import TRAIN, VAL, Split, fold_numbers
+from automl.errors import DataError
 from automl.records import Fold, Rows
+
+Index = npt.NDArray[np.int64]
 
 
 def write_folds(labelled: Labelled, split: Split, parts: dict[str, Rows]) -> tuple[Fold, ...]:
@@ -46,3 +50,42 @@ def folds_in_words(split: Split) -> str:
     if alone:
         said += f" {alone} image{'s' * (alone != 1)} of labels that only one image or group has always train."
     return said
+
+
+@dataclass(frozen=True)
+class RowFolds:
+    """Folds of the rows outside of the holdout, for a cross-validation of models that are fitted in no time.
+
+    `rows` (n,) are sorted rows of the data, `of` (repeats, n) has their folds, from 1, for each repeat; 0 for a row
+    that is never left out. `scores_trials`: the first repeat has the folds that trials are scored on.
+    """
+
+    rows: Index
+    of: Index
+    scores_trials: bool = False
+
+    def of_rows(self, rows: Index) -> Index:
+        """Return the folds (repeats, m) of m rows, all of which are in `rows`, in their order."""
+        return np.asarray(self.of[:, np.searchsorted(self.rows, rows)])
+
+
+def repeated_folds(
+    labelled: Labelled, split: Split, *, folds: int, repeats: int, seed: int
+) -> RowFolds | None:
+    """Return folds of the training and validation rows, drawn `repeats` times, with groups and copies together.
+
+    Under cross-validation the first are those of `split`. Returns None if the rows are too few.
+    """
+    columns, searched = labelled.columns(), np.isin(split.parts, (TRAIN, VAL))
+    drawn = [np.array(split.folds, dtype=np.int64)] if split.folds else []
+    try:
+        while len(drawn) < repeats:
+            drawn.append(fold_numbers(columns, searched, folds, seed=seed, repeat=len(drawn)))
+    except DataError:
+        return None
+    order = np.argsort(labelled.usable[searched])
+    return RowFolds(
+        labelled.usable[searched][order],
+        np.stack([found[searched][order] for found in drawn]),
+        scores_trials=bool(split.folds),
+    )

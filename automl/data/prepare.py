@@ -213,7 +213,7 @@ def prepare_data(
     for note in (*report.notes, *(finding.message for finding in report.findings)):
         watcher.note(note)
     return PreparedData(
-        splits=SearchSplits(info, parts[TRAIN], parts[VAL], folds),
+        splits=SearchSplits(info, parts[TRAIN], parts[VAL], folds=folds),
         holdout=Holdout(parts[HOLDOUT]),
         report=report,
         hold=cached.hold,

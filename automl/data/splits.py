@@ -107,8 +107,11 @@ def split_columns(
         raise DataError(
             "the data must leave images to train on, but all lie in the given validation and test parts"
         )
-    of_rows = _draw_folds(columns, parts, folds, seed) if folds else []
-    return Split(parts=tuple(_PARTS[code] for code in parts.tolist()), notes=notes, folds=tuple(of_rows))
+    if not folds:
+        return Split(parts=tuple(_PARTS[code] for code in parts.tolist()), notes=notes)
+    of_rows = fold_numbers(columns, parts == _CODES[TRAIN], folds, seed=seed)
+    parts[of_rows == 1] = _CODES[VAL]
+    return Split(tuple(_PARTS[code] for code in parts.tolist()), notes, tuple(of_rows.tolist()))
 
 
 def refuse_given_validation(given: Sequence[str]) -> None:
@@ -260,10 +263,17 @@ def _draw_several(
         parts[members.rows(int(name))] = _CODES[into]
 
 
-def _draw_folds(columns: Columns, parts: Numbers, folds: int, seed: int) -> list[int]:
-    """Return the fold of each row, 0 for rows that belong to none, and move the rows of fold 1 from train to VAL."""
-    members = Members(columns, parts)
-    ordered = members.ordered(range(len(members.groups)), columns, "folds", seed)
+def fold_numbers(
+    columns: Columns, chosen: npt.NDArray[np.bool_], folds: int, *, seed: int, repeat: int = 0
+) -> Numbers:
+    """Return the fold (n,) of each chosen row, from 1; 0 for other rows, and for those that must always train.
+
+    Groups stay together, and each label is spread evenly. Another `repeat` is another draw. Raises DataError if the
+    groups are too few for so many folds.
+    """
+    members = Members(columns, np.where(chosen, _CODES[TRAIN], _CODES[LEFT_OUT]))
+    name = f"folds {repeat}" if repeat else "folds"
+    ordered = members.ordered(range(len(members.groups)), columns, name, seed)
     of_rows = np.zeros(len(columns), dtype=np.int64)
     for name, fold in draw_folds(_units(columns, members, ordered), folds).items():
         of_rows[members.rows(int(name))] = fold
@@ -274,8 +284,7 @@ def _draw_folds(columns: Columns, parts: Numbers, folds: int, seed: int) -> list
             f"{len(members.groups)} distinct images or groups are left besides the holdout; use fewer folds, such as "
             "--val cv:2, or add images"
         )
-    parts[of_rows == 1] = _CODES[VAL]
-    return [int(fold) for fold in of_rows]
+    return of_rows
 
 
 def _units(columns: Columns, members: Members, places: Iterable[int]) -> list[Unit]:

@@ -132,9 +132,10 @@ def _searched(document: Mapping[str, Any]) -> str:
     if not words.is_scored(document):
         said = words.not_scored(document)
         return f"{said[:1].upper()}{said[1:]}. The scores above come from images that no model trained on."
-    best, n = document["best"], document["data"]["n_val"]
+    best, n, folds = document["best"], document["data"]["n_val"], words.folds(document)
+    images = f"{n:,} images out of fold, in {folds} folds" if folds else f"{n:,} validation images"
     return (
-        f"The search compared {document['trials']['total']} configurations on {n:,} validation images (best: "
+        f"The search compared {document['trials']['total']} configurations on {images} (best: "
         f"{document['metric']} {words.number(best['val_score'])}; trivial answer: "
         f"{words.number(best.get('val_trivial'))}). The scores above come from other images."
     )

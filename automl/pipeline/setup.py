@@ -32,7 +32,7 @@ from automl.pipeline.plan.constants import (
     WARM_START_SHARE,
 )
 from automl.pipeline.plan.hardware import Device, choose_device
-from automl.pipeline.plan.heads import fit_heads
+from automl.pipeline.plan.heads import fit_heads, folds_for_heads
 from automl.pipeline.plan.image_size import largest_size
 from automl.pipeline.plan.plan import Basis, make_plan
 from automl.pipeline.plan.pretrained import (
@@ -125,7 +125,8 @@ def prepare(context: Context, source: Source, *, room: ClusterResources | None =
     )
     pretrained, warm = _starting_points(context, space, conditions, earlier, looked)
     identity |= {"begun_with": dict(pretrained.record), "warm_start": warm.to_dict()}
-    basis = Basis(data.splits, pretrained, device, metric, balance, earlier)
+    folds = folds_for_heads(data, seed=config.seed)
+    basis = Basis(data.splits, pretrained, device, metric, balance, earlier, folds=folds)
     heads = fit_heads(context, basis)
     planned = make_plan(context, replace(basis, row_seconds=heads.row_seconds))
     write_json(workspace.plan_json, identity | planned.to_dict())

@@ -141,7 +141,9 @@ def summary(result: Mapping[str, Any], model_dir: Path, dashboard: str) -> list[
     best, metric = result["best"], str(result["metric"])
     val_trivial = best.get("val_trivial")
     answer = result.get("trivial_words", {}).get(metric, "trivial answer")
-    val = f"{score(best.get('val_score'))}, from trial {best.get('trial')}"
+    folds = words.folds(result)
+    apart = f" (out of fold, {folds} folds)" if folds else ""
+    val = f"{score(best.get('val_score'))}{apart}, from trial {best.get('trial')}"
     if best.get("val_score") is None:
         val = f"none: {words.not_scored(result)}"
     beside = "" if val_trivial is None else f"; {answer} ({score(val_trivial)})"
@@ -260,6 +262,8 @@ def details(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
     if data:
         counts = f"{data.get('n_train')} train, {data.get('n_val')} val, {data.get('n_holdout')} holdout"
+        if folds := words.folds(result):
+            counts = f"{data.get('n_val')} in {folds} folds, {data.get('n_holdout')} holdout"
         skipped = f", {data['n_skipped']} skipped" if data.get("n_skipped") else ""
         rows.append(("images", f"{counts}{skipped}; {_outputs_words(result)}"))
     if retrain:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from automl.data import open_source, prepare_data
 from automl.data.prepare import PreparedData
 from automl.errors import DataError
+from automl.records import Task
 from tests.data.rows import Row, split_rows
 
 _LABELLED = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 25)), min_size=8, max_size=60)
@@ -26,7 +27,7 @@ def test_any_folds_keep_groups_together_and_every_class_in_each_training(
     labelled: list[tuple[str, int]], seed: int, folds: int, several: bool, random: Random
 ) -> None:
     rows = [Row(label, str(group), labels=(label,) if several else ()) for label, group in labelled]
-    task = "multilabel" if several else "classification"
+    task: Task = "multilabel" if several else "classification"
     try:
         split = split_rows(rows, holdout=0.2, seed=seed, folds=folds, task=task)
     except DataError:

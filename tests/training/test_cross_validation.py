@@ -46,7 +46,7 @@ def folded(splits: SearchSplits, tmp_path_factory: pytest.TempPathFactory) -> Se
     of_rows = np.arange(192) // 3 % FOLDS  # each class in each fold
     folds = tuple(Fold(rows(f"train{k}", of_rows != k), rows(f"val{k}", of_rows == k)) for k in range(FOLDS))
     info = replace(splits.info, n_train=144, n_val=48, folds=FOLDS)
-    return SearchSplits(info, folds[0].train, folds[0].val, folds)
+    return SearchSplits(info, folds[0].train, folds[0].val, folds=folds)
 
 
 def _alone(config: Config, splits: SearchSplits, plan: TrainPlan, rounds: int = 1) -> Tensor:

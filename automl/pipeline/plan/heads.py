@@ -7,11 +7,19 @@ them as trials that are complete before the search begins.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+import torch
+
+from automl.config.metrics import METRICS
+from automl.data import PreparedData
+from automl.data.folds import RowFolds, repeated_folds
+from automl.data.splits import VAL
 from automl.final.evidence.candidates import Alternative
 from automl.final.evidence.delivery import Delivery
+from automl.final.evidence.paired import paired_difference
 from automl.final.retrain import Retrained
 from automl.final.scoring import seconds_per_image
 from automl.machine import Moment, cache_folder, cores, slowdown
@@ -24,8 +32,12 @@ from automl.pipeline.plan.constants import (
     FEATURES_OF_SPARE,
     FEATURES_SECONDS,
     FEATURES_SHARE,
+    FEW_VAL,
+    HEAD_FOLDS,
+    HEAD_REPEATS,
     HEAD_SECONDS,
     HEAD_SHARE,
+    REPEATED_ROWS,
 )
 from automl.pipeline.plan.plan import Basis
 from automl.records import Config, HeadTrial
@@ -33,11 +45,13 @@ from automl.search.storage.reader import StoredTrial
 from automl.spaces.architectures.families import capabilities
 from automl.torch_setup import set_threads
 from automl.training.heads import Head, fit_feature_head, fit_linear_head
+from automl.training.heads.out_of_fold import OutOfFold
 from automl.training.models.build import input_size, model_arguments
 from automl.training.models.complexity import PARAMS, parameters
-from automl.training.models.finetune import save_head
+from automl.training.models.finetune import head_of_fold, save_head
 from automl.training.models.hyperparameters import Recipe
 from automl.training.models.pretrained_weights import Weights, load_model
+from automl.training.steps.losses import in_units
 
 FOLDER = "heads"  # in the study's folder: a file for each network, with which its fine-tuning begins
 
@@ -56,23 +70,28 @@ class Heads:
 
 
 def fit_heads(context: Context, basis: Basis) -> Heads:
-    """Fit the head on pixels, if there is a time limit, and one for each pretrained network while there is time."""
+    """Fit the head on pixels, if there is a time limit, and one for each pretrained network while there is time.
+
+    All are trials of the study. Where heads are cross-validated, only the best on features may be delivered: by one
+    standard error, a smaller network is preferred.
+    """
     heads = [] if context.clock.limit is None else [*_on_pixels(context, basis)]
     files: dict[str, Path] = {}
     slowest = 0.0
     for model, head, row_seconds in _on_features(context, basis):
         slowest = max(slowest, row_seconds)
         heads.append(head)
-        files[model] = context.workspace.root / FOLDER / f"{model}.safetensors"
-        files[model].parent.mkdir(exist_ok=True)
-        classifier = head.model.get_classifier()  # type: ignore[operator]
-        save_head(classifier.weight, classifier.bias, files[model])
+        if (file := _save(head, context.workspace.root / FOLDER / f"{model}.safetensors", basis)) is not None:
+            files[model] = file
         context.observer.note(
-            f"A linear head on features of {model} at {head.size} px: {basis.metric.name} {head.val_score:.4f} on the "
-            f"validation images, after {context.clock.elapsed():.0f} s."
+            f"A linear head on features of {model} at {head.size} px: {basis.metric.name} {_value_words(head, basis)}, "
+            f"after {context.clock.elapsed():.0f} s."
         )
+    kept, why = chosen_heads(heads, basis.metric.name, seed=context.config.seed)
+    if why:
+        context.observer.note(why)
     return Heads(
-        models=tuple(_alternative(head) for head in heads),
+        models=tuple(_alternative(head) for head in kept),
         trials=tuple(_trial(head) for head in heads),
         files=files,
         row_seconds=slowest,
@@ -86,6 +105,89 @@ def number_of(model: Alternative, heads: Sequence[StoredTrial]) -> int | None:
     return known.get(head_key({**model.config, "size": size}))
 
 
+def folds_for_heads(data: PreparedData, *, seed: int) -> RowFolds | None:
+    """Return the folds that heads are cross-validated on: those of trials, or drawn ones if validation rows are few.
+
+    None where the validation rows are enough, or the data give them.
+    """
+    info = data.splits.info
+    if not info.folds and (info.n_val >= FEW_VAL or VAL in data.labelled.given):
+        return None
+    repeats = HEAD_REPEATS if info.n_train + info.n_val <= REPEATED_ROWS else 1
+    return repeated_folds(
+        data.labelled, data.split, folds=info.folds or HEAD_FOLDS, repeats=repeats, seed=seed
+    )
+
+
+def chosen_heads(heads: Sequence[Head], metric: str, *, seed: int = 0) -> tuple[list[Head], str]:
+    """Return the heads that may be delivered, and a sentence about the choice ("" without one).
+
+    Of the heads on features that were cross-validated, it is the one with the fewest parameters of those that are
+    within one standard error of the best (Breiman et al. 1984, "Classification and regression trees", section 3.4.3).
+    The error is that of the paired difference on the same rows. Other heads stay.
+    """
+    known = [head for head in heads if head.weights is not None and head.out_of_fold is not None]
+    if len(known) < 2:
+        return list(heads), ""
+    sign = 1.0 if METRICS[metric].mode == "max" else -1.0
+    best = max(known, key=lambda head: sign * _crossed(head).value)
+    close = [head for head in known if head is best or not _worse(head, best, metric, seed=seed)]
+    chosen = min(close, key=lambda head: parameters(head.model))
+    said = f"Of the linear heads, that on features of {chosen.config['model']} may be delivered: "
+    if chosen is best:
+        said += f"{metric} {_crossed(best).value:.4f} by cross-validation is the best."
+    else:
+        said += (
+            f"by cross-validation its {metric}, {_crossed(chosen).value:.4f}, is within one standard error of that on "
+            f"{best.config['model']}, {_crossed(best).value:.4f}, and its network is smaller."
+        )
+    return [head for head in heads if head.weights is None or head is chosen], said
+
+
+def _crossed(head: Head) -> OutOfFold:
+    assert head.out_of_fold is not None
+    return head.out_of_fold
+
+
+def _worse(head: Head, best: Head, metric: str, *, seed: int) -> bool:
+    """Return whether a head is worse than the best one by more than one standard error."""
+    one, two = _crossed(best), _crossed(head)
+    rows, first, second = np.intersect1d(one.rows, two.rows, assume_unique=True, return_indices=True)
+    if not len(rows):
+        return True
+    a, b = (in_units(each, best.info).numpy() for each in (one.tensor[first], two.tensor[second]))
+    found = paired_difference(metric, one.targets[first], a, b, best.info.task, seed=seed)
+    sign = 1.0 if METRICS[metric].mode == "max" else -1.0
+    # Repeats make the difference more certain, not its error: that comes from the rows, which are the same.
+    return replace(found, better=sign * (one.value - two.value)).exceeds(1.0)
+
+
+def _value_words(head: Head, basis: Basis) -> str:
+    """Return the score of a head and what it was computed on."""
+    crossed = head.out_of_fold
+    if crossed is None:
+        return f"{head.val_score:.4f} on the validation images"
+    times = f", mean of {len(crossed.values)} times" if len(crossed.values) > 1 else ""
+    said = f"{crossed.value:.4f} by cross-validation ({len(crossed.rows):,} images in {crossed.folds} folds{times})"
+    return said if basis.splits.info.folds else f"{head.val_score:.4f} on the validation images and {said}"
+
+
+def _save(head: Head, file: Path, basis: Basis) -> Path | None:
+    """Write the head with which the fine-tuning of its network begins, and under cross-validation one for each fold.
+
+    Returns the file; None if some fold has no head, since that of another one has seen its rows.
+    """
+    if len(head.of_folds) < basis.splits.info.folds - 1:
+        return None
+    file.parent.mkdir(exist_ok=True)
+    classifier = head.model.get_classifier()  # type: ignore[operator]
+    save_head(classifier.weight, classifier.bias, file)
+    for place, layer in enumerate(head.of_folds, start=1):
+        weight, bias = (torch.from_numpy(values).float() for values in (layer.weight, layer.bias))
+        save_head(weight, bias, head_of_fold(file, place))
+    return file
+
+
 def _on_pixels(context: Context, basis: Basis) -> Iterator[Head]:
     """Yield the head on small pixels: what every model must beat."""
     context.observer.stage("head", "fitting a linear head on 16 x 16 pixels")
@@ -97,6 +199,7 @@ def _on_pixels(context: Context, basis: Basis) -> Iterator[Head]:
         until=Moment.now().later(min(HEAD_SECONDS, HEAD_SHARE * (context.clock.remaining() or 0.0))),
         balance=basis.balance,
         seed=context.config.seed,
+        folds=basis.folds,
     )
     if head is not None:
         yield head
@@ -136,6 +239,7 @@ def _on_features(context: Context, basis: Basis) -> Iterator[tuple[str, Head, fl
             device=device.kind,
             cache=cache_folder(),
             views=1,  # mirror images double the time and gain little: decision 88
+            folds=basis.folds,
         )
         if head is None:
             return
@@ -190,6 +294,8 @@ def _trial(head: Head) -> HeadTrial:
         "train_rows": float(head.n_train),
         "val_rows": float(head.n_val),
     }
+    if head.out_of_fold is not None:
+        metrics |= {"cv": head.out_of_fold.value, "cv_rows": float(len(head.out_of_fold.rows))}
     return HeadTrial(head_key(config), config, head.val_score, head.seconds, metrics)
 
 
@@ -206,7 +312,11 @@ def _alternative(head: Head) -> Alternative:
             weights=head.weights,
         )
 
-    whole = None if head.full is None else trained(head.full, head.n_train + head.n_val)
     return Alternative(
-        Delivery.HEAD, head.config, trained(head.model, head.n_train), head.val_score, whole=whole
+        Delivery.HEAD,
+        head.config,
+        trained(head.model, head.n_train),
+        head.val_score,
+        whole=None if head.full is None else trained(head.full, head.n_full),
+        out_of_fold=head.out_of_fold,
     )

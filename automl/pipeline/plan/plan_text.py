@@ -23,8 +23,8 @@ def share_in_words(share: float) -> str:
     )
 
 
-def plan_in_words(budget: Budget, measured: Probe, device: Device) -> str:
-    """Return the division of the time, the trials and the measured speed."""
+def plan_in_words(budget: Budget, measured: Probe, device: Device, *, folds: int = 0) -> str:
+    """Return the division of the time, the trials and the measured speed. Under cross-validation there are `folds`."""
     speed = (
         f"a trial trains {measured.images_per_second / device.slowdown:.0f} images/s in {measured.precision}"
     )
@@ -36,6 +36,8 @@ def plan_in_words(budget: Budget, measured: Probe, device: Device) -> str:
         took = format_duration(round(budget.epochs * budget.round_s))
         length = f"{took} in {budget.epochs} round{'s' * (budget.epochs != 1)}"
     trials = f"{device.parallel} at a time on {place}, up to {length} each"
+    if folds:
+        trials += f", of {folds} networks, one for each fold"
     if budget.search_s is None or budget.retrain_s is None:
         return f"Plan: trials {trials}; {speed}"
     search, final = format_duration(round(budget.search_s)), format_duration(round(budget.retrain_s))

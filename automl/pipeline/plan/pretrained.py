@@ -274,7 +274,8 @@ def _keep(ranking: list[ProbeScore], found: list[str], conditions: Conditions) -
 def _epoch_seconds(row: ProbeScore, conditions: Conditions) -> float:
     """Return the seconds of an epoch of fine-tuning on the cores of one trial."""
     cores = conditions.threads if conditions.device == "cpu" else 1
-    return conditions.splits.info.n_train * STEP_COST * cores / row.images_per_second
+    info = conditions.splits.info
+    return max(1, info.folds) * info.n_train * STEP_COST * cores / row.images_per_second
 
 
 def _rows(ranking: list[ProbeScore], kept: list[str]) -> list[dict[str, Any]]:

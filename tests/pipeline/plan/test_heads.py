@@ -54,6 +54,6 @@ def test_no_head_is_read_whose_test_would_not_fit_into_the_time(monkeypatch: pyt
     device = SimpleNamespace(kind="cpu", all_threads=1)
     pretrained = SimpleNamespace(space=space, weights={"resnet18": None})
     data = SimpleNamespace(info=replace(INFO, n_holdout=100))
-    basis = SimpleNamespace(pretrained=pretrained, device=device, splits=data)
+    basis = SimpleNamespace(pretrained=pretrained, device=device, splits=data, folds=None)
     context = SimpleNamespace(clock=Clock(60.0), observer=Silent())
     assert list(heads._on_features(context, basis)) == []  # type: ignore[arg-type]
