@@ -362,5 +362,5 @@ def _identity(
         "n_train": info.n_train,
         "n_val": info.n_val,
         "n_holdout": info.n_holdout,
-        "folds": info.folds,
+        "val": f"cv:{info.folds}" if info.folds else "split",
     }

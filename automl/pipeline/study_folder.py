@@ -29,10 +29,10 @@ IDENTITY = (
     "seed",
     "img_size",
     "resize",
+    "val",
     "n_train",
     "n_val",
     "n_holdout",
-    "folds",
 )
 
 
@@ -124,7 +124,12 @@ class Workspace:
         if earlier is None:
             return
         # Earlier versions cut all images, asked for no licences, and had no cross-validation.
-        earlier = {"resize": "crop", "weights_licence": plan.get("weights_licence"), "folds": 0, **earlier}
+        earlier = {
+            "resize": "crop",
+            "weights_licence": plan.get("weights_licence"),
+            "val": "split",
+            **earlier,
+        }
         changed = [key for key in IDENTITY if earlier.get(key) != plan.get(key)]
         if changed:
             key = changed[0]

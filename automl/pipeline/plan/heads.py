@@ -124,11 +124,14 @@ def chosen_heads(heads: Sequence[Head], metric: str, *, seed: int = 0) -> tuple[
 
     Of the heads on features that were cross-validated, it is the one with the fewest parameters of those that are
     within one standard error of the best (Breiman et al. 1984, "Classification and regression trees", section 3.4.3).
-    The error is that of the paired difference on the same rows. Other heads stay.
+    The error is that of the paired difference on the same rows. Those that had no time for all images are left out.
+    Other heads stay.
     """
     known = [head for head in heads if head.weights is not None and head.out_of_fold is not None]
     if len(known) < 2:
         return list(heads), ""
+    most = max(len(_crossed(head).rows) for head in known)
+    known = [head for head in known if len(_crossed(head).rows) == most]
     sign = 1.0 if METRICS[metric].mode == "max" else -1.0
     best = max(known, key=lambda head: sign * _crossed(head).value)
     close = [head for head in known if head is best or not _worse(head, best, metric, seed=seed)]
@@ -152,11 +155,10 @@ def _crossed(head: Head) -> OutOfFold:
 def _worse(head: Head, best: Head, metric: str, *, seed: int) -> bool:
     """Return whether a head is worse than the best one by more than one standard error."""
     one, two = _crossed(best), _crossed(head)
-    rows, first, second = np.intersect1d(one.rows, two.rows, assume_unique=True, return_indices=True)
-    if not len(rows):
+    if not np.array_equal(one.rows, two.rows):
         return True
-    a, b = (in_units(each, best.info).numpy() for each in (one.tensor[first], two.tensor[second]))
-    found = paired_difference(metric, one.targets[first], a, b, best.info.task, seed=seed)
+    first, second = (in_units(each.tensor, best.info).numpy() for each in (one, two))
+    found = paired_difference(metric, one.targets, first, second, best.info.task, seed=seed)
     sign = 1.0 if METRICS[metric].mode == "max" else -1.0
     # Repeats make the difference more certain, not its error: that comes from the rows, which are the same.
     return replace(found, better=sign * (one.value - two.value)).exceeds(1.0)

@@ -39,7 +39,7 @@ from automl.pipeline.plan.epoch_cost import (
     spread,
 )
 from automl.pipeline.plan.hardware import Device, idle_gpus, pack_gpus, within_memory
-from automl.pipeline.plan.plan_text import epochs_in_words, plan_in_words, share_in_words
+from automl.pipeline.plan.plan_text import cv_in_words, epochs_in_words, plan_in_words, share_in_words
 from automl.pipeline.plan.pretrained import Pretrained
 from automl.pipeline.plan.size_limits import SizeLimits
 from automl.records import Config, DatasetInfo, Observer, SearchSplits
@@ -159,7 +159,7 @@ def make_plan(context: Context, basis: Basis) -> Planned:
         f"{plan_in_words(budget, measured, device, folds=info.folds)}; "
         f"{epochs_in_words(spread(space, expect, config.seed), work)}"
     )
-    if why := limits.sentence(space, config.seed):
+    for why in filter(None, (limits.sentence(space, config.seed), _cv_sentence(basis, budget, work))):
         observer.note(why)
     if budget.round_s is not None:
         expect = in_rounds(expect, info, budget.round_s, scored=scored)
@@ -168,6 +168,12 @@ def make_plan(context: Context, basis: Basis) -> Planned:
         observer.note(share_in_words(share))
     plan = replace(_timed(plan, budget, work, measured), share=share, score_pretrained=scored)
     return Planned(device, budget, plan, measured, expect, limits, portfolio)
+
+
+def _cv_sentence(basis: Basis, budget: Budget, work: Work) -> str:
+    """Return a suggestion of cross-validation, where a new study has few validation images and the time for it."""
+    few = basis.folds is not None and not basis.splits.info.folds
+    return cv_in_words(budget, work) if few and basis.earlier is None else ""
 
 
 def _scoring_round(times: float, work: Work) -> float:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from automl.config.checks import DEFAULT_FOLDS
 from automl.config.durations import format_duration
 from automl.config.sizes import format_size
 from automl.pipeline.plan.budget import Budget, Work
+from automl.pipeline.plan.constants import FEWEST_PASSES, FULL_TRIALS
 from automl.pipeline.plan.hardware import Device
 from automl.training.speed_probe import Probe
 
@@ -20,6 +22,17 @@ def share_in_words(share: float) -> str:
     return (
         f"Trials train on {share:.0%} of the training images, to make about as many epochs as the retrain and so show "
         "overfitting. The final model trains on all images, and usually scores higher."
+    )
+
+
+def cv_in_words(budget: Budget, work: Work) -> str:
+    """Return a suggestion to score trials by cross-validation; "" if the search holds too few of such trials."""
+    needed = FULL_TRIALS * DEFAULT_FOLDS * FEWEST_PASSES * work.epoch_seconds
+    if budget.search_s is not None and budget.search_s * work.parallel < needed:
+        return ""
+    return (
+        f"{work.n_val:,} validation images tell little about a trial: `--val cv` scores it on all "
+        f"{work.n_train + work.n_val:,} images out of fold, by {DEFAULT_FOLDS} times the work."
     )
 
 

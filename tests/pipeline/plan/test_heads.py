@@ -3,17 +3,81 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from torch import nn
 
 from automl.pipeline.clock import Clock
 from automl.pipeline.plan import heads
+from automl.pipeline.plan.budget import Budget, Work
 from automl.pipeline.plan.epoch_cost import part_scored
-from automl.pipeline.plan.heads import _seconds
+from automl.pipeline.plan.heads import _seconds, chosen_heads
 from automl.pipeline.plan.plan import _scratch_first
+from automl.pipeline.plan.plan_text import cv_in_words
 from automl.records import Silent
+from automl.training.heads import Head
+from automl.training.heads.out_of_fold import OutOfFold
+from automl.training.models.pretrained_weights import Weights
 from tests.pipeline.plan.test_epoch_cost import INFO
+
+
+def crossed_head(model: str, right: int, *, width: int, rows: int = 100, first: int = 0) -> Head:
+    """A head that is right out of fold for `right` of the rows, from row `first` on."""
+    targets = np.arange(rows) % 2
+    said = np.where((np.arange(rows) - first) % rows < right, targets, 1 - targets)
+    found = OutOfFold(np.arange(rows), 4.0 * np.eye(2)[said], targets, (right / rows,) * 3, 5)
+    return Head(
+        model=nn.Linear(width, 2),
+        full=None,
+        config={"model": model, "pretrained": True, "size": 224},
+        info=replace(INFO, task="classification", classes=("a", "b")),
+        size=224,
+        val_score=0.9,
+        n_train=80,
+        n_val=20,
+        n_full=100,
+        seconds=1.0,
+        strength=0.1,
+        estimator="logistic regression",
+        weights=Weights(model, Path("weights"), "folder", (0.5,) * 3, (0.5,) * 3),
+        out_of_fold=found,
+    )
+
+
+def test_the_smallest_network_within_a_standard_error_of_the_best_head_may_be_delivered() -> None:
+    large, small = crossed_head("large", 92, width=9), crossed_head("small", 91, width=3, first=4)
+    pixels = replace(large, weights=None)
+    kept, why = chosen_heads([pixels, large, small], "accuracy")
+    assert [head is one for head, one in zip(kept, [pixels, small], strict=True)] == [True, True]
+    assert "is within one standard error of that on large, 0.9200, and its network is smaller" in why
+    worse = crossed_head("small", 80, width=3)
+    kept, why = chosen_heads([worse, large], "accuracy")
+    assert kept == [large] and why.endswith("accuracy 0.9200 by cross-validation is the best.")
+
+
+def test_a_head_without_time_for_all_images_is_left_out() -> None:
+    large, some = crossed_head("large", 92, width=9), crossed_head("small", 60, width=3, rows=60)
+    assert chosen_heads([large, some], "accuracy")[0] == [large]
+
+
+def test_without_cross_validation_all_heads_stay() -> None:
+    heads_ = [replace(crossed_head(name, 90, width=3), out_of_fold=None) for name in ("one", "two")]
+    assert chosen_heads(heads_, "accuracy") == (heads_, "")
+
+
+@pytest.mark.parametrize(("search_s", "told"), [(None, True), (400.0, True), (60.0, False)])
+def test_cross_validation_is_suggested_where_the_search_holds_it(search_s: float | None, told: bool) -> None:
+    work = Work(n_train=195, n_val=49, n_holdout=61, images_per_second=100.0, parallel=1)
+    said = cv_in_words(Budget(9, search_s, 60.0, 1.0, 9, 1.0), work)
+    assert said == (
+        "49 validation images tell little about a trial: `--val cv` scores it on all 244 images out of fold, by 5 "
+        "times the work."
+        if told
+        else ""
+    )
 
 
 @pytest.mark.parametrize(
