@@ -7,10 +7,9 @@ them as trials that are complete before the search begins.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from automl.config.metrics import METRICS
@@ -19,7 +18,6 @@ from automl.data.folds import RowFolds, repeated_folds
 from automl.data.splits import VAL
 from automl.final.evidence.candidates import Alternative
 from automl.final.evidence.delivery import Delivery
-from automl.final.evidence.paired import paired_difference
 from automl.final.retrain import Retrained
 from automl.final.scoring import seconds_per_image
 from automl.machine import Moment, cache_folder, cores, slowdown
@@ -45,13 +43,11 @@ from automl.search.storage.reader import StoredTrial
 from automl.spaces.architectures.families import capabilities
 from automl.torch_setup import set_threads
 from automl.training.heads import Head, fit_feature_head, fit_linear_head
-from automl.training.heads.out_of_fold import OutOfFold
 from automl.training.models.build import input_size, model_arguments
 from automl.training.models.complexity import PARAMS, parameters
 from automl.training.models.finetune import head_of_fold, save_head
 from automl.training.models.hyperparameters import Recipe
 from automl.training.models.pretrained_weights import Weights, load_model
-from automl.training.steps.losses import in_units
 
 FOLDER = "heads"  # in the study's folder: a file for each network, with which its fine-tuning begins
 
@@ -72,8 +68,7 @@ class Heads:
 def fit_heads(context: Context, basis: Basis) -> Heads:
     """Fit the head on pixels, if there is a time limit, and one for each pretrained network while there is time.
 
-    All are trials of the study. Where heads are cross-validated, only the best on features may be delivered: by one
-    standard error, a smaller network is preferred.
+    All are trials of the study. Where heads are cross-validated, only the best on features may be delivered.
     """
     heads = [] if context.clock.limit is None else [*_on_pixels(context, basis)]
     files: dict[str, Path] = {}
@@ -87,7 +82,7 @@ def fit_heads(context: Context, basis: Basis) -> Heads:
             f"A linear head on features of {model} at {head.size} px: {basis.metric.name} {_value_words(head, basis)}, "
             f"after {context.clock.elapsed():.0f} s."
         )
-    kept, why = chosen_heads(heads, basis.metric.name, seed=context.config.seed)
+    kept, why = chosen_heads(heads, basis.metric.name)
     if why:
         context.observer.note(why)
     return Heads(
@@ -119,49 +114,26 @@ def folds_for_heads(data: PreparedData, *, seed: int) -> RowFolds | None:
     )
 
 
-def chosen_heads(heads: Sequence[Head], metric: str, *, seed: int = 0) -> tuple[list[Head], str]:
+def chosen_heads(heads: Sequence[Head], metric: str) -> tuple[list[Head], str]:
     """Return the heads that may be delivered, and a sentence about the choice ("" without one).
 
-    Of the heads on features that were cross-validated, it is the one with the fewest parameters of those that are
-    within one standard error of the best (Breiman et al. 1984, "Classification and regression trees", section 3.4.3).
-    The error is that of the paired difference on the same rows. Those that had no time for all images are left out.
-    Other heads stay.
+    Of the heads on features that were cross-validated, it is the best one; of equal ones that with the fewest
+    parameters. Those that had no time for all images are left out. Other heads stay.
     """
-    known = [head for head in heads if head.weights is not None and head.out_of_fold is not None]
+    known = {id(head): head.out_of_fold for head in heads if head.weights is not None and head.out_of_fold}
     if len(known) < 2:
         return list(heads), ""
-    most = max(len(_crossed(head).rows) for head in known)
-    known = [head for head in known if len(_crossed(head).rows) == most]
+    most = max(len(found.rows) for found in known.values())
     sign = 1.0 if METRICS[metric].mode == "max" else -1.0
-    best = max(known, key=lambda head: sign * _crossed(head).value)
-    close = [head for head in known if head is best or not _worse(head, best, metric, seed=seed)]
-    chosen = min(close, key=lambda head: parameters(head.model))
-    said = f"Of the linear heads, that on features of {chosen.config['model']} may be delivered: "
-    if chosen is best:
-        said += f"{metric} {_crossed(best).value:.4f} by cross-validation is the best."
-    else:
-        said += (
-            f"by cross-validation its {metric}, {_crossed(chosen).value:.4f}, is within one standard error of that on "
-            f"{best.config['model']}, {_crossed(best).value:.4f}, and its network is smaller."
-        )
-    return [head for head in heads if head.weights is None or head is chosen], said
-
-
-def _crossed(head: Head) -> OutOfFold:
-    assert head.out_of_fold is not None
-    return head.out_of_fold
-
-
-def _worse(head: Head, best: Head, metric: str, *, seed: int) -> bool:
-    """Return whether a head is worse than the best one by more than one standard error."""
-    one, two = _crossed(best), _crossed(head)
-    if not np.array_equal(one.rows, two.rows):
-        return True
-    first, second = (in_units(each.tensor, best.info).numpy() for each in (one, two))
-    found = paired_difference(metric, one.targets, first, second, best.info.task, seed=seed)
-    sign = 1.0 if METRICS[metric].mode == "max" else -1.0
-    # Repeats make the difference more certain, not its error: that comes from the rows, which are the same.
-    return replace(found, better=sign * (one.value - two.value)).exceeds(1.0)
+    best = max(
+        (head for head in heads if id(head) in known and len(known[id(head)].rows) == most),
+        key=lambda head: (sign * known[id(head)].value, -parameters(head.model)),
+    )
+    said = (
+        f"Of the linear heads on features, that of {best.config['model']} may be delivered: it is the best by "
+        f"cross-validation, with {metric} {known[id(best)].value:.4f}."
+    )
+    return [head for head in heads if head.weights is None or head is best], said
 
 
 def _value_words(head: Head, basis: Basis) -> str:

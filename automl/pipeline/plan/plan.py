@@ -304,8 +304,9 @@ def _tell_too_short(context: Context, work: Work) -> None:
     remaining = context.clock.remaining()
     if remaining is None or remaining >= shortest_limit(work, timed=context.config.epochs is None):
         return
+    epoch = "an epoch" if work.trainings == 1 else f"an epoch of the {work.trainings} networks of --val cv"
     context.shorten(
-        f"The {format_duration(round(remaining))} left are too short for a whole trial and a retrain (an epoch takes "
+        f"The {format_duration(round(remaining))} left are too short for a whole trial and a retrain ({epoch} takes "
         f"{work.epoch_seconds * work.slowdown:.1f} s here): one configuration trains as long as the time allows, and "
         "the best model by then is delivered."
     )
