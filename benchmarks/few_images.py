@@ -292,7 +292,7 @@ def chosen_by(found: Sequence[Scored], draw: Draw) -> Iterator[tuple[str, tuple[
     for rule in found[0].scores:
         best = max(found, key=lambda one: one.scores[rule])
         yield rule, (best.test, abs(best.scores[rule] - best.test))
-    rule = max(found[0].scores, key=len)
+    rule = list(found[0].scores)[-1]
     best = max(found, key=lambda one: one.scores[rule])
     rows = draw.folds().rows
     targets, scores = draw.targets(rows), {id(one): one.outputs for one in found}
