@@ -260,6 +260,7 @@ def _search_settings(setup: Setup) -> SearchSettings:
         heads=setup.heads,
         on_failure=OnFailure(config.on_failure),
         objectives={PARAMS: "min", MACS: "min"},
+        attributes=setup.pretrained.attributes,
     )
 
 

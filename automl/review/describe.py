@@ -119,7 +119,7 @@ def _with_tag(config: Config) -> Config:
     model = str(config.get("model", ""))
     if config.get("weights"):
         shown["model"] = config["weights"]
-    elif config.get("pretrained") is False and not is_factory(model):
+    elif not config.get("pretrained") and not is_factory(model):
         shown["model"] = model.partition(".")[0]
     return shown if model else dict(config)
 
@@ -210,10 +210,12 @@ def _delivered_words(result: Mapping[str, Any]) -> str:
         return said
     config, trial = retrain.get("config", {}), retrain.get("trial")
     which = "" if trial is None else f"trial {trial}, "
+    pooled = _POOLED.get(str(config.get("global_pool")), "")
     of = (
         HEAD_WORDS
         if is_built_in(config.get("model"))
-        else f"linear head on features of {config.get('model')}"
+        else f"linear head on features of {named(config, result).get('weights', config.get('model'))}"
+        + (f" ({pooled})" if pooled else "")
     )
     return f"{which}{of}: {said.removeprefix('a linear head, ')}"
 

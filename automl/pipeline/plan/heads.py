@@ -220,7 +220,7 @@ def _trial(head: Head) -> HeadTrial:
     """Return a head as a trial of the study."""
     config: Config = {"model": head.config["model"]}
     if head.weights is not None:
-        config |= {"pretrained": True, "size": head.size}
+        config |= {"pretrained": True, "weights": head.weights.model, "size": head.size}
         config |= {key: head.config[key] for key in ("global_pool",) if key in head.config}
     config |= {"estimator": head.estimator, "strength": head.strength}
     metrics = {
