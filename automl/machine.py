@@ -179,6 +179,17 @@ def private_memory() -> int:
 
 
 @cache
+def is_alive(pid: int) -> bool:
+    """Return whether there is a process with this id on this machine."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 def _process(pid: int) -> Any:
     import psutil
 

@@ -46,7 +46,8 @@ def names_at(url: str) -> list[str]:
         if not files.exists(base):
             return []
         folders = [entry["name"] for entry in files.ls(base, detail=True) if entry["type"] == "directory"]
-        return sorted(PurePosixPath(f).name for f in folders if files.exists(f"{f.rstrip('/')}/study.yaml"))
+        names = [PurePosixPath(f).name for f in folders if files.exists(f"{f.rstrip('/')}/study.yaml")]
+        return sorted(name for name in names if _is_safe(PurePosixPath(name)))
 
 
 def download_copy(url: str, study: str, *, model: bool = False) -> Path:
@@ -181,16 +182,19 @@ def _upload(files: Any, path: Path, place: str) -> None:
 
 
 def _download(url: str, study: str, root: Path, wanted: Callable[[PurePosixPath], bool]) -> None:
-    """Download the wanted files of a study that have changed, and remove files that are gone at the address."""
-    tokens_file = root / ".tokens.json"
+    """Download the wanted files of a study that have changed, and remove files that are gone at the address.
+
+    What was downloaded is kept beside the folder, where no file of the address can lie.
+    """
+    tokens_file = root.parent / f".{study}.tokens.json"
     with _opened(url) as (files, base):
         there = f"{base}/{study}"
         found = {}
         for path in files.find(there) if files.exists(there) else []:
             name = PurePosixPath(path[len(there) :].lstrip("/"))
-            if ".." not in name.parts and wanted(name):
+            if _is_safe(name) and wanted(name):
                 found[name.as_posix()] = path
-        tokens = json.loads(tokens_file.read_text(encoding="utf-8")) if tokens_file.is_file() else {}
+        tokens = _read_tokens(tokens_file) if root.is_dir() else {}
         for gone in set(tokens) - set(found):
             (root / gone).unlink(missing_ok=True)
         fresh = {key: str(files.ukey(path)) for key, path in found.items()}
@@ -200,6 +204,21 @@ def _download(url: str, study: str, root: Path, wanted: Callable[[PurePosixPath]
                 files.get_file(path, str(root / key))
         if found:
             tokens_file.write_text(json.dumps(fresh), encoding="utf-8")
+
+
+def _is_safe(name: PurePosixPath) -> bool:
+    """Return whether a name from an address stays below the folder that it is for, and is none of the hidden ones."""
+    odd = any(part.startswith(".") or "\\" in part or ":" in part for part in name.parts)
+    return bool(name.parts) and not name.is_absolute() and not odd
+
+
+def _read_tokens(path: Path) -> dict[str, str]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    known = found if isinstance(found, dict) else {}
+    return {name: str(token) for name, token in known.items() if _is_safe(PurePosixPath(name))}
 
 
 def _read_turn(path: Path) -> int | None:

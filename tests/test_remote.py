@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -58,16 +59,6 @@ def test_study_goes_on_from_the_address_alone(
     assert len(automl.load("tiny", directory=url).predict(images[:2])) == 2
     assert len(automl.load(f"{url}/tiny").predict(images[:2])) == 2
     assert find_study(f"{url}/tiny", "studies").result == second.to_json()
-    assert main(["list", "--directory", url]) == 0 and main(["show", "tiny", "--directory", url]) == 0
-    assert main(["leaderboard", "tiny", "--directory", url]) == 0
-    said = capsys.readouterr().out
-    assert "finished" in said and "holdout accuracy" in said
-
-    monkeypatch.setenv("AUTOML_CACHE_DIR", str(tmp_path / "first"))  # the first one has old files of it
-    third = pipeline.fit(config_for(Path(), n_trials=4).changed(directory=url))
-    assert (
-        third.to_json()["holdout_reads"] == second.to_json()["holdout_reads"] and third.trials["total"] == 4
-    )
 
 
 def test_checkpoint_counts_at_the_address_only_when_all_of_it_is_there(url: str, tmp_path: Path) -> None:
@@ -146,3 +137,46 @@ def _with_a_file(mirror: Mirror) -> Mirror:
 
 def test_paths_are_no_addresses() -> None:
     assert is_remote("s3://bucket/studies") and not is_remote("C:/studies") and not is_remote(Path("studies"))
+
+
+@pytest.mark.parametrize("name", ["..", ".hidden", "a:b"])
+def test_names_from_an_address_touch_nothing_outside_of_the_copy(url: str, tmp_path: Path, name: str) -> None:
+    there, victim = tmp_path / "bucket" / "studies" / "tiny", tmp_path / "first" / "victim"
+    (there / name).mkdir(parents=True, exist_ok=True)
+    (there / "study.yaml").write_text("study: tiny\n", encoding="utf-8")
+    if name != "..":
+        (there / name / "file").write_text("x", encoding="utf-8")
+    victim.parent.mkdir()
+    victim.write_text("mine", encoding="utf-8")
+    climbing = {f"{'../' * depth}victim": "1" for depth in range(1, 6)} | {str(victim): "1"}
+    (there / ".tokens.json").write_text(json.dumps(climbing), encoding="utf-8")
+    for _ in range(2):  # the second time, the first download is known
+        copied = find_study("tiny", url).path
+        assert [path.name for path in copied.iterdir()] == ["study.yaml"]
+        assert victim.read_text(encoding="utf-8") == "mine"
+    (there / "more.txt").write_text("x", encoding="utf-8")
+    (copied.parent / ".tiny.tokens.json").write_text("[1", encoding="utf-8")  # damaged: all is read again
+    assert {path.name for path in find_study("tiny", url).path.iterdir()} == {"study.yaml", "more.txt"}
+
+
+@pytest.mark.slow
+def test_resume_on_the_command_line_goes_on_at_the_address(url: str, tmp_path: Path) -> None:
+    common = (
+        "--space",
+        "smoke",
+        "--epochs",
+        "1",
+        "--engine",
+        "local",
+        "--img-size",
+        "8",
+        "--pretrained",
+        "never",
+    )
+    fit = ("fit", "digits", *common, "--warm-start", "none", "--n-trials", "1", "--directory", url, "--quiet")
+    assert main([*fit]) in (0, 3)
+    for name, place, total in (("digits", url, 2), (f"{url}/digits", "studies", 3)):
+        assert main(["resume", name, "--directory", place, "--n-trials", str(total), "--quiet"]) in (0, 3)
+        assert len(finals(tmp_path / "bucket" / "studies" / "digits")) == total
+        found = find_study(name, place)
+        assert found.result is not None and found.result["trials"]["total"] == total

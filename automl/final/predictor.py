@@ -20,6 +20,7 @@ from automl.final.scoring import in_float32, to_inference
 from automl.records import DatasetInfo
 from automl.training.evaluate import EVAL_BATCH, fit_size
 from automl.training.hardware.out_of_memory import MicroBatch, parts_of
+from automl.training.models.memory_format import at_once
 from automl.training.steps.losses import in_units
 from automl.training.steps.metrics import to_labels
 
@@ -131,7 +132,8 @@ class Predictor:
         return scores
 
     def _scores(self, images: Tensor, rows: int) -> Tensor:
-        parts = images.tensor_split(parts_of(len(images), rows))
+        most = min(rows, at_once(self.size, self.device, most=EVAL_BATCH))
+        parts = images.tensor_split(parts_of(len(images), most))
         return torch.cat([self._part(part).cpu() for part in parts])
 
     def _part(self, pixels: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import copy
 import statistics
 import time
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 
 import torch
 from torch import nn
@@ -13,7 +14,7 @@ from torch import nn
 from automl.records import DatasetInfo
 from automl.torch_setup import set_threads
 from automl.training.evaluate import EVAL_BATCH
-from automl.training.models.memory_format import channels_last
+from automl.training.models.memory_format import at_once, channels_last
 
 CPU_BATCH, GPU_BATCH = 16, 64  # images of the first pass; with fewer, a GPU waits for the CPU
 LONG_S = 1.0  # the first forward pass also pays for setup: it is repeated unless it took longer
@@ -53,20 +54,22 @@ def seconds_per_image(
             rows = CPU_BATCH if on_cpu else GPU_BATCH
             images = torch.zeros((rows, info.in_chans, size, size), device=device)
             images = images.contiguous(memory_format=torch.channels_last)  # as the predictor's
-            seconds = _forward_seconds(network, images)
+            forward_seconds = partial(_forward_seconds, network, at_once(size, device, most=EVAL_BATCH))
+            seconds = forward_seconds(images)
             if seconds > LONG_S:
                 return seconds / len(images)
-            seconds = _forward_seconds(network, images)
+            seconds = forward_seconds(images)
             while on_cpu and seconds < GROWN_S and len(images) < EVAL_BATCH:
                 images = torch.cat([images, images])
-                seconds = _forward_seconds(network, images)
-            more = [_forward_seconds(network, images) for _ in range(PASSES - 1)]
+                seconds = forward_seconds(images)
+            more = [forward_seconds(images) for _ in range(PASSES - 1)]
             return statistics.median([seconds, *more]) / len(images)
     finally:
         set_threads(before)
 
 
-def _forward_seconds(network: nn.Module, images: torch.Tensor) -> float:
+def _forward_seconds(network: nn.Module, most: int, images: torch.Tensor) -> float:
     start = time.perf_counter()
-    network(images).cpu()  # waits for a GPU
+    for part in images.split(most):
+        network(part).cpu()  # waits for a GPU
     return time.perf_counter() - start

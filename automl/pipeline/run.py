@@ -38,6 +38,7 @@ from automl.pipeline.results import (
 from automl.pipeline.retrain_time import interrupted, promised
 from automl.pipeline.setup import Setup, prepare
 from automl.records import OnFailure
+from automl.remote import is_remote
 from automl.result import FitResult
 from automl.search import SearchResult, SearchSettings, search
 from automl.search.engines.base import Engine
@@ -46,6 +47,7 @@ from automl.search.policy.significance import judged_by
 from automl.search.reasons import Code
 from automl.search.storage.delete_study import delete_study
 from automl.search.storage.schema_version import refuse_old_study
+from automl.search.storage.sql.study_owner import Owner, claim
 from automl.torch_setup import set_threads
 from automl.training.models.complexity import MACS, PARAMS
 
@@ -63,8 +65,9 @@ class Run:
         config = context.config
         if not config.overwrite:
             refuse_old_study(config.storage or f"sqlite:///{context.workspace.database}", config.study)
+        owner = _owner(context)
         room = engine.resources() if config.address is not None else None
-        setup = prepare(context, source, room=room)
+        setup = prepare(context, source, room=room, owner=owner)
         if config.overwrite and config.storage is not None:
             delete_study(config.storage, config.study)
         save(context.asked or config, setup.workspace.study_yaml)
@@ -232,6 +235,21 @@ def no_room(folder: Path) -> str:
     )
 
 
+def _owner(context: Context) -> Owner | None:
+    """Return whose study this is in the database of --storage; None for the study's own file."""
+    config, workspace = context.config, context.workspace
+    if config.storage is None:
+        return None
+    place = str(config.directory) if is_remote(config.directory) else str(workspace.root)
+    return claim(
+        config.storage,
+        config.study,
+        place,
+        known=workspace.owner(),
+        existed=workspace.existed or workspace.replaced is not None,
+    )
+
+
 def _search_settings(setup: Setup) -> SearchSettings:
     config, device = setup.config, setup.device
     return SearchSettings(
@@ -258,6 +276,8 @@ def _search_settings(setup: Setup) -> SearchSettings:
         expect=setup.expect,
         significance=_significance(setup),
         heads=setup.heads,
+        identity={key: setup.identity[key] for key in ("data", "task", "seed")},
+        owner=setup.owner,
         on_failure=OnFailure(config.on_failure),
         objectives={PARAMS: "min", MACS: "min"},
         attributes=setup.pretrained.attributes,

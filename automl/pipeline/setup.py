@@ -51,6 +51,7 @@ from automl.search.engines.cluster_resources import ClusterResources
 from automl.search.round_time import Expect
 from automl.search.run import check_names
 from automl.search.sampling.feasibility import feasibility
+from automl.search.storage.sql.study_owner import Owner
 from automl.spaces import SearchSpace
 from automl.training.heads.resize import compare_ways
 from automl.training.models.check_space import check_space
@@ -76,6 +77,7 @@ class Setup(Context):
     expect: Expect
     pretrained: Pretrained
     identity: dict[str, Any]
+    owner: Owner | None
     size_limits: SizeLimits
     portfolio: tuple[Config, ...]  # the part of the space's that fits the time
     alternatives: tuple[
@@ -97,8 +99,12 @@ def check(config: StudyConfig) -> None:
         feasibility(space)
 
 
-def prepare(context: Context, source: Source, *, room: ClusterResources | None = None) -> Setup:
+def prepare(
+    context: Context, source: Source, *, room: ClusterResources | None = None, owner: Owner | None = None
+) -> Setup:
     """Decode the data, load the space, and plan the time. `room` is the cluster, or None for this machine alone.
+
+    `owner` is whose study this is, in a database that others use as well.
 
     Raises UsageError for anything that the user must change.
     """
@@ -128,7 +134,9 @@ def prepare(context: Context, source: Source, *, room: ClusterResources | None =
     basis = Basis(data.splits, pretrained, device, metric, balance, earlier)
     heads = fit_heads(context, basis)
     planned = make_plan(context, replace(basis, row_seconds=heads.row_seconds))
-    write_json(workspace.plan_json, identity | planned.to_dict())
+    write_json(
+        workspace.plan_json, identity | planned.to_dict() | ({} if owner is None else {"owner": owner.id})
+    )
     return Setup(
         config=config,
         workspace=workspace,
@@ -146,6 +154,7 @@ def prepare(context: Context, source: Source, *, room: ClusterResources | None =
         expect=planned.expect,
         pretrained=pretrained,
         identity=identity,
+        owner=owner,
         size_limits=planned.limits,
         portfolio=planned.portfolio,
         alternatives=heads.models,

@@ -107,6 +107,11 @@ class Workspace:
         """Return the plan of an earlier run, or None."""
         return _read_json(self.plan_json, needed=("epochs", "begun_with"))
 
+    def owner(self) -> str | None:
+        """Return the id by which the database knows the study of this folder, or of the one that it replaces."""
+        plans = (_read_json(root / "plan.json", needed=()) for root in (self.root, self.replaced) if root)
+        return next((plan["owner"] for plan in plans if plan and "owner" in plan), None)
+
     def read_result(self) -> dict[str, Any] | None:
         """Return the result of an earlier run, or None."""
         return _read_json(self.result_json, needed=("best", "trials", "retrain", "holdout", "holdout_reads"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +33,17 @@ class StudyFolder:
     config: dict[str, Any]
     result: dict[str, Any] | None
     plan: dict[str, Any] = field(default_factory=dict)
+    home: str = ""  # the address that the folder is a copy of
 
     @property
     def finished(self) -> bool:
         """Whether the study is finished (result.json is written last)."""
         return self.result is not None
+
+    @property
+    def directory(self) -> str | Path:
+        """The folder of studies that it is in, or the address, of which `path` is a copy."""
+        return self.home or self.path.parent
 
     @property
     def state(self) -> str:
@@ -124,7 +130,7 @@ def find_study(study: str, directory: str | Path) -> StudyFolder:
 def _find_remote(study: str, url: str) -> StudyFolder:
     names = names_at(url)
     if study in names:
-        return read_study(download_copy(url, study) / study)
+        return replace(read_study(download_copy(url, study) / study), home=url)
     raise StudyError(
         unknown_name("study", study, names) if names else f"{url!r} holds no study, got {study!r}"
     )

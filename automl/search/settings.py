@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
     from automl.search.policy import Significance
+    from automl.search.storage.sql.study_owner import Owner
 
 MAX_FAILURES = 5
 PATIENCE = 60.0  # seconds
@@ -34,7 +35,8 @@ class SearchSettings:
     configurations to try first (None: the space's own). `address` is a Ray cluster's; None starts Ray here.
 
     Storage: `storage` is a SQLAlchemy URL, None a database in memory. `directory` is for the trials' logs and
-    checkpoints; None makes a temporary folder. `identity` holds what else must be equal when a study is continued.
+    checkpoints; None makes a temporary folder. `identity` holds what else must be equal when a study is continued, and
+    `owner` whose it is, in a database that others use as well.
 
     Failures: `on_failure` says what happens to a trial that fails. `max_failures` in a row end the search as long as no
     trial has succeeded, and with `stop` at any time. `patience` is how many seconds a trial may always be silent; only
@@ -80,7 +82,8 @@ class SearchSettings:
     heads: Sequence[HeadTrial] = field(default=(), repr=False, compare=False)
     size_limits: Callable[[Config], bool] | None = field(default=None, repr=False, compare=False)
     attributes: Attributes | None = field(default=None, repr=False, compare=False)
-    identity: Mapping[str, str] = field(default_factory=dict)
+    identity: Mapping[str, Any] = field(default_factory=dict)
+    owner: Owner | None = None
     objectives: Mapping[str, Mode] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

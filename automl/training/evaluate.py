@@ -13,6 +13,7 @@ from automl.data.loading.batches import Batches
 from automl.machine import Moment
 from automl.records import DatasetInfo, Rows
 from automl.training.hardware.out_of_memory import MicroBatch, parts_of
+from automl.training.models.memory_format import at_once
 from automl.training.plan import Precision, TrainPlan
 from automl.training.steps.losses import in_units, loss, standardised
 from automl.training.steps.metrics import compute
@@ -39,11 +40,11 @@ def predict_rows(
     """
     model.eval()
     logits, targets = [], []
-    micro_batch = MicroBatch(device)
+    micro_batch, fastest = MicroBatch(device), at_once(size, device, most=EVAL_BATCH)
 
     def forward(images: Tensor, most: int) -> Tensor:
         with autocast(device, precision):
-            parts = images.tensor_split(parts_of(len(images), most))
+            parts = images.tensor_split(parts_of(len(images), min(most, fastest)))
             return torch.cat([model(fit_size(part, size)).float().cpu() for part in parts])
 
     batches = Batches(
@@ -66,9 +67,8 @@ def predict_part(
     model.eval()
     logits: list[Tensor] = []
     targets: list[Tensor] = []
-    batches = Batches(
-        rows, batch_size=PART_BATCH, info=info, shuffle=True, seed=plan.seed, device=plan.device
-    )
+    most = at_once(size, plan.device, most=PART_BATCH)
+    batches = Batches(rows, batch_size=most, info=info, shuffle=True, seed=plan.seed, device=plan.device)
     for images, wanted in batches.epoch(0):
         if logits and until.passed():
             break

@@ -30,7 +30,7 @@ from automl.training.hardware.out_of_memory import MicroBatch
 from automl.training.models.build import build_model, input_size
 from automl.training.models.finetune import begin_with_head, head_name
 from automl.training.models.hyperparameters import Recipe
-from automl.training.models.memory_format import channels_last
+from automl.training.models.memory_format import at_once, channels_last
 from automl.training.models.pretrained_weights import normalised, weights_for
 from automl.training.plan import TrainPlan
 from automl.training.rounds import WARM, Round, work_clock
@@ -82,7 +82,7 @@ class Trainer:
             self.model,
             self._loss,
             plan.replicas,
-            micro_batch=_micro_batch(self.model, recipe, plan.device, self.batches.batch_size),
+            micro_batch=_micro_batch(self.model, recipe, plan, self.batches.batch_size, self.size),
             scale=self.update.scale,
             # Chosen by timing, and it changes the values a little: only where time counts.
             autotune=Autotune() if plan.final and plan.device == "cpu" and plan.seconds is not None else None,
@@ -334,8 +334,14 @@ def _batches(recipe: Recipe, info: DatasetInfo, rows: Rows, plan: TrainPlan) -> 
     )
 
 
-def _micro_batch(model: nn.Module, recipe: Recipe, device: str, batch_size: int) -> MicroBatch:
-    """Return a micro-batch of the whole batch, or of a part if the recipe has `grad_accum_steps`."""
-    parts = recipe.grad_accum_steps
+def _micro_batch(model: nn.Module, recipe: Recipe, plan: TrainPlan, batch_size: int, size: int) -> MicroBatch:
+    """Return a micro-batch of the whole batch, or of a part if the recipe has `grad_accum_steps`.
+
+    Where a CPU only runs most layers forward, it is small enough for the caches. The gradient is the same, unless batch
+    norms learn.
+    """
+    rows = -(-batch_size // recipe.grad_accum_steps)
+    if recipe.pretrained and recipe.freeze in ("stages", "head") and recipe.freeze_norm:
+        rows = at_once(size, plan.device, most=rows, threads=plan.replicas)
     own = STATES * sum(p.numel() * p.element_size() for p in model.parameters())
-    return MicroBatch(device, rows=-(-batch_size // parts) if parts > 1 else None, own=own)
+    return MicroBatch(plan.device, rows=rows if rows < batch_size else None, own=own)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from automl.cli import main
-from automl.cli.commands.dashboard import _application, _is_loopback, _listen, _storage_url
+from automl.cli.commands.dashboard import _application, _listen, _storage_url
 from automl.errors import StorageError, StudyError, UsageError
 from tests.review.studies_on_disk import RESULT
 
@@ -132,10 +132,3 @@ def test_dashboard_of_an_unreachable_storage_hides_the_password() -> None:
     pytest.importorskip("optuna_dashboard")
     with pytest.raises(StorageError, match=r"must be an Optuna database, got 'oracle\+none://a:\*\*\*@h/b'"):
         _application("oracle+none://a:secret@h/b")
-
-
-@pytest.mark.parametrize(
-    ("host", "own"), [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False)]
-)
-def test_loopback_addresses_are_known(host: str, own: bool) -> None:
-    assert _is_loopback(host) is own

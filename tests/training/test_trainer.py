@@ -15,6 +15,7 @@ from automl.errors import ConfigError, StorageError
 from automl.machine import Moment
 from automl.records import Config, SearchSplits
 from automl.torch_setup import import_timm
+from automl.training.models import memory_format
 from automl.training.models.pretrained_weights import Weights
 from automl.training.models.weight_sources import in_folder
 from automl.training.plan import Precision, TrainPlan
@@ -106,6 +107,28 @@ def test_every_dimension_of_fine_tuning_changes_the_run(
     plan = replace(plan, weights={"test_resnet": pretrained})
     base = {**config, "pretrained": True, "freeze": "none", "layer_decay": 1.0, "head_lr": 1.0}
     assert _losses({**base, name: value}, splits, plan) != _losses(base, splits, plan)
+
+
+def test_batches_of_a_frozen_network_are_split_for_the_caches_and_train_the_same(
+    pretrained: Weights,
+    config: Config,
+    splits: SearchSplits,
+    plan: TrainPlan,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plan = replace(plan, weights={"test_resnet": pretrained})
+    tuned = {**config, "pretrained": True, "size": 32, "freeze": "stages", "freeze_norm": True}
+    whole = _losses(tuned, splits, plan)
+    monkeypatch.setattr(memory_format, "CACHED_PIXELS", 8 * 32**2)
+    trainer = Trainer(tuned, splits.info, splits.train, plan)
+    assert trainer.gradients.micro_batch.rows == 8 < trainer.batches.batch_size
+    assert _losses(tuned, splits, plan) == pytest.approx(whole, rel=1e-3)
+    for other in (
+        {"freeze": "none"},
+        {"freeze_norm": False},
+    ):  # a gain is not known, or it would change the run
+        trainer = Trainer({**tuned, **other}, splits.info, splits.train, plan)
+        assert trainer.gradients.micro_batch.rows is None
 
 
 def test_momentum_changes_a_run_of_sgd(config: Config, splits: SearchSplits, plan: TrainPlan) -> None:

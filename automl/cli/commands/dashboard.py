@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import socket
 import socketserver
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import click
 
+from automl.cli.dashboard_access import PARAMETER, Access, guarded, is_loopback, is_shared
 from automl.cli.options import SectionCommand, State, directory_option, option, section, verbose_option
 
 if TYPE_CHECKING:
@@ -30,7 +30,19 @@ _PORT = 8080
     metavar="HOST",
     section="Server",
     standard=_HOST,
-    help="Address to listen on. There is no password.",
+    help="Address to listen on. From another machine, the page asks for a token.",
+)
+@option(
+    "--writable",
+    is_flag=True,
+    section="Server",
+    help="Let the page change notes and delete trials and studies.",
+)
+@server(
+    "--token",
+    "auto|always|never",
+    "auto",
+    "Ask for a token: always, or where other people could open the page.",
 )
 @verbose_option
 @click.pass_obj
@@ -42,6 +54,8 @@ def command(
     storage: str | None,
     port: str | None,
     host: str | None,
+    writable: bool,
+    token: str | None,
 ) -> None:
     """Open the dashboard of STUDY, or of every study in a database.
 
@@ -49,12 +63,16 @@ def command(
     """
     url = _storage_url(study, directory or "studies", storage)
     host = host or _HOST
-    app = _application(url)
-    with _listen(app, host, _port(port)) as listening:
+    access = Access.to(host, writable=writable, token=_asks(token, host, writable=writable))
+    with _listen(guarded(_application(url), access), host, _port(port)) as listening:
         shown = f"[{host}]" if ":" in host else host
-        if not _is_loopback(host):
-            print("automl: other machines can reach this address, and there is no password", flush=True)
-        print(f"dashboard at http://{shown}:{listening.server_port}  (Ctrl-C stops it)", flush=True)
+        if not is_loopback(host):
+            known = "with its token" if access.token else "and there is no token"
+            print(f"automl: other machines can reach this address, {known}", flush=True)
+        address = f"http://{shown}:{listening.server_port}"
+        if access.token is not None:
+            address += f"/?{PARAMETER}={access.token}"
+        print(f"dashboard at {address}  (Ctrl-C stops it)", flush=True)
         state.when_stopped = " the dashboard"
         listening.serve_forever()
 
@@ -99,6 +117,17 @@ def _port(text: str | None) -> int:
     if not (text.isdecimal() and int(text) < 65536):
         raise UsageError(f"--port must be a number from 0 to 65535, got {text!r}")
     return int(text)
+
+
+def _asks(token: str | None, host: str, *, writable: bool) -> bool:
+    """Return whether the page asks for a token."""
+    from automl.errors import UsageError
+
+    if token not in (None, "auto", "always", "never"):
+        raise UsageError(f"--token must be auto, always or never, got {token!r}")
+    if token in ("always", "never"):
+        return token == "always"
+    return writable or not is_loopback(host) or is_shared()
 
 
 def _application(url: str) -> WSGIApplication:
@@ -154,10 +183,3 @@ def _listen(app: WSGIApplication, host: str, port: int) -> WSGIServer:
         raise UsageError(
             f"--host and --port must be free, got {host}:{port} ({error.strerror}); try --port {port + 1}"
         ) from error
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -52,7 +52,7 @@ def command(state: State, /, study: str, directory: str | None, **options: Any) 
     from automl.torch_setup import quiet_waiting
 
     found = find_study(study, directory or "studies")
-    folder = found.path.parent
+    folder = found.directory
     changes = given(options)
     config = configuration.load(found.path / "study.yaml", study=found.name, directory=folder, **changes)
 

@@ -17,15 +17,21 @@ def fingerprint(space: Space, settings: SearchSettings) -> dict[str, Any]:
         "metric": settings.metric,
         "mode": settings.mode,
         "max_epochs": settings.max_rounds,
-        **settings.identity,
         "space": space.to_dict(),
     }
+    if settings.identity:
+        known["identity"] = dict(settings.identity)
+    if settings.owner is not None:
+        known["owner"] = settings.owner.to_dict()
     plain: dict[str, Any] = json.loads(json.dumps(known, default=str))
     return plain
 
 
 def check_same(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-    """Raise StudyError with the differences, if there are any."""
+    """Raise StudyError with the differences, if there are any. Owners are compared elsewhere."""
+    if "identity" not in old:  # of an earlier version
+        new = {key: value for key, value in new.items() if key != "identity"}
+    old, new = ({key: value for key, value in each.items() if key != "owner"} for each in (old, new))
     found = list(_differences("", old, new))
     if not found:
         return

@@ -15,12 +15,13 @@ from automl.search.storage.fingerprint import check_same
 from automl.search.storage.schema_version import check_schema
 from automl.search.storage.sql import tables
 from automl.search.storage.sql.database import Database
+from automl.search.storage.sql.study_owner import Owner, check_owner
 
 
 def open_study(database: Database, name: str, fingerprint: Mapping[str, Any], *, at: str) -> optuna.Study:
     """Return the study of this name, which may be new: `at` is the moment. `fingerprint` has `metric` and `mode`.
 
-    Raises StudyError if it has another fingerprint, or was not made by this package.
+    Raises StudyError if it has another fingerprint or owner, or was not made by this package.
     """
     direction = StudyDirection.MAXIMIZE if fingerprint["mode"] == "max" else StudyDirection.MINIMIZE
     if database.shared:
@@ -48,5 +49,7 @@ def open_study(database: Database, name: str, fingerprint: Mapping[str, Any], *,
             }
             connection.execute(insert(tables.meta), values)
             return study
-    check_same(name, json.loads(row["fingerprint"]), fingerprint)
+    stored, mine = json.loads(row["fingerprint"]), fingerprint.get("owner")
+    check_owner(name, database.shown, stored.get("owner"), None if mine is None else Owner(**mine))
+    check_same(name, stored, fingerprint)
     return study

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
 Factory = Callable[..., "nn.Module"]
 
-
+WORKING_FOLDER = (
+    "AUTOML_WORKING_FOLDER"  # in the environment of Ray's workers, which may run in another folder
+)
 # This package's own network (`training/models/linear_head.py`). A folder may name it, as no other code is run.
 LINEAR_ON_PIXELS = "automl.training.models.linear_head:linear_on_pixels"
 
@@ -32,13 +35,13 @@ def is_factory(name: str) -> bool:
 
 
 def load_factory(name: str) -> Factory:
-    """Import the function `package.module:make`, also from the working directory.
+    """Import the function `package.module:make`, also from the current folder (in a worker: that of the driver).
 
     It is called with num_classes and in_chans (and with img_size and drop_path_rate if it accepts them), and returns a
     new network from images (B, in_chans, H, W) to logits (B, num_classes). Raises SpaceError if it does not exist.
     """
     module_name, _, attribute = name.partition(":")
-    here = str(Path.cwd())
+    here = os.environ.get(WORKING_FOLDER) or str(Path.cwd())
     if here not in sys.path:
         sys.path.append(here)  # for a command, it holds only the command's folder
     try:

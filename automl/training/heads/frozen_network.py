@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from automl.training.evaluate import autocast, fit_size
-from automl.training.models.memory_format import channels_last, to_cpu
+from automl.training.models.memory_format import at_once, channels_last, to_cpu
 from automl.training.plan import Precision
 
 GAIN = 1.25  # bf16 must be so many times faster than fp32
@@ -46,7 +46,8 @@ class FrozenNetwork:
         self.seconds_per_image = 0.0  # of the last batches
         self._size, self._device, self._threads = size, device, threads
         self._on_cpu = torch.device(device).type == "cpu"
-        self._at_once = _MOST_AT_ONCE // 4 if self._on_cpu else _ON_GPU
+        self._most = at_once(size, device, most=_MOST_AT_ONCE)
+        self._at_once = min(self._most, _MOST_AT_ONCE // 4) if self._on_cpu else _ON_GPU
         self._local = threading.local()
         self._tries: dict[bool, list[float]] = {True: [], False: []}
         self._threads_before = torch.get_num_threads()
@@ -99,7 +100,7 @@ class FrozenNetwork:
         if len(precisions) > 1 and n * first / self._threads > WORTH_SECONDS:
             self.precision = precisions[1]
             first, self.precision = self._faster(images, first, precisions[0])
-        self._at_once = min(_MOST_AT_ONCE, max(1, int(_BATCH_SECONDS / first)))
+        self._at_once = min(self._most, max(1, int(_BATCH_SECONDS / first)))
 
     def __call__(self, images: Tensor, *, mirrored: bool) -> Array:
         """Return features (B, width) of normalised images (B, C, H, W), or of their mirror images."""

@@ -26,6 +26,7 @@ from automl.records import DatasetInfo, Rows, SearchSplits, Task
 from automl.training.evaluate import fit_size
 from automl.training.models.build import input_size, model_arguments
 from automl.training.models.hyperparameters import Recipe
+from automl.training.models.memory_format import at_once, channels_last
 from automl.training.models.pretrained_weights import Weights, normalised, verify
 from automl.training.steps.losses import standardised
 from automl.training.steps.metrics import compute
@@ -87,12 +88,15 @@ def probe_features(weights: Weights, recipe: Recipe, rows: Sample, *, until: flo
     """
     info, size = normalised(rows.info.detailed, weights), input_size(recipe, rows.info)
     arguments = model_arguments(recipe, rows.info, weights)
-    model = verify(weights, {**arguments, "num_classes": 0}).to(rows.device).eval()
+    model = channels_last(verify(weights, {**arguments, "num_classes": 0}), rows.device).eval()
     begun = time.perf_counter()
 
     def embed(images: Tensor) -> Tensor:
-        _look_at_the_clock(until)
-        return _pooled(model, fit_size(images, size))
+        found = []
+        for part in images.split(at_once(size, rows.device, most=_BATCH)):
+            _look_at_the_clock(until)
+            found.append(_pooled(model, fit_size(part, size)))
+        return torch.cat(found)
 
     features = [_features(part, info, embed, rows) for part in (rows.train, rows.val)]
     rate = (len(rows.train) + len(rows.val)) / (time.perf_counter() - begun)

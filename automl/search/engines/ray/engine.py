@@ -68,7 +68,7 @@ class RayEngine:
         remaining = coordinator.time.remaining()
         on_cluster = settings.address is not None
         if runtime.wait(_finite(remaining if on_cluster else PATIENT_SHARE * remaining)):
-            _run_tune(coordinator, objective, settings)
+            _run_tune(coordinator, objective, settings, runtime.failed_starts)
         elif coordinator.time.remaining() > 0:
             self._note(
                 f"Ray has not started within {PATIENT_SHARE * remaining:.0f} s: the trials run in this process, one "
@@ -99,7 +99,12 @@ def _cpus(settings: SearchSettings) -> int:
     return max(1, math.ceil(settings.parallel * settings.cpus_per_trial))
 
 
-def _run_tune(coordinator: Coordinator, objective: Objective, settings: SearchSettings) -> None:
+def _run_tune(
+    coordinator: Coordinator,
+    objective: Objective,
+    settings: SearchSettings,
+    failed_starts: Callable[[], str | None],
+) -> None:
     from ray import tune
     from ray.tune.error import TuneError
 
@@ -125,7 +130,7 @@ def _run_tune(coordinator: Coordinator, objective: Objective, settings: SearchSe
                 num_samples=-1,
                 search_alg=tune_bridge.CoordinatorSearcher(coordinator, trial_map),
                 scheduler=tune_bridge.CoordinatorScheduler(coordinator, trial_map),
-                stop=tune_bridge.FinishStopper(coordinator, trial_map),
+                stop=tune_bridge.FinishStopper(coordinator, trial_map, failed_starts),
                 callbacks=[tune_bridge.StartListener(coordinator, trial_map), tune_bridge.NoOutput()],
                 storage_path=folder,
                 trial_name_creator=tune_bridge.short_name,

@@ -11,16 +11,19 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Self
 
 from automl.errors import EngineError
+from automl.machine import is_alive
 from automl.search.engines.ray import cleanup_process
 from automl.search.engines.ray.auth_token import forget_token, token_in_force
+from automl.search.engines.ray.failed_starts import cause_of_failed_starts
 from automl.search.engines.ray.signals import out_of_the_group, sigterm_kept
+from automl.spaces.architectures.factories import WORKING_FOLDER
 
 WORKER_ENVIRONMENT = {
     # OpenMP threads that spin while they wait slow other processes down. Read when torch loads.
@@ -60,6 +63,7 @@ class RayRuntime:
         self._ready = threading.Event()
         self._leave = threading.Event()
         self._error: BaseException | None = None
+        self._folder: Path | None = None
 
     def start(self) -> Self:
         """Begin to start Ray. A second call changes nothing."""
@@ -92,6 +96,10 @@ class RayRuntime:
             self._thread.join(seconds)
             if not self._thread.is_alive():
                 atexit.unregister(self.stop)
+
+    def failed_starts(self) -> str | None:
+        """Return the error of worker processes that ended before they ran anything; None if it cannot be seen here."""
+        return None if self._folder is None else cause_of_failed_starts(self._folder)
 
     def __enter__(self) -> Self:
         return self.start()
@@ -133,7 +141,8 @@ class RayRuntime:
             "log_to_driver": False,
             "configure_logging": False,
             "logging_level": logging.CRITICAL,
-            "runtime_env": {"env_vars": WORKER_ENVIRONMENT},
+            "runtime_env": {"env_vars": WORKER_ENVIRONMENT | {WORKING_FOLDER: str(Path.cwd())}},
+            "job_config": _job_config(),
         }
         session = None
         if self._address is not None:
@@ -141,6 +150,7 @@ class RayRuntime:
         else:
             sweep(Path(_short_place() or tempfile.gettempdir()))
             session = Session(_short_place())
+            self._folder = session.folder
             options |= {
                 # Given, because Ray would otherwise join the cluster of RAY_ADDRESS.
                 "address": "local",
@@ -162,6 +172,26 @@ class RayRuntime:
                 _shut_down(session)
                 raise
         return session, True
+
+
+class _Importable(list[str]):
+    """The folders that Ray puts in front of the path of workers: of those that it adds, such as this process has."""
+
+    def extend(self, folders: Iterable[str]) -> None:
+        super().extend(set(folders) & {str(Path(folder).absolute()) for folder in sys.path})
+
+
+def _job_config() -> Any:
+    """Return a configuration of Ray's that keeps the current folder off the path of workers.
+
+    Ray adds it, even if the driver does not import from it. A file there that is called numpy.py would then run.
+    """
+    from ray.job_config import JobConfig
+
+    found: Any = JobConfig()
+    # Private to Ray: `_py_driver_sys_path`, which `ray.init` extends.
+    found._py_driver_sys_path = _Importable()
+    return found
 
 
 class Session:
@@ -248,17 +278,7 @@ def sweep(place: Path) -> None:
     for prefix in (FOLDER, TUNE_FOLDER):
         for folder in place.glob(f"{prefix}*"):
             owner = folder.name.removeprefix(prefix).partition("-")[0]
-            if owner.isdigit() and not _alive(int(owner)):
+            if owner.isdigit() and not is_alive(int(owner)):
                 for pid in cleanup_process.of_session(folder):
                     cleanup_process.kill(pid)
                 shutil.rmtree(folder, ignore_errors=True)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

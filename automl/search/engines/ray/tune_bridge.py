@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -15,7 +15,7 @@ from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
-from automl.errors import AutomlError
+from automl.errors import AutomlError, EngineError
 from automl.search.control.coordinator import Coordinator
 from automl.search.engines.ray.trainable import LAUNCH, OUTCOME, Outcome
 from automl.search.objective import cause_of
@@ -245,9 +245,14 @@ class FinishStopper(Stopper):
     are killed, because Tune would wait for the end of their round.
     """
 
-    def __init__(self, coordinator: Coordinator, trial_map: TrialMap) -> None:
+    def __init__(
+        self, coordinator: Coordinator, trial_map: TrialMap, failed_starts: Callable[[], str | None]
+    ) -> None:
+        """`failed_starts` returns the error of worker processes that ended before they ran anything."""
         self._coordinator = coordinator
         self._map = trial_map
+        self._failed_starts = failed_starts
+        self._started = False
         self._over_since: float | None = None
         self._look_again = 0.0
 
@@ -284,10 +289,17 @@ class FinishStopper(Stopper):
         return max(GRACE_SECONDS, SPARE * max(ending, default=0.0)) if stopped else GRACE_SECONDS
 
     def _end_hanging(self) -> None:
-        """Kill the processes of hanging trials. Tune then tells the scheduler, as for any that died."""
+        """Kill the processes of hanging trials. Tune then tells the scheduler, as for any that died.
+
+        If no worker can start, the search ends with the error of those that tried.
+        """
         if time.monotonic() < self._look_again:
             return
         self._look_again = time.monotonic() + LOOK_SECONDS
+        self._started = self._started or bool(self._map.running())
+        if not self._started and (cause := self._failed_starts()) is not None:
+            error = EngineError(f"Ray's worker processes cannot start on this machine: {cause}")
+            self._coordinator.fatal = self._coordinator.fatal or error
         for number, why in self._coordinator.hanging().items():
             trial = self._map.trial(number)
             if trial is not None and number not in self._map.given_up:

@@ -1,0 +1,116 @@
+"""What the linear head on frozen features is worth, by the side of its images and by the rows that are read.
+
+    python -m benchmarks.heads --sets ants_bees,seedlings,magnetic_tile,cifar10 --sizes 128,160,224 --parts 0.25,0.5,1
+
+Features of EfficientNet-Lite0 are computed once for each set and size. Heads on random parts of the training rows are
+scored on the validation rows; the mean of all draws is shown. Seconds are those of the features of all rows, so nothing
+else should run. cifar10 is 4,000 of its images.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import numpy as np
+
+from automl.data.prepare import prepare_data
+from automl.data.sources import open_source
+from automl.machine import Moment, cores
+from automl.records import SearchSplits
+from automl.spaces import SearchSpace
+from automl.training.heads import fit_feature_head
+from automl.training.models.weight_sources import in_folder
+from benchmarks.transfer import NETWORK, SETS, SHARED
+from benchmarks.truth.runs import source_of, table
+
+LONG = 3600.0  # seconds: nothing is cut
+
+
+def main() -> None:
+    """Fit what was asked for, and print a table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--sets", default="ants_bees,seedlings,magnetic_tile,cifar10")
+    parser.add_argument("--sizes", default="128,160,224")
+    parser.add_argument("--parts", default="0.25,0.5,1")
+    parser.add_argument("--draws", type=int, default=3)
+    parser.add_argument("--data", type=Path, default=SHARED / "data")
+    parser.add_argument("--weights", type=Path, default=SHARED / "weights")
+    args = parser.parse_args()
+    sizes, parts = (
+        [int(text) for text in args.sizes.split(",")],
+        [float(text) for text in args.parts.split(",")],
+    )
+    rows = []
+    for name in args.sets.split(","):
+        with tempfile.TemporaryDirectory() as folder:
+            bench = Bench(name, args, Path(folder))
+            for size in sizes:
+                rows += [[name, size, part, *bench.fitted(size, part, args.draws)] for part in parts]
+                print(*rows[-len(parts) :], sep="\n", flush=True)
+    table(["set", "size", "part of the rows", "metric", "seconds for all"], rows)
+
+
+class Bench:
+    """One data set, decoded, and the features that were read already."""
+
+    def __init__(self, name: str, args: argparse.Namespace, folder: Path) -> None:
+        self.metric = SETS[name].metric if name in SETS else "accuracy"
+        labels = SETS[name].labels if name in SETS else ()
+        source = open_source(source_of(name, args.data, folder), target=",".join(labels) or None)
+        data = prepare_data(
+            source,
+            cache_dir=folder / "cache",
+            study_dir=folder / "study",
+            img_size=64,
+            large_size=224,
+            seed=0,
+        )
+        self.splits, self.folder = data.splits, folder
+        self.weights = in_folder(args.weights)[NETWORK]
+        portfolio = SearchSpace.load("cpu").portfolio
+        tuned = next(config for config in portfolio if config["pretrained"])
+        self.config = tuned | {"family": "efficientnet_lite", "model": NETWORK, "freeze": "head"}
+        self.seconds: dict[int, float] = {}
+
+    def fitted(self, size: int, part: float, draws: int) -> tuple[float, float]:
+        """Return the mean metric of heads on this part of the rows, and the seconds for the features of all rows."""
+        if size not in self.seconds:
+            self.seconds[size] = self._head(self.splits, size).seconds
+        found = [
+            self._head(self._part(part, draw), size).val_score for draw in range(draws if part < 1.0 else 1)
+        ]
+        return mean(found), self.seconds[size]
+
+    def _part(self, part: float, draw: int) -> SearchSplits:
+        index = np.load(self.splits.train.index)
+        some = np.sort(np.random.default_rng(draw).permutation(index)[: max(10, round(part * len(index)))])
+        path = self.folder / f"rows-{part}-{draw}.npy"
+        np.save(path, some)
+        train = replace(self.splits.train, index=path, n=len(some))
+        return replace(self.splits, train=train, info=replace(self.splits.info, n_train=len(some)))
+
+    def _head(self, splits: SearchSplits, size: int) -> Any:
+        head = fit_feature_head(
+            splits,
+            self.weights,
+            self.config | {"size": size},
+            metric=self.metric,
+            until=Moment.now().later(LONG),
+            seed=0,
+            threads=cores(),
+            cache=self.folder / "features",
+            views=1,
+        )
+        assert head is not None
+        return head
+
+
+if __name__ == "__main__":
+    main()

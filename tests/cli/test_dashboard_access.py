@@ -1,0 +1,157 @@
+"""Requests to a dashboard that is being served: which are answered, and which change something."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from wsgiref.types import StartResponse, WSGIEnvironment
+
+import optuna
+import pytest
+
+from automl.cli.commands import dashboard
+from automl.cli.dashboard_access import Access, guarded, is_loopback, is_shared
+from automl.errors import UsageError
+
+
+@contextmanager
+def _served(access: Access, app: Any = None) -> Iterator[Any]:
+    """A function that sends a request to a server, and returns status, headers and text."""
+
+    def works(environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
+        start_response("200 OK", [])
+        return [b"the page"]
+
+    with dashboard._listen(guarded(app or works, access), "127.0.0.1", 0) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+
+        def request(method: str, path: str = "/", **headers: str) -> tuple[int, dict[str, str], str]:
+            connection = HTTPConnection("127.0.0.1", server.server_port, timeout=10)
+            connection.request(method, path, headers={k.replace("_", "-"): v for k, v in headers.items()})
+            answer = connection.getresponse()
+            try:
+                return answer.status, dict(answer.getheaders()), answer.read().decode()
+            finally:
+                connection.close()
+
+        request.port = server.server_port  # type: ignore[attr-defined]
+        try:
+            yield request
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def _access(*, host: str = "127.0.0.1", writable: bool = False, token: bool = False) -> Access:
+    return Access.to(host, writable=writable, token=token)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8080", "localhost:1", "LOCALHOST", "[::1]:80", "192.168.0.7:99"])
+def test_addresses_that_a_user_types_are_answered(host: str) -> None:
+    with _served(_access()) as request:
+        assert request("GET", Host=host)[0] == 200
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "", "["])
+def test_name_of_another_site_that_leads_here_is_refused(host: str) -> None:
+    with _served(_access()) as request:
+        status, _, text = request("GET", Host=host)
+    assert (status, text) == (
+        403,
+        f"this dashboard is not at {host!r}; open the address that `automl dashboard` printed\n",
+    )
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
+def test_page_is_read_only_unless_it_is_asked_for(method: str) -> None:
+    with _served(_access()) as request:
+        status, _, text = request(method)
+    assert status == 403
+    assert "read-only; start it with --writable" in text
+    with _served(_access(writable=True)) as request:
+        assert request(method)[0] == 200
+
+
+def test_another_site_changes_nothing() -> None:
+    with _served(_access(writable=True)) as request:
+        own = f"127.0.0.1:{request.port}"
+        assert request("POST", Host=own, Origin=f"http://{own}", Sec_Fetch_Site="same-origin")[0] == 200
+        for headers in (
+            {"Origin": "http://evil.example"},
+            {"Origin": "null"},
+            {"Sec_Fetch_Site": "cross-site"},
+        ):
+            status, _, text = request("POST", Host=own, **headers)
+            assert status == 403
+            assert text == "another site sent this request, so nothing was changed\n"
+
+
+def test_token_opens_the_page_once_and_then_a_cookie_does() -> None:
+    access = _access(token=True)
+    with _served(access) as request:
+        assert "the token is missing" in request("GET", "/dashboard")[2]
+        assert request("GET", "/dashboard?token=wrong")[0] == 403
+        status, headers, _ = request("GET", f"/dashboard?a=1&token={access.token}")
+        assert (status, headers["Location"]) == (303, "/dashboard?a=1")
+        assert "HttpOnly; SameSite=Strict" in headers["Set-Cookie"]
+        cookie = headers["Set-Cookie"].partition(";")[0]
+        assert request("GET", "/dashboard", Cookie=cookie)[0] == 200
+        assert request("GET", "/dashboard", Cookie=cookie + "x")[0] == 403
+        assert request("GET", "/dashboard", Cookie="\x01;=")[0] == 403
+        assert request("GET", f"//evil.example?token={access.token}")[1]["Location"] == "/evil.example"
+    assert access.token != _access(token=True).token
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_study_cannot_be_deleted_through_the_page(tmp_path: Path) -> None:
+    pytest.importorskip("optuna_dashboard")
+    url = f"sqlite:///{tmp_path}/study.db"
+    optuna.create_study(storage=url, study_name="mine")
+    app = dashboard._application(url)
+    with _served(_access(), app) as request:
+        assert request("DELETE", "/api/studies/1")[0] == 403
+        assert '"mine"' in request("GET", "/api/studies")[2]
+    with _served(_access(writable=True), app) as request:
+        assert request("DELETE", "/api/studies/1")[0] == 204
+        assert '"mine"' not in request("GET", "/api/studies")[2]
+
+
+def _user(uid: int, shell: str = "/bin/bash") -> SimpleNamespace:
+    return SimpleNamespace(pw_uid=uid, pw_shell=shell)
+
+
+def test_machine_with_other_people_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    pwd = pytest.importorskip("pwd")
+    monkeypatch.setattr("automl.cli.dashboard_access.os.getuid", lambda: 1000)
+    alone = [_user(0), _user(1000), _user(1001, "/usr/sbin/nologin"), _user(65534)]
+    monkeypatch.setattr(pwd, "getpwall", lambda: alone)
+    assert not is_shared()
+    monkeypatch.setattr(pwd, "getpwall", lambda: [*alone, _user(1002)])
+    assert is_shared()
+
+
+def test_token_is_asked_for_where_others_could_open_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    asks = dashboard._asks
+    monkeypatch.setattr(dashboard, "is_shared", lambda: False)
+    assert not asks(None, "127.0.0.1", writable=False)
+    assert asks(None, "127.0.0.1", writable=True)
+    assert asks(None, "0.0.0.0", writable=False)
+    assert asks("always", "127.0.0.1", writable=False)
+    assert not asks("never", "0.0.0.0", writable=True)
+    monkeypatch.setattr(dashboard, "is_shared", lambda: True)
+    assert asks("auto", "127.0.0.1", writable=False)
+    with pytest.raises(UsageError, match="--token must be auto, always or never, got 'no'"):
+        asks("no", "127.0.0.1", writable=False)
+
+
+@pytest.mark.parametrize(
+    ("host", "own"), [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False)]
+)
+def test_loopback_addresses_are_known(host: str, own: bool) -> None:
+    assert is_loopback(host) is own
