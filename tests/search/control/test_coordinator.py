@@ -346,22 +346,6 @@ def test_events_tell_the_incumbent_and_come_in_order(bench: Bench) -> None:
     assert bench.listener.steps[-1] == (1.0, 12.0)
 
 
-def test_events_and_the_dashboard_tell_what_belongs_to_a_configuration(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, attributes=lambda config: {"weights": f"net.{config['x'] > 2}"})
-    number = bench.coordinator.start().number
-    bench.run_round(number, 0.5)
-    bench.coordinator.finish()
-    (trial,) = bench.store.trials()
-    assert "weights" not in trial.config  # it is no value of the space
-    bench.store.close()
-    (shown,) = optuna.load_study(study_name="s", storage=f"sqlite:///{tmp_path}/study.db").trials
-    assert shown.user_attrs["weights"] == f"net.{trial.config['x'] > 2}"
-    assert "weights" not in shown.params
-    told = bench.listener.events[-1]
-    assert told.config == {**trial.config, "weights": shown.user_attrs["weights"]}
-    assert told.best is not None and told.best.config == told.config
-
-
 def test_log_holds_one_row_a_round_and_is_cut_when_rounds_run_again(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     trial = bench.coordinator.start().number
