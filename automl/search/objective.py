@@ -8,6 +8,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,6 +20,7 @@ Objective = Callable[[Config], Any]
 # Between its rungs a trial is saved as often as that takes at most this share of its time. Decision 83.
 SAVING_SHARE = 0.03
 LEAST_SAVING_S = 0.03  # seconds that saving counts at least, so that a trial is saved once a second at most
+PRUNED = "optuna.exceptions.TrialPruned"
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Launch:
     """What an engine needs to run a trial: picklable, and small.
 
     `round` is where it continues (0: from the beginning). After `save_rounds` it is saved to `checkpoint`, and after
-    others where that costs little.
+    others where that costs little. `output` is the file for what the objective prints, None for none.
     """
 
     number: int
@@ -34,6 +36,7 @@ class Launch:
     round: int
     checkpoint: Path
     save_rounds: frozenset[int]
+    output: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,8 @@ class Step:
     `round` counts from 1. `seconds` are the objective's own, None if it reports none; `wall` was measured. `ended`: the
     objective has no more rounds, and there are no metrics. `done`: this was its last round, for the `reason` given.
     `interrupted`: the deadline cut it. `saved`: the state is in the checkpoint. `disk_full`: the disk had no room for
-    it. `restarted`: why the trial began again, if its checkpoint could not be read.
+    it. `restarted`: why the trial began again, if its checkpoint could not be read. `pruned`: the objective raised
+    Optuna's TrialPruned, and there are no metrics.
     """
 
     round: int
@@ -57,6 +61,7 @@ class Step:
     reason: str = ""
     disk_full: bool = False
     restarted: str = ""
+    pruned: bool = False
 
 
 class Stepper:
@@ -89,7 +94,12 @@ class Stepper:
     def step(self) -> Step:
         """Run one round, and save the state where that is due or cheap. Raises what the objective raises."""
         start = time.perf_counter()
-        raw = self._advance()
+        try:
+            raw = self._advance()
+        except Exception as error:
+            if not _is_pruned(error):
+                raise
+            return Step(self.round, {}, None, time.perf_counter() - start, pruned=True)
         wall = time.perf_counter() - start
         if raw is None:
             return Step(self.round, {}, None, wall, ended=True)
@@ -153,8 +163,16 @@ class Stepper:
 
     def _begin(self) -> None:
         self.round = 0
-        self._subject = self._objective(self.launch.config)
         self._iterator: Iterator[Any] | None = None
+        try:
+            self._subject = self._objective(self.launch.config)
+        except SystemExit as error:
+            raise _exited(error) from error
+        except Exception as error:
+            if not _is_pruned(error):
+                raise
+            self._subject, self._iterator = None, iter(partial(_raise, error), None)
+            return
         if not hasattr(self._subject, "step"):
             self._iterator = _iterator(self._subject)
 
@@ -174,6 +192,12 @@ class Stepper:
             self.round += 1
 
     def _advance(self) -> Mapping[str, Any] | None:
+        try:
+            return self._next()
+        except SystemExit as error:
+            raise _exited(error) from error
+
+    def _next(self) -> Mapping[str, Any] | None:
         if self._iterator is None:
             try:
                 raw = self._subject.step()
@@ -194,6 +218,20 @@ def cause_of(error: BaseException) -> str:
     where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno} in {frames[-1].name})" if frames else ""
     message = " ".join(str(error).split())
     return f"{type(error).__name__}: {message}{where}" if message else f"{type(error).__name__}{where}"
+
+
+def _is_pruned(error: Exception) -> bool:
+    """Return whether an objective said so, without importing Optuna."""
+    return any(f"{kind.__module__}.{kind.__name__}" == PRUNED for kind in type(error).__mro__)
+
+
+def _exited(error: SystemExit) -> RuntimeError:
+    """Return the error of an objective that wanted to end the program: it ends its trial alone."""
+    return RuntimeError(f"the objective called sys.exit({'' if error.code is None else repr(error.code)})")
+
+
+def _raise(error: Exception) -> None:
+    raise error
 
 
 def _seconds(given: Any) -> float | None:

@@ -103,6 +103,7 @@ class Code(StrEnum):
     PRUNER_WENT_ON = "pruner_went_on", "not stopped by {pruner}"
     # How a trial ends without its policy.
     ENDED_BY_ITSELF = "ended_by_itself", "the objective ended by itself"
+    OBJECTIVE_PRUNED = "objective_pruned", "the objective raised TrialPruned"
     OBJECTIVE_SAID = "objective_said", "{text}"
     NEVER_PROMOTED = "never_promoted", "paused to the end: never promoted"
     BEATEN = "beaten", f"{_RANK}: {{better}} did better, trial {{best}} most"

@@ -67,7 +67,12 @@ def search(
             space=space,
             settings=settings,
             observer=observer or Silent(),
-            files=TrialFiles(directory, logs=settings.directory is not None, limit=settings.max_disk),
+            files=TrialFiles(
+                directory,
+                logs=settings.directory is not None,
+                limit=settings.max_disk,
+                output=settings.keeps_prints,
+            ),
             clock=engine.clock,
         )
         try:

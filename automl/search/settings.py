@@ -35,8 +35,9 @@ class SearchSettings:
     configurations to try first (None: the space's own). `address` is a Ray cluster's; None starts Ray here.
 
     Storage: `storage` is a SQLAlchemy URL, None a database in memory. `directory` is for the trials' logs and
-    checkpoints; None makes a temporary folder. `identity` holds what else must be equal when a study is continued, and
-    `owner` whose it is, in a database that others use as well.
+    checkpoints; None makes a temporary folder. `keeps_prints`: what the objective prints is kept beside them, and
+    shown. `identity` holds what else must be equal when a study is continued, and `owner` whose it is, in a database
+    that others use as well.
 
     Failures: `on_failure` says what happens to a trial that fails. `max_failures` in a row end the search as long as no
     trial has succeeded, and with `stop` at any time. `patience` is how many seconds a trial may always be silent; only
@@ -84,6 +85,7 @@ class SearchSettings:
     attributes: Attributes | None = field(default=None, repr=False, compare=False)
     identity: Mapping[str, Any] = field(default_factory=dict)
     owner: Owner | None = None
+    keeps_prints: bool = False
     objectives: Mapping[str, Mode] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl.config.durations import parse_duration
@@ -13,6 +14,7 @@ from automl.search.result import reports_frame, trials_frame
 from automl.search.run import search
 from automl.search.settings import SearchSettings
 from automl.search.space import Space
+from automl.training.hardware.process_state import leaves_no_trace
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,6 +43,7 @@ class TuneResult:
     pareto: pd.DataFrame | None = field(default=None, repr=False)
 
 
+@leaves_no_trace
 def tune(
     objective: Objective,
     space: Space | Mapping[str, Any],
@@ -58,6 +61,8 @@ def tune(
     seed: int = 0,
     storage: str | None = None,
     objectives: Mapping[str, Mode] | None = None,
+    name: str = "tune",
+    directory: str | Path | None = None,
 ) -> TuneResult:
     """Search the configuration with the best `metric`.
 
@@ -67,10 +72,14 @@ def tune(
     makes one.
 
     At least one limit is needed: `n_trials`, the total over all runs of a stored study, or `time_limit`, in seconds or
-    as text such as "10m". `storage` is a database URL; None keeps nothing. `policy` is a name or one of Optuna's
-    pruners, `sampler` a name or one of Optuna's samplers. `objectives` are further numbers that every epoch yields,
-    such as {"seconds_per_image": "min"}. They are kept with each trial and decide which trials are on the Pareto front;
-    the metric alone steers the search.
+    as text such as "10m". `storage` is a database URL; None keeps nothing. `name` is that of the study in it, which may
+    hold several. `policy` is a name or one of Optuna's pruners, `sampler` a name or one of Optuna's samplers.
+    `objectives` are further numbers that every epoch yields, such as {"seconds_per_image": "min"}. They are kept with
+    each trial and decide which trials are on the Pareto front; the metric alone steers the search.
+
+    What the objective prints is shown; `directory` also keeps it, in trials/t0007/output.log, beside the trials' logs
+    and checkpoints. A trial whose objective raises Optuna's TrialPruned counts as pruned, and one whose objective calls
+    sys.exit as failed.
 
     Raises ConfigError for wrong options, SpaceError for a wrong space or portfolio, StudyError if the storage holds a
     study with other settings, TrialError if all trials failed, TimeLimitError if no epoch ended in time, and
@@ -88,7 +97,9 @@ def tune(
         sampler=sampler,
         portfolio=portfolio,
         seed=seed,
-        study="tune",
+        study=_name(name),
+        directory=None if directory is None else Path(directory),
+        keeps_prints=True,
         storage=storage,
         objectives={} if objectives is None else objectives,
     )
@@ -103,6 +114,12 @@ def tune(
         stopped="" if found.stopped is None else str(found.stopped),
         pareto=None if front is None else front.sort_values("value", ascending=mode == "min", kind="stable"),
     )
+
+
+def _name(name: str) -> str:
+    if not isinstance(name, str) or not name.strip():
+        raise ConfigError(f"name must be a text that is not empty, got {name!r}")
+    return name
 
 
 def _seconds(time_limit: float | str | None) -> float | None:

@@ -13,7 +13,7 @@ from automl.search.control import deadline
 from automl.search.control.disk_space import DiskSpace
 from automl.search.control.failures import Failures
 from automl.search.control.incumbent import Incumbent
-from automl.search.control.overrides import no_value, overridden
+from automl.search.control.overrides import PRUNED_BY_OBJECTIVE, no_value, overridden
 from automl.search.control.progress import Progress
 from automl.search.control.suggestions import PORTFOLIO, Limit, Suggestions
 from automl.search.control.timing import Timing
@@ -129,8 +129,8 @@ class Coordinator:
 
     def launch(self, number: int) -> Launch:
         """Return what an engine needs to run the trial from where it stands."""
-        live, rungs = self.trials[number], self._policy.rungs(number)
-        return Launch(number, live.config, live.round, self._files.checkpoint(number), frozenset(rungs))
+        live, files, rungs = self.trials[number], self._files, frozenset(self._policy.rungs(number))
+        return Launch(number, live.config, live.round, files.checkpoint(number), rungs, files.output(number))
 
     def prefetch(self) -> None:
         """Compute suggestions in a thread before a worker needs them. For engines whose workers would wait."""
@@ -151,8 +151,8 @@ class Coordinator:
         if live.state is not TrialState.RUNNING:
             # A result that was under way when the search ended.
             return Decision(Action.STOP, live.state, self._end() or Reason(Code.TIME_IS_UP))
-        if step.ended:
-            return self._objective_ended(live)
+        if step.ended or step.pruned:
+            return self._close(live, PRUNED_BY_OBJECTIVE) if step.pruned else self._objective_ended(live)
         if step.interrupted and self._settings.metric not in step.metrics:
             return self._close(live, Decision(Action.STOP, TrialState.UNFINISHED, Reason(Code.TIME_IS_UP)))
         try:

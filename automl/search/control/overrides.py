@@ -9,6 +9,8 @@ from automl.search.objective import Step
 from automl.search.policy import Action, Decision
 from automl.search.reasons import Code, Reason
 
+PRUNED_BY_OBJECTIVE = Decision(Action.STOP, TrialState.PRUNED, Reason(Code.OBJECTIVE_PRUNED))
+
 
 def overridden(
     decision: Decision, report: Report, step: Step, *, metric: str, stop: Reason | None, end: Reason | None

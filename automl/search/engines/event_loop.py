@@ -13,6 +13,7 @@ from typing import Protocol
 from automl.records import TrialState
 from automl.search.control.coordinator import Coordinator
 from automl.search.engines.cluster_resources import ClusterResources
+from automl.search.engines.printed import printed
 from automl.search.objective import Launch, Objective, Step, Stepper, cause_of
 from automl.search.policy import Action, NextKind
 from automl.search.reasons import crashed
@@ -106,7 +107,8 @@ class EventLoop:
         stepper = self._alive.pop(launch.number, None)
         if stepper is None:
             try:
-                stepper = Stepper(self._objective, launch)
+                with printed(launch.output):
+                    stepper = Stepper(self._objective, launch)
             except Exception as error:
                 self._expect(Arrival(self._moment, self._order, slot, launch.number, None, cause_of(error)))
                 return
@@ -115,7 +117,9 @@ class EventLoop:
 
     def _advance(self, slot: int, number: int) -> None:
         try:
-            step = self._running[number].step()
+            stepper = self._running[number]
+            with printed(stepper.launch.output):
+                step = stepper.step()
         except Exception as error:
             self._expect(Arrival(self._moment, self._order, slot, number, None, cause_of(error)))
             return

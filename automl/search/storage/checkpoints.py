@@ -18,10 +18,12 @@ FORMER_COLUMNS = {"epoch": "round", "passes": "epochs"}
 class TrialFiles:
     """The trial folders of a study. Their names are short: parameters in them would break path limits."""
 
-    def __init__(self, directory: Path, *, logs: bool, limit: int | None = None) -> None:
-        """`logs`: write `log.csv`. `limit`: bytes that all checkpoints may take together."""
+    def __init__(
+        self, directory: Path, *, logs: bool, limit: int | None = None, output: bool = False
+    ) -> None:
+        """`logs`: write `log.csv`. `limit`: bytes that all checkpoints may take together. `output`: keep prints."""
         self._trials = directory / "trials"
-        self._logs = logs
+        self._logs, self._output = logs, output
         self._columns: dict[int, list[str]] = {}
         self._limit = limit
         self._sizes: dict[int, int] = {}
@@ -33,6 +35,10 @@ class TrialFiles:
     def checkpoint(self, trial: int) -> Path:
         """Return the folder of the trial's state, which need not exist."""
         return self.folder(trial) / CHECKPOINT
+
+    def output(self, trial: int) -> Path | None:
+        """Return the file for what the trial prints, None if that is not kept."""
+        return self.folder(trial) / "output.log" if self._output else None
 
     def log(self, report: Report) -> bool:
         """Append a round to `log.csv`, with the first round's metrics as columns. Return False if the disk is full."""

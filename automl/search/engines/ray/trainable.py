@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ray.tune import Trainable
 
+from automl.search.engines.printed import Shown, printed
 from automl.search.objective import Launch, Objective, Step, Stepper, cause_of
 from automl.search.storage.store import Worker
 from automl.training.hardware.out_of_memory import is_out_of_memory
@@ -19,12 +20,16 @@ OUTCOME = "outcome"
 
 @dataclass(frozen=True)
 class Outcome:
-    """A round's step, or the cause of a failure. `spent`: the process should run no other trial."""
+    """A round's step, or the cause of a failure. `spent`: the process should run no other trial.
+
+    `printed` is what the objective printed, if that is to be shown.
+    """
 
     worker: Worker
     step: Step | None
     cause: str = ""
     spent: bool = False
+    printed: str = ""
 
 
 class RayTrial(Trainable):
@@ -39,6 +44,7 @@ class RayTrial(Trainable):
         """Begin the first trial of this process."""
         self._objective = objective
         self._stepper: Stepper | None = None
+        self._shown = Shown()
         self._launch: Launch = config[LAUNCH]
         self._worker = Worker(f"{platform.node()}:{os.getpid()}", platform.node(), os.getpid())
 
@@ -50,18 +56,23 @@ class RayTrial(Trainable):
 
     def step(self) -> dict[str, Any]:
         """Run one round."""
+        file = self._launch.output
+        with printed(file, None if file is None else self._shown):
+            outcome = self._outcome()
+        return {OUTCOME: replace(outcome, printed=self._shown.take())}
+
+    def _outcome(self) -> Outcome:
         try:
             if self._stepper is None:
                 if self._objective is None:
                     raise RuntimeError("the objective did not reach the worker")
                 self._stepper = Stepper(self._objective, self._launch)
-            outcome = Outcome(self._worker, self._stepper.step(), spent=self._stepper.spent)
+            return Outcome(self._worker, self._stepper.step(), spent=self._stepper.spent)
         except Exception as error:
             if is_out_of_memory(error):
                 raise
-            outcome = Outcome(self._worker, None, cause_of(error))
             self._drop()
-        return {OUTCOME: outcome}
+            return Outcome(self._worker, None, cause_of(error))
 
     def save_state(self) -> bool:
         """Save the trial at its last round, because it may go on later. Return whether it was saved."""

@@ -134,6 +134,8 @@ class CoordinatorScheduler(TrialScheduler):
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Take in a round, or the failure of one."""
         number = self._map.number(trial)
+        for line in result[OUTCOME].printed.splitlines():
+            print(f"trial {number}: {line}", flush=True)
         try:
             decision = self._decide(number, result[OUTCOME])
         except AutomlError as error:

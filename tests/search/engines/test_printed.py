@@ -1,0 +1,138 @@
+"""What an objective prints is shown, kept for each trial, and changes nothing else."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import optuna
+import pytest
+
+from automl.errors import ConfigError, TrialError
+from automl.records import Config
+from automl.search.engines.printed import MOST, Shown, printed
+from automl.search.tune import tune
+
+SPACE = {"parameters": {"lr": {"type": "float", "low": 1e-3, "high": 0.9, "log": True}}}
+
+
+def talks(config: Config) -> Iterator[dict[str, float]]:
+    print("begins")
+    for epoch in range(2):
+        print("epoch", epoch)
+        print("a warning", file=sys.stderr)
+        logging.getLogger("mine").warning("by logging")
+        yield {"loss": config["lr"]}
+
+
+@pytest.mark.parametrize("engine", ["local", pytest.param("ray", marks=pytest.mark.ray)])
+def test_prints_are_shown_and_kept_for_each_trial(
+    engine: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    result = tune(
+        talks, SPACE, metric="loss", mode="min", max_epochs=2, n_trials=2, engine=engine, directory=tmp_path
+    )
+    out, err = capfd.readouterr()
+    for number in result.trials["number"]:
+        text = (tmp_path / "trials" / f"t{number:04d}" / "output.log").read_text(encoding="utf-8")
+        assert text.startswith("begins\nepoch 0\na warning\n")
+        if engine == "ray":
+            assert f"trial {number}: epoch 0\ntrial {number}: a warning\n" in out
+    assert (out + err).count("begins") == 2
+
+
+def test_text_is_bounded_and_streams_are_as_before(tmp_path: Path) -> None:
+    before, shown = (sys.stdout, sys.stderr), Shown()
+    with pytest.raises(OSError, match="mine"), printed(tmp_path / "a" / "b.log", shown):
+        kept = sys.stdout
+        print("x" * (MOST + 5))
+        raise OSError("mine")
+    assert (sys.stdout, sys.stderr) == before
+    kept.write("later")  # a logger may hold it
+    assert shown.take() == "x" * MOST + "\n(more in output.log)\n"
+    assert shown.take() == ""
+    assert (tmp_path / "a" / "b.log").read_text(encoding="utf-8") == "x" * (MOST + 5) + "\n"
+
+
+def test_file_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    shown = Shown()
+    with printed(tmp_path / "file" / "b.log", shown):
+        print("x")
+    assert shown.take() == "x\n"
+
+
+def prunes(config: Config) -> Iterator[dict[str, float]]:
+    yield {"loss": config["lr"]}
+    if config["lr"] > 0.02:
+        raise optuna.TrialPruned
+    yield {"loss": config["lr"]}
+
+
+def leaves(config: Config) -> Iterator[dict[str, float]]:
+    if config["lr"] > 0.02:
+        sys.exit(3)
+    yield {"loss": config["lr"]}
+
+
+class PrunesAtOnce:
+    def __init__(self, config: Config) -> None:
+        if config["lr"] > 0.02:
+            raise optuna.TrialPruned("too large")
+
+    def step(self) -> dict[str, float]:
+        return {"loss": 1.0}
+
+
+@pytest.mark.parametrize("engine", ["local", "simulated", pytest.param("ray", marks=pytest.mark.ray)])
+def test_objective_may_prune_and_may_not_end_the_program(engine: str) -> None:
+    common = {"metric": "loss", "mode": "min", "max_epochs": 2, "n_trials": 6, "engine": engine}
+    for objective, state, cause in (
+        (prunes, "pruned", None),
+        (PrunesAtOnce, "pruned", None),
+        (leaves, "failed", "sys.exit(3)"),
+    ):
+        trials = tune(objective, SPACE, **common).trials  # type: ignore[arg-type]
+        large = trials["params"].map(lambda params: params["lr"] > 0.02)
+        assert 0 < large.sum() < 6
+        assert set(trials.loc[large, "state"]) == {state}, cause
+        assert "failed" not in set(trials.loc[~large, "state"])
+
+
+def test_objective_that_always_leaves_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(TrialError, match=r"the objective called sys\.exit\('no data'\)"):
+        tune(
+            lambda config: sys.exit("no data"),
+            SPACE,
+            metric="loss",
+            mode="min",
+            max_epochs=2,
+            n_trials=3,
+            engine="local",
+        )
+
+
+def one(metric: str, config: Config) -> Iterator[dict[str, float]]:
+    yield {metric: config["lr"]}
+
+
+def test_one_database_holds_several_searches(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/studies.db"
+    common = {"max_epochs": 1, "engine": "local", "storage": url}
+    for name, metric in (("one", "loss"), ("two", "error")):
+        for total in (2, 3):
+            found = tune(
+                partial(one, metric),
+                SPACE,
+                metric=metric,
+                mode="min",
+                n_trials=total,
+                name=name,
+                **common,  # type: ignore[arg-type]
+            )
+            assert len(found.trials) == total
+    with pytest.raises(ConfigError, match="name must be a text that is not empty, got ''"):
+        tune(prunes, SPACE, metric="loss", n_trials=1, name="", **common)  # type: ignore[arg-type]
