@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -118,6 +118,10 @@ class BadFile:
 
 
 # --- trials -------------------------------------------------------------------------------------------------
+
+
+# What people are told of a configuration beside its values, such as the tag of its weights.
+Attributes = Callable[[Config], Mapping[str, str]]
 
 
 class TrialState(StrEnum):

@@ -86,7 +86,7 @@ def write_card(path: Path, document: dict[str, Any], preprocess: Preprocess) -> 
             rows="\n".join(_row(name, document) for name in document["holdout"]),
             gap=document["gap"]["explained"],
             use=_use(path.parent.name, config["model"], preprocess),
-            made=_made(document, config),
+            made=_made(document, {**config, "model": _shown(config, document)}),
             searched=_searched(document),
             weights=_weights(document),
         ),

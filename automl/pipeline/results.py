@@ -174,6 +174,7 @@ def _document(setup: Setup, found: SearchResult, outcome: Outcome, *, mirrored: 
         "best": {
             "trial": outcome.trial,
             "config": outcome.best_config,
+            "weights": setup.pretrained.attributes(outcome.best_config).get("weights"),
             "val_score": val,
             "val_trivial": finite(val_trivial(setup).value),
             "rounds": best.round,

@@ -281,6 +281,7 @@ def _search_settings(setup: Setup) -> SearchSettings:
         owner=setup.owner,
         on_failure=OnFailure(config.on_failure),
         objectives={PARAMS: "min", MACS: "min"},
+        attributes=setup.pretrained.attributes,
     )
 
 

@@ -27,7 +27,7 @@ from automl.records import Config, Rows, SearchSplits
 from automl.training import checkpoint
 from automl.training.evaluate import predict_part, predict_rows, score
 from automl.training.models.complexity import MACS, PARAMS, parameters
-from automl.training.models.finetune import begin_with_head, head_of_fold
+from automl.training.models.finetune import begin_with_head, head_name, head_of_fold
 from automl.training.plan import TrainPlan
 from automl.training.snapshot import Snapshot
 from automl.training.trainer import STATES, Trainer
@@ -151,7 +151,8 @@ class FoldTrainings:
     def _begin_with_head_of(self, place: int) -> None:
         """Put the head of this fold into the new network: that of another one has seen rows of this fold."""
         trainer = self.trainer
-        file = trainer.plan.heads.get(trainer.recipe.model) if trainer.recipe.pretrained else None
+        own = trainer.pretrained
+        file = None if own is None else trainer.plan.heads.get(head_name(trainer.recipe, own))
         if file is None:
             return
         for network in {id(each): each for each in (trainer.model, trainer.averaged)}.values():

@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from automl.config.metrics import METRICS
 from automl.data import PreparedData
+from automl.data.constants import WEIGHTS_SIZE
 from automl.data.folds import RowFolds, repeated_folds
 from automl.data.splits import VAL
 from automl.final.evidence.candidates import Alternative
@@ -35,17 +37,20 @@ from automl.pipeline.plan.constants import (
     HEAD_REPEATS,
     HEAD_SECONDS,
     HEAD_SHARE,
+    LARGEST_HEAD,
     REPEATED_ROWS,
 )
 from automl.pipeline.plan.plan import Basis
+from automl.pipeline.plan.pretrained import Pretrained
 from automl.records import Config, HeadTrial
 from automl.search.storage.reader import StoredTrial
 from automl.spaces.architectures.families import capabilities
+from automl.spaces.narrow import choices_of
 from automl.torch_setup import set_threads
 from automl.training.heads import Head, fit_feature_head, fit_linear_head
 from automl.training.models.build import input_size, model_arguments
 from automl.training.models.complexity import PARAMS, parameters
-from automl.training.models.finetune import head_of_fold, save_head
+from automl.training.models.finetune import head_name, head_of_fold, own_pool, save_head
 from automl.training.models.hyperparameters import Recipe
 from automl.training.models.pretrained_weights import Weights, load_model
 
@@ -73,14 +78,14 @@ def fit_heads(context: Context, basis: Basis) -> Heads:
     heads = [] if context.clock.limit is None else [*_on_pixels(context, basis)]
     files: dict[str, Path] = {}
     slowest = 0.0
-    for model, head, row_seconds in _on_features(context, basis):
+    for name, head, row_seconds in _on_features(context, basis):
         slowest = max(slowest, row_seconds)
         heads.append(head)
-        if (file := _save(head, context.workspace.root / FOLDER / f"{model}.safetensors", basis)) is not None:
-            files[model] = file
+        if (file := _save(head, context.workspace.root / FOLDER / f"{name}.safetensors", basis)) is not None:
+            files[name] = file
         context.observer.note(
-            f"A linear head on features of {model} at {head.size} px: {basis.metric.name} {_value_words(head, basis)}, "
-            f"after {context.clock.elapsed():.0f} s."
+            f"A linear head on {_features_in_words(head)}: {basis.metric.name} {_value_words(head, basis)}, after "
+            f"{context.clock.elapsed():.0f} s."
         )
     kept, why = chosen_heads(heads, basis.metric.name)
     if why:
@@ -180,21 +185,25 @@ def _on_pixels(context: Context, basis: Basis) -> Iterator[Head]:
 
 
 def _on_features(context: Context, basis: Basis) -> Iterator[tuple[str, Head, float]]:
-    """Yield the heads on frozen features, of the best network first, and what scoring a row takes with each.
+    """Yield names and heads on frozen features, of the best network first, and what scoring a row takes with each.
 
-    There is none whose test would not fit into the time: a pretrained network at its own size may take a hundred times
-    as long for it as one that trains from scratch.
+    Transformers come again at the end, with the other way of pooling, if the space searches it. There is no head whose
+    test would not fit into the time: a pretrained network at its own size may take a hundred times as long for it as
+    one that trains from scratch.
     """
     pretrained, device = basis.pretrained, basis.device
     recipe = next((config for config in pretrained.space.portfolio if config.get("pretrained")), None)
-    for place, (model, weights) in enumerate(pretrained.weights.items()):
+    for place, (model, weights, pool) in enumerate(_networks(pretrained)):
         if recipe is None:
             return
-        context.observer.stage("head", f"fitting a linear head on features of {model}")
-        chosen, remaining, row_seconds = _config(recipe, model), context.clock.remaining(), 0.0
+        context.observer.stage("head", f"fitting a linear head on features of {weights.model}")
+        chosen, remaining, row_seconds = _config(recipe, model, pool), context.clock.remaining(), 0.0
         seconds = _seconds(remaining, first=place == 0)
+        recipe_of = Recipe.from_config(chosen)
+        info = basis.splits.info.detailed
+        network = load_model(weights, model_arguments(recipe_of, info, weights))
         if remaining is not None:
-            row_seconds = _row_seconds(weights, chosen, basis)
+            row_seconds = _row_seconds(network, input_size(recipe_of, info), basis)
             scoring = basis.splits.info.n_holdout * row_seconds
             spare = context.clock.remaining() or 0.0
             spare -= measured_closing(slowdown=slowdown(), scoring=scoring)
@@ -214,29 +223,47 @@ def _on_features(context: Context, basis: Basis) -> Iterator[tuple[str, Head, fl
             cache=cache_folder(),
             views=1,  # mirror images double the time and gain little: decision 88
             folds=basis.folds,
+            model=network,
         )
         if head is None:
             return
-        yield model, head, row_seconds
+        yield head_name(recipe_of, weights), head, row_seconds
 
 
-def _row_seconds(weights: Weights, config: Config, basis: Basis) -> float:
-    """Measure what scoring a row takes with a network that has these weights."""
-    recipe, info, device = Recipe.from_config(config), basis.splits.info.detailed, basis.device
-    network = load_model(weights, model_arguments(recipe, info, weights))
-    side = input_size(recipe, info)
+def _row_seconds(network: nn.Module, side: int, basis: Basis) -> float:
+    """Measure what scoring a row takes with a network whose input has `side` pixels."""
+    info, device = basis.splits.info.detailed, basis.device
     return seconds_per_image(network, info, side, threads=device.all_threads, device=device.kind)
 
 
-def _config(recipe: Config, model: str) -> Config:
-    """Return the configuration of a head: the network at the size of its weights, with nothing that augments."""
-    return {
+def _networks(pretrained: Pretrained) -> Iterator[tuple[str, Weights, str | None]]:
+    """Yield the networks, the best first, with their own way of pooling, then those that are searched with another.
+
+    Without a search for it, the way is None: the network's own.
+    """
+    searched = {model: choices_of(pretrained.space, model, "global_pool") for model in pretrained.weights}
+    for own in (True, False):
+        for model, weights in pretrained.weights.items():
+            pools = searched[model] if own_pool(model, weights) else ()
+            if own and not pools:
+                yield model, weights, None
+            yield from ((model, weights, str(p)) for p in pools if (p == own_pool(model, weights)) is own)
+
+
+def _config(recipe: Config, model: str, pool: str | None) -> Config:
+    """Return the configuration of a head: the network at the size of its weights, with nothing that augments.
+
+    A network for images of more than LARGEST_HEAD pixels gets them at the size at which they are stored.
+    """
+    size = capabilities(model).input_size
+    config = {
         **recipe,
         "model": model,
         "pretrained": True,
-        "size": capabilities(model).input_size,
+        "size": size if size <= LARGEST_HEAD else WEIGHTS_SIZE,
         "freeze": "head",
     }
+    return {k: v for k, v in config.items() if k != "global_pool"} | ({"global_pool": pool} if pool else {})
 
 
 def _seconds(remaining: float | None, *, first: bool) -> float:
@@ -254,14 +281,24 @@ def head_key(config: Config) -> str:
     """Return the name of a head within its study: a resumed study knows it by that."""
     if not config.get("pretrained"):
         return "pixels"
-    return f"features of {config['model']} at {config['size']} px"
+    pool = config.get("global_pool")
+    return f"features of {config['model']} at {config['size']} px" + (f", {pool}" if pool else "")
+
+
+def _features_in_words(head: Head) -> str:
+    name = head.config["model"] if head.weights is None else head.weights.model
+    pool = {"token": " (class token)", "avg": " (mean of its tokens)"}.get(
+        head.config.get("global_pool", ""), ""
+    )
+    return f"features of {name}{pool} at {head.size} px"
 
 
 def _trial(head: Head) -> HeadTrial:
     """Return a head as a trial of the study."""
     config: Config = {"model": head.config["model"]}
     if head.weights is not None:
-        config |= {"pretrained": True, "size": head.size}
+        config |= {"pretrained": True, "weights": head.weights.model, "size": head.size}
+        config |= {key: head.config[key] for key in ("global_pool",) if key in head.config}
     config |= {"estimator": head.estimator, "strength": head.strength}
     metrics = {
         PARAMS: parameters(head.model),

@@ -61,11 +61,13 @@ def fit_feature_head(
     cache: Path | None = None,
     views: int = 2,
     folds: RowFolds | None = None,
+    model: nn.Module | None = None,
 ) -> Head | None:
     """Fit a head on the features of a pretrained network that stays as it is, until the moment `until`.
 
     The result is timm's network `config["model"]` with these weights, and the head as its classifier. With less time,
     fewer random rows are read, and no mirror images; `views` 1 reads none. Features are kept in the folder `cache`.
+    `model` is the network, if the caller has built it with the same `model_arguments`.
     Returns None if the score is not finite, no row could be read in time, or the classifier of the network is not one
     linear layer on its features. Raises ModelError for weights that cannot be used.
     The strength of the penalty is chosen by the loss, whatever the metric. With `folds` the head is cross-validated
@@ -76,7 +78,8 @@ def fit_feature_head(
         return None
     info = normalised(splits.info.detailed, weights)
     size, arguments = input_size(recipe, info), model_arguments(recipe, info, weights)
-    model = load_model(weights, arguments)
+    if model is None:
+        model = load_model(weights, arguments)
     classifier = classifier_of(model)
     if classifier is None:
         return None
