@@ -53,7 +53,12 @@ _HOMES = {
 
 
 def fit(
-    data: Any, labels: Any = None, *, observer: Observer | None = None, **options: Unpack[FitOptions]
+    data: Any,
+    labels: Any = None,
+    *,
+    progress: bool = True,
+    observer: Observer | None = None,
+    **options: Unpack[FitOptions],
 ) -> FitResult:
     """Find the best model for the data, retrain it, score it on a sealed holdout and save it.
 
@@ -61,22 +66,27 @@ def fit(
     torch Dataset, `"torchvision:NAME"`, `"hf:NAME"`, `"digits"`, a study.yaml, or images (N, H, W[, C]) and
     `labels` (N,) or (N, outputs).
     `options` are the fields of StudyConfig, which are also the flags of `automl fit`:
-    `time_limit="10m"`, `n_trials=50`, `metric="f1"`, `space="cpu"` ... `observer` shows progress; without one
-    nothing is shown. The same call again resumes the study. Raises AutomlError, whose message says what to do.
+    `time_limit="10m"`, `n_trials=50`, `metric="f1"`, `space="cpu"` ... The same call again resumes the study.
+
+    Progress is shown on stderr (in a notebook on stdout), live in a terminal. `progress=False` shows nothing, and an
+    `observer` shows it its own way. Random states, environment and warnings of this process are as before afterwards.
+    Raises AutomlError, whose message says what to do.
     """
     from automl import config
     from automl.config.shortest_limit import check_time_limit
     from automl.machine import Moment
-    from automl.records import Silent
+    from automl.review.choose_view import view_in_python
     from automl.torch_setup import quiet_waiting
+    from automl.training.hardware.process_state import process_state_kept
 
     started = Moment.now()  # loading the libraries counts
     settings = config.load(data if labels is None else (data, labels), **options)
     check_time_limit(settings, started)
-    quiet_waiting()
-    from automl import pipeline
+    with process_state_kept(), view_in_python(settings, observer, progress=progress) as shown:
+        quiet_waiting()
+        from automl import pipeline
 
-    return pipeline.fit(settings, observer=observer or Silent(), started=started)
+        return pipeline.fit(settings, observer=shown, started=started)
 
 
 def inspect(
@@ -97,24 +107,28 @@ def resume(
     study: str,
     *,
     directory: str | Path = "studies",
+    progress: bool = True,
     observer: Observer | None = None,
     **changes: Unpack[ResumeOptions],
 ) -> FitResult:
     """Resume a study after a stop or a crash, or with a higher limit (`n_trials=100`, `time_limit="1h"`).
 
-    Finished trials count and do not run again. Raises StudyError if there is no such study.
+    Finished trials count and do not run again. `progress` and `observer` are as in `fit`. Raises StudyError if there
+    is no such study.
     """
     from automl.machine import Moment
-    from automl.records import Silent
+    from automl.review.choose_view import view_in_python
     from automl.torch_setup import quiet_waiting
+    from automl.training.hardware.process_state import process_state_kept
 
     started = Moment.now()
-    quiet_waiting()
-    from automl import pipeline
+    with process_state_kept():
+        quiet_waiting()
+        from automl import pipeline
 
-    return pipeline.resume(
-        study, directory=directory, observer=observer or Silent(), started=started, **changes
-    )
+        config = pipeline.resumed(study, directory, changes)
+        with view_in_python(config, observer, progress=progress) as shown:
+            return pipeline.fit(config, observer=shown, started=started)
 
 
 def load(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -28,7 +28,8 @@ class DatasetInfo:
     All of them come from the training rows alone. Images are stored with `img_size` px a side, and, where pretrained
     networks want more, also with `large_size` px (0 if not). `resize` says how they became squares.
     `pixel_range` is black and white of pixels with more than 8 bits, of all images of the data set; empty for 8 bits.
-    `label_type` is the type in which labels were given.
+    `label_type` is the type in which labels were given. Under
+    cross-validation there are `folds`, else 0; the other numbers are then those of the first fold.
     """
 
     name: str
@@ -50,6 +51,12 @@ class DatasetInfo:
     resize: Resize = "crop"
     pixel_range: tuple[float, ...] = ()
     label_type: LabelType = "text"
+    folds: int = 0
+
+    @property
+    def n_scored(self) -> int:
+        """The number of rows that score a trial: the validation rows, or under cross-validation those of all folds."""
+        return self.n_train + self.n_val if self.folds else self.n_val
 
     @property
     def detailed(self) -> DatasetInfo:
@@ -87,12 +94,24 @@ class Rows:
 
 
 @dataclass(frozen=True)
+class Fold:
+    """A part of the rows under cross-validation (`val`), and all others (`train`)."""
+
+    train: Rows
+    val: Rows
+
+
+@dataclass(frozen=True)
 class SearchSplits:
-    """All rows that search code may see: training and validation. The holdout has another type."""
+    """All rows that search code may see: training and validation. The holdout has another type.
+
+    Under cross-validation there are `folds`, of which `train` and `val` are the first.
+    """
 
     info: DatasetInfo
     train: Rows
     val: Rows
+    folds: tuple[Fold, ...] = field(default=(), kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -104,6 +123,10 @@ class BadFile:
 
 
 # --- trials -------------------------------------------------------------------------------------------------
+
+
+# What people are told of a configuration beside its values, such as the tag of its weights.
+Attributes = Callable[[Config], Mapping[str, str]]
 
 
 class TrialState(StrEnum):

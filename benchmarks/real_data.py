@@ -169,7 +169,7 @@ def looped(source: Path, what: Set, folder: Path, seed: int) -> tuple[float, flo
         open_source(str(source), target=None, task="auto"),
         img_size=32 if what.per_class else 64,
         max_size=64,
-        val=config.val,
+        val=config.val_share,
         holdout=config.holdout,
         seed=seed,
         on_bad_image="skip",

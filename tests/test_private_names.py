@@ -209,6 +209,19 @@ def test_tune_names_that_are_public_by_name_only_are_there() -> None:
     assert all(hasattr(trial, name) for name in needed)
 
 
+def test_hubs_client_continues_a_file_from_a_number_of_bytes() -> None:
+    # What it comes to is tested with a hub: tests/training/published/test_fetch.py. hf_hub_download begins anew.
+    lost = gone(
+        "huggingface_hub.file_download.http_get",
+        lost="`automl weights fetch --to` begins a large file anew after a stop",
+        look="_download in automl/training/published/fetch.py",
+    )
+    known = inspect.signature(import_module("huggingface_hub.file_download").http_get).parameters
+    assert {"url", "temp_file", "resume_size", "headers", "expected_size", "displayed_filename"} <= set(
+        known
+    ), lost
+
+
 def test_rows_of_hugging_face_have_a_fingerprint_that_changes_with_them() -> None:
     datasets = pytest.importorskip("datasets")
     first = datasets.Dataset.from_dict({"label": [1, 2, 3]})

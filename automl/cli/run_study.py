@@ -8,11 +8,10 @@ from typing import Any
 
 from automl.cli.options import State
 from automl.cli.output import print_json
-from automl.config import StudyConfig, resolve_metric
-from automl.config.metrics import METRICS
+from automl.config import StudyConfig
 from automl.final.evidence.words import not_usable
 from automl.records import Observer
-from automl.review.choose_view import ViewHeader, open_view
+from automl.review.choose_view import view_of
 from automl.review.describe import aligned, dashboard_command, summary
 
 EXIT_NOT_USABLE = 3
@@ -24,15 +23,9 @@ def run(config: StudyConfig, start: Callable[[Observer], Any], state: State) -> 
     It is 3 if the model is not better than the trivial answer by more than chance explains.
     """
     state.when_stopped = f"; resume with `automl resume {config.study}{_directory_flag(config)}`"
-    # A guess: only the data tell the task. `Observer.metric` corrects it later.
-    task = config.fixed_task or METRICS.get(config.metric, METRICS["accuracy"]).tasks[0]
-    metric = resolve_metric(config.metric, task)
-    header = ViewHeader(
-        title=config.study, metric=metric.name, mode=metric.mode, time_limit=config.time_limit
-    )
     # With --json, stdout is for the JSON object alone.
     stream = sys.stderr if state.json else sys.stdout
-    with open_view(header, stream, quiet=state.quiet) as observer:
+    with view_of(config, stream, quiet=state.quiet) as observer:
         try:
             result = start(observer)
         except KeyboardInterrupt:

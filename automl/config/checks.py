@@ -26,6 +26,9 @@ PERMISSIVE = (
     "cc-by-3.0",
     "cc-by-4.0",
 )
+MOST_SHARE = 0.8
+DEFAULT_FOLDS, MOST_FOLDS = 5, 10  # of a cross-validation
+_FOLDS = re.compile(r"cv(?::(\d+))?")
 _LICENCE = re.compile(r"[a-z0-9][a-z0-9.+-]*")
 
 
@@ -98,6 +101,33 @@ def check_weights_licence(value: Any) -> str:
     if "any" in names and len(names) > 1:
         raise ValueError(f"must be 'any' alone or a list without it, got {value!r}")
     return ",".join(dict.fromkeys(names))
+
+
+def check_val(value: Any) -> float | str:
+    """Return a share of the images (up to 0.8), or the folds of a cross-validation as text: "cv", or "cv:K"."""
+    text = str(value).strip().lower()
+    if text.startswith("cv"):
+        if not 2 <= folds_of(text) <= MOST_FOLDS:
+            raise ValueError(f"must be 'cv' or 'cv:K' with 2 to {MOST_FOLDS} folds, got {value!r}")
+        return text
+    try:
+        share = float(no_bool(value))
+    except (TypeError, ValueError):
+        raise ValueError(f"must be a number, or 'cv' for cross-validation, got {value!r}") from None
+    if not 0.0 < share <= MOST_SHARE:
+        clause = "above 0" if share <= 0.0 else f"at most {MOST_SHARE:g}"
+        raise ValueError(f"must be {clause}, got {value!r}")
+    return share
+
+
+def folds_of(val: float | str) -> int:
+    """Return the folds that a value of `val` names: 5 for "cv", K for "cv:K", else 0.
+
+    >>> folds_of("cv"), folds_of("cv:3"), folds_of(0.2)
+    (5, 3, 0)
+    """
+    found = _FOLDS.fullmatch(val) if isinstance(val, str) else None
+    return 0 if found is None else int(found[1] or DEFAULT_FOLDS)
 
 
 def check_img_size(value: Any) -> Any:

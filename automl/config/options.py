@@ -37,7 +37,7 @@ class StudyOptions(TypedDict, total=False):
     resize: Literal["auto", "crop", "squeeze"]
     precision: Literal["auto", "fp32", "bf16"]
     holdout: float
-    val: float
+    val: float | str
     on_bad_image: Literal["skip", "error"]
     on_group_leak: Literal["keep", "drop", "redraw"]
     on_failure: Literal["retry", "skip", "stop"]

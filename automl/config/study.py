@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from automl.config.checks import (
+    MOST_SHARE,
     as_data,
     as_directory,
     as_space,
@@ -18,7 +19,9 @@ from automl.config.checks import (
     check_img_size,
     check_metric,
     check_pretrained,
+    check_val,
     check_weights_licence,
+    folds_of,
     no_bool,
 )
 from automl.config.durations import format_duration, parse_duration
@@ -34,7 +37,7 @@ from automl.remote import is_remote, local_root
 DEFAULT_TIME_LIMIT = 600.0
 
 Count = Annotated[int, BeforeValidator(no_bool), Field(ge=1)]
-Share = Annotated[float, BeforeValidator(no_bool), Field(gt=0, le=0.8, allow_inf_nan=False)]
+Share = Annotated[float, BeforeValidator(no_bool), Field(gt=0, le=MOST_SHARE, allow_inf_nan=False)]
 Seconds = Annotated[float, BeforeValidator(parse_duration)]
 Bytes = Annotated[int, BeforeValidator(parse_size)]
 
@@ -78,7 +81,7 @@ class StudyConfig(BaseModel):
     resize: Literal["auto", "crop", "squeeze"] = "auto"  # records.Resize, or by a look at the data
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     holdout: Share = 0.2
-    val: Share = 0.2
+    val: Annotated[float | str, BeforeValidator(check_val)] = 0.2  # or `cv`, `cv:K`
     on_bad_image: Literal["skip", "error"] = "skip"
     on_group_leak: Literal["keep", "drop", "redraw"] = "keep"  # the values of data.labelled_rows.OnGroupLeak
     on_failure: Literal["retry", "skip", "stop"] = "retry"  # the values of records.OnFailure
@@ -130,6 +133,16 @@ class StudyConfig(BaseModel):
         return (
             local_root(self.directory) if is_remote(self.directory) else Path(self.directory)
         ) / self.study
+
+    @property
+    def folds(self) -> int:
+        """The number of folds if trials are scored by cross-validation, else 0."""
+        return folds_of(self.val)
+
+    @property
+    def val_share(self) -> float:
+        """The share of the images outside of the holdout that scores a network: under cross-validation, a fold."""
+        return self.val if isinstance(self.val, float) else 1.0 / self.folds
 
     @property
     def fixed_task(self) -> Task | None:

@@ -20,12 +20,21 @@ from automl.data.constants import DOWNSCALE_FROM, GPU_SIZE
 from automl.data.decoding.decode import DecodingTime
 from automl.data.decoding.image_format import Target, choose_targets
 from automl.data.decoding.pixel_range import PixelRange
+from automl.data.folds import write_folds
 from automl.data.holdout import Holdout
 from automl.data.labelled_rows import Labelled, OnGroupLeak, label
 from automl.data.quality.report import DataReport, bad_files, make_report
 from automl.data.sources.base import Source, counted
 from automl.data.sources.part import SourcePart, fair_order
-from automl.data.splits import HOLDOUT, TRAIN, VAL, Split, require_classes, split_columns
+from automl.data.splits import (
+    HOLDOUT,
+    TRAIN,
+    VAL,
+    Split,
+    refuse_given_validation,
+    require_classes,
+    split_columns,
+)
 from automl.errors import DataError, unknown_name
 from automl.machine import Moment
 from automl.records import DatasetInfo, Observer, Resize, Rows, SearchSplits, Silent
@@ -37,6 +46,7 @@ ROWS = "rows.npy"  # in the index: the rows of the source that are used, if the 
 LEAST = 64  # images that are decoded whatever the time
 SCAN_SHARE = 0.2  # of the time for decoding
 _COLUMNS = ("file", "label", "split", "group", "sha256")
+_FOLD = "fold"  # a further column under cross-validation
 
 ChooseResize = Callable[[Source, Labelled, Split], Resize]
 
@@ -59,10 +69,11 @@ class DataOptions(ResizeOptions, total=False):
 
     `img_size` ("auto"): pixels; `max_size` (224): the largest size that "auto" may choose; `large_size` (0): if
     more, and "auto" chose less than the images hold, they are stored at this size as well; `val` (0.2) and
-    `holdout` (0.2): shares, unless the data assign such a part; `seed` (0); `on_bad_image` ("skip"): "skip" or
-    "error"; `on_group_leak` ("keep"): as in `label`; `max_disk` (no limit): bytes that all decoded images in the
-    cache may take; `until` (no limit): the moment at which scanning and decoding end, with a fair sample of the
-    images; `rows` (all): those that an earlier run of the study used. Those of `ResizeOptions` as well.
+    `holdout` (0.2): shares, unless the data assign such a part; `folds` (0): if more, so many folds instead of
+    validation rows; `seed` (0); `on_bad_image` ("skip"): "skip" or "error"; `on_group_leak` ("keep"): as in
+    `label`; `max_disk` (no limit): bytes that all decoded images in the cache may take; `until` (no limit): the
+    moment at which scanning and decoding end, with a fair sample of the images; `rows` (all): those that an earlier
+    run of the study used. Those of `ResizeOptions` as well.
     """
 
     img_size: int | Literal["auto"]
@@ -70,6 +81,7 @@ class DataOptions(ResizeOptions, total=False):
     large_size: int
     val: float
     holdout: float
+    folds: int
     seed: int
     on_bad_image: Literal["skip", "error"]
     on_group_leak: OnGroupLeak
@@ -97,10 +109,10 @@ class PreparedData:
 
     @property
     def table(self) -> pd.DataFrame:
-        """Return a new table with a row for each usable image: file, label, split, group, sha256."""
+        """Return a new table with a row for each usable image: file, label, split, group, sha256, and maybe fold."""
         import pandas as pd
 
-        return pd.DataFrame(list(self.rows()), columns=list(_COLUMNS), dtype=str)
+        return pd.DataFrame(list(self.rows()), columns=self._columns(), dtype=str)
 
     def rows(self) -> Iterator[tuple[str, ...]]:
         """Return the rows of `table`."""
@@ -108,13 +120,19 @@ class PreparedData:
         sizes = np.bincount(labelled.together, minlength=1)
         # A short name of the rows that stay together; empty for a single row.
         groups = (labelled.group(k)[:12] if sizes[k] > 1 else "" for k in labelled.together.tolist())
-        return zip(labelled.files, labelled.words, self.split.parts, groups, labelled.digests, strict=True)
+        columns = [labelled.files, labelled.words, self.split.shown, groups, labelled.digests]
+        if self.split.folds:
+            columns.append([str(fold) if fold else "" for fold in self.split.folds])
+        return zip(*columns, strict=True)
+
+    def _columns(self) -> list[str]:
+        return [*_COLUMNS, *([_FOLD] if self.split.folds else [])]
 
     def write_table(self, path: Path) -> None:
         """Write `table` as CSV, row by row. Raises OSError."""
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(_COLUMNS)
+            writer.writerow(self._columns())
             writer.writerows(self.rows())
 
     def __repr__(self) -> str:
@@ -197,12 +215,13 @@ def prepare_data(
         watcher.note(streaming_cost(parts[TRAIN]))
     report = make_report(source, cached, labelled, split, seconds=perf_counter() - start)
     large_size = 0 if larger is None else larger.img_size
-    info = _info(report, labelled, parts, large_size=large_size, resize=cached.resize)
+    folds = write_folds(labelled, split, parts)
+    info = _info(report, labelled, parts, large_size=large_size, resize=cached.resize, folds=len(folds))
     info = replace(info, pixel_range=target.pixel_range, label_type=source.label_type)
     for note in (*report.notes, *(finding.message for finding in report.findings)):
         watcher.note(note)
     return PreparedData(
-        splits=SearchSplits(info=info, train=parts[TRAIN], val=parts[VAL]),
+        splits=SearchSplits(info, parts[TRAIN], parts[VAL], folds=folds),
         holdout=Holdout(parts[HOLDOUT]),
         report=report,
         hold=cached.hold,
@@ -271,6 +290,8 @@ def _check_early(source: Source, options: DataOptions) -> None:
         raise DataError(f"on_bad_image must be 'skip' or 'error', not {choice!r}")
     if (leak := options.get("on_group_leak", "keep")) not in get_args(OnGroupLeak):
         raise DataError(unknown_name("choice for on_group_leak", str(leak), get_args(OnGroupLeak)))
+    if options.get("folds"):
+        refuse_given_validation(source.splits)
     if source.task == "classification":
         require_classes(Counter(source.classes[label] for label in source.targets.tolist()))
 
@@ -291,6 +312,7 @@ def _split(labelled: Labelled, options: DataOptions) -> Split:
         holdout=options.get("holdout", 0.2),
         seed=options.get("seed", 0),
         task=labelled.task,
+        folds=options.get("folds", 0),
     )
 
 
@@ -325,7 +347,13 @@ def _write_parts(
 
 
 def _info(
-    report: DataReport, labelled: Labelled, parts: dict[str, Rows], *, large_size: int, resize: Resize
+    report: DataReport,
+    labelled: Labelled,
+    parts: dict[str, Rows],
+    *,
+    large_size: int,
+    resize: Resize,
+    folds: int,
 ) -> DatasetInfo:
     targets = np.load(parts[TRAIN].targets)[np.load(parts[TRAIN].index)]
     target_mean: tuple[float, ...] = ()
@@ -352,6 +380,7 @@ def _info(
         resize=resize,
         target_mean=target_mean,
         target_std=target_std,
+        folds=folds,
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from automl.data.stratify import Unit, draw_labels
+from automl.data.stratify import Unit, draw_folds, draw_labels
 from automl.errors import DataError
 from automl.records import Task
 
@@ -23,10 +23,20 @@ Numbers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Split:
-    """`parts[i]` is "train", "val", "holdout", or "" for a row that is left out, which `notes` explain."""
+    """`parts[i]` is "train", "val", "holdout", or "" for a row that is left out, which `notes` explain.
+
+    Under cross-validation, `folds[i]` is the fold of a row, from 1, or 0 for one that belongs to none; "val" are the
+    rows of the first fold. Without it, `folds` is empty.
+    """
 
     parts: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    folds: tuple[int, ...] = ()
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The parts as people see them: under cross-validation, all rows of folds are "train"."""
+        return tuple(TRAIN if part == VAL else part for part in self.parts) if self.folds else self.parts
 
 
 @dataclass(frozen=True)
@@ -59,7 +69,13 @@ class Columns:
 
 
 def split_columns(
-    columns: Columns, *, val: float, holdout: float, seed: int, task: Task = "classification"
+    columns: Columns,
+    *,
+    val: float,
+    holdout: float,
+    seed: int,
+    task: Task = "classification",
+    folds: int = 0,
 ) -> Split:
     """Keep the parts that the data assign and draw the others by label, independent of the order of the rows.
 
@@ -67,10 +83,13 @@ def split_columns(
     or by iterative stratification for several labels. The order of the draw is a hash of group name and seed, so that
     adding images moves few others. Every label keeps a training row. Copies of images in an assigned holdout or
     validation part are left out of the other parts, as they would leak. Classes without a training row are left out.
-    Raises DataError for fractions outside 0..1, for too few rows, and for a classification with fewer than two classes
-    of two images.
+    With `folds`, the rows outside of the holdout are divided into so many folds instead of the share `val`.
+    Raises DataError for fractions outside 0..1, for too few rows, for a classification with fewer than two classes
+    of two images, and for folds of data that assign a validation part.
     """
     _require_fractions(holdout=holdout, val=val)
+    if folds:
+        refuse_given_validation(columns.given)
     if task == "classification":
         require_classes(_class_counts(columns.labels, columns.names))
     parts, notes = _given(columns)
@@ -79,7 +98,7 @@ def split_columns(
         rest = columns.labels[~np.isin(columns.labels, untrained)]
         notes = (*require_classes(_class_counts(rest, columns.names)), *notes, *told)
     draw = _draw_several if task == "multilabel" else _draw
-    for into, fraction in ((HOLDOUT, holdout), (VAL, val)):
+    for into, fraction in ((HOLDOUT, holdout), *(() if folds else ((VAL, val),))):
         if (parts == _CODES[into]).any():
             continue
         members = Members(columns, parts)
@@ -90,7 +109,20 @@ def split_columns(
         raise DataError(
             "the data must leave images to train on, but all lie in the given validation and test parts"
         )
-    return Split(parts=tuple(_PARTS[code] for code in parts.tolist()), notes=notes)
+    if not folds:
+        return Split(parts=tuple(_PARTS[code] for code in parts.tolist()), notes=notes)
+    of_rows = fold_numbers(columns, parts == _CODES[TRAIN], folds, seed=seed)
+    parts[of_rows == 1] = _CODES[VAL]
+    return Split(tuple(_PARTS[code] for code in parts.tolist()), notes, tuple(of_rows.tolist()))
+
+
+def refuse_given_validation(given: Sequence[str]) -> None:
+    """Raise DataError if the data assign a validation part, which would not stay apart in cross-validation."""
+    if VAL in given:
+        raise DataError(
+            "--val cv divides all images but the holdout into folds, but the data give a validation part: leave out "
+            "--val cv, or add these images to the training part"
+        )
 
 
 def require_classes(counts: Mapping[str, int]) -> tuple[str, ...]:
@@ -229,17 +261,44 @@ def _draw_several(
 ) -> None:
     """Move groups from train to `into` by iterative stratification."""
     ordered = members.ordered(range(len(members.groups)), columns, into, seed)
-    places = {str(place): place for place in ordered}
-    units = [
-        Unit(
-            name,
-            int(members.sizes[place]),
-            Counter(label for i in members.rows(place).tolist() for label in _labels(columns, i)),
+    for name in draw_labels(_units(columns, members, ordered), fraction):
+        parts[members.rows(int(name))] = _CODES[into]
+
+
+def fold_numbers(
+    columns: Columns, chosen: npt.NDArray[np.bool_], folds: int, *, seed: int, repeat: int = 0
+) -> Numbers:
+    """Return the fold (n,) of each chosen row, from 1; 0 for other rows, and for those that must always train.
+
+    Groups stay together, and each label is spread evenly. Another `repeat` is another draw. Raises DataError if the
+    groups are too few for so many folds.
+    """
+    members = Members(columns, np.where(chosen, _CODES[TRAIN], _CODES[LEFT_OUT]))
+    name = f"folds {repeat}" if repeat else "folds"
+    ordered = members.ordered(range(len(members.groups)), columns, name, seed)
+    of_rows = np.zeros(len(columns), dtype=np.int64)
+    for name, fold in draw_folds(_units(columns, members, ordered), folds).items():
+        of_rows[members.rows(int(name))] = fold
+    missing = folds - len(np.unique(of_rows[of_rows > 0]))
+    if missing:
+        raise DataError(
+            f"cross-validation needs images for each of its {folds} folds, but there are none for {missing} of them: "
+            f"{len(members.groups)} distinct images or groups are left besides the holdout; use fewer folds, such as "
+            "--val cv:2, or add images"
         )
-        for name, place in places.items()
+    return of_rows
+
+
+def _units(columns: Columns, members: Members, places: Iterable[int]) -> list[Unit]:
+    """Return groups with the labels of their rows; their names are their places."""
+    return [
+        Unit(
+            str(place),
+            int(members.sizes[place]),
+            Counter(label for i in members.rows(place).tolist() for label in columns.counts(i)),
+        )
+        for place in places
     ]
-    for name in draw_labels(units, fraction):
-        parts[members.rows(places[name])] = _CODES[into]
 
 
 def _draw_one(columns: Columns, parts: Numbers, members: Members, *, into: str, seed: int) -> None:

@@ -65,6 +65,46 @@ def draw_labels(units: Sequence[Unit], fraction: float) -> set[str]:
     return drawn
 
 
+def draw_folds(units: Sequence[Unit], folds: int) -> dict[str, int]:
+    """Return a fold, 1 to `folds`, for each unit, with about the same rows of each label in all folds.
+
+    This is iterative stratification (Sechidis, Tsoumakas & Vlahavas 2011): the rarest label first, the largest units
+    first, each into the fold that lacks most of that label. Ties follow the order of `units`. A unit that holds all
+    rows of a label gets 0: it is never left out of a training.
+    """
+    holders: Counter[str] = Counter(label for unit in units for label in unit.labels)
+    found = {unit.name: 0 for unit in units}
+    waiting = [unit for unit in units if all(holders[label] > 1 for label in unit.labels)]
+    open_rows: Counter[str] = Counter()
+    for unit in waiting:
+        open_rows.update(unit.labels)
+    lacks = [{label: n / folds for label, n in open_rows.items()} for _ in range(folds)]
+    rows_lack = [sum(unit.rows for unit in waiting) / folds] * folds
+    while waiting:
+        rarest = min(((n, label) for label, n in open_rows.items() if n > 0), default=(0, ""))[1]
+        now = [unit for unit in waiting if unit.labels[rarest] or not rarest]
+        for unit in sorted(now, key=lambda unit: -unit.rows):
+            fold = max(range(folds), key=lambda k: (lacks[k].get(rarest, 0.0), rows_lack[k], -k))
+            found[unit.name] = fold + 1
+            rows_lack[fold] -= unit.rows
+            open_rows.subtract(unit.labels)
+            for label, n in unit.labels.items():
+                lacks[fold][label] -= n
+        placed = {unit.name for unit in now}
+        waiting = [unit for unit in waiting if unit.name not in placed]
+    return _with_all_labels(units, found)
+
+
+def _with_all_labels(units: Sequence[Unit], folds: dict[str, int]) -> dict[str, int]:
+    """Return the folds, with 0 for units that hold all rows of a label in one fold: the others could not learn it."""
+    places: dict[str, set[int]] = {}
+    for unit in units:
+        for label in unit.labels:
+            places.setdefault(label, set()).add(folds[unit.name])
+    alone = {label for label, found in places.items() if len(found) == 1}
+    return {unit.name: 0 if alone & unit.labels.keys() else folds[unit.name] for unit in units}
+
+
 def value_bins(targets: npt.NDArray[Any]) -> list[str]:
     """Return the bin of each row of (N, outputs) numbers: a quantile of the mean of the standardized columns.
 

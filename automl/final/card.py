@@ -97,7 +97,7 @@ def write_card(path: Path, document: dict[str, Any], preprocess: Preprocess) -> 
             rows="\n".join(_row(name, document) for name in document["holdout"]),
             gap=document["gap"]["explained"],
             use=_use(path.parent.name, config["model"], preprocess),
-            made=_made(document, config),
+            made=_made(document, {**config, "model": _shown(config, document)}),
             searched=_searched(document),
             weights=_weights(document),
         ),
@@ -143,9 +143,10 @@ def _searched(document: Mapping[str, Any]) -> str:
     if not words.is_scored(document):
         said = words.not_scored(document)
         return f"{said[:1].upper()}{said[1:]}. The scores above come from images that no model trained on."
-    best, n = document["best"], document["data"]["n_val"]
+    best, n, folds = document["best"], document["data"]["n_val"], words.folds(document)
+    images = f"{n:,} images out of fold, in {folds} folds" if folds else f"{n:,} validation images"
     return (
-        f"The search compared {document['trials']['total']} configurations on {n:,} validation images (best: "
+        f"The search compared {document['trials']['total']} configurations on {images} (best: "
         f"{document['metric']} {words.number(best['val_score'])}; trivial answer: "
         f"{words.number(best.get('val_trivial'))}). The scores above come from other images."
     )

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from automl.final.retrain import best_checkpoint
 from automl.records import SearchSplits
 from automl.search import BestTrial
+from automl.training.cross_validation import read_outputs
 from automl.training.evaluate import predict_rows
 from automl.training.plan import TrainPlan
 from automl.training.steps.losses import to_scores
@@ -34,8 +35,9 @@ COLUMNS = ("file", "given_label", "suggested_label", "confidence")
 
 @dataclass(frozen=True)
 class TrialOutputs:
-    """Outputs of the best trial: probabilities (n_val, n_classes) of the validation rows, and features (n_train,
-    n_features) before its last layer of the training rows, or None.
+    """Outputs of the best trial: probabilities (n, n_classes) of the validation rows, and features (n_train,
+    n_features) before its last layer of the training rows, or None. Under cross-validation the first are out of fold,
+    and of all rows of `pooled_index`.
     """
 
     val_probabilities: npt.NDArray[np.float32]
@@ -52,6 +54,9 @@ def trial_outputs(
     place = best_checkpoint(best)
     if place is None:
         return None
+    if splits.folds:
+        outputs = read_outputs(place)
+        return None if outputs is None else TrialOutputs(to_scores(outputs, splits.info.task).numpy(), None)
     trial = ImageTrial(best.config, splits=splits, plan=replace(plan, replicas=1, deadline=None))
     try:
         trial.load(place)

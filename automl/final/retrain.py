@@ -16,6 +16,7 @@ from automl.errors import StorageError, TrialError
 from automl.records import Config, DatasetInfo, Observer, Rows, SearchSplits
 from automl.search.result import BestTrial
 from automl.search.storage.checkpoints import checkpoint_round
+from automl.training.cross_validation import read_fold
 from automl.training.models.pretrained_weights import Weights
 from automl.training.plan import TrainPlan
 from automl.training.trainer import Trainer
@@ -166,10 +167,14 @@ def make_trainer(
 def own_weights(config: Config, splits: SearchSplits, plan: TrainPlan, checkpoint: Path) -> Retrained:
     """Return the best trial's own network from `checkpoint`, which was trained on the training rows alone.
 
-    `seconds` and `images_trained` are those of the trial. Raises StorageError if the checkpoint is damaged.
+    Under cross-validation that is the network of the first fold. `seconds` and `images_trained` are those of the trial.
+    Raises StorageError if the checkpoint is damaged.
     """
     trainer = Trainer(config, splits.info, splits.train, replace(plan, deadline=None))
-    trainer.load(checkpoint)
+    if splits.folds:
+        trainer.restore(*read_fold(checkpoint))
+    else:
+        trainer.load(checkpoint)
     model = retrained_model(trainer, trainer.spent, trainer.batches.n)
     trainer.gradients.close()
     return replace(model, progress=1.0)

@@ -1,5 +1,5 @@
 """The pipeline of a study: data, search, retrain, holdout, model."""
 
-from automl.pipeline.fit import fit, resume
+from automl.pipeline.fit import fit, resume, resumed
 
-__all__ = ["fit", "resume"]
+__all__ = ["fit", "resume", "resumed"]

@@ -41,7 +41,7 @@ from automl.final.evidence.delivery import (
     Unscored,
 )
 from automl.final.evidence.earlier import Earlier
-from automl.final.evidence.own_model import own_model
+from automl.final.evidence.own_model import crossed_dict, decides, out_of_fold, own_model
 from automl.final.evidence.verdict import Final, Verdict
 from automl.final.evidence.words import training_images
 from automl.final.retrain import KEPT_INDEX, Retrain, Retrained, without
@@ -114,6 +114,7 @@ class _Contest:
         self.promise = promise
         self.setup, self.found, self.time = setup, found, RetrainTime(setup, found)
         self.splits: SearchSplits = setup.data.splits
+        self.crossed = out_of_fold(found.best, self.splits, setup.alternatives, self._judge)
         self.others: list[Candidate] = []
         self.earlier: Candidate | None = None
         self._model = model
@@ -184,8 +185,8 @@ class _Contest:
 
         Or whether a head is preferred to the retrain, which can prove itself only on rows that it did not see.
         """
-        if self._safe_head is not None:
-            return True
+        if self._safe_head is not None or self.crossed is not None:
+            return self._safe_head is not None
         others = [other for other in self.others if other.name is not Delivery.OWN_WEIGHTS]
         if not others or len(others) == len(self.others):
             return bool(others)
@@ -198,8 +199,15 @@ class _Contest:
 
     @property
     def _safe_head(self) -> Candidate | None:
-        """The head that is delivered unless the retrain is better on validation rows; None if there is none."""
-        return None if self.earlier else safe_head(self.others, self.promise, self._judge)
+        """The head that is delivered unless the retrain is better on validation rows; None if there is none.
+
+        There is none where the best trial is better than it out of fold, on all rows.
+        """
+        return (
+            None
+            if self.earlier or decides(self.crossed)
+            else safe_head(self.others, self.promise, self._judge)
+        )
 
     def keep_rows(self) -> None:
         """Keep a third of the validation rows out of the retrain, if they are enough to compare models.
@@ -233,7 +241,7 @@ class _Contest:
         model = Alternative(kind, self.found.best.config, trained)
         if not self.rivals:
             return self.final(why, retrain=model, stopped=stopped)
-        seen = ~np.isin(np.arange(self.setup.data.splits.info.n_val), self.kept)
+        seen = ~np.isin(np.arange(len(self.setup.data.splits.val)), self.kept)
         candidate = self._score(model, self._order, seen=seen).candidate
         if not len(candidate.rows):
             return self._unscored(why, model, stopped=stopped)
@@ -292,7 +300,10 @@ class _Contest:
         )
         images = 0 if retrain is None else retrain.trained.images_trained
         kept = self._model if model.delivery is Delivery.EARLIER else None
-        return Final(model, verdict.reasons(), stopped, images, verdict.evidence(), kept)
+        evidence = verdict.evidence() | (
+            {} if self.crossed is None else {"out_of_fold": crossed_dict(self.crossed)}
+        )
+        return Final(model, verdict.reasons(), stopped, images, evidence, kept)
 
     def _score(self, model: Alternative, order: Positions, *, seen: np.ndarray) -> Answered:
         """Score a model on validation rows, within its part of the time left."""

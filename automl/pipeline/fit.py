@@ -109,6 +109,11 @@ def resume(
 
     Raises StudyError if there is no such study.
     """
+    return fit(resumed(study, directory, changes), observer=observer, started=started)
+
+
+def resumed(study: str, directory: str | Path, changes: ResumeOptions) -> StudyConfig:
+    """Return the configuration with which a study goes on. Raises StudyError if there is no such study."""
     remote = is_remote(directory)
     root = download_copy(str(directory), study) if remote else Path(directory)
     path = root / study / "study.yaml"
@@ -116,5 +121,4 @@ def resume(
         names = names_at(str(directory)) if remote else [p.parent.name for p in root.glob("*/study.yaml")]
         known = unknown_name("study", study, names) if names else f"no study {study!r}"
         raise StudyError(f"{known} in {str(directory)!r}; `automl fit` starts one")
-    config = load(path, **{**changes, "study": study, "directory": directory})
-    return fit(config, observer=observer, started=started)
+    return load(path, **{**changes, "study": study, "directory": directory})

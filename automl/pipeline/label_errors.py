@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +25,7 @@ from automl.pipeline.setup import Setup
 from automl.pipeline.study_folder import write_text
 from automl.search import BestTrial, SearchResult
 from automl.search.storage.checkpoints import checkpoint_round
+from automl.training.cross_validation import pooled_index
 from automl.training.rounds import STEP_COST
 
 if TYPE_CHECKING:
@@ -47,7 +49,9 @@ def write_label_errors(setup: Setup, found: SearchResult) -> str:
     path.unlink(missing_ok=True)  # it may be of an earlier best trial
     slower = slowdown()  # speeds count the work of this process alone
     rate = _rate(setup, found)
-    seconds = slower * (_SETUP_SECONDS + info.n_val / rate)
+    seconds = slower * (
+        _SETUP_SECONDS + (0.0 if info.folds else info.n_val / rate)
+    )  # folds have their outputs
     if limit is not None and seconds > _SHARE * limit:
         return f"No search for label errors: it would take {seconds:.1f} s, more than 2 % of the time limit."
     more = info.n_train / rate
@@ -59,15 +63,16 @@ def write_label_errors(setup: Setup, found: SearchResult) -> str:
         return f"No search for label errors: {error}."
     if outputs is None:
         return f"No search for label errors: {_no_outputs(found.best)}."
-    files, given = _rows(setup, VAL)
+    files, given = _scored_rows(setup)
+    which = "training and validation" if info.folds else "validation"
     if agreement(outputs.val_probabilities, given, info.classes) < MIN_AGREEMENT:
         right = sum(
             info.classes[i] == label
             for i, label in zip(outputs.val_probabilities.argmax(axis=1), given, strict=True)
         )
         return (
-            f"No search for label errors: the best trial is right for {right} of {len(given):,} validation images, "
-            "too few to tell a wrong label from a hard image."
+            f"No search for label errors: the best trial is right for {right} of {len(given):,} {which} images, too "
+            "few to tell a wrong label from a hard image."
         )
     tables = [find_label_errors(outputs.val_probabilities, files, given, info.classes)]
     train = _train_table(setup, outputs)
@@ -75,7 +80,7 @@ def write_label_errors(setup: Setup, found: SearchResult) -> str:
     table = merge_tables(tables)
     write_text(path, table.to_csv(index=False))
     if train is None:
-        return summary_sentence(table, info.n_val)
+        return summary_sentence(table, len(given), which=which)
     return summary_sentence(table, info.n_train + info.n_val, which="training and validation")
 
 
@@ -111,5 +116,17 @@ def _train_table(setup: Setup, outputs: TrialOutputs) -> pd.DataFrame | None:
 
 def _rows(setup: Setup, part: str) -> tuple[list[str], list[str]]:
     """Return files and labels of a split, in the order of its rows."""
-    chosen = [(row[0], row[1]) for row in setup.data.rows() if row[2] == part]
-    return [file for file, _ in chosen], [label for _, label in chosen]
+    return _chosen(setup, [k for k, of in enumerate(setup.data.split.parts) if of == part])
+
+
+def _scored_rows(setup: Setup) -> tuple[list[str], list[str]]:
+    """Return files and labels of the rows that score trials: validation rows, or those of all folds in turn."""
+    if not setup.data.splits.folds:
+        return _rows(setup, VAL)
+    usable = setup.data.labelled.usable
+    return _chosen(setup, np.searchsorted(usable, pooled_index(setup.data.splits)).tolist())
+
+
+def _chosen(setup: Setup, rows: Sequence[int]) -> tuple[list[str], list[str]]:
+    labelled = setup.data.labelled
+    return [labelled.files[k] for k in rows], [labelled.words[k] for k in rows]

@@ -7,6 +7,7 @@ from pathlib import Path
 from automl.config import StudyConfig
 from automl.data.cache.node_cache import DataOrigin, splits_on_this_node
 from automl.records import Config, DatasetInfo, SearchSplits
+from automl.training.cross_validation import CrossValidatedTrial
 from automl.training.plan import TrainPlan
 from automl.training.trial import ImageTrial
 
@@ -16,7 +17,8 @@ def node_trial(config: Config, *, splits: SearchSplits, plan: TrainPlan, origin:
 
     Raises DataError if that fails, which fails the trial with this message.
     """
-    return ImageTrial(config, splits=splits_on_this_node(splits, origin), plan=plan)
+    there = splits_on_this_node(splits, origin)
+    return (CrossValidatedTrial if there.folds else ImageTrial)(config, splits=there, plan=plan)
 
 
 def origin_of(config: StudyConfig, info: DatasetInfo) -> DataOrigin:

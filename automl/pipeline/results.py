@@ -23,7 +23,7 @@ from automl.final.evidence.gap import Facts, explain_gap
 from automl.final.evidence.usable import Trivial, trivial_scores
 from automl.final.model_folder import read_preprocess
 from automl.pipeline.plan.pretrained import public_record
-from automl.pipeline.retrain_time import interrupted
+from automl.pipeline.retrain_time import images_of, interrupted
 from automl.pipeline.setup import Setup
 from automl.pipeline.study_folder import Workspace, write_json, write_text
 from automl.records import Config, Interval, Rows
@@ -31,6 +31,7 @@ from automl.result import FitResult
 from automl.review.tables import delivered_of, write_trials
 from automl.review.trials import stored_rows, with_weights
 from automl.search import SearchResult
+from automl.training.cross_validation import pooled_targets
 
 PACKAGES = ("numpy", "optuna", "ray", "scikit-learn", "timm", "torch", "torchvision")
 
@@ -156,14 +157,16 @@ def _document(setup: Setup, found: SearchResult, outcome: Outcome, *, mirrored: 
         "task": info.task,
         "metric": setup.metric.name,
         "mode": setup.metric.mode,
+        "val": "cv" if info.folds else "split",
         "balance": setup.plan.balance,
         "seed": config.seed,
         "space": config.space if isinstance(config.space, str) else "given in Python",
         "data": {
             "name": info.name,
             "fingerprint": info.fingerprint,
-            "n_train": info.n_train,
-            "n_val": info.n_val,
+            "n_train": info.n_scored if info.folds else info.n_train,
+            "n_val": info.n_scored,
+            "folds": info.folds,
             "n_holdout": info.n_holdout,
             "n_classes": info.n_outputs,
             "n_skipped": info.n_skipped,
@@ -171,6 +174,7 @@ def _document(setup: Setup, found: SearchResult, outcome: Outcome, *, mirrored: 
         "best": {
             "trial": outcome.trial,
             "config": outcome.best_config,
+            "weights": setup.pretrained.attributes(outcome.best_config).get("weights"),
             "val_score": val,
             "val_trivial": finite(val_trivial(setup).value),
             "rounds": best.round,
@@ -205,7 +209,10 @@ def _begun_with(setup: Setup, config: Config) -> dict[str, str] | None:
 def val_trivial(setup: Setup) -> Trivial:
     """Return the trivial answer by the study's metric on the validation rows."""
     splits, metric = setup.data.splits, setup.metric.name
-    return trivial_scores([metric], targets_of(splits.train), targets_of(splits.val), splits.info)[metric]
+    known, scored = targets_of(splits.train), targets_of(splits.val)
+    if splits.folds:
+        known = scored = pooled_targets(splits)
+    return trivial_scores([metric], known, scored, splits.info)[metric]
 
 
 def targets_of(rows: Rows) -> npt.NDArray[Any]:
@@ -227,11 +234,12 @@ def _facts(setup: Setup, found: SearchResult, outcome: Outcome, *, mirrored: boo
     return Facts(
         metric=setup.metric.name,
         val=best.value,
-        n_val=round(last.get("val_rows", info.n_val)),
+        n_val=round(last.get("val_rows", info.n_scored)),
+        folds=info.folds,
         trial=best.number,
         compared=sum(math.isfinite(trial.value) for trial in found.trials),
         trial_epochs=found.best_epochs,
-        trial_images=round(sum(report.metrics.get("images", 0.0) for report in reports)),
+        trial_images=0 if trial is None else images_of(trial, info),
         held=Interval(**outcome.scores.holdout[setup.metric.name]),
         n_holdout=info.n_holdout,
         delivery=Delivery(retrain.get("how", Delivery.RETRAINED)),

@@ -16,6 +16,7 @@ from automl.final.scoring import seconds_per_image
 from automl.pipeline.plan.budget import closing_seconds, measured_closing, retrain_epochs
 from automl.pipeline.plan.constants import ROUND_IMAGES
 from automl.pipeline.setup import Setup
+from automl.records import DatasetInfo
 from automl.search import SearchResult
 from automl.search.reasons import Code
 from automl.search.result import BestTrial
@@ -134,9 +135,8 @@ class RetrainTime:
 
     @property
     def trial_images(self) -> int:
-        """The number of images on which the best trial trained, 0 if unknown."""
-        trial = self.trial
-        return 0 if trial is None else round(sum(r.metrics.get("images", 0.0) for r in trial.reports))
+        """The number of images on which a network of the best trial trained, 0 if unknown."""
+        return 0 if self.trial is None else images_of(self.trial, self.setup.data.splits.info)
 
     def as_long(self, trained: Retrained, earlier: Earlier) -> bool:
         """Return whether a retrain is as long as the model of an earlier run: in images, or in multiplications.
@@ -161,14 +161,20 @@ class RetrainTime:
         return plan.seconds / self._seconds_like(trial)
 
     def _trial_seconds(self) -> float:
-        """Return the seconds of a retrain with as many training images as the best trial had; 0 if unknown."""
+        """Return the seconds of a retrain with as many images as a network of the best trial had; 0 if unknown."""
         return 0.0 if self.trial is None else self._seconds_like(self.trial)
 
     def _seconds_like(self, trial: StoredTrial) -> float:
         info = self.setup.data.splits.info
         spent = math.fsum(report.seconds for report in trial.reports)
         rows = (info.n_train + info.n_val) / (info.n_train + info.n_val / STEP_COST)
-        return max(1e-9, spent * rows) / self.setup.device.speedup
+        return max(1e-9, spent * rows) / (self.setup.device.speedup * max(1, info.folds))
+
+
+def images_of(trial: StoredTrial, info: DatasetInfo) -> int:
+    """Return on how many images a trial trained; under cross-validation each of its networks, on average."""
+    images = sum(report.metrics.get("images", 0.0) for report in trial.reports)
+    return round(images / max(1, info.folds))
 
 
 @dataclass(frozen=True)
@@ -236,6 +242,6 @@ def slowdown(setup: Setup, found: SearchResult) -> float:
     planned = setup.budget.round_s
     if planned is None:
         rate = setup.probe.images_per_second / setup.device.slowdown
-        planned = (info.n_train + info.n_val / STEP_COST) / rate
+        planned = max(1, info.folds) * (info.n_train + info.n_val / STEP_COST) / rate
     # Of two rounds the faster one: the first one on a GPU also pays for setup.
     return statistics.median_low(report.seconds for report in first.reports) / planned

@@ -15,6 +15,7 @@ from automl.errors import ModelError, StorageError
 from automl.final.evidence.delivery import Delivery
 from automl.final.evidence.earlier import Earlier, read_earlier
 from automl.final.evidence.verdict import Final
+from automl.final.evidence.words import scored_on
 from automl.final.holdout import HoldoutScores, score_holdout
 from automl.final.model_folder import write_model_folder
 from automl.final.predictor import Predictor
@@ -120,10 +121,10 @@ class Run:
         setup = self.setup
         setup.observer.stage("search", f"searching for the best {setup.metric.name}")
         trivial = val_trivial(setup)
-        self._note(
-            f"To beat on the validation images: {setup.metric.name} {trivial.value:.4f} ({trivial.words})."
-        )
         info = setup.data.splits.info
+        self._note(
+            f"To beat {scored_on(info.folds)}: {setup.metric.name} {trivial.value:.4f} ({trivial.words})."
+        )
         origin = origin_of(setup.config, info)
         objective = partial(node_trial, splits=setup.data.splits, plan=setup.plan, origin=origin)
         settings = _search_settings(setup)
@@ -280,6 +281,7 @@ def _search_settings(setup: Setup) -> SearchSettings:
         owner=setup.owner,
         on_failure=OnFailure(config.on_failure),
         objectives={PARAMS: "min", MACS: "min"},
+        attributes=setup.pretrained.attributes,
     )
 
 

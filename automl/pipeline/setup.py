@@ -32,7 +32,7 @@ from automl.pipeline.plan.constants import (
     WARM_START_SHARE,
 )
 from automl.pipeline.plan.hardware import Device, choose_device
-from automl.pipeline.plan.heads import fit_heads
+from automl.pipeline.plan.heads import fit_heads, folds_for_heads
 from automl.pipeline.plan.image_size import largest_size
 from automl.pipeline.plan.plan import Basis, make_plan
 from automl.pipeline.plan.pretrained import (
@@ -132,7 +132,8 @@ def prepare(
     )
     pretrained, warm = _starting_points(context, space, conditions, earlier, looked)
     identity |= {"begun_with": dict(pretrained.record), "warm_start": warm.to_dict()}
-    basis = Basis(data.splits, pretrained, device, metric, balance, earlier)
+    folds = folds_for_heads(data, seed=config.seed)
+    basis = Basis(data.splits, pretrained, device, metric, balance, earlier, folds=folds)
     heads = fit_heads(context, basis)
     planned = make_plan(context, replace(basis, row_seconds=heads.row_seconds))
     write_json(
@@ -196,7 +197,8 @@ def _decoded(context: Context, source: Source, device: Device, looked: FoundWeig
             img_size=sizes.img_size,
             max_size=sizes.most,
             large_size=sizes.large,
-            val=config.val,
+            val=config.val_share,
+            folds=config.folds,
             holdout=config.holdout,
             seed=config.seed,
             on_bad_image=config.on_bad_image,
@@ -375,4 +377,5 @@ def _identity(
         "n_train": info.n_train,
         "n_val": info.n_val,
         "n_holdout": info.n_holdout,
+        "val": f"cv:{info.folds}" if info.folds else "split",
     }

@@ -29,6 +29,7 @@ IDENTITY = (
     "seed",
     "img_size",
     "resize",
+    "val",
     "n_train",
     "n_val",
     "n_holdout",
@@ -127,8 +128,13 @@ class Workspace:
         earlier = self.read_plan()
         if earlier is None:
             return
-        # Earlier versions cut all images, and asked for no licences.
-        earlier = {"resize": "crop", "weights_licence": plan.get("weights_licence"), **earlier}
+        # Earlier versions cut all images, asked for no licences, and had no cross-validation.
+        earlier = {
+            "resize": "crop",
+            "weights_licence": plan.get("weights_licence"),
+            "val": "split",
+            **earlier,
+        }
         changed = [key for key in IDENTITY if earlier.get(key) != plan.get(key)]
         if changed:
             raise self._other(changed[0], earlier, plan)

@@ -3,14 +3,42 @@
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import AbstractContextManager, nullcontext
 from typing import TextIO
 
+from automl.config import StudyConfig, resolve_metric
+from automl.config.metrics import METRICS
 from automl.records import Observer, Silent
 from automl.review.plain_lines import PlainView
 from automl.review.run_state import ViewHeader
 
-__all__ = ["ViewHeader", "open_view"]
+__all__ = ["ViewHeader", "open_view", "view_of"]
+
+
+def view_of(config: StudyConfig, stream: TextIO, *, quiet: bool = False) -> AbstractContextManager[Observer]:
+    """Return the view of a study for a stream, for a `with` statement that yields the observer."""
+    # A guess: only the data tell the task. `Observer.metric` corrects it later.
+    task = config.fixed_task or METRICS.get(config.metric, METRICS["accuracy"]).tasks[0]
+    metric = resolve_metric(config.metric, task)
+    header = ViewHeader(
+        title=config.study, metric=metric.name, mode=metric.mode, time_limit=config.time_limit
+    )
+    return open_view(header, stream, quiet=quiet)
+
+
+def view_in_python(
+    config: StudyConfig, observer: Observer | None, *, progress: bool
+) -> AbstractContextManager[Observer]:
+    """Return the view of a study that runs from Python, unless there is an `observer`.
+
+    It is on stderr, so that a program's own output stays alone; in a notebook, where that is red, on stdout.
+    """
+    if observer is not None:
+        return nullcontext(observer)
+    notebook = "ipykernel" in sys.modules
+    stream: TextIO | None = sys.stdout if notebook else sys.stderr  # None in a program without a console
+    return nullcontext(Silent()) if stream is None else view_of(config, stream, quiet=not progress)
 
 
 def open_view(header: ViewHeader, stream: TextIO, *, quiet: bool = False) -> AbstractContextManager[Observer]:

@@ -23,6 +23,7 @@ _FROZEN = {
     "stages": "all but the last stage frozen",
     "head": "all but the head frozen",
 }
+_POOLED = {"token": "class token", "avg": "mean of tokens"}
 _WORDS: dict[str, Callable[[Any], str]] = {
     "model": lambda value: HEAD_WORDS if is_built_in(value) else str(value),
     "pretrained": lambda value: "pretrained" if value else "from scratch",
@@ -32,6 +33,7 @@ _WORDS: dict[str, Callable[[Any], str]] = {
     "estimator": str,
     "strength": lambda value: f"strength {number(value)}",
     "freeze": lambda value: _FROZEN.get(str(value), str(value)),
+    "global_pool": lambda value: _POOLED.get(str(value), f"pool {value}"),
     "freeze_norm": lambda value: f"statistics of batch norm {'kept' if value else 'learned'}",
     "opt": str,
     "lr": lambda value: f"lr {number(value)}",
@@ -54,7 +56,19 @@ _WORDS: dict[str, Callable[[Any], str]] = {
 _HIDDEN_AT_ZERO = ("rand_augment", "mixup", "cutmix", "drop_path", "ema", "label_smoothing", "warmup")
 _HIDDEN_AT_ONE = ("width", "upscale")
 _MAIN = (
-    *("model", "pretrained", "width", "upscale", "size", "estimator", "strength", "freeze", "opt", "lr"),
+    *(
+        "model",
+        "pretrained",
+        "width",
+        "upscale",
+        "size",
+        "global_pool",
+        "estimator",
+        "strength",
+        "freeze",
+        "opt",
+        "lr",
+    ),
     *("batch_size", "sched", "augment", "hflip", "rot90"),
 )
 
@@ -105,7 +119,7 @@ def _with_tag(config: Config) -> Config:
     model = str(config.get("model", ""))
     if config.get("weights"):
         shown["model"] = config["weights"]
-    elif config.get("pretrained") is False and not is_factory(model):
+    elif not config.get("pretrained") and not is_factory(model):
         shown["model"] = model.partition(".")[0]
     return shown if model else dict(config)
 
@@ -141,7 +155,9 @@ def summary(result: Mapping[str, Any], model_dir: Path, dashboard: str) -> list[
     best, metric = result["best"], str(result["metric"])
     val_trivial = best.get("val_trivial")
     answer = result.get("trivial_words", {}).get(metric, "trivial answer")
-    val = f"{score(best.get('val_score'))}, from trial {best.get('trial')}"
+    folds = words.folds(result)
+    apart = f" (out of fold, {folds} folds)" if folds else ""
+    val = f"{score(best.get('val_score'))}{apart}, from trial {best.get('trial')}"
     if best.get("val_score") is None:
         val = f"none: {words.not_scored(result)}"
     beside = "" if val_trivial is None else f"; {answer} ({score(val_trivial)})"
@@ -196,10 +212,12 @@ def _delivered_words(result: Mapping[str, Any]) -> str:
         return said
     config, trial = retrain.get("config", {}), retrain.get("trial")
     which = "" if trial is None else f"trial {trial}, "
+    pooled = _POOLED.get(str(config.get("global_pool")), "")
     of = (
         HEAD_WORDS
         if is_built_in(config.get("model"))
-        else f"linear head on features of {config.get('model')}"
+        else f"linear head on features of {named(config, result).get('weights', config.get('model'))}"
+        + (f" ({pooled})" if pooled else "")
     )
     return f"{which}{of}: {said.removeprefix('a linear head, ')}"
 
@@ -260,6 +278,8 @@ def details(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
     if data:
         counts = f"{data.get('n_train')} train, {data.get('n_val')} val, {data.get('n_holdout')} holdout"
+        if folds := words.folds(result):
+            counts = f"{data.get('n_val')} in {folds} folds, {data.get('n_holdout')} holdout"
         skipped = f", {data['n_skipped']} skipped" if data.get("n_skipped") else ""
         rows.append(("images", f"{counts}{skipped}; {_outputs_words(result)}"))
     if retrain:

@@ -187,6 +187,7 @@ def _open_store(space: Space, settings: SearchSettings) -> Store:
         fingerprint=fingerprint(space, settings),
         make_sampler=lambda count: _sampler(space, settings, count),
         objectives=settings.objectives,
+        attributes=settings.attributes,
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from automl.errors import ConfigError, unknown_name
 from automl.machine import Moment
-from automl.records import Config, HeadTrial, Mode, OnFailure
+from automl.records import Attributes, Config, HeadTrial, Mode, OnFailure
 from automl.search.round_time import Expect
 from automl.search.space import CONTROL_KEYS
 
@@ -48,7 +48,8 @@ class SearchSettings:
     better. They are stored with the trials and decide nothing. `significance` tells what a difference of metric values
     is worth, to the policy and in the choice of the best (`incumbent.py`); None: every difference counts.
     `size_limits` returns whether a sampler may suggest a configuration; None: any. `expect` returns how long a round of
-    a configuration should take; None: as long as the others.
+    a configuration should take; None: as long as the others. `attributes` returns what people are told of a
+    configuration beside its values; None: nothing.
 
     Heads: `heads` are linear models that stand already. They become trials of the study, and decide nothing in the
     search. With any, a search that is stopped before any trial has a value has a result, as with `deliver_anyway`.
@@ -81,6 +82,7 @@ class SearchSettings:
     significance: Significance | None = field(default=None, repr=False, compare=False)
     heads: Sequence[HeadTrial] = field(default=(), repr=False, compare=False)
     size_limits: Callable[[Config], bool] | None = field(default=None, repr=False, compare=False)
+    attributes: Attributes | None = field(default=None, repr=False, compare=False)
     identity: Mapping[str, Any] = field(default_factory=dict)
     owner: Owner | None = None
     keeps_prints: bool = False

@@ -14,6 +14,7 @@ from automl.search.result import reports_frame, trials_frame
 from automl.search.run import search
 from automl.search.settings import SearchSettings
 from automl.search.space import Space
+from automl.training.hardware.process_state import leaves_no_trace
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,6 +43,7 @@ class TuneResult:
     pareto: pd.DataFrame | None = field(default=None, repr=False)
 
 
+@leaves_no_trace
 def tune(
     objective: Objective,
     space: Space | Mapping[str, Any],

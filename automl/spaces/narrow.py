@@ -11,7 +11,7 @@ from automl.errors import SpaceError
 from automl.records import Config
 from automl.spaces.architectures.patterns import family_of
 from automl.spaces.constraints import Constraint
-from automl.spaces.parameters import middle
+from automl.spaces.parameters import Categorical, Value, middle
 from automl.spaces.space import PRETRAINED, SearchSpace
 
 _Spec = dict[str, Any]
@@ -105,6 +105,13 @@ def configuration(space: SearchSpace, model: str, recipe: Mapping[str, Any]) -> 
             given = recipe.get(key)
             config[key] = given if key in recipe and parameter.admits(given) else middle(parameter)
     return config
+
+
+def choices_of(space: SearchSpace, model: str, key: str) -> tuple[Value, ...]:
+    """Return the choices of a parameter for a pretrained model of the space; () if it is not searched for it."""
+    config = {"family": family_of(model, space.patterns), "model": model, PRETRAINED: True}
+    active = next((one for one in space.parameters.get(key, ()) if one.is_active(config)), None)
+    return active.choices if isinstance(active, Categorical) else ()
 
 
 def _possible(family: str, model: str, pretrained: bool, constraints: Sequence[Constraint]) -> bool:

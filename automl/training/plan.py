@@ -29,7 +29,8 @@ class TrainPlan:
     `final`: the training of the delivered model. If time ends it, images may `grow` (progressive_resizing.py).
     `share`: the part of the training rows that is used by trainings from scratch (`data/loading/batches.py`).
     `balance`: what is done about rare classes.
-    `weights`: pretrained weights, by model; `heads`: files with the linear heads that fine-tuning begins with.
+    `weights`: pretrained weights, by model; `heads`: files with the linear heads that fine-tuning begins with,
+    by `finetune.head_name`.
     `score_pretrained`: the part of the validation rows on which trials with pretrained weights are scored.
     `replicas`: threads that share each batch (CPU); each operator uses `threads`.
     """

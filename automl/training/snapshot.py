@@ -64,6 +64,10 @@ class LastGood:
             self._copy = None  # freed first: two copies may not fit into memory
             self._copy, self._steps = Snapshot(subject), steps
 
+    def hold(self, copy: Snapshot, steps: int) -> None:
+        """Use a copy that was made elsewhere, after `steps`."""
+        self._copy, self._steps = copy, steps
+
     def restore_to(self, subject: Resumable) -> None:
         """Return `subject` to the last copy."""
         if self._copy is not None:

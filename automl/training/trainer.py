@@ -28,7 +28,7 @@ from automl.training.hardware.autotune import Autotune
 from automl.training.hardware.data_parallel import DataParallel
 from automl.training.hardware.out_of_memory import MicroBatch
 from automl.training.models.build import build_model, input_size
-from automl.training.models.finetune import begin_with_head
+from automl.training.models.finetune import begin_with_head, head_name
 from automl.training.models.hyperparameters import Recipe
 from automl.training.models.memory_format import at_once, channels_last
 from automl.training.models.pretrained_weights import normalised, weights_for
@@ -65,8 +65,9 @@ class Trainer:
         self.size = self.seen = input_size(recipe, info)  # the side of images at the end, and now
         self.grows = plan.grow and plan.final and plan.seconds is not None and may_grow(recipe, self.size)
         model = build_model(recipe, info, weights=self.pretrained)
-        if recipe.pretrained and recipe.model in plan.heads:
-            begin_with_head(model, plan.heads[recipe.model])
+        head = None if self.pretrained is None else plan.heads.get(head_name(recipe, self.pretrained))
+        if head is not None:
+            begin_with_head(model, head)
         self.model = channels_last(model, plan.device)
         self.optimizer = make_optimizer(self.model, recipe)
         self.update = OptimizerStep(
@@ -110,6 +111,10 @@ class Trainer:
         self.lr_scale = 1.0  # halved once, where the loss stopped being finite
         self.last_good = LastGood(plan.device)
         self.data_parallel: DataParallel | None = None
+
+    def batches_of(self, rows: Rows) -> Batches:
+        """Return the batches of other rows, as those that this training has."""
+        return _batches(self.recipe, self.info, rows, self.plan)
 
     def join(self) -> None:
         """Train together with the other workers of torch's process group, which all call this before the first step."""

@@ -13,6 +13,7 @@ from automl.training.evaluate import predict_part, predict_rows, score
 from automl.training.hardware.out_of_memory import release
 from automl.training.models.complexity import MACS, PARAMS, multiplications, parameters
 from automl.training.plan import TrainPlan
+from automl.training.snapshot import Resumable
 from automl.training.trainer import Trainer
 
 BEST = "best"  # folder in a checkpoint with the best round, if early stopping is on
@@ -25,8 +26,10 @@ class ImageTrial:
     """
 
     def __init__(self, config: Config, *, splits: SearchSplits, plan: TrainPlan) -> None:
-        self.splits, self.plan = splits, plan
-        self.trainer = Trainer(config, splits.info, splits.train, plan)
+        self._begin(Trainer(config, splits.info, splits.train, plan), splits, plan)
+
+    def _begin(self, trainer: Trainer, splits: SearchSplits, plan: TrainPlan) -> None:
+        self.splits, self.plan, self.trainer = splits, plan, trainer
         self._scored = plan.score_pretrained if self.trainer.recipe.pretrained else 1.0
         # Until the first report, time before the deadline is reserved for it.
         self._owes_report = plan.deadline is not None and plan.reporting > 0
@@ -64,12 +67,7 @@ class ImageTrial:
                 "lr_scale": self.trainer.lr_scale,
             }
         )
-        if self.patience is not None and self.patience.report(metrics, self.trainer):
-            reason = self.patience.restore_best(self.trainer)
-            seconds = time.perf_counter() - begun
-            return {**self.patience.best, "done": True, "reason": reason, "seconds": seconds}
-        seconds = time.perf_counter() - begun
-        return {**metrics, "seconds": seconds, "save": not self._fits(seconds)}
+        return self._finished(metrics, self.trainer, begun)
 
     @property
     def spent(self) -> bool:
@@ -95,6 +93,17 @@ class ImageTrial:
         del self.trainer
         self.patience = None
         release()
+
+    def _finished(
+        self, metrics: dict[str, float], subject: Resumable, begun: float
+    ) -> dict[str, float | bool | str]:
+        """Return the report of a whole round of `subject`, or of its best one if that was too long ago."""
+        if self.patience is not None and self.patience.report(metrics, subject):
+            reason = self.patience.restore_best(subject)
+            seconds = time.perf_counter() - begun
+            return {**self.patience.best, "done": True, "reason": reason, "seconds": seconds}
+        seconds = time.perf_counter() - begun
+        return {**metrics, "seconds": seconds, "save": not self._fits(seconds)}
 
     def _reported(self) -> None:
         """Stop reserving time for a first report."""

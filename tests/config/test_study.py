@@ -25,6 +25,16 @@ def test_number_of_trials_replaces_the_default_time_limit() -> None:
     assert StudyConfig(data="digits", n_trials=5, time_limit="1h").time_limit == 3600
 
 
+@pytest.mark.parametrize(
+    ("val", "folds", "share"),
+    [(0.3, 0, 0.3), ("0.3", 0, 0.3), ("cv", 5, 0.2), ("cv:2", 2, 0.5), ("CV:10", 10, 0.1)],
+)
+def test_val_is_a_share_or_the_folds_of_a_cross_validation(val: Any, folds: int, share: float) -> None:
+    found = StudyConfig(data="digits", val=val)
+    assert (found.folds, found.val_share) == (folds, share)
+    assert StudyConfig(data="digits", val=found.val) == found
+
+
 def test_options_are_read_from_text_as_flags_give_them() -> None:
     config = StudyConfig(
         data="digits", n_trials="5", holdout="0.1", memory_limit="8G", img_size="32", study=2024
@@ -43,7 +53,10 @@ def test_options_are_read_from_text_as_flags_give_them() -> None:
         ({"seed": 2**32}, r"^seed must be below 4.29497e\+09, got 4294967296$"),
         ({"holdout": 0}, r"^holdout must be above 0, got 0$"),
         ({"val": 0.9}, r"^val must be at most 0.8, got 0.9$"),
-        ({"val": "x"}, r"^val must be a number, got 'x'$"),
+        ({"val": "x"}, r"^val must be a number, or 'cv' for cross-validation, got 'x'$"),
+        ({"val": "cv:1"}, r"^val must be 'cv' or 'cv:K' with 2 to 10 folds, got 'cv:1'$"),
+        ({"val": "cv:11"}, r"^val must be 'cv' or 'cv:K' with 2 to 10 folds, got 'cv:11'$"),
+        ({"val": "cv5"}, r"^val must be 'cv' or 'cv:K' with 2 to 10 folds, got 'cv5'$"),
         (
             {"gpus_per_trial": float("inf")},
             r"^gpus_per_trial must be 'auto', a share such as 0.25, or a whole number of GPUs, got inf$",

@@ -49,10 +49,16 @@ def columns_of(rows: Sequence[Row]) -> Columns:
 
 
 def split_rows(
-    rows: Sequence[Row], *, val: float, holdout: float, seed: int, task: Task = "classification"
+    rows: Sequence[Row],
+    *,
+    val: float = 0.2,
+    holdout: float,
+    seed: int,
+    task: Task = "classification",
+    folds: int = 0,
 ) -> Split:
     """Return `split_columns` of the columns of `rows`."""
-    return split_columns(columns_of(rows), val=val, holdout=holdout, seed=seed, task=task)
+    return split_columns(columns_of(rows), val=val, holdout=holdout, seed=seed, task=task, folds=folds)
 
 
 def _numbered(words: Sequence[str]) -> tuple[list[str], Numbers]:

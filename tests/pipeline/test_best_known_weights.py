@@ -19,6 +19,7 @@ from automl.final.card import read_verdict
 from automl.final.evidence.answers import Answered, answered
 from automl.final.evidence.candidates import Alternative, Candidate, Judge, Positions
 from automl.final.evidence.delivery import Delivery
+from automl.final.evidence.paired import Difference
 from automl.final.evidence.words import not_usable
 from automl.final.retrain import Retrain, Retrained
 from automl.pipeline import final_model
@@ -224,8 +225,8 @@ def test_own_weights_score_as_the_trial_did_but_for_mirror_images_and_the_gap_sa
 class Scored(final_model._Contest):
     """A contest whose other models have been scored."""
 
-    def __init__(self, others: list[Candidate], promise: float) -> None:
-        self.others, self.promise, self.earlier = others, promise, None
+    def __init__(self, others: list[Candidate], promise: float, crossed: Difference | None = None) -> None:
+        self.others, self.promise, self.earlier, self.crossed = others, promise, None, crossed
 
     @property
     def _judge(self) -> Judge:
@@ -236,6 +237,16 @@ def test_retrain_keeps_rows_to_prove_itself_wherever_a_head_is_preferred_to_it()
     models = [candidate(Delivery.OWN_WEIGHTS, 59), feature_head(0.8)]
     assert Scored(models, promise=0.82).alternative_leads()
     assert not Scored(models, promise=0.99).alternative_leads()
+
+
+@pytest.mark.parametrize(("better", "kept"), [(0.05, False), (0.02, True), (-0.05, True)])
+def test_retrain_needs_no_rows_where_its_trial_is_better_than_the_head_out_of_fold(
+    better: float, kept: bool
+) -> None:
+    models = [candidate(Delivery.OWN_WEIGHTS, 59), feature_head(0.8)]
+    crossed = Difference(0.8 + better, 0.8, better, 0.03, 244)
+    assert Scored(models, promise=0.82, crossed=crossed).alternative_leads() is kept
+    assert (Scored(models, promise=0.82, crossed=crossed)._safe_head is not None) is kept
 
 
 def test_no_time_is_kept_for_the_test_of_a_head_without_hope() -> None:

@@ -159,7 +159,7 @@ def test_predictor_of_the_result_scores_as_the_holdout_says(finished: FitResult)
     images, labels = digits()
     rows = held["file"].astype(int).to_numpy()
     predicted = finished.predictor.predict(images[rows])
-    right = np.mean(np.array(predicted) == labels[rows].astype(str))
+    right = np.mean(np.array(predicted) == labels[rows])
     assert finished.holdout["accuracy"].value == pytest.approx(right)
 
 

@@ -119,6 +119,17 @@ def test_live_view_says_what_the_best_was_before_it_fell() -> None:
     assert state.fell == "" and state.lines[-1].text == "trial 5 is best: 0.9000 at round 3"
 
 
+def test_views_name_the_weights_with_their_tag() -> None:
+    config = {"model": "resnet18", "pretrained": True, "weights": "resnet18.a1_in1k", "lr": 0.004}
+    stream, clock = io.StringIO(), Clock()
+    plain, state = PlainView(HEADER, stream, RunState(clock=clock)), RunState(clock=clock)
+    live = LiveView(HEADER, Console(file=io.StringIO()), state)
+    for view in (plain, live):
+        view.trial(TrialEvent(0, TrialState.RUNNING, config, 1, 0.5, 0.0, incumbent=True))
+    assert "trial 0, round 1: resnet18.a1_in1k, pretrained, lr 0.0040)" in stream.getvalue()
+    assert any("resnet18.a1_in1k, pretrained, lr" in line for line in drawn(state, 90, 30))
+
+
 def test_smaller_best_is_no_fall_where_smaller_is_better() -> None:
     assert fall_words(best(1, 0.5, 2), best(1, 0.4, 3), "min") == ""
     assert fall_words(best(1, 0.4, 2), best(2, 0.5, 3), "min") == "trial 1 had 0.4000 at round 2"

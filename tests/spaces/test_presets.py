@@ -8,6 +8,7 @@ import torch
 from automl.errors import SpaceError
 from automl.spaces import SearchSpace, capabilities, presets
 from automl.spaces.architectures.families import table
+from automl.spaces.narrow import narrowed
 from automl.torch_setup import import_timm
 
 _MODELS = sorted({(m, p) for p in presets() for ms in SearchSpace.load(p).families.values() for m in ms})
@@ -59,6 +60,38 @@ def test_drop_path_is_searched_only_where_it_is_taken(name: str) -> None:
     assert condition[0] == "family"
     for family in condition[1]:
         assert all(capabilities(model).drop_path for model in space.families[str(family)])
+
+
+@pytest.mark.parametrize("name", presets())
+def test_pooling_is_searched_only_where_both_ways_are_taken_and_begins_with_that_of_the_weights(
+    name: str,
+) -> None:
+    space = SearchSpace.load(name)
+    for family, members in space.families.items():
+        for model in members:
+            config = {"family": family, "model": model, "pretrained": True}
+            active = [one for one in space.parameters.get("global_pool", ()) if one.is_active(config)]
+            first = [getattr(one, "choices", [""])[0] for one in active[:1]]
+            assert first == [capabilities(model).pool] * bool(capabilities(model).pool)
+
+
+def test_cpu_preset_has_larger_networks_with_weights_only() -> None:
+    space = SearchSpace.load("cpu")
+    scratch = narrowed(space, pretrained=False)
+    left = {model for members in scratch.families.values() for model in members}
+    larger = {model for members in space.families.values() for model in members} - left
+    assert {"resnet50", "edgenext_small", "efficientvit_b1", "tf_efficientnet_lite0"} < larger
+    assert all(capabilities(model).weights for model in larger)
+    assert (
+        max(capabilities(model).macs for model in left)
+        < 2.0
+        <= max(capabilities(m).macs for m in larger)
+        < 4.2
+    )
+    assert scratch.families["resnet"] == ("resnet10t", "resnet14t", "resnet18")
+    assert "global_pool" not in scratch.parameters and not {"tiny_vit", "efficientnet_lite"} & set(
+        scratch.families
+    )
 
 
 def test_every_optimizer_exists_and_has_its_ranges() -> None:

@@ -83,7 +83,12 @@ resources = section("Resources")
     "How images become squares: crop (the centre), squeeze (the whole image), or auto: by a look at some.",
 )
 @images("--holdout", "SHARE", "0.2", "Share of the images kept for the final test.")
-@images("--val", "SHARE", "0.2", "Share of the other images that trials are scored on.")
+@images(
+    "--val",
+    "SHARE|cv",
+    "0.2",
+    "Share of the other images that trials are scored on, or cv (cv:K): all, by cross-validation in 5 (K) folds.",
+)
 @images("--on-bad-image", "WHAT", "skip", "Unreadable images: skip or error.")
 @images(
     "--on-group-leak",

@@ -29,7 +29,7 @@ def command(state: State, /, study: str, directory: str | None, csv_file: str | 
     STUDY is the name of a study or its folder.
     """
     from automl.cli.output import print_json, print_table
-    from automl.final.evidence.words import not_usable
+    from automl.final.evidence.words import folds, not_usable, scored_on
     from automl.review.describe import score
     from automl.review.studies import find_study
     from automl.review.tables import delivered_of, leaderboard_rows, pareto_trials, ranked
@@ -71,7 +71,7 @@ def command(state: State, /, study: str, directory: str | None, csv_file: str | 
         )
         if trivial is not None:
             answer = result["trivial_words"][metric]
-            print(f"trivial answer on the validation images: val_{metric} {score(trivial)} ({answer})")
+            print(f"trivial answer {scored_on(folds(result))}: val_{metric} {score(trivial)} ({answer})")
         if unusable := not_usable(result):
             print(unusable)
         cells = [_cells(rank, row, front, made) for rank, row in enumerate(ranked(trials, mode), 1)]

@@ -35,7 +35,14 @@ def command(state: State, /, name: str | None) -> None:
     if state.json:
         published, cached = _weights(space)
         licences = {model: capabilities(model).licence for model in published}
-        more: dict[str, Any] = {"weights": {"published": published, "cached": cached, "licences": licences}}
+        more: dict[str, Any] = {
+            "weights": {
+                "published": list(published),
+                "cached": cached,
+                "licences": licences,
+                "tags": published,
+            }
+        }
         if allowed is not None:
             more["share_allowed"] = allowed
         print_json({**_summary(name, space), **more, "space": space.to_dict()})
@@ -57,14 +64,21 @@ def _architectures(space: Any) -> int:
     return sum(len(models) for models in space.families.values())
 
 
-def _weights(space: Any) -> tuple[list[str], list[str]]:
-    """Return the models with published weights, and those whose weights are cached on this machine."""
+def _weights(space: Any) -> tuple[dict[str, str], list[str]]:
+    """Return the weights that are published, by model with their tag, and the models whose weights are cached here.
+
+    Of several published weights of a model these are those in the cache, or else timm's default ones.
+    """
     from automl.spaces import capabilities
     from automl.training.models.weight_sources import in_caches
 
     models = [model for members in space.families.values() for model in members]
-    published = [model for model in models if capabilities(model).weights]
-    return published, list(in_caches(published))
+    published = {
+        model: capabilities(model).weights and f"{model.partition('.')[0]}.{capabilities(model).weights}"
+        for model in models
+    }
+    cached = {model: weights.model for model, weights in in_caches(m for m in models if published[m]).items()}
+    return {model: cached.get(model, name) for model, name in published.items() if name}, list(cached)
 
 
 def _print_space(name: str, space: Any, allowed: float | None) -> None:
@@ -83,7 +97,7 @@ def _print_space(name: str, space: Any, allowed: float | None) -> None:
                 _family(family, space),
                 f"{sum(model in published for model in models)} of {len(models)}",
                 ", ".join(sorted({capabilities(model).licence for model in models if model in published})),
-                ", ".join(f"{model}*" if model in cached else model for model in models),
+                ", ".join(f"{published.get(model, model)}{'*' * (model in cached)}" for model in models),
             )
             for family, models in space.families.items()
         ]

@@ -13,7 +13,7 @@ from automl.data.decoding.pixel_range import PixelRange
 from automl.data.sources import open_source
 from automl.errors import AutomlError, DataError
 from automl.machine import cache_folder
-from automl.records import Resize, SearchSplits
+from automl.records import Fold, Resize, SearchSplits
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,10 @@ def splits_on_this_node(splits: SearchSplits, origin: DataOrigin) -> SearchSplit
         splits,
         train=replace(there, images=images, large=large_images),
         val=replace(splits.val, images=images, large=large_images),
+        folds=tuple(
+            Fold(*(replace(rows, images=images, large=large_images) for rows in (fold.train, fold.val)))
+            for fold in splits.folds
+        ),
     )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from automl.data.cache.cache import Cached
 from automl.data.channel_stats import channel_statistics
 from automl.data.decoding.pixel_range import PixelRange
+from automl.data.folds import folds_in_words
 from automl.data.labelled_rows import Labelled
 from automl.data.quality.findings import (
     Finding,
@@ -33,11 +34,12 @@ class DataReport:
     """Facts about a data set that affect how far a score can be trusted.
 
     `n_images` are usable; `bad` could not be used. `class_counts[class][part]` are rows of "train", "val" and
-    "holdout", of each class or with each label; for a regression, `values[column][part]` is (min, mean, max).
-    `findings` are about content and balance, `notes` are other sentences. `widths` and `heights` are (min, median,
-    max) of the original images in pixels; `modes` counts Pillow's modes. `mean` and `std` are those of the training
-    pixels, scaled to 0..1, one value per channel. `pixel_range` is black and white of pixels with more than 8 bits,
-    () for 8 bits. `seconds` is the time of preparing, `from_cache` whether decoding was saved.
+    "holdout", of each class or with each label (all folds of a cross-validation are "train"); for a regression,
+    `values[column][part]` is (min, mean, max). `findings` are about content and balance, `notes` are other
+    sentences. `widths` and `heights` are (min, median, max) of the original images in pixels; `modes` counts
+    Pillow's modes. `mean` and `std` are those of the training pixels, scaled to 0..1, one value per channel.
+    `pixel_range` is black and white of pixels with more than 8 bits, () for 8 bits. `seconds` is the time of
+    preparing, `from_cache` whether decoding was saved.
     """
 
     name: str
@@ -113,7 +115,7 @@ def make_report(
         in_chans=cached.in_chans,
         seconds=round(seconds, 3),
         from_cache=cached.was_there,
-        notes=(*notes, *split.notes),
+        notes=(*notes, *split.notes, *([folds] if (folds := folds_in_words(split)) else [])),
         findings=(
             *inspect_rows(inspected, source.task, total, informative=cached.informative),
             *(finding for finding in (leak, odd) if finding is not None),
@@ -129,7 +131,7 @@ def _by_part(
     labelled: Labelled, split: Split
 ) -> tuple[dict[str, dict[str, int]], dict[str, dict[str, tuple[float, float, float]]]]:
     """Return the rows of each class or label by part, and the range of each column of a regression by part."""
-    parts = np.array(split.parts)
+    parts = np.array(split.shown)
     targets = labelled.targets
     if labelled.task == "classification":
         by = {

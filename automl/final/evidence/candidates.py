@@ -15,6 +15,7 @@ from automl.final.evidence.delivery import Delivery, NotBetter, Outscored
 from automl.final.evidence.paired import Difference, paired_difference
 from automl.final.retrain import Retrained
 from automl.records import Config, DatasetInfo
+from automl.training.heads.out_of_fold import OutOfFold
 from automl.training.steps.standard_errors import standard_error
 
 Array = npt.NDArray[Any]
@@ -30,7 +31,8 @@ class Alternative:
 
     `config` names its network for the model folder. `value` is its score on all validation rows, NaN if it was not
     scored yet. `mirrored`: it scores an image and its mirror image; None: if its configuration trained on both.
-    `whole` is the same model, fitted on the validation rows as well: it is delivered in its place.
+    `whole` is the same model, fitted on the validation rows as well: it is delivered in its place. `out_of_fold` is its
+    cross-validation, if it had one; where that scores trials, `value` is from it.
     """
 
     delivery: Delivery
@@ -39,6 +41,7 @@ class Alternative:
     value: float = math.nan
     mirrored: bool | None = None
     whole: Retrained | None = None
+    out_of_fold: OutOfFold | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,11 @@ class Judge:
     info: DatasetInfo
     targets: Array
     seed: int = 0
+
+    @property
+    def n_scored(self) -> int:
+        """The number of rows that score a trial or a head."""
+        return self.info.n_scored if self.info.folds else len(self.targets)
 
 
 @dataclass(frozen=True)
@@ -169,7 +177,7 @@ def best_known(models: Sequence[Alternative], trial: float, judge: Judge) -> Alt
     best = max(scored, key=lambda model: sign * model.value, default=None)
     if best is None or not math.isfinite(trial):
         return best
-    error = standard_error(judge.metric, best.value, judge.info, len(judge.targets))
+    error = standard_error(judge.metric, best.value, judge.info, judge.n_scored)
     return best if sign * (best.value - trial) > ENOUGH_ERRORS * error else None
 
 
@@ -178,7 +186,7 @@ def hopeless(other: Candidate, promise: float, judge: Judge) -> bool:
     if other.name is not Delivery.HEAD or not math.isfinite(other.model.value) or math.isnan(promise):
         return False
     sign = 1.0 if METRICS[judge.metric].mode == "max" else -1.0
-    error = standard_error(judge.metric, other.model.value, judge.info, len(judge.targets))
+    error = standard_error(judge.metric, other.model.value, judge.info, judge.n_scored)
     return sign * (promise - other.model.value) > HOPELESS * error
 
 
@@ -195,7 +203,7 @@ def safe_head(others: Sequence[Candidate], promise: float, judge: Judge) -> Cand
     best = max(heads, key=lambda head: sign * head.model.value, default=None)
     if best is None or not math.isfinite(promise):
         return None
-    error = standard_error(judge.metric, best.model.value, judge.info, len(judge.targets))
+    error = standard_error(judge.metric, best.model.value, judge.info, judge.n_scored)
     return best if sign * (promise - best.model.value) <= ENOUGH_ERRORS * error else None
 
 

@@ -19,7 +19,8 @@ class Facts:
     `n_holdout` rows; it trained for `epochs` on `n_train` rows and saw `images` images in all. These numbers
     are 0 if unknown. The holdout was read `reads` times. `made` and `made_of` are for the model of an earlier run: its
     kind, and its trial. `mirrored`: the delivered model scores an image and its mirror image, which trials do not.
-    `precision` is that in which trials are scored; delivered models are scored in float32.
+    `precision` is that in which trials are scored; delivered models are scored in float32. Under cross-validation there
+    are `folds`; lengths are then those of one network of the trial.
     """
 
     metric: str
@@ -40,6 +41,7 @@ class Facts:
     made_of: int = 0
     mirrored: bool = False
     precision: str = "fp32"
+    folds: int = 0
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,11 @@ def _no_score(facts: Facts) -> str:
 
 
 def _validation(facts: Facts) -> str:
+    if facts.folds:
+        return (
+            f"Validation: {facts.metric} {facts.val:.4f} out of fold on {facts.n_val:,} images, with the {facts.folds} "
+            f"networks of trial {facts.trial}, each of which has trained on the other folds."
+        )
     return (
         f"Validation: {facts.metric} {facts.val:.4f} on {facts.n_val:,} images, with the weights of trial "
         f"{facts.trial}."
@@ -103,6 +110,8 @@ def _place(facts: Facts) -> str:
 
 def _training(facts: Facts) -> str:
     """Return how the delivered model was trained, and how its length compares with the trial's."""
+    if facts.delivery is Delivery.OWN_WEIGHTS and facts.folds:
+        return f"Delivered is the network of the first fold, after {_length(facts.epochs, facts.images)}."
     if facts.delivery is Delivery.OWN_WEIGHTS:
         return f"Both are scores of the same weights, from {_length(facts.trial_epochs, facts.trial_images)}."
     if facts.delivery is Delivery.HEAD:

@@ -88,13 +88,29 @@ def made(document: Document) -> str:
     n = f"{retrain['n_train']:,}"
     if kind == Delivery.HEAD:
         value = retrain.get("val_score")
-        alone = f" (on the training images alone: val {document['metric']} {number(value)})" if value else ""
+        fitted = "out of fold" if folds(document) else "on the training images alone"
+        alone = f" ({fitted}: val {document['metric']} {number(value)})" if value else ""
         said = f"a linear head, fitted on {n} images{alone}"
     elif kind == Delivery.OWN_WEIGHTS:
-        said = f"{whose} own weights, after {retrain['epochs']} epochs on {n} training images"
+        first = ", of its first fold" if folds(document) else ""
+        said = f"{whose} own weights{first}, after {retrain['epochs']} epochs on {n} training images"
     else:
         said = f"trained for {retrain['epochs']} epochs on {n} training and validation images"
     return f"kept from an earlier run: {said}" if kept else said
+
+
+def folds(document: Document) -> int:
+    """Return the number of folds if trials were scored by cross-validation, else 0."""
+    return int(document.get("data", {}).get("folds", 0))
+
+
+def scored_on(folds: int) -> str:
+    """Return on what trials are scored.
+
+    >>> scored_on(0), scored_on(5)
+    ('on the validation images', 'out of fold, on the images of 5 folds')
+    """
+    return f"out of fold, on the images of {folds} folds" if folds else "on the validation images"
 
 
 def training_images(count: int, kept: int, *, only_trial: bool) -> str:

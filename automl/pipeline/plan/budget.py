@@ -45,6 +45,7 @@ class Work:
     `scratch`: networks train from scratch, which takes more epochs than fine-tuning. `slowdown` is how many times
     longer everything takes because of other programs: speeds count the work of this process alone. `row_seconds` is
     what scoring a row takes with the slowest of the models that are known already, as measured beside these programs.
+    Under cross-validation a trial trains `trainings` networks, and `images_per_second` are those of one of them.
     """
 
     n_train: int
@@ -57,10 +58,11 @@ class Work:
     scratch: bool = True
     slowdown: float = 1.0
     row_seconds: float = 0.0
+    trainings: int = 1
 
     @property
     def epoch_seconds(self) -> float:
-        """Seconds of an epoch of a trial: training and validation."""
+        """Seconds of an epoch of a trial, with all its networks: training and validation."""
         return (self.n_train + self.n_val / STEP_COST) / self.images_per_second
 
     @property
@@ -76,7 +78,7 @@ class Work:
     @property
     def closing_seconds(self) -> float:
         """Seconds for scoring the holdout and writing the results."""
-        return MIRRORED * self.n_holdout / (STEP_COST * self.images_per_second) + CLOSING
+        return MIRRORED * self.n_holdout / (STEP_COST * self.images_per_second * self.trainings) + CLOSING
 
 
 @dataclass(frozen=True)

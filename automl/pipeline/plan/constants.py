@@ -92,8 +92,13 @@ HEAD_SHARE, HEAD_SECONDS = 0.1, 10.0
 # that is at most the last share.
 FEATURES_SHARE, FEATURES_SECONDS = 0.08, 120.0
 FEATURES_FIRST, FEATURES_FIRST_SHARE = 15.0, 0.4
+# The largest input in pixels, of the size of its weights, that a head's network gets. Decision 0102.
+LARGEST_HEAD = 288
 # Of the time that scoring the head on the holdout would leave: at most this share, and no head with fewer seconds left.
 FEATURES_OF_SPARE, FEATURES_LEAST = 0.7, 4.0
+# With fewer validation rows, heads are compared by cross-validation: so many folds, so often, if the rows of both parts
+# are at most the last number; else once. Decision 0106.
+FEW_VAL, HEAD_FOLDS, HEAD_REPEATS, REPEATED_ROWS = 200, 5, 3, 1500
 # A study of fewer seconds asks no hub: nothing could be downloaded.
 HUB_FROM = 60.0
 # With fewer seconds left, the machine's speed is measured on a quarter of the images and in one precision.

@@ -10,6 +10,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
+from torch import nn
+
+from automl.config.metrics import METRICS
+from automl.data import PreparedData
+from automl.data.constants import WEIGHTS_SIZE
+from automl.data.folds import RowFolds, repeated_folds
+from automl.data.splits import VAL
 from automl.final.evidence.candidates import Alternative
 from automl.final.evidence.delivery import Delivery
 from automl.final.retrain import Retrained
@@ -24,18 +32,25 @@ from automl.pipeline.plan.constants import (
     FEATURES_OF_SPARE,
     FEATURES_SECONDS,
     FEATURES_SHARE,
+    FEW_VAL,
+    HEAD_FOLDS,
+    HEAD_REPEATS,
     HEAD_SECONDS,
     HEAD_SHARE,
+    LARGEST_HEAD,
+    REPEATED_ROWS,
 )
 from automl.pipeline.plan.plan import Basis
+from automl.pipeline.plan.pretrained import Pretrained
 from automl.records import Config, HeadTrial
 from automl.search.storage.reader import StoredTrial
 from automl.spaces.architectures.families import capabilities
+from automl.spaces.narrow import choices_of
 from automl.torch_setup import set_threads
 from automl.training.heads import Head, fit_feature_head, fit_linear_head
 from automl.training.models.build import input_size, model_arguments
 from automl.training.models.complexity import PARAMS, parameters
-from automl.training.models.finetune import save_head
+from automl.training.models.finetune import head_name, head_of_fold, own_pool, save_head
 from automl.training.models.hyperparameters import Recipe
 from automl.training.models.pretrained_weights import Weights, load_model
 
@@ -56,23 +71,27 @@ class Heads:
 
 
 def fit_heads(context: Context, basis: Basis) -> Heads:
-    """Fit the head on pixels, if there is a time limit, and one for each pretrained network while there is time."""
+    """Fit the head on pixels, if there is a time limit, and one for each pretrained network while there is time.
+
+    All are trials of the study. Where heads are cross-validated, only the best on features may be delivered.
+    """
     heads = [] if context.clock.limit is None else [*_on_pixels(context, basis)]
     files: dict[str, Path] = {}
     slowest = 0.0
-    for model, head, row_seconds in _on_features(context, basis):
+    for name, head, row_seconds in _on_features(context, basis):
         slowest = max(slowest, row_seconds)
         heads.append(head)
-        files[model] = context.workspace.root / FOLDER / f"{model}.safetensors"
-        files[model].parent.mkdir(exist_ok=True)
-        classifier = head.model.get_classifier()  # type: ignore[operator]
-        save_head(classifier.weight, classifier.bias, files[model])
+        if (file := _save(head, context.workspace.root / FOLDER / f"{name}.safetensors", basis)) is not None:
+            files[name] = file
         context.observer.note(
-            f"A linear head on features of {model} at {head.size} px: {basis.metric.name} {head.val_score:.4f} on the "
-            f"validation images, after {context.clock.elapsed():.0f} s."
+            f"A linear head on {_features_in_words(head)}: {basis.metric.name} {_value_words(head, basis)}, after "
+            f"{context.clock.elapsed():.0f} s."
         )
+    kept, why = chosen_heads(heads, basis.metric.name)
+    if why:
+        context.observer.note(why)
     return Heads(
-        models=tuple(_alternative(head) for head in heads),
+        models=tuple(_alternative(head) for head in kept),
         trials=tuple(_trial(head) for head in heads),
         files=files,
         row_seconds=slowest,
@@ -86,6 +105,68 @@ def number_of(model: Alternative, heads: Sequence[StoredTrial]) -> int | None:
     return known.get(head_key({**model.config, "size": size}))
 
 
+def folds_for_heads(data: PreparedData, *, seed: int) -> RowFolds | None:
+    """Return the folds that heads are cross-validated on: those of trials, or drawn ones if validation rows are few.
+
+    None where the validation rows are enough, or the data give them.
+    """
+    info = data.splits.info
+    if not info.folds and (info.n_val >= FEW_VAL or VAL in data.labelled.given):
+        return None
+    repeats = HEAD_REPEATS if info.n_train + info.n_val <= REPEATED_ROWS else 1
+    return repeated_folds(
+        data.labelled, data.split, folds=info.folds or HEAD_FOLDS, repeats=repeats, seed=seed
+    )
+
+
+def chosen_heads(heads: Sequence[Head], metric: str) -> tuple[list[Head], str]:
+    """Return the heads that may be delivered, and a sentence about the choice ("" without one).
+
+    Of the heads on features that were cross-validated, it is the best one; of equal ones that with the fewest
+    parameters. Those that had no time for all images are left out. Other heads stay.
+    """
+    known = {id(head): head.out_of_fold for head in heads if head.weights is not None and head.out_of_fold}
+    if len(known) < 2:
+        return list(heads), ""
+    most = max(len(found.rows) for found in known.values())
+    sign = 1.0 if METRICS[metric].mode == "max" else -1.0
+    best = max(
+        (head for head in heads if id(head) in known and len(known[id(head)].rows) == most),
+        key=lambda head: (sign * known[id(head)].value, -parameters(head.model)),
+    )
+    said = (
+        f"Of the linear heads on features, that of {best.config['model']} may be delivered: it is the best by "
+        f"cross-validation, with {metric} {known[id(best)].value:.4f}."
+    )
+    return [head for head in heads if head.weights is None or head is best], said
+
+
+def _value_words(head: Head, basis: Basis) -> str:
+    """Return the score of a head and what it was computed on."""
+    crossed = head.out_of_fold
+    if crossed is None:
+        return f"{head.val_score:.4f} on the validation images"
+    times = f", mean of {len(crossed.values)} times" if len(crossed.values) > 1 else ""
+    said = f"{crossed.value:.4f} by cross-validation ({len(crossed.rows):,} images in {crossed.folds} folds{times})"
+    return said if basis.splits.info.folds else f"{head.val_score:.4f} on the validation images and {said}"
+
+
+def _save(head: Head, file: Path, basis: Basis) -> Path | None:
+    """Write the head with which the fine-tuning of its network begins, and under cross-validation one for each fold.
+
+    Returns the file; None if some fold has no head, since that of another one has seen its rows.
+    """
+    if len(head.of_folds) < basis.splits.info.folds - 1:
+        return None
+    file.parent.mkdir(exist_ok=True)
+    classifier = head.model.get_classifier()  # type: ignore[operator]
+    save_head(classifier.weight, classifier.bias, file)
+    for place, layer in enumerate(head.of_folds, start=1):
+        weight, bias = (torch.from_numpy(values).float() for values in (layer.weight, layer.bias))
+        save_head(weight, bias, head_of_fold(file, place))
+    return file
+
+
 def _on_pixels(context: Context, basis: Basis) -> Iterator[Head]:
     """Yield the head on small pixels: what every model must beat."""
     context.observer.stage("head", "fitting a linear head on 16 x 16 pixels")
@@ -97,27 +178,32 @@ def _on_pixels(context: Context, basis: Basis) -> Iterator[Head]:
         until=Moment.now().later(min(HEAD_SECONDS, HEAD_SHARE * (context.clock.remaining() or 0.0))),
         balance=basis.balance,
         seed=context.config.seed,
+        folds=basis.folds,
     )
     if head is not None:
         yield head
 
 
 def _on_features(context: Context, basis: Basis) -> Iterator[tuple[str, Head, float]]:
-    """Yield the heads on frozen features, of the best network first, and what scoring a row takes with each.
+    """Yield names and heads on frozen features, of the best network first, and what scoring a row takes with each.
 
-    There is none whose test would not fit into the time: a pretrained network at its own size may take a hundred times
-    as long for it as one that trains from scratch.
+    Transformers come again at the end, with the other way of pooling, if the space searches it. There is no head whose
+    test would not fit into the time: a pretrained network at its own size may take a hundred times as long for it as
+    one that trains from scratch.
     """
     pretrained, device = basis.pretrained, basis.device
     recipe = next((config for config in pretrained.space.portfolio if config.get("pretrained")), None)
-    for place, (model, weights) in enumerate(pretrained.weights.items()):
+    for place, (model, weights, pool) in enumerate(_networks(pretrained)):
         if recipe is None:
             return
-        context.observer.stage("head", f"fitting a linear head on features of {model}")
-        chosen, remaining, row_seconds = _config(recipe, model), context.clock.remaining(), 0.0
+        context.observer.stage("head", f"fitting a linear head on features of {weights.model}")
+        chosen, remaining, row_seconds = _config(recipe, model, pool), context.clock.remaining(), 0.0
         seconds = _seconds(remaining, first=place == 0)
+        recipe_of = Recipe.from_config(chosen)
+        info = basis.splits.info.detailed
+        network = load_model(weights, model_arguments(recipe_of, info, weights))
         if remaining is not None:
-            row_seconds = _row_seconds(weights, chosen, basis)
+            row_seconds = _row_seconds(network, input_size(recipe_of, info), basis)
             scoring = basis.splits.info.n_holdout * row_seconds
             spare = context.clock.remaining() or 0.0
             spare -= measured_closing(slowdown=slowdown(), scoring=scoring)
@@ -136,29 +222,48 @@ def _on_features(context: Context, basis: Basis) -> Iterator[tuple[str, Head, fl
             device=device.kind,
             cache=cache_folder(),
             views=1,  # mirror images double the time and gain little: decision 88
+            folds=basis.folds,
+            model=network,
         )
         if head is None:
             return
-        yield model, head, row_seconds
+        yield head_name(recipe_of, weights), head, row_seconds
 
 
-def _row_seconds(weights: Weights, config: Config, basis: Basis) -> float:
-    """Measure what scoring a row takes with a network that has these weights."""
-    recipe, info, device = Recipe.from_config(config), basis.splits.info.detailed, basis.device
-    network = load_model(weights, model_arguments(recipe, info, weights))
-    side = input_size(recipe, info)
+def _row_seconds(network: nn.Module, side: int, basis: Basis) -> float:
+    """Measure what scoring a row takes with a network whose input has `side` pixels."""
+    info, device = basis.splits.info.detailed, basis.device
     return seconds_per_image(network, info, side, threads=device.all_threads, device=device.kind)
 
 
-def _config(recipe: Config, model: str) -> Config:
-    """Return the configuration of a head: the network at the size of its weights, with nothing that augments."""
-    return {
+def _networks(pretrained: Pretrained) -> Iterator[tuple[str, Weights, str | None]]:
+    """Yield the networks, the best first, with their own way of pooling, then those that are searched with another.
+
+    Without a search for it, the way is None: the network's own.
+    """
+    searched = {model: choices_of(pretrained.space, model, "global_pool") for model in pretrained.weights}
+    for own in (True, False):
+        for model, weights in pretrained.weights.items():
+            pools = searched[model] if own_pool(model, weights) else ()
+            if own and not pools:
+                yield model, weights, None
+            yield from ((model, weights, str(p)) for p in pools if (p == own_pool(model, weights)) is own)
+
+
+def _config(recipe: Config, model: str, pool: str | None) -> Config:
+    """Return the configuration of a head: the network at the size of its weights, with nothing that augments.
+
+    A network for images of more than LARGEST_HEAD pixels gets them at the size at which they are stored.
+    """
+    size = capabilities(model).input_size
+    config = {
         **recipe,
         "model": model,
         "pretrained": True,
-        "size": capabilities(model).input_size,
+        "size": size if size <= LARGEST_HEAD else WEIGHTS_SIZE,
         "freeze": "head",
     }
+    return {k: v for k, v in config.items() if k != "global_pool"} | ({"global_pool": pool} if pool else {})
 
 
 def _seconds(remaining: float | None, *, first: bool) -> float:
@@ -176,20 +281,32 @@ def head_key(config: Config) -> str:
     """Return the name of a head within its study: a resumed study knows it by that."""
     if not config.get("pretrained"):
         return "pixels"
-    return f"features of {config['model']} at {config['size']} px"
+    pool = config.get("global_pool")
+    return f"features of {config['model']} at {config['size']} px" + (f", {pool}" if pool else "")
+
+
+def _features_in_words(head: Head) -> str:
+    name = head.config["model"] if head.weights is None else head.weights.model
+    pool = {"token": " (class token)", "avg": " (mean of its tokens)"}.get(
+        head.config.get("global_pool", ""), ""
+    )
+    return f"features of {name}{pool} at {head.size} px"
 
 
 def _trial(head: Head) -> HeadTrial:
     """Return a head as a trial of the study."""
     config: Config = {"model": head.config["model"]}
     if head.weights is not None:
-        config |= {"pretrained": True, "size": head.size}
+        config |= {"pretrained": True, "weights": head.weights.model, "size": head.size}
+        config |= {key: head.config[key] for key in ("global_pool",) if key in head.config}
     config |= {"estimator": head.estimator, "strength": head.strength}
     metrics = {
         PARAMS: parameters(head.model),
         "train_rows": float(head.n_train),
         "val_rows": float(head.n_val),
     }
+    if head.out_of_fold is not None:
+        metrics |= {"cv": head.out_of_fold.value, "cv_rows": float(len(head.out_of_fold.rows))}
     return HeadTrial(head_key(config), config, head.val_score, head.seconds, metrics)
 
 
@@ -206,7 +323,11 @@ def _alternative(head: Head) -> Alternative:
             weights=head.weights,
         )
 
-    whole = None if head.full is None else trained(head.full, head.n_train + head.n_val)
     return Alternative(
-        Delivery.HEAD, head.config, trained(head.model, head.n_train), head.val_score, whole=whole
+        Delivery.HEAD,
+        head.config,
+        trained(head.model, head.n_train),
+        head.val_score,
+        whole=None if head.full is None else trained(head.full, head.n_full),
+        out_of_fold=head.out_of_fold,
     )

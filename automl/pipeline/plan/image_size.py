@@ -21,7 +21,7 @@ def largest_size(context: Context, source: Source, space: SearchSpace, *, cores:
     config, remaining = context.config, context.clock.remaining()
     if remaining is None or config.img_size != "auto":
         return CPU_SIZE
-    shares = (1.0 - config.holdout) * (1.0 - config.val)
+    shares = (1.0 - config.holdout) * (1.0 - config.val_share)
     seen = _enlargement(space)
     return affordable_size(
         n_train=max(1, round(len(source.files) * shares)),

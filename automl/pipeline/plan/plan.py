@@ -12,6 +12,7 @@ from automl.config import StudyConfig
 from automl.config.durations import format_duration
 from automl.config.metrics import MetricSpec
 from automl.data.balance import Balance
+from automl.data.folds import RowFolds
 from automl.errors import StudyError
 from automl.final.evidence.delivery import Delivery
 from automl.machine import Moment, slowdown
@@ -38,14 +39,15 @@ from automl.pipeline.plan.epoch_cost import (
     spread,
 )
 from automl.pipeline.plan.hardware import Device, idle_gpus, pack_gpus, within_memory
-from automl.pipeline.plan.plan_text import epochs_in_words, plan_in_words, share_in_words
+from automl.pipeline.plan.plan_text import cv_in_words, epochs_in_words, plan_in_words, share_in_words
 from automl.pipeline.plan.pretrained import Pretrained
 from automl.pipeline.plan.size_limits import SizeLimits
-from automl.records import Config, Observer, SearchSplits
+from automl.records import Config, DatasetInfo, Observer, SearchSplits
 from automl.search.round_time import Expect
-from automl.spaces import SearchSpace
+from automl.spaces import SearchSpace, capabilities
 from automl.spaces.draw import at_random, walk
 from automl.torch_setup import import_seconds
+from automl.training.cross_validation import states_in_memory
 from automl.training.models.hyperparameters import Recipe
 from automl.training.plan import Precision, TrainPlan
 from automl.training.rounds import STEP_COST
@@ -92,6 +94,7 @@ class Basis:
     """What a plan is based on.
 
     `earlier` is the plan.json of a resumed study, `row_seconds` what scoring a row takes with the slowest known model.
+    `folds` are those that heads are cross-validated on, None if the validation rows are enough.
     """
 
     splits: SearchSplits
@@ -101,6 +104,7 @@ class Basis:
     balance: Balance
     earlier: dict[str, Any] | None = None
     row_seconds: float = 0.0
+    folds: RowFolds | None = None
 
 
 def make_plan(context: Context, basis: Basis) -> Planned:
@@ -119,6 +123,7 @@ def make_plan(context: Context, basis: Basis) -> Planned:
     precision = _precision(config, earlier)
     pace = _Pace.of(clock)
     measured = pace.probe(first, splits, plan, precision)
+    measured = replace(measured, memory=_memory(measured, first, info))
     device = _packed(config, device, measured, observer)
     plan = replace(plan, threads=device.threads)
     work = _work(config, basis, measured, device, scratch=scratch, slower=pace.slower)
@@ -143,7 +148,7 @@ def make_plan(context: Context, basis: Basis) -> Planned:
         portfolio = largest_fitting_first(portfolio, partial(_passes, expect, budget.retrain_s, work))
         tuned = next((config for config in portfolio if Recipe.from_config(config).pretrained), None)
         if tuned is not None and budget.round_s is not None:
-            scored = part_scored(first, tuned, info, of)
+            scored = 1.0 if info.folds else part_scored(first, tuned, info, of)
             least = scored * _scoring_round(scoring_times(first, tuned, info, of), work)
             budget = make_budget(work, remaining=remaining, epochs=None, round_s=round_s, least_round=least)
     if earlier is not None:  # all trials of a study need the same full length
@@ -151,9 +156,10 @@ def make_plan(context: Context, basis: Basis) -> Planned:
         budget = beside_delivered(budget, work, _delivered_images(context))
         scored = float(earlier.get("score_pretrained", scored))  # and the same validation rows
     observer.note(
-        f"{plan_in_words(budget, measured, device)}; {epochs_in_words(spread(space, expect, config.seed), work)}"
+        f"{plan_in_words(budget, measured, device, folds=info.folds)}; "
+        f"{epochs_in_words(spread(space, expect, config.seed), work)}"
     )
-    if why := limits.sentence(space, config.seed):
+    for why in filter(None, (limits.sentence(space, config.seed), _cv_sentence(basis, budget, work))):
         observer.note(why)
     if budget.round_s is not None:
         expect = in_rounds(expect, info, budget.round_s, scored=scored)
@@ -162,6 +168,12 @@ def make_plan(context: Context, basis: Basis) -> Planned:
         observer.note(share_in_words(share))
     plan = replace(_timed(plan, budget, work, measured), share=share, score_pretrained=scored)
     return Planned(device, budget, plan, measured, expect, limits, portfolio)
+
+
+def _cv_sentence(basis: Basis, budget: Budget, work: Work) -> str:
+    """Return a suggestion of cross-validation, where a new study has few validation images and the time for it."""
+    few = basis.folds is not None and not basis.splits.info.folds
+    return cv_in_words(budget, work) if few and basis.earlier is None else ""
 
 
 def _scoring_round(times: float, work: Work) -> float:
@@ -270,13 +282,15 @@ def _work(
     slower: float,
 ) -> Work:
     ray, info = config.engine == "ray", basis.splits.info
+    trainings = max(1, info.folds)
     return Work(
         info.n_train,
         info.n_val,
         info.n_holdout,
-        measured.images_per_second / device.slowdown,
+        measured.images_per_second / device.slowdown / trainings,
         device.parallel if ray else 1,  # the local engine runs one trial at a time
-        retrain_speedup=device.speedup,
+        retrain_speedup=device.speedup * trainings,  # it is one network
+        trainings=trainings,
         # A worker's start is mostly the import of torch, timm and automl.
         startup=WORKER_START * import_seconds() if ray else 0.0,
         scratch=scratch,
@@ -290,8 +304,9 @@ def _tell_too_short(context: Context, work: Work) -> None:
     remaining = context.clock.remaining()
     if remaining is None or remaining >= shortest_limit(work, timed=context.config.epochs is None):
         return
+    epoch = "an epoch" if work.trainings == 1 else f"an epoch of the {work.trainings} networks of --val cv"
     context.shorten(
-        f"The {format_duration(round(remaining))} left are too short for a whole trial and a retrain (an epoch takes "
+        f"The {format_duration(round(remaining))} left are too short for a whole trial and a retrain ({epoch} takes "
         f"{work.epoch_seconds * work.slowdown:.1f} s here): one configuration trains as long as the time allows, and "
         "the best model by then is delivered."
     )
@@ -326,6 +341,13 @@ class _Pace:
         """Whether another measurement that takes as long as the last one has time."""
         remaining = self.clock.remaining()
         return remaining is None or self.took <= AGAIN_SHARE * remaining
+
+
+def _memory(measured: Probe, config: Config, info: DatasetInfo) -> int:
+    """Return the memory of a trial: under cross-validation, also that of the states of its folds."""
+    if not measured.memory or not info.folds:
+        return measured.memory
+    return measured.memory + states_in_memory(info.folds, 1e6 * capabilities(str(config["model"])).params)
 
 
 def _packed(config: StudyConfig, device: Device, measured: Probe, observer: Observer) -> Device:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from automl.config.checks import DEFAULT_FOLDS
 from automl.config.durations import format_duration
 from automl.config.sizes import format_size
 from automl.pipeline.plan.budget import Budget, Work
+from automl.pipeline.plan.constants import FEWEST_PASSES, FULL_TRIALS
 from automl.pipeline.plan.hardware import Device
 from automl.training.speed_probe import Probe
 
@@ -23,8 +25,19 @@ def share_in_words(share: float) -> str:
     )
 
 
-def plan_in_words(budget: Budget, measured: Probe, device: Device) -> str:
-    """Return the division of the time, the trials and the measured speed."""
+def cv_in_words(budget: Budget, work: Work) -> str:
+    """Return a suggestion to score trials by cross-validation; "" if the search holds too few of such trials."""
+    needed = FULL_TRIALS * DEFAULT_FOLDS * FEWEST_PASSES * work.epoch_seconds
+    if budget.search_s is not None and budget.search_s * work.parallel < needed:
+        return ""
+    return (
+        f"{work.n_val:,} validation images tell little about a trial: `--val cv` scores it on all "
+        f"{work.n_train + work.n_val:,} images out of fold, by {DEFAULT_FOLDS} times the work."
+    )
+
+
+def plan_in_words(budget: Budget, measured: Probe, device: Device, *, folds: int = 0) -> str:
+    """Return the division of the time, the trials and the measured speed. Under cross-validation there are `folds`."""
     speed = (
         f"a trial trains {measured.images_per_second / device.slowdown:.0f} images/s in {measured.precision}"
     )
@@ -36,6 +49,8 @@ def plan_in_words(budget: Budget, measured: Probe, device: Device) -> str:
         took = format_duration(round(budget.epochs * budget.round_s))
         length = f"{took} in {budget.epochs} round{'s' * (budget.epochs != 1)}"
     trials = f"{device.parallel} at a time on {place}, up to {length} each"
+    if folds:
+        trials += f", of {folds} networks, one for each fold"
     if budget.search_s is None or budget.retrain_s is None:
         return f"Plan: trials {trials}; {speed}"
     search, final = format_duration(round(budget.search_s)), format_duration(round(budget.retrain_s))

@@ -27,7 +27,7 @@ from automl.pipeline.plan.constants import (
     TRIAL_SHARE,
 )
 from automl.pipeline.weights.find import FoundWeights, from_scratch_too
-from automl.records import Observer, SearchSplits
+from automl.records import Config, Observer, SearchSplits
 from automl.spaces import SearchSpace, capabilities
 from automl.spaces.narrow import configuration, narrowed, with_portfolio, with_weights
 from automl.training.models.build import model_arguments
@@ -52,6 +52,11 @@ class Pretrained:
     space: SearchSpace
     weights: Mapping[str, Weights] = field(default_factory=dict)
     record: Mapping[str, Any] = field(default_factory=dict)
+
+    def attributes(self, config: Config) -> dict[str, str]:
+        """Return the name with the tag of the weights that a configuration starts from; nothing from scratch."""
+        begun = self.weights.get(config.get("model", "")) if config.get("pretrained") else None
+        return {} if begun is None else {"weights": begun.model}
 
 
 @dataclass(frozen=True)
@@ -274,7 +279,8 @@ def _keep(ranking: list[ProbeScore], found: list[str], conditions: Conditions) -
 def _epoch_seconds(row: ProbeScore, conditions: Conditions) -> float:
     """Return the seconds of an epoch of fine-tuning on the cores of one trial."""
     cores = conditions.threads if conditions.device == "cpu" else 1
-    return conditions.splits.info.n_train * STEP_COST * cores / row.images_per_second
+    info = conditions.splits.info
+    return max(1, info.folds) * info.n_train * STEP_COST * cores / row.images_per_second
 
 
 def _rows(ranking: list[ProbeScore], kept: list[str]) -> list[dict[str, Any]]:
@@ -297,11 +303,12 @@ def _in_words(chosen: _Chosen, conditions: Conditions) -> str:
     if chosen.looked.missing:
         text += "; the others are left out"
     beside = " Others train from scratch." if chosen.both else ""
+    used = ", ".join(chosen.found[model].model for model in chosen.kept)
     if not chosen.ranking:
-        return f"{text}. The search uses {', '.join(chosen.kept)}.{beside}"
-    best = ", ".join(f"{row.model} {row.score:.3f}" for row in chosen.ranking[:3])
+        return f"{text}. The search uses {used}.{beside}"
+    best = ", ".join(f"{chosen.found[row.model].model} {row.score:.3f}" for row in chosen.ranking[:3])
     metric = METRICS[conditions.splits.info.task].replace("_", " ")
     return (
         f"{text}; {metric} of a linear head on their features: {best} (pixels alone: {chosen.pixels:.3f}). "
-        f"The search uses {', '.join(chosen.kept)}.{beside}"
+        f"The search uses {used}.{beside}"
     )

@@ -59,7 +59,7 @@ def find_weights(
         return FoundWeights(asked)
     models = [model for members in space.families.values() for model in members]
     if asked in ("auto", "always"):
-        found = _published(models, config.weights_licence, remaining, observer)
+        found = _published(models, _named_first(space), config, remaining, observer)
     else:
         found = _sorted_out(_in_folder(asked, models), config.weights_licence)
     if found.refused:
@@ -103,8 +103,24 @@ def _sorted_out(found: Mapping[str, Weights], licences: str) -> FoundWeights:
     return FoundWeights("", weights=good, hub="was not asked", refused=refused)
 
 
-def _published(models: list[str], licences: str, remaining: float | None, observer: Observer) -> FoundWeights:
-    """Return published weights from the caches, and from the hub if some are missing and it answers in time."""
+def _named_first(space: SearchSpace) -> list[str]:
+    """Return the models of the portfolio's configurations with weights: those that the space would have first."""
+    named = (str(one.get("model")) for one in space.portfolio if one.get("pretrained"))
+    return list(dict.fromkeys(named))
+
+
+def _published(
+    models: list[str],
+    first: Sequence[str],
+    config: StudyConfig,
+    remaining: float | None,
+    observer: Observer,
+) -> FoundWeights:
+    """Return published weights from the caches, and from the hub if some are missing and it answers in time.
+
+    The hub is asked for those in `first`, then for the smallest.
+    """
+    licences = config.weights_licence
     cached = _sorted_out(in_caches(models), licences)
     # Other weights of the same network may be allowed.
     other = in_caches(cached.refused, licences)
@@ -113,7 +129,9 @@ def _published(models: list[str], licences: str, remaining: float | None, observ
     rest = [model for model in models if model not in found and model not in refused]
     in_time = remaining is None or remaining >= HUB_FROM
     elsewhere = _refused(rest, licences) if rest and in_time and not hub_is_off() else {}
-    wanted = [model for model in rest if model not in elsewhere]
+    asked_for = sorted(rest, key=lambda model: capabilities(model).params)
+    wanted = [model for model in [*first, *asked_for] if model in rest and model not in elsewhere]
+    wanted = list(dict.fromkeys(wanted))
     hub, got = _from_hub(wanted, licences, remaining, observer) if wanted else ("was not asked", Downloaded())
     if hub != "cannot be reached":  # else nobody could have had them
         refused |= elsewhere
@@ -139,7 +157,7 @@ def _from_hub(
         f"{format_duration(round(max(0.0, seconds)))}",
     )
     got = download(
-        sorted(sizes.items(), key=lambda pair: pair[1]),
+        list(sizes.items()),
         seconds=seconds,
         licences=licences,
         progress=observer.progress,

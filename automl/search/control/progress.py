@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from automl.records import BestSoFar, Observer, TrialEvent
+from automl.records import BestSoFar, Config, Observer, TrialEvent
 from automl.search.control.incumbent import Incumbent
 from automl.search.control.timing import Timing
 from automl.search.control.trial import LiveTrial
@@ -27,6 +27,7 @@ class Progress:
         self._time = time
         self._incumbent = incumbent
         self._trials = trials
+        self._attributes = settings.attributes
         self.done = 0
 
     def trial(self, live: LiveTrial, reason: str) -> None:
@@ -35,7 +36,7 @@ class Progress:
         event = TrialEvent(
             trial=live.number,
             state=live.state,
-            config=live.config,
+            config=self._told(live.config),
             round=live.round,
             value=live.value,
             time=self._time.now(),
@@ -55,7 +56,10 @@ class Progress:
         found = self._incumbent.best
         if found is None:
             return None
-        return BestSoFar(found.trial, found.value, found.round, self._trials[found.trial].config)
+        return BestSoFar(found.trial, found.value, found.round, self._told(self._trials[found.trial].config))
+
+    def _told(self, config: Config) -> Config:
+        return config if self._attributes is None else {**config, **self._attributes(config)}
 
     def note(self, text: str) -> None:
         """Report a sentence, unless it is empty."""

@@ -56,7 +56,7 @@ def judged_by(metric: str, mode: Mode, trivial: float, info: DatasetInfo) -> Sig
         "metric": metric,
         "mode": mode,
         "trivial": trivial,
-        "rows": info.n_val,
+        "rows": info.n_scored,
         "train_rows": info.n_train,
         "class_rows": " ".join(map(str, info.class_counts)),
     }

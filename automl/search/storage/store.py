@@ -15,7 +15,7 @@ from optuna.trial import TrialState as OptunaState
 from sqlalchemy import Executable
 
 from automl.log import quiet_optuna
-from automl.records import Config, HeadTrial, Mode, Report, TrialState
+from automl.records import Attributes, Config, HeadTrial, Mode, Report, TrialState
 from automl.search.policy import Decision
 from automl.search.reasons import Code, Reason
 from automl.search.sampling.drafts import Draft, adopt, draw
@@ -68,6 +68,7 @@ class Store:
         mode: Mode,
         sampler: BaseSampler,
         objectives: Mapping[str, Mode],
+        attributes: Attributes | None = None,
     ) -> None:
         """Use `Store.open`. `mirror` is the study as samplers see it."""
         self._database = database
@@ -87,7 +88,7 @@ class Store:
         self._paused = {trial.number for trial in past if trial.state is OptunaState.WAITING}
         self._attributes = {(trial.number, key) for trial in past for key in trial.user_attrs}
         self._runs: dict[int, float] = {}
-        self._objectives = objectives
+        self._objectives, self._told = objectives, attributes
         self._reached: dict[int, Mapping[str, float]] = {}
         self._heads = HeadTrials(
             self._journal, self._study_id, past, attribute=self._attribute, objectives=objectives
@@ -104,19 +105,21 @@ class Store:
         fingerprint: Mapping[str, Any],
         make_sampler: Callable[[int], BaseSampler],
         objectives: Mapping[str, Mode] | None = None,
+        attributes: Attributes | None = None,
     ) -> Store:
         """Open the study, or create it. `fingerprint` needs the keys `metric` and `mode`.
 
         `make_sampler` takes the number of trainings that the study has, so that a continued study does not draw its
-        first points again. `objectives` are stored with each trial. Raises StudyError if the study exists with another
-        fingerprint, ConfigError for a wrong URL and StorageError if the database cannot be used.
+        first points again. `objectives` and `attributes` are stored with each trial. Raises StudyError if the study
+        exists with another fingerprint, ConfigError for a wrong URL and StorageError if the database cannot be used.
         """
         database = open_database(url)
         try:
             with storage_errors(database.shown), quiet_optuna():
                 study = open_study(database, name, fingerprint, at=_utc_now())
                 count = sum(not is_head(trial) for trial in study.get_trials(deepcopy=False))
-                return cls(database, study, fingerprint["mode"], make_sampler(count), objectives or {})
+                sampler = make_sampler(count)
+                return cls(database, study, fingerprint["mode"], sampler, objectives or {}, attributes)
         except BaseException:
             database.close()
             raise
@@ -179,6 +182,8 @@ class Store:
         self._attribute(number, ORIGIN, origin)
         if kind := kind_of(draft.config, origin):
             self._attribute(number, KIND, kind)
+        for name, value in ({} if self._told is None else self._told(draft.config)).items():
+            self._attribute(number, name, value)
         own = self._row(number, config=json.dumps(draft.config), origin=origin, time=time)
         add(tables.trials, tables.NEW_TRIAL, own)
         self._count += 1

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+POOLS = ("token", "avg")  # the ways in which a transformer may pool its tokens, in timm's words
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,9 @@ class Capability:
     - `layers`: the number of calls of layers without sub-layers
     - `weights`: timm's tag of its default pretrained weights (or the tag in its name), "" if there are none
     - `licence`: timm's name of their licence, "unknown" if timm knows none, "" without weights
+    - `pool`: how it makes one feature vector of its tokens: "token" (its class token) or "avg" (the mean of the others)
+      if the keyword `global_pool` takes both, else ""
+    - `pool_norm`: the keywords that keep its last norm where it is when `global_pool` changes
     """
 
     model: str
@@ -41,3 +47,5 @@ class Capability:
     layers: int
     weights: str
     licence: str = ""
+    pool: str = ""
+    pool_norm: Mapping[str, bool] = field(default_factory=dict)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from automl.errors import SpaceError
-from automl.spaces.architectures.capability import Capability
+from automl.spaces.architectures.capability import POOLS, Capability
 from automl.spaces.architectures.factories import create
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def measure(model: str) -> Capability:
     native = _native(built, smallest)
     whole = _builds(model, img_size=native) if img_size else built
     writes, layers = _writes(whole, native)
+    pool, pool_norm = _pool(model, built, **sized)
     return Capability(
         model=model,
         img_size=img_size,
@@ -53,6 +54,8 @@ def measure(model: str) -> Capability:
         layers=layers,
         weights=_weights(built),
         licence=str(_cfg(built).get("license") or "unknown").lower() if _weights(built) else "",
+        pool=pool,
+        pool_norm=pool_norm,
     )
 
 
@@ -107,6 +110,30 @@ def _patch_size(model: str, built: nn.Module, img_size: bool) -> int:
     return largest if small is not None and _runs(small, 32) else 0
 
 
+def _pool(model: str, built: nn.Module, **sized: int) -> tuple[str, dict[str, bool]]:
+    """Return how a network pools its tokens if it takes both ways, and what keeps its weights the same; "" otherwise.
+
+    timm's transformers move their last norm behind the pooling, under another name, if they take the mean. Then the
+    weights of that norm would not be loaded.
+    """
+    import torch
+
+    own: str = getattr(built, "global_pool", "")
+    classifier: Any = getattr(built, "get_classifier", lambda: None)()
+    if own not in POOLS or getattr(built, "cls_token", None) is None:
+        return "", {}
+    if not isinstance(classifier, torch.nn.Linear):  # two tokens with a classifier each
+        return "", {}
+    wanted = next(pool for pool in POOLS if pool != own)
+    behind = bool(list(getattr(built, "fc_norm", torch.nn.Identity()).parameters()))
+    for keep in ({}, {"fc_norm": behind}, {"use_fc_norm": behind}):
+        other = _builds(model, global_pool=wanted, **keep, **sized)
+        if other is not None and other.state_dict().keys() == built.state_dict().keys():
+            taken = getattr(other, "global_pool", "") == wanted
+            return (own, keep) if taken and _runs(other, next(iter(sized.values()), 224)) else ("", {})
+    return "", {}
+
+
 def _params(built: nn.Module) -> float:
     return round(sum(p.numel() for p in built.parameters()) / 1e6, 3)
 
@@ -138,7 +165,8 @@ def _macs(built: nn.Module | None, size: int) -> float:
 
     if built is None:
         return 0.0
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
+    # With gradients: without, torch's counter fails on parameters that are inputs of a layer (CaiT's token).
+    with FlopCounterMode(display=False) as counter:
         built.eval()(torch.zeros((1, 3, size, size), device="meta"))
     return float(counter.get_total_flops()) / 2e9
 

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from automl.errors import SpaceError, unknown_name
+from automl.spaces.parsing.left_out import without_left_out
 
 INCLUDE = "include"
 # For these keys, single entries are merged; the others are replaced as a whole.
@@ -66,8 +67,9 @@ def merged(spec: Mapping[str, Any], folder: Path, path: Path | None = None) -> M
 
     Later files override earlier ones, and `spec` overrides all; `path` is its own file, if it has one. Single
     parameters and families are merged, and null removes one. A parameter with a `type` replaces the included one;
-    without a type it changes single keys. A family that is only {weight: 2} keeps its models. Circles, missing files
-    and nulls for unknown names are in `problems`.
+    without a type it changes single keys. A family that is only {weight: 2} keeps its models. Included conditions and
+    constraints may name families and models that are left out. Circles, missing files and nulls for unknown names are
+    in `problems`.
     """
     return _merge(spec, folder, () if path is None else (path.resolve(),))
 
@@ -87,7 +89,13 @@ def _merge(spec: Mapping[str, Any], folder: Path, open_files: tuple[Path, ...]) 
         base.spec = _over(base.spec, included.spec, base)
     own = {key: value for key, value in spec.items() if key != INCLUDE}
     base.inherited = frozenset(base.spec.keys() - own.keys())
-    base.spec = _over(base.spec, own, base)
+    written = own.get("parameters")
+    fitting = without_left_out(
+        base.spec,
+        _over(base.spec, own, Merged({})).get("families"),
+        written=written if isinstance(written, Mapping) else (),
+    )
+    base.spec = _over(fitting, own, base)
     return base
 
 

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from automl.data.balance import Balance
+from automl.data.folds import RowFolds
 from automl.machine import Moment
 from automl.records import Config, DatasetInfo, SearchSplits
 from automl.torch_setup import import_timm
@@ -32,6 +36,7 @@ from automl.training.heads.fit import (
     solve,
 )
 from automl.training.heads.frozen_network import FrozenNetwork, classifier_of
+from automl.training.heads.out_of_fold import FitOn, cross_validate
 from automl.training.heads.record import Head
 from automl.training.heads.strength import Choice, choose, stack
 from automl.training.models.build import input_size, model_arguments
@@ -55,21 +60,26 @@ def fit_feature_head(
     device: str = "cpu",
     cache: Path | None = None,
     views: int = 2,
+    folds: RowFolds | None = None,
+    model: nn.Module | None = None,
 ) -> Head | None:
     """Fit a head on the features of a pretrained network that stays as it is, until the moment `until`.
 
     The result is timm's network `config["model"]` with these weights, and the head as its classifier. With less time,
     fewer random rows are read, and no mirror images; `views` 1 reads none. Features are kept in the folder `cache`.
+    `model` is the network, if the caller has built it with the same `model_arguments`.
     Returns None if the score is not finite, no row could be read in time, or the classifier of the network is not one
     linear layer on its features. Raises ModelError for weights that cannot be used.
-    The strength of the penalty is chosen by the loss, whatever the metric.
+    The strength of the penalty is chosen by the loss, whatever the metric. With `folds` the head is cross-validated
+    with that strength.
     """
     begun, recipe = Moment.now(), Recipe.from_config(config)
     if until.passed():
         return None
     info = normalised(splits.info.detailed, weights)
     size, arguments = input_size(recipe, info), model_arguments(recipe, info, weights)
-    model = load_model(weights, arguments)
+    if model is None:
+        model = load_model(weights, arguments)
     classifier = classifier_of(model)
     if classifier is None:
         return None
@@ -83,6 +93,7 @@ def fit_feature_head(
         return None
     train, val = read
     problem, scale = Problem.of(info, balance), Scale.of(train)
+    joined = None if folds is None else _joined(train, val)  # as the features are
     for part in read:
         scale.apply(part)
     found = _fit(train, problem, until=until, threads=threads, seed=seed)
@@ -92,6 +103,19 @@ def fit_feature_head(
     scale.fold(found[1]).put_into(classifier)
     full = None if until.passed() else _full(model, train, val, problem, scale, found, until)
     choice = found[0]
+    crossed, layers = None, list[Linear]()
+    if folds is not None and joined is not None:
+        layer_on = partial(_layer_on, joined, problem, choice, until)
+        crossed = cross_validate(
+            joined.rows,
+            joined.targets,
+            folds,
+            _recording(layer_on, joined, layers),
+            info=info,
+            metric=metric,
+            until=until,
+        )
+    pooled = crossed if folds is not None and folds.scores_trials else None
     return Head(
         model=model,
         full=full,
@@ -99,15 +123,50 @@ def fit_feature_head(
         config={**config, "hflip": False, "freeze": "head"},
         info=info,
         size=size,
-        val_score=value,
+        val_score=value if pooled is None else pooled.values[0],
         n_train=len(train),
-        n_val=len(val),
+        n_val=len(val) if pooled is None else len(pooled.rows),
+        n_full=len(train) + len(val),
         seconds=Moment.now().after(begun),
         strength=choice.strength,
         estimator=regression_of(info.task),
         views=choice.views,
         weights=weights,
+        out_of_fold=crossed,
+        of_folds=() if pooled is None else tuple(layers[1 : pooled.folds]),
     )
+
+
+def _joined(train: Features, val: Features) -> Features:
+    """Return a copy of both parts as one."""
+    return Features(
+        np.concatenate([train.values, val.values], axis=1),
+        torch.cat([train.targets, val.targets]),
+        np.concatenate([train.rows, val.rows]),
+    )
+
+
+def _layer_on(
+    features: Features, problem: Problem, choice: Choice, until: Moment, places: npt.NDArray[np.int64]
+) -> Linear:
+    """Return the layer, for features as they are, that is fitted on the rows at these positions."""
+    some = Features(features.values[:, places], features.targets[torch.from_numpy(places)])
+    scale = Scale.of(some)
+    scale.apply(some)
+    return scale.fold(_solved(some, problem, choice, None, until))
+
+
+def _recording(
+    layer_on: Callable[[npt.NDArray[np.int64]], Linear], features: Features, layers: list[Linear]
+) -> FitOn:
+    """Return a function for `cross_validate` that appends each layer to `layers`."""
+
+    def fit(places: npt.NDArray[np.int64]) -> Callable[[npt.NDArray[np.int64]], npt.NDArray[Any]]:
+        layer = layer_on(places)
+        layers.append(layer)
+        return lambda scored: layer(features.values[0, scored])
+
+    return fit
 
 
 def _fit(
@@ -137,8 +196,7 @@ def _full(
     until: Moment,
 ) -> nn.Module:
     """Return the network fitted on training and validation rows."""
-    values = np.concatenate([train.values, val.values], axis=1)
-    both = Features(values, torch.cat([train.targets, val.targets]))
+    both = _joined(train, val)
     full = copy.deepcopy(model)
     classifier = classifier_of(full)
     assert classifier is not None  # a copy of the one above

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -30,10 +30,14 @@ _Index = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Features:
-    """Features of n images: `values` (views, n, d), the second view that of the mirror images; `targets` (n, ...)."""
+    """Features of n images: `values` (views, n, d), the second view that of the mirror images; `targets` (n, ...).
+
+    `rows` (n,) are the rows of the data that they are of, empty if that does not matter.
+    """
 
     values: Array
     targets: Tensor
+    rows: _Index = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
     def __len__(self) -> int:
         return int(self.values.shape[1])
@@ -88,7 +92,7 @@ class FeatureReader:
             mirrored = self._mirrored(parts, until)
             seen = [[*values, *others] for values, others in zip(seen, mirrored, strict=True)]
         val, train = (
-            Features(np.stack(values), _targets(rows, read))
+            Features(np.stack(values), _targets(rows, read), read)
             for (rows, _), (read, _), values in zip(parts, plain, seen, strict=True)
         )
         return train, val

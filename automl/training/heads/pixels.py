@@ -9,20 +9,25 @@ delivered, loaded and asked in the same way. A search should be compared with su
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from automl.data.balance import Balance
 from automl.data.cache.streamed_images import open_images
+from automl.data.folds import RowFolds
 from automl.machine import Moment
 from automl.records import Config, DatasetInfo, Mode, Rows, SearchSplits
 from automl.spaces.architectures.factories import LINEAR_ON_PIXELS
 from automl.training.evaluate import score
 from automl.training.heads.class_weights import weights_of_classes
 from automl.training.heads.fit import ROBUST, regression_of
+from automl.training.heads.out_of_fold import cross_validate
 from automl.training.heads.record import Head
 from automl.training.models.linear_head import LinearOnPixels, thumbnails
 from automl.training.steps.losses import loss, standardised
@@ -37,12 +42,20 @@ _ITERATIONS, _LOOKS = 10, 8  # of L-BFGS between two looks at the clock, and suc
 
 @torch.no_grad()
 def fit_linear_head(
-    splits: SearchSplits, *, metric: str, mode: Mode, until: Moment, balance: Balance = "none", seed: int = 0
+    splits: SearchSplits,
+    *,
+    metric: str,
+    mode: Mode,
+    until: Moment,
+    balance: Balance = "none",
+    seed: int = 0,
+    folds: RowFolds | None = None,
 ) -> Head | None:
     """Fit the head on training rows and score it on validation rows, until the moment `until`.
 
     With less time, fewer random rows are read and fewer steps made. The strength of the penalty is the best of three by
-    the score. Returns None if the score is not finite, or no row could be read in time.
+    the score; with `folds` the head is cross-validated with that strength. Returns None if the score is not finite, or
+    no row could be read in time.
     """
     begun, info = Moment.now(), splits.info
     if until.passed():
@@ -54,7 +67,7 @@ def fit_linear_head(
     best, sign = None, 1.0 if mode == "max" else -1.0
     solution = solver.start()
     for strength in STRENGTHS:  # each from the one before
-        solution = solver.fit(*train, strength, solution, until)
+        solution = solver.fit(*train[:2], strength, solution, until)
         value = score(solver.logits(val[0], solution), val[1], info, metric)[metric]
         if math.isfinite(value) and (best is None or sign * value > sign * best[0]):
             best = (value, strength, solution)
@@ -67,6 +80,18 @@ def fit_linear_head(
     if not until.passed():
         both = torch.cat([train[0], val[0]]), torch.cat([train[1], val[1]])
         full = solver.network(solver.fit(*both, strength, solution, until))
+    crossed = None
+    if folds is not None:
+        x, y, rows = (torch.cat([one, two]) for one, two in zip(train, val, strict=True))
+        weights = weights_of_classes(info, balance)
+
+        def fit(places: npt.NDArray[np.int64]) -> Callable[[npt.NDArray[np.int64]], npt.NDArray[Any]]:
+            on = _Solver(x[places], info, weights)
+            fitted = on.fit(x[places], y[places], strength, on.start(), until)
+            return lambda scored: on.logits(x[scored], fitted).numpy()
+
+        crossed = cross_validate(rows.numpy(), y, folds, fit, info=info, metric=metric, until=until)
+    pooled = crossed if folds is not None and folds.scores_trials else None
     config: Config = {"model": LINEAR_ON_PIXELS, "lr": 1.0}
     return Head(
         model=solver.network(solution),
@@ -74,12 +99,14 @@ def fit_linear_head(
         config=config,
         info=info,
         size=info.img_size,
-        val_score=value,
+        val_score=value if pooled is None else pooled.values[0],
         n_train=len(train[0]),
-        n_val=len(val[0]),
+        n_val=len(val[0]) if pooled is None else len(pooled.rows),
+        n_full=len(train[0]) + len(val[0]),
         seconds=Moment.now().after(begun),
         strength=strength,
         estimator=ROBUST if info.task == "regression" else regression_of(info.task),
+        out_of_fold=crossed,
     )
 
 
@@ -142,8 +169,10 @@ class _Solver:
         return _Solution(weight.detach(), bias.detach())
 
 
-def _read(rows: Rows, info: DatasetInfo, *, most: int, until: Moment, seed: int) -> tuple[Tensor, Tensor]:
-    """Return features and targets of random rows, as many as can be read in time; at least some."""
+def _read(
+    rows: Rows, info: DatasetInfo, *, most: int, until: Moment, seed: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return features, targets and numbers of random rows, as many as can be read in time; at least some."""
     index = np.load(rows.index)
     chosen = index[np.random.default_rng([seed, len(index)]).permutation(len(index))[:most]]
     images = open_images(rows.images)
@@ -155,5 +184,5 @@ def _read(rows: Rows, info: DatasetInfo, *, most: int, until: Moment, seed: int)
         pixels = torch.from_numpy(np.ascontiguousarray(images[chosen[start : start + _ROWS_AT_ONCE]]))
         found.append(thumbnails((pixels.permute(0, 3, 1, 2).float() / 255.0 - mean) / deviation))
     features = torch.cat(found)
-    targets = torch.from_numpy(np.load(rows.targets, mmap_mode="r")[chosen[: len(features)]])
-    return features, targets
+    read = chosen[: len(features)]
+    return features, torch.from_numpy(np.load(rows.targets, mmap_mode="r")[read]), torch.from_numpy(read)

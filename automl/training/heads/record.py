@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from torch import nn
 
 from automl.records import Config, DatasetInfo
+from automl.training.heads.fit import Linear
+from automl.training.heads.out_of_fold import OutOfFold
 from automl.training.models.pretrained_weights import Weights
 
 
@@ -15,11 +17,14 @@ class Head:
     """A fitted head: its network, its configuration, and its `metric` on the validation rows (`val_score`).
 
     `model` was fitted on `n_train` training rows alone, so it can be compared with others on the `n_val` validation
-    rows. `full` is the same network fitted on both with the same `strength`, to be delivered; None if there was no time
-    for it. `estimator` is the name of what was fitted, `strength` the inverse strength of its L2 penalty (C of
-    scikit-learn). `views` is 1 if it was fitted on images as they are, 2 if also on their mirror images. `size` is the
-    side in pixels of its input, `info` holds the statistics that normalise it. `weights` are those of the network whose
-    features it has. All networks are on the CPU.
+    rows. `full` is the same network fitted on both, `n_full` rows, with the same `strength`, to be delivered; None if
+    there was no time for it. `estimator` is the name of what was fitted, `strength` the inverse strength of its L2
+    penalty (C of scikit-learn). `views` is 1 if it was fitted on images as they are, 2 if also on their mirror images.
+    `size` is the side in pixels of its input, `info` holds the statistics that normalise it. `weights` are those of the
+    network whose features it has. All networks are on the CPU.
+    `out_of_fold` is its cross-validation, if it was asked for and had time: where that scores trials, `val_score` is
+    its first value, and `n_val` its rows. `of_folds` are then the heads of all folds but the first, which is in
+    `model`.
     """
 
     model: nn.Module
@@ -30,8 +35,11 @@ class Head:
     val_score: float
     n_train: int
     n_val: int
+    n_full: int
     seconds: float
     strength: float
     estimator: str
     views: int = 1
     weights: Weights | None = None
+    out_of_fold: OutOfFold | None = None
+    of_folds: tuple[Linear, ...] = ()

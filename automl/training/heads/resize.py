@@ -137,6 +137,7 @@ def _info(labelled: Labelled, rows: Array) -> DatasetInfo:
         fingerprint="",
         n_train=len(rows),
         n_val=0,
+        folds=0,
         n_holdout=0,
         n_skipped=0,
         large_size=0,

@@ -46,15 +46,19 @@ def model_arguments(recipe: Recipe, info: DatasetInfo, weights: Weights | None =
 
     Models with a fixed input size (transformers) get that size. For small images their patches become smaller, so that
     32 px give 64 tokens and not 4; so do stems of patches. With weights, patches and widths are those of the weights.
+    A transformer that pools its tokens in another way keeps its last norm where it was, so that its weights are loaded.
     Drop path is not included, because it matters in training alone.
     """
     can = capabilities(recipe.model)
     arguments: dict[str, Any] = {"num_classes": info.n_outputs, "in_chans": info.in_chans}
     size = input_size(recipe, info)
+    pool = {"global_pool": recipe.global_pool} if can.pool and recipe.global_pool else {}
     if can.img_size:
         arguments["img_size"] = size
     if weights is not None:
-        return {**arguments, **weights.arguments}
+        return {**arguments, **(can.pool_norm if pool else {}), **weights.arguments, **pool}
+    if pool:
+        arguments |= {**can.pool_norm, **pool}
     if patch := _smaller_patch(can, size):
         arguments["patch_size"] = patch
     width = recipe.width

@@ -7,6 +7,7 @@ from typing import Any
 
 from automl.errors import ConfigError, SpaceError, unknown_name
 from automl.spaces import SearchSpace
+from automl.spaces.architectures.capability import POOLS
 from automl.training.models.finetune import FREEZE
 from automl.training.models.hyperparameters import PARAMETERS
 from automl.training.steps.optimizers import require_optimizer
@@ -33,7 +34,7 @@ def _problems(space: SearchSpace) -> Iterator[str]:
     for name in space.parameters:
         if name not in PARAMETERS:
             yield unknown_name("parameter", name, PARAMETERS)
-    for key, words in (("sched", tuple(SCHEDULES)), ("freeze", FREEZE)):
+    for key, words in (("sched", tuple(SCHEDULES)), ("freeze", FREEZE), ("global_pool", POOLS)):
         yield from (unknown_name(key, name, words) for name in _choices(space, key) if name not in words)
     for name in _choices(space, "opt"):
         try:

@@ -20,9 +20,10 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from automl.errors import ModelError
+from automl.spaces.architectures.families import capabilities
 from automl.spaces.architectures.layers import layers
 from automl.training.models.hyperparameters import Recipe
-from automl.training.models.pretrained_weights import classifier_names
+from automl.training.models.pretrained_weights import Weights, classifier_names
 from automl.training.steps.batch_norm import keep_statistics
 
 # Frozen layers: none; the first half; all stages but the last; all but the head.
@@ -50,9 +51,33 @@ def freeze(model: nn.Module, how: str, *, norm: bool = False) -> None:
         model.register_forward_pre_hook(_Hold(model, kept))
 
 
+def head_name(recipe: Recipe, weights: Weights) -> str:
+    """Return the name of the linear head that a fine-tuning begins with: it is of a network and a way of pooling.
+
+    The name is that of the network if it pools as its weights were trained.
+    """
+    own = own_pool(recipe.model, weights)
+    return (
+        f"{recipe.model}-{recipe.global_pool}"
+        if own and recipe.global_pool not in (None, own)
+        else recipe.model
+    )
+
+
+def own_pool(model: str, weights: Weights) -> str:
+    """Return how the network pooled its tokens when its weights were trained; "" if it has only one way."""
+    pool = capabilities(model).pool
+    return str(weights.arguments.get("global_pool", pool)) if pool else ""
+
+
 def save_head(weight: Tensor, bias: Tensor, file: Path) -> None:
     """Write a linear head, weight (n_outputs, d) and bias (n_outputs,), for `begin_with_head`."""
     save_file({"weight": weight.detach().cpu().contiguous(), "bias": bias.detach().cpu().contiguous()}, file)
+
+
+def head_of_fold(file: Path, fold: int) -> Path:
+    """Return the file of the head for a fold of a cross-validation, from 0; the first has `file` itself."""
+    return file.with_name(f"{file.stem}.fold{fold + 1}{file.suffix}") if fold else file
 
 
 @torch.no_grad()

@@ -14,7 +14,8 @@ from automl.errors import ConfigError
 class Recipe:
     """Every hyperparameter of a training. Defaults apply to what a configuration lacks.
 
-    For None as `upscale`, `size`, `sched` or `warmup`, see `build.input_size` and `schedules.schedule_of`.
+    For None as `upscale`, `size`, `sched` or `warmup`, see `build.input_size` and `schedules.schedule_of`; as
+    `global_pool` it is the network's own way.
     """
 
     model: str
@@ -48,6 +49,7 @@ class Recipe:
     width: float = 1.0
     upscale: float | None = None
     size: int | None = None  # side in pixels of the input of a pretrained network
+    global_pool: str | None = None  # of a transformer's tokens: one of POOLS
     drop_path: float = 0.0
 
     # Fine-tuning

@@ -38,11 +38,12 @@ def download(
     licences: str = "any",
     progress: Callable[[float, float], None] | None = None,
 ) -> Downloaded:
-    """Download weights with allowed `licences` from the hub into its cache, in the given order, for `seconds`.
+    """Download weights with allowed `licences` from the hub into its cache, for `seconds`.
 
-    `models` are names with their millions of parameters. A file that would not finish in time is not started, and is
-    given up when its speed shows that. Failed downloads are ignored; the caller sees which are missing. `progress` is
-    called with the bytes that arrived and those of the current file and all before it.
+    `models` are names with their millions of parameters, the most wanted first. The next file is always the first that
+    would finish in time, by the speed so far. One whose speed shows that it would not is given up for a smaller one.
+    Failed downloads are ignored; the caller sees which are missing. `progress` is called with the bytes that arrived
+    and those of the current file and all before it.
     """
     begun = time.monotonic()
     if seconds <= 0:
@@ -51,8 +52,9 @@ def download(
     # A request can hang longer than its timeout says, so it runs in a thread that is abandoned if it does.
     thread = threading.Thread(target=work.run, args=(list(models),), daemon=True, name="weights")
     thread.start()
-    while thread.is_alive() and not work.is_late():
+    while thread.is_alive() and not work.is_over():
         thread.join(_LOOK_EVERY)
+        work.give_up_if_slow()
         if progress is not None and work.expected:
             progress(work.arrived, max(work.expected, work.arrived))
     work.stopped = thread.is_alive()
@@ -60,37 +62,50 @@ def download(
 
 
 class _StoppedError(Exception):
-    """The time for downloads is over."""
+    """The time for downloads is over, or too short for this file."""
 
 
 class _Work:
-    """Downloads one file after the other in a thread. Only the thread writes, apart from `stopped`."""
+    """Downloads one file after the other in a thread. Only the thread writes, apart from `stopped` and `given_up`."""
 
     def __init__(self, begun: float, seconds: float, licences: str) -> None:
         self._begun, self._seconds, self._licences = begun, seconds, licences
         self.found: dict[str, Weights] = {}
         self.arrived = self.finished = 0  # bytes of all files, and of whole ones
         self.expected = 0.0  # bytes of the files until the current one
-        self.stopped = False
-        self._asked = math.inf  # the moment of the first request
+        self.stopped = False  # all downloads,
+        self.given_up = False  # and the current one
+        self.received = 0  # bytes, also of files that were given up
+        self._asked = math.inf  # the moments of the first request and of the current one
+        self._asked_now = math.inf
 
-    def is_late(self) -> bool:
-        """Return whether the time is over, or over before the current file would be finished."""
-        now = time.monotonic()
-        left, asking = self._begun + self._seconds - now, now - self._asked
+    def is_over(self) -> bool:
+        """Return whether the time is over."""
+        return self._left() <= 0
+
+    def give_up_if_slow(self) -> None:
+        """Give the current file up if the time would be over before it is finished."""
         # The client counts in steps of megabytes: no byte yet is no sign of a slow hub.
-        counted = self.arrived > self.finished and asking > _MEASURED_AFTER * self._seconds
-        if left <= 0 or not counted:
-            return left <= 0
-        return (self.expected - self.arrived) * asking > left * self.arrived
+        asking = time.monotonic() - self._asked_now
+        if self.arrived > self.finished and asking > _MEASURED_AFTER * self._seconds:
+            self.given_up = self.expected - self.arrived > self._left() * self._rate()
+
+    def _left(self) -> float:
+        return self._begun + self._seconds - time.monotonic()
+
+    def _rate(self) -> float:
+        """Return the bytes in a second so far, an assumed number before the first."""
+        asking = time.monotonic() - self._asked
+        return self.received / asking if self.received and asking > 0 else _BYTES_PER_SECOND
 
     def run(self, models: list[tuple[str, float]]) -> None:
-        for model, millions in models:
-            now = time.monotonic()
-            rate = self.arrived / (now - self._asked) if self.arrived else _BYTES_PER_SECOND
-            size = millions * 1e6 * BYTES_PER_WEIGHT
-            if self.stopped or now + size / rate > self._begun + self._seconds:
-                continue
+        left = dict(models)
+        while left and not self.stopped:
+            within = self._left() * self._rate() / BYTES_PER_WEIGHT / 1e6
+            model = next((name for name, millions in left.items() if millions <= within), None)
+            if model is None:
+                return
+            size = left.pop(model) * 1e6 * BYTES_PER_WEIGHT
             allowed = (
                 (name, cfg)
                 for name, cfg in published(model).items()
@@ -105,7 +120,8 @@ class _Work:
         from huggingface_hub import hf_hub_download
 
         repository, file, revision = hub_file(cfg)
-        self._asked = min(self._asked, time.monotonic())
+        self._asked_now, self.given_up = time.monotonic(), False
+        self._asked = min(self._asked, self._asked_now)
         try:
             path = hf_hub_download(
                 repository,
@@ -135,7 +151,8 @@ class _Work:
 
             def update(self, n: float | None = 1) -> bool | None:
                 work.arrived += int(n or 0)
-                if work.stopped:
+                work.received += int(n or 0)
+                if work.stopped or work.given_up:
                     raise _StoppedError
                 return None
 

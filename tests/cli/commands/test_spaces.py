@@ -30,9 +30,11 @@ def test_cached_weights_are_marked(
     (repository / "snapshots" / "abc" / "model.safetensors").write_bytes(b"")
     assert main(["spaces", "smoke"]) == 0
     text = capsys.readouterr().out
-    assert "test_vit*, test_vit2" in text and "* weights are cached" in text
+    assert "test_vit.r160_in1k*, test_vit2.r160_in1k" in text and "* weights are cached" in text
     assert main(["spaces", "smoke", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["weights"]["cached"] == ["test_vit"]
+    assert main(["spaces", "cpu"]) == 0
+    assert "resnet10t.c3_in1k, resnet14t.c3_in1k, resnet18.a1_in1k" in capsys.readouterr().out
 
 
 def test_file_is_printed_with_its_beliefs_and_constraints(

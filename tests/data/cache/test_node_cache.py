@@ -54,6 +54,19 @@ def test_node_without_the_cache_makes_the_same(
     assert (splits.train.index, splits.info) == (found.splits.train.index, found.splits.info)
 
 
+def test_folds_are_read_from_the_images_of_the_node(
+    prepared: tuple[PreparedData, DataOrigin], tmp_path: Path
+) -> None:
+    _, origin = prepared
+    cache, study = tmp_path / "cache", tmp_path / "folded"
+    found = prepare_data(open_source(str(origin.data)), cache_dir=cache, study_dir=study, img_size=8, folds=3)
+    away(found, tmp_path)
+    splits = splits_on_this_node(found.splits, origin)
+    for there, here in zip(found.splits.folds, splits.folds, strict=True):
+        assert {here.train.images, here.val.images} == {splits.train.images}
+        assert (here.train.index, here.val.index) == (there.train.index, there.val.index)
+
+
 def test_node_that_cannot_read_the_data_says_so(
     prepared: tuple[PreparedData, DataOrigin], tmp_path: Path
 ) -> None:

@@ -37,10 +37,11 @@ def facts_of(study: Path) -> Facts:
         metric=metric,
         val=math.nan if last.get(best) is None else last[best],
         n_val=round(final.get("val_rows", parts.count("val"))),
+        folds=result["data"].get("folds", 0),
         trial=best,
         compared=sum(value is not None and math.isfinite(value) for value in last.values()),
         trial_epochs=final.get("epochs", 0.0),
-        trial_images=round(sum(metrics["images"] for metrics in own)),
+        trial_images=round(sum(metrics["images"] for metrics in own) / (result["data"].get("folds") or 1)),
         held=Interval(held["value"], held["low"], held["high"]),
         n_holdout=parts.count("holdout"),
         delivery=Delivery(retrain["how"]),
@@ -94,6 +95,15 @@ def _validation(facts: Facts, metric: str, val: str, n: str, trial: str) -> bool
     )
 
 
+def _out_of_fold(facts: Facts, metric: str, val: str, n: str, folds: str, trial: str) -> bool:
+    return int(folds) == facts.folds > 0 and _validation(facts, metric, val, n, trial)
+
+
+def _first_fold(facts: Facts, epochs: str, images: str | None) -> bool:
+    own = facts.delivery is Delivery.OWN_WEIGHTS and facts.folds > 0
+    return own and _length(epochs, images, facts.epochs, facts.images)
+
+
 def _holdout(facts: Facts, value: str, n: str, name: str) -> bool:
     kinds = {
         "the retrain": (Delivery.RETRAINED, Delivery.CUT_SHORT),
@@ -114,7 +124,7 @@ def _place(facts: Facts, where: str, low: str, high: str) -> bool:
 
 
 def _same(facts: Facts, epochs: str, images: str | None) -> bool:
-    return facts.delivery is Delivery.OWN_WEIGHTS and _trial_length(facts, epochs, images)
+    return not facts.folds and facts.delivery is Delivery.OWN_WEIGHTS and _trial_length(facts, epochs, images)
 
 
 def _head(facts: Facts, n: str) -> bool:
@@ -215,6 +225,9 @@ def _trial_length(facts: Facts, epochs: str, images: str | None) -> bool:
 _LENGTH = rf"{NUMBER} epochs(?: \({COUNT} images in all\))?"
 _FORMS: dict[str, Callable[..., bool]] = {
     rf"Validation: (\w+) {NUMBER} on {COUNT} images, with the weights of trial (\d+)\.": _validation,
+    rf"Validation: (\w+) {NUMBER} out of fold on {COUNT} images, with the (\d+) networks of trial (\d+), each of which "
+    rf"has trained on the other folds\.": _out_of_fold,
+    rf"Delivered is the network of the first fold, after {_LENGTH}\.": _first_fold,
     rf"Holdout: {NUMBER} on {COUNT} images, with (the [\w' ]+)\.": _holdout,
     rf"The validation score is (below|above|within) the holdout's 95 % interval, {NUMBER} to {NUMBER}\.": _place,
     r"The holdout's 95 % interval is unknown\.": lambda facts: (

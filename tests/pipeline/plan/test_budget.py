@@ -28,6 +28,16 @@ def test_search_retrain_and_closing_add_up_to_the_time() -> None:
     assert budget.search_s + budget.retrain_s + budget.closing_s == pytest.approx(170.0)
 
 
+def test_a_trial_of_five_networks_costs_five_times_and_the_retrain_and_the_test_do_not() -> None:
+    five = replace(WORK, images_per_second=80.0, retrain_speedup=5.0, trainings=5)  # of one of the networks
+    assert five.epoch_seconds == pytest.approx(5 * WORK.epoch_seconds)
+    assert five.retrain_epoch_seconds == pytest.approx(WORK.retrain_epoch_seconds)
+    assert five.closing_seconds == pytest.approx(WORK.closing_seconds)
+    whole, part = (make_budget(work, remaining=1700.0, epochs=100) for work in (WORK, five))
+    assert part.epochs == pytest.approx(whole.epochs / 5, abs=1)
+    assert part.retrain_s == pytest.approx(whole.retrain_s)
+
+
 def test_time_is_reserved_for_scoring_a_slow_model_that_is_known_already() -> None:
     """A head on features of 224 px takes 20 ms a row: 2,000 rows, and a spare of 30 %."""
     plain = make_budget(WORK, remaining=170.0, epochs=None)

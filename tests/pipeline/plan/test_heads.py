@@ -3,17 +3,87 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from safetensors.torch import save_file
+from torch import nn
 
 from automl.pipeline.clock import Clock
 from automl.pipeline.plan import heads
+from automl.pipeline.plan.budget import Budget, Work
 from automl.pipeline.plan.epoch_cost import part_scored
-from automl.pipeline.plan.heads import _seconds
+from automl.pipeline.plan.heads import _seconds, chosen_heads
 from automl.pipeline.plan.plan import _scratch_first
+from automl.pipeline.plan.plan_text import cv_in_words
+from automl.pipeline.plan.pretrained import Pretrained
 from automl.records import Silent
+from automl.spaces import SearchSpace
+from automl.spaces.narrow import narrowed, with_portfolio
+from automl.torch_setup import import_timm
+from automl.training.heads import Head
+from automl.training.heads.out_of_fold import OutOfFold
+from automl.training.models.pretrained_weights import Weights
+from automl.training.models.weight_sources import in_folder
 from tests.pipeline.plan.test_epoch_cost import INFO
+
+
+def crossed_head(model: str, right: int, *, width: int, rows: int = 100, first: int = 0) -> Head:
+    """A head that is right out of fold for `right` of the rows, from row `first` on."""
+    targets = np.arange(rows) % 2
+    said = np.where((np.arange(rows) - first) % rows < right, targets, 1 - targets)
+    found = OutOfFold(np.arange(rows), 4.0 * np.eye(2)[said], targets, (right / rows,) * 3, 5)
+    return Head(
+        model=nn.Linear(width, 2),
+        full=None,
+        config={"model": model, "pretrained": True, "size": 224},
+        info=replace(INFO, task="classification", classes=("a", "b")),
+        size=224,
+        val_score=0.9,
+        n_train=80,
+        n_val=20,
+        n_full=100,
+        seconds=1.0,
+        strength=0.1,
+        estimator="logistic regression",
+        weights=Weights(model, Path("weights"), "folder", (0.5,) * 3, (0.5,) * 3),
+        out_of_fold=found,
+    )
+
+
+def test_the_best_head_by_cross_validation_may_be_delivered_and_of_equal_ones_the_smallest() -> None:
+    large, small = crossed_head("large", 92, width=9), crossed_head("small", 91, width=3, first=4)
+    pixels = replace(large, weights=None)
+    kept, why = chosen_heads([pixels, large, small], "accuracy")
+    assert [head is one for head, one in zip(kept, [pixels, large], strict=True)] == [True, True]
+    assert "that of large may be delivered" in why and why.endswith("with accuracy 0.9200.")
+    equal = crossed_head("small", 92, width=3)
+    assert chosen_heads([large, equal], "accuracy")[0] == [equal]
+    assert chosen_heads([large, small], "log_loss")[0] == [small]
+
+
+def test_a_head_without_time_for_all_images_is_left_out() -> None:
+    large, some = crossed_head("large", 92, width=9), crossed_head("small", 60, width=3, rows=60)
+    assert chosen_heads([large, some], "accuracy")[0] == [large]
+
+
+def test_without_cross_validation_all_heads_stay() -> None:
+    heads_ = [replace(crossed_head(name, 90, width=3), out_of_fold=None) for name in ("one", "two")]
+    assert chosen_heads(heads_, "accuracy") == (heads_, "")
+
+
+@pytest.mark.parametrize(("search_s", "told"), [(None, True), (400.0, True), (60.0, False)])
+def test_cross_validation_is_suggested_where_the_search_holds_it(search_s: float | None, told: bool) -> None:
+    work = Work(n_train=195, n_val=49, n_holdout=61, images_per_second=100.0, parallel=1)
+    said = cv_in_words(Budget(9, search_s, 60.0, 1.0, 9, 1.0), work)
+    assert said == (
+        "49 validation images tell little about a trial: `--val cv` scores it on all 244 images out of fold, by 5 "
+        "times the work."
+        if told
+        else ""
+    )
 
 
 @pytest.mark.parametrize(
@@ -42,18 +112,54 @@ def test_large_pretrained_network_is_scored_on_a_part_of_many_rows() -> None:
     assert part_scored(tuned, tuned, many) == 1.0
 
 
-def test_no_head_is_read_whose_test_would_not_fit_into_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def _pretrained(folder: Path, *models: str) -> Pretrained:
+    """Weights of these models, in this order, and the part of the preset `smoke` that uses them."""
+    for model in models:
+        save_file(import_timm().create_model(model).state_dict(), folder / f"{model}.safetensors")
+    found = in_folder(folder)
+    space = narrowed(SearchSpace.load("smoke"), pretrained=True, models=models)
+    space = with_portfolio(space, models, narrowed(SearchSpace.load("smoke"), pretrained=True).portfolio)
+    return Pretrained(space, {model: found[model] for model in models})
+
+
+def test_no_head_is_read_whose_test_would_not_fit_into_the_time(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(heads, "_row_seconds", lambda *_: 1.0)
 
     def read(*_: object, **__: object) -> None:
         raise AssertionError("features were read")
 
     monkeypatch.setattr(heads, "fit_feature_head", read)
-    recipe = {"model": "resnet18", "lr": 1e-3, "pretrained": True}
-    space = SimpleNamespace(portfolio=(recipe,))
     device = SimpleNamespace(kind="cpu", all_threads=1)
-    pretrained = SimpleNamespace(space=space, weights={"resnet18": None})
     data = SimpleNamespace(info=replace(INFO, n_holdout=100))
-    basis = SimpleNamespace(pretrained=pretrained, device=device, splits=data)
+    networks = _pretrained(tmp_path, "test_resnet")
+    basis = SimpleNamespace(pretrained=networks, device=device, splits=data, folds=None)
     context = SimpleNamespace(clock=Clock(60.0), observer=Silent())
     assert list(heads._on_features(context, basis)) == []  # type: ignore[arg-type]
+
+
+def test_each_way_of_pooling_that_is_searched_has_a_head_those_of_the_weights_first(tmp_path: Path) -> None:
+    pretrained = _pretrained(tmp_path, "test_vit", "test_resnet")
+    found = [(model, pool) for model, _, pool in heads._networks(pretrained)]
+    assert found == [("test_vit", "token"), ("test_resnet", None), ("test_vit", "avg")]
+    spec = pretrained.space.to_dict()
+    parameters = {name: one for name, one in spec["parameters"].items() if name != "global_pool"}
+    fixed = SearchSpace.from_dict({**spec, "parameters": parameters, "portfolio": []})
+    fixed = replace(fixed, portfolio=pretrained.space.portfolio)
+    found = [(model, pool) for model, _, pool in heads._networks(replace(pretrained, space=fixed))]
+    assert found == [("test_vit", None), ("test_resnet", None)]
+
+
+def test_head_of_a_network_for_large_images_gets_them_as_they_are_stored() -> None:
+    recipe = {"model": "resnet18", "lr": 1e-3, "pretrained": True, "size": 160, "global_pool": "avg"}
+    sizes = {
+        "resnet18": 224,
+        "tf_efficientnet_lite2": 260,
+        "vit_small_patch14_reg4_dinov2": 224,  # made for 518 px
+        "mobilenetv4_conv_medium.e250_r384_in12k_ft_in1k": 224,
+    }
+    assert {model: heads._config(recipe, model, None)["size"] for model in sizes} == sizes
+    assert "global_pool" not in heads._config(recipe, "resnet18", None)
+    key = heads.head_key(heads._config(recipe, "vit_tiny_patch16_224", "avg"))
+    assert key == "features of vit_tiny_patch16_224 at 224 px, avg"

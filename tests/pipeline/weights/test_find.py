@@ -15,7 +15,7 @@ from automl.errors import ConfigError
 from automl.pipeline.plan.constants import DOWNLOAD_SHARE
 from automl.pipeline.weights.find import FoundWeights, find_weights
 from automl.records import Silent
-from automl.spaces import SearchSpace
+from automl.spaces import SearchSpace, capabilities
 from automl.torch_setup import import_timm
 from tests.hub import Manner, StandIn, asked_instead, weights_of
 
@@ -120,6 +120,21 @@ def test_weights_from_the_hub_are_told_with_their_size_and_their_share_of_the_ti
     assert found.missing == ["test_efficientnet", "test_vit2"]
     assert len(said) == 1
     assert said[0].startswith("Downloaded 2 files with weights (") and "% of the time left" in said[0]
+
+
+def test_networks_that_the_portfolio_names_are_fetched_first_then_the_smallest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = StandIn(weights_of(*_TAGS))
+    space = SearchSpace.load("smoke")  # its portfolio names the largest but one
+    params = {model: capabilities(model).params for ms in space.families.values() for model in ms}
+    smallest = [model for model in sorted(params, key=lambda one: params[one]) if model != "test_resnet"]
+    assert params["test_resnet"] > params[smallest[0]]
+    with asked_instead(monkeypatch, hub.address, tmp_path):
+        look(remaining=600.0)
+    hub.close()
+    asked = dict.fromkeys(path.split("/timm/")[1].split(".")[0] for path in hub.asked if "/timm/" in path)
+    assert list(asked) == ["test_resnet", *smallest]
 
 
 @pytest.mark.parametrize("manner", ["slow", "breaks", "hangs", "absent"])

@@ -32,6 +32,7 @@ class Bench:
             "s",
             fingerprint=fingerprint(space, self.settings),
             make_sampler=lambda count: make_sampler("random", context(count)),
+            attributes=self.settings.attributes,
         )
         policy = policy_of(self.settings)
         self.files = TrialFiles(folder, logs=True)

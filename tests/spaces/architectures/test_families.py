@@ -38,6 +38,23 @@ def test_known_differences_between_families_are_in_the_table() -> None:
     assert capabilities("resnet18").channels == (64, 128, 256, 512)
 
 
+def test_transformers_that_pool_in_two_ways_are_in_the_table() -> None:
+    assert (capabilities("vit_tiny_patch16_224").pool, capabilities("eva02_tiny_patch14_224").pool) == (
+        "token",
+        "avg",
+    )
+    assert capabilities("vit_tiny_patch16_224").pool_norm == {"fc_norm": False}
+    for model in ("test_vit2", "tiny_vit_5m_224", "pvt_v2_b0", "resnet18", "resmlp_12_224"):
+        assert not capabilities(model).pool, model  # no class token, or none that is left out
+    assert not measure("deit_tiny_distilled_patch16_224").pool  # it has two tokens with a classifier each
+
+
+def test_network_whose_token_is_an_input_of_a_layer_is_measured() -> None:
+    row = measure("cait_xxs24_224")
+    assert row.macs == pytest.approx(2.53, abs=0.05)  # as Touvron et al. 2021 count it
+    assert row.pool == "token"
+
+
 @pytest.mark.parametrize("model", ["resnet18", "vit_tiny_patch16_224", "ghostnet_050"])
 def test_timm_accepts_what_the_table_says_and_refuses_the_rest(model: str) -> None:
     timm, can = import_timm(), capabilities(model)

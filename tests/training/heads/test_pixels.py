@@ -127,7 +127,7 @@ def test_folder_of_a_head_predicts_without_a_function_of_the_user(
     images = np.load(splits.val.images)[np.load(splits.val.index)]
     targets = np.load(splits.val.targets)[np.load(splits.val.index)]
     assert float((predictor.predict_pixels(images).argmax(1) == targets).mean()) == head.val_score
-    assert predictor.predict(images[:2]) == [head.info.classes[t] for t in targets[:2]]
+    assert predictor.predict(images[:2]) == [predictor.labels[t] for t in targets[:2]]
 
 
 def test_folder_that_names_another_function_of_the_package_is_refused(

@@ -21,9 +21,10 @@ def test_preset_can_be_trained(name: str) -> None:
 
 
 def test_every_known_parameter_is_shown_to_change_a_run() -> None:
-    # momentum needs another optimizer, and patience more than one epoch: they have tests of their own.
+    # momentum needs another optimizer, patience more than one epoch, and global_pool a transformer
+    # (test_pooling.py): they have tests of their own.
     tuned = {name for name, _ in FINE_TUNING}
-    assert set(CHANGES) - {"model"} | {"momentum", "patience"} | tuned == PARAMETERS
+    assert set(CHANGES) - {"model"} | {"momentum", "patience", "global_pool"} | tuned == PARAMETERS
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from automl.training.models.weight_sources import in_caches
 from automl.training.published.download import download
 from tests.hub import Manner, StandIn, asked_instead, weights_of
 
-_TAG = "test_resnet.r160_in1k"
+_TAG, _OTHER = "test_resnet.r160_in1k", "test_vit.r160_in1k"
 _SLACK = 1.5  # seconds: this machine may be busy
 
 
@@ -64,3 +64,29 @@ def test_hub_that_does_not_deliver_costs_no_more_than_its_seconds(
     hub.close()
     assert not got.weights
     assert took <= seconds + _SLACK and got.seconds <= took
+
+
+def test_most_wanted_file_that_fits_is_next_and_a_quick_hub_makes_room_for_large_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = StandIn(weights_of(_TAG, _OTHER))
+    # At the speed that is assumed before the first byte, 120 MB would take longer than 20 s.
+    models = [("test_vit", 30.0), ("test_resnet", 0.4)]
+    with asked_instead(monkeypatch, hub.address, tmp_path):
+        got = download(models, seconds=20)
+    hub.close()
+    assert list(got.weights) == ["test_resnet", "test_vit"]
+    with asked_instead(monkeypatch, hub.address, tmp_path / "again"):
+        assert not download(models, seconds=0.0).weights
+
+
+def test_file_that_is_too_slow_is_given_up_for_a_smaller_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = StandIn({**weights_of(_TAG), _OTHER: b"x" * 4096}, "slow")
+    with asked_instead(monkeypatch, hub.address, tmp_path):
+        monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 1024)  # it counts more often
+        got = download([("test_resnet", 0.4), ("test_vit", 0.001)], seconds=6)
+    hub.close()
+    assert list(got.weights) == ["test_vit"]
+    assert got.size == 4096 < hub.sent < len(hub.files[_TAG])
