@@ -120,7 +120,9 @@ class _Contest:
         self._model = model
         self.kept: Positions = np.empty(0, dtype=np.int64)
         self._third = self._order = self.kept
-        self.per_row: list[float] = []  # seconds that the best trial's network took to score a row
+        self.per_row: list[
+            float
+        ] = []  # seconds that the network to retrain takes to score a row, as measured
 
     @property
     def rivals(self) -> list[Candidate]:
@@ -242,7 +244,7 @@ class _Contest:
         if not self.rivals:
             return self.final(why, retrain=model, stopped=stopped)
         seen = ~np.isin(np.arange(len(self.setup.data.splits.val)), self.kept)
-        candidate = self._score(model, self._order, seen=seen).candidate
+        candidate = self._score(model, self._order, seen=seen, spare=self._reserved()).candidate
         if not len(candidate.rows):
             return self._unscored(why, model, stopped=stopped)
         shorter = self._shorter(trained)
@@ -305,10 +307,18 @@ class _Contest:
         )
         return Final(model, verdict.reasons(), stopped, images, evidence, kept)
 
-    def _score(self, model: Alternative, order: Positions, *, seen: np.ndarray) -> Answered:
-        """Score a model on validation rows, within its part of the time left."""
+    def _reserved(self) -> float:
+        """Return the seconds that were reserved for scoring the retrain on validation rows, as far as they are left."""
+        if not self.per_row or self.setup.clock.remaining() is None:
+            return 0.0
+        return replace(self.time, compared=0).left(self.per_row, others=self.others_per_row)
+
+    def _score(
+        self, model: Alternative, order: Positions, *, seen: np.ndarray, spare: float = 0.0
+    ) -> Answered:
+        """Score a model on validation rows, within its part of the time left, or `spare` seconds if that is more."""
         setup, left = self.setup, self.setup.clock.remaining()
-        until = None if left is None else time.monotonic() + COMPARING * left
+        until = None if left is None else time.monotonic() + max(COMPARING * left, spare)
         set_threads(setup.device.all_threads)  # nothing else is running
         found = answered(
             model, setup.data.splits.val, order, seen=seen, device=setup.device.kind, until=until
@@ -369,7 +379,8 @@ def _retrain_here(contest: _Contest, asked: Callable[[], bool], *, anyway: bool)
     retrain = Retrain(found.best.config, contest.splits, plan, work_dir=setup.workspace.root, checkpoint=left)
     if plan.seconds is None:
         return retrain.train(setup.observer, asked)
-    per_row = [*contest.per_row, spare.per_row(retrain.trainer)]
+    per_row = contest.per_row
+    per_row.append(spare.per_row(retrain.trainer))
     seconds = spare.capped(max(1.0, spare.left(per_row, others=contest.others_per_row)))
     why = spare.too_short(replace(plan, seconds=seconds))
     if why and left is None and not anyway:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -120,6 +122,25 @@ def test_retrain_that_fails_leaves_the_best_trials_own_weights(
     monkeypatch.setattr(final_model, "own_model", lambda *_, **__: None)
     with pytest.raises(TrialError, match="the training loss became nan"):
         pipeline.fit(config_for(tmp_path / "unknown"))
+
+
+def test_time_that_was_reserved_for_comparing_the_retrain_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds: dict[Delivery, float] = {}
+
+    def looks(model: Alternative, *rows: Any, until: float, **options: Any) -> Answered:
+        seconds[model.delivery] = until - time.monotonic()
+        return answered(model, *rows, until=until, **options)
+
+    monkeypatch.setattr(final_model, "answered", looks)
+    monkeypatch.setattr(
+        final_model, "COMPARING", 0.01
+    )  # of the seconds left: not enough for a batch at the end
+    monkeypatch.setattr(final_model, "CERTAIN", math.inf)  # the retrain is compared, however long it is
+    pipeline.fit(config_for(tmp_path, n_trials=1, epochs=2, time_limit=40.0))
+    assert seconds[Delivery.HEAD] < 0.4
+    assert seconds[Delivery.RETRAINED] > 1.0
 
 
 def test_linear_head_is_delivered_if_the_retrain_is_worse(
