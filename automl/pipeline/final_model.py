@@ -205,11 +205,9 @@ class _Contest:
 
         There is none where the best trial is better than it out of fold, on all rows.
         """
-        return (
-            None
-            if self.earlier or decides(self.crossed)
-            else safe_head(self.others, self.promise, self._judge)
-        )
+        if self.earlier or decides(self.crossed):
+            return None
+        return safe_head(self.others, self.promise, self._judge)
 
     def keep_rows(self) -> None:
         """Keep a third of the validation rows out of the retrain, if they are enough to compare models.
@@ -226,10 +224,8 @@ class _Contest:
 
     def images_in_words(self) -> str:
         """Return on how many images the retrain trains."""
-        count, only = (
-            len(self.splits.train) + len(self.splits.val),
-            len(self.rivals) == 1 and not self.earlier,
-        )
+        count = len(self.splits.train) + len(self.splits.val)
+        only = len(self.rivals) == 1 and not self.earlier
         return training_images(count, len(self.kept), only_trial=only)
 
     def decide(self, trained: Retrained, plan: TrainPlan, *, stopped: bool) -> Final:

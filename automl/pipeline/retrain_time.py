@@ -83,8 +83,8 @@ class RetrainTime:
         return (self.setup.clock.remaining() or 0.0) - measured_closing(slowdown=slower, scoring=scoring)
 
     def within(self, closing: float) -> float:
-        """Return the seconds for the retrain if `closing` seconds are reserved after it, at least one."""
-        return self.capped(max(1.0, (self.setup.clock.remaining() or 0.0) - closing))
+        """Return the seconds for the retrain if `closing` seconds are reserved after it, at least a tenth."""
+        return self.capped(max(0.1, (self.setup.clock.remaining() or 0.0) - closing))
 
     def capped(self, seconds: float) -> float:
         """Return `seconds`; after Ctrl-C in the search at most the planned time, since users do not want to wait.

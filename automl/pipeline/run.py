@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shutil
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from automl.config import save
@@ -45,7 +46,7 @@ from automl.search import SearchResult, SearchSettings, search
 from automl.search.engines.base import Engine
 from automl.search.policy import Significance
 from automl.search.policy.significance import judged_by
-from automl.search.reasons import Code
+from automl.search.reasons import Code, Reason
 from automl.search.storage.delete_study import delete_study
 from automl.search.storage.schema_version import refuse_old_study
 from automl.search.storage.sql.study_owner import Owner, claim
@@ -82,7 +83,7 @@ class Run:
         if found.stopped_for(Code.DISK_FULL):
             raise StorageError(no_room(self.setup.workspace.root))
         if interrupted(found):
-            self._note(f"Search stopped; {_next_step(found)}. Press Ctrl-C again to quit at once.")
+            self._note_stopped(found)
         promise = promised(self.setup, found)
         found = promise.found
         earlier = self.earlier_model()
@@ -93,7 +94,12 @@ class Run:
         if promise.words:
             self._note(promise.words)
         self._note_best(found)
-        label_errors = write_label_errors(self.setup, found)
+        asked = Event()
+        with nullcontext() if interrupted(found) else stop_on_interrupt(asked.set):
+            label_errors = write_label_errors(self.setup, found)
+        if asked.is_set():  # as in the search
+            found = replace(found, stopped=Reason(Code.INTERRUPTED))
+            self._note_stopped(found)
         final = self.retrain(found, earlier, promise.value)
         with self._ignore_first_ctrl_c(found, final):
             outcome = self.deliver(found, final)
@@ -101,6 +107,9 @@ class Run:
             if label_errors:
                 self._note(label_errors)
             return self.write_results(found, outcome)
+
+    def _note_stopped(self, found: SearchResult) -> None:
+        self._note(f"Search stopped; {_next_step(found)}. Press Ctrl-C again to quit at once.")
 
     def earlier_model(self) -> Earlier | None:
         """Return the model that an earlier run delivered; None, with a note, if it cannot be used."""

@@ -18,7 +18,7 @@ from automl.final.evidence.answers import Answered, answered
 from automl.final.evidence.candidates import Alternative, Positions
 from automl.final.evidence.delivery import Delivery, TooShort
 from automl.machine import Moment
-from automl.pipeline import final_model, retrain_time
+from automl.pipeline import final_model, retrain_time, run
 from automl.pipeline.plan import heads
 from automl.pipeline.plan import plan as planning
 from automl.pipeline.plan.budget import Budget, Work
@@ -92,6 +92,21 @@ def test_ctrl_c_in_the_retrain_delivers_the_best_trials_own_weights_and_resume_r
     kept = again["how"] == "earlier model" and any(each["won"] for each in again["evidence"]["comparisons"])
     assert kept or again["how"] == "retrained", again
     assert second.to_json()["holdout_reads"] == (1 if kept else 2)
+
+
+def test_ctrl_c_between_search_and_retrain_delivers_a_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pressed(*_: Any) -> str:
+        os.kill(os.getpid(), signal.SIGINT)
+        return ""
+
+    monkeypatch.setattr(run, "write_label_errors", pressed)
+    notes = Notes("nothing", lambda: None)
+    result = pipeline.fit(config_for(tmp_path, n_trials=1, epochs=2), observer=notes)
+    assert result.to_json()["stopped"] is not None
+    assert any(note.startswith("Search stopped; ") for note in notes.notes)
+    assert (result.model_dir / "model.safetensors").is_file()
 
 
 def test_ctrl_c_in_the_set_up_leaves_nothing_behind(tmp_path: Path) -> None:
