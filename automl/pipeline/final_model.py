@@ -120,9 +120,8 @@ class _Contest:
         self._model = model
         self.kept: Positions = np.empty(0, dtype=np.int64)
         self._third = self._order = self.kept
-        self.per_row: list[
-            float
-        ] = []  # seconds that the network to retrain takes to score a row, as measured
+        # Seconds that the network to retrain takes to score a row, as measured.
+        self.per_row: list[float] = []
 
     @property
     def rivals(self) -> list[Candidate]:

@@ -49,9 +49,8 @@ def write_label_errors(setup: Setup, found: SearchResult) -> str:
     path.unlink(missing_ok=True)  # it may be of an earlier best trial
     slower = slowdown()  # speeds count the work of this process alone
     rate = _rate(setup, found)
-    seconds = slower * (
-        _SETUP_SECONDS + (0.0 if info.folds else info.n_val / rate)
-    )  # folds have their outputs
+    scoring = 0.0 if info.folds else info.n_val / rate  # folds have their outputs
+    seconds = slower * (_SETUP_SECONDS + scoring)
     if limit is not None and seconds > _SHARE * limit:
         return f"No search for label errors: it would take {seconds:.1f} s, more than 2 % of the time limit."
     more = info.n_train / rate

@@ -192,18 +192,18 @@ def _on_features(context: Context, basis: Basis) -> Iterator[tuple[str, Head, fl
     one that trains from scratch.
     """
     pretrained, device = basis.pretrained, basis.device
-    recipe = next((config for config in pretrained.space.portfolio if config.get("pretrained")), None)
+    tuned = next((config for config in pretrained.space.portfolio if config.get("pretrained")), None)
     for place, (model, weights, pool) in enumerate(_networks(pretrained)):
-        if recipe is None:
+        if tuned is None:
             return
         context.observer.stage("head", f"fitting a linear head on features of {weights.model}")
-        chosen, remaining, row_seconds = _config(recipe, model, pool), context.clock.remaining(), 0.0
+        chosen, remaining, row_seconds = _config(tuned, model, pool), context.clock.remaining(), 0.0
         seconds = _seconds(remaining, first=place == 0)
-        recipe_of = Recipe.from_config(chosen)
+        recipe = Recipe.from_config(chosen)
         info = basis.splits.info.detailed
-        network = load_model(weights, model_arguments(recipe_of, info, weights))
+        network = load_model(weights, model_arguments(recipe, info, weights))
         if remaining is not None:
-            row_seconds = _row_seconds(network, input_size(recipe_of, info), basis)
+            row_seconds = _row_seconds(network, input_size(recipe, info), basis)
             scoring = basis.splits.info.n_holdout * row_seconds
             spare = context.clock.remaining() or 0.0
             spare -= measured_closing(slowdown=slowdown(), scoring=scoring)
@@ -227,7 +227,7 @@ def _on_features(context: Context, basis: Basis) -> Iterator[tuple[str, Head, fl
         )
         if head is None:
             return
-        yield head_name(recipe_of, weights), head, row_seconds
+        yield head_name(recipe, weights), head, row_seconds
 
 
 def _row_seconds(network: nn.Module, side: int, basis: Basis) -> float:

@@ -8,7 +8,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-OUTPUT = "output.log"
 MOST = 20_000  # characters of a round that are shown; the file has all
 
 
@@ -51,40 +50,39 @@ class Shown:
         found = "".join(self._parts)
         cut = self._left < 0
         self._parts, self._left = [], MOST
-        return f"{found}\n(more in {OUTPUT})\n" if cut else found
+        return f"{found}\n(the rest of this round is not shown)\n" if cut else found
+
+
+class _File:
+    """A file that is opened when something is written. One that cannot be written is left out."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._opened: TextIO | None = None
+
+    def add(self, text: str) -> None:
+        """Append what was written. Raises OSError."""
+        if self._opened is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._opened = self._path.open("a", encoding="utf-8", buffering=1)
+        self._opened.write(text)
+
+    def close(self) -> None:
+        """Close the file if it was opened."""
+        if self._opened is not None:
+            self._opened.close()
 
 
 @contextmanager
 def printed(file: Path | None, shown: Shown | None = None) -> Iterator[None]:
-    """In this block, append to `file` what is printed to stdout and stderr, and add it to `shown`.
-
-    None: nowhere. A file that cannot be written is left out.
-    """
-    opened = None if file is None else _opened(file)
-    try:
-        with _redirected([] if opened is None else [opened.write], shown):
-            yield
-    finally:
-        if opened is not None:
-            opened.close()
-
-
-def _opened(file: Path) -> TextIO | None:
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        return file.open("a", encoding="utf-8", buffering=1)
-    except OSError:
-        return None
-
-
-@contextmanager
-def _redirected(others: list[Any], shown: Shown | None) -> Iterator[None]:
-    wanted = [*others, *([] if shown is None else [shown.add])]
-    before = sys.stdout, sys.stderr
-    if not wanted:
+    """In this block, append to `file` what is printed to stdout and stderr, and add it to `shown`. None: nowhere."""
+    kept = None if file is None else _File(file)
+    others = [each.add for each in (kept, shown) if each is not None]
+    if not others:
         yield
         return
-    tees = [_Tee(stream, wanted) for stream in before]
+    before = sys.stdout, sys.stderr
+    tees = [_Tee(stream, others) for stream in before]
     sys.stdout, sys.stderr = tees
     try:
         yield
@@ -92,3 +90,5 @@ def _redirected(others: list[Any], shown: Shown | None) -> Iterator[None]:
         sys.stdout, sys.stderr = before
         for tee in tees:
             tee.close_others()
+        if kept is not None:
+            kept.close()

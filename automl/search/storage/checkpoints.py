@@ -21,9 +21,12 @@ class TrialFiles:
     def __init__(
         self, directory: Path, *, logs: bool, limit: int | None = None, output: bool = False
     ) -> None:
-        """`logs`: write `log.csv`. `limit`: bytes that all checkpoints may take together. `output`: keep prints."""
+        """`logs`: write `log.csv`. `limit`: bytes that all checkpoints may take together.
+
+        `output`: keep what trials print, beside their logs.
+        """
         self._trials = directory / "trials"
-        self._logs, self._output = logs, output
+        self._logs, self._output = logs, logs and output
         self._columns: dict[int, list[str]] = {}
         self._limit = limit
         self._sizes: dict[int, int] = {}

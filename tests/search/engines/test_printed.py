@@ -52,7 +52,7 @@ def test_text_is_bounded_and_streams_are_as_before(tmp_path: Path) -> None:
         raise OSError("mine")
     assert (sys.stdout, sys.stderr) == before
     kept.write("later")  # a logger may hold it
-    assert shown.take() == "x" * MOST + "\n(more in output.log)\n"
+    assert shown.take() == "x" * MOST + "\n(the rest of this round is not shown)\n"
     assert shown.take() == ""
     assert (tmp_path / "a" / "b.log").read_text(encoding="utf-8") == "x" * (MOST + 5) + "\n"
 

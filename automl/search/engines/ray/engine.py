@@ -116,7 +116,9 @@ def _run_tune(
     resources = {"cpu": settings.cpus_per_trial, "gpu": settings.gpus_per_trial}
     _check_pickles(objective)
     coordinator.prefetch()
-    trainable = tune.with_resources(tune.with_parameters(RayTrial, objective=objective), resources)
+    trainable = tune.with_resources(
+        tune.with_parameters(RayTrial, objective=objective, shows=settings.keeps_prints), resources
+    )
     environment = {**TUNE_ENVIRONMENT, "TUNE_MAX_PENDING_TRIALS_PG": str(settings.parallel)}
     with (
         tempfile.TemporaryDirectory(prefix=f"{TUNE_FOLDER}{os.getpid()}-") as folder,

@@ -40,11 +40,13 @@ class RayTrial(Trainable):
     itself whether its memory came back (`spent`).
     """
 
-    def setup(self, config: dict[str, Any], objective: Objective | None = None) -> None:
-        """Begin the first trial of this process."""
+    def setup(
+        self, config: dict[str, Any], objective: Objective | None = None, *, shows: bool = False
+    ) -> None:
+        """Begin the first trial of this process. `shows`: what the objective prints comes with each outcome."""
         self._objective = objective
         self._stepper: Stepper | None = None
-        self._shown = Shown()
+        self._shown = Shown() if shows else None
         self._launch: Launch = config[LAUNCH]
         self._worker = Worker(f"{platform.node()}:{os.getpid()}", platform.node(), os.getpid())
 
@@ -56,10 +58,9 @@ class RayTrial(Trainable):
 
     def step(self) -> dict[str, Any]:
         """Run one round."""
-        file = self._launch.output
-        with printed(file, None if file is None else self._shown):
+        with printed(self._launch.output, self._shown):
             outcome = self._outcome()
-        return {OUTCOME: replace(outcome, printed=self._shown.take())}
+        return {OUTCOME: outcome if self._shown is None else replace(outcome, printed=self._shown.take())}
 
     def _outcome(self) -> Outcome:
         try:
