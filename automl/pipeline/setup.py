@@ -53,6 +53,7 @@ from automl.search.run import check_names
 from automl.search.sampling.feasibility import feasibility
 from automl.search.storage.sql.study_owner import Owner
 from automl.spaces import SearchSpace
+from automl.spaces.parsing.includes import presets
 from automl.training.heads.resize import compare_ways
 from automl.training.models.check_space import check_space
 from automl.training.plan import TrainPlan
@@ -118,7 +119,7 @@ def prepare(
         looked = find_weights(config, space, remaining=context.clock.remaining(), observer=context.observer)
     outline = source.outline()
     data = _decoded(context, source, device, looked)
-    space = load_space(config, device, img_size=data.splits.info.img_size)
+    space = _kept_space(context, load_space(config, device, img_size=data.splits.info.img_size))
     metric, balance = _fitting(config, data, context.observer)
     identity = {**_identity(config, data, metric, space), "balance": balance, "outline": outline}
     workspace.check_same(identity)
@@ -136,6 +137,7 @@ def prepare(
     basis = Basis(data.splits, pretrained, device, metric, balance, earlier, folds=folds)
     heads = fit_heads(context, basis)
     planned = make_plan(context, replace(basis, row_seconds=heads.row_seconds))
+    space.save(workspace.space_yaml)
     write_json(
         workspace.plan_json, identity | planned.to_dict() | ({} if owner is None else {"owner": owner.id})
     )
@@ -351,6 +353,20 @@ def load_space(config: StudyConfig, device: Device, *, img_size: int) -> SearchS
     if isinstance(config.space, dict):
         return SearchSpace.from_dict(config.space)
     return SearchSpace.load(config.space)
+
+
+def _kept_space(context: Context, now: SearchSpace) -> SearchSpace:
+    """Return the space of an earlier run if it was a preset, which a newer version may have changed; else `now`."""
+    config, workspace = context.config, context.workspace
+    preset = config.space == "auto" or config.space in presets()
+    if not preset or workspace.read_plan() is None or not workspace.space_yaml.is_file():
+        return now
+    kept = replace(SearchSpace.load(workspace.space_yaml), name=now.name)
+    if kept.to_dict() != now.to_dict():
+        context.observer.note(
+            f"The preset {now.name!r} has changed since this study began; the study keeps the space that it began with."
+        )
+    return kept
 
 
 def _identity(

@@ -104,6 +104,11 @@ class Workspace:
         """The identity of the study (`IDENTITY`), and the plan of its trials."""
         return self.root / "plan.json"
 
+    @property
+    def space_yaml(self) -> Path:
+        """The search space with which the study began, since a newer version may change a preset."""
+        return self.root / "space.yaml"
+
     def read_plan(self) -> dict[str, Any] | None:
         """Return the plan of an earlier run, or None."""
         return _read_json(self.plan_json, needed=("epochs", "begun_with"))

@@ -25,6 +25,7 @@ from automl.records import Rows, Silent
 from automl.result import FitResult
 from automl.review.replay import replay_study
 from automl.review.studies import find_study
+from automl.spaces.parsing import includes
 from tests.final.evidence.gap_checker import facts_of, false_sentences
 
 pytestmark = pytest.mark.study
@@ -218,6 +219,23 @@ def test_resume_raises_the_number_of_trials(tmp_path: Path) -> None:
     pipeline.fit(config_for(tmp_path, data=str(folder), n_trials=1))
     result = pipeline.resume("tiny", directory=tmp_path, n_trials=2)
     assert result.trials["total"] == 2
+
+
+def test_study_keeps_its_preset_when_a_newer_version_changes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = pipeline.fit(config_for(tmp_path, n_trials=1))
+    kept = (first.directory / "space.yaml").read_text()
+    newer = tmp_path / "search_spaces"
+    shutil.copytree(includes._preset_folder(), newer)
+    preset = newer / "smoke.yaml"
+    preset.write_text(preset.read_text() + "constraints: [lr < 0.5]\n")
+    monkeypatch.setattr(includes, "_preset_folder", lambda: newer)
+    again = pipeline.fit(config_for(tmp_path, n_trials=2))
+    assert again.trials["total"] == 2
+    assert (again.directory / "space.yaml").read_text() == kept
+    other = pipeline.fit(config_for(tmp_path, study="other", n_trials=1))
+    assert "lr < 0.5" in (other.directory / "space.yaml").read_text()
 
 
 def test_resume_of_no_study_names_the_closest(finished: FitResult) -> None:
