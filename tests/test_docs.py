@@ -106,6 +106,17 @@ def test_page_has_short_lines_and_paragraphs_and_links_that_exist(path: Path) ->
         assert target.startswith("http") or (path.parent / target).exists(), target
 
 
+def test_benchmarks_that_the_docs_name_run_as_commands() -> None:
+    named = {
+        name for page in PAGES for name in re.findall(r"python -m (benchmarks(?:\.\w+)+)", page.read_text())
+    }
+    assert len(named) > 10
+    for name in named:
+        path = ROOT.joinpath(*name.split("."))
+        script = path / "__main__.py" if path.is_dir() else path.with_suffix(".py")
+        assert '__name__ == "__main__"' in script.read_text(), f"`python -m {name}` does nothing"
+
+
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_example_study_loads(path: Path) -> None:
     loaded = config.load(path)

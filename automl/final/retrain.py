@@ -75,8 +75,11 @@ class Retrain:
         *,
         seconds: float | None = None,
         left: Callable[[Trainer], float] | None = None,
+        keep_outputs: bool = False,
     ) -> Retrained:
         """Train to the end. `seconds`, counted from now, replace those of the plan.
+
+        With `keep_outputs`, layers that do not learn are computed for a part of each batch (`Trainer.keep_outputs`).
 
         The schedule ends with the training. `should_stop` is called before each batch and ends the training early, with
         `progress` below 1. `left` returns the seconds that may still be used: it is asked at 30, 60 and 85 % of
@@ -90,10 +93,15 @@ class Retrain:
             if left is not None and seconds >= LONG_ENOUGH:
                 trainer.should_stop = _Stretch(trainer, seconds, left, should_stop)
         first = trainer.steps
-        while trainer.rounds < trainer.plan.epochs:
-            if trainer.train_round() is None:
-                break
-            observer.progress(trainer.progress(), 1.0)
+        if keep_outputs:
+            trainer.keep_outputs()
+        try:
+            while trainer.rounds < trainer.plan.epochs:
+                if trainer.train_round() is None:
+                    break
+                observer.progress(trainer.progress(), 1.0)
+        finally:
+            trainer.drop_outputs()
         if trainer.steps == first:
             raise TrialError(
                 "the time left for the retrain is too short for a single batch; raise --time-limit"

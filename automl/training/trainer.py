@@ -24,6 +24,7 @@ from automl.records import Config, DatasetInfo, Rows
 from automl.torch_setup import set_threads
 from automl.training import checkpoint
 from automl.training.evaluate import autocast, fit_size
+from automl.training.frozen_part import KeptOutputs
 from automl.training.hardware.autotune import Autotune
 from automl.training.hardware.data_parallel import DataParallel
 from automl.training.hardware.out_of_memory import MicroBatch
@@ -111,6 +112,7 @@ class Trainer:
         self.lr_scale = 1.0  # halved once, where the loss stopped being finite
         self.last_good = LastGood(plan.device)
         self.data_parallel: DataParallel | None = None
+        self.kept: KeptOutputs | None = None
 
     def batches_of(self, rows: Rows) -> Batches:
         """Return the batches of other rows, as those that this training has."""
@@ -120,6 +122,28 @@ class Trainer:
         """Train together with the other workers of torch's process group, which all call this before the first step."""
         self.data_parallel = DataParallel(self.model, self.averaged, self.plan.device)
         torch.manual_seed(self.plan.seed + self.data_parallel.rank)  # other rows, another dropout
+
+    def keep_outputs(self) -> None:
+        """From now on, compute the frozen part of the network a few times for each image, not in every step.
+
+        It is done on a CPU, where the network can be divided, images are not mixed, and memory suffices. An image is
+        then seen in fewer views, and a checkpoint would not know them, so this is for the final training.
+        """
+        recipe, plan = self.recipe, self.plan
+        frozen = recipe.pretrained and recipe.freeze != "none" and not (recipe.mixup or recipe.cutmix)
+        if not frozen or torch.device(plan.device).type != "cpu" or self.batches.streamed or self.grows:
+            return
+        self.kept = KeptOutputs.of(
+            self.model, self.batches, size=self.size, precision=plan.precision, threads=plan.replicas
+        )
+        if self.kept is not None and recipe.grad_accum_steps == 1:
+            self.gradients.micro_batch.rows = None  # it was small for the layers that are left out
+
+    def drop_outputs(self) -> None:
+        """Free what `keep_outputs` keeps."""
+        if self.kept is not None:
+            self.kept.close()
+            self.kept = None
 
     def train_round(self) -> float | None:
         """Train one round. Return the mean training loss, or None if the deadline or `should_stop` ended it early.
@@ -144,7 +168,11 @@ class Trainer:
 
     def train_step(self, images: Tensor, targets: Tensor) -> Tensor:
         """Train on a batch (B, C, H, W) with its targets; return the loss, on the device."""
-        images, targets = fit_size(images, self.seen), standardised(targets, self.info)
+        targets = standardised(targets, self.info)
+        if self.kept is not None:
+            with self.kept.part.skipped():
+                return self._updated(self.gradients(images, targets))
+        images = fit_size(images, self.seen)
         alphas = self.recipe.mixup, self.recipe.cutmix
         if any(alphas):
             rng = np.random.default_rng(
@@ -155,6 +183,10 @@ class Trainer:
             value = self.gradients(images, targets)
         else:
             value = self.data_parallel.gradient(self.gradients, images, targets)
+        return self._updated(value)
+
+    def _updated(self, value: Tensor) -> Tensor:
+        """Take the step of the gradients that are there; return the loss."""
         self.update()
         if self.ema is not None:
             self.ema.update(self.steps)
@@ -249,7 +281,7 @@ class Trainer:
         """Take the steps of one round; return the sum of their losses, and whether all were taken."""
         self.model.train()
         total, first = torch.zeros((), device=self.plan.device), self.steps
-        with closing(self._batches_from_here()) as batches:
+        with closing(self._batches_from_here(self.kept or self.batches)) as batches:
             for images, targets in batches:
                 over, progress = self._over(begun), self.progress(begun)
                 if self.data_parallel is not None:
@@ -268,17 +300,19 @@ class Trainer:
                     break
         return float(total), True
 
-    def _batches_from_here(self) -> Generator[tuple[Tensor, Tensor], None, None]:
+    def _batches_from_here(
+        self, source: Batches | KeptOutputs
+    ) -> Generator[tuple[Tensor, Tensor], None, None]:
         """Yield the batches that follow the steps taken so far, epoch after epoch."""
         epoch, done = divmod(self.steps, len(self.batches))
         while True:
-            yield from self.batches.epoch(epoch, skip=done)
+            yield from source.epoch(epoch, skip=done)
             epoch, done = epoch + 1, 0
 
     def _next_images(self, rows: int, seconds: float) -> Generator[Tensor, None, None]:
         """Yield so many training images, at the side of the end, in batches that fit into memory."""
         seen, begun = 0, time.perf_counter()
-        with closing(self._batches_from_here()) as batches:
+        with closing(self._batches_from_here(self.batches)) as batches:
             for images, _ in batches:
                 part = fit_size(images[: rows - seen], self.size)
                 yield from part.split(self.micro_batch)

@@ -73,9 +73,7 @@ class Batches:
         (B, outputs) otherwise. The last batch may be smaller unless `drop_last`.
         """
         generator = torch.Generator().manual_seed(self._seed_of(n))
-        order = self._order(generator)
-        starts = range(0, len(self) * self.batch_size, self.batch_size)
-        parts = [order[start : start + self.batch_size] for start in starts]
+        parts = self._parts(generator)
         if self.augment is not None:
             for chosen in parts[:skip]:
                 self.augment.draw(len(chosen), generator)
@@ -89,6 +87,24 @@ class Batches:
         for chosen, images in zip(parts, self._gathered(parts), strict=True):
             pixels = self.augment(images, generator) if self.augment is not None else images.float()
             yield self._normalized(pixels), send(self._targets[chosen], self.device)
+
+    def chosen(self, n: int) -> list[npt.NDArray[np.int64]]:
+        """Return the positions (B,) of the rows of each batch of epoch `n`, among those of the part."""
+        return self._parts(torch.Generator().manual_seed(self._seed_of(n)))
+
+    def drawn(self, chosen: npt.NDArray[np.int64], generator: torch.Generator) -> Tensor:
+        """Return images of the rows at these positions as `epoch` does, with an augmentation of their own."""
+        images = self._gather(chosen)
+        return self._normalized(images.float() if self.augment is None else self.augment(images, generator))
+
+    def targets_of(self, chosen: npt.NDArray[np.int64]) -> Tensor:
+        """Return targets of the rows at these positions as `epoch` does."""
+        return send(self._targets[chosen], self.device)
+
+    def _parts(self, generator: torch.Generator) -> list[npt.NDArray[np.int64]]:
+        order = self._order(generator)
+        starts = range(0, len(self) * self.batch_size, self.batch_size)
+        return [order[start : start + self.batch_size] for start in starts]
 
     def _order(self, generator: torch.Generator) -> npt.NDArray[np.int64]:
         n = self.n

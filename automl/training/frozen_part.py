@@ -1,0 +1,259 @@
+"""The layers of a pretrained network that do not learn, computed for a part of each batch only.
+
+Where only the last stage learns, most work of a step is that of the layers below it. The final training on a CPU keeps
+what these put out for the last augmented views of each image. A step computes new views of a fifth of its images, and
+takes the other images in a view that is kept.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from automl.data.loading.batches import Batches
+from automl.machine import free_memory
+from automl.training.evaluate import autocast, fit_size
+from automl.training.hardware.out_of_memory import parts_of
+from automl.training.models.memory_format import at_once
+from automl.training.plan import Precision
+
+MOST_VIEWS, FEWEST_VIEWS = 8, 2  # of each image that are kept
+RENEWED = 0.2  # of each batch: images of which a new view is computed
+MOST_BYTES, MEMORY_SHARE = 2e9, 0.25  # of what is kept: at most, and of the memory that is free
+LARGEST_HALF = 6e4  # of float16
+CLOSE = 1e-3  # of the outputs: the parts are the whole
+
+_Index = npt.NDArray[np.int64]
+
+
+class _ReachedError(Exception):
+    """The frozen part has put out `found`."""
+
+    def __init__(self, found: Tensor) -> None:
+        self.found = found
+
+
+class FrozenPart:
+    """Divides a network after the last layer that is frozen. `find` makes one.
+
+    `frozen` are the outermost modules of the first part, in the order in which they run.
+    """
+
+    def __init__(self, model: nn.Module, frozen: list[nn.Module]) -> None:
+        self.model, self.frozen = model, frozen
+
+    @classmethod
+    @torch.no_grad()
+    def find(cls, model: nn.Module, images: Tensor) -> FrozenPart | None:
+        """Return the division of a network, None if there is none whose parts give the outputs of the whole.
+
+        `images` (B, C, H, W) are some that it is tried on. There is none for networks that do more between the frozen
+        modules than to call them one after the other, such as transformers that add positions to patches.
+        """
+        frozen = _run_before_learning(model, images)
+        if not frozen:
+            return None
+        part, training = cls(model, frozen), model.training
+        model.eval()
+        try:
+            whole, between = model(images), part.outputs(images)
+            if not isinstance(between, Tensor) or float(between.abs().max()) > LARGEST_HALF:
+                return None
+            with part.skipped():
+                rest = model(between)
+        except (
+            RuntimeError,
+            TypeError,
+            ValueError,
+            IndexError,
+        ):  # shapes that do not fit: it cannot be divided here
+            return None
+        finally:
+            model.train(training)
+        scale = float(whole.abs().max())
+        same = whole.shape == rest.shape and bool(((whole - rest).abs() <= CLOSE * max(scale, 1.0)).all())
+        return part if same else None
+
+    @torch.no_grad()
+    def outputs(self, images: Tensor) -> Tensor:
+        """Return the output of the frozen part, (B, ...)."""
+        with self._stopping():
+            return self._outputs(images)
+
+    def outputs_in_threads(
+        self, images: Tensor, pool: ThreadPoolExecutor, parts: int, precision: Precision = "fp32"
+    ) -> Tensor:
+        """Return `outputs`, computed in `parts` by the threads of `pool`."""
+
+        def computed(some: Tensor) -> Tensor:
+            with torch.no_grad(), autocast("cpu", precision):  # both are a thread's own
+                return self._outputs(some)
+
+        with self._stopping():
+            return torch.cat(list(pool.map(computed, images.tensor_split(min(parts, len(images))))))
+
+    @contextmanager
+    def skipped(self) -> Iterator[None]:
+        """In the block, the network takes outputs of the frozen part in place of images."""
+        for module in self.frozen:
+            module.forward = _same
+        try:
+            yield
+        finally:
+            for module in self.frozen:
+                del module.forward
+
+    @contextmanager
+    def _stopping(self) -> Iterator[None]:
+        """In the block, the network stops after its frozen part."""
+        handle = self.frozen[-1].register_forward_hook(_stop)
+        try:
+            yield
+        finally:
+            handle.remove()
+
+    def _outputs(self, images: Tensor) -> Tensor:
+        try:
+            self.model(images)
+        except _ReachedError as reached:
+            return reached.found
+        raise RuntimeError("the last frozen layer did not run")
+
+
+class KeptOutputs:
+    """Batches of outputs of the frozen part, in place of images: `epoch` is that of `Batches`.
+
+    For each row, the outputs of its last views are kept in memory, at most `views`. In each batch, rows without a view
+    and others, a fifth of the batch at least, get a new one, and the rest a random one of those that are kept. A batch
+    of images runs on `threads` threads. Outputs are kept with 16 bits.
+    """
+
+    def __init__(
+        self,
+        part: FrozenPart,
+        batches: Batches,
+        *,
+        size: int,
+        views: int,
+        precision: Precision,
+        threads: int = 1,
+    ) -> None:
+        self.part, self.batches = part, batches
+        self._size, self._views, self._precision = size, views, precision
+        self._pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
+        self._threads = threads
+        self._at_once = at_once(size, "cpu", most=batches.batch_size)
+        self._seen: _Index = np.zeros(batches.n, dtype=np.int64)  # views of each row so far
+        self._kept: Tensor | None = None
+        self._shape: tuple[int, ...] = ()
+
+    @classmethod
+    def of(
+        cls, model: nn.Module, batches: Batches, *, size: int, precision: Precision, threads: int
+    ) -> KeptOutputs | None:
+        """Return the batches for a network, None if it cannot be divided or the memory is too small for two views."""
+        images, _ = next(iter(batches.epoch(0)))
+        part = FrozenPart.find(model, fit_size(images[:2], size))
+        if part is None:
+            return None
+        one = part.outputs(fit_size(images[:1], size))
+        free = min(MOST_BYTES, MEMORY_SHARE * free_memory())
+        views = min(MOST_VIEWS, int(free / (2 * one.numel() * batches.n)))
+        if views < FEWEST_VIEWS:
+            return None
+        return cls(part, batches, size=size, views=views, precision=precision, threads=threads)
+
+    def close(self) -> None:
+        """Free the memory, and end the threads."""
+        self._kept = None
+        self._pool.shutdown()
+
+    def epoch(self, n: int, *, skip: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield (outputs, targets) of epoch `n`, without its first `skip` batches."""
+        seed = [self.batches.seed & (2**63 - 1), n]
+        rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(_seed(seed))
+        for chosen in self.batches.chosen(n)[skip:]:
+            new = self._renewed(chosen, rng)
+            self._keep(chosen[new], self.batches.drawn(chosen[new], generator))
+            known = np.minimum(self._seen[chosen], self._views)
+            views = np.where(new, self._seen[chosen] - 1, rng.integers(0, known)) % self._views
+            yield self._load(chosen, views), self.batches.targets_of(chosen)
+
+    def _renewed(self, chosen: _Index, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+        """Return which rows of a batch get a new view (B,)."""
+        new = self._seen[chosen] == 0
+        others = np.flatnonzero(~new)
+        more = math.ceil(RENEWED * len(chosen)) - int(new.sum())
+        new[rng.permutation(others)[: max(0, more)]] = True
+        return np.asarray(new)
+
+    def _keep(self, rows: _Index, images: Tensor) -> None:
+        """Keep the outputs for images (B, C, H, W) of these rows as their next view; of equal rows, the last one."""
+        images = fit_size(images, self._size)
+        most = min(self._at_once, max(1, len(images) // self._threads))
+        found = self.part.outputs_in_threads(images, self._pool, parts_of(len(images), most), self._precision)
+        found = found.clamp(-LARGEST_HALF, LARGEST_HALF)
+        if found.ndim == 4:  # as convolutions have it in memory
+            found = found.permute(0, 2, 3, 1)
+        if self._kept is None:
+            self._shape = tuple(found.shape[1:])
+            half = torch.bfloat16 if found.dtype == torch.bfloat16 else torch.float16
+            self._kept = torch.empty((self.batches.n * self._views, found[0].numel()), dtype=half)
+        places = torch.from_numpy(rows * self._views + self._seen[rows] % self._views)
+        self._kept[places] = found.reshape(len(found), -1).to(self._kept.dtype)
+        self._seen[rows] = self._seen[rows] + 1
+
+    def _load(self, rows: _Index, views: _Index) -> Tensor:
+        assert self._kept is not None, "a view is kept before it is loaded"
+        found = self._kept[torch.from_numpy(rows * self._views + views)].float().reshape(-1, *self._shape)
+        return found.permute(0, 3, 1, 2) if found.ndim == 4 else found
+
+
+def _run_before_learning(model: nn.Module, images: Tensor) -> list[nn.Module]:
+    """Return the outermost modules without learning parameters that end before the first learning parameter is used."""
+    ended: list[nn.Module] = []
+
+    def entering(module: nn.Module, _: Any) -> None:
+        if any(parameter.requires_grad for parameter in module.parameters(recurse=False)):
+            raise _ReachedError(images)
+
+    def left(module: nn.Module, _: Any, __: Any) -> None:
+        if module is not model:
+            ended.append(module)
+
+    hooks = [module.register_forward_pre_hook(entering) for module in model.modules()]
+    hooks += [module.register_forward_hook(left) for module in model.modules()]
+    training = model.training
+    model.eval()
+    try:
+        model(images)
+        return []  # nothing learns
+    except _ReachedError:
+        pass
+    finally:
+        model.train(training)
+        for hook in hooks:
+            hook.remove()
+    frozen = [module for module in ended if not any(p.requires_grad for p in module.parameters())]
+    inner = {id(child) for module in frozen for child in module.modules() if child is not module}
+    return [module for module in dict.fromkeys(frozen) if id(module) not in inner]
+
+
+def _seed(parts: list[int]) -> int:
+    return int(np.random.SeedSequence([*parts, 1]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def _same(x: Tensor, *_: Any, **__: Any) -> Tensor:
+    return x
+
+
+def _stop(_: nn.Module, __: Any, found: Tensor) -> None:
+    raise _ReachedError(found)
