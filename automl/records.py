@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -122,6 +123,11 @@ class BadFile:
     reason: str
 
 
+VAL_ROWS = (
+    "val_rows"  # the metric in which a report says on how many validation rows it was scored, if not on all
+)
+
+
 # --- trials -------------------------------------------------------------------------------------------------
 
 
@@ -166,6 +172,17 @@ class Report:
     value: float
     seconds: float
     metrics: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        """The number of validation rows that the value was scored on; 0 if it was all of them."""
+        return rows_of(self.metrics)
+
+
+def rows_of(metrics: Mapping[str, float]) -> int:
+    """Return on how many validation rows these metrics were scored, as they say; 0 if it was on all of them."""
+    found = metrics.get(VAL_ROWS, 0.0)
+    return int(found) if 0.0 < found < math.inf else 0
 
 
 @dataclass(frozen=True)

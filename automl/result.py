@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +22,13 @@ class FitResult:
     """The outcome of a study; everything in it is also in the study's directory.
 
     `val_score` is the best trial's score on the validation rows. The search optimised it, so it is too optimistic.
-    `holdout` maps metric names to values with 95 % intervals, on rows that were not used before.
+    `holdout` maps metric names to values with 95 % intervals, on rows that were not used before. `unchanged_after`: the
+    seconds of a command that changed nothing; the result, with its times, is then of an earlier one.
     """
 
     directory: Path
     document: Mapping[str, Any]
+    unchanged_after: float | None = field(default=None, repr=False, compare=False)
 
     @property
     def study(self) -> str:

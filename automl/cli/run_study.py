@@ -9,6 +9,7 @@ from typing import Any
 from automl.cli.options import State
 from automl.cli.output import print_json
 from automl.config import StudyConfig
+from automl.config.durations import format_duration
 from automl.final.evidence.words import not_usable
 from automl.records import Observer
 from automl.review.choose_view import view_of
@@ -39,7 +40,11 @@ def run(config: StudyConfig, start: Callable[[Observer], Any], state: State) -> 
     if unusable := not_usable(result.to_json()):
         print(unusable)
     command = dashboard_command(config.study, _directory_flag(config))
-    for line in aligned(summary(result.to_json(), result.model_dir, command)):
+    rows = summary(result.to_json(), result.model_dir, command)
+    if result.unchanged_after is not None:
+        took = format_duration(result.unchanged_after)
+        rows.append(("this run", f"{took}; it changed nothing, and the times above are of an earlier run"))
+    for line in aligned(rows):
         print(line)
     return code
 

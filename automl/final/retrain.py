@@ -30,7 +30,7 @@ class Retrained:
     """The final model. `epochs` is a fraction if time ended it; `size` is the side of its input in pixels.
 
     `info` holds the statistics that normalise its pixels, `weights` the pretrained weights that it started from.
-    `progress` is below 1 if the training was stopped.
+    `progress` is below 1 if the training was stopped. `timed`: it ended before all the epochs that it might have had.
     """
 
     model: nn.Module
@@ -42,6 +42,7 @@ class Retrained:
     info: DatasetInfo
     weights: Weights | None = None
     progress: float = 1.0
+    timed: bool = False
 
 
 MEASURED_AT = (0.3, 0.6, 0.85)  # shares of a timed retrain at which the time left is measured again ...
@@ -151,6 +152,7 @@ def retrained_model(trainer: Trainer, seconds: float, n_train: int) -> Retrained
         info=trainer.info,
         weights=trainer.pretrained,
         progress=trainer.progress(),
+        timed=trainer.rounds < trainer.plan.epochs,
     )
 
 
@@ -185,7 +187,7 @@ def own_weights(config: Config, splits: SearchSplits, plan: TrainPlan, checkpoin
         trainer.load(checkpoint)
     model = retrained_model(trainer, trainer.spent, trainer.batches.n)
     trainer.gradients.close()
-    return replace(model, progress=1.0)
+    return replace(model, progress=1.0, timed=False)
 
 
 def best_checkpoint(best: BestTrial) -> Path | None:

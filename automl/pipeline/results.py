@@ -23,16 +23,17 @@ from automl.final.evidence.gap import Facts, explain_gap
 from automl.final.evidence.usable import Trivial, trivial_scores
 from automl.final.model_folder import read_preprocess
 from automl.pipeline.plan.pretrained import public_record
-from automl.pipeline.retrain_time import images_of, interrupted
+from automl.pipeline.retrain.retrain_time import images_of, interrupted
 from automl.pipeline.setup import Setup
 from automl.pipeline.study_folder import Workspace, write_json, write_text
-from automl.records import Config, Interval, Rows
+from automl.records import Config, Interval, Rows, rows_of
 from automl.result import FitResult
 from automl.review.tables import delivered_of, write_trials
 from automl.review.trials import stored_rows, with_weights
 from automl.search import SearchResult
 from automl.training.cross_validation import pooled_targets
 
+LONGER = 2.0  # times the seconds of the earlier retrain: then another one is worth its time
 PACKAGES = ("numpy", "optuna", "ray", "scikit-learn", "timm", "torch", "torchvision")
 
 
@@ -74,13 +75,19 @@ def is_done(config: StudyConfig, workspace: Workspace) -> bool:
     return ended == int(counts["total"]) >= config.n_trials
 
 
-def keep_model(found: SearchResult, earlier: Earlier) -> Outcome | None:
-    """Return the outcome of an earlier run if its model is still the best, so that the holdout stays closed."""
+def keep_model(found: SearchResult, earlier: Earlier, seconds: float | None) -> Outcome | None:
+    """Return the outcome of an earlier run if its model is still the best, so that the holdout stays closed.
+
+    A retrain that time ended is made again if there is clearly more time for it now: `seconds`, None without a limit.
+    """
     result = earlier.result
     if not _was_full(result["retrain"]):
         return None  # another retrain may give a better model
     best = result["best"]
     if best["trial"] != found.best.number or best.get("rounds", best["epochs"]) != found.best.round:
+        return None
+    took = took_when_timed(result["retrain"])
+    if seconds is not None and took is not None and seconds >= LONGER * took:
         return None
     return Outcome(
         best_config=best["config"],
@@ -90,6 +97,12 @@ def keep_model(found: SearchResult, earlier: Earlier) -> Outcome | None:
         scores=kept_scores(earlier),
         stopped="search" if interrupted(found) else None,
     )
+
+
+def took_when_timed(retrain: Mapping[str, Any]) -> float | None:
+    """Return the seconds of a retrain, by its entry of result.json, if time ended it before its last epoch."""
+    done = (retrain.get("evidence") or {}).get("retrain") or {}
+    return max(1.0, float(done["seconds"])) if done.get("timed") else None
 
 
 def kept_scores(earlier: Earlier) -> Scores:
@@ -126,7 +139,7 @@ def unchanged(setup: Setup, found: SearchResult) -> FitResult | None:
         return None
     if earlier.get("work", {}).get("rounds") != found.rounds_run:
         return None
-    return FitResult(setup.workspace.root, earlier)
+    return FitResult(setup.workspace.root, earlier, unchanged_after=setup.clock.elapsed())
 
 
 def write_outcome(setup: Setup, found: SearchResult, outcome: Outcome) -> FitResult:
@@ -231,13 +244,16 @@ def _facts(setup: Setup, found: SearchResult, outcome: Outcome, *, mirrored: boo
     trial = next((trial for trial in found.trials if trial.number == best.number), None)
     reports = () if trial is None else trial.reports
     last = reports[-1].metrics if reports else {}
+    sign = 1.0 if setup.metric.mode == "max" else -1.0
+    values = [trial.value for trial in found.trials if math.isfinite(trial.value)]
     return Facts(
         metric=setup.metric.name,
         val=best.value,
-        n_val=round(last.get("val_rows", info.n_scored)),
+        n_val=rows_of(last) or info.n_scored,
         folds=info.folds,
         trial=best.number,
-        compared=sum(math.isfinite(trial.value) for trial in found.trials),
+        compared=len(values),
+        leads=all(sign * best.value >= sign * value for value in values),
         trial_epochs=found.best_epochs,
         trial_images=0 if trial is None else images_of(trial, info),
         held=Interval(**outcome.scores.holdout[setup.metric.name]),

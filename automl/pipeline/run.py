@@ -11,6 +11,7 @@ from threading import Event
 from typing import Any
 
 from automl.config import save
+from automl.config.durations import format_duration
 from automl.data import Source
 from automl.errors import ModelError, StorageError
 from automl.final.evidence.delivery import Delivery
@@ -22,7 +23,6 @@ from automl.final.model_folder import write_model_folder
 from automl.final.predictor import Predictor
 from automl.interrupt import stop_on_interrupt
 from automl.pipeline.context import Context
-from automl.pipeline.final_model import final_model
 from automl.pipeline.label_errors import write_label_errors
 from automl.pipeline.objective import node_trial, origin_of
 from automl.pipeline.plan.heads import number_of
@@ -33,11 +33,13 @@ from automl.pipeline.results import (
     keep_model,
     kept_scores,
     targets_of,
+    took_when_timed,
     unchanged,
     val_trivial,
     write_outcome,
 )
-from automl.pipeline.retrain_time import interrupted, promised
+from automl.pipeline.retrain.final_model import final_model
+from automl.pipeline.retrain.retrain_time import RetrainTime, interrupted, promised
 from automl.pipeline.setup import Setup, prepare
 from automl.records import OnFailure
 from automl.remote import is_remote
@@ -84,23 +86,24 @@ class Run:
             raise StorageError(no_room(self.setup.workspace.root))
         if interrupted(found):
             self._note_stopped(found)
-        promise = promised(self.setup, found)
-        found = promise.found
-        earlier = self.earlier_model()
-        kept = None if earlier is None else keep_model(found, earlier)
-        if kept is not None:
-            self._note("The best configuration has not changed, so the model and its holdout score are kept.")
-            return unchanged(self.setup, found) or self.write_results(found, kept)
-        if promise.words:
-            self._note(promise.words)
-        self._note_best(found)
-        asked = Event()
+        asked = Event()  # by Ctrl-C
         with nullcontext() if interrupted(found) else stop_on_interrupt(asked.set):
+            promise = promised(self.setup, found)
+            found = promise.found
+            earlier = self.earlier_model()
+            left = None if earlier is None else RetrainTime(self.setup, found).plan().seconds
+            kept = None if earlier is None else keep_model(found, earlier, left)
+            if kept is not None:
+                self._note(f"The best configuration has not changed{_no_longer(kept, left)}.")
+                return unchanged(self.setup, found) or self.write_results(found, kept)
+            if promise.words:
+                self._note(promise.words)
+            self._note_best(found)
             label_errors = write_label_errors(self.setup, found)
-        if asked.is_set():  # as in the search
-            found = replace(found, stopped=Reason(Code.INTERRUPTED))
-            self._note_stopped(found)
-        final = self.retrain(found, earlier, promise.value)
+            if asked.is_set():  # as in the search
+                found = replace(found, stopped=Reason(Code.INTERRUPTED))
+                self._note_stopped(found)
+            final = self.retrain(found, earlier, promise.value, asked)
         with self._ignore_first_ctrl_c(found, final):
             outcome = self.deliver(found, final)
             self.setup.observer.stage("deliver", f"writing {self.setup.workspace.root}")
@@ -143,9 +146,10 @@ class Run:
         setup.clock.finish_stage("search")
         return found
 
-    def retrain(self, found: SearchResult, earlier: Earlier | None, promise: float) -> Final:
-        """Run stage `retrain`: make the model to deliver, or keep the `earlier` one."""
-        final = final_model(self.setup, found, earlier, promise=promise)
+    def retrain(self, found: SearchResult, earlier: Earlier | None, promise: float, asked: Event) -> Final:
+        """Run stage `retrain`: make the model to deliver, or keep the `earlier` one. `asked`: by Ctrl-C, to stop."""
+        pressed = (lambda: False) if interrupted(found) else asked.is_set
+        final = final_model(self.setup, found, earlier, promise=promise, asked=pressed)
         if why := final.in_words():
             self._note(f"{why[:1].upper()}{why[1:]}.")
         self.setup.clock.finish_stage("retrain")
@@ -215,9 +219,15 @@ class Run:
                 "No trial was scored: the first configuration is retrained if the time left is enough, and is compared "
                 "with no other configuration."
             )
-        if found.leader is not None:
+        leader = found.leader
+        if leader is not None and leader.rows and not 0 < found.best.rows <= leader.rows:
             self._note(
-                f"Trial {found.leader.trial} has the best score, but is within one standard error of trial "
+                f"Trial {leader.trial} has the best score, but on {leader.rows} validation images only, and is within "
+                f"one standard error of trial {found.best.number}, which is kept because it was scored on more."
+            )
+        elif leader is not None:
+            self._note(
+                f"Trial {leader.trial} has the best score, but is within one standard error of trial "
                 f"{found.best.number}, which is kept because it comes earlier in the portfolio."
             )
 
@@ -235,6 +245,16 @@ def _next_step(found: SearchResult) -> str:
     if found.scored:
         return "the best configuration so far is retrained"
     return "no trial has a score yet, so the best linear head is delivered"
+
+
+def _no_longer(kept: Outcome, left: float | None) -> str:
+    """Return that the model is kept, and why it is not trained for longer, as the end of a sentence."""
+    took = took_when_timed(kept.retrain)
+    why = ""
+    if took is not None and left is not None:
+        times = format_duration(left), format_duration(took)
+        why = f", and the {times[0]} left for a retrain are not clearly more than its {times[1]}"
+    return f"{why}, so the model and its holdout score are kept"
 
 
 def no_room(folder: Path) -> str:

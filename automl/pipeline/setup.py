@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -24,6 +25,7 @@ from automl.errors import ConfigError, DataError
 from automl.final.evidence.candidates import Alternative
 from automl.machine import Moment, cache_folder, cores, slowdown
 from automl.pipeline.context import Context
+from automl.pipeline.decoded_again import AllInTime
 from automl.pipeline.plan.budget import Budget
 from automl.pipeline.plan.constants import (
     DECODING_SHARE,
@@ -118,7 +120,8 @@ def prepare(
         space = load_space(config, device, img_size=CPU_SIZE)
         looked = find_weights(config, space, remaining=context.clock.remaining(), observer=context.observer)
     outline = source.outline()
-    data = _decoded(context, source, device, looked)
+    look: dict[str, Any] = {} if earlier is None else dict(earlier.get("resize_look", {}))
+    data = _decoded(context, source, device, looked, look)
     space = _kept_space(context, load_space(config, device, img_size=data.splits.info.img_size))
     metric, balance = _fitting(config, data, context.observer)
     identity = {**_identity(config, data, metric, space), "balance": balance, "outline": outline}
@@ -138,9 +141,8 @@ def prepare(
     heads = fit_heads(context, basis)
     planned = make_plan(context, replace(basis, row_seconds=heads.row_seconds))
     space.save(workspace.space_yaml)
-    write_json(
-        workspace.plan_json, identity | planned.to_dict() | ({} if owner is None else {"owner": owner.id})
-    )
+    more = ({"resize_look": look} if look else {}) | ({} if owner is None else {"owner": owner.id})
+    write_json(workspace.plan_json, identity | planned.to_dict() | more)
     return Setup(
         config=config,
         workspace=workspace,
@@ -183,8 +185,14 @@ def least_seconds(source: Source, slower: float) -> float:
     return SPARE * (WORKING_S * slower + each * min(n, LEAST) / cores())
 
 
-def _decoded(context: Context, source: Source, device: Device, looked: FoundWeights | None) -> PreparedData:
-    """Return the data, decoded at the training size (and at that of pretrained networks), and split."""
+def _decoded(
+    context: Context, source: Source, device: Device, looked: FoundWeights | None, look: dict[str, Any]
+) -> PreparedData:
+    """Return the data, decoded at the training size (and at that of pretrained networks), and split.
+
+    A look at how images become squares is added to `look`. Raises TimeLimitError if the time left does not suffice to
+    decode the images of a resumed study again.
+    """
     config = context.config
     remaining = context.clock.remaining()
     earlier = context.workspace.root / "index" / ROWS
@@ -208,9 +216,9 @@ def _decoded(context: Context, source: Source, device: Device, looked: FoundWeig
             max_disk=config.max_disk,
             cache_dir=cache_folder(),
             study_dir=context.workspace.root,
-            observer=context.observer,
+            observer=AllInTime(context) if remaining is not None and resumed else context.observer,
             until=Moment.now().later(DECODING_SHARE * remaining) if bounded and remaining else None,
-            **_resize(context, looked, device),
+            **_resize(context, looked, device, look),
             rows=np.load(earlier) if resumed and earlier.is_file() else None,
         )
     if data.part:
@@ -272,8 +280,13 @@ def _sizes(context: Context, source: Source, device: Device, looked: FoundWeight
     return _Sizes("auto", largest_size(context, source, space, cores=device.cores_together), large)
 
 
-def _resize(context: Context, looked: FoundWeights | None, device: Device) -> ResizeOptions:
-    """Return how images become squares. A resumed study keeps its way; `auto` needs weights for its look."""
+def _resize(
+    context: Context, looked: FoundWeights | None, device: Device, look: dict[str, Any]
+) -> ResizeOptions:
+    """Return how images become squares. A resumed study keeps its way; `auto` needs weights for its look.
+
+    What that finds is added to `look`.
+    """
     config, earlier = context.config, context.workspace.read_plan()
     known: ResizeOptions = {}
     if earlier is not None and "pixel_range" in earlier:
@@ -289,7 +302,8 @@ def _resize(context: Context, looked: FoundWeights | None, device: Device) -> Re
 
     def choose(source: Source, labelled: Labelled, split: Split) -> Resize:
         remaining, decoding = context.clock.remaining(), Moment.now().after(begun)
-        seconds = RESIZE_SECONDS if remaining is None else min(RESIZE_SECONDS, RESIZE_SHARE * remaining)
+        # Without a limit the result must not depend on what else the machine does.
+        seconds = math.inf if remaining is None else min(RESIZE_SECONDS, RESIZE_SHARE * remaining)
         if remaining is not None and decoding > AGAIN_SHARE * remaining:
             return "crop"
         found = compare_ways(
@@ -305,6 +319,7 @@ def _resize(context: Context, looked: FoundWeights | None, device: Device) -> Re
         if found is None:
             return "crop"
         context.observer.note(found.in_words())
+        look.update(asdict(found))
         return found.better
 
     return {"choose_resize": choose}

@@ -125,7 +125,7 @@ class Stepper:
         )
 
     def save(self) -> None:
-        """Save the state. It replaces the last one at once."""
+        """Save the state. It replaces the last one at once, which stays beside it until the round is taken in."""
         begun = time.perf_counter()
         place = self.launch.checkpoint
         new = place.with_name(f".{place.name}-new")

@@ -100,6 +100,10 @@ class Code(StrEnum):
     NOT_WORSE_THAN_MEDIAN = "not_worse_than_median", f"not worse than {_MEDIAN}"
     VALUE_NOT_FINITE = "value_not_finite", "its value was {value}"
     PRUNER_STOPPED = "pruner_stopped", "stopped by {pruner}"
+    PRUNER_IN_DOUBT = (
+        "pruner_in_doubt",
+        "{pruner} would stop it, but not if its values were better by their standard error, {noise:.2g}: continues",
+    )
     PRUNER_WENT_ON = "pruner_went_on", "not stopped by {pruner}"
     # How a trial ends without its policy.
     ENDED_BY_ITSELF = "ended_by_itself", "the objective ended by itself"

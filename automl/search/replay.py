@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from automl.records import Report, TrialState
+from automl.records import VAL_ROWS, Report, TrialState
 from automl.search.policy import Action, Decision, NextKind, Policy, Significance, TrialView
 from automl.search.policy.significance import judged_again
 from automl.search.reasons import Code, Reason, in_numbers
@@ -116,8 +116,9 @@ class _Playback:
         own = event.rung is None and decided.action is not Action.CONTINUE
         expected = ""
         if event.round > trial.round:
-            trial.round, trial.values[event.round] = event.round, event.value
-            found = self._policy.report(Report(event.trial, event.round, event.value, event.seconds))
+            report = Report(event.trial, event.round, event.value, event.seconds, {VAL_ROWS: event.rows})
+            trial.add(report)
+            found = self._policy.report(report)
             if found != decided and own:
                 self._policy.ended(event.trial, decided.state)
             elif found != decided:

@@ -26,7 +26,8 @@ REPORT_COLUMNS = ("number", "epoch", "value", "time")
 class BestTrial:
     """The incumbent: `value` is that of its last `round`, `checkpoint` its saved state, if there is one.
 
-    If no trial had a value in time, it is the first configuration, with the value NaN and the round 0.
+    If no trial had a value in time, it is the first configuration, with the value NaN and the round 0. `rows` is the
+    number of validation rows that the value was scored on, 0 if it was all of them.
     """
 
     number: int
@@ -34,6 +35,7 @@ class BestTrial:
     value: float
     round: int
     checkpoint: Path | None
+    rows: int = 0
 
 
 @dataclass(frozen=True)

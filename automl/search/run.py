@@ -116,7 +116,9 @@ def _result(
         first = BestTrial(number, coordinator.first_config(), math.nan, 0, None)
         seconds = coordinator.time.elapsed()
         return SearchResult(first, trials, settings.mode, stopped, seconds, heads=heads)
-    place = TrialFiles(directory, logs=False).checkpoint(best.trial)
+    files = TrialFiles(directory, logs=False)
+    files.go_back(best.trial, best.round)
+    place = files.checkpoint(best.trial)
     kept = settings.directory is not None and place.exists()
     found = BestTrial(
         number=best.trial,
@@ -124,6 +126,7 @@ def _result(
         value=best.value,
         round=best.round,
         checkpoint=place if kept else None,
+        rows=best.rows,
     )
     leader = coordinator.incumbent.leader
     return SearchResult(

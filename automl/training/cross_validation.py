@@ -23,7 +23,7 @@ from torch import Tensor
 
 from automl.errors import StorageError
 from automl.machine import Moment
-from automl.records import Config, Rows, SearchSplits
+from automl.records import VAL_ROWS, Config, Rows, SearchSplits
 from automl.training import checkpoint
 from automl.training.evaluate import predict_part, predict_rows, score
 from automl.training.models.complexity import MACS, PARAMS, parameters
@@ -243,7 +243,7 @@ class CrossValidatedTrial(ImageTrial):
         if more is not None:
             outputs, targets = [*outputs, more[0]], [*targets, more[1]]
         return score(torch.cat(outputs), torch.cat(targets), self.trainer.info, self.plan.metric) | {
-            "val_rows": float(sum(map(len, targets)))
+            VAL_ROWS: float(sum(map(len, targets)))
         }
 
     def _report_of_some(self, place: int, images: int, begun: float) -> dict[str, float | bool | str]:

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from automl.machine import Moment
-from automl.records import Config, SearchSplits
+from automl.records import VAL_ROWS, Config, SearchSplits
 from automl.training.early_stopping import Patience
 from automl.training.evaluate import predict_part, predict_rows, score
 from automl.training.hardware.out_of_memory import release
@@ -126,7 +126,7 @@ class ImageTrial:
             **score(logits, targets, info, plan.metric),
             PARAMS: parameters(model),
             MACS: math.nan,  # no time to count them
-            "val_rows": float(len(targets)),
+            VAL_ROWS: float(len(targets)),
             "images": float(self.trainer.steps * batches.batch_size),
             "epochs": round(self.trainer.epochs, 3),
             "seconds": time.perf_counter() - begun,
@@ -155,5 +155,5 @@ class ImageTrial:
             precision=plan.precision,
             share=self._scored,
         )
-        scored = {} if self._scored >= 1.0 else {"val_rows": float(len(targets))}
+        scored = {} if self._scored >= 1.0 else {VAL_ROWS: float(len(targets))}
         return score(logits, targets, info, plan.metric) | scored

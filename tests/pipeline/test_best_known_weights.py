@@ -24,8 +24,8 @@ from automl.final.evidence.delivery import Delivery
 from automl.final.evidence.paired import Difference
 from automl.final.evidence.words import not_usable
 from automl.final.retrain import Retrain, Retrained
-from automl.pipeline import final_model
 from automl.pipeline.plan import heads
+from automl.pipeline.retrain import contest, final_model
 from automl.records import Rows
 from automl.result import FitResult
 from automl.review.studies import find_study, read_study
@@ -119,7 +119,7 @@ def test_retrain_that_fails_leaves_the_best_trials_own_weights(
     assert found["how"] == "own weights" and found["evidence"]["decided_by"] == "retrain failed"
     assert found["why"].startswith("the retrain failed (the training loss became nan in round 1")
     assert result.usable and found["evidence"]["retrain"] is None
-    monkeypatch.setattr(final_model, "own_model", lambda *_, **__: None)
+    monkeypatch.setattr(contest, "own_model", lambda *_, **__: None)
     with pytest.raises(TrialError, match="the training loss became nan"):
         pipeline.fit(config_for(tmp_path / "unknown"))
 
@@ -133,10 +133,8 @@ def test_time_that_was_reserved_for_comparing_the_retrain_is_used(
         seconds[model.delivery] = until - time.monotonic()
         return answered(model, *rows, until=until, **options)
 
-    monkeypatch.setattr(final_model, "answered", looks)
-    monkeypatch.setattr(
-        final_model, "COMPARING", 0.01
-    )  # of the seconds left: not enough for a batch at the end
+    monkeypatch.setattr(contest, "answered", looks)
+    monkeypatch.setattr(contest, "COMPARING", 0.01)  # of the seconds left: not enough for a batch at the end
     monkeypatch.setattr(final_model, "CERTAIN", math.inf)  # the retrain is compared, however long it is
     pipeline.fit(config_for(tmp_path, n_trials=1, epochs=2, time_limit=40.0))
     assert seconds[Delivery.HEAD] < 0.4
@@ -147,7 +145,7 @@ def test_linear_head_is_delivered_if_the_retrain_is_worse(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     no_learning(monkeypatch)
-    monkeypatch.setattr(final_model, "own_model", lambda *_, **__: None)
+    monkeypatch.setattr(contest, "own_model", lambda *_, **__: None)
     result = pipeline.fit(config_for(tmp_path, n_trials=1, epochs=2, time_limit=60.0))
     found, document = retrain_of(result), result.to_json()
     assert found["how"] == "linear head" and found["config"]["model"].endswith("linear_on_pixels")
@@ -225,7 +223,7 @@ def test_own_weights_score_as_the_trial_did_but_for_mirror_images_and_the_gap_sa
         return answered(model, val, order, **options)
 
     no_learning(monkeypatch)
-    monkeypatch.setattr(final_model, "answered", remembered)
+    monkeypatch.setattr(contest, "answered", remembered)
     result = pipeline.fit(config_for(tmp_path, space=space, n_trials=1, epochs=6))
     own, val = scored[0]
     n, targets = len(val), np.load(val.targets)[np.load(val.index)]
@@ -243,7 +241,7 @@ def test_own_weights_score_as_the_trial_did_but_for_mirror_images_and_the_gap_sa
     assert false_sentences(explained, facts_of(result.directory)) == []
 
 
-class Scored(final_model._Contest):
+class Scored(contest.Contest):
     """A contest whose other models have been scored."""
 
     def __init__(self, others: list[Candidate], promise: float, crossed: Difference | None = None) -> None:

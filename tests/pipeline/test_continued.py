@@ -13,7 +13,7 @@ import pytest
 
 from automl import pipeline
 from automl.final.retrain import Retrain, Retrained
-from automl.pipeline import final_model, retrain_time
+from automl.pipeline.retrain import contest, retrain_time
 from automl.result import FitResult
 from automl.review.describe import aligned, details, summary
 from tests.final.evidence.gap_checker import facts_of, false_sentences
@@ -29,7 +29,7 @@ CHOSEN: dict[str, Any] = {"n_trials": 1, "epochs": 12}
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished study whose retrain has seen all validation images and was delivered, made once."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(final_model, "own_model", lambda *_, **__: None)
+        patch.setattr(contest, "own_model", lambda *_, **__: None)
         return pipeline.fit(config_for(tmp_path_factory.mktemp("studies"), **CHOSEN)).directory
 
 
@@ -240,3 +240,40 @@ def test_work_and_time_count_all_runs_of_a_study(tmp_path: Path) -> None:
     total = first["time"]["used_s"] + second["time"]["used_s"]
     assert second["time"]["all_runs_s"] == pytest.approx(total, abs=0.02)
     assert second["time"]["retrain_s"] < second["time"]["used_s"] < total
+
+
+def timed(finished: Path, tmp_path: Path, seconds: float) -> None:
+    """Copy the study, as if time had ended its retrain after so many seconds."""
+    shutil.copytree(finished, tmp_path / "tiny")
+    path = tmp_path / "tiny" / "result.json"
+    document: dict[str, Any] = json.loads(path.read_text())
+    document["retrain"]["evidence"]["retrain"] |= {"timed": True, "seconds": seconds}
+    path.write_text(json.dumps(document))
+
+
+def test_retrain_that_time_ended_is_made_again_with_clearly_more_time(finished: Path, tmp_path: Path) -> None:
+    timed(finished, tmp_path, 2.0)
+    notes = Notes()
+    document = pipeline.fit(config_for(tmp_path, **CHOSEN, time_limit=120.0), observer=notes).to_json()
+    assert not any("has not changed" in note for note in notes.notes)
+    assert document["retrain"]["evidence"]["retrain"]["seconds"] != 2.0
+    assert document["retrain"]["how"] in ("retrained", "earlier model")
+    assert document["trials"]["total"] == 1
+
+
+def test_retrain_is_kept_and_said_why_without_clearly_more_time(finished: Path, tmp_path: Path) -> None:
+    timed(finished, tmp_path, 80.0)
+    notes = Notes()
+    result = pipeline.fit(config_for(tmp_path, **CHOSEN, time_limit=120.0), observer=notes)
+    assert result.to_json()["holdout_reads"] == 1
+    (said,) = [note for note in notes.notes if "has not changed" in note]
+    assert "left for a retrain are not clearly more than its 1m20s, so the model" in said
+
+
+def test_run_that_changes_nothing_tells_its_own_time(finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished, tmp_path / "tiny")
+    before = (tmp_path / "tiny" / "result.json").read_bytes()
+    result = pipeline.fit(config_for(tmp_path, **CHOSEN))
+    assert result.unchanged_after is not None and result.unchanged_after > 0.1
+    assert (tmp_path / "tiny" / "result.json").read_bytes() == before
+    assert result.to_json() == json.loads(before)

@@ -14,7 +14,7 @@ import torch
 
 from automl import pipeline
 from automl.errors import DataError, StudyError
-from automl.pipeline import final_model
+from automl.pipeline.retrain import final_model
 from automl.result import FitResult
 from automl.review.describe import aligned, details, summary
 from automl.review.replay import replay_study

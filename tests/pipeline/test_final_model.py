@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,15 @@ from automl import pipeline
 from automl.final.evidence.answers import Answered, answered
 from automl.final.evidence.candidates import Alternative, Positions
 from automl.final.evidence.delivery import Delivery, TooShort
+from automl.final.retrain import Retrain, Retrained
 from automl.machine import Moment
-from automl.pipeline import final_model, retrain_time, run
+from automl.pipeline import run
 from automl.pipeline.plan import heads
 from automl.pipeline.plan import plan as planning
 from automl.pipeline.plan.budget import Budget, Work
-from automl.pipeline.retrain_time import RetrainTime
+from automl.pipeline.retrain import contest, retrain_time
+from automl.pipeline.retrain.retrain_time import RetrainTime
+from automl.pipeline.run import Run
 from automl.records import Rows, Silent
 from automl.result import FitResult
 from automl.review.describe import summary
@@ -145,17 +149,120 @@ def test_no_time_for_a_retrain_delivers_the_best_trials_own_weights(
 def test_retrain_that_could_not_be_scored_gives_way_to_a_better_head(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scored = answered
-
-    def no_time(model: Alternative, val: Rows, order: Positions, **options: Any) -> Answered:
-        return scored(model, val, order[: 0 if model.delivery is Delivery.RETRAINED else None], **options)
-
-    monkeypatch.setattr(final_model, "answered", no_time)
+    monkeypatch.setattr(contest, "answered", without_scores(Delivery.RETRAINED))
     result = pipeline.fit(config_for(tmp_path, n_trials=1, epochs=1, time_limit=12.0))
     found, best = retrain_of(result), result.to_json()["best"]
     assert found["how"] == "linear head" and "no time to score the retrain" in found["why"]
     assert found["evidence"]["decided_by"] == "earlier scores"
     assert result.holdout["accuracy"].value > best["val_score"] + 0.1
+
+
+def without_scores(*delivered: Delivery) -> Any:
+    """There is no time to score these models on validation rows."""
+
+    def no_time(model: Alternative, val: Rows, order: Positions, **options: Any) -> Answered:
+        return answered(model, val, order[: 0 if model.delivery in delivered else None], **options)
+
+    return no_time
+
+
+def test_retrain_that_could_not_be_scored_and_is_shorter_gives_way_to_the_trials_own_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(contest, "answered", without_scores(Delivery.RETRAINED))
+    monkeypatch.setattr(heads, "_on_pixels", lambda *_: ())
+    train = Retrain.train
+    for images, how in ((1, "own weights"), (10**6, "retrained")):
+
+        def some(self: Retrain, *args: Any, count: int = images, **options: Any) -> Retrained:
+            return replace(train(self, *args, **options), images_trained=count)
+
+        monkeypatch.setattr(Retrain, "train", some)
+        monkeypatch.setattr(RetrainTime, "enough", lambda *_: 0.0)
+        result = pipeline.fit(config_for(tmp_path / how, n_trials=1, epochs=4, time_limit=20.0))
+        found = retrain_of(result)
+        assert found["how"] == how, found
+        assert ("it trained on 1 images, the best trial on" in found["why"]) is (how == "own weights")
+        assert false_sentences(result.to_json()["gap"]["explained"], facts_of(result.directory)) == []
+
+
+def test_without_time_for_anything_the_best_known_score_decides_and_not_the_trial_at_any_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(contest, "answered", without_scores(*Delivery))
+    monkeypatch.setattr(retrain_time, "ROUND_IMAGES", 10**9)  # no retrain
+    for name, lr, how in (("bad", 1e-7, "linear head"), ("good", 8e-3, "own weights")):
+        space = {
+            "families": {"resnet": ["test_resnet"]},
+            "parameters": {"lr": {"type": "float", "low": lr, "high": 1.01 * lr}},
+        }
+        chosen = {"n_trials": 1, "epochs": 1 if name == "bad" else 12, "time_limit": 30.0, "space": space}
+        if name == "good":
+            monkeypatch.setattr(heads, "_on_pixels", lambda *_: ())
+        result = pipeline.fit(config_for(tmp_path / name, **chosen))
+        found = retrain_of(result)
+        assert found["how"] == how, (found, result.val_score)
+        assert ("no time to compare models" in found["why"]) is (how == "linear head")
+
+
+def test_ctrl_c_while_the_other_models_are_scored_delivers_the_best_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Delivery] = []
+
+    def pressed(model: Alternative, *rows: Any, **options: Any) -> Answered:
+        if not asked:
+            os.kill(os.getpid(), signal.SIGINT)
+        asked.append(model.delivery)
+        return answered(model, *rows, **options)
+
+    monkeypatch.setattr(contest, "answered", pressed)
+    result = pipeline.fit(config_for(tmp_path, n_trials=1, epochs=8, time_limit=60.0))
+    document, found = result.to_json(), retrain_of(result)
+    assert found["how"] in ("own weights", "linear head") and found["why"].startswith("Ctrl-C came before")
+    assert found["evidence"]["retrain"] is None and document["stopped"] == "retrain"
+    assert (result.model_dir / "model.safetensors").is_file()
+    assert Delivery.RETRAINED not in asked
+
+
+def test_ctrl_c_before_the_retrain_without_another_model_trains_one_shortly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nothing(*_: Any, **__: Any) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(contest, "own_model", nothing)
+    monkeypatch.setattr(heads, "_on_pixels", lambda *_: ())
+    result = pipeline.fit(config_for(tmp_path, n_trials=1, epochs=2, time_limit=120.0))
+    document = result.to_json()
+    assert document["retrain"]["how"] == "retrained" and document["stopped"] == "retrain"
+    assert document["time"]["used_s"] < 60.0
+
+
+def test_ctrl_c_while_the_earlier_model_is_read_delivers_a_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pressed(*_: Any, **__: Any) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(Run, "earlier_model", pressed)
+    result = pipeline.fit(config_for(tmp_path, n_trials=1, epochs=2))
+    assert result.to_json()["stopped"] is not None
+    assert (result.model_dir / "model.safetensors").is_file()
+
+
+def test_time_for_the_retrain_is_judged_after_its_scoring_was_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The forecast reserves half a minute for a scoring that takes a moment."""
+    monkeypatch.setattr(retrain_time, "closing_seconds", lambda *_, **__: 30.0)
+    monkeypatch.setattr(heads, "_on_pixels", lambda *_: ())
+    for name in ("weights", "none"):
+        if name == "none":
+            monkeypatch.setattr(contest, "own_model", lambda *_, **__: None)
+        result = pipeline.fit(config_for(tmp_path / name, n_trials=1, epochs=6, time_limit=30.0))
+        found = retrain_of(result)
+        assert found["how"] == "retrained" and found["evidence"]["retrain"]["progress"] == 1.0, found
 
 
 def test_no_retrain_begins_that_holds_fewer_images_than_a_round(
@@ -164,7 +271,7 @@ def test_no_retrain_begins_that_holds_fewer_images_than_a_round(
     monkeypatch.setattr(retrain_time, "ROUND_IMAGES", 10**9)
     result = pipeline.fit(config_for(tmp_path, n_trials=1, epochs=1, time_limit=12.0))
     found = retrain_of(result)
-    assert found["how"] == "linear head" and "hold only about" in found["why"]
+    assert found["how"] == "linear head" and "enough for only about" in found["why"]
     assert found["evidence"]["decided_by"] == "time left" and found["evidence"]["retrain"] is None
 
 
@@ -192,7 +299,7 @@ def test_network_that_is_too_expensive_to_score_is_not_retrained_at_all(
     # Where the trial left no weights that can be read, what the time holds is delivered.
     told.clear()
     monkeypatch.setattr(heads, "_on_pixels", lambda *_: ())
-    monkeypatch.setattr(final_model, "own_model", lambda *_, **__: None)
+    monkeypatch.setattr(contest, "own_model", lambda *_, **__: None)
     result = pipeline.fit(config_for(tmp_path / "unread", **chosen))
     assert retrain_of(result)["how"] == "retrained" and len(told) == 2
 

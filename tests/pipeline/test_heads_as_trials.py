@@ -20,7 +20,7 @@ import pytest
 
 from automl import pipeline
 from automl.cli import main
-from automl.pipeline import final_model
+from automl.pipeline.retrain import contest
 from automl.result import FitResult
 from automl.review.describe import summary
 from automl.review.earlier_studies import read_past
@@ -110,7 +110,7 @@ def test_delivered_head_is_marked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     no_learning(monkeypatch)
-    monkeypatch.setattr(final_model, "own_model", lambda *_, **__: None)
+    monkeypatch.setattr(contest, "own_model", lambda *_, **__: None)
     result = pipeline.fit(config_for(tmp_path, **TINY))
     retrain = result.to_json()["retrain"]
     assert (retrain["how"], retrain["trial"]) == ("linear head", 0)

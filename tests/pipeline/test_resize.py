@@ -18,7 +18,9 @@ from automl.config import StudyConfig
 from automl.data.pixels import to_pixels
 from automl.errors import StudyError
 from automl.final.predictor import Predictor
+from automl.pipeline import setup
 from automl.torch_setup import import_timm
+from automl.training.heads.resize import Ways, compare_ways
 from tests.pipeline.test_final_model import Notes
 
 pytestmark = pytest.mark.study
@@ -70,10 +72,33 @@ def test_a_look_decides_and_the_model_folder_does_the_same(photos: Path, weights
         predictor.predict_proba(files), predictor.predict_proba(np.stack(pixels)), atol=1e-6
     )
 
+    plan = json.loads((result.directory / "plan.json").read_text())
+    assert plan["resize"] == "squeeze" and plan["resize_look"]["squeeze"] < plan["resize_look"]["crop"]
+
     again = pipeline.fit(config.changed(n_trials=2))  # without another look
+    assert json.loads((result.directory / "plan.json").read_text())["resize_look"] == plan["resize_look"]
     assert json.loads((again.model_dir / "preprocess.json").read_text())["resize"] == "squeeze"
     with pytest.raises(StudyError, match=r"with another resize \(squeeze there, crop now\)"):
         pipeline.fit(config.changed(n_trials=2, resize="crop"))
+
+
+@pytest.mark.parametrize(("limit", "whole"), [(None, True), (240.0, False)])
+def test_look_depends_on_the_load_of_the_machine_only_under_a_time_limit(
+    photos: Path, weights: Path, limit: float | None, whole: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if all seconds that a look may have were over at once."""
+    monkeypatch.setattr(setup, "RESIZE_SECONDS", 0.0)
+    found: list[Ways | None] = []
+
+    def kept(*arguments: Any, **options: Any) -> Ways | None:
+        found.append(compare_ways(*arguments, **options))
+        return found[-1]
+
+    monkeypatch.setattr(setup, "compare_ways", kept)
+    pipeline.fit(config_for(photos, pretrained=weights, time_limit=limit))
+    (ways,) = found
+    train = ways.rows if ways is not None else 0
+    assert (train > 64) is whole
 
 
 @pytest.mark.parametrize(("resize", "expected"), [("auto", "crop"), ("crop", "crop"), ("squeeze", "squeeze")])

@@ -17,8 +17,9 @@ from automl.final.evidence.earlier import Earlier
 from automl.final.retrain import Retrained
 from automl.pipeline.clock import Clock
 from automl.pipeline.context import Context
+from automl.pipeline.plan.plan import first_config
 from automl.pipeline.plan.pretrained import Pretrained
-from automl.pipeline.retrain_time import RetrainTime, promised
+from automl.pipeline.retrain.retrain_time import RetrainTime, promised
 from automl.pipeline.setup import Setup, prepare
 from automl.pipeline.study_folder import open_workspace
 from automl.records import Report, Silent, TrialState
@@ -173,3 +174,26 @@ def test_fine_tuning_is_retrained_if_no_trial_had_a_score(setup: Setup) -> None:
     tuned = {"model": "m", "lr": 0.01, "pretrained": True}
     chosen = replace(with_published_weights(setup), portfolio=({"model": "m", "lr": 0.1}, tuned))
     assert promised(chosen, nothing).found.best.config == tuned
+
+
+def test_time_for_a_fine_tuning_is_judged_by_its_own_speed(setup: Setup) -> None:
+    """The measurement before the search is of a training from scratch, which may be a hundred times as fast."""
+    tuned = {"model": "resnet18", "lr": 0.01, "pretrained": True}
+    slow = found(3, 10.0)  # 10 images a second
+    slow = replace(slow, best=replace(slow.best, config=tuned))
+    plan = replace(RetrainTime(setup, slow).plan(), seconds=5.0)
+    few = RetrainTime(setup, slow).too_few(plan)
+    assert few is not None and few.images == 50
+    assert RetrainTime(setup, slow).too_few(replace(plan, seconds=31.0)) is None  # more than its 300 images
+    scratch = found(3, 10.0)
+    assert RetrainTime(setup, scratch).too_few(replace(plan, seconds=31.0)) is None
+
+
+def test_speed_of_a_fine_tuning_that_was_not_tried_follows_from_its_work(setup: Setup) -> None:
+    none = replace(found(3, 10.0), trials=())
+    measured = first_config(replace(setup.space, portfolio=setup.portfolio), setup.config.seed)
+    rates = []
+    for config in (measured, {"model": "resnet50", "lr": 0.01, "pretrained": True, "batch_size": 32}):
+        some = replace(none, best=replace(none.best, config=config, value=math.nan))
+        rates.append(RetrainTime(setup, some)._rate())
+    assert rates[0] > 20 * rates[1] > 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from importlib import import_module
 from pathlib import Path
@@ -18,6 +19,7 @@ from automl.errors import TimeLimitError
 from automl.final.evidence.delivery import Delivery
 from automl.pipeline.clock import Clock
 from automl.pipeline.context import Context
+from automl.pipeline.decoded_again import AllInTime
 from automl.pipeline.fit import _quickly
 from automl.pipeline.plan import plan as planning
 from automl.pipeline.plan.budget import Work
@@ -98,6 +100,64 @@ def test_decoding_too_slow_for_the_limit_uses_a_part_that_a_resumed_study_keeps(
     assert len(rows) == used and any("no time to decode more" in note for note in report["notes"])
     again = pipeline.fit(config_for(tmp_path, data=data, time_limit=60.0, n_trials=1)).to_json()
     assert again["data"] == first["data"]
+
+
+@pytest.mark.slow
+def test_resumed_study_that_cannot_decode_its_images_again_in_time_says_so_soon_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AUTOML_CACHE_DIR", str(tmp_path / "cache"))
+    data = digits(540)
+    pipeline.fit(config_for(tmp_path / "studies", data=data, n_trials=1, epochs=1))
+    before = {path: path.read_bytes() for path in (tmp_path / "studies").rglob("*") if path.is_file()}
+    shutil.rmtree(tmp_path / "cache")
+    real = Conversion.convert
+
+    def convert(self: Conversion, rows: range) -> object:
+        time.sleep(0.5 * len(rows))  # four minutes in all, or two on two cores
+        return real(self, rows)
+
+    monkeypatch.setattr(Conversion, "convert", convert)
+    begun = time.monotonic()
+    again = config_for(tmp_path / "studies", data=data, n_trials=2, time_limit=30.0)
+    with pytest.raises(TimeLimitError, match="no longer in the cache.*nothing was changed; resume with"):
+        pipeline.fit(again)
+    assert time.monotonic() - begun < 15.0
+    assert {path: path.read_bytes() for path in (tmp_path / "studies").rglob("*") if path.is_file()} == before
+    monkeypatch.setattr(Conversion, "convert", real)
+    assert pipeline.fit(again).trials["total"] == 2
+
+
+class Steps:
+    """A clock for `AllInTime`, to turn by hand."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "wanted"),  # that each image takes; the time limit that is named
+    [(0.5, None), (0.69, None), (0.8, "2m"), (5.0, "12m")],
+)
+def test_decoding_again_is_judged_by_its_speed_once_it_runs(
+    seconds: float, wanted: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, notes = Steps(monkeypatch), Notes()
+    config = configuration.load("digits", time_limit=100.0, directory=tmp_path)
+    context = Context(config, None, Clock(100.0), notes)  # type: ignore[arg-type]  # no folder
+    watch = AllInTime(context)
+    watch.stage("cache", "decoding")
+    clock.now += 0.5  # processes start
+    try:
+        for done in range(101):
+            watch.progress(done, 100)
+            clock.now += seconds
+    except TimeLimitError as error:
+        assert wanted is not None and f"`--time-limit {wanted}` or more" in str(error), str(error)
+        assert clock.now < 12.0
+    else:
+        assert wanted is None
 
 
 @pytest.mark.parametrize(

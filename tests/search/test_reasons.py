@@ -31,6 +31,7 @@ DATA: dict[str, str | int | float] = {
     "best": 5,
     "rows": 214,
     "error": "KeyError",
+    "noise": 0.034,
     "cause": "ValueError: no",
     "text": "no better for 3 rounds",
 }
@@ -43,6 +44,7 @@ STORED = """
     promoted_at_once paused_at_rung among_best not_among_best too_early worse_than_median not_worse_than_median
     value_not_finite pruner_stopped pruner_went_on ended_by_itself objective_said never_promoted no_round no_value
     crashed hung tried_again legacy judged_by unbeaten rung_at_chance not_moved waits_to_move goes_on_to_move beaten
+    pruner_in_doubt
 """
 
 

@@ -17,7 +17,7 @@ from automl.search.run import policy_of
 from automl.search.settings import SearchSettings
 from automl.search.storage.event_log import Event, read_events
 from automl.search.storage.sql import tables
-from tests.search.toy import JUDGED, Counter, Listener, ToySpace, climb, settings
+from tests.search.toy import JUDGED, Counter, Listener, ToySpace, climb, settings, value_at
 
 
 def events_of(folder: Path) -> list[Event]:
@@ -50,6 +50,27 @@ def test_recorded_study_replays_without_a_difference(
     assert played_again(events, chosen) == ""
     assert [event.trial for event in events if event.action == "start"] == list(range(24))
     assert sum(event.action in ("continue", "pause", "stop") for event in events) >= result.rounds_run
+
+
+def on_some_rows(config: Config) -> Iterator[dict[str, float]]:
+    """As `climb`, and every other configuration is scored on 20 rows."""
+    for round, report in enumerate(climb(config), start=1):
+        few = int(config["x"] * 1000) % 2
+        noisy = value_at(config, round) + (0.1 if few and round % 2 else 0.0)
+        yield {**report, "accuracy": noisy, **({"val_rows": 20.0} if few else {})}
+
+
+@pytest.mark.parametrize("policy", ["auto", "asha", "hyperband", "stop-asha", "median"])
+def test_scores_of_a_part_of_the_rows_replay_by_the_rules_of_their_time(policy: str, tmp_path: Path) -> None:
+    for version in (1, 2):
+        folder = tmp_path / str(version)
+        folder.mkdir()
+        known = judged_again(JUDGED if version == 1 else {**JUDGED, "version": 2})
+        chosen = stored(folder, policy=policy, parallel=3, n_trials=40, significance=known)
+        search(on_some_rows, ToySpace(), chosen)
+        events = events_of(folder)
+        assert {event.rows for event in events} == {0, 20}
+        assert played_again(events, chosen) == ""
 
 
 @pytest.mark.parametrize("policy", ["asha", "asha-watched", "stop-asha"])

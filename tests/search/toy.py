@@ -48,7 +48,7 @@ class ToySpace:
 
 def constant_noise(error: float, *, trivial: float = 0.0, mode: Mode = "max") -> Significance:
     """Every value has the same standard error."""
-    return Significance(trivial, lambda value: error, mode)
+    return Significance(trivial, lambda value, rows: error, mode)
 
 
 # What a search of the small space might log: accuracies on 200 rows of five classes.

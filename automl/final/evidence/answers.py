@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,17 +38,19 @@ def answered(
     seen: npt.NDArray[np.bool_],
     device: str,
     until: float | None = None,
+    should_stop: Callable[[], bool] | None = None,
 ) -> Answered:
     """Score `model` on the validation rows at the positions `order`, as many as fit before `until` (time.monotonic()).
 
-    At least one batch is scored, unless `until` has passed.
+    At least one batch is scored, unless `until` has passed, or `should_stop` returns True: it is called before each.
     """
     trained = model.trained
     predictor = Predictor(trained.model, trained.info, trained.size, mirrored=_mirrored(model), device=device)
     images, index = open_images(val.images_at(trained.info.img_size)), np.load(val.index)
     begun, scores, done = time.monotonic(), list[np.ndarray](), 0
     for start in range(0, len(order), PART_BATCH):
-        if until is not None and time.monotonic() >= until:
+        late = until is not None and time.monotonic() >= until
+        if late or (should_stop is not None and should_stop()):
             break
         part = order[start : start + PART_BATCH]
         scores.append(predictor.predict_pixels(np.ascontiguousarray(images[index[part]])))

@@ -66,17 +66,26 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Judge:
-    """What candidates are compared by. `targets` (n_val, ...) are those of all validation rows."""
+    """What candidates are compared by. `targets` (n_val, ...) are those of all validation rows.
+
+    The best trial was scored on `trial_rows` of them, 0 for all.
+    """
 
     metric: str
     info: DatasetInfo
     targets: Array
     seed: int = 0
+    trial_rows: int = 0
 
     @property
     def n_scored(self) -> int:
         """The number of rows that score a trial or a head."""
         return self.info.n_scored if self.info.folds else len(self.targets)
+
+    def beside_trial(self, value: float) -> float:
+        """Return the standard error of a score that is compared with the best trial's, on the fewer rows of the two."""
+        rows = min(self.trial_rows or self.n_scored, self.n_scored)
+        return standard_error(self.metric, value, self.info, rows)
 
 
 @dataclass(frozen=True)
@@ -177,8 +186,24 @@ def best_known(models: Sequence[Alternative], trial: float, judge: Judge) -> Alt
     best = max(scored, key=lambda model: sign * model.value, default=None)
     if best is None or not math.isfinite(trial):
         return best
-    error = standard_error(judge.metric, best.value, judge.info, judge.n_scored)
+    error = judge.beside_trial(best.value)
     return best if sign * (best.value - trial) > ENOUGH_ERRORS * error else None
+
+
+def best_by_value(own: Alternative | None, others: Sequence[Alternative], judge: Judge) -> Alternative | None:
+    """Return the model with the best known score, where there was no time to compare; None without a score.
+
+    The best trial's own weights, `own`, need no margin if their score is of all rows; else they must be better than the
+    others by the standard error of fewer rows.
+    """
+    sign = 1.0 if METRICS[judge.metric].mode == "max" else -1.0
+    known = [model for model in others if math.isfinite(model.value)]
+    best = max(known, key=lambda model: sign * model.value, default=None)
+    if own is None or not math.isfinite(own.value) or best is None:
+        return best if own is None or not math.isfinite(own.value) else own
+    few = 0 < judge.trial_rows < judge.n_scored
+    margin = judge.beside_trial(own.value) if few else 0.0
+    return own if sign * (own.value - best.value) >= margin else best
 
 
 def hopeless(other: Candidate, promise: float, judge: Judge) -> bool:
@@ -186,7 +211,7 @@ def hopeless(other: Candidate, promise: float, judge: Judge) -> bool:
     if other.name is not Delivery.HEAD or not math.isfinite(other.model.value) or math.isnan(promise):
         return False
     sign = 1.0 if METRICS[judge.metric].mode == "max" else -1.0
-    error = standard_error(judge.metric, other.model.value, judge.info, judge.n_scored)
+    error = judge.beside_trial(other.model.value)
     return sign * (promise - other.model.value) > HOPELESS * error
 
 
@@ -203,7 +228,7 @@ def safe_head(others: Sequence[Candidate], promise: float, judge: Judge) -> Cand
     best = max(heads, key=lambda head: sign * head.model.value, default=None)
     if best is None or not math.isfinite(promise):
         return None
-    error = standard_error(judge.metric, best.model.value, judge.info, judge.n_scored)
+    error = judge.beside_trial(best.model.value)
     return best if sign * (promise - best.model.value) <= ENOUGH_ERRORS * error else None
 
 

@@ -36,9 +36,7 @@ class TooShort:
 
     def sentence(self) -> str:
         """Return the clause of the sentence for users."""
-        return (
-            f"the {self.seconds:.0f} s left are only {self.share:.0%} of a retrain as long as the best trial"
-        )
+        return f"{_left(self.seconds)}, {self.share:.0%} of what a retrain as long as the best trial takes"
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ class TooFew:
 
     def sentence(self) -> str:
         """Return the clause of the sentence for users."""
-        return f"the {self.seconds:.0f} s left hold only about {self.images:,} training images"
+        return f"{_left(self.seconds)}, enough for only about {self.images:,} training images"
 
 
 @dataclass(frozen=True)
@@ -183,6 +181,44 @@ class Unscored:
 
 
 @dataclass(frozen=True)
+class Unproven:
+    """There was no time to score the retrain, which trained on `images`, and the best trial on more: `trial_images`."""
+
+    images: int
+    trial_images: int
+
+    def sentence(self) -> str:
+        """Return the clause of the sentence for users."""
+        return (
+            f"there was no time to score the retrain on validation images, and it trained on {self.images:,} images, "
+            f"the best trial on {self.trial_images:,}"
+        )
+
+
+@dataclass(frozen=True)
+class ByValue:
+    """There is no retrain and there was no time to compare the others: the `winner` had the best known `value`.
+
+    `trial_value` is what the best trial had on the validation images, NaN if it had none.
+    """
+
+    winner: Delivery
+    metric: str
+    value: float
+    trial_value: float
+
+    def sentence(self) -> str:
+        """Return the clause of the sentence for users."""
+        trial = (
+            "no trial a score" if math.isnan(self.trial_value) else f"the best trial {self.trial_value:.4f}"
+        )
+        return (
+            f"there was no time to compare models, and on the validation images {NAMES[self.winner]} had "
+            f"{self.metric} {self.value:.4f} and {trial}"
+        )
+
+
+@dataclass(frozen=True)
 class Unknown:
     """There was no time to score the retrain, and an earlier run delivered a model."""
 
@@ -194,7 +230,18 @@ class Unknown:
 
 
 Shortfall = (
-    TooShort | TooFew | Failed | Stopped | Reached | Shorter | Outscored | NotBetter | Unscored | Unknown
+    TooShort
+    | TooFew
+    | Failed
+    | Stopped
+    | Reached
+    | Shorter
+    | Outscored
+    | NotBetter
+    | Unscored
+    | Unproven
+    | ByValue
+    | Unknown
 )
 
 
@@ -211,6 +258,10 @@ _DELIVERED = {
     Delivery.OWN_WEIGHTS: "the best trial's own weights are delivered",
     Delivery.EARLIER: "the earlier model is kept",
 }
+
+
+def _left(seconds: float) -> str:
+    return f"after what scoring and writing need, {seconds:.1f} s are left for the retrain"
 
 
 def _seen(name: str, rows: int) -> str:

@@ -20,7 +20,8 @@ class Facts:
     are 0 if unknown. The holdout was read `reads` times. `made` and `made_of` are for the model of an earlier run: its
     kind, and its trial. `mirrored`: the delivered model scores an image and its mirror image, which trials do not.
     `precision` is that in which trials are scored; delivered models are scored in float32. Under cross-validation there
-    are `folds`; lengths are then those of one network of the trial.
+    are `folds`; lengths are then those of one network of the trial. `leads`: no trial has a better score than the best
+    trial, which may have been chosen for something else.
     """
 
     metric: str
@@ -42,6 +43,7 @@ class Facts:
     mirrored: bool = False
     precision: str = "fp32"
     folds: int = 0
+    leads: bool = True
 
 
 @dataclass(frozen=True)
@@ -163,6 +165,8 @@ def _selection(facts: Facts) -> str:
     sign = 1.0 if METRICS[facts.metric].mode == "max" else -1.0
     if facts.compared < 2 or sign * (facts.val - facts.held.value) <= 0:
         return ""
+    if not facts.leads:
+        return f"Another one of {facts.compared} trials has a better validation score, so it did not decide alone."
     return (
         f"The trial was chosen among {facts.compared} by its score on these validation images, "
         "which makes that score too good on average."

@@ -29,7 +29,8 @@ def own_model(
     if place is None:
         return None
     try:
-        return Alternative(Delivery.OWN_WEIGHTS, best.config, own_weights(best.config, splits, plan, place))
+        trained = own_weights(best.config, splits, plan, place)
+        return Alternative(Delivery.OWN_WEIGHTS, best.config, trained, best.value)
     except StorageError as error:
         note(str(error))
         return None

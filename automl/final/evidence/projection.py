@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from automl.config.metrics import METRICS
+from automl.records import rows_of
 from automl.search.storage.reader import StoredTrial
 
 RECENT = 1 / 8  # of a trial's work: earlier rounds show how the learning rate warms up
@@ -59,11 +60,13 @@ def best_of_kinds(
     kind: Callable[[StoredTrial], Hashable],
     times: Callable[[StoredTrial], float],
     metric: str,
+    work: Callable[[StoredTrial], Sequence[float]],
 ) -> dict[Hashable, Projected]:
     """Return for each kind of training its best trial, with what the curve promises.
 
-    `times(trial)` is the work of the retrain by that of the trial. A trial stands for its kind if it trained for at
-    least half as long as the longest of it, and no other that did has a better value. Kinds without a value are absent.
+    `times(trial)` is the work of the retrain by that of the trial, `work(trial)` the trial's own by its rounds. A trial
+    stands for its kind if it did at least half as much as the longest of it, was scored on as many validation rows as
+    any that did, and no other such trial has a better value. Kinds without a value are absent.
     """
     sign = 1.0 if METRICS[metric].mode == "max" else -1.0
     found: dict[Hashable, Projected] = {}
@@ -72,11 +75,19 @@ def best_of_kinds(
         if math.isfinite(trial.value):  # NaN for one that failed
             groups.setdefault(kind(trial), []).append(trial)
     for name, group in groups.items():
-        longest = max(trial.seconds for trial in group)
-        long = [trial for trial in group if trial.seconds >= COMPARABLE * longest]
-        best = max(long, key=lambda trial: (sign * trial.value, -trial.number))
-        work = np.cumsum([report.seconds for report in best.reports]).tolist()
+        done = {trial.number: float(np.sum(work(trial))) for trial in group}
+        longest = max(done.values())
+        long = [trial for trial in group if done[trial.number] >= COMPARABLE * longest]
+        most = max(map(_rows, long))
+        sure = [trial for trial in long if _rows(trial) == most]
+        best = max(sure, key=lambda trial: (sign * trial.value, -trial.number))
+        spent = np.cumsum(work(best)).tolist()
         values = [report.value for report in best.reports]
         ratio = times(best)
-        found[name] = Projected(best.number, values[-1], ratio, project(work, values, ratio, metric))
+        found[name] = Projected(best.number, values[-1], ratio, project(spent, values, ratio, metric))
     return found
+
+
+def _rows(trial: StoredTrial) -> float:
+    """Return the validation rows of the trial's last value, infinite for all of them."""
+    return float(rows_of(trial.metrics) or math.inf)

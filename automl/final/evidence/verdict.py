@@ -8,6 +8,7 @@ from typing import Any
 
 from automl.final.evidence.candidates import Alternative, Choice, Comparison
 from automl.final.evidence.delivery import (
+    ByValue,
     Delivery,
     Failed,
     Reached,
@@ -17,6 +18,7 @@ from automl.final.evidence.delivery import (
     TooFew,
     TooShort,
     Unknown,
+    Unproven,
     Unscored,
     delivery_in_words,
 )
@@ -47,6 +49,7 @@ _NO_SCORE: dict[type, Decided] = {
     TooFew: Decided.TIME_LEFT,
     Failed: Decided.FAILED,
     Unscored: Decided.EARLIER_SCORES,
+    Unproven: Decided.LENGTH,
     Unknown: Decided.EARLIER_MODEL,
 }
 _SCORED: dict[type, Decided] = {
@@ -63,7 +66,8 @@ class Verdict:
     `why`: what is wrong with the retrain before any comparison, or why there is none; None if nothing is. `retrain` is
     the new one, if there is one. `choice`: the result of the comparisons, None without any. `rivals`: how many other
     models there are. `kept_out`: validation rows that stayed out of the retrain. `trial_images`: the number of images
-    on which the best trial trained. `earlier`: the model that an earlier run delivered.
+    on which the best trial trained. `earlier`: the model that an earlier run delivered. `by_value`: earlier scores
+    decided among the other models.
     """
 
     metric: str
@@ -74,13 +78,14 @@ class Verdict:
     kept_out: int
     trial_images: int
     earlier: Earlier | None = None
+    by_value: ByValue | None = None
 
     def reasons(self) -> tuple[Shortfall, ...]:
         """Return the reasons for the sentence, in the order in which they came up; () if nothing opposed the retrain.
 
         Wherever there was a retrain and another model is delivered, one of them is about the retrain.
         """
-        found: list[Shortfall] = [] if self.why is None else [self.why]
+        found: list[Shortfall] = [one for one in (self.why, self.by_value) if one is not None]
         if self.choice is None:
             return tuple(found)
         found += [comparison.outscored(self.metric) for comparison in self.choice.replaced]
@@ -92,6 +97,8 @@ class Verdict:
     def decided_by(self) -> Decided:
         """Return what decided for the delivered model."""
         kind, choice = type(self.why), self.choice
+        if self.by_value is not None:
+            return Decided.EARLIER_SCORES
         if kind in _NO_SCORE:
             return _NO_SCORE[kind]
         if choice is not None and choice.replaced:
@@ -136,6 +143,7 @@ def _numbers(model: Alternative) -> dict[str, Any]:
         "n_train": trained.n_train,
         "seconds": round(trained.seconds, 2),
         "progress": round(trained.progress, 4),
+        "timed": trained.timed,
     }
 
 

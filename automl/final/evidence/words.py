@@ -95,7 +95,9 @@ def made(document: Document) -> str:
         first = ", of its first fold" if folds(document) else ""
         said = f"{whose} own weights{first}, after {retrain['epochs']} epochs on {n} training images"
     else:
-        said = f"trained for {retrain['epochs']} epochs on {n} training and validation images"
+        without = not folds(document) and retrain["n_train"] <= document.get("data", {}).get("n_train", 0)
+        parts = "training" if without else "training and validation"
+        said = f"trained for {retrain['epochs']} epochs on {n} {parts} images"
     return f"kept from an earlier run: {said}" if kept else said
 
 

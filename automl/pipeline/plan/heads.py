@@ -42,7 +42,7 @@ from automl.pipeline.plan.constants import (
 )
 from automl.pipeline.plan.plan import Basis
 from automl.pipeline.plan.pretrained import Pretrained
-from automl.records import Config, HeadTrial
+from automl.records import VAL_ROWS, Config, HeadTrial
 from automl.search.storage.reader import StoredTrial
 from automl.spaces.architectures.families import capabilities
 from automl.spaces.narrow import choices_of
@@ -303,7 +303,7 @@ def _trial(head: Head) -> HeadTrial:
     metrics = {
         PARAMS: parameters(head.model),
         "train_rows": float(head.n_train),
-        "val_rows": float(head.n_val),
+        VAL_ROWS: float(head.n_val),
     }
     if head.out_of_fold is not None:
         metrics |= {"cv": head.out_of_fold.value, "cv_rows": float(len(head.out_of_fold.rows))}

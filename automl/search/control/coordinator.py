@@ -108,8 +108,8 @@ class Coordinator:
 
     def start(self, worker: Worker = UNKNOWN_WORKER) -> Launch:
         """Begin a new trial: from the portfolio while it lasts, then from the sampler."""
-        first, why = min(self._policy.rungs()), self._policy.next().reason
-        if first != self._first_rung:
+        why = self._policy.next().reason
+        if (first := min(self._policy.rungs())) != self._first_rung:
             self._first_rung = first
             self._progress.note(f"From now on trials are first compared at round {first}: {why}.")
         found = self._suggestions.take(Limit(self._least_rounds(), self.time.remaining()))
@@ -149,7 +149,8 @@ class Coordinator:
         """Take in a round, or the objective's end, and return the decision. It is already in effect."""
         live = self.trials[number]
         if live.state is not TrialState.RUNNING:
-            # A result that was under way when the search ended.
+            # Under way when the search ended: its weights have no score.
+            self._files.go_back(number, live.round)
             return Decision(Action.STOP, live.state, self._end() or Reason(Code.TIME_IS_UP))
         if step.ended or step.pruned:
             return self._close(live, PRUNED_BY_OBJECTIVE) if step.pruned else self._objective_ended(live)
@@ -180,10 +181,11 @@ class Coordinator:
         return self._close(live, Decision(Action.STOP, TrialState.FAILED, why))
 
     def saved(self, number: int) -> None:
-        """Record that an engine saved a trial at its last round, because the search ended."""
+        """Record that a trial was saved at its last round: by itself, or by an engine because the search ended."""
         live = self.trials[number]
         live.checkpoint = live.round
         self._store.checkpoint(number, live.round, str(self._files.checkpoint(number)))
+        self._files.accept(number)
 
     def hanging(self) -> dict[int, Reason]:
         """Return the running trials that hang. The engine ends their processes."""
@@ -287,15 +289,13 @@ class Coordinator:
             self.incumbent.report(report)
             if before is not None and not self.incumbent.is_best(before.trial):
                 self._disk.drop_if_over(self.trials[before.trial])
-        # A disk that is too full for the log stops nothing: the database has the same numbers.
-        if not self._files.log(report) or step.disk_full:
+        if not self._files.log(report) or step.disk_full:  # the database has the log's numbers
             self._make_room("The disk is full", stop=True)
         if step.restarted:
             self._progress.note(f"Trial {live.number} began again: {step.restarted}.")
         self._store.report(report, decision, self.time.now())
         if step.saved:
-            live.checkpoint = report.round
-            self._store.checkpoint(live.number, report.round, str(self._files.checkpoint(live.number)))
+            self.saved(live.number)
         crowded = step.saved and self._files.crowded(live.number)
         if decision.state in FINAL:
             return self._close(live, decision, recorded=True)
@@ -314,14 +314,8 @@ class Coordinator:
     def _decide(self, report: Report, step: Step) -> Decision:
         """Return the policy's decision, or the search's own in its place."""
         decision = self._policy.report(report)
-        found = overridden(
-            decision,
-            report,
-            step,
-            metric=self._settings.metric,
-            stop=self.stop_reason,
-            end=self._end(),
-        )
+        metric, stop, end = self._settings.metric, self.stop_reason, self._end()
+        found = overridden(decision, report, step, metric=metric, stop=stop, end=end)
         if found is not decision:
             self._policy.ended(report.trial, found.state)
         return found
@@ -346,6 +340,7 @@ class Coordinator:
         """End the trial for good. `recorded`: policy and log have the decision already."""
         now = self.time.now()
         live.state = decision.state
+        self._files.go_back(live.number, live.round)
         self._running.discard(live.number)
         self._progress.done += 1
         if not recorded:
@@ -369,6 +364,7 @@ class Coordinator:
         """Pause a trial in the middle. It can be continued from its checkpoint."""
         decision, now = Decision(Action.PAUSE, TrialState.PAUSED, reason), self.time.now()
         live.state = TrialState.PAUSED
+        self._files.go_back(live.number, live.round)
         self._running.discard(live.number)
         self._store.pause(live.number, live.checkpoint, reason, now)
         self._store.decided(live.number, live.round, decision, now)

@@ -18,6 +18,10 @@ class Incumbent:
     failed trial drops out. Only a trial's latest value counts, not its best: that is what its weights are worth now. So
     the best value can fall as its trial trains on.
 
+    A value from a part of the validation rows leads only if it is better than those from more rows by more than its
+    standard error: else the best of these is the best trial. So a lucky score of a few rows, such as the deadline
+    allows, replaces nothing.
+
     Trials of the portfolio are `trusted`, because they were good on other data, in the portfolio's order. A trusted
     leader gives way to the earliest trusted trial that was at most one standard error behind it at the last
     round where both were compared, if that was after a third of the leader's rounds. This is the one standard
@@ -28,21 +32,22 @@ class Incumbent:
         self._sign = -1.0 if mode == "max" else 1.0
         self._significance = significance
         self._latest: dict[int, Report] = {}
-        self._trusted: dict[int, dict[int, float]] = {}  # their values by round
+        self._trusted: dict[int, dict[int, Report]] = {}  # by round
+        self._most_rows = 0
         self.leader: Report | None = None  # by the values alone
 
     @property
     def best(self) -> Report | None:
         """What the best trial so far reported."""
-        leader, known = self.leader, self._significance
+        leader, known = self._surest(), self._significance
         if leader is None or known is None or leader.trial not in self._trusted:
             return leader
         leading = self._trusted[leader.trial]
-        for trial, values in self._trusted.items():
-            common = max(values.keys() & leading.keys(), default=0)
+        for trial, reports in self._trusted.items():
+            common = max(reports.keys() & leading.keys(), default=0)
             if trial not in self._latest or COMPARABLE * common < leader.round:
                 continue
-            if self._sign * (values[common] - leading[common]) <= known.noise(leading[common]):
+            if not self._is_worse(reports[common], leading[common], known):
                 return self._latest[trial]
         return leader
 
@@ -62,7 +67,9 @@ class Incumbent:
             return
         self._latest[report.trial] = report
         if report.trial in self._trusted:
-            self._trusted[report.trial][report.round] = report.value
+            self._trusted[report.trial][report.round] = report
+        if self._significance is not None:
+            self._most_rows = max(self._most_rows, self._significance.scored(report.rows))
         if self.leader is None or self._key(report) < self._key(self.leader):
             self.leader = report
         elif self.leader.trial == report.trial:
@@ -79,6 +86,27 @@ class Incumbent:
         """Return whether the trial is the incumbent."""
         best = self.best
         return best is not None and best.trial == trial
+
+    def _surest(self) -> Report | None:
+        """Return the leader, or in its place the best that it does not beat beyond the noise of its fewer rows."""
+        best, known = self.leader, self._significance
+        if best is None or known is None:
+            return best
+        while (rows := known.scored(best.rows)) < self._most_rows:
+            surer = [
+                report
+                for report in self._latest.values()
+                if known.scored(report.rows) > rows and not self._is_worse(report, best, known)
+            ]
+            if not surer:
+                break
+            best = min(surer, key=self._key)
+        return best
+
+    def _is_worse(self, report: Report, other: Report, known: Significance) -> bool:
+        """Return whether a value is worse than another by more than the standard error of that, on the fewer rows."""
+        rows = min(known.scored(report.rows), known.scored(other.rows))
+        return self._sign * (report.value - other.value) > known.noise(other.value, rows)
 
     def _find_leader(self) -> None:
         self.leader = min(self._latest.values(), key=self._key, default=None)

@@ -55,6 +55,7 @@ def restored(trial: StoredTrial, files: TrialFiles) -> tuple[TrialView, LiveTria
     rounds run again. So does one that the search left unfinished with a finite value and a checkpoint: it is PAUSED
     there. Any other stands where it last reported.
     """
+    files.go_back(trial.number, trial.rounds)
     saved = files.saved_round(trial.number)
     round, state, shown = trial.rounds, trial.state, trial.state
     reopened = trial.state is TrialState.UNFINISHED and saved > 0 and math.isfinite(trial.value)
@@ -63,7 +64,8 @@ def restored(trial: StoredTrial, files: TrialFiles) -> tuple[TrialView, LiveTria
     elif trial.interrupted and trial.state is not TrialState.UNFINISHED:
         round, state, shown = min(saved, trial.rounds), TrialState.RUNNING, TrialState.PAUSED
     values = {report.round: report.value for report in trial.reports}
-    view = TrialView(trial.number, state, round, values, trial.first_rung)
+    rows = {report.round: report.rows for report in trial.reports}
+    view = TrialView(trial.number, state, round, values, trial.first_rung, rows)
     value = trial.value if trial.reports else None
     seconds = trial.reports[-1].seconds if trial.reports else 0.0
     live = LiveTrial(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 
 from automl.records import Report, TrialState
@@ -47,7 +46,7 @@ class AdaptiveAsha(Asha):
                 Curve(
                     {level: self.loss(view.values[level]) for level in levels if level in view.values},
                     self._first.get(number, self._usual),
-                    frozenset(level for level in levels if self.at_chance(view.values.get(level, math.nan))),
+                    frozenset(level for level in levels if self.at_chance(view, level)),
                 )
                 for number, view in self.trials.items()
                 if number < RANKED_TRIALS and view.state is not TrialState.FAILED
@@ -71,7 +70,7 @@ class AdaptiveAsha(Asha):
         rung = self.brackets[0].rungs.get(report.round)
         if rung is None or report.round >= first:
             return super().judge(view, report)
-        rung.record(view.number, self.loss(report.value))
+        rung.record(view.number, self.loss(report.value), self.scored(view, rung.round))
         rung.promote(view.number, compared=False)
         return Decision(Action.CONTINUE, TrialState.RUNNING, Reason(Code.BEFORE_FIRST_RUNG, {"first": first}))
 

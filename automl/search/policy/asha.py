@@ -80,8 +80,8 @@ class Asha(BasePolicy):
         rung = bracket.rungs.get(report.round)
         if rung is None:
             return Decision(Action.CONTINUE, TrialState.RUNNING, Reason(Code.BETWEEN_RUNGS))
-        rung.record(view.number, self.loss(report.value))
-        standing = rung.standing(view.number, self.noise(report.value))
+        rung.record(view.number, self.loss(report.value), self.scored(view, rung.round))
+        standing = self._standing(rung, view.number)
         if rung.is_promoted(view.number):
             reason = standing.reason(Code.PROMOTED_BEFORE)
             return Decision(Action.CONTINUE, TrialState.RUNNING, reason, rung.round)
@@ -89,7 +89,7 @@ class Asha(BasePolicy):
         on = place is Place.BEST_THIRD or (place is Place.IN_DOUBT and self._affords(bracket, rung))
         if on:
             rung.promote(view.number)
-        if self.at_chance(report.value):
+        if self.at_chance(view, rung.round):
             reason = self.not_moved(Code.NOT_MOVED if on else Code.WAITS_TO_MOVE, report.value)
         else:
             reason = standing.reason(Code.PROMOTED_AT_ONCE if on else Code.PAUSED_AT_RUNG)
@@ -135,7 +135,9 @@ class Asha(BasePolicy):
         if self._place(bracket, rung, trial, fewest=1) is not Place.BEATEN:
             return None
         standing = self._standing(rung, trial)
-        return standing.reason(Code.BEATEN, better=standing.rank - 1, best=rung.top(1)[0])
+        # The best of those that count as better: a better value may come from too few rows.
+        best = next(one for one in rung.top(len(rung)) if self._beats(rung, one, trial))
+        return standing.reason(Code.BEATEN, better=standing.rank - 1, best=best)
 
     def promoted(self, view: TrialView) -> None:
         """Mark the promotion on the rung where the trial had paused."""
@@ -162,7 +164,7 @@ class Asha(BasePolicy):
             return
         for rung in self.bracket_of(view.number).rungs.values():
             if rung.round in view.values:
-                rung.record(view.number, self.loss(view.values[rung.round]))
+                rung.record(view.number, self.loss(view.values[rung.round]), self.scored(view, rung.round))
                 if last > rung.round:
                     rung.promote(view.number)
 
@@ -182,7 +184,7 @@ class Asha(BasePolicy):
         value = self.trials[trial].values[rung.round]
         if not math.isfinite(value):
             return Place.BEATEN
-        if self.at_chance(value):
+        if self.at_chance(self.trials[trial], rung.round):
             return Place.IN_DOUBT
         if bracket.earns_promotion(rung.standing(trial), fewest=fewest):
             return Place.BEST_THIRD
@@ -207,23 +209,39 @@ class Asha(BasePolicy):
             for trial in self._candidates(bracket, rung, worst, fewest):
                 if not self._is_paused_at(rung, trial):
                     continue
-                if self.at_chance(self.trials[trial].values[rung.round]):
+                if self.at_chance(self.trials[trial], rung.round):
                     return Next(NextKind.RESUME, Reason(Code.GOES_ON_TO_MOVE, {"round": rung.round}), trial)
                 return Next(NextKind.RESUME, self._standing(rung, trial).reason(code), trial)
         return None
 
     def _candidates(self, bracket: Bracket, rung: Rung, worst: Place, fewest: int) -> Iterator[int]:
         """Yield the trials that were not promoted and stand no worse than `worst`, the best first."""
+        beyond, counts = set[int](), rung.row_counts
         for trial in rung.open():
-            # The next ones are no better: a standard error grows more slowly than the distance.
-            if self._place(bracket, rung, trial, fewest=fewest) > worst:
+            rows = self.scored(self.trials[trial], rung.round)
+            if rows in beyond:
+                continue
+            if self._place(bracket, rung, trial, fewest=fewest) <= worst:
+                yield trial
+                continue
+            # The next ones on so many rows are no better: a standard error grows more slowly than the distance.
+            beyond.add(rows)
+            if len(beyond) == len(counts):
                 break
-            yield trial
-        if worst is Place.IN_DOUBT and self.context.significance is not None:
-            yield from rung.open(self.loss(self.context.significance.threshold))
+        known = self.context.significance
+        if worst is Place.IN_DOUBT and known is not None and counts:
+            best = min(self.loss(known.threshold(rows)) for rows in counts)
+            yield from (trial for trial in rung.open(best) if self.at_chance(self.trials[trial], rung.round))
+
+    def _beats(self, rung: Rung, one: int, other: int) -> bool:
+        """Return whether `one` is better than `other` there by more than noise."""
+        better, worse = (self.loss(self.trials[number].values[rung.round]) for number in (one, other))
+        rows = self.scored(self.trials[one], rung.round)
+        return better < worse - self.noise(self.trials[other], rung.round, rows)
 
     def _standing(self, rung: Rung, trial: int) -> Standing:
-        return rung.standing(trial, self.noise(self.trials[trial].values[rung.round]))
+        view = self.trials[trial]
+        return rung.standing(trial, lambda rows: self.noise(view, rung.round, rows))
 
     def _is_paused_at(self, rung: Rung, trial: int) -> bool:
         view = self.trials[trial]

@@ -66,8 +66,9 @@ class TrialView:
     """A trial as a policy sees it.
 
     `round` is where it stands. For a trial of an earlier run that is its checkpoint, perhaps before its last report.
-    `values` are the reported ones by round, NaN included. `first_rung` is the round of its first comparison, as
-    planned when it began; None where it is not known.
+    `values` are the reported ones by round, NaN included; `rows` are the validation rows of those that were scored on a
+    part of them. `first_rung` is the round of its first comparison, as planned when it began; None where it is not
+    known.
     """
 
     number: int
@@ -75,6 +76,13 @@ class TrialView:
     round: int = 0
     values: dict[int, float] = field(default_factory=dict)
     first_rung: int | None = None
+    rows: dict[int, int] = field(default_factory=dict)
+
+    def add(self, report: Report) -> None:
+        """Take in a round. A second report of the same round replaces the first."""
+        self.round = report.round
+        self.values[report.round] = report.value
+        self.rows[report.round] = report.rows
 
 
 class Policy(Protocol):
@@ -137,8 +145,7 @@ class BasePolicy:
     def report(self, report: Report) -> Decision:
         """Take in a round and decide; at the full length the trial is complete."""
         view = self.trials.setdefault(report.trial, TrialView(report.trial))
-        view.round = report.round
-        view.values[report.round] = report.value
+        view.add(report)
         if report.round >= self.context.max_rounds:
             reason = Reason(Code.FULL_LENGTH, {"rounds": self.context.max_rounds})
             decision = Decision(Action.STOP, TrialState.COMPLETE, reason, report.round)
@@ -177,7 +184,7 @@ class BasePolicy:
         self._interrupted.clear()
         self._running.clear()
         for one in sorted(past, key=lambda one: one.number):
-            view = replace(one, values=dict(one.values))
+            view = replace(one, values=dict(one.values), rows=dict(one.rows))
             self.trials[one.number] = view
             if one.state is TrialState.RUNNING:
                 # No worker runs it now: as PAUSED it cannot make `next` wait for it.
@@ -228,15 +235,26 @@ class BasePolicy:
             return math.inf
         return -value if self.context.mode == "max" else value
 
-    def at_chance(self, value: float) -> bool:
-        """Return whether a finite value is no better than the trivial answer by more than chance explains."""
+    def scored(self, view: TrialView, round: int) -> int:
+        """Return the number of validation rows that the trial's value of this round counts for; 0 if unknown."""
         known = self.context.significance
-        return known is not None and math.isfinite(value) and not known.moved(value)
+        return 0 if known is None else known.scored(view.rows.get(round, 0))
 
-    def noise(self, value: float) -> float:
-        """Return by how much a value must be worse than another one to count as worse: its standard error."""
+    def at_chance(self, view: TrialView, round: int) -> bool:
+        """Return whether the trial's value is finite and no better than the trivial answer by more than chance."""
+        known, value = self.context.significance, view.values.get(round, math.nan)
+        return known is not None and math.isfinite(value) and not known.moved(value, view.rows.get(round, 0))
+
+    def noise(self, view: TrialView, round: int, rows: int | None = None) -> float:
+        """Return by how much the trial's value must be worse than another one to count as worse: its standard error.
+
+        `rows` are those of the other value: what was scored on fewer rows decides.
+        """
         known = self.context.significance
-        return 0.0 if known is None else known.noise(value)
+        if known is None:
+            return 0.0
+        own = self.scored(view, round)
+        return known.noise(view.values[round], own if rows is None else min(own, rows))
 
     def not_finite(self, value: float) -> Reason:
         """Return the reason of a trial whose value is NaN or infinite."""

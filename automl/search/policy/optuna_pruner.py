@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from copy import copy
+from typing import TYPE_CHECKING, Any
 
 import optuna
 from optuna.storages import InMemoryStorage
@@ -14,7 +15,7 @@ from automl.log import quiet_optuna
 from automl.records import Report, TrialState
 from automl.search.policy.base import Action, BasePolicy, Decision, PolicyContext, TrialView
 from automl.search.policy.rungs import rung_rounds
-from automl.search.reasons import Code, Reason
+from automl.search.reasons import Code, Reason, Value
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
@@ -27,8 +28,21 @@ STATES = {
 }
 
 
+class _Storage(InMemoryStorage):
+    """A storage in memory in which pruners leave no notes while it `takes_notes` is False."""
+
+    takes_notes = True
+
+    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
+        if self.takes_notes:
+            super().set_trial_system_attr(trial_id, key, value)
+
+
 class PrunerPolicy(BasePolicy):
-    """Stops a trial for good when an Optuna pruner says so after one of its rounds, unless it is at chance.
+    """Stops a trial for good when an Optuna pruner says so after one of its rounds, unless chance may explain that.
+
+    A trial at chance goes on, and so does one that the pruner would not stop if all its values were better by their
+    standard errors.
 
     The pruner sees a study in memory with the reported values, so that its own notes stay out of the study that people
     look at. Trials with a value that is not finite are stopped in any case, because pruners differ in how they handle
@@ -58,11 +72,16 @@ class PrunerPolicy(BasePolicy):
     def judge(self, view: TrialView, report: Report) -> Decision:
         if not math.isfinite(report.value):
             return Decision(Action.STOP, TrialState.PRUNED, self.not_finite(report.value), report.round)
+        certain = self._stops_even_if_better(view)
         with quiet_optuna():
             stops = self._pruner.prune(self._study, self._storage.get_trial(self._id(view.number)))
-        if stops and self.at_chance(report.value):
+        if stops and self.at_chance(view, report.round):
             # The pruner was asked all the same: some keep notes of their own.
             reason = self.not_moved(Code.NOT_MOVED, report.value)
+            return Decision(Action.CONTINUE, TrialState.RUNNING, reason, report.round)
+        if stops and not certain:
+            data: dict[str, Value] = {"pruner": self._name, "noise": self.noise(view, report.round)}
+            reason = Reason(Code.PRUNER_IN_DOUBT, data)
             return Decision(Action.CONTINUE, TrialState.RUNNING, reason, report.round)
         if stops:
             reason = Reason(Code.PRUNER_STOPPED, {"pruner": self._name})
@@ -84,8 +103,28 @@ class PrunerPolicy(BasePolicy):
 
     # ------------------------------------------------------------------------------------------------------
 
+    def _stops_even_if_better(self, view: TrialView) -> bool:
+        """Return whether the pruner would stop the trial with each of its values better by its standard error.
+
+        True where nothing is known about the errors, and for searches that an earlier version recorded.
+        """
+        known = self.context.significance
+        if known is None or known.version < 2:
+            return True
+        sign = 1.0 if self.context.mode == "max" else -1.0
+        trial = copy(self._storage.get_trial(self._id(view.number)))
+        trial.intermediate_values = {
+            round: value + sign * self.noise(view, round) for round, value in view.values.items()
+        }
+        self._storage.takes_notes = False
+        try:
+            with quiet_optuna():
+                return bool(self._pruner.prune(self._study, trial))
+        finally:
+            self._storage.takes_notes = True
+
     def _open(self) -> None:
-        self._storage = InMemoryStorage()
+        self._storage = _Storage()
         self._ids: dict[int, int] = {}
         direction = StudyDirection.MAXIMIZE if self.context.mode == "max" else StudyDirection.MINIMIZE
         with quiet_optuna():

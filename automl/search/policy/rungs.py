@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import sys
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from automl.search.reasons import Code, Reason, Value
@@ -53,13 +52,22 @@ class Standing:
         return Reason(code, {"rank": place, "trials": self.size, "round": self.round, **data})
 
 
+def _certain(rows: int) -> float:
+    return 0.0
+
+
 class Rung:
-    """The trials that reached one round, ordered by loss, infinite losses last. Equal losses have the same rank."""
+    """The trials that reached one round, ordered by loss, infinite losses last. Equal losses have the same rank.
+
+    Losses may come from different numbers of validation rows.
+    """
 
     def __init__(self, round: int) -> None:
         self.round = round
         self._ranking: list[tuple[float, int]] = []
         self._losses: dict[int, float] = {}
+        self._rows: dict[int, int] = {}
+        self._by_rows: dict[int, list[float]] = {}  # the losses on so many rows, in order
         self._promoted: set[int] = set()
         self._uncompared: set[int] = set()
         # Those of the ranking that were not promoted: a free worker asks for the best of them.
@@ -68,10 +76,16 @@ class Rung:
     def __len__(self) -> int:
         return len(self._ranking)
 
-    def record(self, trial: int, loss: float) -> None:
+    @property
+    def row_counts(self) -> tuple[int, ...]:
+        """The different numbers of validation rows that its losses come from, the fewest first."""
+        return tuple(sorted(self._by_rows))
+
+    def record(self, trial: int, loss: float, rows: int = 0) -> None:
         """Put the trial on the rung. A second report of the same trial replaces the first."""
         self._forget(trial)
-        self._losses[trial] = loss
+        self._losses[trial], self._rows[trial] = loss, rows
+        insort(self._by_rows.setdefault(rows, []), loss)
         insort(self._ranking, (loss, trial))
         if trial not in self._promoted:
             insort(self._open, (loss, trial))
@@ -99,12 +113,17 @@ class Rung:
         """Return whether the trial was promoted from here."""
         return trial in self._promoted
 
-    def standing(self, trial: int, noise: float = 0.0) -> Standing:
-        """Return the place of a trial that is on the rung. Losses within `noise` of its own are a tie."""
-        loss = self._losses[trial]
-        rank = bisect_left(self._ranking, (loss - noise, -1)) + 1
-        last = bisect_right(self._ranking, (loss + noise, sys.maxsize))
-        return Standing(self.round, rank, len(self._ranking), last)
+    def standing(self, trial: int, noise: Callable[[int], float] = _certain) -> Standing:
+        """Return the place of a trial that is on the rung.
+
+        Losses on so many rows are a tie with its own within `noise(rows)`.
+        """
+        loss, better, no_worse = self._losses[trial], 0, 0
+        for rows, losses in self._by_rows.items():
+            width = noise(rows)
+            better += bisect_left(losses, loss - width)
+            no_worse += bisect_right(losses, loss + width)
+        return Standing(self.round, better + 1, len(self._ranking), no_worse)
 
     def top(self, count: int) -> list[int]:
         """Return the best `count` trials with a finite loss, best first."""
@@ -122,6 +141,10 @@ class Rung:
         loss = self._losses.pop(trial, None)
         if loss is not None:
             del self._ranking[bisect_left(self._ranking, (loss, trial))]
+            losses = self._by_rows[rows := self._rows.pop(trial)]
+            del losses[bisect_left(losses, loss)]
+            if not losses:
+                del self._by_rows[rows]
             self._close((loss, trial))
 
     def _close(self, place: tuple[float, int]) -> None:

@@ -33,14 +33,14 @@ class StopAsha(BasePolicy):
         rung = self._bracket.rungs.get(report.round)
         if rung is None:
             return Decision(Action.CONTINUE, TrialState.RUNNING, Reason(Code.BETWEEN_RUNGS))
-        rung.record(view.number, self.loss(report.value))
-        if self.at_chance(report.value):
+        rung.record(view.number, self.loss(report.value), self.scored(view, rung.round))
+        if self.at_chance(view, rung.round):
             reason = self.not_moved(Code.NOT_MOVED, report.value)
             return Decision(Action.CONTINUE, TrialState.RUNNING, reason, rung.round)
         if not math.isfinite(report.value):
             reason = self.not_finite(report.value)
             return Decision(Action.STOP, TrialState.PRUNED, reason, rung.round)
-        standing = rung.standing(view.number, self.noise(report.value))
+        standing = rung.standing(view.number, lambda rows: self.noise(view, rung.round, rows))
         if standing.rank <= math.ceil(standing.size / FACTOR):
             reason = standing.reason(Code.AMONG_BEST)
             return Decision(Action.CONTINUE, TrialState.RUNNING, reason, rung.round)
@@ -56,7 +56,7 @@ class StopAsha(BasePolicy):
         for rung in self._bracket.rungs.values():
             rung.drop(view.number)
             if rung.round in view.values:
-                rung.record(view.number, self.loss(view.values[rung.round]))
+                rung.record(view.number, self.loss(view.values[rung.round]), self.scored(view, rung.round))
 
 
 class MedianStop(BasePolicy):
@@ -74,26 +74,28 @@ class MedianStop(BasePolicy):
         self._first = rounds[0]
 
     def judge(self, view: TrialView, report: Report) -> Decision:
-        losses = self._complete_losses(report.round)
+        others = self._complete(report.round)
+        losses = [self.loss(other.values[report.round]) for other in others]
         if report.round < self._first or len(losses) < MEDIAN_STARTUP_TRIALS:
             return Decision(Action.CONTINUE, TrialState.RUNNING, Reason(Code.TOO_EARLY))
-        if self.at_chance(report.value):
+        if self.at_chance(view, report.round):
             reason = self.not_moved(Code.NOT_MOVED, report.value)
             return Decision(Action.CONTINUE, TrialState.RUNNING, reason, report.round)
         middle = median(losses)
-        best, value = min((self.loss(value), value) for value in view.values.values())
+        best, at = min((self.loss(value), round) for round, value in view.values.items())
         compared = {"trials": len(losses), "round": report.round}
         if math.isinf(best):
             return Decision(Action.STOP, TrialState.PRUNED, self.not_finite(report.value), report.round)
-        if best - self.noise(value) > middle:
+        rows = min(self.scored(other, report.round) for other in others)
+        if best - self.noise(view, at, rows) > middle:
             reason = Reason(Code.WORSE_THAN_MEDIAN, compared)
             return Decision(Action.STOP, TrialState.PRUNED, reason, report.round)
         reason = Reason(Code.NOT_WORSE_THAN_MEDIAN, compared)
         return Decision(Action.CONTINUE, TrialState.RUNNING, reason, report.round)
 
-    def _complete_losses(self, round: int) -> list[float]:
+    def _complete(self, round: int) -> list[TrialView]:
         complete = (view for view in self.trials.values() if view.state is TrialState.COMPLETE)
-        return [self.loss(view.values[round]) for view in complete if round in view.values]
+        return [view for view in complete if round in view.values]
 
 
 class FullLength(BasePolicy):

@@ -72,6 +72,25 @@ class TrialFiles:
         """Remove the trial's state."""
         self._sizes.pop(trial, None)
         shutil.rmtree(self.checkpoint(trial), ignore_errors=True)
+        self.accept(trial)
+
+    def accept(self, trial: int) -> None:
+        """Remove the state before the last one: the round of the last one has been taken in."""
+        shutil.rmtree(before(self.checkpoint(trial)), ignore_errors=True)
+
+    def go_back(self, trial: int, round: int) -> None:
+        """Let the trial's state be the one of `round`, its last report, if a later round was saved but not taken in.
+
+        So the state always belongs to a score. Without an older state nothing changes.
+        """
+        place = self.checkpoint(trial)
+        old = before(place)
+        if not old.exists():
+            return
+        if 0 < checkpoint_round(old) <= round and not 0 < checkpoint_round(place) <= round:
+            shutil.rmtree(place, ignore_errors=True)
+            old.rename(place)
+        self.accept(trial)
 
     def crowded(self, trial: int) -> bool:
         """Return whether all checkpoints exceed the limit, after that of `trial` was written."""
@@ -104,17 +123,25 @@ class TrialFiles:
 
 
 def publish_checkpoint(new: Path, place: Path, round: int) -> None:
-    """Replace the old folder by a new one, with a note of its round.
+    """Replace the old folder by a new one, with a note of its round. The old one stays beside it, at `before(place)`.
 
-    A crash leaves the old state, the new one, or (for an instant) none, but never a part of one.
+    A crash leaves the old state, the new one, or both, but never a part of one.
     """
     (new / ROUND_FILE).write_text(json.dumps({"round": round}), encoding="utf-8")
-    old = place.with_name(f".{place.name}-old")
-    shutil.rmtree(old, ignore_errors=True)
-    if place.exists():
+    old = before(place)
+    if (
+        checkpoint_round(place) == round and old.exists()
+    ):  # saved twice: the older one is still of another round
+        shutil.rmtree(place)
+    elif place.exists():
+        shutil.rmtree(old, ignore_errors=True)
         place.rename(old)
     new.rename(place)
-    shutil.rmtree(old, ignore_errors=True)
+
+
+def before(place: Path) -> Path:
+    """Return where the state before the one at `place` is kept until the round of that has been taken in."""
+    return place.with_name(f".{place.name}-old")
 
 
 def checkpoint_round(place: Path) -> int:

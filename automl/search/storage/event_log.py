@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
-from automl.records import TrialState
+from automl.records import TrialState, rows_of
 from automl.search.reasons import Reason
 from automl.search.storage.sql import tables
 
@@ -31,7 +32,7 @@ class LogEntry:
 
 @dataclass(frozen=True)
 class Event:
-    """A line of a study's log (see `LogEntry`). `value` and `seconds` are those of the round."""
+    """A line of a study's log (see `LogEntry`). `value`, `seconds` and `rows` are those of its round (see `Report`)."""
 
     action: str
     trial: int
@@ -42,6 +43,7 @@ class Event:
     time: float
     value: float = math.nan
     seconds: float = 0.0
+    rows: int = 0
 
 
 def read_events(connection: Connection, study_id: int) -> list[Event]:
@@ -68,6 +70,7 @@ def read_events(connection: Connection, study_id: int) -> list[Event]:
                 row["time"],
                 value=report["value"] if report is not None and known else math.nan,
                 seconds=report["seconds"] if report is not None else 0.0,
+                rows=0 if report is None else rows_of(json.loads(report["metrics"])),
             )
         )
     return events

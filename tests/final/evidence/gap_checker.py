@@ -32,14 +32,17 @@ def facts_of(study: Path) -> Facts:
     last = {trial: value for trial, value, _ in reports if trial not in failed}
     own = [json.loads(metrics) for trial, _, metrics in reports if trial == best]
     final = own[-1] if own else {}
+    val = math.nan if last.get(best) is None else last[best]
+    values = [value for value in last.values() if value is not None and math.isfinite(value)]
     held = result["holdout"][metric]
     return Facts(
         metric=metric,
-        val=math.nan if last.get(best) is None else last[best],
+        val=val,
         n_val=round(final.get("val_rows", parts.count("val"))),
         folds=result["data"].get("folds", 0),
         trial=best,
-        compared=sum(value is not None and math.isfinite(value) for value in last.values()),
+        compared=len(values),
+        leads=val == (max(values) if METRICS[metric].mode == "max" else min(values)) if values else True,
         trial_epochs=final.get("epochs", 0.0),
         trial_images=round(sum(metrics["images"] for metrics in own) / (result["data"].get("folds") or 1)),
         held=Interval(held["value"], held["low"], held["high"]),
@@ -210,7 +213,11 @@ def _no_score(facts: Facts, model: str, others: str) -> bool:
 def _selection(facts: Facts, compared: str) -> bool:
     mode = METRICS[facts.metric].mode
     better = facts.val > facts.held.value if mode == "max" else facts.val < facts.held.value
-    return int(compared) == facts.compared >= 2 and better
+    return int(compared) == facts.compared >= 2 and better and facts.leads
+
+
+def _not_leading(facts: Facts, compared: str) -> bool:
+    return int(compared) == facts.compared >= 2 and not facts.leads
 
 
 def _length(epochs: str, images: str | None, true_epochs: float, true_images: int) -> bool:
@@ -241,6 +248,7 @@ _FORMS: dict[str, Callable[..., bool]] = {
     rf"The retrain took {_LENGTH}, with {COUNT} images an epoch\.": _apart,
     r"The trial was chosen among (\d+) by its score on these validation images, which makes that score too good "
     r"on average\.": _selection,
+    r"Another one of (\d+) trials has a better validation score, so it did not decide alone\.": _not_leading,
     rf"The delivered model (has the weights|is the retrain) of trial (\d+) in an earlier run, after {_LENGTH}, "
     rf"with {COUNT} images an epoch\.": _earlier,
     rf"An earlier run fitted the delivered model, a linear head, on {COUNT} images\.": _earlier_head,

@@ -14,6 +14,7 @@ from automl.final.evidence.candidates import (
     Alternative,
     Candidate,
     Judge,
+    best_by_value,
     best_known,
     choose,
     hopeless,
@@ -81,6 +82,40 @@ def test_a_retrain_that_was_not_scored_gives_way_to_what_is_known_to_be_better(
     heads = [replace(candidate(HEAD, 30).model, value=value) for value in values]
     found = best_known(heads, trial, JUDGE)
     assert (None if found is None else found.value) == expected
+
+
+@pytest.mark.parametrize(
+    ("own", "heads", "rows", "expected"),
+    [
+        (0.8, (0.7,), 0, 0.8),
+        (0.8, (0.8,), 0, 0.8),
+        (0.1, (0.12,), 0, 0.12),  # both about chance
+        (0.8, (0.81, 0.85), 0, 0.85),
+        (0.85, (0.8,), 12, 0.8),  # .85 on 12 rows may be luck
+        (0.95, (0.5,), 12, 0.95),
+        (math.nan, (0.6,), 0, 0.6),
+        (0.6, (math.nan,), 0, 0.6),
+        (None, (0.6,), 0, 0.6),
+        (math.nan, (), 0, None),
+    ],
+)
+def test_without_a_comparison_the_best_known_score_decides(
+    own: float | None, heads: tuple[float, ...], rows: int, expected: float | None
+) -> None:
+    weights = None if own is None else replace(candidate(OWN, 30).model, value=own)
+    others = [replace(candidate(HEAD, 30).model, value=value) for value in heads]
+    found = best_by_value(weights, others, replace(JUDGE, trial_rows=rows))
+    assert (None if found is None else found.value) == expected
+
+
+def test_trial_that_was_scored_on_a_few_rows_must_be_beaten_by_more() -> None:
+    (head,) = [replace(candidate(HEAD, 30).model, value=0.8)]
+    assert best_known([head], 0.7, JUDGE) is head  # .052 for 60 rows
+    assert best_known([head], 0.7, replace(JUDGE, trial_rows=10)) is None  # .12
+    safe = replace(candidate(HEAD, 48), model=replace(head, config={"model": "m", "pretrained": True}))
+    assert safe_head([safe], 0.88, JUDGE) is None
+    assert safe_head([safe], 0.88, replace(JUDGE, trial_rows=10)) is safe
+    assert hopeless(safe, 0.97, JUDGE) and not hopeless(safe, 0.97, replace(JUDGE, trial_rows=10))
 
 
 def test_smaller_errors_are_better() -> None:

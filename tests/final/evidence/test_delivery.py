@@ -9,6 +9,7 @@ import pytest
 
 from automl.final.evidence.delivery import (
     NAMES,
+    ByValue,
     Delivery,
     Failed,
     NotBetter,
@@ -20,6 +21,7 @@ from automl.final.evidence.delivery import (
     TooFew,
     TooShort,
     Unknown,
+    Unproven,
     Unscored,
     delivery_in_words,
 )
@@ -35,7 +37,8 @@ CASES: list[tuple[Delivery, tuple[Shortfall, ...], str]] = [
     (
         OWN,
         (TooShort(seconds=12.4, share=0.31),),
-        "the 12 s left are only 31% of a retrain as long as the best trial: "
+        "after what scoring and writing need, 12.4 s are left for the retrain, 31% of what a retrain as long as the "
+        "best trial takes: "
         "the best trial's own weights are delivered",
     ),
     (
@@ -76,7 +79,8 @@ CASES: list[tuple[Delivery, tuple[Shortfall, ...], str]] = [
     (
         HEAD,
         (TooFew(seconds=1.2, images=90),),
-        "the 1 s left hold only about 90 training images: the linear head is delivered",
+        "after what scoring and writing need, 1.2 s are left for the retrain, enough for only about 90 training "
+        "images: the linear head is delivered",
     ),
     (
         HEAD,
@@ -89,6 +93,25 @@ CASES: list[tuple[Delivery, tuple[Shortfall, ...], str]] = [
         (Unscored(HEAD, "accuracy", 0.8071, math.nan),),
         "there was no time to score the retrain on validation images, where the linear head has accuracy 0.8071 "
         "and no trial had a score: the linear head is delivered",
+    ),
+    (
+        OWN,
+        (Unproven(images=700, trial_images=9200),),
+        "there was no time to score the retrain on validation images, and it trained on 700 images, the best trial on "
+        "9,200: the best trial's own weights are delivered",
+    ),
+    (
+        HEAD,
+        (TooFew(seconds=0.1, images=9), ByValue(HEAD, "accuracy", 0.8071, 0.2451)),
+        "after what scoring and writing need, 0.1 s are left for the retrain, enough for only about 9 training images; "
+        "there was no time to compare models, and on the validation images the linear head had accuracy 0.8071 and the "
+        "best trial 0.2451: the linear head is delivered",
+    ),
+    (
+        HEAD,
+        (ByValue(HEAD, "accuracy", 0.8071, math.nan),),
+        "there was no time to compare models, and on the validation images the linear head had accuracy 0.8071 and no "
+        "trial a score: the linear head is delivered",
     ),
     (
         HEAD,

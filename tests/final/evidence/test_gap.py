@@ -47,6 +47,7 @@ def test_every_sentence_is_true_for_all_combinations_of_numbers() -> None:
             (Delivery.HEAD, True, "bf16"),
         ),
     )
+    made_leading = {Delivery.RETRAINED: True, Delivery.OWN_WEIGHTS: False, Delivery.HEAD: True}
     for metric, val, compared, held, delivery, (epochs, images), trial_images, reads, scoring in grid:
         facts = replace(
             FACTS,
@@ -63,6 +64,7 @@ def test_every_sentence_is_true_for_all_combinations_of_numbers() -> None:
             made_of=2,
             mirrored=scoring[1],
             precision=scoring[2],
+            leads=made_leading[scoring[0]],
         )
         text = explain_gap(facts).explained
         assert false_sentences(text, facts) == [], text
@@ -80,6 +82,7 @@ def test_every_sentence_is_true_for_all_combinations_of_numbers() -> None:
         ({"delivery": Delivery.OWN_WEIGHTS}, "The retrain took"),
         ({"n_val": 12}, "on 1,287 images"),
         ({"compared": 3}, "chosen among 14"),
+        ({"leads": False}, "chosen among 14"),
         ({"mirrored": True}, "how the holdout was scored"),
     ],
 )
@@ -110,6 +113,12 @@ def test_explanation_names_both_scores_their_weights_and_the_lengths() -> None:
         "The trial was chosen among 14 by its score on these validation images, which makes that score too good on "
         "average. The holdout was read once."
     )
+
+
+def test_trial_that_another_one_outscores_is_not_said_to_be_chosen_by_its_score() -> None:
+    text = explain_gap(replace(FACTS, leads=False)).explained
+    assert "Another one of 14 trials has a better validation score, so it did not decide alone." in text
+    assert "chosen" not in text
 
 
 def test_scores_of_the_same_weights_are_told_apart_by_how_they_were_computed() -> None:

@@ -19,6 +19,10 @@ def trial(number: int, values: list[float], *, pretrained: bool, seconds: float 
     return StoredTrial(number, TrialState.PAUSED, config, "", reports, times, 0, None, False, 0.0, None)
 
 
+def seconds_of(one: StoredTrial) -> list[float]:
+    return [report.seconds for report in one.reports]
+
+
 def test_power_law_is_continued() -> None:
     work = [1.0, 2.0, 4.0, 8.0]
     values = [1.0 - 0.8 * w**-0.4 for w in work]
@@ -52,12 +56,16 @@ def test_curve_that_still_rises_overtakes_one_that_is_flat() -> None:
     flat = trial(1, [0.84, 0.84, 0.845, 0.85], pretrained=True)
     short = trial(2, [0.9], pretrained=True)
     found = best_of_kinds(
-        [rising, flat, short], lambda one: bool(one.config["pretrained"]), lambda _: 8.0, "accuracy"
+        [rising, flat, short],
+        lambda one: bool(one.config["pretrained"]),
+        lambda _: 8.0,
+        "accuracy",
+        seconds_of,
     )
     assert (found[True].trial, found[False].trial) == (1, 0)
     assert found[False].projected > found[True].projected > found[True].value
     at_once = best_of_kinds(
-        [rising, flat], lambda one: bool(one.config["pretrained"]), lambda _: 1.0, "accuracy"
+        [rising, flat], lambda one: bool(one.config["pretrained"]), lambda _: 1.0, "accuracy", seconds_of
     )
     assert at_once[True].projected > at_once[False].projected
 
@@ -65,4 +73,14 @@ def test_curve_that_still_rises_overtakes_one_that_is_flat() -> None:
 def test_trials_without_a_value_stand_for_nothing() -> None:
     lost = trial(0, [math.nan], pretrained=True)
     failed = replace(trial(1, [0.8, 0.9], pretrained=True), state=TrialState.FAILED)
-    assert best_of_kinds([lost, failed], lambda one: True, lambda _: 2.0, "accuracy") == {}
+    assert best_of_kinds([lost, failed], lambda one: True, lambda _: 2.0, "accuracy", seconds_of) == {}
+
+
+def test_trial_that_was_scored_on_a_few_rows_does_not_stand_for_its_kind() -> None:
+    whole, lucky = trial(0, [0.8, 0.82], pretrained=True), trial(1, [0.7, 0.95], pretrained=True)
+    last = replace(lucky.reports[-1], metrics={"val_rows": 20.0})
+    lucky = replace(lucky, reports=(*lucky.reports[:-1], last))
+    both = best_of_kinds([whole, lucky], lambda one: True, lambda _: 2.0, "accuracy", seconds_of)
+    assert both[True].trial == 0
+    alone = best_of_kinds([lucky], lambda one: True, lambda _: 2.0, "accuracy", seconds_of)
+    assert alone[True].trial == 1

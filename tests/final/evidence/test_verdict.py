@@ -159,5 +159,12 @@ def test_what_replaced_a_bad_retrain_must_be_better_than_the_earlier_model_too()
 def test_evidence_has_the_numbers_of_the_retrain_and_of_all_comparisons() -> None:
     found = verdict(None, [candidate(RETRAINED, 50, seen=MOST), candidate(OWN, 50)]).evidence()
     assert found["kept_out"] == 20 and found["trial"] == {"images": 9200} and "earlier" not in found
-    assert found["retrain"] == {"epochs": 1.0, "images": 10, "n_train": 10, "seconds": 1.0, "progress": 1.0}
+    assert found["retrain"] == {
+        "epochs": 1.0,
+        "images": 10,
+        "n_train": 10,
+        "seconds": 1.0,
+        "progress": 1.0,
+        "timed": False,
+    }
     assert [each["rows"] for each in found["comparisons"]] == [20, N]

@@ -50,6 +50,17 @@ def test_making_of_the_model_is_told_as_it_was(how: str, words: str) -> None:
     assert made({**RESULT, "retrain": {**RESULT["retrain"], "how": how}}) == words
 
 
+def test_retrain_without_validation_images_is_not_said_to_have_seen_them() -> None:
+    retrain = {**RESULT["retrain"], "how": "retrained"}
+    for n_train, folds, parts in (
+        (862, 0, "training"),
+        (800, 0, "training and validation"),
+        (1000, 5, "training and validation"),  # under cross-validation n_train counts the rows of all folds
+    ):
+        said = made({**RESULT, "data": {"n_train": n_train, "folds": folds}, "retrain": retrain})
+        assert said == f"trained for 8.0 epochs on 862 {parts} images"
+
+
 def test_linear_head_tells_what_it_had_before_it_saw_the_validation_images() -> None:
     head = {**RESULT["retrain"], "how": "linear head", "val_score": 0.9184}
     alone = f"on the training images alone: val {RESULT['metric']} 0.9184"

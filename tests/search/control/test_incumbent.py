@@ -4,7 +4,8 @@ import math
 
 from automl.records import Report
 from automl.search.control.incumbent import Incumbent
-from tests.search.toy import constant_noise
+from automl.search.policy.significance import judged_again
+from tests.search.toy import JUDGED, constant_noise
 
 
 def test_better_value_takes_over_whatever_its_round() -> None:
@@ -93,3 +94,37 @@ def test_without_noise_the_values_alone_count() -> None:
         incumbent.began(trial, trusted=True)
         incumbent.report(Report(trial, 9, value, 1.0))
     assert incumbent.is_best(1)
+
+
+def _scored(*values: tuple[float, int]) -> Incumbent:
+    """Trials with a value each on so many of 200 rows; 0: on all."""
+    incumbent = Incumbent("max", judged_again({**JUDGED, "version": 2}))
+    for trial, (value, rows) in enumerate(values):
+        incumbent.began(trial, trusted=False)
+        incumbent.report(Report(trial, 9, value, 1.0, {"val_rows": float(rows)} if rows else {}))
+    return incumbent
+
+
+def test_lucky_score_of_a_few_rows_takes_over_only_beyond_its_noise() -> None:
+    assert _scored((0.80, 0), (0.85, 20)).is_best(0)  # whose standard error is .08
+    assert _scored((0.70, 0), (0.85, 20)).is_best(1)
+    assert _scored((0.80, 0), (0.85, 0)).is_best(1)
+    assert _scored((0.80, 20), (0.85, 20)).is_best(1)
+    leader = _scored((0.80, 0), (0.85, 20)).leader
+    assert leader is not None and leader.trial == 1
+
+
+def test_of_those_that_a_lucky_score_does_not_beat_the_best_leads_and_so_on_to_more_rows() -> None:
+    assert _scored((0.80, 0), (0.82, 0), (0.85, 20)).is_best(1)
+    assert _scored((0.80, 0), (0.83, 100), (0.85, 20)).is_best(0)
+    incumbent = _scored((0.80, 0), (0.85, 20))
+    incumbent.drop(0)
+    assert incumbent.is_best(1)
+
+
+def test_first_of_the_portfolio_gives_way_only_beyond_the_noise_of_the_fewer_rows() -> None:
+    incumbent = Incumbent("max", judged_again({**JUDGED, "version": 2}))
+    for trial, value in enumerate((0.80, 0.85)):
+        incumbent.began(trial, trusted=True)
+        incumbent.report(Report(trial, 9, value, 1.0, {"val_rows": 40.0}))
+    assert incumbent.is_best(0)  # on 200 rows the second would be better by more than one standard error

@@ -56,7 +56,7 @@ def test_score_has_moved_when_it_is_more_than_two_and_a_third_standard_errors_be
     assert known is not None
     error = known.noise(0.1)
     assert error == pytest.approx(math.sqrt(0.1 * 0.9 / 600), rel=0.02)
-    assert known.threshold == pytest.approx(0.1 + 2.33 * error)
+    assert known.threshold() == pytest.approx(0.1 + 2.33 * error)
     assert not known.moved(0.1) and not known.moved(0.128) and known.moved(0.130)
     assert not known.moved(math.nan) and not known.moved(0.0)
 
@@ -64,7 +64,7 @@ def test_score_has_moved_when_it_is_more_than_two_and_a_third_standard_errors_be
 def test_smaller_scores_are_better_where_the_mode_says_so() -> None:
     known = judged_by("rmse", "min", 2.0, TEN)
     assert known is not None
-    assert known.threshold == pytest.approx(2.0 - 2.33 * 2.0 / math.sqrt(1200))
+    assert known.threshold() == pytest.approx(2.0 - 2.33 * 2.0 / math.sqrt(1200))
     assert known.moved(1.5) and not known.moved(1.9) and not known.moved(30.0) and not known.moved(math.nan)
 
 
@@ -76,7 +76,7 @@ def test_significance_is_made_again_from_what_a_search_logs() -> None:
     known = judged_by("balanced_accuracy", "max", 0.1, TEN)
     assert known is not None
     again = judged_again(Reason.from_json(Reason(Code.JUDGED_BY, known.source).to_json()).data)
-    assert again.threshold == known.threshold and again.noise(0.7) == known.noise(0.7)
+    assert again.threshold() == known.threshold() and again.noise(0.7) == known.noise(0.7)
     assert str(Reason(Code.JUDGED_BY, known.source)) == (
         "scores of 600 rows, compared with the trivial answer's, 0.1"
     )
@@ -85,7 +85,105 @@ def test_significance_is_made_again_from_what_a_search_logs() -> None:
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_score_that_is_not_finite_has_no_noise(value: float) -> None:
     assert judged_again(JUDGED).noise(value) == 0.0
-    assert Significance(0.0, lambda value: math.nan).noise(0.5) == 0.0
+    assert Significance(0.0, lambda value, rows: math.nan).noise(0.5) == 0.0
+
+
+# Scores of a part of the rows ----------------------------------------------------------------------------
+
+
+def test_score_of_fewer_rows_is_worth_less() -> None:
+    known = judged_by("accuracy", "max", 0.1, TEN)
+    assert known is not None
+    assert known.noise(0.7, 20) == pytest.approx(math.sqrt(0.7 * 0.3 / 20), rel=0.05)
+    assert known.noise(0.7, 600) == known.noise(0.7, 0) == known.noise(0.7)
+    assert known.moved(0.2) and not known.moved(0.2, 20) and known.moved(0.5, 20)
+    assert known.threshold(20) > known.threshold()
+
+
+def test_recorded_study_without_a_version_counts_every_score_as_one_of_all_rows() -> None:
+    before = judged_again(JUDGED)
+    assert (before.version, before.noise(0.7, 20)) == (1, before.noise(0.7))
+    now = judged_again({**JUDGED, "version": 2})
+    assert now.noise(0.7) == before.noise(0.7) < now.noise(0.7, 20)
+
+
+def scored_on(policy: Policy, *values: tuple[float, int]) -> list[Decision]:
+    """One trial after another reaches round 2, with a value on so many rows (0: all of them)."""
+    decisions = []
+    for trial, (value, rows) in enumerate(values):
+        metrics = {"val_rows": float(rows)} if rows else {}
+        policy.started(trial, resumed=False)
+        policy.report(Report(trial, 1, value, 1.0, metrics))
+        decisions.append(policy.report(Report(trial, 2, value, 1.0, metrics)))
+    return decisions
+
+
+@pytest.mark.parametrize(("rows", "beaten"), [(0, True), (150, True), (20, False)])
+def test_lucky_scores_of_a_few_rows_beat_nothing(rows: int, beaten: bool) -> None:
+    """.7 on 200 rows is worse than .82 on as many, but not than .82 on 20 of them, whose standard error is .09."""
+    policy = asha(PolicyContext(MAX_ROUNDS, "max", judged_again({**JUDGED, "version": 2})))
+    scored_on(policy, (0.7, 0), (0.78, rows), (0.78, rows), (0.78, rows))
+    assert (policy.beaten(0) is not None) is beaten
+
+
+@pytest.mark.parametrize(("rows", "beaten"), [(0, True), (20, False)])
+def test_unlucky_score_of_a_few_rows_is_not_beaten(rows: int, beaten: bool) -> None:
+    policy = asha(PolicyContext(MAX_ROUNDS, "max", judged_again({**JUDGED, "version": 2})))
+    scored_on(policy, (0.7, rows), (0.78, 0), (0.78, 0), (0.78, 0))
+    assert (policy.beaten(0) is not None) is beaten
+
+
+def test_best_of_those_that_beat_a_trial_is_named_and_not_a_lucky_score() -> None:
+    policy = asha(PolicyContext(MAX_ROUNDS, "max", judged_again({**JUDGED, "version": 2})))
+    scored_on(policy, (0.7, 0), (0.8, 0), (0.82, 5), (0.79, 0))
+    why = policy.beaten(0)
+    assert why is not None and (why.data["better"], why.data["best"]) == (2, 1)
+
+
+@pytest.mark.parametrize("name", ["auto", "asha", "stop-asha", "median"])
+def test_value_at_chance_for_its_rows_is_not_compared(name: str) -> None:
+    """.35 on 200 rows is better than .2 beyond chance; on 20 rows it is not."""
+    for rows, compared in ((0, True), (20, False)):
+        policy = make_policy(name, PolicyContext(MAX_ROUNDS, "max", judged_again({**JUDGED, "version": 2})))
+        for trial in range(5):  # for the median
+            for round in range(1, MAX_ROUNDS + 1):
+                policy.report(Report(trial, round, 0.9, 1.0))
+        metrics = {"val_rows": float(rows)} if rows else {}
+        policy.started(5, resumed=False)
+        decision = [policy.report(Report(5, round, 0.35, 1.0, metrics)) for round in (1, 2)][-1]
+        told = {Code.NOT_MOVED, Code.WAITS_TO_MOVE}
+        assert (decision.reason.code not in told) is compared, str(decision.reason)
+
+
+@pytest.mark.parametrize(("value", "stopped"), [(0.66, False), (0.55, True)])
+def test_pruner_stops_no_trial_within_the_noise_of_its_score(value: float, stopped: bool) -> None:
+    """The median is .68; on 200 rows the standard error is .034."""
+    for version, sharp in ((2, False), (1, True)):
+        with quiet_optuna():
+            pruner = optuna.pruners.MedianPruner(n_startup_trials=3)
+        policy = PrunerPolicy(
+            PolicyContext(MAX_ROUNDS, "max", judged_again({**JUDGED, "version": version})), pruner
+        )
+        for trial in range(5):
+            policy.started(trial, resumed=False)
+            for round in range(1, MAX_ROUNDS + 1):
+                policy.report(Report(trial, round, 0.68, 1.0))
+        policy.started(5, resumed=False)
+        decision = policy.report(Report(5, 1, value, 1.0))
+        assert (decision.action is Action.STOP) is (stopped or sharp)
+        if not stopped and not sharp:
+            assert decision.reason.code is Code.PRUNER_IN_DOUBT
+
+
+def test_second_question_to_a_pruner_leaves_no_notes_of_its_own() -> None:
+    with quiet_optuna():
+        pruner = optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=3)
+    policy = PrunerPolicy(PolicyContext(MAX_ROUNDS, "max", judged_again({**JUDGED, "version": 2})), pruner)
+    for trial, value in enumerate((0.9, 0.8, 0.7)):
+        policy.started(trial, resumed=False)
+        policy.report(Report(trial, 1, value, 1.0))
+    notes = [trial.system_attrs.get("completed_rung_0") for trial in policy._study.trials]
+    assert notes == [0.9, 0.8, 0.7]
 
 
 # Nothing is cut at chance --------------------------------------------------------------------------------
@@ -130,7 +228,7 @@ def cut(play: Play, known: Significance) -> list[tuple[float, TrialState]]:
 def test_no_trial_is_cut_at_a_value_that_chance_explains(name: str, seed: int, mode: Mode) -> None:
     sign = 1.0 if mode == "max" else -1.0
     known = Significance(
-        sign * 0.2, judged_again(JUDGED).noise if mode == "max" else (lambda value: 0.028), mode
+        sign * 0.2, judged_again(JUDGED).noise if mode == "max" else (lambda value, rows: 0.028), mode
     )
     play = Play("none", lambda t, r: sign * scattered(t, r), seed=seed, known=known, mode=mode)
     play.policy = POLICIES_AND_PRUNERS[name](play.context)
@@ -197,8 +295,8 @@ def test_standing_tells_ties_honestly() -> None:
         rung.record(trial, loss)
     assert str(rung.standing(0).reason(Code.PAUSED_AT_RUNG)) == "rank 1 of 8 at round 9"
     assert str(rung.standing(2).reason(Code.PAUSED_AT_RUNG)) == "rank 3-4 of 8 at round 9"
-    assert str(rung.standing(4, 0.05).reason(Code.PAUSED_AT_RUNG)) == "rank 3-6 of 8 at round 9"
-    assert str(rung.standing(6, 0.05).reason(Code.PAUSED_AT_RUNG)) == "rank 7 of 8 at round 9"
+    assert str(rung.standing(4, lambda rows: 0.05).reason(Code.PAUSED_AT_RUNG)) == "rank 3-6 of 8 at round 9"
+    assert str(rung.standing(6, lambda rows: 0.05).reason(Code.PAUSED_AT_RUNG)) == "rank 7 of 8 at round 9"
     assert str(rung.standing(7).reason(Code.PAUSED_AT_RUNG)) == "rank 8 of 8 at round 9"
 
 
@@ -268,7 +366,7 @@ class Classic:
 @settings(max_examples=60, deadline=None)
 def test_with_many_rows_it_is_classic_successive_halving(heights: list[int], seed: int) -> None:
     """Distinct values and a standard error of (almost) nothing: the same pauses and promotions as in the paper."""
-    policy = asha(PolicyContext(9, "max", Significance(-1.0, lambda value: 1e-9)))
+    policy = asha(PolicyContext(9, "max", Significance(-1.0, lambda value, rows: 1e-9)))
     classic, rng = Classic((2, 6)), random.Random(seed)
     rounds = dict.fromkeys(range(len(heights)), 0)
     running: list[int] = []

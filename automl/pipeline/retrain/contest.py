@@ -1,20 +1,14 @@
-"""Make the model to deliver: retrain the best configuration, and deliver the best of the models that are known."""
+"""The models that may be delivered, and what is known about each."""
 
 from __future__ import annotations
 
-import math
-import shutil
-import threading
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
 
 from automl.data.splits import VAL
-from automl.errors import EngineError, TrialError
-from automl.final.distributed_retrain import RetrainWorkers, distributed_retrain, has_checkpoint
 from automl.final.evidence.answers import Answered, answered
 from automl.final.evidence.candidates import (
     Alternative,
@@ -22,6 +16,7 @@ from automl.final.evidence.candidates import (
     Choice,
     Judge,
     Positions,
+    best_by_value,
     best_known,
     choose,
     hopeless,
@@ -30,88 +25,55 @@ from automl.final.evidence.candidates import (
     unless_better,
 )
 from automl.final.evidence.delivery import (
+    ByValue,
     Delivery,
-    Failed,
     Reached,
     Shorter,
     Shortfall,
     Stopped,
-    TooShort,
     Unknown,
+    Unproven,
     Unscored,
 )
 from automl.final.evidence.earlier import Earlier
 from automl.final.evidence.own_model import crossed_dict, decides, out_of_fold, own_model
-from automl.final.evidence.verdict import Final, Verdict
+from automl.final.evidence.verdict import RETRAINS, Final, Verdict
 from automl.final.evidence.words import training_images
-from automl.final.retrain import KEPT_INDEX, Retrain, Retrained, without
-from automl.interrupt import stop_on_interrupt
-from automl.pipeline.objective import origin_of
-from automl.pipeline.plan.hardware import ray_cpus
-from automl.pipeline.retrain_time import CERTAIN, RetrainTime, interrupted
+from automl.final.retrain import KEPT_INDEX, Retrained, without
+from automl.pipeline.retrain.retrain_time import RetrainTime, interrupted
 from automl.pipeline.setup import Setup
 from automl.records import SearchSplits
 from automl.search import SearchResult
+from automl.search.reasons import Code, Reason
 from automl.torch_setup import set_threads
-from automl.training.hardware.data_parallel import most_workers
 from automl.training.hardware.out_of_memory import release
-from automl.training.models.hyperparameters import Recipe
 from automl.training.models.memory_format import to_cpu
 from automl.training.plan import TrainPlan
-from automl.training.trainer import Trainer
 
 NEARLY = 0.9  # of the retrain: after that, its learning rate is low enough to deliver the model
-FOLDER = ".retrain"  # the folder that several workers share
 FEWEST_KEPT = 10  # validation rows: fewer would decide nothing
 FEW = 300  # validation rows: so many are all needed to decide against a head
 COMPARING = 0.05  # of the time left after the search: at most, for scoring one model on validation rows
+LEAST_S = 0.1  # seconds that a retrain is planned with at least
 
 
-def final_model(
-    setup: Setup, found: SearchResult, earlier: Earlier | None = None, *, promise: float = math.nan
-) -> Final:
-    """Retrain the best configuration on all rows but the holdout, and return the best of the models that are known.
-
-    Those are the retrain, the best trial's own weights, `setup.alternatives`, and the model that an `earlier` run
-    delivered. There is no retrain if the time left is too short for half of the best trial's work. The retrain is
-    preferred unless it saw less than that, was stopped early by Ctrl-C, or is shorter than the earlier model; another
-    model replaces the preferred one if it is better on validation rows by more than one standard error (`choose`). A
-    third of the validation rows stays out of the retrain, for this comparison, if it is planned with less than twice
-    the best trial's work, if an alternative is as good as the best trial, or if there is an earlier model. A head on
-    features is preferred to a retrain whose `promise` (its value by the curves of the trials) is not better by more
-    than a standard error; then all rows stay out if they are few. After a Ctrl-C in the search, another one ends the
-    program. Raises TrialError if the retrain fails and no other model is known.
-    """
-    contest = _Contest(setup, found, earlier, promise)
-    plan = contest.time.plan()
-    short: Shortfall | None = contest.time.too_short(plan)
-    short = Stopped(0.0) if interrupted(found) and not found.scored else short
-    contest.enter_others(plan)
-    if contest.rivals and (short := short or contest.time.too_few(plan)):
-        return contest.final(short)
-    if contest.time.share(plan) < CERTAIN or contest.earlier or contest.alternative_leads():
-        contest.keep_rows()
-    contest.drop_hopeless()
-    plan = contest.time.plan()
-    asked = threading.Event()
-    setup.observer.stage("retrain", f"training the best configuration on {contest.images_in_words()}")
-    with nullcontext() if interrupted(found) else stop_on_interrupt(asked.set):
-        trained = _retrain(contest, plan, asked.is_set)
-        shutil.rmtree(setup.workspace.root / FOLDER, ignore_errors=True)
-        if not isinstance(trained, Retrained):
-            return contest.final(trained, stopped=asked.is_set())
-        return contest.decide(trained, plan, stopped=asked.is_set())
-
-
-class _Contest:
+class Contest:
     """The models that may be delivered, and the validation rows that compare them.
 
     `others` are the best trial's own weights and the alternatives, `earlier` is the model of an earlier run. `kept` are
-    positions of validation rows that stay out of the retrain.
+    positions of validation rows that stay out of the retrain. `asked` returns whether Ctrl-C was pressed: scoring then
+    ends with the batch.
     """
 
-    def __init__(self, setup: Setup, found: SearchResult, model: Earlier | None, promise: float) -> None:
-        self.promise = promise
+    def __init__(
+        self,
+        setup: Setup,
+        found: SearchResult,
+        model: Earlier | None,
+        promise: float,
+        asked: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.promise, self.asked = promise, asked
         self.setup, self.found, self.time = setup, found, RetrainTime(setup, found)
         self.splits: SearchSplits = setup.data.splits
         self.crossed = out_of_fold(found.best, self.splits, setup.alternatives, self._judge)
@@ -142,7 +104,35 @@ class _Contest:
     def _judge(self) -> Judge:
         splits = self.setup.data.splits
         targets = np.load(splits.val.targets, mmap_mode="r")[np.load(splits.val.index)]
-        return Judge(self.setup.metric.name, splits.info, targets, self.setup.config.seed)
+        seed, rows = self.setup.config.seed, self.found.best.rows
+        return Judge(self.setup.metric.name, splits.info, targets, seed, rows)
+
+    def interrupt(self) -> None:
+        """Take a Ctrl-C as one in the search: the retrain takes no longer than planned."""
+        self.found = replace(self.found, stopped=Reason(Code.INTERRUPTED))
+        self.time = replace(self.time, found=self.found)
+        self.asked = lambda: False
+
+    def timed(self, plan: TrainPlan) -> TrainPlan:
+        """Return the plan with the seconds that scoring leaves for the retrain, once its network was measured."""
+        if plan.seconds is None or not self.per_row:
+            return plan
+        left = self.time.left(self.per_row, others=self.others_per_row)
+        return replace(plan, seconds=self.time.capped(max(LEAST_S, left)))
+
+    def no_retrain(self, plan: TrainPlan) -> Shortfall | None:
+        """Return why no retrain begins although another model is known; None if one does.
+
+        A network that was not measured is measured first, unless even a scoring that takes no time leaves too little.
+        """
+        if self.asked() or (interrupted(self.found) and not self.found.scored):
+            return Stopped(0.0)
+        if plan.seconds is None:
+            return None
+        if not self.per_row and self.setup.config.retrain_workers == 1:
+            most = self.time.left([0.0], others=self.others_per_row)
+            plan = replace(plan, seconds=self.time.capped(max(LEAST_S, most)))
+        return self.time.too_short(plan) or self.time.too_few(plan)
 
     def enter_others(self, plan: TrainPlan) -> None:
         """Score the rivals of the retrain on validation rows, as far as the time allows.
@@ -266,10 +256,20 @@ class _Contest:
             return self.final(Unknown(), retrain=retrain, stopped=stopped, model=self.earlier.model)
         trial = self.found.best.value
         known = best_known(self.setup.alternatives, trial, self._judge)
-        if known is None:
+        if known is not None:
+            why = Unscored(known.delivery, self.setup.metric.name, known.value, trial)
+            return self.final(why, retrain=retrain, stopped=stopped, model=known)
+        images, own = retrain.trained.images_trained, self._own
+        if own is None or images >= self.time.trial_images:
             return self.final(why, retrain=retrain, stopped=stopped)
-        why = Unscored(known.delivery, self.setup.metric.name, known.value, trial)
-        return self.final(why, retrain=retrain, stopped=stopped, model=known)
+        why = why or Unproven(images, self.time.trial_images)
+        return self.final(why, retrain=retrain, stopped=stopped, model=own)
+
+    @property
+    def _own(self) -> Alternative | None:
+        """The best trial's own network, if it left one."""
+        first = self.others[0] if self.others else None
+        return first.model if first is not None and first.name is Delivery.OWN_WEIGHTS else None
 
     def final(
         self,
@@ -281,8 +281,13 @@ class _Contest:
         model: Alternative | None = None,
     ) -> Final:
         """Return what is delivered: `model`, or else the choice, the retrain, or the best of the others."""
+        by_value: ByValue | None = None
         if retrain is None:
             choice = choose(self.rivals, self._judge)
+            if self.earlier is None and not choice.comparisons:  # there was no time to score them
+                model = best_by_value(self._own, self.setup.alternatives, self._judge)
+        if model is not None and choice is not None and model is not choice.best.model:
+            by_value = ByValue(model.delivery, self.setup.metric.name, model.value, self.found.best.value)
         model = model or (choice.best.model if choice is not None else retrain)
         assert model is not None, "no model is known: there must be a retrain, or another candidate"
         verdict = Verdict(
@@ -294,6 +299,7 @@ class _Contest:
             kept_out=len(self.kept),
             trial_images=self.time.trial_images,
             earlier=self._model,
+            by_value=by_value,
         )
         images = 0 if retrain is None else retrain.trained.images_trained
         kept = self._model if model.delivery is Delivery.EARLIER else None
@@ -311,86 +317,23 @@ class _Contest:
     def _score(
         self, model: Alternative, order: Positions, *, seen: np.ndarray, spare: float = 0.0
     ) -> Answered:
-        """Score a model on validation rows, within its part of the time left, or `spare` seconds if that is more."""
+        """Score a model on validation rows, within its part of the time left, or `spare` seconds if that is more.
+
+        Ctrl-C ends the scoring of a rival with the batch; the retrain, which it ends as well, is scored all the same.
+        """
         setup, left = self.setup, self.setup.clock.remaining()
         until = None if left is None else time.monotonic() + max(COMPARING * left, spare)
         set_threads(setup.device.all_threads)  # nothing else is running
         found = answered(
-            model, setup.data.splits.val, order, seen=seen, device=setup.device.kind, until=until
+            model,
+            setup.data.splits.val,
+            order,
+            seen=seen,
+            device=setup.device.kind,
+            until=until,
+            should_stop=self.asked if model.delivery not in RETRAINS else None,
         )
         if setup.device.kind != "cpu":
             to_cpu(model.trained.model)  # the retrain needs the memory of the GPU
             release()
         return found
-
-
-def _retrain(contest: _Contest, plan: TrainPlan, asked: Callable[[], bool]) -> Retrained | Shortfall:
-    """Retrain in several processes or in this one. If another model is known, return why there is no retrain."""
-    try:
-        trained = _retrain_in_workers(contest, plan, asked)
-        return _retrain_here(contest, asked, anyway=not contest.rivals) if trained is None else trained
-    except TrialError as error:
-        if not contest.rivals:
-            raise
-        return Stopped(0.0) if asked() else Failed(str(error))
-
-
-def _retrain_in_workers(contest: _Contest, plan: TrainPlan, asked: Callable[[], bool]) -> Retrained | None:
-    """Retrain in several processes, if that is configured; return None, with a note, if it fails."""
-    setup, found = contest.setup, contest.found
-    wanted, observer = setup.config.retrain_workers, setup.observer
-    if wanted == 1:
-        return None
-    shutil.rmtree(setup.workspace.root / FOLDER, ignore_errors=True)  # of a run that was killed
-    most = most_workers(min(Recipe.from_config(found.best.config).batch_size, setup.data.splits.info.n_train))
-    if most < wanted:
-        observer.note(
-            f"The retrain uses {most} of {wanted} workers, because each needs 16 images of the best batch size."
-        )
-    if most == 1:
-        return None
-    try:
-        return distributed_retrain(
-            found.best.config,
-            contest.splits,
-            plan,
-            group=_group(setup, min(most, wanted)),
-            observer=observer,
-            should_stop=asked,
-        )
-    except EngineError as error:
-        observer.note(f"The retrain continues in one process: {error}.")
-        return None
-
-
-def _retrain_here(contest: _Contest, asked: Callable[[], bool], *, anyway: bool) -> Retrained | TooShort:
-    """Retrain in this process, from the checkpoint of several workers if they failed.
-
-    Returns TooShort if the time left is too short for the network, unless it is wanted `anyway`.
-    """
-    setup, found, spare = contest.setup, contest.found, contest.time
-    group, plan = _group(setup, 1), spare.plan()
-    left = group.checkpoint if setup.config.retrain_workers > 1 and has_checkpoint(group) else None
-    retrain = Retrain(found.best.config, contest.splits, plan, work_dir=setup.workspace.root, checkpoint=left)
-    if plan.seconds is None:
-        return retrain.train(setup.observer, asked)
-    per_row = contest.per_row
-    per_row.append(spare.per_row(retrain.trainer))
-    seconds = spare.capped(max(1.0, spare.left(per_row, others=contest.others_per_row)))
-    why = spare.too_short(replace(plan, seconds=seconds))
-    if why and left is None and not anyway:
-        return why
-    end = None if not interrupted(found) else time.monotonic() + seconds  # after Ctrl-C it never takes longer
-
-    def more(trainer: Trainer) -> float:
-        per_row.append(spare.per_row(trainer))
-        later = spare.left(per_row, others=contest.others_per_row)
-        return later if end is None else min(later, end - time.monotonic())
-
-    return retrain.train(setup.observer, asked, seconds=seconds, left=more)
-
-
-def _group(setup: Setup, workers: int) -> RetrainWorkers:
-    config = setup.config
-    origin, folder = origin_of(config, setup.data.splits.info), setup.workspace.root / FOLDER
-    return RetrainWorkers(workers, origin, folder, config.address, ray_cpus(config))

@@ -15,8 +15,10 @@ from automl.final.retrain import Retrained
 from automl.final.scoring import seconds_per_image
 from automl.pipeline.plan.budget import closing_seconds, measured_closing, retrain_epochs
 from automl.pipeline.plan.constants import ROUND_IMAGES
+from automl.pipeline.plan.epoch_cost import epoch_work, prices
+from automl.pipeline.plan.plan import first_config
 from automl.pipeline.setup import Setup
-from automl.records import DatasetInfo
+from automl.records import DatasetInfo, rows_of
 from automl.search import SearchResult
 from automl.search.reasons import Code
 from automl.search.result import BestTrial
@@ -107,16 +109,32 @@ class RetrainTime:
     def too_few(self, plan: TrainPlan) -> TooFew | None:
         """Return why a retrain is not worth its time where a finished model is known; None if it is.
 
-        The first steps take as long as they take, so a retrain of a second would come too late.
+        The first steps take as long as they take, so a retrain of a second would come too late. A fine-tuning begins
+        with what a head knows: it is worth its time with one epoch, or with as many images as the best trial had.
         """
         if plan.seconds is None:
             return None
-        device = self.setup.device
+        info, images = self.setup.data.splits.info, int(plan.seconds * self._rate())
+        enough = ROUND_IMAGES
+        if self.found.best.config.get("pretrained"):
+            enough = min(ROUND_IMAGES, self.trial_images or info.n_train + info.n_val)
+        return TooFew(plan.seconds, images) if images < enough else None
+
+    def _rate(self) -> float:
+        """Return the images per second of the retrain: as the best trial trained, or by a measurement before it."""
+        setup, known = self.setup, self.found.best_rate
+        device, config = setup.device, self.found.best.config
+        if config.get("pretrained") and math.isfinite(known):
+            return known * device.speedup
         # A trial that shares no batch is measured by its thread's own time, which other programs do not lengthen.
         slower = machine.slowdown() if device.replicas == 1 else 1.0
-        rate = self.setup.probe.images_per_second / device.slowdown * device.speedup / slower
-        images = int(plan.seconds * rate)
-        return TooFew(plan.seconds, images) if images < ROUND_IMAGES else None
+        rate = setup.probe.images_per_second / device.slowdown * device.speedup / slower
+        if not config.get("pretrained"):
+            return rate
+        # What was measured is a training from scratch.
+        measured = first_config(replace(setup.space, portfolio=setup.portfolio), setup.config.seed)
+        info, of = setup.data.splits.info, prices(device.kind)
+        return rate * epoch_work(measured, info, of) / epoch_work(config, info, of)
 
     def enough(self, plan: TrainPlan) -> float:
         """Return the share of the best trial's work that a retrain needs, so that it is worth more than the trial."""
@@ -198,7 +216,14 @@ def promised(setup: Setup, found: SearchResult) -> Promise:
         return Promise(replace(found, best=replace(found.best, config=tuned)))
     time = RetrainTime(setup, found)
     plan, metric = time.plan(), setup.metric.name
-    kinds = best_of_kinds(found.trials, _kind, lambda trial: time.times(trial, plan), metric)
+    timed = plan.seconds is not None
+    kinds = best_of_kinds(
+        found.trials,
+        _kind,
+        lambda trial: time.times(trial, plan),
+        metric,
+        lambda trial: work_of(trial, timed),
+    )
     sign = 1.0 if setup.metric.mode == "max" else -1.0
     trials = {trial.number: trial for trial in found.trials}
     mine = _kind(trials[found.best.number])
@@ -209,7 +234,12 @@ def promised(setup: Setup, found: SearchResult) -> Promise:
     trial = trials[chosen.trial]
     place = TrialFiles(setup.workspace.root, logs=False).checkpoint(trial.number)
     other = BestTrial(
-        trial.number, trial.config, trial.value, trial.rounds, place if place.exists() else None
+        trial.number,
+        trial.config,
+        trial.value,
+        trial.rounds,
+        place if place.exists() else None,
+        rows_of(trial.metrics),
     )
     words = (
         f"Trial {found.best.number} ({_words(mine)}) has the best score, {metric} {found.best.value:.4f}, but trial "
@@ -217,6 +247,16 @@ def promised(setup: Setup, found: SearchResult) -> Promise:
         f"trial {kinds[mine].trial}, the best long one {_words(mine)}, {kinds[mine].projected:.4f}."
     )
     return Promise(replace(found, best=other, leader=None), chosen.projected, words)
+
+
+def work_of(trial: StoredTrial, timed: bool) -> list[float]:
+    """Return the work of each round: its seconds, or without a time limit its images.
+
+    Seconds depend on what else the machine does, and without a limit the same search must have the same result.
+    """
+    if timed:
+        return [report.seconds for report in trial.reports]
+    return [report.metrics.get("images", 1.0) for report in trial.reports]
 
 
 def _words(pretrained: Hashable) -> str:

@@ -1,0 +1,68 @@
+"""Decoding the images of a resumed study again, within its time limit."""
+
+from __future__ import annotations
+
+from automl.config.durations import format_duration
+from automl.errors import TimeLimitError
+from automl.machine import Moment
+from automl.pipeline.context import Context
+from automl.records import Mode, TrialEvent
+
+SHARE = 0.7  # of the time left, at most: what follows takes time as well
+JUDGED_AFTER_S = 2.0  # of decoding
+
+
+class AllInTime:
+    """An observer that ends the program if the images cannot all be decoded in time.
+
+    A resumed study needs all images of its first run, so fewer do not do. They are in the cache, unless other studies
+    have taken their place or it was removed.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._observer, self._clock = context.observer, context.clock
+        self._left = context.clock.remaining() or 0.0
+        self._until = Moment.now().later(SHARE * self._left)
+        self._begun = Moment.now()
+        self._first: tuple[Moment, float] | None = (
+            None  # when how many were done: processes take time to start
+        )
+
+    def stage(self, name: str, text: str) -> None:
+        """Pass it on. Each stage has its own progress."""
+        self._begun, self._first = Moment.now(), None
+        self._observer.stage(name, text)
+
+    def progress(self, done: float, total: float) -> None:
+        """Pass it on. Raises TimeLimitError once it shows that the rest takes too long."""
+        self._observer.progress(done, total)
+        begun, before = self._first = self._first or (Moment.now(), done)
+        spent = Moment.now().after(begun)
+        if spent < JUDGED_AFTER_S or not before < done < total:
+            return
+        rest = spent * (total - done) / (done - before)
+        if rest <= self._until.left():
+            return
+        whole = Moment.now().after(self._begun) + rest
+        raise TimeLimitError(
+            f"the decoded images of this study are no longer in the cache, and to decode all {total:,.0f} again takes "
+            f"about {format_duration(whole)} of the {format_duration(self._left)} left: nothing was changed; resume "
+            f"with `--time-limit {format_duration(self._needed(whole))}` or more"
+        )
+
+    def _needed(self, decoding: float) -> float:
+        """Return a time limit that is long enough, in tens of seconds."""
+        used = self._clock.elapsed() - Moment.now().after(self._begun)
+        return 10.0 * -(-(used + decoding / SHARE) // 10.0)
+
+    def metric(self, name: str, mode: Mode) -> None:
+        """Pass it on."""
+        self._observer.metric(name, mode)
+
+    def trial(self, event: TrialEvent) -> None:
+        """Pass it on."""
+        self._observer.trial(event)
+
+    def note(self, text: str) -> None:
+        """Pass it on."""
+        self._observer.note(text)
