@@ -38,7 +38,7 @@ from automl.training.rounds import WARM, Round, work_clock
 from automl.training.snapshot import LastGood
 from automl.training.steps.batch_norm import MOST, learning_norms, recompute, rows_wanted
 from automl.training.steps.ema import Average
-from automl.training.steps.gradients import Gradients
+from automl.training.steps.gradients import ONE_THREAD, SPLIT_OPERATORS, Gradients
 from automl.training.steps.losses import loss, standardised
 from automl.training.steps.optimizer_step import OptimizerStep
 from automl.training.steps.optimizers import make_optimizer
@@ -46,6 +46,7 @@ from automl.training.steps.progressive_resizing import may_grow, side_at
 from automl.training.steps.schedules import schedule_of
 
 CHECK_STEPS = 16  # steps between two checks that the loss is finite; on a GPU each check waits
+BUSY = 1.5  # times as long as alone: operators whose threads wait for each other then take many times as long
 STATES = 5  # copies of the weights in memory: weights, gradients, two moments, an average
 
 
@@ -86,7 +87,9 @@ class Trainer:
             micro_batch=_micro_batch(self.model, recipe, plan, self.batches.batch_size, self.size),
             scale=self.update.scale,
             # Chosen by timing, and it changes the values a little: only where time counts.
-            autotune=Autotune() if plan.final and plan.device == "cpu" and plan.seconds is not None else None,
+            autotune=_autotune()
+            if plan.final and plan.device == "cpu" and plan.seconds is not None
+            else None,
             record=torch.device(plan.device).type == "cuda",
         )
         self.ema = Average(self.model, recipe.ema) if recipe.ema > 0.0 else None
@@ -383,3 +386,8 @@ def _micro_batch(model: nn.Module, recipe: Recipe, plan: TrainPlan, batch_size: 
         rows = at_once(size, plan.device, most=rows, threads=plan.replicas)
     own = STATES * sum(p.numel() * p.element_size() for p in model.parameters())
     return MicroBatch(plan.device, rows=rows if rows < batch_size else None, own=own)
+
+
+def _autotune() -> Autotune:
+    """Return what chooses how threads share the work. On a busy machine they share no operators."""
+    return Autotune(ONE_THREAD + 1, skip=lambda option: option == SPLIT_OPERATORS and slowdown() >= BUSY)

@@ -134,11 +134,12 @@ def test_no_time_for_a_retrain_delivers_the_best_trials_own_weights(
 
     monkeypatch.setattr(planning, "make_budget", all_for_the_search)
     monkeypatch.setattr(planning, "part_of_rows", lambda *_: 0.5)
+    monkeypatch.setattr(heads, "_on_pixels", lambda *_: ())
     # Nothing pauses the trial, so that on every machine it takes longer than the second that is left holds twice.
     whole = {"policy": "none", "n_trials": None, "time_limit": 9.0, "epochs": None}
     result = pipeline.fit(config_for(tmp_path, **whole))
     found = retrain_of(result)
-    assert found["how"] == "own weights" and "of a retrain" in found["why"]
+    assert found["how"] == "own weights" and "of what a retrain as long as" in found["why"]
     assert found["epochs"] == pytest.approx(result.to_json()["best"]["epochs"], abs=0.01)
     # Those of the trial.
     assert found["n_train"] == pytest.approx(result.to_json()["data"]["n_train"] / 2, abs=10)
@@ -286,22 +287,29 @@ def test_network_that_is_too_expensive_to_score_is_not_retrained_at_all(
     short = RetrainTime.too_short
     told: list[float] = []
 
-    def only_when_measured(self: RetrainTime, plan: TrainPlan) -> TooShort | None:
+    def judged(self: RetrainTime, plan: TrainPlan) -> TooShort | None:
         told.append(plan.seconds or 0.0)
-        return short(self, plan) if len(told) > 1 else None
+        return short(self, plan)
 
-    monkeypatch.setattr(RetrainTime, "too_short", only_when_measured)
+    monkeypatch.setattr(RetrainTime, "too_short", judged)
     chosen = {"n_trials": 1, "epochs": 2, "time_limit": 60.0}
-    result = pipeline.fit(config_for(tmp_path, **chosen))
-    found = retrain_of(result)
-    assert found["how"] == "own weights" and found["why"].startswith("the 1 s left are only")
-    assert len(told) == 2 and told[0] > told[1] == 1.0
-    # Where the trial left no weights that can be read, what the time holds is delivered.
+    found = retrain_of(pipeline.fit(config_for(tmp_path, **chosen)))
+    assert found["how"] == "own weights" and "0.1 s are left for the retrain" in found["why"]
+    assert told == [contest.LEAST_S]  # the trial's own network was scored before
+    # Where the trial left no weights that can be read, its network is measured before it is judged.
+    told.clear()
+    monkeypatch.setattr(retrain_time, "ENOUGH", 1.0)
+    monkeypatch.setattr(RetrainTime, "_trial_seconds", lambda _: 5.0)
+    monkeypatch.setattr(contest, "own_model", lambda *_, **__: None)
+    monkeypatch.setattr(Answered, "seconds_per_row", 1e-4)
+    found = retrain_of(pipeline.fit(config_for(tmp_path / "measured", **chosen)))
+    assert found["how"] == "linear head" and "0.1 s are left for the retrain" in found["why"]
+    assert len(told) == 2 and told[0] > 5.0 > told[1]
+    # Without another model, what the time holds is delivered.
     told.clear()
     monkeypatch.setattr(heads, "_on_pixels", lambda *_: ())
-    monkeypatch.setattr(contest, "own_model", lambda *_, **__: None)
     result = pipeline.fit(config_for(tmp_path / "unread", **chosen))
-    assert retrain_of(result)["how"] == "retrained" and len(told) == 2
+    assert retrain_of(result)["how"] == "retrained" and len(told) == 1
 
 
 def test_trial_that_meets_the_deadline_in_its_first_epoch_reports_what_it_has(

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from torch import nn
 
+from automl import machine
 from automl.data import open_source
 from automl.final.evidence.candidates import Alternative
 from automl.final.evidence.delivery import Delivery
@@ -77,7 +78,10 @@ def test_ctrl_c_leaves_the_retrain_twice_the_best_trials_work(setup: Setup) -> N
     assert time.capped(5.0) == 5.0  # what the limit leaves
 
 
-def test_reserve_follows_the_median_of_what_scoring_a_row_took(setup: Setup) -> None:
+def test_reserve_follows_the_median_of_what_scoring_a_row_took(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "slowdown", lambda: 1.0)
     n = setup.data.splits.info.n_holdout
     time = RetrainTime(setup, found(3, 1.0), compared=52)
     assert setup.clock.remaining() == pytest.approx(300.0, abs=60.0)

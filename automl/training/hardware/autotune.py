@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -9,25 +10,34 @@ from contextlib import contextmanager
 
 TURNS = 5  # measurements of each option at the start; the first one also pays for allocations
 RETRY = 100  # turns until another option is measured again, because the load of the machine changes
+HOPELESS = 3.0  # times as long as another option, twice: such a one is not measured further
 
 
 class Autotune:
     """Measures each of several options five times, then uses the one with the shortest of its last five times.
 
     The minimum, not the mean: other processes on the same cores only ever add time. Every hundredth turn measures the
-    option that was not used for longest.
+    option that was not used for longest. An option that took three times as long as another one twice in a row is left
+    at once. `skip(option)` is asked before an option is measured; if it returns True, again a hundred turns later.
     """
 
-    def __init__(self, options: int = 2, *, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(
+        self,
+        options: int = 2,
+        *,
+        clock: Callable[[], float] = time.perf_counter,
+        skip: Callable[[int], bool] = lambda option: False,
+    ) -> None:
         self._times: list[deque[float]] = [deque(maxlen=TURNS) for _ in range(options)]
         self._used = [0] * options  # the last turn of each
+        self._ask_from = [0] * options  # the turn from which on each may be measured
         self._turns = 0
-        self._clock = clock
+        self._clock, self._skip = clock, skip
 
     @property
     def best(self) -> int:
         """The fastest option so far, by its number from 0."""
-        return min(range(len(self._times)), key=lambda option: min(self._times[option], default=0.0))
+        return min(range(len(self._times)), key=self._shortest)
 
     @contextmanager
     def measured(self) -> Iterator[int]:
@@ -35,14 +45,39 @@ class Autotune:
         option = self._next()
         start = self._clock()
         yield option
-        self._times[option].append(self._clock() - start)
+        times = self._times[option]
+        times.append(self._clock() - start)
+        if self._is_hopeless(option):  # its earlier times are of another load
+            last = list(times)[-2:]
+            times.clear()
+            times.extend(last)
         self._turns += 1
         self._used[option] = self._turns
 
+    def _shortest(self, option: int) -> float:
+        return min(self._times[option], default=math.inf)
+
+    def _is_hopeless(self, option: int) -> bool:
+        """Return whether its last two times are so much longer than the shortest of another option."""
+        others = (self._shortest(other) for other in range(len(self._times)) if other != option)
+        last = list(self._times[option])[-2:]
+        return len(last) == 2 and min(last) > HOPELESS * min(others, default=math.inf)
+
     def _next(self) -> int:
-        fewest = min(self._times, key=len)
-        if len(fewest) < TURNS:
-            return self._times.index(fewest)
-        if self._turns % RETRY == 0:
-            return min(range(len(self._used)), key=lambda option: self._used[option])
+        for option in self._to_measure():
+            if self._turns < self._ask_from[option]:
+                continue
+            if not self._skip(option):
+                return option
+            self._ask_from[option] = self._turns + RETRY
         return self.best
+
+    def _to_measure(self) -> list[int]:
+        """Return the options that are to be measured now, the first one first."""
+        options = range(len(self._times))
+        few = [k for k in options if len(self._times[k]) < TURNS and not self._is_hopeless(k)]
+        if few:
+            return sorted(few, key=lambda option: len(self._times[option]))
+        if self._turns % RETRY == 0:
+            return [min(options, key=lambda option: self._used[option])]
+        return []

@@ -3,7 +3,8 @@
 On some CPUs, two threads that each process half of a batch train more images per second than one forward pass whose
 operators use two threads, because threads need not wait for each other after every operator. It is synchronous data
 parallelism within a process (as Goyal et al. 2017, section 2.3): gradients are averaged before the step. On other CPUs
-it is slower, so a long training measures both (autotune.py).
+it is slower, and beside other programs one thread alone may be the fastest, so a long training measures all three
+(autotune.py).
 
 A batch that does not fit into memory is processed in micro-batches; the step is still that of the whole batch. The
 gradient is exact, since the loss is a mean over rows, except that batch norm sees only a part ("ghost batches", Hoffer
@@ -22,7 +23,7 @@ from automl.cuda_graphs import Recorder
 from automl.training.hardware.autotune import Autotune
 from automl.training.hardware.out_of_memory import MicroBatch, parts_of
 
-SPLIT_BATCH, SPLIT_OPERATORS = range(2)  # the options of autotune
+SPLIT_BATCH, SPLIT_OPERATORS, ONE_THREAD = range(3)  # the options of autotune
 MIN_PART = 16  # images per thread; smaller parts make batch norm statistics too noisy
 
 LossOf = Callable[[Tensor, Tensor], Tensor]
@@ -36,8 +37,8 @@ def _identity(loss: Tensor) -> Tensor:
 class Gradients:
     """Puts the gradient of the mean loss of a batch into the parameters' `.grad`.
 
-    `replicas` threads share the rows of a `micro_batch`, or the operators if `autotune` finds that faster; it then sets
-    the number of operator threads. `scale` multiplies the loss before the gradient is taken (for half precision).
+    `replicas` threads share the rows of a `micro_batch`, or the operators, or one does all the work, if `autotune` finds
+    that faster; it then sets the number of operator threads. `scale` multiplies the loss before the gradient is taken (for half precision).
     `record`: on a GPU, whole batches are recorded and replayed (`cuda_graphs.py`).
     """
 

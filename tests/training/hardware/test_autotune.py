@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from automl.training.hardware.autotune import Autotune
-from automl.training.steps.gradients import SPLIT_BATCH, SPLIT_OPERATORS, Gradients
+from automl.training.steps.gradients import ONE_THREAD, SPLIT_BATCH, SPLIT_OPERATORS, Gradients
 
 # Each option is measured five times at first, and the other one again in every hundredth turn.
 
@@ -51,6 +51,34 @@ def test_option_that_gets_slower_is_dropped_and_one_that_gets_faster_is_found() 
     assert taken[0] == 0 and set(taken[1:100]) == {0}
 
 
+def test_option_that_takes_many_times_as_long_is_measured_twice_and_left() -> None:
+    clock = Clock()
+    autotune = Autotune(3, clock=clock)
+    assert turns(autotune, clock, (1.0, 20.0, 2.0), 100).count(1) == 2
+    assert turns(autotune, clock, (1.0, 20.0, 2.0), 101).count(1) == 1  # again in every hundredth turn
+
+
+def test_option_that_other_work_makes_many_times_slower_is_left_after_two_turns() -> None:
+    clock = Clock()
+    autotune = Autotune(2, clock=clock)
+    assert turns(autotune, clock, (1.0, 0.5), 50)[-1] == 1
+    assert turns(autotune, clock, (1.2, 20.0), 40)[:4] == [1, 1, 0, 0]
+
+
+def test_option_that_is_skipped_is_asked_about_again_a_hundred_turns_later() -> None:
+    clock, asked, busy = Clock(), list[int](), [True]
+
+    def skip(option: int) -> bool:
+        asked.append(option)
+        return option == 1 and busy[0]
+
+    autotune = Autotune(3, clock=clock, skip=skip)
+    assert set(turns(autotune, clock, (1.0, 0.1, 2.0), 99)) == {0, 2}
+    assert asked.count(1) == 1
+    busy[0] = False
+    assert turns(autotune, clock, (1.0, 0.1, 2.0), 40)[-1] == 1
+
+
 def test_turn_that_fails_does_not_count() -> None:
     autotune = Autotune(2)
     for _ in range(3):
@@ -61,8 +89,8 @@ def test_turn_that_fails_does_not_count() -> None:
         assert way == 0
 
 
-@pytest.mark.parametrize("winner", [SPLIT_BATCH, SPLIT_OPERATORS])
-def test_both_options_give_the_same_gradient_and_restore_the_threads(winner: int) -> None:
+@pytest.mark.parametrize("winner", [SPLIT_BATCH, SPLIT_OPERATORS, ONE_THREAD])
+def test_all_options_give_the_same_gradient_and_restore_the_threads(winner: int) -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Flatten(), nn.Linear(48, 8), nn.ReLU(), nn.Linear(8, 4))
     images, targets = torch.randn(64, 3, 4, 4), torch.randint(0, 4, (64,))
@@ -76,15 +104,16 @@ def test_both_options_give_the_same_gradient_and_restore_the_threads(winner: int
     try:
         torch.set_num_threads(1)
         clock = Clock()
-        autotune = Autotune(clock=clock)
-        turns(autotune, clock, (1.0, 2.0) if winner == SPLIT_BATCH else (2.0, 1.0), 11)
+        autotune = Autotune(3, clock=clock)
+        turns(autotune, clock, tuple(1.0 if option == winner else 2.0 for option in range(3)), 16)
         gradients = Gradients(model, loss_of, 2, autotune=autotune)
         value = gradients(images, targets)
         gradients.close()
         assert torch.get_num_threads() == 1
     finally:
         torch.set_num_threads(before)
-    assert seen == ([(32, 1)] * 2 if winner == SPLIT_BATCH else [(64, 2)])
+    expected_calls = {SPLIT_BATCH: [(32, 1)] * 2, SPLIT_OPERATORS: [(64, 2)], ONE_THREAD: [(64, 1)]}
+    assert seen == expected_calls[winner]
     expected = nn.functional.cross_entropy(model(images), targets)
     assert torch.allclose(value, expected, atol=1e-6)
     wanted = torch.autograd.grad(expected, list(model.parameters()))
