@@ -20,6 +20,7 @@ from automl.data.loading.augment import Augment
 from automl.data.loading.batches import Batches
 from automl.data.loading.mixup_cutmix import mix
 from automl.errors import TrialError
+from automl.machine import slowdown
 from automl.records import Config, DatasetInfo, Rows
 from automl.torch_setup import set_threads
 from automl.training import checkpoint

@@ -37,8 +37,9 @@ def _identity(loss: Tensor) -> Tensor:
 class Gradients:
     """Puts the gradient of the mean loss of a batch into the parameters' `.grad`.
 
-    `replicas` threads share the rows of a `micro_batch`, or the operators, or one does all the work, if `autotune` finds
-    that faster; it then sets the number of operator threads. `scale` multiplies the loss before the gradient is taken (for half precision).
+    `replicas` threads share the rows of a `micro_batch`; or they share the operators, or one thread does all the work,
+    if `autotune` finds that faster. It then sets the number of operator threads. `scale` multiplies the loss before the
+    gradient is taken (for half precision).
     `record`: on a GPU, whole batches are recorded and replayed (`cuda_graphs.py`).
     """
 
