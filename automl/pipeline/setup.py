@@ -200,8 +200,10 @@ def _decoded(
     with closing(source):
         resolve_metric(config.metric, source.task)  # checked before decoding
         sizes = _sizes(context, source, device, looked)
-        # On other nodes, images are decoded again from the same data: all of them.
-        bounded = remaining is not None and not resumed and config.address is None
+        # On other nodes, images are decoded again from the same data: all of them. So are those of a resumed study,
+        # in the small parts of a bounded decoding, after each of which `AllInTime` looks at the time.
+        bounded = remaining and config.address is None
+        share = math.inf if resumed else DECODING_SHARE
         data = prepare_data(
             source,
             img_size=sizes.img_size,
@@ -217,7 +219,7 @@ def _decoded(
             cache_dir=cache_folder(),
             study_dir=context.workspace.root,
             observer=AllInTime(context) if remaining is not None and resumed else context.observer,
-            until=Moment.now().later(DECODING_SHARE * remaining) if bounded and remaining else None,
+            until=Moment.now().later(share * remaining) if bounded and remaining else None,
             **_resize(context, looked, device, look),
             rows=np.load(earlier) if resumed and earlier.is_file() else None,
         )
