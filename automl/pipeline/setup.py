@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -17,10 +17,8 @@ from automl.config.shortest_limit import SPARE, WORKING_S
 from automl.data import PreparedData, Source, prepare_data
 from automl.data.balance import Balance, choose_balance, skew
 from automl.data.constants import CPU_SIZE, GPU_SIZE, SKEWED, WEIGHTS_SIZE
-from automl.data.labelled_rows import Labelled
 from automl.data.pixels import to_pixels
-from automl.data.prepare import LEAST, ROWS, ResizeOptions
-from automl.data.splits import Split
+from automl.data.prepare import LEAST, ROWS
 from automl.errors import ConfigError, DataError
 from automl.final.evidence.candidates import Alternative
 from automl.machine import Moment, cache_folder, cores, slowdown
@@ -45,9 +43,10 @@ from automl.pipeline.plan.pretrained import (
 )
 from automl.pipeline.plan.size_limits import SizeLimits
 from automl.pipeline.plan.warm_start import WarmStart, check_warm_start, traits, warm_start
+from automl.pipeline.resize_look import resize_options
 from automl.pipeline.study_folder import write_json
 from automl.pipeline.weights.find import FoundWeights, check_pretrained, find_weights, from_scratch_too
-from automl.records import Config, HeadTrial, Observer, Resize
+from automl.records import Config, HeadTrial, Observer
 from automl.remote import is_remote
 from automl.search.engines.cluster_resources import ClusterResources
 from automl.search.round_time import Expect
@@ -56,14 +55,9 @@ from automl.search.sampling.feasibility import feasibility
 from automl.search.storage.sql.study_owner import Owner
 from automl.spaces import SearchSpace
 from automl.spaces.parsing.includes import presets
-from automl.training.heads.resize import compare_ways
 from automl.training.models.check_space import check_space
 from automl.training.plan import TrainPlan
 from automl.training.speed_probe import Probe
-
-# Of the time left: for a look at how images should become squares, and at most for decoding them again after it.
-RESIZE_SHARE, RESIZE_SECONDS = 0.06, 15.0
-AGAIN_SHARE = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,7 +214,7 @@ def _decoded(
             study_dir=context.workspace.root,
             observer=AllInTime(context) if remaining is not None and resumed else context.observer,
             until=Moment.now().later(share * remaining) if bounded and remaining else None,
-            **_resize(context, looked, device, look),
+            **resize_options(context, looked, device, look),
             rows=np.load(earlier) if resumed and earlier.is_file() else None,
         )
     if data.part:
@@ -280,51 +274,6 @@ def _sizes(context: Context, source: Source, device: Device, looked: FoundWeight
         return _Sizes("auto", WEIGHTS_SIZE)
     large = WEIGHTS_SIZE if looked is not None and looked.weights else 0
     return _Sizes("auto", largest_size(context, source, space, cores=device.cores_together), large)
-
-
-def _resize(
-    context: Context, looked: FoundWeights | None, device: Device, look: dict[str, Any]
-) -> ResizeOptions:
-    """Return how images become squares. A resumed study keeps its way; `auto` needs weights for its look.
-
-    What that finds is added to `look`.
-    """
-    config, earlier = context.config, context.workspace.read_plan()
-    known: ResizeOptions = {}
-    if earlier is not None and "pixel_range" in earlier:
-        known = {"pixel_range": tuple(earlier["pixel_range"])}
-    if config.resize != "auto":
-        return {"resize": config.resize, **known}
-    if earlier is not None:
-        return {"resize": earlier.get("resize", "crop"), **known}
-    if looked is None or not looked.weights:
-        return {}
-    weights = min(looked.weights.values(), key=lambda one: one.file.stat().st_size)
-    begun = Moment.now()
-
-    def choose(source: Source, labelled: Labelled, split: Split) -> Resize:
-        remaining, decoding = context.clock.remaining(), Moment.now().after(begun)
-        # Without a limit the result must not depend on what else the machine does.
-        seconds = math.inf if remaining is None else min(RESIZE_SECONDS, RESIZE_SHARE * remaining)
-        if remaining is not None and decoding > AGAIN_SHARE * remaining:
-            return "crop"
-        found = compare_ways(
-            source,
-            labelled,
-            split,
-            weights,
-            until=Moment.now().later(seconds),
-            seed=config.seed,
-            device=device.kind,
-            threads=device.all_threads if device.kind == "cpu" else 1,
-        )
-        if found is None:
-            return "crop"
-        context.observer.note(found.in_words())
-        look.update(asdict(found))
-        return found.better
-
-    return {"choose_resize": choose}
 
 
 def _fitting(config: StudyConfig, data: PreparedData, observer: Observer) -> tuple[MetricSpec, Balance]:

@@ -18,7 +18,7 @@ from automl.config import StudyConfig
 from automl.data.pixels import to_pixels
 from automl.errors import StudyError
 from automl.final.predictor import Predictor
-from automl.pipeline import setup
+from automl.pipeline import resize_look
 from automl.torch_setup import import_timm
 from automl.training.heads.resize import Ways, compare_ways
 from tests.pipeline.test_final_model import Notes
@@ -87,14 +87,14 @@ def test_look_depends_on_the_load_of_the_machine_only_under_a_time_limit(
     photos: Path, weights: Path, limit: float | None, whole: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As if all seconds that a look may have were over at once."""
-    monkeypatch.setattr(setup, "RESIZE_SECONDS", 0.0)
+    monkeypatch.setattr(resize_look, "RESIZE_SECONDS", 0.0)
     found: list[Ways | None] = []
 
     def kept(*arguments: Any, **options: Any) -> Ways | None:
         found.append(compare_ways(*arguments, **options))
         return found[-1]
 
-    monkeypatch.setattr(setup, "compare_ways", kept)
+    monkeypatch.setattr(resize_look, "compare_ways", kept)
     pipeline.fit(config_for(photos, pretrained=weights, time_limit=limit))
     (ways,) = found
     train = ways.rows if ways is not None else 0
