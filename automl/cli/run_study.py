@@ -6,8 +6,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from automl.cli.options import State
-from automl.cli.output import print_json
+from automl.cli.options import State, directory_flag
+from automl.cli.output import print_json, say, say_wrapped, terminal_width
 from automl.config import StudyConfig
 from automl.final.evidence.words import not_usable
 from automl.records import Observer
@@ -32,17 +32,18 @@ def run(config: StudyConfig, start: Callable[[Observer], Any], state: State) -> 
             if not (config.study_dir / "study.yaml").is_file():
                 state.when_stopped = ""  # it stopped before there was anything to resume
             raise
+    state.when_unwritten = f"; the study is done, see `automl show {config.study}{_directory_flag(config)}`"
     code = 0 if result.usable else EXIT_NOT_USABLE
     if state.json:
         print_json(result.to_json())
         return code
     if unusable := not_usable(result.to_json()):
-        print(unusable)
+        say_wrapped(unusable)
     command = dashboard_command(config.study, _directory_flag(config))
-    for line in aligned(summary(result.to_json(), result.model_dir, command)):
-        print(line)
+    for line in aligned(summary(result.to_json(), result.model_dir, command), terminal_width()):
+        say(line)
     return code
 
 
 def _directory_flag(config: StudyConfig) -> str:
-    return "" if config.directory == "studies" else f" --directory {config.directory}"
+    return "" if config.directory == "studies" else directory_flag(config.directory)

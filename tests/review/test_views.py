@@ -244,6 +244,8 @@ def test_live_view_leaves_notes_and_failures_behind() -> None:
 
 def test_watch_chooses_the_view_for_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     class Terminal(io.StringIO):
+        encoding = "utf-8"
+
         def isatty(self) -> bool:
             return True
 
