@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _run(argv, State())
     prepare_streams()
     state = State(started=process_start())
-    as_command().last_words = lambda: "" if state.ended else f"stopped{state.when_stopped}"
+    as_command().last_words = lambda: "" if state.ended else state.stopped()
     return leave(_run(None, state))
 
 
@@ -72,7 +72,7 @@ def _run(argv: Sequence[str] | None, state: State) -> int:
     except click.exceptions.Exit as exit_:
         return exit_.exit_code
     except (KeyboardInterrupt, click.Abort):
-        return _fail(state, f"stopped{state.when_stopped}", EXIT_INTERRUPTED)
+        return _fail(state, state.stopped(), EXIT_INTERRUPTED)
     except BrokenPipeError:  # the reader (head, less) has closed the pipe
         discard_output()
         return EXIT_FAILURE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -23,17 +24,26 @@ class State:
     """The state of one run of the command line.
 
     `started` is the moment from which a time limit counts; it includes the loading of libraries.
-    `when_stopped` is added to the message after Ctrl-C, and `when_unwritten` to the one that stdout cannot be written.
-    `ended`: the last line was printed.
+    `when_stopped` is added to the message after Ctrl-C if there is the file `begun` (None: always), and
+    `when_unwritten` to the one that stdout cannot be written. `ended`: the last line was printed.
     """
 
     verbose: bool = False
     quiet: bool = False
     json: bool = False
     when_stopped: str = ""
+    begun: Path | None = None
     when_unwritten: str = ""
     ended: bool = False
     started: Moment = field(default_factory=Moment.now)
+
+    def stopped(self) -> str:
+        """Return the message after Ctrl-C."""
+        return (
+            "stopped"
+            if self.begun is not None and not self.begun.is_file()
+            else f"stopped{self.when_stopped}"
+        )
 
 
 class SectionOption(click.Option):

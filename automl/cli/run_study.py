@@ -22,16 +22,12 @@ def run(config: StudyConfig, start: Callable[[Observer], Any], state: State) -> 
 
     It is 3 if the model is not better than the trivial answer by more than chance explains.
     """
+    state.begun = config.study_dir / "study.yaml"
     state.when_stopped = f"; resume with `automl resume {config.study}{_directory_flag(config)}`"
     # With --json, stdout is for the JSON object alone.
     stream = sys.stderr if state.json else sys.stdout
     with view_of(config, stream, quiet=state.quiet) as observer:
-        try:
-            result = start(observer)
-        except KeyboardInterrupt:
-            if not (config.study_dir / "study.yaml").is_file():
-                state.when_stopped = ""  # it stopped before there was anything to resume
-            raise
+        result = start(observer)
     state.when_unwritten = f"; the study is done, see `automl show {config.study}{_directory_flag(config)}`"
     code = 0 if result.usable else EXIT_NOT_USABLE
     if state.json:
