@@ -214,12 +214,29 @@ def user_cache() -> Path:
     cache, home = os.environ.get("XDG_CACHE_HOME"), home_folder()
     if cache:
         return Path(cache)
-    if home is not None:
-        return home / ".cache"
-    folder = Path(tempfile.gettempdir()) / f"automl-cache-{os.getuid() if hasattr(os, 'getuid') else 0}"
+    return (_stand_in_home() if home is None else home) / ".cache"
+
+
+def ensure_home() -> None:
+    """Give this process a home folder among the temporary files if its user has none: libraries ask for one.
+
+    Raises UsageError if that folder is somebody else's or cannot be written.
+    """
+    if home_folder() is not None:
+        return
+    folder = _stand_in_home()
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{str(folder)!r} cannot be written: set HOME to a folder of your own") from error
+    os.environ["HOME"] = str(folder)
+
+
+def _stand_in_home() -> Path:
+    folder = Path(tempfile.gettempdir()) / f"automl-home-{os.getuid() if hasattr(os, 'getuid') else 0}"
     if folder.exists() and hasattr(os, "getuid") and folder.lstat().st_uid != os.getuid():
         raise UsageError(
-            f"{str(folder)!r} belongs to another user: set AUTOML_CACHE_DIR to a folder of your own"
+            f"{str(folder)!r} belongs to another user: set HOME or AUTOML_CACHE_DIR to a folder of your own"
         )
     return folder
 

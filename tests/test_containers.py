@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from automl import machine
 from automl.errors import UsageError
-from automl.machine import cache_folder, cores, cpu_quota, expanded, free_memory, memory_limit, total_memory
+from automl.machine import (
+    cache_folder,
+    cores,
+    cpu_quota,
+    ensure_home,
+    expanded,
+    free_memory,
+    memory_limit,
+    total_memory,
+)
 
 GIB = 1024**3
 
@@ -116,22 +126,27 @@ def test_limits_bound_what_a_study_plans_with(monkeypatch: pytest.MonkeyPatch) -
     assert (total_memory(), free_memory()) == (1000, 10)
 
 
-def test_user_without_home_has_a_cache_among_the_temporary_files(
+def test_user_without_home_gets_one_among_the_temporary_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("AUTOML_CACHE_DIR", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("os.path.expanduser", lambda path: path)  # as for a user without an entry
+    monkeypatch.setenv("HOME", "")
+    monkeypatch.setattr("os.path.expanduser", lambda path: os.environ["HOME"] or path)  # an unknown user
     monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
-    folder = cache_folder().parent
-    assert folder.parent == tmp_path and folder.name.startswith("automl-cache-")
-    folder.mkdir()
-    assert cache_folder().parent == folder
-    owner = folder.stat().st_uid
-    folder.rename(tmp_path / f"automl-cache-{owner + 1}")
+    before = cache_folder()
+    assert list(tmp_path.iterdir()) == []
+    ensure_home()
+    home = Path(os.environ["HOME"])
+    assert home.parent == tmp_path and home.stat().st_mode & 0o777 == 0o700
+    assert cache_folder() == before == home / ".cache" / "automl"
+    monkeypatch.setenv("HOME", "")
+    owner = home.stat().st_uid
+    home.rename(tmp_path / f"automl-home-{owner + 1}")
     monkeypatch.setattr("os.getuid", lambda: owner + 1)
-    with pytest.raises(UsageError, match="belongs to another user: set AUTOML_CACHE_DIR"):
-        cache_folder()
+    for call in (cache_folder, ensure_home):
+        with pytest.raises(UsageError, match="belongs to another user: set HOME or AUTOML_CACHE_DIR"):
+            call()
 
 
 def test_folder_of_an_unknown_user_keeps_its_name(monkeypatch: pytest.MonkeyPatch) -> None:

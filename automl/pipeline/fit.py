@@ -15,7 +15,7 @@ from automl.config.shortest_limit import refuse_shorter
 from automl.data import open_source
 from automl.errors import StorageError, StudyError, unknown_name
 from automl.interrupt import orderly_interrupts
-from automl.machine import Moment, check_working_folder, slowdown
+from automl.machine import Moment, check_working_folder, ensure_home, slowdown
 from automl.pipeline.clock import Clock
 from automl.pipeline.context import Context
 from automl.pipeline.plan.constants import MAX_SLOWDOWN, RAY_FROM
@@ -52,6 +52,7 @@ def fit(config: StudyConfig, *, observer: Observer | None = None, started: Momen
 def _fit(config: StudyConfig, observer: Observer, clock: Clock) -> FitResult:
     quiet_waiting()
     check_working_folder()
+    ensure_home()
     check(config)
     workspace = open_workspace(str(config.directory), config.study, overwrite=config.overwrite)
     try:

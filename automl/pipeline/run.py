@@ -66,8 +66,9 @@ class Run:
     def prepare(cls, context: Context, source: Source, engine: Engine) -> Run:
         """Run stage `setup`: read the data, plan the time, and write what `resume` needs."""
         config = context.config
+        storage = config.storage or sqlite_url(context.workspace.database)
         if not config.overwrite:
-            refuse_old_study(config.storage or sqlite_url(context.workspace.database), config.study)
+            refuse_old_study(storage, config.study)
         owner = _owner(context)
         room = engine.resources() if config.address is not None else None
         setup = prepare(context, source, room=room, owner=owner)

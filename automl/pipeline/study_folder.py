@@ -15,6 +15,7 @@ from typing import IO, Any
 from automl.errors import StorageError, StudyError
 from automl.remote import Mirror, is_remote
 from automl.review.studies import REPLACED
+from automl.terminal.printable import json_safe
 
 LOCK = ".running"
 
@@ -285,7 +286,7 @@ def _locked_by_another(file: IO[str]) -> bool:
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write `content` atomically."""
-    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, default=_plain) + "\n")
+    write_text(path, json_safe(json.dumps(content, indent=2, ensure_ascii=False, default=_plain)) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:

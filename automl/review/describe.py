@@ -303,7 +303,8 @@ def details(result: Mapping[str, Any]) -> list[tuple[str, str]]:
         # Without `rounds`, the result is of an earlier version, whose `epochs` are rounds.
         epochs = f" ({work['epochs']} epochs)" if "rounds" in work else ""
         rounds = work.get("rounds", work.get("epochs"))
-        rows.append(("work", f"{work['images_trained']:,} images trained in {rounds} rounds{epochs}"))
+        noun = "round" if rounds == 1 else "rounds"
+        rows.append(("work", f"{work['images_trained']:,} images trained in {rounds} {noun}{epochs}"))
     rows.append(("seed", str(result.get("seed", ""))))
     rows.append(("versions", ", ".join(f"{name} {version}" for name, version in dict(versions).items())))
     return rows

@@ -219,7 +219,7 @@ def _latest(lines: Iterable[Line], width: int, room: int) -> list[Text]:
     for line in reversed([*lines]):
         parts = _event(line.clock, line.kind, line.text, width)
         if len(parts) > room - len(found):
-            return found if found else parts[:room]
+            return found or parts[:room]
         found = [*parts, *found]
     return found
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from automl.errors import EngineError
-from automl.machine import is_alive
+from automl.machine import ensure_home, is_alive
 from automl.search.engines.ray import cleanup_process
 from automl.search.engines.ray.auth_token import forget_token, token_in_force
 from automl.search.engines.ray.failed_starts import cause_of_failed_starts
@@ -74,6 +74,7 @@ class RayRuntime:
     def start(self) -> Self:
         """Begin to start Ray. A second call changes nothing."""
         if self._thread is None:
+            ensure_home()
             # A daemon thread with an exit handler: Python waits for an ordinary thread before it runs any handler, so
             # that a program that ends without `stop` would hang.
             self._thread = threading.Thread(target=self._live, name=RAY_THREAD, daemon=True)
@@ -130,6 +131,8 @@ class RayRuntime:
                 _users += 1
             except BaseException as error:
                 self._error = error
+                if started:
+                    _shut_down(session)
                 return
             finally:
                 self._ready.set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,15 +13,25 @@ from sqlalchemy import Connection, create_engine
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from automl.errors import ConfigError
 from automl.terminal.masking import remember_passwords, with_quoted_password
 
 CONNECT_TIMEOUT_S = 10
+LONGEST_PATH = 500  # bytes of SQLite's 512, as it adds endings
 # The drivers that the extras install, for URLs that name none.
 DRIVERS = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql", "mariadb": "mariadb+pymysql"}
 
 
 def sqlite_url(file: Path) -> str:
-    """Return the URL of a SQLite file, whose path may hold any character."""
+    """Return the URL of a SQLite file, whose path may hold any character.
+
+    Raises ConfigError for a path that is too long for SQLite.
+    """
+    if len(os.fsencode(file.absolute())) > LONGEST_PATH:
+        raise ConfigError(
+            f"SQLite takes paths of at most {LONGEST_PATH} bytes, and {str(file)!r} is longer: choose a shorter "
+            "--directory, or another database with --storage"
+        )
     url = URL.create("sqlite", database=str(file)).render_as_string(hide_password=False)
     # Optuna fills in what is between braces.
     if "{" not in url and make_url(url).database == str(file):

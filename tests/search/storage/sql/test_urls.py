@@ -97,3 +97,9 @@ def test_port_that_is_no_number_is_not_quoted() -> None:
     with pytest.raises(ArgumentError) as caught:
         parse_url("postgresql://db:s3cretZ/x")
     assert "s3cretZ" not in str(caught.value)
+
+
+def test_path_that_is_too_long_for_sqlite_is_refused() -> None:
+    with pytest.raises(ConfigError, match="at most 500 bytes.* choose a shorter --directory"):
+        sqlite_url(Path("/") / ("é" * 248) / "study.db")
+    assert sqlite_url(Path("/") / ("é" * 240) / "study.db")
