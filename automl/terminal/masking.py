@@ -13,7 +13,6 @@ SHORTEST = (
 _USER = re.compile(r"^([\w+.-]+://[^:/@?]*):(.+)@")
 _WITHIN = re.compile(r"([A-Za-z][\w+.-]*://[^:/@?\s'\"]*):([^\s'\"]+)@")
 _NAME = r"[\w.-]*(?:passw|passphrase|passwd|pwd|secret|token|credential|api_?key|access_?key)[\w.-]*"
-_SECRET_NAME = re.compile(_NAME, re.IGNORECASE)
 _QUERY = re.compile(rf"([?&;]{_NAME}=)([^&;#\s'\"]*)", re.IGNORECASE)
 
 _known: set[str] = set()
@@ -25,7 +24,11 @@ def mask_password(url: str) -> str:
     >>> mask_password("postgresql://ann:secret@db/automl?sslpassword=other")
     'postgresql://ann:***@db/automl?sslpassword=***'
     """
-    return _QUERY.sub(rf"\g<1>{MASK}", _USER.sub(rf"\g<1>:{MASK}@", url))
+    masked = _QUERY.sub(rf"\g<1>{MASK}", _USER.sub(rf"\g<1>:{MASK}@", url))
+    start, mark, query = masked.partition("?")
+    for secret in _passwords(url):  # also as the value of another parameter
+        query = query.replace(secret, MASK)
+    return start + mark + query
 
 
 def mask_passwords(text: str) -> str:
@@ -43,19 +46,16 @@ def mask_passwords(text: str) -> str:
 
 def remember_passwords(url: str) -> None:
     """Let `mask_passwords` mask the passwords of this URL wherever they appear, also outside of a URL."""
+    _known.update(_passwords(url))
+
+
+def _passwords(url: str) -> set[str]:
+    """Return the passwords in a URL that are long enough, as they are written there and in other ways."""
     user = _USER.match(url)
     found = [*([user[2]] if user else []), *(value for _, value in _QUERY.findall(url))]
-    for secret in found:
-        for plain in (secret, unquote(secret), unquote_plus(secret)):
-            _known.update(
-                form for form in (plain, quote(plain, safe=""), quote_plus(plain)) if len(form) >= SHORTEST
-            )
-    _known.discard(MASK)
-
-
-def is_secret(name: str) -> bool:
-    """Return whether a parameter of a URL holds a password, by its name."""
-    return _SECRET_NAME.fullmatch(name) is not None
+    plain = {form for secret in found for form in (secret, unquote(secret), unquote_plus(secret))}
+    forms = {form for text in plain for form in (text, quote(text, safe=""), quote_plus(text))}
+    return {form for form in forms if len(form) >= SHORTEST and form != MASK}
 
 
 def with_quoted_password(url: str) -> str:

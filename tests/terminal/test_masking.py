@@ -23,6 +23,7 @@ def _forget(monkeypatch: pytest.MonkeyPatch) -> None:
         ("postgresql://db/a?user=ann&password=secret&x=1", "postgresql://db/a?user=ann&password=***&x=1"),
         ("postgresql://db/a?sslpassword=secret", "postgresql://db/a?sslpassword=***"),
         ("mysql://db/a?passwd=secret&ssl_key_password=other", "mysql://db/a?passwd=***&ssl_key_password=***"),
+        ("mysql://db/a?x=secret&passwd=secret", "mysql://db/a?x=***&passwd=***"),
         ("ftp://ann:secret@host/studies", "ftp://ann:***@host/studies"),
         ("postgresql://ann@db/a", "postgresql://ann@db/a"),
         ("postgresql://db/a?sslmode=require", "postgresql://db/a?sslmode=require"),
