@@ -319,7 +319,6 @@ def private_memory() -> int:
     return int(_this_process().memory_full_info().uss)
 
 
-@cache
 def is_alive(pid: int) -> bool:
     """Return whether there is a process with this id on this machine."""
     try:
@@ -331,6 +330,7 @@ def is_alive(pid: int) -> bool:
     return True
 
 
+@cache
 def _process(pid: int) -> Any:
     import psutil
 
