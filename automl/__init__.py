@@ -14,18 +14,20 @@ from typing import TYPE_CHECKING, Any
 from automl._version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
     from typing import Unpack
 
     from automl.config import StudyConfig
-    from automl.config.options import FitOptions, InspectOptions, ResumeOptions
+    from automl.config.options import FitOptions, InspectOptions, ResumeOptions, TuneOptions
     from automl.data.quality.report import DataReport
     from automl.errors import AutomlError
     from automl.final.predictor import Predictor
     from automl.records import Observer
     from automl.result import FitResult
-    from automl.search.tune import TuneResult, tune
+    from automl.search.objective import Objective
+    from automl.search.space import Space
+    from automl.search.tune import TuneResult
     from automl.spaces import SearchSpace
 
 __all__ = [
@@ -48,7 +50,6 @@ _HOMES = {
     "SearchSpace": "automl.spaces",
     "StudyConfig": "automl.config",
     "TuneResult": "automl.search.tune",
-    "tune": "automl.search.tune",
 }
 
 
@@ -148,6 +149,43 @@ def load(
     from automl.review.studies import find_model
 
     return Predictor.load(find_model(model, directory), factory=factory, device=device)
+
+
+def tune(
+    objective: Objective,
+    space: Space | Mapping[str, Any],
+    *,
+    progress: bool | None = None,
+    observer: Observer | None = None,
+    **options: Unpack[TuneOptions],
+) -> TuneResult:
+    """Search the configuration with the best `metric`, over any training loop.
+
+    `objective(config)` is a generator that yields one dict an epoch, with the metric and perhaps `seconds` (of that
+    epoch). It may also return an object with `step()`, `save(dir)`, `load(dir)` and perhaps `close()`, whose state
+    survives a pause; a generator runs again up to the epoch it had reached. `space` is a SearchSpace or the dict that
+    makes one.
+
+    `metric` and `max_epochs` are needed, and at least one limit: `n_trials`, the total over all runs of a stored study,
+    or `time_limit`, in seconds or as text such as "10m". `mode` is "max" or "min". `parallel` trials run at once under
+    the `engine` "ray", "local" or "simulated". `storage` is a database URL; by default nothing is kept. `name` is that
+    of the study in it, which may hold several. `policy` is a name or one of Optuna's pruners, `sampler` a name or one
+    of Optuna's samplers, `portfolio` what is tried first. `objectives` are further numbers that every epoch yields,
+    such as {"seconds_per_image": "min"}; they decide which trials are on the Pareto front.
+
+    What the objective prints is shown; `directory` also keeps it, in trials/t0007/output.log, beside the trials' logs
+    and checkpoints. A trial whose objective raises Optuna's TrialPruned counts as pruned, and one whose objective calls
+    sys.exit as failed.
+
+    Progress is shown as in `fit`, `progress=False` shows nothing. By default nothing is shown under the simulated
+    engine, whose time is not that of a clock. Raises AutomlError, whose message says what to do.
+    """
+    from automl.review.choose_view import tune_view
+    from automl.search.tune import tune as run
+
+    shown = options.get("engine") != "simulated" if progress is None else progress
+    with tune_view(options, observer, progress=shown) as view:
+        return run(objective, space, observer=view, **options)
 
 
 def __getattr__(name: str) -> Any:

@@ -12,6 +12,7 @@
         ├── TrialError            trials failed, with their common cause
         ├── StorageError          the study's database cannot be read or written
         ├── EngineError           Ray (or another engine) did not start or died
+        ├── OutputError           stdout cannot be written
         └── HoldoutError          the sealed holdout was opened a second time
 
 Each message is one sentence: what must hold, what was given (`!r`), what to do.
@@ -22,13 +23,21 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from automl.terminal.masking import mask_passwords
+
 MOST_NAMES = 40  # that one message lists
 
 
 class AutomlError(Exception):
-    """Base of all errors of this package; `exit_code` is what the command line returns for it."""
+    """Base of all errors of this package; `exit_code` is what the command line returns for it.
+
+    Passwords of URLs in the message are masked.
+    """
 
     exit_code = 1
+
+    def __init__(self, *arguments: object) -> None:
+        super().__init__(*(mask_passwords(part) if isinstance(part, str) else part for part in arguments))
 
 
 class UsageError(AutomlError):
@@ -75,6 +84,10 @@ class StorageError(RunError):
 
 class EngineError(RunError):
     """An engine did not start, or died."""
+
+
+class OutputError(RunError):
+    """Stdout cannot be written."""
 
 
 class HoldoutError(RunError):

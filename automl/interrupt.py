@@ -1,12 +1,85 @@
-"""Ctrl-C and SIGTERM: the first stops the work in order, the second at once."""
+"""Ctrl-C and SIGTERM: the first stops the work in order, the second at once.
+
+A KeyboardInterrupt that is raised inside of an import may leave its lock taken for ever, so that another thread that
+imports never goes on. Signals therefore wait for the end of an import.
+"""
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import Any
+
+EXIT_INTERRUPTED = 130
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+LONGEST_IMPORT = 4.0  # seconds that a signal waits for the end of an import
+LONGEST_CLEANUP = 4.0  # seconds from then to the end of a command that has not begun its search
+LONGEST_SAVING = 60.0  # of one that has: what it found is written, perhaps to an address
+LOOK_AGAIN = 0.05
+_IMPORTS = "<frozen importlib"  # how the names of the import system's files begin
+
+
+class Command:
+    """What a signal does to a command of the command line, which is a process of its own.
+
+    Until something is begun that has to be put in order, it ends the process at once. Later it raises
+    KeyboardInterrupt, and ends the process if that has not ended by itself after some seconds.
+    """
+
+    def __init__(self) -> None:
+        self.begun = False
+        self.patience = LONGEST_CLEANUP
+        self.last_words: Callable[[], str] = lambda: "stopped"
+        self.before_exit: list[Callable[[], Any]] = []
+
+    def end(self) -> None:
+        """End the process at once, with one line on stderr."""
+        for call in self.before_exit:
+            with suppress(Exception):  # nothing may keep the process alive
+                call()
+        with suppress(OSError):
+            words = self.last_words()
+            os.write(2, f"\nautoml: {words}\n".encode(errors="replace") if words else b"")
+        os._exit(EXIT_INTERRUPTED)
+
+
+_command: Command | None = None
+_since: list[float] = []  # the moment of a signal that waits for the end of an import
+
+
+def as_command() -> Command:
+    """Let Ctrl-C end this process as `Command` says, from now on, unless the process ignores it."""
+    global _command
+    if _command is None:
+        _command = Command()
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, interrupt)
+    return _command
+
+
+def current_command() -> Command | None:
+    """Return the command that this process is, None for a program that uses the package."""
+    return _command
+
+
+def interrupt(number: int, frame: FrameType | None) -> None:
+    """Handle a signal: raise KeyboardInterrupt, but not inside of an import, unless that takes too long."""
+    command = _command
+    importing = _imports(frame)
+    if command is not None and not command.begun and importing:
+        command.end()
+    if importing and _may_wait():
+        _later(LOOK_AGAIN, lambda: _send(number))
+        return
+    _since.clear()
+    if command is not None:
+        _later(command.patience, command.end)
+    raise KeyboardInterrupt
 
 
 @contextmanager
@@ -18,11 +91,11 @@ def stop_on_interrupt(request_stop: Callable[[], object]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in SIGNALS}
 
     def ask(number: int, frame: FrameType | None) -> None:
         signal.signal(signal.SIGINT, before[signal.SIGINT])
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, interrupt)
         request_stop()
 
     try:
@@ -35,17 +108,59 @@ def stop_on_interrupt(request_stop: Callable[[], object]) -> Iterator[None]:
 
 
 @contextmanager
-def sigterm_interrupts() -> Iterator[None]:
-    """In this block SIGTERM raises KeyboardInterrupt, as Ctrl-C does, so that everything is cleaned up.
+def orderly_interrupts() -> Iterator[None]:
+    """In this block Ctrl-C and SIGTERM raise KeyboardInterrupt between imports, so that everything is cleaned up.
 
     Only in the main thread, and only where nobody else handles the signal.
     """
-    main = threading.current_thread() is threading.main_thread()
-    if not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    plain = (signal.SIG_DFL, signal.default_int_handler)
+    before = {number: handler for number in SIGNALS if (handler := signal.getsignal(number)) in plain}
+    for number in before:
+        signal.signal(number, interrupt)
+    if _command is not None:
+        _command.begun = True
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def search_begins() -> None:
+    """Give a command more time to end after a signal: from now on it has something to save."""
+    if _command is not None:
+        _command.patience = LONGEST_SAVING
+
+
+def _imports(frame: FrameType | None) -> bool:
+    """Return whether the main thread, which stands at `frame`, imports a module."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith(_IMPORTS):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _may_wait() -> bool:
+    """Return whether the signal has not waited for long yet."""
+    now = time.monotonic()
+    if not _since:
+        _since.append(now)
+    return now - _since[0] < LONGEST_IMPORT
+
+
+def _later(seconds: float, call: Callable[[], object]) -> None:
+    timer = threading.Timer(seconds, call)
+    timer.daemon = True
+    timer.start()
+
+
+def _send(number: int) -> None:
+    """Send the signal to the main thread, also where that waits for a lock."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
+    else:
+        signal.raise_signal(number)

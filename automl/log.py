@@ -8,6 +8,9 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from automl.terminal.masking import mask_passwords
+from automl.terminal.printable import printable_lines
+
 
 def get_logger(name: str) -> logging.Logger:
     """Return the logger of a module of this package. `name` is its `__name__`."""
@@ -21,9 +24,16 @@ def configure(verbosity: int) -> None:
     root.setLevel(level)
     root.handlers.clear()
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(_Formatter("%(levelname)s %(name)s: %(message)s"))
     root.addHandler(handler)
     root.propagate = False
+
+
+class _Formatter(logging.Formatter):
+    """Masks passwords, and escapes control characters."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable_lines(mask_passwords(super().format(record)))
 
 
 @contextmanager

@@ -5,17 +5,25 @@
 
 from __future__ import annotations
 
+import getpass
+import math
 import os
 import socket
+import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from automl.errors import UsageError
+
 LONGEST_START = 60.0  # seconds from the start of a process to its first line
 LOOP_S = 0.06  # several turns of the scheduler
+CGROUPS, OWN_CGROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+NO_LIMIT = 2**60  # bytes; version 1 of control groups writes the largest number for "none"
 HUB_SECONDS = 2.0  # timeout of the check whether the hub answers
 
 
@@ -99,18 +107,146 @@ def process_start() -> Moment:
 
 
 def cores() -> int:
-    """Return the number of cores that this process may use, which containers and batch systems limit."""
-    if hasattr(os, "sched_getaffinity"):
-        return max(1, len(os.sched_getaffinity(0)))
-    return os.cpu_count() or 1
+    """Return the number of cores that this process may use, which containers and batch systems limit.
+
+    A share of a core counts as one: threads that wait for a part of the time lose less than a core that is not used.
+    """
+    quota = cpu_quota()
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, allowed if quota is None else min(allowed, math.ceil(quota)))
+
+
+def cpu_quota(groups: Path = CGROUPS, own: Path = OWN_CGROUPS) -> float | None:
+    """Return how many cores' time the container or batch system gives to this process; None without such a limit."""
+    found = []
+    for folder in _cgroup_folders("cpu", groups, own):
+        words = _words(folder / "cpu.max")  # version 2: "QUOTA PERIOD" or "max PERIOD"
+        if not words:
+            words = _words(folder / "cpu.cfs_quota_us") + _words(folder / "cpu.cfs_period_us")
+        if len(words) == 2 and all(word.isdecimal() for word in words) and int(words[1]) > 0:
+            found.append(int(words[0]) / int(words[1]))
+    return min((quota for quota in found if quota > 0), default=None)
+
+
+def memory_limit(groups: Path = CGROUPS, own: Path = OWN_CGROUPS) -> tuple[int, int] | None:
+    """Return the bytes of memory that the container or batch system allows, and those of them that are free.
+
+    None without such a limit. Pages that only cache files count as free, as the kernel drops them first.
+    """
+    found = []
+    for folder in _cgroup_folders("memory", groups, own):
+        for limit_file, used_file, cached in (
+            ("memory.max", "memory.current", "inactive_file"),
+            ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+        ):
+            limit, used = _words(folder / limit_file), _words(folder / used_file)
+            if not (limit and used and limit[0].isdecimal() and used[0].isdecimal()):
+                continue
+            if int(limit[0]) < NO_LIMIT:
+                stat = _words(folder / "memory.stat")
+                held = int(stat[stat.index(cached) + 1]) if cached in stat else 0
+                most = int(limit[0])
+                found.append((most, min(most, max(0, most - int(used[0]) + held))))
+    return min(found, key=lambda both: both[1], default=None)
+
+
+def _cgroup_folders(controller: str, groups: Path, own: Path) -> Iterator[Path]:
+    """Yield the folders of the control groups (version 2, then 1) that this process is in, up to the root.
+
+    A container sees its own group as the root, while /proc/self/cgroup may name the path outside of it.
+    """
+    try:
+        lines = own.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    known = {names: path for _, names, path in (line.split(":", 2) for line in lines if line.count(":") >= 2)}
+    joined = next((names for names in known if controller in names.split(",")), controller)
+    for root, path in (
+        (groups, known.get("", "/")),
+        *((groups / name, known.get(joined, "/")) for name in dict.fromkeys((controller, joined))),
+    ):
+        folder = root / path.lstrip("/")
+        if ".." not in folder.parts:
+            yield from (
+                inner for inner in (folder, *folder.parents) if inner != root and root in inner.parents
+            )
+        yield root
+
+
+def _words(file: Path) -> list[str]:
+    try:
+        return file.read_text(encoding="ascii").split()
+    except (OSError, UnicodeDecodeError):
+        return []
+
+
+def home_folder() -> Path | None:
+    """Return the user's home folder; None for a user whom the system does not know, without the variable HOME."""
+    home = os.path.expanduser("~")  # noqa: PTH111 - Path.home() raises an error where there is none
+    return None if home == "~" else Path(home)
+
+
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """Return the path with `~` or `~user` at its start replaced. It stays as it is where there is no such folder."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - Path.expanduser() raises an error there
+
+
+def user_name() -> str:
+    """Return the name of the user, or the number of one whom the system does not know."""
+    try:
+        return getpass.getuser()
+    except (KeyError, ImportError, OSError):
+        return f"user {os.getuid()}" if hasattr(os, "getuid") else "somebody"
 
 
 def cache_folder() -> Path:
-    """Return the folder for decoded images and for copies of remote studies: AUTOML_CACHE_DIR, or the user's cache."""
+    """Return the folder for decoded images and for copies of remote studies: AUTOML_CACHE_DIR, or the user's cache.
+
+    Without a home folder, as in many containers, that is a folder of this user among the temporary files. Raises
+    UsageError if it is somebody else's.
+    """
     base = os.environ.get("AUTOML_CACHE_DIR")
-    if base:
-        return Path(base)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "automl"
+    return Path(base) if base else user_cache() / "automl"
+
+
+def user_cache() -> Path:
+    """Return the folder for the caches of this user's programs (see `cache_folder`)."""
+    cache, home = os.environ.get("XDG_CACHE_HOME"), home_folder()
+    if cache:
+        return Path(cache)
+    return (_stand_in_home() if home is None else home) / ".cache"
+
+
+def ensure_home() -> None:
+    """Give this process a home folder among the temporary files if its user has none: libraries ask for one.
+
+    Raises UsageError if that folder is somebody else's or cannot be written.
+    """
+    if home_folder() is not None:
+        return
+    folder = _stand_in_home()
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{str(folder)!r} cannot be written: set HOME to a folder of your own") from error
+    os.environ["HOME"] = str(folder)
+
+
+def _stand_in_home() -> Path:
+    folder = Path(tempfile.gettempdir()) / f"automl-home-{os.getuid() if hasattr(os, 'getuid') else 0}"
+    if folder.exists() and hasattr(os, "getuid") and folder.lstat().st_uid != os.getuid():
+        raise UsageError(
+            f"{str(folder)!r} belongs to another user: set HOME or AUTOML_CACHE_DIR to a folder of your own"
+        )
+    return folder
+
+
+def check_working_folder() -> None:
+    """Raise UsageError if the current folder was removed: names of files mean nothing then."""
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise UsageError("the current folder does not exist any more: go to another one first") from error
 
 
 def hub_address() -> str:
@@ -156,12 +292,17 @@ def free_memory() -> int:
     import psutil
 
     free = int(psutil.virtual_memory().available)
-    limit, used = (Path("/sys/fs/cgroup") / name for name in ("memory.max", "memory.current"))
-    try:
-        left = int(limit.read_text(encoding="ascii")) - int(used.read_text(encoding="ascii"))
-    except (OSError, ValueError):  # no container, or one without a limit
-        return free
-    return max(0, min(free, left))
+    limit = memory_limit()
+    return free if limit is None else min(free, limit[1])
+
+
+def total_memory() -> int:
+    """Return the bytes of memory of this system, or those that the container allows."""
+    import psutil
+
+    total = int(psutil.virtual_memory().total)
+    limit = memory_limit()
+    return total if limit is None else min(total, limit[0])
 
 
 def resident_memory() -> int:
@@ -178,7 +319,6 @@ def private_memory() -> int:
     return int(_this_process().memory_full_info().uss)
 
 
-@cache
 def is_alive(pid: int) -> bool:
     """Return whether there is a process with this id on this machine."""
     try:
@@ -190,6 +330,7 @@ def is_alive(pid: int) -> bool:
     return True
 
 
+@cache
 def _process(pid: int) -> Any:
     import psutil
 

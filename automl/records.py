@@ -251,7 +251,7 @@ class TrialEvent:
     """Something that happened to a trial, `time` seconds after the study's search began.
 
     `incumbent`: it is the best trial now. `best` is the best trial after the event, which may be another one; None
-    before the first value.
+    before the first value. `most_rounds` is how many rounds a trial of this search may have, None if unknown.
     """
 
     trial: int
@@ -263,6 +263,7 @@ class TrialEvent:
     reason: str = ""
     incumbent: bool = False
     best: BestSoFar | None = None
+    most_rounds: int | None = None
 
 
 class Observer(Protocol):

@@ -22,6 +22,7 @@ from automl.errors import StorageError, UsageError
 from automl.log import get_logger
 from automl.machine import cache_folder
 
+LONGEST_S = 60.0  # that the end of a study waits for an upload that is under way
 EVERY_S = 20.0  # between two uploads while a study runs
 TURN = "turn.json"  # counts the uploads of the study
 DATABASE, ROUND_NOTE = "study.db", "automl_round.json"
@@ -126,7 +127,7 @@ class Mirror:
             yield
         finally:
             done.set()
-            thread.join()
+            thread.join(LONGEST_S)
             if (self.root / "study.yaml").is_file():
                 self.push()
 

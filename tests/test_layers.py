@@ -14,7 +14,17 @@ PACKAGE = ROOT / "automl"
 
 # From the bottom up; a module imports from its own entry and those before it.
 LAYERS = (
-    ("_version", "errors", "records", "log", "interrupt", "machine", "torch_setup", "cuda_graphs"),
+    (
+        "_version",
+        "errors",
+        "records",
+        "log",
+        "interrupt",
+        "machine",
+        "torch_setup",
+        "cuda_graphs",
+        "terminal",
+    ),
     ("remote",),
     ("config",),
     ("data",),

@@ -19,6 +19,7 @@ from automl.machine import (
     cores,
     free_memory,
     hub_answers,
+    is_alive,
     private_memory,
     process_start,
     slowdown,
@@ -159,3 +160,10 @@ def test_machine_without_other_work_is_not_slowed_down(monkeypatch: pytest.Monke
     start = time.thread_time()
     monkeypatch.setattr(time, "perf_counter", lambda: 3.0 * (time.thread_time() - start))
     assert slowdown() == pytest.approx(3.0, rel=0.05)  # as if two other threads shared this core
+
+
+def test_process_that_was_alive_is_seen_to_have_ended() -> None:
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    assert is_alive(child.pid)
+    child.communicate(b"\n")
+    assert not is_alive(child.pid)

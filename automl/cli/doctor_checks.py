@@ -13,7 +13,17 @@ from pathlib import Path
 from typing import Literal
 
 from automl.config.sizes import format_size
-from automl.machine import cache_folder, cores, hub_address, hub_answers, hub_is_off
+from automl.machine import (
+    cache_folder,
+    cores,
+    cpu_quota,
+    free_memory,
+    hub_address,
+    hub_answers,
+    hub_is_off,
+    memory_limit,
+    total_memory,
+)
 
 _NEEDED = (
     "torch",
@@ -48,8 +58,8 @@ def check_all(directory: str) -> Iterator[Check]:
     for check in (_torch_pair, _devices, _cores, _memory, _shared_memory, _hub):
         yield _guarded(check)
     yield _folder("studies", Path(directory))
-    yield _with_content(_folder("cache", cache_folder()), cache_folder())
-    yield _folder("temporary", Path(tempfile.gettempdir()))
+    for check in (_cache, _temporary):
+        yield _guarded(check)
 
 
 def _guarded(check: Callable[[], Check]) -> Check:
@@ -105,15 +115,16 @@ def _devices() -> Check:
 
 
 def _cores() -> Check:
-    return Check("cores", "ok", f"{cores()} usable of {os.cpu_count() or cores()}")
+    quota = cpu_quota()
+    why = "" if quota is None else f" (a quota of {quota:g} by the container or batch system)"
+    return Check("cores", "ok", f"{cores()} usable of {os.cpu_count() or cores()}{why}")
 
 
 def _memory() -> Check:
-    import psutil
-
-    total, free = psutil.virtual_memory().total, psutil.virtual_memory().free
+    total, limit = total_memory(), memory_limit()
     enough = total >= _MIN_MEMORY
-    text = f"{format_size(total)}, {format_size(free)} free"
+    text = f"{format_size(total)}, {format_size(free_memory())} free"
+    text += "" if limit is None else " (the limit of the container or batch system)"
     return Check(
         "memory", "ok" if enough else "note", text if enough else f"{text}; 2G or more is recommended"
     )
@@ -145,6 +156,20 @@ def _hub() -> Check:
         where = f"{hub_address()} cannot be reached"
     otherwise = "" if cached else ": models start from scratch, or from a folder (--pretrained DIR)"
     return Check("weights", "ok" if cached else "note", f"{text}, {where}{otherwise}")
+
+
+def _cache() -> Check:
+    """Report whether the cache can be written, and what is in it."""
+    folder = cache_folder()
+    check = _folder("cache", folder)
+    if check.level == "bad":
+        return replace(check, text=f"{check.text}; set AUTOML_CACHE_DIR to another folder")
+    return _with_content(check, folder)
+
+
+def _temporary() -> Check:
+    """Report whether temporary files can be written. Raises FileNotFoundError if there is no place for them."""
+    return _folder("temporary", Path(tempfile.gettempdir()))
 
 
 def _with_content(check: Check, folder: Path) -> Check:

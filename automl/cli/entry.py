@@ -10,18 +10,22 @@ import traceback
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 
 import click
 
 from automl.cli.group import root
 from automl.cli.options import State
-from automl.errors import AutomlError, unknown_name
+from automl.cli.output import complain, output_problem
+from automl.errors import AutomlError, OutputError, unknown_name
+from automl.interrupt import EXIT_INTERRUPTED, as_command
 from automl.machine import process_start
+from automl.terminal.masking import mask_passwords
+from automl.terminal.streams import discard_output, prepare_streams
 
 RAY_THREAD = "automl-ray"  # of search/engines/ray/runtime.py, which must not be imported here
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
-EXIT_INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,19 +37,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     if argv is not None:
         return _run(argv, State())
-    return leave(_run(None, State(started=process_start())))
+    prepare_streams()
+    state = State(started=process_start())
+    as_command().last_words = lambda: "" if state.ended else state.stopped()
+    return leave(_run(None, state))
 
 
 def leave(code: int) -> int:
-    """End this process with the exit code if it has loaded torch, else return the code.
+    """End this process with the exit code if it has loaded torch or Ray is starting, else return the code.
 
     Python takes up to two seconds to take torch down piece by piece, which would come after the time limit. What
     libraries registered for the end of the process runs first, unless Ray is still starting or stopping: then a
     watchdog ends Ray's processes after this one (decision 61).
     """
-    if "torch" not in sys.modules:
+    ray = any(thread.name == RAY_THREAD for thread in threading.enumerate())
+    if "torch" not in sys.modules and not ray:
         return code
-    if not any(thread.name == RAY_THREAD for thread in threading.enumerate()):
+    if not ray:
         atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):  # closed
@@ -59,23 +67,44 @@ def _run(argv: Sequence[str] | None, state: State) -> int:
             # Warnings are for programmers; users get errors and notes.
             warnings.simplefilter("ignore")
             code = root.main(args=argv, prog_name="automl", standalone_mode=False, obj=state)
-            sys.stdout.flush()
+            _flush()
         return code if isinstance(code, int) else 0
     except click.exceptions.Exit as exit_:
         return exit_.exit_code
     except (KeyboardInterrupt, click.Abort):
-        return _fail(state, f"stopped{state.when_stopped}", EXIT_INTERRUPTED)
-    except BrokenPipeError:
-        # The reader (head, less) has closed the pipe. Python must not try to flush again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _fail(state, state.stopped(), EXIT_INTERRUPTED)
+    except BrokenPipeError:  # the reader (head, less) has closed the pipe
+        discard_output()
         return EXIT_FAILURE
+    except OutputError as error:
+        discard_output()
+        return _fail(state, f"{error}{state.when_unwritten}", error.exit_code)
     except click.ClickException as error:
         return _fail(state, usage_message(error), EXIT_USAGE)
     except AutomlError as error:
         return _fail(state, str(error), error.exit_code)
     except Exception as error:
+        if _is_of_click(error):
+            discard_output()
+            return _fail(state, output_problem(error), EXIT_FAILURE)
         hint = "" if state.verbose else "; --verbose shows where"
         return _fail(state, f"unexpected {type(error).__name__}: {error}{hint}", EXIT_FAILURE)
+
+
+def _flush() -> None:
+    """Write what is left of the output. Raises OutputError and BrokenPipeError."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(output_problem(error)) from error
+
+
+def _is_of_click(error: Exception) -> bool:
+    """Return whether click could not print a help page."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return isinstance(error, OSError) and Path(frames[-1].filename).parent == Path(click.__file__).parent
 
 
 def usage_message(error: click.ClickException) -> str:
@@ -93,10 +122,10 @@ def usage_message(error: click.ClickException) -> str:
 
 
 def _fail(state: State, message: str, code: int) -> int:
-    from automl.config.storage import mask_passwords  # pydantic and yaml must not slow down --help
-
     if state.verbose and code != EXIT_INTERRUPTED:
-        print(mask_passwords(traceback.format_exc()), end="", file=sys.stderr)
+        for line in mask_passwords(traceback.format_exc()).splitlines():
+            complain(line)
     # Messages of libraries may have several lines.
-    print(f"automl: {mask_passwords(' '.join(message.split()))}", file=sys.stderr)
+    complain(f"automl: {mask_passwords(' '.join(message.split()))}")
+    state.ended = True
     return code

@@ -8,7 +8,9 @@ import click
 
 from automl._version import __version__
 from automl.cli.options import HELP
+from automl.cli.output import say
 from automl.errors import unknown_name
+from automl.machine import check_working_folder
 
 COMMANDS = {
     "fit": "automl.cli.commands.fit",
@@ -57,4 +59,6 @@ class LazyGroup(click.Group):
 def root(ctx: click.Context) -> None:
     """Find the best image model within a time limit, and measure it with an unbiased test score."""
     if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help())
+        say(ctx.get_help())
+    else:
+        check_working_folder()  # without one, libraries end the process

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from automl import log
 from automl.machine import Moment
+from automl.terminal.masking import mask_password
 
 HELP: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -21,14 +24,26 @@ class State:
     """The state of one run of the command line.
 
     `started` is the moment from which a time limit counts; it includes the loading of libraries.
-    `when_stopped` is added to the message after Ctrl-C.
+    `when_stopped` is added to the message after Ctrl-C if there is the file `begun` (None: always), and
+    `when_unwritten` to the one that stdout cannot be written. `ended`: the last line was printed.
     """
 
     verbose: bool = False
     quiet: bool = False
     json: bool = False
     when_stopped: str = ""
+    begun: Path | None = None
+    when_unwritten: str = ""
+    ended: bool = False
     started: Moment = field(default_factory=Moment.now)
+
+    def stopped(self) -> str:
+        """Return the message after Ctrl-C."""
+        return (
+            "stopped"
+            if self.begun is not None and not self.begun.is_file()
+            else f"stopped{self.when_stopped}"
+        )
 
 
 class SectionOption(click.Option):
@@ -85,6 +100,11 @@ def given(options: dict[str, Any]) -> dict[str, Any]:
 def directory_option(function: Decorated) -> Decorated:
     """Add `--directory`: where studies are."""
     return section("Study")("--directory", "DIR", "studies", "Folder that holds the studies.")(function)
+
+
+def directory_flag(directory: str) -> str:
+    """Return the flag as the end of a command that a person may copy; the password of an address is masked."""
+    return f" --directory {shlex.quote(mask_password(directory))}"
 
 
 def json_option(text: str) -> Callable[[Decorated], Decorated]:

@@ -6,12 +6,14 @@ import math
 import os
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from automl.config.metrics import METRICS
+from automl.config.storage import is_masked
 from automl.errors import unknown_name
+from automl.machine import expanded
 from automl.remote import is_remote
+from automl.terminal.masking import remember_passwords
 
 MIN_IMAGE_SIZE = 8
 PRETRAINED = ("auto", "always", "never")
@@ -53,7 +55,12 @@ def as_directory(value: Any) -> str:
     text = os.fspath(value) if isinstance(value, os.PathLike) else value
     if not isinstance(text, str) or not text.strip():
         raise ValueError(f"must be a folder, got {value!r}")
-    return text.rstrip("/") if is_remote(text) else str(Path(text).expanduser())
+    if not is_remote(text):
+        return str(expanded(text))
+    if is_masked(text):
+        raise ValueError(f"must be given again with its password, which study.yaml does not hold: {text!r}")
+    remember_passwords(text)
+    return text.rstrip("/")
 
 
 def as_space(value: Any) -> Any:
@@ -79,7 +86,7 @@ def check_metric(value: Any) -> Any:
 def check_pretrained(value: Any) -> str:
     """Return `auto`, `always`, `never`, or a folder with weights."""
     text = os.fspath(value) if isinstance(value, os.PathLike) else str(value)
-    if text in PRETRAINED or Path(text).expanduser().is_dir():
+    if text in PRETRAINED or expanded(text).is_dir():
         return text
     if os.sep in text:
         raise ValueError(

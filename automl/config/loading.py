@@ -11,9 +11,12 @@ import yaml
 from automl.config.durations import format_duration, parse_duration
 from automl.config.names import BUILT_IN, REMOTE
 from automl.config.sizes import format_size, parse_size
-from automl.config.storage import ENVIRONMENT, mask_password, unmask
+from automl.config.storage import ENVIRONMENT, unmask
 from automl.config.study import StudyConfig
 from automl.errors import ConfigError
+from automl.machine import expanded
+from automl.remote import is_remote
+from automl.terminal.masking import mask_password
 
 _SUFFIXES = (".yaml", ".yml")
 
@@ -70,6 +73,7 @@ def save(config: StudyConfig, path: Path) -> None:
     if not isinstance(config.data, str):
         del values["data"]
         lines.append("# The data were passed in memory and are not part of this file.")
+    values["directory"] = mask_password(config.directory) if is_remote(config.directory) else config.directory
     values["time_limit"] = _readable(config.time_limit, format_duration, parse_duration)
     values["max_disk"] = _readable(config.max_disk, format_size, parse_size)
     values["memory_limit"] = _readable(config.memory_limit, format_size, parse_size)
@@ -88,7 +92,7 @@ def _is_study_file(data: Any) -> bool:
 
 
 def _find_data(data: str, study_file: Path) -> str:
-    path = Path(data).expanduser()
+    path = expanded(data)
     if data in BUILT_IN or data.startswith(REMOTE) or path.is_absolute() or path.exists():
         return data
     folder = study_file.resolve().parent

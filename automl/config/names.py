@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+
+from automl.machine import expanded
 
 # Longer endings first: photos.tar.gz is photos.
 ARCHIVES = (
@@ -40,7 +41,7 @@ def default_study_name(data: object) -> str:
         return data
     for prefix in REMOTE:
         data = data.removeprefix(prefix)
-    path = Path(data).expanduser()
+    path = expanded(data)
     last = path.name if path.name not in ("", "..") else path.resolve().name
     ending = next((ending for ending in ARCHIVES if last.lower().endswith(ending)), "")
     last = last[: len(last) - len(ending)]

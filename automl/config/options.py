@@ -1,10 +1,16 @@
-"""The options of `automl.fit`, `resume` and `inspect` as types, so that editors complete and check them."""
+"""The options of `automl.fit`, `resume`, `tune` and `inspect` as types, so that editors complete and check them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from os import PathLike
-from typing import Any, Literal, Protocol, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Required, TypedDict
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from optuna.pruners import BasePruner
+    from optuna.samplers import BaseSampler
 
 
 class SpaceLike(Protocol):
@@ -67,6 +73,26 @@ class ResumeOptions(StudyOptions, total=False):
     """What `automl.resume` can change in a study; `data` is for data that have moved."""
 
     data: Any
+
+
+class TuneOptions(TypedDict, total=False):
+    """The options of `automl.tune`, as `automl.search.tune.tune` has them."""
+
+    metric: Required[str]
+    max_epochs: Required[int]
+    mode: Literal["max", "min"]
+    n_trials: int | None
+    time_limit: float | str | None
+    parallel: int
+    engine: str
+    policy: str | BasePruner
+    sampler: str | BaseSampler
+    portfolio: Sequence[dict[str, Any]] | None
+    seed: int
+    storage: str | None
+    objectives: Mapping[str, Literal["max", "min"]] | None
+    name: str
+    directory: str | Path | None
 
 
 class InspectOptions(TypedDict, total=False):

@@ -29,10 +29,11 @@ from automl.config.messages import problems
 from automl.config.metrics import resolve_metric
 from automl.config.names import check_study_name, default_study_name
 from automl.config.sizes import parse_size
-from automl.config.storage import check_storage, mask_password
+from automl.config.storage import check_storage
 from automl.errors import ConfigError
 from automl.records import Task
 from automl.remote import is_remote, local_root
+from automl.terminal.masking import mask_password
 
 DEFAULT_TIME_LIMIT = 600.0
 
@@ -163,7 +164,9 @@ class StudyConfig(BaseModel):
         for name, field in type(self).model_fields.items():
             value = getattr(self, name)
             if name not in shown and value != field.default:
-                shown[name] = repr(mask_password(value) if name == "storage" else value)
+                shown[name] = repr(
+                    mask_password(value) if name in ("storage", "directory", "address") and value else value
+                )
         return f"StudyConfig({', '.join(f'{name}={value}' for name, value in shown.items())})"
 
     __str__ = __repr__

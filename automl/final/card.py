@@ -10,6 +10,7 @@ from automl.final.evidence import words
 from automl.final.model_folder import Preprocess
 from automl.records import Config, DatasetInfo
 from automl.spaces.architectures.factories import is_built_in, is_factory
+from automl.terminal.printable import printable
 
 CARD_FILE = "README.md"
 CARD = """---
@@ -82,7 +83,7 @@ def write_card(path: Path, document: dict[str, Any], preprocess: Preprocess) -> 
     """Write the card of the model that `document` (result.json) describes."""
     info = preprocess.info
     config = delivered_config(document)
-    classes = ", ".join(info.classes[:10]) + (", ..." if len(info.classes) > 10 else "")
+    classes = ", ".join(map(printable, info.classes[:10])) + (", ..." if len(info.classes) > 10 else "")
     path.write_text(
         CARD.format(
             study=document["study"],
@@ -90,7 +91,7 @@ def write_card(path: Path, document: dict[str, Any], preprocess: Preprocess) -> 
             verdict="" if words.is_usable(document) else f"\n**{words.not_usable(document)}**\n",
             version=document["versions"]["automl"],
             n_train=document["retrain"]["n_train"],
-            name=info.name,
+            name=printable(info.name),
             outputs=_outputs(info),
             classes=classes,
             heading=_heading(document),
@@ -181,7 +182,7 @@ def _use(folder: str, model: str, preprocess: Preprocess) -> str:
         used += DEEP.format(black=info.pixel_range[0], white=info.pixel_range[1])
     if info.task == "regression":
         used += SCALED + "".join(
-            f"| {name} | {mean!r} | {std!r} |\n"
+            f"| {printable(name)} | {mean!r} | {std!r} |\n"
             for name, mean, std in zip(info.classes, info.target_mean, info.target_std, strict=True)
         )
     return used + MIRRORED if preprocess.mirrored else used

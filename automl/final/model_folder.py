@@ -14,6 +14,7 @@ from torch import nn
 from automl.errors import ModelError
 from automl.records import Config, DatasetInfo, LabelType, Resize
 from automl.spaces.architectures.factories import is_built_in, is_factory, load_factory
+from automl.terminal.printable import printable
 from automl.torch_setup import import_timm
 from automl.training.models.build import model_arguments
 from automl.training.models.hyperparameters import Recipe
@@ -191,7 +192,8 @@ def _write_own(
 
 
 def _write_texts(folder: Path, preprocess: Preprocess) -> None:
-    labels = "".join(f"{label}\n" for label in preprocess.info.classes)
+    # One line for each output, whatever its name holds.
+    labels = "".join(f"{printable(label)}\n" for label in preprocess.info.classes)
     (folder / "labels.txt").write_text(labels, encoding="utf-8")
     text = json.dumps(preprocess_to_json(preprocess), indent=2, ensure_ascii=False)
     (folder / PREPROCESS).write_text(text + "\n", encoding="utf-8")

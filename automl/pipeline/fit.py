@@ -14,8 +14,8 @@ from automl.config.options import ResumeOptions
 from automl.config.shortest_limit import refuse_shorter
 from automl.data import open_source
 from automl.errors import StorageError, StudyError, unknown_name
-from automl.interrupt import sigterm_interrupts
-from automl.machine import Moment, slowdown
+from automl.interrupt import orderly_interrupts
+from automl.machine import Moment, check_working_folder, ensure_home, slowdown
 from automl.pipeline.clock import Clock
 from automl.pipeline.context import Context
 from automl.pipeline.plan.constants import MAX_SLOWDOWN, RAY_FROM
@@ -27,6 +27,7 @@ from automl.pipeline.study_folder import open_workspace
 from automl.records import Observer, Silent
 from automl.remote import download_copy, is_remote, names_at
 from automl.result import FitResult
+from automl.review.studies import STUDY_FILE, study_folder, study_folders, study_name
 from automl.search import warm_up
 from automl.search.storage.checkpoints import is_disk_full
 from automl.torch_setup import quiet_waiting
@@ -39,7 +40,7 @@ def fit(config: StudyConfig, *, observer: Observer | None = None, started: Momen
     resumes the study, or returns its result if nothing is left to do. Raises UsageError for what the user must change
     (no files remain then) and RunError for other failures.
     """
-    with sigterm_interrupts():
+    with orderly_interrupts():
         try:
             return _fit(config, observer or Silent(), Clock(config.time_limit, started))
         except (OSError, SafetensorError) as error:
@@ -50,6 +51,8 @@ def fit(config: StudyConfig, *, observer: Observer | None = None, started: Momen
 
 def _fit(config: StudyConfig, observer: Observer, clock: Clock) -> FitResult:
     quiet_waiting()
+    check_working_folder()
+    ensure_home()
     check(config)
     workspace = open_workspace(str(config.directory), config.study, overwrite=config.overwrite)
     try:
@@ -70,7 +73,10 @@ def _fit(config: StudyConfig, observer: Observer, clock: Clock) -> FitResult:
         ) as engine:
             run = Run.prepare(context, source, engine)
             with workspace.uploading():
-                return run.finish()
+                result = run.finish()
+            if config.storage is None:
+                workspace.check_database()
+            return result
     except BaseException:
         if not workspace.study_yaml.is_file():  # written after all checks
             workspace.abandon()
@@ -116,9 +122,9 @@ def resumed(study: str, directory: str | Path, changes: ResumeOptions) -> StudyC
     """Return the configuration with which a study goes on. Raises StudyError if there is no such study."""
     remote = is_remote(directory)
     root = download_copy(str(directory), study) if remote else Path(directory)
-    path = root / study / "study.yaml"
-    if not path.is_file():
-        names = names_at(str(directory)) if remote else [p.parent.name for p in root.glob("*/study.yaml")]
+    folder = study_folder(root / study)
+    if folder is None:
+        names = names_at(str(directory)) if remote else [study_name(path) for path in study_folders(root)]
         known = unknown_name("study", study, names) if names else f"no study {study!r}"
         raise StudyError(f"{known} in {str(directory)!r}; `automl fit` starts one")
-    return load(path, **{**changes, "study": study, "directory": directory})
+    return load(folder / STUDY_FILE, **{**changes, "study": study, "directory": directory})

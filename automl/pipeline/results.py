@@ -15,7 +15,6 @@ import numpy.typing as npt
 
 from automl._version import __version__
 from automl.config import StudyConfig
-from automl.config.storage import mask_password
 from automl.final.card import CARD_FILE, write_card
 from automl.final.evidence.delivery import Delivery
 from automl.final.evidence.earlier import Earlier
@@ -31,6 +30,7 @@ from automl.result import FitResult
 from automl.review.tables import delivered_of, write_trials
 from automl.review.trials import stored_rows, with_weights
 from automl.search import SearchResult
+from automl.terminal.masking import mask_passwords
 from automl.training.cross_validation import pooled_targets
 
 LONGER = 2.0  # times the seconds of the earlier retrain: then another one is worth its time
@@ -209,7 +209,7 @@ def _document(setup: Setup, found: SearchResult, outcome: Outcome, *, mirrored: 
         "shortened": list(setup.shortened),
         "warm_start": setup.identity["warm_start"]["studies"],
         "versions": versions(),
-        "command": " ".join(mask_password(part) for part in sys.argv),
+        "command": " ".join(mask_passwords(part) for part in sys.argv),
     }
 
 

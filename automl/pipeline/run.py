@@ -52,6 +52,7 @@ from automl.search.reasons import Code, Reason
 from automl.search.storage.delete_study import delete_study
 from automl.search.storage.schema_version import refuse_old_study
 from automl.search.storage.sql.study_owner import Owner, claim
+from automl.search.storage.sql.urls import sqlite_url
 from automl.torch_setup import set_threads
 from automl.training.models.complexity import MACS, PARAMS
 
@@ -67,8 +68,9 @@ class Run:
     def prepare(cls, context: Context, source: Source, engine: Engine) -> Run:
         """Run stage `setup`: read the data, plan the time, and write what `resume` needs."""
         config = context.config
+        storage = config.storage or sqlite_url(context.workspace.database)
         if not config.overwrite:
-            refuse_old_study(config.storage or f"sqlite:///{context.workspace.database}", config.study)
+            refuse_old_study(storage, config.study)
         owner = _owner(context)
         room = engine.resources() if config.address is not None else None
         setup = prepare(context, source, room=room, owner=owner)
@@ -296,7 +298,7 @@ def _search_settings(setup: Setup) -> SearchSettings:
         size_limits=setup.size_limits,
         sampler=config.sampler,
         seed=config.seed,
-        storage=config.storage or f"sqlite:///{setup.workspace.database}",
+        storage=config.storage or sqlite_url(setup.workspace.database),
         directory=setup.workspace.root,
         max_disk=config.max_disk,
         address=config.address,

@@ -8,14 +8,16 @@ import shutil
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 from typing import IO, Any
 
-from automl.errors import StudyError
+from automl.errors import StorageError, StudyError
 from automl.remote import Mirror, is_remote
+from automl.review.studies import REPLACED
+from automl.terminal.printable import json_safe
 
 LOCK = ".running"
-REPLACED = ".replaced-"  # followed by the id of the process that moved the folder
 
 # What must stay the same to resume a study, because trials would not be comparable otherwise.
 IDENTITY = (
@@ -127,6 +129,14 @@ class Workspace:
         self.read_plan()
         self.read_result()
         self.holdout_reads()
+
+    def check_database(self) -> None:
+        """Raise StorageError if the study's own database was removed while the study ran."""
+        if not self.database.is_file():
+            raise StorageError(
+                f"the study's database {str(self.database)!r} was removed while the study ran: the model in "
+                f"{str(self.model_dir)!r} is whole, but the study cannot be resumed"
+            )
 
     def check_same(self, plan: dict[str, Any]) -> None:
         """Raise StudyError that names the difference if an earlier study cannot be resumed as `plan`."""
@@ -248,7 +258,7 @@ def _clear(root: Path) -> None:
 
 def _restore_replaced(root: Path) -> None:
     """Restore a study that a killed `--overwrite` had moved, unless the new study has started."""
-    for moved in sorted(root.parent.glob(f".{root.name}{REPLACED}*")):
+    for moved in sorted(root.parent.glob(f".{escape(root.name)}{REPLACED}*")):
         try:
             FolderLock(moved).release()
         except StudyError:  # the process that moved it is still running
@@ -276,7 +286,7 @@ def _locked_by_another(file: IO[str]) -> bool:
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write `content` atomically."""
-    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, default=_plain) + "\n")
+    write_text(path, json_safe(json.dumps(content, indent=2, ensure_ascii=False, default=_plain)) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -8,10 +8,13 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TextIO
 
 from automl.config import StudyConfig, resolve_metric
+from automl.config.durations import parse_duration
 from automl.config.metrics import METRICS
+from automl.config.options import TuneOptions
 from automl.records import Observer, Silent
 from automl.review.plain_lines import PlainView
 from automl.review.run_state import ViewHeader
+from automl.terminal.streams import takes_symbols
 
 __all__ = ["ViewHeader", "open_view", "view_of"]
 
@@ -36,16 +39,40 @@ def view_in_python(
     """
     if observer is not None:
         return nullcontext(observer)
-    notebook = "ipykernel" in sys.modules
-    stream: TextIO | None = sys.stdout if notebook else sys.stderr  # None in a program without a console
+    stream = _stream_in_python()
     return nullcontext(Silent()) if stream is None else view_of(config, stream, quiet=not progress)
+
+
+def tune_view(
+    options: TuneOptions, observer: Observer | None, *, progress: bool
+) -> AbstractContextManager[Observer]:
+    """Return the view of `automl.tune` with these options, on the stream of `view_in_python`."""
+    stream = _stream_in_python()
+    if observer is not None or stream is None or not progress:
+        return nullcontext(observer or Silent())
+    try:
+        limit = None if (given := options.get("time_limit")) is None else parse_duration(given)
+    except ValueError:  # the search says so
+        return nullcontext(Silent())
+    name, mode = str(options.get("name", "tune")), options.get("mode", "max")
+    return open_view(ViewHeader(name, options["metric"], mode, limit, stages=("search",)), stream)
+
+
+def _stream_in_python() -> TextIO | None:
+    """Return stderr, in a notebook stdout; None in a program without a console."""
+    found: TextIO | None = sys.stdout if "ipykernel" in sys.modules else sys.stderr
+    return found
 
 
 def open_view(header: ViewHeader, stream: TextIO, *, quiet: bool = False) -> AbstractContextManager[Observer]:
     """Return the view for a stream, for a `with` statement that yields the observer."""
     if quiet:
         return nullcontext(Silent())
-    if stream.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown"):
+    if (
+        stream.isatty()
+        and takes_symbols(stream.encoding)
+        and os.environ.get("TERM", "") not in ("dumb", "unknown")
+    ):
         from rich.console import Console
 
         from automl.review.live import LiveView

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import base64
+import html
 import io
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from automl.data.pixels import quiet_pillow, to_pixels
 from automl.data.quality.report import DataReport
 from automl.data.sources import open_source
 from automl.errors import DataError, UsageError
+from automl.terminal.printable import printable
 
 _SIDE = 112
 _MAX_CASES, _MAX_FILES = 30, 8
@@ -31,6 +32,11 @@ figcaption {{ font-size: 11px; overflow-wrap: anywhere; }}
 {body}
 </html>
 """
+
+
+def escape(text: str) -> str:
+    """Return a text for the page, with control characters visible."""
+    return html.escape(printable(text))
 
 
 def write_data_page(report: DataReport, path: Path, data: Any, **how: Any) -> None:

@@ -13,6 +13,7 @@ from automl.final.evidence.delivery import Delivery
 from automl.records import Config, Interval, TrialState
 from automl.search.storage.kinds import HEAD, kind_of
 from automl.spaces.architectures.factories import is_built_in, is_factory
+from automl.terminal.wrapping import wrapped
 
 HEAD_WORDS = "linear head on 16 x 16 pixels"
 _SCHEDULES = {"onecycle": "one-cycle", "wsd": "warm-up, stable, decay", "none": "constant lr"}
@@ -248,10 +249,18 @@ def _outputs_words(result: Mapping[str, Any]) -> str:
     return f"{count} {one if count == 1 else several}"
 
 
-def aligned(rows: Sequence[tuple[str, str]]) -> list[str]:
-    """Return lines with names and texts in columns; rows without text are left out."""
-    width = max((len(name) for name, _ in rows), default=0)
-    return [f"{name:<{width}}   {text}" for name, text in rows if text]
+def aligned(rows: Sequence[tuple[str, str]], width: int | None = None, *, first: int = 0) -> list[str]:
+    """Return lines with names and texts in columns, wrapped to `width` characters; rows without text are left out.
+
+    `first` is the least width of the first column.
+    """
+    first = max([first, *(len(name) for name, _ in rows)])
+    return [
+        line
+        for name, text in rows
+        if text
+        for line in wrapped(f"{name:<{first}}   {text}", width, indent=first + 3)
+    ]
 
 
 def _holdout(result: Mapping[str, Any]) -> list[tuple[str, Mapping[str, float]]]:
@@ -294,7 +303,8 @@ def details(result: Mapping[str, Any]) -> list[tuple[str, str]]:
         # Without `rounds`, the result is of an earlier version, whose `epochs` are rounds.
         epochs = f" ({work['epochs']} epochs)" if "rounds" in work else ""
         rounds = work.get("rounds", work.get("epochs"))
-        rows.append(("work", f"{work['images_trained']:,} images trained in {rounds} rounds{epochs}"))
+        noun = "round" if rounds == 1 else "rounds"
+        rows.append(("work", f"{work['images_trained']:,} images trained in {rounds} {noun}{epochs}"))
     rows.append(("seed", str(result.get("seed", ""))))
     rows.append(("versions", ", ".join(f"{name} {version}" for name, version in dict(versions).items())))
     return rows

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from textwrap import wrap
 from types import TracebackType
@@ -15,12 +15,14 @@ from rich.text import Text
 from automl.config.durations import format_clock, format_duration
 from automl.records import Mode, TrialEvent, TrialState
 from automl.review.describe import config_words, score
-from automl.review.run_state import RunState, ViewHeader
+from automl.review.run_state import Line, RunState, ViewHeader, running_words
 
 _MAX_WIDTH = 100
 _SPARK = 40
 _MAX_LINES = 8
 _FAILURES_SHOWN = 3
+_MAX_RUNNING = 4
+_LEAST_HEIGHT = 16  # lines of a terminal, from which on running trials are shown
 _FRAMES_PER_SECOND = 4
 _WIDE = 60
 _STYLES = {"best": "green", "fell": "yellow", "failed": "red", "note": "yellow", "ended": "dim"}
@@ -42,7 +44,7 @@ class LiveView:
     def __init__(self, header: ViewHeader, console: Console, state: RunState | None = None) -> None:
         self.header = header
         self.state = state or RunState()
-        self.state.mode = header.mode
+        self.state.mode, self.state.planned = header.mode, header.stages
         # The drawing thread reads what the search thread writes.
         self._lock = threading.Lock()
         self._live = Live(
@@ -103,10 +105,10 @@ def draw(state: RunState, header: ViewHeader, width: int, height: int) -> Group:
     width = max(20, min(width, _MAX_WIDTH))
     head = [_title(state, header, width), _bar(state, header, width), Text()]
     head += [_stages(state, width), _stage_text(state), Text(), _counts(state, width), Text()]
+    head += _running(state, width, height)
     head += _incumbent(state, header, width)
-    room = max(0, min(_MAX_LINES, height - len(head) - 2))
-    latest = list(state.lines)[-room:] if room else []
-    tail = [Text(), *(_event(line.clock, line.kind, line.text) for line in latest)] if latest else []
+    latest = _latest(state.lines, width, max(0, min(_MAX_LINES, height - len(head) - 2)))
+    tail = [Text(), *latest] if latest else []
     lines = [*head, *tail][: max(1, height - 1)]
     for line in lines:
         line.no_wrap = True
@@ -193,11 +195,40 @@ def _incumbent(state: RunState, header: ViewHeader, width: int) -> list[Text]:
     ]
 
 
-def _event(clock: float, kind: str, text: str) -> Text:
-    style = _STYLES[kind]
-    return Text.assemble(
-        (f"{format_clock(clock):>8} ", "bright_black"), (f"{_MARKS[kind]} ", style), (text, style)
-    )
+def _running(state: RunState, width: int, height: int) -> list[Text]:
+    """Return a line for each running trial, as many as a low terminal has room for, and an empty line."""
+    events = [state.running[number] for number in sorted(state.running)]
+    room = min(_MAX_RUNNING, max(0, (height - _LEAST_HEIGHT) // 2))
+    shown = events if len(events) <= room else events[: max(0, room - 1)]
+    lines = [
+        Text.assemble(
+            (" now     " if first else "         ", "dim"),
+            (running_words(event), "cyan"),
+            (f"   {config_words(event.config)}", "dim"),
+        )
+        for first, event in zip([True, *[False] * len(shown)], shown, strict=False)
+    ]
+    if room and len(shown) < len(events):
+        lines.append(Text(f"         and {len(events) - len(shown)} more", style="dim"))
+    return [*lines, Text()] if lines else []
+
+
+def _latest(lines: Iterable[Line], width: int, room: int) -> list[Text]:
+    """Return the latest lines that fit into `room` lines, wrapped; of one that is longer than that, its beginning."""
+    found: list[Text] = []
+    for line in reversed([*lines]):
+        parts = _event(line.clock, line.kind, line.text, width)
+        if len(parts) > room - len(found):
+            return found or parts[:room]
+        found = [*parts, *found]
+    return found
+
+
+def _event(clock: float, kind: str, text: str, width: int) -> list[Text]:
+    style, edge = _STYLES[kind], 11
+    first, *others = wrap(text, max(8, width - edge), break_on_hyphens=False) or [""]
+    begin = ((f"{format_clock(clock):>8} ", "bright_black"), (f"{_MARKS[kind]} ", style), (first, style))
+    return [Text.assemble(*begin), *(Text(" " * edge + part, style=style) for part in others)]
 
 
 _BLOCKS = "▁▂▃▄▅▆▇█"

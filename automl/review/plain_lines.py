@@ -9,9 +9,11 @@ from typing import TextIO
 from automl.config.durations import format_clock
 from automl.records import BestSoFar, Mode, TrialEvent, TrialState
 from automl.review.describe import config_words, score
-from automl.review.run_state import ENDED, RunState, ViewHeader, fall_words
+from automl.review.run_state import ENDED, RunState, ViewHeader, fall_words, running_words
+from automl.terminal.printable import printable
 
 _SECONDS_BETWEEN = 5.0
+_MAX_RUNNING = 4
 
 
 class PlainView:
@@ -32,6 +34,7 @@ class PlainView:
         self._flushed = -every
         self._ended = dict.fromkeys(ENDED, 0)
         self._printed: BestSoFar | None = None
+        self._broken = False
         self.state.mode = header.mode
 
     def stage(self, name: str, text: str) -> None:
@@ -87,7 +90,7 @@ class PlainView:
         del words_of[TrialState.FAILED]
         ended = [f"{self._ended[state]} {word}" for state, word in words_of.items() if self._ended[state]]
         if ended:
-            parts.append(f"trials ended: {', '.join(ended)}; {self.state.count(TrialState.RUNNING)} running")
+            parts.append(f"trials ended: {', '.join(ended)}; {self._running()}")
         if not parts:
             return
         for part in parts:
@@ -96,5 +99,18 @@ class PlainView:
         self._printed = best
         self._ended = dict.fromkeys(ENDED, 0)
 
+    def _running(self) -> str:
+        """Return how many trials run, and which: `2 running (trial 4, round 2 of 9; trial 5, round 1 of 9)`."""
+        events = [self.state.running[number] for number in sorted(self.state.running)]
+        which = "; ".join(running_words(event) for event in events[:_MAX_RUNNING])
+        more = f"; and {len(events) - _MAX_RUNNING} more" if len(events) > _MAX_RUNNING else ""
+        return f"{len(events)} running" + (f" ({which}{more})" if events else "")
+
     def _print(self, text: str) -> None:
-        print(f"[{format_clock(self.state.elapsed)}] {text}", file=self._stream, flush=True)
+        """Print a line, unless the stream took none before: a full disk or a reader that has gone stops no study."""
+        if not self._broken:
+            line = f"[{format_clock(self.state.elapsed)}] {printable(text)}"
+            try:
+                print(line, file=self._stream, flush=True)
+            except (OSError, ValueError):  # ValueError: the stream is closed
+                self._broken = True

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 from automl.records import BestSoFar, Mode, TrialEvent, TrialState
 from automl.review.describe import score
+from automl.terminal.masking import mask_passwords
+from automl.terminal.printable import printable
 
 STAGES = ("scan", "cache", "plan", "search", "retrain", "holdout", "deliver")
 _KEPT_EVENTS = 50
@@ -28,6 +30,7 @@ class ViewHeader:
     metric: str
     mode: Mode
     time_limit: float | None
+    stages: tuple[str, ...] = STAGES
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class RunState:
     """
 
     clock: Callable[[], float] = time.monotonic
+    planned: tuple[str, ...] = STAGES
     mode: Mode = "max"
     stage: str = ""
     stage_text: str = ""
@@ -55,6 +59,7 @@ class RunState:
     best: BestSoFar | None = None
     fell: str = ""
     states: dict[int, TrialState] = field(default_factory=dict)
+    running: dict[int, TrialEvent] = field(default_factory=dict)  # the last event of each running trial
     history: list[tuple[float, float]] = field(default_factory=list)
     lines: deque[Line] = field(default_factory=lambda: deque(maxlen=_KEPT_EVENTS))
     seen: list[str] = field(default_factory=list)
@@ -76,7 +81,7 @@ class RunState:
 
     def enter_stage(self, name: str, text: str) -> None:
         """Start a stage."""
-        self.stage, self.stage_text = name, text
+        self.stage, self.stage_text = name, printable(text)
         self.done = self.total = 0.0
         if name not in self.seen:
             self.seen.append(name)
@@ -85,8 +90,8 @@ class RunState:
         """Return the stages in order, each `past`, `now` or `next`, without those that were skipped."""
         past = [(name, "past") for name in self.seen if name != self.stage]
         now = [(self.stage, "now")] if self.stage else []
-        places = [STAGES.index(name) for name in self.seen if name in STAGES]
-        return past + now + [(name, "next") for name in STAGES[max(places, default=-1) + 1 :]]
+        places = [self.planned.index(name) for name in self.seen if name in self.planned]
+        return past + now + [(name, "next") for name in self.planned[max(places, default=-1) + 1 :]]
 
     def set_progress(self, done: float, total: float) -> None:
         """Set the progress of the stage."""
@@ -103,6 +108,9 @@ class RunState:
         """Add a trial's event; return the lines of what is notable."""
         before = self.states.get(event.trial)
         self.states[event.trial] = event.state
+        self.running.pop(event.trial, None)
+        if event.state is TrialState.RUNNING:
+            self.running[event.trial] = event
         ended, lines = event.state in ENDED and before is not event.state, []
         if ended and event.state is TrialState.FAILED:
             lines.append(
@@ -136,9 +144,16 @@ class RunState:
         return known is not None and (known.trial, known.value) == (best.trial, best.value)
 
     def _add(self, kind: str, text: str) -> Line:
-        line = Line(self.elapsed, kind, " ".join(text.split()))
+        line = Line(self.elapsed, kind, printable(" ".join(mask_passwords(text).split())))
         self.lines.append(line)
         return line
+
+
+def running_words(event: TrialEvent) -> str:
+    """Return which round a running trial is in: `trial 7, round 3 of 9`."""
+    # The event is that of the last round that ended.
+    most = "" if event.most_rounds is None else f" of {event.most_rounds}"
+    return f"trial {event.trial}, round {event.round + 1}{most}"
 
 
 def best_after(event: TrialEvent) -> BestSoFar | None:

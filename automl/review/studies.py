@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ TRIALS_FILE = "trials.csv"
 DATABASE_FILE = "study.db"
 MODEL_FOLDER = "model"
 WEIGHTS_FILE = "model.safetensors"
+REPLACED = ".replaced-"  # in the name of the folder of a study that `--overwrite` is about to replace
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,11 @@ class StudyFolder:
     def storage_url(self) -> str:
         """Return the URL of its Optuna storage. Raises ConfigError if its password is masked and unknown."""
         url = self.config.get("storage")
-        return unmask(str(url)) if url else f"sqlite:///{self.path / DATABASE_FILE}"
+        if url:
+            return unmask(str(url))
+        from automl.search.storage.sql.urls import sqlite_url  # SQLAlchemy takes a moment to load
+
+        return sqlite_url(self.path / DATABASE_FILE)
 
 
 def read_study(path: Path) -> StudyFolder:
@@ -79,7 +85,7 @@ def read_study(path: Path) -> StudyFolder:
     if result is not None and not isinstance(result, dict):
         raise StudyError(f"{RESULT_FILE} must hold one JSON object, got something else in {str(path)!r}")
     return StudyFolder(
-        str(config.get("study") or path.resolve().name), path, config, result, _plan(path / PLAN_FILE)
+        str(config.get("study") or study_name(path.resolve())), path, config, result, _plan(path / PLAN_FILE)
     )
 
 
@@ -103,7 +109,29 @@ def study_folders(directory: str | Path) -> list[Path]:
     directory = Path(directory)
     if not directory.is_dir():
         return []
-    return sorted(entry for entry in directory.iterdir() if (entry / STUDY_FILE).is_file())
+    names = {entry.name for entry in directory.iterdir() if not entry.name.startswith(".")}
+    names |= {name for entry in directory.glob(f".*{REPLACED}*") if (name := _name_before(entry))}
+    found = (study_folder(directory / name) for name in sorted(names))
+    return [folder for folder in found if folder is not None]
+
+
+def study_folder(path: Path) -> Path | None:
+    """Return where the study is whose folder is `path`; None if there is none.
+
+    While `fit --overwrite` prepares another one, and if it was killed then, that is a hidden folder.
+    """
+    places = [path, *sorted(path.absolute().parent.glob(f".{escape(path.name)}{REPLACED}*"))]
+    return next((place for place in places if (place / STUDY_FILE).is_file()), None)
+
+
+def _name_before(folder: Path) -> str:
+    """Return the name that a study had before `--overwrite` moved it; "" for other folders."""
+    return folder.name[1:].rpartition(REPLACED)[0]
+
+
+def study_name(folder: Path) -> str:
+    """Return the name of the study in a folder, which may be one of `study_folder`."""
+    return _name_before(folder) or folder.name
 
 
 def find_study(study: str, directory: str | Path) -> StudyFolder:
@@ -116,9 +144,9 @@ def find_study(study: str, directory: str | Path) -> StudyFolder:
     if is_remote(directory):
         return _find_remote(study, str(directory))
     for path in (Path(directory) / study, Path(study)):
-        if (path / STUDY_FILE).is_file():
-            return read_study(path)
-    names = [path.name for path in study_folders(directory)]
+        if (place := study_folder(path)) is not None:
+            return read_study(place)
+    names = [study_name(path) for path in study_folders(directory)]
     if not names:
         raise StudyError(
             f"a study must exist, got {study!r}, but {str(directory)!r} holds none; "
@@ -146,16 +174,18 @@ def find_model(model: str | Path, directory: str | Path = "studies") -> Path:
         directory = download_copy(str(directory), str(model), model=True)
         model = directory / model
     given = Path(model)
-    for path in (given, given / MODEL_FOLDER, Path(directory) / model / MODEL_FOLDER):
+    studies = [
+        place for path in (given, Path(directory) / model) if (place := study_folder(path)) is not None
+    ]
+    for path in (given, given / MODEL_FOLDER, *(place / MODEL_FOLDER for place in reversed(studies))):
         if (path / WEIGHTS_FILE).is_file():
             return path
-    for path in (given, Path(directory) / model):
-        if (path / STUDY_FILE).is_file():
-            raise ModelError(
-                f"study {path.name!r} has no model yet, because it is not finished; "
-                f"resume with `automl resume {path.name}`"
-            )
-    names = [path.name for path in study_folders(directory) if (path / MODEL_FOLDER).is_dir()]
+    for path in studies:
+        raise ModelError(
+            f"study {study_name(path)!r} has no model yet, because it is not finished; "
+            f"resume with `automl resume {study_name(path)}`"
+        )
+    names = [study_name(path) for path in study_folders(directory) if (path / MODEL_FOLDER).is_dir()]
     if given.exists() or not names:
         raise ModelError(
             f"a model must be a study's name, its folder or a folder with {WEIGHTS_FILE}, got {str(model)!r}"

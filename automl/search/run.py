@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from automl.errors import ConfigError, TimeLimitError, TrialError, unknown_name
-from automl.interrupt import stop_on_interrupt
+from automl.interrupt import search_begins, stop_on_interrupt
 from automl.records import Observer, Silent
 from automl.search.control.coordinator import Coordinator
 from automl.search.engines.base import Engine
@@ -75,6 +75,7 @@ def search(
             ),
             clock=engine.clock,
         )
+        search_begins()
         try:
             with stop_on_interrupt(lambda: coordinator.request_stop(Reason(Code.INTERRUPTED))):
                 engine.run(coordinator, objective, settings)

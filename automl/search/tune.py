@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from automl.config.durations import parse_duration
 from automl.errors import ConfigError, SpaceError
-from automl.records import Config, Mode
+from automl.records import Config, Mode, Observer
 from automl.search.result import reports_frame, trials_frame
 from automl.search.run import search
 from automl.search.settings import SearchSettings
@@ -63,6 +63,7 @@ def tune(
     objectives: Mapping[str, Mode] | None = None,
     name: str = "tune",
     directory: str | Path | None = None,
+    observer: Observer | None = None,
 ) -> TuneResult:
     """Search the configuration with the best `metric`.
 
@@ -77,9 +78,9 @@ def tune(
     `objectives` are further numbers that every epoch yields, such as {"seconds_per_image": "min"}. They are kept with
     each trial and decide which trials are on the Pareto front; the metric alone steers the search.
 
-    What the objective prints is shown; `directory` also keeps it, in trials/t0007/output.log, beside the trials' logs
-    and checkpoints. A trial whose objective raises Optuna's TrialPruned counts as pruned, and one whose objective calls
-    sys.exit as failed.
+    `observer` shows the progress. What the objective prints is shown; `directory` also keeps it, in
+    trials/t0007/output.log, beside the trials' logs and checkpoints. A trial whose objective raises Optuna's
+    TrialPruned counts as pruned, and one whose objective calls sys.exit as failed.
 
     Raises ConfigError for wrong options, SpaceError for a wrong space or portfolio, StudyError if the storage holds a
     study with other settings, TrialError if all trials failed, TimeLimitError if no epoch ended in time, and
@@ -103,7 +104,9 @@ def tune(
         storage=storage,
         objectives={} if objectives is None else objectives,
     )
-    found = search(objective, _space(space), settings)
+    if observer is not None:
+        observer.stage("search", f"searching for the best {metric}")
+    found = search(objective, _space(space), settings, observer)
     trials = trials_frame(found.trials, mode, settings.objectives)
     front = trials[trials["pareto"]] if settings.objectives else None
     return TuneResult(

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
+
+import pytest
 
 from automl.cli import entry
 from automl.search.engines.ray import runtime
 
+ROOT = Path(__file__).resolve().parents[2]
+STOPPED = "automl: stopped; resume with `automl resume digits --directory {}`"
 START = "import atexit, sys, threading, time; from automl.cli.entry import leave; print('result'); "
 
 
@@ -23,6 +31,46 @@ def test_output_and_exit_code_are_kept_and_handlers_run() -> None:
 def test_command_that_loaded_no_torch_ends_as_python_does() -> None:
     done = run("sys.exit(leave(2))")
     assert (done.stdout, done.returncode) == ("result\n", 2)
+
+
+@pytest.mark.ray
+@pytest.mark.study
+@pytest.mark.parametrize("pause", [0.3, 2.5])
+def test_ctrl_c_in_set_up_is_one_line_and_leaves_nothing(tmp_path: Path, pause: float) -> None:
+    options = ["--n-trials", "9", "--epochs", "9", "--space", "smoke", "--pretrained", "never"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "AUTOML_TEST": str(tmp_path)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "automl", "fit", "digits", *options, "--directory", str(tmp_path / "studies")],
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert process.stdout is not None and "scan: " in process.stdout.readline()
+    time.sleep(pause)  # Ray starts in another thread
+    os.killpg(process.pid, signal.SIGINT)
+    begun = time.monotonic()
+    _, err = process.communicate(timeout=60)
+    assert time.monotonic() - begun < 10
+    assert process.returncode == 130
+    assert err.strip() in ("automl: stopped", STOPPED.format(tmp_path / "studies")), err
+    until = time.monotonic() + 20
+    while (left := with_mark(str(tmp_path))) and time.monotonic() < until:
+        time.sleep(0.2)
+    assert left == []
+
+
+def with_mark(mark: str) -> list[str]:
+    """The commands of living processes that have the mark in their environment."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"AUTOML_TEST={mark}".encode() in (folder / "environ").read_bytes():
+                found.append((folder / "cmdline").read_bytes().decode(errors="replace"))
+        except OSError:
+            continue
+    return [command for command in found if command]
 
 
 def test_ray_that_is_still_starting_is_not_waited_for() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from automl.cli.output import print_json, table_lines
+from automl.cli.output import print_json, print_table, table_lines
 
 COLUMNS = ("rank", "state", "configuration")
 ROWS = [("1", "complete", "resnet10t, adamw, lr 0.0040, batch 64"), ("12", "pruned", "vit")]
@@ -59,3 +60,69 @@ def test_json_holds_what_json_can(capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     assert json.loads(out) == {"a": None, "b": 0.5, "c": [1, None, True], "d": "x", "e": 3, "4": "ü"}
     assert "ü" in out
+
+
+LEADERBOARD = (
+    *("rank", "trial", "state", "val_accuracy", "rounds", "epochs", "seconds"),
+    *("kind", "family", "configuration"),
+)
+TRIAL = (
+    "1",
+    "7",
+    "complete",
+    "0.9944",
+    "9",
+    "27.0",
+    "12.3",
+    "from scratch",
+    "resnet",
+    "resnet10t, sgd, lr 0.1, " * 4,
+)
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 120, 200])
+def test_wide_table_keeps_to_the_terminal_and_loses_nothing(width: int) -> None:
+    lines = table_lines(LEADERBOARD, [TRIAL, TRIAL], right=("rank", "trial"), width=width)
+    assert max(map(len, lines)) <= width
+    text = " ".join(" ".join(lines).split())
+    assert text.count("from scratch") == 2 and text.count("0.9944") == 2
+    assert text.count("resnet10t, sgd, lr 0.1,") == 8
+
+
+def test_columns_that_do_not_fit_are_below_with_their_names() -> None:
+    lines = table_lines(LEADERBOARD, [TRIAL], right=("rank", "trial"), width=80)
+    assert lines[0] == "rank  trial  state     val_accuracy  rounds  epochs  seconds  kind"
+    assert lines[2] == "   1      7  complete  0.9944        9       27.0    12.3     from scratch"
+    assert lines[3].startswith("    family resnet; configuration resnet10t, sgd, lr 0.1,")
+    assert len(lines) == 5
+
+
+def test_last_column_that_would_be_stairs_goes_below() -> None:
+    columns, text = ("space", "architectures", "description"), "a sentence of several words " * 4
+    lines = table_lines(columns, [("x" * 25, "1", text)], width=80)
+    assert lines[3] == f"{'x' * 25}  1"
+    assert all(len(line) > 40 for line in lines[4:5])
+    assert len(lines) == 6
+
+
+def test_control_characters_in_cells_are_shown_escaped(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(("fi\x1ble", "label"), [("a\x1b[31m.jpg", "two\nlines")])
+    assert capsys.readouterr().out.splitlines() == [
+        r"fi\x1ble       label",
+        "─" * 25,
+        r"a\x1b[31m.jpg  two\nlines",
+    ]
+    print_json({"\x1b": "\x9b\u202e\udcff"})
+    out = capsys.readouterr().out
+    assert json.loads(out) == {"\x1b": "\x9b\u202e\udcff"} and out.isascii()
+
+
+def test_commands_print_through_one_place() -> None:
+    folder = Path(__file__).resolve().parents[2] / "automl" / "cli"
+    own = {folder / "output.py", folder / "reference.py"}
+    for path in sorted({*folder.rglob("*.py")} - own):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call):
+                assert ast.unparse(node.func) not in ("print", "click.echo"), (
+                    f"{path.name}: {ast.unparse(node)}"
+                )

@@ -4,24 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from automl.config.storage import check_storage, mask_password, unmask
+from automl.config.storage import check_storage, unmask
 from automl.errors import ConfigError
-
-
-@pytest.mark.parametrize(
-    ("url", "masked"),
-    [
-        ("postgresql://ann:secret@db/automl", "postgresql://ann:***@db/automl"),
-        ("postgresql+psycopg://ann:s/e:c@r@db:5432/a", "postgresql+psycopg://ann:***@db:5432/a"),
-        ("mysql://:secret@db/a", "mysql://:***@db/a"),
-        ("postgresql://db/a?user=ann&password=secret&x=1", "postgresql://db/a?user=ann&password=***&x=1"),
-        ("postgresql://ann@db/a", "postgresql://ann@db/a"),
-        ("sqlite:///a/study.db", "sqlite:///a/study.db"),
-    ],
-)
-def test_password_is_masked(url: str, masked: str) -> None:
-    assert mask_password(url) == masked
-    assert mask_password(masked) == masked
 
 
 def test_text_without_scheme_is_refused_without_its_password() -> None:

@@ -43,6 +43,16 @@ def test_model_folder_has_timms_layout(folder: Path, splits: SearchSplits) -> No
     assert not list(folder.glob("*.bin")) and not list(folder.glob("*.pt"))
 
 
+def test_class_name_with_a_line_end_has_one_line_in_the_labels(
+    folder: Path, config: Config, splits: SearchSplits, tmp_path: Path
+) -> None:
+    names = ("two\nlines", "\x1b[31mred", "plain")
+    model = import_timm().create_model("test_resnet", num_classes=3)
+    write_model_folder(tmp_path / "odd", model, config, replace(splits.info, classes=names), size=32)
+    assert (tmp_path / "odd" / "labels.txt").read_text() == "two\\nlines\n\\x1b[31mred\nplain\n"
+    assert Predictor.load(tmp_path / "odd").classes == names
+
+
 def test_tag_and_licence_in_the_config_are_those_of_the_weights_that_it_started_from(
     folder: Path, config: Config, splits: SearchSplits, tmp_path: Path
 ) -> None:

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from automl import pipeline
-from automl.errors import AutomlError
+from automl.errors import AutomlError, StorageError
+from automl.records import Silent
+from automl.review.studies import find_study
+from automl.review.trials import stored_trials, study_trials
 from tests.pipeline.test_fit import config_for
 
 pytestmark = pytest.mark.study
@@ -46,3 +49,25 @@ def test_damaged_file_is_named_and_left_as_it_is(
         pipeline.fit(config_for(tmp_path, n_trials=2, epochs=1))
     assert "\n" not in str(caught.value)
     assert (tmp_path / "tiny" / name).read_bytes() == content
+
+
+@pytest.mark.parametrize("stage", ["retrain", "deliver"])
+def test_database_that_is_removed_while_the_study_runs_is_said(tmp_path: Path, stage: str) -> None:
+    class Removes(Silent):
+        def stage(self, name: str, text: str) -> None:
+            if name == stage:
+                (tmp_path / "tiny" / "study.db").unlink()
+
+    with pytest.raises(StorageError, match=r"study\.db' was removed while the study ran: the model in"):
+        pipeline.fit(config_for(tmp_path, n_trials=1, epochs=1), observer=Removes())
+    assert (tmp_path / "tiny" / "model" / "model.safetensors").is_file()
+
+
+@pytest.mark.parametrize("name", ["a?b=c#d", "50%20x%41 {x}", "new\nline 📷"])
+def test_study_lies_in_a_folder_of_any_name(tmp_path: Path, name: str) -> None:
+    result = pipeline.fit(config_for(tmp_path / name, n_trials=1, epochs=1))
+    assert result.directory == tmp_path / name / "tiny"
+    assert (result.directory / "study.db").is_file()
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    found = find_study("tiny", tmp_path / name)
+    assert len(study_trials(found)[2]) == 1 and len(stored_trials(found)[2]) == 1

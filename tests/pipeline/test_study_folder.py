@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from automl.errors import StudyError
-from automl.pipeline.study_folder import LOCK, REPLACED, FolderLock, open_workspace
+from automl.pipeline.study_folder import LOCK, FolderLock, open_workspace
+from automl.review.studies import REPLACED
 
 
 def test_second_process_is_refused_while_the_first_runs_and_let_in_when_it_was_killed(tmp_path: Path) -> None:

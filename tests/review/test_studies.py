@@ -8,8 +8,17 @@ from typing import Any
 import pytest
 
 from automl.errors import ConfigError, ModelError, StorageError, StudyError
-from automl.review.studies import StudyFolder, find_model, find_study, read_study, study_folders
+from automl.review.studies import (
+    REPLACED,
+    StudyFolder,
+    find_model,
+    find_study,
+    read_study,
+    study_folders,
+    study_name,
+)
 from automl.review.trials import study_trials
+from tests.review.studies_on_disk import finished_study
 
 
 def test_study_is_found_by_name_and_by_folder(studies: Path) -> None:
@@ -120,3 +129,22 @@ def test_study_that_ctrl_c_ended_is_stopped_and_not_finished(
     result: dict[str, Any] | None, state: str
 ) -> None:
     assert StudyFolder("s", Path("s"), {}, result).state == state
+
+
+def test_study_that_a_killed_overwrite_had_moved_is_found_by_all(tmp_path: Path) -> None:
+    finished_study(tmp_path / "studies", "photos")
+    folder = tmp_path / "studies"
+    (folder / "photos").rename(folder / f".photos{REPLACED}123")
+    (folder / "photos").mkdir()  # of a new study that never started
+    (folder / "photos" / ".running").touch()
+    (folder / f".other{REPLACED}9").mkdir()  # no study
+    found = find_study("photos", folder)
+    assert (found.name, found.finished, found.path.is_dir()) == ("photos", True, True)
+    assert find_model("photos", folder) == found.model_dir
+    assert find_model(folder / "photos") == found.model_dir
+    assert [study_name(path) for path in study_folders(folder)] == ["photos"]
+    assert study_trials(found)[2]
+    with pytest.raises(StudyError, match="unknown study 'phots': did you mean 'photos'"):
+        find_study("phots", folder)
+    (folder / "photos" / "study.yaml").write_text("data: digits\nstudy: photos\n")  # the new one has begun
+    assert not find_study("photos", folder).finished

@@ -244,6 +244,8 @@ def test_live_view_leaves_notes_and_failures_behind() -> None:
 
 def test_watch_chooses_the_view_for_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     class Terminal(io.StringIO):
+        encoding = "utf-8"
+
         def isatty(self) -> bool:
             return True
 
@@ -275,3 +277,76 @@ def test_curve_over_time_holds_each_value_until_the_next() -> None:
     assert over_time([(5.0, 0.1), (8.0, 0.9)], 10.0, 10) == [0.1, 0.1, 0.1, 0.9, 0.9, 0.9]
     assert over_time([], 10.0, 10) == []
     assert over_time([(0.0, 0.3)], 0.0, 4) == [0.3] * 4
+
+
+LONG = "Weights left out for their licence: " + ", ".join(f"model{i} (cc-by-nc-4.0)" for i in range(6)) + "."
+
+
+def test_live_view_shows_a_long_note_as_a_whole() -> None:
+    for width in (60, 80, 100):
+        state = RunState(Clock())
+        state.add_note("earlier " * 40)
+        state.add_note(LONG)
+        text = " ".join(" ".join(drawn(state, width, 30)).split())
+        assert LONG in text
+        state.add_note("a later line")  # for both of which there is no room
+        assert drawn(state, width, 18)[-1].endswith("a later line")
+
+
+def running(trial: int, done: int) -> TrialEvent:
+    return TrialEvent(trial, TrialState.RUNNING, CONFIG, done, None, 0.0, most_rounds=9)
+
+
+def test_live_view_shows_what_is_running() -> None:
+    state = RunState(Clock())
+    for trial in range(2):
+        state.add_event(running(trial, trial))
+    lines = drawn(state, 80, 30)
+    assert " now     trial 0, round 1 of 9   resnet10t, adamw, lr 0.0040" in lines
+    assert "         trial 1, round 2 of 9   resnet10t, adamw, lr 0.0040" in lines
+    for trial in range(2, 9):
+        state.add_event(running(trial, 0))
+    assert "         and 6 more" in drawn(state, 80, 40)
+    state.add_event(event(0, TrialState.PAUSED, 0.5))
+    assert not any("trial 0, round" in line for line in drawn(state, 80, 40))
+
+
+def test_plain_lines_say_what_is_running() -> None:
+    clock, stream = Clock(), io.StringIO()
+    with PlainView(HEADER, stream, RunState(clock)) as view:
+        for trial in range(6):
+            view.trial(running(trial, 2))
+        view.trial(event(0, TrialState.PRUNED, 0.1))
+    assert stream.getvalue().splitlines()[-1] == (
+        "[0:00] trials ended: 1 pruned; 5 running (trial 1, round 3 of 9; trial 2, round 3 of 9; trial 3, "
+        "round 3 of 9; trial 4, round 3 of 9; and 1 more)"
+    )
+
+
+def test_names_cannot_act_on_the_terminal_and_passwords_are_masked() -> None:
+    clock, stream = Clock(), io.StringIO()
+    said = "skipped a\x1b]0;x\x07\x9b2J.png at ftp://ann:secret@host/x"
+    shown = r"skipped a\x1b]0;x\x07\x9b2J.png at ftp://ann:***@host/x"
+    with PlainView(HEADER, stream, RunState(clock)) as view:
+        view.stage("scan", "reading \x1b[31mred")
+        view.note(said)
+        view.trial(event(1, TrialState.FAILED, reason=said))
+    text = stream.getvalue()
+    assert text.count(shown) == 2 and r"reading \x1b[31mred" in text
+    assert "\x1b" not in text and "\x9b" not in text and "secret" not in text
+    live = "\n".join(drawn(view.state, 100, 30))
+    assert shown in live and "\x9b" not in live
+
+
+def test_stream_that_takes_no_more_lines_stops_nothing() -> None:
+    class Full(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(28, "No space left on device")
+
+    clock = Clock()
+    for stream in (Full(), io.StringIO()):
+        if not isinstance(stream, Full):
+            stream.close()
+        with PlainView(HEADER, stream, RunState(clock)) as view:
+            play(view, clock)
+        assert view.state.best is not None

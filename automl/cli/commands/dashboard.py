@@ -61,6 +61,8 @@ def command(
 
     STUDY is the name of a study or its folder, and may be left out if there is only one. Ctrl-C stops the server.
     """
+    from automl.cli.output import say
+
     url = _storage_url(study, directory or "studies", storage)
     host = host or _HOST
     access = Access.to(host, writable=writable, token=_asks(token, host, writable=writable))
@@ -68,23 +70,23 @@ def command(
         shown = f"[{host}]" if ":" in host else host
         if not is_loopback(host):
             known = "with its token" if access.token else "and there is no token"
-            print(f"automl: other machines can reach this address, {known}", flush=True)
+            say(f"automl: other machines can reach this address, {known}", flush=True)
         address = f"http://{shown}:{listening.server_port}"
         if access.token is not None:
             address += f"/?{PARAMETER}={access.token}"
-        print(f"dashboard at {address}  (Ctrl-C stops it)", flush=True)
+        say(f"dashboard at {address}  (Ctrl-C stops it)", flush=True)
         state.when_stopped = " the dashboard"
         listening.serve_forever()
 
 
 def _storage_url(study: str | None, directory: str, storage: str | None) -> str:
     from automl.errors import StudyError
-    from automl.review.studies import DATABASE_FILE, find_study, study_folders
+    from automl.review.studies import DATABASE_FILE, find_study, study_folders, study_name
 
     if storage is not None:
         return _checked(storage)
     if study is None:
-        names = [path.name for path in study_folders(directory)]
+        names = [study_name(path) for path in study_folders(directory)]
         if len(names) > 1:
             raise StudyError(
                 f"STUDY must be given, since there are several: choose one of {', '.join(names)}"
@@ -131,10 +133,10 @@ def _asks(token: str | None, host: str, *, writable: bool) -> bool:
 
 
 def _application(url: str) -> WSGIApplication:
-    from automl.config.storage import mask_password
     from automl.errors import StorageError, UsageError
     from automl.search.storage.sql.dashboard_storage import BulkStorage
     from automl.search.storage.sql.database import open_optuna
+    from automl.search.storage.sql.urls import masked
 
     try:
         import optuna
@@ -149,7 +151,7 @@ def _application(url: str) -> WSGIApplication:
     except (sqlalchemy.exc.SQLAlchemyError, RuntimeError, ImportError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise StorageError(
-            f"the storage must be an Optuna database, got {mask_password(url)!r} ({first})"
+            f"the storage must be an Optuna database, got {masked(url)!r} ({first})"
         ) from error
     return app
 

@@ -18,7 +18,7 @@ def command(state: State, /, directory: str | None) -> int:
     The exit code is 1 if `automl fit` cannot work here.
     """
     from automl.cli.doctor_checks import check_all
-    from automl.cli.output import print_json
+    from automl.cli.output import print_json, say, say_wrapped
 
     checks = list(check_all(directory or "studies"))
     broken = [check for check in checks if check.level == "bad"]
@@ -28,6 +28,6 @@ def command(state: State, /, directory: str | None) -> int:
         width = max(len(check.name) for check in checks)
         for check in checks:
             mark = {"ok": "✓", "note": "!", "bad": "✗"}[check.level]
-            print(f"{mark} {check.name:<{width}}  {check.text}")
-        print("\nfit cannot work here" if broken else "\nready")
+            say_wrapped(f"{mark} {check.name:<{width}}  {check.text}", indent=width + 4)
+        say("\nfit cannot work here" if broken else "\nready")
     return 1 if broken else 0

@@ -123,36 +123,43 @@ def _progress(*, quiet: bool) -> Iterator[Silent]:
 
 
 def _print(report: DataReport, *, everything: bool) -> None:
-    from automl.cli.output import print_table
+    from automl.cli.output import print_table, say, say_wrapped, terminal_width
     from automl.data.quality.report import bad_note
     from automl.data.sources.base import counted
     from automl.review.describe import aligned
 
-    print("\n".join(aligned(_facts(report))) + "\n")
+    for line in aligned(_facts(report), terminal_width()):
+        say(line)
+    say()
     columns, rows = _table(report)
     shown = rows if everything else rows[:_MAX_ROWS]
     print_table(columns, shown, right=columns[1:])
     if len(shown) < len(rows):
-        print(f"... and {len(rows) - len(shown)} more; --all lists them")
+        say(f"... and {len(rows) - len(shown)} more; --all lists them")
     for note in report.notes:
         if not (report.bad and note == bad_note(report.bad)):
-            print(f"\n! {note}")
+            say()
+            say_wrapped(f"! {note}", indent=2)
     for finding in report.findings:
-        print(f"\n! {finding.headline}")
+        say()
+        say_wrapped(f"! {finding.headline}", indent=2)
         _print_some([" = ".join(case) for case in finding.files], _CASES_SHOWN, everything)
     if report.bad:
-        print(f"\n! Unreadable: {counted(len(report.bad), 'file')}")
+        say(f"\n! Unreadable: {counted(len(report.bad), 'file')}")
         _print_some([f"{bad.file}: {bad.reason}" for bad in report.bad], _BAD_SHOWN, everything)
     if not (report.notes or report.findings or report.bad):
-        print("\nNo problems found.")
+        say("\nNo problems found.")
 
 
 def _print_some(lines: list[str], most: int, everything: bool) -> None:
+    from automl.cli.output import say
+    from automl.terminal.printable import printable
+
     shown = lines if everything else lines[:most]
     for line in shown:
-        print(f"    {line}")
+        say(f"    {printable(line)}")
     if len(shown) < len(lines):
-        print(f"    ... and {len(lines) - len(shown)} more; --all lists them")
+        say(f"    ... and {len(lines) - len(shown)} more; --all lists them")
 
 
 def _facts(report: DataReport) -> list[tuple[str, str]]:

@@ -28,7 +28,7 @@ def command(state: State, /, study: str, directory: str | None, csv_file: str | 
 
     STUDY is the name of a study or its folder.
     """
-    from automl.cli.output import print_json, print_table
+    from automl.cli.output import print_json, print_table, say, say_wrapped
     from automl.final.evidence.words import folds, not_usable, scored_on
     from automl.review.describe import score
     from automl.review.studies import find_study
@@ -48,9 +48,9 @@ def command(state: State, /, study: str, directory: str | None, csv_file: str | 
         about = {"metric": metric, "mode": mode, "trivial": trivial, "weights": weights_of(found)}
         print_json({"study": found.name, **about, "trials": rows})
     elif csv_file is not None:
-        print(f"{len(trials)} trial{'s' if len(trials) != 1 else ''} written to {csv_file}")
+        say(f"{len(trials)} trial{'s' if len(trials) != 1 else ''} written to {csv_file}")
     elif not trials:
-        print(f"no trials yet in study {found.name!r}")
+        say(f"no trials yet in study {found.name!r}")
     else:
         front = pareto_trials(trials, mode)
         sized = ("params", "pareto") if front else ()
@@ -71,15 +71,17 @@ def command(state: State, /, study: str, directory: str | None, csv_file: str | 
         )
         if trivial is not None:
             answer = result["trivial_words"][metric]
-            print(f"trivial answer {scored_on(folds(result))}: val_{metric} {score(trivial)} ({answer})")
+            say_wrapped(
+                f"trivial answer {scored_on(folds(result))}: val_{metric} {score(trivial)} ({answer})"
+            )
         if unusable := not_usable(result):
-            print(unusable)
+            say_wrapped(unusable)
         cells = [_cells(rank, row, front, made) for rank, row in enumerate(ranked(trials, mode), 1)]
         print_table(
             columns, cells, right=("rank", "trial", f"val_{metric}", "rounds", "epochs", "seconds", "params")
         )
         for row in weights_of(found).values():
-            print(
+            say_wrapped(
                 f"weights {row['weights']}: licence {row['licence']}, from {row['origin'] or row['source']}"
             )
 

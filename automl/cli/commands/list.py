@@ -16,9 +16,9 @@ from automl.cli.options import SectionCommand, State, directory_option, json_opt
 @click.pass_obj
 def command(state: State, /, directory: str | None) -> None:
     """List the studies of a directory with their results."""
-    from automl.cli.output import print_json, print_table
+    from automl.cli.output import print_json, print_table, say
     from automl.errors import StudyError
-    from automl.review.studies import read_study, study_folders
+    from automl.review.studies import read_study, study_folders, study_name
 
     folder = directory or "studies"
     entries = []
@@ -27,11 +27,11 @@ def command(state: State, /, directory: str | None) -> None:
             entries.append(_entry(read_study(path)))
         except StudyError as error:
             # A damaged study must not hide the others.
-            entries.append({"study": path.name, "state": "unreadable", "problem": str(error)})
+            entries.append({"study": study_name(path), "state": "unreadable", "problem": str(error)})
     if state.json:
         print_json({"directory": folder, "studies": entries})
     elif not entries:
-        print(f"no studies in {folder!r}; start one with `automl fit DATA`")
+        say(f"no studies in {folder!r}; start one with `automl fit DATA`")
     else:
         columns = ("study", "state", "metric", "val", "holdout", "trivial", "trials", "time", "delivered")
         print_table(columns, [_cells(entry) for entry in entries], right=("val", "trivial", "trials", "time"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,7 +55,7 @@ def learn(
     Each configuration added is the one that most lowers the mean normalised regret over the studies. STUDIES are names
     or folders of studies; use at least four, on different data. --out writes a search space for `automl fit --space`.
     """
-    from automl.cli.output import print_json
+    from automl.cli.output import complain, print_json
     from automl.review.earlier_studies import read_past
     from automl.review.studies import find_study
     from automl.search.sampling.portfolio import learn_portfolio
@@ -76,7 +75,7 @@ def learn(
         _write(chosen, portfolio, Path(out))
     few = _few(portfolio, len(found))
     if few:
-        print(few, file=sys.stderr)
+        complain(few)
     if state.json:
         print_json(
             {
@@ -121,14 +120,14 @@ def _few(portfolio: Portfolio, asked: int) -> str:
 
 
 def _print(portfolio: Portfolio) -> None:
-    from automl.cli.output import print_table
+    from automl.cli.output import print_table, say
     from automl.review.describe import config_words
 
     rows = [
         (str(rank), f"{regret:.3f}", str(config.get("family", "-")), config_words(config))
         for rank, (config, regret) in enumerate(zip(portfolio.configs, portfolio.regret, strict=True), 1)
     ]
-    print(f"learnt from {', '.join(portfolio.studies)}\n")
+    say(f"learnt from {', '.join(portfolio.studies)}\n")
     print_table(("rank", "mean regret so far", "family", "configuration"), rows)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
@@ -78,6 +77,7 @@ def command(
     MODEL is the name of a study, a study's folder or a model folder. Unreadable images are named and
     left out, and the exit code is then 1.
     """
+    from automl.cli.output import complain
     from automl.errors import UsageError
     from automl.review.studies import find_model
 
@@ -93,12 +93,12 @@ def command(
     first = list(islice(items, _MIN_IMAGES_FOR_GPU + 1))
     predictor = predictor.on(_device(device, len(first)))
     if unusable := read_verdict(folder):
-        print(f"automl: {unusable}", file=sys.stderr)
+        complain(f"automl: {unusable}")
     bad: list[tuple[str, str]] = []
     rows = list(predicted(predictor, chain(first, items), proba=proba, bad=bad))
     _show(state, rows, bad, out)
     for name, reason in bad:
-        print(f"automl: skipped {name!r}: {reason}", file=sys.stderr)
+        complain(f"automl: skipped {name!r}: {reason}")
     return 1 if bad else 0
 
 
@@ -170,7 +170,7 @@ def _decided(predictor: Predictor, scores: np.ndarray, proba: bool) -> Row:
 
 
 def _show(state: State, rows: list[Row], bad: list[tuple[str, str]], out: str | None) -> None:
-    from automl.cli.output import print_json, print_table
+    from automl.cli.output import print_json, print_table, say
 
     if out is not None:
         _write(rows, Path(out))
@@ -179,7 +179,7 @@ def _show(state: State, rows: list[Row], bad: list[tuple[str, str]], out: str | 
         print_json({"predictions": rows, "skipped": skipped})
     elif out is not None:
         if not state.quiet:
-            print(f"{len(rows):,} prediction{'s' if len(rows) != 1 else ''} written to {out}")
+            say(f"{len(rows):,} prediction{'s' if len(rows) != 1 else ''} written to {out}")
     elif rows:
         cells = [tuple(f"{v:.4f}" if isinstance(v, float) else str(v) for v in row.values()) for row in rows]
         numbers = [name for name, value in rows[0].items() if isinstance(value, float)]

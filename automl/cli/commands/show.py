@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from automl.cli.options import SectionCommand, State, directory_option, json_option, verbose_option
+from automl.cli.options import (
+    SectionCommand,
+    State,
+    directory_flag,
+    directory_option,
+    json_option,
+    verbose_option,
+)
 
 if TYPE_CHECKING:
     from automl.records import TrialRow
@@ -28,7 +35,7 @@ def command(state: State, /, study: str, directory: str | None) -> None:
     from automl.review.studies import find_study
 
     found = find_study(study, directory or "studies")
-    flags = f" --directory {directory}" if directory else ""
+    flags = directory_flag(directory) if directory else ""
     if found.result is not None:
         if state.json:
             print_json(found.result)
@@ -43,15 +50,23 @@ def command(state: State, /, study: str, directory: str | None) -> None:
 
 
 def _print_result(found: StudyFolder, result: dict[str, Any], flags: str) -> None:
+    from automl.cli.output import say, say_wrapped, terminal_width
     from automl.final.evidence.words import not_usable
     from automl.review.describe import aligned, dashboard_command, details, summary
+    from automl.terminal.printable import printable
 
     rows = summary(result, found.model_dir, dashboard_command(found.name, flags))
-    lines = aligned([*rows, *details(result)])
-    print(f"{found.name}: {found.state}\n")
+    say(f"{printable(found.name)}: {found.state}\n")
     if unusable := not_usable(result):
-        print(f"{unusable}\n")
-    print("\n".join([*lines[: len(rows)], "", *lines[len(rows) :]]))
+        say_wrapped(unusable)
+        say()
+    more = details(result)
+    first = max(len(name) for name, _ in (*rows, *more))
+    for part in (rows, more):
+        for line in aligned(part, terminal_width(), first=first):
+            say(line)
+        if part is rows:
+            say()
 
 
 def _progress(found: StudyFolder) -> dict[str, Any]:
@@ -88,7 +103,9 @@ def _best(row: TrialRow) -> dict[str, Any]:
 
 
 def _print_progress(found: StudyFolder, progress: dict[str, Any], flags: str) -> None:
+    from automl.cli.output import say, terminal_width
     from automl.review.describe import aligned, config_words, counts_words, score
+    from automl.terminal.printable import printable
 
     rows = [("trials", counts_words(progress["trials"]))]
     best = progress["best"]
@@ -102,5 +119,6 @@ def _print_progress(found: StudyFolder, progress: dict[str, Any], flags: str) ->
         )
         rows.append(("in full", config_words(best["config"], everything=True)))
     rows.append(("resume with", f"automl resume {found.name}{flags}"))
-    print(f"{found.name}: unfinished\n")
-    print("\n".join(aligned(rows)))
+    say(f"{printable(found.name)}: unfinished\n")
+    for line in aligned(rows, terminal_width()):
+        say(line)

@@ -82,16 +82,18 @@ def _weights(space: Any) -> tuple[dict[str, str], list[str]]:
 
 
 def _print_space(name: str, space: Any, allowed: float | None) -> None:
-    from automl.cli.output import print_table
+    from automl.cli.output import print_table, say, say_wrapped
     from automl.spaces import capabilities
 
-    print(f"{name}: {space.description}" if space.description else name)
+    say_wrapped(f"{name}: {space.description}" if space.description else name)
     if space.families:
         published, cached = _weights(space)
-        print(
-            f"\n{_architectures(space)} architectures in {len(space.families)} families; weights are published for "
-            f"{len(published)} and cached for {len(cached)} of them\n"
+        say()
+        say_wrapped(
+            f"{_architectures(space)} architectures in {len(space.families)} families; weights are published for "
+            f"{len(published)} and cached for {len(cached)} of them"
         )
+        say()
         rows = [
             (
                 _family(family, space),
@@ -103,15 +105,15 @@ def _print_space(name: str, space: Any, allowed: float | None) -> None:
         ]
         print_table(("family", "weights", "licence", "models"), rows)
         if cached:
-            print("* weights are cached\n")
+            say("* weights are cached\n")
     print_table(
         ("parameter", "values", "when"), [tuple(str(cell) for cell in row) for row in _parameters(space)]
     )
     if allowed is not None:
         kept = f"about {allowed:.0%}" if allowed >= 0.01 else f"{allowed:.1%}" if allowed else "none"
-        print(f"\nconstraints, met by {kept} of the configurations")
+        say(f"\nconstraints, met by {kept} of the configurations")
         for constraint in space.constraints:
-            print(f"  {constraint.text}")
+            say_wrapped(f"  {constraint.text}", indent=4)
 
 
 def _family(name: str, space: Any) -> str:

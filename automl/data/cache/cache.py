@@ -337,8 +337,8 @@ def _building_folder(cache_dir: Path) -> Iterator[Path]:
         (building / LOCK).touch()
     except OSError as error:
         raise DataError(
-            f"the image cache must be writable, but {str(cache_dir)!r} is not ({error.strerror}): choose "
-            "another folder"
+            f"the image cache must be writable, but {str(cache_dir)!r} is not ({error.strerror}): set "
+            "AUTOML_CACHE_DIR to another folder"
         ) from error
     hold = Hold(building)
     try:

@@ -100,7 +100,8 @@ def write_stream(path: Path, source: Source, target: Target) -> None:
     except OSError as error:
         if not path.exists():
             raise DataError(
-                f"the image cache must be writable, but {str(path)!r} is not ({error.strerror})"
+                f"the image cache must be writable, but {str(path)!r} is not ({error.strerror}): set AUTOML_CACHE_DIR "
+                "to another folder"
             ) from error
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from automl.data.sources.base import Source, refuse_target
 from automl.data.sources.torch_dataset import JoinedSource
 from automl.errors import DataError, unknown_name
+from automl.machine import user_cache
 from automl.torch_setup import import_torchvision
 
 PREFIX = "torchvision:"
@@ -41,7 +42,7 @@ def is_torchvision(data: Any) -> bool:
 def torchvision_folder(name: str) -> Path:
     """Return the folder where torchvision keeps the files of a set: $TORCH_HOME/datasets/NAME."""
     home = os.environ.get("TORCH_HOME")
-    base = Path(home) if home else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "torch"
+    base = Path(home) if home else user_cache() / "torch"
     return base / "datasets" / name
 
 

@@ -14,7 +14,7 @@ from automl.log import get_logger
 from automl.machine import Moment
 from automl.records import Config, DatasetInfo, Observer
 from automl.review.earlier_studies import read_past, read_plan
-from automl.review.studies import StudyFolder, find_study, read_study, study_folders
+from automl.review.studies import StudyFolder, find_study, read_study, study_folders, study_name
 from automl.search.sampling.portfolio import PastStudy, learn_portfolio
 from automl.spaces import SearchSpace
 
@@ -126,7 +126,7 @@ def _weighted(studies: list[StudyFolder], here: Mapping[str, Any]) -> list[PastS
 def _others(config: StudyConfig, here: Mapping[str, Any], until: Moment | None) -> list[PastStudy]:
     found: list[tuple[float, StudyFolder]] = []
     for path in study_folders(config.directory):
-        if path.name == config.study:
+        if study_name(path) == config.study:
             continue
         if until is not None and until.passed():
             break

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from automl.search.sampling.drafts import Draft
 
+LONGEST_DRAW = 10.0  # seconds that the end of a search waits for a draw
 REST = 3.0  # pause before the next unasked draft, in times of the last one's duration: trials need the cores
 
 
@@ -60,11 +61,11 @@ class Prefetcher:
             self._changed.notify_all()
 
     def close(self) -> None:
-        """End the thread, after the draw that is under way."""
+        """End the thread, after the draw that is under way, if that ends soon."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
-        self._thread.join()
+        self._thread.join(LONGEST_DRAW)
 
     # --------------------------------------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ class Progress:
     ) -> None:
         self._observer = observer
         self._n_trials = settings.n_trials
+        self._most_rounds = settings.max_rounds
         self._time = time
         self._incumbent = incumbent
         self._trials = trials
@@ -43,6 +44,7 @@ class Progress:
             reason=reason,
             incumbent=best is not None and best.trial == live.number,
             best=best,
+            most_rounds=self._most_rounds,
         )
         self._observer.trial(event)
         # Measured in time or in trials, whichever is nearer to its end.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import TextIOBase
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -14,7 +15,7 @@ MOST = 20_000  # characters of a round that are shown; the file has all
 class _Tee:
     """A stream that also writes to others. After `close_others` it is the stream alone."""
 
-    def __init__(self, stream: TextIO, others: list[Any]) -> None:
+    def __init__(self, stream: TextIO | TextIOBase, others: list[Any]) -> None:
         self._stream, self._others = stream, others
 
     def write(self, text: str) -> int:
@@ -30,6 +31,14 @@ class _Tee:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+class _Nowhere(TextIOBase):
+    """Stands for the streams of a program without a console, which are None."""
+
+    def write(self, text: str) -> int:
+        """Write nothing."""
+        return len(text)
 
 
 class Shown:
@@ -82,7 +91,7 @@ def printed(file: Path | None, shown: Shown | None = None) -> Iterator[None]:
         yield
         return
     before = sys.stdout, sys.stderr
-    tees = [_Tee(stream, others) for stream in before]
+    tees = [_Tee(stream or _Nowhere(), others) for stream in before]
     sys.stdout, sys.stderr = tees
     try:
         yield

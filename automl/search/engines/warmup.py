@@ -10,6 +10,8 @@ from automl.search.engines.base import Engine
 from automl.search.engines.registry import load_engine
 from automl.search.run import check_names
 
+INTERRUPTED_S = 1.0  # that the end of the block may take after Ctrl-C
+
 
 class EngineOptions(Protocol):
     """The options that choose an engine. A StudyConfig has them."""
@@ -53,7 +55,11 @@ def warm_up(
     # threads down at a fork, so that a matrix product in this thread would never return.
     runtime = RayRuntime(options.address, cpus=cpus)
     with threadpool_limits(limits=1, user_api="blas"):
+        interrupted = False
         try:
             yield RayEngine(runtime.start(), note=note)
+        except KeyboardInterrupt:
+            interrupted = True
+            raise
         finally:
-            runtime.stop(seconds=left())
+            runtime.stop(seconds=INTERRUPTED_S if interrupted else left())

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from automl.errors import StudyError
 from automl.search.storage.sql.tables import SCHEMA_VERSION
-from automl.search.storage.sql.urls import connected, masked, with_driver
+from automl.search.storage.sql.urls import connected, masked, sqlite_file, with_driver
 
 _VERSION = text(
     "SELECT m.schema_version FROM automl_meta m JOIN studies s ON s.study_id = m.study_id"
@@ -24,7 +22,8 @@ def refuse_old_study(url: str, study: str) -> None:
     """
     try:
         parsed = with_driver(url)
-        if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file():
+        file = sqlite_file(parsed)
+        if file is not None and not file.is_file():
             return  # connecting would create it
         with connected(url) as connection:
             check_schema(connection, study, masked(url))

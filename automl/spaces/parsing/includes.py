@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from automl.errors import SpaceError, unknown_name
+from automl.machine import expanded
 from automl.spaces.parsing.left_out import without_left_out
 
 INCLUDE = "include"
@@ -42,7 +43,7 @@ def find_space(name_or_file: str | Path, folder: Path | None = None) -> Path:
     """Return the file of a preset, or a path relative to `folder`. Raises SpaceError for an unknown preset."""
     path = Path(name_or_file)
     if path.suffix.lower() in _SUFFIXES:
-        return path if folder is None else folder / path.expanduser()
+        return path if folder is None else folder / expanded(path)
     preset = _preset_folder() / f"{name_or_file}.yaml"
     if path.name != str(name_or_file) or not preset.is_file():
         raise SpaceError(unknown_name("search space", str(name_or_file), presets()))

@@ -8,6 +8,7 @@ from typing import Self
 
 from automl.machine import private_memory
 
+LONGEST_S = 5.0  # to wait for the thread
 EVERY_S = 0.01
 
 
@@ -37,7 +38,7 @@ class Peak:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._done.set()
-        self._thread.join()
+        self._thread.join(LONGEST_S)
         if self._cuda:
             import torch
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from automl.errors import ModelError
+from automl.machine import expanded
 from automl.torch_setup import import_timm
 from automl.training.models.pretrained_weights import Weights, arch, describe_weights, licence_of, read_config
 from automl.training.published.licences import is_allowed
@@ -23,7 +24,7 @@ def in_folder(folder: str | Path) -> dict[str, Weights]:
     `model` of a study. It may be such a folder itself. Other files are ignored.
     Raises ModelError if there are no weights, and for two files of one architecture.
     """
-    root = Path(folder).expanduser().absolute()  # workers have other working directories
+    root = expanded(folder).absolute()  # workers have other working directories
     found: dict[str, Weights] = {}
     for place in [root] if (root / "config.json").is_file() else sorted(root.iterdir()):
         weights = _weights_at(place)

@@ -136,3 +136,12 @@ def test_one_database_holds_several_searches(tmp_path: Path) -> None:
             assert len(found.trials) == total
     with pytest.raises(ConfigError, match="name must be a text that is not empty, got ''"):
         tune(prunes, SPACE, metric="loss", n_trials=1, name="", **common)  # type: ignore[arg-type]
+
+
+def test_program_without_a_console_keeps_what_is_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    with printed(tmp_path / "a.log"):
+        print("kept", flush=True)
+    assert sys.stdout is None and (tmp_path / "a.log").read_text() == "kept\n"

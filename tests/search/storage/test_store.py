@@ -229,3 +229,31 @@ def test_unreachable_database_is_a_storage_error_without_the_password(tmp_path: 
     url = f"sqlite:///{tmp_path}/missing/folder/study.db"
     with pytest.raises(StorageError, match="cannot be read or written: unable to open database file"):
         open_database(url)
+
+
+@pytest.mark.parametrize("how", ["removed", "replaced"])
+def test_database_that_was_removed_while_the_search_ran_is_said(tmp_path: Path, how: str) -> None:
+    path = tmp_path / "study.db"
+    store = open_store(path)
+    number = start(store)
+    store.report(Report(number, 1, 0.5, 1.0), ON, 1.0)
+    store.flush()
+    path.unlink()
+    if how == "replaced":
+        path.touch()
+    with pytest.raises(
+        StorageError, match=r"study\.db' was removed or replaced while the study ran.*--overwrite"
+    ):
+        store.report(Report(number, 2, 0.6, 1.0), ON, 2.0)
+        store.flush()
+    with pytest.raises(StorageError, match="was removed or replaced"):
+        store.close()
+
+
+def test_database_that_is_removed_after_the_last_report_is_said_too(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "study.db")
+    start(store)
+    store.flush()
+    (tmp_path / "study.db").unlink()
+    with pytest.raises(StorageError, match="was removed or replaced"):
+        store.close()

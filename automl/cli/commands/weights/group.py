@@ -36,7 +36,7 @@ def list_weights(state: State, /, space: str | None, weights_licence: str | None
 
     Sizes with `~` are estimates from the number of parameters. Nothing is downloaded.
     """
-    from automl.cli.output import print_json, print_table
+    from automl.cli.output import print_json, print_table, say, say_wrapped
 
     name, without, found = _found(space, weights_licence)
     if state.json:
@@ -44,11 +44,12 @@ def list_weights(state: State, /, space: str | None, weights_licence: str | None
         print_json({"space": name, "weights": rows, "without": without})
         return
     if not found:
-        print(f"no weights are published for the models of the space {name!r}")
+        say(f"no weights are published for the models of the space {name!r}")
         return
     print_table(("model", "weights", "size", "licence", "state"), [_row(offer) for offer in found])
     if without:
-        print(f"\nno weights are published for {', '.join(without)}")
+        say()
+        say_wrapped(f"no weights are published for {', '.join(without)}")
 
 
 @command.command("fetch", cls=SectionCommand, short_help="Download weights for later use.")

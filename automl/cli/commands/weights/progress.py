@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-import click
-
+from automl.cli.output import complain, say_wrapped
 from automl.config.sizes import format_size
 from automl.errors import ModelError, UsageError
 from automl.training.models.pretrained_weights import arch
@@ -23,32 +22,32 @@ def fetch_all(space: str, found: list[Offer], folder: str | None) -> int:
     if folder is not None:
         wanted = _of_each_architecture(wanted)
     if not wanted:
-        click.echo(f"the space {space!r} has no published weights with an allowed licence")
+        say_wrapped(f"the space {space!r} has no published weights with an allowed licence")
         return 1
     refused = [offer for offer in found if not offer.allowed]
     missing = [offer for offer in wanted if offer.cached is None]
-    click.echo(
+    say_wrapped(
         f"{len(wanted)} files for the space {space!r}; {len(missing)} are not on this machine "
         f"(about {format_size(sum(offer.size for offer in missing))})"
     )
     if refused:
         names = ", ".join(f"{offer.weights} ({offer.licence})" for offer in refused)
-        click.echo(f"left out for their licence: {names}")
+        say_wrapped(f"left out for their licence: {names}")
     failed = 0
     for place, offer in enumerate(wanted, 1):
         try:
             file = fetch_into_cache(offer) if folder is None else fetch_into_folder(offer, Path(folder))
         except ModelError as error:
             failed += 1
-            click.echo(f"{place}/{len(wanted)} {error}", err=True)
+            complain(f"{place}/{len(wanted)} {error}")
         except OSError as error:
             raise UsageError(
                 f"--to must be a folder that can be written, got {folder!r} ({error.strerror})"
             ) from error
         else:
-            click.echo(f"{place}/{len(wanted)} {offer.weights}: {format_size(file.stat().st_size)}")
+            say_wrapped(f"{place}/{len(wanted)} {offer.weights}: {format_size(file.stat().st_size)}")
     if folder is not None and failed < len(wanted):
-        click.echo(f"use them with: automl fit DATA --space {space} --pretrained {folder}")
+        say_wrapped(f"use them with: automl fit DATA --space {space} --pretrained {folder}")
     return 1 if failed else 0
 
 

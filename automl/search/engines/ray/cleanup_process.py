@@ -1,9 +1,10 @@
 """A watchdog: a small process that removes what Ray left behind when the driver is killed.
 
 Its arguments are the session's folder, a prefix of other folders to remove, and the driver's process id. It waits until
-its standard input ends, which happens however the driver ends. Then it says so, kills every process that writes its
-output into the folder, and removes the folder. Ray's raylet dies with the driver, but its agents, and workers that are
-just starting, may stay for ever. It imports only the standard library, so it takes a few megabytes.
+its standard input ends, which happens however the driver ends. Then it says so, unless that was on purpose, kills every
+process that writes its output into the folder, and removes the folder. Ray's raylet dies with the driver, but its
+agents, and workers that are just starting, may stay for ever. It imports only the standard library, so it takes a few
+megabytes.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 
 QUIET = 1.0  # seconds without any such process, after which no more are expected
 LONGEST = 15.0
+ON_PURPOSE = b"."  # what a driver sends that ends before Ray is down
 LOG_TAIL = 200_000  # characters
 # [2026-11-25 22:28:35,193 E 7593 7593] (raylet) agent_manager.cc:86: The raylet exited ...
 SERIOUS = re.compile(r"^\[[^\]]* [EFC] \d+ \d+\] \(raylet\) (?:\S+: *)?(.+)$", re.MULTILINE)
@@ -33,11 +35,12 @@ def main() -> None:
     # Ctrl-C in a terminal reaches the whole group, and this process has to outlive it.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    sys.stdin.buffer.read()
+    on_purpose = sys.stdin.buffer.read() == ON_PURPOSE
     # A driver that ends in order kills this process first. Ray ends the driver a few seconds after its raylet dies.
     folder = Path(sys.argv[1])
-    with suppress(OSError):  # stderr may be closed
-        print(WORDS.format(sys.argv[3]) + last_words(folder), file=sys.stderr, flush=True)
+    if not on_purpose:
+        with suppress(OSError):  # stderr may be closed
+            print(WORDS.format(sys.argv[3]) + last_words(folder), file=sys.stderr, flush=True)
     clean(folder)
     others = Path(sys.argv[2])
     for folder in others.parent.glob(f"{others.name}*"):

@@ -23,6 +23,7 @@ from automl.search.objective import Objective
 from automl.search.policy import NextKind
 from automl.search.settings import SearchSettings
 
+LOOK_SECONDS = 0.2  # between two looks whether the search was stopped, while Ray starts
 PATIENT_SHARE = 0.25  # of the time left, for which a search waits for Ray
 # Tune reads its settings from the environment.
 TUNE_ENVIRONMENT = {
@@ -67,9 +68,9 @@ class RayEngine:
     ) -> None:
         remaining = coordinator.time.remaining()
         on_cluster = settings.address is not None
-        if runtime.wait(_finite(remaining if on_cluster else PATIENT_SHARE * remaining)):
+        if _is_up(runtime, coordinator, remaining if on_cluster else PATIENT_SHARE * remaining):
             _run_tune(coordinator, objective, settings, runtime.failed_starts)
-        elif coordinator.time.remaining() > 0:
+        elif coordinator.time.remaining() > 0 and coordinator.stop_reason is None:
             self._note(
                 f"Ray has not started within {PATIENT_SHARE * remaining:.0f} s: the trials run in this process, one "
                 "after the other."
@@ -89,9 +90,16 @@ class RayEngine:
             self._runtime.stop(wait=False)
 
 
-def _finite(seconds: float) -> float | None:
-    """Return what `wait` takes: None for ever."""
-    return seconds if math.isfinite(seconds) else None
+def _is_up(runtime: RayRuntime, coordinator: Coordinator, seconds: float) -> bool:
+    """Wait for Ray, for so many seconds, or until a person stops the search. Return whether it is up."""
+    until = time.monotonic() + seconds
+    while coordinator.stop_reason is None:
+        left = until - time.monotonic()
+        if runtime.wait(max(0.0, min(LOOK_SECONDS, left))):
+            return True
+        if left <= 0:
+            return False
+    return False
 
 
 def _cpus(settings: SearchSettings) -> int:

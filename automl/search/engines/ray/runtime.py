@@ -12,13 +12,13 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Self
 
 from automl.errors import EngineError
-from automl.machine import is_alive
+from automl.machine import ensure_home, is_alive
 from automl.search.engines.ray import cleanup_process
 from automl.search.engines.ray.auth_token import forget_token, token_in_force
 from automl.search.engines.ray.failed_starts import cause_of_failed_starts
@@ -41,6 +41,12 @@ QUIET_ENVIRONMENT = {
 }
 RAY_THREAD = "automl-ray"
 FOLDER, TUNE_FOLDER = "automl-ray-", "automl-tune-"  # followed by the id of the process that made it
+LONGEST_SOCKET = 107  # characters of the path of a Unix socket
+LONGEST_INSIDE = (
+    f"/{FOLDER}-12345678/r/session_2026-11-29_09-15-20_123456_/sockets/plasma_store"  # and two process ids
+)
+OTHER_PLACES = ("/var/tmp", "/dev/shm")
+LONGEST_STOP = 30.0  # seconds to wait until Ray is down
 OBJECT_STORE_BYTES = 100 * 1024 * 1024
 
 # A process has one Ray: how many runtimes use it, so that it goes down after the last one, and none starts meanwhile.
@@ -63,11 +69,12 @@ class RayRuntime:
         self._ready = threading.Event()
         self._leave = threading.Event()
         self._error: BaseException | None = None
-        self._folder: Path | None = None
+        self._session: Session | None = None
 
     def start(self) -> Self:
         """Begin to start Ray. A second call changes nothing."""
         if self._thread is None:
+            ensure_home()
             # A daemon thread with an exit handler: Python waits for an ordinary thread before it runs any handler, so
             # that a program that ends without `stop` would hang.
             self._thread = threading.Thread(target=self._live, name=RAY_THREAD, daemon=True)
@@ -90,16 +97,21 @@ class RayRuntime:
         return True
 
     def stop(self, *, wait: bool = True, seconds: float | None = None) -> None:
-        """Stop what `start` started. `wait` False: it goes down in the background, as it does after `seconds`."""
+        """Stop what `start` started. `wait` False: it goes down in the background, as it does after `seconds`.
+
+        It never waits for more than LONGEST_STOP seconds: Ray may hang.
+        """
         self._leave.set()
         if self._thread is not None and wait:
-            self._thread.join(seconds)
+            self._thread.join(LONGEST_STOP if seconds is None else max(0.0, min(seconds, LONGEST_STOP)))
             if not self._thread.is_alive():
                 atexit.unregister(self.stop)
+            elif self._session is not None:
+                self._session.expect_end()
 
     def failed_starts(self) -> str | None:
         """Return the error of worker processes that ended before they ran anything; None if it cannot be seen here."""
-        return None if self._folder is None else cause_of_failed_starts(self._folder)
+        return None if self._session is None else cause_of_failed_starts(self._session.folder)
 
     def __enter__(self) -> Self:
         return self.start()
@@ -113,11 +125,14 @@ class RayRuntime:
         with _shared:
             try:
                 session, started = self._begin()
-                # Takes seconds, which the search would otherwise spend after Ray is up.
-                import_module("automl.search.engines.ray.tune_bridge")
+                if not self._leave.is_set():
+                    # Takes seconds, which the search would otherwise spend after Ray is up.
+                    import_module("automl.search.engines.ray.tune_bridge")
                 _users += 1
             except BaseException as error:
                 self._error = error
+                if started:
+                    _shut_down(session)
                 return
             finally:
                 self._ready.set()
@@ -135,7 +150,7 @@ class RayRuntime:
         with environment_set(QUIET_ENVIRONMENT):
             import ray  # sets up Ray's loggers: they can be quieted only from here on
 
-        if ray.is_initialized():
+        if ray.is_initialized() or self._leave.is_set():
             return None, False
         options: dict[str, Any] = {
             "log_to_driver": False,
@@ -148,9 +163,10 @@ class RayRuntime:
         if self._address is not None:
             options["address"] = self._address
         else:
-            sweep(Path(_short_place() or tempfile.gettempdir()))
-            session = Session(_short_place())
-            self._folder = session.folder
+            place = short_place()
+            for folder in {place, Path(tempfile.gettempdir())}:
+                sweep(folder)
+            session = self._session = Session(place)
             options |= {
                 # Given, because Ray would otherwise join the cluster of RAY_ADDRESS.
                 "address": "local",
@@ -197,7 +213,7 @@ def _job_config() -> Any:
 class Session:
     """The folder of a Ray that was started here, and a process that cleans up if this one is killed."""
 
-    def __init__(self, place: str | None) -> None:
+    def __init__(self, place: Path) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER}{os.getpid()}-", dir=place))
         self.inner = self.folder / "r"  # Ray opens it to everybody; the outer folder stays private
         others = Path(tempfile.gettempdir()) / f"{TUNE_FOLDER}{os.getpid()}-"
@@ -207,6 +223,13 @@ class Session:
         self._watcher = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
         )
+
+    def expect_end(self) -> None:
+        """Tell the process that cleans up that this one ends on purpose, while Ray is still there."""
+        if self._watcher.stdin is not None:
+            with suppress(OSError, ValueError):  # it has ended
+                self._watcher.stdin.write(cleanup_process.ON_PURPOSE)
+                self._watcher.stdin.flush()
 
     def close(self) -> None:
         """Remove what is left after Ray went down."""
@@ -268,9 +291,17 @@ def environment_set(values: Mapping[str, str]) -> Iterator[None]:
             os.environ.pop(key, None)
 
 
-def _short_place() -> str | None:
-    """Return a place with a short path: paths of Unix sockets may have 107 characters, and Ray adds about 60."""
-    return "/tmp" if Path("/tmp").is_dir() else None
+def short_place() -> Path:
+    """Return a writable folder whose path is short enough for Ray's sockets. Raises EngineError if there is none."""
+    most = LONGEST_SOCKET - len(LONGEST_INSIDE) - 2 * len(str(os.getpid()))
+    temporary = Path(tempfile.gettempdir())
+    for place in (Path("/tmp"), temporary, *map(Path, OTHER_PLACES)):
+        if len(os.fsencode(place)) <= most and place.is_dir() and os.access(place, os.W_OK | os.X_OK):
+            return place
+    raise EngineError(
+        f"its temporary files need a writable folder with a path of at most {most} characters, but the "
+        f"temporary folder is {str(temporary)!r}: set TMPDIR, or use --engine local"
+    )
 
 
 def sweep(place: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, cast
 
 import ray
@@ -134,8 +134,9 @@ class CoordinatorScheduler(TrialScheduler):
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Take in a round, or the failure of one."""
         number = self._map.number(trial)
-        for line in result[OUTCOME].printed.splitlines():
-            print(f"trial {number}: {line}", flush=True)
+        with suppress(OSError):  # a stdout that is full or closed ends no search
+            for line in result[OUTCOME].printed.splitlines():
+                print(f"trial {number}: {line}", flush=True)
         try:
             decision = self._decide(number, result[OUTCOME])
         except AutomlError as error:

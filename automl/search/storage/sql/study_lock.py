@@ -14,6 +14,7 @@ from sqlalchemy import Connection, text
 
 from automl.errors import StudyError
 from automl.search.storage.sql.database import Database
+from automl.search.storage.sql.urls import sqlite_file
 
 if sys.platform != "win32":
     import fcntl
@@ -38,8 +39,8 @@ def study_lock(database: Database, study: str, study_id: int) -> StudyLock:
         return PostgresLock(database.shown, study, study_id)
     if url.get_backend_name() in ("mysql", "mariadb"):
         return MySQLLock(database.shown, study, f"automl-{url.database}-{study_id}"[:64])
-    if url.database and sys.platform != "win32":
-        path = Path(url.database)
+    path = sqlite_file(url)
+    if path is not None and sys.platform != "win32":
         return FileLock(database.shown, study, path.with_name(f"{path.name}-{study_id}.lock"))
     return NoLock()
 

@@ -5,11 +5,9 @@ The folder of a study has an id, in its plan.json, and so has the study in the d
 
 from __future__ import annotations
 
-import getpass
 import json
 import platform
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -17,7 +15,9 @@ from sqlalchemy import inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from automl.errors import StudyError
-from automl.search.storage.sql.urls import connected, masked, with_driver
+from automl.machine import user_name
+from automl.search.storage.sql.urls import connected, masked, sqlite_file, with_driver
+from automl.terminal.masking import mask_password
 
 _FINGERPRINT = text(
     "SELECT m.fingerprint FROM automl_meta m JOIN studies s ON s.study_id = m.study_id"
@@ -76,7 +76,8 @@ def _stored(url: str, study: str) -> dict[str, Any] | None:
     """Return the fingerprint of the study, None if there is no such study or no database."""
     try:
         parsed = with_driver(url)
-        if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file():
+        file = sqlite_file(parsed)
+        if file is not None and not file.is_file():
             return None  # connecting would create it
         with connected(url) as connection:
             if not inspect(connection).has_table("automl_meta"):
@@ -89,8 +90,4 @@ def _stored(url: str, study: str) -> dict[str, Any] | None:
 
 
 def _place(folder: str) -> str:
-    try:
-        user = getpass.getuser()
-    except (KeyError, ImportError, OSError):  # no entry for this user
-        user = "somebody"
-    return f"{user}@{platform.node()}:{folder}"
+    return f"{user_name()}@{platform.node()}:{mask_password(folder)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -17,10 +18,12 @@ from automl.search.storage.sql import optuna_tables as rows
 from automl.search.storage.sql import tables
 from automl.search.storage.sql.database import Database, storage_errors
 from automl.search.storage.sql.study_lock import StudyLock
+from automl.search.storage.sql.urls import sqlite_file
 from automl.search.storage.sql.write_queue import Pending
 
 MOMENT_S = 0.05  # writes closer together than this share a transaction
 RETRY_S = 0.5  # between attempts while the database is away
+LONGEST_CLOSE_S = 30.0  # that the thread which writes may take to end
 LONGEST_S = 300.0  # that a database may be away
 MOST = 5_000  # rows that may wait while the database is there
 LOCKED = ("locked", "busy")  # SQLite's words for a database that another process writes to
@@ -70,6 +73,8 @@ class Journal:
         self._closing = False
         with storage_errors(database.shown):
             self._connect()
+        self._file = sqlite_file(database.engine.url)
+        self._opened = None if self._file is None else self._file.stat()
         self._thread: threading.Thread | None = None
         if database.shared:
             # A database in memory has no other readers, for whom rows would have to be written in time.
@@ -123,11 +128,12 @@ class Journal:
         """Write all rows and release the study lock."""
         try:
             self.flush()
+            self._check_file()
         finally:
             self._closing = True
             self._wake.set()
             if self._thread is not None:
-                self._thread.join()
+                self._thread.join(LONGEST_CLOSE_S)
             with self._lock:
                 self._disconnect()
                 self._study_lock.release()
@@ -152,6 +158,7 @@ class Journal:
             return
         self._tried = now
         try:
+            self._check_file()
             connection = self._connect()
             self._execute(connection)
             connection.commit()
@@ -159,7 +166,7 @@ class Journal:
             self._disconnect()
             self._failed(error)
             return
-        except AutomlError as error:  # another search took the study over while the database was away
+        except AutomlError as error:  # the file is gone, or another search took the study over meanwhile
             self._error = error
             return
         if self._away_since is not None:
@@ -167,6 +174,20 @@ class Journal:
         self._away_since = None
         self._pending, self._count = {}, 0
         self._written = time.monotonic()
+
+    def _check_file(self) -> None:
+        """Raise StorageError if the file that is open is not the one at its path: what is written would be lost."""
+        if self._file is None or self._opened is None:
+            return
+        try:
+            there = os.path.samestat(self._opened, self._file.stat())
+        except OSError:
+            there = False
+        if not there:
+            raise StorageError(
+                f"the study's database {str(self._file)!r} was removed or replaced while the study ran, so its "
+                "trials are lost: start it again with --overwrite"
+            )
 
     def _execute(self, connection: Connection) -> None:
         for table in ORDER:

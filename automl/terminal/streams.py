@@ -1,0 +1,83 @@
+"""The streams of a command: they may be closed, or have an encoding that lacks characters of our tables."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import os
+import sys
+from contextlib import suppress
+
+from automl.terminal.printable import printable
+
+_STAND_INS = str.maketrans(
+    {
+        **dict.fromkeys("─━", "-"),
+        **dict.fromkeys("▁▂▃", "_"),
+        **dict.fromkeys("▄▅▆", "-"),
+        **dict.fromkeys("▇█", "^"),
+        **{
+            "✓": "+",
+            "✗": "x",
+            "●": "*",
+            "○": "o",
+            "▲": "^",
+            "▼": "v",
+            "·": ".",
+            "…": "...",
+            "→": "->",
+            "×": "x",
+        },
+    }
+)
+_HANDLER = "automl-stand-ins"
+
+
+def prepare_streams() -> None:
+    """Make stdout and stderr of this process safe to write to: any text, and also where they are closed."""
+    _open_closed_numbers()
+    codecs.register_error(_HANDLER, _replace)
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=_HANDLER)
+
+
+def discard_output() -> None:
+    """Send what is left in stdout nowhere, because it cannot be written: Python would try again at exit."""
+    with suppress(OSError, ValueError):  # not a stream with a number
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def takes_symbols(encoding: str | None) -> bool:
+    """Return whether a stream with this encoding can show the symbols of our tables and views."""
+    try:
+        "─✓▁".encode(encoding or "ascii")
+    except (LookupError, UnicodeError):
+        return False
+    return True
+
+
+def _open_closed_numbers() -> None:
+    """Open the null device for standard streams that are closed.
+
+    Otherwise the next file that is opened, such as a database, gets the number of stdout, and whatever a library prints
+    ends up in it.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)  # the lowest free number
+            if opened != number:
+                os.close(opened)
+
+
+def _replace(error: UnicodeError) -> tuple[str, int]:
+    """Handle characters that an encoding lacks: a stand-in of ASCII, else a backslash escape."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = printable(error.object[error.start : error.end]).translate(_STAND_INS)
+    return text.encode("ascii", "backslashreplace").decode("ascii"), error.end

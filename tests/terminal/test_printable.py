@@ -1,0 +1,38 @@
+"""Text from outside cannot act on a terminal."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from automl.terminal.printable import json_safe, printable, printable_lines
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain ü 猫 📷", "plain ü 猫 📷"),
+        ("a\x1b[31mred\x1b]0;title\x07", r"a\x1b[31mred\x1b]0;title\x07"),
+        ("two\nlines\r\tend", r"two\nlines\r\tend"),
+        ("\x9b2J and \x7f", r"\x9b2J and \x7f"),
+        ("\u202egpj.exe \u2028 \u2066x", r"\u202egpj.exe \u2028 \u2066x"),
+        ("\udcff\ud800", r"\xff\ud800"),
+        (r"C:\new", r"C:\new"),
+    ],
+)
+def test_control_characters_are_escaped_and_nothing_else(text: str, shown: str) -> None:
+    assert printable(text) == shown
+
+
+def test_lines_are_kept_only_where_asked() -> None:
+    assert printable_lines("a\nb\x1bc") == "a\nb\\x1bc"
+    assert printable("a\nb") == r"a\nb"
+
+
+def test_json_stays_json_and_holds_no_control_characters() -> None:
+    value = {"name": "\x1b[31m \x9b \u202e \udcff ü \n"}
+    document = json_safe(json.dumps(value, ensure_ascii=False, indent=1))
+    assert json.loads(document) == value
+    assert "ü" in document
+    assert printable_lines(document) == document

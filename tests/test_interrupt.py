@@ -1,0 +1,147 @@
+"""Ctrl-C at any moment: one line, and nothing that hangs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from automl.interrupt import orderly_interrupts, stop_on_interrupt
+
+ROOT = Path(__file__).resolve().parents[1]
+SLOW = """import time
+print('importing', flush=True)
+_end = time.monotonic() + {seconds}
+while time.monotonic() < _end:
+    time.sleep(0.01)
+"""
+
+
+def start(code: str, folder: Path) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(folder)))}
+    return subprocess.Popen(
+        [sys.executable, "-c", code],
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+    )
+
+
+def interrupted(code: str, folder: Path, *, at: str, more: float = 0.1) -> tuple[int, str, str, float]:
+    """Run code, and interrupt it when it has printed a line. Return exit code, output and seconds until its end."""
+    process = start(code, folder)
+    assert process.stdout is not None
+    while at not in process.stdout.readline():
+        assert process.poll() is None
+    time.sleep(more)
+    process.send_signal(signal.SIGINT)
+    begun = time.monotonic()
+    out, err = process.communicate(timeout=30)
+    return process.returncode, out, err, time.monotonic() - begun
+
+
+def test_command_that_has_begun_nothing_ends_at_once_in_an_import(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(SLOW.format(seconds=20))
+    code, _, err, seconds = interrupted(
+        "from automl.interrupt import as_command; as_command(); import slow", tmp_path, at="importing"
+    )
+    assert (code, err) == (130, "\nautoml: stopped\n")
+    assert seconds < 5
+
+
+def test_ctrl_c_in_an_import_comes_after_it_and_leaves_no_lock(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(SLOW.format(seconds=1))
+    code = (
+        "from automl.interrupt import orderly_interrupts\n"
+        "import sys, threading\n"
+        "try:\n"
+        "    with orderly_interrupts():\n"
+        "        import slow\n"
+        "        while True: pass\n"
+        "except KeyboardInterrupt:\n"
+        "    found = []\n"
+        "    other = threading.Thread(target=lambda: found.append(__import__('slow')), daemon=True)\n"
+        "    other.start(); other.join(5)\n"
+        "    print('whole', bool(found) and hasattr(found[0], '_end'))\n"
+    )
+    status, out, err, _ = interrupted(code, tmp_path, at="importing", more=0.3)
+    assert (status, out, err) == (0, "whole True\n", "")
+
+
+def test_import_that_does_not_end_is_interrupted(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(SLOW.format(seconds=30))
+    code = (
+        "import automl.interrupt as i; i.LONGEST_IMPORT = 0.5\nwith i.orderly_interrupts():\n    import slow"
+    )
+    status, _, err, seconds = interrupted(code, tmp_path, at="importing")
+    assert status != 0 and "KeyboardInterrupt" in err
+    assert seconds < 10
+
+
+def test_command_that_hangs_after_ctrl_c_is_ended(tmp_path: Path) -> None:
+    code = (
+        "import automl.interrupt as i, time\n"
+        "command = i.as_command(); command.last_words = lambda: 'stopped; resume it'; command.patience = 0.5\n"
+        "command.before_exit.append(lambda: print('told', flush=True))\n"
+        "with i.orderly_interrupts():\n"
+        "    try:\n"
+        "        print('ready', flush=True); time.sleep(60)\n"
+        "    finally:\n"
+        "        time.sleep(60)\n"
+    )
+    status, out, err, seconds = interrupted(code, tmp_path, at="ready")
+    assert (status, out, err) == (130, "told\n", "\nautoml: stopped; resume it\n")
+    assert seconds < 10
+
+
+def test_ignored_ctrl_c_stays_ignored(tmp_path: Path) -> None:
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "from automl.interrupt import as_command, orderly_interrupts; as_command()\n"
+        "with orderly_interrupts():\n"
+        "    import time; print('ready', flush=True); time.sleep(1)\n"
+        "print('done')\n"
+    )
+    status, out, err, _ = interrupted(code, tmp_path, at="ready")
+    assert (status, out, err) == (0, "done\n", "")
+
+
+def test_handlers_are_as_before_afterwards_and_untouched_in_other_threads() -> None:
+    def handlers() -> list[object]:
+        return [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+
+    before, seen = handlers(), []
+    with orderly_interrupts():
+        assert handlers() != before
+        with stop_on_interrupt(lambda: None):
+            pass
+    assert handlers() == before
+
+    def elsewhere() -> None:
+        with orderly_interrupts(), stop_on_interrupt(lambda: None):
+            seen.append(handlers())
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    thread.join()
+    assert seen == [before]
+
+
+def test_first_signal_asks_and_the_second_interrupts() -> None:
+    asked: list[bool] = []
+    with (
+        pytest.raises(KeyboardInterrupt),
+        orderly_interrupts(),
+        stop_on_interrupt(lambda: asked.append(True)),
+    ):
+        signal.raise_signal(signal.SIGTERM)
+        assert asked == [True]
+        signal.raise_signal(signal.SIGTERM)
+    assert asked == [True]
