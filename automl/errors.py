@@ -20,9 +20,11 @@ Each message is one sentence: what must hold, what was given (`!r`), what to do.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 MOST_NAMES = 40  # that one message lists
+LONGEST_REASON = 200  # characters of another library's message
+MOST_PROBLEMS, LONGEST_PROBLEM = 20, 400  # that one message lists, and characters of each
 
 
 class AutomlError(Exception):
@@ -93,3 +95,19 @@ def unknown_name(kind: str, given: str, valid: Iterable[str]) -> str:
     if len(names) > MOST_NAMES:
         return f"unknown {kind} {given!r}: {hint}There are {len(names)} valid names, from {names[0]} to {names[-1]}"
     return f"unknown {kind} {given!r}: {hint}Valid names: {', '.join(names)}"
+
+
+def reason_of(error: Exception) -> str:
+    """Return the first line of an error's text, or its kind if it has none."""
+    lines = str(error).splitlines()
+    return lines[0][:LONGEST_REASON] if lines and lines[0].strip() else type(error).__name__
+
+
+def listed(problems: Sequence[str]) -> list[str]:
+    """Return problems for one message: the first 20 of them, with at most 400 characters each."""
+    shown = [
+        text if len(text) <= LONGEST_PROBLEM else f"{text[: LONGEST_PROBLEM - 3]}..."
+        for text in problems[:MOST_PROBLEMS]
+    ]
+    more = len(problems) - len(shown)
+    return [*shown, f"and {more} more"] if more else shown

@@ -15,6 +15,7 @@ PACKAGE = ROOT / "automl"
 # From the bottom up; a module imports from its own entry and those before it.
 LAYERS = (
     ("_version", "errors", "records", "log", "interrupt", "machine", "torch_setup", "cuda_graphs"),
+    ("documents",),
     ("remote",),
     ("config",),
     ("data",),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from automl.documents.json_file import read_json
 from automl.errors import StudyError
 from automl.remote import Mirror, is_remote
 
@@ -295,7 +296,7 @@ def _read_json(path: Path, *, needed: Sequence[str]) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content: dict[str, Any] = read_json(path)
         missing = [key for key in needed if not isinstance(content, dict) or key not in content]
         if missing:
             raise ValueError(f"it lacks {missing[0]!r}")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
+from automl.documents.json_file import read_json
 from automl.records import TrialState
 from automl.review.studies import StudyFolder
 from automl.review.trials import stored_trials
@@ -33,7 +33,7 @@ def read_past(study: StudyFolder) -> PastStudy:
 def read_plan(study: StudyFolder) -> dict[str, Any]:
     """Return the study's plan.json, empty if there is none."""
     try:
-        content = json.loads((study.path / PLAN_FILE).read_text(encoding="utf-8"))
+        content = read_json(study.path / PLAN_FILE)
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from automl.config.loading import read_study_file
 from automl.config.storage import unmask
+from automl.documents.json_file import read_json
 from automl.errors import ConfigError, ModelError, StudyError, unknown_name
 from automl.remote import download_copy, is_remote, names_at
 
@@ -73,7 +73,7 @@ def read_study(path: Path) -> StudyFolder:
     try:
         config = read_study_file(path / STUDY_FILE)
         result_file = path / RESULT_FILE
-        result = json.loads(result_file.read_text(encoding="utf-8")) if result_file.exists() else None
+        result = read_json(result_file) if result_file.exists() else None
     except (ConfigError, OSError, ValueError) as error:
         raise StudyError(f"a study's files must be readable, got {str(path)!r} ({error})") from error
     if result is not None and not isinstance(result, dict):
@@ -86,7 +86,7 @@ def read_study(path: Path) -> StudyFolder:
 def _plan(path: Path) -> dict[str, Any]:
     """Return plan.json; empty where there is none or it is damaged, which only a resume has to refuse."""
     try:
-        plan = json.loads(path.read_text(encoding="utf-8"))
+        plan = read_json(path)
     except (OSError, ValueError):
         return {}
     return plan if isinstance(plan, dict) else {}
