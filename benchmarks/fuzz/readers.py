@@ -219,7 +219,9 @@ def _model(folder: Path) -> list[Path]:
 
     from automl.final.model_folder import write_model_folder
     from automl.records import DatasetInfo
-    from automl.spaces.architectures.factories import LINEAR_ON_PIXELS, create
+    from automl.spaces.architectures.factories import LINEAR_ON_PIXELS
+    from automl.training.models.build import build_model, input_size
+    from automl.training.models.hyperparameters import Recipe
 
     info = DatasetInfo(
         name="damaged", task="classification", classes=("cat", "dog", "owl"), in_chans=3, img_size=SIDE,
@@ -229,15 +231,11 @@ def _model(folder: Path) -> list[Path]:
     torch.manual_seed(0)
     paths = []
     for name in ("test_resnet", "test_vit", LINEAR_ON_PIXELS):
-        keywords = {"img_size": SIDE, "patch_size": 8} if name == "test_vit" else {}
-        network = create(name, num_classes=3, in_chans=3, **keywords)
-        place = folder / name.split(":")[-1]
         config = {"model": name, "opt": "sgd", "lr": 0.1, "batch_size": 2}
-        write_model_folder(place, network, config, info, size=SIDE)
-        if keywords:
-            said = json.loads((place / "config.json").read_text())
-            said["model_args"] |= keywords
-            (place / "config.json").write_text(json.dumps(said))
+        recipe = Recipe.from_config(config)
+        place = folder / name.split(":")[-1]
+        size = input_size(recipe, info)
+        write_model_folder(place, build_model(recipe, info), config, info, size=size)
         paths += [place / "config.json", place / "preprocess.json", place / "model.safetensors"]
     return paths
 

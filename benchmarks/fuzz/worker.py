@@ -24,7 +24,8 @@ def serve(name: str, seed: int) -> None:
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     quiet = os.open(os.devnull, os.O_WRONLY)
     os.dup2(quiet, 1)
-    os.dup2(quiet, 2)
+    if not os.environ.get("FUZZ_LOUD"):
+        os.dup2(quiet, 2)
     warnings.simplefilter("ignore")
     reader = next(reader for reader in READERS if reader.name == name)
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
