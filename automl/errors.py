@@ -24,6 +24,7 @@ from collections.abc import Iterable, Sequence
 
 MOST_NAMES = 40  # that one message lists
 LONGEST_REASON = 200  # characters of another library's message
+LONGEST_MESSAGE = 5000
 MOST_PROBLEMS, LONGEST_PROBLEM = 20, 400  # that one message lists, and characters of each
 
 
@@ -31,6 +32,11 @@ class AutomlError(Exception):
     """Base of all errors of this package; `exit_code` is what the command line returns for it."""
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        """Return the message; what a file holds may be quoted in it, so it ends after some thousand characters."""
+        text = super().__str__()
+        return text if len(text) <= LONGEST_MESSAGE else f"{text[: LONGEST_MESSAGE - 3]}..."
 
 
 class UsageError(AutomlError):

@@ -30,7 +30,7 @@ def read_yaml(path: Path, *, unique_keys: bool = False) -> Any:
 
 def _parse(text: str, *, unique_keys: bool) -> Any:
     try:
-        loader = yaml.SafeLoader(text)
+        loader = _Loader(text)
         try:
             node = loader.get_single_node()
             if node is None:
@@ -51,6 +51,23 @@ def _parse(text: str, *, unique_keys: bool) -> Any:
         TypeError,
     ) as error:  # values that do not fit their tags
         raise ValueError(f"a value does not fit its tag ({error})") from error
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML that stops at values that are nested too deeply: going on takes time in the square of the depth."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Return the next node, as the class above does."""
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise yaml.constructor.ConstructorError(None, None, "nested too deeply", self.get_mark())
+        node: yaml.Node | None = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
 
 
 class _Bounds:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ from typing import Any
 from automl.config.loading import read_study_file
 from automl.config.storage import unmask
 from automl.documents.json_file import read_json
-from automl.errors import ConfigError, ModelError, StudyError, unknown_name
+from automl.errors import ConfigError, ModelError, StudyError, reason_of, unknown_name
 from automl.remote import download_copy, is_remote, names_at
 
 STUDY_FILE = "study.yaml"
@@ -66,6 +68,22 @@ class StudyFolder:
         """Return the URL of its Optuna storage. Raises ConfigError if its password is masked and unknown."""
         url = self.config.get("storage")
         return unmask(str(url)) if url else f"sqlite:///{self.path / DATABASE_FILE}"
+
+
+# What reading a value of another type or size than a study writes ends in.
+WRONG_VALUES = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
+
+@contextmanager
+def damage_told(study: str) -> Iterator[None]:
+    """Raise StudyError for values in the files of a study that no version writes there."""
+    try:
+        yield
+    except WRONG_VALUES as error:
+        raise StudyError(
+            f"the files of the study {study!r} hold a value that automl does not write "
+            f"({type(error).__name__}: {reason_of(error)}): they are damaged, so restore them from a copy"
+        ) from error
 
 
 def read_study(path: Path) -> StudyFolder:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import os
 import tarfile
 import zipfile
@@ -320,7 +319,7 @@ def _command(*arguments: str) -> str:
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = main(list(arguments))
     text = err.getvalue()
-    if "unexpected" in text or "Traceback" in text or code not in (0, 1, 2, 3):
+    if "automl: unexpected" in text or "Traceback" in text or code not in (0, 1, 2, 3):
         raise UnexpectedError(f"{arguments[0]} (exit code {code}): {text[-300:]}")
     if len(text) > 20_000 or (code != 0 and text.count("\n") > 4):
         raise UnexpectedError(f"{arguments[0]} says too much: {len(text)} characters")

@@ -66,7 +66,15 @@ def read_summary(url: str, study: str) -> StudySummary | None:
     try:
         with connected(url) as connection:
             return _read(connection, study)
-    except (ImportError, SQLAlchemyError, ValueError, KeyError):
+    except (
+        ImportError,
+        SQLAlchemyError,
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        TypeError,
+        ValueError,
+    ):
         return None
 
 

@@ -124,7 +124,6 @@ def _require_header(name: str, columns: list[str]) -> None:
 
 def _read_parquet(content: bytes) -> pd.DataFrame:
     """Return the table, with the names of classes that Hugging Face's library has written into its schema."""
-    import pandas as pd
     import pyarrow.parquet
 
     about = pyarrow.parquet.read_metadata(io.BytesIO(content))
@@ -132,7 +131,9 @@ def _read_parquet(content: bytes) -> pd.DataFrame:
     most = min(free_memory() // _TIMES_PARQUET, max(_ALWAYS_ALLOWED, _MOST_GROWTH * len(content)))
     if max(unpacked, _BYTES_PER_CELL * about.num_rows * about.num_columns) > most:
         raise ValueError(f"{about.num_rows:,} rows of {about.num_columns:,} columns do not fit into memory")
-    frame = pd.read_parquet(io.BytesIO(content))
+    table = pyarrow.parquet.read_table(io.BytesIO(content))
+    table.validate(full=True)  # text that is not UTF-8 and offsets that lead out of the columns
+    frame: pd.DataFrame = table.to_pandas()
     metadata = pyarrow.parquet.read_schema(io.BytesIO(content)).metadata or {}
     for column, names in _class_names(metadata.get(b"huggingface", b"{}")).items():
         if column in frame.columns:
