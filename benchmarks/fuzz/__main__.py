@@ -2,9 +2,9 @@
 
     python -m benchmarks.fuzz [--minutes 20] [--cases N] [--seed 0] [--readers zip,table] [--only READER:NUMBER]
 
-Every case is read in a process of its own kind with a limit of 10 s and 1 GB above the memory at its start. The same
-seed makes the same cases. The report says, for each reader, how many cases there were and how they ended, the slowest
-and the one that took most memory. Exit code 1 if a case ended otherwise; `--only` shows such a case again, and
+Every case is read in a process of its own kind with a limit of 10 s of the CPU and 1 GB above the memory at its start.
+The same seed makes the same cases. The report says, for each reader, how many cases there were and how they ended, the
+slowest and the one that took most memory. Exit code 1 if a case ended otherwise; `--only` shows such a case again, and
 `--keep FOLDER` writes its file there.
 """
 

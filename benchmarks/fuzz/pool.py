@@ -17,6 +17,7 @@ from benchmarks.fuzz.case import Outcome
 
 LONGEST, MOST_GROWN = 10.0, 2**30  # seconds and bytes of one case
 _START = 180.0
+_BUSY = 6  # times as long on the clock as on the CPU
 _LOOK = 0.02  # seconds between two looks at the memory
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -48,8 +49,8 @@ class Worker:
         assert self._process.stdin is not None
         begun = time.perf_counter()
         self._process.stdin.write(f"{number}\n")
-        most = 0
-        while (seconds := time.perf_counter() - begun) < LONGEST + 1:
+        most, used = 0, self._used()
+        while (seconds := time.perf_counter() - begun) < LONGEST + 1 or self._still_works(seconds, used):
             line = self._line(_LOOK)
             if line:
                 outcome = Outcome(**json.loads(line))
@@ -75,6 +76,17 @@ class Worker:
             if stream is not None:
                 with suppress(OSError):
                     stream.close()
+
+    def _still_works(self, seconds: float, used: float) -> bool:
+        """Return whether a late process has had little of the CPU yet, as other work is in its way."""
+        return self.alive() and seconds < _BUSY * LONGEST and self._used() - used < LONGEST
+
+    def _used(self) -> float:
+        try:
+            times = psutil.Process(self._process.pid).cpu_times()
+        except psutil.Error:
+            return 0.0
+        return float(times.user + times.system)
 
     def _line(self, seconds: float) -> str:
         assert self._process.stdout is not None

@@ -166,5 +166,5 @@ def _interrupted(state: TrialState, before: Any) -> bool:
 
 
 def _report(row: Any) -> Report:
-    value = math.nan if row["value"] is None else row["value"]
-    return Report(row["trial"], row["round"], value, row["seconds"], parse_json(row["metrics"]))
+    value = math.nan if row["value"] is None else float(row["value"])  # SQLite keeps any type in any column
+    return Report(row["trial"], int(row["round"]), value, float(row["seconds"]), parse_json(row["metrics"]))
