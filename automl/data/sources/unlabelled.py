@@ -73,7 +73,10 @@ def _at_path(path: Path, image_column: str | None) -> Iterator[NamedImage]:
     elif is_tar(path) and path.is_file():
         yield from _in_files(TarFiles(path), path)
     elif is_manifest(path) and path.is_file():
-        content = LooseFiles(path.parent, name="").read(path.name, most=most_bytes(path.name))
+        try:
+            content = LooseFiles(path.parent, name="").read(path.name, most=most_bytes(path.name))
+        except DataError as error:
+            raise DataError(f"the table {str(path)!r} {error}") from error
         frame = read_table(path.name, content)
         yield from _in_table(frame, LooseFiles(path.parent, name=path.stem), str(path), image_column)
     else:

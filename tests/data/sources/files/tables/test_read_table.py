@@ -103,3 +103,10 @@ def test_parquet_with_text_that_is_not_utf8_is_refused(root: Path) -> None:
     (root / "x.parquet").write_bytes(data.replace(b"dog", b"d\xffg", 1))
     with pytest.raises(DataError, match="must be a readable table"):
         open_source(root / "x.parquet")
+
+
+def test_endless_table_in_a_folder_is_named(root: Path) -> None:
+    (root / "a").mkdir()
+    _sparse(root / "labels.csv", 10**12)
+    with pytest.raises(DataError, match=r"the table 'labels.csv' in .* cannot be read \(too large: 1.0 TB"):
+        open_source(root)
