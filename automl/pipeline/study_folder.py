@@ -195,7 +195,11 @@ class Workspace:
 
     def holdout_reads(self) -> int:
         """Return how often the holdout was opened."""
-        return int((_read_json(self.root / "holdout.json", needed=("reads",)) or {"reads": 0})["reads"])
+        path = self.root / "holdout.json"
+        reads = (_read_json(path, needed=("reads",)) or {"reads": 0})["reads"]
+        if not isinstance(reads, int):
+            raise StudyError(f"{str(path)!r} is damaged (it must count reads); start again with --overwrite")
+        return reads
 
     def count_holdout_read(self) -> int:
         """Record that the holdout is about to be opened; return how often, including this time."""

@@ -8,7 +8,7 @@ shape and no content, and the sketch ends as soon as it is larger than the file.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,15 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import nn
 from torch.nn.modules import module as hooks
+from torch.overrides import TorchFunctionMode
 
 Shape = tuple[int, ...]
 
 # A network may make a tensor twice, and has modules without weights; tables that are not stored follow the image size.
 _TWICE, _MODULES_EACH, _MORE = 2, 20, 1000
 _MOST_BUFFERED = 2**26  # numbers
+# End in "_", and change something else than values.
+_NOT_VALUES = ("requires_grad_", "detach_", "share_memory_")
 
 
 def build_with_weights(make: Callable[[], nn.Module], file: Path) -> nn.Module:
@@ -33,7 +36,7 @@ def build_with_weights(make: Callable[[], nn.Module], file: Path) -> nn.Module:
     SafetensorError for a damaged file.
     """
     stored = shapes_in(file)
-    with _no_larger_than(stored):
+    with _no_larger_than(stored), _Uninitialised():
         with torch.device("meta"):
             sketch = make()
         _require_same({name: tuple(value.shape) for name, value in sketch.state_dict().items()}, stored)
@@ -41,6 +44,22 @@ def build_with_weights(make: Callable[[], nn.Module], file: Path) -> nn.Module:
     network.load_state_dict(load_file(file))
     require_finite(network)
     return network
+
+
+class _Uninitialised(TorchFunctionMode):
+    """Leaves out what fills weights with their first values, which takes most of the time of building a network."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Call a function of torch, unless it changes a weight in place: then return the weight."""
+        given = dict(kwargs or {})
+        name = getattr(func, "__name__", "")
+        if name.endswith("_") and not name.startswith("_") and name not in _NOT_VALUES:
+            target = args[0] if args else given.get("tensor")
+            if isinstance(target, nn.Parameter):
+                return target
+        return func(*args, **given)
 
 
 def shapes_in(file: Path) -> dict[str, Shape]:
