@@ -21,11 +21,14 @@ Each message is one sentence: what must hold, what was given (`!r`), what to do.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from automl.terminal.masking import mask_passwords
 
 MOST_NAMES = 40  # that one message lists
+LONGEST_REASON = 200  # characters of another library's message
+LONGEST_MESSAGE = 5000
+MOST_PROBLEMS, LONGEST_PROBLEM = 20, 400  # that one message lists, and characters of each
 
 
 class AutomlError(Exception):
@@ -38,6 +41,11 @@ class AutomlError(Exception):
 
     def __init__(self, *arguments: object) -> None:
         super().__init__(*(mask_passwords(part) if isinstance(part, str) else part for part in arguments))
+
+    def __str__(self) -> str:
+        """Return the message; what a file holds may be quoted in it, so it ends after some thousand characters."""
+        text = super().__str__()
+        return text if len(text) <= LONGEST_MESSAGE else f"{text[: LONGEST_MESSAGE - 3]}..."
 
 
 class UsageError(AutomlError):
@@ -106,3 +114,19 @@ def unknown_name(kind: str, given: str, valid: Iterable[str]) -> str:
     if len(names) > MOST_NAMES:
         return f"unknown {kind} {given!r}: {hint}There are {len(names)} valid names, from {names[0]} to {names[-1]}"
     return f"unknown {kind} {given!r}: {hint}Valid names: {', '.join(names)}"
+
+
+def reason_of(error: Exception) -> str:
+    """Return the first line of an error's text, or its kind if it has none."""
+    lines = str(error).splitlines()
+    return lines[0][:LONGEST_REASON] if lines and lines[0].strip() else type(error).__name__
+
+
+def listed(problems: Sequence[str]) -> list[str]:
+    """Return problems for one message: the first 20 of them, with at most 400 characters each."""
+    shown = [
+        text if len(text) <= LONGEST_PROBLEM else f"{text[: LONGEST_PROBLEM - 3]}..."
+        for text in problems[:MOST_PROBLEMS]
+    ]
+    more = len(problems) - len(shown)
+    return [*shown, f"and {more} more"] if more else shown

@@ -18,6 +18,7 @@ from importlib import import_module
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from automl.documents.json_file import parse_json, read_json
 from automl.errors import StorageError, UsageError
 from automl.log import get_logger
 from automl.machine import cache_folder
@@ -134,7 +135,7 @@ class Mirror:
     def _remote_turn(self) -> int | None:
         with _opened(self.url) as (files, base):
             place = f"{base}/{self.study}/{TURN}"
-            return int(json.loads(files.cat_file(place))["turn"]) if files.exists(place) else None
+            return int(parse_json(files.cat_file(place))["turn"]) if files.exists(place) else None
 
     def _files(self) -> Iterator[Path]:
         """Yield the files of the study, without unfinished files and files that belong to this machine."""
@@ -215,7 +216,7 @@ def _is_safe(name: PurePosixPath) -> bool:
 
 def _read_tokens(path: Path) -> dict[str, str]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
     except (OSError, ValueError):
         return {}
     known = found if isinstance(found, dict) else {}
@@ -224,7 +225,7 @@ def _read_tokens(path: Path) -> dict[str, str]:
 
 def _read_turn(path: Path) -> int | None:
     try:
-        return int(json.loads(path.read_text(encoding="utf-8"))["turn"])
+        return int(read_json(path)["turn"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

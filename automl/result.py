@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from automl.documents.json_file import read_json
 from automl.records import Config, Interval
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class FitResult:
     @property
     def data_notes(self) -> tuple[str, ...]:
         """What was assumed about the data and found in them, as `automl.inspect` reports it."""
-        report = json.loads((self.directory / "data_report.json").read_text(encoding="utf-8"))
+        report = read_json(self.directory / "data_report.json")
         return (*report["notes"], *(finding["headline"] for finding in report["findings"]))
 
     @property

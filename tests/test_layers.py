@@ -25,6 +25,7 @@ LAYERS = (
         "cuda_graphs",
         "terminal",
     ),
+    ("documents",),
     ("remote",),
     ("config",),
     ("data",),

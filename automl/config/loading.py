@@ -13,6 +13,7 @@ from automl.config.names import BUILT_IN, REMOTE
 from automl.config.sizes import format_size, parse_size
 from automl.config.storage import ENVIRONMENT, unmask
 from automl.config.study import StudyConfig
+from automl.documents.yaml_file import read_yaml
 from automl.errors import ConfigError
 from automl.machine import expanded
 from automl.remote import is_remote
@@ -50,12 +51,12 @@ def load(data: Any, /, **options: Any) -> StudyConfig:
 def read_study_file(path: Path) -> dict[str, Any]:
     """Return the keys and values of a study file, unchecked. Raises ConfigError if it is no mapping."""
     try:
-        values = yaml.load(path.read_text(encoding="utf-8"), _StrictLoader)
+        values = read_yaml(path, unique_keys=True)
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise ConfigError(f"a study file must be readable, got {str(path)!r} ({reason})") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"a study file must be valid YAML, got {str(path)!r} ({_where(error)})") from error
+    except ValueError as error:
+        raise ConfigError(f"a study file must be valid YAML, got {str(path)!r} ({error})") from error
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
         raise ConfigError(f"a study file must hold lines of the form 'option: value', got {str(path)!r}")
     return values
@@ -120,22 +121,3 @@ def _readable(value: Any, write: Any, read: Any) -> Any:
         return None
     text = write(value)
     return text if read(text) == value else value
-
-
-def _where(error: yaml.YAMLError) -> str:
-    mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or "cannot be parsed"
-    return f"line {mark.line + 1}: {problem}" if mark is not None else str(problem)
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """Safe YAML that refuses a repeated key, of which plain YAML silently takes the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        for key in keys:
-            if keys.count(key) > 1 and key != "<<":
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"{key!r} is given twice", node.start_mark
-                )
-        return super().construct_mapping(node, deep)

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from automl.errors import unknown_name
+from automl.errors import listed, unknown_name
 
 _CLAUSES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "greater_than": lambda ctx: f"must be above {ctx['gt']:g}",
@@ -42,8 +42,8 @@ def problems(error: ValidationError, fields: Sequence[str]) -> str:
 def joined(sentences: Sequence[str]) -> str:
     """Return one problem as it is, several as `2 problems: (1) ...; (2) ...`."""
     if len(sentences) == 1:
-        return sentences[0]
-    numbered = "; ".join(f"({number}) {sentence}" for number, sentence in enumerate(sentences, 1))
+        return listed(sentences)[0]
+    numbered = "; ".join(f"({number}) {sentence}" for number, sentence in enumerate(listed(sentences), 1))
     return f"{len(sentences)} problems: {numbered}"
 
 

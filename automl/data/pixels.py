@@ -14,13 +14,15 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 from warnings import catch_warnings, filterwarnings
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from automl.data.decoding.pixel_range import PixelRange, range_of, sampled, to_eight_bits
+from automl.data.decoding.deep_colour import deep_colours, is_deep_colour
+from automl.data.decoding.pixel_range import PixelRange, range_of, require_fitting, sampled, scaled
 from automl.errors import DataError
 from automl.records import DatasetInfo, Resize
 
@@ -42,6 +44,7 @@ _FORMATS = (
 
 _GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
 
+_FEW = 2**22  # pixels that are converted at once
 _ORIENTATION = 0x0112
 _BANDS, _BITS = 277, 258  # tags of a TIFF
 _TRANSPOSES = {
@@ -142,12 +145,28 @@ def is_deep_mode(mode: str) -> bool:
     return mode in ("I", "F") or mode.startswith("I;16")
 
 
+def is_deep(image: Image.Image) -> bool:
+    """Return whether the pixels of an image that is not decoded yet have more than 8 bits, all of which are read."""
+    return is_deep_mode(image.mode) or is_deep_colour(image)
+
+
+def deep_values(image: Image.Image) -> npt.NDArray[Any]:
+    """Decode an image that `is_deep` and return its values, (H, W) or (H, W, 3)."""
+    return deep_colours(image) if is_deep_colour(image) else np.asarray(image)
+
+
 def mode_of(image: Image.Image) -> str:
-    """Return the mode of an image that is not decoded yet; "RGB;16" and the like if Pillow will drop 8 of 16 bits."""
+    """Return the mode of an image that is not decoded yet; "RGB;16" and the like if it has 16 bits a channel."""
     if is_deep_mode(image.mode):
         return image.mode
-    raw = " ".join(str(part) for tile in getattr(image, "tile", ()) for part in tile[3:])
-    return f"{image.mode};16" if ";16" in raw else image.mode
+    if is_deep_colour(image):
+        return f"{image.mode};16"
+    raw = [str(part) for tile in getattr(image, "tile", ()) for part in _flat(tile[3])]
+    return next((f"{part.partition(';')[0]};16" for part in raw if ";16" in part), image.mode)
+
+
+def _flat(args: Any) -> tuple[Any, ...]:
+    return args if isinstance(args, tuple) else (args,)
 
 
 def to_pixels(
@@ -199,19 +218,43 @@ def _orientation(image: Image.Image) -> int:
 
 def _plain(image: Image.Image, mode: str, pixel_range: PixelRange) -> Image.Image:
     """Return the decoded image in `mode` ("L" or "RGB"), on white where it is transparent."""
+    if is_deep_colour(image):
+        found = _scaled(deep_colours(image), pixel_range)
+        if image.mode == "RGBA":
+            found.putalpha(image.getchannel("A"))
+        image = found
     image.load()
     if is_deep_mode(image.mode):
-        values = np.asarray(image)
-        image = Image.fromarray(
-            to_eight_bits(values, pixel_range or range_of([sampled(values)]) or (0.0, 1.0))
-        )
+        image = _scaled(np.asarray(image), pixel_range)
     elif _is_transparent(image):
-        rgba = image.convert("RGBA")
-        image = Image.new("RGBA", rgba.size, "white")
-        image.alpha_composite(rgba)
+        image = _on_white(image)
     elif image.mode in ("LAB", "HSV", "YCbCr", "CMYK", "RGBX", "P"):
         image = image.convert("RGB")
     return image if image.mode == mode else image.convert(mode)
+
+
+def _scaled(values: npt.NDArray[Any], pixel_range: PixelRange) -> Image.Image:
+    """Return values with more than 8 bits as an image, a few rows at a time: numbers take eight times the memory."""
+    pixel_range = pixel_range or range_of([sampled(values)]) or (0.0, 1.0)
+    require_fitting(values if values.size <= _FEW else sampled(values), pixel_range)
+    found = np.empty(values.shape, dtype=np.uint8)
+    step = max(1, _FEW * len(values) // max(1, values.size))
+    for start in range(0, len(values), step):
+        found[start : start + step] = scaled(values[start : start + step], pixel_range)
+    return Image.fromarray(found)
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    """Return a transparent image on white, a few rows at a time."""
+    found = Image.new("RGB", image.size)
+    step = max(1, _FEW // image.width)
+    for top in range(0, image.height, step):
+        box = (0, top, image.width, min(top + step, image.height))
+        rgba = image.crop(box).convert("RGBA")
+        part = Image.new("RGBA", rgba.size, "white")
+        part.alpha_composite(rgba)
+        found.paste(part.convert("RGB"), box)
+    return found
 
 
 def _is_transparent(image: Image.Image) -> bool:

@@ -6,8 +6,8 @@ Worker processes import this module: it must load in a tenth of a second.
 
 from __future__ import annotations
 
+import bz2
 import os
-import stat
 import struct
 import zipfile
 import zlib
@@ -16,14 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from automl.errors import DataError
+from automl.documents.bounded_file import read_bounded, size_in_words
+from automl.errors import DataError, reason_of
 
 # Larger members are refused: no decodable image is as large, and unpacking one would fill the memory.
 MAX_MEMBER_BYTES = 512 * 2**20
 _LOCAL_HEADER = 30
 # Bytes that the name and extra fields of a zip member usually take; read together with its data.
 _USUAL_NAME = 200
-_STORED, _DEFLATED = 0, 8
+_STORED, _DEFLATED, _BZIP2 = 0, 8, 12
+_SMALL = 4096
 
 # A path in a folder; (offset, bytes) in a tar; the six numbers that `ZipReader.read` takes in a zip.
 Location = str | Sequence[int]
@@ -44,19 +46,14 @@ class FolderReader:
     def __init__(self, path: Path) -> None:
         self._root = str(path)
 
-    def read(self, location: Location) -> bytes:
-        """Return the bytes of the file at this path, relative or absolute. Raises DataError if it cannot be read."""
+    def read(self, location: Location, *, most: int = MAX_MEMBER_BYTES) -> bytes:
+        """Return the bytes of the file at this path, relative or absolute.
+
+        Raises DataError if it cannot be read, is no file or has more than `most` bytes.
+        """
         name = str(location)
         try:
-            path = name if name.startswith(os.sep) else f"{self._root}{os.sep}{name}"
-            # Without waiting: a named pipe has no end, nor has a device.
-            file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
-            try:
-                if not stat.S_ISREG(os.fstat(file).st_mode):
-                    raise DataError("cannot be read (not a file)")
-                return _read_all(file)
-            finally:
-                os.close(file)
+            return read_bounded(name if name.startswith(os.sep) else f"{self._root}{os.sep}{name}", most)
         except (OSError, ValueError) as error:
             raise DataError(f"cannot be read ({getattr(error, 'strerror', None) or error})") from error
 
@@ -84,6 +81,7 @@ class ZipReader:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        self._bytes = os.fstat(self._file).st_size
         self._archive: zipfile.ZipFile | None = None
         self._infos: dict[int, zipfile.ZipInfo] = {}
 
@@ -92,38 +90,41 @@ class ZipReader:
 
         Raises DataError if it is damaged, encrypted or too large.
         """
-        size, flags = int(location[2]), int(location[5])
+        packed, size, flags = int(location[1]), int(location[2]), int(location[5])
         if size > MAX_MEMBER_BYTES:
-            raise DataError(f"unpacks to {size / 2**20:.0f} MB")
+            raise DataError(f"unpacks to {size_in_words(size)}")
+        if not 0 <= packed <= self._bytes:
+            raise DataError("damaged in the zip (cut off)")
         if flags & 0x1:
             raise DataError("encrypted")
         try:
             # zipfile locks the file and takes five times as long, so it reads only unusual members.
             data = _fast_read(self._file, location)
-            return self._slow_read(int(location[0])) if data is None else data
-        except (
-            zipfile.BadZipFile,
-            zlib.error,
-            OSError,
-            EOFError,
-            NotImplementedError,
-            RuntimeError,
-        ) as error:
-            raise DataError(f"damaged in the zip ({error})") from error
+            return self._slow_read(int(location[0]), size) if data is None else data
+        except Exception as error:  # zipfile and its decompressors raise nearly anything on bad bytes
+            raise DataError(f"damaged in the zip ({reason_of(error)})") from error
 
     def close(self) -> None:
         os.close(self._file)
         if self._archive is not None:
             self._archive.close()
 
-    def _slow_read(self, offset: int) -> bytes:
+    def _slow_read(self, offset: int, size: int) -> bytes:
         if self._archive is None:
             archive = zipfile.ZipFile(self._path)
             self._infos = {info.header_offset: info for info in archive.infolist()}
             self._archive = archive
         if offset not in self._infos:
             raise zipfile.BadZipFile("the zip has changed")
-        return self._archive.read(self._infos[offset])
+        parts, left = [], size
+        with self._archive.open(self._infos[offset]) as member:
+            # In small pieces: LZMA unpacks all that it is given at once.
+            while left > 0 and (part := member.read(min(left, _SMALL))):
+                parts.append(part)
+                left -= len(part)
+            if left or member.read(1):
+                raise zipfile.BadZipFile("its size is not the one that the zip says")
+        return b"".join(parts)
 
 
 Reader = FolderReader | TarReader | ZipReader
@@ -144,7 +145,7 @@ def open_reader(kind: str, path: str) -> Reader:
 def read_span(file: int, offset: int, size: int) -> bytes:
     """Return the bytes of a tar member. Raises DataError if they are truncated or too many."""
     if size > MAX_MEMBER_BYTES:
-        raise DataError(f"unpacks to {size / 2**20:.0f} MB")
+        raise DataError(f"unpacks to {size_in_words(size)}")
     data = os.pread(file, size, offset)
     if len(data) < size:
         raise DataError("damaged in the tar (cut off)")
@@ -152,9 +153,9 @@ def read_span(file: int, offset: int, size: int) -> bytes:
 
 
 def _fast_read(file: int, location: Location) -> bytes | None:
-    """Return the content of a stored or deflated member with the right checksum; None for all others."""
+    """Return the content of a stored, deflated or bzip2 member with the right checksum; None for all others."""
     offset, packed, size, checksum, method, _ = (int(value) for value in location)
-    if method not in (_STORED, _DEFLATED):
+    if method not in (_STORED, _DEFLATED, _BZIP2):
         return None
     # The local header repeats the name and has extra fields of its own, so it alone gives their lengths.
     start = os.pread(file, _LOCAL_HEADER + _USUAL_NAME + packed, offset)
@@ -167,16 +168,10 @@ def _fast_read(file: int, location: Location) -> bytes | None:
         data = os.pread(file, packed, offset + begin)
     if method == _DEFLATED:
         data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, size or 1)
-    return data if len(data) == size and zlib.crc32(data) == checksum else None
-
-
-def _read_all(file: int) -> bytes:
-    """Read an open file in one call unless it grows meanwhile."""
-    size = os.fstat(file).st_size
-    data = os.read(file, size + 1)
-    if len(data) == size:
+    elif method == _BZIP2:
+        data = bz2.BZ2Decompressor().decompress(data, size or 1)
+    if len(data) == size and zlib.crc32(data) == checksum:
         return data
-    parts = [data]
-    while part := os.read(file, 2**20):
-        parts.append(part)
-    return b"".join(parts)
+    if method == _BZIP2:  # zipfile would unpack all of it: up to a megabyte from each byte
+        raise zipfile.BadZipFile("its size or checksum is not the one that the zip says")
+    return None

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from automl.documents.bounded_file import read_bounded
 from automl.final.evidence import words
 from automl.final.model_folder import Preprocess
 from automl.records import Config, DatasetInfo
@@ -13,6 +14,7 @@ from automl.spaces.architectures.factories import is_built_in, is_factory
 from automl.terminal.printable import printable
 
 CARD_FILE = "README.md"
+_MOST_BYTES = 2**20  # of a card
 CARD = """---
 library_name: timm
 pipeline_tag: image-classification
@@ -109,7 +111,7 @@ def write_card(path: Path, document: dict[str, Any], preprocess: Preprocess) -> 
 def read_verdict(folder: Path) -> str:
     """Return the sentence of a model folder's card that says that the model is not usable; "" without one."""
     try:
-        lines = (folder / CARD_FILE).read_text(encoding="utf-8").splitlines()
+        lines = read_bounded(folder / CARD_FILE, _MOST_BYTES).decode("utf-8").splitlines()
     except (OSError, ValueError):
         return ""
     return next((line.strip("*") for line in lines if line.startswith(f"**{words.NOT_USABLE}")), "")

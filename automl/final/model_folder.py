@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 
-from automl.errors import ModelError
-from automl.records import Config, DatasetInfo, LabelType, Resize
-from automl.spaces.architectures.factories import is_built_in, is_factory, load_factory
+from automl.documents.json_file import read_json
+from automl.records import Config, DatasetInfo
+from automl.spaces.architectures.factories import is_factory
 from automl.terminal.printable import printable
 from automl.torch_setup import import_timm
 from automl.training.models.build import model_arguments
 from automl.training.models.hyperparameters import Recipe
 from automl.training.models.memory_format import to_cpu
 from automl.training.models.pretrained_weights import Weights
-from automl.training.models.safe_arguments import plain_arguments
 
-CONFIG, PREPROCESS = "config.json", "preprocess.json"
+CONFIG, PREPROCESS, WEIGHTS = "config.json", "preprocess.json", "model.safetensors"
 FACTORY = "factory"
 # What timm says about its own weights.
 _ABOUT_WEIGHTS = ("tag", "license", "origin_url", "paper_ids", "paper_name", "notes", "description")
-MAX_SIZE = 8192  # px; a larger size in a file would exhaust memory
 
 
 @dataclass(frozen=True)
@@ -90,89 +87,12 @@ def write_model_folder(
     _write_texts(folder, preprocess)
 
 
-def read_preprocess(folder: Path) -> Preprocess:
-    """Read preprocess.json of a model folder.
-
-    Raises OSError, KeyError or ValueError if it cannot be read.
-    """
-    said = json.loads((folder / PREPROCESS).read_text(encoding="utf-8"))
-    try:
-        info, size, mirrored = info_from_json(said), int(said["input_size"]), said.get("mirrored", False)
-        sizes, labels = (size, int(info.img_size), int(info.in_chans)), info.classes
-        whole = all(1 <= side <= MAX_SIZE for side in sizes) and all(
-            isinstance(label, str) for label in labels
-        )
-    except TypeError as error:
-        raise ValueError(f"{PREPROCESS} does not fit this version ({error})") from error
-    if info.label_type not in get_args(LabelType):
-        raise ValueError(
-            f"{PREPROCESS} must have one of {get_args(LabelType)} as label_type, not {info.label_type!r}"
-        )
-    typed_labels(info)
-    if info.pixel_range and not (len(info.pixel_range) == 2 and info.pixel_range[0] < info.pixel_range[1]):
-        raise ValueError(f"{PREPROCESS} must have black and white in pixel_range, not {info.pixel_range}")
-    if not whole or not isinstance(mirrored, bool) or info.resize not in get_args(Resize):
-        raise ValueError(
-            f"{PREPROCESS} must have sizes up to {MAX_SIZE}, texts as labels, true or false for mirrored, and crop or "
-            "squeeze for resize"
-        )
-    return Preprocess(info, size, mirrored)
-
-
-def typed_labels(info: DatasetInfo) -> tuple[Any, ...]:
-    """Return the classes in the type in which the labels were given. Raises ValueError if they are of another."""
-    if info.task == "regression" or info.label_type == "text":
-        return info.classes
-    make: dict[str, Callable[[str], Any]] = {"int": int, "float": float, "bool": lambda text: text == "True"}
-    return tuple(make[info.label_type](name) for name in info.classes)
-
-
-def load_network(folder: Path, factory: str | Callable[..., nn.Module] | None) -> nn.Module:
-    """Return the network of a model folder, with its weights.
-
-    Nothing in the folder runs as code. A network that a user's function built needs that function as `factory`, itself
-    or by the name that the folder gives: whoever passes it trusts it. This package's own network needs none. Raises
-    ModelError without it, and KeyError, ValueError, RuntimeError, OSError or SafetensorError for a damaged folder.
-    """
-    said = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    name = said.get(FACTORY)
-    if name is None:
-        return _timm_network(folder, said)
-    if is_built_in(name):
-        factory = str(name)
-    if factory is None or (isinstance(factory, str) and factory != name):
-        raise ModelError(
-            f"the model folder {str(folder)!r} needs the function {name!r}, which is code outside the folder; "
-            f"if you trust it, pass factory={name!r} in Python or --factory {name} to a command"
-        )
-    made = (load_factory(factory) if isinstance(factory, str) else factory)(**said["model_args"])
-    made.load_state_dict(load_file(folder / "model.safetensors"))
-    return made
-
-
-def _timm_network(folder: Path, said: dict[str, Any]) -> nn.Module:
-    """Return timm's network with the folder's weights.
-
-    timm can open the folder by itself, but would then follow addresses and paths in its config.json. That file may
-    come from a stranger, so only the architecture and its sizes are taken from it.
-    """
-    timm = import_timm()
-    name, arguments = said["architecture"], plain_arguments(said.get("model_args") or {})
-    if not (isinstance(name, str) and timm.is_model(name)):
-        raise ValueError(f"timm has no architecture {name!r}")
-    network: nn.Module = timm.create_model(
-        name, pretrained=False, **{**arguments, "num_classes": int(said["num_classes"])}
-    )
-    network.load_state_dict(load_file(folder / "model.safetensors"))
-    return network
-
-
 def _state_weights(path: Path, weights: Weights | None) -> None:
     """Write the tag, licence and origin of the weights that the training started from into config.json.
 
     timm writes those of its default weights, also for a network that was trained from scratch.
     """
-    said = json.loads(path.read_text(encoding="utf-8"))
+    said = read_json(path)
     about = {key: value for key, value in said["pretrained_cfg"].items() if key not in _ABOUT_WEIGHTS}
     if weights is not None:
         stated = {"tag": weights.model.partition(".")[2], "license": weights.licence}
@@ -186,7 +106,7 @@ def _write_own(
 ) -> None:
     """Write the files of a network that is not timm's: the function that builds it, its arguments and weights."""
     tensors = {key: value.detach().cpu().contiguous().clone() for key, value in model.state_dict().items()}
-    save_file(tensors, folder / "model.safetensors")
+    save_file(tensors, folder / WEIGHTS)
     said = {FACTORY: name, "model_args": arguments, "label_names": list(info.classes)}
     (folder / CONFIG).write_text(json.dumps(said, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
@@ -207,15 +127,3 @@ def preprocess_to_json(preprocess: Preprocess) -> dict[str, Any]:
     known = asdict(preprocess.info)
     del known["large_size"]  # one size is what the model sees
     return {**own, **known}
-
-
-def info_from_json(preprocess: dict[str, Any]) -> DatasetInfo:
-    """Return the data set in preprocess.json. Raises KeyError or ValueError if it cannot be read."""
-    if preprocess["format"] != 1:
-        raise ValueError(f"its format is {preprocess['format']}, this version reads 1")
-    fields: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value
-        for key, value in preprocess.items()
-        if key not in ("format", "input_size", "mirrored")
-    }
-    return DatasetInfo(**fields)

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from automl.data.pixels import load_pixels
 from automl.data.sources.unlabelled import NamedImage, images_of
-from automl.errors import ConfigError, DataError, ModelError
-from automl.final.model_folder import CONFIG, PREPROCESS, load_network, read_preprocess, typed_labels
+from automl.errors import AutomlError, ConfigError, DataError, ModelError, reason_of
+from automl.final.loading.network import load_network
+from automl.final.loading.preprocess import read_preprocess, typed_labels
+from automl.final.model_folder import CONFIG, PREPROCESS, WEIGHTS
 from automl.final.scoring import in_float32, to_inference
 from automl.records import DatasetInfo
 from automl.training.evaluate import EVAL_BATCH, fit_size
@@ -58,30 +59,20 @@ class Predictor:
         check_device(device)
         folder = Path(path)
         folder = folder / "model" if (folder / "model" / CONFIG).is_file() else folder
-        missing = [
-            name for name in (CONFIG, PREPROCESS, "model.safetensors") if not (folder / name).is_file()
-        ]
+        missing = [name for name in (CONFIG, PREPROCESS, WEIGHTS) if not (folder / name).is_file()]
         if missing:
             raise ModelError(
                 f"{str(path)!r} must be a finished study or a model folder, but has no {missing[0]}"
             )
         try:
             said = read_preprocess(folder)
-            network = load_network(folder, factory)
-        # A wrong type or size in a file raises any of these deep inside timm.
-        except (
-            ArithmeticError,
-            AssertionError,
-            AttributeError,
-            LookupError,
-            MemoryError,
-            OSError,
-            RuntimeError,
-            SafetensorError,
-            TypeError,
-            ValueError,
-        ) as error:
-            raise ModelError(f"the model folder {str(folder)!r} cannot be loaded: {error}") from error
+            network = load_network(folder, said.info, factory)
+        except AutomlError:
+            raise
+        except Exception as error:  # a wrong type or size in a file raises nearly anything deep inside timm
+            raise ModelError(
+                f"the model folder {str(folder)!r} cannot be loaded: {reason_of(error)}"
+            ) from error
         return cls(network, said.info, said.size, mirrored=said.mirrored, device=device)
 
     def on(self, device: str) -> Predictor:
@@ -138,8 +129,21 @@ class Predictor:
         A batch that does not fit into memory is processed in smaller parts.
         """
         images = torch.from_numpy(pixels).to(self.device)
-        with in_float32(self.device):
-            found = self._micro_batch.fit(len(images), lambda rows: self._scores(images, rows))
+        try:
+            with in_float32(self.device):
+                found = self._micro_batch.fit(len(images), lambda rows: self._scores(images, rows))
+        except (
+            AssertionError,
+            IndexError,
+            RuntimeError,
+            TypeError,
+            ValueError,
+        ) as error:  # anybody's network
+            raise ModelError(f"the network cannot score these images: {reason_of(error)}") from error
+        if found.shape != (len(images), self.info.n_outputs):
+            raise ModelError(
+                f"the network must give {self.info.n_outputs} scores for each image, but gives {tuple(found.shape[1:])}"
+            )
         scores: np.ndarray = found.numpy()
         return scores
 

@@ -20,7 +20,7 @@ from automl.final.evidence.delivery import Delivery
 from automl.final.evidence.earlier import Earlier
 from automl.final.evidence.gap import Facts, explain_gap
 from automl.final.evidence.usable import Trivial, trivial_scores
-from automl.final.model_folder import read_preprocess
+from automl.final.loading.preprocess import read_preprocess
 from automl.pipeline.plan.pretrained import public_record
 from automl.pipeline.retrain.retrain_time import images_of, interrupted
 from automl.pipeline.setup import Setup

@@ -12,6 +12,7 @@ from glob import escape
 from pathlib import Path
 from typing import IO, Any
 
+from automl.documents.json_file import read_json
 from automl.errors import StorageError, StudyError
 from automl.remote import Mirror, is_remote
 from automl.review.studies import REPLACED
@@ -204,7 +205,11 @@ class Workspace:
 
     def holdout_reads(self) -> int:
         """Return how often the holdout was opened."""
-        return int((_read_json(self.root / "holdout.json", needed=("reads",)) or {"reads": 0})["reads"])
+        path = self.root / "holdout.json"
+        reads = (_read_json(path, needed=("reads",)) or {"reads": 0})["reads"]
+        if not isinstance(reads, int):
+            raise StudyError(f"{str(path)!r} is damaged (it must count reads); start again with --overwrite")
+        return reads
 
     def count_holdout_read(self) -> int:
         """Record that the holdout is about to be opened; return how often, including this time."""
@@ -305,7 +310,7 @@ def _read_json(path: Path, *, needed: Sequence[str]) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content: dict[str, Any] = read_json(path)
         missing = [key for key in needed if not isinstance(content, dict) or key not in content]
         if missing:
             raise ValueError(f"it lacks {missing[0]!r}")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
+from automl.documents.json_file import read_json
 from automl.records import TrialState
-from automl.review.studies import StudyFolder
+from automl.review.studies import StudyFolder, damage_told
 from automl.review.trials import stored_trials
 from automl.search.sampling.portfolio import PastStudy
 
@@ -16,24 +16,25 @@ PLAN_FILE = "plan.json"
 def read_past(study: StudyFolder) -> PastStudy:
     """Return the learning curves of a study's trainings, without failed ones.
 
-    Raises StorageError if its database cannot be read.
+    Raises StorageError if its database cannot be read, and StudyError if its files hold other values than a study's.
     """
-    _, mode, stored = stored_trials(study)
-    trials = [
-        (trial.config, {report.round: report.value for report in trial.reports})
-        for trial in stored
-        if trial.state is not TrialState.FAILED and trial.reports and not trial.is_head
-    ]
-    reached = max((max(values) for _, values in trials), default=1)
-    planned = read_plan(study).get("epochs")  # in rounds
-    epochs = planned if isinstance(planned, int) else reached
-    return PastStudy(study.name, mode, max(epochs, reached), trials)
+    with damage_told(study.name):
+        _, mode, stored = stored_trials(study)
+        trials = [
+            (trial.config, {report.round: report.value for report in trial.reports})
+            for trial in stored
+            if trial.state is not TrialState.FAILED and trial.reports and not trial.is_head
+        ]
+        reached = max((max(values) for _, values in trials), default=1)
+        planned = read_plan(study).get("epochs")  # in rounds
+        epochs = planned if isinstance(planned, int) else reached
+        return PastStudy(study.name, mode, max(epochs, reached), trials)
 
 
 def read_plan(study: StudyFolder) -> dict[str, Any]:
     """Return the study's plan.json, empty if there is none."""
     try:
-        content = json.loads((study.path / PLAN_FILE).read_text(encoding="utf-8"))
+        content = read_json(study.path / PLAN_FILE)
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

@@ -7,12 +7,12 @@ differs is printed. Nothing is trained or written.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 
 from sqlalchemy import select
 
+from automl.documents.json_file import parse_json
 from automl.errors import AutomlError, StudyError
 from automl.review.studies import StudyFolder, find_study
 from automl.search.policy import Policy, PolicyContext, Significance, make_policy
@@ -42,7 +42,7 @@ def replay_study(study: StudyFolder, policy: str | None = None) -> tuple[int, Di
                     f"the study {study.name!r} must have a log of version {tables.SCHEMA_VERSION}, but has {there}: "
                     "choose a study made by this version of automl"
                 )
-            known = json.loads(row["fingerprint"])
+            known = parse_json(row["fingerprint"])
             events = read_events(connection, int(row["study_id"]))
     finally:
         database.close()

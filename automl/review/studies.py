@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from glob import escape
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 
 from automl.config.loading import read_study_file
 from automl.config.storage import unmask
-from automl.errors import ConfigError, ModelError, StudyError, unknown_name
+from automl.documents.json_file import read_json
+from automl.errors import ConfigError, ModelError, StudyError, reason_of, unknown_name
 from automl.remote import download_copy, is_remote, names_at
 
 STUDY_FILE = "study.yaml"
@@ -74,12 +76,28 @@ class StudyFolder:
         return sqlite_url(self.path / DATABASE_FILE)
 
 
+# What reading a value of another type or size than a study writes ends in.
+WRONG_VALUES = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
+
+@contextmanager
+def damage_told(study: str) -> Iterator[None]:
+    """Raise StudyError for values in the files of a study that no version writes there."""
+    try:
+        yield
+    except WRONG_VALUES as error:
+        raise StudyError(
+            f"the files of the study {study!r} hold a value that automl does not write "
+            f"({type(error).__name__}: {reason_of(error)}): they are damaged, so restore them from a copy"
+        ) from error
+
+
 def read_study(path: Path) -> StudyFolder:
     """Return the study in a folder. Raises StudyError if its files cannot be read."""
     try:
         config = read_study_file(path / STUDY_FILE)
         result_file = path / RESULT_FILE
-        result = json.loads(result_file.read_text(encoding="utf-8")) if result_file.exists() else None
+        result = read_json(result_file) if result_file.exists() else None
     except (ConfigError, OSError, ValueError) as error:
         raise StudyError(f"a study's files must be readable, got {str(path)!r} ({error})") from error
     if result is not None and not isinstance(result, dict):
@@ -92,7 +110,7 @@ def read_study(path: Path) -> StudyFolder:
 def _plan(path: Path) -> dict[str, Any]:
     """Return plan.json; empty where there is none or it is damaged, which only a resume has to refuse."""
     try:
-        plan = json.loads(path.read_text(encoding="utf-8"))
+        plan = read_json(path)
     except (OSError, ValueError):
         return {}
     return plan if isinstance(plan, dict) else {}

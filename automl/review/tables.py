@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from automl.documents.bounded_file import read_bounded
 from automl.errors import StudyError
 from automl.final.evidence.delivery import Delivery
 from automl.records import Mode, TrialRow, TrialState
+from automl.review.studies import WRONG_VALUES
 from automl.search.pareto import on_front
 from automl.search.storage.kinds import kind_of
 
@@ -19,6 +22,7 @@ _FIRST = ("rank", "trial", "state")
 _NUMBERS = ("rounds", "epochs", "seconds")
 _LAST = ("reason", "kind", "delivered")
 _PARETO = "pareto"
+_MOST_BYTES = 2**28  # of trials.csv: a million trials
 # Objectives that are columns: the parameters of the network, and its multiplications for one image.
 MODEL_SIZE = ("params", "macs")
 
@@ -115,12 +119,12 @@ def write_trials(
 def read_trials(path: Path) -> tuple[str, list[TrialRow]]:
     """Return the metric's name and the trials of a trials.csv. Raises StudyError if it is none."""
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            columns = list(reader.fieldnames or ())
-            metric = next(name for name in columns if name.startswith("val_")).removeprefix("val_")
-            return metric, [_row(record, metric, columns) for record in reader]
-    except (OSError, StopIteration, KeyError, ValueError) as error:
+        text = read_bounded(path, _MOST_BYTES).decode("utf-8")
+        reader = csv.DictReader(io.StringIO(text, newline=""))
+        columns = list(reader.fieldnames or ())
+        metric = next(name for name in columns if name.startswith("val_")).removeprefix("val_")
+        return metric, [_row(record, metric, columns) for record in reader]
+    except (OSError, StopIteration, csv.Error, *WRONG_VALUES) as error:
         raise StudyError(f"trials.csv must be a leaderboard, got {str(path)!r} ({error})") from error
 
 

@@ -9,6 +9,8 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
+from automl.documents.json_file import parse_json
+
 Value = str | int | float
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
@@ -155,7 +157,7 @@ class Reason:
 @lru_cache(maxsize=4096)  # most trials of a large study ended for the same few reasons
 def _read(text: str) -> Reason:
     try:
-        return _from_plain(json.loads(text))
+        return _from_plain(parse_json(text))
     except (ValueError, TypeError, KeyError):
         return Reason(Code.LEGACY, {"text": text})
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from automl.errors import SpaceError, unknown_name
+from automl.errors import SpaceError, listed, unknown_name
 from automl.records import Config
 from automl.spaces.architectures.families import expand, require_model
 from automl.spaces.architectures.limits import Limits
@@ -233,7 +233,7 @@ def _made(spec: Any, *, name: str, path: Path | None) -> SearchSpace:
     space, problems = (None, whole.problems) if whole.problems else _parsed(whole, name)
     if space is None or problems:
         count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
-        raise SpaceError(f"the search space {name!r} has {count}: {'; '.join(problems)}")
+        raise SpaceError(f"the search space {name!r} has {count}: {'; '.join(listed(problems))}")
     return space
 
 

@@ -12,8 +12,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from automl.data.pixels import load_pixels, mode_of, open_header, open_image, quiet_pillow, to_pixels
+from automl.data.decoding.image_format import choose_target
+from automl.data.pixels import (
+    deep_values,
+    is_deep,
+    load_pixels,
+    mode_of,
+    open_header,
+    open_image,
+    quiet_pillow,
+    to_pixels,
+)
 from automl.data.quality.findings import mode_finding
+from automl.data.sources import open_source
 from automl.errors import DataError
 from automl.records import Resize
 from tests.data.conftest import MakeRows, encoded, random_image
@@ -218,16 +229,117 @@ def test_tiff_of_many_bands_says_what_it_is(bands: int, bits: int, capfd: pytest
     assert capfd.readouterr().err == ""
 
 
-def test_colours_of_sixteen_bits_are_told() -> None:
-    # Pillow writes no PNG with 16 bits a channel: two pixels by hand.
+def _png(values: np.ndarray) -> bytes:
+    """The PNG of uint16 (H, W, 3) or (H, W, 4): Pillow writes none with 16 bits a channel."""
+
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    rows = b"\0" + struct.pack(">6H", *range(0, 6 * 2000, 2000))
-    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 2, 1, 16, 2, 0, 0, 0))
-    image = open_header(png + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
-    assert mode_of(image) == "RGB;16"
-    found = mode_finding({"RGB;16": 3})
+    height, width, channels = values.shape
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    head = struct.pack(">IIBBBBB", width, height, 16, {3: 2, 4: 6}[channels], 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", head)
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
+
+
+def _rgb_tiff(values: np.ndarray, order: str, *, deflate: bool = False) -> bytes:
+    """A TIFF of uint16 (H, W, 3); `order` of its bytes is "<" or ">"."""
+    pixels = values.astype(f"{order}u2").tobytes()
+    pixels = zlib.compress(pixels) if deflate else pixels
+    height, width, _ = values.shape
+    entries = [
+        (256, 3, 1, width),
+        (257, 3, 1, height),
+        (258, 3, 3, 0),
+        (259, 3, 1, 8 if deflate else 1),
+        (262, 3, 1, 2),
+    ]
+    entries += [(273, 4, 1, 0), (277, 3, 1, 3), (278, 3, 1, height), (279, 4, 1, len(pixels))]
+    bits = 8 + 2 + 12 * len(entries) + 4
+    found = b""
+    for tag, kind, count, value in entries:
+        value = {258: bits, 273: bits + 6}.get(tag, value)
+        packed = (
+            struct.pack(f"{order}I", value) if kind == 4 or count > 1 else struct.pack(f"{order}HH", value, 0)
+        )
+        found += struct.pack(f"{order}HHI", tag, kind, count) + packed
+    start = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}IH", 8, len(entries))
+    return start + found + bytes(4) + struct.pack(f"{order}3H", 16, 16, 16) + pixels
+
+
+def _deep_values() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 4096, (32, 32, 3)).astype(np.uint16)
+
+
+@pytest.mark.parametrize("form", ["png", "<", ">", "<z", ">z"])
+def test_colours_of_sixteen_bits_keep_all_of_them(form: str) -> None:
+    values = _deep_values()
+    data = _png(values) if form == "png" else _rgb_tiff(values, form[0], deflate=form.endswith("z"))
+    image = open_header(data)
+    assert (image.mode, mode_of(image), is_deep(image)) == ("RGB", "RGB;16", True)
+    assert np.array_equal(deep_values(image), values)
+    pixels = to_pixels(open_header(data), size=32, channels=3, pixel_range=(0.0, 4095.0))
+    assert np.abs(pixels.astype(float) - values * (255 / 4095)).max() <= 0.5
+
+
+def test_transparent_colours_of_sixteen_bits_are_on_white() -> None:
+    values = np.zeros((8, 8, 4), dtype=np.uint16)
+    values[:, :4] = (4095, 0, 2048, 65535)
+    pixels = to_pixels(open_header(_png(values)), size=8, channels=3, pixel_range=(0.0, 4095.0))
+    assert pixels[4, 0].tolist() == [255, 0, 128]
+    assert pixels[4, 7].tolist() == [255, 255, 255]
+
+
+def test_damaged_colours_of_sixteen_bits_are_a_data_error() -> None:
+    data = _png(np.random.default_rng(0).integers(0, 65536, (64, 64, 3)).astype(np.uint16))
+    with pytest.raises(DataError, match="truncated|corrupt"):
+        to_pixels(open_header(data[:3000]), size=32, channels=3, pixel_range=(0.0, 65535.0))
+
+
+def test_colours_of_sixteen_bits_have_one_range_that_the_model_keeps(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for k, name in enumerate("ab"):
+        (tmp_path / "x" / name).mkdir(parents=True)
+        for i in range(6):
+            values = rng.integers(3000 * k, 3000 * k + 900, (16, 16, 3)).astype(np.uint16)
+            (tmp_path / "x" / name / f"{i}.png").write_bytes(_png(values))
+    source = open_source(tmp_path / "x")
+    target = choose_target(source, img_size="auto", max_size=64)
+    assert (target.in_chans, target.pixel_range) == (3, (0.0, 4095.0))
+    source.close()
+
+
+def test_colours_of_sixteen_bits_are_told() -> None:
+    found = mode_finding({"RGB;16": 3, "CMYK;16": 1}, (0.0, 4095.0))
     assert found is not None
-    assert "RGB;16 (3) by the upper 8 of their 16 bits" in found.message
+    assert "RGB;16 (3) scaled to 256 levels from 0..4095, for all images alike" in found.message
+    assert "CMYK;16 (1) by the upper 8 of their 16 bits" in found.message
     assert mode_of(random_image(0)) == "RGB"
+
+
+def test_large_images_are_converted_a_few_rows_at_a_time_with_the_same_result(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(1)
+    rgba = Image.fromarray(rng.integers(0, 256, (40, 30, 4)).astype(np.uint8))
+    deep = Image.fromarray(rng.integers(0, 60_000, (40, 30)).astype(np.uint16))
+    images = [
+        (rgba, "PNG", 3),
+        (rgba.convert("LA"), "PNG", 1),
+        (deep, "PNG", 1),
+        (deep.convert("F"), "TIFF", 1),
+    ]
+
+    def read() -> list[np.ndarray]:
+        return [
+            to_pixels(open_header(encoded(image, form)), size=24, channels=n, pixel_range=(0.0, 65535.0))
+            for image, form, n in images
+        ]
+
+    whole = read()
+    monkeypatch.setattr("automl.data.pixels._FEW", 70)
+    assert all(np.array_equal(one, other) for one, other in zip(whole, read(), strict=True))

@@ -36,6 +36,9 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("result.json", b"{"),
         ("result.json", b'{"trials": 3}'),
         ("holdout.json", b'"once"'),
+        ("holdout.json", b'{"reads": "x"}'),
+        ("plan.json", b"[" * 100_000),
+        ("result.json", b'{"study": ' + b"9" * 5000 + b"}"),
     ],
 )
 def test_damaged_file_is_named_and_left_as_it_is(

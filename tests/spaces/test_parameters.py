@@ -62,6 +62,18 @@ def test_parameter_is_read(spec: Any, expected: Any) -> None:
         ({"type": "float", "low": 1}, "parameters.x.high: is missing"),
         ({"type": "int", "low": 0.5, "high": 1}, "parameters.x.low: must be an integer, not 0.5"),
         (
+            {"type": "float", "low": 0, "high": 1e308, "step": 1e-9},
+            "parameters.x.high: must be at most 1e+300 away from 0, not 1e+308",
+        ),
+        (
+            {"type": "float", "low": 0, "high": 1e300, "step": 1e-300},
+            "parameters.x.step: must divide high - low",
+        ),
+        (
+            {"type": "int", "low": 0, "high": 10**30, "step": 7},
+            "parameters.x.high: must be at most 1e+18 away from 0",
+        ),
+        (
             {"type": "float", "low": 0, "high": 1, "choices": []},
             "parameters.x.choices: unknown key for a float",
         ),

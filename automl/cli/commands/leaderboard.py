@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from automl.cli.damaged_study import reads_study
 from automl.cli.options import SectionCommand, State, directory_option, json_option, option, verbose_option
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 @json_option("Print one JSON object with a row for each trial.")
 @verbose_option
 @click.pass_obj
+@reads_study
 def command(state: State, /, study: str, directory: str | None, csv_file: str | None) -> None:
     """List the trials of STUDY, best first. The study may still be running.
 

@@ -18,13 +18,16 @@ def command(state: State, /, directory: str | None) -> None:
     """List the studies of a directory with their results."""
     from automl.cli.output import print_json, print_table, say
     from automl.errors import StudyError
-    from automl.review.studies import read_study, study_folders, study_name
+    from automl.review.studies import damage_told, read_study, study_folders, study_name
 
     folder = directory or "studies"
     entries = []
     for path in study_folders(folder):
         try:
-            entries.append(_entry(read_study(path)))
+            with damage_told(path.name):
+                entry = _entry(read_study(path))
+                _cells(entry)
+            entries.append(entry)
         except StudyError as error:
             # A damaged study must not hide the others.
             entries.append({"study": study_name(path), "state": "unreadable", "problem": str(error)})

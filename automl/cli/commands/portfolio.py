@@ -57,12 +57,13 @@ def learn(
     """
     from automl.cli.output import complain, print_json
     from automl.review.earlier_studies import read_past
-    from automl.review.studies import find_study
+    from automl.review.studies import damage_told, find_study
     from automl.search.sampling.portfolio import learn_portfolio
 
     named = [find_study(study, directory or "studies") for study in studies]
     found = list({study.path.resolve(): study for study in named}.values())
-    chosen = _space(space, found[0])
+    with damage_told(found[0].name):
+        chosen = _space(space, found[0])
     portfolio = learn_portfolio([read_past(study) for study in found], chosen, size=size)
     if not portfolio.configs:
         from automl.errors import StudyError

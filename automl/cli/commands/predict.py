@@ -164,8 +164,8 @@ def _decided(predictor: Predictor, scores: np.ndarray, proba: bool) -> Row:
     if predictor.info.task == "multilabel":
         row: Row = {"label": ", ".join(name for name, score in columns.items() if score >= 0.5)}
     else:
-        best = max(columns, key=lambda name: columns[name])
-        row = {"label": best, "confidence": columns[best]}
+        best = max(range(len(scores)), key=lambda k: float(scores[k]))
+        row = {"label": predictor.labels[best], "confidence": float(scores[best])}
     return {**row, **({f"proba_{name}": score for name, score in columns.items()} if proba else {})}
 
 

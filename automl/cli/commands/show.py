@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from automl.cli.damaged_study import reads_study
 from automl.cli.options import (
     SectionCommand,
     State,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 @json_option("Print result.json, or the progress of the study, as one JSON object.")
 @verbose_option
 @click.pass_obj
+@reads_study
 def command(state: State, /, study: str, directory: str | None) -> None:
     """Show the result of STUDY, or its progress.
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from automl.data.constants import GPU_SIZE, SIZE_STEPS
 from automl.data.decoding.pixel_range import PixelRange, range_of, sampled
-from automl.data.pixels import is_deep_mode, is_grey, quiet_pillow
+from automl.data.pixels import deep_values, is_deep, is_grey, quiet_pillow
 from automl.data.sources.base import Source
 from automl.errors import DataError
 from automl.machine import Moment
@@ -101,7 +101,7 @@ def _sample(source: Source, until: Moment | None, *, look: bool) -> tuple[list[i
                 continue
             shorts.append(min(image.size))
             grey = grey and is_grey(image)
-            if look and len(deep) < _DEEP and is_deep_mode(image.mode):
+            if look and len(deep) < _DEEP and is_deep(image):
                 deep += _values(image)
     if not shorts:
         raise DataError(
@@ -114,6 +114,6 @@ def _sample(source: Source, until: Moment | None, *, look: bool) -> tuple[list[i
 def _values(image: Image.Image) -> list[npt.NDArray[Any]]:
     """Return values of the pixels; nothing for a damaged image, which decoding will name."""
     try:
-        return [sampled(np.asarray(image))]
-    except (OSError, ValueError, SyntaxError, MemoryError):
+        return [sampled(deep_values(image))]
+    except Exception:  # readers raise nearly anything on bad bytes
         return []

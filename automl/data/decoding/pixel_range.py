@@ -59,19 +59,39 @@ def range_of(samples: Sequence[npt.NDArray[Any]]) -> PixelRange:
 def to_eight_bits(values: npt.NDArray[Any], pixel_range: PixelRange) -> npt.NDArray[np.uint8]:
     """Return the pixels scaled from the range to 0..255, clipped; uint8 as they are.
 
-    Raises DataError for pixels that are clearly in other units: of which 1 % lie further outside of the range than it
-    is wide.
+    Raises DataError as `require_fitting` does.
     """
     if not is_deep(values):
         return values
+    require_fitting(values, pixel_range)
+    return scaled(values, pixel_range)
+
+
+def scaled(values: npt.NDArray[Any], pixel_range: PixelRange) -> npt.NDArray[np.uint8]:
+    """Return pixels with more than 8 bits scaled from the range to 0..255, and clipped."""
     black, white = pixel_range
-    plain = np.nan_to_num(values.astype(np.float64), nan=black, posinf=white, neginf=black)
-    low, high = (float(value) for value in np.percentile(plain, (1, 99)))
+    plain = _finite(values, pixel_range)
+    return np.round((plain - black).clip(0, white - black) * (255.0 / (white - black))).astype(np.uint8)
+
+
+def require_fitting(values: npt.NDArray[Any], pixel_range: PixelRange) -> None:
+    """Raise DataError for pixels that are clearly in other units than those of the data set.
+
+    Of these, 1 % or more lie further outside of the range than it is wide.
+    """
+    if not is_deep(values) or not values.size:
+        return
+    black, white = pixel_range
+    low, high = (float(value) for value in np.percentile(_finite(values, pixel_range), (1, 99)))
     if low < 2 * black - white or high > 2 * white - black:
         raise DataError(
             f"pixels from {low:g} to {high:g} do not fit the range {black:g} to {white:g} of the data set"
         )
-    return np.round((plain - black).clip(0, white - black) * (255.0 / (white - black))).astype(np.uint8)
+
+
+def _finite(values: npt.NDArray[Any], pixel_range: PixelRange) -> npt.NDArray[np.float64]:
+    black, white = pixel_range
+    return np.nan_to_num(values.astype(np.float64), nan=black, posinf=white, neginf=black)
 
 
 def usual_range(values: npt.NDArray[Any]) -> PixelRange:

@@ -126,7 +126,7 @@ def mode_finding(modes: Mapping[str, int], pixel_range: PixelRange = ()) -> Find
 
 
 def _conversion(mode: str, pixel_range: PixelRange) -> str:
-    if is_deep_mode(mode):
+    if is_deep_mode(mode) or mode in ("RGB;16", "RGBA;16"):
         span = f" from {pixel_range[0]:g}..{pixel_range[1]:g}, for all images alike" if pixel_range else ""
         return f"scaled to 256 levels{span}"
     if mode.endswith(";16"):

@@ -56,6 +56,8 @@ def number(cell: Any) -> float | None:
     """Return the cell as a number, or None; "nan" is a word."""
     try:
         value = math.nan if isinstance(cell, _LISTS) else float(cell)
+    except OverflowError:  # a whole number beyond all floats
+        return math.inf if cell > 0 else -math.inf
     except (TypeError, ValueError):
         return None
     return None if math.isnan(value) else value

@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from automl.data.readers import MAX_MEMBER_BYTES
 from automl.data.sources.base import Source, hash_lines
 from automl.data.sources.files.split_names import UNLABELLED, split_of
 from automl.data.sources.labels import read_labels
+from automl.documents.bounded_file import read_bounded
 from automl.errors import DataError, unknown_name
 from automl.machine import hub_answers
 
@@ -54,9 +56,9 @@ class HubSource(Source):
         if cell.get("bytes"):
             return bytes(cell["bytes"])
         try:
-            return Path(cell.get("path") or "").read_bytes()
-        except OSError as error:
-            raise DataError(f"cannot be read ({error.strerror})") from error
+            return read_bounded(cell.get("path") or "", MAX_MEMBER_BYTES)
+        except (OSError, ValueError) as error:
+            raise DataError(f"cannot be read ({getattr(error, 'strerror', None) or error})") from error
 
     def state(self) -> str:
         """Hash the library's fingerprint of the rows, which reflects all operations on them."""

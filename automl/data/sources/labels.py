@@ -30,9 +30,12 @@ _ROWS_EACH = 3
 _MOST_CLASSES = 10
 _BITS = {"0": 0.0, "1": 1.0, "false": 0.0, "true": 1.0, "0.0": 0.0, "1.0": 1.0}
 _LISTS = (list, tuple, set, frozenset)
+_WHOLE = re.compile(r"0|-?[1-9]\d{0,17}", re.ASCII)
 _NUMERIC = re.compile(r"[+-]?[.,]?\d")
 _WORDS = re.compile(r"(?<=[a-z])(?=[A-Z])|[\W_\d]+")
 _VECTOR = "output "  # the name of a column without a name, before its number
+_LARGEST = 1e30  # of an amount: far from the largest float32
+_LONGEST_LIST, _MOST_TARGETS = 10_000, 2**28  # characters of a list in a cell; numbers in all targets
 
 
 @dataclass(frozen=True)
@@ -50,13 +53,14 @@ class Labels:
     label_type: LabelType = "text"
 
 
-def read_labels(columns: Mapping[str, Sequence[Any]], *, task: str) -> Labels:
+def read_labels(columns: Mapping[str, Sequence[Any]], *, task: str, typed: bool = True) -> Labels:
     """Read the targets in columns of equal length, for `task` or, with "auto", for the task that fits.
 
     One column: lists, or texts with "|" between labels, are multilabel. Numbers with fractions are a regression, and
     so are more than ten different whole numbers, unless the name of the column or zeros before the numbers say that
     these are classes. Everything else is classification. Several columns: 0 and 1 are classification if each row has
     one 1 (one-hot), else multilabel; other numbers are a regression. Rows without a label are left out and counted.
+    Unless the cells are `typed`, those of a CSV are whole numbers if all are written as such (7, but not 007).
     Raises DataError with the first cell that does not fit, also for a text among numbers that are amounts.
     """
     cells = {name: [plain(cell) for cell in column] for name, column in columns.items()}
@@ -75,7 +79,10 @@ def read_labels(columns: Mapping[str, Sequence[Any]], *, task: str) -> Labels:
     }
     classes, targets = _READERS[chosen](shown)
     told += _notes(chosen, task, cells, kept)
-    return Labels(chosen, classes, targets, kept, tuple(told), _label_type(shown))
+    label_type = _label_type(shown)
+    if not typed and label_type == "text" and all(map(_is_whole, classes)):
+        label_type = "int"
+    return Labels(chosen, classes, targets, kept, tuple(told), label_type)
 
 
 def label_columns(labels: npt.NDArray[Any]) -> dict[str, Sequence[Any]]:
@@ -208,9 +215,7 @@ def _classes(cells: Mapping[str, list[Any]]) -> tuple[tuple[str, ...], Targets]:
         raise DataError(
             f"class labels must be text or whole numbers, but {odd[0]!r} was given: choose another target"
         )
-    words = [
-        f"{cell:.0f}" if isinstance(cell, float) and cell == round(cell) else str(cell) for cell in column
-    ]
+    words = [f"{cell:.0f}" if isinstance(cell, float) and cell.is_integer() else str(cell) for cell in column]
     names = sorted(set(words), key=_order)
     place = {name: i for i, name in enumerate(names)}
     return tuple(names), np.array([place[word] for word in words], dtype=np.int64)
@@ -254,6 +259,11 @@ def _several(cells: Mapping[str, list[Any]]) -> tuple[tuple[str, ...], Targets]:
     names = sorted(set().union(*sets), key=_order)
     if not names:
         raise DataError("at least one row must have a label, but every list is empty: choose another target")
+    if len(sets) * len(names) > _MOST_TARGETS:
+        raise DataError(
+            f"labels must repeat from row to row, but {len(sets):,} rows have {len(names):,} different ones: choose "
+            "another target"
+        )
     place = {name: i for i, name in enumerate(names)}
     targets = np.zeros((len(sets), len(names)), dtype=np.float32)
     for row, labels in enumerate(sets):
@@ -265,12 +275,19 @@ def _labels_of(cell: Any) -> set[str]:
     if cell is None:
         return set()
     if isinstance(cell, str) and cell.startswith("[") and cell.endswith("]"):
-        try:
-            cell = ast.literal_eval(cell)
-        except (ValueError, SyntaxError):
-            cell = [part.strip() for part in cell[1:-1].split(",")]
+        cell = _listed(cell)
     parts = cell.split("|") if isinstance(cell, str) else cell if isinstance(cell, _LISTS) else [cell]
     return {str(part).strip() for part in parts} - {""}
+
+
+def _listed(text: str) -> Any:
+    """Return the list in a text such as "['cat', 'dog']" or "[cat, dog]"."""
+    if len(text) <= _LONGEST_LIST:  # Python's parser takes a hundred times the memory of a text
+        try:
+            return ast.literal_eval(text)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            return [part.strip() for part in text[1:-1].split(",")]
+    return [part.strip() for part in text[1:-1].split(",")]
 
 
 def _amounts(cells: Mapping[str, list[Any]]) -> tuple[tuple[str, ...], Targets]:
@@ -279,9 +296,9 @@ def _amounts(cells: Mapping[str, list[Any]]) -> tuple[tuple[str, ...], Targets]:
     for row in rows:
         for cell in row:
             value = number(cell)
-            if value is None or not math.isfinite(value):
+            if value is None or not abs(value) <= _LARGEST:
                 raise DataError(
-                    f"a regression needs finite numbers, but {cell!r} was given in {_names(cells)}: choose "
+                    f"a regression needs finite numbers, but {cell!r:.60} was given in {_names(cells)}: choose "
                     "another target, or the task 'classification'"
                 )
     targets = np.array([[float(cell) for cell in row] for row in rows], dtype=np.float32)
@@ -338,6 +355,11 @@ def _label_type(cells: Mapping[str, list[Any]]) -> LabelType:
         parts.update(map(type, cell) if isinstance(cell, _LISTS) else [] if cell is None else [type(cell)])
     kinds: dict[type, LabelType] = {bool: "bool", int: "int", float: "float"}
     return kinds.get(next(iter(parts)), "text") if len(parts) == 1 else "text"
+
+
+def _is_whole(word: str) -> bool:
+    """Return whether a label is written as Python writes a whole number."""
+    return _WHOLE.fullmatch(word) is not None
 
 
 def _names(cells: Mapping[str, Any]) -> str:

@@ -20,7 +20,7 @@ from automl.data.sources.arrays import to_images
 from automl.data.sources.files.base import Files, FolderFiles, LooseFiles
 from automl.data.sources.files.layout import IMAGE_SUFFIXES, printable
 from automl.data.sources.files.manifest import is_manifest, require_images, table_cells
-from automl.data.sources.files.tables.read_table import read_table
+from automl.data.sources.files.tables.read_table import most_bytes, read_table
 from automl.data.sources.files.tar_archive import TarFiles, is_tar
 from automl.data.sources.files.zip_archive import ZipFiles
 from automl.data.sources.torch_dataset import is_dataset
@@ -73,7 +73,11 @@ def _at_path(path: Path, image_column: str | None) -> Iterator[NamedImage]:
     elif is_tar(path) and path.is_file():
         yield from _in_files(TarFiles(path), path)
     elif is_manifest(path) and path.is_file():
-        frame = read_table(path.name, LooseFiles(path.parent, name="").read(path.name))
+        try:
+            content = LooseFiles(path.parent, name="").read(path.name, most=most_bytes(path.name))
+        except DataError as error:
+            raise DataError(f"the table {str(path)!r} {error}") from error
+        frame = read_table(path.name, content)
         yield from _in_table(frame, LooseFiles(path.parent, name=path.stem), str(path), image_column)
     else:
         yield NamedImage(printable(str(path)), partial(_opened, path))

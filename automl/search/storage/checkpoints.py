@@ -8,6 +8,7 @@ import json
 import shutil
 from pathlib import Path
 
+from automl.documents.json_file import read_json
 from automl.records import Report
 
 CHECKPOINT = "checkpoint"
@@ -148,7 +149,7 @@ def checkpoint_round(place: Path) -> int:
     """Return the round of the state in the folder, 0 if there is none or its note is damaged."""
     path = place / ROUND_FILE
     try:
-        return int(json.loads(path.read_text(encoding="utf-8"))["round"])
+        return int(read_json(path)["round"])
     except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
         return 0
 

@@ -10,6 +10,7 @@ import optuna
 from optuna.study import StudyDirection
 from sqlalchemy import insert, select
 
+from automl.documents.json_file import parse_json
 from automl.errors import StudyError
 from automl.search.storage.fingerprint import check_same
 from automl.search.storage.schema_version import check_schema
@@ -49,7 +50,7 @@ def open_study(database: Database, name: str, fingerprint: Mapping[str, Any], *,
             }
             connection.execute(insert(tables.meta), values)
             return study
-    stored, mine = json.loads(row["fingerprint"]), fingerprint.get("owner")
+    stored, mine = parse_json(row["fingerprint"]), fingerprint.get("owner")
     check_owner(name, database.shown, stored.get("owner"), None if mine is None else Owner(**mine))
     check_same(name, stored, fingerprint)
     return study

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from optuna.distributions import json_to_distribution
 from optuna.trial import TrialState as OptunaState
 from sqlalchemy import Connection, Table, select
 
+from automl.documents.json_file import parse_json
 from automl.records import Config, Report, TrialState
 from automl.search.reasons import Reason
 from automl.search.storage.kinds import HEAD, kind_of
@@ -120,7 +120,7 @@ def read_trials(connection: Connection, study_id: int) -> list[StoredTrial]:
             StoredTrial(
                 number=number,
                 state=_state(state, last),
-                config=json.loads(own["config"]) if own else _params(connection, trial_id),
+                config=parse_json(own["config"]) if own else _params(connection, trial_id),
                 origin=own["origin"] if own else "",
                 reports=tuple(_report(row) for row in reports[number]),
                 report_times=tuple(row["time"] for row in reports[number]),
@@ -166,5 +166,5 @@ def _interrupted(state: TrialState, before: Any) -> bool:
 
 
 def _report(row: Any) -> Report:
-    value = math.nan if row["value"] is None else row["value"]
-    return Report(row["trial"], row["round"], value, row["seconds"], json.loads(row["metrics"]))
+    value = math.nan if row["value"] is None else float(row["value"])  # SQLite keeps any type in any column
+    return Report(row["trial"], int(row["round"]), value, float(row["seconds"]), parse_json(row["metrics"]))

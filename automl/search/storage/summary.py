@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import defaultdict
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError, ProgrammingError, SQLAlchemyError
 
+from automl.documents.json_file import parse_json
 from automl.records import Mode, TrialRow, TrialState
 from automl.search.reasons import Reason
 from automl.search.storage.kinds import kind_of
@@ -66,7 +66,15 @@ def read_summary(url: str, study: str) -> StudySummary | None:
     try:
         with connected(url) as connection:
             return _read(connection, study)
-    except (ImportError, SQLAlchemyError, ValueError, KeyError):
+    except (
+        ImportError,
+        SQLAlchemyError,
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        TypeError,
+        ValueError,
+    ):
         return None
 
 
@@ -88,7 +96,7 @@ def _read(connection: Connection, study: str) -> StudySummary | None:
         failed = state == "FAIL"
         reason, decided = last.get(number, ("", ""))
         unfinished = state == "PRUNED" and decided == TrialState.UNFINISHED
-        chosen_config = json.loads(config)
+        chosen_config = parse_json(config)
         trials.append(
             TrialRow(
                 trial=number,
@@ -99,11 +107,11 @@ def _read(connection: Connection, study: str) -> StudySummary | None:
                 config=chosen_config,
                 reason=str(Reason.from_json(reason)) if reason else "",
                 objectives=objectives.get(number, {}),
-                epochs=epochs_of(json.loads(metrics)),
+                epochs=epochs_of(parse_json(metrics)),
                 kind=kind_of(chosen_config, origin),
             )
         )
-    metric = (json.loads(names) or [""])[0] if names else ""
+    metric = (parse_json(names) or [""])[0] if names else ""
     return StudySummary(metric, "min" if direction == "MINIMIZE" else "max", trials)
 
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from automl.documents.yaml_file import read_yaml
 from automl.errors import SpaceError, unknown_name
 from automl.machine import expanded
 from automl.spaces.parsing.left_out import without_left_out
@@ -53,14 +52,13 @@ def find_space(name_or_file: str | Path, folder: Path | None = None) -> Path:
 def read_space(path: Path) -> Any:
     """Return the content of a YAML file. Raises SpaceError if it cannot be read."""
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return read_yaml(path)
     except (OSError, UnicodeDecodeError) as error:
         raise SpaceError(
             f"the search space must be a readable file, but {str(path)!r} is not ({error})"
         ) from error
-    except yaml.YAMLError as error:
-        reason = " ".join(str(error).split())
-        raise SpaceError(f"the search space {str(path)!r} must be valid YAML: {reason}") from error
+    except ValueError as error:
+        raise SpaceError(f"the search space {str(path)!r} must be valid YAML: {error}") from error
 
 
 def merged(spec: Mapping[str, Any], folder: Path, path: Path | None = None) -> Merged:

@@ -58,6 +58,7 @@ def parse_parameter(spec: Any, *, name: str, where: str, problems: list[str]) ->
 
 
 _BOUNDS = ("low", "high", "step", "prior")
+_LARGEST = {"int": 10**18, "float": 1e300}  # of a bound: differences and steps must be numbers, too
 _KEYS: dict[str, tuple[str, ...]] = {
     "float": ("low", "high", "log", "step", "prior"),
     "int": ("low", "high", "log", "step", "prior"),
@@ -128,7 +129,7 @@ def _as(kind: Callable[[Any], Number], value: Any) -> Number | None:
 
 def _divides(step: float, length: float) -> bool:
     steps = length / step
-    return abs(steps - round(steps)) <= STEP_TOLERANCE
+    return math.isfinite(steps) and abs(steps - round(steps)) <= STEP_TOLERANCE
 
 
 def _number(spec: Mapping[str, Any], key: str, kind: str, where: str, problems: list[str]) -> float | int:
@@ -142,9 +143,14 @@ def _number(spec: Mapping[str, Any], key: str, kind: str, where: str, problems: 
     if kind == "int" and isinstance(value, float) and value.is_integer():
         value = int(value)
     wanted = int if kind == "int" else (int, float)
-    if isinstance(value, bool) or not isinstance(value, wanted) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, wanted) or not abs(value) < math.inf:
         what = "an integer" if kind == "int" else "a number"
-        problems.append(f"{where}.{key}: must be {what}, not {spec[key]!r}")
+        problems.append(f"{where}.{key}: must be {what}, not {spec[key]!r:.60}")
+        return 0
+    if abs(value) > _LARGEST[kind]:
+        problems.append(
+            f"{where}.{key}: must be at most {_LARGEST[kind]:g} away from 0, not {spec[key]!r:.60}"
+        )
         return 0
     return value
 

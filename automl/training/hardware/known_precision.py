@@ -14,6 +14,7 @@ from typing import Any, get_args
 
 import torch
 
+from automl.documents.json_file import read_json
 from automl.machine import cache_folder
 from automl.training.plan import Precision
 
@@ -48,7 +49,7 @@ def remember(key: str, precision: Precision, folder: Path | None = None) -> None
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

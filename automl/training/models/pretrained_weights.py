@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from automl.documents.json_file import read_json
 from automl.errors import ModelError
 from automl.records import DatasetInfo
 from automl.torch_setup import import_timm
@@ -129,7 +129,7 @@ def origin_of(cfg: Any) -> str:
 def read_config(path: Path) -> dict[str, Any]:
     """Read a config.json in timm's layout. Raises ModelError that names the file if it is none."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
     except (OSError, ValueError) as error:
         raise ModelError(
             f"{str(path)!r} must be JSON as timm writes it, but cannot be read: {error}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from automl.cli.commands.predict import _device, _require_paths, _show, collect,
 from automl.cli.options import State
 from automl.errors import DataError, UsageError
 from automl.final.predictor import Predictor
-from automl.records import DatasetInfo, Task
+from automl.records import DatasetInfo, LabelType, Task
 from tests.data.conftest import pack, pack_tar
 
 
@@ -128,6 +129,26 @@ def test_rows_have_label_confidence_and_asked_probabilities(images: Path) -> Non
         "proba_light": 1.0,
     }
     assert list(rows_of(brightness(), images)[0][0]) == ["file", "label", "confidence"]
+
+
+@pytest.mark.parametrize(
+    ("label_type", "classes", "label"), [("int", ("0", "7"), 7), ("text", ("001", "007"), "007")]
+)
+def test_labels_have_the_type_in_which_they_were_given(
+    images: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    label_type: LabelType,
+    classes: tuple[str, str],
+    label: int | str,
+) -> None:
+    predictor = brightness(classes=classes)
+    predictor.info = replace(predictor.info, label_type=label_type)
+    rows, _ = rows_of(predictor, images / "b.png")
+    assert rows[0]["label"] == label
+    _show(State(json=True), rows, [], str(tmp_path / "x.csv"))
+    assert json.loads(capsys.readouterr().out)["predictions"][0]["label"] == label
+    assert f",{label}," in (tmp_path / "x.csv").read_text()
 
 
 def test_other_tasks_have_their_own_columns(images: Path) -> None:

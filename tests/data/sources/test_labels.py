@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -216,3 +217,26 @@ def test_columns_of_arrays_are_their_plain_form(labels: Any, kind: str, classes:
     mixed = read_labels({"label": [1, "a"]}, task="auto")
     assert mixed.label_type == "text"
     assert read_labels({"label": [[1, 2], [], [3]]}, task="auto").label_type == "int"
+
+
+@pytest.mark.parametrize("cell", [10**400, -(10**400), math.inf, "9" * 400, "1e308"])
+def test_amounts_beyond_all_floats_are_refused(cell: Any) -> None:
+    with pytest.raises(DataError, match="a regression needs finite numbers"):
+        read_labels({"age": [1.5, 2.5, cell]}, task="regression")
+
+
+def test_infinite_labels_are_a_class_if_asked() -> None:
+    found = read_labels({"label": [1.0, math.inf, 1.0]}, task="classification")
+    assert found.classes == ("1", "inf")
+
+
+def test_deep_and_long_lists_in_cells_are_texts() -> None:
+    deep = "[" * 5000 + "]" * 5000
+    found = read_labels({"tags": [deep, "[a, b]", "[" + "1," * 20_000 + "2]"]}, task="multilabel")
+    assert {"a", "b", "1", "2"} < set(found.classes)
+
+
+def test_labels_that_all_differ_are_refused_before_they_fill_the_memory() -> None:
+    cells = [f"a{i}|b{i}" for i in range(20_000)]
+    with pytest.raises(DataError, match="20,000 rows have 40,000 different ones"):
+        read_labels({"tags": cells}, task="multilabel")

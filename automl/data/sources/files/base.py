@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from automl.data.readers import FolderReader, ReaderSpec
+from automl.data.readers import MAX_MEMBER_BYTES, FolderReader, ReaderSpec
 from automl.errors import DataError
 
 _Entry = tuple[str, int, int]
@@ -23,8 +23,11 @@ class Files(Protocol):
     where: str
     paths: Sequence[str]
 
-    def read(self, path: str) -> bytes:
-        """Return the content of a file. Raises DataError with a short reason."""
+    def read(self, path: str, *, most: int = MAX_MEMBER_BYTES) -> bytes:
+        """Return the content of a file.
+
+        Raises DataError with a short reason, also for more than `most` bytes; in an archive, the usual limit holds.
+        """
 
     def states(self, paths: Sequence[str]) -> list[str]:
         """Return a text for each file that changes when the file does; "" for one that is not there."""
@@ -52,8 +55,8 @@ class LooseFiles:
         self.paths: Sequence[str] = []
         self._reader = FolderReader(root)
 
-    def read(self, path: str) -> bytes:
-        return self._reader.read(path)
+    def read(self, path: str, *, most: int = MAX_MEMBER_BYTES) -> bytes:
+        return self._reader.read(path, most=most)
 
     def states(self, paths: Sequence[str]) -> list[str]:
         """Return size and modification time of each file."""

@@ -7,7 +7,15 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from automl.data.sources.files.split_names import HOLDOUT, TRAIN, UNLABELLED, VAL, split_of, splits_among
+from automl.data.sources.files.split_names import (
+    HOLDOUT,
+    TRAIN,
+    UNLABELLED,
+    VAL,
+    class_in,
+    split_of,
+    splits_among,
+)
 from automl.errors import DataError
 
 Folder = tuple[str, ...]
@@ -34,10 +42,10 @@ class _Top:
 def read_roles(folders: Sequence[Folder], *, where: str) -> Roles:
     """Return the roles of the folders that hold images, each given by the parts of its path.
 
-    CLASS/, SPLIT/CLASS/ and CLASS/SPLIT/ are known; SPLIT is any name of `split_names`. A single folder around
-    everything is skipped. A folder named like a split beside class folders is a part of a split if it has class folders
-    itself. Otherwise "train" is a class there and the others are left out. Raises DataError, which names `where`, if
-    the roles contradict each other.
+    CLASS/, SPLIT/CLASS/, CLASS/SPLIT/ and SPLIT_CLASS/ are known; SPLIT is any name of `split_names`. A single folder
+    around everything is skipped. A folder named like a split beside class folders is a part of a split if it has class
+    folders itself. Otherwise "train" is a class there and the others are left out. Raises DataError, which names
+    `where`, if the roles contradict each other.
     """
     depth = _wrapper_depth(folders)
     inner = [folder[depth:] for folder in folders]
@@ -47,6 +55,8 @@ def read_roles(folders: Sequence[Folder], *, where: str) -> Roles:
         return _classes_at_the_top(inner, tops)
     others = sorted(set(tops) - set(splits))
     nested = {top for top in splits if tops[top].below}
+    if not others and not nested and all(class_in(name) for name in splits):
+        return _classes_in_the_names(inner, tops, splits)
     if not others:
         return _split_folders(inner, tops, splits, {}, where)
     if not nested:
@@ -78,6 +88,27 @@ def _classes_at_the_top(inner: Sequence[Folder], tops: dict[str, _Top]) -> Roles
     return Roles(
         meanings,
         tuple(f"Named like parts of a split, but taken for classes: {_listed(odd)}." for _ in odd[:1]),
+    )
+
+
+def _classes_in_the_names(inner: Sequence[Folder], tops: dict[str, _Top], splits: dict[str, str]) -> Roles:
+    """Return the roles of train_cat/, test_cat/, train_dog/ and test_dog/.
+
+    A name means a part and a class if two classes or more are in the training images and in another part. Otherwise it
+    is a class (train_station/ beside train_track/).
+    """
+    parts_of: dict[str, set[str]] = defaultdict(set)
+    for name, split in splits.items():
+        parts_of[class_in(name)].add(split)
+    if sum(TRAIN in parts and len(parts) > 1 for parts in parts_of.values()) < 2:
+        found = _classes_at_the_top(inner, tops)
+        return Roles(found.meanings, (f"Taken for classes: {_listed(sorted(splits))}.",))
+    meanings = [(_name(class_in(parts[0])), splits[parts[0]]) if parts else None for parts in inner]
+    first = sorted(splits)[0]
+    told = f"{first}/ as the images of {class_in(first)!r} for {splits[first]}"
+    return Roles(
+        _without_unlabelled(meanings),
+        (f"Names of folders taken for a part of a split and a class ({told}): {_listed(sorted(splits))}.",),
     )
 
 

@@ -7,7 +7,7 @@ import posixpath
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from automl.data.sources.base import Source, counted, hash_lines
@@ -24,8 +24,9 @@ from automl.data.sources.files.tables.columns import (
     target_columns,
 )
 from automl.data.sources.files.tables.lookup import Lookup
-from automl.data.sources.files.tables.read_table import NOTE, SUFFIXES, read_table
+from automl.data.sources.files.tables.read_table import NOTE, SUFFIXES, UNTYPED, most_bytes, read_table
 from automl.data.sources.labels import Labels, read_labels
+from automl.documents.bounded_file import read_bounded
 from automl.errors import DataError
 
 if TYPE_CHECKING:
@@ -77,10 +78,10 @@ def open_manifest(data: Any, *, target: str | None, task: str, image_column: str
     """Open a CSV, Parquet or JSON lines file; its paths are relative to its folder. Raises DataError."""
     path = Path(data)
     try:
-        content = path.read_bytes()
-    except OSError as error:
+        content = read_bounded(path, most_bytes(path.name))
+    except (OSError, ValueError) as error:
         raise DataError(
-            f"a manifest must be readable, but {str(path)!r} is not ({error.strerror})"
+            f"a manifest must be readable, but {str(path)!r} is not ({getattr(error, 'strerror', None) or error})"
         ) from error
     files = LooseFiles(path.parent, name=path.stem)
     frame = read_table(path.name, content)
@@ -119,7 +120,8 @@ def manifest_source(files: Files, tables: Sequence[Table], *, target: str | None
     frame = pd.concat([table.frame for table in tables], ignore_index=True)
     first = tables[0]
     columns, unused = target_columns(replace(first, frame=frame), target)
-    labels = read_labels({name: frame[name].tolist() for name in columns}, task=task)
+    typed = not all(PurePosixPath(table.where).suffix.lower() in UNTYPED for table in tables)
+    labels = read_labels({name: frame[name].tolist() for name in columns}, task=task, typed=typed)
     cells, told = _cells(files, tables)
     splits = _splits(frame, [table.split for table in tables for _ in range(len(table.frame))], first)
     groups = _texts(frame, "group")

@@ -48,6 +48,13 @@ def splits_among(names: Iterable[str]) -> dict[str, str]:
     }
 
 
+def class_in(name: str) -> str:
+    """Return what a name says besides a part of a split: "cat" for train_cat, "" for train."""
+    words = [word for word in _BETWEEN_WORDS.split(name) if word and not _COMPOUND.fullmatch(word.lower())]
+    said = any(word.lower() not in _NEUTRAL and not word.isdigit() for word in words)
+    return "_".join(words) if said else ""
+
+
 def _parsed(name: str) -> tuple[str, tuple[str, ...]]:
     """Return the part that a name means, "" for none, and its other words without numbers."""
     words = [word.lower() for word in _BETWEEN_WORDS.split(name) if word]

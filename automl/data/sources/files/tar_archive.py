@@ -5,25 +5,27 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import math
 import shutil
 import tarfile
 import tempfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any, cast
 
-from automl.data.readers import Location, ReaderSpec, read_span
+from automl.data.readers import MAX_MEMBER_BYTES, Location, ReaderSpec, read_span
 from automl.data.sources.base import Source
 from automl.data.sources.files.folder import open_files
 from automl.data.sources.files.zip_archive import safe_member
-from automl.errors import DataError
+from automl.errors import DataError, reason_of
 
 SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 # Images hardly compress: an archive that unpacks to more than 50 times its size was made to fill a disk.
 _MOST_GROWTH = 50
 _ALWAYS_ALLOWED = 2**30
-_BROKEN = (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError)
+_LONGEST_HEADER = 2**20  # of a member: its name, and what else tar and pax write before its content
+_MOST_EMPTY = 16  # reads at the end of the file
+_LZMA_MEMORY = 256 * 2**20  # four times what `xz -9` needs
 
 
 class TarFiles:
@@ -35,19 +37,21 @@ class TarFiles:
         self._stream: IO[bytes] | None = None
         try:
             self._stream = path.open("rb") if path.suffix.lower() == ".tar" else _unpacked(path)
-            with tarfile.open(fileobj=self._stream, mode="r:") as archive:
+            headers = cast(IO[bytes], _Headers(self._stream))
+            with tarfile.open(fileobj=headers, mode="r:") as archive:
                 self._members = _members(archive, path)
-        except _BROKEN as error:
-            self.close()
-            raise DataError(
-                f"the data must be a readable tar, but {str(path)!r} is not ({error}): copy or pack it again"
-            ) from error
+                _require_end(archive, self._stream)
         except DataError:
             self.close()
             raise
+        except Exception as error:  # tarfile and the decompressors raise nearly anything on bad bytes
+            self.close()
+            raise DataError(
+                f"the data must be a readable tar, but {str(path)!r} is not ({reason_of(error)}): copy or pack it again"
+            ) from error
         self.paths: Sequence[str] = list(self._members)
 
-    def read(self, path: str) -> bytes:
+    def read(self, path: str, *, most: int = MAX_MEMBER_BYTES) -> bytes:
         """Return the bytes of a member; thread-safe. Raises DataError if it is truncated or too large."""
         if path not in self._members or self._stream is None:
             raise DataError("not in the tar")
@@ -82,6 +86,27 @@ class TarFiles:
             self._stream.close()
 
 
+class _Headers:
+    """A tar from which headers are read: none is longer than a megabyte, and none goes on behind the end of the file.
+
+    tarfile believes the lengths in them, and waits for the rest of a table of sparse blocks for ever.
+    """
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream, self._empty = stream, 0
+        self.seek, self.tell = stream.seek, stream.tell
+
+    def read(self, size: int = -1) -> bytes:
+        """Return up to `size` bytes. Raises ReadError for more than a header may have."""
+        if not 0 <= size <= _LONGEST_HEADER:
+            raise tarfile.ReadError("a header that is too long")
+        data = self._stream.read(size)
+        self._empty += not data
+        if self._empty > _MOST_EMPTY:
+            raise tarfile.ReadError("cut off in a header")
+        return data
+
+
 def open_tar(data: Any, *, target: str | None, task: str, image_column: str | None = None) -> Source:
     """Open a tar of class folders, or of a manifest and its images. Raises DataError."""
     return open_files(TarFiles(Path(data)), target=target, task=task, image_column=image_column)
@@ -95,7 +120,11 @@ def is_tar(path: Path) -> bool:
 def _members(archive: tarfile.TarFile, path: Path) -> dict[str, tuple[int, int, int]]:
     """Return (offset, size, time) of each file by its name, sorted; of equal names the last one counts."""
     members: dict[str, tuple[int, int, int]] = {}
+    end = 0
     for info in archive:
+        if info.size < 0 or archive.offset <= end:  # a negative size would lead back, and so in a circle
+            raise tarfile.ReadError(f"the size of {info.name!r} is impossible")
+        end = archive.offset
         name = safe_member(info.name, path, "tar")
         if info.isdir():
             continue
@@ -104,8 +133,20 @@ def _members(archive: tarfile.TarFile, path: Path) -> dict[str, tuple[int, int, 
                 f"a tar must hold plain files and folders, but {info.name!r} in {str(path)!r} is a link or a "
                 "device: pack it again with the files themselves (tar --dereference)"
             )
-        members[name.removeprefix("./")] = (info.offset_data, info.size, int(info.mtime))
+        members[name.removeprefix("./")] = (info.offset_data, info.size, _seconds(info.mtime))
     return dict(sorted(members.items()))
+
+
+def _seconds(time: float) -> int:
+    """Return a time in whole seconds, 0 for one that is no number."""
+    return int(time) if math.isfinite(time) else 0
+
+
+def _require_end(archive: tarfile.TarFile, stream: IO[bytes]) -> None:
+    """Raise ReadError unless the list of members ends with zeros or the file: tarfile ends it at any damaged header."""
+    stream.seek(archive.offset)
+    if any(stream.read(tarfile.BLOCKSIZE)):
+        raise tarfile.ReadError(f"damaged at byte {archive.offset:,}")
 
 
 def _unpacked(path: Path) -> IO[bytes]:
@@ -134,4 +175,6 @@ def _opened(path: Path) -> IO[bytes]:
         return cast(IO[bytes], gzip.open(path, "rb"))
     if path.suffix.lower() in (".bz2", ".tbz2"):
         return bz2.open(path, "rb")
+    with path.open("rb") as packed:  # dictionaries of some gigabytes are refused
+        lzma.LZMADecompressor(memlimit=_LZMA_MEMORY).decompress(packed.read(2**16), max_length=1)
     return lzma.open(path, "rb")

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from automl.data.readers import ReaderSpec, ZipReader
+from automl.data.readers import MAX_MEMBER_BYTES, ReaderSpec, ZipReader
 from automl.data.sources.base import Source
 from automl.data.sources.files.folder import open_files
-from automl.errors import DataError
+from automl.errors import DataError, reason_of
 
 # Columns of the locations that hold the size and the CRC-32 of a member.
 _SIZE, _CHECKSUM = 2, 3
+_LARGEST = int(np.iinfo(np.int64).max)
 
 
 class ZipFiles:
@@ -28,9 +29,11 @@ class ZipFiles:
         try:
             names, self._locations = _read_directory(path)
             self._reader = ZipReader(path)
-        except (zipfile.BadZipFile, OSError, NotImplementedError, UnicodeDecodeError) as error:
+        except DataError:
+            raise
+        except Exception as error:  # zipfile raises nearly anything on bad bytes
             raise DataError(
-                f"the data must be a readable zip, but {str(path)!r} is not ({error}): copy or pack it again"
+                f"the data must be a readable zip, but {str(path)!r} is not ({reason_of(error)}): copy or pack it again"
             ) from error
         try:
             self._rows = _members(names, path)
@@ -39,7 +42,7 @@ class ZipFiles:
             raise
         self.paths: Sequence[str] = list(self._rows)
 
-    def read(self, path: str) -> bytes:
+    def read(self, path: str, *, most: int = MAX_MEMBER_BYTES) -> bytes:
         """Return the unpacked bytes of a member. Raises DataError if it is damaged, encrypted or too large."""
         if path not in self._rows:
             raise DataError("not in the zip")
@@ -96,12 +99,30 @@ def _read_directory(path: Path) -> tuple[list[str], npt.NDArray[np.int64]]:
     locations = np.empty((len(infos), 6), dtype=np.int64)
     for row, info in enumerate(infos):
         locations[row] = (
-            *(info.header_offset, info.compress_size, info.file_size),
+            *(_known(info.header_offset), _known(info.compress_size), _known(info.file_size)),
             *(info.CRC, info.compress_type, info.flag_bits),
         )
+    _refuse_overlap(locations, path)
     # Names that are copied as a whole share no memory with zipfile's objects, a kilobyte for each member: it is freed.
     names = "\0".join(info.filename for info in infos)
     return names.split("\0") if infos else [], locations
+
+
+def _known(number: int) -> int:
+    """Return a size or an offset of a zip, or the largest that NumPy knows, which no file has."""
+    return min(number, _LARGEST)
+
+
+def _refuse_overlap(locations: npt.NDArray[np.int64], path: Path) -> None:
+    """Raise DataError if members share bytes: thousands of them may then unpack the same gigabyte."""
+    begin, packed = locations[:, 0], locations[:, 1]
+    order = np.argsort(begin, kind="stable")
+    gap = np.diff(begin[order])
+    if bool((gap < packed[order][:-1]).any()):
+        raise DataError(
+            f"the members of a zip must lie one after the other, but those of {str(path)!r} share bytes, so it is "
+            "damaged or was made to fill a disk: pack it again"
+        )
 
 
 def _members(names: Sequence[str], path: Path) -> dict[str, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Container
 from functools import lru_cache
@@ -13,6 +12,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection, Table, select
 
+from automl.documents.json_file import parse_json
 from automl.search.storage.sql import optuna_tables as rows
 
 # A study has few distributions, and each trial has all of them.
@@ -94,7 +94,7 @@ class _Parts:
 def _attributes(connection: Connection, table: Table, study_id: int) -> dict[int, dict[str, Any]]:
     found: dict[int, dict[str, Any]] = defaultdict(dict)
     for trial, key, value in _of(connection, table, study_id, ("trial_id", "key", "value_json")):
-        found[trial][key] = json.loads(value)
+        found[trial][key] = parse_json(value)
     return found
 
 

@@ -88,9 +88,15 @@ def storage_errors(shown: str) -> Iterator[None]:
     """Turn errors of SQLAlchemy and Optuna's storages into a StorageError that hides the password."""
     try:
         yield
-    except (SQLAlchemyError, StorageInternalError) as error:
+    except (
+        SQLAlchemyError,
+        StorageInternalError,
+        RuntimeError,
+    ) as error:  # RuntimeError: tables of another Optuna
         origin = error.orig if isinstance(error, DBAPIError) else (error.__cause__ or error)
-        cause = str(getattr(origin, "orig", None) or origin).strip().splitlines()[0]
+        cause = (
+            str(getattr(origin, "orig", None) or origin).strip().splitlines() or [type(origin).__name__]
+        )[0]
         raise StorageError(f"the study's database {shown} cannot be read or written: {cause}") from error
 
 

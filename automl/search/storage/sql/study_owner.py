@@ -5,7 +5,6 @@ The folder of a study has an id, in its plan.json, and so has the study in the d
 
 from __future__ import annotations
 
-import json
 import platform
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -14,6 +13,7 @@ from uuid import uuid4
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from automl.documents.json_file import parse_json
 from automl.errors import StudyError
 from automl.machine import user_name
 from automl.search.storage.sql.urls import connected, masked, sqlite_file, with_driver
@@ -85,7 +85,7 @@ def _stored(url: str, study: str) -> dict[str, Any] | None:
             row = connection.execute(_FINGERPRINT, {"study": study}).scalar()
     except (ImportError, SQLAlchemyError):
         return None
-    found: dict[str, Any] | None = None if row is None else json.loads(row)
+    found: dict[str, Any] | None = None if row is None else parse_json(row)
     return found
 
 

@@ -161,3 +161,19 @@ def test_part_without_class_folders_is_left_out_and_told() -> None:
         "Left out, as no class folders are in it: test.",
         "1 image outside of the class folders ignored.",
     )
+
+
+def test_names_of_folders_that_mean_a_part_and_a_class_are_read_as_both_and_told() -> None:
+    paths = [
+        f"{split}_{name}/{i}.png" for split in ("train", "test") for name in ("cat", "dog") for i in range(2)
+    ]
+    layout = read_layout(paths, where="x")
+    assert layout.classes == ("cat", "dog")
+    assert layout.splits == ["train"] * 4 + ["holdout"] * 4
+    assert any("train_cat" in note and "a part of a split and a class" in note for note in layout.notes)
+
+
+def test_classes_whose_names_begin_with_train_stay_classes_and_are_told() -> None:
+    layout = read_layout(["train_station/1.png", "train_track/1.png", "test_tube/1.png"], where="x")
+    assert layout.classes == ("test_tube", "train_station", "train_track")
+    assert layout.notes == ("Taken for classes: test_tube, train_station, train_track.",)

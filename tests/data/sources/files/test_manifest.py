@@ -319,7 +319,6 @@ def test_table_without_a_header_says_what_to_add(root: Path) -> None:
 
 def _parquet(path: Path, start: int, labels: list[int]) -> None:
     """A shard as the library of the Hugging Face hub writes it: the names of the classes are in the schema."""
-    import pyarrow
     import pyarrow.parquet
 
     names = {"info": {"features": {"label": {"names": ["cat", "dog", "owl"], "_type": "ClassLabel"}}}}

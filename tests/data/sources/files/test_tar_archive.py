@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import lzma
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -79,3 +80,96 @@ def test_cut_tar_names_the_image(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"b/1.png: damaged in the tar \(cut off\)"):
         source.load(1)
     source.close()
+
+
+def _with_header(path: Path, at: int, place: int, field: bytes) -> Path:
+    """Write a field of the header at a byte, with the right checksum."""
+    data = bytearray(path.read_bytes())
+    header = data[at : at + 512]
+    header[place : place + len(field)] = field
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    data[at : at + 512] = header
+    path.write_bytes(data)
+    return path
+
+
+def _size(number: int) -> bytes:
+    return (
+        b"\xff" + (2**88 + number).to_bytes(11, "big") if number < 0 else b"\x80" + number.to_bytes(11, "big")
+    )
+
+
+@pytest.mark.parametrize("number", [-512, -1024, -1536, -1, -(10**6), 2**40, 2**62, 2**80])
+@pytest.mark.parametrize("member", [0, 1])
+def test_impossible_sizes_are_refused_and_never_lead_in_a_circle(
+    tmp_path: Path, number: int, member: int
+) -> None:
+    path = _tar(tmp_path / "x.tar", ("a/1.png", b"x" * 512), ("b/1.png", b"y" * 512), ("b/2.png", b"z"))
+    with pytest.raises(DataError, match="must be a readable tar"):
+        open_source(_with_header(path, 1024 * member, 124, _size(number)))
+
+
+@pytest.mark.parametrize(
+    "pax",
+    [
+        {"mtime": "nan"},
+        {"mtime": "inf"},
+        {"mtime": "1e400"},
+        {"size": "-1"},
+        {"size": "9" * 30},
+        {"path": "/etc/x.png"},
+        {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": "5"},
+    ],
+)
+def test_odd_pax_headers_are_read_or_refused(tmp_path: Path, pax: dict[str, str]) -> None:
+    with tarfile.open(tmp_path / "x.tar", "w", format=tarfile.PAX_FORMAT) as archive:
+        for name in ("a/1.png", "b/1.png"):
+            info = tarfile.TarInfo(name)
+            info.size = 4
+            info.pax_headers = pax if name.startswith("a") else {}
+            archive.addfile(info, io.BytesIO(b"1000"))
+    if "mtime" in pax:
+        source = open_source(tmp_path / "x.tar")
+        assert source.files == ["a/1.png", "b/1.png"]
+        source.close()
+    else:
+        with pytest.raises(DataError, match="a tar must|must be a readable tar|must stay inside of it"):
+            open_source(tmp_path / "x.tar")
+
+
+def test_table_of_sparse_blocks_without_end_is_not_waited_for(tmp_path: Path) -> None:
+    pax = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": "5"}
+    with tarfile.open(tmp_path / "x.tar", "w", format=tarfile.PAX_FORMAT) as archive:
+        info = tarfile.TarInfo("a/1.png")
+        info.pax_headers, info.size = pax, 512
+        archive.addfile(info, io.BytesIO(b"1000000\n" + b"1\n" * 252))
+    data = (tmp_path / "x.tar").read_bytes()
+    (tmp_path / "x.tar").write_bytes(data[: data.rindex(b"1\n") + 2])
+    with pytest.raises(DataError, match="must be a readable tar"):
+        open_source(tmp_path / "x.tar")
+
+
+def test_long_name_of_a_gigabyte_is_refused(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "x.tar", "w", format=tarfile.GNU_FORMAT) as archive:
+        archive.addfile(tarfile.TarInfo(f"a/{'x' * 200}.png"))
+    path = _with_header(tmp_path / "x.tar", 0, 124, _size(2**30))
+    with pytest.raises(DataError, match="a header that is too long"):
+        open_source(path)
+
+
+def test_tar_with_a_damaged_header_in_the_middle_is_refused(tmp_path: Path) -> None:
+    path = _tar(tmp_path / "x.tar", ("a/1.png", b"x"), ("b/1.png", b"y"), ("b/2.png", b"z"))
+    data = bytearray(path.read_bytes())
+    data[1024 + 150] ^= 1  # the checksum of the second member
+    path.write_bytes(data)
+    with pytest.raises(DataError, match="damaged at byte 1,024"):
+        open_source(path)
+
+
+def test_dictionary_of_gigabytes_is_refused(tmp_path: Path) -> None:
+    filters = [{"id": lzma.FILTER_LZMA2, "dict_size": 2**30}]
+    content = _tar(tmp_path / "x.tar", ("a/1.png", b"x"), ("b/1.png", b"y")).read_bytes()
+    (tmp_path / "x.tar.xz").write_bytes(lzma.compress(content, filters=filters))
+    with pytest.raises(DataError, match="must be a readable tar"):
+        open_source(tmp_path / "x.tar.xz")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import struct
+import tracemalloc
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -86,3 +89,70 @@ def test_state_follows_the_checksums_not_the_place(tmp_path: Path) -> None:
     assert first.state() == second.state() != other.state()
     for source in (first, second, other):
         source.close()
+
+
+def _with_directory(path: Path, change: Callable[[bytearray, int], None]) -> Path:
+    """Change every entry of the central directory, which begins at the given place."""
+    data = bytearray(path.read_bytes())
+    place = data.find(b"PK\1\2")
+    while place >= 0:
+        change(data, place)
+        place = data.find(b"PK\1\2", place + 4)
+    path.write_bytes(data)
+    return path
+
+
+def _three(path: Path) -> Path:
+    return _zip(path, {f"{name}/1.png": encoded(random_image(i)) for i, name in enumerate("abc")})
+
+
+def test_members_that_share_bytes_are_refused(tmp_path: Path) -> None:
+    def at_the_first(data: bytearray, place: int) -> None:
+        data[place + 42 : place + 46] = bytes(4)
+
+    with pytest.raises(DataError, match="must lie one after the other, but those of .* share bytes"):
+        open_source(_with_directory(_three(tmp_path / "x.zip"), at_the_first))
+
+
+@pytest.mark.parametrize("number", [2**63, 2**64 - 1])
+@pytest.mark.parametrize("field", [(20, "damaged in the zip"), (24, "unpacks to 9223372.0 TB"), (42, "")])
+def test_sizes_and_offsets_beyond_any_file_are_refused(
+    tmp_path: Path, field: tuple[int, str], number: int
+) -> None:
+    place, reason = field
+    path = _three(tmp_path / "x.zip")
+    data = bytearray(path.read_bytes())
+    last, end = data.rfind(b"PK\1\2"), data.rfind(b"PK\5\6")
+    data[last + place : last + place + 4] = b"\xff" * 4
+    extra = struct.pack("<HHQ", 1, 8, number)  # ZIP64
+    data[last + 30 : last + 32] = struct.pack("<H", len(extra))
+    data[end:end] = extra
+    end += len(extra)
+    data[end + 12 : end + 16] = struct.pack(
+        "<I", struct.unpack("<I", data[end + 12 : end + 16])[0] + len(extra)
+    )
+    path.write_bytes(data)
+    source = open_source(path)
+    with pytest.raises(DataError, match=f"c/1.png: .*{reason}"):
+        source.load(2)
+    source.load(0)
+    source.close()
+
+
+def test_bzip2_that_unpacks_to_more_than_it_says_is_refused_without_unpacking_all(tmp_path: Path) -> None:
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_BZIP2) as archive:
+        archive.writestr("a/1.png", b"")
+        archive.writestr("b/1.png", bytes(300 * 2**20))
+
+    def small(data: bytearray, place: int) -> None:
+        if data[place + 46 :].startswith(b"b/1"):
+            data[place + 24 : place + 28] = struct.pack("<I", 1000)
+
+    source = open_source(_with_directory(path, small))
+    tracemalloc.start()
+    with pytest.raises(DataError, match="damaged in the zip"):
+        source.load(1)
+    assert tracemalloc.get_traced_memory()[1] < 150 * 2**20
+    tracemalloc.stop()
+    source.close()

@@ -10,7 +10,7 @@ from automl.data.sources.files.layout import IMAGE_SUFFIXES
 from automl.data.sources.files.split_names import TRAIN, UNLABELLED, split_of, splits_among
 from automl.data.sources.files.tables.columns import Table, make_table, target_columns
 from automl.data.sources.files.tables.lookup import Lookup
-from automl.data.sources.files.tables.read_table import SUFFIXES, read_table
+from automl.data.sources.files.tables.read_table import SUFFIXES, most_bytes, read_table
 from automl.errors import DataError
 
 # Tables of these names are read first (Hugging Face uses metadata).
@@ -101,7 +101,11 @@ def _readable(files: Files, path: str, image: str | None) -> Table | None:
 
 def _table(files: Files, path: str, *, split: str = "", image: str | None) -> Table | None:
     folder = posixpath.dirname(path)
-    frame = read_table(path, files.read(path))
+    try:
+        content = files.read(path, most=most_bytes(path))
+    except DataError as error:
+        raise DataError(f"the table {path!r} in {files.where!r} {error}") from error
+    frame = read_table(path, content)
     find = Lookup(files, folder).find
     table = make_table(frame, where=path, find=find, folder=folder, split=split, image=image)
     return table if table is not None and len(table.frame) else None

@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 import io
-import json
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from automl.data.sources.files.layout import IMAGE_SUFFIXES
-from automl.errors import DataError
+from automl.documents.json_file import parse_json
+from automl.errors import DataError, reason_of
+from automl.machine import free_memory
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl")
+UNTYPED = (".csv", ".tsv")  # their cells are text, whatever they mean
 # In `DataFrame.attrs`: a sentence about how the table was read.
 NOTE = "note"
 _SEPARATORS = (",", ";", "\t", "|")
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+# Text takes up to ten times its size in memory, Parquet three times what it unpacks to.
+_MOST_TEXT, _TIMES_TEXT, _TIMES_PARQUET = 2**30, 10, 3
+_MOST_CELLS, _BYTES_PER_CELL = 2**26, 8
+# A Parquet file that unpacks to more than a hundred times its size was made to fill the memory.
+_MOST_GROWTH, _ALWAYS_ALLOWED = 100, 2**28
+
+
+def most_bytes(name: str) -> int:
+    """Return the size in bytes up to which a table of this name is read: what can be held in memory."""
+    parquet = name.lower().endswith(".parquet")
+    return free_memory() // _TIMES_PARQUET if parquet else min(_MOST_TEXT, free_memory() // _TIMES_TEXT)
 
 
 def read_table(name: str, content: bytes) -> pd.DataFrame:
@@ -26,36 +39,58 @@ def read_table(name: str, content: bytes) -> pd.DataFrame:
     The cells of a CSV stay text: a class may be called 007, NA or None. Its columns are separated by commas,
     semicolons, tabs or "|". Text that is not UTF-8 is read as Windows-1252, of which Latin-1 is a part, and
     `attrs[NOTE]` says so. Numbers of classes whose names are in the schema of a Parquet file become these names. Raises
-    DataError for a damaged file, and for a CSV whose first line names no columns.
+    DataError for a damaged file, for one that would take far more memory than its size, and for a CSV whose first line
+    names no columns.
     """
-    import pandas as pd
-
     suffix = PurePosixPath(name).suffix.lower()
     note = ""
     try:
         if suffix == ".parquet":
             frame = _read_parquet(content)
         elif suffix == ".jsonl":
-            frame = pd.DataFrame([json.loads(line) for line in content.splitlines() if line.strip()])
+            frame = _read_json_lines(content)
         else:
             text, note = _decoded(name, content)
-            frame = pd.read_csv(
-                io.StringIO(text), sep=_separator(text), dtype=str, keep_default_na=False, index_col=False
-            )
+            frame = _read_text(text)
             _require_header(name, [str(column) for column in frame.columns])
+        frame = frame.reset_index(drop=True)
+        frame.columns = [str(column).strip() for column in frame.columns]
+    except DataError:
+        raise
     except ImportError as error:
         raise DataError(
             f"{name!r} needs the package pyarrow to be read: install it, or save it as CSV"
         ) from error
-    except (ValueError, OSError, RecursionError) as error:  # pandas' and pyarrow's own errors are ValueErrors
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    except Exception as error:  # pandas and pyarrow raise nearly anything on bad bytes
         raise DataError(
-            f"a manifest must be a readable table, but {name!r} is not ({reason}): save it again"
+            f"a manifest must be a readable table, but {name!r} is not ({reason_of(error)}): save it again"
         ) from error
-    frame = frame.reset_index(drop=True)
-    frame.columns = [str(column).strip() for column in frame.columns]
     frame.attrs = {NOTE: note} if note else {}
     return frame
+
+
+def _read_text(text: str) -> pd.DataFrame:
+    import pandas as pd
+
+    separator = _separator(text)
+    _require_few_cells(text.count("\n") + 1, text.split("\n", 1)[0].count(separator) + 1)
+    return pd.read_csv(io.StringIO(text), sep=separator, dtype=str, keep_default_na=False, index_col=False)
+
+
+def _read_json_lines(content: bytes) -> pd.DataFrame:
+    import pandas as pd
+
+    rows = [parse_json(line) for line in content.splitlines() if line.strip()]
+    columns = set().union(*(row.keys() for row in rows if isinstance(row, dict)))
+    longest = max((len(row) for row in rows if isinstance(row, list)), default=0)
+    _require_few_cells(len(rows), max(len(columns), longest))
+    return pd.DataFrame(rows)
+
+
+def _require_few_cells(rows: int, columns: int) -> None:
+    """Raise ValueError for a table that takes far more memory than its file, as most of its cells are missing."""
+    if rows * columns > _MOST_CELLS:
+        raise ValueError(f"{rows:,} rows of {columns:,} columns are too many")
 
 
 def _decoded(name: str, content: bytes) -> tuple[str, str]:
@@ -89,10 +124,16 @@ def _require_header(name: str, columns: list[str]) -> None:
 
 def _read_parquet(content: bytes) -> pd.DataFrame:
     """Return the table, with the names of classes that Hugging Face's library has written into its schema."""
-    import pandas as pd
     import pyarrow.parquet
 
-    frame = pd.read_parquet(io.BytesIO(content))
+    about = pyarrow.parquet.read_metadata(io.BytesIO(content))
+    unpacked = sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups))
+    most = min(free_memory() // _TIMES_PARQUET, max(_ALWAYS_ALLOWED, _MOST_GROWTH * len(content)))
+    if max(unpacked, _BYTES_PER_CELL * about.num_rows * about.num_columns) > most:
+        raise ValueError(f"{about.num_rows:,} rows of {about.num_columns:,} columns do not fit into memory")
+    table = pyarrow.parquet.read_table(io.BytesIO(content))
+    table.validate(full=True)  # text that is not UTF-8 and offsets that lead out of the columns
+    frame: pd.DataFrame = table.to_pandas()
     metadata = pyarrow.parquet.read_schema(io.BytesIO(content)).metadata or {}
     for column, names in _class_names(metadata.get(b"huggingface", b"{}")).items():
         if column in frame.columns:
@@ -103,7 +144,7 @@ def _read_parquet(content: bytes) -> pd.DataFrame:
 def _class_names(metadata: bytes) -> dict[str, list[str]]:
     """Return the names of the classes of each column; empty where the schema has none, or is unknown."""
     try:
-        features = json.loads(metadata)["info"]["features"].items()
+        features = parse_json(metadata)["info"]["features"].items()
     except (ValueError, KeyError, TypeError, AttributeError):
         return {}
     found = {}

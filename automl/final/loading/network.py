@@ -1,0 +1,83 @@
+"""Load the network of a model folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file
+from torch import nn
+
+from automl.documents.json_file import read_json
+from automl.errors import ModelError
+from automl.final.loading.sized_network import build_with_weights, require_finite
+from automl.final.model_folder import CONFIG, FACTORY, WEIGHTS
+from automl.records import DatasetInfo
+from automl.spaces.architectures.factories import is_built_in, load_factory
+from automl.torch_setup import import_timm
+from automl.training.models.safe_arguments import plain_arguments
+
+
+def load_network(
+    folder: Path, info: DatasetInfo, factory: str | Callable[..., nn.Module] | None
+) -> nn.Module:
+    """Return the network of a model folder, with its weights, for the data set `info`.
+
+    Nothing in the folder runs as code. A network that a user's function built needs that function as `factory`, itself
+    or by the name that the folder gives: whoever passes it trusts it. This package's own network needs none. Raises
+    ModelError without it. For a damaged folder it raises nearly anything: ValueError if the sizes in config.json are
+    not those of the weights, TypeError for unknown arguments.
+    """
+    said = read_json(folder / CONFIG)
+    if not isinstance(said, dict):
+        raise ValueError(f"{CONFIG} must hold one JSON object")
+    name, arguments = said.get(FACTORY), said.get("model_args") or {}
+    if not isinstance(arguments, dict):
+        raise ValueError(f"model_args in {CONFIG} must be an object")
+    if name is None:
+        return _timm_network(folder, said, arguments, info)
+    if is_built_in(name):
+        make = partial(load_factory(str(name)), **plain_arguments(arguments))
+        _require_outputs(arguments.get("num_classes"), info)
+        return build_with_weights(make, folder / WEIGHTS)
+    if factory is None or (isinstance(factory, str) and factory != name):
+        raise ModelError(
+            f"the model folder {str(folder)!r} needs the function {name!r:.200}, which is code outside the folder; "
+            f"if you trust it, pass factory={name!r:.200} in Python or --factory {name!s:.200} to a command"
+        )
+    made = (load_factory(factory) if isinstance(factory, str) else factory)(**arguments)
+    made.load_state_dict(load_file(folder / WEIGHTS))
+    require_finite(made)
+    return made
+
+
+def _timm_network(
+    folder: Path, said: dict[str, Any], arguments: dict[str, Any], info: DatasetInfo
+) -> nn.Module:
+    """Return timm's network with the folder's weights.
+
+    timm can open the folder by itself, but would then follow addresses and paths in its config.json. That file may
+    come from a stranger, so only the architecture and its sizes are taken from it.
+    """
+    timm = import_timm()
+    name, arguments = said.get("architecture"), plain_arguments(arguments)
+    if not (isinstance(name, str) and timm.is_model(name)):
+        raise ValueError(f"timm has no architecture {name!r:.100}")
+    _require_outputs(said.get("num_classes"), info)
+    if arguments.get("in_chans", 3) != info.in_chans:
+        raise ValueError(
+            f"{CONFIG} must have the channels of the images ({info.in_chans}), not {arguments.get('in_chans', 3)}"
+        )
+    keywords = {**arguments, "num_classes": info.n_outputs}
+    return build_with_weights(
+        partial(timm.create_model, name, pretrained=False, **keywords), folder / WEIGHTS
+    )
+
+
+def _require_outputs(given: Any, info: DatasetInfo) -> None:
+    if given != info.n_outputs or isinstance(given, bool):
+        raise ValueError(
+            f"{CONFIG} must have one output for each class ({info.n_outputs}), not {given!r:.40}"
+        )

@@ -1,0 +1,112 @@
+"""Tables of unknown origin: damaged, endless, or larger in memory than on the disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+from automl.data.sources import open_source
+from automl.errors import DataError
+from tests.data.sources.files.test_manifest import _rows, _write, root
+
+__all__ = ["root"]  # a fixture
+
+
+def _sparse(path: Path, size: int) -> Path:
+    with path.open("wb") as file:
+        file.truncate(size)
+    return path
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.jsonl", "x.parquet"])
+def test_table_of_a_terabyte_is_refused_before_it_is_read(root: Path, name: str) -> None:
+    with pytest.raises(DataError, match="a manifest must be readable, but .* is not .too large: 1.0 TB"):
+        open_source(_sparse(root / name, 10**12))
+
+
+def test_image_of_a_terabyte_is_named(root: Path) -> None:
+    _sparse(root / "huge.png", 10**12)
+    source = open_source(_write(root / "x.csv", _rows("image,label", "a", "b") + "huge.png,a\n"))
+    with pytest.raises(DataError, match=r"huge.png: cannot be read \(too large: 1.0 TB, at most 536.9 MB\)"):
+        source.load(2)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("x.jsonl", '{"image": "a.png", "label": ' + "9" * 5000 + "}\n"),
+        ("x.jsonl", '{"image": "a.png", "label": ' + "[" * 500 + "]" * 500 + "}\n"),
+        ("x.jsonl", "".join(f'{{"c{i}": 1}}\n' for i in range(9000))),
+        ("x.csv", "a" + "," * 9000 + "\n" + "1\n" * 9000),
+    ],
+)
+def test_table_that_would_fill_the_memory_is_refused(root: Path, name: str, text: str) -> None:
+    with pytest.raises(DataError, match="must be a readable table"):
+        open_source(_write(root / name, text))
+
+
+def test_parquet_that_unpacks_to_far_more_than_its_size_is_refused(root: Path) -> None:
+    columns = {name: pyarrow.array(np.zeros(40_000_000, dtype=np.int8)) for name in ("image", "label")}
+    pyarrow.parquet.write_table(pyarrow.table(columns), root / "x.parquet")
+    assert (root / "x.parquet").stat().st_size < 2**20
+    with pytest.raises(DataError, match="40,000,000 rows of 2 columns do not fit into memory"):
+        open_source(root / "x.parquet")
+
+
+def test_damaged_parquet_is_refused(root: Path) -> None:
+    pd.DataFrame({"image": ["a.png", "b.png"], "label": ["a", "b"]}).to_parquet(root / "x.parquet")
+    whole = (root / "x.parquet").read_bytes()
+    rng = np.random.default_rng(0)
+    refused = 0
+    for _ in range(60):
+        data = bytearray(whole)
+        for place in rng.integers(0, len(data), 3):
+            data[place] ^= 1 << int(rng.integers(0, 8))
+        (root / "x.parquet").write_bytes(data)
+        try:
+            open_source(root / "x.parquet").close()
+        except DataError:
+            refused += 1
+    assert refused > 5
+
+
+@pytest.mark.parametrize(
+    ("labels", "kind"),
+    [
+        (("1", "2"), "int"),
+        (("001", "2"), "text"),
+        (("1", "x"), "text"),
+        (("-3", "0"), "int"),
+        (("1.0", "2"), "text"),
+    ],
+)
+def test_labels_of_a_csv_are_whole_numbers_if_they_are_written_as_such(
+    root: Path, labels: tuple[str, str], kind: str
+) -> None:
+    source = open_source(_write(root / "x.csv", _rows("image,label", *labels)))
+    assert source.label_type == kind
+    assert set(source.classes) == set(labels) or labels == ("1.0", "2")
+    as_json = "".join(f'{{"image": "pics/{i}.png", "label": "{label}"}}\n' for i, label in enumerate(labels))
+    assert open_source(_write(root / "x.jsonl", as_json)).label_type == "text"
+
+
+def test_parquet_with_text_that_is_not_utf8_is_refused(root: Path) -> None:
+    pd.DataFrame({"image": ["pics/0.png", "pics/1.png"], "label": ["cat", "dog"]}).to_parquet(
+        root / "x.parquet", compression=None
+    )
+    data = (root / "x.parquet").read_bytes()
+    (root / "x.parquet").write_bytes(data.replace(b"dog", b"d\xffg", 1))
+    with pytest.raises(DataError, match="must be a readable table"):
+        open_source(root / "x.parquet")
+
+
+def test_endless_table_in_a_folder_is_named(root: Path) -> None:
+    (root / "a").mkdir()
+    _sparse(root / "labels.csv", 10**12)
+    with pytest.raises(DataError, match=r"the table 'labels.csv' in .* cannot be read \(too large: 1.0 TB"):
+        open_source(root)

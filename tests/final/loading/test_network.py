@@ -1,0 +1,149 @@
+"""Networks of model folders from strangers: nothing is built that the weights do not fill."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from automl.errors import ModelError
+from automl.final.loading.sized_network import build_with_weights, shapes_in
+from automl.final.model_folder import write_model_folder
+from automl.final.predictor import Predictor
+from automl.spaces.architectures.factories import LINEAR_ON_PIXELS
+from automl.training.models.build import build_model, input_size
+from automl.training.models.hyperparameters import Recipe
+from tests.final.loading.test_preprocess import INFO
+
+VIT, RESNET = "test_vit", "test_resnet"
+
+
+def _folder(path: Path, model: str) -> Path:
+    config = {"model": model, "opt": "sgd", "lr": 0.1, "batch_size": 2}
+    recipe = Recipe.from_config(config)
+    write_model_folder(path, build_model(recipe, INFO), config, INFO, size=input_size(recipe, INFO))
+    return path
+
+
+def _change(folder: Path, **changes: Any) -> None:
+    said = json.loads((folder / "config.json").read_text())
+    arguments = {**said["model_args"], **changes.pop("model_args", {})}
+    (folder / "config.json").write_text(json.dumps({**said, "model_args": arguments, **changes}))
+
+
+@pytest.mark.parametrize("model", [VIT, RESNET, LINEAR_ON_PIXELS])
+def test_folder_is_loaded_with_its_weights(tmp_path: Path, model: str) -> None:
+    folder = _folder(tmp_path / "m", model)
+    network = Predictor.load(folder).model
+    stored = load_file(folder / "model.safetensors")
+    assert all(torch.equal(value, stored[name]) for name, value in network.state_dict().items())
+
+
+ABSURD: list[tuple[str, dict[str, Any], str]] = [
+    (VIT, {"num_classes": 10**9}, "one output for each class"),
+    (VIT, {"num_classes": True}, "one output for each class"),
+    (VIT, {"model_args": {"img_size": 90_000}}, "larger than its weights|sizes in config.json"),
+    (VIT, {"model_args": {"embed_dim": 96_000}}, "larger than its weights"),
+    (VIT, {"model_args": {"depth": 100_000}}, "larger than its weights"),
+    (VIT, {"model_args": {"depth": 7}}, "do not belong to the architecture"),
+    (VIT, {"model_args": {"in_chans": 99_999}}, "must have the channels of the images"),
+    (RESNET, {"model_args": {"layers": [99_999] * 4}}, "larger than its weights"),
+    (RESNET, {"model_args": {"channels": [99_999] * 4}}, "larger than its weights"),
+    (RESNET, {"model_args": {"stem_width": 99_999}}, "larger than its weights"),
+    (RESNET, {"architecture": "vit_huge_patch14_224"}, "larger than its weights"),
+    (LINEAR_ON_PIXELS, {"model_args": {"num_classes": 10**5}}, "one output for each class"),
+    (LINEAR_ON_PIXELS, {"model_args": {"in_chans": 10**5}}, "larger than its weights"),
+    (LINEAR_ON_PIXELS, {"model_args": {"x": 1}}, "unexpected keyword"),
+    (LINEAR_ON_PIXELS, {"model_args": {"in_chans": 1}}, "sizes in config.json"),
+]
+
+
+@pytest.mark.parametrize(("model", "changes", "reason"), ABSURD)
+def test_sizes_that_the_weights_do_not_have_are_refused_before_they_take_memory(
+    tmp_path: Path, model: str, changes: dict[str, Any], reason: str
+) -> None:
+    folder = _folder(tmp_path / "m", model)
+    Predictor.load(folder)
+    _change(folder, **changes)
+    before, begun = psutil.Process().memory_info().rss, time.process_time()
+    with pytest.raises(ModelError, match=reason):
+        Predictor.load(folder)
+    assert psutil.Process().memory_info().rss - before < 200 * 2**20
+    assert time.process_time() - begun < 8
+
+
+def test_channels_of_the_images_are_those_of_the_weights(tmp_path: Path) -> None:
+    folder = _folder(tmp_path / "m", RESNET)
+    said = json.loads((folder / "preprocess.json").read_text())
+    grey = {**said, "in_chans": 1, "mean": [0.5], "std": [0.5]}
+    (folder / "preprocess.json").write_text(json.dumps(grey))
+    with pytest.raises(ModelError, match="must have the channels of the images"):
+        Predictor.load(folder)
+
+
+def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+    folder = _folder(tmp_path / "m", RESNET)
+    stored = load_file(folder / "model.safetensors")
+    stored["fc.bias"][0] = float("nan")
+    save_file(stored, folder / "model.safetensors")
+    with pytest.raises(ModelError, match="the weights of 'fc.bias' are not finite numbers"):
+        Predictor.load(folder)
+
+
+def test_header_of_sparse_gigabytes_is_compared_and_nothing_is_read(tmp_path: Path) -> None:
+    folder = _folder(tmp_path / "m", LINEAR_ON_PIXELS)
+    size = 4 * 10**9
+    header = {name: {"dtype": "F32", "shape": [size // 4], "data_offsets": [0, size]} for name in ("a",)}
+    text = json.dumps(header).encode()
+    with (folder / "model.safetensors").open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        file.truncate(8 + len(text) + size)
+    assert shapes_in(folder / "model.safetensors") == {"a": (size // 4,)}
+    with pytest.raises(ModelError, match="do not belong to the architecture"):
+        Predictor.load(folder)
+
+
+def test_input_that_the_network_does_not_take_is_a_sentence(tmp_path: Path) -> None:
+    folder = _folder(tmp_path / "m", VIT)
+    said = json.loads((folder / "preprocess.json").read_text())
+    (folder / "preprocess.json").write_text(json.dumps({**said, "input_size": said["input_size"] + 1}))
+    predictor = Predictor.load(folder)
+    with pytest.raises(ModelError, match="the network cannot score these images"):
+        predictor.predict(torch.zeros(2, 3, 32, 32))
+
+
+def test_other_threads_build_what_they_like_meanwhile(tmp_path: Path) -> None:
+    import threading
+
+    folder = _folder(tmp_path / "m", LINEAR_ON_PIXELS)
+    made: list[torch.nn.Module] = []
+
+    def make() -> torch.nn.Module:
+        thread = threading.Thread(target=lambda: made.append(torch.nn.Linear(3000, 3000)))
+        thread.start()
+        thread.join()
+        import automl.training.models.linear_head as head
+
+        return head.linear_on_pixels(2)
+
+    build_with_weights(make, folder / "model.safetensors")
+    assert len(made) == 2
+
+
+def test_folder_with_a_pipe_instead_of_weights_is_refused(tmp_path: Path) -> None:
+    folder = _folder(tmp_path / "m", LINEAR_ON_PIXELS)
+    for name in ("model.safetensors", "config.json", "preprocess.json"):
+        content = (folder / name).read_bytes()
+        (folder / name).unlink()
+        os.mkfifo(folder / name)
+        with pytest.raises(ModelError, match=f"has no {name}"):
+            Predictor.load(folder)
+        (folder / name).unlink()
+        (folder / name).write_bytes(content)
