@@ -201,3 +201,13 @@ def test_speed_of_a_fine_tuning_that_was_not_tried_follows_from_its_work(setup: 
         some = replace(none, best=replace(none.best, config=config, value=math.nan))
         rates.append(RetrainTime(setup, some)._rate())
     assert rates[0] > 20 * rates[1] > 0.0
+
+
+def test_passes_follow_from_the_best_trials_speed(setup: Setup) -> None:
+    rows = setup.data.splits.info.n_train + setup.data.splits.info.n_val
+    time = RetrainTime(setup, found(4, 1.0))  # 400 images in about 4 s
+    second = time.trial_images / time._trial_seconds()
+    plan = time.plan()
+    assert time.few_passes(replace(plan, seconds=19.0 * rows / second))
+    assert not time.few_passes(replace(plan, seconds=21.0 * rows / second))
+    assert not time.few_passes(replace(plan, seconds=None))

@@ -134,7 +134,8 @@ def _retrain_here(contest: Contest, *, anyway: bool) -> Retrained | TooShort:
         later = spare.left(per_row, others=contest.others_per_row)
         return later if end is None else min(later, end - time.monotonic())
 
-    return retrain.train(setup.observer, contest.asked, seconds=seconds, left=more)
+    few = spare.few_passes(plan)
+    return retrain.train(setup.observer, contest.asked, seconds=seconds, left=more, keep_outputs=few)
 
 
 def _group(setup: Setup, workers: int) -> RetrainWorkers:

@@ -31,6 +31,7 @@ from automl.training.rounds import STEP_COST
 from automl.training.trainer import Trainer
 
 ENOUGH = 0.5  # of the best trial's epochs: a shorter retrain would be worse than the trial
+FEW_PASSES = 20  # then layers that do not learn are computed for a part of each batch: decision 129
 CERTAIN = 2.0  # times the best trial's work: a retrain that is so long is better than the trial
 WAITED_S = 20.0  # after Ctrl-C, users wait for at least so many seconds, if the retrain needs them
 
@@ -139,6 +140,14 @@ class RetrainTime:
     def enough(self, plan: TrainPlan) -> float:
         """Return the share of the best trial's work that a retrain needs, so that it is worth more than the trial."""
         return ENOUGH * min(1.0, plan.epochs / max(1, self.found.best.round))
+
+    def few_passes(self, plan: TrainPlan) -> bool:
+        """Return whether the planned retrain makes fewer than 20 passes through its rows, by the best trial's speed."""
+        share = self.share(plan)
+        if not math.isfinite(share):
+            return False
+        info = self.setup.data.splits.info
+        return share * self.trial_images < FEW_PASSES * (info.n_train + info.n_val)
 
     def share(self, plan: TrainPlan) -> float:
         """Return the planned work of the retrain by the best trial's; infinite without a limit or a trial."""
