@@ -23,10 +23,14 @@ while time.monotonic() < _end:
 """
 
 
+# A shell starts what runs in its background with Ctrl-C ignored.
+NOT_IGNORED = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+
+
 def start(code: str, folder: Path) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(folder)))}
     return subprocess.Popen(
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", NOT_IGNORED + code],
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
