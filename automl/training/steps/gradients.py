@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from automl.cuda_graphs import Recorder
 from automl.training.hardware.autotune import Autotune
 from automl.training.hardware.out_of_memory import MicroBatch, parts_of
+from automl.training.hardware.random_layers import drawing, separate
 
 SPLIT_BATCH, SPLIT_OPERATORS, ONE_THREAD = range(3)  # the options of autotune
 MIN_PART = 16  # images per thread; smaller parts make batch norm statistics too noisy
@@ -60,6 +61,7 @@ class Gradients:
         self.micro_batch = micro_batch or MicroBatch()
         self.scale = scale
         self.autotune = autotune if replicas > 1 else None
+        self._random = replicas > 1 and separate(model)
         self.recorder = Recorder(self._whole, prepare=self._clear) if record else None
         self._recorded_gradients: list[Tensor | None] = []
         self.pool = (
@@ -126,8 +128,11 @@ class Gradients:
             self.scale(loss).backward()
             return loss.detach()
         shares = list(zip(images.tensor_split(parts), targets.tensor_split(parts), strict=True))
+        seeds = torch.randint(2**62, (parts,)).tolist() if self._random else [None] * parts
         # Wait for all, so that no thread continues after a failure.
-        waiting = [self.pool.submit(self._part, x, y) for x, y in shares]
+        waiting = [
+            self.pool.submit(self._part, x, y, seed) for (x, y), seed in zip(shares, seeds, strict=True)
+        ]
         errors = [error for error in [future.exception() for future in waiting] if error is not None]
         if errors:
             raise errors[0]
@@ -138,8 +143,9 @@ class Gradients:
             parameter.grad = _sum(found, parameter.grad)
         return torch.stack([w * loss for w, (loss, _) in zip(weights, results, strict=True)]).sum()
 
-    def _part(self, images: Tensor, targets: Tensor) -> Part:
-        loss = self.loss_of(images, targets)
+    def _part(self, images: Tensor, targets: Tensor, seed: int | None) -> Part:
+        with drawing(seed):
+            loss = self.loss_of(images, targets)
         return loss.detach(), torch.autograd.grad(self.scale(loss), self.parameters, allow_unused=True)
 
 
