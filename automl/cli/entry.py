@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import os
 import sys
 import threading
@@ -84,11 +85,17 @@ def _run(argv: Sequence[str] | None, state: State) -> int:
     except AutomlError as error:
         return _fail(state, str(error), error.exit_code)
     except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+            return _fail(state, _too_long(str(error.filename or "")), EXIT_USAGE)
         if _is_of_click(error):
             discard_output()
             return _fail(state, output_problem(error), EXIT_FAILURE)
         hint = "" if state.verbose else "; --verbose shows where"
         return _fail(state, f"unexpected {type(error).__name__}: {error}{hint}", EXIT_FAILURE)
+
+
+def _too_long(name: str) -> str:
+    return f"the name of a file or folder must be shorter, but {name[:40]!r}... has {len(name):,} characters"
 
 
 def _flush() -> None:

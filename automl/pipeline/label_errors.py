@@ -93,6 +93,8 @@ def _no_outputs(best: BestTrial) -> str:
     kept = 0 if best.checkpoint is None else checkpoint_round(best.checkpoint)
     if not kept:
         return "the best trial left no checkpoint"
+    if kept == best.round:
+        return "the best trial has not scored all images"
     return f"the best trial's checkpoint is of round {kept}, and its score of round {best.round}"
 
 

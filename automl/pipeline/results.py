@@ -251,6 +251,7 @@ def _facts(setup: Setup, found: SearchResult, outcome: Outcome, *, mirrored: boo
         val=best.value,
         n_val=rows_of(last) or info.n_scored,
         folds=info.folds,
+        networks=round(info.folds * (rows_of(last) or info.n_scored) / max(1, info.n_scored)),
         trial=best.number,
         compared=len(values),
         leads=all(sign * best.value >= sign * value for value in values),

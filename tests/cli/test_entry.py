@@ -36,6 +36,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["fit", "digits", "--n-trials", "0", "--seed", "x"], "automl: 2 problems: (1) n_trials"),
         (["fit", "none.yaml"], "automl: a study file must be readable, got 'none.yaml'"),
         (["resume", "photos"], "automl: a study must exist, got 'photos', but 'studies' holds none;"),
+        (["inspect", "x" * 5000], "automl: the name of a file or folder must be shorter, but 'xxx"),
         (["show", "photos"], "automl: a study must exist, got 'photos'"),
         (["leaderboard", "photos"], "automl: a study must exist, got 'photos'"),
         (["dashboard"], "automl: a study must exist, got ''"),

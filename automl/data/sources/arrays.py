@@ -18,7 +18,7 @@ from automl.data.sources.base import (
     numbered,
     require_classification,
 )
-from automl.data.sources.labels import Labels, label_columns, read_labels
+from automl.data.sources.labels import Labels, as_array, label_columns, read_labels
 from automl.errors import DataError
 
 _MOST_VALUES = 2**22  # that decide on the range
@@ -162,6 +162,7 @@ def _labels(labels: Any, n: int, task: str) -> Labels:
     """Read the labels. Raises DataError unless there is one entry, or one row, for each image."""
     if hasattr(labels, "detach"):
         labels = labels.detach().cpu().numpy()
+    labels = as_array(labels)
     rows = labels.tolist() if isinstance(labels, np.ndarray) else list(labels)
     numeric = isinstance(labels, np.ndarray) and labels.dtype.kind in "biuf"
     if len(rows) != n or (numeric and labels.ndim > 2):

@@ -12,7 +12,7 @@ from PIL import Image
 from automl.data.sources.arrays import ArraySource
 from automl.data.sources.base import Source, refuse_target
 from automl.data.sources.files.manifest import open_frame
-from automl.data.sources.labels import label_columns
+from automl.data.sources.labels import as_array, label_columns
 from automl.data.sources.torch_dataset import DatasetSource
 from automl.errors import DataError
 
@@ -118,7 +118,7 @@ def _one_each(labels: Any, n: int) -> list[Any]:
 
 
 def _plain(labels: Any) -> Any:
-    """Return a tensor or a column of a table as an array, and anything else as it is."""
+    """Return a tensor, a column of a table or rows of a list as an array, and anything else as it is."""
     if hasattr(labels, "detach"):
         return labels.detach().cpu().numpy()
-    return labels.to_numpy() if hasattr(labels, "to_numpy") else labels
+    return labels.to_numpy() if hasattr(labels, "to_numpy") else as_array(labels)

@@ -92,6 +92,25 @@ def label_columns(labels: npt.NDArray[Any]) -> dict[str, Sequence[Any]]:
     return vector_columns(labels)
 
 
+def as_array(labels: Any) -> Any:
+    """Return labels in rows of a list, such as one-hot rows or a column, as the array that they stand for.
+
+    Rows of equal length are one if they have one entry, only 0 and 1, or numbers with fractions. Other lists, such as
+    those of several labels, stay as they are.
+    """
+    rows = list(labels) if isinstance(labels, (list, tuple)) else []
+    if not rows or not all(isinstance(row, (list, tuple, np.ndarray)) and np.ndim(row) == 1 for row in rows):
+        return labels
+    if len({len(row) for row in rows}) != 1 or not len(rows[0]):
+        return labels
+    cells = [plain(cell) for row in rows for cell in row]
+    numeric = all(isinstance(cell, (bool, int, float)) for cell in cells)
+    matrix = numeric and (set(cells) <= {0, 1} or any(isinstance(cell, float) for cell in cells))
+    if len(rows[0]) > 1 and not matrix:
+        return labels
+    return np.array(cells, dtype=None if numeric else object).reshape(len(rows), -1)
+
+
 def vector_columns(vectors: npt.NDArray[Any]) -> dict[str, Sequence[Any]]:
     """Return the columns of (N, outputs), with names that sort in their order."""
     width = len(str(vectors.shape[1] - 1))

@@ -66,7 +66,11 @@ def images_of(data: Any, info: DatasetInfo, *, image_column: str | None = None) 
 
 
 def _at_path(path: Path, image_column: str | None) -> Iterator[NamedImage]:
-    if path.is_dir():
+    try:
+        folder = path.is_dir()
+    except OSError as error:  # a name that no system takes
+        raise DataError(f"{str(path)[:60]!r}... cannot be opened: {error.strerror}") from error
+    if folder:
         yield from _in_files(FolderFiles(path), path)
     elif path.suffix.lower() == ".zip" and path.is_file():
         yield from _in_files(ZipFiles(path), path)

@@ -20,8 +20,8 @@ class Facts:
     are 0 if unknown. The holdout was read `reads` times. `made` and `made_of` are for the model of an earlier run: its
     kind, and its trial. `mirrored`: the delivered model scores an image and its mirror image, which trials do not.
     `precision` is that in which trials are scored; delivered models are scored in float32. Under cross-validation there
-    are `folds`; lengths are then those of one network of the trial. `leads`: no trial has a better score than the best
-    trial, which may have been chosen for something else.
+    are `folds`, and the trial has `networks` (0: one for each); lengths are then those of one of them. `leads`: no trial
+    has a better score than the best trial, which may have been chosen for something else.
     """
 
     metric: str
@@ -43,6 +43,7 @@ class Facts:
     mirrored: bool = False
     precision: str = "fp32"
     folds: int = 0
+    networks: int = 0
     leads: bool = True
 
 
@@ -84,8 +85,9 @@ def _no_score(facts: Facts) -> str:
 
 def _validation(facts: Facts) -> str:
     if facts.folds:
+        networks = facts.networks or facts.folds
         return (
-            f"Validation: {facts.metric} {facts.val:.4f} out of fold on {facts.n_val:,} images, with the {facts.folds} "
+            f"Validation: {facts.metric} {facts.val:.4f} out of fold on {facts.n_val:,} images, with the {networks} "
             f"networks of trial {facts.trial}, each of which has trained on the other folds."
         )
     return (

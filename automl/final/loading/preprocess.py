@@ -13,6 +13,7 @@ from automl.records import DatasetInfo, LabelType, Resize, Task
 
 MAX_SIZE = 2048  # px; a larger size in a file would exhaust memory
 MAX_CHANNELS = 1024
+LARGEST_PIXEL, LARGEST_TARGET = 1e6, 1e31  # of means and deviations: larger ones give NaN in float32
 _TEXTS = ("name", "fingerprint")
 _COUNTS = ("n_train", "n_val", "n_holdout", "n_skipped", "folds", "large_size")
 
@@ -88,17 +89,18 @@ def _classes(info: DatasetInfo) -> str:
 def _statistics(info: DatasetInfo) -> list[str]:
     outputs = len(info.classes) if info.task == "regression" else 0
     found = []
-    for key, length, positive in (
-        ("mean", info.in_chans, False),
-        ("std", info.in_chans, True),
-        ("target_mean", outputs, False),
-        ("target_std", outputs, True),
+    for key, length, positive, largest in (
+        ("mean", info.in_chans, False, LARGEST_PIXEL),
+        ("std", info.in_chans, True, LARGEST_PIXEL),
+        ("target_mean", outputs, False, LARGEST_TARGET),
+        ("target_std", outputs, True, LARGEST_TARGET),
     ):
         values = getattr(info, key)
         whole = isinstance(values, tuple) and len(values) == length and all(map(_is_finite, values))
+        whole = whole and all(abs(value) <= largest for value in values)
         if not whole or (positive and not all(value > 0 for value in values)):
             above = " above 0" if positive else ""
-            found.append(f"{length} finite numbers{above} as {key}, not {values!r:.80}")
+            found.append(f"{length} finite numbers{above} as {key}, at most {largest:g}, not {values!r:.80}")
     span = info.pixel_range
     if span != () and not (_is_pair(span) and span[0] < span[1]):
         found.append(f"black and white as pixel_range, not {span!r:.80}")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from automl.data.sources.labels import label_columns, read_labels
+from automl.data.sources.labels import as_array, label_columns, read_labels
 from automl.errors import DataError
 
 
@@ -240,3 +240,27 @@ def test_labels_that_all_differ_are_refused_before_they_fill_the_memory() -> Non
     cells = [f"a{i}|b{i}" for i in range(20_000)]
     with pytest.raises(DataError, match="20,000 rows have 40,000 different ones"):
         read_labels({"tags": cells}, task="multilabel")
+
+
+@pytest.mark.parametrize(
+    ("rows", "shape"),
+    [
+        ([[1, 0], [0, 1]], (2, 2)),
+        ([(1, 0), (0, 1)], (2, 2)),
+        ([np.eye(2)[0], np.eye(2)[1]], (2, 2)),
+        ([["a"], ["b"]], (2, 1)),
+        ([[0.5], [1.0]], (2, 1)),
+        ([[0.5, 2], [1.5, 3]], (2, 2)),
+    ],
+)
+def test_rows_of_a_list_are_the_array_that_they_stand_for(rows: Any, shape: tuple[int, int]) -> None:
+    found = as_array(rows)
+    assert isinstance(found, np.ndarray) and found.shape == shape
+    assert found.tolist() == [list(row) for row in rows]
+
+
+@pytest.mark.parametrize(
+    "rows", [["a", "b"], [["a", "b"], ["b", "c"]], [[1, 2], [2, 3]], [[1], [1, 0]], [1, 2]]
+)
+def test_lists_of_labels_stay_as_they_are(rows: Any) -> None:
+    assert as_array(rows) is rows

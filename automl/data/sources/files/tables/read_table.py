@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ _SEPARATORS = (",", ";", "\t", "|")
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 # Text takes up to ten times its size in memory, Parquet three times what it unpacks to.
 _MOST_TEXT, _TIMES_TEXT, _TIMES_PARQUET = 2**30, 10, 3
+_MOST_COLUMNS = 20_000  # pandas takes a millisecond for each
 _MOST_CELLS, _BYTES_PER_CELL = 2**26, 8
 # A Parquet file that unpacks to more than a hundred times its size was made to fill the memory.
 _MOST_GROWTH, _ALWAYS_ALLOWED = 100, 2**28
@@ -74,7 +76,11 @@ def _read_text(text: str) -> pd.DataFrame:
 
     separator = _separator(text)
     _require_few_cells(text.count("\n") + 1, text.split("\n", 1)[0].count(separator) + 1)
-    return pd.read_csv(io.StringIO(text), sep=separator, dtype=str, keep_default_na=False, index_col=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)  # else cells beyond the header are dropped
+        return pd.read_csv(
+            io.StringIO(text), sep=separator, dtype=str, keep_default_na=False, index_col=False
+        )
 
 
 def _read_json_lines(content: bytes) -> pd.DataFrame:
@@ -89,7 +95,7 @@ def _read_json_lines(content: bytes) -> pd.DataFrame:
 
 def _require_few_cells(rows: int, columns: int) -> None:
     """Raise ValueError for a table that takes far more memory than its file, as most of its cells are missing."""
-    if rows * columns > _MOST_CELLS:
+    if rows * columns > _MOST_CELLS or columns > _MOST_COLUMNS:
         raise ValueError(f"{rows:,} rows of {columns:,} columns are too many")
 
 

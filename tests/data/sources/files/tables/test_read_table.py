@@ -110,3 +110,15 @@ def test_endless_table_in_a_folder_is_named(root: Path) -> None:
     _sparse(root / "labels.csv", 10**12)
     with pytest.raises(DataError, match=r"the table 'labels.csv' in .* cannot be read \(too large: 1.0 TB"):
         open_source(root)
+
+
+def test_cells_beyond_the_header_are_not_dropped(root: Path) -> None:
+    rows = "image,label\npics/0.png,['cat', 'dog']\npics/1.png,cat\n"
+    with pytest.raises(DataError, match="must be a readable table"):
+        open_source(_write(root / "x.csv", rows))
+
+
+def test_table_with_absurdly_many_columns_is_refused_at_once(root: Path) -> None:
+    header = ",".join(["image", "label", *(f"c{i}" for i in range(200_000))])
+    with pytest.raises(DataError, match="200,002 columns are too many"):
+        open_source(_write(root / "x.csv", f"{header}\npics/0.png,cat{',' * 200_000}\n"))
