@@ -20,8 +20,8 @@ class Facts:
     are 0 if unknown. The holdout was read `reads` times. `made` and `made_of` are for the model of an earlier run: its
     kind, and its trial. `mirrored`: the delivered model scores an image and its mirror image, which trials do not.
     `precision` is that in which trials are scored; delivered models are scored in float32. Under cross-validation there
-    are `folds`, and the trial has `networks` (0: one for each); lengths are then those of one of them. `leads`: no trial
-    has a better score than the best trial, which may have been chosen for something else.
+    are `folds`, and the trial has `networks` (0: one for each); lengths are then those of one of them. `leads`: no
+    trial has a better score than the best trial, which may have been chosen for something else.
     """
 
     metric: str

@@ -99,7 +99,8 @@ def _validation(facts: Facts, metric: str, val: str, n: str, trial: str) -> bool
 
 
 def _out_of_fold(facts: Facts, metric: str, val: str, n: str, folds: str, trial: str) -> bool:
-    return facts.folds > 0 and int(folds) == (facts.networks or facts.folds) and _validation(facts, metric, val, n, trial)
+    known = facts.folds > 0 and int(folds) == (facts.networks or facts.folds)
+    return known and _validation(facts, metric, val, n, trial)
 
 
 def _first_fold(facts: Facts, epochs: str, images: str | None) -> bool:
