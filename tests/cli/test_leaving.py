@@ -46,6 +46,8 @@ def test_ctrl_c_in_set_up_is_one_line_and_leaves_nothing(tmp_path: Path, pause: 
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
+        # A shell starts what runs in its background with Ctrl-C ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout is not None and "scan: " in process.stdout.readline()
     time.sleep(pause)  # Ray starts in another thread
