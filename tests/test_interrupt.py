@@ -47,7 +47,10 @@ def interrupted(code: str, folder: Path, *, at: str, more: float = 0.1) -> tuple
     time.sleep(more)
     process.send_signal(signal.SIGINT)
     begun = time.monotonic()
-    out, err = process.communicate(timeout=30)
+    try:
+        out, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
     return process.returncode, out, err, time.monotonic() - begun
 
 
