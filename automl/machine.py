@@ -1,15 +1,13 @@
 """This machine: cores, memory, clock, the cache folder, and access to the Hugging Face hub.
 
-`psutil` is imported on first use, so `automl --help` does not wait for it.
+`psutil` and others are imported on first use, so `automl --help` does not wait for them.
 """
 
 from __future__ import annotations
 
-import getpass
 import math
 import os
 import socket
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -193,6 +191,8 @@ def expanded(path: str | os.PathLike[str]) -> Path:
 
 def user_name() -> str:
     """Return the name of the user, or the number of one whom the system does not know."""
+    import getpass
+
     try:
         return getpass.getuser()
     except (KeyError, ImportError, OSError):
@@ -233,6 +233,8 @@ def ensure_home() -> None:
 
 
 def _stand_in_home() -> Path:
+    import tempfile
+
     folder = Path(tempfile.gettempdir()) / f"automl-home-{os.getuid() if hasattr(os, 'getuid') else 0}"
     if folder.exists() and hasattr(os, "getuid") and folder.lstat().st_uid != os.getuid():
         raise UsageError(
