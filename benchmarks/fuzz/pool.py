@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import select
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -26,11 +28,13 @@ class Worker:
     """A process that tries cases of one reader."""
 
     def __init__(self, name: str, seed: int) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="fuzz-")  # of the process, which may be killed
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.fuzz.worker", name, str(seed)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=ROOT,
+            env={**os.environ, "TMPDIR": self._folder.name},
             text=True,
             bufsize=1,
         )
@@ -76,6 +80,7 @@ class Worker:
             if stream is not None:
                 with suppress(OSError):
                     stream.close()
+        self._folder.cleanup()
 
     def _still_works(self, seconds: float, used: float) -> bool:
         """Return whether a late process has had little of the CPU yet, as other work is in its way."""
