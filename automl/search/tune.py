@@ -67,20 +67,7 @@ def tune(
 ) -> TuneResult:
     """Search the configuration with the best `metric`.
 
-    `objective(config)` is a generator that yields one dict an epoch, with the metric and perhaps `seconds` (of that
-    epoch). It may also return an object with `step()`, `save(dir)`, `load(dir)` and perhaps `close()`, whose state
-    survives a pause; a generator runs again up to the epoch it had reached. `space` is a SearchSpace or the dict that
-    makes one.
-
-    At least one limit is needed: `n_trials`, the total over all runs of a stored study, or `time_limit`, in seconds or
-    as text such as "10m". `storage` is a database URL; None keeps nothing. `name` is that of the study in it, which may
-    hold several. `policy` is a name or one of Optuna's pruners, `sampler` a name or one of Optuna's samplers.
-    `objectives` are further numbers that every epoch yields, such as {"seconds_per_image": "min"}. They are kept with
-    each trial and decide which trials are on the Pareto front; the metric alone steers the search.
-
-    `observer` shows the progress. What the objective prints is shown; `directory` also keeps it, in
-    trials/t0007/output.log, beside the trials' logs and checkpoints. A trial whose objective raises Optuna's
-    TrialPruned counts as pruned, and one whose objective calls sys.exit as failed.
+    This is `automl.tune`, which describes the options, without its views: `observer` is told the progress.
 
     Raises ConfigError for wrong options, SpaceError for a wrong space or portfolio, StudyError if the storage holds a
     study with other settings, TrialError if all trials failed, TimeLimitError if no epoch ended in time, and

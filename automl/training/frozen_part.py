@@ -69,12 +69,7 @@ class FrozenPart:
                 return None
             with part.skipped():
                 rest = model(between)
-        except (
-            RuntimeError,
-            TypeError,
-            ValueError,
-            IndexError,
-        ):  # shapes that do not fit: it cannot be divided here
+        except Exception:  # a network raises nearly anything on other shapes: then it cannot be divided here
             return None
         finally:
             model.train(training)
@@ -178,8 +173,8 @@ class KeptOutputs:
 
     def epoch(self, n: int, *, skip: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield (outputs, targets) of epoch `n`, without its first `skip` batches."""
-        seed = [self.batches.seed & (2**63 - 1), n]
-        rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(_seed(seed))
+        rng = np.random.default_rng([self.batches.seed & (2**63 - 1), n])
+        generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
         for chosen in self.batches.chosen(n)[skip:]:
             new = self._renewed(chosen, rng)
             self._keep(chosen[new], self.batches.drawn(chosen[new], generator))
@@ -245,10 +240,6 @@ def _run_before_learning(model: nn.Module, images: Tensor) -> list[nn.Module]:
     frozen = [module for module in ended if not any(p.requires_grad for p in module.parameters())]
     inner = {id(child) for module in frozen for child in module.modules() if child is not module}
     return [module for module in dict.fromkeys(frozen) if id(module) not in inner]
-
-
-def _seed(parts: list[int]) -> int:
-    return int(np.random.SeedSequence([*parts, 1]).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 def _same(x: Tensor, *_: Any, **__: Any) -> Tensor:
