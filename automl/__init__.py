@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from automl.config import StudyConfig
     from automl.config.options import FitOptions, InspectOptions, ResumeOptions, TuneOptions
     from automl.data.quality.report import DataReport
+    from automl.delivery.export.export import Exported
     from automl.errors import AutomlError
     from automl.final.predictor import Predictor
     from automl.records import Observer
@@ -37,6 +38,7 @@ __all__ = [
     "StudyConfig",
     "TuneResult",
     "__version__",
+    "export",
     "fit",
     "inspect",
     "load",
@@ -149,6 +151,38 @@ def load(
     from automl.review.studies import find_model
 
     return Predictor.load(find_model(model, directory), factory=factory, device=device)
+
+
+def export(
+    model: str | Path,
+    *,
+    to: str,
+    int8: bool = False,
+    max_loss: float | None = None,
+    out: str | Path | None = None,
+    data: Any = None,
+    directory: str | Path = "studies",
+    factory: str | Callable[..., Any] | None = None,
+) -> Exported:
+    """Write a model in another format ("onnx", "openvino", "torch"), and prove that it answers as before.
+
+    `model` is a study's name or folder, or a model folder. The file is run on the study's held-out images, or on
+    those of `data` (anything labelled that `fit` takes): it is kept if its scores are the model's. `int8` makes it
+    smaller and faster, and `max_loss` is how much of the metric that may cost. `out` is the folder to write, by
+    default one beside the model's files. Raises ModelError if the file does not answer as the model does.
+    """
+    from automl.delivery.export.model import export_model
+
+    return export_model(
+        model,
+        to=to,
+        int8=int8,
+        max_loss=max_loss,
+        out=out,
+        data=data,
+        directory=directory,
+        factory=factory,
+    )
 
 
 def tune(

@@ -34,6 +34,7 @@ LAYERS = (
     ("search",),
     ("final",),
     ("review",),
+    ("delivery",),
     ("result", "pipeline"),
     ("cli", "__init__", "__main__"),
 )

@@ -23,6 +23,7 @@ COMMANDS = {
     "predict": "automl.cli.commands.predict",
     "spaces": "automl.cli.commands.spaces",
     "weights": "automl.cli.commands.weights.group",
+    "export": "automl.cli.commands.export.command",
     "portfolio": "automl.cli.commands.portfolio",
     "doctor": "automl.cli.commands.doctor",
 }

@@ -1,0 +1,1 @@
+"""What people do with a delivered model: export it to other formats."""

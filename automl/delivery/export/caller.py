@@ -1,0 +1,111 @@
+"""How an exported model is called without automl: the proof of an export uses these functions, and its folder a copy.
+
+They need numpy, Pillow and the runtime of the format.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps
+
+Scores = Callable[[np.ndarray], np.ndarray]
+
+
+def decode(file: Any, model: dict[str, Any]) -> np.ndarray:
+    """Return the pixels of an image: uint8 (1, H, W, C), upright, on white, RGB or grey."""
+    image = file if isinstance(file, Image.Image) else Image.open(file)
+    image.draft(None, (model["size"], model["size"]))  # a large JPEG is decoded at a fraction of its size
+    image = ImageOps.exif_transpose(image)
+    if image.mode[0] in "IF":  # more than 8 bits
+        black, white = model["pixel_range"] or ((0, 1) if image.mode == "F" else (0, 65535))
+        values = np.nan_to_num(np.asarray(image, np.float64), nan=black, posinf=white, neginf=black)
+        values = (values - black).clip(0, white - black) * (255 / (white - black))
+        image = Image.fromarray(values.round().astype(np.uint8))
+    elif image.has_transparency_data:
+        white_paper = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white_paper, image.convert("RGBA"))
+    pixels = np.array(image.convert("RGB").convert("L" if model["channels"] == 1 else "RGB"))
+    return pixels.reshape(1, *pixels.shape[:2], model["channels"])
+
+
+def open_onnx(folder: Path) -> Scores:
+    """Return the function that scores pixels."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
+    return lambda pixels: session.run(None, {"images": pixels})[0]
+
+
+def open_openvino(folder: Path) -> Scores:
+    """Return the function that scores pixels."""
+    import openvino
+
+    compiled = openvino.Core().compile_model(folder / "model.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return lambda pixels: compiled(pixels)[0]
+
+
+def open_torch(folder: Path) -> Scores:
+    """Return the function that scores pixels."""
+    import torch
+
+    network = torch.export.load(folder / "model.pt2").module()
+    return lambda pixels: network(torch.from_numpy(pixels)).detach().numpy()
+
+
+def answer(scores: np.ndarray, model: dict[str, Any]) -> dict[str, Any]:
+    """Return what the scores of one image mean."""
+    named = {name: float(score) for name, score in zip(model["classes"], scores, strict=True)}
+    if model["task"] == "classification":
+        return {"label": max(named, key=named.__getitem__), "probabilities": named}
+    if model["task"] == "multilabel":
+        return {"labels": [name for name, p in named.items() if p >= 0.5], "probabilities": named}
+    return named
+
+
+OPENERS: dict[str, Callable[[Path], Scores]] = {
+    "onnx": open_onnx,
+    "openvino": open_openvino,
+    "torch": open_torch,
+}
+
+_HEAD = '''"""Predict with this model: python predict.py IMAGE..."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps
+
+Scores = Callable[[np.ndarray], np.ndarray]
+'''
+_FOOT = """if __name__ == "__main__":
+    folder = Path(__file__).parent
+    model = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    scores = {opener}(folder)
+    for file in sys.argv[1:]:
+        print(json.dumps({{"file": file, **answer(scores(decode(file, model))[0], model)}}))
+"""
+
+
+def caller_text(kind: str) -> str:
+    """Return predict.py for a format: it needs numpy, Pillow and the runtime of the format."""
+    opener = OPENERS[kind]
+    parts = [_HEAD, *(inspect.getsource(function) for function in (decode, opener, answer))]
+    return "\n\n".join([*parts, _FOOT.format(opener=opener.__name__)])
+
+
+def read_model(folder: Path) -> dict[str, Any]:
+    """Return model.json of an exported folder."""
+    said: dict[str, Any] = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    return said

@@ -1,0 +1,164 @@
+"""Write an exported model and what belongs to it, once it is proven."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from automl.delivery.export.caller import OPENERS, caller_text, read_model
+from automl.delivery.export.onnx_graph import IMAGES, SCORES, TOLERANCE
+from automl.delivery.export.proof import Proof, prove
+from automl.delivery.export.rows import Evidence
+from automl.delivery.export.texts import readme
+from automl.delivery.export.writers import FILES, WRITERS, Format, Job, one_point
+from automl.errors import ModelError
+from automl.final.card import CARD_FILE
+from automl.final.predictor import Predictor
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An exported model: its `folder`, its size in bytes, and its proof.
+
+    `own_holdout`: the proof is by the holdout of the model's study. `int8` counts layers, 0 for float; `floats` are
+    those that stayed in float because they cost too much.
+    """
+
+    folder: Path
+    format: Format
+    size: int
+    proof: Proof
+    own_holdout: bool
+    int8: int = 0
+    floats: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {
+            "folder": str(self.folder),
+            "format": self.format,
+            "bytes": self.size,
+            "own_holdout": self.own_holdout,
+            "int8_layers": self.int8,
+            "float_layers": list(self.floats),
+            **self.proof.to_json(),
+        }
+
+
+def export(
+    predictor: Predictor,
+    model_folder: Path,
+    evidence: Evidence,
+    *,
+    to: Format,
+    out: Path,
+    int8: bool = False,
+    max_loss: float | None = None,
+    threads: int,
+    note: Callable[[str], None] = lambda text: None,
+) -> Exported:
+    """Write the model into the folder `out` in another format, run that on held-out images, and keep it if it agrees.
+
+    In float, scores must agree to 1e-4 and answers on every row. int8 must lose at most `max_loss` of the metric (one
+    point or half a standard error, whichever is more); layers that cost more stay in float. Raises ModelError if the
+    file does not agree, and nothing is written then.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as text:
+        folder = Path(text)
+        note(f"writing the model as {to}{' in int8' if int8 else ''}")
+        quantised = WRITERS[to](Job(predictor, evidence, folder, int8, max_loss, note))
+        _write_model_json(folder, predictor)
+        (folder / "predict.py").write_text(caller_text(to), encoding="utf-8")
+        for name in ("labels.txt", CARD_FILE):
+            if (model_folder / name).is_file():
+                shutil.copyfile(
+                    model_folder / name, folder / ("model-card.md" if name == CARD_FILE else name)
+                )
+        note(f"running it on {len(evidence.held_out):,} held-out images")
+        proof = prove(
+            OPENERS[to](folder),
+            predictor,
+            evidence.held_out,
+            model=read_model(folder),
+            metric=evidence.metric,
+            tolerance=TOLERANCE,
+            threads=threads,
+            seed=evidence.seed,
+        )
+        _require_proven(proof, evidence, to, int8=int8, max_loss=max_loss)
+        size = sum((folder / name).stat().st_size for name in FILES[to])
+        found = Exported(
+            out,
+            to,
+            size,
+            proof,
+            evidence.own_holdout,
+            quantised.layers if quantised else 0,
+            quantised.floats if quantised else (),
+        )
+        (folder / "proof.json").write_text(json.dumps(found.to_json(), indent=2) + "\n", encoding="utf-8")
+        (folder / "README.md").write_text(readme(found, predictor), encoding="utf-8")
+        _replace(out, folder)
+    return found
+
+
+def allowed_loss(max_loss: float | None, proof: Proof, evidence: Evidence) -> float:
+    """Return how much of the metric int8 may lose: `max_loss`, or one point or half a standard error."""
+    if max_loss is not None:
+        return max_loss
+    least = one_point(proof.torch_value, evidence)
+    error = (proof.value.high - proof.value.low) / (2 * 1.96)
+    return max(least, error / 2) if np.isfinite(error) else least
+
+
+def _require_proven(proof: Proof, evidence: Evidence, to: str, *, int8: bool, max_loss: float | None) -> None:
+    if int8:
+        lost = proof.torch_value - proof.value.value
+        lost = lost if evidence.maximise else -lost
+        most = allowed_loss(max_loss, proof, evidence)
+        if not lost <= most:
+            raise ModelError(
+                f"int8 must lose at most {most:.4g} of {proof.metric}, but the exported file has "
+                f"{proof.value.value:.4f} on {proof.rows:,} held-out images where the model has "
+                f"{proof.torch_value:.4f}: nothing was written; export without --int8, or allow more with --max-loss"
+            )
+        return
+    if proof.difference > TOLERANCE or proof.equal < proof.rows:
+        raise ModelError(
+            f"the exported {to} file must answer as the model does, but on held-out images scores differ by up to "
+            f"{proof.difference:.2g}, and {proof.rows - proof.equal:,} of {proof.rows:,} answers are others: nothing "
+            "was written"
+        )
+
+
+def _write_model_json(folder: Path, predictor: Predictor) -> None:
+    """Write what a caller must know."""
+    info = predictor.info
+    said = {
+        "format": 1,
+        "task": info.task,
+        "classes": list(info.classes),
+        "size": info.img_size,
+        "channels": info.in_chans,
+        "pixel_range": list(info.pixel_range),
+        "input": {"name": IMAGES, "type": "uint8", "shape": ["images", "height", "width", info.in_chans]},
+        "output": {"name": SCORES, "type": "float32", "shape": ["images", info.n_outputs]},
+    }
+    (folder / "model.json").write_text(
+        json.dumps(said, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
+
+
+def _replace(out: Path, folder: Path) -> None:
+    """Move the files of a finished folder into `out`, over those of an earlier export."""
+    out.mkdir(parents=True, exist_ok=True)
+    for file in sorted(folder.iterdir()):
+        file.replace(out / file.name)

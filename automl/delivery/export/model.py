@@ -1,0 +1,122 @@
+"""Export the model of a study or of a model folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from automl.config.metrics import METRICS, resolve_metric
+from automl.delivery.export.export import Exported, export
+from automl.delivery.export.rows import Evidence, StudyRows, labelled_images, study_rows
+from automl.delivery.export.writers import WRITERS, Format
+from automl.errors import UsageError, unknown_name
+from automl.final.predictor import Predictor
+from automl.review.studies import STUDY_FILE, StudyFolder, find_model, read_study
+from automl.torch_setup import set_threads
+
+_IN_MEMORY = "<"  # study.yaml names data that were in memory like this
+
+
+def export_model(
+    model: str | Path,
+    *,
+    to: str,
+    int8: bool = False,
+    max_loss: float | None = None,
+    out: str | Path | None = None,
+    data: Any = None,
+    directory: str | Path = "studies",
+    factory: str | Callable[..., Any] | None = None,
+    note: Callable[[str], None] = lambda text: None,
+) -> Exported:
+    """Write a study's or a model folder's model in another format ("onnx", "openvino" or "torch"), and prove it.
+
+    The exported file answers for the study's held-out images, or for those of `data` (anything labelled that `fit`
+    takes): in float its scores must be the model's. With `int8` the layers compute in 8 bits, and `max_loss` is how
+    much of the metric it may lose (default: one point or half a standard error). `out` is the folder to write, by
+    default one beside the model's files. Raises UsageError for what cannot be exported, and ModelError for a file that
+    does not answer as the model does; nothing is written then.
+    """
+    if to not in WRITERS:
+        raise UsageError(unknown_name("format", to, WRITERS))
+    if int8 and to == "torch":
+        raise UsageError("int8 is for the formats onnx and openvino, not for torch: leave out --int8")
+    if max_loss is not None and not (int8 and 0 <= max_loss < float("inf")):
+        raise UsageError(f"max_loss must be 0 or more and is for int8, got {max_loss!r}")
+    folder = find_model(model, directory)
+    study = read_study(folder.parent) if (folder.parent / STUDY_FILE).is_file() else None
+    predictor = Predictor.load(folder, factory=factory)
+    rows = _rows(study, predictor, data)
+    metric = _metric(study, predictor)
+    chosen: Format = to
+    place = Path(out) if out is not None else folder / (f"{to}-int8" if int8 else to)
+    before = torch.get_num_threads()
+    try:
+        evidence = Evidence(
+            metric,
+            maximise=METRICS[metric].mode == "max",
+            held_out=rows.held_out,
+            calibration=rows.train,
+            choosing=rows.val if len(rows.val) else rows.train,
+            own_holdout=data is None,
+        )
+        return export(
+            predictor,
+            folder,
+            evidence,
+            to=chosen,
+            out=place,
+            int8=int8,
+            max_loss=max_loss,
+            threads=before,
+            note=note,
+        )
+    finally:
+        set_threads(before)
+
+
+def _metric(study: StudyFolder | None, predictor: Predictor) -> str:
+    task = predictor.info.task
+    if study is not None and study.metric in METRICS:
+        return study.metric
+    return resolve_metric("auto", task).name
+
+
+def _rows(study: StudyFolder | None, predictor: Predictor, data: Any) -> StudyRows:
+    """Return images by what the export may do with them. Raises UsageError if there are none."""
+    if data is not None:
+        images = labelled_images(data, predictor.info)
+        # Other images than the study's: half of them are for choices, the others for the proof.
+        if study is None:
+            return images.halves()
+        known = _of_study(study) if _has_data(study) else None
+        return images.halves() if known is None else StudyRows(known.train, known.val, images)
+    if study is None:
+        raise UsageError(
+            "an export is proven on labelled images, and a model folder has none: give them with --data"
+        )
+    if not _has_data(study):
+        raise UsageError(
+            f"an export is proven on labelled images, and those of the study {study.name!r} were in memory: give some "
+            "with --data"
+        )
+    return _of_study(study)
+
+
+def _has_data(study: StudyFolder) -> bool:
+    data = study.config.get("data")
+    return isinstance(data, str) and not data.startswith(_IN_MEMORY)
+
+
+def _of_study(study: StudyFolder) -> StudyRows:
+    config = study.config
+    return study_rows(
+        study.path,
+        config["data"],
+        target=config.get("target"),
+        task=str(config.get("task") or "auto"),
+        image_column=config.get("image_column"),
+    )

@@ -1,0 +1,144 @@
+"""Run an exported file on held-out images, and compare it with the model."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from automl.delivery.export.caller import Scores, decode
+from automl.delivery.export.onnx_graph import difference
+from automl.delivery.export.rows import LabelledImages
+from automl.errors import DataError
+from automl.final.intervals import interval
+from automl.final.predictor import Predictor
+from automl.records import Interval
+from automl.training.steps.metrics import to_labels
+
+_AT_ONCE = 64
+_BATCHES = (1, 32)
+_PASSES, _SECONDS = 50, 3.0  # of a latency: at most so many passes, and about so many seconds
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds of a call with `batch` decoded images of height x width, over `passes` calls."""
+
+    batch: int
+    p50: float
+    p95: float
+    passes: int
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What an exported file answers for `rows` images, beside the model in torch.
+
+    `difference` is the largest one of their scores (`onnx_graph.difference`), `equal` counts equal answers: all
+    classifications, and rows of a regression that differ by less than the tolerance. `unreadable` counts images that
+    were left out.
+    """
+
+    rows: int
+    unreadable: int
+    difference: float
+    equal: int
+    metric: str
+    value: Interval
+    torch_value: float
+    latency: tuple[Latency, ...]
+    image: tuple[int, int]
+    threads: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return asdict(self)
+
+
+def prove(
+    scores: Scores,
+    predictor: Predictor,
+    images: LabelledImages,
+    *,
+    model: dict[str, Any],
+    metric: str,
+    tolerance: float,
+    threads: int,
+    seed: int = 0,
+) -> Proof:
+    """Score `images` with an exported file, decoded as its caller decodes them, and with the model.
+
+    Raises DataError if none can be read.
+    """
+    info = predictor.info
+    found, wanted, kept = [], [], []
+    example: npt.NDArray[np.uint8] | None = None
+    for rows, pixels, ours in _decoded(images, predictor, model):
+        found += [scores(one)[0] for one in pixels]
+        wanted.append(predictor.predict_pixels(ours))
+        kept += rows
+        example = pixels[0] if example is None else example
+    if example is None:
+        raise DataError("an export must be proven on images, but none of the held-out ones can be read")
+    theirs, ours_all = np.stack(found), np.concatenate(wanted)
+    targets = images.targets[kept]
+    if info.task == "regression":
+        equal = sum(
+            difference(one[None], other[None]) <= tolerance
+            for one, other in zip(theirs, ours_all, strict=True)
+        )
+    else:
+        same = to_labels(theirs, info.task) == to_labels(ours_all, info.task)
+        equal = int(same.reshape(len(same), -1).all(axis=1).sum())
+    return Proof(
+        rows=len(kept),
+        unreadable=len(images) - len(kept),
+        difference=difference(theirs, ours_all),
+        equal=equal,
+        metric=metric,
+        value=interval(metric, targets, theirs, info.task, seed=seed),
+        torch_value=interval(metric, targets, ours_all, info.task, seed=seed).value,
+        latency=tuple(latency(scores, example, batch) for batch in _BATCHES),
+        image=(example.shape[1], example.shape[2]),
+        threads=threads,
+    )
+
+
+def latency(scores: Scores, image: npt.NDArray[np.uint8], batch: int) -> Latency:
+    """Measure calls with `batch` copies of a decoded image (1, H, W, C)."""
+    pixels = np.repeat(image, batch, axis=0)
+    scores(pixels)  # the first call also allocates
+    taken: list[float] = []
+    until = time.perf_counter() + _SECONDS
+    while len(taken) < _PASSES and (len(taken) < 5 or time.perf_counter() < until):
+        begun = time.perf_counter()
+        scores(pixels)
+        taken.append(1e3 * (time.perf_counter() - begun))
+    ordered = sorted(taken)
+    return Latency(batch, statistics.median(ordered), ordered[int(0.95 * (len(ordered) - 1))], len(ordered))
+
+
+def _decoded(
+    images: LabelledImages, predictor: Predictor, model: dict[str, Any]
+) -> Iterator[tuple[list[int], list[npt.NDArray[np.uint8]], npt.NDArray[np.uint8]]]:
+    """Yield rows, their pixels for the exported file, and those for the model (B, size, size, C)."""
+    from automl.data.pixels import load_pixels, quiet_pillow
+
+    for start in range(0, len(images), _AT_ONCE):
+        rows, theirs, ours = [], [], []
+        for i in range(start, min(start + _AT_ONCE, len(images))):
+            try:
+                mine = load_pixels(images.load(i), predictor.info)
+                with quiet_pillow():
+                    theirs.append(decode(images.load(i), model))
+            except DataError:
+                continue
+            rows.append(i)
+            ours.append(mine)
+        if rows:
+            yield rows, theirs, np.stack(ours)
