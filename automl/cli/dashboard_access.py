@@ -47,7 +47,7 @@ class Access:
     def refusal(self, environ: WSGIEnvironment) -> str | None:
         """Return why a request is refused, in one sentence; None if it may pass."""
         host = environ.get("HTTP_HOST", "")
-        if not self._is_ours(host):
+        if not self.is_ours(host):
             return f"this dashboard is not at {host!r}; open the address that `automl dashboard` printed"
         if environ["REQUEST_METHOD"] not in READING:
             if not self.writable:
@@ -58,7 +58,8 @@ class Access:
             return "the token is missing; open the whole address that `automl dashboard` printed"
         return None
 
-    def _is_ours(self, host: str) -> bool:
+    def is_ours(self, host: str) -> bool:
+        """Return whether a Host header names this server."""
         try:
             name = urlsplit(f"//{host}").hostname or ""
         except ValueError:

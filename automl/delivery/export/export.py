@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import tempfile
@@ -20,6 +21,7 @@ from automl.delivery.export.texts import readme
 from automl.delivery.export.writers import FILES, WRITERS, Format, Job, one_point
 from automl.errors import ModelError
 from automl.final.card import CARD_FILE
+from automl.final.model_folder import WEIGHTS
 from automl.final.predictor import Predictor
 
 
@@ -75,7 +77,7 @@ def export(
         folder = Path(text)
         note(f"writing the model as {to}{' in int8' if int8 else ''}")
         quantised = WRITERS[to](Job(predictor, evidence, folder, int8, max_loss, note))
-        _write_model_json(folder, predictor)
+        _write_model_json(folder, predictor, model_folder)
         (folder / "predict.py").write_text(caller_text(to), encoding="utf-8")
         for name in ("labels.txt", CARD_FILE):
             if (model_folder / name).is_file():
@@ -139,7 +141,13 @@ def _require_proven(proof: Proof, evidence: Evidence, to: str, *, int8: bool, ma
         )
 
 
-def _write_model_json(folder: Path, predictor: Predictor) -> None:
+def digest(file: Path) -> str:
+    """Return the SHA-256 of a file, by which an export names the weights that it is made of."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _write_model_json(folder: Path, predictor: Predictor, model_folder: Path) -> None:
     """Write what a caller must know."""
     info = predictor.info
     said = {
@@ -149,6 +157,8 @@ def _write_model_json(folder: Path, predictor: Predictor) -> None:
         "size": info.img_size,
         "channels": info.in_chans,
         "pixel_range": list(info.pixel_range),
+        "resize": info.resize,
+        "model": digest(model_folder / WEIGHTS),
         "input": {"name": IMAGES, "type": "uint8", "shape": ["images", "height", "width", info.in_chans]},
         "output": {"name": SCORES, "type": "float32", "shape": ["images", info.n_outputs]},
     }

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from automl.delivery.export.needed import require
+from automl.delivery.needed import require
 from automl.delivery.export.onnx_graph import READY, run
 from automl.errors import ModelError
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from automl.delivery.export.graph import Preparation, Scoring
-from automl.delivery.export.needed import require
+from automl.delivery.needed import require
 from automl.errors import ModelError, reason_of
 from automl.final.model_folder import Preprocess
 
@@ -81,6 +81,7 @@ def session(model: onnx.ModelProto | bytes | str, *, threads: int = 0) -> Any:
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     content = model if isinstance(model, (bytes, str)) else model.SerializeToString()
     return runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 

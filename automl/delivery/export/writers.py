@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from automl.data.pixels import load_pixels
 from automl.delivery.export.graph import Preparation, Scoring, Whole
-from automl.delivery.export.needed import require
+from automl.delivery.needed import require
 from automl.delivery.export.onnx_graph import (
     READY,
     joined,

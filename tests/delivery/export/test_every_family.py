@@ -14,7 +14,7 @@ from automl.delivery.export.onnx_graph import READY, TOLERANCE, difference, quie
 from automl.final.model_folder import Preprocess
 from automl.training.models.build import build_model, input_size
 from automl.training.models.hyperparameters import Recipe
-from tests.delivery.export.conftest import info_of
+from tests.delivery.conftest import info_of
 from tests.final.test_every_family import SMALLEST
 
 for needed in ("onnxruntime", "onnxscript", "openvino"):

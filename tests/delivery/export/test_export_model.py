@@ -19,7 +19,7 @@ from automl.delivery.export.model import export_model
 from automl.delivery.export.onnx_graph import TOLERANCE, difference, preparation_graph, session
 from automl.delivery.export.pillow_resize import PillowResize
 from automl.errors import DataError, ModelError, UsageError
-from tests.delivery.export.conftest import CLASSES, MakeModel, info_of
+from tests.delivery.conftest import CLASSES, MakeModel, info_of
 
 for needed in ("onnxruntime", "onnxscript"):
     pytest.importorskip(needed)

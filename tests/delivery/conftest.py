@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -72,20 +73,25 @@ MakeModel = Callable[..., Path]
 @pytest.fixture
 def make_model(tmp_path: Path) -> MakeModel:
     """Write a model folder of an untrained network, whose norms have seen random images."""
+    return partial(write_model, tmp_path)
 
-    def make(
-        model: str = "test_resnet", info: DatasetInfo | None = None, size: int = 32, hflip: bool = True
-    ) -> Path:
-        info = info_of() if info is None else info
-        torch.manual_seed(0)
-        network = import_timm().create_model(model, num_classes=info.n_outputs, in_chans=info.in_chans)
-        network.train()
-        with torch.no_grad():
-            for _ in range(3):
-                network(torch.randn(8, info.in_chans, size, size))
-        config: Config = {"model": model, "lr": 0.01, "hflip": hflip}
-        folder = tmp_path / f"model-{model}"
-        write_model_folder(folder, network, config, replace(info), size=size)
-        return folder
 
-    return make
+def write_model(
+    where: Path,
+    model: str = "test_resnet",
+    info: DatasetInfo | None = None,
+    size: int = 32,
+    hflip: bool = True,
+) -> Path:
+    """Write it below `where`."""
+    info = info_of() if info is None else info
+    torch.manual_seed(0)
+    network = import_timm().create_model(model, num_classes=info.n_outputs, in_chans=info.in_chans)
+    network.train()
+    with torch.no_grad():
+        for _ in range(3):
+            network(torch.randn(8, info.in_chans, size, size))
+    config: Config = {"model": model, "lr": 0.01, "hflip": hflip}
+    folder = where / f"model-{model}"
+    write_model_folder(folder, network, config, replace(info), size=size)
+    return folder

@@ -1,4 +1,4 @@
-"""Packages that only an export needs."""
+"""Packages of an extra, which are not installed everywhere."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""`automl serve`: answer predictions over HTTP."""

@@ -1,0 +1,164 @@
+"""The web application: POST /predict, GET /health, GET /metadata, and a page that describes them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.responses import HTMLResponse
+from pydantic import BaseModel
+from starlette.datastructures import UploadFile
+
+from automl._version import __version__
+from automl.delivery.serve.batching import Batcher
+from automl.delivery.serve.limits import App, Guard, Limits
+from automl.delivery.serve.page import page
+from automl.delivery.serve.served_model import ServedModel, require_image
+from automl.errors import DataError
+from automl.machine import cores
+from automl.terminal.printable import printable
+
+MOST_AT_ONCE = 32
+_FIELD = "images"
+# What the handler reads by itself, with limits of its own, described for the OpenAPI page.
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": [_FIELD],
+                    "properties": {
+                        _FIELD: {"type": "array", "items": {"type": "string", "format": "binary"}}
+                    },
+                }
+            }
+        },
+    }
+}
+
+
+class Skipped(BaseModel):
+    """An image that could not be read."""
+
+    file: str
+    reason: str
+
+
+class Predictions(BaseModel):
+    """A row for each readable image, in the order of the request.
+
+    Classification: `file`, `label`, `probabilities`. Several labels: `file`, `labels`, `probabilities`. Regression:
+    `file` and `values`.
+    """
+
+    predictions: list[dict[str, Any]]
+    skipped: list[Skipped]
+
+
+class Health(BaseModel):
+    """The server answers."""
+
+    status: str = "ok"
+
+
+class Metadata(BaseModel):
+    """What is served."""
+
+    model: str
+    task: str
+    classes: list[str]
+    image_size: int
+    runtime: str
+    automl: str
+    most_images: int
+    image_bytes: int
+
+
+def make_app(model: ServedModel, limits: Limits) -> App:
+    """Return the application that serves `model`, behind the checks of `limits`."""
+    batcher = Batcher(model.score, most=MOST_AT_ONCE)
+    decoding = ThreadPoolExecutor(max(2, cores()), thread_name_prefix="decode")
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await batcher.start()
+        yield
+        await batcher.stop()
+        decoding.shutdown(wait=False, cancel_futures=True)
+
+    app = FastAPI(
+        title="automl",
+        description=f"Predictions of {printable(model.name)}",
+        version=__version__,
+        lifespan=lifespan,
+        docs_url=None,  # its scripts come from another server, and this one may have no network
+        redoc_url=None,
+    )
+
+    async def scored(file: UploadFile) -> Any:
+        content = await file.read(limits.image_bytes + 1)
+        require_image(content, limits.image_bytes)
+        pixels = await asyncio.get_running_loop().run_in_executor(decoding, model.pixels, content)
+        return await batcher.score(pixels)
+
+    @app.post("/predict", response_model=Predictions, openapi_extra=_BODY)
+    async def predict(request: Request) -> Predictions:
+        """Predict the labels or values of one or several images, sent as files named `images`."""
+        async with request.form(max_files=limits.most_images, max_fields=0) as form:
+            files = [part for part in form.getlist(_FIELD) if isinstance(part, UploadFile)]
+            if not files:
+                raise HTTPException(400, f"send images as multipart/form-data files named {_FIELD!r}")
+            found = await asyncio.gather(*(scored(file) for file in files), return_exceptions=True)
+        return _described(model, [file.filename or "image" for file in files], list(found))
+
+    @app.get("/health", response_model=Health)
+    async def health() -> Health:
+        """Say that the server answers."""
+        return Health()
+
+    @app.get("/metadata", response_model=Metadata)
+    async def metadata() -> Metadata:
+        """Say what is served, and its limits."""
+        return Metadata(
+            model=model.name,
+            task=model.said["task"],
+            classes=model.said["classes"],
+            image_size=model.said["size"],
+            runtime=model.runtime,
+            automl=__version__,
+            most_images=limits.most_images,
+            image_bytes=limits.image_bytes,
+        )
+
+    @app.get("/", response_class=HTMLResponse, include_in_schema=False)
+    @app.get("/docs", response_class=HTMLResponse, include_in_schema=False)
+    async def docs(request: Request) -> str:
+        return page(app.openapi(), model, address=str(request.base_url).rstrip("/"))
+
+    guarded: App = Guard(app, limits)
+    return guarded
+
+
+def _described(model: ServedModel, names: list[str], found: list[Any]) -> Predictions:
+    """Return the answer to a request. Raises HTTPException if none of its images can be read."""
+    predictions: list[dict[str, Any]] = []
+    skipped: list[Skipped] = []
+    for name, result in zip(names, found, strict=True):
+        if isinstance(result, DataError):
+            skipped.append(Skipped(file=name, reason=str(result)))
+        elif isinstance(result, BaseException):
+            raise result
+        else:
+            row = model.answers(result[None])[0]
+            values = {"values": row} if model.said["task"] == "regression" else row
+            predictions.append({"file": name, **values})
+    if not predictions:
+        reasons = "; ".join(f"{one.file}: {one.reason}" for one in skipped[:3])
+        raise HTTPException(422, f"none of the images can be read ({reasons})")
+    return Predictions(predictions=predictions, skipped=skipped)

@@ -1,0 +1,87 @@
+"""Refuse requests before any of their bytes are kept: too large, of another host, or without the token."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.exceptions import HTTPException
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Message, Receive, Send], Awaitable[None]]
+_OPEN = ("/health",)  # answered without a token: a load balancer has none
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a request may be.
+
+    `most_bytes` of a request, `most_images` in it, `image_bytes` of each; `is_ours` says whether a Host header is this
+    server's name, and `token` is what "Authorization: Bearer TOKEN" must hold, None for none.
+    """
+
+    most_bytes: int = 64_000_000
+    most_images: int = 64
+    image_bytes: int = 20_000_000
+    is_ours: Callable[[str], bool] = lambda host: True
+    token: str | None = None
+
+
+class Guard:
+    """An ASGI application behind the checks of `limits`."""
+
+    def __init__(self, app: App, limits: Limits) -> None:
+        self._app = app
+        self._limits = limits
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer 400, 401 or 413, or hand the request on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        if (refused := self._refusal(scope["path"], headers)) is not None:
+            await _answer(send, *refused)
+            return
+        taken = 0
+
+        async def counted() -> Message:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > self._limits.most_bytes:
+                raise HTTPException(413, self._too_large())
+            return message
+
+        await self._app(scope, counted, send)
+
+    def _refusal(self, path: str, headers: dict[str, str]) -> tuple[int, str] | None:
+        host = headers.get("host", "")
+        if not self._limits.is_ours(host):
+            return 400, f"this server is not at {host!r}"
+        token = self._limits.token
+        if token is not None and path not in _OPEN:
+            given = headers.get("authorization", "").removeprefix("Bearer ")
+            if not secrets.compare_digest(given.encode(), token.encode()):
+                return 401, "the token is missing: send the header 'Authorization: Bearer TOKEN'"
+        length = headers.get("content-length", "0")
+        if not length.isdecimal() or int(length) > self._limits.most_bytes:
+            return 413, self._too_large()
+        return None
+
+    def _too_large(self) -> str:
+        return f"a request may have {self._limits.most_bytes / 1e6:g} MB at most"
+
+
+async def _answer(send: Send, status: int, detail: str) -> None:
+    body = json.dumps({"detail": detail}).encode()
+    headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
+    if status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

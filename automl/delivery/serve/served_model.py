@@ -1,0 +1,135 @@
+"""The model behind a server: an exported ONNX file in onnxruntime, or the model folder in torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from automl.data.pixels import open_header, quiet_pillow, to_pixels
+from automl.delivery.export.caller import answer, read_model
+from automl.delivery.export.export import digest
+from automl.delivery.export.model import export_model
+from automl.delivery.export.onnx_graph import IMAGES, session
+from automl.errors import DataError, ModelError, UsageError
+from automl.final.model_folder import WEIGHTS
+from automl.final.predictor import Predictor
+from automl.records import Resize
+from automl.review.studies import find_model
+
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """A model that scores pixels: uint8 (B, size, size, C) to float32 (B, n_outputs).
+
+    `said` is model.json of an export. `runtime` is "onnxruntime" or "torch".
+    """
+
+    name: str
+    said: dict[str, Any]
+    runtime: str
+    score: Callable[[Pixels], npt.NDArray[np.float32]]
+
+    def pixels(self, content: bytes) -> Pixels:
+        """Return the pixels of an encoded image, (size, size, C). Raises DataError with a short reason."""
+        size, resize = int(self.said["size"]), self.said["resize"]
+        way: Resize = "squeeze" if resize == "squeeze" else "crop"
+        with quiet_pillow():
+            image = open_header(content)
+            usual = (0.0, 1.0) if image.mode == "F" else (0.0, 65535.0)
+            return to_pixels(
+                image,
+                size=size,
+                channels=int(self.said["channels"]),
+                resize=way,
+                pixel_range=tuple(self.said["pixel_range"]) or usual,
+            )
+
+    def answers(self, scores: npt.NDArray[np.float32]) -> list[dict[str, Any]]:
+        """Return what the scores of each image mean."""
+        return [answer(row, self.said) for row in scores]
+
+
+def serve_model(
+    model: str,
+    *,
+    directory: str | Path = "studies",
+    threads: int = 0,
+    note: Callable[[str], None] = lambda text: None,
+) -> ServedModel:
+    """Open the model of a study, of a model folder or of an ONNX export, with so many threads (0: all).
+
+    A model that was not exported yet is exported first. Where there are no held-out images to prove that by, torch
+    answers. Raises UsageError if there is no such model.
+    """
+    exported = Path(model)
+    if not (exported / "model.onnx").is_file():
+        folder = find_model(model, directory)
+        exported = folder / "onnx"
+        if not _is_current(exported, folder):
+            try:
+                exported = export_model(model, to="onnx", directory=directory, note=note).folder
+            except (UsageError, OSError) as error:
+                note(f"torch answers, more slowly than an ONNX file would: {error}")
+                return _in_torch(folder)
+    said = _checked(exported)
+    opened = session(str(exported / "model.onnx"), threads=threads)
+
+    def score(pixels: Pixels) -> npt.NDArray[np.float32]:
+        scores: npt.NDArray[np.float32] = opened.run(None, {IMAGES: pixels})[0]
+        return scores
+
+    return ServedModel(str(exported), said, "onnxruntime", score)
+
+
+def _is_current(exported: Path, folder: Path) -> bool:
+    """Return whether there is an export of the weights that are in the model folder now."""
+    if not (exported / "model.onnx").is_file():
+        return False
+    try:
+        return bool(read_model(exported).get("model") == digest(folder / WEIGHTS))
+    except (OSError, ValueError):
+        return False
+
+
+def _checked(exported: Path) -> dict[str, Any]:
+    try:
+        said = read_model(exported)
+        whole = said["format"] == 1 and said["classes"] and said["resize"] and int(said["size"]) > 0
+        whole = whole and int(said["channels"]) in (1, 3) and isinstance(said["pixel_range"], list)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(
+            f"{str(exported)!r} must be an export of automl, but its model.json is not ({error})"
+        ) from error
+    if not whole:
+        raise ModelError(f"{str(exported)!r} must be an export of automl, but its model.json is not")
+    return said
+
+
+def _in_torch(folder: Path) -> ServedModel:
+    predictor = Predictor.load(folder)
+    info = predictor.info
+    said = {
+        "format": 1,
+        "task": info.task,
+        "classes": list(info.classes),
+        "size": info.img_size,
+        "channels": info.in_chans,
+        "pixel_range": list(info.pixel_range),
+        "resize": info.resize,
+    }
+    return ServedModel(str(folder), said, "torch", predictor.predict_pixels)
+
+
+def require_image(content: bytes, most: int) -> None:
+    """Raise DataError for an upload that is empty or too large."""
+    if not content:
+        raise DataError("empty file")
+    if len(content) > most:
+        raise DataError(f"larger than {most / 1e6:g} MB")
