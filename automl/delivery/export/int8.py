@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from automl.delivery.needed import require
 from automl.delivery.export.onnx_graph import READY, run
+from automl.delivery.needed import require
 from automl.errors import ModelError
 
 if TYPE_CHECKING:

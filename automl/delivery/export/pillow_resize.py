@@ -14,6 +14,8 @@ from automl.records import Resize
 
 _REDUCING_GAP = 2  # as in `automl.data.pixels.fit`
 _COEFFICIENTS = 2.0**22  # Pillow computes with coefficients of 22 bits
+# Hamming's numbers, which Pillow has with 24 bits.
+_CENTRE, _SWING = float(np.float32(0.54)), float(np.float32(0.46))
 _HAMMING, _BICUBIC = 1.0, 2.0  # half the width of each filter, in pixels of the result
 
 
@@ -113,7 +115,7 @@ def _rounded(values: Tensor) -> Tensor:
 
 def _hamming(x: Tensor) -> Tensor:
     angle = math.pi * x.clamp(min=1e-6)
-    return torch.where(x < 1, angle.sin() / angle * (0.54 + 0.46 * angle.cos()), 0.0)
+    return torch.where(x < 1, angle.sin() / angle * (_CENTRE + _SWING * angle.cos()), 0.0)
 
 
 def _bicubic(x: Tensor) -> Tensor:

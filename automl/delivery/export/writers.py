@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from automl.data.pixels import load_pixels
 from automl.delivery.export.graph import Preparation, Scoring, Whole
-from automl.delivery.needed import require
 from automl.delivery.export.onnx_graph import (
     READY,
     joined,
@@ -25,6 +24,7 @@ from automl.delivery.export.onnx_graph import (
     session,
 )
 from automl.delivery.export.rows import Evidence, LabelledImages
+from automl.delivery.needed import require
 from automl.errors import DataError, ModelError, reason_of
 from automl.final.model_folder import Preprocess
 from automl.final.predictor import Predictor
