@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from automl.data.pixels import load_pixels
 from automl.data.sources.unlabelled import NamedImage, images_of
 from automl.errors import AutomlError, ConfigError, DataError, ModelError, reason_of
+from automl.final.evaluation.record import Evaluation
 from automl.final.loading.network import load_network
 from automl.final.loading.preprocess import read_preprocess, typed_labels
 from automl.final.model_folder import CONFIG, PREPROCESS, WEIGHTS
@@ -29,13 +30,22 @@ class Predictor:
     """Predicts labels of images. `Predictor.load` and `automl.load` make one.
 
     `mirrored`: scores are the mean over an image and its mirror image, as in the scores of the holdout. Set it to
-    False to halve the time, with slightly worse predictions. It computes on `device`, always in float32.
+    False to halve the time, with slightly worse predictions. It computes on `device`, always in float32. `folder` is
+    the model folder that it was loaded from, None for a model in memory.
     """
 
     def __init__(
-        self, model: nn.Module, info: DatasetInfo, size: int, *, mirrored: bool = False, device: str = "cpu"
+        self,
+        model: nn.Module,
+        info: DatasetInfo,
+        size: int,
+        *,
+        mirrored: bool = False,
+        device: str = "cpu",
+        folder: Path | None = None,
     ) -> None:
         self.device = device
+        self.folder = folder
         self.model = to_inference(model, device)
         self.info = info
         self.size = size
@@ -73,14 +83,18 @@ class Predictor:
             raise ModelError(
                 f"the model folder {str(folder)!r} cannot be loaded: {reason_of(error)}"
             ) from error
-        return cls(network, said.info, said.size, mirrored=said.mirrored, device=device)
+        return cls(
+            network, said.info, said.size, mirrored=said.mirrored, device=device, folder=folder.absolute()
+        )
 
     def on(self, device: str) -> Predictor:
         """Return this predictor on another device. Raises ConfigError for a device that does not exist."""
         if device == self.device:
             return self
         check_device(device)
-        return Predictor(self.model, self.info, self.size, mirrored=self.mirrored, device=device)
+        return Predictor(
+            self.model, self.info, self.size, mirrored=self.mirrored, device=device, folder=self.folder
+        )
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -121,6 +135,31 @@ class Predictor:
         if chunk:
             batches.append(self.predict_pixels(np.stack(chunk)))
         return np.concatenate(batches) if batches else np.empty((0, len(self.classes)), dtype=np.float32)
+
+    def evaluate(
+        self,
+        data: Any,
+        labels: Any = None,
+        *,
+        metric: str | None = None,
+        split: str | None = None,
+        target: str | None = None,
+        image_column: str | None = None,
+    ) -> Evaluation:
+        """Return how good the model is on labelled images: `data` and `labels` are as in `fit`.
+
+        `metric` comes first in the evaluation. `split` ("train", "val" or "test") uses one part of data that have
+        several; `target` and `image_column` name columns of a table. What is left out is counted and named in `notes`.
+        Raises ConfigError for a metric that does not exist, and DataError if no image has a label that the model knows.
+        """
+        # Not needed to predict.
+        from automl.final.evaluation.labelled import Where
+        from automl.final.evaluation.score_data import evaluate_data
+
+        where = Where(target=target, image_column=image_column, split=split)
+        found = evaluate_data(self, data if labels is None else (data, labels), where=where, metric=metric)
+        found.source.close()
+        return found.evaluation
 
     @torch.inference_mode()
     def predict_pixels(self, pixels: np.ndarray) -> np.ndarray:
