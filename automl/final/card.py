@@ -77,6 +77,10 @@ The outputs of the network are standardised, and `automl` undoes this. With the 
 | value | mean | std |
 |---|---|---|
 """
+WARMED = """
+`automl` divides the logits by the temperature {temperature:g}, so that probabilities mean what they say. The network
+alone needs this before its softmax or sigmoid.
+"""
 MIRRORED = """
 `automl` averages the predictions for an image and its mirror image, as the scores above do.
 The network alone is slightly worse.
@@ -198,6 +202,8 @@ def _use(folder: str, model: str, preprocess: Preprocess) -> str:
             f"| {printable(name)} | {mean!r} | {std!r} |\n"
             for name, mean, std in zip(info.classes, info.target_mean, info.target_std, strict=True)
         )
+    if preprocess.temperature != 1.0:
+        used += WARMED.format(temperature=preprocess.temperature)
     return used + MIRRORED if preprocess.mirrored else used
 
 

@@ -15,6 +15,8 @@ from automl.config.durations import format_duration
 from automl.data import Source
 from automl.data.splits import HOLDOUT
 from automl.errors import ModelError, StorageError
+from automl.final.confidence.folder import write_confidence
+from automl.final.confidence.measure import confidence_of
 from automl.final.evaluation.answers import ANSWERS_FILE, write_answers
 from automl.final.evidence.delivery import Delivery
 from automl.final.evidence.earlier import Earlier, read_earlier
@@ -179,11 +181,19 @@ class Run:
     def write_model(self, final: Final) -> None:
         """Write the model, then replace an earlier one."""
         workspace, trained = self.setup.workspace, final.trained
+        confidence = confidence_of(final.answers, trained.info, seed=self.setup.config.seed)
         draft = workspace.root / ".model"
         shutil.rmtree(draft, ignore_errors=True)
         write_model_folder(
-            draft, trained.model, final.model.config, trained.info, size=trained.size, weights=trained.weights
+            draft,
+            trained.model,
+            final.model.config,
+            trained.info,
+            size=trained.size,
+            weights=trained.weights,
+            temperature=confidence.temperature,
         )
+        write_confidence(draft, confidence.table)
         shutil.rmtree(workspace.model_dir, ignore_errors=True)
         draft.replace(workspace.model_dir)
 

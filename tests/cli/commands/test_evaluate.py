@@ -13,6 +13,8 @@ import pytest
 import torch
 
 from automl.cli import main
+from automl.final.confidence.folder import write_confidence
+from automl.final.confidence.selective import RiskTable
 from automl.final.model_folder import write_model_folder
 from automl.torch_setup import import_timm
 from tests.final.evaluation.greys import predictor, write_greys
@@ -160,3 +162,27 @@ def test_columns_of_the_study_are_used_for_a_table(
     (root / "study.yaml").write_text(re.sub(r"target:.*", "target: shade", text), encoding="utf-8")
     code, out, err = run(capsys, "evaluate", root, tmp_path / "t.csv", "--json")
     assert (code, json.loads(out)["n"]) == (0, 4), err
+
+
+def test_predict_leaves_out_unsure_answers_and_says_how_many_are_left(
+    model: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(model, folder)
+    code, out, err = run(capsys, "predict", folder, images, "--reject", "0.9")
+    assert (code, out) == (2, "") and "must have confidence.json to leave out unsure answers" in err
+    _, out, _ = run(capsys, "predict", folder, images, "--json")
+    sure = sorted(row["confidence"] for row in json.loads(out)["predictions"])
+    table = RiskTable(100, ((1.0, 1, 0), ((sure[2] + sure[3]) / 2, 80, 0), (0.0, 100, 60)))
+    write_confidence(folder, table)
+    code, out, err = run(capsys, "predict", folder, images, "--reject", "0.9", "--json")
+    rows = json.loads(out)["predictions"]
+    assert code == 0 and sorted(row["rejected"] for row in rows) == [False, False, True, True, True]
+    assert all((row["label"] is None) == row["rejected"] for row in rows)
+    assert err.startswith("automl: 2 of 5 answers are left, with a confidence of ") and err.count("\n") == 1
+    run(capsys, "predict", folder, images, "--reject", "0.9", "--out", tmp_path / "p.csv")
+    written = pd.read_csv(tmp_path / "p.csv", keep_default_na=False)
+    assert list(written.columns) == ["file", "label", "confidence", "rejected"]
+    assert (written["label"] == "").tolist() == written["rejected"].tolist()
+    _, out, _ = run(capsys, "predict", folder, images, "--reject", "0.9")
+    assert "rejected" in out and "-" in out
