@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl.documents.json_file import read_json
+from automl.final.evaluation.record import Evaluation
+from automl.final.evaluation.words import of_document
 from automl.records import Config, Interval
 
 if TYPE_CHECKING:
@@ -75,6 +77,11 @@ class FitResult:
         By `metric` on the holdout, at 95 % (one-sided). True for a result of an earlier version, which did not test it.
         """
         return bool(self.document.get("usable", True))
+
+    @property
+    def evaluation(self) -> Evaluation | None:
+        """How good the delivered model is on the holdout, in all detail; None for a result of an earlier version."""
+        return of_document(self.document)
 
     @property
     def trials(self) -> dict[str, int]:

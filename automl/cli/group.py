@@ -21,6 +21,7 @@ COMMANDS = {
     "leaderboard": "automl.cli.commands.leaderboard",
     "dashboard": "automl.cli.commands.dashboard",
     "predict": "automl.cli.commands.predict",
+    "evaluate": "automl.cli.commands.evaluate.command",
     "spaces": "automl.cli.commands.spaces",
     "weights": "automl.cli.commands.weights.group",
     "export": "automl.cli.commands.export.command",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from automl.documents.bounded_file import read_bounded
+from automl.final.evaluation.words import of_document, weakest
 from automl.final.evidence import words
 from automl.final.model_folder import Preprocess
 from automl.records import Config, DatasetInfo
@@ -27,7 +29,7 @@ Trained by automl {version} on {n_train:,} images of `{name}` ({outputs}: {class
 |---|---|---|---|
 {rows}
 
-{gap}
+{weakest}{gap}
 
 ## Use
 {use}
@@ -75,6 +77,10 @@ The outputs of the network are standardised, and `automl` undoes this. With the 
 | value | mean | std |
 |---|---|---|
 """
+WARMED = """
+`automl` divides the logits by the temperature {temperature:g}, so that probabilities mean what they say. The network
+alone needs this before its softmax or sigmoid.
+"""
 MIRRORED = """
 `automl` averages the predictions for an image and its mirror image, as the scores above do.
 The network alone is slightly worse.
@@ -98,6 +104,7 @@ def write_card(path: Path, document: dict[str, Any], preprocess: Preprocess) -> 
             classes=classes,
             heading=_heading(document),
             rows="\n".join(_row(name, document) for name in document["holdout"]),
+            weakest=_weakest(document),
             gap=document["gap"]["explained"],
             use=_use(path.parent.name, config["model"], preprocess),
             made=_made(document, {**config, "model": _shown(config, document)}),
@@ -132,6 +139,14 @@ def _row(name: str, document: Mapping[str, Any]) -> str:
     held = document["holdout"][name]
     interval = f"{held['low']:.4f} to {held['high']:.4f}"
     return f"| {name} | {held['value']:.4f} | {interval} | {words.trivial(document, name)} |"
+
+
+def _weakest(document: Mapping[str, Any]) -> str:
+    """Return what the model is worst at, with the command that shows the rest; "" if there is nothing to tell."""
+    said = weakest(of_document(document))
+    if not said:
+        return ""
+    return f"{said}\n`automl evaluate {shlex.quote(document['study'])}` shows all of them.\n\n"
 
 
 def _made(document: Mapping[str, Any], config: Config) -> str:
@@ -187,6 +202,8 @@ def _use(folder: str, model: str, preprocess: Preprocess) -> str:
             f"| {printable(name)} | {mean!r} | {std!r} |\n"
             for name, mean, std in zip(info.classes, info.target_mean, info.target_std, strict=True)
         )
+    if preprocess.temperature != 1.0:
+        used += WARMED.format(temperature=preprocess.temperature)
     return used + MIRRORED if preprocess.mirrored else used
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,30 +11,38 @@ import numpy.typing as npt
 
 from automl.data.cache.streamed_images import open_images
 from automl.data.holdout import Holdout
-from automl.final.evidence.usable import Trivial, is_usable, trivial_scores
-from automl.final.intervals import interval
+from automl.final.evaluation.compute import Scored, evaluation_of, metric_names, metric_scores
+from automl.final.evaluation.record import Evaluation
+from automl.final.evidence.usable import Trivial, is_usable
 from automl.final.predictor import Predictor
-from automl.records import Interval, Task
+from automl.records import Interval
 from automl.training.evaluate import EVAL_BATCH
-
-ALSO = {
-    "classification": ("accuracy", "balanced_accuracy", "f1", "log_loss"),
-    "multilabel": ("average_precision", "f1"),
-    "regression": ("rmse", "mae", "r2"),
-}
+from automl.training.steps.trivial import TrivialAnswer, trivial_answer
 
 
 @dataclass(frozen=True)
 class HoldoutScores:
-    """The scores of a model on the holdout, the study's metric first.
+    """The evaluation of a model on the holdout, and the outputs that it was made from.
 
-    `trivial` has the trivial answer for each metric. `usable`: by the first metric, the model is better than it by more
-    than chance explains.
+    `usable`: by the study's metric, the model is better than the trivial answer by more than chance explains.
     """
 
-    scores: dict[str, Interval]
-    trivial: dict[str, Trivial]
+    evaluation: Evaluation
+    scored: Scored
     usable: bool
+
+    @property
+    def scores(self) -> dict[str, Interval]:
+        """Each metric with its interval, the study's first."""
+        return {name: found.interval for name, found in self.evaluation.metrics.items()}
+
+    @property
+    def trivial(self) -> dict[str, Trivial]:
+        """The trivial answer for each metric."""
+        return {
+            name: Trivial(found.trivial, found.trivial_words)
+            for name, found in self.evaluation.metrics.items()
+        }
 
 
 def score_holdout(
@@ -43,24 +52,31 @@ def score_holdout(
     *,
     train_targets: npt.NDArray[Any],
     seed: int,
+    files: Sequence[str] = (),
     again: bool = False,
 ) -> HoldoutScores:
-    """Return the study's metric and the usual ones on the holdout, each with its interval and the trivial answer.
+    """Evaluate the model on the holdout: the study's metric and the usual ones, each with its interval.
 
-    `train_targets` are those of the training rows, from which the trivial answer follows. Raises HoldoutError if the
-    holdout was opened before, unless `again` (for an extended study).
+    `train_targets` are those of the training rows, from which the trivial answer follows; `files` are the names of the
+    holdout's rows. Raises HoldoutError if the holdout was opened before, unless `again` (for an extended study).
     """
     rows = holdout.open(again=again)
-    images = open_images(rows.images_at(predictor.info.img_size))
+    info = predictor.info
+    images = open_images(rows.images_at(info.img_size))
     targets, index = np.load(rows.targets, mmap_mode="r"), np.load(rows.index)
     parts = [index[i : i + EVAL_BATCH] for i in range(0, len(index), EVAL_BATCH)]
     scores = np.concatenate([predictor.predict_pixels(np.ascontiguousarray(images[part])) for part in parts])
-    task: Task = predictor.info.task
-    names = dict.fromkeys([metric, *ALSO[task]])
     given = np.asarray(targets[index])
-    found = {name: interval(name, given, scores, task, seed=seed) for name in names}
+
+    def trivial(name: str) -> TrivialAnswer:
+        return trivial_answer(name, train_targets, info)
+
+    metrics = metric_scores(
+        metric_names(metric, info.task), given, scores, info.task, trivial=trivial, seed=seed
+    )
+    held = metrics[metric].interval
     return HoldoutScores(
-        scores=found,
-        trivial=trivial_scores(names, train_targets, given, predictor.info),
-        usable=is_usable(metric, given, scores, train_targets, predictor.info, held=found[metric], seed=seed),
+        evaluation=evaluation_of(given, scores, info, metric, metrics),
+        scored=Scored(tuple(files), given, scores),
+        usable=is_usable(metric, given, scores, train_targets, info, held=held, seed=seed),
     )

@@ -31,12 +31,13 @@ class Preprocess:
     """How images become the model's input, `size` pixels a side, and how its output becomes scores.
 
     `mirrored`: scores are the mean over an image and its mirror image, which is more accurate if the network trained
-    on both (Krizhevsky et al. 2012, section 4.1).
+    on both (Krizhevsky et al. 2012, section 4.1). `temperature` divides the logarithms of the probabilities.
     """
 
     info: DatasetInfo
     size: int
     mirrored: bool = False
+    temperature: float = 1.0
 
 
 def write_model_folder(
@@ -47,16 +48,17 @@ def write_model_folder(
     *,
     size: int,
     weights: Weights | None = None,
+    temperature: float = 1.0,
 ) -> None:
     """Write config.json, model.safetensors, labels.txt and preprocess.json into `folder`.
 
     `timm.create_model("local-dir:FOLDER", pretrained=True)` builds the same model with the same weights; a user's own
     network is built by their function (`load_network`). `size` is the side in pixels of the model's input, `weights`
-    are the pretrained weights that its training started from.
+    are the pretrained weights that its training started from, `temperature` is that of its probabilities.
     """
     folder.mkdir(parents=True, exist_ok=True)
     recipe = Recipe.from_config(config)
-    preprocess = Preprocess(info, size, mirrored=recipe.hflip)
+    preprocess = Preprocess(info, size, mirrored=recipe.hflip, temperature=temperature)
     if is_factory(recipe.model):
         _write_own(folder, model, recipe.model, info, model_arguments(recipe, info))
         _write_texts(folder, preprocess)
@@ -122,8 +124,13 @@ def _write_texts(folder: Path, preprocess: Preprocess) -> None:
 def preprocess_to_json(preprocess: Preprocess) -> dict[str, Any]:
     """Return preprocess.json: an image is turned upright, made a square of `img_size`, scaled to 0..1, normalised by
     mean and std, and enlarged to `input_size`. `resize`: "crop" (its short side is scaled, and its centre cut out) or
-    "squeeze" (both sides are scaled); `mirrored`: see `Preprocess`."""
-    own = {"format": 1, "input_size": preprocess.size, "mirrored": preprocess.mirrored}
+    "squeeze" (both sides are scaled); `mirrored` and `temperature`: see `Preprocess`."""
+    own = {
+        "format": 1,
+        "input_size": preprocess.size,
+        "mirrored": preprocess.mirrored,
+        "temperature": preprocess.temperature,
+    }
     known = asdict(preprocess.info)
     del known["large_size"]  # one size is what the model sees
     return {**own, **known}

@@ -13,6 +13,10 @@ from torch import Tensor, nn
 from automl.data.pixels import load_pixels
 from automl.data.sources.unlabelled import NamedImage, images_of
 from automl.errors import AutomlError, ConfigError, DataError, ModelError, reason_of
+from automl.final.confidence.folder import read_threshold
+from automl.final.confidence.selective import Threshold
+from automl.final.confidence.temperature import tempered
+from automl.final.evaluation.record import Evaluation
 from automl.final.loading.network import load_network
 from automl.final.loading.preprocess import read_preprocess, typed_labels
 from automl.final.model_folder import CONFIG, PREPROCESS, WEIGHTS
@@ -29,13 +33,24 @@ class Predictor:
     """Predicts labels of images. `Predictor.load` and `automl.load` make one.
 
     `mirrored`: scores are the mean over an image and its mirror image, as in the scores of the holdout. Set it to
-    False to halve the time, with slightly worse predictions. It computes on `device`, always in float32.
+    False to halve the time, with slightly worse predictions. It computes on `device`, always in float32. `folder` is
+    the model folder that it was loaded from, None for a model in memory. `temperature` divides the logarithms of
+    probabilities, so that these mean what they say.
     """
 
     def __init__(
-        self, model: nn.Module, info: DatasetInfo, size: int, *, mirrored: bool = False, device: str = "cpu"
+        self,
+        model: nn.Module,
+        info: DatasetInfo,
+        size: int,
+        *,
+        mirrored: bool = False,
+        device: str = "cpu",
+        folder: Path | None = None,
+        temperature: float = 1.0,
     ) -> None:
         self.device = device
+        self.folder, self.temperature = folder, temperature
         self.model = to_inference(model, device)
         self.info = info
         self.size = size
@@ -73,14 +88,30 @@ class Predictor:
             raise ModelError(
                 f"the model folder {str(folder)!r} cannot be loaded: {reason_of(error)}"
             ) from error
-        return cls(network, said.info, said.size, mirrored=said.mirrored, device=device)
+        return cls(
+            network,
+            said.info,
+            said.size,
+            mirrored=said.mirrored,
+            device=device,
+            folder=folder.absolute(),
+            temperature=said.temperature,
+        )
 
     def on(self, device: str) -> Predictor:
         """Return this predictor on another device. Raises ConfigError for a device that does not exist."""
         if device == self.device:
             return self
         check_device(device)
-        return Predictor(self.model, self.info, self.size, mirrored=self.mirrored, device=device)
+        return Predictor(
+            self.model,
+            self.info,
+            self.size,
+            mirrored=self.mirrored,
+            device=device,
+            folder=self.folder,
+            temperature=self.temperature,
+        )
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -92,19 +123,30 @@ class Predictor:
         """The labels in the type in which `fit` got them, in the order of `classes`."""
         return typed_labels(self.info)
 
-    def predict(self, images: Any) -> list[Any]:
+    def predict(self, images: Any, *, reject: float | None = None) -> list[Any]:
         """Return for each image its label (classification), list of labels (multilabel) or values (regression).
 
         `images` are as in `images_of`: paths of images, folders, archives or tables, bytes, open files, PIL images,
-        arrays, a DataFrame, a Dataset, or a list of these. Labels have the type in which `fit` got them.
+        arrays, a DataFrame, a Dataset, or a list of these. Labels have the type in which `fit` got them. `reject=0.95`
+        answers only where the answer is right with this frequency, and gives None elsewhere; raises ModelError if that
+        cannot be promised.
         """
+        least = 0.0 if reject is None else self.threshold(reject).confidence
         scores = self.predict_proba(images)
         decided = to_labels(scores, self.info.task)
         if self.info.task == "classification":
-            return [self.labels[i] for i in decided]
+            sure = scores.max(axis=1, initial=0.0) >= least
+            return [self.labels[i] if on else None for i, on in zip(decided, sure, strict=True)]
         if self.info.task == "multilabel":
             return [[label for label, on in zip(self.labels, row, strict=True) if on] for row in decided]
         return [row.tolist() for row in decided]
+
+    def threshold(self, frequency: float) -> Threshold:
+        """Return from which confidence on answers are right with a frequency, as on images that it did not train on.
+
+        Raises ConfigError for a frequency that is not between 0 and 1, and ModelError if it cannot be promised.
+        """
+        return read_threshold(self.folder, self.info, frequency)
 
     def predict_proba(self, images: Any) -> np.ndarray:
         """Return probabilities (n, n_classes), or the predicted values of a regression.
@@ -121,6 +163,31 @@ class Predictor:
         if chunk:
             batches.append(self.predict_pixels(np.stack(chunk)))
         return np.concatenate(batches) if batches else np.empty((0, len(self.classes)), dtype=np.float32)
+
+    def evaluate(
+        self,
+        data: Any,
+        labels: Any = None,
+        *,
+        metric: str | None = None,
+        split: str | None = None,
+        target: str | None = None,
+        image_column: str | None = None,
+    ) -> Evaluation:
+        """Return how good the model is on labelled images: `data` and `labels` are as in `fit`.
+
+        `metric` comes first in the evaluation. `split` ("train", "val" or "test") uses one part of data that have
+        several; `target` and `image_column` name columns of a table. What is left out is counted and named in `notes`.
+        Raises ConfigError for a metric that does not exist, and DataError if no image has a label that the model knows.
+        """
+        # Not needed to predict.
+        from automl.final.evaluation.labelled import Where
+        from automl.final.evaluation.score_data import evaluate_data
+
+        where = Where(target=target, image_column=image_column, split=split)
+        found = evaluate_data(self, data if labels is None else (data, labels), where=where, metric=metric)
+        found.source.close()
+        return found.evaluation
 
     @torch.inference_mode()
     def predict_pixels(self, pixels: np.ndarray) -> np.ndarray:
@@ -144,7 +211,7 @@ class Predictor:
             raise ModelError(
                 f"the network must give {self.info.n_outputs} scores for each image, but gives {tuple(found.shape[1:])}"
             )
-        scores: np.ndarray = found.numpy()
+        scores: np.ndarray = tempered(found.numpy(), self.temperature, self.info.task)
         return scores
 
     def _scores(self, images: Tensor, rows: int) -> Tensor:

@@ -45,6 +45,7 @@ class Scores:
     trivial: dict[str, float | None]
     trivial_words: dict[str, str]
     usable: bool
+    evaluation: Mapping[str, Any] | None
     reads: int
 
 
@@ -113,6 +114,7 @@ def kept_scores(earlier: Earlier) -> Scores:
         trivial=result.get("trivial", {}),  # earlier versions did not compare with it
         trivial_words=result.get("trivial_words", {}),
         usable=bool(result.get("usable", True)),
+        evaluation=result.get("evaluation"),
         reads=int(result["holdout_reads"]),
     )
 
@@ -199,6 +201,7 @@ def _document(setup: Setup, found: SearchResult, outcome: Outcome, *, mirrored: 
         "usable": outcome.scores.usable,
         "trivial": outcome.scores.trivial,
         "trivial_words": outcome.scores.trivial_words,
+        **({} if outcome.scores.evaluation is None else {"evaluation": outcome.scores.evaluation}),
         "holdout_reads": outcome.scores.reads,
         "gap": {**asdict(gap), "val": val},
         "trials": {**found.counts, "heads": len(found.heads)},

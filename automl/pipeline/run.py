@@ -13,7 +13,11 @@ from typing import Any
 from automl.config import save
 from automl.config.durations import format_duration
 from automl.data import Source
+from automl.data.splits import HOLDOUT
 from automl.errors import ModelError, StorageError
+from automl.final.confidence.folder import write_confidence
+from automl.final.confidence.measure import confidence_of
+from automl.final.evaluation.answers import ANSWERS_FILE, write_answers
 from automl.final.evidence.delivery import Delivery
 from automl.final.evidence.earlier import Earlier, read_earlier
 from automl.final.evidence.verdict import Final
@@ -177,23 +181,33 @@ class Run:
     def write_model(self, final: Final) -> None:
         """Write the model, then replace an earlier one."""
         workspace, trained = self.setup.workspace, final.trained
+        confidence = confidence_of(final.answers, trained.info, seed=self.setup.config.seed)
         draft = workspace.root / ".model"
         shutil.rmtree(draft, ignore_errors=True)
         write_model_folder(
-            draft, trained.model, final.model.config, trained.info, size=trained.size, weights=trained.weights
+            draft,
+            trained.model,
+            final.model.config,
+            trained.info,
+            size=trained.size,
+            weights=trained.weights,
+            temperature=confidence.temperature,
         )
+        write_confidence(draft, confidence.table)
         shutil.rmtree(workspace.model_dir, ignore_errors=True)
         draft.replace(workspace.model_dir)
 
     def holdout(self, *, factory: str) -> Scores:
         """Run stage `holdout`: score the delivered model on the holdout, once."""
         held = self._open_holdout(factory=factory)
+        write_answers(self.setup.workspace.root / ANSWERS_FILE, held.scored, self.setup.data.splits.info)
         self.setup.clock.finish_stage("holdout")
         return Scores(
             holdout={name: asdict(value) for name, value in held.scores.items()},
             trivial={name: finite(trivial.value) for name, trivial in held.trivial.items()},
             trivial_words={name: trivial.words for name, trivial in held.trivial.items()},
             usable=held.usable,
+            evaluation=held.evaluation.to_json(),
             reads=self.setup.workspace.holdout_reads(),
         )
 
@@ -202,7 +216,7 @@ class Run:
         return write_outcome(self.setup, found, outcome)
 
     def _open_holdout(self, *, factory: str) -> HoldoutScores:
-        setup = self.setup
+        setup, data = self.setup, self.setup.data
         reads = setup.workspace.count_holdout_read()
         set_threads(setup.device.all_threads)  # nothing else is running
         return score_holdout(
@@ -211,6 +225,11 @@ class Run:
             setup.metric.name,
             train_targets=targets_of(setup.data.splits.train),
             seed=setup.config.seed,
+            files=[
+                file
+                for file, part in zip(data.labelled.files, data.split.parts, strict=True)
+                if part == HOLDOUT
+            ],
             again=reads > 1,
         )
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 import base64
 import html
 import io
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
 
 from automl.data.pixels import quiet_pillow, to_pixels
 from automl.data.quality.report import DataReport
@@ -14,7 +18,7 @@ from automl.data.sources import open_source
 from automl.errors import DataError, UsageError
 from automl.terminal.printable import printable
 
-_SIDE = 112
+SIDE = 112
 _MAX_CASES, _MAX_FILES = 30, 8
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -49,7 +53,7 @@ def write_data_page(report: DataReport, path: Path, data: Any, **how: Any) -> No
         rows = {file: i for i, file in enumerate(source.files)}
 
         def thumbnail(file: str) -> str:
-            return _figure(file, _jpeg(source, rows[file]))
+            return figure(file, partial(source.load, rows[file]))
 
         body = "\n".join(_section(finding.headline, finding.files, thumbnail) for finding in report.findings)
     finally:
@@ -63,7 +67,7 @@ def write_data_page(report: DataReport, path: Path, data: Any, **how: Any) -> No
     ]
     page = _PAGE.format(
         name=escape(report.name),
-        side=_SIDE,
+        side=SIDE,
         images=report.n_images,
         task=report.task,
         bad=len(report.bad),
@@ -87,21 +91,19 @@ def _section(headline: str, cases: tuple[tuple[str, ...], ...], thumbnail: Any) 
     return f"<h2>{escape(headline)}</h2>\n{''.join(shown)}{more}"
 
 
-def _figure(file: str, jpeg: bytes | None) -> str:
+def figure(caption: str, load: Callable[[], Image.Image]) -> str:
+    """Return a thumbnail with a caption below it, or the caption alone if the image is unreadable."""
+    jpeg = _jpeg(load)
     data = "" if jpeg is None else base64.b64encode(jpeg).decode()
-    image = (
-        f'<img width="{_SIDE}" height="{_SIDE}" alt="" src="data:image/jpeg;base64,{data}">' if data else ""
-    )
-    return f"<figure>{image}<figcaption>{escape(file)}</figcaption></figure>"
+    image = f'<img width="{SIDE}" height="{SIDE}" alt="" src="data:image/jpeg;base64,{data}">' if data else ""
+    return f"<figure>{image}<figcaption>{escape(caption)}</figcaption></figure>"
 
 
-def _jpeg(source: Any, i: int) -> bytes | None:
+def _jpeg(load: Callable[[], Image.Image]) -> bytes | None:
     """Return the centre of an image as a small JPEG, or None if it is unreadable."""
-    from PIL import Image
-
     try:
         with quiet_pillow():
-            pixels = to_pixels(source.load(i), size=_SIDE, channels=3)
+            pixels = to_pixels(load(), size=SIDE, channels=3)
     except DataError:
         return None
     buffer = io.BytesIO()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from automl.config.durations import format_duration
+from automl.final.evaluation.words import of_document, weakest
 from automl.final.evidence import words
 from automl.final.evidence.delivery import Delivery
 from automl.records import Config, Interval, TrialState
@@ -296,6 +298,13 @@ def details(result: Mapping[str, Any]) -> list[tuple[str, str]]:
         if _is_retrained(result):
             rows.append(("delivered", f"{words.made(result)}, {seconds}"))
         rows.append(("because", str(retrain.get("why") or "")))
+    if said := weakest(of_document(result)):
+        rows.append(
+            (
+                "weakest",
+                f"{said} `automl evaluate {shlex.quote(str(result.get('study')))}` shows all of them.",
+            )
+        )
     if "holdout_reads" in result:
         rows.append(("holdout", words.reads(result)))
     rows.append(("gap", str(gap.get("explained") or "")))

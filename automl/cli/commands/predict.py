@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from automl.data.sources.unlabelled import NamedImage
+    from automl.final.confidence.selective import Threshold
     from automl.final.predictor import Predictor
 
 _CHUNK = 64
@@ -56,6 +57,13 @@ Row = dict[str, Any]
     help="Device to use; auto takes a GPU if there is one and there are many images.",
 )
 @option("--proba", section="Output", is_flag=True, help="Add a column with the probability of each class.")
+@option(
+    "--reject",
+    metavar="FREQUENCY",
+    section="Output",
+    type=float,
+    help="Answer only where answers are right with this frequency, such as 0.95; others have no label.",
+)
 @json_option("Print one JSON object with a row for each image.")
 @quiet_option
 @verbose_option
@@ -71,6 +79,7 @@ def command(
     factory: str | None,
     device: str,
     proba: bool,
+    reject: float | None,
 ) -> int:
     """Predict the labels of IMAGES (files, folders, zip or tar archives, or tables) with MODEL.
 
@@ -89,6 +98,7 @@ def command(
 
     _require_paths(images)
     predictor = Predictor.load(folder, factory=factory)
+    threshold = None if reject is None else predictor.threshold(reject)
     items = collect(images, predictor, image_column)
     first = list(islice(items, _MIN_IMAGES_FOR_GPU + 1))
     predictor = predictor.on(_device(device, len(first)))
@@ -96,7 +106,11 @@ def command(
         complain(f"automl: {unusable}")
     bad: list[tuple[str, str]] = []
     rows = list(predicted(predictor, chain(first, items), proba=proba, bad=bad))
+    if threshold is not None:
+        rows = [_or_rejected(row, threshold) for row in rows]
     _show(state, rows, bad, out)
+    if threshold is not None and not state.quiet:
+        complain(f"automl: {_told_rejected(rows, threshold, reject)}")
     for name, reason in bad:
         complain(f"automl: skipped {name!r}: {reason}")
     return 1 if bad else 0
@@ -169,6 +183,23 @@ def _decided(predictor: Predictor, scores: np.ndarray, proba: bool) -> Row:
     return {**row, **({f"proba_{name}": score for name, score in columns.items()} if proba else {})}
 
 
+def _or_rejected(row: Row, threshold: Threshold) -> Row:
+    """Return the row with a column `rejected`, and without its label if the answer is not sure enough."""
+    rejected = row["confidence"] < threshold.confidence
+    label = {"label": None} if rejected else {}
+    first = {name: row[name] for name in ("file", "label", "confidence")}
+    return {**first, "rejected": rejected, **row, **label}
+
+
+def _told_rejected(rows: list[Row], threshold: Threshold, frequency: float | None) -> str:
+    left = sum(not row["rejected"] for row in rows)
+    return (
+        f"{left:,} of {len(rows):,} answers are left, with a confidence of {threshold.confidence:.4f} or more. Of "
+        f"images that the model was not trained on, {threshold.coverage:.0%} had it, and {threshold.right:.1%} of "
+        f"these answers were right; {frequency:g} was asked for"
+    )
+
+
 def _show(state: State, rows: list[Row], bad: list[tuple[str, str]], out: str | None) -> None:
     from automl.cli.output import print_json, print_table, say
 
@@ -181,9 +212,16 @@ def _show(state: State, rows: list[Row], bad: list[tuple[str, str]], out: str | 
         if not state.quiet:
             say(f"{len(rows):,} prediction{'s' if len(rows) != 1 else ''} written to {out}")
     elif rows:
-        cells = [tuple(f"{v:.4f}" if isinstance(v, float) else str(v) for v in row.values()) for row in rows]
+        cells = [tuple(map(_cell, row.values())) for row in rows]
         numbers = [name for name, value in rows[0].items() if isinstance(value, float)]
         print_table(list(rows[0]), cells, right=numbers)
+
+
+def _cell(value: Any) -> str:
+    """Return a cell of the table in a terminal."""
+    if value is None:
+        return "-"
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
 def _write(rows: list[Row], path: Path) -> None:

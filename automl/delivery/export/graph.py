@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from automl.delivery.export.pillow_resize import PillowResize
+from automl.final.confidence.temperature import TINY
 from automl.final.model_folder import Preprocess
 from automl.training.evaluate import fit_size
 from automl.training.steps.losses import in_units
@@ -40,8 +41,8 @@ class Preparation(nn.Module):
 class Scoring(nn.Module):
     """Returns scores of the network's input, as `Predictor.predict_pixels` does: float32 (B, n_outputs).
 
-    These are probabilities, or the values of a regression in the units of its targets, and means over an image and its
-    mirror image if the model was trained on both.
+    These are probabilities at the model's temperature, or the values of a regression in the units of its targets, and
+    means over an image and its mirror image if the model was trained on both.
     """
 
     def __init__(self, network: nn.Module, preprocess: Preprocess) -> None:
@@ -49,13 +50,23 @@ class Scoring(nn.Module):
         self.network = network
         self.info = preprocess.info
         self.mirrored = preprocess.mirrored
+        self.temperature = preprocess.temperature
 
     def forward(self, ready: Tensor) -> Tensor:
         """Return the scores."""
         if not self.mirrored:
-            return in_units(self.network(ready), self.info)
+            return self._tempered(in_units(self.network(ready), self.info))
         both = in_units(self.network(torch.cat([ready, ready.flip(3)])), self.info)
-        return both.reshape(2, ready.shape[0], self.info.n_outputs).mean(0)
+        return self._tempered(both.reshape(2, ready.shape[0], self.info.n_outputs).mean(0))
+
+    def _tempered(self, scores: Tensor) -> Tensor:
+        """Return the scores at the model's temperature, as `final.confidence.temperature.tempered` does."""
+        if self.temperature == 1.0 or self.info.task == "regression":
+            return scores
+        logits = scores.clamp(min=TINY).log()
+        if self.info.task == "multilabel":
+            return ((logits - (1.0 - scores).clamp(min=TINY).log()) / self.temperature).sigmoid()
+        return (logits / self.temperature).softmax(dim=1)
 
 
 class Whole(nn.Module):

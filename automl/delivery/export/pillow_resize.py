@@ -68,15 +68,18 @@ class PillowResize(nn.Module):
         support = torch.where(smaller, _HAMMING, _BICUBIC).double()
         factor = (side / self.size / _REDUCING_GAP).floor().clamp(min=1)
         # Pillow reads a little beyond the box, as far as its filter reaches.
-        margin = (support - 0.5) * side / self.size
+        step = side / self.size
+        margin = support * step.clamp(min=1) - step / 2
         first = (start - margin).trunc().clamp(min=0)
         last = torch.minimum((start + side + margin).ceil(), length)
         boxes: int = ((last - first) / factor).ceil().long().item()  # type: ignore[assignment]
         torch._check(boxes >= 1)
         torch._check(boxes < 2**20)
         edges = torch.minimum(first + torch.arange(boxes + 1, dtype=torch.float64) * factor, last).long()
-        scale = side / factor / self.size
-        centres = (start - first) / factor + (torch.arange(self.size, dtype=torch.float64) + 0.5) * scale
+        # Pillow's box has 24 bits.
+        left, right = ((start - first) / factor).float(), ((start + side - first) / factor).float()
+        scale = (right - left).double() / self.size
+        centres = left.double() + (torch.arange(self.size, dtype=torch.float64) + 0.5) * scale
         offsets = (torch.arange(boxes, dtype=torch.float64) + 0.5).unsqueeze(0) - centres.unsqueeze(1)
         x = (offsets / scale.clamp(min=1)).abs()
         weights = torch.where(smaller, _hamming(x), _bicubic(x))

@@ -64,7 +64,9 @@ class Job:
     def preprocess(self) -> Preprocess:
         """How images become the input of the network."""
         predictor = self.predictor
-        return Preprocess(predictor.info, predictor.size, mirrored=predictor.mirrored)
+        return Preprocess(
+            predictor.info, predictor.size, mirrored=predictor.mirrored, temperature=predictor.temperature
+        )
 
     def network(self) -> nn.Module:
         """Return a copy of the network in the contiguous layout, which exporters expect."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from automl.final.confidence.answers import KnownAnswers
 from automl.final.evidence.candidates import Alternative, Choice, Comparison
 from automl.final.evidence.delivery import (
     ByValue,
@@ -152,7 +153,8 @@ class Final:
     """The model to deliver, and the `reasons` if it is not a retrain that nothing opposed. `stopped`: by Ctrl-C.
 
     `evidence` is what decided, for result.json. `images` are those that the retrain trained on, also if another model
-    is delivered. `earlier`: the model of an earlier run, if that is kept.
+    is delivered. `earlier`: the model of an earlier run, if that is kept. `answers`: its outputs on rows that it did
+    not train on, or of the trial with its configuration; None if unknown.
     """
 
     model: Alternative
@@ -161,6 +163,7 @@ class Final:
     images: int = 0
     evidence: dict[str, Any] = field(default_factory=dict)
     earlier: Earlier | None = None
+    answers: KnownAnswers | None = field(default=None, repr=False)
 
     @property
     def trained(self) -> Retrained:

@@ -13,6 +13,7 @@ from automl.records import DatasetInfo, LabelType, Resize, Task
 
 MAX_SIZE = 2048  # px; a larger size in a file would exhaust memory
 MAX_CHANNELS = 1024
+COLDEST, HOTTEST = 0.01, 100.0  # temperatures of probabilities
 LARGEST_PIXEL, LARGEST_TARGET = 1e6, 1e31  # of means and deviations: larger ones give NaN in float32
 _TEXTS = ("name", "fingerprint")
 _COUNTS = ("n_train", "n_val", "n_holdout", "n_skipped", "folds", "large_size")
@@ -31,19 +32,23 @@ def read_preprocess(folder: Path) -> Preprocess:
     fields: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value
         for key, value in said.items()
-        if key not in ("format", "input_size", "mirrored")
+        if key not in ("format", "input_size", "mirrored", "temperature")
     }
     try:
         info = DatasetInfo(**fields)
     except TypeError as error:
         raise ValueError(f"{PREPROCESS} does not fit this version ({error!s:.200})") from error
     size, mirrored = said.get("input_size"), said.get("mirrored", False)
-    wrong = next((problem for problem in _problems(info, size, mirrored) if problem), "")
+    temperature = said.get("temperature", 1.0)
+    warm = _is_finite(temperature) and COLDEST <= temperature <= HOTTEST
+    problems = _problems(info, size, mirrored)
+    problems.append("" if warm else f"{COLDEST:g} to {HOTTEST:g} as temperature, not {temperature!r:.40}")
+    wrong = next((problem for problem in problems if problem), "")
     if wrong:
         raise ValueError(f"{PREPROCESS} must have {wrong}")
     typed_labels(info)
     assert isinstance(size, int)
-    return Preprocess(info, size, mirrored)
+    return Preprocess(info, size, mirrored, float(temperature))
 
 
 def typed_labels(info: DatasetInfo) -> tuple[Any, ...]:

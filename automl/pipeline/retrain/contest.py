@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from automl.data.splits import VAL
+from automl.final.confidence.answers import known_answers
 from automl.final.evidence.answers import Answered, answered
 from automl.final.evidence.candidates import (
     Alternative,
@@ -306,7 +307,9 @@ class Contest:
         evidence = verdict.evidence() | (
             {} if self.crossed is None else {"out_of_fold": crossed_dict(self.crossed)}
         )
-        return Final(model, verdict.reasons(), stopped, images, evidence, kept)
+        entered = [*([] if choice is None else [choice.best]), *self.others]
+        answers = known_answers(model, entered, self.found.best, self.setup.data.splits)
+        return Final(model, verdict.reasons(), stopped, images, evidence, kept, answers)
 
     def _reserved(self) -> float:
         """Return the seconds that were reserved for scoring the retrain on validation rows, as far as they are left."""

@@ -1,13 +1,15 @@
-"""Validation and holdout metrics, computed by scikit-learn."""
+"""Validation and holdout metrics, computed by scikit-learn.
+
+It is loaded when the first metric is computed: a prediction needs none, and should not wait a second for it.
+"""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
-import sklearn
-from sklearn import metrics as sk
 
 from automl.config.metrics import METRICS
 from automl.records import Task
@@ -24,6 +26,8 @@ def compute(name: str, targets: Array, scores: Array, task: Task) -> float:
     """
     if not np.isfinite(scores).all():
         return float("nan")
+    import sklearn
+
     needs = METRICS[name].needs
     # scikit-learn's argument checks take longer than small metrics themselves.
     with warnings.catch_warnings(), sklearn.config_context(skip_parameter_validation=True):
@@ -45,6 +49,8 @@ def to_labels(scores: Array, task: Task) -> Array:
 
 
 def _roc_auc(targets: Array, scores: Array) -> float:
+    from sklearn import metrics as sk
+
     if targets.ndim == 1 and scores.shape[1] == 2:
         return float(sk.roc_auc_score(targets, scores[:, 1]))
     if targets.ndim == 1:
@@ -55,18 +61,24 @@ def _roc_auc(targets: Array, scores: Array) -> float:
 
 def _log_loss(targets: Array, scores: Array) -> float:
     if targets.ndim == 1:
+        from sklearn import metrics as sk
+
         return float(sk.log_loss(targets, scores, labels=np.arange(scores.shape[1])))
     clipped = np.clip(scores, 1e-7, 1 - 1e-7)
     return float(-(targets * np.log(clipped) + (1 - targets) * np.log(1 - clipped)).mean())
 
 
 def _average_precision(targets: Array, scores: Array) -> float:
+    from sklearn import metrics as sk
+
     onehot = np.eye(scores.shape[1])[targets] if targets.ndim == 1 else targets
     present = onehot.any(axis=0)
     return float(sk.average_precision_score(onehot[:, present], scores[:, present], average="macro"))
 
 
 def _top5(targets: Array, scores: Array) -> float:
+    from sklearn import metrics as sk
+
     return float(
         sk.top_k_accuracy_score(
             targets, scores, k=min(5, scores.shape[1] - 1), labels=np.arange(scores.shape[1])
@@ -74,18 +86,29 @@ def _top5(targets: Array, scores: Array) -> float:
     )
 
 
+def _by_name(name: str) -> Callable[..., float]:
+    """Return a function of `sklearn.metrics` that is looked up when it is called."""
+
+    def compute(targets: Array, given: Array, **options: object) -> float:
+        from sklearn import metrics as sk
+
+        return float(getattr(sk, name)(targets, given, **options))
+
+    return compute
+
+
 _ON_LABELS: dict[str, Callable[[Array, Array], float]] = {
-    "accuracy": sk.accuracy_score,
-    "balanced_accuracy": sk.balanced_accuracy_score,
-    "f1": lambda t, p: sk.f1_score(t, p, average="macro", zero_division=0.0),
-    "cohen_kappa": sk.cohen_kappa_score,
+    "accuracy": _by_name("accuracy_score"),
+    "balanced_accuracy": _by_name("balanced_accuracy_score"),
+    "f1": partial(_by_name("f1_score"), average="macro", zero_division=0.0),
+    "cohen_kappa": _by_name("cohen_kappa_score"),
 }
 _ON_SCORES: dict[str, Callable[[Array, Array], float]] = {
     "log_loss": _log_loss,
     "roc_auc": _roc_auc,
     "top5_accuracy": _top5,
     "average_precision": _average_precision,
-    "rmse": lambda t, s: float(np.sqrt(sk.mean_squared_error(t, s))),
-    "mae": sk.mean_absolute_error,
-    "r2": sk.r2_score,
+    "rmse": lambda targets, scores: float(np.sqrt(_by_name("mean_squared_error")(targets, scores))),
+    "mae": _by_name("mean_absolute_error"),
+    "r2": _by_name("r2_score"),
 }

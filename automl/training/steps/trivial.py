@@ -54,13 +54,40 @@ def _answers(metric: str, targets: npt.NDArray[Any], info: DatasetInfo) -> Itera
         return
     if info.task == "classification":
         shares = np.bincount(targets.astype(np.int64), minlength=info.n_outputs) / max(1, len(targets))
-        words = f"always {info.classes[int(shares.argmax())]!r}"
-        if metric in ("log_loss", "top5_accuracy"):
-            words = "the shares of the classes" if metric == "log_loss" else "always the five largest classes"
-        yield TrivialAnswer(tuple(shares.tolist()), "chance" if metric in _CHANCE else words)
+        yield _of_shares(metric, shares, info)
         return
-    shares = (targets > 0).mean(axis=0)
-    known = "chance" if metric in _CHANCE else "the shares of the labels"
-    yield TrivialAnswer(tuple(float(share) for share in shares), known)
+    yield _of_labels(metric, (targets > 0).mean(axis=0))
     if metric == "f1":
-        yield TrivialAnswer((1.0,) * info.n_outputs, "always every label")
+        yield _every_label(info)
+
+
+def trivial_by_counts(metric: str, info: DatasetInfo) -> TrivialAnswer:
+    """Return the constant answer for a model whose training targets are known by their counts and means alone.
+
+    It is that of `trivial_answer`, except that a regression's is the mean by mae as well. Raises KeyError for an
+    unknown metric.
+    """
+    if info.task == "regression":
+        return TrivialAnswer(info.target_mean, "the mean")
+    counts = np.array(info.class_counts, dtype=np.float64)
+    if info.task == "classification":
+        return _of_shares(metric, counts / max(1.0, counts.sum()), info)
+    if metric == "f1":  # of the labels' shares it has at most this value
+        return _every_label(info)
+    return _of_labels(metric, np.minimum(1.0, counts / max(1, info.n_train)))
+
+
+def _of_shares(metric: str, shares: npt.NDArray[np.float64], info: DatasetInfo) -> TrivialAnswer:
+    words = f"always {info.classes[int(shares.argmax())]!r}"
+    if metric in ("log_loss", "top5_accuracy"):
+        words = "the shares of the classes" if metric == "log_loss" else "always the five largest classes"
+    return TrivialAnswer(tuple(shares.tolist()), "chance" if metric in _CHANCE else words)
+
+
+def _of_labels(metric: str, shares: npt.NDArray[np.float64]) -> TrivialAnswer:
+    known = "chance" if metric in _CHANCE else "the shares of the labels"
+    return TrivialAnswer(tuple(float(share) for share in shares), known)
+
+
+def _every_label(info: DatasetInfo) -> TrivialAnswer:
+    return TrivialAnswer((1.0,) * info.n_outputs, "always every label")

@@ -15,10 +15,13 @@ import torch
 from torch import nn
 
 import automl
+from automl.delivery.export.graph import Whole
 from automl.delivery.export.model import export_model
 from automl.delivery.export.onnx_graph import TOLERANCE, difference, preparation_graph, session
 from automl.delivery.export.pillow_resize import PillowResize
 from automl.errors import DataError, ModelError, UsageError
+from automl.final.model_folder import Preprocess
+from automl.records import Task
 from tests.delivery.conftest import CLASSES, MakeModel, info_of
 
 for needed in ("onnxruntime", "onnxscript"):
@@ -82,6 +85,19 @@ def test_grey_model_and_a_network_with_another_input_size(make_model: MakeModel,
         make_model("test_vit", replace(info_of(channels=1), img_size=160), size=160), to="onnx", data=pictures
     )
     assert made.proof.equal == made.proof.rows and made.proof.difference < TOLERANCE
+
+
+@pytest.mark.parametrize("task", ["classification", "multilabel"])
+def test_temperature_of_the_probabilities_is_in_the_graph(task: Task, make_model: MakeModel) -> None:
+    folder = make_model(info=info_of(task), temperature=1.7)
+    predictor = automl.load(folder)
+    preprocess = Preprocess(predictor.info, predictor.size, predictor.mirrored, predictor.temperature)
+    whole = Whole(predictor.model, preprocess).eval()
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 40, 40, 3), dtype=np.uint8)
+    with torch.no_grad():
+        found = whole(torch.from_numpy(pixels)).numpy()
+    np.testing.assert_allclose(found, predictor.predict_pixels(pixels), atol=1e-5)
+    assert predictor.temperature == 1.7
 
 
 def test_int8_is_smaller_and_answers_nearly_the_same(make_model: MakeModel, pictures: Path) -> None:

@@ -1,0 +1,1 @@
+"""`automl evaluate`: how good a model is on labelled images."""

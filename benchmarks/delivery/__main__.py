@@ -1,0 +1,39 @@
+"""What people do with a model afterwards: how fast and how true it is.
+
+    python -m benchmarks.delivery predict  [--images 512] [--rounds 3] [--threads 0]
+    python -m benchmarks.delivery evaluate [--rows 10000]
+
+- predict: images a second of `predict` against a bare batched forward over decoded images (target: 90 %), and the
+  seconds from torch's own import to the first prediction of a fresh process (target: 1 s).
+- evaluate: seconds that an evaluation takes after the images were scored, which the deadline of `fit` pays for.
+
+Exit code 1 if a target is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from benchmarks.delivery import evaluate, predict
+
+PARTS = {"predict": predict.main, "evaluate": evaluate.main}
+
+
+def main() -> int:
+    """Run one part; 0 if its targets are reached."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.delivery",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("part", choices=PARTS)
+    parser.add_argument("--images", type=int, default=512)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rows", type=int, default=10_000)
+    parser.add_argument("--threads", type=int, default=0, help="of torch; 0 keeps its own number")
+    return PARTS[parser.parse_args().part](parser.parse_args())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,45 @@
+"""Model folders with random weights: what they say does not matter here, only how fast."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from automl.final.model_folder import write_model_folder
+from automl.records import Config, DatasetInfo
+from automl.torch_setup import import_timm
+
+BASE: Config = {
+    "family": "any",
+    "opt": "adamw",
+    "lr": 1e-3,
+    "weight_decay": 0.0,
+    "batch_size": 64,
+    "sched": "onecycle",
+}
+
+
+def make_model(folder: Path, name: str, size: int, *, classes: int = 10, hflip: bool = False) -> DatasetInfo:
+    """Write the model folder of timm's network `name` for colour images of `size` px, and return its data set."""
+    about: dict[str, Any] = {
+        "name": "noise",
+        "task": "classification",
+        "classes": tuple(f"class {k}" for k in range(classes)),
+        "in_chans": 3,
+        "img_size": size,
+        "mean": (0.485, 0.456, 0.406),
+        "std": (0.229, 0.224, 0.225),
+        "class_counts": (1,) * classes,
+        "fingerprint": "0",
+        "n_train": classes,
+        "n_val": 0,
+        "n_holdout": 0,
+        "n_skipped": 0,
+    }
+    info = DatasetInfo(**about)
+    torch.manual_seed(0)
+    network = import_timm().create_model(name, num_classes=classes)
+    write_model_folder(folder, network, {**BASE, "model": name, "hflip": hflip}, info, size=size)
+    return info
