@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
+from automl import machine
 from automl.data.splits import VAL
 from automl.final.evidence.answers import Answered, answered
 from automl.final.evidence.candidates import (
@@ -42,6 +44,7 @@ from automl.final.evidence.verdict import RETRAINS, Final, Verdict
 from automl.final.evidence.words import training_images
 from automl.final.retrain import KEPT_INDEX, Retrained, without
 from automl.machine import Moment
+from automl.pipeline.plan.budget import measured_closing
 from automl.pipeline.retrain.retrain_time import RetrainTime, interrupted
 from automl.pipeline.setup import Setup
 from automl.records import SearchSplits
@@ -171,7 +174,7 @@ class Contest:
         return kept_rows(self._judge.targets, groups, seed=self.setup.config.seed)
 
     def _enter(self, model: Alternative, seen: np.ndarray, *, measured: bool = False) -> Candidate:
-        found = self._score(model, self._order, seen=seen)
+        found = self._score(model, self._order, seen=seen, most=self._beyond_closing())
         self._order = self._order[: len(found.candidate.rows)]
         if not len(self._order):
             return found.candidate
@@ -318,6 +321,14 @@ class Contest:
         )
         return Final(model, verdict.reasons(), stopped, images, evidence, kept)
 
+    def _beyond_closing(self) -> float:
+        """Return the seconds beside what a head that is delivered needs to the end; infinite without a limit."""
+        left, info = self.setup.clock.remaining(), self.setup.data.splits.info
+        if left is None:
+            return math.inf
+        scoring = info.n_holdout * self.setup.row_seconds
+        return left - measured_closing(slowdown=machine.slowdown(), scoring=scoring)
+
     def _reserved(self) -> float:
         """Return the seconds that were reserved for scoring the retrain on validation rows, as far as they are left."""
         if not self.per_row or self.setup.clock.remaining() is None:
@@ -325,14 +336,22 @@ class Contest:
         return replace(self.time, compared=0).left(self.per_row, others=self.others_per_row, built=self.built)
 
     def _score(
-        self, model: Alternative, order: Positions, *, seen: np.ndarray, spare: float = 0.0
+        self,
+        model: Alternative,
+        order: Positions,
+        *,
+        seen: np.ndarray,
+        spare: float = 0.0,
+        most: float = math.inf,
     ) -> Answered:
         """Score a model on validation rows, within its part of the time left, or `spare` seconds if that is more.
+
+        It has at most `most` seconds: without any, no row is scored.
 
         Ctrl-C ends the scoring of a rival with the batch; the retrain, which it ends as well, is scored all the same.
         """
         setup, left = self.setup, self.setup.clock.remaining()
-        until = None if left is None else time.monotonic() + max(COMPARING * left, spare)
+        until = None if left is None else time.monotonic() + min(most, max(COMPARING * left, spare))
         set_threads(setup.device.all_threads)  # nothing else is running
         found = answered(
             model,
