@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from automl.data.quality.report import DataReport
     from automl.delivery.export.export import Exported
     from automl.errors import AutomlError
+    from automl.estimators.image_classifier import ImageClassifier
+    from automl.estimators.image_regressor import ImageRegressor
     from automl.final.predictor import Predictor
     from automl.records import Observer
     from automl.result import FitResult
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 __all__ = [
     "AutomlError",
     "FitResult",
+    "ImageClassifier",
+    "ImageRegressor",
     "SearchSpace",
     "StudyConfig",
     "TuneResult",
@@ -49,6 +53,8 @@ __all__ = [
 _HOMES = {
     "AutomlError": "automl.errors",
     "FitResult": "automl.result",
+    "ImageClassifier": "automl.estimators.image_classifier",
+    "ImageRegressor": "automl.estimators.image_regressor",
     "SearchSpace": "automl.spaces",
     "StudyConfig": "automl.config",
     "TuneResult": "automl.search.tune",

@@ -109,7 +109,12 @@ class FitResult:
         """The delivered model, loaded."""
         from automl.final.predictor import Predictor
 
-        return Predictor.load(self.model_dir, factory=str(self._delivered["model"]))
+        return Predictor.load(self.model_dir, factory=self.factory)
+
+    @property
+    def factory(self) -> str:
+        """The name of the delivered network: of timm, or of the function that builds it."""
+        return str(self._delivered["model"])
 
     @property
     def _delivered(self) -> Config:

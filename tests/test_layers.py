@@ -36,7 +36,7 @@ LAYERS = (
     ("review",),
     ("delivery",),
     ("result", "pipeline"),
-    ("cli", "__init__", "__main__"),
+    ("cli", "estimators", "__init__", "__main__"),
 )
 HEIGHT = {name: height for height, names in enumerate(LAYERS) for name in names}
 BANNED_NAMES = ("utils", "util", "helpers", "helper", "common", "misc")

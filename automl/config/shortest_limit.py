@@ -13,6 +13,9 @@ from automl.machine import Moment, slowdown
 # Seconds of work of a study that only fits the linear head: loading the libraries, and all else. Decision 0077.
 LOADING_S, WORKING_S = 4.0, 4.0
 SPARE = 1.2
+# The limit that a refusal names is so many times what is needed now: the next command finds another load on the
+# machine, and looks at some images. Decision 0130.
+RECOMMENDED = 1.5
 
 
 def check_time_limit(config: StudyConfig, started: Moment) -> None:
@@ -34,12 +37,12 @@ def refuse_shorter(config: StudyConfig, started: Moment, *, needed: float, slowe
     limit, used = config.time_limit, -started.left()
     if limit is None or limit - used >= needed:
         return
-    shortest = _rounded(used + needed)
+    shortest, enough = (format_duration(_rounded(times * (used + needed))) for times in (1.0, RECOMMENDED))
     busy = f", which other programs slow down {slower:.0f} times" if slower >= 2.0 else ""
     raise TimeLimitError(
-        f"--time-limit must be at least {format_duration(shortest)} on this machine{busy}, got "
+        f"--time-limit must be at least {shortest} on this machine{busy}, got "
         f"{format_duration(limit)}: loading the libraries, reading some images and writing a result take that long; "
-        f"use --time-limit {format_duration(shortest)} or more"
+        f"use --time-limit {enough} or more"
     )
 
 

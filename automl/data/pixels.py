@@ -56,6 +56,7 @@ _TRANSPOSES = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_TURNED = (5, 6, 7, 8)  # whose width and height change places
 
 
 def load_pixels(image: Image.Image, info: DatasetInfo) -> Pixels:
@@ -205,6 +206,12 @@ def fit(plain: Image.Image, size: int, channels: int, resize: Resize = "crop") -
     mode = "L" if channels == 1 else "RGB"
     plain = plain if plain.mode == mode else plain.convert(mode)
     return np.frombuffer(plain.tobytes(), dtype=np.uint8).reshape(size, size, channels)
+
+
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """Return width and height of an image that is not decoded yet, as its EXIF orientation turns it."""
+    width, height = image.size
+    return (height, width) if _orientation(image) in _TURNED else (width, height)
 
 
 def _orientation(image: Image.Image) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from automl.data.sources.base import counted
 from automl.documents.bounded_file import read_bounded
 from automl.final.evaluation.words import of_document, weakest
 from automl.final.evidence import words
@@ -132,7 +133,7 @@ def delivered_config(document: Mapping[str, Any]) -> Config:
 def _heading(document: Mapping[str, Any]) -> str:
     n, times = document["data"]["n_holdout"], words.reads(document)
     apart = "not used before" if document["holdout_reads"] == 1 else "apart from training and validation"
-    return f"test score on {n:,} images {apart}, {times}"
+    return f"test score on {counted(n, 'image')} {apart}, {times}"
 
 
 def _row(name: str, document: Mapping[str, Any]) -> str:
@@ -162,9 +163,11 @@ def _searched(document: Mapping[str, Any]) -> str:
         said = words.not_scored(document)
         return f"{said[:1].upper()}{said[1:]}. The scores above come from images that no model trained on."
     best, n, folds = document["best"], document["data"]["n_val"], words.folds(document)
-    images = f"{n:,} images out of fold, in {folds} folds" if folds else f"{n:,} validation images"
+    images = (
+        f"{counted(n, 'image')} out of fold, in {folds} folds" if folds else counted(n, "validation image")
+    )
     return (
-        f"The search compared {document['trials']['total']} configurations on {images} (best: "
+        f"The search compared {counted(document['trials']['total'], 'configuration')} on {images} (best: "
         f"{document['metric']} {words.number(best['val_score'])}; trivial answer: "
         f"{words.number(best.get('val_trivial'))}). The scores above come from other images."
     )

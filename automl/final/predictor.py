@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from automl.final.loading.network import load_network
 from automl.final.loading.preprocess import read_preprocess, typed_labels
 from automl.final.model_folder import CONFIG, PREPROCESS, WEIGHTS
 from automl.final.scoring import in_float32, to_inference
+from automl.final.use.embed import pooled_features
 from automl.records import DatasetInfo
 from automl.training.evaluate import EVAL_BATCH, fit_size
 from automl.training.hardware.out_of_memory import MicroBatch, parts_of
@@ -123,6 +125,11 @@ class Predictor:
         """The labels in the type in which `fit` got them, in the order of `classes`."""
         return typed_labels(self.info)
 
+    @property
+    def classes_(self) -> np.ndarray:
+        """The labels as an array (n_classes,), as estimators of scikit-learn have them."""
+        return np.array(self.labels)
+
     def predict(self, images: Any, *, reject: float | None = None) -> list[Any]:
         """Return for each image its label (classification), list of labels (multilabel) or values (regression).
 
@@ -153,15 +160,7 @@ class Predictor:
 
         Raises DataError that names an unreadable image.
         """
-        batches: list[np.ndarray] = []
-        chunk: list[np.ndarray] = []
-        for image in images_of(images, self.info):
-            chunk.append(named_pixels(image, self.info))
-            if len(chunk) == EVAL_BATCH:
-                batches.append(self.predict_pixels(np.stack(chunk)))
-                chunk = []
-        if chunk:
-            batches.append(self.predict_pixels(np.stack(chunk)))
+        batches = [self.predict_pixels(pixels) for pixels in self._pixels(images)]
         return np.concatenate(batches) if batches else np.empty((0, len(self.classes)), dtype=np.float32)
 
     def evaluate(
@@ -188,6 +187,33 @@ class Predictor:
         found = evaluate_data(self, data if labels is None else (data, labels), where=where, metric=metric)
         found.source.close()
         return found.evaluation
+
+    def embed(self, images: Any) -> np.ndarray:
+        """Return features of images, float32 (n, d): what the network hands to its classifier.
+
+        They are for search, clustering and other models: images that the network takes for similar have similar
+        features. `images` are as in `predict`, and no mirror image counts. Without any image it is (0, 0). Raises
+        ModelError for a network that is not of timm, and DataError that names an unreadable image.
+        """
+        batches = [self._features(pixels) for pixels in self._pixels(images)]
+        return np.concatenate(batches) if batches else np.empty((0, 0), dtype=np.float32)
+
+    def explain(self, image: Any, label: Any = None) -> np.ndarray:
+        """Return where in an image the network sees a label: float32 (H, W) from 0 to 1, in the size of the image.
+
+        `label` is one of `labels` or `classes`, by default the one with the highest score. See `final.use.explain` for
+        the method (LayerCAM). Raises DataError unless it is one image and a known label, and ModelError for a network
+        without a feature map.
+        """
+        from automl.final.use.explain import explained
+
+        return explained(self, image, label)
+
+    def _pixels(self, images: Any) -> Iterator[np.ndarray]:
+        """Yield the images in batches, uint8 (B, H, W, C)."""
+        named = images_of(images, self.info)
+        while chunk := [named_pixels(image, self.info) for image in islice(named, EVAL_BATCH)]:
+            yield np.stack(chunk)
 
     @torch.inference_mode()
     def predict_pixels(self, pixels: np.ndarray) -> np.ndarray:
@@ -219,11 +245,28 @@ class Predictor:
         parts = images.tensor_split(parts_of(len(images), most))
         return torch.cat([self._part(part).cpu() for part in parts])
 
-    def _part(self, pixels: Tensor) -> Tensor:
+    @torch.inference_mode()
+    def _features(self, pixels: np.ndarray) -> np.ndarray:
+        images = torch.from_numpy(pixels).to(self.device)
+
+        def features(rows: int) -> Tensor:
+            most = min(rows, at_once(self.size, self.device, most=EVAL_BATCH))
+            parts = images.tensor_split(parts_of(len(images), most))
+            return torch.cat([pooled_features(self.model, self.normalised(part)).cpu() for part in parts])
+
+        with in_float32(self.device):
+            found: np.ndarray = self._micro_batch.fit(len(images), features).numpy()
+        return found
+
+    def normalised(self, pixels: Tensor) -> Tensor:
+        """Return pixels (B, H, W, C) of `load_pixels` as the network takes them, float32 (B, C, size, size)."""
         mean = torch.tensor(self.info.mean, device=self.device).view(1, -1, 1, 1)
         std = torch.tensor(self.info.std, device=self.device).view(1, -1, 1, 1)
         images = pixels.permute(0, 3, 1, 2).float().div_(255.0).sub_(mean).div_(std)
-        images = fit_size(images, self.size)
+        return fit_size(images, self.size)
+
+    def _part(self, pixels: Tensor) -> Tensor:
+        images = self.normalised(pixels)
         scores = in_units(self.model(images), self.info)
         if self.mirrored:
             scores = (scores + in_units(self.model(images.flip(3)), self.info)) / 2

@@ -17,7 +17,9 @@ from automl.training.evaluate import EVAL_BATCH
 from automl.training.models.memory_format import at_once, channels_last
 
 CPU_BATCH, GPU_BATCH = 16, 64  # images of the first pass; with fewer, a GPU waits for the CPU
-LONG_S = 1.0  # the first forward pass also pays for setup: it is repeated unless it took longer
+# The first forward pass also pays for setup. It is repeated, unless this process worked longer than LONG_S for it.
+# Beside other programs it may only have waited: then passes are repeated for up to WAITED_S seconds.
+LONG_S, WAITED_S = 1.0, 3.0
 # Passes on a CPU grow until they take GROWN_S: what a pass costs beside its images, such as threads that wait for each
 # other (long, where other processes have the cores), must not be counted for every 16 images.
 GROWN_S, PASSES = 0.1, 3
@@ -55,15 +57,18 @@ def seconds_per_image(
             images = torch.zeros((rows, info.in_chans, size, size), device=device)
             images = images.contiguous(memory_format=torch.channels_last)  # as the predictor's
             forward_seconds = partial(_forward_seconds, network, at_once(size, device, most=EVAL_BATCH))
+            begun, worked = time.perf_counter(), time.process_time()
             seconds = forward_seconds(images)
-            if seconds > LONG_S:
+            if time.process_time() - worked > LONG_S or (seconds > LONG_S and not on_cpu):
                 return seconds / len(images)
             seconds = forward_seconds(images)
             while on_cpu and seconds < GROWN_S and len(images) < EVAL_BATCH:
                 images = torch.cat([images, images])
                 seconds = forward_seconds(images)
-            more = [forward_seconds(images) for _ in range(PASSES - 1)]
-            return statistics.median([seconds, *more]) / len(images)
+            found = [seconds]
+            while len(found) < PASSES and time.perf_counter() - begun < WAITED_S:
+                found.append(forward_seconds(images))
+            return statistics.median_low(found) / len(images)
     finally:
         set_threads(before)
 

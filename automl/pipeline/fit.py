@@ -13,7 +13,7 @@ from automl.config.durations import format_duration
 from automl.config.options import ResumeOptions
 from automl.config.shortest_limit import refuse_shorter
 from automl.data import open_source
-from automl.errors import StorageError, StudyError, unknown_name
+from automl.errors import StorageError, StudyError, TimeLimitError, unknown_name
 from automl.interrupt import orderly_interrupts
 from automl.machine import Moment, check_working_folder, ensure_home, slowdown
 from automl.pipeline.clock import Clock
@@ -62,10 +62,13 @@ def _fit(config: StudyConfig, observer: Observer, clock: Clock) -> FitResult:
             config.data, target=config.target, task=config.task, image_column=config.image_column
         )
         workspace.check_same_data(source.outline(), source.name)
-        slower = slowdown()
+        slower, context = slowdown(), Context(config, workspace, clock, observer)
         if not is_done(config, workspace):
-            refuse_shorter(config, clock.started, needed=least_seconds(source, slower), slower=slower)
-        context = _quickly(Context(config, workspace, clock, observer), slower)
+            try:
+                refuse_shorter(config, clock.started, needed=least_seconds(source, slower), slower=slower)
+            except TimeLimitError as error:
+                return _as_it_was(context, error)
+        context = _quickly(context, slower)
         config = context.config
         begin = not is_done(config, workspace)
         with warm_up(
@@ -83,6 +86,32 @@ def _fit(config: StudyConfig, observer: Observer, clock: Clock) -> FitResult:
         raise
     finally:
         workspace.close()
+
+
+def _as_it_was(context: Context, why: TimeLimitError) -> FitResult:
+    """Return the result of an earlier run of the same study, which the time limit is too short to continue.
+
+    Raises `why` if there is none, or if the options are those of another study.
+    """
+    config, workspace = context.config, context.workspace
+    result, plan = workspace.read_result(), workspace.read_plan()
+    if result is None or plan is None or not (workspace.model_dir / "config.json").is_file():
+        raise why
+    asked = {
+        "space_name": config.space,
+        "seed": config.seed,
+        "pretrained": config.pretrained,
+        "weights_licence": config.weights_licence,
+        "val": f"cv:{config.folds}" if config.folds else "split",
+    }
+    chosen = {"metric": config.metric, "img_size": config.img_size, "resize": config.resize}
+    asked |= {name: value for name, value in chosen.items() if value != "auto"}
+    if any(plan.get(name, value) != value for name, value in asked.items()):
+        raise why
+    context.observer.note(
+        f"There is no time to continue the study, so its model and result stay as they are: {why}."
+    )
+    return FitResult(workspace.root, result, unchanged_after=context.clock.elapsed())
 
 
 def _quickly(context: Context, slower: float) -> Context:

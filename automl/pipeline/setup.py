@@ -81,6 +81,7 @@ class Setup(Context):
         Alternative, ...
     ] = ()  # finished models that may be delivered in place of the retrain
     heads: tuple[HeadTrial, ...] = ()  # the linear heads among them, as trials of the study
+    row_seconds: float = 0.0  # what scoring a row takes with the slowest of them
 
 
 def check(config: StudyConfig) -> None:
@@ -159,6 +160,7 @@ def prepare(
         portfolio=planned.portfolio,
         alternatives=heads.models,
         heads=heads.trials,
+        row_seconds=heads.row_seconds,
     )
 
 

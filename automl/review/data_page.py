@@ -15,6 +15,7 @@ from PIL import Image
 from automl.data.pixels import quiet_pillow, to_pixels
 from automl.data.quality.report import DataReport
 from automl.data.sources import open_source
+from automl.data.sources.base import counted
 from automl.errors import DataError, UsageError
 from automl.terminal.printable import printable
 
@@ -32,7 +33,7 @@ figure {{ margin: 0; width: {side}px; }}
 figcaption {{ font-size: 11px; overflow-wrap: anywhere; }}
 </style>
 <h1>{name}</h1>
-<p>{images:,} images for {task}, {bad} unreadable.</p>
+<p>{images} for {task}, {bad} unreadable.</p>
 {body}
 </html>
 """
@@ -68,7 +69,7 @@ def write_data_page(report: DataReport, path: Path, data: Any, **how: Any) -> No
     page = _PAGE.format(
         name=escape(report.name),
         side=SIDE,
-        images=report.n_images,
+        images=counted(report.n_images, "image"),
         task=report.task,
         bad=len(report.bad),
         body="\n".join([body or "<p>No problems found.</p>", *lists]),

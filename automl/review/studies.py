@@ -57,6 +57,11 @@ class StudyFolder:
         return "finished" if self.result.get("stopped") is None else "stopped"
 
     @property
+    def state_words(self) -> str:
+        """The state, as `in_words` says it."""
+        return in_words(self.state, None if self.result is None else self.result.get("usable"))
+
+    @property
     def model_dir(self) -> Path:
         """The folder of its model, which may not exist yet."""
         return self.path / MODEL_FOLDER
@@ -78,6 +83,11 @@ class StudyFolder:
 
 # What reading a value of another type or size than a study writes ends in.
 WRONG_VALUES = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
+
+def in_words(state: str, usable: bool | None) -> str:
+    """Return the state of a study for people: a finished one may have a model that is not usable."""
+    return f"{state}, not usable" if usable is False else state
 
 
 @contextmanager

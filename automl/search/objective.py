@@ -12,15 +12,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
+from automl.log import get_logger
 from automl.records import Config
 from automl.search.space import CONTROL_KEYS
 from automl.search.storage.checkpoints import checkpoint_round, is_disk_full, publish_checkpoint
+from automl.terminal.printable import printable
 
 Objective = Callable[[Config], Any]
 # Between its rungs a trial is saved as often as that takes at most this share of its time. Decision 83.
 SAVING_SHARE = 0.03
 LEAST_SAVING_S = 0.03  # seconds that saving counts at least, so that a trial is saved once a second at most
 PRUNED = "optuna.exceptions.TrialPruned"
+# They are no `Exception`, and yet no wish of the user as KeyboardInterrupt is.
+_ENDS = (SystemExit, GeneratorExit)
+
+logger = get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -151,10 +157,16 @@ class Stepper:
         return True
 
     def close(self) -> None:
-        """Release what the trial holds."""
+        """Release what the trial holds. A generator that fails while it ends has its results already: it is logged."""
         close = getattr(self._subject, "close", None)
-        if callable(close):
+        if not callable(close):
+            return
+        try:
             close()
+        except (Exception, *_ENDS) as error:
+            logger.warning(
+                "trial %d failed while it was closed: %s", self.launch.number, printable(cause_of(error))
+            )
 
     def _is_cheap(self, metrics: Mapping[str, Any]) -> bool:
         """Return whether saving takes a small share of the time since the last one. A round without values is none."""
@@ -166,8 +178,8 @@ class Stepper:
         self._iterator: Iterator[Any] | None = None
         try:
             self._subject = self._objective(self.launch.config)
-        except SystemExit as error:
-            raise _exited(error) from error
+        except _ENDS as error:
+            raise _ended_by(error) from error
         except Exception as error:
             if not _is_pruned(error):
                 raise
@@ -194,8 +206,8 @@ class Stepper:
     def _advance(self) -> Mapping[str, Any] | None:
         try:
             return self._next()
-        except SystemExit as error:
-            raise _exited(error) from error
+        except _ENDS as error:
+            raise _ended_by(error) from error
 
     def _next(self) -> Mapping[str, Any] | None:
         if self._iterator is None:
@@ -225,9 +237,12 @@ def _is_pruned(error: Exception) -> bool:
     return any(f"{kind.__module__}.{kind.__name__}" == PRUNED for kind in type(error).__mro__)
 
 
-def _exited(error: SystemExit) -> RuntimeError:
-    """Return the error of an objective that wanted to end the program: it ends its trial alone."""
-    return RuntimeError(f"the objective called sys.exit({'' if error.code is None else repr(error.code)})")
+def _ended_by(error: BaseException) -> RuntimeError:
+    """Return the error of an objective that raised what ends a program or a coroutine: it ends its trial alone."""
+    if isinstance(error, SystemExit):
+        code = "" if error.code is None else repr(error.code)
+        return RuntimeError(f"the objective called sys.exit({code})")
+    return RuntimeError(f"the objective raised {type(error).__name__}")
 
 
 def _raise(error: Exception) -> None:

@@ -31,7 +31,7 @@ class Code(StrEnum):
         return code
 
     # A search begins or ends.
-    SEARCH_BEGAN = "search_began", "a search began, with {trials} trials"
+    SEARCH_BEGAN = "search_began", "a search began; trials so far: {trials}"
     JUDGED_BY = "judged_by", "scores of {rows} rows, compared with the trivial answer's, {trivial:.4g}"
     REOPENED = "reopened", "trials that an earlier search left unfinished may go on (trial@round): {trials}"
     SEARCH_DIED = "search_died", "interrupted: the search died while the trial ran"

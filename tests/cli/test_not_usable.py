@@ -54,7 +54,8 @@ def test_every_command_says_that_a_model_at_chance_is_not_usable(
     assert main(["list", *place]) == 0
     assert "finished, not usable" in capsys.readouterr().out
     assert main(["show", "pictures", *place]) == 0
-    assert lines[0] in capsys.readouterr().out.splitlines()
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0] == "pictures: finished, not usable" and lines[0] in shown
     assert main(["leaderboard", "pictures", *place]) == 0
     board = capsys.readouterr().out.splitlines()
     assert board[0].startswith("trivial answer on the validation images: val_accuracy 0.")

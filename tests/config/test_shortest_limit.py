@@ -88,3 +88,15 @@ def test_finished_study_is_not_refused_before_it_is_looked_at(tmp_path: Path) ->
     config.study_dir.mkdir()
     (config.study_dir / "result.json").write_text("{}")
     check_time_limit(config, Moment.now())
+
+
+def test_limit_that_the_message_names_is_accepted_on_a_machine_that_is_a_little_busier(
+    loads_everything: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shortest_limit, "process_time", lambda: 0.0)
+    monkeypatch.setattr(shortest_limit, "slowdown", lambda: 2.0)
+    with pytest.raises(TimeLimitError, match="use --time-limit") as caught:
+        check_time_limit(config_of(5.0), Moment.now().later(-1.0))
+    named = str(caught.value).split("use --time-limit ")[1].split()[0]
+    monkeypatch.setattr(shortest_limit, "slowdown", lambda: 2.8)
+    check_time_limit(StudyConfig(data="digits", time_limit=named), Moment.now().later(-1.4))

@@ -88,7 +88,18 @@ def test_reserve_follows_the_median_of_what_scoring_a_row_took(
     for per_row, middle in (([0.01], 0.01), ([0.01, 0.02, 1.0], 0.02), ([0.01, 1.0], 0.01)):
         left = time.left(per_row)
         reserve = (setup.clock.remaining() or 0.0) - left
-        assert reserve == pytest.approx(2.5 + 1.3 * (n + 52) * middle, abs=0.5)
+        assert reserve == pytest.approx(1.7 + 1.3 * (n + 52) * middle, abs=0.5)
+
+
+def test_reserve_follows_from_this_machine_now_and_not_from_rounds_that_took_longer_than_planned(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A round of a second is planned; the first rounds of a network that is larger than planned take ten."""
+    for slower, expected in ((1.0, 0.5 + 0.6 + 2 * 0.2), (2.0, 0.5 + 2 * 0.6 + 2 * 0.2)):
+        monkeypatch.setattr(machine, "slowdown", lambda slower=slower: slower)
+        time = RetrainTime(setup, found(3, 10.0))
+        reserve = (setup.clock.remaining() or 0.0) - time.left([0.0], built=0.2)
+        assert reserve == pytest.approx(expected, abs=0.3)
 
 
 def test_share_of_the_trials_work_needs_a_limit_and_a_trial(setup: Setup) -> None:

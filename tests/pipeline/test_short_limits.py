@@ -227,6 +227,24 @@ def test_data_that_cannot_be_decoded_in_time_are_refused_at_once(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_finished_study_that_has_no_time_to_go_on_stays_and_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = pipeline.fit(config_for(tmp_path, n_trials=1, time_limit=60.0))
+    before = (first.directory / "result.json").read_bytes()
+    monkeypatch.setattr(import_module("automl.pipeline.fit"), "least_seconds", lambda *_: 1000.0)  # busy
+    notes, again = Notes(), {"n_trials": 5, "time_limit": 30.0}
+    result = pipeline.fit(config_for(tmp_path, **again), observer=notes)
+    assert result.unchanged_after is not None and result.unchanged_after < 30.0
+    assert result.to_json() == json.loads(before) and (first.directory / "result.json").read_bytes() == before
+    (said,) = [note for note in notes.notes if "no time to continue" in note]
+    assert "use --time-limit" in said
+    with pytest.raises(TimeLimitError, match="must be at least"):
+        pipeline.fit(config_for(tmp_path, seed=1, **again))  # another study
+    with pytest.raises(TimeLimitError, match="must be at least"):
+        pipeline.fit(config_for(tmp_path, study="other", **again))
+
+
 @pytest.mark.parametrize(
     ("limit", "slower", "told"), [(60.0, 1.0, False), (60.0, 4.0, True), (12.0, 1.0, True)]
 )

@@ -148,3 +148,39 @@ def test_cause_names_type_message_and_place() -> None:
     except ValueError as error:
         cause = cause_of(error)
     assert cause.startswith("ValueError: no luck (test_objective.py:") and cause.endswith(" in broken)")
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_generator_exit_of_an_objective_ends_its_trial_alone(tmp_path: Path, at_once: bool) -> None:
+    def leaves(config: dict[str, Any]) -> Iterator[dict[str, float]]:
+        yield {"accuracy": 0.5}
+        raise GeneratorExit
+
+    def refuses(config: dict[str, Any]) -> Iterator[dict[str, float]]:
+        raise GeneratorExit
+
+    if at_once:
+        with pytest.raises(RuntimeError, match="the objective raised GeneratorExit"):
+            Stepper(refuses, launch(tmp_path))
+        return
+    stepper = Stepper(leaves, launch(tmp_path))
+    stepper.step()
+    with pytest.raises(RuntimeError, match="the objective raised GeneratorExit"):
+        stepper.step()
+
+
+def test_objective_that_fails_while_it_is_closed_loses_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def stays(config: dict[str, Any]) -> Iterator[dict[str, float]]:
+        while True:
+            try:
+                yield {"accuracy": 0.5}
+            except GeneratorExit:
+                yield {"accuracy": 0.6}
+
+    stepper = Stepper(stays, launch(tmp_path))
+    stepper.step()
+    with caplog.at_level("WARNING", logger="automl"):
+        stepper.close()
+    assert "trial 0 failed while it was closed: RuntimeError: generator ignored GeneratorExit" in caplog.text

@@ -64,11 +64,12 @@ def _entry(study: Any) -> dict[str, Any]:
 def _cells(entry: dict[str, Any]) -> tuple[str, ...]:
     from automl.config.durations import format_duration
     from automl.review.describe import interval_words, score
+    from automl.review.studies import in_words
 
     holdout, used, trials = entry.get("holdout"), entry.get("used_s"), entry.get("trials")
     return (
         entry["study"],
-        entry["state"] if entry.get("usable") is not False else f"{entry['state']}, not usable",
+        in_words(entry["state"], entry.get("usable")),
         entry.get("metric", "-"),
         score(entry.get("delivered_val_score")),
         interval_words(holdout) if holdout else "-",

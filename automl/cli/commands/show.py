@@ -58,7 +58,7 @@ def _print_result(found: StudyFolder, result: dict[str, Any], flags: str) -> Non
     from automl.terminal.printable import printable
 
     rows = summary(result, found.model_dir, dashboard_command(found.name, flags))
-    say(f"{printable(found.name)}: {found.state}\n")
+    say(f"{printable(found.name)}: {found.state_words}\n")
     if unusable := not_usable(result):
         say_wrapped(unusable)
         say()

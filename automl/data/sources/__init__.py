@@ -92,8 +92,10 @@ def open_source(
     """
     if task not in _TASKS:
         raise DataError(unknown_name("task", str(task), _TASKS))
-    if isinstance(data, (tuple, list)) and len(data) != 2:
-        raise DataError(f"arrays must be given as (images, labels), not as {len(data)} values")
+    if isinstance(data, (tuple, list)) and len(data) not in (2, 3):
+        raise DataError(
+            f"arrays must be given as (images, labels) or (images, labels, groups), not as {len(data)} values"
+        )
     for kind in SOURCES:
         if kind.accepts(data):
             if image_column is None:

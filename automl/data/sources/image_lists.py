@@ -32,13 +32,13 @@ class ImageList:
 
 
 def open_pair(data: Any, *, target: str | None, task: str) -> Source:
-    """Open a pair (images, labels). Raises DataError.
+    """Open (images, labels), or (images, labels, groups) with a group for each image. Raises DataError.
 
     `images` are one array as in `ArraySource`, or a list (or array, or Series) of paths, relative to the current
     folder, of the bytes or open files of images, of PIL images, or of arrays as in `DatasetSource`.
     """
     refuse_target(target, "arrays")
-    images, labels = data
+    images, labels, *rest = data
     if isinstance(images, (str, os.PathLike)):
         raise DataError(
             f"labels belong to images in memory or a list of paths, not to the path {str(images)!r}: give a list, or "
@@ -46,17 +46,25 @@ def open_pair(data: Any, *, target: str | None, task: str) -> Source:
         )
     items = _items(images)
     first = items[0] if items else None
+    groups = _one_each(rest[0], len(labels), "groups") if rest else None
     if isinstance(first, (str, os.PathLike, bytes, bytearray)) or hasattr(first, "read"):
-        return _files(items, labels, task)
+        return _files(items, labels, groups, task)
     if isinstance(first, Image.Image) or _differ(items):
         source = DatasetSource(ImageList(items, _one_each(labels, len(items))), task=task)
         source.name = "images"
-        return source
+        return _grouped(source, groups)
     if hasattr(first, "detach"):
         import torch
 
         images = torch.stack(items)
-    return ArraySource(images, _plain(labels), task=task)
+    return _grouped(ArraySource(images, _plain(labels), task=task), groups)
+
+
+def _grouped(source: ArraySource | DatasetSource, groups: list[Any] | None) -> Source:
+    """Return the source with the group of each row, "" for those without one."""
+    if groups is not None:
+        source.groups = ["" if group is None else str(group) for group in groups]
+    return source
 
 
 def _items(images: Any) -> list[Any]:
@@ -74,7 +82,7 @@ def _differ(items: list[Any]) -> bool:
     return len(shapes) > 1
 
 
-def _files(items: list[Any], labels: Any, task: str) -> Source:
+def _files(items: list[Any], labels: Any, groups: list[Any] | None, task: str) -> Source:
     import pandas as pd
 
     cells = [_cell(item) for item in items]
@@ -82,6 +90,8 @@ def _files(items: list[Any], labels: Any, task: str) -> Source:
     frame = pd.DataFrame({"image": pd.Series(cells, dtype=object)})
     for name, column in columns.items():
         frame[name] = pd.Series(list(column), dtype=object)
+    if groups is not None:
+        frame["group"] = pd.Series(groups, dtype=object)
     source = open_frame(frame, target=",".join(columns), task=task, image_column="image")
     source.name = "images"
     return source
@@ -108,12 +118,12 @@ def _columns(labels: Any, n: int) -> dict[str, Sequence[Any]]:
     return label_columns(plain) if numeric else {"label": _one_each(plain, n)}
 
 
-def _one_each(labels: Any, n: int) -> list[Any]:
+def _one_each(labels: Any, n: int, what: str = "labels") -> list[Any]:
     """Return the labels as a list. Raises DataError unless there is one for each image."""
     plain = _plain(labels)
     found = list(plain) if plain is not None else []
     if len(found) != n:
-        raise DataError(f"labels must have one entry for each of {n} images, not {len(found)}")
+        raise DataError(f"{what} must have one entry for each of {n} images, not {len(found)}")
     return found
 
 

@@ -18,16 +18,27 @@ from automl.training.evaluate import PART_BATCH
 
 @dataclass(frozen=True)
 class Answered:
-    """A candidate, and the `seconds` that scoring its rows took."""
+    """A candidate, and the `seconds` that scoring its rows took, of which `first` are those of the first batch."""
 
     candidate: Candidate
     seconds: float
+    first: float = 0.0
 
     @property
     def seconds_per_row(self) -> float:
-        """Seconds to score a row, with its mirror image if the model takes both; NaN without rows."""
+        """Seconds to score a row, with its mirror image if the model takes both; NaN without rows.
+
+        Without those of the first batch, if there are others: it also pays for setup.
+        """
         n = len(self.candidate.rows)
+        if self.is_measured:
+            return (self.seconds - self.first) / (n - PART_BATCH)
         return self.seconds / n if n else float("nan")
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether there is a batch that paid for no setup."""
+        return self.first > 0.0 and len(self.candidate.rows) > PART_BATCH
 
 
 def answered(
@@ -47,7 +58,7 @@ def answered(
     trained = model.trained
     predictor = Predictor(trained.model, trained.info, trained.size, mirrored=_mirrored(model), device=device)
     images, index = open_images(val.images_at(trained.info.img_size)), np.load(val.index)
-    begun, scores, done = time.monotonic(), list[np.ndarray](), 0
+    begun, scores, done, first = time.monotonic(), list[np.ndarray](), 0, 0.0
     for start in range(0, len(order), PART_BATCH):
         late = until is not None and time.monotonic() >= until
         if late or (should_stop is not None and should_stop()):
@@ -55,9 +66,10 @@ def answered(
         part = order[start : start + PART_BATCH]
         scores.append(predictor.predict_pixels(np.ascontiguousarray(images[index[part]])))
         done += len(part)
+        first = first or time.monotonic() - begun
     empty = np.empty((0, trained.info.n_outputs), dtype=np.float32)
     candidate = Candidate(model, order[:done], np.concatenate(scores) if scores else empty, seen)
-    return Answered(candidate, time.monotonic() - begun)
+    return Answered(candidate, time.monotonic() - begun, first)
 
 
 def _mirrored(model: Alternative) -> bool:

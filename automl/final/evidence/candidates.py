@@ -232,6 +232,24 @@ def safe_head(others: Sequence[Candidate], promise: float, judge: Judge) -> Cand
     return best if sign * (promise - best.model.value) <= ENOUGH_ERRORS * error else None
 
 
+def head_before_own(candidates: Sequence[Candidate], trial: float, judge: Judge) -> list[Candidate]:
+    """Return the candidates in the order of preference, with a cross-validated head before the trial's own weights.
+
+    Those are the maximum over trials and rounds on these same validation rows, so their value `trial` is too good, and
+    the head has proved itself on more rows. It is not preferred if they are better by more than one standard error, or
+    to other models. Under cross-validation of the trials nothing changes: there both are compared out of fold.
+    """
+    order = list(candidates)
+    place = next((i for i, one in enumerate(order) if one.name is Delivery.OWN_WEIGHTS), None)
+    proved = [one for one in order if one.model.out_of_fold is not None]
+    head = None if judge.info.folds or place is None else safe_head(proved, trial, judge)
+    if head is None or place is None:
+        return order
+    order.remove(head)
+    order.insert(place, head)
+    return order
+
+
 def compare(challenger: Candidate, preferred: Candidate, judge: Judge) -> list[Comparison]:
     """Return the comparisons that are possible: on rows that neither trained on, and on rows the preferred one did."""
     common = np.intersect1d(challenger.rows, preferred.rows)

@@ -93,11 +93,13 @@ def made(document: Document) -> str:
         said = f"a linear head, fitted on {n} images{alone}"
     elif kind == Delivery.OWN_WEIGHTS:
         first = ", of its first fold" if folds(document) else ""
-        said = f"{whose} own weights{first}, after {retrain['epochs']} epochs on {n} training images"
+        said = (
+            f"{whose} own weights{first}, after {round(retrain['epochs'], 2)} epochs on {n} training images"
+        )
     else:
         without = not folds(document) and retrain["n_train"] <= document.get("data", {}).get("n_train", 0)
         parts = "training" if without else "training and validation"
-        said = f"trained for {retrain['epochs']} epochs on {n} {parts} images"
+        said = f"trained for {round(retrain['epochs'], 2)} epochs on {n} {parts} images"
     return f"kept from an earlier run: {said}" if kept else said
 
 

@@ -14,6 +14,7 @@ from automl.pipeline.plan.constants import (
     FEWEST_ROUNDS,
     FULL_TRIALS,
     HOPELESS,
+    LOADS,
     MAX_EPOCHS,
     MAX_RETRAIN,
     MAX_ROUNDS,
@@ -33,7 +34,9 @@ from automl.pipeline.plan.constants import (
     ROUND_SCORINGS,
     ROUND_SECONDS,
     SCORING_SPARE,
+    SETTLING,
     SIZES,
+    UNBUILT,
 )
 from automl.training.rounds import STEP_COST
 
@@ -78,7 +81,8 @@ class Work:
     @property
     def closing_seconds(self) -> float:
         """Seconds for scoring the holdout and writing the results."""
-        return MIRRORED * self.n_holdout / (STEP_COST * self.images_per_second * self.trainings) + CLOSING
+        scoring = MIRRORED * self.n_holdout / (STEP_COST * self.images_per_second * self.trainings)
+        return scoring + beside_scoring()
 
 
 @dataclass(frozen=True)
@@ -214,12 +218,21 @@ def closing_seconds(budget: Budget, *, slowdown: float, n_holdout: int = 0, rate
     takes.
     """
     slower = min(MAX_SLOWDOWN, max(1.0, slowdown))
-    return max(budget.closing_s * slower, CLOSING * slower + MIRRORED * n_holdout / (STEP_COST * rate))
+    return max(budget.closing_s * slower, beside_scoring(slower) + MIRRORED * n_holdout / (STEP_COST * rate))
 
 
-def measured_closing(*, slowdown: float, scoring: float) -> float:
-    """Return the seconds to reserve after the retrain, if scoring the holdout takes `scoring` seconds."""
-    return CLOSING * min(MAX_SLOWDOWN, max(1.0, slowdown)) + SCORING_SPARE * scoring
+def measured_closing(*, slowdown: float, scoring: float, built: float | None = None) -> float:
+    """Return the seconds to reserve after the retrain, if scoring the holdout takes `scoring` seconds.
+
+    `built` is what it took to build the network, None if that is unknown.
+    """
+    return beside_scoring(min(MAX_SLOWDOWN, max(1.0, slowdown)), built) + SCORING_SPARE * scoring
+
+
+def beside_scoring(slower: float = 1.0, built: float | None = None) -> float:
+    """Return the seconds after the retrain for all but scoring, on a machine that others slow down `slower` times."""
+    loading = LOADS * (UNBUILT * slower if built is None else built)
+    return SETTLING + CLOSING * slower + loading
 
 
 def affordable_size(*, n_train: int, seconds: float, rate: Callable[[int], float], most: int) -> int:

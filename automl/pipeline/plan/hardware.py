@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from automl.config import StudyConfig
 from automl.config.sizes import format_size
+from automl.data.sources.base import counted
 from automl.errors import ConfigError
 from automl.machine import cores as usable_cores
 from automl.machine import free_memory
@@ -117,9 +118,8 @@ def within_memory(device: Device, trial: int, *, limit: int | None, chosen: bool
     if held >= device.parallel:
         return device, ""
     why = "--memory-limit" if limit is not None else "the free memory"
-    note = (
-        f"{held} trials at once instead of {device.parallel}: no more fit into {why} of {format_size(there)}"
-    )
+    note = f"{counted(held, 'trial')} at once instead of {device.parallel}"
+    note = f"{note}: no more fit into {why} of {format_size(there)}"
     return replace(device, parallel=held), f"{note}, with {format_size(each)} each."
 
 

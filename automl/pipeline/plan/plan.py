@@ -143,7 +143,7 @@ def make_plan(context: Context, basis: Basis) -> Planned:
     remaining = clock.remaining()
     budget = make_budget(work, remaining=remaining, epochs=config.epochs, round_s=round_s)
     expect = expected_seconds(space, info, first, work.epoch_seconds, of)
-    scored = 1.0
+    scored, hopeless = 1.0, False
     if budget.retrain_s is not None:
         portfolio = largest_fitting_first(portfolio, partial(_passes, expect, budget.retrain_s, work))
         tuned = next((config for config in portfolio if Recipe.from_config(config).pretrained), None)
@@ -153,10 +153,12 @@ def make_plan(context: Context, basis: Basis) -> Planned:
             budget = make_budget(work, remaining=remaining, epochs=None, round_s=round_s, least_round=least)
     if earlier is not None:  # all trials of a study need the same full length
         budget = replace(budget, epochs=int(earlier["epochs"]), round_s=earlier.get("round_s"))
+        planned = budget
         budget = beside_delivered(budget, work, _delivered_images(context))
+        hopeless = budget != planned
         scored = float(earlier.get("score_pretrained", scored))  # and the same validation rows
     observer.note(
-        f"{plan_in_words(budget, measured, device, folds=info.folds)}; "
+        f"{plan_in_words(budget, measured, device, folds=info.folds, hopeless=hopeless)}; "
         f"{epochs_in_words(spread(space, expect, config.seed), work)}"
     )
     for why in filter(None, (limits.sentence(space, config.seed), _cv_sentence(basis, budget, work))):

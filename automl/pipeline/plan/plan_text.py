@@ -36,8 +36,13 @@ def cv_in_words(budget: Budget, work: Work) -> str:
     )
 
 
-def plan_in_words(budget: Budget, measured: Probe, device: Device, *, folds: int = 0) -> str:
-    """Return the division of the time, the trials and the measured speed. Under cross-validation there are `folds`."""
+def plan_in_words(
+    budget: Budget, measured: Probe, device: Device, *, folds: int = 0, hopeless: bool = False
+) -> str:
+    """Return the division of the time, the trials and the measured speed. Under cross-validation there are `folds`.
+
+    `hopeless`: there is no retrain because it could not replace the delivered one.
+    """
     speed = (
         f"a trial trains {measured.images_per_second / device.slowdown:.0f} images/s in {measured.precision}"
     )
@@ -55,6 +60,6 @@ def plan_in_words(budget: Budget, measured: Probe, device: Device, *, folds: int
         return f"Plan: trials {trials}; {speed}"
     search, final = format_duration(round(budget.search_s)), format_duration(round(budget.retrain_s))
     rest = f"{final} for the retrain"
-    if budget.retrain_s == 0.0:
+    if hopeless:
         rest = "none for a retrain, as the delivered model's was more than twice as long as this time holds"
     return f"Plan: {search} for the search (trials {trials}), {rest}; {speed}"

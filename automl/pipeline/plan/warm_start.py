@@ -9,6 +9,7 @@ from typing import Any
 
 from automl.config import StudyConfig
 from automl.data.balance import skew
+from automl.data.sources.base import counted
 from automl.errors import AutomlError
 from automl.log import get_logger
 from automl.machine import Moment
@@ -73,9 +74,10 @@ def warm_start(
     past = _others(config, here, until) if config.warm_start == AUTO else _weighted(_named(config), here)
     learnt = learn_portfolio(past, space, size=MAX_CONFIGS)
     if learnt.configs:
+        some, are = counted(len(learnt.configs), "configuration"), "is" if len(learnt.configs) == 1 else "are"
         observer.note(
-            f"Warm start: {len(learnt.configs)} configurations from earlier studies "
-            f"({', '.join(learnt.studies)}) are tried first; --warm-start none turns this off."
+            f"Warm start: {some} from earlier studies ({', '.join(learnt.studies)}) {are} tried first; --warm-start "
+            "none turns this off."
         )
     return WarmStart(learnt.configs, learnt.studies)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
+from automl import machine
 from automl.data.splits import VAL
 from automl.final.confidence.answers import known_answers
 from automl.final.evidence.answers import Answered, answered
@@ -20,6 +22,7 @@ from automl.final.evidence.candidates import (
     best_by_value,
     best_known,
     choose,
+    head_before_own,
     hopeless,
     kept_rows,
     safe_head,
@@ -41,6 +44,8 @@ from automl.final.evidence.own_model import crossed_dict, decides, out_of_fold, 
 from automl.final.evidence.verdict import RETRAINS, Final, Verdict
 from automl.final.evidence.words import training_images
 from automl.final.retrain import KEPT_INDEX, Retrained, without
+from automl.machine import Moment
+from automl.pipeline.plan.budget import measured_closing
 from automl.pipeline.retrain.retrain_time import RetrainTime, interrupted
 from automl.pipeline.setup import Setup
 from automl.records import SearchSplits
@@ -83,8 +88,9 @@ class Contest:
         self._model = model
         self.kept: Positions = np.empty(0, dtype=np.int64)
         self._third = self._order = self.kept
-        # Seconds that the network to retrain takes to score a row, as measured.
+        # Seconds that the network to retrain takes to score a row, and to be built, as measured.
         self.per_row: list[float] = []
+        self.built: float | None = None
 
     @property
     def rivals(self) -> list[Candidate]:
@@ -118,8 +124,12 @@ class Contest:
         """Return the plan with the seconds that scoring leaves for the retrain, once its network was measured."""
         if plan.seconds is None or not self.per_row:
             return plan
-        left = self.time.left(self.per_row, others=self.others_per_row)
+        left = self.left()
         return replace(plan, seconds=self.time.capped(max(LEAST_S, left)))
+
+    def left(self) -> float:
+        """Return the seconds left for the retrain, by what was measured so far; they may be negative."""
+        return self.time.left(self.per_row or [0.0], others=self.others_per_row, built=self.built)
 
     def no_retrain(self, plan: TrainPlan) -> Shortfall | None:
         """Return why no retrain begins although another model is known; None if one does.
@@ -131,8 +141,7 @@ class Contest:
         if plan.seconds is None:
             return None
         if not self.per_row and self.setup.config.retrain_workers == 1:
-            most = self.time.left([0.0], others=self.others_per_row)
-            plan = replace(plan, seconds=self.time.capped(max(LEAST_S, most)))
+            plan = replace(plan, seconds=self.time.capped(max(LEAST_S, self.left())))
         return self.time.too_short(plan) or self.time.too_few(plan)
 
     def enter_others(self, plan: TrainPlan) -> None:
@@ -140,7 +149,9 @@ class Contest:
 
         The rows that may be kept out of the retrain are scored first.
         """
+        begun = Moment.now()
         own = own_model(self.found.best, self.setup.data.splits, plan, note=self.setup.observer.note)
+        self.built = None if own is None else Moment.now().after(begun)
         earlier = self._model
         models = [*([] if own is None else [own]), *self.setup.alternatives]
         if not models and earlier is None:
@@ -164,12 +175,14 @@ class Contest:
         return kept_rows(self._judge.targets, groups, seed=self.setup.config.seed)
 
     def _enter(self, model: Alternative, seen: np.ndarray, *, measured: bool = False) -> Candidate:
-        found = self._score(model, self._order, seen=seen)
+        found = self._score(model, self._order, seen=seen, most=self._beyond_closing())
         self._order = self._order[: len(found.candidate.rows)]
         if not len(self._order):
             return found.candidate
-        if measured:
+        if measured and found.is_measured:
             self.per_row.append(found.seconds_per_row)
+        elif measured:
+            self.per_row.append(self.time.per_row(model.trained.model, model.trained.size))
         return replace(found.candidate, seconds_per_row=found.seconds_per_row)
 
     def alternative_leads(self) -> bool:
@@ -284,7 +297,7 @@ class Contest:
         """Return what is delivered: `model`, or else the choice, the retrain, or the best of the others."""
         by_value: ByValue | None = None
         if retrain is None:
-            choice = choose(self.rivals, self._judge)
+            choice = choose(head_before_own(self.rivals, self.found.best.value, self._judge), self._judge)
             if self.earlier is None and not choice.comparisons:  # there was no time to score them
                 model = best_by_value(self._own, self.setup.alternatives, self._judge)
         if model is not None and choice is not None and model is not choice.best.model:
@@ -311,21 +324,37 @@ class Contest:
         answers = known_answers(model, entered, self.found.best, self.setup.data.splits)
         return Final(model, verdict.reasons(), stopped, images, evidence, kept, answers)
 
+    def _beyond_closing(self) -> float:
+        """Return the seconds beside what a head that is delivered needs to the end; infinite without a limit."""
+        left, info = self.setup.clock.remaining(), self.setup.data.splits.info
+        if left is None:
+            return math.inf
+        scoring = info.n_holdout * self.setup.row_seconds
+        return left - measured_closing(slowdown=machine.slowdown(), scoring=scoring)
+
     def _reserved(self) -> float:
         """Return the seconds that were reserved for scoring the retrain on validation rows, as far as they are left."""
         if not self.per_row or self.setup.clock.remaining() is None:
             return 0.0
-        return replace(self.time, compared=0).left(self.per_row, others=self.others_per_row)
+        return replace(self.time, compared=0).left(self.per_row, others=self.others_per_row, built=self.built)
 
     def _score(
-        self, model: Alternative, order: Positions, *, seen: np.ndarray, spare: float = 0.0
+        self,
+        model: Alternative,
+        order: Positions,
+        *,
+        seen: np.ndarray,
+        spare: float = 0.0,
+        most: float = math.inf,
     ) -> Answered:
         """Score a model on validation rows, within its part of the time left, or `spare` seconds if that is more.
+
+        It has at most `most` seconds: without any, no row is scored.
 
         Ctrl-C ends the scoring of a rival with the batch; the retrain, which it ends as well, is scored all the same.
         """
         setup, left = self.setup, self.setup.clock.remaining()
-        until = None if left is None else time.monotonic() + max(COMPARING * left, spare)
+        until = None if left is None else time.monotonic() + min(most, max(COMPARING * left, spare))
         set_threads(setup.device.all_threads)  # nothing else is running
         found = answered(
             model,

@@ -14,6 +14,7 @@ from automl.final.evidence.delivery import Failed, Shortfall, Stopped, TooShort
 from automl.final.evidence.earlier import Earlier
 from automl.final.evidence.verdict import Final
 from automl.final.retrain import Retrain, Retrained
+from automl.machine import Moment
 from automl.pipeline.objective import origin_of
 from automl.pipeline.plan.hardware import ray_cpus
 from automl.pipeline.retrain.contest import Contest
@@ -27,6 +28,7 @@ from automl.training.trainer import Trainer
 
 FOLDER = ".retrain"  # the folder that several workers share
 ANYWAY_S = 1.0  # seconds of a retrain without which there is no model at all
+LONG_ENOUGH = 10.0  # seconds of a retrain in which scoring is measured again: that takes up to a second
 
 
 def final_model(
@@ -117,11 +119,13 @@ def _retrain_here(contest: Contest, *, anyway: bool) -> Retrained | TooShort:
     setup, found, spare = contest.setup, contest.found, contest.time
     group, plan = _group(setup, 1), spare.plan()
     left = group.checkpoint if setup.config.retrain_workers > 1 and has_checkpoint(group) else None
+    begun = Moment.now()
     retrain = Retrain(found.best.config, contest.splits, plan, work_dir=setup.workspace.root, checkpoint=left)
+    contest.built = Moment.now().after(begun)
     if plan.seconds is None:
         return retrain.train(setup.observer, contest.asked)
     per_row = contest.per_row
-    per_row.append(spare.per_row(retrain.trainer))
+    per_row.append(spare.per_row(retrain.trainer.averaged, retrain.trainer.size))
     plan = contest.timed(plan)
     why = spare.too_short(plan)
     if why and left is None and not anyway:
@@ -130,8 +134,9 @@ def _retrain_here(contest: Contest, *, anyway: bool) -> Retrained | TooShort:
     end = None if not interrupted(found) else time.monotonic() + seconds  # after Ctrl-C it never takes longer
 
     def more(trainer: Trainer) -> float:
-        per_row.append(spare.per_row(trainer))
-        later = spare.left(per_row, others=contest.others_per_row)
+        if seconds >= LONG_ENOUGH:
+            per_row.append(spare.per_row(trainer.averaged, trainer.size))
+        later = contest.left()
         return later if end is None else min(later, end - time.monotonic())
 
     few = spare.few_passes(plan)

@@ -7,6 +7,8 @@ import statistics
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
+from torch import nn
+
 from automl import machine
 from automl.final.evidence.delivery import TooFew, TooShort
 from automl.final.evidence.earlier import Earlier
@@ -28,7 +30,6 @@ from automl.training.models.complexity import MACS
 from automl.training.models.hyperparameters import Recipe
 from automl.training.plan import TrainPlan
 from automl.training.rounds import STEP_COST
-from automl.training.trainer import Trainer
 
 ENOUGH = 0.5  # of the best trial's epochs: a shorter retrain would be worse than the trial
 FEW_PASSES = 20  # then layers that do not learn are computed for a part of each batch: decision 129
@@ -61,29 +62,30 @@ class RetrainTime:
         replicas = setup.device.all_threads if setup.device.kind == "cpu" else 1
         return replace(setup.plan, epochs=epochs, replicas=replicas, deadline=None, seconds=seconds)
 
-    def per_row(self, trainer: Trainer) -> float:
-        """Measure the seconds that the trainer's network takes to score a row, as the delivered model does."""
+    def per_row(self, network: nn.Module, size: int) -> float:
+        """Measure the seconds that a network takes to score a row of `size` pixels a side, as the delivered model."""
         setup = self.setup
         passes = 2 if Recipe.from_config(self.found.best.config).hflip else 1
         one = seconds_per_image(
-            trainer.averaged,
+            network,
             setup.data.splits.info,
-            trainer.size,
+            size,
             threads=setup.device.all_threads,
             device=setup.device.kind,
         )
         return passes * one
 
-    def left(self, per_row: Sequence[float], *, others: float = 0.0) -> float:
+    def left(self, per_row: Sequence[float], *, others: float = 0.0, built: float | None = None) -> float:
         """Return the seconds left for the retrain, by the median of what scoring a row took; they may be negative.
 
         A single measurement says little where other processes have the cores. `others` is what the slowest of the other
-        models took: it may be the one that is delivered.
+        models took: it may be the one that is delivered. `built` is what it took to build the network, as measured.
         """
         info, median = self.setup.data.splits.info, statistics.median_low(per_row)
         scoring = info.n_holdout * max(median, others) + self.compared * median
-        slower = max(slowdown(self.setup, self.found), machine.slowdown())
-        return (self.setup.clock.remaining() or 0.0) - measured_closing(slowdown=slower, scoring=scoring)
+        # How much longer the trials took than planned says nothing here: their rounds may hold more than planned.
+        closing = measured_closing(slowdown=machine.slowdown(), scoring=scoring, built=built)
+        return (self.setup.clock.remaining() or 0.0) - closing
 
     def within(self, closing: float) -> float:
         """Return the seconds for the retrain if `closing` seconds are reserved after it, at least a tenth."""

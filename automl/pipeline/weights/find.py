@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from automl.config import StudyConfig
 from automl.config.durations import format_duration
 from automl.config.sizes import format_size
+from automl.data.sources.base import counted
 from automl.errors import ConfigError, SpaceError
 from automl.machine import HUB_SECONDS, hub_answers, hub_is_off
 from automl.pipeline.plan.constants import DOWNLOAD_SECONDS, DOWNLOAD_SHARE, HUB_FROM
@@ -153,7 +154,7 @@ def _from_hub(
     total = format_size(sum(sizes.values()) * 1e6 * BYTES_PER_WEIGHT)
     observer.stage(
         "weights",
-        f"downloading weights of up to {len(models)} networks (about {total}), for at most "
+        f"downloading weights of up to {counted(len(models), 'network')} (about {total}), for at most "
         f"{format_duration(round(max(0.0, seconds)))}",
     )
     got = download(

@@ -7,6 +7,7 @@ from collections import Counter
 from automl.errors import TrialError
 from automl.records import OnFailure
 from automl.search.reasons import Reason
+from automl.terminal.printable import printable
 
 
 class Failures:
@@ -31,7 +32,8 @@ class Failures:
         count = len(self._causes)
         if (self._succeeded and not self._stops) or count < self._most:
             return None
-        which = f"{count} trials in a row" if self._succeeded else f"the first {count} trials all"
+        several = f"{count} trials in a row" if self._succeeded else f"the first {count} trials all"
+        which = several if count > 1 else "a trial" if self._succeeded else "the first trial"
         return TrialError(f"{which} failed, {self.common_cause()}: fix the cause and start again")
 
     def common_cause(self) -> str:
@@ -39,4 +41,4 @@ class Failures:
         if not self._causes:
             return ""
         cause, count = Counter(self._causes).most_common(1)[0]
-        return f"{count} of {len(self._causes)} with {cause}"
+        return printable(f"{count} of {len(self._causes)} with {cause}")

@@ -17,12 +17,14 @@ from automl.final.evidence.candidates import (
     best_by_value,
     best_known,
     choose,
+    head_before_own,
     hopeless,
     kept_rows,
     safe_head,
 )
 from automl.final.evidence.delivery import Delivery
 from automl.final.retrain import Retrained
+from automl.training.heads.out_of_fold import OutOfFold
 from tests.final.evidence.literals import INFO
 
 N = 60
@@ -228,6 +230,42 @@ def test_head_on_features_is_preferred_unless_the_retrain_promises_more(
     assert (found is head) == safe and (found is None) == (not safe)
     assert hopeless(head, promise, JUDGE) == without
     assert not hopeless(candidate(OWN, 10), promise, JUDGE)
+
+
+def crossed_head(value: float) -> Candidate:
+    """A head on features that was cross-validated, too."""
+    head = feature_head(value)
+    crossed = OutOfFold(np.arange(180), np.zeros((180, 2)), np.zeros(180), (value,), 5)
+    return replace(head, model=replace(head.model, out_of_fold=crossed))
+
+
+@pytest.mark.parametrize(
+    ("trial", "before"),
+    [(0.75, True), (0.80, True), (0.85, True), (0.86, False), (math.nan, False)],  # .052 for 60 rows
+)
+def test_cross_validated_head_comes_before_own_weights_that_are_not_clearly_better(
+    trial: float, before: bool
+) -> None:
+    own, head, pixels = candidate(OWN, 45), crossed_head(0.8), candidate(HEAD, 30)
+    order = head_before_own([own, pixels, head], trial, JUDGE)
+    assert [one is head for one in order] == [before, False, not before]
+    plain = feature_head(0.8)
+    assert head_before_own([own, plain], trial, JUDGE)[0] is own
+    folded = replace(JUDGE, info=replace(INFO, folds=5))
+    assert head_before_own([own, head], trial, folded)[0] is own
+    earlier = candidate(Delivery.EARLIER, 45)
+    assert head_before_own([earlier, own, head], trial, JUDGE)[0] is earlier
+
+
+def test_own_weights_replace_a_cross_validated_head_only_on_rows() -> None:
+    """A tie at one standard error: the head is right for 45 of 60 rows, the trial for as many others."""
+    own, scores = candidate(OWN, 45), candidate(HEAD, 45, first=15).scores
+    head = replace(crossed_head(0.75), scores=scores)
+    assert choose([own, head], JUDGE).best is own
+    found = choose(head_before_own([own, head], 0.75, JUDGE), JUDGE)
+    assert found.best is head
+    better = candidate(OWN, 60)
+    assert choose(head_before_own([better, head], 0.78, JUDGE), JUDGE).best is better
 
 
 def test_head_on_pixels_is_no_safe_choice() -> None:

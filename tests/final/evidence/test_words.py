@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from automl.final.evidence.gap import _length
 from automl.final.evidence.words import is_usable, made, not_scored, not_usable, reads, trivial
 
 RESULT: dict[str, Any] = {
@@ -48,6 +49,12 @@ def test_trivial_answer_without_a_value_is_none() -> None:
 )
 def test_making_of_the_model_is_told_as_it_was(how: str, words: str) -> None:
     assert made({**RESULT, "retrain": {**RESULT["retrain"], "how": how}}) == words
+
+
+@pytest.mark.parametrize("epochs", [1.415, 1.4145, 0.585])
+def test_epochs_of_the_model_are_those_of_the_explanation_of_the_gap(epochs: float) -> None:
+    said = made({**RESULT, "retrain": {**RESULT["retrain"], "epochs": epochs}})
+    assert f"after {_length(epochs, 0)} on" in said
 
 
 def test_retrain_without_validation_images_is_not_said_to_have_seen_them() -> None:

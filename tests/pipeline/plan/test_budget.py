@@ -44,7 +44,7 @@ def test_time_is_reserved_for_scoring_a_slow_model_that_is_known_already() -> No
     known = make_budget(replace(WORK, row_seconds=0.02), remaining=170.0, epochs=None)
     assert plain.search_s is not None and plain.retrain_s is not None
     assert known.search_s is not None and known.retrain_s is not None
-    assert known.search_s + known.retrain_s == pytest.approx(170.0 - 1.3 * 2000 * 0.02 - 2.5)
+    assert known.search_s + known.retrain_s == pytest.approx(170.0 - 1.3 * 2000 * 0.02 - 1.7)
     quick = make_budget(replace(WORK, row_seconds=1e-5), remaining=170.0, epochs=None)
     assert quick == plain
 
@@ -192,9 +192,15 @@ def test_default_length_falls_with_the_number_of_images(n_train: int, epochs: in
 
 
 def test_closing_follows_the_measured_scoring_and_what_python_takes_on_this_machine() -> None:
-    assert measured_closing(slowdown=0.5, scoring=0.0) == measured_closing(slowdown=1.0, scoring=0.0) == 2.5
-    assert measured_closing(slowdown=2.0, scoring=10.0) == pytest.approx(5.0 + 13.0)
-    assert measured_closing(slowdown=100.0, scoring=0.0) == pytest.approx(7.5)
+    one = measured_closing(slowdown=1.0, scoring=0.0)
+    assert measured_closing(slowdown=0.5, scoring=0.0) == one == pytest.approx(0.5 + 0.6 + 2 * 0.3)
+    assert measured_closing(slowdown=2.0, scoring=10.0) == pytest.approx(0.5 + 2 * 1.2 + 13.0)
+    assert measured_closing(slowdown=100.0, scoring=0.0) == pytest.approx(0.5 + 3 * 1.2)
+
+
+def test_closing_holds_what_it_took_to_build_the_network_twice() -> None:
+    assert measured_closing(slowdown=2.0, scoring=0.0, built=0.1) == pytest.approx(0.5 + 2 * 0.6 + 2 * 0.1)
+    assert measured_closing(slowdown=1.0, scoring=0.0, built=4.0) == pytest.approx(0.5 + 0.6 + 2 * 4.0)
 
 
 def test_round_is_long_enough_for_a_network_that_takes_long_to_score_but_trials_keep_three() -> None:

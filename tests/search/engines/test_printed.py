@@ -115,6 +115,36 @@ def test_objective_that_always_leaves_is_told(capsys: pytest.CaptureFixture[str]
         )
 
 
+def escapes(config: Config) -> Iterator[dict[str, float]]:
+    if config:
+        raise ValueError("\x1b[31mred\x07")
+    yield {}
+
+
+@pytest.mark.parametrize("most", [1, 3])
+def test_cause_of_failures_is_shown_escaped(most: int) -> None:
+    common = {"metric": "loss", "mode": "min", "max_epochs": 2, "n_trials": most, "engine": "local"}
+    with pytest.raises(TrialError, match=r"ValueError: \\x1b\[31mred\\x07") as caught:
+        tune(escapes, SPACE, **common)  # type: ignore[arg-type]
+    assert str(caught.value).isprintable()
+
+
+def exits(config: Config) -> Iterator[dict[str, float]]:
+    yield {"loss": config["lr"]}
+    if config["lr"] > 0.02:
+        raise GeneratorExit
+    yield {"loss": config["lr"]}
+
+
+@pytest.mark.parametrize("engine", ["local", pytest.param("ray", marks=pytest.mark.ray)])
+def test_generator_exit_fails_its_trial_and_no_other(engine: str) -> None:
+    common = {"metric": "loss", "mode": "min", "max_epochs": 2, "n_trials": 6, "policy": "none"}
+    trials = tune(exits, SPACE, engine=engine, **common).trials  # type: ignore[arg-type]
+    large = trials["params"].map(lambda params: params["lr"] > 0.02)
+    assert 0 < large.sum() < 6
+    assert set(trials.loc[large, "state"]) == {"failed"} and set(trials.loc[~large, "state"]) == {"complete"}
+
+
 def one(metric: str, config: Config) -> Iterator[dict[str, float]]:
     yield {metric: config["lr"]}
 

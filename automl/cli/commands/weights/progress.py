@@ -7,6 +7,7 @@ from pathlib import Path
 
 from automl.cli.output import complain, say_wrapped
 from automl.config.sizes import format_size
+from automl.data.sources.base import counted
 from automl.errors import ModelError, UsageError
 from automl.training.models.pretrained_weights import arch
 from automl.training.published.fetch import fetch_into_cache, fetch_into_folder
@@ -26,10 +27,9 @@ def fetch_all(space: str, found: list[Offer], folder: str | None) -> int:
         return 1
     refused = [offer for offer in found if not offer.allowed]
     missing = [offer for offer in wanted if offer.cached is None]
-    say_wrapped(
-        f"{len(wanted)} files for the space {space!r}; {len(missing)} are not on this machine "
-        f"(about {format_size(sum(offer.size for offer in missing))})"
-    )
+    lack = f"{len(missing)} {'is' if len(missing) == 1 else 'are'} not on this machine"
+    size = format_size(sum(offer.size for offer in missing))
+    say_wrapped(f"{counted(len(wanted), 'file')} for the space {space!r}; {lack} (about {size})")
     if refused:
         names = ", ".join(f"{offer.weights} ({offer.licence})" for offer in refused)
         say_wrapped(f"left out for their licence: {names}")

@@ -39,6 +39,8 @@ QUIET_ENVIRONMENT = {
     # the trial's cause says it. Read when Ray is imported.
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",
 }
+# What the first import of Ray changes in its process: a variable, and a folder that it puts on the path.
+CLIENT_MODE, VENDORED = "RAY_CLIENT_MODE", "thirdparty_files"
 RAY_THREAD = "automl-ray"
 FOLDER, TUNE_FOLDER = "automl-ray-", "automl-tune-"  # followed by the id of the process that made it
 LONGEST_SOCKET = 107  # characters of the path of a Unix socket
@@ -147,7 +149,7 @@ class RayRuntime:
 
     def _begin(self) -> tuple[Session | None, bool]:
         """Start or join Ray. Return the session that was made, and whether Ray has to be shut down."""
-        with environment_set(QUIET_ENVIRONMENT):
+        with environment_set(QUIET_ENVIRONMENT), caller_kept():
             import ray  # sets up Ray's loggers: they can be quieted only from here on
 
         if ray.is_initialized() or self._leave.is_set():
@@ -263,6 +265,24 @@ def garbage_kept() -> Iterator[None]:
         yield
     finally:
         gc.unfreeze()
+
+
+@contextmanager
+def caller_kept() -> Iterator[None]:
+    """Undo what the first import of Ray does to this process: its path, its hook for exceptions, a variable.
+
+    Ray puts its own psutil in front of everybody's, and a hook in the place of the caller's.
+    """
+    before, hook, known = list(sys.path), sys.excepthook, CLIENT_MODE in os.environ
+    try:
+        yield
+    finally:
+        for folder in {*sys.path} - {*before}:
+            if Path(folder).name == VENDORED:
+                sys.path.remove(folder)
+        sys.excepthook = hook
+        if not known:
+            os.environ.pop(CLIENT_MODE, None)
 
 
 @contextmanager

@@ -161,3 +161,27 @@ def test_no_thread_frees_a_reference_while_ray_goes_down() -> None:
         assert not freed
     gc.collect()
     assert freed
+
+
+LEAVES = """
+import os, sys
+import automl
+before = list(sys.path), sys.excepthook, dict(os.environ)
+
+def objective(config):
+    yield {"loss": config["lr"]}
+
+space = {"parameters": {"lr": {"type": "float", "low": 0.1, "high": 0.9}}}
+automl.tune(objective, space, metric="loss", mode="min", max_epochs=1, n_trials=1, progress=False)
+assert "ray" in sys.modules
+assert sys.path == before[0], sys.path
+assert sys.excepthook is before[1], sys.excepthook
+assert dict(os.environ) == before[2], set(os.environ) ^ set(before[2])
+print("as before")
+"""
+
+
+@pytest.mark.ray
+def test_ray_leaves_path_hook_and_environment_of_the_caller() -> None:
+    done = subprocess.run([sys.executable, "-c", LEAVES], capture_output=True, text=True)
+    assert done.stdout == "as before\n", done.stderr

@@ -1,0 +1,1 @@
+"""`fit` as estimators of scikit-learn."""
