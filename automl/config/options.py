@@ -30,6 +30,7 @@ class StudyOptions(TypedDict, total=False):
     task: Literal["auto", "classification", "multilabel", "regression"]
     target: str | None
     image_column: str | None
+    group_column: str | None
 
     time_limit: float | str | None
     n_trials: int | None
@@ -100,6 +101,7 @@ class InspectOptions(TypedDict, total=False):
 
     target: str | None
     image_column: str | None
+    group_column: str | None
     task: Literal["auto", "classification", "multilabel", "regression"]
     img_size: int | Literal["auto"]
     seed: int

@@ -23,6 +23,7 @@ from PIL import Image, UnidentifiedImageError
 
 from automl.data.decoding.deep_colour import deep_colours, is_deep_colour
 from automl.data.decoding.pixel_range import PixelRange, range_of, require_fitting, sampled, scaled
+from automl.data.decoding.tiff_tags import measured
 from automl.errors import DataError
 from automl.records import DatasetInfo, Resize
 
@@ -151,8 +152,8 @@ def is_deep(image: Image.Image) -> bool:
 
 
 def deep_values(image: Image.Image) -> npt.NDArray[Any]:
-    """Decode an image that `is_deep` and return its values, (H, W) or (H, W, 3)."""
-    return deep_colours(image) if is_deep_colour(image) else np.asarray(image)
+    """Decode an image that `is_deep` and return its values, (H, W) or (H, W, 3), NaN where nothing was measured."""
+    return measured(image, deep_colours(image) if is_deep_colour(image) else np.asarray(image))
 
 
 def mode_of(image: Image.Image) -> str:
@@ -219,13 +220,13 @@ def _orientation(image: Image.Image) -> int:
 def _plain(image: Image.Image, mode: str, pixel_range: PixelRange) -> Image.Image:
     """Return the decoded image in `mode` ("L" or "RGB"), on white where it is transparent."""
     if is_deep_colour(image):
-        found = _scaled(deep_colours(image), pixel_range)
+        found = _scaled(deep_values(image), pixel_range)
         if image.mode == "RGBA":
             found.putalpha(image.getchannel("A"))
         image = found
     image.load()
     if is_deep_mode(image.mode):
-        image = _scaled(np.asarray(image), pixel_range)
+        image = _scaled(measured(image, np.asarray(image)), pixel_range)
     elif _is_transparent(image):
         image = _on_white(image)
     elif image.mode in ("LAB", "HSV", "YCbCr", "CMYK", "RGBX", "P"):

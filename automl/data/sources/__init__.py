@@ -25,14 +25,22 @@ class _Open(Protocol):
 
 
 class _OpenTable(Protocol):
-    def __call__(self, data: Any, *, target: str | None, task: str, image_column: str | None) -> Source: ...
+    def __call__(
+        self,
+        data: Any,
+        *,
+        target: str | None,
+        task: str,
+        image_column: str | None,
+        group_column: str | None,
+    ) -> Source: ...
 
 
 @dataclass(frozen=True)
 class SourceKind:
     """A kind of source: `open` opens data for which `accepts(data)` is true.
 
-    `open_table` does too, if the data may be a table or hold one: then the column of images can be named.
+    `open_table` does too, if the data may be a table or hold one: then the columns of images and groups can be named.
     """
 
     name: str
@@ -54,7 +62,7 @@ SOURCES: tuple[SourceKind, ...] = (
     SourceKind(
         "folder",
         "a folder of class folders or with labels.csv",
-        lambda data: _is_path(data) and Path(data).is_dir(),
+        lambda data: _is_folder(data),
         open_folder,
         open_folder,
     ),
@@ -82,11 +90,17 @@ _TASKS = ("auto", "classification", "multilabel", "regression")
 
 
 def open_source(
-    data: Any, *, target: str | None = None, task: str = "auto", image_column: str | None = None
+    data: Any,
+    *,
+    target: str | None = None,
+    task: str = "auto",
+    image_column: str | None = None,
+    group_column: str | None = None,
 ) -> Source:
     """Open labelled images of any kind in `SOURCES`.
 
-    `target` names one column of a table to learn, or several with commas, and `image_column` the one with its images.
+    `target` names one column of a table to learn, or several with commas, `image_column` the one with its images, and
+    `group_column` the one with groups of rows that belong together.
 
     Raises DataError if the data do not exist, are of no known kind or do not fit the task.
     """
@@ -96,19 +110,35 @@ def open_source(
         raise DataError(f"arrays must be given as (images, labels), not as {len(data)} values")
     for kind in SOURCES:
         if kind.accepts(data):
-            if image_column is None:
+            if image_column is None and group_column is None:
                 return kind.open(data, target=target, task=task)
             if kind.open_table is not None:
-                return kind.open_table(data, target=target, task=task, image_column=image_column)
+                return kind.open_table(
+                    data, target=target, task=task, image_column=image_column, group_column=group_column
+                )
+            what = "an image column" if image_column is not None else "a group column"
             raise DataError(
-                f"an image column is one of a table and must be left out for {kind.description}, but {image_column!r} "
-                "was given"
+                f"{what} is one of a table and must be left out for {kind.description}, but "
+                f"{image_column or group_column!r} was given"
             )
     raise DataError(_unknown(data))
 
 
 def _is_path(data: Any) -> bool:
     return isinstance(data, (str, Path))
+
+
+def _is_folder(data: Any) -> bool:
+    """Return whether it is the path of a folder. Raises DataError for one that no system takes."""
+    if not _is_path(data):
+        return False
+    try:
+        return Path(data).is_dir()
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"the data must be a path that can be opened, but {str(data)[:60]!r}... cannot "
+            f"({getattr(error, 'strerror', None) or error}): check it"
+        ) from error
 
 
 def _is_file(data: Any, fits: Callable[[Path], bool]) -> bool:
@@ -125,4 +155,9 @@ def _unknown(data: Any) -> str:
         return f"the data must be {kinds}, not {type(data).__name__!r}"
     if not Path(data).exists():
         return f"the data must exist, but there is no file or folder {str(data)!r}: check the path ({kinds})"
-    return f"the data must be {kinds}, but {str(data)!r} is none of these"
+    what = (
+        "a pipe, a device or a socket: save its content to a file"
+        if not Path(data).is_file()
+        else "none of these"
+    )
+    return f"the data must be {kinds}, but {str(data)!r} is {what}"

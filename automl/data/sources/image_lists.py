@@ -12,7 +12,7 @@ from PIL import Image
 from automl.data.sources.arrays import ArraySource
 from automl.data.sources.base import Source, refuse_target
 from automl.data.sources.files.manifest import open_frame
-from automl.data.sources.labels import as_array, label_columns
+from automl.data.sources.labels import as_array, columns_of_table, label_columns
 from automl.data.sources.torch_dataset import DatasetSource
 from automl.errors import DataError
 
@@ -49,14 +49,15 @@ def open_pair(data: Any, *, target: str | None, task: str) -> Source:
     if isinstance(first, (str, os.PathLike, bytes, bytearray)) or hasattr(first, "read"):
         return _files(items, labels, task)
     if isinstance(first, Image.Image) or _differ(items):
-        source = DatasetSource(ImageList(items, _one_each(labels, len(items))), task=task)
+        named = columns_of_table(labels)
+        source = DatasetSource(ImageList(items, _one_each(labels, len(items))), task=task, columns=named)
         source.name = "images"
         return source
     if hasattr(first, "detach"):
         import torch
 
         images = torch.stack(items)
-    return ArraySource(images, _plain(labels), task=task)
+    return ArraySource(images, labels if columns_of_table(labels) else _plain(labels), task=task)
 
 
 def _items(images: Any) -> list[Any]:
@@ -79,10 +80,13 @@ def _files(items: list[Any], labels: Any, task: str) -> Source:
 
     cells = [_cell(item) for item in items]
     columns = _columns(labels, len(items))
-    frame = pd.DataFrame({"image": pd.Series(cells, dtype=object)})
+    image = "image"
+    while image in columns:
+        image += "_"
+    frame = pd.DataFrame({image: pd.Series(cells, dtype=object)})
     for name, column in columns.items():
         frame[name] = pd.Series(list(column), dtype=object)
-    source = open_frame(frame, target=",".join(columns), task=task, image_column="image")
+    source = open_frame(frame, target=",".join(columns), task=task, image_column=image)
     source.name = "images"
     return source
 
@@ -103,6 +107,9 @@ def _cell(item: Any) -> str | bytes:
 
 
 def _columns(labels: Any, n: int) -> dict[str, Sequence[Any]]:
+    if (named := columns_of_table(labels)) is not None:
+        _one_each(labels, n)
+        return named
     plain = _plain(labels)
     numeric = isinstance(plain, np.ndarray) and plain.ndim == 2
     return label_columns(plain) if numeric else {"label": _one_each(plain, n)}

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.data.sources.base import counted
+from automl.data.sources.files.folder_kinds import describes_images, is_image_folder
 from automl.data.sources.files.folder_roles import read_roles
 from automl.errors import DataError
 
@@ -64,9 +65,15 @@ def read_layout(paths: Sequence[str], *, where: str) -> Layout:
     for k, meaning in zip(used, roles.meanings, strict=True):
         meanings[k] = meaning
     classes = tuple(sorted({meaning[0] for meaning in roles.meanings if meaning}))
-    if not classes:
+    if not classes or (len(classes) == 1 and is_image_folder(classes[0])):
+        side = next((path for path in paths if describes_images(path)), "")
+        boxes = (
+            f" ({printable(side)} beside them may say what is where in an image, which is not learned)"
+            if side
+            else ""
+        )
         raise DataError(
-            f"each class must have a folder of images, but those in {where!r} lie in no class folder: "
+            f"each class must have a folder of images, but those in {where!r} lie in no class folder{boxes}: "
             "move them to CLASS/NAME.jpg, or list them in a table labels.csv with the columns image and label"
         )
     number = {name: i for i, name in enumerate(classes)}
