@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -157,3 +158,11 @@ def test_other_task_is_refused(task: str) -> None:
 def test_target_without_a_table_is_refused() -> None:
     with pytest.raises(DataError, match="a target names the column of a table"):
         open_source("digits", target="label")
+
+
+def test_path_that_no_system_takes_and_a_pipe_are_sentences(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="must be a path that can be opened, but 'aaa"):
+        open_source("a" * 5000)
+    os.mkfifo(tmp_path / "x.csv")
+    with pytest.raises(DataError, match="x.csv' is a pipe, a device or a socket: save its content to a file"):
+        open_source(tmp_path / "x.csv")
