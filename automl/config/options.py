@@ -77,7 +77,7 @@ class ResumeOptions(StudyOptions, total=False):
 
 
 class TuneOptions(TypedDict, total=False):
-    """The options of `automl.tune`, as `automl.search.tune.tune` has them."""
+    """The options of `automl.tune` beside its own parameters, as `automl.search.tune.tune` has them."""
 
     metric: Required[str]
     max_epochs: Required[int]
@@ -92,7 +92,6 @@ class TuneOptions(TypedDict, total=False):
     seed: int
     storage: str | None
     objectives: Mapping[str, Literal["max", "min"]] | None
-    name: str
     directory: str | Path | None
 
 

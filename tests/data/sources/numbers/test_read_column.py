@@ -49,7 +49,7 @@ def test_numbers_are_read_however_they_are_written(
     column: str, cells: list[str], first: float, note: str
 ) -> None:
     found = read_labels({column: cells}, task="auto", typed=False)
-    assert (found.task, found.kept.all()) == ("regression", True)
+    assert found.task == "regression" and found.kept.all()
     assert found.targets[0, 0] == pytest.approx(first)
     assert any(note.format(column) in text for text in found.notes), found.notes
 
