@@ -237,7 +237,7 @@ def _plain(image: Image.Image, mode: str, pixel_range: PixelRange) -> Image.Imag
 def _scaled(values: npt.NDArray[Any], pixel_range: PixelRange) -> Image.Image:
     """Return values with more than 8 bits as an image, a few rows at a time: numbers take eight times the memory."""
     pixel_range = pixel_range or range_of([sampled(values)]) or (0.0, 1.0)
-    require_fitting(values if values.size <= _FEW else sampled(values), pixel_range)
+    require_fitting(values, pixel_range)
     found = np.empty(values.shape, dtype=np.uint8)
     step = max(1, _FEW * len(values) // max(1, values.size))
     for start in range(0, len(values), step):

@@ -143,7 +143,12 @@ def require_fitting(values: npt.NDArray[Any], pixel_range: PixelRange) -> None:
     if not is_deep(values) or not values.size:
         return
     black, white = pixel_range
-    plain = _finite(sampled(values), pixel_range)
+    finite = sampled(values)
+    if not finite.size and not np.isfinite(values).any():
+        raise DataError("no pixel with a value (all are NaN or infinite)")
+    if not finite.size:
+        return
+    plain = _finite(finite, pixel_range)
     low, high = (float(value) for value in np.percentile(plain, (1, 99)))
     far = (plain < 2 * black - white) | (plain > 2 * white - black)
     if 2 * far.sum() < len(plain):

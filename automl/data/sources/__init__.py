@@ -86,6 +86,22 @@ SOURCES: tuple[SourceKind, ...] = (
     SourceKind("dataset", "a map-style torch Dataset", is_dataset, open_dataset),
 )
 
+# What to do with files that hold data and are not read.
+_OTHER_FILES = {
+    **dict.fromkeys((".xlsx", ".xls", ".ods", ".numbers"), "save the sheet as CSV"),
+    **dict.fromkeys((".rar", ".7z", ".zst"), "unpack it, and give the folder"),
+    **dict.fromkeys(
+        (".npz", ".npy", ".h5", ".hdf5", ".mat", ".pkl", ".pt"),
+        "load it in Python: automl.fit(images, labels)",
+    ),
+    **dict.fromkeys(
+        (".gz", ".bz2", ".xz"), "unpack it, and give what is in it (a compressed tar ends with .tar.gz)"
+    ),
+    **dict.fromkeys(
+        (".json", ".xml"), "write a table with the columns image and label, as CSV or JSON lines (.jsonl)"
+    ),
+    **dict.fromkeys((".mp4", ".avi", ".mov"), "save its frames as images"),
+}
 _TASKS = ("auto", "classification", "multilabel", "regression")
 
 
@@ -132,6 +148,10 @@ def _is_folder(data: Any) -> bool:
     """Return whether it is the path of a folder. Raises DataError for one that no system takes."""
     if not _is_path(data):
         return False
+    if str(data).strip() in ("", ".") and str(data) != ".":
+        raise DataError(
+            "the data must have a name, but an empty one was given: name a folder, an archive or a table"
+        )
     try:
         return Path(data).is_dir()
     except (OSError, ValueError) as error:
@@ -155,6 +175,9 @@ def _unknown(data: Any) -> str:
         return f"the data must be {kinds}, not {type(data).__name__!r}"
     if not Path(data).exists():
         return f"the data must exist, but there is no file or folder {str(data)!r}: check the path ({kinds})"
+    hint = next((hint for end, hint in _OTHER_FILES.items() if str(data).lower().endswith(end)), "")
+    if hint:
+        return f"the data cannot be read from {str(data)!r}: {hint}"
     what = (
         "a pipe, a device or a socket: save its content to a file"
         if not Path(data).is_file()

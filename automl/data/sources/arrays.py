@@ -146,6 +146,8 @@ def _range(images: npt.NDArray[Any]) -> PixelRange:
 def _usual(images: npt.NDArray[Any]) -> PixelRange:
     """Return the usual range of pixels that are not uint8. Raises DataError for pixels outside of it."""
     low, high = float(images.min()), float(images.max())
+    if low != low:
+        raise DataError("pixels must be numbers, but some of them are NaN: replace them, for example with 0")
     if not low >= 0 or not high <= 65535:
         raise DataError(
             f"pixels must lie in 0..1 or 0..255, but they lie in {low:g}..{high:g}: undo their normalization "

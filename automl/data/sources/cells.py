@@ -35,6 +35,8 @@ def plain(cell: Any) -> Any:
         return cell.tolist()
     if isinstance(cell, np.generic):
         cell = cell.item()
+    if isinstance(cell, bytes):  # HDF5 and NumPy hold short texts so
+        cell = cell.decode("utf-8", "backslashreplace")
     if isinstance(cell, str):
         return cell.strip() or None
     if cell is None or type(cell).__name__ in ("NAType", "NaTType"):

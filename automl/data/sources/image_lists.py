@@ -39,6 +39,10 @@ def open_pair(data: Any, *, target: str | None, task: str) -> Source:
     """
     refuse_target(target, "arrays")
     images, labels = data
+    if labels is None or isinstance(labels, (str, bytes, dict, set, frozenset)):
+        raise DataError(
+            f"labels must be a list, an array or a column, with one entry for each image, not {type(labels).__name__}"
+        )
     if isinstance(images, (str, os.PathLike)):
         raise DataError(
             f"labels belong to images in memory or a list of paths, not to the path {str(images)!r}: give a list, or "

@@ -318,10 +318,27 @@ def _why(task: Task, cells: Mapping[str, list[Any]]) -> str:
     if code := codes(column):
         return f"as numbers such as {code} are codes"
     present = [cell for cell in column if cell is not None]
+    if joined := _joined(present):
+        return f"in which {joined!r} is one class: if it means several labels, write | between them"
     if words := sorted({cell for cell in present if isinstance(cell, str) and cell.lower() in MISSING}):
         return f"in which {words[0]!r} is a class, not a missing value"
     many = len({number(cell) for cell in present}) if all(number(cell) is not None for cell in present) else 0
     return f"in which {many} numbers name classes" if many > MOST_CLASSES else ""
+
+
+def _joined(cells: Iterable[Any]) -> str:
+    """Return a text such as "cat;dog" of which all parts are labels elsewhere; "" if there is none."""
+    texts = {cell for cell in cells if isinstance(cell, str)}
+    for mark in (";", ",", "+", "&", "/"):
+        parts = {text: [part.strip() for part in text.split(mark)] for text in sorted(texts) if mark in text}
+        known = texts | {part for found in parts.values() for part in found if len(found) > 1}
+        single = texts - parts.keys()
+        found = next(
+            (text for text, of in parts.items() if set(of) & single and set(of) <= known and "" not in of), ""
+        )
+        if found:
+            return found
+    return ""
 
 
 def _label_type(cells: Mapping[str, list[Any]]) -> LabelType:

@@ -218,3 +218,10 @@ def test_further_pages_of_a_file_are_told(tmp_path: Path) -> None:
         (tmp_path / "y" / name).parent.mkdir(parents=True, exist_ok=True)
         frames[0].save(tmp_path / "y" / name, save_all=True, append_images=frames[1:])
     assert "2 of 2 files" in choose_target(open_source(tmp_path / "y"), img_size=9, max_size=64).notes[0]
+
+
+def test_image_without_any_value_is_bad_and_named(tmp_path: Path) -> None:
+    root = _folder(tmp_path / "x", "float")
+    Image.fromarray(np.full((32, 32), np.nan, dtype=np.float32)).save(root / "a" / "0.tif")
+    [bad] = _prepared(root, tmp_path).report.bad
+    assert (bad.file, bad.reason) == ("a/0.tif", "no pixel with a value (all are NaN or infinite)")

@@ -106,3 +106,15 @@ def test_columns_of_labels_keep_their_names(tmp_path: Path, kind: str) -> None:
     assert (amounts.task, amounts.classes) == ("regression", ("age", "weight"))
     with pytest.raises(DataError, match="one entry"):
         open_source((images, one_hot[:3]))
+
+
+@pytest.mark.parametrize("labels", [None, "abcd", {0: "a", 1: "b", 2: "a", 3: "b"}, {"a", "b"}])
+def test_labels_without_an_order_are_refused(labels: Any) -> None:
+    with pytest.raises(DataError, match="labels must be a list, an array or a column"):
+        open_source((np.zeros((4, 5, 5), dtype=np.uint8), labels))
+
+
+def test_labels_of_bytes_are_text() -> None:
+    labels = np.array(["cat", "dog"] * 2, dtype="S3")
+    source = open_source((np.zeros((4, 5, 5), dtype=np.uint8), labels))
+    assert (source.classes, source.label_type) == (("cat", "dog"), "text")

@@ -166,3 +166,25 @@ def test_path_that_no_system_takes_and_a_pipe_are_sentences(tmp_path: Path) -> N
     os.mkfifo(tmp_path / "x.csv")
     with pytest.raises(DataError, match="x.csv' is a pipe, a device or a socket: save its content to a file"):
         open_source(tmp_path / "x.csv")
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("x.xlsx", "save the sheet as CSV"),
+        ("x.NPZ", "load it in Python"),
+        ("x.rar", "unpack it"),
+        ("x.csv.gz", "unpack it, and give what is in it"),
+        ("x.json", "as CSV or JSON lines"),
+    ],
+)
+def test_files_of_other_kinds_say_what_to_do(tmp_path: Path, name: str, hint: str) -> None:
+    (tmp_path / name).write_bytes(b"PK")
+    with pytest.raises(DataError, match=f"cannot be read from .*{name}': .*{hint}"):
+        open_source(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["", "  "])
+def test_empty_name_is_not_the_current_folder(name: str) -> None:
+    with pytest.raises(DataError, match="the data must have a name"):
+        open_source(name)

@@ -103,6 +103,9 @@ def _classes_at_the_top(inner: Sequence[Folder], tops: dict[str, _Top]) -> Roles
         if len(same) > 1
         else []
     )
+    inside = sorted(f"{name}/{sub}" for name, top in tops.items() if len(top.below) > 1 for sub in top.below)
+    if inside and not notes:
+        notes.append(f"Folders inside of class folders are not told apart: {listed(inside)}.")
     odd = sorted(f"{name}/{split}" for name, splits in within.items() for split in splits)
     odd += [name for name in sorted(tops) if split_of(name)]
     if odd:

@@ -7,7 +7,7 @@ import posixpath
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from automl.data.sources.base import Source, counted, hash_lines
@@ -184,6 +184,11 @@ def _cell(lookup: Lookup, table: Table, value: Any) -> str | bytes:
         value = value.get("bytes") or value.get("path") or ""
     if isinstance(value, bytes):
         return value
+    if value is not None and not isinstance(value, (str, PurePath, int, float)):
+        raise DataError(
+            f"the column {table.image!r} must hold paths or the bytes of images, not {type(value).__name__}: give "
+            "images in memory as two lists, fit(images, labels)"
+        )
     text = str(value).strip().replace("\\", "/")
     found = lookup.find(text)
     return posixpath.normpath(posixpath.join(table.folder, text)) if found is None else found

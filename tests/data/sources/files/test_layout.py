@@ -293,3 +293,14 @@ def test_classes_called_like_folds_or_masks_stay_classes() -> None:
     assert read_layout(["part1/1.jpg", "part2/1.jpg"], where="x").classes == ("part1", "part2")
     assert read_layout(["mask/1.jpg", "no_mask/1.jpg"], where="x").classes == ("mask", "no_mask")
     assert read_layout(["labels/1.jpg", "stickers/1.jpg"], where="x").classes == ("labels", "stickers")
+
+
+def test_folders_inside_of_classes_are_told() -> None:
+    paths = ["animal/cat/1.jpg", "animal/dog/1.jpg", "plant/oak/1.jpg", "plant/rose/1.jpg"]
+    layout = read_layout(paths, where="x")
+    assert layout.classes == ("animal", "plant")
+    told = (
+        "Folders inside of class folders are not told apart: animal/cat, animal/dog, plant/oak, plant/rose."
+    )
+    assert layout.notes == (told,)
+    assert read_layout(["a/images/1.jpg", "b/images/1.jpg"], where="x").notes == ()

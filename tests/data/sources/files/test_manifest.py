@@ -395,3 +395,17 @@ def test_column_of_groups_can_be_named(root: Path) -> None:
         open_source(path, group_column="patients")
     with pytest.raises(DataError, match="a group column is one of a table .* but 'patient' was given"):
         open_source("digits", group_column="patient")
+
+
+def test_columns_of_one_name_are_refused(root: Path) -> None:
+    frame = pd.DataFrame([[str(root / "pics/0.png"), "a", "b"]], columns=["image", "label", "label"])
+    with pytest.raises(DataError, match="must have different names, but 'the DataFrame' has 'label' twice"):
+        open_source(frame)
+    with pytest.raises(DataError, match="has 'label' twice"):
+        open_source(_write(root / "x.csv", "image,label,label \npics/0.png,a,b\n"))
+
+
+@pytest.mark.parametrize("cells", [[random_image(i) for i in range(2)], [[1, 2], [3, 4]]])
+def test_images_themselves_in_a_frame_are_refused(cells: list[object]) -> None:
+    with pytest.raises(DataError, match="must hold paths or the bytes of images, not"):
+        open_source(pd.DataFrame({"image": cells, "label": ["a", "b"]}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -97,6 +98,11 @@ def make_table(
     files; `find` returns the path of a file that is there. Groups are in the column `group`, by default the one that is
     called so. Raises DataError if there are no columns `image` and `group`.
     """
+    again = sorted({name for name, n in Counter(frame.columns).items() if n > 1})
+    if again:
+        raise DataError(
+            f"the columns of a table must have different names, but {where!r} has {again[0]!r} twice: rename one"
+        )
     by_name = {_plain(column): str(column) for column in reversed(list(frame.columns))}
     if image is not None:
         if image not in frame.columns:
