@@ -178,9 +178,9 @@ def _unknown(data: Any) -> str:
     hint = next((hint for end, hint in _OTHER_FILES.items() if str(data).lower().endswith(end)), "")
     if hint:
         return f"the data cannot be read from {str(data)!r}: {hint}"
-    what = (
-        "a pipe, a device or a socket: save its content to a file"
-        if not Path(data).is_file()
-        else "none of these"
-    )
-    return f"the data must be {kinds}, but {str(data)!r} is {what}"
+    if not Path(data).is_file():
+        return (
+            f"the data must be a folder or a file, but {str(data)!r} is a pipe, a device or a socket: save its content to "
+            "a file"
+        )
+    return f"the data must be {kinds}, but {str(data)!r} is none of these"
