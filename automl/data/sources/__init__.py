@@ -180,7 +180,7 @@ def _unknown(data: Any) -> str:
         return f"the data cannot be read from {str(data)!r}: {hint}"
     if not Path(data).is_file():
         return (
-            f"the data must be a folder or a file, but {str(data)!r} is a pipe, a device or a socket: save its content to "
-            "a file"
+            f"the data must be a folder or a file, but {str(data)!r} is a pipe, a device or a socket: save its "
+            "content to a file"
         )
     return f"the data must be {kinds}, but {str(data)!r} is none of these"
