@@ -23,7 +23,7 @@ from PIL import Image, UnidentifiedImageError
 
 from automl.data.decoding.deep_colour import deep_colours, is_deep_colour
 from automl.data.decoding.pixel_range import PixelRange, range_of, require_fitting, sampled, scaled
-from automl.data.decoding.tiff_tags import measured
+from automl.data.decoding.tiff_tags import is_misread, measured
 from automl.errors import DataError
 from automl.records import DatasetInfo, Resize
 
@@ -47,7 +47,8 @@ _GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L
 
 _FEW = 2**22  # pixels that are converted at once
 _ORIENTATION = 0x0112
-_BANDS, _BITS = 277, 258  # tags of a TIFF
+_BANDS, _BITS, _PLANES = 277, 258, 284  # tags of a TIFF
+_APART = 2
 _TRANSPOSES = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -133,6 +134,8 @@ def open_header(data: bytes) -> Image.Image:
         raise DataError(f"no pixels ({width}x{height})")
     if width * height > MAX_PIXELS and image.format != "JPEG":
         raise DataError(f"too many pixels to decode safely ({width}x{height})")
+    if is_misread(image):
+        raise DataError(_unreadable_tiff(data))
     return image
 
 
@@ -294,16 +297,19 @@ def _unreadable_tiff(data: bytes) -> str:
         file.seek(tags.next)
         tags.load(file)
         bands, bits = int(tags.get(_BANDS, 1)), int(np.max(tags.get(_BITS, 1)))
+        apart = ", one after the other" if tags.get(_PLANES, 1) == _APART else ""
     except Exception:  # damaged tags
         return "a TIFF that is damaged or of an unknown kind"
     return (
-        f"a TIFF with {bands} band{'s' if bands != 1 else ''} of {bits} bits, where 1 band, or 3 or 4 bands of 8 or 16 "
-        "bits, can be read: choose bands, and save them as grey or RGB images"
+        f"a TIFF with {bands} band{'s' if bands != 1 else ''} of {bits} bits{apart}, where 1 band, or 3 or 4 bands of "
+        "8 or 16 bits, pixel by pixel, can be read: choose bands, and save them as grey or RGB images"
     )
 
 
 def _reason(error: Exception) -> str:
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
+    if "unknown raw mode" in text:
+        return "stored in a way that is not read: save it again, as PNG or as a plain TIFF"
     if "truncated" in text.lower() or isinstance(error, EOFError):
         return "truncated"
     if isinstance(error, (Image.DecompressionBombError, MemoryError)):

@@ -12,7 +12,7 @@ from PIL import Image
 
 from automl.data.constants import GPU_SIZE, SIZE_STEPS
 from automl.data.decoding.pixel_range import PixelRange, outside_note, range_of, sampled
-from automl.data.decoding.tiff_tags import has_more_images
+from automl.data.decoding.tiff_tags import dropped_bands, has_more_images
 from automl.data.pixels import deep_values, is_deep, is_grey, quiet_pillow
 from automl.data.sources.base import Source
 from automl.errors import DataError
@@ -83,12 +83,13 @@ def auto_size(short_side: float) -> int:
 
 @dataclass
 class _Seen:
-    """The images that were looked at: short sides, whether all are grey, deep values, and files of several images."""
+    """The images that were looked at: short sides, whether all are grey, deep values, files that are used in part."""
 
     shorts: list[int] = field(default_factory=list)
     grey: bool = True
     deep: list[npt.NDArray[Any]] = field(default_factory=list)
     several: list[str] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
 
     def notes(self, pixel_range: PixelRange) -> tuple[str, ...]:
         """Return what of the images is not used."""
@@ -98,6 +99,11 @@ class _Seen:
             notes.append(
                 f"Only the first page or frame of a file is used; {of} have more, such as {self.several[0]}: save each "
                 "page as a file of its own to use all."
+            )
+        if self.dropped:
+            notes.append(
+                f"Bands after grey or red, green and blue are not used; {len(self.dropped):,} of {len(self.shorts):,} "
+                f"files looked at have some, such as {self.dropped[0]}."
             )
         return tuple(filter(None, notes))
 
@@ -121,6 +127,7 @@ def _look_at(source: Source, until: Moment | None, *, look: bool) -> _Seen:
                 continue
             seen.shorts.append(min(image.size))
             seen.grey = seen.grey and is_grey(image)
+            seen.dropped += [source.files[i]] if dropped_bands(image) else []
             seen.several += [source.files[i]] if has_more_images(image) else []
             if look and len(seen.deep) < _DEEP and is_deep(image):
                 seen.deep += _values(image)

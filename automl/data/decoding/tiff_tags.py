@@ -10,6 +10,8 @@ from PIL import Image
 
 _GDAL_NODATA = 42113  # a text, by https://gdal.org/en/stable/drivers/raster/gtiff.html
 _LONGEST = 64  # characters of a number
+_BITS, _BANDS, _PLANES = 258, 277, 284
+_APART = 2  # bands one after the other, each in an image of its own
 _ANIMATED = frozenset(("GIF", "WEBP", "PNG", "AVIF"))  # not MPO: the other images of a photo are previews
 
 
@@ -21,6 +23,25 @@ def measured(image: Image.Image, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     with np.errstate(over="ignore"):
         empty = values == np.asarray(missing).astype(np.float32 if values.dtype.kind == "f" else np.float64)
     return np.where(empty, np.float32(np.nan), values.astype(np.float32)) if empty.any() else values
+
+
+def is_misread(image: Image.Image) -> bool:
+    """Return whether Pillow would take wrong bytes: it reads bands that lie apart as 8 bits, whatever they have."""
+    tags: Any = getattr(image, "tag_v2", None)
+    if image.format != "TIFF" or tags is None:
+        return False
+    try:
+        apart = tags.get(_PLANES, 1) == _APART and tags.get(_BANDS, 1) > 1
+        return bool(apart and max(np.ravel(tags.get(_BITS, 1))) > 8)
+    except (TypeError, ValueError):
+        return False
+
+
+def dropped_bands(image: Image.Image) -> int:
+    """Return how many bands of a TIFF are not read: Pillow leaves out those after grey or red, green and blue."""
+    tags: Any = getattr(image, "tag_v2", None)
+    given = tags.get(_BANDS, 1) if image.format == "TIFF" and tags is not None else 0
+    return max(0, given - len(image.getbands())) if isinstance(given, int) and image.mode != "P" else 0
 
 
 def has_more_images(image: Image.Image) -> bool:
