@@ -184,6 +184,8 @@ def to_pixels(
     try:
         # A JPEG is scaled to 1/2, 1/4 or 1/8 while it is decoded, but not below the wanted size. Its own transform does
         # that without aliasing; decoding and resizing all pixels would take three times as long.
+        if not image.width or not image.height:
+            raise DataError(f"no pixels ({image.width}x{image.height})")
         image.draft(None, (size, size))
         if image.width * image.height > MAX_PIXELS:
             raise DataError(f"too many pixels to decode safely ({image.width}x{image.height})")

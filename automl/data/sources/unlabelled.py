@@ -46,7 +46,7 @@ def images_of(data: Any, info: DatasetInfo, *, image_column: str | None = None) 
     models, the first has 3 or 4. Raises DataError for anything else.
     """
     if isinstance(data, (str, os.PathLike)):
-        yield from _at_path(Path(data), image_column)
+        yield from _at_path(Path(data), image_column, named=bool(str(data).strip()))
     elif hasattr(data, "iloc") and hasattr(data, "columns"):
         yield from _in_table(data, LooseFiles(Path(), name="table"), "the DataFrame", image_column)
     elif (one := _single(data)) is not None:
@@ -65,7 +65,9 @@ def images_of(data: Any, info: DatasetInfo, *, image_column: str | None = None) 
         )
 
 
-def _at_path(path: Path, image_column: str | None) -> Iterator[NamedImage]:
+def _at_path(path: Path, image_column: str | None, *, named: bool = True) -> Iterator[NamedImage]:
+    if str(path) == "." and not named:
+        raise DataError("images must have a name, but an empty one was given: name a file or a folder")
     try:
         folder = path.is_dir()
     except OSError as error:  # a name that no system takes

@@ -57,6 +57,12 @@ def open_files(
             tables = other_tables(files, target=target, image=image_column, group=group_column)
         if tables:
             return manifest_source(files, tables, target=target, task=task)
+        column = image_column or group_column
+        if column is not None:
+            raise DataError(
+                f"the column {column!r} must be one of a table, but {files.where!r} holds no table of images: leave it "
+                "out, or give a table"
+            )
         require_classification(task, target, f"class folders ({files.where!r} holds no manifest)")
         if layout is None:
             raise problem
