@@ -18,7 +18,7 @@ from automl.data.pixels import open_header, quiet_pillow
 from automl.data.readers import FolderReader
 from automl.data.sources.arrays import to_images
 from automl.data.sources.files.base import Files, FolderFiles, LooseFiles
-from automl.data.sources.files.layout import IMAGE_SUFFIXES, printable
+from automl.data.sources.files.layout import IMAGE_SUFFIXES, is_hidden, printable
 from automl.data.sources.files.manifest import is_manifest, require_images, table_cells
 from automl.data.sources.files.tables.read_table import most_bytes, read_table
 from automl.data.sources.files.tar_archive import TarFiles, is_tar
@@ -105,7 +105,7 @@ def _in_files(files: Files, where: Path) -> Iterator[NamedImage]:
     opened, n = _Opened(files), 0
     for path in files.paths:
         parts = path.split("/")
-        hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
+        hidden = any(map(is_hidden, parts))
         if not hidden and os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES:  # noqa: PTH122  # there are many
             n += 1
             yield NamedImage(printable(str(where / path)), partial(opened.load, path))

@@ -18,6 +18,8 @@ IMAGE_SUFFIXES = frozenset(
     [".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".dib", ".webp", ".avif", ".heic", ".heif"]
     + [".tif", ".tiff", ".jp2", ".j2k", ".jpx", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".ico"]
 )
+# macOS, Synology, Windows.
+_OF_SYSTEMS = frozenset(("__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"))
 _NAMED = 3  # files without the extension of an image that a note names
 
 
@@ -89,6 +91,11 @@ def read_layout(paths: Sequence[str], *, where: str) -> Layout:
     )
 
 
+def is_hidden(name: str) -> bool:
+    """Return whether a file or folder is hidden, or one that a system makes for itself, such as for thumbnails."""
+    return name.startswith(".") or name in _OF_SYSTEMS
+
+
 def printable(path: str) -> str:
     """Return the path as text that can be written anywhere: bytes that are not UTF-8 become escapes."""
     try:
@@ -108,7 +115,7 @@ def _image_files(paths: Sequence[str]) -> _Found:
         number = known.get(folder)
         if number is None:
             number = known[folder] = _add_folder(found, folder)
-        if number < 0 or name.startswith(".") or name == "__MACOSX":
+        if number < 0 or is_hidden(name):
             continue
         stem, dot, ending = name.rpartition(".")
         is_image = images.get(ending)
@@ -126,7 +133,7 @@ def _image_files(paths: Sequence[str]) -> _Found:
 def _add_folder(found: _Found, folder: str) -> int:
     """Return the number of a new folder; -1 where it, or a folder around it, is hidden."""
     parts = tuple(part for part in folder.split("/") if part not in ("", "."))
-    if any(part.startswith(".") or part == "__MACOSX" for part in parts):
+    if any(map(is_hidden, parts)):
         return -1
     found.folders.append(parts)
     return len(found.folders) - 1

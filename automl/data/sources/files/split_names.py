@@ -95,7 +95,10 @@ def plain_word(word: str) -> str:
 
 
 def _parsed(name: str) -> tuple[str, tuple[str, ...]]:
-    """Return the part that a name means, "" for none, and its other words without numbers."""
+    """Return the part that a name means, "" for none, and its other words without numbers.
+
+    Of two words, "unlabelled" counts, and train_val is for training.
+    """
     words = [plain_word(word) for word in _BETWEEN_WORDS.split(name) if word]
     splits, rest = [], []
     for word in words:
@@ -104,4 +107,6 @@ def _parsed(name: str) -> tuple[str, tuple[str, ...]]:
             splits.append(_WORDS[compound[1]])
         elif not word.isdigit() and word not in _NEUTRAL:
             rest.append(word)
-    return (splits[0] if len(set(splits)) == 1 else "", tuple(rest))
+    said = set(splits)
+    both = UNLABELLED if UNLABELLED in said else TRAIN if said == {TRAIN, VAL} else ""
+    return (splits[0] if len(said) == 1 else both, tuple(rest))

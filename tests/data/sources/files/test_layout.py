@@ -304,3 +304,20 @@ def test_folders_inside_of_classes_are_told() -> None:
     )
     assert layout.notes == (told,)
     assert read_layout(["a/images/1.jpg", "b/images/1.jpg"], where="x").notes == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [("train_val", "train"), ("test_unlabeled", ""), ("unlabelled_train", ""), ("val_test", None)],
+)
+def test_name_of_two_parts_means_one_of_them(name: str, split: str | None) -> None:
+    paths = [f"{top}/{part}/1.jpg" for top in ("train", name) for part in _TWO]
+    layout = read_layout([*paths, "test/a/1.jpg", "test/b/1.jpg"], where="x")
+    assert layout.classes == _TWO
+    assert layout.splits == ["train", "train", *([split] * 2 if split else []), "holdout", "holdout"]
+
+
+def test_folders_that_systems_make_hold_no_images() -> None:
+    paths = ["cat/1.jpg", "cat/@eaDir/1.jpg/SYNOPHOTO_THUMB_M.jpg", "dog/1.jpg", "$RECYCLE.BIN/a/2.jpg"]
+    layout = read_layout(paths, where="x")
+    assert (layout.classes, layout.kept.tolist()) == (("cat", "dog"), [0, 2])
