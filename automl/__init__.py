@@ -195,6 +195,7 @@ def tune(
     objective: Objective,
     space: Space | Mapping[str, Any],
     *,
+    name: str = "tune",
     progress: bool | None = None,
     observer: Observer | None = None,
     **options: Unpack[TuneOptions],
@@ -224,8 +225,8 @@ def tune(
     from automl.search.tune import tune as run
 
     shown = options.get("engine") != "simulated" if progress is None else progress
-    with tune_view(options, observer, progress=shown) as view:
-        return run(objective, space, observer=view, **options)
+    with tune_view(name, options, observer, progress=shown) as view:
+        return run(objective, space, name=name, observer=view, **options)
 
 
 def __getattr__(name: str) -> Any:

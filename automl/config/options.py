@@ -30,6 +30,7 @@ class StudyOptions(TypedDict, total=False):
     task: Literal["auto", "classification", "multilabel", "regression"]
     target: str | None
     image_column: str | None
+    group_column: str | None
 
     time_limit: float | str | None
     n_trials: int | None
@@ -76,7 +77,7 @@ class ResumeOptions(StudyOptions, total=False):
 
 
 class TuneOptions(TypedDict, total=False):
-    """The options of `automl.tune`, as `automl.search.tune.tune` has them."""
+    """The options of `automl.tune` beside its own parameters, as `automl.search.tune.tune` has them."""
 
     metric: Required[str]
     max_epochs: Required[int]
@@ -91,7 +92,6 @@ class TuneOptions(TypedDict, total=False):
     seed: int
     storage: str | None
     objectives: Mapping[str, Literal["max", "min"]] | None
-    name: str
     directory: str | Path | None
 
 
@@ -100,6 +100,7 @@ class InspectOptions(TypedDict, total=False):
 
     target: str | None
     image_column: str | None
+    group_column: str | None
     task: Literal["auto", "classification", "multilabel", "regression"]
     img_size: int | Literal["auto"]
     seed: int

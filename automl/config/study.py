@@ -69,6 +69,7 @@ class StudyConfig(BaseModel):
     task: Literal["auto", "classification", "multilabel", "regression"] = "auto"
     target: str | None = None
     image_column: str | None = None
+    group_column: str | None = None
 
     time_limit: Seconds | None = None
     n_trials: Count | None = None

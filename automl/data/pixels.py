@@ -23,6 +23,7 @@ from PIL import Image, UnidentifiedImageError
 
 from automl.data.decoding.deep_colour import deep_colours, is_deep_colour
 from automl.data.decoding.pixel_range import PixelRange, range_of, require_fitting, sampled, scaled
+from automl.data.decoding.tiff_tags import is_misread, measured
 from automl.errors import DataError
 from automl.records import DatasetInfo, Resize
 
@@ -46,7 +47,8 @@ _GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L
 
 _FEW = 2**22  # pixels that are converted at once
 _ORIENTATION = 0x0112
-_BANDS, _BITS = 277, 258  # tags of a TIFF
+_BANDS, _BITS, _PLANES = 277, 258, 284  # tags of a TIFF
+_APART = 2
 _TRANSPOSES = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -133,6 +135,8 @@ def open_header(data: bytes) -> Image.Image:
         raise DataError(f"no pixels ({width}x{height})")
     if width * height > MAX_PIXELS and image.format != "JPEG":
         raise DataError(f"too many pixels to decode safely ({width}x{height})")
+    if is_misread(image):
+        raise DataError(_unreadable_tiff(data))
     return image
 
 
@@ -152,8 +156,8 @@ def is_deep(image: Image.Image) -> bool:
 
 
 def deep_values(image: Image.Image) -> npt.NDArray[Any]:
-    """Decode an image that `is_deep` and return its values, (H, W) or (H, W, 3)."""
-    return deep_colours(image) if is_deep_colour(image) else np.asarray(image)
+    """Decode an image that `is_deep` and return its values, (H, W) or (H, W, 3), NaN where nothing was measured."""
+    return measured(image, deep_colours(image) if is_deep_colour(image) else np.asarray(image))
 
 
 def mode_of(image: Image.Image) -> str:
@@ -181,6 +185,8 @@ def to_pixels(
     try:
         # A JPEG is scaled to 1/2, 1/4 or 1/8 while it is decoded, but not below the wanted size. Its own transform does
         # that without aliasing; decoding and resizing all pixels would take three times as long.
+        if not image.width or not image.height:
+            raise DataError(f"no pixels ({image.width}x{image.height})")
         image.draft(None, (size, size))
         if image.width * image.height > MAX_PIXELS:
             raise DataError(f"too many pixels to decode safely ({image.width}x{image.height})")
@@ -226,13 +232,13 @@ def _orientation(image: Image.Image) -> int:
 def _plain(image: Image.Image, mode: str, pixel_range: PixelRange) -> Image.Image:
     """Return the decoded image in `mode` ("L" or "RGB"), on white where it is transparent."""
     if is_deep_colour(image):
-        found = _scaled(deep_colours(image), pixel_range)
+        found = _scaled(deep_values(image), pixel_range)
         if image.mode == "RGBA":
             found.putalpha(image.getchannel("A"))
         image = found
     image.load()
     if is_deep_mode(image.mode):
-        image = _scaled(np.asarray(image), pixel_range)
+        image = _scaled(measured(image, np.asarray(image)), pixel_range)
     elif _is_transparent(image):
         image = _on_white(image)
     elif image.mode in ("LAB", "HSV", "YCbCr", "CMYK", "RGBX", "P"):
@@ -243,7 +249,7 @@ def _plain(image: Image.Image, mode: str, pixel_range: PixelRange) -> Image.Imag
 def _scaled(values: npt.NDArray[Any], pixel_range: PixelRange) -> Image.Image:
     """Return values with more than 8 bits as an image, a few rows at a time: numbers take eight times the memory."""
     pixel_range = pixel_range or range_of([sampled(values)]) or (0.0, 1.0)
-    require_fitting(values if values.size <= _FEW else sampled(values), pixel_range)
+    require_fitting(values, pixel_range)
     found = np.empty(values.shape, dtype=np.uint8)
     step = max(1, _FEW * len(values) // max(1, values.size))
     for start in range(0, len(values), step):
@@ -300,16 +306,19 @@ def _unreadable_tiff(data: bytes) -> str:
         file.seek(tags.next)
         tags.load(file)
         bands, bits = int(tags.get(_BANDS, 1)), int(np.max(tags.get(_BITS, 1)))
+        apart = ", one after the other" if tags.get(_PLANES, 1) == _APART else ""
     except Exception:  # damaged tags
         return "a TIFF that is damaged or of an unknown kind"
     return (
-        f"a TIFF with {bands} band{'s' if bands != 1 else ''} of {bits} bits, where 1 band, or 3 or 4 bands of 8 or 16 "
-        "bits, can be read: choose bands, and save them as grey or RGB images"
+        f"a TIFF with {bands} band{'s' if bands != 1 else ''} of {bits} bits{apart}, where 1 band, or 3 or 4 bands of "
+        "8 or 16 bits, pixel by pixel, can be read: choose bands, and save them as grey or RGB images"
     )
 
 
 def _reason(error: Exception) -> str:
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
+    if "unknown raw mode" in text:
+        return "stored in a way that is not read: save it again, as PNG or as a plain TIFF"
     if "truncated" in text.lower() or isinstance(error, EOFError):
         return "truncated"
     if isinstance(error, (Image.DecompressionBombError, MemoryError)):

@@ -172,6 +172,7 @@ def prepare_data(
         pixel_range=options.get("pixel_range"),
     )
     source.pixel_range = target.pixel_range
+    source.notes = (*target.notes, *source.notes)
     found: list[tuple[Labelled, Split]] = []
 
     def decoded(of: Source, at: Target, until: Moment | None) -> Cached:

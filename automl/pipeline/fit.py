@@ -59,7 +59,11 @@ def _fit(config: StudyConfig, observer: Observer, clock: Clock) -> FitResult:
         workspace.check_whole()
         # Open the data first: a wrong path should not wait for the start of Ray.
         source = open_source(
-            config.data, target=config.target, task=config.task, image_column=config.image_column
+            config.data,
+            target=config.target,
+            task=config.task,
+            image_column=config.image_column,
+            group_column=config.group_column,
         )
         workspace.check_same_data(source.outline(), source.name)
         slower, context = slowdown(), Context(config, workspace, clock, observer)

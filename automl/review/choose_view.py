@@ -44,9 +44,9 @@ def view_in_python(
 
 
 def tune_view(
-    options: TuneOptions, observer: Observer | None, *, progress: bool
+    name: str, options: TuneOptions, observer: Observer | None, *, progress: bool
 ) -> AbstractContextManager[Observer]:
-    """Return the view of `automl.tune` with these options, on the stream of `view_in_python`."""
+    """Return the view of `automl.tune` with this name and these options, on the stream of `view_in_python`."""
     stream = _stream_in_python()
     if observer is not None or stream is None or not progress:
         return nullcontext(observer or Silent())
@@ -54,7 +54,7 @@ def tune_view(
         limit = None if (given := options.get("time_limit")) is None else parse_duration(given)
     except ValueError:  # the search says so
         return nullcontext(Silent())
-    name, mode = str(options.get("name", "tune")), options.get("mode", "max")
+    mode = options.get("mode", "max")
     return open_view(ViewHeader(name, options["metric"], mode, limit, stages=("search",)), stream)
 
 

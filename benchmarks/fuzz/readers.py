@@ -107,6 +107,8 @@ def _images(folder: Path) -> list[Path]:
         "cmyk.jpg": encoded(picture(5, "CMYK"), "JPEG"),
         "plain.tif": encoded(picture(6), "TIFF"),
         "lzw.tif": encoded(picture(7), "TIFF", compression="tiff_lzw"),
+        "deep.tif": encoded(picture(2, "I;16"), "TIFF", tiffinfo={42113: "9999"}),
+        "pages.tif": encoded(picture(6), "TIFF", save_all=True, append_images=[picture(7)]),
         "deflate.tif": encoded(picture(7, "F"), "TIFF", compression="tiff_adobe_deflate"),
         "lossy.webp": encoded(picture(8), "WEBP"),
         "lossless.webp": encoded(picture(9, "RGBA"), "WEBP", lossless=True),
@@ -184,6 +186,8 @@ def _tables(folder: Path) -> list[Path]:
     )
     frame.to_csv(folder / "labels.csv", index=False)
     frame.assign(label=ages).to_csv(folder / "amounts.tsv", index=False, sep="\t")
+    prices = [f"${1000 + 250 * i:,}.50" for i in range(len(names))]
+    (folder / "prices.csv").write_text("# prices\n" + frame.assign(label=prices).to_csv(index=False))
     frame.assign(label=tags).to_json(folder / "tags.jsonl", orient="records", lines=True)
     frame.assign(label=range(len(names))).to_json(folder / "numbers.jsonl", orient="records", lines=True)
     frame.to_parquet(folder / "names.parquet", index=False)
@@ -196,6 +200,7 @@ def _tables(folder: Path) -> list[Path]:
         for name in (
             "labels.csv",
             "amounts.tsv",
+            "prices.csv",
             "tags.jsonl",
             "numbers.jsonl",
             "names.parquet",

@@ -12,8 +12,9 @@ import pytest
 
 import automl
 from automl.config import StudyConfig
-from automl.config.options import FitOptions, InspectOptions, ResumeOptions, SpaceLike
+from automl.config.options import FitOptions, InspectOptions, ResumeOptions, SpaceLike, TuneOptions
 from automl.data.quality.inspect import inspect_data
+from automl.search.tune import tune
 from automl.spaces import SearchSpace
 
 FIELDS = get_type_hints(StudyConfig, include_extras=False)
@@ -58,6 +59,12 @@ def test_option_accepts_the_type_of_its_field_and_what_is_converted_to_it(name: 
     if name == "space":
         field.remove(dict[str, Any])  # which is a Mapping
     assert option == field | CONVERTED.get(name, set())
+
+
+def test_options_of_tune_are_its_parameters() -> None:
+    own = set(inspect.signature(automl.tune).parameters) - {"options", "progress"}
+    assert "name" in own  # a search that is refused asks for another name
+    assert set(TuneOptions.__annotations__) | own == set(inspect.signature(tune).parameters)
 
 
 def test_converted_values_are_accepted(tmp_path: Any) -> None:

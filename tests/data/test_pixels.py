@@ -343,3 +343,9 @@ def test_large_images_are_converted_a_few_rows_at_a_time_with_the_same_result(
     whole = read()
     monkeypatch.setattr("automl.data.pixels._FEW", 70)
     assert all(np.array_equal(one, other) for one, other in zip(whole, read(), strict=True))
+
+
+@pytest.mark.parametrize("size", [(0, 0), (0, 9), (9, 0)])
+def test_image_in_memory_without_pixels_is_refused(size: tuple[int, int]) -> None:
+    with pytest.raises(DataError, match="no pixels"):
+        to_pixels(Image.new("RGB", size), size=8, channels=3)

@@ -75,6 +75,12 @@ resources = section("Resources")
 @search("--seed", "N", "0", "Seed of all random numbers.")
 @images("--target", "COLUMN", "automatic", "Column of a manifest to predict, or several: a,b.")
 @images("--image-column", "COLUMN", "automatic", "Column of a manifest that names the images.")
+@images(
+    "--group-column",
+    "COLUMN",
+    "group, if there is one",
+    "Column of a manifest whose rows belong together: patients, plants, videos.",
+)
 @images("--img-size", "PIXELS", "auto", "Side of the square input images.")
 @images(
     "--resize",

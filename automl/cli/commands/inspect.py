@@ -37,6 +37,12 @@ _CASES_SHOWN = 5
 @click.argument("data")
 @images("--target", "COLUMN", "automatic", "Column of a manifest to predict, or several: a,b.")
 @images("--image-column", "COLUMN", "automatic", "Column of a manifest that names the images.")
+@images(
+    "--group-column",
+    "COLUMN",
+    "group, if there is one",
+    "Column of a manifest whose rows belong together: patients, plants, videos.",
+)
 @images("--task", "KIND", "auto", "classification, multilabel or regression.")
 @images("--img-size", "PIXELS", "auto", "Side of the square input images.")
 @images("--seed", "N", "0", "Seed of the split.")
@@ -71,7 +77,11 @@ def command(state: State, /, data: str, everything: bool, html: str | None, **op
     if html is not None:
         from automl.review.data_page import write_data_page
 
-        how = {name: chosen[name] for name in ("target", "task", "image_column") if name in chosen}
+        how = {
+            name: chosen[name]
+            for name in ("target", "task", "image_column", "group_column")
+            if name in chosen
+        }
         write_data_page(report, Path(html), data, **how)
     if state.json:
         print_json(json.loads(report.to_json()))

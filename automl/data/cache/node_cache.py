@@ -29,6 +29,7 @@ class DataOrigin:
     large_size: int = 0
     resize: Resize = "crop"
     image_column: str | None = None
+    group_column: str | None = None
     pixel_range: PixelRange = ()
 
 
@@ -75,7 +76,11 @@ def _decoded_here(origin: DataOrigin, images: Path) -> Cached:
         )
     try:
         source = open_source(
-            origin.data, target=origin.target, task=origin.task, image_column=origin.image_column
+            origin.data,
+            target=origin.target,
+            task=origin.task,
+            image_column=origin.image_column,
+            group_column=origin.group_column,
         )
         try:
             cached = open_or_build(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -11,7 +11,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from automl.data.constants import GPU_SIZE, SIZE_STEPS
-from automl.data.decoding.pixel_range import PixelRange, range_of, sampled
+from automl.data.decoding.pixel_range import PixelRange, outside_note, range_of, sampled
+from automl.data.decoding.tiff_tags import dropped_bands, has_more_images
 from automl.data.pixels import deep_values, is_deep, is_grey, quiet_pillow
 from automl.data.sources.base import Source
 from automl.errors import DataError
@@ -25,13 +26,14 @@ _SAMPLE, _LEAST, _DEEP = 512, 16, 64
 class Target:
     """The shape of decoded images, (img_size, img_size, in_chans), and how they become squares.
 
-    `pixel_range` is black and white of images with more than 8 bits.
+    `pixel_range` is black and white of images with more than 8 bits. `notes` say what of the images is not used.
     """
 
     img_size: int
     in_chans: int
     resize: Resize = "crop"
     pixel_range: PixelRange = ()
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
 
 def choose_targets(
@@ -51,21 +53,20 @@ def choose_targets(
     to 64 images with more than 8 bits. Raises DataError if no image of the sample opens or a given
     size lies outside 8..1024.
     """
-    shorts, grey, found = _sample(source, until, look=pixel_range is None and not source.pixel_range)
-    channels = 1 if grey else 3
-    deep = source.pixel_range or (found if pixel_range is None else pixel_range)
+    seen = _look_at(source, until, look=pixel_range is None and not source.pixel_range)
+    deep = source.pixel_range or (range_of(seen.deep) if pixel_range is None else pixel_range)
+    any_size = Target(0, 1 if seen.grey else 3, pixel_range=deep, notes=seen.notes(deep))
     if img_size == "auto":
-        held = auto_size(statistics.median(shorts))
+        held = auto_size(statistics.median(seen.shorts))
         size, large = min(held, max_size), min(held, large_size)
-        return _pair(size, large if large > size else 0, channels, deep)
+        return _pair(any_size, size, large if large > size else 0)
     if isinstance(img_size, int) and 8 <= img_size <= 1024:
-        return _pair(img_size, large_size if large_size > img_size else 0, channels, deep)
+        return _pair(any_size, img_size, large_size if large_size > img_size else 0)
     raise DataError(f"the image size must be 'auto' or an integer from 8 to 1024, not {img_size!r}")
 
 
-def _pair(size: int, large: int, channels: int, deep: PixelRange) -> tuple[Target, Target | None]:
-    small = Target(size, channels, pixel_range=deep)
-    return small, replace(small, img_size=large) if large else None
+def _pair(target: Target, size: int, large: int) -> tuple[Target, Target | None]:
+    return replace(target, img_size=size), replace(target, img_size=large) if large else None
 
 
 def choose_target(
@@ -80,35 +81,62 @@ def auto_size(short_side: float) -> int:
     return next((size for limit, size in SIZE_STEPS if short_side <= limit), GPU_SIZE)
 
 
-def _sample(source: Source, until: Moment | None, *, look: bool) -> tuple[list[int], bool, PixelRange]:
-    """Return the short sides, whether all images are grey, and, if `look`, the range of those with more than 8 bits."""
+@dataclass
+class _Seen:
+    """The images that were looked at: short sides, whether all are grey, deep values, files that are used in part."""
+
+    shorts: list[int] = field(default_factory=list)
+    grey: bool = True
+    deep: list[npt.NDArray[Any]] = field(default_factory=list)
+    several: list[str] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
+
+    def notes(self, pixel_range: PixelRange) -> tuple[str, ...]:
+        """Return what of the images is not used."""
+        notes = [outside_note(self.deep, pixel_range)]
+        if self.several:
+            of = f"{len(self.several):,} of {len(self.shorts):,} files looked at"
+            notes.append(
+                f"Only the first page or frame of a file is used; {of} have more, such as {self.several[0]}: save each "
+                "page as a file of its own to use all."
+            )
+        if self.dropped:
+            notes.append(
+                f"Bands after grey or red, green and blue are not used; {len(self.dropped):,} of {len(self.shorts):,} "
+                f"files looked at have some, such as {self.dropped[0]}."
+            )
+        return tuple(filter(None, notes))
+
+
+def _look_at(source: Source, until: Moment | None, *, look: bool) -> _Seen:
+    """Look at some images; at the values of those with more than 8 bits if `look`."""
     n = len(source.files)
     rows = np.unique(np.linspace(0, n - 1, num=min(n, _SAMPLE)).astype(np.int64))
     if until is not None:  # any beginning is spread over the rows, too
         rows = np.random.default_rng(0).permutation(rows)
-    shorts: list[int] = []
-    grey = True
-    deep: list[npt.NDArray[Any]] = []
+    seen = _Seen()
     problem = ""
     with quiet_pillow():
         for i in rows.tolist():
-            if until is not None and len(shorts) >= _LEAST and until.passed():
+            if until is not None and len(seen.shorts) >= _LEAST and until.passed():
                 break
             try:
                 image = source.decode(source.read(i))
             except DataError as error:
                 problem = problem or f"{source.files[i]}: {error}"
                 continue
-            shorts.append(min(image.size))
-            grey = grey and is_grey(image)
-            if look and len(deep) < _DEEP and is_deep(image):
-                deep += _values(image)
-    if not shorts:
+            seen.shorts.append(min(image.size))
+            seen.grey = seen.grey and is_grey(image)
+            seen.dropped += [source.files[i]] if dropped_bands(image) else []
+            seen.several += [source.files[i]] if has_more_images(image) else []
+            if look and len(seen.deep) < _DEEP and is_deep(image):
+                seen.deep += _values(image)
+    if not seen.shorts:
         raise DataError(
             f"the data must hold readable images, but none of {n} files in {source.name!r} opens "
             f"({problem}): check them"
         )
-    return shorts, grey, range_of(deep)
+    return seen
 
 
 def _values(image: Image.Image) -> list[npt.NDArray[Any]]:

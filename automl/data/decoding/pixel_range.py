@@ -20,8 +20,15 @@ PixelRange = tuple[float, ...]
 # White in usual units: floats, then 8, 10, 12, 14 and 16 bits. Black is 0.
 _FLOATS, _WHOLE = (1.0, 255.0, 65535.0), (255.0, 1023.0, 4095.0, 16383.0, 65535.0)
 _USED = 0.5  # of a usual range, so that it is taken; else the range of the values is
-_OUTLIERS = 0.01  # percent of the pixels at each end: hot and dead ones must not set the range
-_MOST_VALUES = 2**16  # of one image
+_OUTLIERS = 0.01  # percent of the pixels at each end: single hot and dead ones must not set the range
+# Nor must many of them: percent at each end that may lie far outside of the others, and how far, in widths of the rest.
+_TAIL, _FENCE = 2.0, 1.0
+# A value of its own, such as -9999 or 65535 where nothing was measured: at least this share of the pixels, this many
+# widths away from the others, of which there are many different ones.
+_SPIKE, _AWAY, _MANY = 0.001, 2.0, 16
+_NO_PIXEL = 1e30  # beyond: -3.4e38 and the like, which GIS programs write
+_MOST_VALUES, _MOST_OF_ALL = 2**16, 2**20  # of one image, and of all that decide on the range
+_TOLD = 0.0005  # of the pixels outside of the range, from which it is told
 
 
 def is_deep(values: npt.NDArray[Any]) -> bool:
@@ -40,13 +47,14 @@ def range_of(samples: Sequence[npt.NDArray[Any]]) -> PixelRange:
     """Return black and white for images of which these are `sampled` values; empty for none.
 
     It is the usual range that holds them (0..1 and 0..255 of floats; 8, 10, 12, 14 or 16 bits of whole numbers) if they
-    use half of it. Otherwise it is that of the values without 0.01 % at each end.
+    use half of it. Otherwise it is that of the values. Values do not count if they are among 0.01 % at each end, if
+    they are further outside of the middle 96 % than these are wide, or if one far value means that nothing was
+    measured (decision 135).
     """
-    values = np.concatenate([sample.astype(np.float64) for sample in samples]) if samples else np.empty(0)
+    values = _measured(samples)
     if not len(values):
         return ()
-    ends = np.percentile(values, (_OUTLIERS, 100 - _OUTLIERS), method="nearest")
-    low, high = (float(value) for value in ends)
+    low, high = _ends(values)
     usual = _FLOATS if any(sample.dtype.kind == "f" for sample in samples) else _WHOLE
     white = next((white for white in usual if high <= white), None)
     if low >= 0 and white is not None and high - low >= _USED * white:
@@ -54,6 +62,61 @@ def range_of(samples: Sequence[npt.NDArray[Any]]) -> PixelRange:
     if high > low:
         return (low, high)
     return (0.0, white) if low >= 0 and white is not None else (low, low + 1.0)
+
+
+def _measured(samples: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.float64]:
+    """Return all values but those that stand for no measurement."""
+    step = max(1, sum(sample.size for sample in samples) // _MOST_OF_ALL)
+    values = (
+        np.concatenate([sample[::step].astype(np.float64) for sample in samples]) if samples else np.empty(0)
+    )
+    values = values[np.abs(values) < _NO_PIXEL]
+    for _ in range(2):  # one at each end
+        values = _without_spike(values)
+    return values
+
+
+def _without_spike(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    for end in (values.min(initial=np.inf), values.max(initial=-np.inf)):
+        rest = values[values != end]
+        if (
+            len(values) - len(rest) < _SPIKE * len(values)
+            or len(np.unique(rest[:: max(1, len(rest) // _MOST_VALUES)])) < _MANY
+        ):
+            continue
+        low, high = np.percentile(rest, (_TAIL, 100 - _TAIL))
+        gap = rest.min() - end if end < rest.min() else end - rest.max()
+        if gap > _AWAY * max(high - low, 1e-12):
+            return np.asarray(rest)
+    return values
+
+
+def _ends(values: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """Return the lowest and highest value that count."""
+    low, high = np.percentile(values, (_OUTLIERS, 100 - _OUTLIERS), method="nearest")
+    inner = np.percentile(values, (_TAIL, 100 - _TAIL), method="nearest")
+    if inner[0] == inner[1]:  # a background with little on it
+        others = values[values != inner[0]]
+        inner = np.percentile(np.append(others, inner[0]), (_TAIL, 100 - _TAIL), method="nearest")
+    width = inner[1] - inner[0]
+    if width > 0:
+        low, high = max(low, inner[0] - _FENCE * width), min(high, inner[1] + _FENCE * width)
+    return float(low), float(high)
+
+
+def outside_note(samples: Sequence[npt.NDArray[Any]], pixel_range: PixelRange) -> str:
+    """Return how many pixels lie outside of the range, "" for hardly any."""
+    n = sum(sample.size for sample in samples)
+    if not n or not pixel_range:
+        return ""
+    black, white = pixel_range
+    outside = sum(int(((sample < black) | (sample > white)).sum()) for sample in samples)
+    if outside < _TOLD * n:
+        return ""
+    return (
+        f"{100 * outside / n:.2g} % of the pixels lie outside of {black:g}..{white:g}, where the others are (hot "
+        "pixels, or places without a measurement): they become black or white."
+    )
 
 
 def to_eight_bits(values: npt.NDArray[Any], pixel_range: PixelRange) -> npt.NDArray[np.uint8]:
@@ -77,13 +140,25 @@ def scaled(values: npt.NDArray[Any], pixel_range: PixelRange) -> npt.NDArray[np.
 def require_fitting(values: npt.NDArray[Any], pixel_range: PixelRange) -> None:
     """Raise DataError for pixels that are clearly in other units than those of the data set.
 
-    Of these, 1 % or more lie further outside of the range than it is wide.
+    Of these, half or more lie further outside of the range than it is wide. One value does not count if there are
+    others: it may mean that nothing was measured.
     """
     if not is_deep(values) or not values.size:
         return
     black, white = pixel_range
-    low, high = (float(value) for value in np.percentile(_finite(values, pixel_range), (1, 99)))
-    if low < 2 * black - white or high > 2 * white - black:
+    finite = sampled(values)
+    if not finite.size and not np.isfinite(values).any():
+        raise DataError("no pixel with a value (all are NaN or infinite)")
+    if not finite.size:
+        return
+    plain = _finite(finite, pixel_range)
+    low, high = (float(value) for value in np.percentile(plain, (1, 99)))
+    far = (plain < 2 * black - white) | (plain > 2 * white - black)
+    if 2 * far.sum() < len(plain):
+        return
+    most = int(np.unique(plain[far], return_counts=True)[1].max(initial=0))
+    rest, others = len(plain) - most, int(far.sum()) - most
+    if not rest or 2 * others >= rest:
         raise DataError(
             f"pixels from {low:g} to {high:g} do not fit the range {black:g} to {white:g} of the data set"
         )

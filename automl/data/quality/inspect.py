@@ -27,6 +27,7 @@ def inspect_data(
     *,
     target: str | None = None,
     image_column: str | None = None,
+    group_column: str | None = None,
     task: str = "auto",
     img_size: int | Literal["auto"] = "auto",
     seed: int = 0,
@@ -41,12 +42,13 @@ def inspect_data(
     """
     start = time.perf_counter()
     watcher = observer if observer is not None else Silent()
-    source = open_source(data, target=target, task=task, image_column=image_column)
+    source = open_source(data, target=target, task=task, image_column=image_column, group_column=group_column)
     try:
         watcher.stage("scan", f"looking at {counted(len(source.files), 'image')} of {source.name}")
         # The size that a search would choose, so that it finds the decoded images.
         largest = GPU_SIZE if Path("/dev/nvidiactl").exists() else CPU_SIZE
         wanted = choose_target(source, img_size=img_size, max_size=largest)
+        source.notes += wanted.notes
         found: list[Labelled] = []
 
         def check(cached: Cached) -> None:

@@ -25,14 +25,22 @@ class _Open(Protocol):
 
 
 class _OpenTable(Protocol):
-    def __call__(self, data: Any, *, target: str | None, task: str, image_column: str | None) -> Source: ...
+    def __call__(
+        self,
+        data: Any,
+        *,
+        target: str | None,
+        task: str,
+        image_column: str | None,
+        group_column: str | None,
+    ) -> Source: ...
 
 
 @dataclass(frozen=True)
 class SourceKind:
     """A kind of source: `open` opens data for which `accepts(data)` is true.
 
-    `open_table` does too, if the data may be a table or hold one: then the column of images can be named.
+    `open_table` does too, if the data may be a table or hold one: then the columns of images and groups can be named.
     """
 
     name: str
@@ -54,7 +62,7 @@ SOURCES: tuple[SourceKind, ...] = (
     SourceKind(
         "folder",
         "a folder of class folders or with labels.csv",
-        lambda data: _is_path(data) and Path(data).is_dir(),
+        lambda data: _is_folder(data),
         open_folder,
         open_folder,
     ),
@@ -78,15 +86,37 @@ SOURCES: tuple[SourceKind, ...] = (
     SourceKind("dataset", "a map-style torch Dataset", is_dataset, open_dataset),
 )
 
+# What to do with files that hold data and are not read.
+_OTHER_FILES = {
+    **dict.fromkeys((".xlsx", ".xls", ".ods", ".numbers"), "save the sheet as CSV"),
+    **dict.fromkeys((".rar", ".7z", ".zst"), "unpack it, and give the folder"),
+    **dict.fromkeys(
+        (".npz", ".npy", ".h5", ".hdf5", ".mat", ".pkl", ".pt"),
+        "load it in Python: automl.fit(images, labels)",
+    ),
+    **dict.fromkeys(
+        (".gz", ".bz2", ".xz"), "unpack it, and give what is in it (a compressed tar ends with .tar.gz)"
+    ),
+    **dict.fromkeys(
+        (".json", ".xml"), "write a table with the columns image and label, as CSV or JSON lines (.jsonl)"
+    ),
+    **dict.fromkeys((".mp4", ".avi", ".mov"), "save its frames as images"),
+}
 _TASKS = ("auto", "classification", "multilabel", "regression")
 
 
 def open_source(
-    data: Any, *, target: str | None = None, task: str = "auto", image_column: str | None = None
+    data: Any,
+    *,
+    target: str | None = None,
+    task: str = "auto",
+    image_column: str | None = None,
+    group_column: str | None = None,
 ) -> Source:
     """Open labelled images of any kind in `SOURCES`.
 
-    `target` names one column of a table to learn, or several with commas, and `image_column` the one with its images.
+    `target` names one column of a table to learn, or several with commas, `image_column` the one with its images, and
+    `group_column` the one with groups of rows that belong together.
 
     Raises DataError if the data do not exist, are of no known kind or do not fit the task.
     """
@@ -98,19 +128,39 @@ def open_source(
         )
     for kind in SOURCES:
         if kind.accepts(data):
-            if image_column is None:
+            if image_column is None and group_column is None:
                 return kind.open(data, target=target, task=task)
             if kind.open_table is not None:
-                return kind.open_table(data, target=target, task=task, image_column=image_column)
+                return kind.open_table(
+                    data, target=target, task=task, image_column=image_column, group_column=group_column
+                )
+            what = "an image column" if image_column is not None else "a group column"
             raise DataError(
-                f"an image column is one of a table and must be left out for {kind.description}, but {image_column!r} "
-                "was given"
+                f"{what} is one of a table and must be left out for {kind.description}, but "
+                f"{image_column or group_column!r} was given"
             )
     raise DataError(_unknown(data))
 
 
 def _is_path(data: Any) -> bool:
     return isinstance(data, (str, Path))
+
+
+def _is_folder(data: Any) -> bool:
+    """Return whether it is the path of a folder. Raises DataError for one that no system takes."""
+    if not _is_path(data):
+        return False
+    if str(data).strip() in ("", ".") and str(data) != ".":
+        raise DataError(
+            "the data must have a name, but an empty one was given: name a folder, an archive or a table"
+        )
+    try:
+        return Path(data).is_dir()
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"the data must be a path that can be opened, but {str(data)[:60]!r}... cannot "
+            f"({getattr(error, 'strerror', None) or error}): check it"
+        ) from error
 
 
 def _is_file(data: Any, fits: Callable[[Path], bool]) -> bool:
@@ -127,4 +177,12 @@ def _unknown(data: Any) -> str:
         return f"the data must be {kinds}, not {type(data).__name__!r}"
     if not Path(data).exists():
         return f"the data must exist, but there is no file or folder {str(data)!r}: check the path ({kinds})"
+    hint = next((hint for end, hint in _OTHER_FILES.items() if str(data).lower().endswith(end)), "")
+    if hint:
+        return f"the data cannot be read from {str(data)!r}: {hint}"
+    if not Path(data).is_file():
+        return (
+            f"the data must be a folder or a file, but {str(data)!r} is a pipe, a device or a socket: save its "
+            "content to a file"
+        )
     return f"the data must be {kinds}, but {str(data)!r} is none of these"

@@ -18,7 +18,7 @@ from automl.data.sources.base import (
     numbered,
     require_classification,
 )
-from automl.data.sources.labels import Labels, as_array, label_columns, read_labels
+from automl.data.sources.labels import Labels, as_array, columns_of_table, label_columns, read_labels
 from automl.errors import DataError
 
 _MOST_VALUES = 2**22  # that decide on the range
@@ -32,7 +32,7 @@ class ArraySource(Source):
     than 8 bits are scaled; shapes as in `_LAYOUTS`, numpy or torch.
     If the channels could be first or last, a torch tensor is read as (N, C, H, W) and an array as (N, H, W, C).
     `labels`: one entry for each image, which may be a list of labels, or (N, outputs) with 0 and 1 for several
-    labels or with numbers for a regression.
+    labels or with numbers for a regression, or a DataFrame, whose columns name the outputs.
     """
 
     def __init__(self, images: Any, labels: Any, *, name: str = "arrays", task: str = "auto") -> None:
@@ -146,6 +146,8 @@ def _range(images: npt.NDArray[Any]) -> PixelRange:
 def _usual(images: npt.NDArray[Any]) -> PixelRange:
     """Return the usual range of pixels that are not uint8. Raises DataError for pixels outside of it."""
     low, high = float(images.min()), float(images.max())
+    if low != low:
+        raise DataError("pixels must be numbers, but some of them are NaN: replace them, for example with 0")
     if not low >= 0 or not high <= 65535:
         raise DataError(
             f"pixels must lie in 0..1 or 0..255, but they lie in {low:g}..{high:g}: undo their normalization "
@@ -162,7 +164,8 @@ def _labels(labels: Any, n: int, task: str) -> Labels:
     """Read the labels. Raises DataError unless there is one entry, or one row, for each image."""
     if hasattr(labels, "detach"):
         labels = labels.detach().cpu().numpy()
-    labels = as_array(labels)
+    named = columns_of_table(labels)
+    labels = as_array(labels) if named is None else labels.to_numpy(dtype=object)
     rows = labels.tolist() if isinstance(labels, np.ndarray) else list(labels)
     numeric = isinstance(labels, np.ndarray) and labels.dtype.kind in "biuf"
     if len(rows) != n or (numeric and labels.ndim > 2):
@@ -171,7 +174,7 @@ def _labels(labels: Any, n: int, task: str) -> Labels:
     columns: dict[str, Sequence[Any]] = {"label": rows}
     if isinstance(labels, np.ndarray) and labels.ndim == 2 and (numeric or labels.shape[1] == 1):
         columns = label_columns(labels)
-    found = read_labels(columns, task=task)
+    found = read_labels(columns if named is None else named, task=task)
     if not found.kept.all():
         empty = int(np.argmin(found.kept))
         raise DataError(

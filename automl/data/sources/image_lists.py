@@ -12,7 +12,7 @@ from PIL import Image
 from automl.data.sources.arrays import ArraySource
 from automl.data.sources.base import Source, refuse_target
 from automl.data.sources.files.manifest import open_frame
-from automl.data.sources.labels import as_array, label_columns
+from automl.data.sources.labels import as_array, columns_of_table, label_columns
 from automl.data.sources.torch_dataset import DatasetSource
 from automl.errors import DataError
 
@@ -39,6 +39,10 @@ def open_pair(data: Any, *, target: str | None, task: str) -> Source:
     """
     refuse_target(target, "arrays")
     images, labels, *rest = data
+    if labels is None or isinstance(labels, (str, bytes, dict, set, frozenset)):
+        raise DataError(
+            f"labels must be a list, an array or a column, with one entry for each image, not {type(labels).__name__}"
+        )
     if isinstance(images, (str, os.PathLike)):
         raise DataError(
             f"labels belong to images in memory or a list of paths, not to the path {str(images)!r}: give a list, or "
@@ -50,14 +54,17 @@ def open_pair(data: Any, *, target: str | None, task: str) -> Source:
     if isinstance(first, (str, os.PathLike, bytes, bytearray)) or hasattr(first, "read"):
         return _files(items, labels, groups, task)
     if isinstance(first, Image.Image) or _differ(items):
-        source = DatasetSource(ImageList(items, _one_each(labels, len(items))), task=task)
+        named = columns_of_table(labels)
+        source = DatasetSource(ImageList(items, _one_each(labels, len(items))), task=task, columns=named)
         source.name = "images"
         return _grouped(source, groups)
     if hasattr(first, "detach"):
         import torch
 
         images = torch.stack(items)
-    return _grouped(ArraySource(images, _plain(labels), task=task), groups)
+    return _grouped(
+        ArraySource(images, labels if columns_of_table(labels) else _plain(labels), task=task), groups
+    )
 
 
 def _grouped(source: ArraySource | DatasetSource, groups: list[Any] | None) -> Source:
@@ -87,12 +94,19 @@ def _files(items: list[Any], labels: Any, groups: list[Any] | None, task: str) -
 
     cells = [_cell(item) for item in items]
     columns = _columns(labels, len(items))
-    frame = pd.DataFrame({"image": pd.Series(cells, dtype=object)})
+    image = "image"
+    while image in columns:
+        image += "_"
+    frame = pd.DataFrame({image: pd.Series(cells, dtype=object)})
     for name, column in columns.items():
         frame[name] = pd.Series(list(column), dtype=object)
+    together = None
     if groups is not None:
-        frame["group"] = pd.Series(groups, dtype=object)
-    source = open_frame(frame, target=",".join(columns), task=task, image_column="image")
+        together = "group"
+        while together in frame:
+            together += "_"
+        frame[together] = pd.Series(groups, dtype=object)
+    source = open_frame(frame, target=",".join(columns), task=task, image_column=image, group_column=together)
     source.name = "images"
     return source
 
@@ -113,6 +127,9 @@ def _cell(item: Any) -> str | bytes:
 
 
 def _columns(labels: Any, n: int) -> dict[str, Sequence[Any]]:
+    if (named := columns_of_table(labels)) is not None:
+        _one_each(labels, n)
+        return named
     plain = _plain(labels)
     numeric = isinstance(plain, np.ndarray) and plain.ndim == 2
     return label_columns(plain) if numeric else {"label": _one_each(plain, n)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,25 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.data.sources.base import Targets, counted
-from automl.data.sources.cells import MISSING, number, plain, read_numbers
+from automl.data.sources.cells import MISSING, number, plain
+from automl.data.sources.numbers.amounts import MOST_CLASSES, amounts_in, codes, is_list, read_amounts
 from automl.errors import DataError
 from automl.records import LabelType, Task
 
-# A column with one of these words in its name holds classes, even if these are many numbers.
-_CLASS_WORDS = frozenset(
-    ("label", "labels", "class", "classes", "cls", "category", "categories", "species", "genus", "breed")
-    + ("type", "kind", "code", "id", "classid", "labelid", "classname", "classno")
-)
-# Columns of these names do if their numbers are those of classes: 0 or 1 to K, each in several rows.
-_EITHER = frozenset(("target", "targets", "y"))
-_ROWS_EACH = 3
-# Up to this many different whole numbers in other columns are classes; more are a regression.
-_MOST_CLASSES = 10
 _BITS = {"0": 0.0, "1": 1.0, "false": 0.0, "true": 1.0, "0.0": 0.0, "1.0": 1.0}
 _LISTS = (list, tuple, set, frozenset)
 _WHOLE = re.compile(r"0|-?[1-9]\d{0,17}", re.ASCII)
-_NUMERIC = re.compile(r"[+-]?[.,]?\d")
-_WORDS = re.compile(r"(?<=[a-z])(?=[A-Z])|[\W_\d]+")
+_WHOLE_FRACTION = re.compile(r"\+?(-?\d+)(?:\.0*)?")  # 1, 1.0 or +1
 _VECTOR = "output "  # the name of a column without a name, before its number
 _LARGEST = 1e30  # of an amount: far from the largest float32
 _LONGEST_LIST, _MOST_TARGETS = 10_000, 2**28  # characters of a list in a cell; numbers in all targets
@@ -65,9 +54,14 @@ def read_labels(columns: Mapping[str, Sequence[Any]], *, task: str, typed: bool 
     """
     cells = {name: [plain(cell) for cell in column] for name, column in columns.items()}
     told: list[str] = []
+    certain: frozenset[str] = frozenset()
     if task in ("auto", "regression"):
-        cells = _with_numbers(cells, told, asked=task)
-    chosen = _infer(cells) if task == "auto" else cast(Task, task)
+        read = read_amounts(cells, asked=task, bits=_all_bits(cells))
+        cells, told, certain = read.cells, [*read.notes], read.certain
+    chosen = _infer(cells, certain) if task == "auto" else cast(Task, task)
+    if chosen == "classification":
+        cells, same = _in_one_spelling(cells)
+        told += same
     kept = _with_labels(cells, chosen)
     if not kept.any():
         raise DataError(
@@ -111,6 +105,13 @@ def as_array(labels: Any) -> Any:
     return np.array(cells, dtype=None if numeric else object).reshape(len(rows), -1)
 
 
+def columns_of_table(labels: Any) -> dict[str, Sequence[Any]] | None:
+    """Return the columns of a DataFrame of labels by their names; None for anything else."""
+    if not (hasattr(labels, "iloc") and hasattr(labels, "columns")):
+        return None
+    return {str(name): labels.iloc[:, k].tolist() for k, name in enumerate(labels.columns)}
+
+
 def vector_columns(vectors: npt.NDArray[Any]) -> dict[str, Sequence[Any]]:
     """Return the columns of (N, outputs), with names that sort in their order."""
     width = len(str(vectors.shape[1] - 1))
@@ -128,47 +129,6 @@ def is_numbers(column: Iterable[Any]) -> bool:
     return all(number(cell) is not None for cell in map(plain, column) if cell is not None)
 
 
-def _with_numbers(cells: Mapping[str, list[Any]], told: list[str], *, asked: str) -> dict[str, list[Any]]:
-    """Return the columns with numbers in other forms read, where these are amounts or were asked to be.
-
-    Raises DataError for a text among amounts, unless a regression was asked for, which refuses it later.
-    """
-    found = {}
-    for name, column in cells.items():
-        found[name] = column
-        texts = {cell for cell in column if isinstance(cell, str)}
-        numeric = any(_NUMERIC.match(text) for text in texts) or any(
-            type(cell) in (int, float) for cell in column
-        )
-        if not (texts and numeric) or any(_is_list(text) for text in texts):
-            continue
-        if asked == "auto" and _codes(texts):
-            continue
-        read, notes = read_numbers(name, column)
-        numbers = [value for cell in read if cell is not None and (value := number(cell)) is not None]
-        odd = [cell for cell in read if cell is not None and number(cell) is None]
-        if asked == "auto" and not (_amounts_in(name, numbers) or (len(cells) > 1 and not _all_bits(cells))):
-            others = {text for text in texts if number(text) is None and text.lower() not in MISSING}
-            if others:
-                continue  # words among a few numbers: all are classes
-        elif asked == "auto" and odd and 2 * len(odd) < len(numbers):
-            raise DataError(_odd_cell(name, odd))
-        found[name] = read
-        told += notes
-    return found
-
-
-def _odd_cell(name: str, odd: Sequence[Any]) -> str:
-    others = (
-        f" and {len(odd) - 1} other cells" if len(odd) > 2 else " and another cell" if len(odd) == 2 else ""
-    )
-    are = "are" if len(odd) > 1 else "is"
-    return (
-        f"a column of amounts must hold numbers, but {odd[0]!r}{others} in {name} {are} none: correct it, empty the "
-        "cell to leave the row out, or choose the task 'classification' if the numbers are names"
-    )
-
-
 def _all_bits(cells: Mapping[str, list[Any]]) -> bool:
     return all(str(cell).lower() in _BITS for column in cells.values() for cell in column if cell is not None)
 
@@ -181,41 +141,22 @@ def _one_hot(cells: Mapping[str, list[Any]]) -> bool:
     return all(sum(_BITS.get(str(cell).lower(), 2.0) for cell in row) == 1.0 for row in rows)
 
 
-def _codes(texts: Iterable[Any]) -> str:
-    """Return the first number with zeros before it, such as 001: these are codes; "" if there is none."""
-    found = (text for text in texts if isinstance(text, str) and len(text) > 1)
-    return next((text for text in found if text[0] == "0" and text.isdecimal()), "")
-
-
-def _amounts_in(name: str, found: Sequence[float]) -> bool:
-    """Return whether the numbers of a column are amounts, not classes."""
-    if any(value != round(value) for value in found if math.isfinite(value)):
-        return True
-    different = set(found)
-    if len(different) <= _MOST_CLASSES or {word.lower() for word in _WORDS.split(name)} & _CLASS_WORDS:
-        return False
-    numbered = different in (set(range(len(different))), set(range(1, len(different) + 1)))
-    return not (name.lower() in _EITHER and numbered and len(found) >= _ROWS_EACH * len(different))
-
-
-def _infer(cells: Mapping[str, list[Any]]) -> Task:
+def _infer(cells: Mapping[str, list[Any]], certain: frozenset[str]) -> Task:
     if len(cells) > 1:
         if _one_hot(cells):
             return "classification"
         return "multilabel" if _all_bits(cells) else "regression"
     name, column = next(iter(cells.items()))
+    if name in certain:
+        return "regression"
     present = [cell for cell in column if cell is not None]
-    if any(isinstance(cell, _LISTS) or (isinstance(cell, str) and _is_list(cell)) for cell in present):
+    if any(isinstance(cell, _LISTS) or (isinstance(cell, str) and is_list(cell)) for cell in present):
         return "multilabel"
     numbers = [number(cell) for cell in present if not isinstance(cell, bool)]
     found = [value for value in numbers if value is not None]
-    if len(found) < len(present) or _codes(present):
+    if len(found) < len(present) or codes(present):
         return "classification"
-    return "regression" if _amounts_in(name, found) else "classification"
-
-
-def _is_list(text: str) -> bool:
-    return "|" in text or (text.startswith("[") and text.endswith("]"))
+    return "regression" if amounts_in(name, found) else "classification"
 
 
 def _with_labels(cells: Mapping[str, list[Any]], task: Task) -> npt.NDArray[np.bool_]:
@@ -238,6 +179,24 @@ def _classes(cells: Mapping[str, list[Any]]) -> tuple[tuple[str, ...], Targets]:
     names = sorted(set(words), key=_order)
     place = {name: i for i, name in enumerate(names)}
     return tuple(names), np.array([place[word] for word in words], dtype=np.int64)
+
+
+def _in_one_spelling(cells: dict[str, list[Any]]) -> tuple[dict[str, list[Any]], list[str]]:
+    """Return the column with 1.0 and 1 as one class, 1, where both are there; and what was changed."""
+    name, column = next(iter(cells.items()))
+    texts = {cell for cell in column if isinstance(cell, str)}
+    if len(cells) > 1 or codes(texts):
+        return cells, []
+    words = texts | {str(cell) for cell in column if type(cell) is int}
+    words |= {f"{cell:.0f}" for cell in column if type(cell) is float and cell.is_integer()}
+    whole = {
+        text: found[1] for text in texts if (found := _WHOLE_FRACTION.fullmatch(text)) and found[1] != text
+    }
+    twice = sorted(text for text, form in whole.items() if form in words)
+    if not twice:
+        return cells, []
+    said = f"{whole[twice[0]]!r} and {twice[0]!r} in {name} are one class, as are others that differ in this way."
+    return {name: [whole.get(cell, cell) if isinstance(cell, str) else cell for cell in column]}, [said]
 
 
 def _from_one_hot(cells: Mapping[str, list[Any]]) -> list[Any]:
@@ -356,13 +315,30 @@ def _why(task: Task, cells: Mapping[str, list[Any]]) -> str:
     if len(cells) > 1:
         return "as each row has one 1 and else 0"
     column = next(iter(cells.values()))
-    if code := _codes(column):
+    if code := codes(column):
         return f"as numbers such as {code} are codes"
     present = [cell for cell in column if cell is not None]
+    if joined := _joined(present):
+        return f"in which {joined!r} is one class: if it means several labels, write | between them"
     if words := sorted({cell for cell in present if isinstance(cell, str) and cell.lower() in MISSING}):
         return f"in which {words[0]!r} is a class, not a missing value"
     many = len({number(cell) for cell in present}) if all(number(cell) is not None for cell in present) else 0
-    return f"in which {many} numbers name classes" if many > _MOST_CLASSES else ""
+    return f"in which {many} numbers name classes" if many > MOST_CLASSES else ""
+
+
+def _joined(cells: Iterable[Any]) -> str:
+    """Return a text such as "cat;dog" of which all parts are labels elsewhere; "" if there is none."""
+    texts = {cell for cell in cells if isinstance(cell, str)}
+    for mark in (";", ",", "+", "&", "/"):
+        parts = {text: [part.strip() for part in text.split(mark)] for text in sorted(texts) if mark in text}
+        known = texts | {part for found in parts.values() for part in found if len(found) > 1}
+        single = texts - parts.keys()
+        found = next(
+            (text for text, of in parts.items() if set(of) & single and set(of) <= known and "" not in of), ""
+        )
+        if found:
+            return found
+    return ""
 
 
 def _label_type(cells: Mapping[str, list[Any]]) -> LabelType:

@@ -6,7 +6,7 @@ import bisect
 import hashlib
 import io
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +41,13 @@ class DatasetSource(Source):
 
     Labels come from the attribute `targets` or `labels` if it is as long as the data set, otherwise from every item.
     The attribute `classes`, if it has as many entries as there are labels, names them. Raises DataError for items
-    that are not pairs, and for images that change from one reading to the next.
+    that are not pairs, and for images that change from one reading to the next. `columns` are the labels, if they have
+    names.
     """
 
-    def __init__(self, dataset: Any, *, task: str) -> None:
+    def __init__(
+        self, dataset: Any, *, task: str, columns: Mapping[str, Sequence[Any]] | None = None
+    ) -> None:
         self._dataset = dataset
         self.name = type(dataset).__name__
         n = len(dataset)
@@ -52,10 +55,10 @@ class DatasetSource(Source):
             raise DataError("a Dataset must have items, but its length is 0")
         first = dataset[0]
         _require_pair(first)
-        known = _known_labels(dataset, *_LABEL_ATTRIBUTES)
-        labels = read_labels(
-            _columns([_plain(dataset[i][1]) for i in range(n)] if known is None else known), task=task
-        )
+        known = _known_labels(dataset, *_LABEL_ATTRIBUTES) if columns is None else None
+        if columns is None:
+            columns = _columns([_plain(dataset[i][1]) for i in range(n)] if known is None else known)
+        labels = read_labels(columns, task=task)
         if not labels.kept.all():
             raise DataError(
                 "every item of a Dataset must have a label, but some are None or NaN: leave these out"

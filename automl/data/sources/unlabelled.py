@@ -18,7 +18,7 @@ from automl.data.pixels import open_header, quiet_pillow
 from automl.data.readers import FolderReader
 from automl.data.sources.arrays import to_images
 from automl.data.sources.files.base import Files, FolderFiles, LooseFiles
-from automl.data.sources.files.layout import IMAGE_SUFFIXES, printable
+from automl.data.sources.files.layout import IMAGE_SUFFIXES, is_hidden, printable
 from automl.data.sources.files.manifest import is_manifest, require_images, table_cells
 from automl.data.sources.files.tables.read_table import most_bytes, read_table
 from automl.data.sources.files.tar_archive import TarFiles, is_tar
@@ -46,7 +46,7 @@ def images_of(data: Any, info: DatasetInfo, *, image_column: str | None = None) 
     models, the first has 3 or 4. Raises DataError for anything else.
     """
     if isinstance(data, (str, os.PathLike)):
-        yield from _at_path(Path(data), image_column)
+        yield from _at_path(Path(data), image_column, named=bool(str(data).strip()))
     elif hasattr(data, "iloc") and hasattr(data, "columns"):
         yield from _in_table(data, LooseFiles(Path(), name="table"), "the DataFrame", image_column)
     elif (one := _single(data)) is not None:
@@ -65,7 +65,9 @@ def images_of(data: Any, info: DatasetInfo, *, image_column: str | None = None) 
         )
 
 
-def _at_path(path: Path, image_column: str | None) -> Iterator[NamedImage]:
+def _at_path(path: Path, image_column: str | None, *, named: bool = True) -> Iterator[NamedImage]:
+    if str(path) == "." and not named:
+        raise DataError("images must have a name, but an empty one was given: name a file or a folder")
     try:
         folder = path.is_dir()
     except OSError as error:  # a name that no system takes
@@ -103,7 +105,7 @@ def _in_files(files: Files, where: Path) -> Iterator[NamedImage]:
     opened, n = _Opened(files), 0
     for path in files.paths:
         parts = path.split("/")
-        hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
+        hidden = any(map(is_hidden, parts))
         if not hidden and os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES:  # noqa: PTH122  # there are many
             n += 1
             yield NamedImage(printable(str(where / path)), partial(opened.load, path))

@@ -112,11 +112,4 @@ def _has_data(study: StudyFolder) -> bool:
 
 
 def _of_study(study: StudyFolder) -> StudyRows:
-    config = study.config
-    return study_rows(
-        study.path,
-        config["data"],
-        target=config.get("target"),
-        task=str(config.get("task") or "auto"),
-        image_column=config.get("image_column"),
-    )
+    return study_rows(study.path, study.config)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,14 +62,18 @@ class StudyRows:
     held_out: LabelledImages
 
 
-def study_rows(
-    folder: Path, data: Any, *, target: str | None, task: str, image_column: str | None
-) -> StudyRows:
-    """Open the data of a study again and return its rows, by the splits.csv in its folder.
+def study_rows(folder: Path, config: Mapping[str, Any]) -> StudyRows:
+    """Open the data of a study again (`config` is its study.yaml) and return its rows, by splits.csv in its folder.
 
     Raises DataError if the data are gone, or are not those of the study.
     """
-    source = open_source(data, target=target, task=task, image_column=image_column)
+    source = open_source(
+        config["data"],
+        target=config.get("target"),
+        task=str(config.get("task") or "auto"),
+        image_column=config.get("image_column"),
+        group_column=config.get("group_column"),
+    )
     with (folder / SPLITS_FILE).open(newline="", encoding="utf-8") as file:
         parts = {row["file"]: row["split"] for row in csv.DictReader(file)}
     images = _images(source)

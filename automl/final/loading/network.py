@@ -10,8 +10,8 @@ from typing import Any
 from safetensors.torch import load_file
 from torch import nn
 
-from automl.documents.json_file import read_json
 from automl.errors import ModelError
+from automl.final.loading.config_file import read_config, require_types
 from automl.final.loading.sized_network import build_with_weights, require_finite
 from automl.final.model_folder import CONFIG, FACTORY, WEIGHTS
 from automl.records import DatasetInfo
@@ -30,12 +30,8 @@ def load_network(
     ModelError without it. For a damaged folder it raises nearly anything: ValueError if the sizes in config.json are
     not those of the weights, TypeError for unknown arguments.
     """
-    said = read_json(folder / CONFIG)
-    if not isinstance(said, dict):
-        raise ValueError(f"{CONFIG} must hold one JSON object")
-    name, arguments = said.get(FACTORY), said.get("model_args") or {}
-    if not isinstance(arguments, dict):
-        raise ValueError(f"model_args in {CONFIG} must be an object")
+    said = read_config(folder, info)
+    name, arguments = said.get(FACTORY), said["model_args"]
     if name is None:
         return _timm_network(folder, said, arguments, info)
     if is_built_in(name):
@@ -71,9 +67,11 @@ def _timm_network(
             f"{CONFIG} must have the channels of the images ({info.in_chans}), not {arguments.get('in_chans', 3)}"
         )
     keywords = {**arguments, "num_classes": info.n_outputs}
-    return build_with_weights(
+    network = build_with_weights(
         partial(timm.create_model, name, pretrained=False, **keywords), folder / WEIGHTS
     )
+    require_types(network, arguments)
+    return network
 
 
 def _require_outputs(given: Any, info: DatasetInfo) -> None:

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from automl.data import load_pixels, open_source, prepare_data
 from automl.data.cache.streamed_images import open_images
-from automl.data.decoding.pixel_range import range_of, sampled, to_eight_bits
+from automl.data.decoding.image_format import choose_target
+from automl.data.decoding.pixel_range import outside_note, range_of, sampled, to_eight_bits
 from automl.data.prepare import PreparedData
 from automl.errors import DataError
 
@@ -120,3 +121,107 @@ def test_model_of_plain_images_reads_deep_ones_in_the_usual_range(tmp_path: Path
     assert np.unique(load_pixels(dark, info)).tolist() == [3]
     with pytest.raises(DataError, match="pixels from 90 to 90 do not fit the range 0 to 1"):
         load_pixels(Image.fromarray(np.full((8, 8), 90, dtype=np.float32)), info)
+
+
+def _spoiled(values: Any, share: float, bad: Any) -> Any:
+    spoiled = values.copy()
+    places = _RNG.permutation(values.size)[: round(share * values.size)]
+    spoiled.reshape(-1)[places] = bad(len(places)) if callable(bad) else bad
+    return spoiled
+
+
+_COUNTS = _RNG.integers(900, 1400, (256, 256))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "share", "bad"),
+    [
+        (np.uint16, 0.01, 65535),
+        (np.uint16, 0.01, lambda n: _RNG.integers(3000, 65535, n)),
+        (np.uint16, 0.4, 65535),
+        (np.int32, 0.3, -9999),
+        (np.int32, 0.01, lambda n: _RNG.choice([-32768, 65535], n)),
+        (np.float32, 0.3, -9999),
+        (np.float32, 0.3, np.finfo(np.float32).min),
+        (np.float32, 0.3, np.nan),
+        (np.float32, 0.05, lambda n: _RNG.choice([-9999, 1e20, np.nan, np.inf], n)),
+    ],
+)
+def test_hot_pixels_and_places_without_a_measurement_do_not_set_the_range(
+    dtype: Any, share: float, bad: Any
+) -> None:
+    values = _spoiled(_COUNTS.astype(dtype), share, bad)
+    low, high = range_of([sampled(values)])
+    assert 300 < low <= 905 and 1395 <= high < 2000
+    pixels = to_eight_bits(values, (low, high))
+    assert len(np.unique(pixels)) > 80  # of 256 levels
+    if not (isinstance(bad, float) and np.isnan(bad)):
+        assert "of the pixels lie outside of" in outside_note([sampled(values)], (low, high))
+    assert outside_note([sampled(_COUNTS)], (900.0, 1400.0)) == ""
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.where(_RNG.random((64, 64)) < 0.02, 4000, 0).astype(np.uint16),  # bright spots on a black ground
+        np.where(_RNG.random((64, 64)) < 0.3, 1000, 0).astype(np.uint16),
+        np.concatenate([np.zeros(900), np.linspace(0, 3000, 100)]).astype(np.uint16),
+    ],
+)
+def test_signal_on_an_even_ground_is_no_outlier(values: Any) -> None:
+    low, high = range_of([sampled(values)])
+    assert low == 0 and high >= values.max()
+
+
+def _tiffs(root: Path, **options: Any) -> Path:
+    for k, name in enumerate("ab"):
+        (root / name).mkdir(parents=True)
+        for i in range(8):
+            counts = (_COUNTS[:32, i : i + 32] + 100 * k).astype(options.get("dtype", np.uint16))
+            counts[: options.get("empty", 0)] = options.get("value", 0)
+            tags = TiffImagePlugin.ImageFileDirectory_v2()
+            if "nodata" in options:
+                tags[42113] = options["nodata"]
+            more = [Image.fromarray(counts[::-1])] if options.get("pages") and not i % 2 else []
+            Image.fromarray(counts).save(
+                root / name / f"{i}.tif", tiffinfo=tags, save_all=bool(more), append_images=more
+            )
+    return root
+
+
+def test_value_that_a_tag_declares_empty_is_black_and_not_in_the_range(tmp_path: Path) -> None:
+    told = _prepared(_tiffs(tmp_path / "x", empty=16, value=5000, nodata="5000"), tmp_path)
+    low, high = told.splits.info.pixel_range
+    assert 890 < low < 1000 and 1400 < high < 1550
+    images = open_images(told.splits.train.images)[np.arange(16)]
+    assert images[:, :14].max() < 5 < images[:, 20:].mean()
+    with Image.open(tmp_path / "x" / "a" / "1.tif") as image:
+        assert np.array_equal(load_pixels(image, told.splits.info), images[1])
+
+
+def test_images_with_empty_places_are_used_and_told(tmp_path: Path) -> None:
+    root = _tiffs(tmp_path / "x", empty=20, value=-9999, dtype=np.float32)
+    prepared = _prepared(root, tmp_path)
+    assert (prepared.report.n_images, prepared.report.bad) == (16, ())
+    assert any("62 % of the pixels lie outside of" in note for note in prepared.report.notes)
+
+
+def test_further_pages_of_a_file_are_told(tmp_path: Path) -> None:
+    root = _tiffs(tmp_path / "x", pages=True)
+    [note] = choose_target(open_source(root), img_size="auto", max_size=64).notes
+    assert note.startswith(
+        "Only the first page or frame of a file is used; 8 of 16 files looked at have more"
+    )
+    assert note in _prepared(root, tmp_path).report.notes
+    frames = [Image.new("L", (9, 9), 20 * k) for k in range(3)]
+    for name in ("a/1.gif", "b/1.gif"):
+        (tmp_path / "y" / name).parent.mkdir(parents=True, exist_ok=True)
+        frames[0].save(tmp_path / "y" / name, save_all=True, append_images=frames[1:])
+    assert "2 of 2 files" in choose_target(open_source(tmp_path / "y"), img_size=9, max_size=64).notes[0]
+
+
+def test_image_without_any_value_is_bad_and_named(tmp_path: Path) -> None:
+    root = _folder(tmp_path / "x", "float")
+    Image.fromarray(np.full((32, 32), np.nan, dtype=np.float32)).save(root / "a" / "0.tif")
+    [bad] = _prepared(root, tmp_path).report.bad
+    assert (bad.file, bad.reason) == ("a/0.tif", "no pixel with a value (all are NaN or infinite)")

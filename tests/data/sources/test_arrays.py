@@ -83,7 +83,7 @@ def test_labels_of_any_kind_are_encoded(labels: Any, classes: tuple[str, ...], n
         (np.zeros((3, 5, 6, 7)), _LABELS, "must have the shape"),
         (np.zeros((0, 5, 6, 3)), [], "at least one image"),
         (_PIXELS / 100 - 1, _LABELS, "undo their normalization"),
-        (np.full((3, 5, 6), np.nan), _LABELS, "undo their normalization"),
+        (np.full((3, 5, 6), np.nan), _LABELS, "some of them are NaN"),
         (_PIXELS * 3.0, _LABELS, "they reach 7"),
         ([[1, 2], [3]], _LABELS, "must each form one array"),
         (np.array(["x", "y", "z"]), _LABELS, "must be an array of numbers"),

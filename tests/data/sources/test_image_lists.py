@@ -86,3 +86,35 @@ def test_several_outputs_of_a_list_are_columns(tmp_path: Path) -> None:
 def test_lists_that_do_not_fit_are_refused(images: Any, labels: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
         open_source((images, labels))
+
+
+@pytest.mark.parametrize("kind", ["paths", "images", "array"])
+def test_columns_of_labels_keep_their_names(tmp_path: Path, kind: str) -> None:
+    arrays = np.stack([np.asarray(random_image(i, size=(9, 9))) for i in range(4)])
+    images: Any = arrays
+    if kind != "array":
+        images = [random_image(i, size=(9, 9)) for i in range(4)]
+    if kind == "paths":
+        for i, image in enumerate(images):
+            image.save(tmp_path / f"{i}.png")
+        images = [tmp_path / f"{i}.png" for i in range(4)]
+    one_hot = pd.DataFrame({"image": [1, 0, 0, 1], "dog": [0, 1, 1, 0]})
+    source = open_source((images, one_hot))
+    assert (source.task, source.classes) == ("classification", ("dog", "image"))
+    assert source.targets.tolist() == [1, 0, 0, 1]
+    amounts = open_source((images, pd.DataFrame({"age": [1.5, 2, 3, 4], "weight": [2, 3.5, 1, 1]})))
+    assert (amounts.task, amounts.classes) == ("regression", ("age", "weight"))
+    with pytest.raises(DataError, match="one entry"):
+        open_source((images, one_hot[:3]))
+
+
+@pytest.mark.parametrize("labels", [None, "abcd", {0: "a", 1: "b", 2: "a", 3: "b"}, {"a", "b"}])
+def test_labels_without_an_order_are_refused(labels: Any) -> None:
+    with pytest.raises(DataError, match="labels must be a list, an array or a column"):
+        open_source((np.zeros((4, 5, 5), dtype=np.uint8), labels))
+
+
+def test_labels_of_bytes_are_text() -> None:
+    labels = np.array(["cat", "dog"] * 2, dtype="S3")
+    source = open_source((np.zeros((4, 5, 5), dtype=np.uint8), labels))
+    assert (source.classes, source.label_type) == (("cat", "dog"), "text")

@@ -264,3 +264,12 @@ def test_rows_of_a_list_are_the_array_that_they_stand_for(rows: Any, shape: tupl
 )
 def test_lists_of_labels_stay_as_they_are(rows: Any) -> None:
     assert as_array(rows) is rows
+
+
+@pytest.mark.parametrize("mark", [";", ", ", "+", " & "])
+def test_labels_that_may_be_several_are_told(mark: str) -> None:
+    cells = ["cat", "dog", f"cat{mark}dog", "bird"]
+    found = read_labels({"label": cells}, task="auto")
+    assert found.task == "classification"
+    assert f"in which 'cat{mark}dog' is one class: if it means several labels, write |" in found.notes[0]
+    assert read_labels({"label": ["a, b", "c, d", "e"]}, task="auto").notes == ()

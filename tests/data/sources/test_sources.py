@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -157,3 +158,33 @@ def test_other_task_is_refused(task: str) -> None:
 def test_target_without_a_table_is_refused() -> None:
     with pytest.raises(DataError, match="a target names the column of a table"):
         open_source("digits", target="label")
+
+
+def test_path_that_no_system_takes_and_a_pipe_are_sentences(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="must be a path that can be opened, but 'aaa"):
+        open_source("a" * 5000)
+    os.mkfifo(tmp_path / "x.csv")
+    with pytest.raises(DataError, match="x.csv' is a pipe, a device or a socket: save its content to a file"):
+        open_source(tmp_path / "x.csv")
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("x.xlsx", "save the sheet as CSV"),
+        ("x.NPZ", "load it in Python"),
+        ("x.rar", "unpack it"),
+        ("x.csv.gz", "unpack it, and give what is in it"),
+        ("x.json", "as CSV or JSON lines"),
+    ],
+)
+def test_files_of_other_kinds_say_what_to_do(tmp_path: Path, name: str, hint: str) -> None:
+    (tmp_path / name).write_bytes(b"PK")
+    with pytest.raises(DataError, match=f"cannot be read from .*{name}': .*{hint}"):
+        open_source(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["", "  "])
+def test_empty_name_is_not_the_current_folder(name: str) -> None:
+    with pytest.raises(DataError, match="the data must have a name"):
+        open_source(name)

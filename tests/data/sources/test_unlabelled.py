@@ -123,3 +123,9 @@ def test_other_data_are_refused(data: Any, message: str, colour: DatasetInfo) ->
 def test_what_is_no_image_says_so(data: Any, colour: DatasetInfo) -> None:
     with pytest.raises(DataError, match="empty file|not an image|cannot be read"):
         _found(data, colour)
+
+
+def test_empty_name_is_not_the_current_folder(make_rows: MakeRows) -> None:
+    _, info = make_rows(size=16, channels=3)
+    with pytest.raises(DataError, match="images must have a name"):
+        list(images_of("", info))

@@ -79,6 +79,47 @@ def test_sizes_that_the_weights_do_not_have_are_refused_before_they_take_memory(
     assert time.process_time() - begun < 8
 
 
+NONSENSE: list[tuple[dict[str, Any], str]] = [
+    ({"model_args": {"qkv_bias": "no"}}, "the type bool as qkv_bias in model_args, not 'no'"),
+    (
+        {"model_args": {"drop_path_rate": "high"}},
+        "a number from 0 to 1 as drop_path_rate in model_args, not 'high'",
+    ),
+    ({"model_args": {"drop_rate": -5}}, "a number from 0 to 1 as drop_rate"),
+    ({"pretrained_cfg": "x"}, "an object as pretrained_cfg, not 'x'"),
+    ({"pretrained_cfg": {"input_size": "huge"}}, "height and width as input_size, not 'huge'"),
+    ({"pretrained_cfg": {"input_size": [3, 10**9, 1]}}, "as input_size"),
+    ({"pretrained_cfg": {"mean": [9, 9, 9]}}, "the mean of preprocess.json"),
+    ({"pretrained_cfg": {"std": [0, 0, 0]}}, "the std of preprocess.json"),
+    ({"pretrained_cfg": {"std": "x"}}, "the std of preprocess.json"),
+    ({"pretrained_cfg": {"crop_mode": "sideways"}}, "as crop_mode, not 'sideways'"),
+    ({"pretrained_cfg": {"interpolation": 5}}, "as interpolation, not 5"),
+    ({"pretrained_cfg": {"crop_pct": -1}}, "a number above 0 as crop_pct"),
+    ({"pretrained_cfg": {"num_classes": 7}}, "2 as num_classes, not 7"),
+    ({"label_names": ["b", "a"]}, "the classes of preprocess.json as label_names"),
+    ({"num_features": "many"}, "a count as num_features"),
+]
+
+
+@pytest.mark.parametrize(("changes", "reason"), NONSENSE)
+def test_nonsense_in_the_config_is_refused_in_a_sentence(
+    tmp_path: Path, changes: dict[str, Any], reason: str
+) -> None:
+    folder = _folder(tmp_path / "m", VIT)
+    _change(folder, **changes)
+    with pytest.raises(ModelError, match=reason):
+        Predictor.load(folder)
+
+
+@pytest.mark.parametrize("given", [[], "", 5])
+def test_arguments_that_are_no_object_are_refused(tmp_path: Path, given: Any) -> None:
+    folder = _folder(tmp_path / "m", VIT)
+    said = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**said, "model_args": given}))
+    with pytest.raises(ModelError, match="an object as model_args"):
+        Predictor.load(folder)
+
+
 def test_channels_of_the_images_are_those_of_the_weights(tmp_path: Path) -> None:
     folder = _folder(tmp_path / "m", RESNET)
     said = json.loads((folder / "preprocess.json").read_text())

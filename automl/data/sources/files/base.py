@@ -17,11 +17,15 @@ _Entry = tuple[str, int, int]
 
 
 class Files(Protocol):
-    """Files that can be listed and read. `paths` are relative, sorted, with "/" between their parts."""
+    """Files that can be listed and read. `paths` are relative, sorted, with "/" between their parts.
+
+    `notes` are sentences about files that are left out.
+    """
 
     name: str
     where: str
     paths: Sequence[str]
+    notes: tuple[str, ...]
 
     def read(self, path: str, *, most: int = MAX_MEMBER_BYTES) -> bytes:
         """Return the content of a file.
@@ -53,6 +57,7 @@ class LooseFiles:
         self.name = name
         self.where = str(root)
         self.paths: Sequence[str] = []
+        self.notes: tuple[str, ...] = ()
         self._reader = FolderReader(root)
 
     def read(self, path: str, *, most: int = MAX_MEMBER_BYTES) -> bytes:

@@ -15,12 +15,32 @@ from automl.errors import DataError
 from automl.records import Task
 
 
-def open_folder(data: Any, *, target: str | None, task: str, image_column: str | None = None) -> Source:
+def open_folder(
+    data: Any,
+    *,
+    target: str | None,
+    task: str,
+    image_column: str | None = None,
+    group_column: str | None = None,
+) -> Source:
     """Open a folder. Raises DataError."""
-    return open_files(FolderFiles(Path(data)), target=target, task=task, image_column=image_column)
+    return open_files(
+        FolderFiles(Path(data)),
+        target=target,
+        task=task,
+        image_column=image_column,
+        group_column=group_column,
+    )
 
 
-def open_files(files: Files, *, target: str | None, task: str, image_column: str | None = None) -> Source:
+def open_files(
+    files: Files,
+    *,
+    target: str | None,
+    task: str,
+    image_column: str | None = None,
+    group_column: str | None = None,
+) -> Source:
     """Return the source in a folder or an archive: its manifest, if it has one, else its class folders.
 
     A table called labels or metadata that says what to learn is its manifest, and, without class folders or if a column
@@ -28,15 +48,21 @@ def open_files(files: Files, *, target: str | None, task: str, image_column: str
     """
     try:
         layout, problem = _class_folders(files)
-        asked = target is not None or image_column is not None
+        asked = any(name is not None for name in (target, image_column, group_column))
         folders = layout is not None and len(layout.classes) > 1 and not asked
-        tables = named_tables(files, image=image_column)
+        tables = named_tables(files, image=image_column, group=group_column)
         if folders and not any(table.label is not None for table in tables):
             tables = []
         elif not tables:
-            tables = other_tables(files, target=target, image=image_column)
+            tables = other_tables(files, target=target, image=image_column, group=group_column)
         if tables:
             return manifest_source(files, tables, target=target, task=task)
+        column = image_column or group_column
+        if column is not None:
+            raise DataError(
+                f"the column {column!r} must be one of a table, but {files.where!r} holds no table of images: leave it "
+                "out, or give a table"
+            )
         require_classification(task, target, f"class folders ({files.where!r} holds no manifest)")
         if layout is None:
             raise problem
@@ -60,7 +86,7 @@ class ClassFolderSource(Source):
         self.targets = layout.labels
         self.splits: Sequence[str] = layout.splits
         self.groups: Sequence[str] = [""] * len(self.files)
-        self.notes = layout.notes
+        self.notes = (*files.notes, *layout.notes)
 
     def read(self, i: int) -> bytes:
         return self._files.read(self._paths[i])

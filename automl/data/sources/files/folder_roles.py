@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from automl.data.sources.files.folder_kinds import in_letters_of_training, listed, unwrap
 from automl.data.sources.files.split_names import (
     HOLDOUT,
     TRAIN,
@@ -20,7 +21,6 @@ from automl.errors import DataError
 
 Folder = tuple[str, ...]
 _PARTS = (TRAIN, VAL, HOLDOUT)
-_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,18 @@ def read_roles(folders: Sequence[Folder], *, where: str) -> Roles:
     `where`, if the roles contradict each other.
     """
     depth = _wrapper_depth(folders)
-    inner = [folder[depth:] for folder in folders]
+    opened = unwrap([folder[depth:] for folder in folders])
+    chosen = [k for k, folder in enumerate(opened.folders) if folder is not None]
+    within = [folder for folder in opened.folders if folder is not None]
+    depth = _wrapper_depth(within) if opened.notes else 0
+    found = _roles([folder[depth:] for folder in within], where)
+    meanings: list[tuple[str, str] | None] = [None] * len(folders)
+    for k, meaning in zip(chosen, found.meanings, strict=True):
+        meanings[k] = meaning
+    return Roles(meanings, (*opened.notes, *found.notes))
+
+
+def _roles(inner: Sequence[Folder], where: str) -> Roles:
     tops = _tops(inner)
     splits = splits_among(tops)
     if not splits:
@@ -83,12 +94,23 @@ def _classes_at_the_top(inner: Sequence[Folder], tops: dict[str, _Top]) -> Roles
         found = {name: split for splits in within.values() for name, split in splits.items()}
         return Roles(_without_unlabelled(meanings), (_told(found), *_left_out(ignored)))
     meanings = [(_name(parts[0]), "") if parts else None for parts in inner]
+    same = set.intersection(*(top.below for top in tops.values())) if len(tops) > 1 else set()
+    notes = (
+        [
+            f"Taken for classes: {listed(tops)}; the folders in them are not used, though each has {listed(same)}: put "
+            "these folders on top if they are the classes."
+        ]
+        if len(same) > 1
+        else []
+    )
+    inside = sorted(f"{name}/{sub}" for name, top in tops.items() if len(top.below) > 1 for sub in top.below)
+    if inside and not notes:
+        notes.append(f"Folders inside of class folders are not told apart: {listed(inside)}.")
     odd = sorted(f"{name}/{split}" for name, splits in within.items() for split in splits)
     odd += [name for name in sorted(tops) if split_of(name)]
-    return Roles(
-        meanings,
-        tuple(f"Named like parts of a split, but taken for classes: {_listed(odd)}." for _ in odd[:1]),
-    )
+    if odd:
+        notes.append(f"Named like parts of a split, but taken for classes: {listed(odd)}.")
+    return Roles(meanings, tuple(notes))
 
 
 def _classes_in_the_names(inner: Sequence[Folder], tops: dict[str, _Top], splits: dict[str, str]) -> Roles:
@@ -102,13 +124,13 @@ def _classes_in_the_names(inner: Sequence[Folder], tops: dict[str, _Top], splits
         parts_of[class_in(name)].add(split)
     if sum(TRAIN in parts and len(parts) > 1 for parts in parts_of.values()) < 2:
         found = _classes_at_the_top(inner, tops)
-        return Roles(found.meanings, (f"Taken for classes: {_listed(sorted(splits))}.",))
+        return Roles(found.meanings, (f"Taken for classes: {listed(sorted(splits))}.",))
     meanings = [(_name(class_in(parts[0])), splits[parts[0]]) if parts else None for parts in inner]
     first = sorted(splits)[0]
     told = f"{first}/ as the images of {class_in(first)!r} for {splits[first]}"
     return Roles(
         _without_unlabelled(meanings),
-        (f"Names of folders taken for a part of a split and a class ({told}): {_listed(sorted(splits))}.",),
+        (f"Names of folders taken for a part of a split and a class ({told}): {listed(sorted(splits))}.",),
     )
 
 
@@ -121,8 +143,8 @@ def _flat_splits(
     """
     if len(splits) > 1 and TRAIN in splits.values():
         raise DataError(
-            f"the folders {_listed(sorted(splits))} in {where!r} must hold class folders to be parts of a split, but "
-            f"hold images beside {_listed(others)}: give the table of their labels, or move the images into class "
+            f"the folders {listed(sorted(splits))} in {where!r} must hold class folders to be parts of a split, but "
+            f"hold images beside {listed(others)}: give the table of their labels, or move the images into class "
             "folders"
         )
     left = sorted(name for name, split in splits.items() if split != TRAIN)
@@ -132,7 +154,7 @@ def _flat_splits(
     notes = []
     if left:
         notes.append(
-            f"Left out, as the name means a part of a split and no class folders are in it: {_listed(left)}; rename "
+            f"Left out, as the name means a part of a split and no class folders are in it: {listed(left)}; rename "
             "it if it is a class."
         )
     notes += [f"Taken for a class: {name}." for name in splits if name not in left]
@@ -149,7 +171,7 @@ def _split_folders(
     """Return the roles in SPLIT/CLASS/, with the part of each class folder of `classes` at the top."""
     if TRAIN not in splits.values() and not classes:
         raise DataError(
-            f"a folder with {_listed(sorted(splits))} must have a train folder beside it, but {where!r} has none: "
+            f"a folder with {listed(sorted(splits))} must have a train folder beside it, but {where!r} has none: "
             "add it"
         )
     skipped = {top: 1 + _wrapped(top, tops, inner) for top in splits}
@@ -164,13 +186,14 @@ def _split_folders(
             meanings.append((_name(top), classes[top]) if top in classes else None)
     ignored = sorted({parts[0] for parts in inner if parts} - set(splits) - set(classes))
     meanings = _without_unlabelled(meanings)
+    renamed = in_letters_of_training(meanings)
     _require_trained(meanings, where)
     told = _told({top: split for top, split in splits.items() if top in used})
     if classes:
-        told = f"{told[:-1]}; class folders beside them as train: {_listed(sorted(classes))}."
+        told = f"{told[:-1]}; class folders beside them as train: {listed(sorted(classes))}."
     bare = sorted(set(splits) - used)
-    without = (f"Left out, as no class folders are in it: {_listed(bare)}.",) if bare else ()
-    return Roles(meanings, (told, *without, *_left_out(ignored)))
+    without = (f"Left out, as no class folders are in it: {listed(bare)}.",) if bare else ()
+    return Roles(meanings, (told, *renamed, *without, *_left_out(ignored)))
 
 
 def _require_trained(meanings: Sequence[tuple[str, str] | None], where: str) -> None:
@@ -180,7 +203,7 @@ def _require_trained(meanings: Sequence[tuple[str, str] | None], where: str) -> 
     if len(trained) == 1 and others:
         raise DataError(
             f"the training images must be of 2 classes or more, but the train folder in {where!r} holds only "
-            f"{_listed(sorted(trained))}, while {_listed(others)} are in other parts: move images of each class into "
+            f"{listed(sorted(trained))}, while {listed(others)} are in other parts: move images of each class into "
             "it, or put all class folders beside each other, without train and test"
         )
 
@@ -190,13 +213,13 @@ def _told(splits: dict[str, str]) -> str:
     by_part: dict[str, list[str]] = defaultdict(list)
     for name, split in sorted(splits.items()):
         by_part[split].append(f"{name}/")
-    said = [f"{_listed(by_part[part])} as {part}" for part in _PARTS if part in by_part]
-    left = f"; without labels: {_listed(by_part[UNLABELLED])}" if UNLABELLED in by_part else ""
+    said = [f"{listed(by_part[part])} as {part}" for part in _PARTS if part in by_part]
+    left = f"; without labels: {listed(by_part[UNLABELLED])}" if UNLABELLED in by_part else ""
     return f"Folders taken for parts of a split: {', '.join(said)}{left}."
 
 
 def _left_out(names: Sequence[str]) -> tuple[str, ...]:
-    return (f"Folders beside them ignored: {_listed(names)}.",) if names else ()
+    return (f"Folders beside them ignored: {listed(names)}.",) if names else ()
 
 
 def _without_unlabelled(meanings: Sequence[tuple[str, str] | None]) -> list[tuple[str, str] | None]:
@@ -247,9 +270,3 @@ def _wrapper_depth(folders: Sequence[Folder]) -> int:
 
 def _name(folder: str) -> str:
     return unicodedata.normalize("NFC", folder)
-
-
-def _listed(names: Sequence[str]) -> str:
-    """Return the first names with commas between them, as text that can be written anywhere."""
-    shown = ", ".join(name.encode("utf-8", "backslashreplace").decode() for name in names[:_SHOWN])
-    return shown + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")

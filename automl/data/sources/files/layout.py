@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.data.sources.base import counted
+from automl.data.sources.files.folder_kinds import describes_images, is_image_folder
 from automl.data.sources.files.folder_roles import read_roles
 from automl.errors import DataError
 
@@ -17,6 +18,8 @@ IMAGE_SUFFIXES = frozenset(
     [".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".dib", ".webp", ".avif", ".heic", ".heif"]
     + [".tif", ".tiff", ".jp2", ".j2k", ".jpx", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".ico"]
 )
+# macOS, Synology, Windows.
+_OF_SYSTEMS = frozenset(("__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"))
 _NAMED = 3  # files without the extension of an image that a note names
 
 
@@ -64,9 +67,15 @@ def read_layout(paths: Sequence[str], *, where: str) -> Layout:
     for k, meaning in zip(used, roles.meanings, strict=True):
         meanings[k] = meaning
     classes = tuple(sorted({meaning[0] for meaning in roles.meanings if meaning}))
-    if not classes:
+    if not classes or (len(classes) == 1 and is_image_folder(classes[0])):
+        side = next((path for path in paths if describes_images(path)), "")
+        boxes = (
+            f" ({printable(side)} beside them may say what is where in an image, which is not learned)"
+            if side
+            else ""
+        )
         raise DataError(
-            f"each class must have a folder of images, but those in {where!r} lie in no class folder: "
+            f"each class must have a folder of images, but those in {where!r} lie in no class folder{boxes}: "
             "move them to CLASS/NAME.jpg, or list them in a table labels.csv with the columns image and label"
         )
     number = {name: i for i, name in enumerate(classes)}
@@ -80,6 +89,11 @@ def read_layout(paths: Sequence[str], *, where: str) -> Layout:
         splits=[split_of[k] for k in folders[kept].tolist()],
         notes=(*roles.notes, *_notes(found, len(folders) - len(kept))),
     )
+
+
+def is_hidden(name: str) -> bool:
+    """Return whether a file or folder is hidden, or one that a system makes for itself, such as for thumbnails."""
+    return name.startswith(".") or name in _OF_SYSTEMS
 
 
 def printable(path: str) -> str:
@@ -101,7 +115,7 @@ def _image_files(paths: Sequence[str]) -> _Found:
         number = known.get(folder)
         if number is None:
             number = known[folder] = _add_folder(found, folder)
-        if number < 0 or name.startswith(".") or name == "__MACOSX":
+        if number < 0 or is_hidden(name):
             continue
         stem, dot, ending = name.rpartition(".")
         is_image = images.get(ending)
@@ -119,7 +133,7 @@ def _image_files(paths: Sequence[str]) -> _Found:
 def _add_folder(found: _Found, folder: str) -> int:
     """Return the number of a new folder; -1 where it, or a folder around it, is hidden."""
     parts = tuple(part for part in folder.split("/") if part not in ("", "."))
-    if any(part.startswith(".") or part == "__MACOSX" for part in parts):
+    if any(map(is_hidden, parts)):
         return -1
     found.folders.append(parts)
     return len(found.folders) - 1

@@ -7,7 +7,7 @@ import posixpath
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from automl.data.sources.base import Source, counted, hash_lines
@@ -74,7 +74,14 @@ class ManifestSource(Source):
         self._files.close()
 
 
-def open_manifest(data: Any, *, target: str | None, task: str, image_column: str | None = None) -> Source:
+def open_manifest(
+    data: Any,
+    *,
+    target: str | None,
+    task: str,
+    image_column: str | None = None,
+    group_column: str | None = None,
+) -> Source:
     """Open a CSV, Parquet or JSON lines file; its paths are relative to its folder. Raises DataError."""
     path = Path(data)
     try:
@@ -85,16 +92,23 @@ def open_manifest(data: Any, *, target: str | None, task: str, image_column: str
         ) from error
     files = LooseFiles(path.parent, name=path.stem)
     frame = read_table(path.name, content)
-    table = require_images(frame, files, where=str(path), image=image_column)
+    table = require_images(frame, files, where=str(path), image=image_column, group=group_column)
     return manifest_source(files, [table], target=target, task=task)
 
 
-def open_frame(data: Any, *, target: str | None, task: str, image_column: str | None = None) -> Source:
+def open_frame(
+    data: Any,
+    *,
+    target: str | None,
+    task: str,
+    image_column: str | None = None,
+    group_column: str | None = None,
+) -> Source:
     """Open a pandas DataFrame; its paths are relative to the current folder. Raises DataError."""
     frame = data.reset_index(drop=True)
     frame.columns = [str(column) for column in frame.columns]
     files = LooseFiles(Path(), name="table")
-    table = require_images(frame, files, where="the DataFrame", image=image_column)
+    table = require_images(frame, files, where="the DataFrame", image=image_column, group=group_column)
     return manifest_source(files, [table], target=target, task=task)
 
 
@@ -103,9 +117,11 @@ def is_manifest(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES
 
 
-def require_images(frame: pd.DataFrame, files: Files, *, where: str, image: str | None) -> Table:
+def require_images(
+    frame: pd.DataFrame, files: Files, *, where: str, image: str | None, group: str | None = None
+) -> Table:
     """Return the table in a frame. Raises DataError if it has no rows, or no column of images."""
-    table = make_table(frame, where=where, find=Lookup(files, "").find, image=image)
+    table = make_table(frame, where=where, find=Lookup(files, "").find, image=image, group=group)
     if table is None:
         raise no_images(frame, where)
     if not len(table.frame):
@@ -123,15 +139,18 @@ def manifest_source(files: Files, tables: Sequence[Table], *, target: str | None
     typed = not all(PurePosixPath(table.where).suffix.lower() in UNTYPED for table in tables)
     labels = read_labels({name: frame[name].tolist() for name in columns}, task=task, typed=typed)
     cells, told = _cells(files, tables)
-    splits = _splits(frame, [table.split for table in tables for _ in range(len(table.frame))], first)
-    groups = _texts(frame, "group")
+    splits, unassigned = _splits(
+        frame, [table.split for table in tables for _ in range(len(table.frame))], first
+    )
+    groups = _texts(frame, first.group.lower()) if first.group is not None else [""] * len(frame)
     kept = [i for i, keep in enumerate(labels.kept.tolist()) if keep]
     names, again, repeats = _names([cells[i] for i in kept], labels)
     source = ManifestSource(files, names, [cells[i] for i in kept], labels)
     source.splits = [splits[i] for i in kept]
     source.groups = [groups[i] for i in kept]
     read = tuple(dict.fromkeys(table.frame.attrs[NOTE] for table in tables if NOTE in table.frame.attrs))
-    source.notes = (*read, table_note(first, columns), *told, *source.notes)
+    source.notes = (*files.notes, *read, table_note(first, columns), *told, *source.notes)
+    source.notes += unassigned
     if unused:
         source.notes += (f"Columns not used: {', '.join(unused)}; --target names others to learn.",)
     if again:
@@ -165,6 +184,11 @@ def _cell(lookup: Lookup, table: Table, value: Any) -> str | bytes:
         value = value.get("bytes") or value.get("path") or ""
     if isinstance(value, bytes):
         return value
+    if value is not None and not isinstance(value, (str, PurePath, int, float)):
+        raise DataError(
+            f"the column {table.image!r} must hold paths or the bytes of images, not {type(value).__name__}: give "
+            "images in memory as two lists, fit(images, labels)"
+        )
     text = str(value).strip().replace("\\", "/")
     found = lookup.find(text)
     return posixpath.normpath(posixpath.join(table.folder, text)) if found is None else found
@@ -189,8 +213,8 @@ def _require_any(files: Files, cells: Sequence[str | bytes], table: Table, looku
     )
 
 
-def _splits(frame: pd.DataFrame, given: list[str], table: Table) -> list[str]:
-    """Return the part of each row: by the column split, by is_valid, or by the table's folder."""
+def _splits(frame: pd.DataFrame, given: list[str], table: Table) -> tuple[list[str], tuple[str, ...]]:
+    """Return the part of each row: by the column split, by is_valid, or by the table's folder; and a note on gaps."""
     column = split_column(frame)
     words = [""] * len(frame) if column is None else _texts(frame, column.lower())
     if any(words):
@@ -200,7 +224,9 @@ def _splits(frame: pd.DataFrame, given: list[str], table: Table) -> list[str]:
             raise DataError(
                 f"the column {column} must hold train, val or test, but {unknown[0]!r} is in {table.where!r}: rename it"
             )
-        return [parts[word] for word in words]
+        empty = words.count("")
+        told = f"{counted(empty, 'row')} without a part in {column!r} used for training."
+        return [parts[word] for word in words], (told,) if empty else ()
     valid = [word.lower() for word in _texts(frame, "is_valid")]
     if any(valid):
         odd = [word for word in valid if word not in (*_TRUE, *_FALSE)]
@@ -208,8 +234,8 @@ def _splits(frame: pd.DataFrame, given: list[str], table: Table) -> list[str]:
             raise DataError(
                 f"the column is_valid must hold true or false, but {odd[0]!r} is in {table.where!r}"
             )
-        return ["val" if word in _TRUE else "train" for word in valid]
-    return given
+        return ["val" if word in _TRUE else "train" for word in valid], ()
+    return given, ()
 
 
 def _texts(frame: pd.DataFrame, column: str) -> list[str]:

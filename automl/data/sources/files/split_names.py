@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 
@@ -10,16 +11,45 @@ TRAIN, VAL, HOLDOUT = "train", "val", "holdout"
 # Images without labels, for predictions: no part of a split.
 UNLABELLED = "unlabelled"
 _WORDS = {
-    **dict.fromkeys(("train", "training", "trainval", "trn"), TRAIN),
+    **dict.fromkeys(("train", "training", "trainings", "trainval", "trn"), TRAIN),
     **dict.fromkeys(("val", "valid", "validation", "dev"), VAL),
     **dict.fromkeys(("test", "testing", "tst", "holdout", "eval", "evaluation"), HOLDOUT),
     **dict.fromkeys(("unlabelled", "unlabeled", "pred", "predict", "inference"), UNLABELLED),
+    # Spanish, Portuguese, French, Italian, German, Dutch, Polish, Turkish, Russian, Chinese, Japanese, Korean; without
+    # accents.
+    **dict.fromkeys(("entrenamiento", "treino", "treinamento", "entrainement", "apprentissage"), TRAIN),
+    **dict.fromkeys(("addestramento", "treningowy", "treningowe", "trening", "egitim", "обучение"), TRAIN),
+    **dict.fromkeys(("обучающая", "训练", "訓練", "学習", "학습", "훈련"), TRAIN),
+    **dict.fromkeys(
+        ("validacion", "validacao", "validazione", "validierung", "validierungs", "validatie"), VAL
+    ),
+    **dict.fromkeys(
+        ("walidacja", "walidacyjny", "dogrulama", "валидация", "验证", "驗證", "検証", "검증"), VAL
+    ),
+    **dict.fromkeys(
+        ("prueba", "pruebas", "teste", "testes", "essai", "prova", "testowy", "testowe"), HOLDOUT
+    ),
+    **dict.fromkeys(("тест", "тестовая", "测试", "測試", "テスト", "테스트"), HOLDOUT),
 }
 # Words that say nothing: train_images, TestSet, val2017.
 _NEUTRAL = (
     *("set", "sets", "data", "dataset", "image", "images", "img", "imgs", "picture", "pictures"),
     *("photo", "photos", "sample", "samples", "split", "folder", "part", "file", "files", "labels"),
-    *("of", "shard", "metadata"),
+    *(
+        "of",
+        "de",
+        "shard",
+        "metadata",
+        "datos",
+        "dados",
+        "daten",
+        "bilder",
+        "imagenes",
+        "imagens",
+        "fotos",
+        "foto",
+    ),
+    *("conjunto", "ensemble", "donnees", "dati", "immagini", "集", "数据集", "セット", "用"),
 )
 _COMPOUND = re.compile(f"(?:{'|'.join(_NEUTRAL)})?({'|'.join(_WORDS)})(?:{'|'.join(_NEUTRAL)})?")
 _BETWEEN_WORDS = re.compile(r"(?<=[a-z])(?=[A-Z])|[\W_]+|(?<=[^\W\d])(?=\d)|(?<=\d)(?=[^\W\d])")
@@ -50,14 +80,26 @@ def splits_among(names: Iterable[str]) -> dict[str, str]:
 
 def class_in(name: str) -> str:
     """Return what a name says besides a part of a split: "cat" for train_cat, "" for train."""
-    words = [word for word in _BETWEEN_WORDS.split(name) if word and not _COMPOUND.fullmatch(word.lower())]
-    said = any(word.lower() not in _NEUTRAL and not word.isdigit() for word in words)
+    words = [
+        word for word in _BETWEEN_WORDS.split(name) if word and not _COMPOUND.fullmatch(plain_word(word))
+    ]
+    said = any(plain_word(word) not in _NEUTRAL and not word.isdigit() for word in words)
     return "_".join(words) if said else ""
 
 
+def plain_word(word: str) -> str:
+    """Return a word in small letters without accents."""
+    apart = unicodedata.normalize("NFD", word.lower())
+    plain = "".join(character for character in apart if not "\u0300" <= character <= "\u036f")
+    return unicodedata.normalize("NFC", plain)
+
+
 def _parsed(name: str) -> tuple[str, tuple[str, ...]]:
-    """Return the part that a name means, "" for none, and its other words without numbers."""
-    words = [word.lower() for word in _BETWEEN_WORDS.split(name) if word]
+    """Return the part that a name means, "" for none, and its other words without numbers.
+
+    Of two words, "unlabelled" counts, and train_val is for training.
+    """
+    words = [plain_word(word) for word in _BETWEEN_WORDS.split(name) if word]
     splits, rest = [], []
     for word in words:
         compound = _COMPOUND.fullmatch(word)
@@ -65,4 +107,6 @@ def _parsed(name: str) -> tuple[str, tuple[str, ...]]:
             splits.append(_WORDS[compound[1]])
         elif not word.isdigit() and word not in _NEUTRAL:
             rest.append(word)
-    return (splits[0] if len(set(splits)) == 1 else "", tuple(rest))
+    said = set(splits)
+    both = UNLABELLED if UNLABELLED in said else TRAIN if said == {TRAIN, VAL} else ""
+    return (splits[0] if len(said) == 1 else both, tuple(rest))

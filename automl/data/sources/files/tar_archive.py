@@ -16,7 +16,7 @@ from typing import IO, Any, cast
 from automl.data.readers import MAX_MEMBER_BYTES, Location, ReaderSpec, read_span
 from automl.data.sources.base import Source
 from automl.data.sources.files.folder import open_files
-from automl.data.sources.files.zip_archive import safe_member
+from automl.data.sources.files.zip_archive import repeated_note, safe_member
 from automl.errors import DataError, reason_of
 
 SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
@@ -39,7 +39,7 @@ class TarFiles:
             self._stream = path.open("rb") if path.suffix.lower() == ".tar" else _unpacked(path)
             headers = cast(IO[bytes], _Headers(self._stream))
             with tarfile.open(fileobj=headers, mode="r:") as archive:
-                self._members = _members(archive, path)
+                self._members, again = _members(archive, path)
                 _require_end(archive, self._stream)
         except DataError:
             self.close()
@@ -49,6 +49,7 @@ class TarFiles:
             raise DataError(
                 f"the data must be a readable tar, but {str(path)!r} is not ({reason_of(error)}): copy or pack it again"
             ) from error
+        self.notes = repeated_note(again, "tar")
         self.paths: Sequence[str] = list(self._members)
 
     def read(self, path: str, *, most: int = MAX_MEMBER_BYTES) -> bytes:
@@ -107,9 +108,18 @@ class _Headers:
         return data
 
 
-def open_tar(data: Any, *, target: str | None, task: str, image_column: str | None = None) -> Source:
+def open_tar(
+    data: Any,
+    *,
+    target: str | None,
+    task: str,
+    image_column: str | None = None,
+    group_column: str | None = None,
+) -> Source:
     """Open a tar of class folders, or of a manifest and its images. Raises DataError."""
-    return open_files(TarFiles(Path(data)), target=target, task=task, image_column=image_column)
+    return open_files(
+        TarFiles(Path(data)), target=target, task=task, image_column=image_column, group_column=group_column
+    )
 
 
 def is_tar(path: Path) -> bool:
@@ -117,9 +127,10 @@ def is_tar(path: Path) -> bool:
     return path.name.lower().endswith(SUFFIXES)
 
 
-def _members(archive: tarfile.TarFile, path: Path) -> dict[str, tuple[int, int, int]]:
-    """Return (offset, size, time) of each file by its name, sorted; of equal names the last one counts."""
+def _members(archive: tarfile.TarFile, path: Path) -> tuple[dict[str, tuple[int, int, int]], list[str]]:
+    """Return (offset, size, time) of each file by its name, sorted, and the names of several: the last one counts."""
     members: dict[str, tuple[int, int, int]] = {}
+    again: list[str] = []
     end = 0
     for info in archive:
         if info.size < 0 or archive.offset <= end:  # a negative size would lead back, and so in a circle
@@ -133,8 +144,10 @@ def _members(archive: tarfile.TarFile, path: Path) -> dict[str, tuple[int, int, 
                 f"a tar must hold plain files and folders, but {info.name!r} in {str(path)!r} is a link or a "
                 "device: pack it again with the files themselves (tar --dereference)"
             )
-        members[name.removeprefix("./")] = (info.offset_data, info.size, _seconds(info.mtime))
-    return dict(sorted(members.items()))
+        name = name.removeprefix("./")
+        again += [name] if name in members else []
+        members[name] = (info.offset_data, info.size, _seconds(info.mtime))
+    return dict(sorted(members.items())), again
 
 
 def _seconds(time: float) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.data.readers import MAX_MEMBER_BYTES, ReaderSpec, ZipReader
-from automl.data.sources.base import Source
+from automl.data.sources.base import Source, counted
 from automl.data.sources.files.folder import open_files
 from automl.errors import DataError, reason_of
 
@@ -36,7 +36,7 @@ class ZipFiles:
                 f"the data must be a readable zip, but {str(path)!r} is not ({reason_of(error)}): copy or pack it again"
             ) from error
         try:
-            self._rows = _members(names, path)
+            self._rows, self.notes = _members(names, path)
         except DataError:
             self._reader.close()
             raise
@@ -77,9 +77,18 @@ class ZipFiles:
         self._reader.close()
 
 
-def open_zip(data: Any, *, target: str | None, task: str, image_column: str | None = None) -> Source:
+def open_zip(
+    data: Any,
+    *,
+    target: str | None,
+    task: str,
+    image_column: str | None = None,
+    group_column: str | None = None,
+) -> Source:
     """Open a zip of class folders, or of a manifest and its images. Raises DataError."""
-    return open_files(ZipFiles(Path(data)), target=target, task=task, image_column=image_column)
+    return open_files(
+        ZipFiles(Path(data)), target=target, task=task, image_column=image_column, group_column=group_column
+    )
 
 
 def safe_member(name: str, path: Path, kind: str) -> str:
@@ -90,6 +99,17 @@ def safe_member(name: str, path: Path, kind: str) -> str:
             f"the names in a {kind} must stay inside of it, but {str(path)!r} holds {name!r}: pack it again"
         )
     return plain
+
+
+def repeated_note(again: Sequence[str], kind: str) -> tuple[str, ...]:
+    """Return the sentence on members whose names occur again later in an archive; nothing for none."""
+    if not again:
+        return ()
+    shown = ascii(again[0])
+    return (
+        f"{counted(len(again), 'member')} of the {kind} left out, as a later one has the same name ({shown}); the last "
+        "one counts, as when it is unpacked.",
+    )
 
 
 def _read_directory(path: Path) -> tuple[list[str], npt.NDArray[np.int64]]:
@@ -125,9 +145,13 @@ def _refuse_overlap(locations: npt.NDArray[np.int64], path: Path) -> None:
         )
 
 
-def _members(names: Sequence[str], path: Path) -> dict[str, int]:
-    """Return the row of each file by its name, sorted; of equal names the last one counts, as when unpacking."""
+def _members(names: Sequence[str], path: Path) -> tuple[dict[str, int], tuple[str, ...]]:
+    """Return the row of each file by its name, sorted; of equal names the last one counts, as when unpacking.
+
+    The second value is a note on equal names.
+    """
     if any("\\" in name or ".." in name or name[:1] == "/" or name[1:2] == ":" for name in names):
         names = [safe_member(name, path, "zip") for name in names]
     rows = {name: row for row, name in enumerate(names) if name[-1:] != "/"}
-    return {name: rows[name] for name in sorted(rows)}
+    again = [name for row, name in enumerate(names) if name[-1:] != "/" and rows[name] != row]
+    return {name: rows[name] for name in sorted(rows)}, repeated_note(again, "zip")

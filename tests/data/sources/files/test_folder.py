@@ -73,3 +73,12 @@ def _digest(path: Path) -> str:
     import hashlib
 
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("name", ["image_column", "group_column"])
+def test_column_of_a_folder_without_a_table_is_refused(make_folder: MakeFolder, name: str) -> None:
+    root = make_folder({"a": 2, "b": 2})
+    with pytest.raises(
+        DataError, match="the column 'x' must be one of a table, but .* holds no table of images"
+    ):
+        open_source(root, **{name: "x"})

@@ -177,3 +177,147 @@ def test_classes_whose_names_begin_with_train_stay_classes_and_are_told() -> Non
     layout = read_layout(["train_station/1.png", "train_track/1.png", "test_tube/1.png"], where="x")
     assert layout.classes == ("test_tube", "train_station", "train_track")
     assert layout.notes == ("Taken for classes: test_tube, train_station, train_track.",)
+
+
+_LANGUAGES = [
+    ("Entrenamiento", "Prueba"),
+    ("entra\u00eenement", "test"),
+    ("Treino", "Teste"),
+    ("Trainingsdaten", "Testdaten"),
+    ("addestramento", "prova"),
+    ("e\u011fitim", "test"),
+    ("\u8bad\u7ec3\u96c6", "\u6d4b\u8bd5\u96c6"),
+    ("\u5b66\u7fd2", "\u30c6\u30b9\u30c8"),
+    ("conjunto_de_entrenamiento", "conjunto_de_prueba"),
+    ("\u043e\u0431\u0443\u0447\u0435\u043d\u0438\u0435", "\u0442\u0435\u0441\u0442"),
+]
+
+
+@pytest.mark.parametrize(("train", "test"), _LANGUAGES)
+def test_parts_may_be_named_in_other_languages(train: str, test: str) -> None:
+    layout = read_layout([f"{part}/{name}/1.jpg" for part in (train, test) for name in _TWO], where="x")
+    assert (layout.classes, layout.splits) == (_TWO, ["train", "train", "holdout", "holdout"])
+
+
+def test_classes_of_a_part_in_other_letters_are_those_of_training_and_told() -> None:
+    paths = ["train/Cat/1.jpg", "train/Polar Bear/1.jpg", "test/cat/1.jpg", "test/polar_bear/1.jpg"]
+    layout = read_layout(paths, where="x")
+    assert layout.classes == ("Cat", "Polar Bear")
+    assert layout.labels.tolist() == [0, 1, 0, 1]
+    assert any("cat as Cat, polar_bear as Polar Bear" in note for note in layout.notes)
+    # Two classes of training that look alike: nothing says which one is meant.
+    layout = read_layout(["train/Cat/1.jpg", "train/cat/1.jpg", "test/CAT/1.jpg"], where="x")
+    assert layout.classes == ("CAT", "Cat", "cat")
+
+
+# Paths, the classes, the splits, and a word of the note.
+_KINDS: list[tuple[list[str], tuple[str, ...], set[str], str]] = [
+    (
+        ["labeled/a/1.jpg", "labeled/b/1.jpg", "unlabeled/1.jpg"],
+        _TWO,
+        {""},
+        "The images with labels are those in labeled; without labels, and left out: unlabeled.",
+    ),
+    (
+        ["labelled/a/1.jpg", "labelled/b/1.jpg", "unlabelled/x/1.jpg", "test/a/1.jpg", "test/b/1.jpg"],
+        _TWO,
+        {"train", "holdout"},
+        "left out: unlabelled.",
+    ),
+    (
+        ["images/a/1.jpg", "images/b/1.jpg", "masks/a/1.png", "annotations/b/1.png"],
+        _TWO,
+        {""},
+        "The images are those in images/; left out beside it: annotations, masks.",
+    ),
+    (
+        [
+            f"{part}/{kind}/{name}/1.jpg"
+            for part in ("train", "test")
+            for kind in ("images", "masks")
+            for name in _TWO
+        ],
+        _TWO,
+        {"train", "holdout"},
+        "The images are those in train/images/; left out beside it: train/masks.",
+    ),
+    (
+        [f"fold_{k}/{name}/1.jpg" for k in (1, 2, 10) for name in _TWO],
+        _TWO,
+        {""},
+        "Folders with the same classes put together: fold_1, fold_10, fold_2; the split is drawn from all of them.",
+    ),
+    (
+        [f"Fold{k}/{part}/{name}/1.jpg" for k in (1, 2) for part in ("train", "test") for name in _TWO],
+        _TWO,
+        {"train", "holdout"},
+        "Folds of a cross-validation, of which Fold1/ is used",
+    ),
+    (
+        [f"{place}/{name}/1.jpg" for place in ("amazon", "webcam") for name in ("bike", "mug")],
+        ("amazon", "webcam"),
+        {""},
+        "Taken for classes: amazon, webcam; the folders in them are not used, though each has bike, mug",
+    ),
+]
+
+
+@pytest.mark.parametrize(("paths", "classes", "splits", "note"), _KINDS)
+def test_folders_that_are_neither_classes_nor_parts_are_looked_through_and_told(
+    paths: list[str], classes: tuple[str, ...], splits: set[str], note: str
+) -> None:
+    for wrapper in ("", "data/"):
+        layout = read_layout([wrapper + path for path in paths], where="x")
+        assert (layout.classes, set(layout.splits)) == (classes, splits)
+        assert any(note in said for said in layout.notes), layout.notes
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        ["images/train/1.jpg", "images/val/2.jpg", "labels/train/1.txt", "labels/val/2.txt"],
+        ["train/images/1.jpg", "test/images/2.jpg", "train/labels/1.txt", "test/labels/2.txt"],
+        ["images/1.jpg", "annotations/1.xml"],
+        ["images/1.jpg", "masks/1.png"],
+    ],
+)
+def test_boxes_and_masks_are_told_to_be_no_classes(paths: list[str]) -> None:
+    side = next(path for path in paths if "image" not in path)
+    with pytest.raises(
+        DataError, match=rf"lie in no class folder \({side} beside them may say what is where"
+    ):
+        read_layout(paths, where="x")
+
+
+def test_classes_called_like_folds_or_masks_stay_classes() -> None:
+    assert read_layout(["part1/1.jpg", "part2/1.jpg"], where="x").classes == ("part1", "part2")
+    assert read_layout(["mask/1.jpg", "no_mask/1.jpg"], where="x").classes == ("mask", "no_mask")
+    assert read_layout(["labels/1.jpg", "stickers/1.jpg"], where="x").classes == ("labels", "stickers")
+
+
+def test_folders_inside_of_classes_are_told() -> None:
+    paths = ["animal/cat/1.jpg", "animal/dog/1.jpg", "plant/oak/1.jpg", "plant/rose/1.jpg"]
+    layout = read_layout(paths, where="x")
+    assert layout.classes == ("animal", "plant")
+    told = (
+        "Folders inside of class folders are not told apart: animal/cat, animal/dog, plant/oak, plant/rose."
+    )
+    assert layout.notes == (told,)
+    assert read_layout(["a/images/1.jpg", "b/images/1.jpg"], where="x").notes == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [("train_val", "train"), ("test_unlabeled", ""), ("unlabelled_train", ""), ("val_test", None)],
+)
+def test_name_of_two_parts_means_one_of_them(name: str, split: str | None) -> None:
+    paths = [f"{top}/{part}/1.jpg" for top in ("train", name) for part in _TWO]
+    layout = read_layout([*paths, "test/a/1.jpg", "test/b/1.jpg"], where="x")
+    assert layout.classes == _TWO
+    assert layout.splits == ["train", "train", *([split] * 2 if split else []), "holdout", "holdout"]
+
+
+def test_folders_that_systems_make_hold_no_images() -> None:
+    paths = ["cat/1.jpg", "cat/@eaDir/1.jpg/SYNOPHOTO_THUMB_M.jpg", "dog/1.jpg", "$RECYCLE.BIN/a/2.jpg"]
+    layout = read_layout(paths, where="x")
+    assert (layout.classes, layout.kept.tolist()) == (("cat", "dog"), [0, 2])

@@ -173,3 +173,17 @@ def test_dictionary_of_gigabytes_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.tar.xz").write_bytes(lzma.compress(content, filters=filters))
     with pytest.raises(DataError, match="must be a readable tar"):
         open_source(tmp_path / "x.tar.xz")
+
+
+def test_members_of_the_same_name_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "x.tar"
+    with tarfile.open(path, "w") as archive:
+        for name, seed in (("a/1.png", 1), ("b/1.png", 2), ("./a/1.png", 3)):
+            info = tarfile.TarInfo(name)
+            data = encoded(random_image(seed))
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    source = open_source(path)
+    assert source.notes[0].startswith("1 member of the tar left out, as a later one has the same name")
+    assert source.read(0) == encoded(random_image(3))
+    source.close()

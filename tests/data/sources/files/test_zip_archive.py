@@ -156,3 +156,16 @@ def test_bzip2_that_unpacks_to_more_than_it_says_is_refused_without_unpacking_al
     assert tracemalloc.get_traced_memory()[1] < 150 * 2**20
     tracemalloc.stop()
     source.close()
+
+
+def test_members_of_the_same_name_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        for name, seed in (("a/1.png", 1), ("b/1.png", 2), ("a/1.png", 3)):
+            archive.writestr(name, encoded(random_image(seed)))
+    source = open_source(path)
+    assert source.notes[0].startswith(
+        "1 member of the zip left out, as a later one has the same name ('a/1.png')"
+    )
+    assert source.read(0) == encoded(random_image(3))
+    source.close()

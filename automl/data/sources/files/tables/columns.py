@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -44,7 +45,21 @@ LABEL_COLUMNS = (
     "category",
 )
 SPLIT_COLUMNS = ("split", "subset", "partition")
-_OTHER_COLUMNS = (*SPLIT_COLUMNS, "group", "isvalid", "id", "index", "")
+_NUMBERS = ("id", "index", "")
+_OTHER_COLUMNS = (*SPLIT_COLUMNS, "group", "isvalid", *_NUMBERS)
+# Names of columns that may say which rows belong together.
+_KIN = (
+    "patient",
+    "patientid",
+    "subject",
+    "subjectid",
+    "slide",
+    "slideid",
+    "video",
+    "videoid",
+    "plant",
+    "person",
+)
 _LOOKED_AT = 20  # cells, to find out whether a column names files
 _SHOWN = 12
 
@@ -53,7 +68,10 @@ Find = Callable[[str], str | None]
 
 @dataclass(frozen=True)
 class Table:
-    """A table with a column of images. Its paths are relative to `folder`, which says the `split`."""
+    """A table with a column of images. Its paths are relative to `folder`, which says the `split`.
+
+    `label` is a column of a usual name to learn, and `group` the one with the groups of rows that belong together.
+    """
 
     where: str
     folder: str
@@ -61,6 +79,7 @@ class Table:
     frame: pd.DataFrame
     image: str
     label: str | None
+    group: str | None = None
 
 
 def make_table(
@@ -71,12 +90,19 @@ def make_table(
     folder: str = "",
     split: str = "",
     image: str | None = None,
+    group: str | None = None,
 ) -> Table | None:
     """Return the table, or None if no column names images.
 
     It is the column `image` if that is given, otherwise one of a usual name, otherwise the first whose cells name image
-    files; `find` returns the path of a file that is there. Raises DataError if there is no column `image`.
+    files; `find` returns the path of a file that is there. Groups are in the column `group`, by default the one that is
+    called so. Raises DataError if there are no columns `image` and `group`.
     """
+    again = sorted({name for name, n in Counter(frame.columns).items() if n > 1})
+    if again:
+        raise DataError(
+            f"the columns of a table must have different names, but {where!r} has {again[0]!r} twice: rename one"
+        )
     by_name = {_plain(column): str(column) for column in reversed(list(frame.columns))}
     if image is not None:
         if image not in frame.columns:
@@ -85,10 +111,12 @@ def make_table(
     else:
         usual = [by_name[name] for name in IMAGE_COLUMNS if name in by_name]
         found = usual[0] if usual else _naming_files(frame, find)
-    label = next(
-        (by_name[name] for name in LABEL_COLUMNS if name in by_name and by_name[name] != found), None
-    )
-    return None if found is None else Table(where, folder, split, frame, found, label)
+    if group is not None and group not in frame.columns:
+        raise DataError(unknown_name("group column", group, map(str, frame.columns)))
+    groups = by_name.get("group") if group is None else group
+    usual = [by_name[name] for name in LABEL_COLUMNS if name in by_name]
+    label = next((name for name in usual if name not in (found, groups)), None)
+    return None if found is None else Table(where, folder, split, frame, found, label, groups)
 
 
 def no_images(frame: pd.DataFrame, where: str) -> DataError:
@@ -105,7 +133,8 @@ def target_columns(table: Table, target: str | None) -> tuple[list[str], list[st
     Raises DataError for names that are no columns, and if it is not clear which column to learn.
     """
     frame = table.frame
-    others = [name for name in frame.columns if name != table.image and _plain(name) not in _OTHER_COLUMNS]
+    taken = (table.image, table.group)
+    others = [name for name in frame.columns if name not in taken and _plain(name) not in _OTHER_COLUMNS]
     others = [name for name in others if not name.startswith("Unnamed:")]
     if target is not None:
         names = [target] if target in frame.columns else [part.strip() for part in target.split(",")]
@@ -148,11 +177,25 @@ def table_note(table: Table, learned: Sequence[str]) -> str:
     """Return what the columns of a table were taken for."""
     column = split_column(table.frame)
     parts = f", {column!r} the parts of the split" if column else ""
-    named = [name for name in table.frame.columns if _plain(name) == "group"]
-    groups = f", {named[0]!r} the groups" if named else ""
+    valid = next((name for name in table.frame.columns if name.lower() == "is_valid"), None)
+    if valid is not None:
+        parts = f"{parts}, {valid!r} is not used beside it" if column else f", {valid!r} the validation rows"
+    groups = f", {table.group!r} the groups" if table.group is not None else ""
     shown = ", ".join(map(repr, learned[:_SHOWN])) + (" and more" if len(learned) > _SHOWN else "")
     where = PurePosixPath(table.where).name
-    return f"Columns of {where}: {table.image!r} names the images{parts}{groups}; learned: {shown}."
+    said = f"Columns of {where}: {table.image!r} names the images{parts}{groups}; learned: {shown}."
+    numbers = [
+        name for name in table.frame.columns if _plain(name) in _NUMBERS or name.startswith("Unnamed:")
+    ]
+    numbers = [name for name in numbers if name not in (table.image, table.group, *learned)]
+    if numbers:
+        said += f" Taken for numbers of the rows, and not used: {', '.join(map(repr, numbers))}."
+    kin = [
+        name for name in table.frame.columns if name not in (table.image, *learned) and _plain(name) in _KIN
+    ]
+    if kin and table.group is None:
+        said += f" Rows of one {kin[0]} may look alike: --group-column {kin[0]} keeps them in one part."
+    return said
 
 
 def _plain(name: Any) -> str:

@@ -18,10 +18,10 @@ _NAMES = ("labels", "metadata")
 _NO_LABELS = "submission"  # in the name of a table: it lists predictions to be made
 
 
-def named_tables(files: Files, *, image: str | None = None) -> list[Table]:
+def named_tables(files: Files, *, image: str | None = None, group: str | None = None) -> list[Table]:
     """Return the tables called labels or metadata, at the top of a folder or in its split folders.
 
-    `image` names their column of images, as in `make_table`.
+    `image` and `group` name their columns, as in `make_table`.
     """
     tables = []
     around = _around(files)
@@ -32,19 +32,22 @@ def named_tables(files: Files, *, image: str | None = None) -> list[Table]:
         inside = posixpath.relpath(posixpath.dirname(path) or ".", around or ".")
         split = "" if split_of(inside) == UNLABELLED else split_of(inside)
         if inside == "." or split:
-            found = _table(files, path, split=split, image=image)
+            found = _table(files, path, split=split, image=image, group=group)
             tables += [found] if found is not None else []
     return tables
 
 
-def other_tables(files: Files, *, target: str | None, image: str | None = None) -> list[Table]:
+def other_tables(
+    files: Files, *, target: str | None, image: str | None = None, group: str | None = None
+) -> list[Table]:
     """Return tables of any name at the top of the folder that list images and what to learn.
 
     Several are parts of a split by their names (train.csv, test.csv), or shards (train-00000-of-00002.parquet), which
     may lie one folder deeper if the folder holds no image files. Damaged tables are no tables of images. Raises
     DataError if it is not clear which one is meant.
     """
-    found = [table for path in _candidates(files) if (table := _readable(files, path, image)) is not None]
+    read = [_readable(files, path, image, group) for path in _candidates(files)]
+    found = [table for table in read if table is not None]
     by_name = {table.where: posixpath.splitext(posixpath.basename(table.where))[0] for table in found}
     splits = splits_among(by_name.values())
     found.sort(key=lambda table: splits.get(by_name[table.where]) != TRAIN)  # training tables have the labels
@@ -92,14 +95,14 @@ def _around(files: Files) -> str:
     return posixpath.commonpath(folders) if folders else ""
 
 
-def _readable(files: Files, path: str, image: str | None) -> Table | None:
+def _readable(files: Files, path: str, image: str | None, group: str | None) -> Table | None:
     try:
-        return _table(files, path, image=image)
+        return _table(files, path, image=image, group=group)
     except DataError:
         return None
 
 
-def _table(files: Files, path: str, *, split: str = "", image: str | None) -> Table | None:
+def _table(files: Files, path: str, *, split: str = "", image: str | None, group: str | None) -> Table | None:
     folder = posixpath.dirname(path)
     try:
         content = files.read(path, most=most_bytes(path))
@@ -107,5 +110,5 @@ def _table(files: Files, path: str, *, split: str = "", image: str | None) -> Ta
         raise DataError(f"the table {path!r} in {files.where!r} {error}") from error
     frame = read_table(path, content)
     find = Lookup(files, folder).find
-    table = make_table(frame, where=path, find=find, folder=folder, split=split, image=image)
+    table = make_table(frame, where=path, find=find, folder=folder, split=split, image=image, group=group)
     return table if table is not None and len(table.frame) else None

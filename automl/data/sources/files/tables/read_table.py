@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from automl.data.sources.base import counted
 from automl.data.sources.files.layout import IMAGE_SUFFIXES
 from automl.documents.json_file import parse_json
 from automl.errors import DataError, reason_of
@@ -20,6 +22,10 @@ UNTYPED = (".csv", ".tsv")  # their cells are text, whatever they mean
 # In `DataFrame.attrs`: a sentence about how the table was read.
 NOTE = "note"
 _SEPARATORS = (",", ";", "\t", "|")
+_SEP = re.compile(r"\"?sep=(.)\"?", re.IGNORECASE)
+_FIELDS = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")
+_KINDS = {list: "a list", str: "a text", type(None): "null", bool: "true or false"}
+_LOOKED_AT = 64  # bytes, to find UTF-16 without a mark
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 # Text takes up to ten times its size in memory, Parquet three times what it unpacks to.
 _MOST_TEXT, _TIMES_TEXT, _TIMES_PARQUET = 2**30, 10, 3
@@ -45,15 +51,15 @@ def read_table(name: str, content: bytes) -> pd.DataFrame:
     names no columns.
     """
     suffix = PurePosixPath(name).suffix.lower()
-    note = ""
+    note: list[str] = []
     try:
         if suffix == ".parquet":
             frame = _read_parquet(content)
         elif suffix == ".jsonl":
-            frame = _read_json_lines(content)
+            frame = _read_json_lines(name, content)
         else:
-            text, note = _decoded(name, content)
-            frame = _read_text(text)
+            text = _without_preamble(name, _decoded(name, content, note), note)
+            frame = _read_text(name, text)
             _require_header(name, [str(column) for column in frame.columns])
         frame = frame.reset_index(drop=True)
         frame.columns = [str(column).strip() for column in frame.columns]
@@ -67,30 +73,75 @@ def read_table(name: str, content: bytes) -> pd.DataFrame:
         raise DataError(
             f"a manifest must be a readable table, but {name!r} is not ({reason_of(error)}): save it again"
         ) from error
-    frame.attrs = {NOTE: note} if note else {}
+    frame.attrs = {NOTE: " ".join(note)} if note else {}
     return frame
 
 
-def _read_text(text: str) -> pd.DataFrame:
+def _read_text(name: str, text: str) -> pd.DataFrame:
     import pandas as pd
 
     separator = _separator(text)
     _require_few_cells(text.count("\n") + 1, text.split("\n", 1)[0].count(separator) + 1)
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)  # else cells beyond the header are dropped
-        return pd.read_csv(
-            io.StringIO(text), sep=separator, dtype=str, keep_default_na=False, index_col=False
+        try:
+            return pd.read_csv(
+                io.StringIO(text), sep=separator, dtype=str, keep_default_na=False, index_col=False
+            )
+        except (ValueError, pd.errors.ParserWarning) as error:  # pandas' own words do not say what to do
+            raise DataError(_unreadable(name, str(error), separator)) from error
+
+
+def _unreadable(name: str, said: str, separator: str) -> str:
+    """Return what is wrong with a CSV that pandas refuses."""
+    if "No columns" in said:
+        return (
+            f"a manifest must be a readable table, but {name!r} is empty: add the line image,label and rows"
         )
+    if found := _FIELDS.search(said):
+        what = f"its line {found[2]} has {found[3]} cells, and its first line {found[1]}"
+    elif "inside string" in said:
+        what = "a quotation mark is not closed"
+    elif "Length of header" in said:
+        what = "a line has more cells than the first line"
+    else:
+        what = " ".join(said.split())[:80]
+    return (
+        f"a manifest must be a readable table, but {name!r} is not ({what}): cells are separated by {separator!r}, "
+        "and one that holds it must be in quotation marks"
+    )
 
 
-def _read_json_lines(content: bytes) -> pd.DataFrame:
+def _read_json_lines(name: str, content: bytes) -> pd.DataFrame:
+    """Return the rows of JSON objects, one a line or all in one list. Raises DataError and ValueError."""
     import pandas as pd
 
-    rows = [parse_json(line) for line in content.splitlines() if line.strip()]
-    columns = set().union(*(row.keys() for row in rows if isinstance(row, dict)))
-    longest = max((len(row) for row in rows if isinstance(row, list)), default=0)
-    _require_few_cells(len(rows), max(len(columns), longest))
+    content = content.removeprefix(b"\xef\xbb\xbf")
+    lines = [(k, line) for k, line in enumerate(content.splitlines(), 1) if line.strip()]
+    if not lines:
+        raise DataError(f"a manifest must have rows, but {name!r} is empty: write one JSON object a line")
+    if lines[0][1].strip() == b"[":
+        rows = parse_json(content)
+    else:
+        rows = [_parsed(k, line) for k, line in lines]
+        rows = rows[0] if len(rows) == 1 and isinstance(rows[0], list) else rows
+    numbers = [k for k, _ in lines] if len(rows) == len(lines) else range(1, len(rows) + 1)
+    for k, row in zip(numbers, rows, strict=True):
+        if not isinstance(row, dict):
+            raise DataError(
+                f'each line of {name!r} must be a JSON object such as {{"image": "1.png", "label": "cat"}}, but line '
+                f"{k} holds {_KINDS.get(type(row), 'a number')}: write the names of the columns in each line"
+            )
+    columns = set().union(*(row.keys() for row in rows))
+    _require_few_cells(len(rows), len(columns))
     return pd.DataFrame(rows)
+
+
+def _parsed(k: int, line: bytes) -> Any:
+    try:
+        return parse_json(line)
+    except ValueError as error:
+        raise ValueError(f"line {k}: {error}") from error
 
 
 def _require_few_cells(rows: int, columns: int) -> None:
@@ -99,18 +150,73 @@ def _require_few_cells(rows: int, columns: int) -> None:
         raise ValueError(f"{rows:,} rows of {columns:,} columns are too many")
 
 
-def _decoded(name: str, content: bytes) -> tuple[str, str]:
-    """Return the text of a file, and a note on its encoding, "" for UTF-8. Raises ValueError for binary files."""
+def _decoded(name: str, content: bytes, note: list[str]) -> str:
+    """Return the text of a file, and add a note unless it is UTF-8. Raises ValueError for binary files."""
     if content.startswith(_UTF_16):
-        return content.decode("utf-16"), f"{name} was read as UTF-16."
+        note.append(f"{name} was read as UTF-16.")
+        return content.decode("utf-16")
+    start = content[:_LOOKED_AT]
+    for first, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
+        if len(start) > 1 and not any(start[first::2]) and all(start[1 - first :: 2]):
+            note.append(f"{name} was read as UTF-16.")
+            return content.decode(encoding)
+    if b"\0" in content:
+        raise DataError(
+            f"a manifest must be a readable table, but {name!r} is not (it holds bytes of zero, so it is no text or is "
+            "damaged): save it again as UTF-8"
+        )
     try:
-        return content.decode("utf-8-sig"), ""
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        if b"\0" in content:
-            raise
-    return content.decode("cp1252", "replace"), (
-        f"{name} is not UTF-8, and was read as Windows-1252 (Latin-1): save it as UTF-8 if names look wrong."
-    )
+        note.append(
+            f"{name} is not UTF-8, and was read as Windows-1252 (Latin-1): save it as UTF-8 if names look wrong."
+        )
+    return content.decode("cp1252", "replace")
+
+
+def _without_preamble(name: str, text: str, note: list[str]) -> str:
+    """Return a CSV without what some programs write above or between its rows, and add notes.
+
+    These are empty lines, `sep=;` of Excel, which is put into the first line as it is, and comments: lines that begin
+    with # and have fewer cells than the header. A # before the header itself is removed.
+    """
+    text = text.lstrip("\r\n")
+    if "\n#" not in text and not text.startswith("#") and not _SEP.match(text):
+        return text
+    lines = text.splitlines(keepends=True)
+    if lines and (asked := _SEP.fullmatch(lines[0].rstrip("\r\n"))):
+        lines = lines[1:]
+        if lines and asked[1] not in _SEPARATORS:
+            raise DataError(
+                f"the cells of a manifest must be separated by a comma, semicolon, tab or |, not by {asked[1]!r}, "
+                f"which {name!r} names: save it again"
+            )
+    if not any(line.startswith("#") for line in lines):
+        return "".join(lines)
+    header = next((k for k, line in enumerate(lines) if line.strip() and not _is_comment(lines, k)), 0)
+    most = _cells(lines[header]) if lines else 0
+    kept = [
+        line
+        for k, line in enumerate(lines)
+        if k >= header and not (line.startswith("#") and _cells(line) < most)
+    ]
+    if kept:
+        kept[0] = kept[0].lstrip("# ")
+    if len(kept) < len(lines):
+        note.append(f"{counted(len(lines) - len(kept), 'line')} of comments in {name} left out.")
+    return "".join(kept)
+
+
+def _is_comment(lines: list[str], k: int) -> bool:
+    """Return whether a line is a comment; a header with # has as many cells as the line below, which has none."""
+    if not lines[k].startswith("#"):
+        return False
+    after = next((line for line in lines[k + 1 :] if line.strip()), "")
+    return after.startswith("#") or _cells(lines[k]) < 2 or _cells(lines[k]) != _cells(after)
+
+
+def _cells(line: str) -> int:
+    return 1 + max(map(line.count, _SEPARATORS))
 
 
 def _separator(text: str) -> str:

@@ -122,3 +122,73 @@ def test_table_with_absurdly_many_columns_is_refused_at_once(root: Path) -> None
     header = ",".join(["image", "label", *(f"c{i}" for i in range(200_000))])
     with pytest.raises(DataError, match="200,002 columns are too many"):
         open_source(_write(root / "x.csv", f"{header}\npics/0.png,cat{',' * 200_000}\n"))
+
+
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        (
+            "# made by hand\n# 2024\nimage,label\npics/0.png,a\npics/1.png,b\n",
+            "2 lines of comments in x.csv left out",
+        ),
+        ("#image,label\npics/0.png,a\npics/1.png,b\n", ""),
+        ("image,label\npics/0.png,a\n# half way\npics/1.png,b\n", "1 line of comments in x.csv left out"),
+        ("sep=;\nimage;label\npics/0.png;a\npics/1.png;b\n", ""),
+        ('"sep=,"\r\nimage,label\r\npics/0.png,a\r\npics/1.png,b\r\n', ""),
+        ("\n\nimage,label\npics/0.png,a\npics/1.png,b\n", ""),
+    ],
+)
+def test_what_programs_write_around_a_table_is_no_row(root: Path, text: str, note: str) -> None:
+    source = open_source(_write(root / "x.csv", text))
+    assert (source.files, source.classes) == (["pics/0.png", "pics/1.png"], ("a", "b"))
+    assert any(note in said for said in source.notes)
+
+
+def test_label_that_begins_with_a_hash_stays(root: Path) -> None:
+    source = open_source(_write(root / "x.csv", "label,image\n#1,pics/0.png\n#2,pics/1.png\n"))
+    assert source.classes == ("#1", "#2")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_utf_16_is_read_with_and_without_its_mark(root: Path, encoding: str) -> None:
+    (root / "x.csv").write_bytes(_rows("image,label", "a", "b").encode(encoding))
+    source = open_source(root / "x.csv")
+    assert source.classes == ("a", "b")
+    assert any("was read as UTF-16" in note for note in source.notes)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        (
+            "x.csv",
+            b"image,label\npics/0.png,a\npics/1.png,b,c\n",
+            "its line 3 has 3 cells, and its first line 2",
+        ),
+        ("x.csv", b'image,label\n"pics/0.png,a\n', "a quotation mark is not closed"),
+        ("x.csv", b"", "'x.csv' is empty"),
+        ("x.csv", b"\n\n", "'x.csv' is empty"),
+        ("x.csv", b"ima\0ge,label\npics/0.png,a\n", "holds bytes of zero"),
+        ("x.csv", b"sep=^\nimage^label\n", "not by '.', which 'x.csv' names"),
+        ("x.jsonl", b"", "'x.jsonl' is empty: write one JSON object a line"),
+        (
+            "x.jsonl",
+            b'{"image": "pics/0.png", "label": "a"}\n["pics/1.png", "b"]\n',
+            "but line 2 holds a list",
+        ),
+        ("x.jsonl", b'["pics/1.png", "b"]\n', "holds a text"),
+        ("x.jsonl", b'{"image": "pics/0.png", "label": "a"}\n\n5\n', "but line 3 holds a number"),
+        ("x.jsonl", b'{"image": "pics/0.png"}\n{"image": \n', "line 2: "),
+    ],
+)
+def test_damage_is_told_in_own_words(root: Path, name: str, content: bytes, said: str) -> None:
+    (root / name).write_bytes(content)
+    with pytest.raises(DataError, match=said) as caught:
+        open_source(root / name)
+    assert "Error tokenizing" not in str(caught.value)
+
+
+def test_list_of_json_objects_is_read(root: Path) -> None:
+    rows = '[{"image": "pics/0.png", "label": "a"},\n {"image": "pics/1.png", "label": "b"}]'
+    assert open_source(_write(root / "x.jsonl", rows.replace("\n", ""))).classes == ("a", "b")
+    assert open_source(_write(root / "y.jsonl", rows.replace("[", "[\n"))).classes == ("a", "b")

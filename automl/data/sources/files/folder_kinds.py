@@ -1,0 +1,200 @@
+"""Look through folders that are no classes or parts: labelled/ beside unlabelled/, images/ beside masks/, folds."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from automl.data.sources.files.split_names import TRAIN, UNLABELLED, plain_word, split_of, splits_among
+
+Folder = tuple[str, ...]
+_LABELLED = frozenset(("labelled", "labeled", "annotated", "etiquetado", "etiquetadas", "etiquete"))
+_IMAGES = frozenset(
+    (
+        "images",
+        "image",
+        "imgs",
+        "img",
+        "jpegimages",
+        "photos",
+        "pictures",
+        "pics",
+        "imagenes",
+        "bilder",
+        "rgb",
+    )
+)
+# What lies beside images and describes them.
+_SIDES = frozenset(
+    (
+        "masks",
+        "mask",
+        "annotations",
+        "annotation",
+        "annots",
+        "labels",
+        "label",
+        "segmentation",
+        "segmentations",
+    )
+    + (
+        "groundtruth",
+        "gt",
+        "bboxes",
+        "boxes",
+        "depth",
+        "edges",
+        "thumbnails",
+        "thumbs",
+        "previews",
+        "heatmaps",
+    )
+    + ("trimaps", "contours", "segmentationclass", "segmentationobject", "maskimages", "segmentationmasks")
+)
+_FOLD = re.compile(
+    r"(fold|folds|cv|split|part|batch|chunk|shard|session|round|teil|parte|partie)[\W_]*\d{1,4}"
+)
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Unwrapped:
+    """The folders without what lies around class folders and parts, None for those left out; `notes` tell."""
+
+    folders: list[Folder | None]
+    notes: tuple[str, ...] = ()
+
+
+def unwrap(folders: Sequence[Folder]) -> Unwrapped:
+    """Look through folders at the top, and in those of a split, that hold all images of one kind."""
+    found: list[Folder | None] = list(folders)
+    notes: list[str] = []
+    for step in (_labelled_beside_unlabelled, _images_beside_others, _folds):
+        notes += step(found)
+    return Unwrapped(found, tuple(notes))
+
+
+def is_image_folder(name: str) -> bool:
+    """Return whether a name says only that images are in the folder."""
+    return _bare(name) in _IMAGES
+
+
+def describes_images(path: str) -> bool:
+    """Return whether a file looks like boxes or masks of an image: labels/1.txt, Annotations/1.xml."""
+    folders, _, name = path.rpartition("/")
+    return name.lower().endswith((".txt", ".xml", ".json", ".png")) and any(
+        _bare(folder) in _SIDES for folder in folders.split("/")
+    )
+
+
+def in_letters_of_training(meanings: list[tuple[str, str] | None]) -> tuple[str, ...]:
+    """Replace classes of other parts by those of training that differ in case or punctuation alone; return notes."""
+    trained = {found[0] for found in meanings if found and found[1] == TRAIN}
+    by_letters: dict[str, set[str]] = defaultdict(set)
+    for name in trained:
+        by_letters[_letters(name)].add(name)
+    changed: dict[str, str] = {}
+    for k, found in enumerate(meanings):
+        if found is None or found[0] in trained:
+            continue
+        alike = by_letters.get(_letters(found[0]), set())
+        if len(alike) == 1:
+            changed[found[0]] = next(iter(alike))
+            meanings[k] = (changed[found[0]], found[1])
+    if not changed:
+        return ()
+    shown = ", ".join(f"{name} as {changed[name]}" for name in sorted(changed)[:SHOWN])
+    return (f"Class folders taken for those of train with the same letters: {shown}.",)
+
+
+def _labelled_beside_unlabelled(folders: list[Folder | None]) -> list[str]:
+    tops = _tops(folders, 0)
+    labelled = {name for name in tops if _bare(name) in _LABELLED and tops[name]}
+    parts = {name: split_of(name) for name in tops if name not in labelled}
+    if not labelled or not parts or not all(parts.values()):
+        return []
+    left = sorted(name for name, part in parts.items() if part == UNLABELLED)
+    alone = len(left) == len(parts)
+    for k, folder in enumerate(folders):
+        if folder and folder[0] in labelled:
+            folders[k] = folder[1:] if alone else (TRAIN, *folder[1:])
+        elif folder and folder[0] in left:
+            folders[k] = None
+    said = f"The images with labels are those in {listed(labelled)}"
+    return [said + (f"; without labels, and left out: {listed(left)}." if left else ".")]
+
+
+def _images_beside_others(folders: list[Folder | None]) -> list[str]:
+    """Look through images/ at the top, or in every folder of a split."""
+    notes = []
+    places: list[Folder] = [()]
+    places += [(name,) for name in _tops(folders, 0) if split_of(name)]
+    for place in places:
+        depth = len(place)
+        inside = [folder for folder in folders if folder and folder[:depth] == place]
+        names = {folder[depth] for folder in inside if len(folder) > depth}
+        images = {name for name in names if is_image_folder(name)}
+        others = {name for name in names if _bare(name) in _SIDES}
+        if len(images) != 1 or not others or images | others != names:
+            continue
+        for k, folder in enumerate(folders):
+            if folder and folder[:depth] == place and len(folder) > depth:
+                folders[k] = (*place, *folder[depth + 1 :]) if folder[depth] in images else None
+        where = "/".join((*place, ""))
+        notes.append(
+            f"The images are those in {where}{next(iter(images))}/; left out beside it: "
+            f"{listed(where + name for name in others)}."
+        )
+    return notes
+
+
+def _folds(folders: list[Folder | None]) -> list[str]:
+    """Look through fold_1/, fold_2/ and so on, which hold the same classes, or the same parts of a split."""
+    tops = _tops(folders, 0)
+    kinds = {found[1] for name in tops if (found := _FOLD.fullmatch(plain_word(name)))}
+    if len(tops) < 2 or len(kinds) != 1 or not all(map(_FOLD.fullmatch, map(plain_word, tops))):
+        return []
+    if any(folder is not None and len(folder) == 1 for folder in folders):
+        return []
+    names = sorted(tops, key=lambda name: int(re.findall(r"\d+", name)[-1]))
+    if all(TRAIN in splits_among(below).values() for below in tops.values()):
+        for k, folder in enumerate(folders):
+            if folder:
+                folders[k] = folder[1:] if folder[0] == names[0] else None
+        return [
+            f"Folds of a cross-validation, of which {names[0]}/ is used and the others, with the same images in other "
+            f"parts, are left out: {listed(names[1:])}."
+        ]
+    if len(set.intersection(*tops.values())) < 2:
+        return []
+    folders[:] = [folder[1:] if folder else folder for folder in folders]
+    return [
+        f"Folders with the same classes put together: {listed(names)}; the split is drawn from all of them."
+    ]
+
+
+def _tops(folders: Sequence[Folder | None], depth: int) -> dict[str, set[str]]:
+    """Return the folders at a depth with the names of those in them."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for folder in folders:
+        if folder is not None and len(folder) > depth:
+            found[folder[depth]].update(folder[depth + 1 : depth + 2])
+    return dict(found)
+
+
+def _bare(name: str) -> str:
+    return re.sub(r"[\W_]+", "", plain_word(name))
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", name).casefold())
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return the first names with commas between them, as text that can be written anywhere."""
+    found = sorted(names)
+    shown = ", ".join(name.encode("utf-8", "backslashreplace").decode() for name in found[:SHOWN])
+    return shown + (f" and {len(found) - SHOWN} more" if len(found) > SHOWN else "")

@@ -1,0 +1,1 @@
+"""Numbers in the cells of label columns, however they are written."""
