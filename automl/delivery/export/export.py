@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from automl.delivery.export.caller import OPENERS, caller_text, read_model
-from automl.delivery.export.onnx_graph import IMAGES, SCORES, TOLERANCE
+from automl.delivery.export.onnx_graph import IMAGES, SCORES
 from automl.delivery.export.proof import Proof, prove
 from automl.delivery.export.rows import Evidence
 from automl.delivery.export.texts import readme
-from automl.delivery.export.writers import FILES, WRITERS, Format, Job, one_point
+from automl.delivery.export.writers import FILES, TOLERANCES, WRITERS, Format, Job, one_point
 from automl.errors import ModelError
 from automl.final.card import CARD_FILE
 from automl.final.model_folder import WEIGHTS
@@ -68,9 +68,9 @@ def export(
 ) -> Exported:
     """Write the model into the folder `out` in another format, run that on held-out images, and keep it if it agrees.
 
-    In float, scores must agree to 1e-4 and answers on every row. int8 must lose at most `max_loss` of the metric (one
-    point or half a standard error, whichever is more); layers that cost more stay in float. Raises ModelError if the
-    file does not agree, and nothing is written then.
+    In float, answers must agree on every row, and scores to 1e-4 (OpenVINO: to 3e-3). int8 must lose at most `max_loss`
+    of the metric (one point or half a standard error, whichever is more); layers that cost more stay in float. Raises
+    ModelError if the file does not agree, and nothing is written then.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as text:
@@ -91,7 +91,7 @@ def export(
             evidence.held_out,
             model=read_model(folder),
             metric=evidence.metric,
-            tolerance=TOLERANCE,
+            tolerance=TOLERANCES[to],
             threads=threads,
             seed=evidence.seed,
         )
@@ -133,7 +133,7 @@ def _require_proven(proof: Proof, evidence: Evidence, to: str, *, int8: bool, ma
                 f"{proof.torch_value:.4f}: nothing was written; export without --int8, or allow more with --max-loss"
             )
         return
-    if proof.difference > TOLERANCE or proof.equal < proof.rows:
+    if proof.difference > TOLERANCES[to] or proof.equal < proof.rows:
         raise ModelError(
             f"the exported {to} file must answer as the model does, but on held-out images scores differ by up to "
             f"{proof.difference:.2g}, and {proof.rows - proof.equal:,} of {proof.rows:,} answers are others: nothing "

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 OPSET = 18
 IMAGES, READY, SCORES = "images", "ready", "scores"
-TOLERANCE = 1e-4  # of scores, in units of `_unit`
+TOLERANCE = 1e-4  # of scores, as `difference` says
 _Exporter = Callable[[nn.Module, Tensor, str, str, tuple[int, ...]], "onnx.ModelProto"]
 
 

@@ -19,6 +19,7 @@ from automl.delivery.export.graph import Whole
 from automl.delivery.export.model import export_model
 from automl.delivery.export.onnx_graph import TOLERANCE, difference, preparation_graph, session
 from automl.delivery.export.pillow_resize import PillowResize
+from automl.delivery.export.writers import TOLERANCES
 from automl.errors import DataError, ModelError, UsageError
 from automl.final.model_folder import Preprocess
 from automl.records import Task
@@ -38,7 +39,7 @@ def test_exported_file_and_its_script_answer_as_the_model_does(
     folder = make_model()
     made = export_model(folder, to=to, data=pictures)
     assert made.proof.equal == made.proof.rows == 18  # the half that no choice was made by
-    assert made.proof.difference < TOLERANCE
+    assert made.proof.difference < TOLERANCES[to]
     assert made.folder == folder / to
     files = sorted(pictures.glob("*/*"))
     done = subprocess.run(
@@ -50,7 +51,7 @@ def test_exported_file_and_its_script_answer_as_the_model_does(
     said = [json.loads(line) for line in done.stdout.splitlines()]
     expected = automl.load(folder).predict_proba(list(files))
     found = np.array([[row["probabilities"][name] for name in CLASSES] for row in said])
-    np.testing.assert_allclose(found, expected, atol=TOLERANCE)
+    np.testing.assert_allclose(found, expected, atol=TOLERANCES[to])
     assert "import automl" not in (made.folder / "predict.py").read_text(encoding="utf-8")
     assert (made.folder / "labels.txt").read_text(encoding="utf-8").split() == list(CLASSES)
     assert json.loads((made.folder / "proof.json").read_text())["rows"] == 18
