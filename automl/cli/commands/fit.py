@@ -78,7 +78,7 @@ resources = section("Resources")
 @images(
     "--group-column",
     "COLUMN",
-    "group, if there is one",
+    "automatic",
     "Column of a manifest whose rows belong together: patients, plants, videos.",
 )
 @images("--img-size", "PIXELS", "auto", "Side of the square input images.")

@@ -40,7 +40,7 @@ _CASES_SHOWN = 5
 @images(
     "--group-column",
     "COLUMN",
-    "group, if there is one",
+    "automatic",
     "Column of a manifest whose rows belong together: patients, plants, videos.",
 )
 @images("--task", "KIND", "auto", "classification, multilabel or regression.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -156,10 +157,14 @@ def _is_folder(data: Any) -> bool:
         )
     try:
         return Path(data).is_dir()
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        text = str(data)
+        if error.errno == errno.ENAMETOOLONG:
+            raise DataError(
+                f"the name of a file or folder must be shorter, but {text[:40]!r}... has {len(text):,} characters"
+            ) from error
         raise DataError(
-            f"the data must be a path that can be opened, but {str(data)[:60]!r}... cannot "
-            f"({getattr(error, 'strerror', None) or error}): check it"
+            f"the data must be a path that can be opened, but {text!r} cannot ({error.strerror})"
         ) from error
 
 

@@ -161,7 +161,7 @@ def test_target_without_a_table_is_refused() -> None:
 
 
 def test_path_that_no_system_takes_and_a_pipe_are_sentences(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="must be a path that can be opened, but 'aaa"):
+    with pytest.raises(DataError, match="the name of a file or folder must be shorter, but 'aaa"):
         open_source("a" * 5000)
     os.mkfifo(tmp_path / "x.csv")
     with pytest.raises(DataError, match="x.csv' is a pipe, a device or a socket: save its content to a file"):
