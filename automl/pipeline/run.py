@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -203,9 +204,11 @@ class Run:
         """Run stage `holdout`: score the delivered model on the holdout, once."""
         setup = self.setup
         predictor = Predictor.load(setup.workspace.model_dir, factory=factory, device=setup.device.kind)
+        begun = time.monotonic()
         held = self._open_holdout(predictor)
+        per_row = (time.monotonic() - begun) / max(1, len(setup.data.holdout))
         write_answers(setup.workspace.root / ANSWERS_FILE, held.scored, setup.data.splits.info)
-        self._measure_known(predictor)
+        self._measure_known(predictor, per_row)
         setup.clock.finish_stage("holdout")
         return Scores(
             holdout={name: asdict(value) for name, value in held.scores.items()},
@@ -220,12 +223,14 @@ class Run:
         """Write all results, result.json last."""
         return write_outcome(self.setup, found, outcome)
 
-    def _measure_known(self, predictor: Predictor) -> None:
+    def _measure_known(self, predictor: Predictor, per_row: float) -> None:
         """Add features of training images to the model folder, by which it tells unknown images, if there is time."""
         setup, splits = self.setup, self.setup.data.splits
         seconds = seconds_for_features(setup.config.time_limit, setup.clock.remaining())
         seed = setup.config.seed
-        known = measure_known(predictor, splits.train, splits.val, seconds=seconds, seed=seed)
+        known = measure_known(
+            predictor, splits.train, splits.val, seconds=seconds, seed=seed, per_row=per_row
+        )
         if known is not None:
             write_known_features(setup.workspace.model_dir, known)
 

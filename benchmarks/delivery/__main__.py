@@ -2,10 +2,14 @@
 
     python -m benchmarks.delivery predict  [--images 512] [--rounds 3] [--threads 0]
     python -m benchmarks.delivery evaluate [--rows 10000]
+    python -m benchmarks.delivery reject   [--studies 20] [--rows 1500]
+    python -m benchmarks.delivery unknown  [--time-limit 60]
 
 - predict: images a second of `predict` against a bare batched forward over decoded images (target: 90 %), and the
   seconds from torch's own import to the first prediction of a fresh process (target: 1 s).
 - evaluate: seconds that an evaluation takes after the images were scored, which the deadline of `fit` pays for.
+- reject: how often the answers that `--reject 0.95` leaves are right on the holdout of small studies.
+- unknown: how well a model of ants and bees tells seedlings from its own holdout (target: AUROC of .9).
 
 Exit code 1 if a target is missed.
 """
@@ -15,9 +19,10 @@ from __future__ import annotations
 import argparse
 import sys
 
-from benchmarks.delivery import evaluate, predict
+from benchmarks.delivery import evaluate, predict, reject, unknown
 
-PARTS = {"predict": predict.main, "evaluate": evaluate.main}
+PARTS = {"predict": predict.main, "evaluate": evaluate.main, "reject": reject.main, "unknown": unknown.main}
+ROWS = {"evaluate": 10_000, "reject": 1500}
 
 
 def main() -> int:
@@ -30,9 +35,13 @@ def main() -> int:
     parser.add_argument("part", choices=PARTS)
     parser.add_argument("--images", type=int, default=512)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--rows", type=int, default=10_000)
+    parser.add_argument("--rows", type=int, default=0)
+    parser.add_argument("--studies", type=int, default=20)
+    parser.add_argument("--time-limit", type=int, default=60)
     parser.add_argument("--threads", type=int, default=0, help="of torch; 0 keeps its own number")
-    return PARTS[parser.parse_args().part](parser.parse_args())
+    args = parser.parse_args()
+    args.rows = args.rows or ROWS.get(args.part, 0)
+    return PARTS[args.part](args)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ BATCH = 16  # images: small, as the time is short
 MOST, FEWEST = {"train": 2000, "val": 500}, {"train": 50, "val": 20}
 SHARE, LONGEST = 0.05, 20.0  # of the time limit, and seconds without one
 LEAST_S = 0.2  # seconds in which nothing is begun
+BUSIER = 1.5  # times the seconds of a row that were measured, in case the machine has become busier
 TURNS = 4  # batches of training images for each of validation images
 
 
@@ -26,12 +27,12 @@ def seconds_for_features(limit: float | None, left: float | None) -> float:
 
 
 def measure_known(
-    predictor: Predictor, train: Rows, val: Rows, *, seconds: float, seed: int
+    predictor: Predictor, train: Rows, val: Rows, *, seconds: float, seed: int, per_row: float = 0.0
 ) -> KnownFeatures | None:
     """Return the features of a random sample of training rows, and the threshold from validation rows.
 
-    At most 2,000 and 500 of them, and as many as fit into `seconds`. None if these are less than 50 and 20, or if the
-    network has no linear last layer.
+    At most 2,000 and 500 of them, and as many as fit into `seconds`, at about `per_row` seconds each. None if these are
+    less than 50 and 20, or if the network has no linear last layer.
     """
     until, rng = time.monotonic() + seconds, np.random.default_rng(seed)
     waiting, found = dict[str, list[np.ndarray]](), {"train": list[np.ndarray](), "val": list[np.ndarray]()}
@@ -41,7 +42,7 @@ def measure_known(
         order = rng.permutation(index)[: MOST[name]]
         waiting[name] = [order[i : i + BATCH] for i in range(0, len(order), BATCH)]
         images[name] = open_images(rows.images_at(predictor.info.img_size))
-    turn, longest = 0, LEAST_S
+    turn, longest = 0, max(LEAST_S, BUSIER * BATCH * per_row)
     while any(waiting.values()) and (begun := time.monotonic()) + longest < until:
         name = "val" if turn % (TURNS + 1) == 0 else "train"
         name = name if waiting[name] else next(other for other in waiting if waiting[other])

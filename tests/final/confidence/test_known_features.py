@@ -116,6 +116,8 @@ def test_features_are_measured_within_the_time(splits: SearchSplits) -> None:
     begun = time.monotonic()
     assert measure_known(model, splits.train, splits.val, seconds=0.1, seed=0) is None
     assert time.monotonic() - begun < 2.0
+    assert measure_known(model, splits.train, splits.val, seconds=5.0, seed=0, per_row=1.0) is None
+    assert time.monotonic() - begun < 2.0, "a batch that takes longer than the time is not begun"
     assert measure_known(predictor(), splits.train, splits.val, seconds=0.1, seed=0) is None
 
 
