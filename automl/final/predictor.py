@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,12 @@ from automl.data.pixels import load_pixels
 from automl.data.sources.unlabelled import NamedImage, images_of
 from automl.errors import AutomlError, ConfigError, DataError, ModelError, reason_of
 from automl.final.confidence.folder import read_threshold
+from automl.final.confidence.known_features import (
+    KNOWN_FEATURES,
+    KnownFeatures,
+    last_inputs,
+    read_known_features,
+)
 from automl.final.confidence.selective import Threshold
 from automl.final.confidence.temperature import tempered
 from automl.final.evaluation.record import Evaluation
@@ -239,6 +246,40 @@ class Predictor:
             )
         scores: np.ndarray = tempered(found.numpy(), self.temperature, self.info.task)
         return scores
+
+    def predict_with_features(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return the scores of `predict_pixels`, and the inputs of the last layer, float32 (B, d); None without one."""
+        for _ in range(2):  # again in smaller parts if the first try did not fit into memory
+            with last_inputs(self.model) as taken:
+                scores = self.predict_pixels(pixels)
+            own = taken[:: 2 if self.mirrored else 1]
+            if not own or sum(map(len, own)) == len(pixels):
+                break
+        return scores, torch.cat(own).numpy() if own else None
+
+    def unknown(self, images: Any) -> np.ndarray:
+        """Return how unlike the training images each image is: float32 (n,), above 1 as in 5 % of validation images.
+
+        `images` are as in `predict`. Raises ModelError if the model folder has no features of training images, and
+        DataError that names an unreadable image.
+        """
+        if self.known is None:
+            raise ModelError(
+                f"a model must have {KNOWN_FEATURES} to tell unknown images, but this one has none: it is of an "
+                "earlier version, or there was no time to measure them"
+            )
+        found = [np.empty(0, dtype=np.float32)]
+        items = (named_pixels(image, self.info) for image in images_of(images, self.info))
+        while chunk := list(islice(items, EVAL_BATCH)):
+            _, features = self.predict_with_features(np.stack(chunk))
+            assert features is not None, "features are measured through the same layer"
+            found.append(self.known.scores(features))
+        return np.concatenate(found)
+
+    @cached_property
+    def known(self) -> KnownFeatures | None:
+        """The features of training images in the model folder, None if there are none. Raises ModelError for damage."""
+        return read_known_features(self.folder)
 
     def _scores(self, images: Tensor, rows: int) -> Tensor:
         most = min(rows, at_once(self.size, self.device, most=EVAL_BATCH))

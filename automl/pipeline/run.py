@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -16,7 +17,9 @@ from automl.data import Source
 from automl.data.splits import HOLDOUT
 from automl.errors import ModelError, StorageError
 from automl.final.confidence.folder import write_confidence
+from automl.final.confidence.known_features import write_known_features
 from automl.final.confidence.measure import confidence_of
+from automl.final.confidence.measure_known import measure_known, seconds_for_features
 from automl.final.evaluation.answers import ANSWERS_FILE, write_answers
 from automl.final.evidence.delivery import Delivery
 from automl.final.evidence.earlier import Earlier, read_earlier
@@ -199,28 +202,44 @@ class Run:
 
     def holdout(self, *, factory: str) -> Scores:
         """Run stage `holdout`: score the delivered model on the holdout, once."""
-        held = self._open_holdout(factory=factory)
-        write_answers(self.setup.workspace.root / ANSWERS_FILE, held.scored, self.setup.data.splits.info)
-        self.setup.clock.finish_stage("holdout")
+        setup = self.setup
+        predictor = Predictor.load(setup.workspace.model_dir, factory=factory, device=setup.device.kind)
+        begun = time.monotonic()
+        held = self._open_holdout(predictor)
+        per_row = (time.monotonic() - begun) / max(1, len(setup.data.holdout))
+        write_answers(setup.workspace.root / ANSWERS_FILE, held.scored, setup.data.splits.info)
+        self._measure_known(predictor, per_row)
+        setup.clock.finish_stage("holdout")
         return Scores(
             holdout={name: asdict(value) for name, value in held.scores.items()},
             trivial={name: finite(trivial.value) for name, trivial in held.trivial.items()},
             trivial_words={name: trivial.words for name, trivial in held.trivial.items()},
             usable=held.usable,
             evaluation=held.evaluation.to_json(),
-            reads=self.setup.workspace.holdout_reads(),
+            reads=setup.workspace.holdout_reads(),
         )
 
     def write_results(self, found: SearchResult, outcome: Outcome) -> FitResult:
         """Write all results, result.json last."""
         return write_outcome(self.setup, found, outcome)
 
-    def _open_holdout(self, *, factory: str) -> HoldoutScores:
+    def _measure_known(self, predictor: Predictor, per_row: float) -> None:
+        """Add features of training images to the model folder, by which it tells unknown images, if there is time."""
+        setup, splits = self.setup, self.setup.data.splits
+        seconds = seconds_for_features(setup.config.time_limit, setup.clock.remaining())
+        seed = setup.config.seed
+        known = measure_known(
+            predictor, splits.train, splits.val, seconds=seconds, seed=seed, per_row=per_row
+        )
+        if known is not None:
+            write_known_features(setup.workspace.model_dir, known)
+
+    def _open_holdout(self, predictor: Predictor) -> HoldoutScores:
         setup, data = self.setup, self.setup.data
         reads = setup.workspace.count_holdout_read()
         set_threads(setup.device.all_threads)  # nothing else is running
         return score_holdout(
-            Predictor.load(setup.workspace.model_dir, factory=factory, device=setup.device.kind),
+            predictor,
             setup.data.holdout,
             setup.metric.name,
             train_targets=targets_of(setup.data.splits.train),

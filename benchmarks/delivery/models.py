@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from automl.final.model_folder import write_model_folder
@@ -43,3 +44,11 @@ def make_model(folder: Path, name: str, size: int, *, classes: int = 10, hflip: 
     network = import_timm().create_model(name, num_classes=classes)
     write_model_folder(folder, network, {**BASE, "model": name, "hflip": hflip}, info, size=size)
     return info
+
+
+def shades(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return grey images (n, 16, 16) of three shades with overlapping noise, and the shade of each."""
+    rng = np.random.default_rng(seed)
+    shade = rng.integers(0, 3, n)
+    level = 60 + 70 * shade + rng.normal(0, 22, n)
+    return (level[:, None, None] + rng.normal(0, 25, (n, 16, 16))).clip(0, 255).astype(np.uint8), shade

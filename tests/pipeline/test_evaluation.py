@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 import automl
+from automl.cli import main
 from automl.data.holdout import Holdout
 from automl.records import Rows
 from automl.result import FitResult
@@ -85,6 +87,19 @@ def test_model_knows_when_it_is_unsure(study: tuple[FitResult, int]) -> None:
     assert kept and np.mean(kept) >= 0.6
     with pytest.raises(automl.AutomlError, match=r"cannot promise answers of which 0.99 are right"):
         model.predict(images, reject=0.99)
+
+
+def test_model_tells_how_unknown_an_image_looks(
+    study: tuple[FitResult, int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result, _ = study
+    images, _ = shades(500)
+    scores = result.predictor.unknown(images)
+    assert scores.shape == (500,) and (scores > 1).mean() < 0.15
+    Image.fromarray(images[0]).save(tmp_path / "a.png")
+    assert main(["predict", str(result.model_dir), str(tmp_path / "a.png"), "--proba", "--json"]) == 0
+    row = json.loads(capsys.readouterr().out)["predictions"][0]
+    assert list(row)[-1] == "unknown" and row["unknown"] == pytest.approx(float(scores[0]), abs=1e-3)
 
 
 def test_evaluation_of_the_training_images_is_called_no_test(study: tuple[FitResult, int]) -> None:

@@ -56,7 +56,12 @@ Row = dict[str, Any]
     metavar="auto|cpu|cuda",
     help="Device to use; auto takes a GPU if there is one and there are many images.",
 )
-@option("--proba", section="Output", is_flag=True, help="Add a column with the probability of each class.")
+@option(
+    "--proba",
+    section="Output",
+    is_flag=True,
+    help="Add a column with the probability of each class, and one with how unknown an image looks.",
+)
 @option(
     "--reject",
     metavar="FREQUENCY",
@@ -165,9 +170,12 @@ def predicted(
             except DataError as error:
                 bad.append((image.name, str(error).removeprefix(f"{image.name}: ")))
         if pixels:
-            scores = predictor.predict_pixels(np.stack(pixels))
-            for name, row in zip(names, scores, strict=True):
-                yield {"file": name, **_decided(predictor, row, proba)}
+            scores, features = predictor.predict_with_features(np.stack(pixels))
+            known = predictor.known if proba and features is not None else None
+            unknown = [] if known is None or features is None else known.scores(features).tolist()
+            for place, (name, row) in enumerate(zip(names, scores, strict=True)):
+                more = {"unknown": unknown[place]} if unknown else {}
+                yield {"file": name, **_decided(predictor, row, proba), **more}
 
 
 def _decided(predictor: Predictor, scores: np.ndarray, proba: bool) -> Row:
