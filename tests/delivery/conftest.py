@@ -12,7 +12,10 @@ import pytest
 import torch
 from PIL import Image
 
+from automl.data.sources.unlabelled import images_of
+from automl.final.confidence.known_features import KnownFeatures, write_known_features
 from automl.final.model_folder import write_model_folder
+from automl.final.predictor import Predictor, named_pixels
 from automl.records import Config, DatasetInfo, Task
 from automl.torch_setup import import_timm
 
@@ -96,3 +99,12 @@ def write_model(
     folder = where / f"model-{model}"
     write_model_folder(folder, network, config, replace(info), size=size, temperature=temperature)
     return folder
+
+
+def know_features(folder: Path, pictures: Path) -> None:
+    """Add the features of the pictures, by which the model tells unknown images."""
+    predictor = Predictor.load(folder)
+    pixels = [named_pixels(image, predictor.info) for image in images_of(pictures, predictor.info)]
+    _, features = predictor.predict_with_features(np.stack(pixels))
+    assert features is not None
+    write_known_features(folder, KnownFeatures.of(features[::2], features[1::2]))

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-Scores = Callable[[np.ndarray], np.ndarray]
+Run = Callable[[np.ndarray], list[np.ndarray]]
 
 
 def decode(file: Any, model: dict[str, Any]) -> np.ndarray:
@@ -34,41 +34,47 @@ def decode(file: Any, model: dict[str, Any]) -> np.ndarray:
     return pixels.reshape(1, *pixels.shape[:2], model["channels"])
 
 
-def open_onnx(folder: Path) -> Scores:
-    """Return the function that scores pixels."""
+def open_onnx(folder: Path) -> Run:
+    """Return the function from pixels to scores, and to how unknown an image is if the model knows that."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
-    return lambda pixels: session.run(None, {"images": pixels})[0]
+    return lambda pixels: session.run(None, {"images": pixels})
 
 
-def open_openvino(folder: Path) -> Scores:
-    """Return the function that scores pixels."""
+def open_openvino(folder: Path) -> Run:
+    """Return the function from pixels to scores, and to how unknown an image is if the model knows that."""
     import openvino
 
     compiled = openvino.Core().compile_model(folder / "model.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    return lambda pixels: compiled(pixels)[0]
+    return lambda pixels: list(compiled(pixels).to_tuple())
 
 
-def open_torch(folder: Path) -> Scores:
-    """Return the function that scores pixels."""
+def open_torch(folder: Path) -> Run:
+    """Return the function from pixels to scores, and to how unknown an image is if the model knows that."""
     import torch
 
     network = torch.export.load(folder / "model.pt2").module()
-    return lambda pixels: network(torch.from_numpy(pixels)).detach().numpy()
+
+    def run(pixels: np.ndarray) -> list[np.ndarray]:
+        made = network(torch.from_numpy(pixels))
+        return [one.detach().numpy() for one in (made if isinstance(made, (tuple, list)) else (made,))]
+
+    return run
 
 
-def answer(scores: np.ndarray, model: dict[str, Any]) -> dict[str, Any]:
-    """Return what the scores of one image mean."""
-    named = {name: float(score) for name, score in zip(model["classes"], scores, strict=True)}
+def answer(outputs: list[Any], model: dict[str, Any]) -> dict[str, Any]:
+    """Return what the outputs for one image mean: its scores, and perhaps how unknown it is (above 1: unusual)."""
+    named = {name: float(score) for name, score in zip(model["classes"], outputs[0], strict=True)}
+    more = {"unknown": float(outputs[1])} if len(outputs) > 1 else {}
     if model["task"] == "classification":
-        return {"label": max(named, key=named.__getitem__), "probabilities": named}
+        return {"label": max(named, key=named.__getitem__), "probabilities": named, **more}
     if model["task"] == "multilabel":
-        return {"labels": [name for name, p in named.items() if p >= 0.5], "probabilities": named}
-    return named
+        return {"labels": [name for name, p in named.items() if p >= 0.5], "probabilities": named, **more}
+    return {"values": named, **more}
 
 
-OPENERS: dict[str, Callable[[Path], Scores]] = {
+OPENERS: dict[str, Callable[[Path], Run]] = {
     "onnx": open_onnx,
     "openvino": open_openvino,
     "torch": open_torch,
@@ -87,14 +93,15 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-Scores = Callable[[np.ndarray], np.ndarray]
+Run = Callable[[np.ndarray], list[np.ndarray]]
 '''
 _FOOT = """if __name__ == "__main__":
     folder = Path(__file__).parent
     model = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-    scores = {opener}(folder)
+    run = {opener}(folder)
     for file in sys.argv[1:]:
-        print(json.dumps({{"file": file, **answer(scores(decode(file, model))[0], model)}}))
+        outputs = run(decode(file, model))
+        print(json.dumps({{"file": file, **answer([output[0] for output in outputs], model)}}))
 """
 
 

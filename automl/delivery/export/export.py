@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from automl.delivery.export.caller import OPENERS, caller_text, read_model
-from automl.delivery.export.onnx_graph import IMAGES, SCORES
+from automl.delivery.export.onnx_graph import IMAGES, SCORES, UNKNOWN
 from automl.delivery.export.proof import Proof, prove
 from automl.delivery.export.rows import Evidence
 from automl.delivery.export.texts import readme
@@ -23,6 +23,8 @@ from automl.errors import ModelError
 from automl.final.card import CARD_FILE
 from automl.final.model_folder import WEIGHTS
 from automl.final.predictor import Predictor
+
+_UNUSUAL = 0.01  # how far scores of unknown images may be off, which are 1 where an image becomes unusual
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,11 @@ def _require_proven(proof: Proof, evidence: Evidence, to: str, *, int8: bool, ma
                 f"{proof.torch_value:.4f}: nothing was written; export without --int8, or allow more with --max-loss"
             )
         return
+    if proof.unknown_difference > max(_UNUSUAL, 30 * TOLERANCES[to]):
+        raise ModelError(
+            f"the exported {to} file must tell unknown images as the model does, but on held-out images these scores "
+            f"differ by up to {proof.unknown_difference:.2g}: nothing was written"
+        )
     if proof.difference > TOLERANCES[to] or proof.equal < proof.rows:
         raise ModelError(
             f"the exported {to} file must answer as the model does, but on held-out images scores differ by up to "
@@ -161,6 +168,9 @@ def _write_model_json(folder: Path, predictor: Predictor, model_folder: Path) ->
         "model": digest(model_folder / WEIGHTS),
         "input": {"name": IMAGES, "type": "uint8", "shape": ["images", "height", "width", info.in_chans]},
         "output": {"name": SCORES, "type": "float32", "shape": ["images", info.n_outputs]},
+        "unknown": None
+        if predictor.known is None
+        else {"name": UNKNOWN, "type": "float32", "shape": ["images"]},
     }
     (folder / "model.json").write_text(
         json.dumps(said, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from automl.delivery.export.pillow_resize import PillowResize
+from automl.final.confidence.known_features import NEIGHBOURS, KnownFeatures, last_inputs
 from automl.final.confidence.temperature import TINY
 from automl.final.model_folder import Preprocess
 from automl.training.evaluate import fit_size
@@ -42,25 +44,32 @@ class Scoring(nn.Module):
     """Returns scores of the network's input, as `Predictor.predict_pixels` does: float32 (B, n_outputs).
 
     These are probabilities at the model's temperature, or the values of a regression in the units of its targets, and
-    means over an image and its mirror image if the model was trained on both.
+    means over an image and its mirror image if the model was trained on both. With `features`, the inputs of the last
+    layer follow, float32 (B, d).
     """
 
-    def __init__(self, network: nn.Module, preprocess: Preprocess) -> None:
+    def __init__(self, network: nn.Module, preprocess: Preprocess, *, features: bool = False) -> None:
         super().__init__()
         self.network = network
         self.info = preprocess.info
         self.mirrored = preprocess.mirrored
         self.temperature = preprocess.temperature
+        self.features = features
 
-    def forward(self, ready: Tensor) -> Tensor:
-        """Return the scores."""
-        if not self.mirrored:
-            return self._tempered(in_units(self.network(ready), self.info))
-        both = in_units(self.network(torch.cat([ready, ready.flip(3)])), self.info)
-        return self._tempered(both.reshape(2, ready.shape[0], self.info.n_outputs).mean(0))
+    def forward(self, ready: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """Return the scores, and perhaps the features."""
+        images = torch.cat([ready, ready.flip(3)]) if self.mirrored else ready
+        if not self.features:
+            return self._scores(self.network(images), ready)
+        with last_inputs(self.network) as taken:
+            outputs = self.network(images)
+        return self._scores(outputs, ready), taken[0][: ready.shape[0]]
 
-    def _tempered(self, scores: Tensor) -> Tensor:
+    def _scores(self, outputs: Tensor, ready: Tensor) -> Tensor:
         """Return the scores at the model's temperature, as `final.confidence.temperature.tempered` does."""
+        scores = in_units(outputs, self.info)
+        if self.mirrored:
+            scores = scores.reshape(2, ready.shape[0], self.info.n_outputs).mean(0)
         if self.temperature == 1.0 or self.info.task == "regression":
             return scores
         logits = scores.clamp(min=TINY).log()
@@ -69,15 +78,44 @@ class Scoring(nn.Module):
         return (logits / self.temperature).softmax(dim=1)
 
 
-class Whole(nn.Module):
-    """The two parts one after the other: uint8 (B, H, W, C) of any H and W to scores (B, n_outputs)."""
+class Unknown(nn.Module):
+    """Returns how unlike the training images are features (B, d), as `KnownFeatures.scores` does: float32 (B,)."""
 
-    def __init__(self, network: nn.Module, preprocess: Preprocess) -> None:
+    def __init__(self, known: KnownFeatures) -> None:
+        super().__init__()
+        self.register_buffer("bank", torch.from_numpy(known.features.astype(np.float32)))
+        self.bank: Tensor
+        self.threshold = known.threshold
+        self.nearest = min(NEIGHBOURS, len(known.features))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the scores."""
+        unit = features / features.norm(dim=1, keepdim=True).clamp(min=1e-12)
+        likeness = (unit @ self.bank.T).topk(self.nearest, dim=1).values[:, -1]
+        unknown: Tensor = (1.0 - likeness) / self.threshold
+        return unknown
+
+
+class Whole(nn.Module):
+    """All parts one after the other: uint8 (B, H, W, C) of any H and W to scores (B, n_outputs).
+
+    With the features of training images (`known`), how unknown each image is follows, (B,).
+    """
+
+    def __init__(
+        self, network: nn.Module, preprocess: Preprocess, known: KnownFeatures | None = None
+    ) -> None:
         super().__init__()
         self.preparation = Preparation(preprocess)
-        self.scoring = Scoring(network, preprocess)
+        self.scoring = Scoring(network, preprocess, features=known is not None)
+        self.unknown = None if known is None else Unknown(known)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Return the scores."""
-        scores: Tensor = self.scoring(self.preparation(images))
-        return scores
+    def forward(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """Return the scores, and perhaps how unknown the images are."""
+        ready = self.preparation(images)
+        if self.unknown is None:
+            scores: Tensor = self.scoring(ready)
+            return scores
+        scores, features = self.scoring(ready)
+        unknown: Tensor = self.unknown(features)
+        return scores, unknown

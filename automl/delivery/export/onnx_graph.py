@@ -17,40 +17,44 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from automl.delivery.export.graph import Preparation, Scoring
+from automl.delivery.export.graph import Preparation, Scoring, Unknown
 from automl.delivery.needed import require
 from automl.errors import ModelError, reason_of
+from automl.final.confidence.known_features import KnownFeatures
 from automl.final.model_folder import Preprocess
 
 if TYPE_CHECKING:
     import onnx
 
 OPSET = 18
-IMAGES, READY, SCORES = "images", "ready", "scores"
+IMAGES, READY, SCORES, FEATURES, UNKNOWN = "images", "ready", "scores", "features", "unknown"
 TOLERANCE = 1e-4  # of scores, as `difference` says
-_Exporter = Callable[[nn.Module, Tensor, str, str, tuple[int, ...]], "onnx.ModelProto"]
+_Names = tuple[str, ...]
+_Exporter = Callable[[nn.Module, Tensor, str, _Names, tuple[int, ...]], "onnx.ModelProto"]
 
 
 @lru_cache(maxsize=4)
 def preparation_graph(preprocess: Preprocess) -> onnx.ModelProto:
     """Return the graph from decoded images, of any number and size, to the input of the network."""
     example = torch.zeros((2, 37, 53, preprocess.info.in_chans), dtype=torch.uint8)
-    return _quietly(_exported, Preparation(preprocess), example, IMAGES, READY, (0, 1, 2))
+    return _quietly(_exported, Preparation(preprocess), example, IMAGES, (READY,), (0, 1, 2))
 
 
 def scoring_graph(scoring: Scoring, ready: Tensor) -> onnx.ModelProto:
-    """Return the graph from the network's input (B, C, S, S) to scores.
+    """Return the graph from the network's input (B, C, S, S) to scores, and to features if `scoring` gives them.
 
     torch's exporter is tried first, and the older one where its graph gives other scores of `ready` than torch. Raises
     ModelError with both reasons if neither gives the same.
     """
+    names = (SCORES, FEATURES) if scoring.features else (SCORES,)
     with torch.inference_mode():
-        wanted = scoring(ready).numpy()
+        answer = scoring(ready)
+    wanted = (answer if isinstance(answer, Tensor) else answer[0]).numpy()
     failed = []
     exporters: tuple[tuple[str, _Exporter], ...] = (("torch.export", _exported), ("tracing", _traced))
     for name, exporter in exporters:
         try:
-            made = _quietly(exporter, scoring, ready, READY, SCORES, (0,))
+            made = _quietly(exporter, scoring, ready, READY, names, (0,))
             found = run(made, {READY: ready.numpy()})
         except Exception as error:  # exporters and runtimes raise nearly anything
             failed.append(f"{name}: {reason_of(error)}")
@@ -62,17 +66,34 @@ def scoring_graph(scoring: Scoring, ready: Tensor) -> onnx.ModelProto:
     raise ModelError(f"the network cannot be written as ONNX ({'; '.join(failed)})")
 
 
-def joined(preparation: onnx.ModelProto, scoring: onnx.ModelProto) -> onnx.ModelProto:
-    """Return one graph of the two, from decoded images to scores."""
-    import onnx
-    from onnx import compose
+def unknown_graph(known: KnownFeatures) -> onnx.ModelProto:
+    """Return the graph from features to how unknown an image is."""
+    example = torch.zeros((2, known.features.shape[1]))
+    return _quietly(_exported, Unknown(known), example, FEATURES, (UNKNOWN,), (0,))
 
-    first = compose.add_prefix(preparation, "prepare/", rename_inputs=False, rename_outputs=False)
-    first.ir_version = scoring.ir_version = min(first.ir_version, scoring.ir_version)
-    found: onnx.ModelProto = compose.merge_models(first, scoring, io_map=[(READY, READY)])
+
+def joined(
+    preparation: onnx.ModelProto, scoring: onnx.ModelProto, unknown: onnx.ModelProto | None = None
+) -> onnx.ModelProto:
+    """Return one graph of these, from decoded images to scores, and to how unknown they are."""
+    import onnx
+
+    found = _merged(preparation, scoring, READY, "prepare/")
+    if unknown is not None:
+        found = _merged(found, unknown, FEATURES, "score/")
     found.producer_name = "automl"
     onnx.checker.check_model(found)
     return found
+
+
+def _merged(one: onnx.ModelProto, other: onnx.ModelProto, between: str, prefix: str) -> onnx.ModelProto:
+    """Return the graph in which `other` takes the output `between` of `one`, whose inner names get a prefix."""
+    from onnx import compose
+
+    first = compose.add_prefix(one, prefix, rename_inputs=False, rename_outputs=False)
+    first.ir_version = other.ir_version = min(first.ir_version, other.ir_version)
+    merged: onnx.ModelProto = compose.merge_models(first, other, io_map=[(between, between)])
+    return merged
 
 
 def session(model: onnx.ModelProto | bytes | str, *, threads: int = 0) -> Any:
@@ -104,7 +125,7 @@ def difference(found: npt.NDArray[Any], wanted: npt.NDArray[Any]) -> float:
 
 
 def _exported(
-    module: nn.Module, example: Tensor, given: str, made: str, dynamic: tuple[int, ...]
+    module: nn.Module, example: Tensor, given: str, made: _Names, dynamic: tuple[int, ...]
 ) -> onnx.ModelProto:
     program = torch.onnx.export(
         module.eval(),
@@ -112,7 +133,7 @@ def _exported(
         dynamo=True,
         opset_version=OPSET,
         input_names=[given],
-        output_names=[made],
+        output_names=list(made),
         dynamic_shapes=({axis: torch.export.Dim.DYNAMIC for axis in dynamic},),
         verbose=False,
     )
@@ -122,7 +143,7 @@ def _exported(
 
 
 def _traced(
-    module: nn.Module, example: Tensor, given: str, made: str, dynamic: tuple[int, ...]
+    module: nn.Module, example: Tensor, given: str, made: _Names, dynamic: tuple[int, ...]
 ) -> onnx.ModelProto:
     import onnx
 
@@ -135,8 +156,11 @@ def _traced(
             dynamo=False,
             opset_version=OPSET,
             input_names=[given],
-            output_names=[made],
-            dynamic_axes={given: {axis: f"size_{axis}" for axis in dynamic}, made: {0: "size_0"}},
+            output_names=list(made),
+            dynamic_axes={
+                given: {axis: f"size_{axis}" for axis in dynamic},
+                **{name: {0: "size_0"} for name in made},
+            },
         )
         return onnx.load(path)
 

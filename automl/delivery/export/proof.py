@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from automl.delivery.export.caller import Scores, decode
+from automl.delivery.export.caller import Run, decode
 from automl.delivery.export.onnx_graph import difference
 from automl.delivery.export.rows import LabelledImages
 from automl.errors import DataError
@@ -20,6 +20,7 @@ from automl.final.predictor import Predictor
 from automl.records import Interval
 from automl.training.steps.metrics import to_labels
 
+Array = npt.NDArray[Any]
 _AT_ONCE = 64
 _BATCHES = (1, 32)
 _PASSES, _SECONDS = 50, 3.0  # of a latency: at most so many passes, and about so many seconds
@@ -40,13 +41,15 @@ class Proof:
     """What an exported file answers for `rows` images, beside the model in torch.
 
     `difference` is the largest one of their scores (`onnx_graph.difference`), `equal` counts equal answers: all
-    classifications, and rows of a regression that differ by less than the tolerance. `unreadable` counts images that
+    classifications, and rows of a regression that differ by less than the tolerance. `unknown_difference` is that of
+    the scores that tell unknown images, 0 without them. `unreadable` counts images that
     were left out.
     """
 
     rows: int
     unreadable: int
     difference: float
+    unknown_difference: float
     equal: int
     metric: str
     value: Interval
@@ -61,7 +64,7 @@ class Proof:
 
 
 def prove(
-    scores: Scores,
+    run: Run,
     predictor: Predictor,
     images: LabelledImages,
     *,
@@ -77,10 +80,15 @@ def prove(
     """
     info = predictor.info
     found, wanted, kept = [], [], []
+    unusual: list[tuple[Array, Array]] = []
     example: npt.NDArray[np.uint8] | None = None
     for rows, pixels, ours in _decoded(images, predictor, model):
-        found += [scores(one)[0] for one in pixels]
-        wanted.append(predictor.predict_pixels(ours))
+        outputs = [run(one) for one in pixels]
+        found += [output[0][0] for output in outputs]
+        mine, features = predictor.predict_with_features(ours)
+        wanted.append(mine)
+        if predictor.known is not None and features is not None:
+            unusual.append((np.array([output[1][0] for output in outputs]), predictor.known.scores(features)))
         kept += rows
         example = pixels[0] if example is None else example
     if example is None:
@@ -99,25 +107,26 @@ def prove(
         rows=len(kept),
         unreadable=len(images) - len(kept),
         difference=difference(theirs, ours_all),
+        unknown_difference=max((difference(one, other) for one, other in unusual), default=0.0),
         equal=equal,
         metric=metric,
         value=interval(metric, targets, theirs, info.task, seed=seed),
         torch_value=interval(metric, targets, ours_all, info.task, seed=seed).value,
-        latency=tuple(latency(scores, example, batch) for batch in _BATCHES),
+        latency=tuple(latency(run, example, batch) for batch in _BATCHES),
         image=(example.shape[1], example.shape[2]),
         threads=threads,
     )
 
 
-def latency(scores: Scores, image: npt.NDArray[np.uint8], batch: int) -> Latency:
+def latency(run: Run, image: npt.NDArray[np.uint8], batch: int) -> Latency:
     """Measure calls with `batch` copies of a decoded image (1, H, W, C)."""
     pixels = np.repeat(image, batch, axis=0)
-    scores(pixels)  # the first call also allocates
+    run(pixels)  # the first call also allocates
     taken: list[float] = []
     until = time.perf_counter() + _SECONDS
     while len(taken) < _PASSES and (len(taken) < 5 or time.perf_counter() < until):
         begun = time.perf_counter()
-        scores(pixels)
+        run(pixels)
         taken.append(1e3 * (time.perf_counter() - begun))
     ordered = sorted(taken)
     return Latency(batch, statistics.median(ordered), ordered[int(0.95 * (len(ordered) - 1))], len(ordered))

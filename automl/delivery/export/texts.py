@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from automl.delivery.export.export import Exported
 
 _NEEDS = {"onnx": "onnxruntime", "openvino": "openvino", "torch": "torch"}
+_UNKNOWN = (
+    "; and float32 (images,): how unlike the training images each is, above 1 as in 5 % of validation images"
+)
 _README = """# {name}: {to}{how}
 
 ```
@@ -18,8 +21,8 @@ pip install numpy pillow {needs}
 python predict.py image.jpg
 ```
 `predict.py` is all the code that it takes. The file takes decoded images, uint8 (images, height, width, {channels}) in
-{order}, of any number and size, and returns float32 (images, {outputs}): {scores}. Resizing as in the training,
-normalisation, {mirrored}and {last} are inside.
+{order}, of any number and size, and returns float32 (images, {outputs}): {scores}{unknown}.
+Resizing as in the training, normalisation, {mirrored}and {last} are inside.
 
 ## Proof
 The file itself answered for {rows:,} held-out images, beside the model in torch:
@@ -59,6 +62,7 @@ def readme(made: Exported, predictor: Predictor) -> str:
         order="grey" if info.in_chans == 1 else "RGB order",
         outputs=info.n_outputs,
         scores="the values" if regression else "a probability for each class",
+        unknown=_UNKNOWN if predictor.known is not None else "",
         mirrored="the mean over an image and its mirror image, " if predictor.mirrored else "",
         last="the units of the values" if regression else "probabilities",
         rows=proof.rows,

@@ -23,6 +23,7 @@ from automl.delivery.export.onnx_graph import (
     quiet_exporter,
     scoring_graph,
     session,
+    unknown_graph,
 )
 from automl.delivery.export.rows import Evidence, LabelledImages
 from automl.delivery.needed import require
@@ -120,7 +121,7 @@ def write_openvino(job: Job) -> Quantised | None:
 
 def write_torch(job: Job) -> Quantised | None:
     """Write model.pt2, a program of torch.export that needs torch alone."""
-    whole = Whole(job.network(), job.preprocess).eval()
+    whole = Whole(job.network(), job.preprocess, job.predictor.known).eval()
     example = torch.zeros((2, 37, 53, job.predictor.info.in_chans), dtype=torch.uint8)
     sizes = {axis: torch.export.Dim.DYNAMIC for axis in (0, 1, 2)}
     try:
@@ -144,10 +145,12 @@ def _graph(job: Job) -> tuple[onnx.ModelProto, Quantised | None]:
     for package in ("onnx", "onnxscript", "onnxruntime"):
         require(package, "export")
     ready, _ = job.ready(job.evidence.calibration.some(_EXAMPLES))
-    graph = scoring_graph(Scoring(job.network(), job.preprocess), ready)
+    known = job.predictor.known
+    graph = scoring_graph(Scoring(job.network(), job.preprocess, features=known is not None), ready)
     quantised = _in_int8(graph, job) if job.int8 else None
     preparation = preparation_graph(job.preprocess)
-    return joined(preparation, graph if quantised is None else quantised.graph), quantised
+    unknown = None if known is None else unknown_graph(known)
+    return joined(preparation, graph if quantised is None else quantised.graph, unknown), quantised
 
 
 def _in_int8(graph: onnx.ModelProto, job: Job) -> Quantised:

@@ -54,7 +54,7 @@ class Predictions(BaseModel):
     """A row for each readable image, in the order of the request.
 
     Classification: `file`, `label`, `probabilities`. Several labels: `file`, `labels`, `probabilities`. Regression:
-    `file` and `values`.
+    `file` and `values`. `unknown` is above 1 for images that are unlike those of the training, if the model knows that.
     """
 
     predictions: list[dict[str, Any]]
@@ -155,9 +155,7 @@ def _described(model: ServedModel, names: list[str], found: list[Any]) -> Predic
         elif isinstance(result, BaseException):
             raise result
         else:
-            row = model.answers(result[None])[0]
-            values = {"values": row} if model.said["task"] == "regression" else row
-            predictions.append({"file": name, **values})
+            predictions.append({"file": name, **model.answers(result[None])[0]})
     if not predictions:
         reasons = "; ".join(f"{one.file}: {one.reason}" for one in skipped[:3])
         raise HTTPException(422, f"none of the images can be read ({reasons})")

@@ -28,7 +28,8 @@ Pixels = npt.NDArray[np.uint8]
 class ServedModel:
     """A model that scores pixels: uint8 (B, size, size, C) to float32 (B, n_outputs).
 
-    `said` is model.json of an export. `runtime` is "onnxruntime" or "torch".
+    A further column says how unknown the images are, if the model knows that. `said` is model.json of an export.
+    `runtime` is "onnxruntime" or "torch".
     """
 
     name: str
@@ -53,7 +54,8 @@ class ServedModel:
 
     def answers(self, scores: npt.NDArray[np.float32]) -> list[dict[str, Any]]:
         """Return what the scores of each image mean."""
-        return [answer(row, self.said) for row in scores]
+        n = len(self.said["classes"])
+        return [answer([row[:n], *row[n:]], self.said) for row in scores]
 
 
 def serve_model(
@@ -82,8 +84,7 @@ def serve_model(
     opened = session(str(exported / "model.onnx"), threads=threads)
 
     def score(pixels: Pixels) -> npt.NDArray[np.float32]:
-        scores: npt.NDArray[np.float32] = opened.run(None, {IMAGES: pixels})[0]
-        return scores
+        return np.column_stack(opened.run(None, {IMAGES: pixels}))
 
     return ServedModel(str(exported), said, "onnxruntime", score)
 
@@ -124,7 +125,14 @@ def _in_torch(folder: Path) -> ServedModel:
         "pixel_range": list(info.pixel_range),
         "resize": info.resize,
     }
-    return ServedModel(str(folder), said, "torch", predictor.predict_pixels)
+
+    def score(pixels: Pixels) -> npt.NDArray[np.float32]:
+        scores, features = predictor.predict_with_features(pixels)
+        if predictor.known is None or features is None:
+            return scores
+        return np.column_stack([scores, predictor.known.scores(features)])
+
+    return ServedModel(str(folder), said, "torch", score)
 
 
 def require_image(content: bytes, most: int) -> None:

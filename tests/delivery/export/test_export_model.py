@@ -23,7 +23,7 @@ from automl.delivery.export.writers import TOLERANCES
 from automl.errors import DataError, ModelError, UsageError
 from automl.final.model_folder import Preprocess
 from automl.records import Task
-from tests.delivery.conftest import CLASSES, MakeModel, info_of
+from tests.delivery.conftest import CLASSES, MakeModel, info_of, know_features
 
 for needed in ("onnxruntime", "onnxscript"):
     pytest.importorskip(needed)
@@ -37,6 +37,7 @@ def test_exported_file_and_its_script_answer_as_the_model_does(
     if to == "openvino":
         pytest.importorskip("openvino")
     folder = make_model()
+    know_features(folder, pictures)
     made = export_model(folder, to=to, data=pictures)
     assert made.proof.equal == made.proof.rows == 18  # the half that no choice was made by
     assert made.proof.difference < TOLERANCES[to]
@@ -52,6 +53,10 @@ def test_exported_file_and_its_script_answer_as_the_model_does(
     expected = automl.load(folder).predict_proba(list(files))
     found = np.array([[row["probabilities"][name] for name in CLASSES] for row in said])
     np.testing.assert_allclose(found, expected, atol=TOLERANCES[to])
+    unknown = automl.load(folder).unknown(list(files))
+    np.testing.assert_allclose(
+        [row["unknown"] for row in said], unknown, atol=0.1 if to == "openvino" else 0.01
+    )
     assert "import automl" not in (made.folder / "predict.py").read_text(encoding="utf-8")
     assert (made.folder / "labels.txt").read_text(encoding="utf-8").split() == list(CLASSES)
     assert json.loads((made.folder / "proof.json").read_text())["rows"] == 18
@@ -104,6 +109,7 @@ def test_temperature_of_the_probabilities_is_in_the_graph(task: Task, make_model
 def test_int8_is_smaller_and_answers_nearly_the_same(make_model: MakeModel, pictures: Path) -> None:
     folder = make_model("resnet10t")
     whole = export_model(folder, to="onnx", data=pictures)
+    know_features(folder, pictures)
     made = export_model(folder, to="onnx", int8=True, max_loss=0.2, data=pictures)
     assert made.folder == folder / "onnx-int8"
     assert made.int8 > 5

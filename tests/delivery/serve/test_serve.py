@@ -23,7 +23,7 @@ import automl
 from automl.cli.dashboard_access import Access
 from automl.delivery.export.model import export_model
 from automl.errors import ModelError
-from tests.delivery.conftest import CLASSES, info_of, write_model
+from tests.delivery.conftest import CLASSES, info_of, know_features, write_model
 
 for needed in ("onnxruntime", "onnxscript", "fastapi", "uvicorn", "python_multipart"):
     pytest.importorskip(needed)
@@ -40,6 +40,7 @@ Files = list[tuple[str, bytes]]
 def model_folder(tmp_path_factory: pytest.TempPathFactory, pictures: Path) -> Path:
     """A model folder with its ONNX export."""
     folder = write_model(tmp_path_factory.mktemp("served"))
+    know_features(folder, pictures)
     export_model(folder, to="onnx", data=pictures)
     return folder
 
@@ -133,6 +134,8 @@ def test_answers_are_those_of_the_predictor_in_the_order_of_the_request(
     expected = automl.load(model_folder).predict_proba([content for _, content in files])
     found = np.array([[row["probabilities"][name] for name in CLASSES] for row in said["predictions"]])
     np.testing.assert_allclose(found, expected, atol=1e-4)
+    unknown = automl.load(model_folder).unknown([content for _, content in files])
+    np.testing.assert_allclose([row["unknown"] for row in said["predictions"]], unknown, atol=0.01)
     assert [row["label"] for row in said["predictions"]] == [CLASSES[k] for k in expected.argmax(axis=1)]
 
 
@@ -271,6 +274,10 @@ def test_model_without_held_out_images_is_served_by_torch(tmp_path: Path, pictur
     content = files_of(pictures)[0][1]
     expected = automl.load(folder).predict_proba([io.BytesIO(content)])
     np.testing.assert_allclose(model.score(np.stack([model.pixels(content)])), expected, atol=1e-5)
+    know_features(folder, pictures)
+    model = serve_model(str(folder))
+    said = model.answers(model.score(np.stack([model.pixels(content)])))
+    assert said[0]["unknown"] == pytest.approx(float(automl.load(folder).unknown([content])[0]), abs=1e-4)
 
 
 def test_export_of_other_weights_is_not_served(model_folder: Path, tmp_path: Path, pictures: Path) -> None:
