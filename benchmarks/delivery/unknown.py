@@ -31,7 +31,7 @@ def main(args: argparse.Namespace) -> int:
     if not (data / "ants_bees.zip").is_file() or not weights.is_dir():
         sys.exit(f"the data sets and weights must be in {str(SHARED)!r}")
     with tempfile.TemporaryDirectory() as folder:
-        automl.fit(
+        result = automl.fit(
             str(data / "ants_bees.zip"),
             study="ab",
             directory=folder,
@@ -41,6 +41,11 @@ def main(args: argparse.Namespace) -> int:
             progress=False,
         )
         model = automl.load("ab", directory=folder)
+        config = result.document["retrain"].get("config", result.best_config)
+        print(
+            f"{config['model']}, pretrained {bool(config.get('pretrained'))}, {result.holdout['accuracy']}",
+            flush=True,
+        )
         parts = split_rows(Path(folder) / "ab" / "splits.csv")
         own, other = open_source(str(data / "ants_bees.zip")), open_source(str(data / "seedlings.zip"))
         place = {file: i for i, file in enumerate(own.files)}

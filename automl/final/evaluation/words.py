@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from automl.final.evaluation.record import Evaluation, TargetScore
+from automl.final.evaluation.record import Evaluation, SizeBin, TargetScore
 from automl.terminal.printable import printable
 
 SEVERE = 1.5  # times the mean absolute error in all: then a part of the targets is worth a sentence
@@ -48,12 +48,18 @@ def weakest(evaluation: Evaluation | None) -> str:
     return f"'{printable(worst.label)}' is the worst {noun}: {said} (F1 {worst.f1:.2f})."
 
 
+def span(part: SizeBin) -> str:
+    """Return the values of a bin: `2 to 4`, or `1` alone."""
+    low, high = f"{part.low:.4g}", f"{part.high:.4g}"
+    return low if low == high else f"{low} to {high}"
+
+
 def _worst_part(target: TargetScore, evaluation: Evaluation) -> str:
     worst = max(target.bins, key=lambda part: part.mae)
     if len(target.bins) < 2 or worst.mae <= SEVERE * target.mae:
         return ""
     whose = f" of '{printable(target.target)}'" if len(evaluation.targets) > 1 else ""
     return (
-        f"Errors are largest for values{whose} from {worst.low:.4g} to {worst.high:.4g}: {worst.mae:.4g} on average, "
+        f"Errors are largest for values{whose} of {span(worst)}: {worst.mae:.4g} on average, "
         f"{target.mae:.4g} for all."
     )

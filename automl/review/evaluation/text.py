@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from automl.final.evaluation.record import Calibration, ClassScore, Evaluation, MetricScore, RiskPoint
-from automl.final.evaluation.words import weakest
+from automl.final.evaluation.words import span, weakest
 from automl.review.describe import score
 
 MOST_CLASSES, MOST_PAIRS, LARGEST_MATRIX = 10, 5, 10
@@ -45,7 +45,7 @@ def sentences(evaluation: Evaluation) -> list[str]:
     """Return what an evaluation says besides its tables."""
     found = [weakest(evaluation)]
     if evaluation.calibration is not None:
-        found.append(_calibration(evaluation.calibration))
+        found.append(_calibration(evaluation.calibration, labels=evaluation.task == "multilabel"))
     if evaluation.risk_coverage:
         found.append(_coverage(evaluation.risk_coverage))
     return [text for text in found if text]
@@ -129,21 +129,22 @@ def _regression(evaluation: Evaluation) -> list[Table]:
     for target in evaluation.targets:
         parts = ("true value", "images", "mae", "bias")
         cells = tuple(
-            (f"{part.low:.4g} to {part.high:.4g}", f"{part.n:,}", f"{part.mae:.4g}", f"{part.bias:+.4g}")
-            for part in target.bins
+            (span(part), f"{part.n:,}", f"{part.mae:.4g}", f"{part.bias:+.4g}") for part in target.bins
         )
         found.append(Table(f"Errors of {target.target} by its size", parts, cells, parts[1:]))
     return found
 
 
-def _calibration(said: Calibration) -> str:
+def _calibration(said: Calibration, *, labels: bool) -> str:
     total = sum(part.n for part in said.bins)
     confidence = sum(part.n * part.confidence for part in said.bins) / total
     right = sum(part.n * part.right for part in said.bins) / total
-    return (
-        f"Calibration: ECE {said.ece:.3f}, Brier score {said.brier:.3f}. The mean confidence is {confidence:.3f}, and "
-        f"{right:.3f} are right."
-    )
+    shares = f"The mean confidence is {confidence:.3f}, and {right:.3f} are right."
+    if labels:
+        shares = (
+            f"The mean probability of a label is {confidence:.3f}, and {right:.3f} of the labels are there."
+        )
+    return f"Calibration: ECE {said.ece:.3f}, Brier score {said.brier:.3f}. {shares}"
 
 
 def _coverage(points: Sequence[RiskPoint]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from automl.final.evaluation.record import ClassScore, Evaluation, SizeBin, TargetScore
-from automl.final.evaluation.words import of_document, weakest
+from automl.final.evaluation.words import of_document, span, weakest
 
 NAN = float("nan")
 
@@ -35,4 +35,5 @@ def test_part_of_the_values_with_large_errors_is_told() -> None:
     found = Evaluation(
         "regression", "mae", 10, ("age",), {}, targets=(TargetScore("age", 0.5, 5.0, 6.0, -4.0, bins),)
     )
-    assert weakest(found) == "Errors are largest for values from 10 to 90: 9 on average, 5 for all."
+    assert weakest(found) == "Errors are largest for values of 10 to 90: 9 on average, 5 for all."
+    assert span(bins[0]) == "0 to 10" and span(SizeBin(3.0, 3.0, 5, 1.0, 0.0)) == "3"

@@ -40,3 +40,8 @@ def test_few_classes_have_a_confusion_matrix() -> None:
 def test_calibration_and_coverage_are_told() -> None:
     said = " ".join(sentences(an_evaluation("classification")))
     assert "Calibration: ECE" in said and "is the worst class" in said
+
+
+def test_labels_are_there_and_answers_are_right() -> None:
+    labels, classes = (" ".join(sentences(an_evaluation(task))) for task in ("multilabel", "classification"))
+    assert "of the labels are there" in labels and "are right." in classes.split("Calibration")[1]
