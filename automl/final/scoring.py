@@ -19,7 +19,7 @@ from automl.training.models.memory_format import at_once, channels_last
 CPU_BATCH, GPU_BATCH = 16, 64  # images of the first pass; with fewer, a GPU waits for the CPU
 # The first forward pass also pays for setup. It is repeated, unless this process worked longer than LONG_S for it.
 # Beside other programs it may only have waited: then passes are repeated for up to WAITED_S seconds.
-LONG_S, WAITED_S = 1.0, 3.0
+LONG_S, WAITED_S = 1.0, 1.5
 # Passes on a CPU grow until they take GROWN_S: what a pass costs beside its images, such as threads that wait for each
 # other (long, where other processes have the cores), must not be counted for every 16 images.
 GROWN_S, PASSES = 0.1, 3

@@ -50,27 +50,27 @@ def open_pair(data: Any, *, target: str | None, task: str) -> Source:
         )
     items = _items(images)
     first = items[0] if items else None
-    groups = _one_each(rest[0], len(labels), "groups") if rest else None
     if isinstance(first, (str, os.PathLike, bytes, bytearray)) or hasattr(first, "read"):
+        groups = _one_each(rest[0], len(items), "groups") if rest else None
         return _files(items, labels, groups, task)
     if isinstance(first, Image.Image) or _differ(items):
         named = columns_of_table(labels)
         source = DatasetSource(ImageList(items, _one_each(labels, len(items))), task=task, columns=named)
         source.name = "images"
-        return _grouped(source, groups)
+        return _grouped(source, *rest)
     if hasattr(first, "detach"):
         import torch
 
         images = torch.stack(items)
-    return _grouped(
-        ArraySource(images, labels if columns_of_table(labels) else _plain(labels), task=task), groups
-    )
+    named = labels if columns_of_table(labels) else _plain(labels)
+    return _grouped(ArraySource(images, named, task=task), *rest)
 
 
-def _grouped(source: ArraySource | DatasetSource, groups: list[Any] | None) -> Source:
+def _grouped(source: ArraySource | DatasetSource, groups: Any = None) -> Source:
     """Return the source with the group of each row, "" for those without one."""
     if groups is not None:
-        source.groups = ["" if group is None else str(group) for group in groups]
+        given = _one_each(groups, len(source.files), "groups")
+        source.groups = ["" if group is None else str(group) for group in given]
     return source
 
 
@@ -138,7 +138,10 @@ def _columns(labels: Any, n: int) -> dict[str, Sequence[Any]]:
 def _one_each(labels: Any, n: int, what: str = "labels") -> list[Any]:
     """Return the labels as a list. Raises DataError unless there is one for each image."""
     plain = _plain(labels)
-    found = list(plain) if plain is not None else []
+    try:
+        found = list(plain) if plain is not None else []
+    except TypeError as error:
+        raise DataError(f"{what} must be a list or an array, not {plain!r:.60}") from error
     if len(found) != n:
         raise DataError(f"{what} must have one entry for each of {n} images, not {len(found)}")
     return found

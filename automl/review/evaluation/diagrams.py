@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from automl.final.evaluation.record import ReliabilityBin, RiskPoint
 
-_SIDE, _EDGE = 260, 34  # pixels of the plot and of the margin for its labels
+_SIDE, _EDGE = 260, 42  # pixels of the plot and of the margin for its labels
 _TICKS = (0.0, 0.5, 1.0)
 
 

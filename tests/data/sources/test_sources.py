@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -139,9 +140,28 @@ def test_other_type_is_refused() -> None:
         open_source(7)
 
 
-def test_three_arrays_are_refused() -> None:
-    with pytest.raises(DataError, match="not as 3 values"):
-        open_source((1, 2, 3))
+def test_four_arrays_are_refused() -> None:
+    with pytest.raises(DataError, match="not as 4 values"):
+        open_source((1, 2, 3, 4))
+
+
+def test_third_array_is_the_group_of_each_image() -> None:
+    pixels = np.arange(256, dtype=np.uint8).reshape(4, 8, 8)
+    labels, groups = [0, 1, 0, 1], ["a", "a", None, 7]
+    pictures = [Image.fromarray(image) for image in pixels]
+    for images in (pixels, pictures, [_png(picture) for picture in pictures]):
+        source = open_source((images, labels, groups))
+        assert list(source.groups) == ["a", "a", "", "7"]
+        with pytest.raises(DataError, match="groups must have one entry for each of 4 images, not 3"):
+            open_source((images, labels, groups[:3]))
+        with pytest.raises(DataError, match="groups must be a list or an array, not 3"):
+            open_source((images, labels, 3))
+
+
+def _png(picture: Image.Image) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    return file.getvalue()
 
 
 def test_unknown_task_names_the_closest() -> None:
