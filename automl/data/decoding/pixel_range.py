@@ -28,6 +28,7 @@ _TAIL, _FENCE = 2.0, 1.0
 _SPIKE, _AWAY, _MANY = 0.001, 2.0, 16
 _NO_PIXEL = 1e30  # beyond: -3.4e38 and the like, which GIS programs write
 _MOST_VALUES, _MOST_OF_ALL = 2**16, 2**20  # of one image, and of all that decide on the range
+_SAME, _NOTHING = 1e-9, 1e-30  # differences that float32 pixels do not have: of the values, and of any
 _TOLD = 0.0005  # of the pixels outside of the range, from which it is told
 
 
@@ -59,9 +60,10 @@ def range_of(samples: Sequence[npt.NDArray[Any]]) -> PixelRange:
     white = next((white for white in usual if high <= white), None)
     if low >= 0 and white is not None and high - low >= _USED * white:
         return (0.0, white)
-    if high > low:
+    largest = max(abs(low), abs(high))
+    if high - low > max(_SAME * largest, _NOTHING):
         return (low, high)
-    return (0.0, white) if low >= 0 and white is not None else (low, low + 1.0)
+    return (0.0, white) if low >= 0 and white is not None else (low, low + max(1.0, _SAME * largest))
 
 
 def _measured(samples: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.float64]:

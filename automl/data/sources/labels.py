@@ -47,7 +47,8 @@ def read_labels(columns: Mapping[str, Sequence[Any]], *, task: str, typed: bool 
 
     One column: lists, or texts with "|" between labels, are multilabel. Numbers with fractions are a regression, and
     so are more than ten different whole numbers, unless the name of the column or zeros before the numbers say that
-    these are classes. Everything else is classification. Several columns: 0 and 1 are classification if each row has
+    these are classes. So are numbers with a currency, a unit and the like (`numbers.amounts`). Everything else is
+    classification, where 1.0 and 1 are one class. Several columns: 0 and 1 are classification if each row has
     one 1 (one-hot), else multilabel; other numbers are a regression. Rows without a label are left out and counted.
     Unless the cells are `typed`, those of a CSV are whole numbers if all are written as such (7, but not 007).
     Raises DataError with the first cell that does not fit, also for a text among numbers that are amounts.

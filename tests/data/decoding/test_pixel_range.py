@@ -34,6 +34,7 @@ _RNG = np.random.default_rng(0)
         (np.array([np.nan, 0.0, 1.0, np.inf]), (0, 1)),
         (np.array([7, 7], dtype=np.uint16), (0, 255)),
         (np.array([-1.0, -1.0]), (-1, 0)),
+        (np.array([1e20, 1e20], dtype=np.float32), (1e20, 1e20 * (1 + 1e-9))),
     ],
 )
 def test_range_is_the_usual_one_if_half_of_it_is_used(values: Any, expected: tuple[float, float]) -> None:
@@ -225,3 +226,21 @@ def test_image_without_any_value_is_bad_and_named(tmp_path: Path) -> None:
     Image.fromarray(np.full((32, 32), np.nan, dtype=np.float32)).save(root / "a" / "0.tif")
     [bad] = _prepared(root, tmp_path).report.bad
     assert (bad.file, bad.reason) == ("a/0.tif", "no pixel with a value (all are NaN or infinite)")
+
+
+def test_any_pixels_have_a_range_or_none() -> None:
+    odd = [0, 1, 255, 65535, -9999, 2**31 - 1, -(2.0**31), 1e20, 3.4e38, -3.4e38, np.nan, np.inf, 1e-38]
+    for k in range(600):
+        size = int(_RNG.integers(1, 400))
+        values = _RNG.normal(0, 10.0 ** _RNG.integers(-6, 9), size) if k % 2 else _RNG.choice(odd, size)
+        spoiled = np.where(_RNG.random(size) < _RNG.choice([0, 0.01, 0.5]), _RNG.choice(odd, size), values)
+        with np.errstate(all="ignore"):
+            pixels = spoiled.astype([np.uint16, np.int32, np.float32][k % 3])
+        found = range_of([sampled(pixels)])
+        assert found == () or (np.isfinite(found).all() and found[0] < found[1])
+        if found:
+            assert isinstance(outside_note([sampled(pixels)], found), str)
+            try:
+                assert to_eight_bits(pixels, found).dtype == np.uint8
+            except DataError as error:
+                assert "do not fit" in str(error) or "no pixel" in str(error)

@@ -87,10 +87,12 @@ def _classes_at_the_top(inner: Sequence[Folder], tops: dict[str, _Top]) -> Roles
     several = [name for name, splits in within.items() if {TRAIN} < set(splits.values())]
     if tops and len(several) == len(tops) > 1 and not any(top.direct for top in tops.values()):
         meanings = [
-            (_name(parts[0]), within[parts[0]][parts[1]]) if parts[1] in within[parts[0]] else None
+            (_name(parts[0]), within[parts[0]][parts[1]]) if parts and parts[1] in within[parts[0]] else None
             for parts in inner
         ]
-        ignored = sorted({f"{parts[0]}/{parts[1]}" for parts in inner if parts[1] not in within[parts[0]]})
+        ignored = sorted(
+            {"/".join(parts[:2]) for parts in inner if parts and parts[1] not in within[parts[0]]}
+        )
         found = {name: split for splits in within.values() for name, split in splits.items()}
         return Roles(_without_unlabelled(meanings), (_told(found), *_left_out(ignored)))
     meanings = [(_name(parts[0]), "") if parts else None for parts in inner]

@@ -23,7 +23,6 @@ class Reading:
 
     `numbers` are all values, and `odd` the cells that are none of them. `unclear` are odd cells that mean a number: <1,
     10-20, or 5 % among numbers without a unit. `amounts`: their form, such as a currency, says that these are amounts.
-    `loose` is a unit that may as well be a part of names, as in 5A.
     """
 
     cells: list[Any]
@@ -32,7 +31,6 @@ class Reading:
     odd: tuple[Any, ...]
     unclear: tuple[str, ...]
     amounts: bool
-    loose: str
 
 
 @dataclass(frozen=True)
@@ -109,15 +107,14 @@ def read_column(name: str, column: Sequence[Any], *, fractions: bool = False) ->
         for cell in present
         if is_read(cell)
     ]
-    loose = unit if unit and not any(form.amount for form in chosen) else ""
+    part_of_names = unit != "" and not any(form.amount for form in chosen)  # 5A
     return Reading(
         cells=cells,
         notes=tuple(notes),
         numbers=tuple(value for value in found if value is not None),
         odd=tuple(odd),
-        unclear=() if loose else tuple(str(cell) for cell in odd if known.means_number(cell)),
+        unclear=() if part_of_names else tuple(str(cell) for cell in odd if known.means_number(cell)),
         amounts=bool(commas) or any(form.amount or form.power or form.separators for form in chosen),
-        loose=loose,
     )
 
 

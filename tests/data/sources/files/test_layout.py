@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from automl.data.sources.files.layout import printable, read_layout
@@ -321,3 +323,61 @@ def test_folders_that_systems_make_hold_no_images() -> None:
     paths = ["cat/1.jpg", "cat/@eaDir/1.jpg/SYNOPHOTO_THUMB_M.jpg", "dog/1.jpg", "$RECYCLE.BIN/a/2.jpg"]
     layout = read_layout(paths, where="x")
     assert (layout.classes, layout.kept.tolist()) == (("cat", "dog"), [0, 2])
+
+
+def test_image_outside_of_classes_with_parts_is_left_out() -> None:
+    paths = ["1.jpg", *(f"{name}/{part}/1.jpg" for name in _TWO for part in ("train", "test"))]
+    layout = read_layout(paths, where="x")
+    assert (layout.classes, layout.kept.tolist()) == (_TWO, [1, 2, 3, 4])
+    assert "1 image outside of the class folders ignored." in layout.notes
+
+
+_WORDS = [
+    "train",
+    "Test",
+    "val",
+    "unlabeled",
+    "labeled",
+    "images",
+    "masks",
+    "labels",
+    "fold_1",
+    "fold_2",
+    "cat",
+    "Cat",
+]
+_WORDS += [
+    "dog ",
+    "train_cat",
+    "test_cat",
+    "data",
+    "Prueba",
+    "train_val",
+    "test_unlabeled",
+    "01",
+    "@eaDir",
+    ".x",
+    "\udcff",
+]
+
+
+def test_any_mixture_of_folders_is_read_or_refused_and_what_is_left_out_is_told() -> None:
+    rng = random.Random(0)
+    read = 0
+    for _ in range(2000):
+        levels = [rng.sample(_WORDS, rng.randrange(1, 5)) for _ in range(3)]
+        depths = [rng.randrange(4) for _ in range(rng.randrange(1, 25))]
+        paths = sorted(
+            {"/".join([*map(rng.choice, levels[:depth]), f"{rng.randrange(9)}.jpg"]) for depth in depths}
+        )
+        try:
+            layout = read_layout(paths, where="x")
+        except DataError as error:
+            assert "\n" not in str(error)
+            continue
+        read += 1
+        assert len(layout.kept) == len(layout.labels) == len(layout.splits)
+        assert sorted(set(layout.labels.tolist())) == list(range(len(layout.classes)))
+        shown = [path for path in paths if ".x" not in path and "@eaDir" not in path]
+        assert len(layout.kept) == len(shown) or layout.notes, paths
+    assert read > 500

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import numpy as np
@@ -131,3 +132,66 @@ def test_words_are_no_numbers(text: str) -> None:
     found = parse(text)
     assert found is None or found.body == "1.5.2,3"
     assert not is_limit(text)
+
+
+_PIECES = [
+    "0",
+    "1",
+    "9",
+    "00",
+    "123",
+    ".",
+    ",",
+    "'",
+    " ",
+    _SPACE,
+    "$",
+    "\u20ac",
+    "%",
+    "kg",
+    "g",
+    "/",
+    "(",
+    ")",
+    "-",
+    _MINUS,
+]
+_PIECES += [
+    "<",
+    "+",
+    "e",
+    "E",
+    "A",
+    "\uff11",
+    "\u0663",
+    "\u00bd",
+    "\u00b2",
+    "_",
+    "nan",
+    "inf",
+    "NA",
+    "|",
+    "[",
+    "]",
+    "x",
+]
+
+
+def test_any_cells_are_read_or_refused_in_one_line() -> None:
+    rng = random.Random(0)
+    ends: set[str] = set()
+    for k in range(1500):
+        cells: list[Any] = [
+            "".join(rng.choices(_PIECES, k=rng.randrange(1, 6))) for _ in range(rng.randrange(20))
+        ]
+        form = rng.choice(["{}", "${}", "{} kg", "{}%", "{},5", "{}.000", "1'{}"])
+        cells += [form.format(rng.randrange(1, 999)) for _ in range(rng.randrange(1, 40))]
+        cells += [3, 0.5, None, True, float("inf"), 10**400, b"5"][: rng.randrange(8) if k % 3 else 0]
+        try:
+            ends.add(
+                read_labels({"x": cells}, task=rng.choice(["auto", "regression", "classification"])).task
+            )
+        except DataError as error:
+            ends.add("refused")
+            assert "\n" not in str(error) and len(str(error)) < 600
+    assert ends == {"classification", "multilabel", "regression", "refused"}
