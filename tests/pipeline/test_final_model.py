@@ -151,7 +151,7 @@ def test_retrain_that_could_not_be_scored_gives_way_to_a_better_head(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(contest, "answered", without_scores(Delivery.RETRAINED))
-    result = pipeline.fit(config_for(tmp_path, n_trials=1, epochs=1, time_limit=12.0))
+    result = pipeline.fit(config_for(tmp_path, n_trials=1, epochs=1, time_limit=30.0))
     found, best = retrain_of(result), result.to_json()["best"]
     assert found["how"] == "linear head" and "no time to score the retrain" in found["why"]
     assert found["evidence"]["decided_by"] == "earlier scores"
