@@ -3,6 +3,7 @@
     python -m benchmarks.delivery predict  [--images 512] [--rounds 3] [--threads 0]
     python -m benchmarks.delivery evaluate [--rows 10000]
     python -m benchmarks.delivery export   [--sets cifar10,seedlings] [--networks resnet18,...] [--epochs 4]
+    python -m benchmarks.delivery families
     python -m benchmarks.delivery reject   [--studies 20] [--rows 1500]
     python -m benchmarks.delivery unknown  [--time-limit 60]
 
@@ -12,6 +13,7 @@
 - export: a network of each kind is trained for some epochs and exported to ONNX, OpenVINO and int8. In float, equal
   answers on the holdout and scores within 1e-4; int8 loses a point at most, and is 1.5 times as fast or 3 times as
   small.
+- families: the smallest network of each family of every preset, with random weights, in each format.
 - reject: how often the answers that `--reject 0.95` leaves are right on the holdout of small studies.
 - unknown: how well a model of ants and bees tells seedlings from its own holdout (target: AUROC of .9).
 
@@ -24,12 +26,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks.delivery import evaluate, export, predict, reject, unknown
+from benchmarks.delivery import evaluate, export, families, predict, reject, unknown
 
 PARTS = {
     "predict": predict.main,
     "evaluate": evaluate.main,
     "export": export.main,
+    "families": families.main,
     "reject": reject.main,
     "unknown": unknown.main,
 }

@@ -71,7 +71,9 @@ def test_study_directory_is_complete(finished: FitResult) -> None:
     assert {path.name for path in finished.directory.iterdir()} >= FILES
     assert {path.name for path in finished.model_dir.iterdir()} == {
         "README.md",
+        "confidence.json",
         "config.json",
+        "known_features.safetensors",
         "labels.txt",
         "model.safetensors",
         "preprocess.json",
