@@ -91,7 +91,10 @@ def fit(
     started = Moment.now()  # loading the libraries counts
     settings = config.load(data if labels is None else (data, labels), **options)
     check_time_limit(settings, started)
-    with process_state_kept(), view_in_python(settings, observer, progress=progress) as shown:
+    with (
+        process_state_kept(),
+        view_in_python(settings, observer, started=started, progress=progress) as shown,
+    ):
         quiet_waiting()
         from automl import pipeline
 
@@ -136,7 +139,7 @@ def resume(
         from automl import pipeline
 
         config = pipeline.resumed(study, directory, changes)
-        with view_in_python(config, observer, progress=progress) as shown:
+        with view_in_python(config, observer, started=started, progress=progress) as shown:
             return pipeline.fit(config, observer=shown, started=started)
 
 

@@ -27,7 +27,7 @@ def run(config: StudyConfig, start: Callable[[Observer], Any], state: State) -> 
     state.when_stopped = f"; resume with `automl resume {config.study}{_directory_flag(config)}`"
     # With --json, stdout is for the JSON object alone.
     stream = sys.stderr if state.json else sys.stdout
-    with view_of(config, stream, quiet=state.quiet) as observer:
+    with view_of(config, stream, started=state.started, quiet=state.quiet) as observer:
         result = start(observer)
     state.when_unwritten = f"; the study is done, see `automl show {config.study}{_directory_flag(config)}`"
     code = 0 if result.usable else EXIT_NOT_USABLE

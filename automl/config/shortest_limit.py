@@ -37,12 +37,11 @@ def refuse_shorter(config: StudyConfig, started: Moment, *, needed: float, slowe
     limit, used = config.time_limit, -started.left()
     if limit is None or limit - used >= needed:
         return
-    shortest, enough = (format_duration(_rounded(times * (used + needed))) for times in (1.0, RECOMMENDED))
+    enough = format_duration(_rounded(RECOMMENDED * (used + needed)))
     busy = f", which other programs slow down {slower:.0f} times" if slower >= 2.0 else ""
     raise TimeLimitError(
-        f"--time-limit must be at least {shortest} on this machine{busy}, got "
-        f"{format_duration(limit)}: loading the libraries, reading some images and writing a result take that long; "
-        f"use --time-limit {enough} or more"
+        f"--time-limit must be at least {enough} on this machine{busy}, got {format_duration(limit)}: loading the "
+        "libraries, reading some images and writing a result may take that long"
     )
 
 

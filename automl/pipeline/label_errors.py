@@ -47,6 +47,11 @@ def write_label_errors(setup: Setup, found: SearchResult) -> str:
     if info.task != "classification":
         return ""
     path.unlink(missing_ok=True)  # it may be of an earlier best trial
+    if (better := _better_head(setup, found)) is not None:
+        return (
+            f"No search for label errors: the best trial has {setup.metric.name} {found.best.value:.4f}, and a linear "
+            f"head {better:.4f}, so its errors say little about labels."
+        )
     slower = slowdown()  # speeds count the work of this process alone
     rate = _rate(setup, found)
     scoring = 0.0 if info.folds else info.n_val / rate  # folds have their outputs
@@ -81,6 +86,17 @@ def write_label_errors(setup: Setup, found: SearchResult) -> str:
     if train is None:
         return summary_sentence(table, len(given), which=which)
     return summary_sentence(table, info.n_train + info.n_val, which="training and validation")
+
+
+def _better_head(setup: Setup, found: SearchResult) -> float | None:
+    """Return the value of the best head if it beats the best trial by more than two standard errors; else None."""
+    sign = 1.0 if setup.metric.mode == "max" else -1.0
+    values = [head.value for head in setup.heads if math.isfinite(head.value)]
+    if not values or not math.isfinite(found.best.value):
+        return None
+    best = max(values, key=lambda value: sign * value)
+    error = 0.5 / math.sqrt(max(1, setup.data.splits.info.n_scored))  # of a share, at most
+    return best if sign * (best - found.best.value) > 2 * error else None
 
 
 def _rate(setup: Setup, found: SearchResult) -> float:

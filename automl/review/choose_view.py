@@ -11,6 +11,7 @@ from automl.config import StudyConfig, resolve_metric
 from automl.config.durations import parse_duration
 from automl.config.metrics import METRICS
 from automl.config.options import TuneOptions
+from automl.machine import Moment
 from automl.records import Observer, Silent
 from automl.review.plain_lines import PlainView
 from automl.review.run_state import ViewHeader
@@ -19,19 +20,25 @@ from automl.terminal.streams import takes_symbols
 __all__ = ["ViewHeader", "open_view", "view_of"]
 
 
-def view_of(config: StudyConfig, stream: TextIO, *, quiet: bool = False) -> AbstractContextManager[Observer]:
-    """Return the view of a study for a stream, for a `with` statement that yields the observer."""
+def view_of(
+    config: StudyConfig, stream: TextIO, *, started: Moment, quiet: bool = False
+) -> AbstractContextManager[Observer]:
+    """Return the view of a study that `started` at a moment, for a `with` statement that yields the observer."""
     # A guess: only the data tell the task. `Observer.metric` corrects it later.
     task = config.fixed_task or METRICS.get(config.metric, METRICS["accuracy"]).tasks[0]
     metric = resolve_metric(config.metric, task)
     header = ViewHeader(
-        title=config.study, metric=metric.name, mode=metric.mode, time_limit=config.time_limit
+        title=config.study,
+        metric=metric.name,
+        mode=metric.mode,
+        time_limit=config.time_limit,
+        before=max(0.0, -started.left()),
     )
     return open_view(header, stream, quiet=quiet)
 
 
 def view_in_python(
-    config: StudyConfig, observer: Observer | None, *, progress: bool
+    config: StudyConfig, observer: Observer | None, *, started: Moment, progress: bool
 ) -> AbstractContextManager[Observer]:
     """Return the view of a study that runs from Python, unless there is an `observer`.
 
@@ -40,7 +47,11 @@ def view_in_python(
     if observer is not None:
         return nullcontext(observer)
     stream = _stream_in_python()
-    return nullcontext(Silent()) if stream is None else view_of(config, stream, quiet=not progress)
+    return (
+        nullcontext(Silent())
+        if stream is None
+        else view_of(config, stream, started=started, quiet=not progress)
+    )
 
 
 def tune_view(

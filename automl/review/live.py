@@ -43,7 +43,7 @@ class LiveView:
 
     def __init__(self, header: ViewHeader, console: Console, state: RunState | None = None) -> None:
         self.header = header
-        self.state = state or RunState()
+        self.state = state or RunState(before=header.before)
         self.state.mode, self.state.planned = header.mode, header.stages
         # The drawing thread reads what the search thread writes.
         self._lock = threading.Lock()

@@ -28,7 +28,7 @@ class PlainView:
         every: float = _SECONDS_BETWEEN,
     ) -> None:
         self.header = header
-        self.state = state or RunState()
+        self.state = state or RunState(before=header.before)
         self._stream = stream
         self._every = every
         self._flushed = -every

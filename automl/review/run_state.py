@@ -24,13 +24,17 @@ ENDED = {
 
 @dataclass(frozen=True)
 class ViewHeader:
-    """The fixed part of a view: `title` is the study's name, `time_limit` is in seconds."""
+    """The fixed part of a view: `title` is the study's name, `time_limit` is in seconds.
+
+    `before` seconds of the run had passed when the view opened, such as for loading the libraries.
+    """
 
     title: str
     metric: str
     mode: Mode
     time_limit: float | None
     stages: tuple[str, ...] = STAGES
+    before: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -66,9 +70,10 @@ class RunState:
     notes: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     started: float = 0.0
+    before: float = 0.0
 
     def __post_init__(self) -> None:
-        self.started = self.clock()
+        self.started = self.clock() - self.before
 
     @property
     def elapsed(self) -> float:

@@ -12,7 +12,7 @@ from typing import Any
 
 from automl.delivery.export.export import Exported
 from automl.delivery.export.model import export_model
-from automl.delivery.export.writers import TOLERANCES
+from automl.delivery.export.onnx_graph import TOLERANCE
 from automl.errors import ModelError
 
 NETWORKS = ("resnet18", "tf_efficientnet_lite0", "convnext_atto", "vit_tiny_patch16_224")
@@ -93,7 +93,7 @@ def _one(name: str, network: str, folder: Path, args: argparse.Namespace) -> boo
 def _is_good(made: Exported, plain: Exported) -> bool:
     proof = made.proof
     if not made.int8:
-        return proof.equal == proof.rows and proof.difference < TOLERANCES[made.format]
+        return proof.equal == proof.rows and proof.difference < TOLERANCE
     faster = max(one.p50 / other.p50 for one, other in zip(plain.proof.latency, proof.latency, strict=True))
     return proof.torch_value - proof.value.value <= LOSS and (
         faster >= FASTER or plain.size / made.size >= SMALLER

@@ -222,7 +222,7 @@ def test_data_that_cannot_be_decoded_in_time_are_refused_at_once(
 ) -> None:
     module = import_module("automl.pipeline.fit")  # the package has a function of this name
     monkeypatch.setattr(module, "least_seconds", lambda source, slower: 500.0)
-    with pytest.raises(TimeLimitError, match="--time-limit must be at least 8m30s|9m on this machine"):
+    with pytest.raises(TimeLimitError, match="--time-limit must be at least 12m[3-5]0s on this machine"):
         pipeline.fit(config_for(tmp_path, time_limit=60.0, **QUICK))
     assert list(tmp_path.iterdir()) == []
 
@@ -238,7 +238,7 @@ def test_finished_study_that_has_no_time_to_go_on_stays_and_is_shown(
     assert result.unchanged_after is not None and result.unchanged_after < 30.0
     assert result.to_json() == json.loads(before) and (first.directory / "result.json").read_bytes() == before
     (said,) = [note for note in notes.notes if "no time to continue" in note]
-    assert "use --time-limit" in said
+    assert "must be at least" in said
     with pytest.raises(TimeLimitError, match="must be at least"):
         pipeline.fit(config_for(tmp_path, seed=1, **again))  # another study
     with pytest.raises(TimeLimitError, match="must be at least"):

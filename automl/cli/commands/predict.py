@@ -109,6 +109,8 @@ def command(
     predictor = predictor.on(_device(device, len(first)))
     if unusable := read_verdict(folder):
         complain(f"automl: {unusable}")
+    if proba and predictor.known is None and not state.quiet:
+        complain("automl: there is no column `unknown`, as the model has no features of its training images")
     bad: list[tuple[str, str]] = []
     rows = list(predicted(predictor, chain(first, items), proba=proba, bad=bad))
     if threshold is not None:

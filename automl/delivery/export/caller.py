@@ -30,8 +30,21 @@ def decode(file: Any, model: dict[str, Any]) -> np.ndarray:
     elif image.has_transparency_data:
         white_paper = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white_paper, image.convert("RGBA"))
-    pixels = np.array(image.convert("RGB").convert("L" if model["channels"] == 1 else "RGB"))
+    image = image.convert("RGB").convert("L" if model["channels"] == 1 else "RGB")
+    if model["resized_by_caller"]:
+        image = resized(image, model["size"], model["resize"] == "crop")
+    pixels = np.array(image)
     return pixels.reshape(1, *pixels.shape[:2], model["channels"])
+
+
+def resized(image: Image.Image, size: int, crop: bool) -> Image.Image:
+    """Return the central square of an image, or the whole of it, as a square of `size` pixels a side."""
+    side = min(image.size)
+    width, height = (side, side) if crop else image.size
+    left, top = (image.width - width) / 2, (image.height - height) / 2
+    how = Image.Resampling.HAMMING if side > size else Image.Resampling.BICUBIC
+    box = (left, top, left + width, top + height)
+    return image.resize((size, size), how, box=box, reducing_gap=2.0)
 
 
 def open_onnx(folder: Path) -> Run:
@@ -100,7 +113,12 @@ _FOOT = """if __name__ == "__main__":
     model = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     run = {opener}(folder)
     for file in sys.argv[1:]:
-        outputs = run(decode(file, model))
+        try:
+            pixels = decode(file, model)
+        except (OSError, ValueError, Image.DecompressionBombError) as error:
+            print(json.dumps({{"file": file, "error": str(error)}}))
+            continue
+        outputs = run(pixels)
         print(json.dumps({{"file": file, **answer([output[0] for output in outputs], model)}}))
 """
 
@@ -108,7 +126,7 @@ _FOOT = """if __name__ == "__main__":
 def caller_text(kind: str) -> str:
     """Return predict.py for a format: it needs numpy, Pillow and the runtime of the format."""
     opener = OPENERS[kind]
-    parts = [_HEAD, *(inspect.getsource(function) for function in (decode, opener, answer))]
+    parts = [_HEAD, *(inspect.getsource(function) for function in (resized, decode, opener, answer))]
     return "\n\n".join([*parts, _FOOT.format(opener=opener.__name__)])
 
 

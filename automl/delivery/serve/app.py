@@ -110,7 +110,7 @@ def make_app(model: ServedModel, limits: Limits) -> App:
     @app.post("/predict", response_model=Predictions, openapi_extra=_BODY)
     async def predict(request: Request) -> Predictions:
         """Predict the labels or values of one or several images, sent as files named `images`."""
-        async with request.form(max_files=limits.most_images, max_fields=0) as form:
+        async with request.form(max_files=limits.most_images, max_fields=16) as form:
             files = [part for part in form.getlist(_FIELD) if isinstance(part, UploadFile)]
             if not files:
                 raise HTTPException(400, f"send images as multipart/form-data files named {_FIELD!r}")

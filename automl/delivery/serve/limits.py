@@ -14,6 +14,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
+_DISCARDED = 2_000_000  # bytes of a refused request that are read
 _OPEN = ("/health",)  # answered without a token: a load balancer has none
 
 
@@ -46,6 +47,7 @@ class Guard:
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         if (refused := self._refusal(scope["path"], headers)) is not None:
+            await _discarded(receive)
             await _answer(send, *refused)
             return
         taken = 0
@@ -78,9 +80,22 @@ class Guard:
         return f"a request may have {self._limits.most_bytes / 1e6:g} MB at most"
 
 
+async def _discarded(receive: Receive) -> None:
+    """Read the rest of a small request: a client that is still sending may never see the answer otherwise."""
+    taken, more = 0, True
+    while more and taken < _DISCARDED:
+        message = await receive()
+        taken += len(message.get("body", b""))
+        more = bool(message.get("more_body", False))
+
+
 async def _answer(send: Send, status: int, detail: str) -> None:
     body = json.dumps({"detail": detail}).encode()
-    headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"connection", b"close"),
+    ]
     if status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
     await send({"type": "http.response.start", "status": status, "headers": headers})
