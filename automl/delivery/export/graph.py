@@ -83,7 +83,7 @@ class Unknown(nn.Module):
 
     def __init__(self, known: KnownFeatures) -> None:
         super().__init__()
-        self.register_buffer("bank", torch.from_numpy(known.features.astype(np.float32)))
+        self.register_buffer("bank", torch.from_numpy(known.features.astype(np.float16)))
         self.bank: Tensor
         self.threshold = known.threshold
         self.nearest = min(NEIGHBOURS, len(known.features))
@@ -91,7 +91,7 @@ class Unknown(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Return the scores."""
         unit = features / features.norm(dim=1, keepdim=True).clamp(min=1e-12)
-        likeness = (unit @ self.bank.T).topk(self.nearest, dim=1).values[:, -1]
+        likeness = (unit @ self.bank.float().T).topk(self.nearest, dim=1).values[:, -1]
         unknown: Tensor = (1.0 - likeness) / self.threshold
         return unknown
 
