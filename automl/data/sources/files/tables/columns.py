@@ -120,6 +120,11 @@ def make_table(
 
 def no_images(frame: pd.DataFrame, where: str) -> DataError:
     """Return the error for a table without a column of images."""
+    if len(frame.columns) == 1 and " " in str(frame.columns[0]):
+        return DataError(
+            f"the cells of a table must be separated by commas, semicolons, tabs or |, but the first line of {where!r} "
+            f"has none of these ({str(frame.columns[0])!r:.80}): save the table with commas"
+        )
     return DataError(
         f"a table must have a column that names the image files, such as image or file_name, but {where!r} has the "
         f"columns {columns_of(frame)}, and none names files there: name it with --image-column, or correct its paths"
