@@ -9,7 +9,7 @@ from typing import Any
 
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, RDBStorage
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Engine, create_engine, event, inspect
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
@@ -72,7 +72,8 @@ def require_reachable(url: str) -> None:
     with _driver_needed(url):
         file = sqlite_file(with_driver(url))
         if file is None or file.is_file():
-            with storage_errors(masked(url)), connected(url):
+            with storage_errors(masked(url)), connected(url) as connection:
+                inspect(connection).has_table(tables.meta.name)  # reads the file
                 return
         if not file.absolute().parent.is_dir():
             raise StorageError(

@@ -28,8 +28,11 @@ def test_dead_database_is_refused_without_its_password() -> None:
     assert "hidden" not in str(caught.value)
 
 
-def test_sqlite_in_no_folder_and_text_that_is_no_url_are_refused(tmp_path: Path) -> None:
+def test_sqlite_without_a_folder_and_what_is_no_database_are_refused(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="cannot be created: there is no folder"):
         require_reachable(f"sqlite:///{tmp_path}/none/study.db")
+    (tmp_path / "text.db").write_text("no database " * 100, encoding="utf-8")
+    with pytest.raises(StorageError, match="cannot be read or written: file is not a database"):
+        require_reachable(f"sqlite:///{tmp_path}/text.db")
     with pytest.raises(ConfigError, match="storage must be a database URL"):
         require_reachable("no url")

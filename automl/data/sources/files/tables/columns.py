@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from automl.data.sources.files.layout import IMAGE_SUFFIXES
-from automl.data.sources.files.tables.split_columns import FLAGS, SPLIT, SplitColumns, find_split_columns
+from automl.data.sources.files.tables.split_columns import IS_VALID, SPLIT, SplitColumns, find_split_columns
 from automl.data.sources.labels import is_bits, is_numbers
 from automl.errors import DataError, unknown_name
 
@@ -45,7 +45,7 @@ LABEL_COLUMNS = (
     "category",
 )
 _NUMBERS = ("id", "index", "")
-_OTHER_COLUMNS = (SPLIT, "subset", "partition", "group", *FLAGS, *_NUMBERS)
+_OTHER_COLUMNS = (SPLIT, "subset", "partition", "group", IS_VALID, *_NUMBERS)
 # Names of columns that may say which rows belong together.
 _KIN = (
     "patient",
@@ -181,7 +181,8 @@ def table_note(table: Table, learned: Sequence[str], split: SplitColumns) -> str
         name for name in table.frame.columns if name not in (table.image, *learned) and _plain(name) in _KIN
     ]
     if kin and table.group is None:
-        said += f" Rows of one {kin[0]} may look alike: --group-column {kin[0]} keeps them in one part."
+        said += f" Rows of one {kin[0]} may look alike: --group-column {kin[0]} (in Python group_column) keeps them "
+        said += "in one part."
     return said
 
 

@@ -23,7 +23,7 @@ FLAGS = {
     **dict.fromkeys(("isvalid", "isval", "isvalidation"), VAL),
     **dict.fromkeys(("istrain", "istraining", "istrainingimage"), TRAIN),
 }
-_IS_VALID = "isvalid"
+IS_VALID = "isvalid"
 _ROWS_OF = {HOLDOUT: "test", VAL: "validation", TRAIN: "training"}
 _TRUE, _FALSE = ("true", "1", "1.0", "yes"), ("false", "0", "0.0", "no", "")
 _LOOKED_AT = 20  # cells of a column of another name
@@ -72,7 +72,7 @@ def find_split_columns(frame: pd.DataFrame, taken: Collection[str | None]) -> Sp
     flags = {
         name: FLAGS[plain]
         for plain, name in by_name.items()
-        if plain in FLAGS and (plain == _IS_VALID or _is_true_or_false(frame, name))
+        if plain in FLAGS and (plain == IS_VALID or _is_true_or_false(frame, name))
     }
     odd = None if column else next((name for name in usual if _some_part(frame, name)), None)
     return SplitColumns(column, flags, odd)

@@ -53,6 +53,8 @@ def test_column_of_parts_can_be_learned_when_it_is_named_or_alone(root: Path) ->
     assert (source.classes, source.splits) == (("test", "train"), ["", "", ""])
     alone = _write(root / "y.csv", "image,vehicle\npics/0.png,train\npics/1.png,test\n")
     assert open_source(alone).classes == ("test", "train")
+    flag = _write(root / "f.csv", "image,is_test\npics/0.png,1\npics/1.png,0\n")
+    assert (open_source(flag).classes, open_source(flag).splits) == (("0", "1"), ["", ""])
     beside = _write(root / "z.csv", "image,kind,which\npics/0.png,a,train\npics/1.png,b,test\n")
     assert (open_source(beside).classes, open_source(beside).splits) == (("a", "b"), ["train", "holdout"])
 
