@@ -21,6 +21,7 @@ from automl.cli.output import complain, output_problem
 from automl.errors import AutomlError, OutputError, unknown_name
 from automl.interrupt import EXIT_INTERRUPTED, as_command
 from automl.machine import process_start
+from automl.terminal import streams
 from automl.terminal.masking import mask_passwords
 from automl.terminal.streams import discard_output, prepare_streams
 
@@ -110,7 +111,9 @@ def _flush() -> None:
 
 def _is_of_click(error: Exception) -> bool:
     """Return whether click could not print a help page."""
-    frames = traceback.extract_tb(error.__traceback__)
+    frames = [
+        frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != streams.__file__
+    ]
     return isinstance(error, OSError) and Path(frames[-1].filename).parent == Path(click.__file__).parent
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from automl.errors import OutputError
-from automl.terminal.printable import json_safe, printable, printable_lines
+from automl.terminal.printable import json_safe, printable, printable_lines, short, short_words
 from automl.terminal.wrapping import LEAST_WIDTH, wrapped
 
 _WIDE_ENOUGH = 48  # a narrower last column with more than two lines reads badly
@@ -31,7 +31,7 @@ def say(text: str = "", *, flush: bool = False) -> None:
 def complain(text: str) -> None:
     """Print a line on stderr, with control characters escaped. Nothing happens if stderr cannot be written."""
     with suppress(OSError, ValueError):
-        print(printable(text), file=sys.stderr, flush=True)
+        print(printable(short_words(text)), file=sys.stderr, flush=True)
 
 
 def say_wrapped(text: str, *, indent: int = 0) -> None:
@@ -75,9 +75,12 @@ def table_lines(
     """Return the lines of a table for a terminal of `width` characters, or without a limit.
 
     The last column is wrapped into the room that is left. If that is narrow, it goes onto lines of its own below the
-    others. If these do not fit, as many of them as needed go there, too, each with its name.
+    others. If these do not fit, as many of them as needed go there, too, each with its name. Names of hundreds of
+    characters are cut.
     """
-    columns, rows = [*map(printable, columns)], [[*map(printable, cells)] for cells in rows]
+    columns, *rows = (
+        [*map(_shown, cells[:-1]), printable(short_words(cells[-1]))] for cells in (columns, *rows)
+    )
     widths = [max(map(len, cells)) for cells in zip(columns, *rows, strict=True)]
     beside = _beside(widths, width)
     if beside < len(columns) - 1 and width is not None:
@@ -99,6 +102,10 @@ def table_lines(
     rule = "─" * min(max(map(len, lines)), width or 10**6)
     header = 1 if not below else 1 + len(textwrap.wrap(columns[-1], room))
     return [*lines[:header], rule, *lines[header:]]
+
+
+def _shown(cell: str) -> str:
+    return printable(short(cell))
 
 
 def _beside(widths: Sequence[int], width: int | None) -> int:

@@ -13,7 +13,10 @@ DATABASES = ("mariadb", "mysql", "postgresql", "sqlite")
 
 
 def check_storage(url: str) -> str:
-    """Return the URL if it has the form of one. Raises ValueError (one clause, password masked) otherwise."""
+    """Return the URL, with its scheme in small letters.
+
+    Raises ValueError (one clause, password masked) if it has not the form of one.
+    """
     scheme = re.match(r"^([A-Za-z]\w*)(\+\w+)?://", url)
     if not scheme:
         # Not shown: without the form of a URL, nobody can say where in it a password is.
@@ -24,7 +27,8 @@ def check_storage(url: str) -> str:
     remember_passwords(url)
     if scheme[1].lower() not in DATABASES:
         raise ValueError(unknown_name("kind of storage", scheme[1], DATABASES))
-    return url
+    kind, mark, rest = url.partition("://")
+    return f"{kind.lower()}{mark}{rest}"
 
 
 def unmask(url: str) -> str:

@@ -14,7 +14,7 @@ from automl.final.evidence import words
 from automl.final.model_folder import Preprocess
 from automl.records import Config, DatasetInfo
 from automl.spaces.architectures.factories import is_built_in, is_factory
-from automl.terminal.printable import printable
+from automl.terminal.printable import printable, short
 
 CARD_FILE = "README.md"
 _MOST_BYTES = 2**20  # of a card
@@ -92,7 +92,8 @@ def write_card(path: Path, document: dict[str, Any], preprocess: Preprocess) -> 
     """Write the card of the model that `document` (result.json) describes."""
     info = preprocess.info
     config = delivered_config(document)
-    classes = ", ".join(map(printable, info.classes[:10])) + (", ..." if len(info.classes) > 10 else "")
+    classes = ", ".join(printable(short(name)) for name in info.classes[:10])
+    classes += ", ..." if len(info.classes) > 10 else ""
     path.write_text(
         CARD.format(
             study=document["study"],

@@ -30,6 +30,7 @@ from automl.result import FitResult
 from automl.review.studies import STUDY_FILE, study_folder, study_folders, study_name
 from automl.search import warm_up
 from automl.search.storage.checkpoints import is_disk_full
+from automl.search.storage.sql.database import require_reachable
 from automl.torch_setup import quiet_waiting
 
 
@@ -54,6 +55,8 @@ def _fit(config: StudyConfig, observer: Observer, clock: Clock) -> FitResult:
     check_working_folder()
     ensure_home()
     check(config)
+    if config.storage is not None:
+        require_reachable(config.storage)  # before any folder is made
     workspace = open_workspace(str(config.directory), config.study, overwrite=config.overwrite)
     try:
         workspace.check_whole()

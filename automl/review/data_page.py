@@ -17,7 +17,7 @@ from automl.data.quality.report import DataReport
 from automl.data.sources import open_source
 from automl.data.sources.base import counted
 from automl.errors import DataError, UsageError
-from automl.terminal.printable import printable
+from automl.terminal.printable import printable, short_words
 
 SIDE = 112
 _MAX_CASES, _MAX_FILES = 30, 8
@@ -40,8 +40,8 @@ figcaption {{ font-size: 11px; overflow-wrap: anywhere; }}
 
 
 def escape(text: str) -> str:
-    """Return a text for the page, with control characters visible."""
-    return html.escape(printable(text))
+    """Return a text for the page, with control characters visible and long names cut."""
+    return html.escape(printable(short_words(text)))
 
 
 def write_data_page(report: DataReport, path: Path, data: Any, **how: Any) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from automl.records import BestSoFar, Mode, TrialEvent, TrialState
 from automl.review.describe import score
 from automl.terminal.masking import mask_passwords
-from automl.terminal.printable import printable
+from automl.terminal.printable import printable, short_words
 
 STAGES = ("scan", "cache", "plan", "search", "retrain", "holdout", "deliver")
 _KEPT_EVENTS = 50
@@ -149,7 +149,7 @@ class RunState:
         return known is not None and (known.trial, known.value) == (best.trial, best.value)
 
     def _add(self, kind: str, text: str) -> Line:
-        line = Line(self.elapsed, kind, printable(" ".join(mask_passwords(text).split())))
+        line = Line(self.elapsed, kind, printable(short_words(" ".join(mask_passwords(text).split()))))
         self.lines.append(line)
         return line
 

@@ -8,6 +8,10 @@ import re
 # the halves of surrogate pairs, which stand for bytes of a file name that are no text.
 _ACTIVE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _ACTIVE_IN_LINES = re.compile(_ACTIVE.pattern.replace("\x00-\x1f", "\x00-\x09\x0b-\x1f"))
+# Longer words are cut: no file is called so, and a terminal would show nothing else. A path may be longer.
+_LONGEST_WORD, _LONGEST_PATH, _LONGEST_TEXT = 255, 4096, 5000
+_KEPT = 100
+_LONG_WORD = re.compile(rf"[^\s'\"(),;:]{{{_LONGEST_WORD + 1},}}")
 _SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 
 
@@ -20,6 +24,25 @@ def printable(text: str) -> str:
     return text if text.isprintable() else _ACTIVE.sub(_escape, text)
 
 
+def short(text: str) -> str:
+    """Return a name, or its first 100 characters and their count if it has more than 255.
+
+    >>> short("x" * 3000)[95:]
+    'xxxxx… (3,000 characters)'
+    """
+    return text if len(text) <= _LONGEST_WORD else f"{text[:_KEPT]}… ({len(text):,} characters)"
+
+
+def short_words(text: str) -> str:
+    """Return a sentence with `short` names in it; paths may have 4096 characters, and all of it 5000."""
+    if len(text) <= _LONGEST_WORD:
+        return text
+    text = _LONG_WORD.sub(_shortened, text)
+    if len(text) <= _LONGEST_TEXT:
+        return text
+    return f"{text[:_LONGEST_TEXT]}… ({len(text):,} characters)"
+
+
 def printable_lines(text: str) -> str:
     """Return the text as `printable` does, but keep its line ends."""
     return text if text.isprintable() else _ACTIVE_IN_LINES.sub(_escape, text)
@@ -30,6 +53,11 @@ def json_safe(document: str) -> str:
     if document.isascii():
         return document
     return _ACTIVE_IN_LINES.sub(lambda found: f"\\u{ord(found[0]):04x}", document)
+
+
+def _shortened(found: re.Match[str]) -> str:
+    word = found[0]
+    return word if "/" in word and len(word) <= _LONGEST_PATH else short(word)
 
 
 def _escape(found: re.Match[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import io
 import os
 import sys
@@ -34,15 +35,33 @@ _HANDLER = "automl-stand-ins"
 
 
 def prepare_streams() -> None:
-    """Make stdout and stderr of this process safe to write to: any text, and also where they are closed."""
+    """Make stdout and stderr of this process safe to write to: any text, and also where they are closed.
+
+    A closed stderr is the null device. Writing to a closed stdout raises OSError.
+    """
     _open_closed_numbers()
     codecs.register_error(_HANDLER, _replace)
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        if stream is None:
+        if stream is None and name == "stdout":
+            setattr(sys, name, _Closed())
+        elif stream is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
         elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=_HANDLER)
+
+
+class _Closed(io.TextIOBase):
+    """A stdout that the caller has closed: results that are written to it would be lost without a word."""
+
+    encoding = "utf-8"
+
+    def write(self, text: str) -> int:
+        """Raises OSError, as a stream on a closed number does."""
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+    def writable(self) -> bool:
+        return True
 
 
 def discard_output() -> None:

@@ -126,3 +126,9 @@ def test_commands_print_through_one_place() -> None:
                 assert ast.unparse(node.func) not in ("print", "click.echo"), (
                     f"{path.name}: {ast.unparse(node)}"
                 )
+
+
+def test_names_of_thousands_of_characters_do_not_fill_the_terminal() -> None:
+    lines = table_lines(("class", "images"), [("x" * 3_000_000, "1"), ("b", "y " * 1_000_000)])
+    assert f"{'x' * 100}… (3,000,000 characters)  1" in lines
+    assert max(map(len, lines)) < 5300

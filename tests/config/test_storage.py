@@ -34,3 +34,9 @@ def test_whole_url_does_not_look_at_the_environment(monkeypatch: pytest.MonkeyPa
 def test_masked_url_without_environment_says_what_to_set() -> None:
     with pytest.raises(ConfigError, match=r"must be given again.*AUTOML_STORAGE or pass --storage"):
         unmask("postgresql://ann:***@db/a")
+
+
+def test_scheme_in_large_letters_is_that_in_small_ones() -> None:
+    assert (
+        check_storage("POSTGRESQL+Psycopg://U:Secret@Host/Name") == "postgresql+psycopg://U:Secret@Host/Name"
+    )

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from automl.errors import StudyError
+import automl
+from automl.errors import StorageError, StudyError
 from automl.pipeline.study_folder import LOCK, FolderLock, open_workspace
 from automl.review.studies import REPLACED
 
@@ -61,3 +62,13 @@ def test_study_of_a_running_overwrite_is_left_alone(tmp_path: Path) -> None:
     open_workspace(str(tmp_path), "s", overwrite=False).close()
     assert moved.exists()
     held.release()
+
+
+def test_dead_database_is_told_before_the_data_are_read_and_leaves_nothing(tmp_path: Path) -> None:
+    pytest.importorskip("psycopg")
+    studies = tmp_path / "studies"
+    with pytest.raises(StorageError, match="127.0.0.1:1/study cannot be read or written"):
+        automl.fit(
+            "no such data", storage="POSTGRESQL://ann:hidden@127.0.0.1:1/study", directory=str(studies)
+        )
+    assert not studies.exists()

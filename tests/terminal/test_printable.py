@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from automl.terminal.printable import json_safe, printable, printable_lines
+from automl.terminal.printable import json_safe, printable, printable_lines, short, short_words
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,17 @@ def test_json_stays_json_and_holds_no_control_characters() -> None:
     assert json.loads(document) == value
     assert "ü" in document
     assert printable_lines(document) == document
+
+
+def test_long_names_are_cut_with_their_count() -> None:
+    assert short("x" * 255) == "x" * 255
+    assert short("x y" * 1_000_000) == ("x y" * 34)[:100] + "… (3,000,000 characters)"
+
+
+def test_long_words_in_a_sentence_are_cut_and_paths_kept() -> None:
+    path = "/folder" * 500
+    assert short_words(f"the model in {path!r} is whole") == f"the model in {path!r} is whole"
+    assert (
+        short_words(f"a/{'n' * 60_000}.png: empty file") == f"a/{'n' * 98}… (60,006 characters): empty file"
+    )
+    assert len(short_words("many words " * 100_000)) < 5100

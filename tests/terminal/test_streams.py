@@ -40,9 +40,18 @@ def test_json_in_another_encoding_is_json(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["description"] == "größer", done.stderr
 
 
-def test_closed_streams_are_like_the_null_device(tmp_path: Path) -> None:
-    assert automl("automl spaces >&-", tmp_path).returncode == 0
-    assert automl("automl spaces --json >&- 2>&-", tmp_path).returncode == 0
+@pytest.mark.parametrize("command", ["spaces", "spaces --json", "--help"])
+def test_closed_stdout_is_an_error_in_one_sentence(tmp_path: Path, command: str) -> None:
+    done = automl(f"automl {command} >&-", tmp_path)
+    assert (done.returncode, done.stderr) == (
+        1,
+        "automl: the output cannot be written: Bad file descriptor\n",
+    )
+
+
+def test_closed_stderr_is_like_the_null_device(tmp_path: Path) -> None:
+    assert automl("automl spaces --json >&- 2>&-", tmp_path).returncode == 1
+    assert automl("automl spaces 2>&-", tmp_path).returncode == 0
     done = automl("automl show nothing 2>&-", tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (2, "", "")
 

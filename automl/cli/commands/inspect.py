@@ -163,11 +163,11 @@ def _print(report: DataReport, *, everything: bool) -> None:
 
 def _print_some(lines: list[str], most: int, everything: bool) -> None:
     from automl.cli.output import say
-    from automl.terminal.printable import printable
+    from automl.terminal.printable import printable, short_words
 
     shown = lines if everything else lines[:most]
     for line in shown:
-        say(f"    {printable(line)}")
+        say(f"    {printable(short_words(line))}")
     if len(shown) < len(lines):
         say(f"    ... and {len(lines) - len(shown)} more; --all lists them")
 

@@ -37,6 +37,7 @@ _log = get_logger(__name__)
 _VERSION = 5
 _SPARE_BYTES = 64 * 2**20
 _ROWS_AT_ONCE = 256
+_TRIED_AGAIN = 32  # images that could not be read
 # Pillow's modes by number, and why rows cannot be used.
 _WORDS = "words.json"
 # The key of `Cached.informative` in meta.json.
@@ -154,7 +155,7 @@ def open_or_build(
 
 
 def _open(plan: _Plan, check: Check, progress: Progress) -> Cached:
-    found = plan.read(plan.folder)
+    found = _usable(plan)
     if found is not None:
         check(found)
         return found
@@ -171,6 +172,24 @@ def _open(plan: _Plan, check: Check, progress: Progress) -> Cached:
         return replace(plan.read_back(plan.folder), was_there=False, rows=built.rows)
 
 
+def _usable(plan: _Plan) -> Cached | None:
+    """Return the finished entry, unless an image that could not be read for it can be read now."""
+    found = plan.read(plan.folder)
+    return None if found is None or _readable_now(plan.source, found) else found
+
+
+def _readable_now(source: Source, found: Cached) -> bool:
+    """Return whether an image that could not be read when it was decoded can be read now: its rights may change."""
+    for row in np.flatnonzero(~found.digests.known())[:_TRIED_AGAIN].tolist():
+        try:
+            source.read(row)
+        except DataError:
+            continue
+        _log.info("%s can be read now: the images are decoded again", source.files[row])
+        return True
+    return False
+
+
 def _from_larger(plan: _Plan, progress: Progress) -> Cached | None:
     """Scale down larger images in the cache; None if there are none, or damaged ones."""
     n, size = len(plan.source.files), plan.target.img_size
@@ -178,7 +197,7 @@ def _from_larger(plan: _Plan, progress: Progress) -> Cached | None:
         return None
     found = larger_entry(plan.cache_dir, plan.target, version=_VERSION, state=plan.state)
     larger = _read(found[0], n, found[1]) if found is not None else None
-    if larger is None:
+    if larger is None or _readable_now(plan.source, larger):
         return None
     start = perf_counter()
     images = _new_images(plan, larger.in_chans)
@@ -353,14 +372,14 @@ def _building_folder(cache_dir: Path) -> Iterator[Path]:
 
 def _install(plan: _Plan) -> None:
     """Move a finished entry to its folder, unless another process was first with a complete one."""
-    if plan.read(plan.folder) is not None:
+    if _usable(plan) is not None:
         return
     for attempt in (1, 2):
         try:
             plan.building.replace(plan.folder)
             return
         except OSError as error:
-            if plan.read(plan.folder) is not None:
+            if _usable(plan) is not None:
                 return
             if attempt == 2:
                 raise DataError(

@@ -16,6 +16,7 @@ from automl.data.decoding.pixel_range import PixelRange
 from automl.data.pixels import is_deep_mode
 from automl.data.sources.base import counted
 from automl.records import Task
+from automl.terminal.printable import short
 
 # A class or label with fewer rows is too small for any part.
 _FEW = 10
@@ -56,7 +57,7 @@ class Finding:
         """Return the headline and the first files."""
         if not self.files:
             return self.headline
-        shown = "; ".join(" = ".join(case[:_NAMED]) for case in self.files[:_NAMED])
+        shown = "; ".join(" = ".join(map(short, case[:_NAMED])) for case in self.files[:_NAMED])
         more = f" and {len(self.files) - _NAMED} more" if len(self.files) > _NAMED else ""
         return f"{self.headline}: {shown}{more}."
 
@@ -96,7 +97,7 @@ def group_leak_finding(leaking: Sequence[str], given: Sequence[str], *, apart: b
     """
     if not leaking:
         return None
-    shown = ", ".join(leaking[:_GROUPS]) + (
+    shown = ", ".join(map(short, leaking[:_GROUPS])) + (
         f" and {len(leaking) - _GROUPS} more" if len(leaking) > _GROUPS else ""
     )
     have = "group has" if len(leaking) == 1 else "groups have"
@@ -162,19 +163,22 @@ def _class_findings(counts: Mapping[str, int], task: Task) -> list[Finding]:
     noun = "class" if task == "classification" else "label"
     few = [name for name, n in counts.items() if n < _FEW]
     if few:
-        shown = ", ".join(f"{name} ({counts[name]})" for name in few[:_NAMED])
+        shown = ", ".join(f"{short(name)} ({counts[name]})" for name in few[:_NAMED])
         more = f" and {len(few) - _NAMED} more" if len(few) > _NAMED else ""
         text = f"Too few images (under {_FEW}) to measure how well a {noun} is recognized: {shown}{more}."
         findings.append(Finding("small_class", text, len(few)))
     alike = _look_alike(counts)
     if alike:
-        named = "; ".join(", ".join(map(repr, names)) for names in alike[:_GROUPS])
+        named = "; ".join(", ".join(repr(short(name)) for name in names) for names in alike[:_GROUPS])
         text = f"Names that differ only in case, spaces or punctuation: {named}. Rename them if they mean the same."
         findings.append(Finding("look_alike", text, len(alike)))
     if imbalance(counts) >= SKEWED:
         ranked = Counter(counts).most_common()
         large, small = ranked[0], next(pair for pair in reversed(ranked) if pair[1] > 0)
-        text = f"Imbalanced: {large[0]} has {large[1]:,} images, {small[0]} {small[1]:,} ({imbalance(counts):.0f}:1)."
+        names = short(large[0]), short(small[0])
+        text = (
+            f"Imbalanced: {names[0]} has {large[1]:,} images, {names[1]} {small[1]:,} ({imbalance(counts):.0f}:1)."
+        )
         findings.append(Finding("skew", text, 1))
     return findings
 

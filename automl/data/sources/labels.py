@@ -17,6 +17,7 @@ from automl.data.sources.cells import MISSING, number, plain
 from automl.data.sources.numbers.amounts import MOST_CLASSES, amounts_in, codes, is_list, read_amounts
 from automl.errors import DataError
 from automl.records import LabelType, Task
+from automl.terminal.printable import short
 
 _BITS = {"0": 0.0, "1": 1.0, "false": 0.0, "true": 1.0, "0.0": 0.0, "1.0": 1.0}
 _LISTS = (list, tuple, set, frozenset)
@@ -62,7 +63,7 @@ def read_labels(columns: Mapping[str, Sequence[Any]], *, task: str, typed: bool 
     chosen = _infer(cells, certain) if task == "auto" else cast(Task, task)
     if chosen == "classification":
         cells, same = _in_one_spelling(cells)
-        told += same
+        told += [*same, *_without_spaces(columns)]
     kept = _with_labels(cells, chosen)
     if not kept.any():
         raise DataError(
@@ -200,6 +201,18 @@ def _in_one_spelling(cells: dict[str, list[Any]]) -> tuple[dict[str, list[Any]],
     return {name: [whole.get(cell, cell) if isinstance(cell, str) else cell for cell in column]}, [said]
 
 
+def _without_spaces(columns: Mapping[str, Sequence[Any]]) -> list[str]:
+    """Return a sentence on labels that differ only in spaces around them, which are one class; nothing for none."""
+    forms: dict[str, set[str]] = {}
+    for cell in {cell for column in columns.values() for cell in column if isinstance(cell, str)}:
+        forms.setdefault(cell.strip(), set()).add(cell)
+    twice = next((sorted(found) for text, found in sorted(forms.items()) if text and len(found) > 1), None)
+    if twice is None:
+        return []
+    shown = " and ".join(repr(short(text)) for text in twice[:2])
+    return [f"{shown} in {_names(columns)} are one class, as spaces around labels do not count."]
+
+
 def _from_one_hot(cells: Mapping[str, list[Any]]) -> list[Any]:
     """Return one column with the name of the column that holds the 1, or its number if it has no name."""
     if not _one_hot(cells):
@@ -300,7 +313,7 @@ def _notes(
     notes = []
     why = _why(task, cells) if asked == "auto" else ""
     if why:
-        notes.append(f"Task: {task} of {_names(cells)}, {why}; --task chooses another.")
+        notes.append(f"Task: {task} of {_names(cells)}, {why}; --task (in Python task) chooses another.")
     empty = sum(1 for cell in next(iter(cells.values())) if cell is None)
     if task == "multilabel" and len(cells) == 1 and empty:
         notes.append(f"{counted(empty, 'row')} without a label kept: no label applies to them.")

@@ -27,6 +27,9 @@ from automl.data.sources.torch_dataset import is_dataset
 from automl.errors import DataError
 from automl.records import DatasetInfo
 
+# Pixels in a row of an image; the last of three dimensions must be meant as channels if it is smaller.
+_NARROWEST = 8
+
 
 @dataclass(frozen=True)
 class NamedImage:
@@ -43,7 +46,8 @@ def images_of(data: Any, info: DatasetInfo, *, image_column: str | None = None) 
     of which `image_column` may name the column; bytes or an open file of an image; a PIL image; an array or a tensor; a
     Dataset; or several of these but tables. An array (H, W), (H, W, C) or (C, H, W) is one image, (N, H, W), (N, H, W,
     C) or (N, C, H, W) are several. Three dimensions are one image if the last has 1, 3 or 4 entries, or, for colour
-    models, the first has 3 or 4. Raises DataError for anything else.
+    models, the first has 3 or 4. Raises DataError for anything else, also for less than 8 entries in the last of three
+    dimensions, which are neither channels nor the pixels of a row.
     """
     if isinstance(data, (str, os.PathLike)):
         yield from _at_path(Path(data), image_column, named=bool(str(data).strip()))
@@ -131,6 +135,11 @@ def _in_array(data: Any, info: DatasetInfo) -> Iterator[NamedImage]:
         yield from _several(array.reshape(-1).tolist(), info)
         return
     one = array.ndim == 2 or (array.ndim == 3 and _is_one(array.shape, info))
+    if array.ndim == 3 and not one and 0 < array.shape[2] < _NARROWEST:
+        raise DataError(
+            f"an image must have 1, 3 or 4 channels, and one in an array {_NARROWEST} or more pixels in a row, but "
+            f"the array has the shape {array.shape}: give (H, W), (H, W, C) or (N, H, W, C)"
+        )
     batch = data[None] if one else data
     for i, image in enumerate(to_images(batch, info.pixel_range)):
         yield NamedImage("image" if one else str(i), partial(_itself, image))

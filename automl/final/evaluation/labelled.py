@@ -16,7 +16,7 @@ from automl.data.sources.base import counted
 from automl.data.sources.files.split_names import HOLDOUT, TRAIN, VAL, split_of
 from automl.errors import DataError, unknown_name
 from automl.records import DatasetInfo
-from automl.terminal.printable import printable
+from automl.terminal.printable import printable, short
 
 Array = npt.NDArray[Any]
 _MOST_NAMED = 10
@@ -169,7 +169,7 @@ def _number(text: str) -> float | None:
 
 
 def _told_unknown(source: Source, rows: Sequence[int], left_out: int, unknown: dict[str, int]) -> str:
-    names = _listed([f"{printable(name)} ({count:,})" for name, count in _most(unknown)])
+    names = _listed([f"{printable(short(name))} ({count:,})" for name, count in _most(unknown)])
     one = len(unknown) == 1
     label = "this label" if one else "these labels"
     if not left_out:
@@ -183,9 +183,10 @@ def _told_unknown(source: Source, rows: Sequence[int], left_out: int, unknown: d
 
 
 def _none_known(source: Source, info: DatasetInfo, unknown: dict[str, int]) -> str:
-    names = _listed([printable(name) for name, _ in _most(unknown)])
+    names = _listed([printable(short(name)) for name, _ in _most(unknown)])
+    known = _listed(printable(short(name)) for name in info.classes)
     return (
-        f"the data must have labels that the model knows ({_listed(map(printable, info.classes))}), but "
+        f"the data must have labels that the model knows ({known}), but "
         f"{source.name!r} has only {names}"
     )
 

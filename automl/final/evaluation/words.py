@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from automl.final.evaluation.record import Evaluation, SizeBin, TargetScore
-from automl.terminal.printable import printable
+from automl.terminal.printable import printable, short
 
 SEVERE = 1.5  # times the mean absolute error in all: then a part of the targets is worth a sentence
 
@@ -45,7 +45,7 @@ def weakest(evaluation: Evaluation | None) -> str:
         said = f"answered {worst.predicted:,} times, and no image has it"
     else:
         said = f"found in {right:,} of its {images}, and {right:,} of {answers} {verb} right"
-    return f"'{printable(worst.label)}' is the worst {noun}: {said} (F1 {worst.f1:.2f})."
+    return f"'{printable(short(worst.label))}' is the worst {noun}: {said} (F1 {worst.f1:.2f})."
 
 
 def span(part: SizeBin) -> str:
@@ -58,7 +58,7 @@ def _worst_part(target: TargetScore, evaluation: Evaluation) -> str:
     worst = max(target.bins, key=lambda part: part.mae)
     if len(target.bins) < 2 or worst.mae <= SEVERE * target.mae:
         return ""
-    whose = f" of '{printable(target.target)}'" if len(evaluation.targets) > 1 else ""
+    whose = f" of '{printable(short(target.target))}'" if len(evaluation.targets) > 1 else ""
     return (
         f"Errors are largest for values{whose} of {span(worst)}: {worst.mae:.4g} on average, "
         f"{target.mae:.4g} for all."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -88,6 +89,30 @@ def test_bad_files_are_named(root: Path, tmp_path: Path) -> None:
         (root / "b" / name).write_bytes(b"text")
     cached = _open(root, tmp_path / "cache")
     assert cached.reasons == ("", "empty file", "", "not an image", "not an image", "", "")
+
+
+def test_image_that_could_not_be_read_is_read_again(root: Path, tmp_path: Path) -> None:
+    source = open_source(root)
+    row = 4
+    honest = source.read
+
+    def refused(i: int) -> bytes:
+        if i == row:
+            raise DataError("cannot be read (Permission denied)")
+        return honest(i)
+
+    source.read = refused  # type: ignore[method-assign]  # root may read any file
+    options: dict[str, Any] = {
+        "cache_dir": tmp_path / "cache",
+        "check": _accept,
+        "progress": lambda done, total: None,
+    }
+    first = open_or_build(source, Target(8, 3), **options)
+    assert first.reasons[row] == "cannot be read (Permission denied)"
+    assert open_or_build(source, Target(8, 3), **options).was_there
+    source.read = honest  # type: ignore[method-assign]
+    assert open_or_build(source, Target(8, 3), **options).reasons[row] == ""
+    assert open_or_build(source, Target(8, 3), **options).was_there
 
 
 def test_refusing_check_leaves_nothing(root: Path, tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def test_lists_become_one_column_a_label() -> None:
     found = read_labels({"label": ["cat|dog", "", "dog"]}, task="auto")
     assert found.targets.tolist() == [[1, 1], [0, 0], [0, 1]]
     assert found.notes == (
-        "Task: multilabel of label, as its values suggest; --task chooses another.",
+        "Task: multilabel of label, as its values suggest; --task (in Python task) chooses another.",
         "1 row without a label kept: no label applies to them.",
     )
 
@@ -192,7 +192,8 @@ def test_one_hot_columns_are_the_classes_that_they_name() -> None:
         [1, 0, 2],
     )
     assert found.notes == (
-        "Task: classification of MEL, BCC, NV, as each row has one 1 and else 0; --task chooses another.",
+        "Task: classification of MEL, BCC, NV, as each row has one 1 and else 0; --task (in Python task) chooses "
+        "another.",
     )
     assert read_labels(cells, task="classification").targets.tolist() == [1, 0, 2]
     assert read_labels(cells, task="multilabel").classes == ("MEL", "BCC", "NV")
@@ -273,3 +274,10 @@ def test_labels_that_may_be_several_are_told(mark: str) -> None:
     assert found.task == "classification"
     assert f"in which 'cat{mark}dog' is one class: if it means several labels, write |" in found.notes[0]
     assert read_labels({"label": ["a, b", "c, d", "e"]}, task="auto").notes == ()
+
+
+def test_labels_that_differ_in_spaces_around_them_are_one_class_and_told() -> None:
+    found = read_labels({"kind": ["Cat", "Cat ", "Dog", " Dog", "Cow"]}, task="auto")
+    assert found.classes == ("Cat", "Cow", "Dog")
+    assert found.notes == ("'Cat' and 'Cat ' in kind are one class, as spaces around labels do not count.",)
+    assert read_labels({"kind": [" Cat", " Dog", "  "]}, task="auto").notes[0].startswith("1 row without a value")

@@ -88,6 +88,16 @@ def test_grey_images_of_a_grey_model_are_told_from_channels(colour: DatasetInfo)
     assert len(_found(_PIXELS[:2, :, :, 0], colour)) == 2
 
 
+@pytest.mark.parametrize("channels", [2, 5, 6])
+def test_impossible_channels_are_refused(channels: int, colour: DatasetInfo) -> None:
+    image = np.zeros((16, 16, channels), dtype=np.uint8)
+    for info in (colour, dataclasses.replace(colour, in_chans=1)):
+        for data in (image, torch.from_numpy(image), [image, image], image.tolist()):
+            with pytest.raises(DataError, match=rf"1, 3 or 4 channels.*\(16, 16, {channels}\)"):
+                list(images_of(data, info))
+    assert len(list(images_of(np.zeros((5, 16, 16), dtype=np.uint8), colour))) == 5
+
+
 def test_paths_tables_and_folders_give_the_same_images(tmp_path: Path, colour: DatasetInfo) -> None:
     names = [f"{i}.png" for i in range(3)]
     for i, name in enumerate(names):

@@ -13,26 +13,24 @@ from typing import TYPE_CHECKING, Any
 from automl.data.sources.base import Source, counted, hash_lines
 from automl.data.sources.files.base import Files, LooseFiles
 from automl.data.sources.files.layout import printable
-from automl.data.sources.files.split_names import UNLABELLED, split_of
+from automl.data.sources.files.split_names import split_of
 from automl.data.sources.files.tables.columns import (
     Table,
     columns_of,
     make_table,
     no_images,
-    split_column,
     table_note,
     target_columns,
 )
 from automl.data.sources.files.tables.lookup import Lookup
 from automl.data.sources.files.tables.read_table import NOTE, SUFFIXES, UNTYPED, most_bytes, read_table
+from automl.data.sources.files.tables.split_columns import assigned_parts, find_split_columns, texts
 from automl.data.sources.labels import Labels, read_labels
 from automl.documents.bounded_file import read_bounded
 from automl.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_TRUE, _FALSE = ("true", "1", "1.0", "yes"), ("false", "0", "0.0", "no", "")
 
 
 class ManifestSource(Source):
@@ -139,20 +137,20 @@ def manifest_source(files: Files, tables: Sequence[Table], *, target: str | None
     typed = not all(PurePosixPath(table.where).suffix.lower() in UNTYPED for table in tables)
     labels = read_labels({name: frame[name].tolist() for name in columns}, task=task, typed=typed)
     cells, told = _cells(files, tables)
-    splits, unassigned = _splits(
-        frame, [table.split for table in tables for _ in range(len(table.frame))], first
-    )
-    groups = _texts(frame, first.group.lower()) if first.group is not None else [""] * len(frame)
+    parts = find_split_columns(frame, (first.image, first.group, *columns))
+    given = [table.split for table in tables for _ in range(len(table.frame))]
+    splits, unassigned = assigned_parts(frame, parts, given, first.where)
+    groups = texts(frame, first.group) if first.group is not None else [""] * len(frame)
     kept = [i for i, keep in enumerate(labels.kept.tolist()) if keep]
     names, again, repeats = _names([cells[i] for i in kept], labels)
     source = ManifestSource(files, names, [cells[i] for i in kept], labels)
     source.splits = [splits[i] for i in kept]
     source.groups = [groups[i] for i in kept]
     read = tuple(dict.fromkeys(table.frame.attrs[NOTE] for table in tables if NOTE in table.frame.attrs))
-    source.notes = (*files.notes, *read, table_note(first, columns), *told, *source.notes)
+    source.notes = (*files.notes, *read, table_note(first, columns, parts), *told, *source.notes)
     source.notes += unassigned
     if unused:
-        source.notes += (f"Columns not used: {', '.join(unused)}; --target names others to learn.",)
+        source.notes += (f"Columns not used: {', '.join(unused)}; --target (in Python target) names others to learn.",)
     if again:
         source.notes += (f"{counted(again, 'file')} named in several rows with different labels.",)
     return _without(source, repeats) if repeats else source
@@ -211,40 +209,6 @@ def _require_any(files: Files, cells: Sequence[str | bytes], table: Table, looku
         f"the paths in column {table.image!r} of {table.where!r} must be relative to {files.where!r}, but none "
         f"of {len(paths)} files is there, the first is {first!r}: {hint}"
     )
-
-
-def _splits(frame: pd.DataFrame, given: list[str], table: Table) -> tuple[list[str], tuple[str, ...]]:
-    """Return the part of each row: by the column split, by is_valid, or by the table's folder; and a note on gaps."""
-    column = split_column(frame)
-    words = [""] * len(frame) if column is None else _texts(frame, column.lower())
-    if any(words):
-        parts = {word: split_of(word) for word in set(words)}
-        unknown = [word for word in words if word and parts[word] in ("", UNLABELLED)]
-        if unknown:
-            raise DataError(
-                f"the column {column} must hold train, val or test, but {unknown[0]!r} is in {table.where!r}: rename it"
-            )
-        empty = words.count("")
-        told = f"{counted(empty, 'row')} without a part in {column!r} used for training."
-        return [parts[word] for word in words], (told,) if empty else ()
-    valid = [word.lower() for word in _texts(frame, "is_valid")]
-    if any(valid):
-        odd = [word for word in valid if word not in (*_TRUE, *_FALSE)]
-        if odd:
-            raise DataError(
-                f"the column is_valid must hold true or false, but {odd[0]!r} is in {table.where!r}"
-            )
-        return ["val" if word in _TRUE else "train" for word in valid], ()
-    return given, ()
-
-
-def _texts(frame: pd.DataFrame, column: str) -> list[str]:
-    """Return the cells of a column as text, "" where the column or a cell is missing."""
-    found = next((name for name in frame.columns if name.lower() == column), None)
-    if found is None:
-        return [""] * len(frame)
-    cells = frame[found]
-    return ["" if missing else str(cell).strip() for cell, missing in zip(cells, cells.isna(), strict=True)]
 
 
 def _names(cells: Sequence[str | bytes], labels: Labels) -> tuple[list[str], int, list[int]]:

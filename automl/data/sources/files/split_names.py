@@ -14,7 +14,8 @@ _WORDS = {
     **dict.fromkeys(("train", "training", "trainings", "trainval", "trn"), TRAIN),
     **dict.fromkeys(("val", "valid", "validation", "dev"), VAL),
     **dict.fromkeys(("test", "testing", "tst", "holdout", "eval", "evaluation"), HOLDOUT),
-    **dict.fromkeys(("unlabelled", "unlabeled", "pred", "predict", "inference"), UNLABELLED),
+    **dict.fromkeys(("unlabelled", "unlabeled", "unannotated", "pred", "predict"), UNLABELLED),
+    **dict.fromkeys(("inference", "prediction", "predictions", "submission", "submissions"), UNLABELLED),
     # Spanish, Portuguese, French, Italian, German, Dutch, Polish, Turkish, Russian, Chinese, Japanese, Korean; without
     # accents.
     **dict.fromkeys(("entrenamiento", "treino", "treinamento", "entrainement", "apprentissage"), TRAIN),

@@ -46,8 +46,9 @@ class TarFiles:
             raise
         except Exception as error:  # tarfile and the decompressors raise nearly anything on bad bytes
             self.close()
+            why = "a size in it is impossible" if isinstance(error, OverflowError) else reason_of(error)
             raise DataError(
-                f"the data must be a readable tar, but {str(path)!r} is not ({reason_of(error)}): copy or pack it again"
+                f"the data must be a readable tar, but {str(path)!r} is not ({why}): copy or pack it again"
             ) from error
         self.notes = repeated_note(again, "tar")
         self.paths: Sequence[str] = list(self._members)

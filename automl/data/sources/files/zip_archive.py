@@ -15,8 +15,9 @@ from automl.data.sources.base import Source, counted
 from automl.data.sources.files.folder import open_files
 from automl.errors import DataError, reason_of
 
-# Columns of the locations that hold the size and the CRC-32 of a member.
-_SIZE, _CHECKSUM = 2, 3
+# Columns of the locations that decide what a member holds and how it is read: packed bytes, bytes, CRC-32, method.
+_STATE = (1, 2, 3, 4)
+_FLAGS, _ENCRYPTED = 5, 0x1
 _LARGEST = int(np.iinfo(np.int64).max)
 
 
@@ -49,19 +50,23 @@ class ZipFiles:
         return self._reader.read(self._locations[self._rows[path]].tolist())
 
     def states(self, paths: Sequence[str]) -> list[str]:
-        """Return size and checksum of each member."""
+        """Return sizes, checksum and method of each member, and whether it is encrypted."""
         rows = [self._rows.get(path, -1) for path in paths]
-        columns = self._locations[rows][:, [_SIZE, _CHECKSUM]].tolist() if len(self._locations) else []
+        if not len(self._locations):
+            return [""] * len(rows)
+        found = self._locations[rows]
+        columns = np.column_stack([found[:, _STATE], found[:, _FLAGS] & _ENCRYPTED]).tolist()
         return [
-            "" if row < 0 else f"{size}\0{check}" for row, (size, check) in zip(rows, columns, strict=True)
+            "" if row < 0 else "\0".join(map(str, state)) for row, state in zip(rows, columns, strict=True)
         ]
 
     def has(self, path: str) -> bool:
         return path in self._rows
 
     def root_state(self) -> str:
-        """Return nothing: the checksums identify the images, wherever the zip lies."""
-        return ""
+        """Return size and modification time of the zip, wherever it lies: a copy may be damaged."""
+        found = Path(self.where).stat()
+        return f"{found.st_size}\0{found.st_mtime_ns}"
 
     def reader_spec(self, paths: Sequence[str]) -> ReaderSpec | None:
         """Return the zip and the location of each member; None unless all are there."""

@@ -129,5 +129,6 @@ def _told_names(name: str, reading: Reading) -> list[str]:
         return []
     how = reading.notes[0].rstrip(".")
     return [
-        f"The values of {name} are taken for names of classes; --task regression reads them as numbers ({how})."
+        f"The values of {name} are taken for names of classes; --task regression (in Python task='regression') reads "
+        f"them as numbers ({how})."
     ]

@@ -9,13 +9,14 @@ from typing import Any
 
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, RDBStorage
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Engine, create_engine, event, inspect
+from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from automl.errors import ConfigError, StorageError
 from automl.search.storage.sql import tables
-from automl.search.storage.sql.urls import masked, server_options, with_driver
+from automl.search.storage.sql.urls import connected, masked, server_options, sqlite_file, with_driver
 
 BUSY_TIMEOUT_MS = 30_000
 
@@ -55,30 +56,53 @@ def open_database(url: str | None) -> Database:
         tables.metadata.create_all(inside.engine)
         return Database(inside, inside.engine, "in memory", shared=False)
     shown = masked(url)
+    with _driver_needed(url):
+        with_driver(url)
+        with storage_errors(shown):
+            storage = open_optuna(url)
+            tables.metadata.create_all(storage.engine)
+    return Database(storage, storage.engine, shown)
+
+
+def require_reachable(url: str) -> None:
+    """Connect to a database and leave, so that a study does not begin without it. A SQLite file is not created.
+
+    Raises ConfigError and StorageError as `open_database` does.
+    """
+    with _driver_needed(url):
+        file = sqlite_file(with_driver(url))
+        if file is None or file.is_file():
+            with storage_errors(masked(url)), connected(url) as connection:
+                inspect(connection).has_table(tables.meta.name)  # reads the file
+                return
+        if not file.absolute().parent.is_dir():
+            raise StorageError(
+                f"the study's database {masked(url)} cannot be created: there is no folder {str(file.parent)!r}"
+            )
+
+
+@contextmanager
+def _driver_needed(url: str) -> Iterator[None]:
+    """Turn what SQLAlchemy says of a text that is no URL, or of a driver that is missing, into a ConfigError."""
     try:
-        parsed = with_driver(url)
+        yield
     except ArgumentError as error:
         raise ConfigError(
             "storage must be a database URL such as sqlite:///study.db or postgresql://user@host/name, and what was "
             "given is none"
         ) from error
-    with storage_errors(shown):
-        try:
-            storage = open_optuna(url)
-        except ImportError as error:
-            extra = "postgresql" if parsed.get_backend_name() == "postgresql" else "mysql"
-            raise ConfigError(
-                f"the driver of the storage {shown} is not installed: run `pip install 'automl[{extra}]'`"
-            ) from error
-        tables.metadata.create_all(storage.engine)
-    return Database(storage, storage.engine, shown)
+    except ImportError as error:
+        extra = "postgresql" if with_driver(url).get_backend_name() == "postgresql" else "mysql"
+        raise ConfigError(
+            f"the driver of the storage {masked(url)} is not installed: run `pip install 'automl[{extra}]'`"
+        ) from error
 
 
 def open_optuna(url: str, kind: type[RDBStorage] = RDBStorage) -> RDBStorage:
     """Return Optuna's storage with our connection options. Raises SQLAlchemy's errors and ImportError."""
     parsed = with_driver(url)
     if parsed.get_backend_name() == "sqlite":
-        _set_wal(url)
+        _set_wal(parsed)
     whole = parsed.render_as_string(hide_password=False)
     return kind(whole, engine_kwargs=_engine_options(parsed.get_backend_name()))
 
@@ -106,7 +130,7 @@ def _engine_options(backend: str) -> dict[str, Any]:
     return {"pool_events": [(_on_connect, "connect")]}
 
 
-def _set_wal(url: str) -> None:
+def _set_wal(url: URL) -> None:
     """Set WAL, a property of the file, before Optuna makes its tables, each of which would flush the disk."""
     engine = create_engine(url)
     event.listen(engine, "connect", _on_connect)

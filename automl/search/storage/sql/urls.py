@@ -64,6 +64,8 @@ def parse_url(url: str) -> URL:
     A password may hold an @ that is not escaped. Raises ArgumentError, which does not quote the URL, if it is none.
     """
     remember_passwords(url)
+    scheme, mark, rest = url.partition("://")
+    url = f"{scheme.lower()}{mark}{rest}" if mark else url
     try:
         parsed = make_url(url)
         if "@" not in (parsed.host or ""):

@@ -99,7 +99,7 @@ def test_several_targets_are_named_with_commas(root: Path) -> None:
 def test_without_a_label_column_bits_are_taken_and_others_reported(root: Path) -> None:
     source = open_source(_write(root / "x.csv", _rows("image,cat,dog,n", "1,0,3", "0,1,2", "1,1,1")))
     assert (source.task, source.classes) == ("multilabel", ("cat", "dog"))
-    assert source.notes[-1] == "Columns not used: n; --target names others to learn."
+    assert source.notes[-1] == "Columns not used: n; --target (in Python target) names others to learn."
 
 
 def test_folder_and_archives_with_a_table_use_it(root: Path) -> None:
@@ -237,7 +237,7 @@ def test_table_of_any_name_beside_image_folders_is_read_and_told(tmp_path: Path,
     assert (source.classes, set(source.splits)) == (("a", "b"), {""})
     assert "Columns of train.csv: 'image_id' names the images; learned: 'label'." in source.notes
     assert "6 files of the table found in train_images/." in source.notes
-    assert "Columns not used: age; --target names others to learn." in source.notes
+    assert "Columns not used: age; --target (in Python target) names others to learn." in source.notes
     source.close()
 
 

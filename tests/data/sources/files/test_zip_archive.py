@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import os
+import shutil
 import struct
 import tracemalloc
 import zipfile
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -81,14 +84,24 @@ def test_members_are_read_whatever_their_method_and_what_lies_before(
 
 def test_state_follows_the_checksums_not_the_place(tmp_path: Path) -> None:
     members = {"a/1.png": encoded(random_image(1)), "b/1.png": encoded(random_image(2))}
-    first, second = (
-        open_source(_zip(tmp_path / "x.zip", members)),
-        open_source(_zip(tmp_path / "y.zip", members)),
-    )
+    first = open_source(_zip(tmp_path / "x.zip", members))
+    second = open_source(Path(shutil.copy2(tmp_path / "x.zip", tmp_path / "y.zip")))
     other = open_source(_zip(tmp_path / "z.zip", {**members, "b/1.png": encoded(random_image(3))}))
     assert first.state() == second.state() != other.state()
     for source in (first, second, other):
         source.close()
+
+
+def test_state_tells_whether_a_member_is_encrypted(tmp_path: Path) -> None:
+    def encrypt(data: bytearray, place: int) -> None:
+        data[place + 8] |= 1
+
+    plain = _three(tmp_path / "x.zip")
+    times = (plain.stat().st_atime_ns, plain.stat().st_mtime_ns)
+    locked = _with_directory(Path(shutil.copy(plain, tmp_path / "y.zip")), encrypt)
+    os.utime(locked, ns=times)
+    with closing(open_source(plain)) as one, closing(open_source(locked)) as other:
+        assert one.state() != other.state()
 
 
 def _with_directory(path: Path, change: Callable[[bytearray, int], None]) -> Path:

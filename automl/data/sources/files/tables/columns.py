@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from automl.data.sources.files.layout import IMAGE_SUFFIXES
-from automl.data.sources.files.split_names import UNLABELLED, split_of
+from automl.data.sources.files.tables.split_columns import IS_VALID, SPLIT, SplitColumns, find_split_columns
 from automl.data.sources.labels import is_bits, is_numbers
 from automl.errors import DataError, unknown_name
 
@@ -44,9 +44,8 @@ LABEL_COLUMNS = (
     "classname",
     "category",
 )
-SPLIT_COLUMNS = ("split", "subset", "partition")
 _NUMBERS = ("id", "index", "")
-_OTHER_COLUMNS = (*SPLIT_COLUMNS, "group", "isvalid", *_NUMBERS)
+_OTHER_COLUMNS = (SPLIT, "subset", "partition", "group", IS_VALID, *_NUMBERS)
 # Names of columns that may say which rows belong together.
 _KIN = (
     "patient",
@@ -121,6 +120,11 @@ def make_table(
 
 def no_images(frame: pd.DataFrame, where: str) -> DataError:
     """Return the error for a table without a column of images."""
+    if len(frame.columns) == 1 and " " in str(frame.columns[0]):
+        return DataError(
+            f"the cells of a table must be separated by commas, semicolons, tabs or |, but the first line of {where!r} "
+            f"has none of these ({str(frame.columns[0])!r:.80}): save the table with commas"
+        )
     return DataError(
         f"a table must have a column that names the image files, such as image or file_name, but {where!r} has the "
         f"columns {columns_of(frame)}, and none names files there: name it with --image-column, or correct its paths"
@@ -136,8 +140,10 @@ def target_columns(table: Table, target: str | None) -> tuple[list[str], list[st
     taken = (table.image, table.group)
     others = [name for name in frame.columns if name not in taken and _plain(name) not in _OTHER_COLUMNS]
     others = [name for name in others if not name.startswith("Unnamed:")]
+    names = [] if target is None else _names_in(target, frame)
+    parts = find_split_columns(frame, (*taken, table.label, *names)).names
+    others = [name for name in others if name not in parts] or others
     if target is not None:
-        names = [target] if target in frame.columns else [part.strip() for part in target.split(",")]
         for name in names:
             if name not in frame.columns:
                 raise DataError(unknown_name("target column", name, others))
@@ -153,37 +159,18 @@ def target_columns(table: Table, target: str | None) -> tuple[list[str], list[st
     return chosen, [name for name in others if name not in chosen]
 
 
-def split_column(frame: pd.DataFrame) -> str | None:
-    """Return the column that names the part of each row: split, or subset or partition if all cells mean parts."""
-    by_name = {_plain(column): str(column) for column in reversed(list(frame.columns))}
-    if SPLIT_COLUMNS[0] in by_name:
-        return by_name[SPLIT_COLUMNS[0]]
-    for name in SPLIT_COLUMNS[1:]:
-        words = (
-            {str(cell).strip() for cell in frame[by_name[name]].dropna()} - {""} if name in by_name else set()
-        )
-        if words and all(split_of(word) not in ("", UNLABELLED) for word in words):
-            return by_name[name]
-    return None
-
-
 def columns_of(frame: pd.DataFrame) -> str:
     """Return the names of the columns, with commas between them."""
     names = [repr(str(column)) for column in frame.columns]
     return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
 
 
-def table_note(table: Table, learned: Sequence[str]) -> str:
+def table_note(table: Table, learned: Sequence[str], split: SplitColumns) -> str:
     """Return what the columns of a table were taken for."""
-    column = split_column(table.frame)
-    parts = f", {column!r} the parts of the split" if column else ""
-    valid = next((name for name in table.frame.columns if name.lower() == "is_valid"), None)
-    if valid is not None:
-        parts = f"{parts}, {valid!r} is not used beside it" if column else f", {valid!r} the validation rows"
     groups = f", {table.group!r} the groups" if table.group is not None else ""
     shown = ", ".join(map(repr, learned[:_SHOWN])) + (" and more" if len(learned) > _SHOWN else "")
     where = PurePosixPath(table.where).name
-    said = f"Columns of {where}: {table.image!r} names the images{parts}{groups}; learned: {shown}."
+    said = f"Columns of {where}: {table.image!r} names the images{split.note()}{groups}; learned: {shown}."
     numbers = [
         name for name in table.frame.columns if _plain(name) in _NUMBERS or name.startswith("Unnamed:")
     ]
@@ -194,8 +181,14 @@ def table_note(table: Table, learned: Sequence[str]) -> str:
         name for name in table.frame.columns if name not in (table.image, *learned) and _plain(name) in _KIN
     ]
     if kin and table.group is None:
-        said += f" Rows of one {kin[0]} may look alike: --group-column {kin[0]} keeps them in one part."
+        said += f" Rows of one {kin[0]} may look alike: --group-column {kin[0]} (in Python group_column) keeps them "
+        said += "in one part."
     return said
+
+
+def _names_in(target: str, frame: pd.DataFrame) -> list[str]:
+    """Return the columns that a target names: one, or several with commas between them."""
+    return [target] if target in frame.columns else [part.strip() for part in target.split(",")]
 
 
 def _plain(name: Any) -> str:

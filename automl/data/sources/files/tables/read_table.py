@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from automl.data.sources.base import counted
 from automl.data.sources.files.layout import IMAGE_SUFFIXES
+from automl.data.sources.files.tables.columns import IMAGE_COLUMNS
 from automl.documents.json_file import parse_json
 from automl.errors import DataError, reason_of
 from automl.machine import free_memory
@@ -45,10 +46,10 @@ def read_table(name: str, content: bytes) -> pd.DataFrame:
     """Return the table in a .csv, .tsv, .parquet or .jsonl file, rows numbered from 0.
 
     The cells of a CSV stay text: a class may be called 007, NA or None. Its columns are separated by commas,
-    semicolons, tabs or "|". Text that is not UTF-8 is read as Windows-1252, of which Latin-1 is a part, and
-    `attrs[NOTE]` says so. Numbers of classes whose names are in the schema of a Parquet file become these names. Raises
-    DataError for a damaged file, for one that would take far more memory than its size, and for a CSV whose first line
-    names no columns.
+    semicolons, tabs or "|", or, where there are none of these, by spaces. Text that is not UTF-8 is read as
+    Windows-1252, of which Latin-1 is a part. `attrs[NOTE]` says both. Numbers of classes whose names are in the schema
+    of a Parquet file become these names. Raises DataError for a damaged file, for one that would take far more memory
+    than its size, and for a CSV whose first line names no columns.
     """
     suffix = PurePosixPath(name).suffix.lower()
     note: list[str] = []
@@ -59,7 +60,7 @@ def read_table(name: str, content: bytes) -> pd.DataFrame:
             frame = _read_json_lines(name, content)
         else:
             text = _without_preamble(name, _decoded(name, content, note), note)
-            frame = _read_text(name, text)
+            frame = _read_text(name, text, note)
             _require_header(name, [str(column) for column in frame.columns])
         frame = frame.reset_index(drop=True)
         frame.columns = [str(column).strip() for column in frame.columns]
@@ -77,10 +78,13 @@ def read_table(name: str, content: bytes) -> pd.DataFrame:
     return frame
 
 
-def _read_text(name: str, text: str) -> pd.DataFrame:
+def _read_text(name: str, text: str, note: list[str]) -> pd.DataFrame:
     import pandas as pd
 
     separator = _separator(text)
+    if _has_spaces_for_separators(text):
+        separator = r"\s+"
+        note.append(f"Cells of {name} are separated by spaces.")
     _require_few_cells(text.count("\n") + 1, text.split("\n", 1)[0].count(separator) + 1)
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)  # else cells beyond the header are dropped
@@ -223,6 +227,18 @@ def _separator(text: str) -> str:
     """Return the most frequent of comma, semicolon, tab and "|" in the first line; the comma if there is none."""
     head = text.split("\n", 1)[0]
     return max(_SEPARATORS, key=head.count)
+
+
+def _has_spaces_for_separators(text: str) -> bool:
+    """Return whether the words of the first line are columns: it has no separator, and each row as many words."""
+    lines = text.split("\n")
+    words = lines[0].split()
+    if len(words) < 2 or any(mark in lines[0] for mark in (*_SEPARATORS, '"')):
+        return False
+    if "".join(words).lower() in IMAGE_COLUMNS:  # one column, called file name
+        return False
+    rows = [len(line.split()) for line in lines[1:] if line.strip()]
+    return bool(rows) and all(n == len(words) for n in rows)
 
 
 def _require_header(name: str, columns: list[str]) -> None:

@@ -27,7 +27,8 @@ def test_columns_that_are_not_learned_are_told(root: Path) -> None:
     both = "image,label,split,is_valid\npics/0.png,a,train,0\npics/1.png,b,test,1\n"
     assert "'split' the parts of the split, 'is_valid' is not used beside it" in _notes(root / "y.csv", both)
     patients = "image,label,patient_id\npics/0.png,a,7\npics/1.png,b,8\n"
-    assert "--group-column patient_id keeps them in one part" in _notes(root / "z.csv", patients)
+    told = _notes(root / "z.csv", patients)
+    assert "--group-column patient_id (in Python group_column) keeps them in one part" in told
 
 
 def test_row_without_a_part_is_told(root: Path) -> None:

@@ -11,6 +11,7 @@ import pyarrow.parquet
 import pytest
 
 from automl.data.sources import open_source
+from automl.data.sources.files.tables.read_table import read_table
 from automl.errors import DataError
 from tests.data.sources.files.test_manifest import _rows, _write, root
 
@@ -192,3 +193,15 @@ def test_list_of_json_objects_is_read(root: Path) -> None:
     rows = '[{"image": "pics/0.png", "label": "a"},\n {"image": "pics/1.png", "label": "b"}]'
     assert open_source(_write(root / "x.jsonl", rows.replace("\n", ""))).classes == ("a", "b")
     assert open_source(_write(root / "y.jsonl", rows.replace("[", "[\n"))).classes == ("a", "b")
+
+
+def test_cells_may_be_separated_by_spaces_where_nothing_else_does(root: Path) -> None:
+    text = "image  label\npics/0.png a\npics/1.png   b\n"
+    source = open_source(_write(root / "x.csv", text))
+    assert (source.files, source.classes) == (["pics/0.png", "pics/1.png"], ("a", "b"))
+    assert "Cells of x.csv are separated by spaces." in source.notes
+    uneven = _write(root / "y.csv", "image label\npics/0.png a\nmy pics/1.png b\n")
+    with pytest.raises(DataError, match="separated by commas, .* has none of these \\('image label'\\)"):
+        open_source(uneven)
+    frame = read_table("z.csv", b"file name\nmy 0.png\nmy 1.png\n")
+    assert list(frame.columns) == ["file name"]

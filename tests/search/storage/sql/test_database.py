@@ -1,0 +1,38 @@
+"""Whether a database can be reached."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from automl.errors import ConfigError, StorageError
+from automl.search.storage.sql.database import open_database, require_reachable
+
+DEAD = "postgresql://ann:hidden@127.0.0.1:1/study"
+
+
+def test_database_that_is_there_or_can_be_made_is_reachable_and_not_made(tmp_path: Path) -> None:
+    file = tmp_path / "study.db"
+    require_reachable(f"sqlite:///{file}")
+    assert not file.exists()
+    open_database(f"SQLITE:///{file}").close()
+    require_reachable(f"SQLite:///{file}")
+    assert file.exists()
+
+
+def test_dead_database_is_refused_without_its_password() -> None:
+    pytest.importorskip("psycopg")
+    with pytest.raises(StorageError, match="127.0.0.1:1/study cannot be read or written") as caught:
+        require_reachable(DEAD)
+    assert "hidden" not in str(caught.value)
+
+
+def test_sqlite_without_a_folder_and_what_is_no_database_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="cannot be created: there is no folder"):
+        require_reachable(f"sqlite:///{tmp_path}/none/study.db")
+    (tmp_path / "text.db").write_text("no database " * 100, encoding="utf-8")
+    with pytest.raises(StorageError, match="cannot be read or written: file is not a database"):
+        require_reachable(f"sqlite:///{tmp_path}/text.db")
+    with pytest.raises(ConfigError, match="storage must be a database URL"):
+        require_reachable("no url")
