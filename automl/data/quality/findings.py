@@ -176,9 +176,7 @@ def _class_findings(counts: Mapping[str, int], task: Task) -> list[Finding]:
         ranked = Counter(counts).most_common()
         large, small = ranked[0], next(pair for pair in reversed(ranked) if pair[1] > 0)
         names = short(large[0]), short(small[0])
-        text = (
-            f"Imbalanced: {names[0]} has {large[1]:,} images, {names[1]} {small[1]:,} ({imbalance(counts):.0f}:1)."
-        )
+        text = f"Imbalanced: {names[0]} has {large[1]:,} images, {names[1]} {small[1]:,} ({imbalance(counts):.0f}:1)."
         findings.append(Finding("skew", text, 1))
     return findings
 

@@ -185,10 +185,7 @@ def _told_unknown(source: Source, rows: Sequence[int], left_out: int, unknown: d
 def _none_known(source: Source, info: DatasetInfo, unknown: dict[str, int]) -> str:
     names = _listed([printable(short(name)) for name, _ in _most(unknown)])
     known = _listed(printable(short(name)) for name in info.classes)
-    return (
-        f"the data must have labels that the model knows ({known}), but "
-        f"{source.name!r} has only {names}"
-    )
+    return f"the data must have labels that the model knows ({known}), but {source.name!r} has only {names}"
 
 
 def _most(unknown: dict[str, int]) -> list[tuple[str, int]]:

@@ -280,4 +280,8 @@ def test_labels_that_differ_in_spaces_around_them_are_one_class_and_told() -> No
     found = read_labels({"kind": ["Cat", "Cat ", "Dog", " Dog", "Cow"]}, task="auto")
     assert found.classes == ("Cat", "Cow", "Dog")
     assert found.notes == ("'Cat' and 'Cat ' in kind are one class, as spaces around labels do not count.",)
-    assert read_labels({"kind": [" Cat", " Dog", "  "]}, task="auto").notes[0].startswith("1 row without a value")
+    assert (
+        read_labels({"kind": [" Cat", " Dog", "  "]}, task="auto")
+        .notes[0]
+        .startswith("1 row without a value")
+    )

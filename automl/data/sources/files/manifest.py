@@ -150,7 +150,9 @@ def manifest_source(files: Files, tables: Sequence[Table], *, target: str | None
     source.notes = (*files.notes, *read, table_note(first, columns, parts), *told, *source.notes)
     source.notes += unassigned
     if unused:
-        source.notes += (f"Columns not used: {', '.join(unused)}; --target (in Python target) names others to learn.",)
+        source.notes += (
+            f"Columns not used: {', '.join(unused)}; --target (in Python target) names others to learn.",
+        )
     if again:
         source.notes += (f"{counted(again, 'file')} named in several rows with different labels.",)
     return _without(source, repeats) if repeats else source

@@ -116,7 +116,9 @@ def test_validation_folder_beside_classes_is_the_validation_part() -> None:
     assert "val/ as val; class folders beside them as train: a, b." in layout.notes[0]
 
 
-@pytest.mark.parametrize("name", ["test", "Test", "val", "unlabelled", "test_images", "holdout", "submission"])
+@pytest.mark.parametrize(
+    "name", ["test", "Test", "val", "unlabelled", "test_images", "holdout", "submission"]
+)
 def test_images_of_a_split_beside_classes_are_left_out_and_told(name: str) -> None:
     layout = read_layout(["NG/1.jpg", "OK/1.jpg", f"{name}/1.jpg"], where="x")
     assert layout.classes == ("NG", "OK")

@@ -134,7 +134,9 @@ def test_odd_pax_headers_are_read_or_refused(tmp_path: Path, pax: dict[str, str]
         assert source.files == ["a/1.png", "b/1.png"]
         source.close()
     else:
-        with pytest.raises(DataError, match="a tar must|must be a readable tar|must stay inside of it") as caught:
+        with pytest.raises(
+            DataError, match="a tar must|must be a readable tar|must stay inside of it"
+        ) as caught:
             open_source(tmp_path / "x.tar")
         assert "'int'" not in str(caught.value)
 
