@@ -46,7 +46,8 @@ class TarFiles:
             raise
         except Exception as error:  # tarfile and the decompressors raise nearly anything on bad bytes
             self.close()
-            why = "a size in it is impossible" if isinstance(error, OverflowError) else reason_of(error)
+            impossible = isinstance(error, OverflowError) or "offset-sized" in str(error)
+            why = "a size in it is impossible" if impossible else reason_of(error)
             raise DataError(
                 f"the data must be a readable tar, but {str(path)!r} is not ({why}): copy or pack it again"
             ) from error
