@@ -26,6 +26,7 @@ from automl.final.card import CARD_FILE
 from automl.final.model_folder import WEIGHTS
 from automl.final.predictor import Predictor
 from automl.machine import is_alive
+from automl.records import DatasetInfo
 
 _FREQUENCIES = (0.8, 0.9, 0.95, 0.98, 0.99)
 _UNUSUAL = 0.01  # how far scores of unknown images may be off, which are 1 where an image becomes unusual
@@ -153,6 +154,19 @@ def _require_proven(proof: Proof, evidence: Evidence, to: str, *, int8: bool, ma
         )
 
 
+def described(info: DatasetInfo) -> dict[str, Any]:
+    """Return what a caller must know of the data set of a model, as in model.json."""
+    return {
+        "format": 1,
+        "task": info.task,
+        "classes": list(info.classes),
+        "size": info.img_size,
+        "channels": info.in_chans,
+        "pixel_range": list(info.pixel_range),
+        "resize": info.resize,
+    }
+
+
 def digest(file: Path) -> str:
     """Return the SHA-256 of a file, by which an export names the weights that it is made of."""
     with file.open("rb") as opened:
@@ -163,13 +177,7 @@ def _write_model_json(folder: Path, predictor: Predictor, model_folder: Path, to
     """Write what a caller must know."""
     info = predictor.info
     said = {
-        "format": 1,
-        "task": info.task,
-        "classes": list(info.classes),
-        "size": info.img_size,
-        "channels": info.in_chans,
-        "pixel_range": list(info.pixel_range),
-        "resize": info.resize,
+        **described(info),
         # OpenVINO has no float64 for Pillow's roundings: in other sizes, some pixels are off by one level.
         "resized_by_caller": to == "openvino",
         # From which probability on answers are right with a frequency, where that can be promised.

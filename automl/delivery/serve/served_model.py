@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from automl.data.pixels import open_header, quiet_pillow, to_pixels
 from automl.delivery.export.caller import answer, read_model
-from automl.delivery.export.export import digest
+from automl.delivery.export.export import described, digest
 from automl.delivery.export.model import export_model
 from automl.delivery.export.onnx_graph import IMAGES, session
 from automl.errors import DataError, ModelError, UsageError
@@ -115,16 +115,6 @@ def _checked(exported: Path) -> dict[str, Any]:
 
 def _in_torch(folder: Path) -> ServedModel:
     predictor = Predictor.load(folder)
-    info = predictor.info
-    said = {
-        "format": 1,
-        "task": info.task,
-        "classes": list(info.classes),
-        "size": info.img_size,
-        "channels": info.in_chans,
-        "pixel_range": list(info.pixel_range),
-        "resize": info.resize,
-    }
 
     def score(pixels: Pixels) -> npt.NDArray[np.float32]:
         scores, features = predictor.predict_with_features(pixels)
@@ -132,7 +122,7 @@ def _in_torch(folder: Path) -> ServedModel:
             return scores
         return np.column_stack([scores, predictor.known.scores(features)])
 
-    return ServedModel(str(folder), said, "torch", score)
+    return ServedModel(str(folder), described(predictor.info), "torch", score)
 
 
 def require_image(content: bytes, most: int) -> None:
