@@ -160,7 +160,9 @@ def test_ctrl_c_ends_in_order_and_the_study_goes_on(runtime: RayRuntime, tmp_pat
     slow = partial(Counter, pause=0.15)
 
     def press() -> None:
-        until(lambda: len(list(tmp_path.glob("trials/*/log.csv"))) > 3, limit=60.0)  # more trials than workers
+        until(
+            lambda: len(list(tmp_path.glob("trials/*/log.csv"))) > 3, limit=60.0
+        )  # more trials than workers
         os.kill(os.getpid(), signal.SIGINT)
 
     presser = threading.Thread(target=press)
@@ -180,7 +182,10 @@ def test_ctrl_c_ends_in_order_and_the_study_goes_on(runtime: RayRuntime, tmp_pat
 
 def test_trial_that_ctrl_c_cuts_is_saved_at_its_last_round(runtime: RayRuntime, tmp_path: Path) -> None:
     def press() -> None:
-        until(lambda: any(len(log.read_text().split()) > 4 for log in tmp_path.glob("trials/*/log.csv")), limit=60.0)
+        until(
+            lambda: any(len(log.read_text().split()) > 4 for log in tmp_path.glob("trials/*/log.csv")),
+            limit=60.0,
+        )
         os.kill(os.getpid(), signal.SIGINT)
 
     presser = threading.Thread(target=press)
