@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from automl.config import StudyConfig
     from automl.config.options import FitOptions, InspectOptions, ResumeOptions, TuneOptions
     from automl.data.quality.report import DataReport
-    from automl.delivery.export.export import Exported
+    from automl.delivery.export.proof import Exported
     from automl.errors import AutomlError
     from automl.estimators.image_classifier import ImageClassifier
     from automl.estimators.image_regressor import ImageRegressor

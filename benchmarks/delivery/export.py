@@ -10,9 +10,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from automl.delivery.export.export import Exported
 from automl.delivery.export.model import export_model
 from automl.delivery.export.onnx_graph import TOLERANCE
+from automl.delivery.export.proof import Exported
 from automl.errors import ModelError
 
 NETWORKS = ("resnet18", "tf_efficientnet_lite0", "convnext_atto", "vit_tiny_patch16_224")

@@ -6,13 +6,14 @@ They need numpy, Pillow and the runtime of the format.
 from __future__ import annotations
 
 import inspect
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
+
+from automl.documents.json_file import read_json
 
 Run = Callable[[np.ndarray], list[np.ndarray]]
 
@@ -131,6 +132,6 @@ def caller_text(kind: str) -> str:
 
 
 def read_model(folder: Path) -> dict[str, Any]:
-    """Return model.json of an exported folder."""
-    said: dict[str, Any] = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    """Return model.json of an exported folder. Raises OSError or ValueError if it cannot be read."""
+    said: dict[str, Any] = read_json(folder / "model.json")
     return said

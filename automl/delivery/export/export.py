@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from glob import escape
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ import numpy as np
 
 from automl.delivery.export.caller import OPENERS, caller_text, read_model
 from automl.delivery.export.onnx_graph import IMAGES, SCORES, TOLERANCE, UNKNOWN
-from automl.delivery.export.proof import Proof, prove
+from automl.delivery.export.proof import Exported, Proof, prove
 from automl.delivery.export.rows import Evidence
 from automl.delivery.export.texts import readme
 from automl.delivery.export.writers import FILES, WRITERS, Format, Job, one_point
@@ -27,38 +25,11 @@ from automl.final.model_folder import WEIGHTS
 from automl.final.predictor import Predictor
 from automl.machine import is_alive
 from automl.records import DatasetInfo
+from automl.training.heads.feature_cache import file_digest
 
+CARD = "model-card.md"
 _FREQUENCIES = (0.8, 0.9, 0.95, 0.98, 0.99)
 _UNUSUAL = 0.01  # how far scores of unknown images may be off, which are 1 where an image becomes unusual
-
-
-@dataclass(frozen=True)
-class Exported:
-    """An exported model: its `folder`, its size in bytes, and its proof.
-
-    `own_holdout`: the proof is by the holdout of the model's study. `int8` counts layers, 0 for float; `floats` are
-    those that stayed in float because they cost too much.
-    """
-
-    folder: Path
-    format: Format
-    size: int
-    proof: Proof
-    own_holdout: bool
-    int8: int = 0
-    floats: tuple[str, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as JSON values."""
-        return {
-            "folder": str(self.folder),
-            "format": self.format,
-            "bytes": self.size,
-            "own_holdout": self.own_holdout,
-            "int8_layers": self.int8,
-            "float_layers": list(self.floats),
-            **self.proof.to_json(),
-        }
 
 
 def export(
@@ -89,10 +60,8 @@ def export(
         (folder / "predict.py").write_text(caller_text(to), encoding="utf-8")
         for name in ("labels.txt", CARD_FILE):
             if (model_folder / name).is_file():
-                shutil.copyfile(
-                    model_folder / name, folder / ("model-card.md" if name == CARD_FILE else name)
-                )
-        note(f"running it on {len(evidence.held_out):,} held-out images")
+                shutil.copyfile(model_folder / name, folder / (CARD if name == CARD_FILE else name))
+        note(f"running it on {len(evidence.held_out):,} images")
         proof = prove(
             OPENERS[to](folder),
             predictor,
@@ -115,7 +84,9 @@ def export(
             quantised.floats if quantised else (),
         )
         (folder / "proof.json").write_text(json.dumps(found.to_json(), indent=2) + "\n", encoding="utf-8")
-        (folder / "README.md").write_text(readme(found, predictor), encoding="utf-8")
+        (folder / "README.md").write_text(
+            readme(found, predictor, card=(folder / CARD).is_file()), encoding="utf-8"
+        )
         _replace(out, folder)
     return found
 
@@ -167,12 +138,6 @@ def described(info: DatasetInfo) -> dict[str, Any]:
     }
 
 
-def digest(file: Path) -> str:
-    """Return the SHA-256 of a file, by which an export names the weights that it is made of."""
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
-
-
 def _write_model_json(folder: Path, predictor: Predictor, model_folder: Path, to: Format) -> None:
     """Write what a caller must know."""
     info = predictor.info
@@ -182,7 +147,7 @@ def _write_model_json(folder: Path, predictor: Predictor, model_folder: Path, to
         "resized_by_caller": to == "openvino",
         # From which probability on answers are right with a frequency, where that can be promised.
         "reject": _thresholds(predictor),
-        "model": digest(model_folder / WEIGHTS),
+        "model": file_digest(model_folder / WEIGHTS),
         "input": {"name": IMAGES, "type": "uint8", "shape": ["images", "height", "width", info.in_chans]},
         "output": {"name": SCORES, "type": "float32", "shape": ["images", info.n_outputs]},
         "unknown": None

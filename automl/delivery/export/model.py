@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from automl.config.metrics import METRICS, resolve_metric
-from automl.delivery.export.export import Exported, export
+from automl.delivery.export.export import export
+from automl.delivery.export.proof import Exported
 from automl.delivery.export.rows import Evidence, StudyRows, labelled_images, study_rows
 from automl.delivery.export.writers import WRITERS, Format
-from automl.errors import UsageError, unknown_name
+from automl.errors import DataError, UsageError, unknown_name
+from automl.final.evaluation.labelled import Labelled, Where, open_labelled
 from automl.final.predictor import Predictor
+from automl.records import DatasetInfo
 from automl.review.studies import STUDY_FILE, StudyFolder, find_model, read_study
-from automl.torch_setup import set_threads
 
 _IN_MEMORY = "<"  # study.yaml names data that were in memory like this
 
@@ -49,12 +52,10 @@ def export_model(
     folder = find_model(model, directory)
     study = read_study(folder.parent) if (folder.parent / STUDY_FILE).is_file() else None
     predictor = Predictor.load(folder, factory=factory)
-    rows = _rows(study, predictor, data)
     metric = _metric(study, predictor)
     chosen: Format = to
-    place = Path(out) if out is not None else folder / (f"{to}-int8" if int8 else to)
-    before = torch.get_num_threads()
-    try:
+    with ExitStack() as opened:
+        rows = _rows(study, predictor.info, data, opened, note)
         evidence = Evidence(
             metric,
             maximise=METRICS[metric].mode == "max",
@@ -68,14 +69,12 @@ def export_model(
             folder,
             evidence,
             to=chosen,
-            out=place,
+            out=Path(out) if out is not None else folder / (f"{to}-int8" if int8 else to),
             int8=int8,
             max_loss=max_loss,
-            threads=before,
+            threads=torch.get_num_threads(),
             note=note,
         )
-    finally:
-        set_threads(before)
 
 
 def _metric(study: StudyFolder | None, predictor: Predictor) -> str:
@@ -85,25 +84,35 @@ def _metric(study: StudyFolder | None, predictor: Predictor) -> str:
     return resolve_metric("auto", task).name
 
 
-def _rows(study: StudyFolder | None, predictor: Predictor, data: Any) -> StudyRows:
-    """Return images by what the export may do with them. Raises UsageError if there are none."""
-    if data is not None:
-        images = labelled_images(data, predictor.info)
-        # Other images than the study's: half of them are for choices, the others for the proof.
+def _rows(
+    study: StudyFolder | None, info: DatasetInfo, data: Any, opened: ExitStack, note: Callable[[str], None]
+) -> StudyRows:
+    """Return images by what the export may do with them; `opened` closes their files.
+
+    Raises UsageError if there are none.
+    """
+    if data is None:
         if study is None:
+            raise UsageError(
+                "an export is proven on labelled images, and a model folder has none: give them with --data"
+            )
+        if not _has_data(study):
+            raise UsageError(
+                f"an export is proven on labelled images, and those of the study {study.name!r} were in memory: give "
+                "some with --data"
+            )
+        return _of_study(study, info, opened)
+    found = _opened(data, info, Where(), opened)
+    for text in found.notes:
+        note(text)
+    images = labelled_images(found)
+    if study is not None and _has_data(study):
+        try:
+            own = _of_study(study, info, opened)
+        except DataError:  # gone, which is why others are given
             return images.halves()
-        known = _of_study(study) if _has_data(study) else None
-        return images.halves() if known is None else StudyRows(known.train, known.val, images)
-    if study is None:
-        raise UsageError(
-            "an export is proven on labelled images, and a model folder has none: give them with --data"
-        )
-    if not _has_data(study):
-        raise UsageError(
-            f"an export is proven on labelled images, and those of the study {study.name!r} were in memory: give some "
-            "with --data"
-        )
-    return _of_study(study)
+        return StudyRows(own.train, own.val, images)
+    return images.halves()  # one half for choices, the other for the proof
 
 
 def _has_data(study: StudyFolder) -> bool:
@@ -111,5 +120,17 @@ def _has_data(study: StudyFolder) -> bool:
     return isinstance(data, str) and not data.startswith(_IN_MEMORY)
 
 
-def _of_study(study: StudyFolder) -> StudyRows:
-    return study_rows(study.path, study.config)
+def _of_study(study: StudyFolder, info: DatasetInfo, opened: ExitStack) -> StudyRows:
+    config = study.config
+    where = Where(
+        target=config.get("target"),
+        image_column=config.get("image_column"),
+        group_column=config.get("group_column"),
+    )
+    return study_rows(_opened(config["data"], info, where, opened), study.path)
+
+
+def _opened(data: Any, info: DatasetInfo, where: Where, opened: ExitStack) -> Labelled:
+    found = open_labelled(data, info, where)
+    opened.callback(found.source.close)
+    return found

@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,8 +43,7 @@ class Proof:
 
     `difference` is the largest one of their scores (`onnx_graph.difference`), `equal` counts equal answers: all
     classifications, and rows of a regression that differ by less than the tolerance. `unknown_difference` is that of
-    the scores that tell unknown images, 0 without them. `unreadable` counts images that
-    were left out.
+    the scores that tell unknown images, 0 without them. `unreadable` counts images that were left out.
     """
 
     rows: int
@@ -61,6 +61,40 @@ class Proof:
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON values."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An exported model: its `folder`, its size in bytes, and its proof.
+
+    `own_holdout`: the proof is by the holdout of the model's study. `int8` counts layers, 0 for float; `floats` are
+    those that stayed in float because they cost too much.
+    """
+
+    folder: Path
+    format: str
+    size: int
+    proof: Proof
+    own_holdout: bool
+    int8: int = 0
+    floats: tuple[str, ...] = ()
+
+    @property
+    def which(self) -> str:
+        """Which images it was proven by, in words."""
+        return "held-out" if self.own_holdout else "given"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {
+            "folder": str(self.folder),
+            "format": self.format,
+            "bytes": self.size,
+            "own_holdout": self.own_holdout,
+            "int8_layers": self.int8,
+            "float_layers": list(self.floats),
+            **self.proof.to_json(),
+        }
 
 
 def prove(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from automl.data.sources import open_source
-from automl.data.sources.base import Source
+from automl.data.splits import HOLDOUT, TRAIN, VAL
 from automl.errors import DataError
-from automl.records import DatasetInfo
-
-SPLITS_FILE = "splits.csv"
+from automl.final.evaluation.labelled import Labelled
+from automl.final.evaluation.seen import SPLITS_FILE
 
 
 @dataclass(frozen=True)
@@ -62,62 +60,30 @@ class StudyRows:
     held_out: LabelledImages
 
 
-def study_rows(folder: Path, config: Mapping[str, Any]) -> StudyRows:
-    """Open the data of a study again (`config` is its study.yaml) and return its rows, by splits.csv in its folder.
+def study_rows(found: Labelled, folder: Path) -> StudyRows:
+    """Return the rows of a study, whose data were opened again, by the splits.csv in its folder.
 
-    Raises DataError if the data are gone, or are not those of the study.
+    Raises DataError if held-out images are gone.
     """
-    source = open_source(
-        config["data"],
-        target=config.get("target"),
-        task=str(config.get("task") or "auto"),
-        image_column=config.get("image_column"),
-        group_column=config.get("group_column"),
-    )
     with (folder / SPLITS_FILE).open(newline="", encoding="utf-8") as file:
         parts = {row["file"]: row["split"] for row in csv.DictReader(file)}
-    images = _images(source)
-    split = np.array([parts.get(name, "") for name in source.files])
-    known = {part: images.at(np.flatnonzero(split == part)) for part in ("train", "val", "holdout")}
-    wanted = sum(part == "holdout" for part in parts.values())
-    gone = wanted - len(known["holdout"])
+    images = labelled_images(found)
+    split = np.array([parts.get(name, "") for name in images.files])
+    train, val, held_out = (images.at(np.flatnonzero(split == part)) for part in (TRAIN, VAL, HOLDOUT))
+    wanted = sum(part == HOLDOUT for part in parts.values())
+    gone = wanted - len(held_out)
     if gone:
         raise DataError(
-            f"the data must hold the study's images, but {gone} of {wanted} held-out ones are not in {source.name!r} "
-            "any more: put them back, or give labelled images with --data"
+            f"the data must hold the study's images, but {gone} of {wanted} held-out ones are not in "
+            f"{found.source.name!r} any more: put them back, or give labelled images with --data"
         )
-    return StudyRows(known["train"], known["val"], known["holdout"])
+    return StudyRows(train, val, held_out)
 
 
-def labelled_images(data: Any, info: DatasetInfo) -> LabelledImages:
-    """Open labelled images for a model of the data set `info`, their targets in the order of its classes.
-
-    Raises DataError for labels that the model does not know, and for another task.
-    """
-    target = ",".join(info.classes) if info.task == "regression" else None
-    try:
-        source = open_source(data, target=target, task=info.task)
-    except DataError:
-        if target is None:
-            raise
-        source = open_source(data, task=info.task)
-    images = _images(source)
-    strange = [name for name in source.classes if name not in info.classes]
-    if strange:
-        raise DataError(
-            f"the labels must be ones that the model knows, but {', '.join(map(repr, strange[:5]))} is none of its "
-            f"{len(info.classes)}"
-        )
-    places = np.array([info.classes.index(name) for name in source.classes])
-    if info.task == "classification":
-        return LabelledImages(images.files, places[images.targets], images.load)
-    targets = np.zeros((len(images), info.n_outputs), dtype=np.float32)
-    targets[:, places] = images.targets
-    return LabelledImages(images.files, targets, images.load)
-
-
-def _images(source: Source) -> LabelledImages:
-    return LabelledImages(source.files, np.asarray(source.targets), source.load)
+def labelled_images(found: Labelled) -> LabelledImages:
+    """Return the rows of labelled data on which a model can be tested."""
+    source, rows = found.source, found.rows
+    return LabelledImages([source.files[i] for i in rows], found.targets, lambda i: source.load(rows[i]))
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from automl.delivery.export.proof import Exported
 from automl.final.predictor import Predictor
 from automl.terminal.printable import printable
-
-if TYPE_CHECKING:
-    from automl.delivery.export.export import Exported
 
 _NEEDS = {"onnx": "onnxruntime", "openvino": "openvino", "torch": "torch"}
 _UNKNOWN = (
@@ -25,7 +21,7 @@ python predict.py image.jpg
 Resizing as in the training, normalisation, {mirrored}and {last} are inside.
 
 ## Proof
-The file itself answered for {rows:,} held-out images, beside the model in torch:
+The file itself answered for {rows:,} {which} images, beside the model in torch:
 
 | | this file | the model |
 |---|---|---|
@@ -44,8 +40,8 @@ scores{card}.
 """
 
 
-def readme(made: Exported, predictor: Predictor) -> str:
-    """Return the README of an export."""
+def readme(made: Exported, predictor: Predictor, *, card: bool) -> str:
+    """Return the README of an export; `card`: the model's card lies beside it."""
     info, proof = predictor.info, made.proof
     regression = info.task == "regression"
     layers = (
@@ -66,6 +62,7 @@ def readme(made: Exported, predictor: Predictor) -> str:
         mirrored="the mean over an image and its mirror image, " if predictor.mirrored else "",
         last="the units of the values" if regression else "probabilities",
         rows=proof.rows,
+        which=made.which,
         metric=proof.metric,
         value=proof.value.value,
         low=proof.value.low,
@@ -79,5 +76,5 @@ def readme(made: Exported, predictor: Predictor) -> str:
         width=proof.image[1],
         threads=proof.threads,
         latency="\n".join(f"| {one.batch} | {one.p50:.1f} ms | {one.p95:.1f} ms |" for one in proof.latency),
-        card=", and `model-card.md` says how the model was made",
+        card=", and `model-card.md` says how the model was made" if card else "",
     )

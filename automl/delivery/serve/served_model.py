@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from automl.data.pixels import open_header, quiet_pillow, to_pixels
 from automl.delivery.export.caller import answer, read_model
-from automl.delivery.export.export import described, digest
+from automl.delivery.export.export import described
 from automl.delivery.export.model import export_model
 from automl.delivery.export.onnx_graph import IMAGES, session
 from automl.errors import DataError, ModelError, UsageError
 from automl.final.model_folder import WEIGHTS
 from automl.final.predictor import Predictor
-from automl.records import Resize
+from automl.records import Resize, Task
 from automl.review.studies import find_model
+from automl.training.heads.feature_cache import file_digest
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -94,7 +95,7 @@ def _is_current(exported: Path, folder: Path) -> bool:
     if not (exported / "model.onnx").is_file():
         return False
     try:
-        return bool(read_model(exported).get("model") == digest(folder / WEIGHTS))
+        return bool(read_model(exported).get("model") == file_digest(folder / WEIGHTS))
     except (OSError, ValueError):
         return False
 
@@ -104,6 +105,7 @@ def _checked(exported: Path) -> dict[str, Any]:
         said = read_model(exported)
         whole = said["format"] == 1 and said["classes"] and said["resize"] and int(said["size"]) > 0
         whole = whole and int(said["channels"]) in (1, 3) and isinstance(said["pixel_range"], list)
+        whole = whole and said["task"] in get_args(Task)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(
             f"{str(exported)!r} must be an export of automl, but its model.json is not ({error})"

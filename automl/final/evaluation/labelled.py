@@ -25,7 +25,7 @@ _SHOWN = {TRAIN: "train", VAL: "val", HOLDOUT: "test"}
 
 @dataclass(frozen=True)
 class Where:
-    """How to read the data: `target` and `image_column` of a table, and the `split` of which rows are used.
+    """How to read the data: `target`, `image_column` and `group_column` of a table, and the `split` to use.
 
     `split` is "train", "val", "test" or another word for one of these; None uses all rows.
     """
@@ -33,6 +33,7 @@ class Where:
     target: str | None = None
     image_column: str | None = None
     split: str | None = None
+    group_column: str | None = None
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,13 @@ def open_labelled(data: Any, info: DatasetInfo, where: Where | None = None) -> L
 
 def _opened(data: Any, info: DatasetInfo, where: Where) -> Source:
     """Open the data; where their own choice of columns fails or is another, with the columns of the model's outputs."""
-    open_for = partial(open_source, data, task=info.task, image_column=where.image_column)
+    open_for = partial(
+        open_source,
+        data,
+        task=info.task,
+        image_column=where.image_column,
+        group_column=where.group_column,
+    )
     if info.task == "classification" or where.target is not None:
         return open_for(target=where.target)
     source, problem = None, None

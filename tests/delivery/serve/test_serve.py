@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 
 import automl
+from automl.cli import main
 from automl.cli.dashboard_access import Access
 from automl.delivery.export.model import export_model
 from automl.errors import ModelError
@@ -242,6 +243,23 @@ def test_with_a_token_all_but_health_needs_it(model_folder: Path, pictures: Path
         assert client.predict(files_of(pictures)[:1])[0] == 401
         assert client.predict(files_of(pictures)[:1], Authorization="Bearer wrong")[0] == 401
         assert client.predict(files_of(pictures)[:1], Authorization="Bearer secret")[0] == 200
+
+
+def test_host_is_checked_where_there_is_no_token(model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page of another site knows no token, and the proxy in front of a server may have any name."""
+    found: list[Limits] = []
+    monkeypatch.setattr(
+        "automl.delivery.serve.server.serve", lambda model, limits, listening: found.append(limits)
+    )
+    for token in ("never", "always"):
+        assert main(["serve", str(model_folder / "onnx"), "--port", "0", "--token", token]) == 0
+    plain, guarded = found
+    assert (plain.token, plain.is_ours("api.example.com"), plain.is_ours("localhost:80")) == (
+        None,
+        False,
+        True,
+    )
+    assert guarded.token and guarded.is_ours("api.example.com")
 
 
 def test_images_that_wait_are_scored_together_and_an_error_is_told_to_each(pictures: Path) -> None:

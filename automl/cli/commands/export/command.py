@@ -17,7 +17,7 @@ from automl.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from automl.delivery.export.export import Exported
+    from automl.delivery.export.proof import Exported
 
 _SECTION = "Export"
 
@@ -94,7 +94,7 @@ def _show(made: Exported) -> None:
     from automl.terminal.printable import printable
 
     proof = made.proof
-    agreed = f"{proof.equal:,} of {proof.rows:,} held-out images get the model's answer"
+    agreed = f"{proof.equal:,} of {proof.rows:,} {made.which} images get the model's answer"
     rows = [
         ("written", printable(str(made.folder))),
         ("agreement", f"{agreed}; scores differ by at most {proof.difference:.2g}"),
@@ -104,7 +104,7 @@ def _show(made: Exported) -> None:
     if made.int8:
         rows.append(("int8", f"{made.int8} layers; {len(made.floats) + 1} in float"))
     if proof.unreadable:
-        rows.append(("unreadable", f"{proof.unreadable:,} held-out images, left out"))
+        rows.append(("unreadable", f"{proof.unreadable:,} images, left out"))
     for line in aligned(rows):
         say(line)
     say()
@@ -116,6 +116,6 @@ def _show(made: Exported) -> None:
     if made.own_holdout:
         say()
         say_wrapped(
-            "The study has scored this model on these images before, and nothing was chosen by them now: this was no "
-            "second look at the holdout."
+            "The study has scored this model on these images before, and nothing was chosen by them now"
+            f"{', but whether int8 is good enough' if made.int8 else ''}: this was no second look at the holdout."
         )
