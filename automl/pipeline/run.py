@@ -194,6 +194,7 @@ class Run:
             trained.info,
             size=trained.size,
             weights=trained.weights,
+            mirrored=final.model.is_mirrored,
             temperature=confidence.temperature,
         )
         write_confidence(draft, confidence.table)
