@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from automl.cli import completion
 from automl.cli.options import (
     SectionCommand,
     State,
@@ -26,7 +27,7 @@ resources = section("Resources")
 
 
 @click.command("fit", cls=SectionCommand, short_help="Find the best model for your images.")
-@click.argument("data")
+@click.argument("data", shell_complete=completion.files)
 @study("--study", "NAME", "name of the data", "Name of the study.")
 @directory_option
 @option(

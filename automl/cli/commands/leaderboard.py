@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from automl.cli import completion
 from automl.cli.damaged_study import reads_study
 from automl.cli.options import SectionCommand, State, directory_option, json_option, option, verbose_option
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command("leaderboard", cls=SectionCommand, short_help="List the trials of a study, best first.")
-@click.argument("study")
+@click.argument("study", shell_complete=completion.studies)
 @directory_option
 @option("--csv", "csv_file", metavar="FILE", section="Output", help="Write all columns to a CSV file.")
 @json_option("Print one JSON object with a row for each trial.")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from automl.cli import completion
 from automl.cli.damaged_study import reads_study
 from automl.cli.options import (
     SectionCommand,
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @click.command("show", cls=SectionCommand, short_help="Show one study.")
-@click.argument("study")
+@click.argument("study", shell_complete=completion.studies)
 @directory_option
 @json_option("Print result.json, or the progress of the study, as one JSON object.")
 @verbose_option

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from automl.cli import completion
 from automl.cli.options import (
     SectionCommand,
     State,
@@ -30,8 +31,8 @@ images = section("Data")
 
 
 @click.command("evaluate", cls=SectionCommand, short_help="Test a model on labelled images.")
-@click.argument("model")
-@click.argument("data", required=False)
+@click.argument("model", shell_complete=completion.studies)
+@click.argument("data", required=False, shell_complete=completion.files)
 @directory_option
 @images("--split", "NAME", "all images", "Use one part of DATA: train, val or test.")
 @images("--target", "COLUMN", "automatic", "Column of a table with the truth, or several: a,b.")
