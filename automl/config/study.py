@@ -31,7 +31,7 @@ from automl.config.names import check_study_name, default_study_name
 from automl.config.sizes import parse_size
 from automl.config.storage import check_storage
 from automl.errors import ConfigError
-from automl.records import Task
+from automl.records import ReadOptions, Task
 from automl.remote import is_remote, local_root
 from automl.terminal.masking import mask_password
 
@@ -145,6 +145,11 @@ class StudyConfig(BaseModel):
     def val_share(self) -> float:
         """The share of the images outside of the holdout that scores a network: under cross-validation, a fold."""
         return self.val if isinstance(self.val, float) else 1.0 / self.folds
+
+    @property
+    def read_options(self) -> ReadOptions:
+        """How the data are to be read."""
+        return ReadOptions(self.target, self.task, self.image_column, self.group_column)
 
     @property
     def fixed_task(self) -> Task | None:

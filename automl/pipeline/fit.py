@@ -12,7 +12,7 @@ from automl.config import StudyConfig, load
 from automl.config.durations import format_duration
 from automl.config.options import ResumeOptions
 from automl.config.shortest_limit import refuse_shorter
-from automl.data import open_source
+from automl.data import open_data
 from automl.errors import StorageError, StudyError, TimeLimitError, unknown_name
 from automl.interrupt import orderly_interrupts
 from automl.machine import Moment, check_working_folder, ensure_home, slowdown
@@ -61,13 +61,7 @@ def _fit(config: StudyConfig, observer: Observer, clock: Clock) -> FitResult:
     try:
         workspace.check_whole()
         # Open the data first: a wrong path should not wait for the start of Ray.
-        source = open_source(
-            config.data,
-            target=config.target,
-            task=config.task,
-            image_column=config.image_column,
-            group_column=config.group_column,
-        )
+        source = open_data(config.data, config.read_options)
         workspace.check_same_data(source.outline(), source.name)
         slower, context = slowdown(), Context(config, workspace, clock, observer)
         if not is_done(config, workspace):

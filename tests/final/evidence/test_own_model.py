@@ -114,5 +114,6 @@ def test_mirror_images_are_worse_if_the_trial_has_a_better_score_without_them(
     order = np.random.default_rng(0).permutation(N)[:rows]
     trained = Retrained(nn.Identity(), 8, 1.0, 1.0, 10, 10, INFO)
     model = Alternative(Delivery.OWN_WEIGHTS, {"hflip": hflip}, trained, trial)
-    own = Candidate(model, order, outputs(right=72)[order], np.zeros(N, dtype=bool))
+    probabilities = 0.02 + 0.96 * outputs(right=72) / 5.0
+    own = Candidate(model, order, probabilities[order], np.zeros(N, dtype=bool))
     assert worse_mirrored(own, Judge(metric, INFO, TARGETS)) is worse

@@ -76,15 +76,14 @@ def _evaluated(state: State, model: str, data: str, directory: str, asked: dict[
     from automl.final.evaluation.labelled import Where
     from automl.final.evaluation.score_data import evaluate_data
     from automl.final.predictor import Predictor
+    from automl.records import ReadOptions
     from automl.review.studies import find_model
 
     _check_out(asked)
     folder = find_model(model, directory)
     predictor = Predictor.load(folder, factory=asked.get("factory"), device=asked["device"])
     asked = {**_study_options(folder, data), **asked}
-    where = Where(
-        target=asked.get("target"), image_column=asked.get("image_column"), split=asked.get("split")
-    )
+    where = Where(ReadOptions.of(asked), asked.get("split"))
     with _progress(quiet=state.quiet or not sys.stderr.isatty()) as progress:
         return evaluate_data(predictor, data, where=where, metric=asked.get("metric"), progress=progress)
 
