@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 from automl._version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
     from typing import Unpack
 
+    from automl import callbacks as callbacks
+    from automl.callbacks.base import Callback
     from automl.config import StudyConfig
     from automl.config.options import FitOptions, InspectOptions, ResumeOptions, TuneOptions
     from automl.data.quality.report import DataReport
@@ -42,6 +44,7 @@ __all__ = [
     "StudyConfig",
     "TuneResult",
     "__version__",
+    "callbacks",
     "export",
     "fit",
     "inspect",
@@ -67,6 +70,7 @@ def fit(
     *,
     progress: bool = True,
     observer: Observer | None = None,
+    callbacks: Sequence[Callback] = (),
     **options: Unpack[FitOptions],
 ) -> FitResult:
     """Find the best model for the data, retrain it, score it on a sealed holdout and save it.
@@ -78,10 +82,12 @@ def fit(
     `time_limit="10m"`, `n_trials=50`, `metric="f1"`, `space="cpu"` ... The same call again resumes the study.
 
     Progress is shown on stderr (in a notebook on stdout), live in a terminal. `progress=False` shows nothing, and an
-    `observer` shows it its own way. Random states, environment and warnings of this process are as before afterwards.
-    Raises AutomlError, whose message says what to do.
+    `observer` shows it its own way. `callbacks` are told of the study, its trials and their rounds
+    (`automl.callbacks`); one that fails is left out and ends nothing. Random states, environment and warnings of this
+    process are as before afterwards. Raises AutomlError, whose message says what to do.
     """
     from automl import config
+    from automl.callbacks.notify import told_of_study
     from automl.config.shortest_limit import check_time_limit
     from automl.machine import Moment
     from automl.review.choose_view import view_in_python
@@ -94,11 +100,12 @@ def fit(
     with (
         process_state_kept(),
         view_in_python(settings, observer, started=started, progress=progress) as shown,
+        told_of_study(shown, callbacks, settings) as told,
     ):
         quiet_waiting()
         from automl import pipeline
 
-        return pipeline.fit(settings, observer=shown, started=started)
+        return told.finished(pipeline.fit(settings, observer=told, started=started))
 
 
 def inspect(
@@ -121,13 +128,15 @@ def resume(
     directory: str | Path = "studies",
     progress: bool = True,
     observer: Observer | None = None,
+    callbacks: Sequence[Callback] = (),
     **changes: Unpack[ResumeOptions],
 ) -> FitResult:
     """Resume a study after a stop or a crash, or with a higher limit (`n_trials=100`, `time_limit="1h"`).
 
-    Finished trials count and do not run again. `progress` and `observer` are as in `fit`. Raises StudyError if there
-    is no such study.
+    Finished trials count and do not run again. `progress`, `observer` and `callbacks` are as in `fit`. Raises
+    StudyError if there is no such study.
     """
+    from automl.callbacks.notify import told_of_study
     from automl.machine import Moment
     from automl.review.choose_view import view_in_python
     from automl.torch_setup import quiet_waiting
@@ -139,8 +148,11 @@ def resume(
         from automl import pipeline
 
         config = pipeline.resumed(study, directory, changes)
-        with view_in_python(config, observer, started=started, progress=progress) as shown:
-            return pipeline.fit(config, observer=shown, started=started)
+        with (
+            view_in_python(config, observer, started=started, progress=progress) as shown,
+            told_of_study(shown, callbacks, config) as told,
+        ):
+            return told.finished(pipeline.fit(config, observer=told, started=started))
 
 
 def load(
@@ -201,6 +213,7 @@ def tune(
     name: str = "tune",
     progress: bool | None = None,
     observer: Observer | None = None,
+    callbacks: Sequence[Callback] = (),
     **options: Unpack[TuneOptions],
 ) -> TuneResult:
     """Search the configuration with the best `metric`, over any training loop.
@@ -221,18 +234,25 @@ def tune(
     and checkpoints. A trial whose objective raises Optuna's TrialPruned counts as pruned, and one whose objective calls
     sys.exit as failed.
 
-    Progress is shown as in `fit`, `progress=False` shows nothing. By default nothing is shown under the simulated
-    engine, whose time is not that of a clock. Raises AutomlError, whose message says what to do.
+    Progress is shown as in `fit`, `progress=False` shows nothing; `callbacks` are told as in `fit`. By default nothing
+    is shown under the simulated engine, whose time is not that of a clock. Raises AutomlError, whose message says what
+    to do.
     """
+    from automl.callbacks.notify import told_of_tuning
     from automl.review.choose_view import tune_view
     from automl.search.tune import tune as run
 
     shown = options.get("engine") != "simulated" if progress is None else progress
-    with tune_view(name, options, observer, progress=shown) as view:
-        return run(objective, space, name=name, observer=view, **options)
+    with (
+        tune_view(name, options, observer, progress=shown) as view,
+        told_of_tuning(view, callbacks, name, options) as told,
+    ):
+        return told.finished(run(objective, space, name=name, observer=told, **options))
 
 
 def __getattr__(name: str) -> Any:
+    if name == "callbacks":
+        return importlib.import_module("automl.callbacks")
     if name in _HOMES:
         value = getattr(importlib.import_module(_HOMES[name]), name)
         globals()[name] = value

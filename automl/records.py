@@ -272,6 +272,7 @@ class TrialEvent:
 
     `incumbent`: it is the best trial now. `best` is the best trial after the event, which may be another one; None
     before the first value. `most_rounds` is how many rounds a trial of this search may have, None if unknown.
+    `seconds` and `metrics` are those of its last round (see `Report`).
     """
 
     trial: int
@@ -284,6 +285,8 @@ class TrialEvent:
     incumbent: bool = False
     best: BestSoFar | None = None
     most_rounds: int | None = None
+    seconds: float = 0.0
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 class Observer(Protocol):

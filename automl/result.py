@@ -12,11 +12,14 @@ from automl.documents.json_file import read_json
 from automl.final.evaluation.record import Evaluation
 from automl.final.evaluation.words import of_document
 from automl.records import Config, Interval
+from automl.terminal.html_table import html_table, html_text
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
     from automl.final.predictor import Predictor
+    from automl.review.plots.study import Kind
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,26 @@ class FitResult:
     def to_json(self) -> dict[str, Any]:
         """Return the content of result.json."""
         return dict(self.document)
+
+    def plot(self, *kinds: Kind) -> Figure:
+        """Return a figure of matplotlib: "curves" of all trials, their "timeline", "confusion" on the holdout.
+
+        Without `kinds`, all of them that the study has. Raises ConfigError if matplotlib is missing
+        (`pip install 'automl[plot]'`) or for an unknown kind.
+        """
+        from automl.review.plots.study import study_figure
+        from automl.review.studies import read_study
+
+        return study_figure(read_study(self.directory), kinds)
+
+    def _repr_html_(self) -> str:
+        """Return the summary as a notebook shows it."""
+        from automl.final.evidence.words import not_usable
+        from automl.review.describe import summary
+
+        rows = [row for row in summary(self.document, self.model_dir, "") if row[1]]
+        unusable = not_usable(self.document)
+        return (f"<p>{html_text(unusable)}</p>" if unusable else "") + html_table(rows, title=self.study)
 
     def __repr__(self) -> str:
         held = self.holdout[self.metric]

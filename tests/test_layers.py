@@ -36,6 +36,7 @@ LAYERS = (
     ("review",),
     ("delivery",),
     ("result", "pipeline"),
+    ("callbacks",),
     ("cli", "estimators", "__init__", "__main__"),
 )
 HEIGHT = {name: height for height, names in enumerate(LAYERS) for name in names}

@@ -1,4 +1,4 @@
-"""Choose the view of a run: live in a terminal, plain lines elsewhere, none with --quiet."""
+"""Choose the view of a run: live in a terminal, a block in a notebook, plain lines elsewhere, none with --quiet."""
 
 from __future__ import annotations
 
@@ -21,9 +21,12 @@ __all__ = ["ViewHeader", "open_view", "view_of"]
 
 
 def view_of(
-    config: StudyConfig, stream: TextIO, *, started: Moment, quiet: bool = False
+    config: StudyConfig, stream: TextIO, *, started: Moment, quiet: bool = False, python: bool = False
 ) -> AbstractContextManager[Observer]:
-    """Return the view of a study that `started` at a moment, for a `with` statement that yields the observer."""
+    """Return the view of a study that `started` at a moment, for a `with` statement that yields the observer.
+
+    `python`: it runs from Python, perhaps in a notebook.
+    """
     # A guess: only the data tell the task. `Observer.metric` corrects it later.
     task = config.fixed_task or METRICS.get(config.metric, METRICS["accuracy"]).tasks[0]
     metric = resolve_metric(config.metric, task)
@@ -34,7 +37,7 @@ def view_of(
         time_limit=config.time_limit,
         before=max(0.0, -started.left()),
     )
-    return open_view(header, stream, quiet=quiet)
+    return open_view(header, stream, quiet=quiet, python=python)
 
 
 def view_in_python(
@@ -42,7 +45,7 @@ def view_in_python(
 ) -> AbstractContextManager[Observer]:
     """Return the view of a study that runs from Python, unless there is an `observer`.
 
-    It is on stderr, so that a program's own output stays alone; in a notebook, where that is red, on stdout.
+    It is on stderr, so that a program's own output stays alone; in a notebook it is a block below the cell.
     """
     if observer is not None:
         return nullcontext(observer)
@@ -50,7 +53,7 @@ def view_in_python(
     return (
         nullcontext(Silent())
         if stream is None
-        else view_of(config, stream, started=started, quiet=not progress)
+        else view_of(config, stream, started=started, quiet=not progress, python=True)
     )
 
 
@@ -66,7 +69,8 @@ def tune_view(
     except ValueError:  # the search says so
         return nullcontext(Silent())
     mode = options.get("mode", "max")
-    return open_view(ViewHeader(name, options["metric"], mode, limit, stages=("search",)), stream)
+    header = ViewHeader(name, options["metric"], mode, limit, stages=("search",))
+    return open_view(header, stream, python=True)
 
 
 def _stream_in_python() -> TextIO | None:
@@ -75,10 +79,20 @@ def _stream_in_python() -> TextIO | None:
     return found
 
 
-def open_view(header: ViewHeader, stream: TextIO, *, quiet: bool = False) -> AbstractContextManager[Observer]:
-    """Return the view for a stream, for a `with` statement that yields the observer."""
+def open_view(
+    header: ViewHeader, stream: TextIO, *, quiet: bool = False, python: bool = False
+) -> AbstractContextManager[Observer]:
+    """Return the view for a stream, or with `python` that of a notebook, for a `with` statement.
+
+    The statement yields the observer.
+    """
     if quiet:
         return nullcontext(Silent())
+    if python and "ipykernel" in sys.modules:
+        from automl.review.notebook.view import NotebookView, notebook_display
+
+        if (show := notebook_display()) is not None:
+            return NotebookView(header, show)
     if (
         stream.isatty()
         and takes_symbols(stream.encoding)

@@ -14,6 +14,7 @@ from automl.search.result import reports_frame, trials_frame
 from automl.search.run import search
 from automl.search.settings import SearchSettings
 from automl.search.space import Space
+from automl.terminal.html_table import html_table
 from automl.training.hardware.process_state import leaves_no_trace
 
 if TYPE_CHECKING:
@@ -41,6 +42,16 @@ class TuneResult:
     reports: pd.DataFrame = field(repr=False)
     stopped: str = ""
     pareto: pd.DataFrame | None = field(default=None, repr=False)
+
+    def _repr_html_(self) -> str:
+        """Return the best configuration, and the trials, as a notebook shows them."""
+        best = [
+            ("best value", f"{self.best_value:.6g}"),
+            *self.best_config.items(),
+            ("stopped", self.stopped),
+        ]
+        shown = html_table([row for row in best if row[1] != ""], title="Best trial")
+        return shown + str(self.trials.to_html(max_rows=20))
 
 
 @leaves_no_trace

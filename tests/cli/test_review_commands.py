@@ -96,7 +96,7 @@ def test_leaderboard_file_that_cannot_be_written_is_named(
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 def test_dashboard_serves_the_study(studies: Path) -> None:
     pytest.importorskip("optuna_dashboard")
-    with _listen(_application(_storage_url("leaves", str(studies), None)), "127.0.0.1", 0) as server:
+    with _listen(_application(_storage_url("leaves", str(studies), None)[0]), "127.0.0.1", 0) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
@@ -116,7 +116,7 @@ def test_dashboard_needs_a_study_with_a_database(studies: Path) -> None:
         _storage_url(None, str(studies), None)
     with pytest.raises(StudyError, match=r"'photos' has no study.db yet: its search has not started"):
         _storage_url("photos", str(studies), None)
-    assert _storage_url(None, "nowhere", "sqlite:///x.db") == "sqlite:///x.db"
+    assert _storage_url(None, "nowhere", "sqlite:///x.db") == ("sqlite:///x.db", None)
 
 
 def test_dashboard_on_a_taken_port_says_so(studies: Path) -> None:

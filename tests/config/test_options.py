@@ -62,7 +62,7 @@ def test_option_accepts_the_type_of_its_field_and_what_is_converted_to_it(name: 
 
 
 def test_options_of_tune_are_its_parameters() -> None:
-    own = set(inspect.signature(automl.tune).parameters) - {"options", "progress"}
+    own = set(inspect.signature(automl.tune).parameters) - {"options", "progress", "callbacks"}
     assert "name" in own  # a search that is refused asks for another name
     assert set(TuneOptions.__annotations__) | own == set(inspect.signature(tune).parameters)
 
@@ -87,7 +87,7 @@ def test_converted_values_are_accepted(tmp_path: Any) -> None:
 
 def test_options_of_inspect_are_those_of_the_function_behind_it() -> None:
     known, options = inspect.signature(inspect_data).parameters, get_type_hints(InspectOptions)
-    assert set(options) == set(known) - {"data", "observer"}
+    assert set(options) == set(known) - {"data", "observer", "look"}
     assert all(options[name] == get_type_hints(FitOptions)[name] for name in options)
 
 

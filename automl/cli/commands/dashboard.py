@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import socket
 import socketserver
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import click
@@ -15,6 +16,9 @@ from automl.cli.options import SectionCommand, State, directory_option, option, 
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
+
+    from automl.review.dashboard.storage import FindFolder
+    from automl.review.studies import StudyFolder
 
 server = section("Server")
 _HOST = "127.0.0.1"
@@ -64,10 +68,13 @@ def command(
     """
     from automl.cli.output import say
 
-    url = _storage_url(study, directory or "studies", storage)
+    place = directory or "studies"
+    url, found = _storage_url(study, place, storage)
     host = host or _HOST
     access = Access.to(host, writable=writable, token=_asks(token, host, writable=writable))
-    with _listen(guarded(_application(url), access), host, _port(port)) as listening:
+    with _listen(
+        guarded(_application(url, _folders(url, place, found)), access), host, _port(port)
+    ) as listening:
         shown = f"[{host}]" if ":" in host else host
         if not is_loopback(host):
             known = "with its token" if access.token else "and there is no token"
@@ -80,12 +87,13 @@ def command(
         listening.serve_forever()
 
 
-def _storage_url(study: str | None, directory: str, storage: str | None) -> str:
+def _storage_url(study: str | None, directory: str, storage: str | None) -> tuple[str, StudyFolder | None]:
+    """Return the URL of the storage, and the study, None if only a storage was given."""
     from automl.errors import StudyError
     from automl.review.studies import DATABASE_FILE, find_study, study_folders, study_name
 
     if storage is not None:
-        return _checked(storage)
+        return _checked(storage), None
     if study is None:
         names = [study_name(path) for path in study_folders(directory)]
         if len(names) > 1:
@@ -98,7 +106,26 @@ def _storage_url(study: str | None, directory: str, storage: str | None) -> str:
         raise StudyError(
             f"study {found.name!r} has no {DATABASE_FILE} yet: its search has not started; try again later"
         )
-    return found.storage_url()
+    return found.storage_url(), found
+
+
+def _folders(url: str, directory: str, given: StudyFolder | None) -> FindFolder:
+    """Return a function that finds the folder of a study in the storage at `url`, as it is now; None without one."""
+    from automl.errors import AutomlError
+    from automl.remote import is_remote
+    from automl.review.studies import read_study, study_folder
+
+    def find(name: str) -> StudyFolder | None:
+        if given is not None and given.name == name:
+            return given if given.home else read_study(given.path)
+        path = None if is_remote(directory) else study_folder(Path(directory) / name)
+        try:
+            found = None if path is None else read_study(path)
+            return found if found is not None and found.storage_url() == url else None
+        except AutomlError:  # another study of the same name, or a damaged one
+            return None
+
+    return find
 
 
 def _checked(storage: str) -> str:
@@ -133,9 +160,11 @@ def _asks(token: str | None, host: str, *, writable: bool) -> bool:
     return writable or not is_loopback(host) or is_shared()
 
 
-def _application(url: str) -> WSGIApplication:
+def _application(url: str, find_folder: FindFolder | None = None) -> WSGIApplication:
     from automl.errors import StorageError, UsageError
-    from automl.search.storage.sql.dashboard_storage import BulkStorage
+    from automl.review.dashboard.artifacts import GeneratedArtifacts
+    from automl.review.dashboard.storage import DashboardStorage
+    from automl.review.dashboard.web import translated
     from automl.search.storage.sql.database import open_optuna
     from automl.search.storage.sql.urls import masked
 
@@ -148,13 +177,15 @@ def _application(url: str) -> WSGIApplication:
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
-        app: WSGIApplication = optuna_dashboard.wsgi(open_optuna(url, BulkStorage))
+        view = cast(DashboardStorage, open_optuna(url, DashboardStorage))
+        view.find_folder = find_folder or view.find_folder
+        app: WSGIApplication = optuna_dashboard.wsgi(view, artifact_store=GeneratedArtifacts(view.artifact))
     except (sqlalchemy.exc.SQLAlchemyError, RuntimeError, ImportError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise StorageError(
             f"the storage must be an Optuna database, got {masked(url)!r} ({first})"
         ) from error
-    return app
+    return translated(app, view)
 
 
 class _Server(socketserver.ThreadingMixIn, WSGIServer):

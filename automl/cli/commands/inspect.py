@@ -73,17 +73,12 @@ def command(state: State, /, data: str, everything: bool, html: str | None, **op
     from automl.data.quality.inspect import inspect_data
 
     chosen = _typed(given(options))
+    if html is not None:
+        from automl.review.data_page.page import write_data_page
+
+        chosen["look"] = lambda found: write_data_page(found, Path(html))
     with _progress(quiet=state.quiet or not sys.stderr.isatty()) as observer:
         report = inspect_data(data, observer=observer, **chosen)
-    if html is not None:
-        from automl.review.data_page import write_data_page
-
-        how = {
-            name: chosen[name]
-            for name in ("target", "task", "image_column", "group_column")
-            if name in chosen
-        }
-        write_data_page(report, Path(html), data, **how)
     if state.json:
         print_json(json.loads(report.to_json()))
     else:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,13 +15,24 @@ from automl.data.decoding.image_format import choose_target
 from automl.data.labelled_rows import Labelled, OnGroupLeak, label
 from automl.data.quality.report import DataReport, make_report
 from automl.data.sources import open_data
-from automl.data.sources.base import counted
+from automl.data.sources.base import Source, counted
 from automl.data.splits import TRAIN, Split, split_columns
 from automl.errors import DataError
 from automl.machine import cache_folder
 from automl.records import Observer, ReadOptions, Silent
 
 MAX_DISK = "20G"
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """A report with what it was made from. The source is open, and the decoded images are kept, while this exists."""
+
+    report: DataReport
+    source: Source
+    cached: Cached
+    labelled: Labelled
+    split: Split
 
 
 def inspect_data(
@@ -34,11 +47,13 @@ def inspect_data(
     on_group_leak: OnGroupLeak = "keep",
     max_disk: int | str = MAX_DISK,
     observer: Observer | None = None,
+    look: Callable[[Inspection], None] | None = None,
 ) -> DataReport:
     """Report on `data` (as in `open_source`), with the parts that a search would use.
 
     Every image is decoded, in parallel, and cached for a later search. Data that cannot be split are reported too, with
-    the reason as a note. `max_disk` limits the cache, as in a study. Raises DataError for data that cannot be read.
+    the reason as a note. `max_disk` limits the cache, as in a study. `look` is called with the inspection at the end.
+    Raises DataError for data that cannot be read.
     """
     start = time.perf_counter()
     watcher = observer if observer is not None else Silent()
@@ -66,7 +81,10 @@ def inspect_data(
         )
         split = _split(found[0], seed)
         labelled = found[0].trained(split) if TRAIN in split.parts else found[0]
-        return make_report(source, cached, labelled, split, seconds=time.perf_counter() - start)
+        report = make_report(source, cached, labelled, split, seconds=time.perf_counter() - start)
+        if look is not None:
+            look(Inspection(report, source, cached, labelled, split))
+        return report
     finally:
         source.close()
 

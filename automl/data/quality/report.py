@@ -25,6 +25,7 @@ from automl.data.quality.findings import (
 from automl.data.sources.base import Source
 from automl.data.splits import HOLDOUT, TRAIN, VAL, Split
 from automl.records import BadFile, Task
+from automl.terminal.html_table import html_table
 
 _NAMED_FILES = 3
 
@@ -65,6 +66,24 @@ class DataReport:
     def to_json(self) -> str:
         """Return all fields as one JSON object."""
         return json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False)
+
+    def _repr_html_(self) -> str:
+        """Return facts, findings and class counts as a notebook shows them."""
+        facts = [
+            ("images", f"{self.n_images:,} for {self.task}, {len(self.bad)} unreadable"),
+            ("width", _range_words(self.widths)),
+            ("height", _range_words(self.heights)),
+            ("trained at", f"{self.img_size} px, {self.in_chans} channels"),
+            *(("found", finding.headline) for finding in self.findings),
+            *(("note", note) for note in self.notes),
+        ]
+        parts = (TRAIN, VAL, HOLDOUT)
+        counts = [
+            (name, *(by.get(part, 0) for part in parts), sum(by.values()))
+            for name, by in self.class_counts.items()
+        ]
+        shown = html_table(facts, title=self.name)
+        return shown + (html_table(counts, columns=("class", *parts, "all")) if counts else "")
 
     def __repr__(self) -> str:
         return (
@@ -154,6 +173,12 @@ def _by_part(
         else:
             counts[name] = {part: int(cells.sum()) for part, cells in columns.items()}
     return counts, values
+
+
+def _range_words(sizes: tuple[int, int, int]) -> str:
+    """Return the sizes of the images in words."""
+    low, middle, high = sizes
+    return f"{low} px" if low == high else f"{low} to {high} px, median {middle}"
 
 
 def size_range(values: Sequence[int]) -> tuple[int, int, int]:

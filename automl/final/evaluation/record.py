@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from automl.records import Interval, Task
+from automl.terminal.html_table import html_table, html_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -218,6 +219,25 @@ class Evaluation:
             skipped=said.get("skipped", {}),
             notes=tuple(said.get("notes", ())),
         )
+
+    def _repr_html_(self) -> str:
+        """Return metrics and classes, the worst first, as a notebook shows them."""
+        metrics = [(name, str(each.interval), f"{each.trivial:.4f}") for name, each in self.metrics.items()]
+        parts = [f"<p>{html_text(note)}</p>" for note in self.notes]
+        names = ("metric", "value with 95 % interval", "trivial answer")
+        parts.append(html_table(metrics, columns=names, title=f"{self.n:,} images for {self.task}"))
+        if self.task == "regression":
+            rows = [
+                (t.target, f"{t.r2:.4f}", f"{t.mae:.4g}", f"{t.rmse:.4g}", f"{t.bias:+.4g}")
+                for t in self.targets
+            ]
+            return "".join([*parts, html_table(rows, columns=("target", "r2", "mae", "rmse", "bias"))])
+        classes = [
+            (row.label, f"{row.precision:.3f}", f"{row.recall:.3f}", f"{row.f1:.3f}", row.support)
+            for row in self.worst()
+        ]
+        columns = ("class", "precision", "recall", "f1", "images")
+        return "".join([*parts, html_table(classes, columns=columns)])
 
     def __repr__(self) -> str:
         held = self.metrics[self.metric]

@@ -280,7 +280,7 @@ class Coordinator:
     def _take(self, live: LiveTrial, report: Report, step: Step) -> Decision:
         """Pass a report to policy, store, files and observer."""
         decision = self._decide(report, step)
-        live.round, live.value, live.seconds = report.round, report.value, report.seconds
+        live.take(report)
         live.heard = self._clock()
         self._forecast.learn(live.number, live.config, report.seconds)
         self.first_report = self.first_report or Moment.now()

@@ -45,6 +45,8 @@ class Progress:
             incumbent=best is not None and best.trial == live.number,
             best=best,
             most_rounds=self._most_rounds,
+            seconds=live.seconds,
+            metrics=live.metrics,
         )
         self._observer.trial(event)
         # Measured in time or in trials, whichever is nearer to its end.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
-from automl.records import Config, TrialState
+from automl.records import Config, Report, TrialState
 from automl.search.objective import Step
 from automl.search.policy import TrialView
 from automl.search.reasons import Code, Reason, in_words
@@ -25,9 +25,9 @@ NO_ROUND_YET_S = 1800.0  # while no trial has reported at all
 class LiveTrial:
     """A trial of a running search.
 
-    `checkpoint` is the saved round, 0 if there is none. `seconds` is the time of its last round. `placed`: its worker
-    is known. `heard` is the engine's clock when it began to run or last reported. `tries` counts lost processes.
-    `reopened`: an earlier search left it unfinished, and it has not run since.
+    `checkpoint` is the saved round, 0 if there is none. `seconds` and `metrics` are those of its last round. `placed`:
+    its worker is known. `heard` is the engine's clock when it began to run or last reported. `tries` counts lost
+    processes. `reopened`: an earlier search left it unfinished, and it has not run since.
     """
 
     number: int
@@ -41,6 +41,12 @@ class LiveTrial:
     heard: float = 0.0
     tries: int = 0
     reopened: bool = False
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+    def take(self, report: Report) -> None:
+        """Take in a round."""
+        self.round, self.value = report.round, report.value
+        self.seconds, self.metrics = report.seconds, report.metrics
 
     def ought_to_be_saved(self, step: Step) -> bool:
         """Return whether the trial, which has just left its worker, may go on later from this step and is not saved."""

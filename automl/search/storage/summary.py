@@ -19,6 +19,8 @@ from automl.search.reasons import Reason
 from automl.search.storage.kinds import kind_of
 from automl.search.storage.sql.urls import connected
 
+# What reading the tables of another version, or of another program, ends in.
+NOT_OURS = (ImportError, SQLAlchemyError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 STATES = {
     "RUNNING": TrialState.RUNNING,
     "WAITING": TrialState.PAUSED,
@@ -65,20 +67,16 @@ def read_summary(url: str, study: str) -> StudySummary | None:
     """
     try:
         with connected(url) as connection:
-            return _read(connection, study)
-    except (
-        ImportError,
-        SQLAlchemyError,
-        ArithmeticError,
-        AttributeError,
-        LookupError,
-        TypeError,
-        ValueError,
-    ):
+            return summary_of(connection, study)
+    except NOT_OURS:
         return None
 
 
-def _read(connection: Connection, study: str) -> StudySummary | None:
+def summary_of(connection: Connection, study: str) -> StudySummary | None:
+    """Return the study in an open database; None where there is none, or its tables are of an earlier version.
+
+    Raises what `read_summary` catches where they are not of automl.
+    """
     found = connection.execute(_STUDY, {"name": study}).first()
     if found is None:
         return None

@@ -1,0 +1,1 @@
+"""A study in optuna-dashboard: its trials, notes and artifacts, translated while they are read."""

@@ -1,0 +1,118 @@
+"""What optuna-dashboard's server answers, mended where it looks at COMPLETE trials alone, and its artifacts kept apart.
+
+A short study often has no COMPLETE trial: the page would then show neither a best trial nor importances.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from automl.review.dashboard.importance import importances
+from automl.review.dashboard.storage import DashboardStorage
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+_STUDY = re.compile(r"/api/studies/(\d+)/?")
+_IMPORTANCES = re.compile(r"/api/studies/(\d+)/param_importances/?")
+_ARTIFACT = re.compile(r"/artifacts/.*")
+_UPLOAD = re.compile(r"/api/artifacts/.*")
+# A report is a page of its own: whatever is in it cannot ask this server for anything.
+_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'unsafe-inline'; "
+    "sandbox allow-scripts"
+)
+
+
+def translated(app: WSGIApplication, storage: DashboardStorage) -> WSGIApplication:
+    """Return the application `app` of optuna-dashboard over `storage`, with the answers that its pages need."""
+
+    def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        path, reading = environ.get("PATH_INFO", ""), environ["REQUEST_METHOD"] == "GET"
+        if reading and (found := _IMPORTANCES.fullmatch(path)):
+            snapshot = storage.snapshot(int(found[1])) if _exists(storage, int(found[1])) else None
+            if snapshot is not None:
+                trials = storage.get_all_trials(snapshot.study_id, deepcopy=False)
+                body = {"param_importances": [importances(trials, snapshot.mode)]}
+                return _send(start_response, "200 OK", json.dumps(body).encode())
+        if reading and (found := _STUDY.fullmatch(path)):
+            return _study(app, storage, int(found[1]), environ, start_response)
+        if reading and _ARTIFACT.fullmatch(path):
+            return app(environ, _apart(start_response))
+        if not reading and _UPLOAD.fullmatch(path):
+            reason = {
+                "reason": "The files of a study are those that automl wrote: none can be added or removed."
+            }
+            return _send(start_response, "400 Bad Request", json.dumps(reason).encode())
+        return app(environ, start_response)
+
+    return answer
+
+
+def _study(
+    app: WSGIApplication,
+    storage: DashboardStorage,
+    study_id: int,
+    environ: WSGIEnvironment,
+    start_response: StartResponse,
+) -> Iterable[bytes]:
+    """Answer with a study whose best trial is the first of the leaderboard, whatever its state."""
+    status, headers, body = _ask(app, environ)
+    snapshot = storage.snapshot(study_id) if status.startswith("200") else None
+    if snapshot is not None and snapshot.best is not None:
+        number, document = snapshot.best.trial, json.loads(body)
+        best = _trial(document, number)
+        if best is None:  # the page has it already, and asked for later trials only
+            place = sorted(snapshot.trials).index(number)
+            _, _, earlier = _ask(app, {**environ, "QUERY_STRING": f"after={place}"})
+            best = _trial(json.loads(earlier), number)
+        document["best_trials"] = document["best_trials"] if best is None else [best]
+        body = json.dumps(document).encode()
+    return _send(start_response, status, body, headers)
+
+
+def _trial(document: dict[str, Any], number: int) -> dict[str, Any] | None:
+    return next((trial for trial in document["trials"] if trial["number"] == number), None)
+
+
+def _ask(app: WSGIApplication, environ: WSGIEnvironment) -> tuple[str, list[tuple[str, str]], bytes]:
+    """Return status, headers and body of an answer."""
+    said: list[Any] = []
+
+    def remember(status: str, headers: list[tuple[str, str]], error: Any = None, /) -> Any:
+        said[:] = [status, headers]
+        return lambda _: None
+
+    parts = app(dict(environ), remember)
+    try:
+        body = b"".join(parts)
+    finally:
+        if hasattr(parts, "close"):
+            parts.close()
+    return said[0], said[1], body
+
+
+def _send(
+    start_response: StartResponse, status: str, body: bytes, headers: list[tuple[str, str]] | None = None
+) -> list[bytes]:
+    kept = [pair for pair in headers or [("Content-Type", "application/json")] if pair[0] != "Content-Length"]
+    start_response(status, [*kept, ("Content-Length", str(len(body)))])
+    return [body]
+
+
+def _apart(start_response: StartResponse) -> StartResponse:
+    """Return a `start_response` for artifacts, which other sites must not read (optuna-dashboard lets them)."""
+
+    def send(status: str, headers: list[tuple[str, str]], error: Any = None, /) -> Any:
+        kept = [pair for pair in headers if pair[0].lower() != "access-control-allow-origin"]
+        more = [("Content-Security-Policy", _POLICY), ("X-Content-Type-Options", "nosniff")]
+        return start_response(status, [*kept, *more])
+
+    return send
+
+
+def _exists(storage: DashboardStorage, study_id: int) -> bool:
+    return any(study._study_id == study_id for study in storage.get_all_studies())

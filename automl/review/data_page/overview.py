@@ -1,0 +1,147 @@
+"""What a data set looks like: classes with samples, sizes, brightness, and a map of its images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from automl.data.cache.streamed_images import open_images
+from automl.data.quality.inspect import Inspection
+from automl.data.splits import HOLDOUT, TRAIN, VAL
+from automl.review.data_page.diagrams import (
+    MOST_COLOURS,
+    Dot,
+    colour_of,
+    histogram,
+    map_diagram,
+    part_mark,
+)
+from automl.review.data_page.embedding import Look, look_at
+from automl.review.data_page.thumbnails import escape, figure
+
+SAMPLES, MOST_CLASSES, EXTREMES = 6, 40, 6
+_PARTS = (TRAIN, VAL, HOLDOUT)
+
+
+def overview(found: Inspection) -> str:
+    """Return the sections on classes, sizes, brightness and likeness."""
+    rows = np.arange(len(found.labelled.files))
+    if not len(rows):
+        return ""
+    images = open_images(found.cached.images_path)
+    look = look_at(images, found.labelled.usable[rows])  # type: ignore[arg-type]  # streamed images are indexed alike
+    look = Look(np.searchsorted(found.labelled.usable, look.rows), look.places, look.brightness)
+    parts = [_classes(found), _samples(found), _sizes(found), _brightness(found, look), _map(found, look)]
+    return "\n".join(part for part in parts if part)
+
+
+def _classes(found: Inspection) -> str:
+    """Return the images of each class by part, the largest class first."""
+    counts = found.report.class_counts
+    if not counts:
+        return ""
+    totals = {name: sum(by.values()) for name, by in counts.items()}
+    most = max(1, *totals.values())
+    rows = "".join(
+        f"<tr><td>{escape(name)}</td>"
+        + "".join(f'<td class="right">{counts[name].get(part, 0):,}</td>' for part in _PARTS)
+        + f'<td class="right">{total:,}</td><td><meter max="{most}" value="{total}"></meter></td></tr>'
+        for name, total in sorted(totals.items(), key=lambda item: -item[1])
+    )
+    head = "".join(f"<th>{name}</th>" for name in ("class", *_PARTS, "all", ""))
+    return f'<h2 id="classes">Classes</h2><div class="wide"><table><tr>{head}</tr>{rows}</table></div>'
+
+
+def _samples(found: Inspection) -> str:
+    """Return some images of each class, spread over its rows."""
+    labelled = found.labelled
+    if labelled.task == "regression":
+        return _extremes(found, np.asarray(labelled.targets)[:, 0], labelled.classes[0], "samples")
+    sections = []
+    for k, name in enumerate(labelled.classes[:MOST_CLASSES]):
+        targets: npt.NDArray[Any] = np.asarray(labelled.targets)
+        own = np.flatnonzero(targets == k if labelled.task == "classification" else targets[:, k] > 0)
+        chosen = own[np.linspace(0, len(own) - 1, min(SAMPLES, len(own))).astype(int)] if len(own) else own
+        sections.append(f'<h3>{escape(name)}</h3><div class="row">{_figures(found, chosen.tolist())}</div>')
+    left = len(labelled.classes) - MOST_CLASSES
+    more = f"<p>and {left:,} more classes</p>" if left > 0 else ""
+    return f'<h2 id="samples">Samples of each class</h2>{"".join(sections)}{more}'
+
+
+def _sizes(found: Inspection) -> str:
+    sizes = np.asarray(found.cached.sizes, dtype=np.float64)[found.labelled.usable]
+    shape = np.log2(sizes[:, 0] / np.maximum(1.0, sizes[:, 1]))
+    return (
+        '<h2 id="sizes">Sizes</h2><div class="row">'
+        + histogram(sizes[:, 0], "width in px")
+        + histogram(sizes[:, 1], "height in px")
+        + histogram(shape, "shape: log2 of width by height")
+        + "</div>"
+    )
+
+
+def _brightness(found: Inspection, look: Look) -> str:
+    shown = histogram(look.brightness, "mean brightness, from 0 (black) to 1 (white)")
+    return f'<h2 id="brightness">Brightness</h2>{shown}' + _extremes(
+        found, look.brightness, "", "", look.rows
+    )
+
+
+def _map(found: Inspection, look: Look) -> str:
+    """Return the map with its legend."""
+    labelled = found.labelled
+    single = labelled.task == "classification"
+    dots = [
+        Dot(
+            float(x),
+            float(y),
+            int(np.asarray(labelled.targets)[row]) if single else None,
+            found.split.shown[row],
+            f"{labelled.files[row]}: {labelled.words[row]}, {found.split.shown[row] or 'left out'}",
+        )
+        for row, (x, y) in zip(look.rows.tolist(), look.places.tolist(), strict=True)
+    ]
+    count = len(labelled.classes)
+    names = labelled.classes[:MOST_COLOURS] if single else ()
+    colours = "".join(
+        f'<span><i style="background:{colour_of(k, count)}"></i>{escape(name)}</span>'
+        for k, name in enumerate(names)
+    )
+    more = "<span><i></i>other classes</span>" if single and count > MOST_COLOURS else ""
+    marks = "".join(f"<span>{part_mark(part)}{part}</span>" for part in _PARTS)
+    some = f" ({len(dots):,} of {len(labelled.files):,} images)" if len(dots) < len(labelled.files) else ""
+    return (
+        f'<h2 id="map">Map</h2><p>Images whose thumbnails look alike lie close together{some}. A class that is one '
+        "island is easy; dots of other colours in an island are worth a look.</p>"
+        f'<p class="legend">{colours}{more}{marks}</p>{map_diagram(dots, count)}'
+    )
+
+
+def _extremes(
+    found: Inspection,
+    values: npt.NDArray[Any],
+    name: str,
+    anchor: str,
+    rows: npt.NDArray[np.int64] | None = None,
+) -> str:
+    """Return the images with the smallest and the largest values; `rows` are those of the values, by default all."""
+    order = np.argsort(values, kind="stable")
+    known = np.arange(len(values)) if rows is None else rows
+    ends = (("the smallest", order[:EXTREMES]), ("the largest", order[::-1][:EXTREMES]))
+    if not name:
+        ends = (("the darkest", ends[0][1]), ("the brightest", ends[1][1]))
+    title = f'<h2 id="{anchor}">Samples by {escape(name)}</h2>' if name else ""
+    return title + "".join(
+        f'<h3>{words}</h3><div class="row">{_figures(found, known[chosen].tolist())}</div>'
+        for words, chosen in ends
+    )
+
+
+def _figures(found: Inspection, rows: Sequence[int]) -> str:
+    load: Callable[[int], Any] = found.source.load
+    files, usable = found.labelled.files, found.labelled.usable
+    return "".join(figure(files[row], partial(load, int(usable[row]))) for row in rows)

@@ -1,0 +1,109 @@
+"""Each tracker, offline: a run for each trial, with every round, and the scores of the study."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+import automl
+from automl.callbacks import MLflow, TensorBoard, WandB
+from automl.records import Config
+from tests.callbacks.test_notify import tune
+
+
+def rounds_of(result: automl.TuneResult) -> dict[int, list[tuple[int, float]]]:
+    """Round and value of each report, by trial."""
+    found: dict[int, list[tuple[int, float]]] = defaultdict(list)
+    columns = (result.reports[name].tolist() for name in ("number", "epoch", "value"))
+    for number, epoch, value in zip(*columns, strict=True):
+        found[number].append((epoch, value))
+    return found
+
+
+def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    """Step and value of each scalar in TensorBoard's files, by name: records of a length, its check, data, a check."""
+    from tensorboardX.proto.event_pb2 import Event
+
+    found: dict[str, list[tuple[int, float]]] = defaultdict(list)
+    for path in sorted(folder.glob("events.*")):
+        data, place = path.read_bytes(), 0
+        while place < len(data):
+            (length,) = struct.unpack("<Q", data[place : place + 8])
+            event = Event.FromString(data[place + 12 : place + 12 + length])
+            place += 12 + length + 4
+            for value in event.summary.value:
+                if value.WhichOneof("value") == "simple_value":
+                    found[value.tag].append((event.step, value.simple_value))
+    return found
+
+
+def test_tensorboard_has_a_run_for_each_trial(tmp_path: Path) -> None:
+    result = tune([TensorBoard()], directory=tmp_path)
+    home = tmp_path / "trackers" / "tensorboard"
+    for number, rounds in rounds_of(result).items():
+        written = scalars(home / f"t{number:04d}")
+        assert [step for step, _ in written["val_acc"]] == [round for round, _ in rounds]
+        assert [value for _, value in written["val_acc"]] == pytest.approx([value for _, value in rounds])
+        assert len(written["loss"]) == len(rounds)
+    assert scalars(home / "study")["best_value"][0][1] == pytest.approx(result.best_value)
+
+
+def test_tensorboard_of_a_continued_study_has_every_round(tmp_path: Path) -> None:
+    options = {"storage": f"sqlite:///{tmp_path / 'study.db'}", "n_trials": None}
+    tune([TensorBoard(tmp_path / "tb")], **options, time_limit=5)
+    result = tune([TensorBoard(tmp_path / "tb")], **options, time_limit=20)
+    for number, rounds in rounds_of(result).items():
+        written = scalars(tmp_path / "tb" / f"t{number:04d}")["val_acc"]
+        assert sorted({step for step, _ in written}) == [round for round, _ in rounds]
+
+
+@pytest.mark.filterwarnings("ignore")  # of MLflow's own dependencies
+def test_mlflow_has_a_run_for_each_trial_below_one_parent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mlflow = pytest.importorskip("mlflow", reason="MLflow is not installed (pip install 'automl[mlflow]')")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    result = tune([MLflow()], name="it's", n_trials=4, directory=tmp_path)
+    client = mlflow.MlflowClient(f"sqlite:///{tmp_path / 'trackers' / 'mlflow' / 'mlflow.db'}")
+    runs = client.search_runs([client.get_experiment_by_name("automl").experiment_id])
+    parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    assert [run.data.metrics["best_value"] for run in parents] == [pytest.approx(result.best_value)]
+    children = {int(run.data.tags["automl.trial"]): run for run in runs if run not in parents}
+    assert set(children) == {0, 1, 2, 3}
+    for number, run in children.items():
+        assert run.data.tags["mlflow.parentRunId"] == parents[0].info.run_id
+        history = client.get_metric_history(run.info.run_id, "val_acc")
+        assert [(each.step, each.value) for each in history] == [
+            (round, pytest.approx(value)) for round, value in rounds_of(result)[number]
+        ]
+        assert float(run.data.params["x"]) == pytest.approx(_params(result, number)["x"])
+        assert run.info.status in ("FINISHED", "KILLED")
+
+
+def _params(result: automl.TuneResult, number: int) -> Config:
+    found: Config = result.trials["params"].tolist()[number]
+    return found
+
+
+@pytest.mark.filterwarnings("ignore")  # of wandb's own dependencies
+def test_wandb_writes_a_run_for_each_trial_offline(tmp_path: Path) -> None:
+    pytest.importorskip("wandb", reason="wandb is not installed (pip install 'automl[wandb]')")
+    tune([WandB(mode="offline")], n_trials=3, directory=tmp_path)
+    runs = sorted((tmp_path / "trackers" / "wandb" / "wandb").glob("offline-run-*"))
+    assert len(runs) == 4  # three trials, and the study
+    summaries = [json.loads((run / "files" / "wandb-summary.json").read_text()) for run in runs]
+    assert sum("val_acc" in summary for summary in summaries) == 3
+    assert sum("best_value" in summary for summary in summaries) == 1
+
+
+@pytest.mark.parametrize(("name", "module"), [("MLflow", "mlflow"), ("WandB", "wandb")])
+def test_tracker_that_is_not_installed_says_how_to_install_it(
+    name: str, module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, module, None)
+    with pytest.raises(automl.AutomlError, match=rf"run `pip install 'automl\[{module}\]'`"):
+        getattr(automl.callbacks, name)()
