@@ -19,6 +19,7 @@ COMMANDS = {
     "list": "automl.cli.commands.list",
     "show": "automl.cli.commands.show",
     "leaderboard": "automl.cli.commands.leaderboard",
+    "report": "automl.cli.commands.report.command",
     "dashboard": "automl.cli.commands.dashboard",
     "predict": "automl.cli.commands.predict",
     "evaluate": "automl.cli.commands.evaluate.command",

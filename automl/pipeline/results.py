@@ -6,7 +6,7 @@ import math
 import platform
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from typing import Any
 
@@ -21,7 +21,9 @@ from automl.final.evidence.earlier import Earlier
 from automl.final.evidence.gap import Facts, explain_gap
 from automl.final.evidence.usable import Trivial, trivial_scores
 from automl.final.loading.preprocess import read_preprocess
+from automl.final.predictor import Predictor
 from automl.pipeline.plan.pretrained import public_record
+from automl.pipeline.report.own_report import report_at_end
 from automl.pipeline.retrain.retrain_time import images_of, interrupted
 from automl.pipeline.setup import Setup
 from automl.pipeline.study_folder import Workspace, write_json, write_text
@@ -54,7 +56,8 @@ class Outcome:
     """The results of the stages after the search.
 
     `retrain` is the entry of result.json about the delivered model, `retrain_images` the number of images on which this
-    run's retrain trained. `stopped` is the stage that Ctrl-C ended, None without one.
+    run's retrain trained. `stopped` is the stage that Ctrl-C ended, None without one. `predictor` is the delivered
+    model, None if it was not loaded.
     """
 
     best_config: Config
@@ -63,6 +66,7 @@ class Outcome:
     retrain_images: int
     scores: Scores
     stopped: str | None = None
+    predictor: Predictor | None = field(default=None, repr=False)
 
 
 def is_done(config: StudyConfig, workspace: Workspace) -> bool:
@@ -157,6 +161,10 @@ def write_outcome(setup: Setup, found: SearchResult, outcome: Outcome) -> FitRes
     document["work"] = _work(setup, found, outcome, earlier)
     write_card(model / CARD_FILE, document, preprocess)
     setup.clock.finish_stage("holdout")
+    setup.clock.hold_back(0.0)
+    document["time"] = _times(setup, found, earlier)
+    document["verdict"] = list(report_at_end(setup, document, outcome.predictor))
+    setup.clock.finish_stage("report")
     document["time"] = _times(setup, found, earlier)
     write_json(setup.workspace.result_json, document)
     return FitResult(root, document)
@@ -281,7 +289,7 @@ def _times(setup: Setup, found: SearchResult, earlier: Mapping[str, Any] | None)
     before = _entry(earlier, "time")
     # Earlier versions forgot what was before their last command.
     times["all_runs_s"] = round(used + float(before.get("all_runs_s") or before.get("used_s") or 0.0), 2)
-    for stage in ("setup", "search", "retrain", "holdout"):
+    for stage in ("setup", "search", "retrain", "holdout", "report"):
         times[f"{stage}_s"] = round(clock.stages.get(stage, 0.0), 2)
     first = found.first_report
     times["first_result_s"] = None if first is None else round(first.after(clock.started), 2)

@@ -33,6 +33,8 @@ from automl.pipeline.context import Context
 from automl.pipeline.label_errors import write_label_errors
 from automl.pipeline.objective import node_trial, origin_of
 from automl.pipeline.plan.heads import number_of
+from automl.pipeline.report.during_search import ReportsDuringSearch
+from automl.pipeline.report.own_report import report_during_search, reserve
 from automl.pipeline.results import (
     Outcome,
     Scores,
@@ -80,6 +82,7 @@ class Run:
             refuse_old_study(storage, config.study)
         owner = _owner(context)
         room = engine.resources() if config.address is not None else None
+        context.clock.hold_back(reserve(config.time_limit))
         setup = prepare(context, source, room=room, owner=owner)
         if config.overwrite and config.storage is not None:
             delete_study(config.storage, config.study)
@@ -149,7 +152,8 @@ class Run:
         origin = origin_of(setup.config, info)
         objective = partial(node_trial, splits=setup.data.splits, plan=setup.plan, origin=origin)
         settings = _search_settings(setup)
-        found = search(objective, setup.space, settings, setup.observer, engine=self.engine)
+        observer = ReportsDuringSearch(setup.observer, partial(report_during_search, setup))
+        found = search(objective, setup.space, settings, observer, engine=self.engine)
         if setup.config.retrain_workers == 1:  # several workers need the engine again
             self.engine.release()
         setup.clock.finish_stage("search")
@@ -166,12 +170,13 @@ class Run:
 
     def deliver(self, found: SearchResult, final: Final) -> Outcome:
         """Write the model and score it on the holdout; an earlier model that is kept has both already."""
+        predictor = None
         if final.earlier is not None:
             scores = kept_scores(final.earlier)
         else:
             self.setup.observer.stage("holdout", "scoring the sealed holdout")
             self.write_model(final)
-            scores = self.holdout(factory=str(final.model.config["model"]))
+            predictor, scores = self.holdout(factory=str(final.model.config["model"]))
         return Outcome(
             best_config=found.best.config,
             trial=found.best.number,
@@ -179,6 +184,7 @@ class Run:
             retrain_images=final.images,
             scores=scores,
             stopped="search" if interrupted(found) else "retrain" if final.stopped else None,
+            predictor=predictor,
         )
 
     def write_model(self, final: Final) -> None:
@@ -201,8 +207,8 @@ class Run:
         shutil.rmtree(workspace.model_dir, ignore_errors=True)
         draft.replace(workspace.model_dir)
 
-    def holdout(self, *, factory: str) -> Scores:
-        """Run stage `holdout`: score the delivered model on the holdout, once."""
+    def holdout(self, *, factory: str) -> tuple[Predictor, Scores]:
+        """Run stage `holdout`: score the delivered model on the holdout, once. Returns the loaded model as well."""
         setup = self.setup
         predictor = Predictor.load(setup.workspace.model_dir, factory=factory, device=setup.device.kind)
         begun = time.monotonic()
@@ -211,7 +217,7 @@ class Run:
         write_answers(setup.workspace.root / ANSWERS_FILE, held.scored, setup.data.splits.info)
         self._measure_known(predictor, per_row)
         setup.clock.finish_stage("holdout")
-        return Scores(
+        scores = Scores(
             holdout={name: asdict(value) for name, value in held.scores.items()},
             trivial={name: finite(trivial.value) for name, trivial in held.trivial.items()},
             trivial_words={name: trivial.words for name, trivial in held.trivial.items()},
@@ -219,6 +225,7 @@ class Run:
             evaluation=held.evaluation.to_json(),
             reads=setup.workspace.holdout_reads(),
         )
+        return predictor, scores
 
     def write_results(self, found: SearchResult, outcome: Outcome) -> FitResult:
         """Write all results, result.json last."""

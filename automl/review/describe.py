@@ -13,6 +13,7 @@ from automl.final.evaluation.words import of_document, weakest
 from automl.final.evidence import words
 from automl.final.evidence.delivery import Delivery
 from automl.records import Config, Interval, TrialState
+from automl.review.studies import REPORT_FILE
 from automl.search.storage.kinds import HEAD, kind_of
 from automl.spaces.architectures.factories import is_built_in, is_factory
 from automl.terminal.wrapping import wrapped
@@ -173,8 +174,15 @@ def summary(result: Mapping[str, Any], model_dir: Path, dashboard: str) -> list[
         ("trials", counts_words(result.get("trials", {}))),
         ("time", _time_words(result.get("time", {}))),
         ("model", str(model_dir)),
+        ("report", _report_words(model_dir.parent)),
         ("dashboard", dashboard),
     ]
+
+
+def _report_words(study: Path) -> str:
+    """Return the path of a study's report; "" without one."""
+    report = study / REPORT_FILE
+    return str(report) if report.is_file() else ""
 
 
 def _best_words(result: Mapping[str, Any]) -> str:

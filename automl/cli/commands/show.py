@@ -54,15 +54,15 @@ def command(state: State, /, study: str, directory: str | None) -> None:
 
 def _print_result(found: StudyFolder, result: dict[str, Any], flags: str) -> None:
     from automl.cli.output import say, say_wrapped, terminal_width
-    from automl.final.evidence.words import not_usable
     from automl.review.describe import aligned, dashboard_command, details, summary
+    from automl.review.report.study_report import verdict_of
     from automl.terminal.printable import printable
 
     rows = summary(result, found.model_dir, dashboard_command(found.name, flags))
     say(f"{printable(found.name)}: {found.state_words}\n")
-    if unusable := not_usable(result):
-        say_wrapped(unusable)
-        say()
+    for sentence in verdict_of(found).sentences:
+        say_wrapped(sentence)
+    say()
     more = details(result)
     first = max(len(name) for name, _ in (*rows, *more))
     for part in (rows, more):
