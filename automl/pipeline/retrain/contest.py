@@ -114,6 +114,12 @@ class Contest:
         seed, rows = self.setup.config.seed, self.found.best.rows
         return Judge(self.setup.metric.name, splits.info, targets, seed, rows)
 
+    @property
+    def _mirrored(self) -> bool | None:
+        """Whether the best configuration scores mirror images as well; None: if it trained on them."""
+        fitting = self.setup.fitting
+        return None if fitting is None else fitting.mirrored(self.found.best.config)
+
     def interrupt(self) -> None:
         """Take a Ctrl-C as one in the search: the retrain takes no longer than planned."""
         self.found = replace(self.found, stopped=Reason(Code.INTERRUPTED))
@@ -151,6 +157,7 @@ class Contest:
         """
         begun = Moment.now()
         own = own_model(self.found.best, self.setup.data.splits, plan, note=self.setup.observer.note)
+        own = None if own is None else replace(own, mirrored=self._mirrored)
         self.built = None if own is None else Moment.now().after(begun)
         earlier = self._model
         models = [*([] if own is None else [own]), *self.setup.alternatives]
@@ -239,7 +246,7 @@ class Contest:
         if not cut and trained.images_trained < self.time.enough(plan) * images:
             why, poor = Reached(trained.images_trained, images), True
         kind = Delivery.CUT_SHORT if cut else Delivery.RETRAINED
-        model = Alternative(kind, self.found.best.config, trained)
+        model = Alternative(kind, self.found.best.config, trained, mirrored=self._mirrored)
         if not self.rivals:
             return self.final(why, retrain=model, stopped=stopped)
         seen = ~np.isin(np.arange(len(self.setup.data.splits.val)), self.kept)

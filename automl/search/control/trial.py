@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from automl.records import Config, TrialState
@@ -27,7 +27,8 @@ class LiveTrial:
 
     `checkpoint` is the saved round, 0 if there is none. `seconds` is the time of its last round. `placed`: its worker
     is known. `heard` is the engine's clock when it began to run or last reported. `tries` counts lost processes.
-    `reopened`: an earlier search left it unfinished, and it has not run since.
+    `reopened`: an earlier search left it unfinished, and it has not run since. `objectives` are those of its
+    last round.
     """
 
     number: int
@@ -41,6 +42,7 @@ class LiveTrial:
     heard: float = 0.0
     tries: int = 0
     reopened: bool = False
+    objectives: tuple[float, ...] = ()
 
     def ought_to_be_saved(self, step: Step) -> bool:
         """Return whether the trial, which has just left its worker, may go on later from this step and is not saved."""
@@ -72,6 +74,11 @@ def restored(trial: StoredTrial, files: TrialFiles) -> tuple[TrialView, LiveTria
         trial.number, trial.config, shown, round, value, saved, seconds=seconds, reopened=reopened
     )
     return view, live
+
+
+def objectives_of(metrics: Mapping[str, float], names: Iterable[str]) -> tuple[float, ...]:
+    """Return the further objectives that a round reported; NaN for one that it did not."""
+    return tuple(metrics.get(name, math.nan) for name in names)
 
 
 def search_notes(settings: SearchSettings, trials: Iterable[LiveTrial]) -> list[Reason]:
