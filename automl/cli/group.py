@@ -26,6 +26,7 @@ COMMANDS = {
     "spaces": "automl.cli.commands.spaces",
     "weights": "automl.cli.commands.weights.group",
     "export": "automl.cli.commands.export.command",
+    "deliver": "automl.cli.commands.deliver.command",
     "serve": "automl.cli.commands.serve.command",
     "portfolio": "automl.cli.commands.portfolio",
     "doctor": "automl.cli.commands.doctor",

@@ -20,6 +20,8 @@ from automl.pipeline.clock import Clock
 from automl.pipeline.context import Context
 from automl.pipeline.plan.constants import MAX_SLOWDOWN, RAY_FROM
 from automl.pipeline.plan.hardware import ray_cpus
+from automl.pipeline.plan.limits.apply import limits_of
+from automl.pipeline.plan.limits.asked import Asked
 from automl.pipeline.results import is_done
 from automl.pipeline.run import Run, no_room
 from automl.pipeline.setup import check, least_seconds
@@ -108,6 +110,8 @@ def _as_it_was(context: Context, why: TimeLimitError) -> FitResult:
     chosen = {"metric": config.metric, "img_size": config.img_size, "resize": config.resize}
     asked |= {name: value for name, value in chosen.items() if value != "auto"}
     if any(plan.get(name, value) != value for name, value in asked.items()):
+        raise why
+    if limits_of(plan) != Asked.of(config):
         raise why
     context.observer.note(
         f"There is no time to continue the study, so its model and result stay as they are: {why}."

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
-import time
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -14,22 +12,17 @@ from typing import Any
 from automl.config import save
 from automl.config.durations import format_duration
 from automl.data import Source
-from automl.data.splits import HOLDOUT
 from automl.errors import ModelError, StorageError
-from automl.final.confidence.folder import write_confidence
-from automl.final.confidence.known_features import write_known_features
-from automl.final.confidence.measure import confidence_of
-from automl.final.confidence.measure_known import measure_known, seconds_for_features
-from automl.final.evaluation.answers import ANSWERS_FILE, write_answers
+from automl.final.confidence.measure_known import seconds_for_features
 from automl.final.evidence.delivery import Delivery
 from automl.final.evidence.earlier import Earlier, read_earlier
 from automl.final.evidence.verdict import Final
 from automl.final.evidence.words import scored_on
-from automl.final.holdout import HoldoutScores, score_holdout
-from automl.final.model_folder import write_model_folder
 from automl.final.predictor import Predictor
 from automl.interrupt import stop_on_interrupt
 from automl.pipeline.context import Context
+from automl.pipeline.deliver.draft import put_in_place, recover, write_draft
+from automl.pipeline.deliver.sealed import Sealed
 from automl.pipeline.label_errors import write_label_errors
 from automl.pipeline.objective import node_trial, origin_of
 from automl.pipeline.plan.heads import number_of
@@ -41,7 +34,6 @@ from automl.pipeline.results import (
     finite,
     keep_model,
     kept_scores,
-    targets_of,
     took_when_timed,
     unchanged,
     val_trivial,
@@ -62,7 +54,6 @@ from automl.search.storage.delete_study import delete_study
 from automl.search.storage.schema_version import refuse_old_study
 from automl.search.storage.sql.study_owner import Owner, claim
 from automl.search.storage.sql.urls import sqlite_url
-from automl.torch_setup import set_threads
 from automl.training.models.complexity import MACS, PARAMS
 
 
@@ -129,6 +120,7 @@ class Run:
     def earlier_model(self) -> Earlier | None:
         """Return the model that an earlier run delivered; None, with a note, if it cannot be used."""
         setup, workspace = self.setup, self.setup.workspace
+        recover(workspace)
         result = workspace.read_result()
         if result is None:
             return None
@@ -189,76 +181,26 @@ class Run:
 
     def write_model(self, final: Final) -> None:
         """Write the model, then replace an earlier one."""
-        workspace, trained = self.setup.workspace, final.trained
-        confidence = confidence_of(final.answers, trained.info, seed=self.setup.config.seed)
-        draft = workspace.root / ".model"
-        shutil.rmtree(draft, ignore_errors=True)
-        write_model_folder(
-            draft,
-            trained.model,
-            final.model.config,
-            trained.info,
-            size=trained.size,
-            weights=trained.weights,
-            mirrored=final.model.is_mirrored,
-            temperature=confidence.temperature,
-        )
-        write_confidence(draft, confidence.table)
-        shutil.rmtree(workspace.model_dir, ignore_errors=True)
-        draft.replace(workspace.model_dir)
+        workspace = self.setup.workspace
+        draft = write_draft(workspace, final.model, final.answers, seed=self.setup.config.seed)
+        put_in_place(workspace, draft)
 
     def holdout(self, *, factory: str) -> tuple[Predictor, Scores]:
         """Run stage `holdout`: score the delivered model on the holdout, once. Returns the loaded model as well."""
         setup = self.setup
         predictor = Predictor.load(setup.workspace.model_dir, factory=factory, device=setup.device.kind)
-        begun = time.monotonic()
-        held = self._open_holdout(predictor)
-        per_row = (time.monotonic() - begun) / max(1, len(setup.data.holdout))
-        write_answers(setup.workspace.root / ANSWERS_FILE, held.scored, setup.data.splits.info)
-        self._measure_known(predictor, per_row)
-        setup.clock.finish_stage("holdout")
-        scores = Scores(
-            holdout={name: asdict(value) for name, value in held.scores.items()},
-            trivial={name: finite(trivial.value) for name, trivial in held.trivial.items()},
-            trivial_words={name: trivial.words for name, trivial in held.trivial.items()},
-            usable=held.usable,
-            evaluation=held.evaluation.to_json(),
-            reads=setup.workspace.holdout_reads(),
+        sealed = Sealed(
+            setup.workspace, setup.data, setup.metric.name, setup.config.seed, setup.device.all_threads
         )
+        scores, per_row = sealed.score(predictor)
+        seconds = seconds_for_features(setup.config.time_limit, setup.clock.remaining())
+        sealed.write_known(setup.workspace.model_dir, predictor, seconds=seconds, per_row=per_row)
+        setup.clock.finish_stage("holdout")
         return predictor, scores
 
     def write_results(self, found: SearchResult, outcome: Outcome) -> FitResult:
         """Write all results, result.json last."""
         return write_outcome(self.setup, found, outcome)
-
-    def _measure_known(self, predictor: Predictor, per_row: float) -> None:
-        """Add features of training images to the model folder, by which it tells unknown images, if there is time."""
-        setup, splits = self.setup, self.setup.data.splits
-        seconds = seconds_for_features(setup.config.time_limit, setup.clock.remaining())
-        seed = setup.config.seed
-        known = measure_known(
-            predictor, splits.train, splits.val, seconds=seconds, seed=seed, per_row=per_row
-        )
-        if known is not None:
-            write_known_features(setup.workspace.model_dir, known)
-
-    def _open_holdout(self, predictor: Predictor) -> HoldoutScores:
-        setup, data = self.setup, self.setup.data
-        reads = setup.workspace.count_holdout_read()
-        set_threads(setup.device.all_threads)  # nothing else is running
-        return score_holdout(
-            predictor,
-            setup.data.holdout,
-            setup.metric.name,
-            train_targets=targets_of(setup.data.splits.train),
-            seed=setup.config.seed,
-            files=[
-                file
-                for file, part in zip(data.labelled.files, data.split.parts, strict=True)
-                if part == HOLDOUT
-            ],
-            again=reads > 1,
-        )
 
     def _note_best(self, found: SearchResult) -> None:
         """Show a note if the retrained trial is not the one with the best score."""

@@ -69,7 +69,7 @@ def explain_gap(facts: Facts) -> Gap:
         ]
     else:
         said = [_no_score(facts), _holdout(facts), _training(facts)]
-    said.append(_reads(facts))
+    said.append(reads_sentence(facts.reads))
     return Gap(facts.val, facts.held.value, " ".join(sentence for sentence in said if sentence))
 
 
@@ -175,7 +175,8 @@ def _selection(facts: Facts) -> str:
     )
 
 
-def _reads(facts: Facts) -> str:
-    if facts.reads == 1:
+def reads_sentence(reads: int) -> str:
+    """Return how often the holdout was read, as the sentence that ends an explanation."""
+    if reads == 1:
         return "The holdout was read once."
-    return f"The holdout was read {facts.reads} times, so this study has scored other models on it before."
+    return f"The holdout was read {reads} times, so this study has scored other models on it before."

@@ -86,7 +86,9 @@ class Contest:
         self.others: list[Candidate] = []
         self.earlier: Candidate | None = None
         self._model = model
-        self._mirrored: bool | None = None  # as the configuration of the best trial says
+        # Whether the best configuration scores mirror images as well; None: if it trained on them.
+        fitting = setup.fitting
+        self._mirrored = None if fitting is None else fitting.mirrored(found.best.config)
         self.kept: Positions = np.empty(0, dtype=np.int64)
         self._third = self._order = self.kept
         # Seconds that the network to retrain takes to score a row, and to be built, as measured.
@@ -152,6 +154,7 @@ class Contest:
         """
         begun = Moment.now()
         own = own_model(self.found.best, self.setup.data.splits, plan, note=self.setup.observer.note)
+        own = None if own is None else replace(own, mirrored=self._mirrored)
         self.built = None if own is None else Moment.now().after(begun)
         earlier = self._model
         models = [*([] if own is None else [own]), *self.setup.alternatives]
