@@ -92,6 +92,7 @@ def _known_images(facts: Facts, label: str) -> str:
 
 
 def _confused_pair(facts: Facts, said: Evaluation) -> Advice | None:
+    """The pair of classes that is confused most, if it has more errors than its share of the images."""
     if len(said.classes) < 3:
         return None
     both: dict[tuple[str, str], int] = {}
@@ -110,7 +111,9 @@ def _confused_pair(facts: Facts, said: Evaluation) -> Advice | None:
         f"more images that show the difference between {quoted(one)} and {quoted(other)}: {count:,} of the {total:,} "
         "errors on the holdout confuse the two"
     )
-    return Advice("pair", words, count / total - PAIR_SHARE)
+    images = sum(row.support for row in said.per_class if row.label in (one, other))
+    share = count / total - images / max(1, said.n)
+    return Advice("pair", words, share) if share > 0 else None
 
 
 def _worst_values(facts: Facts, said: Evaluation) -> Advice | None:

@@ -94,10 +94,14 @@ def worst(answers: Sequence[Answer], task: Task, most: int) -> list[Answer]:
     return sorted(wrong, key=lambda answer: -_known(answer.confidence))[:most]
 
 
-def caption(answer: Answer, task: Task) -> str:
-    """Return what is wrong, or right, with an answer."""
+def caption(answer: Answer, task: Task, targets: Sequence[str] = ()) -> str:
+    """Return what is wrong, or right, with an answer; `targets` name the values of a regression."""
     if task == "regression":
-        return f"{answer.label}, predicted {answer.predicted}"
+        names = [f"{name} " for name in targets] if len(targets) > 1 else [""] * len(answer.values)
+        return "; ".join(
+            f"{name}{true:.4g}, predicted {said:.4g}"
+            for name, (true, said) in zip(names, answer.values, strict=True)
+        )
     if task == "multilabel":
         left, more = _apart(answer)
         parts = [f"missed {', '.join(sorted(left))}"] if left else []

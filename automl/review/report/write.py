@@ -156,7 +156,12 @@ def _tiles(facts: Facts) -> list[tuple[str, str]]:
     trained = facts.history.trained
     if trained:
         heads = len(facts.history.rows) - len(trained)
-        found.append(("trials" + (f", and {heads} linear heads" if heads else ""), f"{len(trained):,}"))
+        found.append(
+            (
+                "trials" + (f", and {heads} linear head{'' if heads == 1 else 's'}" if heads else ""),
+                f"{len(trained):,}",
+            )
+        )
     if facts.data:
         classes = len(facts.data.get("class_counts", {}))
         found.append(

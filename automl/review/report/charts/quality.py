@@ -49,7 +49,7 @@ def true_and_predicted(pairs: Sequence[tuple[float, float]], name: str) -> Marku
     low, high = padded([value for pair in shown for value in pair])
     side, edge = 260, 52
     scale_x, scale_y = Scale(low, high, edge, edge + side), Scale(low, high, edge + side - 20, 30)
-    plot = Frame(edge + side + 16, edge + side + 30, scale_x, scale_y, "true value", "predicted")
+    plot = Frame(edge + side + 16, edge + side + 30, scale_x, scale_y, f"true {name}", f"predicted {name}")
     content = line(scale_x(low), scale_y(low), scale_x(high), scale_y(high), "ideal")
     content += "".join(
         dot(scale_x(true), scale_y(said), "thin", f"true {tick_words(true)}, predicted {tick_words(said)}", 3)
