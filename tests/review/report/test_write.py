@@ -12,7 +12,7 @@ import pytest
 
 from automl.errors import UsageError
 from automl.review.page.thumbnails import Thumbnails
-from automl.review.report.shots import earlier_thumbnails
+from automl.review.report.shots import earlier_shots
 from automl.review.report.study_report import report_of, verdict_of
 from automl.review.report.write import Means, write_report
 from automl.review.studies import StudyFolder, read_study
@@ -71,7 +71,7 @@ def test_images_that_are_gone_come_from_the_earlier_report(
     shutil.copytree(leaves.path, tmp_path / "leaves")
     moved = read_study(tmp_path / "leaves")
     moved = replace(moved, config={**moved.config, "data": str(tmp_path / "gone")})
-    assert len(earlier_thumbnails(moved.path / "report.html")) > 20
+    assert len(earlier_shots(moved.path / "report.html").files) > 20
     text = write_report(moved).path.read_text(encoding="utf-8")
     assert text.count('data-file="b/20.png"') == page.count('data-file="b/20.png"') > 0
     (moved.path / "report.html").unlink()
