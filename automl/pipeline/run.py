@@ -20,7 +20,8 @@ from automl.final.confidence.folder import write_confidence
 from automl.final.confidence.known_features import write_known_features
 from automl.final.confidence.measure import confidence_of
 from automl.final.confidence.measure_known import measure_known, seconds_for_features
-from automl.final.evaluation.answers import ANSWERS_FILE, write_answers
+from automl.final.evaluation.answers import write_answers
+from automl.final.evaluation.record import ANSWERS_FILE
 from automl.final.evidence.delivery import Delivery
 from automl.final.evidence.earlier import Earlier, read_earlier
 from automl.final.evidence.verdict import Final

@@ -15,8 +15,9 @@ from PIL import Image
 
 import automl
 from automl.config import load, save
-from automl.final.evaluation.answers import ANSWERS_FILE, write_answers
+from automl.final.evaluation.answers import write_answers
 from automl.final.evaluation.compute import Scored, evaluation_of, metric_names, metric_scores
+from automl.final.evaluation.record import ANSWERS_FILE
 from automl.records import Config, DatasetInfo
 from automl.review.studies import StudyFolder, read_study
 from automl.training.steps.trivial import trivial_by_counts

@@ -65,6 +65,9 @@ def test_random_search_counts_draws_of_full_length_and_needs_five_trials() -> No
     assert random_search(history(*few)) is None
     found = random_search(history(*few, trial(5, [0.1, 0.5])))
     assert found is not None and (found.draws, found.seconds, found.parallel) == (5, 4.0, 1)
+    assert (
+        random_search(replace(history(*few, trial(5, [0.1, 0.5])), full=30)) is None
+    )  # no time for a full training
     seconds, value = found.curve[-1]
     assert seconds == 54.0
     assert value == pytest.approx(expected_best([0.1, 0.2, 0.3, 0.4, 0.5], 54.0 / 4.0))

@@ -13,7 +13,8 @@ import pytest
 from automl.errors import UsageError
 from automl.review.page.thumbnails import Thumbnails
 from automl.review.report.shots import earlier_shots
-from automl.review.report.study_report import report_of, verdict_of
+from automl.review.report.study_report import report_of
+from automl.review.report.verdict import verdict_of
 from automl.review.report.write import Means, write_report
 from automl.review.studies import StudyFolder, read_study
 from tests.review.report.leaves import ODD
@@ -57,7 +58,8 @@ def test_page_has_the_search_with_charts_and_every_trial(page: str, leaves: Stud
 
 
 def test_verdict_is_on_top_and_the_same_that_show_gives(page: str, leaves: StudyFolder) -> None:
-    said = verdict_of(leaves).sentences
+    assert verdict_of(replace(leaves, result={"verdict": ["Known."]})) == ("Known.",)
+    said = verdict_of(leaves)
     assert "85" in said[0] and "'ash' is the worst class" in said[1]
     assert said[2].startswith("What would help most: more images of 'ash': 8 of the 9 errors")
     for sentence in said:
@@ -92,7 +94,7 @@ def test_report_of_a_search_that_runs_says_that_there_is_no_test_score(tmp_path:
     study = read_study(running_study(tmp_path))
     written = write_report(study)
     text = written.path.read_text(encoding="utf-8")
-    assert written.verdict.state == "running"
+    assert written.verdict.state == "running" and "an automl study, unfinished;" in text
     assert written.verdict.sentences[0].startswith("This study has no result yet: 5 trials: ")
     assert "The holdout has not been read, so there is no test score." in text
     assert "automl resume leaves" in text and 'id="errors"' not in text
