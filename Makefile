@@ -12,6 +12,8 @@ install: $(STAMP)
 $(STAMP): constraints.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dashboard,dev,export,hf,mysql,openvino,postgresql,serve]"
+	# Tests of pages run the axe-core in it; the browser that it would bring is not used.
+	$(BIN)/python -m pip install --quiet --no-deps -c constraints.txt axe-playwright-python
 	touch $(STAMP)
 
 demo: install

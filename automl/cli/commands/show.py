@@ -55,12 +55,12 @@ def command(state: State, /, study: str, directory: str | None) -> None:
 def _print_result(found: StudyFolder, result: dict[str, Any], flags: str) -> None:
     from automl.cli.output import say, say_wrapped, terminal_width
     from automl.review.describe import aligned, dashboard_command, details, summary
-    from automl.review.report.study_report import verdict_of
+    from automl.review.report.verdict import verdict_of
     from automl.terminal.printable import printable
 
     rows = summary(result, found.model_dir, dashboard_command(found.name, flags))
     say(f"{printable(found.name)}: {found.state_words}\n")
-    for sentence in verdict_of(found).sentences:
+    for sentence in verdict_of(found):
         say_wrapped(sentence)
     say()
     more = details(result)

@@ -18,6 +18,21 @@ class Delivery(StrEnum):
     EARLIER = "earlier model"
 
 
+class Decided(StrEnum):
+    """What decided for the delivered model; `retrain.evidence.decided_by` in result.json."""
+
+    COMPARISON = "comparison"
+    NOTHING_AGAINST = "nothing against the retrain"
+    NOTHING_TO_COMPARE = "nothing to compare"
+    NO_TIME = "no time to compare"
+    EARLIER_SCORES = "earlier scores"
+    EARLIER_MODEL = "earlier model"
+    TIME_LEFT = "time left"
+    LENGTH = "length reached"
+    CTRL_C = "Ctrl-C"
+    FAILED = "retrain failed"
+
+
 NAMES = {
     Delivery.RETRAINED: "the retrain",
     Delivery.OWN_WEIGHTS: "the best trial's own weights",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
 from automl.final.confidence.answers import KnownAnswers
 from automl.final.evidence.candidates import Alternative, Choice, Comparison
 from automl.final.evidence.delivery import (
     ByValue,
+    Decided,
     Delivery,
     Failed,
     Reached,
@@ -27,21 +27,6 @@ from automl.final.evidence.earlier import Earlier
 from automl.final.retrain import Retrained
 
 RETRAINS = (Delivery.RETRAINED, Delivery.CUT_SHORT)
-
-
-class Decided(StrEnum):
-    """What decided for the delivered model; `retrain.evidence.decided_by` in result.json."""
-
-    COMPARISON = "comparison"
-    NOTHING_AGAINST = "nothing against the retrain"
-    NOTHING_TO_COMPARE = "nothing to compare"
-    NO_TIME = "no time to compare"
-    EARLIER_SCORES = "earlier scores"
-    EARLIER_MODEL = "earlier model"
-    TIME_LEFT = "time left"
-    LENGTH = "length reached"
-    CTRL_C = "Ctrl-C"
-    FAILED = "retrain failed"
 
 
 # Without one of these reasons there is a retrain that was scored, and the comparisons decide.

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from automl.final.evidence.delivery import Delivery
+from automl.records import Config
 
 Document = Mapping[str, Any]
 NOT_USABLE = "Not usable:"
@@ -125,3 +126,8 @@ def training_images(count: int, kept: int, *, only_trial: bool) -> str:
         return f"all {count:,} images"
     others = "the best trial" if only_trial else "other models"
     return f"{count:,} images; {kept:,} are kept out, to compare it with {others}"
+
+
+def delivered_config(document: Mapping[str, Any]) -> Config:
+    """Return the configuration of the delivered model: that of the best trial, unless it is another network."""
+    return dict(document["retrain"].get("config") or document["best"]["config"])

@@ -10,7 +10,7 @@ from typing import Any
 from automl.documents.json_file import read_json
 from automl.errors import StudyError
 from automl.final.card import delivered_config
-from automl.final.evaluation.answers import ANSWERS_FILE
+from automl.final.evaluation.record import ANSWERS_FILE
 from automl.final.evidence.delivery import Delivery
 from automl.final.evidence.gap import reads_sentence
 from automl.pipeline.deliver.draft import empty_draft

@@ -10,7 +10,8 @@ from automl.data import PreparedData
 from automl.data.splits import HOLDOUT
 from automl.final.confidence.known_features import write_known_features
 from automl.final.confidence.measure_known import measure_known
-from automl.final.evaluation.answers import ANSWERS_FILE, write_answers
+from automl.final.evaluation.answers import write_answers
+from automl.final.evaluation.record import ANSWERS_FILE
 from automl.final.holdout import score_holdout
 from automl.final.predictor import Predictor
 from automl.pipeline.results import Scores, finite, targets_of

@@ -13,7 +13,7 @@ from automl.errors import AutomlError, DataError, reason_of
 from automl.machine import slowdown
 from automl.pipeline.setup import Setup
 from automl.review.page.thumbnails import Load
-from automl.review.studies import WRONG_VALUES, read_study
+from automl.review.studies import REPORT_FILE, WRONG_VALUES, read_study
 
 if TYPE_CHECKING:
     from automl.final.predictor import Predictor
@@ -31,9 +31,14 @@ def reserve(limit: float | None) -> float:
 
 
 def report_during_search(setup: Setup) -> None:
-    """Write the report of a search that still runs, without images: its model and its answers do not exist yet."""
+    """Write the report of a search that still runs, without images: its model and its answers do not exist yet.
+
+    The report of an earlier run, which has a result, stays.
+    """
     from automl.review.report.write import Means, write_report
 
+    if setup.workspace.result_json.is_file():
+        return
     try:
         write_report(
             read_study(setup.workspace.root), result={}, means=Means(reopen=False), flags=_flags(setup)
@@ -49,6 +54,8 @@ def report_at_end(setup: Setup, document: Mapping[str, Any], predictor: Predicto
     """
     from automl.review.report.write import Means, write_report
 
+    page = setup.workspace.root / REPORT_FILE
+    page.unlink(missing_ok=True)  # one of the search would say that there is no result
     left = setup.clock.remaining()
     if left is not None and left < LEAST:
         setup.observer.note(

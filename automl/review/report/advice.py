@@ -16,7 +16,9 @@ from typing import Any
 from automl.documents.json_file import read_json
 from automl.final.evaluation.record import Evaluation, TargetScore
 from automl.final.evaluation.words import SEVERE, span
+from automl.final.evidence.delivery import Decided
 from automl.final.evidence.projection import project
+from automl.records import TrialState
 from automl.review.describe import delivered_kind, delivered_val, score
 from automl.review.report.facts import Facts
 from automl.search.storage.kinds import FROM_SCRATCH, HEADS
@@ -92,6 +94,7 @@ def _known_images(facts: Facts, label: str) -> str:
 
 
 def _confused_pair(facts: Facts, said: Evaluation) -> Advice | None:
+    """The pair of classes that is confused most, if it has more errors than its share of the images."""
     if len(said.classes) < 3:
         return None
     both: dict[tuple[str, str], int] = {}
@@ -110,7 +113,9 @@ def _confused_pair(facts: Facts, said: Evaluation) -> Advice | None:
         f"more images that show the difference between {quoted(one)} and {quoted(other)}: {count:,} of the {total:,} "
         "errors on the holdout confuse the two"
     )
-    return Advice("pair", words, count / total - PAIR_SHARE)
+    images = sum(row.support for row in said.per_class if row.label in (one, other))
+    share = count / total - images / max(1, said.n)
+    return Advice("pair", words, share) if share > 0 else None
 
 
 def _worst_values(facts: Facts, said: Evaluation) -> Advice | None:
@@ -155,12 +160,18 @@ def _longer(facts: Facts, said: Evaluation) -> Advice | None:
 
 
 def _cut_short(facts: Facts, said: Evaluation) -> Advice | None:
-    """A retrain that time ended: more of it may help, which was not measured."""
-    done = (facts.result.get("retrain", {}).get("evidence") or {}).get("retrain") or {}
-    if not done.get("timed") or done.get("progress", 1.0) >= 1.0:
+    """A retrain or trials that time ended: more of it may help, which was not measured."""
+    evidence = facts.result.get("retrain", {}).get("evidence") or {}
+    done, trained = evidence.get("retrain") or {}, facts.history.trained
+    if done.get("timed") and done.get("progress", 1.0) < 1.0:
+        why = f"the retrain had reached {done['progress']:.0%} of its length when its time was up"
+    elif evidence.get("decided_by") == Decided.TIME_LEFT:
+        why = "there was too little left for a retrain"
+    elif trained and all(row.state is TrialState.UNFINISHED for row in trained):
+        why = f"none of the {len(trained):,} trials reached its full length"
+    else:
         return None
-    words = f"more time: the retrain had reached {done['progress']:.0%} of its length when its time was up"
-    return Advice("time", words, TIMED)
+    return Advice("time", f"more time: {why}", TIMED)
 
 
 def _larger_tried(facts: Facts, said: Evaluation) -> Advice | None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from automl.final.evaluation.answers import ANSWERS_FILE
+from automl.final.evaluation.record import ANSWERS_FILE
 from automl.records import Task
 
 

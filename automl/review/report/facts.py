@@ -61,13 +61,13 @@ class Facts:
 
 
 def read_facts(study: StudyFolder, result: Mapping[str, Any] | None = None) -> Facts:
-    """Return the facts of a study; `result` is that of a study that is about to write its own.
+    """Return the facts of a study; `result` is that of a study that is about to write its own, {} while it searches.
 
     Raises StudyError, or one of `WRONG_VALUES`, for damaged files.
     """
     document: Mapping[str, Any] = (result if result is not None else study.result) or {}
     if result is not None:
-        study = replace(study, result=dict(result))
+        study = replace(study, result=dict(result) or None)
     evaluation = of_document(document) if document else None
     facts = Facts(study, read_history(study), document, _data_report(study), evaluation)
     targets = () if evaluation is None else evaluation.classes

@@ -32,8 +32,9 @@ class Stretch:
 class History:
     """What is known about a search.
 
-    `rows` are trials and heads as tables show them, `trials` the trainings with their rounds. `problem` says why the
-    database cannot be read; then there are only the rows of trials.csv, if there is one.
+    `rows` are trials and heads as tables show them, `trials` the trainings with their rounds. `full` is a
+    trial's full length in rounds, None if unknown. `problem` says why the database cannot be read; then there are only
+    the rows of trials.csv, if there is one.
     """
 
     metric: str
@@ -42,6 +43,7 @@ class History:
     trials: tuple[StoredTrial, ...] = field(default=(), repr=False)
     stretches: tuple[Stretch, ...] = field(default=(), repr=False)
     events: tuple[Event, ...] = field(default=(), repr=False)
+    full: int | None = None
     problem: str = ""
 
     @property
@@ -101,6 +103,7 @@ def read_history(study: StudyFolder) -> History:
         tuple(trial for trial in stored if not trial.is_head),
         tuple(stretches),
         tuple(event for event in events if math.isfinite(event.time)),
+        study.plan.get("epochs"),
     )
 
 

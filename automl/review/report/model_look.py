@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from automl.errors import AutomlError
-from automl.final.card import delivered_config
+from automl.final.evidence.words import delivered_config
 from automl.final.predictor import Predictor
 from automl.review.page.thumbnails import Load, data_url, small
 from automl.review.studies import WEIGHTS_FILE, StudyFolder

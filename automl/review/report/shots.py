@@ -18,7 +18,7 @@ from automl.review.report.answers import Answer
 from automl.review.studies import StudyFolder
 
 MOST_BYTES = 9_000_000  # of all thumbnails of a report
-_SHOWN = re.compile(r'data-file="([^"]*)" src="(data:image/jpeg;base64,[A-Za-z0-9+/=]+)"')
+_SHOWN = re.compile(r'data-(file|heat)="([^"]*)" src="(data:image/jpeg;base64,[A-Za-z0-9+/=]+)"')
 
 
 @dataclass(frozen=True)
@@ -74,13 +74,24 @@ def study_images(study: StudyFolder) -> Iterator[Load | None]:
         source.close()
 
 
-def earlier_thumbnails(page: Path) -> dict[str, str]:
-    """Return the thumbnails of an earlier report by the names of their files, for images that are gone since."""
+@dataclass(frozen=True)
+class EarlierShots:
+    """The thumbnails of an earlier report by the names of their files, and those of where the model looked."""
+
+    files: dict[str, str]
+    heats: dict[str, str]
+
+
+def earlier_shots(page: Path) -> EarlierShots:
+    """Return what an earlier report shows, for images that are gone since; nothing without one."""
+    found: dict[str, dict[str, str]] = {"file": {}, "heat": {}}
     try:
         text = page.read_text(encoding="utf-8")
     except (OSError, ValueError):
-        return {}
-    return {unescape(name): url for name, url in _SHOWN.findall(text)}
+        text = ""
+    for kind, name, url in _SHOWN.findall(text):
+        found[kind][unescape(name)] = url
+    return EarlierShots(found["file"], found["heat"])
 
 
 def worst(answers: Sequence[Answer], task: Task, most: int) -> list[Answer]:
@@ -94,10 +105,14 @@ def worst(answers: Sequence[Answer], task: Task, most: int) -> list[Answer]:
     return sorted(wrong, key=lambda answer: -_known(answer.confidence))[:most]
 
 
-def caption(answer: Answer, task: Task) -> str:
-    """Return what is wrong, or right, with an answer."""
+def caption(answer: Answer, task: Task, targets: Sequence[str] = ()) -> str:
+    """Return what is wrong, or right, with an answer; `targets` name the values of a regression."""
     if task == "regression":
-        return f"{answer.label}, predicted {answer.predicted}"
+        names = [f"{name} " for name in targets] if len(targets) > 1 else [""] * len(answer.values)
+        return "; ".join(
+            f"{name}{true:.4g}, predicted {said:.4g}"
+            for name, (true, said) in zip(names, answer.values, strict=True)
+        )
     if task == "multilabel":
         left, more = _apart(answer)
         parts = [f"missed {', '.join(sorted(left))}"] if left else []

@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from automl.errors import UsageError
-from automl.review.report.facts import read_facts
-from automl.review.report.verdict import Verdict, verdict
 from automl.review.report.write import Written, write_report
-from automl.review.studies import StudyFolder, damage_told, find_study
+from automl.review.studies import damage_told, find_study
 
 
 def report_of(
@@ -28,8 +26,3 @@ def report_of(
             f"the report must be written to {where!r}, which is not possible ({error.strerror or error}): name "
             "another file with --out"
         ) from error
-
-
-def verdict_of(study: StudyFolder) -> Verdict:
-    """Return the verdict on a study, as its report says it."""
-    return verdict(read_facts(study))

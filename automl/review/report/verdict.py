@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from automl.final.card import delivered_config
 from automl.final.evaluation.words import weakest
 from automl.final.evidence import words
 from automl.review.describe import HEAD_WORDS, counts_words, delivered_kind, interval_words, named, score
 from automl.review.report.advice import advice, first
-from automl.review.report.facts import Facts
+from automl.review.report.facts import Facts, read_facts
+from automl.review.studies import StudyFolder
 from automl.search.storage.kinds import FINE_TUNED, HEADS, ON_FEATURES, ON_PIXELS
 
 LEAKS = ("leak", "group_leak")  # kinds of findings that make a score too good
@@ -35,9 +35,15 @@ def verdict(facts: Facts) -> Verdict:
     return Verdict(state, tuple(sentence for sentence in sentences if sentence))
 
 
+def verdict_of(study: StudyFolder) -> tuple[str, ...]:
+    """Return the sentences of a study's verdict: those of its result, or made from its files if that has none."""
+    known = (study.result or {}).get("verdict")
+    return tuple(map(str, known)) if known else verdict(read_facts(study)).sentences
+
+
 def model_words(result: Mapping[str, Any]) -> str:
     """Return what the delivered model is: "a fine-tuned resnet18", "a linear head on features of resnet18"."""
-    config, kind = named(delivered_config(result), result), delivered_kind(result)
+    config, kind = named(words.delivered_config(result), result), delivered_kind(result)
     model = str(config.get("weights") or str(config.get("model", "network")).partition(".")[0])
     if kind == ON_PIXELS:
         return f"a {HEAD_WORDS}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ from automl.review.report.sections.data import data_section
 from automl.review.report.sections.making import Look, making
 from automl.review.report.sections.quality import quality
 from automl.review.report.sections.search import search_section
-from automl.review.report.shots import MOST_BYTES, Camera, earlier_thumbnails, study_images
+from automl.review.report.shots import MOST_BYTES, Camera, EarlierShots, earlier_shots, study_images
 from automl.review.report.verdict import Verdict, verdict
 from automl.review.studies import REPORT_FILE, StudyFolder, in_words
 from automl.search.storage.kinds import HEADS
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from automl.final.predictor import Predictor
 
 TEMPLATE = "report/report.html"
-MODEL_SHARE = 0.6  # of the time left: after it the model is asked no more, so that images get the rest
+# Of the time for images and model: for measuring its speed, and for asking where it looks. Images get the rest.
+SPEED_SHARE, MODEL_SHARE = 0.2, 0.6
 
 
 @dataclass(frozen=True)
@@ -77,21 +78,19 @@ def write_report(
         load = means.load
         if load is None and means.reopen:
             load = stack.enter_context(study_images(study))
-        thumbnails = Thumbnails(load, MOST_BYTES, until, earlier=_earlier(study) if load is None else {})
-        look, camera = _look(facts, means, thumbnails, until)
+        earlier = earlier_shots(study.path / REPORT_FILE) if load is None else EarlierShots({}, {})
+        thumbnails = Thumbnails(load, MOST_BYTES, until, earlier=earlier.files)
+        look, heat = _look(facts, means, load, until)
+        camera = Camera(thumbnails, heat if load is not None else lambda file: earlier.heats.get(file, ""))
         content = _content(facts, camera, look, flags)
     write_text(path, render(TEMPLATE, **content))
     return Written(path, content["verdict"], time.monotonic() - begun)
 
 
-def _earlier(study: StudyFolder) -> dict[str, str]:
-    return earlier_thumbnails(study.path / REPORT_FILE)
-
-
-def _look(facts: Facts, means: Means, thumbnails: Thumbnails, until: float) -> tuple[Look, Camera]:
-    """Return what is known of the delivered model, and the camera that shows where it looks."""
+def _look(facts: Facts, means: Means, load: Load | None, until: float) -> tuple[Look, Callable[[str], str]]:
+    """Return what is known of the delivered model, and a function that shows where it looks."""
     if not facts.result or (means.predictor is None and not means.reopen):
-        return Look(), Camera(thumbnails)
+        return Look(), lambda file: ""
     from automl.review.report.model_look import (
         SECONDS,
         Looks,
@@ -104,13 +103,11 @@ def _look(facts: Facts, means: Means, thumbnails: Thumbnails, until: float) -> t
     size = weights_bytes(facts.study)
     predictor, why = (means.predictor, "") if means.predictor else load_model(facts.study, facts.result)
     if predictor is None:
-        return Look(size=size, why_not=why), Camera(thumbnails)
-    share = time.monotonic() + MODEL_SHARE * (until - time.monotonic())
-    speed = measure_speed(predictor, min(SECONDS, max(0.05, 0.2 * (until - time.monotonic()))))
-    return (
-        Look(speed, count_parameters(predictor), size),
-        Camera(thumbnails, Looks(predictor, thumbnails.load, share)),
-    )
+        return Look(size=size, why_not=why), lambda file: ""
+    left = until - time.monotonic()
+    speed = measure_speed(predictor, min(SECONDS, max(0.05, SPEED_SHARE * left)))
+    looks = Looks(predictor, load, time.monotonic() + MODEL_SHARE * left)
+    return Look(speed, count_parameters(predictor), size), looks
 
 
 def _content(facts: Facts, camera: Camera, look: Look, flags: str) -> dict[str, Any]:
@@ -156,7 +153,12 @@ def _tiles(facts: Facts) -> list[tuple[str, str]]:
     trained = facts.history.trained
     if trained:
         heads = len(facts.history.rows) - len(trained)
-        found.append(("trials" + (f", and {heads} linear heads" if heads else ""), f"{len(trained):,}"))
+        found.append(
+            (
+                "trials" + (f", and {heads} linear head{'' if heads == 1 else 's'}" if heads else ""),
+                f"{len(trained):,}",
+            )
+        )
     if facts.data:
         classes = len(facts.data.get("class_counts", {}))
         found.append(

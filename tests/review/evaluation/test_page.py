@@ -61,4 +61,3 @@ def test_errors_of_other_tasks_are_the_largest(task: Task) -> None:
 def test_page_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--html must be a file that can be written, got '.*none/x.html'"):
         write_page(an_evaluation("regression"), tmp_path / "none" / "x.html", title="x")
-

@@ -109,7 +109,7 @@ def _study_options(folder: Path, data: str) -> dict[str, Any]:
 def _show_stored(state: State, study: str, directory: str, asked: dict[str, Any]) -> int:
     """Show the evaluation on the holdout that a finished study holds."""
     from automl.errors import StudyError, UsageError
-    from automl.final.evaluation.answers import ANSWERS_FILE
+    from automl.final.evaluation.record import ANSWERS_FILE
     from automl.final.evaluation.words import of_document
     from automl.review.studies import damage_told, find_study
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
 
+from automl.log import quiet_optuna
 from automl.records import TrialState
 from automl.review.page.svg import SVG, rect, text
 from automl.review.report.history import History
@@ -44,7 +44,8 @@ def importance(history: History) -> Importance:
     names = _common(done)
     if not names:
         return Importance((), len(done), "no hyperparameter differs among the complete trials")
-    shares = _by_optuna(done, names, history.sign)
+    with quiet_optuna():
+        shares = _by_optuna(done, names, history.sign)
     return Importance(tuple(sorted(shares.items(), key=lambda item: -item[1])[:MOST]), len(done))
 
 
@@ -68,10 +69,8 @@ def _by_optuna(trials: Sequence[StoredTrial], names: Sequence[str], sign: float)
         study.add_trial(
             optuna.trial.create_trial(params=params, distributions=ranges, value=float(trial.value))
         )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Optuna calls the evaluator experimental; its version is pinned
-        evaluator = optuna.importance.PedAnovaImportanceEvaluator()
-        found: dict[str, float] = optuna.importance.get_param_importances(study, evaluator=evaluator)
+    evaluator = optuna.importance.PedAnovaImportanceEvaluator()
+    found: dict[str, float] = optuna.importance.get_param_importances(study, evaluator=evaluator)
     return found
 
 

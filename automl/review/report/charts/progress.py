@@ -68,14 +68,14 @@ def expected_best(values: Sequence[float], draws: float, sign: float = 1.0) -> f
 def random_search(history: History) -> RandomSearch | None:
     """Return what random search would reach by an estimate; None with too few trials to say.
 
-    Each draw has the last value of a trial of this study, and takes as long as a trial of full length.
+    Each draw has the last value of a trial of this study, and takes as many rounds as a full trial, of mean length.
     """
     scored = [trial for trial in history.trials if math.isfinite(trial.value)]
     if len(scored) < FEWEST or history.ended <= 0.0:
         return None
-    longest = max(trial.rounds for trial in scored)
-    full = [trial.seconds for trial in scored if trial.rounds == longest]
-    seconds = math.fsum(full) / len(full)
+    full = history.full or max(trial.rounds for trial in scored)
+    rounds = sum(len(trial.reports) for trial in scored)
+    seconds = full * math.fsum(trial.seconds for trial in scored) / rounds
     values, parallel = [trial.value for trial in scored], max(1, len(history.workers))
     if seconds <= 0.0 or seconds > history.ended:
         return None

@@ -10,34 +10,35 @@ from markupsafe import Markup
 from automl.review.describe import score
 from automl.review.page.svg import SVG, Frame, Scale, dot, line, padded, text, tick_words
 
-WIDTH, HEIGHT, EDGE = 640, 96, 24
+WIDTH, HEIGHT, EDGE, LINE = 420, 112, 20, 40
 MOST_DOTS = 1_500
-FAR = 4.0  # times the length of the interval: a trivial answer further away would squeeze it to a dot
 
 
 def score_bar(value: float, low: float, high: float, *, val: float | None, trivial: float | None) -> Markup:
     """Return the holdout score with its interval, the validation score and the trivial answer on one line."""
     known = [v for v in (value, low, high, val, trivial) if v is not None and math.isfinite(v)]
     scale = Scale(*padded(known, 0.08), EDGE, WIDTH - EDGE)
-    y = 48
-    content = line(scale(scale.low), y, scale(scale.high), y, "grid")
+    content = line(scale(scale.low), LINE, scale(scale.high), LINE, "grid")
     if math.isfinite(low) and math.isfinite(high):
-        content += line(scale(low), y, scale(high), y, "held")
-    content += dot(scale(value), y, "", f"holdout {score(value)}", 7)
-    content += text(scale(value), y - 16, f"holdout {score(value)}", _anchor(scale(value)))
-    if trivial is not None and math.isfinite(trivial):
-        content += line(scale(trivial), y - 12, scale(trivial), y + 12, "trivial")
-        content += text(scale(trivial), y + 28, f"trivial answer {score(trivial)}", _anchor(scale(trivial)))
-    if val is not None and math.isfinite(val):
-        content += line(scale(val), y - 9, scale(val), y + 9, "ideal")
-        lower = y + 28 if trivial is None or abs(scale(val) - scale(trivial)) > 190 else y + 44
-        content += text(scale(val), lower, f"validation {score(val)}", _anchor(scale(val)))
+        content += line(scale(low), LINE, scale(high), LINE, "held")
+    content += dot(scale(value), LINE, "", f"holdout {score(value)}", 7)
+    content += text(scale(value), LINE - 16, f"holdout {score(value)}", _anchor(scale(value)))
+    # Each label has a height of its own, so that equal scores do not hide each other.
+    for known_score, kind, name, y in (
+        (trivial, "trivial", "trivial answer", LINE + 30),
+        (val, "ideal", "validation", LINE + 52),
+    ):
+        if known_score is not None and math.isfinite(known_score):
+            x = scale(known_score)
+            content += line(x, LINE - 10, x, y - 12, kind) + text(
+                x, y, f"{name} {score(known_score)}", _anchor(x)
+            )
     label = f"Holdout {score(value)}, 95 % interval {score(low)} to {score(high)}"
     return SVG.format(WIDTH, HEIGHT, label, "bar", Markup(content))
 
 
 def _anchor(x: float) -> str:
-    return "start" if x < 110 else "end" if x > WIDTH - 110 else "middle"
+    return "start" if x < 100 else "end" if x > WIDTH - 100 else "middle"
 
 
 def true_and_predicted(pairs: Sequence[tuple[float, float]], name: str) -> Markup:
@@ -49,7 +50,7 @@ def true_and_predicted(pairs: Sequence[tuple[float, float]], name: str) -> Marku
     low, high = padded([value for pair in shown for value in pair])
     side, edge = 260, 52
     scale_x, scale_y = Scale(low, high, edge, edge + side), Scale(low, high, edge + side - 20, 30)
-    plot = Frame(edge + side + 16, edge + side + 30, scale_x, scale_y, "true value", "predicted")
+    plot = Frame(edge + side + 16, edge + side + 30, scale_x, scale_y, f"true {name}", f"predicted {name}")
     content = line(scale_x(low), scale_y(low), scale_x(high), scale_y(high), "ideal")
     content += "".join(
         dot(scale_x(true), scale_y(said), "thin", f"true {tick_words(true)}, predicted {tick_words(said)}", 3)

@@ -89,7 +89,12 @@ def quality(facts: Facts, camera: Camera) -> Quality | None:
         reliability=reliability_diagram(said.calibration.bins) if said.calibration else Markup(""),
         risk=risk_diagram(said.risk_coverage) if said.risk_coverage else Markup(""),
         errors=tuple(
-            camera(answer.file, caption(answer, facts.task), heat=True, alt=_alt(answer))
+            camera(
+                answer.file,
+                f"{caption(answer, facts.task, said.classes)}: {answer.file}",
+                heat=True,
+                alt=_alt(answer),
+            )
             for answer in worst_first
         ),
         right=bool(facts.answers) and not worst_first,

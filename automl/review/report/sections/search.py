@@ -115,9 +115,8 @@ def _random(history: History, found: RandomSearch | None) -> str:
     said = (
         f"{score(abs(ahead))} {'better' if ahead >= 0 else 'worse'} than that" if ahead else "as good as that"
     )
-    early = sum(
-        trial.rounds < max(t.rounds for t in history.trials) for trial in history.trials if trial.reports
-    )
+    full = history.full or max(trial.rounds for trial in history.trials)
+    early = sum(trial.rounds < full for trial in history.trials if trial.reports)
     return (
         f"Dashed: the expected best of as many random draws as the time holds if each trains in full "
         f"({format_duration(round(found.seconds, 1))}, {found.parallel} at once), {score(reached)} at the end; the "
