@@ -124,7 +124,7 @@ WARM_START_SHARE = 0.05
 
 # The most time for measuring networks, as a share of the time left and in seconds, and for refusing a limit that
 # nothing could keep.
-LIMITS_SHARE, LIMITS_SECONDS, REFUSAL_SECONDS = 0.06, 60.0, 5.0
+LIMITS_SHARE, LIMITS_SECONDS, REFUSAL_SECONDS = 0.08, 60.0, 5.0
 # Sides in pixels at which a head's network is tried if it exceeds a limit at the size of its weights.
 WEIGHTS_AT = (192, 160, 128, 96)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from itertools import zip_longest
 from typing import Any
 
 from automl.config.checks import MIN_IMAGE_SIZE
@@ -135,20 +136,33 @@ def _restored(
 def _networks(
     space: SearchSpace, info: DatasetInfo, weights: Mapping[str, Weights], *, scratch: bool
 ) -> list[Network]:
-    """Return all networks that trials and heads may have, those of the portfolio's models first."""
-    first = list(dict.fromkeys(str(config.get("model")) for config in space.portfolio))
-    places = {model: place for place, model in enumerate(first)}
+    """Return all networks that trials and heads may have.
+
+    If there is no time for all, the first ones are measured. So the models of the portfolio come first, then those with
+    the least work, and models with weights in turns with those that only train from scratch.
+    """
     found = list(network_configs(space, weights, scratch=scratch))
     found += [
         (model, True, {"model": model, PRETRAINED: True, "size": size})
         for model in weights
         for size in head_sizes(model)
     ]
-    found.sort(key=lambda one: (places.get(one[0], len(places)), capabilities(one[0]).macs))
+    places = _in_turns(space, dict.fromkeys(model for model, _, _ in found), weights)
+    found.sort(key=lambda one: places[one[0]])
     networks = (
         Network.of(config, info, weights.get(model) if kind else None) for model, kind, config in found
     )
     return list(dict.fromkeys(networks))
+
+
+def _in_turns(space: SearchSpace, models: Iterable[str], weights: Mapping[str, Weights]) -> dict[str, int]:
+    """Return the place of each model in the order of measuring."""
+    first = list(dict.fromkeys(str(config.get("model")) for config in space.portfolio))
+    order = {model: place for place, model in enumerate(first)}
+    ranked = sorted(models, key=lambda name: (order.get(name, len(order)), capabilities(name).macs))
+    tuned, plain = ([m for m in ranked if (m in weights) is kind] for kind in (True, False))
+    turns = [model for pair in zip_longest(tuned, plain) for model in pair if model is not None]
+    return {model: place for place, model in enumerate(turns)}
 
 
 def head_sizes(model: str, sizes: tuple[int, ...] = WEIGHTS_AT) -> tuple[int, ...]:
