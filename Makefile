@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
 TIME ?= 3m
+QUICK := not ray and not slow and not study and not postgres and not browser and not gpu
 
 .PHONY: install demo test lint types tests quick format docs clean
 
@@ -28,12 +29,13 @@ lint: install
 types: install
 	$(BIN)/mypy
 
-tests: install
-	$(BIN)/python -m pytest
+# Small tests share the cores; those that start Ray, servers or whole studies have them to themselves.
+tests: quick
+	$(BIN)/python -m pytest -m "not ($(QUICK))"
 
-# While you work: no Ray, no whole study, nothing that trains for long.
+# While you work: no Ray, no server, no whole study, nothing that trains for long.
 quick: install
-	$(BIN)/python -m pytest -m "not ray and not slow and not study"
+	$(BIN)/python -m pytest -n 2 -m "$(QUICK)"
 
 format: install
 	$(BIN)/ruff check --fix .
