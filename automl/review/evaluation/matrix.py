@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from automl.final.evaluation.record import Evaluation
 
 LARGEST_MATRIX = 40  # classes
-NAMED = 12  # classes, up to which columns have names and not numbers
+NAMED = 8  # classes, up to which columns have names and not numbers
 _RIGHT, _WRONG = "37 99 235", "200 60 0"
 _DARKEST = 0.5
 

@@ -16,17 +16,18 @@ from typing import Any
 from automl.documents.json_file import read_json
 from automl.final.evaluation.record import Evaluation, TargetScore
 from automl.final.evaluation.words import SEVERE, span
-from automl.final.evidence.delivery import Decided
+from automl.final.evidence.delivery import Decided, Delivery
 from automl.final.evidence.projection import project
 from automl.records import TrialState
-from automl.review.describe import delivered_kind, delivered_val, score
+from automl.review.describe import delivered_kind, delivered_val, number, score
 from automl.review.report.facts import Facts
 from automl.search.storage.kinds import FROM_SCRATCH, HEADS
+from automl.search.storage.reader import StoredTrial
 from automl.terminal.printable import printable, short
 
 CHANCE = 0.05  # the probability at which a class has more errors than its share of the images explains
 FEWEST = 3  # errors, label errors and rounds of which a rule makes something
-PAIR_SHARE = 0.25  # of all errors: a pair of classes that has as many is worth a sentence
+PAIR_SHARE = 0.2  # of all errors: a pair of classes that has as many is worth a sentence
 LABELS_SHARE = 0.2  # of the errors that wrong labels may explain
 HALF = 0.5  # of the images whose label looks wrong are taken for hard ones
 LONGER, TWICE = 1.5, 2.0  # times the side of the model's images, and times the work of a trial
@@ -139,24 +140,42 @@ def _worst_bin(target: TargetScore, said: Evaluation) -> Advice | None:
 
 
 def _longer(facts: Facts, said: Evaluation) -> Advice | None:
-    """What the curve of the best trial promises for twice its work, if that is more than a standard error."""
+    """What the curve of the best trial promises for twice the work, if that is more than a standard error.
+
+    The model may have trained for longer than the trial, so the gain is that from the model's length to twice that. A
+    linear head has no length: there the curve must lead above its score.
+    """
     best = facts.history.best
     trial = next((one for one in facts.history.trials if best is not None and one.number == best.trial), None)
-    value = delivered_val(facts.result)
-    if trial is None or value is None or len(trial.reports) < FEWEST:
+    if trial is None or len(trial.reports) < FEWEST:
         return None
-    work = [float(report.round) for report in trial.reports]
-    curve = [report.value for report in trial.reports]
-    reached = project(work, curve, TWICE, facts.metric)
-    gain = facts.sign * (reached - value)
-    loss = 1.0 - value if facts.sign > 0 else value
-    if not gain > standard_error(facts) or loss <= 0.0:
+    head = facts.result.get("retrain", {}).get("how") == Delivery.HEAD
+    length = 1.0 if head else _times_the_trial(facts)
+    reached = _projected(trial, TWICE * length, facts.metric)
+    now = (delivered_val(facts.result) or math.nan) if head else _projected(trial, length, facts.metric)
+    gain, loss = facts.sign * (reached - now), 1.0 - now if facts.sign > 0 else now
+    if not gain > standard_error(facts) or not loss > 0.0:
         return None
-    words = (
-        f"more time: after twice the work, the curve of trial {trial.number} leads to about {facts.metric} "
-        f"{score(reached)} on the validation images, where the model now has {score(value)}"
-    )
+    curve = f"more time: by the curve of trial {trial.number}, twice the training"
+    if head:
+        words = f"{curve} leads to validation {facts.metric} {score(reached)}, and the linear head has {score(now)}"
+    else:
+        change = "raises" if facts.sign > 0 else "lowers"
+        words = f"{curve} {change} validation {facts.metric} by about {number(float(f'{gain:.2g}'))}"
     return Advice("time", words, min(1.0, gain / loss))
+
+
+def _times_the_trial(facts: Facts) -> float:
+    """Return how many times the work of the best trial the delivered model took; 1 if that is unknown."""
+    retrain = facts.result.get("retrain", {})
+    trained = ((retrain.get("evidence") or {}).get("trial") or {}).get("images")
+    return max(1.0, retrain["images"] / trained) if trained and retrain.get("images") else 1.0
+
+
+def _projected(trial: StoredTrial, times: float, metric: str) -> float:
+    """Return the value that a trial's curve leads to with so many times its work."""
+    work = [float(report.round) for report in trial.reports]
+    return project(work, [report.value for report in trial.reports], times, metric)
 
 
 def _cut_short(facts: Facts, said: Evaluation) -> Advice | None:

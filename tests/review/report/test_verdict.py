@@ -100,9 +100,33 @@ def test_more_time_is_named_only_where_the_curve_still_rises() -> None:
     big = {"data": {"n_train": 9000, "n_val": 4000, "n_holdout": 4000}}
     rising = facts(said, trials=(trial([0.3, 0.5, 0.6, 0.65, 0.7]),), result=big)
     most = first(rising)
-    assert most.kind == "time" and "the curve of trial 1 leads to about accuracy 0." in most.words
+    assert (
+        most.kind == "time"
+        and "by the curve of trial 1, twice the training raises validation accuracy by about 0." in most.words
+    )
     flat = facts(said, trials=(trial([0.699, 0.7, 0.7, 0.7, 0.7]),), result=big)
     assert not [one for one in advice(flat) if one.kind == "time"]
+
+
+def test_more_time_counts_from_the_length_of_the_model() -> None:
+    """A retrain of 64 times the trial's work is where the curve is flat already."""
+    said = evaluation({"a": (200, 140), "b": (200, 140)})
+    values = [0.5, 0.66, 0.73, 0.77]
+    made = {"epochs": 3.0, "n_train": 9, "images": 64_000, "evidence": {"trial": {"images": 1_000}}}
+    big = {"data": {"n_train": 900, "n_val": 400, "n_holdout": 400}}
+    short = advice(facts(said, trials=(trial(values),), result=big))
+    long = advice(facts(said, trials=(trial(values),), result={**big, "retrain": made}))
+    assert [one.kind for one in short] == ["time"] and not long
+
+
+def test_more_time_for_a_head_needs_a_curve_that_leads_above_it() -> None:
+    said = evaluation({"a": (200, 140), "b": (200, 140)})
+    head = {"how": "linear head", "epochs": 0.0, "n_train": 9, "val_score": 0.5}
+    big = {"data": {"n_train": 900, "n_val": 400, "n_holdout": 400}}
+    found = advice(facts(said, trials=(trial([0.5, 0.66, 0.73]),), result={**big, "retrain": head}))
+    assert "and the linear head has 0.5000" in found[0].words
+    better = {**big, "retrain": {**head, "val_score": 0.95}}
+    assert not advice(facts(said, trials=(trial([0.5, 0.66, 0.73]),), result=better))
 
 
 def test_retrain_that_time_ended_is_named_with_how_far_it_came() -> None:
