@@ -12,7 +12,7 @@ install: $(STAMP)
 # Made again when a pin or a dependency changes; a half-made one has no stamp and is completed the next time.
 $(STAMP): constraints.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dashboard,dev,export,hf,mysql,openvino,postgresql,serve]"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dashboard,dev,export,hf,mlflow,mysql,openvino,plot,postgresql,serve]"
 	# Tests of pages run the axe-core in it; the browser that it would bring is not used.
 	$(BIN)/python -m pip install --quiet --no-deps -c constraints.txt axe-playwright-python
 	touch $(STAMP)

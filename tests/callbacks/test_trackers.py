@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import struct
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -91,13 +91,37 @@ def _params(result: automl.TuneResult, number: int) -> Config:
 
 @pytest.mark.filterwarnings("ignore")  # of wandb's own dependencies
 def test_wandb_writes_a_run_for_each_trial_offline(tmp_path: Path) -> None:
-    pytest.importorskip("wandb", reason="wandb is not installed (pip install 'automl[wandb]')")
-    tune([WandB(mode="offline")], n_trials=3, directory=tmp_path)
-    runs = sorted((tmp_path / "trackers" / "wandb" / "wandb").glob("offline-run-*"))
-    assert len(runs) == 4  # three trials, and the study
-    summaries = [json.loads((run / "files" / "wandb-summary.json").read_text()) for run in runs]
-    assert sum("val_acc" in summary for summary in summaries) == 3
-    assert sum("best_value" in summary for summary in summaries) == 1
+    wandb = pytest.importorskip("wandb", reason="wandb is not installed (pip install 'automl[wandb]')")
+    result = tune([WandB(mode="offline")], n_trials=3, directory=tmp_path)
+    wandb.teardown()  # as at the end of the process: files are complete
+    runs = [
+        records(path) for path in (tmp_path / "trackers" / "wandb" / "wandb").glob("offline-run-*/*.wandb")
+    ]
+    by_name = {
+        record.run.display_name: found for found in runs for record in found if record.run.display_name
+    }
+    assert sorted(by_name) == ["t0000", "t0001", "t0002", "tune"]
+    assert {record.run.run_group for found in runs for record in found if record.run.display_name} == {"tune"}
+    for number, rounds in rounds_of(result).items():
+        logged = [
+            float(item.value_json)
+            for record in by_name[f"t{number:04d}"]
+            for item in record.history.item
+            if "val_acc" in (item.key, *item.nested_key)
+        ]
+        assert logged == pytest.approx([value for _, value in rounds])
+
+
+def records(path: Path) -> list[Any]:
+    """The records of a file of wandb, which is a log of LevelDB: a header, and a check, length and kind before each."""
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    data, place, found = path.read_bytes(), 7, []
+    while place < len(data):
+        _, length, _ = struct.unpack("<IHB", data[place : place + 7])
+        found.append(Record.FromString(data[place + 7 : place + 7 + length]))
+        place += 7 + length
+    return found
 
 
 @pytest.mark.parametrize(("name", "module"), [("MLflow", "mlflow"), ("WandB", "wandb")])

@@ -8,29 +8,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
-from sklearn.datasets import load_digits
 
 import automl
 from automl.cli import main
+from tests.cli.conftest import QUICK
 
 pytestmark = pytest.mark.slow
 
-QUICK = ("--study", "tiny", "--space", "smoke", "--epochs", "1", "--engine", "local", "--parallel", "1")
-
 
 @pytest.fixture(scope="module")
-def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with one finished study of pictures on disk."""
-    root = tmp_path_factory.mktemp("whole")
-    data = load_digits()
-    for index in np.flatnonzero(data.target < 2)[:120]:
-        path = root / "pictures" / str(data.target[index]) / f"{index}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray((data.images[index] * 15.9).astype(np.uint8)).save(path)
-    place = ("--directory", str(root / "studies"))
-    assert main(["fit", str(root / "pictures"), *QUICK, *place, "--n-trials", "2", "--quiet"]) == 0
-    return root / "studies"
+def directory(tiny_study: Path) -> Path:
+    """The directory of the study, which these tests change."""
+    return tiny_study
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, Any, str]:

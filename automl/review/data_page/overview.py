@@ -23,7 +23,7 @@ from automl.review.data_page.diagrams import (
 from automl.review.data_page.embedding import Look, look_at
 from automl.review.data_page.thumbnails import escape, figure
 
-SAMPLES, MOST_CLASSES, EXTREMES = 6, 40, 6
+SAMPLES, MOST_CLASSES, EXTREMES = 8, 40, 8
 _PARTS = (TRAIN, VAL, HOLDOUT)
 
 
@@ -74,6 +74,9 @@ def _samples(found: Inspection) -> str:
 
 def _sizes(found: Inspection) -> str:
     sizes = np.asarray(found.cached.sizes, dtype=np.float64)[found.labelled.usable]
+    if np.ptp(sizes, axis=0).max() == 0:
+        width, height = sizes[0].astype(int).tolist()
+        return f'<h2 id="sizes">Sizes</h2><p>All images have {width} x {height} px.</p>'
     shape = np.log2(sizes[:, 0] / np.maximum(1.0, sizes[:, 1]))
     return (
         '<h2 id="sizes">Sizes</h2><div class="row">'

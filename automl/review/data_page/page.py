@@ -24,8 +24,8 @@ nav a {{ margin-right: 1rem; }}
 table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
 td, th {{ padding: .15rem .6rem; border-bottom: 1px solid #8884; text-align: left; overflow-wrap: anywhere; }}
 .right {{ text-align: right; }} .wide {{ overflow-x: auto; }}
-.row, .case {{ display: flex; flex-wrap: wrap; gap: .5rem; }}
-.case {{ margin: .75rem 0; padding: .5rem; border: 1px solid #8885; border-radius: 6px; }}
+.row, .case, .cases {{ display: flex; flex-wrap: wrap; gap: .5rem; }}
+.case {{ padding: .5rem; border: 1px solid #8885; border-radius: 6px; }}
 figure {{ margin: 0; width: {side}px; }}
 figcaption {{ font-size: 11px; overflow-wrap: anywhere; }}
 .legend span {{ margin-right: 1rem; white-space: nowrap; }}
@@ -103,4 +103,4 @@ def _section(
     ]
     left = len(cases) - len(shown)
     more = f"<p>and {left} more</p>" if left > 0 else ""
-    return f'<h2 id="{anchor}">{escape(headline)}</h2>\n{"".join(shown)}{more}'
+    return f'<h2 id="{anchor}">{escape(headline)}</h2>\n<div class="cases">{"".join(shown)}</div>{more}'

@@ -70,7 +70,7 @@ def _new_figure(plots: int) -> Figure:
     except ImportError as error:
         raise ConfigError("matplotlib is not installed: run `pip install 'automl[plot]'`") from error
 
-    class StudyFigure(Figure):  # type: ignore[misc]  # an extra, which may be missing
+    class StudyFigure(Figure):
         def _repr_png_(self) -> bytes:
             image = io.BytesIO()
             self.savefig(image, format="png")

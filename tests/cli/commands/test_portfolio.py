@@ -15,6 +15,7 @@ from automl.config import load, save
 from automl.records import Config
 from automl.search import SearchSettings, search
 from automl.spaces import SearchSpace
+from tests.cli.test_schemas import require_valid
 
 SPACE: dict[str, Any] = {
     "parameters": {
@@ -62,6 +63,7 @@ def run(capsys: pytest.CaptureFixture[str], directory: Path, *arguments: str) ->
 
 def test_learn_prints_the_best_first(studies: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = json.loads(run(capsys, studies, "first", "second", "--json", "--size", "2"))
+    require_valid("portfolio", found)
     assert found["studies"] == ["first", "second"]
     assert 0.002 < found["portfolio"][0]["lr"] < 0.05
     assert run(capsys, studies, "first").startswith("learnt from first\n")

@@ -55,9 +55,9 @@ def test_classes_are_counted_by_part(page: str) -> None:
 
 
 def test_each_class_has_samples_and_the_darkest_come_first(page: str) -> None:
-    assert page.count("<figure><img") == 2 * 6 + 2 * 6
+    assert page.count("<figure><img") == 2 * 8 + 2 * 8
     darkest = page[page.index("the darkest") : page.index("the brightest")]
-    assert darkest.count("&lt;b&gt;&amp;/") == 6 and "bright/" not in darkest
+    assert darkest.count("&lt;b&gt;&amp;/") == 8 and "bright/" not in darkest
 
 
 def test_map_has_each_image_once_by_class_and_part(page: str) -> None:

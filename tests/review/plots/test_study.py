@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -17,7 +18,7 @@ NEEDS = "matplotlib is not installed (pip install 'automl[plot]')"
 
 def test_running_study_has_curves_and_a_timeline(studies: Path) -> None:
     pytest.importorskip("matplotlib", reason=NEEDS)
-    figure = study_figure(read_study(studies / "leaves"))
+    figure: Any = study_figure(read_study(studies / "leaves"))
     curves, timeline = figure.axes
     assert (curves.get_title(), curves.get_ylabel()) == ("curves", "val f1")
     drawn = [list(line.get_ydata()) for line in curves.get_lines()]
