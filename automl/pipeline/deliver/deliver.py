@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from automl.pipeline.deliver.former import keep_former, restore_answers, restore
 from automl.pipeline.deliver.opened import Opened, opened_study
 from automl.pipeline.deliver.sealed import Sealed
 from automl.pipeline.deliver.trained import answers_of, model_of
+from automl.pipeline.report.own_report import report_of_result
 from automl.pipeline.results import Scores, finite
 from automl.pipeline.study_folder import write_json
 from automl.records import Interval, Observer, Silent, TrialRow
@@ -57,9 +59,18 @@ def deliver(
         made = delivered_of(document["retrain"], document["best"]["trial"])
         mode = study_mode(opened.study, opened.metric)
         write_trials(trials, opened.metric, mode, opened.workspace.root / "trials.csv", made)
+        opened.observer.stage("deliver", f"writing {opened.workspace.root}")
+        document["verdict"] = list(_report(opened, document))
         write_json(opened.workspace.result_json, document)
         opened.workspace.publish()
         return FitResult(opened.workspace.root, document)
+
+
+def _report(opened: Opened, document: Mapping[str, Any]) -> tuple[str, ...]:
+    """Write the report of the study with its new model, and return the sentences of its verdict."""
+    from automl.review.report.write import Means
+
+    return report_of_result(opened.workspace.root, opened.config, document, Means(), opened.observer)
 
 
 def _again(opened: Opened, chosen: Chosen) -> dict[str, Any]:

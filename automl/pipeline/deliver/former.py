@@ -9,10 +9,10 @@ from typing import Any
 
 from automl.documents.json_file import read_json
 from automl.errors import StudyError
-from automl.final.card import delivered_config
 from automl.final.evaluation.record import ANSWERS_FILE
 from automl.final.evidence.delivery import Delivery
 from automl.final.evidence.gap import reads_sentence
+from automl.final.evidence.words import delivered_config
 from automl.pipeline.deliver.draft import empty_draft
 from automl.pipeline.study_folder import Workspace, write_json
 from automl.review.front.kept import MODELS_FOLDER, delivered_trial

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from automl.config import StudyConfig, load
-from automl.data import PreparedData, open_source
+from automl.data import PreparedData, open_data
 from automl.errors import StudyError
 from automl.pipeline.clock import Clock
 from automl.pipeline.context import Context
@@ -44,13 +44,7 @@ class Opened:
     def data(self) -> PreparedData:
         """Return the data of the study, decoded or from the cache. Raises StudyError if they are others now."""
         config = self.config
-        source = open_source(
-            config.data,
-            target=config.target,
-            task=config.task,
-            image_column=config.image_column,
-            group_column=config.group_column,
-        )
+        source = open_data(config.data, config.read_options)
         self.workspace.check_same_data(source.outline(), source.name)
         context = Context(config, self.workspace, Clock(None), self.observer)
         found = decoded(context, source, self.device, None, {})

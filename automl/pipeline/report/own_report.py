@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
+from automl.config import StudyConfig
 from automl.data.cache.streamed_images import open_images
 from automl.errors import AutomlError, DataError, reason_of
 from automl.machine import slowdown
 from automl.pipeline.setup import Setup
+from automl.records import Observer
 from automl.review.page.thumbnails import Load
 from automl.review.studies import REPORT_FILE, WRONG_VALUES, read_study
 
 if TYPE_CHECKING:
     from automl.final.predictor import Predictor
+    from automl.review.report.write import Means
 
 # Of the time limit: what the report at the end may take, and the seconds of it on a quiet machine. Without a limit it
 # may take so many seconds for images. Decision 153.
@@ -41,7 +45,7 @@ def report_during_search(setup: Setup) -> None:
         return
     try:
         write_report(
-            read_study(setup.workspace.root), result={}, means=Means(reopen=False), flags=_flags(setup)
+            read_study(setup.workspace.root), result={}, means=Means(reopen=False), flags=_flags(setup.config)
         )
     except (AutomlError, OSError, *WRONG_VALUES) as error:
         setup.observer.note(f"The report could not be written during the search: {reason_of(error)}.")
@@ -52,7 +56,7 @@ def report_at_end(setup: Setup, document: Mapping[str, Any], predictor: Predicto
 
     It ends before the deadline: images and the model's speed get only the time that is left.
     """
-    from automl.review.report.write import Means, write_report
+    from automl.review.report.write import Means
 
     page = setup.workspace.root / REPORT_FILE
     page.unlink(missing_ok=True)  # one of the search would say that there is no result
@@ -64,12 +68,19 @@ def report_at_end(setup: Setup, document: Mapping[str, Any], predictor: Predicto
         return ()
     seconds = UNLIMITED if left is None else IMAGES_SHARE * min(left, MOST_SHARE * (setup.clock.limit or 0.0))
     means = Means(load=study_pixels(setup), predictor=predictor, seconds=seconds, reopen=False)
+    return report_of_result(setup.workspace.root, setup.config, document, means, setup.observer)
+
+
+def report_of_result(
+    root: Path, config: StudyConfig, document: Mapping[str, Any], means: Means, observer: Observer
+) -> tuple[str, ...]:
+    """Write the report of a result that is about to be written; return the sentences of its verdict, or none."""
+    from automl.review.report.write import write_report
+
     try:
-        written = write_report(
-            read_study(setup.workspace.root), result=document, means=means, flags=_flags(setup)
-        )
+        written = write_report(read_study(root), result=document, means=means, flags=_flags(config))
     except (AutomlError, OSError, *WRONG_VALUES) as error:
-        setup.observer.note(f"The report could not be written: {reason_of(error)}.")
+        observer.note(f"The report could not be written: {reason_of(error)}.")
         return ()
     return written.verdict.sentences
 
@@ -89,8 +100,8 @@ def study_pixels(setup: Setup) -> Load:
     return load
 
 
-def _flags(setup: Setup) -> str:
+def _flags(config: StudyConfig) -> str:
     from automl.terminal.masking import mask_password
 
-    directory = setup.config.directory
+    directory = config.directory
     return "" if directory == "studies" else f" --directory {mask_password(directory)}"

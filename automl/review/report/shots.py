@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
 
-from automl.data.sources import open_source
+from automl.data.sources import open_data
 from automl.errors import AutomlError
-from automl.records import Task
+from automl.records import ReadOptions, Task
 from automl.review.page.thumbnails import Load, Thumbnails
 from automl.review.report.answers import Answer
 from automl.review.studies import StudyFolder
@@ -53,9 +53,8 @@ def study_images(study: StudyFolder) -> Iterator[Load | None]:
     if not isinstance(data, str):
         yield None
         return
-    options = {name: study.config.get(name) for name in ("target", "image_column", "group_column")}
     try:
-        source = open_source(data, task=str(study.config.get("task", "auto")), **options)
+        source = open_data(data, ReadOptions.of(study.config))
     except (AutomlError, OSError):
         yield None
         return

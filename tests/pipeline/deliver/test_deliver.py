@@ -21,6 +21,7 @@ from automl.final.predictor import Predictor
 from automl.pipeline.deliver.draft import DRAFT, REPLACED
 from automl.records import Rows, Silent
 from automl.result import FitResult
+from automl.review.describe import score
 from automl.review.front.kept import Where, kept_weights
 from automl.review.studies import find_study
 from automl.review.trials import study_trials
@@ -128,6 +129,9 @@ def test_another_training_becomes_the_model_and_the_former_one_again(
     assert "read 2 times" in document["gap"]["explained"]
     card = (study / "model" / "README.md").read_text(encoding="utf-8")
     assert f"Trial {chosen}'s own weights" in card and "read 2 times" in card
+    value, page = score(document["holdout"]["accuracy"]["value"]), (study / "report.html").read_text("utf-8")
+    assert value in document["verdict"][0] and value in page
+    assert value != score(before["holdout"]["accuracy"]["value"])  # else the page could be that of before
     assert set(Path(study / "model").iterdir()) >= {study / "model" / "confidence.json"}
     new = result.predictor.predict_proba(images)
     assert new.shape == old.shape and not np.allclose(new, old)
