@@ -41,6 +41,10 @@ class Browser:
         for domain in ("Page", "Runtime", "Network", "Log"):
             self._call(f"{domain}.enable")
 
+    def emulate_print(self) -> None:
+        """Show the page as on paper until the next `open`."""
+        self._call("Emulation.setEmulatedMedia", {"media": "print"})
+
     def open(self, page: Path | str, *, width: int = 1440, height: int = 900, dark: bool = False) -> float:
         """Load a page at a size of the window and wait for it; return the seconds until it was loaded."""
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}

@@ -137,4 +137,5 @@ def test_page_that_cannot_be_written_is_one_sentence(leaves: StudyFolder, tmp_pa
 def test_report_names_the_studys_folder_in_its_commands(leaves: StudyFolder, tmp_path: Path) -> None:
     text = write_report(leaves, flags=" --directory 'my studies'", out=tmp_path / "x.html").path.read_text()
     assert "automl predict leaves --directory &#39;my studies&#39; new-images/" in text
-    assert json.loads((leaves.path / "result.json").read_text())["command"] in text
+    assert f"It was made by: {json.loads((leaves.path / 'result.json').read_text())['command']}" in text
+    assert f"automl fit {leaves.path}/study.yaml --study leaves-again" in text

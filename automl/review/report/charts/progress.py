@@ -91,7 +91,7 @@ def progress(history: History, trivial: float | None = None) -> Markup:
         return Markup("")
     ends = [
         (trial.report_times[-1], trial.value, trial)
-        for trial in history.trials[-MOST_DOTS:]
+        for trial in history.trials[:: 1 + len(history.trials) // MOST_DOTS]
         if math.isfinite(trial.value)
     ]
     heads = [row.value for row in history.rows if row.kind in HEADS and row.value is not None]

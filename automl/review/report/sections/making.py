@@ -10,10 +10,11 @@ from typing import Any
 
 from automl.config.durations import format_duration
 from automl.final.evidence import words
-from automl.review.describe import config_words, named
+from automl.review.describe import config_words, named, number
 from automl.review.evaluation.text import Table
 from automl.review.report.facts import Facts
 from automl.review.report.model_look import Speed
+from automl.review.studies import STUDY_FILE
 
 LICENCE_LENGTH = 60  # characters: some packages put the whole text there
 
@@ -34,9 +35,9 @@ class Making:
 
     model: tuple[tuple[str, str], ...]
     cost: tuple[tuple[str, str], ...]
-    commands: str
-    python: str
-    repeat: str
+    commands: tuple[str, ...]
+    python: tuple[str, ...]
+    repeat: tuple[str, ...]
     repeatable: tuple[str, ...]
     versions: Table | None
 
@@ -48,9 +49,9 @@ def making(facts: Facts, look: Look, *, flags: str) -> Making:
     return Making(
         model=tuple((title, text) for title, text in _model(result, look) if text) if result else (),
         cost=tuple((title, text) for title, text in _cost(facts) if text),
-        commands=_commands(name, flags) if result else f"automl resume {name}{flags}",
-        python=_python(facts) if result else "",
-        repeat=str(result.get("command", "")),
+        commands=_commands(name, flags) if result else (f"automl resume {name}{flags}",),
+        python=_python(facts) if result else (),
+        repeat=_repeat(facts),
         repeatable=_repeatable(facts),
         versions=_versions(result.get("versions", {})),
     )
@@ -71,11 +72,12 @@ def _model(result: Mapping[str, Any], look: Look) -> list[tuple[str, str]]:
     if look.speed is not None:
         speed = look.speed
         threads = f"{speed.threads} thread{'' if speed.threads == 1 else 's'}"
+        tries = "measured once" if speed.repeats == 1 else f"median of {speed.repeats}"
         rows.append(
             (
                 "one answer takes",
-                f"{speed.ms:.3g} ms (median of {speed.repeats} on {speed.device} with {threads}, without decoding the "
-                "image, on the machine that wrote this report)",
+                f"{number(float(f'{speed.ms:.3g}'))} ms ({tries} on {speed.device} with {threads}, without decoding "
+                "the image, on the machine that wrote this report)",
             )
         )
     parameters = "" if look.parameters is None else f"{look.parameters:,} parameters"
@@ -127,7 +129,7 @@ def _threads(facts: Facts) -> str:
     return f"{trials} with {threads} thread{'' if threads == 1 else 's'} each"
 
 
-def _commands(name: str, flags: str) -> str:
+def _commands(name: str, flags: str) -> tuple[str, ...]:
     lines = (
         (f"automl predict {name}{flags} new-images/", "answers for new images"),
         (f"automl evaluate {name}{flags} labelled/", "test it on other labelled images"),
@@ -136,11 +138,20 @@ def _commands(name: str, flags: str) -> str:
         (f"automl resume {name}{flags} --time-limit 1h", "search on"),
     )
     width = max(len(command) for command, _ in lines)
-    return "\n".join(f"{command:<{width}}  # {what}" for command, what in lines)
+    return tuple(f"{command:<{width}}  # {what}" for command, what in lines)
 
 
-def _python(facts: Facts) -> str:
-    return f'import automl\nmodel = automl.load("{facts.study.model_dir}")\nmodel.predict(["new.jpg"])'
+def _python(facts: Facts) -> tuple[str, ...]:
+    folder = str(facts.study.model_dir)
+    return ("import automl", f"model = automl.load({folder!r})", 'model.predict(["new.jpg"])')
+
+
+def _repeat(facts: Facts) -> tuple[str, ...]:
+    """Return the command that makes the study again, beside it; none for data that were given in Python."""
+    if not facts.result or not isinstance(facts.study.config.get("data"), str):
+        return ()
+    file = shlex.quote(str(facts.study.path / STUDY_FILE))
+    return (f"automl fit {file} --study {shlex.quote(f'{facts.study.name}-again')}",)
 
 
 def _repeatable(facts: Facts) -> tuple[str, ...]:
@@ -148,6 +159,8 @@ def _repeatable(facts: Facts) -> tuple[str, ...]:
     if not result:
         return ()
     found = [f"The seed is {result.get('seed')}; study.yaml beside this file has all options."]
+    if result.get("command"):
+        found.append(f"It was made by: {result['command']}")
     timed, parallel = config.get("time_limit") is not None, int(facts.study.plan.get("parallel") or 1)
     if timed or parallel > 1:
         why = " and ".join(

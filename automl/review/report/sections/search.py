@@ -60,7 +60,7 @@ def search_section(facts: Facts) -> SearchSection:
         states=_states(history),
         progress=progress(history, trivial),
         reached=_reached(history),
-        random=_random(history, found),
+        random=_random(history, found, by_chance=facts.study.config.get("sampler") == "random"),
         importance=importance_chart(known),
         important=_important(known),
         families=_families(history),
@@ -103,8 +103,8 @@ def _reached(history: History) -> str:
     return f"{first} ({score(found[0][1])}), the best one, {score(value)}, after {format_duration(round(moment, 1))}."
 
 
-def _random(history: History, found: RandomSearch | None) -> str:
-    """Return what the dashed line is, or why there is none."""
+def _random(history: History, found: RandomSearch | None, *, by_chance: bool) -> str:
+    """Return what the dashed line is, or why there is none; `by_chance`: the trials were drawn at random."""
     if found is None:
         return (
             f"What random search would have reached is not estimated: that needs {FEWEST} trials with a score and time "
@@ -117,12 +117,15 @@ def _random(history: History, found: RandomSearch | None) -> str:
     )
     full = history.full or max(trial.rounds for trial in history.trials)
     early = sum(trial.rounds < full for trial in history.trials if trial.reports)
+    drawn = (
+        "were drawn at random" if by_chance else "were chosen by the portfolio and the sampler, not at random"
+    )
     return (
         f"Dashed: the expected best of as many random draws as the time holds if each trains in full "
         f"({format_duration(round(found.seconds, 1))}, {found.parallel} at once), {score(reached)} at the end; the "
         f"search's best is {said}. This is an estimate (Dodge et al. 2019, section 3.1): its {found.draws} values are "
-        f"the last ones of this study's own trials, of which {early} were stopped early and might have come further, "
-        "and most of which were chosen better than at random."
+        f"the last ones of this study's own trials, which {drawn}, and of which {early} were stopped early and might "
+        "have come further."
     )
 
 
