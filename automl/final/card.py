@@ -13,7 +13,7 @@ from automl.final.evaluation.words import of_document, weakest
 from automl.final.evidence import words
 from automl.final.model_folder import Preprocess
 from automl.records import Config, DatasetInfo
-from automl.spaces.architectures.factories import is_built_in, is_factory
+from automl.spaces.architectures.factories import ENSEMBLE, is_built_in, is_factory
 from automl.terminal.printable import printable, short
 
 CARD_FILE = "README.md"
@@ -173,6 +173,8 @@ def _shown(config: Config, document: Mapping[str, Any]) -> str:
     """Return the model's name, with the tag of the weights that it started from."""
     weights = document.get("weights")
     model = str(config["model"])
+    if model == ENSEMBLE:
+        return "ensemble"
     return str(weights["weights"]) if weights else model if is_factory(model) else model.partition(".")[0]
 
 

@@ -63,7 +63,8 @@ def write_model_folder(
     both = recipe.hflip if mirrored is None else mirrored
     preprocess = Preprocess(info, size, mirrored=both, temperature=temperature)
     if is_factory(recipe.model):
-        _write_own(folder, model, recipe.model, info, model_arguments(recipe, info))
+        arguments = getattr(model, "folder_arguments", None) or model_arguments(recipe, info)
+        _write_own(folder, model, recipe.model, info, arguments)
         _write_texts(folder, preprocess)
         return
     to_cpu(model)

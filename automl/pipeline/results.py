@@ -125,7 +125,7 @@ def kept_scores(earlier: Earlier) -> Scores:
 
 def _was_full(retrain: dict[str, Any]) -> bool:
     """Return whether the model is a full retrain, or was better than one that took as long as the best trial."""
-    if retrain.get("how", Delivery.RETRAINED) == Delivery.RETRAINED:
+    if retrain.get("how", Delivery.RETRAINED) in (Delivery.RETRAINED, Delivery.ENSEMBLE):
         return True
     evidence = retrain.get("evidence") or {}
     done, trial = evidence.get("retrain") or {}, evidence.get("trial") or {}
@@ -204,7 +204,7 @@ def _document(setup: Setup, found: SearchResult, outcome: Outcome, *, mirrored: 
             "epochs": epochs.get(best.number, 0.0),
         },
         "retrain": outcome.retrain,
-        "weights": _begun_with(setup, outcome.retrain.get("config") or outcome.best_config),
+        "weights": _weights_of(setup, outcome),
         "holdout": outcome.scores.holdout,
         "usable": outcome.scores.usable,
         "trivial": outcome.scores.trivial,
@@ -222,6 +222,15 @@ def _document(setup: Setup, found: SearchResult, outcome: Outcome, *, mirrored: 
         "versions": versions(),
         "command": " ".join(mask_passwords(part) for part in sys.argv),
     }
+
+
+def _weights_of(setup: Setup, outcome: Outcome) -> dict[str, str] | None:
+    """Return about which weights the model, or any member of an ensemble, started from; None from scratch."""
+    retrain = outcome.retrain
+    members = [row["weights"] for row in retrain.get("members", ()) if row["weights"]]
+    if not members:
+        return _begun_with(setup, retrain.get("config") or outcome.best_config)
+    return {name: ", ".join(dict.fromkeys(row[name] for row in members)) for name in members[0]}
 
 
 def _begun_with(setup: Setup, config: Config) -> dict[str, str] | None:

@@ -39,6 +39,7 @@ from automl.pipeline.results import (
     val_trivial,
     write_outcome,
 )
+from automl.pipeline.retrain.combine import combined, with_time_to_combine
 from automl.pipeline.retrain.final_model import final_model
 from automl.pipeline.retrain.retrain_time import RetrainTime, interrupted, promised
 from automl.pipeline.setup import Setup, prepare
@@ -154,7 +155,9 @@ class Run:
     def retrain(self, found: SearchResult, earlier: Earlier | None, promise: float, asked: Event) -> Final:
         """Run stage `retrain`: make the model to deliver, or keep the `earlier` one. `asked`: by Ctrl-C, to stop."""
         pressed = (lambda: False) if interrupted(found) else asked.is_set
-        final = final_model(self.setup, found, earlier, promise=promise, asked=pressed)
+        single = with_time_to_combine(self.setup)
+        final = final_model(single, found, earlier, promise=promise, asked=pressed)
+        final = combined(self.setup, found, final, pressed)
         if why := final.in_words():
             self._note(f"{why[:1].upper()}{why[1:]}.")
         self.setup.clock.finish_stage("retrain")
@@ -314,12 +317,14 @@ def _described(final: Final, found: SearchResult) -> dict[str, Any]:
     """Return the entry `retrain` of result.json."""
     trained, earlier = final.trained, final.earlier
     entry: dict[str, Any] = {}
-    if final.delivery in (Delivery.HEAD, Delivery.EARLIER):
+    if final.delivery in (Delivery.HEAD, Delivery.EARLIER, Delivery.ENSEMBLE):
         entry["config"] = final.model.config  # not that of the best trial
     if final.delivery is Delivery.HEAD:
         entry["val_score"] = finite(final.model.value)
         number = number_of(final.model, found.heads)
         entry |= {} if number is None else {"trial": number}
+    if final.members:
+        entry["members"] = list(final.members)
     entry |= {
         "how": final.delivery.value,
         "why": final.in_words(),

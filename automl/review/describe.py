@@ -15,7 +15,7 @@ from automl.final.evidence.delivery import Delivery
 from automl.records import Config, Interval, TrialState
 from automl.review.studies import REPORT_FILE
 from automl.search.storage.kinds import HEAD, kind_of
-from automl.spaces.architectures.factories import is_built_in, is_factory
+from automl.spaces.architectures.factories import ENSEMBLE, LINEAR_ON_PIXELS, is_factory
 from automl.terminal.wrapping import wrapped
 
 HEAD_WORDS = "linear head on 16 x 16 pixels"
@@ -29,7 +29,7 @@ _FROZEN = {
 }
 _POOLED = {"token": "class token", "avg": "mean of tokens"}
 _WORDS: dict[str, Callable[[Any], str]] = {
-    "model": lambda value: HEAD_WORDS if is_built_in(value) else str(value),
+    "model": lambda value: {LINEAR_ON_PIXELS: HEAD_WORDS, ENSEMBLE: "ensemble"}.get(value, str(value)),
     "pretrained": lambda value: "pretrained" if value else "from scratch",
     "width": lambda value: f"{number(value)} of its width",
     "upscale": lambda value: f"images x{number(value)}",
@@ -226,7 +226,7 @@ def _delivered_words(result: Mapping[str, Any]) -> str:
     pooled = _POOLED.get(str(config.get("global_pool")), "")
     of = (
         HEAD_WORDS
-        if is_built_in(config.get("model"))
+        if config.get("model") == LINEAR_ON_PIXELS
         else f"linear head on features of {named(config, result).get('weights', config.get('model'))}"
         + (f" ({pooled})" if pooled else "")
     )

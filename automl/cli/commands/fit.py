@@ -55,6 +55,12 @@ resources = section("Resources")
 )
 @limits("--max-size", "10M", "none", "Size of the file with the weights in float32.")
 @limits("--max-params", "5M", "none", "Number of parameters.")
+@search(
+    "--deliver",
+    "WHAT",
+    "single",
+    "One model (single), an ensemble where validation images show a gain (ensemble), or a clear one (auto).",
+)
 @search("--space", "NAME|FILE", "auto", "Search space; see `automl spaces`.")
 @search("--metric", "NAME", "auto", "Metric to optimise: accuracy, balanced_accuracy, f1, log_loss, ...")
 @search("--task", "KIND", "auto", "classification, multilabel or regression.")

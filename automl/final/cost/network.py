@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from automl.records import DatasetInfo
-from automl.spaces.architectures.factories import create, is_built_in, is_factory
+from automl.spaces.architectures.factories import LINEAR_ON_PIXELS, create, is_factory
 from automl.training.models.build import input_size, model_arguments
 from automl.training.models.hyperparameters import Recipe
 from automl.training.models.pretrained_weights import Weights
@@ -46,7 +46,7 @@ class Network:
         if recipe.pretrained:
             info = info.detailed
         arguments = model_arguments(recipe, info, weights if recipe.pretrained else None)
-        if is_built_in(recipe.model):
+        if recipe.model == LINEAR_ON_PIXELS:
             arguments = {name: arguments[name] for name in ("num_classes", "in_chans")}
             return Network(recipe.model, _text(arguments), info.img_size)
         return Network(recipe.model, _text(arguments), input_size(recipe, info))

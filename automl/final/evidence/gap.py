@@ -124,6 +124,8 @@ def _training(facts: Facts) -> str:
         )
     if facts.delivery is Delivery.EARLIER:
         return _earlier(facts)
+    if facts.delivery is Delivery.ENSEMBLE:
+        return "The ensemble averages several models, of which the validation score is of one."
     said = f"The retrain took {_length(facts.epochs, facts.images)}, with {facts.n_train:,} images an epoch"
     if not math.isfinite(facts.val):
         return f"{said}."
@@ -141,6 +143,8 @@ def _earlier(facts: Facts) -> str:
     """Return how the model of an earlier run was made."""
     if facts.made is Delivery.HEAD:
         return f"An earlier run fitted the delivered model, a linear head, on {facts.n_train:,} images."
+    if facts.made is Delivery.ENSEMBLE:
+        return "An earlier run made the delivered model, an ensemble of several."
     kind = "has the weights" if facts.made is Delivery.OWN_WEIGHTS else "is the retrain"
     return (
         f"The delivered model {kind} of trial {facts.made_of} in an earlier run, after "

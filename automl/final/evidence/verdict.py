@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from automl.final.confidence.answers import KnownAnswers
-from automl.final.evidence.candidates import Alternative, Choice, Comparison
+from automl.final.evidence.candidates import Alternative, Choice, Comparison, Positions
 from automl.final.evidence.delivery import (
     ByValue,
     Decided,
@@ -139,7 +141,8 @@ class Final:
 
     `evidence` is what decided, for result.json. `images` are those that the retrain trained on, also if another model
     is delivered. `earlier`: the model of an earlier run, if that is kept. `answers`: its outputs on rows that it did
-    not train on, or of the trial with its configuration; None if unknown.
+    not train on, or of the trial with its configuration; None if unknown. `unseen` are the positions of validation rows
+    on which it did not train. `members` are those of an ensemble, for result.json.
     """
 
     model: Alternative
@@ -149,6 +152,8 @@ class Final:
     evidence: dict[str, Any] = field(default_factory=dict)
     earlier: Earlier | None = None
     answers: KnownAnswers | None = field(default=None, repr=False)
+    unseen: Positions = field(default_factory=lambda: np.empty(0, dtype=np.int64), repr=False, compare=False)
+    members: tuple[dict[str, Any], ...] = ()
 
     @property
     def trained(self) -> Retrained:

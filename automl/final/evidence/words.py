@@ -89,6 +89,9 @@ def made(document: Document) -> str:
     if kept:
         kind, whose = retrain["made"], f"trial {retrain['trial']}'s"
     n = f"{retrain['n_train']:,}"
+    if kind == Delivery.ENSEMBLE:
+        said = f"an ensemble of {', '.join(member['words'] for member in retrain['members'])}"
+        return f"kept from an earlier run: {said}" if kept else said
     if kind == Delivery.HEAD:
         value = retrain.get("val_score")
         fitted = "out of fold" if folds(document) else "on the training images alone"

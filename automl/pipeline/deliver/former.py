@@ -38,8 +38,8 @@ def keep_former(workspace: Workspace, result: Mapping[str, Any]) -> Path:
     """
     how = str(result["retrain"].get("how", Delivery.RETRAINED))
     trial = delivered_trial(result)
-    name = f"t{trial:04d}" if trial is not None else "t-head"
-    place = workspace.root / MODELS_FOLDER / f"{name}-{how.replace(' ', '-')}"
+    name = how.replace(" ", "-")
+    place = workspace.root / MODELS_FOLDER / (name if trial is None else f"t{trial:04d}-{name}")
     draft = place.with_name(f".{place.name}")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)

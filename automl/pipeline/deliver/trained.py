@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,7 @@ from automl.pipeline.deliver.choose import Chosen
 from automl.pipeline.deliver.opened import Opened, networks_of, targets_at
 from automl.pipeline.retrain.retrain_time import images_of
 from automl.records import Config, DatasetInfo, rows_of
-from automl.review.front.kept import Where
+from automl.review.front.networks import StudyNetworks
 from automl.review.trials import stored_trials
 from automl.search.storage.reader import StoredTrial
 from automl.training import checkpoint
@@ -34,14 +33,14 @@ _ABOUT_HEAD = ("weights", "estimator", "strength")  # what a head's trial says b
 
 
 def model_of(opened: Opened, chosen: Chosen, data: PreparedData) -> Alternative:
-    """Return the model of a trial with the weights that it left.
-
-    A trained one has the weights that its last score is of; under cross-validation those of the first fold. A linear
-    head is fitted on the training rows, and `whole` on the validation rows as well. Raises StorageError for a damaged
-    checkpoint and ModelError for a head, or pretrained weights, that cannot be read.
-    """
-    weights = _Left(opened, chosen, data)
-    return weights.head() if chosen.kept.where is Where.HEAD else weights.trained()
+    """Return the model of a trial with the weights that it left. Raises as `LeftWeights` does."""
+    number, info = chosen.row.trial, data.splits.info
+    _, _, trials = stored_trials(opened.study)
+    trial = next((one for one in trials if one.number == number), None)
+    if trial is None:
+        raise StudyError(f"the study's database has no trial {number}: it is of another study")
+    share = float(opened.plan.get("share", 1.0))
+    return LeftWeights(networks_of(opened, info), trial, chosen.kept.path, share).model()
 
 
 def answers_of(model: Alternative, data: PreparedData, device: str) -> KnownAnswers:
@@ -52,28 +51,29 @@ def answers_of(model: Alternative, data: PreparedData, device: str) -> KnownAnsw
     return KnownAnswers(targets_at(data)[found.rows], found.scores)
 
 
-class _Left:
-    """What a trial has left: its weights, and how it got them."""
+class LeftWeights:
+    """The weights that a trial has left at `path`, a checkpoint or the file of a head.
 
-    def __init__(self, opened: Opened, chosen: Chosen, data: PreparedData) -> None:
-        self._opened, self._chosen = opened, chosen
-        self._info = data.splits.info
-        self._networks = networks_of(opened, self._info)
+    Trials from scratch trained on this `share` of the training rows.
+    """
 
-    @cached_property
-    def _stored(self) -> StoredTrial:
-        _, _, trials = stored_trials(self._opened.study)
-        number = self._chosen.row.trial
-        found = next((trial for trial in trials if trial.number == number), None)
-        if found is None:
-            raise StudyError(f"the study's database has no trial {number}: it is of another study")
-        return found
+    def __init__(self, networks: StudyNetworks, trial: StoredTrial, path: Path, share: float = 1.0) -> None:
+        self._networks, self._trial, self._path, self._share = networks, trial, path, share
+        self._info = networks.info
 
-    def trained(self) -> Alternative:
-        """Return the network of a training, from its checkpoint."""
-        trial, place = self._stored, self._chosen.kept.path
-        recipe, network = Recipe.from_config(trial.config), self._networks.network(trial.config)
-        tensors, _ = read_fold(place) if self._info.folds else checkpoint.read(place)
+    def model(self) -> Alternative:
+        """Return the model of the trial.
+
+        A trained one has the weights that its last score is of; under cross-validation those of the first fold. A
+        linear head is fitted on the training rows, and `whole` on the validation rows as well. Raises StorageError for
+        a damaged checkpoint, and ModelError for a head, or pretrained weights, that cannot be read.
+        """
+        return self._head() if self._trial.is_head else self._trained()
+
+    def _trained(self) -> Alternative:
+        trial, config = self._trial, self._trial.config
+        recipe, network = Recipe.from_config(config), self._networks.network(config)
+        tensors, _ = read_fold(self._path) if self._info.folds else checkpoint.read(self._path)
         prefix = "ema." if recipe.ema > 0.0 else "model."
         built = network.build()
         own = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
@@ -83,33 +83,20 @@ class _Left:
             raise ModelError(
                 f"the weights of trial {trial.number} are not of its network ({error!s:.200})"
             ) from error
-        share = 1.0 if recipe.pretrained else float(self._opened.plan.get("share", 1.0))
-        trained = self._retrained(
-            trial.config, built, max(1, int(share * self._info.n_train)), round(trial.epochs or 0.0, 3)
-        )
-        return Alternative(Delivery.OWN_WEIGHTS, trial.config, trained, trial.value)
+        share = 1.0 if recipe.pretrained else self._share
+        n_train, epochs = max(1, int(share * self._info.n_train)), round(trial.epochs or 0.0, 3)
+        trained = self._retrained(config, built, n_train, epochs)
+        return Alternative(Delivery.OWN_WEIGHTS, config, trained, trial.value)
 
-    def head(self) -> Alternative:
-        """Return a linear head from its files."""
-        trial, file = self._stored, self._chosen.kept.path
+    def _head(self) -> Alternative:
+        trial, file, rows = self._trial, self._path, self._info.n_train + self._info.n_val
         said = {name: value for name, value in trial.config.items() if name not in _ABOUT_HEAD}
         config: Config = {"lr": 1.0, "hflip": False, "freeze": "head", **said}
-        n_train = int(trial.metrics.get("train_rows", self._info.n_train))
-        whole = whole_head(file)
-        n_whole = n_train + (rows_of(trial.metrics) or self._info.n_val)
-        return Alternative(
-            Delivery.HEAD,
-            config,
-            self._retrained(config, self._fitted(config, file), n_train, 1.0),
-            trial.value,
-            whole=self._retrained(config, self._fitted(config, whole), min(n_whole, self._rows), 1.0)
-            if whole.is_file()
-            else None,
-        )
-
-    @property
-    def _rows(self) -> int:
-        return self._info.n_train + self._info.n_val
+        n_train, whole = int(trial.metrics.get("train_rows", self._info.n_train)), whole_head(file)
+        n_whole = min(n_train + (rows_of(trial.metrics) or self._info.n_val), rows)
+        first = self._retrained(config, self._fitted(config, file), n_train, 1.0)
+        both = self._retrained(config, self._fitted(config, whole), n_whole, 1.0) if whole.is_file() else None
+        return Alternative(Delivery.HEAD, config, first, trial.value, whole=both)
 
     def _fitted(self, config: Config, file: Path) -> nn.Module:
         weights = self._networks.weights_of(config)
@@ -124,14 +111,14 @@ class _Left:
     def _retrained(self, config: Config, model: nn.Module, n_train: int, epochs: float) -> Retrained:
         weights = self._networks.weights_of(config)
         info: DatasetInfo = self._info if not config.get("pretrained") else self._info.detailed
-        seconds = self._stored.seconds
+        seconds = self._trial.seconds
         return Retrained(
             model=model,
             size=self._networks.network(config).side,
             epochs=epochs,
             seconds=seconds if math.isfinite(seconds) else 0.0,
             n_train=n_train,
-            images_trained=images_of(self._stored, self._info),
+            images_trained=images_of(self._trial, self._info),
             info=normalised(info, weights),
             weights=weights,
         )

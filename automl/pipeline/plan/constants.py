@@ -128,6 +128,12 @@ LIMITS_SHARE, LIMITS_SECONDS, REFUSAL_SECONDS = 0.08, 60.0, 5.0
 # Sides in pixels at which a head's network is tried if it exceeds a limit at the size of its weights.
 WEIGHTS_AT = (192, 160, 128, 96)
 
+# --- retrain/combine.py: ensembles. Decision 0150 ------------------------------------------------------------------
+
+# The share of the time left after the search that is kept for other members; the fewest validation rows that decide
+# about them, and the most models that are tried.
+COMBINING_SHARE, FEWEST_COMBINED, MOST_COMBINED = 0.25, 30, 8
+
 # --- setup.py ------------------------------------------------------------------------------------------------------
 
 SMALL = 64  # px; up to this a GPU trains the networks of the preset `small`. "Small images on a GPU"

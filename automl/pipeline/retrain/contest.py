@@ -341,7 +341,15 @@ class Contest:
         )
         entered = [*([] if choice is None else [choice.best]), *self.others]
         answers = known_answers(model, entered, self.found.best, self.setup.data.splits)
-        return Final(model, verdict.reasons(), stopped, images, evidence, kept, answers)
+        return Final(
+            model, verdict.reasons(), stopped, images, evidence, kept, answers, self._unseen_by(model)
+        )
+
+    def _unseen_by(self, model: Alternative) -> Positions:
+        """Return the validation rows on which a model did not train; a head is then meant as fitted without them."""
+        if model.delivery in RETRAINS:
+            return self.kept
+        return np.arange(0 if model.delivery is Delivery.EARLIER else len(self.setup.data.splits.val))
 
     def _beyond_closing(self) -> float:
         """Return the seconds beside what a head that is delivered needs to the end; infinite without a limit."""

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from automl.documents.json_file import read_json
+from automl.final.evidence.delivery import Delivery
 from automl.records import TrialRow
 from automl.review.studies import MODEL_FOLDER, RESULT_FILE, WEIGHTS_FILE, StudyFolder
 from automl.review.tables import delivered_of
 from automl.search.storage.checkpoints import TrialFiles, checkpoint_round
 from automl.search.storage.kinds import HEADS
-from automl.spaces.architectures.factories import is_built_in
+from automl.spaces.architectures.factories import LINEAR_ON_PIXELS
 
 HEADS_FOLDER = "heads"  # the linear heads, by the name of their network
 PIXELS = "pixels"  # the name of the head on pixels
@@ -62,7 +63,7 @@ def kept_weights(study: StudyFolder, trials: list[TrialRow]) -> dict[int, Kept]:
 def head_file(study: Path, config: Mapping[str, Any]) -> Path:
     """Return the file of a linear head, which need not exist."""
     model = str(config.get("model"))
-    if is_built_in(model):
+    if model == LINEAR_ON_PIXELS:
         return study / HEADS_FOLDER / f"{PIXELS}.safetensors"
     pooled = study / HEADS_FOLDER / f"{model}-{config.get('global_pool')}.safetensors"
     return pooled if pooled.is_file() else study / HEADS_FOLDER / f"{model}.safetensors"
@@ -85,7 +86,7 @@ def former_models(study: StudyFolder) -> dict[int, Path]:
 
 
 def delivered_trial(result: Mapping[str, Any] | None) -> int | None:
-    """Return the trial that the model of a result is of; None without one."""
-    if result is None:
+    """Return the trial that the model of a result is of; None without one, and for an ensemble of several."""
+    if result is None or result.get("retrain", {}).get("how") == Delivery.ENSEMBLE:
         return None
     return delivered_of(result.get("retrain", {}), result.get("best", {}).get("trial")).trial
