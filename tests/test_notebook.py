@@ -37,6 +37,10 @@ def test_notebook_was_executed_without_errors() -> None:
     assert {output["output_type"] for output in outputs} == {"display_data", "execute_result"}
     kinds = {kind for output in outputs for kind in output["data"]}
     assert {"text/html", "image/png"} <= kinds
+    progress = [
+        "".join(output["data"]["text/html"]) for output in outputs if output["output_type"] == "display_data"
+    ]
+    assert len(progress) == 1 and "best val accuracy" in progress[0]
 
 
 def test_notebook_names_no_folder_of_the_machine_that_executed_it() -> None:

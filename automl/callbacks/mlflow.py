@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from automl.callbacks.base import (
-    Callback,
-    StudyInfo,
-    TrialEnd,
-    TrialInfo,
-    config_values,
-    report_numbers,
-    result_numbers,
-)
+from automl.callbacks.base import Callback, StudyInfo, TrialEnd, TrialInfo
+from automl.callbacks.numbers import config_values, report_numbers, result_numbers
 from automl.errors import ConfigError
 from automl.records import Report, TrialState
 
@@ -34,17 +27,18 @@ class MLflow(Callback):
 
     def __init__(self, tracking_uri: str | None = None, experiment: str = "automl") -> None:
         try:
-            import mlflow
+            import mlflow  # noqa: F401  # kept in no attribute: estimators copy their callbacks
         except ImportError as error:
             raise ConfigError("MLflow is not installed: run `pip install 'automl[mlflow]'`") from error
         self.tracking_uri, self.experiment = tracking_uri, experiment
-        self._mlflow: Any = mlflow
         self._runs: dict[int, str] = {}
 
     def on_study_start(self, study: StudyInfo) -> None:
         """Open the parent run, or find that of an earlier run of the study."""
+        from mlflow import MlflowClient
+
         self._study = study
-        self._client = self._mlflow.MlflowClient(tracking_uri=self.tracking_uri or self._default_uri(study))
+        self._client = MlflowClient(tracking_uri=self.tracking_uri or self._default_uri(study))
         known = self._client.get_experiment_by_name(self.experiment)
         self._experiment: str = (
             self._client.create_experiment(self.experiment) if known is None else known.experiment_id

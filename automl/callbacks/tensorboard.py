@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl.callbacks.base import Callback, StudyInfo, TrialEnd, TrialInfo, report_numbers, result_numbers
+from automl.callbacks.base import Callback, StudyInfo, TrialEnd, TrialInfo
+from automl.callbacks.numbers import report_numbers, result_numbers
 from automl.records import Report
 
 if TYPE_CHECKING:

@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from automl.callbacks.base import (
-    Callback,
-    StudyInfo,
-    TrialEnd,
-    TrialInfo,
-    config_values,
-    report_numbers,
-    result_numbers,
-)
+from automl.callbacks.base import Callback, StudyInfo, TrialEnd, TrialInfo
+from automl.callbacks.numbers import config_values, report_numbers, result_numbers
 from automl.errors import ConfigError
 from automl.records import Report
 
@@ -32,11 +25,10 @@ class WandB(Callback):
         self, project: str = "automl", *, entity: str | None = None, mode: str | None = None
     ) -> None:
         try:
-            import wandb
+            import wandb  # noqa: F401  # kept in no attribute: estimators copy their callbacks
         except ImportError as error:
             raise ConfigError("wandb is not installed: run `pip install 'automl[wandb]'`") from error
         self.project, self.entity, self.mode = project, entity, mode
-        self._wandb: Any = wandb
         self._runs: dict[int, Any] = {}
 
     def on_study_start(self, study: StudyInfo) -> None:
@@ -74,9 +66,11 @@ class WandB(Callback):
         return self._runs[trial.number]
 
     def _run(self, name: str, kind: str, config: dict[str, Any]) -> Any:
+        import wandb
+
         place = self._study.folder("wandb")
         place.mkdir(parents=True, exist_ok=True)
-        return self._wandb.init(
+        return wandb.init(
             project=self.project,
             entity=self.entity,
             mode=self.mode,
@@ -86,5 +80,5 @@ class WandB(Callback):
             config=config,
             dir=str(place),
             reinit="create_new",  # several trials run at once
-            settings=self._wandb.Settings(silent=True, console="off"),
+            settings=wandb.Settings(silent=True, console="off"),
         )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sklearn.base import clone
 
 import automl
 from automl.callbacks import MLflow, TensorBoard, WandB
@@ -122,6 +123,17 @@ def records(path: Path) -> list[Any]:
         found.append(Record.FromString(data[place + 7 : place + 7 + length]))
         place += 7 + length
     return found
+
+
+@pytest.mark.filterwarnings("ignore")  # of the trackers' own dependencies
+@pytest.mark.parametrize(
+    ("name", "module"), [("TensorBoard", "tensorboardX"), ("MLflow", "mlflow"), ("WandB", "wandb")]
+)
+def test_estimator_with_a_tracker_can_be_cloned(name: str, module: str) -> None:
+    pytest.importorskip(module, reason=f"{module} is not installed")
+    estimator = automl.ImageClassifier(options={"callbacks": [getattr(automl.callbacks, name)()]})
+    (copy,) = clone(estimator).options["callbacks"]
+    assert isinstance(copy, automl.callbacks.Callback)
 
 
 @pytest.mark.parametrize(("name", "module"), [("MLflow", "mlflow"), ("WandB", "wandb")])

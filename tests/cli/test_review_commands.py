@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from automl.cli import main
-from automl.cli.commands.dashboard import _application, _listen, _storage_url
+from automl.cli.commands.dashboard import _application, _folders, _listen, _storage_url
 from automl.errors import StorageError, StudyError, UsageError
 from tests.review.studies_on_disk import RESULT
 
@@ -117,6 +117,16 @@ def test_dashboard_needs_a_study_with_a_database(studies: Path) -> None:
     with pytest.raises(StudyError, match=r"'photos' has no study.db yet: its search has not started"):
         _storage_url("photos", str(studies), None)
     assert _storage_url(None, "nowhere", "sqlite:///x.db") == ("sqlite:///x.db", None)
+
+
+def test_dashboard_finds_the_folders_of_the_studies_in_its_storage(studies: Path, tmp_path: Path) -> None:
+    url, found = _storage_url("leaves", str(studies), None)
+    find = _folders(url, str(studies), found)
+    assert found is not None and (leaves := find("leaves")) is not None and leaves.path == found.path
+    assert find("photos") is None  # its storage is another one
+    assert find("no such") is None
+    assert _folders(url, str(studies), None)("leaves") is not None
+    assert _folders("sqlite:///other.db", str(studies), None)("leaves") is None
 
 
 def test_dashboard_on_a_taken_port_says_so(studies: Path) -> None:
