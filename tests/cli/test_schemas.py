@@ -28,7 +28,9 @@ PRINTED = {
     "resume": {"result"},
     "show": {"result", "progress"},
     "list": {"list"},
-    "leaderboard": {"leaderboard"},
+    "leaderboard": {"leaderboard", "front"},
+    "report": {"report"},
+    "deliver": {"result"},
     "inspect": {"inspect"},
     "predict": {"predict"},
     "evaluate": {"evaluate"},
@@ -111,6 +113,11 @@ def test_finished_study(tiny_study: Path, tmp_path: Path, capsys: pytest.Capture
     require_valid("result", printed(capsys, "resume", "tiny", *place))
     require_valid("result", printed(capsys, "show", "tiny", *place))
     require_valid("leaderboard", printed(capsys, "leaderboard", "tiny", *place))
+    front = printed(capsys, "leaderboard", "tiny", "--pareto", *place)
+    require_valid("front", front)
+    require_valid("report", printed(capsys, "report", "tiny", *place))
+    chosen = next(row["trial"] for row in front["models"] if row["weights"])
+    require_valid("result", printed(capsys, "deliver", "tiny", "--trial", chosen, *place))
     require_valid("evaluate", printed(capsys, "evaluate", "tiny", *place))
     require_valid("evaluate", printed(capsys, "evaluate", "tiny", pictures, *place))
     require_valid("predict", printed(capsys, "predict", "tiny", pictures, *place))
