@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
 TIME ?= 3m
+QUICK := not ray and not slow and not study and not postgres and not browser and not gpu
 
 .PHONY: install demo test lint types tests quick format docs clean
 
@@ -12,6 +13,8 @@ install: $(STAMP)
 $(STAMP): constraints.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dashboard,dev,export,hf,mlflow,mysql,openvino,plot,postgresql,serve]"
+	# Tests of pages run the axe-core in it; the browser that it would bring is not used.
+	$(BIN)/python -m pip install --quiet --no-deps -c constraints.txt axe-playwright-python
 	touch $(STAMP)
 
 demo: install
@@ -26,12 +29,13 @@ lint: install
 types: install
 	$(BIN)/mypy
 
-tests: install
-	$(BIN)/python -m pytest
+# Small tests share the cores; those that start Ray, servers or whole studies have them to themselves.
+tests: quick
+	$(BIN)/python -m pytest -m "not ($(QUICK))"
 
-# While you work: no Ray, no whole study, nothing that trains for long.
+# While you work: no Ray, no server, no whole study, nothing that trains for long.
 quick: install
-	$(BIN)/python -m pytest -m "not ray and not slow and not study"
+	$(BIN)/python -m pytest -n 2 -m "$(QUICK)"
 
 format: install
 	$(BIN)/ruff check --fix .

@@ -45,6 +45,7 @@ __all__ = [
     "TuneResult",
     "__version__",
     "callbacks",
+    "deliver",
     "export",
     "fit",
     "inspect",
@@ -172,6 +173,33 @@ def load(
     from automl.review.studies import find_model
 
     return Predictor.load(find_model(model, directory), factory=factory, device=device)
+
+
+def deliver(
+    study: str,
+    *,
+    trial: int | None = None,
+    max_latency: float | str | None = None,
+    max_size: int | str | None = None,
+    max_params: float | str | None = None,
+    directory: str | Path = "studies",
+    data: Any = None,
+    observer: Observer | None = None,
+) -> FitResult:
+    """Make another trial of a finished study its model, without a new search, and return the result.
+
+    That is `trial`, or the best one by its validation score that keeps `max_latency` (one image, on this machine),
+    `max_size` and `max_params`. It is scored on the holdout once more, and `holdout_reads` says how often that was. The
+    former model is kept, and naming its trial makes it the model again. `data` is for data that have moved, or were in
+    memory. Raises StudyError and ConfigError, and changes nothing then, if no such trial has weights.
+    """
+    from automl.pipeline.deliver import deliver as module
+    from automl.pipeline.deliver.choose import Wish
+    from automl.pipeline.plan.limits.asked import Asked
+
+    limits = Asked.read(max_latency=max_latency, max_size=max_size, max_params=max_params)
+    wish = Wish(trial, limits)
+    return module.deliver(study, wish, directory=directory, data=data, observer=observer)
 
 
 def export(

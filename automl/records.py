@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -244,6 +244,26 @@ class BestSoFar:
     value: float
     round: int
     config: Config
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """What was asked of data that are to be read: the kind of task, and the columns of a table.
+
+    `target` is one column to learn, or several with commas, `image_column` the one with the images, `group_column` the
+    one with groups of rows that belong together; None lets the table decide.
+    """
+
+    target: str | None = None
+    task: str = "auto"
+    image_column: str | None = None
+    group_column: str | None = None
+
+    @classmethod
+    def of(cls, asked: Mapping[str, Any]) -> ReadOptions:
+        """Return the options among those of a command or a study."""
+        names = [one.name for one in fields(cls)]
+        return cls(**{name: asked[name] for name in names if asked.get(name) is not None})
 
 
 @dataclass(frozen=True)

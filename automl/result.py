@@ -130,6 +130,15 @@ class FitResult:
 
         return pd.read_csv(self.directory / "trials.csv")
 
+    def report(self) -> Path:
+        """Write report.html again, from the study's folder and database, and return its path.
+
+        Raises StudyError for damaged files and UsageError if it cannot be written.
+        """
+        from automl.review.report.study_report import report_of
+
+        return report_of(self.directory).path
+
     def to_json(self) -> dict[str, Any]:
         """Return the content of result.json."""
         return dict(self.document)

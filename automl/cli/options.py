@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from automl import log
+from automl.cli.completion import OF_FLAG
 from automl.machine import Moment
 from automl.terminal.masking import mask_password
 
@@ -57,7 +58,7 @@ class SectionOption(click.Option):
         self.standard = standard
         if standard:
             kwargs["help"] = f"{kwargs['help']}  [{standard}]"
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, **{"shell_complete": OF_FLAG.get(args[0][0]), **kwargs})
 
 
 class SectionCommand(click.Command):

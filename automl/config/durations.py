@@ -6,6 +6,8 @@ import math
 import re
 
 _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
+_LATENCIES = {"": 1.0, "ms": 1.0, "s": 1000.0, "us": 0.001}
+_LATENCY = re.compile(r"(\d+(?:\.\d+)?(?:e-?\d+)?)\s*(ms|us|s|)", re.IGNORECASE)
 _PART = re.compile(r"(\d+(?:\.\d+)?)\s*(d|h|m|s)", re.IGNORECASE)
 _FORM = re.compile(rf"(?:{_PART.pattern}\s*)+", re.IGNORECASE)
 
@@ -22,6 +24,26 @@ def parse_duration(value: object) -> float:
     if not (math.isfinite(seconds) and seconds > 0):
         raise ValueError(f"must be a duration above zero, got {value!r}")
     return seconds
+
+
+def parse_latency(value: object) -> float:
+    """Return milliseconds, from a number of milliseconds or from a text such as `20ms` or `0.02s`.
+
+    Raises ValueError (one clause, without the name of the option) for anything else, and for zero or less.
+    """
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    found = _LATENCY.fullmatch(str(value).strip()) if number or isinstance(value, str) else None
+    if found is None:
+        raise ValueError(f"must be a latency above zero such as '20ms', '0.02s' or 20 (ms), got {value!r}")
+    milliseconds = float(found[1]) * _LATENCIES[found[2].lower()]
+    if not (math.isfinite(milliseconds) and milliseconds > 0):
+        raise ValueError(f"must be a latency above zero, got {value!r}")
+    return milliseconds
+
+
+def format_latency(milliseconds: float) -> str:
+    """Return milliseconds as text that `parse_latency` reads: `20ms`, `3.5ms`, `0.12ms`; to three digits."""
+    return f"{float(f'{milliseconds:.3g}'):g}ms"
 
 
 def format_duration(seconds: float) -> str:

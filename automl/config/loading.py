@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
-from automl.config.durations import format_duration, parse_duration
+from automl.config.durations import format_duration, format_latency, parse_duration, parse_latency
 from automl.config.names import BUILT_IN, REMOTE
-from automl.config.sizes import format_size, parse_size
+from automl.config.sizes import format_count, format_size, parse_count, parse_size
 from automl.config.storage import ENVIRONMENT, unmask
 from automl.config.study import StudyConfig
 from automl.documents.yaml_file import read_yaml
@@ -78,6 +78,9 @@ def save(config: StudyConfig, path: Path) -> None:
     values["time_limit"] = _readable(config.time_limit, format_duration, parse_duration)
     values["max_disk"] = _readable(config.max_disk, format_size, parse_size)
     values["memory_limit"] = _readable(config.memory_limit, format_size, parse_size)
+    values["max_latency"] = _readable(config.max_latency, format_latency, parse_latency)
+    values["max_size"] = _readable(config.max_size, format_size, parse_size)
+    values["max_params"] = _readable(config.max_params, format_count, parse_count)
     if config.storage is not None:
         values["storage"] = mask_password(config.storage)
         if values["storage"] != config.storage:

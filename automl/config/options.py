@@ -35,6 +35,10 @@ class StudyOptions(TypedDict, total=False):
     time_limit: float | str | None
     n_trials: int | None
     epochs: int | None
+    max_latency: float | str | None
+    max_size: int | str | None
+    max_params: float | str | None
+    deliver: Literal["single", "auto", "ensemble"]
     balance: Literal["auto", "none", "loss", "sampler"]
     seed: int
     pretrained: str | PathLike[str]

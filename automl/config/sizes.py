@@ -1,4 +1,4 @@
-"""Sizes of memory and disk as people write them: `8G`, `500M`, `20GB`."""
+"""Sizes of memory and disk, and large counts, as people write them: `8G`, `500M`, `20GB`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 import re
 
 _FORM = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
+_THOUSANDS = {"K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9}
 _POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 
 
@@ -28,6 +29,31 @@ def format_size(size: float) -> str:
         if size >= 1024 ** _POWERS[unit]:
             return f"{size / 1024 ** _POWERS[unit]:.1f}".removesuffix(".0") + unit
     return f"{max(0, int(size))}"
+
+
+def parse_count(value: object) -> float:
+    """Return a count, from a number or a text such as `5M`, `1.5G` or `800K` (powers of 1000).
+
+    Raises ValueError (one clause, without the name of the option) for anything else, and for zero or less.
+    """
+    unit, text = 1.0, value
+    if isinstance(value, str) and value.strip()[-1:].upper() in _THOUSANDS:
+        unit, text = _THOUSANDS[value.strip()[-1].upper()], value.strip()[:-1]
+    try:
+        number = math.nan if isinstance(text, bool) else float(text) * unit  # type: ignore[arg-type]  # the error is caught
+    except (TypeError, ValueError):
+        number = math.nan
+    if not (math.isfinite(number) and number > 0):
+        raise ValueError(f"must be a number above 0 such as 30M or 1.5G, got {value!r}")
+    return number
+
+
+def format_count(count: float) -> str:
+    """Return a count as text that `parse_count` reads: `5M`, `11.2M`, `800K`, `12`; to three digits."""
+    for unit in ("G", "M", "K"):
+        if count >= _THOUSANDS[unit]:
+            return f"{count / _THOUSANDS[unit]:.3g}{unit}"
+    return f"{count:.3g}"
 
 
 def _bytes(value: object) -> float | None:

@@ -24,14 +24,14 @@ from automl.config.checks import (
     folds_of,
     no_bool,
 )
-from automl.config.durations import format_duration, parse_duration
+from automl.config.durations import format_duration, parse_duration, parse_latency
 from automl.config.messages import problems
 from automl.config.metrics import resolve_metric
 from automl.config.names import check_study_name, default_study_name
-from automl.config.sizes import parse_size
+from automl.config.sizes import parse_count, parse_size
 from automl.config.storage import check_storage
 from automl.errors import ConfigError
-from automl.records import Task
+from automl.records import ReadOptions, Task
 from automl.remote import is_remote, local_root
 from automl.terminal.masking import mask_password
 
@@ -41,14 +41,16 @@ Count = Annotated[int, BeforeValidator(no_bool), Field(ge=1)]
 Share = Annotated[float, BeforeValidator(no_bool), Field(gt=0, le=MOST_SHARE, allow_inf_nan=False)]
 Seconds = Annotated[float, BeforeValidator(parse_duration)]
 Bytes = Annotated[int, BeforeValidator(parse_size)]
+Milliseconds = Annotated[float, BeforeValidator(parse_latency)]
 
 
 class StudyConfig(BaseModel):
     """The options of a study, one field each; `automl.fit(...)`, flags and study.yaml all build this record.
 
-    Durations become seconds and sizes bytes (`"10m"` -> 600.0, `"20G"` -> 21474836480). `study` defaults to the
-    data's name, and `time_limit` to ten minutes unless `n_trials` is given. `data` is a path, `"digits"`,
-    `(images, labels)`, a DataFrame or a Dataset. Raises ConfigError that names every problem at once.
+    Durations become seconds, sizes bytes and latencies milliseconds (`"10m"` -> 600.0, `"20G"` -> 21474836480,
+    `"0.02s"` -> 20.0). `study` defaults to the data's name, and `time_limit` to ten minutes unless `n_trials` is given.
+    `data` is a path, `"digits"`, `(images, labels)`, a DataFrame or a Dataset. Raises ConfigError that names every
+    problem at once.
     """
 
     model_config = ConfigDict(
@@ -74,6 +76,10 @@ class StudyConfig(BaseModel):
     time_limit: Seconds | None = None
     n_trials: Count | None = None
     epochs: Count | None = None
+    max_latency: Milliseconds | None = None
+    max_size: Bytes | None = None
+    max_params: Annotated[float, BeforeValidator(parse_count)] | None = None
+    deliver: Literal["single", "auto", "ensemble"] = "single"
     balance: Literal["auto", "none", "loss", "sampler"] = "auto"
     seed: Annotated[int, BeforeValidator(no_bool), Field(ge=0, lt=2**32)] = 0
     pretrained: Annotated[str, BeforeValidator(check_pretrained)] = "auto"
@@ -145,6 +151,11 @@ class StudyConfig(BaseModel):
     def val_share(self) -> float:
         """The share of the images outside of the holdout that scores a network: under cross-validation, a fold."""
         return self.val if isinstance(self.val, float) else 1.0 / self.folds
+
+    @property
+    def read_options(self) -> ReadOptions:
+        """How the data are to be read."""
+        return ReadOptions(self.target, self.task, self.image_column, self.group_column)
 
     @property
     def fixed_task(self) -> Task | None:

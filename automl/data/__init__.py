@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from automl.data.pixels import load_pixels
     from automl.data.prepare import PreparedData, prepare_data
     from automl.data.quality.report import DataReport
-    from automl.data.sources import open_source
+    from automl.data.sources import open_data, open_source
     from automl.data.sources.base import Source
 
 _MODULES = {
@@ -26,6 +26,7 @@ _MODULES = {
     "PreparedData": "prepare",
     "Source": "sources.base",
     "load_pixels": "pixels",
+    "open_data": "sources",
     "open_source": "sources",
     "prepare_data": "prepare",
 }
@@ -38,6 +39,7 @@ __all__ = [
     "PreparedData",
     "Source",
     "load_pixels",
+    "open_data",
     "open_source",
     "prepare_data",
 ]

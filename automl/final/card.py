@@ -13,7 +13,7 @@ from automl.final.evaluation.words import of_document, weakest
 from automl.final.evidence import words
 from automl.final.model_folder import Preprocess
 from automl.records import Config, DatasetInfo
-from automl.spaces.architectures.factories import is_built_in, is_factory
+from automl.spaces.architectures.factories import ENSEMBLE, is_built_in, is_factory
 from automl.terminal.printable import printable, short
 
 CARD_FILE = "README.md"
@@ -91,7 +91,7 @@ The network alone is slightly worse.
 def write_card(path: Path, document: dict[str, Any], preprocess: Preprocess) -> None:
     """Write the card of the model that `document` (result.json) describes."""
     info = preprocess.info
-    config = delivered_config(document)
+    config = words.delivered_config(document)
     classes = ", ".join(printable(short(name)) for name in info.classes[:10])
     classes += ", ..." if len(info.classes) > 10 else ""
     path.write_text(
@@ -124,11 +124,6 @@ def read_verdict(folder: Path) -> str:
     except (OSError, ValueError):
         return ""
     return next((line.strip("*") for line in lines if line.startswith(f"**{words.NOT_USABLE}")), "")
-
-
-def delivered_config(document: Mapping[str, Any]) -> Config:
-    """Return the configuration of the delivered model: that of the best trial, unless it is another network."""
-    return dict(document["retrain"].get("config") or document["best"]["config"])
 
 
 def _heading(document: Mapping[str, Any]) -> str:
@@ -178,6 +173,8 @@ def _shown(config: Config, document: Mapping[str, Any]) -> str:
     """Return the model's name, with the tag of the weights that it started from."""
     weights = document.get("weights")
     model = str(config["model"])
+    if model == ENSEMBLE:
+        return "ensemble"
     return str(weights["weights"]) if weights else model if is_factory(model) else model.partition(".")[0]
 
 

@@ -48,19 +48,23 @@ def write_model_folder(
     *,
     size: int,
     weights: Weights | None = None,
+    mirrored: bool | None = None,
     temperature: float = 1.0,
 ) -> None:
     """Write config.json, model.safetensors, labels.txt and preprocess.json into `folder`.
 
     `timm.create_model("local-dir:FOLDER", pretrained=True)` builds the same model with the same weights; a user's own
     network is built by their function (`load_network`). `size` is the side in pixels of the model's input, `weights`
-    are the pretrained weights that its training started from, `temperature` is that of its probabilities.
+    are the pretrained weights that its training started from, `mirrored` says whether scores are the mean over an image
+    and its mirror image (None: if it trained on both), `temperature` is that of its probabilities.
     """
     folder.mkdir(parents=True, exist_ok=True)
     recipe = Recipe.from_config(config)
-    preprocess = Preprocess(info, size, mirrored=recipe.hflip, temperature=temperature)
+    both = recipe.hflip if mirrored is None else mirrored
+    preprocess = Preprocess(info, size, mirrored=both, temperature=temperature)
     if is_factory(recipe.model):
-        _write_own(folder, model, recipe.model, info, model_arguments(recipe, info))
+        arguments = getattr(model, "folder_arguments", None) or model_arguments(recipe, info)
+        _write_own(folder, model, recipe.model, info, arguments)
         _write_texts(folder, preprocess)
         return
     to_cpu(model)

@@ -30,7 +30,7 @@ from automl.final.loading.preprocess import read_preprocess, typed_labels
 from automl.final.model_folder import CONFIG, PREPROCESS, WEIGHTS
 from automl.final.scoring import in_float32, to_inference
 from automl.final.use.embed import pooled_features
-from automl.records import DatasetInfo
+from automl.records import DatasetInfo, ReadOptions
 from automl.training.evaluate import EVAL_BATCH, fit_size
 from automl.training.hardware.out_of_memory import MicroBatch, parts_of
 from automl.training.models.memory_format import at_once
@@ -190,7 +190,7 @@ class Predictor:
         from automl.final.evaluation.labelled import Where
         from automl.final.evaluation.score_data import evaluate_data
 
-        where = Where(target=target, image_column=image_column, split=split)
+        where = Where(ReadOptions(target=target, image_column=image_column), split)
         found = evaluate_data(self, data if labels is None else (data, labels), where=where, metric=metric)
         found.source.close()
         return found.evaluation

@@ -15,6 +15,7 @@ class Clock:
         self.limit = limit
         self.started = Moment.now() if started is None else started
         self.stages: dict[str, float] = {}
+        self._held_back = 0.0
         self._stage_began = 0.0
 
     def elapsed(self) -> float:
@@ -22,8 +23,12 @@ class Clock:
         return -self.started.left()
 
     def remaining(self) -> float | None:
-        """Return the seconds until the limit (never negative), or None without a limit."""
-        return None if self.limit is None else max(0.0, self.limit - self.elapsed())
+        """Return the seconds until the limit (never negative) without those held back, or None without a limit."""
+        return None if self.limit is None else max(0.0, self.limit - self._held_back - self.elapsed())
+
+    def hold_back(self, seconds: float) -> None:
+        """Keep so many of the last seconds for what comes at the very end; 0 gives them free."""
+        self._held_back = seconds
 
     def finish_stage(self, name: str) -> None:
         """Add the seconds since the last stage ended to stage `name`."""

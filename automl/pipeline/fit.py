@@ -12,7 +12,7 @@ from automl.config import StudyConfig, load
 from automl.config.durations import format_duration
 from automl.config.options import ResumeOptions
 from automl.config.shortest_limit import refuse_shorter
-from automl.data import open_source
+from automl.data import open_data
 from automl.errors import StorageError, StudyError, TimeLimitError, unknown_name
 from automl.interrupt import orderly_interrupts
 from automl.machine import Moment, check_working_folder, ensure_home, slowdown
@@ -20,6 +20,8 @@ from automl.pipeline.clock import Clock
 from automl.pipeline.context import Context
 from automl.pipeline.plan.constants import MAX_SLOWDOWN, RAY_FROM
 from automl.pipeline.plan.hardware import ray_cpus
+from automl.pipeline.plan.limits.apply import limits_of
+from automl.pipeline.plan.limits.asked import Asked
 from automl.pipeline.results import is_done
 from automl.pipeline.run import Run, no_room
 from automl.pipeline.setup import check, least_seconds
@@ -61,13 +63,7 @@ def _fit(config: StudyConfig, observer: Observer, clock: Clock) -> FitResult:
     try:
         workspace.check_whole()
         # Open the data first: a wrong path should not wait for the start of Ray.
-        source = open_source(
-            config.data,
-            target=config.target,
-            task=config.task,
-            image_column=config.image_column,
-            group_column=config.group_column,
-        )
+        source = open_data(config.data, config.read_options)
         workspace.check_same_data(source.outline(), source.name)
         slower, context = slowdown(), Context(config, workspace, clock, observer)
         if not is_done(config, workspace):
@@ -114,6 +110,8 @@ def _as_it_was(context: Context, why: TimeLimitError) -> FitResult:
     chosen = {"metric": config.metric, "img_size": config.img_size, "resize": config.resize}
     asked |= {name: value for name, value in chosen.items() if value != "auto"}
     if any(plan.get(name, value) != value for name, value in asked.items()):
+        raise why
+    if limits_of(plan) != Asked.of(config):
         raise why
     context.observer.note(
         f"There is no time to continue the study, so its model and result stay as they are: {why}."

@@ -27,10 +27,7 @@ def origin_of(config: StudyConfig, info: DatasetInfo) -> DataOrigin:
     return DataOrigin(
         # Workers have other working directories.
         data=str(Path(data).resolve()) if data is not None and Path(data).exists() else data,
-        target=config.target,
-        image_column=config.image_column,
-        group_column=config.group_column,
-        task=config.task,
+        options=config.read_options,
         img_size=info.img_size,
         in_chans=info.in_chans,
         large_size=info.large_size,

@@ -6,7 +6,7 @@ import math
 import platform
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from typing import Any
 
@@ -21,7 +21,9 @@ from automl.final.evidence.earlier import Earlier
 from automl.final.evidence.gap import Facts, explain_gap
 from automl.final.evidence.usable import Trivial, trivial_scores
 from automl.final.loading.preprocess import read_preprocess
+from automl.final.predictor import Predictor
 from automl.pipeline.plan.pretrained import public_record
+from automl.pipeline.report.own_report import report_at_end
 from automl.pipeline.retrain.retrain_time import images_of, interrupted
 from automl.pipeline.setup import Setup
 from automl.pipeline.study_folder import Workspace, write_json, write_text
@@ -54,7 +56,8 @@ class Outcome:
     """The results of the stages after the search.
 
     `retrain` is the entry of result.json about the delivered model, `retrain_images` the number of images on which this
-    run's retrain trained. `stopped` is the stage that Ctrl-C ended, None without one.
+    run's retrain trained. `stopped` is the stage that Ctrl-C ended, None without one. `predictor` is the delivered
+    model, None if it was not loaded.
     """
 
     best_config: Config
@@ -63,6 +66,7 @@ class Outcome:
     retrain_images: int
     scores: Scores
     stopped: str | None = None
+    predictor: Predictor | None = field(default=None, repr=False)
 
 
 def is_done(config: StudyConfig, workspace: Workspace) -> bool:
@@ -121,7 +125,7 @@ def kept_scores(earlier: Earlier) -> Scores:
 
 def _was_full(retrain: dict[str, Any]) -> bool:
     """Return whether the model is a full retrain, or was better than one that took as long as the best trial."""
-    if retrain.get("how", Delivery.RETRAINED) == Delivery.RETRAINED:
+    if retrain.get("how", Delivery.RETRAINED) in (Delivery.RETRAINED, Delivery.ENSEMBLE):
         return True
     evidence = retrain.get("evidence") or {}
     done, trial = evidence.get("retrain") or {}, evidence.get("trial") or {}
@@ -157,6 +161,10 @@ def write_outcome(setup: Setup, found: SearchResult, outcome: Outcome) -> FitRes
     document["work"] = _work(setup, found, outcome, earlier)
     write_card(model / CARD_FILE, document, preprocess)
     setup.clock.finish_stage("holdout")
+    setup.clock.hold_back(0.0)
+    document["time"] = _times(setup, found, earlier)
+    document["verdict"] = list(report_at_end(setup, document, outcome.predictor))
+    setup.clock.finish_stage("report")
     document["time"] = _times(setup, found, earlier)
     write_json(setup.workspace.result_json, document)
     return FitResult(root, document)
@@ -196,7 +204,7 @@ def _document(setup: Setup, found: SearchResult, outcome: Outcome, *, mirrored: 
             "epochs": epochs.get(best.number, 0.0),
         },
         "retrain": outcome.retrain,
-        "weights": _begun_with(setup, outcome.retrain.get("config") or outcome.best_config),
+        "weights": _weights_of(setup, outcome),
         "holdout": outcome.scores.holdout,
         "usable": outcome.scores.usable,
         "trivial": outcome.scores.trivial,
@@ -214,6 +222,15 @@ def _document(setup: Setup, found: SearchResult, outcome: Outcome, *, mirrored: 
         "versions": versions(),
         "command": " ".join(mask_passwords(part) for part in sys.argv),
     }
+
+
+def _weights_of(setup: Setup, outcome: Outcome) -> dict[str, str] | None:
+    """Return about which weights the model, or any member of an ensemble, started from; None from scratch."""
+    retrain = outcome.retrain
+    members = [row["weights"] for row in retrain.get("members", ()) if row["weights"]]
+    if not members:
+        return _begun_with(setup, retrain.get("config") or outcome.best_config)
+    return {name: ", ".join(dict.fromkeys(row[name] for row in members)) for name in members[0]}
 
 
 def _begun_with(setup: Setup, config: Config) -> dict[str, str] | None:
@@ -281,7 +298,7 @@ def _times(setup: Setup, found: SearchResult, earlier: Mapping[str, Any] | None)
     before = _entry(earlier, "time")
     # Earlier versions forgot what was before their last command.
     times["all_runs_s"] = round(used + float(before.get("all_runs_s") or before.get("used_s") or 0.0), 2)
-    for stage in ("setup", "search", "retrain", "holdout"):
+    for stage in ("setup", "search", "retrain", "holdout", "report"):
         times[f"{stage}_s"] = round(clock.stages.get(stage, 0.0), 2)
     first = found.first_report
     times["first_result_s"] = None if first is None else round(first.after(clock.started), 2)

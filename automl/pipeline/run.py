@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
-import time
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -14,37 +12,34 @@ from typing import Any
 from automl.config import save
 from automl.config.durations import format_duration
 from automl.data import Source
-from automl.data.splits import HOLDOUT
 from automl.errors import ModelError, StorageError
-from automl.final.confidence.folder import write_confidence
-from automl.final.confidence.known_features import write_known_features
-from automl.final.confidence.measure import confidence_of
-from automl.final.confidence.measure_known import measure_known, seconds_for_features
-from automl.final.evaluation.answers import ANSWERS_FILE, write_answers
+from automl.final.confidence.measure_known import seconds_for_features
 from automl.final.evidence.delivery import Delivery
 from automl.final.evidence.earlier import Earlier, read_earlier
 from automl.final.evidence.verdict import Final
 from automl.final.evidence.words import scored_on
-from automl.final.holdout import HoldoutScores, score_holdout
-from automl.final.model_folder import write_model_folder
 from automl.final.predictor import Predictor
 from automl.interrupt import stop_on_interrupt
 from automl.pipeline.context import Context
+from automl.pipeline.deliver.draft import put_in_place, recover, write_draft
+from automl.pipeline.deliver.sealed import Sealed
 from automl.pipeline.label_errors import write_label_errors
 from automl.pipeline.objective import node_trial, origin_of
 from automl.pipeline.plan.heads import number_of
+from automl.pipeline.report.during_search import ReportsDuringSearch
+from automl.pipeline.report.own_report import report_during_search, reserve
 from automl.pipeline.results import (
     Outcome,
     Scores,
     finite,
     keep_model,
     kept_scores,
-    targets_of,
     took_when_timed,
     unchanged,
     val_trivial,
     write_outcome,
 )
+from automl.pipeline.retrain.combine import combined, with_time_to_combine
 from automl.pipeline.retrain.final_model import final_model
 from automl.pipeline.retrain.retrain_time import RetrainTime, interrupted, promised
 from automl.pipeline.setup import Setup, prepare
@@ -60,7 +55,6 @@ from automl.search.storage.delete_study import delete_study
 from automl.search.storage.schema_version import refuse_old_study
 from automl.search.storage.sql.study_owner import Owner, claim
 from automl.search.storage.sql.urls import sqlite_url
-from automl.torch_setup import set_threads
 from automl.training.models.complexity import MACS, PARAMS
 
 
@@ -80,6 +74,7 @@ class Run:
             refuse_old_study(storage, config.study)
         owner = _owner(context)
         room = engine.resources() if config.address is not None else None
+        context.clock.hold_back(reserve(config.time_limit))
         setup = prepare(context, source, room=room, owner=owner)
         if config.overwrite and config.storage is not None:
             delete_study(config.storage, config.study)
@@ -126,6 +121,7 @@ class Run:
     def earlier_model(self) -> Earlier | None:
         """Return the model that an earlier run delivered; None, with a note, if it cannot be used."""
         setup, workspace = self.setup, self.setup.workspace
+        recover(workspace)
         result = workspace.read_result()
         if result is None:
             return None
@@ -149,7 +145,8 @@ class Run:
         origin = origin_of(setup.config, info)
         objective = partial(node_trial, splits=setup.data.splits, plan=setup.plan, origin=origin)
         settings = _search_settings(setup)
-        found = search(objective, setup.space, settings, setup.observer, engine=self.engine)
+        observer = ReportsDuringSearch(setup.observer, partial(report_during_search, setup))
+        found = search(objective, setup.space, settings, observer, engine=self.engine)
         if setup.config.retrain_workers == 1:  # several workers need the engine again
             self.engine.release()
         setup.clock.finish_stage("search")
@@ -158,7 +155,9 @@ class Run:
     def retrain(self, found: SearchResult, earlier: Earlier | None, promise: float, asked: Event) -> Final:
         """Run stage `retrain`: make the model to deliver, or keep the `earlier` one. `asked`: by Ctrl-C, to stop."""
         pressed = (lambda: False) if interrupted(found) else asked.is_set
-        final = final_model(self.setup, found, earlier, promise=promise, asked=pressed)
+        single = with_time_to_combine(self.setup)
+        final = final_model(single, found, earlier, promise=promise, asked=pressed)
+        final = combined(self.setup, found, final, pressed)
         if why := final.in_words():
             self._note(f"{why[:1].upper()}{why[1:]}.")
         self.setup.clock.finish_stage("retrain")
@@ -166,12 +165,13 @@ class Run:
 
     def deliver(self, found: SearchResult, final: Final) -> Outcome:
         """Write the model and score it on the holdout; an earlier model that is kept has both already."""
+        predictor = None
         if final.earlier is not None:
             scores = kept_scores(final.earlier)
         else:
             self.setup.observer.stage("holdout", "scoring the sealed holdout")
             self.write_model(final)
-            scores = self.holdout(factory=str(final.model.config["model"]))
+            predictor, scores = self.holdout(factory=str(final.model.config["model"]))
         return Outcome(
             best_config=found.best.config,
             trial=found.best.number,
@@ -179,78 +179,31 @@ class Run:
             retrain_images=final.images,
             scores=scores,
             stopped="search" if interrupted(found) else "retrain" if final.stopped else None,
+            predictor=predictor,
         )
 
     def write_model(self, final: Final) -> None:
         """Write the model, then replace an earlier one."""
-        workspace, trained = self.setup.workspace, final.trained
-        confidence = confidence_of(final.answers, trained.info, seed=self.setup.config.seed)
-        draft = workspace.root / ".model"
-        shutil.rmtree(draft, ignore_errors=True)
-        write_model_folder(
-            draft,
-            trained.model,
-            final.model.config,
-            trained.info,
-            size=trained.size,
-            weights=trained.weights,
-            temperature=confidence.temperature,
-        )
-        write_confidence(draft, confidence.table)
-        shutil.rmtree(workspace.model_dir, ignore_errors=True)
-        draft.replace(workspace.model_dir)
+        workspace = self.setup.workspace
+        draft = write_draft(workspace, final.model, final.answers, seed=self.setup.config.seed)
+        put_in_place(workspace, draft)
 
-    def holdout(self, *, factory: str) -> Scores:
-        """Run stage `holdout`: score the delivered model on the holdout, once."""
+    def holdout(self, *, factory: str) -> tuple[Predictor, Scores]:
+        """Run stage `holdout`: score the delivered model on the holdout, once. Returns the loaded model as well."""
         setup = self.setup
         predictor = Predictor.load(setup.workspace.model_dir, factory=factory, device=setup.device.kind)
-        begun = time.monotonic()
-        held = self._open_holdout(predictor)
-        per_row = (time.monotonic() - begun) / max(1, len(setup.data.holdout))
-        write_answers(setup.workspace.root / ANSWERS_FILE, held.scored, setup.data.splits.info)
-        self._measure_known(predictor, per_row)
-        setup.clock.finish_stage("holdout")
-        return Scores(
-            holdout={name: asdict(value) for name, value in held.scores.items()},
-            trivial={name: finite(trivial.value) for name, trivial in held.trivial.items()},
-            trivial_words={name: trivial.words for name, trivial in held.trivial.items()},
-            usable=held.usable,
-            evaluation=held.evaluation.to_json(),
-            reads=setup.workspace.holdout_reads(),
+        sealed = Sealed(
+            setup.workspace, setup.data, setup.metric.name, setup.config.seed, setup.device.all_threads
         )
+        scores, per_row = sealed.score(predictor)
+        seconds = seconds_for_features(setup.config.time_limit, setup.clock.remaining())
+        sealed.write_known(setup.workspace.model_dir, predictor, seconds=seconds, per_row=per_row)
+        setup.clock.finish_stage("holdout")
+        return predictor, scores
 
     def write_results(self, found: SearchResult, outcome: Outcome) -> FitResult:
         """Write all results, result.json last."""
         return write_outcome(self.setup, found, outcome)
-
-    def _measure_known(self, predictor: Predictor, per_row: float) -> None:
-        """Add features of training images to the model folder, by which it tells unknown images, if there is time."""
-        setup, splits = self.setup, self.setup.data.splits
-        seconds = seconds_for_features(setup.config.time_limit, setup.clock.remaining())
-        seed = setup.config.seed
-        known = measure_known(
-            predictor, splits.train, splits.val, seconds=seconds, seed=seed, per_row=per_row
-        )
-        if known is not None:
-            write_known_features(setup.workspace.model_dir, known)
-
-    def _open_holdout(self, predictor: Predictor) -> HoldoutScores:
-        setup, data = self.setup, self.setup.data
-        reads = setup.workspace.count_holdout_read()
-        set_threads(setup.device.all_threads)  # nothing else is running
-        return score_holdout(
-            predictor,
-            setup.data.holdout,
-            setup.metric.name,
-            train_targets=targets_of(setup.data.splits.train),
-            seed=setup.config.seed,
-            files=[
-                file
-                for file, part in zip(data.labelled.files, data.split.parts, strict=True)
-                if part == HOLDOUT
-            ],
-            again=reads > 1,
-        )
 
     def _note_best(self, found: SearchResult) -> None:
         """Show a note if the retrained trial is not the one with the best score."""
@@ -364,12 +317,14 @@ def _described(final: Final, found: SearchResult) -> dict[str, Any]:
     """Return the entry `retrain` of result.json."""
     trained, earlier = final.trained, final.earlier
     entry: dict[str, Any] = {}
-    if final.delivery in (Delivery.HEAD, Delivery.EARLIER):
+    if final.delivery in (Delivery.HEAD, Delivery.EARLIER, Delivery.ENSEMBLE):
         entry["config"] = final.model.config  # not that of the best trial
     if final.delivery is Delivery.HEAD:
         entry["val_score"] = finite(final.model.value)
         number = number_of(final.model, found.heads)
         entry |= {} if number is None else {"trial": number}
+    if final.members:
+        entry["members"] = list(final.members)
     entry |= {
         "how": final.delivery.value,
         "why": final.in_words(),

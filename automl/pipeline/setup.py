@@ -34,6 +34,15 @@ from automl.pipeline.plan.constants import (
 from automl.pipeline.plan.hardware import Device, choose_device
 from automl.pipeline.plan.heads import fit_heads, folds_for_heads
 from automl.pipeline.plan.image_size import largest_size
+from automl.pipeline.plan.limits.apply import (
+    fitting,
+    refuse_impossible,
+    refuse_other,
+    weights_within,
+    within,
+)
+from automl.pipeline.plan.limits.asked import Asked
+from automl.pipeline.plan.limits.fitting import Fitting
 from automl.pipeline.plan.plan import Basis, make_plan
 from automl.pipeline.plan.pretrained import (
     Conditions,
@@ -82,6 +91,7 @@ class Setup(Context):
     ] = ()  # finished models that may be delivered in place of the retrain
     heads: tuple[HeadTrial, ...] = ()  # the linear heads among them, as trials of the study
     row_seconds: float = 0.0  # what scoring a row takes with the slowest of them
+    fitting: Fitting | None = None  # which networks keep the limits of the model; None without any
 
 
 def check(config: StudyConfig) -> None:
@@ -109,18 +119,24 @@ def prepare(
     config, workspace = context.config, context.workspace
     device = choose_device(config, room)
     earlier = workspace.read_plan()
-    looked = None
+    asked, looked = Asked.of(config), None
+    refuse_other(asked, earlier, config.study)
     space_is_known = device.kind == "cpu" or config.space != "auto"  # else it follows from the images
     if earlier is None and space_is_known:
         space = load_space(config, device, img_size=CPU_SIZE)
+        refuse_impossible(asked, space, source, device)
         looked = find_weights(config, space, remaining=context.clock.remaining(), observer=context.observer)
     outline = source.outline()
     look: dict[str, Any] = {} if earlier is None else dict(earlier.get("resize_look", {}))
-    data = _decoded(context, source, device, looked, look)
+    data = decoded(context, source, device, looked, look)
     space = _kept_space(context, load_space(config, device, img_size=data.splits.info.img_size))
     metric, balance = _fitting(config, data, context.observer)
     identity = {**_identity(config, data, metric, space), "balance": balance, "outline": outline}
     workspace.check_same(identity)
+    if earlier is None and looked is None:
+        looked = find_weights(config, space, remaining=context.clock.remaining(), observer=context.observer)
+    found = fitting(context, space, data.splits.info, device, looked, earlier)
+    usable, looked = within(space, found), weights_within(looked, space, found)
     conditions = Conditions(
         data.splits,
         device.kind,
@@ -129,14 +145,17 @@ def prepare(
         remaining=context.clock.remaining(),
         slowdown=slowdown(),
     )
-    pretrained, warm = _starting_points(context, space, conditions, earlier, looked)
+    pretrained, warm = _starting_points(context, usable, conditions, earlier, looked)
+    if found is not None:
+        pretrained = replace(pretrained, space=found.portfolio(pretrained.space))
     identity |= {"begun_with": dict(pretrained.record), "warm_start": warm.to_dict()}
     folds = folds_for_heads(data, seed=config.seed)
-    basis = Basis(data.splits, pretrained, device, metric, balance, earlier, folds=folds)
+    basis = Basis(data.splits, pretrained, device, metric, balance, earlier, folds=folds, fitting=found)
     heads = fit_heads(context, basis)
     planned = make_plan(context, replace(basis, row_seconds=heads.row_seconds))
     space.save(workspace.space_yaml)
     more = ({"resize_look": look} if look else {}) | ({} if owner is None else {"owner": owner.id})
+    more |= {} if found is None else {"limits": found.to_dict()}
     write_json(workspace.plan_json, identity | planned.to_dict() | more)
     return Setup(
         config=config,
@@ -161,6 +180,7 @@ def prepare(
         alternatives=heads.models,
         heads=heads.trials,
         row_seconds=heads.row_seconds,
+        fitting=found,
     )
 
 
@@ -181,7 +201,7 @@ def least_seconds(source: Source, slower: float) -> float:
     return SPARE * (WORKING_S * slower + each * min(n, LEAST) / cores())
 
 
-def _decoded(
+def decoded(
     context: Context, source: Source, device: Device, looked: FoundWeights | None, look: dict[str, Any]
 ) -> PreparedData:
     """Return the data, decoded at the training size (and at that of pretrained networks), and split.
@@ -236,10 +256,7 @@ def _starting_points(
         pretrained = restore_pretrained(space, earlier["begun_with"])
         warm = WarmStart.from_dict(earlier.get("warm_start", {}))
     else:
-        if looked is None:
-            looked = find_weights(
-                context.config, space, remaining=context.clock.remaining(), observer=context.observer
-            )
+        assert looked is not None, "weights are looked for before"
         pretrained = choose_pretrained(space, looked, conditions, context.observer)
         remaining = context.clock.remaining()
         warm = warm_start(

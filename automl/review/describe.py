@@ -13,8 +13,9 @@ from automl.final.evaluation.words import of_document, weakest
 from automl.final.evidence import words
 from automl.final.evidence.delivery import Delivery
 from automl.records import Config, Interval, TrialState
+from automl.review.studies import REPORT_FILE
 from automl.search.storage.kinds import HEAD, kind_of
-from automl.spaces.architectures.factories import is_built_in, is_factory
+from automl.spaces.architectures.factories import ENSEMBLE, LINEAR_ON_PIXELS, is_factory
 from automl.terminal.wrapping import wrapped
 
 HEAD_WORDS = "linear head on 16 x 16 pixels"
@@ -28,7 +29,7 @@ _FROZEN = {
 }
 _POOLED = {"token": "class token", "avg": "mean of tokens"}
 _WORDS: dict[str, Callable[[Any], str]] = {
-    "model": lambda value: HEAD_WORDS if is_built_in(value) else str(value),
+    "model": lambda value: {LINEAR_ON_PIXELS: HEAD_WORDS, ENSEMBLE: "ensemble"}.get(value, str(value)),
     "pretrained": lambda value: "pretrained" if value else "from scratch",
     "width": lambda value: f"{number(value)} of its width",
     "upscale": lambda value: f"images x{number(value)}",
@@ -173,8 +174,15 @@ def summary(result: Mapping[str, Any], model_dir: Path, dashboard: str) -> list[
         ("trials", counts_words(result.get("trials", {}))),
         ("time", _time_words(result.get("time", {}))),
         ("model", str(model_dir)),
+        ("report", _report_words(model_dir.parent)),
         ("dashboard", dashboard),
     ]
+
+
+def _report_words(study: Path) -> str:
+    """Return the path of a study's report; "" without one."""
+    report = study / REPORT_FILE
+    return str(report) if report.is_file() else ""
 
 
 def _best_words(result: Mapping[str, Any]) -> str:
@@ -218,7 +226,7 @@ def _delivered_words(result: Mapping[str, Any]) -> str:
     pooled = _POOLED.get(str(config.get("global_pool")), "")
     of = (
         HEAD_WORDS
-        if is_built_in(config.get("model"))
+        if config.get("model") == LINEAR_ON_PIXELS
         else f"linear head on features of {named(config, result).get('weights', config.get('model'))}"
         + (f" ({pooled})" if pooled else "")
     )

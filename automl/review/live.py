@@ -17,8 +17,9 @@ from automl.records import Mode, TrialEvent, TrialState
 from automl.review.describe import config_words, score
 from automl.review.run_state import Line, RunState, ViewHeader, running_words
 
-_MAX_WIDTH = 100
+_MAX_WIDTH = 140
 _SPARK = 40
+_RUNNING_SPARK = 16
 _MAX_LINES = 8
 _FAILURES_SHOWN = 3
 _MAX_RUNNING = 4
@@ -204,6 +205,7 @@ def _running(state: RunState, width: int, height: int) -> list[Text]:
         Text.assemble(
             (" now     " if first else "         ", "dim"),
             (running_words(event), "cyan"),
+            (_curve(state, event.trial, width), "green"),
             (f"   {config_words(event.config)}", "dim"),
         )
         for first, event in zip([True, *[False] * len(shown)], shown, strict=False)
@@ -211,6 +213,14 @@ def _running(state: RunState, width: int, height: int) -> list[Text]:
     if room and len(shown) < len(events):
         lines.append(Text(f"         and {len(events) - len(shown)} more", style="dim"))
     return [*lines, Text()] if lines else []
+
+
+def _curve(state: RunState, trial: int, width: int) -> str:
+    """Return the values of a running trial as a sparkline, and the last one; "" without any or without room."""
+    values = [*state.curves.get(trial, {}).values()]
+    if not values or width < _WIDE:
+        return ""
+    return f"   {sparkline(values, min(_RUNNING_SPARK, width // 8))} {score(values[-1])}"
 
 
 def _latest(lines: Iterable[Line], width: int, room: int) -> list[Text]:

@@ -15,12 +15,12 @@ from sqlalchemy import select
 from automl.documents.json_file import parse_json
 from automl.errors import AutomlError, StudyError
 from automl.review.studies import StudyFolder, find_study
+from automl.review.trials import open_study
 from automl.search.policy import Policy, PolicyContext, Significance, make_policy
 from automl.search.replay import Difference, replay
 from automl.search.run import check_names
 from automl.search.storage.event_log import read_events
 from automl.search.storage.sql import tables
-from automl.search.storage.sql.database import open_database, storage_errors
 
 
 def replay_study(study: StudyFolder, policy: str | None = None) -> tuple[int, Difference | None]:
@@ -29,23 +29,19 @@ def replay_study(study: StudyFolder, policy: str | None = None) -> tuple[int, Di
     `policy` is its name, by default the study's own. Raises StudyError if this version cannot read the study's log,
     ConfigError for an unknown policy, and StorageError if the database cannot be read.
     """
-    database = open_database(study.storage_url())
-    try:
-        with storage_errors(database.shown), database.engine.connect() as connection:
-            names = {known.study_name for known in database.optuna.get_all_studies()}
-            study_id = database.optuna.get_study_id_from_name(study.name) if study.name in names else None
-            meta = select(tables.meta).where(tables.meta.c.study_id == study_id)
-            row = connection.execute(meta).mappings().first()
-            if row is None or row["schema_version"] != tables.SCHEMA_VERSION:
-                there = "none" if row is None else f"one of version {row['schema_version']}"
-                raise StudyError(
-                    f"the study {study.name!r} must have a log of version {tables.SCHEMA_VERSION}, but has {there}: "
-                    "choose a study made by this version of automl"
-                )
-            known = parse_json(row["fingerprint"])
-            events = read_events(connection, int(row["study_id"]))
-    finally:
-        database.close()
+    with open_study(study) as opened:
+        row = None
+        if opened is not None:
+            meta = select(tables.meta).where(tables.meta.c.study_id == opened.id)
+            row = opened.connection.execute(meta).mappings().first()
+        if opened is None or row is None or row["schema_version"] != tables.SCHEMA_VERSION:
+            there = "none" if row is None else f"one of version {row['schema_version']}"
+            raise StudyError(
+                f"the study {study.name!r} must have a log of version {tables.SCHEMA_VERSION}, but has {there}: "
+                "choose a study made by this version of automl"
+            )
+        known = parse_json(row["fingerprint"])
+        events = read_events(opened.connection, opened.id)
     name = policy or str(study.config.get("policy", "auto"))
     check_names(policy=name)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -64,6 +65,9 @@ class RunState:
     fell: str = ""
     states: dict[int, TrialState] = field(default_factory=dict)
     running: dict[int, TrialEvent] = field(default_factory=dict)  # the last event of each running trial
+    curves: dict[int, dict[int, float]] = field(
+        default_factory=dict
+    )  # trial: the value of each round, until it ends
     history: list[tuple[float, float]] = field(default_factory=list)
     lines: deque[Line] = field(default_factory=lambda: deque(maxlen=_KEPT_EVENTS))
     seen: list[str] = field(default_factory=list)
@@ -113,6 +117,7 @@ class RunState:
         """Add a trial's event; return the lines of what is notable."""
         before = self.states.get(event.trial)
         self.states[event.trial] = event.state
+        self._keep_curve(event)
         self.running.pop(event.trial, None)
         if event.state is TrialState.RUNNING:
             self.running[event.trial] = event
@@ -131,6 +136,12 @@ class RunState:
             what = f"trial {event.trial} {ENDED[event.state]} at round {event.round}{reason}"
             lines.append(self._add("ended", what))
         return lines
+
+    def _keep_curve(self, event: TrialEvent) -> None:
+        if event.state in ENDED:
+            self.curves.pop(event.trial, None)
+        elif event.value is not None and math.isfinite(event.value):
+            self.curves.setdefault(event.trial, {})[event.round] = event.value
 
     def _new_best(self, best: BestSoFar) -> Line:
         before, self.best = self.best, best

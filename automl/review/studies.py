@@ -20,6 +20,7 @@ RESULT_FILE = "result.json"
 PLAN_FILE = "plan.json"
 TRIALS_FILE = "trials.csv"
 DATABASE_FILE = "study.db"
+REPORT_FILE = "report.html"
 MODEL_FOLDER = "model"
 WEIGHTS_FILE = "model.safetensors"
 REPLACED = ".replaced-"  # in the name of the folder of a study that `--overwrite` is about to replace

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from automl.config.metrics import METRICS
@@ -14,6 +15,8 @@ from automl.review.tables import MODEL_SIZE, read_trials
 from automl.training.published.licences import licence_words
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from automl.search.storage.reader import StoredTrial
 
 
@@ -93,27 +96,50 @@ def stored_rows(trials: Iterable[StoredTrial]) -> list[TrialRow]:
     ]
 
 
-def stored_trials(study: StudyFolder) -> tuple[str, Mode, list[StoredTrial]]:
-    """Return metric, mode and trials of a study from its database, heads included, with every round.
+@dataclass(frozen=True)
+class OpenStudy:
+    """A study in its database, open for reading: `id` is Optuna's, `metric` and `mode` what it searches by."""
 
-    There are no trials without a study.
+    connection: Connection
+    id: int
+    metric: str
+    mode: Mode
+
+
+@contextmanager
+def open_study(study: StudyFolder) -> Iterator[OpenStudy | None]:
+    """Open a study's database for this block; None if the study is not in it.
 
     Raises StorageError if the database cannot be read.
     """
     import optuna
 
-    from automl.search.storage.reader import read_trials as read_stored
     from automl.search.storage.sql.database import open_database, storage_errors
 
     database = open_database(study.storage_url())
     try:
         with storage_errors(database.shown):
             if study.name not in {known.study_name for known in database.optuna.get_all_studies()}:
-                return study.metric, study_mode(study, study.metric), []
+                yield None
+                return
             loaded = optuna.load_study(study_name=study.name, storage=database.optuna)
+            mode: Mode = "min" if loaded.direction == optuna.study.StudyDirection.MINIMIZE else "max"
+            metric = (loaded.metric_names or [study.metric])[0]
+            number = database.optuna.get_study_id_from_name(study.name)
             with database.engine.connect() as connection:
-                trials = read_stored(connection, database.optuna.get_study_id_from_name(study.name))
-        mode: Mode = "min" if loaded.direction == optuna.study.StudyDirection.MINIMIZE else "max"
-        return (loaded.metric_names or [study.metric])[0], mode, trials
+                yield OpenStudy(connection, number, metric, mode)
     finally:
         database.close()
+
+
+def stored_trials(study: StudyFolder) -> tuple[str, Mode, list[StoredTrial]]:
+    """Return metric, mode and trials of a study from its database, heads included, with every round.
+
+    There are no trials without a study. Raises StorageError if the database cannot be read.
+    """
+    from automl.search.storage.reader import read_trials as read_stored
+
+    with open_study(study) as opened:
+        if opened is None:
+            return study.metric, study_mode(study, study.metric), []
+        return opened.metric, opened.mode, read_stored(opened.connection, opened.id)

@@ -52,12 +52,30 @@ def narrowed(space: SearchSpace, *, pretrained: bool, models: Collection[str] | 
         for entry in space.portfolio
         if bool(entry.get(PRETRAINED, False)) == pretrained and entry.get("model") in known["model"]
     ]
-    spec |= {"families": families, "parameters": parameters, "portfolio": portfolio, "constraints": None}
-    made = SearchSpace.from_dict(spec, name=space.name)
-    weights = {name: weight for name, weight in space.weights.items() if name in families}
-    # They were checked against the whole space; here, some of the models in them may be gone.
-    left = tuple(each for each in constraints if each.names <= {*parameters, "family", "model"})
-    return replace(made, weights=weights, constraints=left)
+    spec |= {"families": families, "parameters": parameters, "portfolio": portfolio}
+    return _remade(space, spec, constraints)
+
+
+def only_models(space: SearchSpace, models: Collection[str]) -> SearchSpace:
+    """Return the space without the other models, and without what is searched only for them.
+
+    Raises SpaceError if no model is left.
+    """
+    families = {name: [one for one in members if one in models] for name, members in space.families.items()}
+    families = {name: members for name, members in families.items() if members}
+    if families == {name: list(members) for name, members in space.families.items()}:
+        return space
+    if not families:
+        raise SpaceError(f"the search space {space.name!r} must keep a model, and none of its models is left")
+    known: dict[str, set[Any]] = {
+        "family": set(families),
+        "model": {m for ms in families.values() for m in ms},
+    }
+    spec = space.to_dict()
+    parameters = _parameters(spec.get("parameters", {}), known)
+    portfolio = [entry for entry in space.portfolio if entry.get("model") in known["model"]]
+    spec |= {"families": families, "parameters": parameters, "portfolio": portfolio}
+    return _remade(space, spec, space.constraints)
 
 
 def with_weights(space: SearchSpace, models: Sequence[str], recipes: Sequence[Config]) -> SearchSpace:
@@ -112,6 +130,15 @@ def choices_of(space: SearchSpace, model: str, key: str) -> tuple[Value, ...]:
     config = {"family": family_of(model, space.patterns), "model": model, PRETRAINED: True}
     active = next((one for one in space.parameters.get(key, ()) if one.is_active(config)), None)
     return active.choices if isinstance(active, Categorical) else ()
+
+
+def _remade(space: SearchSpace, spec: _Spec, constraints: Sequence[Constraint]) -> SearchSpace:
+    """Return the part of a space that `spec` describes, with its weights and the constraints that still apply."""
+    made = SearchSpace.from_dict({**spec, "constraints": None}, name=space.name)
+    weights = {name: weight for name, weight in space.weights.items() if name in spec["families"]}
+    # They were checked against the whole space; here, some of the models in them may be gone.
+    left = tuple(each for each in constraints if each.names <= {*spec["parameters"], "family", "model"})
+    return replace(made, weights=weights, constraints=left)
 
 
 def _possible(family: str, model: str, pretrained: bool, constraints: Sequence[Constraint]) -> bool:

@@ -5,7 +5,9 @@
     python -m benchmarks.delivery export   [--sets cifar10,seedlings] [--networks resnet18,...] [--epochs 4]
     python -m benchmarks.delivery families
     python -m benchmarks.delivery reject   [--studies 20] [--rows 1500]
+    python -m benchmarks.delivery intervals [--studies 20]
     python -m benchmarks.delivery unknown  [--time-limit 60]
+    python -m benchmarks.delivery ensemble [--time-limit 90]
 
 - predict: images a second of `predict` against a bare batched forward over decoded images (target: 90 %), and the
   seconds from torch's own import to the first prediction of a fresh process (target: 1 s).
@@ -15,6 +17,10 @@
   small.
 - families: the smallest network of each family of every preset, with random weights, in each format.
 - reject: how often the answers that `--reject 0.95` leaves are right on the holdout of small studies.
+- intervals: whether the interval of the holdout contains the accuracy on many more images, for small studies of
+  CIFAR-10 (target: 18 of 20).
+- ensemble: `--deliver ensemble` against the single model on five sets (target: nowhere worse by more than two standard
+  errors).
 - unknown: how well a model of ants and bees tells seedlings from its own holdout (target: AUROC of .9).
 
 Exit code 1 if a target is missed.
@@ -26,7 +32,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks.delivery import evaluate, export, families, predict, reject, unknown
+from benchmarks.delivery import ensemble, evaluate, export, families, intervals, predict, reject, unknown
 
 PARTS = {
     "predict": predict.main,
@@ -34,7 +40,9 @@ PARTS = {
     "export": export.main,
     "families": families.main,
     "reject": reject.main,
+    "intervals": intervals.main,
     "unknown": unknown.main,
+    "ensemble": ensemble.main,
 }
 ROWS = {"evaluate": 10_000, "reject": 1500}
 

@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from automl.config.durations import format_clock, format_duration, parse_duration
+from automl.config.durations import (
+    format_clock,
+    format_duration,
+    format_latency,
+    parse_duration,
+    parse_latency,
+)
 
 
 @pytest.mark.parametrize(
@@ -67,3 +73,25 @@ def test_whole_seconds_survive_writing_and_reading(seconds: int) -> None:
 )
 def test_clock_shows_hours_only_where_there_are_some(seconds: float, text: str) -> None:
     assert format_clock(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "milliseconds"),
+    [("20ms", 20.0), ("0.02s", 20.0), ("0.5 ms", 0.5), ("2S", 2000.0), (20, 20.0), (1.5, 1.5), ("20", 20.0)],
+)
+def test_latency_is_read_in_every_form(text: object, milliseconds: float) -> None:
+    assert parse_latency(text) == milliseconds
+    assert parse_latency(parse_latency(text)) == milliseconds  # an option is read again where a study goes on
+
+
+@pytest.mark.parametrize(
+    "given_", ["", "fast", "20 minutes", "ms", "-3ms", True, None, [20], 0, "0ms", 1e400]
+)
+def test_latency_that_is_none_is_refused(given_: object) -> None:
+    with pytest.raises(ValueError, match="must be a latency above zero"):
+        parse_latency(given_)
+
+
+@pytest.mark.parametrize(("milliseconds", "text"), [(20.0, "20ms"), (0.1234, "0.123ms"), (1234.5, "1230ms")])
+def test_latency_is_written_with_three_digits(milliseconds: float, text: str) -> None:
+    assert format_latency(milliseconds) == text

@@ -21,7 +21,7 @@ from automl.data.prepare import PreparedData
 from automl.data.sources.base import Source
 from automl.data.splits import TRAIN, Split
 from automl.machine import Moment
-from automl.records import Resize
+from automl.records import ReadOptions, Resize
 
 WAYS: tuple[Resize, ...] = get_args(Resize)
 
@@ -105,7 +105,7 @@ def test_another_node_decodes_in_the_same_way(
     (tmp_path / "cache").rename(tmp_path / "away")
     monkeypatch.setenv("AUTOML_CACHE_DIR", str(tmp_path / "other"))
     _decoded_here.cache_clear()
-    origin = DataOrigin(str(photos), None, "auto", 8, 3, None, resize=found.info.resize)
+    origin = DataOrigin(str(photos), ReadOptions(), 8, 3, None, resize=found.info.resize)
     assert np.array_equal(np.load(splits_on_this_node(found, origin).train.images), pixels)
 
 

@@ -16,6 +16,7 @@ from automl.data.cache.node_cache import DataOrigin, _decoded_here, splits_on_th
 from automl.data.loading.batches import Batches
 from automl.data.prepare import PreparedData
 from automl.machine import Moment
+from automl.records import ReadOptions
 from tests.data.conftest import random_image
 
 
@@ -106,7 +107,7 @@ def test_other_machine_makes_both_sizes(
     train, val = (replace(rows, images=images, large=large) for rows in (splits.train, splits.val))
     moved = replace(splits, train=train, val=val)
     info = splits.info
-    origin = DataOrigin(str(photos), None, "auto", info.img_size, info.in_chans, None, info.large_size)
+    origin = DataOrigin(str(photos), ReadOptions(), info.img_size, info.in_chans, None, info.large_size)
     found = splits_on_this_node(moved, origin)
     assert found.val.large == found.train.large is not None
     made = [np.load(path) for path in (found.train.images, found.train.large)]

@@ -20,7 +20,7 @@ from automl.data.cache.node_cache import DataOrigin
 from automl.errors import EngineError
 from automl.final.distributed_retrain import RetrainWorkers, distributed_retrain, has_checkpoint
 from automl.final.retrain import Retrain, join_rows
-from automl.records import Config, SearchSplits, Silent
+from automl.records import Config, ReadOptions, SearchSplits, Silent
 from automl.search.engines.cluster_resources import ClusterResources, NodeResources
 from automl.search.engines.ray import cleanup_process as ray_watcher
 from automl.search.engines.ray.distributed_training import WorkerGroup, cores_each
@@ -33,7 +33,7 @@ from tests.waiting import until
 __all__ = ["config", "splits"]  # fixtures
 # Ray Data, which Ray Train imports, warns of options of its own.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
-ORIGIN = DataOrigin(None, None, "auto", 32, 3, None)
+ORIGIN = DataOrigin(None, ReadOptions(), 32, 3, None)
 
 
 def plain(chosen: Config) -> Config:

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
+import automl
 from automl import pipeline
 from automl.errors import TrialError
 from automl.final.card import read_verdict
@@ -210,8 +211,9 @@ def test_ctrl_c_in_the_search_leaves_the_retrain_its_time_and_a_stopped_study(
     assert read_study(result.directory).state == "stopped"
 
 
-def test_own_weights_score_as_the_trial_did_but_for_mirror_images_and_the_gap_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("mirrored", [True, False])
+def test_own_weights_score_as_the_trial_did_but_for_mirror_images_that_do_not_harm_and_the_gap_says_so(
+    mirrored: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lr = {"type": "float", "low": 5e-3, "high": 1e-2}
     parameters = {"lr": lr, "hflip": {"type": "categorical", "choices": [True]}}
@@ -224,20 +226,23 @@ def test_own_weights_score_as_the_trial_did_but_for_mirror_images_and_the_gap_sa
 
     no_learning(monkeypatch)
     monkeypatch.setattr(contest, "answered", remembered)
+    monkeypatch.setattr(contest, "worse_mirrored", lambda *_: not mirrored)
     result = pipeline.fit(config_for(tmp_path, space=space, n_trials=1, epochs=6))
     own, val = scored[0]
     n, targets = len(val), np.load(val.targets)[np.load(val.index)]
     values = []
-    for mirrored in (False, True):
-        alone = replace(own, mirrored=mirrored)
+    for both in (False, True):
+        alone = replace(own, mirrored=both)
         found = answered(alone, val, np.arange(n), seen=np.zeros(n, dtype=bool), device="cpu").candidate
         values.append(compute("accuracy", targets, found.scores, "classification"))
     assert values[0] == pytest.approx(result.val_score)
     (comparison,) = retrain_of(result)["evidence"]["comparisons"]
-    assert comparison["challenger_value"] == pytest.approx(values[1])
+    assert comparison["challenger_value"] == pytest.approx(values[int(mirrored)])
+    assert automl.load(result.directory).mirrored is mirrored
     explained = result.to_json()["gap"]["explained"]
     assert "Both are scores of the same weights" in explained
-    assert "from each image and its mirror image, the validation score from each image alone" in explained
+    said = "from each image and its mirror image, the validation score from each image alone"
+    assert (said in explained) is mirrored
     assert false_sentences(explained, facts_of(result.directory)) == []
 
 

@@ -112,6 +112,7 @@ def test_result_json_has_what_scripts_rely_on(finished: FitResult) -> None:
             "search_s",
             "retrain_s",
             "holdout_s",
+            "report_s",
             "first_result_s",
         )
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 
 import pytest
 from rich.console import Console
@@ -309,6 +310,21 @@ def test_live_view_shows_what_is_running() -> None:
     assert "         and 6 more" in drawn(state, 80, 40)
     state.add_event(event(0, TrialState.PAUSED, 0.5))
     assert not any("trial 0, round" in line for line in drawn(state, 80, 40))
+
+
+def test_live_view_shows_the_curve_of_what_is_running() -> None:
+    state = RunState(Clock())
+    for done, value in enumerate([0.1, 0.4, 0.5], 1):
+        state.add_event(event(0, TrialState.RUNNING, value, epoch=done))
+    state.add_event(event(0, TrialState.PAUSED, 0.5, epoch=3))
+    state.add_event(event(0, TrialState.RUNNING, 0.5, epoch=3))  # goes on
+    state.add_event(event(1, TrialState.RUNNING, math.nan))
+    lines = drawn(state, 80, 30)
+    assert " now     trial 0, round 4   ▁▆█ 0.5000   resnet10t, adamw, lr 0.0040" in lines
+    assert "         trial 1, round 2   resnet10t, adamw, lr 0.0040" in lines
+    assert " now     trial 0, round 4   resnet10t, adamw, lr 0.0040" in drawn(state, 59, 30)
+    state.add_event(event(0, TrialState.COMPLETE, 0.5, epoch=3))
+    assert not state.curves.get(0)
 
 
 def test_plain_lines_say_what_is_running() -> None:

@@ -10,6 +10,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import click
 
+from automl.cli import completion
 from automl.cli.dashboard_access import PARAMETER, Access, guarded, is_loopback, is_shared
 from automl.cli.options import SectionCommand, State, directory_option, option, section, verbose_option
 
@@ -25,7 +26,7 @@ _PORT = 8080
 
 
 @click.command("dashboard", cls=SectionCommand, short_help="Open a study's dashboard in the browser.")
-@click.argument("study", required=False)
+@click.argument("study", required=False, shell_complete=completion.studies)
 @directory_option
 @section("Study")("--storage", "URL", "that of STUDY", "Show all studies of this database.")
 @server("--port", "PORT", "8080", "Port to listen on; 0 picks a free one.")

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from automl.cli import completion
 from automl.cli.options import (
     SectionCommand,
     State,
@@ -20,13 +21,14 @@ from automl.cli.options import (
 
 study = section("Study")
 budget = section("Budget")
+limits = section("Limits of the model")
 search = section("Search")
 images = section("Data")
 resources = section("Resources")
 
 
 @click.command("fit", cls=SectionCommand, short_help="Find the best model for your images.")
-@click.argument("data")
+@click.argument("data", shell_complete=completion.files)
 @study("--study", "NAME", "name of the data", "Name of the study.")
 @directory_option
 @option(
@@ -45,6 +47,20 @@ resources = section("Resources")
 @budget("--time-limit", "10m", "10m unless --n-trials", "Time for everything, in seconds or with a unit.")
 @budget("--n-trials", "N", "no limit", "Most trials to run.")
 @budget("--epochs", "N", "automatic", "Most epochs of a trial.")
+@limits(
+    "--max-latency",
+    "20ms",
+    "none",
+    "Time of one image through the network on this machine, in ms or with a unit.",
+)
+@limits("--max-size", "10M", "none", "Size of the file with the weights in float32.")
+@limits("--max-params", "5M", "none", "Number of parameters.")
+@search(
+    "--deliver",
+    "WHAT",
+    "single",
+    "One model (single), an ensemble where validation images show a gain (ensemble), or a clear one (auto).",
+)
 @search("--space", "NAME|FILE", "auto", "Search space; see `automl spaces`.")
 @search("--metric", "NAME", "auto", "Metric to optimise: accuracy, balanced_accuracy, f1, log_loss, ...")
 @search("--task", "KIND", "auto", "classification, multilabel or regression.")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from automl.cli import completion
 from automl.cli.options import (
     SectionCommand,
     State,
@@ -34,7 +35,7 @@ _CASES_SHOWN = 5
 
 
 @click.command("inspect", cls=SectionCommand, short_help="Check data before any training.")
-@click.argument("data")
+@click.argument("data", shell_complete=completion.files)
 @images("--target", "COLUMN", "automatic", "Column of a manifest to predict, or several: a,b.")
 @images("--image-column", "COLUMN", "automatic", "Column of a manifest that names the images.")
 @images(

@@ -3,48 +3,61 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from automl.cli import completion
 from automl.cli.damaged_study import reads_study
 from automl.cli.options import SectionCommand, State, directory_option, json_option, option, verbose_option
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
-    from automl.records import TrialRow
+    from automl.records import Mode, TrialRow
+    from automl.review.front.points import Point
+    from automl.review.studies import StudyFolder
     from automl.review.tables import Delivered
 
 
 @click.command("leaderboard", cls=SectionCommand, short_help="List the trials of a study, best first.")
-@click.argument("study")
+@click.argument("study", shell_complete=completion.studies)
 @directory_option
 @option("--csv", "csv_file", metavar="FILE", section="Output", help="Write all columns to a CSV file.")
+@option(
+    "--pareto",
+    section="Output",
+    is_flag=True,
+    help="Only models that no other beats in metric, latency and size, as measured on this machine.",
+)
 @json_option("Print one JSON object with a row for each trial.")
 @verbose_option
 @click.pass_obj
 @reads_study
-def command(state: State, /, study: str, directory: str | None, csv_file: str | None) -> None:
+def command(state: State, /, study: str, directory: str | None, csv_file: str | None, pareto: bool) -> None:
     """List the trials of STUDY, best first. The study may still be running.
 
-    STUDY is the name of a study or its folder.
+    STUDY is the name of a study or its folder. With --pareto, networks are measured for up to a minute, and a file in
+    the study's folder keeps what was measured. `automl deliver` makes one of these models the model of the study.
     """
     from automl.cli.output import print_json, print_table, say, say_wrapped
     from automl.final.evidence.words import folds, not_usable, scored_on
     from automl.review.describe import score
     from automl.review.studies import find_study
-    from automl.review.tables import delivered_of, leaderboard_rows, pareto_trials, ranked
+    from automl.review.tables import delivered_of, leaderboard_rows, pareto_trials, ranked, write_trials
     from automl.review.trials import study_trials, weights_of
 
     found = find_study(study, directory or "studies")
     metric, mode, trials = study_trials(found)
+    if pareto:
+        _front(state, found, metric, mode, trials, csv_file)
+        return
     result = found.result or {}
     best = result.get("best", {})
     trivial = best.get("val_trivial")
     made = delivered_of(result.get("retrain", {}), best.get("trial")) if result else None
     if csv_file is not None:
-        _write(trials, metric, mode, Path(csv_file), made)
+        _write_or_refuse(csv_file, lambda: write_trials(trials, metric, mode, Path(csv_file), made))
     if state.json:
         rows = leaderboard_rows(trials, metric, mode, made)
         about = {"metric": metric, "mode": mode, "trivial": trivial, "weights": weights_of(found)}
@@ -88,6 +101,66 @@ def command(state: State, /, study: str, directory: str | None, csv_file: str | 
             )
 
 
+def _front(
+    state: State,
+    found: StudyFolder,
+    metric: str,
+    mode: Mode,
+    trials: list[TrialRow],
+    csv_file: str | None,
+) -> None:
+    """Print the models that no other beats, with what they cost on this machine."""
+    from automl.cli.output import complain, print_json, say
+    from automl.review.front.kept import kept_weights
+    from automl.review.front.latencies import FILE, Latencies
+    from automl.review.front.points import front, points_of, write_front
+    from automl.torch_setup import quiet_waiting
+
+    quiet_waiting()  # before torch is loaded
+    latencies = Latencies(found.path / FILE)
+    note = complain if state.verbose else (lambda text: None)
+    points = points_of(found, trials, mode, latencies, kept_weights(found, trials), note)
+    best, unmeasured = front(points, mode), sum(point.latency is None for point in points)
+    if csv_file is not None:
+        _write_or_refuse(csv_file, lambda: write_front(best, metric, Path(csv_file)))
+    if state.json:
+        rows = [point.to_row(metric) for point in best]
+        about = {"metric": metric, "mode": mode, "measured_on": latencies.where, "unmeasured": unmeasured}
+        print_json({"study": found.name, **about, "models": rows})
+    elif csv_file is not None:
+        say(f"{len(best)} model{'s' if len(best) != 1 else ''} written to {csv_file}")
+    elif not best:
+        say(f"no trial of study {found.name!r} has a score and a latency yet")
+    else:
+        _print_front(best, metric, latencies.where, unmeasured)
+
+
+def _print_front(best: list[Point], metric: str, where: str, unmeasured: int) -> None:
+    from automl.cli.output import print_table, say_wrapped
+    from automl.config.durations import format_latency
+    from automl.config.sizes import format_count, format_size
+    from automl.review.describe import config_words, score
+
+    columns = ("trial", f"val_{metric}", "latency", "size", "params", "form", "weights", "configuration")
+    cells = [
+        (
+            str(one.trial),
+            score(one.value),
+            format_latency(one.latency or 0.0),
+            format_size(one.size),
+            format_count(one.params),
+            one.form,
+            one.weights or "-",
+            config_words(one.config),
+        )
+        for one in best
+    ]
+    say_wrapped(f"no other trial is better in metric, latency and size; one image on {where}")
+    print_table(columns, cells, right=columns[:5])
+    if unmeasured:
+        say_wrapped(f"{unmeasured} more could not be measured in time; the same command again goes on.")
+
+
 def _cells(rank: int, row: TrialRow, front: Collection[int], made: Delivered | None) -> tuple[str, ...]:
     from automl.review.describe import config_words, score
 
@@ -111,13 +184,12 @@ def _cells(rank: int, row: TrialRow, front: Collection[int], made: Delivered | N
     )
 
 
-def _write(trials: list[TrialRow], metric: str, mode: Any, path: Path, made: Delivered | None) -> None:
+def _write_or_refuse(csv_file: str, write: Callable[[], None]) -> None:
     from automl.errors import UsageError
-    from automl.review.tables import write_trials
 
     try:
-        write_trials(trials, metric, mode, path, made)
+        write()
     except OSError as error:
         raise UsageError(
-            f"--csv must be a file that can be written, got {str(path)!r} ({error.strerror})"
+            f"--csv must be a file that can be written, got {csv_file!r} ({error.strerror})"
         ) from error

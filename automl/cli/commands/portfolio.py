@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from automl.cli import completion
 from automl.cli.options import (
     HELP,
     SectionCommand,
@@ -31,7 +32,7 @@ def command() -> None:
 
 
 @command.command("learn", cls=SectionCommand, short_help="Learn a portfolio from studies.")
-@click.argument("studies", nargs=-1, required=True, metavar="STUDIES...")
+@click.argument("studies", nargs=-1, required=True, metavar="STUDIES...", shell_complete=completion.studies)
 @directory_option
 @search("--space", "NAME|FILE", "the first study's", "Search space of the portfolio.")
 @option("--size", section="Search", type=click.IntRange(min=1), default=8, help="Most configurations.  [8]")

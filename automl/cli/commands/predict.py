@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from automl.cli import completion
 from automl.cli.options import (
     SectionCommand,
     State,
@@ -33,8 +34,8 @@ Row = dict[str, Any]
 
 
 @click.command("predict", cls=SectionCommand, short_help="Predict the labels of images.")
-@click.argument("model")
-@click.argument("images", nargs=-1, required=True)
+@click.argument("model", shell_complete=completion.studies)
+@click.argument("images", nargs=-1, required=True, shell_complete=completion.files)
 @directory_option
 @option("--out", metavar="FILE", section="Output", help="Write a .csv or .parquet file instead of a table.")
 @option(

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from automl.cli import completion
 from automl.cli.options import (
     SectionCommand,
     State,
@@ -23,7 +24,7 @@ resources = section("Resources")
 
 
 @click.command("resume", cls=SectionCommand, short_help="Resume a study.")
-@click.argument("study")
+@click.argument("study", shell_complete=completion.studies)
 @directory_option
 @section("Study")("--storage", "URL", _BEFORE, "Database of the search, with its password.")
 @budget("--time-limit", "10m", _BEFORE, "Time from now on, in seconds or with a unit.")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from automl.cli import completion
 from automl.cli.damaged_study import reads_study
 from automl.cli.options import (
     SectionCommand,
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @click.command("show", cls=SectionCommand, short_help="Show one study.")
-@click.argument("study")
+@click.argument("study", shell_complete=completion.studies)
 @directory_option
 @json_option("Print result.json, or the progress of the study, as one JSON object.")
 @verbose_option
@@ -53,15 +54,15 @@ def command(state: State, /, study: str, directory: str | None) -> None:
 
 def _print_result(found: StudyFolder, result: dict[str, Any], flags: str) -> None:
     from automl.cli.output import say, say_wrapped, terminal_width
-    from automl.final.evidence.words import not_usable
     from automl.review.describe import aligned, dashboard_command, details, summary
+    from automl.review.report.verdict import verdict_of
     from automl.terminal.printable import printable
 
     rows = summary(result, found.model_dir, dashboard_command(found.name, flags))
     say(f"{printable(found.name)}: {found.state_words}\n")
-    if unusable := not_usable(result):
-        say_wrapped(unusable)
-        say()
+    for sentence in verdict_of(found):
+        say_wrapped(sentence)
+    say()
     more = details(result)
     first = max(len(name) for name, _ in (*rows, *more))
     for part in (rows, more):

@@ -6,11 +6,12 @@ from typing import Any
 
 import click
 
+from automl.cli import completion
 from automl.cli.options import SectionCommand, State, json_option, verbose_option
 
 
 @click.command("spaces", cls=SectionCommand, short_help="List search spaces, or print one.")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completion.spaces)
 @json_option("Print one JSON object.")
 @verbose_option
 @click.pass_obj

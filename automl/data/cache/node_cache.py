@@ -10,10 +10,10 @@ from pathlib import Path
 from automl.data.cache.cache import Cached, open_or_build
 from automl.data.decoding.image_format import Target
 from automl.data.decoding.pixel_range import PixelRange
-from automl.data.sources import open_source
+from automl.data.sources import open_data
 from automl.errors import AutomlError, DataError
 from automl.machine import cache_folder
-from automl.records import Fold, Resize, SearchSplits
+from automl.records import Fold, ReadOptions, Resize, SearchSplits
 
 
 @dataclass(frozen=True)
@@ -21,15 +21,12 @@ class DataOrigin:
     """How to decode the images of a study again; `data` is None if they were passed in memory."""
 
     data: str | None
-    target: str | None
-    task: str
+    options: ReadOptions
     img_size: int
     in_chans: int
     max_disk: int | None
     large_size: int = 0
     resize: Resize = "crop"
-    image_column: str | None = None
-    group_column: str | None = None
     pixel_range: PixelRange = ()
 
 
@@ -75,13 +72,7 @@ def _decoded_here(origin: DataOrigin, images: Path) -> Cached:
             f"no {str(images)!r}: set AUTOML_CACHE_DIR to a shared folder"
         )
     try:
-        source = open_source(
-            origin.data,
-            target=origin.target,
-            task=origin.task,
-            image_column=origin.image_column,
-            group_column=origin.group_column,
-        )
+        source = open_data(origin.data, origin.options)
         try:
             cached = open_or_build(
                 source,

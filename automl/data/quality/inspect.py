@@ -14,12 +14,12 @@ from automl.data.constants import CPU_SIZE, GPU_SIZE
 from automl.data.decoding.image_format import choose_target
 from automl.data.labelled_rows import Labelled, OnGroupLeak, label
 from automl.data.quality.report import DataReport, make_report
-from automl.data.sources import open_source
+from automl.data.sources import open_data
 from automl.data.sources.base import Source, counted
 from automl.data.splits import TRAIN, Split, split_columns
 from automl.errors import DataError
 from automl.machine import cache_folder
-from automl.records import Observer, Silent
+from automl.records import Observer, ReadOptions, Silent
 
 MAX_DISK = "20G"
 
@@ -57,7 +57,7 @@ def inspect_data(
     """
     start = time.perf_counter()
     watcher = observer if observer is not None else Silent()
-    source = open_source(data, target=target, task=task, image_column=image_column, group_column=group_column)
+    source = open_data(data, ReadOptions(target, task, image_column, group_column))
     try:
         watcher.stage("scan", f"looking at {counted(len(source.files), 'image')} of {source.name}")
         # The size that a search would choose, so that it finds the decoded images.

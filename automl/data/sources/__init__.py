@@ -6,7 +6,7 @@ import errno
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from automl.data.sources.arrays import open_digits
 from automl.data.sources.base import Source
@@ -19,36 +19,23 @@ from automl.data.sources.image_lists import open_pair
 from automl.data.sources.torch_dataset import is_dataset, open_dataset
 from automl.data.sources.torchvision_sets import is_torchvision, open_torchvision
 from automl.errors import DataError, unknown_name
+from automl.records import ReadOptions
 
-
-class _Open(Protocol):
-    def __call__(self, data: Any, *, target: str | None, task: str) -> Source: ...
-
-
-class _OpenTable(Protocol):
-    def __call__(
-        self,
-        data: Any,
-        *,
-        target: str | None,
-        task: str,
-        image_column: str | None,
-        group_column: str | None,
-    ) -> Source: ...
+Open = Callable[[Any, ReadOptions], Source]
 
 
 @dataclass(frozen=True)
 class SourceKind:
     """A kind of source: `open` opens data for which `accepts(data)` is true.
 
-    `open_table` does too, if the data may be a table or hold one: then the columns of images and groups can be named.
+    `has_columns`: the data may be a table or hold one, so that the columns of images and groups can be named.
     """
 
     name: str
     description: str
     accepts: Callable[[Any], bool]
-    open: _Open
-    open_table: _OpenTable | None = None
+    open: Open
+    has_columns: bool = False
 
 
 SOURCES: tuple[SourceKind, ...] = (
@@ -65,16 +52,20 @@ SOURCES: tuple[SourceKind, ...] = (
         "a folder of class folders or with labels.csv",
         lambda data: _is_folder(data),
         open_folder,
-        open_folder,
+        has_columns=True,
     ),
-    SourceKind("zip", "a .zip of such a folder", lambda data: _is_file(data, _is_zip), open_zip, open_zip),
-    SourceKind("tar", "a .tar or .tar.gz of one", lambda data: _is_file(data, is_tar), open_tar, open_tar),
+    SourceKind(
+        "zip", "a .zip of such a folder", lambda data: _is_file(data, _is_zip), open_zip, has_columns=True
+    ),
+    SourceKind(
+        "tar", "a .tar or .tar.gz of one", lambda data: _is_file(data, is_tar), open_tar, has_columns=True
+    ),
     SourceKind(
         "manifest",
         "a .csv or .parquet manifest",
         lambda data: _is_file(data, is_manifest),
         open_manifest,
-        open_manifest,
+        has_columns=True,
     ),
     SourceKind("arrays", "a pair (images, labels)", lambda data: isinstance(data, (tuple, list)), open_pair),
     SourceKind(
@@ -82,7 +73,7 @@ SOURCES: tuple[SourceKind, ...] = (
         "a DataFrame",
         lambda data: hasattr(data, "iloc") and hasattr(data, "columns"),
         open_frame,
-        open_frame,
+        has_columns=True,
     ),
     SourceKind("dataset", "a map-style torch Dataset", is_dataset, open_dataset),
 )
@@ -114,33 +105,31 @@ def open_source(
     image_column: str | None = None,
     group_column: str | None = None,
 ) -> Source:
-    """Open labelled images of any kind in `SOURCES`.
-
-    `target` names one column of a table to learn, or several with commas, `image_column` the one with its images, and
-    `group_column` the one with groups of rows that belong together.
+    """Open labelled images of any kind in `SOURCES`; see `ReadOptions` for the others.
 
     Raises DataError if the data do not exist, are of no known kind or do not fit the task.
     """
-    if task not in _TASKS:
-        raise DataError(unknown_name("task", str(task), _TASKS))
+    return open_data(data, ReadOptions(target, task, image_column, group_column))
+
+
+def open_data(data: Any, options: ReadOptions) -> Source:
+    """Open labelled images, as `open_source` does."""
+    if options.task not in _TASKS:
+        raise DataError(unknown_name("task", str(options.task), _TASKS))
     if isinstance(data, (tuple, list)) and len(data) not in (2, 3):
         raise DataError(
             f"arrays must be given as (images, labels) or (images, labels, groups), not as {len(data)} values"
         )
-    for kind in SOURCES:
-        if kind.accepts(data):
-            if image_column is None and group_column is None:
-                return kind.open(data, target=target, task=task)
-            if kind.open_table is not None:
-                return kind.open_table(
-                    data, target=target, task=task, image_column=image_column, group_column=group_column
-                )
-            what = "an image column" if image_column is not None else "a group column"
-            raise DataError(
-                f"{what} is one of a table and must be left out for {kind.description}, but "
-                f"{image_column or group_column!r} was given"
-            )
-    raise DataError(_unknown(data))
+    kind = next((kind for kind in SOURCES if kind.accepts(data)), None)
+    if kind is None:
+        raise DataError(_unknown(data))
+    column = options.image_column or options.group_column
+    if column is not None and not kind.has_columns:
+        what = "an image column" if options.image_column is not None else "a group column"
+        raise DataError(
+            f"{what} is one of a table and must be left out for {kind.description}, but {column!r} was given"
+        )
+    return kind.open(data, options)
 
 
 def _is_path(data: Any) -> bool:

@@ -20,6 +20,7 @@ from automl.data.sources.base import (
 )
 from automl.data.sources.labels import Labels, as_array, columns_of_table, label_columns, read_labels
 from automl.errors import DataError
+from automl.records import ReadOptions
 
 _MOST_VALUES = 2**22  # that decide on the range
 _LAYOUTS = "(N, H, W), (N, H, W, C) or (N, C, H, W) with C of 1, 3 or 4"
@@ -91,9 +92,9 @@ def values_of(image: Any) -> npt.NDArray[Any]:
     return np.asarray(channels_last(array)[0])
 
 
-def open_digits(data: Any, *, target: str | None, task: str) -> ArraySource:
+def open_digits(data: Any, options: ReadOptions) -> ArraySource:
     """Open scikit-learn's digits: 1,797 grey images of 8 x 8 pixels and 17 levels, ten classes."""
-    require_classification(task, target, repr(data))
+    require_classification(options.task, options.target, repr(data))
     from sklearn.datasets import load_digits
 
     digits = load_digits()

@@ -18,6 +18,7 @@ from automl.data.sources.labels import read_labels
 from automl.documents.bounded_file import read_bounded
 from automl.errors import DataError, unknown_name
 from automl.machine import hub_answers
+from automl.records import ReadOptions
 
 PREFIX = "hf:"
 _IMAGES = ("image", "img", "picture", "pixel_values")
@@ -72,7 +73,7 @@ def is_hub(data: Any) -> bool:
     return isinstance(data, str) and data.startswith(PREFIX)
 
 
-def open_hub(data: Any, *, target: str | None, task: str) -> Source:
+def open_hub(data: Any, options: ReadOptions) -> Source:
     """Open hf:NAME, or hf:FOLDER saved by `save_to_disk`.
 
     Its splits are kept; HF_HOME sets the folder of its files. Raises DataError if the library is missing, and if the
@@ -97,7 +98,7 @@ def open_hub(data: Any, *, target: str | None, task: str) -> Source:
         parts = [("", rows) for rows in found.values() if len(rows)]
     if not parts:
         raise DataError(f"{data} must have rows, but it has none: choose another")
-    source = HubSource(parts, name=Path(name).name, target=target, task=task)
+    source = HubSource(parts, name=Path(name).name, target=options.target, task=options.task)
     left = sorted(set(found) - set(known))
     if left and parts[0][0]:
         source.notes += (f"Splits beside train and test left out: {', '.join(left)}.",)

@@ -15,6 +15,7 @@ from automl.data.sources.files.manifest import open_frame
 from automl.data.sources.labels import as_array, columns_of_table, label_columns
 from automl.data.sources.torch_dataset import DatasetSource
 from automl.errors import DataError
+from automl.records import ReadOptions
 
 
 class ImageList:
@@ -31,13 +32,13 @@ class ImageList:
         return self._images[i], self.targets[i]
 
 
-def open_pair(data: Any, *, target: str | None, task: str) -> Source:
+def open_pair(data: Any, options: ReadOptions) -> Source:
     """Open (images, labels), or (images, labels, groups) with a group for each image. Raises DataError.
 
     `images` are one array as in `ArraySource`, or a list (or array, or Series) of paths, relative to the current
     folder, of the bytes or open files of images, of PIL images, or of arrays as in `DatasetSource`.
     """
-    refuse_target(target, "arrays")
+    refuse_target(options.target, "arrays")
     images, labels, *rest = data
     if labels is None or isinstance(labels, (str, bytes, dict, set, frozenset)):
         raise DataError(
@@ -52,10 +53,12 @@ def open_pair(data: Any, *, target: str | None, task: str) -> Source:
     first = items[0] if items else None
     if isinstance(first, (str, os.PathLike, bytes, bytearray)) or hasattr(first, "read"):
         groups = _one_each(rest[0], len(items), "groups") if rest else None
-        return _files(items, labels, groups, task)
+        return _files(items, labels, groups, options.task)
     if isinstance(first, Image.Image) or _differ(items):
         named = columns_of_table(labels)
-        source = DatasetSource(ImageList(items, _one_each(labels, len(items))), task=task, columns=named)
+        source = DatasetSource(
+            ImageList(items, _one_each(labels, len(items))), task=options.task, columns=named
+        )
         source.name = "images"
         return _grouped(source, *rest)
     if hasattr(first, "detach"):
@@ -63,7 +66,7 @@ def open_pair(data: Any, *, target: str | None, task: str) -> Source:
 
         images = torch.stack(items)
     named = labels if columns_of_table(labels) else _plain(labels)
-    return _grouped(ArraySource(images, named, task=task), *rest)
+    return _grouped(ArraySource(images, named, task=options.task), *rest)
 
 
 def _grouped(source: ArraySource | DatasetSource, groups: Any = None) -> Source:
@@ -106,7 +109,7 @@ def _files(items: list[Any], labels: Any, groups: list[Any] | None, task: str) -
         while together in frame:
             together += "_"
         frame[together] = pd.Series(groups, dtype=object)
-    source = open_frame(frame, target=",".join(columns), task=task, image_column=image, group_column=together)
+    source = open_frame(frame, ReadOptions(",".join(columns), task, image, together))
     source.name = "images"
     return source
 

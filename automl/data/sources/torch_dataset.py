@@ -27,6 +27,7 @@ from automl.data.sources.arrays import values_of
 from automl.data.sources.base import Source, hash_lines, numbered, refuse_target
 from automl.data.sources.labels import label_columns, read_labels
 from automl.errors import DataError
+from automl.records import ReadOptions
 
 _LOOKED_AT = 32  # items, for the range of their pixels
 _WHITE = 255.0
@@ -131,10 +132,10 @@ class Joined:
         return self._parts[part][i - (self._ends[part - 1] if part else 0)]
 
 
-def open_dataset(data: Any, *, target: str | None, task: str) -> Source:
+def open_dataset(data: Any, options: ReadOptions) -> Source:
     """Open a map-style Dataset. Raises DataError."""
-    refuse_target(target, "a Dataset")
-    return DatasetSource(data, task=task)
+    refuse_target(options.target, "a Dataset")
+    return DatasetSource(data, task=options.task)
 
 
 def is_dataset(data: Any) -> bool:

@@ -13,6 +13,7 @@ from automl.data.sources.base import Source, refuse_target
 from automl.data.sources.torch_dataset import JoinedSource
 from automl.errors import DataError, unknown_name
 from automl.machine import user_cache
+from automl.records import ReadOptions
 from automl.torch_setup import import_torchvision
 
 PREFIX = "torchvision:"
@@ -46,7 +47,7 @@ def torchvision_folder(name: str) -> Path:
     return base / "datasets" / name
 
 
-def open_torchvision(data: Any, *, target: str | None, task: str) -> Source:
+def open_torchvision(data: Any, options: ReadOptions) -> Source:
     """Open torchvision:NAME with its parts, downloaded if necessary.
 
     Raises DataError for an unknown name, and if the files are missing and cannot be downloaded.
@@ -55,11 +56,11 @@ def open_torchvision(data: Any, *, target: str | None, task: str) -> Source:
     name = next((known for known in SETS if known.lower() == asked.lower()), None)
     if name is None:
         raise DataError(unknown_name("torchvision data set", asked, SETS))
-    refuse_target(target, str(data))
+    refuse_target(options.target, str(data))
     folder = torchvision_folder(name)
     make = getattr(import_torchvision("datasets"), name)
-    parts = {part: _open(make, name, folder, options) for part, options in SETS[name].items()}
-    return JoinedSource(parts, name=name, folder=folder, task=task)
+    parts = {part: _open(make, name, folder, arguments) for part, arguments in SETS[name].items()}
+    return JoinedSource(parts, name=name, folder=folder, task=options.task)
 
 
 def _open(make: Any, name: str, folder: Path, options: dict[str, Any]) -> Any:

@@ -17,7 +17,7 @@ from automl.delivery.export.writers import WRITERS, Format
 from automl.errors import DataError, UsageError, unknown_name
 from automl.final.evaluation.labelled import Labelled, Where, open_labelled
 from automl.final.predictor import Predictor
-from automl.records import DatasetInfo
+from automl.records import DatasetInfo, ReadOptions
 from automl.review.studies import STUDY_FILE, StudyFolder, find_model, read_study
 
 _IN_MEMORY = "<"  # study.yaml names data that were in memory like this
@@ -122,11 +122,7 @@ def _has_data(study: StudyFolder) -> bool:
 
 def _of_study(study: StudyFolder, info: DatasetInfo, opened: ExitStack) -> StudyRows:
     config = study.config
-    where = Where(
-        target=config.get("target"),
-        image_column=config.get("image_column"),
-        group_column=config.get("group_column"),
-    )
+    where = Where(ReadOptions.of(config))
     return study_rows(_opened(config["data"], info, where, opened), study.path)
 
 

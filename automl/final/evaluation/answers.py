@@ -17,7 +17,6 @@ from automl.training.steps.metrics import to_labels
 if TYPE_CHECKING:
     import pandas as pd
 
-ANSWERS_FILE = "holdout_predictions.csv"  # in the folder of a study
 MOST_SCORES = 250_000  # written in a second; the table then still has the confidence of each answer
 _DIGITS = 6
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from automl.data import Source, open_source
+from automl.data import Source, open_data
 from automl.data.sources.base import counted
 from automl.data.sources.files.split_names import HOLDOUT, TRAIN, VAL, split_of
 from automl.errors import DataError, unknown_name
-from automl.records import DatasetInfo
+from automl.records import DatasetInfo, ReadOptions
 from automl.terminal.printable import printable, short
 
 Array = npt.NDArray[Any]
@@ -25,15 +24,13 @@ _SHOWN = {TRAIN: "train", VAL: "val", HOLDOUT: "test"}
 
 @dataclass(frozen=True)
 class Where:
-    """How to read the data: `target`, `image_column` and `group_column` of a table, and the `split` to use.
+    """How to read the data: the columns of a table (the task is the model's), and the `split` to use.
 
     `split` is "train", "val", "test" or another word for one of these; None uses all rows.
     """
 
-    target: str | None = None
-    image_column: str | None = None
+    options: ReadOptions = ReadOptions()
     split: str | None = None
-    group_column: str | None = None
 
 
 @dataclass(frozen=True)
@@ -77,24 +74,18 @@ def open_labelled(data: Any, info: DatasetInfo, where: Where | None = None) -> L
 
 def _opened(data: Any, info: DatasetInfo, where: Where) -> Source:
     """Open the data; where their own choice of columns fails or is another, with the columns of the model's outputs."""
-    open_for = partial(
-        open_source,
-        data,
-        task=info.task,
-        image_column=where.image_column,
-        group_column=where.group_column,
-    )
-    if info.task == "classification" or where.target is not None:
-        return open_for(target=where.target)
+    options = replace(where.options, task=info.task)
+    if info.task == "classification" or options.target is not None:
+        return open_data(data, options)
     source, problem = None, None
     try:
-        source = open_for(target=None)
+        source = open_data(data, options)
     except DataError as error:
         problem = error
     if source is not None and set(info.classes) <= set(source.classes):
         return source
     try:
-        found = open_for(target=",".join(info.classes))
+        found = open_data(data, replace(options, target=",".join(info.classes)))
     except DataError:
         if source is None:
             raise problem or DataError() from None

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FORMAT = 1
+ANSWERS_FILE = "holdout_predictions.csv"  # the answers behind the evaluation, in the folder of a study
 
 
 @dataclass(frozen=True)

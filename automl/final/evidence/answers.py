@@ -56,7 +56,9 @@ def answered(
     At least one batch is scored, unless `until` has passed, or `should_stop` returns True: it is called before each.
     """
     trained = model.trained
-    predictor = Predictor(trained.model, trained.info, trained.size, mirrored=_mirrored(model), device=device)
+    predictor = Predictor(
+        trained.model, trained.info, trained.size, mirrored=model.is_mirrored, device=device
+    )
     images, index = open_images(val.images_at(trained.info.img_size)), np.load(val.index)
     begun, scores, done, first = time.monotonic(), list[np.ndarray](), 0, 0.0
     for start in range(0, len(order), PART_BATCH):
@@ -70,7 +72,3 @@ def answered(
     empty = np.empty((0, trained.info.n_outputs), dtype=np.float32)
     candidate = Candidate(model, order[:done], np.concatenate(scores) if scores else empty, seen)
     return Answered(candidate, time.monotonic() - begun, first)
-
-
-def _mirrored(model: Alternative) -> bool:
-    return bool(model.config.get("hflip", False)) if model.mirrored is None else model.mirrored

@@ -16,6 +16,7 @@ from automl.final.evidence.paired import Difference, paired_difference
 from automl.final.retrain import Retrained
 from automl.records import Config, DatasetInfo
 from automl.training.heads.out_of_fold import OutOfFold
+from automl.training.models.hyperparameters import Recipe
 from automl.training.steps.standard_errors import standard_error
 
 Array = npt.NDArray[Any]
@@ -42,6 +43,11 @@ class Alternative:
     mirrored: bool | None = None
     whole: Retrained | None = None
     out_of_fold: OutOfFold | None = None
+
+    @property
+    def is_mirrored(self) -> bool:
+        """Whether it scores an image and its mirror image."""
+        return bool(self.config.get("hflip", Recipe.hflip)) if self.mirrored is None else self.mirrored
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,22 @@ class Delivery(StrEnum):
     CUT_SHORT = "cut short"
     HEAD = "linear head"
     EARLIER = "earlier model"
+    ENSEMBLE = "ensemble"
+
+
+class Decided(StrEnum):
+    """What decided for the delivered model; `retrain.evidence.decided_by` in result.json."""
+
+    COMPARISON = "comparison"
+    NOTHING_AGAINST = "nothing against the retrain"
+    NOTHING_TO_COMPARE = "nothing to compare"
+    NO_TIME = "no time to compare"
+    EARLIER_SCORES = "earlier scores"
+    EARLIER_MODEL = "earlier model"
+    TIME_LEFT = "time left"
+    LENGTH = "length reached"
+    CTRL_C = "Ctrl-C"
+    FAILED = "retrain failed"
 
 
 NAMES = {
@@ -24,6 +40,7 @@ NAMES = {
     Delivery.CUT_SHORT: "the retrain",
     Delivery.HEAD: "the linear head",
     Delivery.EARLIER: "the earlier model",
+    Delivery.ENSEMBLE: "the ensemble",
 }
 
 
@@ -229,8 +246,29 @@ class Unknown:
         )
 
 
+@dataclass(frozen=True)
+class Combined:
+    """An ensemble of `members` (names and shares) replaced the single model `base`, by what both answer for `rows`.
+
+    `losses` are those of the single model and of the ensemble on these validation images.
+    """
+
+    members: tuple[str, ...]
+    base: Delivery
+    losses: tuple[float, float]
+    rows: int
+
+    def sentence(self) -> str:
+        """Return the clause of the sentence for users."""
+        return (
+            f"on {self.rows:,} validation images that no member trained on, the loss of {NAMES[self.base]} is "
+            f"{self.losses[0]:.4f} and that of an ensemble {self.losses[1]:.4f} ({', '.join(self.members)})"
+        )
+
+
 Shortfall = (
     TooShort
+    | Combined
     | TooFew
     | Failed
     | Stopped

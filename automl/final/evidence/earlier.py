@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from automl.errors import AutomlError, ModelError
-from automl.final.card import delivered_config
 from automl.final.evidence.candidates import Alternative, Positions
 from automl.final.evidence.delivery import Delivery
+from automl.final.evidence.words import delivered_config
 from automl.final.predictor import Predictor
 from automl.final.retrain import KEPT_INDEX, Retrained
 from automl.records import Interval, Rows, SearchSplits

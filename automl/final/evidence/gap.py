@@ -69,7 +69,7 @@ def explain_gap(facts: Facts) -> Gap:
         ]
     else:
         said = [_no_score(facts), _holdout(facts), _training(facts)]
-    said.append(_reads(facts))
+    said.append(reads_sentence(facts.reads))
     return Gap(facts.val, facts.held.value, " ".join(sentence for sentence in said if sentence))
 
 
@@ -124,6 +124,8 @@ def _training(facts: Facts) -> str:
         )
     if facts.delivery is Delivery.EARLIER:
         return _earlier(facts)
+    if facts.delivery is Delivery.ENSEMBLE:
+        return "The ensemble averages several models, of which the validation score is of one."
     said = f"The retrain took {_length(facts.epochs, facts.images)}, with {facts.n_train:,} images an epoch"
     if not math.isfinite(facts.val):
         return f"{said}."
@@ -141,6 +143,8 @@ def _earlier(facts: Facts) -> str:
     """Return how the model of an earlier run was made."""
     if facts.made is Delivery.HEAD:
         return f"An earlier run fitted the delivered model, a linear head, on {facts.n_train:,} images."
+    if facts.made is Delivery.ENSEMBLE:
+        return "An earlier run made the delivered model, an ensemble of several."
     kind = "has the weights" if facts.made is Delivery.OWN_WEIGHTS else "is the retrain"
     return (
         f"The delivered model {kind} of trial {facts.made_of} in an earlier run, after "
@@ -175,7 +179,8 @@ def _selection(facts: Facts) -> str:
     )
 
 
-def _reads(facts: Facts) -> str:
-    if facts.reads == 1:
+def reads_sentence(reads: int) -> str:
+    """Return how often the holdout was read, as the sentence that ends an explanation."""
+    if reads == 1:
         return "The holdout was read once."
-    return f"The holdout was read {facts.reads} times, so this study has scored other models on it before."
+    return f"The holdout was read {reads} times, so this study has scored other models on it before."

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from automl.config.metrics import METRICS
 from automl.errors import StorageError
-from automl.final.evidence.candidates import ENOUGH_ERRORS, Alternative, Judge
+from automl.final.evidence.candidates import ENOUGH_ERRORS, Alternative, Candidate, Judge
 from automl.final.evidence.delivery import Delivery
 from automl.final.evidence.paired import Difference, paired_difference
 from automl.final.retrain import best_checkpoint, own_weights
@@ -16,6 +18,7 @@ from automl.search.result import BestTrial
 from automl.training.cross_validation import pooled_index, read_outputs
 from automl.training.plan import TrainPlan
 from automl.training.steps.losses import in_units
+from automl.training.steps.metrics import compute
 
 
 def own_model(
@@ -34,6 +37,18 @@ def own_model(
     except StorageError as error:
         note(str(error))
         return None
+
+
+def worse_mirrored(own: Candidate, judge: Judge) -> bool:
+    """Return whether the network, scored with mirror images, is worse than its trial, which was scored without them.
+
+    Both must have been scored on all validation rows; False otherwise.
+    """
+    if not own.model.is_mirrored or len(own.rows) < judge.n_scored or not math.isfinite(own.model.value):
+        return False
+    value = compute(judge.metric, judge.targets[own.rows], own.scores, judge.info.task)
+    sign = 1.0 if METRICS[judge.metric].mode == "max" else -1.0
+    return sign * own.model.value > sign * value
 
 
 def out_of_fold(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
+import numpy as np
+
 from automl.final.confidence.answers import KnownAnswers
-from automl.final.evidence.candidates import Alternative, Choice, Comparison
+from automl.final.evidence.candidates import Alternative, Choice, Comparison, Positions
 from automl.final.evidence.delivery import (
     ByValue,
+    Decided,
     Delivery,
     Failed,
     Reached,
@@ -27,21 +29,6 @@ from automl.final.evidence.earlier import Earlier
 from automl.final.retrain import Retrained
 
 RETRAINS = (Delivery.RETRAINED, Delivery.CUT_SHORT)
-
-
-class Decided(StrEnum):
-    """What decided for the delivered model; `retrain.evidence.decided_by` in result.json."""
-
-    COMPARISON = "comparison"
-    NOTHING_AGAINST = "nothing against the retrain"
-    NOTHING_TO_COMPARE = "nothing to compare"
-    NO_TIME = "no time to compare"
-    EARLIER_SCORES = "earlier scores"
-    EARLIER_MODEL = "earlier model"
-    TIME_LEFT = "time left"
-    LENGTH = "length reached"
-    CTRL_C = "Ctrl-C"
-    FAILED = "retrain failed"
 
 
 # Without one of these reasons there is a retrain that was scored, and the comparisons decide.
@@ -154,7 +141,8 @@ class Final:
 
     `evidence` is what decided, for result.json. `images` are those that the retrain trained on, also if another model
     is delivered. `earlier`: the model of an earlier run, if that is kept. `answers`: its outputs on rows that it did
-    not train on, or of the trial with its configuration; None if unknown.
+    not train on, or of the trial with its configuration; None if unknown. `unseen` are the positions of validation rows
+    on which it did not train. `members` are those of an ensemble, for result.json.
     """
 
     model: Alternative
@@ -164,6 +152,8 @@ class Final:
     evidence: dict[str, Any] = field(default_factory=dict)
     earlier: Earlier | None = None
     answers: KnownAnswers | None = field(default=None, repr=False)
+    unseen: Positions = field(default_factory=lambda: np.empty(0, dtype=np.int64), repr=False, compare=False)
+    members: tuple[dict[str, Any], ...] = ()
 
     @property
     def trained(self) -> Retrained:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from automl.final.evidence.delivery import Delivery
+from automl.records import Config
 
 Document = Mapping[str, Any]
 NOT_USABLE = "Not usable:"
@@ -83,9 +84,14 @@ def made(document: Document) -> str:
     retrain = document["retrain"]
     kind, whose = retrain.get("how", Delivery.RETRAINED), "the best trial's"
     kept = kind == Delivery.EARLIER
+    if retrain.get("trial", document["best"].get("trial")) != document["best"].get("trial"):
+        whose = f"trial {retrain['trial']}'s"
     if kept:
         kind, whose = retrain["made"], f"trial {retrain['trial']}'s"
     n = f"{retrain['n_train']:,}"
+    if kind == Delivery.ENSEMBLE:
+        said = f"an ensemble of {', '.join(member['words'] for member in retrain['members'])}"
+        return f"kept from an earlier run: {said}" if kept else said
     if kind == Delivery.HEAD:
         value = retrain.get("val_score")
         fitted = "out of fold" if folds(document) else "on the training images alone"
@@ -123,3 +129,8 @@ def training_images(count: int, kept: int, *, only_trial: bool) -> str:
         return f"all {count:,} images"
     others = "the best trial" if only_trial else "other models"
     return f"{count:,} images; {kept:,} are kept out, to compare it with {others}"
+
+
+def delivered_config(document: Mapping[str, Any]) -> Config:
+    """Return the configuration of the delivered model: that of the best trial, unless it is another network."""
+    return dict(document["retrain"].get("config") or document["best"]["config"])

@@ -15,7 +15,7 @@ from automl.final.loading.config_file import read_config, require_types
 from automl.final.loading.sized_network import build_with_weights, require_finite
 from automl.final.model_folder import CONFIG, FACTORY, WEIGHTS
 from automl.records import DatasetInfo
-from automl.spaces.architectures.factories import is_built_in, load_factory
+from automl.spaces.architectures.factories import ENSEMBLE, is_built_in, load_factory
 from automl.torch_setup import import_timm
 from automl.training.models.safe_arguments import plain_arguments
 
@@ -35,7 +35,9 @@ def load_network(
     if name is None:
         return _timm_network(folder, said, arguments, info)
     if is_built_in(name):
-        make = partial(load_factory(str(name)), **plain_arguments(arguments))
+        # An ensemble checks the arguments of its members itself.
+        given = arguments if name == ENSEMBLE else plain_arguments(arguments)
+        make = partial(load_factory(str(name)), **given)
         _require_outputs(arguments.get("num_classes"), info)
         return build_with_weights(make, folder / WEIGHTS)
     if factory is None or (isinstance(factory, str) and factory != name):

@@ -120,6 +120,20 @@ TRIED_IMAGES = 4
 # The share of the time left for reading earlier studies.
 WARM_START_SHARE = 0.05
 
+# --- limits/: the limits of the model. Decision 0147 --------------------------------------------------------------
+
+# The most time for measuring networks, as a share of the time left and in seconds, and for refusing a limit that
+# nothing could keep.
+LIMITS_SHARE, LIMITS_SECONDS, REFUSAL_SECONDS = 0.08, 60.0, 5.0
+# Sides in pixels at which a head's network is tried if it exceeds a limit at the size of its weights.
+WEIGHTS_AT = (192, 160, 128, 96)
+
+# --- retrain/combine.py: ensembles. Decision 0150 ------------------------------------------------------------------
+
+# The share of the time left after the search that is kept for other members; the fewest validation rows that decide
+# about them, and the most models that are tried.
+COMBINING_SHARE, FEWEST_COMBINED, MOST_COMBINED = 0.25, 30, 8
+
 # --- setup.py ------------------------------------------------------------------------------------------------------
 
 SMALL = 64  # px; up to this a GPU trains the networks of the preset `small`. "Small images on a GPU"

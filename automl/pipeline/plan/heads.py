@@ -40,9 +40,12 @@ from automl.pipeline.plan.constants import (
     LARGEST_HEAD,
     REPEATED_ROWS,
 )
+from automl.pipeline.plan.limits.apply import HEAD_ON_PIXELS, head_sizes
+from automl.pipeline.plan.limits.fitting import Fitting
 from automl.pipeline.plan.plan import Basis
 from automl.pipeline.plan.pretrained import Pretrained
 from automl.records import VAL_ROWS, Config, HeadTrial
+from automl.review.front.kept import HEADS_FOLDER, PIXELS
 from automl.search.storage.reader import StoredTrial
 from automl.spaces.architectures.families import capabilities
 from automl.spaces.narrow import choices_of
@@ -50,11 +53,16 @@ from automl.torch_setup import set_threads
 from automl.training.heads import Head, fit_feature_head, fit_linear_head
 from automl.training.models.build import input_size, model_arguments
 from automl.training.models.complexity import PARAMS, parameters
-from automl.training.models.finetune import head_name, head_of_fold, own_pool, save_head
+from automl.training.models.finetune import (
+    classifier_layer,
+    head_name,
+    head_of_fold,
+    own_pool,
+    save_head,
+    whole_head,
+)
 from automl.training.models.hyperparameters import Recipe
 from automl.training.models.pretrained_weights import Weights, load_model
-
-FOLDER = "heads"  # in the study's folder: a file for each network, with which its fine-tuning begins
 
 
 @dataclass(frozen=True)
@@ -75,14 +83,19 @@ def fit_heads(context: Context, basis: Basis) -> Heads:
 
     All are trials of the study. Where heads are cross-validated, only the best on features may be delivered.
     """
-    heads = [] if context.clock.limit is None else [*_on_pixels(context, basis)]
+    pixels = context.clock.limit is not None and (basis.fitting is None or basis.fitting(HEAD_ON_PIXELS))
+    heads = [*_on_pixels(context, basis)] if pixels else []
     files: dict[str, Path] = {}
-    slowest = 0.0
+    folder, slowest = context.workspace.root / HEADS_FOLDER, 0.0
+    for head in heads:
+        _save(head, folder / f"{PIXELS}.safetensors")
     for name, head, row_seconds in _on_features(context, basis):
         slowest = max(slowest, row_seconds)
         heads.append(head)
-        if (file := _save(head, context.workspace.root / FOLDER / f"{name}.safetensors", basis)) is not None:
+        file = folder / f"{name}.safetensors"
+        if len(head.of_folds) >= basis.splits.info.folds - 1:  # the head of another fold has seen its rows
             files[name] = file
+        _save(head, file)
         context.observer.note(
             f"A linear head on {_features_in_words(head)}: {basis.metric.name} {_value_words(head, basis)}, after "
             f"{context.clock.elapsed():.0f} s."
@@ -151,20 +164,19 @@ def _value_words(head: Head, basis: Basis) -> str:
     return said if basis.splits.info.folds else f"{head.val_score:.4f} on the validation images and {said}"
 
 
-def _save(head: Head, file: Path, basis: Basis) -> Path | None:
+def _save(head: Head, file: Path) -> None:
     """Write the head with which the fine-tuning of its network begins, and under cross-validation one for each fold.
 
-    Returns the file; None if some fold has no head, since that of another one has seen its rows.
+    The same head of all rows is beside it: `automl deliver` may make it the model later.
     """
-    if len(head.of_folds) < basis.splits.info.folds - 1:
-        return None
     file.parent.mkdir(exist_ok=True)
-    classifier = head.model.get_classifier()  # type: ignore[operator]
-    save_head(classifier.weight, classifier.bias, file)
+    for model, to in ((head.model, file), (head.full, whole_head(file))):
+        if model is not None:
+            classifier = classifier_layer(model)
+            save_head(classifier.weight, classifier.bias, to)
     for place, layer in enumerate(head.of_folds, start=1):
         weight, bias = (torch.from_numpy(values).float() for values in (layer.weight, layer.bias))
         save_head(weight, bias, head_of_fold(file, place))
-    return file
 
 
 def _on_pixels(context: Context, basis: Basis) -> Iterator[Head]:
@@ -196,8 +208,11 @@ def _on_features(context: Context, basis: Basis) -> Iterator[tuple[str, Head, fl
     for place, (model, weights, pool) in enumerate(_networks(pretrained)):
         if tuned is None:
             return
+        chosen = _fitting_config(_config(tuned, model, pool), basis.fitting)
+        if chosen is None:  # exceeds the limits of the model at any size
+            continue
         context.observer.stage("head", f"fitting a linear head on features of {weights.model}")
-        chosen, remaining, row_seconds = _config(tuned, model, pool), context.clock.remaining(), 0.0
+        remaining, row_seconds = context.clock.remaining(), 0.0
         seconds = _seconds(remaining, first=place == 0)
         recipe = Recipe.from_config(chosen)
         info = basis.splits.info.detailed
@@ -264,6 +279,14 @@ def _config(recipe: Config, model: str, pool: str | None) -> Config:
         "freeze": "head",
     }
     return {k: v for k, v in config.items() if k != "global_pool"} | ({"global_pool": pool} if pool else {})
+
+
+def _fitting_config(config: Config, fitting: Fitting | None) -> Config | None:
+    """Return the configuration of a head at the largest size that keeps the limits of the model; None without one."""
+    if fitting is None or fitting(config):
+        return config
+    smaller = ({**config, "size": size} for size in head_sizes(str(config["model"])))
+    return next((one for one in smaller if fitting(one)), None)
 
 
 def _seconds(remaining: float | None, *, first: bool) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
@@ -39,6 +40,7 @@ from automl.pipeline.plan.epoch_cost import (
     spread,
 )
 from automl.pipeline.plan.hardware import Device, idle_gpus, pack_gpus, within_memory
+from automl.pipeline.plan.limits.fitting import Fitting
 from automl.pipeline.plan.plan_text import cv_in_words, epochs_in_words, plan_in_words, share_in_words
 from automl.pipeline.plan.pretrained import Pretrained
 from automl.pipeline.plan.size_limits import SizeLimits
@@ -94,7 +96,8 @@ class Basis:
     """What a plan is based on.
 
     `earlier` is the plan.json of a resumed study, `row_seconds` what scoring a row takes with the slowest known model.
-    `folds` are those that heads are cross-validated on, None if the validation rows are enough.
+    `folds` are those that heads are cross-validated on, None if the validation rows are enough. `fitting` tells which
+    networks keep the limits of the model, None without any.
     """
 
     splits: SearchSplits
@@ -105,6 +108,7 @@ class Basis:
     earlier: dict[str, Any] | None = None
     row_seconds: float = 0.0
     folds: RowFolds | None = None
+    fitting: Fitting | None = None
 
 
 def make_plan(context: Context, basis: Basis) -> Planned:
@@ -116,9 +120,11 @@ def make_plan(context: Context, basis: Basis) -> Planned:
     plan = _untimed(config, basis)
     observer.stage("plan", "measuring how fast this machine trains")
     of = prices(device.kind)
-    limits = SizeLimits.from_dict(info, {} if earlier is None else earlier.get("suits", {}), of)
+    limits = SizeLimits.from_dict(
+        info, {} if earlier is None else earlier.get("suits", {}), of, basis.fitting
+    )
     first = first_config(
-        replace(space, portfolio=_scratch_first(limits.filter(space.portfolio))), config.seed
+        replace(space, portfolio=_scratch_first(limits.filter(space.portfolio))), config.seed, limits.allows
     )
     precision = _precision(config, earlier)
     pace = _Pace.of(clock)
@@ -221,15 +227,17 @@ def _scratch_first(portfolio: tuple[Config, ...]) -> tuple[Config, ...]:
     return (*portfolio[place : place + 1], *portfolio[:place], *portfolio[place + 1 :])
 
 
-def first_config(space: SearchSpace, seed: int) -> Config:
-    """Return the configuration that the probe trains: the portfolio's first, or a random one."""
+def first_config(
+    space: SearchSpace, seed: int, fits: Callable[[Config], bool] = lambda config: True
+) -> Config:
+    """Return the configuration that the probe trains: the portfolio's first, or a random one that `fits`."""
     if space.portfolio:
         return dict(space.portfolio[0])
     rng = np.random.default_rng(seed)
     config: Config = {}
     for _ in range(MAX_DRAWS):
         config = walk(space.suggest, at_random(rng)).config
-        if space.allows(config):
+        if space.allows(config) and fits(config):
             break
     return config
 
@@ -267,7 +275,7 @@ def _share(work: Work, budget: Budget, *, scratch: bool) -> float:
 def _size_limits(context: Context, basis: Basis, work: Work, first: Config) -> SizeLimits:
     """Return the size limits; there are none without a time limit or with the user's own limit in epochs."""
     config, remaining, info = context.config, context.clock.remaining(), basis.splits.info
-    limits = SizeLimits(info, prices=prices(basis.device.kind))
+    limits = SizeLimits(info, prices=prices(basis.device.kind), fits=basis.fitting)
     if remaining is None or config.epochs is not None:
         return limits
     unit = work.epoch_seconds / epoch_work(first, info, limits.prices)

@@ -9,7 +9,7 @@ make many more epochs, or hardly any, are left out if the space has enough other
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -36,15 +36,24 @@ from automl.training.rounds import STEP_COST
 class SizeLimits:
     """Tells whether a configuration fits the time: the work of its epoch (`epoch_work`) is from `least` to `most`.
 
-    Configurations with pretrained weights always fit: they need few epochs, and larger ones are better.
+    Configurations with pretrained weights always fit the time: they need few epochs, and larger ones are better.
+    `fits` are the limits of the model that the user set, which nothing may exceed.
     """
 
     info: DatasetInfo
     least: float = 0.0
     most: float = math.inf
     prices: Prices = ON_CPU
+    fits: Callable[[Config], bool] | None = None
 
     def __call__(self, config: Config) -> bool:
+        return self.allows(config) and self._in_time(config)
+
+    def allows(self, config: Config) -> bool:
+        """Return whether a configuration keeps the limits of the model, whatever the time."""
+        return self.fits is None or self.fits(config)
+
+    def _in_time(self, config: Config) -> bool:
         if Recipe.from_config(config).pretrained or (self.least, self.most) == (0.0, math.inf):
             return True
         return self.least <= epoch_work(config, self.info, self.prices) <= self.most
@@ -60,7 +69,8 @@ class SizeLimits:
         ) / rows  # of an epoch: the retrain does not validate
         one_epoch = seconds * training / unit
         least, most = one_epoch / max_epochs(rows), one_epoch / min_epochs(rows)
-        scratch = [config for config in drawn(space, seed) if not Recipe.from_config(config).pretrained]
+        allowed = filter(self.allows, drawn(space, seed))
+        scratch = [config for config in allowed if not Recipe.from_config(config).pretrained]
         works = [epoch_work(config, self.info, self.prices) for config in scratch]
         if not works:
             return self
@@ -71,7 +81,7 @@ class SizeLimits:
 
     def sentence(self, space: SearchSpace, seed: int) -> str:
         """Return a sentence on what is left out of the space; "" for nothing."""
-        kept = [self(config) for config in drawn(space, seed)]
+        kept = [self(config) for config in drawn(space, seed) if self.allows(config)]
         if all(kept):
             return ""
         share = 1.0 - sum(kept) / len(kept)
@@ -92,10 +102,15 @@ class SizeLimits:
         return {"least": self.least, "most": None if math.isinf(self.most) else self.most}
 
     @staticmethod
-    def from_dict(info: DatasetInfo, found: dict[str, float | None], prices: Prices = ON_CPU) -> SizeLimits:
+    def from_dict(
+        info: DatasetInfo,
+        found: dict[str, float | None],
+        prices: Prices = ON_CPU,
+        fits: Callable[[Config], bool] | None = None,
+    ) -> SizeLimits:
         """Return the limits that `to_dict` described, or none for an empty dict."""
         most = found.get("most")
-        return SizeLimits(info, found.get("least") or 0.0, math.inf if most is None else most, prices)
+        return SizeLimits(info, found.get("least") or 0.0, math.inf if most is None else most, prices, fits)
 
 
 def max_epochs(rows: int) -> float:

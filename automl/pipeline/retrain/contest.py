@@ -40,7 +40,7 @@ from automl.final.evidence.delivery import (
     Unscored,
 )
 from automl.final.evidence.earlier import Earlier
-from automl.final.evidence.own_model import crossed_dict, decides, out_of_fold, own_model
+from automl.final.evidence.own_model import crossed_dict, decides, out_of_fold, own_model, worse_mirrored
 from automl.final.evidence.verdict import RETRAINS, Final, Verdict
 from automl.final.evidence.words import training_images
 from automl.final.retrain import KEPT_INDEX, Retrained, without
@@ -86,6 +86,9 @@ class Contest:
         self.others: list[Candidate] = []
         self.earlier: Candidate | None = None
         self._model = model
+        # Whether the best configuration scores mirror images as well; None: if it trained on them.
+        fitting = setup.fitting
+        self._mirrored = None if fitting is None else fitting.mirrored(found.best.config)
         self.kept: Positions = np.empty(0, dtype=np.int64)
         self._third = self._order = self.kept
         # Seconds that the network to retrain takes to score a row, and to be built, as measured.
@@ -151,6 +154,7 @@ class Contest:
         """
         begun = Moment.now()
         own = own_model(self.found.best, self.setup.data.splits, plan, note=self.setup.observer.note)
+        own = None if own is None else replace(own, mirrored=self._mirrored)
         self.built = None if own is None else Moment.now().after(begun)
         earlier = self._model
         models = [*([] if own is None else [own]), *self.setup.alternatives]
@@ -161,10 +165,25 @@ class Contest:
         rest = np.setdiff1d(np.arange(n), self._third)
         self._order = np.concatenate([rng.permutation(self._third), rng.permutation(rest)])
         for model in models:
-            self.others.append(self._enter(model, np.zeros(n, dtype=bool), measured=model is own))
+            entered = self._enter(model, np.zeros(n, dtype=bool), measured=model is own)
+            self.others.append(self._mirrored_or_not(entered) if model is own else entered)
         if earlier is not None:
             self.earlier = self._enter(earlier.model, earlier.seen(n))
         self.time = replace(self.time, compared=len(self._order))
+
+    def _mirrored_or_not(self, own: Candidate) -> Candidate:
+        """Return the best trial's own network, without mirror images if they make it worse on the rows that chose it.
+
+        The retrain, which has the same configuration, is then scored without them too.
+        """
+        judge = self._judge
+        if self.splits.folds or judge.trial_rows or not worse_mirrored(own, judge):
+            return own
+        alone = self._score(replace(own.model, mirrored=False), own.rows, seen=own.seen).candidate
+        if len(alone.rows) < len(own.rows):  # there is no time left
+            return own
+        self._mirrored = False
+        return replace(alone, seconds_per_row=own.seconds_per_row)
 
     def _rows_to_keep(self) -> Positions:
         """Return the rows that may be kept out of the retrain: those that an earlier retrain did not see either."""
@@ -239,7 +258,7 @@ class Contest:
         if not cut and trained.images_trained < self.time.enough(plan) * images:
             why, poor = Reached(trained.images_trained, images), True
         kind = Delivery.CUT_SHORT if cut else Delivery.RETRAINED
-        model = Alternative(kind, self.found.best.config, trained)
+        model = Alternative(kind, self.found.best.config, trained, mirrored=self._mirrored)
         if not self.rivals:
             return self.final(why, retrain=model, stopped=stopped)
         seen = ~np.isin(np.arange(len(self.setup.data.splits.val)), self.kept)
@@ -322,7 +341,15 @@ class Contest:
         )
         entered = [*([] if choice is None else [choice.best]), *self.others]
         answers = known_answers(model, entered, self.found.best, self.setup.data.splits)
-        return Final(model, verdict.reasons(), stopped, images, evidence, kept, answers)
+        return Final(
+            model, verdict.reasons(), stopped, images, evidence, kept, answers, self._unseen_by(model)
+        )
+
+    def _unseen_by(self, model: Alternative) -> Positions:
+        """Return the validation rows on which a model did not train; a head is then meant as fitted without them."""
+        if model.delivery in RETRAINS:
+            return self.kept
+        return np.arange(0 if model.delivery is Delivery.EARLIER else len(self.setup.data.splits.val))
 
     def _beyond_closing(self) -> float:
         """Return the seconds beside what a head that is delivered needs to the end; infinite without a limit."""

@@ -14,8 +14,7 @@ from typing import BinaryIO
 from optuna.artifacts.exceptions import ArtifactNotFound
 
 from automl.documents.bounded_file import read_bounded
-from automl.final.evaluation.answers import ANSWERS_FILE
-from automl.final.evaluation.record import Evaluation
+from automl.final.evaluation.record import ANSWERS_FILE, Evaluation
 from automl.final.evaluation.words import of_document
 from automl.review.dashboard.diagrams import LARGEST_MATRIX, curves_svg, matrix_svg
 from automl.review.dashboard.snapshot import Snapshot

@@ -4,54 +4,54 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from markupsafe import Markup
+
 from automl.final.evaluation.record import ReliabilityBin, RiskPoint
+from automl.review.page.svg import Frame, Scale, dot, line, path
 
 _SIDE, _EDGE = 260, 42  # pixels of the plot and of the margin for its labels
-_TICKS = (0.0, 0.5, 1.0)
+_SHARES = [(tick, f"{tick:g}") for tick in (0.0, 0.25, 0.5, 0.75, 1.0)]
 
 
-def reliability_diagram(bins: Sequence[ReliabilityBin]) -> str:
+def reliability_diagram(bins: Sequence[ReliabilityBin]) -> Markup:
     """Return confidence against the share that is right. On the diagonal, probabilities mean what they say."""
+    plot = _square("mean confidence", "share that is right")
     largest = max(each.n for each in bins)
-    dots = "".join(
-        f'<circle cx="{_x(each.confidence)}" cy="{_y(each.right)}" r="{3 + 5 * (each.n / largest) ** 0.5:.1f}">'
-        f"<title>{each.n:,} answers: confidence {each.confidence:.3f}, right {each.right:.3f}</title></circle>"
+    content = line(plot.x(0), plot.y(0), plot.x(1), plot.y(1), "ideal")
+    content += "".join(
+        dot(
+            plot.x(each.confidence),
+            plot.y(each.right),
+            "",
+            f"{each.n:,} answers: confidence {each.confidence:.3f}, right {each.right:.3f}",
+            3 + 5 * (each.n / largest) ** 0.5,
+        )
         for each in bins
     )
-    line = f'<line class="ideal" x1="{_x(0)}" y1="{_y(0)}" x2="{_x(1)}" y2="{_y(1)}"/>'
-    return _plot("mean confidence", "share that is right", line + dots)
+    return plot.draw(content, label="share that is right by mean confidence", kind="square")
 
 
-def risk_diagram(points: Sequence[RiskPoint]) -> str:
+def risk_diagram(points: Sequence[RiskPoint]) -> Markup:
     """Return the share of the images that is answered against the share of wrong answers among them."""
-    worst = max(0.05, *(point.risk for point in points))
-    path = " ".join(f"{_x(point.coverage)},{_y(point.risk / worst)}" for point in points)
-    dots = "".join(
-        f'<circle cx="{_x(point.coverage)}" cy="{_y(point.risk / worst)}" r="3"><title>from confidence '
-        f"{point.confidence:.3f} on: {point.coverage:.1%} answered, {point.risk:.2%} of them wrongly</title></circle>"
-        for point in points
+    plot = _square("share answered", "share wrong", top=max(0.05, *(point.risk for point in points)))
+    places = [(plot.x(point.coverage), plot.y(point.risk)) for point in points]
+    content = path(places, "") + "".join(
+        dot(
+            x,
+            y,
+            "",
+            f"from confidence {point.confidence:.3f} on: {point.coverage:.1%} answered, "
+            f"{point.risk:.2%} of them wrongly",
+            3,
+        )
+        for (x, y), point in zip(places, points, strict=True)
     )
-    return _plot("share answered", "share wrong", f'<polyline points="{path}"/>{dots}', top=worst)
+    return plot.draw(content, label="share wrong by share answered", kind="square")
 
 
-def _plot(across: str, up: str, content: str, *, top: float = 1.0) -> str:
-    whole, end = _SIDE + 2 * _EDGE, _EDGE + _SIDE
-    ticks = "".join(
-        f'<text x="{_x(tick)}" y="{end + 15}" text-anchor="middle">{tick:g}</text>'
-        f'<text x="{_EDGE - 5}" y="{_y(tick) + 4:.1f}" text-anchor="end">{tick * top:.2g}</text>'
-        for tick in _TICKS
-    )
-    return (
-        f'<svg viewBox="0 0 {whole} {whole}" width="{whole}" height="{whole}" role="img" aria-label="{up} by {across}">'
-        f'<rect x="{_EDGE}" y="{_EDGE}" width="{_SIDE}" height="{_SIDE}"/>{ticks}'
-        f'<text x="{whole / 2}" y="{end + 30}" text-anchor="middle">{across}</text>'
-        f'<text x="{_EDGE}" y="{_EDGE - 10}">{up}</text>{content}</svg>'
-    )
-
-
-def _x(share: float) -> float:
-    return round(_EDGE + share * _SIDE, 1)
-
-
-def _y(share: float) -> float:
-    return round(_EDGE + (1.0 - share) * _SIDE, 1)
+def _square(across: str, up: str, *, top: float = 1.0) -> Frame:
+    """Return a frame for shares across, and from 0 to `top` up."""
+    whole = _SIDE + 2 * _EDGE
+    ups = [(tick * top, f"{tick * top:.2g}") for tick, _ in _SHARES]
+    x, y = Scale(0.0, 1.0, _EDGE, _EDGE + _SIDE), Scale(0.0, top, _EDGE + _SIDE, _EDGE)
+    return Frame(whole, whole, x, y, across, up, _SHARES, ups)

@@ -17,7 +17,7 @@ from automl.search.control.overrides import PRUNED_BY_OBJECTIVE, no_value, overr
 from automl.search.control.progress import Progress
 from automl.search.control.suggestions import PORTFOLIO, Limit, Suggestions
 from automl.search.control.timing import Timing
-from automl.search.control.trial import FINAL, LiveTrial, hanging, restored, search_notes
+from automl.search.control.trial import FINAL, LiveTrial, hanging, objectives_of, restored, search_notes
 from automl.search.metric import metric_value, numbers_of
 from automl.search.objective import Launch, Step
 from automl.search.policy import Action, Decision, Next, NextKind, Policy
@@ -67,7 +67,7 @@ class Coordinator:
         self._cut = set[int]()  # trials that ran when an earlier search ended, and have not run since
         # Kept up to date with each event: a loop over thousands of trials for each report would take milliseconds.
         self._running = set[int]()
-        self._disk = DiskSpace(store, files, self.incumbent, settings.mode)
+        self._disk = DiskSpace(store, files, self.incumbent, settings.mode, settings.objectives)
         self._progress = Progress(observer, settings, self.time, self.incumbent, self.trials)
         self._forecast = Forecast(settings.expect)
         past = store.trials()
@@ -281,6 +281,7 @@ class Coordinator:
         """Pass a report to policy, store, files and observer."""
         decision = self._decide(report, step)
         live.take(report)
+        live.objectives = objectives_of(report.metrics, self._settings.objectives)
         live.heard = self._clock()
         self._forecast.learn(live.number, live.config, report.seconds)
         self.first_report = self.first_report or Moment.now()
@@ -379,6 +380,8 @@ class Coordinator:
             view, live = restored(trial, self._files)
             views.append(view)
             self.trials[trial.number] = live
+            live.objectives = objectives_of(trial.metrics, self._settings.objectives)
+            self._disk.restore(live)
             if live.reopened and (trial.interrupted or live.round < trial.rounds):
                 self._cut.add(trial.number)
             self._forecast.learn(trial.number, trial.config, live.seconds)

@@ -1,44 +1,87 @@
-"""Which checkpoints stay on disk: those of trials that may still go on, and the incumbent's."""
+"""Which checkpoints stay on disk: those of trials that may still go on, the incumbent's, and those of the front."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from automl.records import Mode, TrialState
 from automl.search.control.incumbent import Incumbent
 from automl.search.control.trial import FINAL, LiveTrial
+from automl.search.pareto import on_front
 from automl.search.storage.checkpoints import TrialFiles
 from automl.search.storage.store import Store
 
 OVER = FINAL - {TrialState.UNFINISHED}  # no later search goes on with such a trial
 KEPT = 16  # unfinished trials whose checkpoints stay after a search, the best first
+KEPT_FRONT = 8  # trials that are over and on the front of value and objectives, the best first
 
 
 class DiskSpace:
-    """Removes checkpoints that no trial needs, and others where the disk is full."""
+    """Removes checkpoints that no trial needs, and others where the disk is full.
 
-    def __init__(self, store: Store, files: TrialFiles, incumbent: Incumbent, mode: Mode) -> None:
+    Of trials that are over, those stay that no other beats in value and `objectives`: a smaller or faster network may
+    be wanted later.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        files: TrialFiles,
+        incumbent: Incumbent,
+        mode: Mode,
+        objectives: Mapping[str, Mode] | None = None,
+    ) -> None:
         self._store, self._files = store, files
         self._incumbent, self._mode = incumbent, mode
+        self._modes = (mode, *(objectives or {}).values())
+        self._front: dict[int, LiveTrial] = {}
 
     def drop_if_over(self, live: LiveTrial) -> None:
-        """Remove the checkpoint of a trial that is over, unless it is the incumbent's."""
-        if live.state in OVER and not self._incumbent.is_best(live.number):
-            self._drop(live)
+        """Remove the checkpoint of a trial that is over, unless it is the incumbent's or on the front."""
+        if live.state not in OVER or self._incumbent.is_best(live.number):
+            return
+        self._front[live.number] = live
+        self._drop_beaten()
+
+    def restore(self, live: LiveTrial) -> None:
+        """Take in a trial of an earlier run that is over."""
+        if live.state in OVER and live.checkpoint:
+            self._front[live.number] = live
+
+    def _drop_beaten(self) -> None:
+        over = [live for live in self._front.values() if not self._incumbent.is_best(live.number)]
+        ranked = sorted(over, key=lambda live: _loss(live, self._mode))
+        points = [_point(live) for live in ranked]
+        on = on_front(points, self._modes) if len(self._modes) > 1 else [False] * len(points)
+        good = [live.number for live, is_on in zip(ranked, on, strict=True) if is_on][:KEPT_FRONT]
+        for live in over:
+            if live.number not in good:
+                del self._front[live.number]
+                self._drop(live)
 
     def keep_best_unfinished(self, trials: Iterable[LiveTrial]) -> None:
         """At the end of a search, remove the checkpoints of all but the best unfinished trials."""
         ranked = sorted(
-            (live for live in trials if live.checkpoint), key=lambda live: _loss(live, self._mode)
+            (live for live in trials if live.checkpoint and live.number not in self._front),
+            key=lambda live: _loss(live, self._mode),
         )
         for live in ranked[KEPT:]:
             if not self._incumbent.is_best(live.number):
                 self._drop(live)
 
     def make_room(self, trials: Iterable[LiveTrial]) -> list[int]:
-        """Remove the checkpoints of the weaker half of the paused trials, and return their numbers."""
+        """Remove the checkpoints of the front, or else those of the weaker half of the paused trials.
+
+        Returns their numbers.
+        """
         best = self._incumbent.best
+        over = [live for number, live in self._front.items() if best is None or number != best.trial]
+        if over:
+            self._front = {number: live for number, live in self._front.items() if live not in over}
+            for live in over:
+                self._drop(live)
+            return [live.number for live in over]
         gone = weaker_half(trials, mode=self._mode, best=None if best is None else best.trial)
         for live in gone:
             self._drop(live)
@@ -61,6 +104,12 @@ def weaker_half(trials: Iterable[LiveTrial], *, mode: Mode, best: int | None) ->
     ]
     paused.sort(key=lambda live: _loss(live, mode), reverse=True)
     return paused[: (len(paused) + 1) // 2]
+
+
+def _point(live: LiveTrial) -> tuple[float, ...]:
+    """Return the value of a trial and its objectives; NaN for one without a state of its last round."""
+    whole = live.value is not None and live.state is not TrialState.FAILED and live.checkpoint == live.round
+    return (live.value if whole and live.value is not None else math.nan, *live.objectives)
 
 
 def _loss(live: LiveTrial, mode: Mode) -> float:

@@ -27,7 +27,8 @@ class LiveTrial:
 
     `checkpoint` is the saved round, 0 if there is none. `seconds` and `metrics` are those of its last round. `placed`:
     its worker is known. `heard` is the engine's clock when it began to run or last reported. `tries` counts lost
-    processes. `reopened`: an earlier search left it unfinished, and it has not run since.
+    processes. `reopened`: an earlier search left it unfinished, and it has not run since. `objectives` are those of its
+    last round.
     """
 
     number: int
@@ -42,6 +43,7 @@ class LiveTrial:
     tries: int = 0
     reopened: bool = False
     metrics: Mapping[str, float] = field(default_factory=dict)
+    objectives: tuple[float, ...] = ()
 
     def take(self, report: Report) -> None:
         """Take in a round."""
@@ -78,6 +80,11 @@ def restored(trial: StoredTrial, files: TrialFiles) -> tuple[TrialView, LiveTria
         trial.number, trial.config, shown, round, value, saved, seconds=seconds, reopened=reopened
     )
     return view, live
+
+
+def objectives_of(metrics: Mapping[str, float], names: Iterable[str]) -> tuple[float, ...]:
+    """Return the further objectives that a round reported; NaN for one that it did not."""
+    return tuple(metrics.get(name, math.nan) for name in names)
 
 
 def search_notes(settings: SearchSettings, trials: Iterable[LiveTrial]) -> list[Reason]:

@@ -22,11 +22,12 @@ WORKING_FOLDER = (
 )
 # This package's own network (`training/models/linear_head.py`). A folder may name it, as no other code is run.
 LINEAR_ON_PIXELS = "automl.training.models.linear_head:linear_on_pixels"
+ENSEMBLE = "automl.final.ensemble.network:ensemble"  # of timm's networks
 
 
 def is_built_in(name: object) -> bool:
     """Return whether `name` is a function of this package, which is safe to call for a folder from a stranger."""
-    return name == LINEAR_ON_PIXELS
+    return name in (LINEAR_ON_PIXELS, ENSEMBLE)
 
 
 def is_factory(name: str) -> bool:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from automl.config.sizes import parse_count
+
 KEYS = ("max_params", "max_macs", "pretrained")
-_UNITS = {"K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9}
 
 
 @dataclass(frozen=True)
@@ -50,28 +51,12 @@ def parse_limits(spec: Mapping[str, Any], where: str, problems: list[str]) -> Li
     found: dict[str, Any] = {}
     for key in ("max_params", "max_macs"):
         if key in spec:
-            value = _number(spec[key])
-            if value is None:
-                problems.append(
-                    f"{where}{key}: must be a number above 0 such as 30M or 1.5G, not {spec[key]!r}"
-                )
-            else:
-                found[key] = value
+            try:
+                found[key] = parse_count(spec[key])
+            except ValueError as error:
+                problems.append(f"{where}{key}: {error}")
     pretrained = spec.get("pretrained", False)
     if not isinstance(pretrained, bool):
         problems.append(f"{where}pretrained: must be true or false, not {pretrained!r}")
         pretrained = False
     return Limits(**found, pretrained=pretrained)
-
-
-def _number(value: Any) -> float | None:
-    unit = 1.0
-    if isinstance(value, str) and value.strip()[-1:].upper() in _UNITS:
-        unit, value = _UNITS[value.strip()[-1].upper()], value.strip()[:-1]
-    if isinstance(value, bool):
-        return None
-    try:
-        number = float(value) * unit
-    except (TypeError, ValueError):
-        return None
-    return number if math.isfinite(number) and number > 0 else None

@@ -23,6 +23,7 @@ from automl.errors import ModelError
 from automl.spaces.architectures.families import capabilities
 from automl.spaces.architectures.layers import layers
 from automl.training.models.hyperparameters import Recipe
+from automl.training.models.linear_head import LinearOnPixels
 from automl.training.models.pretrained_weights import Weights, classifier_names
 from automl.training.steps.batch_norm import keep_statistics
 
@@ -80,13 +81,25 @@ def head_of_fold(file: Path, fold: int) -> Path:
     return file.with_name(f"{file.stem}.fold{fold + 1}{file.suffix}") if fold else file
 
 
+def classifier_layer(model: nn.Module) -> Any:
+    """Return the last layer of a network of timm, or of the linear model on pixels; None if it has none."""
+    if isinstance(model, LinearOnPixels):
+        return model.classifier
+    return getattr(model, "get_classifier", lambda: None)()
+
+
+def whole_head(file: Path) -> Path:
+    """Return the file of the same head, fitted on the validation rows as well."""
+    return file.with_name(f"{file.stem}.whole{file.suffix}")
+
+
 @torch.no_grad()
 def begin_with_head(model: nn.Module, file: Path) -> None:
     """Put the head of `save_head` in the place of the network's new one.
 
     Raises ModelError that names the file if it cannot be read, or is of another network.
     """
-    classifier: Any = getattr(model, "get_classifier", lambda: None)()
+    classifier = classifier_layer(model)
     try:
         head = load_file(file)
         for name in ("weight", "bias"):

@@ -13,6 +13,7 @@ from automl.data import open_source, prepare_data
 from automl.data.cache.node_cache import DataOrigin, _decoded_here, splits_on_this_node
 from automl.data.prepare import PreparedData
 from automl.errors import DataError
+from automl.records import ReadOptions
 from tests.data.conftest import MakeFolder
 
 
@@ -27,7 +28,7 @@ def prepared(
     monkeypatch.setenv("AUTOML_CACHE_DIR", str(tmp_path / "other"))
     _decoded_here.cache_clear()
     info = found.splits.info
-    return found, DataOrigin(str(root), None, "auto", info.img_size, info.in_chans, None)
+    return found, DataOrigin(str(root), ReadOptions(), info.img_size, info.in_chans, None)
 
 
 def away(prepared: PreparedData, tmp_path: Path) -> np.ndarray[Any, Any]:
@@ -91,7 +92,7 @@ def test_arrays_and_a_folder_that_is_not_shared_are_reported(
     found, _ = prepared
     away(found, tmp_path)
     with pytest.raises(DataError, match="set AUTOML_CACHE_DIR to a shared folder"):
-        splits_on_this_node(found.splits, DataOrigin(None, None, "auto", 8, 3, None))
+        splits_on_this_node(found.splits, DataOrigin(None, ReadOptions(), 8, 3, None))
     shutil.rmtree(tmp_path / "study")
     with pytest.raises(DataError, match="must be on storage that all nodes share"):
-        splits_on_this_node(found.splits, DataOrigin(None, None, "auto", 8, 3, None))
+        splits_on_this_node(found.splits, DataOrigin(None, ReadOptions(), 8, 3, None))

@@ -10,6 +10,7 @@ import torch
 
 from automl.data.sources.arrays import ArraySource, open_digits, to_images
 from automl.errors import DataError
+from automl.records import ReadOptions
 from tests.data.conftest import fingerprint
 
 _PIXELS = np.random.default_rng(0).integers(0, 256, (3, 5, 6, 3), dtype=np.uint8)
@@ -117,7 +118,7 @@ def test_fingerprint_is_independent_of_order_and_state_is_not() -> None:
 
 
 def test_digits_use_the_whole_range() -> None:
-    source = open_digits("digits", target=None, task="auto")
+    source = open_digits("digits", ReadOptions())
     pixels = np.concatenate([np.asarray(source.load(i)) for i in range(50)])
     assert (len(source.files), len(source.classes)) == (1797, 10)
     assert (pixels.min(), pixels.max()) == (0, 255)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,9 +11,9 @@ import pytest
 import torch
 from torch import nn
 
-from automl.final.evidence.candidates import Alternative, Judge
+from automl.final.evidence.candidates import Alternative, Candidate, Judge
 from automl.final.evidence.delivery import Delivery
-from automl.final.evidence.own_model import crossed_dict, decides, out_of_fold
+from automl.final.evidence.own_model import crossed_dict, decides, out_of_fold, worse_mirrored
 from automl.final.retrain import Retrained
 from automl.records import Fold, Rows, SearchSplits
 from automl.search.result import BestTrial
@@ -92,3 +93,27 @@ def test_nothing_is_compared_without_folds_heads_or_the_same_rows(
 
 def test_a_score_of_folds_has_the_error_of_all_rows() -> None:
     assert JUDGE.n_scored == 90 and Judge("accuracy", INFO, TARGETS[:30]).n_scored == 30
+
+
+@pytest.mark.parametrize(
+    ("metric", "trial", "hflip", "rows", "worse"),
+    [
+        ("accuracy", 0.9, True, N, True),
+        ("accuracy", 0.8, True, N, False),  # as good
+        ("accuracy", 0.7, True, N, False),
+        ("log_loss", 0.1, True, N, True),  # less is better
+        ("log_loss", 2.0, True, N, False),
+        ("accuracy", 0.9, False, N, False),  # it is scored as the trial was
+        ("accuracy", 0.9, True, N - 1, False),  # not on the same rows
+        ("accuracy", math.nan, True, N, False),
+    ],
+)
+def test_mirror_images_are_worse_if_the_trial_has_a_better_score_without_them(
+    metric: str, trial: float, hflip: bool, rows: int, worse: bool
+) -> None:
+    order = np.random.default_rng(0).permutation(N)[:rows]
+    trained = Retrained(nn.Identity(), 8, 1.0, 1.0, 10, 10, INFO)
+    model = Alternative(Delivery.OWN_WEIGHTS, {"hflip": hflip}, trained, trial)
+    probabilities = 0.02 + 0.96 * outputs(right=72) / 5.0
+    own = Candidate(model, order, probabilities[order], np.zeros(N, dtype=bool))
+    assert worse_mirrored(own, Judge(metric, INFO, TARGETS)) is worse

@@ -10,6 +10,7 @@ import pytest
 
 from automl.final.evidence.candidates import Candidate, Choice, choose, unless_better
 from automl.final.evidence.delivery import (
+    Decided,
     Delivery,
     Failed,
     NotBetter,
@@ -23,7 +24,7 @@ from automl.final.evidence.delivery import (
     Unknown,
     Unscored,
 )
-from automl.final.evidence.verdict import Decided, Verdict
+from automl.final.evidence.verdict import Verdict
 from tests.final.evidence.test_candidates import ALL, HEAD, JUDGE, MOST, OWN, RETRAINED, N, candidate
 
 EARLIER = Delivery.EARLIER

@@ -134,7 +134,7 @@ def test_no_head_is_read_whose_test_would_not_fit_into_the_time(
     device = SimpleNamespace(kind="cpu", all_threads=1)
     data = SimpleNamespace(info=replace(INFO, n_holdout=100))
     networks = _pretrained(tmp_path, "test_resnet")
-    basis = SimpleNamespace(pretrained=networks, device=device, splits=data, folds=None)
+    basis = SimpleNamespace(pretrained=networks, device=device, splits=data, folds=None, fitting=None)
     context = SimpleNamespace(clock=Clock(60.0), observer=Silent())
     assert list(heads._on_features(context, basis)) == []  # type: ignore[arg-type]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from automl.final.evaluation.answers import ANSWERS_FILE
+from automl.final.evaluation.record import ANSWERS_FILE
 from automl.review.dashboard.storage import DashboardStorage
 from automl.review.studies import read_study
 from automl.search.storage.sql.database import open_optuna

@@ -46,14 +46,16 @@ class Bench:
             clock=lambda: self.now,
         )
 
-    def run_round(self, trial: int, value: float, *, saved: bool = False, **flags: Any) -> Action:
+    def run_round(
+        self, trial: int, value: float, *, saved: bool = False, loss: float = 1.0, **flags: Any
+    ) -> Action:
         self.now += 1
         round = self.coordinator.launch(trial).round + 1
         if saved:
             place = self.files.checkpoint(trial)
             place.mkdir(parents=True, exist_ok=True)
             (place / "automl_round.json").write_text(f'{{"round": {round}}}', encoding="utf-8")
-        step = Step(round, {"accuracy": value, "loss": 1.0}, 2.0, 1.0, saved=saved, **flags)
+        step = Step(round, {"accuracy": value, "loss": loss}, 2.0, 1.0, saved=saved, **flags)
         return self.coordinator.report(trial, step).action
 
     def states(self) -> list[TrialState]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from automl.cli import completion
 from automl.cli.options import (
     SectionCommand,
     State,
@@ -30,8 +31,8 @@ images = section("Data")
 
 
 @click.command("evaluate", cls=SectionCommand, short_help="Test a model on labelled images.")
-@click.argument("model")
-@click.argument("data", required=False)
+@click.argument("model", shell_complete=completion.studies)
+@click.argument("data", required=False, shell_complete=completion.files)
 @directory_option
 @images("--split", "NAME", "all images", "Use one part of DATA: train, val or test.")
 @images("--target", "COLUMN", "automatic", "Column of a table with the truth, or several: a,b.")
@@ -75,15 +76,14 @@ def _evaluated(state: State, model: str, data: str, directory: str, asked: dict[
     from automl.final.evaluation.labelled import Where
     from automl.final.evaluation.score_data import evaluate_data
     from automl.final.predictor import Predictor
+    from automl.records import ReadOptions
     from automl.review.studies import find_model
 
     _check_out(asked)
     folder = find_model(model, directory)
     predictor = Predictor.load(folder, factory=asked.get("factory"), device=asked["device"])
     asked = {**_study_options(folder, data), **asked}
-    where = Where(
-        target=asked.get("target"), image_column=asked.get("image_column"), split=asked.get("split")
-    )
+    where = Where(ReadOptions.of(asked), asked.get("split"))
     with _progress(quiet=state.quiet or not sys.stderr.isatty()) as progress:
         return evaluate_data(predictor, data, where=where, metric=asked.get("metric"), progress=progress)
 
@@ -109,7 +109,7 @@ def _study_options(folder: Path, data: str) -> dict[str, Any]:
 def _show_stored(state: State, study: str, directory: str, asked: dict[str, Any]) -> int:
     """Show the evaluation on the holdout that a finished study holds."""
     from automl.errors import StudyError, UsageError
-    from automl.final.evaluation.answers import ANSWERS_FILE
+    from automl.final.evaluation.record import ANSWERS_FILE
     from automl.final.evaluation.words import of_document
     from automl.review.studies import damage_told, find_study
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from automl.cli import completion
 from automl.cli.options import (
     SectionCommand,
     State,
@@ -23,7 +24,7 @@ _SECTION = "Export"
 
 
 @click.command("export", cls=SectionCommand, short_help="Write a model as ONNX, for OpenVINO or torch.")
-@click.argument("model")
+@click.argument("model", shell_complete=completion.studies)
 @option("--to", section=_SECTION, metavar="onnx|openvino|torch", required=True, help="Format of the file.")
 @option("--int8", section=_SECTION, is_flag=True, help="Compute in 8 bits: smaller and faster.")
 @option(

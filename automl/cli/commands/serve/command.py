@@ -7,6 +7,7 @@ import secrets
 
 import click
 
+from automl.cli import completion
 from automl.cli.dashboard_access import Access, is_loopback
 from automl.cli.options import SectionCommand, State, directory_option, option, section, verbose_option
 
@@ -16,7 +17,7 @@ _TOKEN = "AUTOML_SERVE_TOKEN"
 
 
 @click.command("serve", cls=SectionCommand, short_help="Answer predictions over HTTP.")
-@click.argument("model")
+@click.argument("model", shell_complete=completion.studies)
 @directory_option
 @option(
     "--port",

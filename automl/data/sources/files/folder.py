@@ -12,35 +12,15 @@ from automl.data.sources.files.layout import Layout, printable, read_layout
 from automl.data.sources.files.manifest import manifest_source
 from automl.data.sources.files.tables.find_tables import named_tables, other_tables
 from automl.errors import DataError
-from automl.records import Task
+from automl.records import ReadOptions, Task
 
 
-def open_folder(
-    data: Any,
-    *,
-    target: str | None,
-    task: str,
-    image_column: str | None = None,
-    group_column: str | None = None,
-) -> Source:
+def open_folder(data: Any, options: ReadOptions) -> Source:
     """Open a folder. Raises DataError."""
-    return open_files(
-        FolderFiles(Path(data)),
-        target=target,
-        task=task,
-        image_column=image_column,
-        group_column=group_column,
-    )
+    return open_files(FolderFiles(Path(data)), options)
 
 
-def open_files(
-    files: Files,
-    *,
-    target: str | None,
-    task: str,
-    image_column: str | None = None,
-    group_column: str | None = None,
-) -> Source:
+def open_files(files: Files, options: ReadOptions) -> Source:
     """Return the source in a folder or an archive: its manifest, if it has one, else its class folders.
 
     A table called labels or metadata that says what to learn is its manifest, and, without class folders or if a column
@@ -48,22 +28,23 @@ def open_files(
     """
     try:
         layout, problem = _class_folders(files)
-        asked = any(name is not None for name in (target, image_column, group_column))
+        target, image, group = options.target, options.image_column, options.group_column
+        asked = any(name is not None for name in (target, image, group))
         folders = layout is not None and len(layout.classes) > 1 and not asked
-        tables = named_tables(files, image=image_column, group=group_column)
+        tables = named_tables(files, image=image, group=group)
         if folders and not any(table.label is not None for table in tables):
             tables = []
         elif not tables:
-            tables = other_tables(files, target=target, image=image_column, group=group_column)
+            tables = other_tables(files, target=target, image=image, group=group)
         if tables:
-            return manifest_source(files, tables, target=target, task=task)
-        column = image_column or group_column
+            return manifest_source(files, tables, target=target, task=options.task)
+        column = image or group
         if column is not None:
             raise DataError(
                 f"the column {column!r} must be one of a table, but {files.where!r} holds no table of images: leave it "
                 "out, or give a table"
             )
-        require_classification(task, target, f"class folders ({files.where!r} holds no manifest)")
+        require_classification(options.task, target, f"class folders ({files.where!r} holds no manifest)")
         if layout is None:
             raise problem
         return ClassFolderSource(files, layout)

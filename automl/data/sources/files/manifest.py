@@ -28,6 +28,7 @@ from automl.data.sources.files.tables.split_columns import assigned_parts, find_
 from automl.data.sources.labels import Labels, read_labels
 from automl.documents.bounded_file import read_bounded
 from automl.errors import DataError
+from automl.records import ReadOptions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,14 +73,7 @@ class ManifestSource(Source):
         self._files.close()
 
 
-def open_manifest(
-    data: Any,
-    *,
-    target: str | None,
-    task: str,
-    image_column: str | None = None,
-    group_column: str | None = None,
-) -> Source:
+def open_manifest(data: Any, options: ReadOptions) -> Source:
     """Open a CSV, Parquet or JSON lines file; its paths are relative to its folder. Raises DataError."""
     path = Path(data)
     try:
@@ -90,24 +84,21 @@ def open_manifest(
         ) from error
     files = LooseFiles(path.parent, name=path.stem)
     frame = read_table(path.name, content)
-    table = require_images(frame, files, where=str(path), image=image_column, group=group_column)
-    return manifest_source(files, [table], target=target, task=task)
+    table = require_images(
+        frame, files, where=str(path), image=options.image_column, group=options.group_column
+    )
+    return manifest_source(files, [table], target=options.target, task=options.task)
 
 
-def open_frame(
-    data: Any,
-    *,
-    target: str | None,
-    task: str,
-    image_column: str | None = None,
-    group_column: str | None = None,
-) -> Source:
+def open_frame(data: Any, options: ReadOptions) -> Source:
     """Open a pandas DataFrame; its paths are relative to the current folder. Raises DataError."""
     frame = data.reset_index(drop=True)
     frame.columns = [str(column) for column in frame.columns]
     files = LooseFiles(Path(), name="table")
-    table = require_images(frame, files, where="the DataFrame", image=image_column, group=group_column)
-    return manifest_source(files, [table], target=target, task=task)
+    table = require_images(
+        frame, files, where="the DataFrame", image=options.image_column, group=options.group_column
+    )
+    return manifest_source(files, [table], target=options.target, task=options.task)
 
 
 def is_manifest(path: Path) -> bool:

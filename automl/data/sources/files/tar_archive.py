@@ -18,6 +18,7 @@ from automl.data.sources.base import Source
 from automl.data.sources.files.folder import open_files
 from automl.data.sources.files.zip_archive import repeated_note, safe_member
 from automl.errors import DataError, reason_of
+from automl.records import ReadOptions
 
 SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 # Images hardly compress: an archive that unpacks to more than 50 times its size was made to fill a disk.
@@ -110,18 +111,9 @@ class _Headers:
         return data
 
 
-def open_tar(
-    data: Any,
-    *,
-    target: str | None,
-    task: str,
-    image_column: str | None = None,
-    group_column: str | None = None,
-) -> Source:
+def open_tar(data: Any, options: ReadOptions) -> Source:
     """Open a tar of class folders, or of a manifest and its images. Raises DataError."""
-    return open_files(
-        TarFiles(Path(data)), target=target, task=task, image_column=image_column, group_column=group_column
-    )
+    return open_files(TarFiles(Path(data)), options)
 
 
 def is_tar(path: Path) -> bool:

@@ -14,6 +14,7 @@ from automl.data.readers import MAX_MEMBER_BYTES, ReaderSpec, ZipReader
 from automl.data.sources.base import Source, counted
 from automl.data.sources.files.folder import open_files
 from automl.errors import DataError, reason_of
+from automl.records import ReadOptions
 
 # Columns of the locations that decide what a member holds and how it is read: packed bytes, bytes, CRC-32, method.
 _STATE = (1, 2, 3, 4)
@@ -82,18 +83,9 @@ class ZipFiles:
         self._reader.close()
 
 
-def open_zip(
-    data: Any,
-    *,
-    target: str | None,
-    task: str,
-    image_column: str | None = None,
-    group_column: str | None = None,
-) -> Source:
+def open_zip(data: Any, options: ReadOptions) -> Source:
     """Open a zip of class folders, or of a manifest and its images. Raises DataError."""
-    return open_files(
-        ZipFiles(Path(data)), target=target, task=task, image_column=image_column, group_column=group_column
-    )
+    return open_files(ZipFiles(Path(data)), options)
 
 
 def safe_member(name: str, path: Path, kind: str) -> str:

@@ -1,0 +1,1 @@
+"""`automl report`: write the report of a study, and open it."""

@@ -1,0 +1,89 @@
+"""Models that were delivered before: kept with the scores that they had, and made the model again."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from automl.documents.json_file import read_json
+from automl.errors import StudyError
+from automl.final.evaluation.record import ANSWERS_FILE
+from automl.final.evidence.delivery import Delivery
+from automl.final.evidence.gap import reads_sentence
+from automl.final.evidence.words import delivered_config
+from automl.pipeline.deliver.draft import empty_draft
+from automl.pipeline.study_folder import Workspace, write_json
+from automl.review.front.kept import MODELS_FOLDER, delivered_trial
+from automl.review.studies import MODEL_FOLDER, RESULT_FILE
+
+# The entries of result.json that are about the delivered model; the others are about the study.
+ABOUT_MODEL = (
+    "retrain",
+    "weights",
+    "holdout",
+    "usable",
+    "trivial",
+    "trivial_words",
+    "evaluation",
+    "gap",
+)
+
+
+def keep_former(workspace: Workspace, result: Mapping[str, Any]) -> Path:
+    """Copy the present model with its result into `models/`, unless it is there. Return its folder.
+
+    The folder appears as a whole: a copy that is not finished has another name.
+    """
+    how = str(result["retrain"].get("how", Delivery.RETRAINED))
+    trial = delivered_trial(result)
+    name = how.replace(" ", "-")
+    place = workspace.root / MODELS_FOLDER / (name if trial is None else f"t{trial:04d}-{name}")
+    draft = place.with_name(f".{place.name}")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    shutil.copytree(workspace.model_dir, draft / MODEL_FOLDER)
+    answers = workspace.root / ANSWERS_FILE
+    if answers.is_file():
+        shutil.copy2(answers, draft / ANSWERS_FILE)
+    write_json(draft / RESULT_FILE, _pinned(result))
+    shutil.rmtree(place, ignore_errors=True)
+    draft.rename(place)
+    return place
+
+
+def restore_former(workspace: Workspace, folder: Path, result: Mapping[str, Any]) -> dict[str, Any]:
+    """Write a former model as a draft, and return the result with it in place of the present one.
+
+    Its scores are those that it had, so the holdout is not read. Raises StudyError if its files are damaged.
+    """
+    try:
+        former = read_json(folder / RESULT_FILE)
+        about = {name: former[name] for name in ABOUT_MODEL if name in former}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StudyError(
+            f"the model in {str(folder)!r} cannot be used: its {RESULT_FILE} is damaged"
+        ) from error
+    shutil.copytree(folder / MODEL_FOLDER, empty_draft(workspace))
+    reads = workspace.holdout_reads()
+    before = str(about["gap"]["explained"]).rpartition("The holdout was read")[0]
+    about["gap"] = {**about["gap"], "explained": before + reads_sentence(reads)}
+    others = {name: value for name, value in result.items() if name not in ABOUT_MODEL}
+    return {**others, **about, "holdout_reads": reads}
+
+
+def restore_answers(workspace: Workspace, folder: Path) -> None:
+    """Write the answers of a former model for the holdout in the place of the present one's."""
+    answers = folder / ANSWERS_FILE
+    if answers.is_file():
+        shutil.copy2(answers, workspace.root / ANSWERS_FILE)
+
+
+def _pinned(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a result that names the trial and the configuration of its model, as another trial may lead later."""
+    retrain = dict(result["retrain"])
+    trial = delivered_trial(result)
+    if trial is not None:
+        retrain |= {"trial": trial, "config": delivered_config(result)}
+    return {**result, "retrain": retrain}

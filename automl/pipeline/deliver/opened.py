@@ -1,0 +1,94 @@
+"""A finished study with its data, opened to deliver another of its models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from automl.config import StudyConfig, load
+from automl.data import PreparedData, open_data
+from automl.errors import StudyError
+from automl.pipeline.clock import Clock
+from automl.pipeline.context import Context
+from automl.pipeline.deliver.draft import recover
+from automl.pipeline.plan.hardware import Device, choose_device
+from automl.pipeline.setup import decoded
+from automl.pipeline.study_folder import Workspace, open_workspace
+from automl.records import DatasetInfo, Observer
+from automl.review.front.networks import StudyNetworks
+from automl.review.studies import STUDY_FILE, StudyFolder, find_study, read_study
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A finished study: its folder, its plan.json and result.json, and the lock on it (`workspace`)."""
+
+    study: StudyFolder
+    config: StudyConfig
+    workspace: Workspace
+    plan: dict[str, Any]
+    result: dict[str, Any]
+    device: Device
+    observer: Observer
+
+    @property
+    def metric(self) -> str:
+        """The metric of the study."""
+        return str(self.plan["metric"])
+
+    def data(self) -> PreparedData:
+        """Return the data of the study, decoded or from the cache. Raises StudyError if they are others now."""
+        config = self.config
+        source = open_data(config.data, config.read_options)
+        self.workspace.check_same_data(source.outline(), source.name)
+        context = Context(config, self.workspace, Clock(None), self.observer)
+        found = decoded(context, source, self.device, None, {})
+        if found.splits.info.fingerprint != self.plan["data"]:
+            raise StudyError(
+                f"the data of the study {self.study.name!r} have changed since it was searched, so its models cannot "
+                "be scored on its holdout: put them back"
+            )
+        return found
+
+
+@contextmanager
+def opened_study(study: str, directory: str | Path, data: Any, observer: Observer) -> Iterator[Opened]:
+    """Open a finished study, and lock it. `data`: if they have moved, or were in memory.
+
+    Raises StudyError if there is no such study, if it has no result yet, or while another process runs it.
+    """
+    found = find_study(study, directory)
+    changes = {} if data is None else {"data": data}
+    config = load(
+        found.path / STUDY_FILE, study=found.name, directory=str(found.directory), time_limit=None, **changes
+    )
+    workspace = open_workspace(str(config.directory), config.study, overwrite=False)
+    try:
+        recover(workspace)
+        workspace.check_whole()
+        plan, result = workspace.read_plan(), workspace.read_result()
+        if plan is None or result is None:
+            raise StudyError(
+                f"the study {found.name!r} must be finished before another of its models can be delivered; "
+                f"resume with `automl resume {found.name}`"
+            )
+        inside = replace(read_study(workspace.root), home=found.home)
+        yield Opened(inside, config, workspace, plan, result, choose_device(config), observer)
+    finally:
+        workspace.close()
+
+
+def networks_of(opened: Opened, info: DatasetInfo) -> StudyNetworks:
+    """Return the networks of a study for its own data, whose classes and statistics `info` knows."""
+    return replace(StudyNetworks.of(opened.study), info=info)
+
+
+def targets_at(data: PreparedData) -> np.ndarray:
+    """Return the targets of all validation rows."""
+    val = data.splits.val
+    return np.asarray(np.load(val.targets, mmap_mode="r")[np.load(val.index)])

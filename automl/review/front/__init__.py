@@ -1,0 +1,1 @@
+"""The models of a study that no other beats in metric, latency and size, and those whose weights are kept."""

@@ -1,0 +1,92 @@
+"""Which trials of a study still have weights, so that they can become the model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from automl.documents.json_file import read_json
+from automl.final.evidence.delivery import Delivery
+from automl.records import TrialRow
+from automl.review.studies import MODEL_FOLDER, RESULT_FILE, WEIGHTS_FILE, StudyFolder
+from automl.review.tables import delivered_of
+from automl.search.storage.checkpoints import TrialFiles, checkpoint_round
+from automl.search.storage.kinds import HEADS
+from automl.spaces.architectures.factories import LINEAR_ON_PIXELS
+
+HEADS_FOLDER = "heads"  # the linear heads, by the name of their network
+PIXELS = "pixels"  # the name of the head on pixels
+MODELS_FOLDER = "models"  # models that were delivered before, each with the result that it had
+
+
+class Where(StrEnum):
+    """Where the weights of a trial are."""
+
+    MODEL = "model"
+    BEFORE = "models"
+    CHECKPOINT = "checkpoint"
+    HEAD = "head"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The weights of a trial: `where` they are, and their file or folder."""
+
+    where: Where
+    path: Path
+
+
+def kept_weights(study: StudyFolder, trials: list[TrialRow]) -> dict[int, Kept]:
+    """Return the weights that are kept, by trial: of the delivered model, of earlier ones, of checkpoints, of heads.
+
+    A checkpoint counts if it is of the trial's last round, whose score the trial has.
+    """
+    found: dict[int, Kept] = {}
+    files = TrialFiles(study.path, logs=False)
+    for row in trials:
+        place = files.checkpoint(row.trial)
+        if row.rounds and checkpoint_round(place) == row.rounds:
+            found[row.trial] = Kept(Where.CHECKPOINT, place)
+        elif row.kind in HEADS and (file := head_file(study.path, row.config)).is_file():
+            found[row.trial] = Kept(Where.HEAD, file)
+    for trial, folder in former_models(study).items():
+        found[trial] = Kept(Where.BEFORE, folder)
+    delivered = delivered_trial(study.result)
+    if delivered is not None and (study.model_dir / WEIGHTS_FILE).is_file():
+        found[delivered] = Kept(Where.MODEL, study.model_dir)
+    return found
+
+
+def head_file(study: Path, config: Mapping[str, Any]) -> Path:
+    """Return the file of a linear head, which need not exist."""
+    model = str(config.get("model"))
+    if model == LINEAR_ON_PIXELS:
+        return study / HEADS_FOLDER / f"{PIXELS}.safetensors"
+    pooled = study / HEADS_FOLDER / f"{model}-{config.get('global_pool')}.safetensors"
+    return pooled if pooled.is_file() else study / HEADS_FOLDER / f"{model}.safetensors"
+
+
+def former_models(study: StudyFolder) -> dict[int, Path]:
+    """Return the folders of models that were delivered before, by trial."""
+    found: dict[int, Path] = {}
+    for folder in sorted((study.path / MODELS_FOLDER).glob("t*")):
+        if not (folder / MODEL_FOLDER / WEIGHTS_FILE).is_file():
+            continue
+        try:
+            result = read_json(folder / RESULT_FILE)
+            trial = delivered_trial(result)
+        except (OSError, ValueError, AttributeError, KeyError, TypeError):  # damaged: as if it were not there
+            continue
+        if trial is not None:
+            found[trial] = folder
+    return found
+
+
+def delivered_trial(result: Mapping[str, Any] | None) -> int | None:
+    """Return the trial that the model of a result is of; None without one, and for an ensemble of several."""
+    if result is None or result.get("retrain", {}).get("how") == Delivery.ENSEMBLE:
+        return None
+    return delivered_of(result.get("retrain", {}), result.get("best", {}).get("trial")).trial

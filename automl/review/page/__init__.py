@@ -1,0 +1,1 @@
+"""What all pages share: templates, one stylesheet, one script, charts as SVG, and thumbnails."""

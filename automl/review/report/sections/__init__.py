@@ -1,0 +1,1 @@
+"""The sections of a report: each function returns what its template shows."""

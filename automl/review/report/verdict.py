@@ -1,0 +1,120 @@
+"""The verdict on a study in three sentences: what was made and how good it is, whether to use it, what would help."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from automl.final.evaluation.words import weakest
+from automl.final.evidence import words
+from automl.review.describe import HEAD_WORDS, counts_words, delivered_kind, interval_words, named, score
+from automl.review.report.advice import advice, first
+from automl.review.report.facts import Facts, read_facts
+from automl.review.studies import StudyFolder
+from automl.search.storage.kinds import FINE_TUNED, HEADS, ON_FEATURES, ON_PIXELS
+
+LEAKS = ("leak", "group_leak")  # kinds of findings that make a score too good
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The `state` is "good", "bad" (not usable) or "running" (no result yet)."""
+
+    state: str
+    sentences: tuple[str, ...]
+
+
+def verdict(facts: Facts) -> Verdict:
+    """Return the verdict on a study, of which every sentence follows from its files."""
+    if not facts.result:
+        return Verdict("running", _unfinished(facts))
+    sentences = (_what(facts), _usable(facts), _help(facts))
+    state = "good" if words.is_usable(facts.result) else "bad"
+    return Verdict(state, tuple(sentence for sentence in sentences if sentence))
+
+
+def verdict_of(study: StudyFolder) -> tuple[str, ...]:
+    """Return the sentences of a study's verdict: those of its result, or made from its files if that has none."""
+    known = (study.result or {}).get("verdict")
+    return tuple(map(str, known)) if known else verdict(read_facts(study)).sentences
+
+
+def model_words(result: Mapping[str, Any]) -> str:
+    """Return what the delivered model is: "a fine-tuned resnet18", "a linear head on features of resnet18"."""
+    config, kind = named(words.delivered_config(result), result), delivered_kind(result)
+    model = str(config.get("weights") or str(config.get("model", "network")).partition(".")[0])
+    if kind == ON_PIXELS:
+        return f"a {HEAD_WORDS}"
+    if kind == ON_FEATURES:
+        return f"a linear head on features of {model}"
+    return f"a fine-tuned {model}" if kind == FINE_TUNED else f"a {model} trained from scratch"
+
+
+def _what(facts: Facts) -> str:
+    result, held = facts.result, facts.held
+    if held is None:
+        return ""
+    n, answer = result["data"]["n_holdout"], result.get("trivial_words", {}).get(facts.metric)
+    beside = ""
+    if answer is not None:
+        beside = f", where the trivial answer ({answer}) has {score(result['trivial'][facts.metric])}"
+    what = model_words(result)
+    return (
+        f"{what[:1].upper()}{what[1:]} has {facts.metric} {interval_words(held)} on {n:,} holdout images that "
+        f"played no part in making it{beside}."
+    )
+
+
+def _usable(facts: Facts) -> str:
+    result = facts.result
+    unusable = words.not_usable(result)
+    doubt = "".join(
+        f" But the score may be too good: {found['headline']}."
+        for found in facts.data.get("findings", ())
+        if found.get("kind") in LEAKS
+    )
+    if unusable:
+        return unusable
+    said = "It is usable"
+    if facts.metric in result.get("trivial_words", {}):
+        said += ": it beats the trivial answer by more than chance explains"
+    worst = weakest(facts.evaluation)
+    return f"{said}.{doubt}" + (f" {worst}" if worst else "")
+
+
+def _help(facts: Facts) -> str:
+    evaluation = facts.evaluation
+    if evaluation is None:
+        return ""
+    most = first(advice(facts))
+    if most is not None:
+        return f"What would help most: {most.words}."
+    if evaluation.task == "classification" and _errors(facts) == 0:
+        return f"All {evaluation.n:,} holdout images are answered rightly, so only harder ones would show a weakness."
+    return "What would help most is not known: nothing in this study points to one cause of the errors that are left."
+
+
+def _errors(facts: Facts) -> int:
+    assert facts.evaluation is not None
+    confusion = facts.evaluation.confusion
+    return sum(count for true, row in confusion.items() for said, count in row.items() if said != true)
+
+
+def _unfinished(facts: Facts) -> tuple[str, ...]:
+    history = facts.history
+    trained = history.trained
+    counts = Counter(str(row.state) for row in trained)
+    heads = sum(row.kind in HEADS for row in history.rows)
+    said = [
+        f"This study has no result yet: {counts_words({'total': len(trained), **counts, 'heads': heads})}."
+    ]
+    best = history.best
+    if best is not None:
+        said.append(
+            f"The best trial so far is {best.trial} ({best.kind or 'a training'}), with {history.metric} "
+            f"{score(best.value)} on the validation images; a score that the search chooses by is too good on average."
+        )
+    said.append("The holdout has not been read, so there is no test score.")
+    return tuple(said)

@@ -1,0 +1,57 @@
+"""`automl report` on studies as they lie on disk."""
+
+from __future__ import annotations
+
+import json
+import webbrowser
+from pathlib import Path
+
+import pytest
+
+from automl.cli import main
+from tests.review.studies_on_disk import finished_study, running_study
+
+
+def test_report_prints_the_verdict_and_where_the_page_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    finished_study(tmp_path)
+    assert main(["report", "photos", "--directory", str(tmp_path)]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert out.startswith("A resnet10t trained from scratch has accuracy 0.9200 (0.7484 to 0.9777)")
+    assert out.endswith(f"report: {tmp_path}/photos/report.html")
+    page = (tmp_path / "photos" / "report.html").read_text(encoding="utf-8")
+    assert f"automl predict photos --directory {tmp_path} new-images/" in page
+
+
+def test_json_has_path_state_and_sentences(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    running_study(tmp_path)
+    out = tmp_path / "elsewhere.html"
+    assert main(["report", "leaves", "--directory", str(tmp_path), "--out", str(out), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["study"], said["report"], said["state"]) == ("leaves", str(out), "running")
+    assert len(said["verdict"]) == 3 and out.is_file()
+    assert not (tmp_path / "leaves" / "report.html").exists()
+
+
+def test_open_gives_the_page_to_a_browser_or_says_that_there_is_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished_study(tmp_path)
+    opened: list[str] = []
+
+    def only_once(url: str) -> bool:
+        opened.append(url)
+        return len(opened) == 1
+
+    monkeypatch.setattr(webbrowser, "open", only_once)
+    assert main(["report", "photos", "--directory", str(tmp_path), "--open"]) == 0
+    assert opened == [(tmp_path / "photos" / "report.html").as_uri()]
+    assert main(["report", "photos", "--directory", str(tmp_path), "--open"]) == 2
+    assert "--open needs a browser on this machine, and there is none" in capsys.readouterr().err
+
+
+def test_unknown_study_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    finished_study(tmp_path)
+    assert main(["report", "photso", "--directory", str(tmp_path)]) == 2
+    assert "photos" in capsys.readouterr().err

@@ -1,0 +1,41 @@
+"""Which checkpoints stay on disk."""
+
+from pathlib import Path
+
+from tests.search.control.bench import Bench
+
+
+def test_trials_on_the_front_of_value_and_size_keep_checkpoints(tmp_path: Path) -> None:
+    for begins in (True, False):  # then continued
+        bench = Bench(tmp_path, n_trials=8, objectives={"loss": "min"})
+        if begins:
+            for value, loss in ((0.9, 3.0), (0.5, 2.0), (0.4, 2.5), (0.3, 1.0)):
+                trial = bench.coordinator.start().number
+                bench.run_round(trial, value, loss=loss, saved=True, done=True)
+        else:  # as good as trial 3 and smaller
+            trial = bench.coordinator.start().number
+            bench.run_round(trial, 0.3, loss=0.5, saved=True, done=True)
+        kept = [trial.number for trial in bench.store.trials() if trial.checkpoint]
+        assert kept == ([0, 1, 3] if begins else [0, 1, 4])
+        there = [number for number in range(5) if bench.files.checkpoint(number).exists()]
+        assert there == kept
+        bench.store.close()
+
+
+def test_checkpoints_of_the_front_are_the_first_to_go_where_there_is_no_room(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, n_trials=8, objectives={"loss": "min"})
+    for value, loss in ((0.9, 3.0), (0.5, 2.0)):
+        trial = bench.coordinator.start().number
+        bench.run_round(trial, value, loss=loss, saved=True, done=True)
+    assert [trial.checkpoint for trial in bench.store.trials()] == [1, 1]
+    paused = bench.coordinator.start().number
+    for value in (0.4, 0.5):
+        bench.run_round(paused, value, loss=9.0, saved=True)
+    bench.run_round(bench.coordinator.start().number, 0.3, loss=9.0, disk_full=True)
+    assert [trial.checkpoint for trial in bench.store.trials()] == [
+        1,
+        0,
+        2,
+        0,
+    ]  # the best one, and the paused one
+    bench.store.close()
