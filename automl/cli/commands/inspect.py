@@ -57,7 +57,12 @@ _CASES_SHOWN = 5
 @option(
     "--all", "everything", section="Output", is_flag=True, help="List every file, not only the first ones."
 )
-@option("--html", metavar="FILE", section="Output", help="Write a page that shows the images in question.")
+@option(
+    "--html",
+    metavar="FILE",
+    section="Output",
+    help="Write a page: findings, classes with samples, sizes, and a map of the images.",
+)
 @json_option("Print the report as one JSON object (data_report.json of a study).")
 @quiet_option
 @verbose_option

@@ -10,10 +10,9 @@ import json
 import threading
 import time
 from collections.abc import Callable, Container, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from optuna.storages import BaseStorage
 from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 
@@ -38,12 +37,16 @@ _LONGEST = 9.0
 
 @dataclass(frozen=True)
 class _Read:
-    """A study as it was read, with its artifacts and the system attributes that are added; None if it is not ours."""
+    """A study as it was read at a `moment`: its trials as they are shown, and the system attributes that are added.
+
+    Without a snapshot it is a study of Optuna alone, and shown as it is.
+    """
 
     moment: float
-    snapshot: Snapshot | None
+    trials: tuple[FrozenTrial, ...]
+    snapshot: Snapshot | None = None
     artifacts: tuple[Artifact, ...] = ()
-    attributes: Mapping[str, Any] | None = None
+    attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
 class DashboardStorage(BulkStorage):
@@ -77,10 +80,21 @@ class DashboardStorage(BulkStorage):
         return self._with_ours(study_id, super().get_study_system_attrs(study_id))
 
     def get_best_trial(self, study_id: int) -> FrozenTrial:
-        """Return the best trial of those that are Complete here. Raises ValueError if there is none."""
-        return BaseStorage.get_best_trial(
-            self, study_id
-        )  # RDBStorage asks the database, which has other states
+        """Return the first trial of the leaderboard, whatever its state. Raises ValueError if no trial has a value."""
+        read = self._read(study_id)
+        if read.snapshot is None:
+            return super().get_best_trial(study_id)
+        best = read.snapshot.best
+        found = next(
+            (trial for trial in read.trials if best is not None and trial.number == best.trial), None
+        )
+        if found is None:
+            raise ValueError("no trial has a value yet")
+        return found
+
+    def has_complete(self, study_id: int) -> bool:
+        """Return whether any trial is shown as Complete."""
+        return any(trial.state is TrialState.COMPLETE for trial in self._read(study_id).trials)
 
     def _get_trials(
         self,
@@ -89,13 +103,9 @@ class DashboardStorage(BulkStorage):
         included_trial_ids: set[int],
         trial_id_greater_than: int,
     ) -> list[FrozenTrial]:
-        trials = super()._get_trials(study_id, None, set(), -1)
-        snapshot = self.snapshot(study_id)
-        if snapshot is not None:
-            trials = [shown_trial(trial, snapshot) for trial in trials]
         return [
             trial
-            for trial in trials
+            for trial in self._read(study_id).trials
             if (states is None or trial.state in states)
             and (trial._trial_id > trial_id_greater_than or trial._trial_id in included_trial_ids)
         ]
@@ -111,19 +121,21 @@ class DashboardStorage(BulkStorage):
 
     def _read_now(self, study_id: int, now: float) -> _Read:
         name = self.get_study_name_from_id(study_id)
+        trials = tuple(super()._get_trials(study_id, None, set(), -1))
         try:
             with self.engine.connect() as connection:
                 snapshot = read_snapshot(connection, study_id, name, self.find_folder(name))
             if snapshot is None:
-                return _Read(now, None)
+                return _Read(now, trials)
+            shown = tuple(shown_trial(trial, snapshot) for trial in trials)
             artifacts = artifacts_of(snapshot)
-            return _Read(now, snapshot, tuple(artifacts), _attributes(snapshot, artifacts))
+            return _Read(now, shown, snapshot, tuple(artifacts), _attributes(snapshot, artifacts))
         except (*NOT_OURS, *WRONG_VALUES, AutomlError, OSError):
-            return _Read(now, None)  # Optuna's own view is still right
+            return _Read(now, trials)  # Optuna's own view is still right
 
     def _with_ours(self, study_id: int, found: Mapping[str, Any]) -> dict[str, Any]:
         """Return system attributes with ours. A note that a person wrote stands in place of ours."""
-        ours = self._read(study_id).attributes or {}
+        ours = self._read(study_id).attributes
         written = {key.split("note_", 1)[0] for key, value in found.items() if _TEXT in key and value}
         kept = {
             key: value
@@ -135,8 +147,7 @@ class DashboardStorage(BulkStorage):
 
 
 def _lifetime(read: _Read) -> float:
-    count = 0 if read.snapshot is None else len(read.snapshot.trials)
-    return next((seconds for most, seconds in _LIFETIME.items() if count < most), _LONGEST)
+    return next((seconds for most, seconds in _LIFETIME.items() if len(read.trials) < most), _LONGEST)
 
 
 def _attributes(snapshot: Snapshot, artifacts: list[Artifact]) -> dict[str, Any]:

@@ -11,13 +11,13 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from automl.review.dashboard.importance import importances
+from automl.review.dashboard.snapshot import Snapshot
 from automl.review.dashboard.storage import DashboardStorage
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-_STUDY = re.compile(r"/api/studies/(\d+)/?")
-_IMPORTANCES = re.compile(r"/api/studies/(\d+)/param_importances/?")
+_STUDY = re.compile(r"/api/studies/(\d+)(/param_importances)?/?")
 _ARTIFACT = re.compile(r"/artifacts/.*")
 _UPLOAD = re.compile(r"/api/artifacts/.*")
 # A report is a page of its own: whatever is in it cannot ask this server for anything.
@@ -32,14 +32,15 @@ def translated(app: WSGIApplication, storage: DashboardStorage) -> WSGIApplicati
 
     def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path, reading = environ.get("PATH_INFO", ""), environ["REQUEST_METHOD"] == "GET"
-        if reading and (found := _IMPORTANCES.fullmatch(path)):
-            snapshot = storage.snapshot(int(found[1])) if _exists(storage, int(found[1])) else None
-            if snapshot is not None:
+        found = _STUDY.fullmatch(path) if reading else None
+        snapshot = _snapshot(storage, int(found[1])) if found is not None else None
+        if found is not None and snapshot is not None:
+            if found[2]:
                 trials = storage.get_all_trials(snapshot.study_id, deepcopy=False)
                 body = {"param_importances": [importances(trials, snapshot.mode)]}
                 return _send(start_response, "200 OK", json.dumps(body).encode())
-        if reading and (found := _STUDY.fullmatch(path)):
-            return _study(app, storage, int(found[1]), environ, start_response)
+            if not storage.has_complete(snapshot.study_id):
+                return _study(app, snapshot, environ, start_response)
         if reading and _ARTIFACT.fullmatch(path):
             return app(environ, _apart(start_response))
         if not reading and _UPLOAD.fullmatch(path):
@@ -53,16 +54,11 @@ def translated(app: WSGIApplication, storage: DashboardStorage) -> WSGIApplicati
 
 
 def _study(
-    app: WSGIApplication,
-    storage: DashboardStorage,
-    study_id: int,
-    environ: WSGIEnvironment,
-    start_response: StartResponse,
+    app: WSGIApplication, snapshot: Snapshot, environ: WSGIEnvironment, start_response: StartResponse
 ) -> Iterable[bytes]:
-    """Answer with a study whose best trial is the first of the leaderboard, whatever its state."""
+    """Answer with a study without a Complete trial: the best one is the first of the leaderboard all the same."""
     status, headers, body = _ask(app, environ)
-    snapshot = storage.snapshot(study_id) if status.startswith("200") else None
-    if snapshot is not None and snapshot.best is not None:
+    if status.startswith("200") and snapshot.best is not None:
         number, document = snapshot.best.trial, json.loads(body)
         best = _trial(document, number)
         if best is None:  # the page has it already, and asked for later trials only
@@ -114,5 +110,9 @@ def _apart(start_response: StartResponse) -> StartResponse:
     return send
 
 
-def _exists(storage: DashboardStorage, study_id: int) -> bool:
-    return any(study._study_id == study_id for study in storage.get_all_studies())
+def _snapshot(storage: DashboardStorage, study_id: int) -> Snapshot | None:
+    """Return the study; None if there is none, or it is not of automl."""
+    try:
+        return storage.snapshot(study_id)
+    except KeyError:
+        return None
