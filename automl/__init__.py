@@ -44,7 +44,6 @@ __all__ = [
     "StudyConfig",
     "TuneResult",
     "__version__",
-    "callbacks",
     "deliver",
     "export",
     "fit",
@@ -289,4 +288,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, "callbacks"})
