@@ -7,7 +7,7 @@
     python -m benchmarks.delivery reject   [--studies 20] [--rows 1500]
     python -m benchmarks.delivery intervals [--studies 20]
     python -m benchmarks.delivery unknown  [--time-limit 60]
-    python -m benchmarks.delivery ensemble [--time-limit 90]
+    python -m benchmarks.delivery ensemble [--trials 4] [--epochs 4]
 
 - predict: images a second of `predict` against a bare batched forward over decoded images (target: 90 %), and the
   seconds from torch's own import to the first prediction of a fresh process (target: 1 s).
@@ -59,6 +59,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rows", type=int, default=0)
     parser.add_argument("--studies", type=int, default=20)
+    parser.add_argument("--trials", type=int, default=4)
     parser.add_argument("--time-limit", type=int, default=60)
     parser.add_argument("--sets", default="cifar10,seedlings")
     parser.add_argument("--networks", default=",".join(export.NETWORKS))

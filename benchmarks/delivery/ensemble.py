@@ -8,12 +8,12 @@ import tempfile
 import automl
 from automl.config.metrics import METRICS
 
-SETS = {
-    "ants_bees": {"pretrained": "../shared/weights"},
-    "seedlings": {"pretrained": "never", "img_size": 48},
-    "magnetic_tile": {"pretrained": "never", "img_size": 64},
-    "cards_multilabel": {"pretrained": "../shared/weights"},
-    "bloodcells_regression": {"pretrained": "never", "img_size": 64, "target": "rbc"},
+SETS: dict[str, dict[str, str]] = {
+    "ants_bees": {},
+    "seedlings": {},
+    "magnetic_tile": {},
+    "cards_multilabel": {},
+    "bloodcells_regression": {"target": "rbc"},
 }
 NOISE = 2.0  # standard errors of the single model's score by which the ensemble may be lower
 
@@ -30,9 +30,12 @@ def main(args: argparse.Namespace) -> int:
                     study=deliver,
                     directory=folder,
                     deliver=deliver,
-                    time_limit=args.time_limit,
+                    n_trials=args.trials,
+                    epochs=args.epochs,
+                    engine="local",
+                    pretrained="never",
+                    img_size=32,
                     val=0.3,
-                    warm_start="none",
                     progress=False,
                     **options,
                 )

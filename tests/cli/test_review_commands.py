@@ -66,6 +66,21 @@ def test_show_of_an_unfinished_study_tells_how_far_it_came(
     assert document["best"]["val_score"] == 0.7
 
 
+def test_leaderboard_shows_the_columns_that_were_asked_for(
+    studies: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = ("leaves", "--directory", str(studies))
+    document = json.loads(run(capsys, "leaderboard", *place, "--json"))
+    metric = f"val_{document['metric']}"
+    head, _, first, *_ = run(capsys, "leaderboard", *place, "--columns", f"trial, {metric}").splitlines()
+    assert head.split() == ["trial", metric]
+    assert first.split() == [str(document["trials"][0]["trial"]), f"{document['trials'][0][metric]:.4f}"]
+    everything = run(capsys, "leaderboard", *place, "--columns", "all")
+    assert all(name in everything for name in document["trials"][0])
+    assert main(["leaderboard", *place, "--columns", "lrr"]) == 2
+    assert "unknown column 'lrr'" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("study", "count"), [("photos", 3), ("leaves", 5)])
 def test_leaderboard_is_a_table_json_and_csv(
     studies: Path, study: str, count: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]

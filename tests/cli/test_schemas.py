@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,9 +28,9 @@ PRINTED = {
     "resume": {"result"},
     "show": {"result", "progress"},
     "list": {"list"},
-    "deliver": {"result"},
+    "leaderboard": {"leaderboard", "front"},
     "report": {"report"},
-    "leaderboard": {"leaderboard"},
+    "deliver": {"result"},
     "inspect": {"inspect"},
     "predict": {"predict"},
     "evaluate": {"evaluate"},
@@ -114,14 +113,13 @@ def test_finished_study(tiny_study: Path, tmp_path: Path, capsys: pytest.Capture
     require_valid("result", printed(capsys, "resume", "tiny", *place))
     require_valid("result", printed(capsys, "show", "tiny", *place))
     require_valid("leaderboard", printed(capsys, "leaderboard", "tiny", *place))
-    require_valid("report", printed(capsys, "report", "tiny", *place, "--out", tmp_path / "report.html"))
+    front = printed(capsys, "leaderboard", "tiny", "--pareto", *place)
+    require_valid("front", front)
+    require_valid("report", printed(capsys, "report", "tiny", *place))
+    chosen = next(row["trial"] for row in front["models"] if row["weights"])
+    require_valid("result", printed(capsys, "deliver", "tiny", "--trial", chosen, *place))
     require_valid("evaluate", printed(capsys, "evaluate", "tiny", *place))
     require_valid("evaluate", printed(capsys, "evaluate", "tiny", pictures, *place))
     require_valid("predict", printed(capsys, "predict", "tiny", pictures, *place))
     exported = ("export", "tiny", "--to", "torch", "--out", tmp_path / "out", "--quiet")
     require_valid("export", printed(capsys, *exported, *place))
-    trials = printed(capsys, "leaderboard", "tiny", *place)["trials"]
-    other = next(row["trial"] for row in trials if row["kind"] == "from scratch" and not row["delivered"])
-    shutil.copytree(tiny_study, tmp_path / "studies")
-    changed = ("deliver", "tiny", "--trial", other, "--directory", tmp_path / "studies")
-    require_valid("result", printed(capsys, *changed))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 @directory_option
 @option("--csv", "csv_file", metavar="FILE", section="Output", help="Write all columns to a CSV file.")
 @option(
+    "--columns",
+    metavar="NAMES",
+    section="Output",
+    standard="the main ones",
+    help="Show these columns, with commas: those of --csv, or all.",
+)
+@option(
     "--pareto",
     section="Output",
     is_flag=True,
@@ -34,17 +41,25 @@ if TYPE_CHECKING:
 @verbose_option
 @click.pass_obj
 @reads_study
-def command(state: State, /, study: str, directory: str | None, csv_file: str | None, pareto: bool) -> None:
+def command(
+    state: State,
+    /,
+    study: str,
+    directory: str | None,
+    csv_file: str | None,
+    columns: str | None,
+    pareto: bool,
+) -> None:
     """List the trials of STUDY, best first. The study may still be running.
 
     STUDY is the name of a study or its folder. With --pareto, networks are measured for up to a minute, and a file in
     the study's folder keeps what was measured. `automl deliver` makes one of these models the model of the study.
     """
-    from automl.cli.output import print_json, print_table, say, say_wrapped
+    from automl.cli.output import print_json, say, say_wrapped
     from automl.final.evidence.words import folds, not_usable, scored_on
     from automl.review.describe import score
     from automl.review.studies import find_study
-    from automl.review.tables import delivered_of, leaderboard_rows, pareto_trials, ranked, write_trials
+    from automl.review.tables import delivered_of, leaderboard_rows, write_trials
     from automl.review.trials import study_trials, weights_of
 
     found = find_study(study, directory or "studies")
@@ -66,24 +81,9 @@ def command(state: State, /, study: str, directory: str | None, csv_file: str | 
         say(f"{len(trials)} trial{'s' if len(trials) != 1 else ''} written to {csv_file}")
     elif not trials:
         say(f"no trials yet in study {found.name!r}")
+    elif columns is not None:
+        _print_columns(leaderboard_rows(trials, metric, mode, made), columns)
     else:
-        front = pareto_trials(trials, mode)
-        sized = ("params", "pareto") if front else ()
-        delivered = () if made is None else ("delivered",)
-        columns = (
-            "rank",
-            "trial",
-            "state",
-            f"val_{metric}",
-            "rounds",
-            "epochs",
-            "seconds",
-            *sized,
-            *delivered,
-            "kind",
-            "family",
-            "configuration",
-        )
         if trivial is not None:
             answer = result["trivial_words"][metric]
             say_wrapped(
@@ -91,14 +91,46 @@ def command(state: State, /, study: str, directory: str | None, csv_file: str | 
             )
         if unusable := not_usable(result):
             say_wrapped(unusable)
-        cells = [_cells(rank, row, front, made) for rank, row in enumerate(ranked(trials, mode), 1)]
-        print_table(
-            columns, cells, right=("rank", "trial", f"val_{metric}", "rounds", "epochs", "seconds", "params")
-        )
+        _print_main_columns(trials, metric, mode, made)
         for row in weights_of(found).values():
             say_wrapped(
                 f"weights {row['weights']}: licence {row['licence']}, from {row['origin'] or row['source']}"
             )
+
+
+def _print_columns(rows: list[dict[str, Any]], columns: str) -> None:
+    """Print the columns that were asked for. Raises UsageError for one that there is not."""
+    from automl.cli.output import print_table
+    from automl.errors import UsageError, unknown_name
+    from automl.review.describe import number, score
+
+    known = list(rows[0])
+    names = known if columns == "all" else [name.strip() for name in columns.split(",")]
+    for name in names:
+        if name not in known:
+            raise UsageError(unknown_name("column", name, known))
+
+    def cell(name: str, value: Any) -> str:
+        if value is None or value == "":
+            return "-"
+        return score(value) if name.startswith("val_") else number(value)
+
+    numbers = [name for name in names if all(isinstance(row[name], int | float | None) for row in rows)]
+    print_table(names, [[cell(name, row[name]) for name in names] for row in rows], right=numbers)
+
+
+def _print_main_columns(trials: list[TrialRow], metric: str, mode: Mode, made: Delivered | None) -> None:
+    from automl.cli.output import print_table
+    from automl.review.tables import pareto_trials, ranked
+
+    front = pareto_trials(trials, mode)
+    sized = ("params", "pareto") if front else ()
+    delivered = () if made is None else ("delivered",)
+    counted = ("rounds", "epochs", "seconds")
+    columns = ("rank", "trial", "state", f"val_{metric}", *counted, *sized, *delivered)
+    columns = (*columns, "kind", "family", "configuration")
+    cells = [_cells(rank, row, front, made) for rank, row in enumerate(ranked(trials, mode), 1)]
+    print_table(columns, cells, right=("rank", "trial", f"val_{metric}", *counted, "params"))
 
 
 def _front(

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 # Of the time limit: what the report at the end may take, and the seconds of it on a quiet machine. Without a limit it
 # may take so many seconds for images. Decision 153.
 MOST_SHARE, SECONDS, UNLIMITED = 0.03, 1.0, 20.0
-LEAST = 0.3  # seconds left from which on the report is written
-IMAGES_SHARE = 0.5  # of the time left for it, for images and the model: charts and tables need the rest
+LEAST = 0.3  # seconds for charts and tables on a quiet machine: with less left, there is no report
+IMAGES_SHARE = 0.5  # of the time left beside that, for images and the model
 
 
 def reserve(limit: float | None) -> float:
@@ -60,13 +60,15 @@ def report_at_end(setup: Setup, document: Mapping[str, Any], predictor: Predicto
 
     page = setup.workspace.root / REPORT_FILE
     page.unlink(missing_ok=True)  # one of the search would say that there is no result
-    left = setup.clock.remaining()
-    if left is not None and left < LEAST:
+    left, least = setup.clock.remaining(), LEAST * slowdown()
+    if left is not None and left < least:
         setup.observer.note(
             f"There was no time for the report; `automl report {setup.config.study}` writes it."
         )
         return ()
-    seconds = UNLIMITED if left is None else IMAGES_SHARE * min(left, MOST_SHARE * (setup.clock.limit or 0.0))
+    seconds = UNLIMITED
+    if left is not None:
+        seconds = IMAGES_SHARE * min(left - least, MOST_SHARE * (setup.clock.limit or 0.0))
     means = Means(load=study_pixels(setup), predictor=predictor, seconds=seconds, reopen=False)
     return report_of_result(setup.workspace.root, setup.config, document, means, setup.observer)
 

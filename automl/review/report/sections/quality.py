@@ -19,6 +19,7 @@ from automl.review.report.answers import Answer
 from automl.review.report.charts.quality import score_bar, true_and_predicted
 from automl.review.report.facts import Facts
 from automl.review.report.shots import Camera, Shot, caption, worst
+from automl.review.report.verdict import LEAKS
 
 MOST_ERRORS, MOST_CELLS, OF_A_CELL, MOST_PAIRS = 24, 60, 6, 100
 
@@ -112,12 +113,15 @@ def _believe(facts: Facts, said: Evaluation) -> tuple[str, ...]:
             f"The holdout was read {count} times, so the models scored on it before could have led the choice: "
             "the score is a little less independent."
         )
-    leaks = [
-        one["headline"] for one in facts.data.get("findings", ()) if one.get("kind") in ("leak", "group_leak")
-    ]
+    findings = {one.get("kind"): one["headline"] for one in facts.data.get("findings", ())}
+    leaks = [findings[kind] for kind in LEAKS if kind in findings]
     found += [f"Doubt it: {headline}." for headline in leaks]
-    if not leaks and facts.data:
-        found.append("No equal or nearly equal images lie across the parts of the split.")
+    if "too_alike" in findings:
+        found.append(
+            "Whether nearly equal images lie across the parts of the split is unknown: all look alike."
+        )
+    elif facts.data and not leaks:
+        found.append("No equal or nearly equal images were found across the parts of the split.")
     return tuple(found)
 
 
