@@ -325,3 +325,30 @@ class Silent:
 
     def note(self, text: str) -> None:
         """Ignored."""
+
+
+class PassedOn:
+    """An observer that passes everything on to another one. Subclasses do something with a part of it."""
+
+    def __init__(self, observer: Observer) -> None:
+        self.observer = observer
+
+    def stage(self, name: str, text: str) -> None:
+        """Pass on."""
+        self.observer.stage(name, text)
+
+    def metric(self, name: str, mode: Mode) -> None:
+        """Pass on."""
+        self.observer.metric(name, mode)
+
+    def progress(self, done: float, total: float) -> None:
+        """Pass on."""
+        self.observer.progress(done, total)
+
+    def trial(self, event: TrialEvent) -> None:
+        """Pass on."""
+        self.observer.trial(event)
+
+    def note(self, text: str) -> None:
+        """Pass on."""
+        self.observer.note(text)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from automl.callbacks.base import Callback, StudyInfo, TrialEnd, TrialInfo
 from automl.errors import ConfigError, reason_of
-from automl.records import Mode, Observer, Report, TrialEvent, TrialState
+from automl.records import Mode, Observer, PassedOn, Report, TrialEvent, TrialState
 from automl.remote import is_remote
 from automl.search.storage.kinds import kind_of
 from automl.terminal.masking import mask_passwords
@@ -60,11 +60,12 @@ def told_of_tuning(
         notifier.end(None)
 
 
-class Notifier:
+class Notifier(PassedOn):
     """An observer between a study and the observer that shows it."""
 
     def __init__(self, observer: Observer, callbacks: list[Callback], study: StudyInfo) -> None:
-        self._observer, self._callbacks, self._study = observer, callbacks, study
+        super().__init__(observer)
+        self._callbacks, self._study = callbacks, study
         self._open = False
         self._states: dict[int, TrialState] = {}
         self._rounds: dict[int, int] = {}
@@ -85,28 +86,16 @@ class Notifier:
             self._open = False
             self._tell(lambda callback: callback.on_study_end(result))
 
-    def stage(self, name: str, text: str) -> None:
-        """Pass on."""
-        self._observer.stage(name, text)
-
     def metric(self, name: str, mode: Mode) -> None:
         """Pass on, and begin: what is compared is known now."""
-        self._observer.metric(name, mode)
+        super().metric(name, mode)
         if not self._open:
             self._study = replace(self._study, metric=name, mode=mode)
             self.begin()
 
-    def progress(self, done: float, total: float) -> None:
-        """Pass on."""
-        self._observer.progress(done, total)
-
-    def note(self, text: str) -> None:
-        """Pass on."""
-        self._observer.note(text)
-
     def trial(self, event: TrialEvent) -> None:
         """Pass on, and tell what happened to the trial."""
-        self._observer.trial(event)
+        super().trial(event)
         trial = TrialInfo(event.trial, dict(event.config), kind_of(event.config))
         before = self._states.get(event.trial)
         rounds = self._rounds.get(event.trial, event.round if before is None else 0)
@@ -131,7 +120,7 @@ class Notifier:
             except Exception as error:
                 self._callbacks.remove(callback)
                 name = type(callback).__name__
-                self._observer.note(
+                self.observer.note(
                     f"The callback {name} is left out from now on, because it failed: "
                     f"{type(error).__name__}: {reason_of(error)}."
                 )

@@ -12,7 +12,7 @@ from automl.config.durations import format_duration
 from automl.final.evaluation.words import of_document, weakest
 from automl.final.evidence import words
 from automl.final.evidence.delivery import Delivery
-from automl.records import Config, Interval, TrialState
+from automl.records import Config, Interval, TrialRow, TrialState
 from automl.review.studies import REPORT_FILE
 from automl.search.storage.kinds import HEAD, kind_of
 from automl.spaces.architectures.factories import ENSEMBLE, LINEAR_ON_PIXELS, is_factory
@@ -132,6 +132,13 @@ def _is_shown(name: str, config: Config) -> bool:
     if name in _HIDDEN_AT_ONE and config.get(name) == 1:
         return False
     return config.get(name) is not None and not (name in _HIDDEN_AT_ZERO and config[name] in (0, 0.0))
+
+
+def row_cells(rank: int, row: TrialRow) -> tuple[str, ...]:
+    """Return the first cells of a trial's row in a table: rank, trial, state, value, rounds, epochs, seconds."""
+    epochs = "-" if row.epochs is None else f"{row.epochs:.1f}"
+    numbers = (score(row.value), str(row.rounds), epochs, f"{row.seconds:.1f}")
+    return str(rank), str(row.trial), str(row.state), *numbers
 
 
 def counts_words(counts: Mapping[str, int]) -> str:

@@ -194,20 +194,14 @@ def _print_front(best: list[Point], metric: str, where: str, unmeasured: int) ->
 
 
 def _cells(rank: int, row: TrialRow, front: Collection[int], made: Delivered | None) -> tuple[str, ...]:
-    from automl.review.describe import config_words, score
+    from automl.review.describe import config_words, row_cells
 
     count = row.objectives.get("params")
     params = "-" if count is None else f"{count / 1e6:.2f}M"
     sized = (params, "yes" if row.trial in front else "") if front else ()
     delivered = () if made is None else (made.how if made.trial == row.trial else "",)
     return (
-        str(rank),
-        str(row.trial),
-        str(row.state),
-        score(row.value),
-        str(row.rounds),
-        "-" if row.epochs is None else f"{row.epochs:.1f}",
-        f"{row.seconds:.1f}",
+        *row_cells(rank, row),
         *sized,
         *delivered,
         row.kind or "-",

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from automl.records import Mode, Observer, TrialEvent
+from automl.records import Observer, PassedOn, TrialEvent
 
 EVERY = 120.0  # seconds between two reports, at least
 MOST_SHARE = 0.01  # of the time since the search began may go into reports
 
 
-class ReportsDuringSearch:
+class ReportsDuringSearch(PassedOn):
     """An observer that passes everything on, and calls `write` when a report is due.
 
     `write` is called on the driver, after an event of a trial: every two minutes at most, and only while all reports
@@ -21,29 +21,14 @@ class ReportsDuringSearch:
     def __init__(
         self, observer: Observer, write: Callable[[], object], *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._observer, self._write, self._clock = observer, write, clock
+        super().__init__(observer)
+        self._write, self._clock = write, clock
         self._began = self._last = clock()
         self._taken = self._longest = 0.0
 
-    def stage(self, name: str, text: str) -> None:
-        """Pass on."""
-        self._observer.stage(name, text)
-
-    def metric(self, name: str, mode: Mode) -> None:
-        """Pass on."""
-        self._observer.metric(name, mode)
-
-    def progress(self, done: float, total: float) -> None:
-        """Pass on."""
-        self._observer.progress(done, total)
-
-    def note(self, text: str) -> None:
-        """Pass on."""
-        self._observer.note(text)
-
     def trial(self, event: TrialEvent) -> None:
         """Pass on, then write a report if one is due."""
-        self._observer.trial(event)
+        super().trial(event)
         now = self._clock()
         if now - self._last < EVERY or self._taken + self._longest > MOST_SHARE * (now - self._began):
             return

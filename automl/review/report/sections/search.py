@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from automl.config.durations import format_duration
 from automl.records import TrialRow, TrialState
-from automl.review.describe import config_words, counts_words, score
+from automl.review.describe import config_words, counts_words, row_cells, score
 from automl.review.evaluation.text import Table
 from automl.review.report.charts.families import best_of, by_family, families_chart
 from automl.review.report.charts.importance import Importance, importance, importance_chart
@@ -163,13 +163,7 @@ def _trials(rows: list[TrialRow], history: History) -> Table:
 def _cells(rank: int, row: TrialRow, *, sized: bool) -> tuple[str, ...]:
     params = row.objectives.get("params")
     return (
-        str(rank),
-        str(row.trial),
-        str(row.state),
-        score(row.value),
-        str(row.rounds),
-        "-" if row.epochs is None else f"{row.epochs:.1f}",
-        f"{row.seconds:.1f}",
+        *row_cells(rank, row),
         *(("-" if params is None else f"{params / 1e6:.2f}",) if sized else ()),
         row.kind or "-",
         config_words(row.config, everything=True),
