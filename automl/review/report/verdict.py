@@ -42,7 +42,10 @@ def verdict_of(study: StudyFolder) -> tuple[str, ...]:
 
 
 def model_words(result: Mapping[str, Any]) -> str:
-    """Return what the delivered model is: "a fine-tuned resnet18", "a linear head on features of resnet18"."""
+    """Return what the delivered model is: "a fine-tuned resnet18", "an ensemble of 3 models"."""
+    members = result.get("retrain", {}).get("members")
+    if members:
+        return f"an ensemble of {len(members)} models"
     config, kind = named(words.delivered_config(result), result), delivered_kind(result)
     model = str(config.get("weights") or str(config.get("model", "network")).partition(".")[0])
     if kind == ON_PIXELS:

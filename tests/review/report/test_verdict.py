@@ -17,6 +17,7 @@ from automl.review.report.verdict import model_words, verdict
 from automl.review.studies import StudyFolder
 from automl.review.trials import stored_rows
 from automl.search.storage.reader import StoredTrial
+from automl.spaces.architectures.factories import ENSEMBLE
 
 
 def evaluation(
@@ -185,6 +186,12 @@ def test_leak_across_given_splits_is_a_doubt() -> None:
 )
 def test_model_is_called_what_it_is(config: dict[str, Any], how: str, expected: str) -> None:
     assert model_words({"retrain": {"how": how, "config": config}, "best": {"config": {}}}) == expected
+
+
+def test_ensemble_is_called_one() -> None:
+    members = [{"trial": 1}, {"trial": 3}, {"trial": 0}]
+    result = {"retrain": {"how": "ensemble", "config": {"model": ENSEMBLE}, "members": members}}
+    assert model_words(result) == "an ensemble of 3 models"
 
 
 def test_tail_is_the_binomial_one() -> None:
