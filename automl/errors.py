@@ -25,7 +25,7 @@ from collections.abc import Iterable, Sequence
 
 from automl.terminal.masking import mask_passwords
 
-MOST_NAMES = 40  # that one message lists
+MOST_NAMES = 60  # that one message lists
 LONGEST_REASON = 200  # characters of another library's message
 LONGEST_MESSAGE = 5000
 MOST_PROBLEMS, LONGEST_PROBLEM = 20, 400  # that one message lists, and characters of each

@@ -26,7 +26,7 @@ from automl.pipeline.plan.pretrained import public_record
 from automl.pipeline.report.own_report import report_at_end
 from automl.pipeline.retrain.retrain_time import images_of, interrupted
 from automl.pipeline.setup import Setup
-from automl.pipeline.study_folder import Workspace, write_json, write_text
+from automl.pipeline.study_folder import DATA_REPORT, Workspace, write_json, write_text
 from automl.records import Config, Interval, Rows, rows_of
 from automl.result import FitResult
 from automl.review.tables import delivered_of, write_trials
@@ -149,9 +149,9 @@ def unchanged(setup: Setup, found: SearchResult) -> FitResult | None:
 
 
 def write_outcome(setup: Setup, found: SearchResult, outcome: Outcome) -> FitResult:
-    """Write data_report.json, splits.csv, trials.csv, the model card and, last, result.json."""
+    """Write data_report.json, splits.csv, trials.csv, the model card, report.html and, last, result.json."""
     root, model = setup.workspace.root, setup.workspace.model_dir
-    write_text(root / "data_report.json", setup.data.report.to_json() + "\n")
+    write_text(root / DATA_REPORT, setup.data.report.to_json() + "\n")
     setup.data.write_table(root / "splits.csv")
     rows = with_weights(stored_rows([*found.heads, *found.trials]), setup.pretrained.record)
     made = delivered_of(outcome.retrain, outcome.trial)

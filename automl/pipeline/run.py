@@ -43,6 +43,7 @@ from automl.pipeline.retrain.combine import combined, with_time_to_combine
 from automl.pipeline.retrain.final_model import final_model
 from automl.pipeline.retrain.retrain_time import RetrainTime, interrupted, promised
 from automl.pipeline.setup import Setup, prepare
+from automl.pipeline.study_folder import DATA_REPORT, write_text
 from automl.records import OnFailure
 from automl.remote import is_remote
 from automl.result import FitResult
@@ -80,6 +81,7 @@ class Run:
             delete_study(config.storage, config.study)
         save(context.asked or config, setup.workspace.study_yaml)
         setup.workspace.begin()
+        write_text(setup.workspace.root / DATA_REPORT, setup.data.report.to_json() + "\n")
         setup.clock.finish_stage("setup")
         return cls(setup, engine)
 

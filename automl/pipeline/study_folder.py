@@ -19,6 +19,7 @@ from automl.review.studies import REPLACED
 from automl.terminal.printable import json_safe
 
 LOCK = ".running"
+DATA_REPORT = "data_report.json"
 
 # What must stay the same to resume a study, because trials would not be comparable otherwise.
 IDENTITY = (

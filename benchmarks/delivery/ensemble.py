@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from typing import Any
 
 import automl
 from automl.config.metrics import METRICS
 
-SETS: dict[str, dict[str, str]] = {
+SETS: dict[str, dict[str, Any]] = {
     "ants_bees": {},
     "seedlings": {},
     "magnetic_tile": {},

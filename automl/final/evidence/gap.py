@@ -21,7 +21,8 @@ class Facts:
     kind, and its trial. `mirrored`: the delivered model scores an image and its mirror image, which trials do not.
     `precision` is that in which trials are scored; delivered models are scored in float32. Under cross-validation there
     are `folds`, and the trial has `networks` (0: one for each); lengths are then those of one of them. `leads`: no
-    trial has a better score than the best trial, which may have been chosen for something else.
+    trial has a better score than the best trial, which may have been chosen for something else. `chosen`: `trial` is
+    not the best one, but one that `automl deliver` was asked for.
     """
 
     metric: str
@@ -45,6 +46,7 @@ class Facts:
     folds: int = 0
     networks: int = 0
     leads: bool = True
+    chosen: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ def _no_score(facts: Facts) -> str:
     apart = {
         Delivery.HEAD: "the linear head was compared with no trial",
         Delivery.EARLIER: "the earlier model was compared with no trial",
+        Delivery.ENSEMBLE: "the ensemble was compared with no trial",
     }
     compared = apart.get(facts.delivery, "this configuration was compared with no other")
     return f"No trial had a validation score, so {compared}."
@@ -97,7 +100,10 @@ def _validation(facts: Facts) -> str:
 
 
 def _holdout(facts: Facts) -> str:
-    return f"Holdout: {facts.held.value:.4f} on {facts.n_holdout:,} images, with {NAMES[facts.delivery]}."
+    name = NAMES[facts.delivery]
+    if facts.delivery is Delivery.OWN_WEIGHTS and facts.chosen:
+        name = f"the own weights of trial {facts.trial}"
+    return f"Holdout: {facts.held.value:.4f} on {facts.n_holdout:,} images, with {name}."
 
 
 def _place(facts: Facts) -> str:

@@ -84,7 +84,8 @@ def made(document: Document) -> str:
     retrain = document["retrain"]
     kind, whose = retrain.get("how", Delivery.RETRAINED), "the best trial's"
     kept = kind == Delivery.EARLIER
-    if retrain.get("trial", document["best"].get("trial")) != document["best"].get("trial"):
+    best = document.get("best", {}).get("trial")
+    if retrain.get("trial", best) != best:
         whose = f"trial {retrain['trial']}'s"
     if kept:
         kind, whose = retrain["made"], f"trial {retrain['trial']}'s"

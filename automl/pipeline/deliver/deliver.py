@@ -144,6 +144,13 @@ def _document(
     }
 
 
+def _leads(opened: Opened, row: TrialRow, trials: list[TrialRow]) -> bool:
+    """Return whether no trial has a better score than this one."""
+    values = [other.value for other in trials if other.value is not None]
+    best = max if study_mode(opened.study, opened.metric) == "max" else min
+    return bool(values) and row.value == best(values)
+
+
 def _facts(
     opened: Opened,
     model: Alternative,
@@ -165,7 +172,8 @@ def _facts(
         folds=info.folds,
         trial=int(best["trial"]) if head else chosen.row.trial,
         compared=scored,
-        leads=False,
+        leads=head or _leads(opened, chosen.row, trials),
+        chosen=not head,
         trial_epochs=float(best["epochs"]) if head else trained.epochs,
         trial_images=0 if head else trained.images_trained,
         held=Interval(**scores.holdout[opened.metric]),

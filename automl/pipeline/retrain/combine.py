@@ -50,7 +50,9 @@ SCORING_SHARE = (
 def with_time_to_combine(setup: Setup) -> Setup:
     """Return the setup for making the single model: it leaves time for the others, if an ensemble may be delivered."""
     limit, left = setup.clock.limit, setup.clock.remaining()
-    if setup.config.deliver == "single" or limit is None or left is None:
+    splits = setup.data.splits
+    possible = setup.config.deliver != "single" and len(splits.val) >= FEWEST_COMBINED and not splits.folds
+    if not possible or limit is None or left is None:
         return setup
     shorter = Clock(limit - COMBINING_SHARE * left, setup.clock.started)
     return replace(setup, clock=shorter)

@@ -46,6 +46,7 @@ from automl.final.evidence.words import training_images
 from automl.final.retrain import KEPT_INDEX, Retrained, without
 from automl.machine import Moment
 from automl.pipeline.plan.budget import measured_closing
+from automl.pipeline.plan.constants import FEWEST_COMBINED
 from automl.pipeline.retrain.retrain_time import RetrainTime, interrupted
 from automl.pipeline.setup import Setup
 from automl.records import SearchSplits
@@ -203,6 +204,12 @@ class Contest:
         elif measured:
             self.per_row.append(self.time.per_row(model.trained.model, model.trained.size))
         return replace(found.candidate, seconds_per_row=found.seconds_per_row)
+
+    @property
+    def may_combine(self) -> bool:
+        """Whether rows are kept out of the retrain because an ensemble may begin with it."""
+        wanted = self.setup.config.deliver != "single" and not self.setup.data.splits.folds
+        return wanted and len(self._third) >= FEWEST_COMBINED
 
     def alternative_leads(self) -> bool:
         """Return whether an alternative is at least as good as the best trial, up to one standard error.

@@ -59,8 +59,12 @@ def final_model(
     early = asked()
     if early:  # no model is known yet
         contest.interrupt()
-    may_combine = setup.config.deliver != "single"
-    if may_combine or contest.time.share(plan) < CERTAIN or contest.earlier or contest.alternative_leads():
+    if (
+        contest.may_combine
+        or contest.time.share(plan) < CERTAIN
+        or contest.earlier
+        or contest.alternative_leads()
+    ):
         contest.keep_rows()
     contest.drop_hopeless()
     plan = contest.timed(contest.time.plan())

@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
 
+from PIL import Image
+
+from automl.config.names import REMOTE
 from automl.data.sources import open_data
-from automl.errors import AutomlError
+from automl.errors import AutomlError, DataError
 from automl.records import ReadOptions, Task
 from automl.review.page.thumbnails import Load, Thumbnails
 from automl.review.report.answers import Answer
@@ -48,9 +51,12 @@ class Camera:
 
 @contextmanager
 def study_images(study: StudyFolder) -> Iterator[Load | None]:
-    """Open the images that a study was made from for this block; None if they are not there any more."""
+    """Open the images that a study was made from for this block; None if they are not there any more.
+
+    Data of a hub are not opened: that could download them again.
+    """
     data = study.config.get("data")
-    if not isinstance(data, str):
+    if not isinstance(data, str) or data.startswith(REMOTE):
         yield None
         return
     try:
@@ -61,14 +67,12 @@ def study_images(study: StudyFolder) -> Iterator[Load | None]:
     try:
         rows = {file: row for row, file in enumerate(source.files)}
 
-        def load(file: str) -> object:
-            from automl.errors import DataError
-
+        def load(file: str) -> Image.Image:
             if file not in rows:
                 raise DataError(f"{file}: not in the data any more")
             return source.load(rows[file])
 
-        yield load  # type: ignore[misc]
+        yield load
     finally:
         source.close()
 

@@ -119,7 +119,7 @@ def _content(facts: Facts, camera: Camera, look: Look, flags: str) -> dict[str, 
         "written": _written(facts),
         "verdict": verdict(facts),
         "tiles": _tiles(facts),
-        "notes": _notes(camera.thumbnails),
+        "notes": _notes(camera.thumbnails, finished=bool(facts.result)),
         "quality": quality_part,
         "regression": facts.task == "regression",
         "extra_tables": len(sizes) - len(quality_part.scatters)
@@ -170,9 +170,13 @@ def _tiles(facts: Facts) -> list[tuple[str, str]]:
     return found
 
 
-def _notes(thumbnails: Thumbnails) -> list[str]:
+def _notes(thumbnails: Thumbnails, *, finished: bool) -> list[str]:
     if not thumbnails.missing:
         return []
+    if thumbnails.load is None and not finished:
+        return [
+            "Images are not shown: a report during the search has none, or they cannot be opened any more."
+        ]
     if thumbnails.load is None:
         return [
             "The images of this study cannot be opened any more (or were given in Python), so some are not shown here."

@@ -50,10 +50,12 @@ def test_output_is_the_weighted_mean_of_what_the_members_answer(task: Task) -> N
     whole, networks = ensemble_of(info)
     pixels = torch.rand(4, 3, 40, 40)
     mean, std = (torch.tensor(values).view(1, -1, 1, 1) for values in (info.mean, info.std))
-    expected = sum(
-        one.weight * to_scores(network(fit_size((pixels - one.mean[0]) / 0.25, one.side)), task)
-        for one, network in zip(whole.members, networks, strict=True)
-    )
+    seen = [fit_size((pixels - one.mean[0]) / 0.25, one.side) for one in whole.members]
+    answers = [
+        one.weight * to_scores(network(images), task)
+        for one, network, images in zip(whole.members, networks, seen, strict=True)
+    ]
+    expected = torch.stack(answers).sum(dim=0)
     with torch.inference_mode():
         found = to_scores(whole((pixels - mean) / std), task)
     assert torch.allclose(found, expected, atol=1e-4)

@@ -114,6 +114,8 @@ def _holdout(facts: Facts, value: str, n: str, name: str) -> bool:
         "the best trial's own weights": (Delivery.OWN_WEIGHTS,),
         "the linear head": (Delivery.HEAD,),
         "the earlier model": (Delivery.EARLIER,),
+        "the ensemble": (Delivery.ENSEMBLE,),
+        f"the own weights of trial {facts.trial}": (Delivery.OWN_WEIGHTS,) if facts.chosen else (),
     }
     return _is(value, facts.held.value) and _count(n, facts.n_holdout) and facts.delivery in kinds[name]
 
@@ -206,6 +208,7 @@ def _no_score(facts: Facts, model: str, others: str) -> bool:
         "this configuration": ((Delivery.RETRAINED, Delivery.CUT_SHORT, Delivery.OWN_WEIGHTS), "other"),
         "the linear head": ((Delivery.HEAD,), "trial"),
         "the earlier model": ((Delivery.EARLIER,), "trial"),
+        "the ensemble": ((Delivery.ENSEMBLE,), "trial"),
     }
     kinds, name = models[model]
     return math.isnan(facts.val) and facts.delivery in kinds and others == name
@@ -252,10 +255,13 @@ _FORMS: dict[str, Callable[..., bool]] = {
     r"Another one of (\d+) trials has a better validation score, so it did not decide alone\.": _not_leading,
     rf"The delivered model (has the weights|is the retrain) of trial (\d+) in an earlier run, after {_LENGTH}, "
     rf"with {COUNT} images an epoch\.": _earlier,
+    r"The ensemble averages several models, of which the validation score is of one\.": (
+        lambda facts: facts.delivery is Delivery.ENSEMBLE
+    ),
     rf"An earlier run fitted the delivered model, a linear head, on {COUNT} images\.": _earlier_head,
     r"The holdout score is computed (from each image and its mirror image, the validation score from each image "
     r"alone)?(?:; and )?(?:in float32, the validation score in (\w+))?\.": _scoring,
-    r"No trial had a validation score, so (this configuration|the linear head|the earlier model) "
+    r"No trial had a validation score, so (this configuration|the linear head|the earlier model|the ensemble) "
     r"was compared with no (other|trial)\.": _no_score,
     r"The holdout was read once\.": lambda facts: facts.reads == 1,
     r"The holdout was read (\d+) times, so this study has scored other models on it before\.": (

@@ -10,6 +10,7 @@ import pytest
 from automl.final.evidence.delivery import (
     NAMES,
     ByValue,
+    Combined,
     Delivery,
     Failed,
     NotBetter,
@@ -34,6 +35,16 @@ OWN, HEAD, EARLIER, RETRAINED = (
 )
 CASES: list[tuple[Delivery, tuple[Shortfall, ...], str]] = [
     (RETRAINED, (), ""),
+    (
+        Delivery.ENSEMBLE,
+        (
+            Combined(
+                ("the retrain of trial 3 (75%, 1.2 ms)", "trial 5 (25%, 0.8 ms)"), RETRAINED, (0.52, 0.48), 96
+            ),
+        ),
+        "on 96 validation images that no member trained on, the loss of the retrain is 0.5200 and that of an ensemble "
+        "0.4800 (the retrain of trial 3 (75%, 1.2 ms), trial 5 (25%, 0.8 ms)): the ensemble is delivered",
+    ),
     (
         OWN,
         (TooShort(seconds=12.4, share=0.31),),
@@ -179,4 +190,5 @@ def test_values_of_deliveries_are_those_that_result_json_had_from_the_start() ->
         "cut short",
         "linear head",
         "earlier model",
+        "ensemble",
     ]

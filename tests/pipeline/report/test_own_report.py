@@ -11,9 +11,11 @@ import pytest
 
 from automl import pipeline
 from automl.data.holdout import Holdout
+from automl.pipeline import run
 from automl.pipeline.clock import Clock
-from automl.pipeline.report import own_report
+from automl.pipeline.report import during_search, own_report
 from automl.pipeline.report.own_report import MOST_SHARE, reserve
+from automl.pipeline.setup import Setup
 from automl.records import Silent
 from automl.result import FitResult
 from automl.review.report import write
@@ -76,6 +78,28 @@ def test_study_ends_well_if_its_report_cannot_be_written(
     assert result.to_json()["verdict"] == [] and not (result.directory / "report.html").exists()
     (said,) = [note for note in notes.notes if "report" in note]
     assert said.startswith("The report could not be written: ") and "No space left" in said
+
+
+@pytest.mark.study
+def test_report_of_the_search_shows_data_and_trials_and_does_not_outlive_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    write_it = own_report.report_during_search
+
+    def look(setup: Setup) -> None:
+        write_it(setup)
+        seen.append((setup.workspace.root / "report.html").read_text(encoding="utf-8"))
+
+    monkeypatch.setattr(during_search, "EVERY", 0.0)
+    monkeypatch.setattr(during_search, "MOST_SHARE", 1e9)
+    monkeypatch.setattr(run, "report_during_search", look)
+    monkeypatch.setattr(own_report, "LEAST", 1e9)  # no time at the end
+    result = pipeline.fit(config_for(tmp_path, n_trials=1, epochs=2, time_limit=60.0))
+    require_self_contained(seen[-1])
+    assert "This study has no result yet: 1 trial" in seen[-1]
+    assert "The holdout has not been read" in seen[-1] and "Images of each class" in seen[-1]
+    assert not (result.directory / "report.html").exists() and result.to_json()["verdict"] == []
 
 
 def test_reserve_is_a_small_part_of_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:

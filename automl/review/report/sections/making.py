@@ -107,19 +107,18 @@ def _cost(facts: Facts) -> list[tuple[str, str]]:
         rows.append(("images trained", f"{work['images_trained']:,}"))
     cores = core_hours(facts)
     if cores is not None:
-        rows.append(("core hours", f"at most {cores:.2g}, for {_threads(facts)}"))
+        rows.append(("core hours of the search", f"{cores:.2g}, with {_threads(facts)}"))
     if work.get("busy_fraction") is not None:
         rows.append(("workers were training", f"{work['busy_fraction']:.0%} of the search"))
     return rows
 
 
 def core_hours(facts: Facts) -> float | None:
-    """Return the hours of processor cores that the study could take: its seconds times the threads of all trials."""
-    seconds = facts.result.get("time", {}).get("all_runs_s") or facts.result.get("time", {}).get("used_s")
-    plan = facts.study.plan
-    if not seconds or not plan.get("parallel") or not plan.get("threads_per_trial"):
+    """Return the hours of processor cores that the workers of all searches had: their seconds times their threads."""
+    seconds, threads = facts.result.get("work", {}).get("worker_s"), facts.study.plan.get("threads_per_trial")
+    if not seconds or not threads or not facts.study.plan.get("parallel"):
         return None
-    return float(seconds) * int(plan["parallel"]) * float(plan["threads_per_trial"]) / 3600
+    return float(seconds) * float(threads) / 3600
 
 
 def _threads(facts: Facts) -> str:
