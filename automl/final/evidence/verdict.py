@@ -168,3 +168,13 @@ class Final:
     def in_words(self) -> str:
         """Return why this model is delivered, as a sentence; "" for a retrain that nothing opposed."""
         return delivery_in_words(self.delivery, self.reasons)
+
+
+def unseen_rows(model: Alternative, kept: Positions, n: int) -> Positions:
+    """Return the positions of those of n validation rows on which a model did not train.
+
+    `kept` were kept out of the retrain. A head is meant as fitted without them; of an earlier model none is known.
+    """
+    if model.delivery in RETRAINS:
+        return kept
+    return np.arange(0 if model.delivery is Delivery.EARLIER else n)

@@ -109,7 +109,7 @@ class _Pool:
         val = setup.data.splits.val
         self.targets = np.asarray(np.load(val.targets, mmap_mode="r")[np.load(val.index)[self.rows]])
         single = self._single
-        self.mirrored = bool(single.config.get("hflip")) if single.mirrored is None else single.mirrored
+        self.mirrored = single.is_mirrored
 
     @property
     def spare(self) -> float:

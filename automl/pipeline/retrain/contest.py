@@ -41,7 +41,7 @@ from automl.final.evidence.delivery import (
 )
 from automl.final.evidence.earlier import Earlier
 from automl.final.evidence.own_model import crossed_dict, decides, out_of_fold, own_model, worse_mirrored
-from automl.final.evidence.verdict import RETRAINS, Final, Verdict
+from automl.final.evidence.verdict import RETRAINS, Final, Verdict, unseen_rows
 from automl.final.evidence.words import training_images
 from automl.final.retrain import KEPT_INDEX, Retrained, without
 from automl.machine import Moment
@@ -348,15 +348,8 @@ class Contest:
         )
         entered = [*([] if choice is None else [choice.best]), *self.others]
         answers = known_answers(model, entered, self.found.best, self.setup.data.splits)
-        return Final(
-            model, verdict.reasons(), stopped, images, evidence, kept, answers, self._unseen_by(model)
-        )
-
-    def _unseen_by(self, model: Alternative) -> Positions:
-        """Return the validation rows on which a model did not train; a head is then meant as fitted without them."""
-        if model.delivery in RETRAINS:
-            return self.kept
-        return np.arange(0 if model.delivery is Delivery.EARLIER else len(self.setup.data.splits.val))
+        unseen = unseen_rows(model, self.kept, len(self.setup.data.splits.val))
+        return Final(model, verdict.reasons(), stopped, images, evidence, kept, answers, unseen)
 
     def _beyond_closing(self) -> float:
         """Return the seconds beside what a head that is delivered needs to the end; infinite without a limit."""
