@@ -32,6 +32,10 @@ def translated(app: WSGIApplication, storage: DashboardStorage) -> WSGIApplicati
 
     def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path, reading = environ.get("PATH_INFO", ""), environ["REQUEST_METHOD"] == "GET"
+        if reading and path == "/" and len(studies := storage.get_all_studies()) == 1:
+            number = storage.get_study_id_from_name(studies[0].study_name)
+            start_response("302 Found", [("Location", f"/dashboard/studies/{number}")])
+            return [b""]  # a list of one study is no choice
         found = _STUDY.fullmatch(path) if reading else None
         snapshot = _snapshot(storage, int(found[1])) if found is not None else None
         if found is not None and snapshot is not None:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from wsgiref.types import WSGIApplication
 from wsgiref.util import setup_testing_defaults
 
+import optuna
 import pytest
 
 from automl.cli.commands.dashboard import _application
@@ -60,6 +61,18 @@ def test_page_that_has_the_first_trials_still_gets_the_best(pruned: WSGIApplicat
     whole = json.loads(ask(pruned, "/api/studies/1?after=0")[2])
     rest = json.loads(ask(pruned, f"/api/studies/1?after={len(whole['trials'])}")[2])
     assert rest["trials"] == [] and rest["best_trials"] == whole["best_trials"]
+
+
+def test_first_page_is_that_of_the_study_where_there_is_only_one(
+    pruned: WSGIApplication, tmp_path: Path
+) -> None:
+    status, headers, _ = ask(pruned, "/")
+    assert (status, headers["Location"]) == ("302 Found", "/dashboard/studies/1")
+    url = f"sqlite:///{tmp_path / 'two.db'}"
+    for name in ("a", "b"):
+        optuna.create_study(storage=url, study_name=name)
+    _, headers, _ = ask(_application(url, lambda _: None), "/")
+    assert headers["Location"].endswith("/dashboard")
 
 
 def test_importances_do_not_need_complete_trials(pruned: WSGIApplication) -> None:
