@@ -34,15 +34,21 @@ def study_note(snapshot: Snapshot, report: str | None = None) -> str:
     if folder is not None and result is not None:
         unusable = not_usable(result)
         parts += [f"**{escaped(unusable)}**"] if unusable else []
-        parts.append(_listed(row for row in summary(result, folder.model_dir, "") if row[0] != "dashboard"))
-    else:
-        parts.append(_listed(_progress(snapshot)))
+    parts.append(_listed(study_facts(snapshot)))
     if folder is not None:
         parts += [_listed([("data", _data(folder)), ("plan", _plan(folder.plan))])] if folder.plan else []
         parts.append(_commands(folder))
     if report is not None:
         parts.append(f"[Open the report]({report})")
     return "\n\n".join(parts)
+
+
+def study_facts(snapshot: Snapshot) -> list[tuple[str, str]]:
+    """Return what is known of a study as (name, text): its result, or its progress."""
+    folder = snapshot.folder
+    if folder is None or folder.result is None:
+        return _progress(snapshot)
+    return [row for row in summary(folder.result, folder.model_dir, "") if row[0] != "dashboard"]
 
 
 def trial_note(snapshot: Snapshot, number: int) -> str:

@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from automl.errors import AutomlError
 from automl.review.dashboard.artifacts import REPORT_FILE, Artifact, artifacts_of
-from automl.review.dashboard.note import study_note, trial_note
+from automl.review.dashboard.note import study_facts, study_note, trial_note
 from automl.review.dashboard.snapshot import Snapshot, read_snapshot
 from automl.review.dashboard.trials import shown_trial
 from automl.review.studies import WRONG_VALUES, StudyFolder
@@ -37,7 +37,8 @@ _LONGEST = 9.0
 
 @dataclass(frozen=True)
 class _Read:
-    """A study as it was read at a `moment`: its trials as they are shown, and the system attributes that are added.
+    """A study as it was read at a `moment`: its trials as they are shown, and the `attributes` that are added to the
+    system attributes, the `facts` to the user attributes.
 
     Without a snapshot it is a study of Optuna alone, and shown as it is.
     """
@@ -47,6 +48,7 @@ class _Read:
     snapshot: Snapshot | None = None
     artifacts: tuple[Artifact, ...] = ()
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, str] = field(default_factory=dict)
 
 
 class DashboardStorage(BulkStorage):
@@ -69,10 +71,11 @@ class DashboardStorage(BulkStorage):
         return next((each for each in found if each.id == artifact_id), None)
 
     def get_all_studies(self) -> list[FrozenStudy]:
-        """Return the studies with their notes and artifacts."""
+        """Return the studies with their facts, notes and artifacts."""
         studies = super().get_all_studies()
         for study in studies:
             study.system_attrs = self._with_ours(study._study_id, study.system_attrs)
+            study.user_attrs = {**self._read(study._study_id).facts, **study.user_attrs}
         return studies
 
     def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
@@ -129,7 +132,9 @@ class DashboardStorage(BulkStorage):
                 return _Read(now, trials)
             shown = tuple(shown_trial(trial, snapshot) for trial in trials)
             artifacts = artifacts_of(snapshot)
-            return _Read(now, shown, snapshot, tuple(artifacts), _attributes(snapshot, artifacts))
+            attributes = _attributes(snapshot, artifacts)
+            facts = {name: text for name, text in study_facts(snapshot) if text}
+            return _Read(now, shown, snapshot, tuple(artifacts), attributes, facts)
         except (*NOT_OURS, *WRONG_VALUES, AutomlError, OSError):
             return _Read(now, trials)  # Optuna's own view is still right
 

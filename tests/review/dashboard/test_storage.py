@@ -82,6 +82,14 @@ def test_note_of_a_finished_study_has_the_holdout_and_links(finished_view: Dashb
     assert f"[Open the report](/artifacts/1/{report['artifact_id']})" in note
 
 
+def test_study_has_its_facts_as_attributes(view: DashboardStorage, finished_view: DashboardStorage) -> None:
+    for each in (view, finished_view):
+        (study,) = each.get_all_studies()
+        assert study.user_attrs and all(study.user_attrs.values())
+        assert all(str(text) in note_of(each).replace("\\", "") for text in study.user_attrs.values())
+    assert any(name.startswith("holdout ") for name in study.user_attrs)
+
+
 def test_best_trial_has_a_note_and_artifacts(view: DashboardStorage) -> None:
     best, other = trials_of(view)[0], trials_of(view)[1]
     assert "The best trial of the leaderboard" in note_of(view, best._trial_id)
