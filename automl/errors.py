@@ -116,7 +116,7 @@ def unknown_name(kind: str, given: str, valid: Iterable[str]) -> str:
     return f"unknown {kind} {given!r}: {hint}Valid names: {', '.join(names)}"
 
 
-def reason_of(error: Exception) -> str:
+def reason_of(error: BaseException) -> str:
     """Return the first line of an error's text, or its kind if it has none."""
     lines = str(error).splitlines()
     return lines[0][:LONGEST_REASON] if lines and lines[0].strip() else type(error).__name__

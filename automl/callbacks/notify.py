@@ -117,7 +117,7 @@ class Notifier(PassedOn):
         for callback in list(self._callbacks):
             try:
                 call(callback)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 self._callbacks.remove(callback)
                 name = type(callback).__name__
                 self.observer.note(

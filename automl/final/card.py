@@ -148,9 +148,12 @@ def _weakest(document: Mapping[str, Any]) -> str:
 
 def _made(document: Mapping[str, Any], config: Config) -> str:
     """Return how the delivered model was made."""
-    values = ", ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in config.items())
     said = words.made(document)
-    return f"Configuration: {values}.\n{said[:1].upper()}{said[1:]}."
+    how = f"{said[:1].upper()}{said[1:]}."
+    if document["retrain"].get("members"):  # each member has a configuration of its own
+        return how
+    values = ", ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in config.items())
+    return f"Configuration: {values}.\n{how}"
 
 
 def _searched(document: Mapping[str, Any]) -> str:

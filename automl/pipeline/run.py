@@ -22,6 +22,7 @@ from automl.final.predictor import Predictor
 from automl.interrupt import stop_on_interrupt
 from automl.pipeline.context import Context
 from automl.pipeline.deliver.draft import put_in_place, recover, write_draft
+from automl.pipeline.deliver.former import keep_former, was_chosen
 from automl.pipeline.deliver.sealed import Sealed
 from automl.pipeline.label_errors import write_label_errors
 from automl.pipeline.objective import node_trial, origin_of
@@ -187,6 +188,13 @@ class Run:
     def write_model(self, final: Final) -> None:
         """Write the model, then replace an earlier one."""
         workspace = self.setup.workspace
+        result = workspace.read_result()
+        if result is not None and was_chosen(result):
+            place, trial = keep_former(workspace, result), result["retrain"]["trial"]
+            self._note(
+                f"The model that was chosen with `automl deliver` is kept in {place.relative_to(workspace.root)}; "
+                f"`automl deliver {self.setup.config.study} --trial {trial}` makes it the model again."
+            )
         draft = write_draft(workspace, final.model, final.answers, seed=self.setup.config.seed)
         put_in_place(workspace, draft)
 

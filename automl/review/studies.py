@@ -118,6 +118,19 @@ def read_study(path: Path) -> StudyFolder:
     )
 
 
+def require_own_name(study: StudyFolder) -> None:
+    """Raise StudyError if the folder of a study has another name than the study, which is then not to be changed.
+
+    A copy beside the study itself would otherwise be taken for it.
+    """
+    folder = study_name(study.path.resolve())
+    if folder != study.name:
+        raise StudyError(
+            f"a study can be changed in a folder of its own name, but {str(study.path)!r} is a copy of the study "
+            f"{study.name!r}, or was renamed: call the folder {study.name!r} again, in another --directory if need be"
+        )
+
+
 def _plan(path: Path) -> dict[str, Any]:
     """Return plan.json; empty where there is none or it is damaged, which only a resume has to refuse."""
     try:

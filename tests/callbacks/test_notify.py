@@ -63,11 +63,12 @@ class Broken(Callback):
     """Fails at the second report."""
 
     reports = 0
+    error: BaseException = ValueError("no room\nleft")
 
     def on_report(self, trial: TrialInfo, report: Report) -> None:
         self.reports += 1
         if self.reports == 2:
-            raise ValueError("no room\nleft")
+            raise self.error
 
 
 def curve(config: Config) -> Iterator[dict[str, float]]:
@@ -131,13 +132,15 @@ def test_trials_that_go_on_after_a_resume_are_told_as_promotions(tmp_path: Path)
     assert kinds[:2] == ["study", "promotion"] and "start" not in kinds and "report" in kinds
 
 
-def test_failing_callback_is_left_out_and_named_once() -> None:
+@pytest.mark.parametrize("error", [ValueError("no room\nleft"), SystemExit("no room")])
+def test_failing_callback_is_left_out_and_named_once(error: BaseException) -> None:
     broken, recorder, notes = Broken(), Recorder(), Notes()
+    broken.error = error
     result = tune([broken, recorder], observer=notes)
     assert broken.reports == 2
     said = [note for note in notes.notes if "Broken" in note]
     assert len(said) == 1 and "\n" not in said[0]
-    assert "left out from now on, because it failed: ValueError: no room" in said[0]
+    assert f"left out from now on, because it failed: {type(error).__name__}: no room" in said[0]
     assert recorder.told[-1] == ("study end", None) and len(result.trials) == 12
 
 

@@ -12,12 +12,14 @@ from automl.review.describe import (
     aligned,
     config_words,
     counts_words,
+    delivered_kind,
     details,
     interval_words,
     number,
     score,
     summary,
 )
+from automl.spaces.architectures.factories import ENSEMBLE
 from tests.review.studies_on_disk import CONFIG, RESULT
 
 
@@ -213,3 +215,9 @@ def test_model_that_is_kept_is_told_with_the_reason() -> None:
         "kept from an earlier run: trained for 9.0 epochs on 100 training and validation images"
     )
     assert lines["because"] == retrain["why"]
+
+
+def test_ensemble_is_a_kind_of_its_own() -> None:
+    retrain = {"how": "ensemble", "config": {"model": ENSEMBLE}}
+    assert delivered_kind({"retrain": retrain}) == "ensemble"
+    assert delivered_kind({"retrain": {**retrain, "how": "earlier", "made": "ensemble"}}) == "ensemble"

@@ -142,7 +142,8 @@ def _front(
     csv_file: str | None,
 ) -> None:
     """Print the models that no other beats, with what they cost on this machine."""
-    from automl.cli.output import complain, print_json, say
+    from automl.cli.output import complain, print_json, say, say_wrapped
+    from automl.final.evidence.delivery import Delivery
     from automl.review.front.kept import kept_weights
     from automl.review.front.latencies import FILE, Latencies
     from automl.review.front.points import front, points_of, write_front
@@ -155,6 +156,8 @@ def _front(
     best, unmeasured = front(points, mode), sum(point.latency is None for point in points)
     if csv_file is not None:
         _write_or_refuse(csv_file, lambda: write_front(best, metric, Path(csv_file)))
+    if (found.result or {}).get("retrain", {}).get("how") == Delivery.ENSEMBLE and not state.json:
+        say_wrapped("The model of the study is an ensemble of several trials, which is not among these.")
     if state.json:
         rows = [point.to_row(metric) for point in best]
         about = {"metric": metric, "mode": mode, "measured_on": latencies.where, "unmeasured": unmeasured}

@@ -49,10 +49,11 @@ def command(state: State, /, study: str, directory: str | None, **options: Any) 
     """
     from automl import config as configuration
     from automl.cli.run_study import run
-    from automl.review.studies import find_study
+    from automl.review.studies import find_study, require_own_name
     from automl.torch_setup import quiet_waiting
 
     found = find_study(study, directory or "studies")
+    require_own_name(found)
     folder = found.directory
     changes = given(options)
     config = configuration.load(found.path / "study.yaml", study=found.name, directory=folder, **changes)

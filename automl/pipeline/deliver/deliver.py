@@ -16,7 +16,7 @@ from automl.final.loading.preprocess import read_preprocess
 from automl.final.predictor import Predictor
 from automl.pipeline.deliver.choose import Chosen, Wish, choose
 from automl.pipeline.deliver.draft import draft_folder, put_in_place, write_draft
-from automl.pipeline.deliver.former import keep_former, restore_answers, restore_former
+from automl.pipeline.deliver.former import CHOSEN, keep_former, restore_answers, restore_former
 from automl.pipeline.deliver.opened import Opened, opened_study
 from automl.pipeline.deliver.sealed import Sealed
 from automl.pipeline.deliver.trained import answers_of, model_of
@@ -119,7 +119,7 @@ def _document(
     trained = model.whole or model.trained
     retrain = {
         "how": model.delivery.value,
-        "why": f"chosen with `automl deliver {wish.in_words()}`",
+        "why": f"{CHOSEN} {wish.in_words()}`",
         "trial": chosen.row.trial,
         "config": model.config,
         "val_score": finite(model.value),

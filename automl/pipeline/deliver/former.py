@@ -31,6 +31,14 @@ ABOUT_MODEL = (
 )
 
 
+CHOSEN = "chosen with `automl deliver"  # how `retrain.why` begins in the result of such a model
+
+
+def was_chosen(result: Mapping[str, Any] | None) -> bool:
+    """Return whether a person made this model the model of its study."""
+    return result is not None and str(result["retrain"].get("why", "")).startswith(CHOSEN)
+
+
 def keep_former(workspace: Workspace, result: Mapping[str, Any]) -> Path:
     """Copy the present model with its result into `models/`, unless it is there. Return its folder.
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from automl.config import StudyConfig, load
 from automl.data import PreparedData, open_data
-from automl.errors import StudyError
+from automl.errors import DataError, StudyError
 from automl.pipeline.clock import Clock
 from automl.pipeline.context import Context
 from automl.pipeline.deliver.draft import recover
@@ -21,7 +21,7 @@ from automl.pipeline.setup import decoded
 from automl.pipeline.study_folder import Workspace, open_workspace
 from automl.records import DatasetInfo, Observer
 from automl.review.front.networks import StudyNetworks
-from automl.review.studies import STUDY_FILE, StudyFolder, find_study, read_study
+from automl.review.studies import STUDY_FILE, StudyFolder, find_study, read_study, require_own_name
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,20 @@ class Opened:
     def data(self) -> PreparedData:
         """Return the data of the study, decoded or from the cache. Raises StudyError if they are others now."""
         config = self.config
-        source = open_data(config.data, config.read_options)
-        self.workspace.check_same_data(source.outline(), source.name)
+        try:
+            source = open_data(config.data, config.read_options)
+        except DataError as error:
+            raise DataError(
+                f"{error}; if the data have moved, --data (in Python data) names their place"
+            ) from error
+        try:
+            self.workspace.check_same_data(source.outline(), source.name)
+        except StudyError as error:
+            source.close()
+            raise StudyError(
+                f"the data must be those of the study {self.study.name!r}, but {source.name!r} holds others: --data "
+                "(in Python data) names their place"
+            ) from error
         context = Context(config, self.workspace, Clock(None), self.observer)
         found = decoded(context, source, self.device, None, {})
         if found.splits.info.fingerprint != self.plan["data"]:
@@ -63,6 +75,7 @@ def opened_study(study: str, directory: str | Path, data: Any, observer: Observe
     Raises StudyError if there is no such study, if it has no result yet, or while another process runs it.
     """
     found = find_study(study, directory)
+    require_own_name(found)
     changes = {} if data is None else {"data": data}
     config = load(
         found.path / STUDY_FILE, study=found.name, directory=str(found.directory), time_limit=None, **changes

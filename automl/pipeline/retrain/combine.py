@@ -21,6 +21,7 @@ from automl.final.ensemble.select import Selection, row_losses, select
 from automl.final.evidence.answers import answered
 from automl.final.evidence.candidates import Alternative
 from automl.final.evidence.delivery import Combined, Delivery
+from automl.final.evidence.earlier import Earlier
 from automl.final.evidence.paired import paired_difference
 from automl.final.evidence.verdict import RETRAINS, Final
 from automl.final.retrain import Retrained
@@ -65,13 +66,21 @@ def combined(setup: Setup, found: SearchResult, final: Final, should_stop: Calla
     were kept out of it. The others are the study's trials that left weights, and its linear heads. With --deliver auto,
     the loss of the ensemble must be lower by more than one standard error. The holdout takes no part.
     """
+    if final.earlier is not None and (setup.config.deliver == "single") == _was_ensemble(final.earlier):
+        setup.observer.note(
+            "--deliver changes nothing here: no model of this run is better than that of the earlier one, which stays."
+        )
     if setup.config.deliver == "single" or final.earlier is not None or final.stopped or should_stop():
         return final
     why = ""
     if setup.data.splits.folds:
         why = "under cross-validation no image is left by which all members could be compared"
     elif len(final.unseen) < FEWEST_COMBINED:
-        why = f"only {len(final.unseen)} validation images are left that the model did not train on"
+        n = len(setup.data.splits.val)
+        why = (
+            f"only {len(final.unseen)} of {n} validation images are left that the model did not train on, and "
+            f"{FEWEST_COMBINED} are needed (a third is kept out of the final training)"
+        )
     if why:
         setup.observer.note(f"No ensemble: {why}.")
         return final
@@ -81,6 +90,11 @@ def combined(setup: Setup, found: SearchResult, final: Final, should_stop: Calla
         return made
     setup.observer.note(f"No ensemble: {made}.")
     return final
+
+
+def _was_ensemble(earlier: Earlier) -> bool:
+    retrain = earlier.result["retrain"]
+    return bool(retrain.get("made", retrain.get("how")) == Delivery.ENSEMBLE)
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,10 @@ import automl
 from automl import pipeline
 from automl.cli import main
 from automl.data.holdout import Holdout
-from automl.errors import ConfigError, StudyError
+from automl.errors import ConfigError, DataError, StudyError
 from automl.final.predictor import Predictor
 from automl.pipeline.deliver.draft import DRAFT, REPLACED
+from automl.pipeline.deliver.former import was_chosen
 from automl.records import Rows, Silent
 from automl.result import FitResult
 from automl.review.describe import score
@@ -209,7 +210,9 @@ def test_what_cannot_be_delivered_is_refused_and_changes_nothing(study: Path) ->
         deliver(study, max_size=10)
     with pytest.raises(ConfigError, match="give either --trial N or limits"):
         deliver(study)
-    with pytest.raises(StudyError, match="exists with other data"):
+    with pytest.raises(
+        StudyError, match="must be those of the study .tiny., but .arrays. holds others: --data"
+    ):
         automl.deliver("tiny", trial=other_head(study), directory=study.parent, data=stripes())
     assert (study / "result.json").read_bytes() == before
 
@@ -243,3 +246,31 @@ def test_command_says_what_there_is_and_what_it_did(study: Path, capsys: pytest.
     assert "--max-latency" in capsys.readouterr().err
     assert main(["deliver", "tiny", *place, "--max-latency", "soon"]) == 2
     assert "--max-latency must be a latency above zero" in capsys.readouterr().err
+
+
+def test_copy_of_a_study_beside_it_is_not_taken_for_the_study(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(study, study.with_name("copy"))
+    before = (study / "result.json").read_bytes()
+    with pytest.raises(StudyError, match="is a copy of the study 'tiny', or was renamed"):
+        automl.deliver("copy", directory=study.parent, trial=other_training(study))
+    assert main(["resume", "copy", "--directory", str(study.parent), "--n-trials", "9"]) == 2
+    assert "is a copy of the study 'tiny'" in capsys.readouterr().err
+    assert (study / "result.json").read_bytes() == before
+    assert main(["show", "copy", "--directory", str(study.parent)]) == 0  # reading is safe
+
+
+def test_moved_data_are_asked_for(study: Path) -> None:
+    (study.parent / "lines").unlink()
+    text = (study / "study.yaml").read_text(encoding="utf-8")
+    place = next(line for line in text.splitlines() if line.startswith("data:")).partition(": ")[2]
+    (study / "study.yaml").write_text(text.replace(place, str(study.parent / "gone")), encoding="utf-8")
+    with pytest.raises(DataError, match="if the data have moved, --data .* names their place"):
+        deliver(study, trial=other_training(study))
+
+
+def test_model_that_was_chosen_is_told_from_one_that_the_study_made(study: Path) -> None:
+    assert not was_chosen(None) and not was_chosen(read(study / "result.json"))
+    deliver(study, trial=other_training(study))
+    assert was_chosen(read(study / "result.json"))

@@ -157,6 +157,12 @@ def refuse_none(costs: Iterable[Cost], asked: Asked, how: str) -> None:
     if any(cost.fits for cost in costs):
         return
     known = [cost for cost in costs if cost.latency is not None]
+    small = [cost for cost in costs if not asked.exceeded_by(cost.params, cost.size)]
+    if small and not known:
+        raise ConfigError(
+            f"networks must be measured before they can keep {asked.in_words()}{how}, but there was no time to measure "
+            f"any of {len(small)}: raise --time-limit, or choose a --space with fewer networks"
+        )
     nearest = min(known, key=lambda cost: cost.latency or 0.0, default=None)
     if nearest is not None:
         said = asked.beside("latency", nearest.latency or 0.0)

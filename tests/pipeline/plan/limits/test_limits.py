@@ -16,7 +16,7 @@ from automl.final.cost.network import Network
 from automl.machine import Moment
 from automl.pipeline.plan.limits import measure
 from automl.pipeline.plan.limits.asked import Asked
-from automl.pipeline.plan.limits.fitting import Fitting
+from automl.pipeline.plan.limits.fitting import Fitting, refuse_none
 from automl.pipeline.plan.limits.grid import network_configs, variations
 from automl.pipeline.plan.limits.measure import Bench, Cost, costs_of
 from automl.pipeline.plan.size_limits import SizeLimits
@@ -86,7 +86,7 @@ def test_without_time_nothing_that_was_not_measured_fits(monkeypatch: pytest.Mon
     late = replace(BENCH, until=Moment.now().later(-1.0))
     found = Fitting(asked, INFO, costs_of(squares(*SIDES), asked, late), 1, "cpu")
     assert not any(cost.fits for cost in found.costs)
-    with pytest.raises(ConfigError, match="no measurement in time"):
+    with pytest.raises(ConfigError, match="no time to measure any of 5"):
         found.require_any()
 
 
@@ -221,3 +221,11 @@ def test_limit_that_nothing_keeps_is_refused_before_decoding(tmp_path: Path) -> 
     with pytest.raises(ConfigError, match=r"must keep --max-latency 0.0001ms.*the nearest is test_"):
         pipeline.fit(config_for(tmp_path, max_latency=0.0001), observer=Stages())
     assert "cache" not in stages and not (tmp_path / "tiny").exists()
+
+
+def test_networks_without_a_measurement_are_no_reason_to_raise_the_limit() -> None:
+    costs = [replace(Cost.of(network), fits=False) for network in squares(32, 64)]
+    with pytest.raises(ConfigError, match="no time to measure any of 2: raise --time-limit"):
+        refuse_none(costs, Asked(latency=10.0), "")
+    with pytest.raises(ConfigError, match="none does: the nearest is test_resnet at 32 px with 30ms of 10ms"):
+        refuse_none([replace(costs[0], latency=30.0), costs[1]], Asked(latency=10.0), "")
