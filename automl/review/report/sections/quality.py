@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from markupsafe import Markup
 
 from automl.final.evaluation.record import Evaluation
 from automl.final.evaluation.words import weakest
 from automl.final.evidence import words
+from automl.final.evidence.delivery import Delivery
 from automl.review.describe import delivered_val
 from automl.review.evaluation.diagrams import reliability_diagram, risk_diagram
 from automl.review.evaluation.matrix import LARGEST_MATRIX, Matrix, matrix_of
@@ -74,6 +76,7 @@ def quality(facts: Facts, camera: Camera) -> Quality | None:
             held["low"],
             held["high"],
             val=delivered_val(facts.result),
+            val_of=_scored(facts.result),
             trivial=facts.result.get("trivial", {}).get(facts.metric),
         ),
         metrics=shown[0],
@@ -100,6 +103,14 @@ def quality(facts: Facts, camera: Camera) -> Quality | None:
         ),
         right=bool(facts.answers) and not worst_first,
     )
+
+
+def _scored(result: Mapping[str, Any]) -> str:
+    """Return what has the validation score that `delivered_val` gives: the linear head, or else the best trial."""
+    if result.get("retrain", {}).get("how") == Delivery.HEAD:
+        return "linear head"
+    trial = result.get("best", {}).get("trial")
+    return "" if trial is None else f"trial {trial}"
 
 
 def _believe(facts: Facts, said: Evaluation) -> tuple[str, ...]:
