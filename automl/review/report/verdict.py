@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from automl.final.evaluation.words import weakest
+from automl.final.evaluation.words import is_silent, weakest
 from automl.final.evidence import words
 from automl.review.describe import HEAD_WORDS, counts_words, delivered_kind, interval_words, named, score
 from automl.review.report.advice import advice, first
@@ -20,7 +20,7 @@ LEAKS = ("leak", "group_leak")  # kinds of findings that make a score too good
 
 @dataclass(frozen=True)
 class Verdict:
-    """The `state` is "good", "bad" (not usable) or "running" (no result yet)."""
+    """The `state` is "good", "running" (no result yet) or "bad": not usable, or of several labels none is answered."""
 
     state: str
     sentences: tuple[str, ...]
@@ -31,7 +31,7 @@ def verdict(facts: Facts) -> Verdict:
     if not facts.result:
         return Verdict("running", _unfinished(facts))
     sentences = (_what(facts), _usable(facts), _help(facts))
-    state = "good" if words.is_usable(facts.result) else "bad"
+    state = "good" if words.is_usable(facts.result) and not is_silent(facts.evaluation) else "bad"
     return Verdict(state, tuple(sentence for sentence in sentences if sentence))
 
 
@@ -80,8 +80,16 @@ def _usable(facts: Facts) -> str:
     )
     if unusable:
         return unusable
+    beats = facts.metric in result.get("trivial_words", {})
+    if is_silent(facts.evaluation):
+        usable = (
+            "It orders images better than the trivial answer, but it does not answer"
+            if beats
+            else "It does not answer"
+        )
+        return f"{usable}.{doubt} {weakest(facts.evaluation)}"
     said = "It is usable"
-    if facts.metric in result.get("trivial_words", {}):
+    if beats:
         said += ": it beats the trivial answer by more than chance explains"
     worst = weakest(facts.evaluation)
     return f"{said}.{doubt}" + (f" {worst}" if worst else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +170,20 @@ def test_leak_across_given_splits_is_a_doubt() -> None:
     found = {"findings": [{"kind": "leak", "headline": "2 groups across the given splits"}]}
     said = verdict(facts(evaluation({"a": (9, 8), "b": (9, 8)}), data=found))
     assert "But the score may be too good: 2 groups across the given splits." in said.sentences[1]
+
+
+def test_model_that_never_answers_a_label_is_not_called_usable() -> None:
+    rows = tuple(ClassScore(name, math.nan, 0.0, 0.0, 20, 0, 0.4, 0.5) for name in "ab")
+    held = MetricScore(0.43, 0.37, 0.53, 0.28, "chance")
+    said = verdict(
+        facts(
+            Evaluation("multilabel", "average_precision", 67, ("a", "b"), {"average_precision": held}, rows)
+        )
+    )
+    assert said.state == "bad" and "usable" not in said.sentences[1]
+    assert said.sentences[1].startswith(
+        "It orders images better than the trivial answer, but it does not answer. No label is ever answered"
+    )
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Any
 from markupsafe import Markup
 
 from automl.final.evaluation.record import Evaluation
-from automl.final.evaluation.words import weakest
+from automl.final.evaluation.words import untested, weakest
 from automl.final.evidence import words
 from automl.final.evidence.delivery import Delivery
 from automl.review.describe import delivered_val
@@ -133,6 +133,8 @@ def _believe(facts: Facts, said: Evaluation) -> tuple[str, ...]:
         )
     elif facts.data and not leaks:
         found.append("No equal or nearly equal images were found across the parts of the split.")
+    if said.task != "regression" and (unknown := untested(said)):
+        found.append(unknown)
     return tuple(found)
 
 
