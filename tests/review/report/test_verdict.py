@@ -14,7 +14,7 @@ from automl.review.report.advice import Advice, advice, tail
 from automl.review.report.answers import LabelError
 from automl.review.report.facts import Facts
 from automl.review.report.history import History
-from automl.review.report.verdict import model_words, verdict
+from automl.review.report.verdict import leaks, model_words, verdict
 from automl.review.studies import StudyFolder
 from automl.review.trials import stored_rows
 from automl.search.storage.reader import StoredTrial
@@ -170,6 +170,27 @@ def test_leak_across_given_splits_is_a_doubt() -> None:
     found = {"findings": [{"kind": "leak", "headline": "2 groups across the given splits"}]}
     said = verdict(facts(evaluation({"a": (9, 8), "b": (9, 8)}), data=found))
     assert "But the score may be too good: 2 groups across the given splits." in said.sentences[1]
+    groups = {
+        "kind": "group_leak",
+        "headline": "3 groups have rows on both sides, so the score may be too good: drop",
+    }
+    kept = verdict(facts(evaluation({"a": (9, 8), "b": (9, 8)}), data={"findings": [groups]}))
+    assert "But the score may be too good: 3 groups have rows on both sides." in kept.sentences[1]
+
+
+def test_copies_and_groups_that_were_left_out_are_no_doubt() -> None:
+    left = {
+        "findings": [
+            {"kind": "leak", "headline": "1 group across the given splits"},
+            {
+                "kind": "group_leak",
+                "headline": "1 group has rows on both sides: their training rows are left out.",
+            },
+        ],
+        "notes": ["1 image is a copy of validation or test images and left out, as they would leak."],
+    }
+    found = facts(evaluation({"a": (9, 8), "b": (9, 8)}), data=left)
+    assert leaks(found) == [] and "too good" not in verdict(found).sentences[1]
 
 
 def test_model_that_never_answers_a_label_is_not_called_usable() -> None:

@@ -21,7 +21,7 @@ from automl.review.report.answers import Answer
 from automl.review.report.charts.quality import score_bar, true_and_predicted
 from automl.review.report.facts import Facts
 from automl.review.report.shots import Camera, Shot, caption, worst
-from automl.review.report.verdict import LEAKS
+from automl.review.report.verdict import LEFT_OUT, leaks
 
 MOST_ERRORS, MOST_CELLS, OF_A_CELL, MOST_PAIRS = 24, 60, 6, 100
 
@@ -124,14 +124,16 @@ def _believe(facts: Facts, said: Evaluation) -> tuple[str, ...]:
             f"The holdout was read {count} times, so the models scored on it before could have led the choice: "
             "the score is a little less independent."
         )
-    findings = {one.get("kind"): one["headline"] for one in facts.data.get("findings", ())}
-    leaks = [findings[kind] for kind in LEAKS if kind in findings]
-    found += [f"Doubt it: {headline}." for headline in leaks]
-    if "too_alike" in findings:
+    doubts, kinds = leaks(facts), {one.get("kind") for one in facts.data.get("findings", ())}
+    found += [f"Doubt it: {headline}." for headline in doubts]
+    handled = [str(note) for note in facts.data.get("notes", ()) if LEFT_OUT in note]
+    if "too_alike" in kinds:
         found.append(
             "Whether nearly equal images lie across the parts of the split is unknown: all look alike."
         )
-    elif facts.data and not leaks:
+    elif handled and not doubts:
+        found.append(f"No copies lie across the parts of the split any more: {handled[0]}")
+    elif facts.data and "leak" not in kinds:
         found.append("No equal or nearly equal images were found across the parts of the split.")
     if said.task != "regression" and (unknown := untested(said)):
         found.append(unknown)
