@@ -10,7 +10,7 @@ from typing import Any
 from automl.final.evaluation.words import is_silent, weakest
 from automl.final.evidence import words
 from automl.review.describe import HEAD_WORDS, counts_words, delivered_kind, interval_words, named, score
-from automl.review.report.advice import advice, first
+from automl.review.report.advice import advice, first, has_learnt, wide_interval
 from automl.review.report.facts import Facts, read_facts
 from automl.review.studies import StudyFolder
 from automl.search.storage.kinds import FINE_TUNED, HEADS, ON_FEATURES, ON_PIXELS
@@ -32,7 +32,7 @@ def verdict(facts: Facts) -> Verdict:
     if not facts.result:
         return Verdict("running", _unfinished(facts))
     sentences = (_what(facts), _usable(facts), _help(facts))
-    state = "good" if words.is_usable(facts.result) and not is_silent(facts.evaluation) else "bad"
+    state = "good" if has_learnt(facts) else "bad"
     return Verdict(state, tuple(sentence for sentence in sentences if sentence))
 
 
@@ -107,12 +107,20 @@ def _help(facts: Facts) -> str:
     evaluation = facts.evaluation
     if evaluation is None:
         return ""
-    most = first(advice(facts))
-    if most is not None:
+    most, learnt = first(advice(facts)), has_learnt(facts)
+    if most is not None and most.measured:
         return f"What would help most: {most.words}."
     if evaluation.task == "classification" and _errors(facts) == 0:
         return f"All {evaluation.n:,} holdout images are answered rightly, so only harder ones would show a weakness."
-    return "What would help most is not known: nothing in this study points to one cause of the errors that are left."
+    if learnt:
+        said = (
+            "What would help most is not known: nothing here points to one cause of the errors that are left."
+        )
+    else:
+        said = "What would help is not known: the errors of a model that has not learnt to answer point to nothing."
+    if most is not None:
+        said += f" Worth a try: {most.words}."
+    return f"{said} {wide_interval(facts)}".strip() if learnt else said
 
 
 def _errors(facts: Facts) -> int:

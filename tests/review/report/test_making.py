@@ -82,6 +82,12 @@ def test_command_is_shown_as_it_is_typed(facts: Facts, program: str) -> None:
     )
 
 
+def test_model_that_is_not_usable_is_not_offered_without_a_word(facts: Facts) -> None:
+    assert making(facts, Look(), flags="").warning == ""
+    bad = making(replace(facts, result={**facts.result, "usable": False}), Look(), flags="")
+    assert bad.warning.startswith("Do not rely on its answers. Not usable: accuracy 0.85")
+
+
 def test_linear_head_is_described_by_its_own_hyperparameters(facts: Facts) -> None:
     trained = {"model": "resnet10t", "pretrained": True, "size": 64, "opt": "adamw", "ema": 0.99}
     own = {"model": "resnet10t", "pretrained": True, "estimator": "logistic regression", "strength": 0.1}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,27 @@ def test_values_of_a_regression_with_the_largest_errors_are_named() -> None:
         first(facts(said)).words
         == "more images where the value is 0 to 8: the mean error there is 6, and 2.25 for all"
     )
+    assert not advice(facts(said, result={"usable": False}))  # a constant errs most in the tails, too
+
+
+def test_errors_of_a_model_that_has_learnt_nothing_point_to_nothing() -> None:
+    said = evaluation(
+        {"a": (20, 20), "b": (20, 1), "c": (20, 1)}, {"b": {"a": 19, "b": 1}, "c": {"a": 19, "c": 1}}
+    )
+    plan = {"begun_with": {"used": False}, "img_size": 96}
+    result = {"data": {"n_train": 80, "n_val": 20, "n_holdout": 60}, "usable": False}
+    bad = verdict(facts(said, data=counts(a=50, b=5, c=50), plan=plan, result=result)).sentences[-1]
+    assert bad.startswith("What would help is not known: the errors of a model that has not learnt to answer")
+    assert "Worth a try: pretrained weights, which were not tried" in bad and "more images of" not in bad
+    assert first(facts(said, data=counts(a=50, b=5, c=50), plan=plan)).kind in ("class", "pair")
+
+
+def test_few_test_images_are_told_as_an_uncertain_score_and_not_as_a_lack_of_the_model() -> None:
+    said = evaluation({"a": (9, 8), "b": (9, 8)}, {"a": {"a": 8, "b": 1}, "b": {"a": 1, "b": 8}})
+    wide = replace(said.metrics["accuracy"], low=0.7, high=0.97)
+    sentence = verdict(facts(replace(said, metrics={"accuracy": wide}))).sentences[-1]
+    assert sentence.startswith("What would help most is not known")
+    assert "With 18 holdout images, the score is known only to be between 0.7000 and 0.9700;" in sentence
 
 
 def test_study_without_evidence_says_so_and_one_without_errors_too() -> None:

@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 from automl.config.durations import format_duration
+from automl.final.evaluation.words import is_silent
 from automl.final.evidence import words
 from automl.final.evidence.delivery import Delivery
 from automl.records import Config
@@ -38,10 +39,11 @@ class Look:
 
 @dataclass(frozen=True)
 class Making:
-    """What the section shows: rows of (name, text), and commands."""
+    """What the section shows: rows of (name, text), and commands; a `warning` against using the model."""
 
     model: tuple[tuple[str, str], ...]
     cost: tuple[tuple[str, str], ...]
+    warning: str
     commands: tuple[str, ...]
     python: tuple[str, ...]
     repeat: tuple[str, ...]
@@ -56,6 +58,7 @@ def making(facts: Facts, look: Look, *, flags: str) -> Making:
     return Making(
         model=tuple((title, text) for title, text in _model(facts, look) if text) if result else (),
         cost=tuple((title, text) for title, text in _cost(facts) if text),
+        warning=_warning(facts),
         commands=_commands(name, flags) if result else (f"automl resume {name}{flags}",),
         python=_python(facts) if result else (),
         repeat=_repeat(facts),
@@ -94,6 +97,18 @@ def _model(facts: Facts, look: Look) -> list[tuple[str, str]]:
     if look.why_not:
         rows.append(("not measured", look.why_not))
     return rows
+
+
+def _warning(facts: Facts) -> str:
+    """Return why the model should not be used yet; "" if nothing speaks against it."""
+    if not facts.result:
+        return ""
+    if is_silent(facts.evaluation):
+        return (
+            "Do not rely on its answers: no label is ever answered, as no probability reaches its threshold."
+        )
+    unusable = words.not_usable(facts.result)
+    return f"Do not rely on its answers. {unusable}" if unusable else ""
 
 
 def _delivered_config(facts: Facts) -> Config:
