@@ -199,6 +199,8 @@ def _cut_short(facts: Facts, said: Evaluation) -> Advice | None:
         why = "there was too little left for a retrain"
     elif trained and all(row.state is TrialState.UNFINISHED for row in trained):
         why = f"none of the {len(trained):,} trials reached its full length"
+        if len(trained) == 1:
+            why = "its only trial did not reach its full length"
     else:
         return None
     return Advice("time", f"more time: {why}", TIMED, measured=False)

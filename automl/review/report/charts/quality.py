@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from automl.data.sources.base import counted
 from automl.review.describe import score
 from automl.review.page.svg import SVG, Frame, Scale, dot, line, padded, text, tick_words
 
@@ -62,5 +63,5 @@ def true_and_predicted(pairs: Sequence[tuple[float, float]], name: str) -> Marku
         for true, said in shown
     )
     return plot.draw(
-        content, label=f"True and predicted values of {name}, {len(known):,} images", kind="square"
+        content, label=f"True and predicted values of {name}, {counted(len(known), 'image')}", kind="square"
     )

@@ -13,6 +13,7 @@ from automl.final.evaluation.record import Evaluation
 from automl.final.evaluation.words import untested, weakest
 from automl.final.evidence import words
 from automl.final.evidence.delivery import Delivery
+from automl.records import Task
 from automl.review.describe import delivered_val
 from automl.review.evaluation.diagrams import reliability_diagram, risk_diagram
 from automl.review.evaluation.matrix import LARGEST_MATRIX, Matrix, matrix_of
@@ -97,7 +98,7 @@ def quality(facts: Facts, camera: Camera) -> Quality | None:
                 answer.file,
                 f"{caption(answer, facts.task, said.classes)}: {answer.file}",
                 heat=True,
-                alt=_alt(answer),
+                alt=_alt(answer, facts.task),
             )
             for answer in worst_first
         ),
@@ -171,7 +172,8 @@ def _cells(facts: Facts, camera: Camera) -> tuple[CellImages, ...]:
         # Of errors the surest, of right answers the least sure.
         answers.sort(key=lambda one: one.confidence if right else -one.confidence)
         shots = tuple(
-            camera(one.file, caption(one, facts.task), alt=_alt(one)) for one in answers[:OF_A_CELL]
+            camera(one.file, caption(one, facts.task), alt=_alt(one, facts.task))
+            for one in answers[:OF_A_CELL]
         )
         title = f"{true}, answered rightly" if right else f"{true}, answered {said}"
         found.append(
@@ -194,5 +196,7 @@ def _scatters(answers: Sequence[Answer], said: Evaluation) -> tuple[Markup, ...]
     )
 
 
-def _alt(answer: Answer) -> str:
+def _alt(answer: Answer, task: Task) -> str:
+    if task == "regression":
+        return f"image with the value {answer.label}, predicted {answer.predicted}"
     return f"image of {answer.label or 'no label'}, answered {answer.predicted or 'no label'}"
