@@ -15,11 +15,13 @@ from automl.data.constants import SKEWED
 from automl.data.decoding.pixel_range import PixelRange
 from automl.data.pixels import is_deep_mode
 from automl.data.sources.base import counted
+from automl.data.splits import TRAIN
 from automl.records import Task
 from automl.terminal.printable import short
 
 # A class or label with fewer rows is too small for any part.
 _FEW = 10
+_LEAK = "of equal or nearly equal images across the given splits"
 _NAMED = 2
 _GROUPS = 5
 _CONVERSIONS = {
@@ -69,15 +71,22 @@ def inspect_rows(
 
     `counts` are the rows of each class or label (empty for a regression); `informative` is that of `Cached`.
     """
-    equal = _cases(inspected.image_ids)
     similar = _cases(inspected.clusters)
-    near = [rows for rows in similar if len({inspected.image_ids[i] for i in rows}) > 1]
-    leaking = [rows for rows in similar if len({inspected.given[i] for i in rows} - {""}) > 1]
+    # Rows without a part belong to training where the data assign others.
+    parts = [part or TRAIN for part in inspected.given]
+    leaking = [rows for rows in similar if len({parts[i] for i in rows}) > 1]
+    across = {row for rows in leaking for row in rows}
+    equal = [rows for rows in _cases(inspected.image_ids) if across.isdisjoint(rows)]
+    near = [
+        rows
+        for rows in similar
+        if len({inspected.image_ids[i] for i in rows}) > 1 and across.isdisjoint(rows)
+    ]
     differ = [rows for rows in similar if len({inspected.labels[i] for i in rows}) > 1]
     findings = [
         _finding(inspected, "copies", equal, "of byte-equal images; their rows stay in one part"),
         _finding(inspected, "near_copies", near, "of nearly equal images; their rows stay in one part"),
-        _finding(inspected, "leak", leaking, "of equal or nearly equal images across the given splits"),
+        _finding(inspected, "leak", leaking, f"{_LEAK}; those that would leak are left out"),
     ]
     if task != "regression":
         findings.append(

@@ -169,9 +169,13 @@ class Evaluation:
         return sorted(pairs, key=lambda pair: (-pair.count, -pair.share, pair.label, pair.predicted))[:most]
 
     def worst(self, most: int | None = None) -> list[ClassScore]:
-        """Return the classes that occur among images or predictions, the one with the lowest F1 first."""
+        """Return the classes that occur among images or predictions, the one with the lowest F1 first.
+
+        Of labels with the same F1 the one with the lowest average precision comes first. Classes that no image has come
+        last: they were not tested.
+        """
         known = [score for score in self.per_class if not math.isnan(score.f1)]
-        known.sort(key=lambda score: (score.f1, -score.support, score.label))
+        known.sort(key=_by_badness)
         return known[:most]
 
     def to_frame(self) -> pd.DataFrame:
@@ -243,6 +247,12 @@ class Evaluation:
     def __repr__(self) -> str:
         held = self.metrics[self.metric]
         return f"Evaluation({self.metric}={held.interval}, n={self.n}, classes={len(self.classes)})"
+
+
+def _by_badness(row: ClassScore) -> tuple[bool, float, float, int, str]:
+    precision = row.average_precision
+    apart = 1.0 if precision is None or math.isnan(precision) else precision
+    return not row.support, row.f1, apart, -row.support, row.label
 
 
 def _calibration(said: Mapping[str, Any]) -> Calibration:

@@ -1,8 +1,8 @@
 """What would help a model most, each answer from evidence in its own study.
 
 Every rule gives a noun phrase and the share of the present error that its evidence is about, and the largest share
-comes first. A rule without evidence says nothing. What was not tried has a share of nearly zero: it is named only if
-nothing else is, and says that it was not tried.
+comes first. A rule without evidence says nothing. The errors of a model that is no better than the trivial answer are
+none: it has learnt nothing that they could be a lack of. What was not tried or not measured comes last, as that.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from typing import Any
 
 from automl.documents.json_file import read_json
 from automl.final.evaluation.record import Evaluation, TargetScore
-from automl.final.evaluation.words import SEVERE, span
+from automl.final.evaluation.words import SEVERE, is_silent, span
 from automl.final.evidence.delivery import Decided, Delivery
 from automl.final.evidence.projection import project
+from automl.final.evidence.words import is_usable
 from automl.records import TrialState
 from automl.review.describe import delivered_kind, delivered_val, number, score
 from automl.review.report.facts import Facts
@@ -32,7 +33,7 @@ LABELS_SHARE = 0.2  # of the errors that wrong labels may explain
 HALF = 0.5  # of the images whose label looks wrong are taken for hard ones
 LONGER, TWICE = 1.5, 2.0  # times the side of the model's images, and times the work of a trial
 WIDE = 0.15  # of an interval that says little
-TIMED, UNTRIED, TEST = 0.03, 0.02, 0.01  # shares of what was not measured
+TIMED, UNTRIED = 0.03, 0.02  # shares of what was not measured
 FEW_IMAGES, PHOTO = (
     5_000,
     64,
@@ -41,19 +42,29 @@ FEW_IMAGES, PHOTO = (
 
 @dataclass(frozen=True)
 class Advice:
-    """What would help: a noun phrase with its evidence, and the `share` of the present error that it is about."""
+    """What would help: a noun phrase with its evidence, and the `share` of the present error that it is about.
+
+    `measured`: the study has seen it help, or its errors point to it; else it was not tried.
+    """
 
     kind: str
     words: str
     share: float
+    measured: bool = True
 
 
 def advice(facts: Facts) -> list[Advice]:
     """Return what would help the model of a finished study, the most first; [] if nothing is known."""
     if facts.evaluation is None:
         return []
-    found = [rule(facts, facts.evaluation) for rule in RULES]
-    return sorted((one for one in found if one is not None), key=lambda one: -one.share)
+    rules = (*(OF_ERRORS if has_learnt(facts) else ()), *RULES)
+    found = [rule(facts, facts.evaluation) for rule in rules]
+    return sorted((one for one in found if one is not None), key=lambda one: (not one.measured, -one.share))
+
+
+def has_learnt(facts: Facts) -> bool:
+    """Return whether the model is better than the trivial answer, and of several labels ever answers one."""
+    return is_usable(facts.result) and not is_silent(facts.evaluation)
 
 
 def _worst_class(facts: Facts, said: Evaluation) -> Advice | None:
@@ -188,9 +199,11 @@ def _cut_short(facts: Facts, said: Evaluation) -> Advice | None:
         why = "there was too little left for a retrain"
     elif trained and all(row.state is TrialState.UNFINISHED for row in trained):
         why = f"none of the {len(trained):,} trials reached its full length"
+        if len(trained) == 1:
+            why = "its only trial did not reach its full length"
     else:
         return None
-    return Advice("time", f"more time: {why}", TIMED)
+    return Advice("time", f"more time: {why}", TIMED, measured=False)
 
 
 def _larger_tried(facts: Facts, said: Evaluation) -> Advice | None:
@@ -225,7 +238,7 @@ def _larger_untried(facts: Facts, said: Evaluation) -> Advice | None:
         f"larger images, which were not tried: half of the images have at least {width} x {height} px, and the model "
         f"sees {size} px a side (--img-size chooses more)"
     )
-    return Advice("size", words, UNTRIED)
+    return Advice("size", words, UNTRIED, measured=False)
 
 
 def _labels(facts: Facts, said: Evaluation) -> Advice | None:
@@ -254,34 +267,23 @@ def _weights(facts: Facts, said: Evaluation) -> Advice | None:
         "pretrained weights, which were not tried, as there were none on this machine: `automl weights fetch` fetches "
         "some"
     )
-    return Advice("weights", words, 2 * UNTRIED)
+    return Advice("weights", words, 2 * UNTRIED, measured=False)
 
 
-def _wider_test(facts: Facts, said: Evaluation) -> Advice | None:
-    held = said.metrics[said.metric]
-    width = held.high - held.low
-    if facts.sign < 0 or not width > WIDE:
-        return None
-    words = (
-        f"more labelled images: with {said.n:,} in the holdout, the score is known only to be between "
-        f"{score(held.low)} and {score(held.high)}"
+def wide_interval(facts: Facts) -> str:
+    """Return that few images leave the score itself uncertain, as a sentence; "" if they do not."""
+    held = None if facts.evaluation is None else facts.evaluation.metrics[facts.evaluation.metric]
+    if facts.evaluation is None or held is None or facts.sign < 0 or not held.high - held.low > WIDE:
+        return ""
+    return (
+        f"With {facts.evaluation.n:,} holdout images, the score is known only to be between {score(held.low)} and "
+        f"{score(held.high)}; more of them would not make the model better, but show how good it is."
     )
-    return Advice("test", words, TEST)
 
 
 Rule = Callable[[Facts, Evaluation], Advice | None]
-RULES: tuple[Rule, ...] = (
-    _worst_class,
-    _confused_pair,
-    _worst_values,
-    _longer,
-    _cut_short,
-    _larger_tried,
-    _larger_untried,
-    _labels,
-    _weights,
-    _wider_test,
-)
+OF_ERRORS: tuple[Rule, ...] = (_worst_class, _confused_pair, _worst_values, _labels)
+RULES: tuple[Rule, ...] = (_longer, _cut_short, _larger_tried, _larger_untried, _weights)
 
 
 def missed(said: Evaluation) -> dict[str, int]:

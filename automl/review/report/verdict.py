@@ -7,20 +7,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from automl.final.evaluation.words import weakest
+from automl.final.evaluation.words import is_silent, weakest
 from automl.final.evidence import words
 from automl.review.describe import HEAD_WORDS, counts_words, delivered_kind, interval_words, named, score
-from automl.review.report.advice import advice, first
+from automl.review.report.advice import advice, first, has_learnt, wide_interval
 from automl.review.report.facts import Facts, read_facts
 from automl.review.studies import StudyFolder
 from automl.search.storage.kinds import FINE_TUNED, HEADS, ON_FEATURES, ON_PIXELS
 
-LEAKS = ("leak", "group_leak")  # kinds of findings that make a score too good
+LEFT_OUT = "left out, as they would leak"  # in the note on copies of test images
+DOUBT = ", so the score may be too good"  # in the finding of groups that were kept on both sides
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The `state` is "good", "bad" (not usable) or "running" (no result yet)."""
+    """The `state` is "good", "running" (no result yet) or "bad": not usable, or of several labels none is answered."""
 
     state: str
     sentences: tuple[str, ...]
@@ -31,7 +32,7 @@ def verdict(facts: Facts) -> Verdict:
     if not facts.result:
         return Verdict("running", _unfinished(facts))
     sentences = (_what(facts), _usable(facts), _help(facts))
-    state = "good" if words.is_usable(facts.result) else "bad"
+    state = "good" if has_learnt(facts) else "bad"
     return Verdict(state, tuple(sentence for sentence in sentences if sentence))
 
 
@@ -39,6 +40,17 @@ def verdict_of(study: StudyFolder) -> tuple[str, ...]:
     """Return the sentences of a study's verdict: those of its result, or made from its files if that has none."""
     known = (study.result or {}).get("verdict")
     return tuple(map(str, known)) if known else verdict(read_facts(study)).sentences
+
+
+def leaks(facts: Facts) -> list[str]:
+    """Return the headlines of findings that make the score too good: those of rows that were not left out."""
+    found = []
+    handled = any(LEFT_OUT in note for note in facts.data.get("notes", ()))
+    for one in facts.data.get("findings", ()):
+        kind, headline = one.get("kind"), str(one["headline"])
+        if (kind == "leak" and not handled) or (kind == "group_leak" and DOUBT in headline):
+            found.append(headline.partition(DOUBT)[0])
+    return found
 
 
 def model_words(result: Mapping[str, Any]) -> str:
@@ -73,15 +85,19 @@ def _what(facts: Facts) -> str:
 def _usable(facts: Facts) -> str:
     result = facts.result
     unusable = words.not_usable(result)
-    doubt = "".join(
-        f" But the score may be too good: {found['headline']}."
-        for found in facts.data.get("findings", ())
-        if found.get("kind") in LEAKS
-    )
+    doubt = "".join(f" But the score may be too good: {said}." for said in leaks(facts))
     if unusable:
         return unusable
+    beats = facts.metric in result.get("trivial_words", {})
+    if is_silent(facts.evaluation):
+        usable = (
+            "It orders images better than the trivial answer, but it does not answer"
+            if beats
+            else "It does not answer"
+        )
+        return f"{usable}.{doubt} {weakest(facts.evaluation)}"
     said = "It is usable"
-    if facts.metric in result.get("trivial_words", {}):
+    if beats:
         said += ": it beats the trivial answer by more than chance explains"
     worst = weakest(facts.evaluation)
     return f"{said}.{doubt}" + (f" {worst}" if worst else "")
@@ -91,12 +107,20 @@ def _help(facts: Facts) -> str:
     evaluation = facts.evaluation
     if evaluation is None:
         return ""
-    most = first(advice(facts))
-    if most is not None:
+    most, learnt = first(advice(facts)), has_learnt(facts)
+    if most is not None and most.measured:
         return f"What would help most: {most.words}."
     if evaluation.task == "classification" and _errors(facts) == 0:
         return f"All {evaluation.n:,} holdout images are answered rightly, so only harder ones would show a weakness."
-    return "What would help most is not known: nothing in this study points to one cause of the errors that are left."
+    if learnt:
+        said = (
+            "What would help most is not known: nothing here points to one cause of the errors that are left."
+        )
+    else:
+        said = "What would help is not known: the errors of a model that has not learnt to answer point to nothing."
+    if most is not None:
+        said += f" Worth a try: {most.words}."
+    return f"{said} {wide_interval(facts)}".strip() if learnt else said
 
 
 def _errors(facts: Facts) -> int:

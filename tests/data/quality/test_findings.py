@@ -44,7 +44,15 @@ def test_one_image_under_two_labels_is_named() -> None:
 
 def test_image_on_both_sides_of_given_splits_is_a_leak() -> None:
     given = ("train", "holdout", "train", "train", "")
-    assert _found(given=given, clusters=(0, 0, 2, 3, 3))["leak"].files == (("a1", "a2"),)
+    found = _found(given=given, clusters=(0, 0, 2, 3, 3))
+    assert found["leak"].files == (("a1", "a2"),)
+    assert found["leak"].headline.endswith("across the given splits; those that would leak are left out")
+    assert found["near_copies"].files == (("b1", "b2"),)  # of the leak, not all rows stay
+
+
+def test_image_without_a_part_counts_as_one_of_training() -> None:
+    found = _found(given=("", "holdout", "", "", ""), images="11345", clusters=(0, 0, 2, 3, 4))
+    assert list(found) == ["leak"]
 
 
 def test_class_sizes_are_judged() -> None:

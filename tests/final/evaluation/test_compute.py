@@ -64,7 +64,7 @@ def test_class_without_images_or_answers_is_not_defined_and_not_the_worst() -> N
     by_name = {row.label: row for row in found.per_class}
     assert np.isnan(by_name["c"].f1) and np.isnan(by_name["b"].precision) and by_name["b"].recall == 0.0
     assert np.isnan(by_name["d"].recall) and by_name["d"].f1 == 0.0
-    assert [row.label for row in found.worst()] == ["b", "d", "a"]
+    assert [row.label for row in found.worst()] == ["b", "a", "d"]
 
 
 def test_labels_have_their_average_precision_and_threshold() -> None:

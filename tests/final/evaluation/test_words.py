@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from automl.final.evaluation.record import ClassScore, Evaluation, SizeBin, TargetScore
-from automl.final.evaluation.words import of_document, span, weakest
+from automl.final.evaluation.words import is_silent, of_document, span, weakest
 
 NAN = float("nan")
 
@@ -21,8 +21,45 @@ def test_worst_class_is_told_with_its_counts() -> None:
 
 def test_class_that_is_never_answered_or_never_right_is_told_as_that() -> None:
     assert "never answered, for 1 image (F1 0.00)" in weakest(classes(ClassScore("a", NAN, 0.0, 0.0, 1, 0)))
-    assert "answered 2 times, and no image has it" in weakest(classes(ClassScore("a", 0.0, NAN, 0.0, 0, 2)))
     assert "'\\x1b[31m'" in weakest(classes(ClassScore("\x1b[31m", NAN, 0.0, 0.0, 1, 0)))
+
+
+def test_class_that_no_image_has_is_not_tested_and_not_the_worst() -> None:
+    ant, bee = ClassScore("ant", 0.9, 0.9, 0.9, 10, 10), ClassScore("bee", 0.0, NAN, 0.0, 0, 1)
+    assert weakest(classes(ant, bee)) == (
+        "'ant' is the worst class: found in 9 of its 10 images, and 9 of 10 answers with it are right (F1 0.90). "
+        "The class 'bee' was not tested: no image has it; the 1 answer with it is wrong, and f1 counts it as 0."
+    )
+    assert [row.label for row in classes(bee, ant).worst()] == ["ant", "bee"]
+    gone = [ClassScore(name, NAN, NAN, NAN, 0, 0) for name in "cdefgh"]
+    assert weakest(classes(ClassScore("ant", 1.0, 1.0, 1.0, 9, 9), *gone)) == (
+        "6 of the 7 classes were not tested, as no image has them ('c', 'd', 'e', 'f', 'g' and 1 more)."
+    )
+
+
+def labels(*rows: tuple[str, int, float]) -> Evaluation:
+    """Labels given as (name, predicted, average precision), of which none is right."""
+    scores = tuple(ClassScore(name, NAN, 0.0, 0.0, 20, n, ap, 0.5) for name, n, ap in rows)
+    return Evaluation("multilabel", "average_precision", 60, tuple("abc"), {}, per_class=scores)
+
+
+def test_model_that_never_answers_a_label_says_so_and_names_the_worst_by_its_ranking() -> None:
+    silent = labels(("ace", 0, 0.545), ("jack", 0, 0.333), ("king", 0, 0.414))
+    assert is_silent(silent) and [row.label for row in silent.worst()] == ["jack", "king", "ace"]
+    assert weakest(silent) == (
+        "No label is ever answered: no probability reaches its threshold, 0.5, on any image. By average precision, "
+        "'jack' is the worst label (0.33)."
+    )
+    some = labels(("ace", 4, 0.545), ("jack", 0, 0.333), ("king", 0, 0.414))
+    assert not is_silent(some)
+    assert weakest(some).startswith("2 of the 3 labels are never answered: 'jack', 'king'. By average")
+
+
+def test_several_classes_that_are_never_answered_are_all_named() -> None:
+    rows = [ClassScore(name, NAN, 0.0, 0.0, 8, 0) for name in "ab"]
+    assert weakest(classes(*rows, ClassScore("c", 0.3, 1.0, 0.5, 8, 24))) == (
+        "2 of the 3 classes are never answered: 'a', 'b'."
+    )
 
 
 def test_nothing_is_told_if_all_is_right_or_nothing_is_known() -> None:

@@ -53,11 +53,21 @@ def test_expected_best_is_the_mean_over_all_draws() -> None:
     assert math.isnan(expected_best([], 1))
 
 
-def test_incumbent_rises_only_and_ignores_failed_trials() -> None:
+def test_incumbent_counts_latest_scores_and_ignores_failed_trials() -> None:
     failed = trial(0, [0.99], state=TrialState.FAILED)
     found = incumbent(history(failed, trial(1, [0.5, 0.4]), trial(2, [0.3, 0.7])))
-    assert found == [(12.0, 0.5), (24.0, 0.7)]
+    assert found == [(12.0, 0.5), (14.0, 0.4), (24.0, 0.7)]
     assert incumbent(history(trial(1, [0.5, 0.4]), mode="min")) == [(12.0, 0.5), (14.0, 0.4)]
+    back = history(trial(1, [0.6, 0.2]), trial(2, [0.3, 0.1]))
+    assert incumbent(back) == [(12.0, 0.6), (14.0, 0.2), (22.0, 0.3), (24.0, 0.2)]
+
+
+def test_incumbent_ends_at_the_best_trial_and_is_compared_like_for_like() -> None:
+    """A lucky early round is no score that the search has at its end, as it is none of random search."""
+    found = history(*(trial(k, [0.9, 0.1 * k]) for k in range(1, 6)))
+    assert found.best is not None and incumbent(found)[-1][1] == found.best.value == 0.5
+    estimate = random_search(found)
+    assert estimate is not None and estimate.curve[-1][1] <= 0.5
 
 
 def test_random_search_counts_draws_of_full_length_and_needs_five_trials() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from automl.review.report.advice import Advice, advice, tail
 from automl.review.report.answers import LabelError
 from automl.review.report.facts import Facts
 from automl.review.report.history import History
-from automl.review.report.verdict import model_words, verdict
+from automl.review.report.verdict import leaks, model_words, verdict
 from automl.review.studies import StudyFolder
 from automl.review.trials import stored_rows
 from automl.search.storage.reader import StoredTrial
@@ -154,6 +156,27 @@ def test_values_of_a_regression_with_the_largest_errors_are_named() -> None:
         first(facts(said)).words
         == "more images where the value is 0 to 8: the mean error there is 6, and 2.25 for all"
     )
+    assert not advice(facts(said, result={"usable": False}))  # a constant errs most in the tails, too
+
+
+def test_errors_of_a_model_that_has_learnt_nothing_point_to_nothing() -> None:
+    said = evaluation(
+        {"a": (20, 20), "b": (20, 1), "c": (20, 1)}, {"b": {"a": 19, "b": 1}, "c": {"a": 19, "c": 1}}
+    )
+    plan = {"begun_with": {"used": False}, "img_size": 96}
+    result = {"data": {"n_train": 80, "n_val": 20, "n_holdout": 60}, "usable": False}
+    bad = verdict(facts(said, data=counts(a=50, b=5, c=50), plan=plan, result=result)).sentences[-1]
+    assert bad.startswith("What would help is not known: the errors of a model that has not learnt to answer")
+    assert "Worth a try: pretrained weights, which were not tried" in bad and "more images of" not in bad
+    assert first(facts(said, data=counts(a=50, b=5, c=50), plan=plan)).kind in ("class", "pair")
+
+
+def test_few_test_images_are_told_as_an_uncertain_score_and_not_as_a_lack_of_the_model() -> None:
+    said = evaluation({"a": (9, 8), "b": (9, 8)}, {"a": {"a": 8, "b": 1}, "b": {"a": 1, "b": 8}})
+    wide = replace(said.metrics["accuracy"], low=0.7, high=0.97)
+    sentence = verdict(facts(replace(said, metrics={"accuracy": wide}))).sentences[-1]
+    assert sentence.startswith("What would help most is not known")
+    assert "With 18 holdout images, the score is known only to be between 0.7000 and 0.9700;" in sentence
 
 
 def test_study_without_evidence_says_so_and_one_without_errors_too() -> None:
@@ -169,6 +192,41 @@ def test_leak_across_given_splits_is_a_doubt() -> None:
     found = {"findings": [{"kind": "leak", "headline": "2 groups across the given splits"}]}
     said = verdict(facts(evaluation({"a": (9, 8), "b": (9, 8)}), data=found))
     assert "But the score may be too good: 2 groups across the given splits." in said.sentences[1]
+    groups = {
+        "kind": "group_leak",
+        "headline": "3 groups have rows on both sides, so the score may be too good: drop",
+    }
+    kept = verdict(facts(evaluation({"a": (9, 8), "b": (9, 8)}), data={"findings": [groups]}))
+    assert "But the score may be too good: 3 groups have rows on both sides." in kept.sentences[1]
+
+
+def test_copies_and_groups_that_were_left_out_are_no_doubt() -> None:
+    left = {
+        "findings": [
+            {"kind": "leak", "headline": "1 group across the given splits"},
+            {
+                "kind": "group_leak",
+                "headline": "1 group has rows on both sides: their training rows are left out.",
+            },
+        ],
+        "notes": ["1 image is a copy of validation or test images and left out, as they would leak."],
+    }
+    found = facts(evaluation({"a": (9, 8), "b": (9, 8)}), data=left)
+    assert leaks(found) == [] and "too good" not in verdict(found).sentences[1]
+
+
+def test_model_that_never_answers_a_label_is_not_called_usable() -> None:
+    rows = tuple(ClassScore(name, math.nan, 0.0, 0.0, 20, 0, 0.4, 0.5) for name in "ab")
+    held = MetricScore(0.43, 0.37, 0.53, 0.28, "chance")
+    said = verdict(
+        facts(
+            Evaluation("multilabel", "average_precision", 67, ("a", "b"), {"average_precision": held}, rows)
+        )
+    )
+    assert said.state == "bad" and "usable" not in said.sentences[1]
+    assert said.sentences[1].startswith(
+        "It orders images better than the trivial answer, but it does not answer. No label is ever answered"
+    )
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from automl.data.sources.base import counted
 from automl.log import quiet_optuna
 from automl.records import TrialState
 from automl.review.page.svg import SVG, rect, text
@@ -100,5 +101,5 @@ def importance_chart(found: Importance) -> Markup:
         length = (WIDTH - LEFT - 60) * share / most
         content += text(LEFT - 8, y + 14, name, "end") + rect(LEFT, y + 3, max(1.0, length), ROW - 8, "fill")
         content += text(LEFT + length + 6, y + 14, f"{share:.0%}")
-    label = f"Importance of {len(found.shares)} hyperparameters, {found.shares[0][0]} first"
+    label = f"Importance of {counted(len(found.shares), 'hyperparameter')}, {found.shares[0][0]} first"
     return SVG.format(WIDTH, 12 + ROW * len(found.shares), label, "chart", Markup(content))

@@ -8,6 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from automl.data.sources.base import counted
 from automl.records import TrialRow
 from automl.review.describe import number
 from automl.review.page.svg import SVG, Scale, line, path, text
@@ -84,7 +85,7 @@ def parallel(history: History, wanted: Sequence[str] = ()) -> Markup:
         content += [
             text(at + 4, _y(share) + 4, word, "start", "small") for word, share in axis.places.items()
         ]
-    label = f"Parallel coordinates of {len(rows)} trials over {', '.join(axis.name for axis in columns)}"
+    label = f"Parallel coordinates of {counted(len(rows), 'trial')} over {', '.join(axis.name for axis in columns)}"
     return SVG.format(
         WIDTH,
         HEIGHT,

@@ -32,18 +32,27 @@ class RandomSearch:
 
 
 def incumbent(history: History) -> list[tuple[float, float]]:
-    """Return the best validation score of any round so far as (seconds, value), at each moment at which it rose."""
+    """Return the best validation score so far as (seconds, value), at each moment at which it changed.
+
+    As in the search (`search.control.incumbent`), a trial counts by its latest score, so the best one falls where its
+    trial has a lower one later. Random search is estimated from last scores too.
+    """
     reports = sorted(
-        (moment, report.value)
+        (moment, trial.number, report.value)
         for trial in history.trials
         if trial.state is not TrialState.FAILED
         for moment, report in zip(trial.report_times, trial.reports, strict=True)
         if math.isfinite(report.value)
     )
+    latest: dict[int, float] = {}
     found: list[tuple[float, float]] = []
-    for moment, value in reports:
-        if not found or history.sign * value > history.sign * found[-1][1]:
-            found.append((moment, value))
+    leader = -1
+    for moment, number, value in reports:
+        latest[number] = value
+        if leader == number or not found or history.sign * value > history.sign * found[-1][1]:
+            leader = max(latest, key=lambda one: history.sign * latest[one])
+        if not found or latest[leader] != found[-1][1]:
+            found.append((moment, latest[leader]))
     return found
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from automl.data.sources.base import counted
 from automl.review.describe import score
 from automl.review.page.svg import SVG, Frame, Scale, dot, line, padded, text, tick_words
 
@@ -14,8 +15,13 @@ WIDTH, HEIGHT, EDGE, LINE = 420, 112, 20, 40
 MOST_DOTS = 1_500
 
 
-def score_bar(value: float, low: float, high: float, *, val: float | None, trivial: float | None) -> Markup:
-    """Return the holdout score with its interval, the validation score and the trivial answer on one line."""
+def score_bar(
+    value: float, low: float, high: float, *, val: float | None, trivial: float | None, val_of: str = ""
+) -> Markup:
+    """Return the holdout score with its interval, the validation score and the trivial answer on one line.
+
+    `val_of` says what has the validation score: the delivered model may be another.
+    """
     known = [v for v in (value, low, high, val, trivial) if v is not None and math.isfinite(v)]
     scale = Scale(*padded(known, 0.08), EDGE, WIDTH - EDGE)
     content = line(scale(scale.low), LINE, scale(scale.high), LINE, "grid")
@@ -26,7 +32,7 @@ def score_bar(value: float, low: float, high: float, *, val: float | None, trivi
     # Each label has a height of its own, so that equal scores do not hide each other.
     for known_score, kind, name, y in (
         (trivial, "trivial", "trivial answer", LINE + 30),
-        (val, "ideal", "validation", LINE + 52),
+        (val, "ideal", f"{val_of}, validation" if val_of else "validation", LINE + 52),
     ):
         if known_score is not None and math.isfinite(known_score):
             x = scale(known_score)
@@ -38,7 +44,7 @@ def score_bar(value: float, low: float, high: float, *, val: float | None, trivi
 
 
 def _anchor(x: float) -> str:
-    return "start" if x < 100 else "end" if x > WIDTH - 100 else "middle"
+    return "start" if x < 120 else "end" if x > WIDTH - 120 else "middle"
 
 
 def true_and_predicted(pairs: Sequence[tuple[float, float]], name: str) -> Markup:
@@ -57,5 +63,5 @@ def true_and_predicted(pairs: Sequence[tuple[float, float]], name: str) -> Marku
         for true, said in shown
     )
     return plot.draw(
-        content, label=f"True and predicted values of {name}, {len(known):,} images", kind="square"
+        content, label=f"True and predicted values of {name}, {counted(len(known), 'image')}", kind="square"
     )

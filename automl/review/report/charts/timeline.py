@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from automl.config.durations import format_duration
+from automl.data.sources.base import counted
 from automl.records import TrialState
 from automl.review.page.svg import Frame, Scale, rect, text
 from automl.review.report.history import History, Stretch
@@ -74,7 +75,8 @@ def timeline(history: History) -> Markup:
             content.append(text(begin + 3, y(lane) + 15, str(bar.stretch.trial), "start", "small on"))
     names = [(lane + 0.5, name.rpartition(", ")[2] or name) for lane, name in enumerate(lanes)]
     plot = Frame(WIDTH, height, x, y, "seconds since the search began", "", (), names)
+    stretches = "1 stretch of a trial" if len(shown) == 1 else f"{len(shown):,} stretches of trials"
     return plot.draw(
         "".join(content),
-        label=f"Timeline: {len(shown)} stretches of trials on {len(lanes)} workers over time",
+        label=f"Timeline: {stretches} on {counted(len(lanes), 'worker')} over time",
     )

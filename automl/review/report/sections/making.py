@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
-from typing import Any
+from pathlib import Path
 
 from automl.config.durations import format_duration
+from automl.final.evaluation.words import is_silent
 from automl.final.evidence import words
+from automl.final.evidence.delivery import Delivery
+from automl.records import Config
 from automl.review.describe import config_words, named, number
 from automl.review.evaluation.text import Table
 from automl.review.report.facts import Facts
 from automl.review.report.model_look import Speed
 from automl.review.studies import STUDY_FILE
 
+# The beginning of a command line by which the program was called: a script, or a folder that is run as a module.
+_PROGRAM = re.compile(r"^(?:\S*/)?(?:automl|automl/__main__\.py)(?= |$)")
+# What a head has no more of than a network: its other parameters would be those of the training it stands for.
+_OF_A_HEAD = ("model", "pretrained", "weights", "size", "global_pool", "estimator", "strength")
 LICENCE_LENGTH = 60  # characters: some packages put the whole text there
 
 
@@ -31,10 +39,11 @@ class Look:
 
 @dataclass(frozen=True)
 class Making:
-    """What the section shows: rows of (name, text), and commands."""
+    """What the section shows: rows of (name, text), and commands; a `warning` against using the model."""
 
     model: tuple[tuple[str, str], ...]
     cost: tuple[tuple[str, str], ...]
+    warning: str
     commands: tuple[str, ...]
     python: tuple[str, ...]
     repeat: tuple[str, ...]
@@ -47,8 +56,9 @@ def making(facts: Facts, look: Look, *, flags: str) -> Making:
     result = facts.result
     name = shlex.quote(facts.study.name)
     return Making(
-        model=tuple((title, text) for title, text in _model(result, look) if text) if result else (),
+        model=tuple((title, text) for title, text in _model(facts, look) if text) if result else (),
         cost=tuple((title, text) for title, text in _cost(facts) if text),
+        warning=_warning(facts),
         commands=_commands(name, flags) if result else (f"automl resume {name}{flags}",),
         python=_python(facts) if result else (),
         repeat=_repeat(facts),
@@ -57,8 +67,9 @@ def making(facts: Facts, look: Look, *, flags: str) -> Making:
     )
 
 
-def _model(result: Mapping[str, Any], look: Look) -> list[tuple[str, str]]:
-    config = result.get("retrain", {}).get("config") or result.get("best", {}).get("config", {})
+def _model(facts: Facts, look: Look) -> list[tuple[str, str]]:
+    result = facts.result
+    config = _delivered_config(facts)
     weights = result.get("weights")
     rows = [
         ("how it was made", words.made(result)),
@@ -86,6 +97,28 @@ def _model(result: Mapping[str, Any], look: Look) -> list[tuple[str, str]]:
     if look.why_not:
         rows.append(("not measured", look.why_not))
     return rows
+
+
+def _warning(facts: Facts) -> str:
+    """Return why the model should not be used yet; "" if nothing speaks against it."""
+    if not facts.result:
+        return ""
+    if is_silent(facts.evaluation):
+        return (
+            "Do not rely on its answers: no label is ever answered, as no probability reaches its threshold."
+        )
+    unusable = words.not_usable(facts.result)
+    return f"Do not rely on its answers. {unusable}" if unusable else ""
+
+
+def _delivered_config(facts: Facts) -> Config:
+    """Return the configuration of the delivered model; of a linear head, that of its own row among the trials."""
+    retrain = facts.result.get("retrain", {})
+    config = words.delivered_config(facts.result)
+    if retrain.get("made", retrain.get("how")) != Delivery.HEAD:
+        return config
+    known = next((row.config for row in facts.history.rows if row.trial == retrain.get("trial")), None)
+    return known or {name: config[name] for name in _OF_A_HEAD if name in config}
 
 
 def _cost(facts: Facts) -> list[tuple[str, str]]:
@@ -146,11 +179,20 @@ def _python(facts: Facts) -> tuple[str, ...]:
 
 
 def _repeat(facts: Facts) -> tuple[str, ...]:
-    """Return the command that makes the study again, beside it; none for data that were given in Python."""
-    if not facts.result or not isinstance(facts.study.config.get("data"), str):
+    """Return the command that makes the study again, beside it; none for data that were given in Python.
+
+    It learns from no earlier study if this one did not: it would find this one itself.
+    """
+    config = facts.study.config
+    if not facts.result or not isinstance(config.get("data"), str):
         return ()
-    file = shlex.quote(str(facts.study.path / STUDY_FILE))
-    return (f"automl fit {file} --study {shlex.quote(f'{facts.study.name}-again')}",)
+    folder = facts.study.path.absolute()
+    said = f"automl fit {shlex.quote(str(folder / STUDY_FILE))} --study {shlex.quote(f'{facts.study.name}-again')}"
+    if not Path(str(config.get("directory", ""))).is_absolute():
+        said += f" --directory {shlex.quote(str(folder.parent))}"
+    if not facts.result.get("warm_start") and config.get("warm_start") != "none":
+        said += " --warm-start none"
+    return (said,)
 
 
 def _repeatable(facts: Facts) -> tuple[str, ...]:
@@ -159,27 +201,48 @@ def _repeatable(facts: Facts) -> tuple[str, ...]:
         return ()
     found = [f"The seed is {result.get('seed')}; study.yaml beside this file has all options."]
     if result.get("command"):
-        found.append(f"It was made by: {result['command']}")
-    timed, parallel = config.get("time_limit") is not None, int(facts.study.plan.get("parallel") or 1)
-    if timed or parallel > 1:
-        why = " and ".join(
-            filter(
-                None, ("a time limit" if timed else "", f"{parallel} trials at once" if parallel > 1 else "")
-            )
-        )
-        found.append(
-            f"The same command gives a similar study, not the same one: with {why}, what is done depends on what else "
-            "the machine does."
-        )
-    else:
-        found.append("The same command on the same machine and versions gives the same trials and model.")
-    if result.get("warm_start"):
-        found.append(
-            f"Its first trials come from earlier studies: {', '.join(map(str, result['warm_start']))}."
-        )
+        found.append(_made_by(str(result["command"])))
     if not isinstance(config.get("data"), str):
         found.append("The data were given in Python and are not part of the study.")
+    reasons = _not_the_same(facts)
+    what = "This command" if _repeat(facts) else "The same call"
+    if reasons:
+        found.append(f"{what} gives a similar study, not the same one: {'; '.join(reasons)}.")
+    else:
+        found.append(f"{what} on the same machine and versions gives the same trials and model.")
     return tuple(found)
+
+
+def _made_by(command: str) -> str:
+    """Return how the study was made: the command as it is typed, or the program that called the library."""
+    typed, found = _PROGRAM.subn("automl", command)
+    if not found:
+        return f"It was made in Python, by a program with the command line: {command}"
+    last = typed.split()[1:2] == ["resume"]
+    return f"{'It was resumed, the last time' if last else 'It was made'} by: {typed}"
+
+
+def _not_the_same(facts: Facts) -> list[str]:
+    """Return why the study cannot be made again as it is, each from its own record."""
+    result, config, plan = facts.result, facts.study.config, facts.study.plan
+    time, parallel = result.get("time", {}), int(plan.get("parallel") or 1)
+    found = []
+    timed = config.get("time_limit") is not None or bool(time.get("limit_s"))
+    if timed or parallel > 1:
+        with_what = ["a time limit"] if timed else []
+        with_what += [f"{parallel} trials at once"] if parallel > 1 else []
+        found.append(f"with {' and '.join(with_what)}, what is done depends on what else the machine does")
+    if result.get("stopped"):
+        found.append(f"Ctrl-C ended its {result['stopped']}")
+    resumed = _PROGRAM.sub("automl", str(result.get("command", ""))).split()[1:2] == ["resume"]
+    if resumed or (time.get("all_runs_s") or 0.0) > (time.get("used_s") or 0.0):
+        found.append("it was stopped or ended, and then resumed")
+    if result.get("warm_start"):
+        earlier = ", ".join(map(str, result["warm_start"]))
+        found.append(f"its first trials come from earlier studies ({earlier}), to which this one now belongs")
+    if str(plan.get("device", "cpu")) != "cpu":
+        found.append("on an accelerator, sums may be rounded otherwise each time")
+    return found
 
 
 def _versions(versions: Mapping[str, str]) -> Table | None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from markupsafe import Markup
 
 from automl.final.evaluation.record import Evaluation
-from automl.final.evaluation.words import weakest
+from automl.final.evaluation.words import untested, weakest
 from automl.final.evidence import words
+from automl.final.evidence.delivery import Delivery
+from automl.records import Task
 from automl.review.describe import delivered_val
 from automl.review.evaluation.diagrams import reliability_diagram, risk_diagram
 from automl.review.evaluation.matrix import LARGEST_MATRIX, Matrix, matrix_of
@@ -19,7 +22,7 @@ from automl.review.report.answers import Answer
 from automl.review.report.charts.quality import score_bar, true_and_predicted
 from automl.review.report.facts import Facts
 from automl.review.report.shots import Camera, Shot, caption, worst
-from automl.review.report.verdict import LEAKS
+from automl.review.report.verdict import LEFT_OUT, leaks
 
 MOST_ERRORS, MOST_CELLS, OF_A_CELL, MOST_PAIRS = 24, 60, 6, 100
 
@@ -74,6 +77,7 @@ def quality(facts: Facts, camera: Camera) -> Quality | None:
             held["low"],
             held["high"],
             val=delivered_val(facts.result),
+            val_of=_scored(facts.result),
             trivial=facts.result.get("trivial", {}).get(facts.metric),
         ),
         metrics=shown[0],
@@ -94,12 +98,20 @@ def quality(facts: Facts, camera: Camera) -> Quality | None:
                 answer.file,
                 f"{caption(answer, facts.task, said.classes)}: {answer.file}",
                 heat=True,
-                alt=_alt(answer),
+                alt=_alt(answer, facts.task),
             )
             for answer in worst_first
         ),
         right=bool(facts.answers) and not worst_first,
     )
+
+
+def _scored(result: Mapping[str, Any]) -> str:
+    """Return what has the validation score that `delivered_val` gives: the linear head, or else the best trial."""
+    if result.get("retrain", {}).get("how") == Delivery.HEAD:
+        return "linear head"
+    trial = result.get("best", {}).get("trial")
+    return "" if trial is None else f"trial {trial}"
 
 
 def _believe(facts: Facts, said: Evaluation) -> tuple[str, ...]:
@@ -113,15 +125,19 @@ def _believe(facts: Facts, said: Evaluation) -> tuple[str, ...]:
             f"The holdout was read {count} times, so the models scored on it before could have led the choice: "
             "the score is a little less independent."
         )
-    findings = {one.get("kind"): one["headline"] for one in facts.data.get("findings", ())}
-    leaks = [findings[kind] for kind in LEAKS if kind in findings]
-    found += [f"Doubt it: {headline}." for headline in leaks]
-    if "too_alike" in findings:
+    doubts, kinds = leaks(facts), {one.get("kind") for one in facts.data.get("findings", ())}
+    found += [f"Doubt it: {headline}." for headline in doubts]
+    handled = [str(note) for note in facts.data.get("notes", ()) if LEFT_OUT in note]
+    if "too_alike" in kinds:
         found.append(
             "Whether nearly equal images lie across the parts of the split is unknown: all look alike."
         )
-    elif facts.data and not leaks:
+    elif handled and not doubts:
+        found.append(f"No copies lie across the parts of the split any more: {handled[0]}")
+    elif facts.data and "leak" not in kinds:
         found.append("No equal or nearly equal images were found across the parts of the split.")
+    if said.task != "regression" and (unknown := untested(said)):
+        found.append(unknown)
     return tuple(found)
 
 
@@ -156,7 +172,8 @@ def _cells(facts: Facts, camera: Camera) -> tuple[CellImages, ...]:
         # Of errors the surest, of right answers the least sure.
         answers.sort(key=lambda one: one.confidence if right else -one.confidence)
         shots = tuple(
-            camera(one.file, caption(one, facts.task), alt=_alt(one)) for one in answers[:OF_A_CELL]
+            camera(one.file, caption(one, facts.task), alt=_alt(one, facts.task))
+            for one in answers[:OF_A_CELL]
         )
         title = f"{true}, answered rightly" if right else f"{true}, answered {said}"
         found.append(
@@ -179,5 +196,7 @@ def _scatters(answers: Sequence[Answer], said: Evaluation) -> tuple[Markup, ...]
     )
 
 
-def _alt(answer: Answer) -> str:
+def _alt(answer: Answer, task: Task) -> str:
+    if task == "regression":
+        return f"image with the value {answer.label}, predicted {answer.predicted}"
     return f"image of {answer.label or 'no label'}, answered {answer.predicted or 'no label'}"

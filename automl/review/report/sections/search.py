@@ -83,7 +83,8 @@ def _summary(facts: Facts) -> str:
     workers = len(history.workers)
     on = f" on {workers} worker{'' if workers == 1 else 's'}" if workers else ""
     rounds = sum(len(trial.reports) for trial in history.trials)
-    return f"{said}. They took {format_duration(round(history.ended))}{on} and {rounds:,} rounds."
+    took = f"{format_duration(round(history.ended))}{on} and {rounds:,} round{'' if rounds == 1 else 's'}"
+    return f"{said}. {'It' if len(trained) == 1 else 'They'} took {took}."
 
 
 def _states(history: History) -> tuple[str, ...]:
@@ -99,8 +100,15 @@ def _reached(history: History) -> str:
     moment, value = found[-1]
     first = f"The first score came after {format_duration(round(found[0][0], 1))}"
     if len(found) == 1:
-        return f"{first}, {score(value)}, and no later round was better."
-    return f"{first} ({score(found[0][1])}), the best one, {score(value)}, after {format_duration(round(moment, 1))}."
+        return f"{first}, {score(value)}, and no later one was better."
+    said = f"{first} ({score(found[0][1])}), the best one, {score(value)}, after {format_duration(round(moment, 1))}."
+    highest = max((one for _, one in found), key=lambda one: history.sign * one)
+    if score(highest) != score(value):
+        said += (
+            f" Scores up to {score(highest)} do not count any more: a trial counts by its latest score, which is the "
+            "one of its weights."
+        )
+    return said
 
 
 def _random(history: History, found: RandomSearch | None, *, by_chance: bool) -> str:
@@ -110,10 +118,10 @@ def _random(history: History, found: RandomSearch | None, *, by_chance: bool) ->
             f"What random search would have reached is not estimated: that needs {FEWEST} trials with a score and time "
             "for one of full length."
         )
-    best, reached = incumbent(history)[-1][1], found.curve[-1][1]
-    ahead = history.sign * (best - reached)
+    best, reached = score(incumbent(history)[-1][1]), score(found.curve[-1][1])
+    apart = history.sign * (float(best) - float(reached))
     said = (
-        f"{score(abs(ahead))} {'better' if ahead >= 0 else 'worse'} than that" if ahead else "as good as that"
+        f"{score(abs(apart))} {'better' if apart > 0 else 'worse'} than that" if apart else "as good as that"
     )
     full = history.full or max(trial.rounds for trial in history.trials)
     early = sum(trial.rounds < full for trial in history.trials if trial.reports)
@@ -122,11 +130,16 @@ def _random(history: History, found: RandomSearch | None, *, by_chance: bool) ->
     )
     return (
         f"Dashed: the expected best of as many random draws as the time holds if each trains in full "
-        f"({format_duration(round(found.seconds, 1))}, {found.parallel} at once), {score(reached)} at the end; the "
+        f"({format_duration(round(found.seconds, 1))}, {found.parallel} at once), {reached} at the end; the "
         f"search's best is {said}. This is an estimate (Dodge et al. 2019, section 3.1): its {found.draws} values are "
-        f"the last ones of this study's own trials, which {drawn}, and of which {early} were stopped early and might "
-        "have come further."
+        f"the last ones of this study's own trials, which {drawn}" + _come_further(early) + "."
     )
+
+
+def _come_further(early: int) -> str:
+    if not early:
+        return ""
+    return f"; {early} of them {'was' if early == 1 else 'were'} stopped early and might have come further"
 
 
 def _important(known: Importance) -> str:
