@@ -193,6 +193,14 @@ def _find_remote(study: str, url: str) -> StudyFolder:
     )
 
 
+def study_data(model: Path) -> object:
+    """Return what study.yaml says of the data of the study whose model folder this is; None without such a study."""
+    try:
+        return read_study(model.parent).config.get("data")
+    except StudyError:
+        return None
+
+
 def find_model(model: str | Path, directory: str | Path = "studies") -> Path:
     """Return the model folder of a study's name or folder, or a model folder. Raises ModelError for none."""
     if is_remote(str(model)):

@@ -108,6 +108,16 @@ def test_leaderboard_file_that_cannot_be_written_is_named(
     assert "--csv must be a file that can be written, got 'no/such/file.csv'" in capsys.readouterr().err
 
 
+def test_leaderboard_replaces_its_own_table_only(studies: Path, tmp_path: Path) -> None:
+    file, asked = tmp_path / "x.csv", ("leaderboard", "photos", "--directory", str(studies), "--csv")
+    assert [main([*asked, str(file)]) for _ in range(2)] == [0, 0]
+    file.write_text("file,label\n", encoding="utf-8")
+    yaml = studies / "photos" / "study.yaml"
+    before = yaml.read_bytes()
+    assert [main([*asked, str(path)]) for path in (file, yaml)] == [2, 2]
+    assert (file.read_text(encoding="utf-8"), yaml.read_bytes()) == ("file,label\n", before)
+
+
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 def test_dashboard_serves_the_study(studies: Path) -> None:
     pytest.importorskip("optuna_dashboard")
