@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from automl.documents.output_file import page_kind, require_output
-from automl.errors import UsageError
+from automl.errors import StudyError, UsageError
 from automl.review.report.write import Written, write_report
-from automl.review.studies import REPORT_FILE, StudyFolder, damage_told, find_study
+from automl.review.studies import LOST_WORDS, REPORT_FILE, StudyFolder, damage_told, find_study
 
 
 def report_of(
@@ -21,6 +21,10 @@ def report_of(
     found = find_study(str(study), directory)
     if out is not None:
         _require_out(out, found)
+    elif found.lost_result and (found.path / REPORT_FILE).exists():
+        raise StudyError(
+            f"the report of the study {found.name!r} stays as it is: {LOST_WORDS}; --out FILE writes what is left"
+        )
     try:
         with damage_told(found.name):
             return write_report(found, flags=flags, out=out)

@@ -220,7 +220,7 @@ def test_gpu_is_used_where_there_is_one_and_images_are_many(monkeypatch: pytest.
 @pytest.mark.parametrize("end", [".csv", ".parquet"])
 @pytest.mark.parametrize("task", ["classification", "multilabel", "regression"])
 def test_predictions_replace_earlier_ones_only(tmp_path: Path, task: Task, end: str) -> None:
-    classes = ("light",) if task == "regression" else ("dark", "light")
+    classes = ("dark", "light") if task == "classification" else ("light",)
     predictor, out, other = brightness(task, classes), tmp_path / f"out{end}", tmp_path / f"other{end}"
     Image.new("L", (4, 4), 250).save(tmp_path / "x.png")
     rows = list(predicted(predictor, collect([str(tmp_path)], predictor), proba=True, bad=[]))

@@ -49,7 +49,7 @@ def making(facts: Facts, look: Look, *, flags: str) -> Making:
     return Making(
         model=tuple((title, text) for title, text in _model(result, look) if text) if result else (),
         cost=tuple((title, text) for title, text in _cost(facts) if text),
-        commands=_commands(name, flags) if result else (f"automl resume {name}{flags}",),
+        commands=_commands(name, flags) if result else _going_on(facts, name, flags),
         python=_python(facts) if result else (),
         repeat=_repeat(facts),
         repeatable=_repeatable(facts),
@@ -128,6 +128,11 @@ def _threads(facts: Facts) -> str:
     return f"{trials} with {threads} thread{'' if threads == 1 else 's'} each"
 
 
+def _going_on(facts: Facts, name: str, flags: str) -> tuple[str, ...]:
+    """Return the commands for a study without a result; one that a process runs cannot be resumed."""
+    return (f"automl show {name}{flags}" if facts.study.runner else f"automl resume {name}{flags}",)
+
+
 def _commands(name: str, flags: str) -> tuple[str, ...]:
     lines = (
         (f"automl predict {name}{flags} new-images/", "answers for new images"),
@@ -147,7 +152,7 @@ def _python(facts: Facts) -> tuple[str, ...]:
 
 def _repeat(facts: Facts) -> tuple[str, ...]:
     """Return the command that makes the study again, beside it; none for data that were given in Python."""
-    if not facts.result or not isinstance(facts.study.config.get("data"), str):
+    if not isinstance(facts.study.config.get("data"), str):
         return ()
     file = shlex.quote(str(facts.study.path / STUDY_FILE))
     return (f"automl fit {file} --study {shlex.quote(f'{facts.study.name}-again')}",)
@@ -155,9 +160,8 @@ def _repeat(facts: Facts) -> tuple[str, ...]:
 
 def _repeatable(facts: Facts) -> tuple[str, ...]:
     result, config = facts.result, facts.study.config
-    if not result:
-        return ()
-    found = [f"The seed is {result.get('seed')}; study.yaml beside this file has all options."]
+    seed = result.get("seed", facts.study.config.get("seed"))
+    found = [f"The seed is {seed}; study.yaml beside this file has all options."]
     if result.get("command"):
         found.append(f"It was made by: {result['command']}")
     timed, parallel = config.get("time_limit") is not None, int(facts.study.plan.get("parallel") or 1)
