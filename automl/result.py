@@ -130,14 +130,15 @@ class FitResult:
 
         return pd.read_csv(self.directory / "trials.csv")
 
-    def report(self) -> Path:
-        """Write report.html again, from the study's folder and database, and return its path.
+    def report(self, out: str | Path | None = None) -> Path:
+        """Write report.html again (or the file `out`), from the study's folder and database, and return its path.
 
-        Raises StudyError for damaged files and UsageError if it cannot be written.
+        Raises StudyError for damaged files and UsageError if it cannot be written, or would replace something else than
+        an earlier report.
         """
         from automl.review.report.study_report import report_of
 
-        return report_of(self.directory).path
+        return report_of(self.directory, out=None if out is None else Path(out)).path
 
     def to_json(self) -> dict[str, Any]:
         """Return the content of result.json."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -15,10 +16,10 @@ from typing import IO, Any
 from automl.documents.json_file import read_json
 from automl.errors import StorageError, StudyError
 from automl.remote import Mirror, is_remote
-from automl.review.studies import REPLACED
+from automl.review.studies import HOLDOUT_FILE, LOCK, REPLACED
 from automl.terminal.printable import json_safe
 
-LOCK = ".running"
+_WAITS = (0.02, 0.05)  # seconds: `StudyFolder.running` has the lock for a moment when it looks
 DATA_REPORT = "data_report.json"
 
 # What must stay the same to resume a study, because trials would not be comparable otherwise.
@@ -206,7 +207,7 @@ class Workspace:
 
     def holdout_reads(self) -> int:
         """Return how often the holdout was opened."""
-        path = self.root / "holdout.json"
+        path = self.root / HOLDOUT_FILE
         reads = (_read_json(path, needed=("reads",)) or {"reads": 0})["reads"]
         if not isinstance(reads, int):
             raise StudyError(f"{str(path)!r} is damaged (it must count reads); start again with --overwrite")
@@ -215,7 +216,7 @@ class Workspace:
     def count_holdout_read(self) -> int:
         """Record that the holdout is about to be opened; return how often, including this time."""
         reads = self.holdout_reads() + 1
-        write_json(self.root / "holdout.json", {"reads": reads})
+        write_json(self.root / HOLDOUT_FILE, {"reads": reads})
         self.publish()
         return reads
 
@@ -281,13 +282,18 @@ def _locked_by_another(file: IO[str]) -> bool:
         import fcntl
     except ImportError:
         return False
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:  # a file system without locks
-        return False
-    return False
+    for wait in (*_WAITS, None):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if wait is None:
+                return True
+            time.sleep(wait)
+        except OSError:  # a file system without locks
+            return False
+        else:
+            return False
+    return True
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

@@ -21,9 +21,17 @@ PLAN_FILE = "plan.json"
 TRIALS_FILE = "trials.csv"
 DATABASE_FILE = "study.db"
 REPORT_FILE = "report.html"
+HOLDOUT_FILE = "holdout.json"  # how often the holdout was read
+LOCK = ".running"  # locked by the process that runs the study, which it names
 MODEL_FOLDER = "model"
 WEIGHTS_FILE = "model.safetensors"
 REPLACED = ".replaced-"  # in the name of the folder of a study that `--overwrite` is about to replace
+
+
+LOST_WORDS = (
+    "the holdout was read, so the study had come to its end, but "
+    f"{RESULT_FILE} is missing: restore it from a copy"
+)
 
 
 @dataclass(frozen=True)
@@ -58,9 +66,29 @@ class StudyFolder:
         return "finished" if self.result.get("stopped") is None else "stopped"
 
     @property
+    def runner(self) -> str:
+        """Who runs the study now, such as `process 4711`; "" if nobody does, or the file system has no locks."""
+        return _owner(self.path / LOCK)
+
+    @property
     def state_words(self) -> str:
         """The state, as `in_words` says it."""
-        return in_words(self.state, None if self.result is None else self.result.get("usable"))
+        usable = None if self.result is None else self.result.get("usable")
+        return in_words(self.state, usable, running=bool(self.runner))
+
+    @property
+    def holdout_reads(self) -> int:
+        """How often the holdout was read; 0 where nothing says so."""
+        try:
+            reads = read_json(self.path / HOLDOUT_FILE)["reads"]
+        except (OSError, LookupError, TypeError, ValueError):
+            return 0
+        return reads if isinstance(reads, int) else 0
+
+    @property
+    def lost_result(self) -> bool:
+        """Whether the study had come to its end, but its result is missing."""
+        return self.result is None and self.holdout_reads > 0 and not self.runner
 
     @property
     def model_dir(self) -> Path:
@@ -86,9 +114,32 @@ class StudyFolder:
 WRONG_VALUES = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
-def in_words(state: str, usable: bool | None) -> str:
-    """Return the state of a study for people: a finished one may have a model that is not usable."""
-    return f"{state}, not usable" if usable is False else state
+def in_words(state: str, usable: bool | None, *, running: bool = False) -> str:
+    """Return the state of a study for people: a finished one may have a model that is not usable.
+
+    `running`: a process runs it now, perhaps to resume one that has a result.
+    """
+    if running and state == "unfinished":
+        return "running"
+    said = f"{state}, not usable" if usable is False else state
+    return f"{said}, being resumed" if running else said
+
+
+def _owner(lock: Path) -> str:
+    """Return what a lock file says of the process that has locked it; "" if none has."""
+    try:
+        import fcntl
+    except ImportError:
+        return ""
+    try:
+        with lock.open(encoding="utf-8", errors="replace") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return file.read(100).strip() or "another process"
+    except OSError:  # no such file, or a file system without locks
+        return ""
+    return ""
 
 
 @contextmanager
@@ -204,6 +255,14 @@ def _find_remote(study: str, url: str) -> StudyFolder:
     raise StudyError(
         unknown_name("study", study, names) if names else f"{url!r} holds no study, got {study!r}"
     )
+
+
+def study_data(model: Path) -> object:
+    """Return what study.yaml says of the data of the study whose model folder this is; None without such a study."""
+    try:
+        return read_study(model.parent).config.get("data")
+    except StudyError:
+        return None
 
 
 def find_model(model: str | Path, directory: str | Path = "studies") -> Path:

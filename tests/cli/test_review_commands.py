@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import threading
 import urllib.request
 from pathlib import Path
@@ -13,7 +14,8 @@ import pytest
 from automl.cli import main
 from automl.cli.commands.dashboard import _application, _folders, _listen, _storage_url
 from automl.errors import StorageError, StudyError, UsageError
-from tests.review.studies_on_disk import RESULT
+from automl.pipeline.study_folder import FolderLock
+from tests.review.studies_on_disk import RESULT, running_study
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -59,11 +61,30 @@ def test_show_of_an_unfinished_study_tells_how_far_it_came(
     studies: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = run(capsys, "show", "leaves", "--directory", str(studies))
-    assert "5 trials: 1 running, 1 paused, 1 complete, 1 pruned, 1 failed" in out
+    assert "5 trials: 1 running when it ended, 1 paused, 1 complete, 1 pruned, 1 failed" in out
     assert "val f1 0.7000, from trial 0" in out
     assert f"automl resume leaves --directory {studies}" in out
     document = json.loads(run(capsys, "show", "leaves", "--directory", str(studies), "--json"))
     assert document["best"]["val_score"] == 0.7
+
+
+def test_a_study_that_a_process_runs_is_running(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, place = running_study(tmp_path), ("--directory", str(tmp_path))
+    lock = FolderLock(folder)
+    try:
+        out = run(capsys, "show", "leaves", *place)
+        assert out.startswith("leaves: running\n") and "5 trials: 1 running, 1 paused," in out
+        assert f"process {os.getpid()}" in out and "automl resume" not in out
+        assert json.loads(run(capsys, "show", "leaves", *place, "--json"))["running"] is True
+        row = run(capsys, "list", *place).splitlines()[-1].split()
+        assert row[:5] + row[6:7] == ["leaves", "running", "f1", "0.7000", "-", "5"]
+        run(capsys, "report", "leaves", *place)
+        page = (folder / "report.html").read_text(encoding="utf-8")
+        assert "an automl study, running;" in page and "automl resume" not in page
+    finally:
+        lock.release()
+    entry = json.loads(run(capsys, "list", *place, "--json"))["studies"][0]
+    assert (entry["running"], entry["val_score"], entry["trials"]) == (False, 0.7, 5)
 
 
 def test_leaderboard_shows_the_columns_that_were_asked_for(
@@ -106,6 +127,16 @@ def test_leaderboard_file_that_cannot_be_written_is_named(
 ) -> None:
     assert main(["leaderboard", "photos", "--directory", str(studies), "--csv", "no/such/file.csv"]) == 2
     assert "--csv must be a file that can be written, got 'no/such/file.csv'" in capsys.readouterr().err
+
+
+def test_leaderboard_replaces_its_own_table_only(studies: Path, tmp_path: Path) -> None:
+    file, asked = tmp_path / "x.csv", ("leaderboard", "photos", "--directory", str(studies), "--csv")
+    assert [main([*asked, str(file)]) for _ in range(2)] == [0, 0]
+    file.write_text("file,label\n", encoding="utf-8")
+    yaml = studies / "photos" / "study.yaml"
+    before = yaml.read_bytes()
+    assert [main([*asked, str(path)]) for path in (file, yaml)] == [2, 2]
+    assert (file.read_text(encoding="utf-8"), yaml.read_bytes()) == ("file,label\n", before)
 
 
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")

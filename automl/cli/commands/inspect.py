@@ -79,8 +79,10 @@ def command(state: State, /, data: str, everything: bool, html: str | None, **op
 
     chosen = _typed(given(options))
     if html is not None:
-        from automl.review.data_page.page import write_data_page
+        from automl.documents.output_file import page_kind, require_output
+        from automl.review.data_page.page import PAGE, write_data_page
 
+        require_output("--html", html, page_kind(PAGE), data=[data])
         chosen["look"] = lambda found: write_data_page(found, Path(html))
     with _progress(quiet=state.quiet or not sys.stderr.isatty()) as observer:
         report = inspect_data(data, observer=observer, **chosen)

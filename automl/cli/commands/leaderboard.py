@@ -63,6 +63,7 @@ def command(
     from automl.review.trials import study_trials, weights_of
 
     found = find_study(study, directory or "studies")
+    _require_csv(csv_file, found, pareto)
     metric, mode, trials = study_trials(found)
     if pareto:
         _front(state, found, metric, mode, trials, csv_file)
@@ -211,6 +212,17 @@ def _cells(rank: int, row: TrialRow, front: Collection[int], made: Delivered | N
         str(row.config.get("family", "-")),
         config_words(row.config),
     )
+
+
+def _require_csv(csv_file: str | None, study: StudyFolder, pareto: bool) -> None:
+    """Raise UsageError for a file that is there and no earlier table of this kind, or lies inside a study."""
+    from automl.documents.output_file import require_output, table_kind
+
+    if csv_file is None:
+        return
+    first = ["trial"] if pareto else ["rank", "trial", "state"]
+    kind = table_kind("table of `automl leaderboard`", lambda names: list(names[: len(first)]) == first)
+    require_output("--csv", csv_file, kind, data=[study.config.get("data")])
 
 
 def _write_or_refuse(csv_file: str, write: Callable[[], None]) -> None:

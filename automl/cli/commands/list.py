@@ -26,7 +26,7 @@ def command(state: State, /, directory: str | None) -> None:
         try:
             with damage_told(path.name):
                 entry = _entry(read_study(path))
-                _cells(entry)
+                _cells(entry)  # values of another type show here
             entries.append(entry)
         except StudyError as error:
             # A damaged study must not hide the others.
@@ -44,21 +44,35 @@ def _entry(study: Any) -> dict[str, Any]:
     from automl.review.describe import delivered_kind, delivered_val
 
     result = study.result or {}
-    metric = study.metric
+    progress = {} if result else _progress(study)
+    metric = progress.get("metric", study.metric)
+    best = result.get("best") or progress.get("best") or {}
     return {
         "study": study.name,
         "state": study.state,
+        "running": bool(study.runner),
         "metric": metric,
-        "val_score": result.get("best", {}).get("val_score"),
+        "val_score": best.get("val_score"),
         "holdout": result.get("holdout", {}).get(metric),
         "trivial": result.get("trivial", {}).get(metric),
         "usable": result.get("usable"),
-        "trials": result.get("trials", {}).get("total"),
+        "trials": (result or progress).get("trials", {}).get("total"),
         "used_s": result.get("time", {}).get("used_s"),
         "delivered": delivered_kind(result) if result else None,
         "delivered_val_score": delivered_val(result),
         "path": str(study.path),
     }
+
+
+def _progress(study: Any) -> dict[str, Any]:
+    """Return how far an unfinished study is; nothing if its database cannot be read."""
+    from automl.errors import ConfigError, StorageError
+    from automl.review.progress import progress_of
+
+    try:
+        return progress_of(study)
+    except (ConfigError, StorageError):
+        return {}
 
 
 def _cells(entry: dict[str, Any]) -> tuple[str, ...]:
@@ -69,9 +83,9 @@ def _cells(entry: dict[str, Any]) -> tuple[str, ...]:
     holdout, used, trials = entry.get("holdout"), entry.get("used_s"), entry.get("trials")
     return (
         entry["study"],
-        in_words(entry["state"], entry.get("usable")),
+        in_words(entry["state"], entry.get("usable"), running=bool(entry.get("running"))),
         entry.get("metric", "-"),
-        score(entry.get("delivered_val_score")),
+        score(entry.get("delivered_val_score" if entry.get("delivered") else "val_score")),
         interval_words(holdout) if holdout else "-",
         score(entry.get("trivial")),
         "-" if trials is None else str(trials),

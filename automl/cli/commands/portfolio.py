@@ -61,6 +61,8 @@ def learn(
     from automl.review.studies import damage_told, find_study
     from automl.search.sampling.portfolio import learn_portfolio
 
+    if out is not None:
+        _require_out(out, space)
     named = [find_study(study, directory or "studies") for study in studies]
     found = list({study.path.resolve(): study for study in named}.values())
     with damage_told(found[0].name):
@@ -131,6 +133,15 @@ def _print(portfolio: Portfolio) -> None:
     ]
     say(f"learnt from {', '.join(portfolio.studies)}\n")
     print_table(("rank", "mean regret so far", "family", "configuration"), rows)
+
+
+def _require_out(out: str, space: str | None) -> None:
+    """Raise UsageError for a file that is there and is no earlier portfolio, or is the given space."""
+    from automl.documents.output_file import Kind, require_output
+
+    require_output(
+        "--out", out, Kind("space with a portfolio", lambda start: "\nportfolio:" in start), data=[space]
+    )
 
 
 def _write(space: Any, portfolio: Portfolio, path: Path) -> None:

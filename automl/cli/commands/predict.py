@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,7 +94,7 @@ def command(
     """
     from automl.cli.output import complain
     from automl.errors import UsageError
-    from automl.review.studies import find_model
+    from automl.review.studies import find_model, study_data
 
     if out is not None and Path(out).suffix.lower() not in _TABLES:
         raise UsageError(f"--out must end in .csv or .parquet, got {out!r}")
@@ -104,6 +104,8 @@ def command(
 
     _require_paths(images)
     predictor = Predictor.load(folder, factory=factory)
+    if out is not None:
+        _require_out(Path(out), predictor, [*images, study_data(folder)])
     threshold = None if reject is None else predictor.threshold(reject)
     items = collect(images, predictor, image_column)
     first = list(islice(items, _MIN_IMAGES_FOR_GPU + 1))
@@ -122,6 +124,39 @@ def command(
     for name, reason in bad:
         complain(f"automl: skipped {name!r}: {reason}")
     return 1 if bad else 0
+
+
+def _require_out(path: Path, predictor: Predictor, data: Sequence[object]) -> None:
+    """Raise UsageError for a file that is there and is no earlier table of predictions, or lies inside a study."""
+    from automl.documents.output_file import Kind, require_output, table_kind
+
+    name, certain = "table of `automl predict`", predictor.info.task == "classification"
+    kind = table_kind(name, lambda columns: _are_predictions(columns, predictor), certain=certain)
+    if path.suffix.lower() == ".parquet":
+        kind = Kind(name, lambda start: _are_predictions(_parquet_columns(path), predictor), certain)
+    require_output("--out", path, kind, data=data)
+
+
+def _are_predictions(columns: Sequence[str], predictor: Predictor) -> bool:
+    if predictor.info.task == "classification":
+        first = ["file", "label", "confidence"]
+    elif predictor.info.task == "multilabel":
+        first = ["file", "label"]
+    else:
+        targets = [f"{name} (predicted)" if name == "file" else name for name in predictor.classes]
+        first = ["file", *targets]
+    known = {*first, "rejected", "unknown", *(f"proba_{name}" for name in predictor.classes)}
+    return list(columns[: len(first)]) == first and known.issuperset(columns)
+
+
+def _parquet_columns(path: Path) -> list[str]:
+    """Return the names of the columns of a Parquet file; none if it is no such file."""
+    from pyarrow import ArrowException, parquet
+
+    try:
+        return list(parquet.read_schema(path).names)
+    except (ArrowException, OSError):
+        return []
 
 
 def _device(asked: str, images: int) -> str:

@@ -18,7 +18,6 @@ from automl.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from automl.records import TrialRow
     from automl.review.studies import StudyFolder
 
 
@@ -35,6 +34,7 @@ def command(state: State, /, study: str, directory: str | None) -> None:
     STUDY is the name of a study or its folder.
     """
     from automl.cli.output import print_json
+    from automl.review.progress import progress_of
     from automl.review.studies import find_study
 
     found = find_study(study, directory or "studies")
@@ -45,7 +45,7 @@ def command(state: State, /, study: str, directory: str | None) -> None:
         else:
             _print_result(found, found.result, flags)
         return
-    progress = _progress(found)
+    progress = progress_of(found)
     if state.json:
         print_json(progress)
     else:
@@ -72,45 +72,14 @@ def _print_result(found: StudyFolder, result: dict[str, Any], flags: str) -> Non
             say()
 
 
-def _progress(found: StudyFolder) -> dict[str, Any]:
-    from collections import Counter
-
-    from automl.review.tables import ranked
-    from automl.review.trials import study_trials
-    from automl.search.storage.kinds import HEADS
-
-    metric, mode, trials = study_trials(found)
-    best = next((row for row in ranked(trials, mode) if row.value is not None), None)
-    trained = [row for row in trials if row.kind not in HEADS]
-    counts = Counter(str(row.state) for row in trained)
-    heads = len(trials) - len(trained)
-    return {
-        "study": found.name,
-        "state": "unfinished",
-        "metric": metric,
-        "mode": mode,
-        "trials": {"total": len(trained), **counts, "heads": heads},
-        "best": None if best is None else _best(best),
-    }
-
-
-def _best(row: TrialRow) -> dict[str, Any]:
-    return {
-        "trial": row.trial,
-        "val_score": row.value,
-        "rounds": row.rounds,
-        "epochs": row.epochs,
-        "config": row.config,
-        "kind": row.kind,
-    }
-
-
 def _print_progress(found: StudyFolder, progress: dict[str, Any], flags: str) -> None:
     from automl.cli.output import say, terminal_width
-    from automl.review.describe import aligned, config_words, counts_words, score
+    from automl.review.describe import aligned, config_words, score
+    from automl.review.progress import trials_words
+    from automl.review.studies import LOST_WORDS
     from automl.terminal.printable import printable
 
-    rows = [("trials", counts_words(progress["trials"]))]
+    rows = [("trials", trials_words(progress["trials"], running=progress["running"]))]
     best = progress["best"]
     if best is not None:
         rows.append(
@@ -121,7 +90,12 @@ def _print_progress(found: StudyFolder, progress: dict[str, Any], flags: str) ->
             )
         )
         rows.append(("in full", config_words(best["config"], everything=True)))
-    rows.append(("resume with", f"automl resume {found.name}{flags}"))
-    say(f"{printable(found.name)}: unfinished\n")
+    if runner := found.runner:
+        rows.append(("run by", f"{runner}; it can be resumed after its end"))
+    else:
+        rows.append(("resume with", f"automl resume {found.name}{flags}"))
+    if found.lost_result:
+        rows.append(("lost", LOST_WORDS))
+    say(f"{printable(found.name)}: {found.state_words}\n")
     for line in aligned(rows, terminal_width()):
         say(line)

@@ -8,13 +8,15 @@ from pathlib import Path
 
 from automl.data.quality.inspect import Inspection
 from automl.data.sources.base import counted
+from automl.documents.output_file import generator
 from automl.errors import UsageError
 from automl.review.data_page.overview import overview
 from automl.review.data_page.thumbnails import SIDE, escape, figure
 
+PAGE = "inspection"
 _MAX_CASES, _MAX_FILES = 30, 8
 _PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<html lang="en"><meta charset="utf-8">{generator}<meta name="viewport" content="width=device-width">
 <title>{name}</title>
 <style>
 body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem;
@@ -69,6 +71,7 @@ def write_data_page(found: Inspection, path: Path) -> None:
     ]
     shown = overview(found)
     page = _PAGE.format(
+        generator=generator(PAGE),
         name=escape(report.name),
         side=SIDE,
         images=counted(report.n_images, "image"),

@@ -12,6 +12,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from automl.documents.output_file import generator
 from automl.terminal.printable import printable, short_words
 
 PACKAGE = "automl.review.page"
@@ -24,7 +25,8 @@ def render(template: str, **content: Any) -> str:
     A browser runs the script of the templates and no other, and loads nothing: the page's own policy forbids it
     (Content Security Policy, https://www.w3.org/TR/CSP3/).
     """
-    return _environment().get_template(template).render(**content)
+    page = _environment().get_template(template)
+    return page.render(**content, generator=Markup(generator(Path(template).stem)))
 
 
 def write_text(path: Path, text: str) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from automl.errors import UsageError
+from automl.documents.output_file import page_kind, require_output
+from automl.errors import StudyError, UsageError
 from automl.review.report.write import Written, write_report
-from automl.review.studies import damage_told, find_study
+from automl.review.studies import LOST_WORDS, REPORT_FILE, StudyFolder, damage_told, find_study
 
 
 def report_of(
@@ -14,9 +15,16 @@ def report_of(
 ) -> Written:
     """Write the report of the study with this name in `directory`, or of the study's folder.
 
-    Raises StudyError if there is none or its files are damaged, and UsageError if the page cannot be written.
+    Raises StudyError if there is none or its files are damaged, and UsageError if the page cannot be written or would
+    replace something else than an earlier report.
     """
     found = find_study(str(study), directory)
+    if out is not None:
+        _require_out(out, found)
+    elif found.lost_result and (found.path / REPORT_FILE).exists():
+        raise StudyError(
+            f"the report of the study {found.name!r} stays as it is: {LOST_WORDS}; --out FILE writes what is left"
+        )
     try:
         with damage_told(found.name):
             return write_report(found, flags=flags, out=out)
@@ -26,3 +34,11 @@ def report_of(
             f"the report must be written to {where!r}, which is not possible ({error.strerror or error}): name "
             "another file with --out"
         ) from error
+
+
+def _require_out(out: Path, study: StudyFolder) -> None:
+    require_output(
+        "--out", out, page_kind("report"), data=[study.config.get("data")], beside=study.path / REPORT_FILE
+    )
+    if out.exists() and not out.is_file():  # the page would replace a device
+        raise UsageError(f"--out must be a file that can be written, got {str(out)!r}")

@@ -9,10 +9,11 @@ from typing import Any
 
 from automl.final.evaluation.words import is_silent, weakest
 from automl.final.evidence import words
-from automl.review.describe import HEAD_WORDS, counts_words, delivered_kind, interval_words, named, score
+from automl.review.describe import HEAD_WORDS, delivered_kind, interval_words, named, score
+from automl.review.progress import trials_words
 from automl.review.report.advice import advice, first, has_learnt, wide_interval
 from automl.review.report.facts import Facts, read_facts
-from automl.review.studies import StudyFolder
+from automl.review.studies import LOST_WORDS, StudyFolder
 from automl.search.storage.kinds import FINE_TUNED, HEADS, ON_FEATURES, ON_PIXELS
 
 LEFT_OUT = "left out, as they would leak"  # in the note on copies of test images
@@ -134,14 +135,19 @@ def _unfinished(facts: Facts) -> tuple[str, ...]:
     trained = history.trained
     counts = Counter(str(row.state) for row in trained)
     heads = sum(row.kind in HEADS for row in history.rows)
-    said = [
-        f"This study has no result yet: {counts_words({'total': len(trained), **counts, 'heads': heads})}."
-    ]
+    running = bool(facts.study.runner)
+    said_of_trials = trials_words({"total": len(trained), **counts, "heads": heads}, running=running)
+    said = [f"This study has no result yet{', a process runs it' if running else ''}: {said_of_trials}."]
     best = history.best
     if best is not None:
         said.append(
             f"The best trial so far is {best.trial} ({best.kind or 'a training'}), with {history.metric} "
             f"{score(best.value)} on the validation images; a score that the search chooses by is too good on average."
         )
-    said.append("The holdout has not been read, so there is no test score.")
+    if facts.study.lost_result:
+        said.append(f"There is no test score: {LOST_WORDS}.")
+    elif facts.study.holdout_reads:
+        said.append("The holdout has been read, and the result is not written yet.")
+    else:
+        said.append("The holdout has not been read, so there is no test score.")
     return tuple(said)

@@ -137,7 +137,8 @@ def _content(facts: Facts, camera: Camera, look: Look, flags: str) -> dict[str, 
 
 def _written(facts: Facts) -> str:
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    state = in_words(facts.study.state, facts.result.get("usable") if facts.result else None)
+    usable = facts.result.get("usable") if facts.result else None
+    state = in_words(facts.study.state, usable, running=not facts.result and bool(facts.study.runner))
     return f"Report of an automl study, {state}; written {now}."
 
 

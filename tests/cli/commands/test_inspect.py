@@ -128,3 +128,14 @@ def test_decoded_images_take_no_more_disk_than_they_may(
     assert not list((tmp_path / "cache").rglob("images.npy"))
     assert main(["inspect", str(photos), "--max-disk", "much"]) == 2
     assert "max_disk must" in capsys.readouterr().err
+
+
+def test_page_replaces_no_image_and_no_table_of_labels(
+    photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = photos / "ages.csv"
+    table.write_text("path,age\ncat/1.png,1.5\n", encoding="utf-8")
+    for path in (photos / "cat" / "0.png", table):
+        before = path.read_bytes()
+        assert main(["inspect", str(table), "--html", str(path)]) == 2
+        assert "--html must" in capsys.readouterr().err and path.read_bytes() == before

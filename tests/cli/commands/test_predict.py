@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from automl.cli.commands.predict import _device, _require_paths, _show, collect, predicted
+from automl.cli.commands.predict import _device, _require_out, _require_paths, _show, collect, predicted
 from automl.cli.options import State
 from automl.errors import DataError, UsageError
 from automl.final.predictor import Predictor
@@ -215,3 +215,20 @@ def test_gpu_is_used_where_there_is_one_and_images_are_many(monkeypatch: pytest.
     assert _device("auto", 10_000) == "cuda" and _device("auto", 3) == "cpu"
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     assert _device("auto", 10_000) == "cpu"
+
+
+@pytest.mark.parametrize("end", [".csv", ".parquet"])
+@pytest.mark.parametrize("task", ["classification", "multilabel", "regression"])
+def test_predictions_replace_earlier_ones_only(tmp_path: Path, task: Task, end: str) -> None:
+    classes = ("dark", "light") if task == "classification" else ("light",)
+    predictor, out, other = brightness(task, classes), tmp_path / f"out{end}", tmp_path / f"other{end}"
+    Image.new("L", (4, 4), 250).save(tmp_path / "x.png")
+    rows = list(predicted(predictor, collect([str(tmp_path)], predictor), proba=True, bad=[]))
+    _show(State(quiet=True), rows, [], str(out))
+    _require_out(out, predictor, [str(tmp_path / "x.png"), None])
+    with pytest.raises(UsageError, match="--out must not be the data"):
+        _require_out(out, predictor, [str(out)])
+    frame = pd.DataFrame({"file": ["x.png"], "truth": ["light"]})
+    frame.to_csv(other, index=False) if end == ".csv" else frame.to_parquet(other)
+    with pytest.raises(UsageError, match="--out must be a new file or an earlier table of `automl predict`"):
+        _require_out(other, predictor, [])

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from automl.cli import main
+from automl.errors import UsageError
+from automl.review.report.study_report import report_of
 from tests.review.studies_on_disk import finished_study, running_study
 
 
@@ -55,3 +57,25 @@ def test_unknown_study_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture
     finished_study(tmp_path)
     assert main(["report", "photso", "--directory", str(tmp_path)]) == 2
     assert "photos" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["photos/result.json", "photos/model/new.html", "precious.csv"])
+def test_nothing_else_is_replaced_by_the_page(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    folder = finished_study(tmp_path)
+    (tmp_path / "precious.csv").write_text("a,b\n1,2\n", encoding="utf-8")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    out = tmp_path / name
+    assert main(["report", "photos", "--directory", str(tmp_path), "--out", str(out)]) == 2
+    assert repr(str(out)) in capsys.readouterr().err
+    with pytest.raises(UsageError, match="--out must"):
+        report_of(folder, out=out)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_an_earlier_page_is_replaced(tmp_path: Path) -> None:
+    finished_study(tmp_path)
+    for out in (tmp_path / "page.html", tmp_path / "photos" / "report.html"):
+        for _ in range(2):
+            assert main(["report", "photos", "--directory", str(tmp_path), "--out", str(out)]) == 0

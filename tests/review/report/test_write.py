@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from automl.errors import UsageError
+from automl.errors import StudyError, UsageError
 from automl.review.page.thumbnails import Thumbnails
 from automl.review.report.shots import earlier_shots
 from automl.review.report.study_report import report_of
@@ -98,6 +98,8 @@ def test_report_of_a_search_that_runs_says_that_there_is_no_test_score(tmp_path:
     assert written.verdict.sentences[0].startswith("This study has no result yet: 5 trials: ")
     assert "The holdout has not been read, so there is no test score." in text
     assert "automl resume leaves" in text and 'id="errors"' not in text
+    repeat = text[text.index('<h2 id="repeat">') :]
+    assert f"automl fit {study.path}/study.yaml --study leaves-again" in repeat and "The seed is 0;" in repeat
     require_self_contained(text)
 
 
@@ -139,3 +141,16 @@ def test_report_names_the_studys_folder_in_its_commands(leaves: StudyFolder, tmp
     assert "automl predict leaves --directory &#39;my studies&#39; new-images/" in text
     assert f"It was made by: {json.loads((leaves.path / 'result.json').read_text())['command']}" in text
     assert f"automl fit {leaves.path}/study.yaml --study leaves-again" in text
+
+
+def test_a_lost_result_does_not_cost_the_page(tmp_path: Path) -> None:
+    folder = finished_study(tmp_path)
+    (folder / "holdout.json").write_text('{"reads": 1}', encoding="utf-8")
+    page = report_of(folder).path
+    before = page.read_bytes()
+    (folder / "result.json").unlink()
+    with pytest.raises(StudyError, match=r"stays as it is: the holdout was read, .* result\.json is missing"):
+        report_of(folder)
+    assert page.read_bytes() == before
+    said = report_of(folder, out=tmp_path / "x.html").verdict.sentences
+    assert "The holdout has not been read" not in " ".join(said) and "result.json is missing" in said[-1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,10 +77,10 @@ def _evaluated(state: State, model: str, data: str, directory: str, asked: dict[
     from automl.final.evaluation.score_data import evaluate_data
     from automl.final.predictor import Predictor
     from automl.records import ReadOptions
-    from automl.review.studies import find_model
+    from automl.review.studies import find_model, study_data
 
-    _check_out(asked)
     folder = find_model(model, directory)
+    _check_outputs(asked, [data, study_data(folder)])
     predictor = Predictor.load(folder, factory=asked.get("factory"), device=asked["device"])
     asked = {**_study_options(folder, data), **asked}
     where = Where(ReadOptions.of(asked), asked.get("split"))
@@ -129,16 +129,30 @@ def _show_stored(state: State, study: str, directory: str, asked: dict[str, Any]
         if "html" in asked:
             from automl.review.evaluation.page import write_page
 
+            _check_outputs(asked, [found.config.get("data")])
             write_page(evaluation, Path(asked["html"]), title=f"{found.name} on its holdout")
         _show(state, evaluation, f"{found.name} on its holdout", asked)
     return 0
 
 
-def _check_out(asked: dict[str, Any]) -> None:
+def _check_outputs(asked: dict[str, Any], data: list[object]) -> None:
+    """Raise UsageError for files that cost something: see `require_output`."""
+    from automl.documents.output_file import page_kind, require_output, table_kind
     from automl.errors import UsageError
 
-    if "out" in asked and Path(asked["out"]).suffix.lower() != ".csv":
-        raise UsageError(f"--out must end in .csv, got {asked['out']!r}")
+    if "out" in asked:
+        if Path(asked["out"]).suffix.lower() != ".csv":
+            raise UsageError(f"--out must end in .csv, got {asked['out']!r}")
+        answers = table_kind("table of answers of `automl evaluate`", _are_answers)
+        require_output("--out", asked["out"], answers, data=data)
+    if "html" in asked:
+        require_output("--html", asked["html"], page_kind("evaluation"), data=data)
+
+
+def _are_answers(columns: Sequence[str]) -> bool:
+    """Return whether a table with these columns is one of answers."""
+    starts = [column.partition("_")[0] for column in columns]
+    return starts[:2] == ["file", "label"] and "predicted" in starts
 
 
 def _write_files(found: DataEvaluation, model: str, asked: dict[str, Any]) -> None:

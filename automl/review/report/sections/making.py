@@ -59,7 +59,7 @@ def making(facts: Facts, look: Look, *, flags: str) -> Making:
         model=tuple((title, text) for title, text in _model(facts, look) if text) if result else (),
         cost=tuple((title, text) for title, text in _cost(facts) if text),
         warning=_warning(facts),
-        commands=_commands(name, flags) if result else (f"automl resume {name}{flags}",),
+        commands=_commands(name, flags) if result else _going_on(facts, name, flags),
         python=_python(facts) if result else (),
         repeat=_repeat(facts),
         repeatable=_repeatable(facts),
@@ -161,6 +161,11 @@ def _threads(facts: Facts) -> str:
     return f"{trials} with {threads} thread{'' if threads == 1 else 's'} each"
 
 
+def _going_on(facts: Facts, name: str, flags: str) -> tuple[str, ...]:
+    """Return the commands for a study without a result; one that a process runs cannot be resumed."""
+    return (f"automl show {name}{flags}" if facts.study.runner else f"automl resume {name}{flags}",)
+
+
 def _commands(name: str, flags: str) -> tuple[str, ...]:
     lines = (
         (f"automl predict {name}{flags} new-images/", "answers for new images"),
@@ -184,7 +189,7 @@ def _repeat(facts: Facts) -> tuple[str, ...]:
     It learns from no earlier study if this one did not: it would find this one itself.
     """
     config = facts.study.config
-    if not facts.result or not isinstance(config.get("data"), str):
+    if not isinstance(config.get("data"), str):
         return ()
     folder = facts.study.path.absolute()
     said = f"automl fit {shlex.quote(str(folder / STUDY_FILE))} --study {shlex.quote(f'{facts.study.name}-again')}"
@@ -197,9 +202,8 @@ def _repeat(facts: Facts) -> tuple[str, ...]:
 
 def _repeatable(facts: Facts) -> tuple[str, ...]:
     result, config = facts.result, facts.study.config
-    if not result:
-        return ()
-    found = [f"The seed is {result.get('seed')}; study.yaml beside this file has all options."]
+    seed = result.get("seed", facts.study.config.get("seed"))
+    found = [f"The seed is {seed}; study.yaml beside this file has all options."]
     if result.get("command"):
         found.append(_made_by(str(result["command"])))
     if not isinstance(config.get("data"), str):
