@@ -142,11 +142,11 @@ def test_heads_of_folds_begin_the_fine_tunings_and_are_compared_with_them_out_of
     options = {**CV, "n_trials": 1, "space": tuned, "pretrained": weights.file.parent, "time_limit": 120.0}
     result = pipeline.fit(config_for(tmp_path, data=str(tmp_path / "data"), **options), observer=notes)
     document = result.to_json()
-    assert sorted(path.name for path in (result.directory / "heads").iterdir()) == [
+    assert {path.name for path in (result.directory / "heads").glob("test_resnet*")} >= {
         "test_resnet.fold2.safetensors",
         "test_resnet.fold3.safetensors",
         "test_resnet.safetensors",
-    ]
+    }
     scores = result.leaderboard().set_index("kind")["val_accuracy"].to_dict()
     crossed = document["retrain"]["evidence"]["out_of_fold"]
     assert crossed["rows"] == document["data"]["n_val"]

@@ -177,7 +177,7 @@ REPORTS = "SELECT trial FROM automl_reports WHERE epoch > 0"
 
 @pytest.mark.slow
 def test_ctrl_c_in_the_search_delivers_the_head_if_it_is_the_best(tmp_path: Path) -> None:
-    with started(tmp_path, "--time-limit", "90") as process:
+    with started(tmp_path, "--time-limit", "60") as process:
         wait_for(lambda: rows_in(tmp_path, REPORTS), process)
         assert rows_in(tmp_path, "SELECT trial FROM automl_trials WHERE origin = 'head'") == [(0,)]
         process.send_signal(signal.SIGINT)
@@ -201,7 +201,7 @@ def test_study_that_was_killed_and_resumed_delivers_the_head_if_it_is_the_best(
     assert main(["show", "s", *place]) == 0
     shown = capsys.readouterr().out
     assert "from trial 0 (head on pixels)" in shown and "1 linear head" in shown
-    assert main(["resume", "s", *place, "--time-limit", "60", "--quiet", "--json"]) == 0
+    assert main(["resume", "s", *place, "--time-limit", "40", "--quiet", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert (document["trials"]["heads"], document["retrain"]["how"]) == (1, "linear head")
     assert rows_in(tmp_path, "SELECT trial FROM automl_trials WHERE origin = 'head'") == [(0,)]

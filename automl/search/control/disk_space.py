@@ -52,7 +52,7 @@ class DiskSpace:
     def _drop_beaten(self) -> None:
         over = [live for live in self._front.values() if not self._incumbent.is_best(live.number)]
         ranked = sorted(over, key=lambda live: _loss(live, self._mode))
-        points = [_point(live) for live in ranked]
+        points = [_point(live, len(self._modes) - 1) for live in ranked]
         on = on_front(points, self._modes) if len(self._modes) > 1 else [False] * len(points)
         good = [live.number for live, is_on in zip(ranked, on, strict=True) if is_on][:KEPT_FRONT]
         for live in over:
@@ -106,10 +106,10 @@ def weaker_half(trials: Iterable[LiveTrial], *, mode: Mode, best: int | None) ->
     return paused[: (len(paused) + 1) // 2]
 
 
-def _point(live: LiveTrial) -> tuple[float, ...]:
-    """Return the value of a trial and its objectives; NaN for one without a state of its last round."""
+def _point(live: LiveTrial, n: int) -> tuple[float, ...]:
+    """Return the value of a trial and its n objectives; NaN for one without a state of its last round."""
     whole = live.value is not None and live.state is not TrialState.FAILED and live.checkpoint == live.round
-    return (live.value if whole and live.value is not None else math.nan, *live.objectives)
+    return (live.value if whole and live.value is not None else math.nan, *(live.objectives or [math.nan] * n))
 
 
 def _loss(live: LiveTrial, mode: Mode) -> float:

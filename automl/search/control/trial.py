@@ -43,7 +43,7 @@ class LiveTrial:
     tries: int = 0
     reopened: bool = False
     metrics: Mapping[str, float] = field(default_factory=dict)
-    objectives: tuple[float, ...] = ()
+    objectives: tuple[float, ...] = ()  # none before its first round
 
     def take(self, report: Report) -> None:
         """Take in a round."""
