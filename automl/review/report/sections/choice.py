@@ -73,8 +73,8 @@ def _reason(facts: Facts, best: TrialRow, taken: TrialRow) -> str:
         return f"trial {best.trial} was scored on {scored:,} validation images only"
     if first.origin == other.origin == PORTFOLIO:
         return (
-            f"both are from the portfolio, where trial {taken.trial} comes earlier, and it was at most one standard error "
-            "behind in the last round that both had"
+            f"both are from the portfolio, where trial {taken.trial} comes earlier, and was at most one standard "
+            "error behind in the last round that both had"
         )
     return "the study does not say why"
 
