@@ -15,7 +15,7 @@ from automl.data.constants import SKEWED
 from automl.data.decoding.pixel_range import PixelRange
 from automl.data.pixels import is_deep_mode
 from automl.data.sources.base import counted
-from automl.data.splits import TRAIN
+from automl.data.splits import HOLDOUT, TRAIN
 from automl.records import Task
 from automl.terminal.printable import short
 
@@ -46,7 +46,8 @@ class InspectedRows:
 class Finding:
     """One kind of finding: `kind`, a headline, the number of cases, and the files of each case.
 
-    Kinds: copies, near_copies, two_labels, leak, group_leak, small_class, skew, look_alike, modes, too_alike.
+    Kinds: copies, near_copies, two_labels, leak, group_leak, small_class, untested, skew, look_alike, modes,
+    too_alike.
     """
 
     kind: str
@@ -121,6 +122,23 @@ def group_leak_finding(leaking: Sequence[str], given: Sequence[str], *, apart: b
             "training rows, redraw draws the split anew."
         )
     return Finding("group_leak", text, len(leaking))
+
+
+def untested_finding(by_part: Mapping[str, Mapping[str, int]], task: Task) -> Finding | None:
+    """Return which classes or labels no test image has; `by_part` are the images of each by part of the split.
+
+    Those with too few images for any part are another finding.
+    """
+    gone = [name for name, parts in by_part.items() if sum(parts.values()) >= _FEW and not parts.get(HOLDOUT)]
+    if not gone:
+        return None
+    noun, nouns = ("class", "classes") if task == "classification" else ("label", "labels")
+    shown = ", ".join(map(short, gone[:_GROUPS])) + (
+        f" and {len(gone) - _GROUPS} more" if len(gone) > _GROUPS else ""
+    )
+    which = f"1 {noun}" if len(gone) == 1 else f"{len(gone):,} {nouns}"
+    text = f"No test image of {which}, so no score measures how well it is recognized: {shown}."
+    return Finding("untested", text if len(gone) == 1 else text.replace(" it is ", " they are "), len(gone))
 
 
 def mode_finding(modes: Mapping[str, int], pixel_range: PixelRange = ()) -> Finding | None:

@@ -21,6 +21,7 @@ from automl.data.quality.findings import (
     group_leak_finding,
     inspect_rows,
     mode_finding,
+    untested_finding,
 )
 from automl.data.sources.base import Source
 from automl.data.splits import HOLDOUT, TRAIN, VAL, Split
@@ -115,6 +116,7 @@ def make_report(
         clusters=labelled.clusters,
     )
     leak = group_leak_finding(labelled.leaking, labelled.given, apart=labelled.apart)
+    untested = untested_finding(counts, source.task)
     modes = mode_counts(cached)
     odd = mode_finding(modes, cached.pixel_range)
     mean, std = channel_statistics(cached.images_path, labelled.usable[np.array(split.parts) == TRAIN])
@@ -137,7 +139,7 @@ def make_report(
         notes=(*notes, *split.notes, *([folds] if (folds := folds_in_words(split)) else [])),
         findings=(
             *inspect_rows(inspected, source.task, total, informative=cached.informative),
-            *(finding for finding in (leak, odd) if finding is not None),
+            *(finding for finding in (untested, leak, odd) if finding is not None),
         ),
         mean=mean,
         std=std,

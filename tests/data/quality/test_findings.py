@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from automl.data.quality.findings import Finding, InspectedRows, imbalance, inspect_rows
+from automl.data.quality.findings import Finding, InspectedRows, imbalance, inspect_rows, untested_finding
 
 _FILES = ("a1", "a2", "a3", "b1", "b2")
 
@@ -64,6 +64,24 @@ def test_class_sizes_are_judged() -> None:
         "Too few images (under 10) to measure how well a class is recognized: b (9).",
         "Imbalanced: a has 60 images, b 9 (7:1).",
     ]
+
+
+def test_class_without_a_test_image_is_named_unless_it_is_tiny() -> None:
+    parts = {
+        "a": {"train": 40, "holdout": 0},
+        "b": {"train": 40, "holdout": 9},
+        "c": {"train": 2, "holdout": 0},
+    }
+    found = untested_finding(parts, "classification")
+    assert found is not None and found.headline == (
+        "No test image of 1 class, so no score measures how well it is recognized: a."
+    )
+    assert untested_finding({"b": parts["b"], "c": parts["c"]}, "classification") is None
+    several = untested_finding({"a": parts["a"], "d": parts["a"]}, "multilabel")
+    assert (
+        several is not None
+        and "No test image of 2 labels, so no score measures how well they are" in several.headline
+    )
 
 
 def test_imbalance_ignores_empty_classes() -> None:

@@ -18,6 +18,7 @@ from automl.review.describe import config_words, named, number
 from automl.review.evaluation.text import Table
 from automl.review.report.facts import Facts
 from automl.review.report.model_look import Speed
+from automl.review.report.sections.choice import WhyThis, why_this
 from automl.review.studies import STUDY_FILE
 
 # The beginning of a command line by which the program was called: a script, or a folder that is run as a module.
@@ -42,6 +43,7 @@ class Making:
     """What the section shows: rows of (name, text), and commands; a `warning` against using the model."""
 
     model: tuple[tuple[str, str], ...]
+    why: WhyThis
     cost: tuple[tuple[str, str], ...]
     warning: str
     commands: tuple[str, ...]
@@ -57,6 +59,7 @@ def making(facts: Facts, look: Look, *, flags: str) -> Making:
     name = shlex.quote(facts.study.name)
     return Making(
         model=tuple((title, text) for title, text in _model(facts, look) if text) if result else (),
+        why=why_this(facts) if result else WhyThis((), None),
         cost=tuple((title, text) for title, text in _cost(facts) if text),
         warning=_warning(facts),
         commands=_commands(name, flags) if result else _going_on(facts, name, flags),
@@ -73,7 +76,6 @@ def _model(facts: Facts, look: Look) -> list[tuple[str, str]]:
     weights = result.get("weights")
     rows = [
         ("how it was made", words.made(result)),
-        ("why this model", str(result.get("retrain", {}).get("why") or "")),
         ("configuration", config_words(named(config, result), everything=True)),
     ]
     if weights:
