@@ -16,7 +16,7 @@ from automl.search.policy.base import Action, NextKind
 from automl.search.storage.event_log import Event
 
 MOST_LANES, MOST_BARS = 24, 4_000
-LANE, TOP, BOTTOM, LEFT, WIDTH = 22, 26, 46, 96, 900
+LANE, TOP, BOTTOM, LEFT, WIDTH = 22, 26, 46, 120, 900
 _ENDS = (Action.PAUSE, Action.STOP)
 
 
@@ -76,5 +76,6 @@ def timeline(history: History) -> Markup:
     plot = Frame(WIDTH, height, x, y, "seconds since the search began", "", (), names)
     return plot.draw(
         "".join(content),
+        kind="chart wide",
         label=f"Timeline: {len(shown)} stretches of trials on {len(lanes)} workers over time",
     )
