@@ -28,7 +28,8 @@ h2 {{ margin-top: 2rem; }} h3 {{ margin: .75rem 0 .25rem; font-size: 15px; }}
 nav {{ display: flex; flex-wrap: wrap; gap: .3rem 1rem; }}
 table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
 td, th {{ padding: .15rem .6rem; border-bottom: 1px solid #8884; text-align: left; }}
-td:first-child {{ min-width: 6rem; overflow-wrap: anywhere; }} meter {{ width: 5rem; }} .whole {{ overflow-wrap: normal; }}
+td:first-child {{ min-width: 6rem; overflow-wrap: anywhere; }}
+meter {{ width: 5rem; }} .whole {{ overflow-wrap: normal; }}
 .right {{ text-align: right; }} .wide {{ overflow-x: auto; }}
 .row, .case, .cases {{ display: flex; flex-wrap: wrap; gap: .5rem; }}
 .case {{ padding: .5rem; border: 1px solid #8885; border-radius: 6px; }}
