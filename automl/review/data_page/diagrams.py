@@ -63,7 +63,7 @@ def histogram(values: npt.NDArray[np.float64], label: str, *, bins: int = 24) ->
     )
     end = _HEIGHT - _EDGE + 15
     return (
-        f'<svg width="{_WIDTH}" height="{_HEIGHT}" role="img" aria-label="{escape(label)}">'
+        f'<svg width="{_WIDTH}" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(label)}">'
         f'<text x="{_EDGE}" y="16">{escape(label)}</text>{bars}'
         f'<text x="{_EDGE}" y="{end}">{edges[0]:.4g}</text>'
         f'<text x="{_WIDTH - _EDGE}" y="{end}" text-anchor="end">{edges[-1]:.4g}</text></svg>'

@@ -40,8 +40,10 @@ def overview(found: Inspection) -> str:
 
 
 def _classes(found: Inspection) -> str:
-    """Return the images of each class by part, the largest class first."""
+    """Return the images of each class by part, the largest class first; for a regression, the values of each target."""
     counts = found.report.class_counts
+    if found.report.values:
+        return _values(found)
     if not counts:
         return ""
     totals = {name: sum(by.values()) for name, by in counts.items()}
@@ -53,7 +55,26 @@ def _classes(found: Inspection) -> str:
         for name, total in sorted(totals.items(), key=lambda item: -item[1])
     )
     head = "".join(f"<th>{name}</th>" for name in ("class", *_PARTS, "all", ""))
-    return f'<h2 id="classes">Classes</h2><div class="wide"><table><tr>{head}</tr>{rows}</table></div>'
+    return f'<h2 id="classes">Classes</h2><div class="wide whole"><table><tr>{head}</tr>{rows}</table></div>'
+
+
+def _values(found: Inspection) -> str:
+    """Return the range of each target by part, and how often its values occur."""
+    rows = "".join(
+        f"<tr><td>{escape(name)}</td><td>{part}</td>"
+        + "".join(f'<td class="right">{value:.4g}</td>' for value in ranges[part])
+        + "</tr>"
+        for name, ranges in found.report.values.items()
+        for part in _PARTS
+        if part in ranges
+    )
+    head = "".join(f"<th>{name}</th>" for name in ("target", "part", "smallest", "mean", "largest"))
+    targets = np.asarray(found.labelled.targets, dtype=np.float64)
+    charts = "".join(histogram(targets[:, k], name) for k, name in enumerate(found.labelled.classes))
+    return (
+        f'<h2 id="values">Values</h2><div class="wide whole"><table><tr>{head}</tr>{rows}</table></div>'
+        f'<div class="row">{charts}</div>'
+    )
 
 
 def _samples(found: Inspection) -> str:
@@ -116,10 +137,16 @@ def _map(found: Inspection, look: Look) -> str:
     )
     more = "<span><i></i>other classes</span>" if single and count > MOST_COLOURS else ""
     marks = "".join(f"<span>{part_mark(part)}{part}</span>" for part in _PARTS)
+    read = (
+        "A class that is one island is easy; dots of other colours in an island are worth a look."
+        if single
+        else "The title of a dot has its values."
+        if labelled.task == "regression"
+        else "The title of a dot has its labels."
+    )
     some = f" ({len(dots):,} of {len(labelled.files):,} images)" if len(dots) < len(labelled.files) else ""
     return (
-        f'<h2 id="map">Map</h2><p>Images whose thumbnails look alike lie close together{some}. A class that is one '
-        "island is easy; dots of other colours in an island are worth a look.</p>"
+        f'<h2 id="map">Map</h2><p>Images whose thumbnails look alike lie close together{some}. {read}</p>'
         f'<p class="legend">{colours}{more}{marks}</p>{map_diagram(dots, count)}'
     )
 
@@ -139,12 +166,18 @@ def _extremes(
         ends = (("the darkest", ends[0][1]), ("the brightest", ends[1][1]))
     title = f'<h2 id="{anchor}">Samples by {escape(name)}</h2>' if name else ""
     return title + "".join(
-        f'<h3>{words}</h3><div class="row">{_figures(found, known[chosen].tolist())}</div>'
+        f'<h3>{words}</h3><div class="row">{_figures(found, known[chosen].tolist(), values[chosen].tolist())}</div>'
         for words, chosen in ends
     )
 
 
-def _figures(found: Inspection, rows: Sequence[int]) -> str:
+def _figures(found: Inspection, rows: Sequence[int], values: Sequence[float] = ()) -> str:
+    """Return thumbnails with the names of the files, and their `values` if there are any."""
     load: Callable[[int], Any] = found.source.load
     files, usable = found.labelled.files, found.labelled.usable
-    return "".join(figure(files[row], partial(load, int(usable[row]))) for row in rows)
+    captions = [files[row] for row in rows]
+    if values:
+        captions = [f"{value:.4g}: {name}" for name, value in zip(captions, values, strict=True)]
+    return "".join(
+        figure(caption, partial(load, int(usable[row]))) for caption, row in zip(captions, rows, strict=True)
+    )

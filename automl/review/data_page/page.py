@@ -2,38 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from automl.data.quality.findings import Finding
 from automl.data.quality.inspect import Inspection
 from automl.data.sources.base import counted
 from automl.documents.output_file import generator
 from automl.errors import UsageError
+from automl.records import Task
 from automl.review.data_page.overview import overview
 from automl.review.data_page.thumbnails import SIDE, escape, figure
 
 PAGE = "inspection"
+LEAK, STAY = "leak", "their rows stay in one part"  # a kind of findings, and what they say of copies
 _MAX_CASES, _MAX_FILES = 30, 8
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8">{generator}<meta name="viewport" content="width=device-width">
 <title>{name}</title>
 <style>
 body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem;
-  color-scheme: light dark; }}
+  color-scheme: light dark; overflow-wrap: anywhere; }}
 h2 {{ margin-top: 2rem; }} h3 {{ margin: .75rem 0 .25rem; font-size: 15px; }}
-nav a {{ margin-right: 1rem; }}
+nav {{ display: flex; flex-wrap: wrap; gap: .3rem 1rem; }}
 table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
-td, th {{ padding: .15rem .6rem; border-bottom: 1px solid #8884; text-align: left; overflow-wrap: anywhere; }}
+td, th {{ padding: .15rem .6rem; border-bottom: 1px solid #8884; text-align: left; }}
+td:first-child {{ min-width: 6rem; overflow-wrap: anywhere; }}
+meter {{ width: 5rem; }} .whole {{ overflow-wrap: normal; }}
 .right {{ text-align: right; }} .wide {{ overflow-x: auto; }}
 .row, .case, .cases {{ display: flex; flex-wrap: wrap; gap: .5rem; }}
 .case {{ padding: .5rem; border: 1px solid #8885; border-radius: 6px; }}
 figure {{ margin: 0; width: {side}px; }}
 figcaption {{ font-size: 11px; overflow-wrap: anywhere; }}
-.legend span {{ margin-right: 1rem; white-space: nowrap; }}
+.legend span {{ display: inline-block; margin-right: 1rem; }}
 .legend i {{ display: inline-block; width: 12px; height: 12px; margin-right: .3rem; border-radius: 50%;
   background: #888; }}
 .legend svg {{ vertical-align: -3px; }}
+svg {{ max-width: 100%; }}
 svg.map {{ width: 100%; max-width: 44rem; border: 1px solid #8885; border-radius: 6px; }}
 svg text {{ font: 11px system-ui, sans-serif; fill: currentColor; }}
 .bar {{ fill: #2563eb; }}
@@ -44,7 +50,7 @@ svg text {{ font: 11px system-ui, sans-serif; fill: currentColor; }}
 {body}
 </html>
 """
-_OVERVIEW = ("classes", "samples", "sizes", "brightness", "map")
+_OVERVIEW = ("values", "classes", "samples", "sizes", "brightness", "map")
 
 
 def write_data_page(found: Inspection, path: Path) -> None:
@@ -59,7 +65,7 @@ def write_data_page(found: Inspection, path: Path) -> None:
         return figure(file, partial(found.source.load, rows[file]))
 
     sections = [
-        _section(f"finding-{k}", finding.headline, finding.files, thumbnail)
+        _section(f"finding-{k}", _headline(finding, report.findings), finding.files, thumbnail)
         for k, finding in enumerate(report.findings, 1)
     ]
     notes = "".join(f"<li>{escape(note)}</li>" for note in report.notes)
@@ -78,7 +84,7 @@ def write_data_page(found: Inspection, path: Path) -> None:
         task=report.task,
         bad=len(report.bad),
         links=_links(found, shown),
-        body="\n".join(["".join(sections) or "<p>No problems found.</p>", *lists, shown]),
+        body="\n".join(["".join(sections) or f"<p>{_nothing(report.task)}</p>", *lists, shown]),
     )
     try:
         path.write_text(page, encoding="utf-8")
@@ -86,6 +92,21 @@ def write_data_page(found: Inspection, path: Path) -> None:
         raise UsageError(
             f"--html must be a file that can be written, got {str(path)!r} ({error.strerror})"
         ) from error
+
+
+def _headline(finding: Finding, findings: Sequence[Finding]) -> str:
+    """Return the headline; copies that lie across the given splits do not stay in one part."""
+    across = {file for one in findings if one.kind == LEAK for case in one.files for file in case}
+    named = any(file in across for case in finding.files for file in case)
+    if finding.kind == LEAK or not named:
+        return finding.headline
+    return finding.headline.replace(STAY, "some lie across the given splits, see below")
+
+
+def _nothing(task: Task) -> str:
+    """Return what was looked for, and not found."""
+    more = "" if task == "regression" else ", contradictory labels, rare or unbalanced classes"
+    return f"No problems found: no copies or nearly equal images, leaks between splits{more} or odd pixel formats."
 
 
 def _links(found: Inspection, shown: str) -> str:

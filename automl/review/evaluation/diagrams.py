@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from automl.final.evaluation.record import ReliabilityBin, RiskPoint
-from automl.review.page.svg import Frame, Scale, dot, line, path
+from automl.review.page.svg import Frame, Scale, dot, line, path, tick_words
 
 _SIDE, _EDGE = 260, 42  # pixels of the plot and of the margin for its labels
 _SHARES = [(tick, f"{tick:g}") for tick in (0.0, 0.25, 0.5, 0.75, 1.0)]
@@ -52,6 +52,6 @@ def risk_diagram(points: Sequence[RiskPoint]) -> Markup:
 def _square(across: str, up: str, *, top: float = 1.0) -> Frame:
     """Return a frame for shares across, and from 0 to `top` up."""
     whole = _SIDE + 2 * _EDGE
-    ups = [(tick * top, f"{tick * top:.2g}") for tick, _ in _SHARES]
     x, y = Scale(0.0, 1.0, _EDGE, _EDGE + _SIDE), Scale(0.0, top, _EDGE + _SIDE, _EDGE)
+    ups = [(tick, tick_words(tick)) for tick in y.ticks(4)]
     return Frame(whole, whole, x, y, across, up, _SHARES, ups)

@@ -109,7 +109,10 @@ def weaker_half(trials: Iterable[LiveTrial], *, mode: Mode, best: int | None) ->
 def _point(live: LiveTrial, n: int) -> tuple[float, ...]:
     """Return the value of a trial and its n objectives; NaN for one without a state of its last round."""
     whole = live.value is not None and live.state is not TrialState.FAILED and live.checkpoint == live.round
-    return (live.value if whole and live.value is not None else math.nan, *(live.objectives or [math.nan] * n))
+    return (
+        live.value if whole and live.value is not None else math.nan,
+        *(live.objectives or [math.nan] * n),
+    )
 
 
 def _loss(live: LiveTrial, mode: Mode) -> float:

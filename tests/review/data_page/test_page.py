@@ -12,6 +12,7 @@ from PIL import Image
 from automl.data.quality.inspect import Inspection, inspect_data
 from automl.review.data_page.embedding import look_at
 from automl.review.data_page.page import write_data_page
+from tests.browser import browser
 
 ODD = "<b>&"
 
@@ -94,3 +95,49 @@ def test_map_of_few_or_equal_images_has_one_place(count: int) -> None:
 def test_map_of_many_images_is_a_sample() -> None:
     images = np.random.default_rng(0).integers(0, 255, (900, 4, 4, 1), dtype=np.uint8)
     assert len(look_at(images, np.arange(900)).rows) == 800
+
+
+@pytest.fixture(scope="module")
+def ages(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page of a regression whose first training image is also a test image."""
+    root = tmp_path_factory.mktemp("ages")
+    draw = np.random.default_rng(0)
+    lines = ["image,split,age"]
+    for i in range(20):
+        name = f"{i:02}.png"
+        pixels = draw.integers(0, 256, (16, 16, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(root / name)
+        lines.append(f"{name},{'test' if i % 4 == 1 else 'train'},{i + 0.5}")
+    (root / "01.png").write_bytes((root / "00.png").read_bytes())
+    (root / "labels.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    inspect_data(
+        str(root / "labels.csv"), target="age", look=lambda found: write_data_page(found, root / "x.html")
+    )
+    return (root / "x.html").read_text(encoding="utf-8")
+
+
+def test_regression_has_its_values_and_no_colours(ages: str) -> None:
+    values = ages[ages.index('<h2 id="values">') : ages.index('<h2 id="samples">')]
+    assert "<td>age</td><td>train</td>" in values and 'aria-label="age"' in values
+    assert '<a href="#values">' in ages and "colours" not in ages
+    assert "<figcaption>19.5: 19.png</figcaption>" in ages
+
+
+def test_copies_across_the_splits_are_not_said_to_stay_in_one_part(ages: str) -> None:
+    assert "across the given splits" in ages and "their rows stay in one part" not in ages
+
+
+def test_clean_data_say_what_was_looked_for(page: str) -> None:
+    found = re.search(r"<p>No problems found: no copies[^<]*</p>", page)
+    assert found is not None and "contradictory labels" in found[0] and "finding-1" not in page
+
+
+@pytest.mark.browser
+def test_long_names_fit_a_phone(tmp_path: Path) -> None:
+    photos = colours(tmp_path / "photos")
+    (photos / "bright").rename(photos / ("x" * 120))
+    path = tmp_path / "x.html"
+    inspect_data(str(photos), look=lambda found: write_data_page(found, path))
+    with browser() as chromium:
+        chromium.open(path, width=390)
+        assert chromium.run("document.documentElement.scrollWidth") <= 390

@@ -41,6 +41,17 @@ def test_page_loads_alone_without_errors_and_fits(
     assert chromium.run("document.documentElement.scrollWidth") <= width
 
 
+def test_charts_fit_a_phone_and_can_be_read_there(chromium: Browser, page: Path) -> None:
+    chromium.open(page, width=PHONE)
+    charts = "[...document.querySelectorAll('svg.chart')]"
+    outside = f"{charts}.filter(svg => svg.parentElement.scrollWidth > svg.parentElement.clientWidth).length"
+    assert chromium.run(f"{charts}.length") >= 3 and chromium.run(outside) == 0
+    script = f"{charts}.flatMap(svg => [...svg.querySelectorAll('text')].map(text => {{"
+    script += "const at = text.getBoundingClientRect(), of = svg.getBoundingClientRect();"
+    script += "return [text.textContent, at.height, at.left >= of.left - 1 && at.right <= of.right + 1]}))"
+    assert [found for found in chromium.run(script) if found[0] and (found[1] < 9 or not found[2])] == []
+
+
 def test_figures_are_not_empty(chromium: Browser, page: Path) -> None:
     chromium.open(page)
     script = """[...document.querySelectorAll('svg[role=img]')].map(svg => {

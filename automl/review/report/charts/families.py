@@ -12,7 +12,8 @@ from automl.review.page.svg import Frame, Scale, dot, padded
 from automl.review.report.history import History
 
 MOST = 16
-ROW, TOP, BOTTOM, LEFT, WIDTH = 24, 26, 46, 170, 640
+ROW, TOP, BOTTOM, WIDTH = 24, 26, 46, 640
+LETTER, MOST_LEFT = 8.5, 280  # room for the names: for each character, where letters are largest, and at most
 
 
 def by_family(history: History) -> list[tuple[str, list[TrialRow]]]:
@@ -43,7 +44,8 @@ def families_chart(history: History) -> Markup:
         return Markup("")
     values = [row.value for _, rows in groups for row in rows if row.value is not None]
     height = TOP + ROW * len(groups) + BOTTOM
-    x = Scale(*padded(values), LEFT, WIDTH - 16)
+    left = min(MOST_LEFT, 20 + LETTER * max(len(name) for name, _ in groups))
+    x = Scale(*padded(values), left, WIDTH - 16)
     y = Scale(0.0, float(len(groups)), TOP, height - BOTTOM)
     content = "".join(
         dot(x(row.value), y(k + 0.5), "thin", f"trial {row.trial}: {score(row.value)}", 5)

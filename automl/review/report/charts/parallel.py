@@ -90,7 +90,7 @@ def parallel(history: History, wanted: Sequence[str] = ()) -> Markup:
         WIDTH,
         HEIGHT,
         label,
-        "chart",
+        "chart wide",
         Markup("".join(reversed(content[: len(rows)]))) + Markup("".join(content[len(rows) :])),
     )
 

@@ -17,7 +17,7 @@ from automl.search.policy.base import Action, NextKind
 from automl.search.storage.event_log import Event
 
 MOST_LANES, MOST_BARS = 24, 4_000
-LANE, TOP, BOTTOM, LEFT, WIDTH = 22, 26, 46, 96, 900
+LANE, TOP, BOTTOM, LEFT, WIDTH = 22, 26, 46, 120, 900
 _ENDS = (Action.PAUSE, Action.STOP)
 
 
@@ -78,5 +78,6 @@ def timeline(history: History) -> Markup:
     stretches = "1 stretch of a trial" if len(shown) == 1 else f"{len(shown):,} stretches of trials"
     return plot.draw(
         "".join(content),
+        kind="chart wide",
         label=f"Timeline: {stretches} on {counted(len(lanes), 'worker')} over time",
     )
