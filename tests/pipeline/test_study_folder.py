@@ -10,8 +10,8 @@ import pytest
 
 import automl
 from automl.errors import StorageError, StudyError
-from automl.pipeline.study_folder import LOCK, FolderLock, open_workspace
-from automl.review.studies import REPLACED
+from automl.pipeline.study_folder import FolderLock, open_workspace
+from automl.review.studies import LOCK, REPLACED
 
 
 def test_second_process_is_refused_while_the_first_runs_and_let_in_when_it_was_killed(tmp_path: Path) -> None:
