@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-import automl
+from benchmarks.delivery.models import small_study
 
 IMAGES = 800  # of a study; a fifth of them is the holdout
 LEAST = 0.9  # of the studies
@@ -29,19 +29,7 @@ def main(args: argparse.Namespace) -> int:
         order = np.random.default_rng(seed).permutation(len(images))
         chosen, rest = order[:IMAGES], order[IMAGES:]
         with tempfile.TemporaryDirectory() as folder:
-            result = automl.fit(
-                images[chosen],
-                labels[chosen],
-                study=f"s{seed}",
-                directory=folder,
-                space="smoke",
-                n_trials=2,
-                epochs=4,
-                engine="local",
-                pretrained="never",
-                seed=seed,
-                progress=False,
-            )
+            result = small_study(images[chosen], labels[chosen], folder, seed, n_trials=2)
             found = result.holdout["accuracy"]
             right = float(np.mean(np.asarray(result.predictor.predict(images[rest])) == labels[rest]))
             n_holdout = result.document["data"]["n_holdout"]

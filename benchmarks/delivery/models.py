@@ -1,4 +1,4 @@
-"""Model folders with random weights: what they say does not matter here, only how fast."""
+"""Models and studies for the parts: model folders with random weights, and studies of seconds."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 
+import automl
 from automl.final.model_folder import write_model_folder
 from automl.records import Config, DatasetInfo
+from automl.result import FitResult
 from automl.torch_setup import import_timm
 
 BASE: Config = {
@@ -52,3 +54,20 @@ def shades(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     shade = rng.integers(0, 3, n)
     level = 60 + 70 * shade + rng.normal(0, 22, n)
     return (level[:, None, None] + rng.normal(0, 25, (n, 16, 16))).clip(0, 255).astype(np.uint8), shade
+
+
+def small_study(images: Any, labels: Any, folder: str, seed: int, *, n_trials: int) -> FitResult:
+    """Return the result of a study of seconds, whose model is not good."""
+    return automl.fit(
+        images,
+        labels,
+        study=f"s{seed}",
+        directory=folder,
+        space="smoke",
+        n_trials=n_trials,
+        epochs=4,
+        engine="local",
+        pretrained="never",
+        seed=seed,
+        progress=False,
+    )

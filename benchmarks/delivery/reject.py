@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-import automl
 from automl.errors import ModelError
 from automl.final.intervals import wilson
-from benchmarks.delivery.models import shades
+from benchmarks.delivery.models import shades, small_study
 
 FREQUENCY = 0.95
 
@@ -25,18 +24,7 @@ def main(args: argparse.Namespace) -> int:
     )
     for seed in range(args.studies):
         with tempfile.TemporaryDirectory() as folder:
-            result = automl.fit(
-                *shades(args.rows, seed),
-                study=f"s{seed}",
-                directory=folder,
-                space="smoke",
-                n_trials=1,
-                epochs=4,
-                engine="local",
-                pretrained="never",
-                seed=seed,
-                progress=False,
-            )
+            result = small_study(*shades(args.rows, seed), folder, seed, n_trials=1)
             table = pd.read_csv(Path(folder) / f"s{seed}" / "holdout_predictions.csv")
             rows, temperature = result.document["data"]["n_val"], result.predictor.temperature
             try:
