@@ -97,7 +97,7 @@ def test_report_of_the_search_shows_data_and_trials_and_does_not_outlive_it(
     monkeypatch.setattr(own_report, "LEAST", 1e9)  # no time at the end
     result = pipeline.fit(config_for(tmp_path, n_trials=1, epochs=2, time_limit=60.0))
     require_self_contained(seen[-1])
-    assert "This study has no result yet: 1 trial" in seen[-1]
+    assert "This study has no result yet, a process runs it: 1 trial" in seen[-1]
     assert "The holdout has not been read" in seen[-1] and "Images of each class" in seen[-1]
     assert not (result.directory / "report.html").exists() and result.to_json()["verdict"] == []
 
