@@ -30,6 +30,12 @@ class Clock:
         """Keep so many of the last seconds for what comes at the very end; 0 gives them free."""
         self._held_back = seconds
 
+    def shortened(self, seconds: float) -> Clock:
+        """Return a clock with the same start, whose limit is so many seconds earlier, and which holds back as much."""
+        other = Clock(None if self.limit is None else self.limit - seconds, self.started)
+        other.hold_back(self._held_back)
+        return other
+
     def finish_stage(self, name: str) -> None:
         """Add the seconds since the last stage ended to stage `name`."""
         now = self.elapsed()

@@ -26,7 +26,6 @@ from automl.final.evidence.paired import paired_difference
 from automl.final.evidence.verdict import RETRAINS, Final
 from automl.final.retrain import Retrained
 from automl.machine import slowdown
-from automl.pipeline.clock import Clock
 from automl.pipeline.deliver.trained import LeftWeights
 from automl.pipeline.plan.budget import measured_closing
 from automl.pipeline.plan.constants import COMBINING_SHARE, FEWEST_COMBINED, MOST_COMBINED, SCORING_SPARE
@@ -50,13 +49,12 @@ SCORING_SHARE = (
 
 def with_time_to_combine(setup: Setup) -> Setup:
     """Return the setup for making the single model: it leaves time for the others, if an ensemble may be delivered."""
-    limit, left = setup.clock.limit, setup.clock.remaining()
+    left = setup.clock.remaining()
     splits = setup.data.splits
     possible = setup.config.deliver != "single" and len(splits.val) >= FEWEST_COMBINED and not splits.folds
-    if not possible or limit is None or left is None:
+    if not possible or left is None:
         return setup
-    shorter = Clock(limit - COMBINING_SHARE * left, setup.clock.started)
-    return replace(setup, clock=shorter)
+    return replace(setup, clock=setup.clock.shortened(COMBINING_SHARE * left))
 
 
 def combined(setup: Setup, found: SearchResult, final: Final, should_stop: Callable[[], bool]) -> Final:

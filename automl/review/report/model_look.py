@@ -61,11 +61,6 @@ def measure_speed(predictor: Predictor, seconds: float = SECONDS) -> Speed:
     return Speed(1000 * median(taken), len(taken), predictor.device, torch.get_num_threads())
 
 
-def count_parameters(predictor: Predictor) -> int:
-    """Return the number of parameters of the model."""
-    return sum(parameter.numel() for parameter in predictor.model.parameters())
-
-
 def weights_bytes(study: StudyFolder) -> int | None:
     """Return the bytes of the file of weights, None without one."""
     try:

@@ -91,14 +91,8 @@ def _look(facts: Facts, means: Means, load: Load | None, until: float) -> tuple[
     """Return what is known of the delivered model, and a function that shows where it looks."""
     if not facts.result or (means.predictor is None and not means.reopen):
         return Look(), lambda file: ""
-    from automl.review.report.model_look import (
-        SECONDS,
-        Looks,
-        count_parameters,
-        load_model,
-        measure_speed,
-        weights_bytes,
-    )
+    from automl.final.cost.network import counts_of
+    from automl.review.report.model_look import SECONDS, Looks, load_model, measure_speed, weights_bytes
 
     size = weights_bytes(facts.study)
     predictor, why = (means.predictor, "") if means.predictor else load_model(facts.study, facts.result)
@@ -107,7 +101,7 @@ def _look(facts: Facts, means: Means, load: Load | None, until: float) -> tuple[
     left = until - time.monotonic()
     speed = measure_speed(predictor, min(SECONDS, max(0.05, SPEED_SHARE * left)))
     looks = Looks(predictor, load, time.monotonic() + MODEL_SHARE * left)
-    return Look(speed, count_parameters(predictor), size), looks
+    return Look(speed, counts_of(predictor.model).params, size), looks
 
 
 def _content(facts: Facts, camera: Camera, look: Look, flags: str) -> dict[str, Any]:

@@ -119,4 +119,11 @@ def test_clock_holds_seconds_back_until_they_are_free() -> None:
     assert free > 97.0
     unlimited = Clock(None)
     unlimited.hold_back(3.0)
-    assert unlimited.remaining() is None
+    assert unlimited.remaining() is None and unlimited.shortened(5.0).remaining() is None
+
+
+def test_shortened_clock_holds_back_as_much() -> None:
+    clock = Clock(100.0)
+    clock.hold_back(3.0)
+    left, short = clock.remaining(), clock.shortened(20.0).remaining()
+    assert left is not None and short == pytest.approx(left - 20.0, abs=0.5)
