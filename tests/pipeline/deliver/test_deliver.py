@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import shutil
 from pathlib import Path
@@ -17,6 +18,7 @@ from automl import pipeline
 from automl.cli import main
 from automl.data.holdout import Holdout
 from automl.errors import ConfigError, DataError, StudyError
+from automl.final.evidence.words import made
 from automl.final.predictor import Predictor
 from automl.pipeline.deliver.draft import DRAFT, REPLACED
 from automl.pipeline.deliver.former import was_chosen
@@ -29,6 +31,7 @@ from automl.review.trials import study_trials
 from tests.pipeline.test_fit import config_for
 
 pytestmark = pytest.mark.study
+SEEDS = 4  # studies that are made, at most, until one has what the tests need: a single network may beat all others
 
 
 def stripes(n: int = 240) -> tuple[np.ndarray, np.ndarray]:
@@ -60,11 +63,16 @@ class Notes(Silent):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> FitResult:
-    """A study with a head on pixels and several trainings, made once."""
-    directory = tmp_path_factory.mktemp("studies")
-    write_stripes(directory / "lines")
-    options = {"data": str(directory / "lines"), "time_limit": 300, "n_trials": 4, "epochs": 4}
-    return pipeline.fit(config_for(directory, **options))
+    """A study with a head on pixels, and with another training on its front than its model."""
+    wanted = {Where.MODEL, Where.CHECKPOINT, Where.HEAD}
+    for seed in range(SEEDS):
+        directory = tmp_path_factory.mktemp("studies")
+        write_stripes(directory / "lines")
+        options = {"data": str(directory / "lines"), "time_limit": 300, "n_trials": 4, "epochs": 4}
+        result = pipeline.fit(config_for(directory, **options, seed=seed))
+        if set(kept_of(result.directory).values()) >= wanted:
+            return result
+    pytest.fail(f"in none of {SEEDS} studies is a training on the front beside that of the model")
 
 
 @pytest.fixture
@@ -130,9 +138,10 @@ def test_another_training_becomes_the_model_and_the_former_one_again(
     assert "read 2 times" in document["gap"]["explained"]
     card = (study / "model" / "README.md").read_text(encoding="utf-8")
     assert f"Trial {chosen}'s own weights" in card and "read 2 times" in card
-    value, page = score(document["holdout"]["accuracy"]["value"]), (study / "report.html").read_text("utf-8")
+    value = score(document["holdout"]["accuracy"]["value"])
+    page = html.unescape((study / "report.html").read_text(encoding="utf-8"))
     assert value in document["verdict"][0] and value in page
-    assert value != score(before["holdout"]["accuracy"]["value"])  # else the page could be that of before
+    assert made(document) in page and made(before) not in page
     assert set(Path(study / "model").iterdir()) >= {study / "model" / "confidence.json"}
     new = result.predictor.predict_proba(images)
     assert new.shape == old.shape and not np.allclose(new, old)
