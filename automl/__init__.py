@@ -178,6 +178,7 @@ def deliver(
     study: str,
     *,
     trial: int | None = None,
+    former: str | None = None,
     max_latency: float | str | None = None,
     max_size: int | str | None = None,
     max_params: float | str | None = None,
@@ -189,15 +190,16 @@ def deliver(
 
     That is `trial`, or the best one by its validation score that keeps `max_latency` (one image, on this machine),
     `max_size` and `max_params`. It is scored on the holdout once more, and `holdout_reads` says how often that was. The
-    former model is kept, and naming its trial makes it the model again. `data` is for data that have moved, or were in
-    memory. Raises StudyError and ConfigError, and changes nothing then, if no such trial has weights.
+    model before is kept in the study's folder `models`, and `former`, the name of its folder there, makes it the model
+    again, which reads nothing. `data` is for data that have moved, or were in memory. Raises StudyError and
+    ConfigError, and changes nothing then, if no such model has weights.
     """
     from automl.pipeline.deliver import deliver as module
     from automl.pipeline.deliver.choose import Wish
     from automl.pipeline.plan.limits.asked import Asked
 
     limits = Asked.read(max_latency=max_latency, max_size=max_size, max_params=max_params)
-    wish = Wish(trial, limits)
+    wish = Wish(trial, limits, former)
     return module.deliver(study, wish, directory=directory, data=data, observer=observer)
 
 

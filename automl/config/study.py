@@ -79,7 +79,7 @@ class StudyConfig(BaseModel):
     max_latency: Milliseconds | None = None
     max_size: Bytes | None = None
     max_params: Annotated[float, BeforeValidator(parse_count)] | None = None
-    deliver: Literal["single", "auto", "ensemble"] = "single"
+    deliver: Literal["single", "auto", "soup", "ensemble"] = "single"
     balance: Literal["auto", "none", "loss", "sampler"] = "auto"
     seed: Annotated[int, BeforeValidator(no_bool), Field(ge=0, lt=2**32)] = 0
     pretrained: Annotated[str, BeforeValidator(check_pretrained)] = "auto"

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from automl._version import __version__
 from automl.config import StudyConfig
 from automl.final.card import CARD_FILE, write_card
-from automl.final.evidence.delivery import Delivery
+from automl.final.evidence.delivery import COMBINED, Delivery
 from automl.final.evidence.earlier import Earlier
 from automl.final.evidence.gap import Facts, explain_gap
 from automl.final.evidence.usable import Trivial, trivial_scores
@@ -125,7 +125,7 @@ def kept_scores(earlier: Earlier) -> Scores:
 
 def _was_full(retrain: dict[str, Any]) -> bool:
     """Return whether the model is a full retrain, or was better than one that took as long as the best trial."""
-    if retrain.get("how", Delivery.RETRAINED) in (Delivery.RETRAINED, Delivery.ENSEMBLE):
+    if retrain.get("how", Delivery.RETRAINED) in (Delivery.RETRAINED, *COMBINED):
         return True
     evidence = retrain.get("evidence") or {}
     done, trial = evidence.get("retrain") or {}, evidence.get("trial") or {}
@@ -182,6 +182,7 @@ def _document(setup: Setup, found: SearchResult, outcome: Outcome, *, mirrored: 
         "mode": setup.metric.mode,
         "val": "cv" if info.folds else "split",
         "balance": setup.plan.balance,
+        "deliver": config.deliver,
         "seed": config.seed,
         "space": config.space if isinstance(config.space, str) else "given in Python",
         "data": {

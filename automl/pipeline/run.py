@@ -14,7 +14,7 @@ from automl.config.durations import format_duration
 from automl.data import Source
 from automl.errors import ModelError, StorageError
 from automl.final.confidence.measure_known import seconds_for_features
-from automl.final.evidence.delivery import Delivery
+from automl.final.evidence.delivery import COMBINED, Delivery
 from automl.final.evidence.earlier import Earlier, read_earlier
 from automl.final.evidence.verdict import Final
 from automl.final.evidence.words import scored_on
@@ -22,10 +22,11 @@ from automl.final.predictor import Predictor
 from automl.interrupt import stop_on_interrupt
 from automl.pipeline.context import Context
 from automl.pipeline.deliver.draft import put_in_place, recover, write_draft
-from automl.pipeline.deliver.former import keep_former, was_chosen
+from automl.pipeline.deliver.former import is_combined, keep_former, was_chosen
 from automl.pipeline.deliver.sealed import Sealed
 from automl.pipeline.label_errors import write_label_errors
 from automl.pipeline.objective import node_trial, origin_of
+from automl.pipeline.plan.constants import MOST_COMBINED
 from automl.pipeline.plan.heads import number_of
 from automl.pipeline.report.during_search import ReportsDuringSearch
 from automl.pipeline.report.own_report import report_during_search, reserve
@@ -40,7 +41,7 @@ from automl.pipeline.results import (
     val_trivial,
     write_outcome,
 )
-from automl.pipeline.retrain.combine import combined, with_time_to_combine
+from automl.pipeline.retrain.combine import as_it_is, asks_anew, combined, single_stays, with_time_to_combine
 from automl.pipeline.retrain.final_model import final_model
 from automl.pipeline.retrain.retrain_time import RetrainTime, interrupted, promised
 from automl.pipeline.setup import Setup, prepare
@@ -100,8 +101,10 @@ class Run:
             earlier = self.earlier_model()
             left = None if earlier is None else RetrainTime(self.setup, found).plan().seconds
             kept = None if earlier is None else keep_model(found, earlier, left)
-            if kept is not None:
+            anew = earlier is not None and asks_anew(self.setup, earlier) and not interrupted(found)
+            if kept is not None and earlier is not None and not anew:
                 self._note(f"The best configuration has not changed{_no_longer(kept, left)}.")
+                self._note_single(earlier)
                 return unchanged(self.setup, found) or self.write_results(found, kept)
             if promise.words:
                 self._note(promise.words)
@@ -110,13 +113,21 @@ class Run:
             if asked.is_set():  # as in the search
                 found = replace(found, stopped=Reason(Code.INTERRUPTED))
                 self._note_stopped(found)
-            final = self.retrain(found, earlier, promise.value, asked)
+            begin = as_it_is(self.setup, earlier) if kept and earlier else None
+            final = self.retrain(found, earlier, promise.value, asked, begin)
+            if kept is not None and final.delivery not in COMBINED:
+                self._note("Nothing better was found, so the model and its holdout score are kept.")
+                return self.write_results(found, kept)
         with self._ignore_first_ctrl_c(found, final):
             outcome = self.deliver(found, final)
             self.setup.observer.stage("deliver", f"writing {self.setup.workspace.root}")
             if label_errors:
                 self._note(label_errors)
             return self.write_results(found, outcome)
+
+    def _note_single(self, earlier: Earlier) -> None:
+        if why := single_stays(self.setup, earlier):
+            self._note(why)
 
     def _note_stopped(self, found: SearchResult) -> None:
         self._note(f"Search stopped; {_next_step(found)}. Press Ctrl-C again to quit at once.")
@@ -155,12 +166,24 @@ class Run:
         setup.clock.finish_stage("search")
         return found
 
-    def retrain(self, found: SearchResult, earlier: Earlier | None, promise: float, asked: Event) -> Final:
-        """Run stage `retrain`: make the model to deliver, or keep the `earlier` one. `asked`: by Ctrl-C, to stop."""
+    def retrain(
+        self,
+        found: SearchResult,
+        earlier: Earlier | None,
+        promise: float,
+        asked: Event,
+        begin: Final | None = None,
+    ) -> Final:
+        """Run stage `retrain`: make the model to deliver, or keep the `earlier` one. `asked`: by Ctrl-C, to stop.
+
+        `begin` is a model that others are combined with, so that none is trained.
+        """
         pressed = (lambda: False) if interrupted(found) else asked.is_set
-        single = with_time_to_combine(self.setup)
-        final = final_model(single, found, earlier, promise=promise, asked=pressed)
+        single = with_time_to_combine(self.setup, found)
+        final = begin or final_model(single, found, earlier, promise=promise, asked=pressed)
         final = combined(self.setup, found, final, pressed)
+        if final.earlier is not None:
+            self._note_single(final.earlier)
         if why := final.in_words():
             self._note(f"{why[:1].upper()}{why[1:]}.")
         self.setup.clock.finish_stage("retrain")
@@ -189,11 +212,11 @@ class Run:
         """Write the model, then replace an earlier one."""
         workspace = self.setup.workspace
         result = workspace.read_result()
-        if result is not None and was_chosen(result):
-            place, trial = keep_former(workspace, result), result["retrain"]["trial"]
+        if result is not None and (was_chosen(result) or final.delivery in COMBINED or is_combined(result)):
+            place = keep_former(workspace, result)
             self._note(
-                f"The model that was chosen with `automl deliver` is kept in {place.relative_to(workspace.root)}; "
-                f"`automl deliver {self.setup.config.study} --trial {trial}` makes it the model again."
+                f"The former model is kept in {place.relative_to(workspace.root)}; "
+                f"`automl deliver {self.setup.config.study} --former {place.name}` makes it the model again."
             )
         draft = write_draft(workspace, final.model, final.answers, seed=self.setup.config.seed)
         put_in_place(workspace, draft)
@@ -313,6 +336,7 @@ def _search_settings(setup: Setup) -> SearchSettings:
         owner=setup.owner,
         on_failure=OnFailure(config.on_failure),
         objectives={PARAMS: "min", MACS: "min"},
+        keep_best=0 if config.deliver == "single" else MOST_COMBINED,
         attributes=setup.pretrained.attributes,
     )
 
@@ -327,14 +351,15 @@ def _described(final: Final, found: SearchResult) -> dict[str, Any]:
     """Return the entry `retrain` of result.json."""
     trained, earlier = final.trained, final.earlier
     entry: dict[str, Any] = {}
-    if final.delivery in (Delivery.HEAD, Delivery.EARLIER, Delivery.ENSEMBLE):
+    if final.delivery in (Delivery.HEAD, Delivery.EARLIER, *COMBINED):
         entry["config"] = final.model.config  # not that of the best trial
     if final.delivery is Delivery.HEAD:
         entry["val_score"] = finite(final.model.value)
         number = number_of(final.model, found.heads)
         entry |= {} if number is None else {"trial": number}
-    if final.members:
-        entry["members"] = list(final.members)
+    members = list(final.members) if earlier is None else earlier.result["retrain"].get("members")
+    if members:
+        entry["members"] = members
     entry |= {
         "how": final.delivery.value,
         "why": final.in_words(),

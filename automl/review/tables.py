@@ -12,7 +12,7 @@ from typing import Any
 
 from automl.documents.bounded_file import read_bounded
 from automl.errors import StudyError
-from automl.final.evidence.delivery import Delivery
+from automl.final.evidence.delivery import COMBINED, Delivery
 from automl.records import Mode, TrialRow, TrialState
 from automl.review.studies import WRONG_VALUES
 from automl.search.pareto import on_front
@@ -54,6 +54,9 @@ class Delivered:
 def delivered_of(retrain: Mapping[str, Any], best: int | None) -> Delivered:
     """Return what is delivered, from the entry `retrain` of result.json and the number of the best trial."""
     how = str(retrain.get("how", Delivery.RETRAINED))  # an earlier version always retrained
+    members = retrain.get("members")
+    if how in COMBINED and members:  # the first one is what would have been delivered alone
+        best = members[0].get("trial")
     return Delivered(retrain.get("trial", None if how == Delivery.HEAD else best), how)
 
 

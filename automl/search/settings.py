@@ -45,8 +45,9 @@ class SearchSettings:
     result is the first configuration, with the value NaN, instead of an error.
 
     Values: `objectives` are further numbers that every round reports, and whether more ("max") or less ("min") is
-    better. They are stored with the trials and decide nothing. `significance` tells what a difference of metric values
-    is worth, to the policy and in the choice of the best (`incumbent.py`); None: every difference counts.
+    better. They are stored with the trials and decide nothing. When they are over, the `keep_best` best trials keep
+    their checkpoints, beside those on the front of value and objectives. `significance` tells what a difference of
+    metric values is worth, to the policy and in the choice of the best (`incumbent.py`); None: every difference counts.
     `size_limits` returns whether a sampler may suggest a configuration; None: any. `expect` returns how long a round of
     a configuration should take; None: as long as the others. `attributes` returns what people are told of a
     configuration beside its values; None: nothing.
@@ -87,6 +88,7 @@ class SearchSettings:
     owner: Owner | None = None
     keeps_prints: bool = False
     objectives: Mapping[str, Mode] = field(default_factory=dict)
+    keep_best: int = 0
 
     def __post_init__(self) -> None:
         """Raise ConfigError with all problems, one sentence each. `run.py` checks the names of parts."""

@@ -221,3 +221,4 @@ def test_ensemble_is_a_kind_of_its_own() -> None:
     retrain = {"how": "ensemble", "config": {"model": ENSEMBLE}}
     assert delivered_kind({"retrain": retrain}) == "ensemble"
     assert delivered_kind({"retrain": {**retrain, "how": "earlier", "made": "ensemble"}}) == "ensemble"
+    assert delivered_kind({"retrain": {"how": "soup", "config": {"model": "resnet18"}}}) == "soup"

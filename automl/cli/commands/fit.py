@@ -59,7 +59,8 @@ resources = section("Resources")
     "--deliver",
     "WHAT",
     "single",
-    "One model (single), an ensemble where validation images show a gain (ensemble), or a clear one (auto).",
+    "One model (single); where validation images show a gain, the mean of fine-tuned weights (soup) or of the answers "
+    "of several models (ensemble); or what is clearly better (auto).",
 )
 @search("--space", "NAME|FILE", "auto", "Search space; see `automl spaces`.")
 @search("--metric", "NAME", "auto", "Metric to optimise: accuracy, balanced_accuracy, f1, log_loss, ...")

@@ -144,8 +144,8 @@ def _front(
 ) -> None:
     """Print the models that no other beats, with what they cost on this machine."""
     from automl.cli.output import complain, print_json, say, say_wrapped
-    from automl.final.evidence.delivery import Delivery
-    from automl.review.front.kept import kept_weights
+    from automl.final.evidence.delivery import COMBINED
+    from automl.review.front.kept import Where, kept_weights
     from automl.review.front.latencies import FILE, Latencies
     from automl.review.front.points import front, points_of, write_front
     from automl.torch_setup import quiet_waiting
@@ -157,8 +157,11 @@ def _front(
     best, unmeasured = front(points, mode), sum(point.latency is None for point in points)
     if csv_file is not None:
         _write_or_refuse(csv_file, lambda: write_front(best, metric, Path(csv_file)))
-    if (found.result or {}).get("retrain", {}).get("how") == Delivery.ENSEMBLE and not state.json:
-        say_wrapped("The model of the study is an ensemble of several trials, which is not among these.")
+    how = (found.result or {}).get("retrain", {}).get("how")
+    if how in COMBINED and not state.json and all(point.weights != Where.MODEL for point in points):
+        say_wrapped(
+            f"The model of the study is of several trials ({how}) and not among these: its score is unknown."
+        )
     if state.json:
         rows = [point.to_row(metric) for point in best]
         about = {"metric": metric, "mode": mode, "measured_on": latencies.where, "unmeasured": unmeasured}
@@ -180,18 +183,18 @@ def _print_front(best: list[Point], metric: str, where: str, unmeasured: int) ->
     columns = ("trial", f"val_{metric}", "latency", "size", "params", "form", "weights", "configuration")
     cells = [
         (
-            str(one.trial),
+            "-" if one.trial is None else str(one.trial),
             score(one.value),
             format_latency(one.latency or 0.0),
             format_size(one.size),
             format_count(one.params),
             one.form,
             one.weights or "-",
-            config_words(one.config),
+            f"{one.kind} of {', '.join(one.members)}" if one.members else config_words(one.config),
         )
         for one in best
     ]
-    say_wrapped(f"no other trial is better in metric, latency and size; one image on {where}")
+    say_wrapped(f"no other model is better in metric, latency and size; one image on {where}")
     print_table(columns, cells, right=columns[:5])
     if unmeasured:
         say_wrapped(f"{unmeasured} more could not be measured in time; the same command again goes on.")

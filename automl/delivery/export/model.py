@@ -18,6 +18,7 @@ from automl.errors import DataError, UsageError, unknown_name
 from automl.final.evaluation.labelled import Labelled, Where, open_labelled
 from automl.final.predictor import Predictor
 from automl.records import DatasetInfo, ReadOptions
+from automl.review.front.exports import record_export
 from automl.review.studies import STUDY_FILE, StudyFolder, find_model, read_study
 
 _IN_MEMORY = "<"  # study.yaml names data that were in memory like this
@@ -64,7 +65,7 @@ def export_model(
             choosing=rows.val if len(rows.val) else rows.train,
             own_holdout=data is None,
         )
-        return export(
+        made = export(
             predictor,
             folder,
             evidence,
@@ -74,6 +75,20 @@ def export_model(
             max_loss=max_loss,
             threads=torch.get_num_threads(),
             note=note,
+        )
+    if study is not None:
+        _record(study, folder, made.folder, note)
+    return made
+
+
+def _record(study: StudyFolder, model: Path, folder: Path, note: Callable[[str], None]) -> None:
+    """Note in the study where the export lies."""
+    try:
+        record_export(study.path, model, folder)
+    except OSError as error:
+        note(
+            f"`automl leaderboard --pareto` will not know this export, as {str(study.path)!r} cannot be written "
+            f"({error.strerror})"
         )
 
 

@@ -17,6 +17,10 @@ class Delivery(StrEnum):
     HEAD = "linear head"
     EARLIER = "earlier model"
     ENSEMBLE = "ensemble"
+    SOUP = "soup"
+
+
+COMBINED = (Delivery.SOUP, Delivery.ENSEMBLE)  # of several models of a study
 
 
 class Decided(StrEnum):
@@ -41,6 +45,7 @@ NAMES = {
     Delivery.HEAD: "the linear head",
     Delivery.EARLIER: "the earlier model",
     Delivery.ENSEMBLE: "the ensemble",
+    Delivery.SOUP: "the soup",
 }
 
 
@@ -248,21 +253,23 @@ class Unknown:
 
 @dataclass(frozen=True)
 class Combined:
-    """An ensemble of `members` (names and shares) replaced the single model `base`, by what both answer for `rows`.
+    """An ensemble or a soup (`kind`) of `members` replaced the model `base`, by what both answer for `rows`.
 
-    `losses` are those of the single model and of the ensemble on these validation images.
+    `losses` are those of the base and of what replaced it on these validation images.
     """
 
     members: tuple[str, ...]
     base: Delivery
     losses: tuple[float, float]
     rows: int
+    kind: Delivery = Delivery.ENSEMBLE
 
     def sentence(self) -> str:
         """Return the clause of the sentence for users."""
+        what = "an ensemble" if self.kind is Delivery.ENSEMBLE else f"a {self.kind}"
         return (
             f"on {self.rows:,} validation images that no member trained on, the loss of {NAMES[self.base]} is "
-            f"{self.losses[0]:.4f} and that of an ensemble {self.losses[1]:.4f} ({', '.join(self.members)})"
+            f"{self.losses[0]:.4f} and that of {what} {self.losses[1]:.4f} ({', '.join(self.members)})"
         )
 
 

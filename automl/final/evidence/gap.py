@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from automl.config.metrics import METRICS
-from automl.final.evidence.delivery import NAMES, Delivery
+from automl.final.evidence.delivery import COMBINED, NAMES, Delivery
 from automl.records import Interval
 
 
@@ -81,6 +81,7 @@ def _no_score(facts: Facts) -> str:
         Delivery.HEAD: "the linear head was compared with no trial",
         Delivery.EARLIER: "the earlier model was compared with no trial",
         Delivery.ENSEMBLE: "the ensemble was compared with no trial",
+        Delivery.SOUP: "the soup was compared with no trial",
     }
     compared = apart.get(facts.delivery, "this configuration was compared with no other")
     return f"No trial had a validation score, so {compared}."
@@ -130,8 +131,8 @@ def _training(facts: Facts) -> str:
         )
     if facts.delivery is Delivery.EARLIER:
         return _earlier(facts)
-    if facts.delivery is Delivery.ENSEMBLE:
-        return "The ensemble averages several models, of which the validation score is of one."
+    if facts.delivery in _AVERAGED:
+        return _AVERAGED[facts.delivery]
     said = f"The retrain took {_length(facts.epochs, facts.images)}, with {facts.n_train:,} images an epoch"
     if not math.isfinite(facts.val):
         return f"{said}."
@@ -145,12 +146,19 @@ def _training(facts: Facts) -> str:
     )
 
 
+_AVERAGED = {
+    Delivery.ENSEMBLE: "The ensemble averages several models, of which the validation score is of one.",
+    Delivery.SOUP: "The soup averages the weights of several models, of which the validation score is of one.",
+}
+
+
 def _earlier(facts: Facts) -> str:
     """Return how the model of an earlier run was made."""
     if facts.made is Delivery.HEAD:
         return f"An earlier run fitted the delivered model, a linear head, on {facts.n_train:,} images."
-    if facts.made is Delivery.ENSEMBLE:
-        return "An earlier run made the delivered model, an ensemble of several."
+    if facts.made in COMBINED:
+        what = "an ensemble" if facts.made is Delivery.ENSEMBLE else "a soup"
+        return f"An earlier run made the delivered model, {what} of several."
     kind = "has the weights" if facts.made is Delivery.OWN_WEIGHTS else "is the retrain"
     return (
         f"The delivered model {kind} of trial {facts.made_of} in an earlier run, after "

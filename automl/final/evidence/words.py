@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from automl.final.evidence.delivery import Delivery
+from automl.final.evidence.delivery import COMBINED, Delivery
 from automl.records import Config
 
 Document = Mapping[str, Any]
@@ -90,8 +90,13 @@ def made(document: Document) -> str:
     if kept:
         kind, whose = retrain["made"], f"trial {retrain['trial']}'s"
     n = f"{retrain['n_train']:,}"
-    if kind == Delivery.ENSEMBLE:
-        said = f"an ensemble of {', '.join(member['words'] for member in retrain['members'])}"
+    if kind in COMBINED:
+        members = ", ".join(member["words"] for member in retrain["members"])
+        said = (
+            f"an ensemble of {members}"
+            if kind == Delivery.ENSEMBLE
+            else f"a soup, the mean of the weights of {members}"
+        )
         return f"kept from an earlier run: {said}" if kept else said
     if kind == Delivery.HEAD:
         value = retrain.get("val_score")

@@ -6,51 +6,59 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from automl.errors import ConfigError, StudyError
+from automl.errors import ConfigError, StudyError, unknown_name
 from automl.machine import Moment
 from automl.pipeline.deliver.opened import Opened
 from automl.pipeline.plan.limits.asked import Asked
 from automl.records import TrialRow, TrialState
-from automl.review.front.kept import Kept, kept_weights
+from automl.review.front.kept import Kept, Where, kept_weights, named_formers, same_weights
 from automl.review.front.latencies import FILE, Latencies
 from automl.review.front.points import FLOAT, Point, points_of
+from automl.review.studies import MODEL_FOLDER, StudyFolder
 from automl.review.trials import study_mode
 
 
 @dataclass(frozen=True)
 class Wish:
-    """Which model is asked for: that of a `trial`, or the best within `limits`."""
+    """Which model is asked for: that of a `trial`, a `former` model by its name, or the best within `limits`."""
 
     trial: int | None = None
     limits: Asked = Asked()
+    former: str | None = None
 
     def __post_init__(self) -> None:
-        if (self.trial is None) == (not self.limits):
+        given = (self.trial is not None, self.former is not None, bool(self.limits))
+        if sum(given) != 1:
             raise ConfigError(
-                "give either --trial N or limits (--max-latency, --max-size, --max-params); "
+                "give either --trial N, --former NAME or limits (--max-latency, --max-size, --max-params); "
                 "`automl leaderboard STUDY --pareto` shows what there is"
             )
 
     def in_words(self) -> str:
         """Return the wish as flags."""
+        if self.former is not None:
+            return f"--former {self.former}"
         return self.limits.in_words() if self.trial is None else f"--trial {self.trial}"
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """The trial that is to be delivered, and its weights."""
+    """The weights that are to be delivered, in `words`, and their trial; None for a model of several."""
 
-    row: TrialRow
     kept: Kept
+    words: str
+    row: TrialRow | None = None
 
 
 def choose(opened: Opened, trials: Sequence[TrialRow], wish: Wish) -> Chosen:
-    """Return the trial that is asked for. Only validation scores decide, never the holdout.
+    """Return the model that is asked for. Only validation scores decide, never the holdout.
 
-    Raises StudyError for a trial that is none or has no weights, and ConfigError if no trial with weights keeps the
-    limits.
+    Raises StudyError for a trial or a former model that is none or has no weights, and ConfigError if no model with
+    weights keeps the limits.
     """
     kept = kept_weights(opened.study, list(trials))
+    if wish.former is not None:
+        return _by_name(opened.study, wish.former)
     if wish.trial is not None:
         return _by_number(opened, trials, kept, wish.trial)
     points = _points(opened, trials, kept, wish.limits)
@@ -61,11 +69,40 @@ def choose(opened: Opened, trials: Sequence[TrialRow], wish: Wish) -> Chosen:
     best = with_weights[0]  # the best by metric first
     if fitting[0] is not best:
         opened.observer.note(
-            f"Trial {fitting[0].trial} is better within these limits ({opened.metric} {fitting[0].value:.4f}), but its "
+            f"{_name(fitting[0])} is better within these limits ({opened.metric} {fitting[0].value:.4f}), but its "
             "weights were not kept."
         )
+    if best.trial is None:
+        return Chosen(_place_of(opened.study, best), _name(best))
     row = next(row for row in trials if row.trial == best.trial)
-    return Chosen(row, kept[best.trial])
+    return Chosen(kept[best.trial], _name(best), row)
+
+
+def _name(point: Point, trial: str = "Trial", the: str = "The") -> str:
+    """Return a model, by default at the beginning of a sentence."""
+    return f"{the} {point.kind}" if point.trial is None else f"{trial} {point.trial}"
+
+
+def _place_of(study: StudyFolder, point: Point) -> Kept:
+    """Return where the weights of a model of several are."""
+    if point.weights == Where.MODEL:
+        return Kept(Where.MODEL, study.model_dir)
+    return Kept(Where.BEFORE, study.path / point.weights)
+
+
+def _by_name(study: StudyFolder, name: str) -> Chosen:
+    known = named_formers(study)
+    if name not in known:
+        raise StudyError(
+            unknown_name("former model", name, list(known))
+            if known
+            else f"the study {study.name!r} has no former model, got --former {name!r}: `automl deliver` keeps one "
+            "when another becomes the model"
+        )
+    folder = known[name].folder
+    again = same_weights(folder / MODEL_FOLDER, study.model_dir)
+    kept = Kept(Where.MODEL, study.model_dir) if again else Kept(Where.BEFORE, folder)
+    return Chosen(kept, f"The former model {name!r}")
 
 
 def _by_number(opened: Opened, trials: Sequence[TrialRow], kept: Mapping[int, Kept], number: int) -> Chosen:
@@ -76,7 +113,7 @@ def _by_number(opened: Opened, trials: Sequence[TrialRow], kept: Mapping[int, Ke
     if row.state is TrialState.FAILED or number not in kept:
         why = "failed" if row.state is TrialState.FAILED else "has no weights any more"
         raise StudyError(f"trial {number} {why}; {_with_weights(kept)}")
-    return Chosen(row, kept[number])
+    return Chosen(kept[number], f"Trial {number}", row)
 
 
 def _points(
@@ -107,7 +144,7 @@ def _excess(point: Point, limits: Asked) -> str:
 def _none_fits(opened: Opened, points: Sequence[Point], fitting: Sequence[Point], wish: Wish) -> str:
     if fitting:
         numbers = ", ".join(str(point.trial) for point in fitting[:5])
-        kept = {point.trial for point in points if point.weights}
+        kept = {point.trial for point in points if point.weights and point.trial is not None}
         return (
             f"within {wish.in_words()} there are only trials without weights ({numbers}); "
             f"{_with_weights(kept)}"
@@ -124,7 +161,7 @@ def _none_fits(opened: Opened, points: Sequence[Point], fitting: Sequence[Point]
     which = (
         ""
         if nearest is None
-        else f": the nearest is trial {nearest.trial} with {_excess(nearest, wish.limits)}"
+        else f": the nearest is {_name(nearest, 'trial', 'the')} with {_excess(nearest, wish.limits)}"
     )
     return f"no trial of the study {opened.study.name!r} keeps {wish.in_words()}{which}; raise the limit"
 

@@ -1,4 +1,4 @@
-"""Make another trial of a finished study its model, without a new search."""
+"""Make another trial or a former model of a finished study its model, without a new search."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from automl.final.evidence.delivery import Delivery
 from automl.final.evidence.gap import Facts, explain_gap
 from automl.final.loading.preprocess import read_preprocess
 from automl.final.predictor import Predictor
-from automl.pipeline.deliver.choose import Chosen, Wish, choose
+from automl.pipeline.deliver.choose import Wish, choose
 from automl.pipeline.deliver.draft import draft_folder, put_in_place, write_draft
 from automl.pipeline.deliver.former import CHOSEN, keep_former, restore_answers, restore_former
 from automl.pipeline.deliver.opened import Opened, opened_study
@@ -25,7 +25,7 @@ from automl.pipeline.results import Scores, finite
 from automl.pipeline.study_folder import write_json
 from automl.records import Interval, Observer, Silent, TrialRow
 from automl.result import FitResult
-from automl.review.front.kept import Where
+from automl.review.front.kept import Kept, Where
 from automl.review.tables import delivered_of, write_trials
 from automl.review.trials import stored_rows, stored_trials, study_mode, with_weights
 from automl.torch_setup import quiet_waiting
@@ -41,10 +41,10 @@ def deliver(
 ) -> FitResult:
     """Make the model that is wished for the model of a finished study, and return its result.
 
-    It is chosen by validation scores, and then scored on the holdout once: result.json says how often that was read in
-    all. The former model is kept in `models/` and can be made the model again, which reads nothing. `data` is for data
-    that have moved, or were in memory. Raises StudyError and ConfigError for what cannot be delivered; nothing has
-    changed then.
+    A trial is chosen by validation scores, and then scored on the holdout once: result.json says how often that was
+    read in all. The former model is kept in `models/` and can be made the model again, which reads nothing. `data` is
+    for data that have moved, or were in memory. Raises StudyError and ConfigError for what cannot be delivered; nothing
+    has changed then.
     """
     quiet_waiting()
     with opened_study(study, directory, data, observer or Silent()) as opened:
@@ -52,10 +52,12 @@ def deliver(
         trials = with_weights(stored_rows(stored), opened.plan["begun_with"])
         chosen = choose(opened, trials, wish)
         if chosen.kept.where is Where.MODEL:
-            opened.observer.note(f"Trial {chosen.row.trial} is the model of the study already.")
+            opened.observer.note(f"{chosen.words} is the model of the study already.")
             return FitResult(opened.workspace.root, opened.result, unchanged_after=0.0)
-        again = chosen.kept.where is Where.BEFORE
-        document = _again(opened, chosen) if again else _new(opened, chosen, wish, trials)
+        if chosen.kept.where is Where.BEFORE or chosen.row is None:
+            document = _again(opened, chosen.kept)
+        else:
+            document = _new(opened, chosen.row, chosen.kept, wish, trials)
         made = delivered_of(document["retrain"], document["best"]["trial"])
         mode = study_mode(opened.study, opened.metric)
         write_trials(trials, opened.metric, mode, opened.workspace.root / "trials.csv", made)
@@ -73,25 +75,25 @@ def _report(opened: Opened, document: Mapping[str, Any]) -> tuple[str, ...]:
     return report_of_result(opened.workspace.root, opened.config, document, Means(), opened.observer)
 
 
-def _again(opened: Opened, chosen: Chosen) -> dict[str, Any]:
+def _again(opened: Opened, kept: Kept) -> dict[str, Any]:
     """Make a model that was delivered before the model again."""
     workspace = opened.workspace
-    opened.observer.stage("deliver", f"restoring the model in {chosen.kept.path}")
-    document = restore_former(workspace, chosen.kept.path, opened.result)
+    opened.observer.stage("deliver", f"restoring the model in {kept.path}")
+    document = restore_former(workspace, kept.path, opened.result)
     draft = draft_folder(workspace)
     write_card(draft / CARD_FILE, document, read_preprocess(draft))
     keep_former(workspace, opened.result)
     put_in_place(workspace, draft)
-    restore_answers(workspace, chosen.kept.path)
+    restore_answers(workspace, kept.path)
     return document
 
 
-def _new(opened: Opened, chosen: Chosen, wish: Wish, trials: list[TrialRow]) -> dict[str, Any]:
+def _new(opened: Opened, row: TrialRow, kept: Kept, wish: Wish, trials: list[TrialRow]) -> dict[str, Any]:
     """Make the weights of a trial the model, and score it on the holdout."""
     workspace, observer, seed = opened.workspace, opened.observer, opened.config.seed
     data = opened.data()
-    observer.stage("deliver", f"making a model of trial {chosen.row.trial}")
-    model = model_of(opened, chosen, data)
+    observer.stage("deliver", f"making a model of trial {row.trial}")
+    model = model_of(opened, row.trial, kept.path, data)
     answers = answers_of(model, data, opened.device.kind)
     draft = write_draft(workspace, model, answers, seed=seed)
     predictor = Predictor.load(draft, factory=str(model.config["model"]), device=opened.device.kind)
@@ -100,7 +102,7 @@ def _new(opened: Opened, chosen: Chosen, wish: Wish, trials: list[TrialRow]) -> 
     sealed = Sealed(workspace, data, opened.metric, seed, opened.device.all_threads)
     scores, per_row = sealed.score(predictor)
     sealed.write_known(draft, predictor, seconds=seconds_for_features(None, None), per_row=per_row)
-    document = _document(opened, model, chosen, wish, scores, data, trials)
+    document = _document(opened, model, row, wish, scores, data, trials)
     write_card(draft / CARD_FILE, document, read_preprocess(draft))
     put_in_place(workspace, draft)
     return document
@@ -109,7 +111,7 @@ def _new(opened: Opened, chosen: Chosen, wish: Wish, trials: list[TrialRow]) -> 
 def _document(
     opened: Opened,
     model: Alternative,
-    chosen: Chosen,
+    row: TrialRow,
     wish: Wish,
     scores: Scores,
     data: PreparedData,
@@ -120,7 +122,7 @@ def _document(
     retrain = {
         "how": model.delivery.value,
         "why": f"{CHOSEN} {wish.in_words()}`",
-        "trial": chosen.row.trial,
+        "trial": row.trial,
         "config": model.config,
         "val_score": finite(model.value),
         "epochs": trained.epochs,
@@ -129,7 +131,7 @@ def _document(
         "seconds": round(trained.seconds, 2),
         "evidence": {},
     }
-    gap = explain_gap(_facts(opened, model, chosen, scores, data, trials))
+    gap = explain_gap(_facts(opened, model, row, scores, data, trials))
     return {
         **opened.result,
         "retrain": retrain,
@@ -154,7 +156,7 @@ def _leads(opened: Opened, row: TrialRow, trials: list[TrialRow]) -> bool:
 def _facts(
     opened: Opened,
     model: Alternative,
-    chosen: Chosen,
+    row: TrialRow,
     scores: Scores,
     data: PreparedData,
     trials: list[TrialRow],
@@ -164,15 +166,15 @@ def _facts(
     best = opened.result["best"]
     head = model.delivery is Delivery.HEAD  # then the validation score is the best trial's, as `fit` says it
     val = best["val_score"] if head else finite(model.value)
-    scored = sum(row.value is not None for row in trials if row.kind != chosen.row.kind or not head)
+    scored = sum(one.value is not None for one in trials if one.kind != row.kind or not head)
     return Facts(
         metric=opened.metric,
         val=float("nan") if val is None else float(val),
         n_val=info.n_scored,
         folds=info.folds,
-        trial=int(best["trial"]) if head else chosen.row.trial,
+        trial=int(best["trial"]) if head else row.trial,
         compared=scored,
-        leads=head or _leads(opened, chosen.row, trials),
+        leads=head or _leads(opened, row, trials),
         chosen=not head,
         trial_epochs=float(best["epochs"]) if head else trained.epochs,
         trial_images=0 if head else trained.images_trained,
@@ -183,7 +185,7 @@ def _facts(
         images=trained.images_trained,
         n_train=trained.n_train,
         reads=scores.reads,
-        made_of=chosen.row.trial,
+        made_of=row.trial,
         mirrored=model.is_mirrored,
         precision=str(opened.plan.get("precision", "fp32")),
     )

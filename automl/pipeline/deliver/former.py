@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from automl.documents.json_file import read_json
 from automl.errors import StudyError
 from automl.final.evaluation.record import ANSWERS_FILE
-from automl.final.evidence.delivery import Delivery
+from automl.final.evidence.delivery import COMBINED, Delivery
 from automl.final.evidence.gap import reads_sentence
 from automl.final.evidence.words import delivered_config
 from automl.pipeline.deliver.draft import empty_draft
 from automl.pipeline.study_folder import Workspace, write_json
-from automl.review.front.kept import MODELS_FOLDER, delivered_trial
+from automl.review.front.kept import MODELS_FOLDER, delivered_trial, same_weights
 from automl.review.studies import MODEL_FOLDER, RESULT_FILE
 
 # The entries of result.json that are about the delivered model; the others are about the study.
@@ -39,15 +40,21 @@ def was_chosen(result: Mapping[str, Any] | None) -> bool:
     return result is not None and str(result["retrain"].get("why", "")).startswith(CHOSEN)
 
 
+def is_combined(result: Mapping[str, Any] | None) -> bool:
+    """Return whether the model of a result is of several models of the study."""
+    return result is not None and result["retrain"].get("how") in COMBINED
+
+
 def keep_former(workspace: Workspace, result: Mapping[str, Any]) -> Path:
     """Copy the present model with its result into `models/`, unless it is there. Return its folder.
 
-    The folder appears as a whole: a copy that is not finished has another name.
+    Its name says how it was made, and of which trial; another model of the same name gets a number. The folder appears
+    as a whole: a copy that is not finished has another name.
     """
     how = str(result["retrain"].get("how", Delivery.RETRAINED))
     trial = delivered_trial(result)
     name = how.replace(" ", "-")
-    place = workspace.root / MODELS_FOLDER / (name if trial is None else f"t{trial:04d}-{name}")
+    place = _free(workspace, name if trial is None else f"t{trial:04d}-{name}")
     draft = place.with_name(f".{place.name}")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
@@ -59,6 +66,15 @@ def keep_former(workspace: Workspace, result: Mapping[str, Any]) -> Path:
     shutil.rmtree(place, ignore_errors=True)
     draft.rename(place)
     return place
+
+
+def _free(workspace: Workspace, name: str) -> Path:
+    """Return the folder for the present model: that of an earlier copy of it, or one that does not exist."""
+    for number in count(1):
+        place = workspace.root / MODELS_FOLDER / (name if number == 1 else f"{name}-{number}")
+        if not place.exists() or same_weights(place / MODEL_FOLDER, workspace.model_dir):
+            return place
+    raise AssertionError("there is always a free number")
 
 
 def restore_former(workspace: Workspace, folder: Path, result: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from automl.final.evidence.answers import answered
 from automl.final.evidence.candidates import Alternative
 from automl.final.evidence.delivery import Delivery
 from automl.final.retrain import Retrained
-from automl.pipeline.deliver.choose import Chosen
 from automl.pipeline.deliver.opened import Opened, networks_of, targets_at
 from automl.pipeline.retrain.retrain_time import images_of
 from automl.records import Config, DatasetInfo, rows_of
@@ -32,15 +31,15 @@ from automl.training.models.pretrained_weights import load_model, normalised
 _ABOUT_HEAD = ("weights", "estimator", "strength")  # what a head's trial says beside its configuration
 
 
-def model_of(opened: Opened, chosen: Chosen, data: PreparedData) -> Alternative:
+def model_of(opened: Opened, number: int, weights: Path, data: PreparedData) -> Alternative:
     """Return the model of a trial with the weights that it left. Raises as `LeftWeights` does."""
-    number, info = chosen.row.trial, data.splits.info
+    info = data.splits.info
     _, _, trials = stored_trials(opened.study)
     trial = next((one for one in trials if one.number == number), None)
     if trial is None:
         raise StudyError(f"the study's database has no trial {number}: it is of another study")
     share = float(opened.plan.get("share", 1.0))
-    return LeftWeights(networks_of(opened, info), trial, chosen.kept.path, share).model()
+    return LeftWeights(networks_of(opened, info), trial, weights, share).model()
 
 
 def answers_of(model: Alternative, data: PreparedData, device: str) -> KnownAnswers:

@@ -3,242 +3,240 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from torch import nn
 
-from automl.errors import ModelError, StorageError
 from automl.final.confidence.answers import KnownAnswers
 from automl.final.cost.latency import measure_latency
 from automl.final.cost.network import counts_of
-from automl.final.ensemble.network import Ensemble, Member
 from automl.final.ensemble.select import Selection, row_losses, select
-from automl.final.evidence.answers import answered
-from automl.final.evidence.candidates import Alternative
-from automl.final.evidence.delivery import Combined, Delivery
+from automl.final.evidence.candidates import KEPT_PART, Alternative
+from automl.final.evidence.delivery import COMBINED, Combined, Delivery
 from automl.final.evidence.earlier import Earlier
-from automl.final.evidence.paired import paired_difference
-from automl.final.evidence.verdict import RETRAINS, Final
-from automl.final.retrain import Retrained
-from automl.machine import slowdown
-from automl.pipeline.deliver.trained import LeftWeights
-from automl.pipeline.plan.budget import measured_closing
-from automl.pipeline.plan.constants import COMBINING_SHARE, FEWEST_COMBINED, MOST_COMBINED, SCORING_SPARE
-from automl.pipeline.plan.heads import number_of
+from automl.final.evidence.paired import Difference, paired_difference
+from automl.final.evidence.verdict import Final
+from automl.pipeline.plan.constants import COMBINING_SHARE, FEWEST_COMBINED, SCORING_SPARE
+from automl.pipeline.retrain.pool import Pool, PoolModel
+from automl.pipeline.retrain.soup import soup_of
 from automl.pipeline.setup import Setup
 from automl.records import Config
-from automl.review.front.kept import head_file
-from automl.review.front.networks import StudyNetworks
 from automl.search import SearchResult
-from automl.search.storage.checkpoints import TrialFiles, checkpoint_round
-from automl.search.storage.reader import StoredTrial
-from automl.spaces.architectures.factories import ENSEMBLE, LINEAR_ON_PIXELS, is_factory
-from automl.torch_setup import set_threads
-from automl.training.models.pretrained_weights import arch
+from automl.spaces.architectures.factories import ENSEMBLE
 
 Array = npt.NDArray[Any]
-SCORING_SHARE = (
-    0.6  # of the time left beside closing: the rest is for scoring the holdout with several networks
-)
+WISHES = ("auto", "soup", "ensemble")  # the values of --deliver that combine models
 
 
-def with_time_to_combine(setup: Setup) -> Setup:
-    """Return the setup for making the single model: it leaves time for the others, if an ensemble may be delivered."""
+def with_time_to_combine(setup: Setup, found: SearchResult) -> Setup:
+    """Return the setup for making the single model: it leaves time for the others, if they may be combined."""
     left = setup.clock.remaining()
-    splits = setup.data.splits
-    possible = setup.config.deliver != "single" and len(splits.val) >= FEWEST_COMBINED and not splits.folds
+    wish, splits = setup.config.deliver, setup.data.splits
+    possible = wish in WISHES and len(splits.val) >= FEWEST_COMBINED and not splits.folds
+    if wish == "soup":
+        possible = possible and any(trial.config.get("pretrained") for trial in found.trials)
     if not possible or left is None:
         return setup
     return replace(setup, clock=setup.clock.shortened(COMBINING_SHARE * left))
 
 
-def combined(setup: Setup, found: SearchResult, final: Final, should_stop: Callable[[], bool]) -> Final:
-    """Return an ensemble that begins with the single model in `final`, or `final` if none is worth its cost.
+def asked_before(result: Mapping[str, Any]) -> str:
+    """Return what --deliver was when a result was made; earlier versions say it only if they made an ensemble."""
+    retrain = result["retrain"]
+    made = retrain.get("made", retrain.get("how"))
+    return str(result.get("deliver") or ("ensemble" if made == Delivery.ENSEMBLE else "single"))
 
-    Members are chosen by validation rows that none of them trained on: if the single model is a retrain, those that
-    were kept out of it. The others are the study's trials that left weights, and its linear heads. With --deliver auto,
-    the loss of the ensemble must be lower by more than one standard error. The holdout takes no part.
+
+def asks_anew(setup: Setup, earlier: Earlier) -> bool:
+    """Return whether this run is asked to combine models, and the earlier one was asked for something else."""
+    wish = setup.config.deliver
+    return wish in WISHES and wish != asked_before(earlier.result)
+
+
+def as_it_is(setup: Setup, earlier: Earlier) -> Final | None:
+    """Return the earlier model as the one that others are combined with; None if it has to be trained again for that.
+
+    It may be used if it is a single model and enough validation images are left that it did not train on, or if there
+    are too few of them in all, so that a new training would not help.
     """
-    if final.earlier is not None and (setup.config.deliver == "single") == _was_ensemble(final.earlier):
-        setup.observer.note(
-            "--deliver changes nothing here: no model of this run is better than that of the earlier one, which stays."
-        )
-    if setup.config.deliver == "single" or final.earlier is not None or final.stopped or should_stop():
-        return final
-    why = ""
-    if setup.data.splits.folds:
-        why = "under cross-validation no image is left by which all members could be compared"
-    elif len(final.unseen) < FEWEST_COMBINED:
-        n = len(setup.data.splits.val)
-        why = (
-            f"only {len(final.unseen)} of {n} validation images are left that the model did not train on, and "
-            f"{FEWEST_COMBINED} are needed (a third is kept out of the final training)"
-        )
-    if why:
-        setup.observer.note(f"No ensemble: {why}.")
-        return final
-    setup.observer.stage("combine", "looking for an ensemble")
-    made = _ensemble_of(_Pool(setup, found, final), final)
-    if isinstance(made, Final):
-        return made
-    setup.observer.note(f"No ensemble: {made}.")
-    return final
+    splits = setup.data.splits
+    if earlier.made in COMBINED:
+        return None
+    hopeless = bool(splits.folds) or len(splits.val) < KEPT_PART * FEWEST_COMBINED
+    if len(earlier.unseen) < FEWEST_COMBINED and not hopeless:
+        return None
+    evidence = dict(earlier.result["retrain"].get("evidence") or {})
+    return Final(earlier.model, earlier=earlier, unseen=earlier.unseen, evidence=evidence)
 
 
-def _was_ensemble(earlier: Earlier) -> bool:
-    retrain = earlier.result["retrain"]
-    return bool(retrain.get("made", retrain.get("how")) == Delivery.ENSEMBLE)
-
-
-@dataclass(frozen=True)
-class _Candidate:
-    """A model that may be a member, its scores on the rows that decide, and the seconds that a row takes.
-
-    `network` is what is delivered of it, which may have trained on these rows later, such as a head.
-    """
-
-    member: Member
-    network: nn.Module
-    words: str
-    trial: int | None
-    scores: Array
-    per_row: float
-    weights: dict[str, str] | None
-
-
-class _Pool:
-    """The models that may be members, scored on the validation rows that none of them trained on."""
-
-    def __init__(self, setup: Setup, found: SearchResult, final: Final) -> None:
-        self.setup, self._found, self._single = setup, found, final.model
-        self.info, self.rows = setup.data.splits.info.detailed, final.unseen
-        self._networks = StudyNetworks(setup.data.splits.info, setup.pretrained.weights)
-        val = setup.data.splits.val
-        self.targets = np.asarray(np.load(val.targets, mmap_mode="r")[np.load(val.index)[self.rows]])
-        single = self._single
-        self.mirrored = single.is_mirrored
-
-    @property
-    def spare(self) -> float:
-        """Seconds beside what the end of the study needs without scoring; infinite without a limit."""
-        left = self.setup.clock.remaining()
-        return math.inf if left is None else left - measured_closing(slowdown=slowdown(), scoring=0.0)
-
-    def candidates(self) -> list[_Candidate]:
-        """Return the single model, and the others from the best on, as far as the time allows."""
-        until, found = time.monotonic() + SCORING_SHARE * self.spare, list[_Candidate]()
-        for model, words, number in self._models():
-            scored = self._scored(model, words, number)
-            if scored is not None:
-                found.append(scored)
-            if not found or len(found) >= MOST_COMBINED or time.monotonic() >= until:
-                break  # without the single model there is nothing to begin with
-        return found
-
-    def together(self, members: Sequence[Member], networks: Sequence[nn.Module]) -> Retrained:
-        """Return networks as one model."""
-        info = self.info
-        model = Ensemble(
-            members, networks, task=info.task, mean=info.mean, std=info.std, num_classes=info.n_outputs
-        ).eval()
-        return replace(self._single.trained, model=model, size=info.img_size, info=info, weights=None)
-
-    def _models(self) -> Iterator[tuple[Alternative, str, int | None]]:
-        """Yield models with their words and trials, the single model first; others are loaded when they are next."""
-        single, found = self._single, self._found
-        head = single.delivery is Delivery.HEAD
-        number = number_of(single, found.heads) if head else found.best.number
-        yield (
-            single,
-            f"{'the retrain' if single.delivery in RETRAINS else single.delivery} of trial {number}",
-            number,
-        )
-        sign = 1.0 if self.setup.metric.mode == "max" else -1.0
-        retrained = single.delivery in RETRAINS  # its trial may be a member as well
-        others = [one for one in (*found.heads, *found.trials) if retrained or one.number != number]
-        for trial in sorted(others, key=lambda one: -sign * one.value):
-            if math.isfinite(trial.value) and (loaded := self._loaded(trial)) is not None:
-                yield loaded, f"trial {trial.number}{' (head)' if trial.is_head else ''}", trial.number
-
-    def _loaded(self, trial: StoredTrial) -> Alternative | None:
-        """Return the model of a trial; None if it left no weights of its last score, or they cannot be read."""
-        root = self.setup.workspace.root
-        place = TrialFiles(root, logs=False).checkpoint(trial.number)
-        if trial.is_head:
-            place = head_file(root, trial.config)
-        if not (place.is_file() if trial.is_head else 0 < trial.rounds == checkpoint_round(place)):
-            return None
-        try:
-            return LeftWeights(self._networks, trial, place, self.setup.plan.share).model()
-        except (ModelError, StorageError) as error:
-            self.setup.observer.note(str(error))
-            return None
-
-    def _scored(self, model: Alternative, words: str, trial: int | None) -> _Candidate | None:
-        """Return a model with its scores, as it answers within an ensemble; None for one that cannot be a member."""
-        name, trained = str(model.config["model"]), model.trained
-        if is_factory(name) and name != LINEAR_ON_PIXELS:  # a model folder must not run other code
-            return None
-        weights = self._networks.weights_of(model.config)
-        network = self._networks.network(model.config)
-        member = Member(
-            name if name == LINEAR_ON_PIXELS else arch(name),
-            network.arguments,
-            trained.size,
-            trained.info.img_size,
-            trained.info.mean,
-            trained.info.std,
-        )
-        alone = replace(model, trained=self.together([member], [trained.model]), mirrored=self.mirrored)
-        n, setup = len(setup_val := self.setup.data.splits.val), self.setup
-        set_threads(setup.device.all_threads)  # nothing else is running
-        found = answered(alone, setup_val, self.rows, seen=np.zeros(n, dtype=bool), device=setup.device.kind)
-        scores = np.asarray(found.candidate.scores, dtype=np.float64)
-        if len(scores) < len(self.rows) or not np.isfinite(scores).all():
-            return None
-        whole = model.whole or trained
-        about = None if weights is None else weights.about()
-        return _Candidate(member, whole.model, words, trial, scores, found.seconds_per_row, about)
-
-
-def _ensemble_of(pool: _Pool, final: Final) -> Final | str:
-    """Return the ensemble, or why there is none."""
-    candidates, task = pool.candidates(), pool.info.task
-    if len(candidates) < 2:
-        return "there is no other model with weights, or no time to score one"
-    scores = [one.scores for one in candidates]
-    chosen = select(scores, pool.targets, task)
-    wanted = len(chosen.counts)
-    while len(chosen.counts) > 1 and not _is_affordable(pool, chosen, candidates):
-        chosen = Selection(chosen.order[:-1], chosen.losses[:-1])
-    if len(chosen.counts) < min(2, wanted):
-        return "it would exceed the limits of the model, or the time left for scoring the holdout"
-    if len(chosen.counts) < 2 or not _is_better(pool, chosen, scores):
-        return f"none of {len(candidates) - 1} other models lowers the loss on validation images enough"
-    total = len(chosen.order)
-    members = [replace(candidates[k].member, weight=n / total) for k, n in chosen.counts.items()]
-    trained = pool.together(members, [candidates[k].network for k in chosen.counts])
-    rows = _rows_of(pool, chosen, candidates)
-    config: Config = {"model": ENSEMBLE, "lr": 1.0, "hflip": pool.mirrored}
-    model = Alternative(Delivery.ENSEMBLE, config, trained, final.model.value, mirrored=pool.mirrored)
-    losses = (chosen.losses[0], chosen.losses[-1])
-    why = Combined(tuple(row["words"] for row in rows), final.delivery, losses, len(pool.rows))
-    return replace(
-        final,
-        model=model,
-        reasons=(*final.reasons, why),
-        evidence={**final.evidence, "ensemble": {"rows": len(pool.rows), "losses": list(chosen.losses)}},
-        answers=KnownAnswers(pool.targets, chosen.mean(scores)),
-        members=tuple(rows),
+def single_stays(setup: Setup, earlier: Earlier) -> str:
+    """Return that a single model is asked for and the earlier one is none, with what to do; "" otherwise."""
+    if setup.config.deliver != "single" or earlier.made not in COMBINED:
+        return ""
+    study, trial = setup.config.study, earlier.result["best"]["trial"]
+    return (
+        f"The model stays the {earlier.made} of the earlier run; `automl deliver {study} --trial {trial}` makes a "
+        "single one the model."
     )
 
 
-def _is_affordable(pool: _Pool, chosen: Selection, candidates: Sequence[_Candidate]) -> bool:
+def combined(setup: Setup, found: SearchResult, final: Final, should_stop: Callable[[], bool]) -> Final:
+    """Return a soup or an ensemble that begins with the single model in `final`, or `final` if none is worth its cost.
+
+    All is decided by validation rows that no member trained on: if the single model is a retrain, those that were kept
+    out of it. The others are the study's trials that left weights, and its linear heads. A soup costs nothing more at
+    prediction time. With --deliver auto, its loss must be lower than that of the single model by more than one standard
+    error, and that of an ensemble lower than that of the better one of both. The holdout takes no part.
+    """
+    if setup.config.deliver not in WISHES or final.stopped or should_stop():
+        return final
+    if final.earlier is not None:
+        if not asks_anew(setup, final.earlier):
+            return final
+        final = replace(final, unseen=final.earlier.unseen)
+    if why := _no_rows(setup, final):
+        setup.observer.note(f"{_NONE[setup.config.deliver]}: {why}.")
+        return final
+    return _decided(Pool(setup, found, final), final)
+
+
+def _decided(pool: Pool, final: Final) -> Final:
+    """Return the best of the single model, a soup and an ensemble, of those that are asked for."""
+    wish, observer = pool.setup.config.deliver, pool.setup.observer
+    observer.stage("combine", f"looking for {_IN_WORDS[wish]}")
+    base = pool.single()
+    if base is None:
+        observer.note(f"{_NONE[wish]}: models of timm can be combined, and this one is none.")
+        return final
+    decision = _Decision(pool, final, base)
+    if wish == "soup" or (wish == "auto" and pool.start_of(base.model) is not None):
+        decision.note("soup", decision.try_soup())
+    if wish != "soup":
+        decision.note("ensemble", decision.try_ensemble())
+    return decision.final
+
+
+_NONE = {"auto": "No soup and no ensemble", "soup": "No soup", "ensemble": "No ensemble"}
+_IN_WORDS = {"auto": "a soup or an ensemble", "soup": "a soup", "ensemble": "an ensemble"}
+
+
+def _no_rows(setup: Setup, final: Final) -> str:
+    """Return why no rows are left by which models could be compared; "" if there are enough."""
+    if setup.data.splits.folds:
+        return "under cross-validation no image is left by which all members could be compared"
+    if len(final.unseen) >= FEWEST_COMBINED:
+        return ""
+    return (
+        f"only {len(final.unseen)} of {len(setup.data.splits.val)} validation images are left that the model did not "
+        f"train on, and {FEWEST_COMBINED} are needed (a third is kept out of the final training)"
+    )
+
+
+class _Decision:
+    """What is delivered by now: `final`, whose scores on the rows of the pool are those of `best`."""
+
+    def __init__(self, pool: Pool, final: Final, base: PoolModel) -> None:
+        self.pool, self.final, self.best = pool, final, base
+        self._single = base
+
+    def note(self, what: str, why: str) -> None:
+        """Tell why there is no soup or ensemble; nothing if `why` is empty."""
+        if why:
+            self.pool.setup.observer.note(f"No {what}: {why}.")
+
+    def try_soup(self) -> str:
+        """Deliver a soup if it is better; return why there is none, "" if there is one."""
+        found = soup_of(self.pool, self._single)
+        if isinstance(found, str):
+            return found
+        if not self._is_better(found.model.scores):
+            return "the mean of the weights is not clearly better on validation images"
+        losses, total = found.losses, len(found.members)
+        rows = [
+            {
+                "trial": trial,
+                "model": found.model.member.architecture,
+                "weight": round(1 / total, 4),
+                "loss_gain": round(losses[place - 1] - losses[place], 6) if place else 0.0,
+                "weights": self._single.weights,
+                "words": words,
+            }
+            for place, (words, trial) in enumerate(found.members)
+        ]
+        self._deliver(found.model.model, found.model.scores, losses, rows)
+        self.best = found.model
+        return ""
+
+    def try_ensemble(self) -> str:
+        """Deliver an ensemble that begins with the best model by now if it is better; return why there is none."""
+        pool = self.pool
+        known = [self._single] if self.best is self._single else [self.best, self._single]
+        candidates = pool.candidates(known)
+        if len(candidates) < 2:
+            return "there is no other model with weights, or no time to score one"
+        scores = [one.scores for one in candidates]
+        chosen = select(scores, pool.targets, pool.task)
+        wanted = len(chosen.counts)
+        while len(chosen.counts) > 1 and not _is_affordable(pool, chosen, candidates):
+            chosen = Selection(chosen.order[:-1], chosen.losses[:-1])
+        if len(chosen.counts) < min(2, wanted):
+            return "it would exceed the limits of the model, or the time left for scoring the holdout"
+        mean = chosen.mean(scores)
+        if len(chosen.counts) < 2 or not self._is_better(mean):
+            return f"none of {len(candidates) - 1} other models lowers the loss on validation images enough"
+        total = len(chosen.order)
+        members = [replace(candidates[k].member, weight=n / total) for k, n in chosen.counts.items()]
+        trained = pool.together(members, [candidates[k].network for k in chosen.counts])
+        config: Config = {"model": ENSEMBLE, "lr": 1.0, "hflip": pool.mirrored}
+        value = self.final.model.value
+        model = Alternative(Delivery.ENSEMBLE, config, trained, value, mirrored=pool.mirrored)
+        self._deliver(model, mean, chosen.losses, _rows_of(chosen, candidates))
+        return ""
+
+    def _is_better(self, scores: Array) -> bool:
+        """Return whether the metric is not clearly lower, and for `auto` the loss lower by more than its error."""
+        pool, before = self.pool, self.best.scores
+        if self._difference(before, scores).exceeds(1.0):  # what is delivered by now is better
+            return False
+        gain = row_losses(before, pool.targets, pool.task) - row_losses(scores, pool.targets, pool.task)
+        error = math.sqrt(float(np.mean(gain**2)) / len(gain))
+        return pool.setup.config.deliver != "auto" or float(gain.mean()) > error
+
+    def _difference(self, first: Array, second: Array) -> Difference:
+        setup, pool = self.pool.setup, self.pool
+        seed = setup.config.seed
+        return paired_difference(setup.metric.name, pool.targets, first, second, pool.task, seed=seed)
+
+    def _deliver(
+        self, model: Alternative, scores: Array, losses: Sequence[float], rows: list[dict[str, Any]]
+    ) -> None:
+        """Deliver a model of several, which `rows` describe, in the place of what was delivered by now."""
+        final, pool, kind = self.final, self.pool, model.delivery
+        values = self._difference(self._single.scores, scores)
+        about = {
+            "rows": len(pool.rows),
+            "losses": list(losses),
+            "trial": self._single.trial,
+            "single_value": values.first,
+            "value": values.second,
+        }
+        words = tuple(row["words"] for row in rows)
+        why = Combined(words, final.delivery, (losses[0], losses[-1]), len(pool.rows), kind)
+        self.final = replace(
+            final,
+            model=model,
+            reasons=(*final.reasons, why),
+            earlier=None,
+            evidence={**final.evidence, kind.value: about},
+            answers=KnownAnswers(pool.targets, scores),
+            members=tuple(rows),
+        )
+
+
+def _is_affordable(pool: Pool, chosen: Selection, candidates: Sequence[PoolModel]) -> bool:
     """Return whether an ensemble keeps the limits of the model, and whether there is time to score it."""
     used = [candidates[k] for k in chosen.counts]
     seconds = pool.setup.data.splits.info.n_holdout * sum(one.per_row for one in used)
@@ -264,19 +262,7 @@ def _is_affordable(pool: _Pool, chosen: Selection, candidates: Sequence[_Candida
     return latency.p50 <= asked.latency
 
 
-def _is_better(pool: _Pool, chosen: Selection, scores: Sequence[Array]) -> bool:
-    """Return whether the metric is not lower by more than one standard error, and for `auto` the loss clearly lower."""
-    setup, task = pool.setup, pool.info.task
-    mean = chosen.mean(scores)
-    metric = paired_difference(setup.metric.name, pool.targets, scores[0], mean, task, seed=setup.config.seed)
-    if metric.exceeds(1.0):  # the single model is better
-        return False
-    gain = row_losses(scores[0], pool.targets, task) - row_losses(mean, pool.targets, task)
-    error = math.sqrt(float(np.mean(gain**2)) / len(gain))
-    return setup.config.deliver == "ensemble" or float(gain.mean()) > error
-
-
-def _rows_of(pool: _Pool, chosen: Selection, candidates: Sequence[_Candidate]) -> list[dict[str, Any]]:
+def _rows_of(chosen: Selection, candidates: Sequence[PoolModel]) -> list[dict[str, Any]]:
     """Return the members for result.json: each with its share, what it gained when it came in, and what it costs."""
     total, rows = len(chosen.order), list[dict[str, Any]]()
     for place, count in chosen.counts.items():

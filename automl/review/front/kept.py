@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import filecmp
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from automl.documents.json_file import read_json
-from automl.final.evidence.delivery import Delivery
+from automl.final.evidence.delivery import COMBINED
 from automl.records import TrialRow
 from automl.review.studies import MODEL_FOLDER, RESULT_FILE, WEIGHTS_FILE, StudyFolder
 from automl.review.tables import delivered_of
@@ -37,6 +38,14 @@ class Kept:
 
     where: Where
     path: Path
+
+
+@dataclass(frozen=True)
+class Former:
+    """A model that was delivered before: its folder in `models`, and the result that it had."""
+
+    folder: Path
+    result: Mapping[str, Any]
 
 
 def kept_weights(study: StudyFolder, trials: list[TrialRow]) -> dict[int, Kept]:
@@ -70,23 +79,38 @@ def head_file(study: Path, config: Mapping[str, Any]) -> Path:
 
 
 def former_models(study: StudyFolder) -> dict[int, Path]:
-    """Return the folders of models that were delivered before, by trial."""
-    found: dict[int, Path] = {}
-    for folder in sorted((study.path / MODELS_FOLDER).glob("t*")):
+    """Return the folders of models of one trial that were delivered before, by trial."""
+    found = {trial: folder for folder, trial, _ in _formers(study) if trial is not None}
+    return found
+
+
+def named_formers(study: StudyFolder) -> dict[str, Former]:
+    """Return all models that were delivered before, by the name of their folder."""
+    return {folder.name: Former(folder, result) for folder, _, result in _formers(study)}
+
+
+def _formers(study: StudyFolder) -> Iterator[tuple[Path, int | None, dict[str, Any]]]:
+    """Yield folders of former models with their trials and results; damaged ones are as if they were not there."""
+    for folder in sorted((study.path / MODELS_FOLDER).glob("[!.]*")):
         if not (folder / MODEL_FOLDER / WEIGHTS_FILE).is_file():
             continue
         try:
             result = read_json(folder / RESULT_FILE)
             trial = delivered_trial(result)
-        except (OSError, ValueError, AttributeError, KeyError, TypeError):  # damaged: as if it were not there
+        except (OSError, ValueError, AttributeError, KeyError, TypeError):
             continue
-        if trial is not None:
-            found[trial] = folder
-    return found
+        yield folder, trial, result
+
+
+def same_weights(one: Path, other: Path) -> bool:
+    """Return whether two model folders hold the same weights; False if one holds none."""
+    files = (one / WEIGHTS_FILE, other / WEIGHTS_FILE)
+    return all(file.is_file() for file in files) and filecmp.cmp(*files, shallow=False)
 
 
 def delivered_trial(result: Mapping[str, Any] | None) -> int | None:
-    """Return the trial that the model of a result is of; None without one, and for an ensemble of several."""
-    if result is None or result.get("retrain", {}).get("how") == Delivery.ENSEMBLE:
+    """Return the trial that the model of a result is of; None without one, and for one that is of several."""
+    retrain = {} if result is None else result.get("retrain", {})
+    if result is None or retrain.get("made", retrain.get("how")) in COMBINED:
         return None
-    return delivered_of(result.get("retrain", {}), result.get("best", {}).get("trial")).trial
+    return delivered_of(retrain, result.get("best", {}).get("trial")).trial

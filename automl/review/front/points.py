@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from automl.documents.json_file import read_json
 from automl.errors import AutomlError
+from automl.final.cost.network import Network
 from automl.records import Config, Mode, TrialRow, TrialState
-from automl.review.front.kept import Kept, delivered_trial
+from automl.review.front.exports import proofs_of
+from automl.review.front.kept import Kept, Where
 from automl.review.front.latencies import Latencies
 from automl.review.front.networks import StudyNetworks
-from automl.review.studies import StudyFolder
+from automl.review.front.several import Several, several_of
+from automl.review.studies import MODEL_FOLDER, StudyFolder
 from automl.review.tables import ranked
 from automl.search.pareto import on_front
 
@@ -24,13 +26,14 @@ FLOAT = "float32"
 
 @dataclass(frozen=True)
 class Point:
-    """A model that can be chosen: a trial as it is (`form` is "float32"), or an export of the delivered model.
+    """A model that can be chosen: a trial, a soup or an ensemble as it is (`form` is "float32"), or an export of one.
 
     `value` is its score on the validation images, `latency` its milliseconds for one image (None if unknown), `size`
-    the bytes of its file. `weights` says where its weights are, "" if they are gone.
+    the bytes of its file. `weights` says where its weights are, "" if they are gone. `trial` is None for a model of
+    several, whose `members` have words.
     """
 
-    trial: int
+    trial: int | None
     form: str
     value: float
     latency: float | None
@@ -39,6 +42,7 @@ class Point:
     kind: str
     weights: str
     config: Config
+    members: tuple[str, ...] = ()
 
     def to_row(self, metric: str) -> dict[str, Any]:
         """Return it for JSON and CSV."""
@@ -52,6 +56,7 @@ class Point:
             "kind": self.kind,
             "weights": self.weights,
             "model": self.config.get("model"),
+            "members": list(self.members),
         }
 
 
@@ -65,25 +70,85 @@ def points_of(
 ) -> list[Point]:
     """Return all models of a study with their costs, the best by metric first; without failed and unscored trials.
 
-    int8 exports follow their trial: their score is the trial's, less what int8 lost on the images of its proof.
+    The score of an int8 export is that of its model, less what int8 lost on the images of its proof.
     """
-    networks = StudyNetworks.of(study)
+    costs = _Costs(StudyNetworks.of(study), latencies, note)
     found: list[Point] = []
     for row in ranked(trials, mode):
         if row.state is TrialState.FAILED or row.value is None or not math.isfinite(row.value):
             continue
-        try:
-            network = networks.network(row.config)
-            counts = network.counted()
-        except (AutomlError, RuntimeError, TypeError, ValueError):  # a user's function that is gone
-            continue
-        latency = latencies.of(network, networks.info.in_chans, note)
-        weights = kept[row.trial].where.value if row.trial in kept else ""
+        place = kept.get(row.trial)
         point = Point(
-            row.trial, FLOAT, row.value, latency, counts.size, counts.params, row.kind, weights, row.config
+            trial=row.trial,
+            form=FLOAT,
+            value=row.value,
+            latency=None,
+            size=0,
+            params=0,
+            kind=row.kind,
+            weights="" if place is None else place.where.value,
+            config=row.config,
         )
-        found += [point, *_exports(study, point)]
-    return found
+        found += costs.added(study, point, costs.of_trial(row), _folder(place))
+    for one in several_of(study, trials):
+        point = Point(
+            trial=None,
+            form=FLOAT,
+            value=one.value,
+            latency=None,
+            size=0,
+            params=0,
+            kind=one.kind,
+            weights=one.place,
+            config=one.config,
+            members=one.members,
+        )
+        found += costs.added(study, point, costs.of_several(one), one.folder)
+    return sorted(found, key=lambda point: -point.value if mode == "max" else point.value)
+
+
+def _folder(kept: Kept | None) -> Path | None:
+    """Return the model folder with these weights; None if there is none."""
+    if kept is None or kept.where not in (Where.MODEL, Where.BEFORE):
+        return None
+    return kept.path if kept.where is Where.MODEL else kept.path / MODEL_FOLDER
+
+
+@dataclass(frozen=True)
+class _Costs:
+    """Adds what models cost, as their networks are counted and measured."""
+
+    networks: StudyNetworks
+    latencies: Latencies
+    note: Callable[[str], None]
+
+    def of_trial(self, row: TrialRow) -> Network | None:
+        """Return the network of a trial; None if it cannot be built, such as a user's function that is gone."""
+        try:
+            return self.networks.network(row.config)
+        except (AutomlError, RuntimeError, TypeError, ValueError):
+            return None
+
+    def of_several(self, several: Several) -> Network | None:
+        """Return the network of a soup or an ensemble; None if its folder is damaged."""
+        try:
+            return several.network(self.networks)
+        except (AutomlError, OSError, RuntimeError, KeyError, TypeError, ValueError):
+            return None
+
+    def added(
+        self, study: StudyFolder, point: Point, network: Network | None, folder: Path | None
+    ) -> list[Point]:
+        """Return a point with its costs, and its exports; nothing if its network is unknown."""
+        try:
+            counts = None if network is None else network.counted()
+        except (AutomlError, RuntimeError, TypeError, ValueError):
+            return []
+        if network is None or counts is None:
+            return []
+        latency = self.latencies.of(network, self.networks.info.in_chans, self.note)
+        whole = replace(point, latency=latency, size=counts.size, params=counts.params)
+        return [whole, *([] if folder is None else _exports(study, whole, folder))]
 
 
 def front(points: Sequence[Point], mode: Mode) -> list[Point]:
@@ -100,39 +165,23 @@ def front(points: Sequence[Point], mode: Mode) -> list[Point]:
 
 def write_front(points: Iterable[Point], metric: str, path: Path) -> None:
     """Write points as CSV. Raises OSError."""
-    rows = [one.to_row(metric) for one in points]
+    rows = [{**one.to_row(metric), "members": ", ".join(one.members)} for one in points]
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(rows[0]) if rows else ["trial"])
         writer.writeheader()
         writer.writerows(rows)
 
 
-def _exports(study: StudyFolder, point: Point) -> list[Point]:
-    """Return the int8 exports of the delivered model, if it is of this trial."""
-    if delivered_trial(study.result) != point.trial:
-        return []
-    found = []
-    for file in sorted(study.model_dir.glob("*/proof.json")):
+def _exports(study: StudyFolder, point: Point, folder: Path) -> Iterator[Point]:
+    """Yield the int8 exports of the model in a folder."""
+    for proof, place in proofs_of(study.path, folder):
         try:
-            proof = read_json(file)
             lost = float(proof["torch_value"]) - float(proof["value"]["value"])
             latency = next(float(one["p50"]) for one in proof["latency"] if one["batch"] == 1)
-            size, layers = int(proof["bytes"]), int(proof["int8_layers"])
-        except (OSError, ValueError, KeyError, TypeError, StopIteration):  # none that automl wrote
+            size, layers, form = int(proof["bytes"]), int(proof["int8_layers"]), f"int8 {proof['format']}"
+        except (ValueError, KeyError, TypeError, StopIteration):  # none that automl wrote
             continue
         if layers:
-            form = f"int8 {proof['format']}"
-            found.append(
-                Point(
-                    point.trial,
-                    form,
-                    point.value - lost,
-                    latency,
-                    size,
-                    point.params,
-                    point.kind,
-                    str(file.parent.relative_to(study.path)),
-                    point.config,
-                )
+            yield replace(
+                point, form=form, value=point.value - lost, latency=latency, size=size, weights=place
             )
-    return found

@@ -9,6 +9,7 @@ from typing import Any
 
 from automl.final.evaluation.words import is_silent, weakest
 from automl.final.evidence import words
+from automl.final.evidence.delivery import Delivery
 from automl.review.describe import HEAD_WORDS, delivered_kind, interval_words, named, score
 from automl.review.progress import trials_words
 from automl.review.report.advice import advice, first, has_learnt, wide_interval
@@ -55,12 +56,13 @@ def leaks(facts: Facts) -> list[str]:
 
 
 def model_words(result: Mapping[str, Any]) -> str:
-    """Return what the delivered model is: "a fine-tuned resnet18", "an ensemble of 3 models"."""
+    """Return what a delivered model is: "a fine-tuned resnet18", "an ensemble of 3 models"."""
     members = result.get("retrain", {}).get("members")
-    if members:
-        return f"an ensemble of {len(members)} models"
     config, kind = named(words.delivered_config(result), result), delivered_kind(result)
     model = str(config.get("weights") or str(config.get("model", "network")).partition(".")[0])
+    if members:
+        soup = kind == Delivery.SOUP
+        return f"a soup of {len(members)} {model}" if soup else f"an ensemble of {len(members)} models"
     if kind == ON_PIXELS:
         return f"a {HEAD_WORDS}"
     if kind == ON_FEATURES:

@@ -67,7 +67,7 @@ class Coordinator:
         self._cut = set[int]()  # trials that ran when an earlier search ended, and have not run since
         # Kept up to date with each event: a loop over thousands of trials for each report would take milliseconds.
         self._running = set[int]()
-        self._disk = DiskSpace(store, files, self.incumbent, settings.mode, settings.objectives)
+        self._disk = DiskSpace(store, files, self.incumbent, settings)
         self._progress = Progress(observer, settings, self.time, self.incumbent, self.trials)
         self._forecast = Forecast(settings.expect)
         past = store.trials()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from automl.records import Mode, TrialState
 from automl.search.control.incumbent import Incumbent
 from automl.search.control.trial import FINAL, LiveTrial
 from automl.search.pareto import on_front
+from automl.search.settings import SearchSettings
 from automl.search.storage.checkpoints import TrialFiles
 from automl.search.storage.store import Store
 
@@ -20,8 +21,8 @@ KEPT_FRONT = 8  # trials that are over and on the front of value and objectives,
 class DiskSpace:
     """Removes checkpoints that no trial needs, and others where the disk is full.
 
-    Of trials that are over, those stay that no other beats in value and `objectives`: a smaller or faster network may
-    be wanted later.
+    Of trials that are over, those stay that no other beats in value and objectives, as a smaller or faster network may
+    be wanted later, and the `keep_best` best ones by value, as they may be combined.
     """
 
     def __init__(
@@ -29,12 +30,12 @@ class DiskSpace:
         store: Store,
         files: TrialFiles,
         incumbent: Incumbent,
-        mode: Mode,
-        objectives: Mapping[str, Mode] | None = None,
+        settings: SearchSettings,
     ) -> None:
         self._store, self._files = store, files
-        self._incumbent, self._mode = incumbent, mode
-        self._modes = (mode, *(objectives or {}).values())
+        self._incumbent, self._mode = incumbent, settings.mode
+        self._modes = (settings.mode, *settings.objectives.values())
+        self._keep_best = settings.keep_best
         self._front: dict[int, LiveTrial] = {}
 
     def drop_if_over(self, live: LiveTrial) -> None:
@@ -55,6 +56,9 @@ class DiskSpace:
         points = [_point(live, len(self._modes) - 1) for live in ranked]
         on = on_front(points, self._modes) if len(self._modes) > 1 else [False] * len(points)
         good = [live.number for live, is_on in zip(ranked, on, strict=True) if is_on][:KEPT_FRONT]
+        good += [live.number for live, point in zip(ranked, points, strict=True) if math.isfinite(point[0])][
+            : self._keep_best
+        ]
         for live in over:
             if live.number not in good:
                 del self._front[live.number]

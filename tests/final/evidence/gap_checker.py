@@ -115,6 +115,7 @@ def _holdout(facts: Facts, value: str, n: str, name: str) -> bool:
         "the linear head": (Delivery.HEAD,),
         "the earlier model": (Delivery.EARLIER,),
         "the ensemble": (Delivery.ENSEMBLE,),
+        "the soup": (Delivery.SOUP,),
         f"the own weights of trial {facts.trial}": (Delivery.OWN_WEIGHTS,) if facts.chosen else (),
     }
     return _is(value, facts.held.value) and _count(n, facts.n_holdout) and facts.delivery in kinds[name]
@@ -209,6 +210,7 @@ def _no_score(facts: Facts, model: str, others: str) -> bool:
         "the linear head": ((Delivery.HEAD,), "trial"),
         "the earlier model": ((Delivery.EARLIER,), "trial"),
         "the ensemble": ((Delivery.ENSEMBLE,), "trial"),
+        "the soup": ((Delivery.SOUP,), "trial"),
     }
     kinds, name = models[model]
     return math.isnan(facts.val) and facts.delivery in kinds and others == name
@@ -258,10 +260,16 @@ _FORMS: dict[str, Callable[..., bool]] = {
     r"The ensemble averages several models, of which the validation score is of one\.": (
         lambda facts: facts.delivery is Delivery.ENSEMBLE
     ),
+    r"The soup averages the weights of several models, of which the validation score is of one\.": (
+        lambda facts: facts.delivery is Delivery.SOUP
+    ),
+    r"An earlier run made the delivered model, (an ensemble|a soup) of several\.": (
+        lambda facts, what: facts.delivery is Delivery.EARLIER and what.partition(" ")[2] == facts.made
+    ),
     rf"An earlier run fitted the delivered model, a linear head, on {COUNT} images\.": _earlier_head,
     r"The holdout score is computed (from each image and its mirror image, the validation score from each image "
     r"alone)?(?:; and )?(?:in float32, the validation score in (\w+))?\.": _scoring,
-    r"No trial had a validation score, so (this configuration|the linear head|the earlier model|the ensemble) "
+    r"No trial had a validation score, so (this configuration|the linear head|the earlier model|the ensemble|the soup) "
     r"was compared with no (other|trial)\.": _no_score,
     r"The holdout was read once\.": lambda facts: facts.reads == 1,
     r"The holdout was read (\d+) times, so this study has scored other models on it before\.": (

@@ -46,6 +46,12 @@ CASES: list[tuple[Delivery, tuple[Shortfall, ...], str]] = [
         "0.4800 (the retrain of trial 3 (75%, 1.2 ms), trial 5 (25%, 0.8 ms)): the ensemble is delivered",
     ),
     (
+        Delivery.SOUP,
+        (Combined(("the retrain of trial 3", "trial 5"), RETRAINED, (0.52, 0.48), 96, Delivery.SOUP),),
+        "on 96 validation images that no member trained on, the loss of the retrain is 0.5200 and that of a soup "
+        "0.4800 (the retrain of trial 3, trial 5): the soup is delivered",
+    ),
+    (
         OWN,
         (TooShort(seconds=12.4, share=0.31),),
         "after what scoring and writing need, 12.4 s are left for the retrain, 31% of what a retrain as long as the "
@@ -191,4 +197,5 @@ def test_values_of_deliveries_are_those_that_result_json_had_from_the_start() ->
         "linear head",
         "earlier model",
         "ensemble",
+        "soup",
     ]

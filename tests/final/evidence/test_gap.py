@@ -45,9 +45,11 @@ def test_every_sentence_is_true_for_all_combinations_of_numbers() -> None:
             (Delivery.RETRAINED, False, "fp32"),
             (Delivery.OWN_WEIGHTS, True, "fp32"),
             (Delivery.HEAD, True, "bf16"),
+            (Delivery.ENSEMBLE, False, "fp32"),
+            (Delivery.SOUP, False, "fp32"),
         ),
     )
-    made_leading = {Delivery.RETRAINED: True, Delivery.OWN_WEIGHTS: False, Delivery.HEAD: True}
+    made_leading = {made: made is not Delivery.OWN_WEIGHTS for made in Delivery}
     for metric, val, compared, held, delivery, (epochs, images), trial_images, reads, scoring in grid:
         facts = replace(
             FACTS,

@@ -217,7 +217,7 @@ def test_what_cannot_be_delivered_is_refused_and_changes_nothing(study: Path) ->
         ConfigError, match=r"keeps --max-size 10: the nearest is trial \d with .* of 10; raise"
     ):
         deliver(study, max_size=10)
-    with pytest.raises(ConfigError, match="give either --trial N or limits"):
+    with pytest.raises(ConfigError, match="give either --trial N, --former NAME or limits"):
         deliver(study)
     with pytest.raises(
         StudyError, match="must be those of the study .tiny., but .arrays. holds others: --data"

@@ -250,6 +250,8 @@ def test_ensemble_is_called_one() -> None:
     members = [{"trial": 1}, {"trial": 3}, {"trial": 0}]
     result = {"retrain": {"how": "ensemble", "config": {"model": ENSEMBLE}, "members": members}}
     assert model_words(result) == "an ensemble of 3 models"
+    retrain = {"how": "soup", "config": {"model": "resnet18", "pretrained": True}, "members": members}
+    assert model_words({"retrain": retrain}) == "a soup of 3 resnet18"
 
 
 def test_tail_is_the_binomial_one() -> None:

@@ -22,6 +22,15 @@ def test_trials_on_the_front_of_value_and_size_keep_checkpoints(tmp_path: Path) 
         bench.store.close()
 
 
+def test_the_best_by_value_keep_checkpoints_where_they_may_be_combined(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, n_trials=8, objectives={"loss": "min"}, keep_best=2)
+    for value, loss in ((0.9, 1.0), (0.5, 3.0), (0.6, 4.0), (0.4, 5.0)):  # the first beats all others in both
+        trial = bench.coordinator.start().number
+        bench.run_round(trial, value, loss=loss, saved=True, done=True)
+    assert [trial.number for trial in bench.store.trials() if trial.checkpoint] == [0, 1, 2]
+    bench.store.close()
+
+
 def test_checkpoints_of_the_front_are_the_first_to_go_where_there_is_no_room(tmp_path: Path) -> None:
     bench = Bench(tmp_path, n_trials=8, objectives={"loss": "min"})
     for value, loss in ((0.9, 3.0), (0.5, 2.0)):

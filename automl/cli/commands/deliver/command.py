@@ -24,6 +24,12 @@ which = section("Which model")
 @click.command("deliver", cls=SectionCommand, short_help="Make another trial the model of a study.")
 @click.argument("study")
 @option("--trial", section="Which model", type=int, metavar="N", help="This trial.")
+@option(
+    "--former",
+    section="Which model",
+    metavar="NAME",
+    help="A model that was delivered before: the name of its folder in `models`, such as ensemble.",
+)
 @which("--max-latency", "5ms", "", "The best trial that takes so long for one image, on this machine.")
 @which("--max-size", "5M", "", "The best trial with a file of at most this size.")
 @which("--max-params", "5M", "", "The best trial with at most so many parameters.")
@@ -35,15 +41,22 @@ which = section("Which model")
 @click.pass_obj
 @reads_study
 def command(
-    state: State, /, study: str, trial: int | None, data: str | None, directory: str | None, **limits: Any
+    state: State,
+    /,
+    study: str,
+    trial: int | None,
+    former: str | None,
+    data: str | None,
+    directory: str | None,
+    **limits: Any,
 ) -> int:
-    """Make another trial of STUDY its model, without a new search.
+    """Make another trial of STUDY, or a former model, its model, without a new search.
 
     STUDY is the name of a finished study or its folder. `automl leaderboard STUDY --pareto` shows what there is to
     choose from, and which trials still have weights. The choice is made by validation scores. The chosen model is then
     scored on the sealed holdout, once more, and the result says how often that was read. The former model is kept in
-    the study's folder `models`; naming its trial makes it the model again, without another look at the holdout. The
-    exit code is 3 if the model is not better than the trivial answer.
+    the study's folder `models`; --former NAME makes it the model again, without another look at the holdout. The exit
+    code is 3 if the model is not better than the trivial answer.
     """
     from automl import config as configuration
     from automl.cli.run_study import run
@@ -52,7 +65,7 @@ def command(
     from automl.pipeline.plan.limits.asked import Asked
     from automl.review.studies import STUDY_FILE, find_study
 
-    wish = Wish(trial, Asked.read(**limits))
+    wish = Wish(trial, Asked.read(**limits), former)
     found = find_study(study, directory or "studies")
     changes = {} if data is None else {"data": data}
     config = configuration.load(
