@@ -24,6 +24,7 @@ from automl.pipeline.context import Context
 from automl.pipeline.deliver.draft import put_in_place, recover, write_draft
 from automl.pipeline.deliver.former import keep_former, was_chosen
 from automl.pipeline.deliver.sealed import Sealed
+from automl.pipeline.distillation.distil import distilled, with_time_to_distil
 from automl.pipeline.label_errors import write_label_errors
 from automl.pipeline.objective import node_trial, origin_of
 from automl.pipeline.plan.heads import number_of
@@ -158,9 +159,10 @@ class Run:
     def retrain(self, found: SearchResult, earlier: Earlier | None, promise: float, asked: Event) -> Final:
         """Run stage `retrain`: make the model to deliver, or keep the `earlier` one. `asked`: by Ctrl-C, to stop."""
         pressed = (lambda: False) if interrupted(found) else asked.is_set
-        single = with_time_to_combine(self.setup)
+        small = self.setup.config.deliver == "small"
+        single = with_time_to_distil(self.setup) if small else with_time_to_combine(self.setup)
         final = final_model(single, found, earlier, promise=promise, asked=pressed)
-        final = combined(self.setup, found, final, pressed)
+        final = (distilled if small else combined)(self.setup, found, final, pressed)
         if why := final.in_words():
             self._note(f"{why[:1].upper()}{why[1:]}.")
         self.setup.clock.finish_stage("retrain")
@@ -327,12 +329,16 @@ def _described(final: Final, found: SearchResult) -> dict[str, Any]:
     """Return the entry `retrain` of result.json."""
     trained, earlier = final.trained, final.earlier
     entry: dict[str, Any] = {}
-    if final.delivery in (Delivery.HEAD, Delivery.EARLIER, Delivery.ENSEMBLE):
+    if final.delivery in (Delivery.HEAD, Delivery.EARLIER, Delivery.ENSEMBLE, Delivery.DISTILLED):
         entry["config"] = final.model.config  # not that of the best trial
     if final.delivery is Delivery.HEAD:
         entry["val_score"] = finite(final.model.value)
         number = number_of(final.model, found.heads)
         entry |= {} if number is None else {"trial": number}
+    if final.delivery is Delivery.DISTILLED:
+        entry["teacher"] = final.evidence["distillation"]["teacher"]
+    if earlier is not None and "teacher" in earlier.result["retrain"]:
+        entry["teacher"] = earlier.result["retrain"]["teacher"]
     if final.members:
         entry["members"] = list(final.members)
     entry |= {

@@ -45,7 +45,10 @@ def ranked(trials: Iterable[TrialRow], mode: Mode) -> list[TrialRow]:
 
 @dataclass(frozen=True)
 class Delivered:
-    """The trial that the delivered model is of, and how that was made: `retrain.how` in result.json."""
+    """The trial that the delivered model is of, and how that was made: `retrain.how` in result.json.
+
+    A distilled network is of no trial.
+    """
 
     trial: int | None
     how: str
@@ -54,6 +57,8 @@ class Delivered:
 def delivered_of(retrain: Mapping[str, Any], best: int | None) -> Delivered:
     """Return what is delivered, from the entry `retrain` of result.json and the number of the best trial."""
     how = str(retrain.get("how", Delivery.RETRAINED))  # an earlier version always retrained
+    if retrain.get("made", how) == Delivery.DISTILLED:
+        return Delivered(None, how)
     return Delivered(retrain.get("trial", None if how == Delivery.HEAD else best), how)
 
 

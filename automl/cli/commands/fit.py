@@ -59,7 +59,14 @@ resources = section("Resources")
     "--deliver",
     "WHAT",
     "single",
-    "One model (single), an ensemble where validation images show a gain (ensemble), or a clear one (auto).",
+    "One model (single), an ensemble where validation images show a gain (ensemble), or a clear one (auto), "
+    "or the smallest network that learns to answer as well (small).",
+)
+@search(
+    "--max-loss",
+    "X",
+    "automatic",
+    "How much of the metric --deliver small may lose; automatic: 0.01 or half a standard error.",
 )
 @search("--space", "NAME|FILE", "auto", "Search space; see `automl spaces`.")
 @search("--metric", "NAME", "auto", "Metric to optimise: accuracy, balanced_accuracy, f1, log_loss, ...")

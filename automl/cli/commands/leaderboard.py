@@ -157,8 +157,14 @@ def _front(
     best, unmeasured = front(points, mode), sum(point.latency is None for point in points)
     if csv_file is not None:
         _write_or_refuse(csv_file, lambda: write_front(best, metric, Path(csv_file)))
-    if (found.result or {}).get("retrain", {}).get("how") == Delivery.ENSEMBLE and not state.json:
-        say_wrapped("The model of the study is an ensemble of several trials, which is not among these.")
+    retrain = (found.result or {}).get("retrain", {})
+    not_a_trial = {
+        Delivery.ENSEMBLE: "an ensemble of several trials",
+        Delivery.DISTILLED: "a network that learned from another one",
+    }
+    made = not_a_trial.get(retrain.get("made", retrain.get("how")))
+    if made is not None and not state.json:
+        say_wrapped(f"The model of the study is {made}, which is not among these.")
     if state.json:
         rows = [point.to_row(metric) for point in best]
         about = {"metric": metric, "mode": mode, "measured_on": latencies.where, "unmeasured": unmeasured}

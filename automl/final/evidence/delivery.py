@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from automl.final.distillation.outcome import Distilled
+
 
 class Delivery(StrEnum):
     """The kind of model that is delivered; `retrain.how` in result.json."""
@@ -17,6 +19,7 @@ class Delivery(StrEnum):
     HEAD = "linear head"
     EARLIER = "earlier model"
     ENSEMBLE = "ensemble"
+    DISTILLED = "distilled"
 
 
 class Decided(StrEnum):
@@ -41,6 +44,7 @@ NAMES = {
     Delivery.HEAD: "the linear head",
     Delivery.EARLIER: "the earlier model",
     Delivery.ENSEMBLE: "the ensemble",
+    Delivery.DISTILLED: "the distilled network",
 }
 
 
@@ -269,6 +273,7 @@ class Combined:
 Shortfall = (
     TooShort
     | Combined
+    | Distilled
     | TooFew
     | Failed
     | Stopped

@@ -81,6 +81,7 @@ def _no_score(facts: Facts) -> str:
         Delivery.HEAD: "the linear head was compared with no trial",
         Delivery.EARLIER: "the earlier model was compared with no trial",
         Delivery.ENSEMBLE: "the ensemble was compared with no trial",
+        Delivery.DISTILLED: "the distilled network was compared with no trial",
     }
     compared = apart.get(facts.delivery, "this configuration was compared with no other")
     return f"No trial had a validation score, so {compared}."
@@ -132,6 +133,11 @@ def _training(facts: Facts) -> str:
         return _earlier(facts)
     if facts.delivery is Delivery.ENSEMBLE:
         return "The ensemble averages several models, of which the validation score is of one."
+    if facts.delivery is Delivery.DISTILLED:
+        return (
+            f"The distilled network, which is not the trial's, learned from another model for "
+            f"{_length(facts.epochs, facts.images)}, with {facts.n_train:,} images an epoch."
+        )
     said = f"The retrain took {_length(facts.epochs, facts.images)}, with {facts.n_train:,} images an epoch"
     if not math.isfinite(facts.val):
         return f"{said}."
@@ -151,6 +157,11 @@ def _earlier(facts: Facts) -> str:
         return f"An earlier run fitted the delivered model, a linear head, on {facts.n_train:,} images."
     if facts.made is Delivery.ENSEMBLE:
         return "An earlier run made the delivered model, an ensemble of several."
+    if facts.made is Delivery.DISTILLED:
+        return (
+            "An earlier run distilled the delivered model from another one, for "
+            f"{_length(facts.epochs, facts.images)}, with {facts.n_train:,} images an epoch."
+        )
     kind = "has the weights" if facts.made is Delivery.OWN_WEIGHTS else "is the retrain"
     return (
         f"The delivered model {kind} of trial {facts.made_of} in an earlier run, after "

@@ -9,6 +9,7 @@ from typing import Any
 
 from automl.final.evaluation.words import is_silent, weakest
 from automl.final.evidence import words
+from automl.final.evidence.delivery import Delivery
 from automl.review.describe import HEAD_WORDS, delivered_kind, interval_words, named, score
 from automl.review.progress import trials_words
 from automl.review.report.advice import advice, first, has_learnt, wide_interval
@@ -61,6 +62,8 @@ def model_words(result: Mapping[str, Any]) -> str:
         return f"an ensemble of {len(members)} models"
     config, kind = named(words.delivered_config(result), result), delivered_kind(result)
     model = str(config.get("weights") or str(config.get("model", "network")).partition(".")[0])
+    if kind == Delivery.DISTILLED:
+        return f"a {model} that learned from a larger network"
     if kind == ON_PIXELS:
         return f"a {HEAD_WORDS}"
     if kind == ON_FEATURES:
