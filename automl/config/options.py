@@ -38,7 +38,8 @@ class StudyOptions(TypedDict, total=False):
     max_latency: float | str | None
     max_size: int | str | None
     max_params: float | str | None
-    deliver: Literal["single", "auto", "soup", "ensemble"]
+    deliver: Literal["single", "auto", "soup", "ensemble", "small"]
+    max_loss: float | None
     balance: Literal["auto", "none", "loss", "sampler"]
     seed: int
     pretrained: str | PathLike[str]

@@ -39,6 +39,7 @@ DEFAULT_TIME_LIMIT = 600.0
 
 Count = Annotated[int, BeforeValidator(no_bool), Field(ge=1)]
 Share = Annotated[float, BeforeValidator(no_bool), Field(gt=0, le=MOST_SHARE, allow_inf_nan=False)]
+Loss = Annotated[float, BeforeValidator(no_bool), Field(ge=0, allow_inf_nan=False)]
 Seconds = Annotated[float, BeforeValidator(parse_duration)]
 Bytes = Annotated[int, BeforeValidator(parse_size)]
 Milliseconds = Annotated[float, BeforeValidator(parse_latency)]
@@ -79,7 +80,8 @@ class StudyConfig(BaseModel):
     max_latency: Milliseconds | None = None
     max_size: Bytes | None = None
     max_params: Annotated[float, BeforeValidator(parse_count)] | None = None
-    deliver: Literal["single", "auto", "soup", "ensemble"] = "single"
+    deliver: Literal["single", "auto", "soup", "ensemble", "small"] = "single"
+    max_loss: Loss | None = None
     balance: Literal["auto", "none", "loss", "sampler"] = "auto"
     seed: Annotated[int, BeforeValidator(no_bool), Field(ge=0, lt=2**32)] = 0
     pretrained: Annotated[str, BeforeValidator(check_pretrained)] = "auto"
@@ -133,6 +135,12 @@ class StudyConfig(BaseModel):
                 resolve_metric(self.metric, self.task)
             except ConfigError as error:
                 raise ValueError(str(error)) from None
+        return self
+
+    @model_validator(mode="after")
+    def _max_loss_has_a_use(self) -> StudyConfig:
+        if self.max_loss is not None and self.deliver != "small":
+            raise ValueError(f"max_loss is for deliver='small', got deliver={self.deliver!r}: leave it out")
         return self
 
     @property

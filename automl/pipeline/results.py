@@ -125,7 +125,8 @@ def kept_scores(earlier: Earlier) -> Scores:
 
 def _was_full(retrain: dict[str, Any]) -> bool:
     """Return whether the model is a full retrain, or was better than one that took as long as the best trial."""
-    if retrain.get("how", Delivery.RETRAINED) in (Delivery.RETRAINED, *COMBINED):
+    full = (Delivery.RETRAINED, *COMBINED, Delivery.DISTILLED)
+    if retrain.get("how", Delivery.RETRAINED) in full:
         return True
     evidence = retrain.get("evidence") or {}
     done, trial = evidence.get("retrain") or {}, evidence.get("trial") or {}

@@ -24,6 +24,7 @@ from automl.pipeline.context import Context
 from automl.pipeline.deliver.draft import put_in_place, recover, write_draft
 from automl.pipeline.deliver.former import is_combined, keep_former, was_chosen
 from automl.pipeline.deliver.sealed import Sealed
+from automl.pipeline.distillation.distil import distilled, with_time_to_distil
 from automl.pipeline.label_errors import write_label_errors
 from automl.pipeline.objective import node_trial, origin_of
 from automl.pipeline.plan.constants import MOST_COMBINED
@@ -179,9 +180,10 @@ class Run:
         `begin` is a model that others are combined with, so that none is trained.
         """
         pressed = (lambda: False) if interrupted(found) else asked.is_set
-        single = with_time_to_combine(self.setup, found)
+        small = self.setup.config.deliver == "small"
+        single = with_time_to_distil(self.setup) if small else with_time_to_combine(self.setup, found)
         final = begin or final_model(single, found, earlier, promise=promise, asked=pressed)
-        final = combined(self.setup, found, final, pressed)
+        final = (distilled if small else combined)(self.setup, found, final, pressed)
         if final.earlier is not None:
             self._note_single(final.earlier)
         if why := final.in_words():
@@ -351,12 +353,16 @@ def _described(final: Final, found: SearchResult) -> dict[str, Any]:
     """Return the entry `retrain` of result.json."""
     trained, earlier = final.trained, final.earlier
     entry: dict[str, Any] = {}
-    if final.delivery in (Delivery.HEAD, Delivery.EARLIER, *COMBINED):
+    if final.delivery in (Delivery.HEAD, Delivery.EARLIER, *COMBINED, Delivery.DISTILLED):
         entry["config"] = final.model.config  # not that of the best trial
     if final.delivery is Delivery.HEAD:
         entry["val_score"] = finite(final.model.value)
         number = number_of(final.model, found.heads)
         entry |= {} if number is None else {"trial": number}
+    if final.delivery is Delivery.DISTILLED:
+        entry["teacher"] = final.evidence["distillation"]["teacher"]
+    if earlier is not None and "teacher" in earlier.result["retrain"]:
+        entry["teacher"] = earlier.result["retrain"]["teacher"]
     members = list(final.members) if earlier is None else earlier.result["retrain"].get("members")
     if members:
         entry["members"] = members

@@ -244,7 +244,7 @@ def delivered_kind(result: Mapping[str, Any]) -> str:
     """Return the kind of the delivered model, as in the column `kind` of the leaderboard."""
     retrain = result.get("retrain", {})
     made = retrain.get("made", retrain.get("how"))
-    if made in COMBINED:
+    if made in (*COMBINED, Delivery.DISTILLED):
         return str(made)
     config = retrain.get("config", result.get("best", {}).get("config", {}))
     return kind_of(config, HEAD if made == Delivery.HEAD else "")

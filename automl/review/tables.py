@@ -45,7 +45,10 @@ def ranked(trials: Iterable[TrialRow], mode: Mode) -> list[TrialRow]:
 
 @dataclass(frozen=True)
 class Delivered:
-    """The trial that the delivered model is of, and how that was made: `retrain.how` in result.json."""
+    """The trial that the delivered model is of, and how that was made: `retrain.how` in result.json.
+
+    A distilled network is of no trial.
+    """
 
     trial: int | None
     how: str
@@ -57,6 +60,8 @@ def delivered_of(retrain: Mapping[str, Any], best: int | None) -> Delivered:
     members = retrain.get("members")
     if how in COMBINED and members:  # the first one is what would have been delivered alone
         best = members[0].get("trial")
+    if retrain.get("made", how) == Delivery.DISTILLED:
+        return Delivered(None, how)
     return Delivered(retrain.get("trial", None if how == Delivery.HEAD else best), how)
 
 

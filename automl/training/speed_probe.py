@@ -186,6 +186,20 @@ def _speed(
     config: Config, splits: SearchSplits, plan: TrainPlan, seconds: float, until: Moment | None = None
 ) -> Speed:
     trainer = Trainer(config, splits.info, splits.train, plan)
+    speed = speed_of(trainer, seconds, until)
+    trainer.gradients.close()
+    del trainer
+    if on_gpu(plan):
+        release()  # so that the memory of the next precision is measured alone
+    return speed
+
+
+def speed_of(trainer: Trainer, seconds: float, until: Moment | None = None) -> Speed:
+    """Return the speed of a training, of which some steps are taken: for about `seconds`, at least two.
+
+    After the moment `until` one step is enough. The weights are of no use afterwards.
+    """
+    plan = trainer.plan
     trainer.model.train()
     alone = plan.threads == plan.replicas == 1
     clock = work_clock(plan.device, alone=alone, streamed=trainer.batches.streamed)
@@ -203,16 +217,11 @@ def _speed(
         batch, targets = next(images)
         trainer.train_step(batch, targets)
         done += len(batch)
-    speed = Speed(done / (clock() - begun), done / max(1e-9, work() - worked))
-    trainer.gradients.close()
-    del trainer, images
-    if on_gpu(plan):
-        release()  # so that the memory of the next precision is measured alone
-    return speed
+    return Speed(done / (clock() - begun), done / max(1e-9, work() - worked))
 
 
 def _endless(trainer: Trainer) -> Iterator[tuple[Tensor, Tensor]]:
     epoch = 0
     while True:
-        yield from trainer.batches.epoch(epoch)
+        yield from trainer.source.epoch(epoch)
         epoch += 1

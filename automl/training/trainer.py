@@ -20,13 +20,12 @@ from automl.data.loading.augment import Augment
 from automl.data.loading.batches import Batches
 from automl.data.loading.mixup_cutmix import mix
 from automl.errors import TrialError
-from automl.machine import slowdown
 from automl.records import Config, DatasetInfo, Rows
 from automl.torch_setup import set_threads
 from automl.training import checkpoint
+from automl.training.distillation.lesson import Lesson
 from automl.training.evaluate import autocast, fit_size
 from automl.training.frozen_part import KeptOutputs
-from automl.training.hardware.autotune import Autotune
 from automl.training.hardware.data_parallel import DataParallel
 from automl.training.hardware.out_of_memory import MicroBatch
 from automl.training.models.build import build_model, input_size
@@ -39,7 +38,7 @@ from automl.training.rounds import WARM, Round, work_clock
 from automl.training.snapshot import LastGood
 from automl.training.steps.batch_norm import MOST, learning_norms, recompute, rows_wanted
 from automl.training.steps.ema import Average
-from automl.training.steps.gradients import ONE_THREAD, SPLIT_OPERATORS, Gradients
+from automl.training.steps.gradients import Gradients, autotuned
 from automl.training.steps.losses import loss, standardised
 from automl.training.steps.optimizer_step import OptimizerStep
 from automl.training.steps.optimizers import make_optimizer
@@ -47,7 +46,6 @@ from automl.training.steps.progressive_resizing import may_grow, side_at
 from automl.training.steps.schedules import schedule_of
 
 CHECK_STEPS = 16  # steps between two checks that the loss is finite; on a GPU each check waits
-BUSY = 1.5  # times as long as alone: operators whose threads wait for each other then take many times as long
 STATES = 5  # copies of the weights in memory: weights, gradients, two moments, an average
 
 
@@ -88,7 +86,7 @@ class Trainer:
             micro_batch=_micro_batch(self.model, recipe, plan, self.batches.batch_size, self.size),
             scale=self.update.scale,
             # Chosen by timing, and it changes the values a little: only where time counts.
-            autotune=_autotune()
+            autotune=autotuned()
             if plan.final and plan.device == "cpu" and plan.seconds is not None
             else None,
             record=torch.device(plan.device).type == "cuda",
@@ -117,6 +115,7 @@ class Trainer:
         self.last_good = LastGood(plan.device)
         self.data_parallel: DataParallel | None = None
         self.kept: KeptOutputs | None = None
+        self.lesson: Lesson | None = None  # of a student: then there are no labels
 
     def batches_of(self, rows: Rows) -> Batches:
         """Return the batches of other rows, as those that this training has."""
@@ -176,7 +175,8 @@ class Trainer:
         if self.kept is not None:
             with self.kept.part.skipped():
                 return self._updated(self.gradients(images, targets))
-        images = fit_size(images, self.seen)
+        if self.lesson is None:
+            images = fit_size(images, self.seen)
         alphas = self.recipe.mixup, self.recipe.cutmix
         if any(alphas):
             rng = np.random.default_rng(
@@ -203,6 +203,11 @@ class Trainer:
             return min(1.0, by_steps)
         spent = self.spent + (time.perf_counter() - begun if begun is not None else 0.0)
         return min(1.0, max(by_steps, spent / max(1e-9, self.plan.seconds)))
+
+    @property
+    def source(self) -> Batches | KeptOutputs:
+        """What the next steps train on."""
+        return self.lesson.batches if self.lesson is not None else self.kept or self.batches
 
     @property
     def averaged(self) -> nn.Module:
@@ -285,7 +290,7 @@ class Trainer:
         """Take the steps of one round; return the sum of their losses, and whether all were taken."""
         self.model.train()
         total, first = torch.zeros((), device=self.plan.device), self.steps
-        with closing(self._batches_from_here(self.kept or self.batches)) as batches:
+        with closing(self._batches_from_here(self.source)) as batches:
             for images, targets in batches:
                 over, progress = self._over(begun), self.progress(begun)
                 if self.data_parallel is not None:
@@ -340,6 +345,8 @@ class Trainer:
 
     def _loss(self, images: Tensor, targets: Tensor) -> Tensor:
         with autocast(self.plan.device, self.plan.precision):
+            if self.lesson is not None:
+                return self.lesson.loss(self.model, images, targets, size=self.seen)
             logits = self.model(images)
         smoothing, focal = self.recipe.label_smoothing, self.recipe.focal
         return loss(logits, targets, self.info.task, smoothing, self.weights_of_classes, focal=focal)
@@ -387,8 +394,3 @@ def _micro_batch(model: nn.Module, recipe: Recipe, plan: TrainPlan, batch_size: 
         rows = at_once(size, plan.device, most=rows, threads=plan.replicas)
     own = STATES * sum(p.numel() * p.element_size() for p in model.parameters())
     return MicroBatch(plan.device, rows=rows if rows < batch_size else None, own=own)
-
-
-def _autotune() -> Autotune:
-    """Return what chooses how threads share the work. On a busy machine they share no operators."""
-    return Autotune(ONE_THREAD + 1, skip=lambda option: option == SPLIT_OPERATORS and slowdown() >= BUSY)

@@ -60,7 +60,14 @@ resources = section("Resources")
     "WHAT",
     "single",
     "One model (single); where validation images show a gain, the mean of fine-tuned weights (soup) or of the answers "
-    "of several models (ensemble); or what is clearly better (auto).",
+    "of several models (ensemble); what is clearly better (auto); or the smallest network that learns to answer as "
+    "well (small).",
+)
+@search(
+    "--max-loss",
+    "X",
+    "automatic",
+    "How much of the metric --deliver small may lose; automatic: 0.01 or half a standard error.",
 )
 @search("--space", "NAME|FILE", "auto", "Search space; see `automl spaces`.")
 @search("--metric", "NAME", "auto", "Metric to optimise: accuracy, balanced_accuracy, f1, log_loss, ...")

@@ -11,14 +11,12 @@ from glob import escape
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from automl.delivery.export.caller import OPENERS, caller_text, read_model
 from automl.delivery.export.onnx_graph import IMAGES, SCORES, TOLERANCE, UNKNOWN
 from automl.delivery.export.proof import Exported, Proof, prove
 from automl.delivery.export.rows import Evidence
 from automl.delivery.export.texts import readme
-from automl.delivery.export.writers import FILES, WRITERS, Format, Job, one_point
+from automl.delivery.export.writers import FILES, WRITERS, Format, Job
 from automl.errors import ModelError
 from automl.final.card import CARD_FILE
 from automl.final.model_folder import WEIGHTS
@@ -26,6 +24,7 @@ from automl.final.predictor import Predictor
 from automl.machine import is_alive
 from automl.records import DatasetInfo
 from automl.training.heads.feature_cache import file_digest
+from automl.training.steps.standard_errors import allowed_loss
 
 CARD = "model-card.md"
 _FREQUENCIES = (0.8, 0.9, 0.95, 0.98, 0.99)
@@ -91,20 +90,12 @@ def export(
     return found
 
 
-def allowed_loss(max_loss: float | None, proof: Proof, evidence: Evidence) -> float:
-    """Return how much of the metric int8 may lose: `max_loss`, or one point or half a standard error."""
-    if max_loss is not None:
-        return max_loss
-    least = one_point(proof.torch_value, evidence)
-    error = (proof.value.high - proof.value.low) / (2 * 1.96)
-    return max(least, error / 2) if np.isfinite(error) else least
-
-
 def _require_proven(proof: Proof, evidence: Evidence, to: str, *, int8: bool, max_loss: float | None) -> None:
     if int8:
         lost = proof.torch_value - proof.value.value
         lost = lost if evidence.maximise else -lost
-        most = allowed_loss(max_loss, proof, evidence)
+        error = (proof.value.high - proof.value.low) / (2 * 1.96)
+        most = allowed_loss(proof.metric, proof.torch_value, error, max_loss)
         if not lost <= most:
             raise ModelError(
                 f"int8 must lose at most {most:.4g} of {proof.metric}, but the exported file has "

@@ -31,6 +31,7 @@ from automl.final.model_folder import Preprocess
 from automl.final.predictor import Predictor
 from automl.training.models.memory_format import to_cpu
 from automl.training.steps.metrics import compute
+from automl.training.steps.standard_errors import one_point
 
 if TYPE_CHECKING:
     import onnx
@@ -43,7 +44,6 @@ FILES: dict[str, tuple[str, ...]] = {
     "openvino": ("model.xml", "model.bin"),
     "torch": ("model.pt2",),
 }
-MAX_LOSS = 0.01
 _EXAMPLES = 8
 _CALIBRATION = 128  # images: percentiles of activations change little with more
 _CHOOSING = 512  # images by which int8 chooses its layers
@@ -165,12 +165,9 @@ def _in_int8(graph: onnx.ModelProto, job: Job) -> Quantised:
         now = compute(evidence.metric, targets, _scored(tried, ready), task)
         return before - now if evidence.maximise else now - before
 
-    return within_loss(made, loss, one_point(before, evidence) if job.max_loss is None else job.max_loss)
-
-
-def one_point(value: float, evidence: Evidence) -> float:
-    """Return what int8 may lose of a metric by default: 0.01, or, of an error, one percent."""
-    return MAX_LOSS if evidence.maximise else MAX_LOSS * abs(value)
+    return within_loss(
+        made, loss, one_point(evidence.metric, before) if job.max_loss is None else job.max_loss
+    )
 
 
 def _scored(graph: onnx.ModelProto, ready: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -13,6 +13,7 @@ import torch
 from automl.records import DatasetInfo
 from automl.spaces.architectures.factories import LINEAR_ON_PIXELS, create, is_factory
 from automl.training.models.build import input_size, model_arguments
+from automl.training.models.complexity import multiplications
 from automl.training.models.hyperparameters import Recipe
 from automl.training.models.pretrained_weights import Weights
 
@@ -78,6 +79,10 @@ class Network:
         """Return its parameters and the size of its file, which need no memory for its weights."""
         return _counted(self.model, self.keywords)
 
+    def multiplications(self) -> float:
+        """Return its multiplications for an image, without memory for its weights; NaN if they cannot be counted."""
+        return _multiplied(self.model, self.keywords, self.side)
+
 
 def counts_of(network: nn.Module) -> Counted:
     """Return the parameters of a network, and the bytes of its weights as safetensors holds them."""
@@ -97,3 +102,13 @@ def _counted(model: str, keywords: str) -> Counted:
         return counts_of(create(model, **arguments))
     with torch.device("meta"):
         return counts_of(create(model, **arguments))
+
+
+@lru_cache(maxsize=4096)
+def _multiplied(model: str, keywords: str, side: int) -> float:
+    arguments = json.loads(keywords)
+    shape = (int(arguments["in_chans"]), side, side)
+    if is_factory(model):
+        return multiplications(create(model, **arguments), shape, "cpu")
+    with torch.device("meta"):
+        return multiplications(create(model, **arguments), shape, "meta")

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from automl.final.distillation.outcome import Distilled
+
 
 class Delivery(StrEnum):
     """The kind of model that is delivered; `retrain.how` in result.json."""
@@ -18,6 +20,7 @@ class Delivery(StrEnum):
     EARLIER = "earlier model"
     ENSEMBLE = "ensemble"
     SOUP = "soup"
+    DISTILLED = "distilled"
 
 
 COMBINED = (Delivery.SOUP, Delivery.ENSEMBLE)  # of several models of a study
@@ -46,6 +49,7 @@ NAMES = {
     Delivery.EARLIER: "the earlier model",
     Delivery.ENSEMBLE: "the ensemble",
     Delivery.SOUP: "the soup",
+    Delivery.DISTILLED: "the distilled network",
 }
 
 
@@ -276,6 +280,7 @@ class Combined:
 Shortfall = (
     TooShort
     | Combined
+    | Distilled
     | TooFew
     | Failed
     | Stopped

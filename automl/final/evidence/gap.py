@@ -82,6 +82,7 @@ def _no_score(facts: Facts) -> str:
         Delivery.EARLIER: "the earlier model was compared with no trial",
         Delivery.ENSEMBLE: "the ensemble was compared with no trial",
         Delivery.SOUP: "the soup was compared with no trial",
+        Delivery.DISTILLED: "the distilled network was compared with no trial",
     }
     compared = apart.get(facts.delivery, "this configuration was compared with no other")
     return f"No trial had a validation score, so {compared}."
@@ -133,6 +134,11 @@ def _training(facts: Facts) -> str:
         return _earlier(facts)
     if facts.delivery in _AVERAGED:
         return _AVERAGED[facts.delivery]
+    if facts.delivery is Delivery.DISTILLED:
+        return (
+            f"The distilled network, which is not the trial's, learned from another model for "
+            f"{_length(facts.epochs, facts.images)}, with {facts.n_train:,} images an epoch."
+        )
     said = f"The retrain took {_length(facts.epochs, facts.images)}, with {facts.n_train:,} images an epoch"
     if not math.isfinite(facts.val):
         return f"{said}."
@@ -159,6 +165,11 @@ def _earlier(facts: Facts) -> str:
     if facts.made in COMBINED:
         what = "an ensemble" if facts.made is Delivery.ENSEMBLE else "a soup"
         return f"An earlier run made the delivered model, {what} of several."
+    if facts.made is Delivery.DISTILLED:
+        return (
+            "An earlier run distilled the delivered model from another one, for "
+            f"{_length(facts.epochs, facts.images)}, with {facts.n_train:,} images an epoch."
+        )
     kind = "has the weights" if facts.made is Delivery.OWN_WEIGHTS else "is the retrain"
     return (
         f"The delivered model {kind} of trial {facts.made_of} in an earlier run, after "

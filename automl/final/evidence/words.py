@@ -98,7 +98,9 @@ def made(document: Document) -> str:
             else f"a soup, the mean of the weights of {members}"
         )
         return f"kept from an earlier run: {said}" if kept else said
-    if kind == Delivery.HEAD:
+    if kind == Delivery.DISTILLED:
+        said = _distilled(retrain)
+    elif kind == Delivery.HEAD:
         value = retrain.get("val_score")
         fitted = "out of fold" if folds(document) else "on the training images alone"
         alone = f" ({fitted}: val {document['metric']} {number(value)})" if value else ""
@@ -113,6 +115,16 @@ def made(document: Document) -> str:
         parts = "training" if without else "training and validation"
         said = f"trained for {round(retrain['epochs'], 2)} epochs on {n} {parts} images"
     return f"kept from an earlier run: {said}" if kept else said
+
+
+def _distilled(retrain: Mapping[str, Any]) -> str:
+    """Return from which model the delivered one was distilled, and for how long it learned."""
+    teacher = retrain["teacher"]
+    return (
+        f"distilled from {teacher['name']} ({str(teacher['model']).partition('.')[0]} with {teacher['params']:,} "
+        f"parameters), whose answers it learned for {round(retrain['epochs'], 2)} epochs on {retrain['n_train']:,} "
+        "training and validation images"
+    )
 
 
 def folds(document: Document) -> int:

@@ -137,3 +137,11 @@ COMBINING_SHARE, FEWEST_COMBINED, MOST_COMBINED = 0.25, 30, 8
 # --- setup.py ------------------------------------------------------------------------------------------------------
 
 SMALL = 64  # px; up to this a GPU trains the networks of the preset `small`. "Small images on a GPU"
+
+# --- distillation/: the smallest network that keeps the metric. Decision 0167 --------------------------------------
+
+# The share of the time left after the search that is kept for students. A student has at most the share SMALLER of its
+# teacher's parameters times multiplications; sizes are compared in steps of SIZE_STEP, and so many sizes are tried.
+DISTILLING_SHARE, SMALLER, SIZE_STEP, MOST_SIZES = 0.5, 0.75, 4.0, 3
+# The most seconds for measuring the speed of a student's training, and the share of its time that this may have.
+STUDENT_SECONDS, STUDENT_SHARE = 0.7, 0.1

@@ -63,6 +63,8 @@ def model_words(result: Mapping[str, Any]) -> str:
     if members:
         soup = kind == Delivery.SOUP
         return f"a soup of {len(members)} {model}" if soup else f"an ensemble of {len(members)} models"
+    if kind == Delivery.DISTILLED:
+        return f"a {model} that learned from a larger network"
     if kind == ON_PIXELS:
         return f"a {HEAD_WORDS}"
     if kind == ON_FEATURES:

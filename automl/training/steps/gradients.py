@@ -20,11 +20,13 @@ import torch
 from torch import Tensor, nn
 
 from automl.cuda_graphs import Recorder
+from automl.machine import slowdown
 from automl.training.hardware.autotune import Autotune
 from automl.training.hardware.out_of_memory import MicroBatch, parts_of
 from automl.training.hardware.random_layers import drawing, separate
 
 SPLIT_BATCH, SPLIT_OPERATORS, ONE_THREAD = range(3)  # the options of autotune
+BUSY = 1.5  # times as long as alone: operators whose threads wait for each other then take many times as long
 MIN_PART = 16  # images per thread; smaller parts make batch norm statistics too noisy
 
 LossOf = Callable[[Tensor, Tensor], Tensor]
@@ -156,3 +158,8 @@ def _sum(parts: list[tuple[float, Tensor | None]], total: Tensor | None) -> Tens
             continue
         total = gradient.mul_(weight) if total is None else total.add_(gradient, alpha=weight)
     return total
+
+
+def autotuned() -> Autotune:
+    """Return what chooses how threads share the work. On a busy machine they share no operators."""
+    return Autotune(ONE_THREAD + 1, skip=lambda option: option == SPLIT_OPERATORS and slowdown() >= BUSY)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+from automl.config.metrics import METRICS
 from automl.records import DatasetInfo
 
 # The mean absolute deviation of a normal variable's absolute value from its mean, as a share of that mean.
 _HALF_NORMAL = math.sqrt(math.pi / 2.0 - 1.0)
+POINT = 0.01
 
 
 def standard_error(metric: str, value: float, info: DatasetInfo, n: int) -> float:
@@ -25,6 +27,26 @@ def standard_error(metric: str, value: float, info: DatasetInfo, n: int) -> floa
     if not math.isfinite(value):
         return math.nan
     return _ERRORS[metric](value, info, max(1, n))
+
+
+def allowed_loss(metric: str, value: float, error: float, most: float | None = None) -> float:
+    """Return how much worse a smaller or faster model may be than one with this `value`: `most`, if that is given.
+
+    Else one point (`one_point`), or half of the standard `error` of the value if that is more. NaN counts as none.
+    """
+    if most is not None:
+        return most
+    least = one_point(metric, value)
+    return max(least, error / 2.0) if math.isfinite(error) else least
+
+
+def one_point(metric: str, value: float) -> float:
+    """Return one point of a metric: 0.01, or of an error one percent of its value.
+
+    >>> one_point("accuracy", 0.9), one_point("mae", -3.0)
+    (0.01, 0.03)
+    """
+    return POINT if METRICS[metric].mode == "max" else POINT * abs(value)
 
 
 def _share(p: float, n: float) -> float:

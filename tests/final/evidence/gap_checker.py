@@ -116,6 +116,7 @@ def _holdout(facts: Facts, value: str, n: str, name: str) -> bool:
         "the earlier model": (Delivery.EARLIER,),
         "the ensemble": (Delivery.ENSEMBLE,),
         "the soup": (Delivery.SOUP,),
+        "the distilled network": (Delivery.DISTILLED,),
         f"the own weights of trial {facts.trial}": (Delivery.OWN_WEIGHTS,) if facts.chosen else (),
     }
     return _is(value, facts.held.value) and _count(n, facts.n_holdout) and facts.delivery in kinds[name]
@@ -199,6 +200,16 @@ def _earlier_head(facts: Facts, n: str) -> bool:
     return facts.delivery is Delivery.EARLIER and facts.made is Delivery.HEAD and _count(n, facts.n_train)
 
 
+def _distilled(facts: Facts, epochs: str, images: str | None, n: str) -> bool:
+    own = facts.delivery is Delivery.DISTILLED and _count(n, facts.n_train)
+    return own and _length(epochs, images, facts.epochs, facts.images)
+
+
+def _distilled_before(facts: Facts, epochs: str, images: str | None, n: str) -> bool:
+    made = facts.delivery is Delivery.EARLIER and facts.made is Delivery.DISTILLED
+    return made and _count(n, facts.n_train) and _length(epochs, images, facts.epochs, facts.images)
+
+
 def _scoring(facts: Facts, mirrored: str | None, precision: str | None) -> bool:
     named = "fp32" if precision is None else precision
     return (mirrored is not None) == facts.mirrored and named == facts.precision
@@ -211,6 +222,7 @@ def _no_score(facts: Facts, model: str, others: str) -> bool:
         "the earlier model": ((Delivery.EARLIER,), "trial"),
         "the ensemble": ((Delivery.ENSEMBLE,), "trial"),
         "the soup": ((Delivery.SOUP,), "trial"),
+        "the distilled network": ((Delivery.DISTILLED,), "trial"),
     }
     kinds, name = models[model]
     return math.isnan(facts.val) and facts.delivery in kinds and others == name
@@ -266,11 +278,16 @@ _FORMS: dict[str, Callable[..., bool]] = {
     r"An earlier run made the delivered model, (an ensemble|a soup) of several\.": (
         lambda facts, what: facts.delivery is Delivery.EARLIER and what.partition(" ")[2] == facts.made
     ),
+    rf"The distilled network, which is not the trial's, learned from another model for {_LENGTH}, with {COUNT} images "
+    rf"an epoch\.": _distilled,
+    rf"An earlier run distilled the delivered model from another one, for {_LENGTH}, with {COUNT} images an epoch\.": (
+        _distilled_before
+    ),
     rf"An earlier run fitted the delivered model, a linear head, on {COUNT} images\.": _earlier_head,
     r"The holdout score is computed (from each image and its mirror image, the validation score from each image "
     r"alone)?(?:; and )?(?:in float32, the validation score in (\w+))?\.": _scoring,
-    r"No trial had a validation score, so (this configuration|the linear head|the earlier model|the ensemble|the soup) "
-    r"was compared with no (other|trial)\.": _no_score,
+    r"No trial had a validation score, so (this configuration|the linear head|the earlier model|the ensemble|the soup|"
+    r"the distilled network) was compared with no (other|trial)\.": _no_score,
     r"The holdout was read once\.": lambda facts: facts.reads == 1,
     r"The holdout was read (\d+) times, so this study has scored other models on it before\.": (
         lambda facts, reads: int(reads) == facts.reads > 1

@@ -26,10 +26,11 @@ _SEEN = " Where the preferred model was trained on some of the images, its score
 
 @dataclass(frozen=True)
 class WhyThis:
-    """What the section shows: sentences, and a row for each comparison."""
+    """What the section shows: sentences, a row for each comparison, and one for each student of a distillation."""
 
     sentences: tuple[str, ...]
     comparisons: Table | None
+    students: Table | None = None
 
 
 def why_this(facts: Facts) -> WhyThis:
@@ -38,8 +39,11 @@ def why_this(facts: Facts) -> WhyThis:
     evidence = retrain.get("evidence") or {}
     found = evidence.get("comparisons") or ()
     said = [not_the_best(facts), _decided(retrain, evidence)]
+    taught = evidence.get("distillation")
     return WhyThis(
-        tuple(sentence for sentence in said if sentence), _table(found, facts.metric) if found else None
+        tuple(sentence for sentence in said if sentence),
+        _table(found, facts.metric) if found else None,
+        _students(taught, facts.metric) if taught else None,
     )
 
 
@@ -119,6 +123,29 @@ def _table(found: Any, metric: str) -> Table:
     seen = _SEEN if any(one["preferred_trained_on"] for one in found) else ""
     right = (columns[1], *columns[3:8])
     return Table("What the model was compared with", columns, rows, right, _NOTE + seen)
+
+
+def _students(taught: Mapping[str, Any], metric: str) -> Table:
+    """Return the teacher and its students: what each costs and reached on the validation images that decided."""
+    columns = ("network", "parameters", "MB", "ms", "began with", metric, "loss", "standard error", "outcome")
+    teacher = taught["teacher"]
+    rows = [(teacher["name"], *_costs(teacher), "", score(teacher["value"]), "", "", "teacher")]
+    for place, one in enumerate(taught["students"]):
+        said = "delivered" if place == taught["chosen"] else one["why"]
+        numbers = (score(one[name]) for name in ("value", "loss", "standard_error"))
+        rows.append((f"{one['model']} at {one['size']} px", *_costs(one), one["begun_with"], *numbers, said))
+    note = (
+        f"The smallest network is delivered that loses at most {score(taught['max_loss'])} on {taught['rows']:,} "
+        "validation images that neither it nor its teacher trained on."
+    )
+    right = (*columns[1:4], *columns[5:8])
+    return Table("Smaller networks that learned from it", columns, tuple(rows), right, note)
+
+
+def _costs(one: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return parameters, megabytes and milliseconds of a network."""
+    latency = one.get("ms_per_image")
+    return f"{one['params']:,}", f"{one['bytes'] / 1e6:.2f}", "-" if latency is None else f"{latency:.1f}"
 
 
 def _name(kind: str) -> str:
