@@ -27,6 +27,7 @@ LONGEST_S = 60.0  # that the end of a study waits for an upload that is under wa
 EVERY_S = 20.0  # between two uploads while a study runs
 TURN = "turn.json"  # counts the uploads of the study
 DATABASE, ROUND_NOTE = "study.db", "automl_round.json"
+SCORES = "validation.safetensors"  # of a trial: small, and its matrix and errors are made of it
 # Uploaded last, in this order.
 LATE = (ROUND_NOTE, DATABASE, "study.yaml", "result.json")
 _LOCAL = ("-wal", "-shm", ".lock", ".tmp", ".part")
@@ -53,13 +54,15 @@ def names_at(url: str) -> list[str]:
 
 
 def download_copy(url: str, study: str, *, model: bool = False) -> Path:
-    """Update the local read-only copies of studies by this one, without checkpoints, and return their folder.
+    """Update the local read-only copies of studies by this one, without checkpoints and logs, and return their folder.
 
     The model is included if `model` is true.
     """
 
     def wanted(path: PurePosixPath) -> bool:
-        return path.parts[0] != "trials" and (model or path.parts[0] != "model")
+        if path.parts[0] == "trials":
+            return path.name == SCORES
+        return model or path.parts[0] != "model"
 
     root = local_root(url, kind="views")
     _download(url, study, root / study, wanted)

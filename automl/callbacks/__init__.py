@@ -14,15 +14,17 @@ if TYPE_CHECKING:
     from automl.callbacks.base import Callback, StudyInfo, TrialEnd, TrialInfo
     from automl.callbacks.mlflow import MLflow
     from automl.callbacks.tensorboard import TensorBoard
+    from automl.callbacks.trackio import Trackio
     from automl.callbacks.wandb import WandB
 
-__all__ = ["Callback", "MLflow", "StudyInfo", "TensorBoard", "TrialEnd", "TrialInfo", "WandB"]
+__all__ = ["Callback", "MLflow", "StudyInfo", "TensorBoard", "Trackio", "TrialEnd", "TrialInfo", "WandB"]
 
 _HOMES = {
     "Callback": "base",
     "MLflow": "mlflow",
     "StudyInfo": "base",
     "TensorBoard": "tensorboard",
+    "Trackio": "trackio",
     "TrialEnd": "base",
     "TrialInfo": "base",
     "WandB": "wandb",

@@ -150,10 +150,9 @@ def unchanged(setup: Setup, found: SearchResult) -> FitResult | None:
 
 
 def write_outcome(setup: Setup, found: SearchResult, outcome: Outcome) -> FitResult:
-    """Write data_report.json, splits.csv, trials.csv, the model card, report.html and, last, result.json."""
+    """Write data_report.json, trials.csv, the model card, report.html and, last, result.json."""
     root, model = setup.workspace.root, setup.workspace.model_dir
     write_text(root / DATA_REPORT, setup.data.report.to_json() + "\n")
-    setup.data.write_table(root / "splits.csv")
     rows = with_weights(stored_rows([*found.heads, *found.trials]), setup.pretrained.record)
     made = delivered_of(outcome.retrain, outcome.trial)
     write_trials(rows, setup.metric.name, setup.metric.mode, root / "trials.csv", made)

@@ -14,6 +14,7 @@ from automl.config.durations import format_duration
 from automl.data import Source
 from automl.errors import ModelError, StorageError
 from automl.final.confidence.measure_known import seconds_for_features
+from automl.final.evaluation.seen import SPLITS_FILE
 from automl.final.evidence.delivery import COMBINED, Delivery
 from automl.final.evidence.earlier import Earlier, read_earlier
 from automl.final.evidence.verdict import Final
@@ -85,6 +86,9 @@ class Run:
         save(context.asked or config, setup.workspace.study_yaml)
         setup.workspace.begin()
         write_text(setup.workspace.root / DATA_REPORT, setup.data.report.to_json() + "\n")
+        setup.data.write_table(
+            setup.workspace.root / SPLITS_FILE
+        )  # names for rows, also of a search that runs
         setup.clock.finish_stage("setup")
         return cls(setup, engine)
 

@@ -23,6 +23,7 @@ Objective = Callable[[Config], Any]
 SAVING_SHARE = 0.03
 LEAST_SAVING_S = 0.03  # seconds that saving counts at least, so that a trial is saved once a second at most
 PRUNED = "optuna.exceptions.TrialPruned"
+KEEP_SCORES = "keep_scores"  # a method of an objective: it takes the trial's folder and the round
 # They are no `Exception`, and yet no wish of the user as KeyboardInterrupt is.
 _ENDS = (SystemExit, GeneratorExit)
 
@@ -112,6 +113,7 @@ class Stepper:
         self.round += 1
         done, interrupted = bool(raw.get("done", False)), bool(raw.get("interrupted", False))
         metrics = {key: value for key, value in raw.items() if key not in CONTROL_KEYS}
+        self._keep_scores(metrics)
         asked = bool(raw.get("save", False)) or (interrupted and bool(metrics))
         due = self.can_save and (self.round in self.launch.save_rounds or done or asked)
         saved = (due or self._is_cheap(metrics)) and self.save_if_possible()
@@ -167,6 +169,16 @@ class Stepper:
             logger.warning(
                 "trial %d failed while it was closed: %s", self.launch.number, printable(cause_of(error))
             )
+
+    def _keep_scores(self, metrics: Mapping[str, Any]) -> None:
+        """Let a trial that has scores write them into its folder. They are for people: without them it goes on."""
+        keep = getattr(self._subject, KEEP_SCORES, None)
+        if not metrics or not callable(keep):
+            return
+        try:
+            keep(self.launch.checkpoint.parent, self.round)
+        except OSError as error:
+            logger.warning("the scores of trial %d could not be kept: %s", self.launch.number, error)
 
     def _is_cheap(self, metrics: Mapping[str, Any]) -> bool:
         """Return whether saving takes a small share of the time since the last one. A round without values is none."""

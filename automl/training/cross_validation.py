@@ -25,7 +25,7 @@ from automl.errors import StorageError
 from automl.machine import Moment
 from automl.records import VAL_ROWS, Config, Rows, SearchSplits
 from automl.training import checkpoint
-from automl.training.evaluate import predict_part, predict_rows, score
+from automl.training.evaluate import Answers, predict_part, predict_rows
 from automl.training.models.complexity import MACS, PARAMS, parameters
 from automl.training.models.finetune import begin_with_head, head_name, head_of_fold
 from automl.training.plan import TrainPlan
@@ -236,15 +236,15 @@ class CrossValidatedTrial(ImageTrial):
         device, precision = plan.device, plan.precision
         return predict_rows(model, rows, info, size=trainer.size, device=device, precision=precision)[0]
 
-    def _pooled(self, places: Sequence[int], more: tuple[Tensor, Tensor] | None = None) -> dict[str, float]:
-        """Return the metric and the loss over the rows of these folds, and of `more` outputs with their targets."""
+    def _pooled(self, places: Sequence[int], more: Answers | None = None) -> dict[str, float]:
+        """Return the metric and the loss over the rows of these folds, and of `more` answers."""
+        vals = [self.trainings.folds[place].val for place in places]
         outputs = [self.trainings.outputs[place] for place in places]
-        targets = [_targets(self.trainings.folds[place].val) for place in places]
+        targets, rows = [_targets(val) for val in vals], [np.load(val.index) for val in vals]
         if more is not None:
-            outputs, targets = [*outputs, more[0]], [*targets, more[1]]
-        return score(torch.cat(outputs), torch.cat(targets), self.trainer.info, self.plan.metric) | {
-            VAL_ROWS: float(sum(map(len, targets)))
-        }
+            outputs, targets, rows = [*outputs, more.logits], [*targets, more.targets], [*rows, more.rows]
+        pooled = Answers(torch.cat(outputs), torch.cat(targets), np.concatenate(rows))
+        return self._scored_by(pooled) | {VAL_ROWS: float(len(pooled.rows))}
 
     def _report_of_some(self, place: int, images: int, begun: float) -> dict[str, float | bool | str]:
         """Return a report of the folds before `place`, and of a part of this one's round, before the deadline."""

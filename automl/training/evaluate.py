@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -20,6 +22,15 @@ from automl.training.steps.metrics import compute
 
 EVAL_BATCH = 256
 PART_BATCH = 64  # small, to check the clock often
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model answered when it was scored: `logits` (n, n_outputs) and `targets` (n, ...) of these `rows` (n,)."""
+
+    logits: Tensor
+    targets: Tensor
+    rows: npt.NDArray[np.int64]
 
 
 @torch.inference_mode()
@@ -59,8 +70,8 @@ def predict_rows(
 @torch.inference_mode()
 def predict_part(
     model: nn.Module, rows: Rows, info: DatasetInfo, *, size: int, plan: TrainPlan, until: Moment
-) -> tuple[Tensor, Tensor]:
-    """Return logits and targets of random rows, as many as can be predicted before `until`.
+) -> Answers:
+    """Return the answers for random rows, as many as can be predicted before `until`.
 
     At least one batch is predicted.
     """
@@ -69,13 +80,22 @@ def predict_part(
     targets: list[Tensor] = []
     most = at_once(size, plan.device, most=PART_BATCH)
     batches = Batches(rows, batch_size=most, info=info, shuffle=True, seed=plan.seed, device=plan.device)
+    chosen = batches.chosen(0)
     for images, wanted in batches.epoch(0):
         if logits and until.passed():
             break
         with autocast(plan.device, plan.precision):
             logits.append(model(fit_size(images, size)).float().cpu())
         targets.append(wanted.cpu())
-    return torch.cat(logits), torch.cat(targets)
+    places = np.concatenate(chosen[: len(logits)])
+    return Answers(torch.cat(logits), torch.cat(targets), batches.index[places])
+
+
+def scored_rows(rows: Rows, info: DatasetInfo, *, share: float = 1.0) -> npt.NDArray[np.int64]:
+    """Return the rows of the data (n,) that `predict_rows` answers for, in its order."""
+    return Batches(
+        rows, batch_size=EVAL_BATCH, info=info, shuffle=False, seed=0, device="cpu", share=share
+    ).index
 
 
 def score(logits: Tensor, targets: Tensor, info: DatasetInfo, metric: str) -> dict[str, float]:

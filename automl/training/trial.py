@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import math
 import time
+from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import sklearn.metrics  # noqa: F401  # loaded before the first round is timed
 
 from automl.machine import Moment
 from automl.records import VAL_ROWS, Config, SearchSplits
 from automl.training.early_stopping import Patience
-from automl.training.evaluate import predict_part, predict_rows, score
+from automl.training.evaluate import Answers, predict_part, predict_rows, score, scored_rows
 from automl.training.hardware.out_of_memory import release
 from automl.training.models.complexity import MACS, PARAMS, multiplications, parameters
 from automl.training.plan import TrainPlan
 from automl.training.snapshot import Resumable
 from automl.training.trainer import Trainer
+from automl.training.validation.best_round import BestRound, if_small
+from automl.training.validation.scores_file import SCORES_FILE
 
 BEST = "best"  # folder in a checkpoint with the best round, if early stopping is on
 
@@ -38,6 +43,8 @@ class ImageTrial:
         if plan.deadline is not None:
             self.trainer.deadline = plan.deadline.later(-plan.reporting)
         self._counted: dict[str, float] | None = None
+        self._answers: tuple[Answers, float] | None = None
+        self._best_round = BestRound(plan.mode)
         patience = self.trainer.recipe.patience
         self.patience = Patience(patience, metric=plan.metric, mode=plan.mode) if patience > 0 else None
 
@@ -89,6 +96,12 @@ class ImageTrial:
         if self.patience is not None:
             self.patience.load(Path(directory) / BEST)
 
+    def keep_scores(self, folder: Path, round: int) -> None:
+        """Write the scores of this round into `folder` if none before was better. Raises OSError."""
+        if self._answers is not None:
+            answers, value = self._answers
+            self._best_round.keep(folder / SCORES_FILE, answers, self.splits.info, round=round, value=value)
+
     def close(self) -> None:
         """Free the memory of model and optimizer, so that the process can run the next trial."""
         self.trainer.gradients.close()
@@ -122,13 +135,13 @@ class ImageTrial:
         until = (plan.deadline or Moment.now()).later(-plan.reporting / 3)
         self.trainer.settle(plan.reporting / 6)
         model, size = self.trainer.averaged, self.trainer.size
-        logits, targets = predict_part(model, self.splits.val, info, size=size, plan=plan, until=until)
+        answers = predict_part(model, self.splits.val, info, size=size, plan=plan, until=until)
         batches = self.trainer.batches
         return {
-            **score(logits, targets, info, plan.metric),
+            **self._scored_by(answers),
             PARAMS: parameters(model),
             MACS: math.nan,  # no time to count them
-            VAL_ROWS: float(len(targets)),
+            VAL_ROWS: float(len(answers.rows)),
             "images": float(self.trainer.steps * batches.batch_size),
             "epochs": round(self.trainer.epochs, 3),
             "seconds": time.perf_counter() - begun,
@@ -158,4 +171,16 @@ class ImageTrial:
             share=self._scored,
         )
         scored = {} if self._scored >= 1.0 else {VAL_ROWS: float(len(targets))}
-        return score(logits, targets, info, plan.metric) | scored
+        return self._scored_by(Answers(logits, targets, self._rows)) | scored
+
+    def _scored_by(self, answers: Answers) -> dict[str, float]:
+        """Return metric and loss of answers, which are kept for `keep_scores` if they are small enough."""
+        metric = self.plan.metric
+        found = score(answers.logits, answers.targets, self.trainer.info, metric)
+        kept = if_small(answers, self.splits.info)
+        self._answers = None if kept is None else (kept, found[metric])
+        return found
+
+    @cached_property
+    def _rows(self) -> npt.NDArray[np.int64]:
+        return scored_rows(self.splits.val, self.trainer.info, share=self._scored)

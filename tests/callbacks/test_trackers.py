@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import sys
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from sklearn.base import clone
 
 import automl
-from automl.callbacks import MLflow, TensorBoard, WandB
+from automl.callbacks import MLflow, TensorBoard, Trackio, WandB
 from automl.records import Config
 from tests.callbacks.test_notify import tune
 
@@ -113,6 +114,28 @@ def test_wandb_writes_a_run_for_each_trial_offline(tmp_path: Path) -> None:
         assert logged == pytest.approx([value for _, value in rounds])
 
 
+@pytest.mark.filterwarnings("ignore")  # of Trackio's own dependencies
+def test_trackio_has_a_run_for_each_trial_in_one_group(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("trackio", reason="Trackio is not installed (pip install 'automl[trackio]')")
+    from trackio.sqlite_storage import SQLiteStorage
+
+    for name, module in list(sys.modules.items()):  # each has the folder since it was imported
+        if name.startswith("trackio") and hasattr(module, "TRACKIO_DIR"):
+            monkeypatch.setattr(module, "TRACKIO_DIR", tmp_path / "trackio")
+    storage = f"sqlite:///{tmp_path / 'study.db'}"
+    for trials in (2, 4):  # then it is resumed
+        result = tune([Trackio("plants")], n_trials=trials, directory=tmp_path, storage=storage)
+    assert capsys.readouterr().out == ""
+    known = {run["name"]: run for run in SQLiteStorage.get_run_records("plants")}
+    assert set(known) == {"tune", *(f"tune-t{number:04d}" for number in range(4))}
+    for number, rounds in rounds_of(result).items():
+        logs = SQLiteStorage.get_logs("plants", f"tune-t{number:04d}")
+        written = {int(row["step"]): row["val_acc"] for row in logs if "val_acc" in row}
+        assert written == pytest.approx(dict(rounds))
+
+
 def records(path: Path) -> list[Any]:
     """The records of a file of wandb, which is a log of LevelDB: a header, and a check, length and kind before each."""
     from wandb.proto.wandb_internal_pb2 import Record
@@ -127,7 +150,8 @@ def records(path: Path) -> list[Any]:
 
 @pytest.mark.filterwarnings("ignore")  # of the trackers' own dependencies
 @pytest.mark.parametrize(
-    ("name", "module"), [("TensorBoard", "tensorboardX"), ("MLflow", "mlflow"), ("WandB", "wandb")]
+    ("name", "module"),
+    [("TensorBoard", "tensorboardX"), ("MLflow", "mlflow"), ("WandB", "wandb"), ("Trackio", "trackio")],
 )
 def test_estimator_with_a_tracker_can_be_cloned(name: str, module: str) -> None:
     pytest.importorskip(module, reason=f"{module} is not installed")
@@ -136,7 +160,9 @@ def test_estimator_with_a_tracker_can_be_cloned(name: str, module: str) -> None:
     assert isinstance(copy, automl.callbacks.Callback)
 
 
-@pytest.mark.parametrize(("name", "module"), [("MLflow", "mlflow"), ("WandB", "wandb")])
+@pytest.mark.parametrize(
+    ("name", "module"), [("MLflow", "mlflow"), ("WandB", "wandb"), ("Trackio", "trackio")]
+)
 def test_tracker_that_is_not_installed_says_how_to_install_it(
     name: str, module: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

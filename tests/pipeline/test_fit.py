@@ -23,8 +23,11 @@ from automl.errors import ConfigError, DataError, SpaceError, StudyError, TimeLi
 from automl.final.predictor import Predictor
 from automl.records import Rows, Silent
 from automl.result import FitResult
+from automl.review.incumbents.answers import trial_answers
 from automl.review.replay import replay_study
 from automl.review.studies import find_study
+from automl.review.trials import study_trials
+from automl.search.storage.kinds import HEADS
 from automl.spaces.parsing import includes
 from tests.final.evidence.gap_checker import facts_of, false_sentences
 
@@ -371,3 +374,22 @@ def test_study_of_other_data_is_refused_before_any_image_is_decoded(tmp_path: Pa
     ):
         pipeline.fit(config_for(tmp_path, data=str(moved), n_trials=1), observer=Stages())
     assert begun == []
+
+
+def test_best_trial_and_heads_leave_what_they_answered_on_validation(finished: FitResult) -> None:
+    study = find_study("tiny", finished.directory.parent)
+    board = finished.leaderboard()
+    split = pd.read_csv(finished.directory / "splits.csv", dtype=str)
+    val = split[split.split == "val"]
+    rows = {row.trial: row for row in study_trials(study)[2]}
+    best = int(board["trial"].tolist()[0])
+    led = [best, *[row.trial for row in rows.values() if row.kind in HEADS]]
+    for number in led:
+        found = trial_answers(study, rows[number], "accuracy")
+        assert found is not None
+        labels = {answer.file: answer.label for answer in found.answers}
+        assert labels == dict(zip(val.file, val.label, strict=True))
+        assert found.value == pytest.approx(1 - found.wrong / found.evaluation.n)
+        assert found.value >= (rows[number].value or 0.0), "it is of the best round"
+    page = (finished.directory / "report.html").read_text(encoding="utf-8")
+    assert "answer wrong on validation" in page

@@ -184,3 +184,27 @@ def test_objective_that_fails_while_it_is_closed_loses_nothing(
     with caplog.at_level("WARNING", logger="automl"):
         stepper.close()
     assert "trial 0 failed while it was closed: RuntimeError: generator ignored GeneratorExit" in caplog.text
+
+
+class Scored(Counter):
+    """A counter that writes its scores, or cannot."""
+
+    def keep_scores(self, folder: Path, round: int) -> None:
+        if round == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "scores").write_text(str(round), encoding="utf-8")
+
+
+def test_scores_are_written_beside_the_checkpoint_and_never_end_a_trial(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    stepper = Stepper(Scored, launch(tmp_path))
+    stepper.step()
+    assert (tmp_path / "scores").read_text(encoding="utf-8") == "1"
+    with caplog.at_level("WARNING", logger="automl"):
+        step = stepper.step()
+    assert (step.round, step.disk_full) == (2, False)
+    assert "the scores of trial 0 could not be kept: [Errno 28]" in caplog.text
+    stepper.step()
+    assert (tmp_path / "scores").read_text(encoding="utf-8") == "3"

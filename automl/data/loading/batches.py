@@ -64,7 +64,7 @@ class Batches:
     @property
     def n(self) -> int:
         """Rows per epoch."""
-        return len(self.rows) if self.share >= 1.0 else len(self._index)
+        return len(self.rows) if self.share >= 1.0 else len(self.index)
 
     def epoch(self, n: int, *, skip: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield (images, targets) of epoch `n` on the device, without its first `skip` batches.
@@ -138,7 +138,7 @@ class Batches:
         if self._resident is not None:
             picked = self._resident.index_select(0, self._sent(chosen))
         else:
-            picked = send(torch.from_numpy(self._images[self._index[chosen]]), self.device)
+            picked = send(torch.from_numpy(self._images[self.index[chosen]]), self.device)
         return picked.permute(0, 3, 1, 2)
 
     def _sent(self, chosen: npt.NDArray[np.int64]) -> Tensor:
@@ -158,7 +158,8 @@ class Batches:
         return open_images(self.rows.images_at(self.info.img_size))
 
     @cached_property
-    def _index(self) -> npt.NDArray[np.int64]:
+    def index(self) -> npt.NDArray[np.int64]:
+        """The rows of the data (n,) in an epoch."""
         index = np.asarray(np.load(self.rows.index))
         if self.share >= 1.0:
             return index
@@ -167,7 +168,7 @@ class Batches:
 
     @cached_property
     def _targets(self) -> Tensor:
-        return torch.from_numpy(np.load(self.rows.targets)[self._index])
+        return torch.from_numpy(np.load(self.rows.targets)[self.index])
 
     @cached_property
     def _weights(self) -> Tensor:
@@ -202,7 +203,7 @@ class Batches:
         free, _ = torch.cuda.mem_get_info(device)
         if self.n * int(np.prod(self._images.shape[1:])) > RESIDENT_SHARE * free:
             return None
-        return torch.from_numpy(self._images[self._index]).to(device)
+        return torch.from_numpy(self._images[self.index]).to(device)
 
 
 def subset(targets: npt.NDArray[np.generic], task: Task, share: float, seed: int) -> npt.NDArray[np.int64]:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from sklearn.metrics import average_precision_score
 
 from automl.final.evaluation.calibration import calibration, risk_coverage
+from automl.final.evaluation.confusion import confusion_of
 from automl.final.evaluation.record import ClassScore, Evaluation, MetricScore, SizeBin, TargetScore
 from automl.final.intervals import interval
 from automl.records import DatasetInfo, Task
@@ -73,17 +74,13 @@ def evaluation_of(
 def _classification(base: Evaluation, targets: Array, scores: Array) -> Evaluation:
     k = len(base.classes)
     labels = to_labels(scores, "classification")
-    pairs, counts = np.unique(targets.astype(np.int64) * k + labels, return_counts=True)
-    confusion: dict[str, dict[str, int]] = {}
-    for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True):
-        confusion.setdefault(base.classes[pair // k], {})[base.classes[pair % k]] = count
     right = np.bincount(targets[labels == targets], minlength=k)
     support, predicted = np.bincount(targets, minlength=k), np.bincount(labels, minlength=k)
     rows = zip(base.classes, right.tolist(), support.tolist(), predicted.tolist(), strict=True)
     return replace(
         base,
         per_class=tuple(_class_score(*row) for row in rows),
-        confusion=confusion,
+        confusion=confusion_of(targets, labels, base.classes),
         calibration=calibration(targets, scores),
         risk_coverage=risk_coverage(targets, scores),
     )

@@ -63,6 +63,8 @@ from automl.training.models.finetune import (
 )
 from automl.training.models.hyperparameters import Recipe
 from automl.training.models.pretrained_weights import Weights, load_model
+from automl.training.validation.best_round import scores_of
+from automl.training.validation.scores_file import scores_of_head, write_scores
 
 
 @dataclass(frozen=True)
@@ -167,7 +169,7 @@ def _value_words(head: Head, basis: Basis) -> str:
 def _save(head: Head, file: Path) -> None:
     """Write the head with which the fine-tuning of its network begins, and under cross-validation one for each fold.
 
-    The same head of all rows is beside it: `automl deliver` may make it the model later.
+    The same head of all rows is beside it: `automl deliver` may make it the model later. So are its validation scores.
     """
     file.parent.mkdir(exist_ok=True)
     for model, to in ((head.model, file), (head.full, whole_head(file))):
@@ -177,6 +179,9 @@ def _save(head: Head, file: Path) -> None:
     for place, layer in enumerate(head.of_folds, start=1):
         weight, bias = (torch.from_numpy(values).float() for values in (layer.weight, layer.bias))
         save_head(weight, bias, head_of_fold(file, place))
+    if head.answers is not None:
+        found = scores_of(head.answers, head.info, round=0, value=head.val_score)
+        write_scores(scores_of_head(file), found)
 
 
 def _on_pixels(context: Context, basis: Basis) -> Iterator[Head]:

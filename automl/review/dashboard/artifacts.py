@@ -5,26 +5,26 @@ from __future__ import annotations
 import csv
 import io
 import tempfile
-import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from optuna.artifacts.exceptions import ArtifactNotFound
 
 from automl.documents.bounded_file import read_bounded
+from automl.errors import StorageError
 from automl.final.evaluation.record import ANSWERS_FILE, Evaluation
 from automl.final.evaluation.words import of_document
+from automl.review.dashboard.artifact import Artifact, artifact
 from automl.review.dashboard.diagrams import LARGEST_MATRIX, curves_svg, matrix_svg
 from automl.review.dashboard.snapshot import Snapshot
+from automl.review.dashboard.validation import validation_artifacts
 from automl.review.evaluation.page import write_page
 from automl.review.studies import TRIALS_FILE
 
 REPORT_FILE = "report.html"
 MOST_CURVES = 60
 _MOST_BYTES = 64 * 2**20
-_SPACE = uuid.UUID("0e1d1f3c-7a52-4d4e-9a8e-2f6a3f0d6d11")  # of the ids below
 # Small files of a study that a person may want, and their types.
 _FILES = {
     REPORT_FILE: "text/html",
@@ -32,27 +32,6 @@ _FILES = {
     "label_errors.csv": "text/csv",
     "data_report.json": "application/json",
 }
-
-
-@dataclass(frozen=True)
-class Artifact:
-    """A file of a study, or of its `trial`. `make` reads or draws its content."""
-
-    id: str
-    filename: str
-    mimetype: str
-    trial: int | None
-    make: Callable[[], bytes]
-
-    @property
-    def meta(self) -> dict[str, str | None]:
-        """What optuna-dashboard keeps of an artifact."""
-        return {
-            "artifact_id": self.id,
-            "filename": self.filename,
-            "mimetype": self.mimetype,
-            "encoding": None,
-        }
 
 
 def artifacts_of(snapshot: Snapshot) -> list[Artifact]:
@@ -77,7 +56,7 @@ class GeneratedArtifacts:
             raise ArtifactNotFound(f"no artifact {artifact_id}")
         try:
             return io.BytesIO(found.make())
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, StorageError) as error:
             raise ArtifactNotFound(f"{found.filename} cannot be read: {error}") from error
 
     def write(self, artifact_id: str, content_body: BinaryIO) -> None:
@@ -94,7 +73,7 @@ def _of_study(snapshot: Snapshot) -> Iterator[Artifact]:
     for name, mimetype in _FILES.items():
         path = snapshot.folder.path / name
         if path.is_file():
-            yield _artifact(snapshot, None, name, mimetype, _reader(path))
+            yield artifact(snapshot, None, name, mimetype, _reader(path))
 
 
 def _of_trial(snapshot: Snapshot, number: int) -> Iterator[Artifact]:
@@ -106,13 +85,14 @@ def _of_trial(snapshot: Snapshot, number: int) -> Iterator[Artifact]:
                 {other: snapshot.curve(other) for other in near}, number, snapshot.metric
             ).encode()
 
-        yield _artifact(snapshot, number, "curves.svg", "image/svg+xml", curves)
+        yield artifact(snapshot, number, "curves.svg", "image/svg+xml", curves)
     folder = snapshot.folder
     if folder is None:
         return
     log = folder.path / "trials" / f"t{number:04d}" / "log.csv"
     if log.is_file():
-        yield _artifact(snapshot, number, "log.csv", "text/csv", _reader(log))
+        yield artifact(snapshot, number, "log.csv", "text/csv", _reader(log))
+    yield from validation_artifacts(snapshot, number)
     evaluation = None if folder.result is None or snapshot.delivered != number else of_document(folder.result)
     if evaluation is not None:
         yield from _of_delivered(snapshot, number, evaluation, folder.path / ANSWERS_FILE)
@@ -124,8 +104,8 @@ def _of_delivered(
     """Return how good the delivered model is on the holdout."""
     if evaluation.confusion and len(evaluation.classes) <= LARGEST_MATRIX:
         name = "confusion on the holdout.svg"
-        yield _artifact(snapshot, number, name, "image/svg+xml", lambda: matrix_svg(evaluation).encode())
-    yield _artifact(
+        yield artifact(snapshot, number, name, "image/svg+xml", lambda: matrix_svg(evaluation).encode())
+    yield artifact(
         snapshot,
         number,
         "evaluation on the holdout.html",
@@ -134,7 +114,7 @@ def _of_delivered(
     )
     if answers.is_file() and evaluation.task != "regression":
         name = "errors on the holdout.csv"
-        yield _artifact(snapshot, number, name, "text/csv", lambda: wrong_answers(answers))
+        yield artifact(snapshot, number, name, "text/csv", lambda: wrong_answers(answers))
 
 
 def wrong_answers(path: Path) -> bytes:
@@ -156,13 +136,6 @@ def _page(evaluation: Evaluation, title: str) -> bytes:
         path = Path(folder) / "evaluation.html"
         write_page(evaluation, path, title=title)
         return path.read_bytes()
-
-
-def _artifact(
-    snapshot: Snapshot, trial: int | None, name: str, mimetype: str, make: Callable[[], bytes]
-) -> Artifact:
-    key = uuid.uuid5(_SPACE, f"{snapshot.study_id}/{snapshot.name}/{trial}/{name}")
-    return Artifact(str(key), name, mimetype, trial, make)
 
 
 def _reader(path: Path) -> Callable[[], bytes]:

@@ -52,12 +52,17 @@ def curves_svg(curves: Mapping[int, Curve], main: int, metric: str) -> str:
     return _file(_WIDTH, _HEIGHT, "".join(parts))
 
 
-def matrix_svg(evaluation: Evaluation) -> str:
-    """Return the confusion matrix on the holdout as SVG; rows are true classes, columns predicted ones."""
+def matrix_svg(evaluation: Evaluation, title: str = "") -> str:
+    """Return the confusion matrix as SVG; rows are true classes, columns predicted ones. `title` says of what."""
     counts = evaluation.matrix().tolist()
     names = [_escape(name if len(name) <= 20 else f"{name[:19]}…") for name in evaluation.classes]
     side = _LABEL + _CELL * len(names)
-    parts = [f'<text x="{_LABEL}" y="18">predicted class; rows are true classes</text>']
+    said = (
+        f"{title}: predicted class; rows are true classes"
+        if title
+        else "predicted class; rows are true classes"
+    )
+    parts = [f'<text x="20" y="14">{_escape(said)}</text>']
     for j, name in enumerate(names):
         parts.append(
             f'<text x="{_LABEL + _CELL * (j + 0.5):g}" y="{_EDGE}" text-anchor="middle">{j + 1}'
@@ -74,7 +79,7 @@ def matrix_svg(evaluation: Evaluation) -> str:
             )
             if count:
                 parts.append(f'<text x="{x + _CELL / 2:g}" y="{y + 21}" text-anchor="middle">{count}</text>')
-    return _file(side + _EDGE, side - _LABEL + 2 * _EDGE, "".join(parts))
+    return _file(max(side, 7 * len(said)) + _EDGE, side - _LABEL + 2 * _EDGE, "".join(parts))
 
 
 def _axes(low: float, high: float, last: int, metric: str) -> str:

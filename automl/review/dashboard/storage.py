@@ -17,7 +17,8 @@ from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 
 from automl.errors import AutomlError
-from automl.review.dashboard.artifacts import REPORT_FILE, Artifact, artifacts_of
+from automl.review.dashboard.artifact import Artifact
+from automl.review.dashboard.artifacts import REPORT_FILE, artifacts_of
 from automl.review.dashboard.note import study_facts, study_note, trial_note
 from automl.review.dashboard.snapshot import Snapshot, read_snapshot
 from automl.review.dashboard.trials import shown_trial

@@ -9,35 +9,27 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.data.splits import HOLDOUT, TRAIN, VAL
+from automl.review.data_page.colours import GREY
 from automl.review.data_page.thumbnails import escape
 
-MOST_COLOURS = 20
 _WIDTH, _HEIGHT, _EDGE = 320, 170, 26
 _MAP, _DOT = 640, 4.5
 
 
 @dataclass(frozen=True)
 class Dot:
-    """An image on the map: its place from 0 to 1, its class as a number (None: no class), its part and its title."""
+    """An image on the map: its place from 0 to 1, its colour, its part and its title."""
 
     x: float
     y: float
-    colour: int | None
+    colour: str
     part: str
     title: str
 
 
-def colour_of(index: int | None, count: int) -> str:
-    """Return the colour of one of `count` classes; grey for what has no colour of its own."""
-    if index is None or index >= MOST_COLOURS:
-        return "#888"
-    hue = 360 * index / min(count, MOST_COLOURS)
-    return f"hsl({hue:.0f} 70% {45 if index % 2 else 55}%)"
-
-
-def map_diagram(dots: Sequence[Dot], count: int) -> str:
-    """Return the map of the images; classes are colours, and train, val and holdout are circles, squares, triangles."""
-    shapes = "".join(_shape(dot, colour_of(dot.colour, count)) for dot in dots)
+def map_diagram(dots: Sequence[Dot]) -> str:
+    """Return the map of the images; train, val and holdout are circles, squares, triangles."""
+    shapes = "".join(map(_shape, dots))
     whole = _MAP + 2 * _DOT
     return (
         f'<svg class="map" viewBox="{-_DOT} {-_DOT} {whole} {whole}" role="img" '
@@ -47,7 +39,7 @@ def map_diagram(dots: Sequence[Dot], count: int) -> str:
 
 def part_mark(part: str) -> str:
     """Return the mark of a part for the legend of the map."""
-    dot = _shape(Dot(8 / _MAP, 8 / _MAP, None, part, part), "#888")
+    dot = _shape(Dot(8 / _MAP, 8 / _MAP, GREY, part, part))
     return f'<svg width="16" height="16" viewBox="0 0 16 16">{dot}</svg>'
 
 
@@ -70,8 +62,8 @@ def histogram(values: npt.NDArray[np.float64], label: str, *, bins: int = 24) ->
     )
 
 
-def _shape(dot: Dot, colour: str) -> str:
-    x, y, title = _MAP * dot.x, _MAP * dot.y, f"<title>{escape(dot.title)}</title>"
+def _shape(dot: Dot) -> str:
+    x, y, colour, title = _MAP * dot.x, _MAP * dot.y, dot.colour, f"<title>{escape(dot.title)}</title>"
     if dot.part == VAL:
         left, top, side = x - _DOT, y - _DOT, 2 * _DOT
         return f'<rect x="{left:.1f}" y="{top:.1f}" width="{side}" height="{side}" fill="{colour}">{title}</rect>'

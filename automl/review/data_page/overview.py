@@ -12,14 +12,8 @@ import numpy.typing as npt
 from automl.data.cache.streamed_images import open_images
 from automl.data.quality.inspect import Inspection
 from automl.data.splits import HOLDOUT, TRAIN, VAL
-from automl.review.data_page.diagrams import (
-    MOST_COLOURS,
-    Dot,
-    colour_of,
-    histogram,
-    map_diagram,
-    part_mark,
-)
+from automl.review.data_page.colours import colouring
+from automl.review.data_page.diagrams import Dot, histogram, map_diagram, part_mark
 from automl.review.data_page.embedding import Look, look_at
 from automl.review.data_page.thumbnails import escape, figure
 
@@ -117,37 +111,22 @@ def _brightness(found: Inspection, look: Look) -> str:
 
 def _map(found: Inspection, look: Look) -> str:
     """Return the map with its legend."""
-    labelled = found.labelled
-    single = labelled.task == "classification"
+    labelled, colours = found.labelled, colouring(found, look.rows)
     dots = [
         Dot(
             float(x),
             float(y),
-            int(np.asarray(labelled.targets)[row]) if single else None,
+            colour,
             found.split.shown[row],
             f"{labelled.files[row]}: {labelled.words[row]}, {found.split.shown[row] or 'left out'}",
         )
-        for row, (x, y) in zip(look.rows.tolist(), look.places.tolist(), strict=True)
+        for row, (x, y), colour in zip(look.rows.tolist(), look.places.tolist(), colours.of, strict=True)
     ]
-    count = len(labelled.classes)
-    names = labelled.classes[:MOST_COLOURS] if single else ()
-    colours = "".join(
-        f'<span><i style="background:{colour_of(k, count)}"></i>{escape(name)}</span>'
-        for k, name in enumerate(names)
-    )
-    more = "<span><i></i>other classes</span>" if single and count > MOST_COLOURS else ""
     marks = "".join(f"<span>{part_mark(part)}{part}</span>" for part in _PARTS)
-    read = (
-        "A class that is one island is easy; dots of other colours in an island are worth a look."
-        if single
-        else "The title of a dot has its values."
-        if labelled.task == "regression"
-        else "The title of a dot has its labels."
-    )
     some = f" ({len(dots):,} of {len(labelled.files):,} images)" if len(dots) < len(labelled.files) else ""
     return (
-        f'<h2 id="map">Map</h2><p>Images whose thumbnails look alike lie close together{some}. {read}</p>'
-        f'<p class="legend">{colours}{more}{marks}</p>{map_diagram(dots, count)}'
+        f'<h2 id="map">Map</h2><p>Images whose thumbnails look alike lie close together{some}. {colours.read}</p>'
+        f'<p class="legend">{colours.legend}{marks}</p>{map_diagram(dots)}'
     )
 
 

@@ -39,6 +39,8 @@ figcaption {{ font-size: 11px; overflow-wrap: anywhere; }}
 .legend i {{ display: inline-block; width: 12px; height: 12px; margin-right: .3rem; border-radius: 50%;
   background: #888; }}
 .legend svg {{ vertical-align: -3px; }}
+.scale {{ display: inline-block; width: 9rem; height: 12px; margin: 0 .3rem; border-radius: 3px;
+  vertical-align: -1px; }}
 svg {{ max-width: 100%; }}
 svg.map {{ width: 100%; max-width: 44rem; border: 1px solid #8885; border-radius: 6px; }}
 svg text {{ font: 11px system-ui, sans-serif; fill: currentColor; }}

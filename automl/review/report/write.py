@@ -20,6 +20,7 @@ from automl.review.report.sections.data import data_section
 from automl.review.report.sections.making import Look, making
 from automl.review.report.sections.quality import quality
 from automl.review.report.sections.search import search_section
+from automl.review.report.sections.validation import validation_section
 from automl.review.report.shots import MOST_BYTES, Camera, EarlierShots, earlier_shots, study_images
 from automl.review.report.verdict import Verdict, verdict
 from automl.review.studies import REPORT_FILE, StudyFolder, in_words
@@ -123,6 +124,7 @@ def _content(facts: Facts, camera: Camera, look: Look, flags: str) -> dict[str, 
         "data": data_part,
         "has_report": bool(facts.data),
         "search": search_section(facts),
+        "validation": validation_section(facts, camera),
         "has_heads": any(row.kind in HEADS for row in facts.history.rows),
         "making": making(facts, look, flags=flags),
         "foot": f"Written by automl {__version__}. This file needs no network and holds everything that it shows.",

@@ -392,7 +392,6 @@ class Coordinator:
                 self._release(live, Reason(Code.SEARCH_DIED))
             if not failed and trial.reports:
                 self.failures.success()
-                for report in trial.reports:
-                    self.incumbent.report(report)
+        self.incumbent.restore(past)
         self._policy.restore(views)
         self._store.begun(self.time.now(), *search_notes(self._settings, self.trials.values()))

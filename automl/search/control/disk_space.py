@@ -65,14 +65,21 @@ class DiskSpace:
                 self._drop(live)
 
     def keep_best_unfinished(self, trials: Iterable[LiveTrial]) -> None:
-        """At the end of a search, remove the checkpoints of all but the best unfinished trials."""
+        """At the end of a search, remove the checkpoints of all but the best unfinished trials.
+
+        Scores of trials without a checkpoint go as well.
+        """
+        known = list(trials)
         ranked = sorted(
-            (live for live in trials if live.checkpoint and live.number not in self._front),
+            (live for live in known if live.checkpoint and live.number not in self._front),
             key=lambda live: _loss(live, self._mode),
         )
         for live in ranked[KEPT:]:
             if not self._incumbent.is_best(live.number):
                 self._drop(live)
+        for live in known:
+            if not live.checkpoint:
+                self._drop_scores(live)
 
     def make_room(self, trials: Iterable[LiveTrial]) -> list[int]:
         """Remove the checkpoints of the front, or else those of the weaker half of the paused trials.
@@ -96,6 +103,12 @@ class DiskSpace:
         if live.checkpoint:
             live.checkpoint = 0
             self._store.checkpoint(live.number, None)
+        self._drop_scores(live)
+
+    def _drop_scores(self, live: LiveTrial) -> None:
+        """Remove the scores of a trial that never was the best: nobody asks what it answers."""
+        if not self._incumbent.has_led(live.number):
+            self._files.drop_scores(live.number)
 
 
 def weaker_half(trials: Iterable[LiveTrial], *, mode: Mode, best: int | None) -> list[LiveTrial]:

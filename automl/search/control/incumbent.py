@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from automl.records import Mode, Report
+from automl.records import Mode, Report, TrialState
 from automl.search.policy import Significance
+
+if TYPE_CHECKING:
+    from automl.search.storage.reader import StoredTrial
 
 COMPARABLE = 3  # the leader may have trained three times as long: rungs are that far apart
 
@@ -35,6 +40,7 @@ class Incumbent:
         self._trusted: dict[int, dict[int, Report]] = {}  # by round
         self._most_rows = 0
         self.leader: Report | None = None  # by the values alone
+        self._led: dict[int, None] = {}
 
     @property
     def best(self) -> Report | None:
@@ -74,13 +80,31 @@ class Incumbent:
             self.leader = report
         elif self.leader.trial == report.trial:
             self._find_leader()
+        self._led |= {one.trial: None for one in (self.leader, self.best) if one is not None}
+
+    def restore(self, past: Iterable[StoredTrial]) -> None:
+        """Take in the rounds of trials of earlier runs, in the order in which they ended, but of failed ones none."""
+        alive = (trial for trial in past if trial.state is not TrialState.FAILED)
+        timed = [pair for trial in alive for pair in zip(trial.report_times, trial.reports, strict=True)]
+        for _, report in sorted(timed, key=lambda pair: pair[0]):
+            self.report(report)
 
     def drop(self, trial: int) -> None:
         """Forget a trial that failed."""
         self._latest.pop(trial, None)
         self._trusted.pop(trial, None)
+        self._led.pop(trial, None)
         if self.leader is not None and self.leader.trial == trial:
             self._find_leader()
+
+    @property
+    def led(self) -> list[int]:
+        """The trials that were the best at some time, or had the best value, in the order in which they became it."""
+        return list(self._led)
+
+    def has_led(self, trial: int) -> bool:
+        """Return whether the trial is one of `led`."""
+        return trial in self._led
 
     def is_best(self, trial: int) -> bool:
         """Return whether the trial is the incumbent."""

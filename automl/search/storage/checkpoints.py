@@ -1,4 +1,4 @@
-"""Trial folders: `trials/t0007/` with `log.csv` and, while it is needed, `checkpoint`."""
+"""Trial folders: `trials/t0007/` with `log.csv` and, while they are needed, `checkpoint` and validation scores."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from automl.documents.json_file import read_json
 from automl.records import Report
+from automl.training.validation.scores_file import SCORES_FILE
 
 CHECKPOINT = "checkpoint"
 ROUND_FILE = "automl_round.json"
@@ -74,6 +75,10 @@ class TrialFiles:
         self._sizes.pop(trial, None)
         shutil.rmtree(self.checkpoint(trial), ignore_errors=True)
         self.accept(trial)
+
+    def drop_scores(self, trial: int) -> None:
+        """Remove the scores of the trial's best round."""
+        (self.folder(trial) / SCORES_FILE).unlink(missing_ok=True)
 
     def accept(self, trial: int) -> None:
         """Remove the state before the last one: the round of the last one has been taken in."""

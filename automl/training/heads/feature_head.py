@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from automl.data.balance import Balance
 from automl.data.folds import RowFolds
 from automl.machine import Moment
 from automl.records import Config, DatasetInfo, SearchSplits
 from automl.torch_setup import import_timm
-from automl.training.evaluate import score
+from automl.training.evaluate import Answers, score
 from automl.training.heads.feature_cache import FeatureCache, file_digest, identity_of
 from automl.training.heads.features import FeatureReader, Features
 from automl.training.heads.fit import (
@@ -42,6 +42,7 @@ from automl.training.heads.strength import Choice, choose, stack
 from automl.training.models.build import input_size, model_arguments
 from automl.training.models.hyperparameters import Recipe
 from automl.training.models.pretrained_weights import Weights, load_model, normalised
+from automl.training.validation.best_round import if_small
 
 READING_SHARE = 0.8  # of the time
 CHOOSING_SHARE = 0.5  # of the rest: the strength of the penalty
@@ -97,7 +98,8 @@ def fit_feature_head(
     for part in read:
         scale.apply(part)
     found = _fit(train, problem, until=until, threads=threads, seed=seed)
-    value = _value(found[1], val, info, metric)
+    answers = _answers(found[1], val)
+    value = score(answers.logits, answers.targets, info, metric)[metric]
     if not math.isfinite(value):
         return None
     scale.fold(found[1]).put_into(classifier)
@@ -132,6 +134,7 @@ def fit_feature_head(
         estimator=regression_of(info.task),
         views=choice.views,
         weights=weights,
+        answers=if_small(answers if pooled is None else pooled.answers, info),
         out_of_fold=crossed,
         of_folds=() if pooled is None else tuple(layers[1 : pooled.folds]),
     )
@@ -204,10 +207,9 @@ def _full(
     return full
 
 
-def _value(layer: Linear, val: Features, info: DatasetInfo, metric: str) -> float:
-    """Return the metric on validation images as they are."""
-    logits: Tensor = torch.from_numpy(layer(val.values[0])).float()
-    return score(logits, val.targets, info, metric)[metric]
+def _answers(layer: Linear, val: Features) -> Answers:
+    """Return the answers for validation images as they are."""
+    return Answers(torch.from_numpy(layer(val.values[0])).float(), val.targets, val.rows)
 
 
 def _facts(

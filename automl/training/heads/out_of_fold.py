@@ -15,7 +15,7 @@ from torch import Tensor
 from automl.data.folds import RowFolds
 from automl.machine import Moment
 from automl.records import DatasetInfo
-from automl.training.evaluate import score
+from automl.training.evaluate import Answers, score
 
 Array = npt.NDArray[Any]
 Index = npt.NDArray[np.int64]
@@ -36,6 +36,11 @@ class OutOfFold:
     targets: Array
     values: tuple[float, ...]
     folds: int
+
+    @property
+    def answers(self) -> Answers:
+        """The outputs of the first repeat as answers."""
+        return Answers(self.tensor, torch.from_numpy(self.targets), self.rows)
 
     @property
     def tensor(self) -> Tensor:

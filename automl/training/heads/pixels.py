@@ -24,13 +24,14 @@ from automl.data.folds import RowFolds
 from automl.machine import Moment
 from automl.records import Config, DatasetInfo, Mode, Rows, SearchSplits
 from automl.spaces.architectures.factories import LINEAR_ON_PIXELS
-from automl.training.evaluate import score
+from automl.training.evaluate import Answers, score
 from automl.training.heads.class_weights import weights_of_classes
 from automl.training.heads.fit import ROBUST, regression_of
 from automl.training.heads.out_of_fold import cross_validate
 from automl.training.heads.record import Head
 from automl.training.models.linear_head import LinearOnPixels, thumbnails
 from automl.training.steps.losses import loss, standardised
+from automl.training.validation.best_round import if_small
 
 MOST_TRAIN, MOST_VAL = 10_000, 4_000  # rows
 # Inverse strengths of the L2 penalty as scikit-learn counts them (C), the strongest penalty first.
@@ -92,6 +93,7 @@ def fit_linear_head(
 
         crossed = cross_validate(rows.numpy(), y, folds, fit, info=info, metric=metric, until=until)
     pooled = crossed if folds is not None and folds.scores_trials else None
+    own = Answers(solver.logits(val[0], solution), val[1], val[2].numpy())
     config: Config = {"model": LINEAR_ON_PIXELS, "lr": 1.0}
     return Head(
         model=solver.network(solution),
@@ -106,6 +108,7 @@ def fit_linear_head(
         seconds=Moment.now().after(begun),
         strength=strength,
         estimator=ROBUST if info.task == "regression" else regression_of(info.task),
+        answers=if_small(own if pooled is None else pooled.answers, info),
         out_of_fold=crossed,
     )
 

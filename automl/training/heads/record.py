@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from automl.records import Config, DatasetInfo
+from automl.training.evaluate import Answers
 from automl.training.heads.fit import Linear
 from automl.training.heads.out_of_fold import OutOfFold
 from automl.training.models.pretrained_weights import Weights
@@ -24,7 +25,7 @@ class Head:
     network whose features it has. All networks are on the CPU.
     `out_of_fold` is its cross-validation, if it was asked for and had time: where that scores trials, `val_score` is
     its first value, and `n_val` its rows. `of_folds` are then the heads of all folds but the first, which is in
-    `model`.
+    `model`. `answers` are those that `val_score` was computed from, None if they are too many to be kept.
     """
 
     model: nn.Module
@@ -43,3 +44,4 @@ class Head:
     weights: Weights | None = None
     out_of_fold: OutOfFold | None = None
     of_folds: tuple[Linear, ...] = ()
+    answers: Answers | None = None

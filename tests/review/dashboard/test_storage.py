@@ -12,13 +12,18 @@ import pytest
 from optuna.artifacts.exceptions import ArtifactNotFound
 from optuna.trial import FrozenTrial, TrialState
 
+from automl.final.evaluation.record import Evaluation
 from automl.records import TrialState as State
 from automl.review.dashboard.artifacts import GeneratedArtifacts
 from automl.review.dashboard.storage import DashboardStorage
+from automl.review.dashboard.validation import errors_csv
+from automl.review.incumbents.answers import TrialAnswers
+from automl.review.report.answers import Answer
 from automl.search.policy import Action, Decision
 from automl.search.reasons import Code, Reason
 from automl.search.storage.store import Store, Worker
 from tests.review.dashboard.conftest import closed, opened
+from tests.review.incumbents.studies import scores_of, write_index, write_trial
 from tests.review.studies_on_disk import running_study
 
 notes = pytest.importorskip("optuna_dashboard._note", reason="optuna-dashboard is not installed")
@@ -180,3 +185,54 @@ def test_study_of_others_is_shown_as_it_is(tmp_path: Path) -> None:
     assert [trial.params for trial in trials_of(storage)] == [{"weight_decay": 0.1}]
     assert note_of(storage) == ""
     closed(storage)
+
+
+def test_trial_that_was_the_best_shows_what_it_answers_wrong_while_the_study_runs(tmp_path: Path) -> None:
+    root = running_study(tmp_path)
+    write_index(root)
+    path = write_trial(root, 0, scores_of())
+    write_trial(root, 3, scores_of())  # it never was the best
+    storage = opened(root)
+    try:
+        best, paused = trials_of(storage)[0], trials_of(storage)[3]
+        by_name = {each["filename"]: each["artifact_id"] for each in listed(storage, best)}
+        assert list(by_name) == ["curves.svg", "confusion on validation.svg", "errors on validation.csv"]
+        assert listed(storage, paused) == []
+        store = GeneratedArtifacts(storage.artifact)
+        errors = store.open_reader(by_name["errors on validation.csv"]).read().decode()
+        assert errors.splitlines() == [
+            "file,label,predicted,confidence",
+            "4.png,birch,ash,0.9",
+            "9.png,oak,birch,0.5",
+        ]
+        drawn = store.open_reader(by_name["confusion on validation.svg"]).read().decode()
+        assert "4 validation images after round 2, f1 0.7000" in drawn
+        assert xml.etree.ElementTree.fromstring(drawn).tag.endswith("svg")
+        path.unlink()
+        with pytest.raises(ArtifactNotFound, match="trial 0 are not there any more"):
+            store.open_reader(by_name["errors on validation.csv"])
+    finally:
+        closed(storage)
+
+
+@pytest.mark.parametrize("content", [b"damaged", None])
+def test_scores_that_cannot_be_read_hide_no_other_artifact(tmp_path: Path, content: bytes | None) -> None:
+    root = running_study(tmp_path)
+    path = write_trial(root, 0, scores_of(round=2 if content else 9))  # one that was not taken in
+    if content is not None:
+        path.write_bytes(content)
+    storage = opened(root)
+    try:
+        assert [each["filename"] for each in listed(storage, trials_of(storage)[0])] == ["curves.svg"]
+    finally:
+        closed(storage)
+
+
+def test_errors_of_values_are_the_largest_first() -> None:
+    answers = (
+        Answer("a.png", "1", "2", values=((1.0, 2.0),)),
+        Answer("b.png", "1", "9", values=((1.0, 9.0),)),
+    )
+    evaluation = Evaluation("regression", "rmse", 2, ("height",), {})
+    written = errors_csv(TrialAnswers(0, 1, 0.5, evaluation, answers)).decode()
+    assert written.splitlines() == ["file,label,predicted", "b.png,1,9", "a.png,1,2"]

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from automl.data.quality.inspect import Inspection, inspect_data
+from automl.review.data_page.colours import colour_of_value
 from automl.review.data_page.embedding import look_at
 from automl.review.data_page.page import write_data_page
 from tests.browser import browser
@@ -116,11 +117,65 @@ def ages(tmp_path_factory: pytest.TempPathFactory) -> str:
     return (root / "x.html").read_text(encoding="utf-8")
 
 
-def test_regression_has_its_values_and_no_colours(ages: str) -> None:
+def test_regression_has_its_values(ages: str) -> None:
     values = ages[ages.index('<h2 id="values">') : ages.index('<h2 id="samples">')]
     assert "<td>age</td><td>train</td>" in values and 'aria-label="age"' in values
-    assert '<a href="#values">' in ages and "colours" not in ages
+    assert '<a href="#values">' in ages
     assert "<figcaption>19.5: 19.png</figcaption>" in ages
+
+
+def test_map_of_a_regression_is_coloured_by_value(ages: str) -> None:
+    legend = re.search(
+        r'<p class="legend"><span>age: 0.5 <b class="scale" style="[^"]*"></b> 19.5</span>', ages
+    )
+    assert legend is not None
+    drawn = ages[ages.index('<svg class="map"') :]
+    found = dict(re.findall(r'fill="(#[0-9a-f]{6})"[^>]*><title>(\d\d)\.png: ', drawn))
+    by_value = {int(number): colour for colour, number in found.items()}
+    assert len(by_value) > 15, "each value has its own colour"
+    lights = [lightness(by_value[number]) for number in sorted(by_value)]
+    assert lights == sorted(lights)
+    assert by_value[0] == colour_of_value(0.0) and by_value[19] == colour_of_value(1.0)
+
+
+def lightness(colour: str) -> float:
+    """The lightness of a colour such as #a0b1c2 in CIELAB, 0 to 100."""
+    parts = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return float(116 * luminance ** (1 / 3) - 16)
+
+
+def test_equal_steps_of_a_value_are_equal_steps_of_lightness() -> None:
+    steps = np.diff([lightness(colour_of_value(share)) for share in np.linspace(0, 1, 9)])
+    assert steps.min() > 0.5 * steps.max() > 0
+    assert colour_of_value(float("nan")) == "#888"
+
+
+def test_map_of_several_labels_is_coloured_by_the_rarest(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    lines = ["image,sky,tree,owl"]
+    for i in range(24):
+        pixels = draw.integers(0, 256, (16, 16, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{i:02}.png")
+        lines.append(f"{i:02}.png,{int(i > 0)},{int(i % 2)},{int(i % 8 == 7)}")
+    (tmp_path / "labels.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    path = tmp_path / "x.html"
+    inspect_data(
+        str(tmp_path / "labels.csv"),
+        target="sky,tree,owl",
+        task="multilabel",
+        look=lambda found: write_data_page(found, path),
+    )
+    page = path.read_text(encoding="utf-8")
+    drawn = page[page.index('<svg class="map"') :]
+    known = {
+        int(number): colour for colour, number in re.findall(r'fill="([^"]*)"[^>]*><title>(\d\d)\.', drawn)
+    }
+    assert known[0] == "#888", "it has no label"
+    legend = dict(re.findall(r'<i style="background:([^"]*)"></i>([^<]*)<', page))
+    assert list(legend.values()) == ["sky", "tree", "owl", "none of these"]
+    assert [legend[known[number]] for number in (2, 1, 7)] == ["sky", "tree", "owl"]
 
 
 def test_copies_across_the_splits_are_not_said_to_stay_in_one_part(ages: str) -> None:

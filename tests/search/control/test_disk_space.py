@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from automl.training.validation.scores_file import SCORES_FILE
 from tests.search.control.bench import Bench
 
 
@@ -47,4 +48,33 @@ def test_checkpoints_of_the_front_are_the_first_to_go_where_there_is_no_room(tmp
         2,
         0,
     ]  # the best one, and the paused one
+    bench.store.close()
+
+
+def test_scores_go_with_the_checkpoint_unless_the_trial_was_the_best(tmp_path: Path) -> None:
+    for continued in (False, True):
+        bench = Bench(tmp_path, n_trials=8)
+        for value in (0.3,) if continued else (0.5, 0.6, 0.4, 0.7):
+            trial = bench.coordinator.start().number
+            (bench.files.folder(trial) / SCORES_FILE).parent.mkdir(parents=True, exist_ok=True)
+            (bench.files.folder(trial) / SCORES_FILE).write_bytes(b"scores")
+            bench.run_round(trial, value, saved=True, done=True)
+        bench.coordinator.finish()
+        there = [number for number in range(5) if (bench.files.folder(number) / SCORES_FILE).exists()]
+        assert there == [0, 1, 3], "also after a resume, which reads the rounds again"
+        assert [trial.number for trial in bench.store.trials() if trial.checkpoint] == [3]
+        bench.store.close()
+
+
+def test_unfinished_trials_without_a_checkpoint_keep_no_scores(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, n_trials=8, time_limit=50.0)
+    for value, saved in ((0.5, True), (0.4, False), (0.3, True)):
+        trial = bench.coordinator.start().number
+        bench.files.folder(trial).mkdir(parents=True, exist_ok=True)
+        (bench.files.folder(trial) / SCORES_FILE).write_bytes(b"scores")
+        bench.run_round(trial, value, saved=saved)
+    bench.now += 100.0
+    bench.coordinator.finish()
+    there = [number for number in range(3) if (bench.files.folder(number) / SCORES_FILE).exists()]
+    assert there == [trial.number for trial in bench.store.trials() if trial.checkpoint] == [0, 2]
     bench.store.close()

@@ -2,9 +2,10 @@
 
 import math
 
-from automl.records import Report
+from automl.records import Report, TrialState
 from automl.search.control.incumbent import Incumbent
 from automl.search.policy.significance import judged_again
+from automl.search.storage.reader import StoredTrial
 from tests.search.toy import JUDGED, constant_noise
 
 
@@ -128,3 +129,44 @@ def test_first_of_the_portfolio_gives_way_only_beyond_the_noise_of_the_fewer_row
         incumbent.began(trial, trusted=True)
         incumbent.report(Report(trial, 9, value, 1.0, {"val_rows": 40.0}))
     assert incumbent.is_best(0)  # on 200 rows the second would be better by more than one standard error
+
+
+def test_who_led_is_known_and_the_same_when_the_rounds_are_read_again() -> None:
+    live = Incumbent("max")
+    told = [(0, 1, 0.5), (1, 1, 0.6), (0, 2, 0.55), (2, 1, 0.2), (1, 2, 0.1), (3, 1, 0.9)]
+    for trial, round, value in told:
+        live.report(Report(trial, round, value, 1.0))
+    assert live.led == [0, 1, 3]
+    assert live.has_led(1) and not live.has_led(2)
+    again = Incumbent("max")
+    again.restore(_stored(told))
+    assert again.led == live.led
+    assert again.best == live.best
+    again.drop(1)
+    assert again.led == [0, 3]
+
+
+def test_failed_trials_of_an_earlier_run_never_led() -> None:
+    incumbent = Incumbent("max")
+    incumbent.restore(_stored([(0, 1, 0.5), (1, 1, 0.6)], failed=1))
+    assert incumbent.led == [0]
+
+
+def _stored(told: list[tuple[int, int, float]], failed: int | None = None) -> list[StoredTrial]:
+    """The trials of these rounds, which ended in this order."""
+    return [
+        StoredTrial(
+            number=number,
+            state=TrialState.FAILED if number == failed else TrialState.PAUSED,
+            config={},
+            origin="sampler",
+            reports=tuple(Report(*one, 1.0) for one in told if one[0] == number),
+            report_times=tuple(float(place) for place, one in enumerate(told) if one[0] == number),
+            checkpoint=0,
+            reason=None,
+            interrupted=False,
+            started=0.0,
+            ended=None,
+        )
+        for number in sorted({one[0] for one in told})
+    ]
