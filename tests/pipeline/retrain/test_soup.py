@@ -214,9 +214,7 @@ def test_front_has_the_soup_with_the_score_of_its_first_trial_and_its_gain(
     assert "soup of the" in " ".join(capsys.readouterr().out.split())
 
 
-def test_soup_is_replaced_by_a_trial_and_made_the_model_again(
-    soup: Study, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_soup_is_replaced_by_a_trial_and_made_the_model_again(soup: Study, tmp_path: Path) -> None:
     directory = soup[0].directory.parent
     shutil.copytree(directory / "tiny", tmp_path / "tiny")
     images = digits()[0][:30]
@@ -226,18 +224,16 @@ def test_soup_is_replaced_by_a_trial_and_made_the_model_again(
     assert replaced.to_json()["retrain"]["how"] == "own weights"
     assert replaced.to_json()["holdout_reads"] == 2
     with pytest.raises(StudyError, match="unknown former model 'sop'.*'soup'"):
-        automl.deliver("tiny", former="sop", directory=tmp_path)
+        automl.deliver("tiny", former="sop", directory=tmp_path, data=digits())
     with pytest.raises(ConfigError, match="give either --trial N, --former NAME or limits"):
-        automl.deliver("tiny", former="soup", trial=trial, directory=tmp_path)
-    assert main(
-        ["deliver", "tiny", "--directory", str(tmp_path), "--former", "soup", "--quiet", "--json"]
-    ) in (0, 3)
-    again = json.loads(capsys.readouterr().out)
-    assert again["retrain"] == json.loads(json.dumps(before["retrain"]))
+        automl.deliver("tiny", former="soup", trial=trial, directory=tmp_path, data=digits())
+    again = automl.deliver("tiny", former="soup", directory=tmp_path, data=digits()).to_json()
+    assert json.loads(json.dumps(again["retrain"])) == json.loads(json.dumps(before["retrain"]))
     assert again["holdout"] == before["holdout"] and again["holdout_reads"] == 2
     assert np.array_equal(Predictor.load(tmp_path / "tiny").predict_proba(images), old)
-    assert main(["deliver", "tiny", "--directory", str(tmp_path), "--former", "soup"]) in (0, 3)
-    assert "is the model of the study already" in capsys.readouterr().out
+    log = Log()
+    automl.deliver("tiny", former="soup", directory=tmp_path, data=digits(), observer=log)
+    assert "The former model 'soup' is the model of the study already." in log.lines
 
 
 def test_mean_that_is_worse_is_not_delivered_and_it_is_said(
