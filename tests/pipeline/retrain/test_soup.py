@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 import automl
@@ -24,13 +24,19 @@ from automl import pipeline
 from automl.cli import main
 from automl.data.holdout import Holdout
 from automl.errors import ConfigError, StudyError
+from automl.final.evidence.candidates import Alternative
+from automl.final.evidence.delivery import Delivery
+from automl.final.evidence.earlier import Earlier
+from automl.final.evidence.verdict import Final
 from automl.final.evidence.words import made
 from automl.final.predictor import Predictor
+from automl.final.retrain import Retrained
 from automl.pipeline import run, setup
 from automl.pipeline.plan.heads import Heads
 from automl.pipeline.retrain.final_model import final_model as final_model_of_run
 from automl.result import FitResult
 from automl.review.describe import delivered_kind
+from automl.review.front.kept import delivered_trial
 from automl.review.report.verdict import model_words
 from automl.torch_setup import import_timm
 from automl.training import checkpoint
@@ -322,3 +328,46 @@ def test_another_deliver_that_finds_nothing_better_keeps_model_and_score(
     assert "Nothing better was found, so the model and its holdout score are kept." in lines
     again = pipeline.fit(config_for(tmp_path, **options(tmp_path)))  # it is not tried again and again
     assert again.unchanged_after is not None and second["deliver"] == "soup"
+
+
+def test_model_that_left_images_out_is_combined_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        moved(patch, by=0.0, others_by=200.0)  # nothing is worth combining, but images were kept out for it
+        first = pipeline.fit(config_for(tmp_path, **options(tmp_path, deliver="auto"))).to_json()
+    assert first["retrain"]["how"] == "retrained" and first["retrain"]["evidence"]["kept_out"] >= 30
+    file = tmp_path / "tiny" / "model" / "model.safetensors"
+    tensors = load_file(file)
+    (bias,) = (name for name in tensors if name.endswith("fc.bias"))
+    for place in (tmp_path / "tiny" / "trials").glob("*/checkpoint"):
+        write_moved(place, tensors, bias, -APART)
+    tensors[bias][0] += APART
+    save_file(tensors, file)
+    result, lines = fitted(tmp_path, monkeypatch)
+    retrain = result.to_json()["retrain"]
+    assert retrain["how"] == "soup" and "[retrain]" not in lines
+    assert retrain["members"][0]["words"] == f"the earlier model of trial {first['best']['trial']}"
+    assert "the loss of the earlier model is" in retrain["why"]
+    assert retrain["evidence"]["kept_out"] == first["retrain"]["evidence"]["kept_out"]
+
+
+def test_members_of_an_earlier_soup_stay_known_where_it_is_kept(soup: Study) -> None:
+    document = soup[0].to_json()
+    predictor, retrain = soup[0].predictor, document["retrain"]
+    trained = Retrained(
+        predictor.model,
+        predictor.size,
+        epochs=retrain["epochs"],
+        seconds=retrain["seconds"],
+        n_train=retrain["n_train"],
+        images_trained=retrain["images"],
+        info=predictor.info,
+    )
+    model = Alternative(Delivery.EARLIER, retrain["config"], trained)
+    earlier = Earlier(model, Delivery.SOUP, document["best"]["trial"], np.arange(0), document)
+    found: Any = None  # only heads are looked up in it
+    entry = run._described(Final(model, earlier=earlier), found)
+    kept = {**document, "retrain": entry}
+    assert made(kept) == f"kept from an earlier run: {made(document)}"
+    assert delivered_kind(kept) == "soup" and delivered_trial(kept) is None
