@@ -118,8 +118,7 @@ class Run:
             if asked.is_set():  # as in the search
                 found = replace(found, stopped=Reason(Code.INTERRUPTED))
                 self._note_stopped(found)
-            begin = as_it_is(self.setup, earlier) if kept and earlier else None
-            final = self.retrain(found, earlier, promise.value, asked, begin)
+            final = self.retrain(found, earlier, promise.value, asked, again=kept is not None)
             if kept is not None and final.delivery not in COMBINED:
                 self._note("Nothing better was found, so the model and its holdout score are kept.")
                 return self.write_results(found, kept)
@@ -177,16 +176,20 @@ class Run:
         earlier: Earlier | None,
         promise: float,
         asked: Event,
-        begin: Final | None = None,
+        *,
+        again: bool,
     ) -> Final:
         """Run stage `retrain`: make the model to deliver, or keep the `earlier` one. `asked`: by Ctrl-C, to stop.
 
-        `begin` is a model that others are combined with, so that none is trained.
+        `again`: the best trial is that of the earlier run, and others are combined with its model. If that has trained
+        on the images that would decide, the trial is trained again without some of them.
         """
         pressed = (lambda: False) if interrupted(found) else asked.is_set
         small = self.setup.config.deliver == "small"
         single = with_time_to_distil(self.setup) if small else with_time_to_combine(self.setup, found)
-        final = begin or final_model(single, found, earlier, promise=promise, asked=pressed)
+        begin = as_it_is(self.setup, earlier) if again and earlier else None
+        before = None if again else earlier
+        final = begin or final_model(single, found, before, promise=promise, asked=pressed)
         final = (distilled if small else combined)(self.setup, found, final, pressed)
         if final.earlier is not None:
             self._note_single(final.earlier)

@@ -6,6 +6,7 @@ that would be delivered alone, so it can only leave that on evidence.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -73,3 +74,12 @@ def row_losses(scores: Array, targets: Array, task: Task) -> Array:
     if task == "classification":
         return np.asarray(-np.log(p[np.arange(len(targets)), targets]))
     return np.asarray(-(targets * np.log(p) + (1 - targets) * np.log(1 - p)).mean(axis=1))
+
+
+def clearly_lower(before: Array, after: Array, targets: Array, task: Task) -> bool:
+    """Return whether the loss of the scores `after` is lower by more than one standard error of the difference.
+
+    The error is that of rows whose differences are of either sign alike, sqrt(mean(d^2) / n).
+    """
+    gain = row_losses(before, targets, task) - row_losses(after, targets, task)
+    return float(gain.mean()) > math.sqrt(float(np.mean(gain**2)) / len(gain))

@@ -7,13 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from automl.final.confidence.answers import KnownAnswers
 from automl.final.cost.latency import measure_latency
 from automl.final.cost.network import counts_of
-from automl.final.ensemble.select import Selection, row_losses, select
+from automl.final.ensemble.select import Selection, clearly_lower, select
 from automl.final.evidence.candidates import KEPT_PART, Alternative
 from automl.final.evidence.delivery import COMBINED, Combined, Delivery
 from automl.final.evidence.earlier import Earlier
@@ -201,9 +200,8 @@ class _Decision:
         pool, before = self.pool, self.best.scores
         if self._difference(before, scores).exceeds(1.0):  # what is delivered by now is better
             return False
-        gain = row_losses(before, pool.targets, pool.task) - row_losses(scores, pool.targets, pool.task)
-        error = math.sqrt(float(np.mean(gain**2)) / len(gain))
-        return pool.setup.config.deliver != "auto" or float(gain.mean()) > error
+        wish = pool.setup.config.deliver
+        return wish != "auto" or clearly_lower(before, scores, pool.targets, pool.task)
 
     def _difference(self, first: Array, second: Array) -> Difference:
         setup, pool = self.pool.setup, self.pool

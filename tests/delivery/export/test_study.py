@@ -44,7 +44,9 @@ def test_export_of_a_study_is_proven_by_its_holdout_and_other_images_serve_where
     data.rename(moved)
     with pytest.raises(DataError, match="must exist"):
         automl.export("pictures", to="onnx", directory=place)
-    made = automl.export("pictures", to="onnx", data=moved, directory=place)
+    made = automl.export("pictures", to="onnx", data=moved, directory=place, out=tmp_path / "elsewhere")
+    known = json.loads((place / "pictures" / "exports.json").read_text(encoding="utf-8"))["exports"]
+    assert [row["folder"] for row in known] == [str(made.folder)] == [str(tmp_path / "elsewhere")]
     assert not made.own_holdout and made.proof.equal == made.proof.rows > held
     moved.rename(data)
     rows = csv.DictReader((place / "pictures" / "splits.csv").read_text(encoding="utf-8").splitlines())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from automl.final.ensemble.select import MOST, loss_of, row_losses, select
+from automl.final.ensemble.select import MOST, clearly_lower, loss_of, row_losses, select
 from automl.records import Task
 
 TARGETS = np.array([0, 1, 0, 1])
@@ -52,3 +52,16 @@ def test_loss_is_lower_for_the_better_answers_of_every_task(
     assert loss_of(right, targets, task) < loss_of(wrong, targets, task)
     assert row_losses(right, targets, task).shape == (2,)
     assert np.isfinite(row_losses(np.round(wrong), targets, task)).all()
+
+
+def test_loss_is_clearly_lower_only_beyond_the_error_of_the_difference() -> None:
+    targets = np.zeros(40, dtype=np.int64)
+    before = np.full((40, 2), 0.5)
+    gains = np.where(np.arange(40) % 2 == 0, 0.06, -0.05)  # a lower loss on average, but of either sign
+    mixed = np.stack([0.5 + gains, 0.5 - gains], axis=1)
+    steady = np.stack([0.51 + 0.001 * np.arange(40), 0.49 - 0.001 * np.arange(40)], axis=1)
+    assert loss_of(mixed, targets, "classification") < loss_of(before, targets, "classification")
+    assert not clearly_lower(before, mixed, targets, "classification")
+    assert clearly_lower(before, steady, targets, "classification")
+    assert not clearly_lower(before, before, targets, "classification")
+    assert not clearly_lower(steady, before, targets, "classification")

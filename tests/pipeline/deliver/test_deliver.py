@@ -125,6 +125,7 @@ def test_another_training_becomes_the_model_and_the_former_one_again(
 ) -> None:
     before, chosen = finished.to_json(), other_training(study)
     images = stripes()[0][:20]
+    page_before = (study / "report.html").read_text("utf-8")
     old = Predictor.load(study / "model").predict_proba(images)
     result = deliver(study, trial=chosen)
     document = read(study / "result.json")
@@ -255,6 +256,16 @@ def test_command_says_what_there_is_and_what_it_did(study: Path, capsys: pytest.
     assert "--max-latency" in capsys.readouterr().err
     assert main(["deliver", "tiny", *place, "--max-latency", "soon"]) == 2
     assert "--max-latency must be a latency above zero" in capsys.readouterr().err
+
+    former = next((study / "models").iterdir()).name
+    before = read(study / "result.json")["holdout_reads"]
+    assert main(["deliver", "tiny", *place, "--former", former, "--json", "--quiet"]) == 0
+    again = json.loads(capsys.readouterr().out)
+    assert again["holdout_reads"] == before and again["retrain"].get("trial", again["best"]["trial"]) == model
+    assert main(["deliver", "tiny", *place, "--former", former]) == 0
+    assert f"The former model '{former}' is the model of the study already." in capsys.readouterr().out
+    assert main(["deliver", "tiny", *place, "--former", "t99"]) == 2
+    assert "unknown former model 't99'" in capsys.readouterr().err
 
 
 def test_copy_of_a_study_beside_it_is_not_taken_for_the_study(

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 import automl
@@ -24,13 +24,19 @@ from automl import pipeline
 from automl.cli import main
 from automl.data.holdout import Holdout
 from automl.errors import ConfigError, StudyError
+from automl.final.evidence.candidates import Alternative
+from automl.final.evidence.delivery import Delivery
+from automl.final.evidence.earlier import Earlier
+from automl.final.evidence.verdict import Final
 from automl.final.evidence.words import made
 from automl.final.predictor import Predictor
+from automl.final.retrain import Retrained
 from automl.pipeline import run, setup
 from automl.pipeline.plan.heads import Heads
 from automl.pipeline.retrain.final_model import final_model as final_model_of_run
 from automl.result import FitResult
 from automl.review.describe import delivered_kind
+from automl.review.front.kept import delivered_trial
 from automl.review.report.verdict import model_words
 from automl.torch_setup import import_timm
 from automl.training import checkpoint
@@ -214,9 +220,7 @@ def test_front_has_the_soup_with_the_score_of_its_first_trial_and_its_gain(
     assert "soup of the" in " ".join(capsys.readouterr().out.split())
 
 
-def test_soup_is_replaced_by_a_trial_and_made_the_model_again(
-    soup: Study, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_soup_is_replaced_by_a_trial_and_made_the_model_again(soup: Study, tmp_path: Path) -> None:
     directory = soup[0].directory.parent
     shutil.copytree(directory / "tiny", tmp_path / "tiny")
     images = digits()[0][:30]
@@ -226,18 +230,16 @@ def test_soup_is_replaced_by_a_trial_and_made_the_model_again(
     assert replaced.to_json()["retrain"]["how"] == "own weights"
     assert replaced.to_json()["holdout_reads"] == 2
     with pytest.raises(StudyError, match="unknown former model 'sop'.*'soup'"):
-        automl.deliver("tiny", former="sop", directory=tmp_path)
+        automl.deliver("tiny", former="sop", directory=tmp_path, data=digits())
     with pytest.raises(ConfigError, match="give either --trial N, --former NAME or limits"):
-        automl.deliver("tiny", former="soup", trial=trial, directory=tmp_path)
-    assert main(
-        ["deliver", "tiny", "--directory", str(tmp_path), "--former", "soup", "--quiet", "--json"]
-    ) in (0, 3)
-    again = json.loads(capsys.readouterr().out)
-    assert again["retrain"] == json.loads(json.dumps(before["retrain"]))
+        automl.deliver("tiny", former="soup", trial=trial, directory=tmp_path, data=digits())
+    again = automl.deliver("tiny", former="soup", directory=tmp_path, data=digits()).to_json()
+    assert json.loads(json.dumps(again["retrain"])) == json.loads(json.dumps(before["retrain"]))
     assert again["holdout"] == before["holdout"] and again["holdout_reads"] == 2
     assert np.array_equal(Predictor.load(tmp_path / "tiny").predict_proba(images), old)
-    assert main(["deliver", "tiny", "--directory", str(tmp_path), "--former", "soup"]) in (0, 3)
-    assert "is the model of the study already" in capsys.readouterr().out
+    log = Log()
+    automl.deliver("tiny", former="soup", directory=tmp_path, data=digits(), observer=log)
+    assert "The former model 'soup' is the model of the study already." in log.lines
 
 
 def test_mean_that_is_worse_is_not_delivered_and_it_is_said(
@@ -326,3 +328,46 @@ def test_another_deliver_that_finds_nothing_better_keeps_model_and_score(
     assert "Nothing better was found, so the model and its holdout score are kept." in lines
     again = pipeline.fit(config_for(tmp_path, **options(tmp_path)))  # it is not tried again and again
     assert again.unchanged_after is not None and second["deliver"] == "soup"
+
+
+def test_model_that_left_images_out_is_combined_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        moved(patch, by=0.0, others_by=200.0)  # nothing is worth combining, but images were kept out for it
+        first = pipeline.fit(config_for(tmp_path, **options(tmp_path, deliver="auto"))).to_json()
+    assert first["retrain"]["how"] == "retrained" and first["retrain"]["evidence"]["kept_out"] >= 30
+    file = tmp_path / "tiny" / "model" / "model.safetensors"
+    tensors = load_file(file)
+    (bias,) = (name for name in tensors if name.endswith("fc.bias"))
+    for place in (tmp_path / "tiny" / "trials").glob("*/checkpoint"):
+        write_moved(place, tensors, bias, -APART)
+    tensors[bias][0] += APART
+    save_file(tensors, file)
+    result, lines = fitted(tmp_path, monkeypatch)
+    retrain = result.to_json()["retrain"]
+    assert retrain["how"] == "soup" and "[retrain]" not in lines
+    assert retrain["members"][0]["words"] == f"the earlier model of trial {first['best']['trial']}"
+    assert "the loss of the earlier model is" in retrain["why"]
+    assert retrain["evidence"]["kept_out"] == first["retrain"]["evidence"]["kept_out"]
+
+
+def test_members_of_an_earlier_soup_stay_known_where_it_is_kept(soup: Study) -> None:
+    document = soup[0].to_json()
+    predictor, retrain = soup[0].predictor, document["retrain"]
+    trained = Retrained(
+        predictor.model,
+        predictor.size,
+        epochs=retrain["epochs"],
+        seconds=retrain["seconds"],
+        n_train=retrain["n_train"],
+        images_trained=retrain["images"],
+        info=predictor.info,
+    )
+    model = Alternative(Delivery.EARLIER, retrain["config"], trained)
+    earlier = Earlier(model, Delivery.SOUP, document["best"]["trial"], np.arange(0), document)
+    found: Any = None  # only heads are looked up in it
+    entry = run._described(Final(model, earlier=earlier), found)
+    kept = {**document, "retrain": entry}
+    assert made(kept) == f"kept from an earlier run: {made(document)}"
+    assert delivered_kind(kept) == "soup" and delivered_trial(kept) is None

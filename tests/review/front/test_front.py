@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,15 +13,20 @@ import pytest
 
 from automl.cli import main
 from automl.errors import StudyError
+from automl.final.ensemble.network import Ensemble, Member
+from automl.final.model_folder import write_model_folder
 from automl.machine import Moment
 from automl.records import TrialRow, TrialState
 from automl.review.front import latencies
+from automl.review.front.exports import record_export
 from automl.review.front.kept import Kept, Where, kept_weights
 from automl.review.front.latencies import FILE, Latencies
 from automl.review.front.networks import StudyNetworks
 from automl.review.front.points import Point, front, points_of
 from automl.review.studies import find_study
 from automl.review.tables import write_trials
+from automl.spaces.architectures.factories import ENSEMBLE
+from tests.delivery.conftest import info_of
 from tests.review.studies_on_disk import RESULT, finished_study
 
 CONFIG = {"family": "resnet", "model": "test_resnet", "lr": 0.1}
@@ -161,3 +167,95 @@ def test_front_of_a_study_without_scores_says_so(study: Path, capsys: pytest.Cap
     write_trials([replace(TRIALS[3])], "accuracy", "max", study / "trials.csv")
     assert main(["leaderboard", "photos", "--directory", str(study.parent), "--pareto"]) == 0
     assert capsys.readouterr().out == "no trial of study 'photos' has a score and a latency yet\n"
+
+
+def several(kind: str, trial: int, values: tuple[float, float]) -> dict[str, Any]:
+    """The entry `retrain` of a model of several that began with a trial; `values` are theirs on the rows that chose."""
+    about = {"trial": trial, "single_value": values[0], "value": values[1]}
+    members = [{"trial": trial, "words": f"the retrain of trial {trial}"}, {"trial": 1, "words": "trial 1"}]
+    config = CONFIG if kind == "soup" else {"model": ENSEMBLE, "lr": 1.0, "hflip": False}
+    return {"how": kind, "config": config, "members": members, "evidence": {kind: about}}
+
+
+def write_ensemble(folder: Path) -> None:
+    """Write the model folder of an ensemble of two networks."""
+    info = info_of("classification")
+    arguments = {"num_classes": info.n_outputs, "in_chans": 3}
+    members = [
+        Member(name, arguments, 32, info.img_size, info.mean, info.std, 0.5)
+        for name in ("test_resnet", "test_efficientnet")
+    ]
+    whole = Ensemble(
+        members,
+        [member.build() for member in members],
+        task=info.task,
+        mean=info.mean,
+        std=info.std,
+        num_classes=info.n_outputs,
+    )
+    config = {"model": ENSEMBLE, "lr": 1.0, "hflip": False}
+    write_model_folder(folder, whole.eval(), config, info, size=info.img_size)
+
+
+def test_soups_and_ensembles_are_points_with_the_gain_over_the_model_that_they_began_with(
+    study: Path,
+) -> None:
+    result = {**RESULT, "retrain": several("soup", 0, (0.8, 0.85))}
+    (study / "result.json").write_text(json.dumps(result), encoding="utf-8")
+    former = study / "models" / "ensemble"
+    former.mkdir(parents=True)
+    write_ensemble(former / "model")
+    text = json.dumps({**RESULT, "retrain": several("ensemble", 1, (0.7, 0.9))})
+    (former / "result.json").write_text(text, encoding="utf-8")
+    found = find_study("photos", study.parent)
+    points = points_of(found, TRIALS, "max", Latencies(study / FILE, threads=1), {})
+    whole = {one.kind: one for one in points if one.trial is None and one.form == "float32"}
+    soup, ensemble = whole["soup"], whole["ensemble"]
+    assert soup.value == pytest.approx(0.95) and ensemble.value == pytest.approx(1.0)
+    assert (soup.weights, ensemble.weights) == ("model", "models/ensemble")
+    first, second = (next(one for one in points if one.trial == trial) for trial in (0, 1))
+    assert (soup.params, soup.size, soup.latency) == (first.params, first.size, first.latency)
+    assert ensemble.params > max(
+        first.params, second.params
+    )  # of both networks, with other numbers of outputs
+    assert ensemble.latency is not None and ensemble.members == ("the retrain of trial 1", "trial 1")
+    assert [one.kind for one in points if one.form == "int8 onnx"] == [
+        "soup"
+    ]  # the model's export is of the soup
+    assert 0 not in {
+        trial for trial, kept in kept_weights(found, list(TRIALS)).items() if kept.where is Where.MODEL
+    }
+    text = json.dumps({**RESULT, "retrain": {**several("soup", 0, (0.8, 0.85)), "evidence": {}}})
+    (study / "result.json").write_text(text, encoding="utf-8")  # as an earlier version wrote it
+    points = points_of(
+        find_study("photos", study.parent), TRIALS, "max", Latencies(study / FILE, threads=1), {}
+    )
+    assert [one.kind for one in points if one.trial is None] == ["ensemble"]
+
+
+def test_export_elsewhere_is_known_while_its_model_is_kept(study: Path, tmp_path: Path) -> None:
+    shutil.rmtree(study / "model" / "onnx-int8")
+    kept = {0: Kept(Where.MODEL, study / "model")}
+    (study / "model" / "model.safetensors").write_bytes(b"weights")
+    out = tmp_path / "elsewhere"
+    shutil.copytree(study / "model" / "onnx", out)
+    proof = json.loads((out / "proof.json").read_text(encoding="utf-8")) | {"int8_layers": 5}
+    (out / "proof.json").write_text(json.dumps(proof), encoding="utf-8")
+
+    def exports() -> list[str]:
+        found = points_of(
+            find_study("photos", study.parent), TRIALS, "max", Latencies(study / FILE, threads=1), kept
+        )
+        return [one.weights for one in found if one.form == "int8 onnx"]
+
+    assert exports() == []
+    for _ in range(2):
+        record_export(study, study / "model", out)
+    assert exports() == [str(out)]
+    record_export(study, study / "model", study / "model" / "onnx")  # beside its model it is found anyway
+    assert len(json.loads((study / "exports.json").read_text(encoding="utf-8"))["exports"]) == 1
+    (study / "model" / "model.safetensors").write_bytes(b"others")
+    assert exports() == []
+    (study / "model" / "model.safetensors").write_bytes(b"weights")
+    (study / "exports.json").write_text("[]", encoding="utf-8")
+    assert exports() == []

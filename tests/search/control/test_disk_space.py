@@ -25,7 +25,7 @@ def test_trials_on_the_front_of_value_and_size_keep_checkpoints(tmp_path: Path) 
 
 def test_the_best_by_value_keep_checkpoints_where_they_may_be_combined(tmp_path: Path) -> None:
     bench = Bench(tmp_path, n_trials=8, objectives={"loss": "min"}, keep_best=2)
-    for value, loss in ((0.9, 1.0), (0.5, 3.0), (0.6, 4.0), (0.4, 5.0)):  # the first beats all others in both
+    for value, loss in ((0.9, 1.0), (0.6, 3.0), (0.5, 4.0), (0.4, 5.0)):  # each beats the next in both
         trial = bench.coordinator.start().number
         bench.run_round(trial, value, loss=loss, saved=True, done=True)
     assert [trial.number for trial in bench.store.trials() if trial.checkpoint] == [0, 1, 2]
