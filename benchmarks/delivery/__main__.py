@@ -8,6 +8,7 @@
     python -m benchmarks.delivery intervals [--studies 20]
     python -m benchmarks.delivery unknown  [--time-limit 60]
     python -m benchmarks.delivery ensemble [--trials 4] [--epochs 4]
+    python -m benchmarks.delivery small
 
 - predict: images a second of `predict` against a bare batched forward over decoded images (target: 90 %), and the
   seconds from torch's own import to the first prediction of a fresh process (target: 1 s).
@@ -21,6 +22,8 @@
   CIFAR-10 (target: 18 of 20).
 - ensemble: `--deliver ensemble` against the single model on five sets (target: nowhere worse by more than two standard
   errors).
+- small: `--deliver small` on CIFAR-10 (4,000 images) and seedlings from scratch, and on ants and bees with weights:
+  what the teacher and its students cost, and what both have on test images (no target; about 9 minutes).
 - unknown: how well a model of ants and bees tells seedlings from its own holdout (target: AUROC of .9).
 
 Exit code 1 if a target is missed.
@@ -32,7 +35,17 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks.delivery import ensemble, evaluate, export, families, intervals, predict, reject, unknown
+from benchmarks.delivery import (
+    ensemble,
+    evaluate,
+    export,
+    families,
+    intervals,
+    predict,
+    reject,
+    small,
+    unknown,
+)
 
 PARTS = {
     "predict": predict.main,
@@ -43,6 +56,7 @@ PARTS = {
     "intervals": intervals.main,
     "unknown": unknown.main,
     "ensemble": ensemble.main,
+    "small": small.main,
 }
 ROWS = {"evaluate": 10_000, "reject": 1500}
 
