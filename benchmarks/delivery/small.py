@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import numpy as np
+
 import automl
 from automl.final.cost.latency import measure_latency
 from automl.final.cost.network import counts_of
@@ -95,7 +97,8 @@ def _fit(data: Any, folder: str, **options: Any) -> Any:
 
 def _cifar(args: argparse.Namespace, folder: str) -> tuple[Any, Scored]:
     images, labels = test_images(args)
-    own, rest = slice(0, CIFAR), slice(CIFAR, 2 * CIFAR)
+    order = np.random.default_rng(0).permutation(len(images))
+    own, rest = order[:CIFAR], order[CIFAR : 2 * CIFAR]
     result = _fit((images[own], labels[own]), folder, pretrained="never", val=0.3)
     return result, lambda predictor: _accuracy(predictor, images[rest], labels[rest])
 
