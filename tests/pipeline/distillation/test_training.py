@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from automl.data import open_source
 from automl.final.evidence.candidates import Alternative
@@ -22,7 +23,8 @@ from automl.pipeline.distillation.teacher import Teacher
 from automl.pipeline.distillation.training import NoTime, Taught, Training
 from automl.pipeline.setup import Setup, prepare
 from automl.pipeline.study_folder import open_workspace
-from automl.records import Config, Silent
+from automl.records import Config, Report, Silent, TrialState
+from automl.search.storage.reader import StoredTrial
 from automl.training.distillation.lesson import Lesson
 from automl.training.speed_probe import Speed
 from automl.training.trainer import Trainer
@@ -125,6 +127,28 @@ def test_without_time_for_that_either_nothing_is_trained_and_it_is_said(
     made = training.taught(student, 60.0)
     assert isinstance(made, NoTime)
     assert made.why.startswith("no time: ") and f"{training.enough:,} images take it" in made.why
+
+
+def test_a_student_begins_with_the_weights_of_its_trial(
+    training: Training, student: Student, tmp_path: Path
+) -> None:
+    """Their moving average, which is what the trial was scored with; a damaged checkpoint is told, and not used."""
+    config = {**CONFIG, "ema": 0.9}
+    trial = Trainer(config, training.splits.info, training.splits.train, training.plan)
+    trial.train_round()
+    place = tmp_path / "checkpoint"
+    trial.save(place)
+    report = Report(2, 1, 0.5, 1.0)
+    stored = StoredTrial(2, TrialState.COMPLETE, config, "", (report,), (1.0,), 1, None, False, 0.0, 1.0)
+    warm = replace(student, config=config, trial=stored, checkpoint=place)
+    assert (warm.begun, student.begun) == ("weights of trial 2", "random weights")
+    begun = training._begun(warm, None).trainer
+    for name, value in trial.averaged.state_dict().items():
+        assert torch.equal(begun.model.state_dict()[name], value)
+        assert torch.equal(begun.averaged.state_dict()[name], value)
+    (place / "weights.safetensors").write_bytes(b"")
+    anew = training._begun(warm, None).trainer
+    assert any(not torch.equal(anew.model.state_dict()[k], v) for k, v in trial.averaged.state_dict().items())
 
 
 def test_a_student_sees_every_image_once_and_half_of_what_its_teacher_saw(training: Training) -> None:
