@@ -9,6 +9,7 @@
     python -m benchmarks.delivery unknown  [--time-limit 60]
     python -m benchmarks.delivery ensemble [--trials 4] [--epochs 4]
     python -m benchmarks.delivery soup     [--trials 4] [--epochs 4]
+    python -m benchmarks.delivery small
 
 - predict: images a second of `predict` against a bare batched forward over decoded images (target: 90 %), and the
   seconds from torch's own import to the first prediction of a fresh process (target: 1 s).
@@ -24,6 +25,8 @@
   errors).
 - soup: `--deliver soup` and `ensemble` against the single model of the same search, which fine-tunes the weights in the
   folder beside the data, on ants_bees and magnetic_tile (same target; about 8 minutes on two cores).
+- small: `--deliver small` on CIFAR-10 (4,000 images) and seedlings from scratch, and on ants and bees with weights:
+  what the teacher and its students cost, and what both have on test images (no target; about 9 minutes).
 - unknown: how well a model of ants and bees tells seedlings from its own holdout (target: AUROC of .9).
 
 Exit code 1 if a target is missed.
@@ -43,6 +46,7 @@ from benchmarks.delivery import (
     intervals,
     predict,
     reject,
+    small,
     soup,
     unknown,
 )
@@ -57,6 +61,7 @@ PARTS = {
     "unknown": unknown.main,
     "ensemble": ensemble.main,
     "soup": soup.main,
+    "small": small.main,
 }
 ROWS = {"evaluate": 10_000, "reject": 1500}
 

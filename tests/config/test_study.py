@@ -158,3 +158,15 @@ def test_changed_copy_is_validated() -> None:
     assert config.changed(n_trials=9).n_trials == 9
     with pytest.raises(ConfigError, match="n_trials must be at least 1, got 0"):
         config.changed(n_trials=0)
+
+
+def test_max_loss_is_a_number_from_0_on_for_the_smallest_network() -> None:
+    assert StudyConfig(data="photos", deliver="small", max_loss=0).max_loss == 0.0
+    assert StudyConfig(data="photos", deliver="small").max_loss is None
+    for value, problem in ((-0.1, "at least 0"), (True, "a number"), (float("inf"), "a finite number")):
+        with pytest.raises(ConfigError, match=f"max_loss must be {problem}"):
+            StudyConfig(data="photos", deliver="small", max_loss=value)
+    with pytest.raises(
+        ConfigError, match="max_loss is for deliver='small', got deliver='single': leave it out"
+    ):
+        StudyConfig(data="photos", max_loss=0.02)

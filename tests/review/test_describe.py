@@ -222,3 +222,26 @@ def test_ensemble_is_a_kind_of_its_own() -> None:
     assert delivered_kind({"retrain": retrain}) == "ensemble"
     assert delivered_kind({"retrain": {**retrain, "how": "earlier", "made": "ensemble"}}) == "ensemble"
     assert delivered_kind({"retrain": {"how": "soup", "config": {"model": "resnet18"}}}) == "soup"
+
+
+def test_distilled_network_is_a_kind_of_its_own_and_names_its_teacher() -> None:
+    teacher = {"name": "the retrain of trial 3", "model": "resnet18.a1_in1k", "params": 11_000_000}
+    retrain = {
+        "how": "distilled",
+        "why": "it learned",
+        "config": {"model": "resnet10t"},
+        "teacher": teacher,
+        "epochs": 8.0,
+        "n_train": 100,
+        "seconds": 12.5,
+    }
+    said = (
+        "distilled from the retrain of trial 3 (resnet18 with 11,000,000 parameters), whose answers it learned for 8.0 "
+        "epochs on 100 training and validation images"
+    )
+    assert delivered_kind({"retrain": retrain}) == "distilled"
+    lines = dict(summary({**RESULT, "retrain": retrain}, Path("m"), ""))
+    assert lines["delivered"] == said
+    kept = {**retrain, "how": "earlier model", "made": "distilled", "trial": 3}
+    lines = dict(summary({**RESULT, "retrain": kept}, Path("m"), ""))
+    assert lines["delivered"] == f"kept from an earlier run: {said}"

@@ -8,7 +8,7 @@ import pytest
 
 from automl.errors import StudyError
 from automl.records import Report, TrialRow, TrialState
-from automl.review.tables import leaderboard_rows, ranked, read_trials, write_trials
+from automl.review.tables import Delivered, delivered_of, leaderboard_rows, ranked, read_trials, write_trials
 from automl.search.control.incumbent import Incumbent
 from tests.review.studies_on_disk import TRIALS
 
@@ -102,3 +102,11 @@ def test_front_of_score_and_size_is_shown_where_sizes_are_known(tmp_path: Path) 
     _, again = read_trials(tmp_path / "trials.csv")
     assert leaderboard_rows(again, "accuracy", "max") == rows
     assert "pareto" not in leaderboard_rows([sized[4]], "accuracy", "max")[0]
+
+
+def test_delivered_model_is_of_its_trial_but_a_distilled_one_of_none() -> None:
+    assert delivered_of({"how": "retrained"}, 3) == Delivered(3, "retrained")
+    assert delivered_of({"how": "own weights", "trial": 5}, 3) == Delivered(5, "own weights")
+    assert delivered_of({"how": "distilled"}, 3) == Delivered(None, "distilled")
+    kept = {"how": "earlier model", "made": "distilled", "trial": 3}
+    assert delivered_of(kept, 3) == Delivered(None, "earlier model")

@@ -25,6 +25,8 @@ from automl.final.predictor import Predictor
 from automl.final.scoring import seconds_per_image
 from automl.records import Config, SearchSplits
 from automl.spaces.architectures.factories import create
+from automl.training.distillation.lesson import Lesson
+from automl.training.distillation.shown import Shown
 from automl.training.evaluate import predict_rows
 from automl.training.hardware.out_of_memory import held
 from automl.training.plan import Precision, TrainPlan
@@ -85,6 +87,26 @@ def test_checkpoint_resumes_in_another_training(
         found = second.step()
         # Sums on a GPU have no fixed order, so not to the last digit.
         assert found["train_loss"] == pytest.approx(wanted["train_loss"], rel=0.02)
+
+
+def test_student_learns_from_a_teacher_that_knows_other_pixels(
+    config: Config, splits: SearchSplits, on_gpu: TrainPlan
+) -> None:
+    """Its batches are recorded with the teacher in them."""
+    plan, own = replace(on_gpu, epochs=6), replace(splits.info, mean=(0.5,) * 3, std=(0.5,) * 3)
+    teacher = Trainer({**config, "lr": 5e-3}, own, splits.train, plan)
+    for _ in range(6):
+        teacher.train_round()
+    student = Trainer({**config, "lr": 5e-3}, splits.info, splits.train, plan)
+    shown = Shown(teacher.model, own, teacher.size, splits.info).to("cuda").eval()
+    student.lesson = Lesson(student.batches, "classification", splits.info.img_size, shown)
+    losses = [student.train_round() or 0.0 for _ in range(6)]
+    assert 0.0 < losses[-1] < losses[0]
+    found = [
+        predict_rows(one.averaged, splits.val, info, size=32, device="cuda")[0].argmax(1)
+        for one, info in ((student, splits.info), (teacher, own))
+    ]
+    assert float((found[0] == found[1]).float().mean()) > 0.9
 
 
 def test_model_scores_the_same_on_both_processors(

@@ -75,7 +75,8 @@ def read_labels(columns: Mapping[str, Sequence[Any]], *, task: str, typed: bool 
     }
     classes, targets = _READERS[chosen](shown)
     told += _notes(chosen, task, cells, kept)
-    label_type = _label_type(shown)
+    # Bits without names get names that are no numbers.
+    label_type = "text" if chosen == "multilabel" and _is_vector(shown) else _label_type(shown)
     if not typed and label_type == "text" and all(map(_is_whole, classes)):
         label_type = "int"
     return Labels(chosen, classes, targets, kept, tuple(told), label_type)

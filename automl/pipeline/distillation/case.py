@@ -23,7 +23,7 @@ from automl.machine import slowdown
 from automl.pipeline.distillation.students import Student
 from automl.pipeline.distillation.teacher import Teacher
 from automl.pipeline.plan.budget import measured_closing
-from automl.pipeline.plan.constants import SCORING_SPARE
+from automl.pipeline.plan.constants import SCORING_SPARE, SETTLING
 from automl.pipeline.plan.heads import number_of
 from automl.pipeline.setup import Setup
 from automl.records import SearchSplits
@@ -33,6 +33,7 @@ from automl.training.steps.metrics import compute
 from automl.training.steps.standard_errors import allowed_loss, standard_error
 
 Array = npt.NDArray[Any]
+BEFORE_SCORING = 0.5  # seconds from the last step of a student to its first answer
 _KINDS = {Delivery.OWN_WEIGHTS: "the network", Delivery.HEAD: "the linear head"}
 
 
@@ -97,7 +98,8 @@ class Case:
 
     def left(self) -> float:
         """Return the seconds for training students, who are scored after it and are not slower than their teacher."""
-        return self.spare - SCORING_SPARE * len(self.rows) * self.per_row
+        scoring = SCORING_SPARE * len(self.rows) * self.per_row
+        return self.spare - scoring - BEFORE_SCORING * max(1.0, slowdown())
 
     def splits(self, index: Path) -> SearchSplits:
         """Return the rows that students train on; `index` is the file for the numbers of the validation rows."""
@@ -144,7 +146,8 @@ def answers(setup: Setup, model: Alternative, rows: Positions) -> Candidate:
     on at last."""
     set_threads(setup.device.all_threads)  # nothing else is running
     left = setup.clock.remaining()
-    until = None if left is None else time.monotonic() + left - measured_closing(slowdown=1.0, scoring=0.0)
+    closing = measured_closing(slowdown=1.0, scoring=0.0) - SETTLING  # nothing is left to settle
+    until = None if left is None else time.monotonic() + left - closing
     val, none = setup.data.splits.val, np.zeros(len(setup.data.splits.val), dtype=bool)
     found = answered(model, val, rows, seen=none, device=setup.device.kind, until=until)
     return replace(found.candidate, seconds_per_row=found.seconds_per_row)

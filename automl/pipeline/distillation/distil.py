@@ -13,10 +13,11 @@ from automl.data.splits import VAL
 from automl.errors import ModelError, TrialError
 from automl.final.confidence.answers import KnownAnswers
 from automl.final.distillation.outcome import Distilled, Tried, middle, trainings
-from automl.final.evidence.candidates import Positions, kept_rows
+from automl.final.evidence.candidates import KEPT_PART, Positions, kept_rows
 from automl.final.evidence.delivery import Delivery
 from automl.final.evidence.verdict import RETRAINS, Final
 from automl.final.retrain import KEPT_INDEX, Retrained
+from automl.machine import Moment
 from automl.pipeline.distillation.case import Array, Case
 from automl.pipeline.distillation.students import Student, students
 from automl.pipeline.distillation.training import NoTime, Training
@@ -24,16 +25,18 @@ from automl.pipeline.plan.constants import DISTILLING_SHARE, FEWEST_COMBINED
 from automl.pipeline.retrain.retrain_time import RetrainTime
 from automl.pipeline.setup import Setup
 from automl.search import SearchResult
+from automl.spaces.architectures.factories import LINEAR_ON_PIXELS
 from automl.training.models.memory_format import to_cpu
 
 FOLDER = ".distillation"  # in the study's folder, while students train
+COUNTING_SHARE = 0.05  # of the time for students: at most, for finding out which networks are smaller
 LATENCY_S = 5.0  # seconds that must be left, so that latencies are measured
 
 
 def with_time_to_distil(setup: Setup) -> Setup:
     """Return the setup for making the teacher: it leaves time for students, if there may be any."""
     left = setup.clock.remaining()
-    if left is None or _no_rows(setup, len(setup.data.splits.val)):
+    if left is None or _no_rows(setup, len(setup.data.splits.val) // KEPT_PART):
         return setup
     return replace(setup, clock=setup.clock.shortened(DISTILLING_SHARE * left))
 
@@ -54,6 +57,8 @@ def distilled(setup: Setup, found: SearchResult, final: Final, should_stop: Call
         return final
     rows = _deciding_rows(setup, final)
     why = _no_rows(setup, len(rows))
+    if final.model.config["model"] == LINEAR_ON_PIXELS:
+        why = "a linear model on pixels is as small as a model can be"
     if not why:
         setup.observer.stage("distil", "looking for smaller networks that answer as the model does")
         made = _outcome(setup, found, final, rows, should_stop)
@@ -94,7 +99,9 @@ def _outcome(
     case = Case.of(setup, found, final, rows)
     if case is None:
         return "there was no time to score the model itself"
-    waiting = students(setup, found, case.size, final.model.config)
+    left = case.left()
+    until = None if math.isinf(left) else Moment.now().later(COUNTING_SHARE * left)
+    waiting = students(setup, found, case.size, final.model.config, until=until)
     if not waiting:
         return f"the study knows none that is clearly smaller than {case.size.words}"
     folder = setup.workspace.root / FOLDER

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from automl.errors import ModelError, SpaceError
 from automl.final.distillation.outcome import Size
+from automl.machine import Moment
 from automl.pipeline.plan.constants import MOST_SIZES, SIZE_STEP, SMALLER
 from automl.pipeline.plan.limits.grid import variations
 from automl.pipeline.setup import Setup
@@ -50,32 +52,47 @@ class Student:
         return "pretrained weights" if self.is_pretrained else "random weights"
 
 
-def students(setup: Setup, found: SearchResult, teacher: Size, config: Config) -> list[Student]:
+def students(
+    setup: Setup, found: SearchResult, teacher: Size, config: Config, *, until: Moment | None = None
+) -> list[Student]:
     """Return the students of a teacher with this `config`, from small to large: at most three, each clearly larger.
 
-    They are those of the study's trials, of its portfolio, and of what the search space varies in the network of the
-    teacher: smaller images, fewer channels. Of those of about the same size, it is one that starts from pretrained
-    weights if the teacher did (and else none), with the best score of its trial or its family. All keep the limits of
-    the model.
+    They are those of the study's trials, of what the search space varies in the network of the teacher (smaller images,
+    fewer channels), and of its portfolio, as many as can be counted until then. All keep the limits of the model.
     """
-    known = _values(setup, found.trials)
-    smaller = (one for one in _all(setup, found, config, known) if one.size.is_smaller(teacher, SMALLER))
-    return of_each_size(smaller, teacher, pretrained=bool(config.get(PRETRAINED)), sign=_sign(setup))
+    sign = 1.0 if setup.metric.mode == "max" else -1.0
+    trials = sorted(
+        (one for one in found.trials if math.isfinite(one.value)), key=lambda one: -sign * one.value
+    )
+    known = _values(trials)
+    smaller = list[Student]()
+    for other, trial in chain(
+        ((one.config, one) for one in trials),
+        ((one, None) for one in (*_varied(setup, config), *setup.space.portfolio)),
+    ):
+        if until is not None and until.passed():
+            break
+        value = known.get(str(other.get("family")), math.nan) if trial is None else trial.value
+        size = _size(setup, other, teacher)
+        if size is not None and size.is_smaller(teacher, SMALLER):
+            smaller.append(Student(other, size, value, trial, _left(setup, trial)))
+    return of_each_size(smaller, teacher, pretrained=bool(config.get(PRETRAINED)), sign=sign)
 
 
-def of_each_size(found: Iterable[Student], teacher: Size, *, pretrained: bool, sign: float) -> list[Student]:
-    """Return the most promising student of each of the three largest sizes, from small to large; of equal ones the
-    first.
+def of_each_size(found: Sequence[Student], teacher: Size, *, pretrained: bool, sign: float) -> list[Student]:
+    """Return the most promising student of each of the three largest sizes, from small to large.
 
-    Sizes are steps of four times the product of parameters and multiplications. `sign` is 1 if a larger value is
-    better, else -1.
+    That is the one with the best value, of equal ones the first. All start from pretrained weights if their teacher
+    did, else none does, if there is any such student. Sizes are steps of four times the product of parameters and
+    multiplications. `sign` is 1 if a larger value is better, else -1.
     """
     best: dict[int, Student] = {}
 
-    def promise(one: Student) -> tuple[bool, float]:
-        return one.is_pretrained == pretrained, -math.inf if math.isnan(one.value) else sign * one.value
+    def promise(one: Student) -> float:
+        return -math.inf if math.isnan(one.value) else sign * one.value
 
-    for one in found:
+    alike = [one for one in found if one.is_pretrained == pretrained]
+    for one in alike or found:
         step = int(math.log(1.0 / max(one.size.share_of(teacher), 1e-12), SIZE_STEP))
         if step not in best or promise(one) > promise(best[step]):
             best[step] = one
@@ -83,46 +100,31 @@ def of_each_size(found: Iterable[Student], teacher: Size, *, pretrained: bool, s
     return [best[step] for step in reversed(largest)]
 
 
-def _all(setup: Setup, found: SearchResult, config: Config, known: dict[str, float]) -> Iterator[Student]:
-    """Yield each network that the study knows and may train, with the score that is known of it."""
+def _size(setup: Setup, config: Config, teacher: Size) -> Size | None:
+    """Return what the network of a configuration costs, without its latency.
+
+    None if a limit or missing weights exclude it, if it has more parameters than its teacher, or cannot be built.
+    """
     networks = StudyNetworks(setup.data.splits.info, setup.pretrained.weights)
-    trials = {one.number: one for one in found.trials if math.isfinite(one.value)}
-    by_value = sorted(trials.values(), key=lambda one: -_sign(setup) * one.value)
-    for trial in by_value:
-        place = TrialFiles(setup.workspace.root, logs=False).checkpoint(trial.number)
-        left = 0 < trial.rounds == checkpoint_round(place)
-        yield from _student(setup, networks, trial.config, trial.value, trial, place if left else None)
-    for other in (*setup.space.portfolio, *_varied(setup, config)):
-        yield from _student(setup, networks, other, known.get(str(other.get("family")), math.nan))
-
-
-def _student(
-    setup: Setup,
-    networks: StudyNetworks,
-    config: Config,
-    value: float,
-    trial: StoredTrial | None = None,
-    checkpoint: Path | None = None,
-) -> Iterator[Student]:
-    """Yield the student of a configuration, unless a limit or missing weights exclude it, or it cannot be built."""
-    if not setup.space.allows(config) or (setup.fitting is not None and not setup.fitting(config)):
-        return
-    if config.get(PRETRAINED) and networks.weights_of(config) is None:
-        return
+    allowed = setup.space.allows(config) and (setup.fitting is None or setup.fitting(config))
+    if not allowed or (config.get(PRETRAINED) and networks.weights_of(config) is None):
+        return None
     try:
-        size = size_of(networks, config)
+        network = networks.network(config)
+        counts = network.counted()
+        macs = network.multiplications() if counts.params <= teacher.params else math.nan
     except (ModelError, SpaceError) as error:
         setup.observer.note(str(error))
-        return
-    yield Student(config, size, value, trial, checkpoint)
-
-
-def size_of(networks: StudyNetworks, config: Config) -> Size:
-    """Return what the network of a configuration costs, without its latency."""
-    network = networks.network(config)
-    counts = network.counted()
-    macs = network.multiplications()
+        return None
     return Size(network.words, network.model, network.side, counts.params, macs, counts.size)
+
+
+def _left(setup: Setup, trial: StoredTrial | None) -> Path | None:
+    """Return the checkpoint of a trial if it is of its last score."""
+    if trial is None:
+        return None
+    place = TrialFiles(setup.workspace.root, logs=False).checkpoint(trial.number)
+    return place if 0 < trial.rounds == checkpoint_round(place) else None
 
 
 def _varied(setup: Setup, config: Config) -> Iterator[Config]:
@@ -135,15 +137,9 @@ def _varied(setup: Setup, config: Config) -> Iterator[Config]:
     yield from variations(setup.space, config)
 
 
-def _values(setup: Setup, trials: Sequence[StoredTrial]) -> dict[str, float]:
-    """Return the best value of each family's trials."""
-    sign, best = _sign(setup), dict[str, float]()
+def _values(trials: Sequence[StoredTrial]) -> dict[str, float]:
+    """Return the best value of each family's trials, which come from the best on."""
+    best: dict[str, float] = {}
     for trial in trials:
-        family = str(trial.config.get("family"))
-        if math.isfinite(trial.value):
-            best[family] = max(best.get(family, trial.value), trial.value, key=lambda value: sign * value)
+        best.setdefault(str(trial.config.get("family")), trial.value)
     return best
-
-
-def _sign(setup: Setup) -> float:
-    return 1.0 if setup.metric.mode == "max" else -1.0

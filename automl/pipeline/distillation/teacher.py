@@ -7,17 +7,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from torch import nn
 
 from automl.data.cache.streamed_images import open_images
 from automl.final.cost.network import counts_of
 from automl.final.distillation.outcome import Size
-from automl.final.ensemble.network import Ensemble, Member
 from automl.final.evidence.candidates import Alternative
 from automl.final.predictor import Predictor
 from automl.final.retrain import Retrained
-from automl.records import DatasetInfo
 from automl.training.distillation.lesson import Lesson
+from automl.training.distillation.shown import Shown
 from automl.training.evaluate import PART_BATCH
 from automl.training.models.complexity import multiplications
 from automl.training.trainer import Trainer
@@ -48,7 +46,9 @@ class Teacher:
         """Return the lesson in which it sees what the student sees, at the side in pixels of its own stored images."""
         batches, own = trainer.batches, trainer.batches.info
         info = replace(own, img_size=max(own.img_size, self.trained.info.img_size))
-        return Lesson(replace(batches, info=info), info.task, own.img_size, self._network(info))
+        trained = self.trained
+        shown = Shown(trained.model, trained.info, trained.size, info).to(self.device).eval()
+        return Lesson(replace(batches, info=info), info.task, own.img_size, shown)
 
     def before(self, trainer: Trainer, folder: Path, should_stop: Callable[[], bool]) -> Lesson:
         """Return the lesson of its answers for the stored images, which are written into `folder`.
@@ -70,24 +70,3 @@ class Teacher:
         np.save(place, answers)
         rows = replace(batches.rows, targets=place)
         return Lesson(replace(batches, rows=rows, balanced=False), own.task, own.img_size)
-
-    def _network(self, info: DatasetInfo) -> nn.Module:
-        """Return the network for images that are normalised and stored as those of `info`."""
-        trained = self.trained
-        member = Member(
-            str(self.model.config["model"]),
-            {},
-            trained.size,
-            trained.info.img_size,
-            trained.info.mean,
-            trained.info.std,
-        )
-        network = Ensemble(
-            [member],
-            [trained.model],
-            task=info.task,
-            mean=info.mean,
-            std=info.std,
-            num_classes=info.n_outputs,
-        )
-        return network.to(self.device).eval()

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from automl.data.loading.batches import Batches
 from automl.records import Task
 from automl.training.distillation.losses import distillation_loss, to_logits
+from automl.training.distillation.shown import as_stored
 from automl.training.evaluate import fit_size
 
 
@@ -38,13 +38,5 @@ class Lesson:
         else:
             with torch.no_grad():
                 taught = self.teacher(images)
-        logits = student(fit_size(_as_stored(images, self.stored), size))
+        logits = student(fit_size(as_stored(images, self.stored), size))
         return distillation_loss(logits, taught, self.task, self.temperature)
-
-
-def _as_stored(images: Tensor, side: int) -> Tensor:
-    """Return images with at most `side` pixels a side: made smaller without aliasing, as stored images are."""
-    if images.shape[-1] <= side:
-        return images
-    small = F.interpolate(images, size=(side, side), mode="bilinear", align_corners=False, antialias=True)
-    return small.contiguous(memory_format=torch.channels_last)

@@ -101,6 +101,9 @@ def test_fractions_and_columns_choose_the_task() -> None:
     several = ArraySource(_PIXELS, bits)
     assert (several.task, several.targets.tolist()) == ("multilabel", bits.tolist())
     assert several.classes == ("output 0", "output 1", "output 2")
+    assert several.label_type == "text"
+    assert ArraySource(_PIXELS, np.eye(3, dtype=int), task="multilabel").label_type == "text"
+    assert ArraySource(_PIXELS, np.eye(3, dtype=int)).label_type == "int"
     named = ArraySource(_PIXELS, [["b", "a"], [], ["b"]])
     assert (named.task, named.classes, named.targets.tolist()) == (
         "multilabel",

@@ -7,6 +7,7 @@ from typing import get_args
 
 import pytest
 
+from automl.final.distillation.outcome import Distilled, Size, Tried
 from automl.final.evidence.delivery import (
     NAMES,
     ByValue,
@@ -26,6 +27,7 @@ from automl.final.evidence.delivery import (
     Unscored,
     delivery_in_words,
 )
+from automl.final.evidence.paired import Difference
 
 OWN, HEAD, EARLIER, RETRAINED = (
     Delivery.OWN_WEIGHTS,
@@ -50,6 +52,31 @@ CASES: list[tuple[Delivery, tuple[Shortfall, ...], str]] = [
         (Combined(("the retrain of trial 3", "trial 5"), RETRAINED, (0.52, 0.48), 96, Delivery.SOUP),),
         "on 96 validation images that no member trained on, the loss of the retrain is 0.5200 and that of a soup "
         "0.4800 (the retrain of trial 3, trial 5): the soup is delivered",
+    ),
+    (
+        Delivery.DISTILLED,
+        (
+            Distilled(
+                "the retrain of trial 3",
+                Size("resnet18 at 64 px", "resnet18", 64, 11_000_000, 1.5e8, 44_000_000),
+                "accuracy",
+                0.9,
+                0.01,
+                120,
+                (
+                    Tried(
+                        Size("resnet10t at 32 px", "resnet10t", 32, 600_000, 1e7, 2_400_000),
+                        "random weights",
+                        Difference(0.9, 0.895, 0.005, 0.012, 120),
+                        0.01,
+                    ),
+                ),
+                chosen=0,
+            ),
+        ),
+        "on 120 validation images that neither trained on, the retrain of trial 3 has accuracy 0.9000 with 11,000,000 "
+        "parameters; resnet10t at 32 px (600,000 parameters) has accuracy 0.8950 (loss 0.0050, standard error 0.0120), "
+        "learned from it, and may lose 0.0100: the distilled network is delivered",
     ),
     (
         OWN,
@@ -198,4 +225,5 @@ def test_values_of_deliveries_are_those_that_result_json_had_from_the_start() ->
         "earlier model",
         "ensemble",
         "soup",
+        "distilled",
     ]

@@ -125,7 +125,6 @@ def test_another_training_becomes_the_model_and_the_former_one_again(
 ) -> None:
     before, chosen = finished.to_json(), other_training(study)
     images = stripes()[0][:20]
-    page_before = (study / "report.html").read_text("utf-8")
     old = Predictor.load(study / "model").predict_proba(images)
     result = deliver(study, trial=chosen)
     document = read(study / "result.json")

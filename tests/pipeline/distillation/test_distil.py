@@ -144,6 +144,21 @@ def test_the_same_command_again_keeps_the_student(small: tuple[FitResult, list[s
     assert json.loads(json.dumps(again.to_json())) == json.loads(json.dumps(first.to_json()))
 
 
+@pytest.mark.parametrize("task", ["multilabel", "regression"])
+def test_other_tasks_have_students_too(task: str, tmp_path: Path) -> None:
+    images, labels = ten_digits()
+    targets = np.eye(10, dtype=np.int64)[labels] if task == "multilabel" else labels + 0.5
+    most = 100.0  # an error has no upper limit
+    result = pipeline.fit(config_for(tmp_path, **options(data=(images, targets), task=task, max_loss=most)))
+    document = result.to_json()
+    told = document["retrain"]["evidence"]["distillation"]
+    assert document["task"] == task and document["retrain"]["how"] == "distilled"
+    assert all(np.isfinite(one["loss"]) and one["keeps"] for one in told["students"])
+    value, sign = told["teacher"]["value"], 1.0 if document["mode"] == "max" else -1.0
+    for one in told["students"]:
+        assert one["loss"] == pytest.approx(sign * (value - one["value"]))
+
+
 def test_the_teacher_stays_where_no_student_keeps_the_metric_and_it_is_told_what_each_reached(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

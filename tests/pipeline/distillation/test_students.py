@@ -35,9 +35,10 @@ def test_of_a_size_the_better_score_counts_then_the_first() -> None:
 
 
 def test_students_begin_with_pretrained_weights_as_their_teacher_did() -> None:
-    both = student(0.5, 0.9), student(0.4, 0.2, pretrained=True)
+    both = student(0.5, 0.9), student(0.4, 0.2, pretrained=True), student(0.1, 0.9)
     assert chosen(*both, pretrained=True) == ["0.4"]
-    assert chosen(*both, pretrained=False) == ["0.5"]
+    assert chosen(*both, pretrained=False) == ["0.1", "0.5"]
+    assert chosen(*both[:1], pretrained=True) == ["0.5"]
 
 
 def test_without_students_there_is_none() -> None:

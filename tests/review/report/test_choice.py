@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from automl.final.distillation.outcome import Distilled, Size, Tried
+from automl.final.evidence.paired import Difference
 from automl.records import VAL_ROWS, Report
 from automl.review.report.facts import Facts
 from automl.review.report.sections.choice import not_the_best, why_this
@@ -77,3 +79,35 @@ def test_trial_that_has_not_the_best_score_is_explained() -> None:
     few = replace(second, reports=(Report(2, 1, 0.6, 2.0, {VAL_ROWS: 12.0}),))
     assert "trial 2 was scored on 12 validation images only" in chosen(first, few, best=1)
     assert "Trials 3 and 1 have equal scores, 0.5000" in chosen(first, trial(3, [0.5]), best=3)
+
+
+def test_teacher_and_students_are_shown_with_what_they_cost_and_reached() -> None:
+    teacher = Size("resnet18 at 64 px", "resnet18", 64, 11_000_000, 1.5e8, 44_000_000)
+    small = Size("resnet10t at 32 px", "resnet10t", 32, 600_000, 1e7, 2_400_000)
+    students = (
+        Tried(small, "random weights", why="no time: 1.0 s are left"),
+        Tried(small, "weights of trial 2", Difference(0.9, 0.895, 0.005, 0.012, 120), 0.01),
+    )
+    told = Distilled("the retrain of trial 3", teacher, "accuracy", 0.9, 0.01, 120, students, 1)
+    found = why_this(made(evidence={"distillation": told.measured(8.04, 1.26).to_dict()})).students
+    assert found is not None and "at most 0.0100 on 120 validation images" in found.note
+    assert found.rows == (
+        ("the retrain of trial 3", "11,000,000", "44.00", "8.0", "", "0.9000", "", "", "teacher"),
+        (
+            *("resnet10t at 32 px", "600,000", "2.40", "-", "random weights", "-", "-", "-"),
+            "no time: 1.0 s are left",
+        ),
+        (
+            *(
+                "resnet10t at 32 px",
+                "600,000",
+                "2.40",
+                "1.3",
+                "weights of trial 2",
+                "0.8950",
+                "0.0050",
+                "0.0120",
+            ),
+            "delivered",
+        ),
+    )

@@ -235,6 +235,7 @@ def test_model_that_never_answers_a_label_is_not_called_usable() -> None:
         ({"model": "resnet18", "pretrained": True}, "retrained", "a fine-tuned resnet18"),
         ({"model": "resnet18.a1_in1k"}, "retrained", "a resnet18 trained from scratch"),
         ({"model": "resnet18", "pretrained": True}, "linear head", "a linear head on features of resnet18"),
+        ({"model": "resnet10t"}, "distilled", "a resnet10t that learned from a larger network"),
         (
             {"model": "automl.training.models.linear_head:linear_on_pixels"},
             "linear head",

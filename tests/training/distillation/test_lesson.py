@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from automl.machine import Moment
 from automl.records import Config, SearchSplits
 from automl.training.distillation.lesson import Lesson
+from automl.training.distillation.shown import as_stored
 from automl.training.evaluate import fit_size, predict_rows
 from automl.training.plan import TrainPlan
 from automl.training.speed_probe import speed_of
@@ -75,16 +76,19 @@ def test_teacher_sees_the_same_augmented_and_mixed_view(
 def test_teacher_that_sees_more_is_shown_larger_images_and_its_student_as_small_ones_as_stored(
     config: Config, splits: SearchSplits, plan: TrainPlan, tmp_path: Path
 ) -> None:
-    images = np.load(splits.train.images)
-    np.save(tmp_path / "large.npy", images.repeat(2, axis=1).repeat(2, axis=2))
+    n = len(np.load(splits.train.images, mmap_mode="r"))
+    fine = np.random.default_rng(0).integers(0, 256, (n, 64, 64, 3), dtype=np.uint8)
+    np.save(tmp_path / "large.npy", fine)
     train = replace(splits.train, large=tmp_path / "large.npy", large_size=64)
     trainer = Trainer(config, splits.info, train, plan)
     info = replace(trainer.info, img_size=64)
     teacher, seen = Recorded(), list[Tensor]()
     trainer.lesson = Lesson(replace(trainer.batches, info=info), "classification", 32, teacher)
     trainer.model.register_forward_pre_hook(lambda _, given: seen.append(given[0].detach()))
-    trainer.train_step(*next(iter(trainer.lesson.batches.epoch(0))))
+    trainer.train_round()
+    assert len(seen) == len(teacher.seen) == trainer.steps
     assert teacher.seen[0].shape[-1] == 64 and seen[0].shape[-1] == 32
+    torch.testing.assert_close(seen[0], as_stored(teacher.seen[0], 32))
 
 
 def test_no_gradient_reaches_the_teacher(config: Config, splits: SearchSplits, plan: TrainPlan) -> None:

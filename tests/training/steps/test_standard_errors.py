@@ -11,7 +11,7 @@ import pytest
 from automl.config.metrics import METRICS
 from automl.records import DatasetInfo, Task
 from automl.training.steps.metrics import compute
-from automl.training.steps.standard_errors import _ERRORS, standard_error
+from automl.training.steps.standard_errors import _ERRORS, allowed_loss, standard_error
 
 N = 400
 
@@ -83,3 +83,21 @@ def test_more_rows_are_worth_more() -> None:
 
 def test_a_value_that_is_not_finite_has_no_standard_error() -> None:
     assert math.isnan(standard_error("accuracy", math.nan, info_of("classification", (1, 1), 2), 10))
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "error", "most", "allowed"),
+    [
+        ("accuracy", 0.9, 0.01, None, 0.01),  # a point
+        ("accuracy", 0.9, 0.06, None, 0.03),  # half a standard error
+        ("accuracy", 0.9, math.nan, None, 0.01),
+        ("accuracy", 0.9, 0.06, 0.0, 0.0),  # as asked
+        ("mae", 20.0, 0.1, None, 0.2),  # a percent
+        ("mae", 20.0, 1.0, None, 0.5),
+        ("mae", 20.0, 1.0, 3.0, 3.0),
+    ],
+)
+def test_allowed_loss_is_a_point_or_half_a_standard_error_unless_it_is_given(
+    metric: str, value: float, error: float, most: float | None, allowed: float
+) -> None:
+    assert allowed_loss(metric, value, error, most) == pytest.approx(allowed)
