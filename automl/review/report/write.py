@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from automl._version import __version__
 from automl.config.durations import format_duration
+from automl.final.evaluation.words import is_silent
 from automl.review.describe import interval_words, score
 from automl.review.page.render import render, write_text
 from automl.review.page.thumbnails import Load, Thumbnails
@@ -146,7 +147,8 @@ def _about(facts: Facts, look: Look, flags: str) -> dict[str, Any]:
 def _written(facts: Facts) -> str:
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     usable = facts.result.get("usable") if facts.result else None
-    state = in_words(facts.study.state, usable, running=not facts.result and bool(facts.study.runner))
+    running, silent = not facts.result and bool(facts.study.runner), is_silent(facts.evaluation)
+    state = in_words(facts.study.state, usable, running=running, silent=silent)
     return f"Report of an automl study, {state}; written {now}."
 
 
