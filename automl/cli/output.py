@@ -18,6 +18,7 @@ from automl.terminal.wrapping import LEAST_WIDTH, wrapped
 
 _WIDE_ENOUGH = 48  # a narrower last column with more than two lines reads badly
 _BELOW = 4  # indentation of what does not fit beside the other columns
+_LONGEST = 10_000  # characters of a cell where nothing limits the width
 
 
 def say(text: str = "", *, flush: bool = False) -> None:
@@ -75,12 +76,10 @@ def table_lines(
     """Return the lines of a table for a terminal of `width` characters, or without a limit.
 
     The last column is wrapped into the room that is left. If that is narrow, it goes onto lines of its own below the
-    others. If these do not fit, as many of them as needed go there, too, each with its name. Names of hundreds of
-    characters are cut.
+    others. If these do not fit, as many of them as needed go there, too, each with its name. In a terminal, names of
+    hundreds of characters are cut, without a limit those of tens of thousands: all rows are as long.
     """
-    columns, *rows = (
-        [*map(_shown, cells[:-1]), printable(short_words(cells[-1]))] for cells in (columns, *rows)
-    )
+    columns, *rows = (_shown(cells, cut=width is not None) for cells in (columns, *rows))
     widths = [max(map(len, cells)) for cells in zip(columns, *rows, strict=True)]
     beside = _beside(widths, width)
     if beside < len(columns) - 1 and width is not None:
@@ -104,8 +103,10 @@ def table_lines(
     return [*lines[:header], rule, *lines[header:]]
 
 
-def _shown(cell: str) -> str:
-    return printable(short(cell))
+def _shown(cells: Sequence[str], *, cut: bool) -> list[str]:
+    if not cut and max(map(len, cells)) <= _LONGEST:
+        return list(map(printable, cells))
+    return [*(printable(short(cell)) for cell in cells[:-1]), printable(short_words(cells[-1]))]
 
 
 def _beside(widths: Sequence[int], width: int | None) -> int:

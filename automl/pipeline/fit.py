@@ -17,7 +17,8 @@ from automl.errors import StorageError, StudyError, TimeLimitError, unknown_name
 from automl.interrupt import orderly_interrupts
 from automl.machine import Moment, check_working_folder, ensure_home, slowdown
 from automl.pipeline.clock import Clock
-from automl.pipeline.context import Context
+from automl.pipeline.context import Context, ledger_of
+from automl.pipeline.costs.energy import metering
 from automl.pipeline.plan.constants import MAX_SLOWDOWN, RAY_FROM
 from automl.pipeline.plan.hardware import ray_cpus
 from automl.pipeline.plan.limits.apply import limits_of
@@ -66,6 +67,7 @@ def _fit(config: StudyConfig, observer: Observer, clock: Clock) -> FitResult:
         source = open_data(config.data, config.read_options)
         workspace.check_same_data(source.outline(), source.name)
         slower, context = slowdown(), Context(config, workspace, clock, observer)
+        context = replace(context, ledger=ledger_of(context))
         if not is_done(config, workspace):
             try:
                 refuse_shorter(config, clock.started, needed=least_seconds(source, slower), slower=slower)
@@ -78,7 +80,11 @@ def _fit(config: StudyConfig, observer: Observer, clock: Clock) -> FitResult:
             config, cpus=ray_cpus(config), begin=begin, note=context.shorten, left=clock.remaining
         ) as engine:
             run = Run.prepare(context, source, engine)
-            with workspace.uploading():
+            with (
+                workspace.uploading(),
+                metering(config.time_limit) as meter,
+                ledger_of(context).keeping(meter),
+            ):
                 result = run.finish()
             if config.storage is None:
                 workspace.check_database()

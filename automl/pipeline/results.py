@@ -22,6 +22,7 @@ from automl.final.evidence.gap import Facts, explain_gap
 from automl.final.evidence.usable import Trivial, trivial_scores
 from automl.final.loading.preprocess import read_preprocess
 from automl.final.predictor import Predictor
+from automl.pipeline.context import ledger_of
 from automl.pipeline.plan.pretrained import public_record
 from automl.pipeline.report.own_report import report_at_end
 from automl.pipeline.retrain.retrain_time import images_of, interrupted
@@ -162,10 +163,19 @@ def write_outcome(setup: Setup, found: SearchResult, outcome: Outcome) -> FitRes
     write_card(model / CARD_FILE, document, preprocess)
     setup.clock.finish_stage("holdout")
     setup.clock.hold_back(0.0)
-    document["time"] = _times(setup, found, earlier)
-    document["verdict"] = list(report_at_end(setup, document, outcome.predictor))
-    setup.clock.finish_stage("report")
-    document["time"] = _times(setup, found, earlier)
+    told: dict[str, Any] = {}
+    ledger_of(setup).ends()
+
+    def costs() -> dict[str, Any]:
+        setup.clock.finish_stage("report")
+        times = _times(setup, found)
+        ledger_of(setup).settle(float(times["used_s"] or 0.0))
+        told.update(time=_with_all_runs(setup, times), cost=ledger_of(setup).entry())
+        return told
+
+    verdict = report_at_end(setup, document, outcome.predictor, costs)
+    document |= told or costs()
+    document["verdict"] = list(verdict)
     write_json(setup.workspace.result_json, document)
     return FitResult(root, document)
 
@@ -216,6 +226,7 @@ def _document(setup: Setup, found: SearchResult, outcome: Outcome, *, mirrored: 
         "trials": {**found.counts, "heads": len(found.heads)},
         "stopped": outcome.stopped,
         "time": {},  # written last
+        "cost": {},
         "work": {},
         "pretrained": public_record(setup.pretrained.record),
         "shortened": list(setup.shortened),
@@ -292,13 +303,10 @@ def _facts(setup: Setup, found: SearchResult, outcome: Outcome, *, mirrored: boo
     )
 
 
-def _times(setup: Setup, found: SearchResult, earlier: Mapping[str, Any] | None) -> dict[str, float | None]:
-    """Return the seconds of this command by stage, and of all commands that wrote a result of this study."""
+def _times(setup: Setup, found: SearchResult) -> dict[str, float | None]:
+    """Return the seconds of this command, in all and by stage."""
     clock, used = setup.clock, round(setup.clock.elapsed(), 2)
     times: dict[str, float | None] = {"limit_s": setup.config.time_limit, "used_s": used}
-    before = _entry(earlier, "time")
-    # Earlier versions forgot what was before their last command.
-    times["all_runs_s"] = round(used + float(before.get("all_runs_s") or before.get("used_s") or 0.0), 2)
     for stage in ("setup", "search", "retrain", "holdout", "report"):
         times[f"{stage}_s"] = round(clock.stages.get(stage, 0.0), 2)
     first = found.first_report
@@ -306,15 +314,19 @@ def _times(setup: Setup, found: SearchResult, earlier: Mapping[str, Any] | None)
     return times
 
 
+def _with_all_runs(setup: Setup, times: dict[str, float | None]) -> dict[str, float | None]:
+    """Return the seconds with those of all commands of the study, also of those that were killed."""
+    return {**times, "all_runs_s": ledger_of(setup).entry()["seconds"]}  # type: ignore[dict-item]  # a number
+
+
 def _work(
     setup: Setup, found: SearchResult, outcome: Outcome, earlier: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    """Return the work of all runs of the study. `found` has the trials of all of them, but only this run's seconds."""
-    parallel, before = setup.device.parallel, _entry(earlier, "work")
+    """Return the work of all runs of the study."""
+    before = _entry(earlier, "work")
     retrains = outcome.retrain_images + int(before.get("retrain_images", _retrain_images(earlier)))
-    # Earlier versions did not write the seconds that workers had; their searches had about so many.
-    had = before.get("worker_s", float(_entry(earlier, "time").get("search_s") or 0.0) * parallel)
-    worker_s = float(had) + found.seconds * parallel
+    ledger = ledger_of(setup)
+    worker_s = (ledger.before + ledger.own()).worker_s
     return {
         "rounds": found.rounds_run,
         "epochs": round(sum(trial.epochs or 0.0 for trial in found.trials), 2),

@@ -21,7 +21,8 @@ from automl.final.evidence.verdict import Final
 from automl.final.evidence.words import scored_on
 from automl.final.predictor import Predictor
 from automl.interrupt import stop_on_interrupt
-from automl.pipeline.context import Context
+from automl.machine import cores
+from automl.pipeline.context import Context, ledger_of
 from automl.pipeline.deliver.draft import put_in_place, recover, write_draft
 from automl.pipeline.deliver.former import is_combined, keep_former, was_chosen
 from automl.pipeline.deliver.sealed import Sealed
@@ -80,6 +81,8 @@ class Run:
         owner = _owner(context)
         room = engine.resources() if config.address is not None else None
         context.clock.hold_back(reserve(config.time_limit))
+        context = replace(context, ledger=ledger_of(context))
+        ledger_of(context).holds(cores())
         setup = prepare(context, source, room=room, owner=owner)
         if config.overwrite and config.storage is not None:
             delete_study(config.storage, config.study)
@@ -164,7 +167,11 @@ class Run:
         objective = partial(node_trial, splits=setup.data.splits, plan=setup.plan, origin=origin)
         settings = _search_settings(setup)
         observer = ReportsDuringSearch(setup.observer, partial(report_during_search, setup))
+        ledger, parallel = ledger_of(setup), setup.device.parallel
+        ledger.holds(parallel * setup.device.threads, workers=parallel)
         found = search(objective, setup.space, settings, observer, engine=self.engine)
+        ledger.worked(found.seconds * parallel)
+        ledger.holds(setup.device.all_threads)
         if setup.config.retrain_workers == 1:  # several workers need the engine again
             self.engine.release()
         setup.clock.finish_stage("search")
@@ -185,6 +192,7 @@ class Run:
         on the images that would decide, the trial is trained again without some of them.
         """
         pressed = (lambda: False) if interrupted(found) else asked.is_set
+        ledger_of(self.setup).holds(self.setup.device.all_threads * self.setup.config.retrain_workers)
         small = self.setup.config.deliver == "small"
         single = with_time_to_distil(self.setup) if small else with_time_to_combine(self.setup, found)
         begin = as_it_is(self.setup, earlier) if again and earlier else None
@@ -233,6 +241,7 @@ class Run:
     def holdout(self, *, factory: str) -> tuple[Predictor, Scores]:
         """Run stage `holdout`: score the delivered model on the holdout, once. Returns the loaded model as well."""
         setup = self.setup
+        ledger_of(setup).holds(setup.device.all_threads)
         predictor = Predictor.load(setup.workspace.model_dir, factory=factory, device=setup.device.kind)
         sealed = Sealed(
             setup.workspace, setup.data, setup.metric.name, setup.config.seed, setup.device.all_threads

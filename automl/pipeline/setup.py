@@ -164,6 +164,7 @@ def prepare(
         observer=context.observer,
         asked=context.asked,
         shortened=context.shortened,
+        ledger=context.ledger,
         data=data,
         space=pretrained.space,
         metric=metric,

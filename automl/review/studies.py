@@ -13,6 +13,7 @@ from automl.config.loading import read_study_file
 from automl.config.storage import unmask
 from automl.documents.json_file import read_json
 from automl.errors import ConfigError, ModelError, StudyError, reason_of, unknown_name
+from automl.final.evaluation.words import answers_nothing
 from automl.remote import download_copy, is_remote, names_at
 
 STUDY_FILE = "study.yaml"
@@ -74,7 +75,7 @@ class StudyFolder:
     def state_words(self) -> str:
         """The state, as `in_words` says it."""
         usable = None if self.result is None else self.result.get("usable")
-        return in_words(self.state, usable, running=bool(self.runner))
+        return in_words(self.state, usable, running=bool(self.runner), silent=answers_nothing(self.result))
 
     @property
     def holdout_reads(self) -> int:
@@ -114,14 +115,15 @@ class StudyFolder:
 WRONG_VALUES = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
-def in_words(state: str, usable: bool | None, *, running: bool = False) -> str:
+def in_words(state: str, usable: bool | None, *, running: bool = False, silent: bool = False) -> str:
     """Return the state of a study for people: a finished one may have a model that is not usable.
 
-    `running`: a process runs it now, perhaps to resume one that has a result.
+    `running`: a process runs it now, perhaps to resume one that has a result. `silent`: its model of several labels
+    answers none on any image.
     """
     if running and state == "unfinished":
         return "running"
-    said = f"{state}, not usable" if usable is False else state
+    said = f"{state}, not usable" if usable is False else f"{state}, answers no label" if silent else state
     return f"{said}, being resumed" if running else said
 
 

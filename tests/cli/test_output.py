@@ -132,3 +132,11 @@ def test_names_of_thousands_of_characters_do_not_fill_the_terminal() -> None:
     lines = table_lines(("class", "images"), [("x" * 3_000_000, "1"), ("b", "y " * 1_000_000)])
     assert f"{'x' * 100}… (3,000,000 characters)  1" in lines
     assert max(map(len, lines)) < 5300
+
+
+def test_table_without_a_limit_is_neither_wrapped_nor_cut() -> None:
+    long = "class " * 1_000 + "x" * 3_000
+    lines = table_lines(("name", "words"), [(long, long), ("a\x1bb", "c")])
+    assert len(lines) == 4 and lines[2] == f"{long}  {long}"
+    assert lines[3].startswith("a\\x1bb") and lines[3].endswith("  c")
+    assert all(len(line) <= 80 for line in table_lines(("name", "words"), [(long, "c")], width=80)[2:3])

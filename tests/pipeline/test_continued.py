@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from automl import pipeline
+from automl.config.durations import format_duration
 from automl.final.retrain import Retrain, Retrained
 from automl.pipeline.retrain import contest, retrain_time
+from automl.pipeline.run import Run
 from automl.result import FitResult
 from automl.review.describe import aligned, details, summary
 from tests.final.evidence.gap_checker import facts_of, false_sentences
@@ -187,6 +189,7 @@ def test_result_of_an_earlier_version_takes_part_as_far_as_it_is_known(
     for name in ("usable", "trivial", "trivial_words", "stopped", "work"):
         del document[name]
     document["time"] = {"used_s": 5.0}
+    (tmp_path / "tiny" / "costs.json").unlink()
     (tmp_path / "tiny" / "result.json").write_text(json.dumps(document))
     notes = Notes()
     found = pipeline.fit(config_for(tmp_path, **CHOSEN), observer=notes).to_json()
@@ -277,3 +280,28 @@ def test_run_that_changes_nothing_tells_its_own_time(finished: Path, tmp_path: P
     assert result.unchanged_after is not None and result.unchanged_after > 0.1
     assert (tmp_path / "tiny" / "result.json").read_bytes() == before
     assert result.to_json() == json.loads(before)
+
+
+def test_costs_of_a_run_that_died_count_and_the_report_tells_the_same_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(self: Run, *arguments: Any) -> Any:
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "retrain", dies)
+        with pytest.raises(RuntimeError, match="killed"):
+            pipeline.fit(config_for(tmp_path, n_trials=1, epochs=1))
+    (lost,) = json.loads((tmp_path / "tiny" / "costs.json").read_text())["runs"]
+    assert lost["seconds"] > 0.0 and lost["core_s"] > lost["worker_s"] > 0.0
+    document = pipeline.fit(config_for(tmp_path, n_trials=1, epochs=1)).to_json()
+    used = document["time"]["used_s"]
+    assert document["time"]["all_runs_s"] == pytest.approx(lost["seconds"] + used, abs=0.02)
+    assert document["cost"]["seconds"] == document["time"]["all_runs_s"]
+    assert document["work"]["worker_s"] >= lost["worker_s"] - 0.01
+    assert 3600 * document["cost"]["core_hours"] > lost["core_s"]
+    runs = json.loads((tmp_path / "tiny" / "costs.json").read_text())["runs"]
+    assert [run["seconds"] for run in runs] == pytest.approx([lost["seconds"], used], abs=0.02)
+    page = (tmp_path / "tiny" / "report.html").read_text(encoding="utf-8")
+    assert format_duration(document["time"]["all_runs_s"]) in page
+    assert document["cost"]["energy_kwh"] is None or document["cost"]["energy_how"].startswith("codecarbon")

@@ -387,8 +387,9 @@ def test_best_trial_and_heads_leave_what_they_answered_on_validation(finished: F
     for number in led:
         found = trial_answers(study, rows[number], "accuracy")
         assert found is not None
-        labels = {answer.file: answer.label for answer in found.answers}
-        assert labels == dict(zip(val.file, val.label, strict=True))
+        labels = dict(zip(val.file, val.label, strict=True))
+        assert len(labels) == found.evaluation.n and len(found.answers) == found.wrong
+        assert all(labels[answer.file] == answer.label != answer.predicted for answer in found.answers)
         assert found.value == pytest.approx(1 - found.wrong / found.evaluation.n)
         assert found.value >= (rows[number].value or 0.0), "it is of the best round"
     page = (finished.directory / "report.html").read_text(encoding="utf-8")

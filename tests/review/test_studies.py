@@ -13,6 +13,7 @@ from automl.review.studies import (
     StudyFolder,
     find_model,
     find_study,
+    in_words,
     read_study,
     study_folders,
     study_name,
@@ -148,3 +149,9 @@ def test_study_that_a_killed_overwrite_had_moved_is_found_by_all(tmp_path: Path)
         find_study("phots", folder)
     (folder / "photos" / "study.yaml").write_text("data: digits\nstudy: photos\n")  # the new one has begun
     assert not find_study("photos", folder).finished
+
+
+def test_state_of_a_model_that_answers_no_label_is_not_only_finished() -> None:
+    assert in_words("finished", True, silent=True) == "finished, answers no label"
+    assert in_words("finished", False, silent=True) == "finished, not usable"
+    assert in_words("finished", True) == "finished"

@@ -137,6 +137,7 @@ def _progress(*, quiet: bool) -> Iterator[Silent]:
 
 def _print(report: DataReport, *, everything: bool) -> None:
     from automl.cli.output import print_table, say, say_wrapped, terminal_width
+    from automl.data.quality.findings import headline_of, nothing_found
     from automl.data.quality.report import bad_note
     from automl.data.sources.base import counted
     from automl.review.describe import aligned
@@ -155,13 +156,14 @@ def _print(report: DataReport, *, everything: bool) -> None:
             say_wrapped(f"! {note}", indent=2)
     for finding in report.findings:
         say()
-        say_wrapped(f"! {finding.headline}", indent=2)
+        say_wrapped(f"! {headline_of(finding, report.findings)}", indent=2)
         _print_some([" = ".join(case) for case in finding.files], _CASES_SHOWN, everything)
     if report.bad:
         say(f"\n! Unreadable: {counted(len(report.bad), 'file')}")
         _print_some([f"{bad.file}: {bad.reason}" for bad in report.bad], _BAD_SHOWN, everything)
     if not (report.notes or report.findings or report.bad):
-        say("\nNo problems found.")
+        say()
+        say_wrapped(nothing_found(report.task))
 
 
 def _print_some(lines: list[str], most: int, everything: bool) -> None:

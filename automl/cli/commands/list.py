@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from automl.cli.options import SectionCommand, State, directory_option, json_option, verbose_option
+
+if TYPE_CHECKING:
+    from automl.review.progress import Counted
 
 
 @click.command("list", cls=SectionCommand, short_help="List studies and their results.")
@@ -18,14 +21,15 @@ def command(state: State, /, directory: str | None) -> None:
     """List the studies of a directory with their results."""
     from automl.cli.output import print_json, print_table, say
     from automl.errors import StudyError
+    from automl.review.progress import Counted
     from automl.review.studies import damage_told, read_study, study_folders, study_name
 
     folder = directory or "studies"
-    entries = []
+    entries, counted = [], Counted()
     for path in study_folders(folder):
         try:
             with damage_told(path.name):
-                entry = _entry(read_study(path))
+                entry = _entry(read_study(path), counted)
                 _cells(entry)  # values of another type show here
             entries.append(entry)
         except StudyError as error:
@@ -40,11 +44,11 @@ def command(state: State, /, directory: str | None) -> None:
         print_table(columns, [_cells(entry) for entry in entries], right=("val", "trivial", "trials", "time"))
 
 
-def _entry(study: Any) -> dict[str, Any]:
+def _entry(study: Any, counted: Counted) -> dict[str, Any]:
     from automl.review.describe import delivered_kind, delivered_val
 
     result = study.result or {}
-    progress = {} if result else _progress(study)
+    progress = {} if result else _progress(study, counted)
     metric = progress.get("metric", study.metric)
     best = result.get("best") or progress.get("best") or {}
     return {
@@ -64,13 +68,12 @@ def _entry(study: Any) -> dict[str, Any]:
     }
 
 
-def _progress(study: Any) -> dict[str, Any]:
+def _progress(study: Any, counted: Counted) -> dict[str, Any]:
     """Return how far an unfinished study is; nothing if its database cannot be read."""
     from automl.errors import ConfigError, StorageError
-    from automl.review.progress import progress_of
 
     try:
-        return progress_of(study)
+        return counted.of(study)
     except (ConfigError, StorageError):
         return {}
 

@@ -22,6 +22,7 @@ from automl.terminal.printable import short
 # A class or label with fewer rows is too small for any part.
 _FEW = 10
 _LEAK = "of equal or nearly equal images across the given splits"
+_STAY = "their rows stay in one part"
 _NAMED = 2
 _GROUPS = 5
 _CONVERSIONS = {
@@ -65,6 +66,21 @@ class Finding:
         return f"{self.headline}: {shown}{more}."
 
 
+def headline_of(finding: Finding, findings: Sequence[Finding]) -> str:
+    """Return the headline of one of the `findings`; copies that lie across the given splits do not stay in one part."""
+    across = {file for one in findings if one.kind == "leak" for case in one.files for file in case}
+    named = any(file in across for case in finding.files for file in case)
+    if finding.kind == "leak" or not named:
+        return finding.headline
+    return finding.headline.replace(_STAY, "some lie across the given splits, see below")
+
+
+def nothing_found(task: Task) -> str:
+    """Return what was looked for, and not found."""
+    more = "" if task == "regression" else ", contradictory labels, rare or unbalanced classes"
+    return f"No problems found: no copies or nearly equal images, leaks between splits{more} or odd pixel formats."
+
+
 def inspect_rows(
     inspected: InspectedRows, task: Task, counts: Mapping[str, int], *, informative: bool
 ) -> tuple[Finding, ...]:
@@ -85,8 +101,8 @@ def inspect_rows(
     ]
     differ = [rows for rows in similar if len({inspected.labels[i] for i in rows}) > 1]
     findings = [
-        _finding(inspected, "copies", equal, "of byte-equal images; their rows stay in one part"),
-        _finding(inspected, "near_copies", near, "of nearly equal images; their rows stay in one part"),
+        _finding(inspected, "copies", equal, f"of byte-equal images; {_STAY}"),
+        _finding(inspected, "near_copies", near, f"of nearly equal images; {_STAY}"),
         _finding(inspected, "leak", leaking, f"{_LEAK}; those that would leak are left out"),
     ]
     if task != "regression":

@@ -61,6 +61,18 @@ def is_silent(evaluation: Evaluation | None) -> bool:
     return not any(row.predicted for row in evaluation.per_class)
 
 
+def answers_nothing(document: Mapping[str, Any] | None) -> bool:
+    """Return `is_silent` of the model of a result.json, None if there is none.
+
+    >>> row = {"label": "bee", "predicted": 0}
+    >>> answers_nothing({"evaluation": {"task": "multilabel", "per_class": [row]}})
+    True
+    """
+    said = (document or {}).get("evaluation") or {}
+    rows = said.get("per_class") or ()
+    return said.get("task") == "multilabel" and bool(rows) and not any(row["predicted"] for row in rows)
+
+
 def _never(evaluation: Evaluation) -> str:
     """Return that several classes are never answered, of which the worst is only one; "" if at most one is not."""
     rows = [row for row in evaluation.worst() if row.support and not row.predicted]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,10 +51,16 @@ def report_during_search(setup: Setup) -> None:
         setup.observer.note(f"The report could not be written during the search: {reason_of(error)}.")
 
 
-def report_at_end(setup: Setup, document: Mapping[str, Any], predictor: Predictor | None) -> tuple[str, ...]:
+def report_at_end(
+    setup: Setup,
+    document: Mapping[str, Any],
+    predictor: Predictor | None,
+    costs: Callable[[], Mapping[str, Any]],
+) -> tuple[str, ...]:
     """Write the report of a study whose result is about to be written; return the sentences of its verdict, or none.
 
-    It ends before the deadline: images and the model's speed get only the time that is left.
+    It ends before the deadline: images and the model's speed get only the time that is left. `costs` gives the entries
+    of the result that tell time and costs, at the moment at which the page is made.
     """
     from automl.review.report.write import Means
 
@@ -69,7 +75,7 @@ def report_at_end(setup: Setup, document: Mapping[str, Any], predictor: Predicto
     seconds = UNLIMITED
     if left is not None:
         seconds = IMAGES_SHARE * min(left - least, MOST_SHARE * (setup.clock.limit or 0.0))
-    means = Means(load=study_pixels(setup), predictor=predictor, seconds=seconds, reopen=False)
+    means = Means(study_pixels(setup), predictor, seconds=seconds, reopen=False, costs=costs)
     return report_of_result(setup.workspace.root, setup.config, document, means, setup.observer)
 
 

@@ -6,6 +6,7 @@ import re
 import shlex
 from collections import Counter
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from automl.config.durations import format_duration
@@ -15,6 +16,7 @@ from automl.review.dashboard.snapshot import Snapshot
 from automl.review.describe import config_words, counts_words, score, summary
 from automl.review.studies import StudyFolder
 from automl.search.storage.kinds import HEADS
+from automl.search.storage.sql.study_counts import StudyCounts
 from automl.terminal.masking import mask_password
 from automl.terminal.printable import printable, short_words
 
@@ -48,7 +50,24 @@ def study_facts(snapshot: Snapshot) -> list[tuple[str, str]]:
     folder = snapshot.folder
     if folder is None or folder.result is None:
         return _progress(snapshot)
-    return [row for row in summary(folder.result, folder.model_dir, "") if row[0] != "dashboard"]
+    return _result_facts(folder, folder.result)
+
+
+def counted_facts(counts: StudyCounts, folder: StudyFolder | None) -> list[tuple[str, str]]:
+    """Return what a list says of a study whose trials were only counted."""
+    if folder is not None and folder.result is not None:
+        return _result_facts(folder, folder.result)
+    best = "none yet" if counts.best is None else f"val {counts.metric} {score(counts.best)}"
+    last = datetime.fromisoformat(counts.last) if counts.last else None
+    return [
+        ("best so far", best),
+        ("trials", counts_words(counts.words)),
+        ("last report", "" if last is None else f"{last:%Y-%m-%d %H:%M:%S} UTC"),
+    ]
+
+
+def _result_facts(folder: StudyFolder, result: dict[str, Any]) -> list[tuple[str, str]]:
+    return [row for row in summary(result, folder.model_dir, "") if row[0] != "dashboard"]
 
 
 def trial_note(snapshot: Snapshot, number: int) -> str:

@@ -19,11 +19,12 @@ from optuna.trial import FrozenTrial, TrialState
 from automl.errors import AutomlError
 from automl.review.dashboard.artifact import Artifact
 from automl.review.dashboard.artifacts import REPORT_FILE, artifacts_of
-from automl.review.dashboard.note import study_facts, study_note, trial_note
+from automl.review.dashboard.note import counted_facts, study_facts, study_note, trial_note
 from automl.review.dashboard.snapshot import Snapshot, read_snapshot
 from automl.review.dashboard.trials import shown_trial
 from automl.review.studies import WRONG_VALUES, StudyFolder
 from automl.search.storage.sql.dashboard_storage import BulkStorage
+from automl.search.storage.sql.study_counts import StudyCounts, read_counts
 from automl.search.storage.summary import NOT_OURS
 
 FindFolder = Callable[[str], StudyFolder | None]
@@ -34,6 +35,7 @@ _VERSION, _TEXT = "note_ver", "note_str"
 _FEW, _MANY = 100, 500  # trials: with more, what was read is used for longer, as optuna-dashboard does
 _LIFETIME = {_FEW: 1.0, _MANY: 4.0}
 _LONGEST = 9.0
+_LOOKED_S = 30.0  # after its last request, a study counts as looked at: an open page asks every few seconds
 
 
 @dataclass(frozen=True)
@@ -60,10 +62,13 @@ class DashboardStorage(BulkStorage):
         super().__init__(*arguments, **options)
         self.find_folder: FindFolder = lambda _: None
         self._reads: dict[int, _Read] = {}
+        self._looked: dict[int, float] = {}
+        self._counted: tuple[float, dict[str, dict[str, str]]] | None = None
         self._reading = threading.Lock()
 
     def snapshot(self, study_id: int) -> Snapshot | None:
         """Return the study as of a few seconds ago at most; None if it is not of automl or of another version."""
+        self._looked[study_id] = time.monotonic()
         return self._read(study_id).snapshot
 
     def artifact(self, artifact_id: str) -> Artifact | None:
@@ -72,11 +77,19 @@ class DashboardStorage(BulkStorage):
         return next((each for each in found if each.id == artifact_id), None)
 
     def get_all_studies(self) -> list[FrozenStudy]:
-        """Return the studies with their facts, notes and artifacts."""
+        """Return the studies with their facts; of those that somebody looks at with notes and artifacts as well.
+
+        The others are counted in the database, all at once: to read their trials would take as long for each of
+        hundreds of studies as to open it.
+        """
         studies = super().get_all_studies()
+        opened = self._opened([study._study_id for study in studies])
         for study in studies:
-            study.system_attrs = self._with_ours(study._study_id, study.system_attrs)
-            study.user_attrs = {**self._read(study._study_id).facts, **study.user_attrs}
+            if study._study_id in opened:
+                study.system_attrs = self._with_ours(study._study_id, study.system_attrs)
+                study.user_attrs = {**self._read(study._study_id).facts, **study.user_attrs}
+            else:
+                study.user_attrs = {**self._counted_facts(study.study_name), **study.user_attrs}
         return studies
 
     def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
@@ -107,6 +120,7 @@ class DashboardStorage(BulkStorage):
         included_trial_ids: set[int],
         trial_id_greater_than: int,
     ) -> list[FrozenTrial]:
+        self._looked[study_id] = time.monotonic()
         return [
             trial
             for trial in self._read(study_id).trials
@@ -122,6 +136,34 @@ class DashboardStorage(BulkStorage):
             if known is None or now - known.moment > _lifetime(known):
                 known = self._reads[study_id] = self._read_now(study_id, now)
             return known
+
+    def _opened(self, known: list[int]) -> set[int]:
+        """Return the studies that somebody looks at: the only one, or those that were asked for just now."""
+        now = time.monotonic()
+        looked = {study_id for study_id, at in list(self._looked.items()) if now - at < _LOOKED_S}
+        return set(known) if len(known) == 1 else looked & set(known)
+
+    def _counted_facts(self, name: str) -> dict[str, str]:
+        """Return the facts of a study that nobody looks at, as of a few seconds ago."""
+        now = time.monotonic()
+        with self._reading:
+            if self._counted is None or now - self._counted[0] > _LONGEST:
+                self._counted = (now, self._facts_now())
+            return self._counted[1].get(name, {})
+
+    def _facts_now(self) -> dict[str, dict[str, str]]:
+        try:
+            with self.engine.connect() as connection:
+                counts = read_counts(connection)
+        except NOT_OURS:
+            return {}
+        return {name: self._facts_of(name, found) for name, found in counts.items()}
+
+    def _facts_of(self, name: str, found: StudyCounts) -> dict[str, str]:
+        try:
+            return {key: text for key, text in counted_facts(found, self.find_folder(name)) if text}
+        except (*WRONG_VALUES, AutomlError, OSError):
+            return {}  # its folder is damaged: opening it says so
 
     def _read_now(self, study_id: int, now: float) -> _Read:
         name = self.get_study_name_from_id(study_id)

@@ -43,7 +43,7 @@ def validation_artifacts(snapshot: Snapshot, number: int) -> Iterator[Artifact]:
 
 
 def errors_csv(said: TrialAnswers) -> bytes:
-    """Return the wrong answers as CSV, the most confident first; of a regression all, the largest error first."""
+    """Return the wrong answers as CSV, the most confident first; of a regression the largest errors."""
     from automl.review.report.shots import worst
 
     task = said.evaluation.task

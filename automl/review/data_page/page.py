@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from automl.data.quality.findings import Finding
+from automl.data.quality.findings import headline_of, nothing_found
 from automl.data.quality.inspect import Inspection
 from automl.data.sources.base import counted
 from automl.documents.output_file import generator
 from automl.errors import UsageError
-from automl.records import Task
 from automl.review.data_page.overview import overview
 from automl.review.data_page.thumbnails import SIDE, escape, figure
 
 PAGE = "inspection"
-LEAK, STAY = "leak", "their rows stay in one part"  # a kind of findings, and what they say of copies
 _MAX_CASES, _MAX_FILES = 30, 8
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8">{generator}<meta name="viewport" content="width=device-width">
@@ -67,7 +65,7 @@ def write_data_page(found: Inspection, path: Path) -> None:
         return figure(file, partial(found.source.load, rows[file]))
 
     sections = [
-        _section(f"finding-{k}", _headline(finding, report.findings), finding.files, thumbnail)
+        _section(f"finding-{k}", headline_of(finding, report.findings), finding.files, thumbnail)
         for k, finding in enumerate(report.findings, 1)
     ]
     notes = "".join(f"<li>{escape(note)}</li>" for note in report.notes)
@@ -86,7 +84,7 @@ def write_data_page(found: Inspection, path: Path) -> None:
         task=report.task,
         bad=len(report.bad),
         links=_links(found, shown),
-        body="\n".join(["".join(sections) or f"<p>{_nothing(report.task)}</p>", *lists, shown]),
+        body="\n".join(["".join(sections) or f"<p>{nothing_found(report.task)}</p>", *lists, shown]),
     )
     try:
         path.write_text(page, encoding="utf-8")
@@ -94,21 +92,6 @@ def write_data_page(found: Inspection, path: Path) -> None:
         raise UsageError(
             f"--html must be a file that can be written, got {str(path)!r} ({error.strerror})"
         ) from error
-
-
-def _headline(finding: Finding, findings: Sequence[Finding]) -> str:
-    """Return the headline; copies that lie across the given splits do not stay in one part."""
-    across = {file for one in findings if one.kind == LEAK for case in one.files for file in case}
-    named = any(file in across for case in finding.files for file in case)
-    if finding.kind == LEAK or not named:
-        return finding.headline
-    return finding.headline.replace(STAY, "some lie across the given splits, see below")
-
-
-def _nothing(task: Task) -> str:
-    """Return what was looked for, and not found."""
-    more = "" if task == "regression" else ", contradictory labels, rare or unbalanced classes"
-    return f"No problems found: no copies or nearly equal images, leaks between splits{more} or odd pixel formats."
 
 
 def _links(found: Inspection, shown: str) -> str:

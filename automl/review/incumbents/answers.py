@@ -22,13 +22,16 @@ from automl.training.steps.metrics import to_labels
 from automl.training.validation.scores_file import SCORES_FILE, ValidationScores, read_scores, scores_of_head
 
 INDEX, PARTS = "index", ("train", "val", "holdout")
+MOST_ERRORS = 1_000  # of a regression, whose answers are all wrong
 
 
 @dataclass(frozen=True)
 class TrialAnswers:
-    """What a trial answered in its best `round`, on so many validation rows; `value` is the metric then.
+    """What a trial answered in its best `round` on the validation rows; `value` is the metric then.
 
-    `answers` are in no particular order. `evaluation` has task, classes and confusions, and no metrics.
+    `answers` are the wrong ones that have a file name, in no particular order; of a regression those with the largest
+    errors. `wrong` counts all wrong ones (of several labels, images with a wrong one; of a regression 0). `evaluation`
+    has task, classes and confusions, and no metrics.
     """
 
     trial: int
@@ -36,16 +39,7 @@ class TrialAnswers:
     value: float
     evaluation: Evaluation
     answers: tuple[Answer, ...]
-
-    @property
-    def wrong(self) -> int:
-        """The number of wrong answers; of several labels, of images with a wrong one."""
-        confusion = self.evaluation.confusion
-        if confusion:
-            return sum(
-                count for true, row in confusion.items() for said, count in row.items() if said != true
-            )
-        return sum(not answer.right for answer in self.answers)
+    wrong: int = 0
 
 
 def scores_path(study: Path, row: TrialRow) -> Path:
@@ -73,7 +67,9 @@ def trial_answers(
     evaluation = Evaluation(
         found.task, metric, len(found.rows), found.classes, {}, confusion=_confusion(found)
     )
-    return TrialAnswers(row.trial, found.round, found.value, evaluation, _answers(found, names))
+    places, wrong = _worst_places(found)
+    answers = _answers(found, names, places)
+    return TrialAnswers(row.trial, found.round, found.value, evaluation, answers, wrong)
 
 
 def file_names(study: Path, parts: Sequence[Mapping[str, str]] | None = None) -> dict[int, str]:
@@ -101,8 +97,21 @@ def _confusion(found: ValidationScores) -> dict[str, dict[str, int]]:
     return confusion_of(found.targets, to_labels(found.scores, found.task), found.classes)
 
 
-def _answers(found: ValidationScores, names: Mapping[int, str]) -> tuple[Answer, ...]:
-    rows = [(place, names[row]) for place, row in enumerate(found.rows.tolist()) if row in names]
+def _worst_places(found: ValidationScores) -> tuple[list[int], int]:
+    """Return the places of wrong answers and their number; of a regression those of the largest errors, and 0."""
+    if found.task == "regression":
+        errors = np.abs(found.scores - found.targets)
+        scaled = (errors / np.maximum(errors.mean(axis=0), 1e-30)).max(axis=1)
+        return np.argsort(-scaled, kind="stable")[:MOST_ERRORS].tolist(), 0
+    said = to_labels(found.scores, found.task)
+    apart = said != found.targets if found.task == "classification" else (said != found.targets).any(axis=1)
+    places: list[int] = np.flatnonzero(apart).tolist()
+    return places, len(places)
+
+
+def _answers(found: ValidationScores, names: Mapping[int, str], places: Sequence[int]) -> tuple[Answer, ...]:
+    known = ((place, int(found.rows[place])) for place in places)
+    rows = [(place, names[row]) for place, row in known if row in names]
     if found.task == "regression":
         return tuple(_values(file, found.targets[place], found.scores[place]) for place, file in rows)
     said = to_labels(found.scores, found.task)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl._version import __version__
 from automl.config.durations import format_duration
+from automl.final.evaluation.words import is_silent
 from automl.review.describe import interval_words, score
 from automl.review.page.render import render, write_text
 from automl.review.page.thumbnails import Load, Thumbnails
@@ -38,13 +39,15 @@ SPEED_SHARE, MODEL_SHARE = 0.2, 0.6
 class Means:
     """What a report may use: the images by their names, the loaded model, and `seconds` for both (no limit: None).
 
-    With `reopen`, images and model that are not given are opened from the study's own data and model folder.
+    With `reopen`, images and model that are not given are opened from the study's own data and model folder. `costs`
+    gives entries of the result that are told as they are when all else is made.
     """
 
     load: Load | None = None
     predictor: Predictor | None = None
     seconds: float | None = None
     reopen: bool = True
+    costs: Callable[[], Mapping[str, Any]] | None = None
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,10 @@ def write_report(
         thumbnails = Thumbnails(load, MOST_BYTES, until, earlier=earlier.files)
         look, heat = _look(facts, means, load, until)
         camera = Camera(thumbnails, heat if load is not None else lambda file: earlier.heats.get(file, ""))
-        content = _content(facts, camera, look, flags)
+        content = _content(facts, camera)
+        if means.costs is not None:
+            facts = replace(facts, result={**facts.result, **means.costs()})
+        content |= _about(facts, look, flags)
     write_text(path, render(TEMPLATE, **content))
     return Written(path, content["verdict"], time.monotonic() - begun)
 
@@ -105,15 +111,12 @@ def _look(facts: Facts, means: Means, load: Load | None, until: float) -> tuple[
     return Look(speed, counts_of(predictor.model).params, size), looks
 
 
-def _content(facts: Facts, camera: Camera, look: Look, flags: str) -> dict[str, Any]:
+def _content(facts: Facts, camera: Camera) -> dict[str, Any]:
+    """Return what takes its time: the parts with images and charts."""
     quality_part = quality(facts, camera)
     data_part = data_section(facts, camera)
     sizes = () if quality_part is None else quality_part.sizes
     return {
-        "title": facts.study.name,
-        "written": _written(facts),
-        "verdict": verdict(facts),
-        "tiles": _tiles(facts),
         "notes": _notes(camera.thumbnails, finished=bool(facts.result)),
         "quality": quality_part,
         "regression": facts.task == "regression",
@@ -126,6 +129,16 @@ def _content(facts: Facts, camera: Camera, look: Look, flags: str) -> dict[str, 
         "search": search_section(facts),
         "validation": validation_section(facts, camera),
         "has_heads": any(row.kind in HEADS for row in facts.history.rows),
+    }
+
+
+def _about(facts: Facts, look: Look, flags: str) -> dict[str, Any]:
+    """Return what tells of the study as a whole, and what it cost."""
+    return {
+        "title": facts.study.name,
+        "written": _written(facts),
+        "verdict": verdict(facts),
+        "tiles": _tiles(facts),
         "making": making(facts, look, flags=flags),
         "foot": f"Written by automl {__version__}. This file needs no network and holds everything that it shows.",
     }
@@ -134,7 +147,8 @@ def _content(facts: Facts, camera: Camera, look: Look, flags: str) -> dict[str, 
 def _written(facts: Facts) -> str:
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     usable = facts.result.get("usable") if facts.result else None
-    state = in_words(facts.study.state, usable, running=not facts.result and bool(facts.study.runner))
+    running, silent = not facts.result and bool(facts.study.runner), is_silent(facts.evaluation)
+    state = in_words(facts.study.state, usable, running=running, silent=silent)
     return f"Report of an automl study, {state}; written {now}."
 
 

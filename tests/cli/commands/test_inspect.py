@@ -45,6 +45,20 @@ def test_table_names_what_was_found(photos: Path, capsys: pytest.CaptureFixture[
     assert out.count("broken.png") == 1
 
 
+def test_clean_data_say_what_was_looked_for_as_the_page_does(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    for name in ("cat", "dog"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for i in range(12):
+            pixels = rng.integers(0, 256, (12, 12, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{i}.png")
+    assert main(["inspect", str(tmp_path / "photos"), "--html", str(tmp_path / "x.html")]) == 0
+    (said,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("No problems")]
+    assert f"<p>{said}</p>" in (tmp_path / "x.html").read_text(encoding="utf-8")
+
+
 def test_json_is_the_data_report(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["inspect", str(photos), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)

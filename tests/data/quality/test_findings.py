@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from automl.data.quality.findings import Finding, InspectedRows, imbalance, inspect_rows, untested_finding
+from automl.data.quality.findings import (
+    Finding,
+    InspectedRows,
+    headline_of,
+    imbalance,
+    inspect_rows,
+    untested_finding,
+)
 
 _FILES = ("a1", "a2", "a3", "b1", "b2")
 
@@ -99,3 +106,14 @@ def test_names_that_look_alike_are_told() -> None:
         "Names that differ only in case, spaces or punctuation: 'Cat', 'cat '; 'bull-dog', 'Bulldog'. Rename them if "
         "they mean the same."
     )
+
+
+def test_copies_that_lie_across_given_splits_are_not_said_to_stay_together() -> None:
+    near = Finding(
+        "near_copies", "1 group of nearly equal images; their rows stay in one part", 1, (("a", "b"),)
+    )
+    leak = Finding("leak", "1 group across the given splits", 1, (("b", "c"),))
+    assert headline_of(near, [near]) == near.headline
+    said = headline_of(near, [near, leak])
+    assert said == "1 group of nearly equal images; some lie across the given splits, see below"
+    assert headline_of(leak, [near, leak]) == leak.headline

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from automl.final.evaluation.record import ClassScore, Evaluation, SizeBin, TargetScore
-from automl.final.evaluation.words import is_silent, of_document, span, weakest
+from automl.final.evaluation.words import answers_nothing, is_silent, of_document, span, weakest
 
 NAN = float("nan")
 
@@ -45,13 +45,15 @@ def labels(*rows: tuple[str, int, float]) -> Evaluation:
 
 def test_model_that_never_answers_a_label_says_so_and_names_the_worst_by_its_ranking() -> None:
     silent = labels(("ace", 0, 0.545), ("jack", 0, 0.333), ("king", 0, 0.414))
+    assert answers_nothing({"evaluation": silent.to_json()})
     assert is_silent(silent) and [row.label for row in silent.worst()] == ["jack", "king", "ace"]
     assert weakest(silent) == (
         "No label is ever answered: no probability reaches its threshold, 0.5, on any image. By average precision, "
         "'jack' is the worst label (0.33)."
     )
     some = labels(("ace", 4, 0.545), ("jack", 0, 0.333), ("king", 0, 0.414))
-    assert not is_silent(some)
+    assert not is_silent(some) and not answers_nothing({"evaluation": some.to_json()})
+    assert not answers_nothing(None) and not answers_nothing({"evaluation": None})
     assert weakest(some).startswith("2 of the 3 labels are never answered: 'jack', 'king'. By average")
 
 

@@ -19,12 +19,14 @@ from automl.review.dashboard.storage import DashboardStorage
 from automl.review.dashboard.validation import errors_csv
 from automl.review.incumbents.answers import TrialAnswers
 from automl.review.report.answers import Answer
+from automl.review.studies import read_study
 from automl.search.policy import Action, Decision
 from automl.search.reasons import Code, Reason
 from automl.search.storage.store import Store, Worker
 from tests.review.dashboard.conftest import closed, opened
 from tests.review.incumbents.studies import scores_of, write_index, write_trial
 from tests.review.studies_on_disk import running_study
+from tests.search.storage.sql.test_study_counts import add_study
 
 notes = pytest.importorskip("optuna_dashboard._note", reason="optuna-dashboard is not installed")
 artifacts = pytest.importorskip("optuna_dashboard.artifact._backend")
@@ -236,3 +238,35 @@ def test_errors_of_values_are_the_largest_first() -> None:
     evaluation = Evaluation("regression", "rmse", 2, ("height",), {})
     written = errors_csv(TrialAnswers(0, 1, 0.5, evaluation, answers)).decode()
     assert written.splitlines() == ["file,label,predicted", "b.png,1,9", "a.png,1,2"]
+
+
+def test_list_of_many_studies_reads_the_trials_of_those_that_are_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = running_study(tmp_path)
+    url = f"sqlite:///{root / 'study.db'}"
+    for name in ("low", "high"):
+        add_study(url, name, "min" if name == "low" else "max", [[3.0, 2.0], [4.0]])
+    storage = opened(root)
+    storage.find_folder = lambda name: read_study(root) if name == "leaves" else None
+    read: list[int] = []
+    really = storage._read_now
+
+    def reads(study_id: int, now: float) -> object:
+        read.append(study_id)
+        return really(study_id, now)
+
+    monkeypatch.setattr(storage, "_read_now", reads)
+    try:
+        listed_now = {study.study_name: study.user_attrs for study in storage.get_all_studies()}
+        assert read == []
+        assert listed_now["low"]["best so far"] == "val loss 2.0000"
+        assert listed_now["high"]["trials"] == "2 trials: 2 running; and 1 linear head"
+        assert listed_now["leaves"]["trials"].startswith("5 trials: 1 running, 1 paused")
+        known = storage.get_study_id_from_name("low")
+        assert storage.snapshot(known) is not None and read == [known]
+        (low,) = [study for study in storage.get_all_studies() if study.study_name == "low"]
+        assert any(key.startswith("dashboard:") for key in low.system_attrs), "it has its note"
+        assert set(read) == {known}
+    finally:
+        closed(storage)

@@ -140,12 +140,22 @@ def _cost(facts: Facts) -> list[tuple[str, str]]:
         rows.append(("time of all commands", format_duration(time["all_runs_s"])))
     if work.get("images_trained"):
         rows.append(("images trained", f"{work['images_trained']:,}"))
-    cores = core_hours(facts)
-    if cores is not None:
-        rows.append(("core hours of the search", f"{cores:.2g}, with {_threads(facts)}"))
+    rows += _core_rows(facts)
     if work.get("busy_fraction") is not None:
         rows.append(("workers were training", f"{work['busy_fraction']:.0%} of the search"))
     return rows
+
+
+def _core_rows(facts: Facts) -> list[tuple[str, str]]:
+    """Return the core hours and the energy of all commands."""
+    cost, searched = facts.result.get("cost") or {}, core_hours(facts)
+    if "core_hours" not in cost:
+        said = None if searched is None else f"{searched:.2g}, with {_threads(facts)}"
+        return [] if said is None else [("core hours of the search", said)]
+    of = f", {searched:.2g} of them for the search with {_threads(facts)}" if searched is not None else ""
+    rows = [("core hours", f"{cost['core_hours']:.2g} of all commands{of}")]
+    kwh, how = cost.get("energy_kwh"), str(cost.get("energy_how", ""))
+    return [*rows, ("energy", how if kwh is None else f"{kwh:.2g} kWh ({how})")]
 
 
 def core_hours(facts: Facts) -> float | None:

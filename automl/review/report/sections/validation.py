@@ -76,7 +76,7 @@ def _intro(found: list[TrialAnswers], task: Task) -> str:
     )
     if task == "regression" or len(found) < 2:
         return said
-    wrong = [{answer.file for answer in each.answers if not answer.right} for each in found]
+    wrong = [{answer.file for answer in each.answers} for each in found]
     common = set.intersection(*wrong)
     if not common:
         return said
@@ -118,7 +118,7 @@ def _worst_words(said: TrialAnswers) -> str:
 def _best(row: TrialRow, said: TrialAnswers, errors: list[Answer]) -> str:
     which = f"Trial {row.trial} ({row.kind})" if row.kind else f"Trial {row.trial}"
     if not errors:
-        return f"{which} answers every validation image rightly." if said.answers else ""
+        return "" if said.wrong else f"{which} answers every validation image rightly."
     order = "largest" if said.evaluation.task == "regression" else "most confident"
     if said.evaluation.task == "multilabel":
         return f"{which}: the images with the most wrong labels."
