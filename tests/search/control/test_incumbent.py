@@ -133,7 +133,7 @@ def test_first_of_the_portfolio_gives_way_only_beyond_the_noise_of_the_fewer_row
 
 def test_who_led_is_known_and_the_same_when_the_rounds_are_read_again() -> None:
     live = Incumbent("max")
-    told = [(0, 1, 0.5), (1, 1, 0.6), (0, 2, 0.55), (2, 1, 0.2), (1, 2, 0.1), (3, 1, 0.9)]
+    told = [(0, 1, 0.5), (1, 1, 0.6), (0, 2, 0.55), (2, 1, 0.2), (1, 2, 0.1), (3, 1, 0.9), (0, 3, 0.95)]
     for trial, round, value in told:
         live.report(Report(trial, round, value, 1.0))
     assert live.led == [0, 1, 3]
