@@ -23,7 +23,7 @@
 - ensemble: `--deliver ensemble` against the single model on five sets (target: nowhere worse by more than two standard
   errors).
 - soup: `--deliver soup` and `ensemble` against the single model of the same search, which fine-tunes the weights in the
-  folder beside the data, on ants_bees and magnetic_tile (same target; about 8 minutes on two cores).
+  folder beside the data, on ants_bees and magnetic_tile (same target).
 - unknown: how well a model of ants and bees tells seedlings from its own holdout (target: AUROC of .9).
 
 Exit code 1 if a target is missed.
