@@ -16,7 +16,7 @@ import numpy.typing as npt
 from automl._version import __version__
 from automl.config import StudyConfig
 from automl.final.card import CARD_FILE, write_card
-from automl.final.evidence.delivery import COMBINED, Delivery
+from automl.final.evidence.delivery import DERIVED, Delivery
 from automl.final.evidence.earlier import Earlier
 from automl.final.evidence.gap import Facts, explain_gap
 from automl.final.evidence.usable import Trivial, trivial_scores
@@ -126,7 +126,7 @@ def kept_scores(earlier: Earlier) -> Scores:
 
 def _was_full(retrain: dict[str, Any]) -> bool:
     """Return whether the model is a full retrain, or was better than one that took as long as the best trial."""
-    full = (Delivery.RETRAINED, *COMBINED, Delivery.DISTILLED)
+    full = (Delivery.RETRAINED, *DERIVED)
     if retrain.get("how", Delivery.RETRAINED) in full:
         return True
     evidence = retrain.get("evidence") or {}

@@ -15,7 +15,7 @@ from automl.data import Source
 from automl.errors import ModelError, StorageError
 from automl.final.confidence.measure_known import seconds_for_features
 from automl.final.evaluation.seen import SPLITS_FILE
-from automl.final.evidence.delivery import COMBINED, Delivery
+from automl.final.evidence.delivery import DERIVED, Delivery
 from automl.final.evidence.earlier import Earlier, read_earlier
 from automl.final.evidence.verdict import Final
 from automl.final.evidence.words import scored_on
@@ -24,7 +24,7 @@ from automl.interrupt import stop_on_interrupt
 from automl.machine import cores
 from automl.pipeline.context import Context, ledger_of
 from automl.pipeline.deliver.draft import put_in_place, recover, write_draft
-from automl.pipeline.deliver.former import is_combined, keep_former, was_chosen
+from automl.pipeline.deliver.former import is_derived, keep_former, was_chosen
 from automl.pipeline.deliver.sealed import Sealed
 from automl.pipeline.distillation.distil import distilled, with_time_to_distil
 from automl.pipeline.label_errors import write_label_errors
@@ -44,7 +44,14 @@ from automl.pipeline.results import (
     val_trivial,
     write_outcome,
 )
-from automl.pipeline.retrain.combine import as_it_is, asks_anew, combined, single_stays, with_time_to_combine
+from automl.pipeline.retrain.combine import (
+    SMALL,
+    as_it_is,
+    asks_anew,
+    combined,
+    single_stays,
+    with_time_to_combine,
+)
 from automl.pipeline.retrain.final_model import final_model
 from automl.pipeline.retrain.retrain_time import RetrainTime, interrupted, promised
 from automl.pipeline.setup import Setup, prepare
@@ -122,7 +129,7 @@ class Run:
                 found = replace(found, stopped=Reason(Code.INTERRUPTED))
                 self._note_stopped(found)
             final = self.retrain(found, earlier, promise.value, asked, again=kept is not None)
-            if kept is not None and final.delivery not in COMBINED:
+            if kept is not None and final.delivery not in DERIVED:
                 self._note("Nothing better was found, so the model and its holdout score are kept.")
                 return self.write_results(found, kept)
         with self._ignore_first_ctrl_c(found, final):
@@ -193,7 +200,7 @@ class Run:
         """
         pressed = (lambda: False) if interrupted(found) else asked.is_set
         ledger_of(self.setup).holds(self.setup.device.all_threads * self.setup.config.retrain_workers)
-        small = self.setup.config.deliver == "small"
+        small = self.setup.config.deliver == SMALL
         single = with_time_to_distil(self.setup) if small else with_time_to_combine(self.setup, found)
         begin = as_it_is(self.setup, earlier) if again and earlier else None
         before = None if again else earlier
@@ -229,7 +236,7 @@ class Run:
         """Write the model, then replace an earlier one."""
         workspace = self.setup.workspace
         result = workspace.read_result()
-        if result is not None and (was_chosen(result) or final.delivery in COMBINED or is_combined(result)):
+        if result is not None and (was_chosen(result) or final.delivery in DERIVED or is_derived(result)):
             place = keep_former(workspace, result)
             self._note(
                 f"The former model is kept in {place.relative_to(workspace.root)}; "
@@ -369,7 +376,7 @@ def _described(final: Final, found: SearchResult) -> dict[str, Any]:
     """Return the entry `retrain` of result.json."""
     trained, earlier = final.trained, final.earlier
     entry: dict[str, Any] = {}
-    if final.delivery in (Delivery.HEAD, Delivery.EARLIER, *COMBINED, Delivery.DISTILLED):
+    if final.delivery in (Delivery.HEAD, Delivery.EARLIER, *DERIVED):
         entry["config"] = final.model.config  # not that of the best trial
     if final.delivery is Delivery.HEAD:
         entry["val_score"] = finite(final.model.value)

@@ -11,7 +11,7 @@ from typing import Any
 from automl.config.durations import format_duration
 from automl.final.evaluation.words import of_document, weakest
 from automl.final.evidence import words
-from automl.final.evidence.delivery import COMBINED, Delivery
+from automl.final.evidence.delivery import DERIVED, Delivery
 from automl.records import Config, Interval, TrialRow, TrialState
 from automl.review.studies import REPORT_FILE
 from automl.search.storage.kinds import HEAD, kind_of
@@ -244,7 +244,7 @@ def delivered_kind(result: Mapping[str, Any]) -> str:
     """Return the kind of the delivered model, as in the column `kind` of the leaderboard."""
     retrain = result.get("retrain", {})
     made = retrain.get("made", retrain.get("how"))
-    if made in (*COMBINED, Delivery.DISTILLED):
+    if made in DERIVED:
         return str(made)
     config = retrain.get("config", result.get("best", {}).get("config", {}))
     return kind_of(config, HEAD if made == Delivery.HEAD else "")

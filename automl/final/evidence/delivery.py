@@ -24,6 +24,7 @@ class Delivery(StrEnum):
 
 
 COMBINED = (Delivery.SOUP, Delivery.ENSEMBLE)  # of several models of a study
+DERIVED = (*COMBINED, Delivery.DISTILLED)  # what another --deliver makes of a study that has its single model
 
 
 class Decided(StrEnum):

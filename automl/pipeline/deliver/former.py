@@ -11,7 +11,7 @@ from typing import Any
 from automl.documents.json_file import read_json
 from automl.errors import StudyError
 from automl.final.evaluation.record import ANSWERS_FILE
-from automl.final.evidence.delivery import COMBINED, Delivery
+from automl.final.evidence.delivery import DERIVED, Delivery
 from automl.final.evidence.gap import reads_sentence
 from automl.final.evidence.words import delivered_config
 from automl.pipeline.deliver.draft import empty_draft
@@ -40,9 +40,9 @@ def was_chosen(result: Mapping[str, Any] | None) -> bool:
     return result is not None and str(result["retrain"].get("why", "")).startswith(CHOSEN)
 
 
-def is_combined(result: Mapping[str, Any] | None) -> bool:
-    """Return whether the model of a result is of several models of the study."""
-    return result is not None and result["retrain"].get("how") in COMBINED
+def is_derived(result: Mapping[str, Any] | None) -> bool:
+    """Return whether the model of a result was made of models of the study, as a soup is."""
+    return result is not None and result["retrain"].get("how") in DERIVED
 
 
 def keep_former(workspace: Workspace, result: Mapping[str, Any]) -> Path:

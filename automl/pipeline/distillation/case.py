@@ -15,7 +15,7 @@ from automl.final.cost.latency import measure_latency
 from automl.final.distillation.outcome import Distilled, Size
 from automl.final.evidence.answers import answered
 from automl.final.evidence.candidates import Alternative, Candidate, Positions
-from automl.final.evidence.delivery import Delivery
+from automl.final.evidence.delivery import NAMES, Delivery
 from automl.final.evidence.paired import Difference, paired_difference
 from automl.final.evidence.verdict import Final
 from automl.final.retrain import Retrained, without
@@ -155,6 +155,8 @@ def answers(setup: Setup, model: Alternative, rows: Positions) -> Candidate:
 
 def _name(model: Alternative, found: SearchResult) -> str:
     """Return what a teacher is, such as "the retrain of trial 3"."""
+    if model.delivery is Delivery.EARLIER:
+        return NAMES[Delivery.EARLIER]
     head = model.delivery is Delivery.HEAD
     number = number_of(model, found.heads) if head else found.best.number
     kind = _KINDS.get(model.delivery, "the retrain")

@@ -14,7 +14,6 @@ from automl.errors import ModelError, TrialError
 from automl.final.confidence.answers import KnownAnswers
 from automl.final.distillation.outcome import Distilled, Tried, middle, trainings
 from automl.final.evidence.candidates import KEPT_PART, Positions, kept_rows
-from automl.final.evidence.delivery import Delivery
 from automl.final.evidence.verdict import RETRAINS, Final
 from automl.final.retrain import KEPT_INDEX, Retrained
 from automl.machine import Moment
@@ -22,6 +21,7 @@ from automl.pipeline.distillation.case import Array, Case
 from automl.pipeline.distillation.students import Student, students
 from automl.pipeline.distillation.training import NoTime, Training
 from automl.pipeline.plan.constants import DISTILLING_SHARE, FEWEST_COMBINED
+from automl.pipeline.retrain.combine import asks_anew
 from automl.pipeline.retrain.retrain_time import RetrainTime
 from automl.pipeline.setup import Setup
 from automl.search import SearchResult
@@ -49,12 +49,12 @@ def distilled(setup: Setup, found: SearchResult, final: Final, should_stop: Call
     three sizes at most. It is delivered if the metric on these rows is not lower by more than --max-loss. After Ctrl-C
     the teacher is delivered.
     """
-    if final.earlier is not None and final.earlier.made is not Delivery.DISTILLED:
-        setup.observer.note(
-            "--deliver changes nothing here: no model of this run is better than that of the earlier one, which stays."
-        )
-    if final.earlier is not None or final.stopped or should_stop():
+    if final.stopped or should_stop():
         return final
+    if final.earlier is not None:
+        if not asks_anew(setup, final.earlier):
+            return final
+        final = replace(final, unseen=final.earlier.unseen)
     rows = _deciding_rows(setup, final)
     why = _no_rows(setup, len(rows))
     if final.model.config["model"] == LINEAR_ON_PIXELS:
@@ -210,6 +210,7 @@ def _final(final: Final, case: Case, lessons: _Lessons) -> Final:
     return replace(
         final,
         model=case.finished(best.student, best.trained),
+        earlier=None,
         evidence={**final.evidence, "kept_out": len(case.rows)},
         answers=KnownAnswers(case.targets, best.scores),
         unseen=case.rows,

@@ -14,7 +14,7 @@ from automl.final.cost.latency import measure_latency
 from automl.final.cost.network import counts_of
 from automl.final.ensemble.select import Selection, clearly_lower, select
 from automl.final.evidence.candidates import KEPT_PART, Alternative
-from automl.final.evidence.delivery import COMBINED, Combined, Delivery
+from automl.final.evidence.delivery import DERIVED, NAMES, Combined, Delivery
 from automl.final.evidence.earlier import Earlier
 from automl.final.evidence.paired import Difference, paired_difference
 from automl.final.evidence.verdict import Final
@@ -28,6 +28,7 @@ from automl.spaces.architectures.factories import ENSEMBLE
 
 Array = npt.NDArray[Any]
 WISHES = ("auto", "soup", "ensemble")  # the values of --deliver that combine models
+SMALL = "small"
 
 
 def with_time_to_combine(setup: Setup, found: SearchResult) -> Setup:
@@ -50,19 +51,19 @@ def asked_before(result: Mapping[str, Any]) -> str:
 
 
 def asks_anew(setup: Setup, earlier: Earlier) -> bool:
-    """Return whether this run is asked to combine models, and the earlier one was asked for something else."""
+    """Return whether this run is asked for more than a single model, and the earlier one for something else."""
     wish = setup.config.deliver
-    return wish in WISHES and wish != asked_before(earlier.result)
+    return wish in (*WISHES, SMALL) and wish != asked_before(earlier.result)
 
 
 def as_it_is(setup: Setup, earlier: Earlier) -> Final | None:
-    """Return the earlier model as the one that others are combined with; None if it has to be trained again for that.
+    """Return the earlier model as the one that others are combined with or learn from; None if it must be another.
 
     It may be used if it is a single model and enough validation images are left that it did not train on, or if there
     are too few of them in all, so that a new training would not help.
     """
     splits = setup.data.splits
-    if earlier.made in COMBINED:
+    if earlier.made in DERIVED:
         return None
     hopeless = bool(splits.folds) or len(splits.val) < KEPT_PART * FEWEST_COMBINED
     if len(earlier.unseen) < FEWEST_COMBINED and not hopeless:
@@ -73,11 +74,11 @@ def as_it_is(setup: Setup, earlier: Earlier) -> Final | None:
 
 def single_stays(setup: Setup, earlier: Earlier) -> str:
     """Return that a single model is asked for and the earlier one is none, with what to do; "" otherwise."""
-    if setup.config.deliver != "single" or earlier.made not in COMBINED:
+    if setup.config.deliver != "single" or earlier.made not in DERIVED:
         return ""
     study, trial = setup.config.study, earlier.result["best"]["trial"]
     return (
-        f"The model stays the {earlier.made} of the earlier run; `automl deliver {study} --trial {trial}` makes a "
+        f"The model stays {NAMES[earlier.made]} of the earlier run; `automl deliver {study} --trial {trial}` makes a "
         "single one the model."
     )
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
+import automl
 from automl import pipeline
 from automl.data.holdout import Holdout
 from automl.final.evidence.words import made
@@ -142,6 +143,26 @@ def test_the_same_command_again_keeps_the_student(small: tuple[FitResult, list[s
     again = pipeline.fit(config_for(first.directory.parent, **options()))
     assert again.unchanged_after is not None
     assert json.loads(json.dumps(again.to_json())) == json.loads(json.dumps(first.to_json()))
+
+
+def test_a_finished_study_with_a_single_model_has_students_without_a_search(tmp_path: Path) -> None:
+    first = pipeline.fit(config_for(tmp_path, **options(deliver="single", max_loss=None))).to_json()
+    assert first["retrain"]["how"] == "retrained" and first["deliver"] == "single"
+    log = Log()
+    second = pipeline.fit(config_for(tmp_path, **options()), observer=log).to_json()
+    assert second["retrain"]["how"] == "distilled" and second["trials"] == first["trials"]
+    assert second["work"]["rounds"] == first["work"]["rounds"]  # no search
+    assert second["holdout_reads"] == 2 and second["deliver"] == "small"
+    assert not false_sentences(second["gap"]["explained"], facts_of(tmp_path / "tiny"))
+    (kept,) = (tmp_path / "tiny" / "models").iterdir()
+    again = automl.deliver("tiny", directory=tmp_path, former=kept.name, data=ten_digits()).to_json()
+    assert again["holdout"] == first["holdout"] and again["retrain"]["how"] == "retrained"
+    # and a single one is asked for while a student is the model: a sentence says how
+    automl.deliver("tiny", directory=tmp_path, former="distilled", data=ten_digits())
+    pipeline.fit(config_for(tmp_path, **options(deliver="single", max_loss=None)), observer=log)
+    assert any(
+        line.startswith("The model stays the distilled network of the earlier run") for line in log.lines
+    )
 
 
 @pytest.mark.parametrize("task", ["multilabel", "regression"])
