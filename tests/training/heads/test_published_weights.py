@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from automl.data.pixels import to_pixels
@@ -73,6 +74,10 @@ def fitted(photos: SearchSplits, cache: Path) -> Head:
     return head
 
 
+@pytest.mark.skipif(
+    not torch.ops.mkldnn._is_mkldnn_bf16_supported(),
+    reason="this processor computes bf16 so slowly that automl never chooses it",
+)
 def test_photos_are_told_apart_as_well_with_features_in_bf16(
     photos: SearchSplits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
