@@ -144,7 +144,7 @@ def _front(
 ) -> None:
     """Print the models that no other beats, with what they cost on this machine."""
     from automl.cli.output import complain, print_json, say, say_wrapped
-    from automl.final.evidence.delivery import COMBINED, Delivery
+    from automl.final.evidence.delivery import DERIVED, NAMES, Delivery
     from automl.review.front.kept import Where, kept_weights
     from automl.review.front.latencies import FILE, Latencies
     from automl.review.front.points import front, points_of, write_front
@@ -159,13 +159,9 @@ def _front(
         _write_or_refuse(csv_file, lambda: write_front(best, metric, Path(csv_file)))
     retrain = (found.result or {}).get("retrain", {})
     how = retrain.get("made", retrain.get("how"))
-    if how in COMBINED and not state.json and all(point.weights != Where.MODEL for point in points):
+    if how in DERIVED and not state.json and all(point.weights != Where.MODEL for point in points):
         say_wrapped(
-            f"The model of the study is of several trials ({how}) and not among these: its score is unknown."
-        )
-    if how == Delivery.DISTILLED and not state.json:
-        say_wrapped(
-            "The model of the study is a network that learned from another one, which is not among these."
+            f"The model of the study is {NAMES[Delivery(how)]} and not among these: its score is unknown."
         )
     if state.json:
         rows = [point.to_row(metric) for point in best]

@@ -19,8 +19,8 @@ from automl.final.evidence.earlier import Earlier
 from automl.final.evidence.paired import Difference, paired_difference
 from automl.final.evidence.verdict import Final
 from automl.pipeline.plan.constants import COMBINING_SHARE, FEWEST_COMBINED, SCORING_SPARE
-from automl.pipeline.retrain.pool import Pool, PoolModel
-from automl.pipeline.retrain.soup import soup_of
+from automl.pipeline.retrain.pool import Pool, PoolModel, can_be_member
+from automl.pipeline.retrain.soup import soup_of, without_partner
 from automl.pipeline.setup import Setup
 from automl.records import Config
 from automl.search import SearchResult
@@ -107,9 +107,12 @@ def _decided(pool: Pool, final: Final) -> Final:
     """Return the best of the single model, a soup and an ensemble, of those that are asked for."""
     wish, observer = pool.setup.config.deliver, pool.setup.observer
     observer.stage("combine", f"looking for {_IN_WORDS[wish]}")
-    base = pool.single()
+    why = without_partner(pool, final.model) if wish == "soup" else ""
+    if not can_be_member(final.model):
+        why = "models of timm can be combined, and this one is none"
+    base = None if why else pool.single()
     if base is None:
-        observer.note(f"{_NONE[wish]}: models of timm can be combined, and this one is none.")
+        observer.note(f"{_NONE[wish]}: {why or 'there is no time to score the model itself'}.")
         return final
     decision = _Decision(pool, final, base)
     if wish == "soup" or (wish == "auto" and pool.start_of(base.model) is not None):

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -110,14 +111,21 @@ class Pool:
             if len(found) >= MOST_COMBINED or time.monotonic() >= until:
                 break
             loaded = self._loaded(trial)
-            scored = None if loaded is None else self.scored(loaded, *_named(trial))
+            scored = None if loaded is None else self.scored(loaded, *_named(trial), until=until)
             found += [] if scored is None else [scored]
         return found
 
     def single(self) -> PoolModel | None:
-        """Return the single model with its scores; None if it is a network of which models are not combined."""
+        """Return the single model with its scores; None without time for them, and for a network of another library."""
         model, words, number = self._base()
-        return self.scored(model, words, number)
+        return self.scored(model, words, number, until=self.until)
+
+    def has_like(self, model: Alternative) -> bool:
+        """Return whether `like` yields any, unless its weights turn out to be damaged. Nothing is loaded for it."""
+        network = self._kind(model.config)
+        return any(
+            self._kind(trial.config) == network and self._place(trial) is not None for trial in self._others()
+        )
 
     def like(self, model: Alternative) -> Iterator[tuple[Alternative, str, int | None]]:
         """Yield the others that have the network of `model` and began with the same weights, the best first."""
@@ -142,10 +150,15 @@ class Pool:
         ).eval()
         return replace(self._single.model.trained, model=model, size=info.img_size, info=info, weights=None)
 
-    def scored(self, model: Alternative, words: str, trial: int | None) -> PoolModel | None:
-        """Return a model with its scores, as it answers within an ensemble; None for one that cannot be a member."""
+    def scored(
+        self, model: Alternative, words: str, trial: int | None, *, until: float = math.inf
+    ) -> PoolModel | None:
+        """Return a model with its scores, as it answers within an ensemble.
+
+        None for one that cannot be a member, and if not all rows are scored before `until` (time.monotonic()).
+        """
         name, trained = str(model.config["model"]), model.trained
-        if is_factory(name) and name != LINEAR_ON_PIXELS:  # a model folder must not run other code
+        if not can_be_member(model):
             return None
         weights = self._networks.weights_of(model.config)
         network = self._networks.network(model.config)
@@ -160,7 +173,14 @@ class Pool:
         alone = replace(model, trained=self.together([member], [trained.model]), mirrored=self.mirrored)
         n, setup = len(setup_val := self.setup.data.splits.val), self.setup
         set_threads(setup.device.all_threads)  # nothing else is running
-        found = answered(alone, setup_val, self.rows, seen=np.zeros(n, dtype=bool), device=setup.device.kind)
+        found = answered(
+            alone,
+            setup_val,
+            self.rows,
+            seen=np.zeros(n, dtype=bool),
+            device=setup.device.kind,
+            until=until,
+        )
         scores = np.asarray(found.candidate.scores, dtype=np.float64)
         if len(scores) < len(self.rows) or not np.isfinite(scores).all():
             return None
@@ -204,17 +224,29 @@ class Pool:
 
     def _loaded(self, trial: StoredTrial) -> Alternative | None:
         """Return the model of a trial; None if it left no weights of its last score, or they cannot be read."""
-        root = self.setup.workspace.root
-        place = TrialFiles(root, logs=False).checkpoint(trial.number)
-        if trial.is_head:
-            place = head_file(root, trial.config)
-        if not (place.is_file() if trial.is_head else 0 < trial.rounds == checkpoint_round(place)):
+        place = self._place(trial)
+        if place is None:
             return None
         try:
             return LeftWeights(self._networks, trial, place, self.setup.plan.share).model()
         except (ModelError, StorageError) as error:
             self.setup.observer.note(str(error))
             return None
+
+    def _place(self, trial: StoredTrial) -> Path | None:
+        """Return the weights of the last score of a trial; None if there are none."""
+        root = self.setup.workspace.root
+        if trial.is_head:
+            place = head_file(root, trial.config)
+            return place if place.is_file() else None
+        place = TrialFiles(root, logs=False).checkpoint(trial.number)
+        return place if 0 < trial.rounds == checkpoint_round(place) else None
+
+
+def can_be_member(model: Alternative) -> bool:
+    """Return whether models can be combined with this one: a model folder must not run code of other libraries."""
+    name = str(model.config["model"])
+    return not is_factory(name) or name == LINEAR_ON_PIXELS
 
 
 def _named(trial: StoredTrial) -> tuple[str, int]:

@@ -50,9 +50,8 @@ def soup_of(pool: Pool, base: PoolModel) -> Soup | str:
     The others have its network, with the same keywords and input, and began with the same published weights. From the
     best validation score on, each stays if the mean of the weights with it has a lower loss on the pool's rows.
     """
-    weights = pool.start_of(base.model)
-    if weights is None:
-        return "only fine-tunings of the same published weights can be averaged, and the model was trained from scratch"
+    if why := without_partner(pool, base.model):
+        return why
     until, members = pool.until, [(base.words, base.trial)]
     networks, losses, tried = [base.model.trained.model], [loss_of(base.scores, pool.targets, pool.task)], 0
     made = base
@@ -60,7 +59,8 @@ def soup_of(pool: Pool, base: PoolModel) -> Soup | str:
         if tried + 1 >= MOST_COMBINED or time.monotonic() >= until:
             break
         tried += 1
-        found = pool.scored(_mean(pool, base.model, [*networks, model.trained.model]), "", None)
+        mean = _mean(pool, base.model, [*networks, model.trained.model])
+        found = pool.scored(mean, "", None, until=until)
         loss = float("inf") if found is None else loss_of(found.scores, pool.targets, pool.task)
         if found is not None and loss < losses[-1] * (1.0 - LEAST_GAIN):
             made = found
@@ -68,13 +68,21 @@ def soup_of(pool: Pool, base: PoolModel) -> Soup | str:
             members.append((words, trial))
             losses.append(loss)
     if not tried:
-        return (
-            f"no other training of {weights.model} at {base.member.side} px has weights, or there was no time"
-        )
+        return "there is no time to score another training"
     if len(members) < 2:
         return f"no mean with the weights of {tried} other trainings has a lower loss on validation images"
     soup = Soup(made, tuple(members), tuple(losses))
     return replace(soup, model=replace(made, words=soup.words))
+
+
+def without_partner(pool: Pool, model: Alternative) -> str:
+    """Return why the weights of a model can be averaged with no others; "" if they may be."""
+    weights = pool.start_of(model)
+    if weights is None:
+        return "only fine-tunings of the same published weights can be averaged, and the model was trained from scratch"
+    if pool.has_like(model):
+        return ""
+    return f"no other training of {weights.model} at {model.trained.size} px has weights"
 
 
 def _mean(pool: Pool, base: Alternative, networks: list[nn.Module]) -> Alternative:

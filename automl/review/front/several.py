@@ -1,4 +1,4 @@
-"""Soups and ensembles of a study: the delivered model and former ones, with their networks and scores."""
+"""Models that a study made of others, such as ensembles: the delivered one and former ones, with their scores."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 
 from automl.documents.json_file import read_json
 from automl.final.cost.network import Network
-from automl.final.evidence.delivery import COMBINED, Delivery
+from automl.final.evidence.delivery import DERIVED, Delivery
 from automl.final.model_folder import CONFIG, PREPROCESS
 from automl.records import Config, TrialRow
-from automl.review.front.kept import Where, named_formers
+from automl.review.front.kept import Where, named_formers, same_weights
 from automl.review.front.networks import StudyNetworks
 from automl.review.studies import MODEL_FOLDER, WEIGHTS_FILE, StudyFolder
 from automl.spaces.architectures.factories import ENSEMBLE
@@ -22,10 +22,10 @@ from automl.spaces.architectures.factories import ENSEMBLE
 
 @dataclass(frozen=True)
 class Several:
-    """A soup or an ensemble, by `kind`: its model folder, where that is within the study, and its `members` in words.
+    """A soup, an ensemble or a distilled network, by `kind`: its model folder, where that is within the study.
 
-    `value` stands beside the scores of trials: that of the trial that it began with, and what it gained over that
-    model on the validation images that chose it.
+    `members` says in words what it was made of. `value` stands beside the scores of trials: that of the trial that it
+    began with, and what it gained over that model, or lost, on the validation images that chose it.
     """
 
     kind: str
@@ -45,30 +45,48 @@ class Several:
 
 
 def several_of(study: StudyFolder, trials: Sequence[TrialRow]) -> Iterator[Several]:
-    """Yield the soups and ensembles of a study that still have weights, the delivered one first."""
+    """Yield the models of several, and distilled ones, that still have weights: the delivered one first, each once."""
     values = {row.trial: row.value for row in trials}
     if study.result is not None and (study.model_dir / WEIGHTS_FILE).is_file():
         yield from _read(study.result, study.model_dir, Where.MODEL.value, values)
     for former in named_formers(study).values():
         folder = former.folder / MODEL_FOLDER
+        if same_weights(folder, study.model_dir):
+            continue
         yield from _read(former.result, folder, str(former.folder.relative_to(study.path)), values)
 
 
 def _read(
     result: Mapping[str, Any], folder: Path, place: str, values: Mapping[int, float | None]
 ) -> Iterator[Several]:
-    """Yield the model of a result if it is of several; not if an earlier version did not say what it gained."""
+    """Yield the model of a result if it was made of others; not if an earlier version did not say what it gained."""
     retrain = result.get("retrain", {})
     kind = str(retrain.get("made", retrain.get("how")))
-    if kind not in COMBINED:
+    if kind not in DERIVED:
         return
     try:
-        about = retrain["evidence"][kind]
+        about, members = _distilled(result) if kind == Delivery.DISTILLED else _combined(retrain, kind)
         value = values[about["trial"]]
         score = math.nan if value is None else value + float(about["value"]) - float(about["single_value"])
-        members = tuple(str(member["words"]) for member in retrain["members"])
         found = Several(kind, folder, place, score, dict(retrain["config"]), members)
     except (KeyError, TypeError, ValueError):
         return
     if math.isfinite(score):
         yield found
+
+
+def _combined(retrain: Mapping[str, Any], kind: str) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+    """Return what is known of a model of several, and its members in words."""
+    return retrain["evidence"][kind], tuple(str(member["words"]) for member in retrain["members"])
+
+
+def _distilled(result: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+    """Return the same of a distilled network, whose teacher is its only member."""
+    told = result["retrain"]["evidence"]["distillation"]
+    teacher, student = told["teacher"], told["students"][told["chosen"]]
+    about = {
+        "trial": result["best"]["trial"],
+        "value": student["value"],
+        "single_value": teacher["value"],
+    }
+    return about, (f"learned from {teacher['name']}",)

@@ -16,12 +16,17 @@ from sklearn.datasets import load_digits
 import automl
 from automl import pipeline
 from automl.data.holdout import Holdout
+from automl.final.cost.network import counts_of
 from automl.final.evidence.words import made
 from automl.pipeline.distillation import case, distil
 from automl.pipeline.distillation.training import Training
 from automl.records import Silent
 from automl.result import FitResult
-from automl.review.front.kept import delivered_trial
+from automl.review.front.kept import Where, delivered_trial
+from automl.review.front.networks import StudyNetworks
+from automl.review.front.several import several_of
+from automl.review.studies import find_study
+from automl.review.trials import study_trials
 from tests.final.evidence.gap_checker import facts_of, false_sentences
 from tests.pipeline.test_fit import config_for
 
@@ -128,6 +133,13 @@ def test_what_is_told_of_it_is_true(small: tuple[FitResult, list[str]]) -> None:
     assert "Distilled from the retrain of trial 0" in card
     assert delivered_trial(document) is None
     assert not result.leaderboard()["delivered"].any()
+    study = find_study("tiny", result.directory.parent)
+    trials = study_trials(study)[2]
+    (point,) = several_of(study, trials)
+    (trial,) = (row for row in trials if row.trial == document["best"]["trial"])
+    assert trial.value is not None and point.place == Where.MODEL.value and point.kind == "distilled"
+    assert point.value == pytest.approx(trial.value - student["loss"])
+    assert counts_of(point.network(StudyNetworks.of(study)).build()).params == student["params"]
     assert not (result.directory / distil.FOLDER).exists()
 
 

@@ -279,7 +279,13 @@ def test_everything_is_chosen_before_the_holdout_could_be_read(
     assert (tmp_path / "tiny" / "model" / "model.safetensors").is_file()
 
 
-def test_models_from_scratch_have_no_soup_and_it_is_said(tmp_path: Path) -> None:
+def test_models_from_scratch_have_no_soup_and_it_is_said_before_anything_is_scored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def scored(*_: object, **__: object) -> None:
+        raise AssertionError("a model was scored although there is no other for a soup")
+
+    monkeypatch.setattr(Pool, "scored", scored)
     log = Log()
     given = {"data": digits(), "val": 0.5, "n_trials": 2, "epochs": 2, "deliver": "soup"}
     result = pipeline.fit(config_for(tmp_path, **given), observer=log)
