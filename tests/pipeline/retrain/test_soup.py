@@ -34,6 +34,7 @@ from automl.final.retrain import Retrained
 from automl.pipeline import run, setup
 from automl.pipeline.plan.heads import Heads
 from automl.pipeline.retrain.final_model import final_model as final_model_of_run
+from automl.pipeline.retrain.pool import Pool
 from automl.result import FitResult
 from automl.review.describe import delivered_kind
 from automl.review.front.kept import delivered_trial
