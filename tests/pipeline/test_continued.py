@@ -285,7 +285,7 @@ def test_run_that_changes_nothing_tells_its_own_time(finished: Path, tmp_path: P
 def test_costs_of_a_run_that_died_count_and_the_report_tells_the_same_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def dies(self: Run, *arguments: Any) -> Any:
+    def dies(self: Run, *_: Any, **__: Any) -> Any:
         raise RuntimeError("killed")
 
     with monkeypatch.context() as patch:
