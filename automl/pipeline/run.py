@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from threading import Event
-from typing import Any
 
 from automl.config import save
 from automl.config.durations import format_duration
@@ -15,7 +14,7 @@ from automl.data import Source
 from automl.errors import ModelError, StorageError
 from automl.final.confidence.measure_known import seconds_for_features
 from automl.final.evaluation.seen import SPLITS_FILE
-from automl.final.evidence.delivery import DERIVED, Delivery
+from automl.final.evidence.delivery import DERIVED
 from automl.final.evidence.earlier import Earlier, read_earlier
 from automl.final.evidence.verdict import Final
 from automl.final.evidence.words import scored_on
@@ -30,13 +29,11 @@ from automl.pipeline.distillation.distil import distilled, with_time_to_distil
 from automl.pipeline.label_errors import write_label_errors
 from automl.pipeline.objective import node_trial, origin_of
 from automl.pipeline.plan.constants import MOST_COMBINED
-from automl.pipeline.plan.heads import number_of
 from automl.pipeline.report.during_search import ReportsDuringSearch
 from automl.pipeline.report.own_report import report_during_search, reserve
 from automl.pipeline.results import (
     Outcome,
     Scores,
-    finite,
     keep_model,
     kept_scores,
     took_when_timed,
@@ -52,6 +49,7 @@ from automl.pipeline.retrain.combine import (
     single_stays,
     with_time_to_combine,
 )
+from automl.pipeline.retrain.described import described
 from automl.pipeline.retrain.final_model import final_model
 from automl.pipeline.retrain.retrain_time import RetrainTime, interrupted, promised
 from automl.pipeline.setup import Setup, prepare
@@ -225,7 +223,7 @@ class Run:
         return Outcome(
             best_config=found.best.config,
             trial=found.best.number,
-            retrain=_described(final, found),
+            retrain=described(final, found),
             retrain_images=final.images,
             scores=scores,
             stopped="search" if interrupted(found) else "retrain" if final.stopped else None,
@@ -370,32 +368,3 @@ def _significance(setup: Setup) -> Significance | None:
     """Return what a difference of validation scores is worth, from the trivial answer to the training rows."""
     metric = setup.metric
     return judged_by(metric.name, metric.mode, val_trivial(setup).value, setup.data.splits.info)
-
-
-def _described(final: Final, found: SearchResult) -> dict[str, Any]:
-    """Return the entry `retrain` of result.json."""
-    trained, earlier = final.trained, final.earlier
-    entry: dict[str, Any] = {}
-    if final.delivery in (Delivery.HEAD, Delivery.EARLIER, *DERIVED):
-        entry["config"] = final.model.config  # not that of the best trial
-    if final.delivery is Delivery.HEAD:
-        entry["val_score"] = finite(final.model.value)
-        number = number_of(final.model, found.heads)
-        entry |= {} if number is None else {"trial": number}
-    if final.delivery is Delivery.DISTILLED:
-        entry["teacher"] = final.evidence["distillation"]["teacher"]
-    if earlier is not None and "teacher" in earlier.result["retrain"]:
-        entry["teacher"] = earlier.result["retrain"]["teacher"]
-    members = list(final.members) if earlier is None else earlier.result["retrain"].get("members")
-    if members:
-        entry["members"] = members
-    entry |= {
-        "how": final.delivery.value,
-        "why": final.in_words(),
-        "epochs": trained.epochs,
-        "n_train": trained.n_train,
-        "images": trained.images_trained,
-        "seconds": round(trained.seconds, 2),
-        "evidence": final.evidence,
-    }
-    return entry if earlier is None else {**entry, "made": earlier.made.value, "trial": earlier.trial}
