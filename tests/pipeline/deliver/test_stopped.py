@@ -120,7 +120,7 @@ def test_second_ctrl_c_at_the_report_leaves_the_new_model_with_its_result(
         deliver(study, CtrlC("scoring"))
     assert read(study / "result.json")["retrain"]["how"] == "linear head" and agree(study)
     assert not (study / "report.html").exists()
-    assert what_stands(found).startswith("; the model of the study is now ")
+    assert what_stands(found).startswith("; the study has a new model: ")
 
 
 def test_killed_after_the_swap_gets_the_result_of_the_new_model(study: Path, finished: FitResult) -> None:

@@ -19,9 +19,9 @@ def what_stands(before: StudyFolder) -> str:
         return ""
     if now.result["retrain"] != before.result["retrain"]:
         return (
-            f"; the model of the study is now {words.made(now.result)}, and result.json tells its scores; "
+            f"; the study has a new model: {words.made(now.result)}, whose scores result.json tells; "
             f"`automl report {before.name}` writes its report"
         )
-    if now.holdout_reads != before.holdout_reads:
+    if words.reads(now.result) != words.reads(before.result):
         return f"; the model is as it was, but the holdout was {words.reads(now.result)}"
     return "; the study and its model are as they were"
