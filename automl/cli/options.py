@@ -25,14 +25,14 @@ class State:
     """The state of one run of the command line.
 
     `started` is the moment from which a time limit counts; it includes the loading of libraries.
-    `when_stopped` is added to the message after Ctrl-C if there is the file `begun` (None: always), and
-    `when_unwritten` to the one that stdout cannot be written. `ended`: the last line was printed.
+    `when_stopped`, or what it returns, is added to the message after Ctrl-C if there is the file `begun` (None:
+    always), and `when_unwritten` to the one that stdout cannot be written. `ended`: the last line was printed.
     """
 
     verbose: bool = False
     quiet: bool = False
     json: bool = False
-    when_stopped: str = ""
+    when_stopped: str | Callable[[], str] = ""
     begun: Path | None = None
     when_unwritten: str = ""
     ended: bool = False
@@ -40,11 +40,10 @@ class State:
 
     def stopped(self) -> str:
         """Return the message after Ctrl-C."""
-        return (
-            "stopped"
-            if self.begun is not None and not self.begun.is_file()
-            else f"stopped{self.when_stopped}"
-        )
+        if self.begun is not None and not self.begun.is_file():
+            return "stopped"
+        added = self.when_stopped if isinstance(self.when_stopped, str) else self.when_stopped()
+        return f"stopped{added}"
 
 
 class SectionOption(click.Option):

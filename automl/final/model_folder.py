@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,6 +25,15 @@ CONFIG, PREPROCESS, WEIGHTS = "config.json", "preprocess.json", "model.safetenso
 FACTORY = "factory"
 # What timm says about its own weights.
 _ABOUT_WEIGHTS = ("tag", "license", "origin_url", "paper_ids", "paper_name", "notes", "description")
+
+
+def weights_sha256(folder: Path) -> str | None:
+    """Return the SHA-256 of the weights in a model folder, in hexadecimal; None if they cannot be read."""
+    try:
+        with (folder / WEIGHTS).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None
 
 
 @dataclass(frozen=True)

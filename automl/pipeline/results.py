@@ -21,6 +21,7 @@ from automl.final.evidence.earlier import Earlier
 from automl.final.evidence.gap import Facts, explain_gap
 from automl.final.evidence.usable import Trivial, trivial_scores
 from automl.final.loading.preprocess import read_preprocess
+from automl.final.model_folder import weights_sha256
 from automl.final.predictor import Predictor
 from automl.pipeline.context import ledger_of
 from automl.pipeline.plan.pretrained import public_record
@@ -216,6 +217,7 @@ def _document(setup: Setup, found: SearchResult, outcome: Outcome, *, mirrored: 
         },
         "retrain": outcome.retrain,
         "weights": _weights_of(setup, outcome),
+        "model_sha256": weights_sha256(setup.workspace.model_dir),
         "holdout": outcome.scores.holdout,
         "usable": outcome.scores.usable,
         "trivial": outcome.scores.trivial,

@@ -14,6 +14,7 @@ from automl.config.storage import unmask
 from automl.documents.json_file import read_json
 from automl.errors import ConfigError, ModelError, StudyError, reason_of, unknown_name
 from automl.final.evaluation.words import answers_nothing
+from automl.final.evidence.gap import with_reads
 from automl.remote import download_copy, is_remote, names_at
 
 STUDY_FILE = "study.yaml"
@@ -157,7 +158,10 @@ def damage_told(study: str) -> Iterator[None]:
 
 
 def read_study(path: Path) -> StudyFolder:
-    """Return the study in a folder. Raises StudyError if its files cannot be read."""
+    """Return the study in a folder. Raises StudyError if its files cannot be read.
+
+    Where holdout.json counts more reads than result.json tells, as after a run that was killed, it is believed.
+    """
     try:
         config = read_study_file(path / STUDY_FILE)
         result_file = path / RESULT_FILE
@@ -166,9 +170,13 @@ def read_study(path: Path) -> StudyFolder:
         raise StudyError(f"a study's files must be readable, got {str(path)!r} ({error})") from error
     if result is not None and not isinstance(result, dict):
         raise StudyError(f"{RESULT_FILE} must hold one JSON object, got something else in {str(path)!r}")
-    return StudyFolder(
+    found = StudyFolder(
         str(config.get("study") or study_name(path.resolve())), path, config, result, _plan(path / PLAN_FILE)
     )
+    told = (result or {}).get("holdout_reads")
+    if result is not None and isinstance(told, int) and told < found.holdout_reads:
+        return replace(found, result=with_reads(result, found.holdout_reads))
+    return found
 
 
 def require_own_name(study: StudyFolder) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from automl import pipeline
 from automl.config.durations import format_duration
@@ -222,10 +223,26 @@ def test_model_whose_run_was_killed_before_its_result_is_not_taken_for_the_earli
 ) -> None:
     changed(images=1_000_000)
     (tmp_path / "tiny" / "holdout.json").write_text(json.dumps({"reads": 2}))
+    file = tmp_path / "tiny" / "model" / "model.safetensors"
+    save_file({name: tensor + 1 for name, tensor in load_file(file).items()}, file)
     notes = Notes()
     document = pipeline.fit(config_for(tmp_path, **CHOSEN), observer=notes).to_json()
     assert any("a later run replaced it" in note for note in notes.notes)
     assert document["retrain"]["how"] == "retrained" and document["holdout_reads"] == 3
+
+
+def test_model_stays_if_the_holdout_was_read_for_another_that_did_not_replace_it(
+    changed: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    changed(images=1_000_000)
+    weights = (tmp_path / "tiny" / "model" / "model.safetensors").read_bytes()
+    (tmp_path / "tiny" / "holdout.json").write_text(json.dumps({"reads": 2}))
+    notes = Notes()
+    result = pipeline.fit(config_for(tmp_path, **CHOSEN), observer=notes)
+    document = result.to_json()
+    assert not any("cannot be used" in note for note in notes.notes)
+    assert weights_of(result) == weights and document["holdout_reads"] == 2
+    assert document["retrain"]["how"] == "earlier model" and "read 2 times" in document["gap"]["explained"]
 
 
 def test_work_and_time_count_all_runs_of_a_study(tmp_path: Path) -> None:

@@ -12,7 +12,9 @@ import numpy as np
 from automl.errors import AutomlError, ModelError
 from automl.final.evidence.candidates import Alternative, Positions
 from automl.final.evidence.delivery import Delivery
+from automl.final.evidence.gap import with_reads
 from automl.final.evidence.words import delivered_config
+from automl.final.model_folder import weights_sha256
 from automl.final.predictor import Predictor
 from automl.final.retrain import KEPT_INDEX, Retrained
 from automl.records import Interval, Rows, SearchSplits
@@ -22,7 +24,7 @@ FROM_TRAINING = (Delivery.OWN_WEIGHTS, Delivery.HEAD)  # models that may have tr
 
 @dataclass(frozen=True)
 class Earlier:
-    """The delivered model of an earlier run, and that run's `result`.
+    """The delivered model of an earlier run, and that run's `result`, with the number of reads by now.
 
     `made` is the kind of model that it was then, `trial` the trial whose configuration it has. `unseen` are the
     positions of the validation rows on which it did not train.
@@ -55,7 +57,8 @@ def read_earlier(study: Path, result: Mapping[str, Any], splits: SearchSplits, *
 
     A result of an earlier version does not say on which validation rows the model trained: on all of them, then.
     `reads` is how often the holdout was read by now. Raises ModelError if the model cannot be loaded, or does not fit
-    the data or the result, as after a run that was killed between replacing the model and writing its result.
+    the data or the result, as after a run that was killed between replacing the model and writing its result. The
+    digest of the weights tells; a result of an earlier version has none, so that any later read counts against it.
     """
     try:
         said = _Said.read(result)
@@ -63,14 +66,18 @@ def read_earlier(study: Path, result: Mapping[str, Any], splits: SearchSplits, *
         raise ModelError(
             f"result.json does not say how the model was made ({type(error).__name__}: {error})"
         ) from error
-    if reads > said.reads:
-        raise ModelError("a later run replaced it, but ended before it wrote a result")
+    if said.sha256 is None and reads > said.reads:
+        raise ModelError(
+            "a later run read the holdout and may have replaced it, but ended before it wrote a result"
+        )
     try:
         found = Predictor.load(study / "model", factory=str(said.config["model"]))
     except ModelError:
         raise
     except AutomlError as error:  # the function that builds a user's network
         raise ModelError(str(error)) from error
+    if said.sha256 not in (None, weights_sha256(study / "model")):
+        raise ModelError("a later run replaced it, but ended before it wrote a result")
     info, own = splits.info, found.info
     if (own.task, own.classes, own.in_chans) != (info.task, info.classes, info.in_chans):
         raise ModelError("the model was made for other classes or channels than these data have")
@@ -88,7 +95,7 @@ def read_earlier(study: Path, result: Mapping[str, Any], splits: SearchSplits, *
         said.made,
         said.trial,
         _unseen(study, splits.val, said, n_train=splits.info.n_train),
-        result,
+        with_reads(result, max(reads, said.reads)),
     )
 
 
@@ -97,6 +104,7 @@ class _Said:
     """What a result says of its delivered model.
 
     `kept_out`: how many validation rows it did not train on. `reads`: how often the holdout was read.
+    `sha256`: the digest of its weights, None in a result of an earlier version.
     """
 
     made: Delivery
@@ -108,6 +116,7 @@ class _Said:
     images: int
     kept_out: int
     reads: int
+    sha256: str | None
 
     @classmethod
     def read(cls, result: Mapping[str, Any]) -> _Said:
@@ -133,6 +142,7 @@ class _Said:
             images=images,
             kept_out=int(kept_out),
             reads=int(result["holdout_reads"]),
+            sha256=result.get("model_sha256"),
         )
 
 

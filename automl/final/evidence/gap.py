@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from automl.config.metrics import METRICS
 from automl.final.evidence.delivery import COMBINED, NAMES, Delivery
 from automl.records import Interval
+
+READS = "The holdout was read"  # how the last sentence of an explanation begins
 
 
 @dataclass(frozen=True)
@@ -207,5 +211,15 @@ def _selection(facts: Facts) -> str:
 def reads_sentence(reads: int) -> str:
     """Return how often the holdout was read, as the sentence that ends an explanation."""
     if reads == 1:
-        return "The holdout was read once."
-    return f"The holdout was read {reads} times, so this study has scored other models on it before."
+        return f"{READS} once."
+    return f"{READS} {reads} times, so this study has scored other models on it before."
+
+
+def with_reads(result: Mapping[str, Any], reads: int) -> dict[str, Any]:
+    """Return a result that tells that the holdout was read `reads` times, also in the explanation of its gap."""
+    told, gap = {**result, "holdout_reads": reads}, result.get("gap")
+    if isinstance(gap, dict) and isinstance(gap.get("explained"), str):
+        before, found, _ = gap["explained"].rpartition(READS)
+        if found:
+            told["gap"] = {**gap, "explained": before + reads_sentence(reads)}
+    return told

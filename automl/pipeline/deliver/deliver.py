@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from automl.data import PreparedData
 from automl.final.card import CARD_FILE, write_card
 from automl.final.confidence.measure_known import seconds_for_features
+from automl.final.evaluation.record import ANSWERS_FILE
 from automl.final.evidence.candidates import Alternative
 from automl.final.evidence.delivery import Delivery
 from automl.final.evidence.gap import Facts, explain_gap
 from automl.final.loading.preprocess import read_preprocess
+from automl.final.model_folder import weights_sha256
 from automl.final.predictor import Predictor
+from automl.interrupt import stop_on_interrupt
 from automl.pipeline.deliver.choose import Wish, choose
-from automl.pipeline.deliver.draft import draft_folder, put_in_place, write_draft
-from automl.pipeline.deliver.former import CHOSEN, keep_former, restore_answers, restore_former
+from automl.pipeline.deliver.draft import DIGEST, draft_folder, put_in_place, write_draft
+from automl.pipeline.deliver.former import CHOSEN, keep_former, restore_former
 from automl.pipeline.deliver.opened import Opened, opened_study
 from automl.pipeline.deliver.sealed import Sealed
 from automl.pipeline.deliver.trained import answers_of, model_of
@@ -26,9 +30,22 @@ from automl.pipeline.study_folder import write_json
 from automl.records import Interval, Observer, Silent, TrialRow
 from automl.result import FitResult
 from automl.review.front.kept import Kept, Where
+from automl.review.studies import TRIALS_FILE
 from automl.review.tables import delivered_of, write_trials
 from automl.review.trials import stored_rows, stored_trials, study_mode, with_weights
 from automl.torch_setup import quiet_waiting
+
+ALMOST_DONE = "Almost done; press Ctrl-C again to quit at once."
+
+
+@dataclass(frozen=True)
+class _Unscored:
+    """The model of a trial whose draft is written, and the data that it is to be scored on."""
+
+    model: Alternative
+    row: TrialRow
+    data: PreparedData
+    predictor: Predictor
 
 
 def deliver(
@@ -44,7 +61,8 @@ def deliver(
     A trial is chosen by validation scores, and then scored on the holdout once: result.json says how often that was
     read in all. The former model is kept in `models/` and can be made the model again, which reads nothing. `data` is
     for data that have moved, or were in memory. Raises StudyError and ConfigError for what cannot be delivered; nothing
-    has changed then.
+    has changed then. Ctrl-C changes nothing before the holdout is read; from then on the first one is ignored, since
+    the rest takes only seconds.
     """
     quiet_waiting()
     with opened_study(study, directory, data, observer or Silent()) as opened:
@@ -55,16 +73,18 @@ def deliver(
             opened.observer.note(f"{chosen.words} is the model of the study already.")
             return FitResult(opened.workspace.root, opened.result, unchanged_after=0.0)
         if chosen.kept.where is Where.BEFORE or chosen.row is None:
-            document = _again(opened, chosen.kept)
+            made: dict[str, Any] | _Unscored = _restored(opened, chosen.kept)
         else:
-            document = _new(opened, chosen.row, chosen.kept, wish, trials)
-        made = delivered_of(document["retrain"], document["best"]["trial"])
-        mode = study_mode(opened.study, opened.metric)
-        write_trials(trials, opened.metric, mode, opened.workspace.root / "trials.csv", made)
-        opened.observer.stage("deliver", f"writing {opened.workspace.root}")
-        document["verdict"] = list(_report(opened, document))
-        write_json(opened.workspace.result_json, document)
-        opened.workspace.publish()
+            made = _made(opened, chosen.row, chosen.kept)
+        draft = draft_folder(opened.workspace)
+        with stop_on_interrupt(lambda: opened.observer.note(ALMOST_DONE)):
+            keep_former(opened.workspace, opened.result)
+            document = _scored(opened, draft, made, wish, trials) if isinstance(made, _Unscored) else made
+            document |= {"verdict": [], DIGEST: weights_sha256(draft)}
+            _put_in_place(opened, draft, document, trials)
+            document["verdict"] = list(_report(opened, document))
+            write_json(opened.workspace.result_json, document)
+            opened.workspace.publish()
         return FitResult(opened.workspace.root, document)
 
 
@@ -75,37 +95,49 @@ def _report(opened: Opened, document: Mapping[str, Any]) -> tuple[str, ...]:
     return report_of_result(opened.workspace.root, opened.config, document, Means(), opened.observer)
 
 
-def _again(opened: Opened, kept: Kept) -> dict[str, Any]:
-    """Make a model that was delivered before the model again."""
-    workspace = opened.workspace
+def _restored(opened: Opened, kept: Kept) -> dict[str, Any]:
+    """Write a draft of a model that was delivered before, and return the result with it as the model."""
     opened.observer.stage("deliver", f"restoring the model in {kept.path}")
-    document = restore_former(workspace, kept.path, opened.result)
-    draft = draft_folder(workspace)
-    write_card(draft / CARD_FILE, document, read_preprocess(draft))
-    keep_former(workspace, opened.result)
-    put_in_place(workspace, draft)
-    restore_answers(workspace, kept.path)
-    return document
+    return restore_former(opened.workspace, kept.path, opened.result)
 
 
-def _new(opened: Opened, row: TrialRow, kept: Kept, wish: Wish, trials: list[TrialRow]) -> dict[str, Any]:
-    """Make the weights of a trial the model, and score it on the holdout."""
-    workspace, observer, seed = opened.workspace, opened.observer, opened.config.seed
+def _made(opened: Opened, row: TrialRow, kept: Kept) -> _Unscored:
+    """Write a draft of a model with the weights of a trial."""
     data = opened.data()
-    observer.stage("deliver", f"making a model of trial {row.trial}")
+    opened.observer.stage("deliver", f"making a model of trial {row.trial}")
     model = model_of(opened, row.trial, kept.path, data)
     answers = answers_of(model, data, opened.device.kind)
-    draft = write_draft(workspace, model, answers, seed=seed)
-    predictor = Predictor.load(draft, factory=str(model.config["model"]), device=opened.device.kind)
-    keep_former(workspace, opened.result)  # with its answers, which scoring replaces
-    observer.stage("holdout", "scoring the sealed holdout")
-    sealed = Sealed(workspace, data, opened.metric, seed, opened.device.all_threads)
-    scores, per_row = sealed.score(predictor)
+    folder = write_draft(opened.workspace, model, answers, seed=opened.config.seed)
+    predictor = Predictor.load(folder, factory=str(model.config["model"]), device=opened.device.kind)
+    return _Unscored(model, row, data, predictor)
+
+
+def _scored(
+    opened: Opened, draft: Path, made: _Unscored, wish: Wish, trials: list[TrialRow]
+) -> dict[str, Any]:
+    """Score a draft on the holdout, and return the result with it as the model."""
+    workspace, data, predictor = opened.workspace, made.data, made.predictor
+    opened.observer.stage("holdout", "scoring the sealed holdout")
+    if DIGEST not in opened.result and workspace.holdout_reads() == opened.result["holdout_reads"]:
+        # A result of an earlier version: after the read, nothing else would tell that it is about the present model.
+        digest = weights_sha256(workspace.model_dir)
+        write_json(workspace.result_json, {**opened.result, DIGEST: digest})
+    sealed = Sealed(workspace, data, opened.metric, opened.config.seed, opened.device.all_threads)
+    scores, per_row = sealed.score(predictor, draft.parent / ANSWERS_FILE)
     sealed.write_known(draft, predictor, seconds=seconds_for_features(None, None), per_row=per_row)
-    document = _document(opened, model, row, wish, scores, data, trials)
+    return _document(opened, made.model, made.row, wish, scores, data, trials)
+
+
+def _put_in_place(opened: Opened, draft: Path, document: dict[str, Any], trials: list[TrialRow]) -> None:
+    """Replace the model, its answers for the holdout, trials.csv and result.json; the report follows."""
+    root = opened.workspace.root
+    opened.observer.stage("deliver", f"writing {root}")
+    delivered = delivered_of(document["retrain"], document["best"]["trial"])
+    mode = study_mode(opened.study, opened.metric)
+    write_trials(trials, opened.metric, mode, draft.parent / TRIALS_FILE, delivered)
     write_card(draft / CARD_FILE, document, read_preprocess(draft))
-    put_in_place(workspace, draft)
-    return document
+    put_in_place(opened.workspace, draft, document)
+    opened.workspace.publish()
 
 
 def _document(

@@ -12,7 +12,7 @@ from automl.documents.json_file import read_json
 from automl.errors import StudyError
 from automl.final.evaluation.record import ANSWERS_FILE
 from automl.final.evidence.delivery import DERIVED, Delivery
-from automl.final.evidence.gap import reads_sentence
+from automl.final.evidence.gap import with_reads
 from automl.final.evidence.words import delivered_config
 from automl.pipeline.deliver.draft import empty_draft
 from automl.pipeline.study_folder import Workspace, write_json
@@ -23,6 +23,7 @@ from automl.review.studies import MODEL_FOLDER, RESULT_FILE
 ABOUT_MODEL = (
     "retrain",
     "weights",
+    "model_sha256",
     "holdout",
     "usable",
     "trivial",
@@ -78,7 +79,7 @@ def _free(workspace: Workspace, name: str) -> Path:
 
 
 def restore_former(workspace: Workspace, folder: Path, result: Mapping[str, Any]) -> dict[str, Any]:
-    """Write a former model as a draft, and return the result with it in place of the present one.
+    """Write a former model with its answers as a draft, and return the result with it in place of the present one.
 
     Its scores are those that it had, so the holdout is not read. Raises StudyError if its files are damaged.
     """
@@ -89,19 +90,12 @@ def restore_former(workspace: Workspace, folder: Path, result: Mapping[str, Any]
         raise StudyError(
             f"the model in {str(folder)!r} cannot be used: its {RESULT_FILE} is damaged"
         ) from error
-    shutil.copytree(folder / MODEL_FOLDER, empty_draft(workspace))
-    reads = workspace.holdout_reads()
-    before = str(about["gap"]["explained"]).rpartition("The holdout was read")[0]
-    about["gap"] = {**about["gap"], "explained": before + reads_sentence(reads)}
+    draft = empty_draft(workspace)
+    shutil.copytree(folder / MODEL_FOLDER, draft)
+    if (folder / ANSWERS_FILE).is_file():
+        shutil.copy2(folder / ANSWERS_FILE, draft.parent / ANSWERS_FILE)
     others = {name: value for name, value in result.items() if name not in ABOUT_MODEL}
-    return {**others, **about, "holdout_reads": reads}
-
-
-def restore_answers(workspace: Workspace, folder: Path) -> None:
-    """Write the answers of a former model for the holdout in the place of the present one's."""
-    answers = folder / ANSWERS_FILE
-    if answers.is_file():
-        shutil.copy2(answers, workspace.root / ANSWERS_FILE)
+    return with_reads({**others, **about}, workspace.holdout_reads())
 
 
 def _pinned(result: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from automl.data import PreparedData, open_data
 from automl.errors import DataError, StudyError
 from automl.pipeline.clock import Clock
 from automl.pipeline.context import Context
-from automl.pipeline.deliver.draft import recover
+from automl.pipeline.deliver.draft import DIGEST, is_of_model, recover
 from automl.pipeline.plan.hardware import Device, choose_device
 from automl.pipeline.setup import decoded
 from automl.pipeline.study_folder import Workspace, open_workspace
@@ -90,8 +90,16 @@ def opened_study(study: str, directory: str | Path, data: Any, observer: Observe
                 f"the study {found.name!r} must be finished before another of its models can be delivered; "
                 f"resume with `automl resume {found.name}`"
             )
+        if result.get(DIGEST) is not None and not is_of_model(result, workspace.model_dir):
+            raise StudyError(
+                f"the model of the study {found.name!r} is not the one that its result.json tells, as after a run that "
+                f"was killed: `automl resume {found.name}` makes a model with its result"
+            )
         inside = replace(read_study(workspace.root), home=found.home)
         yield Opened(inside, config, workspace, plan, result, choose_device(config), observer)
+    except BaseException:  # Ctrl-C as well
+        recover(workspace)
+        raise
     finally:
         workspace.close()
 

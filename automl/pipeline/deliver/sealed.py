@@ -29,10 +29,10 @@ class Sealed:
     seed: int
     threads: int
 
-    def score(self, predictor: Predictor) -> tuple[Scores, float]:
+    def score(self, predictor: Predictor, answers: Path | None = None) -> tuple[Scores, float]:
         """Score a model, once, and write its answers. Return its scores and the seconds of a row.
 
-        The read is counted before the holdout is opened.
+        The read is counted before the holdout is opened. `answers`: the file for them, by default that of the study.
         """
         reads = self.workspace.count_holdout_read()
         set_threads(self.threads)  # nothing else is running
@@ -47,7 +47,7 @@ class Sealed:
             again=reads > 1,
         )
         per_row = (time.monotonic() - begun) / max(1, len(self.data.holdout))
-        write_answers(self.workspace.root / ANSWERS_FILE, held.scored, self.data.splits.info)
+        write_answers(answers or self.workspace.root / ANSWERS_FILE, held.scored, self.data.splits.info)
         scores = Scores(
             holdout={name: asdict(value) for name, value in held.scores.items()},
             trivial={name: finite(trivial.value) for name, trivial in held.trivial.items()},

@@ -13,7 +13,7 @@ from automl.errors import ModelError
 from automl.final.evidence.answers import answered
 from automl.final.evidence.delivery import Delivery
 from automl.final.evidence.earlier import read_earlier
-from automl.final.model_folder import write_model_folder
+from automl.final.model_folder import weights_sha256, write_model_folder
 from automl.final.retrain import KEPT_INDEX
 from automl.records import SearchSplits
 from automl.training.models.build import build_model
@@ -145,7 +145,8 @@ def test_damaged_model_folder_is_a_model_error(
         ({"retrain": {"how": "retrained"}}, "does not say how"),
         ({"holdout": {}}, "does not say how"),
         ({"holdout_reads": "twice"}, "does not say how"),
-        ({"holdout_reads": 0}, "a later run replaced it"),
+        ({"holdout_reads": 0}, "may have replaced it"),
+        ({"model_sha256": "0" * 64}, "a later run replaced it"),
     ],
 )
 def test_result_that_does_not_fit_the_model_is_a_model_error(
@@ -153,3 +154,11 @@ def test_result_that_does_not_fit_the_model_is_a_model_error(
 ) -> None:
     with pytest.raises(ModelError, match=message):
         read_earlier(study, {**result(), **change}, splits, reads=1)
+
+
+def test_intact_model_is_kept_with_the_true_number_of_reads(study: Path, splits: SearchSplits) -> None:
+    said = {**result(), "model_sha256": weights_sha256(study / "model")}
+    said["gap"] = {"explained": "They agree. The holdout was read once."}
+    found = read_earlier(study, said, splits, reads=3)
+    assert found.result["holdout_reads"] == 3
+    assert "They agree. The holdout was read 3 times" in found.result["gap"]["explained"]

@@ -55,10 +55,14 @@ def command(
     STUDY is the name of a finished study or its folder. `automl leaderboard STUDY --pareto` shows what there is to
     choose from, and which trials still have weights. The choice is made by validation scores. The chosen model is then
     scored on the sealed holdout, once more, and the result says how often that was read. The former model is kept in
-    the study's folder `models`; --former NAME makes it the model again, without another look at the holdout. The exit
+    the study's folder `models`; --former NAME makes it the model again, without another look at the holdout. Ctrl-C
+    leaves everything as it was until the holdout is read; after that only a second one stops the command. The exit
     code is 3 if the model is not better than the trivial answer.
     """
+    from functools import partial
+
     from automl import config as configuration
+    from automl.cli.commands.deliver.stopped import what_stands
     from automl.cli.run_study import run
     from automl.pipeline.deliver.choose import Wish
     from automl.pipeline.deliver.deliver import deliver
@@ -73,7 +77,7 @@ def command(
     )
 
     def start(observer: Any) -> Any:
-        state.when_stopped = "; the study and its model are as they were"
+        state.when_stopped = partial(what_stands, found)
         return deliver(found.name, wish, directory=found.directory, data=data, observer=observer)
 
     return run(config, start, state)
