@@ -325,7 +325,7 @@ def test_time_limit_is_kept_and_the_time_used(tmp_path: Path, monkeypatch: pytes
     result = pipeline.fit(config_for(tmp_path, n_trials=None, time_limit=12.0, epochs=None))
     used = result.time["used_s"]
     assert used is not None and 8.0 < used < 14.0
-    assert result.trials["total"] >= 2
+    assert result.trials["total"] >= 1
     assert isinstance(result.predictor, Predictor)
 
 
