@@ -169,6 +169,9 @@ def summary(result: Mapping[str, Any], model_dir: Path, dashboard: str) -> list[
     folds = words.folds(result)
     apart = f" (out of fold, {folds} folds)" if folds else ""
     val = f"{score(best.get('val_score'))}{apart}, from trial {best.get('trial')}"
+    own = delivered_val(result)
+    if best.get("val_score") is not None and own not in (None, best["val_score"]):
+        val = f"{score(own)}, of the delivered model; best training: {val}"
     if best.get("val_score") is None:
         val = f"none: {words.not_scored(result)}"
     beside = "" if val_trivial is None else f"; {answer} ({score(val_trivial)})"
@@ -251,9 +254,32 @@ def delivered_kind(result: Mapping[str, Any]) -> str:
 
 
 def delivered_val(result: Mapping[str, Any]) -> float | None:
-    """Return the validation score of the delivered head, or else of the best trial; None if there is none."""
-    found = result.get("retrain", {}) if _is_head(result) else result.get("best", {})
-    value: float | None = found.get("val_score")
+    """Return the validation score of the delivered model, as its own record has it.
+
+    That of a head and of a trial that was chosen; what a student, a soup or an ensemble reached on the rows that chose
+    it; else that of the best trial, if the model is of it. None if there is none.
+    """
+    retrain, best = result.get("retrain", {}), result.get("best", {})
+    made = retrain.get("made", retrain.get("how"))
+    value: float | None
+    if made in DERIVED:
+        value = _derived_val(str(made), retrain.get("evidence") or {})
+    elif made == Delivery.HEAD or retrain.get("val_score") is not None:
+        value = retrain.get("val_score")
+    else:
+        value = (
+            best.get("val_score") if retrain.get("trial", best.get("trial")) == best.get("trial") else None
+        )
+    return value
+
+
+def _derived_val(made: str, evidence: Mapping[str, Any]) -> float | None:
+    """Return the score of a student, a soup or an ensemble; None if an earlier version did not write it."""
+    about = evidence.get("distillation" if made == Delivery.DISTILLED else made) or {}
+    if made == Delivery.DISTILLED:
+        students, chosen = about.get("students", ()), about.get("chosen")
+        about = students[chosen] if chosen is not None and chosen < len(students) else {}
+    value: float | None = about.get("value")
     return value
 
 

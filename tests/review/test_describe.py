@@ -13,6 +13,7 @@ from automl.review.describe import (
     config_words,
     counts_words,
     delivered_kind,
+    delivered_val,
     details,
     interval_words,
     number,
@@ -245,3 +246,31 @@ def test_distilled_network_is_a_kind_of_its_own_and_names_its_teacher() -> None:
     kept = {**retrain, "how": "earlier model", "made": "distilled", "trial": 3}
     lines = dict(summary({**RESULT, "retrain": kept}, Path("m"), ""))
     assert lines["delivered"] == f"kept from an earlier run: {said}"
+
+
+@pytest.mark.parametrize(
+    ("retrain", "value"),
+    [
+        ({"how": "retrained"}, 0.95),
+        ({"how": "linear head", "trial": 1, "val_score": 0.97}, 0.97),
+        ({"how": "own weights", "trial": 0, "val_score": 0.91}, 0.91),
+        ({"how": "kept from an earlier run", "made": "retrained", "trial": 0}, None),
+        ({"how": "soup", "evidence": {"soup": {"value": 0.96, "single_value": 0.95}}}, 0.96),
+        ({"how": "ensemble"}, None),
+        (
+            {
+                "how": "distilled",
+                "evidence": {"distillation": {"students": [{}, {"value": 0.93}], "chosen": 1}},
+            },
+            0.93,
+        ),
+    ],
+)
+def test_delivered_model_has_its_own_validation_score(retrain: dict[str, Any], value: float | None) -> None:
+    assert delivered_val({**RESULT, "retrain": retrain}) == value
+
+
+def test_summary_tells_the_score_of_the_delivered_model_from_that_of_the_best_training() -> None:
+    head = {"how": "linear head", "trial": 1, "val_score": 0.97, "n_train": 100, "config": {}}
+    said = dict(summary({**RESULT, "retrain": head}, Path("model"), ""))["val accuracy"]
+    assert said == "0.9700, of the delivered model; best training: 0.9500, from trial 2"

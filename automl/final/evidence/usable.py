@@ -13,7 +13,7 @@ import numpy.typing as npt
 from automl.config.metrics import METRICS
 from automl.final.evidence.paired import Difference, paired_difference
 from automl.records import DatasetInfo, Interval
-from automl.training.steps.metrics import compute
+from automl.training.steps.metrics import compute, to_labels
 from automl.training.steps.trivial import trivial_answer
 
 Array = npt.NDArray[Any]
@@ -67,14 +67,29 @@ def is_usable(
     rows of a class the paired error can be the wider one, and nobody should see a verdict that the interval beside it
     contradicts. By f1 and average precision, guesses are better than any constant answer, so there the model must
     also be better, at the same level, than its own outputs in random order (Fisher's permutation test). True if the
-    metric is not defined for these rows, because nothing speaks against the model then.
+    metric is not defined for these rows, because nothing speaks against the model then. A model with one answer for
+    all rows (`is_constant`) is never usable: where another class is the most frequent one than in training, it can
+    beat the trivial answer without a look at the images.
     """
     found = against_trivial(metric, targets, scores, train_targets, info, seed=seed)
     if math.isnan(found.first) and math.isnan(found.second):
         return True
+    if is_constant(metric, scores, info):
+        return False
     if not found.exceeds(CHANCE_ERRORS) and not _apart(metric, found.second, held):
         return False
     return metric not in GUESSED or _beats_guesses(metric, targets, scores, info, seed)
+
+
+def is_constant(metric: str, scores: Array, info: DatasetInfo) -> bool:
+    """Return whether a model's `scores` (n, n_outputs) give one answer for all of several rows.
+
+    That is one class in a classification whose metric looks at classes; else all scores must be equal, as a metric of
+    probabilities, such as roc_auc, tells rows of one answer apart.
+    """
+    by_class = info.task == "classification" and METRICS[metric].needs == "labels"
+    answers = to_labels(scores, info.task) if by_class else scores
+    return len(answers) > 1 and bool((answers == answers[:1]).all())
 
 
 def _apart(metric: str, trivial: float, held: Interval | None) -> bool:

@@ -29,10 +29,40 @@ def not_usable(document: Document) -> str:
         return ""
     metric = document["metric"]
     value, n = document["holdout"][metric]["value"], document["data"]["n_holdout"]
+    if answer := only_answer(document):
+        return f"{NOT_USABLE} its answer for all {n:,} holdout images is {answer} ({metric} {number(value)})."
     return (
         f"{NOT_USABLE} {metric} {number(value)} on {n:,} holdout images is not better than {trivial(document, metric)} "
         "by more than chance explains."
     )
+
+
+def only_answer(document: Document) -> str:
+    """Return the one answer that the model of a result has for all holdout images; "" if it has several.
+
+    >>> rows = [{"label": "ant", "predicted": 0}, {"label": "bee", "predicted": 9}]
+    >>> only_answer({"evaluation": {"task": "classification", "per_class": rows}})
+    "'bee'"
+    """
+    said = document.get("evaluation") or {}
+    if said.get("task") == "regression":
+        return "the same" if all(map(_does_not_vary, said.get("targets", [{}]))) else ""
+    if said.get("task") != "classification":
+        return ""
+    answered = [row["label"] for row in said.get("per_class", ()) if row["predicted"]]
+    return repr(answered[0]) if len(answered) == 1 else ""
+
+
+def _does_not_vary(target: Mapping[str, Any]) -> bool:
+    """Return whether a value of a regression is the same for all images, by its errors.
+
+    They then vary exactly as the true values do: their variance is rmse² - bias², that of the true values
+    rmse² / (1 - r2).
+    """
+    r2, rmse, bias = (target.get(name) for name in ("r2", "rmse", "bias"))
+    if r2 is None or bias is None or not rmse:
+        return False
+    return math.isclose((1.0 - r2) * (1.0 - (bias / rmse) ** 2), 1.0, rel_tol=1e-6)
 
 
 def trivial(document: Document, metric: str) -> str:

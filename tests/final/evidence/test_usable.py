@@ -101,6 +101,33 @@ def test_metric_that_is_not_defined_for_the_holdout_speaks_against_no_model() ->
     assert is_usable("roc_auc", one_class, np.eye(2)[one_class], TRAIN, INFO)
 
 
+def test_one_class_for_all_rows_is_never_usable() -> None:
+    """The largest class of the training rows is the rare one here, so another class beats it without looking."""
+    bees = np.array([0] * 30 + [1] * 70)
+    always = np.eye(2)[np.ones(100, dtype=int)]
+    held = Interval(0.7, 0.6, 0.8)
+    assert not is_usable("accuracy", bees, always, TRAIN, INFO, held=held)
+    once = always.copy()
+    once[0] = [1.0, 0.0]
+    assert is_usable("accuracy", bees, once, TRAIN, INFO, held=held)
+
+
+def test_rare_class_that_is_ranked_but_never_answered_may_be_usable_by_roc_auc() -> None:
+    sure = np.where(HOLDOUT == 1, 0.4, 0.1)
+    assert is_usable("roc_auc", HOLDOUT, np.stack([1 - sure, sure], axis=1), TRAIN, INFO)
+    flat = np.full(100, 0.4)
+    assert not is_usable("log_loss", HOLDOUT, np.stack([1 - flat, flat], axis=1), 1 - TRAIN, INFO)
+
+
+def test_one_value_for_all_rows_is_never_usable() -> None:
+    info = replace(INFO, task="regression", classes=("size",))
+    targets = np.tile([[5.0], [6.0]], (20, 1))
+    train = targets - 4.0  # their mean is far from the holdout's
+    held = Interval(0.5, 0.4, 0.6)
+    assert not is_usable("rmse", targets, np.full((40, 1), 5.5), train, info, held=held)
+    assert is_usable("rmse", targets, np.tile([[5.4], [5.6]], (20, 1)), train, info, held=held)
+
+
 def test_trivial_scores_name_the_answer_by_each_metric() -> None:
     found = trivial_scores(["accuracy", "balanced_accuracy"], TRAIN, HOLDOUT[20:], INFO)
     assert found["accuracy"].words == "always 'no'"

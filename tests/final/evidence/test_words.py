@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
+from automl.final.evaluation.compute import evaluation_of
 from automl.final.evidence.gap import _length
 from automl.final.evidence.words import is_usable, made, not_scored, not_usable, reads, trivial
+from tests.final.evidence.literals import INFO
 
 RESULT: dict[str, Any] = {
     "metric": "accuracy",
@@ -26,6 +30,26 @@ def test_model_that_is_not_usable_is_named_with_both_scores() -> None:
         "chance explains."
     )
     assert not_usable({**RESULT, "usable": True}) == ""
+
+
+def test_model_with_one_answer_is_not_usable_because_of_that() -> None:
+    rows = [{"label": "ant", "predicted": 0}, {"label": "bee", "predicted": 1268}]
+    said = {**RESULT, "evaluation": {"task": "classification", "per_class": rows}}
+    assert not_usable(said) == (
+        "Not usable: its answer for all 1,268 holdout images is 'bee' (accuracy 0.4100)."
+    )
+    rows[0]["predicted"] = 1
+    assert "by more than chance explains" in not_usable(said)
+
+
+@pytest.mark.parametrize(("answers", "same"), [((5.5, 5.5), True), ((5.4, 5.6), False)])
+def test_regression_with_one_answer_is_known_by_its_errors(answers: tuple[float, float], same: bool) -> None:
+    targets = np.tile([[3.0], [7.5]], (10, 1))
+    scores = np.tile([[answers[0]], [answers[1]]], (10, 1))
+    info = replace(INFO, task="regression", classes=("size",))
+    found = evaluation_of(targets, scores, info, "rmse", {}).to_json()
+    said = not_usable({**RESULT, "evaluation": found})
+    assert ("its answer for all 1,268 holdout images is the same" in said) is same
 
 
 def test_result_of_an_earlier_version_counts_as_usable_and_has_no_trivial_answer() -> None:

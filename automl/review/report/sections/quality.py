@@ -12,9 +12,9 @@ from markupsafe import Markup
 from automl.final.evaluation.record import Evaluation
 from automl.final.evaluation.words import untested, weakest
 from automl.final.evidence import words
-from automl.final.evidence.delivery import Delivery
+from automl.final.evidence.delivery import DERIVED, Delivery
 from automl.records import Task
-from automl.review.describe import delivered_val
+from automl.review.describe import delivered_kind, delivered_val
 from automl.review.evaluation.diagrams import reliability_diagram, risk_diagram
 from automl.review.evaluation.matrix import LARGEST_MATRIX, Matrix, matrix_of
 from automl.review.evaluation.text import Table, sentences, tables
@@ -107,10 +107,14 @@ def quality(facts: Facts, camera: Camera) -> Quality | None:
 
 
 def _scored(result: Mapping[str, Any]) -> str:
-    """Return what has the validation score that `delivered_val` gives: the linear head, or else the best trial."""
-    if result.get("retrain", {}).get("how") == Delivery.HEAD:
+    """Return what has the validation score that `delivered_val` gives."""
+    kind, trial = delivered_kind(result), result.get("best", {}).get("trial")
+    retrain = result.get("retrain", {})
+    if retrain.get("how") == Delivery.HEAD:
         return "linear head"
-    trial = result.get("best", {}).get("trial")
+    if retrain.get("made", retrain.get("how")) in DERIVED:
+        return kind
+    trial = retrain.get("trial", trial)
     return "" if trial is None else f"trial {trial}"
 
 
