@@ -33,6 +33,7 @@ from automl.final.predictor import Predictor
 from automl.final.retrain import Retrained
 from automl.pipeline import run, setup
 from automl.pipeline.plan.heads import Heads
+from automl.pipeline.retrain.described import described
 from automl.pipeline.retrain.final_model import final_model as final_model_of_run
 from automl.pipeline.retrain.pool import Pool
 from automl.result import FitResult
@@ -374,7 +375,7 @@ def test_members_of_an_earlier_soup_stay_known_where_it_is_kept(soup: Study) -> 
     model = Alternative(Delivery.EARLIER, retrain["config"], trained)
     earlier = Earlier(model, Delivery.SOUP, document["best"]["trial"], np.arange(0), document)
     found: Any = None  # only heads are looked up in it
-    entry = run._described(Final(model, earlier=earlier), found)
+    entry = described(Final(model, earlier=earlier), found)
     kept = {**document, "retrain": entry}
     assert made(kept) == f"kept from an earlier run: {made(document)}"
     assert delivered_kind(kept) == "soup" and delivered_trial(kept) is None
