@@ -29,6 +29,7 @@ from automl.final.evidence.delivery import Delivery
 from automl.final.evidence.earlier import Earlier
 from automl.final.evidence.verdict import Final
 from automl.final.evidence.words import made
+from automl.final.model_folder import weights_sha256
 from automl.final.predictor import Predictor
 from automl.final.retrain import Retrained
 from automl.pipeline import run, setup
@@ -352,6 +353,10 @@ def test_model_that_left_images_out_is_combined_as_it_is(
         write_moved(place, tensors, bias, -APART)
     tensors[bias][0] += APART
     save_file(tensors, file)
+    place = tmp_path / "tiny" / "result.json"
+    document = json.loads(place.read_text(encoding="utf-8"))
+    document["model_sha256"] = weights_sha256(file.parent)  # as if the study had made it so
+    place.write_text(json.dumps(document), encoding="utf-8")
     result, lines = fitted(tmp_path, monkeypatch)
     retrain = result.to_json()["retrain"]
     assert retrain["how"] == "soup" and "[retrain]" not in lines
