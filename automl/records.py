@@ -222,6 +222,7 @@ class TrialRow:
     `value` is its last validation score, None if it has none; `rounds` its last round, `seconds` the time of all its
     rounds, `epochs` its passes through the training rows (None if unknown). `objectives` are its other objectives.
     `kind` says what model it is: "head on features", "head on pixels", "fine-tuned", "from scratch", or "" if unknown.
+    `val_rows` is on how many validation rows `value` was scored, 0 if on all; `error` is then its standard error.
     """
 
     trial: int
@@ -234,6 +235,8 @@ class TrialRow:
     objectives: Mapping[str, float] = field(default_factory=dict)
     epochs: float | None = None
     kind: str = ""
+    val_rows: int = 0
+    error: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from automl.pipeline.study_folder import DATA_REPORT, Workspace, write_json, wri
 from automl.records import Config, Interval, Rows, rows_of
 from automl.result import FitResult
 from automl.review.tables import delivered_of, write_trials
-from automl.review.trials import stored_rows, with_weights
+from automl.review.trials import judged, stored_rows, with_weights
 from automl.search import SearchResult
 from automl.terminal.masking import mask_passwords
 from automl.training.cross_validation import pooled_targets
@@ -156,6 +156,7 @@ def write_outcome(setup: Setup, found: SearchResult, outcome: Outcome) -> FitRes
     root, model = setup.workspace.root, setup.workspace.model_dir
     write_text(root / DATA_REPORT, setup.data.report.to_json() + "\n")
     rows = with_weights(stored_rows([*found.heads, *found.trials]), setup.pretrained.record)
+    rows = judged(rows, setup.metric.name, setup.data.splits.info)
     made = delivered_of(outcome.retrain, outcome.trial)
     write_trials(rows, setup.metric.name, setup.metric.mode, root / "trials.csv", made)
     preprocess, earlier = read_preprocess(model), setup.workspace.read_result()

@@ -13,14 +13,14 @@ from typing import Any
 from automl.documents.bounded_file import read_bounded
 from automl.errors import StudyError
 from automl.final.evidence.delivery import COMBINED, Delivery
-from automl.records import Mode, TrialRow, TrialState
+from automl.records import VAL_ROWS, Mode, TrialRow, TrialState
 from automl.review.studies import WRONG_VALUES
 from automl.search.pareto import on_front
 from automl.search.storage.kinds import kind_of
 
 _FIRST = ("rank", "trial", "state")
 _NUMBERS = ("rounds", "epochs", "seconds")
-_LAST = ("reason", "kind", "delivered")
+_LAST = (VAL_ROWS, "reason", "kind", "delivered")
 _PARETO = "pareto"
 _MOST_BYTES = 2**28  # of trials.csv: a million trials
 # Objectives that are columns: the parameters of the network, and its multiplications for one image.
@@ -32,15 +32,41 @@ def ranked(trials: Iterable[TrialRow], mode: Mode) -> list[TrialRow]:
 
     The first training leads the search (see `Incumbent`). A pruned trial is above a longer one only if it was better
     with less training. Of equal values, more rounds come first, then the lower number. Trials without a finite value
-    follow; failed ones are last. Linear heads are among them by their value, but never lead the search.
+    follow; failed ones are last. Linear heads are among them by their value, but never lead the search. A value of
+    fewer than all validation rows counts as worse by its standard error (`worth`), so that it is above one of all rows
+    only if it is better by more than that.
     """
 
     def key(row: TrialRow) -> tuple[float, ...]:
         finite = row.value is not None and math.isfinite(row.value)
-        worse = 0.0 if row.value is None or not finite else (-row.value if mode == "max" else row.value)
+        worse = (
+            0.0
+            if row.value is None or not finite
+            else (-worth(row, mode) if mode == "max" else worth(row, mode))
+        )
         return (row.state is TrialState.FAILED, not finite, worse, -row.rounds, row.trial)
 
     return sorted(trials, key=key)
+
+
+def worth(row: TrialRow, mode: Mode) -> float:
+    """Return the value of a trial, worse by its standard error if it is of fewer than all validation rows.
+
+    NaN without a value.
+    """
+    if row.value is None:
+        return math.nan
+    return row.value - row.error if mode == "max" else row.value + row.error
+
+
+def few_images(trials: Iterable[TrialRow], n_val: int) -> list[str]:
+    """Return a sentence for each trial whose score is of fewer than all `n_val` validation images."""
+    return [
+        f"trial {row.trial} was scored on {row.val_rows:,} of {n_val:,} validation images: its score counts as worse "
+        f"by its standard error, {row.error:.4f}"
+        for row in trials
+        if row.val_rows and row.value is not None
+    ]
 
 
 @dataclass(frozen=True)
@@ -69,8 +95,10 @@ def leaderboard_rows(
     trials: Iterable[TrialRow], metric: str, mode: Mode, delivered: Delivered | None = None
 ) -> list[dict[str, Any]]:
     """Return the leaderboard as dicts with the same keys: rank, trial, state, val_METRIC, rounds, epochs, seconds,
-    params, macs, pareto, family, model, the other parameters, reason, kind, delivered. What a trial does not have is
-    None.
+    params, macs, pareto, family, model, the other parameters, val_rows, reason, kind, delivered. What a trial does not
+    have is None.
+
+    val_rows is on how many validation rows the trial was scored, None if on all.
 
     kind is what model the trial is. delivered is how the delivered model was made, in the row of its trial, and "" in
     the others. params, macs and pareto are left out if no trial has them. `pareto`: no other trial is at least as good
@@ -93,6 +121,7 @@ def leaderboard_rows(
             "seconds": round(row.seconds, 3),
             **(_model_size(row, front) if front else {}),
             **{name: row.config.get(name) for name in names},
+            VAL_ROWS: row.val_rows or None,
             "reason": row.reason,
             "kind": row.kind,
             "delivered": delivered.how if delivered is not None and delivered.trial == row.trial else "",
@@ -107,7 +136,7 @@ def pareto_trials(rows: Sequence[TrialRow], mode: Mode) -> set[int]:
     points = [
         (unknown, unknown)
         if row.state is TrialState.FAILED or row.value is None or "params" not in row.objectives
-        else (row.value, row.objectives["params"])
+        else (worth(row, mode), row.objectives["params"])
         for row in rows
     ]
     return {row.trial for row, best in zip(rows, on_front(points, (mode, "min")), strict=True) if best}
@@ -166,6 +195,7 @@ def _row(record: dict[str, str], metric: str, columns: Sequence[str]) -> TrialRo
         reason=record.get("reason", ""),
         objectives={name: float(record[name]) for name in MODEL_SIZE if record.get(name)},
         epochs=float(record["epochs"]) if "rounds" in columns and record["epochs"] else None,
+        val_rows=int(record.get(VAL_ROWS) or 0),
         kind=record["kind"] if "kind" in columns else kind_of(config),
     )
 

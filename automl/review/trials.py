@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from automl.config.metrics import METRICS
-from automl.records import Mode, TrialRow
+from automl.records import DatasetInfo, Mode, TrialRow, rows_of
 from automl.review.studies import DATABASE_FILE, TRIALS_FILE, StudyFolder
 from automl.review.tables import MODEL_SIZE, read_trials
 from automl.training.published.licences import licence_words
+from automl.training.steps.standard_errors import standard_error
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -29,7 +30,7 @@ def study_trials(study: StudyFolder) -> tuple[str, Mode, list[TrialRow]]:
     table = study.path / TRIALS_FILE
     if study.finished and table.is_file():
         metric, rows = read_trials(table)
-        return metric, study_mode(study, metric), rows
+        return metric, study_mode(study, metric), judged_in(study, rows, metric)
     if not study.config.get("storage") and not (study.path / DATABASE_FILE).is_file():
         return study.metric, study_mode(study, study.metric), []
     from automl.search.storage.summary import read_summary
@@ -37,9 +38,69 @@ def study_trials(study: StudyFolder) -> tuple[str, Mode, list[TrialRow]]:
     begun_with = study.plan.get("begun_with", {})
     summary = read_summary(study.storage_url(), study.name)
     if summary is not None:
-        return summary.metric or study.metric, summary.mode, with_weights(summary.trials, begun_with)
-    metric, mode, trials = stored_trials(study)
-    return metric, mode, with_weights(stored_rows(trials), begun_with)
+        metric, mode, rows = summary.metric or study.metric, summary.mode, summary.trials
+    else:
+        metric, mode, trials = stored_trials(study)
+        rows = stored_rows(trials)
+    return metric, mode, judged_in(study, with_weights(rows, begun_with), metric)
+
+
+def judged(trials: Iterable[TrialRow], metric: str, info: DatasetInfo) -> list[TrialRow]:
+    """Return the trials, those that were scored on fewer than all validation rows with what their scores are worth.
+
+    The standard error is that by which a search compares them (`Incumbent`); 0 for a metric of `automl.tune`.
+    """
+
+    def one(row: TrialRow) -> TrialRow:
+        if not 0 < row.val_rows < info.n_scored:
+            return replace(row, val_rows=0, error=0.0)
+        known = metric in METRICS and row.value is not None and math.isfinite(row.value)
+        return replace(
+            row, error=standard_error(metric, row.value or 0.0, info, row.val_rows) if known else 0.0
+        )
+
+    return [one(row) for row in trials]
+
+
+def judged_in(study: StudyFolder, trials: Iterable[TrialRow], metric: str) -> list[TrialRow]:
+    """Return `judged` by the data of a study, as its plan says them; without a plan every score is taken as it is."""
+    info = _rows_and_classes(study)
+    return judged(trials, metric, info) if info else [replace(row, val_rows=0) for row in trials]
+
+
+def val_images(study: StudyFolder) -> int:
+    """Return how many rows score a trial of a study; 0 if its plan does not say."""
+    info = _rows_and_classes(study)
+    return info.n_scored if info else 0
+
+
+def _rows_and_classes(study: StudyFolder) -> DatasetInfo | None:
+    """Return the data of a study as far as standard errors depend on them; None if its plan does not say.
+
+    The classes count as equally frequent: plan.json has no others.
+    """
+    try:
+        plan = study.plan
+        n_train, n_outputs = int(plan["n_train"]), int(plan["traits"]["n_outputs"])
+        n_val, folds = int(plan["n_val"]), 2 if plan.get("val") == "cv" else 0
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
+    return DatasetInfo(
+        name="",
+        task="classification",
+        classes=(),
+        in_chans=0,
+        img_size=0,
+        mean=(),
+        std=(),
+        class_counts=(max(1, n_train // max(1, n_outputs)),) * n_outputs,
+        fingerprint="",
+        n_train=n_train,
+        n_val=n_val,
+        n_holdout=0,
+        n_skipped=0,
+        folds=folds,
+    )
 
 
 def with_weights(trials: Iterable[TrialRow], begun_with: Mapping[str, Any]) -> list[TrialRow]:
@@ -91,6 +152,7 @@ def stored_rows(trials: Iterable[StoredTrial]) -> list[TrialRow]:
             objectives={name: count for name in MODEL_SIZE if (count := trial.objective(name)) is not None},
             epochs=trial.epochs,
             kind=trial.kind,
+            val_rows=rows_of(trial.metrics),
         )
         for trial in sorted(trials, key=lambda trial: trial.number)
     ]

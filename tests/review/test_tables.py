@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from automl.errors import StudyError
 from automl.records import Report, TrialRow, TrialState
-from automl.review.tables import Delivered, delivered_of, leaderboard_rows, ranked, read_trials, write_trials
+from automl.review.tables import (
+    Delivered,
+    delivered_of,
+    few_images,
+    leaderboard_rows,
+    ranked,
+    read_trials,
+    write_trials,
+)
+from automl.review.trials import judged
 from automl.search.control.incumbent import Incumbent
+from tests.final.evidence.literals import INFO
 from tests.review.studies_on_disk import TRIALS
 
 
@@ -110,3 +121,23 @@ def test_delivered_model_is_of_its_trial_but_a_distilled_one_of_none() -> None:
     assert delivered_of({"how": "distilled"}, 3) == Delivered(None, "distilled")
     kept = {"how": "earlier model", "made": "distilled", "trial": 3}
     assert delivered_of(kept, 3) == Delivered(None, "earlier model")
+
+
+def test_score_of_few_rows_leads_only_if_better_by_more_than_its_standard_error(tmp_path: Path) -> None:
+    info = replace(INFO, n_train=500, n_val=122)
+    whole = row(0, TrialState.COMPLETE, 0.902, 9)
+    rows = [whole, replace(row(1, TrialState.COMPLETE, 1.0, 0), val_rows=8)]
+    known = judged(rows, "accuracy", info)
+    assert known[1].error == pytest.approx((0.9 * 0.1 / 8) ** 0.5)
+    assert [entry.trial for entry in ranked(known, "max")] == [0, 1]
+    more = judged([whole, replace(rows[1], val_rows=100)], "accuracy", info)
+    assert [entry.trial for entry in ranked(more, "max")] == [1, 0]
+    (every,) = judged([replace(rows[1], val_rows=122)], "accuracy", info)
+    assert (every.val_rows, every.error) == (0, 0.0)
+    assert few_images(known, 122) == [
+        "trial 1 was scored on 8 of 122 validation images: its score counts as worse by its standard error, 0.1061"
+    ]
+    write_trials(known, "accuracy", "max", tmp_path / "trials.csv")
+    _, again = read_trials(tmp_path / "trials.csv")
+    assert [entry.val_rows for entry in again] == [0, 8]
+    assert judged(again, "accuracy", info)[1].error == known[1].error

@@ -93,10 +93,21 @@ def command(
         if unusable := not_usable(result):
             say_wrapped(unusable)
         _print_main_columns(trials, metric, mode, made)
-        for row in weights_of(found).values():
-            say_wrapped(
-                f"weights {row['weights']}: licence {row['licence']}, from {row['origin'] or row['source']}"
-            )
+        _print_notes(found, trials)
+
+
+def _print_notes(found: StudyFolder, trials: list[TrialRow]) -> None:
+    """Print which trials were scored on fewer than all validation images, and the licences of weights."""
+    from automl.cli.output import say_wrapped
+    from automl.review.tables import few_images
+    from automl.review.trials import val_images, weights_of
+
+    for few in few_images(trials, val_images(found)):
+        say_wrapped(few)
+    for row in weights_of(found).values():
+        say_wrapped(
+            f"weights {row['weights']}: licence {row['licence']}, from {row['origin'] or row['source']}"
+        )
 
 
 def _print_columns(rows: list[dict[str, Any]], columns: str) -> None:
@@ -148,6 +159,8 @@ def _front(
     from automl.review.front.kept import Where, kept_weights
     from automl.review.front.latencies import FILE, Latencies
     from automl.review.front.points import front, points_of, write_front
+    from automl.review.tables import few_images
+    from automl.review.trials import val_images
     from automl.torch_setup import quiet_waiting
 
     quiet_waiting()  # before torch is loaded
@@ -173,6 +186,9 @@ def _front(
         say(f"no trial of study {found.name!r} has a score and a latency yet")
     else:
         _print_front(best, metric, latencies.where, unmeasured)
+        on_front = {point.trial for point in best}
+        for few in few_images([row for row in trials if row.trial in on_front], val_images(found)):
+            say_wrapped(few)
 
 
 def _print_front(best: list[Point], metric: str, where: str, unmeasured: int) -> None:

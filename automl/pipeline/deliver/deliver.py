@@ -32,7 +32,7 @@ from automl.result import FitResult
 from automl.review.front.kept import Kept, Where
 from automl.review.studies import TRIALS_FILE
 from automl.review.tables import delivered_of, write_trials
-from automl.review.trials import stored_rows, stored_trials, study_mode, with_weights
+from automl.review.trials import judged_in, stored_rows, stored_trials, study_mode, with_weights
 from automl.torch_setup import quiet_waiting
 
 ALMOST_DONE = "Almost done; press Ctrl-C again to quit at once."
@@ -68,6 +68,7 @@ def deliver(
     with opened_study(study, directory, data, observer or Silent()) as opened:
         _, _, stored = stored_trials(opened.study)
         trials = with_weights(stored_rows(stored), opened.plan["begun_with"])
+        trials = judged_in(opened.study, trials, opened.metric)
         chosen = choose(opened, trials, wish)
         if chosen.kept.where is Where.MODEL:
             opened.observer.note(f"{chosen.words} is the model of the study already.")

@@ -158,9 +158,10 @@ def chosen_heads(heads: Sequence[Head], metric: str) -> tuple[list[Head], str]:
 
 def _value_words(head: Head, basis: Basis) -> str:
     """Return the score of a head and what it was computed on."""
-    crossed = head.out_of_fold
+    crossed, n_val = head.out_of_fold, basis.splits.info.n_scored
     if crossed is None:
-        return f"{head.val_score:.4f} on the validation images"
+        few = f"{head.n_val:,} of {n_val:,}" if head.n_val < n_val else "the"
+        return f"{head.val_score:.4f} on {few} validation images"
     times = f", mean of {len(crossed.values)} times" if len(crossed.values) > 1 else ""
     said = f"{crossed.value:.4f} by cross-validation ({len(crossed.rows):,} images in {crossed.folds} folds{times})"
     return said if basis.splits.info.folds else f"{head.val_score:.4f} on the validation images and {said}"

@@ -11,7 +11,7 @@ from typing import Any
 
 from automl.errors import AutomlError
 from automl.final.cost.network import Network
-from automl.records import Config, Mode, TrialRow, TrialState
+from automl.records import VAL_ROWS, Config, Mode, TrialRow, TrialState
 from automl.review.front.exports import proofs_of
 from automl.review.front.kept import Kept, Where
 from automl.review.front.latencies import Latencies
@@ -28,9 +28,10 @@ FLOAT = "float32"
 class Point:
     """A model that can be chosen: a trial, a soup or an ensemble as it is (`form` is "float32"), or an export of one.
 
-    `value` is its score on the validation images, `latency` its milliseconds for one image (None if unknown), `size`
-    the bytes of its file. `weights` says where its weights are, "" if they are gone. `trial` is None for a model of
-    several, whose `members` have words.
+    `value` is its score on the validation images; if these were not all, `val_rows` counts them, and `error` is its
+    standard error. `latency` has the milliseconds for one image (None if unknown), `size` the bytes of its file.
+    `weights` says where its weights are, "" if they are gone. `trial` is None for a model of several, whose `members`
+    have words.
     """
 
     trial: int | None
@@ -43,6 +44,12 @@ class Point:
     weights: str
     config: Config
     members: tuple[str, ...] = ()
+    val_rows: int = 0
+    error: float = 0.0
+
+    def worth(self, mode: Mode) -> float:
+        """Return the value, worse by its standard error if it is of fewer than all validation images."""
+        return self.value - self.error if mode == "max" else self.value + self.error
 
     def to_row(self, metric: str) -> dict[str, Any]:
         """Return it for JSON and CSV."""
@@ -50,6 +57,7 @@ class Point:
             "trial": self.trial,
             "form": self.form,
             f"val_{metric}": self.value,
+            VAL_ROWS: self.val_rows or None,
             "latency_ms": self.latency,
             "size_bytes": self.size,
             "params": self.params,
@@ -88,6 +96,8 @@ def points_of(
             kind=row.kind,
             weights="" if place is None else place.where.value,
             config=row.config,
+            val_rows=row.val_rows,
+            error=row.error,
         )
         found += costs.added(study, point, costs.of_trial(row), _folder(place))
     for one in several_of(study, trials):
@@ -104,7 +114,7 @@ def points_of(
             members=one.members,
         )
         found += costs.added(study, point, costs.of_several(one), one.folder)
-    return sorted(found, key=lambda point: -point.value if mode == "max" else point.value)
+    return sorted(found, key=lambda point: _from_best(point, mode))
 
 
 def _folder(kept: Kept | None) -> Path | None:
@@ -157,10 +167,14 @@ def front(points: Sequence[Point], mode: Mode) -> list[Point]:
     Points without a latency are none of them.
     """
     values = [
-        (one.value, math.nan if one.latency is None else one.latency, float(one.size)) for one in points
+        (one.worth(mode), math.nan if one.latency is None else one.latency, float(one.size)) for one in points
     ]
     best = [one for one, on in zip(points, on_front(values, (mode, "min", "min")), strict=True) if on]
-    return sorted(best, key=lambda one: -one.value if mode == "max" else one.value)
+    return sorted(best, key=lambda one: _from_best(one, mode))
+
+
+def _from_best(point: Point, mode: Mode) -> float:
+    return -point.worth(mode) if mode == "max" else point.worth(mode)
 
 
 def write_front(points: Iterable[Point], metric: str, path: Path) -> None:

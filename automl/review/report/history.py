@@ -11,7 +11,7 @@ from automl.errors import AutomlError
 from automl.records import Mode, TrialRow, TrialState
 from automl.review.studies import DATABASE_FILE, StudyFolder
 from automl.review.tables import ranked
-from automl.review.trials import open_study, stored_rows, study_mode, study_trials, with_weights
+from automl.review.trials import judged_in, open_study, stored_rows, study_mode, study_trials, with_weights
 from automl.search.storage.event_log import Event, read_events
 from automl.search.storage.kinds import HEADS
 from automl.search.storage.reader import StoredTrial, read_trials
@@ -99,7 +99,7 @@ def read_history(study: StudyFolder) -> History:
     return History(
         metric,
         mode,
-        tuple(with_weights(stored_rows(stored), begun_with)),
+        tuple(judged_in(study, with_weights(stored_rows(stored), begun_with), metric)),
         tuple(trial for trial in stored if not trial.is_head),
         tuple(stretches),
         tuple(event for event in events if math.isfinite(event.time)),

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError, ProgrammingError, SQLAlchemyError
 
 from automl.documents.json_file import parse_json
-from automl.records import Mode, TrialRow, TrialState
+from automl.records import Mode, TrialRow, TrialState, rows_of
 from automl.search.reasons import Reason
 from automl.search.storage.kinds import kind_of
 from automl.search.storage.sql.urls import connected
@@ -107,6 +107,7 @@ def summary_of(connection: Connection, study: str) -> StudySummary | None:
                 objectives=objectives.get(number, {}),
                 epochs=epochs_of(parse_json(metrics)),
                 kind=kind_of(chosen_config, origin),
+                val_rows=rows_of(parse_json(metrics)),
             )
         )
     metric = (parse_json(names) or [""])[0] if names else ""

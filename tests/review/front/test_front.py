@@ -25,6 +25,7 @@ from automl.review.front.networks import StudyNetworks
 from automl.review.front.points import Point, front, points_of
 from automl.review.studies import find_study
 from automl.review.tables import write_trials
+from automl.review.trials import study_trials
 from automl.spaces.architectures.factories import ENSEMBLE
 from tests.delivery.conftest import info_of
 from tests.review.studies_on_disk import RESULT, finished_study
@@ -105,6 +106,29 @@ def test_points_have_the_costs_of_their_networks_and_int8_what_it_lost(study: Pa
     assert first.latency == third.latency and first.latency is not None  # the same network
     assert exported.value == pytest.approx(0.9 - 0.02) and exported.latency == 0.01
     assert (first.weights, exported.weights, second.weights) == ("model", "model/onnx-int8", "")
+
+
+def test_score_of_two_images_does_not_lead_and_is_marked(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lucky = TrialRow(
+        4, TrialState.COMPLETE, 1.0, 3, 1.0, {**CONFIG, "lr": 0.3}, kind="from scratch", val_rows=2
+    )
+    write_trials((*TRIALS, lucky), "accuracy", "max", study / "trials.csv")
+    found = find_study("photos", study.parent)
+    _, mode, rows = study_trials(found)
+    points = points_of(found, rows, mode, Latencies(study / FILE, threads=1), {})
+    assert points[0].trial == 0 and points[0].worth(mode) == 0.9  # it was scored on all
+    (last,) = (one for one in points if one.trial == 4)
+    assert (last.value, last.val_rows) == (1.0, 2) and last.worth(mode) < 0.9
+    place = ("--directory", str(study.parent))
+    assert main(["leaderboard", "photos", *place]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "trial 4 was scored on 2 of 20 validation images: its score counts as worse" in said
+    assert main(["leaderboard", "photos", *place, "--json"]) == 0
+    board = json.loads(capsys.readouterr().out)
+    assert [(one["trial"], one["val_rows"]) for one in board["trials"]][:2] == [(0, None), (1, None)]
+    assert {one["trial"]: one["val_rows"] for one in board["trials"]}[4] == 2
 
 
 def test_latencies_are_measured_once_a_machine(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
