@@ -22,6 +22,15 @@ def read_json(path: Path, *, most: int = MOST_BYTES) -> Any:
     return parse_json(read_bounded(path, most).decode("utf-8"))
 
 
+def read_object(path: Path) -> dict[str, Any]:
+    """Return the JSON object in a file; an empty one if there is none, or if it is damaged."""
+    try:
+        found = read_json(path)
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def parse_json(text: str | bytes) -> Any:
     """Return the content of a JSON text. Raises ValueError as `read_json` does."""
     text = text if isinstance(text, str) else text.decode("utf-8")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from safetensors.torch import save_file
 from torch import nn
 
+from automl.documents.digest import file_digest
 from automl.documents.json_file import read_json
 from automl.records import Config, DatasetInfo
 from automl.spaces.architectures.factories import is_factory
@@ -30,8 +30,7 @@ _ABOUT_WEIGHTS = ("tag", "license", "origin_url", "paper_ids", "paper_name", "no
 def weights_sha256(folder: Path) -> str | None:
     """Return the SHA-256 of the weights in a model folder, in hexadecimal; None if they cannot be read."""
     try:
-        with (folder / WEIGHTS).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_digest(folder / WEIGHTS)
     except OSError:
         return None
 

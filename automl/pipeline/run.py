@@ -96,7 +96,7 @@ class Run:
         write_text(setup.workspace.root / DATA_REPORT, setup.data.report.to_json() + "\n")
         setup.data.write_table(
             setup.workspace.root / SPLITS_FILE
-        )  # names for rows, also of a search that runs
+        )  # it names the rows, while a search runs too
         setup.clock.finish_stage("setup")
         return cls(setup, engine)
 

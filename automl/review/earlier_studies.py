@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from automl.documents.json_file import read_json
 from automl.records import TrialState
 from automl.review.studies import StudyFolder, damage_told
 from automl.review.trials import stored_trials
@@ -26,15 +23,6 @@ def read_past(study: StudyFolder) -> PastStudy:
             if trial.state is not TrialState.FAILED and trial.reports and not trial.is_head
         ]
         reached = max((max(values) for _, values in trials), default=1)
-        planned = read_plan(study).get("epochs")  # in rounds
+        planned = study.plan.get("epochs")  # in rounds
         epochs = planned if isinstance(planned, int) else reached
         return PastStudy(study.name, mode, max(epochs, reached), trials)
-
-
-def read_plan(study: StudyFolder) -> dict[str, Any]:
-    """Return the study's plan.json, empty if there is none."""
-    try:
-        content = read_json(study.path / PLAN_FILE)
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}

@@ -11,7 +11,7 @@ from typing import Any
 
 from automl.config.loading import read_study_file
 from automl.config.storage import unmask
-from automl.documents.json_file import read_json
+from automl.documents.json_file import read_json, read_object
 from automl.errors import ConfigError, ModelError, StudyError, reason_of, unknown_name
 from automl.final.evaluation.words import answers_nothing
 from automl.final.evidence.gap import with_reads
@@ -171,7 +171,11 @@ def read_study(path: Path) -> StudyFolder:
     if result is not None and not isinstance(result, dict):
         raise StudyError(f"{RESULT_FILE} must hold one JSON object, got something else in {str(path)!r}")
     found = StudyFolder(
-        str(config.get("study") or study_name(path.resolve())), path, config, result, _plan(path / PLAN_FILE)
+        str(config.get("study") or study_name(path.resolve())),
+        path,
+        config,
+        result,
+        read_object(path / PLAN_FILE),
     )
     told = (result or {}).get("holdout_reads")
     if result is not None and isinstance(told, int) and told < found.holdout_reads:
@@ -190,15 +194,6 @@ def require_own_name(study: StudyFolder) -> None:
             f"a study can be changed in a folder of its own name, but {str(study.path)!r} is a copy of the study "
             f"{study.name!r}, or was renamed: call the folder {study.name!r} again, in another --directory if need be"
         )
-
-
-def _plan(path: Path) -> dict[str, Any]:
-    """Return plan.json; empty where there is none or it is damaged, which only a resume has to refuse."""
-    try:
-        plan = read_json(path)
-    except (OSError, ValueError):
-        return {}
-    return plan if isinstance(plan, dict) else {}
 
 
 def study_folders(directory: str | Path) -> list[Path]:

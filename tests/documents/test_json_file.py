@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from automl.documents.json_file import parse_json, read_json
+from automl.documents.json_file import parse_json, read_json, read_object
 
 
 def test_json_is_read(tmp_path: Path) -> None:
@@ -57,3 +57,12 @@ def test_sparse_file_of_a_terabyte_is_not_read(tmp_path: Path) -> None:
         file.truncate(10**12)
     with pytest.raises(ValueError, match="too large: 1.0 TB, at most 67.1 MB"):
         read_json(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize("text", [None, "", "[1]", "3", "{", '{"a": ' + "9" * 50 + "}"])
+def test_object_that_is_none_or_damaged_is_an_empty_one(text: str | None, tmp_path: Path) -> None:
+    if text is not None:
+        (tmp_path / "a.json").write_text(text)
+    assert read_object(tmp_path / "a.json") == {}
+    (tmp_path / "b.json").write_text('{"a": 1}')
+    assert read_object(tmp_path / "b.json") == {"a": 1}

@@ -96,12 +96,11 @@ def learn(
 def _space(given: str | None, study: StudyFolder) -> Any:
     """Return the given space, else the first study's; if that is `auto`, the one that its plan chose."""
     from automl.errors import UsageError
-    from automl.review.earlier_studies import read_plan
     from automl.spaces import SearchSpace
 
     own = study.config.get("space", "auto") if given is None else given
     if own == "auto":
-        own = read_plan(study).get("space_used")
+        own = study.plan.get("space_used")
     if own is None:
         raise UsageError(
             f"--space must be given, since study {study.name!r} has not chosen one yet; for example --space cpu"

@@ -17,13 +17,13 @@ from automl.delivery.export.proof import Exported, Proof, prove
 from automl.delivery.export.rows import Evidence
 from automl.delivery.export.texts import readme
 from automl.delivery.export.writers import FILES, WRITERS, Format, Job
+from automl.documents.digest import file_digest
 from automl.errors import ModelError
 from automl.final.card import CARD_FILE
 from automl.final.model_folder import WEIGHTS
 from automl.final.predictor import Predictor
 from automl.machine import is_alive
 from automl.records import DatasetInfo
-from automl.training.heads.feature_cache import file_digest
 from automl.training.steps.standard_errors import allowed_loss
 
 CARD = "model-card.md"

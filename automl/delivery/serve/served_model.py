@@ -15,12 +15,12 @@ from automl.delivery.export.caller import answer, read_model
 from automl.delivery.export.export import described
 from automl.delivery.export.model import export_model
 from automl.delivery.export.onnx_graph import IMAGES, session
+from automl.documents.digest import file_digest
 from automl.errors import DataError, ModelError, UsageError
 from automl.final.model_folder import WEIGHTS
 from automl.final.predictor import Predictor
 from automl.records import Resize, Task
 from automl.review.studies import find_model
-from automl.training.heads.feature_cache import file_digest
 
 Pixels = npt.NDArray[np.uint8]
 

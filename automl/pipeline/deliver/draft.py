@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from automl.documents.json_file import read_json
+from automl.documents.json_file import read_object
 from automl.final.card import CARD_FILE, write_card
 from automl.final.confidence.answers import KnownAnswers
 from automl.final.confidence.folder import write_confidence
@@ -86,7 +86,7 @@ def recover(workspace: Workspace) -> None:
     before, draft = workspace.root / REPLACED, workspace.root / DRAFT
     if before.is_dir() and not workspace.model_dir.exists():
         before.rename(workspace.model_dir)
-    elif (result := _read(draft / RESULT_FILE)) and is_of_model(result, workspace.model_dir):
+    elif (result := read_object(draft / RESULT_FILE)) and is_of_model(result, workspace.model_dir):
         _complete(workspace)
     _remove(workspace)
     _tell_reads(workspace)
@@ -115,7 +115,7 @@ def _remove(workspace: Workspace) -> None:
 
 def _tell_reads(workspace: Workspace) -> None:
     """Write into result.json, and the model's card, how often the holdout was read, if that was more often."""
-    result, counted = _read(workspace.result_json), _read(workspace.root / HOLDOUT_FILE)
+    result, counted = read_object(workspace.result_json), read_object(workspace.root / HOLDOUT_FILE)
     reads, told = counted.get("reads"), result.get("holdout_reads")
     if not isinstance(reads, int) or not isinstance(told, int) or reads <= told:
         return
@@ -124,12 +124,3 @@ def _tell_reads(workspace: Workspace) -> None:
         card = workspace.model_dir / CARD_FILE
         write_json(workspace.result_json, document)
         write_card(card, document, read_preprocess(workspace.model_dir))
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """Return a JSON object; an empty one if there is none, or if it is damaged."""
-    try:
-        found = read_json(path)
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -14,7 +14,7 @@ from automl.errors import AutomlError
 from automl.log import get_logger
 from automl.machine import Moment
 from automl.records import Config, DatasetInfo, Observer
-from automl.review.earlier_studies import read_past, read_plan
+from automl.review.earlier_studies import read_past
 from automl.review.studies import StudyFolder, find_study, read_study, study_folders, study_name
 from automl.search.sampling.portfolio import PastStudy, learn_portfolio
 from automl.spaces import SearchSpace
@@ -153,5 +153,5 @@ def _others(config: StudyConfig, here: Mapping[str, Any], until: Moment | None) 
 
 
 def _traits_of(study: StudyFolder) -> dict[str, Any]:
-    found = read_plan(study).get("traits")
+    found = study.plan.get("traits")
     return dict(found) if isinstance(found, dict) else {}

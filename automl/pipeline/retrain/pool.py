@@ -38,9 +38,8 @@ from automl.torch_setup import set_threads
 from automl.training.models.pretrained_weights import Weights, arch
 
 Array = npt.NDArray[Any]
-SCORING_SHARE = (
-    0.6  # of the time left beside closing: the rest is for scoring the holdout with several networks
-)
+# Of the time left beside closing: the rest is for scoring the holdout with several networks.
+SCORING_SHARE = 0.6
 
 
 @dataclass(frozen=True)
@@ -105,9 +104,8 @@ class Pool:
         until, found = self.until, list(known)
         if not found and (single := self.single()) is not None:
             found.append(single)
-        for trial in (
-            self._others() if found else ()
-        ):  # without the single model there is nothing to begin with
+        # Without the single model there is nothing to begin with.
+        for trial in self._others() if found else ():
             if len(found) >= MOST_COMBINED or time.monotonic() >= until:
                 break
             loaded = self._loaded(trial)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from automl.documents.digest import file_digest
 from automl.documents.json_file import read_json
 from automl.review.studies import WEIGHTS_FILE
 
@@ -25,7 +25,9 @@ def record_export(study: Path, model: Path, folder: Path) -> None:
     if place.parent == model.resolve():
         return
     others = [row for row in _recorded(study) if row.get("folder") != str(place)]
-    text = json.dumps({"exports": [*others, {"folder": str(place), "weights": _digest(model)}]}, indent=1)
+    text = json.dumps(
+        {"exports": [*others, {"folder": str(place), "weights": file_digest(model / WEIGHTS_FILE)}]}, indent=1
+    )
     draft = study / f".{FILE}.{os.getpid()}"
     draft.write_text(text + "\n", encoding="utf-8")
     draft.replace(study / FILE)
@@ -39,7 +41,7 @@ def proofs_of(study: Path, model: Path) -> Iterator[tuple[dict[str, Any], str]]:
     files = sorted(model.glob(f"*/{PROOF}"))
     recorded = _recorded(study)
     if recorded and (model / WEIGHTS_FILE).is_file():
-        own = _digest(model)
+        own = file_digest(model / WEIGHTS_FILE)
         files += [Path(str(row.get("folder"))) / PROOF for row in recorded if row.get("weights") == own]
     for file in files:
         try:
@@ -57,9 +59,3 @@ def _recorded(study: Path) -> list[dict[str, Any]]:
     except (OSError, ValueError, KeyError, TypeError):
         return []
     return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
-
-
-def _digest(model: Path) -> str:
-    """Return what tells the weights of a model folder from others."""
-    with (model / WEIGHTS_FILE).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from automl.documents.json_file import read_json
+from automl.documents.json_file import read_object
 from automl.final.evaluation.record import Evaluation
 from automl.final.evaluation.words import of_document
 from automl.records import Task
@@ -69,7 +69,9 @@ def read_facts(study: StudyFolder, result: Mapping[str, Any] | None = None) -> F
     if result is not None:
         study = replace(study, result=dict(result) or None)
     evaluation = of_document(document) if document else None
-    facts = Facts(study, read_history(study), document, _data_report(study), evaluation)
+    facts = Facts(
+        study, read_history(study), document, read_object(study.path / "data_report.json"), evaluation
+    )
     targets = () if evaluation is None else evaluation.classes
     return replace(
         facts,
@@ -77,11 +79,3 @@ def read_facts(study: StudyFolder, result: Mapping[str, Any] | None = None) -> F
         label_errors=read_label_errors(study.path),
         parts=read_parts(study.path),
     )
-
-
-def _data_report(study: StudyFolder) -> dict[str, Any]:
-    try:
-        found = read_json(study.path / "data_report.json")
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

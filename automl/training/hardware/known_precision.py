@@ -10,11 +10,11 @@ import json
 import logging
 import platform
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import torch
 
-from automl.documents.json_file import read_json
+from automl.documents.json_file import read_object
 from automl.machine import cache_folder
 from automl.training.plan import Precision
 
@@ -30,14 +30,14 @@ def work_key(device: str, model: str, *, size: int, batch_size: int, threads: in
 
 def recall(key: str, folder: Path | None = None) -> Precision | None:
     """Return the precision that was faster for this work, None if it was never measured here."""
-    found = _read((folder or cache_folder()) / FILE).get(key)
+    found = read_object((folder or cache_folder()) / FILE).get(key)
     return found if found in get_args(Precision) else None
 
 
 def remember(key: str, precision: Precision, folder: Path | None = None) -> None:
     """Keep the precision for later studies. A folder that cannot be written to only costs that memory."""
     path = (folder or cache_folder()) / FILE
-    known = {**_read(path), key: precision}
+    known = {**read_object(path), key: precision}
     draft = path.with_suffix(f".{id(known)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -45,14 +45,6 @@ def remember(key: str, precision: Precision, folder: Path | None = None) -> None
         draft.replace(path)
     except OSError as error:
         logging.getLogger(__name__).info("the measured precision was not kept: %s", error)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        found = read_json(path)
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _processor() -> str:

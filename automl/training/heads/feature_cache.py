@@ -171,12 +171,6 @@ def identity_of(place: Path) -> str:
     return found.hexdigest()
 
 
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file: about a second for a gigabyte. Raises OSError if it cannot be read."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _remove_drafts(folder: Path) -> None:
     """Remove the unfinished files of killed processes."""
     for path in folder.glob("*.draft"):

@@ -20,11 +20,12 @@ from torch import nn
 
 from automl.data.balance import Balance
 from automl.data.folds import RowFolds
+from automl.documents.digest import file_digest
 from automl.machine import Moment
 from automl.records import Config, DatasetInfo, SearchSplits
 from automl.torch_setup import import_timm
 from automl.training.evaluate import Answers, score
-from automl.training.heads.feature_cache import FeatureCache, file_digest, identity_of
+from automl.training.heads.feature_cache import FeatureCache, identity_of
 from automl.training.heads.features import FeatureReader, Features
 from automl.training.heads.fit import (
     Fitting,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from pathlib import Path
 
+from automl.documents.digest import file_digest
 from automl.errors import ModelError
 from automl.machine import hub_address, hub_answers, hub_is_off
 from automl.training.models.weight_sources import hub_file
@@ -118,9 +118,7 @@ def _check(offer: Offer, file: Path, sha256: str) -> None:
 def _problem(file: Path, sha256: str) -> str:
     """Return what is wrong with a file, or ""."""
     if sha256:
-        with file.open("rb") as content:
-            found = hashlib.file_digest(content, "sha256").hexdigest()
-        return "" if found == sha256 else "has another checksum than the hub says"
+        return "" if file_digest(file) == sha256 else "has another checksum than the hub says"
     if not file.name.removesuffix(_PART).endswith(".safetensors"):
         return ""  # the client has compared its size; loading will show the rest
     from safetensors import SafetensorError, safe_open
