@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import time
+import weakref
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import sklearn.metrics  # noqa: F401  # loaded before the first round is timed
+import torch
 
 from automl.machine import Moment
 from automl.records import VAL_ROWS, Config, SearchSplits
@@ -104,10 +106,13 @@ class ImageTrial:
 
     def close(self) -> None:
         """Free the memory of model and optimizer, so that the process can run the next trial."""
+        network = weakref.ref(self.trainer.model)
         self.trainer.gradients.close()
         del self.trainer
         self.patience = None
-        release()
+        # A third of a second in a process that has loaded torch and timm, so only where something holds the network.
+        if network() is not None or torch.cuda.is_available():
+            release()
 
     def _finished(
         self, metrics: dict[str, float], subject: Resumable, begun: float

@@ -47,7 +47,10 @@ def test_every_command_says_that_a_model_at_chance_is_not_usable(
     assert main(["fit", pictures, *quick, *place, "--quiet"]) == 3
     lines = capsys.readouterr().out.splitlines()
     # The model may have learned no more than the more frequent class, which is said in other words.
-    assert lines[0].startswith(("Not usable: accuracy 0.", "Not usable: its answer for all ")) and "'free'" in lines[0]
+    assert (
+        lines[0].startswith(("Not usable: accuracy 0.", "Not usable: its answer for all "))
+        and "'free'" in lines[0]
+    )
     # The same command again, and for scripts.
     assert main(["fit", pictures, *quick, *place, "--quiet", "--json"]) == 3
     document = json.loads(capsys.readouterr().out)

@@ -172,7 +172,9 @@ def test_model_that_knows_nothing_is_not_usable_and_says_so(tmp_path: Path) -> N
     assert result.trivial["accuracy"] == pytest.approx(0.7, abs=0.1)
     said = not_usable(document)
     # The model may have learned no more than the more frequent class, which is said in other words.
-    assert said.startswith(("Not usable: accuracy 0.", "Not usable: its answer for all ")) and "'free'" in said
+    assert (
+        said.startswith(("Not usable: accuracy 0.", "Not usable: its answer for all ")) and "'free'" in said
+    )
     card = card_of(result)
     assert card.index(f"**{said}**") < card.index("Trained by automl")
     assert read_verdict(result.model_dir) == said

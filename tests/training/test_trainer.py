@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import time
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -176,6 +178,21 @@ def test_checkpoint_resumes_exactly(
         assert found["train_loss"] == wanted["train_loss"]
         assert found["val_loss"] == wanted["val_loss"]
     assert second.trainer.optimizer.param_groups[0]["lr"] == whole.trainer.optimizer.param_groups[0]["lr"]
+
+
+def test_trial_that_is_closed_holds_no_memory_until_garbage_is_collected(
+    config: Config, splits: SearchSplits, plan: TrainPlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("automl.training.trial.release", lambda: None)
+    trial = ImageTrial(config, splits=splits, plan=plan)
+    trial.step()
+    parts = [weakref.ref(part) for part in (trial.trainer, trial.trainer.model, trial.trainer.optimizer)]
+    gc.disable()  # which finds circles, but not at once, and takes a third of a second
+    try:
+        trial.close()
+        assert [part() for part in parts] == [None, None, None]
+    finally:
+        gc.enable()
 
 
 def test_damaged_checkpoint_is_named(

@@ -37,6 +37,10 @@ def _identity(loss: Tensor) -> Tensor:
     return loss
 
 
+def _closed(*_: Tensor) -> Tensor:
+    raise RuntimeError("these gradients are closed")
+
+
 class Gradients:
     """Puts the gradient of the mean loss of a batch into the parameters' `.grad`.
 
@@ -85,8 +89,9 @@ class Gradients:
             return self.micro_batch.fit(len(images), lambda rows: self._batch(images, targets, rows))
 
     def close(self) -> None:
-        """End the threads, and free recorded batches."""
+        """End the threads, free recorded batches, and let go of the loss, which belongs to what holds this object."""
         self.recorder, self._recorded_gradients = None, []
+        self.loss_of = _closed
         if self.pool is not None:
             self.pool.shutdown()
         if self.autotune is not None:

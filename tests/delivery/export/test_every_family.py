@@ -1,6 +1,7 @@
-"""Every family of the preset for CPUs can be exported: its graph scores as torch does, in each format.
+"""Every kind of network of the preset for CPUs can be exported: its graph scores as torch does, in each format.
 
-`python -m benchmarks.delivery families` does this for the families of all presets, which takes ten minutes.
+A kind is what one module of timm builds, and its smallest network stands for it. `python -m benchmarks.delivery
+families` does this for every family of all presets, which takes ten minutes.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from automl.delivery.export.onnx_graph import TOLERANCE
+from automl.spaces import capabilities
+from automl.torch_setup import import_timm
 from benchmarks.delivery.families import difference_by_format, smallest
 
 for needed in ("onnxruntime", "onnxscript", "openvino"):
@@ -17,8 +20,14 @@ for needed in ("onnxruntime", "onnxscript", "openvino"):
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("model", smallest("cpu"))
-def test_smallest_of_a_family_scores_the_same_in_every_format(model: str, tmp_path: Path) -> None:
+def smallest_of_each_kind() -> list[str]:
+    entrypoint = import_timm().models.model_entrypoint
+    ordered = sorted(smallest("cpu"), key=lambda name: capabilities(name).params, reverse=True)
+    return sorted({entrypoint(name.partition(".")[0]).__module__: name for name in ordered}.values())
+
+
+@pytest.mark.parametrize("model", smallest_of_each_kind())
+def test_smallest_of_a_kind_scores_the_same_in_every_format(model: str, tmp_path: Path) -> None:
     found = difference_by_format(model, tmp_path)
     assert set(found) == {"onnx", "openvino", "torch"}
     assert max(found.values()) < TOLERANCE

@@ -19,8 +19,8 @@ def test_table_says_what_building_shows(model: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", sorted(table())[::4])  # all of them take minutes
-def test_every_fourth_row_of_the_table_says_what_building_shows(model: str) -> None:
+@pytest.mark.parametrize("model", sorted(name for name, row in table().items() if row.params < 8)[::3])
+def test_every_third_small_row_of_the_table_says_what_building_shows(model: str) -> None:
     assert table()[model] == measure(model)
 
 
