@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/installed
 TIME ?= 3m
 QUICK := not ray and not slow and not study and not postgres and not browser and not gpu
-LONG := (slow or study) and not ray and not postgres and not browser and not gpu
+LONG := (slow or study) and not alone and not ray and not postgres and not browser and not gpu
 
 .PHONY: install demo test lint types tests quick format docs clean
 
@@ -30,8 +30,8 @@ lint: install
 types: install
 	$(BIN)/mypy
 
-# Small tests and studies share two cores, a study's file by file for its fixtures. Those that start Ray or servers have
-# them to themselves, in a process that is new: Ray ends its workers where memory runs out.
+# Small tests and studies share two cores, studies file by file for their fixtures. Those that start Ray or servers, or
+# that the speed of the machine decides, have them to themselves, in a process that is new.
 tests: quick
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "$(LONG)"
 	$(BIN)/python -m pytest -m "not ($(QUICK)) and not ($(LONG))"

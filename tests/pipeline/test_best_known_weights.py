@@ -37,7 +37,7 @@ from tests.final.evidence.test_candidates import JUDGE, candidate, feature_head
 from tests.pipeline.test_final_model import Notes, retrain_of
 from tests.pipeline.test_fit import config_for, digits
 
-pytestmark = pytest.mark.study
+pytestmark = [pytest.mark.study, pytest.mark.alone]
 
 
 def no_learning(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,7 +35,7 @@ from automl.training.trainer import Trainer
 from tests.final.evidence.gap_checker import facts_of, false_sentences
 from tests.pipeline.test_fit import config_for, digits, trainings
 
-pytestmark = pytest.mark.study
+pytestmark = [pytest.mark.study, pytest.mark.alone]
 
 
 @pytest.fixture(autouse=True)

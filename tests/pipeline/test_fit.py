@@ -319,6 +319,7 @@ def test_corrupt_image_is_counted_and_named(tmp_path: Path) -> None:
     assert "broken.png" in (result.directory / "data_report.json").read_text()
 
 
+@pytest.mark.alone
 def test_time_limit_is_kept_and_the_time_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("automl.pipeline.fit", "automl.pipeline.plan.plan", "automl.pipeline.setup"):
         monkeypatch.setattr(import_module(module), "slowdown", lambda: 1.0)  # however busy this machine is

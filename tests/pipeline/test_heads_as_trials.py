@@ -31,7 +31,7 @@ from tests.pipeline.test_best_known_weights import no_learning
 from tests.pipeline.test_final_model import Notes
 from tests.pipeline.test_fit import config_for
 
-pytestmark = pytest.mark.study
+pytestmark = [pytest.mark.study, pytest.mark.alone]
 
 TINY = {"n_trials": 1, "epochs": 2, "time_limit": 60.0}
 # Networks that learn nothing, so that the head is the best that is known.

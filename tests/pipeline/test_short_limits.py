@@ -31,7 +31,7 @@ from automl.training.trainer import Trainer
 from tests.pipeline.test_final_model import Notes
 from tests.pipeline.test_fit import config_for, digits
 
-pytestmark = pytest.mark.study
+pytestmark = [pytest.mark.study, pytest.mark.alone]
 QUICK = {"n_trials": None, "epochs": None}
 
 

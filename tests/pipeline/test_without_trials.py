@@ -17,6 +17,7 @@ from tests.pipeline.test_fit import config_for
 pytestmark = pytest.mark.study
 
 
+@pytest.mark.alone
 def test_first_configuration_is_trained_where_no_trial_ran(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

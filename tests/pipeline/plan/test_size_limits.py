@@ -151,6 +151,7 @@ FIRST = {"family": "resnet", "model": "resnet10t", "lr": 0.003}
 
 @pytest.mark.study
 @pytest.mark.parametrize("portfolio", [[{**FIRST, "width": 0.25}, {**FIRST, "width": 1.0}], []])
+@pytest.mark.alone
 def test_study_tries_only_what_suits_and_goes_on_so(
     portfolio: list[Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

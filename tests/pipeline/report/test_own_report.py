@@ -81,6 +81,7 @@ def test_study_ends_well_if_its_report_cannot_be_written(
 
 
 @pytest.mark.study
+@pytest.mark.alone
 def test_report_of_the_search_shows_data_and_trials_and_does_not_outlive_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
