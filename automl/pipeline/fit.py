@@ -65,7 +65,7 @@ def _fit(config: StudyConfig, observer: Observer, clock: Clock) -> FitResult:
         workspace.check_whole()
         # Open the data first: a wrong path should not wait for the start of Ray.
         source = open_data(config.data, config.read_options)
-        workspace.check_same_data(source.outline(), source.name)
+        workspace.check_same_data(source.outline(), source.name, config)
         slower, context = slowdown(), Context(config, workspace, clock, observer)
         context = replace(context, ledger=ledger_of(context))
         if not is_done(config, workspace):

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 import automl
+from automl.config.loading import load, save
 from automl.errors import StorageError, StudyError
-from automl.pipeline.study_folder import FolderLock, open_workspace
+from automl.pipeline.study_folder import FolderLock, open_workspace, write_json
 from automl.review.studies import LOCK, REPLACED
 
 
@@ -72,3 +73,24 @@ def test_dead_database_is_told_before_the_data_are_read_and_leaves_nothing(tmp_p
             "no such data", storage="POSTGRESQL://ann:hidden@127.0.0.1:1/study", directory=str(studies)
         )
     assert not studies.exists()
+
+
+def test_another_group_column_is_refused_by_its_name_even_where_all_counts_stay(tmp_path: Path) -> None:
+    began = load("photos.csv", study="mine", directory=tmp_path, group_column="site")
+    workspace = open_workspace(str(tmp_path), "mine", overwrite=False)
+    plan = {"epochs": 1, "begun_with": {}, "resize": "crop", "val": "split", "n_train": 9, "split": "one"}
+    write_json(workspace.plan_json, plan)
+    save(began, workspace.study_yaml)
+    workspace.check_same(plan, began)
+    for group, said in (("patient", "patient"), (None, "none")):
+        now = began.changed(group_column=group)
+        expected = rf"exists with another --group-column \(site there, {said} now\); choose another --study"
+        for other in ({"split": "two"}, {"n_train": 8, "split": "two"}):
+            with pytest.raises(StudyError, match=expected):
+                workspace.check_same({**plan, **other}, now)
+    del plan["split"]  # as an earlier version wrote it
+    write_json(workspace.plan_json, plan)
+    workspace.check_same({**plan, "split": "two"}, began)
+    with pytest.raises(StudyError, match=r"exists with another n_train \(9 there, 8 now\)"):
+        workspace.check_same({**plan, "n_train": 8}, began)
+    workspace.close()
