@@ -11,8 +11,11 @@ import pytest
 import automl
 from automl.config.loading import load, save
 from automl.errors import StorageError, StudyError
+from automl.pipeline.fit import fit
 from automl.pipeline.study_folder import FolderLock, open_workspace, write_json
-from automl.review.studies import LOCK, REPLACED
+from automl.records import Silent
+from automl.review.studies import LOCK, REPLACED, study_folders
+from tests.pipeline.test_fit import config_for, digits
 
 
 def test_second_process_is_refused_while_the_first_runs_and_let_in_when_it_was_killed(tmp_path: Path) -> None:
@@ -73,6 +76,24 @@ def test_dead_database_is_told_before_the_data_are_read_and_leaves_nothing(tmp_p
             "no such data", storage="POSTGRESQL://ann:hidden@127.0.0.1:1/study", directory=str(studies)
         )
     assert not studies.exists()
+
+
+@pytest.mark.study
+def test_database_that_dies_in_set_up_leaves_no_study(tmp_path: Path) -> None:
+    """An empty study would be in `automl list`, and stand in the way of other data under its name."""
+
+    class Dies(Silent):
+        def stage(self, name: str, text: str) -> None:
+            if name == "plan":
+                (tmp_path / "db").rmdir()
+
+    (tmp_path / "db").mkdir()
+    url = f"sqlite:///{tmp_path / 'db' / 'study.db'}"
+    config = config_for(tmp_path / "studies", data=digits(60), n_trials=1, epochs=1, storage=url)
+    with pytest.raises(StorageError, match="cannot be created: there is no folder"):
+        fit(config, observer=Dies())
+    assert study_folders(tmp_path / "studies") == []
+    assert not any((tmp_path / "studies").iterdir())
 
 
 def test_another_group_column_is_refused_by_its_name_even_where_all_counts_stay(tmp_path: Path) -> None:
