@@ -230,8 +230,8 @@ class Workspace:
         return nullcontext() if self.mirror is None else self.mirror.uploading()
 
     def abandon(self) -> None:
-        """Restore the folder as it was before, because the study could not start."""
-        if self.existed:
+        """Restore the folder as it was before if the study could not start: study.yaml is written after all checks."""
+        if self.existed or self.study_yaml.is_file():
             return
         shutil.rmtree(self.root, ignore_errors=True)
         if self.replaced is not None and self.replaced.exists():

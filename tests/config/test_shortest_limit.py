@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -100,3 +101,32 @@ def test_limit_that_the_message_names_is_accepted_on_a_machine_that_is_a_little_
     named = str(caught.value).split("must be at least ")[1].split()[0]
     monkeypatch.setattr(shortest_limit, "slowdown", lambda: 2.8)
     check_time_limit(StudyConfig(data="digits", time_limit=named), Moment.now().later(-1.4))
+
+
+WATCHED = """
+import time
+from automl.config import StudyConfig
+from automl.config.shortest_limit import start_is_over, watch_start
+from automl.interrupt import as_command
+from automl.machine import Moment
+as_command().before_exit.append(lambda: print("cleaned up", flush=True))
+watch_start(StudyConfig(data="digits", time_limit=10, n_trials=1), Moment.now().later(-1.8))
+{over}
+time.sleep({seconds})
+print("went on", flush=True)
+"""
+
+
+@pytest.mark.parametrize("is_over", [False, True])
+def test_limit_that_a_slow_start_uses_up_is_refused_before_it_is_over(
+    tmp_path: Path, *, is_over: bool
+) -> None:
+    """The process waits here, as for a library on a slow disk."""
+    code = WATCHED.format(over="start_is_over()" if is_over else "", seconds=1.5 if is_over else 60)
+    begun = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    if is_over:
+        assert (done.returncode, done.stdout, done.stderr) == (0, "went on\n", "")
+        return
+    assert (done.returncode, done.stdout) == (2, "cleaned up\n") and time.monotonic() - begun < 10.0
+    assert done.stderr.startswith("automl: --time-limit must be at least ") and done.stderr.count("\n") == 1
