@@ -64,14 +64,19 @@ def test_time_that_was_used_before_counts(loads_everything: None, monkeypatch: p
         check_time_limit(config_of(30.0), Moment.now().later(-25.0))
 
 
-def test_command_refuses_without_loading_torch(tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", ["fit", "resume"])
+def test_command_refuses_without_loading_torch(tmp_path: Path, command: str) -> None:
+    if command == "resume":
+        (tmp_path / "studies" / "digits").mkdir(parents=True)
+        (tmp_path / "studies" / "digits" / "study.yaml").write_text("data: digits\n", encoding="utf-8")
+    before = sorted(tmp_path.rglob("*"))
     code = (
-        "import sys; from automl.cli import main; code = main(['fit', 'digits', '--time-limit', '2s']); "
+        f"import sys; from automl.cli import main; code = main([{command!r}, 'digits', '--time-limit', '2s']); "
         "print(code, 'torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert done.stdout == "2 False\n" and "--time-limit must be at least" in done.stderr
-    assert list(tmp_path.iterdir()) == []
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_burst_of_other_work_refuses_nothing(loads_everything: None, monkeypatch: pytest.MonkeyPatch) -> None:
