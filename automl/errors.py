@@ -13,6 +13,7 @@
         ├── StorageError          the study's database cannot be read or written
         ├── EngineError           Ray (or another engine) did not start or died
         ├── OutputError           stdout cannot be written
+        │   └── ReaderGoneError   whoever read stdout went away                 (exit code 141)
         └── HoldoutError          the sealed holdout was opened a second time
 
 Each message is one sentence: what must hold, what was given (`!r`), what to do.
@@ -96,6 +97,12 @@ class EngineError(RunError):
 
 class OutputError(RunError):
     """Stdout cannot be written."""
+
+
+class ReaderGoneError(OutputError):
+    """Whoever read stdout went away, such as `head`; the exit code is a shell's for the end by SIGPIPE, 128 + 13."""
+
+    exit_code = 141
 
 
 class HoldoutError(RunError):

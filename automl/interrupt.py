@@ -21,6 +21,7 @@ LONGEST_IMPORT = 4.0  # seconds that a signal waits for the end of an import
 LONGEST_CLEANUP = 4.0  # seconds from then to the end of a command that has not begun its search
 LONGEST_SAVING = 60.0  # of one that has: what it found is written, perhaps to an address
 LOOK_AGAIN = 0.05
+SHOW_CURSOR = b"\x1b[?25h"
 _IMPORTS = "<frozen importlib"  # how the names of the import system's files begin
 
 
@@ -37,15 +38,18 @@ class Command:
         self.last_words: Callable[[], str] = lambda: "stopped"
         self.before_exit: list[Callable[[], Any]] = []
 
-    def end(self) -> None:
-        """End the process at once, with one line on stderr."""
+    def end(self, code: int = EXIT_INTERRUPTED, words: str | None = None) -> None:
+        """End the process at once, with a line on stderr: `words`, by default the last ones of a signal."""
         for call in self.before_exit:
             with suppress(Exception):  # nothing may keep the process alive
                 call()
         with suppress(OSError):
-            words = self.last_words()
-            os.write(2, f"\nautoml: {words}\n".encode(errors="replace") if words else b"")
-        os._exit(EXIT_INTERRUPTED)
+            if os.isatty(1):
+                os.write(1, SHOW_CURSOR)  # a live view hides it
+            if words is None:  # of Ctrl-C, which the terminal shows
+                words = f"\nautoml: {said}" if (said := self.last_words()) else ""
+            os.write(2, f"{words}\n".encode(errors="replace") if words else b"")
+        os._exit(code)
 
 
 _command: Command | None = None

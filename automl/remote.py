@@ -69,6 +69,16 @@ def download_copy(url: str, study: str, *, model: bool = False) -> Path:
     return root
 
 
+def upload_file(url: str, study: str, path: Path) -> str:
+    """Put a file that was made of a study's copy into the study at `url`, and return its address.
+
+    Raises StorageError and UsageError.
+    """
+    with _opened(url) as (files, base):
+        _upload(files, path, f"{base}/{study}/{path.name}")
+    return f"{url.rstrip('/')}/{study}/{path.name}"
+
+
 class Mirror:
     """The local folder of one study and its copy at an address."""
 

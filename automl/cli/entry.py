@@ -18,7 +18,7 @@ import click
 from automl.cli.group import root
 from automl.cli.options import State
 from automl.cli.output import complain, output_problem
-from automl.errors import AutomlError, OutputError, unknown_name
+from automl.errors import AutomlError, OutputError, ReaderGoneError, unknown_name
 from automl.interrupt import EXIT_INTERRUPTED, as_command
 from automl.machine import process_start
 from automl.terminal import streams
@@ -32,7 +32,7 @@ EXIT_USAGE = 2
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0, 1 (failed), 2 (wrong usage or input), 3 (the model of `fit` or
-    `resume` is not usable), 130 (Ctrl-C).
+    `resume` is not usable), 130 (Ctrl-C), 141 (the reader of stdout has gone).
 
     Errors are one line on stderr; `--verbose` adds the traceback. Without `argv` this process is the command: the time
     limit counts from its start, and it ends here.
@@ -75,9 +75,9 @@ def _run(argv: Sequence[str] | None, state: State) -> int:
         return exit_.exit_code
     except (KeyboardInterrupt, click.Abort):
         return _fail(state, state.stopped(), EXIT_INTERRUPTED)
-    except BrokenPipeError:  # the reader (head, less) has closed the pipe
+    except ReaderGoneError as error:
         discard_output()
-        return EXIT_FAILURE
+        return error.exit_code
     except OutputError as error:
         discard_output()
         return _fail(state, f"{error}{state.when_unwritten}", error.exit_code)
@@ -100,11 +100,11 @@ def _too_long(name: str) -> str:
 
 
 def _flush() -> None:
-    """Write what is left of the output. Raises OutputError and BrokenPipeError."""
+    """Write what is left of the output. Raises OutputError."""
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
-        raise
+    except BrokenPipeError as error:
+        raise ReaderGoneError(output_problem(error)) from error
     except OSError as error:
         raise OutputError(output_problem(error)) from error
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import click
 
 from automl._version import __version__
 from automl.cli.options import HELP
-from automl.cli.output import say
-from automl.errors import unknown_name
+from automl.cli.output import output_problem, say
+from automl.errors import ReaderGoneError, unknown_name
 from automl.machine import check_working_folder
 
 COMMANDS = {
@@ -36,6 +39,14 @@ COMMANDS = {
 class LazyGroup(click.Group):
     """A group whose commands are the objects `command` of the modules above."""
 
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        with _reader_gone_told():
+            return super().make_context(*args, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _reader_gone_told():
+            return super().invoke(ctx)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
@@ -51,6 +62,15 @@ class LazyGroup(click.Group):
         if args[0] not in COMMANDS and not args[0].startswith("-"):
             raise click.ClickException(unknown_name("command", args[0], COMMANDS))
         return super().resolve_command(ctx, args)
+
+
+@contextmanager
+def _reader_gone_told() -> Iterator[None]:
+    """Raise ReaderGoneError where click prints a help page to nobody: it would make exit code 1 of that."""
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise ReaderGoneError(output_problem(error)) from error
 
 
 @click.group(

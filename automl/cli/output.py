@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from automl.errors import OutputError
+from automl.errors import OutputError, ReaderGoneError
 from automl.terminal.printable import json_safe, printable, printable_lines, short, short_words
 from automl.terminal.wrapping import LEAST_WIDTH, wrapped
 
@@ -24,7 +24,7 @@ _LONGEST = 10_000  # characters of a cell where nothing limits the width
 def say(text: str = "", *, flush: bool = False) -> None:
     """Print lines on stdout. Control characters are shown escaped: names of files and classes may hold some.
 
-    Raises OutputError if stdout cannot be written, and BrokenPipeError if its reader has gone.
+    Raises OutputError if stdout cannot be written: ReaderGoneError if its reader has gone.
     """
     _write(printable_lines(text) + "\n", flush=flush)
 
@@ -159,8 +159,8 @@ def _write(text: str, *, flush: bool = False) -> None:
         sys.stdout.write(text)
         if flush:
             sys.stdout.flush()
-    except BrokenPipeError:
-        raise
+    except BrokenPipeError as error:
+        raise ReaderGoneError(output_problem(error)) from error
     except OSError as error:
         raise OutputError(output_problem(error)) from error
 

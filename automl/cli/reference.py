@@ -13,7 +13,8 @@ _HEAD = """# Command line
 
 Exit codes: 0 done, 1 something failed, 2 wrong usage or input (nothing was written), 3 the model of `fit` or
 `resume` is not usable (no better than the trivial answer), 130 stopped with Ctrl-C before there was a model to
-deliver. Errors are one line on stderr that begins with `automl:`; `--verbose` adds the traceback.
+deliver, 141 the reader of the output (`head`, `less`) went away, which is silent and ends no study. Errors are one
+line on stderr that begins with `automl:`; `--verbose` adds the traceback.
 
 Tab completes commands, options, studies, search spaces, metrics and tasks once the shell is told. For bash, add
 `eval "$(_AUTOML_COMPLETE=bash_source automl)"` to `~/.bashrc`; for zsh, the same with `zsh_source` to `~/.zshrc`; for

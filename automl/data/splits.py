@@ -38,6 +38,14 @@ class Split:
         """The parts as people see them: under cross-validation, all rows of folds are "train"."""
         return tuple(TRAIN if part == VAL else part for part in self.parts) if self.folds else self.parts
 
+    def digest(self, images: Iterable[str]) -> str:
+        """Return a short hash of which image is in which part and fold, by the images' hashes, in any order of rows."""
+        folds = self.folds or (0,) * len(self.parts)
+        rows = sorted(
+            f"{image} {part} {fold}" for image, part, fold in zip(images, self.parts, folds, strict=True)
+        )
+        return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]
+
 
 @dataclass(frozen=True)
 class Columns:

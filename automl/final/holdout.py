@@ -13,7 +13,7 @@ from automl.data.cache.streamed_images import open_images
 from automl.data.holdout import Holdout
 from automl.final.evaluation.compute import Scored, evaluation_of, metric_names, metric_scores
 from automl.final.evaluation.record import Evaluation
-from automl.final.evidence.usable import Trivial, is_usable
+from automl.final.evidence.usable import Trivial, Usability, judge_usable
 from automl.final.predictor import Predictor
 from automl.records import Interval
 from automl.training.evaluate import EVAL_BATCH
@@ -24,12 +24,13 @@ from automl.training.steps.trivial import TrivialAnswer, trivial_answer
 class HoldoutScores:
     """The evaluation of a model on the holdout, and the outputs that it was made from.
 
-    `usable`: by the study's metric, the model is better than the trivial answer by more than chance explains.
+    `usability`: whether, by the study's metric, the model is better than the trivial answer by more than chance
+    explains, and by which test.
     """
 
     evaluation: Evaluation
     scored: Scored
-    usable: bool
+    usability: Usability
 
     @property
     def scores(self) -> dict[str, Interval]:
@@ -78,5 +79,5 @@ def score_holdout(
     return HoldoutScores(
         evaluation=evaluation_of(given, scores, info, metric, metrics),
         scored=Scored(tuple(files), given, scores),
-        usable=is_usable(metric, given, scores, train_targets, info, held=held, seed=seed),
+        usability=judge_usable(metric, given, scores, train_targets, info, held=held, seed=seed),
     )

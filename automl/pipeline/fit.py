@@ -11,10 +11,10 @@ from safetensors import SafetensorError
 from automl.config import StudyConfig, load
 from automl.config.durations import format_duration
 from automl.config.options import ResumeOptions
-from automl.config.shortest_limit import refuse_shorter
+from automl.config.shortest_limit import SPARE, WORKING_S, refuse_shorter, start_is_over
 from automl.data import open_data
 from automl.errors import StorageError, StudyError, TimeLimitError, unknown_name
-from automl.interrupt import orderly_interrupts
+from automl.interrupt import current_command, orderly_interrupts
 from automl.machine import Moment, check_working_folder, ensure_home, slowdown
 from automl.pipeline.clock import Clock
 from automl.pipeline.context import Context, ledger_of
@@ -58,14 +58,19 @@ def _fit(config: StudyConfig, observer: Observer, clock: Clock) -> FitResult:
     check_working_folder()
     ensure_home()
     check(config)
+    if config.time_limit is not None and not config.study_dir.exists():
+        # The libraries may have taken all the time: then nothing is read or made.
+        refuse_shorter(config, clock.started, needed=SPARE * WORKING_S, slower=1.0)
     if config.storage is not None:
         require_reachable(config.storage)  # before any folder is made
     workspace = open_workspace(str(config.directory), config.study, overwrite=config.overwrite)
+    if (command := current_command()) is not None:
+        command.before_exit.append(workspace.abandon)
     try:
         workspace.check_whole()
         # Open the data first: a wrong path should not wait for the start of Ray.
         source = open_data(config.data, config.read_options)
-        workspace.check_same_data(source.outline(), source.name)
+        workspace.check_same_data(source.outline(), source.name, config)
         slower, context = slowdown(), Context(config, workspace, clock, observer)
         context = replace(context, ledger=ledger_of(context))
         if not is_done(config, workspace):
@@ -73,6 +78,7 @@ def _fit(config: StudyConfig, observer: Observer, clock: Clock) -> FitResult:
                 refuse_shorter(config, clock.started, needed=least_seconds(source, slower), slower=slower)
             except TimeLimitError as error:
                 return _as_it_was(context, error)
+        start_is_over()
         context = _quickly(context, slower)
         config = context.config
         begin = not is_done(config, workspace)
@@ -90,10 +96,10 @@ def _fit(config: StudyConfig, observer: Observer, clock: Clock) -> FitResult:
                 workspace.check_database()
             return result
     except BaseException:
-        if not workspace.study_yaml.is_file():  # written after all checks
-            workspace.abandon()
+        workspace.abandon()
         raise
     finally:
+        start_is_over()
         workspace.close()
 
 

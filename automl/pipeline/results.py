@@ -43,12 +43,16 @@ PACKAGES = ("numpy", "optuna", "ray", "scikit-learn", "timm", "torch", "torchvis
 
 @dataclass(frozen=True)
 class Scores:
-    """The entries of result.json about the delivered model's scores. `reads`: how often the holdout was read."""
+    """The entries of result.json about the delivered model's scores. `reads`: how often the holdout was read.
+
+    `usable_test` is None for a model of an earlier version, which did not tell the test.
+    """
 
     holdout: dict[str, dict[str, float]]
     trivial: dict[str, float | None]
     trivial_words: dict[str, str]
     usable: bool
+    usable_test: Mapping[str, Any] | None
     evaluation: Mapping[str, Any] | None
     reads: int
 
@@ -120,6 +124,7 @@ def kept_scores(earlier: Earlier) -> Scores:
         trivial=result.get("trivial", {}),  # earlier versions did not compare with it
         trivial_words=result.get("trivial_words", {}),
         usable=bool(result.get("usable", True)),
+        usable_test=result.get("usable_test"),
         evaluation=result.get("evaluation"),
         reads=int(result["holdout_reads"]),
     )
@@ -221,6 +226,7 @@ def _document(setup: Setup, found: SearchResult, outcome: Outcome, *, mirrored: 
         "model_sha256": weights_sha256(setup.workspace.model_dir),
         "holdout": outcome.scores.holdout,
         "usable": outcome.scores.usable,
+        "usable_test": outcome.scores.usable_test,
         "trivial": outcome.scores.trivial,
         "trivial_words": outcome.scores.trivial_words,
         **({} if outcome.scores.evaluation is None else {"evaluation": outcome.scores.evaluation}),

@@ -64,6 +64,7 @@ from automl.search.policy.significance import judged_by
 from automl.search.reasons import Code, Reason
 from automl.search.storage.delete_study import delete_study
 from automl.search.storage.schema_version import refuse_old_study
+from automl.search.storage.sql.database import require_reachable
 from automl.search.storage.sql.study_owner import Owner, claim
 from automl.search.storage.sql.urls import sqlite_url
 from automl.training.models.complexity import MACS, PARAMS
@@ -89,6 +90,8 @@ class Run:
         context = replace(context, ledger=ledger_of(context))
         ledger_of(context).holds(cores())
         setup = prepare(context, source, room=room, owner=owner)
+        if config.storage is not None:
+            require_reachable(config.storage)  # it may have gone since, and nothing is left of the study then
         if config.overwrite and config.storage is not None:
             delete_study(config.storage, config.study)
         save(context.asked or config, setup.workspace.study_yaml)

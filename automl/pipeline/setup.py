@@ -132,7 +132,7 @@ def prepare(
     space = _kept_space(context, load_space(config, device, img_size=data.splits.info.img_size))
     metric, balance = _fitting(config, data, context.observer)
     identity = {**_identity(config, data, metric, space), "balance": balance, "outline": outline}
-    workspace.check_same(identity)
+    workspace.check_same(identity, config)
     if earlier is None and looked is None:
         looked = find_weights(config, space, remaining=context.clock.remaining(), observer=context.observer)
     found = fitting(context, space, data.splits.info, device, looked, earlier)
@@ -379,5 +379,6 @@ def _identity(
         "n_train": info.n_train,
         "n_val": info.n_val,
         "n_holdout": info.n_holdout,
+        "split": data.split.digest(data.labelled.digests),
         "val": f"cv:{info.folds}" if info.folds else "split",
     }

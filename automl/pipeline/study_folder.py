@@ -13,6 +13,8 @@ from glob import escape
 from pathlib import Path
 from typing import IO, Any
 
+from automl.config import StudyConfig
+from automl.config.loading import read_study_file
 from automl.documents.json_file import read_json
 from automl.errors import StorageError, StudyError
 from automl.remote import Mirror, is_remote
@@ -38,7 +40,18 @@ IDENTITY = (
     "n_train",
     "n_val",
     "n_holdout",
+    "split",
 )
+# The options by which a person changes what is listed above.
+_READING = ("data", "target", "task", "image_column", "group_column", "on_bad_image")
+_SPLITTING = (*_READING, "holdout", "val", "on_group_leak", "seed")
+_OPTIONS = {
+    "data": _READING,
+    "task": _READING,
+    "metric": ("metric", "task", "target"),
+    "balance": ("balance", "metric"),
+    **dict.fromkeys(("n_train", "n_val", "n_holdout", "split", "val"), _SPLITTING),
+}
 
 
 class FolderLock:
@@ -141,8 +154,11 @@ class Workspace:
                 f"{str(self.model_dir)!r} is whole, but the study cannot be resumed"
             )
 
-    def check_same(self, plan: dict[str, Any]) -> None:
-        """Raise StudyError that names the difference if an earlier study cannot be resumed as `plan`."""
+    def check_same(self, plan: dict[str, Any], config: StudyConfig) -> None:
+        """Raise StudyError that names the difference if an earlier study cannot be resumed as `plan`.
+
+        That is the option that was changed, or else what follows from the data.
+        """
         earlier = self.read_plan()
         if earlier is None:
             return
@@ -151,22 +167,32 @@ class Workspace:
             "resize": "crop",
             "weights_licence": plan.get("weights_licence"),
             "val": "split",
+            "split": plan.get("split"),  # earlier versions kept no digest of it
             **earlier,
         }
         changed = [key for key in IDENTITY if earlier.get(key) != plan.get(key)]
         if changed:
-            raise self._other(changed[0], earlier, plan)
+            raise self._other(changed, earlier, plan, config)
 
-    def check_same_data(self, outline: str, name: str) -> None:
+    def check_same_data(self, outline: str, name: str, config: StudyConfig) -> None:
         """Raise StudyError if an earlier study here had other names or labels, before any image is decoded.
 
         `outline` is that of the source, and `name` the name of the data.
         """
         earlier = self.read_plan()
         if earlier is not None and earlier.get("outline", outline) != outline:
-            raise self._other("data", earlier, {"data_name": name})
+            raise self._other(["data"], earlier, {"data_name": name}, config)
 
-    def _other(self, key: str, earlier: dict[str, Any], plan: dict[str, Any]) -> StudyError:
+    def _other(
+        self, changed: Sequence[str], earlier: dict[str, Any], plan: dict[str, Any], config: StudyConfig
+    ) -> StudyError:
+        key, options = changed[0], self._changed_options(changed, config)
+        if options:
+            named = " and ".join(f"{option} ({was} there, {now} now)" for option, was, now in options)
+            return StudyError(
+                f"the study {self.root.name!r} exists with another {named}; "
+                "choose another --study name, or replace it with --overwrite"
+            )
         was, now = (str(p.get(f"{key}_name", p.get(key))) for p in (earlier, plan))
         detail = f"{was} there, {now} now" if was != now else f"the contents of {now} differ"
         other = "other data" if key == "data" else f"another {key}"
@@ -174,6 +200,17 @@ class Workspace:
             f"the study {self.root.name!r} exists with {other} ({detail}); "
             "choose another --study name, or replace it with --overwrite"
         )
+
+    def _changed_options(self, changed: Sequence[str], config: StudyConfig) -> list[tuple[str, str, str]]:
+        """Return the options that explain what is `changed`, each with its value in study.yaml and now."""
+        began = read_study_file(self.study_yaml) if self.study_yaml.is_file() else {}
+        names = dict.fromkeys(name for key in changed for name in _OPTIONS.get(key, (key,)))
+        now = {name: getattr(config, name, None) for name in names}
+        return [
+            (f"--{name.replace('_', '-')}", _shown(began[name]), _shown(now[name]))
+            for name in names
+            if name != "data" and name in began and began[name] != now[name]
+        ]
 
     def begin(self) -> None:
         """Delete the study that this one replaces, after all checks."""
@@ -193,8 +230,8 @@ class Workspace:
         return nullcontext() if self.mirror is None else self.mirror.uploading()
 
     def abandon(self) -> None:
-        """Restore the folder as it was before, because the study could not start."""
-        if self.existed:
+        """Restore the folder as it was before if the study could not start: study.yaml is written after all checks."""
+        if self.existed or self.study_yaml.is_file():
             return
         shutil.rmtree(self.root, ignore_errors=True)
         if self.replaced is not None and self.replaced.exists():
@@ -306,6 +343,11 @@ def write_text(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)
+
+
+def _shown(option: Any) -> str:
+    """Return the value of an option in a message."""
+    return "none" if option is None else "given in Python" if isinstance(option, dict) else str(option)
 
 
 def _plain(value: Any) -> Any:

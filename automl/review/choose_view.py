@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import AbstractContextManager, nullcontext
-from typing import TextIO
+from typing import TextIO, cast
 
 from automl.config import StudyConfig, resolve_metric
 from automl.config.durations import parse_duration
@@ -15,7 +15,7 @@ from automl.machine import Moment
 from automl.records import Observer, Silent
 from automl.review.plain_lines import PlainView
 from automl.review.run_state import ViewHeader
-from automl.terminal.streams import takes_symbols
+from automl.terminal.streams import UntilBroken, takes_symbols
 
 __all__ = ["ViewHeader", "open_view", "view_of"]
 
@@ -102,5 +102,6 @@ def open_view(
 
         from automl.review.live import LiveView
 
-        return LiveView(header, Console(file=stream, highlight=False))
+        file = cast(TextIO, UntilBroken(stream))  # a terminal that is closed ends no study
+        return LiveView(header, Console(file=file, highlight=False))
     return PlainView(header, stream)

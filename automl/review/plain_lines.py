@@ -11,6 +11,7 @@ from automl.records import BestSoFar, Mode, TrialEvent, TrialState
 from automl.review.describe import config_words, score
 from automl.review.run_state import ENDED, RunState, ViewHeader, fall_words, running_words
 from automl.terminal.printable import printable
+from automl.terminal.streams import UntilBroken
 
 _SECONDS_BETWEEN = 5.0
 _MAX_RUNNING = 4
@@ -29,12 +30,11 @@ class PlainView:
     ) -> None:
         self.header = header
         self.state = state or RunState(before=header.before)
-        self._stream = stream
+        self._stream = UntilBroken(stream)
         self._every = every
         self._flushed = -every
         self._ended = dict.fromkeys(ENDED, 0)
         self._printed: BestSoFar | None = None
-        self._broken = False
         self.state.mode = header.mode
 
     def stage(self, name: str, text: str) -> None:
@@ -108,9 +108,4 @@ class PlainView:
 
     def _print(self, text: str) -> None:
         """Print a line, unless the stream took none before: a full disk or a reader that has gone stops no study."""
-        if not self._broken:
-            line = f"[{format_clock(self.state.elapsed)}] {printable(text)}"
-            try:
-                print(line, file=self._stream, flush=True)
-            except (OSError, ValueError):  # ValueError: the stream is closed
-                self._broken = True
+        print(f"[{format_clock(self.state.elapsed)}] {printable(text)}", file=self._stream, flush=True)

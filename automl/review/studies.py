@@ -15,7 +15,7 @@ from automl.documents.json_file import read_json, read_object
 from automl.errors import ConfigError, ModelError, StudyError, reason_of, unknown_name
 from automl.final.evaluation.words import answers_nothing
 from automl.final.evidence.gap import with_reads
-from automl.remote import download_copy, is_remote, names_at
+from automl.remote import download_copy, is_remote, local_root, names_at
 
 STUDY_FILE = "study.yaml"
 RESULT_FILE = "result.json"
@@ -59,6 +59,15 @@ class StudyFolder:
     def directory(self) -> str | Path:
         """The folder of studies that it is in, or the address, of which `path` is a copy."""
         return self.home or self.path.parent
+
+    @property
+    def address(self) -> str:
+        """The address of the studies that it belongs to, where `path` is a copy on this machine; "" for none."""
+        if self.home:
+            return self.home
+        url = str(self.config.get("directory", ""))
+        here = is_remote(url) and self.path.resolve() == (local_root(url) / self.name).resolve()
+        return url if here else ""
 
     @property
     def state(self) -> str:

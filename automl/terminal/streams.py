@@ -8,6 +8,7 @@ import io
 import os
 import sys
 from contextlib import suppress
+from typing import Any, TextIO
 
 from automl.terminal.printable import printable
 
@@ -62,6 +63,34 @@ class _Closed(io.TextIOBase):
 
     def writable(self) -> bool:
         return True
+
+
+class UntilBroken:
+    """A stream whose reader may go, or whose disk may fill, while work goes on: from then on it takes text silently."""
+
+    def __init__(self, stream: TextIO | io.TextIOBase) -> None:
+        self._stream = stream
+        self._broken = False
+
+    def write(self, text: str) -> int:
+        """Write the text, or nothing where the stream can take none; return its length."""
+        if not self._broken:
+            try:
+                self._stream.write(text)
+            except (OSError, ValueError):  # ValueError: the stream is closed
+                self._broken = True
+        return len(text)
+
+    def flush(self) -> None:
+        """Write what is buffered, if the stream can still take it."""
+        if not self._broken:
+            try:
+                self._stream.flush()
+            except (OSError, ValueError):
+                self._broken = True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 def discard_output() -> None:

@@ -44,6 +44,35 @@ def test_list_names_a_damaged_study_and_the_others(
     ]
 
 
+def test_list_marks_models_that_are_of_no_use_and_explains_the_marks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nothing = {"task": "multilabel", "per_class": [{"label": "bee", "predicted": 0}]}
+    for name, more in (("chance", {"usable": False}), ("mute", {"evaluation": nothing}), ("well", {})):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "study.yaml").write_text("data: digits\n", encoding="utf-8")
+        (tmp_path / name / "result.json").write_text(json.dumps({**RESULT, **more}), encoding="utf-8")
+    place = ("--directory", str(tmp_path))
+    rows = run(capsys, "list", *place).splitlines()
+    assert [name in row and state in row for row, name, state in zip(rows[2:], *_MARKED, strict=False)] == [
+        True,
+        True,
+        True,
+    ]
+    assert [line.partition(":")[0] for line in rows[5:]] == ["not usable", "answers no label"]
+    entries = json.loads(run(capsys, "list", *place, "--json"))["studies"]
+    assert [(entry["usable"], entry["answers_nothing"]) for entry in entries][:2] == [
+        (False, False),
+        (RESULT.get("usable"), True),
+    ]
+    for name in ("chance", "mute"):
+        (tmp_path / name / "result.json").unlink()
+    assert len(run(capsys, "list", *place).splitlines()) == 5
+
+
+_MARKED = (("chance", "mute", "well"), ("finished, not usable", "finished, answers no label", "finished  "))
+
+
 def test_list_of_nothing_says_how_to_start(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "start one with `automl fit DATA`" in run(capsys, "list", "--directory", str(tmp_path / "none"))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -63,14 +64,19 @@ def test_time_that_was_used_before_counts(loads_everything: None, monkeypatch: p
         check_time_limit(config_of(30.0), Moment.now().later(-25.0))
 
 
-def test_command_refuses_without_loading_torch(tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", ["fit", "resume"])
+def test_command_refuses_without_loading_torch(tmp_path: Path, command: str) -> None:
+    if command == "resume":
+        (tmp_path / "studies" / "digits").mkdir(parents=True)
+        (tmp_path / "studies" / "digits" / "study.yaml").write_text("data: digits\n", encoding="utf-8")
+    before = sorted(tmp_path.rglob("*"))
     code = (
-        "import sys; from automl.cli import main; code = main(['fit', 'digits', '--time-limit', '2s']); "
+        f"import sys; from automl.cli import main; code = main([{command!r}, 'digits', '--time-limit', '2s']); "
         "print(code, 'torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert done.stdout == "2 False\n" and "--time-limit must be at least" in done.stderr
-    assert list(tmp_path.iterdir()) == []
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_burst_of_other_work_refuses_nothing(loads_everything: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,3 +106,32 @@ def test_limit_that_the_message_names_is_accepted_on_a_machine_that_is_a_little_
     named = str(caught.value).split("must be at least ")[1].split()[0]
     monkeypatch.setattr(shortest_limit, "slowdown", lambda: 2.8)
     check_time_limit(StudyConfig(data="digits", time_limit=named), Moment.now().later(-1.4))
+
+
+WATCHED = """
+import time
+from automl.config import StudyConfig
+from automl.config.shortest_limit import start_is_over, watch_start
+from automl.interrupt import as_command
+from automl.machine import Moment
+as_command().before_exit.append(lambda: print("cleaned up", flush=True))
+watch_start(StudyConfig(data="digits", time_limit=10, n_trials=1), Moment.now().later(-1.8))
+{over}
+time.sleep({seconds})
+print("went on", flush=True)
+"""
+
+
+@pytest.mark.parametrize("is_over", [False, True])
+def test_limit_that_a_slow_start_uses_up_is_refused_before_it_is_over(
+    tmp_path: Path, *, is_over: bool
+) -> None:
+    """The process waits here, as for a library on a slow disk."""
+    code = WATCHED.format(over="start_is_over()" if is_over else "", seconds=1.5 if is_over else 60)
+    begun = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    if is_over:
+        assert (done.returncode, done.stdout, done.stderr) == (0, "went on\n", "")
+        return
+    assert (done.returncode, done.stdout) == (2, "cleaned up\n") and time.monotonic() - begun < 10.0
+    assert done.stderr.startswith("automl: --time-limit must be at least ") and done.stderr.count("\n") == 1

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from automl.data.splits import Split
 from automl.errors import DataError
 from tests.data.rows import Row, split_rows
 
@@ -164,3 +165,10 @@ def test_copies_alone_are_too_few() -> None:
 def test_share_outside_of_its_range_is_refused(share: float) -> None:
     with pytest.raises(DataError, match="holdout must be a fraction between 0 and 1"):
         split_rows(_rows({"a": 5, "b": 5}), val=0.2, holdout=share, seed=0)
+
+
+def test_digest_of_a_split_knows_which_image_is_where_and_not_the_order_of_rows() -> None:
+    found = Split(("train", "val", "holdout")).digest(["a", "b", "c"])
+    assert found == Split(("holdout", "train", "val")).digest(["c", "a", "b"])
+    assert found != Split(("val", "train", "holdout")).digest(["a", "b", "c"])
+    assert found != Split(("train", "val", "holdout"), folds=(2, 1, 0)).digest(["a", "b", "c"])

@@ -94,9 +94,9 @@ def test_it_continues_and_another_validation_is_refused(finished: FitResult) -> 
     directory = finished.directory.parent
     more = pipeline.fit(config_for(directory, **{**CV, "n_trials": 5}))
     assert more.trials["total"] == 5
-    with pytest.raises(StudyError, match=r"exists with another val \(cv:3 there, split now\)"):
+    with pytest.raises(StudyError, match=r"exists with another --val \(cv:3 there, 0.2 now\)"):
         pipeline.fit(config_for(directory, **{**CV, "n_trials": 6, "val": 0.2}))
-    with pytest.raises(StudyError, match=r"exists with another val \(cv:3 there, cv:4 now\)"):
+    with pytest.raises(StudyError, match=r"exists with another --val \(cv:3 there, cv:4 now\)"):
         pipeline.fit(config_for(directory, **{**CV, "n_trials": 6, "val": "cv:4"}))
 
 

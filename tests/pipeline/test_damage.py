@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from automl import pipeline
-from automl.errors import AutomlError, StorageError
+from automl.errors import AutomlError, StorageError, StudyError
 from automl.records import Silent
 from automl.review.studies import find_study
 from automl.review.trials import stored_trials, study_trials
@@ -52,6 +52,16 @@ def test_damaged_file_is_named_and_left_as_it_is(
         pipeline.fit(config_for(tmp_path, n_trials=2, epochs=1))
     assert "\n" not in str(caught.value)
     assert (tmp_path / "tiny" / name).read_bytes() == content
+
+
+def test_option_that_was_changed_is_named_when_the_study_is_refused(study: Path) -> None:
+    for options, named in (
+        ({"holdout": 0.3}, r"--holdout \(0.2 there, 0.3 now\)"),
+        ({"seed": 4}, r"--seed \(0 there, 4 now\)"),
+        ({"metric": "f1", "val": 0.3}, r"--metric \(auto there, f1 now\) and --val \(0.2 there, 0.3 now\)"),
+    ):
+        with pytest.raises(StudyError, match=f"exists with another {named}; choose another --study"):
+            pipeline.fit(config_for(study.parent, **options))
 
 
 @pytest.mark.parametrize("stage", ["retrain", "deliver"])

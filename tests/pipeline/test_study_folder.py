@@ -9,9 +9,13 @@ from pathlib import Path
 import pytest
 
 import automl
+from automl.config.loading import load, save
 from automl.errors import StorageError, StudyError
-from automl.pipeline.study_folder import FolderLock, open_workspace
-from automl.review.studies import LOCK, REPLACED
+from automl.pipeline.fit import fit
+from automl.pipeline.study_folder import FolderLock, open_workspace, write_json
+from automl.records import Silent
+from automl.review.studies import LOCK, REPLACED, study_folders
+from tests.pipeline.test_fit import config_for, digits
 
 
 def test_second_process_is_refused_while_the_first_runs_and_let_in_when_it_was_killed(tmp_path: Path) -> None:
@@ -72,3 +76,42 @@ def test_dead_database_is_told_before_the_data_are_read_and_leaves_nothing(tmp_p
             "no such data", storage="POSTGRESQL://ann:hidden@127.0.0.1:1/study", directory=str(studies)
         )
     assert not studies.exists()
+
+
+@pytest.mark.study
+def test_database_that_dies_in_set_up_leaves_no_study(tmp_path: Path) -> None:
+    """An empty study would be in `automl list`, and stand in the way of other data under its name."""
+
+    class Dies(Silent):
+        def stage(self, name: str, text: str) -> None:
+            if name == "plan":
+                (tmp_path / "db").rmdir()
+
+    (tmp_path / "db").mkdir()
+    url = f"sqlite:///{tmp_path / 'db' / 'study.db'}"
+    config = config_for(tmp_path / "studies", data=digits(60), n_trials=1, epochs=1, storage=url)
+    with pytest.raises(StorageError, match="cannot be created: there is no folder"):
+        fit(config, observer=Dies())
+    assert study_folders(tmp_path / "studies") == []
+    assert not any((tmp_path / "studies").iterdir())
+
+
+def test_another_group_column_is_refused_by_its_name_even_where_all_counts_stay(tmp_path: Path) -> None:
+    began = load("photos.csv", study="mine", directory=tmp_path, group_column="site")
+    workspace = open_workspace(str(tmp_path), "mine", overwrite=False)
+    plan = {"epochs": 1, "begun_with": {}, "resize": "crop", "val": "split", "n_train": 9, "split": "one"}
+    write_json(workspace.plan_json, plan)
+    save(began, workspace.study_yaml)
+    workspace.check_same(plan, began)
+    for group, said in (("patient", "patient"), (None, "none")):
+        now = began.changed(group_column=group)
+        expected = rf"exists with another --group-column \(site there, {said} now\); choose another --study"
+        for other in ({"split": "two"}, {"n_train": 8, "split": "two"}):
+            with pytest.raises(StudyError, match=expected):
+                workspace.check_same({**plan, **other}, now)
+    del plan["split"]  # as an earlier version wrote it
+    write_json(workspace.plan_json, plan)
+    workspace.check_same({**plan, "split": "two"}, began)
+    with pytest.raises(StudyError, match=r"exists with another n_train \(9 there, 8 now\)"):
+        workspace.check_same({**plan, "n_train": 8}, began)
+    workspace.close()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import math
+import os
+import pty
 
 import pytest
 from rich.console import Console
@@ -366,3 +368,17 @@ def test_stream_that_takes_no_more_lines_stops_nothing() -> None:
         with PlainView(HEADER, stream, RunState(clock)) as view:
             play(view, clock)
         assert view.state.best is not None
+
+
+def test_terminal_that_is_closed_stops_nothing() -> None:
+    master, slave = pty.openpty()
+    clock, terminal = Clock(), os.fdopen(slave, "w", encoding="utf-8")
+    with open_view(HEADER, terminal) as view:
+        assert isinstance(view, LiveView)
+        view.stage("scan", "reading 10 images")
+        os.close(master)  # writing raises OSError from now on
+        play(view, clock)
+        view._live.refresh()
+        assert view.state.best is not None
+    with pytest.raises(OSError, match="Input/output error"):  # what is buffered
+        terminal.close()

@@ -155,11 +155,12 @@ def command(state: State, /, data: str, **options: Any) -> int:
     """
     from automl import config as configuration
     from automl.cli.run_study import run
-    from automl.config.shortest_limit import check_time_limit
+    from automl.config.shortest_limit import check_time_limit, watch_start
     from automl.torch_setup import quiet_waiting
 
     config = configuration.load(data, **given(options))
     check_time_limit(config, state.started)
+    watch_start(config, state.started)
 
     def start(observer: Any) -> Any:
         quiet_waiting()

@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 @verbose_option
 @click.pass_obj
 def command(state: State, /, directory: str | None) -> None:
-    """List the studies of a directory with their results."""
-    from automl.cli.output import print_json, print_table, say
+    """List the studies of a directory with their results.
+
+    A model that is not usable, or that answers no label on any image, is marked beside its state.
+    """
+    from automl.cli.output import print_json, print_table, say, say_wrapped
     from automl.errors import StudyError
     from automl.review.progress import Counted
     from automl.review.studies import damage_told, read_study, study_folders, study_name
@@ -42,9 +45,12 @@ def command(state: State, /, directory: str | None) -> None:
     else:
         columns = ("study", "state", "metric", "val", "holdout", "trivial", "trials", "time", "delivered")
         print_table(columns, [_cells(entry) for entry in entries], right=("val", "trivial", "trials", "time"))
+        for words in _marks(entries):
+            say_wrapped(words)
 
 
 def _entry(study: Any, counted: Counted) -> dict[str, Any]:
+    from automl.final.evaluation.words import answers_nothing
     from automl.review.describe import delivered_kind, delivered_val
 
     result = study.result or {}
@@ -60,12 +66,27 @@ def _entry(study: Any, counted: Counted) -> dict[str, Any]:
         "holdout": result.get("holdout", {}).get(metric),
         "trivial": result.get("trivial", {}).get(metric),
         "usable": result.get("usable"),
+        "answers_nothing": answers_nothing(result) if result else None,
         "trials": (result or progress).get("trials", {}).get("total"),
         "used_s": result.get("time", {}).get("used_s"),
         "delivered": delivered_kind(result) if result else None,
         "delivered_val_score": delivered_val(result),
         "path": str(study.path),
     }
+
+
+def _marks(entries: list[dict[str, Any]]) -> list[str]:
+    """Return what the marks beside the states of these studies mean, those that are there."""
+    unusable = any(entry.get("usable") is False for entry in entries)
+    silent = any(entry.get("answers_nothing") and entry.get("usable") is not False for entry in entries)
+    more = "`automl show STUDY` has more."
+    return [
+        *(
+            ["not usable: not better than the trivial answer by more than chance explains; " + more]
+            * unusable
+        ),
+        *(["answers no label: on no holdout image does any label reach its threshold; " + more] * silent),
+    ]
 
 
 def _progress(study: Any, counted: Counted) -> dict[str, Any]:
@@ -86,7 +107,12 @@ def _cells(entry: dict[str, Any]) -> tuple[str, ...]:
     holdout, used, trials = entry.get("holdout"), entry.get("used_s"), entry.get("trials")
     return (
         entry["study"],
-        in_words(entry["state"], entry.get("usable"), running=bool(entry.get("running"))),
+        in_words(
+            entry["state"],
+            entry.get("usable"),
+            running=bool(entry.get("running")),
+            silent=bool(entry.get("answers_nothing")),
+        ),
         entry.get("metric", "-"),
         score(entry.get("delivered_val_score" if entry.get("delivered") else "val_score")),
         interval_words(holdout) if holdout else "-",

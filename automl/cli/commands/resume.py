@@ -49,6 +49,7 @@ def command(state: State, /, study: str, directory: str | None, **options: Any) 
     """
     from automl import config as configuration
     from automl.cli.run_study import run
+    from automl.config.shortest_limit import check_time_limit, watch_start
     from automl.review.studies import find_study, require_own_name
     from automl.torch_setup import quiet_waiting
 
@@ -57,6 +58,8 @@ def command(state: State, /, study: str, directory: str | None, **options: Any) 
     folder = found.directory
     changes = given(options)
     config = configuration.load(found.path / "study.yaml", study=found.name, directory=folder, **changes)
+    check_time_limit(config, state.started)
+    watch_start(config, state.started)
 
     def start(observer: Any) -> Any:
         quiet_waiting()

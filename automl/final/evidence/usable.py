@@ -19,6 +19,12 @@ from automl.training.steps.trivial import trivial_answer
 Array = npt.NDArray[Any]
 CHANCE_ERRORS = 1.645  # standard errors: chance explains more in one of twenty cases (one-sided)
 SHUFFLES = 40
+CONSTANT, PAIRED, INTERVAL, SHUFFLED = (
+    "one answer",
+    "paired",
+    "interval",
+    "random order",
+)  # tests of Usability
 GUESSED = ("f1", "average_precision")  # metrics by which random guesses are better than a constant answer
 
 
@@ -28,6 +34,28 @@ class Trivial:
 
     value: float
     words: str
+
+
+@dataclass(frozen=True)
+class Usability:
+    """Whether a model is usable, and by which test.
+
+    `test`: "one answer" for all rows, "paired" against the trivial answer, the "interval" of the score against it, or
+    "random order", against the model's own outputs for other rows. `against`: the score that the model was compared
+    with. `errors`: by how many standard errors the model is better, of `needed` ones; NaN where it is unknown.
+    """
+
+    usable: bool
+    test: str
+    against: float = math.nan
+    errors: float = math.nan
+    needed: float = CHANCE_ERRORS
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the entry `usable_test` of result.json; a number that is not known is None."""
+        known = {"against": self.against, "errors": self.errors, "needed": self.needed}
+        numbers = {name: value if math.isfinite(value) else None for name, value in known.items()}
+        return {"test": self.test, **numbers}
 
 
 def trivial_scores(
@@ -50,7 +78,7 @@ def against_trivial(
     return paired_difference(metric, targets, scores, constant, info.task, seed=seed)
 
 
-def is_usable(
+def judge_usable(
     metric: str,
     targets: Array,
     scores: Array,
@@ -59,7 +87,7 @@ def is_usable(
     *,
     held: Interval | None = None,
     seed: int = 0,
-) -> bool:
+) -> Usability:
     """Return whether a model's `scores` are better than the trivial answer by more than chance explains.
 
     That is by more than 1.645 standard errors of the paired difference, a one-sided test at 5 %; for accuracy it is
@@ -69,16 +97,20 @@ def is_usable(
     also be better, at the same level, than its own outputs in random order (Fisher's permutation test). True if the
     metric is not defined for these rows, because nothing speaks against the model then. A model with one answer for
     all rows (`is_constant`) is never usable: where another class is the most frequent one than in training, it can
-    beat the trivial answer without a look at the images.
+    beat the trivial answer without a look at the images. The result names the test that decided.
     """
     found = against_trivial(metric, targets, scores, train_targets, info, seed=seed)
     if math.isnan(found.first) and math.isnan(found.second):
-        return True
+        return Usability(usable=True, test=PAIRED)
     if is_constant(metric, scores, info):
-        return False
-    if not found.exceeds(CHANCE_ERRORS) and not _apart(metric, found.second, held):
-        return False
-    return metric not in GUESSED or _beats_guesses(metric, targets, scores, info, seed)
+        return Usability(usable=False, test=CONSTANT, against=found.second)
+    errors = found.better / found.error if found.error > 0 else math.nan
+    exceeds = found.exceeds(CHANCE_ERRORS)
+    if not exceeds and not _apart(metric, found.second, held):
+        return Usability(usable=False, test=PAIRED, against=found.second, errors=errors)
+    if metric in GUESSED:
+        return _against_guesses(metric, targets, scores, info, seed)
+    return Usability(usable=True, test=PAIRED if exceeds else INTERVAL, against=found.second, errors=errors)
 
 
 def is_constant(metric: str, scores: Array, info: DatasetInfo) -> bool:
@@ -99,9 +131,16 @@ def _apart(metric: str, trivial: float, held: Interval | None) -> bool:
     return held.low > trivial if METRICS[metric].mode == "max" else held.high < trivial
 
 
-def _beats_guesses(metric: str, targets: Array, scores: Array, info: DatasetInfo, seed: int) -> bool:
+def _against_guesses(metric: str, targets: Array, scores: Array, info: DatasetInfo, seed: int) -> Usability:
+    """Compare a model with its own outputs in random order."""
     rng = np.random.default_rng(seed)
     shuffled = (scores[rng.permutation(len(scores))] for _ in range(SHUFFLES))
     guesses = [compute(metric, targets, guessed, info.task) for guessed in shuffled]
     value = compute(metric, targets, scores, info.task)
-    return value > float(np.mean(guesses)) + CHANCE_ERRORS * float(np.std(guesses, ddof=1))
+    mean, spread = float(np.mean(guesses)), float(np.std(guesses, ddof=1))
+    return Usability(
+        usable=value > mean + CHANCE_ERRORS * spread,
+        test=SHUFFLED,
+        against=mean,
+        errors=(value - mean) / spread if spread > 0 else math.nan,
+    )

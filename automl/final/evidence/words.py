@@ -31,10 +31,34 @@ def not_usable(document: Document) -> str:
     value, n = document["holdout"][metric]["value"], document["data"]["n_holdout"]
     if answer := only_answer(document):
         return f"{NOT_USABLE} its answer for all {n:,} holdout images is {answer} ({metric} {number(value)})."
+    than, how = trivial(document, metric), usable_test(document)
+    if (document.get("usable_test") or {}).get("test") == "random order":
+        than = f"its own answers in random order ({number(document['usable_test']['against'])})"
     return (
-        f"{NOT_USABLE} {metric} {number(value)} on {n:,} holdout images is not better than {trivial(document, metric)} "
-        "by more than chance explains."
+        f"{NOT_USABLE} {metric} {number(value)} on {n:,} holdout images is not better than {than} by more than chance "
+        f"explains{f' ({how})' if how else ''}."
     )
+
+
+def usable_test(document: Document) -> str:
+    """Return by which test the model is usable or not, with its outcome; "" where that is not known or says nothing.
+
+    >>> test = {"test": "paired", "against": 0.71, "errors": 0.83205, "needed": 1.645}
+    >>> usable_test({"metric": "accuracy", "usable_test": test})
+    "McNemar's test: 0.83 standard errors better, of the 1.645 that are needed"
+    """
+    said = document.get("usable_test") or {}
+    errors, name = said.get("errors"), _TESTS.get(str(said.get("test")), "")
+    if not name or errors is None:
+        return ""
+    if said["test"] == "paired" and document["metric"] == "accuracy":
+        name = "McNemar's test"
+    what = "standard deviations" if said["test"] == "random order" else "standard errors"
+    how = f"{abs(errors):.2f} {what} {'worse' if errors < 0 else 'better'}"
+    return f"{name}: {how}, of the {said['needed']:g} that are needed"
+
+
+_TESTS = {"paired": "paired test", "random order": "permutation test"}
 
 
 def only_answer(document: Document) -> str:

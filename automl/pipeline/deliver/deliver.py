@@ -171,6 +171,7 @@ def _document(
         "weights": None if trained.weights is None else trained.weights.about(),
         "holdout": scores.holdout,
         "usable": scores.usable,
+        "usable_test": scores.usable_test,
         "trivial": scores.trivial,
         "trivial_words": scores.trivial_words,
         "evaluation": scores.evaluation,

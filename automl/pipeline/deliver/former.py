@@ -26,6 +26,7 @@ ABOUT_MODEL = (
     "model_sha256",
     "holdout",
     "usable",
+    "usable_test",
     "trivial",
     "trivial_words",
     "evaluation",

@@ -51,7 +51,7 @@ class Opened:
                 f"{error}; if the data have moved, --data (in Python data) names their place"
             ) from error
         try:
-            self.workspace.check_same_data(source.outline(), source.name)
+            self.workspace.check_same_data(source.outline(), source.name, self.config)
         except StudyError as error:
             source.close()
             raise StudyError(

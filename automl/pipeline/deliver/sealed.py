@@ -52,7 +52,8 @@ class Sealed:
             holdout={name: asdict(value) for name, value in held.scores.items()},
             trivial={name: finite(trivial.value) for name, trivial in held.trivial.items()},
             trivial_words={name: trivial.words for name, trivial in held.trivial.items()},
-            usable=held.usable,
+            usable=held.usability.usable,
+            usable_test=held.usability.to_json(),
             evaluation=held.evaluation.to_json(),
             reads=reads,
         )

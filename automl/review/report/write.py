@@ -52,11 +52,15 @@ class Means:
 
 @dataclass(frozen=True)
 class Written:
-    """A report that was written: its `path`, its verdict, and how long it took."""
+    """A report that was written: its `path`, its verdict, and how long it took.
+
+    `address`: where it lies with its study, of which the folder is a copy; "" for a study on this machine.
+    """
 
     path: Path
     verdict: Verdict
     seconds: float = field(compare=False)
+    address: str = ""
 
 
 def write_report(

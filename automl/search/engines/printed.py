@@ -9,14 +9,19 @@ from io import TextIOBase
 from pathlib import Path
 from typing import Any, TextIO
 
+from automl.terminal.streams import UntilBroken
+
 MOST = 20_000  # characters of a round that are shown; the file has all
 
 
 class _Tee:
-    """A stream that also writes to others. After `close_others` it is the stream alone."""
+    """A stream that also writes to others. After `close_others` it is the stream alone.
+
+    Where the stream can take no more, because its reader has gone, the others go on.
+    """
 
     def __init__(self, stream: TextIO | TextIOBase, others: list[Any]) -> None:
-        self._stream, self._others = stream, others
+        self._stream, self._others = UntilBroken(stream), others
 
     def write(self, text: str) -> int:
         """Write to all. A full disk stops no trial."""
@@ -84,12 +89,12 @@ class _File:
 
 @contextmanager
 def printed(file: Path | None, shown: Shown | None = None) -> Iterator[None]:
-    """In this block, append to `file` what is printed to stdout and stderr, and add it to `shown`. None: nowhere."""
+    """In this block, append to `file` what is printed to stdout and stderr, and add it to `shown`. None: nowhere.
+
+    Printing to a stream whose reader has gone raises nothing: it is no failure of a trial.
+    """
     kept = None if file is None else _File(file)
     others = [each.add for each in (kept, shown) if each is not None]
-    if not others:
-        yield
-        return
     before = sys.stdout, sys.stderr
     tees = [_Tee(stream or _Nowhere(), others) for stream in before]
     sys.stdout, sys.stderr = tees

@@ -13,8 +13,9 @@ from datetime import timedelta
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
-from automl.records import HeadTrial, Mode
+from automl.records import VAL_ROWS, HeadTrial, Mode
 from automl.search.storage.kinds import HEAD, kind_of
+from automl.search.storage.reader import StoredTrial
 from automl.search.storage.sql import optuna_tables as rows
 from automl.search.storage.sql import tables
 from automl.search.storage.sql.write_journal import Journal
@@ -22,6 +23,8 @@ from automl.search.storage.sql.write_journal import Journal
 KEY = "automl:head"  # the system attribute of such a trial: its key
 KIND, ORIGIN = "kind", "origin"  # user attributes
 ROUND = 0  # of its only report
+
+ROWS = ("train_rows", VAL_ROWS, "cv_rows")  # metrics that count the rows of a head
 
 Attribute = Callable[[int, str, str | float | None], None]
 
@@ -50,6 +53,11 @@ class HeadTrials:
 
     def __len__(self) -> int:
         return len(self.numbers)
+
+    def adds(self, head: HeadTrial, known: Mapping[int, StoredTrial]) -> bool:
+        """Return whether a head is new, or knows more rows than the one with its key among the trials `known`."""
+        stored = known.get(self.numbers.get(head.key, -1))
+        return stored is None or stored.value is None or _rows(head.metrics) > _rows(stored.metrics)
 
     def keep(self, head: HeadTrial, next_number: Callable[[], int], *, at: str) -> None:
         """Write a head as a COMPLETE trial. One with its key becomes this head, so that none is there twice.
@@ -111,3 +119,8 @@ class HeadTrials:
                 row = {**own, "name": name, "mode": mode, "value": value}
                 add(tables.objectives, tables.NEW_OBJECTIVE, row)
                 self._attribute(number, f"{name} ({mode})", value)
+
+
+def _rows(metrics: Mapping[str, float]) -> float:
+    """Return on how many rows a head was fitted and scored, counted together."""
+    return sum(metrics.get(name, 0.0) for name in ROWS)

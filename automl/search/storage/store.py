@@ -153,10 +153,16 @@ class Store:
         return [trial for trial in self._read() if trial.is_head]
 
     def keep_heads(self, heads: Sequence[HeadTrial]) -> None:
-        """Write heads as COMPLETE trials that samplers do not see. One that the study has by its key is replaced."""
-        for head in heads:
+        """Write heads as COMPLETE trials that samplers do not see.
+
+        One that the study has by its key stays as it is, unless the new one was fitted or scored on more rows, as where
+        the earlier one had no time for all of them.
+        """
+        known = {trial.number: trial for trial in self.heads()} if len(self._heads) else {}
+        new = [head for head in heads if self._heads.adds(head, known)]
+        for head in new:
             self._heads.keep(head, lambda: self._view.reserve(self._mirror_study), at=_utc_now())
-        if heads:
+        if new:
             self._journal.flush_if_due(final=True)
 
     def draw(

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from automl.cli import main
+from automl.config.loading import load, save
 from automl.errors import UsageError
+from automl.remote import local_root
 from automl.review.report.study_report import report_of
 from tests.review.studies_on_disk import finished_study, running_study
 
@@ -79,3 +81,36 @@ def test_an_earlier_page_is_replaced(tmp_path: Path) -> None:
     for out in (tmp_path / "page.html", tmp_path / "photos" / "report.html"):
         for _ in range(2):
             assert main(["report", "photos", "--directory", str(tmp_path), "--out", str(out)]) == 0
+
+
+def test_report_of_a_study_at_an_address_is_stored_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AUTOML_CACHE_DIR", str(tmp_path / "cache"))
+    there = tmp_path / "bucket"
+    finished_study(there)
+    url = f"file://{there}"
+    assert main(["report", "photos", "--directory", url, "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["address"] == f"{url}/photos/report.html"
+    assert (there / "photos" / "report.html").read_bytes() == Path(said["report"]).read_bytes()
+    assert main(["report", f"{url}/photos", "--out", str(tmp_path / "mine.html")]) == 0
+    assert "stored" not in capsys.readouterr().out
+    (there / "photos" / "report.html").unlink()
+    (there / "photos" / "report.html").mkdir()  # cannot be written
+    assert main(["report", "photos", "--directory", url]) == 1
+    assert f"; the report is in '{said['report']}' alone" in capsys.readouterr().err
+
+
+def test_report_of_a_study_that_runs_for_an_address_is_stored_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such a study lies in a local folder, from which it is uploaded."""
+    monkeypatch.setenv("AUTOML_CACHE_DIR", str(tmp_path / "cache"))
+    url = f"file://{tmp_path}/bucket"
+    study = finished_study(local_root(url))
+    save(load("photos/", study="photos", directory=url), study / "study.yaml")
+    assert report_of(study).address == f"{url}/photos/report.html"
+    assert (tmp_path / "bucket" / "photos" / "report.html").is_file()
+    moved = study.rename(tmp_path / "photos")  # a copy that somebody made is a study on this machine
+    assert report_of(moved).address == ""

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from automl.config.metrics import METRICS
-from automl.final.evidence.usable import is_usable, trivial_scores
+from automl.final.evidence.usable import Usability, judge_usable, trivial_scores
+from automl.final.evidence.words import not_usable
 from automl.records import Interval, Task
 from tests.final.evidence.literals import INFO
 
 TRAIN = np.array([0] * 71 + [1] * 29)
 HOLDOUT = np.array([0] * 71 + [1] * 29)
+
+
+def is_usable(*given: Any, **options: Any) -> bool:
+    return judge_usable(*given, **options).usable
 
 
 def usable(said: np.ndarray, metric: str = "accuracy") -> bool:
@@ -133,3 +139,41 @@ def test_trivial_scores_name_the_answer_by_each_metric() -> None:
     assert found["accuracy"].words == "always 'no'"
     assert found["accuracy"].value == pytest.approx(51 / 80)
     assert (found["balanced_accuracy"].value, found["balanced_accuracy"].words) == (0.5, "chance")
+
+
+def said_of(metric: str, value: float, found: Usability) -> str:
+    document = {
+        "metric": metric,
+        "data": {"n_holdout": 100},
+        "holdout": {metric: {"value": value}},
+        "usable": found.usable,
+        "usable_test": found.to_json(),
+        "trivial": {metric: 0.0},
+        "trivial_words": {metric: "always no label"},
+    }
+    return not_usable(document)
+
+
+def test_verdict_that_the_interval_seems_to_deny_names_the_test_that_decided() -> None:
+    """By f1, guesses are far better than the trivial answer: the interval says nothing about them."""
+    rng = np.random.default_rng(3)
+    info = replace(INFO, task="multilabel", classes=("a", "b"), class_counts=(20, 20))
+    targets = (rng.random((100, 2)) < 0.2).astype(np.float32)
+    guesses = (rng.random((100, 2)) < 0.5).astype(np.float64)
+    value, held = 0.3, Interval(0.3, 0.2, 0.4)
+    found = judge_usable("f1", targets, guesses, np.zeros_like(targets), info, held=held)
+    assert not found.usable and found.test == "random order"
+    assert 0.1 < found.against < 0.5 and found.errors < 1.645
+    how = f"{abs(found.errors):.2f} standard deviations {'worse' if found.errors < 0 else 'better'}"
+    assert said_of("f1", value, found) == (
+        f"Not usable: f1 0.3000 on 100 holdout images is not better than its own answers in random order "
+        f"({found.against:.4f}) by more than chance explains (permutation test: {how}, of the 1.645 that are needed)."
+    )
+
+
+def test_paired_test_is_named_with_its_outcome() -> None:
+    found = judge_usable("accuracy", HOLDOUT, np.eye(2)[flipped(5, 8)], TRAIN, INFO)
+    assert said_of("accuracy", 0.74, found).endswith(
+        "(McNemar's test: 0.83 standard errors better, of the 1.645 that are needed)."
+    )
+    assert judge_usable("accuracy", HOLDOUT, np.eye(2)[flipped(0, 0)], TRAIN, INFO).test == "one answer"

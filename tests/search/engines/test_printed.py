@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -63,6 +64,31 @@ def test_file_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
     with printed(tmp_path / "file" / "b.log", shown):
         print("x")
     assert shown.take() == "x\n"
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_reader_that_has_gone_fails_no_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, kept: bool
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w", buffering=1) as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        result = tune(
+            talks,
+            SPACE,
+            metric="loss",
+            mode="min",
+            max_epochs=2,
+            n_trials=2,
+            engine="local",
+            directory=tmp_path if kept else None,
+        )
+        monkeypatch.undo()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), writer)  # what is buffered goes there
+    assert set(result.trials["state"]) == {"complete"}
+    if kept:
+        assert (tmp_path / "trials" / "t0000" / "output.log").read_text().startswith("begins\nepoch 0\n")
 
 
 def prunes(config: Config) -> Iterator[dict[str, float]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +101,7 @@ def test_continued_study_finds_its_heads_by_their_keys(tmp_path: Path) -> None:
     store = with_heads(path, (PIXELS, FEATURES))
     start(store)
     store.close()
-    better = HeadTrial(FEATURES.key, {**FEATURES.config, "strength": 0.3}, 0.97, 4.0)
+    better = HeadTrial(FEATURES.key, {**FEATURES.config, "strength": 0.3}, 0.97, 4.0, {"train_rows": 300.0})
     other = HeadTrial("features of other at 240 px", {**FEATURES.config, "model": "other"}, 0.9, 2.0)
     again = with_heads(path, (PIXELS, better, other))
     assert [trial.number for trial in again.trials()] == [2]
@@ -114,6 +116,18 @@ def test_continued_study_finds_its_heads_by_their_keys(tmp_path: Path) -> None:
     assert heads[1].config["strength"] == 0.3
     trial = shown(path)[1]
     assert (trial.value, trial.user_attrs["strength"]) == (0.97, 0.3)
+
+
+def test_value_of_a_head_is_final_unless_more_rows_say_another(tmp_path: Path) -> None:
+    """A fit that had less time, or other threads, has another value on the same rows."""
+    path = tmp_path / "study.db"
+    with_heads(path, (PIXELS, FEATURES)).close()
+    with sqlite3.connect(path) as database:
+        before = list(database.iterdump())
+    hurried = replace(FEATURES, value=0.5, seconds=9.0, config={**FEATURES.config, "strength": 0.1})
+    with_heads(path, (replace(PIXELS, value=0.6), hurried)).close()
+    with sqlite3.connect(path) as database:
+        assert list(database.iterdump()) == before
 
 
 @pytest.mark.parametrize("sampler", sorted(SAMPLERS))

@@ -37,10 +37,11 @@ def command(state: State, /, study: str, directory: str | None, opened: bool, ou
     """Write the report of STUDY: one page that needs no network, with its verdict, errors, data and trials.
 
     STUDY is the name of a study or its folder. It may still be running, or be stopped or failed. `automl fit` writes
-    the page, too.
+    the page, too. The report of a study at an address is stored there.
     """
     from automl.cli.output import print_json, say, say_wrapped
     from automl.review.report.study_report import report_of
+    from automl.terminal.masking import mask_passwords
 
     flags = directory_flag(directory) if directory else ""
     written = report_of(study, directory or "studies", flags=flags, out=None if out is None else Path(out))
@@ -50,6 +51,7 @@ def command(state: State, /, study: str, directory: str | None, opened: bool, ou
             {
                 "study": study,
                 "report": str(written.path),
+                "address": mask_passwords(written.address) or None,
                 "state": said.state,
                 "verdict": list(said.sentences),
             }
@@ -59,6 +61,8 @@ def command(state: State, /, study: str, directory: str | None, opened: bool, ou
             say_wrapped(sentence)
         say()
         say(f"report: {written.path}")
+        if written.address:
+            say(f"stored: {mask_passwords(written.address)}")
     if opened:
         _open(written.path)
 
