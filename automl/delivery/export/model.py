@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from automl.config.checks import check_loss
 from automl.config.metrics import METRICS, resolve_metric
 from automl.delivery.export.export import export
 from automl.delivery.export.proof import Exported
@@ -48,12 +49,14 @@ def export_model(
         raise UsageError(unknown_name("format", to, WRITERS))
     if int8 and to == "torch":
         raise UsageError("int8 is for the formats onnx and openvino, not for torch: leave out --int8")
-    if max_loss is not None and not (int8 and 0 <= max_loss < float("inf")):
-        raise UsageError(f"max_loss must be 0 or more and is for int8, got {max_loss!r}")
+    if max_loss is not None and not int8:
+        raise UsageError(f"max_loss is for int8, got {max_loss!r}: leave it out, or add int8")
+    most = None if max_loss is None else _loss(max_loss)
     folder = find_model(model, directory)
     study = read_study(folder.parent) if (folder.parent / STUDY_FILE).is_file() else None
     predictor = Predictor.load(folder, factory=factory)
     metric = _metric(study, predictor)
+    METRICS[metric].require_loss(most or 0.0)
     chosen: Format = to
     with ExitStack() as opened:
         rows = _rows(study, predictor.info, data, opened, note)
@@ -72,7 +75,7 @@ def export_model(
             to=chosen,
             out=Path(out) if out is not None else folder / (f"{to}-int8" if int8 else to),
             int8=int8,
-            max_loss=max_loss,
+            max_loss=most,
             threads=torch.get_num_threads(),
             note=note,
         )
@@ -90,6 +93,13 @@ def _record(study: StudyFolder, model: Path, folder: Path, note: Callable[[str],
             f"`automl leaderboard --pareto` will not know this export, as {str(study.path)!r} cannot be written "
             f"({error.strerror})"
         )
+
+
+def _loss(value: object) -> float:
+    try:
+        return check_loss(value)
+    except ValueError as error:
+        raise UsageError(f"max_loss {error}") from None
 
 
 def _metric(study: StudyFolder | None, predictor: Predictor) -> str:
