@@ -11,17 +11,20 @@ import torch
 
 from automl.config.checks import check_loss
 from automl.config.metrics import METRICS, resolve_metric
-from automl.delivery.export.export import export
+from automl.delivery.export.export import export, is_export
 from automl.delivery.export.proof import Exported
 from automl.delivery.export.rows import Evidence, StudyRows, labelled_images, study_rows
 from automl.delivery.export.writers import WRITERS, Format
+from automl.documents.output_folder import require_folder
 from automl.errors import DataError, UsageError, unknown_name
 from automl.final.evaluation.labelled import Labelled, Where, open_labelled
+from automl.final.model_folder import WEIGHTS
 from automl.final.predictor import Predictor
 from automl.records import DatasetInfo, ReadOptions
 from automl.review.front.exports import record_export
 from automl.review.studies import STUDY_FILE, StudyFolder, find_model, read_study
 
+COPIES = 3  # of the weights on the disk, while the parts of a file are joined
 _IN_MEMORY = "<"  # study.yaml names data that were in memory like this
 
 
@@ -53,11 +56,18 @@ def export_model(
         raise UsageError(f"max_loss is for int8, got {max_loss!r}: leave it out, or add int8")
     most = None if max_loss is None else _loss(max_loss)
     folder = find_model(model, directory)
+    chosen: Format = to
+    place = require_folder(
+        "--out (in Python out)",
+        out if out is not None else folder / (f"{to}-int8" if int8 else to),
+        f"export as {to}",
+        lambda there: is_export(there, chosen),
+        needed=COPIES * (folder / WEIGHTS).stat().st_size,
+    )
     study = read_study(folder.parent) if (folder.parent / STUDY_FILE).is_file() else None
     predictor = Predictor.load(folder, factory=factory)
     metric = _metric(study, predictor)
     METRICS[metric].require_loss(most or 0.0)
-    chosen: Format = to
     with ExitStack() as opened:
         rows = _rows(study, predictor.info, data, opened, note)
         evidence = Evidence(
@@ -73,7 +83,7 @@ def export_model(
             folder,
             evidence,
             to=chosen,
-            out=Path(out) if out is not None else folder / (f"{to}-int8" if int8 else to),
+            out=place,
             int8=int8,
             max_loss=most,
             threads=torch.get_num_threads(),

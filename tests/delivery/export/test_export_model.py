@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 import automl
+from automl.delivery.export.export import written_beside
 from automl.delivery.export.graph import Whole
 from automl.delivery.export.model import export_model
 from automl.delivery.export.onnx_graph import TOLERANCE, difference, preparation_graph, session
@@ -156,6 +157,19 @@ def test_unknown_labels_formats_and_options_are_refused_in_one_sentence(
     with pytest.raises(UsageError, match="int8 is for the formats onnx and openvino"):
         export_model(folder, to="torch", int8=True, data=pictures)
     assert not (folder / "torch").exists()
+    for out in (folder, pictures):
+        with pytest.raises(
+            UsageError, match=r"--out \(in Python out\) must be .*earlier export as onnx, but"
+        ):
+            export_model(folder, to="onnx", out=out, data=pictures)
+
+
+def test_disk_that_fills_up_is_told_in_a_sentence(tmp_path: Path) -> None:
+    said = "that failed .No space left on device.: free some space there"
+    with pytest.raises(UsageError, match=said), written_beside(tmp_path / "out") as folder:
+        Path(folder, "part").write_text("x", encoding="utf-8")
+        Path("/dev/full").write_text("x", encoding="utf-8")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_difference_counts_nan_as_infinite() -> None:
