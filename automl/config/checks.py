@@ -110,6 +110,17 @@ def check_weights_licence(value: Any) -> str:
     return ",".join(dict.fromkeys(names))
 
 
+def check_loss(value: Any) -> float:
+    """Return how much of a metric may be lost: a finite number from 0 on."""
+    try:
+        loss = float(no_bool(value))
+    except (TypeError, ValueError):
+        loss = math.nan
+    if not 0.0 <= loss < math.inf:
+        raise ValueError(f"must be a number of at least 0, got {value!r}")
+    return loss
+
+
 def check_val(value: Any) -> float | str:
     """Return a share of the images (up to 0.8), or the folds of a cross-validation as text: "cv", or "cv:K"."""
     text = str(value).strip().lower()

@@ -17,6 +17,7 @@ from automl.config.checks import (
     auto_is_none,
     check_gpus,
     check_img_size,
+    check_loss,
     check_metric,
     check_pretrained,
     check_val,
@@ -26,7 +27,7 @@ from automl.config.checks import (
 )
 from automl.config.durations import format_duration, parse_duration, parse_latency
 from automl.config.messages import problems
-from automl.config.metrics import resolve_metric
+from automl.config.metrics import METRICS, resolve_metric
 from automl.config.names import check_study_name, default_study_name
 from automl.config.sizes import parse_count, parse_size
 from automl.config.storage import check_storage
@@ -39,7 +40,7 @@ DEFAULT_TIME_LIMIT = 600.0
 
 Count = Annotated[int, BeforeValidator(no_bool), Field(ge=1)]
 Share = Annotated[float, BeforeValidator(no_bool), Field(gt=0, le=MOST_SHARE, allow_inf_nan=False)]
-Loss = Annotated[float, BeforeValidator(no_bool), Field(ge=0, allow_inf_nan=False)]
+Loss = Annotated[float, BeforeValidator(check_loss)]
 Seconds = Annotated[float, BeforeValidator(parse_duration)]
 Bytes = Annotated[int, BeforeValidator(parse_size)]
 Milliseconds = Annotated[float, BeforeValidator(parse_latency)]
@@ -141,6 +142,13 @@ class StudyConfig(BaseModel):
     def _max_loss_has_a_use(self) -> StudyConfig:
         if self.max_loss is not None and self.deliver != "small":
             raise ValueError(f"max_loss is for deliver='small', got deliver={self.deliver!r}: leave it out")
+        task = self.fixed_task
+        spec = METRICS.get(self.metric) or (resolve_metric("auto", task) if task else None)
+        if self.max_loss is not None and spec is not None:  # else it is checked once the data are open
+            try:
+                spec.require_loss(self.max_loss)
+            except ConfigError as error:
+                raise ValueError(str(error)) from None
         return self
 
     @property

@@ -199,11 +199,13 @@ class Predictor:
         """Return features of images, float32 (n, d): what the network hands to its classifier.
 
         They are for search, clustering and other models: images that the network takes for similar have similar
-        features. `images` are as in `predict`, and no mirror image counts. Without any image it is (0, 0). Raises
+        features. `images` are as in `predict`, and no mirror image counts. Without any image it is (0, d). Raises
         ModelError for a network that is not of timm, and DataError that names an unreadable image.
         """
         batches = [self._features(pixels) for pixels in self._pixels(images)]
-        return np.concatenate(batches) if batches else np.empty((0, 0), dtype=np.float32)
+        if batches:
+            return np.concatenate(batches)
+        return self._features(np.zeros((1, self.size, self.size, self.info.in_chans), np.uint8))[:0]
 
     def explain(self, image: Any, label: Any = None) -> np.ndarray:
         """Return where in an image the network sees a label: float32 (H, W) from 0 to 1, in the size of the image.

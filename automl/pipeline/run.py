@@ -23,7 +23,7 @@ from automl.interrupt import stop_on_interrupt
 from automl.machine import cores
 from automl.pipeline.context import Context, ledger_of
 from automl.pipeline.deliver.draft import put_in_place, recover, write_draft
-from automl.pipeline.deliver.former import is_derived, keep_former, was_chosen
+from automl.pipeline.deliver.former import is_derived, keep_former, keep_unscored, was_chosen
 from automl.pipeline.deliver.sealed import Sealed
 from automl.pipeline.distillation.distil import distilled, with_time_to_distil
 from automl.pipeline.label_errors import write_label_errors
@@ -57,6 +57,7 @@ from automl.pipeline.study_folder import DATA_REPORT, write_text
 from automl.records import OnFailure
 from automl.remote import is_remote
 from automl.result import FitResult
+from automl.review.front.kept import delivered_trial
 from automl.search import SearchResult, SearchSettings, search
 from automl.search.engines.base import Engine
 from automl.search.policy import Significance
@@ -221,7 +222,7 @@ class Run:
             scores = kept_scores(final.earlier)
         else:
             self.setup.observer.stage("holdout", "scoring the sealed holdout")
-            self.write_model(final)
+            self.write_model(found, final)
             predictor, scores = self.holdout(factory=str(final.model.config["model"]))
         return Outcome(
             best_config=found.best.config,
@@ -233,8 +234,8 @@ class Run:
             predictor=predictor,
         )
 
-    def write_model(self, final: Final) -> None:
-        """Write the model, then replace an earlier one."""
+    def write_model(self, found: SearchResult, final: Final) -> None:
+        """Write the model, then replace an earlier one. The teacher of a student is kept."""
         workspace = self.setup.workspace
         result = workspace.read_result()
         if result is not None and (was_chosen(result) or final.delivery in DERIVED or is_derived(result)):
@@ -243,8 +244,27 @@ class Run:
                 f"The former model is kept in {place.relative_to(workspace.root)}; "
                 f"`automl deliver {self.setup.config.study} --former {place.name}` makes it the model again."
             )
+        if final.teacher is not None:
+            self._keep_teacher(found, final.teacher)
         draft = write_draft(workspace, final.model, final.answers, seed=self.setup.config.seed)
         put_in_place(workspace, draft)
+
+    def _keep_teacher(self, found: SearchResult, teacher: Final) -> None:
+        workspace, best = self.setup.workspace, found.best
+        weights = teacher.trained.weights
+        result = {
+            "best": {"trial": best.number, "config": best.config},
+            "retrain": described(teacher, found),
+            "weights": None if weights is None else weights.about(),
+        }
+        if delivered_trial(result) is None:  # a head that is no trial, which `automl deliver` could not tell
+            return
+        folder = write_draft(workspace, teacher.model, teacher.answers, seed=self.setup.config.seed)
+        place = keep_unscored(workspace, folder, result)
+        self._note(
+            f"The teacher is kept in {place.relative_to(workspace.root)}; `automl deliver {self.setup.config.study} "
+            f"--former {place.name}` makes it the model, and scores it on the holdout then."
+        )
 
     def holdout(self, *, factory: str) -> tuple[Predictor, Scores]:
         """Run stage `holdout`: score the delivered model on the holdout, once. Returns the loaded model as well."""

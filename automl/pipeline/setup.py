@@ -215,7 +215,8 @@ def decoded(
     earlier = context.workspace.root / "index" / ROWS
     resumed = context.workspace.read_plan() is not None
     with closing(source):
-        resolve_metric(config.metric, source.task)  # checked before decoding
+        metric = resolve_metric(config.metric, source.task)  # checked before decoding
+        metric.require_loss(config.max_loss or 0.0)
         sizes = _sizes(context, source, device, looked)
         # On other nodes, images are decoded again from the same data: all of them. So are those of a resumed study,
         # in the small parts of a bounded decoding, after each of which `AllInTime` looks at the time.

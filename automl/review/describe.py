@@ -179,7 +179,7 @@ def summary(result: Mapping[str, Any], model_dir: Path, dashboard: str) -> list[
         *((f"holdout {name}", _held_words(result, name, entry)) for name, entry in _holdout(result)),
         (f"val {metric}", f"{val}{beside}"),
         ("delivered", "" if _is_retrained(result) else _delivered_words(result)),
-        ("best training" if _is_head(result) else "best", _best_words(result)),
+        ("best training" if _is_head(result) or _is_derived(result) else "best", _best_words(result)),
         ("weights", _weights_words(result)),
         ("trials", counts_words(result.get("trials", {}))),
         ("time", _time_words(result.get("time", {}))),
@@ -227,8 +227,10 @@ def _is_retrained(result: Mapping[str, Any]) -> bool:
 
 
 def _delivered_words(result: Mapping[str, Any]) -> str:
-    """Return how the delivered model was made, and for a linear head also which trial it is and of what."""
+    """Return how the delivered model was made, and which network or trial it is if the best trial does not say so."""
     said, retrain = words.made(result), result["retrain"]
+    if delivered_kind(result) == Delivery.DISTILLED:
+        return f"{_student_words(result)}: {said}"
     if not _is_head(result):
         return said
     config, trial = retrain.get("config", {}), retrain.get("trial")
@@ -241,6 +243,13 @@ def _delivered_words(result: Mapping[str, Any]) -> str:
         + (f" ({pooled})" if pooled else "")
     )
     return f"{which}{of}: {said.removeprefix('a linear head, ')}"
+
+
+def _student_words(result: Mapping[str, Any]) -> str:
+    """Return which network was distilled, with its parameters if they are known."""
+    student = _student(result["retrain"].get("evidence") or {})
+    params = f", {student['params']:,} parameters" if student.get("params") else ""
+    return f"{config_words(named(words.delivered_config(result), result))}{params}"
 
 
 def delivered_kind(result: Mapping[str, Any]) -> str:
@@ -275,12 +284,21 @@ def delivered_val(result: Mapping[str, Any]) -> float | None:
 
 def _derived_val(made: str, evidence: Mapping[str, Any]) -> float | None:
     """Return the score of a student, a soup or an ensemble; None if an earlier version did not write it."""
-    about = evidence.get("distillation" if made == Delivery.DISTILLED else made) or {}
-    if made == Delivery.DISTILLED:
-        students, chosen = about.get("students", ()), about.get("chosen")
-        about = students[chosen] if chosen is not None and chosen < len(students) else {}
+    about = _student(evidence) if made == Delivery.DISTILLED else evidence.get(made) or {}
     value: float | None = about.get("value")
     return value
+
+
+def _student(evidence: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what is known of the delivered student; empty without one."""
+    about = evidence.get("distillation") or {}
+    students, chosen = about.get("students", ()), about.get("chosen")
+    return students[chosen] if chosen is not None and chosen < len(students) else {}
+
+
+def _is_derived(result: Mapping[str, Any]) -> bool:
+    """Return whether the delivered model was made of others: a student, a soup or an ensemble."""
+    return delivered_kind(result) in DERIVED
 
 
 def _is_head(result: Mapping[str, Any]) -> bool:
@@ -327,9 +345,10 @@ def details(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return what `automl show` adds to the summary: full configuration, data, gap, work, versions."""
     data, retrain, gap = result.get("data", {}), result.get("retrain", {}), result.get("gap", {})
     work, versions = result.get("work", {}), result.get("versions", {})
-    rows = [
-        ("in full", config_words(named(result.get("best", {}).get("config", {}), result), everything=True))
-    ]
+    which, config = "in full", result.get("best", {}).get("config", {})
+    if delivered_kind(result) == Delivery.DISTILLED:
+        which, config = "student in full", words.delivered_config(result)
+    rows = [(which, config_words(named(config, result), everything=True))]
     if data:
         counts = f"{data.get('n_train')} train, {data.get('n_val')} val, {data.get('n_holdout')} holdout"
         if folds := words.folds(result):

@@ -163,10 +163,26 @@ def test_changed_copy_is_validated() -> None:
 def test_max_loss_is_a_number_from_0_on_for_the_smallest_network() -> None:
     assert StudyConfig(data="photos", deliver="small", max_loss=0).max_loss == 0.0
     assert StudyConfig(data="photos", deliver="small").max_loss is None
-    for value, problem in ((-0.1, "at least 0"), (True, "a number"), (float("inf"), "a finite number")):
-        with pytest.raises(ConfigError, match=f"max_loss must be {problem}"):
+    for value in (-0.1, True, float("inf"), "nan", "much"):
+        with pytest.raises(
+            ConfigError, match=rf"^max_loss must be a number( of at least 0)?, got {value!r}$"
+        ):
             StudyConfig(data="photos", deliver="small", max_loss=value)
     with pytest.raises(
         ConfigError, match="max_loss is for deliver='small', got deliver='single': leave it out"
     ):
         StudyConfig(data="photos", max_loss=0.02)
+
+
+def test_max_loss_is_at_most_what_the_metric_can_lose() -> None:
+    def of(**options: Any) -> float | None:
+        return StudyConfig(data="photos", deliver="small", **options).max_loss
+
+    assert of(metric="accuracy", max_loss=1) == 1.0 and of(metric="rmse", max_loss=2) == 2.0
+    assert of(metric="cohen_kappa", max_loss=2) == 2.0 and of(task="regression", max_loss=9) == 9.0
+    assert of(max_loss=2) == 2.0  # the metric is not known before the data are
+    for options in ({"metric": "accuracy"}, {"task": "multilabel"}):
+        with pytest.raises(
+            ConfigError, match=r"^max_loss must be at most 1, as a\w+ cannot lose more, got 2; .*two points"
+        ):
+            of(max_loss=2, **options)

@@ -230,8 +230,9 @@ def test_distilled_network_is_a_kind_of_its_own_and_names_its_teacher() -> None:
     retrain = {
         "how": "distilled",
         "why": "it learned",
-        "config": {"model": "resnet10t"},
+        "config": {"model": "resnet10t", "width": 0.5, "lr": 0.01},
         "teacher": teacher,
+        "evidence": {"distillation": {"students": [{"params": 123_456, "value": 0.9}], "chosen": 0}},
         "epochs": 8.0,
         "n_train": 100,
         "seconds": 12.5,
@@ -242,10 +243,16 @@ def test_distilled_network_is_a_kind_of_its_own_and_names_its_teacher() -> None:
     )
     assert delivered_kind({"retrain": retrain}) == "distilled"
     lines = dict(summary({**RESULT, "retrain": retrain}, Path("m"), ""))
-    assert lines["delivered"] == said
+    student = "resnet10t, 0.5 of its width, lr 0.01, 123,456 parameters"
+    assert lines["delivered"] == f"{student}: {said}"
+    assert lines["best training"].startswith("resnet10t, adamw") and "best" not in lines
+    assert (
+        dict(details({**RESULT, "retrain": retrain}))["student in full"]
+        == "resnet10t, 0.5 of its width, lr 0.01"
+    )
     kept = {**retrain, "how": "earlier model", "made": "distilled", "trial": 3}
     lines = dict(summary({**RESULT, "retrain": kept}, Path("m"), ""))
-    assert lines["delivered"] == f"kept from an earlier run: {said}"
+    assert lines["delivered"] == f"{student}: kept from an earlier run: {said}"
 
 
 @pytest.mark.parametrize(

@@ -157,14 +157,14 @@ def _front(
     from automl.cli.output import complain, print_json, say, say_wrapped
     from automl.final.evidence.delivery import DERIVED, NAMES, Delivery
     from automl.review.front.kept import Where, kept_weights
-    from automl.review.front.latencies import FILE, Latencies
+    from automl.review.front.latencies import Latencies
     from automl.review.front.points import front, points_of, write_front
     from automl.review.tables import few_images
     from automl.review.trials import val_images
     from automl.torch_setup import quiet_waiting
 
     quiet_waiting()  # before torch is loaded
-    latencies = Latencies(found.path / FILE)
+    latencies = Latencies.of_study(found)
     note = complain if state.verbose else (lambda text: None)
     points = points_of(found, trials, mode, latencies, kept_weights(found, trials), note)
     best, unmeasured = front(points, mode), sum(point.latency is None for point in points)
@@ -185,13 +185,14 @@ def _front(
     elif not best:
         say(f"no trial of study {found.name!r} has a score and a latency yet")
     else:
-        _print_front(best, metric, latencies.where, unmeasured)
+        _print_front(best, metric, latencies.where)
+        _print_latency_notes(best, latencies.where, unmeasured)
         on_front = {point.trial for point in best}
         for few in few_images([row for row in trials if row.trial in on_front], val_images(found)):
             say_wrapped(few)
 
 
-def _print_front(best: list[Point], metric: str, where: str, unmeasured: int) -> None:
+def _print_front(best: list[Point], metric: str, where: str) -> None:
     from automl.cli.output import print_table, say_wrapped
     from automl.config.durations import format_latency
     from automl.config.sizes import format_count, format_size
@@ -213,6 +214,23 @@ def _print_front(best: list[Point], metric: str, where: str, unmeasured: int) ->
     ]
     say_wrapped(f"no other model is better in metric, latency and size; one image on {where}")
     print_table(columns, cells, right=columns[:5])
+
+
+def _print_latency_notes(best: list[Point], where: str, unmeasured: int) -> None:
+    """Print which latencies are those of the search or of a busy machine, and how many are missing."""
+    from automl.cli.output import say_wrapped
+
+    measured = [one.measured for one in best if one.measured is not None]
+    for other in dict.fromkeys(one.where for one in measured if one.where != where):
+        count = sum(one.where == other for one in measured)
+        say_wrapped(
+            f"{count} of these latencies {'is' if count == 1 else 'are'} of {other}: there was no time to measure here."
+        )
+    if busy := sum(one.busy for one in measured):
+        say_wrapped(
+            f"{busy} of these latencies {'was' if busy == 1 else 'were'} measured while other programs used the cores. "
+            "The time spent waiting for them is not counted, and the same command measures again."
+        )
     if unmeasured:
         say_wrapped(f"{unmeasured} more could not be measured in time; the same command again goes on.")
 

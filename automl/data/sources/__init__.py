@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from automl.data.sources.arrays import open_digits
+from automl.data.sources.arrays import NO_IMAGES, open_digits
 from automl.data.sources.base import Source
 from automl.data.sources.files.folder import open_folder
 from automl.data.sources.files.manifest import is_manifest, open_frame, open_manifest
@@ -116,6 +116,8 @@ def open_data(data: Any, options: ReadOptions) -> Source:
     """Open labelled images, as `open_source` does."""
     if options.task not in _TASKS:
         raise DataError(unknown_name("task", str(options.task), _TASKS))
+    if isinstance(data, (tuple, list)) and not data:
+        raise DataError(NO_IMAGES)
     if isinstance(data, (tuple, list)) and len(data) not in (2, 3):
         raise DataError(
             f"arrays must be given as (images, labels) or (images, labels, groups), not as {len(data)} values"

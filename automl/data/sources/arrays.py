@@ -23,6 +23,7 @@ from automl.errors import DataError
 from automl.records import ReadOptions
 
 _MOST_VALUES = 2**22  # that decide on the range
+NO_IMAGES = "the data must hold at least one image, but there is none"
 _LAYOUTS = "(N, H, W), (N, H, W, C) or (N, C, H, W) with C of 1, 3 or 4"
 
 
@@ -119,6 +120,8 @@ def _as_array(values: Any) -> npt.NDArray[Any]:
 def channels_last(images: Any) -> npt.NDArray[Any]:
     """Return the images as (N, H, W, C)."""
     array = _as_array(images)
+    if array.ndim and not len(array):
+        raise DataError(NO_IMAGES)
     if array.dtype.kind not in "buif":
         raise DataError(f"images must be an array of numbers, not of {array.dtype}: resize and stack them")
     if array.ndim == 3:

@@ -47,8 +47,11 @@ def images_of(data: Any, info: DatasetInfo, *, image_column: str | None = None) 
     Dataset; or several of these but tables. An array (H, W), (H, W, C) or (C, H, W) is one image, (N, H, W), (N, H, W,
     C) or (N, C, H, W) are several. Three dimensions are one image if the last has 1, 3 or 4 entries, or, for colour
     models, the first has 3 or 4. Raises DataError for anything else, also for less than 8 entries in the last of three
-    dimensions, which are neither channels nor the pixels of a row.
+    dimensions, which are neither channels nor the pixels of a row. An array or a DataFrame without rows has no images,
+    as an empty list has none.
     """
+    if hasattr(data, "shape") and len(data.shape) and not data.shape[0]:
+        return
     if isinstance(data, (str, os.PathLike)):
         yield from _at_path(Path(data), image_column, named=bool(str(data).strip()))
     elif hasattr(data, "iloc") and hasattr(data, "columns"):

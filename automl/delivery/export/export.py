@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from glob import escape
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,8 @@ from automl.delivery.export.rows import Evidence
 from automl.delivery.export.texts import readme
 from automl.delivery.export.writers import FILES, WRITERS, Format, Job
 from automl.documents.digest import file_digest
-from automl.errors import ModelError
+from automl.documents.json_file import read_object
+from automl.errors import ModelError, UsageError
 from automl.final.card import CARD_FILE
 from automl.final.model_folder import WEIGHTS
 from automl.final.predictor import Predictor
@@ -26,7 +29,8 @@ from automl.machine import is_alive
 from automl.records import DatasetInfo
 from automl.training.steps.standard_errors import allowed_loss
 
-CARD = "model-card.md"
+CARD, PROOF = "model-card.md", "proof.json"
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG)
 _FREQUENCIES = (0.8, 0.9, 0.95, 0.98, 0.99)
 _UNUSUAL = 0.01  # how far scores of unknown images may be off, which are 1 where an image becomes unusual
 
@@ -47,11 +51,9 @@ def export(
 
     In float, answers must agree on every row, and scores to 1e-4. int8 must lose at most `max_loss`
     of the metric (one point or half a standard error, whichever is more); layers that cost more stay in float. Raises
-    ModelError if the file does not agree, and nothing is written then.
+    ModelError if the file does not agree, and UsageError if `out` cannot be written; nothing is written then.
     """
-    out.parent.mkdir(parents=True, exist_ok=True)
-    _remove_left(out)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-{os.getpid()}-") as text:
+    with written_beside(out) as text:
         folder = Path(text)
         note(f"writing the model as {to}{' in int8' if int8 else ''}")
         quantised = WRITERS[to](Job(predictor, evidence, folder, int8, max_loss, note))
@@ -82,7 +84,7 @@ def export(
             quantised.layers if quantised else 0,
             quantised.floats if quantised else (),
         )
-        (folder / "proof.json").write_text(json.dumps(found.to_json(), indent=2) + "\n", encoding="utf-8")
+        (folder / PROOF).write_text(json.dumps(found.to_json(), indent=2) + "\n", encoding="utf-8")
         (folder / "README.md").write_text(
             readme(found, predictor, card=(folder / CARD).is_file()), encoding="utf-8"
         )
@@ -161,6 +163,28 @@ def _thresholds(predictor: Predictor) -> dict[str, float]:
     return found
 
 
+@contextmanager
+def written_beside(out: Path) -> Iterator[str]:
+    """Give a folder beside `out` for files that are not finished. Raises UsageError if they cannot be written."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        _remove_left(out)
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-{os.getpid()}-") as folder:
+            yield folder
+    except OSError as error:
+        if error.errno not in _OF_THE_DISK:
+            raise
+        raise UsageError(
+            f"the export must be written to {str(out)!r}, but that failed ({error.strerror}): free some space there, "
+            "or name another folder with --out (in Python out)"
+        ) from error
+
+
+def is_export(folder: Path, to: Format) -> bool:
+    """Return whether a folder holds an export of this format."""
+    return read_object(folder / PROOF).get("format") == to
+
+
 def _remove_left(out: Path) -> None:
     """Remove what earlier exports left that were killed."""
     for folder in out.parent.glob(f".{escape(out.name)}-*"):
@@ -172,5 +196,7 @@ def _remove_left(out: Path) -> None:
 def _replace(out: Path, folder: Path) -> None:
     """Move the files of a finished folder into `out`, over those of an earlier export."""
     out.mkdir(parents=True, exist_ok=True)
-    for file in sorted(folder.iterdir()):
+    for file in sorted(
+        folder.iterdir(), key=lambda file: file.name != PROOF
+    ):  # by this, it is known as an export
         file.replace(out / file.name)

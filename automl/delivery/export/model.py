@@ -9,18 +9,22 @@ from typing import Any
 
 import torch
 
+from automl.config.checks import check_loss
 from automl.config.metrics import METRICS, resolve_metric
-from automl.delivery.export.export import export
+from automl.delivery.export.export import export, is_export
 from automl.delivery.export.proof import Exported
 from automl.delivery.export.rows import Evidence, StudyRows, labelled_images, study_rows
 from automl.delivery.export.writers import WRITERS, Format
+from automl.documents.output_folder import require_folder
 from automl.errors import DataError, UsageError, unknown_name
 from automl.final.evaluation.labelled import Labelled, Where, open_labelled
+from automl.final.model_folder import WEIGHTS
 from automl.final.predictor import Predictor
 from automl.records import DatasetInfo, ReadOptions
 from automl.review.front.exports import record_export
 from automl.review.studies import STUDY_FILE, StudyFolder, find_model, read_study
 
+COPIES = 3  # of the weights on the disk, while the parts of a file are joined
 _IN_MEMORY = "<"  # study.yaml names data that were in memory like this
 
 
@@ -48,13 +52,22 @@ def export_model(
         raise UsageError(unknown_name("format", to, WRITERS))
     if int8 and to == "torch":
         raise UsageError("int8 is for the formats onnx and openvino, not for torch: leave out --int8")
-    if max_loss is not None and not (int8 and 0 <= max_loss < float("inf")):
-        raise UsageError(f"max_loss must be 0 or more and is for int8, got {max_loss!r}")
+    if max_loss is not None and not int8:
+        raise UsageError(f"max_loss is for int8, got {max_loss!r}: leave it out, or add int8")
+    most = None if max_loss is None else _loss(max_loss)
     folder = find_model(model, directory)
+    chosen: Format = to
+    place = require_folder(
+        "--out (in Python out)",
+        out if out is not None else folder / (f"{to}-int8" if int8 else to),
+        f"export as {to}",
+        lambda there: is_export(there, chosen),
+        needed=COPIES * (folder / WEIGHTS).stat().st_size,
+    )
     study = read_study(folder.parent) if (folder.parent / STUDY_FILE).is_file() else None
     predictor = Predictor.load(folder, factory=factory)
     metric = _metric(study, predictor)
-    chosen: Format = to
+    METRICS[metric].require_loss(most or 0.0)
     with ExitStack() as opened:
         rows = _rows(study, predictor.info, data, opened, note)
         evidence = Evidence(
@@ -70,9 +83,9 @@ def export_model(
             folder,
             evidence,
             to=chosen,
-            out=Path(out) if out is not None else folder / (f"{to}-int8" if int8 else to),
+            out=place,
             int8=int8,
-            max_loss=max_loss,
+            max_loss=most,
             threads=torch.get_num_threads(),
             note=note,
         )
@@ -90,6 +103,13 @@ def _record(study: StudyFolder, model: Path, folder: Path, note: Callable[[str],
             f"`automl leaderboard --pareto` will not know this export, as {str(study.path)!r} cannot be written "
             f"({error.strerror})"
         )
+
+
+def _loss(value: object) -> float:
+    try:
+        return check_loss(value)
+    except ValueError as error:
+        raise UsageError(f"max_loss {error}") from None
 
 
 def _metric(study: StudyFolder | None, predictor: Predictor) -> str:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # it loads numpy and scikit-learn, and sentences are made by commands that need neither
     from automl.final.evidence.paired import Difference
 
+SURE = 0.95  # certainty from which on no more images are asked for
+
 
 @dataclass(frozen=True)
 class Size:
@@ -71,6 +73,11 @@ class Tried:
         """Whether it loses at most what it may. A loss that is not known is too much."""
         return self.found is not None and self.found.better <= self.most
 
+    @property
+    def certainty(self) -> float:
+        """The probability that it loses at most what it may on all images of this kind; NaN if unknown."""
+        return math.nan if self.found is None else self.found.certainty(self.most)
+
     def sentence(self, metric: str) -> str:
         """Return what it reached, as a clause."""
         name = f"{self.size.words} ({self.size.params:,} parameters)"
@@ -96,6 +103,7 @@ class Tried:
             "seconds": round(self.seconds, 2),
             **known,
             "keeps": self.keeps,
+            "certainty": round(self.certainty, 3) if math.isfinite(self.certainty) else None,
             "why": self.why,
         }
 
@@ -143,7 +151,7 @@ class Distilled:
         said = (
             f"on {self.rows:,} validation images that neither trained on, {self.name} has {self.metric} "
             f"{self.value:.4f} with {self.teacher.params:,} parameters; {student.sentence(self.metric)}, learned from "
-            f"it, and may lose {self.most:.4f}"
+            f"it, and may lose {self.most:.4f}{certain(student.certainty, self.rows)}"
         )
         return f"{said}; also tried: {self._listed(others)}" if others else said
 
@@ -159,6 +167,14 @@ class Distilled:
 
     def _listed(self, tried: Sequence[Tried]) -> str:
         return ", ".join(one.sentence(self.metric) for one in tried)
+
+
+def certain(certainty: float, rows: int) -> str:
+    """Return how certain it is that a student loses no more than it may, as the end of a clause; "" if unknown."""
+    if not math.isfinite(certainty):
+        return ""
+    said = f", which it keeps with {min(certainty, 0.99):.0%} certainty"
+    return said if certainty >= SURE else f"{said} (more than {rows:,} such images would tell better)"
 
 
 def middle(low: int, high: int) -> int:

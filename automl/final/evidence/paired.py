@@ -27,7 +27,8 @@ class Difference:
     """A metric of two models on the same `rows`, and how much better the `first` is.
 
     `better` is positive if the first is better, also for errors, where less is better. `error` is the standard error
-    of `better` if both were equally good; NaN if it is unknown.
+    of `better` if both were equally good; NaN if it is unknown. `one_row` is what one row may change in a metric with
+    bounds, 0 in others.
     """
 
     first: float
@@ -35,6 +36,20 @@ class Difference:
     better: float
     error: float
     rows: int
+    one_row: float = 0.0
+
+    def certainty(self, most: float) -> float:
+        """Return the probability that on all images of this kind the first is better by at most `most`; NaN if unknown.
+
+        The difference is taken for normal, with its standard error and one row more on which the two differ: that they
+        agree on few rows does not show that they always do (Agresti and Coull 1998 add one in the same way).
+        """
+        if not (math.isfinite(self.better) and math.isfinite(self.error)):
+            return math.nan
+        error = math.hypot(self.error, self.one_row)
+        if error == 0.0:
+            return float(self.better <= most)
+        return 0.5 * (1.0 + math.erf((most - self.better) / (error * math.sqrt(2.0))))
 
     def exceeds(self, errors: float) -> bool:
         """Return whether the first is better by more than so many standard errors; False if one is unknown.
@@ -61,13 +76,15 @@ def paired_difference(
     better, n = sign * (values[0] - values[1]), len(targets)
     if not math.isfinite(better):
         return Difference(*values, math.nan, math.nan, n)
+    one_row = 1.0 / max(1, n) if math.isfinite(METRICS[metric].widest) else 0.0
     if metric in _ROWS and not (metric == "log_loss" and targets.ndim == 2):
         d = _ROWS[metric](targets, first, task) - _ROWS[metric](targets, second, task)
         error = math.sqrt(float(np.mean(d**2)) / max(1, n))
         if metric == "rmse":  # of a difference of squares, by the sum of the roots
             error /= max(TINY, values[0] + values[1])
-        return Difference(*values, better, error, n)
-    return Difference(*values, better, _resampled_error(metric, targets, first, second, task, seed), n)
+        return Difference(*values, better, error, n, one_row)
+    error = _resampled_error(metric, targets, first, second, task, seed)
+    return Difference(*values, better, error, n, one_row)
 
 
 def _resampled_error(

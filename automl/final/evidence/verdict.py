@@ -142,7 +142,8 @@ class Final:
     `evidence` is what decided, for result.json. `images` are those that the retrain trained on, also if another model
     is delivered. `earlier`: the model of an earlier run, if that is kept. `answers`: its outputs on rows that it did
     not train on, or of the trial with its configuration; None if unknown. `unseen` are the positions of validation rows
-    on which it did not train. `members` are those of an ensemble, for result.json.
+    on which it did not train. `members` are those of an ensemble, for result.json. `teacher`: the model of this run
+    that a student took the place of.
     """
 
     model: Alternative
@@ -154,6 +155,7 @@ class Final:
     answers: KnownAnswers | None = field(default=None, repr=False)
     unseen: Positions = field(default_factory=lambda: np.empty(0, dtype=np.int64), repr=False, compare=False)
     members: tuple[dict[str, Any], ...] = ()
+    teacher: Final | None = field(default=None, repr=False)
 
     @property
     def trained(self) -> Retrained:

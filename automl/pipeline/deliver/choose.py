@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from automl.errors import ConfigError, StudyError, unknown_name
 from automl.machine import Moment
@@ -12,7 +12,7 @@ from automl.pipeline.deliver.opened import Opened
 from automl.pipeline.plan.limits.asked import Asked
 from automl.records import TrialRow, TrialState
 from automl.review.front.kept import Kept, Where, kept_weights, named_formers, same_weights
-from automl.review.front.latencies import FILE, Latencies
+from automl.review.front.latencies import Latencies
 from automl.review.front.points import FLOAT, Point, points_of
 from automl.review.studies import MODEL_FOLDER, StudyFolder
 from automl.review.trials import study_mode
@@ -120,13 +120,13 @@ def _points(
     opened: Opened, trials: Sequence[TrialRow], kept: Mapping[int, Kept], limits: Asked
 ) -> list[Point]:
     """Return the trials with their costs; networks are measured only for a limit of the latency."""
-    latencies = Latencies(opened.study.path / FILE)
+    until = None
     if math.isinf(limits.latency):
-        latencies = replace(latencies, until=Moment.now())
+        until = Moment.now()
     else:
         opened.observer.stage("measure", "measuring the latency of the trials' networks")
     mode = study_mode(opened.study, opened.metric)
-    found = points_of(opened.study, trials, mode, latencies, kept)
+    found = points_of(opened.study, trials, mode, Latencies.of_study(opened.study, until=until), kept)
     return [point for point in found if point.form == FLOAT]
 
 

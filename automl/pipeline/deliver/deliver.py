@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,13 @@ from automl.pipeline.deliver.draft import DIGEST, draft_folder, put_in_place, wr
 from automl.pipeline.deliver.former import CHOSEN, keep_former, restore_former
 from automl.pipeline.deliver.opened import Opened, opened_study
 from automl.pipeline.deliver.sealed import Sealed
-from automl.pipeline.deliver.trained import answers_of, model_of
+from automl.pipeline.deliver.trained import answers_of, model_of, teacher_of, trained_of
 from automl.pipeline.report.own_report import report_of_result
 from automl.pipeline.results import Scores, finite
 from automl.pipeline.study_folder import write_json
 from automl.records import Interval, Observer, Silent, TrialRow
 from automl.result import FitResult
-from automl.review.front.kept import Kept, Where
+from automl.review.front.kept import Kept, Where, is_scored
 from automl.review.studies import TRIALS_FILE
 from automl.review.tables import delivered_of, write_trials
 from automl.review.trials import judged_in, stored_rows, stored_trials, study_mode, with_weights
@@ -40,12 +41,16 @@ ALMOST_DONE = "Almost done; press Ctrl-C again to quit at once."
 
 @dataclass(frozen=True)
 class _Unscored:
-    """The model of a trial whose draft is written, and the data that it is to be scored on."""
+    """A model of a trial whose draft is written, and the data that it is to be scored on.
+
+    `trained`: the epochs and images of the trial, where they are not those of the model.
+    """
 
     model: Alternative
     row: TrialRow
     data: PreparedData
     predictor: Predictor
+    trained: tuple[float, int] | None = None
 
 
 def deliver(
@@ -74,7 +79,7 @@ def deliver(
             opened.observer.note(f"{chosen.words} is the model of the study already.")
             return FitResult(opened.workspace.root, opened.result, unchanged_after=0.0)
         if chosen.kept.where is Where.BEFORE or chosen.row is None:
-            made: dict[str, Any] | _Unscored = _restored(opened, chosen.kept)
+            made: dict[str, Any] | _Unscored = _restored(opened, chosen.kept, trials)
         else:
             made = _made(opened, chosen.row, chosen.kept)
         draft = draft_folder(opened.workspace)
@@ -96,10 +101,22 @@ def _report(opened: Opened, document: Mapping[str, Any]) -> tuple[str, ...]:
     return report_of_result(opened.workspace.root, opened.config, document, Means(), opened.observer)
 
 
-def _restored(opened: Opened, kept: Kept) -> dict[str, Any]:
-    """Write a draft of a model that was delivered before, and return the result with it as the model."""
+def _restored(opened: Opened, kept: Kept, trials: list[TrialRow]) -> dict[str, Any] | _Unscored:
+    """Write a draft of a model that was delivered before, and return the result with it as the model.
+
+    The teacher of a student has no score yet: it is scored like the model of a trial.
+    """
     opened.observer.stage("deliver", f"restoring the model in {kept.path}")
-    return restore_former(opened.workspace, kept.path, opened.result)
+    document = restore_former(opened.workspace, kept.path, opened.result)
+    if is_scored(document):
+        return document
+    data = opened.data()
+    config, folder = document["retrain"]["config"], draft_folder(opened.workspace)
+    predictor = Predictor.load(folder, factory=str(config["model"]), device=opened.device.kind)
+    model = teacher_of(opened, document["retrain"], predictor)
+    row = next(row for row in trials if row.trial == document["retrain"]["trial"])
+    model = replace(model, value=math.nan if row.value is None else row.value)
+    return _Unscored(model, row, data, predictor, trained_of(opened, row.trial, data))
 
 
 def _made(opened: Opened, row: TrialRow, kept: Kept) -> _Unscored:
@@ -126,7 +143,7 @@ def _scored(
     sealed = Sealed(workspace, data, opened.metric, opened.config.seed, opened.device.all_threads)
     scores, per_row = sealed.score(predictor, draft.parent / ANSWERS_FILE)
     sealed.write_known(draft, predictor, seconds=seconds_for_features(None, None), per_row=per_row)
-    return _document(opened, made.model, made.row, wish, scores, data, trials)
+    return _document(opened, made, wish, scores, trials)
 
 
 def _put_in_place(opened: Opened, draft: Path, document: dict[str, Any], trials: list[TrialRow]) -> None:
@@ -142,15 +159,10 @@ def _put_in_place(opened: Opened, draft: Path, document: dict[str, Any], trials:
 
 
 def _document(
-    opened: Opened,
-    model: Alternative,
-    row: TrialRow,
-    wish: Wish,
-    scores: Scores,
-    data: PreparedData,
-    trials: list[TrialRow],
+    opened: Opened, made: _Unscored, wish: Wish, scores: Scores, trials: list[TrialRow]
 ) -> dict[str, Any]:
     """Return result.json with another model in it: what the search found stays."""
+    model, row = made.model, made.row
     trained = model.whole or model.trained
     retrain = {
         "how": model.delivery.value,
@@ -164,7 +176,7 @@ def _document(
         "seconds": round(trained.seconds, 2),
         "evidence": {},
     }
-    gap = explain_gap(_facts(opened, model, row, scores, data, trials))
+    gap = explain_gap(_facts(opened, made, scores, trials))
     return {
         **opened.result,
         "retrain": retrain,
@@ -187,16 +199,11 @@ def _leads(opened: Opened, row: TrialRow, trials: list[TrialRow]) -> bool:
     return bool(values) and row.value == best(values)
 
 
-def _facts(
-    opened: Opened,
-    model: Alternative,
-    row: TrialRow,
-    scores: Scores,
-    data: PreparedData,
-    trials: list[TrialRow],
-) -> Facts:
+def _facts(opened: Opened, made: _Unscored, scores: Scores, trials: list[TrialRow]) -> Facts:
     """Return what is known about the validation score of a trial, and the holdout score of its model."""
-    info, trained = data.splits.info, model.whole or model.trained
+    model, row, info = made.model, made.row, made.data.splits.info
+    trained = model.whole or model.trained
+    epochs, images = made.trained or (trained.epochs, trained.images_trained)
     best = opened.result["best"]
     head = model.delivery is Delivery.HEAD  # then the validation score is the best trial's, as `fit` says it
     val = best["val_score"] if head else finite(model.value)
@@ -210,8 +217,8 @@ def _facts(
         compared=scored,
         leads=head or _leads(opened, row, trials),
         chosen=not head,
-        trial_epochs=float(best["epochs"]) if head else trained.epochs,
-        trial_images=0 if head else trained.images_trained,
+        trial_epochs=float(best["epochs"]) if head else epochs,
+        trial_images=0 if head else images,
         held=Interval(**scores.holdout[opened.metric]),
         n_holdout=info.n_holdout,
         delivery=model.delivery,

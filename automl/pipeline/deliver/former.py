@@ -14,6 +14,7 @@ from automl.final.evaluation.record import ANSWERS_FILE
 from automl.final.evidence.delivery import DERIVED, Delivery
 from automl.final.evidence.gap import with_reads
 from automl.final.evidence.words import delivered_config
+from automl.final.model_folder import weights_sha256
 from automl.pipeline.deliver.draft import empty_draft
 from automl.pipeline.study_folder import Workspace, write_json
 from automl.review.front.kept import MODELS_FOLDER, delivered_trial, same_weights
@@ -55,8 +56,7 @@ def keep_former(workspace: Workspace, result: Mapping[str, Any]) -> Path:
     """
     how = str(result["retrain"].get("how", Delivery.RETRAINED))
     trial = delivered_trial(result)
-    name = how.replace(" ", "-")
-    place = _free(workspace, name if trial is None else f"t{trial:04d}-{name}")
+    place = _free(workspace, _name(how, trial), workspace.model_dir)
     draft = place.with_name(f".{place.name}")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
@@ -70,11 +70,30 @@ def keep_former(workspace: Workspace, result: Mapping[str, Any]) -> Path:
     return place
 
 
-def _free(workspace: Workspace, name: str) -> Path:
-    """Return the folder for the present model: that of an earlier copy of it, or one that does not exist."""
+def keep_unscored(workspace: Workspace, folder: Path, result: Mapping[str, Any]) -> Path:
+    """Move the folder of a model that was not delivered, and has no score on the holdout, into `models/`. Return where.
+
+    `result` has its entries `retrain`, `weights` and `best`, as in result.json.
+    """
+    trial = delivered_trial(result)
+    place = _free(workspace, _name(str(result["retrain"]["how"]), trial), folder)
+    write_json(folder.parent / RESULT_FILE, {**_pinned(result), "model_sha256": weights_sha256(folder)})
+    shutil.rmtree(place, ignore_errors=True)
+    place.parent.mkdir(exist_ok=True)
+    folder.parent.rename(place)
+    return place
+
+
+def _name(how: str, trial: int | None) -> str:
+    name = how.replace(" ", "-")
+    return name if trial is None else f"t{trial:04d}-{name}"
+
+
+def _free(workspace: Workspace, name: str, model: Path) -> Path:
+    """Return the folder for a model: that of an earlier copy of it, or one that does not exist."""
     for number in count(1):
         place = workspace.root / MODELS_FOLDER / (name if number == 1 else f"{name}-{number}")
-        if not place.exists() or same_weights(place / MODEL_FOLDER, workspace.model_dir):
+        if not place.exists() or same_weights(place / MODEL_FOLDER, model):
             return place
     raise AssertionError("there is always a free number")
 
@@ -82,7 +101,8 @@ def _free(workspace: Workspace, name: str) -> Path:
 def restore_former(workspace: Workspace, folder: Path, result: Mapping[str, Any]) -> dict[str, Any]:
     """Write a former model with its answers as a draft, and return the result with it in place of the present one.
 
-    Its scores are those that it had, so the holdout is not read. Raises StudyError if its files are damaged.
+    Its scores are those that it had, so the holdout is not read; a model that was never delivered has none. Raises
+    StudyError if its files are damaged.
     """
     try:
         former = read_json(folder / RESULT_FILE)

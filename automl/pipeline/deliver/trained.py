@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import nn
@@ -14,6 +16,7 @@ from automl.final.confidence.answers import KnownAnswers
 from automl.final.evidence.answers import answered
 from automl.final.evidence.candidates import Alternative
 from automl.final.evidence.delivery import Delivery
+from automl.final.predictor import Predictor
 from automl.final.retrain import Retrained
 from automl.pipeline.deliver.opened import Opened, networks_of, targets_at
 from automl.pipeline.retrain.retrain_time import images_of
@@ -40,6 +43,29 @@ def model_of(opened: Opened, number: int, weights: Path, data: PreparedData) -> 
         raise StudyError(f"the study's database has no trial {number}: it is of another study")
     share = float(opened.plan.get("share", 1.0))
     return LeftWeights(networks_of(opened, info), trial, weights, share).model()
+
+
+def teacher_of(opened: Opened, retrain: Mapping[str, Any], predictor: Predictor) -> Alternative:
+    """Return a model that was made but not delivered, by its entry `retrain` of result.json and its predictor."""
+    config: Config = dict(retrain["config"])
+    trained = Retrained(
+        model=predictor.model,
+        size=predictor.size,
+        epochs=float(retrain["epochs"]),
+        seconds=float(retrain["seconds"]),
+        n_train=int(retrain["n_train"]),
+        images_trained=int(retrain["images"]),
+        info=predictor.info,
+        weights=networks_of(opened, predictor.info).weights_of(config),
+    )
+    return Alternative(Delivery(retrain["how"]), config, trained, mirrored=predictor.mirrored)
+
+
+def trained_of(opened: Opened, number: int, data: PreparedData) -> tuple[float, int]:
+    """Return for how many epochs a trial trained, and on how many images in all."""
+    _, _, trials = stored_trials(opened.study)
+    trial = next(one for one in trials if one.number == number)
+    return trial.epochs or 0.0, images_of(trial, data.splits.info)
 
 
 def answers_of(model: Alternative, data: PreparedData, device: str) -> KnownAnswers:

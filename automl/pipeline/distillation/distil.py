@@ -206,9 +206,11 @@ def _final(final: Final, case: Case, lessons: _Lessons) -> Final:
     case.splits(
         case.setup.workspace.root / KEPT_INDEX
     )  # by this file, a later run knows what the model has seen
+    teacher = final if final.earlier is None else None  # else it lies in the study's folder
     final = _telling(final, told)
     return replace(
         final,
+        teacher=teacher,
         model=case.finished(best.student, best.trained),
         earlier=None,
         evidence={**final.evidence, "kept_out": len(case.rows)},

@@ -79,9 +79,17 @@ def head_file(study: Path, config: Mapping[str, Any]) -> Path:
 
 
 def former_models(study: StudyFolder) -> dict[int, Path]:
-    """Return the folders of models of one trial that were delivered before, by trial."""
-    found = {trial: folder for folder, trial, _ in _formers(study) if trial is not None}
-    return found
+    """Return the folders of models of one trial that were delivered before, by trial: one with a score if there is one.
+
+    The teacher of a student has none.
+    """
+    scored_last = sorted(_formers(study), key=lambda one: is_scored(one[2]))
+    return {trial: folder for folder, trial, _ in scored_last if trial is not None}
+
+
+def is_scored(result: Mapping[str, Any]) -> bool:
+    """Return whether the model of a result has a score on the holdout."""
+    return "holdout" in result
 
 
 def named_formers(study: StudyFolder) -> dict[str, Former]:

@@ -14,7 +14,7 @@ from automl.final.cost.network import Network
 from automl.records import VAL_ROWS, Config, Mode, TrialRow, TrialState
 from automl.review.front.exports import proofs_of
 from automl.review.front.kept import Kept, Where
-from automl.review.front.latencies import Latencies
+from automl.review.front.latencies import Latencies, Measured
 from automl.review.front.networks import StudyNetworks
 from automl.review.front.several import Several, several_of
 from automl.review.studies import MODEL_FOLDER, StudyFolder
@@ -29,7 +29,8 @@ class Point:
     """A model that can be chosen: a trial, a soup or an ensemble as it is (`form` is "float32"), or an export of one.
 
     `value` is its score on the validation images; if these were not all, `val_rows` counts them, and `error` is its
-    standard error. `latency` has the milliseconds for one image (None if unknown), `size` the bytes of its file.
+    standard error. `latency` has the milliseconds for one image (None if unknown), `measured` where and how (None for
+    an export, whose proof has it), and `size` the bytes of its file.
     `weights` says where its weights are, "" if they are gone. `trial` is None for a model of several, whose `members`
     have words.
     """
@@ -46,6 +47,7 @@ class Point:
     members: tuple[str, ...] = ()
     val_rows: int = 0
     error: float = 0.0
+    measured: Measured | None = None
 
     def worth(self, mode: Mode) -> float:
         """Return the value, worse by its standard error if it is of fewer than all validation images."""
@@ -59,6 +61,7 @@ class Point:
             f"val_{metric}": self.value,
             VAL_ROWS: self.val_rows or None,
             "latency_ms": self.latency,
+            "latency_on": None if self.measured is None else self.measured.where,
             "size_bytes": self.size,
             "params": self.params,
             "kind": self.kind,
@@ -156,8 +159,9 @@ class _Costs:
             return []
         if network is None or counts is None:
             return []
-        latency = self.latencies.of(network, self.networks.info.in_chans, self.note)
-        whole = replace(point, latency=latency, size=counts.size, params=counts.params)
+        measured = self.latencies.of(network, self.networks.info.in_chans, self.note)
+        latency = None if measured is None else measured.milliseconds
+        whole = replace(point, latency=latency, measured=measured, size=counts.size, params=counts.params)
         return [whole, *([] if folder is None else _exports(study, whole, folder))]
 
 
@@ -197,5 +201,11 @@ def _exports(study: StudyFolder, point: Point, folder: Path) -> Iterator[Point]:
             continue
         if layers:
             yield replace(
-                point, form=form, value=point.value - lost, latency=latency, size=size, weights=place
+                point,
+                form=form,
+                value=point.value - lost,
+                latency=latency,
+                measured=None,
+                size=size,
+                weights=place,
             )

@@ -16,7 +16,7 @@ from typing import Any
 from automl.documents.json_file import read_json
 from automl.final.evaluation.record import Evaluation, TargetScore
 from automl.final.evaluation.words import SEVERE, is_silent, span
-from automl.final.evidence.delivery import Decided, Delivery
+from automl.final.evidence.delivery import DERIVED, Decided, Delivery
 from automl.final.evidence.projection import project
 from automl.final.evidence.words import is_usable
 from automl.records import TrialState
@@ -154,8 +154,11 @@ def _longer(facts: Facts, said: Evaluation) -> Advice | None:
     """What the curve of the best trial promises for twice the work, if that is more than a standard error.
 
     The model may have trained for longer than the trial, so the gain is that from the model's length to twice that. A
-    linear head has no length: there the curve must lead above its score.
+    linear head has no length: there the curve must lead above its score. It says nothing of a model that was made of
+    others, whose errors are not those of one training.
     """
+    if delivered_kind(facts.result) in DERIVED:
+        return None
     best = facts.history.best
     trial = next((one for one in facts.history.trials if best is not None and one.number == best.trial), None)
     if trial is None or len(trial.reports) < FEWEST:
@@ -190,7 +193,12 @@ def _projected(trial: StoredTrial, times: float, metric: str) -> float:
 
 
 def _cut_short(facts: Facts, said: Evaluation) -> Advice | None:
-    """A retrain or trials that time ended: more of it may help, which was not measured."""
+    """A retrain or trials that time ended: more of it may help, which was not measured.
+
+    Not for a model that was made of others: of a student, that retrain is its teacher's.
+    """
+    if delivered_kind(facts.result) in DERIVED:
+        return None
     evidence = facts.result.get("retrain", {}).get("evidence") or {}
     done, trained = evidence.get("retrain") or {}, facts.history.trained
     if done.get("timed") and done.get("progress", 1.0) < 1.0:

@@ -64,12 +64,19 @@ def model_words(result: Mapping[str, Any]) -> str:
         soup = kind == Delivery.SOUP
         return f"a soup of {len(members)} {model}" if soup else f"an ensemble of {len(members)} models"
     if kind == Delivery.DISTILLED:
-        return f"a {model} that learned from a larger network"
+        return f"a {model} that learned from {_teacher_words(result, model)}"
     if kind == ON_PIXELS:
         return f"a {HEAD_WORDS}"
     if kind == ON_FEATURES:
         return f"a linear head on features of {model}"
     return f"a fine-tuned {model}" if kind == FINE_TUNED else f"a {model} trained from scratch"
+
+
+def _teacher_words(result: Mapping[str, Any], student: str) -> str:
+    teacher = str(result["retrain"].get("teacher", {}).get("model", "")).partition(".")[0]
+    if not teacher:
+        return "a larger network"
+    return f"a larger {teacher}" if student.partition(".")[0] == teacher else f"a {teacher}"
 
 
 def _what(facts: Facts) -> str:

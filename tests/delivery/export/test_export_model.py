@@ -15,11 +15,12 @@ import torch
 from torch import nn
 
 import automl
+from automl.delivery.export.export import written_beside
 from automl.delivery.export.graph import Whole
 from automl.delivery.export.model import export_model
 from automl.delivery.export.onnx_graph import TOLERANCE, difference, preparation_graph, session
 from automl.delivery.export.pillow_resize import PillowResize
-from automl.errors import DataError, ModelError, UsageError
+from automl.errors import ConfigError, DataError, ModelError, UsageError
 from automl.final.model_folder import Preprocess
 from automl.records import Task
 from tests.delivery.conftest import CLASSES, MakeModel, info_of, know_features
@@ -146,11 +147,29 @@ def test_unknown_labels_formats_and_options_are_refused_in_one_sentence(
         export_model(folder, to="onnx")
     with pytest.raises(UsageError, match="'onxx'.*onnx"):
         export_model(folder, to="onxx", data=pictures)
-    with pytest.raises(UsageError, match="max_loss must be 0 or more and is for int8"):
+    with pytest.raises(UsageError, match="max_loss is for int8, got 0.1: leave it out"):
         export_model(folder, to="onnx", max_loss=0.1, data=pictures)
+    for loss in (-1.0, float("nan"), float("inf")):
+        with pytest.raises(UsageError, match=f"^max_loss must be a number of at least 0, got {loss!r}$"):
+            export_model(folder, to="onnx", int8=True, max_loss=loss, data=pictures)
+    with pytest.raises(ConfigError, match="max_loss must be at most 1, as accuracy cannot lose more, got 2"):
+        export_model(folder, to="onnx", int8=True, max_loss=2.0, data=pictures)
     with pytest.raises(UsageError, match="int8 is for the formats onnx and openvino"):
         export_model(folder, to="torch", int8=True, data=pictures)
     assert not (folder / "torch").exists()
+    for out in (folder, pictures):
+        with pytest.raises(
+            UsageError, match=r"--out \(in Python out\) must be .*earlier export as onnx, but"
+        ):
+            export_model(folder, to="onnx", out=out, data=pictures)
+
+
+def test_disk_that_fills_up_is_told_in_a_sentence(tmp_path: Path) -> None:
+    said = "that failed .No space left on device.: free some space there"
+    with pytest.raises(UsageError, match=said), written_beside(tmp_path / "out") as folder:
+        Path(folder, "part").write_text("x", encoding="utf-8")
+        Path("/dev/full").write_text("x", encoding="utf-8")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_difference_counts_nan_as_infinite() -> None:

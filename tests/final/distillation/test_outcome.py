@@ -70,9 +70,22 @@ def test_sentence_of_a_student_that_is_delivered_has_both_values_and_the_others(
     assert said == (
         "on 120 validation images that neither trained on, the retrain of trial 3 has accuracy 0.9000 with 11,000,000 "
         "parameters; resnet10t at 32 px (600,000 parameters) has accuracy 0.8950 (loss 0.0050, standard error 0.0120), "
-        "learned from it, and may lose 0.0100; also tried: resnet10t at 32 px (600,000 parameters): no time: 1.0 s are "
-        "left: the distilled network is delivered"
+        "learned from it, and may lose 0.0100, which it keeps with 66% certainty (more than 120 such images would tell "
+        "better); also tried: resnet10t at 32 px (600,000 parameters): no time: 1.0 s are left: "
+        "the distilled network is delivered"
     )
+
+
+def test_certainty_is_told_without_asking_for_images_where_it_is_high() -> None:
+    assert tried(0.01).certainty == 0.5 and math.isnan(tried(0.0, error=math.nan).certainty)
+    said = delivery_in_words(Delivery.DISTILLED, (told(tried(-0.02), chosen=0),))
+    assert "may lose 0.0100, which it keeps with 99% certainty: the distilled" in said
+    assert (
+        tried(-0.02).to_dict()["certainty"] == 0.994
+        and Tried(SMALL, "", why="x").to_dict()["certainty"] is None
+    )
+    unknown = delivery_in_words(Delivery.DISTILLED, (told(tried(0.0, error=math.nan), chosen=0),))
+    assert "certainty" not in unknown
 
 
 def test_sentence_of_a_teacher_that_stays_has_what_each_student_reached() -> None:

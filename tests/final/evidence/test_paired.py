@@ -36,6 +36,21 @@ def test_one_row_more_is_within_one_standard_error_and_two_are_not() -> None:
     assert not paired_difference("accuracy", targets, base, two, "classification").exceeds(1.0)
 
 
+def test_certainty_of_a_loss_grows_with_the_rows_and_is_none_by_agreement_alone() -> None:
+    def certain(n: int, differ: int, most: float = 0.01, metric: str = "accuracy") -> float:
+        """Return it for two models of which each is wrong on half of the rows where they differ."""
+        targets, half = np.zeros(n, dtype=np.int64), differ // 2
+        first = _said([1] * half + [0] * (n - half))
+        second = _said([0] * half + [1] * (differ - half) + [0] * (n - differ))
+        return paired_difference(metric, targets, first, second, "classification").certainty(most)
+
+    assert certain(100, 0) == pytest.approx(0.8413, abs=1e-4)  # one standard error, of one row
+    assert certain(100, 10) == pytest.approx(0.6185, abs=1e-3)
+    assert certain(10_000, 1000) > 0.999 > certain(1000, 100) > 0.8
+    assert certain(100, 10, most=0.0) == 0.5
+    assert certain(100, 0, metric="log_loss") == 1.0  # equal probabilities, of a metric without bounds
+
+
 def test_model_without_finite_outputs_loses_to_any_other() -> None:
     targets = np.array([0, 1, 0, 1])
     fair, broken = _said([0, 1, 1, 0]), np.full((4, 2), np.nan)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
 
-from automl.errors import ModelError
+from automl.errors import DataError, ModelError
 from automl.final.predictor import Predictor
 from automl.final.use.embed import pooled_features
 from automl.torch_setup import import_timm
@@ -38,7 +40,24 @@ def test_features_of_many_images_are_those_of_each() -> None:
     found = predictor.embed(images)
     assert len(found) == len(images)
     np.testing.assert_allclose(found[-2:], predictor.embed(images[-2:]), atol=1e-5)
-    assert predictor.embed([]).shape == (0, 0)
+
+
+def test_no_image_gives_as_many_answers_and_an_evaluation_says_what_is_missing() -> None:
+    network = import_timm().create_model("test_resnet", num_classes=2, in_chans=1).eval()
+    predictor = Predictor(network, INFO, 8)
+    empty: list[Any] = [[], (), iter(()), np.empty((0, 8, 8)), np.array([]), torch.empty(0, 1, 8, 8)]
+    for nothing in (*empty, pd.DataFrame({"file": []})):
+        assert predictor.predict(nothing) == []
+        assert predictor.predict_proba(nothing).shape == (0, 2)
+        features = predictor.embed(nothing)
+        assert features.shape == (0, network.num_features) and features.dtype == np.float32
+        with pytest.raises(DataError, match="an explanation is of one image, got none"):
+            predictor.explain(nothing)
+    for given in (([],), ([], []), (np.empty((0, 8, 8)), []), (np.array([]), [])):
+        with pytest.raises(DataError, match="^the data must hold at least one image, but there is none$"):
+            predictor.evaluate(*given)
+    with pytest.raises(DataError, match="must have rows"):
+        predictor.evaluate(pd.DataFrame({"file": [], "label": []}))
 
 
 def test_network_without_two_halves_is_refused_by_name() -> None:

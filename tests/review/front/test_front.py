@@ -6,21 +6,25 @@ import csv
 import json
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from torch import nn
 
 from automl.cli import main
 from automl.errors import StudyError
+from automl.final.cost.latency import Latency
 from automl.final.ensemble.network import Ensemble, Member
 from automl.final.model_folder import write_model_folder
 from automl.machine import Moment
+from automl.pipeline.plan.limits.measure import Cost
 from automl.records import TrialRow, TrialState
 from automl.review.front import latencies
 from automl.review.front.exports import record_export
 from automl.review.front.kept import Kept, Where, kept_weights
-from automl.review.front.latencies import FILE, Latencies
+from automl.review.front.latencies import FILE, Latencies, Measured
 from automl.review.front.networks import StudyNetworks
 from automl.review.front.points import Point, front, points_of
 from automl.review.studies import find_study
@@ -131,17 +135,58 @@ def test_score_of_two_images_does_not_lead_and_is_marked(
     assert {one["trial"]: one["val_rows"] for one in board["trials"]}[4] == 2
 
 
+def _measured(network: nn.Module, *, threads: int, device: str, busy: bool, **_: Any) -> Latency:
+    """Stand for a measurement on a machine that is busy or quiet, as no test can choose."""
+    return Latency(7.0, 5, threads, device, busy)
+
+
+def test_latencies_of_the_search_stand_where_nothing_is_measured(
+    study: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = StudyNetworks.of(find_study("photos", study.parent)).network(CONFIG)
+    cost = Cost(network, 100, 400, latency=3.5, fits=True)
+    limits = {"asked": {}, "threads": 6, "device": "cpu", "networks": [cost.to_dict()]}
+    (study / "plan.json").write_text(json.dumps({**PLAN, "limits": limits}), encoding="utf-8")
+    monkeypatch.setattr(latencies, "SECONDS", -1.0)  # no time to measure
+    assert main(["leaderboard", "photos", "--directory", str(study.parent), "--pareto", "--json"]) == 0
+    board = json.loads(capsys.readouterr().out)
+    (model,) = (one for one in board["models"] if one["form"] == "float32")
+    assert (model["latency_ms"], model["latency_on"]) == (3.5, "cpu with 6 threads, by the search")
+    assert board["unmeasured"] == 1  # the network of trial 1
+    assert main(["leaderboard", "photos", "--directory", str(study.parent), "--pareto"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "1 of these latencies is of cpu with 6 threads, by the search: there was no time" in said
+    limits["networks"] = [{"model": "x"}]  # damaged
+    (study / "plan.json").write_text(json.dumps({**PLAN, "limits": limits}), encoding="utf-8")
+    assert main(["leaderboard", "photos", "--directory", str(study.parent), "--pareto"]) == 0
+    assert "3 more could not be measured in time" in capsys.readouterr().out
+
+
 def test_latencies_are_measured_once_a_machine(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     network = StudyNetworks.of(find_study("photos", study.parent)).network(CONFIG)
     told: list[str] = []
+    monkeypatch.setattr(latencies, "measure_latency", partial(_measured, busy=False))
+    now = Latencies(study / FILE, threads=1)
+    (study / FILE).write_text(
+        json.dumps({f"{network.key} {now.where}": 900.0}), encoding="utf-8"
+    )  # of format 1
     first = Latencies(study / FILE, threads=1).of(network, 3, told.append)
-    assert first is not None and first > 0.0 and told == ["measuring test_resnet at 64 px"]
+    assert first == Measured(7.0, now.where) and told == ["measuring test_resnet at 64 px"]
     monkeypatch.setattr(latencies, "measure_latency", None)
     assert Latencies(study / FILE, threads=1).of(network, 3, told.append) == first and len(told) == 1
     late = Latencies(study / FILE, threads=2, until=Moment.now().later(-1.0))
     assert late.of(network, 3) is None
     (study / FILE).write_text("{", encoding="utf-8")
     assert Latencies(study / FILE, threads=1, until=Moment.now().later(-1.0)).of(network, 3) is None
+
+
+def test_latency_of_a_busy_machine_is_not_kept(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = StudyNetworks.of(find_study("photos", study.parent)).network(CONFIG)
+    monkeypatch.setattr(latencies, "measure_latency", partial(_measured, busy=True))
+    now, told = Latencies(study / FILE, threads=1), list[str]()
+    assert now.of(network, 3, told.append) == Measured(7.0, now.where, busy=True)
+    assert now.of(network, 3, told.append) == Measured(7.0, now.where, busy=True) and len(told) == 1
+    assert Latencies(study / FILE, threads=1, until=Moment.now()).of(network, 3) is None
 
 
 def test_kept_weights_are_found_where_they_are(study: Path) -> None:

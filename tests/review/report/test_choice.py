@@ -92,9 +92,9 @@ def test_teacher_and_students_are_shown_with_what_they_cost_and_reached() -> Non
     found = why_this(made(evidence={"distillation": told.measured(8.04, 1.26).to_dict()})).students
     assert found is not None and "at most 0.0100 on 120 validation images" in found.note
     assert found.rows == (
-        ("the retrain of trial 3", "11,000,000", "44.00", "8.0", "", "0.9000", "", "", "teacher"),
+        ("the retrain of trial 3", "11,000,000", "44.00", "8.0", "", "0.9000", "", "", "", "teacher"),
         (
-            *("resnet10t at 32 px", "600,000", "2.40", "-", "random weights", "-", "-", "-"),
+            *("resnet10t at 32 px", "600,000", "2.40", "-", "random weights", "-", "-", "-", "-"),
             "no time: 1.0 s are left",
         ),
         (
@@ -107,6 +107,7 @@ def test_teacher_and_students_are_shown_with_what_they_cost_and_reached() -> Non
                 "0.8950",
                 "0.0050",
                 "0.0120",
+                "66%",
             ),
             "delivered",
         ),

@@ -111,6 +111,17 @@ def test_more_time_is_named_only_where_the_curve_still_rises() -> None:
     assert not [one for one in advice(flat) if one.kind == "time"]
 
 
+@pytest.mark.parametrize("how", ["distilled", "soup", "ensemble"])
+def test_more_time_is_not_named_for_a_model_that_was_made_of_others(how: str) -> None:
+    said, rising = evaluation({"a": (2000, 1400), "b": (2000, 1400)}), trial([0.3, 0.5, 0.6, 0.65, 0.7])
+    short = {"epochs": 3.0, "n_train": 100, "evidence": {"retrain": {"timed": True, "progress": 0.4}}}
+    big = {"data": {"n_train": 9000, "n_val": 4000, "n_holdout": 4000}}
+    single = facts(said, trials=(rising,), result={"retrain": short, **big})
+    assert [one.kind for one in advice(single) if one.kind == "time"] == ["time", "time"]
+    derived = facts(said, trials=(rising,), result={"retrain": {**short, "how": how}, **big})
+    assert [one for one in advice(derived) if one.kind == "time"] == []
+
+
 def test_more_time_counts_from_the_length_of_the_model() -> None:
     """A retrain of 64 times the trial's work is where the curve is flat already."""
     said = evaluation({"a": (200, 140), "b": (200, 140)})
@@ -245,6 +256,12 @@ def test_model_that_never_answers_a_label_is_not_called_usable() -> None:
 )
 def test_model_is_called_what_it_is(config: dict[str, Any], how: str, expected: str) -> None:
     assert model_words({"retrain": {"how": how, "config": config}, "best": {"config": {}}}) == expected
+
+
+def test_student_is_called_by_its_teacher() -> None:
+    for model, words in (("resnet18.a1_in1k", "a resnet18"), ("resnet10t", "a larger resnet10t")):
+        retrain = {"how": "distilled", "config": {"model": "resnet10t"}, "teacher": {"model": model}}
+        assert model_words({"retrain": retrain}) == f"a resnet10t that learned from {words}"
 
 
 def test_ensemble_is_called_one() -> None:

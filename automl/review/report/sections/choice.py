@@ -127,18 +127,33 @@ def _table(found: Any, metric: str) -> Table:
 
 def _students(taught: Mapping[str, Any], metric: str) -> Table:
     """Return the teacher and its students: what each costs and reached on the validation images that decided."""
-    columns = ("network", "parameters", "MB", "ms", "began with", metric, "loss", "standard error", "outcome")
+    columns = (
+        "network",
+        "parameters",
+        "MB",
+        "ms",
+        "began with",
+        metric,
+        "loss",
+        "standard error",
+        "certainty",
+        "outcome",
+    )
     teacher = taught["teacher"]
-    rows = [(teacher["name"], *_costs(teacher), "", score(teacher["value"]), "", "", "teacher")]
+    rows = [(teacher["name"], *_costs(teacher), "", score(teacher["value"]), "", "", "", "teacher")]
     for place, one in enumerate(taught["students"]):
         said = "delivered" if place == taught["chosen"] else one["why"]
         numbers = (score(one[name]) for name in ("value", "loss", "standard_error"))
-        rows.append((f"{one['model']} at {one['size']} px", *_costs(one), one["begun_with"], *numbers, said))
+        certainty = one.get("certainty")  # None in results of earlier versions
+        certain = "-" if certainty is None else f"{certainty:.0%}"
+        name = f"{one['model']} at {one['size']} px"
+        rows.append((name, *_costs(one), one["begun_with"], *numbers, certain, said))
     note = (
         f"The smallest network is delivered that loses at most {score(taught['max_loss'])} on {taught['rows']:,} "
-        "validation images that neither it nor its teacher trained on."
+        "validation images that neither it nor its teacher trained on. The certainty is the probability that it loses "
+        "no more on all images of this kind: few images leave it low, and then the loss may be larger."
     )
-    right = (*columns[1:4], *columns[5:8])
+    right = (*columns[1:4], *columns[5:9])
     return Table("Smaller networks that learned from it", columns, tuple(rows), right, note)
 
 
