@@ -7,7 +7,7 @@ import json
 import math
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from automl.config import StudyConfig
 from automl.config.metrics import MetricSpec, resolve_metric
 from automl.data import PreparedData, Source, prepare_data
 from automl.data.balance import Balance, choose_balance, skew
-from automl.data.constants import CPU_SIZE, GPU_SIZE, SKEWED, WEIGHTS_SIZE
+from automl.data.constants import CPU_SIZE, SKEWED
 from automl.data.prepare import ROWS
 from automl.errors import ConfigError
 from automl.final.evidence.candidates import Alternative
@@ -30,7 +30,7 @@ from automl.pipeline.plan.constants import (
 )
 from automl.pipeline.plan.hardware import Device, choose_device
 from automl.pipeline.plan.heads import fit_heads, folds_for_heads
-from automl.pipeline.plan.image_size import largest_size
+from automl.pipeline.plan.image_size import image_sizes
 from automl.pipeline.plan.limits.apply import (
     fitting,
     refuse_impossible,
@@ -51,7 +51,7 @@ from automl.pipeline.plan.size_limits import SizeLimits
 from automl.pipeline.plan.warm_start import WarmStart, check_warm_start, traits, warm_start
 from automl.pipeline.resize_look import resize_options
 from automl.pipeline.study_folder import write_json
-from automl.pipeline.weights.find import FoundWeights, check_pretrained, find_weights, from_scratch_too
+from automl.pipeline.weights.find import FoundWeights, check_pretrained, find_weights
 from automl.records import Config, HeadTrial, Observer
 from automl.remote import is_remote
 from automl.search.engines.cluster_resources import ClusterResources
@@ -219,7 +219,8 @@ def decoded(
     resumed = context.workspace.read_plan() is not None
     with closing(source):
         resolve_metric(config.metric, source.task)  # checked before decoding
-        sizes = _sizes(context, source, device, looked)
+        space = load_space(config, device, img_size=CPU_SIZE)
+        sizes = image_sizes(context, source, space, device, looked)
         # On other nodes, images are decoded again from the same data: all of them. So are those of a resumed study,
         # in the small parts of a bounded decoding, after each of which `AllInTime` looks at the time.
         bounded = remaining and config.address is None
@@ -278,32 +279,6 @@ def _starting_points(
         )
     began = warm.with_first(pretrained.space)
     return replace(pretrained, space=began if limits is None else limits.portfolio(began)), warm
-
-
-@dataclass(frozen=True)
-class _Sizes:
-    """The size of images in pixels, the largest that "auto" may choose, and the second size (0 for none)."""
-
-    img_size: int | Literal["auto"]
-    most: int
-    large: int = 0
-
-
-def _sizes(context: Context, source: Source, device: Device, looked: FoundWeights | None) -> _Sizes:
-    """Return the sizes at which images are stored. A resumed study keeps its sizes."""
-    config = context.config
-    earlier = context.workspace.read_plan()
-    if config.img_size != "auto":
-        return _Sizes(config.img_size, GPU_SIZE)
-    if earlier is not None:
-        return _Sizes(int(earlier["img_size"]), GPU_SIZE, int(earlier.get("large_size", 0)))
-    if device.kind != "cpu":
-        return _Sizes("auto", GPU_SIZE)
-    space = load_space(config, device, img_size=CPU_SIZE)
-    if looked is not None and looked.weights and not from_scratch_too(looked.asked, space):
-        return _Sizes("auto", WEIGHTS_SIZE)
-    large = WEIGHTS_SIZE if looked is not None and looked.weights else 0
-    return _Sizes("auto", largest_size(context, source, space, cores=device.cores_together), large)
 
 
 def _fitting(config: StudyConfig, data: PreparedData, observer: Observer) -> tuple[MetricSpec, Balance]:
