@@ -56,7 +56,7 @@ class Bench:
         from automl.data.sources import open_source
         from automl.machine import Moment
         from automl.spaces import SearchSpace
-        from automl.training.heads import fit_feature_head
+        from automl.training.heads import FeatureHeads
         from automl.training.models.finetune import save_head
         from automl.training.models.weight_sources import in_folder
         from automl.training.plan import TrainPlan
@@ -77,19 +77,16 @@ class Bench:
         tuned = next(config for config in portfolio if config["pretrained"])
         self.tuned = tuned | {"family": "efficientnet_lite", "model": NETWORK, "drop_path": 0.0}
         weights = {NETWORK: in_folder(args.weights)[NETWORK]}
-        head = fit_feature_head(
-            self.data.splits,
-            weights[NETWORK],
-            self.tuned | {"size": 224, "freeze": "head"},
+        heads = FeatureHeads(
+            splits=self.data.splits,
             metric=what.metric,
-            until=Moment.now().later(600.0),
             balance=args.balance,
             seed=seed,
-            threads=1,
-            device="cpu",
             cache=folder / "features",
             views=1,
         )
+        config = self.tuned | {"size": 224, "freeze": "head"}
+        head = heads.fit(weights[NETWORK], config, until=Moment.now().later(600.0))
         assert head is not None
         classifier: Any = head.model.get_classifier()  # type: ignore[operator]
         save_head(classifier.weight, classifier.bias, folder / "head")

@@ -23,7 +23,7 @@ from automl.data.sources import open_source
 from automl.machine import Moment, cores
 from automl.records import SearchSplits
 from automl.spaces import SearchSpace
-from automl.training.heads import fit_feature_head
+from automl.training.heads import FeatureHeads
 from automl.training.models.weight_sources import in_folder
 from benchmarks.transfer import NETWORK, SETS, SHARED
 from benchmarks.truth.runs import source_of, table
@@ -97,17 +97,10 @@ class Bench:
         return replace(self.splits, train=train, info=replace(self.splits.info, n_train=len(some)))
 
     def _head(self, splits: SearchSplits, size: int) -> Any:
-        head = fit_feature_head(
-            splits,
-            self.weights,
-            self.config | {"size": size},
-            metric=self.metric,
-            until=Moment.now().later(LONG),
-            seed=0,
-            threads=cores(),
-            cache=self.folder / "features",
-            views=1,
+        heads = FeatureHeads(
+            splits=splits, metric=self.metric, threads=cores(), cache=self.folder / "features", views=1
         )
+        head = heads.fit(self.weights, self.config | {"size": size}, until=Moment.now().later(LONG))
         assert head is not None
         return head
 

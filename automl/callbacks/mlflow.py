@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from automl.callbacks.base import Callback, StudyInfo, TrialEnd, TrialInfo
-from automl.callbacks.numbers import config_values, report_numbers, result_numbers
-from automl.errors import ConfigError
-from automl.records import Report, TrialState
+from automl.callbacks.base import StudyInfo, TrialEnd, TrialInfo
+from automl.callbacks.tracker import Run, Tracker, require_tracker
+from automl.records import TrialState
 
 if TYPE_CHECKING:
-    from automl.result import FitResult
-    from automl.search.tune import TuneResult
+    from mlflow import MlflowClient
 
 _STUDY, _TRIAL, _PARENT = "automl.study", "automl.trial", "mlflow.parentRunId"
 _STATUS = {TrialState.COMPLETE: "FINISHED", TrialState.FAILED: "FAILED"}
 
 
-class MLflow(Callback):
+class MLflow(Tracker):
     """Writes a run for each trial below one parent run for the study (`pip install 'automl[mlflow]'`).
 
     `tracking_uri` is by default that of MLflow (`MLFLOW_TRACKING_URI`), or else a file in the study's folder.
@@ -26,81 +26,74 @@ class MLflow(Callback):
     """
 
     def __init__(self, tracking_uri: str | None = None, experiment: str = "automl") -> None:
-        try:
-            import mlflow  # noqa: F401  # kept in no attribute: estimators copy their callbacks
-        except ImportError as error:
-            raise ConfigError("MLflow is not installed: run `pip install 'automl[mlflow]'`") from error
+        require_tracker("MLflow", "mlflow")
         self.tracking_uri, self.experiment = tracking_uri, experiment
-        self._runs: dict[int, str] = {}
 
-    def on_study_start(self, study: StudyInfo) -> None:
+    def open_study(self, study: StudyInfo) -> Run:
         """Open the parent run, or find that of an earlier run of the study."""
         from mlflow import MlflowClient
 
-        self._study = study
-        self._client = MlflowClient(tracking_uri=self.tracking_uri or self._default_uri(study))
+        self._client = MlflowClient(tracking_uri=self.tracking_uri or _default_uri(study))
         known = self._client.get_experiment_by_name(self.experiment)
         self._experiment: str = (
             self._client.create_experiment(self.experiment) if known is None else known.experiment_id
         )
-        self._parent = self._run(study.name, {_STUDY: study.name, _TRIAL: "parent"})
-        self._log_params(self._parent, study.options)
+        parent = self._run(study.name, {_STUDY: study.name, _TRIAL: "parent"}, study.options)
+        self._parent = parent.id
+        return parent
 
-    def on_trial_start(self, trial: TrialInfo) -> None:
-        """Open the trial's run, with its configuration as parameters."""
-        self._log_params(self._of(trial), {"kind": trial.kind, **config_values(trial.config)})
+    def open_trial(self, study: StudyInfo, trial: TrialInfo, values: Mapping[str, str | float]) -> Run:
+        """Open the trial's run below the parent, with its configuration as parameters."""
+        tags = {_STUDY: study.name, _TRIAL: str(trial.number), _PARENT: self._parent}
+        return self._run(trial.label, tags, values)
 
-    def on_report(self, trial: TrialInfo, report: Report) -> None:
-        """Log the round's numbers."""
-        run = self._of(trial)
-        for name, value in report_numbers(self._study, report).items():
-            self._client.log_metric(run, _key(name), value, step=report.round)
-
-    def on_trial_end(self, trial: TrialInfo, end: TrialEnd) -> None:
-        """Close the trial's run."""
-        run = self._of(trial)
-        self._client.set_tag(run, "automl.state", str(end.state))
-        self._client.set_tag(run, "automl.reason", end.reason)
-        self._client.set_terminated(run, _STATUS.get(end.state, "KILLED"))
-
-    def on_study_end(self, result: FitResult | TuneResult | None) -> None:
-        """Log the scores of the result, and close the parent run."""
-        if result is not None:
-            for name, value in result_numbers(result).items():
-                self._client.log_metric(self._parent, _key(name), value)
-        self._client.set_terminated(self._parent, "KILLED" if result is None else "FINISHED")
-
-    def _default_uri(self, study: StudyInfo) -> str:
-        import os
-
-        if uri := os.environ.get("MLFLOW_TRACKING_URI"):
-            return uri
-        place = study.folder("mlflow").absolute()
-        place.mkdir(parents=True, exist_ok=True)
-        return f"sqlite:///{place / 'mlflow.db'}"
-
-    def _of(self, trial: TrialInfo) -> str:
-        """Return the id of the trial's run."""
-        if trial.number not in self._runs:
-            tags = {_STUDY: self._study.name, _TRIAL: str(trial.number), _PARENT: self._parent}
-            self._runs[trial.number] = self._run(trial.label, tags)
-        return self._runs[trial.number]
-
-    def _run(self, name: str, tags: dict[str, str]) -> str:
-        """Return the id of the run with these tags, which is opened again, or of a new one."""
+    def _run(self, name: str, tags: dict[str, str], values: Mapping[str, str | float]) -> _Run:
+        """Return the run with these tags, which is opened again, or a new one."""
         wanted = " and ".join(
             "tags.`{}` = '{}'".format(tag, value.replace("'", "''")) for tag, value in tags.items()
         )
         for found in self._client.search_runs([self._experiment], wanted, max_results=1):
             self._client.update_run(found.info.run_id, status="RUNNING")
-            return str(found.info.run_id)
-        return str(self._client.create_run(self._experiment, tags=tags, run_name=name).info.run_id)
+            break
+        else:
+            found = self._client.create_run(self._experiment, tags=tags, run_name=name)
+        run = _Run(self._client, str(found.info.run_id))
+        run.add_parameters(values)
+        return run
 
-    def _log_params(self, run: str, values: Any) -> None:
-        known = self._client.get_run(run).data.params
+
+class _Run(Run):
+    def __init__(self, client: MlflowClient, id: str) -> None:
+        self._client, self.id = client, id
+
+    def add_parameters(self, values: Mapping[str, str | float]) -> None:
+        """Log parameters that the run does not have yet: MLflow refuses to change one."""
+        known = self._client.get_run(self.id).data.params
         for name, value in values.items():
-            if _key(name) not in known:  # MLflow refuses to change one
-                self._client.log_param(run, _key(name), value)
+            if _key(name) not in known:
+                self._client.log_param(self.id, _key(name), value)
+
+    def log(self, numbers: Mapping[str, float], step: int) -> None:
+        for name, value in numbers.items():
+            self._client.log_metric(self.id, _key(name), value, step=step)
+
+    def log_scores(self, scores: Mapping[str, float]) -> None:
+        self.log(scores, 0)
+
+    def log_end(self, end: TrialEnd) -> None:
+        self._client.set_tag(self.id, "automl.state", str(end.state))
+        self._client.set_tag(self.id, "automl.reason", end.reason)
+
+    def close(self, state: TrialState) -> None:
+        self._client.set_terminated(self.id, _STATUS.get(state, "KILLED"))
+
+
+def _default_uri(study: StudyInfo) -> str:
+    if uri := os.environ.get("MLFLOW_TRACKING_URI"):
+        return uri
+    place = study.folder("mlflow").absolute()
+    place.mkdir(parents=True, exist_ok=True)
+    return f"sqlite:///{place / 'mlflow.db'}"
 
 
 def _key(name: str) -> str:

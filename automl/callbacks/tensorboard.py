@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from automl.callbacks.base import Callback, StudyInfo, TrialEnd, TrialInfo
-from automl.callbacks.numbers import report_numbers, result_numbers
-from automl.records import Report
-
-if TYPE_CHECKING:
-    from automl.result import FitResult
-    from automl.search.tune import TuneResult
+from automl.callbacks.base import StudyInfo, TrialEnd, TrialInfo
+from automl.callbacks.tracker import Run, Tracker
+from automl.records import TrialState
 
 
-class TensorBoard(Callback):
+class TensorBoard(Tracker):
     """Writes a run for each trial in `directory`, by default `trackers/tensorboard` in the study's folder.
 
     Look at them with `tensorboard --logdir DIRECTORY` (`pip install tensorboard`). Writing needs nothing more than
@@ -23,51 +19,47 @@ class TensorBoard(Callback):
 
     def __init__(self, directory: str | Path | None = None) -> None:
         self.directory = None if directory is None else Path(directory)
-        self._writers: dict[str, Any] = {}
 
-    def on_study_start(self, study: StudyInfo) -> None:
-        """Open the run of the study itself, which gets the scores at the end."""
-        self._study = study
-        self._home = self.directory or study.folder("tensorboard")
-        self._writer("study").add_text("options", _table(study.options))
+    def open_study(self, study: StudyInfo) -> Run:
+        """Open the run of the study itself, with its options as a text."""
+        run = _Run(self._home(study) / "study")
+        run.add_table("options", study.options)
+        return run
 
-    def on_trial_start(self, trial: TrialInfo) -> None:
+    def open_trial(self, study: StudyInfo, trial: TrialInfo, values: Mapping[str, str | float]) -> Run:
         """Open the trial's run, with its configuration as a text."""
-        self._writer(trial.label).add_text("configuration", _table({"kind": trial.kind, **trial.config}))
+        folder = self._home(study) / trial.label
+        goes_on = folder.exists()
+        run = _Run(folder)
+        if not goes_on:
+            run.add_table("configuration", values)
+        return run
 
-    def on_report(self, trial: TrialInfo, report: Report) -> None:
-        """Write the round's numbers."""
-        writer = self._writer(trial.label)
-        for name, value in report_numbers(self._study, report).items():
-            writer.add_scalar(name, value, report.round)
-        writer.flush()
-
-    def on_trial_end(self, trial: TrialInfo, end: TrialEnd) -> None:
-        """Write why it ended, and close its run."""
-        writer = self._writer(trial.label)
-        writer.add_text("end", f"{end.state}: {end.reason}", end.rounds)
-        writer.close()
-        self._writers.pop(trial.label, None)
-
-    def on_study_end(self, result: FitResult | TuneResult | None) -> None:
-        """Write the scores of the result, and close all runs."""
-        if result is not None:
-            for name, value in result_numbers(result).items():
-                self._writer("study").add_scalar(name, value, 0)
-        for writer in self._writers.values():
-            writer.close()
-        self._writers.clear()
-
-    def _writer(self, run: str) -> Any:
-        """Return the writer of a run; that of a trial is opened again when it goes on."""
-        if run not in self._writers:
-            from tensorboardX import SummaryWriter
-
-            self._writers[run] = SummaryWriter(str(self._home / run))
-        return self._writers[run]
+    def _home(self, study: StudyInfo) -> Path:
+        return self.directory or study.folder("tensorboard")
 
 
-def _table(values: Any) -> str:
-    """Return names and values as a Markdown table."""
-    rows = "\n".join(f"| {name} | {str(value).replace('|', '/')} |" for name, value in values.items())
-    return f"| name | value |\n| --- | --- |\n{rows}"
+class _Run(Run):
+    def __init__(self, folder: Path) -> None:
+        from tensorboardX import SummaryWriter
+
+        self._writer = SummaryWriter(str(folder))
+
+    def add_table(self, tag: str, values: Mapping[str, str | float]) -> None:
+        """Write names and values as a Markdown table."""
+        rows = "\n".join(f"| {name} | {str(value).replace('|', '/')} |" for name, value in values.items())
+        self._writer.add_text(tag, f"| name | value |\n| --- | --- |\n{rows}")
+
+    def log(self, numbers: Mapping[str, float], step: int) -> None:
+        for name, value in numbers.items():
+            self._writer.add_scalar(name, value, step)
+        self._writer.flush()
+
+    def log_scores(self, scores: Mapping[str, float]) -> None:
+        self.log(scores, 0)
+
+    def log_end(self, end: TrialEnd) -> None:
+        self._writer.add_text("end", f"{end.state}: {end.reason}", end.rounds)
+
+    def close(self, state: TrialState) -> None:
+        self._writer.close()

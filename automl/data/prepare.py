@@ -16,7 +16,8 @@ import numpy.typing as npt
 from automl.data.cache.cache import Cached, open_or_build
 from automl.data.cache.eviction import Hold
 from automl.data.cache.streamed_images import streaming_cost
-from automl.data.constants import DOWNSCALE_FROM, GPU_SIZE
+from automl.data.cache.two_sizes import Stored, decode_to_sizes, decoded_part
+from automl.data.constants import GPU_SIZE
 from automl.data.decoding.decode import DecodingTime
 from automl.data.decoding.image_format import Target, choose_targets
 from automl.data.decoding.pixel_range import PixelRange
@@ -160,65 +161,30 @@ def prepare_data(
     watcher = observer if observer is not None else Silent()
     _check_early(source, options)
     watcher.stage("scan", f"looking at {counted(len(source.files), 'image')} of {source.name}")
-    rows, until = options.get("rows"), options.get("until")
+    rows = options.get("rows")
     if rows is not None:
         source = SourcePart(source, rows)
-    target, large = choose_targets(
-        source,
-        img_size=options.get("img_size", "auto"),
-        max_size=options.get("max_size", GPU_SIZE),
-        large_size=options.get("large_size", 0),
-        until=None if until is None else Moment.now().later(SCAN_SHARE * until.left()),
-        pixel_range=options.get("pixel_range"),
-    )
-    source.pixel_range = target.pixel_range
-    source.notes = (*target.notes, *source.notes)
-    found: list[tuple[Labelled, Split]] = []
-
-    def decoded(of: Source, at: Target, until: Moment | None) -> Cached:
-        def check(cached: Cached) -> None:
-            if options.get("on_bad_image", "skip") == "error":
-                _refuse_bad(cached, _decoded_part(of, cached))
-            how = options.get("on_group_leak", "keep")
-            labelled = label(_decoded_part(of, cached), cached, on_group_leak=how)
-            split = _split(labelled, options)
-            found[:] = [(labelled.trained(split), split)]
-
-        watcher.stage("cache", f"decoding {counted(len(of.files), 'image')} to {at.img_size} px")
-        return open_or_build(
-            of,
-            at,
-            cache_dir=cache_dir,
-            check=check,
-            progress=watcher.progress,
-            max_disk=options.get("max_disk"),
-            note=watcher.note,
-            time=None
-            if until is None
-            else DecodingTime(until, fair_order(of, options.get("seed", 0)), LEAST),
-        )
-
-    resize = options.get("resize", "crop")
-    both = _both_sizes(source, *_resized(resize, target, large), until, decoded)
-    choose = options.get("choose_resize")
-    if choose is not None and both.rows is None and (chosen := choose(source, *found[0])) != resize:
-        both.release()  # both ways may not fit onto the disk
-        both = _both_sizes(source, *_resized(chosen, target, large), None, decoded)
-    source, cached, larger = both.source, both.cached, both.larger
-    if both.rows is not None:
-        rows = both.rows
+    target, large = _chosen_targets(source, options)
+    decoder = _Decoder(cache_dir, options, watcher)
+    stored = decoder.decode_as_chosen(source, target, large)
+    source, cached, larger = stored.source, stored.cached, stored.larger
     watcher.progress(len(source.files), len(source.files))
-    labelled, split = found[0]
-    parts = _write_parts(cached, larger, labelled, split, study_dir / "index")
-    if rows is not None:
-        np.save(study_dir / "index" / ROWS, rows)
+    labelled, split, index = decoder.labelled, decoder.split, study_dir / "index"
+    parts = _write_parts(cached, larger, labelled, split, index)
+    if (used := rows if stored.rows is None else stored.rows) is not None:
+        np.save(index / ROWS, used)
     if cached.streamed:
         watcher.note(streaming_cost(parts[TRAIN]))
     report = make_report(source, cached, labelled, split, seconds=perf_counter() - start)
-    large_size = 0 if larger is None else larger.img_size
     folds = write_folds(labelled, split, parts)
-    info = _info(report, labelled, parts, large_size=large_size, resize=cached.resize, folds=len(folds))
-    info = replace(info, pixel_range=target.pixel_range, label_type=source.label_type)
+    info = replace(
+        _info(report, labelled, parts),
+        large_size=0 if larger is None else larger.img_size,
+        resize=cached.resize,
+        folds=len(folds),
+        pixel_range=target.pixel_range,
+        label_type=source.label_type,
+    )
     for note in (*report.notes, *(finding.message for finding in report.findings)):
         watcher.note(note)
     return PreparedData(
@@ -233,55 +199,77 @@ def prepare_data(
     )
 
 
-def _resized(resize: Resize, target: Target, large: Target | None) -> tuple[Target, Target | None]:
-    return replace(target, resize=resize), None if large is None else replace(large, resize=resize)
+def _chosen_targets(source: Source, options: DataOptions) -> tuple[Target, Target | None]:
+    """Return the size and format of the pixels, and those of the larger size, if any; the source is told the range."""
+    until = options.get("until")
+    target, large = choose_targets(
+        source,
+        img_size=options.get("img_size", "auto"),
+        max_size=options.get("max_size", GPU_SIZE),
+        large_size=options.get("large_size", 0),
+        until=None if until is None else Moment.now().later(SCAN_SHARE * until.left()),
+        pixel_range=options.get("pixel_range"),
+    )
+    source.pixel_range = target.pixel_range
+    source.notes = (*target.notes, *source.notes)
+    return target, large
 
 
-@dataclass(frozen=True)
-class _Both:
-    """The decoded images, also at the larger size if there is one; `rows` if there was time for a part of them."""
+class _Decoder:
+    """Decodes images into the cache, and labels and splits them before they are kept.
 
-    source: Source
-    cached: Cached
-    larger: Cached | None
-    rows: npt.NDArray[np.int64] | None
+    `labelled` and `split` are those of the images that were decoded last.
+    """
 
-    def release(self) -> None:
-        """Let the images be evicted from the cache."""
-        self.cached.hold.release()
-        if self.larger is not None:
-            self.larger.hold.release()
+    labelled: Labelled
+    split: Split
 
+    def __init__(self, cache_dir: Path, options: DataOptions, watcher: Observer) -> None:
+        self._cache_dir, self._options, self._watcher = cache_dir, options, watcher
 
-def _both_sizes(
-    source: Source,
-    small: Target,
-    large: Target | None,
-    until: Moment | None,
-    decoded: Callable[[Source, Target, Moment | None], Cached],
-) -> _Both:
-    """Decode to the larger size first: where it is twice the smaller one, that is scaled down from it."""
-    begun = Moment.now()
-    first = decoded(source, small if large is None else large, until)
-    part = _decoded_part(source, first)
-    if large is None:
-        return _Both(part, first, None, first.rows)
-    if first.streamed:  # no room for the larger size
-        return _Both(part, decoded(part, small, None), None, first.rows)
-    if _time_for_another(large, small, begun, until):
-        return _Both(part, decoded(part, small, None), first, first.rows)
-    return _Both(part, first, None, first.rows)
+    def decode_as_chosen(self, source: Source, target: Target, large: Target | None) -> Stored:
+        """Decode, and decode again if `choose_resize` wants another way to make squares of these images."""
+        resize, choose = self._options.get("resize", "crop"), self._options.get("choose_resize")
+        stored = self._decode(source, target, large, resize, self._options.get("until"))
+        if choose is None or stored.rows is not None:
+            return stored
+        chosen = choose(source, self.labelled, self.split)
+        if chosen == resize:
+            return stored
+        stored.release()  # both ways may not fit onto the disk
+        return self._decode(source, target, large, chosen, None)
 
+    def _decode(
+        self, source: Source, target: Target, large: Target | None, resize: Resize, until: Moment | None
+    ) -> Stored:
+        small = replace(target, resize=resize)
+        larger = None if large is None else replace(large, resize=resize)
+        return decode_to_sizes(source, small, larger, until, self._decode_at)
 
-def _time_for_another(large: Target, small: Target, begun: Moment, until: Moment | None) -> bool:
-    """Return whether there is time for the smaller size: scaling down is quick, decoding again takes as long again."""
-    if until is None or large.img_size >= DOWNSCALE_FROM * small.img_size:
-        return True
-    return Moment.now().after(begun) <= until.left()
+    def _decode_at(self, source: Source, at: Target, until: Moment | None) -> Cached:
+        """Decode to one size. Raises DataError for data that cannot be used."""
+        options, time = self._options, None
+        self._watcher.stage("cache", f"decoding {counted(len(source.files), 'image')} to {at.img_size} px")
+        if until is not None:
+            time = DecodingTime(until, fair_order(source, options.get("seed", 0)), LEAST)
+        return open_or_build(
+            source,
+            at,
+            cache_dir=self._cache_dir,
+            check=lambda cached: self._check(decoded_part(source, cached), cached),
+            progress=self._watcher.progress,
+            max_disk=options.get("max_disk"),
+            note=self._watcher.note,
+            time=time,
+        )
 
-
-def _decoded_part(source: Source, cached: Cached) -> Source:
-    return source if cached.rows is None else SourcePart(source, cached.rows)
+    def _check(self, source: Source, cached: Cached) -> None:
+        """Label and split the images, which raises DataError where that is impossible."""
+        if self._options.get("on_bad_image", "skip") == "error":
+            _refuse_bad(cached, source)
+        labelled = label(source, cached, on_group_leak=self._options.get("on_group_leak", "keep"))
+        self.split = _split(labelled, self._options)
+        self.labelled = labelled.trained(self.split)
 
 
 def _check_early(source: Source, options: DataOptions) -> None:
@@ -347,15 +335,7 @@ def _write_parts(
     return rows
 
 
-def _info(
-    report: DataReport,
-    labelled: Labelled,
-    parts: dict[str, Rows],
-    *,
-    large_size: int,
-    resize: Resize,
-    folds: int,
-) -> DatasetInfo:
+def _info(report: DataReport, labelled: Labelled, parts: dict[str, Rows]) -> DatasetInfo:
     targets = np.load(parts[TRAIN].targets)[np.load(parts[TRAIN].index)]
     target_mean: tuple[float, ...] = ()
     target_std: tuple[float, ...] = ()
@@ -377,11 +357,8 @@ def _info(
         n_val=len(parts[VAL]),
         n_holdout=len(parts[HOLDOUT]),
         n_skipped=len(report.bad),
-        large_size=large_size,
-        resize=resize,
         target_mean=target_mean,
         target_std=target_std,
-        folds=folds,
     )
 
 

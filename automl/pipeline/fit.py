@@ -19,13 +19,14 @@ from automl.machine import Moment, check_working_folder, ensure_home, slowdown
 from automl.pipeline.clock import Clock
 from automl.pipeline.context import Context, ledger_of
 from automl.pipeline.costs.energy import metering
+from automl.pipeline.decoding_time import least_seconds
 from automl.pipeline.plan.constants import MAX_SLOWDOWN, RAY_FROM
 from automl.pipeline.plan.hardware import ray_cpus
 from automl.pipeline.plan.limits.apply import limits_of
 from automl.pipeline.plan.limits.asked import Asked
 from automl.pipeline.results import is_done
 from automl.pipeline.run import Run, no_room
-from automl.pipeline.setup import check, least_seconds
+from automl.pipeline.setup import check
 from automl.pipeline.study_folder import open_workspace
 from automl.records import Observer, Silent
 from automl.remote import download_copy, is_remote, names_at

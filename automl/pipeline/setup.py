@@ -7,33 +7,30 @@ import json
 import math
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from automl.config import StudyConfig
 from automl.config.metrics import MetricSpec, resolve_metric
-from automl.config.shortest_limit import SPARE, WORKING_S
 from automl.data import PreparedData, Source, prepare_data
 from automl.data.balance import Balance, choose_balance, skew
-from automl.data.constants import CPU_SIZE, GPU_SIZE, SKEWED, WEIGHTS_SIZE
-from automl.data.pixels import to_pixels
-from automl.data.prepare import LEAST, ROWS
-from automl.errors import ConfigError, DataError
+from automl.data.constants import CPU_SIZE, SKEWED
+from automl.data.prepare import ROWS
+from automl.errors import ConfigError
 from automl.final.evidence.candidates import Alternative
-from automl.machine import Moment, cache_folder, cores, slowdown
+from automl.machine import Moment, cache_folder, slowdown
 from automl.pipeline.context import Context
-from automl.pipeline.decoded_again import AllInTime
+from automl.pipeline.decoding_time import AllInTime
 from automl.pipeline.plan.budget import Budget
 from automl.pipeline.plan.constants import (
     DECODING_SHARE,
     SMALL,
-    TRIED_IMAGES,
     WARM_START_SHARE,
 )
 from automl.pipeline.plan.hardware import Device, choose_device
 from automl.pipeline.plan.heads import fit_heads, folds_for_heads
-from automl.pipeline.plan.image_size import largest_size
+from automl.pipeline.plan.image_size import image_sizes
 from automl.pipeline.plan.limits.apply import (
     fitting,
     refuse_impossible,
@@ -54,7 +51,7 @@ from automl.pipeline.plan.size_limits import SizeLimits
 from automl.pipeline.plan.warm_start import WarmStart, check_warm_start, traits, warm_start
 from automl.pipeline.resize_look import resize_options
 from automl.pipeline.study_folder import write_json
-from automl.pipeline.weights.find import FoundWeights, check_pretrained, find_weights, from_scratch_too
+from automl.pipeline.weights.find import FoundWeights, check_pretrained, find_weights
 from automl.records import Config, HeadTrial, Observer
 from automl.remote import is_remote
 from automl.search.engines.cluster_resources import ClusterResources
@@ -116,58 +113,35 @@ def prepare(
 
     Raises UsageError for anything that the user must change.
     """
-    config, workspace = context.config, context.workspace
-    device = choose_device(config, room)
-    earlier = workspace.read_plan()
-    asked, looked = Asked.of(config), None
-    refuse_other(asked, earlier, config.study)
-    space_is_known = device.kind == "cpu" or config.space != "auto"  # else it follows from the images
-    if earlier is None and space_is_known:
-        space = load_space(config, device, img_size=CPU_SIZE)
-        refuse_impossible(asked, space, source, device)
-        looked = find_weights(config, space, remaining=context.clock.remaining(), observer=context.observer)
-    outline = source.outline()
-    look: dict[str, Any] = {} if earlier is None else dict(earlier.get("resize_look", {}))
-    data = decoded(context, source, device, looked, look)
-    space = _kept_space(context, load_space(config, device, img_size=data.splits.info.img_size))
-    metric, balance = _fitting(config, data, context.observer)
-    identity = {**_identity(config, data, metric, space), "balance": balance, "outline": outline}
-    workspace.check_same(identity, config)
-    if earlier is None and looked is None:
-        looked = find_weights(config, space, remaining=context.clock.remaining(), observer=context.observer)
-    found = fitting(context, space, data.splits.info, device, looked, earlier)
-    usable, looked = within(space, found), weights_within(looked, space, found)
-    conditions = Conditions(
+    opened = _open(context, source, choose_device(context.config, room))
+    data, space, device, earlier = opened.data, opened.space, opened.device, opened.earlier
+    config, workspace, info = context.config, context.workspace, data.splits.info
+    limits = fitting(context, space, info, device, opened.looked, earlier)
+    pretrained, warm = _starting_points(context, opened, limits)
+    basis = Basis(
         data.splits,
-        device.kind,
-        device.all_threads,
-        workspace.root,
-        remaining=context.clock.remaining(),
-        slowdown=slowdown(),
+        pretrained,
+        device,
+        opened.metric,
+        opened.balance,
+        earlier,
+        folds=folds_for_heads(data, seed=config.seed),
+        fitting=limits,
     )
-    pretrained, warm = _starting_points(context, usable, conditions, earlier, looked)
-    if found is not None:
-        pretrained = replace(pretrained, space=found.portfolio(pretrained.space))
-    identity |= {"begun_with": dict(pretrained.record), "warm_start": warm.to_dict()}
-    folds = folds_for_heads(data, seed=config.seed)
-    basis = Basis(data.splits, pretrained, device, metric, balance, earlier, folds=folds, fitting=found)
     heads = fit_heads(context, basis)
     planned = make_plan(context, replace(basis, row_seconds=heads.row_seconds))
+    identity = opened.identity | {"begun_with": dict(pretrained.record), "warm_start": warm.to_dict()}
     space.save(workspace.space_yaml)
-    more = ({"resize_look": look} if look else {}) | ({} if owner is None else {"owner": owner.id})
-    more |= {} if found is None else {"limits": found.to_dict()}
-    write_json(workspace.plan_json, identity | planned.to_dict() | more)
+    plan = identity | planned.to_dict()
+    plan |= {"resize_look": opened.look} if opened.look else {}
+    plan |= {} if owner is None else {"owner": owner.id}
+    plan |= {} if limits is None else {"limits": limits.to_dict()}
+    write_json(workspace.plan_json, plan)
     return Setup(
-        config=config,
-        workspace=workspace,
-        clock=context.clock,
-        observer=context.observer,
-        asked=context.asked,
-        shortened=context.shortened,
-        ledger=context.ledger,
+        **vars(context),
         data=data,
         space=pretrained.space,
-        metric=metric,
+        metric=opened.metric,
         device=planned.device,
         budget=planned.budget,
         plan=replace(planned.plan, heads=heads.files),
@@ -181,25 +155,54 @@ def prepare(
         alternatives=heads.models,
         heads=heads.trials,
         row_seconds=heads.row_seconds,
-        fitting=found,
+        fitting=limits,
     )
 
 
-def least_seconds(source: Source, slower: float) -> float:
-    """Return the seconds that the smallest useful work on these data still takes, after a look at some images.
+@dataclass(frozen=True)
+class _Opened:
+    """The data of a study, the space for them, and the published weights that were found for it.
 
-    `slower` is how many times other programs slow this machine down. Images that cannot be read count as they are.
+    `earlier` is the plan.json of a resumed study, `identity` what such a study must have the same. `look` says how the
+    way to make squares was chosen.
     """
-    n = len(source.files)
-    rows = np.linspace(0, n - 1, num=min(n, TRIED_IMAGES)).astype(np.int64).tolist()
-    begun = Moment.now()
-    for row in rows:
-        try:
-            to_pixels(source.load(row), size=CPU_SIZE, channels=3)
-        except DataError:
-            continue
-    each = Moment.now().after(begun) / max(1, len(rows))
-    return SPARE * (WORKING_S * slower + each * min(n, LEAST) / cores())
+
+    data: PreparedData
+    space: SearchSpace
+    metric: MetricSpec
+    balance: Balance
+    device: Device
+    earlier: dict[str, Any] | None
+    looked: FoundWeights | None  # None for a resumed study, which has its weights
+    identity: dict[str, Any]
+    look: dict[str, Any]
+
+
+def _open(context: Context, source: Source, device: Device) -> _Opened:
+    """Decode the data and load the space. A new study looks for weights, before the decoding if the space is known."""
+    config, earlier = context.config, context.workspace.read_plan()
+    asked, looked = Asked.of(config), None
+    refuse_other(asked, earlier, config.study)
+    if earlier is None and (
+        device.kind == "cpu" or config.space != "auto"
+    ):  # else it follows from the images
+        space = load_space(config, device, img_size=CPU_SIZE)
+        refuse_impossible(asked, space, source, device)
+        looked = _find_weights(context, space)
+    outline = source.outline()
+    look: dict[str, Any] = {} if earlier is None else dict(earlier.get("resize_look", {}))
+    data = decoded(context, source, device, looked, look)
+    space = _kept_space(context, load_space(config, device, img_size=data.splits.info.img_size))
+    metric, balance = _fitting(config, data, context.observer)
+    identity = {**_identity(config, data, metric, space), "balance": balance, "outline": outline}
+    context.workspace.check_same(identity, config)
+    if earlier is None and looked is None:
+        looked = _find_weights(context, space)
+    return _Opened(data, space, metric, balance, device, earlier, looked, identity, look)
+
+
+def _find_weights(context: Context, space: SearchSpace) -> FoundWeights:
+    return find_weights(context.config, space, remaining=context.clock.remaining(), observer=context.observer)
 
 
 def decoded(
@@ -217,7 +220,8 @@ def decoded(
     with closing(source):
         metric = resolve_metric(config.metric, source.task)  # checked before decoding
         metric.require_loss(config.max_loss or 0.0)
-        sizes = _sizes(context, source, device, looked)
+        space = load_space(config, device, img_size=CPU_SIZE)
+        sizes = image_sizes(context, source, space, device, looked)
         # On other nodes, images are decoded again from the same data: all of them. So are those of a resumed study,
         # in the small parts of a bounded decoding, after each of which `AllInTime` looks at the time.
         bounded = remaining and config.address is None
@@ -247,54 +251,35 @@ def decoded(
 
 
 def _starting_points(
-    context: Context,
-    space: SearchSpace,
-    conditions: Conditions,
-    earlier: dict[str, Any] | None,
-    looked: FoundWeights | None,
+    context: Context, opened: _Opened, limits: Fitting | None
 ) -> tuple[Pretrained, WarmStart]:
-    """Return pretrained weights and warm start; for a resumed study, those of its plan.json."""
+    """Return pretrained weights and warm start within the limits; for a resumed study, those of its plan.json."""
+    space, splits, earlier = within(opened.space, limits), opened.data.splits, opened.earlier
     if earlier is not None:
         pretrained = restore_pretrained(space, earlier["begun_with"])
         warm = WarmStart.from_dict(earlier.get("warm_start", {}))
     else:
+        looked = weights_within(opened.looked, space, limits)
         assert looked is not None, "weights are looked for before"
+        conditions = Conditions(
+            splits,
+            opened.device.kind,
+            opened.device.all_threads,
+            context.workspace.root,
+            remaining=context.clock.remaining(),
+            slowdown=slowdown(),
+        )
         pretrained = choose_pretrained(space, looked, conditions, context.observer)
         remaining = context.clock.remaining()
         warm = warm_start(
             context.config,
             pretrained.space,
-            conditions.splits.info,
+            splits.info,
             context.observer,
             until=None if remaining is None else Moment.now().later(WARM_START_SHARE * remaining),
         )
-    return replace(pretrained, space=warm.with_first(pretrained.space)), warm
-
-
-@dataclass(frozen=True)
-class _Sizes:
-    """The size of images in pixels, the largest that "auto" may choose, and the second size (0 for none)."""
-
-    img_size: int | Literal["auto"]
-    most: int
-    large: int = 0
-
-
-def _sizes(context: Context, source: Source, device: Device, looked: FoundWeights | None) -> _Sizes:
-    """Return the sizes at which images are stored. A resumed study keeps its sizes."""
-    config = context.config
-    earlier = context.workspace.read_plan()
-    if config.img_size != "auto":
-        return _Sizes(config.img_size, GPU_SIZE)
-    if earlier is not None:
-        return _Sizes(int(earlier["img_size"]), GPU_SIZE, int(earlier.get("large_size", 0)))
-    if device.kind != "cpu":
-        return _Sizes("auto", GPU_SIZE)
-    space = load_space(config, device, img_size=CPU_SIZE)
-    if looked is not None and looked.weights and not from_scratch_too(looked.asked, space):
-        return _Sizes("auto", WEIGHTS_SIZE)
-    large = WEIGHTS_SIZE if looked is not None and looked.weights else 0
-    return _Sizes("auto", largest_size(context, source, space, cores=device.cores_together), large)
+    began = warm.with_first(pretrained.space)
+    return replace(pretrained, space=began if limits is None else limits.portfolio(began)), warm
 
 
 def _fitting(config: StudyConfig, data: PreparedData, observer: Observer) -> tuple[MetricSpec, Balance]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import sys
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,64 @@ import pytest
 from sklearn.base import clone
 
 import automl
-from automl.callbacks import MLflow, TensorBoard, Trackio, WandB
-from automl.records import Config
+from automl.callbacks import MLflow, StudyInfo, TensorBoard, Trackio, TrialEnd, TrialInfo, WandB
+from automl.callbacks.tracker import Run, Tracker
+from automl.records import Config, Report, TrialState
 from tests.callbacks.test_notify import tune
+
+
+class Lines(Run):
+    """A run that keeps what it is told."""
+
+    def __init__(self, lines: list[str], name: str) -> None:
+        self.lines, self.name = lines, name
+
+    def log(self, numbers: Mapping[str, float], step: int) -> None:
+        self.lines.append(f"{self.name}: {step} {dict(numbers)}")
+
+    def log_scores(self, scores: Mapping[str, float]) -> None:
+        self.lines.append(f"{self.name}: {dict(scores)}")
+
+    def log_end(self, end: TrialEnd) -> None:
+        self.lines.append(f"{self.name}: {end.reason}")
+
+    def close(self, state: TrialState) -> None:
+        self.lines.append(f"{self.name}: {state}")
+
+
+class LineTracker(Tracker):
+    """The smallest tracker."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def open_study(self, study: StudyInfo) -> Run:
+        return Lines(self.lines, study.name)
+
+    def open_trial(self, study: StudyInfo, trial: TrialInfo, values: Mapping[str, str | float]) -> Run:
+        self.lines.append(f"{study.name}-{trial.label}: {dict(values)}")
+        return Lines(self.lines, f"{study.name}-{trial.label}")
+
+
+def test_tracker_closes_the_runs_of_a_study_that_failed_and_begins_anew_with_the_next() -> None:
+    tracker, trial = LineTracker(), TrialInfo(0, {"x": 0.5})
+    opened = "t0000: {'kind': '', 'x': 0.5}"
+    tracker.on_study_start(StudyInfo("first", "acc", "max"))
+    tracker.on_trial_start(trial)
+    tracker.on_study_end(None)
+    assert tracker.lines == [f"first-{opened}", "first-t0000: unfinished", "first: unfinished"]
+    tracker.lines.clear()
+    tracker.on_study_start(StudyInfo("second", "acc", "max"))
+    tracker.on_report(trial, Report(0, 3, 0.25, math.inf))  # of a trial that goes on after a resume
+    tracker.on_trial_end(trial, TrialEnd(TrialState.COMPLETE, 0.25, 3, "full length"))
+    tracker.on_study_end(None)
+    assert tracker.lines == [
+        f"second-{opened}",
+        "second-t0000: 3 {'val_acc': 0.25}",
+        "second-t0000: full length",
+        "second-t0000: complete",
+        "second: unfinished",
+    ]
 
 
 def rounds_of(result: automl.TuneResult) -> dict[int, list[tuple[int, float]]]:

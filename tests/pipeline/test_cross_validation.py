@@ -161,7 +161,7 @@ def test_few_validation_rows_have_heads_cross_validated_without_asking(
     torch.manual_seed(0)
     write_classes(tmp_path / "data", (45, 45))
     notes = Notes()
-    options = {"n_trials": 1, "epochs": 1, "pretrained": weights.file.parent, "time_limit": 120.0}
+    options = {"n_trials": 1, "epochs": 1, "pretrained": weights.file.parent, "time_limit": 600.0}
     tuned = {
         "families": {"resnet": ["test_resnet"]},
         "parameters": {

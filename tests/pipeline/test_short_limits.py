@@ -19,7 +19,7 @@ from automl.errors import TimeLimitError
 from automl.final.evidence.delivery import Delivery
 from automl.pipeline.clock import Clock
 from automl.pipeline.context import Context
-from automl.pipeline.decoded_again import AllInTime
+from automl.pipeline.decoding_time import AllInTime
 from automl.pipeline.fit import _quickly
 from automl.pipeline.plan import plan as planning
 from automl.pipeline.plan.budget import Work

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any
@@ -82,15 +82,13 @@ class Metadata(BaseModel):
 
 def make_app(model: ServedModel, limits: Limits) -> App:
     """Return the application that serves `model`, behind the checks of `limits`."""
-    batcher = Batcher(model.score, most=MOST_AT_ONCE)
-    decoding = ThreadPoolExecutor(max(2, cores()), thread_name_prefix="decode")
+    scoring = _Scoring(model, limits)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        await batcher.start()
+        await scoring.start()
         yield
-        await batcher.stop()
-        decoding.shutdown(wait=False, cancel_futures=True)
+        await scoring.stop()
 
     app = FastAPI(
         title="automl",
@@ -101,12 +99,6 @@ def make_app(model: ServedModel, limits: Limits) -> App:
         redoc_url=None,
     )
 
-    async def scored(file: UploadFile) -> Any:
-        content = await file.read(limits.image_bytes + 1)
-        require_image(content, limits.image_bytes)
-        pixels = await asyncio.get_running_loop().run_in_executor(decoding, model.pixels, content)
-        return await batcher.score(pixels)
-
     @app.post("/predict", response_model=Predictions, openapi_extra=_BODY)
     async def predict(request: Request) -> Predictions:
         """Predict the labels or values of one or several images, sent as files named `images`."""
@@ -114,8 +106,7 @@ def make_app(model: ServedModel, limits: Limits) -> App:
             files = [part for part in form.getlist(_FIELD) if isinstance(part, UploadFile)]
             if not files:
                 raise HTTPException(400, f"send images as multipart/form-data files named {_FIELD!r}")
-            found = await asyncio.gather(*(scored(file) for file in files), return_exceptions=True)
-        return _described(model, [file.filename or "image" for file in files], list(found))
+            return await scoring.predictions(files)
 
     @app.get("/health", response_model=Health)
     async def health() -> Health:
@@ -125,16 +116,7 @@ def make_app(model: ServedModel, limits: Limits) -> App:
     @app.get("/metadata", response_model=Metadata)
     async def metadata() -> Metadata:
         """Say what is served, and its limits."""
-        return Metadata(
-            model=model.name,
-            task=model.said["task"],
-            classes=model.said["classes"],
-            image_size=model.said["size"],
-            runtime=model.runtime,
-            automl=__version__,
-            most_images=limits.most_images,
-            image_bytes=limits.image_bytes,
-        )
+        return _metadata(model, limits)
 
     @app.get("/", response_class=HTMLResponse, include_in_schema=False)
     @app.get("/docs", response_class=HTMLResponse, include_in_schema=False)
@@ -143,6 +125,47 @@ def make_app(model: ServedModel, limits: Limits) -> App:
 
     guarded: App = Guard(app, limits)
     return guarded
+
+
+class _Scoring:
+    """Decodes the images of all requests in threads, and scores those that wait together."""
+
+    def __init__(self, model: ServedModel, limits: Limits) -> None:
+        self._model, self._limits = model, limits
+        self._batcher = Batcher(model.score, most=MOST_AT_ONCE)
+        self._decoding = ThreadPoolExecutor(max(2, cores()), thread_name_prefix="decode")
+
+    async def start(self) -> None:
+        await self._batcher.start()
+
+    async def stop(self) -> None:
+        await self._batcher.stop()
+        self._decoding.shutdown(wait=False, cancel_futures=True)
+
+    async def predictions(self, files: Sequence[UploadFile]) -> Predictions:
+        """Return the answer to a request. Raises HTTPException if none of its images can be read."""
+        found = await asyncio.gather(*(self._scored(file) for file in files), return_exceptions=True)
+        return _described(self._model, [file.filename or "image" for file in files], list(found))
+
+    async def _scored(self, file: UploadFile) -> Any:
+        content = await file.read(self._limits.image_bytes + 1)
+        require_image(content, self._limits.image_bytes)
+        loop = asyncio.get_running_loop()
+        pixels = await loop.run_in_executor(self._decoding, self._model.pixels, content)
+        return await self._batcher.score(pixels)
+
+
+def _metadata(model: ServedModel, limits: Limits) -> Metadata:
+    return Metadata(
+        model=model.name,
+        task=model.said["task"],
+        classes=model.said["classes"],
+        image_size=model.said["size"],
+        runtime=model.runtime,
+        automl=__version__,
+        most_images=limits.most_images,
+        image_bytes=limits.image_bytes,
+    )
 
 
 def _described(model: ServedModel, names: list[str], found: list[Any]) -> Predictions:

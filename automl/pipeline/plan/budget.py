@@ -33,6 +33,7 @@ from automl.pipeline.plan.constants import (
     ROUND_IMAGES,
     ROUND_SCORINGS,
     ROUND_SECONDS,
+    SCORED_ROUND,
     SCORING_SPARE,
     SETTLING,
     SIZES,
@@ -83,6 +84,18 @@ class Work:
         """Seconds for scoring the holdout and writing the results."""
         scoring = MIRRORED * self.n_holdout / (STEP_COST * self.images_per_second * self.trainings)
         return scoring + beside_scoring()
+
+    def scored_round(self, times: float) -> float:
+        """Return the seconds of a round that holds the scoring of all validation rows, if it takes `times` as long."""
+        return SCORED_ROUND * times * self.n_val / (STEP_COST * self.images_per_second)
+
+    def retrain_passes(self, seconds: float, epoch_seconds: float) -> float:
+        """Return how many epochs a retrain of `seconds` makes: all cores train, on the validation rows as well.
+
+        `epoch_seconds` are those of a trial.
+        """
+        rows = (self.n_train + self.n_val) / (self.n_train + self.n_val / STEP_COST)
+        return seconds * self.retrain_speedup / max(1e-9, epoch_seconds * rows)
 
 
 @dataclass(frozen=True)

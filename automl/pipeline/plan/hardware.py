@@ -17,7 +17,9 @@ from automl.pipeline.plan.constants import (
     SCALING,
     USABLE,
 )
+from automl.records import Observer
 from automl.search.engines.cluster_resources import ClusterResources
+from automl.training.speed_probe import Probe
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,23 @@ def choose_device(config: StudyConfig, room: ClusterResources | None = None) -> 
     threads = max(1, int(config.cpus_per_trial or 1))
     there = room.trials_at_once(threads, 0.0) if room else cores // threads
     return Device("cpu", threads, config.parallel or max(1, there), cores)
+
+
+def packed(config: StudyConfig, device: Device, measured: Probe, observer: Observer) -> Device:
+    """Return the device with as many parallel trials as the measured memory of one allows."""
+    if config.gpus_per_trial == "auto" and device.gpus and config.parallel is None:
+        import torch
+
+        total = torch.cuda.get_device_properties(0).total_memory
+        device = pack_gpus(device, measured.gpu_memory, total)
+    if config.engine == "ray" and config.address is None:  # on other machines, Ray itself controls the memory
+        chosen = config.parallel is not None
+        device, note = within_memory(device, measured.memory, limit=config.memory_limit, chosen=chosen)
+        if note:
+            observer.note(note)
+    if idle := idle_gpus(device):
+        observer.note(idle)
+    return device
 
 
 def whole_trials(gpus: int, share: float) -> int:

@@ -50,7 +50,7 @@ from automl.search.storage.reader import StoredTrial
 from automl.spaces.architectures.families import capabilities
 from automl.spaces.narrow import choices_of
 from automl.torch_setup import set_threads
-from automl.training.heads import Head, fit_feature_head, fit_linear_head
+from automl.training.heads import FeatureHeads, Head, fit_linear_head
 from automl.training.models.build import input_size, model_arguments
 from automl.training.models.complexity import PARAMS, parameters
 from automl.training.models.finetune import (
@@ -210,6 +210,17 @@ def _on_features(context: Context, basis: Basis) -> Iterator[tuple[str, Head, fl
     one that trains from scratch.
     """
     pretrained, device = basis.pretrained, basis.device
+    fitter = FeatureHeads(
+        splits=basis.splits,
+        metric=basis.metric.name,
+        balance=basis.balance,
+        seed=context.config.seed,
+        threads=device.all_threads if device.kind == "cpu" else 1,
+        device=device.kind,
+        cache=cache_folder(),
+        views=1,  # mirror images double the time and gain little: decision 88
+        folds=basis.folds,
+    )
     tuned = next((config for config in pretrained.space.portfolio if config.get("pretrained")), None)
     for place, (model, weights, pool) in enumerate(_networks(pretrained)):
         if tuned is None:
@@ -231,21 +242,7 @@ def _on_features(context: Context, basis: Basis) -> Iterator[tuple[str, Head, fl
             if spare < FEATURES_LEAST:
                 return
             seconds = min(seconds, FEATURES_OF_SPARE * spare)
-        head = fit_feature_head(
-            basis.splits,
-            weights,
-            chosen,
-            metric=basis.metric.name,
-            until=Moment.now().later(seconds),
-            balance=basis.balance,
-            seed=context.config.seed,
-            threads=device.all_threads if device.kind == "cpu" else 1,
-            device=device.kind,
-            cache=cache_folder(),
-            views=1,  # mirror images double the time and gain little: decision 88
-            folds=basis.folds,
-            model=network,
-        )
+        head = fitter.fit(weights, chosen, until=Moment.now().later(seconds), model=network)
         if head is None:
             return
         yield head_name(recipe, weights), head, row_seconds

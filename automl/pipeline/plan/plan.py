@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 
 from automl.config import StudyConfig
-from automl.config.durations import format_duration
 from automl.config.metrics import MetricSpec
 from automl.data.balance import Balance
 from automl.data.folds import RowFolds
@@ -28,7 +26,7 @@ from automl.pipeline.plan.budget import (
     reporting_seconds,
     shortest_limit,
 )
-from automl.pipeline.plan.constants import AGAIN_SHARE, SCORED_ROUND, SPEED_SECONDS, SPEED_SHARE
+from automl.pipeline.plan.constants import AGAIN_SHARE, SPEED_SECONDS, SPEED_SHARE
 from automl.pipeline.plan.epoch_cost import (
     epoch_work,
     expected_seconds,
@@ -39,12 +37,18 @@ from automl.pipeline.plan.epoch_cost import (
     scoring_times,
     spread,
 )
-from automl.pipeline.plan.hardware import Device, idle_gpus, pack_gpus, within_memory
+from automl.pipeline.plan.hardware import Device, packed
 from automl.pipeline.plan.limits.fitting import Fitting
-from automl.pipeline.plan.plan_text import cv_in_words, epochs_in_words, plan_in_words, share_in_words
+from automl.pipeline.plan.plan_text import (
+    cv_in_words,
+    epochs_in_words,
+    plan_in_words,
+    share_in_words,
+    too_short_in_words,
+)
 from automl.pipeline.plan.pretrained import Pretrained
 from automl.pipeline.plan.size_limits import SizeLimits
-from automl.records import Config, DatasetInfo, Observer, SearchSplits
+from automl.records import Config, DatasetInfo, SearchSplits
 from automl.search.round_time import Expect
 from automl.spaces import SearchSpace, capabilities
 from automl.spaces.draw import at_random, walk
@@ -52,7 +56,6 @@ from automl.torch_setup import import_seconds
 from automl.training.cross_validation import states_in_memory
 from automl.training.models.hyperparameters import Recipe
 from automl.training.plan import Precision, TrainPlan
-from automl.training.rounds import STEP_COST
 from automl.training.speed_probe import Probe, probe
 
 MAX_DRAWS = 1000  # to find a configuration within the constraints
@@ -110,29 +113,70 @@ class Basis:
     folds: RowFolds | None = None
     fitting: Fitting | None = None
 
+    @property
+    def from_scratch(self) -> bool:
+        """Whether trials train from scratch, perhaps beside others."""
+        return not self.pretrained.weights or bool(self.pretrained.record.get("both"))
+
 
 def make_plan(context: Context, basis: Basis) -> Planned:
     """Measure, divide the time, and show the plan. No time is too short: less is measured, and trials are cut."""
-    config, clock, observer = context.config, context.clock, context.observer
-    splits, pretrained, device, earlier = basis.splits, basis.pretrained, basis.device, basis.earlier
-    space, info = pretrained.space, splits.info
-    scratch = not pretrained.weights or bool(pretrained.record.get("both"))
-    plan = _untimed(config, basis)
+    config, observer, info, space = (
+        context.config,
+        context.observer,
+        basis.splits.info,
+        basis.pretrained.space,
+    )
     observer.stage("plan", "measuring how fast this machine trains")
-    of = prices(device.kind)
-    limits = SizeLimits.from_dict(
-        info, {} if earlier is None else earlier.get("suits", {}), of, basis.fitting
+    speed = _measure(context, basis)
+    work, limits, device = speed.work, speed.limits, speed.device
+    times = _divide(context, basis, speed)
+    budget, expect = times.budget, times.expect
+    observer.note(
+        f"{plan_in_words(budget, speed.probe, device, folds=info.folds, hopeless=times.hopeless)}; "
+        f"{epochs_in_words(spread(space, expect, config.seed), work)}"
     )
-    first = first_config(
-        replace(space, portfolio=_scratch_first(limits.filter(space.portfolio))), config.seed, limits.allows
-    )
-    precision = _precision(config, earlier)
-    pace = _Pace.of(clock)
-    measured = pace.probe(first, splits, plan, precision)
+    for why in filter(None, (limits.sentence(space, config.seed), _cv_sentence(basis, budget, work))):
+        observer.note(why)
+    if budget.round_s is not None:
+        expect = in_rounds(expect, info, budget.round_s, scored=times.scored)
+    share = _share(basis, budget, work)
+    if share < 1.0:
+        observer.note(share_in_words(share))
+    plan = _timed(_untimed(config, basis, device), budget, work, speed.probe)
+    plan = replace(plan, share=share, score_pretrained=times.scored)
+    return Planned(device, budget, plan, speed.probe, expect, limits, times.portfolio)
+
+
+@dataclass(frozen=True)
+class _Speed:
+    """How fast this machine trains the configuration `first`, and what follows from that.
+
+    `portfolio` is the part of the space's within the size limits.
+    """
+
+    first: Config
+    probe: Probe
+    device: Device
+    work: Work
+    limits: SizeLimits
+    portfolio: tuple[Config, ...]
+
+
+def _measure(context: Context, basis: Basis) -> _Speed:
+    """Measure the first configuration, choose size limits by it, and measure again if another one is first then."""
+    config, splits, earlier, space = context.config, basis.splits, basis.earlier, basis.pretrained.space
+    info, of = splits.info, prices(basis.device.kind)
+    kept = {} if earlier is None else earlier.get("suits", {})
+    limits = SizeLimits.from_dict(info, kept, of, basis.fitting)
+    allowed = replace(space, portfolio=_scratch_first(limits.filter(space.portfolio)))
+    first = first_config(allowed, config.seed, limits.allows)
+    pace = _Pace.of(context.clock)
+    plan = _untimed(config, basis, basis.device)
+    measured = pace.probe(first, splits, plan, _precision(config, earlier))
     measured = replace(measured, memory=_memory(measured, first, info))
-    device = _packed(config, device, measured, observer)
-    plan = replace(plan, threads=device.threads)
-    work = _work(config, basis, measured, device, scratch=scratch, slower=pace.slower)
+    device = packed(config, basis.device, measured, context.observer)
+    work = _work(config, basis, measured, device, slower=pace.slower)
     _tell_too_short(context, work)
     if earlier is None:
         limits = _size_limits(context, basis, work, first)
@@ -140,59 +184,58 @@ def make_plan(context: Context, basis: Basis) -> Planned:
     if portfolio and portfolio[0] != first:  # the plan is made for the first trial
         before, first = first, portfolio[0]
         if pace.has_time_again:
-            measured = pace.probe(first, splits, plan, measured.precision)
+            measured = pace.probe(first, splits, replace(plan, threads=device.threads), measured.precision)
         else:  # from the work of both
             faster = epoch_work(before, info, of) / epoch_work(first, info, of)
             measured = replace(measured, images_per_second=measured.images_per_second * faster)
-        work = _work(config, basis, measured, device, scratch=scratch, slower=pace.slower)
+        work = _work(config, basis, measured, device, slower=pace.slower)
+    return _Speed(first, measured, device, work, limits, portfolio)
+
+
+@dataclass(frozen=True)
+class _Times:
+    """How the time is divided. `portfolio` has first what the retrain has time for.
+
+    `scored` is the share of the validation rows on which fine-tuned trials are scored. `hopeless` says that the time
+    left of a resumed study is too short for a better model than the delivered one.
+    """
+
+    budget: Budget
+    expect: Expect
+    portfolio: tuple[Config, ...]
+    scored: float
+    hopeless: bool = False
+
+
+def _divide(context: Context, basis: Basis, speed: _Speed) -> _Times:
+    """Divide the time left. A resumed study keeps the length of its trials and their validation rows."""
+    info, earlier, work, first = basis.splits.info, basis.earlier, speed.work, speed.first
+    of, remaining = prices(basis.device.kind), context.clock.remaining()
     round_s = 0.0 if earlier is None else float(earlier.get("round_s") or work.epoch_seconds)
-    remaining = clock.remaining()
-    budget = make_budget(work, remaining=remaining, epochs=config.epochs, round_s=round_s)
-    expect = expected_seconds(space, info, first, work.epoch_seconds, of)
-    scored, hopeless = 1.0, False
-    if budget.retrain_s is not None:
-        portfolio = largest_fitting_first(portfolio, partial(_passes, expect, budget.retrain_s, work))
+    budget = make_budget(work, remaining=remaining, epochs=context.config.epochs, round_s=round_s)
+    expect = expected_seconds(basis.pretrained.space, info, first, work.epoch_seconds, of)
+    portfolio, scored = speed.portfolio, 1.0
+    if (retrain_s := budget.retrain_s) is not None:
+        portfolio = largest_fitting_first(
+            portfolio, lambda config: work.retrain_passes(retrain_s, expect(config).seconds)
+        )
         tuned = next((config for config in portfolio if Recipe.from_config(config).pretrained), None)
         if tuned is not None and budget.round_s is not None:
             scored = 1.0 if info.folds else part_scored(first, tuned, info, of)
-            least = scored * _scoring_round(scoring_times(first, tuned, info, of), work)
+            least = scored * work.scored_round(scoring_times(first, tuned, info, of))
             budget = make_budget(work, remaining=remaining, epochs=None, round_s=round_s, least_round=least)
-    if earlier is not None:  # all trials of a study need the same full length
-        budget = replace(budget, epochs=int(earlier["epochs"]), round_s=earlier.get("round_s"))
-        planned = budget
-        budget = beside_delivered(budget, work, _delivered_images(context))
-        hopeless = budget != planned
-        scored = float(earlier.get("score_pretrained", scored))  # and the same validation rows
-    observer.note(
-        f"{plan_in_words(budget, measured, device, folds=info.folds, hopeless=hopeless)}; "
-        f"{epochs_in_words(spread(space, expect, config.seed), work)}"
-    )
-    for why in filter(None, (limits.sentence(space, config.seed), _cv_sentence(basis, budget, work))):
-        observer.note(why)
-    if budget.round_s is not None:
-        expect = in_rounds(expect, info, budget.round_s, scored=scored)
-    share = _share(work, budget, scratch=scratch) if earlier is None else float(earlier.get("share", 1.0))
-    if share < 1.0:
-        observer.note(share_in_words(share))
-    plan = replace(_timed(plan, budget, work, measured), share=share, score_pretrained=scored)
-    return Planned(device, budget, plan, measured, expect, limits, portfolio)
+    if earlier is None:
+        return _Times(budget, expect, portfolio, scored)
+    planned = replace(budget, epochs=int(earlier["epochs"]), round_s=earlier.get("round_s"))
+    budget = beside_delivered(planned, work, _delivered_images(context))
+    scored = float(earlier.get("score_pretrained", scored))
+    return _Times(budget, expect, portfolio, scored, hopeless=budget != planned)
 
 
 def _cv_sentence(basis: Basis, budget: Budget, work: Work) -> str:
     """Return a suggestion of cross-validation, where a new study has few validation images and the time for it."""
     few = basis.folds is not None and not basis.splits.info.folds
     return cv_in_words(budget, work) if few and basis.earlier is None else ""
-
-
-def _scoring_round(times: float, work: Work) -> float:
-    """Return the seconds of a round that holds the scoring of all validation rows, if that takes `times` as long."""
-    return SCORED_ROUND * times * work.n_val / (STEP_COST * work.images_per_second)
-
-
-def _passes(expect: Expect, seconds: float, work: Work, config: Config) -> float:
-    """Return how many epochs a retrain of `seconds` makes: all cores train, on the validation rows as well."""
-    rows = (work.n_train + work.n_val) / (work.n_train + work.n_val / STEP_COST)
-    return seconds * work.retrain_speedup / max(1e-9, expect(config).seconds * rows)
 
 
 def _delivered_images(context: Context) -> int:
@@ -242,9 +285,8 @@ def first_config(
     return config
 
 
-def _untimed(config: StudyConfig, basis: Basis) -> TrainPlan:
+def _untimed(config: StudyConfig, basis: Basis, device: Device) -> TrainPlan:
     """Return the training plan of trials without their length."""
-    device = basis.device
     return TrainPlan(
         epochs=1,
         metric=basis.metric.name,
@@ -267,9 +309,11 @@ def _timed(plan: TrainPlan, budget: Budget, work: Work, measured: Probe) -> Trai
     return replace(plan, deadline=Moment.now().later(budget.search_s), reporting=reporting)
 
 
-def _share(work: Work, budget: Budget, *, scratch: bool) -> float:
+def _share(basis: Basis, budget: Budget, work: Work) -> float:
     """Return the share of the training rows for trials from scratch; fine-tuning makes few epochs and uses all."""
-    return part_of_rows(work, budget) if scratch else 1.0
+    if basis.earlier is not None:
+        return float(basis.earlier.get("share", 1.0))
+    return part_of_rows(work, budget) if basis.from_scratch else 1.0
 
 
 def _size_limits(context: Context, basis: Basis, work: Work, first: Config) -> SizeLimits:
@@ -288,7 +332,6 @@ def _work(
     measured: Probe,
     device: Device,
     *,
-    scratch: bool,
     slower: float,
 ) -> Work:
     ray, info = config.engine == "ray", basis.splits.info
@@ -303,7 +346,7 @@ def _work(
         trainings=trainings,
         # A worker's start is mostly the import of torch, timm and automl.
         startup=WORKER_START * import_seconds() if ray else 0.0,
-        scratch=scratch,
+        scratch=basis.from_scratch,
         slowdown=slower,
         row_seconds=basis.row_seconds,
     )
@@ -314,12 +357,7 @@ def _tell_too_short(context: Context, work: Work) -> None:
     remaining = context.clock.remaining()
     if remaining is None or remaining >= shortest_limit(work, timed=context.config.epochs is None):
         return
-    epoch = "an epoch" if work.trainings == 1 else f"an epoch of the {work.trainings} networks of --val cv"
-    context.shorten(
-        f"The {format_duration(round(remaining))} left are too short for a whole trial and a retrain ({epoch} takes "
-        f"{work.epoch_seconds * work.slowdown:.1f} s here): one configuration trains as long as the time allows, and "
-        "the best model by then is delivered."
-    )
+    context.shorten(too_short_in_words(remaining, work))
 
 
 @dataclass
@@ -358,20 +396,3 @@ def _memory(measured: Probe, config: Config, info: DatasetInfo) -> int:
     if not measured.memory or not info.folds:
         return measured.memory
     return measured.memory + states_in_memory(info.folds, 1e6 * capabilities(str(config["model"])).params)
-
-
-def _packed(config: StudyConfig, device: Device, measured: Probe, observer: Observer) -> Device:
-    """Return the device with as many parallel trials as the measured memory of one allows."""
-    if config.gpus_per_trial == "auto" and device.gpus and config.parallel is None:
-        import torch
-
-        total = torch.cuda.get_device_properties(0).total_memory
-        device = pack_gpus(device, measured.gpu_memory, total)
-    if config.engine == "ray" and config.address is None:  # on other machines, Ray itself controls the memory
-        chosen = config.parallel is not None
-        device, note = within_memory(device, measured.memory, limit=config.memory_limit, chosen=chosen)
-        if note:
-            observer.note(note)
-    if idle := idle_gpus(device):
-        observer.note(idle)
-    return device

@@ -63,3 +63,13 @@ def plan_in_words(
     if hopeless:
         rest = "none for a retrain, as the delivered model's was more than twice as long as this time holds"
     return f"Plan: {search} for the search (trials {trials}), {rest}; {speed}"
+
+
+def too_short_in_words(remaining: float, work: Work) -> str:
+    """Return a sentence for a time that is too short for a whole trial, a retrain and the rest."""
+    epoch = "an epoch" if work.trainings == 1 else f"an epoch of the {work.trainings} networks of --val cv"
+    return (
+        f"The {format_duration(round(remaining))} left are too short for a whole trial and a retrain ({epoch} takes "
+        f"{work.epoch_seconds * work.slowdown:.1f} s here): one configuration trains as long as the time allows, and "
+        "the best model by then is delivered."
+    )

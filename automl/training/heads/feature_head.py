@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,108 +37,220 @@ from automl.training.heads.fit import (
     solve,
 )
 from automl.training.heads.frozen_network import FrozenNetwork, classifier_of
-from automl.training.heads.out_of_fold import FitOn, cross_validate
-from automl.training.heads.record import Head
+from automl.training.heads.out_of_fold import OutOfFold, cross_validate
+from automl.training.heads.record import Head, Ranked
 from automl.training.heads.strength import Choice, choose, stack
 from automl.training.models.build import input_size, model_arguments
 from automl.training.models.hyperparameters import Recipe
 from automl.training.models.pretrained_weights import Weights, load_model, normalised
-from automl.training.validation.best_round import if_small
 
 READING_SHARE = 0.8  # of the time
 CHOOSING_SHARE = 0.5  # of the rest: the strength of the penalty
 
 
-def fit_feature_head(
-    splits: SearchSplits,
-    weights: Weights,
-    config: Config,
-    *,
-    metric: str,
-    until: Moment,
-    balance: Balance = "none",
-    seed: int = 0,
-    threads: int = 1,
-    device: str = "cpu",
-    cache: Path | None = None,
-    views: int = 2,
-    folds: RowFolds | None = None,
-    model: nn.Module | None = None,
-) -> Head | None:
-    """Fit a head on the features of a pretrained network that stays as it is, until the moment `until`.
+@dataclass(frozen=True, kw_only=True)
+class FeatureHeads:
+    """Fits heads on features of pretrained networks, which stay as they are, on one data set.
 
-    The result is timm's network `config["model"]` with these weights, and the head as its classifier. With less time,
-    fewer random rows are read, and no mirror images; `views` 1 reads none. Features are kept in the folder `cache`.
-    `model` is the network, if the caller has built it with the same `model_arguments`.
-    Returns None if the score is not finite, no row could be read in time, or the classifier of the network is not one
-    linear layer on its features. Raises ModelError for weights that cannot be used.
-    The strength of the penalty is chosen by the loss, whatever the metric. With `folds` the head is cross-validated
-    with that strength.
+    A head is scored by `metric` on validation rows. `threads` and `device` compute the features, which are kept in the
+    folder `cache`. `views` is 1 to read images as they are alone, 2 for their mirror images as well, if there is time.
+    With `folds` each head is cross-validated.
     """
-    begun, recipe = Moment.now(), Recipe.from_config(config)
-    if until.passed():
-        return None
-    info = normalised(splits.info.detailed, weights)
-    size, arguments = input_size(recipe, info), model_arguments(recipe, info, weights)
-    if model is None:
-        model = load_model(weights, arguments)
-    classifier = classifier_of(model)
-    if classifier is None:
-        return None
-    with FrozenNetwork(model, classifier, size=size, device=device, threads=threads) as network:
-        facts = {} if cache is None else _facts(splits, info, weights, arguments, size)
-        reader = FeatureReader(network, info, FeatureCache(cache if facts else None), facts, device)
-        read = reader.read(
-            splits, until=Moment.now().later(READING_SHARE * until.left()), seed=seed, views=views
-        )
-    if read is None or not all(np.isfinite(part.values).all() for part in read):
-        return None
-    train, val = read
-    problem, scale = Problem.of(info, balance), Scale.of(train)
-    joined = None if folds is None else _joined(train, val)  # as the features are
-    for part in read:
-        scale.apply(part)
-    found = _fit(train, problem, until=until, threads=threads, seed=seed)
-    answers = _answers(found[1], val)
-    value = score(answers.logits, answers.targets, info, metric)[metric]
-    if not math.isfinite(value):
-        return None
-    scale.fold(found[1]).put_into(classifier)
-    full = None if until.passed() else _full(model, train, val, problem, scale, found, until)
-    choice = found[0]
-    crossed, layers = None, list[Linear]()
-    if folds is not None and joined is not None:
-        layer_on = partial(_layer_on, joined, problem, choice, until)
-        crossed = cross_validate(
-            joined.rows,
-            joined.targets,
-            folds,
-            _recording(layer_on, joined, layers),
+
+    splits: SearchSplits
+    metric: str
+    balance: Balance = "none"
+    seed: int = 0
+    threads: int = 1
+    device: str = "cpu"
+    cache: Path | None = None
+    views: int = 2
+    folds: RowFolds | None = None
+
+    def fit(
+        self, weights: Weights, config: Config, *, until: Moment, model: nn.Module | None = None
+    ) -> Head | None:
+        """Fit a head on the features of a network until the moment `until`.
+
+        The result is timm's network `config["model"]` with these weights, and the head as its classifier. With less
+        time, fewer random rows are read, and no mirror images. `model` is the network, if the caller has built it with
+        the same `model_arguments`.
+        Returns None if the score is not finite, no row could be read in time, or the classifier of the network is not
+        one linear layer on its features. Raises ModelError for weights that cannot be used.
+        The strength of the penalty is chosen by the loss, whatever the metric. Folds are fitted with the same strength.
+        """
+        begun = Moment.now()
+        if until.passed():
+            return None
+        network = _Network.of(self.splits.info, weights, config, model)
+        read = None if network is None else self._read(network, until)
+        if network is None or read is None:
+            return None
+        train, val = read
+        info = network.info
+        both = (
+            None if self.folds is None else _joined(train, val)
+        )  # not standardised: each fold has its own scale
+        scale = Scale.of(train)
+        for part in read:
+            scale.apply(part)
+        fitter = self._fitter(train, info, until)
+        layer = fitter.fit(train)
+        answers = Answers(torch.from_numpy(layer(val.values[0])).float(), val.targets, val.rows)
+        value = score(answers.logits, answers.targets, info, self.metric)[self.metric]
+        if not math.isfinite(value):
+            return None
+        network.set_classifier(scale.fold(layer))
+        full = None
+        if not until.passed():
+            full = network.copy_with(scale.fold(fitter.fit(_joined(train, val), start=layer)))
+        crossed, layers = self._cross_validated(both, fitter, info)
+        ranked = Ranked.of(value, answers, crossed, self.folds, info)
+        return Head(
+            model=network.model,
+            full=full,
+            # Without hflip, as a predictor would then average over mirror images, and `val_score` is that of one view.
+            config={**config, "hflip": False, "freeze": "head"},
             info=info,
-            metric=metric,
-            until=until,
+            size=network.size,
+            val_score=ranked.value,
+            n_train=len(train),
+            n_val=ranked.n,
+            n_full=len(train) + len(val),
+            seconds=Moment.now().after(begun),
+            strength=fitter.choice.strength,
+            estimator=regression_of(info.task),
+            views=fitter.choice.views,
+            weights=weights,
+            answers=ranked.answers,
+            out_of_fold=crossed,
+            of_folds=tuple(layers[1 : crossed.folds]) if crossed is not None and ranked.by_folds else (),
         )
-    pooled = crossed if folds is not None and folds.scores_trials else None
-    return Head(
-        model=model,
-        full=full,
-        # Without hflip, as a predictor would then average over mirror images, and `val_score` is that of one view.
-        config={**config, "hflip": False, "freeze": "head"},
-        info=info,
-        size=size,
-        val_score=value if pooled is None else pooled.values[0],
-        n_train=len(train),
-        n_val=len(val) if pooled is None else len(pooled.rows),
-        n_full=len(train) + len(val),
-        seconds=Moment.now().after(begun),
-        strength=choice.strength,
-        estimator=regression_of(info.task),
-        views=choice.views,
-        weights=weights,
-        answers=if_small(answers if pooled is None else pooled.answers, info),
-        out_of_fold=crossed,
-        of_folds=() if pooled is None else tuple(layers[1 : pooled.folds]),
-    )
+
+    def _read(self, network: _Network, until: Moment) -> tuple[Features, Features] | None:
+        """Return the features of training and validation rows; None if there are none, or some are not finite."""
+        frozen = FrozenNetwork(
+            network.model, network.classifier, size=network.size, device=self.device, threads=self.threads
+        )
+        facts = {} if self.cache is None else network.facts(self.splits)
+        cache = FeatureCache(self.cache if facts else None)
+        with frozen:
+            reader = FeatureReader(frozen, network.info, cache, facts, self.device)
+            end = Moment.now().later(READING_SHARE * until.left())
+            read = reader.read(self.splits, until=end, seed=self.seed, views=self.views)
+        if read is None or not all(np.isfinite(part.values).all() for part in read):
+            return None
+        return read
+
+    def _fitter(self, train: Features, info: DatasetInfo, until: Moment) -> _Fitter:
+        """Choose the strength of the penalty, and the views, by standardised training rows."""
+        problem, choosing = Problem.of(info, self.balance), Moment.now().later(CHOOSING_SHARE * until.left())
+        choice = choose(train, problem, until=choosing, threads=self.threads, seed=self.seed)
+        return _Fitter(problem, choice, until)
+
+    def _cross_validated(
+        self, features: Features | None, fitter: _Fitter, info: DatasetInfo
+    ) -> tuple[OutOfFold | None, list[Linear]]:
+        """Return the cross-validation on features that are not standardised, and the layers in the order of fitting."""
+        layers = list[Linear]()
+        if features is None or self.folds is None:
+            return None, layers
+
+        def fit(places: npt.NDArray[np.int64]) -> Callable[[npt.NDArray[np.int64]], npt.NDArray[Any]]:
+            layer = fitter.fit_unscaled(features, places)
+            layers.append(layer)
+            return lambda scored: layer(features.values[0, scored])
+
+        crossed = cross_validate(
+            features.rows,
+            features.targets,
+            self.folds,
+            fit,
+            info=info,
+            metric=self.metric,
+            until=fitter.until,
+        )
+        return crossed, layers
+
+
+@dataclass(frozen=True)
+class _Network:
+    """A pretrained network with its classifier. `arguments` are those that it was built with."""
+
+    model: nn.Module
+    classifier: nn.Linear
+    weights: Weights
+    arguments: dict[str, Any]
+    info: DatasetInfo
+    size: int
+
+    @staticmethod
+    def of(info: DatasetInfo, weights: Weights, config: Config, model: nn.Module | None) -> _Network | None:
+        """Build the network, unless it is there; None if its classifier is not one linear layer."""
+        recipe, info = Recipe.from_config(config), normalised(info.detailed, weights)
+        arguments = model_arguments(recipe, info, weights)
+        if model is None:
+            model = load_model(weights, arguments)
+        classifier = classifier_of(model)
+        if classifier is None:
+            return None
+        return _Network(model, classifier, weights, arguments, info, input_size(recipe, info))
+
+    def set_classifier(self, layer: Linear) -> None:
+        """Set the classifier, for features that are not standardised."""
+        layer.put_into(self.classifier)
+
+    def copy_with(self, layer: Linear) -> nn.Module:
+        """Return a copy of the network with another classifier."""
+        model = copy.deepcopy(self.model)
+        classifier = classifier_of(model)
+        assert classifier is not None  # it is a copy
+        layer.put_into(classifier)
+        return model
+
+    def facts(self, splits: SearchSplits) -> dict[str, Any]:
+        """Return what features depend on, for the cache; nothing if the images of both parts do not lie together."""
+        info, weights = self.info, self.weights
+        images = splits.train.images_at(info.img_size)
+        if images != splits.val.images_at(info.img_size):
+            return {}
+        return {
+            "data": identity_of(images),
+            "fingerprint": info.fingerprint,
+            "img_size": info.img_size,
+            "mean": list(info.mean),
+            "std": list(info.std),
+            "weights": file_digest(weights.file),
+            "model": weights.model,
+            "arguments": {name: value for name, value in self.arguments.items() if name != "num_classes"},
+            "facts": dict(weights.facts),
+            "size": self.size,
+            "timm": import_timm().__version__,
+        }
+
+
+@dataclass(frozen=True)
+class _Fitter:
+    """Fits layers with one strength of the penalty until the moment `until`."""
+
+    problem: Problem
+    choice: Choice
+    until: Moment
+
+    def fit(self, rows: Features, start: Linear | None = None) -> Linear:
+        """Return the layer for standardised features."""
+        x = stack(rows.values, np.arange(len(rows)), self.choice.views)
+        y = np.concatenate([self.problem.targets(rows.targets)] * self.choice.views)
+        how = Fitting(strength=self.choice.strength, views=self.choice.views, until=self.until)
+        with one_blas_thread():
+            return solve(self.problem, x, y, how, start)
+
+    def fit_unscaled(self, features: Features, places: npt.NDArray[np.int64]) -> Linear:
+        """Return the layer for features as they are, fitted on the rows at these positions."""
+        some = Features(features.values[:, places], features.targets[torch.from_numpy(places)])
+        scale = Scale.of(some)
+        scale.apply(some)
+        return scale.fold(self.fit(some))
 
 
 def _joined(train: Features, val: Features) -> Features:
@@ -148,88 +260,3 @@ def _joined(train: Features, val: Features) -> Features:
         torch.cat([train.targets, val.targets]),
         np.concatenate([train.rows, val.rows]),
     )
-
-
-def _layer_on(
-    features: Features, problem: Problem, choice: Choice, until: Moment, places: npt.NDArray[np.int64]
-) -> Linear:
-    """Return the layer, for features as they are, that is fitted on the rows at these positions."""
-    some = Features(features.values[:, places], features.targets[torch.from_numpy(places)])
-    scale = Scale.of(some)
-    scale.apply(some)
-    return scale.fold(_solved(some, problem, choice, None, until))
-
-
-def _recording(
-    layer_on: Callable[[npt.NDArray[np.int64]], Linear], features: Features, layers: list[Linear]
-) -> FitOn:
-    """Return a function for `cross_validate` that appends each layer to `layers`."""
-
-    def fit(places: npt.NDArray[np.int64]) -> Callable[[npt.NDArray[np.int64]], npt.NDArray[Any]]:
-        layer = layer_on(places)
-        layers.append(layer)
-        return lambda scored: layer(features.values[0, scored])
-
-    return fit
-
-
-def _fit(
-    train: Features, problem: Problem, *, until: Moment, threads: int, seed: int
-) -> tuple[Choice, Linear]:
-    """Return strength and views, and the layer for standardised features."""
-    choosing = Moment.now().later(CHOOSING_SHARE * until.left())
-    choice = choose(train, problem, until=choosing, threads=threads, seed=seed)
-    return choice, _solved(train, problem, choice, None, until)
-
-
-def _solved(rows: Features, problem: Problem, choice: Choice, start: Linear | None, until: Moment) -> Linear:
-    x = stack(rows.values, np.arange(len(rows)), choice.views)
-    y = np.concatenate([problem.targets(rows.targets)] * choice.views)
-    with one_blas_thread():
-        how = Fitting(strength=choice.strength, views=choice.views, until=until)
-        return solve(problem, x, y, how, start)
-
-
-def _full(
-    model: nn.Module,
-    train: Features,
-    val: Features,
-    problem: Problem,
-    scale: Scale,
-    found: tuple[Choice, Linear],
-    until: Moment,
-) -> nn.Module:
-    """Return the network fitted on training and validation rows."""
-    both = _joined(train, val)
-    full = copy.deepcopy(model)
-    classifier = classifier_of(full)
-    assert classifier is not None  # a copy of the one above
-    scale.fold(_solved(both, problem, found[0], found[1], until)).put_into(classifier)
-    return full
-
-
-def _answers(layer: Linear, val: Features) -> Answers:
-    """Return the answers for validation images as they are."""
-    return Answers(torch.from_numpy(layer(val.values[0])).float(), val.targets, val.rows)
-
-
-def _facts(
-    splits: SearchSplits, info: DatasetInfo, weights: Weights, arguments: dict[str, Any], size: int
-) -> dict[str, Any]:
-    """Return what features depend on, for the cache; nothing if the images of both parts do not lie together."""
-    if splits.train.images_at(info.img_size) != splits.val.images_at(info.img_size):
-        return {}
-    network = {name: value for name, value in arguments.items() if name != "num_classes"}
-    return {
-        "data": identity_of(splits.train.images_at(info.img_size)),
-        "fingerprint": info.fingerprint,
-        "img_size": info.img_size,
-        "mean": list(info.mean),
-        "std": list(info.std),
-        "weights": file_digest(weights.file),
-        "model": weights.model,
-        "arguments": network,
-        "facts": dict(weights.facts),
-        "size": size,
-        "timm": import_timm().__version__,
-    }

@@ -27,11 +27,10 @@ from automl.spaces.architectures.factories import LINEAR_ON_PIXELS
 from automl.training.evaluate import Answers, score
 from automl.training.heads.class_weights import weights_of_classes
 from automl.training.heads.fit import ROBUST, regression_of
-from automl.training.heads.out_of_fold import cross_validate
-from automl.training.heads.record import Head
+from automl.training.heads.out_of_fold import OutOfFold, cross_validate
+from automl.training.heads.record import Head, Ranked
 from automl.training.models.linear_head import LinearOnPixels, thumbnails
 from automl.training.steps.losses import loss, standardised
-from automl.training.validation.best_round import if_small
 
 MOST_TRAIN, MOST_VAL = 10_000, 4_000  # rows
 # Inverse strengths of the L2 penalty as scikit-learn counts them (C), the strongest penalty first.
@@ -64,53 +63,108 @@ def fit_linear_head(
     reading = begun.later(READING_SHARE * until.after(begun))
     val = _read(splits.val, info, most=MOST_VAL, until=begun.later(0.3 * reading.after(begun)), seed=seed)
     train = _read(splits.train, info, most=MOST_TRAIN, until=reading, seed=seed)
-    solver = _Solver(train[0], info, weights_of_classes(info, balance))
-    best, sign = None, 1.0 if mode == "max" else -1.0
-    solution = solver.start()
-    for strength in STRENGTHS:  # each from the one before
-        solution = solver.fit(*train[:2], strength, solution, until)
-        value = score(solver.logits(val[0], solution), val[1], info, metric)[metric]
-        if math.isfinite(value) and (best is None or sign * value > sign * best[0]):
-            best = (value, strength, solution)
-        if until.passed():
-            break
+    problem = _Problem(info, weights_of_classes(info, balance), metric, until)
+    solver = problem.solver(train.features)
+    best = _best(problem, solver, train, val, mode)
     if best is None:
         return None
-    value, strength, solution = best
+    both = train.joined(val)
     full = None
     if not until.passed():
-        both = torch.cat([train[0], val[0]]), torch.cat([train[1], val[1]])
-        full = solver.network(solver.fit(*both, strength, solution, until))
-    crossed = None
-    if folds is not None:
-        x, y, rows = (torch.cat([one, two]) for one, two in zip(train, val, strict=True))
-        weights = weights_of_classes(info, balance)
-
-        def fit(places: npt.NDArray[np.int64]) -> Callable[[npt.NDArray[np.int64]], npt.NDArray[Any]]:
-            on = _Solver(x[places], info, weights)
-            fitted = on.fit(x[places], y[places], strength, on.start(), until)
-            return lambda scored: on.logits(x[scored], fitted).numpy()
-
-        crossed = cross_validate(rows.numpy(), y, folds, fit, info=info, metric=metric, until=until)
-    pooled = crossed if folds is not None and folds.scores_trials else None
-    own = Answers(solver.logits(val[0], solution), val[1], val[2].numpy())
+        full = solver.network(solver.fit(both.features, both.targets, best.strength, best.solution, until))
+    crossed = None if folds is None else _cross_validated(problem, both, folds, best.strength)
+    answers = Answers(solver.logits(val.features, best.solution), val.targets, val.rows)
+    ranked = Ranked.of(best.value, answers, crossed, folds, info)
     config: Config = {"model": LINEAR_ON_PIXELS, "lr": 1.0}
     return Head(
-        model=solver.network(solution),
+        model=solver.network(best.solution),
         full=full,
         config=config,
         info=info,
         size=info.img_size,
-        val_score=value if pooled is None else pooled.values[0],
-        n_train=len(train[0]),
-        n_val=len(val[0]) if pooled is None else len(pooled.rows),
-        n_full=len(train[0]) + len(val[0]),
+        val_score=ranked.value,
+        n_train=len(train),
+        n_val=ranked.n,
+        n_full=len(both),
         seconds=Moment.now().after(begun),
-        strength=strength,
+        strength=best.strength,
         estimator=ROBUST if info.task == "regression" else regression_of(info.task),
-        answers=if_small(own if pooled is None else pooled.answers, info),
+        answers=ranked.answers,
         out_of_fold=crossed,
     )
+
+
+@dataclass(frozen=True)
+class _Pixels:
+    """Features (n, d), targets (n, ...) and rows (n,) of images."""
+
+    features: Tensor
+    targets: Tensor
+    rows: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def joined(self, other: _Pixels) -> _Pixels:
+        """Return both as one."""
+        return _Pixels(
+            torch.cat([self.features, other.features]),
+            torch.cat([self.targets, other.targets]),
+            np.concatenate([self.rows, other.rows]),
+        )
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """What is fitted, with the weights of classes in the loss, how it is scored, and until when it is fitted."""
+
+    info: DatasetInfo
+    class_weights: np.ndarray | None
+    metric: str
+    until: Moment
+
+    def solver(self, features: Tensor) -> _Solver:
+        """Return what solves for features that are standardised as these are."""
+        return _Solver(features, self.info, self.class_weights)
+
+    def score(self, logits: Tensor, targets: Tensor) -> float:
+        return score(logits, targets, self.info, self.metric)[self.metric]
+
+
+@dataclass(frozen=True)
+class _Best:
+    """The best strength of the penalty, with its solution and its metric on validation rows."""
+
+    value: float
+    strength: float
+    solution: _Solution
+
+
+def _best(problem: _Problem, solver: _Solver, train: _Pixels, val: _Pixels, mode: Mode) -> _Best | None:
+    """Return the best of the strengths for which there was time; None if the metric is not finite for any."""
+    best, sign = None, 1.0 if mode == "max" else -1.0
+    solution = solver.start()
+    for strength in STRENGTHS:  # each from the one before
+        solution = solver.fit(train.features, train.targets, strength, solution, problem.until)
+        value = problem.score(solver.logits(val.features, solution), val.targets)
+        if math.isfinite(value) and (best is None or sign * value > sign * best.value):
+            best = _Best(value, strength, solution)
+        if problem.until.passed():
+            break
+    return best
+
+
+def _cross_validated(
+    problem: _Problem, pixels: _Pixels, folds: RowFolds, strength: float
+) -> OutOfFold | None:
+    x, y, until = pixels.features, pixels.targets, problem.until
+
+    def fit(places: npt.NDArray[np.int64]) -> Callable[[npt.NDArray[np.int64]], npt.NDArray[Any]]:
+        solver = problem.solver(x[places])
+        solution = solver.fit(x[places], y[places], strength, solver.start(), until)
+        return lambda scored: solver.logits(x[scored], solution).numpy()
+
+    return cross_validate(pixels.rows, y, folds, fit, info=problem.info, metric=problem.metric, until=until)
 
 
 @dataclass(frozen=True)
@@ -172,10 +226,8 @@ class _Solver:
         return _Solution(weight.detach(), bias.detach())
 
 
-def _read(
-    rows: Rows, info: DatasetInfo, *, most: int, until: Moment, seed: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return features, targets and numbers of random rows, as many as can be read in time; at least some."""
+def _read(rows: Rows, info: DatasetInfo, *, most: int, until: Moment, seed: int) -> _Pixels:
+    """Return random rows, as many as can be read in time; at least some."""
     index = np.load(rows.index)
     chosen = index[np.random.default_rng([seed, len(index)]).permutation(len(index))[:most]]
     images = open_images(rows.images)
@@ -188,4 +240,4 @@ def _read(
         found.append(thumbnails((pixels.permute(0, 3, 1, 2).float() / 255.0 - mean) / deviation))
     features = torch.cat(found)
     read = chosen[: len(features)]
-    return features, torch.from_numpy(np.load(rows.targets, mmap_mode="r")[read]), torch.from_numpy(read)
+    return _Pixels(features, torch.from_numpy(np.load(rows.targets, mmap_mode="r")[read]), read)

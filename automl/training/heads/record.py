@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from automl.data.folds import RowFolds
 from automl.records import Config, DatasetInfo
 from automl.training.evaluate import Answers
 from automl.training.heads.fit import Linear
 from automl.training.heads.out_of_fold import OutOfFold
 from automl.training.models.pretrained_weights import Weights
+from automl.training.validation.best_round import if_small
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,3 +47,25 @@ class Head:
     out_of_fold: OutOfFold | None = None
     of_folds: tuple[Linear, ...] = ()
     answers: Answers | None = None
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """What a head is ranked by: the metric over `n` rows, and the answers for them, None if they are too many to keep.
+
+    `by_folds` says that it is of the cross-validation, as trials are scored by that; else it is of the validation rows.
+    """
+
+    value: float
+    n: int
+    answers: Answers | None
+    by_folds: bool = False
+
+    @staticmethod
+    def of(
+        value: float, answers: Answers, crossed: OutOfFold | None, folds: RowFolds | None, info: DatasetInfo
+    ) -> Ranked:
+        """Choose between the metric on the validation rows, with their answers, and the cross-validation, if any."""
+        if crossed is None or folds is None or not folds.scores_trials:
+            return Ranked(value, len(answers.rows), if_small(answers, info))
+        return Ranked(crossed.values[0], len(crossed.rows), if_small(crossed.answers, info), by_folds=True)

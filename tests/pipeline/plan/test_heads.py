@@ -4,26 +4,30 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from safetensors.torch import save_file
 from torch import nn
 
+from automl.config import StudyConfig
+from automl.config.metrics import METRICS
 from automl.pipeline.clock import Clock
+from automl.pipeline.context import Context
 from automl.pipeline.plan import heads
 from automl.pipeline.plan.budget import Budget, Work
 from automl.pipeline.plan.epoch_cost import part_scored
+from automl.pipeline.plan.hardware import Device
 from automl.pipeline.plan.heads import _seconds, chosen_heads
-from automl.pipeline.plan.plan import _scratch_first
+from automl.pipeline.plan.plan import Basis, _scratch_first
 from automl.pipeline.plan.plan_text import cv_in_words
 from automl.pipeline.plan.pretrained import Pretrained
-from automl.records import Silent
+from automl.pipeline.study_folder import Workspace
+from automl.records import Rows, SearchSplits, Silent
 from automl.spaces import SearchSpace
 from automl.spaces.narrow import narrowed, with_portfolio
 from automl.torch_setup import import_timm
-from automl.training.heads import Head
+from automl.training.heads import FeatureHeads, Head
 from automl.training.heads.out_of_fold import OutOfFold
 from automl.training.models.pretrained_weights import Weights
 from automl.training.models.weight_sources import in_folder
@@ -130,13 +134,17 @@ def test_no_head_is_read_whose_test_would_not_fit_into_the_time(
     def read(*_: object, **__: object) -> None:
         raise AssertionError("features were read")
 
-    monkeypatch.setattr(heads, "fit_feature_head", read)
-    device = SimpleNamespace(kind="cpu", all_threads=1)
-    data = SimpleNamespace(info=replace(INFO, n_holdout=100))
-    networks = _pretrained(tmp_path, "test_resnet")
-    basis = SimpleNamespace(pretrained=networks, device=device, splits=data, folds=None, fitting=None)
-    context = SimpleNamespace(clock=Clock(60.0), observer=Silent())
-    assert list(heads._on_features(context, basis)) == []  # type: ignore[arg-type]
+    monkeypatch.setattr(FeatureHeads, "fit", read)
+    no_rows = Rows(tmp_path, tmp_path, tmp_path, 0)
+    basis = Basis(
+        SearchSplits(replace(INFO, n_holdout=100), no_rows, no_rows),
+        _pretrained(tmp_path, "test_resnet"),
+        Device("cpu", threads=1, parallel=1, all_threads=1),
+        METRICS["accuracy"],
+        "none",
+    )
+    context = Context(StudyConfig(data="photos"), Workspace(tmp_path, existed=False), Clock(60.0), Silent())
+    assert list(heads._on_features(context, basis)) == []
 
 
 def test_each_way_of_pooling_that_is_searched_has_a_head_those_of_the_weights_first(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from automl.final.predictor import Predictor
 from automl.machine import Moment
 from automl.records import Config, Rows, SearchSplits
 from automl.training.evaluate import predict_rows, score
-from automl.training.heads import Head, feature_head, fit_feature_head, frozen_network
+from automl.training.heads import FeatureHeads, Head, feature_head, frozen_network
 from automl.training.heads.frozen_network import FrozenNetwork
 from automl.training.models.pretrained_weights import Weights
 from automl.training.steps.losses import to_scores
@@ -29,8 +29,9 @@ from tests.training.heads.other_targets import of_task
 
 
 def fitted(splits: SearchSplits, weights: Weights, config: Config, **options: Any) -> Head | None:
-    options = {"metric": "accuracy", "until": Moment.now().later(30.0), **options}
-    return fit_feature_head(splits, weights, {**config, "pretrained": True}, **options)
+    until = options.pop("until", None) or Moment.now().later(30.0)
+    heads = FeatureHeads(splits=splits, **{"metric": "accuracy", **options})
+    return heads.fit(weights, {**config, "pretrained": True}, until=until)
 
 
 def certain(splits: SearchSplits, weights: Weights, config: Config, **options: Any) -> Head:

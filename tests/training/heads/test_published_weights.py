@@ -15,7 +15,7 @@ from automl.data.pixels import to_pixels
 from automl.machine import Moment
 from automl.records import DatasetInfo, Rows, SearchSplits
 from automl.training.evaluate import predict_rows, score
-from automl.training.heads import Head, fit_feature_head, frozen_network
+from automl.training.heads import FeatureHeads, Head, frozen_network
 from automl.training.models.pretrained_weights import Weights
 
 SHARED = Path(__file__).resolve().parents[4] / "shared"
@@ -61,14 +61,10 @@ def photos(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Searc
 
 
 def fitted(photos: SearchSplits, cache: Path) -> Head:
-    head = fit_feature_head(
-        photos,
+    head = FeatureHeads(splits=photos, metric="accuracy", threads=2, cache=cache).fit(
         Weights("tf_efficientnet_lite0", FILE, "folder", (0.5,) * 3, (0.5,) * 3),
         {"model": "tf_efficientnet_lite0", "lr": 1e-3, "pretrained": True},
-        metric="accuracy",
         until=Moment.now().later(60.0),
-        threads=2,
-        cache=cache,
     )
     assert head is not None
     return head

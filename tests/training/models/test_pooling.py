@@ -21,7 +21,7 @@ from automl.records import Config, SearchSplits
 from automl.spaces import SearchSpace
 from automl.spaces.architectures.families import table
 from automl.torch_setup import import_timm
-from automl.training.heads import fit_feature_head
+from automl.training.heads import FeatureHeads
 from automl.training.models.build import build_model, model_arguments
 from automl.training.models.check_space import check_space
 from automl.training.models.finetune import head_name, save_head
@@ -139,7 +139,8 @@ def test_head_has_the_features_that_the_configuration_says(
     pool: str, tuned: Config, weights: Weights, splits: SearchSplits
 ) -> None:
     config = {**tuned, "global_pool": pool}
-    head = fit_feature_head(splits, weights, config, metric="accuracy", until=Moment.now().later(30.0))
+    heads = FeatureHeads(splits=splits, metric="accuracy")
+    head = heads.fit(weights, config, until=Moment.now().later(30.0))
     assert head is not None and head.config["global_pool"] == pool
     model: Any = head.model
     images = torch.rand(2, 3, 32, 32)
