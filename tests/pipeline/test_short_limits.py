@@ -270,3 +270,13 @@ def test_ranking_weights_needs_time_for_one_network(
 ) -> None:
     conditions = Conditions(None, "cpu", 2, Path(), remaining, slowdown)  # type: ignore[arg-type]  # no rows
     assert _ranking_seconds(conditions) == pytest.approx(seconds)
+
+
+def test_time_limit_is_kept_and_the_time_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("automl.pipeline.fit", "automl.pipeline.plan.plan", "automl.pipeline.setup"):
+        monkeypatch.setattr(import_module(module), "slowdown", lambda: 1.0)  # however busy this machine is
+    result = pipeline.fit(config_for(tmp_path, n_trials=None, time_limit=12.0, epochs=None))
+    used = result.time["used_s"]
+    assert used is not None and 8.0 < used < 14.0
+    assert result.trials["total"] >= 1
+    assert isinstance(result.predictor, Predictor)
