@@ -17,6 +17,7 @@ from automl.data.decoding.convert import Conversion
 from automl.data.prepare import LEAST, ROWS
 from automl.errors import TimeLimitError
 from automl.final.evidence.delivery import Delivery
+from automl.final.predictor import Predictor
 from automl.pipeline.clock import Clock
 from automl.pipeline.context import Context
 from automl.pipeline.decoding_time import AllInTime
