@@ -157,7 +157,7 @@ def main() -> None:
             )
             sys.exit(1 if book.wrong else 0)
         _rounds(Path(folder), chosen, book, rng)
-    left = set(os.listdir("/dev/shm")) - before  # noqa: PTH208
+    left = {path.name for path in Path("/dev/shm").iterdir()} - before
     book.expect(not left, f"files in /dev/shm: {sorted(left)}")
     slowest = max(book.lingering, default=0.0)
     stages = {stage: book.stages.count(stage) for stage in dict.fromkeys(book.stages)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from typing import SupportsFloat
 
 _FORM = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
 _THOUSANDS = {"K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9}
@@ -39,10 +40,13 @@ def parse_count(value: object) -> float:
     unit, text = 1.0, value
     if isinstance(value, str) and value.strip()[-1:].upper() in _THOUSANDS:
         unit, text = _THOUSANDS[value.strip()[-1].upper()], value.strip()[:-1]
-    try:
-        number = math.nan if isinstance(text, bool) else float(text) * unit  # type: ignore[arg-type]  # the error is caught
-    except (TypeError, ValueError):
+    if isinstance(text, bool) or not isinstance(text, (str, SupportsFloat)):
         number = math.nan
+    else:
+        try:
+            number = float(text) * unit
+        except (TypeError, ValueError):
+            number = math.nan
     if not (math.isfinite(number) and number > 0):
         raise ValueError(f"must be a number above 0 such as 30M or 1.5G, got {value!r}")
     return number

@@ -76,9 +76,9 @@ def _one(name: str, network: str, folder: Path, args: argparse.Namespace) -> boo
     result = json.loads((folder / "studies" / "one" / "result.json").read_text(encoding="utf-8"))
     plain: Exported | None = None
     missed = False
-    for form, options in (("onnx", {}), ("openvino", {}), ("onnx int8", {"int8": True})):
+    for form in ("onnx", "openvino", "onnx int8"):
         try:
-            made = export_model("one", to=form.split()[0], directory=folder / "studies", **options)  # type: ignore[arg-type]
+            made = export_model("one", to=form.split()[0], directory=folder / "studies", int8="int8" in form)
         except ModelError as error:
             print(f"| {name} | {network} | {form} | refused: {error} |" + " |" * 8, flush=True)
             missed = True

@@ -40,7 +40,7 @@ def _served(access: Access, app: Any = None) -> Iterator[Any]:
             finally:
                 connection.close()
 
-        request.port = server.server_port  # type: ignore[attr-defined]
+        request.port = server.server_port  # type: ignore[attr-defined]  # a function with an attribute
         try:
             yield request
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,9 +21,9 @@ def study(folder: Path) -> Path:
     return folder
 
 
-def refused(path: Path, message: str, **given: object) -> None:
+def refused(path: Path, message: str, **given: Any) -> None:
     with pytest.raises(UsageError, match=message):
-        require_output("--out", path, given.pop("kind", PAGE), **given)  # type: ignore[arg-type]
+        require_output("--out", path, given.pop("kind", PAGE), **given)
 
 
 def test_new_and_empty_files_and_earlier_ones_of_the_kind_may_be_written(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import logging
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -29,9 +30,9 @@ def test_retrain_anneals_to_the_end_of_its_time(
     rates: list[float] = []
     step = Trainer.train_step
 
-    def watched(self: Trainer, *batch: object) -> object:
+    def watched(self: Trainer, *batch: Any) -> object:
         rates.append(float(self.optimizer.param_groups[0]["lr"]))
-        return step(self, *batch)  # type: ignore[arg-type]  # a batch, whatever it is
+        return step(self, *batch)
 
     monkeypatch.setattr(Trainer, "train_step", watched)
     timed = replace(

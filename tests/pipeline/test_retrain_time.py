@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -159,9 +160,9 @@ def two_kinds(*, scratch: tuple[float, ...], tuned: tuple[float, ...]) -> Search
 
 def with_published_weights(setup: Setup) -> Setup:
     """The study as if it had weights; nothing reads them here."""
-    weights = {"m": object()}
+    weights: Any = {"m": object()}
     record = {"used": True, "both": True}
-    return replace(setup, pretrained=Pretrained(setup.space, weights, record))  # type: ignore[arg-type]
+    return replace(setup, pretrained=Pretrained(setup.space, weights, record))
 
 
 def test_kind_of_training_that_still_rises_is_retrained(setup: Setup) -> None:

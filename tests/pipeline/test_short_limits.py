@@ -7,6 +7,7 @@ import shutil
 import time
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,9 +49,9 @@ def slow_training(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each step of a training takes a second more."""
     real = Trainer.train_step
 
-    def step(self: Trainer, *batch: object) -> object:
+    def step(self: Trainer, *batch: Any) -> object:
         time.sleep(1.0)
-        return real(self, *batch)  # type: ignore[arg-type]  # the images and the targets
+        return real(self, *batch)
 
     monkeypatch.setattr(Trainer, "train_step", step)
 
@@ -204,9 +205,9 @@ def test_clock_of_the_system_that_is_set_during_a_study_changes_nothing(
 ) -> None:
     wall, real = time.time, planning.make_plan
 
-    def sets_the_clock(*arguments: object) -> object:
+    def sets_the_clock(*arguments: Any) -> object:
         monkeypatch.setattr(time, "time", lambda: wall() + jump)
-        return real(*arguments)  # type: ignore[arg-type]  # those of make_plan
+        return real(*arguments)
 
     monkeypatch.setattr("automl.pipeline.setup.make_plan", sets_the_clock)
     begun = time.monotonic()

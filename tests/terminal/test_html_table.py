@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import automl
+from automl.records import Task
 from automl.result import FitResult
 from automl.terminal.html_table import html_table
 from tests.final.evaluation.test_record import an_evaluation
@@ -26,8 +27,8 @@ def test_rows_beyond_the_most_are_counted() -> None:
 
 
 @pytest.mark.parametrize("task", ["classification", "multilabel", "regression"])
-def test_evaluation_shows_its_metrics(task: str) -> None:
-    evaluation = an_evaluation(task)  # type: ignore[arg-type]  # one of the tasks
+def test_evaluation_shows_its_metrics(task: Task) -> None:
+    evaluation = an_evaluation(task)
     shown = evaluation._repr_html_()
     assert all(name in shown for name in evaluation.metrics)
     assert f"50 images for {task}" in shown

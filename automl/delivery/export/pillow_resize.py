@@ -72,7 +72,7 @@ class PillowResize(nn.Module):
         margin = support * step.clamp(min=1) - step / 2
         first = (start - margin).trunc().clamp(min=0)
         last = torch.minimum((start + side + margin).ceil(), length)
-        boxes: int = ((last - first) / factor).ceil().long().item()  # type: ignore[assignment]
+        boxes: int = ((last - first) / factor).ceil().long().item()  # type: ignore[assignment]  # of integers
         torch._check(boxes >= 1)
         torch._check(boxes < 2**20)
         edges = torch.minimum(first + torch.arange(boxes + 1, dtype=torch.float64) * factor, last).long()

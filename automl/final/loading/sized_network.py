@@ -65,7 +65,8 @@ class _Uninitialised(TorchFunctionMode):
 def shapes_in(file: Path) -> dict[str, Shape]:
     """Return the shape of each tensor, from the header alone. Raises SafetensorError for a damaged one."""
     with safe_open(file, framework="pt") as tensors:
-        return {name: tuple(tensors.get_slice(name).get_shape()) for name in tensors.keys()}  # noqa: SIM118
+        names = tensors.keys()
+        return {name: tuple(tensors.get_slice(name).get_shape()) for name in names}
 
 
 def require_finite(network: nn.Module) -> None:

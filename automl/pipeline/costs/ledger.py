@@ -103,11 +103,15 @@ class Ledger:
             self._accrue()
             self._settled = seconds
         self.write()
+        return self.total()
+
+    def total(self) -> Costs:
+        """Return the costs of all commands of the study."""
         return self.before + self.own()
 
     def entry(self) -> dict[str, float | str | None]:
         """Return what result.json says of the costs of all commands."""
-        found = self.before + self.own()
+        found = self.total()
         energy = found.energy_kwh
         return {
             "seconds": round(found.seconds, 2),

@@ -337,9 +337,9 @@ def _trial(head: Head) -> HeadTrial:
 
 
 def _alternative(head: Head) -> Alternative:
-    def trained(model: object, n: int) -> Retrained:
+    def trained(model: nn.Module, n: int) -> Retrained:
         return Retrained(
-            model=model,  # type: ignore[arg-type]
+            model=model,
             size=head.size,
             epochs=1.0,
             seconds=head.seconds,

@@ -121,12 +121,8 @@ class Basis:
 
 def make_plan(context: Context, basis: Basis) -> Planned:
     """Measure, divide the time, and show the plan. No time is too short: less is measured, and trials are cut."""
-    config, observer, info, space = (
-        context.config,
-        context.observer,
-        basis.splits.info,
-        basis.pretrained.space,
-    )
+    config, observer, space = context.config, context.observer, basis.pretrained.space
+    info = basis.splits.info
     observer.stage("plan", "measuring how fast this machine trains")
     speed = _measure(context, basis)
     work, limits, device = speed.work, speed.limits, speed.device

@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from automl.data.cache.streamed_images import StreamedImages
+
 MOST_POINTS = 800  # t-SNE takes about 3 s for them on one core
 LEAST_POINTS = 8
 SIDE = 24  # pixels of the thumbnails that are compared
@@ -24,7 +26,9 @@ class Look:
     brightness: npt.NDArray[np.float64]
 
 
-def look_at(images: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64], *, seed: int = 0) -> Look:
+def look_at(
+    images: npt.NDArray[np.uint8] | StreamedImages, rows: npt.NDArray[np.int64], *, seed: int = 0
+) -> Look:
     """Return the look of at most 800 of the `rows` of `images` (N, H, W, C), drawn by `seed`.
 
     Places are by t-SNE (van der Maaten and Hinton, 2008) of the first 40 principal components of thumbnails of 24

@@ -27,7 +27,7 @@ def overview(found: Inspection) -> str:
     if not len(rows):
         return ""
     images = open_images(found.cached.images_path)
-    look = look_at(images, found.labelled.usable[rows])  # type: ignore[arg-type]  # streamed images are indexed alike
+    look = look_at(images, found.labelled.usable[rows])
     look = Look(np.searchsorted(found.labelled.usable, look.rows), look.places, look.brightness)
     parts = [_classes(found), _samples(found), _sizes(found), _brightness(found, look), _map(found, look)]
     return "\n".join(part for part in parts if part)

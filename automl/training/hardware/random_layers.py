@@ -52,7 +52,7 @@ def drawing(seed: int | None) -> Iterator[None]:
 def _layers() -> tuple[Any, Any]:
     base: Any = import_timm().layers.DropPath
 
-    class SeparateDropPath(base):  # type: ignore[misc]
+    class SeparateDropPath(base):  # type: ignore[misc]  # timm has no types
         """timm's drop path: a sample's block is left out, and others are scaled up (Huang et al. 2016)."""
 
         def forward(self, x: Tensor) -> Tensor:

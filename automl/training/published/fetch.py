@@ -125,7 +125,8 @@ def _problem(file: Path, sha256: str) -> str:
 
     try:
         with safe_open(file, "pt") as tensors:
-            for name in tensors.keys():  # noqa: SIM118 -- it is no mapping
+            names = tensors.keys()
+            for name in names:
                 tensors.get_tensor(name)
     except (SafetensorError, OSError, ValueError) as error:
         return f"cannot be read ({' '.join(str(error).split())})"

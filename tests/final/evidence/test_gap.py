@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -89,10 +90,10 @@ def test_every_sentence_is_true_for_all_combinations_of_numbers() -> None:
     ],
 )
 def test_checker_finds_a_sentence_that_is_not_true_of_other_numbers(
-    change: dict[str, object], sentence: str
+    change: dict[str, Any], sentence: str
 ) -> None:
     text = explain_gap(FACTS).explained
-    wrong = false_sentences(text, replace(FACTS, **change))  # type: ignore[arg-type]  # fields by name
+    wrong = false_sentences(text, replace(FACTS, **change))
     assert any(sentence in found for found in wrong), wrong
 
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -93,9 +94,9 @@ def test_second_ctrl_c_while_scoring_keeps_the_model_and_tells_the_read(
     before, found = files(study), find_study("tiny", study.parent)
     write_known = Sealed.write_known
 
-    def press(*given: object, **options: object) -> None:
+    def press(*given: Any, **options: Any) -> None:
         os.kill(os.getpid(), signal.SIGINT)
-        write_known(*given, **options)  # type: ignore[arg-type]
+        write_known(*given, **options)
 
     monkeypatch.setattr(Sealed, "write_known", press)
     with pytest.raises(KeyboardInterrupt):

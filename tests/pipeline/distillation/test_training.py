@@ -81,7 +81,8 @@ def lessons(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
         def told(self: Teacher, *rest: Any, _given: Any = given, _name: str = name) -> Lesson:
             found.append(_name)
-            return _given(self, *rest)  # type: ignore[no-any-return]
+            lesson: Lesson = _given(self, *rest)
+            return lesson
 
         monkeypatch.setattr(Teacher, name, told)
     return found

@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from automl.records import Report, TrialState
+from automl.records import Mode, Report, TrialState
 from automl.review.report.charts.importance import importance
 from automl.review.report.charts.parallel import axes
 from automl.review.report.charts.progress import expected_best, incumbent, random_search
@@ -19,7 +20,7 @@ from automl.review.trials import stored_rows
 from automl.search.storage.reader import StoredTrial
 
 
-def trial(number: int, values: list[float], lr: float = 0.1, opt: str = "sgd", **more: object) -> StoredTrial:
+def trial(number: int, values: list[float], lr: float = 0.1, opt: str = "sgd", **more: Any) -> StoredTrial:
     reports = tuple(Report(number, k, value, 2.0) for k, value in enumerate(values, 1))
     times = tuple(10.0 * number + 2.0 * k for k in range(1, len(values) + 1))
     made = StoredTrial(
@@ -35,12 +36,12 @@ def trial(number: int, values: list[float], lr: float = 0.1, opt: str = "sgd", *
         0.0,
         times[-1],
     )
-    return replace(made, **more)  # type: ignore[arg-type]
+    return replace(made, **more)
 
 
-def history(*trials: StoredTrial, mode: str = "max") -> History:
+def history(*trials: StoredTrial, mode: Mode = "max") -> History:
     stretches = tuple(Stretch(one.number, "slot 0", 0.0, one.ended) for one in trials)
-    return History("accuracy", mode, tuple(stored_rows(trials)), trials, stretches)  # type: ignore[arg-type]
+    return History("accuracy", mode, tuple(stored_rows(trials)), trials, stretches)
 
 
 def test_expected_best_is_the_mean_over_all_draws() -> None:

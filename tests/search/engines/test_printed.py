@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -115,13 +116,19 @@ class PrunesAtOnce:
 
 @pytest.mark.parametrize("engine", ["local", "simulated", pytest.param("ray", marks=pytest.mark.ray)])
 def test_objective_may_prune_and_may_not_end_the_program(engine: str) -> None:
-    common = {"metric": "loss", "mode": "min", "max_epochs": 2, "n_trials": 6, "engine": engine}
+    common: dict[str, Any] = {
+        "metric": "loss",
+        "mode": "min",
+        "max_epochs": 2,
+        "n_trials": 6,
+        "engine": engine,
+    }
     for objective, state, cause in (
         (prunes, "pruned", None),
         (PrunesAtOnce, "pruned", None),
         (leaves, "failed", "sys.exit(3)"),
     ):
-        trials = tune(objective, SPACE, **common).trials  # type: ignore[arg-type]
+        trials = tune(objective, SPACE, **common).trials
         large = trials["params"].map(lambda params: params["lr"] > 0.02)
         assert 0 < large.sum() < 6
         assert set(trials.loc[large, "state"]) == {state}, cause
@@ -149,9 +156,15 @@ def escapes(config: Config) -> Iterator[dict[str, float]]:
 
 @pytest.mark.parametrize("most", [1, 3])
 def test_cause_of_failures_is_shown_escaped(most: int) -> None:
-    common = {"metric": "loss", "mode": "min", "max_epochs": 2, "n_trials": most, "engine": "local"}
+    common: dict[str, Any] = {
+        "metric": "loss",
+        "mode": "min",
+        "max_epochs": 2,
+        "n_trials": most,
+        "engine": "local",
+    }
     with pytest.raises(TrialError, match=r"ValueError: \\x1b\[31mred\\x07") as caught:
-        tune(escapes, SPACE, **common)  # type: ignore[arg-type]
+        tune(escapes, SPACE, **common)
     assert str(caught.value).isprintable()
 
 
@@ -164,8 +177,14 @@ def exits(config: Config) -> Iterator[dict[str, float]]:
 
 @pytest.mark.parametrize("engine", ["local", pytest.param("ray", marks=pytest.mark.ray)])
 def test_generator_exit_fails_its_trial_and_no_other(engine: str) -> None:
-    common = {"metric": "loss", "mode": "min", "max_epochs": 2, "n_trials": 6, "policy": "none"}
-    trials = tune(exits, SPACE, engine=engine, **common).trials  # type: ignore[arg-type]
+    common: dict[str, Any] = {
+        "metric": "loss",
+        "mode": "min",
+        "max_epochs": 2,
+        "n_trials": 6,
+        "policy": "none",
+    }
+    trials = tune(exits, SPACE, engine=engine, **common).trials
     large = trials["params"].map(lambda params: params["lr"] > 0.02)
     assert 0 < large.sum() < 6
     assert set(trials.loc[large, "state"]) == {"failed"} and set(trials.loc[~large, "state"]) == {"complete"}
@@ -177,7 +196,7 @@ def one(metric: str, config: Config) -> Iterator[dict[str, float]]:
 
 def test_one_database_holds_several_searches(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/studies.db"
-    common = {"max_epochs": 1, "engine": "local", "storage": url}
+    common: dict[str, Any] = {"max_epochs": 1, "engine": "local", "storage": url}
     for name, metric in (("one", "loss"), ("two", "error")):
         for total in (2, 3):
             found = tune(
@@ -187,11 +206,11 @@ def test_one_database_holds_several_searches(tmp_path: Path) -> None:
                 mode="min",
                 n_trials=total,
                 name=name,
-                **common,  # type: ignore[arg-type]
+                **common,
             )
             assert len(found.trials) == total
     with pytest.raises(ConfigError, match="name must be a text that is not empty, got ''"):
-        tune(prunes, SPACE, metric="loss", n_trials=1, name="", **common)  # type: ignore[arg-type]
+        tune(prunes, SPACE, metric="loss", n_trials=1, name="", **common)
 
 
 def test_program_without_a_console_keeps_what_is_printed(

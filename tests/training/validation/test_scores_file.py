@@ -83,9 +83,9 @@ def test_values_of_a_regression_stay_exact_whatever_their_size(tmp_path: Path) -
         {"task": "multilabel"},
     ],
 )
-def test_scores_that_do_not_belong_together_are_refused(wrong: dict[str, object], tmp_path: Path) -> None:
+def test_scores_that_do_not_belong_together_are_refused(wrong: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "validation.safetensors"
-    write_scores(path, replace(scores(), **wrong))  # type: ignore[arg-type]  # wrong on purpose
+    write_scores(path, replace(scores(), **wrong))
     with pytest.raises(StorageError, match=r"validation scores '.*' cannot be read"):
         read_scores(path)
 
