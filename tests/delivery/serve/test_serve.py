@@ -29,6 +29,7 @@ from tests.delivery.conftest import CLASSES, info_of, know_features, write_model
 for needed in ("onnxruntime", "onnxscript", "fastapi", "uvicorn", "python_multipart"):
     pytest.importorskip(needed)
 
+# Below the check, as they import what may not be installed.
 from automl.delivery.serve.limits import Limits  # noqa: E402
 from automl.delivery.serve.served_model import ServedModel, serve_model  # noqa: E402
 from automl.delivery.serve.server import listen, make_server  # noqa: E402
