@@ -53,8 +53,8 @@ def test_no_image_gives_as_many_answers_and_an_evaluation_says_what_is_missing()
         assert features.shape == (0, network.num_features) and features.dtype == np.float32
         with pytest.raises(DataError, match="an explanation is of one image, got none"):
             predictor.explain(nothing)
-    nothings: list[tuple[Any, ...]] = [([],), ([], []), (np.empty((0, 8, 8)), []), (np.array([]), [])]
-    for given in nothings:
+    missing: list[tuple[Any, ...]] = [([],), ([], []), (np.empty((0, 8, 8)), []), (np.array([]), [])]
+    for given in missing:
         with pytest.raises(DataError, match="^the data must hold at least one image, but there is none$"):
             predictor.evaluate(*given)
     with pytest.raises(DataError, match="must have rows"):
