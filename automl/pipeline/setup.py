@@ -196,6 +196,8 @@ def _open(context: Context, source: Source, device: Device) -> _Opened:
     metric, balance = _fitting(config, data, context.observer)
     identity = {**_identity(config, data, metric, space), "balance": balance, "outline": outline}
     context.workspace.check_same(identity, config)
+    for words in context.workspace.kept_in_words(config):
+        context.observer.note(words)
     if earlier is None and looked is None:
         looked = _find_weights(context, space)
     return _Opened(data, space, metric, balance, device, earlier, looked, identity, look)

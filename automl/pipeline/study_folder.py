@@ -52,6 +52,8 @@ _OPTIONS = {
     "balance": ("balance", "metric"),
     **dict.fromkeys(("n_train", "n_val", "n_holdout", "split", "val"), _SPLITTING),
 }
+# What a resumed study takes from its plan.json, whatever is asked now.
+_KEPT = ("epochs", "img_size", "precision")
 
 
 class FolderLock:
@@ -182,6 +184,13 @@ class Workspace:
         earlier = self.read_plan()
         if earlier is not None and earlier.get("outline", outline) != outline:
             raise self._other(["data"], earlier, {"data_name": name}, config)
+
+    def kept_in_words(self, config: StudyConfig) -> list[str]:
+        """Return a sentence for each option of `config` that a resumed study does not follow."""
+        return [
+            f"Trials keep the {option} with which this study began ({was}, {now} now): another one is for another study."
+            for option, was, now in self._changed_options(_KEPT, config)
+        ]
 
     def _other(
         self, changed: Sequence[str], earlier: dict[str, Any], plan: dict[str, Any], config: StudyConfig

@@ -96,6 +96,19 @@ def test_database_that_dies_in_set_up_leaves_no_study(tmp_path: Path) -> None:
     assert not any((tmp_path / "studies").iterdir())
 
 
+def test_options_that_a_resumed_study_does_not_follow_are_told(tmp_path: Path) -> None:
+    began = load("photos.csv", study="mine", directory=tmp_path, epochs=3)
+    workspace = open_workspace(str(tmp_path), "mine", overwrite=False)
+    assert workspace.kept_in_words(began) == []  # a new study
+    save(began, workspace.study_yaml)
+    assert workspace.kept_in_words(began.changed(n_trials=9)) == []
+    assert workspace.kept_in_words(began.changed(epochs=5, precision="fp32")) == [
+        "Trials keep the --epochs with which this study began (3, 5 now): another one is for another study.",
+        "Trials keep the --precision with which this study began (auto, fp32 now): another one is for another study.",
+    ]
+    workspace.close()
+
+
 def test_another_group_column_is_refused_by_its_name_even_where_all_counts_stay(tmp_path: Path) -> None:
     began = load("photos.csv", study="mine", directory=tmp_path, group_column="site")
     workspace = open_workspace(str(tmp_path), "mine", overwrite=False)
