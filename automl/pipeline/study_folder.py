@@ -188,7 +188,7 @@ class Workspace:
     def kept_in_words(self, config: StudyConfig) -> list[str]:
         """Return a sentence for each option of `config` that a resumed study does not follow."""
         return [
-            f"Trials keep the {option} with which this study began ({was}, {now} now): another one is for another study."
+            f"Trials keep the {option} with which this study began ({was}, {now} now): another is for another study."
             for option, was, now in self._changed_options(_KEPT, config)
         ]
 

@@ -103,8 +103,8 @@ def test_options_that_a_resumed_study_does_not_follow_are_told(tmp_path: Path) -
     save(began, workspace.study_yaml)
     assert workspace.kept_in_words(began.changed(n_trials=9)) == []
     assert workspace.kept_in_words(began.changed(epochs=5, precision="fp32")) == [
-        "Trials keep the --epochs with which this study began (3, 5 now): another one is for another study.",
-        "Trials keep the --precision with which this study began (auto, fp32 now): another one is for another study.",
+        "Trials keep the --epochs with which this study began (3, 5 now): another is for another study.",
+        "Trials keep the --precision with which this study began (auto, fp32 now): another is for another study.",
     ]
     workspace.close()
 
