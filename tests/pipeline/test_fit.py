@@ -252,8 +252,8 @@ def test_resume_of_no_study_names_the_closest(finished: FitResult) -> None:
     ("changes", "message"),
     [
         ({"data": digits(150)}, "other data"),
-        ({"metric": "f1"}, "another metric .*accuracy there, f1 now"),
-        ({"seed": 5}, "another seed"),
+        ({"metric": "f1"}, r"another --metric \(auto there, f1 now\)"),
+        ({"seed": 5}, r"another --seed \(0 there, 5 now\)"),
     ],
 )
 def test_study_with_another_identity_is_refused(

@@ -78,7 +78,7 @@ def test_a_look_decides_and_the_model_folder_does_the_same(photos: Path, weights
     again = pipeline.fit(config.changed(n_trials=2))  # without another look
     assert json.loads((result.directory / "plan.json").read_text())["resize_look"] == plan["resize_look"]
     assert json.loads((again.model_dir / "preprocess.json").read_text())["resize"] == "squeeze"
-    with pytest.raises(StudyError, match=r"with another resize \(squeeze there, crop now\)"):
+    with pytest.raises(StudyError, match=r"with another --resize \(auto there, crop now\)"):
         pipeline.fit(config.changed(n_trials=2, resize="crop"))
 
 
