@@ -54,6 +54,28 @@ class DatasetInfo:
     label_type: LabelType = "text"
     folds: int = 0
 
+    @classmethod
+    def counted(
+        cls, class_counts: tuple[int, ...], *, n_train: int, n_val: int, folds: int = 0
+    ) -> DatasetInfo:
+        """Return what is known of classes where only their rows are: enough for the standard error of a score."""
+        return cls(
+            name="",
+            task="classification",
+            classes=(),
+            in_chans=0,
+            img_size=0,
+            mean=(),
+            std=(),
+            class_counts=class_counts,
+            fingerprint="",
+            n_train=n_train,
+            n_val=n_val,
+            n_holdout=0,
+            n_skipped=0,
+            folds=folds,
+        )
+
     @property
     def n_scored(self) -> int:
         """The number of rows that score a trial: the validation rows, or under cross-validation those of all folds."""

@@ -85,22 +85,8 @@ def _rows_and_classes(study: StudyFolder) -> DatasetInfo | None:
         n_val, folds = int(plan["n_val"]), 2 if plan.get("val") == "cv" else 0
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
-    return DatasetInfo(
-        name="",
-        task="classification",
-        classes=(),
-        in_chans=0,
-        img_size=0,
-        mean=(),
-        std=(),
-        class_counts=(max(1, n_train // max(1, n_outputs)),) * n_outputs,
-        fingerprint="",
-        n_train=n_train,
-        n_val=n_val,
-        n_holdout=0,
-        n_skipped=0,
-        folds=folds,
-    )
+    equal = (max(1, n_train // max(1, n_outputs)),) * n_outputs
+    return DatasetInfo.counted(equal, n_train=n_train, n_val=n_val, folds=folds)
 
 
 def with_weights(trials: Iterable[TrialRow], begun_with: Mapping[str, Any]) -> list[TrialRow]:

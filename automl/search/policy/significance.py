@@ -88,21 +88,7 @@ def judged_again(source: Mapping[str, Value]) -> Significance:
     metric, rows = str(source["metric"]), int(source["rows"])
     counts = tuple(int(count) for count in str(source["class_rows"]).split())
     # Standard errors follow from the rows of the classes alone.
-    info = DatasetInfo(
-        name="",
-        task="classification",
-        classes=(),
-        in_chans=0,
-        img_size=0,
-        mean=(),
-        std=(),
-        class_counts=counts,
-        fingerprint="",
-        n_train=int(source["train_rows"]),
-        n_val=rows,
-        n_holdout=0,
-        n_skipped=0,
-    )
+    info = DatasetInfo.counted(counts, n_train=int(source["train_rows"]), n_val=rows)
     return Significance(
         trivial=float(source["trivial"]),
         standard_error=lambda value, scored: standard_error(metric, value, info, scored),
