@@ -24,7 +24,7 @@ def main() -> None:
     os.nice(10)
     ended, delay = threading.Event(), float(sys.argv[1])
     threading.Thread(target=_wait_for_end, args=(ended,), daemon=True).start()
-    if ended.wait(delay):
+    if delay and ended.wait(delay):  # a study without a delay may end at once, and yet has a number
         return
     from codecarbon import OfflineEmissionsTracker
     from codecarbon.output import BaseOutput

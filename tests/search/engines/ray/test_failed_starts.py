@@ -59,6 +59,8 @@ def _ended(count: int) -> list[int]:
 def test_cause_is_the_first_error_of_several_workers_that_ended(tmp_path: Path) -> None:
     _logs(tmp_path, _ended(ENOUGH), CHAIN)
     assert cause_of_failed_starts(tmp_path) == "ImportError: not the real one"
+    _logs(tmp_path / "loading", _ended(ENOUGH), f":job_id:01000000\n:actor_name:TemporaryActor\n{CHAIN}")
+    assert cause_of_failed_starts(tmp_path / "loading") == "ImportError: not the real one"
 
 
 def test_living_workers_single_ones_and_those_without_an_error_are_no_failed_starts(tmp_path: Path) -> None:
@@ -66,7 +68,9 @@ def test_living_workers_single_ones_and_those_without_an_error_are_no_failed_sta
     _logs(tmp_path / "one", ended[:1], CHAIN)
     _logs(tmp_path / "living", [os.getpid()] * ENOUGH, CHAIN)
     _logs(tmp_path / "quiet", ended, "a warning\n")
-    for name in ("one", "living", "quiet", "nowhere"):
+    _logs(tmp_path / "ran", ended, f":job_id:01000000\n:actor_name:RayTrial\n{CHAIN}")
+    _logs(tmp_path / "not needed", ended, ":job_id:01000000\nTraceback (most recent call last):\nSystemExit: 1\n")
+    for name in ("one", "living", "quiet", "ran", "not needed", "nowhere"):
         assert cause_of_failed_starts(tmp_path / name) is None
 
 
