@@ -69,7 +69,11 @@ def test_living_workers_single_ones_and_those_without_an_error_are_no_failed_sta
     _logs(tmp_path / "living", [os.getpid()] * ENOUGH, CHAIN)
     _logs(tmp_path / "quiet", ended, "a warning\n")
     _logs(tmp_path / "ran", ended, f":job_id:01000000\n:actor_name:RayTrial\n{CHAIN}")
-    _logs(tmp_path / "not needed", ended, ":job_id:01000000\nTraceback (most recent call last):\nSystemExit: 1\n")
+    _logs(
+        tmp_path / "not needed",
+        ended,
+        ":job_id:01000000\nTraceback (most recent call last):\nSystemExit: 1\n",
+    )
     for name in ("one", "living", "quiet", "ran", "not needed", "nowhere"):
         assert cause_of_failed_starts(tmp_path / name) is None
 
