@@ -178,7 +178,7 @@ REPORTS = "SELECT trial FROM automl_reports WHERE epoch > 0"
 @pytest.mark.slow
 def test_ctrl_c_in_the_search_delivers_the_head_if_it_is_the_best(tmp_path: Path) -> None:
     # Trials of many rounds, so that the search goes on after the first of them on a slow machine, too.
-    with started(tmp_path, "--time-limit", "10m", "--n-trials", "9", "--epochs", "99") as process:
+    with started(tmp_path, "--time-limit", "10m", "--n-trials", "9", "--epochs", "9") as process:
         wait_for(lambda: rows_in(tmp_path, REPORTS), process)
         assert rows_in(tmp_path, "SELECT trial FROM automl_trials WHERE origin = 'head'") == [(0,)]
         process.send_signal(signal.SIGINT)

@@ -140,7 +140,7 @@ def test_resumed_study_keeps_the_same_weights(folder: Path, tmp_path: Path) -> N
     assert again.trials["heads"] == first.trials["heads"] >= 1  # they are found again, and not added
     with pytest.raises(StudyError, match="with another --pretrained .*never now"):
         pipeline.fit(config_for(tmp_path, pretrained="never", n_trials=2))
-    with pytest.raises(StudyError, match=r"with another weights_licence \(permissive there, any now\)"):
+    with pytest.raises(StudyError, match=r"with another --weights-licence \(permissive there, any now\)"):
         pipeline.fit(config_for(tmp_path, pretrained=folder, n_trials=2, weights_licence="any"))
 
 
