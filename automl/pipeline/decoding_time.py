@@ -50,9 +50,8 @@ class AllInTime(PassedOn):
         self._left = context.clock.remaining() or 0.0
         self._until = Moment.now().later(SHARE * self._left)
         self._begun = Moment.now()
-        self._first: tuple[Moment, float] | None = (
-            None  # when how many were done: processes take time to start
-        )
+        # When how many were done: processes take time to start.
+        self._first: tuple[Moment, float] | None = None
 
     def stage(self, name: str, text: str) -> None:
         """Pass it on. Each stage has its own progress."""

@@ -183,9 +183,8 @@ def _open(context: Context, source: Source, device: Device) -> _Opened:
     config, earlier = context.config, context.workspace.read_plan()
     asked, looked = Asked.of(config), None
     refuse_other(asked, earlier, config.study)
-    if earlier is None and (
-        device.kind == "cpu" or config.space != "auto"
-    ):  # else it follows from the images
+    space_is_known = device.kind == "cpu" or config.space != "auto"  # else it follows from the images
+    if earlier is None and space_is_known:
         space = load_space(config, device, img_size=CPU_SIZE)
         refuse_impossible(asked, space, source, device)
         looked = _find_weights(context, space)
@@ -222,8 +221,9 @@ def decoded(
     with closing(source):
         metric = resolve_metric(config.metric, source.task)  # checked before decoding
         metric.require_loss(config.max_loss or 0.0)
-        space = load_space(config, device, img_size=CPU_SIZE)
-        sizes = image_sizes(context, source, space, device, looked)
+        sizes = image_sizes(
+            context, source, device, looked, lambda: load_space(config, device, img_size=CPU_SIZE)
+        )
         # On other nodes, images are decoded again from the same data: all of them. So are those of a resumed study,
         # in the small parts of a bounded decoding, after each of which `AllInTime` looks at the time.
         bounded = remaining and config.address is None

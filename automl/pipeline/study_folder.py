@@ -53,7 +53,7 @@ _OPTIONS = {
     **dict.fromkeys(("n_train", "n_val", "n_holdout", "split", "val"), _SPLITTING),
 }
 # What a resumed study takes from its plan.json, whatever is asked now.
-_KEPT = ("epochs", "img_size", "precision")
+_KEPT = ("epochs", "precision")
 
 
 class FolderLock:
@@ -187,9 +187,11 @@ class Workspace:
 
     def kept_in_words(self, config: StudyConfig) -> list[str]:
         """Return a sentence for each option of `config` that a resumed study does not follow."""
+        earlier = self.read_plan() or {}
+        unlike = [name for name in _KEPT if earlier.get(name) != getattr(config, name)]
         return [
             f"Trials keep the {option} with which this study began ({was}, {now} now): another is for another study."
-            for option, was, now in self._changed_options(_KEPT, config)
+            for option, was, now in self._changed_options(unlike, config)
         ]
 
     def _other(

@@ -101,7 +101,10 @@ def test_options_that_a_resumed_study_does_not_follow_are_told(tmp_path: Path) -
     workspace = open_workspace(str(tmp_path), "mine", overwrite=False)
     assert workspace.kept_in_words(began) == []  # a new study
     save(began, workspace.study_yaml)
-    assert workspace.kept_in_words(began.changed(n_trials=9)) == []
+    write_json(workspace.plan_json, {"epochs": 3, "precision": "bf16", "begun_with": {}})
+    assert (
+        workspace.kept_in_words(began.changed(n_trials=9, precision="bf16")) == []
+    )  # what it chose by itself
     assert workspace.kept_in_words(began.changed(epochs=5, precision="fp32")) == [
         "Trials keep the --epochs with which this study began (3, 5 now): another is for another study.",
         "Trials keep the --precision with which this study began (auto, fp32 now): another is for another study.",

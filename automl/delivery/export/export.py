@@ -196,7 +196,6 @@ def _remove_left(out: Path) -> None:
 def _replace(out: Path, folder: Path) -> None:
     """Move the files of a finished folder into `out`, over those of an earlier export."""
     out.mkdir(parents=True, exist_ok=True)
-    for file in sorted(
-        folder.iterdir(), key=lambda file: file.name != PROOF
-    ):  # by this, it is known as an export
+    # The proof first: by it the folder is known as an export.
+    for file in sorted(folder.iterdir(), key=lambda file: file.name != PROOF):
         file.replace(out / file.name)

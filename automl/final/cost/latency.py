@@ -19,10 +19,8 @@ if TYPE_CHECKING:
 WARM_UP = 3  # passes that are not counted: the first ones also allocate and choose kernels
 FEWEST, MOST, SECONDS = 5, 31, 0.4  # passes of a measurement, and about how long it takes
 SHORTEST = 0.1  # seconds, in which the passes of a small network are many: others may hold the cores for some of them
-RESTLESS, LONGER = (
-    3.0,
-    4.0,
-)  # times: the slowest pass over the fastest, from which on a measurement takes longer
+RESTLESS = 3.0  # times: the slowest pass over the fastest, from which on a measurement takes longer
+LONGER = 4.0  # times as long, at most
 BUSY = 1.25  # times what a pass took without waiting for a core: from then on other programs disturb a measurement
 CLEARLY = 1.5  # times above or below a limit: then the fewest passes decide
 

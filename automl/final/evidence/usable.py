@@ -19,12 +19,7 @@ from automl.training.steps.trivial import trivial_answer
 Array = npt.NDArray[Any]
 CHANCE_ERRORS = 1.645  # standard errors: chance explains more in one of twenty cases (one-sided)
 SHUFFLES = 40
-CONSTANT, PAIRED, INTERVAL, SHUFFLED = (
-    "one answer",
-    "paired",
-    "interval",
-    "random order",
-)  # tests of Usability
+CONSTANT, PAIRED, INTERVAL, SHUFFLED = "one answer", "paired", "interval", "random order"  # of Usability
 GUESSED = ("f1", "average_precision")  # metrics by which random guesses are better than a constant answer
 
 

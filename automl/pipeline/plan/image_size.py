@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,9 +28,13 @@ class Sizes:
 
 
 def image_sizes(
-    context: Context, source: Source, space: SearchSpace, device: Device, looked: FoundWeights | None
+    context: Context,
+    source: Source,
+    device: Device,
+    looked: FoundWeights | None,
+    load_space: Callable[[], SearchSpace],
 ) -> Sizes:
-    """Return the sizes at which images are stored. A resumed study keeps its sizes."""
+    """Return the sizes at which images are stored. A resumed study keeps its sizes, whatever became of its space."""
     config = context.config
     earlier = context.workspace.read_plan()
     if config.img_size != "auto":
@@ -38,6 +43,7 @@ def image_sizes(
         return Sizes(int(earlier["img_size"]), GPU_SIZE, int(earlier.get("large_size", 0)))
     if device.kind != "cpu":
         return Sizes("auto", GPU_SIZE)
+    space = load_space()
     if looked is not None and looked.weights and not from_scratch_too(looked.asked, space):
         return Sizes("auto", WEIGHTS_SIZE)
     large = WEIGHTS_SIZE if looked is not None and looked.weights else 0

@@ -88,9 +88,8 @@ class FeatureHeads:
             return None
         train, val = read
         info = network.info
-        both = (
-            None if self.folds is None else _joined(train, val)
-        )  # not standardised: each fold has its own scale
+        # Not standardised: each fold has its own scale.
+        both = None if self.folds is None else _joined(train, val)
         scale = Scale.of(train)
         for part in read:
             scale.apply(part)

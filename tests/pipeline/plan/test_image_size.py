@@ -15,8 +15,9 @@ from automl.data import open_source
 from automl.pipeline.clock import Clock
 from automl.pipeline.context import Context
 from automl.pipeline.plan.budget import affordable_size
-from automl.pipeline.plan.image_size import largest_size
-from automl.pipeline.study_folder import open_workspace
+from automl.pipeline.plan.hardware import choose_device
+from automl.pipeline.plan.image_size import image_sizes, largest_size
+from automl.pipeline.study_folder import open_workspace, write_json
 from automl.records import Silent
 from automl.spaces import SearchSpace
 from automl.training.speed_probe import scratch_rate
@@ -78,6 +79,21 @@ def test_only_a_training_from_scratch_with_a_limit_is_held_back(
     source.close()
     workspace.close()
     assert found == expected
+
+
+def test_study_keeps_its_sizes_without_a_look_at_its_space(photos: Path, tmp_path: Path) -> None:
+    """Its own file of the space may be gone when another of its models is to be delivered."""
+    config = configuration.load(str(photos))
+    source = open_source(str(photos))
+    workspace = open_workspace(str(tmp_path), "s", overwrite=False)
+    write_json(workspace.plan_json, {"img_size": 48, "large_size": 160, "epochs": 1, "begun_with": {}})
+    context = Context(config, workspace, Clock(config.time_limit), Silent())
+    found = image_sizes(
+        context, source, choose_device(config), None, lambda: pytest.fail("the space was read")
+    )
+    source.close()
+    workspace.close()
+    assert (found.img_size, found.large) == (48, 160)
 
 
 @pytest.mark.study
