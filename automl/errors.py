@@ -21,7 +21,6 @@ Each message is one sentence: what must hold, what was given (`!r`), what to do.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 
 from automl.terminal.masking import mask_passwords
@@ -115,6 +114,8 @@ def unknown_name(kind: str, given: str, valid: Iterable[str]) -> str:
     >>> unknown_name("metric", "acuracy", ["accuracy", "f1"])
     "unknown metric 'acuracy': did you mean 'accuracy'? Valid names: accuracy, f1"
     """
+    import difflib
+
     names = sorted(valid)
     close = difflib.get_close_matches(given, names, n=1, cutoff=0.6)
     hint = f"did you mean {close[0]!r}? " if close else ""

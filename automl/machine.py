@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import os
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -75,6 +74,8 @@ def steady_clock() -> str:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return f"{boot} {Path('/proc/self/ns/time').readlink()}"
     except OSError:  # not Linux, or an older kernel
+        import socket
+
         return socket.gethostname()
 
 

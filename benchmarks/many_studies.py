@@ -105,10 +105,11 @@ def list_s(folder: Path) -> float:
 
 def page_s(url: str) -> list[float]:
     """Seconds until the dashboard has its list of studies: the first time, and again."""
-    from automl.cli.commands.dashboard import _application, _listen
+    from automl.cli.commands.dashboard import _application
+    from automl.cli.dashboard_server import listen
 
     found = []
-    with _listen(_application(url), "127.0.0.1", 0) as server:
+    with listen(_application(url), "127.0.0.1", 0) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:

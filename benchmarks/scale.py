@@ -141,12 +141,13 @@ def leaderboard_s(url: str, folder: Path) -> float:
 
 def dashboard_s(url: str) -> float:
     """Seconds until the first page of the study has its data, in a dashboard that has just started."""
-    from automl.cli.commands.dashboard import _application, _listen
+    from automl.cli.commands.dashboard import _application
+    from automl.cli.dashboard_server import listen
 
     database = open_database(url)
     study_id = database.optuna.get_study_id_from_name(NAME)
     database.close()
-    with _listen(_application(url), "127.0.0.1", 0) as server:
+    with listen(_application(url), "127.0.0.1", 0) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:

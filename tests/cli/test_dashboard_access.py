@@ -16,6 +16,7 @@ import pytest
 
 from automl.cli.commands import dashboard
 from automl.cli.dashboard_access import Access, guarded, is_loopback, is_shared
+from automl.cli.dashboard_server import listen
 from automl.errors import UsageError
 
 
@@ -27,7 +28,7 @@ def _served(access: Access, app: Any = None) -> Iterator[Any]:
         start_response("200 OK", [])
         return [b"the page"]
 
-    with dashboard._listen(guarded(app or works, access), "127.0.0.1", 0) as server:
+    with listen(guarded(app or works, access), "127.0.0.1", 0) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
 
@@ -138,13 +139,13 @@ def test_machine_with_other_people_is_shared(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_token_is_asked_for_where_others_could_open_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
     asks = dashboard._asks
-    monkeypatch.setattr(dashboard, "is_shared", lambda: False)
+    monkeypatch.setattr("automl.cli.dashboard_access.is_shared", lambda: False)
     assert not asks(None, "127.0.0.1", writable=False)
     assert asks(None, "127.0.0.1", writable=True)
     assert asks(None, "0.0.0.0", writable=False)
     assert asks("always", "127.0.0.1", writable=False)
     assert not asks("never", "0.0.0.0", writable=True)
-    monkeypatch.setattr(dashboard, "is_shared", lambda: True)
+    monkeypatch.setattr("automl.cli.dashboard_access.is_shared", lambda: True)
     assert asks("auto", "127.0.0.1", writable=False)
     with pytest.raises(UsageError, match="--token must be auto, always or never, got 'no'"):
         asks("no", "127.0.0.1", writable=False)

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from automl.cli import main
-from automl.cli.commands.dashboard import _application, _folders, _listen, _storage_url
+from automl.cli.commands.dashboard import _application, _folders, _storage_url
+from automl.cli.dashboard_server import listen
 from automl.errors import StorageError, StudyError, UsageError
 from automl.pipeline.study_folder import FolderLock
 from tests.review.studies_on_disk import RESULT, running_study
@@ -171,7 +172,7 @@ def test_leaderboard_replaces_its_own_table_only(studies: Path, tmp_path: Path) 
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 def test_dashboard_serves_the_study(studies: Path) -> None:
     pytest.importorskip("optuna_dashboard")
-    with _listen(_application(_storage_url("leaves", str(studies), None)[0]), "127.0.0.1", 0) as server:
+    with listen(_application(_storage_url("leaves", str(studies), None)[0]), "127.0.0.1", 0) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
@@ -205,12 +206,12 @@ def test_dashboard_finds_the_folders_of_the_studies_in_its_storage(studies: Path
 
 
 def test_dashboard_on_a_taken_port_says_so(studies: Path) -> None:
-    with _listen(lambda *_: [], "127.0.0.1", 0) as server:
+    with listen(lambda *_: [], "127.0.0.1", 0) as server:
         port = server.server_port
         with pytest.raises(
             UsageError, match=rf"must be free, got 127.0.0.1:{port} .*; try --port {port + 1}"
         ):
-            _listen(lambda *_: [], "127.0.0.1", port)
+            listen(lambda *_: [], "127.0.0.1", port)
 
 
 def test_dashboard_of_an_unreachable_storage_hides_the_password() -> None:

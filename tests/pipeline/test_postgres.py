@@ -11,7 +11,8 @@ import pytest
 from optuna.storages import RDBStorage
 
 from automl.cli import main
-from automl.cli.commands.dashboard import _application, _listen, _storage_url
+from automl.cli.commands.dashboard import _application, _storage_url
+from automl.cli.dashboard_server import listen
 from automl.search.storage.sql import database
 from automl.search.storage.sql.database import open_optuna
 from tests.postgres_server import Server
@@ -70,7 +71,7 @@ def test_study_in_postgres_is_read_by_all_commands_and_its_password_is_nowhere(
     monkeypatch.setattr(
         database, "open_optuna", kept
     )  # the command ends with its process, this test does not
-    with _listen(_application(_storage_url("far", str(tmp_path), None)[0]), "127.0.0.1", 0) as server:
+    with listen(_application(_storage_url("far", str(tmp_path), None)[0]), "127.0.0.1", 0) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import socket
-import socketserver
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from typing import TYPE_CHECKING, cast
 
 import click
 
 from automl.cli import completion
-from automl.cli.dashboard_access import PARAMETER, Access, guarded, is_loopback, is_shared
 from automl.cli.options import SectionCommand, State, directory_option, option, section, verbose_option
 
 if TYPE_CHECKING:
@@ -66,13 +62,15 @@ def command(
 
     STUDY is the name of a study or its folder, and may be left out if there is only one. Ctrl-C stops the server.
     """
+    from automl.cli.dashboard_access import PARAMETER, Access, guarded, is_loopback
+    from automl.cli.dashboard_server import listen
     from automl.cli.output import say
 
     place = directory or "studies"
     url, found = _storage_url(study, place, storage)
     host = host or _HOST
     access = Access.to(host, writable=writable, token=_asks(token, host, writable=writable))
-    with _listen(
+    with listen(
         guarded(_application(url, _folders(url, place, found)), access), host, _port(port)
     ) as listening:
         shown = f"[{host}]" if ":" in host else host
@@ -151,6 +149,7 @@ def _port(text: str | None) -> int:
 
 def _asks(token: str | None, host: str, *, writable: bool) -> bool:
     """Return whether the page asks for a token."""
+    from automl.cli.dashboard_access import is_loopback, is_shared
     from automl.errors import UsageError
 
     if token not in (None, "auto", "always", "never"):
@@ -186,34 +185,3 @@ def _application(url: str, find_folder: FindFolder | None = None) -> WSGIApplica
             f"the storage must be an Optuna database, got {masked(url)!r} ({first})"
         ) from error
     return translated(app, view)
-
-
-class _Server(socketserver.ThreadingMixIn, WSGIServer):
-    """Serves each request in a thread: a page sends several, and a slow one must not block the others."""
-
-    daemon_threads = True
-
-
-class _SixServer(_Server):
-    """The server on an IPv6 address."""
-
-    address_family = socket.AF_INET6
-
-
-class _Handler(WSGIRequestHandler):
-    """Handles requests without logging them."""
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Log nothing."""
-
-
-def _listen(app: WSGIApplication, host: str, port: int) -> WSGIServer:
-    from automl.errors import UsageError
-
-    kind = _SixServer if ":" in host else _Server
-    try:
-        return make_server(host, port, app, server_class=kind, handler_class=_Handler)
-    except OSError as error:
-        raise UsageError(
-            f"--host and --port must be free, got {host}:{port} ({error.strerror}); try --port {port + 1}"
-        ) from error

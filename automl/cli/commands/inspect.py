@@ -21,12 +21,10 @@ from automl.cli.options import (
     section,
     verbose_option,
 )
-from automl.records import Silent
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
-
     from automl.data.quality.report import DataReport
+    from automl.records import Observer
 
 images = section("Data")
 _MAX_ROWS = 40
@@ -106,24 +104,11 @@ def _typed(options: dict[str, Any]) -> dict[str, Any]:
     return options
 
 
-class _Bar(Silent):
-    """Shows the progress of decoding."""
-
-    def __init__(self, progress: Progress, task: TaskID) -> None:
-        self._progress, self._task = progress, task
-
-    def stage(self, name: str, text: str) -> None:
-        """Show the stage."""
-        self._progress.update(self._task, description=text)
-
-    def progress(self, done: float, total: float) -> None:
-        """Show the progress."""
-        self._progress.update(self._task, completed=done, total=total)
-
-
 @contextmanager
-def _progress(*, quiet: bool) -> Iterator[Silent]:
+def _progress(*, quiet: bool) -> Iterator[Observer]:
     """Yield an observer with a progress bar on stderr, or a silent one."""
+    from automl.records import Silent
+
     if quiet:
         yield Silent()
         return
@@ -131,8 +116,19 @@ def _progress(*, quiet: bool) -> Iterator[Silent]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        yield _Bar(progress, progress.add_task("", total=None))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None)
+
+        class Shown(Silent):
+            """Shows the stage, and the progress of decoding."""
+
+            def stage(self, name: str, text: str) -> None:
+                bar.update(task, description=text)
+
+            def progress(self, done: float, total: float) -> None:
+                bar.update(task, completed=done, total=total)
+
+        yield Shown()
 
 
 def _print(report: DataReport, *, everything: bool) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from automl.cli.commands.dashboard import _application, _listen
+from automl.cli.commands.dashboard import _application
+from automl.cli.dashboard_server import listen
 from automl.config import load, save
 from automl.records import Config
 from automl.review.dashboard.storage import FindFolder
@@ -29,7 +30,7 @@ pytestmark = pytest.mark.browser
 def served(root: Path) -> Iterator[str]:
     """The address of the dashboard of the study in a folder."""
     url, find = f"sqlite:///{root / 'study.db'}", _folder(root)
-    with _listen(_application(url, find), "127.0.0.1", 0) as server:
+    with listen(_application(url, find), "127.0.0.1", 0) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:

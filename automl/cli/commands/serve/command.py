@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import secrets
 
 import click
 
 from automl.cli import completion
-from automl.cli.dashboard_access import Access, is_loopback
 from automl.cli.options import SectionCommand, State, directory_option, option, section, verbose_option
 
 server = section("Server")
@@ -68,6 +66,7 @@ def command(
     MODEL is the name of a study, a study's folder, a model folder or a folder that `automl export --to onnx` wrote. It
     runs in onnxruntime; a model that was not exported yet is exported first. Ctrl-C stops the server.
     """
+    from automl.cli.dashboard_access import Access, is_loopback
     from automl.cli.output import complain, say
     from automl.delivery.serve.limits import Limits
     from automl.delivery.serve.served_model import serve_model
@@ -100,6 +99,9 @@ def command(
 
 def _token(asked: str | None, host: str) -> str | None:
     """Return what requests must know; None for nothing."""
+    import secrets
+
+    from automl.cli.dashboard_access import is_loopback
     from automl.errors import UsageError
 
     if asked not in (None, "auto", "always", "never"):
