@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
+from importlib.util import find_spec
 
 import pytest
 
@@ -107,3 +110,16 @@ def test_licences_are_those_of_the_installed_versions(facts: Facts) -> None:
     assert table is not None
     known = {row[0]: row[2] for row in table.rows}
     assert "BSD" in known["numpy"] and known["timm"] == "-" and known["nothing"] == "-"
+
+
+@pytest.mark.skipif(find_spec("importlib_metadata") is None, reason="the backport is not installed")
+def test_licences_are_found_beside_the_backport_of_importlib_metadata() -> None:
+    # It takes over for the whole process, as it does in a study whose libraries load it.
+    code = (
+        "import importlib.metadata, importlib_metadata\n"
+        "from automl.review.report.sections.making import _licence\n"
+        "known = {one.name: _licence(one.name, one.version) for one in importlib.metadata.distributions()}\n"
+        "print('BSD' in known['numpy'], '-' in known.values())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["True", "True"], done.stderr[-500:]

@@ -278,10 +278,11 @@ def _licence(name: str, version: str) -> str:
         known = metadata.metadata(name)
     except metadata.PackageNotFoundError:
         return "-"
-    if known["Version"] != version:
+    if known.get("Version") != version:
         return "-"
     # Not `known.json`, which takes a tenth of a second for a package with a long description.
-    said = str(known["License-Expression"] or known["License"] or "").strip()
+    # With the backport importlib_metadata, which other packages load, a missing field is a KeyError.
+    said = str(known.get("License-Expression") or known.get("License") or "").strip()
     classifiers = [
         str(line).rpartition(" :: ")[2] for line in known.get_all("Classifier") or () if "License ::" in line
     ]
