@@ -17,13 +17,14 @@ from PIL import Image
 from automl.data.pixels import open_header, quiet_pillow
 from automl.data.readers import FolderReader
 from automl.data.sources.arrays import to_images
+from automl.data.sources.dataset_labels import image_in
 from automl.data.sources.files.base import Files, FolderFiles, LooseFiles
 from automl.data.sources.files.layout import IMAGE_SUFFIXES, is_hidden, printable
 from automl.data.sources.files.manifest import is_manifest, require_images, table_cells
 from automl.data.sources.files.tables.read_table import most_bytes, read_table
 from automl.data.sources.files.tar_archive import TarFiles, is_tar
 from automl.data.sources.files.zip_archive import ZipFiles
-from automl.data.sources.torch_dataset import is_dataset
+from automl.data.sources.torch_dataset import is_dataset, is_loader
 from automl.errors import DataError
 from automl.records import DatasetInfo
 
@@ -63,6 +64,8 @@ def images_of(data: Any, info: DatasetInfo, *, image_column: str | None = None) 
     elif is_dataset(data) and not hasattr(data, "iloc"):
         for i in range(len(data)):
             yield NamedImage(str(i), partial(_item, data, i, info))
+    elif is_loader(data):
+        raise DataError("images must be a Dataset, not the DataLoader of one: give its attribute dataset")
     elif isinstance(data, Iterable):
         yield from _several(data, info)
     else:
@@ -183,13 +186,12 @@ def _single(data: Any) -> Callable[[], Image.Image] | None:
 
 
 def _item(dataset: Any, i: int, info: DatasetInfo) -> Image.Image:
-    """Return the image of an item of a Dataset, which may be a pair with a label."""
+    """Return the image of an item of a Dataset, which may be a pair with a label, or a dict."""
     try:
         item = dataset[i]
     except Exception as error:  # somebody else's code
         raise DataError(f"the Dataset raised {type(error).__name__}: {error}") from error
-    image = item[0] if isinstance(item, (tuple, list)) else item
-    return next(images_of(image, info)).load()
+    return next(images_of(image_in(item), info)).load()
 
 
 def _itself(image: Image.Image) -> Image.Image:
