@@ -12,8 +12,8 @@ TRAIN, VAL, HOLDOUT = "train", "val", "holdout"
 UNLABELLED = "unlabelled"
 _WORDS = {
     **dict.fromkeys(("train", "training", "trainings", "trainval", "trn"), TRAIN),
-    **dict.fromkeys(("val", "valid", "validation", "dev"), VAL),
-    **dict.fromkeys(("test", "testing", "tst", "holdout", "eval", "evaluation"), HOLDOUT),
+    **dict.fromkeys(("val", "valid", "validation", "validate", "validating", "dev"), VAL),
+    **dict.fromkeys(("test", "tests", "testing", "tst", "holdout", "eval", "evaluation"), HOLDOUT),
     **dict.fromkeys(("unlabelled", "unlabeled", "unannotated", "pred", "predict"), UNLABELLED),
     **dict.fromkeys(("inference", "prediction", "predictions", "submission", "submissions"), UNLABELLED),
     # Spanish, Portuguese, French, Italian, German, Dutch, Polish, Turkish, Russian, Chinese, Japanese, Korean; without
