@@ -222,7 +222,7 @@ def _leave_untrained(columns: Columns, parts: Numbers) -> tuple[Numbers, tuple[s
     names = [columns.names[k] for k in untrained]
     if len(trained) < 2:
         raise DataError(
-            f"at least 2 classes need training images, but {_names(names)} has images only in the given "
+            f"at least 2 classes need training images, but {_names(names)} {'has' if len(names) == 1 else 'have'} images only in the given "
             "validation and test parts: add images or remove the class"
         )
     lost = np.isin(columns.labels, untrained)

@@ -45,20 +45,8 @@ LABEL_COLUMNS = (
     "category",
 )
 _NUMBERS = ("id", "index", "")
-_OTHER_COLUMNS = (SPLIT, "subset", "partition", "group", IS_VALID, *_NUMBERS)
-# Names of columns that may say which rows belong together.
-_KIN = (
-    "patient",
-    "patientid",
-    "subject",
-    "subjectid",
-    "slide",
-    "slideid",
-    "video",
-    "videoid",
-    "plant",
-    "person",
-)
+_MAYBE_SPLITS = ("subset", "partition")
+_OTHER_COLUMNS = (SPLIT, *_MAYBE_SPLITS, "group", IS_VALID, *_NUMBERS)
 _LOOKED_AT = 20  # cells, to find out whether a column names files
 _SHOWN = 12
 
@@ -160,7 +148,8 @@ def target_columns(table: Table, target: str | None) -> tuple[list[str], list[st
         chosen = [name for name in others if is_bits(frame[name].tolist())]
         if len(chosen) < 2:
             raise DataError(_unclear(table, others))
-    return chosen, [name for name in others if name not in chosen]
+    left = [name for name in frame.columns if _plain(name) in _MAYBE_SPLITS and name not in (*parts, *taken)]
+    return chosen, [name for name in dict.fromkeys((*others, *left)) if name not in chosen]
 
 
 def columns_of(frame: pd.DataFrame) -> str:
@@ -181,12 +170,6 @@ def table_note(table: Table, learned: Sequence[str], split: SplitColumns) -> str
     numbers = [name for name in numbers if name not in (table.image, table.group, *learned)]
     if numbers:
         said += f" Taken for numbers of the rows, and not used: {', '.join(map(repr, numbers))}."
-    kin = [
-        name for name in table.frame.columns if name not in (table.image, *learned) and _plain(name) in _KIN
-    ]
-    if kin and table.group is None:
-        said += f" Rows of one {kin[0]} may look alike: --group-column {kin[0]} (in Python group_column) keeps them "
-        said += "in one part."
     return said
 
 
