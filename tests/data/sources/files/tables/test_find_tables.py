@@ -39,8 +39,8 @@ def test_numbered_folders_of_images_beside_their_table_are_no_classes(tmp_path: 
     ("table", "message"),
     [
         (
-            "image_id,Smiling,Male\n0.png,-1,1\n1.png,1,-1\n",
-            "'list.csv' has 'image_id', 'Smiling', 'Male': name the",
+            "image_id,kind,maker\n0.png,x,y\n1.png,z,x\n",
+            "'list.csv' has 'image_id', 'kind', 'maker': name the",
         ),
         ("image,label\n0.png,a\n1.png,b,c\n", "its line 3 has 3 cells"),
         ("image^label\n0.png^a\n1.png^b\n", "has none of these .'image.label'."),
