@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -30,6 +31,7 @@ from automl.records import DatasetInfo
 
 # Pixels in a row of an image; the last of three dimensions must be meant as channels if it is smaller.
 _NARROWEST = 8
+_ADDRESS = re.compile(r"(https?|s3|gs|ftp):/", re.IGNORECASE)  # a path has one of the two strokes
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def images_of(data: Any, info: DatasetInfo, *, image_column: str | None = None) 
     if isinstance(data, (str, os.PathLike)):
         yield from _at_path(Path(data), image_column, named=bool(str(data).strip()))
     elif hasattr(data, "iloc") and hasattr(data, "columns"):
-        yield from _in_table(data, LooseFiles(Path(), name="table"), "the DataFrame", image_column)
+        yield from _in_frame(data, info, image_column)
     elif (one := _single(data)) is not None:
         yield NamedImage("image", one)
     elif hasattr(data, "detach") or isinstance(data, np.ndarray):
@@ -64,8 +66,6 @@ def images_of(data: Any, info: DatasetInfo, *, image_column: str | None = None) 
     elif is_dataset(data) and not hasattr(data, "iloc"):
         for i in range(len(data)):
             yield NamedImage(str(i), partial(_item, data, i, info))
-    elif is_loader(data):
-        raise DataError("images must be a Dataset, not the DataLoader of one: give its attribute dataset")
     elif isinstance(data, Iterable):
         yield from _several(data, info)
     else:
@@ -123,6 +123,17 @@ def _in_files(files: Files, where: Path) -> Iterator[NamedImage]:
         raise DataError(f"no images found in {str(where)!r}: give files or folders of images")
 
 
+def _in_frame(data: Any, info: DatasetInfo, image_column: str | None) -> Iterator[NamedImage]:
+    """Yield the images of a DataFrame, of which one column may hold them in memory."""
+    for name in data.columns:
+        if image_column in (None, str(name)):
+            cells = data[name].tolist()
+            if all(isinstance(cell, (Image.Image, np.ndarray)) or hasattr(cell, "detach") for cell in cells):
+                yield from _several(cells, info)
+                return
+    yield from _in_table(data, LooseFiles(Path(), name="table"), "the DataFrame", image_column)
+
+
 def _in_table(frame: Any, files: Files, where: str, image_column: str | None) -> Iterator[NamedImage]:
     frame = frame.reset_index(drop=True)
     frame.columns = [str(column) for column in frame.columns]
@@ -157,6 +168,8 @@ def _is_one(shape: tuple[int, ...], info: DatasetInfo) -> bool:
 
 
 def _several(data: Iterable[Any], info: DatasetInfo) -> Iterator[NamedImage]:
+    if is_loader(data):
+        raise DataError("images must be a Dataset, not the DataLoader of one: give its attribute dataset")
     items = iter(data)
     try:
         first = next(items)
@@ -170,7 +183,7 @@ def _several(data: Iterable[Any], info: DatasetInfo) -> Iterator[NamedImage]:
         yield from _in_array(array, info)
         return
     for i, item in enumerate(chain((first,), items)):
-        for image in images_of(item, info):
+        for image in images_of(image_in(item) if isinstance(item, Mapping) else item, info):
             yield NamedImage(str(i), image.load) if image.name == "image" else image
 
 
@@ -199,6 +212,8 @@ def _itself(image: Image.Image) -> Image.Image:
 
 
 def _opened(path: Path) -> Image.Image:
+    if _ADDRESS.match(str(path)):
+        raise DataError("is an address, and must be a file on this machine: download it")
     return _header(FolderReader(Path()).read(str(path)))
 
 

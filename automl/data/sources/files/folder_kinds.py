@@ -86,12 +86,11 @@ def is_image_folder(name: str) -> bool:
 def says_nothing(names: Iterable[str]) -> bool:
     """Return whether names differ in numbers alone and mean no classes: images_001, images_002; part1, part2."""
     found = list(names)
-    words = {re.sub(r"\d+", " ", plain_word(name)) for name in found}
-    return (
-        len(found) > 1
-        and len(words) == 1
-        and any(word in _IMAGES or _FOLD.fullmatch(f"{word} 1") for word in re.split(r"[\W_]+", *words))
-    )
+    stems = {re.sub(r"\d+", " ", plain_word(name)) for name in found}
+    if len(found) < 2 or len(stems) > 1:
+        return False
+    words = re.split(r"[\W_]+", stems.pop())
+    return any(word in _IMAGES or _FOLD.fullmatch(f"{word} 1") is not None for word in words)
 
 
 def describes_images(path: str) -> bool:

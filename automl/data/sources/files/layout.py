@@ -56,9 +56,14 @@ def read_layout(paths: Sequence[str], *, where: str) -> Layout:
     """
     found = _image_files(paths)
     if not found.kept:
+        seen = (
+            f" (but {counted(found.others, 'other file')} such as {printable(found.named[0])})"
+            if found.named
+            else ""
+        )
         raise DataError(
             "the data must be a folder of class folders with images, but no image file was found in "
-            f"{where!r}: put each class into a folder of its own (CLASS/NAME.jpg)"
+            f"{where!r}{seen}: put each class into a folder of its own (CLASS/NAME.jpg), as JPEG or PNG"
         )
     folders = np.asarray(found.folder_of)
     used = np.unique(folders).tolist()
