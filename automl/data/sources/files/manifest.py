@@ -11,6 +11,7 @@ from pathlib import Path, PurePath, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from automl.data.sources.base import Source, counted, hash_lines
+from automl.data.sources.cells import groups_of
 from automl.data.sources.files.base import Files, LooseFiles
 from automl.data.sources.files.layout import printable
 from automl.data.sources.files.split_names import split_of
@@ -22,7 +23,7 @@ from automl.data.sources.files.tables.columns import (
     table_note,
     target_columns,
 )
-from automl.data.sources.files.tables.groups import kin_notes, read_groups
+from automl.data.sources.files.tables.groups import kin_notes
 from automl.data.sources.files.tables.lookup import Lookup
 from automl.data.sources.files.tables.read_table import NOTE, SUFFIXES, UNTYPED, most_bytes, read_table
 from automl.data.sources.files.tables.split_columns import assigned_parts, find_split_columns
@@ -132,7 +133,9 @@ def manifest_source(files: Files, tables: Sequence[Table], *, target: str | None
     parts = find_split_columns(frame, (first.image, first.group, *columns))
     given = [table.split for table in tables for _ in range(len(table.frame))]
     splits, unassigned = assigned_parts(frame, parts, given, first.where)
-    groups, same = read_groups(frame, first.group) if first.group is not None else ([""] * len(frame), ())
+    groups, same = (
+        groups_of(frame[first.group], first.group) if first.group is not None else ([""] * len(frame), ())
+    )
     kept = [i for i, keep in enumerate(labels.kept.tolist()) if keep]
     names, again, repeats = _names([cells[i] for i in kept], labels)
     source = ManifestSource(files, names, [cells[i] for i in kept], labels)

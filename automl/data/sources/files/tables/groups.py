@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from automl.data.sources.base import counted
-from automl.data.sources.cells import MISSING
-from automl.data.sources.files.tables.split_columns import texts
+from automl.data.sources.cells import groups_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,29 +21,13 @@ _KIN = frozenset(
 )
 
 
-def read_groups(frame: pd.DataFrame, column: str) -> tuple[list[str], tuple[str, ...]]:
-    """Return the group of each row, "" for none, and a note where different cells are one group.
-
-    Cells that differ in letter case, spaces or as 1 and 1.0 do are one; "NA", "-" and the like are none.
-    """
-    cells = ["" if cell.lower() in MISSING else cell for cell in texts(frame, column)]
-    forms: dict[str, str] = {}
-    groups = [forms.setdefault(_plain_group(cell), cell) for cell in cells]
-    other = next(((cell, group) for cell, group in zip(cells, groups, strict=True) if cell != group), None)
-    if other is None:
-        return groups, ()
-    return groups, (
-        f"{other[1]!r} and {other[0]!r} in {column} are one group, as are others that differ in this way.",
-    )
-
-
 def kin_notes(frame: pd.DataFrame, taken: Sequence[str | None], splits: Sequence[str]) -> tuple[str, ...]:
     """Return a note on a column that may say which rows belong together, and whether `splits` keep these together."""
     for name in map(str, frame.columns):
         plain = re.sub(r"[\W_]+", "", name.lower())
         if name in taken or not {plain, re.sub(r"(id|ids|name|no|number|code)$", "", plain)} & _KIN:
             continue
-        groups, _ = read_groups(frame, name)
+        groups, _ = groups_of(frame[name], name)
         sides: dict[str, set[str]] = defaultdict(set)
         for group, split in zip(groups, splits, strict=True):
             sides[group].add(split or "train")
@@ -61,8 +44,3 @@ def kin_notes(frame: pd.DataFrame, taken: Sequence[str | None], splits: Sequence
             f"{said}, so the score may be too good: {option} with --on-group-leak drop or redraw mends it.",
         )
     return ()
-
-
-def _plain_group(cell: str) -> str:
-    text = " ".join(cell.casefold().split())
-    return text.removesuffix(".0") if re.fullmatch(r"\d+\.0", text) else text
