@@ -47,6 +47,8 @@ def test_joined_datasets_with_other_classes_are_put_together_by_name_and_told() 
 
 def test_target_transform_is_applied_and_takes_the_names() -> None:
     class Changed(_Items):
+        target_transform: Any = None
+
         def __getitem__(self, i: int) -> Any:
             image, label = super().__getitem__(i)
             return image, self.target_transform(label)

@@ -57,6 +57,9 @@ _SIDES = frozenset(
 _FOLD = re.compile(
     r"(fold|folds|cv|split|part|batch|chunk|shard|session|round|teil|parte|partie)[\W_]*\d{1,4}"
 )
+_MASK = re.compile(
+    r"[ _.-](mask|masks|seg|segmentation|gt|groundtruth|annotation)([ _-]?\d{1,3})?\.\w+$", re.IGNORECASE
+)
 SHOWN = 5
 _DEEPEST = 4  # folders around images beside masks
 
@@ -83,6 +86,11 @@ def is_image_folder(name: str) -> bool:
     return _bare(name) in _IMAGES
 
 
+def describes_others(name: str) -> bool:
+    """Return whether a name is one of what lies beside images: masks, ground truth."""
+    return _bare(name) in _SIDES
+
+
 def says_nothing(names: Iterable[str]) -> bool:
     """Return whether names differ in numbers alone and mean no classes: images_001, images_002; part1, part2."""
     found = list(names)
@@ -91,6 +99,15 @@ def says_nothing(names: Iterable[str]) -> bool:
         return False
     words = re.split(r"[\W_]+", stems.pop())
     return any(word in _IMAGES or _FOLD.fullmatch(f"{word} 1") is not None for word in words)
+
+
+def masks_among(paths: Sequence[str]) -> frozenset[str]:
+    """Return the paths of images that are masks of others beside them by their names: a/1_mask.png beside a/1.png."""
+    found = {path: match.start() for path in paths if (match := _MASK.search(path))}
+    if not found:
+        return frozenset()
+    stems = {path.rpartition(".")[0] for path in paths}
+    return frozenset(path for path, end in found.items() if path[:end] in stems)
 
 
 def describes_images(path: str) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from automl.data.sources.files.folder_kinds import (
+    describes_others,
     in_letters_of_training,
     is_image_folder,
     listed,
@@ -20,6 +21,7 @@ from automl.data.sources.files.split_names import (
     UNLABELLED,
     VAL,
     class_in,
+    part_beside,
     split_of,
     splits_among,
 )
@@ -67,6 +69,9 @@ def read_roles(folders: Sequence[Folder], *, where: str) -> Roles:
 
 def _roles(inner: Sequence[Folder], where: str) -> Roles:
     tops = _tops(inner)
+    beside_classes = _parts_beside_classes(inner, tops)
+    if beside_classes is not None:
+        return beside_classes
     splits = splits_among(tops)
     if not splits:
         return _classes_at_the_top(inner, tops)
@@ -85,6 +90,31 @@ def _roles(inner: Sequence[Folder], where: str) -> Roles:
     if len(splits) == 1 and all(tops[name].below for name in others):
         return _classes_at_the_top(inner, tops)  # train/steam beside car/sedan
     return _split_folders(inner, tops, splits, {}, where)
+
+
+def _parts_beside_classes(inner: Sequence[Folder], tops: dict[str, _Top]) -> Roles | None:
+    """Return the roles in cat/, dog/, cat_test/ and dog_test/; None unless two classes or more have such folders."""
+    own = {
+        name: (class_in(name), split)
+        for name in tops
+        if (split := part_beside(name)) and class_in(name) in tops
+    }
+    if len({said for said, _ in own.values()}) < 2 or any(map(split_of, tops)):
+        return None
+    meanings = [
+        (_name(own[parts[0]][0]), own[parts[0]][1])
+        if parts and parts[0] in own
+        else (_name(parts[0]), TRAIN)
+        if parts
+        else None
+        for parts in inner
+    ]
+    first = sorted(own)[0]
+    told = f"{first}/ as the images of {own[first][0]!r} for {own[first][1]}"
+    return Roles(
+        _without_unlabelled(meanings),
+        (f"Folders taken for parts of the classes beside them ({told}): {listed(own)}.",),
+    )
 
 
 def _classes_at_the_top(inner: Sequence[Folder], tops: dict[str, _Top]) -> Roles:
@@ -113,6 +143,10 @@ def _classes_at_the_top(inner: Sequence[Folder], tops: dict[str, _Top]) -> Roles
         else []
     )
     notes += () if notes else _not_told_apart(inner, 1)
+    if sides := sorted(filter(describes_others, tops)):
+        notes.append(
+            f"Taken for classes, though the names may mean masks or labels of other images: {listed(sides)}."
+        )
     if says_nothing(tops):
         notes.append(
             f"Taken for classes, though their names say nothing of what is in the images: {listed(tops)}."

@@ -112,7 +112,9 @@ def require_images(
     frame: pd.DataFrame, files: Files, *, where: str, image: str | None, group: str | None = None
 ) -> Table:
     """Return the table in a frame. Raises DataError if it has no rows, or no column of images."""
-    table = make_table(frame, where=where, find=Lookup(files, "").find, image=image, group=group)
+    prefer = split_of(posixpath.splitext(posixpath.basename(where))[0])
+    find = Lookup(files, "", prefer=prefer).find
+    table = make_table(frame, where=where, find=find, image=image, group=group)
     if table is None:
         raise no_images(frame, where)
     if not len(table.frame):

@@ -79,6 +79,12 @@ def splits_among(names: Iterable[str]) -> dict[str, str]:
     }
 
 
+def part_beside(name: str) -> str:
+    """Return the part that a name means besides a class: "holdout" for cat_test, "" for test and cat."""
+    split, rest = _parsed(name)
+    return split if rest else ""
+
+
 def class_in(name: str) -> str:
     """Return what a name says besides a part of a split: "cat" for train_cat, "" for train."""
     words = [

@@ -72,3 +72,31 @@ def test_parts_inside_of_a_folder_beside_test_are_found_and_told() -> None:
 )
 def test_folders_that_may_be_the_classes_are_told_at_any_depth(paths: list[str], told: str) -> None:
     assert any(told in note for note in read_layout(paths, where="x").notes)
+
+
+def test_parts_of_classes_beside_these_are_parts_and_told() -> None:
+    paths = [f"{name}{part}/1.png" for name in ("cat", "dog") for part in ("", "_test", "-val")]
+    layout = read_layout(paths, where="x")
+    assert (layout.classes, layout.splits) == (("cat", "dog"), ["train", "holdout", "val"] * 2)
+    assert (
+        "Folders taken for parts of the classes beside them (cat-val/ as the images of 'cat' for val)"
+        in layout.notes[0]
+    )
+    one = read_layout(["tube/1.png", "tube_test/1.png", "rack/1.png"], where="x")
+    assert one.classes == ("rack", "tube", "tube_test")
+
+
+@pytest.mark.parametrize("mask", ["1_mask.png", "1_mask_1.png", "1-seg.tif", "1_Segmentation.png"])
+def test_masks_beside_their_images_are_left_out_and_told(mask: str) -> None:
+    layout = read_layout([f"{name}/{file}" for name in _TWO for file in ("1.jpg", mask)], where="x")
+    assert (layout.classes, layout.kept.tolist()) == (_TWO, [0, 2])
+    assert any(f"by their names: 2 files such as a/{mask}." in note for note in layout.notes)
+    alone = read_layout([f"{name}/{mask}" for name in _TWO], where="x")
+    assert len(alone.kept) == 2
+
+
+def test_classes_called_like_masks_are_told() -> None:
+    notes = read_layout(["ground truth/1.png", "original/1.png"], where="x").notes
+    assert notes == (
+        "Taken for classes, though the names may mean masks or labels of other images: ground truth.",
+    )

@@ -74,7 +74,7 @@ def told_tables(files: Files) -> tuple[str, ...]:
     """Return a note on each of the first tables at the top that name the images, but are not used."""
     notes = []
     for table in _readable(files, _candidates(files, parts=False)[:_MOST_TOLD], None, None)[0]:
-        find = Lookup(files, table.folder).find
+        find = Lookup(files, table.folder, prefer=split_of(_stem(table))).find
         cells = [str(cell) for cell in table.frame[table.image].head(_LOOKED_AT).tolist()]
         others = [name for name in table.frame.columns if name != table.image]
         if others and 2 * sum(find(cell.strip().replace("\\", "/")) is not None for cell in cells) > len(
@@ -182,6 +182,6 @@ def _frame(files: Files, path: str) -> pd.DataFrame:
 def _table(files: Files, path: str, *, split: str = "", image: str | None, group: str | None) -> Table | None:
     folder = posixpath.dirname(path)
     frame = _frame(files, path)
-    find = Lookup(files, folder).find
+    find = Lookup(files, folder, prefer=split_of(posixpath.splitext(posixpath.basename(path))[0])).find
     table = make_table(frame, where=path, find=find, folder=folder, split=split, image=image, group=group)
     return table if table is not None and len(table.frame) else None

@@ -119,3 +119,14 @@ def test_of_two_columns_with_usual_names_the_one_that_names_files_is_used(tmp_pa
     table = "image,path,label\nfirst,p/1.png,a\nsecond,p/2.png,b\n"
     source = open_source(_folder(tmp_path, ["p/1.png", "p/2.png"], {"labels.csv": table}))
     assert "'path' names the images" in " ".join(source.notes)
+
+
+def test_files_without_extension_are_those_in_the_folder_of_the_part_that_the_table_names(
+    tmp_path: Path,
+) -> None:
+    images = [f"{part}/{k}.png" for part in ("train", "test") for k in range(4)]
+    tables = {"train.csv": "id,label\n0,a\n1,b\n2,a\n3,b\n", "test.csv": "id\n0\n1\n"}
+    root = _folder(tmp_path, images, tables)
+    for data in (root, root / "train.csv"):
+        source = open_source(data)
+        assert (list(source.files), source.classes) == ([f"train/{k}.png" for k in range(4)], ("a", "b"))
