@@ -57,8 +57,9 @@ _SIDES = frozenset(
 _FOLD = re.compile(
     r"(fold|folds|cv|split|part|batch|chunk|shard|session|round|teil|parte|partie)[\W_]*\d{1,4}"
 )
+_MASK_WORDS = ("mask", "seg", "gt", "groundtruth", "annotation")
 _MASK = re.compile(
-    r"[ _.-](mask|masks|seg|segmentation|gt|groundtruth|annotation)([ _-]?\d{1,3})?\.\w+$", re.IGNORECASE
+    r"[ _.-](masks?|seg|segmentation|gt|groundtruth|annotation)([ _-]?\d{1,3})?\.\w+$", re.IGNORECASE
 )
 SHOWN = 5
 _DEEPEST = 4  # folders around images beside masks
@@ -103,6 +104,9 @@ def says_nothing(names: Iterable[str]) -> bool:
 
 def masks_among(paths: Sequence[str]) -> frozenset[str]:
     """Return the paths of images that are masks of others beside them by their names: a/1_mask.png beside a/1.png."""
+    together = "\n".join(paths).lower()  # most data have none, and there are many paths
+    if not any(word in together for word in _MASK_WORDS):
+        return frozenset()
     found = {path: match.start() for path in paths if (match := _MASK.search(path))}
     if not found:
         return frozenset()
