@@ -221,9 +221,10 @@ def _leave_untrained(columns: Columns, parts: Numbers) -> tuple[Numbers, tuple[s
         return untrained, ()
     names = [columns.names[k] for k in untrained]
     if len(trained) < 2:
+        have, them = ("has", "it") if len(names) == 1 else ("have", "them")
         raise DataError(
-            f"at least 2 classes need training images, but {_names(names)} has images only in the given "
-            "validation and test parts: add images or remove the class"
+            f"at least 2 classes need training images, but {_names(names)} {have} images only in the given "
+            f"validation and test parts: add images or remove {them}"
         )
     lost = np.isin(columns.labels, untrained)
     parts[lost] = _CODES[LEFT_OUT]

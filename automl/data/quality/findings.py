@@ -25,6 +25,14 @@ _LEAK = "of equal or nearly equal images across the given splits"
 _STAY = "their rows stay in one part"
 _NAMED = 2
 _GROUPS = 5
+# Spaces, punctuation, and characters without a width.
+_NO_SIGNS = re.compile(
+    "[\\s_.,;:'\"`\u00b4\u2018\u2019\u201c\u201d\u2010-\u2015\u00ad\u200b-\u200f\u2060\ufeff-]+"
+)
+# Greek and Cyrillic letters that look like Latin ones.
+_LATIN = str.maketrans(
+    "\u0430\u0435\u043e\u0440\u0441\u0445\u0443\u0456\u0455\u0458\u03bf\u03b1", "aeopcxyisjoa"
+)
 _CONVERSIONS = {
     **dict.fromkeys(("RGBA", "RGBa", "LA", "La", "PA"), "put on white where they are transparent"),
     "P": "by their palette",
@@ -225,9 +233,9 @@ def _class_findings(counts: Mapping[str, int], task: Task) -> list[Finding]:
 
 
 def _look_alike(names: Iterable[str]) -> list[list[str]]:
-    """Return names that are the same without case, spaces and punctuation, unless these are signs (+1 and -1)."""
+    """Return names that look the same without case, spaces and punctuation, unless these are signs (+1 and -1)."""
     found: dict[str, list[str]] = {}
     for name in names:
-        plain = re.sub(r"[\s_.,;:-]+", "", unicodedata.normalize("NFKC", name).casefold())
+        plain = _NO_SIGNS.sub("", unicodedata.normalize("NFKC", name).casefold().translate(_LATIN))
         found.setdefault(plain, []).append(name)
     return [alike for plain, alike in found.items() if len(alike) > 1 and not plain.isdecimal()]

@@ -16,7 +16,7 @@ from automl.data.sources.files.tar_archive import is_tar, open_tar
 from automl.data.sources.files.zip_archive import open_zip
 from automl.data.sources.huggingface import is_hub, open_hub
 from automl.data.sources.image_lists import open_pair
-from automl.data.sources.torch_dataset import is_dataset, open_dataset
+from automl.data.sources.torch_dataset import is_dataset, is_loader, open_dataset
 from automl.data.sources.torchvision_sets import is_torchvision, open_torchvision
 from automl.errors import DataError, unknown_name
 from automl.records import ReadOptions
@@ -119,8 +119,9 @@ def open_data(data: Any, options: ReadOptions) -> Source:
     if isinstance(data, (tuple, list)) and not data:
         raise DataError(NO_IMAGES)
     if isinstance(data, (tuple, list)) and len(data) not in (2, 3):
+        pairs = " (lists of pairs as fit(*zip(*pairs)))" if _are_pairs(data) else ""
         raise DataError(
-            f"arrays must be given as (images, labels) or (images, labels, groups), not as {len(data)} values"
+            f"arrays must be given as (images, labels) or (images, labels, groups), not as {len(data)} values{pairs}"
         )
     kind = next((kind for kind in SOURCES if kind.accepts(data)), None)
     if kind is None:
@@ -132,6 +133,10 @@ def open_data(data: Any, options: ReadOptions) -> Source:
             f"{what} is one of a table and must be left out for {kind.description}, but {column!r} was given"
         )
     return kind.open(data, options)
+
+
+def _are_pairs(data: Any) -> bool:
+    return all(isinstance(item, (tuple, list)) and len(item) == 2 for item in data)
 
 
 def _is_path(data: Any) -> bool:
@@ -169,6 +174,13 @@ def _is_zip(path: Path) -> bool:
 
 def _unknown(data: Any) -> str:
     kinds = ", ".join(kind.description for kind in sorted(SOURCES, key=lambda kind: kind.name == "digits"))
+    if is_loader(data):
+        return "the data must be a Dataset, not the DataLoader of one: give its attribute dataset"
+    if hasattr(data, "__iter__") and not _is_path(data):
+        return (
+            f"the data must have a length and items by number, but {type(data).__name__!r} can only be gone through: "
+            "give a map-style Dataset, or lists, fit(images, labels)"
+        )
     if not _is_path(data):
         return f"the data must be {kinds}, not {type(data).__name__!r}"
     if not Path(data).exists():

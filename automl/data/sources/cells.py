@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -55,3 +57,25 @@ def number(cell: Any) -> float | None:
     except (TypeError, ValueError):
         return None
     return None if math.isnan(value) else value
+
+
+def groups_of(cells: Iterable[Any], name: str) -> tuple[list[str], tuple[str, ...]]:
+    """Return the group of each row, "" for none, and a note where different cells are one group.
+
+    Cells that differ in letter case, spaces or as 1 and 1.0 do are one; "NA", "-" and the like are none.
+    """
+    words = ["" if (cell := plain(given)) is None else str(cell) for given in cells]
+    words = ["" if word.lower() in MISSING else word for word in words]
+    forms: dict[str, str] = {}
+    groups = [forms.setdefault(_group_key(word), word) for word in words]
+    other = next(((word, group) for word, group in zip(words, groups, strict=True) if word != group), None)
+    if other is None:
+        return groups, ()
+    return groups, (
+        f"{other[1]!r} and {other[0]!r} in {name} are one group, as are others that differ in this way.",
+    )
+
+
+def _group_key(word: str) -> str:
+    text = " ".join(word.casefold().split())
+    return text.removesuffix(".0") if re.fullmatch(r"\d+\.0", text) else text

@@ -37,7 +37,7 @@ class HubSource(Source):
         first = splits[0][1]
         self._image = _image_column(first)
         columns = _label_columns(first, self._image, target)
-        rows = concatenate_datasets([part for _, part in splits]).cast_column(
+        rows = concatenate_datasets([part.with_format(None) for _, part in splits]).cast_column(
             self._image, Image(decode=False)
         )
         self._rows = rows
@@ -69,16 +69,22 @@ class HubSource(Source):
 
 
 def is_hub(data: Any) -> bool:
-    """Return whether it is a text hf:NAME."""
-    return isinstance(data, str) and data.startswith(PREFIX)
+    """Return whether it is a text hf:NAME, or an opened Dataset or DatasetDict of the library."""
+    if isinstance(data, str):
+        return data.startswith(PREFIX)
+    kind = type(data)
+    return kind.__module__.startswith("datasets.") and kind.__name__ in ("Dataset", "DatasetDict")
 
 
 def open_hub(data: Any, options: ReadOptions) -> Source:
-    """Open hf:NAME, or hf:FOLDER saved by `save_to_disk`.
+    """Open hf:NAME, hf:FOLDER saved by `save_to_disk`, or a Dataset or DatasetDict of the library.
 
     Its splits are kept; HF_HOME sets the folder of its files. Raises DataError if the library is missing, and if the
     set is not in its cache and cannot be downloaded.
     """
+    if not isinstance(data, str):
+        opened = dict(data) if isinstance(data, dict) else {"train": data}
+        return _source_of(opened, said=f"the {type(data).__name__}", name="dataset", options=options)
     name = str(data).removeprefix(PREFIX)
     online = Path(name).is_dir() or hub_answers()
     if not online:
@@ -90,15 +96,20 @@ def open_hub(data: Any, options: ReadOptions) -> Source:
             f"{data} needs the package datasets: pip install 'automl[hf]', or give a folder of images"
         ) from error
     found = _load(datasets, name, online=online)
+    return _source_of(found, said=data, name=Path(name).name, options=options)
+
+
+def _source_of(found: dict[str, Any], *, said: str, name: str, options: ReadOptions) -> Source:
+    """Return the source of the splits of a data set. Raises DataError, which calls the data `said`."""
     known = {
-        name: rows for name, rows in found.items() if split_of(name) not in ("", UNLABELLED) and len(rows)
+        split: rows for split, rows in found.items() if split_of(split) not in ("", UNLABELLED) and len(rows)
     }
-    parts = [(split_of(name), rows) for name, rows in known.items()]
+    parts = [(split_of(split), rows) for split, rows in known.items()]
     if "train" not in [part for part, _ in parts] or len(parts) == 1:
         parts = [("", rows) for rows in found.values() if len(rows)]
     if not parts:
-        raise DataError(f"{data} must have rows, but it has none: choose another")
-    source = HubSource(parts, name=Path(name).name, target=options.target, task=options.task)
+        raise DataError(f"{said} must have rows, but it has none: choose another")
+    source = HubSource(parts, name=name, target=options.target, task=options.task)
     left = sorted(set(found) - set(known))
     if left and parts[0][0]:
         source.notes += (f"Splits beside train and test left out: {', '.join(left)}.",)
@@ -130,7 +141,7 @@ def _image_column(rows: Any) -> str:
     if not found:
         raise DataError(
             f"a data set of the hub must have a column of images, but its columns are {', '.join(kinds)}: choose "
-            "another"
+            "another, or cast the column to datasets.Image()"
         )
     return str((named or found)[0])
 

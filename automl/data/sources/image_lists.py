@@ -11,6 +11,7 @@ from PIL import Image
 
 from automl.data.sources.arrays import ArraySource
 from automl.data.sources.base import Source, refuse_target
+from automl.data.sources.cells import groups_of
 from automl.data.sources.files.manifest import open_frame
 from automl.data.sources.labels import as_array, columns_of_table, label_columns
 from automl.data.sources.torch_dataset import DatasetSource
@@ -73,7 +74,8 @@ def _grouped(source: ArraySource | DatasetSource, groups: Any = None) -> Source:
     """Return the source with the group of each row, "" for those without one."""
     if groups is not None:
         given = _one_each(groups, len(source.files), "groups")
-        source.groups = ["" if group is None else str(group) for group in given]
+        source.groups, told = groups_of(given, "groups")
+        source.notes += told
     return source
 
 

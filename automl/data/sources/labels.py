@@ -15,6 +15,7 @@ import numpy.typing as npt
 from automl.data.sources.base import Targets, counted
 from automl.data.sources.cells import MISSING, number, plain
 from automl.data.sources.numbers.amounts import MOST_CLASSES, amounts_in, codes, is_list, read_amounts
+from automl.data.sources.numbers.placeholders import from_signs, is_signs, placeholder_notes
 from automl.errors import DataError
 from automl.records import LabelType, Task
 from automl.terminal.printable import short
@@ -55,11 +56,11 @@ def read_labels(columns: Mapping[str, Sequence[Any]], *, task: str, typed: bool 
     Raises DataError with the first cell that does not fit, also for a text among numbers that are amounts.
     """
     cells = {name: [plain(cell) for cell in column] for name, column in columns.items()}
-    told: list[str] = []
+    cells, told = from_signs(cells) if task != "regression" else (cells, [])
     certain: frozenset[str] = frozenset()
     if task in ("auto", "regression"):
         read = read_amounts(cells, asked=task, bits=_all_bits(cells))
-        cells, told, certain = read.cells, [*read.notes], read.certain
+        cells, told, certain = read.cells, [*told, *read.notes], read.certain
     chosen = _infer(cells, certain) if task == "auto" else cast(Task, task)
     if chosen == "classification":
         cells, same = _in_one_spelling(cells)
@@ -122,9 +123,10 @@ def vector_columns(vectors: npt.NDArray[Any]) -> dict[str, Sequence[Any]]:
 
 
 def is_bits(column: Iterable[Any]) -> bool:
-    """Return whether all non-empty cells are 0 or 1 (or true, false), and both occur."""
-    found = {_BITS.get(str(cell).lower()) for cell in map(plain, column) if cell is not None}
-    return found == {0.0, 1.0}
+    """Return whether all non-empty cells are 0 or 1 (or true, false; or -1 or 1), and both occur."""
+    cells = [plain(cell) for cell in column]
+    found = {_BITS.get(str(cell).lower()) for cell in cells if cell is not None}
+    return found == {0.0, 1.0} or is_signs(cells)
 
 
 def is_numbers(column: Iterable[Any]) -> bool:
@@ -267,7 +269,7 @@ def _several(cells: Mapping[str, list[Any]]) -> tuple[tuple[str, ...], Targets]:
 def _labels_of(cell: Any) -> set[str]:
     if cell is None:
         return set()
-    if isinstance(cell, str) and cell.startswith("[") and cell.endswith("]"):
+    if isinstance(cell, str) and "|" not in cell and is_list(cell):
         cell = _listed(cell)
     parts = cell.split("|") if isinstance(cell, str) else cell if isinstance(cell, _LISTS) else [cell]
     return {str(part).strip() for part in parts} - {""}
@@ -277,7 +279,8 @@ def _listed(text: str) -> Any:
     """Return the list in a text such as "['cat', 'dog']" or "[cat, dog]"."""
     if len(text) <= _LONGEST_LIST:  # Python's parser takes a hundred times the memory of a text
         try:
-            return ast.literal_eval(text)
+            found = ast.literal_eval(text)
+            return [found] if isinstance(found, str) else found
         except (ValueError, SyntaxError, RecursionError, MemoryError):
             return [part.strip() for part in text[1:-1].split(",")]
     return [part.strip() for part in text[1:-1].split(",")]
@@ -315,6 +318,7 @@ def _notes(
     why = _why(task, cells) if asked == "auto" else ""
     if why:
         notes.append(f"Task: {task} of {_names(cells)}, {why}; --task (in Python task) chooses another.")
+    notes += placeholder_notes(cells) if task == "regression" else ()
     empty = sum(1 for cell in next(iter(cells.values())) if cell is None)
     if task == "multilabel" and len(cells) == 1 and empty:
         notes.append(f"{counted(empty, 'row')} without a label kept: no label applies to them.")
@@ -338,16 +342,23 @@ def _why(task: Task, cells: Mapping[str, list[Any]]) -> str:
     if words := sorted({cell for cell in present if isinstance(cell, str) and cell.lower() in MISSING}):
         return f"in which {words[0]!r} is a class, not a missing value"
     many = len({number(cell) for cell in present}) if all(number(cell) is not None for cell in present) else 0
-    return f"in which {many} numbers name classes" if many > MOST_CLASSES else ""
+    if many > MOST_CLASSES:
+        return f"in which {many} numbers name classes"
+    different = len(set(map(str, present)))
+    if different > MOST_CLASSES and 2 * different > len(present):
+        return f"with {different} classes in {len(present)} rows (is it the right column?)"
+    return ""
 
 
 def _joined(cells: Iterable[Any]) -> str:
     """Return a text such as "cat;dog" of which all parts are labels elsewhere; "" if there is none."""
     texts = {cell for cell in cells if isinstance(cell, str)}
-    for mark in (";", ",", "+", "&", "/"):
+    for mark in (";", ",", "+", "&", "/", " "):
         parts = {text: [part.strip() for part in text.split(mark)] for text in sorted(texts) if mark in text}
-        known = texts | {part for found in parts.values() for part in found if len(found) > 1}
         single = texts - parts.keys()
+        known = (
+            single if mark == " " else texts | {part for of in parts.values() for part in of if len(of) > 1}
+        )
         found = next(
             (text for text, of in parts.items() if set(of) & single and set(of) <= known and "" not in of), ""
         )

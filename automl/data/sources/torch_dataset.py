@@ -25,13 +25,20 @@ from automl.data.decoding.pixel_range import (
 from automl.data.pixels import is_deep_mode
 from automl.data.sources.arrays import values_of
 from automl.data.sources.base import Source, hash_lines, numbered, refuse_target
-from automl.data.sources.labels import label_columns, read_labels
+from automl.data.sources.dataset_labels import (
+    LABEL_ATTRIBUTES,
+    DatasetLabels,
+    known_labels,
+    named_classes,
+    pair_of,
+    read_dataset_labels,
+)
+from automl.data.sources.labels import read_labels
 from automl.errors import DataError
 from automl.records import ReadOptions
 
 _LOOKED_AT = 32  # items, for the range of their pixels
 _WHITE = 255.0
-_LABEL_ATTRIBUTES = ("targets", "labels")
 # Private to torchvision: seven of its sets keep their `targets` there. Without it, every image is decoded once more to
 # learn its label.
 _TORCHVISION_LABELS = "_labels"
@@ -40,10 +47,9 @@ _TORCHVISION_LABELS = "_labels"
 class DatasetSource(Source):
     """Pairs (image, label) by index: images are PIL images, arrays or tensors as in `ArraySource`.
 
-    Labels come from the attribute `targets` or `labels` if it is as long as the data set, otherwise from every item.
-    The attribute `classes`, if it has as many entries as there are labels, names them. Raises DataError for items
-    that are not pairs, and for images that change from one reading to the next. `columns` are the labels, if they have
-    names.
+    Labels come from the attribute `targets` or `labels` if it agrees with the items, otherwise from every item. The
+    attribute `classes` names them. Raises DataError for items that are not pairs, and for images that change from one
+    reading to the next. `columns` are the labels, if they have names.
     """
 
     def __init__(
@@ -51,24 +57,19 @@ class DatasetSource(Source):
     ) -> None:
         self._dataset = dataset
         self.name = type(dataset).__name__
-        n = len(dataset)
-        if n == 0:
-            raise DataError("a Dataset must have items, but its length is 0")
-        first = dataset[0]
-        _require_pair(first)
-        known = _known_labels(dataset, *_LABEL_ATTRIBUTES) if columns is None else None
-        if columns is None:
-            columns = _columns([_plain(dataset[i][1]) for i in range(n)] if known is None else known)
-        labels = read_labels(columns, task=task)
+        n = _length(dataset)
+        first, label = pair_of(dataset[0])
+        found = read_dataset_labels(dataset, label) if columns is None else DatasetLabels(columns)
+        labels = read_labels(found.columns, task=task)
         if not labels.kept.all():
             raise DataError(
                 "every item of a Dataset must have a label, but some are None or NaN: leave these out"
             )
-        self.task, self.targets, self.notes = labels.task, labels.targets, labels.notes
-        self.classes = (
-            _class_names(dataset, labels.classes) if self.task == "classification" else labels.classes
-        )
-        self.pixel_range = _range(dataset, _pixels(first[0]))
+        names = found.names if labels.task == "classification" else ()
+        self.classes, told = named_classes(labels.classes, names)
+        self.task, self.targets = labels.task, labels.targets
+        self.notes = (*labels.notes, *found.notes, *told)
+        self.pixel_range = _range(dataset, _pixels(first))
         self.label_type = labels.label_type if self.classes == labels.classes else "text"
         self.files: Sequence[str] = numbered(n)
         self.splits: Sequence[str] = [""] * n
@@ -82,7 +83,7 @@ class DatasetSource(Source):
     def read(self, i: int) -> bytes:
         """Return the pixels of item i with their shape, as a .npy file. Raises DataError with a short reason."""
         try:
-            image = self._dataset[i][0]
+            image = pair_of(self._dataset[i])[0]
         except Exception as error:  # somebody else's code
             raise DataError(f"the Dataset raised {type(error).__name__}: {error}") from error
         buffer = io.BytesIO()
@@ -120,7 +121,7 @@ class Joined:
         self._parts = parts
         self._ends = list(itertools.accumulate(len(part) for part in parts))
         self.classes = getattr(parts[0], "classes", None)
-        labels = [_known_labels(part, *_LABEL_ATTRIBUTES, _TORCHVISION_LABELS) for part in parts]
+        labels = [known_labels(part, *LABEL_ATTRIBUTES, _TORCHVISION_LABELS) for part in parts]
         if all(known is not None for known in labels):
             self.targets = [label for known in labels if known is not None for label in known]
 
@@ -144,69 +145,21 @@ def is_dataset(data: Any) -> bool:
     return not plain and hasattr(data, "__len__") and hasattr(data, "__getitem__")
 
 
-def _require_pair(item: Any) -> None:
-    if not isinstance(item, (tuple, list)) or len(item) != 2:
+def is_loader(data: Any) -> bool:
+    """Return whether it is a torch DataLoader, which gives batches of a Dataset."""
+    return hasattr(data, "dataset") and hasattr(data, "batch_size") and hasattr(data, "collate_fn")
+
+
+def _length(dataset: Any) -> int:
+    try:
+        n = len(dataset)
+    except TypeError as error:  # torch's ChainDataset has a length only if its parts have one
         raise DataError(
-            f"items of a Dataset must be pairs (image, label), not {type(item).__name__}: return such pairs"
-        )
-
-
-def _known_labels(dataset: Any, *attributes: str) -> list[Any] | None:
-    """Return the first of these attributes that is as long as the Dataset; None if there is none.
-
-    Those of a torch Subset or ConcatDataset are looked for in what it is made of.
-    """
-    for name in attributes:
-        values = getattr(dataset, name, None)
-        if values is not None and hasattr(values, "__len__") and len(values) == len(dataset):
-            return [_plain(value) for value in values]
-    whole, indices = getattr(dataset, "dataset", None), getattr(dataset, "indices", None)
-    if whole is not None and indices is not None and len(indices) == len(dataset):
-        labels = _known_labels(whole, *attributes)
-        return None if labels is None else [labels[int(i)] for i in indices]
-    parts = [_known_labels(part, *attributes) for part in getattr(dataset, "datasets", ())]
-    if parts and all(part is not None for part in parts):
-        return [label for part in parts if part is not None for label in part]
-    return None
-
-
-def _plain(label: Any) -> Any:
-    if hasattr(label, "detach"):
-        label = label.detach().cpu().numpy()
-    return label.item() if isinstance(label, (np.ndarray, np.generic)) and np.ndim(label) == 0 else label
-
-
-def _columns(labels: list[Any]) -> dict[str, Sequence[Any]]:
-    """Return one column of labels, or one for each position if every label is a vector of numbers."""
-    shapes = {
-        label.shape if isinstance(label, np.ndarray) and label.dtype.kind in "biuf" else ()
-        for label in labels
-    }
-    if len(shapes) == 1 and len(next(iter(shapes))) == 1:
-        return label_columns(np.stack(labels))
-    return {"label": labels}
-
-
-def _class_names(dataset: Any, found: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the data set's own names of the classes, if it has one for each number that was found."""
-    names = _own_names(dataset)
-    if len(set(names)) != len(names) or not all(
-        word.isdecimal() and int(word) < len(names) for word in found
-    ):
-        return found
-    return tuple(names[int(word)] for word in found)
-
-
-def _own_names(dataset: Any) -> list[str]:
-    """Return the attribute `classes`, also that of the Datasets inside; empty if there is none, or they differ."""
-    names = getattr(dataset, "classes", None)
-    if names is not None and hasattr(names, "__len__"):
-        return [str(name) for name in names]
-    inner = getattr(dataset, "dataset", None)
-    if inner is not None:
-        return _own_names(inner)
-    parts = [_own_names(part) for part in getattr(dataset, "datasets", ())]
-    return parts[0] if parts and all(part == parts[0] for part in parts) else []
+            f"a Dataset must have a length, but {type(dataset).__name__} has none ({error})"
+        ) from error
+    if n == 0:
+        raise DataError("a Dataset must have items, but its length is 0")
+    return n
 
 
 def _range(dataset: Any, first: npt.NDArray[Any]) -> PixelRange:
@@ -214,7 +167,7 @@ def _range(dataset: Any, first: npt.NDArray[Any]) -> PixelRange:
     if not is_deep(first):
         return ()
     rows = np.unique(np.linspace(0, len(dataset) - 1, num=min(len(dataset), _LOOKED_AT)).astype(np.int64))
-    samples = [sampled(first), *(sampled(_pixels(dataset[row][0])) for row in rows[1:].tolist())]
+    samples = [sampled(first), *(sampled(_pixels(pair_of(dataset[row])[0])) for row in rows[1:].tolist())]
     found = range_of(samples)
     if samples[0].dtype.kind in "fb":
         low, high = min(float(s.min()) for s in samples), max(float(s.max()) for s in samples)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -17,18 +18,20 @@ from PIL import Image
 from automl.data.pixels import open_header, quiet_pillow
 from automl.data.readers import FolderReader
 from automl.data.sources.arrays import to_images
+from automl.data.sources.dataset_labels import image_in
 from automl.data.sources.files.base import Files, FolderFiles, LooseFiles
 from automl.data.sources.files.layout import IMAGE_SUFFIXES, is_hidden, printable
 from automl.data.sources.files.manifest import is_manifest, require_images, table_cells
 from automl.data.sources.files.tables.read_table import most_bytes, read_table
 from automl.data.sources.files.tar_archive import TarFiles, is_tar
 from automl.data.sources.files.zip_archive import ZipFiles
-from automl.data.sources.torch_dataset import is_dataset
+from automl.data.sources.torch_dataset import is_dataset, is_loader
 from automl.errors import DataError
 from automl.records import DatasetInfo
 
 # Pixels in a row of an image; the last of three dimensions must be meant as channels if it is smaller.
 _NARROWEST = 8
+_ADDRESS = re.compile(r"(https?|s3|gs|ftp):/", re.IGNORECASE)  # a path has one of the two strokes
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ def images_of(data: Any, info: DatasetInfo, *, image_column: str | None = None) 
     if isinstance(data, (str, os.PathLike)):
         yield from _at_path(Path(data), image_column, named=bool(str(data).strip()))
     elif hasattr(data, "iloc") and hasattr(data, "columns"):
-        yield from _in_table(data, LooseFiles(Path(), name="table"), "the DataFrame", image_column)
+        yield from _in_frame(data, info, image_column)
     elif (one := _single(data)) is not None:
         yield NamedImage("image", one)
     elif hasattr(data, "detach") or isinstance(data, np.ndarray):
@@ -120,6 +123,17 @@ def _in_files(files: Files, where: Path) -> Iterator[NamedImage]:
         raise DataError(f"no images found in {str(where)!r}: give files or folders of images")
 
 
+def _in_frame(data: Any, info: DatasetInfo, image_column: str | None) -> Iterator[NamedImage]:
+    """Yield the images of a DataFrame, of which one column may hold them in memory."""
+    for name in data.columns:
+        if image_column in (None, str(name)):
+            cells = data[name].tolist()
+            if all(isinstance(cell, (Image.Image, np.ndarray)) or hasattr(cell, "detach") for cell in cells):
+                yield from _several(cells, info)
+                return
+    yield from _in_table(data, LooseFiles(Path(), name="table"), "the DataFrame", image_column)
+
+
 def _in_table(frame: Any, files: Files, where: str, image_column: str | None) -> Iterator[NamedImage]:
     frame = frame.reset_index(drop=True)
     frame.columns = [str(column) for column in frame.columns]
@@ -154,6 +168,8 @@ def _is_one(shape: tuple[int, ...], info: DatasetInfo) -> bool:
 
 
 def _several(data: Iterable[Any], info: DatasetInfo) -> Iterator[NamedImage]:
+    if is_loader(data):
+        raise DataError("images must be a Dataset, not the DataLoader of one: give its attribute dataset")
     items = iter(data)
     try:
         first = next(items)
@@ -167,7 +183,7 @@ def _several(data: Iterable[Any], info: DatasetInfo) -> Iterator[NamedImage]:
         yield from _in_array(array, info)
         return
     for i, item in enumerate(chain((first,), items)):
-        for image in images_of(item, info):
+        for image in images_of(image_in(item) if isinstance(item, Mapping) else item, info):
             yield NamedImage(str(i), image.load) if image.name == "image" else image
 
 
@@ -183,13 +199,12 @@ def _single(data: Any) -> Callable[[], Image.Image] | None:
 
 
 def _item(dataset: Any, i: int, info: DatasetInfo) -> Image.Image:
-    """Return the image of an item of a Dataset, which may be a pair with a label."""
+    """Return the image of an item of a Dataset, which may be a pair with a label, or a dict."""
     try:
         item = dataset[i]
     except Exception as error:  # somebody else's code
         raise DataError(f"the Dataset raised {type(error).__name__}: {error}") from error
-    image = item[0] if isinstance(item, (tuple, list)) else item
-    return next(images_of(image, info)).load()
+    return next(images_of(image_in(item), info)).load()
 
 
 def _itself(image: Image.Image) -> Image.Image:
@@ -197,6 +212,8 @@ def _itself(image: Image.Image) -> Image.Image:
 
 
 def _opened(path: Path) -> Image.Image:
+    if _ADDRESS.match(str(path)):
+        raise DataError("is an address, and must be a file on this machine: download it")
     return _header(FolderReader(Path()).read(str(path)))
 
 

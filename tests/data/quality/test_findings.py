@@ -117,3 +117,12 @@ def test_copies_that_lie_across_given_splits_are_not_said_to_stay_together() -> 
     said = headline_of(near, [near, leak])
     assert said == "1 group of nearly equal images; some lie across the given splits, see below"
     assert headline_of(leak, [near, leak]) == leak.headline
+
+
+def test_names_that_differ_in_characters_nobody_sees_are_told() -> None:
+    counts = dict.fromkeys(
+        ("cat", "c\u0430t", "dog", "dog\u200b", "owl", "\u201cowl\u201d", "hen", "hens"), 20
+    )
+    none = np.empty(0, dtype=np.int64)
+    findings = inspect_rows(InspectedRows((), (), (), none, none), "classification", counts, informative=True)
+    assert [finding.count for finding in findings if finding.kind == "look_alike"] == [3]

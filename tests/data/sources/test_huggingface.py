@@ -57,6 +57,18 @@ def test_given_parts_and_class_names_are_kept(folder: Path, tmp_path: Path) -> N
     assert (info.n_train, info.n_val, info.n_holdout) == (20, 6, 8)
 
 
+def test_opened_data_sets_of_the_library_are_taken(folder: Path) -> None:
+    opened = datasets.load_from_disk(str(folder))
+    source = open_source(opened)
+    assert (source.classes, list(source.splits)) == (
+        ("ant", "bee"),
+        ["train"] * 20 + ["val"] * 6 + ["holdout"] * 8,
+    )
+    one = open_source(opened["train"].with_format("torch").select(range(3)))
+    assert (one.classes, one.splits, one.targets.tolist()) == (("ant", "bee"), ["", "", ""], [0, 1, 0])
+    assert np.array_equal(np.asarray(one.load(1)), np.asarray(random_image(1)))
+
+
 def test_column_of_numbers_is_learnt_where_it_is_named(folder: Path) -> None:
     assert open_source(f"hf:{folder}", target="size").task == "regression"
     with pytest.raises(DataError, match="unknown target column 'siz': did you mean 'size'"):

@@ -118,3 +118,14 @@ def test_labels_of_bytes_are_text() -> None:
     labels = np.array(["cat", "dog"] * 2, dtype="S3")
     source = open_source((np.zeros((4, 5, 5), dtype=np.uint8), labels))
     assert (source.classes, source.label_type) == (("cat", "dog"), "text")
+
+
+@pytest.mark.parametrize("kind", ["arrays", "images"])
+def test_groups_without_a_value_are_none_and_other_spellings_are_told(kind: str) -> None:
+    images = [random_image(i) for i in range(4)]
+    data = images if kind == "images" else np.stack([np.asarray(image) for image in images])
+    labels = ["a", "b", "a", "b"]
+    assert open_source((data, labels, [1.0, float("nan"), 2.0, None])).groups == ["1.0", "", "2.0", ""]
+    source = open_source((data, labels, ["P1", "p1 ", "NA", "p2"]))
+    assert source.groups == ["P1", "P1", "", "p2"]
+    assert "'P1' and 'p1' in groups are one group, as are others that differ in this way." in source.notes

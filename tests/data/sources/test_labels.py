@@ -285,3 +285,26 @@ def test_labels_that_differ_in_spaces_around_them_are_one_class_and_told() -> No
         .notes[0]
         .startswith("1 row without a value")
     )
+
+
+@pytest.mark.parametrize(
+    "cells", [("('a', 'b')", "('b',)"), ("{'a', 'b'}", "{'b'}"), ("['a', 'b']", "['b']")]
+)
+def test_texts_of_python_lists_tuples_and_sets_are_several_labels(cells: tuple[str, str]) -> None:
+    found = read_labels({"labels": cells}, task="auto")
+    assert (found.task, found.classes, found.targets.tolist()) == ("multilabel", ("a", "b"), [[1, 1], [0, 1]])
+    assert read_labels({"labels": ["(old)", "{new}"]}, task="auto").classes == ("(old)", "{new}")
+    assert read_labels({"labels": ["('ab')", "('b', 'c')"]}, task="auto").classes == ("ab", "b", "c")
+
+
+def test_labels_that_may_be_several_with_a_space_between_are_told() -> None:
+    notes = read_labels({"labels": ["scab rust", "rust", "scab"]}, task="auto").notes
+    assert "'scab rust' is one class: if it means several labels, write |" in notes[0]
+    assert read_labels({"labels": ["polar bear", "bear", "owl"]}, task="auto").notes == ()
+
+
+def test_classes_of_which_hardly_any_repeats_are_told() -> None:
+    days = [f"2021-01-{1 + i % 20:02d}" for i in range(30)]
+    notes = read_labels({"date": days}, task="auto").notes
+    assert "with 20 classes in 30 rows (is it the right column?)" in notes[0]
+    assert read_labels({"date": days * 2}, task="auto").notes == ()

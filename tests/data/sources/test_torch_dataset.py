@@ -43,7 +43,7 @@ def test_names_and_labels_of_the_dataset_are_used() -> None:
     dataset = _Items(*pairs, targets=[0, 1, 0, 1], classes=["cat", "dog"])
     source = open_source(dataset)
     assert (source.classes, source.targets.tolist()) == (("cat", "dog"), [0, 1, 0, 1])
-    assert dataset.taken <= 3  # to check that it gives pairs, and the same ones each time
+    assert dataset.taken <= 4  # to check that it gives pairs, its labels, and the same ones each time
 
 
 def test_vectors_are_several_labels_or_numbers() -> None:

@@ -51,6 +51,9 @@ def _items(data: Any) -> Iterator[Any]:
         [encoded(random_image(0)), _IMAGES[1], random_image(2)],
         _items([random_image(i) for i in range(3)]),
         torch.utils.data.TensorDataset(torch.from_numpy(_PIXELS).permute(0, 3, 1, 2), torch.zeros(3)),
+        [{"image": image, "label": 0} for image in _IMAGES],
+        pd.DataFrame({"name": list("abc"), "image": [random_image(i) for i in range(3)]}),
+        pd.DataFrame({"pixels": _IMAGES}),
     ],
     ids=lambda data: type(data).__name__,
 )
@@ -78,6 +81,24 @@ def test_one_image_is_one_prediction(data: Any, colour: DatasetInfo) -> None:
     found = _found(data, colour)
     assert len(found) == 1
     assert np.array_equal(found[0], _IMAGES[0])
+
+
+def test_datasets_of_dicts_and_loaders_are_read_or_refused(colour: DatasetInfo) -> None:
+    class Dicts(torch.utils.data.Dataset[Any]):
+        def __len__(self) -> int:
+            return 3
+
+        def __getitem__(self, i: int) -> Any:
+            return {"label": 1, "img": random_image(i)}
+
+    assert np.array_equal(np.stack(_found(Dicts(), colour)), _PIXELS)
+    with pytest.raises(DataError, match="not the DataLoader of one: give its attribute dataset"):
+        _found(torch.utils.data.DataLoader(Dicts()), colour)
+
+
+def test_address_of_an_image_is_refused_as_one(colour: DatasetInfo) -> None:
+    with pytest.raises(DataError, match="is an address, and must be a file on this machine: download it"):
+        _found("https://example.org/cat.png", colour)
 
 
 def test_grey_images_of_a_grey_model_are_told_from_channels(colour: DatasetInfo) -> None:

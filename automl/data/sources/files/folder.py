@@ -8,9 +8,10 @@ from typing import Any
 
 from automl.data.sources.base import Source, hash_pairs, require_classification
 from automl.data.sources.files.base import Files, FolderFiles
+from automl.data.sources.files.folder_kinds import says_nothing
 from automl.data.sources.files.layout import Layout, printable, read_layout
 from automl.data.sources.files.manifest import manifest_source
-from automl.data.sources.files.tables.find_tables import named_tables, other_tables
+from automl.data.sources.files.tables.find_tables import named_tables, other_tables, told_tables
 from automl.errors import DataError
 from automl.records import ReadOptions, Task
 
@@ -27,17 +28,21 @@ def open_files(files: Files, options: ReadOptions) -> Source:
     is named, a table of any name. Closes the files if they cannot be used. Raises DataError.
     """
     try:
-        layout, problem = _class_folders(files)
+        layout, no_classes = _class_folders(files)
         target, image, group = options.target, options.image_column, options.group_column
         asked = any(name is not None for name in (target, image, group))
         folders = layout is not None and len(layout.classes) > 1 and not asked
         tables = named_tables(files, image=image, group=group)
+        problem: DataError | None = None
         if folders and not any(table.label is not None for table in tables):
             tables = []
-        elif not tables:
-            tables = other_tables(files, target=target, image=image, group=group)
+        if not tables and not (folders and layout is not None and not says_nothing(layout.classes)):
+            tables, unread = other_tables(files, target=target, image=image, group=group)
+            problem = unread
         if tables:
             return manifest_source(files, tables, target=target, task=options.task)
+        if problem is not None:
+            raise problem
         column = image or group
         if column is not None:
             raise DataError(
@@ -46,8 +51,8 @@ def open_files(files: Files, options: ReadOptions) -> Source:
             )
         require_classification(options.task, target, f"class folders ({files.where!r} holds no manifest)")
         if layout is None:
-            raise problem
-        return ClassFolderSource(files, layout)
+            raise no_classes
+        return ClassFolderSource(files, layout, told_tables(files))
     except DataError:
         files.close()
         raise
@@ -58,7 +63,7 @@ class ClassFolderSource(Source):
 
     task: Task = "classification"
 
-    def __init__(self, files: Files, layout: Layout) -> None:
+    def __init__(self, files: Files, layout: Layout, notes: tuple[str, ...] = ()) -> None:
         self._files = files
         self._paths = [files.paths[i] for i in layout.kept.tolist()]
         self.name = files.name
@@ -67,7 +72,7 @@ class ClassFolderSource(Source):
         self.targets = layout.labels
         self.splits: Sequence[str] = layout.splits
         self.groups: Sequence[str] = [""] * len(self.files)
-        self.notes = (*files.notes, *layout.notes)
+        self.notes = (*files.notes, *layout.notes, *notes)
 
     def read(self, i: int) -> bytes:
         return self._files.read(self._paths[i])

@@ -57,7 +57,12 @@ _SIDES = frozenset(
 _FOLD = re.compile(
     r"(fold|folds|cv|split|part|batch|chunk|shard|session|round|teil|parte|partie)[\W_]*\d{1,4}"
 )
+_MASK_WORDS = ("mask", "seg", "gt", "groundtruth", "annotation")
+_MASK = re.compile(
+    r"[ _.-](masks?|seg|segmentation|gt|groundtruth|annotation)([ _-]?\d{1,3})?\.\w+$", re.IGNORECASE
+)
 SHOWN = 5
+_DEEPEST = 4  # folders around images beside masks
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,7 @@ def unwrap(folders: Sequence[Folder]) -> Unwrapped:
     """Look through folders at the top, and in those of a split, that hold all images of one kind."""
     found: list[Folder | None] = list(folders)
     notes: list[str] = []
-    for step in (_labelled_beside_unlabelled, _images_beside_others, _folds):
+    for step in (_split_inside, _labelled_beside_unlabelled, _images_beside_others, _folds):
         notes += step(found)
     return Unwrapped(found, tuple(notes))
 
@@ -80,6 +85,33 @@ def unwrap(folders: Sequence[Folder]) -> Unwrapped:
 def is_image_folder(name: str) -> bool:
     """Return whether a name says only that images are in the folder."""
     return _bare(name) in _IMAGES
+
+
+def describes_others(name: str) -> bool:
+    """Return whether a name is one of what lies beside images: masks, ground truth."""
+    return _bare(name) in _SIDES
+
+
+def says_nothing(names: Iterable[str]) -> bool:
+    """Return whether names differ in numbers alone and mean no classes: images_001, images_002; part1, part2."""
+    found = list(names)
+    stems = {re.sub(r"\d+", " ", plain_word(name)) for name in found}
+    if len(found) < 2 or len(stems) > 1:
+        return False
+    words = re.split(r"[\W_]+", stems.pop())
+    return any(word in _IMAGES or _FOLD.fullmatch(f"{word} 1") is not None for word in words)
+
+
+def masks_among(paths: Sequence[str]) -> frozenset[str]:
+    """Return the paths of images that are masks of others beside them by their names: a/1_mask.png beside a/1.png."""
+    together = "\n".join(paths).lower()  # most data have none, and there are many paths
+    if not any(word in together for word in _MASK_WORDS):
+        return frozenset()
+    found = {path: match.start() for path in paths if (match := _MASK.search(path))}
+    if not found:
+        return frozenset()
+    stems = {path.rpartition(".")[0] for path in paths}
+    return frozenset(path for path, end in found.items() if path[:end] in stems)
 
 
 def describes_images(path: str) -> bool:
@@ -127,28 +159,54 @@ def _labelled_beside_unlabelled(folders: list[Folder | None]) -> list[str]:
     return [said + (f"; without labels, and left out: {listed(left)}." if left else ".")]
 
 
+def _split_inside(folders: list[Folder | None]) -> list[str]:
+    """Look through the one folder that holds train and the like, where all folders beside it are parts, too."""
+    tops = _tops(folders, 0)
+    around = [name for name in tops if not split_of(name)]
+    if len(tops) < 2 or len(around) != 1 or TRAIN in map(split_of, tops):
+        return []
+    depth, top = 1, around[0]
+    inside = [folder for folder in folders if folder and folder[0] == top]
+    while len(
+        names := {folder[depth] if len(folder) > depth else "" for folder in inside}
+    ) == 1 and names != {""}:
+        depth += 1
+    if TRAIN not in map(split_of, names):
+        return []
+    left = sorted(name for name in tops if name != top and split_of(name) in map(split_of, names))
+    for k, folder in enumerate(folders):
+        if folder and folder[0] == top:
+            folders[k] = folder[depth:]
+        elif folder and folder[0] in left:
+            folders[k] = None
+    said = f"The parts of a split are those in {'/'.join(inside[0][:depth])}/"
+    return [said + (f"; left out beside it: {listed(left)}." if left else ".")]
+
+
 def _images_beside_others(folders: list[Folder | None]) -> list[str]:
-    """Look through images/ at the top, or in every folder of a split."""
-    notes = []
-    places: list[Folder] = [()]
-    places += [(name,) for name in _tops(folders, 0) if split_of(name)]
-    for place in places:
-        depth = len(place)
-        inside = [folder for folder in folders if folder and folder[:depth] == place]
-        names = {folder[depth] for folder in inside if len(folder) > depth}
-        images = {name for name in names if is_image_folder(name)}
-        others = {name for name in names if _bare(name) in _SIDES}
-        if len(images) != 1 or not others or images | others != names:
-            continue
-        for k, folder in enumerate(folders):
-            if folder and folder[:depth] == place and len(folder) > depth:
-                folders[k] = (*place, *folder[depth + 1 :]) if folder[depth] in images else None
-        where = "/".join((*place, ""))
-        notes.append(
-            f"The images are those in {where}{next(iter(images))}/; left out beside it: "
-            f"{listed(where + name for name in others)}."
-        )
-    return notes
+    """Look through images/ beside masks/ and the like: at the top, and in the folders of parts and classes."""
+    found: dict[Folder, dict[str, None]] = defaultdict(dict)
+    for folder in folders:
+        for depth in range(min(len(folder or ()), _DEEPEST)):
+            found[(folder or ())[:depth]][(folder or ())[depth]] = None
+    chosen: dict[Folder, str] = {}
+    left: list[str] = []
+    for place, names in found.items():
+        images = [name for name in names if is_image_folder(name)]
+        others = [name for name in names if _bare(name) in _SIDES]
+        if len(images) == 1 and others and len(names) == 1 + len(others):
+            chosen[place] = images[0]
+            left += ["/".join((*place, name)) for name in others]
+    for k, folder in enumerate(folders if chosen else ()):
+        for depth in range(min(len(folder or ()), _DEEPEST) - 1, -1, -1):
+            if folder and (image := chosen.get(folder[:depth])) is not None:
+                same = folders[k] is not None and folder[depth] == image
+                folders[k] = (*folder[:depth], *(folders[k] or ())[depth + 1 :]) if same else None
+    seen = ["/".join((*place, image, "")) for place, image in chosen.items()]
+    if not seen:
+        return []
+    beside = "it" if len(seen) == 1 else "them"
+    return [f"The images are those in {listed(seen)}; left out beside {beside}: {listed(left)}."]
 
 
 def _folds(folders: list[Folder | None]) -> list[str]:

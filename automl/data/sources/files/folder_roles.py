@@ -7,13 +7,21 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from automl.data.sources.files.folder_kinds import in_letters_of_training, listed, unwrap
+from automl.data.sources.files.folder_kinds import (
+    describes_others,
+    in_letters_of_training,
+    is_image_folder,
+    listed,
+    says_nothing,
+    unwrap,
+)
 from automl.data.sources.files.split_names import (
     HOLDOUT,
     TRAIN,
     UNLABELLED,
     VAL,
     class_in,
+    part_beside,
     split_of,
     splits_among,
 )
@@ -61,6 +69,9 @@ def read_roles(folders: Sequence[Folder], *, where: str) -> Roles:
 
 def _roles(inner: Sequence[Folder], where: str) -> Roles:
     tops = _tops(inner)
+    beside_classes = _parts_beside_classes(inner, tops)
+    if beside_classes is not None:
+        return beside_classes
     splits = splits_among(tops)
     if not splits:
         return _classes_at_the_top(inner, tops)
@@ -81,6 +92,31 @@ def _roles(inner: Sequence[Folder], where: str) -> Roles:
     return _split_folders(inner, tops, splits, {}, where)
 
 
+def _parts_beside_classes(inner: Sequence[Folder], tops: dict[str, _Top]) -> Roles | None:
+    """Return the roles in cat/, dog/, cat_test/ and dog_test/; None unless two classes or more have such folders."""
+    own = {
+        name: (class_in(name), split)
+        for name in tops
+        if (split := part_beside(name)) and class_in(name) in tops
+    }
+    if len({said for said, _ in own.values()}) < 2 or any(map(split_of, tops)):
+        return None
+    meanings = [
+        (_name(own[parts[0]][0]), own[parts[0]][1])
+        if parts and parts[0] in own
+        else (_name(parts[0]), TRAIN)
+        if parts
+        else None
+        for parts in inner
+    ]
+    first = sorted(own)[0]
+    told = f"{first}/ as the images of {own[first][0]!r} for {own[first][1]}"
+    return Roles(
+        _without_unlabelled(meanings),
+        (f"Folders taken for parts of the classes beside them ({told}): {listed(own)}.",),
+    )
+
+
 def _classes_at_the_top(inner: Sequence[Folder], tops: dict[str, _Top]) -> Roles:
     """Return the roles in CLASS/, or in CLASS/SPLIT/ if each class has such folders, without images beside them."""
     within = {name: splits_among(top.below) for name, top in tops.items()}
@@ -94,9 +130,10 @@ def _classes_at_the_top(inner: Sequence[Folder], tops: dict[str, _Top]) -> Roles
             {"/".join(parts[:2]) for parts in inner if parts and parts[1] not in within[parts[0]]}
         )
         found = {name: split for splits in within.values() for name, split in splits.items()}
-        return Roles(_without_unlabelled(meanings), (_told(found), *_left_out(ignored)))
+        deeper = _not_told_apart([parts for parts in inner if len(parts) > 2], 2)
+        return Roles(_without_unlabelled(meanings), (_told(found), *_left_out(ignored), *deeper))
     meanings = [(_name(parts[0]), "") if parts else None for parts in inner]
-    same = set.intersection(*(top.below for top in tops.values())) if len(tops) > 1 else set()
+    same = set.intersection(*_class_folders_in(tops, inner)) if len(tops) > 1 else set()
     notes = (
         [
             f"Taken for classes: {listed(tops)}; the folders in them are not used, though each has {listed(same)}: put "
@@ -105,9 +142,15 @@ def _classes_at_the_top(inner: Sequence[Folder], tops: dict[str, _Top]) -> Roles
         if len(same) > 1
         else []
     )
-    inside = sorted(f"{name}/{sub}" for name, top in tops.items() if len(top.below) > 1 for sub in top.below)
-    if inside and not notes:
-        notes.append(f"Folders inside of class folders are not told apart: {listed(inside)}.")
+    notes += () if notes else _not_told_apart(inner, 1)
+    if sides := sorted(filter(describes_others, tops)):
+        notes.append(
+            f"Taken for classes, though the names may mean masks or labels of other images: {listed(sides)}."
+        )
+    if says_nothing(tops):
+        notes.append(
+            f"Taken for classes, though their names say nothing of what is in the images: {listed(tops)}."
+        )
     odd = sorted(f"{name}/{split}" for name, splits in within.items() for split in splits)
     odd += [name for name in sorted(tops) if split_of(name)]
     if odd:
@@ -179,9 +222,12 @@ def _split_folders(
     skipped = {top: 1 + _wrapped(top, tops, inner) for top in splits}
     meanings: list[tuple[str, str] | None] = []
     used = {top for top, split in splits.items() if split == UNLABELLED}
+    without_classes = {
+        top for top, split in splits.items() if split != TRAIN and _has_no_classes(top, skipped[top], inner)
+    }
     for parts in inner:
         top = parts[0] if parts else ""
-        if top in splits and len(parts) > skipped[top]:
+        if top in splits and len(parts) > skipped[top] and top not in without_classes:
             used.add(top)
             meanings.append((_name(parts[skipped[top]]), splits[top]))
         else:
@@ -195,7 +241,40 @@ def _split_folders(
         told = f"{told[:-1]}; class folders beside them as train: {listed(sorted(classes))}."
     bare = sorted(set(splits) - used)
     without = (f"Left out, as no class folders are in it: {listed(bare)}.",) if bare else ()
-    return Roles(meanings, (told, *renamed, *without, *_left_out(ignored)))
+    deeper = _not_told_apart(
+        [parts for parts in inner if parts and parts[0] in used], 1 + max(skipped.values())
+    )
+    return Roles(meanings, (told, *renamed, *without, *_left_out(ignored), *deeper))
+
+
+def _has_no_classes(top: str, depth: int, inner: Sequence[Folder]) -> bool:
+    """Return whether all in a part lies in one folder called images, or like a part: val/images, test/test."""
+    names = {parts[depth] for parts in inner if parts[:1] == (top,) and len(parts) > depth}
+    return len(names) == 1 and all(is_image_folder(name) or split_of(name) for name in names)
+
+
+def _not_told_apart(inner: Sequence[Folder], depth: int) -> tuple[str, ...]:
+    """Return a note on the folders at a depth of which several lie in one class folder."""
+    below: dict[Folder, set[str]] = defaultdict(set)
+    for parts in inner:
+        if len(parts) > depth:
+            below[parts[:depth]].add(parts[depth])
+    inside = [
+        "/".join((*around, name)) for around, names in below.items() if len(names) > 1 for name in names
+    ]
+    return (f"Folders inside of class folders are not told apart: {listed(inside)}.",) if inside else ()
+
+
+def _class_folders_in(tops: dict[str, _Top], inner: Sequence[Folder]) -> list[set[str]]:
+    """Return the folders in each one at the top, or in the only folder images there."""
+    deeper: dict[str, set[str]] = defaultdict(set)
+    for parts in inner:
+        if len(parts) > 2:
+            deeper[parts[0]].add(parts[2])
+    within = {
+        name for name, top in tops.items() if len(top.below) == 1 and all(map(is_image_folder, top.below))
+    }
+    return [deeper[name] if name in within else top.below for name, top in tops.items()]
 
 
 def _require_trained(meanings: Sequence[tuple[str, str] | None], where: str) -> None:

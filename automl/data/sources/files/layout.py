@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.data.sources.base import counted
-from automl.data.sources.files.folder_kinds import describes_images, is_image_folder
+from automl.data.sources.files.folder_kinds import describes_images, is_image_folder, masks_among
 from automl.data.sources.files.folder_roles import read_roles
 from automl.errors import DataError
 
@@ -56,11 +56,19 @@ def read_layout(paths: Sequence[str], *, where: str) -> Layout:
     """
     found = _image_files(paths)
     if not found.kept:
+        seen = (
+            f" (but {counted(found.others, 'other file')} such as {printable(found.named[0])})"
+            if found.named
+            else ""
+        )
         raise DataError(
             "the data must be a folder of class folders with images, but no image file was found in "
-            f"{where!r}: put each class into a folder of its own (CLASS/NAME.jpg)"
+            f"{where!r}{seen}: put each class into a folder of its own (CLASS/NAME.jpg), as JPEG or PNG"
         )
-    folders = np.asarray(found.folder_of)
+    masks = masks_among([paths[i] for i in found.kept])
+    unmasked = [k for k, i in enumerate(found.kept) if paths[i] not in masks] if masks else slice(None)
+    positions = np.asarray(found.kept)[unmasked]
+    folders = np.asarray(found.folder_of)[unmasked]
     used = np.unique(folders).tolist()
     roles = read_roles([found.folders[k] for k in used], where=where)
     meanings: list[tuple[str, str] | None] = [None] * len(found.folders)
@@ -83,11 +91,11 @@ def read_layout(paths: Sequence[str], *, where: str) -> Layout:
     kept = np.flatnonzero(label_of[folders] >= 0)
     split_of = ["" if meaning is None else meaning[1] for meaning in meanings]
     return Layout(
-        kept=np.asarray(found.kept)[kept],
+        kept=positions[kept],
         classes=classes,
         labels=label_of[folders[kept]],
         splits=[split_of[k] for k in folders[kept].tolist()],
-        notes=(*roles.notes, *_notes(found, len(folders) - len(kept))),
+        notes=(*roles.notes, *_mask_note(masks), *_notes(found, len(folders) - len(kept))),
     )
 
 
@@ -137,6 +145,15 @@ def _add_folder(found: _Found, folder: str) -> int:
         return -1
     found.folders.append(parts)
     return len(found.folders) - 1
+
+
+def _mask_note(masks: frozenset[str]) -> tuple[str, ...]:
+    if not masks:
+        return ()
+    first = printable(min(masks))
+    return (
+        f"Left out as masks of the images beside them, by their names: {counted(len(masks), 'file')} such as {first}.",
+    )
 
 
 def _notes(found: _Found, left: int) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from pathlib import Path, PurePath, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from automl.data.sources.base import Source, counted, hash_lines
+from automl.data.sources.cells import groups_of
 from automl.data.sources.files.base import Files, LooseFiles
 from automl.data.sources.files.layout import printable
 from automl.data.sources.files.split_names import split_of
@@ -22,9 +23,10 @@ from automl.data.sources.files.tables.columns import (
     table_note,
     target_columns,
 )
+from automl.data.sources.files.tables.groups import kin_notes
 from automl.data.sources.files.tables.lookup import Lookup
 from automl.data.sources.files.tables.read_table import NOTE, SUFFIXES, UNTYPED, most_bytes, read_table
-from automl.data.sources.files.tables.split_columns import assigned_parts, find_split_columns, texts
+from automl.data.sources.files.tables.split_columns import assigned_parts, find_split_columns
 from automl.data.sources.labels import Labels, read_labels
 from automl.documents.bounded_file import read_bounded
 from automl.errors import DataError
@@ -110,7 +112,9 @@ def require_images(
     frame: pd.DataFrame, files: Files, *, where: str, image: str | None, group: str | None = None
 ) -> Table:
     """Return the table in a frame. Raises DataError if it has no rows, or no column of images."""
-    table = make_table(frame, where=where, find=Lookup(files, "").find, image=image, group=group)
+    prefer = split_of(posixpath.splitext(posixpath.basename(where))[0])
+    find = Lookup(files, "", prefer=prefer).find
+    table = make_table(frame, where=where, find=find, image=image, group=group)
     if table is None:
         raise no_images(frame, where)
     if not len(table.frame):
@@ -131,7 +135,9 @@ def manifest_source(files: Files, tables: Sequence[Table], *, target: str | None
     parts = find_split_columns(frame, (first.image, first.group, *columns))
     given = [table.split for table in tables for _ in range(len(table.frame))]
     splits, unassigned = assigned_parts(frame, parts, given, first.where)
-    groups = texts(frame, first.group) if first.group is not None else [""] * len(frame)
+    groups, same = (
+        groups_of(frame[first.group], first.group) if first.group is not None else ([""] * len(frame), ())
+    )
     kept = [i for i, keep in enumerate(labels.kept.tolist()) if keep]
     names, again, repeats = _names([cells[i] for i in kept], labels)
     source = ManifestSource(files, names, [cells[i] for i in kept], labels)
@@ -139,7 +145,9 @@ def manifest_source(files: Files, tables: Sequence[Table], *, target: str | None
     source.groups = [groups[i] for i in kept]
     read = tuple(dict.fromkeys(table.frame.attrs[NOTE] for table in tables if NOTE in table.frame.attrs))
     source.notes = (*files.notes, *read, table_note(first, columns, parts), *told, *source.notes)
-    source.notes += unassigned
+    source.notes += (*unassigned, *same)
+    if first.group is None:
+        source.notes += kin_notes(frame, (first.image, *columns), splits)
     if unused:
         source.notes += (
             f"Columns not used: {', '.join(unused)}; --target (in Python target) names others to learn.",

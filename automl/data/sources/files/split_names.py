@@ -12,8 +12,8 @@ TRAIN, VAL, HOLDOUT = "train", "val", "holdout"
 UNLABELLED = "unlabelled"
 _WORDS = {
     **dict.fromkeys(("train", "training", "trainings", "trainval", "trn"), TRAIN),
-    **dict.fromkeys(("val", "valid", "validation", "dev"), VAL),
-    **dict.fromkeys(("test", "testing", "tst", "holdout", "eval", "evaluation"), HOLDOUT),
+    **dict.fromkeys(("val", "valid", "validation", "validate", "validating", "dev"), VAL),
+    **dict.fromkeys(("test", "tests", "testing", "tst", "holdout", "eval", "evaluation"), HOLDOUT),
     **dict.fromkeys(("unlabelled", "unlabeled", "unannotated", "pred", "predict"), UNLABELLED),
     **dict.fromkeys(("inference", "prediction", "predictions", "submission", "submissions"), UNLABELLED),
     # Spanish, Portuguese, French, Italian, German, Dutch, Polish, Turkish, Russian, Chinese, Japanese, Korean; without
@@ -77,6 +77,12 @@ def splits_among(names: Iterable[str]) -> dict[str, str]:
         for name, (split, rest) in found.items()
         if split and (not rest or every or shared[rest] > 1)
     }
+
+
+def part_beside(name: str) -> str:
+    """Return the part that a name means besides a class: "holdout" for cat_test, "" for test and cat."""
+    split, rest = _parsed(name)
+    return split if rest else ""
 
 
 def class_in(name: str) -> str:

@@ -80,8 +80,10 @@ def codes(texts: Iterable[Any]) -> str:
 
 
 def is_list(text: str) -> bool:
-    """Return whether a text is a list of labels."""
-    return "|" in text or (text.startswith("[") and text.endswith("]"))
+    """Return whether a text is a list of labels: cat|dog, [cat, dog], ('cat', 'dog')."""
+    ends = text[:1] + text[-1:]
+    quoted = ends in ("()", "{}") and ":" not in text and any(mark in text for mark in "'\"")
+    return "|" in text or ends == "[]" or quoted
 
 
 def _has_digit(text: str) -> bool:

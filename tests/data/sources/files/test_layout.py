@@ -71,6 +71,8 @@ def test_composed_and_decomposed_names_are_one_class() -> None:
 def test_no_image_at_all_is_refused() -> None:
     with pytest.raises(DataError, match="no image file was found in 'x'"):
         read_layout(["a/readme.txt"], where="x")
+    with pytest.raises(DataError, match=r"in 'x' \(but 2 other files such as a/1.dcm\): put each class"):
+        read_layout(["a/1.dcm", "b/1.npy"], where="x")
 
 
 def test_images_without_class_folder_are_refused() -> None:
@@ -243,7 +245,7 @@ _KINDS: list[tuple[list[str], tuple[str, ...], set[str], str]] = [
         ],
         _TWO,
         {"train", "holdout"},
-        "The images are those in train/images/; left out beside it: train/masks.",
+        "The images are those in test/images/, train/images/; left out beside them: test/masks, train/masks.",
     ),
     (
         [f"fold_{k}/{name}/1.jpg" for k in (1, 2, 10) for name in _TWO],

@@ -45,20 +45,8 @@ LABEL_COLUMNS = (
     "category",
 )
 _NUMBERS = ("id", "index", "")
-_OTHER_COLUMNS = (SPLIT, "subset", "partition", "group", IS_VALID, *_NUMBERS)
-# Names of columns that may say which rows belong together.
-_KIN = (
-    "patient",
-    "patientid",
-    "subject",
-    "subjectid",
-    "slide",
-    "slideid",
-    "video",
-    "videoid",
-    "plant",
-    "person",
-)
+_MAYBE_SPLITS = ("subset", "partition")
+_OTHER_COLUMNS = (SPLIT, *_MAYBE_SPLITS, "group", IS_VALID, *_NUMBERS)
 _LOOKED_AT = 20  # cells, to find out whether a column names files
 _SHOWN = 12
 
@@ -109,7 +97,9 @@ def make_table(
         found: str | None = image
     else:
         usual = [by_name[name] for name in IMAGE_COLUMNS if name in by_name]
-        found = usual[0] if usual else _naming_files(frame, find)
+        found = (
+            usual[0] if len(usual) == 1 else _naming_files(frame[usual or list(frame.columns)], find)
+        ) or next(iter(usual), None)
     if group is not None and group not in frame.columns:
         raise DataError(unknown_name("group column", group, map(str, frame.columns)))
     groups = by_name.get("group") if group is None else group
@@ -120,7 +110,7 @@ def make_table(
 
 def no_images(frame: pd.DataFrame, where: str) -> DataError:
     """Return the error for a table without a column of images."""
-    if len(frame.columns) == 1 and " " in str(frame.columns[0]):
+    if len(frame.columns) == 1 and re.search(r"\w\W+\w", str(frame.columns[0])):
         return DataError(
             f"the cells of a table must be separated by commas, semicolons, tabs or |, but the first line of {where!r} "
             f"has none of these ({str(frame.columns[0])!r:.80}): save the table with commas"
@@ -152,11 +142,14 @@ def target_columns(table: Table, target: str | None) -> tuple[list[str], list[st
         chosen = [table.label]
     elif len(others) == 1:
         chosen = others
+    elif not others and (names := _names_again(table)):
+        chosen = names
     else:
         chosen = [name for name in others if is_bits(frame[name].tolist())]
         if len(chosen) < 2:
             raise DataError(_unclear(table, others))
-    return chosen, [name for name in others if name not in chosen]
+    left = [name for name in frame.columns if _plain(name) in _MAYBE_SPLITS and name not in (*parts, *taken)]
+    return chosen, [name for name in dict.fromkeys((*others, *left)) if name not in chosen]
 
 
 def columns_of(frame: pd.DataFrame) -> str:
@@ -177,13 +170,15 @@ def table_note(table: Table, learned: Sequence[str], split: SplitColumns) -> str
     numbers = [name for name in numbers if name not in (table.image, table.group, *learned)]
     if numbers:
         said += f" Taken for numbers of the rows, and not used: {', '.join(map(repr, numbers))}."
-    kin = [
-        name for name in table.frame.columns if name not in (table.image, *learned) and _plain(name) in _KIN
-    ]
-    if kin and table.group is None:
-        said += f" Rows of one {kin[0]} may look alike: --group-column {kin[0]} (in Python group_column) keeps them "
-        said += "in one part."
     return said
+
+
+def _names_again(table: Table) -> list[str]:
+    """Return the column id if it is the only one beside the images, and its cells repeat, so they are classes."""
+    beside = [name for name in table.frame.columns if name not in (table.image, table.group)]
+    if len(beside) != 1 or _plain(beside[0]) != "id":
+        return []
+    return beside if table.frame[beside[0]].nunique() < len(table.frame) else []
 
 
 def _names_in(target: str, frame: pd.DataFrame) -> list[str]:

@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from automl.data.sources.files.base import Files
 from automl.data.sources.files.layout import IMAGE_SUFFIXES
 from automl.data.sources.files.split_names import TRAIN, UNLABELLED, split_of, splits_among
-from automl.data.sources.files.tables.columns import Table, make_table, target_columns
+from automl.data.sources.files.tables.columns import (
+    Table,
+    columns_of,
+    make_table,
+    no_images,
+    target_columns,
+)
 from automl.data.sources.files.tables.lookup import Lookup
 from automl.data.sources.files.tables.read_table import SUFFIXES, most_bytes, read_table
 from automl.errors import DataError
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 # Tables of these names are read first (Hugging Face uses metadata).
-_NAMES = ("labels", "metadata")
+# Roboflow calls that of each part _classes.
+_NAMES = ("labels", "metadata", "_classes")
+_MOST_TOLD, _LOOKED_AT = 3, 20  # tables that a note names; cells, to see whether a table names the images
 _NO_LABELS = "submission"  # in the name of a table: it lists predictions to be made
 
 
@@ -39,32 +52,66 @@ def named_tables(files: Files, *, image: str | None = None, group: str | None = 
 
 def other_tables(
     files: Files, *, target: str | None, image: str | None = None, group: str | None = None
-) -> list[Table]:
-    """Return tables of any name at the top of the folder that list images and what to learn.
+) -> tuple[list[Table], DataError | None]:
+    """Return tables of any name at the top of the folder, or in its split folders, that list images and labels.
 
     Several are parts of a split by their names (train.csv, test.csv), or shards (train-00000-of-00002.parquet), which
-    may lie one folder deeper if the folder holds no image files. Damaged tables are no tables of images. Raises
-    DataError if it is not clear which one is meant.
+    may lie one folder deeper if the folder holds no image files. Damaged tables are no tables of images. Without any,
+    the error says why the most likely one is none; None if there is no table. Raises DataError if it is not clear
+    which one is meant.
     """
-    read = [_readable(files, path, image, group) for path in _candidates(files)]
-    found = [table for table in read if table is not None]
-    by_name = {table.where: posixpath.splitext(posixpath.basename(table.where))[0] for table in found}
-    splits = splits_among(by_name.values())
-    found.sort(key=lambda table: splits.get(by_name[table.where]) != TRAIN)  # training tables have the labels
+    problem: DataError | None = None
+    for parts in (False, True):
+        found, why = _readable(files, _candidates(files, parts=parts), image, group)
+        tables, unclear = _with_targets(found, target)
+        problem = problem or unclear or why
+        if tables:
+            return _as_parts(files, tables, found, in_folders=parts), None
+    return [], problem
+
+
+def told_tables(files: Files) -> tuple[str, ...]:
+    """Return a note on each of the first tables at the top that name the images, but are not used."""
+    notes = []
+    for table in _readable(files, _candidates(files, parts=False)[:_MOST_TOLD], None, None)[0]:
+        find = Lookup(files, table.folder, prefer=split_of(_stem(table))).find
+        cells = [str(cell) for cell in table.frame[table.image].head(_LOOKED_AT).tolist()]
+        others = [name for name in table.frame.columns if name != table.image]
+        if others and 2 * sum(find(cell.strip().replace("\\", "/")) is not None for cell in cells) > len(
+            cells
+        ):
+            notes.append(
+                f"{table.where} names images in its column {table.image!r}, but the class folders are used: --target "
+                f"(in Python target) learns another of its columns ({columns_of(table.frame[others])})."
+            )
+    return tuple(notes)
+
+
+def _with_targets(found: Sequence[Table], target: str | None) -> tuple[list[Table], DataError | None]:
+    """Return the tables that have the target, those of training first; and why the first one has none."""
     tables: list[Table] = []
+    problem: DataError | None = None
     for table in found:
         try:
             columns, _ = target_columns(table, target)
             same = not tables or set(columns) == set(target_columns(tables[0], target)[0])
-        except DataError:
+        except DataError as error:
+            problem = problem or error
             continue
         if same:
             tables.append(table)
-    parts = [splits.get(by_name[table.where], "") for table in tables]
+    return tables, problem
+
+
+def _as_parts(files: Files, tables: list[Table], found: Sequence[Table], *, in_folders: bool) -> list[Table]:
+    """Return tables as parts of a split, by their names or those of their folders."""
+    if in_folders:
+        return [replace(table, split=split_of(posixpath.basename(table.folder))) for table in tables]
+    parts = [_part_of(table, found) for table in tables]
     if len(tables) < 2:
         return tables
     if not all(parts):
-        names = ", ".join(sorted(by_name[table.where] for table in tables))
+        names = ", ".join(sorted(_stem(table) for table in tables))
         raise DataError(
             f"one table must list the images of {files.where!r}, but {names} could: give one of them as the data, or "
             "call it labels"
@@ -76,15 +123,26 @@ def other_tables(
     return [replace(table, split=part) for table, part in zip(tables, parts, strict=True)]
 
 
-def _candidates(files: Files) -> list[str]:
+def _stem(table: Table) -> str:
+    return posixpath.splitext(posixpath.basename(table.where))[0]
+
+
+def _part_of(table: Table, found: Sequence[Table]) -> str:
+    return splits_among(map(_stem, found)).get(_stem(table), "")
+
+
+def _candidates(files: Files, *, parts: bool) -> list[str]:
+    """Return the tables at the top, or those in the folders of `parts` of a split."""
     around = _around(files)
     images = any(posixpath.splitext(path)[1].lower() in IMAGE_SUFFIXES for path in files.paths)
     found = []
     for path in files.paths:
         stem, suffix = posixpath.splitext(posixpath.basename(path).lower())
-        depth = posixpath.relpath(posixpath.dirname(path) or ".", around or ".").count("/")
-        top = posixpath.dirname(path) == around or (not images and depth < 1)
-        if top and suffix in SUFFIXES and _NO_LABELS not in stem:
+        if suffix not in SUFFIXES or _NO_LABELS in stem:
+            continue
+        inside = posixpath.relpath(posixpath.dirname(path) or ".", around or ".")
+        top = inside == "." or (not images and inside.count("/") < 1)
+        if (split_of(inside) not in ("", UNLABELLED)) if parts else top:
             found.append(path)
     return found
 
@@ -95,20 +153,35 @@ def _around(files: Files) -> str:
     return posixpath.commonpath(folders) if folders else ""
 
 
-def _readable(files: Files, path: str, image: str | None, group: str | None) -> Table | None:
-    try:
-        return _table(files, path, image=image, group=group)
-    except DataError:
-        return None
+def _readable(
+    files: Files, paths: Sequence[str], image: str | None, group: str | None
+) -> tuple[list[Table], DataError | None]:
+    """Return the tables of images, those of training first; and why the first of the others is none."""
+    found: list[Table] = []
+    problem: DataError | None = None
+    for path in paths:
+        try:
+            table = _table(files, path, image=image, group=group)
+            if table is not None:
+                found.append(table)
+            else:
+                problem = problem or no_images(_frame(files, path), path)
+        except DataError as error:
+            problem = problem or error
+    return sorted(found, key=lambda table: _part_of(table, found) != TRAIN), problem
 
 
-def _table(files: Files, path: str, *, split: str = "", image: str | None, group: str | None) -> Table | None:
-    folder = posixpath.dirname(path)
+def _frame(files: Files, path: str) -> pd.DataFrame:
     try:
         content = files.read(path, most=most_bytes(path))
     except DataError as error:
         raise DataError(f"the table {path!r} in {files.where!r} {error}") from error
-    frame = read_table(path, content)
-    find = Lookup(files, folder).find
+    return read_table(path, content)
+
+
+def _table(files: Files, path: str, *, split: str = "", image: str | None, group: str | None) -> Table | None:
+    folder = posixpath.dirname(path)
+    frame = _frame(files, path)
+    find = Lookup(files, folder, prefer=split_of(posixpath.splitext(posixpath.basename(path))[0])).find
     table = make_table(frame, where=path, find=find, folder=folder, split=split, image=image, group=group)
     return table if table is not None and len(table.frame) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -14,6 +15,7 @@ from automl.data.sources.files.layout import IMAGE_SUFFIXES
 from automl.data.sources.files.split_names import split_of
 
 _DEPTH = 2  # folders below that of a loose table that are searched
+_ABSOLUTE = re.compile(r"/|[A-Za-z]:/|[a-z][a-z0-9+]+:/")
 _MOST_FILES = 1_000_000
 
 
@@ -30,23 +32,44 @@ class Lookup:
         """Return the path in `files` of the file that a cell names; None if there is none, or are several.
 
         It lies beside the table, in images/ there, or, if the cell names no folder, in any folder below. The extension
-        may be missing.
+        may be missing, and so may zeros before a number. Letter case and the first folders of the cell may differ.
         """
         direct = self._direct(cell)
         if direct is not None:
             return direct
-        found = self._below.get(posixpath.normpath(cell), ())
+        name = posixpath.normpath(cell)
+        exact = self._below.get(name, ())
+        found = exact or self._loosely.get(_loose(name), ())
         if len(found) > 1:
-            found = [path for path in found if self._prefer in map(split_of, path.split("/")[:-1])]
+            beside = [
+                path for path in found if posixpath.splitext(path)[0] == posixpath.join(self._folder, name)
+            ]
+            preferred = [path for path in found if self._prefer in map(split_of, path.split("/")[:-1])]
+            found = beside if len(beside) == 1 else preferred
         if len(found) != 1:
-            return None
+            return self._without_first_folders(name)
         path = found[0]
         folder = posixpath.dirname(posixpath.relpath(path, self._folder or "."))
         if "/" not in cell and folder:
             self._found[f"in {folder}/"] += 1
-        if not cell.endswith(posixpath.splitext(path)[1]):
+        if not exact:
+            self._found["by other letter case, or with zeros before the number"] += 1
+        elif not cell.endswith(posixpath.splitext(path)[1]):
             self._found[f"with the extension {posixpath.splitext(path)[1]}"] += 1
         return path
+
+    def _without_first_folders(self, name: str) -> str | None:
+        """Return the file that is there without the first folders of a cell, such as those of another machine.
+
+        One folder must be left, unless the cell is an absolute path or an address: a/1.jpg is not b/1.jpg.
+        """
+        parts = name.split("/")
+        for k in range(1, len(parts) - (not _ABSOLUTE.match(name))):
+            path = self._direct("/".join(parts[k:]))
+            if path is not None:
+                self._found["without the first folders in their cells"] += 1
+                return path
+        return None
 
     def places(self, cell: str) -> Sequence[str]:
         """Return the files that a cell could mean."""
@@ -77,6 +100,14 @@ class Lookup:
                 found[key].append(path)
         return dict(found)
 
+    @cached_property
+    def _loosely(self) -> dict[str, list[str]]:
+        """The same without letter case, and without zeros before a number."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for name, paths in self._below.items():
+            found[_loose(name)] += [path for path in paths if path not in found[_loose(name)]]
+        return dict(found)
+
     def _paths(self) -> Iterator[str]:
         if self._files.paths or not isinstance(self._files, LooseFiles):
             yield from self._files.paths
@@ -91,6 +122,11 @@ class Lookup:
                 elif n < _MOST_FILES:
                     n += 1
                     yield name
+
+
+def _loose(name: str) -> str:
+    folded = name.casefold()
+    return (folded.lstrip("0") or "0") if folded.isdecimal() else folded
 
 
 def _listing(folder: Path) -> list[Path]:

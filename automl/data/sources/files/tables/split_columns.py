@@ -33,7 +33,7 @@ _LOOKED_AT = 20  # cells of a column of another name
 class SplitColumns:
     """The column that names the part of each row, and those that are true for the rows of a part.
 
-    `not_quite` is a column of a usual name of which only some cells are parts.
+    `not_quite` is a column of a usual name of which only some cells are parts, or all are 0, 1 and 2.
     """
 
     column: str | None = None
@@ -75,6 +75,7 @@ def find_split_columns(frame: pd.DataFrame, taken: Collection[str | None]) -> Sp
         if plain in FLAGS and (plain == IS_VALID or _is_true_or_false(frame, name))
     }
     odd = None if column else next((name for name in usual if _some_part(frame, name)), None)
+    odd = odd or (None if column else next((name for name in usual if _few_numbers(frame, name)), None))
     return SplitColumns(column, flags, odd)
 
 
@@ -98,6 +99,12 @@ def assigned_parts(
     if any(true.values()):
         return [_part_of({part: rows[i] for part, rows in true.items()}) for i in range(len(frame))], ()
     if columns.not_quite is not None:
+        if _few_numbers(frame, columns.not_quite):
+            told = (
+                f"The numbers in {columns.not_quite!r} are not taken for parts of a split: a column split with train, "
+                "val and test assigns parts."
+            )
+            return given, (told,)
         told = (
             f"Some cells of {columns.not_quite!r} look like parts of a split, but not all of them, so it is not used: "
             "a column split with train, val and test assigns parts."
@@ -146,6 +153,12 @@ def _parts_in(frame: pd.DataFrame, name: str) -> set[str]:
 
 def _some_part(frame: pd.DataFrame, name: str) -> bool:
     return any(split_of(word) not in ("", UNLABELLED) for word in _words(frame[name].tolist()) or ())
+
+
+def _few_numbers(frame: pd.DataFrame, name: str) -> bool:
+    """Return whether the cells are 0, 1 and perhaps 2, which may stand for parts."""
+    found = {cell.removesuffix(".0") for cell in texts(frame, name)}
+    return len(found) > 1 and found <= {"0", "1", "2", "3"}
 
 
 def _words(cells: Sequence[Any]) -> set[str] | None:

@@ -26,7 +26,7 @@ def test_columns_that_are_not_learned_are_told(root: Path) -> None:
     assert "Taken for numbers of the rows, and not used: 'Unnamed: 0'." in notes
     both = "image,label,split,is_valid\npics/0.png,a,train,0\npics/1.png,b,test,1\n"
     assert "'split' the parts of the split, 'is_valid' is not used beside it" in _notes(root / "y.csv", both)
-    patients = "image,label,patient_id\npics/0.png,a,7\npics/1.png,b,8\n"
+    patients = "image,label,patient_id\npics/0.png,a,7\npics/1.png,b,8\npics/2.png,b,7\n"
     told = _notes(root / "z.csv", patients)
     assert "--group-column patient_id (in Python group_column) keeps them in one part" in told
 

@@ -80,3 +80,11 @@ def test_typed_cells_are_read(root: Path) -> None:
         }
     )
     assert open_source(frame).splits == ["holdout", "train", "train"]
+
+
+@pytest.mark.parametrize("name", ["partition", "subset", "set"])
+def test_numbers_that_may_be_parts_are_told_and_not_used(root: Path, name: str) -> None:
+    source = open_source(_table(root, name, "0", "1", "2", "0"))
+    assert source.splits == [""] * 4
+    assert any(f"The numbers in '{name}' are not taken for parts of a split" in note for note in source.notes)
+    assert any(f"Columns not used: {name};" in note for note in source.notes)
