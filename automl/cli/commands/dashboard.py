@@ -183,6 +183,11 @@ def _application(url: str, find_folder: FindFolder | None = None) -> WSGIApplica
         app: WSGIApplication = optuna_dashboard.wsgi(view, artifact_store=GeneratedArtifacts(view.artifact))
     except (sqlalchemy.exc.SQLAlchemyError, RuntimeError, ImportError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if "readonly database" in first:
+            raise StorageError(
+                f"the dashboard needs a database that it can write to, but {masked(url)!r} can only be read: copy the "
+                "folder of the study and open the copy"
+            ) from error
         raise StorageError(
             f"the storage must be an Optuna database, got {masked(url)!r} ({first})"
         ) from error
