@@ -50,5 +50,5 @@ def _number(value: Any) -> float | None:
         return None
     try:
         return float(value)
-    except OverflowError:  # a whole number that is larger than any float
-        return math.inf if value > 0 else -math.inf
+    except OverflowError:  # a whole number or fraction that is larger than any float
+        return -math.inf if value < 0.0 else math.inf

@@ -29,9 +29,9 @@ def open_export(folder: Path, *, threads: int = 0) -> tuple[dict[str, Any], Scor
             return np.column_stack(opened.run(None, {IMAGES: pixels}))
 
         side, n = said["size"], len(said["classes"])
-        found = score(np.zeros((1, side, side, said["channels"]), np.uint8)).shape
-        if found not in ((1, n), (1, n + 1)):
-            raise ValueError(f"scores of the shape {found} for {n} classes and one image")
+        found = score(np.zeros((1, side, side, said["channels"]), np.uint8))
+        if found.shape not in ((1, n), (1, n + 1)) or not np.isfinite(found).all():
+            raise ValueError(f"{found[0].tolist()!r:.80} as the scores of {n} classes")
     except AutomlError:
         raise
     except Exception as error:  # onnxruntime raises nearly anything
