@@ -124,9 +124,17 @@ def unknown_name(kind: str, given: str, valid: Iterable[str]) -> str:
     return f"unknown {kind} {given!r}: {hint}Valid names: {', '.join(names)}"
 
 
+def text_of(error: BaseException) -> str:
+    """Return what an error says; nothing where its own code cannot say it."""
+    try:
+        return str(error)
+    except Exception:  # whatever the code of a stranger's error raises
+        return ""
+
+
 def reason_of(error: BaseException) -> str:
     """Return the first line of an error's text, or its kind if it has none."""
-    lines = str(error).splitlines()
+    lines = text_of(error).splitlines()
     return lines[0][:LONGEST_REASON] if lines and lines[0].strip() else type(error).__name__
 
 

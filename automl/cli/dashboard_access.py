@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -69,7 +69,10 @@ class Access:
     def _from_own_page(self, environ: WSGIEnvironment, host: str) -> bool:
         """Return whether the page that sent a change came from this server. Scripts send neither header."""
         origin = environ.get("HTTP_ORIGIN")
-        same = origin is None or urlsplit(origin).netloc == host
+        try:
+            same = origin is None or urlsplit(origin).netloc == host
+        except ValueError:  # no address at all
+            return False
         return same and environ.get("HTTP_SEC_FETCH_SITE", "same-origin") in ("same-origin", "none")
 
     def _knows_token(self, environ: WSGIEnvironment) -> bool:
@@ -146,4 +149,7 @@ def _cookie(environ: WSGIEnvironment) -> str:
 def _without_token(environ: WSGIEnvironment) -> str:
     left = [pair for pair in parse_qsl(environ.get("QUERY_STRING", "")) if pair[0] != PARAMETER]
     path = "/" + environ.get("PATH_INFO", "/").lstrip("/\\")  # never the name of another host
+    path = quote(
+        path.encode("latin-1"), safe="/"
+    )  # as it was sent: a line end in it would begin another header
     return f"{path}?{urlencode(left)}" if left else path

@@ -24,6 +24,7 @@ from automl.machine import (
     memory_limit,
     total_memory,
 )
+from automl.terminal.masking import mask_passwords
 
 _NEEDED = (
     "torch",
@@ -44,11 +45,14 @@ _MIN_DISK = 1024**3
 
 @dataclass(frozen=True)
 class Check:
-    """One finding: with `bad`, `fit` cannot work; `note` is worth knowing."""
+    """One finding: with `bad`, `fit` cannot work; `note` is worth knowing. Passwords of URLs in the text are masked."""
 
     name: str
     level: Literal["ok", "note", "bad"]
     text: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", mask_passwords(self.text))
 
 
 def check_all(directory: str) -> Iterator[Check]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from urllib.parse import parse_qsl, unquote
 
 from automl.errors import ConfigError, unknown_name
 from automl.terminal.masking import MASK, mask_password, remember_passwords
@@ -28,7 +29,22 @@ def check_storage(url: str) -> str:
     if scheme[1].lower() not in DATABASES:
         raise ValueError(unknown_name("kind of storage", scheme[1], DATABASES))
     kind, mark, rest = url.partition("://")
+    if scheme[1].lower() == "sqlite":
+        _require_file(rest)
     return f"{kind.lower()}{mark}{rest}"
+
+
+def _require_file(rest: str) -> None:
+    """Raise ValueError if the part of a SQLite URL after :// names no file: a database in memory keeps no study."""
+    name, _, query = rest.partition("?")
+    options = dict(parse_qsl(query, keep_blank_values=True))
+    name = unquote(name)
+    if name.strip("/").removeprefix("file:") in ("", ":memory:") or options.get("mode") == "memory":
+        raise ValueError("must name a file, as 'sqlite:///study.db' does: a database in memory would be lost")
+    if "uri" in options and not name.lstrip("/").startswith("file:"):
+        raise ValueError(
+            "must begin with sqlite:///file: where it has the option uri, or have no such option"
+        )
 
 
 def unmask(url: str) -> str:

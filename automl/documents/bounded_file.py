@@ -16,18 +16,14 @@ class TooLargeError(ValueError):
 def read_bounded(path: str | Path, most: int) -> bytes:
     """Return the content of a file of at most `most` bytes.
 
-    It is opened without waiting: a named pipe has no end, nor has a device. Raises OSError if it cannot be read,
-    ValueError if it is no file, and TooLargeError for more bytes, before any is read if its size says so.
+    Raises OSError if it cannot be read, ValueError if it is no file, and TooLargeError for more bytes, before any is
+    read if its size says so.
     """
-    file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
+    file = open_file(path, most)
     try:
-        info = os.fstat(file)
-        if not stat.S_ISREG(info.st_mode):
-            raise ValueError("not a file")
-        if info.st_size > most:
-            raise TooLargeError(f"too large: {size_in_words(info.st_size)}, at most {size_in_words(most)}")
-        data = os.read(file, info.st_size + 1)  # one call, unless the file grows meanwhile or hides its size
-        if len(data) == info.st_size:
+        size = os.fstat(file).st_size
+        data = os.read(file, size + 1)  # one call, unless the file grows meanwhile or hides its size
+        if len(data) == size:
             return data
         parts, total = [data], len(data)
         while part := os.read(file, _PIECE):
@@ -38,6 +34,24 @@ def read_bounded(path: str | Path, most: int) -> bytes:
         return b"".join(parts)
     finally:
         os.close(file)
+
+
+def open_file(path: str | Path, most: int) -> int:
+    """Open a file of at most `most` bytes for reading and return its number, which the caller closes.
+
+    It is opened without waiting: a named pipe has no end, nor has a device. Raises as `read_bounded` does.
+    """
+    file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
+    try:
+        info = os.fstat(file)
+        if not stat.S_ISREG(info.st_mode):
+            raise ValueError("not a file")
+        if info.st_size > most:
+            raise TooLargeError(f"too large: {size_in_words(info.st_size)}, at most {size_in_words(most)}")
+    except BaseException:
+        os.close(file)
+        raise
+    return file
 
 
 def size_in_words(size: int) -> str:

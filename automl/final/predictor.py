@@ -25,6 +25,7 @@ from automl.final.confidence.known_features import (
 from automl.final.confidence.selective import Threshold
 from automl.final.confidence.temperature import tempered
 from automl.final.evaluation.record import Evaluation
+from automl.final.loading.answers import require_numbers
 from automl.final.loading.network import load_network
 from automl.final.loading.preprocess import read_preprocess, typed_labels
 from automl.final.model_folder import CONFIG, PREPROCESS, WEIGHTS
@@ -165,9 +166,9 @@ class Predictor:
     def predict_proba(self, images: Any) -> np.ndarray:
         """Return probabilities (n, n_classes), or the predicted values of a regression.
 
-        Raises DataError that names an unreadable image.
+        Raises DataError that names an unreadable image, and ModelError for answers that are no numbers.
         """
-        batches = [self.predict_pixels(pixels) for pixels in self._pixels(images)]
+        batches = [require_numbers(self.predict_pixels(pixels)) for pixels in self._pixels(images)]
         return np.concatenate(batches) if batches else np.empty((0, len(self.classes)), dtype=np.float32)
 
     def evaluate(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -11,6 +12,7 @@ from typing import Any
 
 from automl.config.loading import read_study_file
 from automl.config.storage import unmask
+from automl.documents.bounded_file import open_file
 from automl.documents.json_file import read_json, read_object
 from automl.errors import ConfigError, ModelError, StudyError, reason_of, unknown_name
 from automl.final.evaluation.words import answers_nothing
@@ -27,6 +29,7 @@ HOLDOUT_FILE = "holdout.json"  # how often the holdout was read
 LOCK = ".running"  # locked by the process that runs the study, which it names
 MODEL_FOLDER = "model"
 WEIGHTS_FILE = "model.safetensors"
+_MOST_OF_A_LOCK = 2**20  # bytes
 REPLACED = ".replaced-"  # in the name of the folder of a study that `--overwrite` is about to replace
 
 
@@ -144,13 +147,17 @@ def _owner(lock: Path) -> str:
     except ImportError:
         return ""
     try:
-        with lock.open(encoding="utf-8", errors="replace") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return file.read(100).strip() or "another process"
-    except OSError:  # no such file, or a file system without locks
+        file = open_file(lock, _MOST_OF_A_LOCK)
+    except (OSError, ValueError):  # there is none, or it is no file
         return ""
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return os.read(file, 100).decode(errors="replace").strip() or "another process"
+    except OSError:  # a file system without locks
+        return ""
+    finally:
+        os.close(file)
     return ""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from numbers import Real
 from typing import Any
@@ -47,4 +48,7 @@ def _number(value: Any) -> float | None:
             return None  # more than one element
     if isinstance(value, bool) or not isinstance(value, Real):
         return None
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:  # a whole number or fraction that is larger than any float
+        return -math.inf if value < 0.0 else math.inf

@@ -7,11 +7,13 @@ import shutil
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
+from automl.errors import text_of
 from automl.log import get_logger
 from automl.records import Config
 from automl.search.space import CONTROL_KEYS
@@ -189,7 +191,7 @@ class Stepper:
         self.round = 0
         self._iterator: Iterator[Any] | None = None
         try:
-            self._subject = self._objective(self.launch.config)
+            self._subject = self._objective(deepcopy(self.launch.config))  # it may change what it is given
         except _ENDS as error:
             raise _ended_by(error) from error
         except Exception as error:
@@ -240,7 +242,7 @@ def cause_of(error: BaseException) -> str:
     """Return the error in one line: its type, its message and where it was raised."""
     frames = traceback.extract_tb(error.__traceback__)
     where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno} in {frames[-1].name})" if frames else ""
-    message = " ".join(str(error).split())
+    message = " ".join(text_of(error).split())
     return f"{type(error).__name__}: {message}{where}" if message else f"{type(error).__name__}{where}"
 
 

@@ -97,7 +97,7 @@ def tune(
         portfolio=portfolio,
         seed=seed,
         study=_name(name),
-        directory=None if directory is None else Path(directory),
+        directory=None if directory is None else Path(directory).absolute(),
         keeps_prints=True,
         storage=storage,
         objectives={} if objectives is None else objectives,

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 
-# Control characters (ESC begins commands to a terminal), line separators, marks that reverse the direction of text, and
-# the halves of surrogate pairs, which stand for bytes of a file name that are no text.
-_ACTIVE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+# Control characters (ESC begins commands to a terminal), line separators, marks that reverse the direction of text,
+# characters that nobody sees (names that differ in one look the same), and the halves of surrogate pairs, which stand
+# for bytes of a file name that are no text.
+_ACTIVE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
+    "\u00ad\u180e\u200b\u2060-\u2064\ufeff\ufff9-\ufffb]"
+)
 _ACTIVE_IN_LINES = re.compile(_ACTIVE.pattern.replace("\x00-\x1f", "\x00-\x09\x0b-\x1f"))
 # Longer words are cut: no file is called so, and a terminal would show nothing else. A path may be longer.
 _LONGEST_WORD, _LONGEST_PATH, _LONGEST_TEXT = 255, 4096, 5000

@@ -7,13 +7,17 @@ import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from automl.cli import main
-from automl.errors import AutomlError, StudyError
+from automl.delivery.export.rows import study_rows
+from automl.errors import AutomlError, DataError, StudyError
+from automl.final.evaluation.labelled import Labelled
+from automl.final.evaluation.seen import read_study_images
 from automl.review.earlier_studies import read_past
+from automl.review.report.answers import read_answers, read_label_errors, read_parts
 from automl.review.studies import read_study
 from automl.review.tables import read_trials
 from tests.review.studies_on_disk import finished_study, running_study
@@ -61,7 +65,7 @@ def test_list_shows_the_other_studies_and_each_command_says_a_sentence(
         assert (code == 0) == (said == "")
 
 
-@pytest.mark.parametrize("name", WHOLE)
+@pytest.mark.parametrize("name", (*WHOLE, ".running"))
 def test_list_waits_for_no_pipe_and_reads_no_terabyte(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
@@ -76,6 +80,27 @@ def test_list_waits_for_no_pipe_and_reads_no_terabyte(
     finished_study(tmp_path, "good")
     assert main(["list", "--directory", str(tmp_path)]) == 0
     assert "good" in capsys.readouterr().out
+
+
+TABLES = ("holdout_predictions.csv", "label_errors.csv", "splits.csv")
+
+
+def test_report_and_evaluation_wait_for_no_pipe_and_read_no_terabyte_among_the_tables(tmp_path: Path) -> None:
+    for name in TABLES:
+        os.mkfifo(tmp_path / name)
+    for _ in range(2):
+        assert read_answers(tmp_path, "classification", ()) == ()
+        assert read_label_errors(tmp_path) == ()
+        assert read_parts(tmp_path) == ()
+        assert read_study_images(tmp_path / "model") is None
+        with pytest.raises(
+            DataError, match=r"splits.csv' must say which images the study held out, but cannot be read"
+        ):
+            study_rows(cast(Labelled, None), tmp_path)
+        for name in TABLES:
+            (tmp_path / name).unlink()
+            (tmp_path / name).touch()
+            os.truncate(tmp_path / name, 2**41)
 
 
 STATEMENTS = (

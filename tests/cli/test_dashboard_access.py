@@ -86,6 +86,7 @@ def test_another_site_changes_nothing() -> None:
         for headers in (
             {"Origin": "http://evil.example"},
             {"Origin": "null"},
+            {"Origin": "http://["},
             {"Sec_Fetch_Site": "cross-site"},
         ):
             status, _, text = request("POST", Host=own, **headers)
@@ -106,6 +107,8 @@ def test_token_opens_the_page_once_and_then_a_cookie_does() -> None:
         assert request("GET", "/dashboard", Cookie=cookie + "x")[0] == 403
         assert request("GET", "/dashboard", Cookie="\x01;=")[0] == 403
         assert request("GET", f"//evil.example?token={access.token}")[1]["Location"] == "/evil.example"
+        _, headers, _ = request("GET", f"/a%0d%0aX-Other:%20b/caf%c3%a9?token={access.token}")
+        assert (headers["Location"], "X-Other" in headers) == ("/a%0D%0AX-Other%3A%20b/caf%C3%A9", False)
     assert access.token != _access(token=True).token
 
 

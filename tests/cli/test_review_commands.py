@@ -9,6 +9,7 @@ import threading
 import urllib.request
 from pathlib import Path
 
+import optuna
 import pytest
 
 from automl.cli import main
@@ -212,6 +213,13 @@ def test_dashboard_on_a_taken_port_says_so(studies: Path) -> None:
             UsageError, match=rf"must be free, got 127.0.0.1:{port} .*; try --port {port + 1}"
         ):
             listen(lambda *_: [], "127.0.0.1", port)
+
+
+def test_dashboard_of_a_study_that_can_only_be_read_says_so(tmp_path: Path) -> None:
+    pytest.importorskip("optuna_dashboard")
+    optuna.create_study(storage=f"sqlite:///{tmp_path}/study.db", study_name="s")
+    with pytest.raises(StorageError, match="needs a database that it can write to, but .* can only be read"):
+        _application(f"sqlite:///file:{tmp_path}/study.db?mode=ro&uri=true")
 
 
 def test_dashboard_of_an_unreachable_storage_hides_the_password() -> None:

@@ -40,3 +40,30 @@ def test_scheme_in_large_letters_is_that_in_small_ones() -> None:
     assert (
         check_storage("POSTGRESQL+Psycopg://U:Secret@Host/Name") == "postgresql+psycopg://U:Secret@Host/Name"
     )
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite://",
+        "sqlite:///",
+        "sqlite:///:memory:",
+        "SQLite+pysqlite:///%3Amemory%3A",
+        "sqlite:///file::memory:?uri=true",
+        "sqlite:///file:name?mode=memory&uri=true",
+    ],
+)
+def test_database_in_memory_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="must name a file.*a database in memory would be lost"):
+        check_storage(url)
+
+
+def test_option_that_makes_a_file_of_another_name_is_refused() -> None:
+    with pytest.raises(ValueError, match="must begin with sqlite:///file: where it has the option uri"):
+        check_storage("sqlite:///study.db?mode=ro&uri=true")
+    for url in (
+        "sqlite:///file:a%3Fb.db?uri=true",
+        "sqlite:////tmp/study.db?timeout=5",
+        "sqlite:///study.db",
+    ):
+        assert check_storage(url) == url

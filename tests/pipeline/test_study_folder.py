@@ -131,3 +131,10 @@ def test_another_group_column_is_refused_by_its_name_even_where_all_counts_stay(
     with pytest.raises(StudyError, match=r"exists with another n_train \(9 there, 8 now\)"):
         workspace.check_same({**plan, "n_train": 8}, began)
     workspace.close()
+
+
+def test_file_that_cannot_be_written_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "plan.json").mkdir()
+    with pytest.raises(OSError):
+        write_json(tmp_path / "plan.json", {"a": 1})
+    assert [entry.name for entry in tmp_path.iterdir()] == ["plan.json"]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from automl.errors import reason_of
 from automl.search import objective
 from automl.search.objective import Launch, Stepper, cause_of
 from automl.search.storage.checkpoints import checkpoint_round
@@ -208,3 +209,22 @@ def test_scores_are_written_beside_the_checkpoint_and_never_end_a_trial(
     assert "the scores of trial 0 could not be kept: [Errno 28]" in caplog.text
     stepper.step()
     assert (tmp_path / "scores").read_text(encoding="utf-8") == "3"
+
+
+def test_objective_that_changes_its_configuration_changes_no_result(tmp_path: Path) -> None:
+    given = launch(tmp_path)
+
+    def emptied(config: dict[str, Any]) -> Iterator[dict[str, float]]:
+        config.clear()
+        yield {"accuracy": 1.0}
+
+    assert Stepper(emptied, given).step().metrics == {"accuracy": 1.0}
+    assert given.config == {"x": 0.5, "kind": "a"}
+
+
+def test_error_that_cannot_say_what_it_is_has_its_kind_as_its_cause() -> None:
+    class Silent(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no words")
+
+    assert cause_of(Silent()) == reason_of(Silent()) == "Silent"

@@ -113,3 +113,14 @@ def test_wrong_space_is_a_space_error() -> None:
 def test_portfolio_outside_of_the_space_is_refused_before_anything_runs() -> None:
     with pytest.raises(SpaceError, match="lr"):
         run(portfolio=[{"lr": 5.0, "opt": "adam"}])
+
+
+def test_number_that_no_float_holds_is_infinite() -> None:
+    def huge(config: Config) -> Iterator[dict[str, Any]]:
+        yield {"loss": 10**400, "seconds": 1.0}
+        yield {"loss": 1.0, "other": -(10**400), "seconds": 1.0}
+
+    found = tune(
+        huge, SPACE, metric="loss", mode="min", max_epochs=2, n_trials=1, engine="simulated", policy="none"
+    )
+    assert found.best_value == 1.0

@@ -18,6 +18,8 @@ from automl.terminal.printable import json_safe, printable, printable_lines, sho
         ("\x9b2J and \x7f", r"\x9b2J and \x7f"),
         ("\u202egpj.exe \u2028 \u2066x", r"\u202egpj.exe \u2028 \u2066x"),
         ("\udcff\ud800", r"\xff\ud800"),
+        ("cat\u200b \ufeffdog sh\u00ady \u2060", r"cat\u200b \ufeffdog sh\xady \u2060"),
+        ("👩\u200d🔬 می\u200cخواهم", "👩\u200d🔬 می\u200cخواهم"),  # joiners belong to the text
         (r"C:\new", r"C:\new"),
     ],
 )

@@ -164,7 +164,7 @@ def _application(url: str, find_folder: FindFolder | None = None) -> WSGIApplica
     from automl.review.dashboard.artifacts import GeneratedArtifacts
     from automl.review.dashboard.storage import DashboardStorage
     from automl.review.dashboard.web import translated
-    from automl.search.storage.sql.database import open_optuna
+    from automl.search.storage.sql.database import connection_errors, open_optuna
     from automl.search.storage.sql.urls import masked
 
     try:
@@ -176,11 +176,17 @@ def _application(url: str, find_folder: FindFolder | None = None) -> WSGIApplica
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
-        view = cast(DashboardStorage, open_optuna(url, DashboardStorage))
+        with connection_errors(masked(url)):
+            view = cast(DashboardStorage, open_optuna(url, DashboardStorage))
         view.find_folder = find_folder or view.find_folder
         app: WSGIApplication = optuna_dashboard.wsgi(view, artifact_store=GeneratedArtifacts(view.artifact))
     except (sqlalchemy.exc.SQLAlchemyError, RuntimeError, ImportError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if "readonly database" in first:
+            raise StorageError(
+                f"the dashboard needs a database that it can write to, but {masked(url)!r} can only be read: copy the "
+                "folder of the study and open the copy"
+            ) from error
         raise StorageError(
             f"the storage must be an Optuna database, got {masked(url)!r} ({first})"
         ) from error

@@ -196,6 +196,7 @@ def predicted(
     import numpy as np
 
     from automl.errors import DataError
+    from automl.final.loading.answers import require_numbers
     from automl.final.predictor import named_pixels
 
     items = iter(images)
@@ -209,6 +210,7 @@ def predicted(
                 bad.append((image.name, str(error).removeprefix(f"{image.name}: ")))
         if pixels:
             scores, features = predictor.predict_with_features(np.stack(pixels))
+            require_numbers(scores)
             known = predictor.known if proba and features is not None else None
             unknown = [] if known is None or features is None else known.scores(features).tolist()
             for place, (name, row) in enumerate(zip(names, scores, strict=True)):

@@ -13,7 +13,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from automl.data.splits import HOLDOUT, TRAIN, VAL
-from automl.errors import DataError
+from automl.documents.table_file import table_lines
+from automl.errors import DataError, reason_of
 from automl.final.evaluation.labelled import Labelled
 from automl.final.evaluation.seen import SPLITS_FILE
 
@@ -63,10 +64,16 @@ class StudyRows:
 def study_rows(found: Labelled, folder: Path) -> StudyRows:
     """Return the rows of a study, whose data were opened again, by the splits.csv in its folder.
 
-    Raises DataError if held-out images are gone.
+    Raises DataError if held-out images are gone, or the table is damaged.
     """
-    with (folder / SPLITS_FILE).open(newline="", encoding="utf-8") as file:
-        parts = {row["file"]: row["split"] for row in csv.DictReader(file)}
+    try:
+        with table_lines(folder / SPLITS_FILE) as lines:
+            parts = {row["file"]: row["split"] for row in csv.DictReader(lines)}
+    except (OSError, KeyError, ValueError, csv.Error) as error:
+        raise DataError(
+            f"{str(folder / SPLITS_FILE)!r} must say which images the study held out, but cannot be read "
+            f"({reason_of(error)}): restore it, or give labelled images with --data"
+        ) from error
     images = labelled_images(found)
     split = np.array([parts.get(name, "") for name in images.files])
     train, val, held_out = (images.at(np.flatnonzero(split == part)) for part in (TRAIN, VAL, HOLDOUT))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,12 +14,12 @@ from automl.data.pixels import open_header, quiet_pillow, to_pixels
 from automl.delivery.export.caller import answer, read_model
 from automl.delivery.export.export import described
 from automl.delivery.export.model import export_model
-from automl.delivery.export.onnx_graph import IMAGES, session
+from automl.delivery.serve.exported import open_export
 from automl.documents.digest import file_digest
-from automl.errors import DataError, ModelError, UsageError
+from automl.errors import DataError, UsageError
 from automl.final.model_folder import WEIGHTS
 from automl.final.predictor import Predictor
-from automl.records import Resize, Task
+from automl.records import Resize
 from automl.review.studies import find_model
 
 Pixels = npt.NDArray[np.uint8]
@@ -81,12 +81,7 @@ def serve_model(
             except (UsageError, OSError) as error:
                 note(f"torch answers, more slowly than an ONNX file would: {error}")
                 return _in_torch(folder)
-    said = _checked(exported)
-    opened = session(str(exported / "model.onnx"), threads=threads)
-
-    def score(pixels: Pixels) -> npt.NDArray[np.float32]:
-        return np.column_stack(opened.run(None, {IMAGES: pixels}))
-
+    said, score = open_export(exported, threads=threads)
     return ServedModel(str(exported), said, "onnxruntime", score)
 
 
@@ -98,21 +93,6 @@ def _is_current(exported: Path, folder: Path) -> bool:
         return bool(read_model(exported).get("model") == file_digest(folder / WEIGHTS))
     except (OSError, ValueError):
         return False
-
-
-def _checked(exported: Path) -> dict[str, Any]:
-    try:
-        said = read_model(exported)
-        whole = said["format"] == 1 and said["classes"] and said["resize"] and int(said["size"]) > 0
-        whole = whole and int(said["channels"]) in (1, 3) and isinstance(said["pixel_range"], list)
-        whole = whole and said["task"] in get_args(Task)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(
-            f"{str(exported)!r} must be an export of automl, but its model.json is not ({error})"
-        ) from error
-    if not whole:
-        raise ModelError(f"{str(exported)!r} must be an export of automl, but its model.json is not")
-    return said
 
 
 def _in_torch(folder: Path) -> ServedModel:

@@ -22,6 +22,7 @@ from automl.final.evaluation.compute import Scored, evaluation_of, metric_names,
 from automl.final.evaluation.labelled import Labelled, Where, open_labelled
 from automl.final.evaluation.record import Evaluation
 from automl.final.evaluation.seen import StudyImages, read_study_images, told
+from automl.final.loading.answers import require_numbers
 from automl.machine import cores
 from automl.records import DatasetInfo
 from automl.training.evaluate import EVAL_BATCH
@@ -145,7 +146,7 @@ def _scores(
                 trained += decoded.digest in known.trained
                 held += decoded.digest in known.holdout
         if chunk and (len(chunk) == EVAL_BATCH or done == total):
-            batches.append(predictor.predict_pixels(np.stack(chunk)))
+            batches.append(require_numbers(predictor.predict_pixels(np.stack(chunk))))
             chunk = []
         if done % EVAL_BATCH == 0 or done == total:
             progress(done, total)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from automl.data.sources.base import counted
 from automl.data.splits import HOLDOUT, TRAIN, VAL
+from automl.documents.table_file import table_lines
 
 SPLITS_FILE = "splits.csv"
 _MOST_CELL = 2**20  # characters of a cell
@@ -28,11 +29,11 @@ def read_study_images(model: Path | None) -> StudyImages | None:
     parts: dict[str, set[str]] = {TRAIN: set(), VAL: set(), HOLDOUT: set()}
     try:
         csv.field_size_limit(_MOST_CELL)
-        with (model.parent / SPLITS_FILE).open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
+        with table_lines(model.parent / SPLITS_FILE) as lines:
+            for row in csv.DictReader(lines):
                 if row["split"] in parts and row["sha256"]:
                     parts[row["split"]].add(row["sha256"])
-    except (OSError, KeyError, UnicodeError, csv.Error):
+    except (OSError, KeyError, ValueError, csv.Error):
         return None
     return StudyImages(frozenset(parts[TRAIN] | parts[VAL]), frozenset(parts[HOLDOUT]))
 

@@ -55,8 +55,17 @@ def typed_labels(info: DatasetInfo) -> tuple[Any, ...]:
     """Return the classes in the type in which the labels were given. Raises ValueError if they are of another."""
     if info.task == "regression" or info.label_type == "text":
         return info.classes
-    make: dict[str, Callable[[str], Any]] = {"int": int, "float": float, "bool": lambda text: text == "True"}
-    return tuple(make[info.label_type](name) for name in info.classes)
+    make: dict[str, Callable[[str], Any]] = {
+        "int": int,
+        "float": float,
+        "bool": {"True": True, "False": False}.get,
+    }
+    made = tuple(make[info.label_type](name) for name in info.classes)
+    if None in made or len(set(made)) < len(made):
+        raise ValueError(
+            f"the classes must be different values of the type {info.label_type}, not {info.classes!r:.80}"
+        )
+    return made
 
 
 def _problems(info: DatasetInfo, size: Any, mirrored: Any) -> list[str]:

@@ -70,10 +70,12 @@ def shapes_in(file: Path) -> dict[str, Shape]:
 
 
 def require_finite(network: nn.Module) -> None:
-    """Raise ValueError if a weight is infinite or no number."""
+    """Raise ValueError if a weight is infinite or no number, or a variance below 0, of which the root is no number."""
     for name, value in network.state_dict().items():
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             raise ValueError(f"the weights of {name!r:.100} are not finite numbers")
+        if name.endswith("running_var") and bool((value < 0).any()):
+            raise ValueError(f"the weights of {name!r:.100} are variances below 0")
 
 
 def _require_same(built: Mapping[str, Shape], stored: Mapping[str, Shape]) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 _STUDY = re.compile(r"/api/studies/(\d+)(/param_importances)?/?")
+_NUMBER_OF_NOTHING = re.compile(r"/\d{19,}")  # more than databases count to
 _ARTIFACT = re.compile(r"/artifacts/.*")
 _UPLOAD = re.compile(r"/api/artifacts/.*")
 # A report is a page of its own: whatever is in it cannot ask this server for anything.
@@ -36,6 +37,8 @@ def translated(app: WSGIApplication, storage: DashboardStorage) -> WSGIApplicati
             number = storage.get_study_id_from_name(studies[0].study_name)
             start_response("302 Found", [("Location", f"/dashboard/studies/{number}")])
             return [b""]  # a list of one study is no choice
+        if _NUMBER_OF_NOTHING.search(path):
+            return _send(start_response, "404 Not Found", json.dumps({"reason": "not found"}).encode())
         found = _STUDY.fullmatch(path) if reading else None
         snapshot = _snapshot(storage, int(found[1])) if found is not None else None
         if found is not None and snapshot is not None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from automl.documents.table_file import table_lines
 from automl.final.evaluation.record import ANSWERS_FILE
 from automl.records import Task
 
@@ -45,8 +46,8 @@ class LabelError:
 def read_answers(folder: Path, task: Task, targets: Sequence[str]) -> tuple[Answer, ...]:
     """Return the answers of a study, in their order; () without the file, or with one of another kind."""
     try:
-        with (folder / ANSWERS_FILE).open(encoding="utf-8", newline="") as file:
-            reader = csv.reader(file)
+        with table_lines(folder / ANSWERS_FILE) as lines:
+            reader = csv.reader(lines)
             places = {name: place for place, name in enumerate(next(reader))}
             if task == "regression":
                 return tuple(_values(row, places, targets) for row in reader)
@@ -58,10 +59,10 @@ def read_answers(folder: Path, task: Task, targets: Sequence[str]) -> tuple[Answ
 def read_label_errors(folder: Path) -> tuple[LabelError, ...]:
     """Return the likely label errors of a study, the clearest first; () if none were found or looked for."""
     try:
-        with (folder / "label_errors.csv").open(encoding="utf-8", newline="") as file:
+        with table_lines(folder / "label_errors.csv") as lines:
             return tuple(
                 LabelError(row["file"], row["given_label"], row["suggested_label"], float(row["confidence"]))
-                for row in csv.DictReader(file)
+                for row in csv.DictReader(lines)
             )
     except (OSError, ValueError, LookupError, csv.Error):
         return ()
@@ -70,8 +71,8 @@ def read_label_errors(folder: Path) -> tuple[LabelError, ...]:
 def read_parts(folder: Path) -> tuple[dict[str, str], ...]:
     """Return the rows of `splits.csv` with file, label and split; () without the file."""
     try:
-        with (folder / "splits.csv").open(encoding="utf-8", newline="") as file:
-            return tuple(csv.DictReader(file))
+        with table_lines(folder / "splits.csv") as lines:
+            return tuple(csv.DictReader(lines))
     except (OSError, csv.Error, ValueError):
         return ()
 

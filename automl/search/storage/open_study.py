@@ -10,13 +10,12 @@ import optuna
 from optuna.study import StudyDirection
 from sqlalchemy import insert, select
 
-from automl.documents.json_file import parse_json
 from automl.errors import StudyError
 from automl.search.storage.fingerprint import check_same
 from automl.search.storage.schema_version import check_schema
 from automl.search.storage.sql import tables
 from automl.search.storage.sql.database import Database
-from automl.search.storage.sql.study_owner import Owner, check_owner
+from automl.search.storage.sql.study_owner import Owner, check_owner, read_fingerprint
 
 
 def open_study(database: Database, name: str, fingerprint: Mapping[str, Any], *, at: str) -> optuna.Study:
@@ -50,7 +49,7 @@ def open_study(database: Database, name: str, fingerprint: Mapping[str, Any], *,
             }
             connection.execute(insert(tables.meta), values)
             return study
-    stored, mine = parse_json(row["fingerprint"]), fingerprint.get("owner")
+    stored, mine = read_fingerprint(row["fingerprint"], name, database.shown), fingerprint.get("owner")
     check_owner(name, database.shown, stored.get("owner"), None if mine is None else Owner(**mine))
     check_same(name, stored, fingerprint)
     return study

@@ -1,4 +1,4 @@
-"""What belongs to the caller's process and not to a study: random states, environment, warnings, threads."""
+"""What belongs to the caller's process and not to a study: random states, environment, warnings, threads, folder."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial, wraps
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -31,12 +32,14 @@ def leaves_no_trace(call: Callable[P, R]) -> Callable[P, R]:
 
 @contextmanager
 def process_state_kept() -> Iterator[None]:
-    """Restore at the end of the block: random states, the number of torch's threads, environment, filters of warnings.
+    """Restore at the end of the block what belongs to the caller.
+
+    That is: random states, the number of torch's threads, environment, filters of warnings, the current folder.
 
     The random states are those of random, numpy and torch. If torch was not loaded before, its generator is as in a
     process that loads it only then.
     """
-    environment, restores = dict(os.environ), [*_random_states()]
+    environment, restores = dict(os.environ), [*_random_states(), *_current_folder()]
     fresh = "torch" not in sys.modules
     with warnings.catch_warnings():
         try:
@@ -59,6 +62,20 @@ def _random_states() -> Iterator[Callable[[], Any]]:
         yield partial(torch.set_rng_state, torch.get_rng_state())
         if torch.cuda.is_initialized():
             yield partial(torch.cuda.set_rng_state_all, torch.cuda.get_rng_state_all())
+
+
+def _current_folder() -> Iterator[Callable[[], Any]]:
+    """Yield a function that restores the current folder, unless that was removed."""
+    try:
+        here = Path.cwd()
+    except OSError:
+        return
+
+    def restore() -> None:
+        if here.is_dir():
+            os.chdir(here)
+
+    yield restore
 
 
 def _restore(environment: dict[str, str]) -> None:

@@ -76,3 +76,9 @@ def test_hub_is_asked_unless_switched_off(monkeypatch: pytest.MonkeyPatch) -> No
     assert gone.text.endswith(
         "cannot be reached: models start from scratch, or from a folder (--pretrained DIR)"
     )
+
+
+def test_password_in_the_address_of_the_hub_is_masked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    monkeypatch.setenv("HF_ENDPOINT", "http://ann:hidden@127.0.0.1:1")
+    assert "http://ann:***@127.0.0.1:1 cannot be reached" in checkup._hub().text

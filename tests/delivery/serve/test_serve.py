@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import io
 import json
+import shutil
 import struct
 import threading
 import time
@@ -310,3 +311,47 @@ def test_export_of_other_weights_is_not_served(model_folder: Path, tmp_path: Pat
     content[-4:] = struct.pack("<f", 0.125)
     weights.write_bytes(bytes(content))
     assert serve_model(str(folder)).runtime == "torch"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("size", 10**9),
+        ("size", "40"),
+        ("size", 32.5),
+        ("classes", {"a": 1}),
+        ("classes", [1, 2, 3]),
+        ("classes", ["a", "a", "b"]),
+        ("channels", True),
+        ("pixel_range", ["black", "white"]),
+        ("pixel_range", [0.0]),
+        ("resize", "stretch"),
+        ("task", ["classification"]),
+        ("format", None),
+    ],
+)
+def test_export_of_a_stranger_with_what_no_export_has_is_refused(
+    model_folder: Path, tmp_path: Path, name: str, value: Any
+) -> None:
+    folder = shutil.copytree(model_folder / "onnx", tmp_path / "export")
+    said = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    for changed in ({**said, name: value}, {key: said[key] for key in said if key != name}):
+        (folder / "model.json").write_text(json.dumps(changed), encoding="utf-8")
+        with pytest.raises(ModelError, match=rf"its model.json is not \('?{name}'? (cannot be|is missing)"):
+            serve_model(str(folder))
+    (folder / "model.json").write_text("[]", encoding="utf-8")
+    with pytest.raises(ModelError, match="it must hold one JSON object"):
+        serve_model(str(folder))
+
+
+def test_graph_that_does_not_score_what_is_described_is_refused(model_folder: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(model_folder / "onnx", tmp_path / "export")
+    said = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    for changed in ({"classes": [*"abcdefgh"]}, {"channels": 1}):
+        (folder / "model.json").write_text(json.dumps({**said, **changed}), encoding="utf-8")
+        with pytest.raises(ModelError, match="its model.onnx does not score what its model.json describes"):
+            serve_model(str(folder))
+    (folder / "model.json").write_text(json.dumps(said), encoding="utf-8")
+    (folder / "model.onnx").write_bytes(b"no graph")
+    with pytest.raises(ModelError, match="its model.onnx does not score"):
+        serve_model(str(folder))

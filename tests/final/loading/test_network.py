@@ -188,3 +188,22 @@ def test_folder_with_a_pipe_instead_of_weights_is_refused(tmp_path: Path) -> Non
             Predictor.load(folder)
         (folder / name).unlink()
         (folder / name).write_bytes(content)
+
+
+def test_weights_whose_answers_are_no_numbers_are_told(tmp_path: Path) -> None:
+    folder = _folder(tmp_path / "m", RESNET)
+    stored = load_file(folder / "model.safetensors")
+    large = {
+        name: torch.full_like(value, 3e38) if value.is_floating_point() else value
+        for name, value in stored.items()
+    }
+    save_file(large, folder / "model.safetensors")
+    predictor = Predictor.load(folder)
+    images = torch.rand(2, 3, 32, 32)
+    for ask in (predictor.predict, predictor.predict_proba):
+        with pytest.raises(ModelError, match="answers to these images are no numbers"):
+            ask(images)
+    below = next(name for name in stored if name.endswith("running_var"))
+    save_file({**stored, below: -stored[below]}, folder / "model.safetensors")
+    with pytest.raises(ModelError, match="are variances below 0"):
+        Predictor.load(folder)

@@ -46,6 +46,7 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
         ("task", "nonsense", "classification or multilabel or regression for task, not 'nonsense'"),
         ("task", ["classification"], "for task"),
         ("label_type", "complex", "for label_type"),
+        ("label_type", "bool", "must be different values of the type bool"),
         ("resize", "stretch", "crop or squeeze for resize"),
         ("mirrored", 1, "true or false for mirrored"),
         ("input_size", 10**6, "1 to 2048 pixels as input_size"),
@@ -80,6 +81,11 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
 def test_what_cannot_be_is_refused_in_a_sentence(tmp_path: Path, key: str, value: Any, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         read_preprocess(_write(tmp_path, **{key: value}))
+
+
+def test_classes_that_are_the_same_number_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"must be different values of the type int, not \('1', '01'\)"):
+        read_preprocess(_write(tmp_path, label_type="int", classes=["1", "01"]))
 
 
 def test_regression_has_a_deviation_for_each_column(tmp_path: Path) -> None:

@@ -96,3 +96,15 @@ def test_artifact_is_a_page_of_its_own_that_other_sites_cannot_read(finished: Pa
 def test_files_of_a_study_can_be_neither_added_nor_removed(pruned: WSGIApplication, method: str) -> None:
     status, _, body = ask(pruned, "/api/artifacts/1/abc", method)
     assert status.startswith("400") and "none can be added or removed" in json.loads(body)["reason"]
+
+
+def test_numbers_beyond_those_of_databases_are_not_found(pruned: WSGIApplication) -> None:
+    for digits in (19, 30, 5000):
+        for path in (
+            "/api/studies/{}",
+            "/api/studies/{}/param_importances",
+            "/csv/{}",
+            "/api/studies/1/{}/note",
+        ):
+            status, _, body = ask(pruned, path.format("9" * digits))
+            assert (status, json.loads(body)) == ("404 Not Found", {"reason": "not found"})

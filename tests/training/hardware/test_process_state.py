@@ -36,7 +36,8 @@ assert list(warnings.filters) == before[1]
 """
 
 
-def test_states_are_restored_also_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_states_are_restored_also_after_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    here = Path.cwd()
     monkeypatch.setenv("AUTOML_TEST_OLD", "old")
     threads = torch.get_num_threads()
 
@@ -51,6 +52,7 @@ def test_states_are_restored_also_after_an_error(monkeypatch: pytest.MonkeyPatch
         torch.set_num_threads(threads + 1)
         os.environ.update(AUTOML_TEST_OLD="new", AUTOML_TEST_NEW="1", RAY_TEST_TOKEN="x")
         warnings.simplefilter("error")
+        os.chdir(tmp_path)
         raise ValueError
 
     random.seed(1)
@@ -63,6 +65,7 @@ def test_states_are_restored_also_after_an_error(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(ValueError):
         spoils()
     assert draws() == wanted
+    assert Path.cwd() == here
     assert torch.get_num_threads() == threads
     assert os.environ["AUTOML_TEST_OLD"] == "old"
     assert "AUTOML_TEST_NEW" not in os.environ

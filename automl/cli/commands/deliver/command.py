@@ -67,10 +67,11 @@ def command(
     from automl.pipeline.deliver.choose import Wish
     from automl.pipeline.deliver.deliver import deliver
     from automl.pipeline.plan.limits.asked import Asked
-    from automl.review.studies import STUDY_FILE, find_study
+    from automl.review.studies import STUDY_FILE, find_study, require_own_name
 
     wish = Wish(trial, Asked.read(**limits), former)
     found = find_study(study, directory or "studies")
+    require_own_name(found)  # by its name, another folder would be found
     changes = {} if data is None else {"data": data}
     config = configuration.load(
         found.path / STUDY_FILE, study=found.name, directory=found.directory, **changes

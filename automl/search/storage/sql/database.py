@@ -14,11 +14,20 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
-from automl.errors import ConfigError, StorageError
+from automl.errors import ConfigError, StorageError, reason_of
 from automl.search.storage.sql import tables
-from automl.search.storage.sql.urls import connected, masked, server_options, sqlite_file, with_driver
+from automl.search.storage.sql.urls import (
+    DRIVERS,
+    connected,
+    masked,
+    server_options,
+    sqlite_file,
+    with_driver,
+)
 
 BUSY_TIMEOUT_MS = 30_000
+# What drivers raise while they connect, besides SQLAlchemy's errors.
+_OF_DRIVERS = (ArithmeticError, AssertionError, AttributeError, LookupError, OSError, TypeError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -58,7 +67,7 @@ def open_database(url: str | None) -> Database:
     shown = masked(url)
     with _driver_needed(url):
         with_driver(url)
-        with storage_errors(shown):
+        with storage_errors(shown), connection_errors(shown):
             storage = open_optuna(url)
             tables.metadata.create_all(storage.engine)
     return Database(storage, storage.engine, shown)
@@ -72,7 +81,8 @@ def require_reachable(url: str) -> None:
     with _driver_needed(url):
         file = sqlite_file(with_driver(url))
         if file is None or file.is_file():
-            with storage_errors(masked(url)), connected(url) as connection:
+            shown = masked(url)
+            with storage_errors(shown), connection_errors(shown), connected(url) as connection:
                 inspect(connection).has_table(tables.meta.name)  # reads the file
                 return
         if not file.absolute().parent.is_dir():
@@ -92,9 +102,27 @@ def _driver_needed(url: str) -> Iterator[None]:
             "given is none"
         ) from error
     except ImportError as error:
-        extra = "postgresql" if with_driver(url).get_backend_name() == "postgresql" else "mysql"
         raise ConfigError(
-            f"the driver of the storage {masked(url)} is not installed: run `pip install 'automl[{extra}]'`"
+            f"the driver of the storage {masked(url)} is not installed: {_what_to_install(with_driver(url))}"
+        ) from error
+
+
+def _what_to_install(url: URL) -> str:
+    backend, _, driver = url.drivername.partition("+")
+    if driver and url.drivername not in DRIVERS.values():
+        return f"leave '+{driver}' out of the URL, so that the one that automl installs is used"
+    return f"run `pip install 'automl[{'postgresql' if backend == 'postgresql' else 'mysql'}]'`"
+
+
+@contextmanager
+def connection_errors(shown: str) -> Iterator[None]:
+    """Turn what a driver raises of the options of a URL, such as a file of certificates that is none, into ours."""
+    try:
+        yield
+    except _OF_DRIVERS as error:
+        raise StorageError(
+            f"the study's database {shown} cannot be opened ({type(error).__name__}: {reason_of(error)}): check "
+            "its address and the options behind the ? of its URL"
         ) from error
 
 

@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import platform
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from automl.documents.json_file import parse_json
-from automl.errors import StudyError
+from automl.documents.json_file import parse_json, read_object
+from automl.errors import StorageError, StudyError
 from automl.machine import user_name
+from automl.remote import is_remote
 from automl.search.storage.sql.urls import connected, masked, sqlite_file, with_driver
 from automl.terminal.masking import mask_password
 
+_PLAN = "plan.json"  # of a study's folder
 _FINGERPRINT = text(
     "SELECT m.fingerprint FROM automl_meta m JOIN studies s ON s.study_id = m.study_id"
     " WHERE s.study_name = :study"
@@ -57,7 +60,26 @@ def claim(url: str, study: str, folder: str, *, known: str | None, existed: bool
     if owner["place"] == mine.place:
         return Owner(owner["id"], mine.place)
     check_owner(study, masked(url), owner, mine)
+    if _is_elsewhere(owner, mine, folder):
+        raise StudyError(
+            f"the study {study!r} in {masked(url)} is that of {owner['place']}, and {folder!r} is a copy of that "
+            "folder: continue it there, or give the copy another --study name or --storage"
+        )
     return mine
+
+
+def _is_elsewhere(stored: dict[str, str], mine: Owner, folder: str) -> bool:
+    """Return whether the folder of the study is still where it was, so that `folder` is a copy of it."""
+    here, _, _ = mine.place.partition(":")
+    machine, _, place = stored["place"].partition(":")
+    if machine != here or is_remote(place) or is_remote(folder):
+        return False
+    there = Path(place)
+    try:
+        same = there.samefile(folder)
+    except OSError:  # it was moved
+        return False
+    return not same and read_object(there / _PLAN).get("owner") == stored["id"]
 
 
 def check_owner(study: str, shown: str, stored: dict[str, str] | None, mine: Owner | None) -> None:
@@ -85,8 +107,22 @@ def _stored(url: str, study: str) -> dict[str, Any] | None:
             row = connection.execute(_FINGERPRINT, {"study": study}).scalar()
     except (ImportError, SQLAlchemyError):
         return None
-    found: dict[str, Any] | None = None if row is None else parse_json(row)
-    return found
+    return None if row is None else read_fingerprint(row, study, masked(url))
+
+
+def read_fingerprint(stored: str, study: str, shown: str) -> dict[str, Any]:
+    """Return what the database says of a study. Raises StorageError if automl did not write that."""
+    try:
+        found = parse_json(stored)
+        owner = found.get("owner")
+        whole = owner is None or all(isinstance(owner[key], str) for key in ("id", "place"))
+    except (AttributeError, KeyError, TypeError, ValueError):
+        whole = False
+    if not whole:
+        raise StorageError(
+            f"the study {study!r} in {shown} is damaged: its fingerprint there is none, so restore it from a copy"
+        )
+    return dict(found)
 
 
 def _place(folder: str) -> str:

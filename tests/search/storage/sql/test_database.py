@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -36,3 +37,26 @@ def test_sqlite_without_a_folder_and_what_is_no_database_are_refused(tmp_path: P
         require_reachable(f"sqlite:///{tmp_path}/text.db")
     with pytest.raises(ConfigError, match="storage must be a database URL"):
         require_reachable("no url")
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [("charset=nonsense", "AttributeError"), ("nonsense=1", "TypeError"), ("ssl_ca=no_certificate", "Error")],
+)
+def test_what_a_driver_says_of_the_options_of_a_url_is_one_sentence(options: str, reason: str) -> None:
+    pytest.importorskip("pymysql")
+    url = f"mysql://ann:hidden@127.0.0.1:1/study?{options}"
+    for reach in (require_reachable, open_database):
+        with pytest.raises(
+            StorageError, match=f"cannot be opened .{reason}|cannot be opened .*{reason}"
+        ) as caught:
+            reach(url)
+        assert "hidden" not in str(caught.value)
+
+
+def test_driver_that_automl_does_not_install_is_left_out_of_the_url(tmp_path: Path) -> None:
+    file = f"sqlite+aiosqlite:///{tmp_path}/a.db"
+    for url, driver in ((file, "aiosqlite"), (DEAD.replace("://", "+asyncpg://"), "asyncpg")):
+        if find_spec(driver) is None:
+            with pytest.raises(ConfigError, match=rf"leave '\+{driver}' out of the URL"):
+                open_database(url)

@@ -7,10 +7,15 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import optuna
 import pytest
 from PIL import Image
+from sqlalchemy import insert
 
 from automl.cli.entry import main
+from automl.errors import StorageError, StudyError
+from automl.search.storage.sql import tables
+from automl.search.storage.sql.database import open_database
 from automl.search.storage.sql.study_owner import claim
 
 QUICK = ("--space", "smoke", "--epochs", "4", "--n-trials", "1", "--engine", "local", "--pretrained", "never")
@@ -80,3 +85,42 @@ def test_new_study_gets_an_id_of_its_own(tmp_path: Path) -> None:
     assert one.place == two.place
     assert not (tmp_path / "none.db").exists()
     assert claim(url, "s", str(tmp_path), known="mine", existed=True).id == "mine"
+
+
+def _stored(tmp_path: Path, fingerprint: str) -> str:
+    """The URL of a database with a study `s` of this fingerprint."""
+    url = f"sqlite:///{tmp_path}/shared.db"
+    database = open_database(url)
+    study_id = database.optuna.create_new_study([optuna.study.StudyDirection.MAXIMIZE], "s")
+    row = {"study_id": study_id, "schema_version": 1, "fingerprint": fingerprint, "at": 0.0}
+    with database.engine.begin() as connection:
+        connection.execute(insert(tables.meta), row)
+    database.close()
+    return url
+
+
+def test_copy_of_a_folder_is_not_its_study(tmp_path: Path) -> None:
+    first, second = tmp_path / "first" / "s", tmp_path / "second" / "s"
+    first.mkdir(parents=True)
+    mine = claim(f"sqlite:///{tmp_path}/none.db", "s", str(first), known=None, existed=False)
+    url = _stored(tmp_path, json.dumps({"owner": mine.to_dict()}))
+    (first / "plan.json").write_text(json.dumps({"owner": mine.id}), encoding="utf-8")
+    shutil.copytree(first, second)
+    with pytest.raises(
+        StudyError, match=r"is that of .*first/s, and .*second/s' is a copy of that folder: continue it"
+    ):
+        claim(url, "s", str(second), known=mine.id, existed=True)
+    assert claim(url, "s", str(first), known=mine.id, existed=True).id == mine.id
+    (tmp_path / "link").symlink_to(first)
+    assert claim(url, "s", str(tmp_path / "link"), known=mine.id, existed=True).id == mine.id
+    shutil.rmtree(first)  # as if it had been moved
+    assert claim(url, "s", str(second), known=mine.id, existed=True).id == mine.id
+
+
+@pytest.mark.parametrize(
+    "fingerprint", ["", "[]", "null", "{", '{"owner": 5}', '{"owner": {"id": 1, "place": "x"}}']
+)
+def test_damaged_fingerprint_in_the_database_is_one_sentence(tmp_path: Path, fingerprint: str) -> None:
+    url = _stored(tmp_path, fingerprint)
+    with pytest.raises(StorageError, match="the study 's' in .* is damaged: its fingerprint there is none"):
+        claim(url, "s", str(tmp_path), known=None, existed=False)
