@@ -6,9 +6,11 @@ import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.message import Message
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from typing import cast
 
 from automl.config.durations import format_duration
 from automl.final.evaluation.words import is_silent
@@ -275,7 +277,7 @@ def _licence(name: str, version: str) -> str:
     if name == "python":
         return "PSF-2.0"
     try:
-        known = metadata.metadata(name)
+        known = cast(Message, metadata.metadata(name))
     except metadata.PackageNotFoundError:
         return "-"
     if known.get("Version") != version:
