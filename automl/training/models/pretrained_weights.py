@@ -23,6 +23,13 @@ MAX_MISSING = 0.05
 # What a config.json beside the weights may say about them.
 _FACTS = frozenset({"classifier", "first_conv", "fixed_input_size", "input_size", "mean", "pool_size", "std"})
 
+# How files begin that stand in the place of weights, in small letters, and what they are.
+_NO_WEIGHTS = (
+    (b"version https://git-lfs", "it is a pointer of Git LFS, and `git lfs pull` fetches the weights"),
+    (b"<!doctype", "it is a web page"),
+    (b"<html", "it is a web page"),
+)
+
 
 @dataclass(frozen=True)
 class Weights:
@@ -211,8 +218,8 @@ def verify(weights: Weights, arguments: Mapping[str, Any]) -> nn.Module:
         missing += value.numel() if torch.equal(value, loaded[name]) else 0
     if missing > MAX_MISSING * total:
         raise ModelError(_unusable(weights, f"{missing / total:.0%} of its values are not in the file"))
-    for name, value in loaded.items():
-        if not bool(value.isfinite().all()):
+    for name, value in network.state_dict().items():
+        if value.is_floating_point() and not bool(value.isfinite().all()):
             raise ModelError(_unusable(weights, f"{name} holds values that are not finite"))
     return network
 
@@ -229,11 +236,27 @@ def _known(name: str) -> str:
 
 
 def _unusable(weights: Weights, why: object) -> str:
-    reason = " ".join(str(why).split()) or type(why).__name__
+    reason = _seen_in(weights.file) or " ".join(str(why).split()) or type(why).__name__
+    if "weights_only" in reason:  # of torch.load
+        reason = "it is no file of tensors, or holds more than tensors, which could run code"
     reason = reason if len(reason) <= 200 else reason[:200] + " ..."
     return (
         f"the weights {str(weights.file)!r} cannot be used for {arch(weights.model)!r} ({reason}); "
         "replace or remove the file"
+    )
+
+
+def _seen_in(file: Path) -> str:
+    """Return what a file is that never held weights, or ""."""
+    try:
+        with file.open("rb") as opened:
+            begin = opened.read(64)
+    except OSError:
+        return ""
+    return (
+        next((words for start, words in _NO_WEIGHTS if begin.lower().startswith(start)), "")
+        if begin
+        else "it is empty"
     )
 
 

@@ -119,6 +119,41 @@ def test_weights_with_half_of_the_layers_are_refused(tmp_path: Path, splits: Sea
         verify(weights, model_arguments(Recipe("test_resnet", lr=0.1), splits.info, weights))
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        ("test_resnet.safetensors", b"", "it is empty"),
+        (
+            "test_resnet.safetensors",
+            b"version https://git-lfs.github.com/spec/v1\noid",
+            "it is a pointer of Git LFS",
+        ),
+        ("test_resnet.bin", b"version https://git-lfs.github.com/spec/v1\noid", "it is a pointer of Git LFS"),
+        ("test_resnet.bin", b"<!DOCTYPE html><html>404</html>", "it is a web page"),
+        ("test_resnet.pth", b"no weights", "it is no file of tensors, or holds more than tensors"),
+    ],
+)
+def test_file_that_never_held_weights_is_refused_with_what_it_is(
+    name: str, content: bytes, problem: str, tmp_path: Path, splits: SearchSplits
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    weights = in_folder(tmp_path)["test_resnet"]
+    with pytest.raises(ModelError, match=rf"{name}' cannot be used for 'test_resnet' \({problem}"):
+        verify(weights, model_arguments(Recipe("test_resnet", lr=0.1), splits.info, weights))
+
+
+def test_statistics_of_batch_norm_that_are_not_finite_are_refused(
+    tmp_path: Path, splits: SearchSplits
+) -> None:
+    file = tmp_path / "test_resnet.safetensors"
+    values = save_weights(file, "test_resnet")
+    values["layer1.0.bn1.running_var"][0] = float("nan")
+    save_file(values, file)
+    weights = in_folder(tmp_path)["test_resnet"]
+    with pytest.raises(ModelError, match="layer1.0.bn1.running_var holds values that are not finite"):
+        verify(weights, model_arguments(Recipe("test_resnet", lr=0.1), splits.info, weights))
+
+
 def test_weights_that_are_not_finite_are_refused(tmp_path: Path, splits: SearchSplits) -> None:
     file = tmp_path / "test_resnet.safetensors"
     values = save_weights(file, "test_resnet")
