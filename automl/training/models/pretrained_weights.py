@@ -38,7 +38,8 @@ class Weights:
     `source` is "folder", "cache" or "hub". `mean` and `std` are those of the pixels (0..1) that the network was trained
     on. `facts` replaces parts of timm's `pretrained_cfg`. `arguments` are the keywords that the network was built with,
     such as other stage widths. `licence` is timm's name of their licence, "unknown" if timm knows none; a file in a
-    user's folder has the licence in its config.json, or "". `origin` is the page that published them, or "".
+    user's folder has the licence in its config.json, or that of the tag in its name, or "". `origin` is the page that
+    published them, or "".
     """
 
     model: str
@@ -102,22 +103,26 @@ def describe_weights(name: str, file: Path, source: str, config: Mapping[str, An
         raise ModelError(
             f"config.json beside the weights {str(file)!r} must have numbers as mean and std, not {mean!r} and {std!r}"
         ) from error
-    licence, origin = (_stated if source == "folder" else _published)(own, cfg)
+    if source == "folder":
+        licence, origin = _stated(own, cfgs.get(name))
+    else:
+        licence, origin = licence_of(cfg), origin_of(cfg)
     return Weights(
         name, file, source, *statistics, facts=facts, arguments=arguments, licence=licence, origin=origin
     )
 
 
-def _stated(own: Mapping[str, Any], _: Any) -> tuple[str, str]:
-    """Return licence and origin as a user's config.json states them."""
-    said = (own.get(key) for key in ("license", "origin_url"))
-    licence, origin = (text if isinstance(text, str) else "" for text in said)
-    return licence, origin
+def _stated(own: Mapping[str, Any], cfg: Any) -> tuple[str, str]:
+    """Return licence and origin of a user's file as its config.json states them, or else as timm knows them of its tag.
 
-
-def _published(_: Mapping[str, Any], cfg: Any) -> tuple[str, str]:
-    """Return licence and origin of published weights as timm knows them."""
-    return licence_of(cfg), origin_of(cfg)
+    `cfg` is timm's entry for the name with the tag, None if there is none.
+    """
+    known = licence_of(cfg) if getattr(cfg, "license", None) else ""
+    licence, origin = own.get("license"), own.get("origin_url")
+    licence = licence if isinstance(licence, str) and licence else known
+    if isinstance(origin, str) and origin:
+        return licence, origin
+    return licence, "" if cfg is None else origin_of(cfg)
 
 
 def licence_of(cfg: Any) -> str:

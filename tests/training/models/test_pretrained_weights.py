@@ -198,11 +198,46 @@ def test_folder_may_be_a_relative_path(tmp_path: Path, monkeypatch: pytest.Monke
     assert in_folder("w")["test_resnet"].file == tmp_path / "w" / "test_resnet.safetensors"
 
 
-def test_two_files_of_one_architecture_are_refused(tmp_path: Path) -> None:
+def test_two_files_of_one_name_are_refused_and_those_of_two_tags_are_not(tmp_path: Path) -> None:
     save_weights(tmp_path / "test_resnet.safetensors", "test_resnet")
     save_weights(tmp_path / "test_resnet.r160_in1k" / "model.safetensors", "test_resnet")
-    with pytest.raises(ModelError, match="one file for each architecture.*keep one"):
+    assert list(in_folder(tmp_path)) == ["test_resnet.r160_in1k", "test_resnet"]
+    save_weights(tmp_path / "test_resnet.pth", "test_resnet")
+    with pytest.raises(ModelError, match="one file for each name.*for 'test_resnet'; keep one"):
         in_folder(tmp_path)
+
+
+def test_wrong_config_beside_other_weights_is_a_problem_and_no_end(tmp_path: Path) -> None:
+    save_weights(tmp_path / "test_resnet.safetensors", "test_resnet")
+    save_weights(tmp_path / "other" / "model.safetensors", "test_vit")
+    (tmp_path / "other" / "config.json").write_text('{"model_type": "vit"}')
+    problems: list[str] = []
+    assert list(in_folder(tmp_path, problems)) == ["test_resnet"]
+    assert len(problems) == 1 and "must name its timm model as `architecture`" in problems[0]
+    with pytest.raises(ModelError, match="must name its timm model"):
+        in_folder(tmp_path)
+    with pytest.raises(ModelError, match="must name its timm model"):
+        in_folder(tmp_path / "other", [])
+
+
+@pytest.mark.parametrize("place", ["", "hub"])
+@pytest.mark.parametrize("main", [True, False])
+def test_folder_may_be_a_copy_of_the_hubs_cache(place: str, main: bool, tmp_path: Path) -> None:
+    repository = tmp_path / place / "models--timm--test_resnet.r160_in1k"
+    save_weights(repository / "snapshots" / "abc" / "pytorch_model.bin", "test_resnet")
+    if main:
+        (repository / "refs").mkdir()
+        (repository / "refs" / "main").write_text("abc")
+    for folder in (tmp_path, repository):
+        (weights,) = in_folder(folder).values()
+        assert weights.model == "test_resnet.r160_in1k" and weights.licence == "apache-2.0"
+        assert weights.file == repository / "snapshots" / "abc" / "pytorch_model.bin"
+
+
+def test_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "test_resnet.safetensors").write_bytes(b"")
+    with pytest.raises(ModelError, match="must be a folder, but"):
+        in_folder(tmp_path / "test_resnet.safetensors")
 
 
 @pytest.mark.parametrize(
@@ -240,6 +275,17 @@ def test_weights_in_the_hubs_cache_are_found(tmp_path: Path, monkeypatch: pytest
     assert found["test_resnet"].model == "test_resnet.r160_in1k" and found["test_resnet"].source == "cache"
     arguments = {"num_classes": 2, "in_chans": 3}
     verify(found["test_resnet"], arguments)
+
+
+def test_weights_in_a_cache_of_the_hub_without_refs_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    snapshots = tmp_path / "models--timm--test_resnet.r160_in1k" / "snapshots"
+    (snapshots / "unfinished").mkdir(parents=True)
+    assert not in_caches(["test_resnet"])
+    save_weights(snapshots / "abc" / "model.safetensors", "test_resnet")
+    assert in_caches(["test_resnet"])["test_resnet"].file == snapshots / "abc" / "model.safetensors"
 
 
 def test_weights_in_torchs_cache_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
