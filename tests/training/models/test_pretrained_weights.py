@@ -192,6 +192,18 @@ def test_folder_without_weights_says_what_it_should_hold(tmp_path: Path) -> None
         in_folder(tmp_path)
 
 
+def test_weights_as_they_are_drawn_with_a_usual_seed_are_weights(
+    tmp_path: Path, splits: SearchSplits
+) -> None:
+    recipe = Recipe("test_vit", lr=0.1, pretrained=True)
+    (tmp_path / "test_vit.safetensors").write_bytes(b"")
+    weights = in_folder(tmp_path)["test_vit"]
+    arguments = model_arguments(recipe, splits.info, weights)
+    torch.manual_seed(0)
+    save_file(import_timm().create_model("test_vit", **arguments).state_dict(), weights.file)
+    verify(weights, arguments)
+
+
 def test_folder_may_be_a_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save_weights(tmp_path / "w" / "test_resnet.safetensors", "test_resnet")
     monkeypatch.chdir(tmp_path)
