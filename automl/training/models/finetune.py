@@ -99,7 +99,7 @@ def linear_classifiers(model: nn.Module) -> tuple[nn.Linear, ...]:
     return good if alike else ()
 
 
-def classifier_layer(model: nn.Module) -> nn.Linear | None:
+def classifier_layer(model: nn.Module) -> Any:
     """Return the first of `linear_classifiers`, None without any."""
     return next(iter(linear_classifiers(model)), None)
 

@@ -157,12 +157,9 @@ def _bright_and_dark(folder: Path) -> SearchSplits:
     rows = []
     for name, index in (("train", np.arange(40)), ("val", np.arange(40, 60))):
         np.save(folder / f"{name}.npy", index)
-        files = (folder / f"{part}.npy" for part in ("images", "targets", name))
-        rows.append(Rows(*files, len(index)))
-    two = {"task": "classification", "classes": ("a", "b"), "class_counts": (20, 20), "n_holdout": 20}
-    info = replace(
-        INFO, in_chans=3, img_size=32, mean=(0.5,) * 3, std=(0.5,) * 3, n_train=40, n_val=20, **two
-    )
+        rows.append(Rows(folder / "images.npy", folder / "targets.npy", folder / f"{name}.npy", len(index)))
+    two = replace(INFO, task="classification", classes=("a", "b"), class_counts=(20, 20), n_holdout=20)
+    info = replace(two, in_chans=3, img_size=32, mean=(0.5,) * 3, std=(0.5,) * 3, n_train=40, n_val=20)
     return SearchSplits(info, *rows)
 
 

@@ -118,15 +118,17 @@ def test_of_several_files_for_one_model_the_allowed_and_usual_one_is_used_and_th
         "families": {"resnet": ["resnet50", "resnet50.tv_in1k"]},
         "parameters": {"lr": {"type": "float", "low": 1e-3, "high": 1e-2}},
     }
-    observer, said = Silent(), list[str]()
-    observer.note = said.append  # type: ignore[method-assign]
+    observer = Notes()
     for licences, expected in (("any", "resnet50.a1_in1k"), ("bsd-3-clause", "")):
-        said.clear()
+        observer.said.clear()
         config = StudyConfig(data="digits", pretrained=tmp_path, weights_licence=licences)
         found = find_weights(config, SearchSpace.from_dict(space), remaining=60.0, observer=observer)
         assert found.weights["resnet50.tv_in1k"].model == "resnet50.tv_in1k"
         assert (found.weights["resnet50"].model if expected else "") == expected
-        assert "Weights left out: those of resnet50.a2_in1k, as the search space has resnet50 once" in said[0]
+        assert (
+            "Weights left out: those of resnet50.a2_in1k, as the search space has resnet50 once"
+            in observer.said[0]
+        )
 
 
 def test_weights_from_the_hub_are_told_with_their_size_and_their_share_of_the_time(

@@ -23,6 +23,7 @@ from automl.records import Config, Rows, SearchSplits
 from automl.training.evaluate import predict_rows, score
 from automl.training.heads import FeatureHeads, Head, feature_head, frozen_network
 from automl.training.heads.frozen_network import FrozenNetwork
+from automl.training.models.finetune import linear_classifiers
 from automl.training.models.pretrained_weights import Weights
 from automl.training.steps.losses import to_scores
 from tests.training.heads.other_targets import of_task
@@ -310,7 +311,7 @@ def test_distilled_network_has_a_head_in_both_classifiers(
 ) -> None:
     monkeypatch.setattr(feature_head, "load_model", lambda *_: Distilled(apart=False))
     head = certain(splits, weights, config)
-    one, two = head.model.get_classifier()  # type: ignore[operator]
+    one, two = linear_classifiers(head.model)
     assert torch.equal(one.weight, two.weight) and torch.equal(one.bias, two.bias)
     logits, targets = predict_rows(head.model, splits.val, head.info, size=head.size)
     assert score(logits, targets, head.info, "accuracy")["accuracy"] == head.val_score > 0.9
@@ -336,10 +337,10 @@ def test_head_is_the_last_layer_of_a_classifier_with_a_hidden_one(
             return found
 
     network = Hidden()
-    before = network.head[0].weight.detach().clone()
+    before = network.state_dict()["head.0.weight"].clone()
     monkeypatch.setattr(feature_head, "load_model", lambda *_: network)
     head = certain(splits, weights, config)
-    assert head.model is network and torch.equal(network.head[0].weight, before)
+    assert head.model is network and torch.equal(network.state_dict()["head.0.weight"], before)
     logits, targets = predict_rows(head.model, splits.val, head.info, size=head.size)
     assert score(logits, targets, head.info, "accuracy")["accuracy"] == head.val_score > 0.9
 
