@@ -17,7 +17,6 @@ from automl.spaces.architectures.layers import layers
 from automl.torch_setup import import_timm
 from automl.training.models.finetune import (
     begin_with_head,
-    classifier_layer,
     freeze,
     linear_classifiers,
     save_head,
@@ -38,8 +37,7 @@ def _model(name: str = "test_resnet") -> nn.Module:
 
 
 def _head_of(model: nn.Module) -> nn.Linear:
-    found = classifier_layer(model)
-    assert found is not None
+    (found,) = linear_classifiers(model)
     return found
 
 
