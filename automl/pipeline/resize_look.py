@@ -10,6 +10,7 @@ from automl.data import Source
 from automl.data.labelled_rows import Labelled
 from automl.data.prepare import ResizeOptions
 from automl.data.splits import Split
+from automl.errors import ModelError
 from automl.machine import Moment
 from automl.pipeline.context import Context
 from automl.pipeline.plan.hardware import Device
@@ -39,7 +40,7 @@ def resize_options(
         return {"resize": earlier.get("resize", "crop"), **known}
     if looked is None or not looked.weights:
         return {}
-    weights = min(looked.weights.values(), key=lambda one: one.file.stat().st_size)
+    smallest_first = sorted(looked.weights.values(), key=lambda one: one.file.stat().st_size)
     begun = Moment.now()
 
     def choose(source: Source, labelled: Labelled, split: Split) -> Resize:
@@ -48,16 +49,22 @@ def resize_options(
         seconds = math.inf if remaining is None else min(RESIZE_SECONDS, RESIZE_SHARE * remaining)
         if remaining is not None and decoding > AGAIN_SHARE * remaining:
             return "crop"
-        found = compare_ways(
-            source,
-            labelled,
-            split,
-            weights,
-            until=Moment.now().later(seconds),
-            seed=config.seed,
-            device=device.kind,
-            threads=device.all_threads if device.kind == "cpu" else 1,
-        )
+        until, found = Moment.now().later(seconds), None
+        for weights in smallest_first:
+            try:
+                found = compare_ways(
+                    source,
+                    labelled,
+                    split,
+                    weights,
+                    until=until,
+                    seed=config.seed,
+                    device=device.kind,
+                    threads=device.all_threads if device.kind == "cpu" else 1,
+                )
+                break
+            except ModelError:  # the choice of weights tells of it
+                continue
         if found is None:
             return "crop"
         context.observer.note(found.in_words())

@@ -6,6 +6,7 @@ them as trials that are complete before the search begins.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -176,6 +177,7 @@ def _save(head: Head, file: Path) -> None:
     for model, to in ((head.model, file), (head.full, whole_head(file))):
         if model is not None:
             classifier = classifier_layer(model)
+            assert classifier is not None  # it was fitted
             save_head(classifier.weight, classifier.bias, to)
     for place, layer in enumerate(head.of_folds, start=1):
         weight, bias = (torch.from_numpy(values).float() for values in (layer.weight, layer.bias))
@@ -207,7 +209,7 @@ def _on_features(context: Context, basis: Basis) -> Iterator[tuple[str, Head, fl
 
     Transformers come again at the end, with the other way of pooling, if the space searches it. There is no head whose
     test would not fit into the time: a pretrained network at its own size may take a hundred times as long for it as
-    one that trains from scratch.
+    one that trains from scratch. After such a network, only those with less work may follow.
     """
     pretrained, device = basis.pretrained, basis.device
     fitter = FeatureHeads(
@@ -222,11 +224,14 @@ def _on_features(context: Context, basis: Basis) -> Iterator[tuple[str, Head, fl
         folds=basis.folds,
     )
     tuned = next((config for config in pretrained.space.portfolio if config.get("pretrained")), None)
+    most = math.inf  # of the multiplications of a network whose test may fit
     for place, (model, weights, pool) in enumerate(_networks(pretrained)):
         if tuned is None:
             return
         chosen = _fitting_config(_config(tuned, model, pool), basis.fitting)
-        if chosen is None:  # exceeds the limits of the model at any size
+        if (
+            chosen is None or capabilities(model).macs >= most
+        ):  # it exceeds the limits of the model at any size
             continue
         context.observer.stage("head", f"fitting a linear head on features of {weights.model}")
         remaining, row_seconds = context.clock.remaining(), 0.0
@@ -239,12 +244,19 @@ def _on_features(context: Context, basis: Basis) -> Iterator[tuple[str, Head, fl
             scoring = basis.splits.info.n_holdout * row_seconds
             spare = context.clock.remaining() or 0.0
             spare -= measured_closing(slowdown=slowdown(), scoring=scoring)
-            if spare < FEATURES_LEAST:
+            if (context.clock.remaining() or 0.0) < FEATURES_LEAST:
                 return
+            if spare < FEATURES_LEAST:
+                most = capabilities(model).macs
+                continue
             seconds = min(seconds, FEATURES_OF_SPARE * spare)
         head = fitter.fit(weights, chosen, until=Moment.now().later(seconds), model=network)
         if head is None:
-            return
+            context.observer.note(
+                f"No linear head on features of {weights.model}: there was no time for it, or its features are not "
+                "finite, or it does not end in one linear layer."
+            )
+            continue
         yield head_name(recipe, weights), head, row_seconds
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from automl.errors import StudyError
+from automl.errors import ModelError, StudyError
 from automl.pipeline.plan.constants import (
     CPU_ROWS,
     GPU_ROWS,
@@ -80,7 +80,8 @@ def choose_pretrained(
     """Rank the weights that were found, and fit the space to the best of them.
 
     Trials use them or train from scratch, unless --pretrained is "always" or the space allows only one of them. A note
-    tells what is used and what is missing. Raises ModelError for a file that cannot be used.
+    tells what is used and what is missing, and others tell which files cannot be used. Raises ModelError if none can,
+    and the user has asked for weights.
     """
     asked, found, missing = looked.asked, looked.weights, list(looked.missing)
     if not found:
@@ -98,10 +99,24 @@ def choose_pretrained(
     limit = _ranking_seconds(conditions) if len(found) > 1 else 0.0
     if limit:
         observer.stage("weights", f"ranking {len(found)} pretrained networks on the data")
-    ranking, pixels = _rank(found, configs, conditions, limit) if limit else ([], math.nan)
-    kept = _keep(ranking, models, conditions)
-    if not ranking:  # then no file was checked yet
-        kept = _verified(kept, found, configs, conditions)
+    damaged: dict[str, str] = {}
+    ranking, pixels = _rank(found, configs, conditions, limit, damaged) if limit else ([], math.nan)
+    kept = _keep(ranking, conditions) if ranking else _verified(found, configs, conditions, damaged)
+    for why in damaged.values():
+        observer.note(f"Weights left out: {why}.")
+    if damaged:
+        looked = replace(
+            looked,
+            weights={model: row for model, row in found.items() if model not in damaged},
+            missing=[*missing, *damaged],
+        )
+    if not kept:
+        if asked != "auto":
+            raise ModelError(next(iter(damaged.values())))
+        observer.note("Models train from scratch: no file with weights can be used.")
+        return _from_scratch(
+            space, asked, missing=list(looked.missing), why="no file with weights can be used"
+        )
     both = from_scratch_too(asked, space)
     return _from_weights(_Chosen(space, looked, kept, ranking, pixels, both), conditions, observer)
 
@@ -203,22 +218,31 @@ def _ranking_seconds(conditions: Conditions) -> float:
 
 
 def _verified(
-    models: Sequence[str],
     found: Mapping[str, Weights],
     configs: Mapping[str, dict[str, Any]],
     conditions: Conditions,
+    damaged: dict[str, str],
 ) -> list[str]:
-    """Return the networks whose files were checked in time, at least the first. Raises ModelError for a bad file."""
+    """Return the smallest networks whose files were checked in time, at least one that can be used.
+
+    What is wrong with the other files goes to `damaged`, by model.
+    """
     until = (
         math.inf if conditions.remaining is None else time.monotonic() + PROBE_SHARE * conditions.remaining
     )
     good: list[str] = []
-    for model in models:
-        if good and time.monotonic() > until:
+    for model in sorted(found, key=lambda name: capabilities(name).params):
+        if len(good) == KEPT or (good and time.monotonic() > until):
             break
+        if model in damaged:
+            continue
         recipe = Recipe.from_config(configs[model])
-        verify(found[model], model_arguments(recipe, conditions.splits.info, found[model]))
-        good.append(model)
+        try:
+            verify(found[model], model_arguments(recipe, conditions.splits.info, found[model]))
+        except ModelError as error:
+            damaged[model] = str(error)
+        else:
+            good.append(model)
     return good
 
 
@@ -227,11 +251,13 @@ def _rank(
     configs: Mapping[str, dict[str, Any]],
     conditions: Conditions,
     limit: float,
+    damaged: dict[str, str],
 ) -> tuple[list[ProbeScore], float]:
     """Return the architectures that were probed in `limit` seconds, the best first, and the score of the pixels.
 
     Small networks are probed first, because a short search could train only those. A network, and all larger ones,
-    are left out if by its number of parameters loading it alone would take the time left.
+    are left out if by its number of parameters loading it alone would take the time left. What is wrong with files that
+    cannot be used goes to `damaged`, by model.
     """
     until = time.monotonic() + limit
     rows = _sampled(conditions, seconds=limit / len(found))
@@ -245,6 +271,9 @@ def _rank(
             row = probe_features(found[model], Recipe.from_config(configs[model]), rows, until=until)
         except OutOfTimeError:
             break
+        except ModelError as error:
+            damaged[model] = str(error)
+            continue
         ranking.append(replace(row, model=model))  # as the space calls it, without a tag of its weights
         slowest = max(slowest, (time.monotonic() - begun) / size)
     ranking = [row for row in ranking if not math.isnan(row.score)]
@@ -263,10 +292,8 @@ def _sampled(conditions: Conditions, *, seconds: float) -> Sample:
     )
 
 
-def _keep(ranking: list[ProbeScore], found: list[str], conditions: Conditions) -> list[str]:
-    """Return the best of those whose epochs fit the time, else the fastest; without a probe, the smallest."""
-    if not ranking:
-        return sorted(found, key=lambda name: capabilities(name).params)[:KEPT]
+def _keep(ranking: list[ProbeScore], conditions: Conditions) -> list[str]:
+    """Return the best of those whose epochs fit the time, else the fastest."""
     if conditions.remaining is None:
         fitting = ranking
     else:

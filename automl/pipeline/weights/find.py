@@ -28,7 +28,7 @@ _NAMED = 5  # models that a note names
 def check_pretrained(config: StudyConfig) -> None:
     """Raise UsageError for a folder without weights."""
     if config.pretrained not in ("auto", "always", "never"):
-        in_folder(config.pretrained)
+        in_folder(config.pretrained, [])
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,9 @@ def find_weights(
     if asked in ("auto", "always"):
         found = _published(models, _named_first(space), config, remaining, observer)
     else:
-        found = _sorted_out(_in_folder(asked, models), config.weights_licence)
+        found = _sorted_out(
+            _in_folder(asked, models, config.weights_licence, observer), config.weights_licence
+        )
     if found.refused:
         observer.note(_refused_in_words(found.refused, config.weights_licence))
     if not found.weights and asked != "auto":
@@ -84,17 +86,35 @@ def _may(space: SearchSpace, *, pretrained: bool) -> bool:
     return True
 
 
-def _in_folder(folder: str, models: Sequence[str]) -> dict[str, Weights]:
+def _in_folder(folder: str, models: Sequence[str], licences: str, observer: Observer) -> dict[str, Weights]:
     """Return the weights of a folder by model, each file for one model.
 
-    If a space names a network with several tags, that is the model with the tag of the file, or else the first.
+    A model has the file with its tag. One without such a file has another of its network: of several, that with an
+    allowed licence, and then the one that timm lists first. Notes name files that cannot be used or are not.
     """
-    found = {}
-    for name, row in in_folder(folder).items():
-        fitting = [model for model in models if arch(model) == name]
-        if fitting:
-            found[row.model if row.model in fitting else fitting[0]] = row
+    problems: list[str] = []
+    rows = in_folder(folder, problems)
+    for problem in problems:
+        observer.note(f"Weights left out: {problem}.")
+    found = {model: rows[model] for model in models if model in rows}
+    for name in sorted(rows, key=lambda name: _preference(rows[name], licences)):
+        fitting = [model for model in models if arch(model) == arch(name)]
+        free = [model for model in fitting if model not in found]
+        if free and name not in found:
+            found[free[0]] = rows[name]
+        elif fitting and name not in found:
+            observer.note(
+                f"Weights left out: those of {name}, as the search space has {arch(name)} once, with those of "
+                f"{found[fitting[0]].model}. A search space that names {name} uses them."
+            )
     return _ordered(models, found)
+
+
+def _preference(weights: Weights, licences: str) -> tuple[bool, int]:
+    """Return the place of weights among others of the same network, the first the best."""
+    tags = [*published(arch(weights.model))]
+    place = tags.index(weights.model) if weights.model in tags else len(tags)
+    return not is_allowed(weights.licence, licences), place
 
 
 def _sorted_out(found: Mapping[str, Weights], licences: str) -> FoundWeights:
@@ -214,7 +234,7 @@ def _none_found(asked: str, models: Sequence[str], found: FoundWeights) -> str:
         )
     return (
         f"--pretrained {asked} must hold weights of at least one architecture of the search space ({_names(models)}), "
-        f"but holds those of {', '.join(sorted(in_folder(asked)))}; choose another --space"
+        f"but holds those of {', '.join(sorted(in_folder(asked, [])))}; choose another --space"
     )
 
 

@@ -29,6 +29,7 @@ class Capability:
     - `pool`: how it makes one feature vector of its tokens: "token" (its class token) or "avg" (the mean of the others)
       if the keyword `global_pool` takes both, else ""
     - `pool_norm`: the keywords that keep its last norm where it is when `global_pool` changes
+    - `one_size`: whether its weights fit `input_size` alone: some of them belong to the positions of one size
     """
 
     model: str
@@ -49,3 +50,4 @@ class Capability:
     licence: str = ""
     pool: str = ""
     pool_norm: Mapping[str, bool] = field(default_factory=dict)
+    one_size: bool = False

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
 _SIZES = (32, 48, 64, 96, 112, 128, 160, 192, 224, 240, 256, 288, 320, 384, 448, 512)
 _SMALL_PATCH = 4
+_RESIZED = (
+    "pos_embed",
+    "relative_position_bias_table",
+)  # weights of positions that timm brings to another size
 _STEM = 4  # px; patch size of networks whose stem of patches is not called patch_embed
 
 
@@ -56,6 +60,7 @@ def measure(model: str) -> Capability:
         licence=str(_cfg(built).get("license") or "unknown").lower() if _weights(built) else "",
         pool=pool,
         pool_norm=pool_norm,
+        one_size=img_size and _of_one_size(model, native),
     )
 
 
@@ -108,6 +113,18 @@ def _patch_size(model: str, built: nn.Module, img_size: bool) -> int:
     smaller = _SMALL_PATCH if largest > _SMALL_PATCH else largest // 2
     small = _builds(model, patch_size=smaller, **({"img_size": 32} if img_size else {}))
     return largest if small is not None and _runs(small, 32) else 0
+
+
+def _of_one_size(model: str, native: int) -> bool:
+    """Return whether weights have other shapes at another size, and are none of those that timm brings to it."""
+    whole, smaller = (_builds(model, img_size=size) for size in (native, native // 2))
+    if whole is None or smaller is None:
+        return True
+    shapes = {name: value.shape for name, value in smaller.state_dict().items()}
+    return any(
+        shapes.get(name) != value.shape and not name.endswith(_RESIZED)
+        for name, value in whole.state_dict().items()
+    )
 
 
 def _pool(model: str, built: nn.Module, **sized: int) -> tuple[str, dict[str, bool]]:

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from automl.training.evaluate import autocast, fit_size
+from automl.training.models.finetune import linear_classifiers
 from automl.training.models.memory_format import at_once, channels_last, to_cpu
 from automl.training.plan import Precision
 
@@ -76,12 +76,16 @@ class FrozenNetwork:
 
     @torch.inference_mode()
     def ends_in_classifier(self, images: Tensor) -> bool:
-        """Return whether the outputs for two of these images are those of the classifier for its features."""
+        """Return whether the outputs for two of these images are those of the classifier for its features.
+
+        A network with two classifiers must give both the same features.
+        """
         outputs = self.model(fit_size(images[:2], self._size))
         inputs = getattr(self._local, "inputs", None)
         if not isinstance(outputs, Tensor) or inputs is None or inputs.ndim != 2:
             return False
-        expected = self.classifier(inputs)
+        each = [layer(inputs) for layer in linear_classifiers(self.model)]
+        expected = torch.stack(each).mean(dim=0) if each else self.classifier(inputs)
         return outputs.shape == expected.shape and torch.allclose(
             outputs, expected, rtol=1e-3, atol=1e-3, equal_nan=True
         )
@@ -159,9 +163,3 @@ class FrozenNetwork:
             self.model(images)
         kept: Tensor = self._local.inputs
         return kept.float().cpu()
-
-
-def classifier_of(model: nn.Module) -> nn.Linear | None:
-    """Return the classifier of timm's network if it is one linear layer with a bias, else None."""
-    found: Any = getattr(model, "get_classifier", lambda: None)()
-    return found if isinstance(found, nn.Linear) and found.bias is not None else None

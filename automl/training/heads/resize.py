@@ -26,11 +26,12 @@ from automl.machine import Moment
 from automl.records import DatasetInfo, Resize
 from automl.training.heads.features import Features
 from automl.training.heads.fit import Fitting, Problem, Scale, one_blas_thread, solve
-from automl.training.heads.frozen_network import FrozenNetwork, classifier_of
+from automl.training.heads.frozen_network import FrozenNetwork
 from automl.training.heads.strength import DEFAULT, FOLDS
 from automl.training.models.build import input_size, model_arguments
+from automl.training.models.finetune import classifier_layer
 from automl.training.models.hyperparameters import Recipe
-from automl.training.models.pretrained_weights import Weights, load_model, normalised
+from automl.training.models.pretrained_weights import Weights, normalised, verify
 
 SQUARE = 1.1  # long side by short side of the median image, below which both ways are nearly the same
 SIDE = 128  # pixels: a look needs no more
@@ -91,8 +92,8 @@ def compare_ways(
     # A configuration must have a learning rate, although nothing is trained.
     recipe = Recipe.from_config({"model": weights.model, "pretrained": True, "size": SIDE, "lr": 1e-3})
     side, wanted = input_size(recipe, info), normalised(info, weights)
-    model = load_model(weights, model_arguments(recipe, info, weights))
-    classifier = classifier_of(model)
+    model = verify(weights, model_arguments(recipe, info, weights))
+    classifier = classifier_layer(model)
     if classifier is None:
         return None
     with FrozenNetwork(model, classifier, size=side, device=device, threads=threads) as network:

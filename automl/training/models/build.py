@@ -75,9 +75,11 @@ def input_size(recipe: Recipe, info: DatasetInfo) -> int:
     A pretrained network has the `size` of its configuration. Otherwise it is the stored size times `upscale`: networks
     made for 224 px reduce an image 32 times, so small images should be enlarged first, up to 96 px (128 for
     fine-tuning). If the space does not search `upscale`, a network whose patches cannot become smaller gets enough
-    pixels for two positions per side of its last features.
+    pixels for two positions per side of its last features. Weights that fit one size only have that one.
     """
     can = capabilities(recipe.model)
+    if recipe.pretrained and can.one_size:
+        return can.input_size
     if recipe.pretrained:
         info = info.detailed
         if recipe.size is not None:

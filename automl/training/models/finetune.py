@@ -81,11 +81,27 @@ def head_of_fold(file: Path, fold: int) -> Path:
     return file.with_name(f"{file.stem}.fold{fold + 1}{file.suffix}") if fold else file
 
 
-def classifier_layer(model: nn.Module) -> Any:
-    """Return the last layer of a network of timm, or of the linear model on pixels; None if it has none."""
+def linear_classifiers(model: nn.Module) -> tuple[nn.Linear, ...]:
+    """Return the linear layers that put out the scores of a network; () if it does not end in linear layers.
+
+    It is one layer: the whole classifier, or the last layer of one that has hidden ones. A network that was made to be
+    distilled has two, and its scores are their mean.
+    """
     if isinstance(model, LinearOnPixels):
-        return model.classifier
-    return getattr(model, "get_classifier", lambda: None)()
+        return (model.classifier,)
+    found: Any = getattr(model, "get_classifier", lambda: None)()
+    if isinstance(found, nn.Module) and not isinstance(found, nn.Linear):
+        inner = dict(model.named_modules())
+        found = tuple(inner.get(name) for name in classifier_names(model))
+    every = found if isinstance(found, tuple) else (found,)
+    good = tuple(layer for layer in every if isinstance(layer, nn.Linear) and layer.bias is not None)
+    alike = len(good) == len(every) and len({layer.in_features for layer in good}) == 1
+    return good if alike else ()
+
+
+def classifier_layer(model: nn.Module) -> Any:
+    """Return the first of `linear_classifiers`, None without any."""
+    return next(iter(linear_classifiers(model)), None)
 
 
 def whole_head(file: Path) -> Path:
@@ -99,12 +115,15 @@ def begin_with_head(model: nn.Module, file: Path) -> None:
 
     Raises ModelError that names the file if it cannot be read, or is of another network.
     """
-    classifier = classifier_layer(model)
+    classifiers = linear_classifiers(model)
     try:
+        if not classifiers:
+            raise KeyError("it does not end in a linear layer")
         head = load_file(file)
-        for name in ("weight", "bias"):
-            getattr(classifier, name).copy_(head[name])
-    except (OSError, SafetensorError, KeyError, AttributeError, RuntimeError) as error:
+        for layer in classifiers:
+            layer.weight.copy_(head["weight"])
+            layer.bias.copy_(head["bias"])
+    except (OSError, SafetensorError, KeyError, RuntimeError) as error:
         raise ModelError(
             f"the linear head {str(file)!r} cannot be used for this network ({error}); remove the file, and the study "
             "trains without it"

@@ -20,8 +20,17 @@ from automl.training.published.licences import UNKNOWN, licence_words
 
 # The share of a network's values that may be missing in the file: a head with hidden layers is new.
 MAX_MISSING = 0.05
+# For networks that files are compared with. It must be none with which somebody draws weights.
+_SEED = 5_284_719_306
 # What a config.json beside the weights may say about them.
 _FACTS = frozenset({"classifier", "first_conv", "fixed_input_size", "input_size", "mean", "pool_size", "std"})
+
+# How files begin that stand in the place of weights, in small letters, and what they are.
+_NO_WEIGHTS = (
+    (b"version https://git-lfs", "it is a pointer of Git LFS, and `git lfs pull` fetches the weights"),
+    (b"<!doctype", "it is a web page"),
+    (b"<html", "it is a web page"),
+)
 
 
 @dataclass(frozen=True)
@@ -31,7 +40,8 @@ class Weights:
     `source` is "folder", "cache" or "hub". `mean` and `std` are those of the pixels (0..1) that the network was trained
     on. `facts` replaces parts of timm's `pretrained_cfg`. `arguments` are the keywords that the network was built with,
     such as other stage widths. `licence` is timm's name of their licence, "unknown" if timm knows none; a file in a
-    user's folder has the licence in its config.json, or "". `origin` is the page that published them, or "".
+    user's folder has the licence in its config.json, or that of the tag in its name, or "". `origin` is the page that
+    published them, or "".
     """
 
     model: str
@@ -95,22 +105,26 @@ def describe_weights(name: str, file: Path, source: str, config: Mapping[str, An
         raise ModelError(
             f"config.json beside the weights {str(file)!r} must have numbers as mean and std, not {mean!r} and {std!r}"
         ) from error
-    licence, origin = (_stated if source == "folder" else _published)(own, cfg)
+    if source == "folder":
+        licence, origin = _stated(own, cfgs.get(name))
+    else:
+        licence, origin = licence_of(cfg), origin_of(cfg)
     return Weights(
         name, file, source, *statistics, facts=facts, arguments=arguments, licence=licence, origin=origin
     )
 
 
-def _stated(own: Mapping[str, Any], _: Any) -> tuple[str, str]:
-    """Return licence and origin as a user's config.json states them."""
-    said = (own.get(key) for key in ("license", "origin_url"))
-    licence, origin = (text if isinstance(text, str) else "" for text in said)
-    return licence, origin
+def _stated(own: Mapping[str, Any], cfg: Any) -> tuple[str, str]:
+    """Return licence and origin of a user's file as its config.json states them, or else as timm knows them of its tag.
 
-
-def _published(_: Mapping[str, Any], cfg: Any) -> tuple[str, str]:
-    """Return licence and origin of published weights as timm knows them."""
-    return licence_of(cfg), origin_of(cfg)
+    `cfg` is timm's entry for the name with the tag, None if there is none.
+    """
+    known = licence_of(cfg) if getattr(cfg, "license", None) else ""
+    licence, origin = own.get("license"), own.get("origin_url")
+    licence = licence if isinstance(licence, str) and licence else known
+    if isinstance(origin, str) and origin:
+        return licence, origin
+    return licence, "" if cfg is None else origin_of(cfg)
 
 
 def licence_of(cfg: Any) -> str:
@@ -197,10 +211,10 @@ def verify(weights: Weights, arguments: Mapping[str, Any]) -> nn.Module:
     without: values that are equal in both were not in the file.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+        torch.manual_seed(_SEED)
         network = load_model(weights, arguments)
         loaded = dict(network.named_parameters())
-        torch.manual_seed(0)
+        torch.manual_seed(_SEED)
         scratch: nn.Module = import_timm().create_model(_known(weights.model), **arguments)
     heads = classifier_names(scratch)
     total = missing = 0
@@ -211,8 +225,8 @@ def verify(weights: Weights, arguments: Mapping[str, Any]) -> nn.Module:
         missing += value.numel() if torch.equal(value, loaded[name]) else 0
     if missing > MAX_MISSING * total:
         raise ModelError(_unusable(weights, f"{missing / total:.0%} of its values are not in the file"))
-    for name, value in loaded.items():
-        if not bool(value.isfinite().all()):
+    for name, value in network.state_dict().items():
+        if value.is_floating_point() and not bool(value.isfinite().all()):
             raise ModelError(_unusable(weights, f"{name} holds values that are not finite"))
     return network
 
@@ -229,11 +243,27 @@ def _known(name: str) -> str:
 
 
 def _unusable(weights: Weights, why: object) -> str:
-    reason = " ".join(str(why).split()) or type(why).__name__
+    reason = _seen_in(weights.file) or " ".join(str(why).split()) or type(why).__name__
+    if "weights_only" in reason:  # of torch.load
+        reason = "it is no file of tensors, or holds more than tensors, which could run code"
     reason = reason if len(reason) <= 200 else reason[:200] + " ..."
     return (
         f"the weights {str(weights.file)!r} cannot be used for {arch(weights.model)!r} ({reason}); "
         "replace or remove the file"
+    )
+
+
+def _seen_in(file: Path) -> str:
+    """Return what a file is that never held weights, or ""."""
+    try:
+        with file.open("rb") as opened:
+            begin = opened.read(64)
+    except OSError:
+        return ""
+    return (
+        next((words for start, words in _NO_WEIGHTS if begin.lower().startswith(start)), "")
+        if begin
+        else "it is empty"
     )
 
 

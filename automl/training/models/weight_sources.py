@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,32 +16,47 @@ _NAMES = ("model.safetensors", "pytorch_model.bin", "pytorch_model.pth", "model.
 _ENDINGS = (".safetensors", ".pth", ".pt", ".bin")
 
 
-def in_folder(folder: str | Path) -> dict[str, Weights]:
-    """Return the weights in a folder, by name of the architecture, sorted.
+def in_folder(folder: str | Path, problems: list[str] | None = None) -> dict[str, Weights]:
+    """Return the weights in a folder, by name with the tag if it has one, sorted.
 
     It may hold files and folders named after timm's models, with or without a tag (`resnet18.a1_in1k.safetensors`,
-    `resnet18/model.safetensors`, `.pth`), and folders of any name with a config.json in timm's layout, such as the
-    `model` of a study. It may be such a folder itself. Other files are ignored.
-    Raises ModelError if there are no weights, and for two files of one architecture.
+    `resnet18/model.safetensors`, `.pth`), folders of any name with a config.json in timm's layout, such as the `model`
+    of a study, and those of the hub's cache (`models--timm--resnet18.a1_in1k`). It may be such a folder itself, or
+    HF_HOME. Other files are ignored. What is wrong with a config.json goes to `problems`.
+    Raises ModelError if there are no weights, for two files of the same name, and for a wrong config.json without a
+    list for `problems`, or if there is nothing else.
     """
     root = expanded(folder).absolute()  # workers have other working directories
+    if not root.is_dir():
+        raise ModelError(f"the folder with weights must be a folder, but {str(folder)!r} is none")
+    cache = root / "hub"
+    places = sorted(root.iterdir()) + sorted(cache.glob("models--*") if cache.is_dir() else ())
     found: dict[str, Weights] = {}
-    for place in [root] if (root / "config.json").is_file() else sorted(root.iterdir()):
-        weights = _weights_at(place)
+    wrong: list[str] = []
+    for place in [root] if _is_whole(root) else places:
+        try:
+            weights = _weights_at(place)
+        except ModelError as error:
+            wrong.append(str(error))
+            continue
         if weights is None:
             continue
-        earlier = found.setdefault(arch(weights.model), weights)
+        earlier = found.setdefault(weights.model, weights)
         if earlier is not weights:
             raise ModelError(
-                f"a folder with weights may hold one file for each architecture, but {str(root)!r} has "
+                f"a folder with weights may hold one file for each name, but {str(root)!r} has "
                 f"{earlier.file.name if earlier.file.parent == root else earlier.file.parent.name!r} and "
-                f"{place.name!r} for {arch(weights.model)!r}; keep one"
+                f"{place.name!r} for {weights.model!r}; keep one"
             )
+    if wrong and (problems is None or not found):
+        raise ModelError(wrong[0])
     if not found:
         raise ModelError(
             f"the folder with weights {str(folder)!r} must hold files such as resnet18.safetensors or "
             "resnet18.a1_in1k/model.safetensors, named after timm's models, but holds none"
         )
+    if problems is not None:
+        problems += wrong
     return found
 
 
@@ -95,7 +110,7 @@ def _anything_cached() -> bool:
 
 def cached_file(cfg: Any) -> Path | None:
     """Return the file with the weights of timm's `pretrained_cfg` in the caches of this machine, or None."""
-    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub import constants, try_to_load_from_cache
 
     if cfg.hf_hub_id:
         repository, _, revision = str(cfg.hf_hub_id).partition("@")
@@ -103,6 +118,11 @@ def cached_file(cfg: Any) -> Path | None:
             path = try_to_load_from_cache(repository, name, revision=revision or None)
             if isinstance(path, str):
                 return Path(path)
+        if not revision:
+            place = Path(constants.HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}"
+            names = (cfg.hf_hub_filename,) if cfg.hf_hub_filename else _NAMES[:2]
+            if (found := _in_snapshots(place, names)) is not None:
+                return found
     if cfg.url and not cfg.custom_load:
         from torch.hub import get_dir
 
@@ -112,8 +132,30 @@ def cached_file(cfg: Any) -> Path | None:
     return None
 
 
+def _in_snapshots(repository: Path, names: Sequence[str]) -> Path | None:
+    """Return the file of one of these names in a folder of the hub's cache: of its `main`, or else of the newest.
+
+    A cache that was copied or made by hand may have no `main`.
+    """
+    main, snapshots = repository / "refs" / "main", repository / "snapshots"
+    if not snapshots.is_dir():
+        return None
+    revisions = sorted(snapshots.iterdir(), key=lambda one: one.stat().st_mtime, reverse=True)
+    if main.is_file():
+        revisions = [snapshots / main.read_text(encoding="utf-8").strip(), *revisions]
+    return next((place / name for place in revisions for name in names if (place / name).is_file()), None)
+
+
+def _is_whole(root: Path) -> bool:
+    """Return whether the folder is that of one network."""
+    return (root / "config.json").is_file() or (root / "snapshots").is_dir()
+
+
 def _weights_at(place: Path) -> Weights | None:
     """Return the weights of a file or a folder, or None if it has none."""
+    if (place / "snapshots").is_dir():  # of the hub's cache
+        file, name = _in_snapshots(place, _NAMES), place.name.rpartition("--")[2]
+        return describe_weights(name, file, "folder") if file is not None and _is_model(name) else None
     if place.is_dir():
         file = next((place / name for name in _NAMES if (place / name).is_file()), None)
         if file is None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors.torch import save_file
+import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from automl.config import StudyConfig
@@ -145,6 +146,50 @@ def test_no_head_is_read_whose_test_would_not_fit_into_the_time(
     )
     context = Context(StudyConfig(data="photos"), Workspace(tmp_path, existed=False), Clock(60.0), Silent())
     assert list(heads._on_features(context, basis)) == []
+
+
+def _bright_and_dark(folder: Path) -> SearchSplits:
+    """Thirty bright and thirty dark images of 32 px, every third for validation."""
+    targets = np.arange(60) % 2
+    noise = np.random.default_rng(0).integers(0, 90, (60, 32, 32, 3))
+    np.save(folder / "images.npy", (noise + 120 * targets[:, None, None, None]).astype(np.uint8))
+    np.save(folder / "targets.npy", targets)
+    rows = []
+    for name, index in (("train", np.arange(40)), ("val", np.arange(40, 60))):
+        np.save(folder / f"{name}.npy", index)
+        rows.append(Rows(folder / "images.npy", folder / "targets.npy", folder / f"{name}.npy", len(index)))
+    two = replace(INFO, task="classification", classes=("a", "b"), class_counts=(20, 20), n_holdout=20)
+    info = replace(two, in_chans=3, img_size=32, mean=(0.5,) * 3, std=(0.5,) * 3, n_train=40, n_val=20)
+    return SearchSplits(info, *rows)
+
+
+@pytest.mark.parametrize("fault", ["not finite", "test too long"])
+def test_network_without_a_head_does_not_keep_the_next_one_from_its_own(
+    fault: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pretrained = _pretrained(tmp_path, "test_resnet", "test_vit2")
+    if fault == "not finite":
+        file = tmp_path / "test_resnet.safetensors"
+        save_file({name: value * torch.nan for name, value in load_file(file).items()}, file)
+    else:
+        seconds = iter((100.0, 0.0))
+        monkeypatch.setattr(heads, "_row_seconds", lambda *_: next(seconds))
+    basis = Basis(
+        _bright_and_dark(tmp_path),
+        pretrained,
+        Device("cpu", threads=1, parallel=1, all_threads=1),
+        METRICS["accuracy"],
+        "none",
+    )
+    observer = Silent()
+    notes: list[str] = []
+    monkeypatch.setattr(observer, "note", notes.append)
+    context = Context(StudyConfig(data="photos"), Workspace(tmp_path, existed=False), Clock(600.0), observer)
+    found = [(name, head.val_score) for name, head, _ in heads._on_features(context, basis)]
+    assert [name for name, _ in found] == ["test_vit2"] and found[0][1] > 0.9
+    assert [text.startswith("No linear head on features of test_resnet: ") for text in notes] == (
+        [True] if fault == "not finite" else []
+    )
 
 
 def test_each_way_of_pooling_that_is_searched_has_a_head_those_of_the_weights_first(tmp_path: Path) -> None:

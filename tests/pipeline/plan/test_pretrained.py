@@ -162,6 +162,23 @@ def test_damaged_weights_stop_the_study_and_leave_nothing_behind(tmp_path: Path)
     assert not (tmp_path / "s" / "tiny").exists()
 
 
+def test_study_goes_on_with_the_weights_that_can_be_used(tmp_path: Path) -> None:
+    (tmp_path / "w").mkdir()
+    save_file(
+        import_timm().create_model("test_resnet").state_dict(), tmp_path / "w" / "test_resnet.safetensors"
+    )
+    (tmp_path / "w" / "test_vit.safetensors").write_bytes(b"\x00" * 99)
+    notes = Notes()
+    result = pipeline.fit(config_for(tmp_path / "s", pretrained=tmp_path / "w", n_trials=2), observer=notes)
+    (left_out,) = [text for text in notes.said if text.startswith("Weights left out: ")]
+    assert "test_vit.safetensors' cannot be used for 'test_vit'" in left_out
+    record = result.to_json()["pretrained"]
+    assert record["models"] == ["test_resnet"] and "test_vit" in record["missing"]
+    assert any("found for 1 of 4 architectures" in text for text in notes.said)
+    heads = result.leaderboard().query("kind == 'head on features'")
+    assert heads["model"].to_list() == ["test_resnet"]
+
+
 def test_folder_for_other_networks_names_what_it_holds(tmp_path: Path) -> None:
     (tmp_path / "resnet18.safetensors").write_bytes(b"")
     with pytest.raises(
@@ -260,6 +277,20 @@ def test_weights_that_tell_nothing_do_no_harm(cache: Path, tmp_path: Path) -> No
     assert result.holdout["accuracy"].value > 0.5
     again = pipeline.fit(config_for(tmp_path, n_trials=2, epochs=4))
     assert again.to_json()["pretrained"] == record
+
+
+def test_damaged_weights_in_the_cache_are_told_and_the_study_trains_from_scratch(
+    cache: Path, tmp_path: Path
+) -> None:
+    cache.write_bytes(b"\x00" * 99)
+    notes = Notes()
+    result = pipeline.fit(config_for(tmp_path, n_trials=1), observer=notes)
+    assert any("Weights left out: the weights" in text and str(cache) in text for text in notes.said)
+    record = result.to_json()["pretrained"]
+    assert (record["used"], record["why"]) == (False, "no file with weights can be used")
+    assert "test_resnet" in record["missing"] and "pretrained" not in result.best_config
+    with pytest.raises(ModelError, match="cannot be used for 'test_resnet'"):
+        pipeline.fit(config_for(tmp_path, study="always", pretrained="always"))
 
 
 def test_auto_without_weights_starts_from_scratch_and_says_why(tmp_path: Path) -> None:

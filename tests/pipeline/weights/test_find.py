@@ -109,6 +109,28 @@ def test_file_belongs_to_the_model_with_its_tag_and_to_no_other(tmp_path: Path) 
         file.unlink()
 
 
+def test_of_several_files_for_one_model_the_allowed_and_usual_one_is_used_and_the_others_are_told(
+    tmp_path: Path,
+) -> None:
+    for tag in ("tv_in1k", "a2_in1k", "a1_in1k"):
+        (tmp_path / f"resnet50.{tag}.safetensors").write_bytes(b"")
+    space = {
+        "families": {"resnet": ["resnet50", "resnet50.tv_in1k"]},
+        "parameters": {"lr": {"type": "float", "low": 1e-3, "high": 1e-2}},
+    }
+    observer = Notes()
+    for licences, expected in (("any", "resnet50.a1_in1k"), ("bsd-3-clause", "")):
+        observer.said.clear()
+        config = StudyConfig(data="digits", pretrained=tmp_path, weights_licence=licences)
+        found = find_weights(config, SearchSpace.from_dict(space), remaining=60.0, observer=observer)
+        assert found.weights["resnet50.tv_in1k"].model == "resnet50.tv_in1k"
+        assert (found.weights["resnet50"].model if expected else "") == expected
+        assert (
+            "Weights left out: those of resnet50.a2_in1k, as the search space has resnet50 once"
+            in observer.said[0]
+        )
+
+
 def test_weights_from_the_hub_are_told_with_their_size_and_their_share_of_the_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

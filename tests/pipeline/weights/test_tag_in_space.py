@@ -45,7 +45,12 @@ def test_tag_is_told_with_weights_and_not_without(pretrained: bool, tmp_path: Pa
     if said.get("architecture") == "test_resnet":  # not the linear head on pixels
         assert said["pretrained_cfg"].get("tag") == ("r160_in1k" if pretrained else None)
         assert delivered == (
-            {"weights": _TAG, "licence": "of your file", "source": "folder", "origin": ""}
+            {
+                "weights": _TAG,
+                "licence": "apache-2.0",  # timm's of the tag
+                "source": "folder",
+                "origin": f"https://huggingface.co/timm/{_TAG}",
+            }
             if pretrained
             else None
         )

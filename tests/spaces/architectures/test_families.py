@@ -38,6 +38,12 @@ def test_known_differences_between_families_are_in_the_table() -> None:
     assert capabilities("resnet18").channels == (64, 128, 256, 512)
 
 
+def test_networks_whose_weights_fit_one_size_are_in_the_table() -> None:
+    known = {"efficientformerv2_s0", "efficientformerv2_s1", "gmlp_s16_224", "resmlp_12_224"}
+    assert {name for name, row in table().items() if row.one_size} == known
+    assert measure("efficientformerv2_s0") == table()["efficientformerv2_s0"]
+
+
 def test_transformers_that_pool_in_two_ways_are_in_the_table() -> None:
     assert (capabilities("vit_tiny_patch16_224").pool, capabilities("eva02_tiny_patch14_224").pool) == (
         "token",

@@ -23,6 +23,7 @@ from automl.records import Config, Rows, SearchSplits
 from automl.training.evaluate import predict_rows, score
 from automl.training.heads import FeatureHeads, Head, feature_head, frozen_network
 from automl.training.heads.frozen_network import FrozenNetwork
+from automl.training.models.finetune import linear_classifiers
 from automl.training.models.pretrained_weights import Weights
 from automl.training.steps.losses import to_scores
 from tests.training.heads.other_targets import of_task
@@ -287,6 +288,61 @@ def test_network_that_changes_the_outputs_of_its_classifier_has_no_head(
 
     monkeypatch.setattr(feature_head, "load_model", lambda *_: Scaled())
     assert fitted(splits, weights, config) is None
+
+
+class Distilled(nn.Module):
+    """Two classifiers whose mean are the scores; `apart`: each has features of its own."""
+
+    def __init__(self, *, apart: bool) -> None:
+        super().__init__()
+        self.one, self.two, self.apart = nn.Linear(64, 3), nn.Linear(64, 3), apart
+
+    def get_classifier(self) -> tuple[nn.Linear, nn.Linear]:
+        return self.one, self.two
+
+    def forward(self, images: Tensor) -> Tensor:
+        pooled = nn.functional.adaptive_avg_pool2d(images.mean(dim=1), 8).flatten(1)
+        found: Tensor = (self.one(pooled) + self.two(pooled.flip(1) if self.apart else pooled)) / 2
+        return found
+
+
+def test_distilled_network_has_a_head_in_both_classifiers(
+    splits: SearchSplits, config: Config, weights: Weights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feature_head, "load_model", lambda *_: Distilled(apart=False))
+    head = certain(splits, weights, config)
+    one, two = linear_classifiers(head.model)
+    assert torch.equal(one.weight, two.weight) and torch.equal(one.bias, two.bias)
+    logits, targets = predict_rows(head.model, splits.val, head.info, size=head.size)
+    assert score(logits, targets, head.info, "accuracy")["accuracy"] == head.val_score > 0.9
+    monkeypatch.setattr(feature_head, "load_model", lambda *_: Distilled(apart=True))
+    assert fitted(splits, weights, config) is None
+
+
+def test_head_is_the_last_layer_of_a_classifier_with_a_hidden_one(
+    splits: SearchSplits, config: Config, weights: Weights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Hidden(nn.Module):
+        pretrained_cfg = {"classifier": "head.2"}
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 3))
+
+        def get_classifier(self) -> nn.Module:
+            return self.head
+
+        def forward(self, images: Tensor) -> Tensor:
+            found: Tensor = self.head(nn.functional.adaptive_avg_pool2d(images.mean(dim=1), 8).flatten(1))
+            return found
+
+    network = Hidden()
+    before = network.state_dict()["head.0.weight"].clone()
+    monkeypatch.setattr(feature_head, "load_model", lambda *_: network)
+    head = certain(splits, weights, config)
+    assert head.model is network and torch.equal(network.state_dict()["head.0.weight"], before)
+    logits, targets = predict_rows(head.model, splits.val, head.info, size=head.size)
+    assert score(logits, targets, head.info, "accuracy")["accuracy"] == head.val_score > 0.9
 
 
 def test_head_fitted_on_features_in_bf16_is_as_good_in_float32(

@@ -8,17 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from automl.torch_setup import import_timm
-from automl.training.heads.frozen_network import FrozenNetwork, classifier_of
+from automl.training.heads.frozen_network import FrozenNetwork
+from automl.training.models.finetune import classifier_layer
 from automl.training.plan import Precision
 
 
 def network(threads: int = 2, name: str = "test_resnet") -> FrozenNetwork:
     torch.manual_seed(0)
     model = import_timm().create_model(name, num_classes=3)
-    classifier = classifier_of(model)
+    classifier = classifier_layer(model)
     assert classifier is not None
     return FrozenNetwork(model, classifier, size=32, device="cpu", threads=threads)
 
@@ -34,7 +35,7 @@ def images() -> Tensor:
 def test_features_are_the_inputs_of_the_classifier(name: str) -> None:
     images = torch.randn(4, 3, 160, 160)
     model: Any = import_timm().create_model(name, num_classes=3).eval()
-    classifier = classifier_of(model)
+    classifier = classifier_layer(model)
     assert classifier is not None
     with FrozenNetwork(model, classifier, size=160, device="cpu", threads=1) as frozen, torch.no_grad():
         assert frozen.ends_in_classifier(images)
@@ -126,11 +127,3 @@ def test_network_and_threads_are_left_as_they_were(images: Tensor) -> None:
         assert all(value.is_contiguous() for value in frozen.model.state_dict().values())
     finally:
         torch.set_num_threads(before)
-
-
-def test_classifier_must_be_one_linear_layer_with_a_bias() -> None:
-    create = import_timm().create_model
-    assert isinstance(classifier_of(create("test_resnet")), nn.Linear)
-    assert classifier_of(create("test_resnet", num_classes=0)) is None
-    assert classifier_of(create("deit_tiny_distilled_patch16_224")) is None
-    assert classifier_of(nn.Conv2d(3, 3, 1)) is None

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from automl.records import SearchSplits
+from automl.torch_setup import import_timm
 from automl.training.models.build import build_model, input_size, model_arguments
 from automl.training.models.hyperparameters import Recipe
+from automl.training.models.weight_sources import in_folder
 
 
 @pytest.mark.parametrize(
@@ -46,6 +50,22 @@ def test_image_that_would_shrink_to_a_point_is_enlarged_where_the_space_does_not
     assert input_size(Recipe("resnet18", lr=0.1, upscale=1.0), splits.info) == 32
     assert input_size(Recipe("convnext_atto", lr=0.1), splits.info) == 32
     assert input_size(Recipe("resmlp_12_224", lr=0.1), splits.info) == 32
+
+
+@pytest.mark.parametrize("size", [128, None])
+def test_weights_that_fit_one_size_only_have_that_one(
+    size: int | None, splits: SearchSplits, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    values = import_timm().create_model("efficientformerv2_s0").state_dict()
+    save_file(values, tmp_path / "efficientformerv2_s0.safetensors")
+    (weights,) = in_folder(tmp_path).values()
+    recipe = Recipe("efficientformerv2_s0", lr=0.1, pretrained=True, size=size)
+    assert input_size(recipe, splits.info) == 224
+    model = build_model(recipe, splits.info, weights=weights)
+    name = "stages.2.blocks.4.token_mixer.attention_biases"
+    assert torch.equal(model.state_dict()[name], values[name])
+    assert input_size(replace(recipe, pretrained=False, size=None), splits.info) < 224
 
 
 def test_pretrained_networks_may_see_more_pixels(splits: SearchSplits) -> None:

@@ -15,8 +15,13 @@ from automl.errors import ModelError
 from automl.records import Config, Rows, SearchSplits
 from automl.spaces.architectures.layers import layers
 from automl.torch_setup import import_timm
-from automl.training.heads.frozen_network import classifier_of
-from automl.training.models.finetune import begin_with_head, freeze, save_head, scaled_rates
+from automl.training.models.finetune import (
+    begin_with_head,
+    freeze,
+    linear_classifiers,
+    save_head,
+    scaled_rates,
+)
 from automl.training.models.hyperparameters import Recipe
 from automl.training.models.pretrained_weights import Weights, classifier_names
 from automl.training.models.weight_sources import in_folder
@@ -32,9 +37,53 @@ def _model(name: str = "test_resnet") -> nn.Module:
 
 
 def _head_of(model: nn.Module) -> nn.Linear:
-    found = classifier_of(model)
-    assert found is not None
+    (found,) = linear_classifiers(model)
     return found
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("test_resnet", ["fc"]),
+        ("caformer_s18", ["head.fc.fc2"]),  # behind a hidden layer
+        ("efficientformerv2_s0", ["head", "head_dist"]),
+    ],
+)
+def test_last_layers_are_linear_ones_one_or_two_with_the_same_inputs(name: str, expected: list[str]) -> None:
+    with torch.device("meta"):
+        model = _model(name)
+    inner = dict(model.named_modules())
+    assert list(linear_classifiers(model)) == [inner[layer] for layer in expected]
+
+
+def test_network_without_a_linear_last_layer_has_none(tmp_path: Path) -> None:
+    without = import_timm().create_model("test_resnet", num_classes=0)
+    assert linear_classifiers(without) == () == linear_classifiers(nn.Conv2d(3, 3, 1))
+    save_head(torch.zeros(3, 8), torch.zeros(3), tmp_path / "head.safetensors")
+    with pytest.raises(ModelError, match="does not end in a linear layer"):
+        begin_with_head(without, tmp_path / "head.safetensors")
+
+
+def test_both_layers_of_a_distilled_network_begin_with_the_head(tmp_path: Path) -> None:
+    model, weight = _Distilled(), torch.randn(3, 3)
+    save_head(weight, torch.ones(3), tmp_path / "head.safetensors")
+    begin_with_head(model, tmp_path / "head.safetensors")
+    images = torch.rand(2, 3, 4, 4)
+    torch.testing.assert_close(model(images), images.mean(dim=(2, 3)) @ weight.T + 1.0)
+
+
+class _Distilled(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two = nn.Linear(3, 3), nn.Linear(3, 3)
+
+    def get_classifier(self) -> tuple[nn.Linear, nn.Linear]:
+        return self.one, self.two
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        pooled = images.mean(dim=(2, 3))
+        found: torch.Tensor = (self.one(pooled) + self.two(pooled)) / 2
+        return found
 
 
 def _learning(model: nn.Module) -> list[str]:

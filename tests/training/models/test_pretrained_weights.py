@@ -119,6 +119,41 @@ def test_weights_with_half_of_the_layers_are_refused(tmp_path: Path, splits: Sea
         verify(weights, model_arguments(Recipe("test_resnet", lr=0.1), splits.info, weights))
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        ("test_resnet.safetensors", b"", "it is empty"),
+        (
+            "test_resnet.safetensors",
+            b"version https://git-lfs.github.com/spec/v1\noid",
+            "it is a pointer of Git LFS",
+        ),
+        ("test_resnet.bin", b"version https://git-lfs.github.com/spec/v1\noid", "it is a pointer of Git LFS"),
+        ("test_resnet.bin", b"<!DOCTYPE html><html>404</html>", "it is a web page"),
+        ("test_resnet.pth", b"no weights", "it is no file of tensors, or holds more than tensors"),
+    ],
+)
+def test_file_that_never_held_weights_is_refused_with_what_it_is(
+    name: str, content: bytes, problem: str, tmp_path: Path, splits: SearchSplits
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    weights = in_folder(tmp_path)["test_resnet"]
+    with pytest.raises(ModelError, match=rf"{name}' cannot be used for 'test_resnet' \({problem}"):
+        verify(weights, model_arguments(Recipe("test_resnet", lr=0.1), splits.info, weights))
+
+
+def test_statistics_of_batch_norm_that_are_not_finite_are_refused(
+    tmp_path: Path, splits: SearchSplits
+) -> None:
+    file = tmp_path / "test_resnet.safetensors"
+    values = save_weights(file, "test_resnet")
+    values["layer1.0.bn1.running_var"][0] = float("nan")
+    save_file(values, file)
+    weights = in_folder(tmp_path)["test_resnet"]
+    with pytest.raises(ModelError, match="layer1.0.bn1.running_var holds values that are not finite"):
+        verify(weights, model_arguments(Recipe("test_resnet", lr=0.1), splits.info, weights))
+
+
 def test_weights_that_are_not_finite_are_refused(tmp_path: Path, splits: SearchSplits) -> None:
     file = tmp_path / "test_resnet.safetensors"
     values = save_weights(file, "test_resnet")
@@ -157,17 +192,64 @@ def test_folder_without_weights_says_what_it_should_hold(tmp_path: Path) -> None
         in_folder(tmp_path)
 
 
+def test_weights_as_they_are_drawn_with_a_usual_seed_are_weights(
+    tmp_path: Path, splits: SearchSplits
+) -> None:
+    recipe = Recipe("test_vit", lr=0.1, pretrained=True)
+    (tmp_path / "test_vit.safetensors").write_bytes(b"")
+    weights = in_folder(tmp_path)["test_vit"]
+    arguments = model_arguments(recipe, splits.info, weights)
+    torch.manual_seed(0)
+    save_file(import_timm().create_model("test_vit", **arguments).state_dict(), weights.file)
+    verify(weights, arguments)
+
+
 def test_folder_may_be_a_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save_weights(tmp_path / "w" / "test_resnet.safetensors", "test_resnet")
     monkeypatch.chdir(tmp_path)
     assert in_folder("w")["test_resnet"].file == tmp_path / "w" / "test_resnet.safetensors"
 
 
-def test_two_files_of_one_architecture_are_refused(tmp_path: Path) -> None:
+def test_two_files_of_one_name_are_refused_and_those_of_two_tags_are_not(tmp_path: Path) -> None:
     save_weights(tmp_path / "test_resnet.safetensors", "test_resnet")
     save_weights(tmp_path / "test_resnet.r160_in1k" / "model.safetensors", "test_resnet")
-    with pytest.raises(ModelError, match="one file for each architecture.*keep one"):
+    assert list(in_folder(tmp_path)) == ["test_resnet.r160_in1k", "test_resnet"]
+    save_weights(tmp_path / "test_resnet.pth", "test_resnet")
+    with pytest.raises(ModelError, match="one file for each name.*for 'test_resnet'; keep one"):
         in_folder(tmp_path)
+
+
+def test_wrong_config_beside_other_weights_is_a_problem_and_no_end(tmp_path: Path) -> None:
+    save_weights(tmp_path / "test_resnet.safetensors", "test_resnet")
+    save_weights(tmp_path / "other" / "model.safetensors", "test_vit")
+    (tmp_path / "other" / "config.json").write_text('{"model_type": "vit"}')
+    problems: list[str] = []
+    assert list(in_folder(tmp_path, problems)) == ["test_resnet"]
+    assert len(problems) == 1 and "must name its timm model as `architecture`" in problems[0]
+    with pytest.raises(ModelError, match="must name its timm model"):
+        in_folder(tmp_path)
+    with pytest.raises(ModelError, match="must name its timm model"):
+        in_folder(tmp_path / "other", [])
+
+
+@pytest.mark.parametrize("place", ["", "hub"])
+@pytest.mark.parametrize("main", [True, False])
+def test_folder_may_be_a_copy_of_the_hubs_cache(place: str, main: bool, tmp_path: Path) -> None:
+    repository = tmp_path / place / "models--timm--test_resnet.r160_in1k"
+    save_weights(repository / "snapshots" / "abc" / "pytorch_model.bin", "test_resnet")
+    if main:
+        (repository / "refs").mkdir()
+        (repository / "refs" / "main").write_text("abc")
+    for folder in (tmp_path, repository):
+        (weights,) = in_folder(folder).values()
+        assert weights.model == "test_resnet.r160_in1k" and weights.licence == "apache-2.0"
+        assert weights.file == repository / "snapshots" / "abc" / "pytorch_model.bin"
+
+
+def test_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "test_resnet.safetensors").write_bytes(b"")
+    with pytest.raises(ModelError, match="must be a folder, but"):
+        in_folder(tmp_path / "test_resnet.safetensors")
 
 
 @pytest.mark.parametrize(
@@ -205,6 +287,17 @@ def test_weights_in_the_hubs_cache_are_found(tmp_path: Path, monkeypatch: pytest
     assert found["test_resnet"].model == "test_resnet.r160_in1k" and found["test_resnet"].source == "cache"
     arguments = {"num_classes": 2, "in_chans": 3}
     verify(found["test_resnet"], arguments)
+
+
+def test_weights_in_a_cache_of_the_hub_without_refs_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    snapshots = tmp_path / "models--timm--test_resnet.r160_in1k" / "snapshots"
+    (snapshots / "unfinished").mkdir(parents=True)
+    assert not in_caches(["test_resnet"])
+    save_weights(snapshots / "abc" / "model.safetensors", "test_resnet")
+    assert in_caches(["test_resnet"])["test_resnet"].file == snapshots / "abc" / "model.safetensors"
 
 
 def test_weights_in_torchs_cache_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

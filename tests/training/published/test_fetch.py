@@ -63,8 +63,8 @@ def test_folder_holds_what_pretrained_needs_on_a_machine_without_a_network(
             fetch_into_folder(each, tmp_path / "weights")
     hub.close()
     found = in_folder(tmp_path / "weights")
-    assert list(found) == ["test_resnet", "test_vit"]
-    weights = found["test_resnet"]
+    assert list(found) == [_TAG, "test_vit.r160_in1k"]
+    weights = found[_TAG]
     assert weights.about() == {
         "weights": _TAG,
         "licence": "apache-2.0",

@@ -66,6 +66,15 @@ def test_every_tag_in_a_preset_is_one_that_timm_has() -> None:
     assert {model for model in _MODELS if "." in model} <= known
 
 
+def test_own_file_with_a_tag_has_the_licence_of_these_published_weights(tmp_path: Path) -> None:
+    tags = "convnextv2_atto.fcmae_ft_in1k", "resnet18.mine", "vit_small_patch16_dinov3.lvd1689m"
+    for tag in tags:
+        (tmp_path / f"{tag}.safetensors").write_bytes(b"")
+    found = in_folder(tmp_path)
+    assert [found[tag].licence for tag in tags] == ["cc-by-nc-4.0", "", "dinov3-license"]
+    assert found[tags[0]].origin == f"https://huggingface.co/timm/{tags[0]}" and found[tags[1]].origin == ""
+
+
 def test_own_file_has_the_licence_that_its_config_states_or_none(tmp_path: Path) -> None:
     save_weights(tmp_path / "test_vit.safetensors", "test_vit")
     save_weights(tmp_path / "mine" / "model.safetensors", "test_resnet")
@@ -79,7 +88,7 @@ def test_own_file_has_the_licence_that_its_config_states_or_none(tmp_path: Path)
         "source": "folder",
         "origin": "",
     }
-    assert found["test_resnet"].about() == {
+    assert found["test_resnet.r160_in1k"].about() == {
         "weights": "test_resnet.r160_in1k",
         "licence": "cc-by-nc-4.0",
         "source": "folder",
