@@ -32,8 +32,8 @@ _NOT_VALUES = ("requires_grad_", "detach_", "share_memory_")
 def build_with_weights(make: Callable[[], nn.Module], file: Path) -> nn.Module:
     """Return the network that `make` builds, with the weights in a safetensors file.
 
-    Raises ValueError if names or shapes differ, before any memory is taken, and for weights that are not finite;
-    SafetensorError for a damaged file.
+    Raises ValueError if names or shapes differ, before any memory is taken, and for weights that are whole numbers or
+    not finite; SafetensorError for a damaged file.
     """
     stored = shapes_in(file)
     with _no_larger_than(stored), _Uninitialised():
@@ -41,7 +41,9 @@ def build_with_weights(make: Callable[[], nn.Module], file: Path) -> nn.Module:
             sketch = make()
         _require_same({name: tuple(value.shape) for name, value in sketch.state_dict().items()}, stored)
         network = make()
-    network.load_state_dict(load_file(file))
+    weights = load_file(file)
+    _require_same_kind(network, weights)
+    network.load_state_dict(weights)
     require_finite(network)
     return network
 
@@ -88,6 +90,14 @@ def _require_same(built: Mapping[str, Shape], stored: Mapping[str, Shape]) -> No
             raise ValueError(
                 f"the weights do not have the sizes in config.json: {name!r:.100} is {stored[name]!s:.80}, not {shape}"
             )
+
+
+def _require_same_kind(network: nn.Module, stored: Mapping[str, torch.Tensor]) -> None:
+    """Raise ValueError for whole numbers in place of others: torch would round the weights without a word."""
+    for name, value in network.state_dict().items():
+        if value.is_floating_point() != stored[name].is_floating_point():
+            kind = str(stored[name].dtype).removeprefix("torch.")
+            raise ValueError(f"the weights of {name!r:.100} are {kind} numbers, which the network cannot use")
 
 
 @contextmanager

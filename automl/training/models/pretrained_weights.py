@@ -217,17 +217,24 @@ def verify(weights: Weights, arguments: Mapping[str, Any]) -> nn.Module:
         torch.manual_seed(_SEED)
         scratch: nn.Module = import_timm().create_model(_known(weights.model), **arguments)
     heads = classifier_names(scratch)
-    total = missing = 0
+    total = missing = whole = 0
     for name, value in scratch.named_parameters():
         if value.ndim < 2 or name.startswith(heads) or bool((value == value.flatten()[0]).all()):
             continue  # the file may hold the same constants
         total += value.numel()
         missing += value.numel() if torch.equal(value, loaded[name]) else 0
+        whole += value.numel() if bool((loaded[name] == loaded[name].round()).all()) else 0
     if missing > MAX_MISSING * total:
         raise ModelError(_unusable(weights, f"{missing / total:.0%} of its values are not in the file"))
+    if total and whole == total:
+        raise ModelError(
+            _unusable(weights, "all its values are whole numbers, as those of a quantised network")
+        )
     for name, value in network.state_dict().items():
         if value.is_floating_point() and not bool(value.isfinite().all()):
             raise ModelError(_unusable(weights, f"{name} holds values that are not finite"))
+        if name.endswith("running_var") and bool((value < 0).any()):
+            raise ModelError(_unusable(weights, f"{name} holds variances below 0"))
     return network
 
 

@@ -190,6 +190,14 @@ def test_folder_with_a_pipe_instead_of_weights_is_refused(tmp_path: Path) -> Non
         (folder / name).write_bytes(content)
 
 
+def test_whole_numbers_are_no_weights(tmp_path: Path) -> None:
+    folder = _folder(tmp_path / "m", RESNET)
+    stored = load_file(folder / "model.safetensors")
+    save_file({**stored, "fc.bias": stored["fc.bias"].to(torch.int8)}, folder / "model.safetensors")
+    with pytest.raises(ModelError, match="the weights of 'fc.bias' are int8 numbers"):
+        Predictor.load(folder)
+
+
 def test_weights_whose_answers_are_no_numbers_are_told(tmp_path: Path) -> None:
     folder = _folder(tmp_path / "m", RESNET)
     stored = load_file(folder / "model.safetensors")

@@ -142,15 +142,27 @@ def test_file_that_never_held_weights_is_refused_with_what_it_is(
         verify(weights, model_arguments(Recipe("test_resnet", lr=0.1), splits.info, weights))
 
 
-def test_statistics_of_batch_norm_that_are_not_finite_are_refused(
-    tmp_path: Path, splits: SearchSplits
+@pytest.mark.parametrize(
+    ("value", "problem"), [(float("nan"), "values that are not finite"), (-1.0, "variances below 0")]
+)
+def test_statistics_of_batch_norm_that_are_none_are_refused(
+    value: float, problem: str, tmp_path: Path, splits: SearchSplits
 ) -> None:
     file = tmp_path / "test_resnet.safetensors"
     values = save_weights(file, "test_resnet")
-    values["layer1.0.bn1.running_var"][0] = float("nan")
+    values["layer1.0.bn1.running_var"][0] = value
     save_file(values, file)
     weights = in_folder(tmp_path)["test_resnet"]
-    with pytest.raises(ModelError, match="layer1.0.bn1.running_var holds values that are not finite"):
+    with pytest.raises(ModelError, match=f"layer1.0.bn1.running_var holds {problem}"):
+        verify(weights, model_arguments(Recipe("test_resnet", lr=0.1), splits.info, weights))
+
+
+def test_weights_of_a_quantised_network_are_refused(tmp_path: Path, splits: SearchSplits) -> None:
+    file = tmp_path / "test_resnet.safetensors"
+    values = save_weights(file, "test_resnet")
+    save_file({name: (100 * value).to(torch.int8) for name, value in values.items()}, file)
+    weights = in_folder(tmp_path)["test_resnet"]
+    with pytest.raises(ModelError, match="all its values are whole numbers"):
         verify(weights, model_arguments(Recipe("test_resnet", lr=0.1), splits.info, weights))
 
 
