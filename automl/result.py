@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl.documents.json_file import read_json
+from automl.documents.table_file import table_lines
+from automl.errors import StudyError, reason_of
 from automl.final.evaluation.record import Evaluation
 from automl.final.evaluation.words import of_document
 from automl.records import Config, Interval
@@ -125,10 +128,18 @@ class FitResult:
         return dict(self.document["retrain"].get("config", self.best_config))
 
     def leaderboard(self) -> pd.DataFrame:
-        """Return a table with a row for each trial, best first."""
+        """Return a table with a row for each trial, best first. Raises StudyError if trials.csv is gone or damaged."""
         import pandas as pd
 
-        return pd.read_csv(self.directory / "trials.csv")
+        path = self.directory / "trials.csv"
+        try:
+            with table_lines(path) as lines:
+                return pd.read_csv(io.StringIO("".join(lines)))
+        except (OSError, ValueError) as error:  # of pandas, too
+            raise StudyError(
+                f"the trials must be in {str(path)!r}, which cannot be read ({reason_of(error)}); "
+                "`automl leaderboard` reads the study itself"
+            ) from error
 
     def report(self, out: str | Path | None = None) -> Path:
         """Write report.html again (or the file `out`), from the study's folder and database, and return its path.
