@@ -48,8 +48,9 @@ def fit(config: StudyConfig, *, observer: Observer | None = None, started: Momen
     with orderly_interrupts():
         try:
             return _fit(config, observer or Silent(), Clock(config.time_limit, started))
-        except (OSError, SafetensorError) as error:
-            if not is_disk_full(error):
+        except (OSError, SafetensorError, StorageError) as error:
+            elsewhere = isinstance(error, StorageError) and config.storage is not None  # on the server's disk
+            if elsewhere or not is_disk_full(error):
                 raise
             raise StorageError(no_room(config.study_dir)) from error
 

@@ -15,6 +15,7 @@ from automl.training.validation.scores_file import SCORES_FILE
 CHECKPOINT = "checkpoint"
 ROUND_FILE = "automl_round.json"
 FORMER_COLUMNS = {"epoch": "round", "passes": "epochs"}
+_FULL = ("No space left", "os error 28", "database or disk is full")  # in what the writers of files say
 
 
 class TrialFiles:
@@ -162,12 +163,12 @@ def checkpoint_round(place: Path) -> int:
 def is_disk_full(error: BaseException | None) -> bool:
     """Return whether the error, or its cause, is a full disk or an exceeded quota.
 
-    Some writers of weights raise other errors, with that text.
+    Some writers of weights, and SQLite, raise other errors with such a text.
     """
     while error is not None:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             return True
-        if "No space left" in str(error) or "os error 28" in str(error):
+        if any(words in str(error) for words in _FULL):
             return True
         error = error.__cause__ or error.__context__
     return False
