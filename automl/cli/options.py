@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,6 @@ import click
 from automl import log
 from automl.cli.completion import OF_FLAG
 from automl.machine import Moment
-from automl.terminal.masking import mask_password
 
 HELP: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -100,11 +98,6 @@ def given(options: dict[str, Any]) -> dict[str, Any]:
 def directory_option(function: Decorated) -> Decorated:
     """Add `--directory`: where studies are."""
     return section("Study")("--directory", "DIR", "studies", "Folder that holds the studies.")(function)
-
-
-def directory_flag(directory: str) -> str:
-    """Return the flag as the end of a command that a person may copy; the password of an address is masked."""
-    return f" --directory {shlex.quote(mask_password(directory))}"
 
 
 def json_option(text: str) -> Callable[[Decorated], Decorated]:

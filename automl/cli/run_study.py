@@ -6,10 +6,11 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from automl.cli.options import State, directory_flag
+from automl.cli.options import State
 from automl.cli.output import print_json, say, say_wrapped, terminal_width
 from automl.config import StudyConfig
 from automl.config.durations import format_duration
+from automl.config.names import directory_flag
 from automl.final.evidence.words import not_usable
 from automl.records import Observer
 from automl.review.choose_view import view_of
@@ -24,19 +25,21 @@ def run(config: StudyConfig, start: Callable[[Observer], Any], state: State) -> 
     It is 3 if the model is not better than the trivial answer by more than chance explains.
     """
     state.begun = config.study_dir / "study.yaml"
-    state.when_stopped = f"; resume with `automl resume {config.study}{_directory_flag(config)}`"
+    state.when_stopped = f"; resume with `automl resume {config.study}{directory_flag(config.directory)}`"
     # With --json, stdout is for the JSON object alone.
     stream = sys.stderr if state.json else sys.stdout
     with view_of(config, stream, started=state.started, quiet=state.quiet) as observer:
         result = start(observer)
-    state.when_unwritten = f"; the study is done, see `automl show {config.study}{_directory_flag(config)}`"
+    state.when_unwritten = (
+        f"; the study is done, see `automl show {config.study}{directory_flag(config.directory)}`"
+    )
     code = 0 if result.usable else EXIT_NOT_USABLE
     if state.json:
         print_json(result.to_json())
         return code
     if unusable := not_usable(result.to_json()):
         say_wrapped(unusable)
-    command = dashboard_command(config.study, _directory_flag(config))
+    command = dashboard_command(config.study, directory_flag(config.directory))
     rows = summary(result.to_json(), result.model_dir, command)
     if result.unchanged_after is not None:
         took = format_duration(result.unchanged_after)
@@ -44,7 +47,3 @@ def run(config: StudyConfig, start: Callable[[Observer], Any], state: State) -> 
     for line in aligned(rows, terminal_width()):
         say(line)
     return code
-
-
-def _directory_flag(config: StudyConfig) -> str:
-    return "" if config.directory == "studies" else directory_flag(config.directory)

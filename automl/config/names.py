@@ -1,10 +1,12 @@
-"""Names of studies: which are allowed, and the default for a data set."""
+"""Names of studies: which are allowed, the default for a data set, and how a command finds one."""
 
 from __future__ import annotations
 
 import re
+import shlex
 
 from automl.machine import expanded
+from automl.terminal.masking import mask_password
 
 # Longer endings first: photos.tar.gz is photos.
 ARCHIVES = (
@@ -16,6 +18,7 @@ BUILT_IN = ("digits",)
 REMOTE = ("torchvision:", "hf:")
 _ALLOWED = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _LONGEST = 100
+STUDIES = "studies"  # the default folder of studies
 
 
 def check_study_name(name: str) -> str:
@@ -47,3 +50,12 @@ def default_study_name(data: object) -> str:
     last = last[: len(last) - len(ending)]
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", last).strip("-.")[:_LONGEST]
     return name or "study"
+
+
+def directory_flag(directory: object) -> str:
+    """Return the end of a command on a study in this folder, as a person may copy it; "" for the default folder.
+
+    The password of an address is masked.
+    """
+    text = str(directory)
+    return "" if text == STUDIES else f" --directory {shlex.quote(mask_password(text))}"

@@ -52,7 +52,7 @@ def fit(config: StudyConfig, *, observer: Observer | None = None, started: Momen
             elsewhere = isinstance(error, StorageError) and config.storage is not None  # on the server's disk
             if elsewhere or not is_disk_full(error):
                 raise
-            raise StorageError(no_room(config.study_dir)) from error
+            raise StorageError(no_room(config)) from error
 
 
 def _fit(config: StudyConfig, observer: Observer, clock: Clock) -> FitResult:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from threading import Event
 
-from automl.config import save
+from automl.config import StudyConfig, save
 from automl.config.durations import format_duration
+from automl.config.names import directory_flag
 from automl.data import Source
 from automl.errors import ModelError, StorageError
 from automl.final.confidence.measure_known import seconds_for_features
@@ -108,7 +108,7 @@ class Run:
         """Run the stages after the setup. If an earlier model is still the best, the holdout stays closed."""
         found = self.search()
         if found.stopped_for(Code.DISK_FULL):
-            raise StorageError(no_room(self.setup.workspace.root))
+            raise StorageError(no_room(self.setup.config))
         if interrupted(found):
             self._note_stopped(found)
         asked = Event()  # by Ctrl-C
@@ -242,12 +242,16 @@ class Run:
             place = keep_former(workspace, result)
             self._note(
                 f"The former model is kept in {place.relative_to(workspace.root)}; "
-                f"`automl deliver {self.setup.config.study} --former {place.name}` makes it the model again."
+                f"`{self._deliver(place.name)}` makes it the model again."
             )
         if final.teacher is not None:
             self._keep_teacher(found, final.teacher)
         draft = write_draft(workspace, final.model, final.answers, seed=self.setup.config.seed)
         put_in_place(workspace, draft)
+
+    def _deliver(self, former: str) -> str:
+        config = self.setup.config
+        return f"automl deliver {config.study} --former {former}{directory_flag(config.directory)}"
 
     def _keep_teacher(self, found: SearchResult, teacher: Final) -> None:
         workspace, best = self.setup.workspace, found.best
@@ -262,8 +266,8 @@ class Run:
         folder = write_draft(workspace, teacher.model, teacher.answers, seed=self.setup.config.seed)
         place = keep_unscored(workspace, folder, result)
         self._note(
-            f"The teacher is kept in {place.relative_to(workspace.root)}; `automl deliver {self.setup.config.study} "
-            f"--former {place.name}` makes it the model, and scores it on the holdout then."
+            f"The teacher is kept in {place.relative_to(workspace.root)}; `{self._deliver(place.name)}` makes it the "
+            "model, and scores it on the holdout then."
         )
 
     def holdout(self, *, factory: str) -> tuple[Predictor, Scores]:
@@ -329,11 +333,11 @@ def _no_longer(kept: Outcome, left: float | None) -> str:
     return f"{why}, so the model and its holdout score are kept"
 
 
-def no_room(folder: Path) -> str:
+def no_room(config: StudyConfig) -> str:
     """Return the message for a full disk."""
     return (
-        f"the disk of {str(folder)!r} is full, so the study stopped; free some space, then resume with "
-        f"`automl resume {folder.name}`"
+        f"the disk of {str(config.study_dir)!r} is full, so the study stopped; free some space, then resume with "
+        f"`automl resume {config.study}{directory_flag(config.directory)}`"
     )
 
 

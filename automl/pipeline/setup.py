@@ -13,6 +13,7 @@ import numpy as np
 
 from automl.config import StudyConfig
 from automl.config.metrics import MetricSpec, resolve_metric
+from automl.config.names import directory_flag
 from automl.data import PreparedData, Source, prepare_data
 from automl.data.balance import Balance, choose_balance, skew
 from automl.data.constants import CPU_SIZE, SKEWED
@@ -182,7 +183,7 @@ def _open(context: Context, source: Source, device: Device) -> _Opened:
     """Decode the data and load the space. A new study looks for weights, before the decoding if the space is known."""
     config, earlier = context.config, context.workspace.read_plan()
     asked, looked = Asked.of(config), None
-    refuse_other(asked, earlier, config.study)
+    refuse_other(asked, earlier, config.study, directory_flag(config.directory))
     space_is_known = device.kind == "cpu" or config.space != "auto"  # else it follows from the images
     if earlier is None and space_is_known:
         space = load_space(config, device, img_size=CPU_SIZE)

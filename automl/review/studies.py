@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from automl.config.loading import read_study_file
+from automl.config.names import directory_flag
 from automl.config.storage import unmask
 from automl.documents.bounded_file import open_file
 from automl.documents.json_file import read_json, read_object
@@ -305,7 +306,7 @@ def find_model(model: str | Path, directory: str | Path = "studies") -> Path:
     for path in studies:
         raise ModelError(
             f"study {study_name(path)!r} has no model yet, because it is not finished; "
-            f"resume with `automl resume {study_name(path)}`"
+            f"resume with `automl resume {study_name(path)}{directory_flag(path.parent)}`"
         )
     names = [study_name(path) for path in study_folders(directory) if (path / MODEL_FOLDER).is_dir()]
     if given.exists() or not names:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from automl.config.names import check_study_name, default_study_name
+from automl.config.names import check_study_name, default_study_name, directory_flag
 
 
 @pytest.mark.parametrize("name", ["photos", "a-b_c.d", "2024", "_x", "A" * 100])
@@ -56,3 +56,16 @@ def test_name_of_the_current_folder_is_its_own(tmp_path: Path, monkeypatch: pyte
     folder.mkdir()
     monkeypatch.chdir(folder)
     assert default_study_name(".") == "leaves"
+
+
+@pytest.mark.parametrize(
+    ("directory", "flag"),
+    [
+        ("studies", ""),
+        (Path("studies"), ""),
+        ("my studies", " --directory 'my studies'"),
+        ("s3://key:secret@host/studies", " --directory 's3://key:***@host/studies'"),
+    ],
+)
+def test_flag_of_a_directory_may_be_copied(directory: object, flag: str) -> None:
+    assert directory_flag(directory) == flag

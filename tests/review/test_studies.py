@@ -65,7 +65,8 @@ def test_model_is_found_by_name_study_folder_and_model_folder(studies: Path) -> 
 
 
 def test_unfinished_study_has_no_model(studies: Path) -> None:
-    with pytest.raises(ModelError, match=r"'leaves' has no model yet.*; resume with `automl resume leaves`"):
+    command = f"`automl resume leaves --directory {studies}`"
+    with pytest.raises(ModelError, match=f"'leaves' has no model yet.*; resume with {command}"):
         find_model("leaves", studies)
 
 

@@ -11,7 +11,6 @@ from automl.cli.damaged_study import reads_study
 from automl.cli.options import (
     SectionCommand,
     State,
-    directory_flag,
     directory_option,
     json_option,
     verbose_option,
@@ -34,11 +33,12 @@ def command(state: State, /, study: str, directory: str | None) -> None:
     STUDY is the name of a study or its folder.
     """
     from automl.cli.output import print_json
+    from automl.config.names import directory_flag
     from automl.review.progress import progress_of
     from automl.review.studies import find_study
 
     found = find_study(study, directory or "studies")
-    flags = directory_flag(directory) if directory else ""
+    flags = directory_flag(directory or "studies")
     if found.result is not None:
         if state.json:
             print_json(found.result)

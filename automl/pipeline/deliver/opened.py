@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from automl.config import StudyConfig, load
+from automl.config.names import directory_flag
 from automl.data import PreparedData, open_data
 from automl.errors import DataError, StudyError
 from automl.pipeline.clock import Clock
@@ -76,6 +77,7 @@ def opened_study(study: str, directory: str | Path, data: Any, observer: Observe
     """
     found = find_study(study, directory)
     require_own_name(found)
+    resume = f"automl resume {found.name}{directory_flag(found.directory)}"
     changes = {} if data is None else {"data": data}
     config = load(
         found.path / STUDY_FILE, study=found.name, directory=str(found.directory), time_limit=None, **changes
@@ -88,12 +90,12 @@ def opened_study(study: str, directory: str | Path, data: Any, observer: Observe
         if plan is None or result is None:
             raise StudyError(
                 f"the study {found.name!r} must be finished before another of its models can be delivered; "
-                f"resume with `automl resume {found.name}`"
+                f"resume with `{resume}`"
             )
         if result.get(DIGEST) is not None and not is_of_model(result, workspace.model_dir):
             raise StudyError(
                 f"the model of the study {found.name!r} is not the one that its result.json tells, as after a run that "
-                f"was killed: `automl resume {found.name}` makes a model with its result"
+                f"was killed: `{resume}` makes a model with its result"
             )
         inside = replace(read_study(workspace.root), home=found.home)
         yield Opened(inside, config, workspace, plan, result, choose_device(config), observer)

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from automl.config import StudyConfig
+from automl.config.names import directory_flag
 from automl.data.cache.streamed_images import open_images
 from automl.errors import AutomlError, DataError, reason_of
 from automl.machine import slowdown
@@ -45,7 +46,10 @@ def report_during_search(setup: Setup) -> None:
         return
     try:
         write_report(
-            read_study(setup.workspace.root), result={}, means=Means(reopen=False), flags=_flags(setup.config)
+            read_study(setup.workspace.root),
+            result={},
+            means=Means(reopen=False),
+            flags=directory_flag(setup.config.directory),
         )
     except (AutomlError, OSError, *WRONG_VALUES) as error:
         setup.observer.note(f"The report could not be written during the search: {reason_of(error)}.")
@@ -68,9 +72,8 @@ def report_at_end(
     page.unlink(missing_ok=True)  # one of the search would say that there is no result
     left, least = setup.clock.remaining(), LEAST * slowdown()
     if left is not None and left < least:
-        setup.observer.note(
-            f"There was no time for the report; `automl report {setup.config.study}` writes it."
-        )
+        study = f"{setup.config.study}{directory_flag(setup.config.directory)}"
+        setup.observer.note(f"There was no time for the report; `automl report {study}` writes it.")
         return ()
     seconds = UNLIMITED
     if left is not None:
@@ -86,7 +89,9 @@ def report_of_result(
     from automl.review.report.write import write_report
 
     try:
-        written = write_report(read_study(root), result=document, means=means, flags=_flags(config))
+        written = write_report(
+            read_study(root), result=document, means=means, flags=directory_flag(config.directory)
+        )
     except (AutomlError, OSError, *WRONG_VALUES) as error:
         observer.note(f"The report could not be written: {reason_of(error)}.")
         return ()
@@ -106,10 +111,3 @@ def study_pixels(setup: Setup) -> Load:
         return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
 
     return load
-
-
-def _flags(config: StudyConfig) -> str:
-    from automl.terminal.masking import mask_password
-
-    directory = config.directory
-    return "" if directory == "studies" else f" --directory {mask_password(directory)}"

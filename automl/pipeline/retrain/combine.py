@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy.typing as npt
 
+from automl.config.names import directory_flag
 from automl.final.confidence.answers import KnownAnswers
 from automl.final.cost.latency import measure_latency
 from automl.final.cost.network import counts_of
@@ -77,9 +78,10 @@ def single_stays(setup: Setup, earlier: Earlier) -> str:
     if setup.config.deliver != "single" or earlier.made not in DERIVED:
         return ""
     study, trial = setup.config.study, earlier.result["best"]["trial"]
+    flag = directory_flag(setup.config.directory)
     return (
-        f"The model stays {NAMES[earlier.made]} of the earlier run; `automl deliver {study} --trial {trial}` makes a "
-        "single one the model."
+        f"The model stays {NAMES[earlier.made]} of the earlier run; `automl deliver {study} --trial {trial}{flag}` "
+        "makes a single one the model."
     )
 
 

@@ -10,7 +10,6 @@ from automl.cli.damaged_study import reads_study
 from automl.cli.options import (
     SectionCommand,
     State,
-    directory_flag,
     directory_option,
     json_option,
     option,
@@ -40,10 +39,11 @@ def command(state: State, /, study: str, directory: str | None, opened: bool, ou
     the page, too. The report of a study at an address is stored there.
     """
     from automl.cli.output import print_json, say, say_wrapped
+    from automl.config.names import directory_flag
     from automl.review.report.study_report import report_of
     from automl.terminal.masking import mask_passwords
 
-    flags = directory_flag(directory) if directory else ""
+    flags = directory_flag(directory or "studies")
     written = report_of(study, directory or "studies", flags=flags, out=None if out is None else Path(out))
     if state.json:
         said = written.verdict

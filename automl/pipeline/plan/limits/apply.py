@@ -31,14 +31,14 @@ from automl.training.models.pretrained_weights import Weights
 HEAD_ON_PIXELS: Config = {"model": LINEAR_ON_PIXELS, "lr": 1.0}
 
 
-def refuse_other(asked: Asked, earlier: Mapping[str, Any] | None, study: str) -> None:
+def refuse_other(asked: Asked, earlier: Mapping[str, Any] | None, study: str, flag: str) -> None:
     """Raise StudyError if a study that began with other limits is resumed. `earlier` is its plan.json."""
     if earlier is None or asked == (began := limits_of(earlier)):
         return
     there = began.in_words() or "no limits of the model"
     raise StudyError(
         f"the study {study!r} was searched with {there}, got {asked.in_words() or 'none'}: give the same, choose "
-        f"another of its models with `automl deliver {study}`, or start again with --overwrite"
+        f"another of its models with `automl deliver {study}{flag}`, or start again with --overwrite"
     )
 
 
