@@ -8,6 +8,7 @@ takes the other images in a view that is kept.
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -44,38 +45,50 @@ class _ReachedError(Exception):
 class FrozenPart:
     """Divides a network after the last layer that is frozen. `find` makes one.
 
-    `frozen` are the outermost modules of the first part, in the order in which they run.
+    `frozen` are the outermost modules of the first part, in the order in which they run. `first` is None where the
+    network does nothing but call them one after the other. A transformer adds positions to its patches between them:
+    there, `first` is what the first of these modules puts out for an image, (1, ...).
     """
 
-    def __init__(self, model: nn.Module, frozen: list[nn.Module]) -> None:
-        self.model, self.frozen = model, frozen
+    def __init__(self, model: nn.Module, frozen: list[nn.Module], first: Tensor | None = None) -> None:
+        self.model, self.frozen, self.first = model, frozen, first
+        self._given = threading.local()  # parts of a batch run in threads
 
     @classmethod
     @torch.no_grad()
     def find(cls, model: nn.Module, images: Tensor) -> FrozenPart | None:
         """Return the division of a network, None if there is none whose parts give the outputs of the whole.
 
-        `images` (B, C, H, W) are some that it is tried on. There is none for networks that do more between the frozen
-        modules than to call them one after the other, such as transformers that add positions to patches.
+        `images` (B, C, H, W) are some that it is tried on.
         """
         frozen = _run_before_learning(model, images)
         if not frozen:
             return None
-        part, training = cls(model, frozen), model.training
+        training = model.training
         model.eval()
         try:
-            whole, between = model(images), part.outputs(images)
-            if not isinstance(between, Tensor) or float(between.abs().max()) > LARGEST_HALF:
-                return None
-            with part.skipped():
-                rest = model(between)
-        except Exception:  # a network raises nearly anything on other shapes: then it cannot be divided here
+            plain = cls(model, frozen)
+            if plain._gives_the_whole(images):
+                return plain
+            first = cls(model, frozen[:1]).outputs(images[:1])
+            with_first = cls(model, frozen, first)
+            return with_first if len(frozen) > 1 and with_first._gives_the_whole(images) else None
+        except Exception:  # what a network puts out may be no tensor
             return None
         finally:
             model.train(training)
+
+    def _gives_the_whole(self, images: Tensor) -> bool:
+        try:
+            whole, between = self.model(images), self.outputs(images)
+            if not isinstance(between, Tensor) or float(between.abs().max()) > LARGEST_HALF:
+                return False
+            with self.skipped():
+                rest = self.model(between)
+        except Exception:  # a network raises nearly anything on other shapes: then it cannot be divided here
+            return False
         scale = float(whole.abs().max())
-        same = whole.shape == rest.shape and bool(((whole - rest).abs() <= CLOSE * max(scale, 1.0)).all())
-        return part if same else None
+        return whole.shape == rest.shape and bool(((whole - rest).abs() <= CLOSE * max(scale, 1.0)).all())
 
     @torch.no_grad()
     def outputs(self, images: Tensor) -> Tensor:
@@ -100,11 +113,23 @@ class FrozenPart:
         """In the block, the network takes outputs of the frozen part in place of images."""
         for module in self.frozen:
             module.forward = _same
+        if self.first is not None:
+            self.frozen[0].forward, self.frozen[-1].forward = self._take, self._give
         try:
             yield
         finally:
             for module in self.frozen:
                 del module.forward
+
+    def _take(self, between: Tensor, *_: Any, **__: Any) -> Tensor:
+        """Return an output of the first module: what the network does with it counts no more."""
+        assert self.first is not None
+        self._given.between = between
+        return self.first.expand(len(between), *self.first.shape[1:])
+
+    def _give(self, *_: Any, **__: Any) -> Tensor:
+        found: Tensor = self._given.between
+        return found
 
     @contextmanager
     def _stopping(self) -> Iterator[None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -31,12 +32,14 @@ DIVIDED = [
     "efficientvit_b0",
     "edgenext_small",
 ]
-DIVIDED += ["convnext_atto", "tiny_vit_5m_224"]
+DIVIDED += ["convnext_atto", "tiny_vit_5m_224", "test_vit", "test_vit2", "eva02_tiny_patch14_224"]
+SIDES = {"tiny_vit_5m_224": 224, "test_vit": 160, "eva02_tiny_patch14_224": 56}
 
 
 def _model(name: str, how: str = "stages") -> nn.Module:
     torch.manual_seed(0)
-    built: nn.Module = import_timm().create_model(name, num_classes=3)
+    side = {"img_size": SIDES[name]} if name.startswith("eva") else {}
+    built: nn.Module = import_timm().create_model(name, num_classes=3, **side)
     freeze(built, how, norm=True)
     return built
 
@@ -44,7 +47,7 @@ def _model(name: str, how: str = "stages") -> nn.Module:
 @pytest.mark.parametrize("how", ["half", "stages", "head"])
 @pytest.mark.parametrize("name", DIVIDED)
 def test_parts_of_a_network_give_what_the_whole_gives(name: str, how: str) -> None:
-    size = 224 if name.startswith("tiny_vit") else 64
+    size = SIDES.get(name, 64)
     model, images = _model(name, how), torch.randn(4, 3, size, size)
     part = FrozenPart.find(model, images[:2])
     assert part is not None
@@ -71,13 +74,37 @@ def test_gradients_of_what_learns_are_those_of_the_whole_network() -> None:
         assert torch.allclose(one, other, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize(("name", "how"), [("test_vit", "half"), ("test_resnet", "none")])
-def test_network_that_cannot_be_divided_has_no_frozen_part(name: str, how: str) -> None:
-    # A transformer adds positions to its patches outside of any module.
-    model = _model(name, how)
+class _Around(nn.Module):
+    """Adds what goes into its frozen layers to what comes out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.frozen = nn.Sequential(nn.Linear(8, 8), nn.ReLU()).requires_grad_(False)
+        self.last = nn.Linear(8, 3)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.last(self.frozen(images) + images)
+        return found
+
+
+@pytest.mark.parametrize("model", [_Around(), _model("test_resnet", "none")])
+def test_network_that_cannot_be_divided_has_no_frozen_part(model: nn.Module) -> None:
+    images = torch.randn(2, 8) if isinstance(model, _Around) else torch.randn(2, 3, 64, 64)
     before = model.training
-    assert FrozenPart.find(model, torch.randn(2, 3, 160, 160)) is None
+    assert FrozenPart.find(model, images) is None
     assert model.training is before
+
+
+def test_parts_of_a_batch_may_run_in_threads() -> None:
+    model, images = _model("test_vit"), torch.randn(8, 3, 160, 160)
+    part = FrozenPart.find(model, images[:2])
+    assert part is not None and part.first is not None
+    between = part.outputs(images)
+    model.eval()
+    with part.skipped(), ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda some: model(some).detach(), between.split(1)))
+    with torch.no_grad():
+        assert torch.allclose(torch.cat(found), model(images), rtol=1e-4, atol=1e-5)
 
 
 @pytest.fixture(scope="module")

@@ -312,7 +312,8 @@ def test_another_deliver_on_a_finished_study_combines_its_trials_without_a_searc
     assert second["work"]["rounds"] == first["work"]["rounds"]  # no search
     assert (second["holdout_reads"], lines.count("the holdout is opened")) == (2, 1)
     kept = [path.name for path in (tmp_path / "tiny" / "models").iterdir()]
-    assert len(kept) == 1 and any(f"--former {kept[0]}` makes it the model again" in line for line in lines)
+    again = f"`automl deliver tiny --former {kept[0]} --directory {tmp_path}` makes it the model again"
+    assert len(kept) == 1 and any(again in line for line in lines)
     # and a single one again: a sentence says how
     log = Log()
     third = pipeline.fit(config_for(tmp_path, **options(tmp_path, deliver="single")), observer=log)
