@@ -149,7 +149,5 @@ def _cookie(environ: WSGIEnvironment) -> str:
 def _without_token(environ: WSGIEnvironment) -> str:
     left = [pair for pair in parse_qsl(environ.get("QUERY_STRING", "")) if pair[0] != PARAMETER]
     path = "/" + environ.get("PATH_INFO", "/").lstrip("/\\")  # never the name of another host
-    path = quote(
-        path.encode("latin-1"), safe="/"
-    )  # as it was sent: a line end in it would begin another header
+    path = quote(path.encode("latin-1"), safe="/")  # a line end in it would begin another header
     return f"{path}?{urlencode(left)}" if left else path

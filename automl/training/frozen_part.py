@@ -11,7 +11,7 @@ import math
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -254,10 +254,9 @@ def _run_before_learning(model: nn.Module, images: Tensor) -> list[nn.Module]:
     training = model.training
     model.eval()
     try:
-        model(images)
-        return []  # nothing learns
-    except _ReachedError:
-        pass
+        with suppress(_ReachedError):
+            model(images)
+            return []  # nothing learns
     finally:
         model.train(training)
         for hook in hooks:

@@ -12,7 +12,7 @@ from torch import nn
 
 from automl.errors import ModelError
 from automl.final.loading.config_file import read_config, require_types
-from automl.final.loading.sized_network import build_with_weights, require_finite
+from automl.final.loading.sized_network import build_with_weights, require_numbers
 from automl.final.model_folder import CONFIG, FACTORY, WEIGHTS
 from automl.records import DatasetInfo
 from automl.spaces.architectures.factories import ENSEMBLE, is_built_in, load_factory
@@ -47,7 +47,7 @@ def load_network(
         )
     made = (load_factory(factory) if isinstance(factory, str) else factory)(**arguments)
     made.load_state_dict(load_file(folder / WEIGHTS))
-    require_finite(made)
+    require_numbers(made)
     return made
 
 

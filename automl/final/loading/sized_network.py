@@ -20,6 +20,8 @@ from torch import nn
 from torch.nn.modules import module as hooks
 from torch.overrides import TorchFunctionMode
 
+from automl.training.models.pretrained_weights import wrong_values
+
 Shape = tuple[int, ...]
 
 # A network may make a tensor twice, and has modules without weights; tables that are not stored follow the image size.
@@ -44,7 +46,7 @@ def build_with_weights(make: Callable[[], nn.Module], file: Path) -> nn.Module:
     weights = load_file(file)
     _require_same_kind(network, weights)
     network.load_state_dict(weights)
-    require_finite(network)
+    require_numbers(network)
     return network
 
 
@@ -71,13 +73,10 @@ def shapes_in(file: Path) -> dict[str, Shape]:
         return {name: tuple(tensors.get_slice(name).get_shape()) for name in names}
 
 
-def require_finite(network: nn.Module) -> None:
-    """Raise ValueError if a weight is infinite or no number, or a variance below 0, of which the root is no number."""
-    for name, value in network.state_dict().items():
-        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
-            raise ValueError(f"the weights of {name!r:.100} are not finite numbers")
-        if name.endswith("running_var") and bool((value < 0).any()):
-            raise ValueError(f"the weights of {name!r:.100} are variances below 0")
+def require_numbers(network: nn.Module) -> None:
+    """Raise ValueError if the network has weights that are no numbers to compute with."""
+    if wrong := wrong_values(network):
+        raise ValueError(wrong)
 
 
 def _require_same(built: Mapping[str, Shape], stored: Mapping[str, Shape]) -> None:

@@ -231,7 +231,7 @@ def _on_features(context: Context, basis: Basis) -> Iterator[tuple[str, Head, fl
         chosen = _fitting_config(_config(tuned, model, pool), basis.fitting)
         if (
             chosen is None or capabilities(model).macs >= most
-        ):  # it exceeds the limits of the model at any size
+        ):  # exceeds the limits at any size, or is too slow
             continue
         context.observer.stage("head", f"fitting a linear head on features of {weights.model}")
         remaining, row_seconds = context.clock.remaining(), 0.0

@@ -230,12 +230,19 @@ def verify(weights: Weights, arguments: Mapping[str, Any]) -> nn.Module:
         raise ModelError(
             _unusable(weights, "all its values are whole numbers, as those of a quantised network")
         )
+    if wrong := wrong_values(network):
+        raise ModelError(_unusable(weights, wrong))
+    return network
+
+
+def wrong_values(network: nn.Module) -> str:
+    """Return which weights are infinite or no number, or variances below 0, of which the root is none; "" without."""
     for name, value in network.state_dict().items():
         if value.is_floating_point() and not bool(value.isfinite().all()):
-            raise ModelError(_unusable(weights, f"{name} holds values that are not finite"))
+            return f"the weights of {name!r:.100} are not finite numbers"
         if name.endswith("running_var") and bool((value < 0).any()):
-            raise ModelError(_unusable(weights, f"{name} holds variances below 0"))
-    return network
+            return f"the weights of {name!r:.100} are variances below 0"
+    return ""
 
 
 def classifier_names(model: nn.Module) -> tuple[str, ...]:

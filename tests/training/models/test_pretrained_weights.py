@@ -143,7 +143,7 @@ def test_file_that_never_held_weights_is_refused_with_what_it_is(
 
 
 @pytest.mark.parametrize(
-    ("value", "problem"), [(float("nan"), "values that are not finite"), (-1.0, "variances below 0")]
+    ("value", "problem"), [(float("nan"), "not finite numbers"), (-1.0, "variances below 0")]
 )
 def test_statistics_of_batch_norm_that_are_none_are_refused(
     value: float, problem: str, tmp_path: Path, splits: SearchSplits
@@ -153,7 +153,7 @@ def test_statistics_of_batch_norm_that_are_none_are_refused(
     values["layer1.0.bn1.running_var"][0] = value
     save_file(values, file)
     weights = in_folder(tmp_path)["test_resnet"]
-    with pytest.raises(ModelError, match=f"layer1.0.bn1.running_var holds {problem}"):
+    with pytest.raises(ModelError, match=f"'layer1.0.bn1.running_var' are {problem}"):
         verify(weights, model_arguments(Recipe("test_resnet", lr=0.1), splits.info, weights))
 
 
@@ -172,7 +172,7 @@ def test_weights_that_are_not_finite_are_refused(tmp_path: Path, splits: SearchS
     values["layer1.0.conv1.weight"][0] = float("nan")
     save_file(values, file)
     weights = in_folder(tmp_path)["test_resnet"]
-    with pytest.raises(ModelError, match="layer1.0.conv1.weight holds values that are not finite"):
+    with pytest.raises(ModelError, match="'layer1.0.conv1.weight' are not finite numbers"):
         verify(weights, model_arguments(Recipe("test_resnet", lr=0.1), splits.info, weights))
 
 
@@ -213,7 +213,8 @@ def test_weights_as_they_are_drawn_with_a_usual_seed_are_weights(
     arguments = model_arguments(recipe, splits.info, weights)
     torch.manual_seed(0)
     save_file(import_timm().create_model("test_vit", **arguments).state_dict(), weights.file)
-    verify(weights, arguments)
+    found = verify(weights, arguments).state_dict()
+    assert torch.equal(found["blocks.0.attn.qkv.weight"], load_file(weights.file)["blocks.0.attn.qkv.weight"])
 
 
 def test_folder_may_be_a_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

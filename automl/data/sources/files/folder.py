@@ -37,8 +37,7 @@ def open_files(files: Files, options: ReadOptions) -> Source:
         if folders and not any(table.label is not None for table in tables):
             tables = []
         if not tables and not (folders and layout is not None and not says_nothing(layout.classes)):
-            tables, unread = other_tables(files, target=target, image=image, group=group)
-            problem = unread
+            tables, problem = other_tables(files, target=target, image=image, group=group)
         if tables:
             return manifest_source(files, tables, target=target, task=options.task)
         if problem is not None:
