@@ -26,12 +26,12 @@ from automl.pipeline.plan.epoch_cost import Prices, prices, step_work
 from automl.records import Config, DatasetInfo
 from automl.torch_setup import set_threads
 from automl.training.evaluate import autocast, fit_size
+from automl.training.hardware.half_precision import has_bf16
 from automl.training.hardware.out_of_memory import release
 from automl.training.models.build import build_model, input_size
 from automl.training.models.hyperparameters import Recipe
 from automl.training.models.memory_format import channels_last
 from automl.training.plan import Precision
-from automl.training.speed_probe import has_bf16
 from automl.training.steps.optimizers import make_optimizer
 from benchmarks import gpu
 from benchmarks.recipes import first

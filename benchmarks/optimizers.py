@@ -19,8 +19,8 @@ import torch
 
 from automl.records import Config, SearchSplits
 from automl.training.evaluate import predict_rows, score
+from automl.training.hardware.half_precision import has_bf16
 from automl.training.plan import Precision, TrainPlan
-from automl.training.speed_probe import has_bf16
 from automl.training.steps import ema as average
 from automl.training.steps.schedules import FLOOR, SCHEDULES
 from automl.training.trainer import Trainer

@@ -37,8 +37,8 @@ from automl.data.constants import SKEWED
 from automl.records import Config, SearchSplits
 from automl.spaces import SearchSpace
 from automl.training.evaluate import predict_rows, score
+from automl.training.hardware.half_precision import has_bf16
 from automl.training.plan import Precision, TrainPlan
-from automl.training.speed_probe import has_bf16
 from automl.training.trainer import Trainer
 from benchmarks.sizes import prepared
 from benchmarks.training import cifar

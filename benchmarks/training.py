@@ -107,7 +107,7 @@ def cifar(path: Path, folder: Path, *, n_train: int, n_val: int) -> SearchSplits
 def loop(args: argparse.Namespace, folder: Path) -> list[Row]:
     """For three configurations of the preset `cpu`: the share of a bare loop's images a second."""
     from automl.spaces import SearchSpace
-    from automl.training.speed_probe import has_bf16
+    from automl.training.hardware.half_precision import has_bf16
 
     portfolio = {config["model"]: config for config in reversed(SearchSpace.load("cpu").portfolio)}
     rows: list[Row] = []
@@ -190,8 +190,8 @@ def cores(args: argparse.Namespace, folder: Path) -> list[Row]:
     """How fast the ways are in which the retrain can use all cores."""
     from automl.spaces import SearchSpace
     from automl.torch_setup import set_threads
+    from automl.training.hardware.half_precision import has_bf16
     from automl.training.plan import TrainPlan
-    from automl.training.speed_probe import has_bf16
     from automl.training.trainer import Trainer
 
     everything, portfolio = os.cpu_count() or 1, SearchSpace.load("cpu").portfolio
@@ -339,8 +339,8 @@ def followed(
 
     from automl.torch_setup import import_timm
     from automl.training.evaluate import predict_rows, score
+    from automl.training.hardware.half_precision import has_bf16
     from automl.training.plan import TrainPlan
-    from automl.training.speed_probe import has_bf16
     from automl.training.trainer import Trainer
 
     plan = TrainPlan(EPOCHS, "accuracy", "max", seed=seed, precision="bf16" if has_bf16("cpu") else "fp32")

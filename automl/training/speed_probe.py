@@ -18,6 +18,7 @@ from automl.records import Config, SearchSplits
 from automl.spaces.architectures.factories import create
 from automl.torch_setup import set_threads
 from automl.training.evaluate import autocast
+from automl.training.hardware.half_precision import has_bf16
 from automl.training.hardware.known_precision import recall, remember, work_key
 from automl.training.hardware.memory_peak import Peak
 from automl.training.hardware.out_of_memory import release
@@ -170,16 +171,6 @@ def _half(device: str) -> tuple[Precision, ...]:
     """Return the half precisions worth measuring, the preferred one first."""
     bf16: tuple[Precision, ...] = ("bf16",) if has_bf16(device) else ()
     return (*bf16, "fp16") if torch.device(device).type == "cuda" else bf16
-
-
-def has_bf16(device: str) -> bool:
-    """Return whether the device multiplies bfloat16 in hardware (AMX or AVX512-BF16 on x86, Ampere and later)."""
-    if torch.device(device).type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    capabilities = getattr(torch.cpu, "get_capabilities", None)  # older torch lacks it
-    if capabilities is None:
-        return "AVX512" in torch.backends.cpu.get_cpu_capability()
-    return bool(capabilities().get("avx512_bf16", False))
 
 
 def _speed(

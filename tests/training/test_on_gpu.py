@@ -28,9 +28,10 @@ from automl.spaces.architectures.factories import create
 from automl.training.distillation.lesson import Lesson
 from automl.training.distillation.shown import Shown
 from automl.training.evaluate import predict_rows
+from automl.training.hardware.half_precision import has_bf16
 from automl.training.hardware.out_of_memory import held
 from automl.training.plan import Precision, TrainPlan
-from automl.training.speed_probe import has_bf16, probe
+from automl.training.speed_probe import probe
 from automl.training.steps.gradients import Gradients
 from automl.training.trainer import Trainer
 from automl.training.trial import ImageTrial

@@ -17,6 +17,7 @@ from torch import Tensor
 from automl.data.loading.batches import Batches
 from automl.machine import Moment
 from automl.records import DatasetInfo, Rows, SearchSplits
+from automl.training.hardware.half_precision import has_bf16
 from automl.training.heads.feature_cache import FeatureCache, as_kept
 from automl.training.heads.frozen_network import FrozenNetwork
 from automl.training.plan import Precision
@@ -100,9 +101,12 @@ class FeatureReader:
     def _prepare(self, parts: list[tuple[Rows, _Index]], until: Moment) -> bool:
         """Choose precision and batch size, if rows are not in the cache; return whether the network can be used."""
         known = {precision: self._known(parts, precision, mirrored=False) for precision in _PRECISIONS}
-        best = max(_PRECISIONS, key=lambda precision: known[precision])
+        n = sum(len(order) for _, order in parts)
+        # Without bf16 in hardware, only rows that another machine has read in it are of use, and only all of them.
+        usable = [one for one in _PRECISIONS if one == "fp32" or has_bf16(self._device) or known[one] == n]
+        best = max(usable, key=lambda precision: known[precision])
         self._network.precision = best
-        missing = sum(len(order) for _, order in parts) - known[best]
+        missing = n - known[best]
         if not missing:
             return True
         rows, order = next(part for part in parts if len(part[1]))
@@ -111,7 +115,7 @@ class FeatureReader:
             return False
         if not until.passed():
             # What is there decides, so that rows of both precisions do not mix, and none is computed twice.
-            self._network.measure(images, 2 * missing, precisions=(best,) if known[best] else _PRECISIONS)
+            self._network.measure(images, 2 * missing, precisions=(best,) if known[best] else usable)
         return True
 
     def _known(self, parts: list[tuple[Rows, _Index]], precision: Precision, *, mirrored: bool) -> int:

@@ -345,10 +345,29 @@ def test_head_is_the_last_layer_of_a_classifier_with_a_hidden_one(
     assert score(logits, targets, head.info, "accuracy")["accuracy"] == head.val_score > 0.9
 
 
+def test_features_are_in_float32_where_the_processor_has_no_bf16(
+    splits: SearchSplits, config: Config, weights: Weights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("automl.training.heads.features.has_bf16", lambda device: False)
+    monkeypatch.setattr(frozen_network, "GAIN", 0.0)
+    monkeypatch.setattr(frozen_network, "WORTH_SECONDS", 0.0)
+    used = set()
+    of = FrozenNetwork._of
+
+    def watched(self: FrozenNetwork, images: Tensor, mirrored: bool) -> Tensor:
+        used.add(self.precision)
+        return of(self, images, mirrored)
+
+    monkeypatch.setattr(FrozenNetwork, "_of", watched)
+    certain(splits, weights, config)
+    assert used == {"fp32"}
+
+
 def test_head_fitted_on_features_in_bf16_is_as_good_in_float32(
     splits: SearchSplits, config: Config, weights: Weights, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain = certain(splits, weights, config)
+    monkeypatch.setattr("automl.training.heads.features.has_bf16", lambda device: True)
     monkeypatch.setattr(frozen_network, "GAIN", 0.0)
     monkeypatch.setattr(frozen_network, "WORTH_SECONDS", 0.0)
     head = certain(splits, weights, config)

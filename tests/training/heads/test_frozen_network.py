@@ -100,6 +100,25 @@ def test_bf16_is_taken_only_if_it_is_clearly_faster(
         assert measured(1000, precisions=("bf16",)) == "bf16"
 
 
+def test_bf16_that_is_far_slower_is_tried_with_one_image_of_each_thread(
+    images: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    computed: list[int] = []
+    of = FrozenNetwork._of
+
+    def slowed(self: FrozenNetwork, part: Tensor, mirrored: bool) -> Tensor:
+        if self.precision == "bf16":
+            computed.append(len(part))
+            time.sleep(0.3)
+        return of(self, part, mirrored)
+
+    monkeypatch.setattr(FrozenNetwork, "_of", slowed)
+    with network() as frozen:
+        frozen.measure(images, 100_000)
+        assert frozen.precision == "fp32"
+        assert set(computed) == {1} and len(computed) <= 2 * frozen._threads
+
+
 def test_slow_network_gets_small_batches(images: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
     of = FrozenNetwork._of
 

@@ -78,6 +78,7 @@ def test_photos_are_told_apart_as_well_with_features_in_bf16(
     photos: SearchSplits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = {}
+    monkeypatch.setattr("automl.training.heads.features.has_bf16", lambda device: True)
     for name, gain in (("fp32", 1e9), ("bf16", 0.0)):
         monkeypatch.setattr(frozen_network, "GAIN", gain)
         monkeypatch.setattr(frozen_network, "WORTH_SECONDS", 0.0)
