@@ -7,7 +7,7 @@ import math
 import numpy as np
 from scipy.stats import binomtest
 
-from automl.final.bootstrap import resampled
+from automl.final.resampling.bootstrap import resampled
 from automl.records import Interval, Task
 from automl.training.steps.metrics import compute
 

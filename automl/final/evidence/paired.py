@@ -14,11 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.config.metrics import METRICS
+from automl.final.resampling.bootstrap import drawn_counts
+from automl.final.resampling.weighted_metrics import weighted
 from automl.records import Task
 from automl.training.steps.metrics import compute, to_labels
 
 Array = npt.NDArray[Any]
-RESAMPLES, FEWEST_RESAMPLES, BUDGET = 60, 20, 100_000  # rows in all resamples of one metric
+RESAMPLES, FEWEST_RESAMPLES, BUDGET = 400, 40, 1_000_000  # rows in all resamples of one metric
 TINY = 1e-9
 
 
@@ -92,12 +94,10 @@ def _resampled_error(
 ) -> float:
     rng, n = np.random.default_rng(seed), len(targets)
     count = int(np.clip(BUDGET // max(1, n), FEWEST_RESAMPLES, RESAMPLES))
-    drawn = []
-    for _ in range(count):
-        rows = rng.integers(0, n, n)
-        both = (compute(metric, targets[rows], scores[rows], task) for scores in (first, second))
-        drawn.append(next(both) - next(both))
-    finite = [value for value in drawn if math.isfinite(value)]
+    drawn = drawn_counts(n, count, rng)
+    both = (weighted(metric, targets, scores, task, drawn) for scores in (first, second))
+    differences = next(both) - next(both)
+    finite = differences[np.isfinite(differences)]
     return float(np.std(finite, ddof=1)) if len(finite) >= count / 2 else math.nan
 
 

@@ -41,8 +41,13 @@ from automl.pipeline.plan.constants import (
     LARGEST_HEAD,
     REPEATED_ROWS,
 )
-from automl.pipeline.plan.limits.apply import HEAD_ON_PIXELS, head_sizes
-from automl.pipeline.plan.limits.fitting import Fitting
+from automl.pipeline.plan.limits.apply import HEAD_ON_PIXELS
+from automl.pipeline.plan.limits.head_in_time import (
+    TimedNetwork,
+    head_configs,
+    largest_in_time,
+    size_in_words,
+)
 from automl.pipeline.plan.plan import Basis
 from automl.pipeline.plan.pretrained import Pretrained
 from automl.records import VAL_ROWS, Config, HeadTrial
@@ -209,7 +214,8 @@ def _on_features(context: Context, basis: Basis) -> Iterator[tuple[str, Head, fl
 
     Transformers come again at the end, with the other way of pooling, if the space searches it. There is no head whose
     test would not fit into the time: a pretrained network at its own size may take a hundred times as long for it as
-    one that trains from scratch. After such a network, only those with less work may follow.
+    one that trains from scratch. Such a network gets smaller images; where no size helps, only those with less work may
+    follow.
     """
     pretrained, device = basis.pretrained, basis.device
     fitter = FeatureHeads(
@@ -228,28 +234,22 @@ def _on_features(context: Context, basis: Basis) -> Iterator[tuple[str, Head, fl
     for place, (model, weights, pool) in enumerate(_networks(pretrained)):
         if tuned is None:
             return
-        chosen = _fitting_config(_config(tuned, model, pool), basis.fitting)
-        if (
-            chosen is None or capabilities(model).macs >= most
-        ):  # exceeds the limits at any size, or is too slow
+        configs = head_configs(_config(tuned, model, pool), basis.fitting)
+        if not configs or capabilities(model).macs >= most:  # exceeds the limits at any size, or is too slow
             continue
         context.observer.stage("head", f"fitting a linear head on features of {weights.model}")
-        remaining, row_seconds = context.clock.remaining(), 0.0
-        seconds = _seconds(remaining, first=place == 0)
-        recipe = Recipe.from_config(chosen)
-        info = basis.splits.info.detailed
-        network = load_model(weights, model_arguments(recipe, info, weights))
-        if remaining is not None:
-            row_seconds = _row_seconds(network, input_size(recipe, info), basis)
-            scoring = basis.splits.info.n_holdout * row_seconds
-            spare = context.clock.remaining() or 0.0
-            spare -= measured_closing(slowdown=slowdown(), scoring=scoring)
+        seconds = _seconds(context.clock.remaining(), first=place == 0)
+        timed = _in_time(configs, context, basis, weights)
+        chosen, network = timed.config, timed.network
+        if context.clock.limit is not None:
             if (context.clock.remaining() or 0.0) < FEATURES_LEAST:
                 return
-            if spare < FEATURES_LEAST:
+            if why := size_in_words(configs[0], timed, weights.model, basis.splits.info.n_holdout):
+                context.observer.note(why)
+            if network is None:
                 most = capabilities(model).macs
                 continue
-            seconds = min(seconds, FEATURES_OF_SPARE * spare)
+            seconds = min(seconds, FEATURES_OF_SPARE * timed.spare)
         head = fitter.fit(weights, chosen, until=Moment.now().later(seconds), model=network)
         if head is None:
             context.observer.note(
@@ -257,7 +257,32 @@ def _on_features(context: Context, basis: Basis) -> Iterator[tuple[str, Head, fl
                 "finite, or it does not end in one linear layer."
             )
             continue
-        yield head_name(recipe, weights), head, row_seconds
+        yield head_name(Recipe.from_config(chosen), weights), head, timed.row_seconds
+
+
+def _in_time(configs: Sequence[Config], context: Context, basis: Basis, weights: Weights) -> TimedNetwork:
+    """Return the network of a head at the largest of its sizes whose test fits into the time."""
+    info = basis.splits.info.detailed
+
+    def load(config: Config) -> nn.Module:
+        return load_model(weights, model_arguments(Recipe.from_config(config), info, weights))
+
+    if context.clock.remaining() is None:
+        return TimedNetwork(configs[0], load(configs[0]), 0.0, math.inf)
+    slower = slowdown()
+
+    def spare(seconds: float) -> float:
+        scoring = basis.splits.info.n_holdout * seconds
+        return (context.clock.remaining() or 0.0) - measured_closing(slowdown=slower, scoring=scoring)
+
+    return largest_in_time(
+        configs,
+        load=load,
+        row_seconds=lambda network, config: _row_seconds(
+            network, input_size(Recipe.from_config(config), info), basis
+        ),
+        spare=spare,
+    )
 
 
 def _row_seconds(network: nn.Module, side: int, basis: Basis) -> float:
@@ -294,14 +319,6 @@ def _config(recipe: Config, model: str, pool: str | None) -> Config:
         "freeze": "head",
     }
     return {k: v for k, v in config.items() if k != "global_pool"} | ({"global_pool": pool} if pool else {})
-
-
-def _fitting_config(config: Config, fitting: Fitting | None) -> Config | None:
-    """Return the configuration of a head at the largest size that keeps the limits of the model; None without one."""
-    if fitting is None or fitting(config):
-        return config
-    smaller = ({**config, "size": size} for size in head_sizes(str(config["model"])))
-    return next((one for one in smaller if fitting(one)), None)
 
 
 def _seconds(remaining: float | None, *, first: bool) -> float:

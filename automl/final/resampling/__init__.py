@@ -1,0 +1,1 @@
+"""Metrics of many resamples of the same rows."""

@@ -1,0 +1,168 @@
+"""Metrics of rows that count several times or not at all, for many such resamples of the same rows at once.
+
+scikit-learn takes 2 to 20 ms for one resample, so that some hundred of four metrics would take longer than scoring the
+holdout. Here the rows are sorted or counted once for all resamples. Values are those that
+`training.steps.metrics.compute` has for the repeated rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from automl.records import Task
+from automl.training.steps.metrics import to_labels
+
+Array = npt.NDArray[np.float64]
+_TINY = 1e-12  # a variance of that share of the mean square is rounding
+
+
+def weighted(name: str, targets: np.ndarray, scores: np.ndarray, task: Task, weights: np.ndarray) -> Array:
+    """Return the metric `name` (count,) of n rows, each taken as often as `weights` (count, n) say.
+
+    `targets` and `scores` are as `compute` takes them. NaN where the metric is not defined for a resample.
+    Raises KeyError for an unknown metric.
+    """
+    weights = np.asarray(weights, dtype=np.float64)
+    if not np.isfinite(scores).all():
+        return np.full(len(weights), np.nan)
+    if task == "classification" and name in OF_COUNTS:
+        labels = to_labels(scores, task)
+        classes = int(max(targets.max(), labels.max())) + 1
+        true, taken = np.eye(classes)[targets], np.eye(classes)[labels]
+        return OF_COUNTS[name](weights @ (true * taken), weights @ true, weights @ taken)
+    if name in _OF_ROWS:
+        found = (weights @ _OF_ROWS[name](targets, scores)) / weights.sum(axis=1)
+        return np.sqrt(found) if name == "rmse" else found
+    return _OTHERS[name](targets, scores, weights)
+
+
+def is_ranked(name: str) -> bool:
+    """Return whether a metric sorts the rows for each output, which takes longer than counting them."""
+    return name in ("average_precision", "roc_auc")
+
+
+def _balanced_accuracy(right: Array, true: Array, taken: Array) -> Array:
+    recall = np.divide(right, true, out=np.zeros_like(right), where=true > 0)
+    return np.asarray(recall.sum(axis=1) / (true > 0).sum(axis=1))
+
+
+def _f1(right: Array, true: Array, taken: Array) -> Array:
+    """Return the mean over the classes that occur in labels or predictions."""
+    both = true + taken
+    each = np.divide(2 * right, both, out=np.zeros_like(right), where=both > 0)
+    return np.asarray(each.sum(axis=1) / (both > 0).sum(axis=1))
+
+
+def _cohen_kappa(right: Array, true: Array, taken: Array) -> Array:
+    n = true.sum(axis=1)
+    by_chance = (true * taken).sum(axis=1) / n**2
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray((right.sum(axis=1) / n - by_chance) / (1 - by_chance))
+
+
+def _f1_of_labels(targets: np.ndarray, scores: np.ndarray, weights: Array) -> Array:
+    """Return the mean over all labels; one that occurs neither in targets nor in predictions counts 0."""
+    taken = to_labels(scores, "multilabel")
+    both = weights @ (targets + taken)
+    right = weights @ (targets * taken).astype(np.float64)
+    return np.asarray(np.divide(2 * right, both, out=np.zeros_like(right), where=both > 0).mean(axis=1))
+
+
+def _r2(targets: np.ndarray, scores: np.ndarray, weights: Array) -> Array:
+    centred = targets - targets.mean(axis=0)
+    n, squares = weights.sum(axis=1, keepdims=True), weights @ centred**2
+    total = squares - (weights @ centred) ** 2 / n
+    errors = weights @ (targets - scores) ** 2
+    constant = total <= _TINY * squares
+    found = 1.0 - errors / np.where(constant, 1.0, total)
+    return np.asarray(np.where(constant, np.where(errors > 0, 0.0, 1.0), found).mean(axis=1))
+
+
+def _average_precision(targets: np.ndarray, scores: np.ndarray, weights: Array) -> Array:
+    """Return the mean over the labels that a resample has, by the steps of their precision-recall curves."""
+    each = np.stack([_step_area(*column, weights) for column in _columns(targets, scores)], axis=1)
+    present = np.isfinite(each)
+    sums, counts = np.where(present, each, 0.0).sum(axis=1), present.sum(axis=1)
+    return np.divide(sums, counts, out=np.full(len(each), np.nan), where=counts > 0)
+
+
+def _step_area(target: Array, score: np.ndarray, weights: Array) -> Array:
+    """Return the average precision of one label; NaN for a resample without it."""
+    positive, negative = _at_scores(target, score, weights, descending=True)
+    found, seen = positive.cumsum(axis=1), (positive + negative).cumsum(axis=1)
+    precision = np.divide(found, seen, out=np.zeros_like(found), where=seen > 0)
+    area, total = (positive * precision).sum(axis=1), found[:, -1]
+    return np.divide(area, total, out=np.full(len(area), np.nan), where=total > 0)
+
+
+def _roc_auc(targets: np.ndarray, scores: np.ndarray, weights: Array) -> Array:
+    """Return the mean of the areas of one output against the rest; NaN for a resample that lacks one."""
+    columns = _columns(targets, scores)
+    if targets.ndim == 1 and scores.shape[1] == 2:
+        columns = columns[1:]
+    return np.asarray(np.mean([_rank_area(*column, weights) for column in columns], axis=0))
+
+
+def _rank_area(target: Array, score: np.ndarray, weights: Array) -> Array:
+    """Return the share of pairs that are ranked rightly, equal scores for a half (Mann and Whitney 1947)."""
+    positive, negative = _at_scores(target, score, weights, descending=False)
+    below = negative.cumsum(axis=1) - negative / 2
+    pairs = positive.sum(axis=1) * negative.sum(axis=1)
+    return np.divide((positive * below).sum(axis=1), pairs, out=np.full(len(pairs), np.nan), where=pairs > 0)
+
+
+def _columns(targets: np.ndarray, scores: np.ndarray) -> list[tuple[Array, np.ndarray]]:
+    """Return targets of 0 and 1 and scores of each output."""
+    known = np.eye(scores.shape[1])[targets] if targets.ndim == 1 else targets.astype(np.float64)
+    return list(zip(known.T, scores.T, strict=True))
+
+
+def _at_scores(target: Array, score: np.ndarray, weights: Array, *, descending: bool) -> tuple[Array, Array]:
+    """Return how often rows with and without the label have each distinct score; (count, distinct) each, sorted."""
+    order = np.argsort(-score if descending else score, kind="stable")
+    first = np.flatnonzero(np.r_[True, np.diff(score[order]) != 0])
+    drawn, known = weights[:, order], target[order]
+    positive = np.add.reduceat(drawn * known, first, axis=1)
+    return positive, np.add.reduceat(drawn, first, axis=1) - positive
+
+
+def _losses(targets: np.ndarray, scores: np.ndarray) -> Array:
+    """Return the cross-entropy of each row, with probabilities clipped as scikit-learn does."""
+    if targets.ndim == 2:
+        clipped = np.clip(scores, 1e-7, 1 - 1e-7)
+        return np.asarray(-(targets * np.log(clipped) + (1 - targets) * np.log(1 - clipped)).mean(axis=1))
+    eps = np.finfo(scores.dtype).eps
+    return np.asarray(-np.log(np.clip(scores[np.arange(len(targets)), targets], eps, 1 - eps)))
+
+
+def _in_top5(targets: np.ndarray, scores: np.ndarray) -> Array:
+    best = np.argsort(scores, axis=1, kind="stable")[:, ::-1][:, : min(5, scores.shape[1] - 1)]
+    return np.asarray((best == targets[:, None]).any(axis=1), dtype=np.float64)
+
+
+def _right(targets: np.ndarray, scores: np.ndarray) -> Array:
+    return np.asarray(scores.argmax(axis=1) == targets, dtype=np.float64)
+
+
+# From (true and predicted, true, predicted) counts of each resample and class, (count, n_classes) each.
+OF_COUNTS: dict[str, Callable[[Array, Array, Array], Array]] = {
+    "balanced_accuracy": _balanced_accuracy,
+    "f1": _f1,
+    "cohen_kappa": _cohen_kappa,
+}
+_OF_ROWS: dict[str, Callable[[np.ndarray, np.ndarray], Array]] = {
+    "accuracy": _right,
+    "log_loss": _losses,
+    "mae": lambda t, s: np.abs(t - s).mean(axis=1),
+    "rmse": lambda t, s: ((t - s) ** 2).mean(axis=1),
+    "top5_accuracy": _in_top5,
+}
+_OTHERS: dict[str, Callable[[np.ndarray, np.ndarray, Array], Array]] = {
+    "average_precision": _average_precision,
+    "f1": _f1_of_labels,
+    "r2": _r2,
+    "roc_auc": _roc_auc,
+}

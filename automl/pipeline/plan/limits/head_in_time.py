@@ -1,0 +1,81 @@
+"""The size of the images of a linear head: it keeps the limits of the model, and its test fits into the time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from torch import nn
+
+from automl.pipeline.plan.constants import FEATURES_LEAST, WEIGHTS_AT
+from automl.pipeline.plan.limits.fitting import Fitting
+from automl.records import Config
+from automl.spaces.architectures.families import capabilities
+
+
+@dataclass(frozen=True)
+class TimedNetwork:
+    """The network of a head, and what scoring a row with it takes in seconds; `spare` are left beside the test.
+
+    `network` is None if no size fits; `config` and the seconds are then those of the last one that was measured.
+    """
+
+    config: Config
+    network: nn.Module | None
+    row_seconds: float
+    spare: float
+
+
+def head_configs(config: Config, fitting: Fitting | None) -> list[Config]:
+    """Return the configurations of a head at its own size and at smaller ones, from the first that keeps the limits.
+
+    A network whose weights fit one size has no smaller ones.
+    """
+    smaller = () if capabilities(config["model"]).one_size else WEIGHTS_AT
+    sizes = (config["size"], *(size for size in smaller if size < config["size"]))
+    found = [{**config, "size": size} for size in sizes]
+    first = next((place for place, one in enumerate(found) if fitting is None or fitting(one)), len(found))
+    return found[first:]
+
+
+def largest_in_time(
+    configs: Sequence[Config],
+    *,
+    load: Callable[[Config], nn.Module],
+    row_seconds: Callable[[nn.Module, Config], float],
+    spare: Callable[[float], float],
+) -> TimedNetwork:
+    """Return the first of `configs`, of one network and falling sizes, whose test leaves FEATURES_LEAST seconds.
+
+    `spare(row_seconds)` are the seconds beside the test. A size that would not fit by the pixels of the one that was
+    measured before is passed over.
+    """
+    found: TimedNetwork | None = None
+    for config in configs:
+        if found is not None:
+            pixels = (config["size"] / found.config["size"]) ** 2
+            if spare(pixels * found.row_seconds) < FEATURES_LEAST:
+                continue
+        network = load(config)
+        seconds = row_seconds(network, config)
+        left = spare(seconds)
+        found = TimedNetwork(config, network if left >= FEATURES_LEAST else None, seconds, left)
+        if found.network is not None:
+            break
+    assert found is not None  # the first one is always measured
+    return found
+
+
+def size_in_words(wanted: Config, timed: TimedNetwork, network: str, n_holdout: int) -> str:
+    """Return why a head is missing or has smaller images than its weights want; "" if neither is so."""
+    if timed.network is None:
+        return (
+            f"No linear head on features of {network}: scoring the holdout with it would take "
+            f"{n_holdout * timed.row_seconds:.0f} s at {timed.config['size']} px, which the time left does not hold."
+        )
+    if timed.config["size"] == wanted["size"]:
+        return ""
+    return (
+        f"The linear head on features of {network} gets images of {timed.config['size']} px, as scoring the holdout "
+        f"at {wanted['size']} px would take too long."
+    )

@@ -1,0 +1,69 @@
+"""The size at which a head has its network: the largest whose test the time holds."""
+
+from __future__ import annotations
+
+import pytest
+from torch import nn
+
+from automl.pipeline.plan.limits.head_in_time import head_configs, largest_in_time, size_in_words
+from automl.records import Config
+
+RESNET = {"model": "resnet18", "pretrained": True, "size": 224}
+
+
+@pytest.mark.parametrize(
+    ("seconds_at_224", "size", "measured"),
+    [(1.0, 224, [224]), (9.0, 160, [224, 160]), (15.0, 128, [224, 128]), (29.0, 96, [224, 96])],
+)
+def test_images_are_as_small_as_the_time_for_the_test_needs(
+    seconds_at_224: float, size: int, measured: list[int]
+) -> None:
+    """A hundred test images, ten seconds: four of them must be left."""
+    seen: list[int] = []
+
+    def row_seconds(_: nn.Module, config: Config) -> float:
+        seen.append(config["size"])
+        return seconds_at_224 / 100 * (config["size"] / 224) ** 2
+
+    found = largest_in_time(
+        head_configs(RESNET, None),
+        load=lambda config: nn.Identity(),
+        row_seconds=row_seconds,
+        spare=lambda seconds: 10.0 - 100 * seconds,
+    )
+    assert (found.config["size"], seen) == (size, measured)
+    assert found.network is not None and found.spare >= 4.0
+    said = size_in_words(RESNET, found, "resnet18.a1_in1k", 100)
+    assert (
+        said == "" if size == 224 else f"gets images of {size} px, as scoring the holdout at 224 px" in said
+    )
+
+
+def test_a_size_that_is_slower_than_its_pixels_say_is_passed_over() -> None:
+    found = largest_in_time(
+        head_configs(RESNET, None),
+        load=lambda config: nn.Identity(),
+        row_seconds=lambda _, config: {224: 0.09, 160: 0.08, 128: 0.02}[config["size"]],
+        spare=lambda seconds: 10.0 - 100 * seconds,
+    )
+    assert found.config["size"] == 128 and found.network is not None
+
+
+def test_without_time_at_any_size_there_is_no_network_and_a_sentence() -> None:
+    found = largest_in_time(
+        head_configs(RESNET, None),
+        load=lambda config: nn.Identity(),
+        row_seconds=lambda _, config: 1.0,
+        spare=lambda seconds: 10.0 - 100 * seconds,
+    )
+    assert found.network is None
+    said = size_in_words(RESNET, found, "resnet18.a1_in1k", 100)
+    assert said.startswith("No linear head on features of resnet18.a1_in1k: ") and "100 s at 224 px" in said
+
+
+def test_sizes_begin_with_the_largest_that_keeps_the_limits_of_the_model() -> None:
+    kept = head_configs(RESNET, lambda config: config["size"] <= 160)
+    assert [config["size"] for config in kept] == [160, 128, 96]
+    assert head_configs(RESNET, lambda config: False) == []
+    one_size = {**RESNET, "model": "resmlp_12_224"}
+    assert [config["size"] for config in head_configs(one_size, None)] == [224]
