@@ -20,7 +20,7 @@ from automl.records import Task
 from automl.training.steps.metrics import compute, to_labels
 
 Array = npt.NDArray[Any]
-RESAMPLES, FEWEST_RESAMPLES, BUDGET = 400, 40, 1_000_000  # rows in all resamples of one metric
+RESAMPLES, FEWEST_RESAMPLES, BUDGET = 400, 40, 400_000  # rows in all resamples of one metric
 TINY = 1e-9
 
 
