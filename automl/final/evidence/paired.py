@@ -15,12 +15,16 @@ import numpy.typing as npt
 
 from automl.config.metrics import METRICS
 from automl.final.resampling.bootstrap import drawn_counts
-from automl.final.resampling.weighted_metrics import weighted
+from automl.final.resampling.weighted_metrics import is_ranked, weighted
 from automl.records import Task
 from automl.training.steps.metrics import compute, to_labels
 
 Array = npt.NDArray[Any]
-RESAMPLES, FEWEST_RESAMPLES, BUDGET = 400, 40, 400_000  # rows in all resamples of one metric
+RESAMPLES, FEWEST_RESAMPLES = 400, 40
+BUDGET, RANKED_BUDGET = (
+    400_000,
+    4_000_000,
+)  # rows in all resamples of one metric, and for each output that is sorted
 TINY = 1e-9
 
 
@@ -93,7 +97,8 @@ def _resampled_error(
     metric: str, targets: Array, first: Array, second: Array, task: Task, seed: int
 ) -> float:
     rng, n = np.random.default_rng(seed), len(targets)
-    count = int(np.clip(BUDGET // max(1, n), FEWEST_RESAMPLES, RESAMPLES))
+    most = min(BUDGET, RANKED_BUDGET // first.shape[1]) if is_ranked(metric) else BUDGET
+    count = int(np.clip(most // max(1, n), FEWEST_RESAMPLES, RESAMPLES))
     drawn = drawn_counts(n, count, rng)
     both = (weighted(metric, targets, scores, task, drawn) for scores in (first, second))
     differences = next(both) - next(both)

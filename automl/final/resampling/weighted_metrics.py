@@ -83,50 +83,62 @@ def _r2(targets: np.ndarray, scores: np.ndarray, weights: Array) -> Array:
 
 def _average_precision(targets: np.ndarray, scores: np.ndarray, weights: Array) -> Array:
     """Return the mean over the labels that a resample has, by the steps of their precision-recall curves."""
-    each = np.stack([_step_area(*column, weights) for column in _columns(targets, scores)], axis=1)
+    drawn = np.ascontiguousarray(weights.T)
+    each = np.stack([_step_area(*column, drawn) for column in _columns(targets, scores)])
     present = np.isfinite(each)
-    sums, counts = np.where(present, each, 0.0).sum(axis=1), present.sum(axis=1)
-    return np.divide(sums, counts, out=np.full(len(each), np.nan), where=counts > 0)
+    sums, counts = np.where(present, each, 0.0).sum(axis=0), present.sum(axis=0)
+    return np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0)
 
 
-def _step_area(target: Array, score: np.ndarray, weights: Array) -> Array:
-    """Return the average precision of one label; NaN for a resample without it."""
-    positive, negative = _at_scores(target, score, weights, descending=True)
-    found, seen = positive.cumsum(axis=1), (positive + negative).cumsum(axis=1)
-    precision = np.divide(found, seen, out=np.zeros_like(found), where=seen > 0)
-    area, total = (positive * precision).sum(axis=1), found[:, -1]
-    return np.divide(area, total, out=np.full(len(area), np.nan), where=total > 0)
+def _step_area(target: np.ndarray, score: np.ndarray, drawn: Array) -> Array:
+    """Return the average precision of one label for `drawn` (n, count); NaN for a resample without it."""
+    order = np.argsort(-score, kind="stable")
+    places = np.flatnonzero(target[order])
+    if not len(places):
+        return np.full(drawn.shape[1], np.nan)
+    _, last = _tied(score[order])
+    positive = drawn[order[places]]
+    # Precision at the last row of equal scores.
+    seen = drawn[order].cumsum(axis=0)[last[places]]
+    found = positive.cumsum(axis=0)
+    at_last = found[np.searchsorted(places, last[places], side="right") - 1]
+    area = (positive * np.divide(at_last, seen, out=np.zeros_like(seen), where=seen > 0)).sum(axis=0)
+    return np.divide(area, found[-1], out=np.full(len(area), np.nan), where=found[-1] > 0)
 
 
 def _roc_auc(targets: np.ndarray, scores: np.ndarray, weights: Array) -> Array:
     """Return the mean of the areas of one output against the rest; NaN for a resample that lacks one."""
-    columns = _columns(targets, scores)
+    drawn, columns = np.ascontiguousarray(weights.T), _columns(targets, scores)
     if targets.ndim == 1 and scores.shape[1] == 2:
         columns = columns[1:]
-    return np.asarray(np.mean([_rank_area(*column, weights) for column in columns], axis=0))
+    return np.asarray(np.mean([_rank_area(*column, drawn) for column in columns], axis=0))
 
 
-def _rank_area(target: Array, score: np.ndarray, weights: Array) -> Array:
+def _rank_area(target: np.ndarray, score: np.ndarray, drawn: Array) -> Array:
     """Return the share of pairs that are ranked rightly, equal scores for a half (Mann and Whitney 1947)."""
-    positive, negative = _at_scores(target, score, weights, descending=False)
-    below = negative.cumsum(axis=1) - negative / 2
-    pairs = positive.sum(axis=1) * negative.sum(axis=1)
-    return np.divide((positive * below).sum(axis=1), pairs, out=np.full(len(pairs), np.nan), where=pairs > 0)
+    order = np.argsort(score, kind="stable")
+    known = target[order] > 0
+    first, last = _tied(score[order])
+    positive = drawn[order[known]]
+    negatives = np.zeros((len(order) + 1, drawn.shape[1]))
+    np.cumsum(drawn[order] * ~known[:, None], axis=0, out=negatives[1:])
+    below = (negatives[first[known]] + negatives[last[known] + 1]) / 2
+    pairs = positive.sum(axis=0) * negatives[-1]
+    return np.divide((positive * below).sum(axis=0), pairs, out=np.full(len(pairs), np.nan), where=pairs > 0)
 
 
-def _columns(targets: np.ndarray, scores: np.ndarray) -> list[tuple[Array, np.ndarray]]:
+def _tied(ordered: np.ndarray) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return for each of the sorted scores the places of the first and of the last one that equals it."""
+    new = np.r_[True, np.diff(ordered) != 0]
+    first = np.flatnonzero(new)
+    group = np.cumsum(new) - 1
+    return first[group], np.r_[first[1:] - 1, len(ordered) - 1][group]
+
+
+def _columns(targets: np.ndarray, scores: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return targets of 0 and 1 and scores of each output."""
-    known = np.eye(scores.shape[1])[targets] if targets.ndim == 1 else targets.astype(np.float64)
+    known = np.eye(scores.shape[1])[targets] if targets.ndim == 1 else targets
     return list(zip(known.T, scores.T, strict=True))
-
-
-def _at_scores(target: Array, score: np.ndarray, weights: Array, *, descending: bool) -> tuple[Array, Array]:
-    """Return how often rows with and without the label have each distinct score; (count, distinct) each, sorted."""
-    order = np.argsort(-score if descending else score, kind="stable")
-    first = np.flatnonzero(np.r_[True, np.diff(score[order]) != 0])
-    drawn, known = weights[:, order], target[order]
-    positive = np.add.reduceat(drawn * known, first, axis=1)
-    return positive, np.add.reduceat(drawn, first, axis=1) - positive
 
 
 def _losses(targets: np.ndarray, scores: np.ndarray) -> Array:
