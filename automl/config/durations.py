@@ -46,6 +46,16 @@ def format_latency(milliseconds: float) -> str:
     return f"{float(f'{milliseconds:.3g}'):g}ms"
 
 
+def significant(value: float, digits: int = 2) -> str:
+    """Return a number to so many digits, without an exponent.
+
+    >>> significant(0.4321), significant(11.7), significant(1234)
+    ('0.43', '12', '1,200')
+    """
+    rounded = float(f"{value:.{digits}g}")
+    return f"{rounded:,.0f}" if abs(rounded) >= 10 ** (digits - 1) else f"{rounded:g}"
+
+
 def format_duration(seconds: float) -> str:
     """Return a duration as text that `parse_duration` reads: `1h30m`, `10m`, `1m40s`, `45s`, `0.4s`.
 

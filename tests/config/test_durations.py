@@ -12,6 +12,7 @@ from automl.config.durations import (
     format_latency,
     parse_duration,
     parse_latency,
+    significant,
 )
 
 
@@ -95,3 +96,19 @@ def test_latency_that_is_none_is_refused(given_: object) -> None:
 @pytest.mark.parametrize(("milliseconds", "text"), [(20.0, "20ms"), (0.1234, "0.123ms"), (1234.5, "1230ms")])
 def test_latency_is_written_with_three_digits(milliseconds: float, text: str) -> None:
     assert format_latency(milliseconds) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0"),
+        (0.04321, "0.043"),
+        (0.995, "0.99"),
+        (2.4, "2.4"),
+        (9.97, "10"),
+        (114.2, "110"),
+        (12_345.0, "12,000"),
+    ],
+)
+def test_numbers_of_two_digits_have_no_exponent(value: float, text: str) -> None:
+    assert significant(value) == text

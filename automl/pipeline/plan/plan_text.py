@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from automl.config.checks import DEFAULT_FOLDS
-from automl.config.durations import format_duration
+from automl.config.durations import format_duration, significant
 from automl.config.sizes import format_size
 from automl.pipeline.plan.budget import Budget, Work
 from automl.pipeline.plan.constants import FEWEST_PASSES, FULL_TRIALS
@@ -14,7 +14,8 @@ from automl.training.speed_probe import Probe
 def epochs_in_words(range_s: tuple[float, float], work: Work) -> str:
     """Return how long an epoch of the measured configuration takes, and the range of the space (seconds)."""
     low, high = range_s
-    return f"an epoch takes about {work.epoch_seconds:.2g} s, and {low:.2g} to {high:.2g} s in most of the search space"
+    span = f"{significant(low)} to {significant(high)} s"
+    return f"an epoch takes about {significant(work.epoch_seconds)} s, and {span} in most of the search space"
 
 
 def share_in_words(share: float) -> str:

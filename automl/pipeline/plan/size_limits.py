@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from automl.config.durations import significant
 from automl.pipeline.plan.budget import Work, retrain_at_most
 from automl.pipeline.plan.constants import (
     ENOUGH_IMAGES,
@@ -88,9 +89,10 @@ class SizeLimits:
         gone = len(space.portfolio) - len(self.filter(space.portfolio))
         first = f", with {gone} of its {len(space.portfolio)} first configurations" if gone else ""
         rows = self.info.n_train + self.info.n_val
+        fewest = significant(min_epochs(rows))
         return (
             f"About {share:.0%} of the search space is left out{first}, because these networks do not fit the time: "
-            f"the retrain would run more than {max_epochs(rows):.0f} epochs or fewer than {min_epochs(rows):.2g}."
+            f"the retrain would run more than {max_epochs(rows):.0f} epochs or fewer than {fewest}."
         )
 
     def filter(self, portfolio: Sequence[Config]) -> tuple[Config, ...]:

@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import cast
 
-from automl.config.durations import format_duration
+from automl.config.durations import format_duration, significant
 from automl.final.evaluation.words import is_silent
 from automl.final.evidence import words
 from automl.final.evidence.delivery import Delivery
@@ -153,12 +153,16 @@ def _core_rows(facts: Facts) -> list[tuple[str, str]]:
     """Return the core hours and the energy of all commands."""
     cost, searched = facts.result.get("cost") or {}, core_hours(facts)
     if "core_hours" not in cost:
-        said = None if searched is None else f"{searched:.2g}, with {_threads(facts)}"
+        said = None if searched is None else f"{significant(searched)}, with {_threads(facts)}"
         return [] if said is None else [("core hours of the search", said)]
-    of = f", {searched:.2g} of them for the search with {_threads(facts)}" if searched is not None else ""
-    rows = [("core hours", f"{cost['core_hours']:.2g} of all commands{of}")]
+    of = (
+        f", {significant(searched)} of them for the search with {_threads(facts)}"
+        if searched is not None
+        else ""
+    )
+    rows = [("core hours", f"{significant(cost['core_hours'])} of all commands{of}")]
     kwh, how = cost.get("energy_kwh"), str(cost.get("energy_how", ""))
-    return [*rows, ("energy", how if kwh is None else f"{kwh:.2g} kWh ({how})")]
+    return [*rows, ("energy", how if kwh is None else f"{significant(kwh)} kWh ({how})")]
 
 
 def core_hours(facts: Facts) -> float | None:
