@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 
 from automl.data.sources.base import counted
@@ -21,34 +21,60 @@ _ENCODINGS = {
     "KOI8-R": "koi8-r",
     "Windows-1250": "cp1250",
     "Windows-1253": "cp1253",
+    "Windows-1255": "cp1255",
+    "Windows-1256": "cp1256",
+    "Windows-874": "cp874",
     "Shift-JIS": "cp932",
     "GBK": "gb18030",
     "EUC-KR": "cp949",
     "Big5": "big5",
+    "EUC-JP": "euc_jp",
 }
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _MOST_NAMES = 200  # of files that are looked for in a table
+_MOST_SHOWN = 6  # readings
 _LOST, _TIMES_LOST = "\ufffd", 5  # a character that cannot be read; how many others UTF-8 has beside it
 _OUTSIDE = r"[^\x00-\x7f]"
 _MARKS = ',;\t|\r\n"'  # around a cell
+# What Windows-1252 has and western texts hardly: first bytes in Shift-JIS, and letters of Polish.
+_RARE = frozenset("\u201a\u0192\u2020\u2021\u02c6\u2030\u2039\u203a\u02dc\ufffd")
+_SIGN_IN_WORD = re.compile("[\u00b9\u00b3\u00bf][A-Za-z]")
 # Dashes, quotation marks, full width.
 _SIGN = re.compile(r"[\u00a0-\u00bf\u2010-\u203a\u2116\u3000-\u3002\uff01-\uff5e]")
-_AROUND = re.compile(f"^{_SIGN.pattern}+|{_SIGN.pattern}+$")
+_QUOTES = "\u00ab\u00bb\u2013\u2014\u2018\u2019\u201c\u201d\u201e\u2026\u2116"  # and dashes, around words
+_BESIDE_LATIN = re.compile(f"[A-Za-z]{_OUTSIDE}|{_OUTSIDE}[A-Za-z]")
 _KANA = re.compile(r"[\u3041-\u30fe]")
-_CAPITAL_INSIDE = re.compile(r"[\u03ac-\u03ce\u0430-\u045f][\u0386-\u03ab\u0400-\u042f]")
-_CYRILLIC = re.compile(r"[\u0400-\u045f]+")
-_LETTERS = {
+_CYRILLIC = re.compile(
+    r"[\u0410-\u044f\u0401\u0404\u0406\u0407\u040e\u0451\u0454\u0456\u0457\u045e\u0490\u0491]+"
+)
+_ACCENTS = frozenset("\u03ac\u03ad\u03ae\u03af\u03cc\u03cd\u03ce")
+_THAI_VOWEL = re.compile(r"[\u0e2d\u0e30-\u0e3a\u0e40-\u0e45]")
+# The most frequent letters, and their least share: in half of all text, and in a few words.
+_RUSSIAN, _FREQUENT_SHARE = frozenset("оеаинтсрвлі"), 0.4
+_FREQUENT = {"Windows-1251": _RUSSIAN, "KOI8-R": _RUSSIAN, "Windows-1256": frozenset("اليومنرتبة")}
+# The words of a script. Greek has no rare letters with two accents, Hebrew final letters at ends alone, and Thai marks
+# after letters.
+_WORDS = {
     "Windows-1251": _CYRILLIC,
     "KOI8-R": _CYRILLIC,
-    # Without the rare letters with two accents.
     "Windows-1253": re.compile(r"[\u0386-\u038f\u0391-\u03af\u03b1-\u03ce]+"),
+    "Windows-1255": re.compile(
+        r"[\u05d0-\u05d9\u05db\u05dc\u05de\u05e0-\u05e2\u05e4\u05e6-\u05ea]*[\u05d0-\u05ea]"
+    ),
+    "Windows-1256": re.compile(r"[\u0621-\u063a\u0641-\u064a\u067e\u0686\u0698\u06a9\u06af]+"),
+    "Windows-874": re.compile(
+        r"(?:[\u0e01\u0e02\u0e04\u0e06-\u0e2e\u0e40-\u0e44][\u0e30-\u0e3a\u0e45\u0e47-\u0e4e]{0,3})+"
+    ),
 }
-# The first bytes of common characters, and the least second byte.
+# Letters beyond ASCII of Polish; Czech and Slovak; Hungarian; Croatian and Slovene; Romanian.
+_CENTRAL = ("ąćęłńóśźż", "áäčďéěíĺľňóôŕřšťúůýž", "áéíóöőúüű", "čćđšž", "ăâîşţ")
+# First bytes of common characters, the last first byte of others, and the least second byte.
 _LEADS = {
-    "Shift-JIS": (0x88, 0x98, 0x40),
-    "GBK": (0xB0, 0xD7, 0xA1),
-    "EUC-KR": (0xB0, 0xC8, 0xA1),
-    "Big5": (0xA4, 0xC6, 0x40),
+    "Shift-JIS": (0x88, 0x98, 0xEA, 0x40),
+    "GBK": (0xB0, 0xD7, 0xF7, 0xA1),
+    "EUC-KR": (0xB0, 0xC8, 0xC8, 0xA1),
+    "Big5": (0xA4, 0xC6, 0xC6, 0x40),
+    "EUC-JP": (0xB0, 0xCF, 0xCF, 0xA1),
 }
 
 
@@ -163,32 +189,55 @@ def _strict(content: bytes, kind: str) -> str | None:
 def _is_western(text: str) -> bool:
     """Return whether most letters beyond ASCII stand alone or in pairs, as accents in western languages do."""
     runs = re.findall(f"{_OUTSIDE}+", text)
-    odd = sum(len(run) > 2 or (len(run) == 2 and not run.isalpha()) for run in runs)
-    return 2 * odd < len(runs)
+    odd = sum(len(run) > 2 or (len(run) == 2 and not run.isalpha()) or bool(_RARE & set(run)) for run in runs)
+    return 2 * (odd + len(_SIGN_IN_WORD.findall(text))) < len(runs)
 
 
 def _is_clean(kind: str, text: str) -> bool:
-    """Return whether all letters beyond ASCII are common ones of the script of an encoding, and signs are around words.
-
-    Of Chinese, Japanese and Korean, common ones are those that the standards list first.
-    """
-    runs = [run for found in re.findall(f"{_OUTSIDE}+", text) if (run := _AROUND.sub("", found))]
-    if kind in _LETTERS:
-        letters = "".join(runs)
-        words = all(_LETTERS[kind].fullmatch(run) for run in runs)
-        return words and letters != letters.upper() and not _CAPITAL_INSIDE.search(text)
-    if kind not in _LEADS or not runs:
+    """Return whether all letters beyond ASCII are common ones of the script of an encoding, in words that can be."""
+    runs = [run for found in re.findall(f"{_OUTSIDE}+", text) if (run := found.strip(_QUOTES))]
+    if kind == "Windows-1250":
+        letters = set("".join(runs).lower())
+        single = all(len(run) < 3 for run in runs)
+        return single and any(letters <= set(language) for language in _CENTRAL)
+    if not runs:
         return False
+    return _are_words(kind, runs, text) if kind in _WORDS else kind in _LEADS and _are_common(kind, runs)
+
+
+def _are_words(kind: str, runs: Sequence[str], text: str) -> bool:
+    """Return whether runs of letters are words of an alphabet, most of their letters frequent ones.
+
+    They are not beside Latin letters, and have no capitals inside.
+    """
+    if _BESIDE_LATIN.search(text) or not all(_WORDS[kind].fullmatch(run) for run in runs):
+        return False
+    if not all(run in (run.lower(), run.upper(), run[0].upper() + run[1:].lower()) for run in runs):
+        return False
+    if kind in _FREQUENT:
+        letters = "".join(runs)
+        if kind == "KOI8-R" and letters == letters.upper():
+            return False  # in small letters, it is Windows-1251
+        letters = letters.lower()
+        return sum(letter in _FREQUENT[kind] for letter in letters) >= _FREQUENT_SHARE * len(letters)
+    # Nearly every Greek word has one accent, and a Thai one a sign of a vowel.
+    long = [run for run in runs if len(run) > 2]
+    if kind == "Windows-1253":
+        return all(sum(letter in _ACCENTS for letter in run.lower()) == 1 for run in long)
+    return kind != "Windows-874" or all(_THAI_VOWEL.search(run) for run in long)
+
+
+def _are_common(kind: str, runs: Sequence[str]) -> bool:
+    """Return whether most characters are those that the standard of an encoding lists first, which are frequent."""
     found = set(_SIGN.sub("", "".join(runs)))
-    if kind == "Shift-JIS":
-        found = {character for character in found if not _KANA.match(character)}
-    low, high, trail = _LEADS[kind]
-    pairs = [
-        character.encode(_ENCODINGS[kind])
-        for character in found
-        if kind != "Shift-JIS" or not _KANA.match(character)
-    ]
-    return all(len(pair) == 2 and low <= pair[0] <= high and pair[1] >= trail for pair in pairs)
+    kana = set(filter(_KANA.match, found))
+    if kana and kind not in ("Shift-JIS", "EUC-JP"):
+        return False
+    found -= kana
+    low, common, last, trail = _LEADS[kind]
+    pairs = [character.encode(_ENCODINGS[kind]) for character in found]
+    fits = all(len(pair) == 2 and low <= pair[0] <= last and pair[1] >= trail for pair in pairs)
+    return fits and 2 * sum(pair[0] <= common for pair in pairs) >= len(pairs) + bool(pairs)
 
 
 def _example(text: str) -> str:
@@ -202,7 +251,9 @@ def _example(text: str) -> str:
 
 
 def _unclear(name: str, readings: dict[str, str]) -> str:
-    shown = ", ".join(f"in {kind} {short(_example(text))!r}" for kind, text in list(readings.items())[:4])
+    shown = ", ".join(
+        f"in {kind} {short(_example(text))!r}" for kind, text in list(readings.items())[:_MOST_SHOWN]
+    )
     shown = shown or "unreadable"
     kind = next(iter(readings), "")
     how = f" (`iconv -f {_ENCODINGS[kind].upper()} -t UTF-8`)" if kind else ""
