@@ -41,9 +41,9 @@ def named_tables(files: Files, *, image: str | None = None, group: str | None = 
     """
     around = folder_around(files)
     named: dict[str, str] = {}
-    for path in files.paths:
-        stem, suffix = posixpath.splitext(posixpath.basename(path))
-        if stem.lower() not in _NAMES or suffix.lower() not in SUFFIXES:
+    for path in _table_paths(files):
+        stem = posixpath.splitext(posixpath.basename(path))[0]
+        if stem.lower() not in _NAMES:
             continue
         inside = posixpath.relpath(posixpath.dirname(path) or ".", around or ".")
         split = "" if split_of(inside) == UNLABELLED else split_of(inside)
@@ -143,16 +143,24 @@ def _candidates(files: Files, *, parts: bool, by_content: bool) -> list[str]:
     """Return the tables at the top, or those in the folders of `parts` of a split; with `by_content`, text and JSON."""
     around = folder_around(files)
     images = any(posixpath.splitext(path)[1].lower() in IMAGE_SUFFIXES for path in files.paths)
-    found = []
-    for path in files.paths:
+    found, fits = [], dict[str, bool]()  # by folder: there may be many files in one
+    for path in _table_paths(files):
         stem, suffix = posixpath.splitext(posixpath.basename(path).lower())
-        if suffix not in SUFFIXES or (suffix in BY_CONTENT) != by_content or _NO_LABELS in stem:
+        if (suffix in BY_CONTENT) != by_content or _NO_LABELS in stem:
             continue
-        inside = posixpath.relpath(posixpath.dirname(path) or ".", around or ".")
-        top = inside == "." or (not images and inside.count("/") < 1)
-        if (split_of(inside) not in ("", UNLABELLED)) if parts else top:
+        folder = posixpath.dirname(path)
+        if folder not in fits:
+            inside = posixpath.relpath(folder or ".", around or ".")
+            top = inside == "." or (not images and inside.count("/") < 1)
+            fits[folder] = split_of(inside) not in ("", UNLABELLED) if parts else top
+        if fits[folder]:
             found.append(path)
     return tables_by_content(files, found) if by_content else found
+
+
+def _table_paths(files: Files) -> list[str]:
+    """Return the files that may be tables by their endings; there are many others."""
+    return [path for path in files.paths if path.lower().endswith(SUFFIXES)]
 
 
 def folder_around(files: Files) -> str:
