@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from automl.data.sources.base import counted
 from automl.data.sources.files.base import Files
@@ -56,6 +58,7 @@ _TABLE_WORDS = frozenset(
         "filelist",
     )
 )
+_NUMBER = re.compile(r"\d+")
 _MOST_BY_CONTENT = 20  # files of one folder; more are those of single images, such as boxes
 _LIST_HINT = "write an image and its label on each line (cat/1.jpg 0)"
 
@@ -95,8 +98,11 @@ def _more(paths: Sequence[str]) -> str:
 
 def _is_named_like_table(path: str) -> bool:
     stem, suffix = posixpath.splitext(posixpath.basename(path))
-    if suffix.lower() not in BY_CONTENT:
-        return False
+    return suffix.lower() in BY_CONTENT and _means_table(_NUMBER.sub("0", stem))
+
+
+@lru_cache(maxsize=1024)  # of many files, most names differ in numbers alone
+def _means_table(stem: str) -> bool:
     return bool(split_of(stem) or part_beside(stem) or set(words_in(stem)) & _TABLE_WORDS)
 
 
