@@ -18,7 +18,7 @@ _FILES = (
     *("classes.txt", "class_names.txt", "classnames.txt", "label_names.txt", "names.txt"),
     *("categories.txt", "synset_words.txt", "labels.txt"),
 )
-_MOST_BYTES = 2**22
+_MOST_BYTES, _LONGEST = 2**22, 1000  # of the file, and characters of a name
 _NUMBER = re.compile(r"\d{1,9}")
 _NUMBER_FIRST = re.compile(r"(\d{1,9})[\s,:;=]+(\S.*)")
 _NUMBER_LAST = re.compile(r"(\S.*?)[\s,:;=]+(\d{1,9})")
@@ -64,7 +64,7 @@ def _names(files: Files, path: str, numbers: set[int]) -> dict[int, str]:
     except (DataError, ValueError):
         return {}
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if not lines or is_list(text, labelled=False):
+    if not lines or max(map(len, lines)) > _LONGEST or is_list(text, labelled=False):
         return {}
     for form, number, name in ((_NUMBER_FIRST, 1, 2), (_NUMBER_LAST, 2, 1)):
         found = [form.fullmatch(line) for line in lines]

@@ -48,6 +48,7 @@ def test_numbers_of_classes_are_named_and_told(
         ("1221", "cat\ndog\nemu\n"),  # the first line may be 0 or 1
         ("0110", "cat\ncat\n"),
         ("0110", ""),
+        ("0110", "cat" + "," * 10**6 + "\ndog\n"),
     ],
 )
 def test_numbers_stay_where_names_do_not_fit(tmp_path: Path, numbers: str, text: str) -> None:
