@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shlex
+import unicodedata
 
 from automl.machine import expanded
 from automl.terminal.masking import mask_password
@@ -11,13 +13,14 @@ from automl.terminal.masking import mask_password
 # Longer endings first: photos.tar.gz is photos.
 ARCHIVES = (
     *(".tar.gz", ".tar.bz2", ".tar.xz", ".tar", ".tgz", ".tbz2", ".txz", ".zip"),
-    *(".csv", ".tsv", ".jsonl", ".parquet"),
+    *(".csv", ".tsv", ".jsonl", ".json", ".parquet", ".txt", ".lst"),
 )
 BUILT_IN = ("digits",)
 # Data with one of these prefixes are no path.
 REMOTE = ("torchvision:", "hf:")
 _ALLOWED = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _LONGEST = 100
+_HASH = 8  # characters
 STUDIES = "studies"  # the default folder of studies
 
 
@@ -37,7 +40,11 @@ def check_study_name(name: str) -> str:
 
 
 def default_study_name(data: object) -> str:
-    """Return the default name of a study: `photos/` -> `photos`, `a/x.zip` -> `x`, arrays -> `arrays`."""
+    """Return the default name of a study: `photos/` -> `photos`, `a/x.zip` -> `x`, arrays -> `arrays`.
+
+    Letters of other scripts are left out. A name in which no letter is left ends with a hash of the whole, so that two
+    folders have two names.
+    """
     if not isinstance(data, str):
         return "arrays"
     if data in BUILT_IN:
@@ -49,7 +56,10 @@ def default_study_name(data: object) -> str:
     ending = next((ending for ending in ARCHIVES if last.lower().endswith(ending)), "")
     last = last[: len(last) - len(ending)]
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", last).strip("-.")[:_LONGEST]
-    return name or "study"
+    if re.search("[A-Za-z]", name) or not any(map(str.isalpha, last)):
+        return name or "study"
+    digest = hashlib.sha256(unicodedata.normalize("NFC", last).encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{(name or 'study')[: _LONGEST - _HASH - 1]}-{digest[:_HASH]}"
 
 
 def directory_flag(directory: object) -> str:

@@ -190,6 +190,9 @@ def _tables(folder: Path) -> list[Path]:
     (folder / "prices.csv").write_text("# prices\n" + frame.assign(label=prices).to_csv(index=False))
     frame.assign(label=tags).to_json(folder / "tags.jsonl", orient="records", lines=True)
     frame.assign(label=range(len(names))).to_json(folder / "numbers.jsonl", orient="records", lines=True)
+    frame.to_json(folder / "rows.json", orient="records")
+    lines = [f"{name} {label}\n" for name, label in zip(names, labels, strict=True)]
+    (folder / "list.txt").write_text("".join(lines))
     frame.to_parquet(folder / "names.parquet", index=False)
     content = [{"bytes": data, "path": None} for _, data in members()]
     pd.DataFrame({"image": content, "label": [[k, k + 1] for k in range(len(names))]}).to_parquet(
@@ -203,6 +206,8 @@ def _tables(folder: Path) -> list[Path]:
             "prices.csv",
             "tags.jsonl",
             "numbers.jsonl",
+            "rows.json",
+            "list.txt",
             "names.parquet",
             "bytes.parquet",
         )
@@ -352,7 +357,12 @@ READERS: tuple[Reader, ...] = (
             "": BINARY,
         },
     ),
-    Reader("table", _tables, _inspect, {".parquet": BINARY, ".jsonl": (*TEXT, damage.reworded), "": TEXT}),
+    Reader(
+        "table",
+        _tables,
+        _inspect,
+        {".parquet": BINARY, ".jsonl": (*TEXT, damage.reworded), ".json": _JSON, "": TEXT},
+    ),
     Reader("space", _space, _load_space, {"": _YAML}),
     Reader("study-file", _study_file, _load_study_file, {"": _YAML}),
     Reader(

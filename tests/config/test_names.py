@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -38,10 +39,14 @@ def test_name_with_path_parts_is_refused(name: str) -> None:
         ("photos.v2.tgz", "photos.v2"),
         ("labels.tsv", "labels"),
         ("labels.jsonl", "labels"),
+        ("labels.json", "labels"),
+        ("train.txt", "train"),
         ("my photos (1)", "my-photos-1"),
         ("v1.2/", "v1.2"),
         ("digits", "digits"),
-        ("日本", "study"),
+        ("!!", "study"),
+        ("2024", "2024"),
+        ("Blätter", "Bl-tter"),
         ((1, 2), "arrays"),
         (np.zeros((2, 2)), "arrays"),
     ],
@@ -69,3 +74,24 @@ def test_name_of_the_current_folder_is_its_own(tmp_path: Path, monkeypatch: pyte
 )
 def test_flag_of_a_directory_may_be_copied(directory: object, flag: str) -> None:
     assert directory_flag(directory) == flag
+
+
+def test_names_without_latin_letters_differ_and_do_not_depend_on_their_form() -> None:
+    data = [
+        "日本",
+        "中国",
+        "кошки",
+        "собаки",
+        "φύλλα",
+        "фото_2024",
+        "видео_2024",
+        "2024年.zip",
+        "é",
+        "é" * 300,
+    ]
+    names = [default_study_name(name) for name in data]
+    assert len(set(names)) == len(data)
+    assert [check_study_name(name) for name in names] == names
+    assert names[0].startswith("study-") and names[5].startswith("_2024-") and names[7].startswith("2024-")
+    assert default_study_name(unicodedata.normalize("NFD", "й")) == default_study_name("й")
+    assert check_study_name(default_study_name("\udcff\udcfeж")) == default_study_name("\udcff\udcfeж")

@@ -6,7 +6,7 @@ import hashlib
 import io
 import tarfile
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,14 @@ def encoded(image: Image.Image, form: str = "PNG") -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, form)
     return buffer.getvalue()
+
+
+def images_at(root: Path, names: Iterable[str]) -> Path:
+    """Write a different small image to each of these paths below `root`, which is returned."""
+    for seed, name in enumerate(names):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(encoded(random_image(seed)))
+    return root
 
 
 def fingerprint(source: Source) -> str:

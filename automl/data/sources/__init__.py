@@ -12,6 +12,7 @@ from automl.data.sources.arrays import NO_IMAGES, open_digits
 from automl.data.sources.base import Source
 from automl.data.sources.files.folder import open_folder
 from automl.data.sources.files.manifest import is_manifest, open_frame, open_manifest
+from automl.data.sources.files.tables.unread import OTHER_FILES
 from automl.data.sources.files.tar_archive import is_tar, open_tar
 from automl.data.sources.files.zip_archive import open_zip
 from automl.data.sources.huggingface import is_hub, open_hub
@@ -62,7 +63,7 @@ SOURCES: tuple[SourceKind, ...] = (
     ),
     SourceKind(
         "manifest",
-        "a .csv or .parquet manifest",
+        "a table (.csv, .tsv, .json, .jsonl, .parquet) or a list of images (.txt)",
         lambda data: _is_file(data, is_manifest),
         open_manifest,
         has_columns=True,
@@ -78,22 +79,6 @@ SOURCES: tuple[SourceKind, ...] = (
     SourceKind("dataset", "a map-style torch Dataset", is_dataset, open_dataset),
 )
 
-# What to do with files that hold data and are not read.
-_OTHER_FILES = {
-    **dict.fromkeys((".xlsx", ".xls", ".ods", ".numbers"), "save the sheet as CSV"),
-    **dict.fromkeys((".rar", ".7z", ".zst"), "unpack it, and give the folder"),
-    **dict.fromkeys(
-        (".npz", ".npy", ".h5", ".hdf5", ".mat", ".pkl", ".pt"),
-        "load it in Python: automl.fit(images, labels)",
-    ),
-    **dict.fromkeys(
-        (".gz", ".bz2", ".xz"), "unpack it, and give what is in it (a compressed tar ends with .tar.gz)"
-    ),
-    **dict.fromkeys(
-        (".json", ".xml"), "write a table with the columns image and label, as CSV or JSON lines (.jsonl)"
-    ),
-    **dict.fromkeys((".mp4", ".avi", ".mov"), "save its frames as images"),
-}
 _TASKS = ("auto", "classification", "multilabel", "regression")
 
 
@@ -185,7 +170,7 @@ def _unknown(data: Any) -> str:
         return f"the data must be {kinds}, not {type(data).__name__!r}"
     if not Path(data).exists():
         return f"the data must exist, but there is no file or folder {str(data)!r}: check the path ({kinds})"
-    hint = next((hint for end, hint in _OTHER_FILES.items() if str(data).lower().endswith(end)), "")
+    hint = next((hint for end, hint in OTHER_FILES.items() if str(data).lower().endswith(end)), "")
     if hint:
         return f"the data cannot be read from {str(data)!r}: {hint}"
     if not Path(data).is_file():

@@ -56,7 +56,7 @@ def read_labels(columns: Mapping[str, Sequence[Any]], *, task: str, typed: bool 
     Raises DataError with the first cell that does not fit, also for a text among numbers that are amounts.
     """
     cells = {name: [plain(cell) for cell in column] for name, column in columns.items()}
-    cells, told = from_signs(cells) if task != "regression" else (cells, [])
+    cells, told = from_signs(cells, task)
     certain: frozenset[str] = frozenset()
     if task in ("auto", "regression"):
         read = read_amounts(cells, asked=task, bits=_all_bits(cells))

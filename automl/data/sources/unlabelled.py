@@ -22,6 +22,7 @@ from automl.data.sources.dataset_labels import image_in
 from automl.data.sources.files.base import Files, FolderFiles, LooseFiles
 from automl.data.sources.files.layout import IMAGE_SUFFIXES, is_hidden, printable
 from automl.data.sources.files.manifest import is_manifest, require_images, table_cells
+from automl.data.sources.files.tables.lookup import Lookup
 from automl.data.sources.files.tables.read_table import most_bytes, read_table
 from automl.data.sources.files.tar_archive import TarFiles, is_tar
 from automl.data.sources.files.zip_archive import ZipFiles
@@ -93,8 +94,9 @@ def _at_path(path: Path, image_column: str | None, *, named: bool = True) -> Ite
             content = LooseFiles(path.parent, name="").read(path.name, most=most_bytes(path.name))
         except DataError as error:
             raise DataError(f"the table {str(path)!r} {error}") from error
-        frame = read_table(path.name, content)
-        yield from _in_table(frame, LooseFiles(path.parent, name=path.stem), str(path), image_column)
+        files = LooseFiles(path.parent, name=path.stem)
+        frame = read_table(path.name, content, Lookup(files, "").paths)
+        yield from _in_table(frame, files, str(path), image_column)
     else:
         yield NamedImage(printable(str(path)), partial(_opened, path))
 

@@ -8,10 +8,18 @@ from typing import Any
 
 from automl.data.sources.base import Source, hash_pairs, require_classification
 from automl.data.sources.files.base import Files, FolderFiles
+from automl.data.sources.files.file_names import read_file_names
 from automl.data.sources.files.folder_kinds import says_nothing
 from automl.data.sources.files.layout import Layout, printable, read_layout
+from automl.data.sources.files.listed_split import with_listed_split
 from automl.data.sources.files.manifest import manifest_source
-from automl.data.sources.files.tables.find_tables import named_tables, other_tables, told_tables
+from automl.data.sources.files.tables.find_tables import (
+    folder_around,
+    named_tables,
+    other_tables,
+    told_tables,
+)
+from automl.data.sources.files.tables.unread import unread_beside
 from automl.errors import DataError
 from automl.records import ReadOptions, Task
 
@@ -22,10 +30,11 @@ def open_folder(data: Any, options: ReadOptions) -> Source:
 
 
 def open_files(files: Files, options: ReadOptions) -> Source:
-    """Return the source in a folder or an archive: its manifest, if it has one, else its class folders.
+    """Return the source in a folder or an archive: its manifest, its class folders, or the classes in names of files.
 
     A table called labels or metadata that says what to learn is its manifest, and, without class folders or if a column
-    is named, a table of any name. Closes the files if they cannot be used. Raises DataError.
+    is named, a table of any name. Without both, names such as cat.0.jpg say the classes. Closes the files if they
+    cannot be used. Raises DataError.
     """
     try:
         layout, no_classes = _class_folders(files)
@@ -49,8 +58,7 @@ def open_files(files: Files, options: ReadOptions) -> Source:
                 "out, or give a table"
             )
         require_classification(options.task, target, f"class folders ({files.where!r} holds no manifest)")
-        if layout is None:
-            raise no_classes
+        layout = with_listed_split(files, _by_folders_or_names(files, layout, no_classes))
         return ClassFolderSource(files, layout, told_tables(files))
     except DataError:
         files.close()
@@ -97,3 +105,21 @@ def _class_folders(files: Files) -> tuple[Layout | None, DataError]:
         return read_layout(files.paths, where=files.where), DataError()
     except DataError as error:
         return None, error
+
+
+def _by_folders_or_names(files: Files, layout: Layout | None, no_classes: DataError) -> Layout:
+    """Return the layout of class folders, or, where there are fewer than two, that of names of files.
+
+    Raises DataError, which also says why names are no classes and which table beside the images cannot be read.
+    """
+    if layout is not None and len(layout.classes) > 1:
+        return layout
+    named, why = read_file_names(files.paths)
+    if named is not None:
+        return named
+    unread = unread_beside(files, folder_around(files), sheets=layout is not None)
+    if layout is not None and not unread:
+        return layout
+    reasons = [str(no_classes)] if layout is None else [f"{files.where!r} holds only one folder of images"]
+    reasons += [f"the names of the files are not taken for classes, as {why}"] if why else []
+    raise DataError("; ".join((*reasons, *unread))) from no_classes

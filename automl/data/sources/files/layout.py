@@ -35,7 +35,7 @@ class Layout:
 
 
 @dataclass
-class _Found:
+class ImageFiles:
     """Position and folder number of each image, and the parts of each folder's path.
 
     Folders are few and images are many, so each folder is interpreted once.
@@ -54,7 +54,7 @@ def read_layout(paths: Sequence[str], *, where: str) -> Layout:
     Folders below a class folder do not count. Hidden files and folders and files without the extension of an image are
     ignored. Raises DataError, which names `where`, if no class is found.
     """
-    found = _image_files(paths)
+    found = image_files(paths)
     if not found.kept:
         seen = (
             f" (but {counted(found.others, 'other file')} such as {printable(found.named[0])})"
@@ -95,7 +95,7 @@ def read_layout(paths: Sequence[str], *, where: str) -> Layout:
         classes=classes,
         labels=label_of[folders[kept]],
         splits=[split_of[k] for k in folders[kept].tolist()],
-        notes=(*roles.notes, *_mask_note(masks), *_notes(found, len(folders) - len(kept))),
+        notes=(*roles.notes, *mask_note(masks), *notes_on(found, len(folders) - len(kept))),
     )
 
 
@@ -113,8 +113,9 @@ def printable(path: str) -> str:
     return path  # the same object: there are many
 
 
-def _image_files(paths: Sequence[str]) -> _Found:
-    found = _Found()
+def image_files(paths: Sequence[str]) -> ImageFiles:
+    """Return the images among paths, without hidden ones and those in hidden folders."""
+    found = ImageFiles()
     known: dict[str, int] = {}  # a folder's number; -1 for a hidden one
     images: dict[str, bool] = {}  # whether an extension is that of an image
     for position, path in enumerate(paths):
@@ -138,7 +139,7 @@ def _image_files(paths: Sequence[str]) -> _Found:
     return found
 
 
-def _add_folder(found: _Found, folder: str) -> int:
+def _add_folder(found: ImageFiles, folder: str) -> int:
     """Return the number of a new folder; -1 where it, or a folder around it, is hidden."""
     parts = tuple(part for part in folder.split("/") if part not in ("", "."))
     if any(map(is_hidden, parts)):
@@ -147,7 +148,8 @@ def _add_folder(found: _Found, folder: str) -> int:
     return len(found.folders) - 1
 
 
-def _mask_note(masks: frozenset[str]) -> tuple[str, ...]:
+def mask_note(masks: frozenset[str]) -> tuple[str, ...]:
+    """Return the sentence on images that are masks of others; nothing for none."""
     if not masks:
         return ()
     first = printable(min(masks))
@@ -156,7 +158,8 @@ def _mask_note(masks: frozenset[str]) -> tuple[str, ...]:
     )
 
 
-def _notes(found: _Found, left: int) -> tuple[str, ...]:
+def notes_on(found: ImageFiles, left: int) -> tuple[str, ...]:
+    """Return what was ignored: files that are no images, and `left` images of no class."""
     notes = []
     if found.others:
         shown = ", ".join(printable(path) for path in found.named)

@@ -1,4 +1,4 @@
-"""Images listed in a table: CSV, Parquet, JSON lines, or a DataFrame."""
+"""Images listed in a table: CSV, Parquet, JSON, a list in a text file, or a DataFrame."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from automl.data.sources.cells import groups_of
 from automl.data.sources.files.base import Files, LooseFiles
 from automl.data.sources.files.layout import printable
 from automl.data.sources.files.split_names import split_of
+from automl.data.sources.files.tables.class_names import with_class_names
 from automl.data.sources.files.tables.columns import (
     Table,
     columns_of,
@@ -25,7 +26,15 @@ from automl.data.sources.files.tables.columns import (
 )
 from automl.data.sources.files.tables.groups import kin_notes
 from automl.data.sources.files.tables.lookup import Lookup
-from automl.data.sources.files.tables.read_table import NOTE, SUFFIXES, UNTYPED, most_bytes, read_table
+from automl.data.sources.files.tables.read_table import (
+    BY_CONTENT,
+    NOTE,
+    SUFFIXES,
+    UNTYPED,
+    holds_images,
+    most_bytes,
+    read_table,
+)
 from automl.data.sources.files.tables.split_columns import assigned_parts, find_split_columns
 from automl.data.sources.labels import Labels, read_labels
 from automl.documents.bounded_file import read_bounded
@@ -76,7 +85,7 @@ class ManifestSource(Source):
 
 
 def open_manifest(data: Any, options: ReadOptions) -> Source:
-    """Open a CSV, Parquet or JSON lines file; its paths are relative to its folder. Raises DataError."""
+    """Open a table or a list of images; its paths are relative to its folder. Raises DataError."""
     path = Path(data)
     try:
         content = read_bounded(path, most_bytes(path.name))
@@ -85,7 +94,7 @@ def open_manifest(data: Any, options: ReadOptions) -> Source:
             f"a manifest must be readable, but {str(path)!r} is not ({getattr(error, 'strerror', None) or error})"
         ) from error
     files = LooseFiles(path.parent, name=path.stem)
-    frame = read_table(path.name, content)
+    frame = read_table(path.name, content, Lookup(files, "").paths)
     table = require_images(
         frame, files, where=str(path), image=options.image_column, group=options.group_column
     )
@@ -104,8 +113,15 @@ def open_frame(data: Any, options: ReadOptions) -> Source:
 
 
 def is_manifest(path: Path) -> bool:
-    """Return whether the name is that of a table."""
-    return path.suffix.lower() in SUFFIXES
+    """Return whether the name is that of a table; for text and JSON, whether the content is one."""
+    suffix = path.suffix.lower()
+    if suffix not in BY_CONTENT:
+        return suffix in SUFFIXES
+    try:
+        content = read_bounded(path, most_bytes(path.name))
+    except (OSError, ValueError):  # other kinds of data are tried, and the last one says what is wrong
+        return False
+    return holds_images(path.name, content, labelled=False)
 
 
 def require_images(
@@ -126,6 +142,7 @@ def manifest_source(files: Files, tables: Sequence[Table], *, target: str | None
     """Return the images and targets in `tables`, which have the same columns. Raises DataError."""
     import pandas as pd
 
+    tables = with_class_names(files, tables)
     frame = pd.concat([table.frame for table in tables], ignore_index=True)
     first = tables[0]
     columns, unused = target_columns(replace(first, frame=frame), target)

@@ -94,6 +94,11 @@ def class_in(name: str) -> str:
     return "_".join(words) if said else ""
 
 
+def words_in(name: str) -> list[str]:
+    """Return the words of a name in small letters without accents, apart at signs, numbers and capital letters."""
+    return [plain_word(word) for word in _BETWEEN_WORDS.split(name) if word]
+
+
 def plain_word(word: str) -> str:
     """Return a word in small letters without accents."""
     apart = unicodedata.normalize("NFD", word.lower())
@@ -106,7 +111,7 @@ def _parsed(name: str) -> tuple[str, tuple[str, ...]]:
 
     Of two words, "unlabelled" counts, and train_val is for training.
     """
-    words = [plain_word(word) for word in _BETWEEN_WORDS.split(name) if word]
+    words = words_in(name)
     splits, rest = [], []
     for word in words:
         compound = _COMPOUND.fullmatch(word)

@@ -17,7 +17,7 @@ _DECIMAL, _THOUSANDS = "decimal points", "separators of thousands"
 
 
 def values_of(name: str, forms: Sequence[Form], *, whole: bool, points: bool) -> tuple[dict[str, float], str]:
-    """Return the value of each text that is clear, and what commas and points for thousands were taken for.
+    """Return the value of each text that is clear, and what commas, and points that may be others, were taken for.
 
     `whole`: there are also whole numbers of another type; `points`: there are fractions among them. Texts that do not
     fit the others have no value. Raises DataError if a comma may be either, or is both.
@@ -35,6 +35,13 @@ def values_of(name: str, forms: Sequence[Form], *, whole: bool, points: bool) ->
         first = next((form.text for form in forms if mark in form.body and form.text in values), None)
         if meaning and first is not None:
             said.append(f"{what} in {name} taken for {meaning} ({first!r}).")
+    bodies = [form.body for form in forms]
+    if comma == _THOUSANDS and not said and _grouped_by_points(bodies):
+        first = next(form.text for form in forms if "." in form.body)
+        said.append(
+            f"Points in {name} taken for decimal points ({first!r}); if they separate thousands, write the numbers "
+            "without them."
+        )
     return values, " ".join(said)
 
 

@@ -42,6 +42,11 @@ _N = range(1, 31)
         (["10%", "20 %", "50%"], 10, "'%' after the numbers in {} left out."),
         (["20.1 \u00b0C", "21 \u00b0C", "25 \u00b0C"], 20.1, "'\u00b0C' after the numbers"),
         (["1e3", "2e3", "5e3"], 1000, "Task: regression of {}"),
+        (
+            ["1.234", "2.500", "12.345"],
+            1.234,
+            "Points in {} taken for decimal points ('1.234'); if they separate",
+        ),
         (["1.234", "12.345", "1.234.567"], 1234, "Points in {} taken for separators of thousands"),
         (["\uff11\uff12.\uff15", "3.5", "4.5"], 12.5, "Task: regression of {}"),
     ],

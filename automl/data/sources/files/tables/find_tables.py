@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import posixpath
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,7 +19,8 @@ from automl.data.sources.files.tables.columns import (
     target_columns,
 )
 from automl.data.sources.files.tables.lookup import Lookup
-from automl.data.sources.files.tables.read_table import SUFFIXES, most_bytes, read_table
+from automl.data.sources.files.tables.read_table import BY_CONTENT, SUFFIXES, most_bytes, read_table
+from automl.data.sources.files.tables.unread import tables_by_content
 from automl.errors import DataError
 
 if TYPE_CHECKING:
@@ -34,20 +36,25 @@ _NO_LABELS = "submission"  # in the name of a table: it lists predictions to be 
 def named_tables(files: Files, *, image: str | None = None, group: str | None = None) -> list[Table]:
     """Return the tables called labels or metadata, at the top of a folder or in its split folders.
 
-    `image` and `group` name their columns, as in `make_table`.
+    Text and JSON files of these names count if their content is a table, and there is no other. `image` and `group`
+    name the columns, as in `make_table`.
     """
-    tables = []
-    around = _around(files)
-    for path in files.paths:
-        stem, suffix = posixpath.splitext(posixpath.basename(path))
-        if stem.lower() not in _NAMES or suffix.lower() not in SUFFIXES:
+    around = folder_around(files)
+    named: dict[str, str] = {}
+    for path in _table_paths(files):
+        stem = posixpath.splitext(posixpath.basename(path))[0]
+        if stem.lower() not in _NAMES:
             continue
         inside = posixpath.relpath(posixpath.dirname(path) or ".", around or ".")
         split = "" if split_of(inside) == UNLABELLED else split_of(inside)
         if inside == "." or split:
-            found = _table(files, path, split=split, image=image, group=group)
-            tables += [found] if found is not None else []
-    return tables
+            named[path] = split
+    chosen = [path for path in named if not path.lower().endswith(BY_CONTENT)]
+    if not chosen:
+        chosen = tables_by_content(files, list(named))
+        chosen = [path for path in chosen if path.endswith(posixpath.splitext(chosen[0])[1])]
+    found = [_table(files, path, split=named[path], image=image, group=group) for path in chosen]
+    return [table for table in found if table is not None]
 
 
 def other_tables(
@@ -61,8 +68,8 @@ def other_tables(
     which one is meant.
     """
     problem: DataError | None = None
-    for parts in (False, True):
-        found, why = _readable(files, _candidates(files, parts=parts), image, group)
+    for parts, by_content in itertools.product((False, True), (False, True)):
+        found, why = _readable(files, _candidates(files, parts=parts, by_content=by_content), image, group)
         tables, unclear = _with_targets(found, target)
         problem = problem or unclear or why
         if tables:
@@ -73,7 +80,8 @@ def other_tables(
 def told_tables(files: Files) -> tuple[str, ...]:
     """Return a note on each of the first tables at the top that name the images, but are not used."""
     notes = []
-    for table in _readable(files, _candidates(files, parts=False)[:_MOST_TOLD], None, None)[0]:
+    paths = [path for kind in (False, True) for path in _candidates(files, parts=False, by_content=kind)]
+    for table in _readable(files, paths[:_MOST_TOLD], None, None)[0]:
         find = Lookup(files, table.folder, prefer=split_of(_stem(table))).find
         cells = [str(cell) for cell in table.frame[table.image].head(_LOOKED_AT).tolist()]
         others = [name for name in table.frame.columns if name != table.image]
@@ -131,24 +139,32 @@ def _part_of(table: Table, found: Sequence[Table]) -> str:
     return splits_among(map(_stem, found)).get(_stem(table), "")
 
 
-def _candidates(files: Files, *, parts: bool) -> list[str]:
-    """Return the tables at the top, or those in the folders of `parts` of a split."""
-    around = _around(files)
+def _candidates(files: Files, *, parts: bool, by_content: bool) -> list[str]:
+    """Return the tables at the top, or those in the folders of `parts` of a split; with `by_content`, text and JSON."""
+    around = folder_around(files)
     images = any(posixpath.splitext(path)[1].lower() in IMAGE_SUFFIXES for path in files.paths)
-    found = []
-    for path in files.paths:
+    found, fits = [], dict[str, bool]()  # by folder: there may be many files in one
+    for path in _table_paths(files):
         stem, suffix = posixpath.splitext(posixpath.basename(path).lower())
-        if suffix not in SUFFIXES or _NO_LABELS in stem:
+        if (suffix in BY_CONTENT) != by_content or _NO_LABELS in stem:
             continue
-        inside = posixpath.relpath(posixpath.dirname(path) or ".", around or ".")
-        top = inside == "." or (not images and inside.count("/") < 1)
-        if (split_of(inside) not in ("", UNLABELLED)) if parts else top:
+        folder = posixpath.dirname(path)
+        if folder not in fits:
+            inside = posixpath.relpath(folder or ".", around or ".")
+            top = inside == "." or (not images and inside.count("/") < 1)
+            fits[folder] = split_of(inside) not in ("", UNLABELLED) if parts else top
+        if fits[folder]:
             found.append(path)
-    return found
+    return tables_by_content(files, found) if by_content else found
 
 
-def _around(files: Files) -> str:
-    """Return the folder around all files."""
+def _table_paths(files: Files) -> list[str]:
+    """Return the files that may be tables by their endings; there are many others."""
+    return [path for path in files.paths if path.lower().endswith(SUFFIXES)]
+
+
+def folder_around(files: Files) -> str:
+    """Return the folder around all files, "" for the top."""
     folders = {posixpath.dirname(path) for path in files.paths}
     return posixpath.commonpath(folders) if folders else ""
 
@@ -176,7 +192,7 @@ def _frame(files: Files, path: str) -> pd.DataFrame:
         content = files.read(path, most=most_bytes(path))
     except DataError as error:
         raise DataError(f"the table {path!r} in {files.where!r} {error}") from error
-    return read_table(path, content)
+    return read_table(path, content, lambda: files.paths)
 
 
 def _table(files: Files, path: str, *, split: str = "", image: str | None, group: str | None) -> Table | None:

@@ -31,8 +31,9 @@ class Lookup:
     def find(self, cell: str) -> str | None:
         """Return the path in `files` of the file that a cell names; None if there is none, or are several.
 
-        It lies beside the table, in images/ there, or, if the cell names no folder, in any folder below. The extension
-        may be missing, and so may zeros before a number. Letter case and the first folders of the cell may differ.
+        It lies beside the table, in images/ or in the folder of its part there (train/ for train.txt), or, if the cell
+        names no folder, in any folder below. The extension may be missing, and so may zeros before a number. Letter
+        case and the first folders of the cell may differ.
         """
         direct = self._direct(cell)
         if direct is not None:
@@ -84,14 +85,29 @@ class Lookup:
             path = posixpath.normpath(posixpath.join(folder, cell))
             if self._files.has(path):
                 return path
+        for part in self._part_folders:
+            path = posixpath.normpath(posixpath.join(self._folder, part, cell))
+            if self._files.has(path):
+                self._found[f"in {part}/"] += 1
+                return path
         return None
+
+    @cached_property
+    def _part_folders(self) -> Sequence[str]:
+        """The folders beside the table that mean the same part as its name: train/ beside train.txt."""
+        if not self._prefer:
+            return ()
+        start = f"{self._folder}/" if self._folder else ""
+        inner = (path.removeprefix(start) for path in self.paths() if path.startswith(start))
+        tops = {path.partition("/")[0] for path in inner if "/" in path}
+        return sorted(top for top in tops if split_of(top) == self._prefer)
 
     @cached_property
     def _below(self) -> dict[str, list[str]]:
         """The images below the folder by path without extension, name, and name without extension."""
         found: dict[str, list[str]] = defaultdict(list)
         start = f"{self._folder}/" if self._folder else ""
-        for path in self._paths():
+        for path in self.paths():
             if not path.startswith(start) or posixpath.splitext(path)[1].lower() not in IMAGE_SUFFIXES:
                 continue
             inner = path.removeprefix(start)
@@ -108,7 +124,8 @@ class Lookup:
             found[_loose(name)] += [path for path in paths if path not in found[_loose(name)]]
         return dict(found)
 
-    def _paths(self) -> Iterator[str]:
+    def paths(self) -> Iterator[str]:
+        """Return the paths of all files; of a folder that is not listed, of those in it and two folders deep."""
         if self._files.paths or not isinstance(self._files, LooseFiles):
             yield from self._files.paths
             return

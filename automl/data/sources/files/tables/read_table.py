@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING, Any
 from automl.data.sources.base import counted
 from automl.data.sources.files.layout import IMAGE_SUFFIXES
 from automl.data.sources.files.tables.columns import IMAGE_COLUMNS
+from automl.data.sources.files.tables.encoding import Names, decoded, utf_16
+from automl.data.sources.files.tables.json_table import rows_in
+from automl.data.sources.files.tables.list_file import ImageList, is_list, read_list
+from automl.documents.json_file import MOST_BYTES as MOST_JSON
 from automl.documents.json_file import parse_json
 from automl.errors import DataError, reason_of
 from automl.machine import free_memory
@@ -18,18 +22,25 @@ from automl.machine import free_memory
 if TYPE_CHECKING:
     import pandas as pd
 
-SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl")
-UNTYPED = (".csv", ".tsv")  # their cells are text, whatever they mean
+# Files of these endings are tables if their content is one.
+LISTS = (".txt", ".lst")
+BY_CONTENT = (".json", *LISTS)
+SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl", *BY_CONTENT)
+UNTYPED = (".csv", ".tsv", *LISTS)  # their cells are text, whatever they mean
 # In `DataFrame.attrs`: a sentence about how the table was read.
 NOTE = "note"
 _SEPARATORS = (",", ";", "\t", "|")
 _SEP = re.compile(r"\"?sep=(.)\"?", re.IGNORECASE)
 _FIELDS = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")
 _KINDS = {list: "a list", str: "a text", type(None): "null", bool: "true or false"}
-_LOOKED_AT = 64  # bytes, to find UTF-16 without a mark
-_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
-# Text takes up to ten times its size in memory, Parquet three times what it unpacks to.
-_MOST_TEXT, _TIMES_TEXT, _TIMES_PARQUET = 2**30, 10, 3
+# Text takes up to ten times its size in memory, JSON thirty, Parquet three times what it unpacks to.
+_MOST_TEXT, _TIMES_TEXT, _TIMES_PARQUET, _TIMES_JSON = 2**30, 10, 3, 30
+_HEAD = 2**16  # bytes of a text that decide whether it is a list
+_BOM = b"\xef\xbb\xbf"
+JSON_HINT = (
+    'give each image with its label, as {"1.jpg": "cat"}, [{"image": "1.jpg", "label": "cat"}] or COCO, or write a '
+    "table with the columns image and label, as CSV or JSON lines (.jsonl)"
+)
 _MOST_COLUMNS = 20_000  # pandas takes a millisecond for each
 _MOST_CELLS, _BYTES_PER_CELL = 2**26, 8
 # A Parquet file that unpacks to more than a hundred times its size was made to fill the memory.
@@ -38,31 +49,44 @@ _MOST_GROWTH, _ALWAYS_ALLOWED = 100, 2**28
 
 def most_bytes(name: str) -> int:
     """Return the size in bytes up to which a table of this name is read: what can be held in memory."""
-    parquet = name.lower().endswith(".parquet")
+    suffix = PurePosixPath(name).suffix.lower()
+    if suffix == ".json":
+        return min(MOST_JSON, free_memory() // _TIMES_JSON)
+    parquet = suffix == ".parquet"
     return free_memory() // _TIMES_PARQUET if parquet else min(_MOST_TEXT, free_memory() // _TIMES_TEXT)
 
 
-def read_table(name: str, content: bytes) -> pd.DataFrame:
-    """Return the table in a .csv, .tsv, .parquet or .jsonl file, rows numbered from 0.
+def holds_images(name: str, content: bytes, *, labelled: bool) -> bool:
+    """Return whether the content of a file whose ending is in `BY_CONTENT` lists images; `labelled`: with labels."""
+    try:
+        if PurePosixPath(name).suffix.lower() == ".json":
+            return rows_in(parse_json(content.removeprefix(_BOM)), []) is not None
+        return is_list(_head(content), labelled=labelled)
+    except (ValueError, TypeError, AttributeError):
+        return False
+
+
+def _head(content: bytes) -> str:
+    """Return the first lines of a text in any encoding, of which only ASCII counts."""
+    start = content[:_HEAD]
+    wide = utf_16(start)
+    text = start.decode("utf-8", "replace") if wide is None else wide
+    return text if len(content) <= _HEAD else text.rpartition("\n")[0]
+
+
+def read_table(name: str, content: bytes, names: Names | None = None) -> pd.DataFrame:
+    """Return the table in a file with an ending of `SUFFIXES`, rows numbered from 0.
 
     The cells of a CSV stay text: a class may be called 007, NA or None. Its columns are separated by commas,
-    semicolons, tabs or "|", or, where there are none of these, by spaces. Text that is not UTF-8 is read as
-    Windows-1252, of which Latin-1 is a part. `attrs[NOTE]` says both. Numbers of classes whose names are in the schema
-    of a Parquet file become these names. Raises DataError for a damaged file, for one that would take far more memory
-    than its size, and for a CSV whose first line names no columns.
+    semicolons, tabs or "|", or, where there are none of these, by spaces. `encoding` says how text that is not UTF-8 is
+    read; `names` returns the paths of files that may be in the table. `list_file` says which text files are lists, and
+    `json_table` which JSON is a table. `attrs[NOTE]` says what was assumed. Numbers of classes whose names are in the
+    schema of a Parquet file become these names. Raises DataError for a damaged file, for one that would take far more
+    memory than its size, and for a CSV whose first line names no columns.
     """
-    suffix = PurePosixPath(name).suffix.lower()
     note: list[str] = []
     try:
-        if suffix == ".parquet":
-            frame = _read_parquet(content)
-        elif suffix == ".jsonl":
-            frame = _read_json_lines(name, content)
-        else:
-            text = _without_preamble(name, _decoded(name, content, note), note)
-            frame = _read_text(name, text, note)
-            _require_header(name, [str(column) for column in frame.columns])
-        frame = frame.reset_index(drop=True)
+        frame = _frame(name, content, note, names).reset_index(drop=True)
         frame.columns = [str(column).strip() for column in frame.columns]
     except DataError:
         raise
@@ -76,6 +100,43 @@ def read_table(name: str, content: bytes) -> pd.DataFrame:
         ) from error
     frame.attrs = {NOTE: " ".join(note)} if note else {}
     return frame
+
+
+def _frame(name: str, content: bytes, note: list[str], names: Names | None) -> pd.DataFrame:
+    suffix = PurePosixPath(name).suffix.lower()
+    if suffix == ".parquet":
+        return _read_parquet(content)
+    if suffix == ".jsonl":
+        return _read_json_lines(name, content)
+    if suffix == ".json":
+        return _read_json(name, content, note)
+    text = decoded(name, content, note, names)
+    found = read_list(text) if suffix in BY_CONTENT else None
+    if found is not None:
+        return _read_list(name, found, note)
+    frame = _read_text(name, _without_preamble(name, text, note), note)
+    _require_header(name, [str(column) for column in frame.columns])
+    return frame
+
+
+def _read_list(name: str, found: ImageList, note: list[str]) -> pd.DataFrame:
+    import pandas as pd
+
+    _require_few_cells(len(found.rows), len(found.columns))
+    if len(found.columns) > 1:
+        note.append(f"{name} was read as a list of images, with cells separated by {found.separator}.")
+    return pd.DataFrame(found.rows, columns=found.columns, dtype=str)
+
+
+def _read_json(name: str, content: bytes, note: list[str]) -> pd.DataFrame:
+    """Return the rows of JSON. Raises DataError for JSON that is no table of images, and ValueError for none."""
+    import pandas as pd
+
+    rows = rows_in(parse_json(content.removeprefix(_BOM)), note, name)
+    if rows is None:
+        raise DataError(f"a manifest must list images, but {name!r} does not: {JSON_HINT}")
+    _require_few_cells(len(rows), len(set().union(*(row.keys() for row in rows))))
+    return pd.DataFrame(rows)
 
 
 def _read_text(name: str, text: str, note: list[str]) -> pd.DataFrame:
@@ -152,30 +213,6 @@ def _require_few_cells(rows: int, columns: int) -> None:
     """Raise ValueError for a table that takes far more memory than its file, as most of its cells are missing."""
     if rows * columns > _MOST_CELLS or columns > _MOST_COLUMNS:
         raise ValueError(f"{rows:,} rows of {columns:,} columns are too many")
-
-
-def _decoded(name: str, content: bytes, note: list[str]) -> str:
-    """Return the text of a file, and add a note unless it is UTF-8. Raises ValueError for binary files."""
-    if content.startswith(_UTF_16):
-        note.append(f"{name} was read as UTF-16.")
-        return content.decode("utf-16")
-    start = content[:_LOOKED_AT]
-    for first, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
-        if len(start) > 1 and not any(start[first::2]) and all(start[1 - first :: 2]):
-            note.append(f"{name} was read as UTF-16.")
-            return content.decode(encoding)
-    if b"\0" in content:
-        raise DataError(
-            f"a manifest must be a readable table, but {name!r} is not (it holds bytes of zero, so it is no text or is "
-            "damaged): save it again as UTF-8"
-        )
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        note.append(
-            f"{name} is not UTF-8, and was read as Windows-1252 (Latin-1): save it as UTF-8 if names look wrong."
-        )
-    return content.decode("cp1252", "replace")
 
 
 def _without_preamble(name: str, text: str, note: list[str]) -> str:

@@ -1,0 +1,154 @@
+"""Find classes in the names of images that lie in no class folders: cat.0.jpg, dog.17.jpg, Abyssinian_12.jpg."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from automl.data.sources.base import counted
+from automl.data.sources.files.folder_kinds import SHOWN, listed, masks_among, unwrap
+from automl.data.sources.files.layout import ImageFiles, Layout, image_files, mask_note, notes_on, printable
+from automl.data.sources.files.split_names import (
+    TRAIN,
+    UNLABELLED,
+    part_beside,
+    split_of,
+    splits_among,
+    words_in,
+)
+from automl.terminal.printable import short
+
+Folder = tuple[str, ...]
+# A word, and one number or several after it: cat.0, cat_001, cat-12, cat (3), cat12, cat_2_001.
+_NUMBERED = re.compile(r"(?P<word>.*?[^\W\d_])(?:[ ._-]*\(?\d++\)?)+")
+_LONGEST = 255  # characters of a file name
+_FEWEST = 3  # images of a class: one for each part of a split
+# Words that cameras, programs and people put before numbers, and that say nothing of what is in an image.
+_SAYING_NOTHING = frozenset(
+    """
+    img imgs image images dsc dscn dscf dcim pxl p mvi mov vid video gopr gp go pro gopro dji cimg imgp sam
+    pict sdc wp wa whats app whatsapp photo photos picture pictures pic pics foto fotos bild bilder imagen
+    imagem screenshot screen shot bildschirmfoto capture snapshot snap scan scanned burst frame frames clip
+    camera cam view file files page slide tile patch crop sample item object instance untitled unnamed
+    download output input render patient subject case person scene seq sequence session id no nr number
+    изображение фото 图片 照片 画像 写真 사진
+    """.split()
+)
+
+
+class _Named(NamedTuple):
+    """An image: its position among the paths, the number of its folder, and the class in its name, "" for none."""
+
+    position: int
+    folder: int
+    said: str
+
+
+def read_file_names(paths: Sequence[str]) -> tuple[Layout | None, str]:
+    """Return images with the class that begins their names; or None, and why they are not read so ("" for no reason).
+
+    All images lie in one folder, or in folders of the parts of a split. All names are a word and a number, and there
+    are two words or more, each before three numbers or more. Words of cameras and programs (IMG, DSC, frame) are no
+    classes. A part without such names is left out: Kaggle's test images are numbered.
+    """
+    found = image_files(paths)
+    parts, notes = _parts(found)
+    masks = masks_among([paths[i] for i in found.kept]) if parts else frozenset()
+    images = [
+        _Named(i, folder, _word(paths[i]))
+        for i, folder in zip(found.kept, found.folder_of, strict=True)
+        if folder in parts and paths[i] not in masks
+    ]
+    bare = _without_names(images, parts)
+    images = [image for image in images if image.folder not in bare]
+    counts = Counter(image.said for image in images)
+    if len(counts.keys() - {""}) < 2:
+        return None, ""
+    problem = _problem(counts, next((paths[image.position] for image in images if not image.said), ""))
+    if problem:
+        return None, problem
+    classes = tuple(sorted(counts))
+    number = {name: k for k, name in enumerate(classes)}
+    several = len({parts[image.folder] for image in images}) > 1
+    first = printable(paths[images[0].position].rpartition("/")[2])
+    said = f"Labels from file names, as in {first} the class {images[0].said!r}: {_shares(counts)}."
+    layout = Layout(
+        kept=np.array([image.position for image in images], dtype=np.int64),
+        classes=classes,
+        labels=np.array([number[image.said] for image in images]),
+        splits=[parts[image.folder] if several else "" for image in images],
+        notes=(said, *notes, *_told(found, parts, bare), *mask_note(masks), *notes_on(found, 0)),
+    )
+    return layout, ""
+
+
+def _parts(found: ImageFiles) -> tuple[dict[int, str], tuple[str, ...]]:
+    """Return the part of each folder of images that is used, and notes; nothing if folders are no parts of a split."""
+    used = sorted(set(found.folder_of))
+    opened = unwrap([found.folders[k] for k in used])
+    folders = {k: folder for k, folder in zip(used, opened.folders, strict=True) if folder is not None}
+    if len(folders) == 1:
+        return dict.fromkeys(folders, TRAIN), opened.notes
+    names = {k: folder[-1] if folder else "" for k, folder in folders.items()}
+    splits = splits_among(names.values())
+    around = {folder[:-1] for folder in folders.values()}
+    if len(around) != 1 or TRAIN not in splits.values() or not all(name in splits for name in names.values()):
+        return {}, ()
+    return {k: splits[name] for k, name in names.items()}, opened.notes
+
+
+def _word(path: str) -> str:
+    """Return the word before the number at the end of a file's name; "" if the name is anything else."""
+    stem = path.rpartition("/")[2].rpartition(".")[0]
+    found = _NUMBERED.fullmatch(stem) if len(stem) <= _LONGEST else None
+    return printable(unicodedata.normalize("NFC", found["word"])).strip() if found else ""
+
+
+def _without_names(images: Sequence[_Named], parts: dict[int, str]) -> set[int]:
+    """Return the folders of parts, except that of training, in which no name says a class."""
+    said: dict[int, set[str]] = defaultdict(set)
+    for image in images:
+        said[image.folder].add(image.said)
+    return {k for k, words in said.items() if parts[k] == UNLABELLED or (parts[k] != TRAIN and words == {""})}
+
+
+def _problem(counts: Counter[str], odd: str) -> str:
+    """Return why two words or more before numbers are no classes; "" if they are."""
+    words = sorted(counts.keys() - {""})
+    if counts[""] >= counts.total() - counts[""]:
+        return ""  # most names are anything
+    if odd:
+        are = "is" if counts[""] == 1 else "are"
+        return f"{counted(counts[''], 'name')} such as {short(printable(odd))} {are} not a word and a number"
+    numbering = [word for word in words if set(words_in(word)) <= _SAYING_NOTHING]
+    if numbering:
+        return f"cameras and programs give names such as those that begin with {numbering[0]!r}"
+    parts = [word for word in words if split_of(word) or part_beside(word)]
+    if parts:
+        return f"those that begin with {parts[0]!r} may mean a part of a split"
+    mixed = [word for word in words if any(map(str.isdigit, word))]
+    if mixed:
+        return f"there are numbers inside of names such as those that begin with {mixed[0]!r}"
+    rare = [word for word in words if counts[word] < _FEWEST]
+    if rare:
+        return f"fewer than {_FEWEST} of {counts.total():,} names begin with {rare[0]!r}"
+    return ""
+
+
+def _shares(counts: Counter[str]) -> str:
+    shown = ", ".join(f"{name} {n:,}" for name, n in sorted(counts.items())[:SHOWN])
+    return shown + (f" and {len(counts) - SHOWN} more" if len(counts) > SHOWN else "")
+
+
+def _told(found: ImageFiles, parts: dict[int, str], bare: Iterable[int]) -> tuple[str, ...]:
+    """Return which folders were taken for which parts, and which are left out."""
+    left = set(bare)
+    used = [f"{'/'.join(found.folders[k])}/ as {part}" for k, part in parts.items() if k not in left]
+    told = (f"Folders taken for parts of a split: {', '.join(used)}.",) if len(used) > 1 else ()
+    names = [f"{'/'.join(found.folders[k])}/" for k in left]
+    return (*told, f"Left out, as no file name in it says a class: {listed(names)}.") if names else told

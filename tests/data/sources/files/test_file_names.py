@@ -1,0 +1,116 @@
+"""Classes in the names of files: cat.0.jpg, dog.17.jpg."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from automl.data.sources import open_source
+from automl.data.sources.files.file_names import read_file_names
+from automl.errors import DataError
+from tests.data.conftest import fingerprint, images_at, pack, pack_tar
+
+_FORMS = ["{}.{}", "{}_00{}", "{}-{}", "{} ({})", "{}{}", "{} {}", "{}_2_{}"]
+
+
+def _names(*words: str, form: str = "{}.{}", n: int = 3, folder: str = "") -> list[str]:
+    return [f"{folder}{form.format(word, k)}.jpg" for word in words for k in range(1, n + 1)]
+
+
+@pytest.mark.parametrize("form", _FORMS)
+@pytest.mark.parametrize("folder", ["", "photos/", "a/train/"])
+def test_word_before_a_number_is_the_class_in_one_folder_and_told(form: str, folder: str) -> None:
+    layout, why = read_file_names(_names("cat", "dog", form=form, folder=folder))
+    assert layout is not None and why == ""
+    assert (layout.classes, layout.labels.tolist()) == (("cat", "dog"), [0, 0, 0, 1, 1, 1])
+    assert layout.splits == [""] * 6
+    first = f"{form.format('cat', 1)}.jpg"
+    assert layout.notes[0] == f"Labels from file names, as in {first} the class 'cat': cat 3, dog 3."
+
+
+def test_folder_and_archives_are_read_alike_and_others_told(tmp_path: Path) -> None:
+    names = [*_names("Abyssinian", "american_bulldog", form="{}_{}"), "Abyssinian_1_mask.png"]
+    root = images_at(tmp_path / "pets", names)
+    (root / "README.md").write_text("about")
+    sources = [
+        open_source(root),
+        open_source(pack(root, tmp_path / "pets.zip")),
+        open_source(pack_tar(root, tmp_path / "pets.tar")),
+    ]
+    for source in sources:
+        assert (source.task, source.classes) == ("classification", ("Abyssinian", "american_bulldog"))
+        assert len(source.files) == 6
+        told = " ".join(source.notes)
+        assert "README.md" in told and "Left out as masks" in told
+    assert len({fingerprint(source) for source in sources}) == 1
+    for source in sources:
+        source.close()
+
+
+def test_numbered_images_of_a_test_folder_are_left_out_and_told() -> None:
+    numbered = [f"dogs-vs-cats/test1/{k}.jpg" for k in range(4)]
+    layout, _ = read_file_names([*numbered, *_names("cat", "dog", folder="dogs-vs-cats/train/")])
+    assert layout is not None
+    assert (len(layout.kept), layout.classes) == (6, ("cat", "dog"))
+    assert "Left out, as no file name in it says a class: dogs-vs-cats/test1/." in layout.notes
+
+
+def test_folders_of_a_split_with_classes_in_names_are_parts() -> None:
+    names = [name for part in ("train", "val", "test") for name in _names("cat", "dog", folder=f"{part}/")]
+    layout, _ = read_file_names(names)
+    assert layout is not None
+    assert layout.splits == ["train"] * 6 + ["val"] * 6 + ["holdout"] * 6
+    assert (
+        "Folders taken for parts of a split: train/ as train, val/ as val, test/ as holdout." in layout.notes
+    )
+
+
+@pytest.mark.parametrize(
+    ("names", "why"),
+    [
+        (_names("IMG", "DSC", form="{}_000{}"), "cameras and programs give names .* that begin with 'DSC'"),
+        (_names("cat", "Screen Shot", form="{} {}"), "cameras and programs give names .* 'Screen Shot'"),
+        (
+            _names("WhatsApp Image", "cat", form="{} {}"),
+            "cameras and programs give names .* 'WhatsApp Image'",
+        ),
+        (_names("train_cat", "test_cat", form="{}_{}"), "those that begin with 'test_cat' may mean a part"),
+        (_names("P1a", "P2b", form="{}_{}"), "there are numbers inside of names .* begin with 'P1a'"),
+        ([*_names("cat", "dog"), "fish.1.jpg"], "fewer than 3 of 7 names begin with 'fish'"),
+        ([*_names("cat", "dog"), "cat.jpg"], "1 name such as .*cat.jpg.* is not a word and a number"),
+    ],
+)
+def test_names_that_mean_no_classes_are_refused_with_the_reason(
+    tmp_path: Path, names: list[str], why: str
+) -> None:
+    said = f"lie in no class folder: .*; the names of the files are not taken for classes, as {why}"
+    with pytest.raises(DataError, match=said):
+        open_source(images_at(tmp_path, names))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        _names("IMG"),  # one camera
+        _names("cat"),
+        [f"{k}.jpg" for k in range(9)],
+        ["a.jpg", "b.jpg", "lake.jpg", "tree_1.jpg"],
+        _names("cat", folder="x/") + _names("dog", folder="y/"),  # folders that are no parts
+    ],
+)
+def test_other_names_are_nothing_to_tell(names: list[str]) -> None:
+    assert read_file_names(names) == (None, "")
+
+
+def test_class_folders_and_tables_come_before_names_of_files(tmp_path: Path) -> None:
+    folders = images_at(tmp_path / "folders", _names("cat", "dog", folder="x/") + _names("cat", folder="y/"))
+    assert open_source(folders).classes == ("x", "y")
+    flat = images_at(tmp_path / "flat", _names("cat", "dog"))
+    (flat / "labels.csv").write_text("image,label\ncat.1.jpg,a\ndog.1.jpg,b\n")
+    assert open_source(flat).classes == ("a", "b")
+
+
+def test_name_of_a_megabyte_in_an_archive_takes_no_time() -> None:
+    names = [*_names("cat", "dog"), f"{'a1_' * 2**19}.jpg"]
+    assert read_file_names(names)[0] is None
