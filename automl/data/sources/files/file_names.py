@@ -29,16 +29,15 @@ _NUMBERED = re.compile(r"(?P<word>.*?[^\W\d_])(?:[ ._-]*\(?\d++\)?)+")
 _LONGEST = 255  # characters of a file name
 _FEWEST = 3  # images of a class: one for each part of a split
 # Words that cameras, programs and people put before numbers, and that say nothing of what is in an image.
-_SAYING_NOTHING = frozenset(
-    """
-    img imgs image images dsc dscn dscf dcim pxl p mvi mov vid video gopr gp go pro gopro dji cimg imgp sam
-    pict sdc wp wa whats app whatsapp photo photos picture pictures pic pics foto fotos bild bilder imagen
-    imagem screenshot screen shot bildschirmfoto capture snapshot snap scan scanned burst frame frames clip
-    camera cam view file files page slide tile patch crop sample item object instance untitled unnamed
-    download output input render patient subject case person scene seq sequence session id no nr number
-    изображение фото 图片 照片 画像 写真 사진
-    """.split()
-)
+_NUMBERED_BY_PROGRAMS = """
+img imgs image images dsc dscn dscf dcim pxl p mvi mov vid video gopr gp go pro gopro dji cimg imgp sam
+pict sdc wp wa whats app whatsapp photo photos picture pictures pic pics foto fotos bild bilder imagen
+imagem screenshot screen shot bildschirmfoto capture snapshot snap scan scanned burst frame frames clip
+camera cam view file files page slide tile patch crop sample item object instance untitled unnamed
+download output input render patient subject case person scene seq sequence session id no nr number
+изображение фото 图片 照片 画像 写真 사진
+"""
+_SAYING_NOTHING = frozenset(_NUMBERED_BY_PROGRAMS.split())
 
 
 class _Named(NamedTuple):
