@@ -104,7 +104,9 @@ def moved(monkeypatch: pytest.MonkeyPatch, *, by: float, others_by: float) -> No
         )
         for place in (setup.workspace.root / "trials").glob("*/checkpoint"):
             write_moved(place, tensors, bias, others_by)
-        shift(linear_classifiers(network)[0], by)
+        (layer,) = linear_classifiers(network)
+        assert isinstance(layer, nn.Linear)
+        shift(layer, by)
         return final
 
     monkeypatch.setattr(run, "final_model", final_model)

@@ -313,6 +313,7 @@ def test_distilled_network_has_a_head_in_both_classifiers(
     monkeypatch.setattr(feature_head, "load_model", lambda *_: Distilled(apart=apart))
     head = certain(splits, weights, config)
     one, two = linear_classifiers(head.model)
+    assert one.bias is not None and two.bias is not None
     assert torch.equal(one.weight, two.weight) and torch.equal(one.bias, two.bias)
     logits, targets = predict_rows(head.model, splits.val, head.info, size=head.size)
     assert score(logits, targets, head.info, "accuracy")["accuracy"] == head.val_score > 0.9
